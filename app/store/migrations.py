@@ -1,0 +1,165 @@
+"""Moves the database forward, a file of sql/migrations/ at a time, and tells whether it is where it has to be.
+
+Forward only. A file that was applied is never edited: its checksum is kept, and another one is an error.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import asyncpg
+
+from app.store.pool import ACQUIRE_TIMEOUT_SECONDS, Connection, DatabaseUnavailableError, Pool
+from app.store.sql import sql_folder
+
+LOCK_KEY: Final = 0x510731A7E_0001
+"""The runner's advisory lock, held by its session: two programs that migrate at once take turns."""
+
+OLDEST_POSTGRESQL: Final = 15
+"""The first major version whose constraints and ranges the migrations rely on and the tests run on."""
+
+_FILE_NAME: Final = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
+
+_CREATE_TABLE: Final = """
+CREATE TABLE IF NOT EXISTS schema_migration (
+    version integer NOT NULL,
+    name text NOT NULL,
+    checksum text NOT NULL,
+    applied_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    CONSTRAINT schema_migration_pkey PRIMARY KEY (version)
+)
+"""
+_TABLE_EXISTS: Final = "SELECT to_regclass('schema_migration') IS NOT NULL"
+_APPLIED: Final = "SELECT version, name, checksum FROM schema_migration ORDER BY version"
+_RECORD: Final = "INSERT INTO schema_migration (version, name, checksum) VALUES ($1, $2, $3)"
+
+
+class MigrationError(Exception):
+    """The database and sql/migrations/ do not fit together. The message is a sentence for whoever runs the program."""
+
+
+class UnmigratedError(MigrationError):
+    def __init__(self, *, pending: int) -> None:
+        files = "1 migration" if pending == 1 else f"{pending} migrations"
+        super().__init__(f"The database lacks {files}: run “python -m app migrate” first.")
+
+
+class DatabaseAheadError(MigrationError):
+    def __init__(self, *, version: int) -> None:
+        super().__init__(f"The database is newer than this program: it has migration {version:04}, unknown here.")
+
+
+class EditedMigrationError(MigrationError):
+    def __init__(self, *, name: str) -> None:
+        super().__init__(f"Migration {name} was edited after it was applied to this database: restore the file.")
+
+
+class OldPostgresError(MigrationError):
+    def __init__(self, *, version: int) -> None:
+        super().__init__(f"This is PostgreSQL {version}; version {OLDEST_POSTGRESQL} or newer is needed.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Migration:
+    version: int
+    name: str
+    """The file's name without ".sql": "0001_organization"."""
+    sql: str
+    checksum: str
+    """SHA-256 of the file, in hexadecimal."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Applied:
+    version: int
+    name: str
+    checksum: str
+
+
+def read_migrations(folder: Path | None = None) -> list[Migration]:
+    """The files in order; a gap, a repeated number or an odd name is an error."""
+    migrations: list[Migration] = []
+    for path in sorted((folder or sql_folder() / "migrations").glob("*.sql")):
+        match = _FILE_NAME.fullmatch(path.name)
+        if match is None or int(match[1]) != len(migrations) + 1:
+            raise MigrationError(f"{path.name} is not the next of 0001_subject.sql, 0002_subject.sql …")
+        content = path.read_bytes()
+        migrations.append(
+            Migration(
+                version=int(match[1]),
+                name=path.stem,
+                sql=content.decode(),
+                checksum=hashlib.sha256(content).hexdigest(),
+            )
+        )
+    return migrations
+
+
+def pending(migrations: Sequence[Migration], applied: Sequence[Applied]) -> list[Migration]:
+    """What is still to be applied; raises where the past of the database is not the past of these files."""
+    known = {migration.version: migration for migration in migrations}
+    for row in applied:
+        migration = known.get(row.version)
+        if migration is None:
+            raise DatabaseAheadError(version=row.version)
+        if migration.checksum != row.checksum:
+            raise EditedMigrationError(name=row.name)
+    done = {row.version for row in applied}
+    return [migration for migration in migrations if migration.version not in done]
+
+
+async def check(pool: Pool, *, folder: Path | None = None) -> None:
+    """Returns where the database is exactly where this program needs it; raises a `MigrationError` elsewhere."""
+    async with pool.connection() as connection:
+        _check_version(connection)
+        left = pending(read_migrations(folder), await _applied(connection))
+    if left:
+        raise UnmigratedError(pending=len(left))
+
+
+async def migrate(
+    database_url: str, *, folder: Path | None = None, tell: Callable[[str], None] = lambda _line: None
+) -> list[Migration]:
+    """Applies what is missing, each file in a transaction of its own, and returns it; `tell` gets a line for each.
+
+    Safe to run twice and at once. A file that fails leaves nothing of itself and everything before it.
+    """
+    migrations = read_migrations(folder)
+    try:
+        connection = await asyncpg.connect(
+            database_url, timeout=ACQUIRE_TIMEOUT_SECONDS, server_settings={"application_name": "slotwright-migrate"}
+        )
+    except (OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError) as outage:
+        raise DatabaseUnavailableError from outage
+    try:
+        _check_version(connection)
+        await connection.execute("SELECT pg_advisory_lock($1)", LOCK_KEY)
+        await connection.execute(_CREATE_TABLE)
+        left = pending(migrations, await _applied(connection))
+        for migration in left:
+            tell(f"migrating: {migration.name}")
+            async with connection.transaction():
+                await connection.execute(_RECORD, migration.version, migration.name, migration.checksum)
+                await connection.execute(migration.sql)
+        return left
+    finally:
+        # Its end releases the advisory lock, however this went.
+        await connection.close()
+
+
+def _check_version(connection: Connection) -> None:
+    version = connection.get_server_version().major
+    if version < OLDEST_POSTGRESQL:
+        raise OldPostgresError(version=version)
+
+
+async def _applied(connection: Connection) -> list[Applied]:
+    if not await connection.fetchval(_TABLE_EXISTS):
+        return []
+    rows = await connection.fetch(_APPLIED)
+    return [Applied(version=row["version"], name=row["name"], checksum=row["checksum"]) for row in rows]

@@ -1,0 +1,198 @@
+"""Connections: one pool a process, one transaction a mutation, and one exception for a PostgreSQL that is not there.
+
+No session state outlives a use: every use is a transaction or a single plain read, locks are the transaction's
+(`pg_advisory_xact_lock`) and settings are `SET LOCAL`. So a connection goes back to the pool without a resetting
+round trip, which is worth a third of the throughput; what a cancelled task left open is still rolled back by asyncpg.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Final, TypeAlias
+
+import asyncpg
+import orjson
+from asyncpg.pool import PoolConnectionProxy
+
+from app.store.sql import Record
+
+Connection: TypeAlias = "asyncpg.Connection[Record] | PoolConnectionProxy[Record]"
+
+ACQUIRE_TIMEOUT_SECONDS: Final = 3.0
+"""Waiting for a free connection and making a new one, together: longer than a burst, shorter than clients wait."""
+
+COMMAND_GRACE_SECONDS: Final = 1.0
+"""How much longer than PostgreSQL's own statement timeout the program waits, before it takes the server for gone."""
+
+IDLE_IN_TRANSACTION_SECONDS: Final = 15
+"""PostgreSQL ends a transaction that has been silent for so long: a frozen process must not keep a lock."""
+
+CACHED_STATEMENTS: Final = 512
+"""Prepared statements kept by each connection: more than the program has."""
+
+_OUTAGES: Final = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.QueryCanceledError,
+)
+
+
+class DatabaseUnavailableError(Exception):
+    """PostgreSQL did not answer, or not in time; nothing is known to be wrong with the request. Its cause says more."""
+
+
+@contextlib.contextmanager
+def _outages_told(connection: Connection | None = None) -> Iterator[None]:
+    try:
+        yield
+    except _OUTAGES as outage:
+        raise DatabaseUnavailableError from outage
+    except asyncpg.InterfaceError as error:
+        # asyncpg says “connection is closed” with the exception that it also uses for wrong calls.
+        if connection is not None and connection.is_closed():
+            raise DatabaseUnavailableError from error
+        raise
+
+
+class Pool:
+    """A bounded set of connections. As an `Executor` it runs one plain read on a connection of its own."""
+
+    __slots__ = ("_connections",)
+
+    def __init__(self, connections: asyncpg.Pool[Record]) -> None:
+        self._connections = connections
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """A connection for this block. Never take a second one while holding one: a full pool would wait for itself."""
+        with _outages_told():
+            connection = await self._connections.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS)
+        try:
+            yield connection
+        finally:
+            # A connection that died is replaced at its next use; its end must not hide how the block ended.
+            with contextlib.suppress(*_OUTAGES, asyncpg.InterfaceError):
+                await self._connections.release(connection)
+
+    async def fetch(self, sql: str, arguments: Sequence[object]) -> list[Record]:
+        async with self.connection() as connection:
+            return await _fetch(connection, sql, arguments)
+
+    async def execute(self, sql: str, arguments: Sequence[object]) -> int:
+        async with self.connection() as connection:
+            return await _execute(connection, sql, arguments)
+
+    async def close(self) -> None:
+        """Waits for running uses, some seconds at most, then ends them."""
+        try:
+            async with asyncio.timeout(ACQUIRE_TIMEOUT_SECONDS):
+                await self._connections.close()
+        except TimeoutError:
+            self._connections.terminate()
+
+
+class Transaction:
+    """Everything that runs on it is committed together when its block ends, or not at all."""
+
+    __slots__ = ("_connection", "_doomed")
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._doomed = False
+
+    async def fetch(self, sql: str, arguments: Sequence[object]) -> list[Record]:
+        return await _fetch(self._connection, sql, arguments)
+
+    async def execute(self, sql: str, arguments: Sequence[object]) -> int:
+        return await _execute(self._connection, sql, arguments)
+
+    def roll_back(self) -> None:
+        """When the block ends, nothing of it is kept: for a refusal that comes after a write."""
+        self._doomed = True
+
+    @property
+    def is_doomed(self) -> bool:
+        return self._doomed
+
+
+@asynccontextmanager
+async def transaction(pool: Pool) -> AsyncIterator[Transaction]:
+    """Read committed: committed at the end of the block, rolled back on an exception or `roll_back()`."""
+    async with pool.connection() as connection:
+        block = connection.transaction()
+        with _outages_told(connection):
+            await block.start()
+        running = Transaction(connection)
+        try:
+            yield running
+        except BaseException:
+            # What broke the block is worth more than what then breaks the rollback; the pool drops such a connection.
+            with contextlib.suppress(*_OUTAGES, asyncpg.InterfaceError):
+                await block.rollback()
+            raise
+        with _outages_told(connection):
+            await (block.rollback() if running.is_doomed else block.commit())
+
+
+async def create_pool(database_url: str, *, size: int, statement_timeout_ms: int) -> Pool:
+    """A pool of at most `size` connections; the first is made now, so that a wrong address shows at the start."""
+    with _outages_told():
+        connections = await asyncpg.create_pool(
+            database_url,
+            min_size=0,
+            init_size=1,
+            max_size=size,
+            max_inactive_connection_lifetime=300.0,
+            timeout=ACQUIRE_TIMEOUT_SECONDS,
+            command_timeout=statement_timeout_ms / 1000 + COMMAND_GRACE_SECONDS,
+            statement_cache_size=CACHED_STATEMENTS,
+            init=_initialize,
+            reset=_keep,
+            server_settings={
+                "application_name": "slotwright",
+                "timezone": "UTC",
+                "jit": "off",  # every statement is short: compiling it costs more than running it
+                "statement_timeout": str(statement_timeout_ms),
+                "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_SECONDS * 1000),
+            },
+        )
+    return Pool(connections)
+
+
+async def _initialize(connection: asyncpg.Connection[Record]) -> None:
+    for json_type in ("json", "jsonb"):
+        await connection.set_type_codec(
+            json_type, schema="pg_catalog", encoder=_encode_json, decoder=orjson.loads, format="text"
+        )
+
+
+async def _keep(_connection: asyncpg.Connection[Record]) -> None:
+    """In place of a reset; see the top of this module."""
+
+
+def _encode_json(value: object) -> str:
+    return orjson.dumps(value).decode()
+
+
+async def _fetch(connection: Connection, sql: str, arguments: Sequence[object]) -> list[Record]:
+    with _outages_told(connection):
+        return await connection.fetch(sql, *arguments)
+
+
+async def _execute(connection: Connection, sql: str, arguments: Sequence[object]) -> int:
+    with _outages_told(connection):
+        return rows_of(await connection.execute(sql, *arguments))
+
+
+def rows_of(status: str) -> int:
+    """The count in a command tag: 3 of "UPDATE 3", 1 of "INSERT 0 1", 0 of "SET"."""
+    last = status.rsplit(" ", 1)[-1]
+    return int(last) if last.isdigit() else 0

@@ -1,0 +1,179 @@
+"""The named statements of sql/queries/: parsed once, bound at import, run by name. No SQL is built from strings.
+
+A file holds any number of statements, each under its header:
+
+    -- name: provider_by_ids :many
+    -- The providers with these ids, in no particular order.
+    -- params: organization_id uuid, ids uuid[]
+    SELECT …;
+
+`:many` gives rows, `:one` exactly one row, `:maybe` one or none, `:exec` the number of rows touched. Parameters stand
+in the order $1, $2 …; `-- params: none` where there are none. `-- scope: all organizations` marks a sweep: every other
+statement is bound to one organization.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Final, Literal, Protocol, TypeAlias, cast, get_args
+
+import asyncpg
+
+Cardinality: TypeAlias = Literal["many", "one", "maybe", "exec"]
+Record: TypeAlias = asyncpg.Record
+
+ALL_ORGANIZATIONS: Final = "all organizations"
+
+_HEADER: Final = re.compile(r"^-- name: *(.*)$", re.MULTILINE)
+_NAME: Final = re.compile(r"([a-z][a-z0-9_]*) :([a-z]+)")
+_PARAMETER: Final = re.compile(r"([a-z][a-z0-9_]*) ([a-z][a-z0-9_ ]*(?:\[\])?)")
+
+
+class QueryFileError(Exception):
+    """A file of sql/queries/ that does not follow the format."""
+
+
+class UnexpectedRowCountError(Exception):
+    """A statement that promises one row (:one, :maybe) gave another number of them."""
+
+
+class Executor(Protocol):
+    """What a statement runs on: the pool (a plain read, a connection of its own) or a transaction."""
+
+    async def fetch(self, sql: str, arguments: Sequence[object]) -> list[Record]: ...
+
+    async def execute(self, sql: str, arguments: Sequence[object]) -> int: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameter:
+    name: str
+    type: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """One named statement; call the method that is named like its cardinality."""
+
+    name: str
+    cardinality: Cardinality
+    sentence: str
+    params: tuple[Parameter, ...]
+    all_organizations: bool
+    sql: str
+
+    async def many(self, on: Executor, *arguments: object) -> list[Record]:
+        self._expect("many")
+        return await on.fetch(self.sql, arguments)
+
+    async def one(self, on: Executor, *arguments: object) -> Record:
+        self._expect("one")
+        rows = await on.fetch(self.sql, arguments)
+        if len(rows) != 1:
+            raise UnexpectedRowCountError(self.name, len(rows))
+        return rows[0]
+
+    async def maybe(self, on: Executor, *arguments: object) -> Record | None:
+        self._expect("maybe")
+        rows = await on.fetch(self.sql, arguments)
+        if len(rows) > 1:
+            raise UnexpectedRowCountError(self.name, len(rows))
+        return rows[0] if rows else None
+
+    async def exec(self, on: Executor, *arguments: object) -> int:
+        """The number of rows that were inserted, updated, deleted or selected."""
+        self._expect("exec")
+        return await on.execute(self.sql, arguments)
+
+    def _expect(self, cardinality: Cardinality) -> None:
+        if self.cardinality != cardinality:
+            raise TypeError(f"{self.name} is :{self.cardinality}, it was called as :{cardinality}")
+
+
+def sql_folder() -> Path:
+    """sql/ beside the package, as in the repository, or inside it, as in a wheel."""
+    package = Path(__file__).parents[1]
+    inside = package / "sql"
+    return inside if inside.is_dir() else package.parent / "sql"
+
+
+def parse(text: str, *, source: str) -> list[Query]:
+    """The statements of one file, in order; `source` names it in errors."""
+    headers = list(_HEADER.finditer(text))
+    ends = [header.start() for header in headers[1:]] + [len(text)]
+    return [_parse_one(text[head.start() : end], source) for head, end in zip(headers, ends, strict=True)]
+
+
+def _parse_one(text: str, source: str) -> Query:
+    lines = text.strip().splitlines()
+    head: list[str] = []
+    while lines and lines[0].startswith("--"):
+        head.append(lines.pop(0).removeprefix("--").strip())
+    titled = _NAME.fullmatch(head[0].removeprefix("name:").strip())
+    if titled is None or titled[2] not in get_args(Cardinality):
+        raise QueryFileError(f"{source}: “{head[0]}” is not “name: the_name :many|:one|:maybe|:exec”")
+    sentence, params, scope = [], "", ""
+    for line in head[1:]:
+        if line.startswith("params:"):
+            params = line.removeprefix("params:").strip()
+        elif line.startswith("scope:"):
+            scope = line.removeprefix("scope:").strip()
+        else:
+            sentence.append(line)
+    sql = "\n".join(lines).strip()
+    if not sentence or not params or not sql.endswith(";") or scope not in {"", ALL_ORGANIZATIONS}:
+        raise QueryFileError(
+            f"{source}: {titled[1]} lacks its sentence, its params or its final “;”, or has an odd scope"
+        )
+    return Query(
+        name=titled[1],
+        cardinality=cast("Cardinality", titled[2]),
+        sentence=" ".join(sentence),
+        params=() if params == "none" else tuple(_parse_parameter(part, source) for part in params.split(",")),
+        all_organizations=scope == ALL_ORGANIZATIONS,
+        sql=sql.removesuffix(";"),
+    )
+
+
+def _parse_parameter(text: str, source: str) -> Parameter:
+    match = _PARAMETER.fullmatch(text.strip())
+    if match is None:
+        raise QueryFileError(f"{source}: “{text.strip()}” is not “name type”")
+    return Parameter(name=match[1], type=match[2])
+
+
+def load(folder: Path) -> dict[str, Query]:
+    """Every statement under `folder`, by name; a name that stands twice is an error."""
+    queries: dict[str, Query] = {}
+    for path in sorted(folder.glob("*.sql")):
+        for parsed in parse(path.read_text(encoding="utf-8"), source=path.name):
+            if parsed.name in queries:
+                raise QueryFileError(f"{path.name}: {parsed.name} stands twice")
+            queries[parsed.name] = parsed
+    return queries
+
+
+@cache
+def catalogue() -> dict[str, Query]:
+    return load(sql_folder() / "queries")
+
+
+_bound: Final[set[str]] = set()
+
+
+def query(name: str) -> Query:
+    """The statement of this name; meant for module level, so that a missing one fails at import."""
+    found = catalogue().get(name)
+    if found is None:
+        raise QueryFileError(f"sql/queries/ has no “{name}”")
+    _bound.add(name)
+    return found
+
+
+def bound() -> frozenset[str]:
+    """The names that the modules imported so far have asked for; a contract test compares them with the files."""
+    return frozenset(_bound)
