@@ -1,0 +1,1 @@
+"""GraphQL: translates between the wire and the use cases, and decides nothing."""
