@@ -1,0 +1,1 @@
+"""Slotwright: appointment scheduling without a head. What each floor may do is said on its door."""

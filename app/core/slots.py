@@ -1,0 +1,409 @@
+"""Which times can be booked, and why not the others: listing, holding, booking and moving all ask here, so they all
+agree.
+
+A start is listed if it stands on the grid of a window, if the visit fits into open time, and if visit and buffers are
+free of other claims (`free_starts`: nothing in it depends on the clock, so it may be cached); and if notice and
+horizon allow it (`bookable`, applied on reading). `explain` gives no reason against exactly the starts that
+`bookable_starts` lists.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+from app.core.hours import Hours, Shut, why_shut, windows_over
+from app.core.rules import Rules
+from app.core.zones import (
+    DAY_MINUTES,
+    EPOCH,
+    FIRST_DATE,
+    LAST_DATE,
+    Interval,
+    LocalDay,
+    Minute,
+    date_interval,
+    date_of_number,
+    dates_touched,
+    day_number,
+    instants_reading,
+    local_date,
+    local_days,
+    minute_of,
+    wall_at,
+)
+
+_MINUTE: Final = timedelta(minutes=1)
+_FIRST_NUMBER: Final = day_number(FIRST_DATE)
+_LAST_NUMBER: Final = day_number(LAST_DATE)
+
+ALTERNATIVES: Final = 5
+"""How many other times a refusal offers: enough to choose from, few enough to read."""
+
+
+class ClaimKind(StrEnum):
+    """Whose time a claim takes."""
+
+    APPOINTMENT = "APPOINTMENT"
+    HOLD = "HOLD"
+
+
+class Claim(NamedTuple):
+    """Time taken on a provider, as it was stored when it was made: a visit, and around it the visit with its
+    buffers.
+    """
+
+    claimed_from: Minute
+    claimed_until: Minute
+    visit_from: Minute
+    visit_until: Minute
+    kind: ClaimKind = ClaimKind.APPOINTMENT
+    expires_at: datetime | None = None
+    """A hold's end, in UTC: from this instant on it is as if it were not there."""
+
+
+class UnbookableReason(StrEnum):
+    """Why an instant can't be booked. All that apply are given, in this order."""
+
+    IN_THE_PAST = "IN_THE_PAST"
+    TOO_SHORT_NOTICE = "TOO_SHORT_NOTICE"
+    BEYOND_HORIZON = "BEYOND_HORIZON"
+    OUTSIDE_HOURS = "OUTSIDE_HOURS"
+    BREAK = "BREAK"
+    EXCEPTION = "EXCEPTION"
+    NOT_ON_GRID = "NOT_ON_GRID"
+    DOES_NOT_FIT = "DOES_NOT_FIT"
+    ALREADY_TAKEN = "ALREADY_TAKEN"
+    BUFFER = "BUFFER"
+    HELD = "HELD"
+
+
+class ViewerDates(NamedTuple):
+    """What a question by dates of a viewer's zone asks for: these instants, found among these dates of the provider's
+    zone.
+    """
+
+    intervals: tuple[Interval, ...]
+    """Usually one; none where the viewer's zone left all of the dates out."""
+    first: date
+    last: date
+
+
+def active(claims: Iterable[Claim], now: datetime) -> tuple[Claim, ...]:
+    """The claims that still count: all but expired holds."""
+    return tuple(claim for claim in claims if claim.expires_at is None or claim.expires_at > now)
+
+
+# ---------------------------------------------------------------- listing
+
+
+def free_starts(
+    hours: Hours, rules: Rules, claims: Iterable[Claim], first: date, last: date
+) -> dict[date, tuple[Minute, ...]]:
+    """The starts on the grid that fit and are free, by their provider-local date; every date asked for, ascending.
+
+    `claims` may come in any order and hold more than is needed; all of them count (see `active`), and all that
+    overlap `claims_span` must be there. *Now*, notice and horizon play no part. The cost grows with the dates, their
+    windows, the claims and the starts found.
+    """
+    free: dict[date, tuple[Minute, ...]] = {}
+    low, high = day_number(first), day_number(last)
+    start, stop = max(low, _FIRST_NUMBER), min(high, _LAST_NUMBER)
+    if start > stop:
+        return {date_of_number(number): () for number in range(low, high + 1)}
+    days, windows = _windows_for(hours, rules, start, stop)
+    begin, end = _reach(days[0], days[-1])
+    starts = _sweep(rules, windows, claims, begin, end)
+
+    if (low, high) != (start, stop):
+        free = {date_of_number(number): () for number in range(low, high + 1)}
+    index = 0
+    for _, day, _, midnight in days:
+        if midnight is None:
+            # The clock changes nearby, perhaps across midnight: a date may be in two pieces, or in none.
+            pieces = [
+                starts[bisect_left(starts, begin) : bisect_left(starts, end)]
+                for begin, end in date_interval(hours.time_zone, day)
+            ]
+            free[day] = tuple(minute for piece in pieces for minute in piece)
+        else:
+            index = bisect_left(starts, midnight, index)
+            until = bisect_left(starts, midnight + DAY_MINUTES, index)
+            free[day] = tuple(starts[index:until])
+            index = until
+    return free
+
+
+def bookable(hours: Hours, rules: Rules, starts: Sequence[Minute], now: datetime) -> tuple[Minute, ...]:
+    """Those of the free starts, ascending, that notice and horizon allow at this very instant."""
+    low = bisect_left(starts, _earliest(rules, now))
+    horizon = _horizon(hours, rules, now)
+    # A wall clock is less than a day away from UTC, so only starts around the limit need their own date looked up.
+    sure = bisect_left(starts, horizon - DAY_MINUTES, low)
+    beyond = bisect_left(starts, horizon + DAY_MINUTES, sure)
+    near = [minute for minute in starts[sure:beyond] if wall_at(hours.time_zone, minute) < horizon]
+    return (*starts[low:sure], *near)
+
+
+def bookable_by_date(
+    hours: Hours, rules: Rules, free: Mapping[date, Sequence[Minute]], now: datetime
+) -> dict[date, tuple[Minute, ...]]:
+    """`bookable` for starts that stand by their provider-local dates, as `free_starts` gives them."""
+    earliest = _earliest(rules, now)
+    horizon = _horizon(hours, rules, now)
+    return {
+        day: tuple(starts[bisect_left(starts, earliest) :])
+        if starts and day_number(day) * DAY_MINUTES < horizon
+        else ()
+        for day, starts in free.items()
+    }
+
+
+def bookable_starts(
+    hours: Hours, rules: Rules, claims: Iterable[Claim], first: date, last: date, now: datetime
+) -> dict[date, tuple[Minute, ...]]:
+    """What can be booked right now, by provider-local date; every date asked for. Expired holds don't count."""
+    return bookable_by_date(hours, rules, free_starts(hours, rules, active(claims, now), first, last), now)
+
+
+def claims_span(zone: str, rules: Rules, first: date, last: date) -> Interval:
+    """The instants within which a claim can matter for the free starts of these dates: what to read from the store.
+
+    Claims carry their own buffers; the new visit's are added here. A little wider than needed near a clock change.
+    """
+    low = max(day_number(first), _FIRST_NUMBER)
+    high = max(min(day_number(last), _LAST_NUMBER), low)
+    days = local_days(zone, low, high)
+    begin, end = _reach(days[0], days[-1])
+    return (begin - rules.buffer_before_minutes, end + rules.duration_minutes + rules.buffer_after_minutes)
+
+
+def dates_changed(
+    zone: str, claimed: Interval, *, before_minutes: int, duration_minutes: int, after_minutes: int
+) -> tuple[date, ...]:
+    """The provider-local dates whose free starts a claim of this time can change: its own, and neighbours it reaches
+    into.
+
+    The minutes are the largest that any rules in force for the provider ask for.
+    """
+    return dates_touched(zone, claimed[0] - duration_minutes - after_minutes + 1, claimed[1] + before_minutes)
+
+
+# ---------------------------------------------------------------- one instant
+
+
+def explain(
+    hours: Hours, rules: Rules, claims: Iterable[Claim], starts_at: datetime, now: datetime
+) -> tuple[UnbookableReason, ...]:
+    """Why this instant can't be booked right now: every reason, in the contract's order; none if, and only if, it is
+    listed.
+
+    `claims` are those in `claims_span` of its date. A start between two minutes is never on a grid.
+    """
+    standing = active(claims, now)
+    minute = minute_of(starts_at)
+    is_whole = (starts_at - EPOCH) % _MINUTE == timedelta(0)
+    day = local_date(hours.time_zone, minute)
+    if is_whole and minute in bookable_starts(hours, rules, standing, day, day, now)[day]:
+        return ()
+    next_minute = minute if is_whole else minute + 1
+    found = (
+        _reasons_of_the_clock(hours, rules, starts_at, now)
+        | _reasons_of_the_hours(hours, rules, minute, is_whole=is_whole)
+        | _reasons_of_claims(rules, standing, minute, next_minute)
+    )
+    return tuple(reason for reason in UnbookableReason if reason in found)
+
+
+def is_bookable(hours: Hours, rules: Rules, claims: Iterable[Claim], starts_at: datetime, now: datetime) -> bool:
+    """Whether this instant is listed right now."""
+    return not explain(hours, rules, claims, starts_at, now)
+
+
+def _reasons_of_the_clock(hours: Hours, rules: Rules, starts_at: datetime, now: datetime) -> set[UnbookableReason]:
+    # Measured from the epoch: aware date-times of one zone would be compared by their wall clocks.
+    ahead = (starts_at - EPOCH) - (now - EPOCH)
+    found: set[UnbookableReason] = set()
+    if ahead < timedelta(0):
+        found.add(UnbookableReason.IN_THE_PAST)
+    if rules.min_notice_minutes > 0 and ahead < timedelta(minutes=rules.min_notice_minutes):
+        found.add(UnbookableReason.TOO_SHORT_NOTICE)
+    if wall_at(hours.time_zone, minute_of(starts_at)) >= _horizon(hours, rules, now):
+        found.add(UnbookableReason.BEYOND_HORIZON)
+    return found
+
+
+def _reasons_of_the_hours(hours: Hours, rules: Rules, minute: Minute, *, is_whole: bool) -> set[UnbookableReason]:
+    shut = why_shut(hours, minute)
+    if shut:
+        return {_OF_SHUT[kind] for kind in shut}
+    number = wall_at(hours.time_zone, minute) // DAY_MINUTES
+    _, windows = _windows_for(hours, rules, number, number)
+    found: set[UnbookableReason] = set()
+    holding = [start for start, end in windows if start <= minute < end]
+    if not is_whole or all((minute - start) % rules.step_minutes for start in holding):
+        found.add(UnbookableReason.NOT_ON_GRID)
+    open_until = minute
+    for start, end in windows:
+        if start <= open_until < end:
+            open_until = end
+    if minute + rules.duration_minutes + (not is_whole) > open_until:
+        found.add(UnbookableReason.DOES_NOT_FIT)
+    return found
+
+
+def _reasons_of_claims(
+    rules: Rules, claims: Iterable[Claim], minute: Minute, next_minute: Minute
+) -> set[UnbookableReason]:
+    """`next_minute` is the first whole minute at or after the start: claims begin and end on whole minutes."""
+    visit_until = next_minute + rules.duration_minutes
+    found: set[UnbookableReason] = set()
+    for claim in claims:
+        if (
+            claim.claimed_from >= visit_until + rules.buffer_after_minutes
+            or minute - rules.buffer_before_minutes >= claim.claimed_until
+        ):
+            continue
+        if claim.kind is ClaimKind.HOLD:
+            found.add(UnbookableReason.HELD)
+        elif claim.visit_from < visit_until and minute < claim.visit_until:
+            found.add(UnbookableReason.ALREADY_TAKEN)
+        else:
+            found.add(UnbookableReason.BUFFER)
+    return found
+
+
+_OF_SHUT: Final[Mapping[Shut, UnbookableReason]] = {
+    Shut.OUTSIDE_HOURS: UnbookableReason.OUTSIDE_HOURS,
+    Shut.BREAK: UnbookableReason.BREAK,
+    Shut.EXCEPTION: UnbookableReason.EXCEPTION,
+}
+
+
+# ---------------------------------------------------------------- choosing and showing
+
+
+def nearest(starts: Iterable[Minute], wanted: datetime, count: int = ALTERNATIVES) -> tuple[Minute, ...]:
+    """Up to `count` of these bookable starts that are nearest to the wanted instant, in order of time.
+
+    Of two equally near, the earlier is preferred.
+    """
+    # Twice the distance from the middle of the wanted minute would tie wrongly; count in microseconds.
+    aim = (wanted - EPOCH) // timedelta(microseconds=1)
+    by_distance = sorted(set(starts), key=lambda minute: (abs(minute * 60_000_000 - aim), minute))
+    return tuple(sorted(by_distance[:count]))
+
+
+def dates_of_viewer(provider_zone: str, viewer_zone: str, first: date, last: date) -> ViewerDates:
+    """Where to look for the starts that read a date from `first` to `last`, inclusive, in the viewer's zone."""
+    intervals = instants_reading(viewer_zone, day_number(first) * DAY_MINUTES, (day_number(last) + 1) * DAY_MINUTES)
+    if provider_zone == viewer_zone or not intervals:
+        return ViewerDates(intervals, first, last)
+    touched = [day for start, end in intervals for day in dates_touched(provider_zone, start, end)]
+    return ViewerDates(intervals, min(touched), max(touched))
+
+
+def by_viewer_date(starts: Sequence[Minute], zone: str, first: date, last: date) -> dict[date, tuple[Minute, ...]]:
+    """Those of the starts, ascending, that read a date from `first` to `last` in this zone, by that date.
+
+    Every date is there: also the empty ones, and those that the zone left out.
+    """
+    grouped: dict[date, tuple[Minute, ...]] = {}
+    for number in range(day_number(first), day_number(last) + 1):
+        day = date_of_number(number)
+        grouped[day] = tuple(
+            minute
+            for start, end in date_interval(zone, day)
+            for minute in starts[bisect_left(starts, start) : bisect_left(starts, end)]
+        )
+    return grouped
+
+
+# ---------------------------------------------------------------- the sweep
+
+
+def _windows_for(hours: Hours, rules: Rules, first: int, last: int) -> tuple[Sequence[LocalDay], list[Interval]]:
+    """The dates numbered `first` to `last`, and the windows that visits starting on them can lie in, ascending by
+    start.
+
+    The date before runs into the first; later dates count as long as open time goes on without a gap.
+    """
+    # Within the visit the date can advance by its length and by one date that the zone leaves out.
+    frame = local_days(hours.time_zone, first - 1, last + 2 + rules.duration_minutes // DAY_MINUTES)
+    asked = last - first + 2
+    windows = windows_over(hours, frame[:asked])
+    for day in frame[asked:]:
+        # Only the windows of the date before can reach this midnight, and they stand last. Next to a clock change:
+        # look.
+        if day.midnight is not None and (not windows or windows[-1][1] < day.midnight):
+            break
+        windows += windows_over(hours, (day,))
+    windows.sort()
+    return frame[1:asked], windows
+
+
+def _reach(first: LocalDay, last: LocalDay) -> Interval:
+    """Instants that hold both dates and all between; up to a day too many on either side next to a clock change."""
+    begin = (first.number - 1) * DAY_MINUTES if first.midnight is None else first.midnight
+    end = (last.number + 2) * DAY_MINUTES if last.midnight is None else last.midnight + DAY_MINUTES
+    return begin, end
+
+
+def _sweep(  # noqa: C901 - one loop, walked by every listing: a call in it would be felt
+    rules: Rules, windows: Sequence[Interval], claims: Iterable[Claim], begin: Minute, end: Minute
+) -> list[Minute]:
+    """The starts in `[begin, end)` on the windows' grids that fit and are free, ascending, each once.
+
+    `windows` ascend by start. This is the loop that every listing spends its time in: it walks windows and claims
+    side by side, and a stretch without a claim is one `range`.
+    """
+    duration, step = rules.duration_minutes, rules.step_minutes
+    ahead = duration + rules.buffer_after_minutes - 1
+    behind = rules.buffer_before_minutes
+    # What a claim takes from the starts: `[first taken, next possible)`.
+    taken = sorted([(claim[0] - ahead, claim[1] + behind) for claim in claims])
+    count = len(windows)
+    passed = len(taken)
+    nearest_claim = 0
+    starts: list[Minute] = []
+    open_until = windows[0][0] - 1 if windows else begin
+    has_overlap = False
+    for index, (window_start, window_end) in enumerate(windows):
+        if window_start > open_until:
+            # A new stretch of open time: join the windows that touch.
+            open_until = window_end
+            following = index + 1
+            while following < count and windows[following][0] <= open_until:
+                open_until = max(open_until, windows[following][1])
+                following += 1
+        elif window_start < windows[index - 1][1]:
+            has_overlap = True
+        stop = min(window_end, open_until - duration + 1, end)
+        start = window_start if window_start >= begin else begin + (window_start - begin) % step
+        while nearest_claim < passed and taken[nearest_claim][1] <= window_start:
+            nearest_claim += 1
+        for number in range(nearest_claim, passed):
+            taken_from, taken_until = taken[number]
+            if taken_from >= stop:
+                break
+            if taken_until > start:
+                if taken_from > start:
+                    starts += range(start, taken_from, step)
+                start = taken_until + (window_start - taken_until) % step
+        if start < stop:
+            starts += range(start, stop, step)
+    return sorted(set(starts)) if has_overlap else starts
+
+
+def _earliest(rules: Rules, now: datetime) -> Minute:
+    """The first minute that notice allows: `now` rounded up to a whole minute, and the notice."""
+    return rules.min_notice_minutes - (EPOCH - now) // _MINUTE
+
+
+def _horizon(hours: Hours, rules: Rules, now: datetime) -> int:
+    """The wall minute, midnight, from which on starts lie beyond the horizon."""
+    today = wall_at(hours.time_zone, minute_of(now)) // DAY_MINUTES
+    return (today + rules.max_advance_booking_days + 1) * DAY_MINUTES
