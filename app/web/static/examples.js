@@ -1,0 +1,196 @@
+// The example tabs of GraphiQL. Before they open, the server is asked for somebody who is free, so that each runs as it stands.
+
+const LOOK = `query {
+  providers(first: 20) { nodes { id name timeZone services { id name durationMinutes } nextAvailableSlot { startsAt localStart } } }
+}`;
+const FIELDS = "query { __schema { mutationType { fields { name } } subscriptionType { fields { name } } } }";
+
+const addDays = (date, days) => new Date(Date.parse(date) + days * 86_400_000).toISOString().slice(0, 10);
+
+/** Tabs for GraphiQL's `defaultTabs`. Where the server can't be asked, ids are left for the reader to fill in. */
+export async function examples(api) {
+  const [look, schema] = await Promise.all([api.query(LOOK).catch(() => null), api.query(FIELDS).catch(() => null)]);
+  const nodes = look?.providers?.nodes ?? [];
+  const free = nodes.filter((provider) => provider.nextAvailableSlot);
+  const provider = free.find((one) => one.services.length) ?? free[0] ?? nodes[0];
+  const slot = provider?.nextAvailableSlot;
+  const from = slot?.localStart.slice(0, 10) ?? new Date().toISOString().slice(0, 10);
+  const id = provider?.id ?? "paste a provider's id from the first tab";
+  const startsAt = slot?.startsAt ?? `${addDays(from, 1)}T09:00:00Z`;
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
+  const offers = (type, field) => schema?.__schema[type]?.fields.some(({ name }) => name === field);
+
+  const tabs = [
+    [PROVIDERS],
+    [AVAILABILITY, { providerId: id, from, to: addDays(from, 6) }],
+    [NEXT, { first: 10, timeZone: zone }],
+    [EXPLAIN, { providerId: id, startsAt: startsAt.replace(/T(\d\d):(\d\d)/, "T$1:07") }],
+    [BOOK, {
+      input: {
+        providerId: id,
+        startsAt,
+        customer: { name: "Ada Lovelace", email: "ada@example.org" },
+        customerTimeZone: zone,
+        notes: "Booked through GraphiQL",
+        idempotencyKey: crypto.randomUUID?.() ?? String(Math.random()),
+      },
+    }],
+    offers("subscriptionType", "availabilityChanges") && [LIVE, { providerIds: [id], from, to: addDays(from, 1) }],
+    [WHO],
+    [MINE],
+  ];
+  return tabs.filter(Boolean).map(([query, variables]) => ({
+    query: query.trim(),
+    variables: variables ? JSON.stringify(variables, null, 2) : "",
+    headers: "",
+  }));
+}
+
+const PROVIDERS = `
+# Who can be booked.
+# Run it with the pink button or Ctrl+Enter.
+query Providers {
+  providers(first: 5) {
+    totalCount
+    nodes {
+      id
+      name
+      timeZone
+      serviceDurationMinutes
+      services {
+        id name durationMinutes
+        price { amountMinor currency }
+      }
+      weeklyHours { weekday start end }
+      nextAvailableSlot { startsAt localStart }
+    }
+    pageInfo { hasNextPage endCursor }
+  }
+}
+`;
+
+const AVAILABILITY = `
+# The free times of one provider, by day.
+# What is listed can be booked, nothing else.
+query Availability(
+  $providerId: ID!, $from: Date!, $to: Date!
+) {
+  provider(id: $providerId) {
+    name
+    availability(from: $from, to: $to) {
+      __typename
+      ... on Availability {
+        timeZone
+        durationMinutes
+        days {
+          date slotCount
+          slots { startsAt localStart }
+        }
+      }
+      ... on UserError { code message }
+    }
+  }
+}
+`;
+
+const NEXT = `
+# The earliest free times of all providers,
+# shown in your time zone.
+query NextFreeTimes(
+  $first: Int, $timeZone: TimeZone
+) {
+  nextAvailableSlots(
+    first: $first, timeZone: $timeZone
+  ) {
+    startsAt
+    localStart
+    provider { name }
+  }
+}
+`;
+
+const EXPLAIN = `
+# Can this instant be booked? If not, why?
+# Change startsAt below and look again.
+query ExplainTime(
+  $providerId: ID!, $startsAt: DateTime!
+) {
+  explainTime(
+    providerId: $providerId, startsAt: $startsAt
+  ) {
+    bookable
+    reasons
+  }
+}
+`;
+
+const BOOK = `
+# Books. Run it twice: the same idempotencyKey
+# gives the same appointment. Change the key and
+# run it again: the time is taken, and you are
+# told what else is free.
+mutation Book($input: BookAppointmentInput!) {
+  bookAppointment(input: $input) {
+    __typename
+    ... on BookingConfirmation {
+      manageToken
+      appointment {
+        id status startsAt localStart
+        provider { name }
+        contact { name email }
+      }
+    }
+    ... on SlotUnavailableError {
+      reasons
+      alternatives { startsAt localStart }
+    }
+    ... on InvalidInputError { field }
+    ... on UserError { code message }
+  }
+}
+`;
+
+const LIVE = `
+# Free times as they change. Start it, book in
+# another window, and watch.
+subscription LiveTimes(
+  $providerIds: [ID!]!, $from: Date!, $to: Date!
+) {
+  availabilityChanges(
+    providerIds: $providerIds, from: $from, to: $to
+  ) {
+    date
+    isSnapshot
+    revision
+    startTimes
+  }
+}
+`;
+
+const WHO = `
+# Who the server takes you for. Paste a token
+# into the bar above and run it again.
+query Viewer {
+  viewer {
+    role
+    provider { id name }
+    customer { id name email }
+  }
+}
+`;
+
+const MINE = `
+# Your own appointments; an administrator sees
+# everybody's. Needs a token.
+query Appointments {
+  appointments(first: 10) {
+    totalCount
+    nodes {
+      id status startsAt endsAt
+      provider { name }
+      contact { name email }
+    }
+    pageInfo { hasNextPage endCursor }
+  }
+}
+`;

@@ -1,0 +1,100 @@
+// GraphiQL, made ready: signed in by the bar above it, with examples whose variables already name somebody who is free.
+
+import { connect } from "./graphql.js";
+import { examples } from "./examples.js";
+
+const ENDPOINT = location.pathname;
+const form = document.getElementById("credentials");
+const viewer = document.getElementById("viewer");
+
+// Everything lives in this window's session only: tokens, tabs and history are gone when it is closed.
+const prefix = "slotwright:";
+const kept = (name) => sessionStorage.getItem(prefix + name) ?? "";
+const keep = (name, value) => (value ? sessionStorage.setItem(prefix + name, value) : sessionStorage.removeItem(prefix + name));
+const credentials = () => ({ token: kept("token"), organization: kept("organization") });
+
+let api = connect(ENDPOINT, credentials);
+
+const WHO = "query { viewer { role provider { name } customer { name } } }";
+const NAMES = { ANONYMOUS: "Anonymous", CUSTOMER: "Customer", PROVIDER: "Provider", ADMIN: "Administrator" };
+
+async function showViewer() {
+  document.getElementById("sign-out").hidden = !kept("token");
+  show("asking", "Asking who you are…");
+  try {
+    const { role, provider, customer } = (await api.query(WHO)).viewer;
+    const name = (provider ?? customer)?.name;
+    show("known", (NAMES[role] ?? role) + (name ? ` · ${name}` : ""));
+  } catch (problem) {
+    show("refused", problem.message);
+  }
+}
+
+function show(state, text) {
+  viewer.dataset.state = state;
+  viewer.textContent = text;
+}
+
+function render(tabs) {
+  const { createElement, Fragment } = React;
+  const fetcher = GraphiQL.createFetcher({
+    url: ENDPOINT,
+    wsClient: api.socket,
+    fetch: (address, request) => {
+      const { token, organization } = credentials();
+      const headers = new Headers(request.headers);
+      headers.set("accept", "application/graphql-response+json, application/json");
+      // What is typed into the headers pane wins over the bar.
+      if (token && !headers.has("authorization")) headers.set("authorization", `Bearer ${token}`);
+      if (organization && !headers.has("slotwright-organization")) headers.set("slotwright-organization", organization);
+      return fetch(address, { ...request, headers });
+    },
+  });
+  root.render(
+    createElement(GraphiQL, {
+      fetcher,
+      defaultTabs: tabs,
+      storage: sessionStorage,
+      shouldPersistHeaders: false,
+      showPersistHeadersSettings: false,
+      defaultEditorToolsVisibility: "variables",
+      inputValueDeprecation: true,
+    }, createElement(GraphiQL.Logo, null, createElement(Fragment))),
+  );
+}
+
+form.addEventListener("submit", (event) => {
+  event.preventDefault();
+  // People paste whole headers; take the token out of them.
+  signIn(form.token.value.trim().replace(/^authorization:\s*/i, "").replace(/^bearer\s+/i, ""), form.organization.value.trim());
+});
+
+document.getElementById("sign-out").addEventListener("click", () => {
+  form.token.value = "";
+  signIn("", form.organization.value.trim());
+});
+
+document.getElementById("restore").addEventListener("click", () => {
+  keep("restore", "yes");
+  location.reload();
+});
+
+function signIn(token, organization) {
+  keep("token", token);
+  keep("organization", organization);
+  form.token.value = token;
+  api.socket.dispose();
+  api = connect(ENDPOINT, credentials);
+  render(tabs);
+  showViewer();
+}
+
+// GraphiQL writes its tabs down with a delay; so they are dropped here, where nothing is pending.
+if (kept("restore")) sessionStorage.removeItem("graphiql:tabState");
+keep("restore", "");
+form.token.value = kept("token");
+form.organization.value = kept("organization");
+const root = ReactDOM.createRoot(document.getElementById("graphiql"));
+showViewer();
+const tabs = await examples(api);
+render(tabs);

@@ -1,0 +1,73 @@
+// The GraphQL client of our pages: fetch for questions, graphql-ws for what changes. Nothing more is needed.
+
+import { createClient } from "./vendor/graphql-ws/client.js";
+
+/** What went wrong on the way, as opposed to a refusal, which is an answer. kind: offline | overloaded | refused | broken. */
+export class Problem extends Error {
+  constructor(kind, message, retryAfterSeconds = null) {
+    super(message);
+    this.kind = kind;
+    this.retryAfterSeconds = retryAfterSeconds;
+  }
+}
+
+/**
+ * credentials() gives { token, organization } as they are now; either may be empty.
+ * query(document, variables) answers with the data or throws a Problem; subscribe(…) returns a function that ends it.
+ */
+export function connect(endpoint, credentials) {
+  const parameters = () => {
+    const { token, organization } = credentials();
+    return { ...(token && { authorization: `Bearer ${token}` }), ...(organization && { organization }) };
+  };
+
+  async function query(document, variables = {}, { signal } = {}) {
+    const { authorization, organization } = parameters();
+    let response, answer;
+    try {
+      response = await fetch(endpoint, {
+        method: "POST",
+        signal,
+        headers: {
+          "content-type": "application/json",
+          accept: "application/json",
+          ...(authorization && { authorization }),
+          ...(organization && { "slotwright-organization": organization }),
+        },
+        body: JSON.stringify({ query: document, variables }),
+      });
+      answer = await response.json();
+    } catch (error) {
+      if (error.name === "AbortError") throw error;
+      if (response) throw new Problem("broken", `The server answered with something unreadable (${response.status}).`);
+      throw new Problem("offline", "The server can't be reached.");
+    }
+    const [error] = answer.errors ?? [];
+    if (!error) return answer.data;
+    const seconds = Number(response.headers.get("retry-after")) || null;
+    const code = error.extensions?.code;
+    if (code === "RATE_LIMITED" || response.status === 429 || response.status === 503)
+      throw new Problem("overloaded", error.message, seconds);
+    if (code === "UNAUTHENTICATED" || code === "FORBIDDEN") throw new Problem("refused", error.message);
+    throw new Problem("broken", error.message);
+  }
+
+  const socket = createClient({
+    url: new URL(endpoint, location.href).href.replace(/^http/, "ws"),
+    connectionParams: parameters,
+    retryAttempts: Infinity,
+    retryWait: (attempt) => new Promise((done) => setTimeout(done, Math.min(500 * 2 ** attempt, 15_000) * (0.5 + Math.random()))),
+    shouldRetry: () => true,
+  });
+
+  /** next(data) for each event; ended(problem or null) once, when no more will come. */
+  function subscribe(document, variables, next, ended) {
+    return socket.subscribe({ query: document, variables }, {
+      next: ({ data }) => data && next(data),
+      error: (reason) => ended(new Problem("broken", reason?.[0]?.message ?? reason?.reason ?? "The live connection ended.")),
+      complete: () => ended(null),
+    });
+  }
+
+  return { query, subscribe, socket };
+}

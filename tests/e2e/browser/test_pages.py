@@ -1,0 +1,95 @@
+"""What is served with our pages: types, caching, compression and the policy that keeps a browser at home."""
+
+from __future__ import annotations
+
+import gzip
+import re
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.routing import Route
+
+from app.web import assets, pages
+
+
+@pytest.fixture
+def client() -> httpx.AsyncClient:
+    app = Starlette(routes=[Route("/graphql", pages.graphiql_page), *pages.routes()])
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://slotwright.test")
+
+
+async def _addresses(client: httpx.AsyncClient) -> list[str]:
+    page = await client.get("/graphql")
+    return re.findall(r'(?:src|href)="([^"]+)"', page.text)
+
+
+def test_what_pages_load_is_installed() -> None:
+    assert assets.missing() == []
+    assert assets.installed()
+
+
+def test_the_lock_file_names_no_place_to_download_from() -> None:
+    lock = (assets.HERE / "package-lock.json").read_text()
+    assert '"resolved"' not in lock
+    assert '"integrity"' in lock
+
+
+async def test_every_file_a_page_names_is_served_with_its_type_and_kept_for_good(client: httpx.AsyncClient) -> None:
+    kinds = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
+    addresses = await _addresses(client)
+    assert len(addresses) >= 6
+    for address in addresses:
+        answer = await client.get(address)
+        assert answer.status_code == 200, address
+        assert answer.headers["content-type"] == kinds[address[address.rindex(".") :]]
+        assert "immutable" in answer.headers["cache-control"]
+        assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+async def test_a_file_is_compressed_for_whoever_asks_and_only_for_them(client: httpx.AsyncClient) -> None:
+    address = next(one for one in await _addresses(client) if one.endswith("graphiql/graphiql.js"))
+    async with client.stream("GET", address, headers={"accept-encoding": "br, gzip"}) as packed:
+        assert packed.headers["content-encoding"] == "gzip"
+        content = b"".join([part async for part in packed.aiter_raw()])
+    for refused in ("identity", "gzip;q=0", "gzip;q=0.000, br"):
+        plain = await client.get(address, headers={"accept-encoding": refused})
+        assert "content-encoding" not in plain.headers
+        assert plain.content == gzip.decompress(content)
+
+
+async def test_what_has_not_changed_is_not_sent_again(client: httpx.AsyncClient) -> None:
+    for address in ["/graphql", *await _addresses(client)]:
+        first = await client.get(address)
+        again = await client.get(address, headers={"if-none-match": f'"other", W/{first.headers["etag"]}'})
+        assert (again.status_code, again.content) == (304, b"")
+
+
+async def test_a_page_of_another_release_is_helped_out_but_may_not_keep_what_it_got(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/static/0123456789abcdef/graphql.js")
+    assert answer.status_code == 200
+    assert answer.headers["cache-control"] == "no-cache"
+
+
+@pytest.mark.parametrize("path", ["nothing.js", "..%2fpages.py", "vendor/installed", "%2e%2e/package.json", ""])
+async def test_nothing_but_the_pages_files_is_served(client: httpx.AsyncClient, path: str) -> None:
+    assert (await client.get(f"/static/x/{path}")).status_code == 404
+
+
+async def test_the_policy_lets_scripts_come_from_here_only(client: httpx.AsyncClient) -> None:
+    headers = (await client.get("/graphql")).headers
+    policy = dict(part.split(" ", 1) for part in headers["content-security-policy"].split("; "))
+    assert policy["default-src"] == "'none'"
+    assert policy["script-src"] == "'self'"
+    assert policy["connect-src"] == "'self'"
+    assert policy["frame-ancestors"] == "'none'"
+    assert headers["referrer-policy"] == "no-referrer"
+
+
+async def test_behind_a_prefix_the_page_names_its_files_with_it() -> None:
+    app = Starlette(routes=[Route("/graphql", pages.graphiql_page)])
+    transport = httpx.ASGITransport(app, root_path="/book")
+    async with httpx.AsyncClient(transport=transport, base_url="http://slotwright.test") as client:
+        page = await client.get("/book/graphql")
+    assert '"/book/static/' in page.text
+    assert '"/static/' not in page.text
