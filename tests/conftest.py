@@ -1,0 +1,141 @@
+"""One PostgreSQL and one Redis for the whole run, a database of its own for each test. Nothing is imitated.
+
+DATABASE_URL and REDIS_URL, where set, take the place of the embedded servers: databases are then created and dropped
+on that PostgreSQL, and that Redis database, which has to be empty at the start, is flushed before each test.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from itertools import count
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+import hypothesis
+import pytest
+from redis.asyncio import Redis
+
+from app.embedded import Servers, embedded
+from app.store.migrations import migrate
+from app.store.pool import Pool, create_pool
+
+hypothesis.settings.register_profile("sample", derandomize=True, deadline=None, database=None, print_blob=True)
+hypothesis.settings.register_profile("full", deadline=None, max_examples=2_000, print_blob=True)
+hypothesis.settings.load_profile("sample")
+
+TEST_POOL_SIZE = 8
+TEST_STATEMENT_TIMEOUT_MS = 10_000
+
+_numbers = count(1)
+
+
+def on_database(database_url: str, name: str) -> str:
+    """The same server, another database."""
+    return urlunsplit(urlsplit(database_url)._replace(path=f"/{name}"))
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Servers]:
+    """The addresses, and the switches that stop and start the servers (only where they are our own)."""
+    folder = Path(tempfile.mkdtemp(prefix="slotwright-tests-"))
+    folder.chmod(0o755)  # started by root, the servers run as another user
+    try:
+        with embedded(
+            folder,
+            database_url=os.environ.get("DATABASE_URL"),
+            redis_url=os.environ.get("REDIS_URL"),
+            durable=False,
+        ) as running:
+            yield running
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+async def template_database(servers: Servers) -> AsyncIterator[str]:
+    """The name of a database that is migrated and empty, which the tests' databases are copied from."""
+    name = f"slotwright_test_{os.getpid()}_template"
+    await _administer(servers, f'DROP DATABASE IF EXISTS "{name}"', f'CREATE DATABASE "{name}"')
+    await migrate(on_database(servers.database_url, name))
+    yield name
+    await _administer(servers, f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture
+async def empty_database(servers: Servers) -> AsyncIterator[str]:
+    """The address of a database with nothing in it, not even the migrations."""
+    name = f"slotwright_test_{os.getpid()}_{next(_numbers)}"
+    await _administer(servers, f'CREATE DATABASE "{name}"')
+    yield on_database(servers.database_url, name)
+    await _administer(servers, f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture
+async def database(servers: Servers, template_database: str) -> AsyncIterator[str]:
+    """The address of a migrated, empty database that belongs to this test alone."""
+    name = f"slotwright_test_{os.getpid()}_{next(_numbers)}"
+    await _administer(servers, f'CREATE DATABASE "{name}" TEMPLATE "{template_database}"')
+    yield on_database(servers.database_url, name)
+    await _administer(servers, f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture
+async def pool(database: str) -> AsyncIterator[Pool]:
+    pool = await create_pool(database, size=TEST_POOL_SIZE, statement_timeout_ms=TEST_STATEMENT_TIMEOUT_MS)
+    yield pool
+    await pool.close()
+
+
+@pytest.fixture(scope="session")
+async def _empty_redis(servers: Servers) -> str:
+    client = Redis.from_url(servers.redis_url)
+    try:
+        if await client.dbsize():
+            pytest.exit("REDIS_URL names a database that is not empty; the tests flush it: name an empty one.", 2)
+    finally:
+        await client.aclose()
+    return servers.redis_url
+
+
+@pytest.fixture
+async def redis_url(_empty_redis: str) -> str:
+    """The address of a Redis database that is empty at the start of the test."""
+    client = Redis.from_url(_empty_redis)
+    try:
+        await client.flushdb()
+    finally:
+        await client.aclose()
+    return _empty_redis
+
+
+@pytest.fixture
+async def redis(redis_url: str) -> AsyncIterator[Redis]:
+    client = Redis.from_url(redis_url)
+    yield client
+    await client.aclose()
+
+
+@pytest.fixture
+def environment(database: str, redis_url: str) -> dict[str, str]:
+    """What a process of the program needs in its environment to run on this test's servers."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith("SLOTWRIGHT_")}
+    return own | {
+        "DATABASE_URL": database,
+        "REDIS_URL": redis_url,
+        "SLOTWRIGHT_TOKEN_SECRET": "a secret of the tests, thirty-two bytes or more",
+        "SLOTWRIGHT_MANAGE_KEYS": "test:another secret of the tests, thirty-two bytes or more",
+        "SLOTWRIGHT_HASH_SECRET": "a third secret of the tests, thirty-two bytes or more",
+    }
+
+
+async def _administer(servers: Servers, *statements: str) -> None:
+    connection = await asyncpg.connect(servers.database_url)
+    try:
+        for statement in statements:
+            await connection.execute(statement)
+    finally:
+        await connection.close()
