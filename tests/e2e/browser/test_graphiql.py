@@ -192,9 +192,13 @@ async def test_queries_and_subscriptions_carry_the_token_and_the_organization(wi
     assert windows.complaints == []
 
 
-async def test_the_examples_come_back(windows: Windows, address: str) -> None:
+async def test_tabs_outlive_a_reload_and_the_examples_come_back(windows: Windows, address: str) -> None:
     page = await _open(windows, address)
     await _write(page, "Mine", "query Mine { viewer { role } }")
-    await page.wait_for_function("sessionStorage['graphiql:tabState']?.includes('Mine')")
+    async with asyncio.timeout(10):
+        while "Mine" not in await page.evaluate("sessionStorage['graphiql:tabState'] ?? ''"):  # noqa: ASYNC110 (it is the browser that is waited for)
+            await asyncio.sleep(0.05)
+    await page.reload()
+    await expect(page.get_by_role("tab").first).to_contain_text("Mine")
     await page.get_by_role("button", name="Restore examples").click()
     await expect(page.get_by_role("tab").first).to_contain_text("Providers")
