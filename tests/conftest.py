@@ -78,7 +78,9 @@ async def empty_database(servers: Servers) -> AsyncIterator[str]:
 async def database(servers: Servers, template_database: str) -> AsyncIterator[str]:
     """The address of a migrated, empty database that belongs to this test alone."""
     name = f"slotwright_test_{os.getpid()}_{next(_numbers)}"
-    await _administer(servers, f'CREATE DATABASE "{name}" TEMPLATE "{template_database}"')
+    # Copying files is twice as fast where the checkpoints that it asks for cost nothing.
+    strategy = "FILE_COPY" if servers.owns_postgres else "WAL_LOG"
+    await _administer(servers, f'CREATE DATABASE "{name}" TEMPLATE "{template_database}" STRATEGY {strategy}')
     yield on_database(servers.database_url, name)
     await _administer(servers, f'DROP DATABASE "{name}" WITH (FORCE)')
 

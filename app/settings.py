@@ -1,0 +1,170 @@
+"""The only reader of the environment: frozen values, checked once at the start and passed down.
+
+Every variable is in the table of docs/running.md; a test compares the two.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+SECRET_MIN_BYTES: Final = 32
+"""A key shorter than the hash's output weakens HMAC-SHA-256 (RFC 7518, section 3.2)."""
+
+DEFAULT_POOL_SIZE: Final = 16
+"""Connections of one process. More than 16 made bookings slower, not faster, when it was measured."""
+
+DEFAULT_STATEMENT_TIMEOUT_MS: Final = 5_000
+"""No statement of the program needs a second; whoever waits for a lock longer than this is better told so."""
+
+_SLUG: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_KEY_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,32}")
+_SWITCH: Final = {"on": True, "off": False}
+
+
+class SettingsError(Exception):
+    """A variable is missing or can't be used. The message is one sentence that names it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class ManageKey:
+    """A key that signs the tokens with which guests manage their appointment; `id` travels in the token."""
+
+    id: str
+    secret: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)  # no repr: it would put secrets into logs
+class Settings:
+    database_url: str
+    """Where PostgreSQL is: postgresql://user:password@host:port/database."""
+    redis_url: str
+    """Where Redis is: redis://:password@host:port/number, or rediss:// for TLS."""
+    token_secret: str
+    """Signs and checks access tokens (HS256); at least 32 bytes."""
+    manage_keys: tuple[ManageKey, ...]
+    """Sign and check manage tokens: the first signs, all check, so that a change of keys locks no guest out."""
+    hash_secret: str
+    """Keys the hash of an idempotent request, so that the stored hash tells nothing about its contact data."""
+    default_organization: str | None = None
+    """The slug of the organization of anonymous callers that name none; None: they have to name one."""
+    cors_origins: tuple[str, ...] = ()
+    """Origins whose pages may call the API from a browser; ("*",) allows all: tokens are no cookies."""
+    graphiql: bool = False
+    """Whether a browser that opens /graphql gets GraphiQL."""
+    pool_size: int = DEFAULT_POOL_SIZE
+    """Connections to PostgreSQL of one process, at most."""
+    statement_timeout_ms: int = DEFAULT_STATEMENT_TIMEOUT_MS
+    """How long one SQL statement may run."""
+
+    @classmethod
+    def from_environment(cls, env: Mapping[str, str]) -> Settings:
+        """Reads and checks everything; raises `SettingsError` at the first thing that is wrong."""
+        return cls(
+            database_url=database_url(env),
+            redis_url=_address(env, "REDIS_URL", ("redis", "rediss", "unix")),
+            token_secret=_secret(env, "SLOTWRIGHT_TOKEN_SECRET"),
+            manage_keys=_manage_keys(env, "SLOTWRIGHT_MANAGE_KEYS"),
+            hash_secret=_secret(env, "SLOTWRIGHT_HASH_SECRET"),
+            default_organization=_slug(env, "SLOTWRIGHT_DEFAULT_ORGANIZATION"),
+            cors_origins=_origins(env, "SLOTWRIGHT_CORS_ORIGINS"),
+            graphiql=_switch(env, "SLOTWRIGHT_GRAPHIQL", default=False),
+            pool_size=_number(env, "SLOTWRIGHT_POOL_SIZE", default=DEFAULT_POOL_SIZE, least=1, most=200),
+            statement_timeout_ms=_number(
+                env, "SLOTWRIGHT_STATEMENT_TIMEOUT_MS", default=DEFAULT_STATEMENT_TIMEOUT_MS, least=100, most=600_000
+            ),
+        )
+
+
+def database_url(env: Mapping[str, str]) -> str:
+    """DATABASE_URL alone: `migrate` and `organization` need nothing else."""
+    return _address(env, "DATABASE_URL", ("postgresql", "postgres"))
+
+
+def token_secret(env: Mapping[str, str]) -> str:
+    """SLOTWRIGHT_TOKEN_SECRET alone: `token` needs nothing else."""
+    return _secret(env, "SLOTWRIGHT_TOKEN_SECRET")
+
+
+def _given(env: Mapping[str, str], name: str) -> str | None:
+    """An empty variable counts as one that is not set: Compose and CI systems pass such."""
+    return env.get(name, "").strip() or None
+
+
+def _required(env: Mapping[str, str], name: str) -> str:
+    value = _given(env, name)
+    if value is None:
+        raise SettingsError(f"{name} is not set.")
+    return value
+
+
+def _address(env: Mapping[str, str], name: str, schemes: tuple[str, ...]) -> str:
+    value = _required(env, name)
+    try:
+        scheme = urlsplit(value).scheme
+    except ValueError:
+        scheme = ""
+    if scheme not in schemes:
+        raise SettingsError(f"{name} has to start with {' or '.join(f'{scheme}://' for scheme in schemes)}.")
+    return value
+
+
+def _secret(env: Mapping[str, str], name: str) -> str:
+    value = _required(env, name)
+    if len(value.encode()) < SECRET_MIN_BYTES:
+        raise SettingsError(f"{name} is shorter than {SECRET_MIN_BYTES} bytes.")
+    return value
+
+
+def _manage_keys(env: Mapping[str, str], name: str) -> tuple[ManageKey, ...]:
+    keys: list[ManageKey] = []
+    for part in _required(env, name).split(","):
+        key_id, separator, secret = part.strip().partition(":")
+        if not separator or not _KEY_ID.fullmatch(key_id) or len(secret.encode()) < SECRET_MIN_BYTES:
+            raise SettingsError(
+                f"{name} has to read “id:secret,id:secret”, each id of up to 32 letters, digits, “-” and “_”,"
+                f" each secret of at least {SECRET_MIN_BYTES} bytes."
+            )
+        if any(key.id == key_id for key in keys):
+            raise SettingsError(f"{name} names the key “{key_id}” twice.")
+        keys.append(ManageKey(id=key_id, secret=secret))
+    return tuple(keys)
+
+
+def _slug(env: Mapping[str, str], name: str) -> str | None:
+    value = _given(env, name)
+    if value is not None and not _SLUG.fullmatch(value):
+        raise SettingsError(f"{name} has to be an organization's slug: small letters, digits and “-”.")
+    return value
+
+
+def _origins(env: Mapping[str, str], name: str) -> tuple[str, ...]:
+    origins = tuple(part.strip() for part in (_given(env, name) or "").split(",") if part.strip())
+    if origins == ("*",):
+        return origins
+    for origin in origins:
+        parts = urlsplit(origin)
+        if parts.scheme not in {"http", "https"} or origin != f"{parts.scheme}://{parts.netloc}" or not parts.netloc:
+            raise SettingsError(f"{name} has to be “*” or a list like “https://shop.example,http://localhost:3000”.")
+    return origins
+
+
+def _switch(env: Mapping[str, str], name: str, *, default: bool) -> bool:
+    value = _given(env, name)
+    if value is None:
+        return default
+    if value.lower() not in _SWITCH:
+        raise SettingsError(f"{name} has to be “on” or “off”.")
+    return _SWITCH[value.lower()]
+
+
+def _number(env: Mapping[str, str], name: str, *, default: int, least: int, most: int) -> int:
+    value = _given(env, name)
+    if value is None:
+        return default
+    if not value.isascii() or not value.isdigit() or not least <= int(value) <= most:
+        raise SettingsError(f"{name} has to be a whole number from {least} to {most}.")
+    return int(value)
