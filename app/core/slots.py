@@ -32,6 +32,7 @@ from app.core.zones import (
     instants_reading,
     local_date,
     local_days,
+    minute_at_or_after,
     minute_of,
     wall_at,
 )
@@ -400,7 +401,7 @@ def _sweep(  # noqa: C901 - one loop, walked by every listing: a call in it woul
 
 def _earliest(rules: Rules, now: datetime) -> Minute:
     """The first minute that notice allows: `now` rounded up to a whole minute, and the notice."""
-    return rules.min_notice_minutes - (EPOCH - now) // _MINUTE
+    return rules.min_notice_minutes + minute_at_or_after(now)
 
 
 def _horizon(hours: Hours, rules: Rules, now: datetime) -> int:

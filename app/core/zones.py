@@ -119,6 +119,11 @@ def minute_of(instant: datetime) -> Minute:
     return (instant - EPOCH) // _MINUTE
 
 
+def minute_at_or_after(instant: datetime) -> Minute:
+    """The first minute that begins at this instant or after it."""
+    return -((EPOCH - instant) // _MINUTE)
+
+
 def instant_of(minute: Minute) -> datetime:
     """The minute's beginning, as a UTC date-time."""
     return EPOCH + timedelta(minutes=minute)

@@ -1,0 +1,70 @@
+"""Appointments and the people who book them, as the program reads them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from app.core.ids import AppointmentId, CustomerId, ProviderId, ServiceId
+    from app.core.money import CancellationPolicy, Money
+
+
+class AppointmentStatus(StrEnum):
+    """Where an appointment stands in its life."""
+
+    CONFIRMED = "CONFIRMED"
+    CANCELLED = "CANCELLED"
+    COMPLETED = "COMPLETED"
+    NO_SHOW = "NO_SHOW"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contact:
+    """How a customer wants to be called and reached: at least one of `email` and `phone` (E.164)."""
+
+    name: str
+    email: str | None
+    phone: str | None
+    locale: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Customer:
+    """A customer's record. With a `subject` it is an account; without one, all guests who gave this e-mail."""
+
+    id: CustomerId
+    subject: str | None
+    contact: Contact
+    time_zone: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Appointment:
+    """A booked visit, `[starts_at, ends_at)` in UTC.
+
+    Contact, price and policy are as they were at booking. `version` rises with every change, `time_version` with
+    every move.
+    """
+
+    id: AppointmentId
+    provider_id: ProviderId
+    service_id: ServiceId | None
+    customer_id: CustomerId
+    status: AppointmentStatus
+    starts_at: datetime
+    ends_at: datetime
+    customer_time_zone: str
+    contact: Contact
+    notes: str | None
+    version: int
+    time_version: int
+    price: Money | None
+    cancellation_policy: CancellationPolicy
+    created_at: datetime
+    cancelled_at: datetime | None
+    cancellation_reason: str | None
+    cancellation_fee: Money | None

@@ -1,0 +1,98 @@
+"""The decision over a booking: what is wished, against what stands in the calendar, at this instant."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from app.core.money import CancellationPolicy
+from app.core.refusals import InvalidInput, SlotUnavailable
+from app.core.slots import Claim, ClaimKind, explain
+from app.core.zones import dates_touched, instant_of, minute_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import date, datetime
+
+    from app.core.appointment import Contact
+    from app.core.ids import ProviderId, ServiceId
+    from app.core.money import Money
+    from app.core.provider import Calendar
+    from app.core.rules import Rules
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BookingWish:
+    """What a caller asks for, checked for form.
+
+    `duration_minutes`, where given, guards against a page that shows old rules. `contact` is None only for a
+    signed-in customer, whose record then stands for it.
+    """
+
+    provider_id: ProviderId
+    service_id: ServiceId | None
+    starts_at: datetime
+    duration_minutes: int | None
+    contact: Contact | None
+    customer_time_zone: str
+    notes: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acceptance:
+    """A booking that the law allows: its time, and the price and policy that go with it for good."""
+
+    claim: Claim
+    price: Money | None
+    cancellation_policy: CancellationPolicy
+
+    @property
+    def starts_at(self) -> datetime:
+        """The start of the visit."""
+        return instant_of(self.claim.visit_from)
+
+    @property
+    def ends_at(self) -> datetime:
+        """The end of the visit."""
+        return instant_of(self.claim.visit_until)
+
+
+def claim_for(rules: Rules, starts_at: datetime) -> Claim:
+    """The time that a visit starting here takes: the visit, and its buffers around it."""
+    start = minute_of(starts_at)
+    end = start + rules.duration_minutes
+    return Claim(
+        claimed_from=start - rules.buffer_before_minutes,
+        claimed_until=end + rules.buffer_after_minutes,
+        visit_from=start,
+        visit_until=end,
+        kind=ClaimKind.APPOINTMENT,
+        expires_at=None,
+    )
+
+
+def dates_to_lock(calendar: Calendar, claim: Claim) -> tuple[date, ...]:
+    """The provider-local dates that the claim touches, ascending."""
+    return dates_touched(calendar.hours.time_zone, claim.claimed_from, claim.claimed_until)
+
+
+def decide_booking(
+    calendar: Calendar, claims: Sequence[Claim], wish: BookingWish, now: datetime
+) -> Acceptance | SlotUnavailable | InvalidInput:
+    """Whether the wished time can be booked at this instant; `claims` are all that could stand in its way."""
+    rules = calendar.rules
+    if wish.duration_minutes is not None and wish.duration_minutes != rules.duration_minutes:
+        return InvalidInput(
+            field="duration_minutes",
+            message=f"A visit takes {rules.duration_minutes} minutes now. Load the rules again.",
+        )
+    reasons = explain(calendar.hours, rules, claims, wish.starts_at, now)
+    if reasons:
+        return SlotUnavailable(reasons=reasons)
+    service = calendar.service
+    policy = service.cancellation_policy if service and service.cancellation_policy else None
+    return Acceptance(
+        claim=claim_for(rules, wish.starts_at),
+        price=service.price if service else None,
+        cancellation_policy=policy or calendar.provider.cancellation_policy,
+    )

@@ -1,0 +1,16 @@
+"""The ids of the domain: UUIDv7s, made by the program, each with a type of its own so that none is taken for another."""
+
+from __future__ import annotations
+
+from typing import NewType
+from uuid import UUID
+
+OrganizationId = NewType("OrganizationId", UUID)
+ProviderId = NewType("ProviderId", UUID)
+ServiceId = NewType("ServiceId", UUID)
+CustomerId = NewType("CustomerId", UUID)
+AppointmentId = NewType("AppointmentId", UUID)
+ClaimId = NewType("ClaimId", UUID)
+WeeklyHoursId = NewType("WeeklyHoursId", UUID)
+WeeklyBreakId = NewType("WeeklyBreakId", UUID)
+AvailabilityExceptionId = NewType("AvailabilityExceptionId", UUID)

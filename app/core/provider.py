@@ -1,0 +1,99 @@
+"""Providers, the services they offer, and the hours they keep, as the program reads them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from app.core.hours import Hours, WeeklyRange
+    from app.core.ids import (
+        AvailabilityExceptionId,
+        OrganizationId,
+        ProviderId,
+        ServiceId,
+        WeeklyBreakId,
+        WeeklyHoursId,
+    )
+    from app.core.money import CancellationPolicy, Money
+    from app.core.rules import ProviderRules, Rules, ServiceRules
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Organization:
+    """Whom everything belongs to; `slug` is its public name."""
+
+    id: OrganizationId
+    slug: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provider:
+    """Somebody who can be booked. `subject` is the `sub` of the tokens that act for them."""
+
+    id: ProviderId
+    subject: str
+    name: str
+    email: str | None
+    phone: str | None
+    time_zone: str
+    rules: ProviderRules
+    cancellation_policy: CancellationPolicy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """What can be booked with the providers that offer it. A null policy means the provider's own."""
+
+    id: ServiceId
+    name: str
+    rules: ServiceRules
+    price: Money | None
+    cancellation_policy: CancellationPolicy | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeeklyHours:
+    """A stored range of weekly hours."""
+
+    id: WeeklyHoursId
+    provider_id: ProviderId
+    range: WeeklyRange
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeeklyBreak:
+    """A stored weekly break."""
+
+    id: WeeklyBreakId
+    provider_id: ProviderId
+    range: WeeklyRange
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AvailabilityException:
+    """A stored exception: one row for a closed day, or one for each range of a block or of custom hours.
+
+    The two minutes are wall-clock readings, from the midnight of `date`; both None on a closed day.
+    """
+
+    id: AvailabilityExceptionId
+    provider_id: ProviderId
+    date: date
+    is_blocked: bool
+    start_minute: int | None
+    end_minute: int | None
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calendar:
+    """All that decides over a provider's time besides the claims on it: who, for what, when open, by which rules."""
+
+    provider: Provider
+    service: Service | None
+    hours: Hours
+    rules: Rules

@@ -1,0 +1,439 @@
+"""Input, checked: what people typed becomes values that the rules accept, or a refusal that names the field.
+
+Each `valid_…` function takes the raw values and answers with the checked ones or with `InvalidInput`. Field names are
+paths from the input in snake_case. Bounds here and CHECK constraints in the database say the same.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import date
+from functools import lru_cache, wraps
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+import phonenumbers
+from babel import Locale, UnknownLocaleError
+from babel.numbers import list_currencies
+from email_validator import EmailNotValidError, validate_email
+
+from app.core.appointment import Contact
+from app.core.hours import ClockRange, DayException, WeeklyRange, merge_clock_ranges
+from app.core.money import CancellationPolicy, LateCancellation, Money
+from app.core.refusals import InvalidInput
+from app.core.rules import ProviderRules, ServiceRules
+from app.core.zones import is_known_zone, is_supported_date
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+DAY_MINUTES = 1440
+NAME_LENGTH = 200
+REASON_LENGTH = 500
+NOTES_LENGTH = 2_000
+SUBJECT_LENGTH = 255
+IDEMPOTENCY_KEY_LENGTH = 255
+# How far ahead anything may be booked, in days: three years, and a little for the planner's convenience.
+HORIZON_DAYS = 1_100
+NOTICE_MINUTES = HORIZON_DAYS * DAY_MINUTES
+# What fits a GraphQL Int.
+AMOUNT_MINOR = 2**31 - 1
+WEEKLY_RANGES = 200
+EXCEPTION_RANGES = 48
+SERVICE_PROVIDERS = 1_000
+
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\u2028\u2029\ud800-\udfff]")
+_UNPRINTABLE_IN_PARAGRAPHS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
+_LOCALE = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})*")
+_SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+
+
+class _Refused(Exception):  # noqa: N818  it never leaves this module: it carries a refusal out of a nested check
+    """A check failed."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.refusal = InvalidInput(field=field, message=message)
+
+
+def _answers(check: Callable[P, T]) -> Callable[P, T | InvalidInput]:
+    @wraps(check)
+    def answered(*args: P.args, **kwargs: P.kwargs) -> T | InvalidInput:
+        try:
+            return check(*args, **kwargs)
+        except _Refused as refused:
+            return refused.refusal
+
+    return answered
+
+
+# ------------------------------------------------------------------ what the forms look like, before they are checked
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyForm:
+    """A cancellation policy as typed."""
+
+    free_until_minutes_before: int
+    late_cancellation: LateCancellation
+    late_fee: Money | None
+    late_fee_percent: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderForm:
+    """A provider as typed. None where a value must stand means that null was sent."""
+
+    name: str | None
+    time_zone: str | None
+    service_duration_minutes: int | None
+    buffer_minutes: int | None
+    slot_interval_minutes: int | None
+    min_notice_minutes: int | None
+    max_advance_booking_days: int | None
+    email: str | None
+    phone: str | None
+    cancellation_policy: PolicyForm | None
+    subject: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceForm:
+    """A service as typed. None where a value must stand means that null was sent."""
+
+    name: str | None
+    duration_minutes: int | None
+    buffer_before_minutes: int | None
+    buffer_after_minutes: int | None
+    slot_interval_minutes: int | None
+    min_notice_minutes: int | None
+    max_advance_booking_days: int | None
+    price: Money | None
+    cancellation_policy: PolicyForm | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContactForm:
+    """Contact data as typed."""
+
+    name: str
+    email: str | None
+    phone: str | None
+    locale: str | None
+
+
+# ------------------------------------------------------------------ what they become
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValidProvider:
+    """A provider's values, checked."""
+
+    name: str
+    time_zone: str
+    email: str | None
+    phone: str | None
+    rules: ProviderRules
+    cancellation_policy: CancellationPolicy
+    subject: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValidService:
+    """A service's values, checked."""
+
+    name: str
+    rules: ServiceRules
+    price: Money | None
+    cancellation_policy: CancellationPolicy | None
+
+
+@_answers
+def valid_provider(form: ProviderForm) -> ValidProvider:
+    """Check a provider's values."""
+    rules = ProviderRules(
+        service_duration_minutes=_integer("service_duration_minutes", form.service_duration_minutes, 1, DAY_MINUTES),
+        buffer_minutes=_integer("buffer_minutes", form.buffer_minutes, 0, DAY_MINUTES),
+        slot_interval_minutes=_optional_integer("slot_interval_minutes", form.slot_interval_minutes, 1, DAY_MINUTES),
+        min_notice_minutes=_integer("min_notice_minutes", form.min_notice_minutes, 0, NOTICE_MINUTES),
+        max_advance_booking_days=_integer("max_advance_booking_days", form.max_advance_booking_days, 0, HORIZON_DAYS),
+    )
+    return ValidProvider(
+        name=_text("name", form.name, NAME_LENGTH),
+        time_zone=_zone("time_zone", form.time_zone),
+        email=_email("email", form.email),
+        phone=_phone("phone", form.phone),
+        rules=rules,
+        cancellation_policy=_policy("cancellation_policy", form.cancellation_policy, price=None),
+        subject=_text("subject", form.subject, SUBJECT_LENGTH),
+    )
+
+
+@_answers
+def valid_service(form: ServiceForm) -> ValidService:
+    """Check a service's values, the policy against the price among them."""
+    rules = ServiceRules(
+        duration_minutes=_integer("duration_minutes", form.duration_minutes, 1, DAY_MINUTES),
+        buffer_before_minutes=_integer("buffer_before_minutes", form.buffer_before_minutes, 0, DAY_MINUTES),
+        buffer_after_minutes=_optional_integer("buffer_after_minutes", form.buffer_after_minutes, 0, DAY_MINUTES),
+        slot_interval_minutes=_optional_integer("slot_interval_minutes", form.slot_interval_minutes, 1, DAY_MINUTES),
+        min_notice_minutes=_optional_integer("min_notice_minutes", form.min_notice_minutes, 0, NOTICE_MINUTES),
+        max_advance_booking_days=_optional_integer(
+            "max_advance_booking_days", form.max_advance_booking_days, 0, HORIZON_DAYS
+        ),
+    )
+    price = None if form.price is None else _money("price", form.price)
+    policy = form.cancellation_policy
+    return ValidService(
+        name=_text("name", form.name, NAME_LENGTH),
+        rules=rules,
+        price=price,
+        cancellation_policy=None if policy is None else _policy("cancellation_policy", policy, price=price),
+    )
+
+
+@_answers
+def valid_weekly(field: str, ranges: Sequence[WeeklyRange]) -> tuple[WeeklyRange, ...]:
+    """Check weekly hours or breaks; ranges of one weekday and effect that overlap or touch are merged."""
+    if len(ranges) > WEEKLY_RANGES:
+        raise _Refused(field, f"At most {WEEKLY_RANGES} ranges can be kept.")
+    grouped: dict[tuple[int, date | None, date | None], list[ClockRange]] = {}
+    for at, weekly in enumerate(ranges):
+        for name in ("effective_from", "effective_until"):
+            day = getattr(weekly, name)
+            if day is not None:
+                _date(f"{field}.{at}.{name}", day)
+        if weekly.effective_from and weekly.effective_until and weekly.effective_until < weekly.effective_from:
+            raise _Refused(f"{field}.{at}.effective_until", "The last date must not be before the first.")
+        clock = _clock_range(f"{field}.{at}", ClockRange(start_minute=weekly.start_minute, end_minute=weekly.end_minute))
+        grouped.setdefault((weekly.weekday, weekly.effective_from, weekly.effective_until), []).append(clock)
+    return tuple(
+        WeeklyRange(
+            weekday=weekday,
+            start_minute=clock.start_minute,
+            end_minute=clock.end_minute,
+            effective_from=effective_from,
+            effective_until=effective_until,
+        )
+        for (weekday, effective_from, effective_until), clocks in grouped.items()
+        for clock in merge_clock_ranges(clocks)
+    )
+
+
+@_answers
+def valid_exception(day: date, *, is_blocked: bool, ranges: Sequence[ClockRange]) -> DayException:
+    """Check an exception: custom hours need a range, a block's ranges stay inside their date."""
+    _date("date", day)
+    if not is_blocked and not ranges:
+        raise _Refused("ranges", "Custom hours need at least one range; to close the day, set isBlocked.")
+    if len(ranges) > EXCEPTION_RANGES:
+        raise _Refused("ranges", f"At most {EXCEPTION_RANGES} ranges can be kept for one date.")
+    clocks = [_clock_range(f"ranges.{at}", clock) for at, clock in enumerate(ranges)]
+    for at, clock in enumerate(clocks):
+        if is_blocked and clock.end_minute <= clock.start_minute:
+            raise _Refused(f"ranges.{at}.end", "A block ends on the date it starts on, at 24:00 at the latest.")
+    return DayException(date=day, is_blocked=is_blocked, ranges=tuple(merge_clock_ranges(clocks)))
+
+
+@_answers
+def valid_date(field: str, day: date) -> date:
+    """Check that a date is one the calendar supports."""
+    return _date(field, day)
+
+
+@_answers
+def valid_contact(form: ContactForm) -> Contact:
+    """Check contact data: a name, and at least one of e-mail and phone."""
+    contact = Contact(
+        name=_text("customer.name", form.name, NAME_LENGTH),
+        email=_email("customer.email", form.email),
+        phone=_phone("customer.phone", form.phone),
+        locale=_locale("customer.locale", form.locale),
+    )
+    if contact.email is None and contact.phone is None:
+        raise _Refused("customer.email", "Give an e-mail address or a phone number, so that you can be reached.")
+    return contact
+
+
+@_answers
+def valid_time_zone(field: str, name: str) -> str:
+    """Check that a zone is in the time zone database."""
+    return _zone(field, name)
+
+
+@_answers
+def valid_notes(notes: str | None) -> str | None:
+    """Check the notes of a booking; nothing but white space is none."""
+    return _optional_text("notes", notes, NOTES_LENGTH, paragraphs=True)
+
+
+@_answers
+def valid_reason(reason: str | None) -> str | None:
+    """Check the reason for a change; nothing but white space is none."""
+    return _optional_text("reason", reason, REASON_LENGTH, paragraphs=True)
+
+
+@_answers
+def valid_idempotency_key(key: str) -> str:
+    """Check an idempotency key: 1 to 255 characters, taken as they are."""
+    if not 1 <= len(key) <= IDEMPOTENCY_KEY_LENGTH:
+        raise _Refused("idempotency_key", f"An idempotency key has 1 to {IDEMPOTENCY_KEY_LENGTH} characters.")
+    if _UNPRINTABLE.search(key):
+        raise _Refused("idempotency_key", "An idempotency key has no control characters.")
+    return key
+
+
+@_answers
+def valid_organization(slug: str, name: str) -> tuple[str, str]:
+    """Check an organization's public name and its name for people."""
+    if not _SLUG.fullmatch(slug):
+        raise _Refused("slug", "A slug has 1 to 63 lower-case letters, digits and hyphens, none at its ends.")
+    return slug, _text("name", name, NAME_LENGTH)
+
+
+@_answers
+def valid_provider_count(count: int) -> int:
+    """Check how many providers a service is offered by."""
+    if count > SERVICE_PROVIDERS:
+        raise _Refused("provider_ids", f"At most {SERVICE_PROVIDERS} providers can be named at once.")
+    return count
+
+
+# ------------------------------------------------------------------ single values
+
+
+def _text(field: str, value: str | None, longest: int, *, paragraphs: bool = False) -> str:
+    if value is None:
+        raise _Refused(field, "This can't be null.")
+    text = value.strip()
+    if not text:
+        raise _Refused(field, "This can't be empty.")
+    if len(text) > longest:
+        raise _Refused(field, f"This can have at most {longest:,} characters.")
+    if (_UNPRINTABLE_IN_PARAGRAPHS if paragraphs else _UNPRINTABLE).search(text):
+        raise _Refused(field, "This contains characters that can't be printed.")
+    return text
+
+
+def _optional_text(field: str, value: str | None, longest: int, *, paragraphs: bool = False) -> str | None:
+    return None if value is None or not value.strip() else _text(field, value, longest, paragraphs=paragraphs)
+
+
+def _integer(field: str, value: int | None, least: int, most: int) -> int:
+    if value is None:
+        raise _Refused(field, "This can't be null.")
+    if not least <= value <= most:
+        raise _Refused(field, f"This must be from {least:,} to {most:,}.")
+    return value
+
+
+def _optional_integer(field: str, value: int | None, least: int, most: int) -> int | None:
+    return None if value is None else _integer(field, value, least, most)
+
+
+def _zone(field: str, name: str | None) -> str:
+    if name is None:
+        raise _Refused(field, "This can't be null.")
+    if not is_known_zone(name):
+        shown = name if len(name) <= 64 and name.isprintable() else "That"
+        raise _Refused(field, f"{shown} is no time zone of the IANA database. Use a name such as Europe/Berlin.")
+    return name
+
+
+def _date(field: str, day: date) -> date:
+    if not is_supported_date(day):
+        raise _Refused(field, "This date is outside the years the calendar supports.")
+    return day
+
+
+def _clock_range(field: str, clock: ClockRange) -> ClockRange:
+    if clock.start_minute >= DAY_MINUTES:
+        raise _Refused(f"{field}.start", "A range starts at 23:59 at the latest; 24:00 is an end only.")
+    return clock
+
+
+def _email(field: str, value: str | None) -> str | None:
+    if value is None:
+        return None
+    try:
+        return validate_email(value.strip(), check_deliverability=False).normalized
+    except EmailNotValidError as error:
+        raise _Refused(field, f"This is no e-mail address. {error}") from None
+
+
+def _phone(field: str, value: str | None) -> str | None:
+    if value is None:
+        return None
+    problem = "This is no phone number. Write it with its country code, such as +49 30 901820."
+    try:
+        number = phonenumbers.parse(value, None)
+    except phonenumbers.NumberParseException:
+        raise _Refused(field, problem) from None
+    if not phonenumbers.is_possible_number(number) or number.extension:
+        raise _Refused(field, problem)
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def _locale(field: str, value: str | None) -> str | None:
+    if value is None:
+        return None
+    if _LOCALE.fullmatch(value) and len(value) <= 35:
+        try:
+            Locale.parse(value.replace("_", "-"), sep="-")
+        except (UnknownLocaleError, ValueError):
+            pass
+        else:
+            return value.replace("_", "-")
+    raise _Refused(field, "This is no known locale. Use a language tag such as en or de-AT.")
+
+
+@lru_cache(maxsize=1)
+def _currencies() -> frozenset[str]:
+    return frozenset(list_currencies())
+
+
+def _money(field: str, money: Money) -> Money:
+    _integer(f"{field}.amount_minor", money.amount_minor, 0, AMOUNT_MINOR)
+    if money.currency not in _currencies():
+        raise _Refused(f"{field}.currency", "This is no ISO 4217 currency code. Use a code such as EUR.")
+    return money
+
+
+def _policy(field: str, form: PolicyForm | None, *, price: Money | None) -> CancellationPolicy:
+    if form is None:
+        raise _Refused(field, "This can't be null.")
+    free_until = _integer(f"{field}.free_until_minutes_before", form.free_until_minutes_before, 0, NOTICE_MINUTES)
+    fee = None if form.late_fee is None else _money(f"{field}.late_fee", form.late_fee)
+    percent = _optional_integer(f"{field}.late_fee_percent", form.late_fee_percent, 1, 100)
+    if form.late_cancellation is LateCancellation.FEE:
+        if (fee is None) == (percent is None):
+            raise _Refused(f"{field}.late_fee", "A fee is either a fixed amount or a share of the price: set one of them.")
+        if percent is not None and price is None:
+            raise _Refused(f"{field}.late_fee_percent", "A share needs a price to take it of; only services have one.")
+    elif fee is not None or percent is not None:
+        raise _Refused(f"{field}.late_fee", "A fee stands only where lateCancellation is FEE.")
+    return CancellationPolicy(
+        free_until_minutes_before=free_until,
+        late_cancellation=form.late_cancellation,
+        late_fee=fee,
+        late_fee_percent=percent,
+    )
+
+
+def policy_form(policy: CancellationPolicy | None) -> PolicyForm | None:
+    """The form that would be checked into this policy."""
+    if policy is None:
+        return None
+    return PolicyForm(
+        free_until_minutes_before=policy.free_until_minutes_before,
+        late_cancellation=policy.late_cancellation,
+        late_fee=policy.late_fee,
+        late_fee_percent=policy.late_fee_percent,
+    )
+
+
+Changes = dict[str, Any]
+"""The fields that an update names, in snake_case, with their new values: absent means unchanged."""

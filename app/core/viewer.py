@@ -1,0 +1,75 @@
+"""Who asks, and what they may see and do. Every question of permission is answered here, by name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from app.core.appointment import Appointment
+    from app.core.ids import AppointmentId, CustomerId, OrganizationId, ProviderId
+
+
+class Role(StrEnum):
+    """What a caller is to the organization."""
+
+    ANONYMOUS = "ANONYMOUS"
+    CUSTOMER = "CUSTOMER"
+    PROVIDER = "PROVIDER"
+    ADMIN = "ADMIN"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Viewer:
+    """A caller, as their token and the organization's records say.
+
+    `customer_id` is None for a signed-in customer who has not booked yet, `provider_id` for a provider's token whose
+    subject no provider has. `manages` is the one appointment that a manage token, used as a bearer token, opens.
+    `expires_at` is when the token ends, by the real clock.
+    """
+
+    organization_id: OrganizationId
+    role: Role = Role.ANONYMOUS
+    subject: str | None = None
+    name: str | None = None
+    email: str | None = None
+    provider_id: ProviderId | None = None
+    customer_id: CustomerId | None = None
+    manages: AppointmentId | None = None
+    expires_at: datetime | None = None
+
+    @property
+    def is_admin(self) -> bool:
+        """An administrator may do everything in their organization."""
+        return self.role is Role.ADMIN
+
+    @property
+    def is_staff(self) -> bool:
+        """Staff see how providers can be reached and why they are away."""
+        return self.role in {Role.ADMIN, Role.PROVIDER}
+
+    @property
+    def may_book(self) -> bool:
+        """Everybody may book but the bearer of a manage token, which is good for its one appointment only."""
+        return self.manages is None
+
+    def runs(self, provider_id: ProviderId) -> bool:
+        """Whether the caller may act for this provider: administrators for all, a provider for themselves."""
+        return self.is_admin or (self.role is Role.PROVIDER and self.provider_id == provider_id)
+
+    def owns(self, appointment: Appointment) -> bool:
+        """Whether the appointment was booked by the caller's own customer account."""
+        return (
+            self.role is Role.CUSTOMER and self.customer_id is not None and self.customer_id == appointment.customer_id
+        )
+
+    def sees(self, appointment: Appointment) -> bool:
+        """Whether the caller may read the appointment: its customer, its provider, administrators, its manage token."""
+        return self.runs(appointment.provider_id) or self.owns(appointment) or self.manages == appointment.id
+
+    def sees_customer_of(self, appointment: Appointment) -> bool:
+        """Whether the caller may read the customer's record behind the appointment: a manage token never may."""
+        return self.runs(appointment.provider_id) or self.owns(appointment)

@@ -1,0 +1,108 @@
+"""Calendars: what decides over providers' time, and the claims on it, for any number of providers in one statement each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeAlias
+
+from app.core.hours import ClockRange, DayException, Hours, WeeklyRange
+from app.core.ids import ProviderId, ServiceId
+from app.core.provider import Calendar
+from app.core.rules import rules_in_force
+from app.core.slots import Claim, ClaimKind
+from app.store.providers import provider_from
+from app.store.services import service_from
+from app.store.sql import query
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import date
+
+    from app.core.ids import OrganizationId
+    from app.core.zones import Minute
+    from app.store.sql import Executor
+
+_CALENDARS = query("calendars")
+_CLAIMS = query("claims_of_providers")
+
+Wanted: TypeAlias = tuple[ProviderId, ServiceId | None]
+"""Whose calendar, for which service."""
+
+
+def _weekly(rows: list[tuple[int, int, int, date | None, date | None]]) -> tuple[WeeklyRange, ...]:
+    return tuple(
+        WeeklyRange(
+            weekday=weekday,
+            start_minute=start_minute,
+            end_minute=end_minute,
+            effective_from=effective_from,
+            effective_until=effective_until,
+        )
+        for weekday, start_minute, end_minute, effective_from, effective_until in rows
+    )
+
+
+def _exceptions(rows: list[tuple[date, bool, int | None, int | None]]) -> dict[date, DayException]:
+    ranges: dict[date, list[ClockRange]] = {}
+    blocked: dict[date, bool] = {}
+    for day, is_blocked, start_minute, end_minute in rows:
+        blocked[day] = is_blocked
+        clocks = ranges.setdefault(day, [])
+        if start_minute is not None and end_minute is not None:
+            clocks.append(ClockRange(start_minute=start_minute, end_minute=end_minute))
+    return {
+        day: DayException(date=day, is_blocked=blocked[day], ranges=tuple(clocks)) for day, clocks in ranges.items()
+    }
+
+
+async def load_calendars(
+    on: Executor, organization_id: OrganizationId, wanted: Sequence[Wanted], first: date, last: date
+) -> dict[Wanted, Calendar]:
+    """The calendars of those wanted that exist, with the exceptions on the dates from first to last.
+
+    A provider that does not exist, and a service that the provider does not offer, are absent.
+    """
+    rows = await _CALENDARS.many(
+        on,
+        organization_id,
+        [provider_id for provider_id, _ in wanted],
+        [service_id for _, service_id in wanted],
+        first,
+        last,
+    )
+    calendars: dict[Wanted, Calendar] = {}
+    for row in rows:
+        provider = provider_from(row, ProviderId(row["wanted_provider_id"]))
+        service = None if row["service_id"] is None else service_from(row, "service_")
+        if row["wanted_service_id"] is None or service is not None:
+            calendars[provider.id, service.id if service else None] = Calendar(
+                provider=provider,
+                service=service,
+                hours=Hours(
+                    time_zone=provider.time_zone,
+                    weekly=_weekly(row["weekly_hours"]),
+                    breaks=_weekly(row["weekly_breaks"]),
+                    exceptions=_exceptions(row["exceptions"]),
+                ),
+                rules=rules_in_force(provider.rules, service.rules if service else None),
+            )
+    return calendars
+
+
+async def load_claims(
+    on: Executor, organization_id: OrganizationId, provider_ids: Sequence[ProviderId], first: Minute, until: Minute
+) -> dict[ProviderId, list[Claim]]:
+    """The active claims of each provider that overlap `[first, until)`; expired holds among them."""
+    found: dict[ProviderId, list[Claim]] = {provider_id: [] for provider_id in provider_ids}
+    for row in await _CLAIMS.many(on, organization_id, provider_ids, first, until):
+        provider_id, claimed_from, claimed_until, visit_from, visit_until, appointment_id, expires_at = row
+        found[provider_id].append(
+            Claim(
+                claimed_from=claimed_from,
+                claimed_until=claimed_until,
+                visit_from=visit_from,
+                visit_until=visit_until,
+                kind=ClaimKind.HOLD if appointment_id is None else ClaimKind.APPOINTMENT,
+                expires_at=expires_at,
+            )
+        )
+    return found

@@ -1,0 +1,67 @@
+"""Idempotency keys, as stored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from app.core.ids import AppointmentId
+from app.store.sql import query
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from app.core.ids import OrganizationId
+    from app.store.pool import Transaction
+    from app.store.sql import Executor
+
+_FIND = query("idempotency_key")
+_INSERT = query("insert_idempotency_key")
+_PURGE = query("purge_idempotency_keys")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyScope:
+    """Where a key counts: `caller` is a subject, the appointment of a manage token, or anonymous."""
+
+    organization_id: OrganizationId
+    mutation: str
+    caller: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredAnswer:
+    """What a key stands for."""
+
+    request_hash: bytes
+    appointment_id: AppointmentId
+
+
+async def stored_answer(on: Executor, scope: KeyScope) -> StoredAnswer | None:
+    """What the key stands for, if it was used; ask under `lock_idempotency_key`."""
+    row = await _FIND.maybe(on, scope.organization_id, scope.mutation, scope.caller, scope.key)
+    if row is None:
+        return None
+    return StoredAnswer(request_hash=row["request_hash"], appointment_id=AppointmentId(row["appointment_id"]))
+
+
+async def remember_answer(tx: Transaction, scope: KeyScope, answer: StoredAnswer, created_at: datetime) -> None:
+    """Store the key with what it made, in the transaction that made it."""
+    await _INSERT.exec(
+        tx,
+        scope.organization_id,
+        scope.mutation,
+        scope.caller,
+        scope.key,
+        answer.request_hash,
+        answer.appointment_id,
+        created_at,
+    )
+
+
+async def purge_keys(on: Executor, *, made_before: datetime, batch_size: int) -> int:
+    """Forget a batch of keys made before this instant; how many there were."""
+    row = await _PURGE.one(on, made_before, batch_size)
+    purged: int = row["purged"]
+    return purged

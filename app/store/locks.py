@@ -1,0 +1,80 @@
+"""Advisory locks, all of them: each lasts until its transaction ends, and its key is made here and nowhere else.
+
+A key is the first 64 bits of a BLAKE2b hash of its parts: the same on every machine, in every process, in every version.
+Two things that share a key by accident only wait for each other. Order within a transaction, so that no two wait in a circle:
+the idempotency key, subjects, a service, providers in ascending order, a provider's dates in ascending order.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from app.store.sql import query
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import date
+
+    from app.core.ids import OrganizationId, ProviderId, ServiceId
+    from app.store.pool import Transaction
+
+_LOCK_EXCLUSIVE = query("lock_exclusive")
+_LOCK_SHARED = query("lock_shared")
+_LOCK_EACH = query("lock_each")
+
+
+@dataclass(frozen=True, slots=True)
+class CalendarLock:
+    """The proof that these dates of a provider are locked: whoever writes a claim must show it."""
+
+    organization_id: OrganizationId
+    provider_id: ProviderId
+    dates: frozenset[date]
+
+
+def lock_key(*parts: object) -> int:
+    """The key of a lock: a signed 64-bit integer, as PostgreSQL wants it."""
+    text = "\x1f".join(str(part) for part in parts)
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), signed=True)
+
+
+async def lock_idempotency_key(
+    tx: Transaction, organization_id: OrganizationId, mutation: str, caller: str, key: str
+) -> None:
+    """Requests that carry the same key go one after the other."""
+    await _LOCK_EXCLUSIVE.exec(tx, lock_key("idempotency", organization_id, mutation, caller, key))
+
+
+async def lock_subjects(tx: Transaction, organization_id: OrganizationId) -> None:
+    """Changes of the providers' subjects go one after the other."""
+    await _LOCK_EXCLUSIVE.exec(tx, lock_key("subjects", organization_id))
+
+
+async def lock_service(tx: Transaction, organization_id: OrganizationId, service_id: ServiceId) -> None:
+    """Changes of a service, and of who offers it, go one after the other. Taken before its providers' locks."""
+    await _LOCK_EXCLUSIVE.exec(tx, lock_key("service", organization_id, service_id))
+
+
+async def lock_rules(tx: Transaction, organization_id: OrganizationId, provider_ids: Iterable[ProviderId]) -> None:
+    """Nobody books with these providers while their hours, rules, services or zone change."""
+    await _LOCK_EACH.exec(tx, [_rules_key(organization_id, provider_id) for provider_id in sorted(provider_ids)])
+
+
+async def share_rules(tx: Transaction, organization_id: OrganizationId, provider_id: ProviderId) -> None:
+    """The provider's hours, rules, services and zone stay as they are; others may book beside us."""
+    await _LOCK_SHARED.exec(tx, _rules_key(organization_id, provider_id))
+
+
+async def lock_calendar(
+    tx: Transaction, organization_id: OrganizationId, provider_id: ProviderId, dates: Iterable[date]
+) -> CalendarLock:
+    """Nobody else writes claims on these provider-local dates."""
+    locked = sorted(set(dates))
+    await _LOCK_EACH.exec(tx, [lock_key("calendar", organization_id, provider_id, day.isoformat()) for day in locked])
+    return CalendarLock(organization_id, provider_id, frozenset(locked))
+
+
+def _rules_key(organization_id: OrganizationId, provider_id: ProviderId) -> int:
+    return lock_key("rules", organization_id, provider_id)

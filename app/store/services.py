@@ -1,0 +1,123 @@
+"""Services and who offers them, as stored."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from app.core.ids import ProviderId, ServiceId
+from app.core.money import CancellationPolicy, LateCancellation
+from app.core.provider import Service
+from app.core.rules import ServiceRules
+from app.store.providers import money
+from app.store.sql import query
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from app.core.ids import OrganizationId
+    from app.store.pool import Transaction
+    from app.store.sql import Executor, Record
+
+_BY_IDS = query("service_by_ids")
+_OF_PROVIDERS = query("services_of_providers")
+_PROVIDER_IDS = query("provider_ids_of_services")
+_INSERT = query("insert_service")
+_UPDATE = query("update_service")
+_DELETE_PROVIDERS = query("delete_service_providers")
+_INSERT_PROVIDERS = query("insert_service_providers")
+
+
+def service_from(row: Record, prefix: str = "") -> Service:
+    """A service from a row with the service's columns, each under its own name behind the prefix."""
+    late = row[f"{prefix}policy_late_cancellation"]
+    return Service(
+        id=ServiceId(row[f"{prefix}id"]),
+        name=row[f"{prefix}name"],
+        rules=ServiceRules(
+            duration_minutes=row[f"{prefix}duration_minutes"],
+            buffer_before_minutes=row[f"{prefix}buffer_before_minutes"],
+            buffer_after_minutes=row[f"{prefix}buffer_after_minutes"],
+            slot_interval_minutes=row[f"{prefix}slot_interval_minutes"],
+            min_notice_minutes=row[f"{prefix}min_notice_minutes"],
+            max_advance_booking_days=row[f"{prefix}max_advance_booking_days"],
+        ),
+        price=money(row[f"{prefix}price_minor"], row[f"{prefix}price_currency"]),
+        cancellation_policy=None
+        if late is None
+        else CancellationPolicy(
+            free_until_minutes_before=row[f"{prefix}policy_free_until_minutes_before"],
+            late_cancellation=LateCancellation(late),
+            late_fee=money(row[f"{prefix}policy_late_fee_minor"], row[f"{prefix}policy_late_fee_currency"]),
+            late_fee_percent=row[f"{prefix}policy_late_fee_percent"],
+        ),
+    )
+
+
+async def services_by_ids(
+    on: Executor, organization_id: OrganizationId, ids: Sequence[ServiceId]
+) -> dict[ServiceId, Service]:
+    """Those of these services that exist, by id."""
+    rows = await _BY_IDS.many(on, organization_id, ids)
+    return {ServiceId(row["id"]): service_from(row) for row in rows}
+
+
+async def services_of_providers(
+    on: Executor, organization_id: OrganizationId, provider_ids: Sequence[ProviderId]
+) -> dict[ProviderId, list[Service]]:
+    """The services of each provider that offers any, by name."""
+    offered: dict[ProviderId, list[Service]] = {}
+    for row in await _OF_PROVIDERS.many(on, organization_id, provider_ids):
+        offered.setdefault(ProviderId(row["provider_id"]), []).append(service_from(row))
+    return offered
+
+
+async def provider_ids_of_services(
+    on: Executor, organization_id: OrganizationId, service_ids: Sequence[ServiceId]
+) -> dict[ServiceId, list[ProviderId]]:
+    """The providers of each service that anyone offers, by name."""
+    offering: dict[ServiceId, list[ProviderId]] = {}
+    for row in await _PROVIDER_IDS.many(on, organization_id, service_ids):
+        offering.setdefault(ServiceId(row["service_id"]), []).append(ProviderId(row["provider_id"]))
+    return offering
+
+
+def _values(service: Service) -> tuple[object, ...]:
+    rules, price, policy = service.rules, service.price, service.cancellation_policy
+    fee = policy and policy.late_fee
+    return (
+        service.name,
+        rules.duration_minutes,
+        rules.buffer_before_minutes,
+        rules.buffer_after_minutes,
+        rules.slot_interval_minutes,
+        rules.min_notice_minutes,
+        rules.max_advance_booking_days,
+        price and price.amount_minor,
+        price and price.currency,
+        policy and policy.free_until_minutes_before,
+        policy and policy.late_cancellation,
+        fee and fee.amount_minor,
+        fee and fee.currency,
+        policy and policy.late_fee_percent,
+    )
+
+
+async def insert_service(
+    tx: Transaction, organization_id: OrganizationId, service: Service, created_at: datetime
+) -> None:
+    """Store a new service."""
+    await _INSERT.one(tx, organization_id, service.id, *_values(service), created_at)
+
+
+async def update_service(tx: Transaction, organization_id: OrganizationId, service: Service) -> None:
+    """Store all values of an existing service anew."""
+    await _UPDATE.one(tx, organization_id, service.id, *_values(service))
+
+
+async def replace_providers(
+    tx: Transaction, organization_id: OrganizationId, service_id: ServiceId, provider_ids: Sequence[ProviderId]
+) -> None:
+    """From now on these providers, and no others, offer the service."""
+    await _DELETE_PROVIDERS.exec(tx, organization_id, service_id)
+    await _INSERT_PROVIDERS.exec(tx, organization_id, service_id, provider_ids)

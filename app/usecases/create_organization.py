@@ -1,0 +1,25 @@
+"""Create an organization, from the command line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from app.core.ids import OrganizationId
+from app.core.provider import Organization
+from app.core.refusals import InvalidInput
+from app.core.validation import valid_organization
+from app.store.organizations import insert_organization
+
+if TYPE_CHECKING:
+    from app.usecases.resources import Resources
+
+
+async def create_organization(resources: Resources, *, slug: str, name: str) -> Organization | InvalidInput:
+    """Create an organization; its slug is refused where it is taken."""
+    valid = valid_organization(slug, name)
+    if isinstance(valid, InvalidInput):
+        return valid
+    organization = Organization(id=OrganizationId(resources.new_id()), slug=valid[0], name=valid[1])
+    if not await insert_organization(resources.pool, organization, resources.clock()):
+        return InvalidInput(field="slug", message="Another organization has this slug already.")
+    return organization

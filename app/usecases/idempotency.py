@@ -1,0 +1,55 @@
+"""Idempotency: a request that comes again is answered with what it made, not made again.
+
+A key counts within its organization, mutation and caller. It is stored in the transaction that made something, beside
+a keyed hash of the whole request, so that a retry finds both or neither and another request under the same key is told apart.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from typing import TYPE_CHECKING
+
+import orjson
+
+from app.core.refusals import IdempotencyKeyReused
+from app.store.idempotency import KeyScope, stored_answer
+from app.store.locks import lock_idempotency_key
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from app.core.ids import AppointmentId
+    from app.core.viewer import Viewer
+    from app.store.pool import Transaction
+    from app.usecases.resources import Resources
+
+
+def key_scope(viewer: Viewer, mutation: str, key: str) -> KeyScope:
+    """Where this caller's key counts."""
+    if viewer.manages is not None:
+        caller = f"appointment:{viewer.manages}"
+    elif viewer.subject is not None:
+        caller = f"{viewer.role.lower()}:{viewer.subject}"
+    else:
+        caller = "anonymous"
+    return KeyScope(organization_id=viewer.organization_id, mutation=mutation, caller=caller, key=key)
+
+
+def request_hash(resources: Resources, request: Mapping[str, object]) -> bytes:
+    """HMAC-SHA-256 of all normalized inputs: equal for equal requests, and telling nothing of them."""
+    body = orjson.dumps(request, option=orjson.OPT_SORT_KEYS)
+    return hmac.digest(resources.hash_secret, body, hashlib.sha256)
+
+
+async def earlier_answer(
+    tx: Transaction, scope: KeyScope, request: bytes
+) -> AppointmentId | IdempotencyKeyReused | None:
+    """Lock the key for this transaction, then: what it made, a refusal if for another request, None if it is new."""
+    await lock_idempotency_key(tx, scope.organization_id, scope.mutation, scope.caller, scope.key)
+    stored = await stored_answer(tx, scope)
+    if stored is None:
+        return None
+    if not hmac.compare_digest(stored.request_hash, request):
+        return IdempotencyKeyReused()
+    return stored.appointment_id

@@ -1,0 +1,39 @@
+"""What the use cases work with. Made once a process by `app.wiring`, passed down, never reached for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+    from uuid import UUID
+
+    from redis.asyncio import Redis
+
+    from app.identity.access import AccessTokens
+    from app.identity.manage import ManageTokens
+    from app.store.pool import Pool
+
+Clock: TypeAlias = "Callable[[], datetime]"
+"""Tells the instant it is called at, in UTC: the program's *now*, which decides over appointments."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resources:
+    """Connections, clocks and keys.
+
+    `real_clock` judges tokens and leases; `clock` may run ahead of it in a test. `hash_secret` keys the hashes of
+    idempotent requests. `default_organization` is the slug of callers who name none.
+    """
+
+    pool: Pool
+    redis: Redis
+    clock: Clock
+    real_clock: Clock
+    new_id: Callable[[], UUID]
+    access_tokens: AccessTokens
+    manage_tokens: ManageTokens
+    hash_secret: bytes
+    default_organization: str | None

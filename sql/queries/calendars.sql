@@ -1,0 +1,92 @@
+-- name: calendars :many
+-- All that decides over the time of each wanted (provider, service or null) but the claims: rules, weekly hours,
+-- breaks, and the exceptions on the dates from $4 to $5. One statement, however many are wanted. A service that the
+-- provider does not offer comes back as nulls.
+-- params: organization_id uuid, provider_ids uuid[], service_ids uuid[], from_date date, until_date date
+SELECT wanted.provider_id AS wanted_provider_id, wanted.service_id AS wanted_service_id,
+    provider.subject, provider.name, provider.email, provider.phone, provider.time_zone,
+    provider.service_duration_minutes, provider.buffer_minutes, provider.slot_interval_minutes,
+    provider.min_notice_minutes, provider.max_advance_booking_days, provider.policy_free_until_minutes_before,
+    provider.policy_late_cancellation, provider.policy_late_fee_minor, provider.policy_late_fee_currency,
+    service.id AS service_id, service.name AS service_name, service.duration_minutes AS service_duration_minutes,
+    service.buffer_before_minutes AS service_buffer_before_minutes,
+    service.buffer_after_minutes AS service_buffer_after_minutes,
+    service.slot_interval_minutes AS service_slot_interval_minutes,
+    service.min_notice_minutes AS service_min_notice_minutes,
+    service.max_advance_booking_days AS service_max_advance_booking_days, service.price_minor AS service_price_minor,
+    service.price_currency AS service_price_currency,
+    service.policy_free_until_minutes_before AS service_policy_free_until_minutes_before,
+    service.policy_late_cancellation AS service_policy_late_cancellation,
+    service.policy_late_fee_minor AS service_policy_late_fee_minor,
+    service.policy_late_fee_currency AS service_policy_late_fee_currency,
+    service.policy_late_fee_percent AS service_policy_late_fee_percent,
+    ARRAY(
+        SELECT ROW(weekday, start_minute, end_minute, effective_from, effective_until)
+        FROM weekly_hours
+        WHERE weekly_hours.organization_id = $1 AND weekly_hours.provider_id = provider.id
+    ) AS weekly_hours,
+    ARRAY(
+        SELECT ROW(weekday, start_minute, end_minute, effective_from, effective_until)
+        FROM weekly_break
+        WHERE weekly_break.organization_id = $1 AND weekly_break.provider_id = provider.id
+    ) AS weekly_breaks,
+    ARRAY(
+        SELECT ROW(date, is_blocked, custom_start_minute, custom_end_minute)
+        FROM availability_exception
+        WHERE availability_exception.organization_id = $1
+            AND availability_exception.provider_id = provider.id
+            AND availability_exception.date BETWEEN $4 AND $5
+    ) AS exceptions
+FROM unnest($2::uuid[], $3::uuid[]) AS wanted (provider_id, service_id)
+JOIN provider ON provider.organization_id = $1 AND provider.id = wanted.provider_id
+LEFT JOIN service_provider AS offered
+    ON offered.organization_id = $1
+    AND offered.provider_id = wanted.provider_id
+    AND offered.service_id = wanted.service_id
+LEFT JOIN service ON service.organization_id = $1 AND service.id = offered.service_id;
+
+-- name: claims_of_providers :many
+-- The active claims of these providers that overlap the minutes from $3 to $4. No claim lasts longer than three
+-- days (claim_length), so the index on claimed_from is entered three days early and never reads further back.
+-- params: organization_id uuid, provider_ids uuid[], from_minute integer, until_minute integer
+SELECT provider_id, claimed_from, claimed_until, visit_from, visit_until, appointment_id, expires_at
+FROM claim
+WHERE organization_id = $1
+    AND provider_id = ANY($2)
+    AND active
+    AND claimed_from > $3 - 4320
+    AND claimed_from < $4
+    AND claimed_until > $3;
+
+-- name: provider_ids_offering :many
+-- Every provider of the organization, or those that offer a service.
+-- params: organization_id uuid, service_id uuid
+SELECT provider.id
+FROM provider
+WHERE provider.organization_id = $1
+    AND ($2::uuid IS NULL OR EXISTS (
+        SELECT FROM service_provider AS offered
+        WHERE offered.organization_id = $1 AND offered.service_id = $2 AND offered.provider_id = provider.id
+    ))
+ORDER BY provider.id;
+
+-- name: lock_exclusive :exec
+-- Wait for this lock, alone, until the transaction ends. A statement of its own: the statement after it sees what
+-- the transaction that was waited for has written.
+-- params: lock_key bigint
+-- scope: all organizations
+SELECT pg_advisory_xact_lock($1);
+
+-- name: lock_shared :exec
+-- Wait for this lock, beside others who share it, until the transaction ends.
+-- params: lock_key bigint
+-- scope: all organizations
+SELECT pg_advisory_xact_lock_shared($1);
+
+-- name: lock_each :exec
+-- Wait for these locks, one after the other in the order of the array.
+-- params: lock_keys bigint[]
+-- scope: all organizations
+SELECT pg_advisory_xact_lock(lock_key)
+FROM unnest($1::bigint[]) WITH ORDINALITY AS wanted (lock_key, position)
+ORDER BY position;

@@ -1,0 +1,84 @@
+-- name: provider_by_ids :many
+-- The providers with these ids, in no particular order.
+-- params: organization_id uuid, ids uuid[]
+SELECT id, subject, name, email, phone, time_zone, service_duration_minutes, buffer_minutes, slot_interval_minutes,
+    min_notice_minutes, max_advance_booking_days, policy_free_until_minutes_before, policy_late_cancellation,
+    policy_late_fee_minor, policy_late_fee_currency
+FROM provider
+WHERE organization_id = $1 AND id = ANY($2);
+
+-- name: provider_id_by_subject :maybe
+-- The provider that a token's subject acts for.
+-- params: organization_id uuid, subject text
+SELECT id
+FROM provider
+WHERE organization_id = $1 AND subject = $2;
+
+-- name: provider_page_forward :many
+-- A page of providers in the order of (name, id), strictly between two cursors; null ones bound nothing. $7 restricts
+-- it to ids, $8 to names that contain a text, in any case.
+-- params: organization_id uuid, after_name text, after_id uuid, before_name text, before_id uuid, page_size integer, ids uuid[], search text
+SELECT id, subject, name, email, phone, time_zone, service_duration_minutes, buffer_minutes, slot_interval_minutes,
+    min_notice_minutes, max_advance_booking_days, policy_free_until_minutes_before, policy_late_cancellation,
+    policy_late_fee_minor, policy_late_fee_currency
+FROM provider
+WHERE organization_id = $1
+    AND (name, id) > (coalesce($2, ''), coalesce($3, '00000000-0000-0000-0000-000000000000'))
+    AND ($4::text IS NULL OR (name, id) < ($4, $5::uuid))
+    AND ($7::uuid[] IS NULL OR id = ANY($7))
+    AND ($8::text IS NULL OR position(lower($8) IN lower(name)) > 0)
+ORDER BY name, id
+LIMIT $6::integer;
+
+-- name: provider_page_backward :many
+-- The same list from its other end: its last providers, in descending order.
+-- params: organization_id uuid, after_name text, after_id uuid, before_name text, before_id uuid, page_size integer, ids uuid[], search text
+SELECT id, subject, name, email, phone, time_zone, service_duration_minutes, buffer_minutes, slot_interval_minutes,
+    min_notice_minutes, max_advance_booking_days, policy_free_until_minutes_before, policy_late_cancellation,
+    policy_late_fee_minor, policy_late_fee_currency
+FROM provider
+WHERE organization_id = $1
+    AND (name, id) > (coalesce($2, ''), coalesce($3, '00000000-0000-0000-0000-000000000000'))
+    AND ($4::text IS NULL OR (name, id) < ($4, $5::uuid))
+    AND ($7::uuid[] IS NULL OR id = ANY($7))
+    AND ($8::text IS NULL OR position(lower($8) IN lower(name)) > 0)
+ORDER BY name DESC, id DESC
+LIMIT $6::integer;
+
+-- name: count_providers :one
+-- How many providers the list holds in all.
+-- params: organization_id uuid, ids uuid[], search text
+SELECT count(*) AS total
+FROM provider
+WHERE organization_id = $1
+    AND ($2::uuid[] IS NULL OR id = ANY($2))
+    AND ($3::text IS NULL OR position(lower($3) IN lower(name)) > 0);
+
+-- name: insert_provider :maybe
+-- A new provider; no row where its subject is taken.
+-- params: organization_id uuid, id uuid, subject text, name text, email text, phone text, time_zone text, service_duration_minutes integer, buffer_minutes integer, slot_interval_minutes integer, min_notice_minutes integer, max_advance_booking_days integer, policy_free_until_minutes_before integer, policy_late_cancellation text, policy_late_fee_minor bigint, policy_late_fee_currency text, created_at timestamptz
+INSERT INTO provider (organization_id, id, subject, name, email, phone, time_zone, service_duration_minutes,
+    buffer_minutes, slot_interval_minutes, min_notice_minutes, max_advance_booking_days,
+    policy_free_until_minutes_before, policy_late_cancellation, policy_late_fee_minor, policy_late_fee_currency,
+    created_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+ON CONFLICT ON CONSTRAINT provider_subject_key DO NOTHING
+RETURNING id;
+
+-- name: subject_is_taken :one
+-- Whether another provider has this subject; asked under the organization's lock on subjects.
+-- params: organization_id uuid, id uuid, subject text
+SELECT EXISTS (
+    SELECT FROM provider WHERE organization_id = $1 AND id <> $2 AND subject = $3
+) AS taken;
+
+-- name: update_provider :one
+-- All values of a provider, anew.
+-- params: organization_id uuid, id uuid, subject text, name text, email text, phone text, time_zone text, service_duration_minutes integer, buffer_minutes integer, slot_interval_minutes integer, min_notice_minutes integer, max_advance_booking_days integer, policy_free_until_minutes_before integer, policy_late_cancellation text, policy_late_fee_minor bigint, policy_late_fee_currency text
+UPDATE provider
+SET subject = $3, name = $4, email = $5, phone = $6, time_zone = $7, service_duration_minutes = $8,
+    buffer_minutes = $9, slot_interval_minutes = $10, min_notice_minutes = $11, max_advance_booking_days = $12,
+    policy_free_until_minutes_before = $13, policy_late_cancellation = $14, policy_late_fee_minor = $15,
+    policy_late_fee_currency = $16
+WHERE organization_id = $1 AND id = $2
+RETURNING id;
