@@ -1,0 +1,367 @@
+"""E-mail over SMTP: MIME messages that mail programs take for what they are, and replies turned into outcomes.
+
+The rule of the room: a header holds what it was given and nothing else. Values are cleaned before they become headers,
+and addresses and identifiers are written here rather than folded by the standard library, which re-reads what it folds
+and can split a long name at its comma.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from email.errors import MessageError
+from email.header import Header
+from email.headerregistry import Address, AddressHeader
+from email.message import EmailMessage
+from email.policy import EmailPolicy
+from email.utils import format_datetime
+from enum import StrEnum
+from typing import Final, Protocol
+
+import aiosmtplib
+
+from app.notify import plain
+from app.notify.message import MessageLogId, RenderedEmail
+from app.notify.outcome import EmailOutcome, PermanentFailure, Sent, TemporaryFailure
+
+# How long an idle connection may be trusted without asking; servers commonly close after 60 s to 5 min.
+_TRUSTED_IDLE_SECONDS: Final = 10.0
+_QUIT_SECONDS: Final = 2.0
+_PERMANENT: Final = range(500, 600)
+# "Authentication required" (RFC 4954) and its kin speak of our settings, whatever command they answer.
+_OUR_SETTINGS: Final = frozenset({530, 534, 535, 538})
+_ENHANCED: Final = re.compile(r"\b[245]\.\d{1,3}\.\d{1,3}\b")  # RFC 3463
+_QUEUED: Final = re.compile(r"\bqueued(?: mail)? as ([A-Za-z0-9._-]{1,64})\b", re.IGNORECASE)  # Postfix, Exim, Haraka
+_LITERAL: Final = frozenset({"subject", "message-id", "list-unsubscribe", "list-unsubscribe-post"})
+_PHRASE: Final = re.compile(r"[A-Za-z0-9!#$%&'*+\-/=?^_`{|}~ ]+")  # RFC 5322: atoms, which need no quoting
+
+
+class TlsMode(StrEnum):
+    """How a connection is protected: not at all, upgraded before anything is said, or from its first byte."""
+
+    NONE = "none"
+    STARTTLS = "starttls"
+    TLS = "tls"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SmtpSettings:
+    """One mail server. `timeout_seconds` bounds a whole letter, connecting included."""
+
+    host: str
+    port: int
+    tls: TlsMode = TlsMode.STARTTLS
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    from_address: str
+    timeout_seconds: float = 30.0
+    max_connections: int = 4
+    tls_context: ssl.SSLContext | None = None
+
+    def __post_init__(self) -> None:
+        if self.username is not None and self.tls is TlsMode.NONE:
+            raise ValueError("SMTP credentials are not sent over an unprotected connection; choose starttls or tls.")
+        if self.max_connections < 1 or self.timeout_seconds <= 0:
+            raise ValueError("SMTP needs at least one connection and a timeout above zero.")
+        _mailbox("", self.from_address)
+
+    @property
+    def domain(self) -> str:
+        """Where our mail comes from: the right side of Message-IDs and the name we greet with."""
+        return self.from_address.rpartition("@")[2]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Letter:
+    """One e-mail to one mailbox. `message_id` is `message_id(row, domain)`; a retry carries the same."""
+
+    message_id: str
+    now: datetime
+    from_name: str
+    to_name: str
+    to_address: str
+    reply_to: str | None = None
+    content: RenderedEmail
+    unsubscribe_url: str | None = None
+
+
+class EmailSender(Protocol):
+    """Something that takes a letter and says what became of it."""
+
+    async def send(self, letter: Letter) -> EmailOutcome: ...
+
+    async def aclose(self) -> None: ...
+
+
+class MalformedAddressError(ValueError):
+    """An address that no mail can be written to."""
+
+
+def message_id(log_id: MessageLogId, domain: str) -> str:
+    """The Message-ID of a row of the message log: the same for every attempt, so a duplicate can be told."""
+    return f"<{log_id}@{domain}>"
+
+
+# ---------------------------------------------------------------- the message
+
+
+class _Policy(EmailPolicy):
+    """SMTP's policy (CRLF, 7 bit), but for headers that must arrive letter by letter."""
+
+    def header_store_parse(self, name: str, value: str) -> tuple[str, str]:
+        if name.lower() not in _LITERAL:
+            return super().header_store_parse(name, value)
+        if "\r" in value or "\n" in value:
+            raise ValueError("A header's value is one line.")
+        return name, value  # unparsed: parsing decodes encoded words, and a name may look like one
+
+    def fold(self, name: str, value: str) -> str:
+        written = _written(name, value)
+        return super().fold(name, value) if written is None else f"{name}: {written}\r\n"
+
+    def fold_binary(self, name: str, value: str) -> bytes:
+        written = _written(name, value)
+        return super().fold_binary(name, value) if written is None else f"{name}: {written}\r\n".encode()
+
+
+def _written(name: str, value: str) -> str | None:
+    """The header's body as it stands on the wire, or None where the standard library writes it well."""
+    if isinstance(value, AddressHeader):
+        return ",\r\n ".join(_written_mailbox(address) for address in value.addresses)
+    if name.lower() == "subject":
+        return _words(value, first_line=len(name))
+    # The others hold no white space: there is nothing to fold at, and an encoded word would break them.
+    return value if name.lower() in _LITERAL else None
+
+
+def _written_mailbox(address: Address) -> str:
+    if not address.display_name:
+        return f"<{address.addr_spec}>"
+    name = address.display_name
+    phrase = name if _PHRASE.fullmatch(name) and "=?" not in name else Header(name, "utf-8").encode(linesep="\r\n")
+    return f"{phrase}\r\n <{address.addr_spec}>"
+
+
+def _words(text: str, *, first_line: int) -> str:
+    charset = "us-ascii" if text.isascii() and "=?" not in text else "utf-8"
+    return Header(text, charset, header_name="x" * first_line).encode(linesep="\r\n")
+
+
+_POLICY: Final = _Policy(linesep="\r\n", cte_type="7bit")
+
+
+def _mailbox(name: str, address: str) -> Address:
+    """A mailbox for a header; its domain in ASCII. An address is refused where a name would be cleaned."""
+    local, at, domain = address.rpartition("@")
+    try:
+        ascii_domain = domain.encode("idna").decode("ascii")
+        mailbox = Address(display_name=plain.one_line(name, limit=120), addr_spec=f"{local}{at}{ascii_domain}")
+    except (UnicodeError, ValueError, IndexError, MessageError) as broken:
+        raise MalformedAddressError from broken
+    if (
+        not local
+        or not domain
+        or mailbox.addr_spec != f"{local}{at}{ascii_domain}"
+        or not mailbox.addr_spec.isprintable()
+    ):
+        raise MalformedAddressError
+    return mailbox
+
+
+def compose(letter: Letter, from_address: str) -> EmailMessage:
+    """The MIME message: text, HTML and calendar as alternatives, and the calendar once more as a file.
+
+    Gmail and Outlook act on the alternative and want its method repeated in its type; Apple Mail and older programs
+    open the file. Raises MalformedAddressError.
+    """
+    content = letter.content
+    message = EmailMessage(policy=_POLICY)
+    message["From"] = _mailbox(letter.from_name, from_address)
+    message["To"] = _mailbox(letter.to_name, letter.to_address)
+    if letter.reply_to is not None:
+        message["Reply-To"] = _mailbox("", letter.reply_to)
+    message["Subject"] = plain.one_line(content.subject)
+    message["Date"] = format_datetime(letter.now)
+    message["Message-ID"] = plain.one_line(letter.message_id).replace(" ", "")
+    message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no holiday notice answers this
+    if letter.unsubscribe_url is not None and (link := _link(letter.unsubscribe_url)) is not None:
+        message["List-Unsubscribe"] = f"<{link}>"
+        if link.startswith("https://"):
+            message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"  # RFC 8058
+
+    message.set_content(content.text, cte="quoted-printable")
+    message.add_alternative(content.html, subtype="html", cte="quoted-printable")
+    message.add_alternative(
+        content.ics.decode(), subtype="calendar", params={"method": content.method.value}, cte="base64"
+    )
+    message.add_attachment(
+        content.ics, maintype="application", subtype="ics", filename="invite.ics", params={"name": "invite.ics"}
+    )
+    return message
+
+
+def _link(url: str) -> str | None:
+    """A link that can stand between angle brackets; None for one that cannot."""
+    return url if re.fullmatch(r"(?:https?://|mailto:)[!-;=?-~]+", url) else None
+
+
+# ---------------------------------------------------------------- the wire
+
+
+@dataclass(slots=True, kw_only=True)
+class _Connection:
+    client: aiosmtplib.SMTP
+    used: bool = False
+    idle_since: float = 0.0
+
+
+class SmtpSender:
+    """Sends letters over a few kept connections. Any number of tasks may use one; it belongs to one event loop."""
+
+    def __init__(self, settings: SmtpSettings) -> None:
+        self._settings = settings
+        self._context = settings.tls_context or ssl.create_default_context()
+        self._slots = asyncio.Semaphore(settings.max_connections)
+        self._idle: list[_Connection] = []
+        self._closed = False
+
+    async def send(self, letter: Letter) -> EmailOutcome:
+        """Hand one letter to the server.
+
+        5xx about the mailbox or the message is permanent. Everything else that fails is temporary: 4xx, the network,
+        and what speaks of our own settings (greeting, TLS, authentication, sender), which an operator will mend while
+        the letter waits. An answer lost after the last byte counts as temporary too: the repetition has the same
+        Message-ID.
+        """
+        try:
+            message = compose(letter, self._settings.from_address)
+            to_address = _mailbox("", letter.to_address).addr_spec
+        except MalformedAddressError:
+            return PermanentFailure(detail="the address is malformed")
+        async with self._slots:
+            try:
+                async with asyncio.timeout(self._settings.timeout_seconds):
+                    return await self._deliver(message, to_address)
+            except (TimeoutError, aiosmtplib.SMTPTimeoutError):
+                return TemporaryFailure(detail="smtp timed out")
+            except aiosmtplib.SMTPResponseException as refused:
+                return TemporaryFailure(detail=_detail(refused.code, refused.message, "connecting"))
+            except (aiosmtplib.SMTPException, OSError) as broken:
+                return TemporaryFailure(detail=f"smtp connection failed ({type(broken).__name__})")
+
+    async def aclose(self) -> None:
+        """Say goodbye on every idle connection."""
+        self._closed = True
+        while self._idle:
+            connection = self._idle.pop()
+            try:
+                await connection.client.quit(timeout=_QUIT_SECONDS)
+            except (aiosmtplib.SMTPException, OSError):
+                connection.client.close()
+
+    async def _deliver(self, message: EmailMessage, to_address: str) -> EmailOutcome:
+        from_address = _mailbox("", self._settings.from_address).addr_spec
+        international = not to_address.isascii() or not from_address.isascii()
+        while True:
+            async with self._connection() as connection:
+                client = connection.client
+                if international and not client.supports_extension("smtputf8"):
+                    return PermanentFailure(detail="the mail server cannot write to international addresses")
+                options, encoding = (["SMTPUTF8"], "utf-8") if international else ([], "ascii")
+                reused = connection.used
+                connection.used = True
+                try:
+                    await client.mail(from_address, options=options, encoding=encoding)
+                except (aiosmtplib.SMTPServerDisconnected, aiosmtplib.SMTPSenderRefused) as gone:
+                    # A kept connection may have been closed, or be full (421), since its last letter. Nothing of this
+                    # one has been said, so a fresh connection may say it.
+                    client.close()
+                    if reused:
+                        continue
+                    if isinstance(gone, aiosmtplib.SMTPSenderRefused):
+                        return TemporaryFailure(detail=_detail(gone.code, gone.message, "MAIL"))
+                    raise
+                try:
+                    await client.rcpt(to_address, encoding=encoding)
+                except aiosmtplib.SMTPRecipientRefused as refused:
+                    return await self._refused(client, refused, "RCPT")
+                try:
+                    response = await client.data(message.as_bytes())
+                except aiosmtplib.SMTPDataError as refused:
+                    return await self._refused(client, refused, "DATA")
+                queued = _QUEUED.search(response.message)
+                return Sent(provider_message_id=queued[1] if queued else None)
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[_Connection]:
+        """An open connection, the most recently used one first; kept afterwards unless something went wrong in it."""
+        connection = await self._live() or await self._open()
+        try:
+            yield connection
+        except BaseException:
+            connection.client.close()
+            raise
+        if self._closed or not connection.client.is_connected:
+            connection.client.close()
+        else:
+            connection.idle_since = asyncio.get_running_loop().time()
+            self._idle.append(connection)
+
+    async def _live(self) -> _Connection | None:
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.client.is_connected:
+                continue
+            if asyncio.get_running_loop().time() - connection.idle_since < _TRUSTED_IDLE_SECONDS:
+                return connection
+            try:
+                await connection.client.noop()
+            except (aiosmtplib.SMTPException, OSError):
+                connection.client.close()
+            except BaseException:
+                connection.client.close()
+                raise
+            else:
+                return connection
+        return None
+
+    async def _open(self) -> _Connection:
+        settings = self._settings
+        client = aiosmtplib.SMTP(
+            hostname=settings.host,
+            port=settings.port,
+            username=settings.username,
+            password=settings.password,
+            local_hostname=_mailbox("", settings.from_address).domain,
+            timeout=settings.timeout_seconds,
+            use_tls=settings.tls is TlsMode.TLS,
+            start_tls=settings.tls is TlsMode.STARTTLS,
+            tls_context=self._context if settings.tls is not TlsMode.NONE else None,
+        )
+        await client.connect()
+        return _Connection(client=client)
+
+    @staticmethod
+    async def _refused(
+        client: aiosmtplib.SMTP, refused: aiosmtplib.SMTPResponseException, command: str
+    ) -> EmailOutcome:
+        """The outcome of a refusal, the connection made ready for the next letter."""
+        try:
+            await client.rset()
+        except (aiosmtplib.SMTPException, OSError):
+            client.close()
+        detail = _detail(refused.code, refused.message, command)
+        if refused.code in _PERMANENT and refused.code not in _OUR_SETTINGS:
+            return PermanentFailure(detail=detail)
+        return TemporaryFailure(detail=detail)
+
+
+def _detail(code: int, said: str, stage: str) -> str:
+    """The numbers of a reply and when it came. Never its text, which likes to quote the address."""
+    enhanced = _ENHANCED.search(said)
+    return f"smtp {code}{f' {enhanced[0]}' if enhanced else ''} at {stage}"

@@ -1,0 +1,82 @@
+"""The calendar part of a mail (RFC 5545, carried by RFC 5546): one event that follows its appointment all its life.
+
+The same UID from booking to cancellation, and SEQUENCE as the appointment's version, so that a calendar program moves
+or removes what it already holds instead of adding another. Instants are UTC: no VTIMEZONE to disagree about.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from icalendar import Calendar, Event, vCalAddress
+
+from app.core.appointment import AppointmentStatus
+from app.core.ids import AppointmentId
+from app.notify import plain
+from app.notify.message import CalendarMethod, MessageFacts, MessageKind, Recipient
+
+_PRODUCT: Final = "-//Slotwright//Slotwright//EN"
+
+
+def uid(appointment_id: AppointmentId) -> str:
+    return f"{appointment_id}@slotwright"
+
+
+def method_of(facts: MessageFacts, kind: MessageKind) -> CalendarMethod:
+    """CANCEL for whatever no longer takes place, whichever message says so."""
+    gone = kind is MessageKind.CANCELLED or facts.status is AppointmentStatus.CANCELLED
+    return CalendarMethod.CANCEL if gone else CalendarMethod.REQUEST
+
+
+def calendar_part(
+    facts: MessageFacts, kind: MessageKind, recipient: Recipient, *, summary: str, description: str
+) -> tuple[bytes, CalendarMethod]:
+    """The calendar in UTF-8 with CRLF lines, and its method, which the MIME part has to repeat.
+
+    The organizer is the organization's sending address: programs check the two against each other, and a provider's own
+    address is none of the customer's business. Nobody is asked to answer: the time is booked already.
+    """
+    method = method_of(facts, kind)
+    cancelled = method is CalendarMethod.CANCEL
+    event = Event()
+    event.add("uid", uid(facts.appointment_id))
+    event.add("sequence", facts.version)
+    event.add("dtstamp", facts.now)
+    event.add("dtstart", facts.starts_at)
+    event.add("dtend", facts.ends_at)
+    event.add("summary", plain.one_line(summary))
+    event.add("description", plain.paragraphs(description, limit=4000))
+    event.add("status", "CANCELLED" if cancelled else "CONFIRMED")
+    event.add("transp", "TRANSPARENT" if cancelled else "OPAQUE")
+    if facts.manage_url is not None:
+        event.add("url", plain.one_line(facts.manage_url, limit=2000))
+    if facts.organizer_email is not None:
+        event.add("organizer", _address(facts.organizer_email, facts.organization_name))
+    for email, name in _attendees(facts, recipient):
+        attendee = _address(email, name)
+        attendee.params["role"] = "REQ-PARTICIPANT"
+        attendee.params["partstat"] = "ACCEPTED"
+        attendee.params["rsvp"] = "FALSE"
+        event.add("attendee", attendee)
+
+    calendar = Calendar()
+    calendar.add("prodid", _PRODUCT)
+    calendar.add("version", "2.0")
+    calendar.add("calscale", "GREGORIAN")
+    calendar.add("method", method.value)
+    calendar.add_component(event)
+    return calendar.to_ical(), method
+
+
+def _attendees(facts: MessageFacts, recipient: Recipient) -> list[tuple[str, str]]:
+    """Those whose addresses this recipient may see: a customer only their own."""
+    customer = (facts.contact_email, facts.contact_name)
+    provider = (facts.provider_email, facts.provider_name)
+    shown = [customer] if recipient is Recipient.CUSTOMER else [provider, customer]
+    return [(email, name) for email, name in shown if email is not None]
+
+
+def _address(email: str, name: str) -> vCalAddress:
+    address = vCalAddress(f"mailto:{plain.one_line(email, limit=320)}")
+    address.params["cn"] = plain.one_line(name)
+    return address

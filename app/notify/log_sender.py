@@ -1,0 +1,41 @@
+"""Messages into the log instead of the world: for development only, since the log then holds personal data."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection
+from datetime import datetime
+from typing import Final
+
+from app.notify.email import Letter
+from app.notify.outcome import EmailOutcome, Sent, SmsFate, SmsOutcome, Unknown
+from app.notify.sms import TextMessage
+
+_LOG: Final = logging.getLogger(__name__)
+
+
+class LogEmailSender:
+    """Logs each letter's text, so that its links can be followed from a terminal."""
+
+    async def send(self, letter: Letter) -> EmailOutcome:
+        _LOG.info(
+            "e-mail %s to %s: %s\n%s", letter.message_id, letter.to_address, letter.content.subject, letter.content.text
+        )
+        return Sent()
+
+    async def aclose(self) -> None:
+        """Nothing is open."""
+
+
+class LogSmsSender:
+    """Logs each text message. It remembers none, so asked for a fate it cannot tell."""
+
+    async def send(self, text: TextMessage) -> SmsOutcome:
+        _LOG.info("SMS to %s: %s", text.to, text.body)
+        return Sent()
+
+    async def look_up(self, text: TextMessage, *, since: datetime, known: Collection[str] = ()) -> SmsFate:  # noqa: ARG002 - the protocol's
+        return Unknown(detail="the log keeps no record of messages")
+
+    async def aclose(self) -> None:
+        """Nothing is open."""

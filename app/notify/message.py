@@ -1,0 +1,137 @@
+"""What a message may say, and what it looks like once said. Pure values: no clock, no templates, no wire."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import NewType, TypeAlias
+from uuid import UUID
+
+from app.core.appointment import AppointmentStatus
+from app.core.ids import AppointmentId
+from app.core.money import Money
+
+# The row of the message log that a message is sent for. It outlives retries, so what is derived from it does too.
+MessageLogId = NewType("MessageLogId", UUID)
+
+
+class MessageKind(StrEnum):
+    """Why a message is sent."""
+
+    BOOKED = "BOOKED"
+    RESCHEDULED = "RESCHEDULED"
+    CANCELLED = "CANCELLED"
+    DAY_BEFORE = "DAY_BEFORE"
+    HOUR_BEFORE = "HOUR_BEFORE"
+
+
+class Recipient(StrEnum):
+    """Whose side of the appointment a message is for."""
+
+    CUSTOMER = "CUSTOMER"
+    PROVIDER = "PROVIDER"
+
+
+class Channel(StrEnum):
+    """How a message travels."""
+
+    EMAIL = "EMAIL"
+    SMS = "SMS"
+
+
+class CalendarMethod(StrEnum):
+    """What a calendar program is asked to do with the part it gets (RFC 5546)."""
+
+    REQUEST = "REQUEST"
+    CANCEL = "CANCEL"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageFacts:
+    """Everything a message may say about one appointment to one recipient.
+
+    Instants are UTC. `now` is the instant at which the message is made: the remaining time and the calendar part's
+    stamp follow from it. `time_zone` (IANA) and `locale` (BCP 47) are the recipient's. Names and notes are as people
+    typed them; cleaning and escaping is the renderer's work. `contact_email`, `contact_phone` and `notes` are shown to
+    the provider only, and `provider_email` to nobody but the provider's own calendar.
+    """
+
+    appointment_id: AppointmentId
+    version: int
+    status: AppointmentStatus
+    starts_at: datetime
+    ends_at: datetime
+    previous_starts_at: datetime | None = None
+    now: datetime
+    time_zone: str
+    locale: str | None
+    organization_name: str
+    organizer_email: str | None
+    provider_name: str
+    provider_email: str | None = None
+    service_name: str | None
+    contact_name: str
+    contact_email: str | None = None
+    contact_phone: str | None = None
+    notes: str | None = None
+    price: Money | None = None
+    free_until: datetime | None = None
+    cancellation_fee: Money | None = None
+    cancellation_reason: str | None = None
+    manage_url: str | None = None
+    unsubscribe_url: str | None = None
+
+    @property
+    def remaining(self) -> timedelta:
+        """Elapsed time from `now` to the start; negative once it has passed."""
+        return self.starts_at - self.now
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TemplateOverride:
+    """An organization's own words for one kind, recipient and language: Jinja2 sources.
+
+    A part left out is the built-in one. `subject`, `text` and `html` are for e-mail, `sms` for SMS. What a source may
+    hold and which words it may use, `overrides` says.
+    """
+
+    subject: str | None = None
+    text: str | None = None
+    html: str | None = None
+    sms: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OverrideProblem:
+    """Why an override was not used: which part, its line where known, and a sentence for the administrator."""
+
+    part: str
+    line: int | None
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenderedEmail:
+    """An e-mail in words, not yet a MIME message. `language` is the one it was written in."""
+
+    language: str
+    subject: str
+    text: str
+    html: str
+    ics: bytes
+    method: CalendarMethod
+    problem: OverrideProblem | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenderedSms:
+    """A text message. `segments` is what a gateway will bill."""
+
+    language: str
+    text: str
+    segments: int
+    problem: OverrideProblem | None = None
+
+
+Rendered: TypeAlias = RenderedEmail | RenderedSms

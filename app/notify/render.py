@@ -1,0 +1,242 @@
+"""Facts into words. The built-in phrases of four languages, and an organization's own where it has some that work.
+
+Two steps, so that nothing is escaped twice or never: a phrasebook (`templates/<language>.j2`) makes plain sentences,
+then a layout (`templates/email.html.j2`, which escapes, or `email.txt.j2`) sets them. The phrasebook never sees HTML.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+from jinja2 import FileSystemLoader, StrictUndefined
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from app.notify import gsm, ics, overrides, plain, wording
+from app.notify.message import (
+    Channel,
+    MessageFacts,
+    MessageKind,
+    OverrideProblem,
+    Recipient,
+    Rendered,
+    RenderedEmail,
+    RenderedSms,
+    TemplateOverride,
+)
+from app.notify.wording import Speech
+
+_TEMPLATES: Final = Path(__file__).parent / "templates"
+_SMS_NAME_CHARACTERS: Final = (
+    32  # so that a built-in text message without its link fits two segments, whatever the names
+)
+# The messages whose reader may want to act on them; an hour before there is nothing left to change.
+_SMS_WITH_LINK: Final = frozenset({MessageKind.BOOKED, MessageKind.RESCHEDULED, MessageKind.DAY_BEFORE})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Phrases:
+    """What a phrasebook says about one message: plain text, keyed by the names that the layouts use."""
+
+    subject: str
+    heading: str
+    lead: str
+    sms: str
+    what: str
+    greeting: str
+    manage: str
+    footer: str
+    unsubscribe: str
+    colon: str
+    labels: MappingProxyType[str, str]
+
+
+@lru_cache(maxsize=1)
+def _environment() -> ImmutableSandboxedEnvironment:
+    return ImmutableSandboxedEnvironment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=lambda name: name is not None and name.endswith(".html.j2"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+
+
+def render(
+    facts: MessageFacts,
+    kind: MessageKind,
+    recipient: Recipient,
+    channel: Channel,
+    override: TemplateOverride | None = None,
+) -> Rendered:
+    """The message in the recipient's language. An override that breaks is not used; `problem` says why."""
+    if channel is Channel.SMS:
+        return render_sms(facts, kind, recipient, override)
+    return render_email(facts, kind, recipient, override)
+
+
+def render_email(
+    facts: MessageFacts, kind: MessageKind, recipient: Recipient, override: TemplateOverride | None = None
+) -> RenderedEmail:
+    speech = wording.negotiate(facts.locale)
+    words = _words(_cleaned(facts), kind, recipient, speech)
+    phrases = _phrases(words, kind, speech)
+    rows = _rows(words, phrases)
+    setting = {**words, "phrase": phrases, "rows": rows}
+    parts = {
+        "subject": plain.one_line(phrases.subject),
+        "text": _environment().get_template("email.txt.j2").render(setting).strip() + "\n",
+        "html": _environment().get_template("email.html.j2").render(setting),
+    }
+    parts, problem = _overridden(parts, words, override)
+    described = [f"{label}{phrases.colon} {value}" for label, value in rows]
+    if words["manage_link"]:
+        described.append(f"{phrases.manage}{phrases.colon} {words['manage_link']}")
+    part, method = ics.calendar_part(facts, kind, recipient, summary=phrases.what, description="\n".join(described))
+    return RenderedEmail(
+        language=speech.language,
+        subject=parts["subject"],
+        text=parts["text"],
+        html=parts["html"],
+        ics=part,
+        method=method,
+        problem=problem,
+    )
+
+
+def render_sms(
+    facts: MessageFacts, kind: MessageKind, recipient: Recipient, override: TemplateOverride | None = None
+) -> RenderedSms:
+    speech = wording.negotiate(facts.locale)
+    words = _words(_shortened(_cleaned(facts)), kind, recipient, speech)
+    phrases = _phrases(words, kind, speech)
+    said = f"{words['organization']}: {phrases.sms}"
+    if words["manage_link"] and kind in _SMS_WITH_LINK:
+        said = f"{said} {phrases.manage}{phrases.colon} {words['manage_link']}"
+    parts, problem = _overridden({"sms": said}, words, override)
+    text = gsm.fold(parts["sms"].strip())
+    return RenderedSms(language=speech.language, text=text, segments=gsm.segments(text), problem=problem)
+
+
+def _overridden(
+    parts: dict[str, str], words: overrides.Words, override: TemplateOverride | None
+) -> tuple[dict[str, str], OverrideProblem | None]:
+    if override is None:
+        return parts, None
+    applied = overrides.apply(override, parts, words)
+    return (parts, applied) if isinstance(applied, OverrideProblem) else (applied, None)
+
+
+def _cleaned(facts: MessageFacts) -> MessageFacts:
+    """The facts with what people typed brought onto one line each, so that no name can fake a line of its own."""
+    return replace(
+        facts,
+        organization_name=plain.one_line(facts.organization_name),
+        provider_name=plain.one_line(facts.provider_name),
+        service_name=_line(facts.service_name),
+        contact_name=plain.one_line(facts.contact_name),
+        contact_email=_line(facts.contact_email),
+        contact_phone=_line(facts.contact_phone),
+        notes=plain.paragraphs(facts.notes) if facts.notes else None,
+        cancellation_reason=plain.paragraphs(facts.cancellation_reason) if facts.cancellation_reason else None,
+    )
+
+
+def _line(text: str | None) -> str | None:
+    return plain.one_line(text) or None if text is not None else None
+
+
+def _shortened(facts: MessageFacts) -> MessageFacts:
+    def short(name: str) -> str:
+        return plain.one_line(name, limit=_SMS_NAME_CHARACTERS)
+
+    return replace(
+        facts,
+        organization_name=short(facts.organization_name),
+        provider_name=short(facts.provider_name),
+        service_name=short(facts.service_name) if facts.service_name else None,
+        contact_name=short(facts.contact_name),
+    )
+
+
+def _words(
+    facts: MessageFacts, kind: MessageKind, recipient: Recipient, speech: Speech
+) -> dict[str, str | bool | None]:
+    """What templates may name, `overrides.WORDS`: words ready to show, or None."""
+    zone = wording.zone_of(facts.time_zone)
+    when = wording.when(facts.starts_at, facts.ends_at, now=facts.now, zone=zone, speech=speech)
+    to_provider = recipient is Recipient.PROVIDER
+    cancelled = kind is MessageKind.CANCELLED
+    moved_from, free_until = facts.previous_starts_at, facts.free_until
+    still_free = not cancelled and not to_provider and free_until is not None and facts.now <= free_until
+    return {
+        "cancelled": cancelled,
+        "contact": facts.contact_name,
+        "contact_email": facts.contact_email if to_provider else None,
+        "contact_phone": facts.contact_phone if to_provider else None,
+        "date": when.date,
+        "date_brief": when.date_brief,
+        "end_time": when.end_time,
+        "fee": wording.money(facts.cancellation_fee, speech) if facts.cancellation_fee and cancelled else None,
+        "free_until": wording.moment(free_until, now=facts.now, zone=zone, speech=speech)
+        if free_until and still_free
+        else None,
+        "hours": when.hours,
+        "kind": kind.value,
+        "language": speech.language,
+        "manage_link": facts.manage_url,
+        "notes": facts.notes if to_provider else None,
+        "organization": facts.organization_name,
+        "previous": wording.moment(moved_from, now=facts.now, zone=zone, speech=speech) if moved_from else None,
+        "price": wording.money(facts.price, speech) if facts.price else None,
+        "provider": facts.provider_name,
+        "reason": facts.cancellation_reason if cancelled else None,
+        "remaining": wording.remaining(facts.remaining, speech),
+        "service": facts.service_name,
+        "time": when.time,
+        "to_provider": to_provider,
+        "unsubscribe_link": facts.unsubscribe_url,
+        "when": when.full,
+        "when_brief": when.brief,
+        "zone": when.zone,
+    }
+
+
+def _phrases(words: overrides.Words, kind: MessageKind, speech: Speech) -> _Phrases:
+    book = vars(_environment().get_template(f"{speech.language}.j2").make_module(dict(words)))
+    kind_name = kind.value.lower()
+    return _Phrases(
+        subject=book[f"{kind_name}_subject"](),
+        heading=book[f"{kind_name}_heading"](),
+        lead=book[f"{kind_name}_lead"](),
+        sms=book[f"{kind_name}_sms"](),
+        what=book["what"](),
+        greeting=book["greeting"],
+        manage=book["manage"],
+        footer=book["footer"],
+        unsubscribe=book["unsubscribe"],
+        colon=book["colon"],
+        labels=MappingProxyType({
+            name.removeprefix("label_"): label for name, label in book.items() if name.startswith("label_")
+        }),
+    )  # fmt: skip
+
+
+def _rows(words: overrides.Words, phrases: _Phrases) -> list[tuple[str, str]]:
+    """The details under the time, each with its label; only those there are."""
+    shown = [
+        ("contact", words["contact"] if words["to_provider"] else None),
+        ("email", words["contact_email"]),
+        ("phone", words["contact_phone"]),
+        ("previous", words["previous"]),
+        ("reason", words["reason"]),
+        ("fee", words["fee"]),
+        ("price", words["price"] if not words["cancelled"] else None),
+        ("free_until", words["free_until"]),
+        ("notes", words["notes"]),
+    ]
+    return [(phrases.labels[name], str(value)) for name, value in shown if value]
