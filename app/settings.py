@@ -5,6 +5,7 @@ Every variable is in the table of docs/running.md; a test compares the two.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -77,6 +78,10 @@ class Settings:
                 env, "SLOTWRIGHT_STATEMENT_TIMEOUT_MS", default=DEFAULT_STATEMENT_TIMEOUT_MS, least=100, most=600_000
             ),
         )
+
+    @classmethod
+    def of_this_process(cls) -> Settings:
+        return cls.from_environment(os.environ)
 
 
 def database_url(env: Mapping[str, str]) -> str:

@@ -1,0 +1,12 @@
+"""What runs when, in UTC; one line a job. With several workers each run happens once, unless one dies in the middle."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from arq import cron
+from arq.cron import CronJob
+
+from app.jobs.purge import purge_idempotency_keys
+
+CRON_JOBS: Final[tuple[CronJob, ...]] = (cron(purge_idempotency_keys, name="purge_idempotency_keys", minute=17),)

@@ -1,0 +1,100 @@
+"""The API as a process: refuses to start where it could not work, else hands `create_app` to uvicorn."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import signal
+import socket
+import sys
+from typing import Final
+
+import uvicorn
+from starlette.applications import Starlette
+from uvicorn.supervisors import Multiprocess
+
+from app.asgi import create_app
+from app.logs import configure_logs
+from app.settings import Settings
+from app.store.migrations import check
+from app.store.pool import create_pool
+
+BACKLOG: Final = 2_048
+"""Connections that wait to be accepted; the kernel may allow fewer."""
+
+KEEP_ALIVE_SECONDS: Final = 75
+"""Longer than the 60 s after which usual proxies drop an idle connection: they never send into a closing one."""
+
+GRACE_SECONDS: Final = 10
+"""How long running requests and open streams have after SIGTERM; orchestrators kill after 10 to 30 s."""
+
+LARGEST_MESSAGE_BYTES: Final = 256 * 1024
+"""Of a WebSocket, like the largest HTTP body."""
+
+
+class ServeError(Exception):
+    """The API can't be served here. The message is one sentence for whoever runs the program."""
+
+
+def serve(settings: Settings, *, host: str, port: int, workers: int) -> None:
+    """Serves until SIGTERM or SIGINT. Before that: `ServeError`, `MigrationError` or `DatabaseUnavailableError`."""
+    configure_logs()
+    listener = listen(host, port)
+    asyncio.run(require_migrated(settings))
+    config = uvicorn.Config(
+        "app.serve:application",
+        factory=True,
+        workers=workers,
+        http="httptools",
+        ws="websockets-sansio",
+        ws_max_size=LARGEST_MESSAGE_BYTES,
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+    # uvicorn raises the signal that ended it once more when it is done; a clean end is no failure.
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(0))
+    with listener, contextlib.suppress(KeyboardInterrupt):
+        if workers > 1:
+            Multiprocess(config, sockets=[listener]).run()
+        else:
+            server = uvicorn.Server(config)
+            server.run(sockets=[listener])
+            if not server.started:
+                raise ServeError("The API did not start; the log says why.")
+
+
+def application() -> Starlette:
+    """The application of one worker process, which reads its settings itself."""
+    configure_logs()
+    return create_app(Settings.of_this_process())
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """The listening socket, taken before anything slow happens, so that a busy port shows at once."""
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except (OSError, OverflowError) as error:
+        raise ServeError(_why_not(host, port, error)) from error
+
+
+def _why_not(host: str, port: int, error: OSError | OverflowError) -> str:
+    if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+        return f"Port {port} of {host} is in use: stop what uses it, or choose another with --port."
+    reason = error.strerror if isinstance(error, OSError) else str(error)
+    return f"Can't listen on port {port} of {host}: {reason}."
+
+
+async def require_migrated(settings: Settings) -> None:
+    """Raises where the database is away, unmigrated or newer than the program."""
+    pool = await create_pool(settings.database_url, size=1, statement_timeout_ms=settings.statement_timeout_ms)
+    try:
+        await check(pool)
+    finally:
+        await pool.close()

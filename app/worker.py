@@ -1,0 +1,156 @@
+"""The worker as a process: runs the schedule of `app.jobs`, and goes on by itself when Redis went away and came back.
+
+arq's worker ends at the first lost connection. Here it is run again and again, with growing pauses, until SIGTERM or
+SIGINT; then running jobs may finish. Jobs are sweeps: what one of them missed is made good by the next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+from collections.abc import Sequence
+from datetime import UTC
+from typing import Any, Final
+
+import orjson
+from arq.connections import ArqRedis
+from arq.cron import CronJob
+from arq.worker import Worker
+from redis.asyncio import ConnectionPool, Redis
+from redis.exceptions import RedisError
+
+from app.jobs.schedule import CRON_JOBS
+from app.logs import configure_logs
+from app.settings import Settings
+from app.store.migrations import check
+from app.wiring import open_resources
+
+QUEUE: Final = "slotwright:jobs"
+"""The sorted set of waiting jobs, owned by arq."""
+
+HEALTH_SECONDS: Final = 10
+"""How often the worker says that it is well."""
+
+JOB_TIMEOUT_SECONDS: Final = 300
+"""A job that takes longer is cancelled; its next run goes on."""
+
+GRACE_SECONDS: Final = 10.0
+"""How long running jobs have after SIGTERM; orchestrators kill after 10 to 30 s."""
+
+FIRST_PAUSE_SECONDS: Final = 0.5
+LONGEST_PAUSE_SECONDS: Final = 5.0
+"""Between tries to reach Redis: it is back for up to so long before the jobs are."""
+
+REDIS_TIMEOUT_SECONDS: Final = 5.0
+"""For connecting and for each command: a Redis that hangs is taken for one that is away."""
+
+_log: Final = logging.getLogger("slotwright.worker")
+
+
+def health_key() -> str:
+    """Lives a second longer than `HEALTH_SECONDS`; owned by the worker of this host."""
+    return f"slotwright:worker:{socket.gethostname()}"
+
+
+async def work(settings: Settings) -> None:
+    """Runs until SIGTERM or SIGINT. Raises `MigrationError` or `DatabaseUnavailableError` before it starts."""
+    configure_logs()
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with open_resources(settings) as resources:
+        await check(resources.pool)
+        _log.info("the worker runs %d scheduled jobs", len(CRON_JOBS))
+        await supervise(settings.redis_url, CRON_JOBS, context={"resources": resources}, stop=stop)
+    _log.info("the worker has stopped")
+
+
+async def supervise(
+    redis_url: str, cron_jobs: Sequence[CronJob], *, context: dict[str, Any], stop: asyncio.Event
+) -> None:
+    """Keeps one arq worker running until `stop` is set, whatever happens to Redis."""
+    pause = FIRST_PAUSE_SECONDS
+    while not stop.is_set():
+        redis = _connect(redis_url)
+        worker = _worker(redis, cron_jobs, context)
+        running = asyncio.create_task(worker.async_run())
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        worker.allow_pick_jobs = False
+        failure = await _end(worker, running)
+        with contextlib.suppress(RedisError, OSError, TimeoutError):
+            await redis.aclose()
+            await redis.connection_pool.disconnect()
+        if stop.is_set():
+            return
+        if worker.jobs_complete or worker.jobs_failed:
+            pause = FIRST_PAUSE_SECONDS
+        if isinstance(failure, RedisError | OSError | TimeoutError):
+            _log.warning("Redis is away (%s); trying again in %.1f s", type(failure).__name__, pause)
+        else:
+            _log.error("the worker broke; starting it again in %.1f s", pause, exc_info=failure)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), pause)
+        pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+
+
+async def is_well(redis_url: str) -> bool:
+    """Whether this host's worker has said so lately."""
+    redis = Redis.from_url(redis_url, socket_timeout=REDIS_TIMEOUT_SECONDS)
+    try:
+        return bool(await redis.exists(health_key()))
+    except (RedisError, OSError, TimeoutError):
+        return False
+    finally:
+        await redis.aclose()
+
+
+def _connect(redis_url: str) -> ArqRedis:
+    pool = ConnectionPool.from_url(
+        redis_url, socket_timeout=REDIS_TIMEOUT_SECONDS, socket_connect_timeout=REDIS_TIMEOUT_SECONDS
+    )
+    return ArqRedis(pool, job_serializer=_to_json, job_deserializer=orjson.loads, default_queue_name=QUEUE)
+
+
+def _worker(redis: ArqRedis, cron_jobs: Sequence[CronJob], context: dict[str, Any]) -> Worker:
+    for job in cron_jobs:
+        job.next_run = None  # arq keeps it in the job: a worker that starts again would run what its forerunner missed
+    return Worker(
+        functions=(),
+        cron_jobs=cron_jobs,
+        redis_pool=redis,
+        queue_name=QUEUE,
+        ctx=dict(context),
+        handle_signals=False,
+        job_timeout=JOB_TIMEOUT_SECONDS,
+        keep_result=0,
+        health_check_interval=HEALTH_SECONDS,
+        health_check_key=health_key(),
+        job_serializer=_to_json,
+        job_deserializer=orjson.loads,
+        timezone=UTC,
+    )
+
+
+async def _end(worker: Worker, running: asyncio.Task[None]) -> BaseException | None:
+    """Lets running jobs finish, for a while, and tells what the worker ended with."""
+    failure = running.exception() if running.done() and not running.cancelled() else None
+    jobs = [task for task in worker.tasks.values() if not task.done()]
+    if jobs:
+        await asyncio.wait(jobs, timeout=GRACE_SECONDS)
+    for task in (running, *worker.tasks.values()):
+        task.cancel()
+    await asyncio.gather(running, *worker.tasks.values(), return_exceptions=True)
+    with contextlib.suppress(RedisError, OSError, TimeoutError):
+        await worker.pool.delete(worker.health_check_key)
+    return failure
+
+
+def _to_json(value: object) -> bytes:
+    """Only ids and the like are passed to jobs; what JSON lacks (an exception as a result) becomes its text."""
+    return orjson.dumps(value, default=str)
