@@ -1,0 +1,10 @@
+"""GraphQL on the wire: HTTP, server-sent events and WebSockets, their limits and their errors.
+
+Knows the protocols and graphql-core; nothing of appointments, nor what is in a context or a viewer.
+"""
+
+from app.api.transport.endpoint import GraphQLEndpoint
+from app.api.transport.limits import Limits
+from app.api.transport.requests import Credentials, Expiring, RequestInfo
+
+__all__ = ["Credentials", "Expiring", "GraphQLEndpoint", "Limits", "RequestInfo"]

@@ -1,0 +1,73 @@
+"""The GraphQL endpoint: one path, served over HTTP and over WebSockets."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Generic
+
+import strawberry
+from starlette.routing import BaseRoute, Route, WebSocketRoute
+
+from app.api.transport.answers import Answers
+from app.api.transport.http import IDE, HttpTransport
+from app.api.transport.limits import Limits
+from app.api.transport.operations import Operations
+from app.api.transport.requests import Credentials, RequestInfo
+from app.api.transport.service import Service, V
+from app.api.transport.websocket import SocketTransport
+
+# How long a mutation that runs may hold up the end of the process.
+FINISHING_SECONDS = 10
+
+
+def _real_clock() -> datetime:
+    return datetime.now(UTC)  # noqa: TID251  tokens expire by the real clock, whatever the program's clock says
+
+
+class GraphQLEndpoint(Generic[V]):
+    """Serves a schema.
+
+    `identify` says who a caller is; it raises Unauthenticated or Forbidden, and is asked again for every operation on a
+    socket. `make_context` is called for every operation and for every event of a subscription, so that what a context
+    remembers is never old. `ide` answers browsers with a page. Without `introspection` nothing tells the schema, error
+    messages included. Exceptions of the kinds in `unavailable` mean that something we stand on is down.
+    """
+
+    def __init__(
+        self,
+        schema: strawberry.Schema,
+        *,
+        identify: Callable[[Credentials], Awaitable[V]],
+        make_context: Callable[[V, RequestInfo], object],
+        limits: Limits,
+        ide: IDE | None,
+        introspection: bool,
+        unavailable: tuple[type[BaseException], ...] = (),
+        clock: Callable[[], datetime] = _real_clock,
+    ) -> None:
+        self._operations = Operations(schema, limits=limits, introspection=introspection)
+        service = Service(
+            operations=self._operations,
+            identify=identify,
+            make_context=make_context,
+            limits=limits,
+            answers=Answers(unavailable),
+            clock=clock,
+        )
+        self._http = HttpTransport(service=service, ide=ide)
+        self._sockets = SocketTransport(service=service)
+
+    def routes(self, path: str = "/graphql") -> list[BaseRoute]:
+        """To be mounted as they are: `Mount` would refuse the socket."""
+        return [Route(path, self._http), WebSocketRoute(path, self._sockets)]
+
+    async def close_all(self) -> None:
+        """Ends every socket (1012) and event stream, so that clients connect again, and lets mutations finish.
+
+        To be called when the server stops accepting, before it waits for its connections: an open event stream would
+        hold it up for ever.
+        """
+        self._sockets.close()
+        self._http.streams.close()
+        await self._operations.finish(FINISHING_SECONDS)

@@ -1,0 +1,189 @@
+"""GraphQL over HTTP: POST of JSON; answers in both JSON media types, and as an event stream where that is preferred.
+
+https://graphql.github.io/graphql-over-http/draft/
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any, Final, Generic
+
+import orjson
+from graphql import OperationType
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from app.api.errors import Code, Failure
+from app.api.transport.negotiation import EVENT_STREAM, JSON, RESPONSE_JSON, answer_type, is_json, wants_html
+from app.api.transport.operations import Operation, OperationRefused
+from app.api.transport.requests import (
+    GraphQLRequest,
+    RequestInfo,
+    address_of,
+    credentials_in_headers,
+    read_request,
+    request_id_of,
+)
+from app.api.transport.service import Payload, Service, V
+from app.api.transport.sse import EventStreams
+
+IDE = Callable[[Request], Response]
+
+# Codes of failures that are HTTP's business before they are GraphQL's, whatever media type was asked for.
+_STATUS: Final = {
+    Code.UNAUTHENTICATED: HTTPStatus.UNAUTHORIZED,
+    Code.FORBIDDEN: HTTPStatus.FORBIDDEN,
+    Code.RATE_LIMITED: HTTPStatus.TOO_MANY_REQUESTS,
+    Code.SERVICE_UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
+    Code.INTERNAL_SERVER_ERROR: HTTPStatus.INTERNAL_SERVER_ERROR,
+}
+
+
+class _Rejected(Exception):  # noqa: N818  says what happened
+    """The HTTP request itself is not one that is served here."""
+
+    def __init__(self, status: HTTPStatus, message: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__()
+        self.status = status
+        self.failure = Failure(Code.BAD_REQUEST, message)
+        self.headers = headers or {}
+
+
+class _Gone(Exception):  # noqa: N818  says what happened
+    """Nobody is left to be answered."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpTransport(Generic[V]):
+    """The ASGI application behind the HTTP route."""
+
+    service: Service[V]
+    ide: IDE | None
+    streams: EventStreams = field(default_factory=EventStreams)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = Headers(scope=scope)
+        accept = headers.get("accept")
+        if scope["method"] == "GET" and self.ide is not None and wants_html(accept):
+            await self.ide(Request(scope, receive))(scope, receive, send)
+            return
+        info = RequestInfo(request_id=request_id_of(headers), transport="http", address=address_of(scope))
+        media = answer_type(accept)
+        answer = _Answer(send=send, info=info, media=RESPONSE_JSON if media == RESPONSE_JSON else JSON)
+        try:
+            request = read_request(await self._body(scope, headers, receive))
+            viewer = await self.service.identify(credentials_in_headers(headers, info.address))
+            if media == EVENT_STREAM:
+                await self.streams.serve(self.service, request, viewer, info, receive, send)
+            else:
+                await self._run(request, viewer, info, answer)
+        except _Gone:
+            return
+        except _Rejected as rejected:
+            await answer.refuse(
+                rejected.status, [self.service.answers.exception(rejected.failure, info)], rejected.headers
+            )
+        except Exception as exception:  # noqa: BLE001  the last line of defence: logged and masked
+            errors = self.service.refusal(exception, info)
+            await answer.refuse(_status_of(errors, HTTPStatus.BAD_REQUEST), errors)
+
+    async def _run(self, request: GraphQLRequest, viewer: V, info: RequestInfo, answer: _Answer) -> None:
+        try:
+            operation = self._prepare(request)
+        except OperationRefused as refused:
+            # The older media type answers 200 to every well-formed request, so that its clients read the body.
+            status = HTTPStatus.OK if answer.media == JSON else HTTPStatus.BAD_REQUEST
+            await answer.refuse(status, self.service.refusal(refused, info))
+            return
+        payload = await self.service.answer(operation, viewer, info)
+        if "data" in payload:
+            await answer.give(HTTPStatus.OK, payload)
+        else:
+            await answer.refuse(_status_of(payload["errors"], HTTPStatus.OK), payload["errors"])
+
+    def _prepare(self, request: GraphQLRequest) -> Operation:
+        operation = self.service.prepare(request)
+        if operation.kind is OperationType.SUBSCRIPTION:
+            message = f"A subscription needs a WebSocket (graphql-transport-ws), or to be accepted as {EVENT_STREAM}."
+            raise OperationRefused(Failure(Code.OPERATION_RESOLUTION_FAILURE, message))
+        return operation
+
+    async def _body(self, scope: Scope, headers: Headers, receive: Receive) -> object:
+        """The body's JSON. Raises _Rejected for whatever is not a POST of JSON that is short and soon there."""
+        if scope["method"] != "POST":
+            allow = {"allow": "POST" if self.ide is None else "GET, POST"}
+            raise _Rejected(HTTPStatus.METHOD_NOT_ALLOWED, "Operations are sent by POST.", allow)
+        if answer_type(headers.get("accept")) is None:
+            raise _Rejected(HTTPStatus.NOT_ACCEPTABLE, f"Answers are {JSON}, {RESPONSE_JSON} or {EVENT_STREAM}.")
+        if not is_json(headers.get("content-type")) or headers.get("content-encoding", "identity") != "identity":
+            raise _Rejected(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"Content-Type must be {JSON}, in UTF-8, uncompressed.")
+        try:
+            async with asyncio.timeout(self.service.limits.body_seconds):
+                body = await self._read(headers, receive)
+        except TimeoutError:
+            raise _Rejected(HTTPStatus.REQUEST_TIMEOUT, "The body came too slowly.", {"connection": "close"}) from None
+        try:
+            return orjson.loads(body)
+        except orjson.JSONDecodeError as error:
+            raise _Rejected(HTTPStatus.BAD_REQUEST, f"The body is not JSON in UTF-8: {error.msg}.") from None
+
+    async def _read(self, headers: Headers, receive: Receive) -> bytes:
+        most = self.service.limits.body_bytes
+        too_large = _Rejected(
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"The body may have {most} bytes.", {"connection": "close"}
+        )
+        declared = headers.get("content-length", "0")
+        if not declared.isdecimal() or len(declared) > 18 or int(declared) > most:  # noqa: PLR2004  digits of 2⁶⁰
+            raise too_large
+        chunks: list[bytes] = []
+        size = 0
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise _Gone
+            chunk = message.get("body", b"")
+            size += len(chunk)
+            if size > most:
+                raise too_large
+            chunks.append(chunk)
+            if not message.get("more_body", False):
+                return b"".join(chunks)
+
+
+def _status_of(errors: list[Payload], otherwise: HTTPStatus) -> HTTPStatus:
+    return next((_STATUS[code] for error in errors if (code := error["extensions"]["code"]) in _STATUS), otherwise)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Answer:
+    """Sends the one answer of a request."""
+
+    send: Send
+    info: RequestInfo
+    media: str
+
+    async def give(self, status: HTTPStatus, payload: Payload, headers: Mapping[str, str] | None = None) -> None:
+        body = orjson.dumps(payload)
+        sent: list[tuple[bytes, bytes]] = [
+            (b"content-type", f"{self.media}; charset=utf-8".encode()),
+            (b"content-length", str(len(body)).encode()),
+            (b"cache-control", b"no-store"),
+            (b"vary", b"accept"),
+            (b"x-content-type-options", b"nosniff"),
+            (b"x-request-id", self.info.request_id.encode()),
+        ]
+        sent.extend((name.encode(), value.encode()) for name, value in (headers or {}).items())
+        await self.send({"type": "http.response.start", "status": int(status), "headers": sent})
+        await self.send({"type": "http.response.body", "body": body})
+
+    async def refuse(
+        self, status: HTTPStatus, errors: list[dict[str, Any]], headers: Mapping[str, str] | None = None
+    ) -> None:
+        if status is HTTPStatus.UNAUTHORIZED:
+            headers = {**(headers or {}), "www-authenticate": "Bearer"}
+        await self.give(status, {"errors": errors}, headers)

@@ -1,0 +1,252 @@
+"""Runs operations: parse, measure, validate, coerce, execute. Knows nothing of the wire."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from inspect import isawaitable
+from typing import Any, Final, TypeGuard, cast
+
+import strawberry
+from graphql import (
+    DocumentNode,
+    ExecutionResult,
+    GraphQLError,
+    GraphQLSchema,
+    GraphQLSyntaxError,
+    OperationDefinitionNode,
+    OperationType,
+    Undefined,
+    is_non_null_type,
+    parse,
+    specified_rules,
+    validate,
+)
+from graphql.execution import (
+    Executor,
+    create_source_event_stream,
+    execute_root_selection_set,
+    execute_subscription_event,
+    map_source_to_response_event,
+)
+from graphql.execution.get_variable_signature import get_variable_signature
+from graphql.pyutils import AwaitableOrValue
+from graphql.utilities.validate_input_value import validate_input_value
+from graphql.validation import NoSchemaIntrospectionCustomRule
+from strawberry.execution import optimized_is_awaitable
+from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
+from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
+
+from app.api.errors import Code, Failure
+from app.api.transport.limits import Limits, check_document, check_variables
+from app.api.transport.requests import GraphQLRequest
+
+# Documents larger than this are parsed anew each time: a client's documents are short, and an attacker's are many.
+_LONGEST_CACHED: Final = 16 * 1024
+# Strawberry's knows plain values at sight. It is a type guard in all but its signature.
+_IS_AWAITABLE: Final = cast("Callable[[Any], TypeGuard[Awaitable[Any]]]", optimized_is_awaitable)
+# As many mistakes as a person can read; the rest would be work for an attacker.
+_MAX_ERRORS: Final = 20
+
+
+class OperationRefused(Exception):  # noqa: N818  says what happened: nothing, or nothing more, is going to run
+    """The operation can't be run, or can't be gone on with."""
+
+    def __init__(self, *errors: GraphQLError) -> None:
+        super().__init__()
+        self.errors = errors
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """A document that is valid and within the limits but, perhaps, for its cost."""
+
+    node: DocumentNode
+    costs: dict[str | None, int]
+    """By the operation's name, for those operations whose cost has been found and depends on no variable."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """An operation that is ready to run, once."""
+
+    executor: Executor[Any]
+    kind: OperationType
+    name: str | None
+    cost: int
+
+
+class Operations:
+    """The schema, and the documents that were found valid against it."""
+
+    def __init__(self, schema: strawberry.Schema, *, limits: Limits, introspection: bool) -> None:
+        self._schema: GraphQLSchema = schema._schema  # noqa: SLF001  Strawberry has no public name for it
+        self._executor_class = schema.execution_context_class
+        self._limits = limits
+        self._hide_suggestions = not introspection
+        self._rules = (
+            *specified_rules,
+            MaybeNullValidationRule,
+            OneOfInputValidationRule,
+            *(() if introspection else (NoSchemaIntrospectionCustomRule,)),
+        )
+        self._documents: OrderedDict[str, Document] = OrderedDict()
+        self._cached_tokens = 0
+        self._mutations: set[asyncio.Task[ExecutionResult]] = set()
+
+    # ------------------------------------------------------------ before it runs
+
+    def prepare(self, request: GraphQLRequest) -> Operation:
+        """Raises OperationRefused with errors that have a code, all of them the caller's."""
+        document = self._documents.get(request.query)
+        known = document is not None
+        node = self._parse(request.query) if document is None else document.node
+        operation = _select(node, request.operation_name)
+        name = operation.name.value if operation.name else None
+        cost = None if document is None else document.costs.get(name)
+        depends: frozenset[str] = frozenset()
+        try:
+            if cost is None:
+                cost, depends = check_document(self._schema, node, operation, request.variables, self._limits)
+            check_variables(request.variables, self._limits)
+        except Failure as failure:
+            raise OperationRefused(failure) from None
+        if document is None:
+            self._validate(node)
+            document = Document(node=node, costs={})
+        if not depends:
+            document.costs[name] = cost
+        self._remember(request.query, document, known=known)
+        executor = self._executor_class.build(
+            self._schema,
+            node,
+            raw_variable_values=dict(request.variables),
+            operation_name=request.operation_name,
+            max_coercion_errors=_MAX_ERRORS,
+            is_awaitable=_IS_AWAITABLE,
+            hide_suggestions=self._hide_suggestions,
+        )
+        if isinstance(executor, list):
+            raise OperationRefused(*self._input_errors(operation, request.variables, executor))
+        return Operation(executor=executor, kind=operation.operation, name=name, cost=cost)
+
+    def _parse(self, text: str) -> DocumentNode:
+        try:
+            return parse(
+                text,
+                max_lexical_tokens=self._limits.tokens,
+                max_comments=self._limits.tokens,
+                allow_empty_selection_sets=False,
+            )
+        except GraphQLSyntaxError as error:
+            # The parser says so when it gives up for the size or the depth of a document, not for a mistake in it.
+            gave_up = error.message.endswith("Parsing aborted.")
+            code = Code.QUERY_TOO_COMPLEX if gave_up else Code.GRAPHQL_PARSE_FAILED
+            raise OperationRefused(_with_code(error, code)) from None
+
+    def _validate(self, node: DocumentNode) -> None:
+        errors = validate(
+            self._schema, node, self._rules, max_errors=_MAX_ERRORS, hide_suggestions=self._hide_suggestions
+        )
+        if errors:
+            raise OperationRefused(*(_with_code(error, Code.GRAPHQL_VALIDATION_FAILED) for error in errors))
+
+    def _remember(self, text: str, document: Document, *, known: bool) -> None:
+        """Keeps the documents used last, as many as `cached_tokens` allows."""
+        if known:
+            self._documents.move_to_end(text)
+        elif len(text) <= _LONGEST_CACHED:
+            self._documents[text] = document
+            self._cached_tokens += document.node.token_count
+            while self._cached_tokens > self._limits.cached_tokens:
+                _, oldest = self._documents.popitem(last=False)
+                self._cached_tokens -= oldest.node.token_count
+
+    def _input_errors(
+        self, operation: OperationDefinitionNode, variables: Mapping[str, object], found: list[GraphQLError]
+    ) -> list[GraphQLError]:
+        """What is wrong with the variables, each with its place; `found` is what the executor said, without places."""
+        errors: list[GraphQLError] = []
+        for definition in operation.variable_definitions or ():
+            name = definition.variable.name.value
+            signature = get_variable_signature(self._schema, definition)
+            if isinstance(signature, GraphQLError) or (name not in variables and definition.default_value is not None):
+                continue
+
+            def refuse(error: GraphQLError, path: list[str | int], name: str = name) -> None:
+                place = ".".join(map(str, (name, *path)))
+                code = {"code": str(Code.BAD_USER_INPUT), "field": place}
+                message = f"Variable '${name}' has an invalid value at '{place}': {error.message}"
+                errors.append(GraphQLError(message, definition, extensions=code))  # noqa: B023  called within this turn
+
+            value = variables.get(name, Undefined)
+            if value is Undefined and not is_non_null_type(signature.type):
+                continue
+            validate_input_value(value, signature.type, refuse, self._hide_suggestions)
+        return errors[:_MAX_ERRORS] or [_with_code(error, Code.BAD_USER_INPUT) for error in found]
+
+    # ------------------------------------------------------------ while it runs
+
+    async def run(self, operation: Operation, context: object) -> ExecutionResult:
+        """A query's or mutation's result, field errors included. Raises TimeoutError after `operation_seconds`.
+
+        A mutation that has begun goes on when its caller is gone or its time is over: it may have been committed, and
+        then the world is to be told.
+        """
+        operation.executor.context_value = context
+        async with asyncio.timeout(self._limits.operation_seconds):
+            if operation.kind is not OperationType.MUTATION:
+                return await _execute(operation.executor)
+            task = asyncio.create_task(_execute(operation.executor))
+            self._mutations.add(task)
+            task.add_done_callback(self._mutations.discard)
+            return await asyncio.shield(task)
+
+    async def subscribe(
+        self, operation: Operation, make_context: Callable[[], object]
+    ) -> AsyncGenerator[ExecutionResult, None]:
+        """A subscription's results, each run in a context of its own. Raises OperationRefused where none begins."""
+        operation.executor.context_value = make_context()
+        source = create_source_event_stream(operation.executor)
+        stream = await source if isawaitable(source) else source
+        if isinstance(stream, ExecutionResult):
+            raise OperationRefused(*(stream.errors or ()))
+
+        def execute_event(executor: Executor[Any]) -> AwaitableOrValue[ExecutionResult]:
+            executor.context_value = make_context()
+            return execute_subscription_event(executor)
+
+        return map_source_to_response_event(operation.executor, stream, execute_event)
+
+    async def finish(self, seconds: float) -> None:
+        """Waits for the mutations that still run, so long at most."""
+        if self._mutations:
+            await asyncio.wait(set(self._mutations), timeout=seconds)
+
+
+async def _execute(executor: Executor[Any]) -> ExecutionResult:
+    result = execute_root_selection_set(executor)
+    return await result if isawaitable(result) else result
+
+
+def _select(node: DocumentNode, name: str | None) -> OperationDefinitionNode:
+    found = [
+        definition
+        for definition in node.definitions
+        if isinstance(definition, OperationDefinitionNode)
+        and (name is None or (definition.name is not None and definition.name.value == name))
+    ]
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        message = "The document has no operation of that name." if name else "The document has no operation."
+    else:
+        message = "The document has several operations: name each once, and say which in operationName."
+    raise OperationRefused(Failure(Code.OPERATION_RESOLUTION_FAILURE, message))
+
+
+def _with_code(error: GraphQLError, code: Code) -> GraphQLError:
+    error.extensions = {**(error.extensions or {}), "code": str(code)}
+    return error

@@ -1,0 +1,127 @@
+"""What a caller sends, over HTTP and sockets alike, checked for its shape."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal, Protocol
+from uuid import uuid4
+
+from starlette.datastructures import Headers
+from starlette.types import Scope
+
+from app.api.errors import Code, Failure
+
+ORGANIZATION_HEADER = "Slotwright-Organization"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """How a caller presents themselves, unchecked: `authorization` is the whole value, scheme included."""
+
+    authorization: str | None = None
+    organization: str | None = None
+    address: str | None = None
+    """The caller's network address, as the server knows it."""
+
+
+class Expiring(Protocol):
+    """Whoever a caller turned out to be: all that the transport needs to know of them."""
+
+    @property
+    def expires_at(self) -> datetime | None:
+        """When their credentials end, by the real clock; None for never. Streams end with them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestInfo:
+    """Where an operation comes from. `request_id` is in the response and in every log line about it."""
+
+    request_id: str
+    transport: Literal["http", "sse", "websocket"]
+    address: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GraphQLRequest:
+    """A document and how to run it."""
+
+    query: str
+    variables: Mapping[str, object] = field(default_factory=dict)
+    operation_name: str | None = None
+
+
+def read_request(body: object) -> GraphQLRequest:
+    """Raises Failure (BAD_REQUEST) naming the part that has the wrong type. What GraphQL doesn't know is ignored."""
+    if isinstance(body, list):
+        raise Failure(Code.BAD_REQUEST, "Batching is not supported: send one operation a request.")
+    if not isinstance(body, dict):
+        raise Failure(Code.BAD_REQUEST, "The request must be a JSON object.")
+    query, variables, operation_name, extensions = (
+        body.get(name) for name in ("query", "variables", "operationName", "extensions")
+    )
+    if extensions is not None and not isinstance(extensions, dict):
+        raise Failure(Code.BAD_REQUEST, "extensions must be an object or null.")
+    if query is None and extensions is not None and "persistedQuery" in extensions:
+        # Apollo's clients then send the document itself, now and later.
+        raise Failure(Code.PERSISTED_QUERY_NOT_SUPPORTED, "Persisted queries are not supported: send the document.")
+    if not isinstance(query, str):
+        raise Failure(Code.BAD_REQUEST, "query must be a string with a GraphQL document.")
+    if variables is not None and not isinstance(variables, dict):
+        raise Failure(Code.BAD_REQUEST, "variables must be an object or null.")
+    if operation_name is not None and not isinstance(operation_name, str):
+        raise Failure(Code.BAD_REQUEST, "operationName must be a string or null.")
+    return GraphQLRequest(query=query, variables=variables or {}, operation_name=operation_name or None)
+
+
+def credentials_in_headers(headers: Headers, address: str | None) -> Credentials:
+    return Credentials(
+        authorization=headers.get("authorization"),
+        organization=headers.get(ORGANIZATION_HEADER),
+        address=address,
+    )
+
+
+def credentials_in_payload(payload: Mapping[str, object], of_socket: Credentials) -> Credentials:
+    """What connection_init says, where it says something; otherwise what the socket's headers said.
+
+    The organization's key may also be spelled like its header. Raises Failure (BAD_REQUEST) for what is no text.
+    """
+    said: dict[str, str] = {}
+    for key, name in (
+        ("authorization", "authorization"),
+        ("organization", "organization"),
+        (ORGANIZATION_HEADER.lower(), "organization"),
+    ):
+        for given, value in payload.items():
+            if given.lower() != key or value is None:
+                continue
+            if not isinstance(value, str):
+                raise Failure(Code.BAD_REQUEST, f"{key} must be a string")
+            said[name] = value
+    return Credentials(
+        authorization=said.get("authorization", of_socket.authorization),
+        organization=said.get("organization", of_socket.organization),
+        address=of_socket.address,
+    )
+
+
+def address_of(scope: Scope) -> str | None:
+    client = scope.get("client")
+    return str(client[0]) if client else None
+
+
+# What may safely stand in a header and in a log line, and tells one request from another.
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._=+/-]{8,128}", re.ASCII)
+
+
+def request_id_of(headers: Headers) -> str:
+    """The one that the caller or a proxy gave, where it is sane; otherwise a new one."""
+    given = headers.get("x-request-id")
+    return given if given is not None and _REQUEST_ID.fullmatch(given) else new_request_id()
+
+
+def new_request_id() -> str:
+    return uuid4().hex

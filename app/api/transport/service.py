@@ -1,0 +1,72 @@
+"""One operation from request to answer, the same for every transport."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+from graphql import ExecutionResult
+
+from app.api.errors import Code, Failure
+from app.api.transport.answers import TIMED_OUT, Answers
+from app.api.transport.limits import Limits
+from app.api.transport.operations import Operation, OperationRefused, Operations
+from app.api.transport.requests import Credentials, Expiring, GraphQLRequest, RequestInfo
+
+V = TypeVar("V", bound=Expiring)
+
+Payload = dict[str, Any]
+"""An answer as GraphQL spells it: `data`, `errors`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service(Generic[V]):
+    """What the transports share."""
+
+    operations: Operations
+    identify: Callable[[Credentials], Awaitable[V]]
+    make_context: Callable[[V, RequestInfo], object]
+    limits: Limits
+    answers: Answers
+    clock: Callable[[], datetime]
+
+    def prepare(self, request: GraphQLRequest) -> Operation:
+        """Raises OperationRefused."""
+        return self.operations.prepare(request)
+
+    async def answer(self, operation: Operation, viewer: V, info: RequestInfo) -> Payload:
+        """A query's or mutation's answer; never raises but for cancellation."""
+        try:
+            result = await self.operations.run(operation, self.make_context(viewer, info))
+        except TimeoutError:
+            return {"errors": self.refusal(Failure(Code.SERVICE_UNAVAILABLE, TIMED_OUT), info)}
+        except Exception as exception:  # noqa: BLE001  the last line of defence: logged and masked
+            return {"errors": self.refusal(exception, info, operation.name)}
+        return self.payload(result, info, operation.name)
+
+    async def events(self, operation: Operation, viewer: V, info: RequestInfo) -> AsyncGenerator[Payload, None]:
+        """A subscription's answers. Raises what its source raised; OperationRefused where it never began."""
+        stream = await self.operations.subscribe(operation, lambda: self.make_context(viewer, info))
+        async with aclosing(stream):
+            async for result in stream:
+                yield self.payload(result, info, operation.name)
+
+    def payload(self, result: ExecutionResult, info: RequestInfo, operation: str | None) -> Payload:
+        if result.errors:
+            return {"errors": self.answers.errors(result.errors, info, operation), "data": result.data}
+        return {"data": result.data}
+
+    def refusal(self, exception: Exception, info: RequestInfo, operation: str | None = None) -> list[Payload]:
+        """The errors of an operation that has no data."""
+        if isinstance(exception, OperationRefused):
+            return self.answers.errors(exception.errors, info, operation)
+        return [self.answers.exception(exception, info, operation)]
+
+    def seconds_left(self, viewer: V) -> float | None:
+        """Until the viewer's credentials end; None for never."""
+        if viewer.expires_at is None:
+            return None
+        return max(0.0, (viewer.expires_at - self.clock()).total_seconds())
