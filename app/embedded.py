@@ -2,13 +2,12 @@
 
 They listen on free ports of 127.0.0.1 behind a generated password, keep everything under one data folder, and die with
 this process, however it ends. PostgreSQL refuses to run as root: started by root, both run as the user "nobody", from
-copies that this user can reach. Start them from the main thread: Linux ties a child's life to the thread that made it.
+copies that this user can reach. Start them from the main thread, to which Linux ties their life.
 """
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import fcntl
 import hashlib
 import importlib
@@ -27,6 +26,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
+
+from app.operator import OperatorError
+from app.processes import die_with_parent, end
 
 Tell: TypeAlias = Callable[[str], None]
 
@@ -49,12 +51,9 @@ DATABASE: Final = "slotwright"
 PORTS: Final = range(20_000, 32_000)
 """Linux gives outgoing connections ports from 32768 on, and well-known servers live below 20000."""
 
-_PR_SET_PDEATHSIG: Final = 1
-"""From linux/prctl.h: the signal that a process gets when its parent dies."""
 
-
-class EmbeddedError(Exception):
-    """The servers can't be had here or now. The message is one sentence for whoever runs the program."""
+class EmbeddedError(OperatorError):
+    """The servers can't be had here or now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +137,7 @@ class _Process:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # Ctrl-C in a terminal is for the parent, which then stops us in order
-                preexec_fn=_die_with_parent(self.stop_signal),  # noqa: PLW1509  # one prepared system call, no locks
+                preexec_fn=die_with_parent(self.stop_signal),  # noqa: PLW1509  # one prepared system call, no locks
                 **self.place.run_as(),  # type: ignore[call-overload]  # mypy can't see through the mapping
             )
         deadline = time.monotonic() + START_TIMEOUT_SECONDS
@@ -151,7 +150,7 @@ class _Process:
     def stop(self) -> None:
         if self._child is None:
             return
-        _end(self._child, self.stop_signal)
+        end(self._child, self.stop_signal, within_seconds=STOP_TIMEOUT_SECONDS)
         self._child = None
 
 
@@ -510,27 +509,6 @@ def _works_in(pid: int, folder: Path) -> bool:
         return Path(f"/proc/{pid}/cwd").resolve(strict=True) == folder.resolve()
     except OSError:
         return False
-
-
-def _end(child: subprocess.Popen[bytes], how: signal.Signals) -> None:
-    if child.poll() is None:
-        child.send_signal(how)
-    try:
-        child.wait(timeout=STOP_TIMEOUT_SECONDS)
-    except subprocess.TimeoutExpired:
-        child.kill()
-        child.wait()
-
-
-def _die_with_parent(how: signal.Signals) -> Callable[[], None] | None:
-    if sys.platform != "linux":
-        return None
-    prctl = ctypes.CDLL(None).prctl
-
-    def ask() -> None:
-        prctl(_PR_SET_PDEATHSIG, int(how))
-
-    return ask
 
 
 def _run(place: _Place, command: list[str], *, stdin: str = "") -> None:

@@ -16,6 +16,7 @@ from uvicorn.supervisors import Multiprocess
 
 from app.asgi import create_app
 from app.logs import configure_logs
+from app.operator import OperatorError
 from app.settings import Settings
 from app.store.migrations import check
 from app.store.pool import create_pool
@@ -33,8 +34,8 @@ LARGEST_MESSAGE_BYTES: Final = 256 * 1024
 """Of a WebSocket, like the largest HTTP body."""
 
 
-class ServeError(Exception):
-    """The API can't be served here. The message is one sentence for whoever runs the program."""
+class ServeError(OperatorError):
+    """The API can't be served here."""
 
 
 def serve(settings: Settings, *, host: str, port: int, workers: int) -> None:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
+from app.operator import OperatorError
+
 SECRET_MIN_BYTES: Final = 32
 """A key shorter than the hash's output weakens HMAC-SHA-256 (RFC 7518, section 3.2)."""
 
@@ -26,8 +28,8 @@ _KEY_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,32}")
 _SWITCH: Final = {"on": True, "off": False}
 
 
-class SettingsError(Exception):
-    """A variable is missing or can't be used. The message is one sentence that names it."""
+class SettingsError(OperatorError):
+    """A variable is missing or can't be used. The message names it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -81,7 +83,12 @@ class Settings:
 
     @classmethod
     def of_this_process(cls) -> Settings:
-        return cls.from_environment(os.environ)
+        return cls.from_environment(environment())
+
+
+def environment() -> Mapping[str, str]:
+    """What this process was started with."""
+    return os.environ
 
 
 def database_url(env: Mapping[str, str]) -> str:

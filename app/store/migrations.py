@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import asyncpg
-
-from app.store.pool import ACQUIRE_TIMEOUT_SECONDS, Connection, DatabaseUnavailableError, Pool
+from app.operator import OperatorError
+from app.store.pool import Connection, Pool, connect_once
 from app.store.sql import sql_folder
 
 LOCK_KEY: Final = 0x510731A7E_0001
@@ -39,8 +38,8 @@ _APPLIED: Final = "SELECT version, name, checksum FROM schema_migration ORDER BY
 _RECORD: Final = "INSERT INTO schema_migration (version, name, checksum) VALUES ($1, $2, $3)"
 
 
-class MigrationError(Exception):
-    """The database and sql/migrations/ do not fit together. The message is a sentence for whoever runs the program."""
+class MigrationError(OperatorError):
+    """The database and sql/migrations/ do not fit together."""
 
 
 class UnmigratedError(MigrationError):
@@ -130,12 +129,7 @@ async def migrate(
     Safe to run twice and at once. A file that fails leaves nothing of itself and everything before it.
     """
     migrations = read_migrations(folder)
-    try:
-        connection = await asyncpg.connect(
-            database_url, timeout=ACQUIRE_TIMEOUT_SECONDS, server_settings={"application_name": "slotwright-migrate"}
-        )
-    except (OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError) as outage:
-        raise DatabaseUnavailableError from outage
+    connection = await connect_once(database_url, application_name="slotwright-migrate")
     try:
         _check_version(connection)
         await connection.execute("SELECT pg_advisory_lock($1)", LOCK_KEY)

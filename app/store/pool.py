@@ -17,6 +17,7 @@ import asyncpg
 import orjson
 from asyncpg.pool import PoolConnectionProxy
 
+from app.operator import OperatorError
 from app.store.sql import Record
 
 Connection: TypeAlias = "asyncpg.Connection[Record] | PoolConnectionProxy[Record]"
@@ -45,8 +46,12 @@ _OUTAGES: Final = (
 )
 
 
-class DatabaseUnavailableError(Exception):
+class DatabaseUnavailableError(OperatorError):
     """PostgreSQL did not answer, or not in time; nothing is known to be wrong with the request. Its cause says more."""
+
+    def __str__(self) -> str:
+        reason = f"{type(self.__cause__).__name__}: {self.__cause__}" if self.__cause__ else "no reason known"
+        return f"PostgreSQL can't be used ({reason}): check DATABASE_URL and that it runs."
 
 
 @contextlib.contextmanager
@@ -60,6 +65,15 @@ def _outages_told(connection: Connection | None = None) -> Iterator[None]:
         if connection is not None and connection.is_closed():
             raise DatabaseUnavailableError from error
         raise
+
+
+@contextlib.contextmanager
+def _refusals_told() -> Iterator[None]:
+    """While connecting for the first time, a wrong password or name is as bad as a server that is away."""
+    try:
+        yield
+    except (*_OUTAGES, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as refusal:
+        raise DatabaseUnavailableError from refusal
 
 
 class Pool:
@@ -144,7 +158,7 @@ async def transaction(pool: Pool) -> AsyncIterator[Transaction]:
 
 async def create_pool(database_url: str, *, size: int, statement_timeout_ms: int) -> Pool:
     """A pool of at most `size` connections; the first is made now, so that a wrong address shows at the start."""
-    with _outages_told():
+    with _refusals_told():
         connections = await asyncpg.create_pool(
             database_url,
             min_size=0,
@@ -165,6 +179,14 @@ async def create_pool(database_url: str, *, size: int, statement_timeout_ms: int
             },
         )
     return Pool(connections)
+
+
+async def connect_once(database_url: str, *, application_name: str) -> asyncpg.Connection[Record]:
+    """A connection outside of any pool, without a limit to its statements; whoever asks closes it."""
+    with _refusals_told():
+        return await asyncpg.connect(
+            database_url, timeout=ACQUIRE_TIMEOUT_SECONDS, server_settings={"application_name": application_name}
+        )
 
 
 async def _initialize(connection: asyncpg.Connection[Record]) -> None:

@@ -1,0 +1,241 @@
+"""`python -m app dev | serve | work | migrate | schema | seed | token | organization`: arguments and nothing else."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import re
+import sys
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+from app.operator import OperatorError
+from app.settings import Settings, SettingsError, database_url, environment, token_secret
+
+DATA_DIR: Final = Path(".data")
+_TTL: Final = re.compile(r"(\d{1,6})([smhd])")
+_TTL_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+SETTINGS_EXIT_CODE: Final = 2
+"""As argparse's own for arguments that can't be used."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command; what went wrong outside the program is one sentence, without a traceback."""
+    options = _parser().parse_args(arguments)
+    run: Callable[[argparse.Namespace], int | None] = options.run
+    try:
+        return run(options) or 0
+    except SettingsError as error:
+        print(f"slotwright: {error}", file=sys.stderr)
+        return SETTINGS_EXIT_CODE
+    except OperatorError as error:
+        print(f"slotwright: {error}", file=sys.stderr)
+        return 1
+
+
+def _dev(options: argparse.Namespace) -> None:
+    from app.dev import DevOptions, dev
+
+    dev(
+        DevOptions(
+            host=options.host,
+            port=options.port,
+            data_dir=options.data_dir,
+            seeds=not options.no_seed,
+            workers=options.workers,
+        ),
+        environment(),
+    )
+
+
+def _serve(options: argparse.Namespace) -> None:
+    settings = Settings.of_this_process()
+    from app.serve import serve
+
+    serve(settings, host=options.host, port=options.port, workers=options.workers)
+
+
+def _work(options: argparse.Namespace) -> int:
+    settings = Settings.of_this_process()
+    from app.worker import is_well, work
+
+    if options.check:
+        return 0 if asyncio.run(is_well(settings.redis_url)) else 1
+    asyncio.run(work(settings))
+    return 0
+
+
+def _migrate(_options: argparse.Namespace) -> None:
+    url = database_url(environment())
+    from app.store.migrations import migrate
+
+    done = asyncio.run(migrate(url, tell=print))
+    if not done:
+        print("nothing to migrate")
+
+
+def _schema(options: argparse.Namespace) -> int:
+    from app.api.schema import build_schema
+
+    printed = build_schema().as_str() + "\n"
+    if options.check is None:
+        sys.stdout.write(printed)
+        return 0
+    if options.check.is_file() and options.check.read_text(encoding="utf-8") == printed:
+        return 0
+    print(f"slotwright: {options.check} is not what the code says: run “make schema”.", file=sys.stderr)
+    return 1
+
+
+def _seed(_options: argparse.Namespace) -> None:
+    settings = Settings.of_this_process()
+    from app.seed import seed
+    from app.wiring import open_resources
+
+    async def load() -> None:
+        async with open_resources(settings) as resources:
+            await seed(resources)
+
+    asyncio.run(load())
+
+
+def _token(options: argparse.Namespace) -> int:
+    from app.core.viewer import Role
+    from app.seed import DEMO
+    from app.tokens import signed_token
+
+    role = Role[options.role.upper()]
+    subject = (
+        options.id
+        or {
+            Role.ADMIN: DEMO.admin_subject,
+            Role.PROVIDER: DEMO.provider_subject,
+            Role.CUSTOMER: DEMO.customer_subject,
+        }[role]
+    )
+    organization = options.organization or DEMO.organization
+    print(signed_token(_signing_secret(options.data_dir), role, subject, organization, options.ttl))
+    return 0
+
+
+def _signing_secret(data_dir: Path) -> str:
+    """That of the environment; without one, that of `dev` on its data folder, where it has run."""
+    env = environment()
+    if not env.get("SLOTWRIGHT_TOKEN_SECRET") and (data_dir / "secrets.json").is_file():
+        from app.dev import dev_secrets
+
+        env = dev_secrets(data_dir)
+    return token_secret(env)
+
+
+def _organization_create(options: argparse.Namespace) -> int:
+    settings = Settings.of_this_process()
+    from app.core.refusals import InvalidInput
+    from app.usecases.create_organization import create_organization
+    from app.wiring import open_resources
+
+    async def create() -> int:
+        async with open_resources(settings) as resources:
+            made = await create_organization(resources, slug=options.slug, name=options.name)
+        if isinstance(made, InvalidInput):
+            print(f"slotwright: --{made.field}: {made.message}", file=sys.stderr)
+            return 1
+        print(made.id)
+        return 0
+
+    return asyncio.run(create())
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m app", description="Slotwright, a headless appointment scheduling server."
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(name: str, run: Callable[[argparse.Namespace], int | None], text: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=text, description=text)
+        command.set_defaults(run=run)
+        return command
+
+    command = add("dev", _dev, "Everything on this machine: PostgreSQL, Redis, demo data, the API and the worker.")
+    _add_listening(command, host="127.0.0.1")
+    _add_data_dir(command, "where data and secrets are kept between runs")
+    command.add_argument("--no-seed", action="store_true", help="load no demo data")
+
+    command = add("serve", _serve, "The API. Reads DATABASE_URL, REDIS_URL and the SLOTWRIGHT_… settings.")
+    _add_listening(command, host="127.0.0.1")
+
+    command = add("work", _work, "The worker: scheduled jobs. Reads the same settings as serve.")
+    command.add_argument(
+        "--check", action="store_true", help="only tell, by the exit status, whether this host's worker is well"
+    )
+
+    add("migrate", _migrate, "Brings the database of DATABASE_URL to where this program needs it.")
+
+    command = add("schema", _schema, "Prints the GraphQL schema.")
+    command.add_argument("--check", type=Path, metavar="FILE", help="print nothing; fail where this file differs")
+
+    add("seed", _seed, "Loads the demo data; what is there already stays.")
+
+    command = add("token", _token, "Prints a signed access token.")
+    command.add_argument("--role", required=True, choices=("admin", "provider", "customer"))
+    command.add_argument(
+        "--id", metavar="SUBJECT", help="whose: the subject of a provider or customer (default: the demo's)"
+    )
+    command.add_argument("--organization", metavar="SLUG", help="default: the demo's")
+    command.add_argument(
+        "--ttl", type=_ttl, default=timedelta(hours=12), metavar="TIME", help="90s, 30m, 12h, 7d (default: 12h)"
+    )
+    _add_data_dir(command, "where “dev” keeps its secrets, used where SLOTWRIGHT_TOKEN_SECRET is not set")
+
+    organization = commands.add_parser("organization", help="Organizations.", description="Organizations.")
+    verbs = organization.add_subparsers(required=True, metavar="VERB")
+    command = verbs.add_parser(
+        "create", help="Makes one and prints its id.", description="Makes an organization and prints its id."
+    )
+    command.set_defaults(run=_organization_create)
+    command.add_argument(
+        "--slug", required=True, help="its public name in headers and tokens: small letters, digits, “-”"
+    )
+    command.add_argument("--name", required=True, help="as people read it")
+    return parser
+
+
+def _add_listening(command: argparse.ArgumentParser, *, host: str) -> None:
+    command.add_argument("--host", default=host, help="address to listen on (default: %(default)s)")
+    command.add_argument("--port", type=_port, default=8000, help="default: %(default)s")
+    command.add_argument("--workers", type=_workers, default=1, help="processes of the API (default: %(default)s)")
+
+
+def _add_data_dir(command: argparse.ArgumentParser, text: str) -> None:
+    command.add_argument(
+        "--data-dir", type=Path, default=DATA_DIR, metavar="FOLDER", help=f"{text} (default: %(default)s)"
+    )
+
+
+def _port(text: str) -> int:
+    return _between(text, least=1, most=65_535)
+
+
+def _workers(text: str) -> int:
+    return _between(text, least=1, most=64)
+
+
+def _between(text: str, *, least: int, most: int) -> int:
+    if not text.isascii() or not text.isdigit() or not least <= int(text) <= most:
+        raise argparse.ArgumentTypeError(f"“{text}” is not a whole number from {least} to {most}")
+    return int(text)
+
+
+def _ttl(text: str) -> timedelta:
+    match = _TTL.fullmatch(text)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"“{text}” is not a time like 90s, 30m, 12h or 7d")
+    return timedelta(**{_TTL_UNITS[match[2]]: int(match[1])})
+
+
+if __name__ == "__main__":
+    sys.exit(main())
