@@ -1,0 +1,108 @@
+"""Every statement of sql/queries/ is what its header says, is used, and stays within one organization."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import pkgutil
+import re
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+import app.store
+from app.store.sql import Query, bound, catalogue, parse, sql_folder
+
+QUERIES = sorted(catalogue().values(), key=lambda query: query.name)
+STORE = Path(app.store.__file__).parent
+
+
+def store_modules() -> list[str]:
+    return [f"app.store.{module.name}" for module in pkgutil.iter_modules([str(STORE)])]
+
+
+def test_every_statement_is_bound_by_a_module_of_the_store() -> None:
+    for name in store_modules():
+        importlib.import_module(name)
+    assert set(catalogue()) - bound() == set(), "nobody runs these"
+
+
+def test_every_file_has_only_statements() -> None:
+    for path in sorted((sql_folder() / "queries").glob("*.sql")):
+        text = path.read_text(encoding="utf-8")
+        assert text.startswith("-- name: "), f"{path.name} has something before its first statement"
+        for parsed in parse(text, source=path.name):
+            assert ";" not in re.sub(r"'[^']*'|--[^\n]*", "", parsed.sql), f"{parsed.name} is more than one statement"
+
+
+@pytest.mark.parametrize("query", QUERIES, ids=lambda query: query.name)
+def test_a_statement_names_its_organization(query: Query) -> None:
+    if query.all_organizations:
+        return
+    assert query.params
+    assert query.params[0].name == "organization_id", "the organization leads the parameters"
+    assert query.params[0].type == "uuid"
+    assert re.search(r"\borganization_id\b", query.sql), "the organization stands in the statement"
+    assert "$1" in query.sql
+
+
+@pytest.mark.parametrize("query", QUERIES, ids=lambda query: query.name)
+async def test_a_statement_takes_and_gives_what_it_says(query: Query, migrated: asyncpg.Connection) -> None:
+    statement = await migrated.prepare(query.sql)
+    said = [
+        await migrated.fetchval("SELECT $1::text::regtype::oid::bigint", parameter.type) for parameter in query.params
+    ]
+    assert [parameter.oid for parameter in statement.get_parameters()] == said, "the parameters' types"
+    columns = [attribute.name for attribute in statement.get_attributes()]
+    assert len(columns) == len(set(columns)), "two columns of one name hide each other"
+    assert "?column?" not in columns, "a column without a name"
+    if query.cardinality != "exec":
+        assert columns, f"a :{query.cardinality} statement gives rows"
+
+
+async def test_what_is_read_is_fetched_and_what_is_fetched_is_read(migrated: asyncpg.Connection) -> None:
+    """Compares the columns of each statement with the keys by which the store's functions read them."""
+    fetched = {
+        query.name: {attribute.name for attribute in (await migrated.prepare(query.sql)).get_attributes()}
+        for query in QUERIES
+        if query.cardinality != "exec"
+    }
+    every_column = set().union(*fetched.values())
+    sources = [ast.parse(path.read_text(encoding="utf-8")) for path in STORE.glob("*.py")]
+    read = {key for source in sources for key in subscripts(source)}
+    texts = {text for source in sources for text in constants(source)}
+    prefixes = {text for text in texts if text.endswith("_")} | {""}
+    own = {"version", "name", "checksum"}  # of the migrations' own table, which is read before there are statements
+
+    assert {key for key in read if not any(prefix + key in every_column for prefix in prefixes)} - own == set()
+    unread = {
+        f"{name}.{column}"
+        for name, columns in fetched.items()
+        for column in columns
+        if not any(column.removeprefix(prefix) in texts for prefix in prefixes)
+    }
+    assert unread - {f"{query.name}.{column}" for query in QUERIES for column in positional(query, fetched)} == set()
+
+
+def positional(query: Query, fetched: dict[str, set[str]]) -> set[str]:
+    """A single column needs no key to be read by."""
+    columns = fetched.get(query.name, set())
+    return columns if len(columns) == 1 else set()
+
+
+def subscripts(source: ast.Module) -> set[str]:
+    """The keys in row["key"]."""
+    return {
+        node.slice.value
+        for node in ast.walk(source)
+        if isinstance(node, ast.Subscript)
+        and isinstance(node.value, ast.Name)
+        and node.value.id in {"row", "record"}
+        and isinstance(node.slice, ast.Constant)
+        and isinstance(node.slice.value, str)
+    }
+
+
+def constants(source: ast.Module) -> set[str]:
+    return {node.value for node in ast.walk(source) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
