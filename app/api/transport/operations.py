@@ -40,8 +40,10 @@ from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRul
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
 from app.api.errors import Code, Failure
-from app.api.transport.limits import Limits, check_document, check_variables
+from app.api.transport.cost import Cost, measure
+from app.api.transport.limits import Limits, check_variables
 from app.api.transport.requests import GraphQLRequest
+from app.api.transport.structure import check_document, check_operation
 
 # Documents larger than this are parsed anew each time: a client's documents are short, and an attacker's are many.
 _LONGEST_CACHED: Final = 16 * 1024
@@ -61,11 +63,10 @@ class OperationRefused(Exception):  # noqa: N818  says what happened: nothing, o
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
-    """A document that is valid and within the limits but, perhaps, for its cost."""
+    """A document that is valid; `costs` has, by name, those of its operations that ran already."""
 
     node: DocumentNode
-    costs: dict[str | None, int]
-    """By the operation's name, for those operations whose cost has been found and depends on no variable."""
+    costs: dict[str | None, Cost]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,24 +102,23 @@ class Operations:
     def prepare(self, request: GraphQLRequest) -> Operation:
         """Raises OperationRefused with errors that have a code, all of them the caller's."""
         document = self._documents.get(request.query)
-        known = document is not None
         node = self._parse(request.query) if document is None else document.node
         operation = _select(node, request.operation_name)
         name = operation.name.value if operation.name else None
-        cost = None if document is None else document.costs.get(name)
-        depends: frozenset[str] = frozenset()
         try:
-            if cost is None:
-                cost, depends = check_document(self._schema, node, operation, request.variables, self._limits)
             check_variables(request.variables, self._limits)
+            if document is None:
+                check_document(node, self._limits)
+            cost = self._cost(node, operation, request.variables, {} if document is None else document.costs)
         except Failure as failure:
             raise OperationRefused(failure) from None
         if document is None:
             self._validate(node)
             document = Document(node=node, costs={})
-        if not depends:
-            document.costs[name] = cost
-        self._remember(request.query, document, known=known)
+            self._remember(request.query, document)
+        else:
+            self._documents.move_to_end(request.query)
+        document.costs[name] = cost
         executor = self._executor_class.build(
             self._schema,
             node,
@@ -130,7 +130,7 @@ class Operations:
         )
         if isinstance(executor, list):
             raise OperationRefused(*self._input_errors(operation, request.variables, executor))
-        return Operation(executor=executor, kind=operation.operation, name=name, cost=cost)
+        return Operation(executor=executor, kind=operation.operation, name=name, cost=cost.fields)
 
     def _parse(self, text: str) -> DocumentNode:
         try:
@@ -153,16 +153,30 @@ class Operations:
         if errors:
             raise OperationRefused(*(_with_code(error, Code.GRAPHQL_VALIDATION_FAILED) for error in errors))
 
-    def _remember(self, text: str, document: Document, *, known: bool) -> None:
+    def _cost(
+        self,
+        node: DocumentNode,
+        operation: OperationDefinitionNode,
+        variables: Mapping[str, object],
+        known: Mapping[str | None, Cost],
+    ) -> Cost:
+        """Reckoned once for each operation of a document, but for those that depend on variables. Raises TooComplex."""
+        cost = known.get(operation.name.value if operation.name else None)
+        if cost is None:
+            check_operation(node, operation, self._limits)
+        elif not cost.sizes:
+            return cost
+        return measure(self._schema, node, operation, variables, self._limits)
+
+    def _remember(self, text: str, document: Document) -> None:
         """Keeps the documents used last, as many as `cached_tokens` allows."""
-        if known:
-            self._documents.move_to_end(text)
-        elif len(text) <= _LONGEST_CACHED:
-            self._documents[text] = document
-            self._cached_tokens += document.node.token_count
-            while self._cached_tokens > self._limits.cached_tokens:
-                _, oldest = self._documents.popitem(last=False)
-                self._cached_tokens -= oldest.node.token_count
+        if len(text) > _LONGEST_CACHED:
+            return
+        self._documents[text] = document
+        self._cached_tokens += document.node.token_count
+        while self._cached_tokens > self._limits.cached_tokens:
+            _, oldest = self._documents.popitem(last=False)
+            self._cached_tokens -= oldest.node.token_count
 
     def _input_errors(
         self, operation: OperationDefinitionNode, variables: Mapping[str, object], found: list[GraphQLError]
