@@ -16,6 +16,8 @@ class Limits:
     """Of a request's body, or of a message on a socket."""
     body_seconds: float = 10
     """Until the whole body is there; slower senders get a 408."""
+    document_characters: int = 32 * 1024
+    """Long texts belong into variables: the lexer takes two microseconds for ten characters of a literal."""
     tokens: int = 2_000
     """Of a document, and as many comments. GraphiQL's introspection has under 400."""
     depth: int = 12

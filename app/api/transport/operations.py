@@ -45,8 +45,6 @@ from app.api.transport.limits import Limits, check_variables
 from app.api.transport.requests import GraphQLRequest
 from app.api.transport.structure import check_document, check_operation
 
-# Documents larger than this are parsed anew each time: a client's documents are short, and an attacker's are many.
-_LONGEST_CACHED: Final = 16 * 1024
 # Strawberry's knows plain values at sight. It is a type guard in all but its signature.
 _IS_AWAITABLE: Final = cast("Callable[[Any], TypeGuard[Awaitable[Any]]]", optimized_is_awaitable)
 # As many mistakes as a person can read; the rest would be work for an attacker.
@@ -138,6 +136,7 @@ class Operations:
                 text,
                 max_lexical_tokens=self._limits.tokens,
                 max_comments=self._limits.tokens,
+                max_source_length=self._limits.document_characters,
                 allow_empty_selection_sets=False,
             )
         except GraphQLSyntaxError as error:
@@ -170,13 +169,10 @@ class Operations:
 
     def _remember(self, text: str, document: Document) -> None:
         """Keeps the documents used last, as many as `cached_tokens` allows."""
-        if len(text) > _LONGEST_CACHED:
-            return
         self._documents[text] = document
-        self._cached_tokens += document.node.token_count
+        self._cached_tokens += _weight(text, document)
         while self._cached_tokens > self._limits.cached_tokens:
-            _, oldest = self._documents.popitem(last=False)
-            self._cached_tokens -= oldest.node.token_count
+            self._cached_tokens -= _weight(*self._documents.popitem(last=False))
 
     def _input_errors(
         self, operation: OperationDefinitionNode, variables: Mapping[str, object], found: list[GraphQLError]
@@ -259,6 +255,11 @@ def _select(node: DocumentNode, name: str | None) -> OperationDefinitionNode:
     else:
         message = "The document has several operations: name each once, and say which in operationName."
     raise OperationRefused(Failure(Code.OPERATION_RESOLUTION_FAILURE, message))
+
+
+def _weight(text: str, document: Document) -> int:
+    """In tokens; a few of them may be very long."""
+    return max(document.node.token_count, len(text) // 8)
 
 
 def _with_code(error: GraphQLError, code: Code) -> GraphQLError:

@@ -54,7 +54,7 @@ def check_document(document: DocumentNode, limits: Limits) -> None:
 
 
 def check_operation(document: DocumentNode, operation: OperationDefinitionNode, limits: Limits) -> None:
-    """Raises TooComplex where the operation, with all fragments that it reaches, has too many aliases or root fields."""
+    """Raises TooComplex for too many aliases or root fields, those of the fragments that it reaches included."""
     fragments = fragments_of(document)
     roots = len({_response_name(node) for node in _at_place(operation.selection_set, fragments)})
     if roots > limits.root_fields:
