@@ -198,18 +198,25 @@ class _Week(NamedTuple):
 
 @lru_cache(maxsize=8192)
 def _week(weekly: tuple[WeeklyRange, ...], breaks: tuple[WeeklyRange, ...]) -> _Week:
-    weekly_of = tuple(tuple(item for item in weekly if item.weekday == weekday) for weekday in range(7))
-    breaks_of = tuple(tuple(item for item in breaks if item.weekday == weekday) for weekday in range(7))
+    weekly_of: list[list[WeeklyRange]] = [[] for _ in range(7)]
+    breaks_of: list[list[WeeklyRange]] = [[] for _ in range(7)]
+    for item in weekly:
+        weekly_of[item.weekday].append(item)
+    for item in breaks:
+        breaks_of[item.weekday].append(item)
     plain: list[tuple[Span, ...] | None] = []
-    for weekday in range(7):
-        around = ((-1, breaks_of[weekday - 1]), (0, breaks_of[weekday]), (1, breaks_of[(weekday + 1) % 7]))
-        concerned = [*weekly_of[weekday], *(item for _, items in around for item in items)]
-        if any(item.effective_from is not None or item.effective_until is not None for item in concerned):
+    for weekday, ranges in enumerate(weekly_of):
+        before, today, after = breaks_of[weekday - 1], breaks_of[weekday], breaks_of[(weekday + 1) % 7]
+        if not ranges:
+            plain.append(())
+        elif any(item[3] is not None or item[4] is not None for item in (*ranges, *before, *today, *after)):
             plain.append(None)
         else:
-            holes = [_shifted(item.span, ahead) for ahead, items in around for item in items]
-            plain.append(tuple(cut_intervals([item.span for item in weekly_of[weekday]], holes)))
-    return _Week(weekly_of, breaks_of, tuple(plain))
+            holes = [item.span for item in today]
+            holes += [_shifted(item.span, -1) for item in before]
+            holes += [_shifted(item.span, 1) for item in after]
+            plain.append(tuple(cut_intervals([item.span for item in ranges], holes)))
+    return _Week(tuple(map(tuple, weekly_of)), tuple(map(tuple, breaks_of)), tuple(plain))
 
 
 def _shifted(span: Span, days: int) -> Span:

@@ -9,7 +9,7 @@ horizon allow it (`bookable`, applied on reading). `explain` gives no reason aga
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -40,6 +40,8 @@ from app.core.zones import (
 _MINUTE: Final = timedelta(minutes=1)
 _FIRST_NUMBER: Final = day_number(FIRST_DATE)
 _LAST_NUMBER: Final = day_number(LAST_DATE)
+_LONG: Final = 10_000 * 366 * DAY_MINUTES
+"""Minutes in more years than dates have."""
 
 ALTERNATIVES: Final = 5
 """How many other times a refusal offers: enough to choose from, few enough to read."""
@@ -358,42 +360,56 @@ def _sweep(  # noqa: C901 - one loop, walked by every listing: a call in it woul
 ) -> list[Minute]:
     """The starts in `[begin, end)` on the windows' grids that fit and are free, ascending, each once.
 
-    `windows` ascend by start. This is the loop that every listing spends its time in: it walks windows and claims
-    side by side, and a stretch without a claim is one `range`.
+    `windows` ascend by start. This is where every listing spends its time: it walks windows and claims side by side,
+    and a stretch without a claim is one `range`.
     """
+    if not windows:
+        return []
     duration, step = rules.duration_minutes, rules.step_minutes
+    # What claims take from the starts: `[taken_from, taken_until)`. Beginnings and ends are sorted apart: that pairs
+    # them anew where claims overlap, but what they cover together stays the same, and both lists ascend.
     ahead = duration + rules.buffer_after_minutes - 1
     behind = rules.buffer_before_minutes
-    # What a claim takes from the starts: `[first taken, next possible)`.
-    taken = sorted([(claim[0] - ahead, claim[1] + behind) for claim in claims])
-    count = len(windows)
-    passed = len(taken)
-    nearest_claim = 0
+    claims = tuple(claims)
+    beginnings = [claim[0] - ahead for claim in claims]
+    beginnings.sort()
+    ends = [claim[1] + behind for claim in claims]
+    ends.sort()
+    # A last one beyond everything saves asking whether there is another.
+    beginnings.append(end + _LONG)
+    ends.append(end + _LONG)
+    taken = zip(beginnings, ends, strict=True)
+    taken_from, taken_until = next(taken)
+
     starts: list[Minute] = []
-    open_until = windows[0][0] - 1 if windows else begin
+    count = len(windows)
+    following = 0
+    open_until = windows[0][0] - 1
+    latest_end = open_until
     has_overlap = False
-    for index, (window_start, window_end) in enumerate(windows):
+    for window_start, window_end in windows:
         if window_start > open_until:
             # A new stretch of open time: join the windows that touch.
-            open_until = window_end
-            following = index + 1
-            while following < count and windows[following][0] <= open_until:
+            while following < count and (windows[following][0] <= open_until or open_until < window_start):
                 open_until = max(open_until, windows[following][1])
                 following += 1
-        elif window_start < windows[index - 1][1]:
+        if window_start < latest_end:
+            # The evening before runs into this window, and has used up claims that matter here as well.
             has_overlap = True
+            passed = bisect_right(ends, window_start)
+            taken = zip(beginnings[passed:], ends[passed:], strict=True)
+            taken_from, taken_until = next(taken)
+        latest_end = max(latest_end, window_end)
         stop = min(window_end, open_until - duration + 1, end)
         start = window_start if window_start >= begin else begin + (window_start - begin) % step
-        while nearest_claim < passed and taken[nearest_claim][1] <= window_start:
-            nearest_claim += 1
-        for number in range(nearest_claim, passed):
-            taken_from, taken_until = taken[number]
-            if taken_from >= stop:
-                break
+        while taken_from < stop:
             if taken_until > start:
                 if taken_from > start:
                     starts += range(start, taken_from, step)
                 start = taken_until + (window_start - taken_until) % step
+                if taken_until >= stop:
+                    break  # It may reach into the next window.
+            taken_from, taken_until = next(taken)
         if start < stop:
             starts += range(start, stop, step)
     return sorted(set(starts)) if has_overlap else starts
