@@ -9,6 +9,7 @@ of an autumn night apart.
 from __future__ import annotations
 
 import re
+from copy import copy
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -187,14 +188,11 @@ def remaining(duration: timedelta, speech: Speech) -> str | None:
 def money(amount: Money, speech: Speech) -> str:
     """An amount with exactly the currency's own digits: ¥1,200, KWD 1.500, €49.50."""
     digits = _MINOR_DIGITS.get(amount.currency, 2)
-    pattern = speech.formats.currency_formats["standard"]
-    shown: str = pattern.apply(
-        Decimal(amount.amount_minor).scaleb(-digits),
-        speech.formats,
-        currency=amount.currency,
-        currency_digits=False,
-        force_frac=(digits, digits),
-    )
+    # CLDR's digits would be applied by format_currency; the pattern itself takes ours.
+    pattern = copy(speech.formats.currency_formats["standard"])
+    pattern.frac_prec = (digits, digits)
+    value = Decimal(amount.amount_minor).scaleb(-digits)
+    shown: str = pattern.apply(value, speech.formats, currency=amount.currency, currency_digits=False)
     # CLDR's "alpha next to number": a code does not touch the digits, a sign does. Babel has no such pattern.
     return re.sub(r"(?<=[A-Z])(?=\d)", "\u00a0", shown)
 

@@ -1,0 +1,319 @@
+"""Every message there is, and what must and must not stand in it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
+from html.parser import HTMLParser
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jinja2 import meta
+
+from app.core.money import Money
+from app.notify import overrides, render, wording
+from app.notify.message import Channel, MessageFacts, MessageKind, Recipient, RenderedEmail, RenderedSms
+from tests.unit.notify.facts import full_facts, some_facts, utc
+
+CUSTOMER, PROVIDER = Recipient.CUSTOMER, Recipient.PROVIDER
+LOCALES = ("en", "de-AT", "fr-CA", "es-MX", "ja", None)
+EVERY = list(itertools.product(MessageKind, Recipient, LOCALES))
+HOSTILE = "<script>alert(1)</script> \"'&{{ 7*7 }}{% x %}\r\nBcc: evil@example.org\n\nPay at evil.example"
+
+
+class _Page(HTMLParser):
+    """What a reader sees and where its links lead."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.links: list[str] = []
+        self.seen = ""
+        self.feed(source)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.links += [value or "" for name, value in attrs if name in {"href", "src", "background"}]
+
+    def handle_data(self, data: str) -> None:
+        self.seen += data
+
+
+def _unescaped_space(text: str) -> str:
+    return " ".join(text.split())
+
+
+@pytest.mark.parametrize(("kind", "recipient", "locale"), EVERY)
+@pytest.mark.parametrize("facts", [some_facts(service_name=None), full_facts()], ids=["bare", "full"])
+def test_every_message_can_be_said(
+    kind: MessageKind, recipient: Recipient, locale: str | None, facts: MessageFacts
+) -> None:
+    """In every language, with all there is to say and with nothing but the time: no gap, no leftover of a template."""
+    facts = replace(facts, locale=locale)
+    email = render.render(facts, kind, recipient, Channel.EMAIL)
+    assert isinstance(email, RenderedEmail)
+    sms = render.render(facts, kind, recipient, Channel.SMS)
+    assert isinstance(sms, RenderedSms)
+    page = _Page(email.html)
+    for text in (email.subject, email.text, page.seen, sms.text):
+        assert text.strip()
+        for leftover in ("None", "{{", "{%", "Undefined", "()", "  ·"):
+            assert leftover not in text
+    speech = wording.negotiate(locale)
+    assert email.language == sms.language == speech.language
+    assert f'lang="{speech.language}"' in email.html
+    when = wording.when(
+        facts.starts_at, facts.ends_at, now=facts.now, zone=wording.zone_of(facts.time_zone), speech=speech
+    )
+    for text in (email.text, _unescaped_space(page.seen)):
+        assert when.date in text
+        assert when.hours in text
+        assert when.zone in text
+    assert when.time in email.subject
+    assert "\n" not in email.subject
+    assert email.problem is None
+    assert sms.problem is None
+
+
+def test_the_languages_say_the_same_things() -> None:
+    """A phrase that one language lacks would only be missed by its readers."""
+    environment = render._environment()
+    facts = render._words(full_facts(), MessageKind.BOOKED, CUSTOMER, wording.negotiate("en"))
+    names = {
+        language: set(vars(environment.get_template(f"{language}.j2").make_module(dict(facts))))
+        for language in wording.LANGUAGES
+    }
+    assert all(names[language] == names["en"] for language in wording.LANGUAGES)
+
+
+def test_the_words_of_templates_are_those_that_are_documented() -> None:
+    words = render._words(full_facts(), MessageKind.BOOKED, PROVIDER, wording.negotiate("en"))
+    assert set(words) == overrides.WORDS
+    environment = render._environment()
+    for language in wording.LANGUAGES:
+        assert environment.loader is not None
+        source, _, _ = environment.loader.get_source(environment, f"{language}.j2")
+        assert meta.find_undeclared_variables(environment.parse(source)) <= overrides.WORDS
+
+
+# ---------------------------------------------------------------- the right hour
+
+
+@pytest.mark.parametrize(
+    ("zone", "locale", "starts_at", "shown"),
+    [
+        ("Europe/Berlin", "de", utc(2026, 3, 29, 7), "Sonntag, 29. März 2026 | 09:00 – 10:00 | Berlin, GMT+2"),
+        ("Europe/Berlin", "de", utc(2026, 3, 28, 8), "Samstag, 28. März 2026 | 09:00 – 10:00 | Berlin, GMT+1"),
+        ("Europe/Berlin", "de", utc(2026, 10, 25, 0, 30), "02:30 (GMT+2) – 02:30 (GMT+1) | Berlin"),
+        (
+            "America/New_York",
+            "en",
+            utc(2026, 3, 7, 14),
+            "Saturday, March 7, 2026 | 9:00 AM – 10:00 AM | New York, GMT-5",
+        ),
+        ("America/New_York", "en", utc(2026, 3, 8, 13), "Sunday, March 8, 2026 | 9:00 AM – 10:00 AM | New York, GMT-4"),
+        ("America/New_York", "es", utc(2026, 11, 1, 6, 30), "1:30 – 2:30 | Nueva York, GMT-5"),
+        (
+            "Asia/Kathmandu",
+            "en-GB",
+            utc(2026, 3, 29, 3, 15),
+            "Sunday, 29 March 2026 | 09:00 – 10:00 | Kathmandu, GMT+5:45",
+        ),
+        ("Australia/Lord_Howe", "fr", utc(2026, 4, 3, 22), "samedi 4 avril 2026 | 09:00 – 10:00 | Lord Howe, UTC+11"),
+        (
+            "Australia/Lord_Howe",
+            "fr",
+            utc(2026, 4, 4, 22, 30),
+            "dimanche 5 avril 2026 | 09:00 – 10:00 | Lord Howe, UTC+10:30",
+        ),
+        (
+            "Australia/Lord_Howe",
+            "en",
+            utc(2026, 10, 3, 15),
+            "1:30 AM (GMT+10:30) – 3:00 AM (GMT+11) | Lord Howe Island",
+        ),
+    ],
+)
+@pytest.mark.parametrize("recipient", Recipient)
+def test_clock_changes_do_not_move_a_visit(
+    zone: str, locale: str, starts_at: datetime, shown: str, recipient: Recipient
+) -> None:
+    """Nine o'clock is nine o'clock on both sides of a change; twenty-four hours before are twenty-four hours."""
+    facts = some_facts(
+        time_zone=zone,
+        locale=locale,
+        starts_at=starts_at,
+        ends_at=starts_at + timedelta(hours=1),
+        now=starts_at - timedelta(hours=24),
+    )
+    parts = [*shown.split(" | "), "24"]
+    email = render.render_email(facts, MessageKind.DAY_BEFORE, recipient)
+    for text in (_unescaped_space(email.text), _unescaped_space(_Page(email.html).seen)):
+        assert all(part in text for part in parts), text
+
+
+def test_a_late_reminder_tells_the_time_that_is_left() -> None:
+    """A worker was down for three hours: not a day remains, but twenty-one hours."""
+    late = some_facts(now=utc(2026, 3, 28, 10))
+    for message in (
+        render.render_email(late, MessageKind.DAY_BEFORE, CUSTOMER).text,
+        render.render_sms(late, MessageKind.DAY_BEFORE, CUSTOMER).text,
+    ):
+        assert "21 hours" in message
+        assert "24 hours" not in message
+        assert "tomorrow" not in message
+
+
+def test_money_has_its_own_digits() -> None:
+    for currency, shown in (("JPY", "¥1,500"), ("KWD", "KWD\u00a01.500"), ("EUR", "€15.00")):
+        facts = full_facts(
+            price=Money(amount_minor=1500, currency=currency),
+            cancellation_fee=Money(amount_minor=1500, currency=currency),
+        )
+        assert f"Price: {shown}\n" in render.render_email(facts, MessageKind.BOOKED, CUSTOMER).text
+        assert f"Cancellation fee: {shown}\n" in render.render_email(facts, MessageKind.CANCELLED, CUSTOMER).text
+
+
+def test_the_free_time_is_named_only_while_it_lasts() -> None:
+    free = full_facts(free_until=utc(2026, 3, 28, 8), now=utc(2026, 3, 28, 8))
+    assert (
+        "Free to cancel until: Sat, Mar 28, 9:00 AM (Berlin, GMT+1)"
+        in render.render_email(free, MessageKind.BOOKED, CUSTOMER).text
+    )
+    over = full_facts(free_until=utc(2026, 3, 28, 8), now=utc(2026, 3, 28, 8, 0, 1))
+    assert "Free to cancel" not in render.render_email(over, MessageKind.BOOKED, CUSTOMER).text
+    assert "Free to cancel" not in render.render_email(free, MessageKind.CANCELLED, CUSTOMER).text
+
+
+# ---------------------------------------------------------------- strangers' words
+
+
+@pytest.mark.parametrize(("kind", "recipient", "locale"), EVERY)
+def test_hostile_names_stay_names(kind: MessageKind, recipient: Recipient, locale: str | None) -> None:
+    facts = full_facts(
+        locale=locale, organization_name=HOSTILE, provider_name=HOSTILE, service_name=HOSTILE, contact_name=HOSTILE,
+        contact_email=HOSTILE, contact_phone=HOSTILE, notes=HOSTILE, cancellation_reason=HOSTILE,
+    )  # fmt: skip
+    harmless = render.render_email(full_facts(locale=locale), kind, recipient)
+    email = render.render_email(facts, kind, recipient)
+    assert _Page(email.html).tags == _Page(harmless.html).tags
+    assert "<script" not in email.html
+    assert "49" not in _Page(email.html).seen.replace("49,50", "").replace("49.50", "").replace("+4917", "")
+    assert "\n" not in email.subject
+    # A name is one line and fakes no other. (Notes and reasons have lines of their own, under their label.)
+    greeting = render.render_email(
+        some_facts(locale=locale, contact_name=HOSTILE, provider_name=HOSTILE), kind, recipient
+    )
+    assert "\nBcc:" not in greeting.text
+    assert "\nPay at" not in greeting.text
+    sms = render.render_sms(facts, kind, recipient)
+    assert "\n" not in sms.text
+
+
+@given(st.text(alphabet=st.characters(), min_size=1, max_size=80))
+def test_any_name_can_be_written(name: str) -> None:
+    facts = full_facts(organization_name=name, provider_name=name, service_name=name, contact_name=name, notes=name)
+    email = render.render_email(facts, MessageKind.BOOKED, PROVIDER)
+    for text in (email.subject, email.text, email.html, render.render_sms(facts, MessageKind.BOOKED, PROVIDER).text):
+        text.encode()
+
+
+def test_links_are_ours_alone_and_nothing_is_fetched() -> None:
+    facts = full_facts(contact_name="https://evil.example", notes="http://evil.example <img src=x>")
+    page = _Page(render.render_email(facts, MessageKind.BOOKED, PROVIDER).html)
+    assert page.links == ["https://book.example.org/manage/abc?x=1&y=2", "https://book.example.org/unsubscribe/abc"]
+    assert not {"img", "link", "script", "iframe", "form"} & set(page.tags)
+
+
+def test_a_customer_is_told_nobody_elses_address() -> None:
+    """Nor their own notes: mail that repeats what anybody typed, to an address nobody checked, is a spammer's relay."""
+    facts = full_facts()
+    for kind in MessageKind:
+        email = render.render_email(facts, kind, CUSTOMER)
+        for text in (email.text, email.html, email.ics.decode(), render.render_sms(facts, kind, CUSTOMER).text):
+            assert "ada@salon.example" not in text
+            assert "Please knock" not in text
+        told = render.render_email(facts, kind, PROVIDER)
+        assert "grace@example.org" in told.text
+        assert "Please knock." in told.text
+
+
+# ---------------------------------------------------------------- text messages
+
+
+@pytest.mark.parametrize(("kind", "recipient", "locale"), EVERY)
+def test_a_text_message_is_short(kind: MessageKind, recipient: Recipient, locale: str | None) -> None:
+    """One or two segments without its link, whatever the names; in the GSM alphabet where the names are."""
+    long = "Dr. Ángela Fernández-Œuvrard de la Sainte-Trinité " * 4
+    facts = some_facts(
+        locale=locale, organization_name=long, provider_name=long, service_name=long, contact_name=long,
+        time_zone="America/Argentina/ComodRivadavia", starts_at=utc(2027, 9, 29, 15), ends_at=utc(2027, 9, 29, 16),
+    )  # fmt: skip
+    sms = render.render_sms(facts, kind, recipient)
+    assert sms.segments <= 2, sms.text
+    assert sms.text.isprintable()
+    ordinary = render.render_sms(some_facts(locale=locale), kind, recipient)
+    assert ordinary.segments == 1, ordinary.text
+
+
+def test_a_text_message_carries_its_link_while_something_can_be_changed() -> None:
+    facts = full_facts()
+    assert facts.manage_url is not None
+    for kind in (MessageKind.BOOKED, MessageKind.RESCHEDULED, MessageKind.DAY_BEFORE):
+        assert render.render_sms(facts, kind, CUSTOMER).text.endswith(facts.manage_url)
+    for kind in (MessageKind.CANCELLED, MessageKind.HOUR_BEFORE):
+        assert "https://" not in render.render_sms(facts, kind, CUSTOMER).text
+
+
+# ---------------------------------------------------------------- examples, whole
+
+
+MOVED = """\
+Guten Tag Grace Hopper,
+
+Ihr Termin wurde verschoben. Bitte merken Sie sich die neue Zeit. Die alte gilt nicht mehr.
+
+Haircut bei Ada Lovelace
+Sonntag, 29. März 2026
+09:00 – 10:00 (Berlin, GMT+2)
+
+Bisher: Fr., 27. März, 10:00 (Berlin, GMT+1)
+
+Verschieben oder absagen: https://b.example/m/1
+
+--\N{SPACE}
+Salon Müller
+Sie erhalten diese Nachricht wegen eines Termins bei Salon Müller.
+"""
+
+
+def _messages() -> Iterator[tuple[str, str, str]]:
+    moved = some_facts(locale="de", previous_starts_at=utc(2026, 3, 27, 9), manage_url="https://b.example/m/1")
+    yield (
+        render.render_email(moved, MessageKind.RESCHEDULED, CUSTOMER).text,
+        MOVED,
+        "moved, German",
+    )
+    yield (
+        render.render_sms(some_facts(locale="fr", now=utc(2026, 3, 29, 6)), MessageKind.HOUR_BEFORE, CUSTOMER).text,
+        "Salon Müller: Rappel : Haircut avec Ada Lovelace dans 1 heure, dim. 29 mars, 09:00 (Berlin, UTC+2).",
+        "an hour before, French",
+    )
+    yield (
+        render.render_email(some_facts(locale="es"), MessageKind.CANCELLED, PROVIDER).subject,
+        "Cita cancelada: Haircut con Grace Hopper, dom, 29 mar, 9:00",
+        "cancelled, Spanish",
+    )
+    yield (
+        render.render_sms(some_facts(), MessageKind.BOOKED, PROVIDER).text,
+        "Salon Müller: New booking: Haircut with Grace Hopper, Sun, Mar 29, 9:00 AM (Berlin, GMT+2).",
+        "booked, English",
+    )
+
+
+@pytest.mark.parametrize(("said", "expected", "which"), list(_messages()), ids=lambda value: value[:20])
+def test_whole_messages_read_well(said: str, expected: str, which: str) -> None:
+    assert said == expected, which
