@@ -53,11 +53,18 @@ GRAPHIQL_POLICY = POLICY | {
     "font-src": "data:",
     "img-src": "'self' data:",
 }
+# A dialog's <form method="dialog"> counts as a form that is sent here.
+BOOKING_POLICY = POLICY | {"form-action": "'self'"}
 
 
 def routes() -> list[BaseRoute]:
     """The files of every page, below /static."""
     return [Route("/static/{version}/{path:path}", _file, name="static")]
+
+
+def booking_routes() -> list[BaseRoute]:
+    """The booking page at / and the page where a guest manages an appointment; both need `routes()` beside them."""
+    return [Route("/", _booking, name="booking"), Route("/manage", _manage, name="manage")]
 
 
 def graphiql_page(request: Request) -> Response:
@@ -99,6 +106,14 @@ def _files() -> _Files:
             )
     version = _digest("\n".join(f"{name} {file.etag}" for name, file in found.items()).encode())
     return _Files(by_path=found, version=version)
+
+
+async def _booking(request: Request) -> Response:
+    return _page(request, "booking.html", BOOKING_POLICY)
+
+
+async def _manage(request: Request) -> Response:
+    return _page(request, "manage.html", BOOKING_POLICY)
 
 
 @cache

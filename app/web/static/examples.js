@@ -1,5 +1,7 @@
 // The example tabs of GraphiQL. Before they open, the server is asked for somebody who is free, so that each runs as it stands.
 
+import { newKey } from "./graphql.js";
+
 const LOOK = `query {
   providers(first: 20) { nodes { id name timeZone services { id name durationMinutes } nextAvailableSlot { startsAt localStart } } }
 }`;
@@ -32,7 +34,7 @@ export async function examples(api) {
         customer: { name: "Ada Lovelace", email: "ada@example.org" },
         customerTimeZone: zone,
         notes: "Booked through GraphiQL",
-        idempotencyKey: crypto.randomUUID?.() ?? String(Math.random()),
+        idempotencyKey: newKey(),
       },
     }],
     offers("subscriptionType", "availabilityChanges") && [LIVE, { providerIds: [id], from, to: addDays(from, 1) }],

@@ -11,9 +11,12 @@ export class Problem extends Error {
   }
 }
 
+/** A key that nobody else has: for the mutations that must not happen twice. */
+export const newKey = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+
 /**
  * credentials() gives { token, organization } as they are now; either may be empty.
- * query(document, variables) answers with the data or throws a Problem; subscribe(…) returns a function that ends it.
+ * query(document, variables, fetch's options) answers with the data or throws a Problem; subscribe(…) returns a function that ends it.
  */
 export function connect(endpoint, credentials) {
   const parameters = () => {
@@ -21,13 +24,13 @@ export function connect(endpoint, credentials) {
     return { ...(token && { authorization: `Bearer ${token}` }), ...(organization && { organization }) };
   };
 
-  async function query(document, variables = {}, { signal } = {}) {
+  async function query(document, variables = {}, options = {}) {
     const { authorization, organization } = parameters();
     let response, answer;
     try {
       response = await fetch(endpoint, {
         method: "POST",
-        signal,
+        ...options,
         headers: {
           "content-type": "application/json",
           accept: "application/json",
@@ -52,12 +55,20 @@ export function connect(endpoint, credentials) {
     throw new Problem("broken", error.message);
   }
 
+  let silence;
   const socket = createClient({
     url: new URL(endpoint, location.href).href.replace(/^http/, "ws"),
     connectionParams: parameters,
     retryAttempts: Infinity,
     retryWait: (attempt) => new Promise((done) => setTimeout(done, Math.min(500 * 2 ** attempt, 15_000) * (0.5 + Math.random()))),
     shouldRetry: () => true,
+    // A line that went dead without a word, as when a laptop slept, is noticed within 15 seconds.
+    keepAlive: 10_000,
+    on: {
+      ping: (received) => { if (!received) silence = setTimeout(() => socket.terminate(), 5_000); },
+      pong: (received) => { if (received) clearTimeout(silence); },
+      closed: () => clearTimeout(silence),
+    },
   });
 
   /** next(data) for each event; ended(problem or null) once, when no more will come. */

@@ -1,0 +1,313 @@
+// The booking page: choose what, choose when, say who you are, done. The time is held while the form is filled in.
+
+import { calendarFile } from "./calendar-file.js";
+import { Calendar } from "./calendar.js";
+import { $, announce, h, showProblem, showSection } from "./dom.js";
+import { connect, newKey } from "./graphql.js";
+import * as times from "./times.js";
+
+const OFFERS = `query Offers($search: String, $zone: TimeZone!) {
+  providers(first: 24, search: $search) {
+    nodes { ...Bookable }
+    pageInfo { hasNextPage }
+  }
+}`;
+const PROVIDER = `query Provider($id: ID!, $service: ID, $zone: TimeZone!) {
+  provider(id: $id) { ...Bookable first: nextAvailableSlot(serviceId: $service, timeZone: $zone) { localStart } }
+}`;
+const BOOKABLE = `fragment Bookable on Provider {
+  id name timeZone serviceDurationMinutes maxAdvanceBookingDays
+  services { id name durationMinutes maxAdvanceBookingDays price { amountMinor currency } }
+  nextAvailableSlot(timeZone: $zone) { localStart }
+}`;
+const HOLD = `mutation Hold($input: HoldSlotInput!) {
+  holdSlot(input: $input) {
+    __typename
+    ... on Hold { holdToken startsAt expiresAt }
+    ... on SlotUnavailableError { alternatives { startsAt } }
+    ... on UserError { message }
+  }
+}`;
+const RELEASE = `mutation Release($input: ReleaseHoldInput!) { releaseHold(input: $input) { __typename } }`;
+const BOOK = `mutation Book($input: BookAppointmentInput!) {
+  bookAppointment(input: $input) {
+    __typename
+    ... on BookingConfirmation {
+      manageToken
+      appointment { id startsAt endsAt localStart version provider { name } service { name } }
+    }
+    ... on SlotUnavailableError { alternatives { startsAt } }
+    ... on HoldExpiredError { alternatives { startsAt } }
+    ... on InvalidInputError { field }
+    ... on UserError { message }
+  }
+}`;
+
+const { endpoint, manage } = document.body.dataset;
+const organization = new URLSearchParams(location.search).get("organization") ?? "";
+const api = connect(endpoint, () => ({ organization }));
+const form = $("form");
+const zone = times.myZone();
+const calendar = new Calendar($("calendar"), { api, zone, onPick: holdAndGoOn });
+
+let chosen = null; // { provider, service }: service is null where the provider offers no named ones
+let held = null; // { holdToken, startsAt, localStart, expiresAt }
+let attempt = {}; // { request, key }: the same request again has the same key, so that it never books twice
+
+const minutes = (provider, service) => (service ?? { durationMinutes: provider.serviceDurationMinutes }).durationMinutes;
+const facts = (provider, service) =>
+  [times.durationText(minutes(provider, service)), service?.price && times.moneyText(service.price)].filter(Boolean).join(" · ");
+const title = ({ provider, service }) => [service?.name ?? "Appointment", provider.name, facts(provider, service)].join(" · ");
+
+// ---------------------------------------------------------------- where we are: the address tells, so that Back and links work
+
+function address({ provider, service } = {}) {
+  const query = new URLSearchParams({ ...(organization && { organization }), ...(provider && { provider }), ...(service && { service }) });
+  return `${location.pathname}${query.size ? `?${query}` : ""}`;
+}
+
+function go(step, where) {
+  where ??= step === "choose" ? {} : { provider: chosen.provider.id, service: chosen.service?.id };
+  history.pushState({ step }, "", address(where));
+  return arrive();
+}
+
+async function arrive() {
+  showProblem(null);
+  const query = new URLSearchParams(location.search);
+  if (history.state?.step === "details" && held) return showSection("details");
+  try {
+    await release();
+    if (query.has("provider")) await pick(query.get("provider"), query.get("service"));
+    else await choose();
+  } catch (problem) {
+    showProblem(problem.message, arrive);
+  }
+}
+
+addEventListener("popstate", arrive);
+addEventListener("pagehide", () => release({ keepalive: true }));
+addEventListener("pageshow", ({ persisted }) => persisted && arrive());
+document.addEventListener("click", (event) => {
+  const link = event.target.closest("[data-step]");
+  if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  const { step, provider, service } = link.dataset;
+  go(step, provider && { provider, service });
+});
+
+// ---------------------------------------------------------------- what
+
+async function choose() {
+  calendar.close();
+  showSection("choose");
+  const search = $("search").value.trim();
+  const list = $("offers");
+  if (!list.children.length) list.replaceChildren(...Array.from({ length: 3 }, () => h("li", { class: "card waiting", "aria-hidden": "true" })));
+  list.setAttribute("aria-busy", "true");
+  const { providers } = await api.query(OFFERS + BOOKABLE, { search: search || null, zone });
+  list.removeAttribute("aria-busy");
+  if (search !== $("search").value.trim()) return;
+  $("search-line").hidden &&= !providers.pageInfo.hasNextPage && providers.nodes.length < 8;
+  list.replaceChildren(...providers.nodes.map(offer));
+  if (!providers.nodes.length) list.append(h("li", { class: "notice" }, search ? `Nobody called “${search}”.` : "There is nothing to book here yet."));
+  if (search) announce(`${providers.nodes.length} found`);
+}
+
+function offer(provider) {
+  const next = provider.nextAvailableSlot?.localStart;
+  const rows = provider.services.length ? provider.services : [null];
+  return h("li", { class: "card" },
+    h("h2", {}, provider.name),
+    h("p", { class: "facts" }, next ? `Next free ${times.shortDateText(times.dateOf(next))}, ${times.timeText(next)}` : "Nothing free at the moment"),
+    h("ul", {}, rows.map((service) => h("li", {}, h("a", {
+      href: address({ provider: provider.id, service: service?.id }),
+      "data-step": "pick", "data-provider": provider.id, "data-service": service?.id,
+    }, h("span", {}, service?.name ?? "Appointment"), h("small", {}, facts(provider, service)))))));
+}
+
+let typing;
+$("search").addEventListener("input", () => {
+  clearTimeout(typing);
+  typing = setTimeout(() => choose().catch((problem) => showProblem(problem.message, arrive)), 250);
+});
+
+// ---------------------------------------------------------------- when
+
+async function pick(providerId, serviceId) {
+  calendar.close();
+  if (chosen?.provider.id !== providerId) $("pick-facts").textContent = "…";
+  showSection("pick");
+  const { provider } = await api.query(PROVIDER + BOOKABLE, { id: providerId, service: serviceId, zone: calendar.zone });
+  if (!provider) throw new Error("This can't be booked any more.");
+  const service = provider.services.find(({ id }) => id === serviceId) ?? null;
+  chosen = { provider, service };
+  $("pick-facts").textContent = title(chosen);
+  const today = times.today(provider.timeZone);
+  calendar.show({
+    providerId,
+    serviceId,
+    lastDate: times.addDays(today, (service?.maxAdvanceBookingDays ?? provider.maxAdvanceBookingDays) + 1),
+    date: times.dateOf(provider.first?.localStart ?? today),
+  });
+}
+
+async function hold({ startsAt, localStart }) {
+  const input = { providerId: chosen.provider.id, serviceId: chosen.service?.id ?? null, startsAt, idempotencyKey: newKey() };
+  const { holdSlot: answer } = await api.query(HOLD, { input });
+  if (answer.holdToken) held = { ...answer, localStart };
+  return answer;
+}
+
+const sorry = (localStart, answer) =>
+  answer.alternatives ? `${times.timeText(localStart)} has just been taken.` : answer.message;
+
+async function holdAndGoOn(slot) {
+  try {
+    const answer = await hold(slot);
+    if (!held) return calendar.conflict(sorry(slot.localStart, answer), answer.alternatives ?? []);
+    details();
+    go("details");
+  } catch (problem) {
+    showProblem(problem.message, () => { showProblem(null); holdAndGoOn(slot); });
+  }
+}
+
+function release(options = {}) {
+  if (!held?.holdToken) return;
+  const { holdToken } = held;
+  held = null;
+  return api.query(RELEASE, { input: { holdToken } }, options).catch(() => {}); // it expires by itself
+}
+
+// ---------------------------------------------------------------- who
+
+function details() {
+  $("summary-when").textContent = times.fullText(held.localStart);
+  $("summary-what").textContent = `${title(chosen)} · ${times.zoneText(calendar.zone)} time`;
+  $("taken").hidden = true;
+  countDown();
+}
+
+let ticking;
+function countDown() {
+  clearTimeout(ticking);
+  if (!held) return;
+  const left = Math.max(0, Math.ceil((Date.parse(held.expiresAt) - Date.now()) / 1000));
+  $("kept").textContent = left
+    ? `Kept for you for ${Math.floor(left / 60)}:${String(left % 60).padStart(2, "0")}`
+    : "No longer kept for you; it can still be booked as long as it is free.";
+  if (left === 60) announce("This time is kept for you for one more minute.");
+  if (left) ticking = setTimeout(countDown, 1000);
+  else held.holdToken = null;
+}
+
+function fault(field, message) {
+  const input = form.elements[field];
+  input.setAttribute("aria-invalid", String(Boolean(message)));
+  $(`${field}-error`).textContent = message ?? "";
+}
+
+function faults() {
+  const fields = [...form.elements].filter(({ name }) => name);
+  for (const field of fields) fault(field.name, field.validationMessage);
+  return fields.find(({ validationMessage }) => validationMessage);
+}
+
+function formProblem(message) {
+  $("form-problem").hidden = !message;
+  $("form-problem").textContent = message ?? "";
+}
+
+form.addEventListener("input", ({ target }) => target.getAttribute("aria-invalid") === "true" && fault(target.name, target.validationMessage));
+
+form.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  formProblem(null);
+  const first = faults();
+  if (first) return first.focus();
+  const { name, email, phone, notes } = Object.fromEntries([...new FormData(form)].map(([key, value]) => [key, value.trim() || null]));
+  const input = {
+    providerId: chosen.provider.id,
+    serviceId: chosen.service?.id ?? null,
+    holdToken: held.holdToken,
+    startsAt: held.startsAt,
+    durationMinutes: minutes(chosen.provider, chosen.service),
+    customer: { name, email, phone, locale: navigator.language },
+    customerTimeZone: calendar.zone,
+    notes,
+  };
+  const request = JSON.stringify(input);
+  if (attempt.request !== request) attempt = { request, key: newKey() };
+  $("book").disabled = true;
+  try {
+    const { bookAppointment: answer } = await api.query(BOOK, { input: { ...input, idempotencyKey: attempt.key } });
+    if (answer.appointment) done(answer);
+    else refused(answer);
+  } catch (problem) {
+    formProblem(problem.kind === "offline" ? "No connection. Nothing is lost: press Book again." : problem.message);
+  } finally {
+    $("book").disabled = false;
+  }
+});
+
+function refused(answer) {
+  const field = answer.field?.split(".").at(-1);
+  if (field && form.elements[field]) {
+    fault(field, answer.message);
+    form.elements[field].focus();
+  } else if (answer.alternatives) {
+    taken(held.localStart, answer);
+  } else {
+    formProblem(answer.message);
+  }
+}
+
+/** The time is gone although the form is filled in: another is one click away, and what was typed stays. */
+function taken(localStart, answer) {
+  const again = async (slot) => {
+    try {
+      const next = await hold(slot);
+      if (!next.holdToken) return taken(slot.localStart, next);
+      details();
+      announce(`${times.fullText(held.localStart)} is now kept for you.`);
+      $("book").focus();
+    } catch (problem) {
+      formProblem(problem.message);
+    }
+  };
+  const slots = (answer.alternatives ?? []).map(({ startsAt }) => ({ startsAt, localStart: times.wallIn(calendar.zone, startsAt) }));
+  const day = times.dateOf(localStart);
+  const label = (slot) => (times.dateOf(slot.localStart) === day ? "" : `${times.shortDateText(times.dateOf(slot.localStart))}, `) + times.timeText(slot.localStart);
+  held.holdToken = null;
+  clearTimeout(ticking);
+  $("kept").textContent = "";
+  const message = h("p", { tabindex: "-1" }, sorry(localStart, answer) + (slots.length ? " The nearest free times:" : ""));
+  $("taken").replaceChildren(message, h("ul", { class: "slots" }, slots.map((slot) => h("li", {}, h("button", { type: "button", onclick: () => again(slot) }, label(slot))))));
+  $("taken").hidden = false;
+  message.focus();
+}
+
+// ---------------------------------------------------------------- done
+
+function done({ appointment, manageToken }) {
+  held = null;
+  attempt = {};
+  calendar.close();
+  form.reset();
+  const link = new URL(manage, location.href);
+  // After the #, where browsers keep it to themselves: it reaches no server and no log.
+  link.hash = new URLSearchParams({ appointment: appointment.id, token: manageToken });
+  const what = appointment.service?.name ?? "Appointment";
+  $("done-when").textContent = times.fullText(appointment.localStart);
+  $("done-what").textContent = title(chosen);
+  $("manage").href = link;
+  $("copy").textContent = "Copy it";
+  $("copy").hidden = !navigator.clipboard; // browsers offer it over https only
+  $("file").href = URL.createObjectURL(calendarFile({ ...appointment, title: `${what}: ${appointment.provider.name}`, link: link.href }));
+  $("copy").onclick = () => navigator.clipboard.writeText(link.href).then(() => { $("copy").textContent = "Copied"; });
+  history.replaceState({ step: "done" }, "", address());
+  showSection("done");
+}
+
+arrive();

@@ -1,0 +1,42 @@
+// An appointment as a file that calendar programs open (RFC 5545).
+
+const instant = (text) => new Date(text).toISOString().replace(/[-:]|\.\d+/g, "");
+const escaped = (text) => text.replace(/[\\;,]/g, "\\$&").replace(/\r?\n/g, "\\n");
+
+/** Lines are at most 75 octets long; a longer one goes on in the next, after a space. */
+function folded(line) {
+  const encoder = new TextEncoder();
+  const parts = [""];
+  let size = 0;
+  for (const character of line) {
+    const octets = encoder.encode(character).length;
+    if (size + octets > 74) {
+      parts.push("");
+      size = 0;
+    }
+    parts[parts.length - 1] += character;
+    size += octets;
+  }
+  return parts.join("\r\n ");
+}
+
+export function calendarFile({ id, version, startsAt, endsAt, title, link }) {
+  const lines = [
+    "BEGIN:VCALENDAR",
+    "VERSION:2.0",
+    "PRODID:-//Slotwright//Slotwright//EN",
+    "BEGIN:VEVENT",
+    `UID:${id}@slotwright`,
+    `SEQUENCE:${version}`,
+    `DTSTAMP:${instant(new Date())}`,
+    `DTSTART:${instant(startsAt)}`,
+    `DTEND:${instant(endsAt)}`,
+    `SUMMARY:${escaped(title)}`,
+    `DESCRIPTION:${escaped(`Change or cancel: ${link}`)}`,
+    `URL:${link}`,
+    "END:VEVENT",
+    "END:VCALENDAR",
+    "",
+  ];
+  return new Blob([lines.map(folded).join("\r\n")], { type: "text/calendar" });
+}

@@ -1,0 +1,373 @@
+// A month of free times that stays true by itself: loaded by a query, kept by a subscription, or by asking again where there is none.
+
+import { announce, h } from "./dom.js";
+import { Problem } from "./graphql.js";
+import * as times from "./times.js";
+
+const POLL_MS = 15_000;
+const RETRY_MS = 4_000;
+
+const MONTH = `query Month($provider: ID!, $service: ID, $from: Date!, $to: Date!, $zone: TimeZone!, $after: DateTime!) {
+  provider(id: $provider) {
+    availability(from: $from, to: $to, timeZone: $zone, serviceId: $service) {
+      __typename
+      ... on Availability { days { date slots { startsAt localStart } } }
+      ... on TemporarilyUnavailableError { retryAfterSeconds }
+      ... on UserError { message }
+    }
+    nextAvailableSlot(after: $after, serviceId: $service, timeZone: $zone) { localStart }
+  }
+}`;
+
+const CHANGES = `subscription Changes($provider: ID!, $service: ID, $from: Date!, $to: Date!, $zone: TimeZone!) {
+  availabilityChanges(providerIds: [$provider], from: $from, to: $to, timeZone: $zone, serviceId: $service) {
+    date
+    slots { startsAt localStart }
+  }
+}`;
+
+export class Calendar {
+  #api;
+  #onPick;
+  #what = null; // { providerId, serviceId, lastDate }
+  #month;
+  #day = null;
+  #days = new Map(); // date → its free slots; a date that is missing is not known yet
+  #next = null; // the first free time from this month on, when the month has none
+  #pushed = new Set(); // dates that the subscription keeps
+  #run = 0; // raised whenever what is shown changes, so that late answers are told apart
+  #abort = new AbortController();
+  #unsubscribe = () => {};
+  #timer;
+  #problem = null;
+  #conflict = null;
+  #buttons = new Map();
+  #picking = false;
+  #told = ""; // what the notice says, so that it is changed only when that changes
+
+  constructor(root, { api, zone, onPick }) {
+    this.#api = api;
+    this.#onPick = onPick;
+    this.month = h("h2", { id: "month-name", "aria-live": "polite" });
+    this.previous = h("button", { type: "button", class: "round", "aria-label": "Previous month", onclick: () => this.#turn(-1) }, "‹");
+    this.following = h("button", { type: "button", class: "round", "aria-label": "Next month", onclick: () => this.#turn(1) }, "›");
+    this.grid = h("table", { role: "grid", "aria-labelledby": "month-name", onkeydown: (event) => this.#key(event) });
+    this.zones = h("select", { id: "zone", onchange: () => this.#changeZone() },
+      times.zones(zone).map((name) => h("option", { value: name, selected: name === zone }, times.zoneText(name))));
+    this.heading = h("h2", { id: "day-name" });
+    this.notice = h("div", { class: "notice" });
+    this.list = h("ul", { class: "slots times", "aria-labelledby": "day-name" });
+    this.freshness = h("p", { class: "freshness" });
+    root.classList.add("calendar");
+    root.replaceChildren(
+      h("div", { class: "month" },
+        h("div", { class: "turn" }, this.previous, this.month, this.following),
+        this.grid,
+        h("p", { class: "zone" }, h("label", { for: "zone" }, "Times shown in"), this.zones)),
+      h("div", { class: "day" }, this.heading, this.notice, this.list, this.freshness));
+
+    api.socket.on("closed", () => {
+      this.#pushed.clear();
+      this.#schedule(RETRY_MS);
+      this.#renderFreshness();
+    });
+    addEventListener("online", () => this.#load());
+    document.addEventListener("visibilitychange", () => document.hidden || this.#live || this.#load());
+  }
+
+  get zone() {
+    return this.zones.value;
+  }
+
+  get #live() {
+    return this.#pushed.size > 0;
+  }
+
+  /** Shows a provider's free times, opening at `date`. */
+  show({ providerId, serviceId = null, lastDate = null, date }) {
+    this.#what = { providerId, serviceId, lastDate };
+    this.#conflict = null;
+    this.#open(times.monthOf(date), date);
+  }
+
+  /** Ends everything that runs by itself. */
+  close() {
+    this.#run += 1;
+    this.#what = null;
+    this.#unsubscribe();
+    this.#abort.abort();
+    clearTimeout(this.#timer);
+  }
+
+  /** Tells that a time is gone, and offers the nearest. */
+  conflict(message, alternatives) {
+    this.#conflict = { message, alternatives: alternatives.map(({ startsAt }) => this.#known(startsAt)) };
+    this.#renderDay();
+    this.notice.querySelector("p").focus();
+    this.#load();
+  }
+
+  async #pick(slot) {
+    if (this.#picking) return;
+    this.#picking = true;
+    try {
+      await this.#onPick(slot);
+    } finally {
+      this.#picking = false;
+    }
+  }
+
+  /** The slot as it is shown here, with its wall clock in the chosen zone. */
+  #known(startsAt) {
+    const slot = [...this.#days.values()].flat().find((one) => one.startsAt === startsAt);
+    return slot ?? { startsAt, localStart: times.wallIn(this.zone, startsAt) };
+  }
+
+  #open(month, date = null) {
+    this.#run += 1;
+    this.#month = month;
+    this.#day = date;
+    this.#days.clear();
+    this.#pushed.clear();
+    this.#next = this.#problem = null;
+    this.list.replaceChildren();
+    this.#renderMonth();
+    this.#renderDay();
+    this.#load();
+    this.#subscribe();
+  }
+
+  #changeZone() {
+    this.#conflict = null;
+    this.#open(this.#month);
+  }
+
+  #turn(count) {
+    this.#conflict = null;
+    this.#open(times.addMonths(this.#month, count));
+  }
+
+  #span() {
+    const dates = times.daysOf(this.#month);
+    const { providerId: provider, serviceId: service } = this.#what;
+    return { provider, service, from: dates[0], to: dates.at(-1), zone: this.zone };
+  }
+
+  async #load() {
+    if (!this.#what) return;
+    const run = this.#run;
+    this.#abort.abort();
+    this.#abort = new AbortController();
+    const span = this.#span();
+    const after = new Date(Math.max(Date.now(), Date.parse(`${span.from}T00:00:00Z`))).toISOString();
+    try {
+      const { provider } = await this.#api.query(MONTH, { ...span, after }, { signal: this.#abort.signal });
+      if (run !== this.#run) return;
+      const answer = provider?.availability;
+      if (answer?.retryAfterSeconds) throw new Problem("overloaded", answer.message, answer.retryAfterSeconds);
+      if (!answer?.days) throw new Problem("broken", answer?.message ?? "This can't be booked any more.");
+      this.#problem = null;
+      this.#next = provider.nextAvailableSlot;
+      for (const { date, slots } of answer.days) if (!this.#pushed.has(date)) this.#days.set(date, slots);
+      this.#schedule(POLL_MS);
+    } catch (problem) {
+      if (problem.name === "AbortError" || run !== this.#run) return;
+      this.#problem = problem;
+      this.#schedule((problem.retryAfterSeconds ?? 0) * 1000 || RETRY_MS);
+    }
+    this.#changed();
+  }
+
+  /** Asks again later; unless by then the subscription has taken over. */
+  #schedule(delay) {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      if (this.#live && !this.#problem) return;
+      if (document.hidden) this.#schedule(POLL_MS);
+      else this.#load();
+    }, delay);
+  }
+
+  #subscribe() {
+    this.#unsubscribe();
+    const run = this.#run;
+    this.#unsubscribe = this.#api.subscribe(CHANGES, this.#span(), ({ availabilityChanges: { date, slots } }) => {
+      if (run !== this.#run) return;
+      const before = this.#days.get(date) ?? [];
+      this.#pushed.add(date);
+      this.#days.set(date, slots);
+      this.#problem = null;
+      this.#changed();
+      if (date === this.#day) this.#announceChange(before, slots);
+    }, () => this.#schedule(0)); // not offered here: asking again from time to time does as well
+  }
+
+  #announceChange(before, after) {
+    const starts = new Set(after.map(({ startsAt }) => startsAt));
+    const gone = before.filter(({ startsAt }) => !starts.has(startsAt)).map(({ localStart }) => times.timeText(localStart));
+    if (gone.length && gone.length < 4) announce(`${gone.join(", ")} no longer free.`);
+  }
+
+  // ---------------------------------------------------------------- what is seen
+
+  #changed() {
+    for (const date of this.#buttons.keys()) this.#renderDate(date);
+    if (!this.#day) {
+      this.#day = times.daysOf(this.#month).find((date) => this.#days.get(date)?.length) ?? null;
+      if (this.#day) this.#select(this.#day);
+    }
+    this.#renderDay();
+  }
+
+  #renderMonth() {
+    const dates = times.daysOf(this.#month);
+    const now = times.today(this.zone);
+    this.month.textContent = times.monthText(this.#month);
+    this.previous.disabled = this.#month <= times.monthOf(now);
+    this.following.disabled = this.#what.lastDate !== null && dates.at(-1) >= this.#what.lastDate;
+    this.#buttons = new Map(dates.map((date) => [date, h("button", {
+      type: "button", "data-date": date, class: date === now ? "today" : date < now && "past", onclick: () => this.#select(date, { announced: true }),
+    }, String(Number(date.slice(8))))]));
+    const cells = dates.map((date) => h("td", { role: "gridcell" }, this.#buttons.get(date)));
+    const lead = times.column(dates[0]);
+    if (lead) cells.unshift(h("td", { colspan: lead, "aria-hidden": "true" }));
+    const rows = [];
+    for (const cell of cells) {
+      const date = cell.firstChild?.dataset.date;
+      if (!rows.length || (date && date !== dates[0] && times.column(date) === 0)) rows.push([]);
+      rows.at(-1).push(cell);
+    }
+    const week = Array.from({ length: 7 }, (_, index) => times.addDays(dates[0], index - lead));
+    this.grid.replaceChildren(
+      h("thead", {}, h("tr", {}, week.map((date) => h("th", { scope: "col", abbr: times.weekdayText(date, "long") }, times.weekdayText(date, "short"))))),
+      h("tbody", {}, rows.map((row) => h("tr", {}, row))));
+    for (const date of dates) this.#renderDate(date);
+  }
+
+  #renderDate(date) {
+    const button = this.#buttons.get(date);
+    const count = this.#days.get(date)?.length;
+    const chosen = date === this.#day;
+    button.classList.toggle("free", count > 0);
+    button.setAttribute("aria-label", `${times.dateText(date)}, ${count === undefined ? "loading" : `${count || "no"} free time${count === 1 ? "" : "s"}`}`);
+    button.tabIndex = date === (this.#day ?? `${this.#month}-01`) ? 0 : -1;
+    button.parentElement?.setAttribute("aria-selected", chosen);
+  }
+
+  #select(date, { announced = false } = {}) {
+    const before = this.#day;
+    this.#day = date;
+    if (announced) this.#conflict = null;
+    for (const one of [before, date]) if (this.#buttons.has(one)) this.#renderDate(one);
+    this.#renderDay();
+    if (announced) announce(`${times.dateText(date)}: ${this.#days.get(date)?.length || "no"} free times`);
+  }
+
+  #key(event) {
+    const date = event.target.dataset.date;
+    if (!date) return;
+    const place = times.column(date);
+    const steps = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -7, ArrowDown: 7, Home: -place, End: 6 - place };
+    const months = { PageUp: -1, PageDown: 1 };
+    let target;
+    if (event.key in steps) target = times.addDays(date, steps[event.key]);
+    else if (event.key in months) target = times.daysOf(times.addMonths(this.#month, months[event.key])).findLast((one) => one.slice(8) <= date.slice(8));
+    else return;
+    event.preventDefault();
+    const month = times.monthOf(target);
+    if ((month < this.#month && this.previous.disabled) || (month > this.#month && this.following.disabled)) return;
+    if (month !== this.#month) this.#open(month, target);
+    else this.#select(target);
+    this.#buttons.get(target).focus();
+  }
+
+  #renderDay() {
+    const known = this.#days.size > 0;
+    const slots = this.#days.get(this.#day) ?? [];
+    this.heading.textContent = this.#day ? times.dateText(this.#day) : times.monthText(this.#month);
+    this.grid.setAttribute("aria-busy", !known && !this.#problem);
+    this.#renderNotice(known, slots);
+    this.#renderTimes(slots);
+    this.#renderFreshness();
+  }
+
+  /** What there is to say instead of, or above, the day's times: [class, text, buttons as [label, action]]. */
+  #news(known, slots) {
+    if (this.#problem) {
+      const { kind, message, retryAfterSeconds } = this.#problem;
+      const text = {
+        overloaded: `Many people are looking right now. Trying again in ${retryAfterSeconds ?? RETRY_MS / 1000} seconds.`,
+        offline: known ? "No connection. These times may be out of date." : "No connection. Trying again…",
+      }[kind];
+      return ["problem", text ?? message, [["Try now", () => this.#load()]]];
+    }
+    if (this.#conflict) {
+      const { message, alternatives } = this.#conflict;
+      const label = ({ localStart }) => {
+        const date = times.dateOf(localStart);
+        return (date === this.#day ? "" : `${times.shortDateText(date)}, `) + times.timeText(localStart);
+      };
+      const text = alternatives.length ? `${message} The nearest free times:` : message;
+      return ["conflict", text, alternatives.map((slot) => [label(slot), () => this.#pick(slot)])];
+    }
+    if (!known) return ["", "Looking for free times…", []];
+    if (slots.length) return ["", "", []];
+    if ([...this.#days.values()].some(({ length }) => length)) return ["", "Nothing is free on this day. Days with free times are marked.", []];
+    if (!this.#next) return ["", "Nothing is free at the moment. Please come back later.", []];
+    const date = times.dateOf(this.#next.localStart);
+    return ["", "Nothing is free this month.", [[`Next free: ${times.shortDateText(date)}`, () => this.#open(times.monthOf(date), date)]]];
+  }
+
+  #renderNotice(known, slots) {
+    const [kind, text, actions] = this.#news(known, slots);
+    const told = JSON.stringify([kind, text, actions]);
+    if (told === this.#told) return; // left alone, as the focus may be in it
+    this.#told = told;
+    this.notice.className = `notice ${kind}`;
+    this.notice.replaceChildren();
+    if (!text) return;
+    const buttons = actions.map(([label, action]) => h("li", {}, h("button", { type: "button", onclick: action }, label)));
+    this.notice.append(h("p", { tabindex: "-1" }, text), h("ul", { class: "slots" }, buttons));
+  }
+
+  /** Changes only what has changed, so that the focus stays where it is and a vanishing time is seen to go. */
+  #renderTimes(slots) {
+    const starts = slots.map(({ startsAt }) => startsAt);
+    const shown = [...this.list.children].filter((item) => !item.inert);
+    const staying = shown.filter((item) => starts.includes(item.dataset.start));
+    for (const item of shown) {
+      if (staying.includes(item)) continue;
+      if (item.contains(document.activeElement)) {
+        const neighbour = staying.find((other) => other.dataset.start > item.dataset.start) ?? staying.at(-1);
+        (neighbour?.firstElementChild ?? this.#buttons.get(this.#day))?.focus();
+      }
+      this.#leave(item);
+    }
+    const texts = slots.map(({ localStart }) => times.timeText(localStart));
+    let next = this.list.firstElementChild;
+    slots.forEach((slot, index) => {
+      while (next?.inert) next = next.nextElementSibling;
+      if (next?.dataset.start === slot.startsAt) {
+        next = next.nextElementSibling;
+        return;
+      }
+      // Where clocks go back a reading comes twice; the offset tells them apart.
+      const twice = texts.indexOf(texts[index]) !== texts.lastIndexOf(texts[index]);
+      const label = twice ? `${texts[index]} ${times.offsetText(slot.localStart)}` : texts[index];
+      const button = h("button", { type: "button", onclick: () => this.#pick(slot) }, label);
+      this.list.insertBefore(h("li", { "data-start": slot.startsAt, "data-day": this.#day }, button), next);
+    });
+  }
+
+  #leave(item) {
+    if (item.dataset.day !== this.#day || matchMedia("(prefers-reduced-motion: reduce)").matches) return item.remove();
+    item.inert = true;
+    item.animate({ opacity: [1, 0], transform: ["none", "scale(.9)"] }, { duration: 400, easing: "ease-out" }).onfinish = () => item.remove();
+  }
+
+  #renderFreshness() {
+    const text = this.#problem || !this.#days.size ? "" : this.#live ? "Updates as times are taken" : "Refreshed every few seconds";
+    this.freshness.textContent = text;
+    this.freshness.classList.toggle("live", this.#live && !this.#problem);
+  }
+}

@@ -1,0 +1,68 @@
+// Dates, wall clocks and money as people read them. A wall clock comes ready from the server and is only formatted here.
+
+const LOCALE = navigator.languages.find((tag) => /^en\b/.test(tag)) ?? "en-GB";
+const DAY_MS = 86_400_000;
+
+const formats = new Map();
+function format(options, instant) {
+  const key = JSON.stringify(options);
+  if (!formats.has(key)) formats.set(key, new Intl.DateTimeFormat(LOCALE, { timeZone: "UTC", ...options }));
+  return formats.get(key).format(instant);
+}
+
+// "2026-03-08T09:00:00-05:00" reads 09:00, whatever this browser thinks of that zone: it is shown as if it were UTC.
+const wall = (local) => new Date(`${local.slice(0, 19)}Z`);
+const day = (date) => new Date(`${date}T00:00:00Z`);
+
+export const dateOf = (local) => local.slice(0, 10);
+export const monthOf = (date) => date.slice(0, 7);
+export const timeText = (local) => format({ timeStyle: "short" }, wall(local));
+export const offsetText = (local) => `UTC${local.slice(19).replace("Z", "").replace("-", "−")}`;
+export const dateText = (date) => format({ weekday: "long", day: "numeric", month: "long" }, day(date));
+export const shortDateText = (date) => format({ weekday: "short", day: "numeric", month: "short" }, day(date));
+export const monthText = (month) => format({ month: "long", year: "numeric" }, day(`${month}-01`));
+export const weekdayText = (date, width) => format({ weekday: width }, day(date));
+export const fullText = (local) =>
+  `${format({ weekday: "long", day: "numeric", month: "long", year: "numeric" }, wall(local))}, ${timeText(local)}`;
+
+export const addDays = (date, days) => new Date(day(date).getTime() + days * DAY_MS).toISOString().slice(0, 10);
+export function addMonths(month, count) {
+  const [year, number] = month.split("-").map(Number);
+  return new Date(Date.UTC(year, number - 1 + count, 1)).toISOString().slice(0, 7);
+}
+export function daysOf(month) {
+  const first = `${month}-01`;
+  const count = (day(`${addMonths(month, 1)}-01`) - day(first)) / DAY_MS;
+  return Array.from({ length: count }, (_, index) => addDays(first, index));
+}
+
+/** How many columns of an empty first week precede this date; weeks begin as the reader's region has it. */
+export function column(date) {
+  const locale = new Intl.Locale(navigator.language);
+  const firstDay = (locale.getWeekInfo?.() ?? locale.weekInfo)?.firstDay ?? 1;
+  return (day(date).getUTCDay() - firstDay + 7) % 7;
+}
+
+/** An instant's wall clock as this browser's zone tables have it; for what the server sent without one. */
+export function wallIn(zone, instant) {
+  const parts = new Intl.DateTimeFormat("en-CA", {
+    timeZone: zone, hourCycle: "h23", year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", second: "2-digit",
+  }).formatToParts(new Date(instant));
+  const part = Object.fromEntries(parts.map(({ type, value }) => [type, value]));
+  return `${part.year}-${part.month}-${part.day}T${part.hour}:${part.minute}:${part.second}`;
+}
+export const today = (zone) => dateOf(wallIn(zone, Date.now()));
+
+export const myZone = () => Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
+export const zones = (...also) => [...new Set([...also, "UTC", ...(Intl.supportedValuesOf?.("timeZone") ?? [])])].sort();
+export const zoneText = (zone) => zone.replaceAll("_", " ");
+
+export function durationText(minutes) {
+  const [hours, rest] = [Math.floor(minutes / 60), minutes % 60];
+  return [hours && `${hours} h`, (rest || !hours) && `${rest} min`].filter(Boolean).join(" ");
+}
+
+export function moneyText({ amountMinor, currency }) {
+  const money = new Intl.NumberFormat(LOCALE, { style: "currency", currency, trailingZeroDisplay: "stripIfInteger" });
+  return money.format(amountMinor / 10 ** money.resolvedOptions().maximumFractionDigits);
+}
