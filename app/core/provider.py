@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     )
     from app.core.money import CancellationPolicy, Money
     from app.core.rules import ProviderRules, Rules, ServiceRules
+    from app.core.zones import Minute
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,3 +98,11 @@ class Calendar:
     service: Service | None
     hours: Hours
     rules: Rules
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """Bookable starts of one calendar, ascending."""
+
+    calendar: Calendar
+    starts: tuple[Minute, ...]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from app.core.slots import UnbookableReason
 
 if TYPE_CHECKING:
-    from app.core.zones import Minute
+    from app.core.provider import Offer
 
 _REASON_SENTENCES = {
     UnbookableReason.IN_THE_PAST: "it is in the past",
@@ -64,10 +64,10 @@ class InvalidDateRange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlotUnavailable:
-    """The time can't be booked, for all these reasons; `alternatives` are the nearest bookable starts, in order."""
+    """The time can't be booked, for all these reasons; `alternatives` are the nearest bookable starts."""
 
     reasons: tuple[UnbookableReason, ...]
-    alternatives: tuple[Minute, ...] = ()
+    alternatives: Offer | None = None
 
     @property
     def message(self) -> str:

@@ -184,6 +184,17 @@ def claims_span(zone: str, rules: Rules, first: date, last: date) -> Interval:
     return (begin - rules.buffer_before_minutes, end + rules.duration_minutes + rules.buffer_after_minutes)
 
 
+def exceptions_span(rules: Rules, first: date, last: date) -> tuple[date, date]:
+    """The dates whose exceptions can matter for the free starts of these dates, inclusive: what to read from the store.
+
+    The evening before runs into the first date, and its own hours may be cut by a break of the evening before that;
+    visits run out of the last date, across a date that the zone leaves out at worst.
+    """
+    low = day_number(first) - 2
+    high = day_number(last) + 3 + rules.duration_minutes // DAY_MINUTES
+    return date_of_number(low), date_of_number(high)
+
+
 def dates_changed(
     zone: str, claimed: Interval, *, before_minutes: int, duration_minutes: int, after_minutes: int
 ) -> tuple[date, ...]:
@@ -309,18 +320,20 @@ def dates_of_viewer(provider_zone: str, viewer_zone: str, first: date, last: dat
     return ViewerDates(intervals, min(touched), max(touched))
 
 
-def by_viewer_date(starts: Sequence[Minute], zone: str, first: date, last: date) -> dict[date, tuple[Minute, ...]]:
-    """Those of the starts, ascending, that read a date from `first` to `last` in this zone, by that date.
+def by_viewer_date(starts: Iterable[Minute], zone: str, first: date, last: date) -> dict[date, tuple[Minute, ...]]:
+    """Those of the starts that read a date from `first` to `last` in this zone, by that date, ascending.
 
     Every date is there: also the empty ones, and those that the zone left out.
     """
+    # Date by date in one zone need not be ascending: a clock turned back past midnight visits a date twice.
+    in_order = sorted(starts)
     grouped: dict[date, tuple[Minute, ...]] = {}
     for number in range(day_number(first), day_number(last) + 1):
         day = date_of_number(number)
         grouped[day] = tuple(
             minute
             for start, end in date_interval(zone, day)
-            for minute in starts[bisect_left(starts, start) : bisect_left(starts, end)]
+            for minute in in_order[bisect_left(in_order, start) : bisect_left(in_order, end)]
         )
     return grouped
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from app.core.slots import bookable_starts, nearest
+from app.core.provider import Offer
+from app.core.slots import ALTERNATIVES, bookable_starts, nearest
 from app.core.zones import DAY_MINUTES, day_number, instant_of, is_supported_date, local_date, minute_at_or_after, minute_of
 from app.store.calendars import load_calendars
 from app.usecases.list_slots import RULES_MARGIN, claims_around
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 FIRST_STRETCH_DAYS: Final = 7
 """The next free time is usually this close; each further stretch is twice as long, so that a year takes six steps."""
 LONGEST_STRETCH_DAYS: Final = 224
-ALTERNATIVES: Final = 5
 ALTERNATIVES_WITHIN: Final = (timedelta(days=3), timedelta(days=31))
 """How far around a wish alternatives are looked for: first near by, then, where there are too few, over a month."""
 
@@ -76,29 +76,30 @@ async def earliest_slots(
 
 async def nearest_slots(
     resources: Resources, organization_id: OrganizationId, wanted: Wanted, wish: datetime
-) -> tuple[Minute, ...]:
-    """Up to five bookable starts nearest to a wish that can't be had, in order of time."""
+) -> Offer | None:
+    """Up to five bookable starts nearest to a wish that can't be had; None where there is no such calendar."""
     now = resources.clock()
-    starts: tuple[Minute, ...] = ()
+    offer: Offer | None = None
     for reach in ALTERNATIVES_WITHIN:
         around = max(minute_of(wish), minute_of(now))
         first, last = instant_of(around) - reach, instant_of(around) + reach
         if not is_supported_date(first.date()) or not is_supported_date(last.date()):
-            return ()
+            return None
         calendars = await load_calendars(
             resources.pool, organization_id, [wanted], first.date() - RULES_MARGIN, last.date() + RULES_MARGIN
         )
         calendar = calendars.get(wanted)
         if calendar is None:
-            return ()
+            return None
         claims = await claims_around(resources.pool, organization_id, [calendar], first.date(), last.date())
         by_date = bookable_starts(
             calendar.hours, calendar.rules, claims[wanted[0]], first.date(), last.date(), resources.clock()
         )
-        starts = nearest((minute for day in by_date.values() for minute in day), wish, ALTERNATIVES)
+        starts = nearest((minute for day in by_date.values() for minute in day), wish)
+        offer = Offer(calendar=calendar, starts=starts)
         if len(starts) == ALTERNATIVES:
             break
-    return starts
+    return offer
 
 
 async def _stretches(

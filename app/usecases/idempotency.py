@@ -38,7 +38,8 @@ def key_scope(viewer: Viewer, mutation: str, key: str) -> KeyScope:
 
 def request_hash(resources: Resources, request: Mapping[str, object]) -> bytes:
     """HMAC-SHA-256 of all normalized inputs: equal for equal requests, and telling nothing of them."""
-    body = orjson.dumps(request, option=orjson.OPT_SORT_KEYS)
+    # Ids may be subclasses of UUID, which orjson leaves to `default`.
+    body = orjson.dumps(request, default=str, option=orjson.OPT_SORT_KEYS)
     return hmac.digest(resources.hash_secret, body, hashlib.sha256)
 
 

@@ -20,10 +20,10 @@ SELECT id, provider_id, service_id, customer_id, status, starts_at, ends_at, cus
     cancellation_fee_currency
 FROM appointment
 WHERE organization_id = $1
-    AND (starts_at, id) > (coalesce($2, '-infinity'), coalesce($3, '00000000-0000-0000-0000-000000000000'))
-    AND (starts_at, id) < (coalesce($4, 'infinity'), coalesce($5, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
-    AND starts_at >= coalesce($7, '-infinity')
-    AND starts_at < coalesce($8, 'infinity')
+    AND (starts_at, id) > (coalesce($2::timestamptz, '-infinity'), coalesce($3::uuid, '00000000-0000-0000-0000-000000000000'))
+    AND (starts_at, id) < (coalesce($4::timestamptz, 'infinity'), coalesce($5::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
+    AND starts_at >= coalesce($7::timestamptz, '-infinity')
+    AND starts_at < coalesce($8::timestamptz, 'infinity')
     AND ($9::text[] IS NULL OR status = ANY($9))
 ORDER BY starts_at, id
 LIMIT $6::integer;
@@ -39,10 +39,10 @@ SELECT id, provider_id, service_id, customer_id, status, starts_at, ends_at, cus
     cancellation_fee_currency
 FROM appointment
 WHERE organization_id = $1 AND provider_id = $10
-    AND (starts_at, id) > (coalesce($2, '-infinity'), coalesce($3, '00000000-0000-0000-0000-000000000000'))
-    AND (starts_at, id) < (coalesce($4, 'infinity'), coalesce($5, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
-    AND starts_at >= coalesce($7, '-infinity')
-    AND starts_at < coalesce($8, 'infinity')
+    AND (starts_at, id) > (coalesce($2::timestamptz, '-infinity'), coalesce($3::uuid, '00000000-0000-0000-0000-000000000000'))
+    AND (starts_at, id) < (coalesce($4::timestamptz, 'infinity'), coalesce($5::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
+    AND starts_at >= coalesce($7::timestamptz, '-infinity')
+    AND starts_at < coalesce($8::timestamptz, 'infinity')
     AND ($9::text[] IS NULL OR status = ANY($9))
 ORDER BY starts_at, id
 LIMIT $6::integer;
@@ -58,10 +58,10 @@ SELECT id, provider_id, service_id, customer_id, status, starts_at, ends_at, cus
     cancellation_fee_currency
 FROM appointment
 WHERE organization_id = $1 AND customer_id = $10
-    AND (starts_at, id) > (coalesce($2, '-infinity'), coalesce($3, '00000000-0000-0000-0000-000000000000'))
-    AND (starts_at, id) < (coalesce($4, 'infinity'), coalesce($5, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
-    AND starts_at >= coalesce($7, '-infinity')
-    AND starts_at < coalesce($8, 'infinity')
+    AND (starts_at, id) > (coalesce($2::timestamptz, '-infinity'), coalesce($3::uuid, '00000000-0000-0000-0000-000000000000'))
+    AND (starts_at, id) < (coalesce($4::timestamptz, 'infinity'), coalesce($5::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
+    AND starts_at >= coalesce($7::timestamptz, '-infinity')
+    AND starts_at < coalesce($8::timestamptz, 'infinity')
     AND ($9::text[] IS NULL OR status = ANY($9))
 ORDER BY starts_at, id
 LIMIT $6::integer;
@@ -76,10 +76,10 @@ SELECT id, provider_id, service_id, customer_id, status, starts_at, ends_at, cus
     cancellation_fee_currency
 FROM appointment
 WHERE organization_id = $1
-    AND (starts_at, id) > (coalesce($2, '-infinity'), coalesce($3, '00000000-0000-0000-0000-000000000000'))
-    AND (starts_at, id) < (coalesce($4, 'infinity'), coalesce($5, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
-    AND starts_at >= coalesce($7, '-infinity')
-    AND starts_at < coalesce($8, 'infinity')
+    AND (starts_at, id) > (coalesce($2::timestamptz, '-infinity'), coalesce($3::uuid, '00000000-0000-0000-0000-000000000000'))
+    AND (starts_at, id) < (coalesce($4::timestamptz, 'infinity'), coalesce($5::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
+    AND starts_at >= coalesce($7::timestamptz, '-infinity')
+    AND starts_at < coalesce($8::timestamptz, 'infinity')
     AND ($9::text[] IS NULL OR status = ANY($9))
 ORDER BY starts_at DESC, id DESC
 LIMIT $6::integer;
@@ -94,10 +94,10 @@ SELECT id, provider_id, service_id, customer_id, status, starts_at, ends_at, cus
     cancellation_fee_currency
 FROM appointment
 WHERE organization_id = $1 AND provider_id = $10
-    AND (starts_at, id) > (coalesce($2, '-infinity'), coalesce($3, '00000000-0000-0000-0000-000000000000'))
-    AND (starts_at, id) < (coalesce($4, 'infinity'), coalesce($5, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
-    AND starts_at >= coalesce($7, '-infinity')
-    AND starts_at < coalesce($8, 'infinity')
+    AND (starts_at, id) > (coalesce($2::timestamptz, '-infinity'), coalesce($3::uuid, '00000000-0000-0000-0000-000000000000'))
+    AND (starts_at, id) < (coalesce($4::timestamptz, 'infinity'), coalesce($5::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
+    AND starts_at >= coalesce($7::timestamptz, '-infinity')
+    AND starts_at < coalesce($8::timestamptz, 'infinity')
     AND ($9::text[] IS NULL OR status = ANY($9))
 ORDER BY starts_at DESC, id DESC
 LIMIT $6::integer;
@@ -112,10 +112,10 @@ SELECT id, provider_id, service_id, customer_id, status, starts_at, ends_at, cus
     cancellation_fee_currency
 FROM appointment
 WHERE organization_id = $1 AND customer_id = $10
-    AND (starts_at, id) > (coalesce($2, '-infinity'), coalesce($3, '00000000-0000-0000-0000-000000000000'))
-    AND (starts_at, id) < (coalesce($4, 'infinity'), coalesce($5, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
-    AND starts_at >= coalesce($7, '-infinity')
-    AND starts_at < coalesce($8, 'infinity')
+    AND (starts_at, id) > (coalesce($2::timestamptz, '-infinity'), coalesce($3::uuid, '00000000-0000-0000-0000-000000000000'))
+    AND (starts_at, id) < (coalesce($4::timestamptz, 'infinity'), coalesce($5::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
+    AND starts_at >= coalesce($7::timestamptz, '-infinity')
+    AND starts_at < coalesce($8::timestamptz, 'infinity')
     AND ($9::text[] IS NULL OR status = ANY($9))
 ORDER BY starts_at DESC, id DESC
 LIMIT $6::integer;
@@ -126,8 +126,8 @@ LIMIT $6::integer;
 SELECT count(*) AS total
 FROM appointment
 WHERE organization_id = $1
-    AND starts_at >= coalesce($2, '-infinity')
-    AND starts_at < coalesce($3, 'infinity')
+    AND starts_at >= coalesce($2::timestamptz, '-infinity')
+    AND starts_at < coalesce($3::timestamptz, 'infinity')
     AND ($4::text[] IS NULL OR status = ANY($4));
 
 -- name: count_appointments_of_provider :one
@@ -136,8 +136,8 @@ WHERE organization_id = $1
 SELECT count(*) AS total
 FROM appointment
 WHERE organization_id = $1 AND provider_id = $5
-    AND starts_at >= coalesce($2, '-infinity')
-    AND starts_at < coalesce($3, 'infinity')
+    AND starts_at >= coalesce($2::timestamptz, '-infinity')
+    AND starts_at < coalesce($3::timestamptz, 'infinity')
     AND ($4::text[] IS NULL OR status = ANY($4));
 
 -- name: count_appointments_of_customer :one
@@ -146,8 +146,8 @@ WHERE organization_id = $1 AND provider_id = $5
 SELECT count(*) AS total
 FROM appointment
 WHERE organization_id = $1 AND customer_id = $5
-    AND starts_at >= coalesce($2, '-infinity')
-    AND starts_at < coalesce($3, 'infinity')
+    AND starts_at >= coalesce($2::timestamptz, '-infinity')
+    AND starts_at < coalesce($3::timestamptz, 'infinity')
     AND ($4::text[] IS NULL OR status = ANY($4));
 
 -- name: insert_appointment :one

@@ -23,7 +23,7 @@ SELECT id, subject, name, email, phone, time_zone, service_duration_minutes, buf
     policy_late_fee_minor, policy_late_fee_currency
 FROM provider
 WHERE organization_id = $1
-    AND (name, id) > (coalesce($2, ''), coalesce($3, '00000000-0000-0000-0000-000000000000'))
+    AND (name, id) > (coalesce($2::text, ''), coalesce($3::uuid, '00000000-0000-0000-0000-000000000000'))
     AND ($4::text IS NULL OR (name, id) < ($4, $5::uuid))
     AND ($7::uuid[] IS NULL OR id = ANY($7))
     AND ($8::text IS NULL OR position(lower($8) IN lower(name)) > 0)
@@ -38,7 +38,7 @@ SELECT id, subject, name, email, phone, time_zone, service_duration_minutes, buf
     policy_late_fee_minor, policy_late_fee_currency
 FROM provider
 WHERE organization_id = $1
-    AND (name, id) > (coalesce($2, ''), coalesce($3, '00000000-0000-0000-0000-000000000000'))
+    AND (name, id) > (coalesce($2::text, ''), coalesce($3::uuid, '00000000-0000-0000-0000-000000000000'))
     AND ($4::text IS NULL OR (name, id) < ($4, $5::uuid))
     AND ($7::uuid[] IS NULL OR id = ANY($7))
     AND ($8::text IS NULL OR position(lower($8) IN lower(name)) > 0)

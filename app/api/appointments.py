@@ -1,0 +1,359 @@
+"""Appointments: what is booked, by whom, and the mutation that books."""
+
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Self, assert_never
+from uuid import UUID
+
+import strawberry
+
+from app.api.availability import slots_of
+from app.api.enums import AppointmentStatus, Role
+from app.api.info import Info
+from app.api.keys import appointment_key, optional_service_key, provider_key
+from app.api.node import Node
+from app.api.refusals import (
+    IdempotencyKeyReusedError,
+    InvalidInputError,
+    NotAllowedError,
+    NotFoundError,
+    SlotUnavailableError,
+    idempotency_key_reused,
+    invalid_input,
+    not_allowed,
+    not_found,
+)
+from app.api.relay import After, Before, Connection, First, Last, Order, PageRequest, connect, global_id
+from app.api.scalars import TimeZoneName
+from app.core import appointment as core
+from app.core import refusals
+from app.core.validation import ContactForm
+from app.core.zones import local_text, minute_of
+from app.store.appointments import AppointmentFilter, appointment_page, count_appointments
+from app.store.keyset import Keyset
+from app.usecases.book_appointment import Booked, BookingForm, book_appointment
+from app.usecases.find_appointment import find_appointment
+
+if TYPE_CHECKING:
+    from app.api.providers import Provider
+    from app.api.services import Service
+
+LazyProvider = Annotated["Provider", strawberry.lazy("app.api.providers")]
+LazyService = Annotated["Service", strawberry.lazy("app.api.services")]
+
+BY_START = Order(name="appointments", types=(datetime, UUID))
+
+
+@strawberry.type(description="How a customer wants to be called and reached, as given at booking.")
+class Contact:
+    """Maps the core's `Contact`."""
+
+    name: str = strawberry.field(description="What to call them.")
+    email: str | None = strawberry.field(description="Their e-mail address.")
+    phone: str | None = strawberry.field(description="Their phone number, in E.164 form.")
+    locale: str | None = strawberry.field(description="The language they read, as a tag such as de-AT.")
+
+    @classmethod
+    def of(cls, contact: core.Contact) -> Self:
+        """From the core."""
+        return cls(name=contact.name, email=contact.email, phone=contact.phone, locale=contact.locale)
+
+
+@strawberry.type(
+    description="A customer's record: an account, or all guests who gave one e-mail. For staff, and the customer themselves."
+)
+class Customer(Node):
+    """Maps the core's `Customer`."""
+
+    name: str = strawberry.field(description="What to call them.")
+    email: str | None = strawberry.field(description="Their e-mail address.")
+    phone: str | None = strawberry.field(description="Their phone number, in E.164 form.")
+    time_zone: TimeZoneName = strawberry.field(description="The zone they last booked from for the first time.")
+    locale: str | None = strawberry.field(description="The language they read, as a tag such as de-AT.")
+
+    @classmethod
+    def of(cls, customer: core.Customer) -> Self:
+        """From the core."""
+        contact = customer.contact
+        return cls(
+            id=global_id("Customer", customer.id),
+            name=contact.name,
+            email=contact.email,
+            phone=contact.phone,
+            time_zone=TimeZoneName(customer.time_zone),
+            locale=contact.locale,
+        )
+
+
+@strawberry.type(description="A booked visit. Seen by its customer, its provider, administrators and its manage token.")
+class Appointment(Node):
+    """Maps the core's `Appointment`; made only for callers who may see it."""
+
+    row: strawberry.Private[core.Appointment]
+    status: AppointmentStatus = strawberry.field(description="Where it stands in its life.")
+    starts_at: datetime = strawberry.field(description="The start of the visit, in UTC.")
+    ends_at: datetime = strawberry.field(description="The end of the visit, in UTC.")
+    customer_time_zone: TimeZoneName = strawberry.field(description="The zone it was booked from.")
+    notes: str | None = strawberry.field(description="What the customer wanted to be known.")
+    version: int = strawberry.field(description="Raised by every change, from 1.")
+    created_at: datetime = strawberry.field(description="When it was booked.")
+
+    @classmethod
+    def of(cls, appointment: core.Appointment) -> Self:
+        """From the core."""
+        return cls(
+            id=global_id("Appointment", appointment.id),
+            row=appointment,
+            status=appointment.status,
+            starts_at=appointment.starts_at,
+            ends_at=appointment.ends_at,
+            customer_time_zone=TimeZoneName(appointment.customer_time_zone),
+            notes=appointment.notes,
+            version=appointment.version,
+            created_at=appointment.created_at,
+        )
+
+    @strawberry.field(description="The start on the wall clock of the customer's zone, with its offset.")
+    def local_start(self) -> str:
+        """Formatted here: browsers' own zone tables differ."""
+        return local_text(self.row.customer_time_zone, minute_of(self.row.starts_at))
+
+    @strawberry.field(description="With whom.")
+    async def provider(self, info: Info) -> LazyProvider:
+        """Batched."""
+        from app.api.providers import Provider as ProviderType  # noqa: PLC0415  the two types name each other
+
+        found = await info.context.loaders.provider.load(self.row.provider_id)
+        if found is None:
+            raise LookupError("the appointment's provider is gone")
+        return ProviderType.of(found)
+
+    @strawberry.field(description="For what; null where no service was named.")
+    async def service(self, info: Info) -> LazyService | None:
+        """Batched."""
+        from app.api.services import Service as ServiceType  # noqa: PLC0415  the two types name each other
+
+        if self.row.service_id is None:
+            return None
+        found = await info.context.loaders.service.load(self.row.service_id)
+        return None if found is None else ServiceType.of(found)
+
+    @strawberry.field(
+        description="As given at booking; for the customer themselves, their provider, administrators, the manage token."
+    )
+    def contact(self) -> Contact | None:
+        """Whoever sees the appointment sees it."""
+        return Contact.of(self.row.contact)
+
+    @strawberry.field(description="The customer's record; staff and that signed-in customer only, never a guest.")
+    async def customer(self, info: Info) -> Customer | None:
+        """Batched."""
+        if not info.context.viewer.sees_customer_of(self.row):
+            return None
+        found = await info.context.loaders.customer.load(self.row.customer_id)
+        return None if found is None else Customer.of(found)
+
+
+AppointmentConnection = Connection[Appointment]
+
+
+def keyset_of(page: PageRequest) -> Keyset:
+    """The rows that a page needs from the store."""
+    return Keyset(limit=page.fetch_limit, backward=page.backward, after=page.after, before=page.before)
+
+
+async def appointment_connection(
+    info: Info, which: AppointmentFilter | None, page: PageRequest
+) -> AppointmentConnection:
+    """A page of appointments; None for callers who see none of them."""
+    if which is None:
+        return connect(page, BY_START, [], key=_sort_key, node=Appointment.of, count=_none)
+    pool, organization_id = info.context.resources.pool, info.context.viewer.organization_id
+    rows = await appointment_page(pool, organization_id, which, keyset=keyset_of(page))
+    return connect(
+        page,
+        BY_START,
+        rows,
+        key=_sort_key,
+        node=Appointment.of,
+        count=lambda: count_appointments(pool, organization_id, which),
+    )
+
+
+def _sort_key(row: core.Appointment) -> tuple[datetime, UUID]:
+    return row.starts_at, row.id
+
+
+async def _none() -> int:
+    return 0
+
+
+@strawberry.input(description="How the customer wants to be called and reached: at least one of e-mail and phone.")
+class CustomerInput:
+    """Becomes a `ContactForm`."""
+
+    name: str = strawberry.field(description="1 to 200 characters.")
+    email: str | None = strawberry.field(default=None, description="An e-mail address.")
+    phone: str | None = strawberry.field(default=None, description="With the country code; kept in E.164 form.")
+    locale: str | None = strawberry.field(default=None, description="A language tag, such as de-AT.")
+
+    def to_core(self) -> ContactForm:
+        """To the core, unchecked."""
+        return ContactForm(name=self.name, email=self.email, phone=self.phone, locale=self.locale)
+
+
+@strawberry.input(description="A booking. Retry it with the same idempotency key: it is never booked twice.")
+class BookAppointmentInput:
+    """Becomes a `BookingForm`."""
+
+    provider_id: strawberry.ID = strawberry.field(description="With whom.")
+    service_id: strawberry.ID | None = strawberry.field(
+        default=None, description="For what; left out: by the provider's own rules."
+    )
+    starts_at: datetime = strawberry.field(description="The start of the visit: one of the listed slots.")
+    duration_minutes: int | None = strawberry.field(
+        default=None,
+        description="Where given, it must be the duration in force; it guards against a page that shows old rules.",
+    )
+    customer: CustomerInput | None = strawberry.field(
+        default=None, description="Who it is for; required unless the viewer is a customer."
+    )
+    customer_time_zone: TimeZoneName = strawberry.field(description="The zone in which the customer reads their times.")
+    notes: str | None = strawberry.field(default=None, description="Up to 2,000 characters.")
+    idempotency_key: str = strawberry.field(
+        description="1 to 255 characters, new for every new booking: a random UUID does well."
+    )
+
+
+@strawberry.type(description="The appointment, and the secret that lets someone without an account see, move or cancel it.")
+class BookingConfirmation:
+    """Maps `Booked`."""
+
+    appointment: Appointment = strawberry.field(description="As it is now.")
+    manage_token: str = strawberry.field(
+        description="Give it as `manageToken`, or as a bearer token; keep it as secret as a password."
+    )
+
+
+BookAppointmentResult = Annotated[
+    BookingConfirmation
+    | SlotUnavailableError
+    | InvalidInputError
+    | NotAllowedError
+    | NotFoundError
+    | IdempotencyKeyReusedError,
+    strawberry.union("BookAppointmentResult", description="The appointment, or why there is none."),
+]
+
+
+@strawberry.type
+class AppointmentQuery:
+    """The root fields about appointments."""
+
+    @strawberry.field(description="One appointment; null where there is none of this id that the caller may see.")
+    async def appointment(
+        self,
+        info: Info,
+        id: Annotated[strawberry.ID, strawberry.argument(description="Which.")],  # noqa: A002  the contract's word
+        manage_token: Annotated[
+            str | None, strawberry.argument(description="The secret that came with the booking.")
+        ] = None,
+    ) -> Appointment | None:
+        """Reading never changes anything."""
+        found = await find_appointment(
+            info.context.resources,
+            info.context.viewer,
+            appointment_key(id),
+            manage_token=manage_token,
+            load=info.context.loaders.appointment.load,
+        )
+        return None if found is None else Appointment.of(found)
+
+    @strawberry.field(
+        description="The viewer's own appointments that start in from…to, by start: a customer's, a provider's, or all of "
+        "the organization's for an administrator."
+    )
+    async def appointments(
+        self,
+        info: Info,
+        from_: Annotated[
+            datetime | None, strawberry.argument(name="from", description="Starting at or after this instant.")
+        ] = None,
+        to: Annotated[datetime | None, strawberry.argument(description="Starting before this instant.")] = None,
+        status: Annotated[
+            list[AppointmentStatus] | None, strawberry.argument(description="Only in one of these states.")
+        ] = None,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+    ) -> AppointmentConnection | None:
+        """Keyset pages."""
+        page = PageRequest.read(BY_START, first=first, after=after, last=last, before=before)
+        viewer = info.context.viewer
+        which = AppointmentFilter(
+            provider_id=viewer.provider_id,
+            customer_id=viewer.customer_id,
+            from_start=from_,
+            until_start=to,
+            statuses=None if status is None else tuple(status),
+        )
+        is_somebody = viewer.is_admin or viewer.provider_id is not None or viewer.customer_id is not None
+        return await appointment_connection(info, which if is_somebody else None, page)
+
+
+@strawberry.type
+class AppointmentMutation:
+    """The mutations of appointments."""
+
+    @strawberry.mutation(
+        description="Books a listed slot. Never twice: the same idempotency key with the same request gives the same "
+        "appointment again."
+    )
+    async def book_appointment(
+        self, info: Info, input: BookAppointmentInput  # noqa: A002  the contract's word
+    ) -> BookAppointmentResult:
+        """See the use case."""
+        form = BookingForm(
+            provider_id=provider_key(input.provider_id),
+            service_id=optional_service_key(input.service_id),
+            starts_at=input.starts_at,
+            duration_minutes=input.duration_minutes,
+            customer=input.customer.to_core() if input.customer else None,
+            customer_time_zone=input.customer_time_zone,
+            notes=input.notes,
+            idempotency_key=input.idempotency_key,
+        )
+        viewer = info.context.viewer
+        answer = await book_appointment(info.context.resources, viewer, form)
+        match answer:
+            case Booked():
+                if viewer.role is Role.CUSTOMER:
+                    # The first booking made the customer's record, which the rest of this operation may show.
+                    info.context.viewer = replace(viewer, customer_id=answer.appointment.customer_id)
+                return BookingConfirmation(
+                    appointment=Appointment.of(answer.appointment), manage_token=answer.manage_token
+                )
+            case refusals.SlotUnavailable():
+                return slot_unavailable(answer, form.customer_time_zone)
+            case refusals.InvalidInput():
+                return invalid_input(answer)
+            case refusals.NotAllowed():
+                return not_allowed(answer)
+            case refusals.NotFound():
+                return not_found(answer)
+            case refusals.IdempotencyKeyReused():
+                return idempotency_key_reused(answer)
+            case _:
+                assert_never(answer)
+
+
+def slot_unavailable(refusal: refusals.SlotUnavailable, time_zone: str) -> SlotUnavailableError:
+    """The refusal of a time, with its alternatives shown in the customer's zone."""
+    nearest = refusal.alternatives
+    return SlotUnavailableError(
+        code="SLOT_UNAVAILABLE",
+        message=refusal.message,
+        reasons=list(refusal.reasons),
+        alternatives=[] if nearest is None else slots_of(nearest.calendar, nearest.starts, time_zone),
+    )

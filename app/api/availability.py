@@ -1,0 +1,270 @@
+"""Availability: slots, days, and why a time can't be booked."""
+
+from collections.abc import Iterable
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import strawberry
+
+from app.api.enums import UnbookableReason
+from app.api.errors import BadUserInput
+from app.api.info import Info
+from app.api.keys import optional_service_key, provider_key, provider_keys
+from app.api.refusals import (
+    InvalidDateRangeError,
+    InvalidInputError,
+    NotFoundError,
+    TemporarilyUnavailableError,
+    invalid_date_range,
+    invalid_input,
+    not_found,
+)
+from app.api.relay import global_id
+from app.api.scalars import TimeZoneName
+from app.core import refusals as core
+from app.core.provider import Calendar
+from app.core.provider import Provider as CoreProvider
+from app.core.validation import valid_time_zone
+from app.core.zones import Minute, instant_of, local_text
+from app.store.providers import provider_ids_offering
+from app.usecases.explain_time import explain_time
+from app.usecases.find_slots import earliest_slots
+from app.usecases.list_slots import FreeTimes
+
+if TYPE_CHECKING:
+    from app.api.providers import Provider
+    from app.api.services import Service
+
+LazyProvider = Annotated["Provider", strawberry.lazy("app.api.providers")]
+LazyService = Annotated["Service", strawberry.lazy("app.api.services")]
+
+MOST_SLOTS = 100
+"""What one answer may hold."""
+MOST_PROVIDERS = 500
+"""What a list of ids may name at once."""
+
+
+@strawberry.type(description="A time that can be booked right now.")
+class Slot:
+    """A bookable visit; all fields but `provider` are leaves."""
+
+    row: strawberry.Private[CoreProvider]
+    provider_id: strawberry.ID = strawberry.field(description="Whose time it is.")
+    starts_at: datetime = strawberry.field(description="The start of the visit, in UTC.")
+    ends_at: datetime = strawberry.field(description="The end of the visit, in UTC; buffers are not part of it.")
+    local_start: str = strawberry.field(
+        description="The start on the wall clock of the zone asked for, with its offset: 2026-03-08T09:00:00-05:00."
+    )
+
+    @strawberry.field(description="Whose time it is.")
+    def provider(self) -> LazyProvider:
+        """The provider, already loaded."""
+        from app.api.providers import Provider as ProviderType  # noqa: PLC0415  the two types name each other
+
+        return ProviderType.of(self.row)
+
+
+def slots_of(calendar: Calendar, starts: Iterable[Minute], time_zone: str) -> list[Slot]:
+    """The slots at these starts, shown in this zone."""
+    provider = calendar.provider
+    provider_id = global_id("Provider", provider.id)
+    duration = calendar.rules.duration_minutes
+    return [
+        Slot(
+            row=provider,
+            provider_id=provider_id,
+            starts_at=instant_of(start),
+            ends_at=instant_of(start + duration),
+            local_start=local_text(time_zone, start),
+        )
+        for start in starts
+    ]
+
+
+@strawberry.type(description="The free times of one date.")
+class AvailabilityDay:
+    """A date asked for, also an empty one."""
+
+    calendar: strawberry.Private[Calendar]
+    time_zone: strawberry.Private[str]
+    starts: strawberry.Private[tuple[Minute, ...]]
+    day: date = strawberry.field(name="date", description="The date on which the slots start, in the zone asked for.")
+
+    @strawberry.field(description="How many slots there are.")
+    def slot_count(self) -> int:
+        """Counted without building the slots."""
+        return len(self.starts)
+
+    @strawberry.field(description="The slots, in order.")
+    def slots(self) -> list[Slot]:
+        """Built when asked for."""
+        return slots_of(self.calendar, self.starts, self.time_zone)
+
+    @strawberry.field(description="The starts of the same slots alone: the compact form for big grids.")
+    def start_times(self) -> list[datetime]:
+        """Starts only."""
+        return [instant_of(start) for start in self.starts]
+
+
+@strawberry.type(description="Free times of a provider, by dates.")
+class Availability:
+    """Maps `FreeTimes`."""
+
+    found: strawberry.Private[FreeTimes]
+
+    @strawberry.field(description="Whose times they are.")
+    def provider(self) -> LazyProvider:
+        """The provider, already loaded."""
+        from app.api.providers import Provider as ProviderType  # noqa: PLC0415  the two types name each other
+
+        return ProviderType.of(self.found.calendar.provider)
+
+    @strawberry.field(description="The service whose rules hold; null where none was named.")
+    def service(self) -> LazyService | None:
+        """The service, already loaded."""
+        from app.api.services import Service as ServiceType  # noqa: PLC0415  the two types name each other
+
+        service = self.found.calendar.service
+        return None if service is None else ServiceType.of(service)
+
+    @strawberry.field(description="The zone that the dates are in.")
+    def time_zone(self) -> TimeZoneName:
+        """As asked for, or the provider's."""
+        return TimeZoneName(self.found.time_zone)
+
+    @strawberry.field(description="How long a visit takes.")
+    def duration_minutes(self) -> int:
+        """By the rules in force."""
+        return self.found.calendar.rules.duration_minutes
+
+    @strawberry.field(description="Every date asked for, also the empty ones.")
+    def days(self) -> list[AvailabilityDay]:
+        """In order."""
+        return [
+            AvailabilityDay(calendar=self.found.calendar, time_zone=self.found.time_zone, starts=starts, day=day)
+            for day, starts in self.found.starts_by_date.items()
+        ]
+
+    @strawberry.field(description="All slots of all dates, in order.")
+    def slots(self) -> list[Slot]:
+        """Built when asked for."""
+        starts = (start for day in self.found.starts_by_date.values() for start in day)
+        return slots_of(self.found.calendar, starts, self.found.time_zone)
+
+
+AvailabilityResult = Annotated[
+    Availability | TemporarilyUnavailableError | InvalidDateRangeError | InvalidInputError | NotFoundError,
+    strawberry.union("AvailabilityResult", description="Free times, or why they can't be given."),
+]
+
+
+def availability_result(
+    found: FreeTimes | core.InvalidDateRange | core.InvalidInput | core.NotFound,
+) -> Availability | InvalidDateRangeError | InvalidInputError | NotFoundError:
+    """The answer in GraphQL's types."""
+    match found:
+        case FreeTimes():
+            return Availability(found=found)
+        case core.InvalidDateRange():
+            return invalid_date_range(found)
+        case core.InvalidInput():
+            return invalid_input(found)
+        case core.NotFound():
+            return not_found(found)
+
+
+@strawberry.type(description="Whether an instant can be booked right now, and if not, why.")
+class TimeExplanation:
+    """Every reason, or none."""
+
+    bookable: bool = strawberry.field(description="Whether booking it right now would succeed.")
+    reasons: list[UnbookableReason] = strawberry.field(
+        description="Every reason why not, in a fixed order; empty where it is bookable."
+    )
+
+
+def checked_zone(name: TimeZoneName | None) -> str | None:
+    """The zone's name; raises BadUserInput for an unknown one, where the answer has no place for a refusal."""
+    if name is None:
+        return None
+    zone = valid_time_zone("time_zone", name)
+    if isinstance(zone, core.InvalidInput):
+        raise BadUserInput(zone.message, "timeZone")
+    return zone
+
+
+@strawberry.type
+class AvailabilityQuery:
+    """The root fields about free times."""
+
+    @strawberry.field(
+        description="The earliest bookable slots over many providers, in order of start. "
+        "Over all providers of the organization (that offer the service) where none are named."
+    )
+    async def next_available_slots(
+        self,
+        info: Info,
+        provider_ids: Annotated[
+            list[strawberry.ID] | None, strawberry.argument(description="Whose slots; at most 500 providers.")
+        ] = None,
+        after: Annotated[
+            datetime | None, strawberry.argument(description="Only slots at or after this instant (default: now).")
+        ] = None,
+        service_id: Annotated[
+            strawberry.ID | None, strawberry.argument(description="For this service's rules.")
+        ] = None,
+        first: Annotated[int | None, strawberry.argument(description="How many slots, 1 to 100.")] = 10,
+        time_zone: Annotated[
+            TimeZoneName | None,
+            strawberry.argument(description="The zone of localStart (default: each provider's)."),
+        ] = None,
+    ) -> list[Slot] | None:
+        """Two statements for each stretch of dates, however many providers there are."""
+        if first is None or not 1 <= first <= MOST_SLOTS:
+            raise BadUserInput(f"first must be between 1 and {MOST_SLOTS}.", "first")
+        if provider_ids is not None and len(provider_ids) > MOST_PROVIDERS:
+            raise BadUserInput(f"Name at most {MOST_PROVIDERS:,} providers.", "providerIds")
+        zone = checked_zone(time_zone)
+        resources, organization_id = info.context.resources, info.context.viewer.organization_id
+        service = optional_service_key(service_id)
+        if provider_ids is None:
+            keys = await provider_ids_offering(resources.pool, organization_id, service)
+        else:
+            keys = provider_keys(provider_ids)
+        found, calendars = await earliest_slots(
+            resources, organization_id, keys, service, after=after, count=first
+        )
+        return [
+            slot
+            for each in found
+            for slot in slots_of(
+                calendars[each.provider_id],
+                (each.start,),
+                zone or calendars[each.provider_id].provider.time_zone,
+            )
+        ]
+
+    @strawberry.field(
+        description="Why can, or can't, this instant be booked? Null for an unknown provider, and for a service that "
+        "the provider does not offer."
+    )
+    async def explain_time(
+        self,
+        info: Info,
+        provider_id: Annotated[strawberry.ID, strawberry.argument(description="Whose time.")],
+        starts_at: Annotated[datetime, strawberry.argument(description="The start of the visit.")],
+        service_id: Annotated[
+            strawberry.ID | None, strawberry.argument(description="For this service's rules.")
+        ] = None,
+    ) -> TimeExplanation | None:
+        """The same pure function that decides over bookings."""
+        reasons = await explain_time(
+            info.context.resources,
+            info.context.viewer.organization_id,
+            provider_key(provider_id),
+            optional_service_key(service_id),
+            starts_at,
+        )
+        if isinstance(reasons, core.NotFound):
+            return None
+        return TimeExplanation(bookable=not reasons, reasons=list(reasons))

@@ -1,0 +1,98 @@
+"""The enums of the domain, as GraphQL shows them, every value described."""
+
+from enum import Enum, StrEnum
+
+import strawberry
+
+from app.core.appointment import AppointmentStatus
+from app.core.money import LateCancellation
+from app.core.slots import UnbookableReason
+from app.core.viewer import Role
+
+__all__ = ["AppointmentStatus", "LateCancellation", "Role", "UnbookableReason", "Weekday"]
+
+
+def _publish(enum: type[Enum], description: str, values: dict[str, str]) -> None:
+    """Show an enum of the core in GraphQL: the same members, each with a description."""
+    strawberry.enum(enum, description=description)
+    for value in enum.__strawberry_definition__.values:  # type: ignore[attr-defined]  # set by strawberry.enum
+        value.description = values[value.name]
+
+
+class Weekday(StrEnum):
+    """The days of the week; `number` counts from Monday, 0."""
+
+    MONDAY = "MONDAY"
+    TUESDAY = "TUESDAY"
+    WEDNESDAY = "WEDNESDAY"
+    THURSDAY = "THURSDAY"
+    FRIDAY = "FRIDAY"
+    SATURDAY = "SATURDAY"
+    SUNDAY = "SUNDAY"
+
+    @property
+    def number(self) -> int:
+        """0 on Monday, 6 on Sunday."""
+        return list(Weekday).index(self)
+
+    @classmethod
+    def of(cls, number: int) -> "Weekday":
+        """The day with this number."""
+        return list(cls)[number]
+
+
+_publish(
+    Weekday,
+    "A day of the week, in the provider's zone.",
+    {day: f"{day.title()}." for day in Weekday},
+)
+
+_publish(
+    Role,
+    "What a caller is to the organization.",
+    {
+        "ANONYMOUS": "Nobody in particular: may read public availability and book with contact data.",
+        "CUSTOMER": "A signed-in customer: sees and changes their own appointments.",
+        "PROVIDER": "A provider: sees and changes what is their own.",
+        "ADMIN": "An administrator: may do everything in the organization.",
+    },
+)
+
+_publish(
+    LateCancellation,
+    "What happens to a cancellation after the free time has passed.",
+    {
+        "ALLOWED": "It is free all the same.",
+        "FEE": "It costs a fixed fee or a share of the price.",
+        "REFUSED": "It is refused.",
+    },
+)
+
+_publish(
+    AppointmentStatus,
+    "Where an appointment stands in its life.",
+    {
+        "CONFIRMED": "Booked; its time is taken.",
+        "CANCELLED": "Cancelled; its time is free again. Nothing leaves this state.",
+        "COMPLETED": "It took place.",
+        "NO_SHOW": "The customer did not come.",
+    },
+)
+
+_publish(
+    UnbookableReason,
+    "Why an instant can't be booked.",
+    {
+        "IN_THE_PAST": "It has passed.",
+        "TOO_SHORT_NOTICE": "It is nearer than the minimum notice.",
+        "BEYOND_HORIZON": "It is further ahead than bookings are taken.",
+        "OUTSIDE_HOURS": "The provider keeps no hours then.",
+        "BREAK": "The provider has a weekly break then.",
+        "EXCEPTION": "An exception on that date shuts it.",
+        "NOT_ON_GRID": "The provider is open, but appointments start at other minutes.",
+        "DOES_NOT_FIT": "It starts in open time, but does not end in it.",
+        "ALREADY_TAKEN": "Another appointment overlaps the visit.",
+        "BUFFER": "Only the buffers of two appointments overlap.",
+        "HELD": "Somebody holds the time while they fill in a form.",
+    },
+)

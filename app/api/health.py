@@ -1,0 +1,71 @@
+"""`/livez` and `/readyz`: whether the process runs, and whether it can do its work. For load balancers and people."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+import orjson
+from redis.exceptions import RedisError
+from starlette.responses import Response
+from starlette.routing import Route
+
+import app
+from app.core.zones import tzdata_version
+from app.store.migrations import MigrationError, check
+from app.store.pool import DatabaseUnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from starlette.requests import Request
+    from starlette.routing import BaseRoute
+
+    from app.usecases.resources import Resources
+
+CHECK_SECONDS: Final = 2.0
+"""A check that takes longer has failed: probes time out themselves soon after."""
+
+
+def health_routes(resources_of: Callable[[Request], Resources]) -> list[BaseRoute]:
+    """The two routes, open to everybody."""
+
+    async def livez(_request: Request) -> Response:
+        return _answer(200, {"status": "ok", "version": app.__version__, "tzdata": tzdata_version()})
+
+    async def readyz(request: Request) -> Response:
+        resources = resources_of(request)
+        database, redis = await asyncio.gather(_database(resources), _redis(resources))
+        # Without Redis everything works, slower: an instance must not be taken out of service for it.
+        ready = database == "ok"
+        status = "unavailable" if not ready else "ok" if redis == "ok" else "degraded"
+        body = {"status": status, "postgresql": database, "redis": redis}
+        return _answer(200 if ready else 503, {**body, "version": app.__version__, "tzdata": tzdata_version()})
+
+    return [Route("/livez", livez), Route("/readyz", readyz)]
+
+
+async def _database(resources: Resources) -> str:
+    try:
+        async with asyncio.timeout(CHECK_SECONDS):
+            await check(resources.pool)
+    except MigrationError:
+        return "not migrated"
+    except (DatabaseUnavailableError, TimeoutError):
+        return "unavailable"
+    return "ok"
+
+
+async def _redis(resources: Resources) -> str:
+    try:
+        async with asyncio.timeout(CHECK_SECONDS):
+            await resources.redis.ping()
+    except (RedisError, OSError, TimeoutError):
+        return "unavailable"
+    return "ok"
+
+
+def _answer(status: int, body: dict[str, str]) -> Response:
+    return Response(
+        orjson.dumps(body), status_code=status, media_type="application/json", headers={"Cache-Control": "no-store"}
+    )

@@ -1,0 +1,31 @@
+"""Who calls: from a request's credentials to a viewer, or the error that says why not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, assert_never
+
+from app.api.errors import BadUserInput, Forbidden, Unauthenticated
+from app.core.viewer import Viewer
+from app.usecases.identify import NoOrganization, NotIdentified, OtherOrganization, identify
+
+if TYPE_CHECKING:
+    from app.api.transport import Credentials
+    from app.usecases.resources import Resources
+
+
+async def viewer_of(resources: Resources, credentials: Credentials) -> Viewer:
+    """The viewer; raises Unauthenticated, Forbidden or BadUserInput."""
+    viewer = await identify(
+        resources, authorization=credentials.authorization, organization=credentials.organization
+    )
+    match viewer:
+        case Viewer():
+            return viewer
+        case NotIdentified():
+            raise Unauthenticated(viewer.message)
+        case OtherOrganization():
+            raise Forbidden(viewer.message)
+        case NoOrganization():
+            raise BadUserInput(viewer.message)
+        case _:
+            assert_never(viewer)

@@ -1,0 +1,127 @@
+"""Dataloaders: look-ups of one operation that are made side by side become one statement, however many there are.
+
+They hold the pool, not a connection: each batch takes one for its statement and gives it back.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+from strawberry.dataloader import DataLoader
+
+from app.store.appointments import appointments_by_ids
+from app.store.customers import customers_by_ids
+from app.store.hours import exceptions_of_providers, weekly_breaks_of_providers, weekly_hours_of_providers
+from app.store.providers import providers_by_ids
+from app.store.services import provider_ids_of_services, services_by_ids, services_of_providers
+from app.usecases.find_slots import next_slots
+from app.usecases.list_slots import FreeTimes, SlotQuestion, list_slots
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+    from datetime import date, datetime
+
+    from app.core.appointment import Appointment, Customer
+    from app.core.ids import AppointmentId, CustomerId, OrganizationId, ProviderId, ServiceId
+    from app.core.provider import AvailabilityException, Calendar, Provider, Service, WeeklyBreak, WeeklyHours
+    from app.core.refusals import InvalidDateRange, InvalidInput, NotFound
+    from app.core.zones import Minute
+    from app.usecases.resources import Resources
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+
+
+class ExceptionsQuestion(NamedTuple):
+    """A provider's exceptions on the dates from first to last, inclusive."""
+
+    provider_id: ProviderId
+    first: date
+    last: date
+
+
+class NextSlotQuestion(NamedTuple):
+    """A provider's next bookable slot, for a service, at or after an instant (None: now)."""
+
+    provider_id: ProviderId
+    service_id: ServiceId | None
+    after: datetime | None
+
+
+def _one(fetch: Callable[[Sequence[Key]], Awaitable[dict[Key, Value]]]) -> DataLoader[Key, Value | None]:
+    """A loader of what a key names, or None."""
+
+    async def load(keys: list[Key]) -> list[Value | None]:
+        found = await fetch(keys)
+        return [found.get(key) for key in keys]
+
+    return DataLoader(load)
+
+
+def _list(fetch: Callable[[Sequence[Key]], Awaitable[dict[Key, list[Value]]]]) -> DataLoader[Key, list[Value]]:
+    """A loader of all that belongs to a key."""
+
+    async def load(keys: list[Key]) -> list[list[Value]]:
+        found = await fetch(keys)
+        return [found.get(key, []) for key in keys]
+
+    return DataLoader(load)
+
+
+class Loaders:
+    """All loaders of one operation, for one organization."""
+
+    def __init__(self, resources: Resources, organization_id: OrganizationId) -> None:
+        self._resources = resources
+        self._organization_id = organization_id
+        pool = resources.pool
+        self.provider: DataLoader[ProviderId, Provider | None] = _one(
+            lambda ids: providers_by_ids(pool, organization_id, ids)
+        )
+        self.service: DataLoader[ServiceId, Service | None] = _one(
+            lambda ids: services_by_ids(pool, organization_id, ids)
+        )
+        self.customer: DataLoader[CustomerId, Customer | None] = _one(
+            lambda ids: customers_by_ids(pool, organization_id, ids)
+        )
+        self.appointment: DataLoader[AppointmentId, Appointment | None] = _one(
+            lambda ids: appointments_by_ids(pool, organization_id, ids)
+        )
+        self.services_of_provider: DataLoader[ProviderId, list[Service]] = _list(
+            lambda ids: services_of_providers(pool, organization_id, ids)
+        )
+        self.provider_ids_of_service: DataLoader[ServiceId, list[ProviderId]] = _list(
+            lambda ids: provider_ids_of_services(pool, organization_id, ids)
+        )
+        self.weekly_hours: DataLoader[ProviderId, list[WeeklyHours]] = _list(
+            lambda ids: weekly_hours_of_providers(pool, organization_id, ids)
+        )
+        self.weekly_breaks: DataLoader[ProviderId, list[WeeklyBreak]] = _list(
+            lambda ids: weekly_breaks_of_providers(pool, organization_id, ids)
+        )
+        self.exceptions: DataLoader[ExceptionsQuestion, list[AvailabilityException]] = DataLoader(self._exceptions)
+        self.free_times: DataLoader[SlotQuestion, FreeTimes | InvalidDateRange | InvalidInput | NotFound] = DataLoader(
+            self._free_times
+        )
+        self.next_slot: DataLoader[NextSlotQuestion, tuple[Calendar, Minute] | None] = DataLoader(self._next_slots)
+
+    async def _exceptions(self, questions: list[ExceptionsQuestion]) -> list[list[AvailabilityException]]:
+        answers: dict[ExceptionsQuestion, list[AvailabilityException]] = {}
+        for first, last in {(question.first, question.last) for question in questions}:
+            ids = [question.provider_id for question in questions if question[1:] == (first, last)]
+            found = await exceptions_of_providers(self._resources.pool, self._organization_id, ids, first, last)
+            answers |= {ExceptionsQuestion(provider_id, first, last): rows for provider_id, rows in found.items()}
+        return [answers.get(question, []) for question in questions]
+
+    async def _free_times(
+        self, questions: list[SlotQuestion]
+    ) -> list[FreeTimes | InvalidDateRange | InvalidInput | NotFound]:
+        return await list_slots(self._resources, self._organization_id, questions)
+
+    async def _next_slots(self, questions: list[NextSlotQuestion]) -> list[tuple[Calendar, Minute] | None]:
+        answers: dict[NextSlotQuestion, tuple[Calendar, Minute]] = {}
+        for after in dict.fromkeys(question.after for question in questions):
+            wanted = [question[:2] for question in questions if question.after == after]
+            found = await next_slots(self._resources, self._organization_id, wanted, after)
+            answers |= {NextSlotQuestion(*key, after): slot for key, slot in found.items()}
+        return [answers.get(question) for question in questions]

@@ -1,0 +1,98 @@
+"""The refusals, as GraphQL says them: each a type of its own with a code of its own, all of them `UserError`s."""
+
+import re
+from typing import TYPE_CHECKING, Annotated
+
+import strawberry
+
+from app.api.enums import UnbookableReason
+from app.core import refusals as core
+
+if TYPE_CHECKING:
+    from app.api.availability import Slot
+
+LazySlot = Annotated["Slot", strawberry.lazy("app.api.availability")]
+
+
+@strawberry.interface(description="A refusal: an expected answer that is no success. Nothing was changed.")
+class UserError:
+    """What every refusal says."""
+
+    code: str = strawberry.field(description="Stable, SCREAMING_SNAKE_CASE, one per type: for programs.")
+    message: str = strawberry.field(description="A sentence that a person can act on.")
+
+
+@strawberry.type(description="A value that the rules refuse. Correct the named field and send the request again.")
+class InvalidInputError(UserError):
+    """Maps `InvalidInput`."""
+
+    field: str = strawberry.field(description="The path of the refused value in the input, such as `customer.email`.")
+
+
+@strawberry.type(description="The caller may not do this. Sign in as somebody who may.")
+class NotAllowedError(UserError):
+    """Maps `NotAllowed`."""
+
+
+@strawberry.type(description="What an id names does not exist in this organization, or the caller may not see it.")
+class NotFoundError(UserError):
+    """Maps `NotFound`."""
+
+
+@strawberry.type(description="The dates asked for can't be answered: out of order, too many, or out of the calendar.")
+class InvalidDateRangeError(UserError):
+    """Maps `InvalidDateRange`."""
+
+
+@strawberry.type(
+    description="The idempotency key already stands for another request. Send a new request with a new key."
+)
+class IdempotencyKeyReusedError(UserError):
+    """Maps `IdempotencyKeyReused`."""
+
+
+@strawberry.type(description="The server has too much to do to compute this now. Ask again after the seconds given.")
+class TemporarilyUnavailableError(UserError):
+    """Answered where computing free times would pile up."""
+
+    retry_after_seconds: int = strawberry.field(description="Wait this long before asking again.")
+
+
+@strawberry.type(description="The time can't be booked. The reasons say why, the alternatives what can be had instead.")
+class SlotUnavailableError(UserError):
+    """Maps `SlotUnavailable`."""
+
+    reasons: list[UnbookableReason] = strawberry.field(description="Every reason that applies, in a fixed order.")
+    alternatives: list[LazySlot] = strawberry.field(
+        description="Up to five bookable slots nearest to the time that was asked for, in order."
+    )
+
+
+def camel(field: str) -> str:
+    """A path in the words of GraphQL: `customer_time_zone` is `customerTimeZone`."""
+    return re.sub(r"_([a-z])", lambda match: match[1].upper(), field)
+
+
+def invalid_input(refusal: core.InvalidInput) -> InvalidInputError:
+    """The refusal of a value."""
+    return InvalidInputError(code="INVALID_INPUT", message=refusal.message, field=camel(refusal.field))
+
+
+def not_allowed(refusal: core.NotAllowed) -> NotAllowedError:
+    """The refusal of a caller."""
+    return NotAllowedError(code="NOT_ALLOWED", message=refusal.message)
+
+
+def not_found(refusal: core.NotFound) -> NotFoundError:
+    """The refusal of an id."""
+    return NotFoundError(code="NOT_FOUND", message=refusal.message)
+
+
+def invalid_date_range(refusal: core.InvalidDateRange) -> InvalidDateRangeError:
+    """The refusal of a range of dates."""
+    return InvalidDateRangeError(code="INVALID_DATE_RANGE", message=refusal.message)
+
+
+def idempotency_key_reused(refusal: core.IdempotencyKeyReused) -> IdempotencyKeyReusedError:
+    """The refusal of a key that stands for something else."""
+    return IdempotencyKeyReusedError(code="IDEMPOTENCY_KEY_REUSED", message=refusal.message)

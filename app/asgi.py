@@ -1,0 +1,70 @@
+"""The API's composition root: settings in, a Starlette application out. Routes, middleware, lifespan, and nothing else."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+
+from app.api.context import Context
+from app.api.health import health_routes
+from app.api.identify import viewer_of
+from app.api.schema import build_schema
+from app.api.transport import Credentials, GraphQLEndpoint, Limits, RequestInfo
+from app.store.pool import DatabaseUnavailableError
+from app.web import pages
+from app.wiring import open_resources
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from app.core.viewer import Viewer
+    from app.settings import Settings
+    from app.usecases.resources import Resources
+
+
+def create_app(settings: Settings) -> Starlette:
+    """The application; it connects when it starts, and not before."""
+    opened: list[Resources] = []
+
+    async def identify(credentials: Credentials) -> Viewer:
+        return await viewer_of(opened[0], credentials)
+
+    def make_context(viewer: Viewer, _info: RequestInfo) -> Context:
+        return Context(opened[0], viewer)
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        async with open_resources(settings) as resources:
+            opened.append(resources)
+            try:
+                yield
+            finally:
+                await endpoint.close_all()
+                opened.clear()
+
+    endpoint = GraphQLEndpoint(
+        build_schema(),
+        identify=identify,
+        make_context=make_context,
+        limits=Limits(),
+        ide=pages.graphiql_page if settings.graphiql else None,
+        introspection=True,
+        unavailable=(DatabaseUnavailableError,),
+    )
+    cors = Middleware(
+        CORSMiddleware,
+        allow_origins=settings.cors_origins,
+        allow_methods=["GET", "POST"],
+        allow_headers=["Authorization", "Content-Type", "Slotwright-Organization", "X-Request-Id"],
+        expose_headers=["X-Request-Id", "Retry-After"],
+        max_age=86_400,
+    )
+    return Starlette(
+        routes=[*endpoint.routes("/graphql"), *health_routes(lambda _request: opened[0]), *pages.routes()],
+        middleware=[cors] if settings.cors_origins else [],
+        lifespan=lifespan,
+    )

@@ -1,0 +1,65 @@
+"""Wiring: what the use cases stand on, opened in order and closed in reverse. Every process goes through here once."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from uuid6 import uuid7
+
+from app.identity.access import AccessTokens
+from app.identity.manage import ManageTokens
+from app.store.pool import create_pool
+from app.usecases.resources import Resources
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from app.settings import Settings
+
+REDIS_TIMEOUT_SECONDS: Final = 0.5
+"""Redis is an accelerator: whoever waits longer for it than this is faster without."""
+
+
+def system_clock() -> datetime:
+    """The machine's clock, in UTC."""
+    return datetime.now(UTC)
+
+
+def _redis(url: str) -> Redis:
+    redis: Redis = Redis.from_url(
+        url,
+        socket_timeout=REDIS_TIMEOUT_SECONDS,
+        socket_connect_timeout=REDIS_TIMEOUT_SECONDS,
+        retry=Retry(NoBackoff(), 1),  # once more, at once: a pooled connection may have died unseen
+        health_check_interval=15,
+    )
+    return redis
+
+
+@asynccontextmanager
+async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
+    """Connect to PostgreSQL (raises where it can't) and prepare the rest; Redis is connected to when first used."""
+    pool = await create_pool(
+        settings.database_url, size=settings.pool_size, statement_timeout_ms=settings.statement_timeout_ms
+    )
+    redis = _redis(settings.redis_url)
+    try:
+        yield Resources(
+            pool=pool,
+            redis=redis,
+            clock=system_clock,
+            real_clock=system_clock,
+            new_id=uuid7,
+            access_tokens=AccessTokens([settings.token_secret]),
+            manage_tokens=ManageTokens({key.id: key.secret for key in settings.manage_keys}),
+            hash_secret=settings.hash_secret.encode(),
+            default_organization=settings.default_organization,
+        )
+    finally:
+        await redis.aclose()
+        await pool.close()
