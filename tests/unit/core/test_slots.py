@@ -6,6 +6,7 @@ import os
 import random
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -27,6 +28,7 @@ from app.core.slots import (
     claims_span,
     dates_changed,
     dates_of_viewer,
+    exceptions_span,
     explain,
     free_starts,
     nearest,
@@ -86,6 +88,19 @@ def test_the_order_of_claims_and_those_beyond_their_span_change_nothing(data: st
     found = free_starts(hours, rules, claims, day, day)
     assert free_starts(hours, rules, data.draw(st.permutations(claims)), day, day) == found
     assert free_starts(hours, rules, needed, day, day) == found
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_exceptions_beyond_their_span_change_nothing(data: st.DataObject) -> None:
+    zone = data.draw(zones)
+    day = data.draw(dates_in(zone))
+    hours, rules = data.draw(hours_around(zone, day)), data.draw(some_rules())
+    first, last = exceptions_span(rules, day, day)
+    needed = {date: item for date, item in hours.exceptions.items() if first <= date <= last}
+    assert free_starts(replace(hours, exceptions=needed), rules, (), day, day) == free_starts(
+        hours, rules, (), day, day
+    )
 
 
 @settings(max_examples=60, deadline=None)

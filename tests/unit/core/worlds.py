@@ -117,7 +117,7 @@ def hours_around(draw: st.DrawFn, zone: str, day: date) -> Hours:
     weekly = [WeeklyRange(weekday, *clock) for clock in everyday for weekday in range(7)]
     weekly += draw(st.lists(weekly_ranges(day), max_size=5))
     breaks = draw(st.lists(weekly_ranges(day), max_size=4))
-    days = draw(st.lists(st.integers(-2, 4), max_size=4, unique=True))
+    days = draw(st.lists(st.integers(-3, 6), max_size=5, unique=True))
     exceptions = [draw(exceptions_on(day + timedelta(days=ahead))) for ahead in days]
     return Hours(
         time_zone=zone,
