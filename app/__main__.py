@@ -24,7 +24,7 @@ SETTINGS_EXIT_CODE: Final = 2
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; what went wrong outside the program is one sentence, without a traceback."""
-    options = _parser().parse_args(arguments)
+    options = command_line().parse_args(arguments)
     run: Callable[[argparse.Namespace], int | None] = options.run
     try:
         return run(options) or 0
@@ -149,7 +149,7 @@ def _organization_create(options: argparse.Namespace) -> int:
     return asyncio.run(create())
 
 
-def _parser() -> argparse.ArgumentParser:
+def command_line() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m app", description="Slotwright, a headless appointment scheduling server."
     )

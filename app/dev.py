@@ -29,6 +29,7 @@ from app.serve import listen
 from app.settings import Settings
 from app.store.migrations import migrate
 from app.tokens import signed_token
+from app.usecases.create_organization import create_organization
 from app.wiring import open_resources
 
 START_TIMEOUT_SECONDS: Final = 60.0
@@ -80,9 +81,8 @@ def dev(options: DevOptions, env: Mapping[str, str]) -> None:
         environment = _environment(given, servers.addresses, dev_secrets(options.data_dir))
         settings = Settings.from_environment(environment)
         asyncio.run(migrate(settings.database_url, tell=_tell))
-        if options.seeds:
-            _tell("loading the demo data …")
-            asyncio.run(_seed(settings))
+        _tell("loading the demo data …" if options.seeds else "making an empty organization …")
+        asyncio.run(_fill(settings, seeds=options.seeds))
         with _children(options, environment) as children:
             _tell("starting the API and the worker …")
             _wait_for_api(options, children)
@@ -116,9 +116,13 @@ def _environment(given: Mapping[str, str], addresses: Addresses, kept: Mapping[s
     return {**suits, **kept, **given, **where}
 
 
-async def _seed(settings: Settings) -> None:
+async def _fill(settings: Settings, *, seeds: bool) -> None:
+    """The organization of the printed tokens is there in any case; both leave what is there as it is."""
     async with open_resources(settings) as resources:
-        await seed(resources)
+        if seeds:
+            await seed(resources)
+        else:
+            await create_organization(resources, slug=DEMO.organization, name="Demo")
 
 
 @contextlib.contextmanager

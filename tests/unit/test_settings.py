@@ -1,0 +1,123 @@
+"""Settings: each variable is checked, named in its error, and documented."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from app.settings import ManageKey, Settings, SettingsError
+
+ROOT = Path(__file__).parents[2]
+LONG = "x" * 32
+GOOD = {
+    "DATABASE_URL": "postgresql://me:secret@127.0.0.1:5432/slotwright",
+    "REDIS_URL": "redis://127.0.0.1:6379/0",
+    "SLOTWRIGHT_TOKEN_SECRET": LONG,
+    "SLOTWRIGHT_MANAGE_KEYS": f"new:{LONG},old:{LONG}",
+    "SLOTWRIGHT_HASH_SECRET": LONG,
+}
+
+
+def test_what_is_not_given_has_a_default() -> None:
+    settings = Settings.from_environment(GOOD)
+    assert settings.manage_keys == (ManageKey(id="new", secret=LONG), ManageKey(id="old", secret=LONG))
+    assert settings.default_organization is None
+    assert settings.cors_origins == ()
+    assert settings.graphiql is False
+    assert settings.pool_size == 16
+
+
+def test_everything_can_be_given() -> None:
+    settings = Settings.from_environment(
+        GOOD
+        | {
+            "SLOTWRIGHT_DEFAULT_ORGANIZATION": "salon-anna",
+            "SLOTWRIGHT_CORS_ORIGINS": "https://shop.example, http://localhost:3000",
+            "SLOTWRIGHT_GRAPHIQL": "on",
+            "SLOTWRIGHT_POOL_SIZE": "4",
+            "SLOTWRIGHT_STATEMENT_TIMEOUT_MS": "250",
+        }
+    )
+    assert settings.default_organization == "salon-anna"
+    assert settings.cors_origins == ("https://shop.example", "http://localhost:3000")
+    assert settings.graphiql is True
+    assert settings.pool_size == 4
+    assert settings.statement_timeout_ms == 250
+
+
+@pytest.mark.parametrize("name", GOOD)
+@pytest.mark.parametrize("value", [None, "", "   "])
+def test_a_missing_variable_is_named(name: str, value: str | None) -> None:
+    env = {key: text for key, text in GOOD.items() if key != name} | ({} if value is None else {name: value})
+    with pytest.raises(SettingsError, match=rf"^{name} is not set\.$"):
+        Settings.from_environment(env)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DATABASE_URL", "mysql://127.0.0.1/x"),
+        ("DATABASE_URL", "127.0.0.1"),
+        ("DATABASE_URL", "postgresql://[::1/x"),
+        ("REDIS_URL", "http://127.0.0.1"),
+        ("SLOTWRIGHT_TOKEN_SECRET", "x" * 31),
+        ("SLOTWRIGHT_HASH_SECRET", "short"),
+        ("SLOTWRIGHT_MANAGE_KEYS", LONG),
+        ("SLOTWRIGHT_MANAGE_KEYS", f"a b:{LONG}"),
+        ("SLOTWRIGHT_MANAGE_KEYS", "a:short"),
+        ("SLOTWRIGHT_MANAGE_KEYS", f"a:{LONG},a:{LONG}"),
+        ("SLOTWRIGHT_MANAGE_KEYS", f"a:{LONG},"),
+        ("SLOTWRIGHT_DEFAULT_ORGANIZATION", "Salon Anna"),
+        ("SLOTWRIGHT_CORS_ORIGINS", "shop.example"),
+        ("SLOTWRIGHT_CORS_ORIGINS", "https://shop.example/path"),
+        ("SLOTWRIGHT_CORS_ORIGINS", "https://"),
+        ("SLOTWRIGHT_CORS_ORIGINS", "*,https://shop.example"),
+        ("SLOTWRIGHT_GRAPHIQL", "yes"),
+        ("SLOTWRIGHT_POOL_SIZE", "0"),
+        ("SLOTWRIGHT_POOL_SIZE", "201"),
+        ("SLOTWRIGHT_POOL_SIZE", "-1"),
+        ("SLOTWRIGHT_POOL_SIZE", "٤"),
+        ("SLOTWRIGHT_STATEMENT_TIMEOUT_MS", "99"),
+        ("SLOTWRIGHT_STATEMENT_TIMEOUT_MS", "1e3"),
+    ],
+)
+def test_a_variable_that_cannot_be_used_is_named(name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=rf"^{name} .*\.$") as caught:
+        Settings.from_environment(GOOD | {name: value})
+    assert "\n" not in str(caught.value)
+
+
+def test_secrets_do_not_appear_where_settings_are_printed() -> None:
+    settings = Settings.from_environment(GOOD)
+    assert LONG not in f"{settings!r}{settings.manage_keys!r}"
+    assert "secret@" not in repr(settings)
+
+
+def test_the_table_of_the_documentation_names_each_variable_with_its_default() -> None:
+    code = (ROOT / "app" / "settings.py").read_text(encoding="utf-8")
+    read = set(re.findall(r'"(DATABASE_URL|REDIS_URL|SLOTWRIGHT_[A-Z_]+)"', code))
+    rows = re.findall(
+        r"^\| `((?:DATABASE|REDIS|SLOTWRIGHT)_[A-Z_]+)` \| .* \| (.*) \|$",
+        (ROOT / "docs" / "running.md").read_text(encoding="utf-8"),
+        flags=re.MULTILINE,
+    )
+    documented = dict(rows)
+    assert len(rows) == len(documented)
+    assert set(documented) == read
+    assert {name for name, default in documented.items() if default == "required"} == set(GOOD)
+    defaults = Settings.from_environment(GOOD)
+    assert documented["SLOTWRIGHT_POOL_SIZE"] == f"`{defaults.pool_size}`"
+    assert documented["SLOTWRIGHT_STATEMENT_TIMEOUT_MS"] == f"`{defaults.statement_timeout_ms}`"
+    assert documented["SLOTWRIGHT_GRAPHIQL"] == f"`{'on' if defaults.graphiql else 'off'}`"
+
+
+def test_no_other_module_reads_the_environment() -> None:
+    """The installer of the browser packages runs on its own, before there is anything to be set."""
+    readers = {
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "app").rglob("*.py")
+        if re.search(r"\bos\.environ\b|\bgetenv\b", path.read_text(encoding="utf-8"))
+    }
+    assert readers <= {"app/settings.py", "app/web/assets.py"}

@@ -1,0 +1,67 @@
+"""The format of sql/queries/, and what is refused of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from app.store.sql import Parameter, QueryFileError, load, parse, query
+
+TWO = """\
+-- name: provider_by_ids :many
+-- The providers with these ids,
+-- in no particular order.
+-- params: organization_id uuid, ids uuid[]
+SELECT id -- a comment
+FROM provider
+WHERE organization_id = $1 AND id = ANY($2);
+
+-- name: purge :exec
+-- Forgets all.
+-- params: none
+-- scope: all organizations
+DELETE FROM provider;
+"""
+
+
+def test_a_file_holds_statements_under_their_headers() -> None:
+    first, second = parse(TWO, source="two.sql")
+    assert (first.name, first.cardinality, first.all_organizations) == ("provider_by_ids", "many", False)
+    assert first.sentence == "The providers with these ids, in no particular order."
+    assert first.params == (Parameter(name="organization_id", type="uuid"), Parameter(name="ids", type="uuid[]"))
+    assert first.sql.startswith("SELECT id -- a comment\n")
+    assert first.sql.endswith("ANY($2)")
+    assert (second.name, second.cardinality, second.params) == ("purge", "exec", ())
+    assert second.all_organizations
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "-- name: Purge :exec\n-- S.\n-- params: none\nDELETE FROM x;",
+        "-- name: purge\n-- S.\n-- params: none\nDELETE FROM x;",
+        "-- name: purge :all\n-- S.\n-- params: none\nDELETE FROM x;",
+        "-- name: purge :exec\n-- params: none\nDELETE FROM x;",
+        "-- name: purge :exec\n-- S.\nDELETE FROM x;",
+        "-- name: purge :exec\n-- S.\n-- params: none\nDELETE FROM x",
+        "-- name: purge :exec\n-- S.\n-- params: none\n",
+        "-- name: purge :exec\n-- S.\n-- params: uuid\nDELETE FROM x;",
+        "-- name: purge :exec\n-- S.\n-- params: none\n-- scope: some organizations\nDELETE FROM x;",
+    ],
+)
+def test_a_header_that_lacks_something_is_refused_with_its_file(text: str) -> None:
+    with pytest.raises(QueryFileError, match=r"^odd\.sql: "):
+        parse(text, source="odd.sql")
+
+
+def test_a_name_that_stands_twice_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.sql").write_text(TWO)
+    (tmp_path / "b.sql").write_text(TWO)
+    with pytest.raises(QueryFileError, match=r"b\.sql: provider_by_ids stands twice"):
+        load(tmp_path)
+
+
+def test_a_name_that_is_nowhere_is_refused_where_it_is_bound() -> None:
+    with pytest.raises(QueryFileError, match="no “nowhere”"):
+        query("nowhere")
