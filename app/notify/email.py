@@ -14,7 +14,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from email.errors import MessageError
 from email.header import Header
 from email.headerregistry import Address, AddressHeader
 from email.message import EmailMessage
@@ -39,6 +38,12 @@ _ENHANCED: Final = re.compile(r"\b[245]\.\d{1,3}\.\d{1,3}\b")  # RFC 3463
 _QUEUED: Final = re.compile(r"\bqueued(?: mail)? as ([A-Za-z0-9._-]{1,64})\b", re.IGNORECASE)  # Postfix, Exim, Haraka
 _LITERAL: Final = frozenset({"subject", "message-id", "list-unsubscribe", "list-unsubscribe-post"})
 _PHRASE: Final = re.compile(r"[A-Za-z0-9!#$%&'*+\-/=?^_`{|}~ ]+")  # RFC 5322: atoms, which need no quoting
+# RFC 5322's dot-atom, with RFC 6531's letters of all alphabets. Quoted local parts are refused: nobody has one, and
+# every one in the wild is an attempt at something.
+_ATOM: Final = r"[A-Za-z0-9!#$%&'*+\-/=?^_`{|}~\u0080-\U0010ffff]+"
+_LOCAL_PART: Final = re.compile(rf"(?=.{{1,64}}$){_ATOM}(?:\.{_ATOM})*")
+_LABEL: Final = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
+_DOMAIN: Final = re.compile(rf"(?=.{{1,253}}$){_LABEL}(?:\.{_LABEL})*")
 
 
 class TlsMode(StrEnum):
@@ -156,21 +161,15 @@ _POLICY: Final = _Policy(linesep="\r\n", cte_type="7bit")
 
 
 def _mailbox(name: str, address: str) -> Address:
-    """A mailbox for a header; its domain in ASCII. An address is refused where a name would be cleaned."""
-    local, at, domain = address.rpartition("@")
+    """A mailbox for a header, its domain in ASCII. A name is cleaned; an address is right or refused."""
+    local, _, domain = address.rpartition("@")
     try:
         ascii_domain = domain.encode("idna").decode("ascii")
-        mailbox = Address(display_name=plain.one_line(name, limit=120), addr_spec=f"{local}{at}{ascii_domain}")
-    except (UnicodeError, ValueError, IndexError, MessageError) as broken:
+    except UnicodeError as broken:
         raise MalformedAddressError from broken
-    if (
-        not local
-        or not domain
-        or mailbox.addr_spec != f"{local}{at}{ascii_domain}"
-        or not mailbox.addr_spec.isprintable()
-    ):
+    if not _LOCAL_PART.fullmatch(local) or not local.isprintable() or not _DOMAIN.fullmatch(ascii_domain):
         raise MalformedAddressError
-    return mailbox
+    return Address(display_name=plain.one_line(name, limit=120), username=local, domain=ascii_domain)
 
 
 def compose(letter: Letter, from_address: str) -> EmailMessage:
@@ -270,6 +269,8 @@ class SmtpSender:
         while True:
             async with self._connection() as connection:
                 client = connection.client
+                if international and client.is_ehlo_or_helo_needed:
+                    await client.ehlo()
                 if international and not client.supports_extension("smtputf8"):
                     return PermanentFailure(detail="the mail server cannot write to international addresses")
                 options, encoding = (["SMTPUTF8"], "utf-8") if international else ([], "ascii")

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any, Final, Protocol
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 import httpx
 
@@ -37,6 +37,7 @@ _OURS: Final = frozenset({20003, 20005, 20429, 21212, 21603, 21606, 21608, 21611
 # The answers about this message. The other 4xx are about us: authentication, a wrong address, too many requests.
 _REFUSED: Final = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY})
 
+_MAX_FIELDS: Final = 200  # a callback has about thirty
 _PAGE: Final = 50
 _MAX_PAGES: Final = 5
 # The gateway's clock and ours may differ, and it stores whole seconds.
@@ -256,6 +257,11 @@ class StatusReport:
     provider_message_id: str
     status: str
     outcome: Sent | PermanentFailure | None
+
+
+def read_form(body: bytes) -> list[tuple[str, str]]:
+    """The fields of a callback's body, empty ones too: they are signed as well. ValueError where it is no form."""
+    return parse_qsl(body.decode(), keep_blank_values=True, strict_parsing=bool(body), max_num_fields=_MAX_FIELDS)
 
 
 def is_genuine(*, auth_token: str, signature: str, url: str, form: Iterable[tuple[str, str]]) -> bool:

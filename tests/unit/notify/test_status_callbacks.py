@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.notify.outcome import PermanentFailure, Sent
-from app.notify.sms import StatusReport, TwilioSettings, is_genuine, read_status
+from app.notify.sms import StatusReport, TwilioSettings, is_genuine, read_form, read_status
 
 # The worked example of Twilio's documentation, in two of its editions.
 TOKEN = "12345"
@@ -67,6 +67,18 @@ def test_the_port_may_be_named_or_not() -> None:
     signature = base64.b64encode(hmac.new(TOKEN.encode(), signed.encode(), hashlib.sha1).digest()).decode()
     assert is_genuine(auth_token=TOKEN, signature=signature, url="https://mycompany.com/x", form=[])
     assert not is_genuine(auth_token=TOKEN, signature=signature, url="https://mycompany.com:8443/x", form=[])
+
+
+def test_a_forms_empty_fields_are_signed_too() -> None:
+    assert read_form(b"MessageSid=SM1&ErrorCode=&From=%2B1") == [
+        ("MessageSid", "SM1"),
+        ("ErrorCode", ""),
+        ("From", "+1"),
+    ]
+    assert read_form(b"") == []
+    for body in (b"\xff\xfe", b"no form", b"a=1&" * 500):
+        with pytest.raises(ValueError):  # noqa: PT011 - of whichever decoder
+            read_form(body)
 
 
 @given(st.lists(st.tuples(st.text(max_size=8), st.text(max_size=8)), max_size=8), st.randoms())

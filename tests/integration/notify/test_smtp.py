@@ -1,0 +1,309 @@
+"""Letters over real SMTP: they arrive as written, once, and whatever goes wrong is an outcome without names in it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from email import message_from_bytes, policy
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from app.notify import email, render
+from app.notify.email import Letter, SmtpSender, SmtpSettings, TlsMode
+from app.notify.message import MessageKind, MessageLogId, Recipient
+from app.notify.outcome import PermanentFailure, Sent, TemporaryFailure
+from tests.integration.notify.conftest import (
+    PASSWORD,
+    SILENCE,
+    USERNAME,
+    Certificate,
+    HangUp,
+    mail_server,
+    scripted,
+)
+from tests.unit.notify.facts import full_facts, utc
+
+ROW = MessageLogId(UUID("0199a2f0-7c3e-7a51-9d53-0242ac120003"))
+ADDRESS = "grace@example.org"
+
+
+def a_letter(**changes: Any) -> Letter:  # noqa: ANN401 - any of its fields
+    values: dict[str, Any] = {
+        "message_id": email.message_id(ROW, "salon.example"),
+        "now": utc(2026, 3, 28, 7),
+        "from_name": "Salon Müller",
+        "to_name": "Grace Hopper",
+        "to_address": ADDRESS,
+        "content": render.render_email(full_facts(locale="de"), MessageKind.BOOKED, Recipient.CUSTOMER),
+        "unsubscribe_url": "https://book.example.org/unsubscribe/abc",
+    }
+    return Letter(**{**values, **changes})
+
+
+@contextlib.asynccontextmanager
+async def a_sender(port: int, **changes: Any) -> AsyncIterator[SmtpSender]:  # noqa: ANN401 - any setting
+    values: dict[str, Any] = {
+        "host": "127.0.0.1",
+        "port": port,
+        "tls": TlsMode.NONE,
+        "from_address": "no-reply@salon.example",
+        "timeout_seconds": 5.0,
+    }
+    sender = SmtpSender(SmtpSettings(**{**values, **changes}))
+    try:
+        yield sender
+    finally:
+        await sender.aclose()
+
+
+def _letters_alone(detail: str) -> bool:
+    return not any(word in detail for word in ("grace", "Grace", "example", USERNAME, PASSWORD))
+
+
+# ---------------------------------------------------------------- arriving
+
+
+@pytest.mark.parametrize("tls", TlsMode)
+async def test_a_letter_arrives_as_it_was_written(tls: TlsMode, certificate: Certificate) -> None:
+    """By whichever protection, with the login where there is one."""
+    login = {} if tls is TlsMode.NONE else {"username": USERNAME, "password": PASSWORD}
+    async with (
+        mail_server(
+            implicit_tls=certificate.server if tls is TlsMode.TLS else None,
+            starttls=certificate.server if tls is TlsMode.STARTTLS else None,
+            require_auth=tls is TlsMode.STARTTLS,
+        ) as mail,
+        a_sender(
+            mail.port, tls=tls, tls_context=certificate.client, **(login if tls is TlsMode.STARTTLS else {})
+        ) as sender,
+    ):
+        letter = a_letter()
+        assert await sender.send(letter) == Sent(provider_message_id="Q1")
+    [received] = mail.letters
+    assert received.mail_from == "no-reply@salon.example"
+    assert received.rcpt_tos == [ADDRESS]
+    assert isinstance(received.content, bytes)
+    assert _body(received.content) == _body(email.compose(letter, "no-reply@salon.example").as_bytes())
+    assert message_from_bytes(received.content, policy=policy.default)["Message-ID"] == letter.message_id
+
+
+def _body(source: bytes) -> list[tuple[str, str]]:
+    """Its parts, without the boundary that each writing chooses anew."""
+    message = message_from_bytes(source, policy=policy.default)
+    return [(part.get_content_type(), str(part.get_payload())) for part in message.walk() if not part.is_multipart()]
+
+
+async def test_lines_of_dots_survive() -> None:
+    content = render.render_email(full_facts(notes="Dots:\n.\n..\n.hidden"), MessageKind.BOOKED, Recipient.PROVIDER)
+    async with mail_server() as mail, a_sender(mail.port) as sender:
+        await sender.send(a_letter(content=content))
+    assert isinstance(mail.letters[0].content, bytes)
+    parts = dict(_body(mail.letters[0].content))
+    assert "\n.\n..\n.hidden\n" in parts["text/plain"].replace("\r\n", "\n")
+
+
+async def test_one_connection_carries_many_letters() -> None:
+    async with mail_server() as mail, a_sender(mail.port) as sender:
+        for _ in range(20):
+            assert isinstance(await sender.send(a_letter()), Sent)
+    assert (len(mail.letters), mail.connections) == (20, 1)
+
+
+async def test_letters_at_once_share_a_few_connections() -> None:
+    async with mail_server() as mail, a_sender(mail.port, max_connections=3) as sender:
+        outcomes = await asyncio.gather(*(sender.send(a_letter(to_address=f"g{n}@example.org")) for n in range(50)))
+    assert all(isinstance(outcome, Sent) for outcome in outcomes)
+    assert sorted(letter.rcpt_tos[0] for letter in mail.letters) == sorted(f"g{n}@example.org" for n in range(50))
+    assert mail.connections <= 3
+
+
+async def test_an_international_mailbox_needs_a_server_that_can() -> None:
+    letter = a_letter(to_address="gräce@müller.example")
+    async with mail_server() as mail, a_sender(mail.port) as sender:
+        assert isinstance(await sender.send(letter), Sent)
+    assert mail.letters[0].rcpt_tos == ["gräce@xn--mller-kva.example"]
+    async with mail_server(utf8=False) as mail, a_sender(mail.port) as sender:
+        outcome = await sender.send(letter)
+        assert outcome == PermanentFailure(detail="the mail server cannot write to international addresses")
+        assert isinstance(await sender.send(a_letter()), Sent)
+    assert len(mail.letters) == 1
+
+
+# ---------------------------------------------------------------- refused
+
+
+@pytest.mark.parametrize(
+    ("stage", "answer", "outcome"),
+    [
+        ("RCPT", f"550 5.1.1 <{ADDRESS}>: no such user here", PermanentFailure(detail="smtp 550 5.1.1 at RCPT")),
+        ("RCPT", f"553 {ADDRESS} not local", PermanentFailure(detail="smtp 553 at RCPT")),
+        ("RCPT", "450 4.2.1 mailbox busy", TemporaryFailure(detail="smtp 450 4.2.1 at RCPT")),
+        ("RCPT", "452 too many", TemporaryFailure(detail="smtp 452 at RCPT")),
+        ("RCPT", "530 5.7.0 Authentication required", TemporaryFailure(detail="smtp 530 5.7.0 at RCPT")),
+        ("DATA", "554 5.7.1 Grace Hopper wants no spam", PermanentFailure(detail="smtp 554 5.7.1 at DATA")),
+        ("DATA", "451 4.3.0 try again", TemporaryFailure(detail="smtp 451 4.3.0 at DATA")),
+    ],
+)
+async def test_a_refusal_is_final_or_not_by_its_number(
+    stage: str, answer: str, outcome: PermanentFailure | TemporaryFailure
+) -> None:
+    """And the connection is good for the next letter."""
+    async with mail_server() as mail, a_sender(mail.port) as sender:
+        mail.refuse = lambda at, _envelope: answer if at == stage else None
+        refused = await sender.send(a_letter())
+        assert refused == outcome
+        assert _letters_alone(outcome.detail)
+        mail.refuse = lambda _at, _envelope: None
+        assert isinstance(await sender.send(a_letter(to_address="ada@example.org")), Sent)
+    assert mail.connections == 1
+    assert [letter.rcpt_tos for letter in mail.letters] == [["ada@example.org"]]
+
+
+async def test_a_wrong_password_waits_for_the_operator(certificate: Certificate) -> None:
+    """It is our mistake, not the mailbox's: the letter must outlive it."""
+    settings = {"tls": TlsMode.STARTTLS, "tls_context": certificate.client, "username": USERNAME, "password": "wrong"}
+    async with (
+        mail_server(starttls=certificate.server, require_auth=True) as mail,
+        a_sender(mail.port, **settings) as sender,
+    ):
+        outcome = await sender.send(a_letter())
+    assert isinstance(outcome, TemporaryFailure)
+    assert "535" in outcome.detail
+    assert _letters_alone(outcome.detail)
+
+
+async def test_a_stranger_with_a_certificate_gets_nothing(certificate: Certificate) -> None:
+    for tls in (TlsMode.TLS, TlsMode.STARTTLS):
+        async with (
+            mail_server(
+                implicit_tls=certificate.server if tls is TlsMode.TLS else None,
+                starttls=certificate.server if tls is TlsMode.STARTTLS else None,
+            ) as mail,
+            a_sender(mail.port, tls=tls) as sender,  # trusts the public authorities only
+        ):
+            assert isinstance(await sender.send(a_letter()), TemporaryFailure)
+        assert mail.letters == []
+
+
+async def test_protection_is_never_bargained_away(certificate: Certificate) -> None:
+    async with (
+        mail_server() as mail,
+        a_sender(mail.port, tls=TlsMode.STARTTLS, tls_context=certificate.client) as sender,
+    ):
+        assert isinstance(await sender.send(a_letter()), TemporaryFailure)
+    assert mail.letters == []
+
+
+async def test_a_malformed_address_fails_without_a_connection() -> None:
+    async with mail_server() as mail, a_sender(mail.port) as sender:
+        outcome = await sender.send(a_letter(to_address="grace@example.org>\r\nRCPT TO:<evil@example.org"))
+    assert outcome == PermanentFailure(detail="the address is malformed")
+    assert mail.connections == 0
+
+
+# ---------------------------------------------------------------- broken
+
+
+async def test_nobody_listening_is_temporary(closed_port: int) -> None:
+    async with a_sender(closed_port) as sender:
+        outcome = await sender.send(a_letter())
+    assert isinstance(outcome, TemporaryFailure)
+    assert _letters_alone(outcome.detail)
+
+
+@pytest.mark.parametrize("stage", ["CONNECT", "EHLO", "MAIL", "RCPT", "DATA", "END"])
+@pytest.mark.parametrize("answer", [None, "421 4.3.2 shutting down"])
+async def test_a_server_that_goes_away_is_temporary(stage: str, answer: str | None) -> None:
+    def script(_connection: int, command: str) -> str | None:
+        if command != stage:
+            return None
+        if answer is None:
+            raise HangUp
+        return answer
+
+    async with scripted(script) as mail, a_sender(mail.port) as sender:
+        outcome = await sender.send(a_letter())
+    assert isinstance(outcome, TemporaryFailure), outcome
+    assert _letters_alone(outcome.detail)
+
+
+@pytest.mark.parametrize("stage", ["CONNECT", "MAIL", "END"])
+async def test_a_silent_server_is_given_up(stage: str) -> None:
+    def script(_connection: int, command: str) -> str | None:
+        return SILENCE if command == stage else None
+
+    async with scripted(script) as mail, a_sender(mail.port, timeout_seconds=0.3) as sender:
+        outcome = await asyncio.wait_for(sender.send(a_letter()), 3)
+    assert outcome == TemporaryFailure(detail="smtp timed out")
+
+
+@pytest.mark.parametrize("answer", [None, "421 4.7.0 too many messages on this connection"])
+async def test_a_kept_connection_that_died_is_replaced(answer: str | None) -> None:
+    """Found out at MAIL, before anything was said: a fresh one carries the letter, which arrives once."""
+    seen: list[int] = []
+
+    def script(connection: int, command: str) -> str | None:
+        if command == "MAIL":
+            seen.append(connection)
+            if seen.count(1) == 2 and connection == 1:
+                if answer is None:
+                    raise HangUp
+                return answer
+        return None
+
+    async with scripted(script) as mail, a_sender(mail.port) as sender:
+        assert isinstance(await sender.send(a_letter()), Sent)
+        assert isinstance(await sender.send(a_letter()), Sent)
+    assert (len(mail.letters), mail.connections) == (2, 2)
+
+
+async def test_a_connection_closed_while_idle_is_replaced() -> None:
+    async with mail_server() as mail, a_sender(mail.port) as sender:
+        assert isinstance(await sender.send(a_letter()), Sent)
+        mail.hang_up()
+        assert isinstance(await sender.send(a_letter()), Sent)
+    assert (len(mail.letters), mail.connections) == (2, 2)
+
+
+async def test_a_lost_answer_is_repeated_with_the_same_message_id() -> None:
+    """The server took the letter and died: nobody can know. The duplicate can be told by its Message-ID."""
+
+    def script(connection: int, command: str) -> str | None:
+        if connection == 1 and command == "END":
+            raise HangUp
+        return None
+
+    async with scripted(script) as mail, a_sender(mail.port) as sender:
+        assert isinstance(await sender.send(a_letter()), TemporaryFailure)
+        assert isinstance(await sender.send(a_letter(now=utc(2026, 3, 28, 8))), Sent)
+    ids = {message_from_bytes(letter, policy=policy.default)["Message-ID"] for letter in mail.letters}
+    assert (len(mail.letters), ids) == (2, {email.message_id(ROW, "salon.example")})
+
+
+async def test_a_send_that_was_cancelled_leaves_no_half_spoken_connection() -> None:
+    reached = asyncio.Event()
+
+    def script(connection: int, command: str) -> str | None:
+        if connection == 1 and command == "RCPT":
+            reached.set()
+            return SILENCE
+        return None
+
+    async with scripted(script) as mail, a_sender(mail.port, max_connections=1) as sender:
+        sending = asyncio.create_task(sender.send(a_letter()))
+        await reached.wait()
+        sending.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await sending
+        assert isinstance(await sender.send(a_letter()), Sent)
+    assert (len(mail.letters), mail.connections) == (1, 2)
+
+
+async def test_goodbye_is_said() -> None:
+    async with scripted(lambda _connection, _command: None) as mail:
+        async with a_sender(mail.port) as sender:
+            await sender.send(a_letter())
+        assert mail.commands[-1] == "QUIT"
