@@ -72,7 +72,7 @@ async def load_calendars(
     calendars: dict[Wanted, Calendar] = {}
     for row in rows:
         provider = provider_from(row, ProviderId(row["wanted_provider_id"]))
-        service = None if row["service_id"] is None else service_from(row, "service_")
+        service = None if row["offered_id"] is None else service_from(row, "offered_")
         if row["wanted_service_id"] is None or service is not None:
             calendars[provider.id, service.id if service else None] = Calendar(
                 provider=provider,
