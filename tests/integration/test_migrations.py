@@ -1,0 +1,127 @@
+"""The runner of migrations: forward, once, in order, whole files, and honest about what it finds."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from app.store.migrations import (
+    DatabaseAheadError,
+    EditedMigrationError,
+    MigrationError,
+    UnmigratedError,
+    check,
+    migrate,
+    read_migrations,
+)
+from app.store.pool import DatabaseUnavailableError, Pool, create_pool
+
+FIRST = "CREATE TABLE first (n integer);\nINSERT INTO first VALUES (1);\n"
+SECOND = "CREATE TABLE second (n integer);\n"
+BROKEN = "CREATE TABLE third (n integer);\nSELECT 1 / 0;\n"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "0001_first.sql").write_text(FIRST)
+    (tmp_path / "0002_second.sql").write_text(SECOND)
+    return tmp_path
+
+
+@pytest.fixture
+async def empty_pool(empty_database: str) -> AsyncIterator[Pool]:
+    pool = await create_pool(empty_database, size=2, statement_timeout_ms=5_000)
+    yield pool
+    await pool.close()
+
+
+async def names(pool: Pool) -> list[str]:
+    return [row["name"] for row in await pool.fetch("SELECT name FROM schema_migration ORDER BY version", ())]
+
+
+async def exists(pool: Pool, table: str) -> bool:
+    return bool((await pool.fetch("SELECT to_regclass($1) IS NOT NULL AS it", (table,)))[0]["it"])
+
+
+async def test_each_file_is_applied_once_in_order(folder: Path, empty_database: str, empty_pool: Pool) -> None:
+    told: list[str] = []
+    done = await migrate(empty_database, folder=folder, tell=told.append)
+    assert [migration.version for migration in done] == [1, 2]
+    assert told == ["migrating: 0001_first", "migrating: 0002_second"]
+    assert await migrate(empty_database, folder=folder) == []
+    assert await names(empty_pool) == ["0001_first", "0002_second"]
+    await check(empty_pool, folder=folder)
+
+
+async def test_a_new_file_is_applied_to_a_database_with_data(
+    folder: Path, empty_database: str, empty_pool: Pool
+) -> None:
+    await migrate(empty_database, folder=folder)
+    (folder / "0003_third.sql").write_text("ALTER TABLE first ADD COLUMN m integer NOT NULL DEFAULT 7;")
+    with pytest.raises(UnmigratedError, match="lacks 1 migration: run “python -m app migrate”"):
+        await check(empty_pool, folder=folder)
+    assert [migration.version for migration in await migrate(empty_database, folder=folder)] == [3]
+    assert (await empty_pool.fetch("SELECT m FROM first", ()))[0]["m"] == 7
+
+
+async def test_a_file_that_fails_leaves_nothing_of_itself(folder: Path, empty_database: str, empty_pool: Pool) -> None:
+    (folder / "0003_third.sql").write_text(BROKEN)
+    with pytest.raises(asyncpg.DivisionByZeroError):
+        await migrate(empty_database, folder=folder)
+    assert await names(empty_pool) == ["0001_first", "0002_second"]
+    assert not await exists(empty_pool, "third")
+
+
+async def test_many_at_once_take_turns(folder: Path, empty_database: str, empty_pool: Pool) -> None:
+    done = await asyncio.gather(*(migrate(empty_database, folder=folder) for _ in range(6)))
+    assert sorted(len(each) for each in done) == [0, 0, 0, 0, 0, 2]
+    assert (await empty_pool.fetch("SELECT count(*) AS n FROM first", ()))[0]["n"] == 1
+
+
+async def test_an_edited_file_is_an_error(folder: Path, empty_database: str, empty_pool: Pool) -> None:
+    await migrate(empty_database, folder=folder)
+    (folder / "0001_first.sql").write_text(FIRST + "-- a small correction\n")
+    with pytest.raises(EditedMigrationError, match="0001_first was edited"):
+        await migrate(empty_database, folder=folder)
+    with pytest.raises(EditedMigrationError):
+        await check(empty_pool, folder=folder)
+
+
+async def test_a_database_ahead_of_the_program_is_an_error(folder: Path, empty_database: str, empty_pool: Pool) -> None:
+    await migrate(empty_database, folder=folder)
+    (folder / "0002_second.sql").unlink()
+    with pytest.raises(DatabaseAheadError, match="newer than this program: it has migration 0002"):
+        await migrate(empty_database, folder=folder)
+    with pytest.raises(DatabaseAheadError):
+        await check(empty_pool, folder=folder)
+
+
+async def test_a_database_without_anything_is_unmigrated(folder: Path, empty_pool: Pool) -> None:
+    with pytest.raises(UnmigratedError, match="lacks 2 migrations"):
+        await check(empty_pool, folder=folder)
+
+
+@pytest.mark.parametrize("odd", ["0004_gap.sql", "0002_twice.sql", "3_short.sql", "0003_Odd-name.sql"])
+def test_a_file_out_of_order_is_an_error(folder: Path, odd: str) -> None:
+    (folder / odd).write_text("SELECT 1;")
+    with pytest.raises(MigrationError, match="is not the next of"):
+        read_migrations(folder)
+
+
+async def test_a_server_that_is_away_is_told_quickly() -> None:
+    with pytest.raises(DatabaseUnavailableError, match="can't be used"):
+        await migrate("postgresql://nobody@127.0.0.1:1/nothing")
+
+
+async def test_a_database_that_is_not_there_is_told(empty_database: str) -> None:
+    with pytest.raises(DatabaseUnavailableError, match="does not exist"):
+        await migrate(f"{empty_database}_which_is_not_there")
+
+
+async def test_the_program_fits_its_own_migrations(pool: Pool) -> None:
+    await check(pool)
+    assert len(await names(pool)) == len(read_migrations())

@@ -1,0 +1,180 @@
+"""PostgreSQL and Redis are stopped and started under our feet; what is above them is told quickly, and goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import pytest
+from arq import cron
+from arq.cron import CronJob
+from redis.asyncio import Redis
+
+from app.embedded import Servers
+from app.store.pool import ACQUIRE_TIMEOUT_SECONDS, DatabaseUnavailableError, Pool, create_pool, transaction
+from app.worker import QUEUE, health_key, is_well, supervise
+
+PATIENCE_SECONDS = 20.0
+
+
+@pytest.fixture
+async def own_postgres(servers: Servers) -> AsyncIterator[Servers]:
+    if not servers.owns_postgres:
+        pytest.skip("this PostgreSQL is not ours to stop")
+    yield servers
+    servers.start_postgres()
+
+
+@pytest.fixture
+async def own_redis(servers: Servers) -> AsyncIterator[Servers]:
+    if not servers.owns_redis:
+        pytest.skip("this Redis is not ours to stop")
+    yield servers
+    servers.start_redis()
+
+
+async def one(pool: Pool) -> int:
+    return int((await pool.fetch("SELECT 1 AS n", ()))[0]["n"])
+
+
+async def test_a_pool_tells_an_outage_quickly_and_recovers(pool: Pool, own_postgres: Servers) -> None:
+    assert await one(pool) == 1
+    own_postgres.stop_postgres()
+    for _ in range(3):
+        started = time.monotonic()
+        with pytest.raises(DatabaseUnavailableError):
+            await one(pool)
+        with pytest.raises(DatabaseUnavailableError):
+            async with transaction(pool) as tx:
+                await tx.execute("SELECT 1", ())
+        assert time.monotonic() - started < 2 * ACQUIRE_TIMEOUT_SECONDS
+    own_postgres.start_postgres()
+    assert await asyncio.gather(*(one(pool) for _ in range(20))) == [1] * 20
+
+
+async def test_an_outage_within_a_transaction_is_told_as_one(pool: Pool, own_postgres: Servers) -> None:
+    with pytest.raises(DatabaseUnavailableError):
+        async with transaction(pool) as tx:
+            await tx.execute("CREATE TABLE made (n integer)", ())
+            own_postgres.stop_postgres()
+            await tx.execute("INSERT INTO made VALUES (1)", ())
+    own_postgres.start_postgres()
+    assert (await pool.fetch("SELECT to_regclass('made') IS NULL AS gone", ()))[0]["gone"]
+
+
+async def test_a_commit_that_finds_no_server_is_told_as_an_outage(pool: Pool, own_postgres: Servers) -> None:
+    with pytest.raises(DatabaseUnavailableError):
+        async with transaction(pool) as tx:
+            await tx.execute("SELECT 1", ())
+            own_postgres.stop_postgres()
+
+
+async def test_a_full_pool_is_told_instead_of_waited_for(database: str) -> None:
+    pool = await create_pool(database, size=1, statement_timeout_ms=30_000)
+    holding = asyncio.create_task(pool.execute("SELECT pg_sleep(20)", ()))
+    await asyncio.sleep(0.1)
+    started = time.monotonic()
+    with pytest.raises(DatabaseUnavailableError):
+        await one(pool)
+    assert time.monotonic() - started < ACQUIRE_TIMEOUT_SECONDS + 1
+    holding.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await holding
+    assert await one(pool) == 1
+    await pool.close()
+
+
+async def test_a_statement_that_takes_too_long_is_ended_by_the_server(database: str) -> None:
+    pool = await create_pool(database, size=1, statement_timeout_ms=200)
+    started = time.monotonic()
+    with pytest.raises(DatabaseUnavailableError, match="QueryCanceledError"):
+        await pool.execute("SELECT pg_sleep(20)", ())
+    assert time.monotonic() - started < 2
+    assert await one(pool) == 1
+    await pool.close()
+
+
+async def until(true: Callable[[], Awaitable[bool]]) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not await true():
+        assert time.monotonic() < deadline, "it did not come about"
+        await asyncio.sleep(0.05)
+
+
+async def test_the_worker_goes_on_when_redis_was_away(redis_url: str, own_redis: Servers) -> None:
+    ran: list[float] = []
+
+    async def note(ctx: dict[Any, Any]) -> None:
+        ran.append(ctx["number"])
+
+    async def has_run() -> bool:
+        return bool(ran)
+
+    async def well() -> bool:
+        return await is_well(redis_url)
+
+    every_second = cron(note, name="note", second=set(range(60)))
+    stop = asyncio.Event()
+    working = asyncio.create_task(supervise(redis_url, [every_second], context={"number": 7.0}, stop=stop))
+    await until(has_run)
+    await until(well)
+    own_redis.stop_redis()
+    assert not await is_well(redis_url)
+    await asyncio.sleep(1.0)
+    assert not working.done()
+    own_redis.start_redis()
+    ran.clear()
+    await until(has_run)
+    await until(well)
+    assert set(ran) == {7.0}
+    stop.set()
+    await asyncio.wait_for(working, PATIENCE_SECONDS)
+    assert not await is_well(redis_url)
+
+
+async def test_two_workers_run_a_scheduled_job_once_each_time(redis_url: str) -> None:
+    ran: list[int] = []
+
+    def job(number: int) -> CronJob:
+        async def note(ctx: dict[Any, Any]) -> None:
+            assert ctx
+            ran.append(number)
+
+        return cron(note, name="note", second=set(range(60)))
+
+    async def have_run() -> bool:
+        return len(ran) >= 3
+
+    stop = asyncio.Event()
+    started = time.monotonic()
+    working = [
+        asyncio.create_task(supervise(redis_url, [job(number)], context={"number": number}, stop=stop))
+        for number in range(2)
+    ]
+    await until(have_run)
+    elapsed = time.monotonic() - started
+    stop.set()
+    await asyncio.gather(*working)
+    assert len(ran) <= elapsed + 2
+
+
+async def test_a_running_job_may_finish_when_the_worker_is_stopped(redis_url: str, redis: Redis) -> None:
+    begun, finished = asyncio.Event(), asyncio.Event()
+
+    async def slow(ctx: dict[Any, Any]) -> None:
+        assert ctx
+        begun.set()
+        await asyncio.sleep(1)
+        finished.set()
+
+    stop = asyncio.Event()
+    job = cron(slow, name="slow", second=set(range(60)))
+    working = asyncio.create_task(supervise(redis_url, [job], context={"number": 1}, stop=stop))
+    await asyncio.wait_for(begun.wait(), PATIENCE_SECONDS)
+    stop.set()
+    await asyncio.wait_for(working, PATIENCE_SECONDS)
+    assert finished.is_set()
+    assert not await redis.exists(health_key())
+    assert await redis.zcard(QUEUE) <= 1
