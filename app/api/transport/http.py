@@ -34,6 +34,8 @@ from app.api.transport.sse import EventStreams
 
 IDE = Callable[[Request], Response]
 
+# How many times the limit is read of a body that is too large.
+_READ_ON: Final = 4
 # Codes of failures that are HTTP's business before they are GraphQL's, whatever media type was asked for.
 _STATUS: Final = {
     Code.UNAUTHENTICATED: HTTPStatus.UNAUTHORIZED,
@@ -124,7 +126,7 @@ class HttpTransport(Generic[V]):
             raise _Rejected(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"Content-Type must be {JSON}, in UTF-8, uncompressed.")
         try:
             async with asyncio.timeout(self.service.limits.body_seconds):
-                body = await self._read(headers, receive)
+                body = await self._read(receive)
         except TimeoutError:
             raise _Rejected(HTTPStatus.REQUEST_TIMEOUT, "The body came too slowly.", {"connection": "close"}) from None
         try:
@@ -132,27 +134,24 @@ class HttpTransport(Generic[V]):
         except orjson.JSONDecodeError as error:
             raise _Rejected(HTTPStatus.BAD_REQUEST, f"The body is not JSON in UTF-8: {error.msg}.") from None
 
-    async def _read(self, headers: Headers, receive: Receive) -> bytes:
+    async def _read(self, receive: Receive) -> bytes:
+        """Reads on for a while where the body is too large, keeping nothing: else the caller would miss the answer."""
         most = self.service.limits.body_bytes
-        too_large = _Rejected(
-            HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"The body may have {most} bytes.", {"connection": "close"}
-        )
-        declared = headers.get("content-length", "0")
-        if not declared.isdecimal() or len(declared) > 18 or int(declared) > most:  # noqa: PLR2004  digits of 2⁶⁰
-            raise too_large
         chunks: list[bytes] = []
         size = 0
-        while True:
+        more = True
+        while more and size <= most * _READ_ON:
             message = await receive()
             if message["type"] == "http.disconnect":
                 raise _Gone
-            chunk = message.get("body", b"")
-            size += len(chunk)
-            if size > most:
-                raise too_large
-            chunks.append(chunk)
-            if not message.get("more_body", False):
-                return b"".join(chunks)
+            size += len(message.get("body", b""))
+            if size <= most:
+                chunks.append(message.get("body", b""))
+            more = message.get("more_body", False)
+        if size > most:
+            headers = {"connection": "close"} if more else {}
+            raise _Rejected(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"A body may have {most} bytes.", headers)
+        return b"".join(chunks)
 
 
 def _status_of(errors: list[Payload], otherwise: HTTPStatus) -> HTTPStatus:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -53,6 +54,7 @@ class Service(Generic[V]):
         async with aclosing(stream):
             async for result in stream:
                 yield self.payload(result, info, operation.name)
+                await asyncio.sleep(0)  # a source with much to say and a caller who reads quickly let others run too
 
     def payload(self, result: ExecutionResult, info: RequestInfo, operation: str | None) -> Payload:
         if result.errors:

@@ -49,10 +49,10 @@ class World:
     contexts: Any = field(default_factory=lambda: count(1))
     identified: list[Credentials] = field(default_factory=list)
     sources_open: int = 0
+    bumping: int = 0
     bumps: int = 0
     bump_seconds: float = 0
     database_gone: bool = False
-    gate: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def identify(self, credentials: Credentials) -> Viewer:
         self.identified.append(credentials)
@@ -228,6 +228,7 @@ class Mutation:
     @strawberry.mutation
     async def bump(self, info: Info) -> int | None:
         world = info.context.world
+        world.bumping += 1
         await asyncio.sleep(world.bump_seconds)
         world.bumps += 1
         return world.bumps
