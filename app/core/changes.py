@@ -1,0 +1,55 @@
+"""What changed, as told to caches and subscribers after the commit. A change names what it touches, not what it made of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from app.core.ids import AppointmentId, CustomerId, OrganizationId, ProviderId
+    from app.core.zones import Minute
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimeChanged:
+    """Time of a provider was taken or freed: `[claimed_from, claimed_until)`, buffers included."""
+
+    organization_id: OrganizationId
+    provider_id: ProviderId
+    time_zone: str
+    claimed_from: Minute
+    claimed_until: Minute
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RulesChanged:
+    """Hours, exceptions, rules, services or the zone of providers changed: any date may look different."""
+
+    organization_id: OrganizationId
+    provider_ids: tuple[ProviderId, ...]
+
+
+class AppointmentChangeKind(StrEnum):
+    """What happened to an appointment."""
+
+    BOOKED = "BOOKED"
+    RESCHEDULED = "RESCHEDULED"
+    CANCELLED = "CANCELLED"
+    COMPLETED = "COMPLETED"
+    NO_SHOW = "NO_SHOW"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppointmentChanged:
+    """An appointment was booked, moved, cancelled or closed; `version` is the one it has since."""
+
+    organization_id: OrganizationId
+    appointment_id: AppointmentId
+    provider_id: ProviderId
+    customer_id: CustomerId
+    kind: AppointmentChangeKind
+    version: int
+
+
+Change = TimeChanged | RulesChanged | AppointmentChanged
