@@ -205,6 +205,7 @@ def _week(weekly: tuple[WeeklyRange, ...], breaks: tuple[WeeklyRange, ...]) -> _
     for item in breaks:
         breaks_of[item.weekday].append(item)
     plain: list[tuple[Span, ...] | None] = []
+    cut: dict[tuple[tuple[Span, ...], tuple[Span, ...]], tuple[Span, ...]] = {}
     for weekday, ranges in enumerate(weekly_of):
         before, today, after = breaks_of[weekday - 1], breaks_of[weekday], breaks_of[(weekday + 1) % 7]
         if not ranges:
@@ -212,10 +213,16 @@ def _week(weekly: tuple[WeeklyRange, ...], breaks: tuple[WeeklyRange, ...]) -> _
         elif any(item[3] is not None or item[4] is not None for item in (*ranges, *before, *today, *after)):
             plain.append(None)
         else:
+            spans = tuple(item.span for item in ranges)
+            # Of the neighbours' breaks only those that can reach these ranges, so that like weekdays look alike.
+            latest = max(end for _, end in spans)
             holes = [item.span for item in today]
-            holes += [_shifted(item.span, -1) for item in before]
-            holes += [_shifted(item.span, 1) for item in after]
-            plain.append(tuple(cut_intervals([item.span for item in ranges], holes)))
+            holes += [_shifted(item.span, -1) for item in before if item.span[1] > DAY_MINUTES]
+            holes += [_shifted(item.span, 1) for item in after if item.start_minute + DAY_MINUTES < latest]
+            key = (spans, tuple(holes))
+            if key not in cut:
+                cut[key] = tuple(cut_intervals(spans, holes))
+            plain.append(cut[key])
     return _Week(tuple(map(tuple, weekly_of)), tuple(map(tuple, breaks_of)), tuple(plain))
 
 

@@ -109,8 +109,8 @@ def free_starts(
     """The starts on the grid that fit and are free, by their provider-local date; every date asked for, ascending.
 
     `claims` may come in any order and hold more than is needed; all of them count (see `active`), and all that
-    overlap `claims_span` must be there. *Now*, notice and horizon play no part. The cost grows with the dates, their
-    windows, the claims and the starts found.
+    overlap `claims_span` must be there, as must the exceptions from `exceptions_span`. *Now*, notice and horizon play
+    no part. The cost grows with the dates, their windows, the claims and the starts found.
     """
     free: dict[date, tuple[Minute, ...]] = {}
     low, high = day_number(first), day_number(last)
