@@ -16,18 +16,18 @@ from app.api.schema import build_schema
 from app.api.transport import Credentials, GraphQLEndpoint, Limits, RequestInfo
 from app.store.pool import DatabaseUnavailableError
 from app.web import pages
-from app.wiring import open_resources
+from app.wiring import open_resources, system_clock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from app.core.viewer import Viewer
     from app.settings import Settings
-    from app.usecases.resources import Resources
+    from app.usecases.resources import Clock, Resources
 
 
-def create_app(settings: Settings) -> Starlette:
-    """The application; it connects when it starts, and not before."""
+def create_app(settings: Settings, *, clock: Clock = system_clock) -> Starlette:
+    """The application; it connects when it starts, and not before. `clock` decides over appointments."""
     opened: list[Resources] = []
 
     async def identify(credentials: Credentials) -> Viewer:
@@ -38,7 +38,7 @@ def create_app(settings: Settings) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        async with open_resources(settings) as resources:
+        async with open_resources(settings, clock=clock) as resources:
             opened.append(resources)
             try:
                 yield

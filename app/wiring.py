@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from app.settings import Settings
+    from app.usecases.resources import Clock
 
 REDIS_TIMEOUT_SECONDS: Final = 0.5
 """Redis is an accelerator: whoever waits longer for it than this is faster without."""
@@ -42,8 +43,11 @@ def _redis(url: str) -> Redis:
 
 
 @asynccontextmanager
-async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
-    """Connect to PostgreSQL (raises where it can't) and prepare the rest; Redis is connected to when first used."""
+async def open_resources(settings: Settings, *, clock: Clock = system_clock) -> AsyncIterator[Resources]:
+    """Connect to PostgreSQL (raises where it can't) and prepare the rest; Redis is connected to when first used.
+
+    `clock` decides over appointments; tokens and leases are judged by the system's own, whatever it says.
+    """
     pool = await create_pool(
         settings.database_url, size=settings.pool_size, statement_timeout_ms=settings.statement_timeout_ms
     )
@@ -52,7 +56,7 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
         yield Resources(
             pool=pool,
             redis=redis,
-            clock=system_clock,
+            clock=clock,
             real_clock=system_clock,
             new_id=uuid7,
             access_tokens=AccessTokens([settings.token_secret]),

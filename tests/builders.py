@@ -1,0 +1,372 @@
+"""What tests stand on: the API in process on a real PostgreSQL and Redis, a clock that they turn, and builders.
+
+Builders speak the API's own words: `await a_provider(api, timeZone="America/New_York", bufferMinutes=15)`. They answer
+with what the API answered, as plain dictionaries, and fail where it refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from itertools import count
+from typing import Any, Final, TypeAlias
+from uuid import UUID
+
+import httpx
+
+from app.api.relay import global_id, read_global_id
+from app.asgi import create_app
+from app.core.provider import Organization
+from app.core.viewer import Role
+from app.identity.access import AccessClaims, AccessTokens
+from app.settings import Settings
+from app.usecases.create_organization import create_organization
+from app.wiring import open_resources, system_clock
+
+Json: TypeAlias = dict[str, Any]
+
+NOW: Final = datetime(2026, 1, 12, 8, tzinfo=UTC)
+"""A Monday morning: what the tests' clock reads unless they turn it."""
+
+TODAY: Final = NOW.date()
+
+WEEKDAYS: Final = ("MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY", "SUNDAY")
+
+_numbers = count(1)
+
+
+class Clock:
+    """The program's clock, turned by hand."""
+
+    def __init__(self, now: datetime = NOW) -> None:
+        self.now = now
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def set(self, now: datetime | str) -> None:
+        self.now = instant(now)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """Who sends a request: a bearer token, an organization's slug in the header, both or neither."""
+
+    token: str | None = None
+    organization: str | None = None
+
+    @property
+    def headers(self) -> dict[str, str]:
+        headers = {}
+        if self.token is not None:
+            headers["Authorization"] = f"Bearer {self.token}"
+        if self.organization is not None:
+            headers["Slotwright-Organization"] = self.organization
+        return headers
+
+
+class Tenant:
+    """An organization, and the callers that belong to it."""
+
+    def __init__(self, organization: Organization, tokens: AccessTokens) -> None:
+        self.organization = organization
+        self.anonymous = Caller(organization=organization.slug)
+        self.admin = Caller(token=self._signed(tokens, Role.ADMIN, "an-admin"))
+        self._tokens = tokens
+
+    def acting_for(self, provider: Mapping[str, Any]) -> Caller:
+        """The caller who is this provider."""
+        return Caller(token=self._signed(self._tokens, Role.PROVIDER, provider["subject"]))
+
+    def customer(self, subject: str = "a-customer", **claims: str) -> Caller:
+        """A signed-in customer; `claims` are the name and e-mail that the token tells."""
+        return Caller(token=self._signed(self._tokens, Role.CUSTOMER, subject, **claims))
+
+    def _signed(self, tokens: AccessTokens, role: Role, subject: str, **claims: str) -> str:
+        said = AccessClaims(
+            subject=subject,
+            organization=self.organization.slug,
+            role=role,
+            expires_at=system_clock() + timedelta(hours=1),
+            **claims,
+        )
+        return tokens.sign(said)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A response as it came."""
+
+    status: int
+    body: Json
+
+    @property
+    def data(self) -> Json:
+        """The data of a response without any error."""
+        assert self.status == 200, self
+        assert "errors" not in self.body, self
+        data: Json = self.body["data"]
+        return data
+
+    @property
+    def codes(self) -> list[str]:
+        """The codes of its errors."""
+        return [error["extensions"]["code"] for error in self.body.get("errors", ())]
+
+
+class Api(Tenant):
+    """The application in process, asked over HTTP; and the organization that its callers belong to."""
+
+    def __init__(self, http: httpx.AsyncClient, settings: Settings, organization: Organization, clock: Clock) -> None:
+        super().__init__(organization, AccessTokens([settings.token_secret]))
+        self.http = http
+        self.settings = settings
+        self.clock = clock
+
+    async def send(self, document: str, *, caller: Caller | None = None, **variables: object) -> Answer:
+        """The response, whatever it is. The caller is anonymous where none is given."""
+        response = await self.http.post(
+            "/graphql",
+            json={"query": document, "variables": variables},
+            headers=(self.anonymous if caller is None else caller).headers,
+        )
+        return Answer(status=response.status_code, body=response.json())
+
+    async def ask(self, document: str, *, caller: Caller | None = None, **variables: object) -> Json:
+        """The data; a failure of the test where there is any error. Refusals are data."""
+        return (await self.send(document, caller=caller, **variables)).data
+
+    async def another_organization(self) -> Tenant:
+        """An organization beside the tests' own."""
+        async with open_resources(self.settings, clock=self.clock) as resources:
+            made = await create_organization(resources, slug=f"other-{next(_numbers)}", name="Another Practice")
+        assert isinstance(made, Organization)
+        return Tenant(made, self._tokens)
+
+
+@asynccontextmanager
+async def running_api(settings: Settings) -> AsyncIterator[Api]:
+    """The application on a migrated database, with one organization in it."""
+    clock = Clock()
+    async with open_resources(settings, clock=clock) as resources:
+        organization = await create_organization(resources, slug="practice", name="The Practice")
+    assert isinstance(organization, Organization)
+    application = create_app(settings, clock=clock)
+    async with (
+        application.router.lifespan_context(application),
+        httpx.AsyncClient(transport=httpx.ASGITransport(application), base_url="http://api.test") as http,
+    ):
+        yield Api(http, settings, organization, clock)
+
+
+# ---------------------------------------------------------------- values
+
+
+def instant(when: datetime | str) -> datetime:
+    """The instant itself, or what `2026-01-12T09:00Z` says."""
+    return datetime.fromisoformat(when) if isinstance(when, str) else when
+
+
+def key_in(node_id: str) -> UUID:
+    """The key that an opaque id holds, to look into the database with."""
+    found = read_global_id(node_id)
+    assert found is not None, node_id
+    return found[1]
+
+
+def unknown(type_name: str) -> str:
+    """A well-formed id of nothing."""
+    return str(global_id(type_name, UUID(int=7)))
+
+
+def weekly(start: str, end: str, days: Iterable[str] = WEEKDAYS, **effect: str) -> list[Json]:
+    """The same range on each of these days."""
+    return [{"weekday": day, "start": start, "end": end, **effect} for day in days]
+
+
+# ---------------------------------------------------------------- builders
+
+PROVIDER_FIELDS: Final = """
+    fragment ProviderFields on Provider {
+        id name timeZone subject email phone serviceDurationMinutes bufferMinutes slotIntervalMinutes minNoticeMinutes
+        maxAdvanceBookingDays
+        cancellationPolicy {
+            freeUntilMinutesBefore lateCancellation lateFee { amountMinor currency } lateFeePercent
+        }
+        weeklyHours { id weekday start end effectiveFrom effectiveUntil }
+        breaks { id weekday start end effectiveFrom effectiveUntil }
+    }
+"""
+
+REFUSALS: Final = """
+    ... on UserError { code message }
+    ... on InvalidInputError { field }
+"""
+
+CREATE_PROVIDER: Final = f"""
+    mutation ($input: CreateProviderInput!) {{
+        answer: createProvider(input: $input) {{ __typename ...ProviderFields {REFUSALS} }}
+    }} {PROVIDER_FIELDS}
+"""
+
+SERVICE_FIELDS: Final = """
+    fragment ServiceFields on Service {
+        id name durationMinutes bufferBeforeMinutes bufferAfterMinutes slotIntervalMinutes minNoticeMinutes
+        maxAdvanceBookingDays price { amountMinor currency }
+        cancellationPolicy {
+            freeUntilMinutesBefore lateCancellation lateFee { amountMinor currency } lateFeePercent
+        }
+        providers { id }
+    }
+"""
+
+CREATE_SERVICE: Final = f"""
+    mutation ($input: CreateServiceInput!) {{
+        answer: createService(input: $input) {{ __typename ...ServiceFields {REFUSALS} }}
+    }} {SERVICE_FIELDS}
+"""
+
+APPOINTMENT_FIELDS: Final = """
+    fragment AppointmentFields on Appointment {
+        id status startsAt endsAt customerTimeZone localStart notes version createdAt
+        contact { name email phone locale } customer { id name email phone timeZone locale }
+        provider { id } service { id }
+    }
+"""
+
+BOOK: Final = f"""
+    mutation ($input: BookAppointmentInput!) {{
+        answer: bookAppointment(input: $input) {{
+            __typename
+            ... on BookingConfirmation {{ manageToken appointment {{ ...AppointmentFields }} }}
+            ... on SlotUnavailableError {{ reasons alternatives {{ providerId startsAt endsAt localStart }} }}
+            {REFUSALS}
+        }}
+    }} {APPOINTMENT_FIELDS}
+"""
+
+EXPLAIN: Final = """
+    query ($providerId: ID!, $startsAt: DateTime!, $serviceId: ID) {
+        explainTime(providerId: $providerId, startsAt: $startsAt, serviceId: $serviceId) { bookable reasons }
+    }
+"""
+
+LISTING: Final = """
+    query ($id: ID!, $from: Date!, $to: Date!, $timeZone: TimeZone, $serviceId: ID) {
+        provider(id: $id) {
+            availability(from: $from, to: $to, timeZone: $timeZone, serviceId: $serviceId) {
+                __typename
+                ... on Availability {
+                    timeZone durationMinutes days { date slotCount startTimes slots { startsAt endsAt localStart } }
+                    slots { startsAt }
+                }
+                ... on UserError { code message }
+                ... on InvalidInputError { field }
+            }
+        }
+    }
+"""
+
+
+def made(answer: Json, type_name: str) -> Json:
+    """The answer, which is of this type."""
+    assert answer["__typename"] == type_name, answer
+    return answer
+
+
+async def a_provider(api: Api, *, of: Tenant | None = None, **changes: object) -> Json:
+    """A provider who works 09:00–17:00 UTC every day, an hour a visit, without notice; but for the changes."""
+    number = next(_numbers)
+    values: Json = {
+        "name": f"Provider {number}",
+        "timeZone": "UTC",
+        "serviceDurationMinutes": 60,
+        "weeklyHours": weekly("09:00", "17:00"),
+        "subject": f"provider-{number}",
+    }
+    data = await api.ask(CREATE_PROVIDER, caller=(of or api).admin, input=values | changes)
+    return made(data["answer"], "Provider")
+
+
+async def a_service(api: Api, *providers: Json, of: Tenant | None = None, **changes: object) -> Json:
+    """A service of 30 minutes that these providers offer, by the provider's own rules; but for the changes."""
+    values: Json = {
+        "name": f"Service {next(_numbers)}",
+        "providerIds": [provider["id"] for provider in providers],
+        "durationMinutes": 30,
+    }
+    data = await api.ask(CREATE_SERVICE, caller=(of or api).admin, input=values | changes)
+    return made(data["answer"], "Service")
+
+
+def a_booking(provider: Mapping[str, Any], starts_at: datetime | str, **changes: object) -> Json:
+    """The input of a guest's booking, with a key of its own; but for the changes."""
+    number = next(_numbers)
+    return {
+        "providerId": provider["id"],
+        "startsAt": instant(starts_at).isoformat(),
+        "customer": {"name": f"Guest {number}", "email": f"guest-{number}@example.com"},
+        "customerTimeZone": "Europe/Berlin",
+        "idempotencyKey": f"key-{number}",
+        **changes,
+    }
+
+
+async def book(
+    api: Api, provider: Mapping[str, Any], starts_at: datetime | str, *, caller: Caller | None = None, **changes: object
+) -> Json:
+    """Try to book; the answer, whatever it is."""
+    data = await api.ask(BOOK, caller=caller, input=a_booking(provider, starts_at, **changes))
+    answer: Json = data["answer"]
+    return answer
+
+
+async def an_appointment(
+    api: Api, provider: Mapping[str, Any], starts_at: datetime | str, *, caller: Caller | None = None, **changes: object
+) -> Json:
+    """A booking that succeeds: its confirmation."""
+    return made(await book(api, provider, starts_at, caller=caller, **changes), "BookingConfirmation")
+
+
+async def listed(
+    api: Api,
+    provider: Mapping[str, Any],
+    first: date | str = TODAY,
+    last: date | str | None = None,
+    *,
+    caller: Caller | None = None,
+    **asked: object,
+) -> list[str]:
+    """The starts that are listed on these dates, in order."""
+    days = {"from": str(first), "to": str(last or first)}
+    data = await api.ask(LISTING, caller=caller, id=provider["id"], **days, **asked)
+    found = made(data["provider"]["availability"], "Availability")
+    return [slot["startsAt"] for slot in found["slots"]]
+
+
+async def reasons(
+    api: Api,
+    provider: Mapping[str, Any],
+    starts_at: datetime | str,
+    *,
+    caller: Caller | None = None,
+    **asked: object,
+) -> list[str]:
+    """What `explainTime` says against this start; nothing where it can be booked."""
+    when = instant(starts_at).isoformat()
+    said = (await api.ask(EXPLAIN, caller=caller, providerId=provider["id"], startsAt=when, **asked))["explainTime"]
+    assert said["bookable"] == (not said["reasons"])
+    found: list[str] = said["reasons"]
+    return found
+
+
+def utc(day: str, *times: str) -> list[str]:
+    """Instants of one UTC date as the API writes them: `utc("2026-01-12", "09:00")`."""
+    return [f"{day}T{time}:00Z" for time in times]
+
+
+def subset(values: Mapping[str, Any], names: Sequence[str]) -> Json:
+    """These entries alone."""
+    return {name: values[name] for name in names}
