@@ -105,7 +105,10 @@ async function choose() {
   const list = $("offers");
   if (!list.children.length) list.replaceChildren(...Array.from({ length: 3 }, () => h("li", { class: "card waiting", "aria-hidden": "true" })));
   list.setAttribute("aria-busy", "true");
-  const { providers } = await api.query(OFFERS + BOOKABLE, { search: search || null, zone });
+  const { providers } = await api.query(OFFERS + BOOKABLE, { search: search || null, zone }).catch((problem) => {
+    if (problem.data?.providers) return problem.data; // who there is, without when they are free
+    throw problem;
+  });
   list.removeAttribute("aria-busy");
   if (search !== $("search").value.trim()) return;
   $("search-line").hidden &&= !providers.pageInfo.hasNextPage && providers.nodes.length < 8;
@@ -119,7 +122,7 @@ function offer(provider) {
   const rows = provider.services.length ? provider.services : [null];
   return h("li", { class: "card" },
     h("h2", {}, provider.name),
-    h("p", { class: "facts" }, next ? `Next free ${times.shortDateText(times.dateOf(next))}, ${times.timeText(next)}` : "Nothing free at the moment"),
+    next && h("p", { class: "facts" }, `Next free ${times.shortDateText(times.dateOf(next))}, ${times.timeText(next)}`),
     h("ul", {}, rows.map((service) => h("li", {}, h("a", {
       href: address({ provider: provider.id, service: service?.id }),
       "data-step": "pick", "data-provider": provider.id, "data-service": service?.id,

@@ -164,7 +164,7 @@ export class Calendar {
       const { provider } = await this.#api.query(MONTH, { ...span, after }, { signal: this.#abort.signal });
       if (run !== this.#run) return;
       const answer = provider?.availability;
-      if (answer?.retryAfterSeconds) throw new Problem("overloaded", answer.message, answer.retryAfterSeconds);
+      if (answer?.retryAfterSeconds) throw new Problem("overloaded", answer.message, answer);
       if (!answer?.days) throw new Problem("broken", answer?.message ?? "This can't be booked any more.");
       this.#problem = null;
       this.#next = provider.nextAvailableSlot;

@@ -11,7 +11,7 @@ const addDays = (date, days) => new Date(Date.parse(date) + days * 86_400_000).t
 
 /** Tabs for GraphiQL's `defaultTabs`. Where the server can't be asked, ids are left for the reader to fill in. */
 export async function examples(api) {
-  const [look, schema] = await Promise.all([api.query(LOOK).catch(() => null), api.query(FIELDS).catch(() => null)]);
+  const [look, schema] = await Promise.all([api.query(LOOK).catch(({ data }) => data), api.query(FIELDS).catch(() => null)]);
   const nodes = look?.providers?.nodes ?? [];
   const free = nodes.filter((provider) => provider.nextAvailableSlot);
   const provider = free.find((one) => one.services.length) ?? free[0] ?? nodes[0];

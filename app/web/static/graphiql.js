@@ -35,9 +35,19 @@ function show(state, text) {
   viewer.textContent = text;
 }
 
+// GraphiQL learns an operation's name a moment after its text; who runs it sooner would ask for the one before.
+function nameOf({ query, operationName }) {
+  try {
+    const operations = GraphiQL.GraphQL.parse(query).definitions.filter(({ kind }) => kind === "OperationDefinition");
+    return operations.length === 1 ? operations[0].name?.value : operationName;
+  } catch {
+    return operationName; // the server says best what is wrong with the text
+  }
+}
+
 function render(tabs) {
   const { createElement, Fragment } = React;
-  const fetcher = GraphiQL.createFetcher({
+  const send = GraphiQL.createFetcher({
     url: ENDPOINT,
     wsClient: api.socket,
     fetch: (address, request) => {
@@ -52,7 +62,7 @@ function render(tabs) {
   });
   root.render(
     createElement(GraphiQL, {
-      fetcher,
+      fetcher: (question, options) => send({ ...question, operationName: nameOf(question) }, options),
       defaultTabs: tabs,
       storage: sessionStorage,
       shouldPersistHeaders: false,

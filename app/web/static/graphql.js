@@ -2,12 +2,14 @@
 
 import { createClient } from "./vendor/graphql-ws/client.js";
 
-/** What went wrong on the way, as opposed to a refusal, which is an answer. kind: offline | overloaded | refused | broken. */
+/**
+ * What went wrong on the way, as opposed to a refusal, which is an answer. kind: offline | overloaded | refused | broken.
+ * data is the part of the answer that came all the same, for whoever can use it.
+ */
 export class Problem extends Error {
-  constructor(kind, message, retryAfterSeconds = null) {
+  constructor(kind, message, { retryAfterSeconds = null, data = null } = {}) {
     super(message);
-    this.kind = kind;
-    this.retryAfterSeconds = retryAfterSeconds;
+    Object.assign(this, { kind, retryAfterSeconds, data });
   }
 }
 
@@ -47,12 +49,11 @@ export function connect(endpoint, credentials) {
     }
     const [error] = answer.errors ?? [];
     if (!error) return answer.data;
-    const seconds = Number(response.headers.get("retry-after")) || null;
     const code = error.extensions?.code;
-    if (code === "RATE_LIMITED" || response.status === 429 || response.status === 503)
-      throw new Problem("overloaded", error.message, seconds);
-    if (code === "UNAUTHENTICATED" || code === "FORBIDDEN") throw new Problem("refused", error.message);
-    throw new Problem("broken", error.message);
+    let kind = "broken";
+    if (code === "RATE_LIMITED" || response.status === 429 || response.status === 503) kind = "overloaded";
+    if (code === "UNAUTHENTICATED" || code === "FORBIDDEN") kind = "refused";
+    throw new Problem(kind, error.message, { retryAfterSeconds: Number(response.headers.get("retry-after")) || null, data: answer.data });
   }
 
   let silence;

@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import shutil
+import socket
+import subprocess
+import sys
 from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
+import asyncpg
+import httpx
 import pytest
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, async_playwright
+
+import app
+from app.core.viewer import Role
+from app.embedded import Servers
+from app.seed import DEMO
+from app.tokens import signed_token
+from tests.conftest import on_database
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 # Chromium's own errands (updates, sync, field trials) have no place in a test; its sandbox does not start as root.
@@ -69,3 +85,91 @@ async def windows(browser: Browser) -> AsyncIterator[Windows]:
     opened = Windows(browser)
     yield opened
     await opened.close()
+
+
+SECRET = "a-secret-of-the-tests-thirty-two-bytes-or-more"
+ROOT = Path(app.__file__).parents[1]
+START_SECONDS = 30
+
+
+class Shop:
+    """The program as people meet it: `serve` and `work` as processes, with the demo data, and an administrator."""
+
+    def __init__(self, environment: dict[str, str]) -> None:
+        self._environment = environment
+        self._port = _free_port()
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self.address = f"http://127.0.0.1:{self._port}"
+        self._token = signed_token(SECRET, Role.ADMIN, DEMO.admin_subject, DEMO.organization, timedelta(hours=1))
+
+    def run(self, command: str) -> None:
+        """A command of the program, to its end."""
+        subprocess.run([sys.executable, "-m", "app", command], cwd=ROOT, env=self._environment, check=True)
+
+    async def start(self) -> None:
+        for arguments in (["serve", "--port", str(self._port)], ["work"]):
+            command = [sys.executable, "-m", "app", *arguments]
+            self._processes.append(subprocess.Popen(command, cwd=ROOT, env=self._environment))  # noqa: ASYNC220
+        async with asyncio.timeout(START_SECONDS), httpx.AsyncClient() as client:
+            while not await _ready(client, self.address):  # noqa: ASYNC110 (another process is waited for)
+                await asyncio.sleep(0.05)
+
+    def stop(self) -> None:
+        for process in self._processes:
+            process.terminate()
+        for process in self._processes:
+            process.wait(20)
+        self._processes.clear()
+
+    async def ask(self, document: str, *, token: str | None = None, **variables: object) -> Any:  # noqa: ANN401 (JSON)
+        """What a query answers with, asked by the administrator unless another token is given ("": by a guest)."""
+        bearer = self._token if token is None else token
+        headers = {"authorization": f"Bearer {bearer}"} if bearer else {}
+        async with httpx.AsyncClient(base_url=self.address, headers=headers) as client:
+            answer = (await client.post("/graphql", json={"query": document, "variables": variables})).json()
+        assert "errors" not in answer, answer
+        return answer["data"]
+
+
+async def _ready(client: httpx.AsyncClient, address: str) -> bool:
+    try:
+        return (await client.get(f"{address}/readyz")).is_success
+    except httpx.TransportError:
+        return False
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest.fixture(scope="module")
+async def shop(servers: Servers, template_database: str) -> AsyncIterator[Shop]:
+    """One for all the tests of a module; each test makes the people it needs in it."""
+    name = f"slotwright_test_{os.getpid()}_shop"
+    connection = await asyncpg.connect(servers.database_url)
+    await connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template_database}"')
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("SLOTWRIGHT_")}
+    opened = Shop(
+        environment
+        | {
+            "DATABASE_URL": on_database(servers.database_url, name),
+            "REDIS_URL": servers.redis_url,
+            "SLOTWRIGHT_TOKEN_SECRET": SECRET,
+            "SLOTWRIGHT_MANAGE_KEYS": f"test:{SECRET[::-1]}",
+            "SLOTWRIGHT_HASH_SECRET": SECRET.upper(),
+            "SLOTWRIGHT_DEFAULT_ORGANIZATION": DEMO.organization,
+            "SLOTWRIGHT_GRAPHIQL": "on",
+            "SLOTWRIGHT_BOOKING_PAGE": "on",
+        }
+    )
+    try:
+        opened.run("seed")
+        await opened.start()
+        yield opened
+    finally:
+        opened.stop()
+        await connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+        await connection.close()

@@ -1,0 +1,49 @@
+"""The example tabs of GraphiQL, as a newcomer runs them: on the demo data, on the real server, one after the other."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from playwright.async_api import Page, expect
+
+from tests.e2e.browser.conftest import Shop, Windows
+
+
+async def _open(windows: Windows, shop: Shop) -> Page:
+    page = await windows.open()
+    await page.goto(f"{shop.address}/graphql")
+    await expect(page.locator(".graphiql-query-editor .CodeMirror")).to_be_visible()
+    return page
+
+
+async def _run(page: Page, tab: str) -> Any:  # noqa: ANN401 (JSON)
+    """The answer to an example, run without touching it; the editor must find nothing wrong with it before."""
+    await page.get_by_role("tab", name=tab).click()
+    await expect(page.get_by_role("tab", selected=True)).to_contain_text(tab)
+    await expect(page.locator(".CodeMirror-lint-mark-error")).to_have_count(0)
+    async with page.expect_response("**/graphql") as response:
+        await page.get_by_label("Execute query").click()
+    answer = await (await response.value).json()
+    assert "errors" not in answer, json.dumps(answer["errors"])
+    return answer["data"]
+
+
+async def test_every_example_shows_something_on_the_demo_data(windows: Windows, shop: Shop) -> None:
+    page = await _open(windows, shop)
+    assert (await _run(page, "Providers"))["providers"]["nodes"]
+    availability = (await _run(page, "Availability"))["provider"]["availability"]
+    assert sum(day["slotCount"] for day in availability["days"]) > 0
+    assert len((await _run(page, "NextFreeTimes"))["nextAvailableSlots"]) == 10
+    assert (await _run(page, "ExplainTime"))["explainTime"]["reasons"] == ["NOT_ON_GRID"]
+    assert (await _run(page, "Viewer"))["viewer"]["role"] == "ANONYMOUS"
+    assert (await _run(page, "Appointments"))["appointments"]["nodes"] == []
+    assert windows.complaints == []
+
+
+async def test_the_booking_example_books_once_however_often_it_is_run(windows: Windows, shop: Shop) -> None:
+    page = await _open(windows, shop)
+    first = (await _run(page, "Book"))["bookAppointment"]
+    again = (await _run(page, "Book"))["bookAppointment"]
+    assert first["appointment"]["status"] == "CONFIRMED"
+    assert again["appointment"]["id"] == first["appointment"]["id"]
