@@ -128,9 +128,9 @@ def environment(database: str, redis_url: str) -> dict[str, str]:
     return own | {
         "DATABASE_URL": database,
         "REDIS_URL": redis_url,
-        "SLOTWRIGHT_TOKEN_SECRET": "a secret of the tests, thirty-two bytes or more",
-        "SLOTWRIGHT_MANAGE_KEYS": "test:another secret of the tests, thirty-two bytes or more",
-        "SLOTWRIGHT_HASH_SECRET": "a third secret of the tests, thirty-two bytes or more",
+        "SLOTWRIGHT_TOKEN_SECRET": "a secret of the tests of at least thirty-two bytes",
+        "SLOTWRIGHT_MANAGE_KEYS": "test:another-secret-of-the-tests-of-32-bytes-or-more",
+        "SLOTWRIGHT_HASH_SECRET": "a third secret of the tests of at least 32 bytes",
     }
 
 

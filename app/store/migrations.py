@@ -9,6 +9,7 @@ import hashlib
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -99,6 +100,12 @@ def read_migrations(folder: Path | None = None) -> list[Migration]:
     return migrations
 
 
+@cache
+def own_migrations() -> tuple[Migration, ...]:
+    """Those of this process, read once: files that are replaced under a running program are not yet its own."""
+    return tuple(read_migrations())
+
+
 def pending(migrations: Sequence[Migration], applied: Sequence[Applied]) -> list[Migration]:
     """What is still to be applied; raises where the past of the database is not the past of these files."""
     known = {migration.version: migration for migration in migrations}
@@ -116,7 +123,7 @@ async def check(pool: Pool, *, folder: Path | None = None) -> None:
     """Returns where the database is exactly where this program needs it; raises a `MigrationError` elsewhere."""
     async with pool.connection() as connection:
         _check_version(connection)
-        left = pending(read_migrations(folder), await _applied(connection))
+        left = pending(read_migrations(folder) if folder else own_migrations(), await _applied(connection))
     if left:
         raise UnmigratedError(pending=len(left))
 

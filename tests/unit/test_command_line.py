@@ -1,0 +1,55 @@
+"""The command line: what is asked for, what is refused, what is said."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.__main__ import main
+
+COMMANDS = ["dev", "serve", "work", "migrate", "schema", "seed", "token", "organization", "organization create"]
+NEEDED = ["DATABASE_URL", "REDIS_URL", "SLOTWRIGHT_TOKEN_SECRET", "SLOTWRIGHT_MANAGE_KEYS", "SLOTWRIGHT_HASH_SECRET"]
+LONG = "x" * 32
+GOOD = dict(zip(NEEDED, ["postgresql://h/d", "redis://h", LONG, f"k:{LONG}", LONG], strict=True))
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([*command.split(), "--help"])
+    assert ended.value.code == 0
+    assert f"usage: python -m app {command}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["fly"],
+        ["serve", "--port", "0"],
+        ["serve", "--port", "65536"],
+        ["serve", "--workers", "none"],
+        ["dev", "--workers", "0"],
+        ["token"],
+        ["token", "--role", "king"],
+        ["token", "--role", "admin", "--ttl", "soon"],
+        ["organization"],
+        ["organization", "create", "--slug", "salon"],
+    ],
+)
+def test_arguments_that_cannot_be_used_are_refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    assert "usage: python -m app" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["serve", "work", "seed", "organization create --slug s --name n"])
+@pytest.mark.parametrize("missing", NEEDED)
+def test_a_missing_setting_is_named(
+    command: str, missing: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in GOOD.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv(missing)
+    assert main(command.split()) == 2
+    assert capsys.readouterr().err == f"slotwright: {missing} is not set.\n"
