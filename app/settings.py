@@ -20,6 +20,9 @@ SECRET_MIN_BYTES: Final = 32
 DEFAULT_POOL_SIZE: Final = 16
 """Connections of one process. More than 16 made bookings slower, not faster, when it was measured."""
 
+DEFAULT_HOLD_MINUTES: Final = 10
+"""Long enough for a form, short enough that nobody else minds."""
+
 DEFAULT_STATEMENT_TIMEOUT_MS: Final = 5_000
 """No statement of the program needs a second; whoever waits for a lock longer than this is better told so."""
 
@@ -56,6 +59,8 @@ class Settings:
     """The slug of the organization of anonymous callers that name none; None: they have to name one."""
     cors_origins: tuple[str, ...] = ()
     """Origins whose pages may call the API from a browser; ("*",) allows all: tokens are no cookies."""
+    hold_minutes: int = DEFAULT_HOLD_MINUTES
+    """How long a time is held for somebody who fills in a form."""
     graphiql: bool = False
     """Whether a browser that opens /graphql gets GraphiQL."""
     pool_size: int = DEFAULT_POOL_SIZE
@@ -74,6 +79,7 @@ class Settings:
             hash_secret=_secret(env, "SLOTWRIGHT_HASH_SECRET"),
             default_organization=_slug(env, "SLOTWRIGHT_DEFAULT_ORGANIZATION"),
             cors_origins=_origins(env, "SLOTWRIGHT_CORS_ORIGINS"),
+            hold_minutes=_number(env, "SLOTWRIGHT_HOLD_MINUTES", default=DEFAULT_HOLD_MINUTES, least=1, most=60),
             graphiql=_switch(env, "SLOTWRIGHT_GRAPHIQL", default=False),
             pool_size=_number(env, "SLOTWRIGHT_POOL_SIZE", default=DEFAULT_POOL_SIZE, least=1, most=200),
             statement_timeout_ms=_number(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from redis.asyncio import Redis
@@ -12,6 +12,7 @@ from redis.backoff import NoBackoff
 from uuid6 import uuid7
 
 from app.identity.access import AccessTokens
+from app.identity.hold import HoldTokens
 from app.identity.manage import ManageTokens
 from app.store.pool import create_pool
 from app.usecases.resources import Resources
@@ -52,6 +53,7 @@ async def open_resources(settings: Settings, *, clock: Clock = system_clock) -> 
         settings.database_url, size=settings.pool_size, statement_timeout_ms=settings.statement_timeout_ms
     )
     redis = _redis(settings.redis_url)
+    keys = {key.id: key.secret for key in settings.manage_keys}
     try:
         yield Resources(
             pool=pool,
@@ -60,9 +62,11 @@ async def open_resources(settings: Settings, *, clock: Clock = system_clock) -> 
             real_clock=system_clock,
             new_id=uuid7,
             access_tokens=AccessTokens([settings.token_secret]),
-            manage_tokens=ManageTokens({key.id: key.secret for key in settings.manage_keys}),
+            manage_tokens=ManageTokens(keys),
+            hold_tokens=HoldTokens(keys),
             hash_secret=settings.hash_secret.encode(),
             default_organization=settings.default_organization,
+            hold_lasts=timedelta(minutes=settings.hold_minutes),
         )
     finally:
         await redis.aclose()

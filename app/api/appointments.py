@@ -7,12 +7,15 @@ from uuid import UUID
 
 import strawberry
 
-from app.api.availability import slots_of
-from app.api.enums import AppointmentStatus, Role
+from app.api.availability import Slot, slots_of
+from app.api.enums import Actor, AppointmentChangeKind, AppointmentStatus, Role
 from app.api.info import Info
 from app.api.keys import appointment_key, optional_service_key, provider_key
+from app.api.money import Money
 from app.api.node import Node
 from app.api.refusals import (
+    CancellationQuote,
+    HoldExpiredError,
     IdempotencyKeyReusedError,
     InvalidInputError,
     NotAllowedError,
@@ -27,12 +30,16 @@ from app.api.relay import After, Before, Connection, First, Last, Order, PageReq
 from app.api.scalars import TimeZoneName
 from app.core import appointment as core
 from app.core import refusals
+from app.core.history import HistoryEntry
+from app.core.lifecycle import quote_cancellation
 from app.core.validation import ContactForm
+from app.core.provider import Offer
 from app.core.zones import local_text, minute_of
 from app.store.appointments import AppointmentFilter, appointment_page, count_appointments
 from app.store.keyset import Keyset
 from app.usecases.book_appointment import Booked, BookingForm, book_appointment
 from app.usecases.find_appointment import find_appointment
+from app.usecases.open_appointment import actor_of
 
 if TYPE_CHECKING:
     from app.api.providers import Provider
@@ -82,6 +89,38 @@ class Customer(Node):
             phone=contact.phone,
             time_zone=TimeZoneName(customer.time_zone),
             locale=contact.locale,
+        )
+
+
+@strawberry.type(description="One change of an appointment.")
+class AppointmentHistoryEntry:
+    """Maps the core's `HistoryEntry`."""
+
+    version: int = strawberry.field(description="The version that it made.")
+    kind: AppointmentChangeKind = strawberry.field(description="What happened.")
+    occurred_at: datetime = strawberry.field(description="When.")
+    actor: Actor = strawberry.field(description="Who did it.")
+    actor_subject: str | None = strawberry.field(description="The subject of the actor's token, where there was one.")
+    from_status: AppointmentStatus | None = strawberry.field(description="The state before; null where it was booked.")
+    to_status: AppointmentStatus = strawberry.field(description="The state since.")
+    from_starts_at: datetime | None = strawberry.field(description="The start before; null where it was booked.")
+    to_starts_at: datetime = strawberry.field(description="The start since.")
+    reason: str | None = strawberry.field(description="Why, as the actor said.")
+
+    @classmethod
+    def of(cls, entry: HistoryEntry) -> Self:
+        """From the core."""
+        return cls(
+            version=entry.version,
+            kind=entry.kind,
+            occurred_at=entry.occurred_at,
+            actor=entry.actor,
+            actor_subject=entry.actor_subject,
+            from_status=entry.from_status,
+            to_status=entry.to_status,
+            from_starts_at=entry.from_starts_at,
+            to_starts_at=entry.to_starts_at,
+            reason=entry.reason,
         )
 
 
@@ -154,6 +193,36 @@ class Appointment(Node):
         return None if found is None else Customer.of(found)
 
 
+    @strawberry.field(description="When it was cancelled; null where it was not.")
+    def cancelled_at(self) -> datetime | None:
+        """As recorded."""
+        return self.row.cancelled_at
+
+    @strawberry.field(description="Why it was cancelled, as its canceller said.")
+    def cancellation_reason(self) -> str | None:
+        """As recorded."""
+        return self.row.cancellation_reason
+
+    @strawberry.field(description="What cancelling cost; null where it was free. Charging it is not this server's work.")
+    def cancellation_fee(self) -> Money | None:
+        """As recorded."""
+        return Money.of(self.row.cancellation_fee)
+
+    @strawberry.field(description="What cancelling right now would cost the caller; null once it can't be cancelled.")
+    def cancellation_quote(self, info: Info) -> CancellationQuote | None:
+        """By the function that decides over cancellations."""
+        context = info.context
+        quote = quote_cancellation(self.row, actor_of(context.viewer, self.row), context.resources.clock())
+        return None if quote is None else CancellationQuote.of(quote)
+
+    @strawberry.field(description="What became of it, version by version. Empty but for its provider and administrators.")
+    async def history(self, info: Info) -> list[AppointmentHistoryEntry]:
+        """Batched."""
+        if not info.context.viewer.runs(self.row.provider_id):
+            return []
+        return [AppointmentHistoryEntry.of(entry) for entry in await info.context.loaders.history.load(self.row.id)]
+
+
 AppointmentConnection = Connection[Appointment]
 
 
@@ -210,6 +279,9 @@ class BookAppointmentInput:
     service_id: strawberry.ID | None = strawberry.field(
         default=None, description="For what; left out: by the provider's own rules."
     )
+    hold_token: str | None = strawberry.field(
+        default=None, description="From `holdSlot`; the time is then certain, until the hold expires."
+    )
     starts_at: datetime = strawberry.field(description="The start of the visit: one of the listed slots.")
     duration_minutes: int | None = strawberry.field(
         default=None,
@@ -238,6 +310,7 @@ class BookingConfirmation:
 BookAppointmentResult = Annotated[
     BookingConfirmation
     | SlotUnavailableError
+    | HoldExpiredError
     | InvalidInputError
     | NotAllowedError
     | NotFoundError
@@ -323,6 +396,7 @@ class AppointmentMutation:
             customer_time_zone=input.customer_time_zone,
             notes=input.notes,
             idempotency_key=input.idempotency_key,
+            hold_token=input.hold_token,
         )
         viewer = info.context.viewer
         answer = await book_appointment(info.context.resources, viewer, form)
@@ -331,11 +405,15 @@ class AppointmentMutation:
                 if viewer.role is Role.CUSTOMER:
                     # The first booking made the customer's record, which the rest of this operation may show.
                     info.context.viewer = replace(viewer, customer_id=answer.appointment.customer_id)
-                return BookingConfirmation(
-                    appointment=Appointment.of(answer.appointment), manage_token=answer.manage_token
-                )
+                return confirmation_of(answer)
             case refusals.SlotUnavailable():
                 return slot_unavailable(answer, form.customer_time_zone)
+            case refusals.HoldExpired():
+                return HoldExpiredError(
+                    code="HOLD_EXPIRED",
+                    message=answer.message,
+                    alternatives=_slots_offered(answer.alternatives, form.customer_time_zone),
+                )
             case refusals.InvalidInput():
                 return invalid_input(answer)
             case refusals.NotAllowed():
@@ -348,12 +426,23 @@ class AppointmentMutation:
                 assert_never(answer)
 
 
-def slot_unavailable(refusal: refusals.SlotUnavailable, time_zone: str) -> SlotUnavailableError:
+def slot_unavailable(refusal: refusals.SlotUnavailable, time_zone: str | None) -> SlotUnavailableError:
     """The refusal of a time, with its alternatives shown in the customer's zone."""
-    nearest = refusal.alternatives
     return SlotUnavailableError(
         code="SLOT_UNAVAILABLE",
         message=refusal.message,
         reasons=list(refusal.reasons),
-        alternatives=[] if nearest is None else slots_of(nearest.calendar, nearest.starts, time_zone),
+        alternatives=_slots_offered(refusal.alternatives, time_zone),
     )
+
+
+def _slots_offered(offer: Offer | None, time_zone: str | None) -> list[Slot]:
+    """The slots of an offer, in this zone or else the provider's."""
+    if offer is None:
+        return []
+    return slots_of(offer.calendar, offer.starts, time_zone or offer.calendar.provider.time_zone)
+
+
+def confirmation_of(booked: Booked) -> BookingConfirmation:
+    """The appointment with its manage token."""
+    return BookingConfirmation(appointment=Appointment.of(booked.appointment), manage_token=booked.manage_token)

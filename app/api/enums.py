@@ -5,16 +5,28 @@ from enum import Enum, StrEnum
 import strawberry
 
 from app.core.appointment import AppointmentStatus
+from app.core.changes import AppointmentChangeKind
+from app.core.lifecycle import Actor
 from app.core.money import LateCancellation
+from app.core.refusals import NotChangeableReason
 from app.core.slots import UnbookableReason
 from app.core.viewer import Role
 
-__all__ = ["AppointmentStatus", "LateCancellation", "Role", "UnbookableReason", "Weekday"]
+__all__ = [
+    "Actor",
+    "AppointmentChangeKind",
+    "AppointmentStatus",
+    "LateCancellation",
+    "NotChangeableReason",
+    "Role",
+    "UnbookableReason",
+    "Weekday",
+]
 
 
-def _publish(enum: type[Enum], description: str, values: dict[str, str]) -> None:
+def _publish(enum: type[Enum], description: str, values: dict[str, str], *, name: str | None = None) -> None:
     """Show an enum of the core in GraphQL: the same members, each with a description."""
-    strawberry.enum(enum, description=description)
+    strawberry.enum(enum, name=name, description=description)
     for value in enum.__strawberry_definition__.values:  # type: ignore[attr-defined]  # set by strawberry.enum
         value.description = values[value.name]
 
@@ -95,4 +107,41 @@ _publish(
         "BUFFER": "Only the buffers of two appointments overlap.",
         "HELD": "Somebody holds the time while they fill in a form.",
     },
+)
+
+_publish(
+    NotChangeableReason,
+    "Why an appointment can be neither cancelled nor moved any more.",
+    {
+        "ALREADY_STARTED": "Its start has come.",
+        "ALREADY_CANCELLED": "It is cancelled.",
+        "ALREADY_CLOSED": "It took place, or nobody came.",
+        "TOO_LATE": "Its policy allows no change so near to the start.",
+    },
+)
+
+_publish(
+    AppointmentChangeKind,
+    "What became of an appointment.",
+    {
+        "BOOKED": "It was booked.",
+        "RESCHEDULED": "It was moved to another time.",
+        "CANCELLED": "It was cancelled.",
+        "COMPLETED": "It took place.",
+        "NO_SHOW": "Nobody came.",
+    },
+)
+
+_publish(
+    Actor,
+    "Who changed an appointment.",
+    {
+        "GUEST": "Somebody without an account, at booking.",
+        "MANAGE_TOKEN": "Somebody with the appointment's manage token.",
+        "CUSTOMER": "The signed-in customer.",
+        "PROVIDER": "The provider.",
+        "ADMIN": "An administrator.",
+        "SYSTEM": "The program itself, after the end.",
+    },
+    name="AppointmentActor",
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, assert_never
 
 from app.api.errors import BadUserInput, Forbidden, Unauthenticated
@@ -20,7 +21,7 @@ async def viewer_of(resources: Resources, credentials: Credentials) -> Viewer:
     )
     match viewer:
         case Viewer():
-            return viewer
+            return replace(viewer, address=credentials.address)
         case NotIdentified():
             raise Unauthenticated(viewer.message)
         case OtherOrganization():

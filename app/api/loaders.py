@@ -11,6 +11,7 @@ from strawberry.dataloader import DataLoader
 
 from app.store.appointments import appointments_by_ids
 from app.store.customers import customers_by_ids
+from app.store.history import history_of_appointments
 from app.store.hours import exceptions_of_providers, weekly_breaks_of_providers, weekly_hours_of_providers
 from app.store.providers import providers_by_ids
 from app.store.services import provider_ids_of_services, services_by_ids, services_of_providers
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from datetime import date, datetime
 
     from app.core.appointment import Appointment, Customer
+    from app.core.history import HistoryEntry
     from app.core.ids import AppointmentId, CustomerId, OrganizationId, ProviderId, ServiceId
     from app.core.provider import AvailabilityException, Calendar, Provider, Service, WeeklyBreak, WeeklyHours
     from app.core.refusals import InvalidDateRange, InvalidInput, NotFound
@@ -98,6 +100,9 @@ class Loaders:
         )
         self.weekly_breaks: DataLoader[ProviderId, list[WeeklyBreak]] = _list(
             lambda ids: weekly_breaks_of_providers(pool, organization_id, ids)
+        )
+        self.history: DataLoader[AppointmentId, list[HistoryEntry]] = _list(
+            lambda ids: history_of_appointments(pool, organization_id, ids)
         )
         self.exceptions: DataLoader[ExceptionsQuestion, list[AvailabilityException]] = DataLoader(self._exceptions)
         self.free_times: DataLoader[SlotQuestion, FreeTimes | InvalidDateRange | InvalidInput | NotFound] = DataLoader(

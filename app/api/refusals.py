@@ -1,11 +1,13 @@
 """The refusals, as GraphQL says them: each a type of its own with a code of its own, all of them `UserError`s."""
 
 import re
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import strawberry
 
-from app.api.enums import UnbookableReason
+from app.api.enums import AppointmentStatus, NotChangeableReason, UnbookableReason
+from app.api.money import Money
 from app.core import refusals as core
 
 if TYPE_CHECKING:
@@ -96,3 +98,98 @@ def invalid_date_range(refusal: core.InvalidDateRange) -> InvalidDateRangeError:
 def idempotency_key_reused(refusal: core.IdempotencyKeyReused) -> IdempotencyKeyReusedError:
     """The refusal of a key that stands for something else."""
     return IdempotencyKeyReusedError(code="IDEMPOTENCY_KEY_REUSED", message=refusal.message)
+
+
+@strawberry.type(description="Too many open bookings or holds by one contact or caller.")
+class BookingLimitReachedError(UserError):
+    """Maps `BookingLimitReached`."""
+
+
+@strawberry.type(description="The hold is over and its time is taken. Choose one of the alternatives.")
+class HoldExpiredError(UserError):
+    """Maps `HoldExpired`."""
+
+    alternatives: list[LazySlot] = strawberry.field(description="Up to five bookable slots nearest to it, in order.")
+
+
+@strawberry.type(description="The appointment was changed since the caller last saw it. Load it again, then decide.")
+class VersionConflictError(UserError):
+    """Maps `VersionConflict`."""
+
+    current_version: int = strawberry.field(description="The version that it has now.")
+
+
+@strawberry.type(description="The appointment can't be cancelled any more.")
+class NotCancellableError(UserError):
+    """Maps `NotCancellable`."""
+
+    reason: NotChangeableReason = strawberry.field(description="Why not.")
+
+
+@strawberry.type(description="The appointment can't be moved any more.")
+class NotReschedulableError(UserError):
+    """Maps `NotReschedulable`."""
+
+    reason: NotChangeableReason = strawberry.field(description="Why not.")
+
+
+@strawberry.type(description="What cancelling right now would cost.")
+class CancellationQuote:
+    """Maps the core's `CancellationQuote`."""
+
+    free_until: datetime = strawberry.field(description="Cancelling is free until this instant, included.")
+    fee: Money | None = strawberry.field(description="What it costs now; null where it is free or not allowed.")
+    allowed: bool = strawberry.field(description="Whether the policy allows it now.")
+
+    @classmethod
+    def of(cls, quote: core.CancellationQuote) -> "CancellationQuote":
+        """From the core."""
+        return cls(free_until=quote.free_until, fee=Money.of(quote.fee), allowed=quote.allowed)
+
+
+@strawberry.type(description="Cancelling costs more than the caller agreed to pay. Show the quote and ask again.")
+class CancellationFeeNotAcceptedError(UserError):
+    """Maps `CancellationFeeNotAccepted`."""
+
+    quote: CancellationQuote = strawberry.field(description="What it costs now.")
+
+
+@strawberry.type(description="An appointment in this state can't become what was asked for, or not yet.")
+class InvalidTransitionError(UserError):
+    """Maps `InvalidTransition`."""
+
+    from_: AppointmentStatus = strawberry.field(name="from", description="The state that it is in.")
+
+
+def booking_limit_reached(refusal: core.BookingLimitReached) -> BookingLimitReachedError:
+    """The refusal of one more."""
+    return BookingLimitReachedError(code="BOOKING_LIMIT_REACHED", message=refusal.message)
+
+
+def version_conflict(refusal: core.VersionConflict) -> VersionConflictError:
+    """The refusal of a change that was decided on an old state."""
+    return VersionConflictError(
+        code="VERSION_CONFLICT", message=refusal.message, current_version=refusal.current_version
+    )
+
+
+def not_cancellable(refusal: core.NotCancellable) -> NotCancellableError:
+    """The refusal of a cancellation."""
+    return NotCancellableError(code="NOT_CANCELLABLE", message=refusal.message, reason=refusal.reason)
+
+
+def not_reschedulable(refusal: core.NotReschedulable) -> NotReschedulableError:
+    """The refusal of a move."""
+    return NotReschedulableError(code="NOT_RESCHEDULABLE", message=refusal.message, reason=refusal.reason)
+
+
+def fee_not_accepted(refusal: core.CancellationFeeNotAccepted) -> CancellationFeeNotAcceptedError:
+    """The refusal of a cancellation for less than it costs."""
+    return CancellationFeeNotAcceptedError(
+        code="CANCELLATION_FEE_NOT_ACCEPTED", message=refusal.message, quote=CancellationQuote.of(refusal.quote)
+    )
+
+
+def invalid_transition(refusal: core.InvalidTransition) -> InvalidTransitionError:
+    """The refusal of an end that can't be."""
+    return InvalidTransitionError(code="INVALID_TRANSITION", message=refusal.message, from_=refusal.from_status)

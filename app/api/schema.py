@@ -5,7 +5,9 @@ from strawberry.schema.config import StrawberryConfig
 
 from app.api.appointments import AppointmentMutation, AppointmentQuery
 from app.api.availability import AvailabilityQuery
+from app.api.holds import HoldMutation
 from app.api.hours import HoursMutation
+from app.api.lifecycle import LifecycleMutation
 from app.api.nodes import NodeQuery
 from app.api.providers import ProviderMutation, ProviderQuery
 from app.api.scalars import SCALARS
@@ -19,7 +21,7 @@ class Query(NodeQuery, ViewerQuery, ProviderQuery, AvailabilityQuery, Appointmen
 
 
 @strawberry.type(description="What can be changed. Every answer is a success or a refusal; a refusal changed nothing.")
-class Mutation(ProviderMutation, ServiceMutation, HoursMutation, AppointmentMutation):
+class Mutation(ProviderMutation, ServiceMutation, HoursMutation, HoldMutation, AppointmentMutation, LifecycleMutation):
     """All root fields of mutations."""
 
 

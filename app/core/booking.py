@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from datetime import date, datetime
 
     from app.core.appointment import Contact
-    from app.core.ids import ProviderId, ServiceId
+    from app.core.ids import HoldId, ProviderId, ServiceId
     from app.core.money import Money
-    from app.core.provider import Calendar
+    from app.core.provider import Calendar, Provider
     from app.core.rules import Rules
 
 
@@ -36,6 +36,7 @@ class BookingWish:
     contact: Contact | None
     customer_time_zone: str
     notes: str | None
+    hold_id: HoldId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,9 +72,9 @@ def claim_for(rules: Rules, starts_at: datetime) -> Claim:
     )
 
 
-def dates_to_lock(calendar: Calendar, claim: Claim) -> tuple[date, ...]:
+def dates_to_lock(provider: Provider, claim: Claim) -> tuple[date, ...]:
     """The provider-local dates that the claim touches, ascending."""
-    return dates_touched(calendar.hours.time_zone, claim.claimed_from, claim.claimed_until)
+    return dates_touched(provider.time_zone, claim.claimed_from, claim.claimed_until)
 
 
 def decide_booking(
@@ -89,10 +90,15 @@ def decide_booking(
     reasons = explain(calendar.hours, rules, claims, wish.starts_at, now)
     if reasons:
         return SlotUnavailable(reasons=reasons)
+    return accept(calendar, claim_for(rules, wish.starts_at))
+
+
+def accept(calendar: Calendar, claim: Claim) -> Acceptance:
+    """The booking of this time, with the price and the policy in force."""
     service = calendar.service
-    policy = service.cancellation_policy if service and service.cancellation_policy else None
+    policy = service.cancellation_policy if service else None
     return Acceptance(
-        claim=claim_for(rules, wish.starts_at),
+        claim=claim,
         price=service.price if service else None,
         cancellation_policy=policy or calendar.provider.cancellation_policy,
     )

@@ -6,11 +6,16 @@ Each has a `message`, a sentence that the person who meets it can act on.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from app.core.appointment import AppointmentStatus
 from app.core.slots import UnbookableReason
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
+    from app.core.money import Money
     from app.core.provider import Offer
 
 _REASON_SENTENCES = {
@@ -83,3 +88,112 @@ class IdempotencyKeyReused:
     def message(self) -> str:
         """The sentence for a person."""
         return "This idempotency key was used for another request. Send a new key with a new request."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancellationQuote:
+    """What cancelling would cost: nothing until `free_until`, that instant included; `fee` is None where it is free."""
+
+    free_until: datetime
+    fee: Money | None
+    allowed: bool
+
+
+class NotChangeableReason(StrEnum):
+    """Why an appointment can be neither cancelled nor moved any more."""
+
+    ALREADY_STARTED = "ALREADY_STARTED"
+    ALREADY_CANCELLED = "ALREADY_CANCELLED"
+    ALREADY_CLOSED = "ALREADY_CLOSED"
+    TOO_LATE = "TOO_LATE"
+
+
+_NOT_CHANGEABLE_SENTENCES = {
+    NotChangeableReason.ALREADY_STARTED: "The appointment has started. Call the provider.",
+    NotChangeableReason.ALREADY_CANCELLED: "The appointment is cancelled. Book a new one.",
+    NotChangeableReason.ALREADY_CLOSED: "The appointment is over.",
+    NotChangeableReason.TOO_LATE: "It is too late to change this appointment. Call the provider.",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotCancellable:
+    """The appointment can't be cancelled any more."""
+
+    reason: NotChangeableReason
+
+    @property
+    def message(self) -> str:
+        """The sentence for a person."""
+        return _NOT_CHANGEABLE_SENTENCES[self.reason]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotReschedulable:
+    """The appointment can't be moved any more."""
+
+    reason: NotChangeableReason
+
+    @property
+    def message(self) -> str:
+        """The sentence for a person."""
+        return _NOT_CHANGEABLE_SENTENCES[self.reason]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancellationFeeNotAccepted:
+    """Cancelling costs more than the caller agreed to pay."""
+
+    quote: CancellationQuote
+
+    @property
+    def message(self) -> str:
+        """The sentence for a person."""
+        return "Cancelling now costs a fee. Show it, and send it as acceptFeeMinor to agree to it."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VersionConflict:
+    """The appointment was changed since the caller last saw it."""
+
+    current_version: int
+
+    @property
+    def message(self) -> str:
+        """The sentence for a person."""
+        return "The appointment was changed meanwhile. Load it again, then decide."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvalidTransition:
+    """An appointment in this state can't become what was asked for, or not yet."""
+
+    from_status: AppointmentStatus
+    to_status: AppointmentStatus
+
+    @property
+    def message(self) -> str:
+        """The sentence for a person."""
+        wanted = self.to_status.replace("_", " ").lower()
+        if self.from_status is AppointmentStatus.CANCELLED:
+            return f"A cancelled appointment can't become {wanted}."
+        return f"Before its start an appointment can't become {wanted}."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BookingLimitReached:
+    """Too many open bookings or holds by one contact or caller."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldExpired:
+    """The hold is over and its time is taken by now."""
+
+    alternatives: Offer | None = None
+
+    @property
+    def message(self) -> str:
+        """The sentence for a person."""
+        return "The hold has ended, and the time was taken meanwhile. Choose another one."

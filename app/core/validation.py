@@ -287,6 +287,12 @@ def valid_idempotency_key(key: str) -> str:
 
 
 @_answers
+def valid_accepted_fee(amount_minor: int | None) -> int:
+    """Check the most that a caller agrees to pay; none said is nothing."""
+    return 0 if amount_minor is None else _integer("accept_fee_minor", amount_minor, 0, AMOUNT_MINOR)
+
+
+@_answers
 def valid_organization(slug: str, name: str) -> tuple[str, str]:
     """Check an organization's public name and its name for people."""
     if not _SLUG.fullmatch(slug):

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from app.core.appointment import Appointment, AppointmentStatus, Contact
-from app.core.ids import AppointmentId, CustomerId, ProviderId, ServiceId
+from app.core.ids import AppointmentId, CustomerId, OrganizationId, ProviderId, ServiceId
 from app.core.money import CancellationPolicy, LateCancellation
-from app.core.zones import instant_of
 from app.store.providers import money
 from app.store.sql import query
 
@@ -16,8 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from app.core.ids import ClaimId, OrganizationId
-    from app.core.slots import Claim
+    from app.core.money import Money
     from app.store.keyset import Keyset
     from app.store.locks import CalendarLock
     from app.store.pool import Transaction
@@ -25,7 +23,12 @@ if TYPE_CHECKING:
 
 _BY_IDS = query("appointment_by_ids")
 _INSERT = query("insert_appointment")
-_INSERT_CLAIM = query("insert_claim")
+_FOR_UPDATE = query("appointment_for_update")
+_CANCEL = query("cancel_appointment")
+_MOVE = query("move_appointment")
+_CLOSE = query("close_appointment")
+_TO_COMPLETE = query("appointments_to_complete")
+_COMPLETE = query("complete_ended")
 _PAGES = {
     (whose, backward): query(f"appointments_of_{whose}_{'backward' if backward else 'forward'}")
     for whose in ("organization", "provider", "customer")
@@ -128,20 +131,14 @@ async def count_appointments(on: Executor, organization_id: OrganizationId, whic
     return total
 
 
-async def insert_appointment(
-    tx: Transaction, lock: CalendarLock, appointment: Appointment, claim_id: ClaimId, claim: Claim
-) -> Appointment | None:
-    """Store a confirmed appointment and take its time; None where somebody has some of that time already.
-
-    The caller shows that it holds the calendar's lock. On None the transaction must roll back: the appointment's row
-    is written, its claim is not.
-    """
+async def insert_appointment(tx: Transaction, organization_id: OrganizationId, appointment: Appointment) -> None:
+    """Store a confirmed appointment. Its time is taken apart, by `take_time`."""
     policy, price = appointment.cancellation_policy, appointment.price
-    row = await _INSERT.one(
+    await _INSERT.exec(
         tx,
-        lock.organization_id,
+        organization_id,
         appointment.id,
-        lock.provider_id,
+        appointment.provider_id,
         appointment.service_id,
         appointment.customer_id,
         appointment.starts_at,
@@ -161,15 +158,84 @@ async def insert_appointment(
         policy.late_fee_percent,
         appointment.created_at,
     )
-    taken = await _INSERT_CLAIM.maybe(
+
+
+async def appointment_for_update(
+    tx: Transaction, organization_id: OrganizationId, appointment_id: AppointmentId
+) -> Appointment | None:
+    """The appointment as it is now, locked until the transaction ends: its changes go one after the other."""
+    row = await _FOR_UPDATE.maybe(tx, organization_id, appointment_id)
+    return None if row is None else _appointment(row)
+
+
+async def cancel_appointment(
+    tx: Transaction,
+    lock: CalendarLock,
+    appointment_id: AppointmentId,
+    *,
+    cancelled_at: datetime,
+    reason: str | None,
+    fee: Money | None,
+) -> Appointment:
+    """Cancel a locked appointment; its time is freed apart, by `free_time`."""
+    row = await _CANCEL.one(
         tx,
         lock.organization_id,
-        claim_id,
-        lock.provider_id,
-        appointment.id,
-        instant_of(claim.claimed_from),
-        instant_of(claim.claimed_until),
-        instant_of(claim.visit_from),
-        instant_of(claim.visit_until),
+        appointment_id,
+        cancelled_at,
+        reason,
+        fee and fee.amount_minor,
+        fee and fee.currency,
     )
-    return None if taken is None else _appointment(row)
+    return _appointment(row)
+
+
+async def move_appointment(
+    tx: Transaction, lock: CalendarLock, appointment_id: AppointmentId, *, starts_at: datetime, ends_at: datetime
+) -> Appointment:
+    """Give a locked appointment another time; the time itself is freed and taken apart."""
+    return _appointment(await _MOVE.one(tx, lock.organization_id, appointment_id, starts_at, ends_at))
+
+
+async def close_appointment(
+    tx: Transaction, organization_id: OrganizationId, appointment_id: AppointmentId, status: AppointmentStatus
+) -> Appointment:
+    """Say of a locked appointment that it took place, or that nobody came. It keeps its time."""
+    return _appointment(await _CLOSE.one(tx, organization_id, appointment_id, status))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completed:
+    """An appointment that was completed because it has ended."""
+
+    organization_id: OrganizationId
+    appointment_id: AppointmentId
+    provider_id: ProviderId
+    customer_id: CustomerId
+    version: int
+
+
+async def appointments_to_complete(
+    on: Executor, *, ended_by: datetime, batch_size: int
+) -> dict[OrganizationId, list[AppointmentId]]:
+    """A batch of confirmed appointments that have ended, by organization. Nothing is locked."""
+    found: dict[OrganizationId, list[AppointmentId]] = {}
+    for row in await _TO_COMPLETE.many(on, ended_by, batch_size):
+        found.setdefault(OrganizationId(row["organization_id"]), []).append(AppointmentId(row["id"]))
+    return found
+
+
+async def complete_ended(
+    on: Executor, organization_id: OrganizationId, ids: Sequence[AppointmentId], *, ended_by: datetime
+) -> list[Completed]:
+    """Complete those that are still confirmed and have ended, with their history, in one statement."""
+    return [
+        Completed(
+            organization_id=organization_id,
+            appointment_id=AppointmentId(row["id"]),
+            provider_id=ProviderId(row["provider_id"]),
+            customer_id=CustomerId(row["customer_id"]),
+            version=row["version"],
+        )
+        for row in await _COMPLETE.many(on, organization_id, ids, ended_by)
+    ]

@@ -9,20 +9,29 @@ from app.core.ids import ProviderId, ServiceId
 from app.core.provider import Calendar
 from app.core.rules import rules_in_force
 from app.core.slots import Claim, ClaimKind
+from app.core.zones import instant_of
 from app.store.providers import provider_from
 from app.store.services import service_from
 from app.store.sql import query
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import date
+    from datetime import date, datetime
 
-    from app.core.ids import OrganizationId
+    from app.core.ids import AppointmentId, ClaimId, HoldId, OrganizationId
     from app.core.zones import Minute
+    from app.store.locks import CalendarLock
+    from app.store.pool import Transaction
     from app.store.sql import Executor
 
 _CALENDARS = query("calendars")
 _CLAIMS = query("claims_of_providers")
+_INSERT_CLAIM = query("insert_claim")
+_FREE_APPOINTMENT_TIME = query("free_appointment_time")
+_FREE_HOLD_TIME = query("free_hold_time")
+_FREE_EXPIRED_TIME = query("free_expired_time")
+_CLAIM_OF_APPOINTMENT = query("claim_of_appointment")
+_CLAIM_OF_HOLD = query("claim_of_hold")
 
 Wanted: TypeAlias = tuple[ProviderId, ServiceId | None]
 """Whose calendar, for which service."""
@@ -89,20 +98,92 @@ async def load_calendars(
 
 
 async def load_claims(
-    on: Executor, organization_id: OrganizationId, provider_ids: Sequence[ProviderId], first: Minute, until: Minute
+    on: Executor,
+    organization_id: OrganizationId,
+    provider_ids: Sequence[ProviderId],
+    first: Minute,
+    until: Minute,
+    *,
+    without: AppointmentId | None = None,
 ) -> dict[ProviderId, list[Claim]]:
-    """The active claims of each provider that overlap `[first, until)`; expired holds among them."""
+    """The active claims of each provider that overlap `[first, until)`, but for those of one appointment.
+
+    Expired holds are among them.
+    """
     found: dict[ProviderId, list[Claim]] = {provider_id: [] for provider_id in provider_ids}
     for row in await _CLAIMS.many(on, organization_id, provider_ids, first, until):
         provider_id, claimed_from, claimed_until, visit_from, visit_until, appointment_id, expires_at = row
-        found[provider_id].append(
-            Claim(
-                claimed_from=claimed_from,
-                claimed_until=claimed_until,
-                visit_from=visit_from,
-                visit_until=visit_until,
-                kind=ClaimKind.HOLD if appointment_id is None else ClaimKind.APPOINTMENT,
-                expires_at=expires_at,
+        if without is None or appointment_id != without:
+            found[provider_id].append(
+                Claim(
+                    claimed_from=claimed_from,
+                    claimed_until=claimed_until,
+                    visit_from=visit_from,
+                    visit_until=visit_until,
+                    kind=ClaimKind.HOLD if appointment_id is None else ClaimKind.APPOINTMENT,
+                    expires_at=expires_at,
+                )
             )
-        )
     return found
+
+
+async def take_time(
+    tx: Transaction,
+    lock: CalendarLock,
+    claim_id: ClaimId,
+    claim: Claim,
+    owner: AppointmentId | HoldId,
+    *,
+    standing: Sequence[Claim],
+    now: datetime,
+) -> bool:
+    """Take time for an appointment or a hold, as the claim's kind says; False where somebody else has some of it.
+
+    The caller shows that it holds the calendar's lock, and what it saw standing there: expired holds give way first.
+    On False the transaction must roll back.
+    """
+    if any(other.expires_at is not None and other.expires_at <= now for other in standing):
+        span = (claim.claimed_from, claim.claimed_until)
+        await _FREE_EXPIRED_TIME.exec(tx, lock.organization_id, lock.provider_id, *span, now)
+    is_hold = claim.kind is ClaimKind.HOLD
+    row = await _INSERT_CLAIM.maybe(
+        tx,
+        lock.organization_id,
+        claim_id,
+        lock.provider_id,
+        None if is_hold else owner,
+        owner if is_hold else None,
+        instant_of(claim.claimed_from),
+        instant_of(claim.claimed_until),
+        instant_of(claim.visit_from),
+        instant_of(claim.visit_until),
+        claim.expires_at,
+    )
+    return row is not None
+
+
+async def free_appointment_time(tx: Transaction, lock: CalendarLock, appointment_id: AppointmentId) -> None:
+    """The appointment gives its time back."""
+    await _FREE_APPOINTMENT_TIME.one(tx, lock.organization_id, appointment_id)
+
+
+async def free_hold_time(on: Executor, organization_id: OrganizationId, hold_id: HoldId) -> tuple[Minute, Minute] | None:
+    """The hold gives its time back, which is the answer; None where it had already."""
+    row = await _FREE_HOLD_TIME.maybe(on, organization_id, hold_id)
+    return None if row is None else (row["claimed_from"], row["claimed_until"])
+
+
+async def claim_of_appointment(
+    on: Executor, organization_id: OrganizationId, appointment_id: AppointmentId
+) -> Claim:
+    """The time that an appointment has; every one that is not cancelled has one."""
+    return Claim(*await _CLAIM_OF_APPOINTMENT.one(on, organization_id, appointment_id))
+
+
+async def claim_of_hold(on: Executor, organization_id: OrganizationId, hold_id: HoldId) -> Claim | None:
+    """The time that a hold has, expired or not; None where it has none any more."""
+    row = await _CLAIM_OF_HOLD.maybe(on, organization_id, hold_id)
+    if row is None:
+        return None
+    claimed_from, claimed_until, visit_from, visit_until, expires_at = row
+    return Claim(claimed_from, claimed_until, visit_from, visit_until, kind=ClaimKind.HOLD, expires_at=expires_at)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from app.core.ids import OrganizationId
+    from app.core.ids import OrganizationId, ProviderId
     from app.store.pool import Transaction
     from app.store.sql import Executor, Record
 
@@ -20,6 +20,15 @@ _BY_IDS = query("customer_by_ids")
 _BY_SUBJECT = query("customer_by_subject")
 _GUEST_BY_CONTACT = query("guest_by_contact")
 _INSERT = query("insert_customer")
+_FOR_UPDATE = query("customer_for_update")
+_GUEST_IS_KNOWN = query("guest_is_known")
+_UPDATE = query("update_customer")
+_PROVIDER_SERVES = query("provider_serves_customer")
+_ERASE = query("erase_customer")
+_ERASE_APPOINTMENTS = query("erase_appointments_of_customer")
+_ERASE_HISTORY = query("erase_history_of_customer")
+_ERASE_KEYS = query("erase_keys_of_customer")
+_ERASE_HOLDS = query("erase_holds_of_caller")
 
 
 def _customer(row: Record) -> Customer:
@@ -66,3 +75,59 @@ async def insert_customer(
         customer.contact.locale,
         created_at,
     )
+
+
+async def customer_for_update(
+    tx: Transaction, organization_id: OrganizationId, customer_id: CustomerId
+) -> Customer | None:
+    """The customer as they are now, locked until the transaction ends."""
+    row = await _FOR_UPDATE.maybe(tx, organization_id, customer_id)
+    return None if row is None else _customer(row)
+
+
+async def guest_is_known(
+    tx: Transaction, organization_id: OrganizationId, customer_id: CustomerId, contact: Contact
+) -> bool:
+    """Whether another record already stands for guests with this contact."""
+    row = await _GUEST_IS_KNOWN.one(tx, organization_id, customer_id, contact.email, contact.phone)
+    known: bool = row["known"]
+    return known
+
+
+async def update_customer(tx: Transaction, organization_id: OrganizationId, customer: Customer) -> None:
+    """Store all values of an existing customer anew."""
+    contact = customer.contact
+    await _UPDATE.one(
+        tx,
+        organization_id,
+        customer.id,
+        contact.name,
+        contact.email,
+        contact.phone,
+        customer.time_zone,
+        contact.locale,
+    )
+
+
+async def provider_serves_customer(
+    on: Executor, organization_id: OrganizationId, provider_id: ProviderId, customer_id: CustomerId
+) -> bool:
+    """Whether the customer has, or had, an appointment with the provider."""
+    row = await _PROVIDER_SERVES.one(on, organization_id, provider_id, customer_id)
+    serves: bool = row["serves"]
+    return serves
+
+
+ERASED_NAME = "Erased"
+"""What stands where a name must."""
+
+
+async def erase_customer(
+    tx: Transaction, organization_id: OrganizationId, customer: Customer, *, caller: str, erased_at: datetime
+) -> Customer:
+    """Everything personal goes, from every table; times, states and prices stay. `caller` is whose keys and holds go."""
+    await _ERASE_KEYS.exec(tx, organization_id, caller, customer.id)
+    await _ERASE_HOLDS.exec(tx, organization_id, caller)
+    await _ERASE_HISTORY.exec(tx, organization_id, customer.id)
+    await _ERASE_APPOINTMENTS.exec(tx, organization_id, customer.id, ERASED_NAME)
+    return _customer(await _ERASE.one(tx, organization_id, customer.id, ERASED_NAME, erased_at))

@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from app.core.ids import AppointmentId
 from app.store.sql import query
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from app.core.ids import OrganizationId
+    from app.core.ids import AppointmentId, HoldId, OrganizationId
     from app.store.pool import Transaction
     from app.store.sql import Executor
 
@@ -32,10 +31,11 @@ class KeyScope:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredAnswer:
-    """What a key stands for."""
+    """What a key stands for: an appointment or a hold."""
 
     request_hash: bytes
-    appointment_id: AppointmentId
+    appointment_id: AppointmentId | None = None
+    hold_id: HoldId | None = None
 
 
 async def stored_answer(on: Executor, scope: KeyScope) -> StoredAnswer | None:
@@ -43,7 +43,9 @@ async def stored_answer(on: Executor, scope: KeyScope) -> StoredAnswer | None:
     row = await _FIND.maybe(on, scope.organization_id, scope.mutation, scope.caller, scope.key)
     if row is None:
         return None
-    return StoredAnswer(request_hash=row["request_hash"], appointment_id=AppointmentId(row["appointment_id"]))
+    return StoredAnswer(
+        request_hash=row["request_hash"], appointment_id=row["appointment_id"], hold_id=row["hold_id"]
+    )
 
 
 async def remember_answer(tx: Transaction, scope: KeyScope, answer: StoredAnswer, created_at: datetime) -> None:
@@ -56,6 +58,7 @@ async def remember_answer(tx: Transaction, scope: KeyScope, answer: StoredAnswer
         scope.key,
         answer.request_hash,
         answer.appointment_id,
+        answer.hold_id,
         created_at,
     )
 

@@ -2,7 +2,7 @@
 
 A key is the first 64 bits of a BLAKE2b hash of its parts: the same on every machine, in every process, in every version.
 Two things that share a key by accident only wait for each other. Order within a transaction, so that no two wait in a circle:
-the idempotency key, subjects, a service, providers in ascending order, a provider's dates in ascending order.
+the idempotency key, an appointment's or hold's row, the caller, subjects, a service, providers in ascending order, a provider's dates in ascending order.
 """
 
 from __future__ import annotations
@@ -45,6 +45,11 @@ async def lock_idempotency_key(
 ) -> None:
     """Requests that carry the same key go one after the other."""
     await _LOCK_EXCLUSIVE.exec(tx, lock_key("idempotency", organization_id, mutation, caller, key))
+
+
+async def lock_caller(tx: Transaction, organization_id: OrganizationId, caller: str) -> None:
+    """Requests that count against a caller's limit go one after the other."""
+    await _LOCK_EXCLUSIVE.exec(tx, lock_key("caller", organization_id, caller))
 
 
 async def lock_subjects(tx: Transaction, organization_id: OrganizationId) -> None:

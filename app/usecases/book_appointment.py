@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
-from app.core.appointment import Appointment, AppointmentStatus, Contact, Customer
-from app.core.booking import Acceptance, BookingWish, claim_for, dates_to_lock, decide_booking
-from app.core.ids import AppointmentId, ClaimId, CustomerId
+from app.core.appointment import Appointment, AppointmentStatus, Contact
+from app.core.booking import Acceptance, BookingWish, accept, decide_booking
+from app.core.changes import AppointmentChanged, AppointmentChangeKind
+from app.core.history import history_entry
+from app.core.ids import AppointmentId, ClaimId
 from app.core.refusals import (
+    HoldExpired,
     IdempotencyKeyReused,
     InvalidInput,
     NotAllowed,
@@ -24,25 +27,27 @@ from app.core.validation import (
     valid_time_zone,
 )
 from app.core.viewer import Role
-from app.core.zones import is_supported_date
 from app.identity.manage import ManageClaims
 from app.store.appointments import appointments_by_ids, insert_appointment
-from app.store.calendars import load_claims
-from app.store.customers import customer_by_subject, guest_by_contact, insert_customer
+from app.store.calendars import take_time
+from app.store.history import insert_history
 from app.store.idempotency import StoredAnswer, remember_answer
-from app.store.locks import lock_calendar, share_rules
 from app.store.pool import transaction
 from app.usecases.find_slots import nearest_slots
 from app.usecases.idempotency import earlier_answer, key_scope, request_hash
-from app.usecases.list_slots import load_calendar
+from app.usecases.know_customer import know_customer
+from app.usecases.look import Sight, lock_and_look, time_changed
+from app.usecases.open_appointment import actor_of
+from app.usecases.tell import tell
+from app.usecases.use_hold import HeldTime, use_hold
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from app.core.ids import ProviderId, ServiceId
+    from app.core.changes import Change
+    from app.core.ids import HoldId, OrganizationId, ProviderId, ServiceId
     from app.core.viewer import Viewer
     from app.store.idempotency import KeyScope
-    from app.store.locks import CalendarLock
     from app.store.pool import Transaction
     from app.usecases.resources import Resources
 
@@ -61,6 +66,7 @@ class BookingForm:
     customer_time_zone: str
     notes: str | None
     idempotency_key: str
+    hold_token: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +77,15 @@ class Booked:
     manage_token: str
 
 
-Refusal = SlotUnavailable | InvalidInput | NotAllowed | NotFound | IdempotencyKeyReused
+Refusal: TypeAlias = SlotUnavailable | HoldExpired | InvalidInput | NotAllowed | NotFound | IdempotencyKeyReused
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Written:
+    """What a transaction leaves behind; `changes` is empty where an earlier answer is given again."""
+
+    appointment: Appointment
+    changes: tuple[Change, ...] = ()
 
 
 async def book_appointment(resources: Resources, viewer: Viewer, form: BookingForm) -> Booked | Refusal:
@@ -80,7 +94,7 @@ async def book_appointment(resources: Resources, viewer: Viewer, form: BookingFo
         return NotAllowed(message="A manage token opens its one appointment only. Book without it.")
     if viewer.role is Role.PROVIDER and not viewer.runs(form.provider_id):
         return NotAllowed(message="A provider books into their own calendar only.")
-    wish = _wish(viewer, form)
+    wish = _wish(resources, viewer, form)
     if isinstance(wish, InvalidInput):
         return wish
     key = valid_idempotency_key(form.idempotency_key)
@@ -89,86 +103,98 @@ async def book_appointment(resources: Resources, viewer: Viewer, form: BookingFo
     scope = key_scope(viewer, MUTATION, key)
     async with transaction(resources.pool) as tx:
         answer = await _book(resources, viewer, tx, scope, wish)
-        if not isinstance(answer, Appointment):
+        if not isinstance(answer, _Written):
             tx.roll_back()
-    if isinstance(answer, SlotUnavailable):
+    if isinstance(answer, SlotUnavailable | HoldExpired):
         wanted = (wish.provider_id, wish.service_id)
         nearest = await nearest_slots(resources, viewer.organization_id, wanted, wish.starts_at)
         return replace(answer, alternatives=nearest)
-    if not isinstance(answer, Appointment):
+    if not isinstance(answer, _Written):
         return answer
-    claims = ManageClaims(organization_id=viewer.organization_id, appointment_id=answer.id)
-    return Booked(appointment=answer, manage_token=resources.manage_tokens.sign(claims))
+    await tell(resources, *answer.changes)
+    return confirmation(resources, viewer.organization_id, answer.appointment)
 
 
-def _wish(viewer: Viewer, form: BookingForm) -> BookingWish | InvalidInput:
+def confirmation(resources: Resources, organization_id: OrganizationId, appointment: Appointment) -> Booked:
+    """The appointment with its manage token."""
+    claims = ManageClaims(organization_id=organization_id, appointment_id=appointment.id)
+    return Booked(appointment=appointment, manage_token=resources.manage_tokens.sign(claims))
+
+
+def _wish(resources: Resources, viewer: Viewer, form: BookingForm) -> BookingWish | InvalidInput:
     contact: Contact | InvalidInput | None = None
     if form.customer is not None:
         contact = valid_contact(form.customer)
     elif viewer.role is not Role.CUSTOMER:
-        return InvalidInput(field="customer", message="Say who the appointment is for: a name, and an e-mail or phone.")
+        contact = InvalidInput(
+            field="customer", message="Say who the appointment is for: a name, and an e-mail or phone."
+        )
+    if isinstance(contact, InvalidInput):
+        return contact
     time_zone = valid_time_zone("customer_time_zone", form.customer_time_zone)
+    if isinstance(time_zone, InvalidInput):
+        return time_zone
     notes = valid_notes(form.notes)
-    for checked in (contact, time_zone, notes):
-        if isinstance(checked, InvalidInput):
-            return checked
+    if isinstance(notes, InvalidInput):
+        return notes
+    hold_id: HoldId | None = None
+    if form.hold_token is not None:
+        hold_id = resources.hold_tokens.verify(viewer.organization_id, form.hold_token)
+        if hold_id is None:
+            return InvalidInput(field="hold_token", message="This hold token is not valid. Hold the time again.")
     return BookingWish(
         provider_id=form.provider_id,
         service_id=form.service_id,
         starts_at=form.starts_at,
         duration_minutes=form.duration_minutes,
-        contact=contact,  # type: ignore[arg-type]  # refused just above
-        customer_time_zone=form.customer_time_zone,
-        notes=notes,  # type: ignore[arg-type]  # refused just above
+        contact=contact,
+        customer_time_zone=time_zone,
+        notes=notes,
+        hold_id=hold_id,
     )
 
 
 async def _book(
     resources: Resources, viewer: Viewer, tx: Transaction, scope: KeyScope, wish: BookingWish
-) -> Appointment | Refusal:
+) -> _Written | Refusal:
     organization_id = viewer.organization_id
     hashed = request_hash(resources, asdict(wish))
     earlier = await earlier_answer(tx, scope, hashed)
     if isinstance(earlier, IdempotencyKeyReused):
         return earlier
-    if earlier is not None:
-        return (await appointments_by_ids(tx, organization_id, [earlier]))[earlier]
+    if earlier is not None and earlier.appointment_id is not None:
+        found = await appointments_by_ids(tx, organization_id, [earlier.appointment_id])
+        return _Written(appointment=found[earlier.appointment_id])
 
-    await share_rules(tx, organization_id, wish.provider_id)
-    if not is_supported_date(wish.starts_at.date()):
-        past = wish.starts_at < resources.clock()
-        return SlotUnavailable(reasons=(UnbookableReason.IN_THE_PAST if past else UnbookableReason.BEYOND_HORIZON,))
-    calendar = await load_calendar(
-        tx, organization_id, (wish.provider_id, wish.service_id), wish.starts_at.date()
-    )
-    if isinstance(calendar, NotFound):
-        return calendar
-    claim = claim_for(calendar.rules, wish.starts_at)
-    lock = await lock_calendar(tx, organization_id, wish.provider_id, dates_to_lock(calendar, claim))
-    now = resources.clock()
-    claims = await load_claims(
-        tx, organization_id, [wish.provider_id], claim.claimed_from, claim.claimed_until + 1
-    )
-    decision = decide_booking(calendar, claims[wish.provider_id], wish, now)
-    if not isinstance(decision, Acceptance):
-        return decision
-    stored = await _write(resources, viewer, tx, lock, wish, decision, now)
-    if isinstance(stored, Appointment):
-        remembered = StoredAnswer(request_hash=hashed, appointment_id=stored.id)
-        await remember_answer(tx, scope, remembered, now)
-    return stored
+    held = None if wish.hold_id is None else await use_hold(resources, tx, organization_id, wish, wish.hold_id)
+    if isinstance(held, InvalidInput | NotFound):
+        return held
+    if isinstance(held, HeldTime):
+        sight, decision = held.sight, accept(held.sight.calendar, held.sight.claim)
+    else:
+        looked = await lock_and_look(
+            resources, tx, organization_id, (wish.provider_id, wish.service_id), wish.starts_at
+        )
+        if not isinstance(looked, Sight):
+            return looked
+        decided = decide_booking(looked.calendar, looked.standing, wish, looked.now)
+        if isinstance(decided, SlotUnavailable) and wish.hold_id is not None:
+            return HoldExpired()
+        if not isinstance(decided, Acceptance):
+            return decided
+        sight, decision = looked, decided
+    written = await _write(resources, viewer, tx, wish, sight, decision)
+    if isinstance(written, _Written):
+        answer = StoredAnswer(request_hash=hashed, appointment_id=written.appointment.id)
+        await remember_answer(tx, scope, answer, sight.now)
+    return written
 
 
 async def _write(
-    resources: Resources,
-    viewer: Viewer,
-    tx: Transaction,
-    lock: CalendarLock,
-    wish: BookingWish,
-    decision: Acceptance,
-    now: datetime,
-) -> Appointment | SlotUnavailable | InvalidInput:
-    customer = await _customer(resources, viewer, tx, wish, now)
+    resources: Resources, viewer: Viewer, tx: Transaction, wish: BookingWish, sight: Sight, decision: Acceptance
+) -> _Written | SlotUnavailable | InvalidInput:
+    organization_id, now = viewer.organization_id, sight.now
+    customer = await know_customer(resources, viewer, tx, wish, now)
     if isinstance(customer, InvalidInput):
         return customer
     appointment = Appointment(
@@ -191,49 +217,40 @@ async def _write(
         cancellation_reason=None,
         cancellation_fee=None,
     )
-    stored = await insert_appointment(tx, lock, appointment, ClaimId(resources.new_id()), decision.claim)
-    # The exclusion constraint has the last word; whoever loses against it was simply too late.
-    return stored or SlotUnavailable(reasons=(UnbookableReason.ALREADY_TAKEN,))
-
-
-async def _customer(
-    resources: Resources, viewer: Viewer, tx: Transaction, wish: BookingWish, now: datetime
-) -> Customer | InvalidInput:
-    """The customer's record, made at the first booking: the account's, or the one of guests with this contact."""
-    organization_id = viewer.organization_id
-    is_account = viewer.role is Role.CUSTOMER and viewer.subject is not None
-    contact = wish.contact
-    if is_account and viewer.subject is not None:
-        known = await customer_by_subject(tx, organization_id, viewer.subject)
-        if known is not None:
-            return known
-        if contact is None:
-            contact_from_token = _contact_from_token(viewer)
-            if isinstance(contact_from_token, InvalidInput):
-                return contact_from_token
-            contact = contact_from_token
-    elif contact is not None:
-        known = await guest_by_contact(tx, organization_id, contact)
-        if known is not None:
-            return known
-    assert contact is not None  # noqa: S101  only a signed-in customer's wish has none
-    customer = Customer(
-        id=CustomerId(resources.new_id()),
-        subject=viewer.subject if is_account else None,
-        contact=contact,
-        time_zone=wish.customer_time_zone,
+    await insert_appointment(tx, organization_id, appointment)
+    claim_id = ClaimId(resources.new_id())
+    if not await take_time(
+        tx, sight.lock, claim_id, decision.claim, appointment.id, standing=sight.standing, now=now
+    ):
+        # The exclusion constraint has the last word; whoever loses against it was simply too late.
+        return SlotUnavailable(reasons=(UnbookableReason.ALREADY_TAKEN,))
+    entry = history_entry(
+        None,
+        appointment,
+        kind=AppointmentChangeKind.BOOKED,
+        occurred_at=now,
+        actor=actor_of(viewer, appointment),
+        actor_subject=viewer.subject,
     )
-    await insert_customer(tx, organization_id, customer, now)
-    if is_account and viewer.subject is not None:
-        return await customer_by_subject(tx, organization_id, viewer.subject) or customer
-    return await guest_by_contact(tx, organization_id, contact) or customer
+    await insert_history(tx, organization_id, entry)
+    return _Written(
+        appointment=appointment,
+        changes=(
+            time_changed(organization_id, sight.calendar.provider, decision.claim),
+            appointment_changed(organization_id, appointment, AppointmentChangeKind.BOOKED),
+        ),
+    )
 
 
-def _contact_from_token(viewer: Viewer) -> Contact | InvalidInput:
-    form = ContactForm(name=viewer.name or "", email=viewer.email, phone=None, locale=None)
-    contact = valid_contact(form)
-    if isinstance(contact, InvalidInput):
-        return InvalidInput(
-            field="customer", message="At your first booking, say how you are called and how you can be reached."
-        )
-    return contact
+def appointment_changed(
+    organization_id: OrganizationId, appointment: Appointment, kind: AppointmentChangeKind
+) -> AppointmentChanged:
+    """What became of the appointment, for those who follow it."""
+    return AppointmentChanged(
+        organization_id=organization_id,
+        appointment_id=appointment.id,
+        provider_id=appointment.provider_id,
+        customer_id=appointment.customer_id,
+        kind=kind,
+        version=appointment.version,
+    )

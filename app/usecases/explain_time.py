@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from app.core.refusals import NotFound
 from app.core.slots import UnbookableReason, explain
-from app.core.zones import is_supported_date, local_date, minute_of
+from app.core.zones import FIRST_DATE, LAST_DATE, local_date, minute_of
 from app.usecases.list_slots import claims_around, load_calendar
 
 if TYPE_CHECKING:
@@ -24,14 +24,14 @@ async def explain_time(
     starts_at: datetime,
 ) -> tuple[UnbookableReason, ...] | NotFound:
     """Why the instant can't be booked, in the contract's order; empty where it can."""
-    if not is_supported_date(starts_at.date()):
-        past = starts_at < resources.clock()
-        return (UnbookableReason.IN_THE_PAST if past else UnbookableReason.BEYOND_HORIZON,)
-    calendar = await load_calendar(
-        resources.pool, organization_id, (provider_id, service_id), starts_at.date()
-    )
+    # Outside the supported years nobody keeps hours, but who is asked about must exist all the same.
+    around = min(max(starts_at.date(), FIRST_DATE), LAST_DATE)
+    calendar = await load_calendar(resources.pool, organization_id, (provider_id, service_id), around)
     if isinstance(calendar, NotFound):
         return calendar
+    if around != starts_at.date():
+        past = starts_at < resources.clock()
+        return (UnbookableReason.IN_THE_PAST if past else UnbookableReason.BEYOND_HORIZON,)
     day = local_date(calendar.hours.time_zone, minute_of(starts_at))
     claims = await claims_around(resources.pool, organization_id, [calendar], day, day)
     return explain(calendar.hours, calendar.rules, claims[provider_id], starts_at, resources.clock())

@@ -13,27 +13,33 @@ from typing import TYPE_CHECKING
 import orjson
 
 from app.core.refusals import IdempotencyKeyReused
-from app.store.idempotency import KeyScope, stored_answer
+from app.store.idempotency import KeyScope, StoredAnswer, stored_answer
 from app.store.locks import lock_idempotency_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from app.core.ids import AppointmentId
-    from app.core.viewer import Viewer
+    from app.core.viewer import Role, Viewer
     from app.store.pool import Transaction
     from app.usecases.resources import Resources
 
 
-def key_scope(viewer: Viewer, mutation: str, key: str) -> KeyScope:
-    """Where this caller's key counts."""
-    if viewer.manages is not None:
-        caller = f"appointment:{viewer.manages}"
+def key_scope(viewer: Viewer, mutation: str, key: str, *, opened: AppointmentId | None = None) -> KeyScope:
+    """Where this caller's key counts; `opened` is the appointment of the manage token that the request carries."""
+    manages = opened or viewer.manages
+    if manages is not None:
+        caller = f"appointment:{manages}"
     elif viewer.subject is not None:
-        caller = f"{viewer.role.lower()}:{viewer.subject}"
+        caller = caller_name(viewer.role, viewer.subject)
     else:
         caller = "anonymous"
     return KeyScope(organization_id=viewer.organization_id, mutation=mutation, caller=caller, key=key)
+
+
+def caller_name(role: Role, subject: str) -> str:
+    """The name under which a signed-in caller's keys and holds are kept."""
+    return f"{role.lower()}:{subject}"
 
 
 def request_hash(resources: Resources, request: Mapping[str, object]) -> bytes:
@@ -45,7 +51,7 @@ def request_hash(resources: Resources, request: Mapping[str, object]) -> bytes:
 
 async def earlier_answer(
     tx: Transaction, scope: KeyScope, request: bytes
-) -> AppointmentId | IdempotencyKeyReused | None:
+) -> StoredAnswer | IdempotencyKeyReused | None:
     """Lock the key for this transaction, then: what it made, a refusal if for another request, None if it is new."""
     await lock_idempotency_key(tx, scope.organization_id, scope.mutation, scope.caller, scope.key)
     stored = await stored_answer(tx, scope)
@@ -53,4 +59,4 @@ async def earlier_answer(
         return None
     if not hmac.compare_digest(stored.request_hash, request):
         return IdempotencyKeyReused()
-    return stored.appointment_id
+    return stored

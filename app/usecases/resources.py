@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import datetime
+    from datetime import datetime, timedelta
     from uuid import UUID
 
     from redis.asyncio import Redis
 
     from app.identity.access import AccessTokens
+    from app.identity.hold import HoldTokens
     from app.identity.manage import ManageTokens
     from app.store.pool import Pool
 
@@ -35,5 +36,7 @@ class Resources:
     new_id: Callable[[], UUID]
     access_tokens: AccessTokens
     manage_tokens: ManageTokens
+    hold_tokens: HoldTokens
     hash_secret: bytes
     default_organization: str | None
+    hold_lasts: timedelta

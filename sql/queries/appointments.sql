@@ -150,7 +150,7 @@ WHERE organization_id = $1 AND customer_id = $5
     AND starts_at < coalesce($3::timestamptz, 'infinity')
     AND ($4::text[] IS NULL OR status = ANY($4));
 
--- name: insert_appointment :one
+-- name: insert_appointment :exec
 -- A confirmed appointment, in its first version.
 -- params: organization_id uuid, id uuid, provider_id uuid, service_id uuid, customer_id uuid, starts_at timestamptz, ends_at timestamptz, customer_time_zone text, contact_name text, contact_email text, contact_phone text, contact_locale text, notes text, price_minor bigint, price_currency text, policy_free_until_minutes_before integer, policy_late_cancellation text, policy_late_fee_minor bigint, policy_late_fee_currency text, policy_late_fee_percent integer, created_at timestamptz
 INSERT INTO appointment (organization_id, id, provider_id, service_id, customer_id, status, starts_at, ends_at,
@@ -158,17 +158,98 @@ INSERT INTO appointment (organization_id, id, provider_id, service_id, customer_
     price_minor, price_currency, policy_free_until_minutes_before, policy_late_cancellation, policy_late_fee_minor,
     policy_late_fee_currency, policy_late_fee_percent, created_at)
 VALUES ($1, $2, $3, $4, $5, 'CONFIRMED', $6, $7, $8, $9, $10, $11, $12, $13, 1, 1, $14, $15, $16, $17, $18, $19, $20,
-    $21)
+    $21);
+
+-- name: appointment_for_update :maybe
+-- An appointment as it is now, locked until the transaction ends: changes of one appointment go one after the other.
+-- params: organization_id uuid, id uuid
+SELECT id, provider_id, service_id, customer_id, status, starts_at, ends_at, customer_time_zone, contact_name,
+    contact_email, contact_phone, contact_locale, notes, version, time_version, price_minor, price_currency,
+    policy_free_until_minutes_before, policy_late_cancellation, policy_late_fee_minor, policy_late_fee_currency,
+    policy_late_fee_percent, created_at, cancelled_at, cancellation_reason, cancellation_fee_minor,
+    cancellation_fee_currency
+FROM appointment
+WHERE organization_id = $1 AND id = $2
+FOR UPDATE;
+
+-- name: cancel_appointment :one
+-- Cancel an appointment that is locked.
+-- params: organization_id uuid, id uuid, cancelled_at timestamptz, reason text, fee_minor bigint, fee_currency text
+UPDATE appointment
+SET status = 'CANCELLED', version = version + 1, cancelled_at = $3, cancellation_reason = $4,
+    cancellation_fee_minor = $5, cancellation_fee_currency = $6
+WHERE organization_id = $1 AND id = $2
 RETURNING id, provider_id, service_id, customer_id, status, starts_at, ends_at, customer_time_zone, contact_name,
     contact_email, contact_phone, contact_locale, notes, version, time_version, price_minor, price_currency,
     policy_free_until_minutes_before, policy_late_cancellation, policy_late_fee_minor, policy_late_fee_currency,
     policy_late_fee_percent, created_at, cancelled_at, cancellation_reason, cancellation_fee_minor,
     cancellation_fee_currency;
 
--- name: insert_claim :maybe
--- Take the time for an appointment. No row means that the exclusion constraint objects: somebody else has some of it.
--- params: organization_id uuid, id uuid, provider_id uuid, appointment_id uuid, claimed_from timestamptz, claimed_until timestamptz, visit_from timestamptz, visit_until timestamptz
-INSERT INTO claim (organization_id, id, provider_id, appointment_id, during, visit, active)
-VALUES ($1, $2, $3, $4, tstzrange($5, $6), tstzrange($7, $8), true)
-ON CONFLICT ON CONSTRAINT claim_no_overlap DO NOTHING
-RETURNING id;
+-- name: move_appointment :one
+-- Give a locked appointment another time. The time version rises when the start does move.
+-- params: organization_id uuid, id uuid, starts_at timestamptz, ends_at timestamptz
+UPDATE appointment
+SET starts_at = $3, ends_at = $4, version = version + 1,
+    time_version = time_version + CASE WHEN starts_at = $3 THEN 0 ELSE 1 END
+WHERE organization_id = $1 AND id = $2
+RETURNING id, provider_id, service_id, customer_id, status, starts_at, ends_at, customer_time_zone, contact_name,
+    contact_email, contact_phone, contact_locale, notes, version, time_version, price_minor, price_currency,
+    policy_free_until_minutes_before, policy_late_cancellation, policy_late_fee_minor, policy_late_fee_currency,
+    policy_late_fee_percent, created_at, cancelled_at, cancellation_reason, cancellation_fee_minor,
+    cancellation_fee_currency;
+
+-- name: close_appointment :one
+-- Say of a locked appointment that it took place, or that nobody came.
+-- params: organization_id uuid, id uuid, status text
+UPDATE appointment
+SET status = $3, version = version + 1
+WHERE organization_id = $1 AND id = $2
+RETURNING id, provider_id, service_id, customer_id, status, starts_at, ends_at, customer_time_zone, contact_name,
+    contact_email, contact_phone, contact_locale, notes, version, time_version, price_minor, price_currency,
+    policy_free_until_minutes_before, policy_late_cancellation, policy_late_fee_minor, policy_late_fee_currency,
+    policy_late_fee_percent, created_at, cancelled_at, cancellation_reason, cancellation_fee_minor,
+    cancellation_fee_currency;
+
+-- name: appointments_to_complete :many
+-- A batch of appointments that have ended and are still confirmed, whoever's they are.
+-- params: ended_by timestamptz, batch_size integer
+-- scope: all organizations
+SELECT organization_id, id
+FROM appointment
+WHERE status = 'CONFIRMED' AND ends_at <= $1
+ORDER BY ends_at
+LIMIT $2::integer;
+
+-- name: complete_ended :many
+-- Complete those of these appointments that are still confirmed and have ended, and write their history. Whatever else
+-- became of one meanwhile stays.
+-- params: organization_id uuid, ids uuid[], ended_by timestamptz
+WITH completed AS (
+    UPDATE appointment
+    SET status = 'COMPLETED', version = version + 1
+    WHERE organization_id = $1 AND id = ANY($2) AND status = 'CONFIRMED' AND ends_at <= $3
+    RETURNING id, provider_id, customer_id, version, starts_at
+), recorded AS (
+    INSERT INTO appointment_history (organization_id, appointment_id, version, kind, occurred_at, actor, from_status,
+        to_status, from_starts_at, to_starts_at)
+    SELECT $1, id, version, 'COMPLETED', $3, 'SYSTEM', 'CONFIRMED', 'COMPLETED', starts_at, starts_at
+    FROM completed
+)
+SELECT id, provider_id, customer_id, version
+FROM completed;
+
+-- name: insert_history :exec
+-- What became of an appointment in this version.
+-- params: organization_id uuid, appointment_id uuid, version integer, kind text, occurred_at timestamptz, actor text, actor_subject text, from_status text, to_status text, from_starts_at timestamptz, to_starts_at timestamptz, reason text
+INSERT INTO appointment_history (organization_id, appointment_id, version, kind, occurred_at, actor, actor_subject,
+    from_status, to_status, from_starts_at, to_starts_at, reason)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12);
+
+-- name: history_of_appointments :many
+-- All that became of these appointments, in order.
+-- params: organization_id uuid, appointment_ids uuid[]
+SELECT appointment_id, version, kind, occurred_at, actor, actor_subject, from_status, to_status, from_starts_at,
+    to_starts_at, reason
+FROM appointment_history
+WHERE organization_id = $1 AND appointment_id = ANY($2)
+ORDER BY appointment_id, version;

@@ -58,6 +58,57 @@ WHERE organization_id = $1
     AND claimed_from < $4
     AND claimed_until > $3;
 
+-- name: insert_claim :maybe
+-- Take time for an appointment or a hold. No row means that the exclusion constraint objects: somebody else has some of it.
+-- params: organization_id uuid, id uuid, provider_id uuid, appointment_id uuid, hold_id uuid, claimed_from timestamptz, claimed_until timestamptz, visit_from timestamptz, visit_until timestamptz, expires_at timestamptz
+INSERT INTO claim (organization_id, id, provider_id, appointment_id, hold_id, during, visit, expires_at, active)
+VALUES ($1, $2, $3, $4, $5, tstzrange($6, $7), tstzrange($8, $9), $10, true)
+ON CONFLICT ON CONSTRAINT claim_no_overlap DO NOTHING
+RETURNING id;
+
+-- name: free_appointment_time :one
+-- The appointment gives its time back.
+-- params: organization_id uuid, appointment_id uuid
+UPDATE claim
+SET active = false
+WHERE organization_id = $1 AND appointment_id = $2 AND active
+RETURNING claimed_from, claimed_until;
+
+-- name: free_hold_time :maybe
+-- The hold gives its time back; no row where it has already.
+-- params: organization_id uuid, hold_id uuid
+UPDATE claim
+SET active = false
+WHERE organization_id = $1 AND hold_id = $2 AND active
+RETURNING claimed_from, claimed_until;
+
+-- name: free_expired_time :exec
+-- Holds that have expired by $5 give back what they have of the minutes from $3 to $4.
+-- params: organization_id uuid, provider_id uuid, from_minute integer, until_minute integer, expired_by timestamptz
+UPDATE claim
+SET active = false
+WHERE organization_id = $1
+    AND provider_id = $2
+    AND active
+    AND expires_at <= $5
+    AND claimed_from > $3 - 4320
+    AND claimed_from < $4
+    AND claimed_until > $3;
+
+-- name: claim_of_appointment :one
+-- The time that an appointment has, which is not cancelled.
+-- params: organization_id uuid, appointment_id uuid
+SELECT claimed_from, claimed_until, visit_from, visit_until
+FROM claim
+WHERE organization_id = $1 AND appointment_id = $2 AND active;
+
+-- name: claim_of_hold :maybe
+-- The time that a hold has.
+-- params: organization_id uuid, hold_id uuid
+SELECT claimed_from, claimed_until, visit_from, visit_until, expires_at
+FROM claim
+WHERE organization_id = $1 AND hold_id = $2 AND active;
+
 -- name: provider_ids_offering :many
 -- Every provider of the organization, or those that offer a service.
 -- params: organization_id uuid, service_id uuid

@@ -27,3 +27,79 @@ WHERE organization_id = $1
 INSERT INTO customer (organization_id, id, subject, name, email, phone, time_zone, locale, created_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 ON CONFLICT DO NOTHING;
+
+-- name: customer_for_update :maybe
+-- A customer as they are now, locked until the transaction ends.
+-- params: organization_id uuid, id uuid
+SELECT id, subject, name, email, phone, time_zone, locale
+FROM customer
+WHERE organization_id = $1 AND id = $2
+FOR UPDATE;
+
+-- name: guest_is_known :one
+-- Whether another record already stands for guests with this e-mail, or, without one, this phone number.
+-- params: organization_id uuid, id uuid, email text, phone text
+SELECT EXISTS (
+    SELECT FROM customer
+    WHERE organization_id = $1
+        AND id <> $2
+        AND subject IS NULL
+        AND CASE WHEN $3::text IS NULL THEN email IS NULL AND phone = $4 ELSE lower(email) = lower($3) END
+) AS known;
+
+-- name: update_customer :one
+-- All values of a customer, anew.
+-- params: organization_id uuid, id uuid, name text, email text, phone text, time_zone text, locale text
+UPDATE customer
+SET name = $3, email = $4, phone = $5, time_zone = $6, locale = $7
+WHERE organization_id = $1 AND id = $2
+RETURNING id;
+
+-- name: provider_serves_customer :one
+-- Whether the customer has, or had, an appointment with the provider.
+-- params: organization_id uuid, provider_id uuid, customer_id uuid
+SELECT EXISTS (
+    SELECT FROM appointment WHERE organization_id = $1 AND provider_id = $2 AND customer_id = $3
+) AS serves;
+
+-- name: erase_customer :one
+-- Everything personal goes from a customer's record; the row stays, for the appointments that point to it.
+-- params: organization_id uuid, id uuid, name text, erased_at timestamptz
+UPDATE customer
+SET subject = NULL, name = $3, email = NULL, phone = NULL, time_zone = 'UTC', locale = NULL,
+    erased_at = coalesce(erased_at, $4)
+WHERE organization_id = $1 AND id = $2
+RETURNING id, subject, name, email, phone, time_zone, locale;
+
+-- name: erase_appointments_of_customer :exec
+-- Everything personal goes from a customer's appointments; times, states and prices stay.
+-- params: organization_id uuid, customer_id uuid, name text
+UPDATE appointment
+SET contact_name = $3, contact_email = NULL, contact_phone = NULL, contact_locale = NULL, notes = NULL,
+    cancellation_reason = NULL, customer_time_zone = 'UTC'
+WHERE organization_id = $1 AND customer_id = $2;
+
+-- name: erase_history_of_customer :exec
+-- Everything personal goes from the history of a customer's appointments; what happened when stays. Staff stay named.
+-- params: organization_id uuid, customer_id uuid
+UPDATE appointment_history
+SET reason = NULL, actor_subject = CASE WHEN actor = 'CUSTOMER' THEN NULL ELSE actor_subject END
+WHERE organization_id = $1
+    AND appointment_id IN (SELECT id FROM appointment WHERE organization_id = $1 AND customer_id = $2);
+
+-- name: erase_keys_of_customer :exec
+-- The keys of a customer's requests go, and with them the subject that they are kept under.
+-- params: organization_id uuid, caller text, customer_id uuid
+DELETE FROM idempotency_key
+WHERE organization_id = $1
+    AND (
+        caller = $2
+        OR appointment_id IN (SELECT id FROM appointment WHERE organization_id = $1 AND customer_id = $3)
+    );
+
+-- name: erase_holds_of_caller :exec
+-- The holds of an erased customer are no longer theirs.
+-- params: organization_id uuid, caller text
+UPDATE hold
+SET caller = 'erased'
+WHERE organization_id = $1 AND caller = $2;

@@ -1,15 +1,15 @@
 -- name: idempotency_key :maybe
 -- What this key stands for, if it was used.
 -- params: organization_id uuid, mutation text, caller text, key text
-SELECT request_hash, appointment_id
+SELECT request_hash, appointment_id, hold_id
 FROM idempotency_key
 WHERE organization_id = $1 AND mutation = $2 AND caller = $3 AND key = $4;
 
 -- name: insert_idempotency_key :exec
 -- Remember the key with what it made. Its lock is held, so it is not there yet.
--- params: organization_id uuid, mutation text, caller text, key text, request_hash bytea, appointment_id uuid, created_at timestamptz
-INSERT INTO idempotency_key (organization_id, mutation, caller, key, request_hash, appointment_id, created_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7);
+-- params: organization_id uuid, mutation text, caller text, key text, request_hash bytea, appointment_id uuid, hold_id uuid, created_at timestamptz
+INSERT INTO idempotency_key (organization_id, mutation, caller, key, request_hash, appointment_id, hold_id, created_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8);
 
 -- name: purge_idempotency_keys :one
 -- Forget a batch of the oldest keys made before $1, and say how many there were.

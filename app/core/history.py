@@ -1,0 +1,57 @@
+"""The history of an appointment: what became of it, version by version."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from app.core.appointment import Appointment, AppointmentStatus
+    from app.core.changes import AppointmentChangeKind
+    from app.core.ids import AppointmentId
+    from app.core.lifecycle import Actor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryEntry:
+    """One change. `actor_subject` is that of the actor's token; the two `from_` fields are None where it began."""
+
+    appointment_id: AppointmentId
+    version: int
+    kind: AppointmentChangeKind
+    occurred_at: datetime
+    actor: Actor
+    actor_subject: str | None
+    from_status: AppointmentStatus | None
+    to_status: AppointmentStatus
+    from_starts_at: datetime | None
+    to_starts_at: datetime
+    reason: str | None
+
+
+def history_entry(
+    before: Appointment | None,
+    after: Appointment,
+    *,
+    kind: AppointmentChangeKind,
+    occurred_at: datetime,
+    actor: Actor,
+    actor_subject: str | None,
+    reason: str | None = None,
+) -> HistoryEntry:
+    """The entry of a change; `before` is None where the appointment was booked."""
+    return HistoryEntry(
+        appointment_id=after.id,
+        version=after.version,
+        kind=kind,
+        occurred_at=occurred_at,
+        actor=actor,
+        actor_subject=actor_subject,
+        from_status=None if before is None else before.status,
+        to_status=after.status,
+        from_starts_at=None if before is None else before.starts_at,
+        to_starts_at=after.starts_at,
+        reason=reason,
+    )

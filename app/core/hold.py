@@ -1,0 +1,28 @@
+"""Holds: a time claimed for some minutes while somebody fills in a form."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from app.core.ids import HoldId, ProviderId, ServiceId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """A hold. From `expires_at` on it is as if it were not there; `ended_at` is when it was released or used."""
+
+    id: HoldId
+    provider_id: ProviderId
+    service_id: ServiceId | None
+    starts_at: datetime
+    ends_at: datetime
+    expires_at: datetime
+    ended_at: datetime | None
+
+    def stands_at(self, now: datetime) -> bool:
+        """Whether it still keeps its time at this instant."""
+        return self.ended_at is None and now < self.expires_at

@@ -1,0 +1,61 @@
+"""Signed ids: a JWT (RFC 7519, HS256) that names one thing of one organization, and nothing else.
+
+It carries no expiry and no time of signing, so that a thing always has the same token under a key; how long it is good is
+decided where the thing is read. The key id in its header keeps old tokens alive when keys rotate; the audience and the type
+keep the kinds of tokens apart.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+from uuid import UUID
+
+import jwt
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ALGORITHM: Final = "HS256"
+_LONGEST_TOKEN: Final = 1_024
+
+
+class SignedIds:
+    """Signs and verifies ids for one audience. `keys` maps key ids to secrets: the first signs, every one verifies."""
+
+    def __init__(self, keys: Mapping[str, str], *, audience: str) -> None:
+        self._keys = dict(keys)
+        self._signing_key_id = next(iter(self._keys))
+        self._audience = audience
+
+    def sign_ids(self, organization_id: UUID, thing_id: UUID) -> str:
+        """The token of this thing."""
+        payload = {"aud": self._audience, "org": organization_id.hex, "sub": thing_id.hex}
+        key_id = self._signing_key_id
+        headers = {"kid": key_id, "typ": token_type(self._audience)}
+        return jwt.encode(payload, self._keys[key_id], algorithm=ALGORITHM, headers=headers)
+
+    def verify_ids(self, token: str) -> tuple[UUID, UUID] | None:
+        """The organization and the thing that the token names; None where it is no good."""
+        if len(token) > _LONGEST_TOKEN or not has_type(token, self._audience):
+            return None
+        try:
+            secret = self._keys[str(jwt.get_unverified_header(token).get("kid"))]
+            payload = jwt.decode(
+                token, secret, algorithms=[ALGORITHM], audience=self._audience, options={"require": ["sub", "aud"]}
+            )
+            return UUID(hex=payload["org"]), UUID(hex=payload["sub"])
+        except (jwt.InvalidTokenError, KeyError, ValueError, AttributeError):
+            return None
+
+
+def token_type(audience: str) -> str:
+    """The media type in the header of this audience's tokens."""
+    return f"{audience}+jwt"
+
+
+def has_type(token: str, audience: str) -> bool:
+    """Whether a token says that it is for this audience; whether it is a good one, `verify_ids` says."""
+    try:
+        return jwt.get_unverified_header(token).get("typ") == token_type(audience)
+    except jwt.InvalidTokenError:
+        return False

@@ -1,0 +1,65 @@
+"""The history of appointments, as stored: one entry for every version."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from app.core.appointment import AppointmentStatus
+from app.core.changes import AppointmentChangeKind
+from app.core.history import HistoryEntry
+from app.core.ids import AppointmentId
+from app.core.lifecycle import Actor
+from app.store.sql import query
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from app.core.ids import OrganizationId
+    from app.store.pool import Transaction
+    from app.store.sql import Executor
+
+_INSERT = query("insert_history")
+_OF_APPOINTMENTS = query("history_of_appointments")
+
+
+async def insert_history(tx: Transaction, organization_id: OrganizationId, entry: HistoryEntry) -> None:
+    """Write what became of an appointment, in the transaction that made it so."""
+    await _INSERT.exec(
+        tx,
+        organization_id,
+        entry.appointment_id,
+        entry.version,
+        entry.kind,
+        entry.occurred_at,
+        entry.actor,
+        entry.actor_subject,
+        entry.from_status,
+        entry.to_status,
+        entry.from_starts_at,
+        entry.to_starts_at,
+        entry.reason,
+    )
+
+
+async def history_of_appointments(
+    on: Executor, organization_id: OrganizationId, appointment_ids: Sequence[AppointmentId]
+) -> dict[AppointmentId, list[HistoryEntry]]:
+    """All that became of each of these appointments, in order."""
+    found: dict[AppointmentId, list[HistoryEntry]] = {}
+    for row in await _OF_APPOINTMENTS.many(on, organization_id, appointment_ids):
+        appointment_id = AppointmentId(row["appointment_id"])
+        entry = HistoryEntry(
+            appointment_id=appointment_id,
+            version=row["version"],
+            kind=AppointmentChangeKind(row["kind"]),
+            occurred_at=row["occurred_at"],
+            actor=Actor(row["actor"]),
+            actor_subject=row["actor_subject"],
+            from_status=None if row["from_status"] is None else AppointmentStatus(row["from_status"]),
+            to_status=AppointmentStatus(row["to_status"]),
+            from_starts_at=row["from_starts_at"],
+            to_starts_at=row["to_starts_at"],
+            reason=row["reason"],
+        )
+        found.setdefault(appointment_id, []).append(entry)
+    return found

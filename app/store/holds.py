@@ -1,0 +1,99 @@
+"""Holds, as stored. The time they take is a claim, in `app.store.calendars`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from app.core.hold import Hold
+from app.core.ids import HoldId, OrganizationId, ProviderId, ServiceId
+from app.store.sql import query
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from app.store.locks import CalendarLock
+    from app.store.pool import Transaction
+    from app.store.sql import Executor, Record
+
+_BY_ID = query("hold_by_id")
+_FOR_UPDATE = query("hold_for_update")
+_COUNT_OPEN = query("count_open_holds")
+_INSERT = query("insert_hold")
+_END = query("end_hold")
+_EXPIRED = query("expired_holds")
+
+
+def _hold(row: Record | None) -> Hold | None:
+    if row is None:
+        return None
+    return Hold(
+        id=HoldId(row["id"]),
+        provider_id=ProviderId(row["provider_id"]),
+        service_id=None if row["service_id"] is None else ServiceId(row["service_id"]),
+        starts_at=row["starts_at"],
+        ends_at=row["ends_at"],
+        expires_at=row["expires_at"],
+        ended_at=row["ended_at"],
+    )
+
+
+async def hold_by_id(on: Executor, organization_id: OrganizationId, hold_id: HoldId) -> Hold | None:
+    """The hold, whether it still stands or not."""
+    return _hold(await _BY_ID.maybe(on, organization_id, hold_id))
+
+
+async def hold_for_update(tx: Transaction, organization_id: OrganizationId, hold_id: HoldId) -> Hold | None:
+    """The hold, locked until the transaction ends: it is used or released once."""
+    return _hold(await _FOR_UPDATE.maybe(tx, organization_id, hold_id))
+
+
+async def count_open_holds(tx: Transaction, organization_id: OrganizationId, caller: str, now: datetime) -> int:
+    """How many holds this caller has open; ask under `lock_caller`."""
+    row = await _COUNT_OPEN.one(tx, organization_id, caller, now)
+    count: int = row["open"]
+    return count
+
+
+async def insert_hold(tx: Transaction, lock: CalendarLock, hold: Hold, *, caller: str, created_at: datetime) -> None:
+    """Store a hold; its time is taken apart, by `take_time`."""
+    await _INSERT.exec(
+        tx,
+        lock.organization_id,
+        hold.id,
+        hold.provider_id,
+        hold.service_id,
+        caller,
+        hold.starts_at,
+        hold.ends_at,
+        created_at,
+        hold.expires_at,
+    )
+
+
+async def end_hold(tx: Transaction, organization_id: OrganizationId, hold_id: HoldId, ended_at: datetime) -> None:
+    """The hold was released or used; nothing happens where it was before."""
+    await _END.exec(tx, organization_id, hold_id, ended_at)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExpiredHold:
+    """A hold that expired unused."""
+
+    organization_id: OrganizationId
+    id: HoldId
+    provider_id: ProviderId
+    time_zone: str
+
+
+async def expired_holds(on: Executor, *, expired_by: datetime, batch_size: int) -> list[ExpiredHold]:
+    """A batch of holds that expired and still have their claim. Nothing is locked."""
+    return [
+        ExpiredHold(
+            organization_id=OrganizationId(row["organization_id"]),
+            id=HoldId(row["id"]),
+            provider_id=ProviderId(row["provider_id"]),
+            time_zone=row["time_zone"],
+        )
+        for row in await _EXPIRED.many(on, expired_by, batch_size)
+    ]

@@ -1,0 +1,436 @@
+"""Free days of any number of providers: from the cache where they stand, else computed from two statements, and kept.
+
+An answer is never older than its question: what stands in the cache was not made untrue by any change that has been
+answered, and what is computed is read after the question came. Booking does not come here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import date, timedelta
+from time import monotonic
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from app.cache.accelerator import Computed
+from app.cache.calendars import KnownCalendar
+from app.cache.gate import RETRY_AFTER_SECONDS
+from app.cache.keys import rule_set
+from app.cache.slots import Fill, Question
+from app.core.free_days import FreeDay
+from app.core.free_days import free_days as days_of
+from app.core.refusals import NotFound, TemporarilyUnavailable
+from app.core.slots import claims_span
+from app.core.zones import day_number
+from app.store.calendars import load_calendars, load_claims
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from app.cache.accelerator import FlightKey
+    from app.cache.flights import Flight
+    from app.cache.slots import Stamp
+    from app.core.ids import OrganizationId, ProviderId
+    from app.core.provider import Calendar
+    from app.core.slots import Claim
+    from app.store.calendars import Wanted
+    from app.store.sql import Executor
+    from app.usecases.resources import Resources
+
+RULES_MARGIN: Final = timedelta(days=4)
+"""Exceptions are read for so many dates around those asked for: a visit of a day may need the hours of the next two."""
+
+CALENDAR_MARGIN: Final = timedelta(days=63)
+"""And for so many more after them where the calendar is kept: the next page of the client's calendar needs them."""
+
+MOST_DAYS: Final = 20_000
+"""Provider-days that one question may keep in Redis; larger ones are rare, and computed each time."""
+
+FRESH_SECONDS: Final = 15.0
+"""A calendar older than this is read again before days are computed from it: they live as much shorter as it is old."""
+
+REFRESH_AFTER_SECONDS: Final = 45.0
+"""Days and calendars in demand are computed again from this age on, before they expire and everybody has to wait."""
+
+HOT_USES: Final = 10
+"""Readings of a calendar in one process within its minute that make it one in demand."""
+
+ROUNDS: Final = 6
+"""How often a question waits for others who compute the same. Changes may make each of them too old; then it computes
+on its own."""
+
+POLL_SECONDS: Final = 0.005
+"""First pause before looking again whether another process has computed; doubled each time."""
+
+YIELD_AFTER: Final = 25
+"""Providers computed in a row (some 1 ms) before others get their turn."""
+
+LocalDates: TypeAlias = "Callable[[str], tuple[date, date]]"
+"""From a provider's zone to the dates that are wanted there, inclusive."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FreeDays:
+    """Free days by their provider-local date: every date wanted, ascending."""
+
+    calendar: Calendar
+    days: Mapping[date, FreeDay]
+
+
+Answer: TypeAlias = FreeDays | NotFound | TemporarilyUnavailable
+
+
+@dataclass(slots=True, kw_only=True)
+class _Standing:
+    """How a question stands: its calendar, the stamp that was seen, and the days that are there."""
+
+    wanted: Wanted
+    known: KnownCalendar
+    stamp: Stamp
+    first: date
+    last: date
+    days: Mapping[date, FreeDay]
+    age_seconds: float = 0.0
+
+    @property
+    def missing(self) -> list[date]:
+        return [day for day in _dates(self.first, self.last) if day not in self.days]
+
+
+async def free_days(
+    resources: Resources,
+    organization_id: OrganizationId,
+    wanted: Iterable[Wanted],
+    first: date,
+    last: date,
+    dates: LocalDates,
+) -> dict[Wanted, Answer]:
+    """The days of each; `first` and `last` enclose what `dates` gives for any zone."""
+    asking = _Asking(resources, organization_id, first, last, dates)
+    return await asking.answer(list(dict.fromkeys(wanted)))
+
+
+async def claims_around(
+    on: Executor, organization_id: OrganizationId, calendars: Sequence[Calendar], first: date, last: date
+) -> dict[ProviderId, list[Claim]]:
+    """All claims that matter for starts on these provider-local dates, in one statement for all calendars."""
+    if not calendars:
+        return {}
+    spans = [claims_span(calendar.hours.time_zone, calendar.rules, first, last) for calendar in calendars]
+    provider_ids = list(dict.fromkeys(calendar.provider.id for calendar in calendars))
+    return await load_claims(
+        on, organization_id, provider_ids, min(span[0] for span in spans), max(span[1] for span in spans)
+    )
+
+
+class _Asking:
+    """One question, on its way to its answers."""
+
+    __slots__ = ("_accelerator", "_answers", "_dates", "_first", "_last", "_organization_id", "_pool", "_spans")
+
+    def __init__(
+        self, resources: Resources, organization_id: OrganizationId, first: date, last: date, dates: LocalDates
+    ) -> None:
+        self._pool = resources.pool
+        self._accelerator = resources.accelerator
+        self._organization_id = organization_id
+        self._first, self._last = first, last
+        self._dates = dates
+        self._spans: dict[str, tuple[date, date]] = {}
+        self._answers: dict[Wanted, Answer] = {}
+
+    async def answer(self, wanted: list[Wanted]) -> dict[Wanted, Answer]:
+        is_kept = len(wanted) * ((self._last - self._first).days + 1) <= MOST_DAYS
+        for _ in range(ROUNDS if is_kept else 0):
+            standings = await self._look([each for each in wanted if each not in self._answers])
+            if standings is None:
+                break
+            incomplete = []
+            for standing in standings:
+                if len(standing.days) == (standing.last - standing.first).days + 1:
+                    self._serve(standing)
+                else:
+                    incomplete.append(standing)
+            if incomplete:
+                await self._fill(incomplete)
+            if len(self._answers) == len(wanted):
+                return self._answers
+        await self._compute_alone([each for each in wanted if each not in self._answers])
+        return self._answers
+
+    def _span(self, zone: str) -> tuple[date, date]:
+        span = self._spans.get(zone)
+        if span is None:
+            span = self._spans[zone] = self._dates(zone)
+        return span
+
+    def _refuse(self, wanted: Iterable[Wanted]) -> None:
+        for each in wanted:
+            self._accelerator.slots.counts.refused += 1
+            self._answers[each] = TemporarilyUnavailable(retry_after_seconds=RETRY_AFTER_SECONDS)
+
+    # ------------------------------------------------------------ looking
+
+    async def _look(self, wanted: Sequence[Wanted]) -> list[_Standing] | None:
+        """How each stands; the cache can't be used where None. Answers those that do not exist or can't be read."""
+        known = {each: self._known(each) for each in wanted}
+        seen = await self._standings(known)
+        if seen is None:
+            return None
+        standings: list[_Standing] = []
+        stamps: dict[Wanted, Stamp] = {}
+        unknown: list[Wanted] = []
+        for each, (stamp, standing) in seen.items():
+            if standing is not None and (not standing.missing or standing.known.age_seconds < FRESH_SECONDS):
+                standings.append(standing)
+            elif stamp is not None:
+                stamps[each] = stamp
+            else:
+                unknown.append(each)
+        if unknown:
+            begun = await self._accelerator.slots.begin([(self._organization_id, each[0]) for each in unknown])
+            if begun is None:
+                return None
+            stamps |= zip(unknown, begun, strict=True)
+        if not stamps:
+            return standings
+        calendars = await self._read_calendars(stamps)
+        # Under a stamp that has only just begun nothing can stand.
+        fresh = {each: calendar for each, calendar in calendars.items() if each in unknown}
+        again = await self._standings({each: calendars[each] for each in calendars if each not in fresh})
+        if again is None:
+            return None
+        standings += [standing for _, standing in again.values() if standing is not None]
+        standings += [self._standing(each, calendar, stamps[each]) for each, calendar in fresh.items()]
+        return standings
+
+    def _known(self, wanted: Wanted) -> KnownCalendar | None:
+        first, last = self._first - RULES_MARGIN, self._last + RULES_MARGIN
+        return self._accelerator.calendars.find(self._organization_id, wanted, first, last)
+
+    def _standing(
+        self, wanted: Wanted, known: KnownCalendar, stamp: Stamp, days: Mapping[date, FreeDay] | None = None
+    ) -> _Standing:
+        first, last = self._span(known.calendar.hours.time_zone)
+        return _Standing(wanted=wanted, known=known, stamp=stamp, first=first, last=last, days=days or {})
+
+    async def _standings(
+        self, known: Mapping[Wanted, KnownCalendar | None]
+    ) -> dict[Wanted, tuple[Stamp | None, _Standing | None]] | None:
+        """The stamp of each, and how it stands where its calendar counts under that stamp."""
+        questions = []
+        for each, calendar in known.items():
+            if calendar is None:
+                questions.append(Question(organization_id=self._organization_id, provider_id=each[0]))
+            else:
+                first, last = self._span(calendar.calendar.hours.time_zone)
+                questions.append(
+                    Question(
+                        organization_id=self._organization_id,
+                        provider_id=each[0],
+                        rules=calendar.calendar.rules,
+                        first=day_number(first),
+                        last=day_number(last),
+                    )
+                )
+        seen = await self._accelerator.slots.look(questions) if questions else []
+        if seen is None:
+            return None
+        found: dict[Wanted, tuple[Stamp | None, _Standing | None]] = {}
+        for (each, calendar), there in zip(known.items(), seen, strict=True):
+            standing = None
+            if calendar is not None and there.stamp is not None and calendar.generation == there.stamp.generation:
+                standing = self._standing(each, calendar, there.stamp, there.days)
+                standing.age_seconds = there.age_seconds
+            found[each] = (there.stamp, standing)
+        return found
+
+    async def _read_calendars(self, stamps: Mapping[Wanted, Stamp]) -> dict[Wanted, KnownCalendar]:
+        """The calendars under stamps that were seen before; kept in this process. Answers those that do not exist."""
+        first, last = self._first - RULES_MARGIN, self._last + RULES_MARGIN + CALENDAR_MARGIN
+        async with self._accelerator.gate.place() as admitted:
+            if not admitted:
+                self._refuse(stamps)
+                return {}
+            read_at = monotonic()
+            calendars = await load_calendars(self._pool, self._organization_id, list(stamps), first, last)
+        read: dict[Wanted, KnownCalendar] = {}
+        for each, stamp in stamps.items():
+            calendar = calendars.get(each)
+            if calendar is None:
+                self._answers[each] = _not_found(each)
+            else:
+                read[each] = KnownCalendar(
+                    calendar=calendar, generation=stamp.generation, first=first, last=last, read_at=read_at
+                )
+                self._accelerator.calendars.keep(self._organization_id, read[each])
+        return read
+
+    def _serve(self, standing: _Standing) -> None:
+        known = standing.known
+        days = {day: standing.days[day] for day in _dates(standing.first, standing.last)}
+        self._answers[standing.wanted] = FreeDays(calendar=known.calendar, days=days)
+        if known.uses >= HOT_USES and max(standing.age_seconds, known.age_seconds) > REFRESH_AFTER_SECONDS:
+            key = self._flight_key(standing)
+            if self._accelerator.flights.flying(key) is None:
+                self._accelerator.start(self._refresh(standing, self._accelerator.flights.take_off(key)))
+
+    # ------------------------------------------------------------ filling
+
+    async def _fill(self, incomplete: Sequence[_Standing]) -> None:
+        """Compute what nobody computes yet and answer it; wait for what others compute."""
+        flights = self._accelerator.flights
+        mine: dict[FlightKey, tuple[_Standing, Flight[Computed]]] = {}
+        others: list[tuple[_Standing, Flight[Computed], bool]] = []
+        for standing in incomplete:
+            key = self._flight_key(standing)
+            flight = flights.flying(key)
+            if flight is None:
+                mine[key] = (standing, flights.take_off(key))
+            else:
+                others.append((standing, flight, not flight.is_reading))
+        try:
+            if mine:
+                await self._fly(mine)
+        finally:
+            flights.land(mine)
+        for standing, flight, can_take in others:
+            computed = await flight.landed(can_take=can_take)
+            if computed is not None:
+                self._take(standing, computed)
+
+    def _flight_key(self, standing: _Standing) -> FlightKey:
+        return (self._organization_id, standing.wanted[0], rule_set(standing.known.calendar.rules))
+
+    def _take(self, standing: _Standing, computed: Computed) -> None:
+        """Another's days, if they are all that is missing, and computed under the rules that stand now."""
+        missing = standing.missing
+        if computed.known.generation == standing.stamp.generation and all(day in computed.days for day in missing):
+            found = {**standing.days, **{day: computed.days[day] for day in missing}}
+            days = {day: found[day] for day in _dates(standing.first, standing.last)}
+            self._answers[standing.wanted] = FreeDays(calendar=standing.known.calendar, days=days)
+
+    async def _fly(self, mine: Mapping[FlightKey, tuple[_Standing, Flight[Computed]]]) -> None:
+        slots = self._accelerator.slots
+        questions = [self._question(standing) for standing, _ in mine.values()]
+        ours: dict[FlightKey, tuple[_Standing, Flight[Computed]]] = {}
+        elsewhere: list[Question] = []
+        for (key, each), question, is_ours in zip(
+            mine.items(), questions, await slots.lease(questions), strict=True
+        ):
+            if is_ours:
+                ours[key] = each
+            else:
+                elsewhere.append(question)
+        if ours:
+            await self._compute(ours)
+            self._accelerator.flights.land(ours)
+        if elsewhere:
+            slots.counts.waited_for_others += 1
+            await self._wait_for_leases(elsewhere)
+
+    async def _wait_for_leases(self, questions: list[Question]) -> None:
+        pause = POLL_SECONDS
+        while any(await self._accelerator.slots.leased(questions)):
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, 16 * POLL_SECONDS)
+
+    def _question(self, standing: _Standing) -> Question:
+        missing = standing.missing or [standing.first, standing.last]
+        return Question(
+            organization_id=self._organization_id,
+            provider_id=standing.wanted[0],
+            rules=standing.known.calendar.rules,
+            first=day_number(missing[0]),
+            last=day_number(missing[-1]),
+        )
+
+    async def _compute(self, ours: Mapping[FlightKey, tuple[_Standing, Flight[Computed]]]) -> None:
+        """Compute, keep, answer; or refuse, where there is too much to do."""
+        slots = self._accelerator.slots
+        standings = [standing for standing, _ in ours.values()]
+        started = monotonic()
+        async with self._accelerator.gate.place() as admitted:
+            if not admitted:
+                await slots.release([self._question(standing) for standing in standings])
+                self._refuse(standing.wanted for standing in standings)
+                return
+            for _, flight in ours.values():
+                flight.is_reading = True
+            spans = [standing.missing for standing in standings]
+            claims = await claims_around(
+                self._pool,
+                self._organization_id,
+                [standing.known.calendar for standing in standings],
+                min(span[0] for span in spans),
+                max(span[-1] for span in spans),
+            )
+            fills = []
+            for index, (standing, flight) in enumerate(ours.values()):
+                if index % YIELD_AFTER == YIELD_AFTER - 1:
+                    await asyncio.sleep(0)
+                calendar, missing = standing.known.calendar, standing.missing
+                days = days_of(calendar.hours, calendar.rules, claims[standing.wanted[0]], missing[0], missing[-1])
+                flight.cargo = Computed(known=standing.known, days=days)
+                age = monotonic() - min(started, standing.known.read_at)
+                fills.append(Fill(self._question(standing), standing.stamp, days, age))
+                self._take(standing, flight.cargo)
+        await slots.keep(fills)
+
+    async def _refresh(self, standing: _Standing, flight: Flight[Computed]) -> None:
+        """Read and compute again what is in demand, before it expires; meanwhile it is served as it is."""
+        key = self._flight_key(standing)
+        slots = self._accelerator.slots
+        try:
+            again = _Asking.__new__(_Asking)
+            again._pool, again._accelerator = self._pool, self._accelerator
+            again._organization_id, again._dates = self._organization_id, self._dates
+            again._first, again._last = self._first, self._last
+            again._spans, again._answers = {}, {}
+            calendars = await again._read_calendars({standing.wanted: standing.stamp})
+            calendar = calendars.get(standing.wanted)
+            if calendar is None:
+                return
+            renewed = again._standing(standing.wanted, calendar, standing.stamp)
+            if again._flight_key(renewed) == key and (await slots.lease([again._question(renewed)]))[0]:
+                slots.counts.refreshed_early += 1
+                await again._compute({key: (renewed, flight)})
+        finally:
+            self._accelerator.flights.land([key])
+
+    # ------------------------------------------------------------ without the cache
+
+    async def _compute_alone(self, wanted: Sequence[Wanted]) -> None:
+        """From PostgreSQL alone, for this question only: Redis can't be used, or the question is too wide to keep."""
+        async with self._accelerator.gate.place() as admitted:
+            if not admitted:
+                self._refuse(wanted)
+                return
+            calendars = await load_calendars(
+                self._pool,
+                self._organization_id,
+                wanted,
+                self._first - RULES_MARGIN,
+                self._last + RULES_MARGIN,
+            )
+            claims = await claims_around(
+                self._pool, self._organization_id, list(calendars.values()), self._first, self._last
+            )
+            for index, each in enumerate(wanted):
+                if index % YIELD_AFTER == YIELD_AFTER - 1:
+                    await asyncio.sleep(0)
+                calendar = calendars.get(each)
+                if calendar is None:
+                    self._answers[each] = _not_found(each)
+                else:
+                    span = self._span(calendar.hours.time_zone)
+                    days = days_of(calendar.hours, calendar.rules, claims[each[0]], *span)
+                    self._answers[each] = FreeDays(calendar=calendar, days=days)
+
+
+def _not_found(wanted: Wanted) -> NotFound:
+    return NotFound(what="provider" if wanted[1] is None else "service")
+
+
+def _dates(first: date, last: date) -> list[date]:
+    return [date.fromordinal(number) for number in range(first.toordinal(), last.toordinal() + 1)]

@@ -1,0 +1,60 @@
+"""Open an appointment for a change: lock its row, and find out as whom the caller acts on it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from app.core.lifecycle import Actor
+from app.core.refusals import NotAllowed, NotFound
+from app.core.viewer import Role
+from app.identity.manage import GOOD_AFTER_END
+from app.store.appointments import appointment_for_update
+
+if TYPE_CHECKING:
+    from app.core.appointment import Appointment
+    from app.core.ids import AppointmentId
+    from app.core.viewer import Viewer
+    from app.store.pool import Transaction
+    from app.usecases.resources import Resources
+
+
+def opened_by(
+    resources: Resources, viewer: Viewer, appointment_id: AppointmentId, manage_token: str | None
+) -> AppointmentId | NotAllowed | None:
+    """The appointment that the caller's manage token opens, if they have one; a refusal where it opens another."""
+    if manage_token is None:
+        return viewer.manages
+    claims = resources.manage_tokens.verify(manage_token)
+    if claims is None or (claims.organization_id, claims.appointment_id) != (viewer.organization_id, appointment_id):
+        return NotAllowed(message="This manage token does not open this appointment. Use the link of its own message.")
+    return claims.appointment_id
+
+
+async def open_appointment(
+    resources: Resources,
+    viewer: Viewer,
+    tx: Transaction,
+    appointment_id: AppointmentId,
+    opened: AppointmentId | None,
+) -> tuple[Appointment, Actor] | NotFound:
+    """The appointment, locked, and the caller's part in it; not found by callers who have none."""
+    appointment = await appointment_for_update(tx, viewer.organization_id, appointment_id)
+    if appointment is None:
+        return NotFound(what="appointment")
+    if viewer.sees(appointment) and viewer.manages is None:
+        return appointment, actor_of(viewer, appointment)
+    is_good = resources.real_clock() <= appointment.ends_at + GOOD_AFTER_END
+    if opened == appointment.id and is_good:
+        return appointment, Actor.MANAGE_TOKEN
+    return NotFound(what="appointment")
+
+
+def actor_of(viewer: Viewer, appointment: Appointment) -> Actor:
+    """As whom the caller acts on an appointment that they see, or just booked."""
+    if viewer.is_admin:
+        return Actor.ADMIN
+    if viewer.runs(appointment.provider_id):
+        return Actor.PROVIDER
+    if viewer.role is Role.CUSTOMER:
+        return Actor.CUSTOMER
+    return Actor.MANAGE_TOKEN if viewer.manages == appointment.id else Actor.GUEST

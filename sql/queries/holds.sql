@@ -1,0 +1,46 @@
+-- name: hold_by_id :maybe
+-- A hold, whether it still stands or not.
+-- params: organization_id uuid, id uuid
+SELECT id, provider_id, service_id, starts_at, ends_at, expires_at, ended_at
+FROM hold
+WHERE organization_id = $1 AND id = $2;
+
+-- name: hold_for_update :maybe
+-- The same, locked until the transaction ends: it is used or released once.
+-- params: organization_id uuid, id uuid
+SELECT id, provider_id, service_id, starts_at, ends_at, expires_at, ended_at
+FROM hold
+WHERE organization_id = $1 AND id = $2
+FOR UPDATE;
+
+-- name: count_open_holds :one
+-- How many holds this caller has open at an instant; asked under the caller's lock.
+-- params: organization_id uuid, caller text, open_at timestamptz
+SELECT count(*) AS open
+FROM hold
+WHERE organization_id = $1 AND caller = $2 AND ended_at IS NULL AND expires_at > $3;
+
+-- name: insert_hold :exec
+-- A hold that stands until it expires.
+-- params: organization_id uuid, id uuid, provider_id uuid, service_id uuid, caller text, starts_at timestamptz, ends_at timestamptz, created_at timestamptz, expires_at timestamptz
+INSERT INTO hold (organization_id, id, provider_id, service_id, caller, starts_at, ends_at, created_at, expires_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9);
+
+-- name: end_hold :exec
+-- The hold was released or used.
+-- params: organization_id uuid, id uuid, ended_at timestamptz
+UPDATE hold
+SET ended_at = $3
+WHERE organization_id = $1 AND id = $2 AND ended_at IS NULL;
+
+-- name: expired_holds :many
+-- A batch of holds that expired unused and still have a claim, whoever's they are.
+-- params: expired_by timestamptz, batch_size integer
+-- scope: all organizations
+SELECT hold.organization_id, hold.id, hold.provider_id, provider.time_zone
+FROM hold
+JOIN claim ON claim.organization_id = hold.organization_id AND claim.hold_id = hold.id AND claim.active
+JOIN provider ON provider.organization_id = hold.organization_id AND provider.id = hold.provider_id
+WHERE hold.expires_at <= $1
+ORDER BY hold.expires_at
+LIMIT $2::integer;
