@@ -111,7 +111,7 @@ async function choose() {
   });
   list.removeAttribute("aria-busy");
   if (search !== $("search").value.trim()) return;
-  $("search-line").hidden &&= !providers.pageInfo.hasNextPage && providers.nodes.length < 8;
+  $("search-line").hidden &&= !providers.pageInfo.hasNextPage && providers.nodes.length < 6;
   list.replaceChildren(...providers.nodes.map(offer));
   if (!providers.nodes.length) list.append(h("li", { class: "notice" }, search ? `Nobody called “${search}”.` : "There is nothing to book here yet."));
   if (search) announce(`${providers.nodes.length} found`);
@@ -138,9 +138,10 @@ $("search").addEventListener("input", () => {
 // ---------------------------------------------------------------- when
 
 async function pick(providerId, serviceId) {
-  calendar.close();
-  if (chosen?.provider.id !== providerId) $("pick-facts").textContent = "…";
   showSection("pick");
+  if (calendar.shows(providerId, serviceId)) return; // back from the form: the same month, the same day
+  calendar.close();
+  $("pick-facts").textContent = "…";
   const { provider } = await api.query(PROVIDER + BOOKABLE, { id: providerId, service: serviceId, zone: calendar.zone });
   if (!provider) throw new Error("This can't be booked any more.");
   const service = provider.services.find(({ id }) => id === serviceId) ?? null;

@@ -27,6 +27,7 @@ const CHANGES = `subscription Changes($provider: ID!, $service: ID, $from: Date!
 }`;
 
 export class Calendar {
+  #root;
   #api;
   #onPick;
   #what = null; // { providerId, serviceId, lastDate }
@@ -46,6 +47,7 @@ export class Calendar {
   #told = ""; // what the notice says, so that it is changed only when that changes
 
   constructor(root, { api, zone, onPick }) {
+    this.#root = root;
     this.#api = api;
     this.#onPick = onPick;
     this.month = h("h2", { id: "month-name", "aria-live": "polite" });
@@ -59,6 +61,7 @@ export class Calendar {
     this.list = h("ul", { class: "slots times", "aria-labelledby": "day-name" });
     this.freshness = h("p", { class: "freshness" });
     root.classList.add("calendar");
+    root.inert = true; // until it is told what to show
     root.replaceChildren(
       h("div", { class: "month" },
         h("div", { class: "turn" }, this.previous, this.month, this.following),
@@ -66,11 +69,7 @@ export class Calendar {
         h("p", { class: "zone" }, h("label", { for: "zone" }, "Times shown in"), this.zones)),
       h("div", { class: "day" }, this.heading, this.notice, this.list, this.freshness));
 
-    api.socket.on("closed", () => {
-      this.#pushed.clear();
-      this.#schedule(RETRY_MS);
-      this.#renderFreshness();
-    });
+    api.socket.on("closed", () => this.#unplugged());
     addEventListener("online", () => this.#load());
     document.addEventListener("visibilitychange", () => document.hidden || this.#live || this.#load());
   }
@@ -87,13 +86,22 @@ export class Calendar {
   show({ providerId, serviceId = null, lastDate = null, date }) {
     this.#what = { providerId, serviceId, lastDate };
     this.#conflict = null;
+    this.#root.inert = false;
     this.#open(times.monthOf(date), date);
   }
 
-  /** Ends everything that runs by itself. */
+  /** Whether this is what it shows already; if so, it makes sure that it is up to date. */
+  shows(providerId, serviceId) {
+    const same = this.#what?.providerId === providerId && this.#what.serviceId === serviceId;
+    if (same) this.#load();
+    return same;
+  }
+
+  /** Ends everything that runs by itself, and shows nothing. */
   close() {
     this.#run += 1;
     this.#what = null;
+    this.#root.inert = true;
     this.#unsubscribe();
     this.#abort.abort();
     clearTimeout(this.#timer);
@@ -199,7 +207,14 @@ export class Calendar {
       this.#problem = null;
       this.#changed();
       if (date === this.#day) this.#announceChange(before, slots);
-    }, () => this.#schedule(0)); // not offered here: asking again from time to time does as well
+    }, () => this.#unplugged()); // not offered here: asking again from time to time does as well
+  }
+
+  /** Without the subscription the page asks again by itself; but not before an overloaded server said it may. */
+  #unplugged() {
+    this.#pushed.clear();
+    if (this.#what && !this.#problem) this.#schedule(RETRY_MS);
+    this.#renderFreshness();
   }
 
   #announceChange(before, after) {

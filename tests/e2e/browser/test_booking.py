@@ -1,0 +1,418 @@
+"""The booking page and the manage page on the real server, used as people use them: several at once, by keyboard too."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from typing import Any
+
+import pytest
+from icalendar import Calendar
+from playwright.async_api import BrowserContext, Locator, Page, Route, expect
+
+from app.api.schema import build_schema
+from tests.e2e.browser.conftest import Shop, Windows
+
+pytestmark = pytest.mark.skipif(
+    not all(field in build_schema().as_str() for field in ("holdSlot", "rescheduleAppointment", "availabilityChanges")),
+    reason="the schema has no holds, moves or live times yet, so the booking page is not served",
+)
+
+WEEK = ("MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY", "SUNDAY")
+CREATE = """mutation ($input: CreateProviderInput!) {
+  createProvider(input: $input) { ... on Provider { id } ... on UserError { message } }
+}"""
+BOOK = """mutation ($input: BookAppointmentInput!) {
+  bookAppointment(input: $input) {
+    ... on BookingConfirmation { manageToken appointment { id } }
+    ... on UserError { message }
+  }
+}"""
+RELEASE = "mutation ($input: ReleaseHoldInput!) { releaseHold(input: $input) { __typename } }"
+LIVE = "Updates as times are taken"
+FEE = {
+    "freeUntilMinutesBefore": 500_000,
+    "lateCancellation": "FEE",
+    "lateFee": {"amountMinor": 2050, "currency": "EUR"},
+}
+
+names = (f"Dr Grace {number}" for number in range(1, 1000))
+
+
+async def _provider(shop: Shop, **rules: object) -> str:
+    """Somebody who is there day and night, an hour at a time, by UTC."""
+    hours = [{"weekday": day, "start": "00:00", "end": "24:00"} for day in WEEK]
+    wish = {"name": next(names), "timeZone": "UTC", "serviceDurationMinutes": 60, "weeklyHours": hours} | rules
+    answer = (await shop.ask(CREATE, input=wish))["createProvider"]
+    assert "id" in answer, answer
+    return str(answer["id"])
+
+
+async def _open(windows: Windows, shop: Shop, provider: str, **options: Any) -> Page:  # noqa: ANN401 (playwright's)
+    page = await windows.open(**{"timezone_id": "UTC", "locale": "en-GB"} | options)
+    await page.goto(f"{shop.address}/?provider={provider}")
+    await expect(page.locator(".times button").first).to_be_visible()
+    return page
+
+
+async def _tomorrow(page: Page) -> None:
+    """Whole days only: today is ending while the test runs."""
+    day = page.locator("td button.free").nth(1)
+    if await day.count() == 0:
+        await page.get_by_role("button", name="Next month").click()
+        day = page.locator("td button.free").first
+    await day.click()
+
+
+def _time(page: Page, time: str) -> Locator:
+    """A time that is offered; one that is fading away is not."""
+    return page.locator(".times li:not([inert])").get_by_role("button", name=time, exact=True)
+
+
+async def _pick(page: Page, time: str) -> None:
+    await _time(page, time).click()
+    await expect(page.get_by_role("heading", name="Your details")).to_be_focused()
+
+
+async def _fill_in(page: Page) -> None:
+    await page.get_by_label("Name", exact=True).fill("Ada Lovelace")
+    await page.get_by_label("E-mail").fill("ada@example.com")
+
+
+async def _book(page: Page, time: str) -> str:
+    """Books through the page; the address of the manage page."""
+    await _pick(page, time)
+    await _fill_in(page)
+    await page.get_by_role("button", name="Book", exact=True).click()
+    await expect(page.get_by_role("heading", name="You are booked")).to_be_focused()
+    return str(await page.get_by_role("link", name="Change or cancel").get_attribute("href"))
+
+
+async def _taken_by_somebody_else(shop: Shop, provider: str, starts_at: str) -> None:
+    customer = {"name": "Somebody Else", "email": "else@example.com"}
+    wish = {"providerId": provider, "startsAt": starts_at, "customer": customer, "customerTimeZone": "UTC"}
+    answer = await shop.ask(BOOK, token="", input=wish | {"idempotencyKey": f"else {provider} {starts_at}"})
+    assert "appointment" in answer["bookAppointment"], answer
+
+
+async def _start_of(page: Page, time: str) -> str:
+    item = page.locator(".times li").filter(has_text=re.compile(f"^{time}$"))
+    return str(await item.get_attribute("data-start"))
+
+
+async def _without_live_updates(context: BrowserContext) -> None:
+    await context.route_web_socket("**/graphql", lambda socket: socket.close(code=4400, reason="not here"))
+
+
+async def test_a_time_that_is_held_or_booked_vanishes_from_another_window_within_a_second(
+    windows: Windows, shop: Shop
+) -> None:
+    provider = await _provider(shop)
+    ours, theirs = [await _open(windows, shop, provider) for _ in range(2)]
+    for page in (ours, theirs):
+        await _tomorrow(page)
+        await expect(page.locator(".freshness")).to_have_text(LIVE)
+        await expect(page.locator(".times button")).to_have_count(24)
+    await _pick(ours, "10:00")
+    await expect(theirs.locator(".times li:not([inert])")).to_have_count(23, timeout=1_000)
+    await expect(theirs.locator("#announcer")).to_have_text("10:00 no longer free.")
+    await ours.get_by_role("button", name="Another time").click()
+    await expect(theirs.locator(".times button")).to_have_count(24, timeout=1_000)
+    await _book(ours, "11:00")
+    await expect(_time(theirs, "11:00")).to_have_count(0, timeout=1_000)
+    assert windows.complaints == []
+
+
+async def test_the_focus_goes_to_the_next_time_when_the_focused_one_vanishes(windows: Windows, shop: Shop) -> None:
+    provider = await _provider(shop)
+    page = await _open(windows, shop, provider)
+    await _tomorrow(page)
+    await expect(page.locator(".freshness")).to_have_text(LIVE)
+    await _time(page, "10:00").focus()
+    await _taken_by_somebody_else(shop, provider, await _start_of(page, "10:00"))
+    await expect(_time(page, "11:00")).to_be_focused()
+
+
+async def test_a_time_taken_unseen_is_told_and_the_nearest_are_a_click_away(windows: Windows, shop: Shop) -> None:
+    provider = await _provider(shop)
+    page = await windows.open(timezone_id="UTC", locale="en-GB")
+    await _without_live_updates(page.context)
+    await page.goto(f"{shop.address}/?provider={provider}")
+    await expect(page.locator(".freshness")).to_have_text("Refreshed every few seconds")
+    await _tomorrow(page)
+    await _taken_by_somebody_else(shop, provider, await _start_of(page, "10:00"))
+    await _time(page, "10:00").click()
+    told = page.get_by_text("10:00 has just been taken. The nearest free times:")
+    await expect(told).to_be_focused()
+    nearest = page.locator(".conflict button").first
+    time = (await nearest.inner_text())[-5:]
+    await nearest.click()
+    await expect(page.locator("#summary-when")).to_contain_text(time)
+
+
+async def test_a_time_lost_while_the_form_is_filled_in_costs_no_typing(windows: Windows, shop: Shop) -> None:
+    provider = await _provider(shop)
+    page = await _open(windows, shop, provider)
+    await _tomorrow(page)
+    starts_at = await _start_of(page, "10:00")
+    async with page.expect_response(lambda answer: "holdSlot" in (answer.request.post_data or "")) as response:
+        await _pick(page, "10:00")
+    held = (await (await response.value).json())["data"]["holdSlot"]
+    await shop.ask(RELEASE, token="", input={"holdToken": held["holdToken"]})
+    await _taken_by_somebody_else(shop, provider, starts_at)
+    await _fill_in(page)
+    await page.get_by_role("button", name="Book", exact=True).click()
+    await expect(page.get_by_text("10:00 has just been taken. The nearest free times:")).to_be_focused()
+    nearest = page.locator("#taken button").first
+    time = (await nearest.inner_text())[-5:]
+    await nearest.click()
+    await expect(page.locator("#summary-when")).to_contain_text(time)
+    await expect(page.locator("#kept")).to_contain_text("Kept for you")
+    await expect(page.get_by_label("Name", exact=True)).to_have_value("Ada Lovelace")
+    await page.get_by_role("button", name="Book", exact=True).click()
+    await expect(page.get_by_role("heading", name="You are booked")).to_be_focused()
+
+
+async def test_what_is_wrong_in_the_form_is_said_at_its_field(windows: Windows, shop: Shop) -> None:
+    page = await _open(windows, shop, await _provider(shop))
+    await _tomorrow(page)
+    await _pick(page, "10:00")
+    await page.get_by_role("button", name="Book", exact=True).click()
+    await expect(page.get_by_label("Name", exact=True)).to_be_focused()
+    await expect(page.locator("#name-error")).not_to_be_empty()
+    await _fill_in(page)
+    await expect(page.locator("#name-error")).to_be_empty()
+    await page.get_by_label("E-mail").fill("ada@nowhere.invalid")  # fine for a browser, not for the server
+    await page.get_by_role("button", name="Book", exact=True).click()
+    await expect(page.get_by_label("E-mail")).to_be_focused()
+    await expect(page.get_by_label("E-mail")).to_have_attribute("aria-invalid", "true")
+    await expect(page.locator("#email-error")).not_to_be_empty()
+
+
+async def test_the_booked_time_goes_into_a_calendar(windows: Windows, shop: Shop) -> None:
+    page = await _open(windows, shop, await _provider(shop))
+    await _tomorrow(page)
+    starts_at = await _start_of(page, "10:00")
+    link = await _book(page, "10:00")
+    async with page.expect_download() as download:
+        await page.get_by_role("link", name="Add to calendar").click()
+    file = await (await download.value).path()
+    [event] = Calendar.from_ical(file.read_bytes()).walk("VEVENT")
+    assert event.decoded("dtstart").isoformat() == starts_at.replace("Z", "+00:00")
+    assert str(event["url"]) == link
+
+
+async def test_an_appointment_is_moved_by_its_link(windows: Windows, shop: Shop) -> None:
+    page = await _open(windows, shop, await _provider(shop))
+    await _tomorrow(page)
+    await page.goto(await _book(page, "10:00"))
+    await expect(page.locator("#when")).to_contain_text("10:00")
+    await page.get_by_role("button", name="Change the time").click()
+    await _time(page, "15:00").click()
+    await page.get_by_role("button", name="Move it").click()
+    await expect(page.locator("#news")).to_contain_text("Moved.")
+    await page.reload()
+    await expect(page.locator("#when")).to_contain_text("15:00")
+    assert windows.complaints == []
+
+
+async def test_a_cancellation_shows_its_fee_first_and_then_costs_just_that(windows: Windows, shop: Shop) -> None:
+    page = await _open(windows, shop, await _provider(shop, cancellationPolicy=FEE))
+    await _tomorrow(page)
+    await page.goto(await _book(page, "10:00"))
+    await expect(page.locator("#terms")).to_contain_text("it costs €20.50")
+    await page.get_by_role("button", name="Cancel it").click()
+    await page.get_by_role("button", name="Keep it").click()
+    await expect(page.locator("#status")).to_have_text("Confirmed")
+    await page.get_by_role("button", name="Cancel it").click()
+    await page.get_by_role("button", name="Cancel and pay €20.50").click()
+    await expect(page.locator("#status")).to_have_text("Cancelled")
+    await expect(page.locator("#news")).to_have_text("The cancellation costs €20.50.")
+    await page.reload()
+    await expect(page.locator("#status")).to_have_text("Cancelled")
+    await expect(page.get_by_role("button", name="Cancel it")).to_be_hidden()
+
+
+async def test_the_secret_of_the_link_is_in_no_address_that_is_asked_for(windows: Windows, shop: Shop) -> None:
+    page = await _open(windows, shop, await _provider(shop))
+    await _tomorrow(page)
+    link = await _book(page, "10:00")
+    token = link.rsplit("token=", 1)[1]
+    windows.addresses.clear()
+    await page.goto(link)
+    await expect(page.locator("#when")).to_contain_text("10:00")
+    assert windows.addresses
+    assert not [one for one in windows.addresses if token in one.partition("#")[0]]
+    host = shop.address.removeprefix("http://")
+    assert {one.split("/")[2] for one in windows.addresses} == {host}
+
+
+async def test_a_broken_link_opens_nothing_and_says_so(windows: Windows, shop: Shop) -> None:
+    page = await windows.open()
+    await page.goto(f"{shop.address}/manage#appointment=QXBw&token=abc")
+    await expect(page.get_by_role("alert")).to_contain_text("This link is not valid.")
+    await page.goto(f"{shop.address}/manage")
+    await expect(page.get_by_role("alert")).to_contain_text("opens no appointment")
+
+
+async def test_times_are_shown_in_my_zone_and_in_any_that_i_choose(windows: Windows, shop: Shop) -> None:
+    page = await _open(windows, shop, await _provider(shop), timezone_id="Asia/Kolkata")
+    await _tomorrow(page)
+    await expect(page.locator(".times button").first).to_have_text("00:30")
+    await page.get_by_label("Times shown in").select_option("Asia/Katmandu")
+    await _tomorrow(page)
+    await expect(page.locator(".times button").first).to_have_text("00:45")
+    await page.goto(await _book(page, "09:45"))
+    await expect(page.locator("#when")).to_contain_text("09:45")
+    await expect(page.locator("#what")).to_contain_text("Asia/Katmandu time")
+
+
+async def test_it_works_without_a_mouse(windows: Windows, shop: Shop) -> None:
+    page = await _open(windows, shop, await _provider(shop))
+
+    async def tab_to(selector: str) -> None:
+        for _ in range(20):
+            if await page.evaluate("selector => document.activeElement.matches(selector)", selector):
+                return
+            await page.keyboard.press("Tab")
+        pytest.fail(f"the keyboard does not reach {selector}")
+
+    await tab_to("td button")
+    await page.keyboard.press("PageDown")
+    await page.keyboard.press("Home")
+    await page.keyboard.press("ArrowDown")
+    await expect(page.locator("[aria-selected=true] button")).to_be_focused()
+    await expect(page.locator(".times button").first).to_be_visible()
+    await tab_to(".times button")
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("heading", name="Your details")).to_be_focused()
+    await tab_to("#name")
+    await page.keyboard.type("Ada Lovelace")
+    await page.keyboard.press("Tab")
+    await page.keyboard.type("ada@example.com")
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("heading", name="You are booked")).to_be_focused()
+    await tab_to("#manage")
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("heading", name="Your appointment")).to_be_focused()
+    await tab_to("#cancel")
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("dialog", name="Cancel this appointment?")).to_be_visible()
+    await page.keyboard.press("Escape")
+    await expect(page.locator("#cancel")).to_be_focused()
+
+
+async def test_it_fits_a_phone_in_the_dark_and_moves_nothing_for_who_dislikes_that(
+    windows: Windows, shop: Shop
+) -> None:
+    phone = {"viewport": {"width": 390, "height": 844}, "color_scheme": "dark", "reduced_motion": "reduce"}
+    page = await _open(windows, shop, await _provider(shop), **phone)
+
+    async def is_right() -> None:
+        wide = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
+        assert not await page.evaluate(wide)
+        assert await page.evaluate("document.getAnimations().length") == 0
+        small = "[...document.querySelectorAll('button, select, .button')].filter(one => one.checkVisibility() "
+        assert (
+            await page.evaluate(f"{small} && one.getBoundingClientRect().height < 30).map(one => one.outerHTML)") == []
+        )
+
+    await is_right()
+    await _tomorrow(page)
+    await _pick(page, "10:00")
+    await is_right()
+    await page.get_by_role("button", name="Another time").click()
+    await page.goto(await _book(page, "11:00"))
+    await expect(page.locator("#when")).to_contain_text("11:00")
+    await is_right()
+
+
+async def test_a_lost_connection_is_told_and_the_page_comes_back_by_itself(windows: Windows, shop: Shop) -> None:
+    provider = await _provider(shop)
+    page = await _open(windows, shop, provider)
+    await _tomorrow(page)
+    await expect(page.locator(".freshness")).to_have_text(LIVE)
+    starts_at = await _start_of(page, "10:00")
+    shop.stop()
+    await expect(page.locator(".notice.problem").filter(has_text="No connection.")).to_be_visible(timeout=15_000)
+    await shop.start()
+    await _taken_by_somebody_else(shop, provider, starts_at)
+    await expect(page.locator(".freshness")).to_have_text(LIVE, timeout=30_000)
+    await expect(_time(page, "10:00")).to_have_count(0)
+
+
+async def test_booking_again_after_a_lost_answer_books_once(windows: Windows, shop: Shop) -> None:
+    """The server books, but its answer never arrives; pressing the button again gives the same appointment."""
+    page = await _open(windows, shop, await _provider(shop))
+    await _tomorrow(page)
+    await _pick(page, "10:00")
+    await _fill_in(page)
+    answers: list[str] = []
+
+    async def lose_the_first_booking(route: Route) -> None:
+        if "bookAppointment" not in (route.request.post_data or ""):
+            await route.continue_()
+            return
+        response = await route.fetch()
+        answers.append(json.loads(await response.text())["data"]["bookAppointment"]["appointment"]["id"])
+        await (route.abort() if len(answers) == 1 else route.fulfill(response=response))
+
+    await page.route("**/graphql", lose_the_first_booking)
+    await page.get_by_role("button", name="Book", exact=True).click()
+    await expect(page.locator("#form-problem")).to_contain_text("No connection. Nothing is lost")
+    await page.get_by_role("button", name="Book", exact=True).click()
+    await expect(page.get_by_role("heading", name="You are booked")).to_be_focused()
+    assert len(answers) == 2
+    assert len(set(answers)) == 1
+
+
+async def test_an_overloaded_server_is_asked_again_when_it_said(windows: Windows, shop: Shop) -> None:
+    """The refusal is put into the answer on its way; everything else is real."""
+    provider = await _provider(shop)
+    page = await windows.open(timezone_id="UTC", locale="en-GB")
+    await _without_live_updates(page.context)
+    busy = {"__typename": "TemporarilyUnavailableError", "message": "Busy.", "retryAfterSeconds": 2}
+    asked: list[float] = []
+
+    async def refuse_the_first_month(route: Route) -> None:
+        if "query Month" not in (route.request.post_data or ""):
+            await route.continue_()
+            return
+        asked.append(asyncio.get_running_loop().time())
+        refusal = {"data": {"provider": {"availability": busy, "nextAvailableSlot": None}}}
+        await (route.continue_() if len(asked) > 1 else route.fulfill(json=refusal))
+
+    await page.route("**/graphql", refuse_the_first_month)
+    await page.goto(f"{shop.address}/?provider={provider}")
+    await expect(page.get_by_text("Many people are looking right now. Trying again in 2 seconds.")).to_be_visible()
+    await expect(page.locator(".times button").first).to_be_visible()
+    assert 1.9 < asked[1] - asked[0] < 4
+
+
+async def test_who_is_away_has_an_empty_month_that_says_so(windows: Windows, shop: Shop) -> None:
+    provider = await _provider(shop, weeklyHours=[])
+    page = await windows.open()
+    await page.goto(f"{shop.address}/?provider={provider}")
+    await expect(page.get_by_text("Nothing is free at the moment.")).to_be_visible()
+
+
+async def test_back_lets_go_of_the_held_time(windows: Windows, shop: Shop) -> None:
+    page = await _open(windows, shop, await _provider(shop))
+    await _tomorrow(page)
+    await _pick(page, "10:00")
+    await page.go_back()
+    await expect(page.get_by_role("heading", name="Choose a time")).to_be_focused()
+    await expect(_time(page, "10:00")).to_be_visible()
+
+
+async def test_people_are_found_by_name_and_chosen_by_a_link(windows: Windows, shop: Shop) -> None:
+    await _provider(shop, name="Zelda Unmistakable")
+    page = await windows.open()
+    await page.goto(shop.address)
+    await page.get_by_label("Search by name").fill("unmistak")
+    card = page.locator("#offers > li")
+    await expect(card).to_have_count(1)
+    await card.get_by_role("link").click()
+    await expect(page.get_by_text("Zelda Unmistakable · 1 h")).to_be_visible()
+    assert windows.complaints == []
