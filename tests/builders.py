@@ -23,6 +23,7 @@ from app.core.viewer import Role
 from app.identity.access import AccessClaims, AccessTokens
 from app.settings import Settings
 from app.usecases.create_organization import create_organization
+from app.usecases.resources import Resources
 from app.wiring import open_resources, system_clock
 
 Json: TypeAlias = dict[str, Any]
@@ -117,12 +118,15 @@ class Answer:
 
 
 class Api(Tenant):
-    """The application in process, asked over HTTP; and the organization that its callers belong to."""
+    """The application in process, asked over HTTP; and the organization that its callers belong to.
 
-    def __init__(self, http: httpx.AsyncClient, settings: Settings, organization: Organization, clock: Clock) -> None:
-        super().__init__(organization, AccessTokens([settings.token_secret]))
+    `resources` are connections of the test's own, on the same database and the same clock: to look behind the API.
+    """
+
+    def __init__(self, http: httpx.AsyncClient, resources: Resources, organization: Organization, clock: Clock) -> None:
+        super().__init__(organization, resources.access_tokens)
         self.http = http
-        self.settings = settings
+        self.resources = resources
         self.clock = clock
 
     async def send(self, document: str, *, caller: Caller | None = None, **variables: object) -> Answer:
@@ -138,27 +142,47 @@ class Api(Tenant):
         """The data; a failure of the test where there is any error. Refusals are data."""
         return (await self.send(document, caller=caller, **variables)).data
 
+    async def rows(self, sql: str, *arguments: object) -> list[Json]:
+        """What the database holds."""
+        return [dict(row) for row in await self.resources.pool.fetch(sql, arguments)]
+
     async def another_organization(self) -> Tenant:
-        """An organization beside the tests' own."""
-        async with open_resources(self.settings, clock=self.clock) as resources:
-            made = await create_organization(resources, slug=f"other-{next(_numbers)}", name="Another Practice")
-        assert isinstance(made, Organization)
-        return Tenant(made, self._tokens)
+        """An organization beside the test's own."""
+        return Tenant(await an_organization(self.resources), self._tokens)
+
+
+async def an_organization(resources: Resources) -> Organization:
+    """A new organization, with nothing in it."""
+    organization = await create_organization(resources, slug=f"practice-{next(_numbers)}", name="A Practice")
+    assert isinstance(organization, Organization), organization
+    return organization
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """The application, running in process on a migrated database."""
+
+    http: httpx.AsyncClient
+    resources: Resources
+    clock: Clock
+
+    async def api(self) -> Api:
+        """The application as an organization of its own sees it; its clock reads `NOW`."""
+        self.clock.set(NOW)
+        return Api(self.http, self.resources, await an_organization(self.resources), self.clock)
 
 
 @asynccontextmanager
-async def running_api(settings: Settings) -> AsyncIterator[Api]:
-    """The application on a migrated database, with one organization in it."""
+async def running(settings: Settings) -> AsyncIterator[Running]:
+    """The application with these settings."""
     clock = Clock()
-    async with open_resources(settings, clock=clock) as resources:
-        organization = await create_organization(resources, slug="practice", name="The Practice")
-    assert isinstance(organization, Organization)
     application = create_app(settings, clock=clock)
     async with (
+        open_resources(settings, clock=clock) as resources,
         application.router.lifespan_context(application),
         httpx.AsyncClient(transport=httpx.ASGITransport(application), base_url="http://api.test") as http,
     ):
-        yield Api(http, settings, organization, clock)
+        yield Running(http=http, resources=resources, clock=clock)
 
 
 # ---------------------------------------------------------------- values

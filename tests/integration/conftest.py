@@ -2,16 +2,51 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
+from urllib.parse import urlsplit, urlunsplit
 
+import asyncpg
 import pytest
 
-from app.settings import Settings
-from tests.builders import Api, running_api
+from app.embedded import Servers
+from app.settings import ManageKey, Settings
+from tests.builders import Api, Running, running
+
+
+@pytest.fixture(scope="session")
+async def _shared(servers: Servers, template_database: str) -> AsyncIterator[Running]:
+    """One application for all tests that need no database of their own."""
+    name = f"slotwright_test_{os.getpid()}_shared"
+    await _administer(servers, f'CREATE DATABASE "{name}" TEMPLATE "{template_database}"')
+    settings = Settings(
+        database_url=urlunsplit(urlsplit(servers.database_url)._replace(path=f"/{name}")),
+        redis_url=servers.redis_url,
+        token_secret="a secret of the tests of at least thirty-two bytes",
+        manage_keys=(ManageKey(id="test", secret="another secret of the tests of at least 32 bytes"),),
+        hash_secret="a third secret of the tests of at least 32 bytes",
+    )
+    async with running(settings) as shared:
+        yield shared
+    await _administer(servers, f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
 @pytest.fixture
-async def api(environment: dict[str, str]) -> AsyncIterator[Api]:
-    """The application on this test's own database, with one organization and a clock that reads `builders.NOW`."""
-    async with running_api(Settings.from_environment(environment)) as running:
-        yield running
+async def api(_shared: Running) -> Api:
+    """The application as this test's own organization sees it. The database is shared, the organization is not."""
+    return await _shared.api()
+
+
+@pytest.fixture
+async def own_api(environment: dict[str, str]) -> AsyncIterator[Api]:
+    """The application on a database that belongs to this test alone: for sweeps, plans and broken worlds."""
+    async with running(Settings.from_environment(environment)) as own:
+        yield await own.api()
+
+
+async def _administer(servers: Servers, statement: str) -> None:
+    connection = await asyncpg.connect(servers.database_url)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
