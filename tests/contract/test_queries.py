@@ -62,33 +62,41 @@ async def test_a_statement_takes_and_gives_what_it_says(query: Query, migrated: 
 
 
 async def test_what_is_read_is_fetched_and_what_is_fetched_is_read(migrated: asyncpg.Connection) -> None:
-    """Compares the columns of each statement with the keys by which the store's functions read them."""
+    """Compares the columns of each statement with the keys and names by which the store's functions read them."""
     fetched = {
-        query.name: {attribute.name for attribute in (await migrated.prepare(query.sql)).get_attributes()}
+        query.name: [attribute.name for attribute in (await migrated.prepare(query.sql)).get_attributes()]
         for query in QUERIES
         if query.cardinality != "exec"
     }
-    every_column = set().union(*fetched.values())
+    every_column = {column for columns in fetched.values() for column in columns}
     sources = [ast.parse(path.read_text(encoding="utf-8")) for path in STORE.glob("*.py")]
     read = {key for source in sources for key in subscripts(source)}
     texts = {text for source in sources for text in constants(source)}
+    unpacked = [names for source in sources for names in unpackings(source)]
     prefixes = {text for text in texts if text.endswith("_")} | {""}
     own = {"version", "name", "checksum"}  # of the migrations' own table, which is read before there are statements
 
     assert {key for key in read if not any(prefix + key in every_column for prefix in prefixes)} - own == set()
+    assert [names for names in unpacked if names not in fetched.values()] == [], "unpacked in the statement's order"
+    known = texts | {name for names in unpacked for name in names}
     unread = {
         f"{name}.{column}"
         for name, columns in fetched.items()
         for column in columns
-        if not any(column.removeprefix(prefix) in texts for prefix in prefixes)
+        if len(columns) > 1 and not any(column.removeprefix(prefix) in known for prefix in prefixes)
     }
-    assert unread - {f"{query.name}.{column}" for query in QUERIES for column in positional(query, fetched)} == set()
+    assert unread == set()
 
 
-def positional(query: Query, fetched: dict[str, set[str]]) -> set[str]:
-    """A single column needs no key to be read by."""
-    columns = fetched.get(query.name, set())
-    return columns if len(columns) == 1 else set()
+def unpackings(source: ast.Module) -> list[list[str]]:
+    """The names in `one, two = row`."""
+    return [
+        [name.id for name in target.elts if isinstance(name, ast.Name)]
+        for node in ast.walk(source)
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Name) and node.value.id in {"row", "record"}
+        for target in node.targets
+        if isinstance(target, ast.Tuple)
+    ]
 
 
 def subscripts(source: ast.Module) -> set[str]:
