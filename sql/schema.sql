@@ -1,0 +1,481 @@
+-- What the database looks like after all migrations. Dumped by `make schema`, never edited.
+
+CREATE EXTENSION IF NOT EXISTS btree_gist WITH SCHEMA public;
+
+CREATE TABLE public.appointment (
+    organization_id uuid NOT NULL,
+    id uuid NOT NULL,
+    provider_id uuid NOT NULL,
+    service_id uuid,
+    customer_id uuid NOT NULL,
+    status text NOT NULL,
+    starts_at timestamp with time zone NOT NULL,
+    ends_at timestamp with time zone NOT NULL,
+    customer_time_zone text NOT NULL,
+    contact_name text NOT NULL,
+    contact_email text,
+    contact_phone text,
+    contact_locale text,
+    notes text,
+    version integer NOT NULL,
+    time_version integer NOT NULL,
+    price_minor bigint,
+    price_currency text,
+    policy_free_until_minutes_before integer NOT NULL,
+    policy_late_cancellation text NOT NULL,
+    policy_late_fee_minor bigint,
+    policy_late_fee_currency text,
+    policy_late_fee_percent integer,
+    created_at timestamp with time zone NOT NULL,
+    cancelled_at timestamp with time zone,
+    cancellation_reason text,
+    cancellation_fee_minor bigint,
+    cancellation_fee_currency text,
+    CONSTRAINT appointment_cancellation_fee_currency_form CHECK ((cancellation_fee_currency ~ '^[A-Z]{3}$'::text)),
+    CONSTRAINT appointment_cancellation_fee_range CHECK (((cancellation_fee_minor >= 0) AND (cancellation_fee_minor <= 2147483647))),
+    CONSTRAINT appointment_cancellation_fee_whole CHECK ((((cancellation_fee_minor IS NULL) = (cancellation_fee_currency IS NULL)) AND ((cancellation_fee_minor IS NULL) OR (status = 'CANCELLED'::text)))),
+    CONSTRAINT appointment_cancellation_reason_length CHECK (((char_length(cancellation_reason) >= 1) AND (char_length(cancellation_reason) <= 500))),
+    CONSTRAINT appointment_cancelled_when CHECK (((status = 'CANCELLED'::text) = (cancelled_at IS NOT NULL))),
+    CONSTRAINT appointment_contact_email_length CHECK (((char_length(contact_email) >= 3) AND (char_length(contact_email) <= 254))),
+    CONSTRAINT appointment_contact_locale_length CHECK (((char_length(contact_locale) >= 2) AND (char_length(contact_locale) <= 35))),
+    CONSTRAINT appointment_contact_name_length CHECK (((char_length(contact_name) >= 1) AND (char_length(contact_name) <= 200))),
+    CONSTRAINT appointment_contact_phone_form CHECK ((contact_phone ~ '^\+[0-9]{3,15}$'::text)),
+    CONSTRAINT appointment_customer_time_zone_length CHECK (((char_length(customer_time_zone) >= 1) AND (char_length(customer_time_zone) <= 64))),
+    CONSTRAINT appointment_notes_length CHECK (((char_length(notes) >= 1) AND (char_length(notes) <= 2000))),
+    CONSTRAINT appointment_policy_fee_computable CHECK (((num_nonnulls(policy_late_fee_minor, policy_late_fee_percent) =
+CASE
+    WHEN (policy_late_cancellation = 'FEE'::text) THEN 1
+    ELSE 0
+END) AND ((policy_late_fee_minor IS NULL) = (policy_late_fee_currency IS NULL)) AND ((policy_late_fee_percent IS NULL) OR (price_minor IS NOT NULL)))),
+    CONSTRAINT appointment_policy_free_until_range CHECK (((policy_free_until_minutes_before >= 0) AND (policy_free_until_minutes_before <= 1584000))),
+    CONSTRAINT appointment_policy_late_cancellation_known CHECK ((policy_late_cancellation = ANY (ARRAY['ALLOWED'::text, 'FEE'::text, 'REFUSED'::text]))),
+    CONSTRAINT appointment_policy_late_fee_currency_form CHECK ((policy_late_fee_currency ~ '^[A-Z]{3}$'::text)),
+    CONSTRAINT appointment_policy_late_fee_percent_range CHECK (((policy_late_fee_percent >= 1) AND (policy_late_fee_percent <= 100))),
+    CONSTRAINT appointment_policy_late_fee_range CHECK (((policy_late_fee_minor >= 0) AND (policy_late_fee_minor <= 2147483647))),
+    CONSTRAINT appointment_price_currency_form CHECK ((price_currency ~ '^[A-Z]{3}$'::text)),
+    CONSTRAINT appointment_price_range CHECK (((price_minor >= 0) AND (price_minor <= 2147483647))),
+    CONSTRAINT appointment_price_whole CHECK (((price_minor IS NULL) = (price_currency IS NULL))),
+    CONSTRAINT appointment_status_known CHECK ((status = ANY (ARRAY['CONFIRMED'::text, 'CANCELLED'::text, 'COMPLETED'::text, 'NO_SHOW'::text]))),
+    CONSTRAINT appointment_time_order CHECK ((starts_at < ends_at)),
+    CONSTRAINT appointment_version_range CHECK (((version >= 1) AND ((time_version >= 1) AND (time_version <= version))))
+);
+
+CREATE TABLE public.appointment_history (
+    organization_id uuid NOT NULL,
+    appointment_id uuid NOT NULL,
+    version integer NOT NULL,
+    kind text NOT NULL,
+    occurred_at timestamp with time zone NOT NULL,
+    actor text NOT NULL,
+    actor_subject text,
+    from_status text,
+    to_status text NOT NULL,
+    from_starts_at timestamp with time zone,
+    to_starts_at timestamp with time zone NOT NULL,
+    reason text,
+    CONSTRAINT appointment_history_actor_known CHECK ((actor = ANY (ARRAY['GUEST'::text, 'MANAGE_TOKEN'::text, 'CUSTOMER'::text, 'PROVIDER'::text, 'ADMIN'::text, 'SYSTEM'::text]))),
+    CONSTRAINT appointment_history_before CHECK ((((kind = 'BOOKED'::text) = (from_status IS NULL)) AND ((from_status IS NULL) = (from_starts_at IS NULL)))),
+    CONSTRAINT appointment_history_begins CHECK (((version = 1) = (kind = 'BOOKED'::text))),
+    CONSTRAINT appointment_history_kind_known CHECK ((kind = ANY (ARRAY['BOOKED'::text, 'RESCHEDULED'::text, 'CANCELLED'::text, 'COMPLETED'::text, 'NO_SHOW'::text]))),
+    CONSTRAINT appointment_history_status_known CHECK (((from_status = ANY (ARRAY['CONFIRMED'::text, 'CANCELLED'::text, 'COMPLETED'::text, 'NO_SHOW'::text])) AND (to_status = ANY (ARRAY['CONFIRMED'::text, 'CANCELLED'::text, 'COMPLETED'::text, 'NO_SHOW'::text]))))
+);
+
+CREATE TABLE public.availability_exception (
+    organization_id uuid NOT NULL,
+    id uuid NOT NULL,
+    provider_id uuid NOT NULL,
+    date date NOT NULL,
+    is_blocked boolean NOT NULL,
+    custom_start_minute smallint,
+    custom_end_minute smallint,
+    reason text,
+    CONSTRAINT availability_exception_block_inside_date CHECK (((NOT is_blocked) OR (custom_end_minute > custom_start_minute))),
+    CONSTRAINT availability_exception_custom_has_times CHECK ((is_blocked OR (custom_start_minute IS NOT NULL))),
+    CONSTRAINT availability_exception_end_range CHECK (((custom_end_minute >= 0) AND (custom_end_minute <= 1440))),
+    CONSTRAINT availability_exception_reason_length CHECK (((char_length(reason) >= 1) AND (char_length(reason) <= 500))),
+    CONSTRAINT availability_exception_start_range CHECK (((custom_start_minute >= 0) AND (custom_start_minute <= 1439))),
+    CONSTRAINT availability_exception_times_whole CHECK (((custom_start_minute IS NULL) = (custom_end_minute IS NULL)))
+);
+
+CREATE TABLE public.claim (
+    organization_id uuid NOT NULL,
+    id uuid NOT NULL,
+    provider_id uuid NOT NULL,
+    appointment_id uuid,
+    during tstzrange NOT NULL,
+    visit tstzrange NOT NULL,
+    expires_at timestamp with time zone,
+    active boolean NOT NULL,
+    claimed_from integer GENERATED ALWAYS AS (((EXTRACT(epoch FROM (lower(during) AT TIME ZONE 'UTC'::text)) / (60)::numeric))::integer) STORED NOT NULL,
+    claimed_until integer GENERATED ALWAYS AS (((EXTRACT(epoch FROM (upper(during) AT TIME ZONE 'UTC'::text)) / (60)::numeric))::integer) STORED NOT NULL,
+    visit_from integer GENERATED ALWAYS AS (((EXTRACT(epoch FROM (lower(visit) AT TIME ZONE 'UTC'::text)) / (60)::numeric))::integer) STORED NOT NULL,
+    visit_until integer GENERATED ALWAYS AS (((EXTRACT(epoch FROM (upper(visit) AT TIME ZONE 'UTC'::text)) / (60)::numeric))::integer) STORED NOT NULL,
+    hold_id uuid,
+    CONSTRAINT claim_during_half_open CHECK ((lower_inc(during) AND (NOT upper_inc(during)) AND lower_inc(visit) AND (NOT upper_inc(visit)) AND (NOT isempty(during)) AND (NOT isempty(visit)))),
+    CONSTRAINT claim_length CHECK (((EXTRACT(epoch FROM (upper(during) AT TIME ZONE 'UTC'::text)) - EXTRACT(epoch FROM (lower(during) AT TIME ZONE 'UTC'::text))) <= ((3 * 86400))::numeric)),
+    CONSTRAINT claim_of_hold_expires CHECK (((hold_id IS NULL) = (expires_at IS NULL))),
+    CONSTRAINT claim_of_one CHECK ((num_nonnulls(appointment_id, hold_id) = 1)),
+    CONSTRAINT claim_visit_inside CHECK ((visit <@ during)),
+    CONSTRAINT claim_whole_minutes CHECK (((mod(EXTRACT(epoch FROM (lower(during) AT TIME ZONE 'UTC'::text)), (60)::numeric) = (0)::numeric) AND (mod(EXTRACT(epoch FROM (upper(during) AT TIME ZONE 'UTC'::text)), (60)::numeric) = (0)::numeric) AND (mod(EXTRACT(epoch FROM (lower(visit) AT TIME ZONE 'UTC'::text)), (60)::numeric) = (0)::numeric) AND (mod(EXTRACT(epoch FROM (upper(visit) AT TIME ZONE 'UTC'::text)), (60)::numeric) = (0)::numeric)))
+);
+
+CREATE TABLE public.customer (
+    organization_id uuid NOT NULL,
+    id uuid NOT NULL,
+    subject text,
+    name text NOT NULL,
+    email text,
+    phone text,
+    time_zone text NOT NULL,
+    locale text,
+    created_at timestamp with time zone NOT NULL,
+    erased_at timestamp with time zone,
+    CONSTRAINT customer_email_length CHECK (((char_length(email) >= 3) AND (char_length(email) <= 254))),
+    CONSTRAINT customer_locale_length CHECK (((char_length(locale) >= 2) AND (char_length(locale) <= 35))),
+    CONSTRAINT customer_name_length CHECK (((char_length(name) >= 1) AND (char_length(name) <= 200))),
+    CONSTRAINT customer_phone_form CHECK ((phone ~ '^\+[0-9]{3,15}$'::text)),
+    CONSTRAINT customer_subject_length CHECK (((char_length(subject) >= 1) AND (char_length(subject) <= 255))),
+    CONSTRAINT customer_time_zone_length CHECK (((char_length(time_zone) >= 1) AND (char_length(time_zone) <= 64)))
+);
+
+CREATE TABLE public.hold (
+    organization_id uuid NOT NULL,
+    id uuid NOT NULL,
+    provider_id uuid NOT NULL,
+    service_id uuid,
+    caller text NOT NULL,
+    starts_at timestamp with time zone NOT NULL,
+    ends_at timestamp with time zone NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    ended_at timestamp with time zone,
+    CONSTRAINT hold_time_order CHECK (((starts_at < ends_at) AND (created_at < expires_at)))
+);
+
+CREATE TABLE public.idempotency_key (
+    organization_id uuid NOT NULL,
+    mutation text NOT NULL,
+    caller text NOT NULL,
+    key text NOT NULL,
+    request_hash bytea NOT NULL,
+    appointment_id uuid,
+    created_at timestamp with time zone NOT NULL,
+    hold_id uuid,
+    CONSTRAINT idempotency_key_hash_length CHECK ((octet_length(request_hash) = 32)),
+    CONSTRAINT idempotency_key_key_length CHECK (((char_length(key) >= 1) AND (char_length(key) <= 255))),
+    CONSTRAINT idempotency_key_of_one CHECK ((num_nonnulls(appointment_id, hold_id) = 1))
+);
+
+CREATE TABLE public.organization (
+    id uuid NOT NULL,
+    slug text NOT NULL,
+    name text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT organization_name_length CHECK (((char_length(name) >= 1) AND (char_length(name) <= 200))),
+    CONSTRAINT organization_slug_form CHECK ((slug ~ '^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$'::text))
+);
+
+CREATE TABLE public.provider (
+    organization_id uuid NOT NULL,
+    id uuid NOT NULL,
+    subject text NOT NULL,
+    name text NOT NULL,
+    email text,
+    phone text,
+    time_zone text NOT NULL,
+    service_duration_minutes integer NOT NULL,
+    buffer_minutes integer DEFAULT 0 NOT NULL,
+    slot_interval_minutes integer,
+    min_notice_minutes integer DEFAULT 0 NOT NULL,
+    max_advance_booking_days integer DEFAULT 60 NOT NULL,
+    policy_free_until_minutes_before integer DEFAULT 0 NOT NULL,
+    policy_late_cancellation text DEFAULT 'ALLOWED'::text NOT NULL,
+    policy_late_fee_minor bigint,
+    policy_late_fee_currency text,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT provider_buffer_range CHECK (((buffer_minutes >= 0) AND (buffer_minutes <= 1440))),
+    CONSTRAINT provider_email_length CHECK (((char_length(email) >= 3) AND (char_length(email) <= 254))),
+    CONSTRAINT provider_max_advance_booking_range CHECK (((max_advance_booking_days >= 0) AND (max_advance_booking_days <= 1100))),
+    CONSTRAINT provider_min_notice_range CHECK (((min_notice_minutes >= 0) AND (min_notice_minutes <= 1584000))),
+    CONSTRAINT provider_name_length CHECK (((char_length(name) >= 1) AND (char_length(name) <= 200))),
+    CONSTRAINT provider_phone_form CHECK ((phone ~ '^\+[0-9]{3,15}$'::text)),
+    CONSTRAINT provider_policy_fee_computable CHECK ((((policy_late_cancellation = 'FEE'::text) = (policy_late_fee_minor IS NOT NULL)) AND ((policy_late_fee_minor IS NULL) = (policy_late_fee_currency IS NULL)))),
+    CONSTRAINT provider_policy_free_until_range CHECK (((policy_free_until_minutes_before >= 0) AND (policy_free_until_minutes_before <= 1584000))),
+    CONSTRAINT provider_policy_late_cancellation_known CHECK ((policy_late_cancellation = ANY (ARRAY['ALLOWED'::text, 'FEE'::text, 'REFUSED'::text]))),
+    CONSTRAINT provider_policy_late_fee_currency_form CHECK ((policy_late_fee_currency ~ '^[A-Z]{3}$'::text)),
+    CONSTRAINT provider_policy_late_fee_range CHECK (((policy_late_fee_minor >= 0) AND (policy_late_fee_minor <= 2147483647))),
+    CONSTRAINT provider_service_duration_range CHECK (((service_duration_minutes >= 1) AND (service_duration_minutes <= 1440))),
+    CONSTRAINT provider_slot_interval_range CHECK (((slot_interval_minutes >= 1) AND (slot_interval_minutes <= 1440))),
+    CONSTRAINT provider_subject_length CHECK (((char_length(subject) >= 1) AND (char_length(subject) <= 255))),
+    CONSTRAINT provider_time_zone_length CHECK (((char_length(time_zone) >= 1) AND (char_length(time_zone) <= 64)))
+);
+
+CREATE TABLE public.reminder_log (
+    organization_id uuid NOT NULL,
+    id uuid NOT NULL,
+    appointment_id uuid NOT NULL,
+    time_version integer NOT NULL,
+    kind text NOT NULL,
+    recipient text NOT NULL,
+    channel text NOT NULL,
+    status text NOT NULL,
+    due_at timestamp with time zone NOT NULL,
+    lease_until timestamp with time zone,
+    attempts integer DEFAULT 0 NOT NULL,
+    sent_at timestamp with time zone,
+    detail text,
+    CONSTRAINT reminder_log_channel_known CHECK ((channel = ANY (ARRAY['EMAIL'::text, 'SMS'::text]))),
+    CONSTRAINT reminder_log_kind_known CHECK ((kind = ANY (ARRAY['DAY_BEFORE'::text, 'HOUR_BEFORE'::text]))),
+    CONSTRAINT reminder_log_recipient_known CHECK ((recipient = ANY (ARRAY['CUSTOMER'::text, 'PROVIDER'::text]))),
+    CONSTRAINT reminder_log_sent_when CHECK (((status = 'SENT'::text) = (sent_at IS NOT NULL))),
+    CONSTRAINT reminder_log_status_known CHECK ((status = ANY (ARRAY['PENDING'::text, 'SENT'::text, 'FAILED'::text, 'SKIPPED'::text])))
+);
+
+CREATE TABLE public.schema_migration (
+    version integer NOT NULL,
+    name text NOT NULL,
+    checksum text NOT NULL,
+    applied_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
+CREATE TABLE public.service (
+    organization_id uuid NOT NULL,
+    id uuid NOT NULL,
+    name text NOT NULL,
+    duration_minutes integer NOT NULL,
+    buffer_before_minutes integer DEFAULT 0 NOT NULL,
+    buffer_after_minutes integer,
+    slot_interval_minutes integer,
+    min_notice_minutes integer,
+    max_advance_booking_days integer,
+    price_minor bigint,
+    price_currency text,
+    policy_free_until_minutes_before integer,
+    policy_late_cancellation text,
+    policy_late_fee_minor bigint,
+    policy_late_fee_currency text,
+    policy_late_fee_percent integer,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT service_buffer_after_range CHECK (((buffer_after_minutes >= 0) AND (buffer_after_minutes <= 1440))),
+    CONSTRAINT service_buffer_before_range CHECK (((buffer_before_minutes >= 0) AND (buffer_before_minutes <= 1440))),
+    CONSTRAINT service_duration_range CHECK (((duration_minutes >= 1) AND (duration_minutes <= 1440))),
+    CONSTRAINT service_max_advance_booking_range CHECK (((max_advance_booking_days >= 0) AND (max_advance_booking_days <= 1100))),
+    CONSTRAINT service_min_notice_range CHECK (((min_notice_minutes >= 0) AND (min_notice_minutes <= 1584000))),
+    CONSTRAINT service_name_length CHECK (((char_length(name) >= 1) AND (char_length(name) <= 200))),
+    CONSTRAINT service_policy_fee_computable CHECK (((num_nonnulls(policy_late_fee_minor, policy_late_fee_percent) =
+CASE
+    WHEN (policy_late_cancellation = 'FEE'::text) THEN 1
+    ELSE 0
+END) AND ((policy_late_fee_minor IS NULL) = (policy_late_fee_currency IS NULL)) AND ((policy_late_fee_percent IS NULL) OR (price_minor IS NOT NULL)))),
+    CONSTRAINT service_policy_free_until_range CHECK (((policy_free_until_minutes_before >= 0) AND (policy_free_until_minutes_before <= 1584000))),
+    CONSTRAINT service_policy_late_cancellation_known CHECK ((policy_late_cancellation = ANY (ARRAY['ALLOWED'::text, 'FEE'::text, 'REFUSED'::text]))),
+    CONSTRAINT service_policy_late_fee_currency_form CHECK ((policy_late_fee_currency ~ '^[A-Z]{3}$'::text)),
+    CONSTRAINT service_policy_late_fee_percent_range CHECK (((policy_late_fee_percent >= 1) AND (policy_late_fee_percent <= 100))),
+    CONSTRAINT service_policy_late_fee_range CHECK (((policy_late_fee_minor >= 0) AND (policy_late_fee_minor <= 2147483647))),
+    CONSTRAINT service_policy_whole CHECK (((policy_free_until_minutes_before IS NULL) = (policy_late_cancellation IS NULL))),
+    CONSTRAINT service_price_currency_form CHECK ((price_currency ~ '^[A-Z]{3}$'::text)),
+    CONSTRAINT service_price_range CHECK (((price_minor >= 0) AND (price_minor <= 2147483647))),
+    CONSTRAINT service_price_whole CHECK (((price_minor IS NULL) = (price_currency IS NULL))),
+    CONSTRAINT service_slot_interval_range CHECK (((slot_interval_minutes >= 1) AND (slot_interval_minutes <= 1440)))
+);
+
+CREATE TABLE public.service_provider (
+    organization_id uuid NOT NULL,
+    service_id uuid NOT NULL,
+    provider_id uuid NOT NULL
+);
+
+CREATE TABLE public.weekly_break (
+    organization_id uuid NOT NULL,
+    id uuid NOT NULL,
+    provider_id uuid NOT NULL,
+    weekday smallint NOT NULL,
+    start_minute smallint NOT NULL,
+    end_minute smallint NOT NULL,
+    effective_from date,
+    effective_until date,
+    CONSTRAINT weekly_break_effective_order CHECK ((effective_from <= effective_until)),
+    CONSTRAINT weekly_break_end_range CHECK (((end_minute >= 0) AND (end_minute <= 1440))),
+    CONSTRAINT weekly_break_start_range CHECK (((start_minute >= 0) AND (start_minute <= 1439))),
+    CONSTRAINT weekly_break_weekday_range CHECK (((weekday >= 0) AND (weekday <= 6)))
+);
+
+CREATE TABLE public.weekly_hours (
+    organization_id uuid NOT NULL,
+    id uuid NOT NULL,
+    provider_id uuid NOT NULL,
+    weekday smallint NOT NULL,
+    start_minute smallint NOT NULL,
+    end_minute smallint NOT NULL,
+    effective_from date,
+    effective_until date,
+    CONSTRAINT weekly_hours_effective_order CHECK ((effective_from <= effective_until)),
+    CONSTRAINT weekly_hours_end_range CHECK (((end_minute >= 0) AND (end_minute <= 1440))),
+    CONSTRAINT weekly_hours_start_range CHECK (((start_minute >= 0) AND (start_minute <= 1439))),
+    CONSTRAINT weekly_hours_weekday_range CHECK (((weekday >= 0) AND (weekday <= 6)))
+);
+
+ALTER TABLE ONLY public.appointment_history
+    ADD CONSTRAINT appointment_history_pkey PRIMARY KEY (organization_id, appointment_id, version);
+
+ALTER TABLE ONLY public.appointment
+    ADD CONSTRAINT appointment_pkey PRIMARY KEY (organization_id, id);
+
+ALTER TABLE ONLY public.availability_exception
+    ADD CONSTRAINT availability_exception_one_kind EXCLUDE USING gist (organization_id WITH =, provider_id WITH =, date WITH =, (
+CASE
+    WHEN (NOT is_blocked) THEN 0
+    WHEN (custom_start_minute IS NULL) THEN 1
+    ELSE 2
+END) WITH <>);
+
+ALTER TABLE ONLY public.availability_exception
+    ADD CONSTRAINT availability_exception_pkey PRIMARY KEY (organization_id, id);
+
+ALTER TABLE ONLY public.availability_exception
+    ADD CONSTRAINT availability_exception_ranges_differ UNIQUE NULLS NOT DISTINCT (organization_id, provider_id, date, custom_start_minute);
+
+ALTER TABLE ONLY public.claim
+    ADD CONSTRAINT claim_no_overlap EXCLUDE USING gist (organization_id WITH =, provider_id WITH =, during WITH &&) WHERE (active);
+
+ALTER TABLE ONLY public.claim
+    ADD CONSTRAINT claim_pkey PRIMARY KEY (organization_id, id);
+
+ALTER TABLE ONLY public.customer
+    ADD CONSTRAINT customer_pkey PRIMARY KEY (organization_id, id);
+
+ALTER TABLE ONLY public.customer
+    ADD CONSTRAINT customer_subject_key UNIQUE (organization_id, subject);
+
+ALTER TABLE ONLY public.hold
+    ADD CONSTRAINT hold_pkey PRIMARY KEY (organization_id, id);
+
+ALTER TABLE ONLY public.idempotency_key
+    ADD CONSTRAINT idempotency_key_pkey PRIMARY KEY (organization_id, mutation, caller, key);
+
+ALTER TABLE ONLY public.organization
+    ADD CONSTRAINT organization_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.organization
+    ADD CONSTRAINT organization_slug_key UNIQUE (slug);
+
+ALTER TABLE ONLY public.provider
+    ADD CONSTRAINT provider_pkey PRIMARY KEY (organization_id, id);
+
+ALTER TABLE ONLY public.provider
+    ADD CONSTRAINT provider_subject_key UNIQUE (organization_id, subject);
+
+ALTER TABLE ONLY public.reminder_log
+    ADD CONSTRAINT reminder_log_once UNIQUE (organization_id, appointment_id, time_version, kind, recipient, channel);
+
+ALTER TABLE ONLY public.reminder_log
+    ADD CONSTRAINT reminder_log_pkey PRIMARY KEY (organization_id, id);
+
+ALTER TABLE ONLY public.schema_migration
+    ADD CONSTRAINT schema_migration_pkey PRIMARY KEY (version);
+
+ALTER TABLE ONLY public.service
+    ADD CONSTRAINT service_pkey PRIMARY KEY (organization_id, id);
+
+ALTER TABLE ONLY public.service_provider
+    ADD CONSTRAINT service_provider_pkey PRIMARY KEY (organization_id, service_id, provider_id);
+
+ALTER TABLE ONLY public.weekly_break
+    ADD CONSTRAINT weekly_break_pkey PRIMARY KEY (organization_id, id);
+
+ALTER TABLE ONLY public.weekly_hours
+    ADD CONSTRAINT weekly_hours_pkey PRIMARY KEY (organization_id, id);
+
+CREATE INDEX appointment_by_customer ON public.appointment USING btree (organization_id, customer_id, starts_at, id);
+
+CREATE INDEX appointment_by_provider ON public.appointment USING btree (organization_id, provider_id, starts_at, id);
+
+CREATE INDEX appointment_by_start ON public.appointment USING btree (organization_id, starts_at, id);
+
+CREATE INDEX appointment_to_complete ON public.appointment USING btree (ends_at) WHERE (status = 'CONFIRMED'::text);
+
+CREATE INDEX claim_busy ON public.claim USING btree (organization_id, provider_id, claimed_from) INCLUDE (claimed_until, visit_from, visit_until, appointment_id, expires_at) WHERE active;
+
+CREATE UNIQUE INDEX claim_of_appointment ON public.claim USING btree (organization_id, appointment_id) WHERE (active AND (appointment_id IS NOT NULL));
+
+CREATE UNIQUE INDEX claim_of_hold ON public.claim USING btree (organization_id, hold_id) WHERE (active AND (hold_id IS NOT NULL));
+
+CREATE UNIQUE INDEX customer_guest_email_key ON public.customer USING btree (organization_id, lower(email)) WHERE (subject IS NULL);
+
+CREATE UNIQUE INDEX customer_guest_phone_key ON public.customer USING btree (organization_id, phone) WHERE ((subject IS NULL) AND (email IS NULL));
+
+CREATE INDEX hold_by_caller ON public.hold USING btree (organization_id, caller, expires_at) WHERE (ended_at IS NULL);
+
+CREATE INDEX hold_by_expiry ON public.hold USING btree (expires_at);
+
+CREATE INDEX idempotency_key_by_age ON public.idempotency_key USING btree (created_at);
+
+CREATE INDEX idempotency_key_by_hold ON public.idempotency_key USING btree (organization_id, hold_id) WHERE (hold_id IS NOT NULL);
+
+CREATE INDEX provider_by_name ON public.provider USING btree (organization_id, name, id);
+
+CREATE INDEX service_provider_by_provider ON public.service_provider USING btree (organization_id, provider_id, service_id);
+
+CREATE INDEX weekly_break_by_provider ON public.weekly_break USING btree (organization_id, provider_id);
+
+CREATE INDEX weekly_hours_by_provider ON public.weekly_hours USING btree (organization_id, provider_id);
+
+ALTER TABLE ONLY public.appointment
+    ADD CONSTRAINT appointment_customer_fkey FOREIGN KEY (organization_id, customer_id) REFERENCES public.customer(organization_id, id);
+
+ALTER TABLE ONLY public.appointment_history
+    ADD CONSTRAINT appointment_history_appointment_fkey FOREIGN KEY (organization_id, appointment_id) REFERENCES public.appointment(organization_id, id);
+
+ALTER TABLE ONLY public.appointment
+    ADD CONSTRAINT appointment_provider_fkey FOREIGN KEY (organization_id, provider_id) REFERENCES public.provider(organization_id, id);
+
+ALTER TABLE ONLY public.appointment
+    ADD CONSTRAINT appointment_service_fkey FOREIGN KEY (organization_id, service_id) REFERENCES public.service(organization_id, id);
+
+ALTER TABLE ONLY public.availability_exception
+    ADD CONSTRAINT availability_exception_provider_fkey FOREIGN KEY (organization_id, provider_id) REFERENCES public.provider(organization_id, id);
+
+ALTER TABLE ONLY public.claim
+    ADD CONSTRAINT claim_appointment_fkey FOREIGN KEY (organization_id, appointment_id) REFERENCES public.appointment(organization_id, id);
+
+ALTER TABLE ONLY public.claim
+    ADD CONSTRAINT claim_hold_fkey FOREIGN KEY (organization_id, hold_id) REFERENCES public.hold(organization_id, id);
+
+ALTER TABLE ONLY public.claim
+    ADD CONSTRAINT claim_provider_fkey FOREIGN KEY (organization_id, provider_id) REFERENCES public.provider(organization_id, id);
+
+ALTER TABLE ONLY public.customer
+    ADD CONSTRAINT customer_organization_fkey FOREIGN KEY (organization_id) REFERENCES public.organization(id);
+
+ALTER TABLE ONLY public.hold
+    ADD CONSTRAINT hold_provider_fkey FOREIGN KEY (organization_id, provider_id) REFERENCES public.provider(organization_id, id);
+
+ALTER TABLE ONLY public.hold
+    ADD CONSTRAINT hold_service_fkey FOREIGN KEY (organization_id, service_id) REFERENCES public.service(organization_id, id);
+
+ALTER TABLE ONLY public.idempotency_key
+    ADD CONSTRAINT idempotency_key_appointment_fkey FOREIGN KEY (organization_id, appointment_id) REFERENCES public.appointment(organization_id, id);
+
+ALTER TABLE ONLY public.idempotency_key
+    ADD CONSTRAINT idempotency_key_hold_fkey FOREIGN KEY (organization_id, hold_id) REFERENCES public.hold(organization_id, id);
+
+ALTER TABLE ONLY public.provider
+    ADD CONSTRAINT provider_organization_fkey FOREIGN KEY (organization_id) REFERENCES public.organization(id);
+
+ALTER TABLE ONLY public.reminder_log
+    ADD CONSTRAINT reminder_log_appointment_fkey FOREIGN KEY (organization_id, appointment_id) REFERENCES public.appointment(organization_id, id);
+
+ALTER TABLE ONLY public.service
+    ADD CONSTRAINT service_organization_fkey FOREIGN KEY (organization_id) REFERENCES public.organization(id);
+
+ALTER TABLE ONLY public.service_provider
+    ADD CONSTRAINT service_provider_provider_fkey FOREIGN KEY (organization_id, provider_id) REFERENCES public.provider(organization_id, id);
+
+ALTER TABLE ONLY public.service_provider
+    ADD CONSTRAINT service_provider_service_fkey FOREIGN KEY (organization_id, service_id) REFERENCES public.service(organization_id, id);
+
+ALTER TABLE ONLY public.weekly_break
+    ADD CONSTRAINT weekly_break_provider_fkey FOREIGN KEY (organization_id, provider_id) REFERENCES public.provider(organization_id, id);
+
+ALTER TABLE ONLY public.weekly_hours
+    ADD CONSTRAINT weekly_hours_provider_fkey FOREIGN KEY (organization_id, provider_id) REFERENCES public.provider(organization_id, id);
