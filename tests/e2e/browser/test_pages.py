@@ -15,13 +15,17 @@ from app.web import assets, pages
 
 @pytest.fixture
 def client() -> httpx.AsyncClient:
-    app = Starlette(routes=[Route("/graphql", pages.graphiql_page), *pages.routes()])
+    routes = [Route("/graphql", pages.graphiql_page), *pages.routes(), *pages.booking_routes()]
+    app = Starlette(routes=routes)
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://slotwright.test")
 
 
+PAGES = ("/graphql", "/", "/manage")
+
+
 async def _addresses(client: httpx.AsyncClient) -> list[str]:
-    page = await client.get("/graphql")
-    return re.findall(r'(?:src|href)="([^"]+)"', page.text)
+    texts = [(await client.get(page)).text for page in PAGES]
+    return sorted({one for text in texts for one in re.findall(r'(?:src|href)="([^"]+\.\w+)"', text)})
 
 
 def test_what_pages_load_is_installed() -> None:
@@ -38,7 +42,7 @@ def test_the_lock_file_names_no_place_to_download_from() -> None:
 async def test_every_file_a_page_names_is_served_with_its_type_and_kept_for_good(client: httpx.AsyncClient) -> None:
     kinds = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
     addresses = await _addresses(client)
-    assert len(addresses) >= 6
+    assert len(addresses) == 10
     for address in addresses:
         answer = await client.get(address)
         assert answer.status_code == 200, address
@@ -59,7 +63,7 @@ async def test_a_file_is_compressed_for_whoever_asks_and_only_for_them(client: h
 
 
 async def test_what_has_not_changed_is_not_sent_again(client: httpx.AsyncClient) -> None:
-    for address in ["/graphql", *await _addresses(client)]:
+    for address in [*PAGES, *await _addresses(client)]:
         first = await client.get(address)
         again = await client.get(address, headers={"if-none-match": f'"other", W/{first.headers["etag"]}'})
         assert (again.status_code, again.content) == (304, b"")
@@ -76,14 +80,22 @@ async def test_nothing_but_the_pages_files_is_served(client: httpx.AsyncClient, 
     assert (await client.get(f"/static/x/{path}")).status_code == 404
 
 
-async def test_the_policy_lets_scripts_come_from_here_only(client: httpx.AsyncClient) -> None:
-    headers = (await client.get("/graphql")).headers
+@pytest.mark.parametrize("page", PAGES)
+async def test_the_policy_lets_scripts_come_from_here_only(client: httpx.AsyncClient, page: str) -> None:
+    headers = (await client.get(page)).headers
     policy = dict(part.split(" ", 1) for part in headers["content-security-policy"].split("; "))
     assert policy["default-src"] == "'none'"
     assert policy["script-src"] == "'self'"
     assert policy["connect-src"] == "'self'"
     assert policy["frame-ancestors"] == "'none'"
     assert headers["referrer-policy"] == "no-referrer"
+
+
+@pytest.mark.parametrize("page", ["/", "/manage"])
+async def test_pages_of_our_own_write_no_styles_into_elements(client: httpx.AsyncClient, page: str) -> None:
+    answer = await client.get(page)
+    assert "style-src 'self';" in answer.headers["content-security-policy"]
+    assert "style=" not in answer.text
 
 
 async def test_behind_a_prefix_the_page_names_its_files_with_it() -> None:
