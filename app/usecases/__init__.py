@@ -1,1 +1,1 @@
-"""One file a verb. The only floor where a transaction begins: lock, look, decide, write, tell."""
+"""The use cases: one file a verb. The only place where a transaction begins."""
