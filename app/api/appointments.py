@@ -32,8 +32,8 @@ from app.core import appointment as core
 from app.core import refusals
 from app.core.history import HistoryEntry
 from app.core.lifecycle import quote_cancellation
-from app.core.validation import ContactForm
 from app.core.provider import Offer
+from app.core.validation import ContactForm
 from app.core.zones import local_text, minute_of
 from app.store.appointments import AppointmentFilter, appointment_page, count_appointments
 from app.store.keyset import Keyset
@@ -192,7 +192,6 @@ class Appointment(Node):
         found = await info.context.loaders.customer.load(self.row.customer_id)
         return None if found is None else Customer.of(found)
 
-
     @strawberry.field(description="When it was cancelled; null where it was not.")
     def cancelled_at(self) -> datetime | None:
         """As recorded."""
@@ -203,7 +202,9 @@ class Appointment(Node):
         """As recorded."""
         return self.row.cancellation_reason
 
-    @strawberry.field(description="What cancelling cost; null where it was free. Charging it is not this server's work.")
+    @strawberry.field(
+        description="What cancelling cost; null where it was free. Charging it is not this server's work."
+    )
     def cancellation_fee(self) -> Money | None:
         """As recorded."""
         return Money.of(self.row.cancellation_fee)
@@ -215,7 +216,9 @@ class Appointment(Node):
         quote = quote_cancellation(self.row, actor_of(context.viewer, self.row), context.resources.clock())
         return None if quote is None else CancellationQuote.of(quote)
 
-    @strawberry.field(description="What became of it, version by version. Empty but for its provider and administrators.")
+    @strawberry.field(
+        description="What became of it, version by version. Empty but for its provider and administrators."
+    )
     async def history(self, info: Info) -> list[AppointmentHistoryEntry]:
         """Batched."""
         if not info.context.viewer.runs(self.row.provider_id):
@@ -297,7 +300,9 @@ class BookAppointmentInput:
     )
 
 
-@strawberry.type(description="The appointment, and the secret that lets someone without an account see, move or cancel it.")
+@strawberry.type(
+    description="The appointment, and the secret that lets someone without an account see, move or cancel it."
+)
 class BookingConfirmation:
     """Maps `Booked`."""
 
@@ -384,7 +389,9 @@ class AppointmentMutation:
         "appointment again."
     )
     async def book_appointment(
-        self, info: Info, input: BookAppointmentInput  # noqa: A002  the contract's word
+        self,
+        info: Info,
+        input: BookAppointmentInput,  # noqa: A002  the contract's word
     ) -> BookAppointmentResult:
         """See the use case."""
         form = BookingForm(

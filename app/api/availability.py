@@ -18,6 +18,7 @@ from app.api.refusals import (
     invalid_date_range,
     invalid_input,
     not_found,
+    temporarily_unavailable,
 )
 from app.api.relay import global_id
 from app.api.scalars import TimeZoneName
@@ -29,7 +30,7 @@ from app.core.zones import Minute, instant_of, local_text
 from app.store.providers import provider_ids_offering
 from app.usecases.explain_time import explain_time
 from app.usecases.find_slots import earliest_slots
-from app.usecases.list_slots import FreeTimes
+from app.usecases.list_slots import FreeTimes, Listed
 
 if TYPE_CHECKING:
     from app.api.providers import Provider
@@ -159,8 +160,8 @@ AvailabilityResult = Annotated[
 
 
 def availability_result(
-    found: FreeTimes | core.InvalidDateRange | core.InvalidInput | core.NotFound,
-) -> Availability | InvalidDateRangeError | InvalidInputError | NotFoundError:
+    found: Listed,
+) -> Availability | TemporarilyUnavailableError | InvalidDateRangeError | InvalidInputError | NotFoundError:
     """The answer in GraphQL's types."""
     match found:
         case FreeTimes():
@@ -171,6 +172,8 @@ def availability_result(
             return invalid_input(found)
         case core.NotFound():
             return not_found(found)
+        case core.TemporarilyUnavailable():
+            return temporarily_unavailable(found)
 
 
 @strawberry.type(description="Whether an instant can be booked right now, and if not, why.")
@@ -231,9 +234,7 @@ class AvailabilityQuery:
             keys = await provider_ids_offering(resources.pool, organization_id, service)
         else:
             keys = provider_keys(provider_ids)
-        found, calendars = await earliest_slots(
-            resources, organization_id, keys, service, after=after, count=first
-        )
+        found, calendars = await earliest_slots(resources, organization_id, keys, service, after=after, count=first)
         return [
             slot
             for each in found

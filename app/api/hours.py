@@ -85,7 +85,9 @@ class HoursMutation:
 
     @strawberry.mutation(description="Replaces all weekly hours and breaks of the provider. What is booked stays.")
     async def set_weekly_hours(
-        self, info: Info, input: SetWeeklyHoursInput  # noqa: A002  the contract's word
+        self,
+        info: Info,
+        input: SetWeeklyHoursInput,  # noqa: A002  the contract's word
     ) -> SetWeeklyHoursResult:
         """See the use case."""
         answer = await set_weekly_hours(
@@ -99,7 +101,9 @@ class HoursMutation:
 
     @strawberry.mutation(description="Gives a date an exception, in place of what stood on it. What is booked stays.")
     async def set_exception(
-        self, info: Info, input: SetExceptionInput  # noqa: A002  the contract's word
+        self,
+        info: Info,
+        input: SetExceptionInput,  # noqa: A002  the contract's word
     ) -> SetExceptionResult:
         """See the use case."""
         answer = await set_exception(
@@ -115,7 +119,9 @@ class HoursMutation:
 
     @strawberry.mutation(description="Makes a date an ordinary one again; nothing happens where it is.")
     async def remove_exception(
-        self, info: Info, input: RemoveExceptionInput  # noqa: A002  the contract's word
+        self,
+        info: Info,
+        input: RemoveExceptionInput,  # noqa: A002  the contract's word
     ) -> RemoveExceptionResult:
         """See the use case."""
         answer = await remove_exception(

@@ -16,9 +16,7 @@ if TYPE_CHECKING:
 
 async def viewer_of(resources: Resources, credentials: Credentials) -> Viewer:
     """The viewer; raises Unauthenticated, Forbidden or BadUserInput."""
-    viewer = await identify(
-        resources, authorization=credentials.authorization, organization=credentials.organization
-    )
+    viewer = await identify(resources, authorization=credentials.authorization, organization=credentials.organization)
     match viewer:
         case Viewer():
             return replace(viewer, address=credentials.address)

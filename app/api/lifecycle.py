@@ -40,7 +40,9 @@ _VERSION = "The version that the caller saw; a change since then is a conflict. 
 _TOKEN = "The secret that came with the booking, for callers without an account."  # noqa: S105  no secret itself
 
 
-@strawberry.input(description="A move to another time. Retry it with the same idempotency key: it is never moved twice.")
+@strawberry.input(
+    description="A move to another time. Retry it with the same idempotency key: it is never moved twice."
+)
 class RescheduleAppointmentInput:
     """Becomes a `MoveForm`."""
 
@@ -200,9 +202,7 @@ class LifecycleMutation:
         """See the use case."""
         return await _close(info, input, core.AppointmentStatus.COMPLETED)
 
-    @strawberry.mutation(
-        description="Says that nobody came, from the start on. The provider and administrators only."
-    )
+    @strawberry.mutation(description="Says that nobody came, from the start on. The provider and administrators only.")
     async def mark_no_show(
         self,
         info: Info,

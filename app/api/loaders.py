@@ -16,7 +16,7 @@ from app.store.hours import exceptions_of_providers, weekly_breaks_of_providers,
 from app.store.providers import providers_by_ids
 from app.store.services import provider_ids_of_services, services_by_ids, services_of_providers
 from app.usecases.find_slots import next_slots
-from app.usecases.list_slots import FreeTimes, SlotQuestion, list_slots
+from app.usecases.list_slots import SlotQuestion, list_slots
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from app.core.history import HistoryEntry
     from app.core.ids import AppointmentId, CustomerId, OrganizationId, ProviderId, ServiceId
     from app.core.provider import AvailabilityException, Calendar, Provider, Service, WeeklyBreak, WeeklyHours
-    from app.core.refusals import InvalidDateRange, InvalidInput, NotFound
     from app.core.zones import Minute
+    from app.usecases.list_slots import Listed
     from app.usecases.resources import Resources
 
 Key = TypeVar("Key")
@@ -105,9 +105,7 @@ class Loaders:
             lambda ids: history_of_appointments(pool, organization_id, ids)
         )
         self.exceptions: DataLoader[ExceptionsQuestion, list[AvailabilityException]] = DataLoader(self._exceptions)
-        self.free_times: DataLoader[SlotQuestion, FreeTimes | InvalidDateRange | InvalidInput | NotFound] = DataLoader(
-            self._free_times
-        )
+        self.free_times: DataLoader[SlotQuestion, Listed] = DataLoader(self._free_times)
         self.next_slot: DataLoader[NextSlotQuestion, tuple[Calendar, Minute] | None] = DataLoader(self._next_slots)
 
     async def _exceptions(self, questions: list[ExceptionsQuestion]) -> list[list[AvailabilityException]]:
@@ -118,9 +116,7 @@ class Loaders:
             answers |= {ExceptionsQuestion(provider_id, first, last): rows for provider_id, rows in found.items()}
         return [answers.get(question, []) for question in questions]
 
-    async def _free_times(
-        self, questions: list[SlotQuestion]
-    ) -> list[FreeTimes | InvalidDateRange | InvalidInput | NotFound]:
+    async def _free_times(self, questions: list[SlotQuestion]) -> list[Listed]:
         return await list_slots(self._resources, self._organization_id, questions)
 
     async def _next_slots(self, questions: list[NextSlotQuestion]) -> list[tuple[Calendar, Minute] | None]:

@@ -54,12 +54,16 @@ class NodeQuery:
 
     @strawberry.field(description="The object with this id; null where there is none that the caller may see.")
     async def node(
-        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="Its opaque id.")]  # noqa: A002
+        self,
+        info: Info,
+        id: Annotated[strawberry.ID, strawberry.argument(description="Its opaque id.")],  # noqa: A002
     ) -> Node | None:
         """Batched."""
         return await _node(info, id)
 
-    @strawberry.field(description="The objects with these ids, at most 100, in the same order; null for each unknown one.")
+    @strawberry.field(
+        description="The objects with these ids, at most 100, in the same order; null for each unknown one."
+    )
     async def nodes(
         self, info: Info, ids: Annotated[list[strawberry.ID], strawberry.argument(description="Their opaque ids.")]
     ) -> list[Node | None]:

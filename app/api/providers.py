@@ -107,7 +107,9 @@ class Provider(Node):
         """Batched."""
         return [WeeklyBreak.of(pause) for pause in await info.context.loaders.weekly_breaks.load(self.row.id)]
 
-    @strawberry.field(description="Dates that differ from the week: closed, partly blocked, or with hours of their own.")
+    @strawberry.field(
+        description="Dates that differ from the week: closed, partly blocked, or with hours of their own."
+    )
     async def exceptions(
         self,
         info: Info,
@@ -194,7 +196,10 @@ class Provider(Node):
         page = PageRequest.read(BY_START, first=first, after=after, last=last, before=before)
         runs = info.context.viewer.runs(self.row.id)
         which = AppointmentFilter(
-            provider_id=self.row.id, from_start=from_, until_start=to, statuses=None if status is None else tuple(status)
+            provider_id=self.row.id,
+            from_start=from_,
+            until_start=to,
+            statuses=None if status is None else tuple(status),
         )
         return await appointment_connection(info, which if runs else None, page)
 
@@ -270,7 +275,9 @@ class ProviderQuery:
 
     @strawberry.field(description="One provider; null where there is none of this id.")
     async def provider(
-        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="Which.")]  # noqa: A002
+        self,
+        info: Info,
+        id: Annotated[strawberry.ID, strawberry.argument(description="Which.")],  # noqa: A002
     ) -> Provider | None:
         """Batched."""
         found = await info.context.loaders.provider.load(provider_key(id))
@@ -313,7 +320,9 @@ class ProviderMutation:
 
     @strawberry.mutation(description="Creates a provider. Administrators only.")
     async def create_provider(
-        self, info: Info, input: CreateProviderInput  # noqa: A002  the contract's word
+        self,
+        info: Info,
+        input: CreateProviderInput,  # noqa: A002  the contract's word
     ) -> CreateProviderResult:
         """See the use case."""
         form = ProviderForm(
@@ -350,7 +359,9 @@ class ProviderMutation:
         description="Changes a provider. What is booked stays as it was booked. The provider and administrators only."
     )
     async def update_provider(
-        self, info: Info, input: UpdateProviderInput  # noqa: A002  the contract's word
+        self,
+        info: Info,
+        input: UpdateProviderInput,  # noqa: A002  the contract's word
     ) -> UpdateProviderResult:
         """See the use case."""
         answer = await change_provider(

@@ -193,3 +193,10 @@ def fee_not_accepted(refusal: core.CancellationFeeNotAccepted) -> CancellationFe
 def invalid_transition(refusal: core.InvalidTransition) -> InvalidTransitionError:
     """The refusal of an end that can't be."""
     return InvalidTransitionError(code="INVALID_TRANSITION", message=refusal.message, from_=refusal.from_status)
+
+
+def temporarily_unavailable(refusal: core.TemporarilyUnavailable) -> TemporarilyUnavailableError:
+    """The refusal for want of time."""
+    return TemporarilyUnavailableError(
+        code="TEMPORARILY_UNAVAILABLE", message=refusal.message, retry_after_seconds=refusal.retry_after_seconds
+    )

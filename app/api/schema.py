@@ -5,6 +5,7 @@ from strawberry.schema.config import StrawberryConfig
 
 from app.api.appointments import AppointmentMutation, AppointmentQuery
 from app.api.availability import AvailabilityQuery
+from app.api.customers import CustomerMutation
 from app.api.holds import HoldMutation
 from app.api.hours import HoursMutation
 from app.api.lifecycle import LifecycleMutation
@@ -21,7 +22,15 @@ class Query(NodeQuery, ViewerQuery, ProviderQuery, AvailabilityQuery, Appointmen
 
 
 @strawberry.type(description="What can be changed. Every answer is a success or a refusal; a refusal changed nothing.")
-class Mutation(ProviderMutation, ServiceMutation, HoursMutation, HoldMutation, AppointmentMutation, LifecycleMutation):
+class Mutation(
+    ProviderMutation,
+    ServiceMutation,
+    HoursMutation,
+    HoldMutation,
+    AppointmentMutation,
+    LifecycleMutation,
+    CustomerMutation,
+):
     """All root fields of mutations."""
 
 

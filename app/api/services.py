@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 LazyProvider = Annotated["Provider", strawberry.lazy("app.api.providers")]
 
 
-@strawberry.type(description="What can be booked with the providers that offer it. A null rule means: the provider's own.")
+@strawberry.type(
+    description="What can be booked with the providers that offer it. A null rule means: the provider's own."
+)
 class Service(Node):
     """Maps the core's `Service`."""
 
@@ -112,7 +114,9 @@ class UpdateServiceInput:
     slot_interval_minutes: int | None = strawberry.field(default=strawberry.UNSET, description="1 to 1,440.")
     min_notice_minutes: int | None = strawberry.field(default=strawberry.UNSET, description="0 or more.")
     max_advance_booking_days: int | None = strawberry.field(default=strawberry.UNSET, description="0 to 1,100.")
-    price: MoneyInput | None = strawberry.field(default=strawberry.UNSET, description="What it costs; null: nothing said.")
+    price: MoneyInput | None = strawberry.field(
+        default=strawberry.UNSET, description="What it costs; null: nothing said."
+    )
     cancellation_policy: CancellationPolicyInput | None = strawberry.field(
         default=strawberry.UNSET, description="Its own policy; null: the provider's."
     )
@@ -159,7 +163,9 @@ class ServiceMutation:
 
     @strawberry.mutation(description="Creates a service. Administrators only.")
     async def create_service(
-        self, info: Info, input: CreateServiceInput  # noqa: A002  the contract's word
+        self,
+        info: Info,
+        input: CreateServiceInput,  # noqa: A002  the contract's word
     ) -> CreateServiceResult:
         """See the use case."""
         form = ServiceForm(
@@ -178,7 +184,9 @@ class ServiceMutation:
 
     @strawberry.mutation(description="Changes a service. What is booked stays as it was booked. Administrators only.")
     async def update_service(
-        self, info: Info, input: UpdateServiceInput  # noqa: A002  the contract's word
+        self,
+        info: Info,
+        input: UpdateServiceInput,  # noqa: A002  the contract's word
     ) -> UpdateServiceResult:
         """See the use case."""
         if input.provider_ids is None:

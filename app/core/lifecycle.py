@@ -73,9 +73,7 @@ def quote_cancellation(appointment: Appointment, actor: Actor, now: datetime) ->
         return None
     policy = appointment.cancellation_policy
     free_until = appointment.starts_at - timedelta(minutes=policy.free_until_minutes_before)
-    is_free = (
-        actor.is_providers_side or now <= free_until or policy.late_cancellation is LateCancellation.ALLOWED
-    )
+    is_free = actor.is_providers_side or now <= free_until or policy.late_cancellation is LateCancellation.ALLOWED
     return CancellationQuote(
         free_until=free_until,
         fee=None if is_free or policy.late_cancellation is LateCancellation.REFUSED else late_fee(appointment),

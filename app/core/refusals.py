@@ -197,3 +197,15 @@ class HoldExpired:
     def message(self) -> str:
         """The sentence for a person."""
         return "The hold has ended, and the time was taken meanwhile. Choose another one."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TemporarilyUnavailable:
+    """There is too much to compute right now; what is asked for is not known."""
+
+    retry_after_seconds: int
+
+    @property
+    def message(self) -> str:
+        """The sentence for a person."""
+        return f"There is too much to do right now. Try again in {self.retry_after_seconds} seconds."

@@ -36,6 +36,9 @@ REASON_LENGTH = 500
 NOTES_LENGTH = 2_000
 SUBJECT_LENGTH = 255
 IDEMPOTENCY_KEY_LENGTH = 255
+ZONE_NAME_LENGTH = 64
+# The longest language tag that people write, by RFC 5646, section 4.4.1.
+LOCALE_LENGTH = 35
 # How far ahead anything may be booked, in days: three years, and a little for the planner's convenience.
 HORIZON_DAYS = 1_100
 NOTICE_MINUTES = HORIZON_DAYS * DAY_MINUTES
@@ -208,7 +211,9 @@ def valid_weekly(field: str, ranges: Sequence[WeeklyRange]) -> tuple[WeeklyRange
                 _date(f"{field}.{at}.{name}", day)
         if weekly.effective_from and weekly.effective_until and weekly.effective_until < weekly.effective_from:
             raise _Refused(f"{field}.{at}.effective_until", "The last date must not be before the first.")
-        clock = _clock_range(f"{field}.{at}", ClockRange(start_minute=weekly.start_minute, end_minute=weekly.end_minute))
+        clock = _clock_range(
+            f"{field}.{at}", ClockRange(start_minute=weekly.start_minute, end_minute=weekly.end_minute)
+        )
         grouped.setdefault((weekly.weekday, weekly.effective_from, weekly.effective_until), []).append(clock)
     return tuple(
         WeeklyRange(
@@ -259,7 +264,7 @@ def valid_contact(form: ContactForm) -> Contact:
 
 
 @_answers
-def valid_time_zone(field: str, name: str) -> str:
+def valid_time_zone(field: str, name: str | None) -> str:
     """Check that a zone is in the time zone database."""
     return _zone(field, name)
 
@@ -344,7 +349,7 @@ def _zone(field: str, name: str | None) -> str:
     if name is None:
         raise _Refused(field, "This can't be null.")
     if not is_known_zone(name):
-        shown = name if len(name) <= 64 and name.isprintable() else "That"
+        shown = name if len(name) <= ZONE_NAME_LENGTH and name.isprintable() else "That"
         raise _Refused(field, f"{shown} is no time zone of the IANA database. Use a name such as Europe/Berlin.")
     return name
 
@@ -386,7 +391,7 @@ def _phone(field: str, value: str | None) -> str | None:
 def _locale(field: str, value: str | None) -> str | None:
     if value is None:
         return None
-    if _LOCALE.fullmatch(value) and len(value) <= 35:
+    if _LOCALE.fullmatch(value) and len(value) <= LOCALE_LENGTH:
         try:
             Locale.parse(value.replace("_", "-"), sep="-")
         except (UnknownLocaleError, ValueError):
@@ -416,7 +421,9 @@ def _policy(field: str, form: PolicyForm | None, *, price: Money | None) -> Canc
     percent = _optional_integer(f"{field}.late_fee_percent", form.late_fee_percent, 1, 100)
     if form.late_cancellation is LateCancellation.FEE:
         if (fee is None) == (percent is None):
-            raise _Refused(f"{field}.late_fee", "A fee is either a fixed amount or a share of the price: set one of them.")
+            raise _Refused(
+                f"{field}.late_fee", "A fee is either a fixed amount or a share of the price: set one of them."
+            )
         if percent is not None and price is None:
             raise _Refused(f"{field}.late_fee_percent", "A share needs a price to take it of; only services have one.")
     elif fee is not None or percent is not None:

@@ -7,6 +7,11 @@ from typing import Final
 from arq import cron
 from arq.cron import CronJob
 
+from app.jobs.calendar import complete_what_ended, sweep_expired_holds
 from app.jobs.purge import purge_idempotency_keys
 
-CRON_JOBS: Final[tuple[CronJob, ...]] = (cron(purge_idempotency_keys, name="purge_idempotency_keys", minute=17),)
+CRON_JOBS: Final[tuple[CronJob, ...]] = (
+    cron(complete_what_ended, name="complete_what_ended", second=5),
+    cron(sweep_expired_holds, name="sweep_expired_holds", second=35),
+    cron(purge_idempotency_keys, name="purge_idempotency_keys", minute=17),
+)

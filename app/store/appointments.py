@@ -124,9 +124,7 @@ async def appointment_page(
 async def count_appointments(on: Executor, organization_id: OrganizationId, which: AppointmentFilter) -> int:
     """How many appointments the list holds in all."""
     whose, owner = which.whose
-    row = await _COUNTS[whose].one(
-        on, organization_id, which.from_start, which.until_start, which.statuses, *owner
-    )
+    row = await _COUNTS[whose].one(on, organization_id, which.from_start, which.until_start, which.statuses, *owner)
     total: int = row["total"]
     return total
 

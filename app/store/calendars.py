@@ -167,15 +167,15 @@ async def free_appointment_time(tx: Transaction, lock: CalendarLock, appointment
     await _FREE_APPOINTMENT_TIME.one(tx, lock.organization_id, appointment_id)
 
 
-async def free_hold_time(on: Executor, organization_id: OrganizationId, hold_id: HoldId) -> tuple[Minute, Minute] | None:
+async def free_hold_time(
+    on: Executor, organization_id: OrganizationId, hold_id: HoldId
+) -> tuple[Minute, Minute] | None:
     """The hold gives its time back, which is the answer; None where it had already."""
     row = await _FREE_HOLD_TIME.maybe(on, organization_id, hold_id)
     return None if row is None else (row["claimed_from"], row["claimed_until"])
 
 
-async def claim_of_appointment(
-    on: Executor, organization_id: OrganizationId, appointment_id: AppointmentId
-) -> Claim:
+async def claim_of_appointment(on: Executor, organization_id: OrganizationId, appointment_id: AppointmentId) -> Claim:
     """The time that an appointment has; every one that is not cancelled has one."""
     return Claim(*await _CLAIM_OF_APPOINTMENT.one(on, organization_id, appointment_id))
 

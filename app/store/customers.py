@@ -123,9 +123,11 @@ ERASED_NAME = "Erased"
 
 
 async def erase_customer(
-    tx: Transaction, organization_id: OrganizationId, customer: Customer, *, caller: str, erased_at: datetime
+    tx: Transaction, organization_id: OrganizationId, customer: Customer, *, caller: str | None, erased_at: datetime
 ) -> Customer:
-    """Everything personal goes, from every table; times, states and prices stay. `caller` is whose keys and holds go."""
+    """Everything personal goes, from every table; times, states and prices stay. `caller` is the
+    name under which the account's keys and holds are kept; None for guests, who have no account.
+    """
     await _ERASE_KEYS.exec(tx, organization_id, caller, customer.id)
     await _ERASE_HOLDS.exec(tx, organization_id, caller)
     await _ERASE_HISTORY.exec(tx, organization_id, customer.id)

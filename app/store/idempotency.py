@@ -43,9 +43,7 @@ async def stored_answer(on: Executor, scope: KeyScope) -> StoredAnswer | None:
     row = await _FIND.maybe(on, scope.organization_id, scope.mutation, scope.caller, scope.key)
     if row is None:
         return None
-    return StoredAnswer(
-        request_hash=row["request_hash"], appointment_id=row["appointment_id"], hold_id=row["hold_id"]
-    )
+    return StoredAnswer(request_hash=row["request_hash"], appointment_id=row["appointment_id"], hold_id=row["hold_id"])
 
 
 async def remember_answer(tx: Transaction, scope: KeyScope, answer: StoredAnswer, created_at: datetime) -> None:

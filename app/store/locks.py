@@ -1,8 +1,9 @@
 """Advisory locks, all of them: each lasts until its transaction ends, and its key is made here and nowhere else.
 
 A key is the first 64 bits of a BLAKE2b hash of its parts: the same on every machine, in every process, in every version.
-Two things that share a key by accident only wait for each other. Order within a transaction, so that no two wait in a circle:
-the idempotency key, an appointment's or hold's row, the caller, subjects, a service, providers in ascending order, a provider's dates in ascending order.
+Two things that share a key by accident only wait for each other. Order within a transaction, so that no two wait in a
+circle: the idempotency key, an appointment's or hold's row, the caller, subjects, a service, providers in ascending order,
+a provider's dates in ascending order.
 """
 
 from __future__ import annotations

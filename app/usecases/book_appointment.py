@@ -219,9 +219,7 @@ async def _write(
     )
     await insert_appointment(tx, organization_id, appointment)
     claim_id = ClaimId(resources.new_id())
-    if not await take_time(
-        tx, sight.lock, claim_id, decision.claim, appointment.id, standing=sight.standing, now=now
-    ):
+    if not await take_time(tx, sight.lock, claim_id, decision.claim, appointment.id, standing=sight.standing, now=now):
         # The exclusion constraint has the last word; whoever loses against it was simply too late.
         return SlotUnavailable(reasons=(UnbookableReason.ALREADY_TAKEN,))
     entry = history_entry(

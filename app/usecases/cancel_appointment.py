@@ -51,9 +51,7 @@ Refusal: TypeAlias = (
 )
 
 
-async def cancel_appointment(
-    resources: Resources, viewer: Viewer, form: CancellationForm
-) -> Appointment | Refusal:
+async def cancel_appointment(resources: Resources, viewer: Viewer, form: CancellationForm) -> Appointment | Refusal:
     """Cancel it, or say why not. What is cancelled already is the answer, unchanged."""
     reason = valid_reason(form.reason)
     if isinstance(reason, InvalidInput):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from app.core.changes import RulesChanged
 from app.core.refusals import InvalidInput, NotAllowed, NotFound
 from app.core.validation import valid_date, valid_exception, valid_reason, valid_weekly
 from app.store.hours import remove_exception as delete_exception
@@ -12,6 +13,7 @@ from app.store.hours import replace_exception, replace_weekly_hours
 from app.store.locks import lock_rules
 from app.store.pool import transaction
 from app.store.providers import providers_by_ids
+from app.usecases.tell import tell
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -70,6 +72,7 @@ async def set_weekly_hours(
             breaks=valid_breaks,
             new_id=resources.new_id,
         )
+    await _tell_rules(resources, viewer, provider_id)
     return provider
 
 
@@ -96,6 +99,7 @@ async def set_exception(
         await replace_exception(
             tx, viewer.organization_id, provider_id, exception, reason=checked_reason, new_id=resources.new_id
         )
+    await _tell_rules(resources, viewer, provider_id)
     return provider
 
 
@@ -110,4 +114,9 @@ async def remove_exception(
         if isinstance(provider, NotAllowed | NotFound):
             return provider
         await delete_exception(tx, viewer.organization_id, provider_id, day)
+    await _tell_rules(resources, viewer, provider_id)
     return provider
+
+
+async def _tell_rules(resources: Resources, viewer: Viewer, provider_id: ProviderId) -> None:
+    await tell(resources, RulesChanged(organization_id=viewer.organization_id, provider_ids=(provider_id,)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from app.core.changes import RulesChanged
 from app.core.ids import ProviderId
 from app.core.money import CancellationPolicy
 from app.core.provider import Provider
@@ -14,6 +15,7 @@ from app.store.hours import replace_weekly_hours
 from app.store.locks import lock_rules, lock_subjects
 from app.store.pool import transaction
 from app.store.providers import insert_provider, providers_by_ids, subject_is_taken, update_provider
+from app.usecases.tell import tell
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -106,6 +108,7 @@ async def change_provider(
         if "subject" in changes and await subject_is_taken(tx, viewer.organization_id, provider_id, provider.subject):
             return _SUBJECT_TAKEN
         await update_provider(tx, viewer.organization_id, provider)
+    await tell(resources, RulesChanged(organization_id=viewer.organization_id, provider_ids=(provider_id,)))
     return provider
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from app.core.changes import RulesChanged
 from app.core.ids import ServiceId
 from app.core.provider import Service
 from app.core.refusals import InvalidInput, NotAllowed, NotFound
@@ -19,6 +20,7 @@ from app.store.services import (
     services_by_ids,
     update_service,
 )
+from app.usecases.tell import tell
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,6 +60,7 @@ async def create_service(
             return refusal
         await insert_service(tx, viewer.organization_id, service, resources.clock())
         await replace_providers(tx, viewer.organization_id, service.id, list(dict.fromkeys(provider_ids)))
+    await tell(resources, RulesChanged(organization_id=viewer.organization_id, provider_ids=tuple(provider_ids)))
     return service
 
 
@@ -87,6 +90,8 @@ async def change_service(
         await update_service(tx, viewer.organization_id, service)
         if provider_ids is not None:
             await replace_providers(tx, viewer.organization_id, service_id, list(dict.fromkeys(provider_ids)))
+    changed = tuple({*offering, *(provider_ids or ())})
+    await tell(resources, RulesChanged(organization_id=viewer.organization_id, provider_ids=changed))
     return service
 
 

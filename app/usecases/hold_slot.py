@@ -22,7 +22,7 @@ from app.core.zones import instant_of
 from app.store.calendars import claim_of_hold, free_hold_time, take_time
 from app.store.holds import count_open_holds, end_hold, expired_holds, hold_by_id, hold_for_update, insert_hold
 from app.store.idempotency import StoredAnswer, remember_answer
-from app.store.locks import lock_caller, lock_calendar, share_rules
+from app.store.locks import lock_calendar, lock_caller, share_rules
 from app.store.pool import transaction
 from app.store.providers import providers_by_ids
 from app.usecases.find_slots import nearest_slots
@@ -66,9 +66,7 @@ class Held:
     token: str
 
 
-Refusal: TypeAlias = (
-    SlotUnavailable | BookingLimitReached | InvalidInput | NotAllowed | NotFound | IdempotencyKeyReused
-)
+Refusal: TypeAlias = SlotUnavailable | BookingLimitReached | InvalidInput | NotAllowed | NotFound | IdempotencyKeyReused
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

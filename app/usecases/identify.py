@@ -62,7 +62,9 @@ async def _anonymous(resources: Resources, slug: str | None) -> Viewer | NoOrgan
         return NoOrganization(message="Name the organization in the Slotwright-Organization header, by its slug.")
     found = await organization_by_slug(resources.pool, slug)
     if found is None:
-        return NoOrganization(message="There is no organization of this name. Check the Slotwright-Organization header.")
+        return NoOrganization(
+            message="There is no organization of this name. Check the Slotwright-Organization header."
+        )
     return Viewer(organization_id=found.id)
 
 

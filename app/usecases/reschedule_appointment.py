@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
     from app.core.changes import Change
     from app.core.ids import AppointmentId
-    from app.core.lifecycle import Actor
     from app.core.viewer import Viewer
     from app.store.idempotency import KeyScope
     from app.store.pool import Transaction
@@ -60,13 +59,7 @@ class MoveForm:
 
 
 Refusal: TypeAlias = (
-    SlotUnavailable
-    | NotReschedulable
-    | InvalidInput
-    | NotAllowed
-    | NotFound
-    | VersionConflict
-    | IdempotencyKeyReused
+    SlotUnavailable | NotReschedulable | InvalidInput | NotAllowed | NotFound | VersionConflict | IdempotencyKeyReused
 )
 
 
@@ -136,9 +129,7 @@ async def _move(
         return refusal or NotFound(what="appointment")
     own = await claim_of_appointment(tx, organization_id, appointment.id)
     wanted = (appointment.provider_id, appointment.service_id)
-    sight = await lock_and_look(
-        resources, tx, organization_id, wanted, form.starts_at, moving=(appointment.id, own)
-    )
+    sight = await lock_and_look(resources, tx, organization_id, wanted, form.starts_at, moving=(appointment.id, own))
     now = sight.now if isinstance(sight, Sight) else resources.clock()
     refused = refuse_move(appointment, actor, now, expected_version=form.expected_version)
     if refused is not None:
