@@ -43,7 +43,7 @@ def _dev(options: argparse.Namespace) -> None:
         DevOptions(
             host=options.host,
             port=options.port,
-            data_dir=options.data_dir,
+            data_dir=options.data_dir.resolve(),
             seeds=not options.no_seed,
             workers=options.workers,
         ),
