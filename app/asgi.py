@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from app.usecases.resources import Clock, Resources
 
 
-def create_app(settings: Settings, *, clock: Clock = system_clock) -> Starlette:
-    """The application; it connects when it starts, and not before. `clock` decides over appointments."""
+def create_app(settings: Settings, *, clock: Clock = system_clock, real_clock: Clock = system_clock) -> Starlette:
+    """The application; it connects when it starts, and not before. The clocks are those of `open_resources`."""
     opened: list[Resources] = []
 
     async def identify(credentials: Credentials) -> Viewer:
@@ -38,7 +38,7 @@ def create_app(settings: Settings, *, clock: Clock = system_clock) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        async with open_resources(settings, clock=clock) as resources:
+        async with open_resources(settings, clock=clock, real_clock=real_clock) as resources:
             opened.append(resources)
             try:
                 yield

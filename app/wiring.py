@@ -44,10 +44,12 @@ def _redis(url: str) -> Redis:
 
 
 @asynccontextmanager
-async def open_resources(settings: Settings, *, clock: Clock = system_clock) -> AsyncIterator[Resources]:
+async def open_resources(
+    settings: Settings, *, clock: Clock = system_clock, real_clock: Clock = system_clock
+) -> AsyncIterator[Resources]:
     """Connect to PostgreSQL (raises where it can't) and prepare the rest; Redis is connected to when first used.
 
-    `clock` decides over appointments; tokens and leases are judged by the system's own, whatever it says.
+    `clock` decides over appointments, `real_clock` over tokens and leases.
     """
     pool = await create_pool(
         settings.database_url, size=settings.pool_size, statement_timeout_ms=settings.statement_timeout_ms
@@ -59,7 +61,7 @@ async def open_resources(settings: Settings, *, clock: Clock = system_clock) -> 
             pool=pool,
             redis=redis,
             clock=clock,
-            real_clock=system_clock,
+            real_clock=real_clock,
             new_id=uuid7,
             access_tokens=AccessTokens([settings.token_secret]),
             manage_tokens=ManageTokens(keys),
