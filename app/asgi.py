@@ -15,6 +15,7 @@ from app.api.identify import viewer_of
 from app.api.schema import build_schema
 from app.api.transport import Credentials, GraphQLEndpoint, Limits, RequestInfo
 from app.store.pool import DatabaseUnavailableError
+from app.usecases.find_slots import TooMuchToDoError
 from app.web import pages
 from app.wiring import open_resources, system_clock
 
@@ -53,7 +54,7 @@ def create_app(settings: Settings, *, clock: Clock = system_clock, real_clock: C
         limits=Limits(),
         ide=pages.graphiql_page if settings.graphiql else None,
         introspection=True,
-        unavailable=(DatabaseUnavailableError,),
+        unavailable=(DatabaseUnavailableError, TooMuchToDoError),
     )
     cors = Middleware(
         CORSMiddleware,

@@ -6,11 +6,10 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from uuid6 import uuid7
 
+from app.cache.accelerator import make_accelerator
+from app.cache.connection import open_redis
 from app.identity.access import AccessTokens
 from app.identity.hold import HoldTokens
 from app.identity.manage import ManageTokens
@@ -32,17 +31,6 @@ def system_clock() -> datetime:
     return datetime.now(UTC)
 
 
-def _redis(url: str) -> Redis:
-    redis: Redis = Redis.from_url(
-        url,
-        socket_timeout=REDIS_TIMEOUT_SECONDS,
-        socket_connect_timeout=REDIS_TIMEOUT_SECONDS,
-        retry=Retry(NoBackoff(), 1),  # once more, at once: a pooled connection may have died unseen
-        health_check_interval=15,
-    )
-    return redis
-
-
 @asynccontextmanager
 async def open_resources(
     settings: Settings, *, clock: Clock = system_clock, real_clock: Clock = system_clock
@@ -54,12 +42,15 @@ async def open_resources(
     pool = await create_pool(
         settings.database_url, size=settings.pool_size, statement_timeout_ms=settings.statement_timeout_ms
     )
-    redis = _redis(settings.redis_url)
+    redis = open_redis(settings.redis_url, timeout_seconds=REDIS_TIMEOUT_SECONDS)
+    # Half of the connections compute free times at most: the others are left to bookings, whatever is asked.
+    accelerator = make_accelerator(redis, real_clock=system_clock, computations=max(1, settings.pool_size // 2))
     keys = {key.id: key.secret for key in settings.manage_keys}
     try:
         yield Resources(
             pool=pool,
             redis=redis,
+            accelerator=accelerator,
             clock=clock,
             real_clock=real_clock,
             new_id=uuid7,
@@ -71,5 +62,6 @@ async def open_resources(
             hold_lasts=timedelta(minutes=settings.hold_minutes),
         )
     finally:
+        await accelerator.close()
         await redis.aclose()
         await pool.close()

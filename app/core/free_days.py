@@ -39,9 +39,7 @@ class FreeDay(NamedTuple):
     held: tuple[HeldStart, ...] = ()
 
 
-def free_days(
-    hours: Hours, rules: Rules, claims: Iterable[Claim], first: date, last: date
-) -> dict[date, FreeDay]:
+def free_days(hours: Hours, rules: Rules, claims: Iterable[Claim], first: date, last: date) -> dict[date, FreeDay]:
     """Every date asked for, ascending. All claims count, expired holds too: whether one has expired is asked later."""
     claims = tuple(claims)
     firm = tuple(claim for claim in claims if claim.expires_at is None)

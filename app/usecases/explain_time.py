@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from app.core.refusals import NotFound
 from app.core.slots import UnbookableReason, explain
 from app.core.zones import FIRST_DATE, LAST_DATE, local_date, minute_of
-from app.usecases.list_slots import claims_around, load_calendar
+from app.usecases.free_days import claims_around
+from app.usecases.list_slots import load_calendar
 
 if TYPE_CHECKING:
     from datetime import datetime

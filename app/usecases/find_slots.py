@@ -8,10 +8,18 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from app.core.provider import Offer
-from app.core.slots import ALTERNATIVES, bookable_starts, nearest
-from app.core.zones import DAY_MINUTES, day_number, instant_of, is_supported_date, local_date, minute_at_or_after, minute_of
-from app.store.calendars import load_calendars
-from app.usecases.list_slots import RULES_MARGIN, claims_around
+from app.core.refusals import TemporarilyUnavailable
+from app.core.slots import ALTERNATIVES, nearest
+from app.core.zones import (
+    DAY_MINUTES,
+    day_number,
+    instant_of,
+    is_supported_date,
+    local_date,
+    minute_at_or_after,
+    minute_of,
+)
+from app.usecases.free_days import FreeDays, bookable_days, free_days
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -21,6 +29,7 @@ if TYPE_CHECKING:
     from app.core.provider import Calendar
     from app.core.zones import Minute
     from app.store.calendars import Wanted
+    from app.usecases.free_days import Answer
     from app.usecases.resources import Resources
 
 FIRST_STRETCH_DAYS: Final = 7
@@ -28,6 +37,10 @@ FIRST_STRETCH_DAYS: Final = 7
 LONGEST_STRETCH_DAYS: Final = 224
 ALTERNATIVES_WITHIN: Final = (timedelta(days=3), timedelta(days=31))
 """How far around a wish alternatives are looked for: first near by, then, where there are too few, over a month."""
+
+
+class TooMuchToDoError(Exception):
+    """There is too much to compute right now; the answer has no place for a refusal."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -85,21 +98,24 @@ async def nearest_slots(
         first, last = instant_of(around) - reach, instant_of(around) + reach
         if not is_supported_date(first.date()) or not is_supported_date(last.date()):
             return None
-        calendars = await load_calendars(
-            resources.pool, organization_id, [wanted], first.date() - RULES_MARGIN, last.date() + RULES_MARGIN
-        )
-        calendar = calendars.get(wanted)
-        if calendar is None:
-            return None
-        claims = await claims_around(resources.pool, organization_id, [calendar], first.date(), last.date())
-        by_date = bookable_starts(
-            calendar.hours, calendar.rules, claims[wanted[0]], first.date(), last.date(), resources.clock()
-        )
-        starts = nearest((minute for day in by_date.values() for minute in day), wish)
-        offer = Offer(calendar=calendar, starts=starts)
+        found = (await _days(resources, organization_id, [wanted], first.date(), last.date()))[wanted]
+        if not isinstance(found, FreeDays):
+            # Where there is too much to do, a refusal goes without alternatives.
+            return offer
+        by_date = bookable_days(found, resources.clock())
+        # What stands in the way may have come this very moment, and not be known everywhere: never the wish itself.
+        starts = nearest((minute for day in by_date.values() for minute in day if minute != minute_of(wish)), wish)
+        offer = Offer(calendar=found.calendar, starts=starts)
         if len(starts) == ALTERNATIVES:
             break
     return offer
+
+
+async def _days(
+    resources: Resources, organization_id: OrganizationId, wanted: Sequence[Wanted], first: date, last: date
+) -> dict[Wanted, Answer]:
+    """The same dates of each provider, each in its own zone."""
+    return await free_days(resources, organization_id, wanted, first, last, lambda _zone: (first, last))
 
 
 async def _stretches(
@@ -118,18 +134,14 @@ async def _stretches(
     days = FIRST_STRETCH_DAYS
     while questions and is_supported_date(first):
         last = _last_supported(first, days)
-        calendars = await load_calendars(
-            resources.pool, organization_id, questions, first - RULES_MARGIN, last + RULES_MARGIN
-        )
-        claims = await claims_around(resources.pool, organization_id, list(calendars.values()), first, last)
+        answers = await _days(resources, organization_id, questions, first, last)
+        if any(isinstance(answer, TemporarilyUnavailable) for answer in answers.values()):
+            raise TooMuchToDoError
+        found = {key: answer for key, answer in answers.items() if isinstance(answer, FreeDays)}
+        calendars = {key: answer.calendar for key, answer in found.items()}
         starts = {
-            key: tuple(
-                minute
-                for day in bookable_starts(calendar.hours, calendar.rules, claims[key[0]], first, last, now).values()
-                for minute in day
-                if minute >= earliest
-            )
-            for key, calendar in calendars.items()
+            key: tuple(minute for day in bookable_days(answer, now).values() for minute in day if minute >= earliest)
+            for key, answer in found.items()
         }
         # The next stretch begins a day later in every zone; what it can add starts after the last date's last minute.
         complete_until = day_number(last) * DAY_MINUTES

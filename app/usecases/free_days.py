@@ -17,15 +17,16 @@ from app.cache.calendars import KnownCalendar
 from app.cache.gate import RETRY_AFTER_SECONDS
 from app.cache.keys import rule_set
 from app.cache.slots import Fill, Question
-from app.core.free_days import FreeDay
+from app.core.free_days import FreeDay, starts_at
 from app.core.free_days import free_days as days_of
 from app.core.refusals import NotFound, TemporarilyUnavailable
-from app.core.slots import claims_span
+from app.core.slots import bookable_by_date, claims_span
 from app.core.zones import day_number
 from app.store.calendars import load_calendars, load_claims
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+    from datetime import datetime
 
     from app.cache.accelerator import FlightKey
     from app.cache.flights import Flight
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from app.core.ids import OrganizationId, ProviderId
     from app.core.provider import Calendar
     from app.core.slots import Claim
+    from app.core.zones import Minute
     from app.store.calendars import Wanted
     from app.store.sql import Executor
     from app.usecases.resources import Resources
@@ -93,6 +95,10 @@ class _Standing:
     age_seconds: float = 0.0
 
     @property
+    def is_complete(self) -> bool:
+        return len(self.days) == (self.last - self.first).days + 1
+
+    @property
     def missing(self) -> list[date]:
         return [day for day in _dates(self.first, self.last) if day not in self.days]
 
@@ -108,6 +114,13 @@ async def free_days(
     """The days of each; `first` and `last` enclose what `dates` gives for any zone."""
     asking = _Asking(resources, organization_id, first, last, dates)
     return await asking.answer(list(dict.fromkeys(wanted)))
+
+
+def bookable_days(found: FreeDays, now: datetime) -> dict[date, tuple[Minute, ...]]:
+    """What of the days can be booked at this instant: notice, horizon and the end of holds are applied here."""
+    calendar = found.calendar
+    starts = {day: starts_at(free, now) for day, free in found.days.items()}
+    return bookable_by_date(calendar.hours, calendar.rules, starts, now)
 
 
 async def claims_around(
@@ -126,11 +139,22 @@ async def claims_around(
 class _Asking:
     """One question, on its way to its answers."""
 
-    __slots__ = ("_accelerator", "_answers", "_dates", "_first", "_last", "_organization_id", "_pool", "_spans")
+    __slots__ = (
+        "_accelerator",
+        "_answers",
+        "_dates",
+        "_first",
+        "_last",
+        "_organization_id",
+        "_pool",
+        "_resources",
+        "_spans",
+    )
 
     def __init__(
         self, resources: Resources, organization_id: OrganizationId, first: date, last: date, dates: LocalDates
     ) -> None:
+        self._resources = resources
         self._pool = resources.pool
         self._accelerator = resources.accelerator
         self._organization_id = organization_id
@@ -147,7 +171,7 @@ class _Asking:
                 break
             incomplete = []
             for standing in standings:
-                if len(standing.days) == (standing.last - standing.first).days + 1:
+                if standing.is_complete:
                     self._serve(standing)
                 else:
                     incomplete.append(standing)
@@ -181,7 +205,7 @@ class _Asking:
         stamps: dict[Wanted, Stamp] = {}
         unknown: list[Wanted] = []
         for each, (stamp, standing) in seen.items():
-            if standing is not None and (not standing.missing or standing.known.age_seconds < FRESH_SECONDS):
+            if standing is not None and (standing.is_complete or standing.known.age_seconds < FRESH_SECONDS):
                 standings.append(standing)
             elif stamp is not None:
                 stamps[each] = stamp
@@ -268,8 +292,7 @@ class _Asking:
 
     def _serve(self, standing: _Standing) -> None:
         known = standing.known
-        days = {day: standing.days[day] for day in _dates(standing.first, standing.last)}
-        self._answers[standing.wanted] = FreeDays(calendar=known.calendar, days=days)
+        self._answers[standing.wanted] = FreeDays(calendar=known.calendar, days=standing.days)
         if known.uses >= HOT_USES and max(standing.age_seconds, known.age_seconds) > REFRESH_AFTER_SECONDS:
             key = self._flight_key(standing)
             if self._accelerator.flights.flying(key) is None:
@@ -289,11 +312,11 @@ class _Asking:
                 mine[key] = (standing, flights.take_off(key))
             else:
                 others.append((standing, flight, not flight.is_reading))
-        try:
-            if mine:
+        if mine:
+            try:
                 await self._fly(mine)
-        finally:
-            flights.land(mine)
+            finally:
+                flights.land({key: flight for key, (_, flight) in mine.items()})
         for standing, flight, can_take in others:
             computed = await flight.landed(can_take=can_take)
             if computed is not None:
@@ -315,16 +338,18 @@ class _Asking:
         questions = [self._question(standing) for standing, _ in mine.values()]
         ours: dict[FlightKey, tuple[_Standing, Flight[Computed]]] = {}
         elsewhere: list[Question] = []
-        for (key, each), question, is_ours in zip(
-            mine.items(), questions, await slots.lease(questions), strict=True
-        ):
+        for (key, each), question, is_ours in zip(mine.items(), questions, await slots.lease(questions), strict=True):
             if is_ours:
                 ours[key] = each
             else:
                 elsewhere.append(question)
         if ours:
-            await self._compute(ours)
-            self._accelerator.flights.land(ours)
+            try:
+                await self._compute(ours)
+            except BaseException:
+                self._accelerator.start(slots.release([self._question(standing) for standing, _ in ours.values()]))
+                raise
+            self._accelerator.flights.land({key: flight for key, (_, flight) in ours.items()})
         if elsewhere:
             slots.counts.waited_for_others += 1
             await self._wait_for_leases(elsewhere)
@@ -382,11 +407,7 @@ class _Asking:
         key = self._flight_key(standing)
         slots = self._accelerator.slots
         try:
-            again = _Asking.__new__(_Asking)
-            again._pool, again._accelerator = self._pool, self._accelerator
-            again._organization_id, again._dates = self._organization_id, self._dates
-            again._first, again._last = self._first, self._last
-            again._spans, again._answers = {}, {}
+            again = _Asking(self._resources, self._organization_id, self._first, self._last, self._dates)
             calendars = await again._read_calendars({standing.wanted: standing.stamp})
             calendar = calendars.get(standing.wanted)
             if calendar is None:
@@ -396,7 +417,7 @@ class _Asking:
                 slots.counts.refreshed_early += 1
                 await again._compute({key: (renewed, flight)})
         finally:
-            self._accelerator.flights.land([key])
+            self._accelerator.flights.land({key: flight})
 
     # ------------------------------------------------------------ without the cache
 

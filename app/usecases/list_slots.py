@@ -1,16 +1,17 @@
-"""List free times: what can be booked on the dates asked for, for any number of providers at the price of two statements."""
+"""List free times: what can be booked on the dates asked for, for any number of providers side by side."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
-from app.core.refusals import InvalidDateRange, InvalidInput, NotFound
-from app.core.slots import bookable_starts, by_viewer_date, claims_span, dates_of_viewer
+from app.core.refusals import InvalidDateRange, InvalidInput, NotFound, TemporarilyUnavailable
+from app.core.slots import by_viewer_date, dates_of_viewer
 from app.core.validation import valid_time_zone
 from app.core.zones import is_supported_date
-from app.store.calendars import load_calendars, load_claims
+from app.store.calendars import load_calendars
+from app.usecases.free_days import RULES_MARGIN, FreeDays, bookable_days, free_days
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
     from app.core.ids import OrganizationId, ProviderId, ServiceId
     from app.core.provider import Calendar
-    from app.core.slots import Claim
     from app.core.zones import Minute
     from app.store.calendars import Wanted
     from app.store.sql import Executor
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 MOST_DATES: Final = 62
 """Two whole months: what a calendar page shows."""
-RULES_MARGIN: Final = timedelta(days=4)
-"""Exceptions are read for so many dates around those asked for: a visit of a day may need the hours of the next two."""
+ZONES_APART: Final = timedelta(days=2)
+"""Two zones differ by less: so many more dates of any provider hold the instants of those of any viewer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,11 +61,14 @@ def valid_dates(first: date, last: date) -> InvalidDateRange | None:
     return None
 
 
+Listed: TypeAlias = FreeTimes | InvalidDateRange | InvalidInput | NotFound | TemporarilyUnavailable
+
+
 async def list_slots(
     resources: Resources, organization_id: OrganizationId, questions: Sequence[SlotQuestion]
-) -> list[FreeTimes | InvalidDateRange | InvalidInput | NotFound]:
-    """The answer to each question, in order. Questions with the same dates are answered by the same two statements."""
-    answers: dict[SlotQuestion, FreeTimes | InvalidDateRange | InvalidInput | NotFound] = {}
+) -> list[Listed]:
+    """The answer to each question, in order. Questions with the same dates are answered together."""
+    answers: dict[SlotQuestion, Listed] = {}
     groups: dict[tuple[date, date], list[SlotQuestion]] = {}
     for question in dict.fromkeys(questions):
         refusal = valid_dates(question.first, question.last)
@@ -83,48 +86,42 @@ async def list_slots(
 
 async def _answer(
     resources: Resources, organization_id: OrganizationId, questions: Sequence[SlotQuestion], first: date, last: date
-) -> dict[SlotQuestion, FreeTimes | InvalidDateRange | InvalidInput | NotFound]:
-    wanted = list(dict.fromkeys((question.provider_id, question.service_id) for question in questions))
-    calendars = await load_calendars(
-        resources.pool, organization_id, wanted, first - RULES_MARGIN, last + RULES_MARGIN
-    )
-    # Two zones differ by less than two days: these dates of any provider hold the instants of those of any viewer.
-    claims = await claims_around(
-        resources.pool, organization_id, list(calendars.values()), first - timedelta(days=2), last + timedelta(days=2)
+) -> dict[SlotQuestion, Listed]:
+    zones = {question.time_zone for question in questions}
+
+    def dates(zone: str) -> tuple[date, date]:
+        asked = [dates_of_viewer(zone, viewer_zone or zone, first, last) for viewer_zone in zones]
+        return min(each.first for each in asked), max(each.last for each in asked)
+
+    found = await free_days(
+        resources,
+        organization_id,
+        [(question.provider_id, question.service_id) for question in questions],
+        first - ZONES_APART,
+        last + ZONES_APART,
+        dates,
     )
     now = resources.clock()
-    answers: dict[SlotQuestion, FreeTimes | InvalidDateRange | InvalidInput | NotFound] = {}
+    answers: dict[SlotQuestion, Listed] = {}
     for question in questions:
-        calendar = calendars.get((question.provider_id, question.service_id))
-        if calendar is None:
-            answers[question] = NotFound(what="provider" if question.service_id is None else "service")
-        else:
-            answers[question] = free_times(calendar, claims[question.provider_id], question, now)
+        answer = found[question.provider_id, question.service_id]
+        answers[question] = free_times(answer, question, now) if isinstance(answer, FreeDays) else answer
     return answers
 
 
-def free_times(calendar: Calendar, claims: Sequence[Claim], question: SlotQuestion, now: datetime) -> FreeTimes:
+def free_times(found: FreeDays, question: SlotQuestion, now: datetime) -> FreeTimes:
     """The starts that can be booked right now, by their date in the zone asked for."""
-    zone = question.time_zone or calendar.hours.time_zone
-    asked = dates_of_viewer(calendar.hours.time_zone, zone, question.first, question.last)
-    starts = bookable_starts(calendar.hours, calendar.rules, claims, asked.first, asked.last, now)
-    if zone != calendar.hours.time_zone:
+    calendar = found.calendar
+    own_zone = calendar.hours.time_zone
+    zone = question.time_zone or own_zone
+    starts = bookable_days(found, now)
+    if zone != own_zone:
         in_order = [minute for day in starts.values() for minute in day]
         starts = by_viewer_date(in_order, zone, question.first, question.last)
+    elif len(starts) != (question.last - question.first).days + 1:
+        # Somebody beside asked for the same dates in another zone, and so for a date more.
+        starts = {day: minutes for day, minutes in starts.items() if question.first <= day <= question.last}
     return FreeTimes(calendar=calendar, time_zone=zone, starts_by_date=starts)
-
-
-async def claims_around(
-    on: Executor, organization_id: OrganizationId, calendars: Sequence[Calendar], first: date, last: date
-) -> dict[ProviderId, list[Claim]]:
-    """All claims that matter for starts on these provider-local dates, in one statement for all calendars."""
-    if not calendars:
-        return {}
-    spans = [claims_span(calendar.hours.time_zone, calendar.rules, first, last) for calendar in calendars]
-    provider_ids = list(dict.fromkeys(calendar.provider.id for calendar in calendars))
-    return await load_claims(
-        on, organization_id, provider_ids, min(span[0] for span in spans), max(span[1] for span in spans)
-    )
 
 
 async def load_calendar(

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from redis.asyncio import Redis
 
+    from app.cache.accelerator import Accelerator
     from app.identity.access import AccessTokens
     from app.identity.hold import HoldTokens
     from app.identity.manage import ManageTokens
@@ -26,11 +27,13 @@ class Resources:
     """Connections, clocks and keys.
 
     `real_clock` judges tokens and leases; `clock` may run ahead of it in a test. `hash_secret` keys the hashes of
-    idempotent requests. `default_organization` is the slug of callers who name none.
+    idempotent requests. `accelerator` stands before every computation of free times. `default_organization` is the slug
+    of callers who name none.
     """
 
     pool: Pool
     redis: Redis
+    accelerator: Accelerator
     clock: Clock
     real_clock: Clock
     new_id: Callable[[], UUID]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from app.core.changes import RulesChanged, TimeChanged
+
 if TYPE_CHECKING:
     from app.core.changes import Change
     from app.usecases.resources import Resources
@@ -11,3 +13,6 @@ if TYPE_CHECKING:
 
 async def tell(resources: Resources, *changes: Change) -> None:
     """Let caches forget and subscribers know."""
+    forgotten = [change for change in changes if isinstance(change, TimeChanged | RulesChanged)]
+    if forgotten:
+        await resources.accelerator.slots.forget(forgotten)

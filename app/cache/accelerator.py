@@ -1,0 +1,69 @@
+"""The accelerator: everything that stands between a question about free times and its computation, one a process."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from app.cache.calendars import Calendars, KnownCalendar
+from app.cache.flights import Flights
+from app.cache.gate import Gate
+from app.cache.slots import SlotCache
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Mapping
+    from datetime import date, datetime
+
+    from redis.asyncio import Redis
+
+    from app.core.free_days import FreeDay
+    from app.core.ids import OrganizationId, ProviderId
+
+_log: Final = logging.getLogger(__name__)
+
+FlightKey: TypeAlias = "tuple[OrganizationId, ProviderId, str]"
+"""Whose days, under which rule set."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Computed:
+    """Free days as they were computed, under a calendar of this generation."""
+
+    known: KnownCalendar
+    days: Mapping[date, FreeDay]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accelerator:
+    """The shared cache, the calendars known here, the gate before computations, and what is being computed."""
+
+    slots: SlotCache
+    gate: Gate
+    calendars: Calendars = field(default_factory=Calendars)
+    flights: Flights[FlightKey, Computed] = field(default_factory=Flights)
+    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def start(self, work: Coroutine[None, None, None]) -> None:
+        """Run this beside; nobody waits for it."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (failure := task.exception()) is not None:
+            _log.warning("work beside failed: %s", type(failure).__name__)
+
+    async def close(self) -> None:
+        """End what runs beside."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def make_accelerator(redis: Redis, *, real_clock: Callable[[], datetime], computations: int) -> Accelerator:
+    """One that computes so many questions at once, at most."""
+    return Accelerator(slots=SlotCache(redis, real_clock), gate=Gate(computations))

@@ -1,0 +1,379 @@
+"""The slot cache: free days in Redis, under a stamp for each provider. It may fail, and then says None; it never lies.
+
+A *stamp* is three random or server-made parts of eight bytes, and the rule sets under which days stand:
+
+    run         which run of Redis it was made under (see `connection`)
+    generation  changes with the provider's rules; a day counts only under the generation that it was kept under
+    fence       changes with every change of the provider's time or rules
+
+Who fills reads the stamp first and then PostgreSQL; what it found is kept only if the stamp is still the same,
+compared and set in one step. So a fill that began before a change cannot be kept after it, and what was kept before it
+is removed by it. A stamp that is missing (a restart, an eviction) vouches for nothing: the next reader begins anew.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+
+from redis.exceptions import RedisError
+
+from app.cache.keys import (
+    DAY_LIFETIME_MS,
+    LEASE_LIFETIME_MS,
+    NEW_STAMP_LIFETIME_SECONDS,
+    STAMP_LIFETIME_SECONDS,
+    day_key,
+    lease_key,
+    rule_set,
+    run_key,
+    stamp_key,
+)
+from app.cache.packing import pack_day, unpack_day
+from app.cache.reads import Reads
+from app.core.changes import RulesChanged, TimeChanged
+from app.core.slots import dates_changed
+from app.core.zones import DAY_MINUTES, date_of_number, day_number
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import date, datetime
+
+    from redis.asyncio import Redis
+    from redis.asyncio.client import Pipeline
+
+    from app.core.free_days import FreeDay
+    from app.core.ids import OrganizationId, ProviderId
+    from app.core.rules import Rules
+
+_log: Final = logging.getLogger(__name__)
+
+AWAY_SECONDS: Final = 1.0
+"""After a failure readers leave Redis alone for so long: they need not all wait for its timeout. Who invalidates never
+does."""
+
+_OUTAGES: Final = (RedisError, OSError, TimeoutError)
+
+_RUN: Final = slice(8)
+_GENERATION: Final = slice(8, 16)
+_STAMP: Final = slice(24)
+
+Answers: TypeAlias = "list[bytes | None]"
+
+# KEYS: stamp, run. ARGV: a random generation and fence (16 bytes), the stamp's lifetime in seconds.
+_BEGIN: Final = """
+local stamp, run = redis.call('GET', KEYS[1]), redis.call('GET', KEYS[2])
+if not run then return false end
+if stamp and string.sub(stamp, 1, 8) == run then return stamp end
+stamp = run .. ARGV[1]
+redis.call('SET', KEYS[1], stamp, 'EX', ARGV[2])
+return stamp
+"""
+
+# KEYS: stamp, lease, days. ARGV: the stamp as it was, the rule set, the lifetimes of stamp (s) and days (ms), the
+# lease's owner, days. A provider with more than 64 rule sets begins anew: their names are read with every stamp.
+_KEEP: Final = """
+if redis.call('GET', KEYS[2]) == ARGV[5] then redis.call('DEL', KEYS[2]) end
+local stamp = redis.call('GET', KEYS[1])
+if not stamp or string.sub(stamp, 1, 24) ~= ARGV[1] then return 0 end
+local known = false
+for at = 25, #stamp, 16 do
+    if string.sub(stamp, at, at + 15) == ARGV[2] then known = true end
+end
+if not known then stamp = stamp .. ARGV[2] end
+if #stamp > 24 + 16 * 64 then
+    redis.call('DEL', KEYS[1])
+    return 0
+end
+redis.call('SET', KEYS[1], stamp, 'EX', ARGV[3])
+for at = 3, #KEYS do
+    redis.call('SET', KEYS[at], ARGV[at + 3], 'PX', ARGV[4])
+end
+return 1
+"""
+
+# KEYS: stamp. ARGV: a random fence, the stamp's lifetime in seconds, numbers of dates.
+_FORGET_DATES: Final = """
+local stamp = redis.call('GET', KEYS[1])
+if not stamp then return 0 end
+for at = 25, #stamp, 16 do
+    local prefix = KEYS[1] .. ':' .. string.sub(stamp, at, at + 15) .. ':'
+    for date = 3, #ARGV do redis.call('DEL', prefix .. ARGV[date]) end
+end
+redis.call('SET', KEYS[1], string.sub(stamp, 1, 16) .. ARGV[1] .. string.sub(stamp, 25), 'EX', ARGV[2])
+return 1
+"""
+
+# KEYS: lease. ARGV: its owner.
+_RELEASE: Final = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end"
+
+
+class Stamp(bytes):
+    """What a read saw of a provider before it looked anywhere else."""
+
+    __slots__ = ()
+
+    @property
+    def generation(self) -> bytes:
+        """What rules and days of this provider have to have been kept under."""
+        return self[_GENERATION]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """Days of one provider under some rules; without rules, the stamp alone."""
+
+    organization_id: OrganizationId
+    provider_id: ProviderId
+    rules: Rules | None = None
+    first: int = 0
+    """Number of the first date."""
+    last: int = -1
+    """Number of the last date, inclusive."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What stood in Redis. `days` are those that count, by their date; `age_seconds` is that of the oldest of them."""
+
+    stamp: Stamp | None
+    days: Mapping[date, FreeDay]
+    age_seconds: int = 0
+
+
+class Fill(NamedTuple):
+    """Days that were computed, to be kept under the stamp seen before; `age_seconds` is that of their sources."""
+
+    question: Question
+    stamp: Stamp
+    days: Mapping[date, FreeDay]
+    age_seconds: float
+
+
+@dataclass(slots=True, kw_only=True)
+class Counts:
+    """What happened in this process since it started."""
+
+    days_hit: int = 0
+    days_missed: int = 0
+    fills: int = 0
+    fills_too_late: int = 0
+    """Computed while something changed: not kept."""
+    outages: int = 0
+    """Redis did not answer, or not in time."""
+    invalidations_lost: int = 0
+    """Something changed, and Redis could not be told: an old list may live on for a minute."""
+    refreshed_early: int = 0
+    waited_for_others: int = 0
+    refused: int = 0
+    """Too much to compute."""
+
+
+@dataclass(slots=True)
+class SlotCache:
+    """Free days in Redis. `real_clock` dates what is kept; nothing is decided by it but when to refresh early."""
+
+    redis: Redis
+    real_clock: Callable[[], datetime]
+    counts: Counts = field(default_factory=Counts)
+    _reads: Reads = field(init=False)
+    _away_until: float = field(init=False, default=0.0)
+    _owner: bytes = field(init=False, default_factory=lambda: secrets.token_bytes(8))
+
+    def __post_init__(self) -> None:
+        self._reads = Reads(self.redis)
+
+    # ------------------------------------------------------------ reading
+
+    async def look(self, questions: Sequence[Question]) -> list[Seen] | None:
+        """What stands there, in one MGET; None where Redis can't be asked."""
+        if monotonic() < self._away_until:
+            return None
+        keys = [run_key()]
+        for question in questions:
+            stamp = stamp_key(question.organization_id, question.provider_id)
+            keys.append(stamp)
+            if question.rules is not None:
+                prefix = day_key(stamp, rule_set(question.rules), 0)[:-1]
+                keys += [f"{prefix}{number}" for number in range(question.first, question.last + 1)]
+        try:
+            answers = await self._reads.get(keys)
+        except _OUTAGES as outage:
+            self._went_away(outage)
+            return None
+        return self._read(questions, answers)
+
+    def _read(self, questions: Sequence[Question], answers: Answers) -> list[Seen]:
+        run, at = answers[0], 1
+        seen: list[Seen] = []
+        now = int(self.real_clock().timestamp())
+        for question in questions:
+            value = answers[at]
+            stamp = Stamp(value[_STAMP]) if value is not None and value[_RUN] == run else None
+            at += 1
+            days: dict[date, FreeDay] = {}
+            kept_since = now
+            if question.rules is not None:
+                count = question.last - question.first + 1
+                if stamp is not None:
+                    generation, step = stamp.generation, question.rules.step_minutes
+                    for number, packed in enumerate(answers[at : at + count], question.first):
+                        if packed is not None:
+                            found = unpack_day(packed, step)
+                            if found.generation == generation:
+                                days[date_of_number(number)] = found.day
+                                kept_since = min(kept_since, found.kept_since)
+                at += count
+                self.counts.days_hit += len(days)
+                self.counts.days_missed += count - len(days)
+            seen.append(Seen(stamp=stamp, days=days, age_seconds=now - kept_since))
+        return seen
+
+    async def begin(self, providers: Sequence[tuple[OrganizationId, ProviderId]]) -> list[Stamp] | None:
+        """Each provider's stamp, made where there was none."""
+        try:
+            async with self.redis.pipeline(transaction=False) as pipeline:
+                for provider in providers:
+                    _run(
+                        pipeline,
+                        _BEGIN,
+                        keys=[stamp_key(*provider), run_key()],
+                        arguments=[secrets.token_bytes(16), NEW_STAMP_LIFETIME_SECONDS],
+                    )
+                found: Answers = await pipeline.execute()
+        except _OUTAGES as outage:
+            self._went_away(outage)
+            return None
+        # Only a Redis that is emptied under our feet knows no run; connecting again makes it known.
+        if None in found:
+            await self._forget_connections()
+            return None
+        return [Stamp(value[_STAMP]) for value in found if value is not None]
+
+    # ------------------------------------------------------------ filling
+
+    async def lease(self, questions: Sequence[Question]) -> list[bool]:
+        """Whether each of these is now ours to compute; all are where Redis can't be asked."""
+        try:
+            async with self.redis.pipeline(transaction=False) as pipeline:
+                for question in questions:
+                    pipeline.set(_lease_of(question), self._owner, px=LEASE_LIFETIME_MS, nx=True)
+                return [answer is not None for answer in await pipeline.execute()]
+        except _OUTAGES as outage:
+            self._went_away(outage)
+            return [True] * len(questions)
+
+    async def leased(self, questions: Sequence[Question]) -> list[bool]:
+        """Whether somebody computes each of these; nobody does where Redis can't be asked."""
+        try:
+            return [owner is not None for owner in await self._reads.get([_lease_of(each) for each in questions])]
+        except _OUTAGES as outage:
+            self._went_away(outage)
+            return [False] * len(questions)
+
+    async def release(self, questions: Sequence[Question]) -> None:
+        """Give up what we leased and did not compute."""
+        try:
+            async with self.redis.pipeline(transaction=False) as pipeline:
+                for question in questions:
+                    _run(pipeline, _RELEASE, keys=[_lease_of(question)], arguments=[self._owner])
+                await pipeline.execute()
+        except _OUTAGES as outage:
+            self._went_away(outage)
+
+    async def keep(self, fills: Sequence[Fill]) -> None:
+        """Keep what was computed, unless something changed since its stamp was seen; gives up the leases too."""
+        kept_since = int(self.real_clock().timestamp())
+        try:
+            async with self.redis.pipeline(transaction=False) as pipeline:
+                for question, stamp, days, age_seconds in fills:
+                    rules = question.rules
+                    # It lives as much shorter as its sources are old, so that nothing is believed for over a minute.
+                    lifetime = DAY_LIFETIME_MS - int(age_seconds * 1000)
+                    if rules is None or lifetime <= 0:
+                        continue
+                    key = stamp_key(question.organization_id, question.provider_id)
+                    name = rule_set(rules)
+                    packed = [
+                        pack_day(
+                            day,
+                            step=rules.step_minutes,
+                            generation=stamp.generation,
+                            kept_since=kept_since - int(age_seconds),
+                        )
+                        for day in days.values()
+                    ]
+                    _run(
+                        pipeline,
+                        _KEEP,
+                        keys=[key, _lease_of(question), *(day_key(key, name, day_number(day)) for day in days)],
+                        arguments=[stamp, name, STAMP_LIFETIME_SECONDS, lifetime, self._owner, *packed],
+                    )
+                kept = await pipeline.execute()
+        except _OUTAGES as outage:
+            self._went_away(outage)
+            return
+        self.counts.fills += sum(kept)
+        self.counts.fills_too_late += len(kept) - sum(kept)
+
+    # ------------------------------------------------------------ forgetting
+
+    async def forget(self, changes: Sequence[TimeChanged | RulesChanged]) -> None:
+        """Remove what these changes make untrue. Counted, not raised, where Redis can't be told."""
+        for attempt in (1, 2):
+            try:
+                await self._forget(changes)
+            except _OUTAGES as outage:
+                if attempt == 1:
+                    continue
+                self.counts.outages += 1
+                self.counts.invalidations_lost += 1
+                _log.warning("an invalidation of free times was lost: %s", type(outage).__name__)
+            return
+
+    async def _forget(self, changes: Sequence[TimeChanged | RulesChanged]) -> None:
+        async with self.redis.pipeline(transaction=False) as pipeline:
+            for change in changes:
+                match change:
+                    case TimeChanged():
+                        # What the largest duration and buffers that there may be can reach.
+                        dates = dates_changed(
+                            change.time_zone,
+                            (change.claimed_from, change.claimed_until),
+                            before_minutes=DAY_MINUTES,
+                            duration_minutes=DAY_MINUTES,
+                            after_minutes=DAY_MINUTES,
+                        )
+                        stamp = stamp_key(change.organization_id, change.provider_id)
+                        numbers = map(day_number, dates)
+                        arguments: list[bytes | str | int] = [secrets.token_bytes(8), STAMP_LIFETIME_SECONDS, *numbers]
+                        _run(pipeline, _FORGET_DATES, keys=[stamp], arguments=arguments)
+                    case RulesChanged():
+                        # Without a stamp nothing counts; the next one is a random other.
+                        for provider_id in change.provider_ids:
+                            pipeline.delete(stamp_key(change.organization_id, provider_id))
+            await pipeline.execute()
+
+    # ------------------------------------------------------------ outages
+
+    def _went_away(self, outage: Exception) -> None:
+        self.counts.outages += 1
+        if monotonic() >= self._away_until:
+            _log.warning("Redis does not answer, free times are computed: %s", type(outage).__name__)
+        self._away_until = monotonic() + AWAY_SECONDS
+
+    async def _forget_connections(self) -> None:
+        await self.redis.connection_pool.disconnect(inuse_connections=False)
+
+
+def _run(pipeline: Pipeline, script: str, *, keys: Sequence[str], arguments: Sequence[bytes | str | int]) -> None:
+    """Sent with its text every time: Redis keeps what it compiled, and a restarted one needs no other way."""
+    pipeline.execute_command("EVAL", script, len(keys), *keys, *arguments)
+
+
+def _lease_of(question: Question) -> str:
+    rules = "" if question.rules is None else rule_set(question.rules)
+    return lease_key(stamp_key(question.organization_id, question.provider_id), rules)
