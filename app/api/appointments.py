@@ -391,7 +391,7 @@ class AppointmentMutation:
     async def book_appointment(
         self,
         info: Info,
-        input: BookAppointmentInput,  # noqa: A002  the contract's word
+        input: Annotated[BookAppointmentInput, strawberry.argument(description="The booking.")],  # noqa: A002  the contract's word
     ) -> BookAppointmentResult:
         """See the use case."""
         form = BookingForm(

@@ -126,7 +126,9 @@ class LifecycleMutation:
     async def reschedule_appointment(
         self,
         info: Info,
-        input: RescheduleAppointmentInput,  # noqa: A002  the contract's word
+        input: Annotated[
+            RescheduleAppointmentInput, strawberry.argument(description="Which appointment, and where to.")
+        ],  # noqa: A002  the contract's word
     ) -> RescheduleAppointmentResult:
         """See the use case."""
         form = MoveForm(
@@ -161,7 +163,9 @@ class LifecycleMutation:
     async def cancel_appointment(
         self,
         info: Info,
-        input: CancelAppointmentInput,  # noqa: A002  the contract's word
+        input: Annotated[
+            CancelAppointmentInput, strawberry.argument(description="Which appointment, and on what terms.")
+        ],  # noqa: A002  the contract's word
     ) -> CancelAppointmentResult:
         """See the use case."""
         form = CancellationForm(
@@ -197,7 +201,7 @@ class LifecycleMutation:
     async def complete_appointment(
         self,
         info: Info,
-        input: CompleteAppointmentInput,  # noqa: A002  the contract's word
+        input: Annotated[CompleteAppointmentInput, strawberry.argument(description="Which appointment.")],  # noqa: A002  the contract's word
     ) -> CompleteAppointmentResult:
         """See the use case."""
         return await _close(info, input, core.AppointmentStatus.COMPLETED)
@@ -206,7 +210,7 @@ class LifecycleMutation:
     async def mark_no_show(
         self,
         info: Info,
-        input: MarkNoShowInput,  # noqa: A002  the contract's word
+        input: Annotated[MarkNoShowInput, strawberry.argument(description="Which appointment.")],  # noqa: A002  the contract's word
     ) -> MarkNoShowResult:
         """See the use case."""
         return await _close(info, input, core.AppointmentStatus.NO_SHOW)

@@ -322,7 +322,7 @@ class ProviderMutation:
     async def create_provider(
         self,
         info: Info,
-        input: CreateProviderInput,  # noqa: A002  the contract's word
+        input: Annotated[CreateProviderInput, strawberry.argument(description="The new provider.")],  # noqa: A002  the contract's word
     ) -> CreateProviderResult:
         """See the use case."""
         form = ProviderForm(
@@ -361,7 +361,7 @@ class ProviderMutation:
     async def update_provider(
         self,
         info: Info,
-        input: UpdateProviderInput,  # noqa: A002  the contract's word
+        input: Annotated[UpdateProviderInput, strawberry.argument(description="Which provider, and what changes.")],  # noqa: A002  the contract's word
     ) -> UpdateProviderResult:
         """See the use case."""
         answer = await change_provider(
