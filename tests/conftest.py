@@ -17,6 +17,7 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import hypothesis
 import pytest
+from redis import Redis as BlockingRedis
 from redis.asyncio import Redis
 
 from app.embedded import Servers, embedded
@@ -50,6 +51,8 @@ def servers() -> Iterator[Servers]:
             redis_url=os.environ.get("REDIS_URL"),
             durable=False,
         ) as running:
+            if not running.owns_redis:
+                _require_empty(running.redis_url)
             yield running
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -92,26 +95,15 @@ async def pool(database: str) -> AsyncIterator[Pool]:
     await pool.close()
 
 
-@pytest.fixture(scope="session")
-async def _empty_redis(servers: Servers) -> str:
-    client = Redis.from_url(servers.redis_url)
-    try:
-        if await client.dbsize():
-            pytest.exit("REDIS_URL names a database that is not empty; the tests flush it: name an empty one.", 2)
-    finally:
-        await client.aclose()
-    return servers.redis_url
-
-
 @pytest.fixture
-async def redis_url(_empty_redis: str) -> str:
+async def redis_url(servers: Servers) -> str:
     """The address of a Redis database that is empty at the start of the test."""
-    client = Redis.from_url(_empty_redis)
+    client = Redis.from_url(servers.redis_url)
     try:
         await client.flushdb()
     finally:
         await client.aclose()
-    return _empty_redis
+    return servers.redis_url
 
 
 @pytest.fixture
@@ -132,6 +124,12 @@ def environment(database: str, redis_url: str) -> dict[str, str]:
         "SLOTWRIGHT_MANAGE_KEYS": "test:another-secret-of-the-tests-of-32-bytes-or-more",
         "SLOTWRIGHT_HASH_SECRET": "a third secret of the tests of at least 32 bytes",
     }
+
+
+def _require_empty(redis_url: str) -> None:
+    with BlockingRedis.from_url(redis_url) as client:
+        if client.dbsize():
+            pytest.exit("REDIS_URL names a database that is not empty; the tests flush it: name an empty one.", 2)
 
 
 async def _administer(servers: Servers, *statements: str) -> None:
