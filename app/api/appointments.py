@@ -332,7 +332,7 @@ class AppointmentQuery:
     async def appointment(
         self,
         info: Info,
-        id: Annotated[strawberry.ID, strawberry.argument(description="Which.")],  # noqa: A002  the contract's word
+        id: Annotated[strawberry.ID, strawberry.argument(description="Which.")],
         manage_token: Annotated[
             str | None, strawberry.argument(description="The secret that came with the booking.")
         ] = None,
@@ -391,7 +391,7 @@ class AppointmentMutation:
     async def book_appointment(
         self,
         info: Info,
-        input: Annotated[BookAppointmentInput, strawberry.argument(description="The booking.")],  # noqa: A002  the contract's word
+        input: Annotated[BookAppointmentInput, strawberry.argument(description="The booking.")],
     ) -> BookAppointmentResult:
         """See the use case."""
         form = BookingForm(

@@ -75,7 +75,7 @@ class CustomerMutation:
     async def update_customer(
         self,
         info: Info,
-        input: Annotated[UpdateCustomerInput, strawberry.argument(description="Which customer, and what changes.")],  # noqa: A002  the contract's word
+        input: Annotated[UpdateCustomerInput, strawberry.argument(description="Which customer, and what changes.")],
     ) -> UpdateCustomerResult:
         """See the use case."""
         changes = changes_of(input, without=frozenset({"id"}))
@@ -90,7 +90,7 @@ class CustomerMutation:
     async def erase_customer(
         self,
         info: Info,
-        input: Annotated[EraseCustomerInput, strawberry.argument(description="Which customer.")],  # noqa: A002  the contract's word
+        input: Annotated[EraseCustomerInput, strawberry.argument(description="Which customer.")],
     ) -> EraseCustomerResult:
         """See the use case."""
         answer = await erase_customer(info.context.resources, info.context.viewer, customer_key(input.id))

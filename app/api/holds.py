@@ -98,7 +98,7 @@ class HoldMutation:
     async def hold_slot(
         self,
         info: Info,
-        input: Annotated[HoldSlotInput, strawberry.argument(description="The time to hold.")],  # noqa: A002  the contract's word
+        input: Annotated[HoldSlotInput, strawberry.argument(description="The time to hold.")],
     ) -> HoldSlotResult:
         """See the use case."""
         form = HoldForm(
@@ -130,7 +130,7 @@ class HoldMutation:
     async def release_hold(
         self,
         info: Info,
-        input: Annotated[ReleaseHoldInput, strawberry.argument(description="The hold to give up.")],  # noqa: A002  the contract's word
+        input: Annotated[ReleaseHoldInput, strawberry.argument(description="The hold to give up.")],
     ) -> ReleaseHoldResult:
         """See the use case."""
         answer = await release_hold(info.context.resources, info.context.viewer, input.hold_token)

@@ -87,7 +87,7 @@ class HoursMutation:
     async def set_weekly_hours(
         self,
         info: Info,
-        input: Annotated[SetWeeklyHoursInput, strawberry.argument(description="The new week.")],  # noqa: A002  the contract's word
+        input: Annotated[SetWeeklyHoursInput, strawberry.argument(description="The new week.")],
     ) -> SetWeeklyHoursResult:
         """See the use case."""
         answer = await set_weekly_hours(
@@ -103,7 +103,7 @@ class HoursMutation:
     async def set_exception(
         self,
         info: Info,
-        input: Annotated[SetExceptionInput, strawberry.argument(description="The date and what holds on it.")],  # noqa: A002  the contract's word
+        input: Annotated[SetExceptionInput, strawberry.argument(description="The date and what holds on it.")],
     ) -> SetExceptionResult:
         """See the use case."""
         answer = await set_exception(
@@ -121,7 +121,7 @@ class HoursMutation:
     async def remove_exception(
         self,
         info: Info,
-        input: Annotated[RemoveExceptionInput, strawberry.argument(description="The date.")],  # noqa: A002  the contract's word
+        input: Annotated[RemoveExceptionInput, strawberry.argument(description="The date.")],
     ) -> RemoveExceptionResult:
         """See the use case."""
         answer = await remove_exception(

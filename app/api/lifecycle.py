@@ -128,7 +128,7 @@ class LifecycleMutation:
         info: Info,
         input: Annotated[
             RescheduleAppointmentInput, strawberry.argument(description="Which appointment, and where to.")
-        ],  # noqa: A002  the contract's word
+        ],
     ) -> RescheduleAppointmentResult:
         """See the use case."""
         form = MoveForm(
@@ -165,7 +165,7 @@ class LifecycleMutation:
         info: Info,
         input: Annotated[
             CancelAppointmentInput, strawberry.argument(description="Which appointment, and on what terms.")
-        ],  # noqa: A002  the contract's word
+        ],
     ) -> CancelAppointmentResult:
         """See the use case."""
         form = CancellationForm(
@@ -201,7 +201,7 @@ class LifecycleMutation:
     async def complete_appointment(
         self,
         info: Info,
-        input: Annotated[CompleteAppointmentInput, strawberry.argument(description="Which appointment.")],  # noqa: A002  the contract's word
+        input: Annotated[CompleteAppointmentInput, strawberry.argument(description="Which appointment.")],
     ) -> CompleteAppointmentResult:
         """See the use case."""
         return await _close(info, input, core.AppointmentStatus.COMPLETED)
@@ -210,7 +210,7 @@ class LifecycleMutation:
     async def mark_no_show(
         self,
         info: Info,
-        input: Annotated[MarkNoShowInput, strawberry.argument(description="Which appointment.")],  # noqa: A002  the contract's word
+        input: Annotated[MarkNoShowInput, strawberry.argument(description="Which appointment.")],
     ) -> MarkNoShowResult:
         """See the use case."""
         return await _close(info, input, core.AppointmentStatus.NO_SHOW)

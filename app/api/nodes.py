@@ -56,7 +56,7 @@ class NodeQuery:
     async def node(
         self,
         info: Info,
-        id: Annotated[strawberry.ID, strawberry.argument(description="Its opaque id.")],  # noqa: A002
+        id: Annotated[strawberry.ID, strawberry.argument(description="Its opaque id.")],
     ) -> Node | None:
         """Batched."""
         return await _node(info, id)

@@ -277,7 +277,7 @@ class ProviderQuery:
     async def provider(
         self,
         info: Info,
-        id: Annotated[strawberry.ID, strawberry.argument(description="Which.")],  # noqa: A002
+        id: Annotated[strawberry.ID, strawberry.argument(description="Which.")],
     ) -> Provider | None:
         """Batched."""
         found = await info.context.loaders.provider.load(provider_key(id))
@@ -322,7 +322,7 @@ class ProviderMutation:
     async def create_provider(
         self,
         info: Info,
-        input: Annotated[CreateProviderInput, strawberry.argument(description="The new provider.")],  # noqa: A002  the contract's word
+        input: Annotated[CreateProviderInput, strawberry.argument(description="The new provider.")],
     ) -> CreateProviderResult:
         """See the use case."""
         form = ProviderForm(
@@ -361,7 +361,7 @@ class ProviderMutation:
     async def update_provider(
         self,
         info: Info,
-        input: Annotated[UpdateProviderInput, strawberry.argument(description="Which provider, and what changes.")],  # noqa: A002  the contract's word
+        input: Annotated[UpdateProviderInput, strawberry.argument(description="Which provider, and what changes.")],
     ) -> UpdateProviderResult:
         """See the use case."""
         answer = await change_provider(

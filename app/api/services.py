@@ -165,7 +165,7 @@ class ServiceMutation:
     async def create_service(
         self,
         info: Info,
-        input: Annotated[CreateServiceInput, strawberry.argument(description="The new service.")],  # noqa: A002  the contract's word
+        input: Annotated[CreateServiceInput, strawberry.argument(description="The new service.")],
     ) -> CreateServiceResult:
         """See the use case."""
         form = ServiceForm(
@@ -186,7 +186,7 @@ class ServiceMutation:
     async def update_service(
         self,
         info: Info,
-        input: Annotated[UpdateServiceInput, strawberry.argument(description="Which service, and what changes.")],  # noqa: A002  the contract's word
+        input: Annotated[UpdateServiceInput, strawberry.argument(description="Which service, and what changes.")],
     ) -> UpdateServiceResult:
         """See the use case."""
         if input.provider_ids is None:
