@@ -15,13 +15,13 @@ from tests.builders import Api, Running, running
 
 
 @pytest.fixture(scope="session")
-async def _shared(servers: Servers, template_database: str, _empty_redis: str) -> AsyncIterator[Running]:
+async def _shared(servers: Servers, template_database: str) -> AsyncIterator[Running]:
     """One application for all tests that need no database of their own."""
     name = f"slotwright_test_{os.getpid()}_shared"
     await _administer(servers, f'CREATE DATABASE "{name}" TEMPLATE "{template_database}"')
     settings = Settings(
         database_url=urlunsplit(urlsplit(servers.database_url)._replace(path=f"/{name}")),
-        redis_url=_empty_redis,
+        redis_url=servers.redis_url,
         token_secret="a secret of the tests of at least thirty-two bytes",
         manage_keys=(ManageKey(id="test", secret="another secret of the tests of at least 32 bytes"),),
         hash_secret="a third secret of the tests of at least 32 bytes",
