@@ -195,7 +195,7 @@ async def test_queries_and_subscriptions_carry_the_token_and_the_organization(wi
 async def test_tabs_outlive_a_reload_and_the_examples_come_back(windows: Windows, address: str) -> None:
     page = await _open(windows, address)
     await _write(page, "Mine", "query Mine { viewer { role } }")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(20):
         while "Mine" not in await page.evaluate("sessionStorage['graphiql:tabState'] ?? ''"):  # noqa: ASYNC110 (it is the browser that is waited for)
             await asyncio.sleep(0.05)
     await page.reload()
