@@ -109,12 +109,11 @@ def refuse_move(
         return NotReschedulable(reason=NotChangeableReason.ALREADY_CANCELLED)
     if appointment.status is not AppointmentStatus.CONFIRMED:
         return NotReschedulable(reason=NotChangeableReason.ALREADY_CLOSED)
-    if now >= appointment.starts_at:
+    quote = quote_cancellation(appointment, actor, now)
+    if quote is None:
         return NotReschedulable(reason=NotChangeableReason.ALREADY_STARTED)
-    policy = appointment.cancellation_policy
-    free_until = appointment.starts_at - timedelta(minutes=policy.free_until_minutes_before)
-    is_late = now > free_until and policy.late_cancellation is not LateCancellation.ALLOWED
-    if is_late and not actor.is_providers_side:
+    # Who could cancel for nothing may move: a move is no way around a fee, nor around a refusal.
+    if not quote.allowed or quote.fee is not None:
         return NotReschedulable(reason=NotChangeableReason.TOO_LATE)
     return None
 

@@ -189,14 +189,14 @@ class BookingLimitReached:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HoldExpired:
-    """The hold is over and its time is taken by now."""
+    """The hold is over, and its time can't be booked without it."""
 
     alternatives: Offer | None = None
 
     @property
     def message(self) -> str:
         """The sentence for a person."""
-        return "The hold has ended, and the time was taken meanwhile. Choose another one."
+        return "The hold has ended, and its time can't be booked any more. Choose another one."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

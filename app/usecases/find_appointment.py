@@ -32,6 +32,7 @@ async def find_appointment(
         claims = resources.manage_tokens.verify(manage_token)
         if claims is not None and claims.organization_id == viewer.organization_id:
             opened = claims.appointment_id
-    if opened == appointment.id:
-        return appointment if resources.real_clock() <= appointment.ends_at + GOOD_AFTER_END else None
-    return appointment if viewer.sees(appointment) else None
+    if viewer.manages is None and viewer.sees(appointment):
+        return appointment
+    is_good = resources.real_clock() <= appointment.ends_at + GOOD_AFTER_END
+    return appointment if opened == appointment.id and is_good else None

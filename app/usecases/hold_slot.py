@@ -18,6 +18,7 @@ from app.core.refusals import (
 )
 from app.core.slots import ClaimKind, UnbookableReason, explain
 from app.core.validation import valid_idempotency_key
+from app.core.viewer import Role
 from app.core.zones import instant_of
 from app.store.calendars import claim_of_hold, free_hold_time, take_time
 from app.store.holds import count_open_holds, end_hold, expired_holds, hold_by_id, hold_for_update, insert_hold
@@ -79,6 +80,8 @@ async def hold_slot(resources: Resources, viewer: Viewer, form: HoldForm) -> Hel
     """Hold the time, or say why not. The same key with the same request gives the same hold again."""
     if not viewer.may_book:
         return NotAllowed(message="A manage token opens its one appointment only. Hold without it.")
+    if viewer.role is Role.PROVIDER and not viewer.runs(form.provider_id):
+        return NotAllowed(message="A provider holds times of their own calendar only.")
     key = valid_idempotency_key(form.idempotency_key)
     if isinstance(key, InvalidInput):
         return key

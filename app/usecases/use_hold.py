@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from app.core.booking import dates_to_lock
+from app.core.booking import claim_for, dates_to_lock
 from app.core.hours import Hours
 from app.core.provider import Calendar
 from app.core.refusals import InvalidInput, NotFound
@@ -42,13 +42,17 @@ async def use_hold(
     if (hold.provider_id, hold.service_id, hold.starts_at) != (wish.provider_id, wish.service_id, wish.starts_at):
         return InvalidInput(field="hold_token", message="This hold is for another time. Book what was held.")
     claim = await claim_of_hold(tx, organization_id, hold_id)
-    if claim is None:
+    if claim is None or not hold.stands_at(resources.clock()):
         return None
     if wish.duration_minutes is not None and wish.duration_minutes != claim.visit_until - claim.visit_from:
         return InvalidInput(field="duration_minutes", message="The time that is held has another length.")
     await share_rules(tx, organization_id, hold.provider_id)
     calendar = await _calendar(tx, organization_id, wish)
-    lock = await lock_calendar(tx, organization_id, hold.provider_id, dates_to_lock(calendar.provider, claim))
+    # The dates under the rules in force too: should the hold expire while we wait, the booking goes on without it, and
+    # must find all of its locks taken.
+    visit_now = claim_for(calendar.rules, hold.starts_at)
+    dates = {*dates_to_lock(calendar.provider, claim), *dates_to_lock(calendar.provider, visit_now)}
+    lock = await lock_calendar(tx, organization_id, hold.provider_id, dates)
     now = resources.clock()
     if not hold.stands_at(now):
         return None

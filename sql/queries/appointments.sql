@@ -222,13 +222,21 @@ LIMIT $2::integer;
 
 -- name: complete_ended :many
 -- Complete those of these appointments that are still confirmed and have ended, and write their history. Whatever else
--- became of one meanwhile stays.
+-- became of one meanwhile stays. They are locked in one order, so that two workers never wait for each other in a circle.
 -- params: organization_id uuid, ids uuid[], ended_by timestamptz
-WITH completed AS (
-    UPDATE appointment
-    SET status = 'COMPLETED', version = version + 1
+WITH ended AS (
+    SELECT id
+    FROM appointment
     WHERE organization_id = $1 AND id = ANY($2) AND status = 'CONFIRMED' AND ends_at <= $3
-    RETURNING id, provider_id, customer_id, version, starts_at
+    ORDER BY id
+    FOR UPDATE
+), completed AS (
+    UPDATE appointment
+    SET status = 'COMPLETED', version = appointment.version + 1
+    FROM ended
+    WHERE appointment.organization_id = $1 AND appointment.id = ended.id
+    RETURNING appointment.id, appointment.provider_id, appointment.customer_id, appointment.version,
+        appointment.starts_at
 ), recorded AS (
     INSERT INTO appointment_history (organization_id, appointment_id, version, kind, occurred_at, actor, from_status,
         to_status, from_starts_at, to_starts_at)
