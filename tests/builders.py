@@ -6,6 +6,7 @@ with what the API answered, as plain dictionaries, and fail where it refused.
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -39,7 +40,7 @@ _numbers = count(1)
 
 
 class Clock:
-    """The program's clock, turned by hand."""
+    """The program's clock, turned by hand. Manage tokens are judged by it as well, access tokens by the machine's."""
 
     def __init__(self, now: datetime = NOW) -> None:
         self.now = now
@@ -59,12 +60,12 @@ class Caller:
     organization: str | None = None
 
     @property
-    def headers(self) -> dict[str, str]:
-        headers = {}
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        headers = [(b"content-type", b"application/json")]
         if self.token is not None:
-            headers["Authorization"] = f"Bearer {self.token}"
+            headers.append((b"authorization", f"Bearer {self.token}".encode("latin-1")))
         if self.organization is not None:
-            headers["Slotwright-Organization"] = self.organization
+            headers.append((b"slotwright-organization", self.organization.encode("latin-1")))
         return headers
 
 
@@ -133,7 +134,7 @@ class Api(Tenant):
         """The response, whatever it is. The caller is anonymous where none is given."""
         response = await self.http.post(
             "/graphql",
-            json={"query": document, "variables": variables},
+            content=json.dumps({"query": document, "variables": variables}),
             headers=(self.anonymous if caller is None else caller).headers,
         )
         return Answer(status=response.status_code, body=response.json())
@@ -176,9 +177,9 @@ class Running:
 async def running(settings: Settings) -> AsyncIterator[Running]:
     """The application with these settings."""
     clock = Clock()
-    application = create_app(settings, clock=clock)
+    application = create_app(settings, clock=clock, real_clock=clock)
     async with (
-        open_resources(settings, clock=clock) as resources,
+        open_resources(settings, clock=clock, real_clock=clock) as resources,
         application.router.lifespan_context(application),
         httpx.AsyncClient(transport=httpx.ASGITransport(application), base_url="http://api.test") as http,
     ):
