@@ -297,10 +297,15 @@ def valid_accepted_fee(amount_minor: int | None) -> int:
     return 0 if amount_minor is None else _integer("accept_fee_minor", amount_minor, 0, AMOUNT_MINOR)
 
 
+def is_slug(text: str) -> bool:
+    """Whether this can be an organization's public name."""
+    return _SLUG.fullmatch(text) is not None
+
+
 @_answers
 def valid_organization(slug: str, name: str) -> tuple[str, str]:
     """Check an organization's public name and its name for people."""
-    if not _SLUG.fullmatch(slug):
+    if not is_slug(slug):
         raise _Refused("slug", "A slug has 1 to 63 lower-case letters, digits and hyphens, none at its ends.")
     return slug, _text("name", name, NAME_LENGTH)
 
@@ -311,6 +316,11 @@ def valid_provider_count(count: int) -> int:
     if count > SERVICE_PROVIDERS:
         raise _Refused("provider_ids", f"At most {SERVICE_PROVIDERS} providers can be named at once.")
     return count
+
+
+def is_subject(text: str) -> bool:
+    """Whether this can be the subject of a token: 1 to 255 characters that can be printed."""
+    return 1 <= len(text) <= SUBJECT_LENGTH and _UNPRINTABLE.search(text) is None
 
 
 # ------------------------------------------------------------------ single values

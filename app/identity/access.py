@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import jwt
 
+from app.core.validation import SUBJECT_LENGTH, is_subject
 from app.core.viewer import Role
 
 if TYPE_CHECKING:
@@ -86,8 +87,10 @@ def _claims(payload: dict[str, object]) -> AccessClaims | str:
     expires = payload.get("exp")
     if not isinstance(role, str) or role not in _ROLES:
         return "The access token names no known role: it is one of admin, provider and customer."
-    if not isinstance(organization, str) or not organization or not isinstance(subject, str) or not subject:
-        return "The access token names no organization or no subject."
+    if not isinstance(organization, str) or not organization:
+        return "The access token names no organization."
+    if not isinstance(subject, str) or not is_subject(subject):
+        return f"The access token's subject is not a printable text of 1 to {SUBJECT_LENGTH} characters."
     try:
         expires_at = datetime.fromtimestamp(int(str(expires)), tz=UTC)
     except (ValueError, OverflowError, OSError):

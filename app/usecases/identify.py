@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from app.core.ids import OrganizationId
+from app.core.validation import is_slug
 from app.core.viewer import Role, Viewer
 from app.identity.manage import is_manage_token
 from app.store.customers import customer_by_subject
@@ -60,7 +61,7 @@ async def identify(
 async def _anonymous(resources: Resources, slug: str | None) -> Viewer | NoOrganization:
     if slug is None:
         return NoOrganization(message="Name the organization in the Slotwright-Organization header, by its slug.")
-    found = await organization_by_slug(resources.pool, slug)
+    found = await _by_slug(resources, slug)
     if found is None:
         return NoOrganization(
             message="There is no organization of this name. Check the Slotwright-Organization header."
@@ -110,5 +111,10 @@ async def _organization(resources: Resources, name: str) -> Organization | None:
     try:
         organization_id = OrganizationId(UUID(name))
     except ValueError:
-        return await organization_by_slug(resources.pool, name)
+        return await _by_slug(resources, name)
     return await organization_by_id(resources.pool, organization_id)
+
+
+async def _by_slug(resources: Resources, slug: str) -> Organization | None:
+    """What can't be a slug names nothing, and never reaches PostgreSQL, which takes no zero bytes."""
+    return await organization_by_slug(resources.pool, slug) if is_slug(slug) else None
