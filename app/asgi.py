@@ -64,8 +64,9 @@ def create_app(settings: Settings, *, clock: Clock = system_clock, real_clock: C
         expose_headers=["X-Request-Id", "Retry-After"],
         max_age=86_400,
     )
+    booking = pages.booking_routes() if settings.booking_page else []
     return Starlette(
-        routes=[*endpoint.routes("/graphql"), *health_routes(lambda _request: opened[0]), *pages.routes()],
+        routes=[*endpoint.routes("/graphql"), *health_routes(lambda _request: opened[0]), *pages.routes(), *booking],
         middleware=[cors] if settings.cors_origins else [],
         lifespan=lifespan,
     )

@@ -108,6 +108,7 @@ def dev_secrets(data_dir: Path) -> dict[str, str]:
 def _environment(given: Mapping[str, str], addresses: Addresses, kept: Mapping[str, str]) -> dict[str, str]:
     """What the children run with: settings of one's own win over what suits most developers."""
     suits = {
+        "SLOTWRIGHT_BOOKING_PAGE": "on",
         "SLOTWRIGHT_GRAPHIQL": "on",
         "SLOTWRIGHT_CORS_ORIGINS": "*",
         "SLOTWRIGHT_DEFAULT_ORGANIZATION": DEMO.organization,
@@ -206,6 +207,7 @@ def _print_banner(options: DevOptions, settings: Settings, *, seconds: float) ->
         "",
         f"Slotwright is ready after {seconds:.1f} s.",
         "",
+        f"  booking page        {base}/",
         f"  GraphQL, GraphiQL   {base}/graphql",
         f"  health              {base}/readyz",
         f"  PostgreSQL          {settings.database_url}",

@@ -61,6 +61,8 @@ class Settings:
     """Origins whose pages may call the API from a browser; ("*",) allows all: tokens are no cookies."""
     hold_minutes: int = DEFAULT_HOLD_MINUTES
     """How long a time is held for somebody who fills in a form."""
+    booking_page: bool = False
+    """Whether / and /manage are the booking page that comes along."""
     graphiql: bool = False
     """Whether a browser that opens /graphql gets GraphiQL."""
     pool_size: int = DEFAULT_POOL_SIZE
@@ -80,6 +82,7 @@ class Settings:
             default_organization=_slug(env, "SLOTWRIGHT_DEFAULT_ORGANIZATION"),
             cors_origins=_origins(env, "SLOTWRIGHT_CORS_ORIGINS"),
             hold_minutes=_number(env, "SLOTWRIGHT_HOLD_MINUTES", default=DEFAULT_HOLD_MINUTES, least=1, most=60),
+            booking_page=_switch(env, "SLOTWRIGHT_BOOKING_PAGE", default=False),
             graphiql=_switch(env, "SLOTWRIGHT_GRAPHIQL", default=False),
             pool_size=_number(env, "SLOTWRIGHT_POOL_SIZE", default=DEFAULT_POOL_SIZE, least=1, most=200),
             statement_timeout_ms=_number(

@@ -35,6 +35,7 @@ from app.core.lifecycle import quote_cancellation
 from app.core.provider import Offer
 from app.core.validation import ContactForm
 from app.core.zones import local_text, minute_of
+from app.notify.ics import uid
 from app.store.appointments import AppointmentFilter, appointment_page, count_appointments
 from app.store.keyset import Keyset
 from app.usecases.book_appointment import Booked, BookingForm, book_appointment
@@ -156,6 +157,13 @@ class Appointment(Node):
     def local_start(self) -> str:
         """Formatted here: browsers' own zone tables differ."""
         return local_text(self.row.customer_time_zone, minute_of(self.row.starts_at))
+
+    @strawberry.field(
+        description="The UID of its calendar event (RFC 5545), the same in every message and for its whole life."
+    )
+    def calendar_uid(self) -> str:
+        """As in the calendar parts of our mails."""
+        return uid(self.row.id)
 
     @strawberry.field(description="With whom.")
     async def provider(self, info: Info) -> LazyProvider:

@@ -34,7 +34,7 @@ const BOOK = `mutation Book($input: BookAppointmentInput!) {
     __typename
     ... on BookingConfirmation {
       manageToken
-      appointment { id startsAt endsAt localStart version provider { name } service { name } }
+      appointment { id calendarUid startsAt endsAt localStart version provider { name } service { name } }
     }
     ... on SlotUnavailableError { alternatives { startsAt } }
     ... on HoldExpiredError { alternatives { startsAt } }

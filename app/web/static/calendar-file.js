@@ -20,13 +20,13 @@ function folded(line) {
   return parts.join("\r\n ");
 }
 
-export function calendarFile({ id, version, startsAt, endsAt, title, link }) {
+export function calendarFile({ calendarUid, version, startsAt, endsAt, title, link }) {
   const lines = [
     "BEGIN:VCALENDAR",
     "VERSION:2.0",
     "PRODID:-//Slotwright//Slotwright//EN",
     "BEGIN:VEVENT",
-    `UID:${id}@slotwright`,
+    `UID:${calendarUid}`,
     `SEQUENCE:${version}`,
     `DTSTAMP:${instant(new Date())}`,
     `DTSTART:${instant(startsAt)}`,

@@ -7,7 +7,7 @@ import { connect, newKey } from "./graphql.js";
 import * as times from "./times.js";
 
 const APPOINTMENT = `fragment Shown on Appointment {
-  id status startsAt endsAt localStart customerTimeZone version
+  id calendarUid status startsAt endsAt localStart customerTimeZone version
   provider { id name timeZone serviceDurationMinutes maxAdvanceBookingDays }
   service { id name durationMinutes maxAdvanceBookingDays }
   contact { name }
