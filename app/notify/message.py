@@ -5,39 +5,26 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import NewType, TypeAlias
-from uuid import UUID
+from typing import TypeAlias
 
 from app.core.appointment import AppointmentStatus
-from app.core.ids import AppointmentId
+from app.core.ids import AppointmentId, MessageLogId
+from app.core.messages import Channel, MessageKind, Recipient, TemplateOverride
 from app.core.money import Money
 
-# The row of the message log that a message is sent for. It outlives retries, so what is derived from it does too.
-MessageLogId = NewType("MessageLogId", UUID)
-
-
-class MessageKind(StrEnum):
-    """Why a message is sent."""
-
-    BOOKED = "BOOKED"
-    RESCHEDULED = "RESCHEDULED"
-    CANCELLED = "CANCELLED"
-    DAY_BEFORE = "DAY_BEFORE"
-    HOUR_BEFORE = "HOUR_BEFORE"
-
-
-class Recipient(StrEnum):
-    """Whose side of the appointment a message is for."""
-
-    CUSTOMER = "CUSTOMER"
-    PROVIDER = "PROVIDER"
-
-
-class Channel(StrEnum):
-    """How a message travels."""
-
-    EMAIL = "EMAIL"
-    SMS = "SMS"
+__all__ = [
+    "CalendarMethod",
+    "Channel",
+    "MessageFacts",
+    "MessageKind",
+    "MessageLogId",
+    "OverrideProblem",
+    "Recipient",
+    "Rendered",
+    "RenderedEmail",
+    "RenderedSms",
+    "TemplateOverride",
+]
 
 
 class CalendarMethod(StrEnum):
@@ -86,20 +73,6 @@ class MessageFacts:
     def remaining(self) -> timedelta:
         """Elapsed time from `now` to the start; negative once it has passed."""
         return self.starts_at - self.now
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TemplateOverride:
-    """An organization's own words for one kind, recipient and language: Jinja2 sources.
-
-    A part left out is the built-in one. `subject`, `text` and `html` are for e-mail, `sms` for SMS. What a source may
-    hold and which words it may use, `overrides` says.
-    """
-
-    subject: str | None = None
-    text: str | None = None
-    html: str | None = None
-    sms: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,183 @@
+"""The law of messages: what is due when, for whom, on which channel; planned with a change, decided again at sending.
+
+A reminder is due 24 elapsed hours and one before the start. One whose due time had passed when the appointment was made,
+or moved, is never planned. What was planned is sent late rather than never, while the start is still ahead and nothing
+has happened since that makes it untrue.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+from app.core.appointment import AppointmentStatus
+from app.core.changes import AppointmentChangeKind
+from app.core.messages import Channel, MessageKind, Recipient
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from app.core.appointment import Appointment
+
+LEADS: Final[Mapping[MessageKind, timedelta]] = MappingProxyType({
+    MessageKind.DAY_BEFORE: timedelta(hours=24),
+    MessageKind.HOUR_BEFORE: timedelta(hours=1),
+})  # fmt: skip
+"""How long before the start each reminder is due: elapsed time, so a change of clocks between moves nothing."""
+
+RETRY_DELAYS: Final = tuple(timedelta(minutes=minutes) for minutes in (1, 2, 5, 10, 20, 40, 60, 120, 240))
+"""How long to wait after each failed attempt: eight hours in all, which outlasts most outages of a mail server, with most
+of the attempts within the hour that the hour's reminder has."""
+
+LONGEST_RETRY: Final = timedelta(hours=6)
+"""However long a server asks to be left alone."""
+
+_TOLD: Final = MappingProxyType({
+    AppointmentChangeKind.BOOKED: MessageKind.BOOKED,
+    AppointmentChangeKind.RESCHEDULED: MessageKind.RESCHEDULED,
+    AppointmentChangeKind.CANCELLED: MessageKind.CANCELLED,
+})  # fmt: skip
+
+
+class SkipReason(StrEnum):
+    """Why a message that was planned is not sent; the sentence stands in the log."""
+
+    CANCELLED = "the appointment was cancelled"
+    MOVED = "the appointment was moved"
+    STARTED = "the appointment has started"
+    HOUR_IS_DUE = "the hour's reminder is due too"
+    ERASED = "the customer was erased"
+    OPTED_OUT = "the recipient opted out"
+    UNWANTED = "the recipient does not want messages on this channel"
+    NO_ADDRESS = "the recipient has no address for this channel"
+    NO_SENDER = "this channel is not set up"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """A kind of message about the current time of an appointment, and when it is due."""
+
+    kind: MessageKind
+    due_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reach:
+    """How one side of an appointment is reached, as of now.
+
+    `channels` are those it asked for; None: by e-mail where it has an address, else by SMS. `opted_out` are those on which
+    its address wants nothing from this organization.
+    """
+
+    recipient: Recipient
+    email: str | None
+    phone: str | None
+    channels: tuple[Channel, ...] | None = None
+    opted_out: frozenset[Channel] = frozenset()
+    is_erased: bool = False
+
+    def address(self, channel: Channel) -> str | None:
+        """Where a message on this channel goes."""
+        return self.email if channel is Channel.EMAIL else self.phone
+
+    @property
+    def wanted(self) -> tuple[Channel, ...]:
+        """The channels on which this side gets its messages, in a fixed order."""
+        if self.channels is not None:
+            return tuple(channel for channel in Channel if channel in self.channels)
+        if self.email is not None or self.is_erased:  # an erased customer's message is recorded, as skipped
+            return (Channel.EMAIL,)
+        return () if self.phone is None else (Channel.SMS,)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One message, as the log keys it: what, about which time of the appointment, to whom and how.
+
+    `is_resend` marks one that staff asked for again: it is sent though its channel is not the preferred one.
+    """
+
+    kind: MessageKind
+    time_version: int
+    recipient: Recipient
+    channel: Channel
+    is_resend: bool = False
+
+
+def due_at(kind: MessageKind, starts_at: datetime) -> datetime:
+    """When a reminder of this kind is due."""
+    return starts_at - LEADS[kind]
+
+
+def plan(
+    before: Appointment | None, after: Appointment, change: AppointmentChangeKind, now: datetime
+) -> tuple[Planned, ...]:
+    """What is to be told because of a change made at `now`: at once, and before the start.
+
+    A move that leaves the start where it was tells nothing: the reminders of that start are planned already.
+    """
+    kind = _TOLD.get(change)
+    if kind is None or (before is not None and before.time_version == after.time_version and kind in _OF_A_TIME):
+        return ()
+    at_once = Planned(kind=kind, due_at=now)
+    return (at_once, *plan_reminders(after.starts_at, now)) if kind in _OF_A_TIME else (at_once,)
+
+
+_OF_A_TIME: Final = frozenset({MessageKind.BOOKED, MessageKind.RESCHEDULED})
+
+
+def plan_reminders(starts_at: datetime, made_at: datetime) -> tuple[Planned, ...]:
+    """The reminders of a time that an appointment was given at `made_at`: those that were not overdue already."""
+    return tuple(Planned(kind=kind, due_at=due) for kind in LEADS if (due := due_at(kind, starts_at)) >= made_at)
+
+
+def recipients(kind: MessageKind, time_version: int, *sides: Reach) -> tuple[Message, ...]:
+    """The messages that a planned one becomes: to each side, on each channel that it wants now."""
+    return tuple(
+        Message(kind=kind, time_version=time_version, recipient=side.recipient, channel=channel)
+        for side in sides
+        for channel in side.wanted
+    )
+
+
+def why_not(message: Message, appointment: Appointment, reach: Reach, now: datetime) -> SkipReason | None:
+    """Why the message is not sent at this instant; None where it is. `reach` is its recipient's."""
+    return _untrue(message, appointment, now) or _unreachable(message, reach)
+
+
+def _untrue(message: Message, appointment: Appointment, now: datetime) -> SkipReason | None:
+    is_cancelled = appointment.status is AppointmentStatus.CANCELLED
+    if message.kind is MessageKind.CANCELLED:
+        return None  # nothing leaves that state, so it stays true
+    if is_cancelled:
+        return SkipReason.CANCELLED
+    if message.time_version != appointment.time_version:
+        return SkipReason.MOVED
+    if now >= appointment.starts_at or appointment.status is not AppointmentStatus.CONFIRMED:
+        return SkipReason.STARTED
+    hour_is_due = now >= due_at(MessageKind.HOUR_BEFORE, appointment.starts_at)
+    if message.kind is MessageKind.DAY_BEFORE and hour_is_due and not message.is_resend:
+        return SkipReason.HOUR_IS_DUE
+    return None
+
+
+def _unreachable(message: Message, reach: Reach) -> SkipReason | None:
+    if reach.is_erased:
+        return SkipReason.ERASED
+    if message.channel in reach.opted_out:
+        return SkipReason.OPTED_OUT
+    if message.channel not in reach.wanted and not message.is_resend:
+        return SkipReason.UNWANTED
+    return SkipReason.NO_ADDRESS if reach.address(message.channel) is None else None
+
+
+def next_try(attempts: int, retry_after_seconds: int | None) -> timedelta | None:
+    """How long to wait after so many attempts, the last of which failed for now; None: that was the last."""
+    if not 1 <= attempts <= len(RETRY_DELAYS):
+        return None
+    asked = timedelta(seconds=retry_after_seconds or 0)
+    return max(RETRY_DELAYS[attempts - 1], min(asked, LONGEST_RETRY))
