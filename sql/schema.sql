@@ -392,6 +392,8 @@ CREATE INDEX appointment_by_provider ON public.appointment USING btree (organiza
 
 CREATE INDEX appointment_by_start ON public.appointment USING btree (organization_id, starts_at, id);
 
+CREATE INDEX appointment_history_by_time ON public.appointment_history USING btree (organization_id, occurred_at, appointment_id, version);
+
 CREATE INDEX appointment_to_complete ON public.appointment USING btree (ends_at) WHERE (status = 'CONFIRMED'::text);
 
 CREATE INDEX claim_busy ON public.claim USING btree (organization_id, provider_id, claimed_from) INCLUDE (claimed_until, visit_from, visit_until, appointment_id, expires_at) WHERE active;

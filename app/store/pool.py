@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Final, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import asyncpg
 import orjson
@@ -140,8 +140,23 @@ class Transaction:
 @asynccontextmanager
 async def transaction(pool: Pool) -> AsyncIterator[Transaction]:
     """Read committed: committed at the end of the block, rolled back on an exception or `roll_back()`."""
+    async with _block(pool) as running:
+        yield running
+
+
+@asynccontextmanager
+async def snapshot(pool: Pool) -> AsyncIterator[Transaction]:
+    """Read only, repeatable read: all statements of the block see the same commits."""
+    async with _block(pool, isolation="repeatable_read", readonly=True) as running:
+        yield running
+
+
+@asynccontextmanager
+async def _block(
+    pool: Pool, *, isolation: Literal["repeatable_read"] | None = None, readonly: bool = False
+) -> AsyncIterator[Transaction]:
     async with pool.connection() as connection:
-        block = connection.transaction()
+        block = connection.transaction(isolation=isolation, readonly=readonly)
         with _outages_told(connection):
             await block.start()
         running = Transaction(connection)

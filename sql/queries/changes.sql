@@ -1,0 +1,21 @@
+-- name: commit_position :one
+-- How many transactions have ended, as this snapshot sees it: whoever sees one more commit gets a greater number, on any
+-- connection. It orders what different processes read, and costs no write: no counter that bookings would wait for.
+-- params: none
+-- scope: all organizations
+SELECT pg_snapshot_xmax(snapshot)::text::bigint - (SELECT count(*) FROM pg_snapshot_xip(snapshot)) AS position
+FROM pg_current_snapshot() AS snapshot;
+
+-- name: appointment_changes_since :many
+-- What became of the organization's appointments from $2 on, oldest first; after the row ($3, $4) of a page before.
+-- params: organization_id uuid, since timestamptz, after_appointment_id uuid, after_version integer, page_size integer
+SELECT appointment_history.occurred_at, appointment_history.appointment_id, appointment_history.version,
+    appointment_history.kind, appointment.provider_id, appointment.customer_id
+FROM appointment_history
+JOIN appointment
+    ON appointment.organization_id = $1 AND appointment.id = appointment_history.appointment_id
+WHERE appointment_history.organization_id = $1
+    AND (appointment_history.occurred_at, appointment_history.appointment_id, appointment_history.version)
+        > ($2, $3, $4)
+ORDER BY appointment_history.occurred_at, appointment_history.appointment_id, appointment_history.version
+LIMIT $5::integer;
