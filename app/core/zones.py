@@ -104,6 +104,11 @@ def is_supported_date(day: date) -> bool:
     return FIRST_DATE <= day <= LAST_DATE
 
 
+def nearest_supported_date(day: date) -> date:
+    """The date itself, or the first or last one that the law has an answer for."""
+    return min(max(day, FIRST_DATE), LAST_DATE)
+
+
 def day_number(day: date) -> int:
     """Days since 1970-01-01."""
     return day.toordinal() - _EPOCH_ORDINAL

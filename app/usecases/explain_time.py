@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from app.core.refusals import NotFound
 from app.core.slots import UnbookableReason, explain
-from app.core.zones import FIRST_DATE, LAST_DATE, local_date, minute_of
+from app.core.zones import local_date, minute_of, nearest_supported_date
 from app.usecases.free_days import claims_around
 from app.usecases.list_slots import load_calendar
 
@@ -26,7 +26,7 @@ async def explain_time(
 ) -> tuple[UnbookableReason, ...] | NotFound:
     """Why the instant can't be booked, in the contract's order; empty where it can."""
     # Outside the supported years nobody keeps hours, but who is asked about must exist all the same.
-    around = min(max(starts_at.date(), FIRST_DATE), LAST_DATE)
+    around = nearest_supported_date(starts_at.date())
     calendar = await load_calendar(resources.pool, organization_id, (provider_id, service_id), around)
     if isinstance(calendar, NotFound):
         return calendar

@@ -91,11 +91,12 @@ async def nearest_slots(
     resources: Resources, organization_id: OrganizationId, wanted: Wanted, wish: datetime
 ) -> Offer | None:
     """Up to five bookable starts nearest to a wish that can't be had; None where there is no such calendar."""
-    now = resources.clock()
+    around = instant_of(max(minute_of(wish), minute_of(resources.clock())))
+    if not is_supported_date(around.date()):
+        return None
     offer: Offer | None = None
     for reach in ALTERNATIVES_WITHIN:
-        around = max(minute_of(wish), minute_of(now))
-        first, last = instant_of(around) - reach, instant_of(around) + reach
+        first, last = around - reach, around + reach
         if not is_supported_date(first.date()) or not is_supported_date(last.date()):
             return None
         found = (await _days(resources, organization_id, [wanted], first.date(), last.date()))[wanted]

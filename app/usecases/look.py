@@ -9,7 +9,7 @@ from app.core.booking import claim_for, dates_to_lock
 from app.core.changes import TimeChanged
 from app.core.refusals import NotFound, SlotUnavailable
 from app.core.slots import UnbookableReason
-from app.core.zones import is_supported_date
+from app.core.zones import nearest_supported_date
 from app.store.calendars import claim_of_appointment, load_claims
 from app.store.locks import lock_calendar, share_rules
 from app.store.providers import providers_by_ids
@@ -57,12 +57,14 @@ async def lock_and_look(
     With `moving`, the dates of that appointment's claim are locked too, and the claim counts as free.
     """
     await share_rules(tx, organization_id, wanted[0])
-    if not is_supported_date(starts_at.date()):
-        past = starts_at < resources.clock()
-        return SlotUnavailable(reasons=(UnbookableReason.IN_THE_PAST if past else UnbookableReason.BEYOND_HORIZON,))
-    calendar = await load_calendar(tx, organization_id, wanted, starts_at.date())
+    # Outside the supported years nobody keeps hours, but who is asked for must exist all the same.
+    around = nearest_supported_date(starts_at.date())
+    calendar = await load_calendar(tx, organization_id, wanted, around)
     if isinstance(calendar, NotFound):
         return calendar
+    if around != starts_at.date():
+        past = starts_at < resources.clock()
+        return SlotUnavailable(reasons=(UnbookableReason.IN_THE_PAST if past else UnbookableReason.BEYOND_HORIZON,))
     claim = claim_for(calendar.rules, starts_at)
     dates = {*dates_to_lock(calendar.provider, claim)}
     if moving is not None:
