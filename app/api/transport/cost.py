@@ -114,16 +114,15 @@ class _Walk:
         if definition is not None and not in_rows and (paged or _is_list(definition.type)):
             size = self.size(node, definition, in_schema=in_schema)
         if definition is not None and _is_list(definition.type):
-            cost = 1 + size * (inner.cost + inner.cost_per_row)
+            below = size * (inner.cost + inner.cost_per_row)
         else:
-            cost = 1 + inner.cost + (size if paged else self.limits.page_size) * inner.cost_per_row
-        cost = min(cost, _COST_CEILING)
+            below = inner.cost + (size if paged else self.limits.page_size) * inner.cost_per_row
         depth = 1 + max(inner.depth, inner.introspection_depth)
         return _Measure(
             depth=0 if in_schema else depth,
             introspection_depth=depth if in_schema else 0,
-            cost=0 if in_rows else cost,
-            cost_per_row=cost if in_rows else 0,
+            cost=1 if in_rows else min(1 + below, _COST_CEILING),
+            cost_per_row=min(below, _COST_CEILING) if in_rows else 0,
         )
 
     def size(self, node: FieldNode, definition: GraphQLField, *, in_schema: bool) -> int:
