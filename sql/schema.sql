@@ -31,11 +31,13 @@ CREATE TABLE public.appointment (
     cancellation_reason text,
     cancellation_fee_minor bigint,
     cancellation_fee_currency text,
+    contact_channels text[],
     CONSTRAINT appointment_cancellation_fee_currency_form CHECK ((cancellation_fee_currency ~ '^[A-Z]{3}$'::text)),
     CONSTRAINT appointment_cancellation_fee_range CHECK (((cancellation_fee_minor >= 0) AND (cancellation_fee_minor <= 2147483647))),
     CONSTRAINT appointment_cancellation_fee_whole CHECK ((((cancellation_fee_minor IS NULL) = (cancellation_fee_currency IS NULL)) AND ((cancellation_fee_minor IS NULL) OR (status = 'CANCELLED'::text)))),
     CONSTRAINT appointment_cancellation_reason_length CHECK (((char_length(cancellation_reason) >= 1) AND (char_length(cancellation_reason) <= 500))),
     CONSTRAINT appointment_cancelled_when CHECK (((status = 'CANCELLED'::text) = (cancelled_at IS NOT NULL))),
+    CONSTRAINT appointment_contact_channels_known CHECK ((contact_channels <@ ARRAY['EMAIL'::text, 'SMS'::text])),
     CONSTRAINT appointment_contact_email_length CHECK (((char_length(contact_email) >= 3) AND (char_length(contact_email) <= 254))),
     CONSTRAINT appointment_contact_locale_length CHECK (((char_length(contact_locale) >= 2) AND (char_length(contact_locale) <= 35))),
     CONSTRAINT appointment_contact_name_length CHECK (((char_length(contact_name) >= 1) AND (char_length(contact_name) <= 200))),
@@ -130,6 +132,8 @@ CREATE TABLE public.customer (
     locale text,
     created_at timestamp with time zone NOT NULL,
     erased_at timestamp with time zone,
+    channels text[],
+    CONSTRAINT customer_channels_known CHECK ((channels <@ ARRAY['EMAIL'::text, 'SMS'::text])),
     CONSTRAINT customer_email_length CHECK (((char_length(email) >= 3) AND (char_length(email) <= 254))),
     CONSTRAINT customer_locale_length CHECK (((char_length(locale) >= 2) AND (char_length(locale) <= 35))),
     CONSTRAINT customer_name_length CHECK (((char_length(name) >= 1) AND (char_length(name) <= 200))),
@@ -166,6 +170,41 @@ CREATE TABLE public.idempotency_key (
     CONSTRAINT idempotency_key_of_one CHECK ((num_nonnulls(appointment_id, hold_id) = 1))
 );
 
+CREATE TABLE public.message_opt_out (
+    organization_id uuid NOT NULL,
+    channel text NOT NULL,
+    address_digest bytea NOT NULL,
+    opted_out_at timestamp with time zone NOT NULL,
+    CONSTRAINT message_opt_out_channel_known CHECK ((channel = ANY (ARRAY['EMAIL'::text, 'SMS'::text]))),
+    CONSTRAINT message_opt_out_digest_length CHECK ((octet_length(address_digest) = 32))
+);
+
+CREATE TABLE public.message_outbox (
+    organization_id uuid NOT NULL,
+    appointment_id uuid NOT NULL,
+    time_version integer NOT NULL,
+    kind text NOT NULL,
+    due_at timestamp with time zone NOT NULL,
+    CONSTRAINT message_outbox_kind_known CHECK ((kind = ANY (ARRAY['BOOKED'::text, 'RESCHEDULED'::text, 'CANCELLED'::text, 'DAY_BEFORE'::text, 'HOUR_BEFORE'::text])))
+);
+
+CREATE TABLE public.message_template (
+    organization_id uuid NOT NULL,
+    kind text NOT NULL,
+    recipient text NOT NULL,
+    language text NOT NULL,
+    subject text,
+    body_text text,
+    body_html text,
+    sms text,
+    updated_at timestamp with time zone NOT NULL,
+    CONSTRAINT message_template_kind_known CHECK ((kind = ANY (ARRAY['BOOKED'::text, 'RESCHEDULED'::text, 'CANCELLED'::text, 'DAY_BEFORE'::text, 'HOUR_BEFORE'::text]))),
+    CONSTRAINT message_template_language_known CHECK ((language = ANY (ARRAY['en'::text, 'de'::text, 'fr'::text, 'es'::text]))),
+    CONSTRAINT message_template_length CHECK (((char_length(subject) <= 65536) AND (char_length(body_text) <= 65536) AND (char_length(body_html) <= 65536) AND (char_length(sms) <= 65536))),
+    CONSTRAINT message_template_recipient_known CHECK ((recipient = ANY (ARRAY['CUSTOMER'::text, 'PROVIDER'::text]))),
+    CONSTRAINT message_template_says_something CHECK ((num_nonnulls(subject, body_text, body_html, sms) > 0))
+);
+
 CREATE TABLE public.organization (
     id uuid NOT NULL,
     slug text NOT NULL,
@@ -173,6 +212,12 @@ CREATE TABLE public.organization (
     created_at timestamp with time zone NOT NULL,
     CONSTRAINT organization_name_length CHECK (((char_length(name) >= 1) AND (char_length(name) <= 200))),
     CONSTRAINT organization_slug_form CHECK ((slug ~ '^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$'::text))
+);
+
+CREATE TABLE public.program_clock (
+    is_only boolean NOT NULL,
+    ahead interval NOT NULL,
+    CONSTRAINT program_clock_one_row CHECK (is_only)
 );
 
 CREATE TABLE public.provider (
@@ -193,8 +238,12 @@ CREATE TABLE public.provider (
     policy_late_fee_minor bigint,
     policy_late_fee_currency text,
     created_at timestamp with time zone NOT NULL,
+    channels text[],
+    locale text,
     CONSTRAINT provider_buffer_range CHECK (((buffer_minutes >= 0) AND (buffer_minutes <= 1440))),
+    CONSTRAINT provider_channels_known CHECK ((channels <@ ARRAY['EMAIL'::text, 'SMS'::text])),
     CONSTRAINT provider_email_length CHECK (((char_length(email) >= 3) AND (char_length(email) <= 254))),
+    CONSTRAINT provider_locale_length CHECK (((char_length(locale) >= 2) AND (char_length(locale) <= 35))),
     CONSTRAINT provider_max_advance_booking_range CHECK (((max_advance_booking_days >= 0) AND (max_advance_booking_days <= 1100))),
     CONSTRAINT provider_min_notice_range CHECK (((min_notice_minutes >= 0) AND (min_notice_minutes <= 1584000))),
     CONSTRAINT provider_name_length CHECK (((char_length(name) >= 1) AND (char_length(name) <= 200))),
@@ -224,11 +273,20 @@ CREATE TABLE public.reminder_log (
     attempts integer DEFAULT 0 NOT NULL,
     sent_at timestamp with time zone,
     detail text,
+    is_resend boolean DEFAULT false NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    provider_message_id text,
+    wire_text text,
+    wire_since timestamp with time zone,
     CONSTRAINT reminder_log_channel_known CHECK ((channel = ANY (ARRAY['EMAIL'::text, 'SMS'::text]))),
-    CONSTRAINT reminder_log_kind_known CHECK ((kind = ANY (ARRAY['DAY_BEFORE'::text, 'HOUR_BEFORE'::text]))),
+    CONSTRAINT reminder_log_detail_length CHECK (((char_length(detail) >= 1) AND (char_length(detail) <= 500))),
+    CONSTRAINT reminder_log_kind_known CHECK ((kind = ANY (ARRAY['BOOKED'::text, 'RESCHEDULED'::text, 'CANCELLED'::text, 'DAY_BEFORE'::text, 'HOUR_BEFORE'::text]))),
+    CONSTRAINT reminder_log_leased CHECK (((status = 'PENDING'::text) = (lease_until IS NOT NULL))),
+    CONSTRAINT reminder_log_provider_message_id_length CHECK (((char_length(provider_message_id) >= 1) AND (char_length(provider_message_id) <= 200))),
     CONSTRAINT reminder_log_recipient_known CHECK ((recipient = ANY (ARRAY['CUSTOMER'::text, 'PROVIDER'::text]))),
     CONSTRAINT reminder_log_sent_when CHECK (((status = 'SENT'::text) = (sent_at IS NOT NULL))),
-    CONSTRAINT reminder_log_status_known CHECK ((status = ANY (ARRAY['PENDING'::text, 'SENT'::text, 'FAILED'::text, 'SKIPPED'::text])))
+    CONSTRAINT reminder_log_status_known CHECK ((status = ANY (ARRAY['PENDING'::text, 'SENT'::text, 'FAILED'::text, 'SKIPPED'::text]))),
+    CONSTRAINT reminder_log_wire_whole CHECK ((((wire_text IS NULL) = (wire_since IS NULL)) AND ((wire_text IS NULL) OR (status = 'PENDING'::text))))
 );
 
 CREATE TABLE public.schema_migration (
@@ -353,20 +411,29 @@ ALTER TABLE ONLY public.hold
 ALTER TABLE ONLY public.idempotency_key
     ADD CONSTRAINT idempotency_key_pkey PRIMARY KEY (organization_id, mutation, caller, key);
 
+ALTER TABLE ONLY public.message_opt_out
+    ADD CONSTRAINT message_opt_out_pkey PRIMARY KEY (organization_id, channel, address_digest);
+
+ALTER TABLE ONLY public.message_outbox
+    ADD CONSTRAINT message_outbox_pkey PRIMARY KEY (organization_id, appointment_id, time_version, kind);
+
+ALTER TABLE ONLY public.message_template
+    ADD CONSTRAINT message_template_pkey PRIMARY KEY (organization_id, kind, recipient, language);
+
 ALTER TABLE ONLY public.organization
     ADD CONSTRAINT organization_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.organization
     ADD CONSTRAINT organization_slug_key UNIQUE (slug);
 
+ALTER TABLE ONLY public.program_clock
+    ADD CONSTRAINT program_clock_pkey PRIMARY KEY (is_only);
+
 ALTER TABLE ONLY public.provider
     ADD CONSTRAINT provider_pkey PRIMARY KEY (organization_id, id);
 
 ALTER TABLE ONLY public.provider
     ADD CONSTRAINT provider_subject_key UNIQUE (organization_id, subject);
-
-ALTER TABLE ONLY public.reminder_log
-    ADD CONSTRAINT reminder_log_once UNIQUE (organization_id, appointment_id, time_version, kind, recipient, channel);
 
 ALTER TABLE ONLY public.reminder_log
     ADD CONSTRAINT reminder_log_pkey PRIMARY KEY (organization_id, id);
@@ -414,7 +481,17 @@ CREATE INDEX idempotency_key_by_age ON public.idempotency_key USING btree (creat
 
 CREATE INDEX idempotency_key_by_hold ON public.idempotency_key USING btree (organization_id, hold_id) WHERE (hold_id IS NOT NULL);
 
+CREATE INDEX message_outbox_due ON public.message_outbox USING btree (due_at);
+
 CREATE INDEX provider_by_name ON public.provider USING btree (organization_id, name, id);
+
+CREATE INDEX reminder_log_by_appointment ON public.reminder_log USING btree (organization_id, appointment_id, due_at, id);
+
+CREATE UNIQUE INDEX reminder_log_once ON public.reminder_log USING btree (organization_id, appointment_id, time_version, kind, recipient, channel) WHERE (NOT is_resend);
+
+CREATE UNIQUE INDEX reminder_log_one_resend ON public.reminder_log USING btree (organization_id, appointment_id, kind, recipient, channel) WHERE (is_resend AND (status = 'PENDING'::text));
+
+CREATE INDEX reminder_log_waiting ON public.reminder_log USING btree (lease_until) WHERE (status = 'PENDING'::text);
 
 CREATE INDEX service_provider_by_provider ON public.service_provider USING btree (organization_id, provider_id, service_id);
 
@@ -460,6 +537,15 @@ ALTER TABLE ONLY public.idempotency_key
 
 ALTER TABLE ONLY public.idempotency_key
     ADD CONSTRAINT idempotency_key_hold_fkey FOREIGN KEY (organization_id, hold_id) REFERENCES public.hold(organization_id, id);
+
+ALTER TABLE ONLY public.message_opt_out
+    ADD CONSTRAINT message_opt_out_organization_fkey FOREIGN KEY (organization_id) REFERENCES public.organization(id);
+
+ALTER TABLE ONLY public.message_outbox
+    ADD CONSTRAINT message_outbox_appointment_fkey FOREIGN KEY (organization_id, appointment_id) REFERENCES public.appointment(organization_id, id);
+
+ALTER TABLE ONLY public.message_template
+    ADD CONSTRAINT message_template_organization_fkey FOREIGN KEY (organization_id) REFERENCES public.organization(id);
 
 ALTER TABLE ONLY public.provider
     ADD CONSTRAINT provider_organization_fkey FOREIGN KEY (organization_id) REFERENCES public.organization(id);

@@ -8,11 +8,12 @@ from uuid import UUID
 import strawberry
 
 from app.api.availability import Slot, slots_of
-from app.api.enums import Actor, AppointmentChangeKind, AppointmentStatus, Role
+from app.api.enums import Actor, AppointmentChangeKind, AppointmentStatus, Channel, Role
 from app.api.info import Info
 from app.api.keys import appointment_key, optional_service_key, provider_key
 from app.api.money import Money
 from app.api.node import Node
+from app.api.preferences import CHANNELS, channels_of
 from app.api.refusals import (
     CancellationQuote,
     HoldExpiredError,
@@ -60,11 +61,18 @@ class Contact:
     email: str | None = strawberry.field(description="Their e-mail address.")
     phone: str | None = strawberry.field(description="Their phone number, in E.164 form.")
     locale: str | None = strawberry.field(description="The language they read, as a tag such as de-AT.")
+    channels: list[Channel] | None = strawberry.field(description=CHANNELS)
 
     @classmethod
     def of(cls, contact: core.Contact) -> Self:
         """From the core."""
-        return cls(name=contact.name, email=contact.email, phone=contact.phone, locale=contact.locale)
+        return cls(
+            name=contact.name,
+            email=contact.email,
+            phone=contact.phone,
+            locale=contact.locale,
+            channels=channels_of(contact.channels),
+        )
 
 
 @strawberry.type(
@@ -78,6 +86,7 @@ class Customer(Node):
     phone: str | None = strawberry.field(description="Their phone number, in E.164 form.")
     time_zone: TimeZoneName = strawberry.field(description="The zone they last booked from for the first time.")
     locale: str | None = strawberry.field(description="The language they read, as a tag such as de-AT.")
+    channels: list[Channel] | None = strawberry.field(description=CHANNELS)
 
     @classmethod
     def of(cls, customer: core.Customer) -> Self:
@@ -90,6 +99,7 @@ class Customer(Node):
             phone=contact.phone,
             time_zone=TimeZoneName(customer.time_zone),
             locale=contact.locale,
+            channels=channels_of(contact.channels),
         )
 
 
@@ -276,10 +286,13 @@ class CustomerInput:
     email: str | None = strawberry.field(default=None, description="An e-mail address.")
     phone: str | None = strawberry.field(default=None, description="With the country code; kept in E.164 form.")
     locale: str | None = strawberry.field(default=None, description="A language tag, such as de-AT.")
+    channels: list[Channel] | None = strawberry.field(default=None, description=CHANNELS)
 
     def to_core(self) -> ContactForm:
         """To the core, unchecked."""
-        return ContactForm(name=self.name, email=self.email, phone=self.phone, locale=self.locale)
+        return ContactForm(
+            name=self.name, email=self.email, phone=self.phone, locale=self.locale, channels=self.channels
+        )
 
 
 @strawberry.input(description="A booking. Retry it with the same idempotency key: it is never booked twice.")

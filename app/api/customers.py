@@ -5,8 +5,10 @@ from typing import Annotated, assert_never
 import strawberry
 
 from app.api.appointments import Customer
+from app.api.enums import Channel
 from app.api.info import Info
 from app.api.keys import customer_key
+from app.api.preferences import CHANNELS_AGAIN
 from app.api.refusals import InvalidInputError, NotAllowedError, NotFoundError, invalid_input, not_allowed, not_found
 from app.api.scalars import TimeZoneName
 from app.api.services import changes_of
@@ -29,6 +31,7 @@ class UpdateCustomerInput:
     )
     time_zone: TimeZoneName | None = strawberry.field(default=strawberry.UNSET, description="Where they read times.")
     locale: str | None = strawberry.field(default=strawberry.UNSET, description="A language tag, such as de-AT.")
+    channels: list[Channel] | None = strawberry.field(default=strawberry.UNSET, description=CHANNELS_AGAIN)
 
 
 @strawberry.input(description="The customer to erase.")

@@ -7,6 +7,7 @@ import strawberry
 from app.core.appointment import AppointmentStatus
 from app.core.changes import AppointmentChangeKind
 from app.core.lifecycle import Actor
+from app.core.messages import Channel, MessageKind, MessageStatus, Recipient
 from app.core.money import LateCancellation
 from app.core.refusals import NotChangeableReason
 from app.core.slots import UnbookableReason
@@ -16,8 +17,12 @@ __all__ = [
     "Actor",
     "AppointmentChangeKind",
     "AppointmentStatus",
+    "Channel",
     "LateCancellation",
+    "MessageKind",
+    "MessageStatus",
     "NotChangeableReason",
+    "Recipient",
     "Role",
     "UnbookableReason",
     "Weekday",
@@ -144,4 +149,43 @@ _publish(
         "SYSTEM": "The program itself, after the end.",
     },
     name="AppointmentActor",
+)
+
+_publish(
+    MessageKind,
+    "Why a message is sent.",
+    {
+        "BOOKED": "The appointment was booked. At once.",
+        "RESCHEDULED": "It was moved to another time. At once.",
+        "CANCELLED": "It was cancelled. At once.",
+        "DAY_BEFORE": "A reminder, 24 elapsed hours before the start.",
+        "HOUR_BEFORE": "A reminder, an hour before the start.",
+    },
+    name="ReminderKind",
+)
+
+_publish(
+    Channel,
+    "How a message travels.",
+    {"EMAIL": "By e-mail.", "SMS": "As a text message."},
+    name="ReminderChannel",
+)
+
+_publish(
+    Recipient,
+    "Whose side of the appointment a message is for.",
+    {"CUSTOMER": "The customer, at the contact given at booking.", "PROVIDER": "The provider, where they are reached."},
+    name="ReminderRecipient",
+)
+
+_publish(
+    MessageStatus,
+    "What became of a message.",
+    {
+        "PENDING": "It is planned, on its way, or waits to be tried again.",
+        "SENT": "The mail server or the gateway took it.",
+        "FAILED": "It could not be delivered; `detail` says why.",
+        "SKIPPED": "It was not sent, on purpose; `detail` says why.",
+    },
+    name="ReminderStatus",
 )

@@ -14,13 +14,14 @@ from app.api.availability import (
     checked_zone,
     slots_of,
 )
-from app.api.enums import AppointmentStatus
+from app.api.enums import AppointmentStatus, Channel
 from app.api.errors import BadUserInput
 from app.api.info import Info
 from app.api.keys import optional_service_key, provider_key, provider_keys
 from app.api.loaders import ExceptionsQuestion, NextSlotQuestion
 from app.api.money import CancellationPolicy, CancellationPolicyInput
 from app.api.node import Node
+from app.api.preferences import CHANNELS, CHANNELS_AGAIN, channels_of
 from app.api.refusals import InvalidInputError, NotAllowedError, NotFoundError, invalid_input, not_allowed, not_found
 from app.api.relay import After, Before, Connection, First, Last, Order, PageRequest, connect, global_id
 from app.api.scalars import TimeZoneName
@@ -91,6 +92,16 @@ class Provider(Node):
     def phone(self, info: Info) -> str | None:
         """Null for others."""
         return self.row.phone if info.context.viewer.is_staff else None
+
+    @strawberry.field(description="The language in which they are written to, as a tag such as de-AT. Staff only.")
+    def locale(self, info: Info) -> str | None:
+        """Null for others."""
+        return self.row.locale if info.context.viewer.is_staff else None
+
+    @strawberry.field(description=f"{CHANNELS} Staff only.")
+    def channels(self, info: Info) -> list[Channel] | None:
+        """Null for others."""
+        return channels_of(self.row.channels) if info.context.viewer.is_staff else None
 
     @strawberry.field(description="The `sub` of the access tokens that act for this provider. Staff only.")
     def subject(self, info: Info) -> str | None:
@@ -231,6 +242,8 @@ class CreateProviderInput:
         default=None,
         description="The `sub` of the access tokens that act for this provider; left out: the provider's UUID.",
     )
+    locale: str | None = strawberry.field(default=None, description="The language to write to them in, such as de-AT.")
+    channels: list[Channel] | None = strawberry.field(default=None, description=CHANNELS)
 
 
 @strawberry.input(description="Changes of a provider: absent means unchanged; null clears what may be empty.")
@@ -257,6 +270,10 @@ class UpdateProviderInput:
     subject: str | None = strawberry.field(
         default=strawberry.UNSET, description="The `sub` of the tokens that act for them. Administrators only."
     )
+    locale: str | None = strawberry.field(
+        default=strawberry.UNSET, description="The language to write to them in, such as de-AT; null: English."
+    )
+    channels: list[Channel] | None = strawberry.field(default=strawberry.UNSET, description=CHANNELS_AGAIN)
 
 
 CreateProviderResult = Annotated[
@@ -337,6 +354,8 @@ class ProviderMutation:
             phone=input.phone,
             cancellation_policy=input.cancellation_policy.to_core() if input.cancellation_policy else None,
             subject=input.subject,
+            locale=input.locale,
+            channels=input.channels,
         )
         answer = await create_provider(
             info.context.resources,

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from app.core.ids import AppointmentId, CustomerId, ProviderId, ServiceId
+    from app.core.messages import Channel
     from app.core.money import CancellationPolicy, Money
 
 
@@ -24,12 +25,16 @@ class AppointmentStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contact:
-    """How a customer wants to be called and reached: at least one of `email` and `phone` (E.164)."""
+    """How a customer wants to be called and reached: at least one of `email` and `phone` (E.164).
+
+    `channels` are those on which they want messages; None: by e-mail where there is an address, else by SMS.
+    """
 
     name: str
     email: str | None
     phone: str | None
     locale: str | None
+    channels: tuple[Channel, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +45,7 @@ class Customer:
     subject: str | None
     contact: Contact
     time_zone: str
+    is_erased: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

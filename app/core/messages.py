@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from app.core.ids import AppointmentId, MessageLogId
 
 
 class MessageKind(StrEnum):
@@ -51,3 +57,35 @@ class TemplateOverride:
     text: str | None = None
     html: str | None = None
     sms: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoggedMessage:
+    """A message about an appointment, as people see it: one that is planned (no `id` yet), or a row of the log.
+
+    `time_version` says which of the appointment's times it is about. `detail` says why it failed or was skipped, or why
+    it is to be tried again.
+    """
+
+    id: MessageLogId | None
+    appointment_id: AppointmentId
+    time_version: int
+    kind: MessageKind
+    recipient: Recipient
+    channel: Channel
+    status: MessageStatus
+    due_at: datetime
+    sent_at: datetime | None = None
+    detail: str | None = None
+    is_resend: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnTemplate:
+    """What an organization's own words are for, and the words."""
+
+    kind: MessageKind
+    recipient: Recipient
+    language: str
+    words: TemplateOverride
+    updated_at: datetime

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         WeeklyBreakId,
         WeeklyHoursId,
     )
+    from app.core.messages import Channel
     from app.core.money import CancellationPolicy, Money
     from app.core.rules import ProviderRules, Rules, ServiceRules
     from app.core.zones import Minute
@@ -33,7 +34,10 @@ class Organization:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provider:
-    """Somebody who can be booked. `subject` is the `sub` of the tokens that act for them."""
+    """Somebody who can be booked. `subject` is the `sub` of the tokens that act for them.
+
+    `locale` and `channels` say in which language and on which channels they want messages.
+    """
 
     id: ProviderId
     subject: str
@@ -43,6 +47,8 @@ class Provider:
     time_zone: str
     rules: ProviderRules
     cancellation_policy: CancellationPolicy
+    locale: str | None = None
+    channels: tuple[Channel, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,7 @@ from email_validator import EmailNotValidError, validate_email
 
 from app.core.appointment import Contact
 from app.core.hours import ClockRange, DayException, WeeklyRange, merge_clock_ranges
+from app.core.messages import Channel
 from app.core.money import CancellationPolicy, LateCancellation, Money
 from app.core.refusals import InvalidInput
 from app.core.rules import ProviderRules, ServiceRules
@@ -101,6 +102,8 @@ class ProviderForm:
     phone: str | None
     cancellation_policy: PolicyForm | None
     subject: str | None
+    locale: str | None = None
+    channels: Sequence[Channel] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +129,7 @@ class ContactForm:
     email: str | None
     phone: str | None
     locale: str | None
+    channels: Sequence[Channel] | None = None
 
 
 # ------------------------------------------------------------------ what they become
@@ -142,6 +146,8 @@ class ValidProvider:
     rules: ProviderRules
     cancellation_policy: CancellationPolicy
     subject: str
+    locale: str | None
+    channels: tuple[Channel, ...] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,6 +178,8 @@ def valid_provider(form: ProviderForm) -> ValidProvider:
         rules=rules,
         cancellation_policy=_policy("cancellation_policy", form.cancellation_policy, price=None),
         subject=_text("subject", form.subject, SUBJECT_LENGTH),
+        locale=_locale("locale", form.locale),
+        channels=_channels(form.channels),
     )
 
 
@@ -257,6 +265,7 @@ def valid_contact(form: ContactForm) -> Contact:
         email=_email("customer.email", form.email),
         phone=_phone("customer.phone", form.phone),
         locale=_locale("customer.locale", form.locale),
+        channels=_channels(form.channels),
     )
     if contact.email is None and contact.phone is None:
         raise _Refused("customer.email", "Give an e-mail address or a phone number, so that you can be reached.")
@@ -409,6 +418,11 @@ def _locale(field: str, value: str | None) -> str | None:
         else:
             return value.replace("_", "-")
     raise _Refused(field, "This is no known locale. Use a language tag such as en or de-AT.")
+
+
+def _channels(channels: Sequence[Channel] | None) -> tuple[Channel, ...] | None:
+    """Each once, in a fixed order."""
+    return None if channels is None else tuple(channel for channel in Channel if channel in channels)
 
 
 @lru_cache(maxsize=1)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from app.core.appointment import Appointment, AppointmentStatus, Contact
 from app.core.ids import AppointmentId, CustomerId, OrganizationId, ProviderId, ServiceId
 from app.core.money import CancellationPolicy, LateCancellation
-from app.store.providers import money
+from app.store.providers import channels, money
 from app.store.sql import query
 
 if TYPE_CHECKING:
@@ -75,6 +75,7 @@ def _appointment(row: Record) -> Appointment:
             email=row["contact_email"],
             phone=row["contact_phone"],
             locale=row["contact_locale"],
+            channels=channels(row["contact_channels"]),
         ),
         notes=row["notes"],
         version=row["version"],
@@ -154,6 +155,7 @@ async def insert_appointment(tx: Transaction, organization_id: OrganizationId, a
         policy.late_fee and policy.late_fee.amount_minor,
         policy.late_fee and policy.late_fee.currency,
         policy.late_fee_percent,
+        appointment.contact.channels,
         appointment.created_at,
     )
 

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from app.core.appointment import Contact, Customer
 from app.core.ids import CustomerId
+from app.store.messages import forget_wire_of_customer
+from app.store.providers import channels
 from app.store.sql import query
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ _FOR_UPDATE = query("customer_for_update")
 _GUEST_IS_KNOWN = query("guest_is_known")
 _UPDATE = query("update_customer")
 _PROVIDER_SERVES = query("provider_serves_customer")
+_FORGET_CHANNELS = query("forget_channels_of_customer")
 _ERASE = query("erase_customer")
 _ERASE_APPOINTMENTS = query("erase_appointments_of_customer")
 _ERASE_HISTORY = query("erase_history_of_customer")
@@ -35,8 +38,15 @@ def _customer(row: Record) -> Customer:
     return Customer(
         id=CustomerId(row["id"]),
         subject=row["subject"],
-        contact=Contact(name=row["name"], email=row["email"], phone=row["phone"], locale=row["locale"]),
+        contact=Contact(
+            name=row["name"],
+            email=row["email"],
+            phone=row["phone"],
+            locale=row["locale"],
+            channels=channels(row["channels"]),
+        ),
         time_zone=row["time_zone"],
+        is_erased=row["erased_at"] is not None,
     )
 
 
@@ -73,6 +83,7 @@ async def insert_customer(
         customer.contact.phone,
         customer.time_zone,
         customer.contact.locale,
+        customer.contact.channels,
         created_at,
     )
 
@@ -106,7 +117,15 @@ async def update_customer(tx: Transaction, organization_id: OrganizationId, cust
         contact.phone,
         customer.time_zone,
         contact.locale,
+        contact.channels,
     )
+
+
+async def forget_channels_of_customer(
+    tx: Transaction, organization_id: OrganizationId, customer_id: CustomerId
+) -> None:
+    """Their record, and no longer what each booking asked for, says on which channels they want messages."""
+    await _FORGET_CHANNELS.exec(tx, organization_id, customer_id)
 
 
 async def provider_serves_customer(
@@ -131,5 +150,6 @@ async def erase_customer(
     await _ERASE_KEYS.exec(tx, organization_id, caller, customer.id)
     await _ERASE_HOLDS.exec(tx, organization_id, caller)
     await _ERASE_HISTORY.exec(tx, organization_id, customer.id)
+    await forget_wire_of_customer(tx, organization_id, customer.id)
     await _ERASE_APPOINTMENTS.exec(tx, organization_id, customer.id, ERASED_NAME)
     return _customer(await _ERASE.one(tx, organization_id, customer.id, ERASED_NAME, erased_at))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from app.core.ids import ProviderId
+from app.core.messages import Channel
 from app.core.money import CancellationPolicy, LateCancellation, Money
 from app.core.provider import Provider
 from app.core.rules import ProviderRules
@@ -35,6 +36,11 @@ def money(amount_minor: int | None, currency: str | None) -> Money | None:
     return None if amount_minor is None or currency is None else Money(amount_minor=amount_minor, currency=currency)
 
 
+def channels(names: Sequence[str] | None) -> tuple[Channel, ...] | None:
+    """Channels from their column."""
+    return None if names is None else tuple(Channel(name) for name in names)
+
+
 def provider_from(row: Record, provider_id: ProviderId) -> Provider:
     """A provider from a row with the provider's columns under their own names."""
     return Provider(
@@ -56,6 +62,8 @@ def provider_from(row: Record, provider_id: ProviderId) -> Provider:
             late_cancellation=LateCancellation(row["policy_late_cancellation"]),
             late_fee=money(row["policy_late_fee_minor"], row["policy_late_fee_currency"]),
         ),
+        locale=row["locale"],
+        channels=channels(row["channels"]),
     )
 
 
@@ -120,6 +128,8 @@ def _values(provider: Provider) -> tuple[object, ...]:
         policy.late_cancellation,
         policy.late_fee and policy.late_fee.amount_minor,
         policy.late_fee and policy.late_fee.currency,
+        provider.locale,
+        provider.channels,
     )
 
 

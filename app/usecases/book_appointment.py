@@ -38,6 +38,7 @@ from app.usecases.idempotency import earlier_answer, key_scope, request_hash
 from app.usecases.know_customer import know_customer
 from app.usecases.look import Sight, lock_and_look, time_changed
 from app.usecases.open_appointment import actor_of
+from app.usecases.plan_messages import plan_messages
 from app.usecases.tell import tell
 from app.usecases.use_hold import HeldTime, use_hold
 
@@ -231,6 +232,7 @@ async def _write(
         actor_subject=viewer.subject,
     )
     await insert_history(tx, organization_id, entry)
+    await plan_messages(tx, organization_id, None, appointment, AppointmentChangeKind.BOOKED, now)
     return _Written(
         appointment=appointment,
         changes=(

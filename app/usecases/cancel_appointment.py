@@ -25,6 +25,7 @@ from app.store.pool import transaction
 from app.usecases.book_appointment import appointment_changed
 from app.usecases.look import lock_own_time, time_changed
 from app.usecases.open_appointment import open_appointment, opened_by
+from app.usecases.plan_messages import plan_messages
 from app.usecases.tell import tell
 
 if TYPE_CHECKING:
@@ -113,6 +114,7 @@ async def _cancel(
         reason=reason,
     )
     await insert_history(tx, organization_id, entry)
+    await plan_messages(tx, organization_id, appointment, cancelled, AppointmentChangeKind.CANCELLED, own.now)
     return _Written(
         appointment=cancelled,
         changes=(

@@ -11,6 +11,7 @@ from app.core.validation import ContactForm, valid_contact, valid_time_zone
 from app.core.viewer import Role
 from app.store.customers import (
     customer_for_update,
+    forget_channels_of_customer,
     guest_is_known,
     provider_serves_customer,
     update_customer,
@@ -18,9 +19,13 @@ from app.store.customers import (
 from app.store.customers import erase_customer as store_erasure
 from app.store.pool import transaction
 from app.usecases.idempotency import caller_name
+from app.usecases.opt_out import want_again
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from app.core.ids import CustomerId
+    from app.core.messages import Channel
     from app.core.validation import Changes
     from app.core.viewer import Viewer
     from app.store.pool import Transaction
@@ -36,6 +41,7 @@ class _CustomerForm:
     phone: str | None
     time_zone: str | None
     locale: str | None
+    channels: Sequence[Channel] | None
 
 
 async def change_customer(
@@ -50,7 +56,9 @@ async def change_customer(
             return NotFound(what="customer")
         form = replace(_form_of(stored), **changes)
         contact = valid_contact(
-            ContactForm(name=form.name or "", email=form.email, phone=form.phone, locale=form.locale)
+            ContactForm(
+                name=form.name or "", email=form.email, phone=form.phone, locale=form.locale, channels=form.channels
+            )
         )
         if isinstance(contact, InvalidInput):
             return replace(contact, field=contact.field.removeprefix("customer."))
@@ -62,6 +70,9 @@ async def change_customer(
             return InvalidInput(field=field, message="Another customer is known by this already.")
         customer = replace(stored, contact=contact, time_zone=time_zone)
         await update_customer(tx, viewer.organization_id, customer)
+        if "channels" in changes:
+            await forget_channels_of_customer(tx, viewer.organization_id, customer_id)
+            await want_again(tx, viewer.organization_id, contact.channels, email=contact.email, phone=contact.phone)
     return customer
 
 
@@ -82,6 +93,7 @@ def _form_of(customer: Customer) -> _CustomerForm:
         phone=contact.phone,
         time_zone=customer.time_zone,
         locale=contact.locale,
+        channels=contact.channels,
     )
 
 

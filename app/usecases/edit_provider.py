@@ -15,6 +15,7 @@ from app.store.hours import replace_weekly_hours
 from app.store.locks import lock_rules, lock_subjects
 from app.store.pool import transaction
 from app.store.providers import insert_provider, providers_by_ids, subject_is_taken, update_provider
+from app.usecases.opt_out import want_again
 from app.usecases.tell import tell
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ def _provider(provider_id: ProviderId, valid: ValidProvider) -> Provider:
         time_zone=valid.time_zone,
         rules=valid.rules,
         cancellation_policy=valid.cancellation_policy,
+        locale=valid.locale,
+        channels=valid.channels,
     )
 
 
@@ -108,6 +111,10 @@ async def change_provider(
         if "subject" in changes and await subject_is_taken(tx, viewer.organization_id, provider_id, provider.subject):
             return _SUBJECT_TAKEN
         await update_provider(tx, viewer.organization_id, provider)
+        if "channels" in changes:
+            await want_again(
+                tx, viewer.organization_id, provider.channels, email=provider.email, phone=provider.phone
+            )
     await tell(resources, RulesChanged(organization_id=viewer.organization_id, provider_ids=(provider_id,)))
     return provider
 
@@ -126,4 +133,6 @@ def _form_of(provider: Provider) -> ProviderForm:
         phone=provider.phone,
         cancellation_policy=policy_form(provider.cancellation_policy),
         subject=provider.subject,
+        locale=provider.locale,
+        channels=provider.channels,
     )

@@ -32,6 +32,7 @@ from app.usecases.find_slots import nearest_slots
 from app.usecases.idempotency import earlier_answer, key_scope, request_hash
 from app.usecases.look import Sight, lock_and_look, time_changed
 from app.usecases.open_appointment import open_appointment, opened_by
+from app.usecases.plan_messages import plan_messages
 from app.usecases.tell import tell
 
 if TYPE_CHECKING:
@@ -163,6 +164,7 @@ async def _move(
         actor_subject=viewer.subject,
     )
     await insert_history(tx, organization_id, entry)
+    await plan_messages(tx, organization_id, appointment, moved, AppointmentChangeKind.RESCHEDULED, now)
     await remember_answer(tx, scope, StoredAnswer(request_hash=hashed, appointment_id=moved.id), now)
     provider = sight.calendar.provider
     return _Written(

@@ -2,7 +2,8 @@
 -- The appointments with these ids, in no particular order.
 -- params: organization_id uuid, ids uuid[]
 SELECT id, provider_id, service_id, customer_id, status, starts_at, ends_at, customer_time_zone, contact_name,
-    contact_email, contact_phone, contact_locale, notes, version, time_version, price_minor, price_currency,
+    contact_email, contact_phone, contact_locale, contact_channels, notes, version, time_version, price_minor,
+    price_currency,
     policy_free_until_minutes_before, policy_late_cancellation, policy_late_fee_minor, policy_late_fee_currency,
     policy_late_fee_percent, created_at, cancelled_at, cancellation_reason, cancellation_fee_minor,
     cancellation_fee_currency
@@ -14,7 +15,8 @@ WHERE organization_id = $1 AND id = ANY($2);
 -- bound nothing. $7 and $8 bound the start, from inclusive to exclusive, $9 the status.
 -- params: organization_id uuid, after_start timestamptz, after_id uuid, before_start timestamptz, before_id uuid, page_size integer, from_start timestamptz, until_start timestamptz, statuses text[]
 SELECT id, provider_id, service_id, customer_id, status, starts_at, ends_at, customer_time_zone, contact_name,
-    contact_email, contact_phone, contact_locale, notes, version, time_version, price_minor, price_currency,
+    contact_email, contact_phone, contact_locale, contact_channels, notes, version, time_version, price_minor,
+    price_currency,
     policy_free_until_minutes_before, policy_late_cancellation, policy_late_fee_minor, policy_late_fee_currency,
     policy_late_fee_percent, created_at, cancelled_at, cancellation_reason, cancellation_fee_minor,
     cancellation_fee_currency
@@ -33,7 +35,8 @@ LIMIT $6::integer;
 -- bound nothing. $7 and $8 bound the start, from inclusive to exclusive, $9 the status.
 -- params: organization_id uuid, after_start timestamptz, after_id uuid, before_start timestamptz, before_id uuid, page_size integer, from_start timestamptz, until_start timestamptz, statuses text[], provider_id uuid
 SELECT id, provider_id, service_id, customer_id, status, starts_at, ends_at, customer_time_zone, contact_name,
-    contact_email, contact_phone, contact_locale, notes, version, time_version, price_minor, price_currency,
+    contact_email, contact_phone, contact_locale, contact_channels, notes, version, time_version, price_minor,
+    price_currency,
     policy_free_until_minutes_before, policy_late_cancellation, policy_late_fee_minor, policy_late_fee_currency,
     policy_late_fee_percent, created_at, cancelled_at, cancellation_reason, cancellation_fee_minor,
     cancellation_fee_currency
@@ -52,7 +55,8 @@ LIMIT $6::integer;
 -- bound nothing. $7 and $8 bound the start, from inclusive to exclusive, $9 the status.
 -- params: organization_id uuid, after_start timestamptz, after_id uuid, before_start timestamptz, before_id uuid, page_size integer, from_start timestamptz, until_start timestamptz, statuses text[], customer_id uuid
 SELECT id, provider_id, service_id, customer_id, status, starts_at, ends_at, customer_time_zone, contact_name,
-    contact_email, contact_phone, contact_locale, notes, version, time_version, price_minor, price_currency,
+    contact_email, contact_phone, contact_locale, contact_channels, notes, version, time_version, price_minor,
+    price_currency,
     policy_free_until_minutes_before, policy_late_cancellation, policy_late_fee_minor, policy_late_fee_currency,
     policy_late_fee_percent, created_at, cancelled_at, cancellation_reason, cancellation_fee_minor,
     cancellation_fee_currency
@@ -70,7 +74,8 @@ LIMIT $6::integer;
 -- The same list from its other end: the last of all the organization's appointments, in descending order.
 -- params: organization_id uuid, after_start timestamptz, after_id uuid, before_start timestamptz, before_id uuid, page_size integer, from_start timestamptz, until_start timestamptz, statuses text[]
 SELECT id, provider_id, service_id, customer_id, status, starts_at, ends_at, customer_time_zone, contact_name,
-    contact_email, contact_phone, contact_locale, notes, version, time_version, price_minor, price_currency,
+    contact_email, contact_phone, contact_locale, contact_channels, notes, version, time_version, price_minor,
+    price_currency,
     policy_free_until_minutes_before, policy_late_cancellation, policy_late_fee_minor, policy_late_fee_currency,
     policy_late_fee_percent, created_at, cancelled_at, cancellation_reason, cancellation_fee_minor,
     cancellation_fee_currency
@@ -88,7 +93,8 @@ LIMIT $6::integer;
 -- The same list from its other end: the last of a provider's appointments, in descending order.
 -- params: organization_id uuid, after_start timestamptz, after_id uuid, before_start timestamptz, before_id uuid, page_size integer, from_start timestamptz, until_start timestamptz, statuses text[], provider_id uuid
 SELECT id, provider_id, service_id, customer_id, status, starts_at, ends_at, customer_time_zone, contact_name,
-    contact_email, contact_phone, contact_locale, notes, version, time_version, price_minor, price_currency,
+    contact_email, contact_phone, contact_locale, contact_channels, notes, version, time_version, price_minor,
+    price_currency,
     policy_free_until_minutes_before, policy_late_cancellation, policy_late_fee_minor, policy_late_fee_currency,
     policy_late_fee_percent, created_at, cancelled_at, cancellation_reason, cancellation_fee_minor,
     cancellation_fee_currency
@@ -106,7 +112,8 @@ LIMIT $6::integer;
 -- The same list from its other end: the last of a customer's appointments, in descending order.
 -- params: organization_id uuid, after_start timestamptz, after_id uuid, before_start timestamptz, before_id uuid, page_size integer, from_start timestamptz, until_start timestamptz, statuses text[], customer_id uuid
 SELECT id, provider_id, service_id, customer_id, status, starts_at, ends_at, customer_time_zone, contact_name,
-    contact_email, contact_phone, contact_locale, notes, version, time_version, price_minor, price_currency,
+    contact_email, contact_phone, contact_locale, contact_channels, notes, version, time_version, price_minor,
+    price_currency,
     policy_free_until_minutes_before, policy_late_cancellation, policy_late_fee_minor, policy_late_fee_currency,
     policy_late_fee_percent, created_at, cancelled_at, cancellation_reason, cancellation_fee_minor,
     cancellation_fee_currency
@@ -152,19 +159,20 @@ WHERE organization_id = $1 AND customer_id = $5
 
 -- name: insert_appointment :exec
 -- A confirmed appointment, in its first version.
--- params: organization_id uuid, id uuid, provider_id uuid, service_id uuid, customer_id uuid, starts_at timestamptz, ends_at timestamptz, customer_time_zone text, contact_name text, contact_email text, contact_phone text, contact_locale text, notes text, price_minor bigint, price_currency text, policy_free_until_minutes_before integer, policy_late_cancellation text, policy_late_fee_minor bigint, policy_late_fee_currency text, policy_late_fee_percent integer, created_at timestamptz
+-- params: organization_id uuid, id uuid, provider_id uuid, service_id uuid, customer_id uuid, starts_at timestamptz, ends_at timestamptz, customer_time_zone text, contact_name text, contact_email text, contact_phone text, contact_locale text, notes text, price_minor bigint, price_currency text, policy_free_until_minutes_before integer, policy_late_cancellation text, policy_late_fee_minor bigint, policy_late_fee_currency text, policy_late_fee_percent integer, contact_channels text[], created_at timestamptz
 INSERT INTO appointment (organization_id, id, provider_id, service_id, customer_id, status, starts_at, ends_at,
     customer_time_zone, contact_name, contact_email, contact_phone, contact_locale, notes, version, time_version,
     price_minor, price_currency, policy_free_until_minutes_before, policy_late_cancellation, policy_late_fee_minor,
-    policy_late_fee_currency, policy_late_fee_percent, created_at)
+    policy_late_fee_currency, policy_late_fee_percent, contact_channels, created_at)
 VALUES ($1, $2, $3, $4, $5, 'CONFIRMED', $6, $7, $8, $9, $10, $11, $12, $13, 1, 1, $14, $15, $16, $17, $18, $19, $20,
-    $21);
+    $21, $22);
 
 -- name: appointment_for_update :maybe
 -- An appointment as it is now, locked until the transaction ends: changes of one appointment go one after the other.
 -- params: organization_id uuid, id uuid
 SELECT id, provider_id, service_id, customer_id, status, starts_at, ends_at, customer_time_zone, contact_name,
-    contact_email, contact_phone, contact_locale, notes, version, time_version, price_minor, price_currency,
+    contact_email, contact_phone, contact_locale, contact_channels, notes, version, time_version, price_minor,
+    price_currency,
     policy_free_until_minutes_before, policy_late_cancellation, policy_late_fee_minor, policy_late_fee_currency,
     policy_late_fee_percent, created_at, cancelled_at, cancellation_reason, cancellation_fee_minor,
     cancellation_fee_currency
@@ -180,7 +188,8 @@ SET status = 'CANCELLED', version = version + 1, cancelled_at = $3, cancellation
     cancellation_fee_minor = $5, cancellation_fee_currency = $6
 WHERE organization_id = $1 AND id = $2
 RETURNING id, provider_id, service_id, customer_id, status, starts_at, ends_at, customer_time_zone, contact_name,
-    contact_email, contact_phone, contact_locale, notes, version, time_version, price_minor, price_currency,
+    contact_email, contact_phone, contact_locale, contact_channels, notes, version, time_version, price_minor,
+    price_currency,
     policy_free_until_minutes_before, policy_late_cancellation, policy_late_fee_minor, policy_late_fee_currency,
     policy_late_fee_percent, created_at, cancelled_at, cancellation_reason, cancellation_fee_minor,
     cancellation_fee_currency;
@@ -193,7 +202,8 @@ SET starts_at = $3, ends_at = $4, version = version + 1,
     time_version = time_version + CASE WHEN starts_at = $3 THEN 0 ELSE 1 END
 WHERE organization_id = $1 AND id = $2
 RETURNING id, provider_id, service_id, customer_id, status, starts_at, ends_at, customer_time_zone, contact_name,
-    contact_email, contact_phone, contact_locale, notes, version, time_version, price_minor, price_currency,
+    contact_email, contact_phone, contact_locale, contact_channels, notes, version, time_version, price_minor,
+    price_currency,
     policy_free_until_minutes_before, policy_late_cancellation, policy_late_fee_minor, policy_late_fee_currency,
     policy_late_fee_percent, created_at, cancelled_at, cancellation_reason, cancellation_fee_minor,
     cancellation_fee_currency;
@@ -205,7 +215,8 @@ UPDATE appointment
 SET status = $3, version = version + 1
 WHERE organization_id = $1 AND id = $2
 RETURNING id, provider_id, service_id, customer_id, status, starts_at, ends_at, customer_time_zone, contact_name,
-    contact_email, contact_phone, contact_locale, notes, version, time_version, price_minor, price_currency,
+    contact_email, contact_phone, contact_locale, contact_channels, notes, version, time_version, price_minor,
+    price_currency,
     policy_free_until_minutes_before, policy_late_cancellation, policy_late_fee_minor, policy_late_fee_currency,
     policy_late_fee_percent, created_at, cancelled_at, cancellation_reason, cancellation_fee_minor,
     cancellation_fee_currency;

@@ -8,6 +8,7 @@ SELECT wanted.provider_id AS wanted_provider_id, wanted.service_id AS wanted_ser
     provider.service_duration_minutes, provider.buffer_minutes, provider.slot_interval_minutes,
     provider.min_notice_minutes, provider.max_advance_booking_days, provider.policy_free_until_minutes_before,
     provider.policy_late_cancellation, provider.policy_late_fee_minor, provider.policy_late_fee_currency,
+    provider.locale, provider.channels,
     service.id AS offered_id, service.name AS offered_name, service.duration_minutes AS offered_duration_minutes,
     service.buffer_before_minutes AS offered_buffer_before_minutes,
     service.buffer_after_minutes AS offered_buffer_after_minutes,

@@ -1,21 +1,21 @@
 -- name: customer_by_ids :many
 -- The customers with these ids, in no particular order.
 -- params: organization_id uuid, ids uuid[]
-SELECT id, subject, name, email, phone, time_zone, locale
+SELECT id, subject, name, email, phone, time_zone, locale, channels, erased_at
 FROM customer
 WHERE organization_id = $1 AND id = ANY($2);
 
 -- name: customer_by_subject :maybe
 -- The account of a signed-in customer, once they have booked.
 -- params: organization_id uuid, subject text
-SELECT id, subject, name, email, phone, time_zone, locale
+SELECT id, subject, name, email, phone, time_zone, locale, channels, erased_at
 FROM customer
 WHERE organization_id = $1 AND subject = $2;
 
 -- name: guest_by_contact :maybe
 -- The customer that guests with this e-mail are, or, where they gave none, with this phone number.
 -- params: organization_id uuid, email text, phone text
-SELECT id, subject, name, email, phone, time_zone, locale
+SELECT id, subject, name, email, phone, time_zone, locale, channels, erased_at
 FROM customer
 WHERE organization_id = $1
     AND subject IS NULL
@@ -23,15 +23,15 @@ WHERE organization_id = $1
 
 -- name: insert_customer :exec
 -- A new customer; nothing where one with this subject, or for guests with this e-mail or phone, is there already.
--- params: organization_id uuid, id uuid, subject text, name text, email text, phone text, time_zone text, locale text, created_at timestamptz
-INSERT INTO customer (organization_id, id, subject, name, email, phone, time_zone, locale, created_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+-- params: organization_id uuid, id uuid, subject text, name text, email text, phone text, time_zone text, locale text, channels text[], created_at timestamptz
+INSERT INTO customer (organization_id, id, subject, name, email, phone, time_zone, locale, channels, created_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 ON CONFLICT DO NOTHING;
 
 -- name: customer_for_update :maybe
 -- A customer as they are now, locked until the transaction ends.
 -- params: organization_id uuid, id uuid
-SELECT id, subject, name, email, phone, time_zone, locale
+SELECT id, subject, name, email, phone, time_zone, locale, channels, erased_at
 FROM customer
 WHERE organization_id = $1 AND id = $2
 FOR UPDATE;
@@ -49,9 +49,9 @@ SELECT EXISTS (
 
 -- name: update_customer :one
 -- All values of a customer, anew.
--- params: organization_id uuid, id uuid, name text, email text, phone text, time_zone text, locale text
+-- params: organization_id uuid, id uuid, name text, email text, phone text, time_zone text, locale text, channels text[]
 UPDATE customer
-SET name = $3, email = $4, phone = $5, time_zone = $6, locale = $7
+SET name = $3, email = $4, phone = $5, time_zone = $6, locale = $7, channels = $8
 WHERE organization_id = $1 AND id = $2
 RETURNING id;
 
@@ -66,17 +66,17 @@ SELECT EXISTS (
 -- Everything personal goes from a customer's record; the row stays, for the appointments that point to it.
 -- params: organization_id uuid, id uuid, name text, erased_at timestamptz
 UPDATE customer
-SET subject = NULL, name = $3, email = NULL, phone = NULL, time_zone = 'UTC', locale = NULL,
+SET subject = NULL, name = $3, email = NULL, phone = NULL, time_zone = 'UTC', locale = NULL, channels = NULL,
     erased_at = coalesce(erased_at, $4)
 WHERE organization_id = $1 AND id = $2
-RETURNING id, subject, name, email, phone, time_zone, locale;
+RETURNING id, subject, name, email, phone, time_zone, locale, channels, erased_at;
 
 -- name: erase_appointments_of_customer :exec
 -- Everything personal goes from a customer's appointments; times, states and prices stay.
 -- params: organization_id uuid, customer_id uuid, name text
 UPDATE appointment
-SET contact_name = $3, contact_email = NULL, contact_phone = NULL, contact_locale = NULL, notes = NULL,
-    cancellation_reason = NULL, customer_time_zone = 'UTC'
+SET contact_name = $3, contact_email = NULL, contact_phone = NULL, contact_locale = NULL, contact_channels = NULL,
+    notes = NULL, cancellation_reason = NULL, customer_time_zone = 'UTC'
 WHERE organization_id = $1 AND customer_id = $2;
 
 -- name: erase_history_of_customer :exec
@@ -103,3 +103,10 @@ WHERE organization_id = $1
 UPDATE hold
 SET caller = 'erased'
 WHERE organization_id = $1 AND caller = $2;
+
+-- name: forget_channels_of_customer :exec
+-- What was asked for at booking no longer counts: the customer's record says on which channels they want messages.
+-- params: organization_id uuid, customer_id uuid
+UPDATE appointment
+SET contact_channels = NULL
+WHERE organization_id = $1 AND customer_id = $2 AND contact_channels IS NOT NULL;

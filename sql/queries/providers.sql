@@ -3,7 +3,7 @@
 -- params: organization_id uuid, ids uuid[]
 SELECT id, subject, name, email, phone, time_zone, service_duration_minutes, buffer_minutes, slot_interval_minutes,
     min_notice_minutes, max_advance_booking_days, policy_free_until_minutes_before, policy_late_cancellation,
-    policy_late_fee_minor, policy_late_fee_currency
+    policy_late_fee_minor, policy_late_fee_currency, locale, channels
 FROM provider
 WHERE organization_id = $1 AND id = ANY($2);
 
@@ -20,7 +20,7 @@ WHERE organization_id = $1 AND subject = $2;
 -- params: organization_id uuid, after_name text, after_id uuid, before_name text, before_id uuid, page_size integer, ids uuid[], search text
 SELECT id, subject, name, email, phone, time_zone, service_duration_minutes, buffer_minutes, slot_interval_minutes,
     min_notice_minutes, max_advance_booking_days, policy_free_until_minutes_before, policy_late_cancellation,
-    policy_late_fee_minor, policy_late_fee_currency
+    policy_late_fee_minor, policy_late_fee_currency, locale, channels
 FROM provider
 WHERE organization_id = $1
     AND (name, id) > (coalesce($2::text, ''), coalesce($3::uuid, '00000000-0000-0000-0000-000000000000'))
@@ -35,7 +35,7 @@ LIMIT $6::integer;
 -- params: organization_id uuid, after_name text, after_id uuid, before_name text, before_id uuid, page_size integer, ids uuid[], search text
 SELECT id, subject, name, email, phone, time_zone, service_duration_minutes, buffer_minutes, slot_interval_minutes,
     min_notice_minutes, max_advance_booking_days, policy_free_until_minutes_before, policy_late_cancellation,
-    policy_late_fee_minor, policy_late_fee_currency
+    policy_late_fee_minor, policy_late_fee_currency, locale, channels
 FROM provider
 WHERE organization_id = $1
     AND (name, id) > (coalesce($2::text, ''), coalesce($3::uuid, '00000000-0000-0000-0000-000000000000'))
@@ -56,12 +56,12 @@ WHERE organization_id = $1
 
 -- name: insert_provider :maybe
 -- A new provider; no row where its subject is taken.
--- params: organization_id uuid, id uuid, subject text, name text, email text, phone text, time_zone text, service_duration_minutes integer, buffer_minutes integer, slot_interval_minutes integer, min_notice_minutes integer, max_advance_booking_days integer, policy_free_until_minutes_before integer, policy_late_cancellation text, policy_late_fee_minor bigint, policy_late_fee_currency text, created_at timestamptz
+-- params: organization_id uuid, id uuid, subject text, name text, email text, phone text, time_zone text, service_duration_minutes integer, buffer_minutes integer, slot_interval_minutes integer, min_notice_minutes integer, max_advance_booking_days integer, policy_free_until_minutes_before integer, policy_late_cancellation text, policy_late_fee_minor bigint, policy_late_fee_currency text, locale text, channels text[], created_at timestamptz
 INSERT INTO provider (organization_id, id, subject, name, email, phone, time_zone, service_duration_minutes,
     buffer_minutes, slot_interval_minutes, min_notice_minutes, max_advance_booking_days,
     policy_free_until_minutes_before, policy_late_cancellation, policy_late_fee_minor, policy_late_fee_currency,
-    created_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+    locale, channels, created_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
 ON CONFLICT ON CONSTRAINT provider_subject_key DO NOTHING
 RETURNING id;
 
@@ -74,11 +74,11 @@ SELECT EXISTS (
 
 -- name: update_provider :one
 -- All values of a provider, anew.
--- params: organization_id uuid, id uuid, subject text, name text, email text, phone text, time_zone text, service_duration_minutes integer, buffer_minutes integer, slot_interval_minutes integer, min_notice_minutes integer, max_advance_booking_days integer, policy_free_until_minutes_before integer, policy_late_cancellation text, policy_late_fee_minor bigint, policy_late_fee_currency text
+-- params: organization_id uuid, id uuid, subject text, name text, email text, phone text, time_zone text, service_duration_minutes integer, buffer_minutes integer, slot_interval_minutes integer, min_notice_minutes integer, max_advance_booking_days integer, policy_free_until_minutes_before integer, policy_late_cancellation text, policy_late_fee_minor bigint, policy_late_fee_currency text, locale text, channels text[]
 UPDATE provider
 SET subject = $3, name = $4, email = $5, phone = $6, time_zone = $7, service_duration_minutes = $8,
     buffer_minutes = $9, slot_interval_minutes = $10, min_notice_minutes = $11, max_advance_booking_days = $12,
     policy_free_until_minutes_before = $13, policy_late_cancellation = $14, policy_late_fee_minor = $15,
-    policy_late_fee_currency = $16
+    policy_late_fee_currency = $16, locale = $17, channels = $18
 WHERE organization_id = $1 AND id = $2
 RETURNING id;

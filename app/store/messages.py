@@ -1,0 +1,332 @@
+"""The outbox and the log of messages, as stored. Every row of the log is claimed with a lease before it is sent.
+
+Sweeps look without locks and then claim, one organization at a time, by conditional statements: any number of workers may
+do so at once, on one node or on many.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from app.core.ids import AppointmentId, MessageLogId, OrganizationId
+from app.core.messages import Channel, LoggedMessage, MessageKind, MessageStatus, Recipient
+from app.core.reminders import Message
+from app.store.sql import query
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from app.core.ids import CustomerId
+    from app.core.reminders import Planned, SkipReason
+    from app.store.pool import Transaction
+    from app.store.sql import Executor, Record
+
+_INSERT_OUTBOX = query("insert_outbox")
+_DUE_OUTBOX = query("due_outbox")
+_TAKE_OUTBOX = query("take_outbox")
+_OUTBOX_OF_APPOINTMENTS = query("outbox_of_appointments")
+_INSERT = query("insert_messages")
+_INSERT_RESEND = query("insert_resend")
+_OF_APPOINTMENTS = query("messages_of_appointments")
+_BY_ID = query("message_by_id")
+_WAITING = query("waiting_messages")
+_CLAIM = query("claim_messages")
+_PUT_ON_WIRE = query("put_on_wire")
+_CLOSE = query("close_message")
+_POSTPONE = query("postpone_message")
+_KNOWN_IDS = query("known_message_ids")
+_RECORD_DELIVERY = query("record_delivery")
+_FORGET_WIRE = query("forget_wire_of_customer")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutboxEntry:
+    """A kind of message that is planned about one time of an appointment."""
+
+    appointment_id: AppointmentId
+    time_version: int
+    kind: MessageKind
+    due_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxKey:
+    """What an entry of the outbox is known by, within its organization."""
+
+    appointment_id: AppointmentId
+    time_version: int
+    kind: MessageKind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewMessage:
+    """A row of the log to be: one that waits (no `skipped`), or one that is skipped at once."""
+
+    id: MessageLogId
+    appointment_id: AppointmentId
+    message: Message
+    due_at: datetime
+    skipped: SkipReason | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimedMessage:
+    """A message that is ours until its lease ends; `attempts`, this one included, is the proof.
+
+    `last_failure` says why an earlier attempt failed. `wire_text` is the text message that may have been sent by a worker
+    that died, since `wire_since` by the real clock.
+    """
+
+    id: MessageLogId
+    organization_id: OrganizationId
+    appointment_id: AppointmentId
+    message: Message
+    attempts: int
+    last_failure: str | None
+    wire_text: str | None
+    wire_since: datetime | None
+
+
+# ---------------------------------------------------------------- the outbox
+
+
+async def insert_outbox(
+    tx: Transaction,
+    organization_id: OrganizationId,
+    appointment_id: AppointmentId,
+    time_version: int,
+    planned: Sequence[Planned],
+) -> None:
+    """Plan messages, in the transaction of the change that they are about."""
+    if planned:
+        kinds, due = [each.kind for each in planned], [each.due_at for each in planned]
+        await _INSERT_OUTBOX.exec(tx, organization_id, appointment_id, time_version, kinds, due)
+
+
+async def due_outbox(on: Executor, *, due_by: datetime, batch_size: int) -> dict[OrganizationId, list[OutboxKey]]:
+    """A batch of what is due, by organization. Nothing is locked."""
+    found: dict[OrganizationId, list[OutboxKey]] = {}
+    for row in await _DUE_OUTBOX.many(on, due_by, batch_size):
+        key = OutboxKey(AppointmentId(row["appointment_id"]), row["time_version"], MessageKind(row["kind"]))
+        found.setdefault(OrganizationId(row["organization_id"]), []).append(key)
+    return found
+
+
+async def take_outbox(tx: Transaction, organization_id: OrganizationId, keys: Sequence[OutboxKey]) -> list[OutboxEntry]:
+    """Take these entries, for rows of the log to be written in the same transaction."""
+    rows = await _TAKE_OUTBOX.many(
+        tx,
+        organization_id,
+        [key.appointment_id for key in keys],
+        [key.time_version for key in keys],
+        [key.kind for key in keys],
+    )
+    return [_entry(row) for row in rows]
+
+
+async def outbox_of_appointments(
+    on: Executor, organization_id: OrganizationId, appointment_ids: Sequence[AppointmentId]
+) -> dict[AppointmentId, list[OutboxEntry]]:
+    """What is still planned for each of these appointments, for any of its times, in order."""
+    found: dict[AppointmentId, list[OutboxEntry]] = {}
+    for row in await _OUTBOX_OF_APPOINTMENTS.many(on, organization_id, appointment_ids):
+        entry = _entry(row)
+        found.setdefault(entry.appointment_id, []).append(entry)
+    return found
+
+
+def _entry(row: Record) -> OutboxEntry:
+    return OutboxEntry(
+        appointment_id=AppointmentId(row["appointment_id"]),
+        time_version=row["time_version"],
+        kind=MessageKind(row["kind"]),
+        due_at=row["due_at"],
+    )
+
+
+# ---------------------------------------------------------------- the log
+
+
+async def insert_messages(
+    tx: Transaction,
+    organization_id: OrganizationId,
+    messages: Sequence[NewMessage],
+    *,
+    created_at: datetime,
+    free_from: datetime,
+) -> None:
+    """Write rows of the log, each once. Those that wait may be claimed from `free_from` on, by the real clock."""
+    await _INSERT.exec(
+        tx,
+        organization_id,
+        [new.id for new in messages],
+        [new.appointment_id for new in messages],
+        [new.message.time_version for new in messages],
+        [new.message.kind for new in messages],
+        [new.message.recipient for new in messages],
+        [new.message.channel for new in messages],
+        [MessageStatus.PENDING if new.skipped is None else MessageStatus.SKIPPED for new in messages],
+        [new.due_at for new in messages],
+        [free_from if new.skipped is None else None for new in messages],
+        [new.skipped for new in messages],
+        created_at,
+    )
+
+
+async def insert_resend(
+    tx: Transaction,
+    organization_id: OrganizationId,
+    resend: NewMessage,
+    *,
+    free_from: datetime,
+) -> bool:
+    """Write a row of its own for a message that goes out again; False where such a one waits already."""
+    message = resend.message
+    row = await _INSERT_RESEND.maybe(
+        tx,
+        organization_id,
+        resend.id,
+        resend.appointment_id,
+        message.time_version,
+        message.kind,
+        message.recipient,
+        message.channel,
+        resend.due_at,
+        free_from,
+    )
+    return row is not None
+
+
+async def messages_of_appointments(
+    on: Executor, organization_id: OrganizationId, appointment_ids: Sequence[AppointmentId]
+) -> dict[AppointmentId, list[LoggedMessage]]:
+    """Every row of the log for each of these appointments, in the order in which they were due."""
+    found: dict[AppointmentId, list[LoggedMessage]] = {}
+    for row in await _OF_APPOINTMENTS.many(on, organization_id, appointment_ids):
+        logged = _logged(row)
+        found.setdefault(logged.appointment_id, []).append(logged)
+    return found
+
+
+async def message_by_id(
+    on: Executor, organization_id: OrganizationId, message_id: MessageLogId
+) -> LoggedMessage | None:
+    """One row of the log."""
+    row = await _BY_ID.maybe(on, organization_id, message_id)
+    return None if row is None else _logged(row)
+
+
+def _logged(row: Record) -> LoggedMessage:
+    return LoggedMessage(
+        id=MessageLogId(row["id"]),
+        appointment_id=AppointmentId(row["appointment_id"]),
+        time_version=row["time_version"],
+        kind=MessageKind(row["kind"]),
+        recipient=Recipient(row["recipient"]),
+        channel=Channel(row["channel"]),
+        status=MessageStatus(row["status"]),
+        due_at=row["due_at"],
+        sent_at=row["sent_at"],
+        detail=row["detail"],
+        is_resend=row["is_resend"],
+    )
+
+
+async def waiting_messages(
+    on: Executor, *, real_now: datetime, batch_size: int
+) -> dict[OrganizationId, list[MessageLogId]]:
+    """A batch of messages that nobody has a lease on, by organization. Nothing is locked."""
+    found: dict[OrganizationId, list[MessageLogId]] = {}
+    for row in await _WAITING.many(on, real_now, batch_size):
+        found.setdefault(OrganizationId(row["organization_id"]), []).append(MessageLogId(row["id"]))
+    return found
+
+
+async def claim_messages(
+    on: Executor,
+    organization_id: OrganizationId,
+    ids: Sequence[MessageLogId],
+    *,
+    real_now: datetime,
+    lease_until: datetime,
+) -> list[ClaimedMessage]:
+    """Those of these messages that are ours from now on, until the lease ends."""
+    return [
+        ClaimedMessage(
+            id=MessageLogId(row["id"]),
+            organization_id=organization_id,
+            appointment_id=AppointmentId(row["appointment_id"]),
+            message=Message(
+                kind=MessageKind(row["kind"]),
+                time_version=row["time_version"],
+                recipient=Recipient(row["recipient"]),
+                channel=Channel(row["channel"]),
+                is_resend=row["is_resend"],
+            ),
+            attempts=row["attempts"],
+            last_failure=row["detail"],
+            wire_text=row["wire_text"],
+            wire_since=row["wire_since"],
+        )
+        for row in await _CLAIM.many(on, organization_id, ids, real_now, lease_until)
+    ]
+
+
+async def put_on_wire(on: Executor, claimed: ClaimedMessage, text: str, since: datetime) -> bool:
+    """Say what is about to be handed to the gateway; False where the claim is no longer ours."""
+    count = await _PUT_ON_WIRE.exec(on, claimed.organization_id, claimed.id, claimed.attempts, text, since)
+    return count == 1
+
+
+async def close_message(
+    on: Executor,
+    claimed: ClaimedMessage,
+    status: MessageStatus,
+    *,
+    sent_at: datetime | None = None,
+    detail: str | None = None,
+    provider_message_id: str | None = None,
+) -> bool:
+    """Write what became of a claimed message; False where the claim is no longer ours."""
+    count = await _CLOSE.exec(
+        on, claimed.organization_id, claimed.id, claimed.attempts, status, sent_at, detail, provider_message_id
+    )
+    return count == 1
+
+
+async def postpone_message(
+    on: Executor, claimed: ClaimedMessage, until: datetime, detail: str, *, keeps_wire: bool
+) -> bool:
+    """Leave a claimed message alone until then. With `keeps_wire`, what is on the wire may have been sent."""
+    count = await _POSTPONE.exec(on, claimed.organization_id, claimed.id, claimed.attempts, until, detail, keeps_wire)
+    return count == 1
+
+
+async def known_message_ids(
+    on: Executor, organization_id: OrganizationId, appointment_id: AppointmentId
+) -> frozenset[str]:
+    """The gateway's names of an appointment's text messages that are accounted for."""
+    rows = await _KNOWN_IDS.many(on, organization_id, appointment_id)
+    return frozenset(row["provider_message_id"] for row in rows)
+
+
+async def record_delivery(
+    on: Executor,
+    organization_id: OrganizationId,
+    message_id: MessageLogId,
+    status: MessageStatus,
+    *,
+    at: datetime,
+    detail: str | None,
+    provider_message_id: str,
+) -> bool:
+    """What the gateway tells of a text message afterwards; False where it changes nothing."""
+    count = await _RECORD_DELIVERY.exec(on, organization_id, message_id, status, at, detail, provider_message_id)
+    return count == 1
+
+
+async def forget_wire_of_customer(tx: Transaction, organization_id: OrganizationId, customer_id: CustomerId) -> None:
+    """The words of text messages on their way to an erased customer go; their rows are closed."""
+    await _FORGET_WIRE.exec(tx, organization_id, customer_id)

@@ -1,0 +1,161 @@
+-- name: insert_outbox :exec
+-- What is to be told about an appointment's current time, and when; nothing where it is planned already.
+-- params: organization_id uuid, appointment_id uuid, time_version integer, kinds text[], due_at timestamptz[]
+INSERT INTO message_outbox (organization_id, appointment_id, time_version, kind, due_at)
+SELECT $1, $2, $3, planned.kind, planned.due_at
+FROM unnest($4::text[], $5::timestamptz[]) AS planned (kind, due_at)
+ON CONFLICT ON CONSTRAINT message_outbox_pkey DO NOTHING;
+
+-- name: due_outbox :many
+-- A batch of what is due, longest due first, whoever's it is. Nothing is locked.
+-- params: due_by timestamptz, batch_size integer
+-- scope: all organizations
+SELECT organization_id, appointment_id, time_version, kind
+FROM message_outbox
+WHERE due_at <= $1
+ORDER BY due_at
+LIMIT $2::integer;
+
+-- name: take_outbox :many
+-- Take these entries out of the outbox; those that another worker is taking are left to it.
+-- params: organization_id uuid, appointment_ids uuid[], time_versions integer[], kinds text[]
+DELETE FROM message_outbox
+USING (
+    SELECT mine.appointment_id, mine.time_version, mine.kind
+    FROM message_outbox AS mine
+    WHERE mine.organization_id = $1
+        AND (mine.appointment_id, mine.time_version, mine.kind) IN (
+            SELECT * FROM unnest($2::uuid[], $3::integer[], $4::text[])
+        )
+    FOR UPDATE SKIP LOCKED
+) AS taken
+WHERE message_outbox.organization_id = $1
+    AND message_outbox.appointment_id = taken.appointment_id
+    AND message_outbox.time_version = taken.time_version
+    AND message_outbox.kind = taken.kind
+RETURNING message_outbox.appointment_id, message_outbox.time_version, message_outbox.kind, message_outbox.due_at;
+
+-- name: outbox_of_appointments :many
+-- What is still planned for these appointments, in the order in which it is due.
+-- params: organization_id uuid, appointment_ids uuid[]
+SELECT appointment_id, time_version, kind, due_at
+FROM message_outbox
+WHERE organization_id = $1 AND appointment_id = ANY($2)
+ORDER BY due_at, kind;
+
+-- name: insert_messages :exec
+-- Rows of the log, each once: one that is there for the same time, kind, recipient and channel stays as it is.
+-- params: organization_id uuid, ids uuid[], appointment_ids uuid[], time_versions integer[], kinds text[], recipients text[], channels text[], statuses text[], due_at timestamptz[], leases timestamptz[], details text[], created_at timestamptz
+INSERT INTO reminder_log (organization_id, id, appointment_id, time_version, kind, recipient, channel, status, due_at,
+    lease_until, detail, created_at)
+SELECT $1, new.id, new.appointment_id, new.time_version, new.kind, new.recipient, new.channel, new.status, new.due_at,
+    new.lease_until, new.detail, $12
+FROM unnest($2::uuid[], $3::uuid[], $4::integer[], $5::text[], $6::text[], $7::text[], $8::text[], $9::timestamptz[],
+        $10::timestamptz[], $11::text[])
+    AS new (id, appointment_id, time_version, kind, recipient, channel, status, due_at, lease_until, detail)
+ON CONFLICT (organization_id, appointment_id, time_version, kind, recipient, channel) WHERE (NOT is_resend) DO NOTHING;
+
+-- name: insert_resend :maybe
+-- A row of its own for a message that staff asked for again; none where such a one waits already.
+-- params: organization_id uuid, id uuid, appointment_id uuid, time_version integer, kind text, recipient text, channel text, due_at timestamptz, lease_until timestamptz
+INSERT INTO reminder_log (organization_id, id, appointment_id, time_version, kind, recipient, channel, status, due_at,
+    lease_until, created_at, is_resend)
+VALUES ($1, $2, $3, $4, $5, $6, $7, 'PENDING', $8, $9, $8, true)
+ON CONFLICT (organization_id, appointment_id, kind, recipient, channel) WHERE (is_resend AND status = 'PENDING')
+    DO NOTHING
+RETURNING id;
+
+-- name: messages_of_appointments :many
+-- Every row of the log for these appointments, in the order in which they were due.
+-- params: organization_id uuid, appointment_ids uuid[]
+SELECT id, appointment_id, time_version, kind, recipient, channel, status, due_at, sent_at, detail, is_resend
+FROM reminder_log
+WHERE organization_id = $1 AND appointment_id = ANY($2)
+ORDER BY due_at, id;
+
+-- name: waiting_messages :many
+-- A batch of messages that wait to be sent and that nobody has a lease on, longest waiting first, whoever's they are.
+-- Nothing is locked.
+-- params: real_now timestamptz, batch_size integer
+-- scope: all organizations
+SELECT organization_id, id
+FROM reminder_log
+WHERE status = 'PENDING' AND lease_until <= $1
+ORDER BY lease_until
+LIMIT $2::integer;
+
+-- name: claim_messages :many
+-- Claim these messages until the lease ends; those that another worker claimed, or is claiming, are left to it. The number
+-- of attempts is the proof of the claim: whoever closes the row has to show it.
+-- params: organization_id uuid, ids uuid[], real_now timestamptz, lease_until timestamptz
+UPDATE reminder_log
+SET lease_until = $4, attempts = reminder_log.attempts + 1
+FROM (
+    SELECT mine.id
+    FROM reminder_log AS mine
+    WHERE mine.organization_id = $1 AND mine.id = ANY($2) AND mine.status = 'PENDING' AND mine.lease_until <= $3
+    FOR UPDATE SKIP LOCKED
+) AS free
+WHERE reminder_log.organization_id = $1 AND reminder_log.id = free.id
+RETURNING reminder_log.id, reminder_log.appointment_id, reminder_log.time_version, reminder_log.kind,
+    reminder_log.recipient, reminder_log.channel, reminder_log.is_resend, reminder_log.attempts, reminder_log.detail,
+    reminder_log.wire_text, reminder_log.wire_since;
+
+-- name: put_on_wire :exec
+-- The text message is about to be handed to the gateway: from now on only its fate says whether it may be sent again.
+-- params: organization_id uuid, id uuid, attempts integer, wire_text text, wire_since timestamptz
+UPDATE reminder_log
+SET wire_text = $4, wire_since = $5
+WHERE organization_id = $1 AND id = $2 AND attempts = $3 AND status = 'PENDING';
+
+-- name: close_message :exec
+-- What became of a claimed message: an end. No row where the claim is no longer ours.
+-- params: organization_id uuid, id uuid, attempts integer, status text, sent_at timestamptz, detail text, provider_message_id text
+UPDATE reminder_log
+SET status = $4, sent_at = $5, detail = $6, provider_message_id = $7, lease_until = NULL, wire_text = NULL,
+    wire_since = NULL
+WHERE organization_id = $1 AND id = $2 AND attempts = $3 AND status = 'PENDING';
+
+-- name: postpone_message :exec
+-- A claimed message is left alone until then, and tried again. Unless it keeps what is on the wire, it was not sent.
+-- params: organization_id uuid, id uuid, attempts integer, lease_until timestamptz, detail text, keeps_wire boolean
+UPDATE reminder_log
+SET lease_until = $4, detail = $5, wire_text = CASE WHEN $6 THEN wire_text END,
+    wire_since = CASE WHEN $6 THEN wire_since END
+WHERE organization_id = $1 AND id = $2 AND attempts = $3 AND status = 'PENDING';
+
+-- name: known_message_ids :many
+-- The gateway's names of the text messages of an appointment that are accounted for.
+-- params: organization_id uuid, appointment_id uuid
+SELECT provider_message_id
+FROM reminder_log
+WHERE organization_id = $1 AND appointment_id = $2 AND channel = 'SMS' AND provider_message_id IS NOT NULL;
+
+-- name: record_delivery :exec
+-- What the gateway tells of a message afterwards. A message that failed once stays so: reports come in any order.
+-- params: organization_id uuid, id uuid, status text, sent_at timestamptz, detail text, provider_message_id text
+UPDATE reminder_log
+SET status = $3, sent_at = CASE WHEN $3 = 'SENT' THEN coalesce(sent_at, $4) END, detail = $5, provider_message_id = $6,
+    lease_until = NULL, wire_text = NULL, wire_since = NULL
+WHERE organization_id = $1 AND id = $2 AND channel = 'SMS'
+    AND (
+        (status = 'PENDING' AND wire_text IS NOT NULL)
+        OR (status = 'SENT' AND provider_message_id = $6)
+    );
+
+-- name: message_by_id :maybe
+-- One row of the log.
+-- params: organization_id uuid, id uuid
+SELECT id, appointment_id, time_version, kind, recipient, channel, status, due_at, sent_at, detail, is_resend
+FROM reminder_log
+WHERE organization_id = $1 AND id = $2;
+
+-- name: forget_wire_of_customer :exec
+-- The words of text messages on their way to an erased customer go.
+-- params: organization_id uuid, customer_id uuid
+UPDATE reminder_log
+SET wire_text = NULL, wire_since = NULL, status = 'FAILED', lease_until = NULL,
+    detail = 'the customer was erased while the message was on its way'
+WHERE organization_id = $1
+    AND wire_text IS NOT NULL
+    AND appointment_id IN (SELECT id FROM appointment WHERE organization_id = $1 AND customer_id = $2);
