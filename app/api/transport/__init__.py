@@ -5,6 +5,6 @@ Knows the protocols and graphql-core; nothing of appointments, nor what is in a 
 
 from app.api.transport.endpoint import GraphQLEndpoint
 from app.api.transport.limits import Limits
-from app.api.transport.requests import Credentials, Expiring, RequestInfo
+from app.api.transport.requests import CURRENT_REQUEST_ID, Credentials, Expiring, RequestInfo
 
-__all__ = ["Credentials", "Expiring", "GraphQLEndpoint", "Limits", "RequestInfo"]
+__all__ = ["CURRENT_REQUEST_ID", "Credentials", "Expiring", "GraphQLEndpoint", "Limits", "RequestInfo"]

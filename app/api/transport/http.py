@@ -22,6 +22,7 @@ from app.api.errors import Code, Failure
 from app.api.transport.negotiation import EVENT_STREAM, JSON, RESPONSE_JSON, answer_type, is_json, wants_html
 from app.api.transport.operations import Operation, OperationRefused
 from app.api.transport.requests import (
+    CURRENT_REQUEST_ID,
     GraphQLRequest,
     RequestInfo,
     address_of,
@@ -71,10 +72,13 @@ class HttpTransport(Generic[V]):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
         accept = headers.get("accept")
-        if scope["method"] == "GET" and self.ide is not None and wants_html(accept):
-            await self.ide(Request(scope, receive))(scope, receive, send)
-            return
         info = RequestInfo(request_id=request_id_of(headers), transport="http", address=address_of(scope))
+        CURRENT_REQUEST_ID.set(info.request_id)
+        if scope["method"] == "GET" and self.ide is not None and wants_html(accept):
+            page = self.ide(Request(scope, receive))
+            page.headers["x-request-id"] = info.request_id
+            await page(scope, receive, send)
+            return
         media = answer_type(accept)
         answer = _Answer(send=send, info=info, media=RESPONSE_JSON if media == RESPONSE_JSON else JSON)
         try:

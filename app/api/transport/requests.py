@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol
@@ -121,6 +122,10 @@ def request_id_of(headers: Headers) -> str:
     """The one that the caller or a proxy gave, where it is sane; otherwise a new one."""
     given = headers.get("x-request-id")
     return given if given is not None and _REQUEST_ID.fullmatch(given) else new_request_id()
+
+
+CURRENT_REQUEST_ID: ContextVar[str | None] = ContextVar("request_id", default=None)
+"""Of the operation that the running task works for; for log lines written elsewhere."""
 
 
 def new_request_id() -> str:

@@ -22,6 +22,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from app.api.errors import Code, Failure, Forbidden, Unauthenticated
 from app.api.transport.requests import (
+    CURRENT_REQUEST_ID,
     GraphQLRequest,
     RequestInfo,
     address_of,
@@ -239,6 +240,7 @@ class _Socket(Generic[V]):
     async def _operate(self, key: str, request: GraphQLRequest) -> None:
         """Runs one operation to its `complete` or `error`. A socket lives for hours: the caller is identified anew."""
         info = self._info()
+        CURRENT_REQUEST_ID.set(info.request_id)
         name: str | None = None
         try:
             viewer = await self._service.identify(self._credentials)

@@ -18,7 +18,7 @@ from strawberry.schema.config import StrawberryConfig
 from app.api.errors import BadUserInput, Code, Failure, Forbidden, Unauthenticated
 from app.api.relay import After, Before, Connection, First, Last, Order, PageRequest, connect, global_id
 from app.api.scalars import SCALARS, LocalTime, TimeZoneName
-from app.api.transport import Credentials, GraphQLEndpoint, Limits, RequestInfo
+from app.api.transport import CURRENT_REQUEST_ID, Credentials, GraphQLEndpoint, Limits, RequestInfo
 
 SECRET = "the password is swordfish"
 BY_NUMBER = Order(name="providers", types=(int,))
@@ -163,6 +163,10 @@ class Query:
     @strawberry.field
     def transport(self, info: Info) -> str:
         return info.context.info.transport
+
+    @strawberry.field
+    def request_id(self) -> str | None:
+        return CURRENT_REQUEST_ID.get()
 
     @strawberry.field
     def providers(

@@ -416,6 +416,13 @@ async def test_every_response_has_a_request_id_and_a_sane_one_is_kept(served: Se
             assert (found == headers.get("x-request-id")) == same
 
 
+async def test_whoever_logs_while_an_operation_runs_knows_its_request_id(served: Served) -> None:
+    for accept in (JSON, EVENT_STREAM):
+        headers = {"accept": accept, "x-request-id": "0123456789abcdef"}
+        response = await served.client.post("/graphql", json={"query": "{requestId}"}, headers=headers)
+        assert '"requestId":"0123456789abcdef"' in response.text
+
+
 # ---------------------------------------------------------------- time
 
 

@@ -54,6 +54,13 @@ async def test_the_caller_is_identified_anew_for_every_operation(served: Served)
         assert len(served.world.identified) == 3
 
 
+async def test_every_operation_has_a_request_id_of_its_own(served: Served) -> None:
+    async with served.socket(init={}) as socket:
+        answers = [(await socket.run(key, "{requestId}"))[0]["payload"]["data"]["requestId"] for key in "abc"]
+        assert len({*answers}) == 3
+        assert None not in answers
+
+
 async def test_an_id_may_be_used_again_once_its_operation_is_over(served: Served) -> None:
     async with served.socket(init={}) as socket:
         for _ in range(20):

@@ -20,6 +20,7 @@ from app.api.scalars import SCALARS, format_date, format_date_time
 
 START = datetime(2026, 3, 8, 14, tzinfo=UTC)
 IDS = [global_id("Provider", UUID(int=number)) for number in range(3)]
+NEVER = "never shown: what the field answers depends on its argument"
 made = {"slots": 0}
 
 
@@ -61,7 +62,12 @@ class Day:
     start_times: list[datetime]
 
 
-SLOT = Shape(columns=("provider_id", "starts_at", "local_start", "note", "seats"), item=Slot)
+def slot_of(*, with_argument: str, **columns: Any) -> Slot:  # noqa: ANN401  of many types
+    assert with_argument == NEVER
+    return Slot(**columns)
+
+
+SLOT = Shape(columns=("provider_id", "starts_at", "local_start", "note", "seats", "with_argument"), item=slot_of)
 DAY = Shape(columns=("date", "slots", "start_times"), item=Day, nested={"slots": SLOT})
 
 
@@ -79,7 +85,9 @@ def slots(number: int) -> list[Slot]:
 
 
 def slot_rows(number: int) -> list[tuple[Any, ...]]:
-    return [(s.provider_id, format_date_time(s.starts_at), s.local_start, s.note, s.seats) for s in slots(number)]
+    return [
+        (s.provider_id, format_date_time(s.starts_at), s.local_start, s.note, s.seats, NEVER) for s in slots(number)
+    ]
 
 
 def days(numbers: list[int]) -> list[Day]:
