@@ -1,0 +1,98 @@
+"""The API as one or several processes on a database of its own, with the builders of tests.builders on top."""
+
+from __future__ import annotations
+
+import os
+import random
+import socket
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, suppress
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+import httpx
+
+from app.embedded import PORTS, Servers
+from app.settings import Settings
+from app.wiring import open_resources, system_clock
+from tests.builders import Api, Clock, an_organization
+from tests.e2e.program import running
+
+PROGRAM = (sys.executable, "-m", "app")
+PATIENCE_SECONDS = 60.0
+
+
+def environment_on(servers: Servers, database: str) -> dict[str, str]:
+    """What a process of the program needs to run on this database."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith("SLOTWRIGHT_")}
+    return own | {
+        "DATABASE_URL": urlunsplit(urlsplit(servers.database_url)._replace(path=f"/{database}")),
+        "REDIS_URL": servers.redis_url,
+        "SLOTWRIGHT_TOKEN_SECRET": "a secret of the tests of at least thirty-two bytes",
+        "SLOTWRIGHT_MANAGE_KEYS": "test:another-secret-of-the-tests-of-32-bytes-or-more",
+        "SLOTWRIGHT_HASH_SECRET": "a third secret of the tests of at least 32 bytes",
+    }
+
+
+def free_ports(count: int) -> list[int]:
+    """Different ones, out of the range of outgoing connections."""
+    ports: list[int] = []
+    with ExitStack() as held:
+        while len(ports) < count:
+            port = random.choice(PORTS)
+            probe = held.enter_context(socket.socket())
+            with suppress(OSError):
+                probe.bind(("127.0.0.1", port))
+                ports.append(port)
+    return ports
+
+
+@asynccontextmanager
+async def a_database(servers: Servers, template: str, name: str) -> AsyncIterator[str]:
+    """A migrated database of this name, for as long as the block lasts."""
+
+    async def administer(statement: str) -> None:
+        connection = await asyncpg.connect(servers.database_url)
+        try:
+            await connection.execute(statement)
+        finally:
+            await connection.close()
+
+    await administer(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+    try:
+        yield name
+    finally:
+        await administer(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@asynccontextmanager
+async def processes(
+    environment: Mapping[str, str], folder: Path, *, count: int, command: Sequence[str] = PROGRAM
+) -> AsyncIterator[list[Api]]:
+    """So many processes that serve the API, each with one worker; the same organization, asked through each of them.
+
+    They go by the machine's clock. Their builders' requests wait long: on a busy machine nothing may fail for that.
+    """
+    settings = Settings.from_environment(environment)
+    async with AsyncExitStack() as stack:
+        ports = free_ports(count)
+        started = []
+        for number, port in enumerate(ports):
+            arguments = ("serve", "--host", "127.0.0.1", "--port", str(port))
+            log = folder / f"serve-{number}.log"
+            process = stack.enter_context(running(*arguments, env=environment, log=log, command=command))
+            stack.callback(process.process.terminate)  # all are told before the first is waited for
+            started.append(process)
+        for process, port in zip(started, ports, strict=True):
+            process.wait_until_answering(f"http://127.0.0.1:{port}/livez")
+        clock = Clock(system_clock())
+        resources = await stack.enter_async_context(open_resources(settings, clock=system_clock))
+        organization = await an_organization(resources)
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
+        apis = []
+        for port in ports:
+            client = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", limits=limits, timeout=PATIENCE_SECONDS)
+            apis.append(Api(await stack.enter_async_context(client), resources, organization, clock))
+        yield apis

@@ -1,0 +1,163 @@
+"""Races: many callers, several processes, one calendar. However they interleave, no time is given away twice.
+
+Everything here runs twice: with the program as it is, and with its advisory locks on calendars taken out, so that the
+exclusion constraint alone has to hold.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import sys
+import time
+from collections import Counter
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from itertools import cycle, pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.embedded import Servers
+from app.wiring import system_clock
+from tests.builders import BOOK, Api, Json, a_booking, a_provider, a_service, key_in, made, weekly
+from tests.e2e.served import PROGRAM, a_database, environment_on, processes
+
+PROCESSES = 3
+LOCKLESS = (sys.executable, "-m", "tests.e2e.lockless")
+REFUSED_BECAUSE_TAKEN = {"ALREADY_TAKEN", "BUFFER"}
+
+CHANGE = "mutation ($input: UpdateProviderInput!) { answer: updateProvider(input: $input) { __typename } }"
+
+
+@pytest.fixture(scope="module", params=[PROGRAM, LOCKLESS], ids=["with locks", "without locks"])
+async def apis(
+    request: pytest.FixtureRequest, servers: Servers, template_database: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[list[Api]]:
+    """One organization, asked through several processes."""
+    folder: Path = tmp_path_factory.mktemp("races")
+    name = f"slotwright_races_{os.getpid()}_{request.param == PROGRAM:d}"
+    async with (
+        a_database(servers, template_database, name) as database,
+        processes(environment_on(servers, database), folder, count=PROCESSES, command=request.param) as started,
+    ):
+        yield started
+        deadlocks = await started[0].rows(
+            "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database() AND deadlocks > 0"
+        )
+        assert deadlocks == []
+
+
+def in_days(days: int) -> datetime:
+    """Midnight so many days from now, UTC."""
+    day = (system_clock() + timedelta(days=days)).date()
+    return datetime.combine(day, datetime.min.time(), UTC)
+
+
+async def test_of_two_hundred_who_want_overlapping_times_exactly_one_gets_theirs(apis: list[Api]) -> None:
+    """10:00, 10:15 and 10:30, an hour each, of one provider: one appointment, 199 refusals by type, no error."""
+    ada = await a_provider(apis[0], slotIntervalMinutes=15)
+    starts = [in_days(3) + timedelta(hours=10, minutes=minutes) for minutes in (0, 15, 30)]
+    wishes = [a_booking(ada, start) for _, start in zip(range(200), cycle(starts), strict=False)]
+    random.Random(1).shuffle(wishes)
+    answers = await asyncio.gather(
+        *(api.send(BOOK, input=wish) for api, wish in zip(cycle(apis), wishes, strict=False))
+    )
+    assert {answer.status for answer in answers} == {200}
+    results = [answer.data["answer"] for answer in answers]
+    assert Counter(result["__typename"] for result in results) == {
+        "BookingConfirmation": 1,
+        "SlotUnavailableError": 199,
+    }
+    for result in results:
+        if result["__typename"] == "SlotUnavailableError":
+            assert result["reasons"] == ["ALREADY_TAKEN"]
+    rows = await apis[0].rows("SELECT active FROM claim WHERE provider_id = $1", key_in(ada["id"]))
+    assert rows == [{"active": True}]
+    rows = await apis[0].rows("SELECT status FROM appointment WHERE provider_id = $1", key_in(ada["id"]))
+    assert rows == [{"status": "CONFIRMED"}]
+
+
+@pytest.mark.parametrize("seconds", [4.0, pytest.param(60.0, marks=pytest.mark.full)])
+async def test_whatever_is_booked_at_once_nothing_overlaps_and_nothing_accepted_is_lost(
+    apis: list[Api], seconds: float
+) -> None:
+    """Random visits of several lengths and buffers over many providers, whose rules change meanwhile; some requests
+    are sent again under their key, at the same moment.
+    """
+    chance = random.Random(int(seconds))
+    providers = [
+        await a_provider(
+            apis[0],
+            bufferMinutes=chance.choice([0, 0, 10]),
+            slotIntervalMinutes=15,
+            weeklyHours=weekly("06:00", "22:00"),
+        )
+        for _ in range(4)
+    ]
+    services = [
+        await a_service(
+            apis[0], *providers, durationMinutes=minutes, bufferBeforeMinutes=before, bufferAfterMinutes=after
+        )
+        for minutes, before, after in ((15, 0, 0), (45, 15, 0), (60, 0, 30), (120, 30, 30))
+    ]
+    end = time.monotonic() + seconds
+    days = max(2, int(seconds / 6))
+    confirmed: dict[str, Json] = {}
+    seen: Counter[str] = Counter()
+
+    async def wish(api: Api, provider: Json) -> Any:  # noqa: ANN401  whatever came back
+        service = chance.choice([None, *services])
+        start = in_days(chance.randint(5, 4 + days)) + timedelta(minutes=15 * chance.randint(24, 88))
+        values = a_booking(provider, start, serviceId=service and service["id"])
+        twice = [api, *(chance.sample(apis, 1) if chance.random() < 0.1 else [])]
+        answers = [
+            answer.data["answer"] for answer in await asyncio.gather(*(each.send(BOOK, input=values) for each in twice))
+        ]
+        assert all(answer["__typename"] == answers[0]["__typename"] for answer in answers)
+        for answer in answers:
+            seen[answer["__typename"]] += 1
+            if answer["__typename"] == "BookingConfirmation":
+                confirmed[answer["appointment"]["id"]] = answer["appointment"]
+            else:
+                reasons = set(made(answer, "SlotUnavailableError")["reasons"])
+                assert reasons <= REFUSED_BECAUSE_TAKEN | {"DOES_NOT_FIT", "OUTSIDE_HOURS", "NOT_ON_GRID"}, reasons
+        return answers
+
+    async def caller(number: int) -> None:
+        while time.monotonic() < end:
+            await wish(apis[number % len(apis)], chance.choice(providers))
+
+    async def administrator() -> None:
+        while time.monotonic() < end:
+            values = {"id": chance.choice(providers)["id"], "bufferMinutes": chance.choice([0, 5, 10])}
+            answer = await chance.choice(apis).ask(CHANGE, caller=apis[0].admin, input=values)
+            made(answer["answer"], "Provider")
+
+    await asyncio.gather(administrator(), *(caller(number) for number in range(24)))
+
+    stored = await apis[0].rows(
+        "SELECT appointment.id, appointment.provider_id, starts_at, ends_at, lower(during) AS claimed_from,"
+        " upper(during) AS claimed_until, visit = tstzrange(starts_at, ends_at) AS agree"
+        " FROM appointment LEFT JOIN claim ON claim.appointment_id = appointment.id AND claim.active"
+        " WHERE appointment.provider_id = ANY($1) AND status = 'CONFIRMED'",
+        [key_in(provider["id"]) for provider in providers],
+    )
+    assert {row["id"] for row in stored} == {key_in(node_id) for node_id in confirmed}
+    assert all(row["agree"] for row in stored)
+    by_id = {row["id"]: row for row in stored}
+    for node_id, shown in confirmed.items():
+        row = by_id[key_in(node_id)]
+        assert datetime.fromisoformat(shown["startsAt"]) == row["starts_at"]
+        assert datetime.fromisoformat(shown["endsAt"]) == row["ends_at"]
+    for provider in providers:
+        own = sorted(
+            (row["claimed_from"], row["claimed_until"])
+            for row in stored
+            if row["provider_id"] == key_in(provider["id"])
+        )
+        assert all(first[1] <= second[0] for first, second in pairwise(own))
+    assert seen["BookingConfirmation"] > 50
+    assert seen["SlotUnavailableError"] > 50
