@@ -1,0 +1,749 @@
+"""The life of appointments, lived at random over two processes' worth of connections, against a model of one page.
+
+What is done one after the other must be answered as the model answers. What is done at once must be answered as the
+model answers in some order. And however it went, the rows must keep the laws.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, contextmanager
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from itertools import count, cycle, permutations
+from random import Random
+from typing import Final, NamedTuple, Protocol, TypeVar
+from uuid import UUID
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+
+from app.core.appointment import Appointment, AppointmentStatus
+from app.core.hours import WeeklyRange
+from app.core.ids import AppointmentId, HoldId, OrganizationId, ProviderId
+from app.core.money import LateCancellation, Money
+from app.core.provider import Provider
+from app.core.refusals import NotCancellable, NotReschedulable, VersionConflict
+from app.core.validation import ContactForm, PolicyForm, ProviderForm
+from app.core.viewer import Role, Viewer
+from app.identity.manage import ManageClaims
+from app.settings import Settings
+from app.usecases.book_appointment import Booked, BookingForm, book_appointment
+from app.usecases.cancel_appointment import CancellationForm, cancel_appointment
+from app.usecases.close_appointment import close_appointment, complete_what_ended
+from app.usecases.edit_provider import create_provider
+from app.usecases.hold_slot import Held, HoldForm, hold_slot, release_hold, sweep_expired_holds
+from app.usecases.list_slots import FreeTimes, SlotQuestion, list_slots
+from app.usecases.reschedule_appointment import MoveForm, reschedule_appointment
+from app.usecases.resources import Resources
+from app.wiring import open_resources
+from tests.builders import NOW, Clock, an_organization
+from tests.lives import broken_laws
+
+CONFIRMED, CANCELLED = AppointmentStatus.CONFIRMED, AppointmentStatus.CANCELLED
+COMPLETED, NO_SHOW = AppointmentStatus.COMPLETED, AppointmentStatus.NO_SHOW
+DAY = timedelta(days=1)
+OPENS, CLOSES, STEP = timedelta(hours=9), timedelta(hours=13), timedelta(minutes=30)
+VISIT, BUFFER = timedelta(minutes=60), timedelta(minutes=15)
+STARTS_A_DAY = 7  # half-hourly; the last visit starts at 12
+HORIZON_DAYS = 2
+FREE_UNTIL = timedelta(minutes=60)
+FEE = 500
+HOLD_LASTS = timedelta(minutes=10)
+HOLDS_AT_ONCE = 3
+PROVIDERS = 2
+
+Answer = TypeVar("Answer")
+
+
+class Outcome(NamedTuple):
+    """What came back: its type, whose it is (a label in the model, an id in the database), and what it says."""
+
+    type: str
+    of: object = None
+    says: object = None
+
+
+# ---------------------------------------------------------------- the model
+
+
+@dataclass(slots=True)
+class Visit:
+    provider: int
+    start: datetime
+    status: AppointmentStatus = CONFIRMED
+    version: int = 0
+    fee: int | None = None
+    history: list[tuple[str, AppointmentStatus, datetime]] = field(default_factory=list)
+
+    def becomes(self, kind: str, *, status: AppointmentStatus | None = None, start: datetime | None = None) -> None:
+        self.version += 1
+        self.status, self.start = status or self.status, start or self.start
+        self.history.append((kind, self.status, self.start))
+
+
+@dataclass(slots=True)
+class Holding:
+    provider: int
+    start: datetime
+    caller: str
+    expires: datetime
+    ended: bool = False
+
+
+@dataclass(slots=True)
+class Model:
+    """What there is, by label; and what each idempotency key stands for, by mutation, caller and key."""
+
+    now: datetime = NOW
+    visits: dict[str, Visit] = field(default_factory=dict)
+    holds: dict[str, Holding] = field(default_factory=dict)
+    keys: dict[tuple[str, str, str], tuple[object, str]] = field(default_factory=dict)
+
+    def stands(self, hold: Holding) -> bool:
+        return not hold.ended and self.now < hold.expires
+
+    def is_free(self, provider: int, start: datetime, *, without: str = "") -> bool:
+        taken = [
+            visit.start
+            for label, visit in self.visits.items()
+            if visit.provider == provider and visit.status is not CANCELLED and label != without
+        ]
+        taken += [hold.start for hold in self.holds.values() if hold.provider == provider and self.stands(hold)]
+        in_time = start >= self.now and start.date() <= self.now.date() + HORIZON_DAYS * DAY
+        return in_time and all(abs(start - other) >= VISIT + BUFFER for other in taken)
+
+    def listed(self, provider: int) -> list[datetime]:
+        return [
+            start
+            for start in (start_of(self.now, choice) for choice in range((HORIZON_DAYS + 2) * STARTS_A_DAY))
+            if self.is_free(provider, start)
+        ]
+
+    def booked(self, label: str) -> Outcome:
+        visit = self.visits[label]
+        return Outcome("Booked", label, (visit.status, visit.version, visit.start))
+
+    def appointment(self, label: str) -> Outcome:
+        visit = self.visits[label]
+        return Outcome("Appointment", label, (visit.status, visit.version, visit.fee))
+
+    def held(self, label: str) -> Outcome:
+        return Outcome("Held", label, self.holds[label].expires)
+
+
+def start_of(now: datetime, choice: int) -> datetime:
+    """One of the starts of today and the days after it."""
+    day, at = divmod(choice, STARTS_A_DAY)
+    return now.replace(hour=0, minute=0, second=0) + day * DAY + OPENS + at * STEP
+
+
+# ---------------------------------------------------------------- what can be done
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """What is behind the model's labels."""
+
+    organization_id: OrganizationId
+    providers: Sequence[ProviderId]
+    ids: Mapping[object, UUID]
+
+    def viewer(self, caller: str) -> Viewer:
+        if caller == "guest":
+            return Viewer(organization_id=self.organization_id)
+        return Viewer(organization_id=self.organization_id, role=Role[caller.upper()], subject=f"the {caller}")
+
+    def manage_token(self, resources: Resources, label: str, caller: str) -> str | None:
+        """Guests come with the token of their appointment."""
+        if caller != "guest":
+            return None
+        claims = ManageClaims(organization_id=self.organization_id, appointment_id=AppointmentId(self.ids[label]))
+        return resources.manage_tokens.sign(claims)
+
+    def hold_token(self, resources: Resources, label: str) -> str:
+        return resources.hold_tokens.sign(self.organization_id, HoldId(self.ids[label]))
+
+
+class Deed(Protocol):
+    """Something that is done in the database, and what the model says to it."""
+
+    async def do(self, resources: Resources, world: World, /) -> Outcome: ...
+
+    def say(self, model: Model, /) -> Outcome: ...
+
+
+def outcome_of(answer: object) -> Outcome:
+    match answer:
+        case Booked(appointment=visit):
+            return Outcome("Booked", visit.id, (visit.status, visit.version, visit.starts_at))
+        case Appointment():
+            fee = answer.cancellation_fee
+            return Outcome("Appointment", answer.id, (answer.status, answer.version, fee and fee.amount_minor))
+        case Held(hold=hold):
+            return Outcome("Held", hold.id, hold.expires_at)
+        case NotCancellable() | NotReschedulable():
+            return Outcome(type(answer).__name__, None, answer.reason.value)
+        case VersionConflict():
+            return Outcome("VersionConflict", None, answer.current_version)
+        case _:
+            return Outcome(type(answer).__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Book:
+    """Book a time; with a hold, where one is named."""
+
+    label: str
+    provider: int
+    start: datetime
+    who: int
+    key: str
+    hold: str | None = None
+
+    async def do(self, resources: Resources, world: World) -> Outcome:
+        form = BookingForm(
+            provider_id=world.providers[self.provider],
+            service_id=None,
+            starts_at=self.start,
+            duration_minutes=None,
+            customer=ContactForm(name="Guest", email=f"guest-{self.who}@example.com", phone=None, locale=None),
+            customer_time_zone="UTC",
+            notes=None,
+            idempotency_key=self.key,
+            hold_token=None if self.hold is None else world.hold_token(resources, self.hold),
+        )
+        return outcome_of(await book_appointment(resources, world.viewer("guest"), form))
+
+    def say(self, model: Model) -> Outcome:
+        scope = ("book", "guest", self.key)
+        request = (self.provider, self.start, self.who, self.hold)
+        if scope in model.keys:
+            known, label = model.keys[scope]
+            return model.booked(label) if known == request else Outcome("IdempotencyKeyReused")
+        hold = None if self.hold is None else model.holds[self.hold]
+        if hold is not None and (hold.provider, hold.start) != (self.provider, self.start):
+            return Outcome("InvalidInput")
+        if hold is not None and model.stands(hold):
+            hold.ended = True
+        elif not model.is_free(self.provider, self.start):
+            return Outcome("SlotUnavailable" if hold is None else "HoldExpired")
+        model.keys[scope] = (request, self.label)
+        visit = model.visits[self.label] = Visit(self.provider, self.start)
+        visit.becomes("BOOKED")
+        return model.booked(self.label)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """Hold a time."""
+
+    label: str
+    provider: int
+    start: datetime
+    caller: str
+    key: str
+
+    async def do(self, resources: Resources, world: World) -> Outcome:
+        form = HoldForm(
+            provider_id=world.providers[self.provider],
+            service_id=None,
+            starts_at=self.start,
+            idempotency_key=self.key,
+        )
+        return outcome_of(await hold_slot(resources, world.viewer(self.caller), form))
+
+    def say(self, model: Model) -> Outcome:
+        scope = ("hold", self.caller, self.key)
+        request = (self.provider, self.start)
+        if scope in model.keys:
+            known, label = model.keys[scope]
+            return model.held(label) if known == request else Outcome("IdempotencyKeyReused")
+        open_now = sum(hold.caller == self.caller and model.stands(hold) for hold in model.holds.values())
+        if self.caller == "customer" and open_now >= HOLDS_AT_ONCE:
+            return Outcome("BookingLimitReached")
+        if not model.is_free(self.provider, self.start):
+            return Outcome("SlotUnavailable")
+        model.keys[scope] = (request, self.label)
+        model.holds[self.label] = Holding(self.provider, self.start, self.caller, model.now + HOLD_LASTS)
+        return model.held(self.label)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """Give a hold up."""
+
+    hold: str
+
+    async def do(self, resources: Resources, world: World) -> Outcome:
+        token = world.hold_token(resources, self.hold)
+        return outcome_of(await release_hold(resources, world.viewer("guest"), token))
+
+    def say(self, model: Model) -> Outcome:
+        model.holds[self.hold].ended = True
+        return model.held(self.hold)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cancel:
+    """Cancel, with the manage token or as an administrator, for a fee or not, of a version or any."""
+
+    label: str
+    caller: str
+    accept: int
+    version: int | None
+
+    async def do(self, resources: Resources, world: World) -> Outcome:
+        form = CancellationForm(
+            appointment_id=AppointmentId(world.ids[self.label]),
+            reason=None,
+            expected_version=self.version,
+            accept_fee_minor=self.accept,
+            manage_token=world.manage_token(resources, self.label, self.caller),
+        )
+        return outcome_of(await cancel_appointment(resources, world.viewer(self.caller), form))
+
+    def say(self, model: Model) -> Outcome:
+        visit = model.visits[self.label]
+        if visit.status is CANCELLED:
+            return model.appointment(self.label)
+        if self.version not in {None, visit.version}:
+            return Outcome("VersionConflict", None, visit.version)
+        if visit.status is not CONFIRMED:
+            return Outcome("NotCancellable", None, "ALREADY_CLOSED")
+        if model.now >= visit.start:
+            return Outcome("NotCancellable", None, "ALREADY_STARTED")
+        costs = self.caller == "guest" and model.now > visit.start - FREE_UNTIL
+        if costs and self.accept < FEE:
+            return Outcome("CancellationFeeNotAccepted")
+        visit.becomes("CANCELLED", status=CANCELLED)
+        visit.fee = FEE if costs else None
+        return model.appointment(self.label)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """Move, with the manage token or as an administrator."""
+
+    label: str
+    start: datetime
+    caller: str
+    version: int | None
+    key: str
+
+    async def do(self, resources: Resources, world: World) -> Outcome:
+        form = MoveForm(
+            appointment_id=AppointmentId(world.ids[self.label]),
+            starts_at=self.start,
+            expected_version=self.version,
+            idempotency_key=self.key,
+            manage_token=world.manage_token(resources, self.label, self.caller),
+        )
+        return outcome_of(await reschedule_appointment(resources, world.viewer(self.caller), form))
+
+    def say(self, model: Model) -> Outcome:
+        visit = model.visits[self.label]
+        scope = ("move", f"the token of {self.label}" if self.caller == "guest" else self.caller, self.key)
+        request = (self.label, self.start, self.version)
+        if scope in model.keys:
+            known, label = model.keys[scope]
+            return model.booked(label) if known == request else Outcome("IdempotencyKeyReused")
+        if self.version not in {None, visit.version}:
+            return Outcome("VersionConflict", None, visit.version)
+        if visit.status is not CONFIRMED:
+            reason = "ALREADY_CANCELLED" if visit.status is CANCELLED else "ALREADY_CLOSED"
+            return Outcome("NotReschedulable", None, reason)
+        if model.now >= visit.start:
+            return Outcome("NotReschedulable", None, "ALREADY_STARTED")
+        if self.caller == "guest" and model.now > visit.start - FREE_UNTIL:
+            return Outcome("NotReschedulable", None, "TOO_LATE")
+        if not model.is_free(visit.provider, self.start, without=self.label):
+            return Outcome("SlotUnavailable")
+        model.keys[scope] = (request, self.label)
+        visit.becomes("RESCHEDULED", start=self.start)
+        return model.booked(self.label)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Close:
+    """Complete, or say that nobody came."""
+
+    label: str
+    to: AppointmentStatus
+    version: int | None
+
+    async def do(self, resources: Resources, world: World) -> Outcome:
+        closed = await close_appointment(
+            resources,
+            world.viewer("admin"),
+            AppointmentId(world.ids[self.label]),
+            self.to,
+            expected_version=self.version,
+        )
+        return outcome_of(closed)
+
+    def say(self, model: Model) -> Outcome:
+        visit = model.visits[self.label]
+        if visit.status is self.to:
+            return model.appointment(self.label)
+        if self.version not in {None, visit.version}:
+            return Outcome("VersionConflict", None, visit.version)
+        if visit.status is CANCELLED or model.now < visit.start:
+            return Outcome("InvalidTransition")
+        visit.becomes(self.to.value, status=self.to)
+        return model.appointment(self.label)
+
+
+@dataclass(frozen=True, slots=True)
+class CompleteWhatEnded:
+    """What the worker does every minute."""
+
+    async def do(self, resources: Resources, _world: World) -> Outcome:
+        return Outcome("completed", None, await complete_what_ended(resources))
+
+    def say(self, model: Model) -> Outcome:
+        ended = [
+            visit for visit in model.visits.values() if visit.status is CONFIRMED and visit.start + VISIT <= model.now
+        ]
+        for visit in ended:
+            visit.becomes("COMPLETED", status=COMPLETED)
+        return Outcome("completed", None, len(ended))
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """What the worker does with holds that expired: nothing that anybody could see."""
+
+    async def do(self, resources: Resources, _world: World) -> Outcome:
+        await sweep_expired_holds(resources)
+        return Outcome("swept")
+
+    def say(self, _model: Model) -> Outcome:
+        return Outcome("swept")
+
+
+# ---------------------------------------------------------------- drawing
+
+CHANGES: Final = ("move", "move", "move", "cancel", "complete", "no-show")
+KINDS: Final = ("book", "book", "hold", "book held", "book held", "release", *CHANGES, "completion", "sweep")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A deed before it is known what there is to do it to: `which` and the others are choices among what there is."""
+
+    kind: str
+    which: int
+    start: int
+    caller: str
+    key: int
+    version: int | None
+    accept: int
+    elsewhere: bool
+
+    def deed(self, model: Model, label: str) -> Deed | None:
+        """None where there is nothing to do it to."""
+        if self.kind == "completion":
+            return CompleteWhatEnded()
+        if self.kind == "sweep":
+            return Sweep()
+        if self.kind in {"book", "hold"}:
+            return self._take(model, label)
+        things = [*(model.holds if self.kind in {"book held", "release"} else model.visits)]
+        return self._change(model, things[self.which % len(things)], label) if things else None
+
+    def _take(self, model: Model, label: str) -> Deed:
+        provider, start, key = self.which % PROVIDERS, start_of(model.now, self.start), f"key {self.key}"
+        if self.kind == "book":
+            return Book(label=label, provider=provider, start=start, who=self.accept % 2, key=key)
+        caller = "admin" if self.caller == "admin" else "customer"
+        return Hold(label=label, provider=provider, start=start, caller=caller, key=key)
+
+    def _change(self, model: Model, thing: str, label: str) -> Deed:
+        if self.kind == "release":
+            return Release(hold=thing)
+        if self.kind == "book held":
+            hold = model.holds[thing]
+            start = start_of(model.now, self.start) if self.elsewhere else hold.start
+            key = f"key {self.key}"
+            return Book(label=label, provider=hold.provider, start=start, who=self.accept % 2, key=key, hold=thing)
+        version = None if self.version is None else model.visits[thing].version + self.version
+        if self.kind == "cancel":
+            return Cancel(label=thing, caller=self.caller, accept=self.accept, version=version)
+        if self.kind == "move":
+            start = start_of(model.now, self.start)
+            return Move(label=thing, start=start, caller=self.caller, version=version, key=f"key {self.key}")
+        return Close(label=thing, to=COMPLETED if self.kind == "complete" else NO_SHOW, version=version)
+
+
+def draft_of(chance: Random, kinds: Sequence[str]) -> Draft:
+    return Draft(
+        kind=chance.choice(kinds),
+        which=chance.randrange(6),
+        # Many want the same few times; some want times beyond the horizon.
+        start=chance.randrange(chance.choice([4, STARTS_A_DAY, (HORIZON_DAYS + 2) * STARTS_A_DAY])),
+        caller=chance.choice(["guest", "guest", "admin"]),
+        # Some keys come again by accident.
+        key=chance.randrange(chance.choice([4, 1_000_000, 1_000_000])),
+        version=chance.choice([None, None, 0, 0, -1]),
+        accept=chance.choice([0, FEE - 1, FEE, FEE + 1]),
+        elsewhere=chance.random() < 0.2,
+    )
+
+
+def drafts(*kinds: str) -> st.SearchStrategy[Draft]:
+    """Evenly spread: smaller would not be simpler, fewer is."""
+    return st.integers(0, 2**64 - 1).map(lambda seed: draft_of(Random(seed), kinds))
+
+
+# ---------------------------------------------------------------- the machine
+
+
+def explained(
+    model: Model, deeds: Sequence[Deed], outcomes: Sequence[Outcome], ids: Mapping[object, UUID]
+) -> tuple[Model, dict[object, UUID]] | None:
+    """The model, and the ids behind its labels, after these deeds in an order that explains all outcomes."""
+    for order in permutations(range(len(deeds))):
+        then, bound = deepcopy(model), dict(ids)
+        for at in order:
+            said, came = deeds[at].say(then), outcomes[at]
+            if (said.type, said.says) != (came.type, came.says):
+                break
+            if said.of is not None and bound.setdefault(said.of, came.of) != came.of:  # type: ignore[arg-type]
+                break
+        else:
+            if len({*bound.values()}) == len(bound):
+                return then, bound
+    return None
+
+
+class Hosts:
+    """Two processes' worth of resources on one database, and the loop that they live on."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, clock: Clock, resources: Sequence[Resources]) -> None:
+        self.loop = loop
+        self.clock = clock
+        self.resources = resources
+
+    def run(self, work: Coroutine[None, None, Answer]) -> Answer:
+        return self.loop.run_until_complete(work)
+
+
+@contextmanager
+def hosts(opened: Settings) -> Iterator[Hosts]:
+    loop, clock = asyncio.new_event_loop(), Clock()
+    stack = AsyncExitStack()
+
+    async def enter() -> list[Resources]:
+        each = (open_resources(opened, clock=clock, real_clock=clock) for _ in range(2))
+        return [await stack.enter_async_context(resources) for resources in each]
+
+    try:
+        yield Hosts(loop, clock, loop.run_until_complete(enter()))
+    finally:
+        loop.run_until_complete(stack.aclose())
+        loop.close()
+
+
+async def a_new_world(resources: Resources) -> World:
+    """Two providers, on a database with nothing else in it."""
+    await resources.pool.execute("TRUNCATE organization CASCADE", [])
+    organization = await an_organization(resources)
+    admin = Viewer(organization_id=organization.id, role=Role.ADMIN, subject="the admin")
+    form = ProviderForm(
+        name="Ada",
+        time_zone="UTC",
+        service_duration_minutes=VISIT // timedelta(minutes=1),
+        buffer_minutes=BUFFER // timedelta(minutes=1),
+        slot_interval_minutes=STEP // timedelta(minutes=1),
+        min_notice_minutes=0,
+        max_advance_booking_days=HORIZON_DAYS,
+        email=None,
+        phone=None,
+        cancellation_policy=PolicyForm(
+            free_until_minutes_before=FREE_UNTIL // timedelta(minutes=1),
+            late_cancellation=LateCancellation.FEE,
+            late_fee=Money(amount_minor=FEE, currency="EUR"),
+            late_fee_percent=None,
+        ),
+        subject=None,
+    )
+    weekly = [WeeklyRange(day, OPENS // timedelta(minutes=1), CLOSES // timedelta(minutes=1)) for day in range(7)]
+    providers = []
+    for _ in range(PROVIDERS):
+        provider = await create_provider(resources, admin, form, hours=weekly, breaks=[])
+        assert isinstance(provider, Provider)
+        providers.append(provider.id)
+    return World(organization_id=organization.id, providers=providers, ids={})
+
+
+class Lives(RuleBasedStateMachine):
+    """One run; `hosted` is set by the test."""
+
+    hosted: Hosts
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.labels = count(1)
+        self.model = Model()
+        self.hosted.clock.set(NOW)
+        self.world = self.hosted.run(a_new_world(self.hosted.resources[0]))
+
+    def attempt(self, *drawn: Draft) -> None:
+        """Do all of this at once, each over the next host; then the model must explain it."""
+        possible = [draft.deed(self.model, f"#{next(self.labels)}") for draft in drawn]
+        deeds = [deed for deed in possible if deed is not None]
+        outcomes = self.hosted.run(self.do(deeds))
+        found = explained(self.model, deeds, outcomes, self.world.ids)
+        assert found is not None, "\n".join(f"{deed} -> {came}" for deed, came in zip(deeds, outcomes, strict=True))
+        self.model, ids = found
+        self.world = replace(self.world, ids=ids)
+        self.compare_lists()
+
+    async def do(self, deeds: Sequence[Deed]) -> list[Outcome]:
+        hosts_in_turn = cycle(self.hosted.resources)
+        return await asyncio.gather(*(deed.do(next(hosts_in_turn), self.world) for deed in deeds))
+
+    def compare_lists(self) -> None:
+        """What is listed, on every host, is what the model would book."""
+        today = self.model.now.date()
+        for host in self.hosted.resources:
+            questions = [
+                SlotQuestion(
+                    provider_id=provider_id,
+                    service_id=None,
+                    first=today,
+                    last=today + (HORIZON_DAYS + 1) * DAY,
+                    time_zone=None,
+                )
+                for provider_id in self.world.providers
+            ]
+            answers = self.hosted.run(list_slots(host, self.world.organization_id, questions))
+            for provider, answer in enumerate(answers):
+                assert isinstance(answer, FreeTimes)
+                minutes = [minute for day in answer.starts_by_date.values() for minute in day]
+                epoch = datetime.fromisoformat("1970-01-01T00:00Z")
+                assert [epoch + timedelta(minutes=minute) for minute in minutes] == self.model.listed(provider)
+
+    @initialize(drawn=st.lists(drafts("book", "hold"), min_size=2, max_size=4))
+    def begin_with_something(self, drawn: list[Draft]) -> None:
+        self.attempt(*drawn)
+
+    @rule(draft=drafts("book", "hold"))
+    def take_time(self, draft: Draft) -> None:
+        self.attempt(draft)
+
+    @rule(draft=drafts("book held", "release"))
+    def use_or_release_a_hold(self, draft: Draft) -> None:
+        self.attempt(draft)
+
+    @rule(draft=drafts(*CHANGES))
+    def change_something(self, draft: Draft) -> None:
+        self.attempt(draft)
+
+    @rule(draft=drafts("completion", "sweep"))
+    def work(self, draft: Draft) -> None:
+        self.attempt(draft)
+
+    @rule(drawn=st.lists(drafts(*KINDS), min_size=2, max_size=4))
+    def do_several_things_at_once(self, drawn: list[Draft]) -> None:
+        self.attempt(*drawn)
+
+    @rule(draft=drafts("book", "hold", "book held", "cancel", "move"), times=st.integers(2, 4))
+    def do_one_thing_many_times_at_once(self, draft: Draft, times: int) -> None:
+        self.attempt(*[draft] * times)
+
+    @rule(minutes=st.sampled_from([1, 9, 10, 45, 24 * 60]))
+    def let_time_go_by(self, minutes: int) -> None:
+        self.turn_to(self.model.now + timedelta(minutes=minutes))
+
+    @rule(which=st.integers(0, 11), seconds=st.sampled_from([-1, 0, 0, 1]))
+    def let_the_next_edge_come(self, which: int, seconds: int) -> None:
+        """Turn the clock to where something changes by itself: a late window, a start, an end, an expiry."""
+        edges = [
+            visit.start + apart
+            for visit in self.model.visits.values()
+            for apart in (-FREE_UNTIL, timedelta(0), VISIT)
+            if visit.status is CONFIRMED
+        ]
+        edges += [hold.expires for hold in self.model.holds.values() if not hold.ended]
+        ahead = sorted(edge for edge in {*edges} if edge > self.model.now)
+        if ahead:
+            self.turn_to(max(self.model.now, ahead[which % min(3, len(ahead))] + timedelta(seconds=seconds)))
+
+    def turn_to(self, now: datetime) -> None:
+        self.model.now = now
+        self.hosted.clock.set(now)
+        self.compare_lists()
+
+    def teardown(self) -> None:
+        self.hosted.run(self.compare_rows())
+
+    async def compare_rows(self) -> None:
+        pool, organization_id = self.hosted.resources[0].pool, self.world.organization_id
+        assert await broken_laws(pool, organization_id) == {}
+        rows = await pool.fetch(
+            "SELECT appointment_id, kind, to_status, to_starts_at FROM appointment_history"
+            " WHERE organization_id = $1 ORDER BY appointment_id, version",
+            [organization_id],
+        )
+        stored: dict[UUID, list[tuple[str, str, datetime]]] = {}
+        for appointment_id, kind, status, start in rows:
+            stored.setdefault(appointment_id, []).append((kind, status, start))
+        visits = self.model.visits
+        assert stored == {self.world.ids[label]: visit.history for label, visit in visits.items()}
+
+
+def live(environment: dict[str, str], *, runs: int, steps: int) -> None:
+    with hosts(Settings.from_environment(environment)) as hosted:
+        machine = type("HostedLives", (Lives,), {"hosted": hosted})
+        run_state_machine_as_test(
+            machine,
+            settings=settings(
+                max_examples=runs, stateful_step_count=steps, suppress_health_check=list(HealthCheck), deadline=None
+            ),
+        )
+
+
+def live_by_chance(hosted: Hosts, seed: int, *, steps: int) -> None:
+    """The same machine, driven evenly: Hypothesis likes to repeat itself, and shrinks; chance goes everywhere."""
+    chance = Random(seed)
+    life = type("HostedLives", (Lives,), {"hosted": hosted})()
+    life.attempt(*(draft_of(chance, ("book", "hold")) for _ in range(4)))
+    for _ in range(steps):
+        match chance.randrange(8):
+            case 0:
+                life.let_the_next_edge_come(chance.randrange(12), chance.choice([-1, 0, 0, 1]))
+            case 1:
+                life.attempt(*[draft_of(chance, KINDS)] * chance.randrange(2, 5))
+            case 2 | 3:
+                life.attempt(draft_of(chance, KINDS))
+            case _:
+                life.attempt(*(draft_of(chance, KINDS) for _ in range(chance.randrange(2, 5))))
+    life.teardown()
+
+
+def test_lives_drawn_by_hypothesis_go_as_the_model_says(environment: dict[str, str]) -> None:
+    live(environment, runs=8, steps=30)
+
+
+def test_lives_drawn_by_chance_go_as_the_model_says(environment: dict[str, str]) -> None:
+    with hosts(Settings.from_environment(environment)) as hosted:
+        for seed in range(20):
+            live_by_chance(hosted, seed, steps=35)
+
+
+@pytest.mark.full
+def test_many_long_lives_drawn_by_hypothesis_go_as_the_model_says(environment: dict[str, str]) -> None:
+    live(environment, runs=300, steps=80)
+
+
+@pytest.mark.full
+def test_many_long_lives_drawn_by_chance_go_as_the_model_says(environment: dict[str, str]) -> None:
+    with hosts(Settings.from_environment(environment)) as hosted:
+        for seed in range(1_000, 1_200):
+            live_by_chance(hosted, seed, steps=120)

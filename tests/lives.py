@@ -1,0 +1,260 @@
+"""The life of an appointment in the API's words: verbs that try, and the laws that every database keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from itertools import count
+from typing import Any, Final
+from uuid import UUID
+
+from app.store.pool import Pool
+from tests.builders import Api, Caller, Json, a_booking, instant, made
+
+_numbers = count(1)
+
+LIFE: Final = """
+    fragment Life on Appointment {
+        id status startsAt endsAt version notes cancelledAt cancellationReason
+        provider { id }
+        contact { name email } customer { id }
+        cancellationFee { amountMinor currency }
+        cancellationQuote { freeUntil allowed fee { amountMinor currency } }
+    }
+"""
+
+REFUSAL: Final = """
+    ... on UserError { code message }
+    ... on InvalidInputError { field }
+    ... on VersionConflictError { currentVersion }
+    ... on NotCancellableError { reason }
+    ... on NotReschedulableError { reason }
+    ... on CancellationFeeNotAcceptedError { quote { freeUntil allowed fee { amountMinor currency } } }
+    ... on InvalidTransitionError { from }
+    ... on SlotUnavailableError { reasons alternatives { startsAt } }
+    ... on HoldExpiredError { alternatives { startsAt } }
+"""
+
+CANCEL: Final = f"""
+    mutation ($input: CancelAppointmentInput!) {{
+        answer: cancelAppointment(input: $input) {{ __typename ...Life {REFUSAL} }}
+    }} {LIFE}
+"""
+MOVE: Final = f"""
+    mutation ($input: RescheduleAppointmentInput!) {{
+        answer: rescheduleAppointment(input: $input) {{
+            __typename ... on BookingConfirmation {{ manageToken appointment {{ ...Life }} }} {REFUSAL}
+        }}
+    }} {LIFE}
+"""
+COMPLETE: Final = f"""
+    mutation ($input: CompleteAppointmentInput!) {{
+        answer: completeAppointment(input: $input) {{ __typename ...Life {REFUSAL} }}
+    }} {LIFE}
+"""
+NO_SHOW: Final = f"""
+    mutation ($input: MarkNoShowInput!) {{
+        answer: markNoShow(input: $input) {{ __typename ...Life {REFUSAL} }}
+    }} {LIFE}
+"""
+HOLD_FIELDS: Final = "... on Hold { holdToken startsAt endsAt expiresAt provider { id } }"
+HOLD: Final = f"""
+    mutation ($input: HoldSlotInput!) {{ answer: holdSlot(input: $input) {{ __typename {HOLD_FIELDS} {REFUSAL} }} }}
+"""
+RELEASE: Final = f"""
+    mutation ($input: ReleaseHoldInput!) {{ answer: releaseHold(input: $input) {{ __typename {HOLD_FIELDS} {REFUSAL} }} }}
+"""
+BOOK: Final = f"""
+    mutation ($input: BookAppointmentInput!) {{
+        answer: bookAppointment(input: $input) {{
+            __typename ... on BookingConfirmation {{ manageToken appointment {{ ...Life }} }} {REFUSAL}
+        }}
+    }} {LIFE}
+"""
+APPOINTMENT: Final = f"""
+    query ($id: ID!, $manageToken: String) {{ appointment(id: $id, manageToken: $manageToken) {{ ...Life }} }} {LIFE}
+"""
+HISTORY: Final = """
+    query ($id: ID!, $manageToken: String) {
+        appointment(id: $id, manageToken: $manageToken) {
+            history {
+                version kind occurredAt actor actorSubject fromStatus toStatus fromStartsAt toStartsAt reason
+            }
+        }
+    }
+"""
+
+
+def new_key() -> str:
+    return f"life-{next(_numbers)}"
+
+
+async def _try(api: Api, document: str, caller: Caller | None, values: Json) -> Json:
+    answer: Json = (await api.ask(document, caller=caller, input=values))["answer"]
+    return answer
+
+
+def _opened(booked: Json, caller: Caller | None, values: Json) -> Json:
+    """The appointment's id; and its manage token, where nobody else is said to call."""
+    token = {} if caller is not None else {"manageToken": booked["manageToken"]}
+    return {"appointmentId": booked["appointment"]["id"], **token, **values}
+
+
+async def try_booking(
+    api: Api, provider: Mapping[str, Any], starts_at: datetime | str, *, caller: Caller | None = None, **values: object
+) -> Json:
+    """Book; the answer, whatever it is, with all that the life of an appointment shows."""
+    return await _try(api, BOOK, caller, a_booking(provider, starts_at, **values))
+
+
+async def booked(
+    api: Api, provider: Mapping[str, Any], starts_at: datetime | str, *, caller: Caller | None = None, **values: object
+) -> Json:
+    """A booking that succeeds: its confirmation."""
+    return made(await try_booking(api, provider, starts_at, caller=caller, **values), "BookingConfirmation")
+
+
+async def cancel(api: Api, booked: Json, *, caller: Caller | None = None, **values: object) -> Json:
+    """Cancel with the manage token, or as this caller; the answer, whatever it is."""
+    return await _try(api, CANCEL, caller, _opened(booked, caller, values))
+
+
+async def move(
+    api: Api, booked: Json, starts_at: datetime | str, *, caller: Caller | None = None, **values: object
+) -> Json:
+    """Move with the manage token, or as this caller; the answer, whatever it is."""
+    asked = {"startsAt": instant(starts_at).isoformat(), "idempotencyKey": new_key(), **values}
+    return await _try(api, MOVE, caller, _opened(booked, caller, asked))
+
+
+async def complete(api: Api, booked: Json, *, caller: Caller | None = None, **values: object) -> Json:
+    """Complete, as an administrator or this caller."""
+    return await _try(api, COMPLETE, caller or api.admin, {"appointmentId": booked["appointment"]["id"], **values})
+
+
+async def no_show(api: Api, booked: Json, *, caller: Caller | None = None, **values: object) -> Json:
+    """Say that nobody came, as an administrator or this caller."""
+    return await _try(api, NO_SHOW, caller or api.admin, {"appointmentId": booked["appointment"]["id"], **values})
+
+
+async def hold(
+    api: Api, provider: Mapping[str, Any], starts_at: datetime | str, *, caller: Caller | None = None, **values: object
+) -> Json:
+    """Hold a time; the answer, whatever it is."""
+    asked = {"providerId": provider["id"], "startsAt": instant(starts_at).isoformat(), "idempotencyKey": new_key()}
+    return await _try(api, HOLD, caller, asked | values)
+
+
+async def held(
+    api: Api, provider: Mapping[str, Any], starts_at: datetime | str, *, caller: Caller | None = None, **values: object
+) -> Json:
+    """A hold that succeeds."""
+    return made(await hold(api, provider, starts_at, caller=caller, **values), "Hold")
+
+
+async def release(api: Api, token: str, *, caller: Caller | None = None) -> Json:
+    """Release a hold; the answer, whatever it is."""
+    return await _try(api, RELEASE, caller, {"holdToken": token})
+
+
+async def seen(api: Api, booked: Json, *, caller: Caller | None = None) -> Json | None:
+    """The appointment as its manage token, or this caller, sees it."""
+    token = {} if caller is not None else {"manageToken": booked["manageToken"]}
+    answer = await api.ask(APPOINTMENT, caller=caller, id=booked["appointment"]["id"], **token)
+    found: Json | None = answer["appointment"]
+    return found
+
+
+async def history(api: Api, booked: Json, *, caller: Caller | None = None) -> list[Json]:
+    """What became of the appointment, as an administrator or this caller sees it."""
+    answer = await api.ask(HISTORY, caller=caller or api.admin, id=booked["appointment"]["id"])
+    found: list[Json] = answer["appointment"]["history"]
+    return found
+
+
+# ---------------------------------------------------------------- what always holds
+
+_LAWS: Final = {
+    "active claims of a provider overlap": """
+        SELECT one.id, other.id AS other_id
+        FROM claim AS one
+        JOIN claim AS other USING (organization_id, provider_id)
+        WHERE organization_id = $1 AND one.active AND other.active AND one.id < other.id AND one.during && other.during
+    """,
+    "an appointment has not exactly the time that it should": """
+        SELECT appointment.id, appointment.status, count(claim.id) AS claims
+        FROM appointment
+        LEFT JOIN claim ON claim.organization_id = appointment.organization_id
+            AND claim.appointment_id = appointment.id AND claim.active
+        WHERE appointment.organization_id = $1
+        GROUP BY appointment.organization_id, appointment.id
+        HAVING count(claim.id) <> CASE WHEN appointment.status = 'CANCELLED' THEN 0 ELSE 1 END
+    """,
+    "an appointment's claim is for another time": """
+        SELECT appointment.id
+        FROM appointment
+        JOIN claim ON claim.organization_id = appointment.organization_id
+            AND claim.appointment_id = appointment.id AND claim.active
+        WHERE appointment.organization_id = $1
+            AND (claim.provider_id <> appointment.provider_id
+                OR claim.visit <> tstzrange(appointment.starts_at, appointment.ends_at))
+    """,
+    "a hold that is over has time": """
+        SELECT hold.id
+        FROM hold
+        JOIN claim ON claim.organization_id = hold.organization_id AND claim.hold_id = hold.id AND claim.active
+        WHERE hold.organization_id = $1 AND hold.ended_at IS NOT NULL
+    """,
+    "a version without its entry, or an entry without its version": """
+        SELECT appointment.id, appointment.version, count(entry.version) AS entries
+        FROM appointment
+        LEFT JOIN appointment_history AS entry ON entry.organization_id = appointment.organization_id
+            AND entry.appointment_id = appointment.id AND entry.version BETWEEN 1 AND appointment.version
+        WHERE appointment.organization_id = $1
+        GROUP BY appointment.organization_id, appointment.id
+        HAVING count(entry.version) <> appointment.version
+    """,
+    "an entry begins elsewhere than the one before it ended": """
+        SELECT *
+        FROM (
+            SELECT entry.*,
+                lag(version) OVER earlier AS last_version,
+                lag(to_status) OVER earlier AS last_status,
+                lag(to_starts_at) OVER earlier AS last_start,
+                lag(occurred_at) OVER earlier AS last_time
+            FROM appointment_history AS entry
+            WHERE organization_id = $1
+            WINDOW earlier AS (PARTITION BY appointment_id ORDER BY version)
+        ) AS chain
+        WHERE version <> coalesce(last_version, 0) + 1
+            OR from_status IS DISTINCT FROM last_status
+            OR from_starts_at IS DISTINCT FROM last_start
+            OR occurred_at < last_time
+            OR from_status = 'CANCELLED'
+    """,
+    "the last entry says something else than the appointment": """
+        SELECT appointment.id
+        FROM appointment
+        JOIN appointment_history AS entry ON entry.organization_id = appointment.organization_id
+            AND entry.appointment_id = appointment.id AND entry.version = appointment.version
+        WHERE appointment.organization_id = $1
+            AND (entry.to_status <> appointment.status OR entry.to_starts_at <> appointment.starts_at)
+    """,
+    "the time version does not count the moves": """
+        SELECT appointment.id
+        FROM appointment
+        WHERE appointment.organization_id = $1
+            AND time_version <> 1 + (
+                SELECT count(*)
+                FROM appointment_history AS entry
+                WHERE entry.organization_id = appointment.organization_id
+                    AND entry.appointment_id = appointment.id AND entry.from_starts_at <> entry.to_starts_at
+            )
+    """,
+}
+
+
+async def broken_laws(pool: Pool, organization_id: UUID) -> dict[str, list[Json]]:
+    """The laws that this organization's rows break, with the rows; nothing where all is well."""
+    found = {law: [dict(row) for row in await pool.fetch(sql, [organization_id])] for law, sql in _LAWS.items()}
+    return {law: rows for law, rows in found.items() if rows}
