@@ -23,6 +23,7 @@ from graphql import (
     is_list_type,
     is_object_type,
 )
+from graphql.execution import Executor
 from graphql.execution.collect_fields import FieldDetailsList
 from graphql.pyutils import Path
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
@@ -86,11 +87,23 @@ class Leaves(list[Any]):
 
 
 class RowExecutor(StrawberryGraphQLCoreExecutionContext):
-    """Executes as Strawberry does, but for `Rows` and `Leaves`: give it to the schema as `execution_context_class`."""
+    """Executes as Strawberry does, but for `Rows` and `Leaves`. Our endpoint uses no other."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  the library's, passed on
         super().__init__(*args, **kwargs)
         self._builders: dict[tuple[int, Shape], Builder | None] = {}
+
+    def build_per_event_executor(self, payload: object) -> Executor[Any]:
+        """For one event of a subscription, with memories of its own.
+
+        The library's would share what it remembers of selections with all other events, and every event adds to that
+        under keys that no other event finds: a subscription of a million events would hold a million of them.
+        """
+        executor = super().build_per_event_executor(payload)
+        assert isinstance(executor, RowExecutor)  # noqa: S101  for the type checker: it is a copy of this one
+        executor._relevant_sub_fields = {}  # noqa: SLF001  of its own class
+        executor._builders = {}  # noqa: SLF001  of its own class
+        return executor
 
     def complete_list_value(
         self,

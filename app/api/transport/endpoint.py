@@ -49,7 +49,7 @@ class GraphQLEndpoint(Generic[V]):
         self._operations = Operations(schema, limits=limits, introspection=introspection)
         service = Service(
             operations=self._operations,
-            identify=identify,
+            identifier=identify,
             make_context=make_context,
             limits=limits,
             answers=Answers(unavailable),

@@ -40,6 +40,7 @@ from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRul
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
 from app.api.errors import Code, Failure
+from app.api.fastlists import RowExecutor
 from app.api.transport.cost import Cost, measure
 from app.api.transport.limits import Limits, check_variables
 from app.api.transport.requests import GraphQLRequest
@@ -82,7 +83,6 @@ class Operations:
 
     def __init__(self, schema: strawberry.Schema, *, limits: Limits, introspection: bool) -> None:
         self._schema: GraphQLSchema = schema._schema  # noqa: SLF001  Strawberry has no public name for it
-        self._executor_class = schema.execution_context_class
         self._limits = limits
         self._hide_suggestions = not introspection
         self._rules = (
@@ -117,7 +117,7 @@ class Operations:
         else:
             self._documents.move_to_end(request.query)
         document.costs[name] = cost
-        executor = self._executor_class.build(
+        executor = RowExecutor.build(
             self._schema,
             node,
             raw_variable_values=dict(request.variables),

@@ -28,11 +28,19 @@ class Service(Generic[V]):
     """What the transports share."""
 
     operations: Operations
-    identify: Callable[[Credentials], Awaitable[V]]
+    identifier: Callable[[Credentials], Awaitable[V]]
     make_context: Callable[[V, RequestInfo], object]
     limits: Limits
     answers: Answers
     clock: Callable[[], datetime]
+
+    async def identify(self, credentials: Credentials) -> V:
+        """Raises Unauthenticated, Forbidden, what the identifier raises, and Failure where that takes too long."""
+        try:
+            async with asyncio.timeout(self.limits.operation_seconds):
+                return await self.identifier(credentials)
+        except TimeoutError:
+            raise Failure(Code.SERVICE_UNAVAILABLE, TIMED_OUT) from None
 
     def prepare(self, request: GraphQLRequest) -> Operation:
         """Raises OperationRefused."""

@@ -59,6 +59,14 @@ class CloseCode(IntEnum):
     INTERNAL_SERVER_ERROR = 4500
 
 
+# What closes a socket whose caller could not be identified; any other code says that the caller is refused.
+_NOT_INITIALISED: Final = {
+    Code.INTERNAL_SERVER_ERROR: CloseCode.INTERNAL_SERVER_ERROR,
+    Code.RATE_LIMITED: CloseCode.TRY_AGAIN_LATER,
+    Code.SERVICE_UNAVAILABLE: CloseCode.TRY_AGAIN_LATER,
+}
+
+
 class _Close(Exception):  # noqa: N818  says what to do
     """The socket is to be closed."""
 
@@ -201,13 +209,10 @@ class _Socket(Generic[V]):
             raise _Close(CloseCode.BAD_REQUEST, failure.message) from None
         try:
             viewer = await self._service.identify(self._credentials)
-        except (Unauthenticated, Forbidden) as refusal:
-            raise _Close(CloseCode.FORBIDDEN, refusal.message) from None
         except Exception as exception:  # noqa: BLE001  the last line of defence: logged and masked
             (error,) = self._service.refusal(exception, self._info())
-            if error["extensions"]["code"] == Code.INTERNAL_SERVER_ERROR:
-                raise _Close(CloseCode.INTERNAL_SERVER_ERROR, "Internal server error") from None
-            raise _Close(CloseCode.TRY_AGAIN_LATER, error["message"]) from None
+            code = _NOT_INITIALISED.get(error["extensions"]["code"], CloseCode.FORBIDDEN)
+            raise _Close(code, error["message"]) from None
         self._timer.cancel()
         seconds = self._service.seconds_left(viewer)
         if seconds is not None:

@@ -68,6 +68,8 @@ class World:
                 return Viewer("over", datetime.now(UTC) - timedelta(seconds=1))
             case "Bearer elsewhere":
                 raise Forbidden("The token is another organization's.")
+            case "Bearer slow":
+                await asyncio.sleep(60)
             case "Bearer crash":
                 raise RuntimeError(SECRET)
             case "Bearer long":

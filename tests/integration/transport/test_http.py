@@ -432,6 +432,16 @@ async def test_a_query_that_takes_too_long_is_given_up() -> None:
         assert (response.status_code, code_of(response)) == (503, "SERVICE_UNAVAILABLE")
 
 
+async def test_a_caller_who_takes_too_long_to_identify_is_asked_to_come_again() -> None:
+    async with serving(Limits(operation_seconds=0.1)) as served:
+        headers = {"authorization": "Bearer slow"}
+        response = await served.client.post("/graphql", json={"query": "{hello}"}, headers=headers)
+        assert (response.status_code, code_of(response)) == (503, "SERVICE_UNAVAILABLE")
+        async with served.socket() as socket:
+            await socket.send({"type": "connection_init", "payload": headers})
+            assert (await socket.closed())[0] == 1013
+
+
 async def test_a_mutation_that_takes_too_long_is_answered_and_finished() -> None:
     """It may have been committed: whoever waits for the news of it must get it."""
     async with serving(Limits(operation_seconds=0.1)) as served:

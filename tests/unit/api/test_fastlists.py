@@ -10,6 +10,7 @@ import orjson
 import pytest
 import strawberry
 from graphql import parse, validate
+from graphql.execution import execute_subscription_event
 from hypothesis import given
 from hypothesis import strategies as st
 from strawberry.schema.config import StrawberryConfig
@@ -232,6 +233,16 @@ def test_a_selection_is_compiled_once() -> None:
 def test_a_response_name_is_only_ever_a_name(name: str) -> None:
     fast, ordinary = both("{slots(number: 1) {" + f"{name}: startsAt" + "}}")
     assert fast == ordinary == {"slots": [{name: "2026-03-08T14:00:00Z"}]}
+
+
+def test_an_event_of_a_subscription_remembers_nothing_for_the_next() -> None:
+    """The library's executors share their memory of selections, which every event would make longer."""
+    query = "{slots(number: 1) {startsAt} days(numbers: [1]) {slots {startsAt}}}"
+    executor = RowExecutor.build(schema._schema, parse(query), context_value=True)
+    assert isinstance(executor, RowExecutor)
+    for _ in range(3):
+        execute_subscription_event(executor.build_per_event_executor(None))
+    assert (executor._relevant_sub_fields, executor._builders) == ({}, {})
 
 
 def test_rows_are_a_sequence_of_the_objects_they_stand_for() -> None:
