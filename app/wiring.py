@@ -4,22 +4,33 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from uuid6 import uuid7
 
 from app.cache.accelerator import make_accelerator
 from app.cache.connection import open_redis
+from app.core.changes import RulesChanged
 from app.identity.access import AccessTokens
 from app.identity.hold import HoldTokens
 from app.identity.manage import ManageTokens
+from app.live.feed import Feed, Sources
+from app.live.pace import Pace
 from app.store.pool import create_pool
 from app.usecases.resources import Resources
+from app.usecases.watch_appointments import read_history
+from app.usecases.watch_availability import read_days
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
+    from redis.asyncio import Redis
+
+    from app.cache.accelerator import Accelerator
+    from app.core.ids import OrganizationId, ProviderId
     from app.settings import Settings
+    from app.store.pool import Pool
     from app.usecases.resources import Clock
 
 REDIS_TIMEOUT_SECONDS: Final = 0.5
@@ -45,12 +56,14 @@ async def open_resources(
     redis = open_redis(settings.redis_url, timeout_seconds=REDIS_TIMEOUT_SECONDS)
     # Half of the connections compute free times at most: the others are left to bookings, whatever is asked.
     accelerator = make_accelerator(redis, real_clock=system_clock, computations=max(1, settings.pool_size // 2))
+    feed = make_feed(pool, redis, accelerator, clock=clock, readings_at_once=max(1, settings.pool_size // 4))
     keys = {key.id: key.secret for key in settings.manage_keys}
     try:
         yield Resources(
             pool=pool,
             redis=redis,
             accelerator=accelerator,
+            feed=feed,
             clock=clock,
             real_clock=real_clock,
             new_id=uuid7,
@@ -62,6 +75,26 @@ async def open_resources(
             hold_lasts=timedelta(minutes=settings.hold_minutes),
         )
     finally:
+        await feed.close()
         await accelerator.close()
         await redis.aclose()
         await pool.close()
+
+
+def make_feed(
+    pool: Pool,
+    redis: Redis,
+    accelerator: Accelerator,
+    *,
+    clock: Clock,
+    readings_at_once: int,
+    pace: Pace | None = None,
+) -> Feed:
+    """A feed that reads PostgreSQL, and has the cache forget what had changed without a word."""
+
+    def forget(organization_id: OrganizationId, provider_ids: Sequence[ProviderId]) -> None:
+        change = RulesChanged(organization_id=organization_id, provider_ids=tuple(provider_ids))
+        accelerator.start(accelerator.slots.forget([change]))
+
+    sources = Sources(read=partial(read_days, pool), read_history=partial(read_history, pool), repaired=forget)
+    return Feed(redis, sources, clock=clock, readings_at_once=readings_at_once, pace=pace)

@@ -13,6 +13,7 @@ from app.api.nodes import NodeQuery
 from app.api.providers import ProviderMutation, ProviderQuery
 from app.api.scalars import SCALARS
 from app.api.services import ServiceMutation
+from app.api.subscriptions import Subscription
 from app.api.viewer import ViewerQuery
 
 
@@ -36,4 +37,5 @@ class Mutation(
 
 def build_schema() -> strawberry.Schema:
     """The schema; made once a process."""
-    return strawberry.Schema(query=Query, mutation=Mutation, config=StrawberryConfig(scalar_map=SCALARS))
+    config = StrawberryConfig(scalar_map=SCALARS)
+    return strawberry.Schema(query=Query, mutation=Mutation, subscription=Subscription, config=config)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from app.identity.access import AccessTokens
     from app.identity.hold import HoldTokens
     from app.identity.manage import ManageTokens
+    from app.live.feed import Feed
     from app.store.pool import Pool
 
 Clock: TypeAlias = "Callable[[], datetime]"
@@ -27,13 +28,14 @@ class Resources:
     """Connections, clocks and keys.
 
     `real_clock` judges tokens and leases; `clock` may run ahead of it in a test. `hash_secret` keys the hashes of
-    idempotent requests. `accelerator` stands before every computation of free times. `default_organization` is the slug
-    of callers who name none.
+    idempotent requests. `accelerator` stands before every computation of free times, `feed` tells of every change.
+    `default_organization` is the slug of callers who name none.
     """
 
     pool: Pool
     redis: Redis
     accelerator: Accelerator
+    feed: Feed
     clock: Clock
     real_clock: Clock
     new_id: Callable[[], UUID]

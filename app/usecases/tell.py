@@ -16,3 +16,4 @@ async def tell(resources: Resources, *changes: Change) -> None:
     forgotten = [change for change in changes if isinstance(change, TimeChanged | RulesChanged)]
     if forgotten:
         await resources.accelerator.slots.forget(forgotten)
+    await resources.feed.tell(changes)

@@ -1,0 +1,307 @@
+"""A board: all free times of one organization that somebody here watches, and the one task that keeps them true.
+
+The task reads what is doubted, all of it at once, and meanwhile gathers what is doubted next: so there is one reading
+at a time, each newer than the one before, and what is shown never goes back. Subscribers pull: a topic marks itself as
+changed to those who watch it, and each takes what is newest when it comes to it. Nothing queues up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import date, datetime
+from time import monotonic
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from app.core.changes import RulesChanged, TimeChanged
+from app.live.topic import Found, Page, Revision, Topic, Wanted
+
+if TYPE_CHECKING:
+    from app.core.changes import Change
+    from app.core.ids import OrganizationId, ProviderId, ServiceId
+    from app.core.provider import Calendar
+    from app.core.zones import Minute
+    from app.live.pace import Counts, Pace
+    from app.live.tasks import Tasks
+
+_log: Final = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What PostgreSQL holds, all as of one position; what does not exist is absent."""
+
+    position: int
+    found: Mapping[Wanted, Found]
+
+
+Read: TypeAlias = Callable[["OrganizationId", Mapping[Wanted, Sequence[date]]], Awaitable[Reading]]
+"""Reads these days of these topics."""
+
+Repaired: TypeAlias = Callable[["OrganizationId", Sequence["ProviderId"]], None]
+"""Told of providers whose free times had changed without a word."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DayShown:
+    """The free times of a provider on a date, as of now. `calendar` is None where nothing of the kind exists any more."""
+
+    provider_id: ProviderId
+    calendar: Calendar | None
+    date: date
+    time_zone: str | None
+    starts: tuple[Minute, ...]
+    revision: Revision
+    is_snapshot: bool
+
+
+class Watch:
+    """One subscriber: its pages, and what it was told of each."""
+
+    __slots__ = ("_changed", "_told", "_woken", "pages")
+
+    def __init__(self, pages: list[tuple[Topic, list[Page]]]) -> None:
+        self.pages = pages
+        self._told: list[list[Revision | None]] = [[None] * len(each) for _, each in pages]
+        self._changed = set(range(len(pages)))
+        self._woken = asyncio.Event()
+        self._woken.set()
+
+    def changed(self, topic: Topic) -> None:
+        """Something of it may have to be told."""
+        self._changed.update(index for index, (each, _) in enumerate(self.pages) if each is topic)
+        self._woken.set()
+
+    async def changes(self) -> AsyncGenerator[DayShown, None]:
+        """Every page, and each again when it changed, at its newest when it is asked for. Ends with its caller only."""
+        while True:
+            await self._woken.wait()
+            self._woken.clear()
+            changed, self._changed = sorted(self._changed), set()
+            for index in changed:
+                topic, pages = self.pages[index]
+                told = self._told[index]
+                for number, page in enumerate(pages):
+                    revision = topic.refresh(page).revision
+                    if revision is not None and revision != told[number]:
+                        is_snapshot = told[number] is None
+                        told[number] = revision
+                        yield DayShown(
+                            provider_id=topic.wanted[0],
+                            calendar=topic.calendar,
+                            date=page.date,
+                            time_zone=page.time_zone,
+                            starts=page.content.starts,
+                            revision=revision,
+                            is_snapshot=is_snapshot,
+                        )
+
+
+class Board:
+    """The topics of one organization."""
+
+    def __init__(
+        self,
+        organization_id: OrganizationId,
+        *,
+        read: Read,
+        repaired: Repaired,
+        clock: Callable[[], datetime],
+        pace: Pace,
+        counts: Counts,
+        places: asyncio.Semaphore,
+        tasks: Tasks,
+    ) -> None:
+        self._organization_id = organization_id
+        self._read_from = read
+        self._repaired = repaired
+        self._clock = clock
+        self._pace = pace
+        self._counts = counts
+        self._places = places
+        self._tasks = tasks
+        self._topics: dict[Wanted, Topic] = {}
+        self._watches: dict[Topic, set[Watch]] = {}
+        self._woken = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._compare_at = monotonic() + pace.compare_seconds
+        self._read_after = 0.0
+        self._failures = 0
+
+    # ------------------------------------------------------------ subscribers
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether anybody is left."""
+        return bool(self._topics)
+
+    @property
+    def watched_days(self) -> int:
+        """How many provider-days are kept."""
+        return sum(topic.watched_days for topic in self._topics.values())
+
+    @asynccontextmanager
+    async def watch(
+        self,
+        provider_ids: Sequence[ProviderId],
+        service_id: ServiceId | None,
+        time_zone: str | None,
+        dates: Sequence[date],
+    ) -> AsyncIterator[Watch]:
+        """A subscriber to these pages, each read after they came, until the block ends. Raises what reading raises."""
+        pages = []
+        waiting: list[asyncio.Future[None]] = []
+        for provider_id in provider_ids:
+            wanted = (provider_id, service_id)
+            topic = self._topics.get(wanted)
+            if topic is None:
+                topic = self._topics[wanted] = Topic(wanted)
+                self._watches[topic] = set()
+            pages.append((topic, topic.watch(time_zone, dates)))
+            waiting.append(asyncio.get_running_loop().create_future())
+            topic.waiting.append(waiting[-1])
+        watch = Watch(pages)
+        for topic, _ in pages:
+            self._watches[topic].add(watch)
+        try:
+            self._wake()
+            await asyncio.gather(*waiting)
+            yield watch
+        finally:
+            for future in waiting:
+                future.cancel()
+            for topic, of_topic in pages:
+                topic.leave(of_topic)
+                self._watches[topic].discard(watch)
+                if not topic.is_watched:
+                    del self._topics[topic.wanted], self._watches[topic]
+            self._wake()
+
+    # ------------------------------------------------------------ doubts
+
+    def hear(self, changes: Sequence[Change]) -> None:
+        """These changes were committed."""
+        touched = [change for change in changes if isinstance(change, TimeChanged | RulesChanged)]
+        doubted = False
+        for topic in self._topics.values() if touched else ():
+            provider_id = topic.wanted[0]
+            for change in touched:
+                if isinstance(change, TimeChanged):
+                    doubted |= change.provider_id == provider_id and topic.doubt(change)
+                else:
+                    doubted |= provider_id in change.provider_ids and topic.doubt_all()
+        if doubted:
+            self._wake()
+
+    def compare(self) -> None:
+        """Something may have been missed: everything is to be read again."""
+        for topic in self._topics.values():
+            topic.compare()
+        self._compare_at = monotonic() + self._pace.compare_seconds
+        self._wake()
+
+    # ------------------------------------------------------------ the task
+
+    def _wake(self) -> None:
+        self._woken.set()
+        if self._task is None and self._topics:
+            self._task = self._tasks.start(self._run())
+
+    async def _run(self) -> None:
+        try:
+            while self._topics:
+                await self._step()
+        finally:
+            self._task = None
+
+    async def _step(self) -> None:
+        self._woken.clear()
+        self._let_time_pass()
+        if monotonic() >= self._compare_at:
+            self.compare()
+        doubted = [topic for topic in self._topics.values() if topic.stale or topic.compared or topic.waiting]
+        if doubted and monotonic() >= self._read_after:
+            await self._read(doubted)
+        else:
+            await self._sleep()
+
+    def _let_time_pass(self) -> None:
+        now = self._clock()
+        for topic in self._topics.values():
+            if topic.changes_at is not None and topic.changes_at <= now and topic.let_time_pass(now):
+                self._say_changed(topic)
+
+    async def _sleep(self) -> None:
+        """Until somebody wakes us, time changes something, or a comparison is due."""
+        seconds = min(self._pace.glance_seconds, max(0.0, self._compare_at - monotonic()))
+        if self._read_after > monotonic():
+            seconds = min(seconds, self._read_after - monotonic())
+        changes_at = min((each.changes_at for each in self._topics.values() if each.changes_at), default=None)
+        if changes_at is not None:
+            seconds = min(seconds, max(0.0, (changes_at - self._clock()).total_seconds()))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._woken.wait()
+
+    async def _read(self, topics: Sequence[Topic]) -> None:
+        told = {topic: topic.stale for topic in topics}
+        asked = {topic: topic.stale | topic.compared for topic in topics}
+        waiting = [future for topic in topics for future in topic.waiting]
+        for topic in topics:
+            topic.stale, topic.compared, topic.waiting = set(), set(), []
+        try:
+            async with self._places:
+                wanted = {topic.wanted: sorted(asked[topic]) for topic in topics}
+                reading = await self._read_from(self._organization_id, wanted)
+            repaired = self._take(reading, asked, told)
+        except asyncio.CancelledError:
+            for future in waiting:
+                future.cancel()
+            raise
+        except Exception as failure:  # noqa: BLE001  whatever it is, subscribers stay, and it is tried again
+            self._put_back(asked, waiting, failure)
+            return
+        self._failures = 0
+        self._counts.readings += 1
+        for future in waiting:
+            if not future.done():
+                future.set_result(None)
+        if repaired:
+            self._counts.repaired += len(repaired)
+            _log.warning("free times of %d providers had changed without a word", len(repaired))
+            self._repaired(self._organization_id, repaired)
+
+    def _take(
+        self, reading: Reading, asked: Mapping[Topic, set[date]], told: Mapping[Topic, set[date]]
+    ) -> list[ProviderId]:
+        """Show what was read; the providers of whom something changed that nobody told of."""
+        now = self._clock()
+        repaired: dict[ProviderId, None] = {}
+        for topic, days in asked.items():
+            changed = topic.take(days, reading.found.get(topic.wanted), reading.position, now)
+            if changed:
+                self._say_changed(topic)
+            if (changed & days) - told[topic]:
+                repaired[topic.wanted[0]] = None
+        return list(repaired)
+
+    def _put_back(
+        self, asked: Mapping[Topic, set[date]], waiting: Sequence[asyncio.Future[None]], failure: Exception
+    ) -> None:
+        """Those who just came are told; for the others it is tried again, ever less often."""
+        if not self._failures:
+            _log.warning("live free times can't be read, and wait: %s", type(failure).__name__)
+        self._read_after = monotonic() + self._pace.retry_after(self._failures)
+        self._failures += 1
+        for topic, days in asked.items():
+            topic.stale |= days
+        for future in waiting:
+            if not future.done():
+                future.set_exception(failure)
+
+    def _say_changed(self, topic: Topic) -> None:
+        for watch in self._watches.get(topic, ()):
+            watch.changed(topic)

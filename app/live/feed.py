@@ -1,0 +1,206 @@
+"""The feed: one a process. What is committed anywhere reaches the boards and ledgers of the organizations watched here.
+
+Everything starts with its first subscriber and ends with its last.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Final
+
+from redis.exceptions import RedisError
+
+from app.live.board import Board, Read, Repaired, Watch
+from app.live.ledger import Concerns, Following, Ledger, ReadHistory
+from app.live.listener import Listener
+from app.live.pace import Counts, Pace
+from app.live.tasks import Tasks
+from app.live.wire import channel_of, decode, encode, organization_of
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+    from app.core.changes import Change
+    from app.core.ids import OrganizationId, ProviderId, ServiceId
+
+_log: Final = logging.getLogger(__name__)
+
+_OUTAGES: Final = (RedisError, OSError, TimeoutError)
+
+
+class TooManySubscribersError(Exception):
+    """As many subscribers as a process can bear are there already."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """Where the feed reads from, and whom it tells of what it found out by itself."""
+
+    read: Read
+    read_history: ReadHistory
+    repaired: Repaired
+
+
+@dataclass(slots=True, kw_only=True)
+class _Organization:
+    board: Board
+    ledger: Ledger
+    subscribers: int = 0
+
+
+class Feed:
+    """Tells Redis what was committed here, and subscribers here what was committed anywhere."""
+
+    def __init__(
+        self,
+        redis: Redis,
+        sources: Sources,
+        *,
+        clock: Callable[[], datetime],
+        readings_at_once: int,
+        pace: Pace | None = None,
+    ) -> None:
+        self._redis = redis
+        self._sources = sources
+        self._clock = clock
+        self._pace = pace or Pace()
+        self._origin = secrets.token_hex(8)
+        self._organizations: dict[OrganizationId, _Organization] = {}
+        self._places = asyncio.Semaphore(readings_at_once)
+        self._tasks = Tasks()
+        self.counts = Counts()
+        self._listener = Listener(
+            redis,
+            heard=self._message,
+            joined=self._joined,
+            tasks=self._tasks,
+            pace=self._pace,
+            counts=self.counts,
+        )
+
+    # ------------------------------------------------------------ subscribing
+
+    @asynccontextmanager
+    async def watch(
+        self,
+        organization_id: OrganizationId,
+        provider_ids: Sequence[ProviderId],
+        service_id: ServiceId | None,
+        time_zone: str | None,
+        dates: Sequence[date],
+    ) -> AsyncIterator[Watch]:
+        """A subscriber to free times, until the block ends."""
+        async with self._subscribed(organization_id) as organization:
+            watched = sum(each.board.watched_days for each in self._organizations.values())
+            if watched + len(provider_ids) * len(dates) > self._pace.most_days:
+                raise TooManySubscribersError
+            async with organization.board.watch(provider_ids, service_id, time_zone, dates) as watch:
+                yield watch
+
+    @asynccontextmanager
+    async def follow(self, organization_id: OrganizationId, concerns: Concerns) -> AsyncIterator[Following]:
+        """A subscriber to appointments, until the block ends."""
+        async with self._subscribed(organization_id) as organization, organization.ledger.follow(concerns) as following:
+            yield following
+
+    @asynccontextmanager
+    async def _subscribed(self, organization_id: OrganizationId) -> AsyncIterator[_Organization]:
+        if sum(each.subscribers for each in self._organizations.values()) >= self._pace.most_subscribers:
+            raise TooManySubscribersError
+        organization = self._organizations.get(organization_id)
+        if organization is None:
+            organization = self._organizations[organization_id] = self._made(organization_id)
+            self._listener.listen(channel_of(organization_id))
+        organization.subscribers += 1
+        try:
+            yield organization
+        finally:
+            organization.subscribers -= 1
+            if not organization.subscribers:
+                del self._organizations[organization_id]
+                self._listener.leave(channel_of(organization_id))
+
+    def _made(self, organization_id: OrganizationId) -> _Organization:
+        board = Board(
+            organization_id,
+            read=self._sources.read,
+            repaired=self._sources.repaired,
+            clock=self._clock,
+            pace=self._pace,
+            counts=self.counts,
+            places=self._places,
+            tasks=self._tasks,
+        )
+        ledger = Ledger(
+            organization_id,
+            read=self._sources.read_history,
+            clock=self._clock,
+            pace=self._pace,
+            counts=self.counts,
+            places=self._places,
+            tasks=self._tasks,
+        )
+        return _Organization(board=board, ledger=ledger)
+
+    @property
+    def subscribers(self) -> int:
+        """How many there are."""
+        return sum(each.subscribers for each in self._organizations.values())
+
+    # ------------------------------------------------------------ telling and hearing
+
+    async def tell(self, changes: Sequence[Change]) -> None:
+        """These changes were committed here. Subscribers here know at once; counted, not raised, where others can't."""
+        if not changes:
+            return
+        by_organization: dict[OrganizationId, list[Change]] = {}
+        for change in changes:
+            by_organization.setdefault(change.organization_id, []).append(change)
+        for organization_id, told in by_organization.items():
+            self._hear(organization_id, told)
+        try:
+            async with self._redis.pipeline(transaction=False) as pipeline:
+                for organization_id, told in by_organization.items():
+                    pipeline.publish(channel_of(organization_id), encode(self._origin, told))
+                await pipeline.execute()
+        except _OUTAGES as outage:
+            self.counts.untold += 1
+            _log.warning("other processes were not told of a change: %s", type(outage).__name__)
+
+    def _hear(self, organization_id: OrganizationId, changes: Sequence[Change]) -> None:
+        organization = self._organizations.get(organization_id)
+        if organization is not None:
+            organization.board.hear(changes)
+            organization.ledger.hear(changes)
+
+    def _message(self, channel: bytes, message: bytes) -> None:
+        try:
+            organization_id = organization_of(channel)
+            origin, changes = decode(organization_id, message)
+        except ValueError:
+            _log.warning("a message on a channel of changes was not understood")
+            return
+        if origin != self._origin:
+            self._hear(organization_id, changes)
+
+    def _joined(self, channel: bytes) -> None:
+        organization = self._organizations.get(organization_of(channel))
+        if organization is not None:
+            organization.board.compare()
+            organization.ledger.compare()
+
+    def look_again(self) -> None:
+        """Something may have been missed, or a clock was set: everything that is watched is compared now."""
+        for organization in self._organizations.values():
+            organization.board.compare()
+            organization.ledger.compare()
+
+    async def close(self) -> None:
+        """Ends everything that runs."""
+        await self._tasks.close()

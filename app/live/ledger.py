@@ -1,0 +1,184 @@
+"""A ledger: what becomes of one organization's appointments, told to those here whom it concerns, at least once.
+
+Changes are heard as they are committed, and now and then the history is read for those that were never heard.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
+from datetime import datetime, timedelta
+from time import monotonic
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from app.core.changes import AppointmentChanged, RulesChanged
+
+if TYPE_CHECKING:
+    from app.core.changes import Change
+    from app.core.ids import AppointmentId, OrganizationId
+    from app.live.pace import Counts, Pace
+    from app.live.tasks import Tasks
+
+_log: Final = logging.getLogger(__name__)
+
+OVERLAP: Final = timedelta(seconds=60)
+"""The history is read again from so long before: a change is dated before its commit, by a clock that may be behind.
+Longer than any transaction lives."""
+
+ReadHistory: TypeAlias = Callable[["OrganizationId", datetime], Awaitable[Sequence[AppointmentChanged]]]
+"""All changes dated since an instant."""
+
+Concerns: TypeAlias = Callable[[AppointmentChanged], bool]
+"""Whether a change may concern a subscriber; whether they may see it is asked when they are told."""
+
+
+class Following:
+    """One subscriber: what was not taken yet."""
+
+    __slots__ = ("_concerns", "_is_recheck_due", "_most", "_pending", "_woken")
+
+    def __init__(self, concerns: Concerns, most_pending: int) -> None:
+        self._concerns = concerns
+        self._most = most_pending
+        self._pending: dict[tuple[AppointmentId, int], AppointmentChanged] = {}
+        self._woken = asyncio.Event()
+
+    def offer(self, change: AppointmentChanged) -> None:
+        """It is taken later, if it concerns the subscriber."""
+        if not self._concerns(change):
+            return
+        self._pending[change.appointment_id, change.version] = change
+        if len(self._pending) > self._most:
+            newest = {each.appointment_id: each for each in self._pending.values()}
+            kept = sorted(newest.values(), key=lambda each: (each.appointment_id, each.version))[-self._most :]
+            self._pending = {(each.appointment_id, each.version): each for each in kept}
+        self._woken.set()
+
+    def recheck(self) -> None:
+        """Who the subscriber is may have changed."""
+        self._woken.set()
+
+    async def take(self) -> list[AppointmentChanged]:
+        """What has gathered, in the order of their versions; empty where only the subscriber is to be looked at again."""
+        await self._woken.wait()
+        self._woken.clear()
+        taken, self._pending = list(self._pending.values()), {}
+        return taken
+
+
+class Ledger:
+    """What becomes of the appointments of one organization."""
+
+    def __init__(
+        self,
+        organization_id: OrganizationId,
+        *,
+        read: ReadHistory,
+        clock: Callable[[], datetime],
+        pace: Pace,
+        counts: Counts,
+        places: asyncio.Semaphore,
+        tasks: Tasks,
+    ) -> None:
+        self._organization_id = organization_id
+        self._read = read
+        self._clock = clock
+        self._pace = pace
+        self._counts = counts
+        self._places = places
+        self._tasks = tasks
+        self._followings: set[Following] = set()
+        self._heard: OrderedDict[tuple[AppointmentId, int], datetime] = OrderedDict()
+        self._swept_until: datetime | None = None
+        self._woken = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._sweep_at = 0.0
+        self._failures = 0
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether anybody is left."""
+        return bool(self._followings)
+
+    @asynccontextmanager
+    async def follow(self, concerns: Concerns) -> AsyncIterator[Following]:
+        """A subscriber, until the block ends."""
+        following = Following(concerns, self._pace.most_pending)
+        self._followings.add(following)
+        if self._task is None:
+            self._sweep_at = monotonic()
+            self._task = self._tasks.start(self._run())
+        try:
+            yield following
+        finally:
+            self._followings.discard(following)
+            self._woken.set()
+
+    def hear(self, changes: Iterable[Change]) -> None:
+        """These changes were committed."""
+        now = self._clock()
+        for change in changes:
+            if isinstance(change, AppointmentChanged):
+                self._tell(change, now)
+            elif isinstance(change, RulesChanged):
+                for following in self._followings:
+                    following.recheck()
+
+    def compare(self) -> None:
+        """Something may have been missed: the history is to be read."""
+        self._sweep_at = monotonic()
+        self._woken.set()
+
+    def _tell(self, change: AppointmentChanged, now: datetime) -> bool:
+        key = (change.appointment_id, change.version)
+        if key in self._heard:
+            return False
+        self._heard[key] = now
+        for following in self._followings:
+            following.offer(change)
+        return True
+
+    async def _run(self) -> None:
+        try:
+            while self._followings:
+                await self._step()
+        finally:
+            self._task = None
+            self._swept_until = None
+            self._heard.clear()
+
+    async def _step(self) -> None:
+        self._woken.clear()
+        if monotonic() >= self._sweep_at:
+            self._sweep_at = monotonic() + self._pace.compare_seconds
+            try:
+                async with self._places:
+                    await self._sweep()
+                self._failures = 0
+            except Exception as failure:  # noqa: BLE001  whatever it is, subscribers stay, and it is tried again
+                if not self._failures:
+                    _log.warning("the history can't be read, and waits: %s", type(failure).__name__)
+                self._sweep_at = monotonic() + self._pace.retry_after(self._failures)
+                self._failures += 1
+        with suppress(TimeoutError):
+            async with asyncio.timeout(max(0.0, self._sweep_at - monotonic())):
+                await self._woken.wait()
+
+    async def _sweep(self) -> None:
+        now = self._clock()
+        since = min(now, self._swept_until or now) - OVERLAP
+        changes = await self._read(self._organization_id, since)
+        # What was there before the first subscriber is no news.
+        is_news = self._swept_until is not None
+        for change in changes:
+            if is_news:
+                if self._tell(change, now):
+                    self._counts.repaired += 1
+            else:
+                self._heard.setdefault((change.appointment_id, change.version), now)
+        self._swept_until = now
+        while self._heard and next(iter(self._heard.values())) < since - OVERLAP:
+            self._heard.popitem(last=False)

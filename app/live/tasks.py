@@ -1,0 +1,44 @@
+"""Tasks that run beside everything else: none is lost by the garbage collector, none fails unheard, all can be ended."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from typing import Final
+
+_log: Final = logging.getLogger(__name__)
+
+
+class Tasks:
+    """Those of one feed."""
+
+    __slots__ = ("_running",)
+
+    def __init__(self) -> None:
+        self._running: set[asyncio.Task[None]] = set()
+
+    def start(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        """Runs until it is done, or `close`."""
+        task = asyncio.create_task(work)
+        self._running.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        if not task.cancelled() and (failure := task.exception()) is not None:
+            _log.error("a task of the live feed failed: %s", type(failure).__name__)
+            _log.debug("in full", exc_info=failure)
+
+    @property
+    def count(self) -> int:
+        """How many run."""
+        return len(self._running)
+
+    async def close(self) -> None:
+        """Ends them all."""
+        tasks = list(self._running)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,292 @@
+"""A topic: the free times of one provider under one service, as far as somebody here watches them. No await, no clock.
+
+Two kinds of dates meet here. *Days* are the provider's own: free times are read, kept and dated by them, once, however
+many watch. *Pages* are what is shown: a date in a zone that somebody asked for, made of one day or of parts of several.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+
+from app.core.free_days import FreeDay, starts_at
+from app.core.ids import ProviderId, ServiceId
+from app.core.passing import next_change
+from app.core.slots import bookable_by_date, by_viewer_date, dates_changed, dates_of_viewer
+from app.core.zones import EPOCH, Minute
+
+if TYPE_CHECKING:
+    from asyncio import Future
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from app.core.changes import TimeChanged
+    from app.core.provider import Calendar
+
+Wanted: TypeAlias = tuple[ProviderId, ServiceId | None]
+"""Whose free times, for which service."""
+
+ZONES_APART: Final = timedelta(days=2)
+"""Two zones differ by less: so many more days hold the instants of any zone's dates, also if the provider moves."""
+
+_MICROSECOND: Final = timedelta(microseconds=1)
+_EMPTY: Final = FreeDay(())
+
+
+class Revision(NamedTuple):
+    """When a page became what it is: the position among all commits that it was read at, and the clock.
+
+    What is shown follows from these two, so equal revisions mean equal pages, in whichever process; and a later commit
+    always gives a greater one.
+    """
+
+    position: int
+    microseconds: int
+    """Of the program's clock, since 1970."""
+
+    def __str__(self) -> str:
+        return f"{self.position:016d}{self.microseconds:017d}"
+
+
+class Content(NamedTuple):
+    """What can be seen of a date. Two that are equal need not be told apart."""
+
+    starts: tuple[Minute, ...] = ()
+    duration_minutes: int = 0
+    time_zone: str = ""
+    """The provider's: a page without a zone of its own is shown in it."""
+
+
+class Found(NamedTuple):
+    """What was read of a topic: its free days under its calendar."""
+
+    calendar: Calendar
+    days: Mapping[date, FreeDay]
+
+
+@dataclass(slots=True)
+class _Day:
+    """A provider's own date."""
+
+    free: FreeDay
+    content: Content
+    since: Revision
+
+
+@dataclass(slots=True, eq=False)
+class Page:
+    """A date as it is shown in a zone (None: the provider's own), shared by all who watch it."""
+
+    time_zone: str | None
+    date: date
+    watchers: int = 0
+    content: Content = field(default_factory=Content)
+    revision: Revision | None = None
+    """None until it was read."""
+    made_at: int = -1
+    """The topic's edition that it was made from."""
+
+
+class Topic:
+    """The free times of one provider, for one service."""
+
+    __slots__ = (
+        "_days",
+        "_edition",
+        "_latest",
+        "_pages",
+        "_watched",
+        "calendar",
+        "changes_at",
+        "compared",
+        "stale",
+        "waiting",
+        "wanted",
+    )
+
+    def __init__(self, wanted: Wanted) -> None:
+        self.wanted = wanted
+        self.calendar: Calendar | None = None
+        """None where the provider does not exist, or no longer offers the service; or nothing was read yet."""
+        self.changes_at: datetime | None = None
+        """When time alone will next change something."""
+        self.stale: set[date] = set()
+        """Days to be read again, because somebody said that they changed, or asks anew."""
+        self.compared: set[date] = set()
+        """Days to be read again, to see whether something changed that nobody told of."""
+        self.waiting: list[Future[None]] = []
+        """Those who wait for a reading that begins after they came."""
+        self._watched: Counter[date] = Counter()
+        self._days: dict[date, _Day] = {}
+        self._pages: dict[tuple[str | None, date], Page] = {}
+        self._latest = Revision(0, 0)
+        self._edition = 0
+
+    # ------------------------------------------------------------ who watches
+
+    def watch(self, time_zone: str | None, dates: Iterable[date]) -> list[Page]:
+        """The pages of these dates, now watched by one more; all of them are to be read anew."""
+        pages = []
+        for each in dates:
+            page = self._pages.get((time_zone, each))
+            if page is None:
+                page = self._pages[time_zone, each] = Page(time_zone, each)
+            page.watchers += 1
+            pages.append(page)
+        days = _days_around(pages)
+        self._watched.update(days)
+        self.stale |= days
+        return pages
+
+    def leave(self, pages: Sequence[Page]) -> None:
+        """One watches these pages no longer; what nobody watches is dropped."""
+        for page in pages:
+            page.watchers -= 1
+            if not page.watchers:
+                del self._pages[page.time_zone, page.date]
+        for day in _days_around(pages):
+            self._watched[day] -= 1
+            if not self._watched[day]:
+                del self._watched[day]
+                self._days.pop(day, None)
+        self.stale.intersection_update(self._watched)
+        self.compared.intersection_update(self._watched)
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether anybody is left."""
+        return bool(self._pages)
+
+    @property
+    def watched_days(self) -> int:
+        """How many days are kept here."""
+        return len(self._watched)
+
+    # ------------------------------------------------------------ what to read
+
+    def doubt(self, change: TimeChanged) -> bool:
+        """Time was taken or freed: the days that it reaches are to be read again; whether there are any."""
+        claimed = (change.claimed_from, change.claimed_until)
+        if self.calendar is None:
+            return self.doubt_all()
+        rules = self.calendar.rules
+        reached = dates_changed(
+            self.calendar.hours.time_zone,
+            claimed,
+            before_minutes=rules.buffer_before_minutes,
+            duration_minutes=rules.duration_minutes,
+            after_minutes=rules.buffer_after_minutes,
+        )
+        doubted = [day for day in reached if day in self._watched]
+        self.stale.update(doubted)
+        return bool(doubted)
+
+    def doubt_all(self) -> bool:
+        """Every day is to be read again."""
+        self.stale.update(self._watched)
+        return True
+
+    def compare(self) -> None:
+        """Every day is to be read again, though nobody said that it changed."""
+        self.compared.update(self._watched)
+
+    # ------------------------------------------------------------ what was read
+
+    def take(self, dates: Iterable[date], found: Found | None, position: int, now: datetime) -> set[date]:
+        """Show what was read of these days; None where there is no such provider or service. The days that changed."""
+        before = self.calendar
+        self.calendar = None if found is None else found.calendar
+        if found is not None and before is not None and _is_ruled_otherwise(before, found.calendar):
+            # The rest was computed by other rules, and nobody has told us yet.
+            self.stale.update(self._watched.keys() - set(dates))
+        for each in dates:
+            if each in self._watched:
+                free = _EMPTY if found is None else found.days[each]
+                known = self._days.get(each)
+                if known is None:
+                    self._days[each] = _Day(free, Content(), Revision(-1, 0))
+                else:
+                    known.free = free
+        return self._settle(position, now)
+
+    def let_time_pass(self, now: datetime) -> bool:
+        """Show what can be booked at this instant; whether anything changed."""
+        return bool(self._settle(self._latest.position, now))
+
+    def _settle(self, position: int, now: datetime) -> set[date]:
+        calendar = self.calendar
+        if calendar is None:
+            contents = dict.fromkeys(self._days, Content())
+            self.changes_at = None
+        else:
+            free = {day: kept.free for day, kept in self._days.items()}
+            starts = {day: starts_at(each, now) for day, each in free.items()}
+            bookable = bookable_by_date(calendar.hours, calendar.rules, starts, now)
+            seen = (calendar.rules.duration_minutes, calendar.hours.time_zone)
+            contents = {day: Content(bookable[day], *seen) for day in free}
+            self.changes_at = next_change(calendar.hours, calendar.rules, free, now)
+        changed = {day for day, kept in self._days.items() if kept.since.position < 0 or kept.content != contents[day]}
+        if changed:
+            revision = self._next_revision(position, now)
+            for day in changed:
+                self._days[day].content = contents[day]
+                self._days[day].since = revision
+            self._edition += 1
+        return changed
+
+    def _next_revision(self, position: int, now: datetime) -> Revision:
+        revision = Revision(position, (now - EPOCH) // _MICROSECOND)
+        if revision <= self._latest:
+            # A clock was set back, or the database is another one: what is read later is later all the same.
+            revision = Revision(self._latest.position, self._latest.microseconds + 1)
+        self._latest = revision
+        return revision
+
+    # ------------------------------------------------------------ what is shown
+
+    def refresh(self, page: Page) -> Page:
+        """The page as it is now; made once for all who watch it."""
+        if page.made_at == self._edition:
+            return page
+        sources, content = self._content_of(page)
+        if sources and all(day is not None for day in sources):
+            newest = max(day.since for day in sources if day is not None)
+            if page.revision is None or page.content != content:
+                page.content, page.revision = content, newest
+            page.made_at = self._edition
+        return page
+
+    def _content_of(self, page: Page) -> tuple[list[_Day | None], Content]:
+        own_zone = None if self.calendar is None else self.calendar.hours.time_zone
+        if page.time_zone is None or own_zone is None or page.time_zone == own_zone:
+            day = self._days.get(page.date)
+            return [day], Content() if day is None else day.content
+        reach = dates_of_viewer(own_zone, page.time_zone, page.date, page.date)
+        numbers = range(reach.first.toordinal(), reach.last.toordinal() + 1)
+        sources = [self._days.get(date.fromordinal(number)) for number in numbers]
+        starts = [start for day in sources if day is not None for start in day.content.starts]
+        shown = by_viewer_date(starts, page.time_zone, page.date, page.date)[page.date]
+        duration = next((day.content.duration_minutes for day in sources if day is not None), 0)
+        return sources, Content(shown, duration, own_zone)
+
+
+def _days_around(pages: Sequence[Page]) -> set[date]:
+    """The provider's own days that these pages can be made of."""
+    days: set[date] = set()
+    for page in pages:
+        around = 0 if page.time_zone is None else ZONES_APART.days
+        number = page.date.toordinal()
+        first, last = max(number - around, date.min.toordinal()), min(number + around, date.max.toordinal())
+        days.update(date.fromordinal(each) for each in range(first, last + 1))
+    return days
+
+
+def _is_ruled_otherwise(before: Calendar, after: Calendar) -> bool:
+    """Whether the rules or the weekly hours differ. Exceptions are not asked: each reading has those around its days."""
+    return (
+        before.rules != after.rules
+        or before.hours.time_zone != after.hours.time_zone
+        or set(before.hours.weekly) != set(after.hours.weekly)
+        or set(before.hours.breaks) != set(after.hours.breaks)
+    )

@@ -1,0 +1,91 @@
+"""What processes say to each other over Redis: a channel for each organization, a message for each commit.
+
+A message says what was touched, never what it became: whoever hears it reads PostgreSQL. So one that is lost, doubled
+or late does no harm that reading again would not repair.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import orjson
+
+from app.core.changes import AppointmentChanged, AppointmentChangeKind, RulesChanged, TimeChanged
+from app.core.ids import AppointmentId, CustomerId, OrganizationId, ProviderId
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from app.core.changes import Change
+
+_CHANNEL = "slotwright:live:1:"  # the number is the messages' format; raise it with every change of theirs
+
+
+def channel_of(organization_id: OrganizationId) -> str:
+    """Where an organization's changes are told; heard by every process that has subscribers of it."""
+    return f"{_CHANNEL}{organization_id.hex}"
+
+
+def organization_of(channel: bytes) -> OrganizationId:
+    """Whose channel this is."""
+    return OrganizationId(UUID(channel.decode().removeprefix(_CHANNEL)))
+
+
+def encode(origin: str, changes: Iterable[Change]) -> bytes:
+    """A message; `origin` is the process that sends it."""
+    return orjson.dumps([origin, [_packed(change) for change in changes]])
+
+
+def decode(organization_id: OrganizationId, message: bytes) -> tuple[str, list[Change]]:
+    """Who sent it, and what changed; raises ValueError for what is no message of ours."""
+    try:
+        origin, packed = orjson.loads(message)
+        return origin, [_unpacked(organization_id, each) for each in packed]
+    except (LookupError, TypeError, AttributeError) as error:
+        raise ValueError("not a message of this format") from error
+
+
+def _packed(change: Change) -> Sequence[object]:
+    match change:
+        case TimeChanged():
+            return ["time", change.provider_id.hex, change.time_zone, change.claimed_from, change.claimed_until]
+        case RulesChanged():
+            return ["rules", [each.hex for each in change.provider_ids]]
+        case AppointmentChanged():
+            return [
+                "appointment",
+                change.appointment_id.hex,
+                change.provider_id.hex,
+                change.customer_id.hex,
+                change.kind,
+                change.version,
+            ]
+
+
+def _unpacked(organization_id: OrganizationId, packed: list[Any]) -> Change:
+    match packed:
+        case ["time", provider, str(time_zone), int(claimed_from), int(claimed_until)]:
+            return TimeChanged(
+                organization_id=organization_id,
+                provider_id=ProviderId(UUID(provider)),
+                time_zone=time_zone,
+                claimed_from=claimed_from,
+                claimed_until=claimed_until,
+            )
+        case ["rules", [*providers]]:
+            return RulesChanged(
+                organization_id=organization_id,
+                provider_ids=tuple(ProviderId(UUID(provider)) for provider in providers),
+            )
+        case ["appointment", appointment, provider, customer, kind, int(version)]:
+            return AppointmentChanged(
+                organization_id=organization_id,
+                appointment_id=AppointmentId(UUID(appointment)),
+                provider_id=ProviderId(UUID(provider)),
+                customer_id=CustomerId(UUID(customer)),
+                kind=AppointmentChangeKind(kind),
+                version=version,
+            )
+        case _:
+            raise ValueError("not a change of this format")
