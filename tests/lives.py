@@ -23,51 +23,70 @@ LIFE: Final = """
     }
 """
 
-REFUSAL: Final = """
-    ... on UserError { code message }
-    ... on InvalidInputError { field }
-    ... on VersionConflictError { currentVersion }
-    ... on NotCancellableError { reason }
-    ... on NotReschedulableError { reason }
-    ... on CancellationFeeNotAcceptedError { quote { freeUntil allowed fee { amountMinor currency } } }
-    ... on InvalidTransitionError { from }
-    ... on SlotUnavailableError { reasons alternatives { startsAt } }
-    ... on HoldExpiredError { alternatives { startsAt } }
-"""
+_REFUSED: Final = {
+    "InvalidInputError": "field",
+    "VersionConflictError": "currentVersion",
+    "NotCancellableError": "reason",
+    "NotReschedulableError": "reason",
+    "CancellationFeeNotAcceptedError": "quote { freeUntil allowed fee { amountMinor currency } }",
+    "InvalidTransitionError": "from",
+    "SlotUnavailableError": "reasons alternatives { startsAt }",
+    "HoldExpiredError": "alternatives { startsAt }",
+}
+
+
+def _refusals(*type_names: str) -> str:
+    """What every refusal says, and what these types say beside it."""
+    own = (f"... on {type_name} {{ {_REFUSED[type_name]} }}" for type_name in type_names)
+    return " ".join(["... on UserError { code message }", *own])
+
 
 CANCEL: Final = f"""
     mutation ($input: CancelAppointmentInput!) {{
-        answer: cancelAppointment(input: $input) {{ __typename ...Life {REFUSAL} }}
+        answer: cancelAppointment(input: $input) {{
+            __typename ...Life
+            {_refusals("InvalidInputError", "VersionConflictError", "NotCancellableError", "CancellationFeeNotAcceptedError")}
+        }}
     }} {LIFE}
 """
 MOVE: Final = f"""
     mutation ($input: RescheduleAppointmentInput!) {{
         answer: rescheduleAppointment(input: $input) {{
-            __typename ... on BookingConfirmation {{ manageToken appointment {{ ...Life }} }} {REFUSAL}
+            __typename ... on BookingConfirmation {{ manageToken appointment {{ ...Life }} }}
+            {_refusals("InvalidInputError", "VersionConflictError", "NotReschedulableError", "SlotUnavailableError")}
         }}
     }} {LIFE}
 """
 COMPLETE: Final = f"""
     mutation ($input: CompleteAppointmentInput!) {{
-        answer: completeAppointment(input: $input) {{ __typename ...Life {REFUSAL} }}
+        answer: completeAppointment(input: $input) {{
+            __typename ...Life {_refusals("VersionConflictError", "InvalidTransitionError")}
+        }}
     }} {LIFE}
 """
 NO_SHOW: Final = f"""
     mutation ($input: MarkNoShowInput!) {{
-        answer: markNoShow(input: $input) {{ __typename ...Life {REFUSAL} }}
+        answer: markNoShow(input: $input) {{
+            __typename ...Life {_refusals("VersionConflictError", "InvalidTransitionError")}
+        }}
     }} {LIFE}
 """
 HOLD_FIELDS: Final = "... on Hold { holdToken startsAt endsAt expiresAt provider { id } }"
 HOLD: Final = f"""
-    mutation ($input: HoldSlotInput!) {{ answer: holdSlot(input: $input) {{ __typename {HOLD_FIELDS} {REFUSAL} }} }}
+    mutation ($input: HoldSlotInput!) {{
+        answer: holdSlot(input: $input) {{
+            __typename {HOLD_FIELDS} {_refusals("InvalidInputError", "SlotUnavailableError")}
+        }}
+    }}
 """
 RELEASE: Final = f"""
-    mutation ($input: ReleaseHoldInput!) {{ answer: releaseHold(input: $input) {{ __typename {HOLD_FIELDS} {REFUSAL} }} }}
+    mutation ($input: ReleaseHoldInput!) {{ answer: releaseHold(input: $input) {{ __typename {HOLD_FIELDS} {_refusals()} }} }}
 """
 BOOK: Final = f"""
     mutation ($input: BookAppointmentInput!) {{
         answer: bookAppointment(input: $input) {{
-            __typename ... on BookingConfirmation {{ manageToken appointment {{ ...Life }} }} {REFUSAL}
+            __typename ... on BookingConfirmation {{ manageToken appointment {{ ...Life }} }}
+            {_refusals("InvalidInputError", "SlotUnavailableError", "HoldExpiredError")}
         }}
     }} {LIFE}
 """
