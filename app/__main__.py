@@ -7,12 +7,12 @@ import asyncio
 import re
 import sys
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 from app.operator import OperatorError
-from app.settings import Settings, SettingsError, database_url, environment, token_secret
+from app.settings import Settings, SettingsError, database_url, environment, token_secret, token_settings
 
 DATA_DIR: Final = Path(".data")
 _TTL: Final = re.compile(r"(\d{1,6})([smhd])")
@@ -103,7 +103,10 @@ def _seed(_options: argparse.Namespace) -> None:
 
 
 def _token(options: argparse.Namespace) -> int:
+    if options.role is None:
+        options.misused("the following arguments are required: --role")
     from app.core.viewer import Role
+    from app.identity.access import TokenRules
     from app.seed import DEMO
     from app.tokens import signed_token
 
@@ -117,8 +120,44 @@ def _token(options: argparse.Namespace) -> int:
         }[role]
     )
     organization = options.organization or DEMO.organization
-    print(signed_token(_signing_secret(options.data_dir), role, subject, organization, options.ttl))
+    secret = _signing_secret(options.data_dir)
+    said = token_settings(environment())
+    rules = TokenRules(audience=said.audience, issuer=said.issuer)
+    print(signed_token(secret, role, subject, organization, options.ttl, rules))
     return 0
+
+
+def _token_revoke(options: argparse.Namespace) -> int:
+    organization, token_id, expires_at = _token_to_revoke(options)
+    settings = Settings.of_this_process()
+    from app.usecases.revoke_token import revoke_token
+    from app.wiring import open_resources
+
+    async def revoke() -> int:
+        async with open_resources(settings) as resources:
+            refusal = await revoke_token(resources, organization=organization, token_id=token_id, expires_at=expires_at)
+        if refusal is not None:
+            print(f"slotwright: {refusal.message}", file=sys.stderr)
+            return 1
+        return 0
+
+    return asyncio.run(revoke())
+
+
+def _token_to_revoke(options: argparse.Namespace) -> tuple[str, str, datetime | None]:
+    """Its organization, its id and when it ends: told, or read from the token itself."""
+    from app.tokens import name_of_token
+    from app.wiring import system_clock
+
+    if options.token is not None:
+        named = name_of_token(options.token)
+        if named is None:
+            raise OperatorError("--token: this token has no id (jti), so it can't be revoked; it ends when it expires.")
+        return named
+    if options.jti is None or options.organization is None:
+        options.misused("give --token, or --jti and --organization")
+    expires_at = None if options.expires_in is None else system_clock() + options.expires_in
+    return options.organization, options.jti, expires_at
 
 
 def _signing_secret(data_dir: Path) -> str:
@@ -180,8 +219,9 @@ def command_line() -> argparse.ArgumentParser:
 
     add("seed", _seed, "Loads the demo data; what is there already stays.")
 
-    command = add("token", _token, "Prints a signed access token.")
-    command.add_argument("--role", required=True, choices=("admin", "provider", "customer"))
+    command = add("token", _token, "Prints a signed access token, or revokes one.")
+    command.set_defaults(misused=command.error)
+    command.add_argument("--role", choices=("admin", "provider", "customer"), help="required, but to revoke")
     command.add_argument(
         "--id", metavar="SUBJECT", help="whose: the subject of a provider or customer (default: the demo's)"
     )
@@ -190,6 +230,22 @@ def command_line() -> argparse.ArgumentParser:
         "--ttl", type=_ttl, default=timedelta(hours=12), metavar="TIME", help="90s, 30m, 12h, 7d (default: 12h)"
     )
     _add_data_dir(command, "where “dev” keeps its secrets, used where SLOTWRIGHT_TOKEN_SECRET is not set")
+
+    command = command.add_subparsers(metavar="VERB").add_parser(
+        "revoke",
+        help="Ends a token before it expires.",
+        description="Ends a token before it expires: every process refuses it some seconds later.",
+    )
+    command.set_defaults(run=_token_revoke, misused=command.error)
+    command.add_argument("--token", help="the token itself")
+    command.add_argument("--jti", metavar="ID", help="or the id that it carries,")
+    command.add_argument("--organization", metavar="SLUG", help="with its organization")
+    command.add_argument(
+        "--expires-in",
+        type=_ttl,
+        metavar="TIME",
+        help="with --jti: when the token ends by itself, and its revocation may be forgotten (default: never)",
+    )
 
     organization = commands.add_parser("organization", help="Organizations.", description="Organizations.")
     verbs = organization.add_subparsers(required=True, metavar="VERB")

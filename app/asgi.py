@@ -14,6 +14,7 @@ from app.api.health import health_routes
 from app.api.identify import viewer_of
 from app.api.schema import build_schema
 from app.api.transport import Credentials, GraphQLEndpoint, Limits, RequestInfo
+from app.identity.jwks import KeysUnavailableError
 from app.live.feed import TooManySubscribersError
 from app.store.pool import DatabaseUnavailableError
 from app.usecases.find_slots import TooMuchToDoError
@@ -55,7 +56,7 @@ def create_app(settings: Settings, *, clock: Clock = system_clock, real_clock: C
         limits=Limits(),
         ide=pages.graphiql_page if settings.graphiql else None,
         introspection=True,
-        unavailable=(DatabaseUnavailableError, TooMuchToDoError, TooManySubscribersError),
+        unavailable=(DatabaseUnavailableError, KeysUnavailableError, TooMuchToDoError, TooManySubscribersError),
     )
     cors = Middleware(
         CORSMiddleware,

@@ -22,11 +22,12 @@ from typing import Final
 import app
 from app.core.viewer import Role
 from app.embedded import Addresses, embedded
+from app.identity.access import TokenRules
 from app.operator import OperatorError
 from app.processes import die_with_parent, end
 from app.seed import DEMO, seed
 from app.serve import listen
-from app.settings import Settings
+from app.settings import Settings, token_secret
 from app.store.migrations import migrate
 from app.tokens import signed_token
 from app.usecases.create_organization import create_organization
@@ -86,7 +87,7 @@ def dev(options: DevOptions, env: Mapping[str, str]) -> None:
         with _children(options, environment) as children:
             _tell("starting the API and the worker …")
             _wait_for_api(options, children)
-            _print_banner(options, settings, seconds=time.monotonic() - started)
+            _print_banner(options, settings, token_secret(environment), seconds=time.monotonic() - started)
             _wait_for_end_of(children)
 
 
@@ -191,7 +192,7 @@ def _reachable_host(host: str) -> str:
     return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # compared, not bound
 
 
-def _print_banner(options: DevOptions, settings: Settings, *, seconds: float) -> None:
+def _print_banner(options: DevOptions, settings: Settings, secret: str, *, seconds: float) -> None:
     host = _reachable_host(options.host)
     base = f"http://{f'[{host}]' if ':' in host else host}:{options.port}"
     subjects = {
@@ -199,8 +200,9 @@ def _print_banner(options: DevOptions, settings: Settings, *, seconds: float) ->
         "provider": (Role.PROVIDER, DEMO.provider_subject),
         "customer": (Role.CUSTOMER, DEMO.customer_subject),
     }
+    rules = TokenRules(audience=settings.tokens.audience, issuer=settings.tokens.issuer)
     tokens = {
-        name: signed_token(settings.token_secret, role, subject, DEMO.organization, TOKEN_TTL)
+        name: signed_token(secret, role, subject, DEMO.organization, TOKEN_TTL, rules)
         for name, (role, subject) in subjects.items()
     }
     lines = [

@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -43,18 +44,35 @@ class ManageKey:
     secret: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class TokenSettings:
+    """Which access tokens are good, beside those that `token_secret` signs."""
+
+    previous_secret: str | None = None
+    """The secret before the present one: what it signed is good until it expires."""
+    jwks_url: str | None = None
+    """Where the public keys of an identity provider are; None: there is none."""
+    audience: str | None = None
+    """What a token has to be for; None: it may say nothing, or “slotwright”."""
+    issuer: str | None = None
+    """Whom a token has to be from; None: it may say what it likes."""
+    leeway_seconds: int = 0
+    """How far the clocks of this machine and of the issuer's may be apart."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)  # no repr: it would put secrets into logs
 class Settings:
     database_url: str
     """Where PostgreSQL is: postgresql://user:password@host:port/database."""
     redis_url: str
     """Where Redis is: redis://:password@host:port/number, or rediss:// for TLS."""
-    token_secret: str
-    """Signs and checks access tokens (HS256); at least 32 bytes."""
+    token_secret: str | None
+    """Signs and checks access tokens (HS256); at least 32 bytes. None: only an identity provider's are good."""
     manage_keys: tuple[ManageKey, ...]
     """Sign and check manage tokens: the first signs, all check, so that a change of keys locks no guest out."""
     hash_secret: str
     """Keys the hash of an idempotent request, so that the stored hash tells nothing about its contact data."""
+    tokens: TokenSettings = TokenSettings()
     default_organization: str | None = None
     """The slug of the organization of anonymous callers that name none; None: they have to name one."""
     cors_origins: tuple[str, ...] = ()
@@ -73,12 +91,14 @@ class Settings:
     @classmethod
     def from_environment(cls, env: Mapping[str, str]) -> Settings:
         """Reads and checks everything; raises `SettingsError` at the first thing that is wrong."""
+        tokens = _tokens(env)
         return cls(
             database_url=database_url(env),
             redis_url=_address(env, "REDIS_URL", ("redis", "rediss", "unix")),
-            token_secret=_secret(env, "SLOTWRIGHT_TOKEN_SECRET"),
+            token_secret=_secret(env, "SLOTWRIGHT_TOKEN_SECRET", required=tokens.jwks_url is None),
             manage_keys=_manage_keys(env, "SLOTWRIGHT_MANAGE_KEYS"),
-            hash_secret=_secret(env, "SLOTWRIGHT_HASH_SECRET"),
+            hash_secret=_the_secret(env, "SLOTWRIGHT_HASH_SECRET"),
+            tokens=tokens,
             default_organization=_slug(env, "SLOTWRIGHT_DEFAULT_ORGANIZATION"),
             cors_origins=_origins(env, "SLOTWRIGHT_CORS_ORIGINS"),
             hold_minutes=_number(env, "SLOTWRIGHT_HOLD_MINUTES", default=DEFAULT_HOLD_MINUTES, least=1, most=60),
@@ -107,7 +127,12 @@ def database_url(env: Mapping[str, str]) -> str:
 
 def token_secret(env: Mapping[str, str]) -> str:
     """SLOTWRIGHT_TOKEN_SECRET alone: `token` needs nothing else."""
-    return _secret(env, "SLOTWRIGHT_TOKEN_SECRET")
+    return _the_secret(env, "SLOTWRIGHT_TOKEN_SECRET")
+
+
+def token_settings(env: Mapping[str, str]) -> TokenSettings:
+    """What `token` writes into a token beside who it is for."""
+    return _tokens(env)
 
 
 def _given(env: Mapping[str, str], name: str) -> str | None:
@@ -133,11 +158,54 @@ def _address(env: Mapping[str, str], name: str, schemes: tuple[str, ...]) -> str
     return value
 
 
-def _secret(env: Mapping[str, str], name: str) -> str:
-    value = _required(env, name)
-    if len(value.encode()) < SECRET_MIN_BYTES:
+def _the_secret(env: Mapping[str, str], name: str) -> str:
+    return _secret(env, name) or _required(env, name)
+
+
+def _secret(env: Mapping[str, str], name: str, *, required: bool = True) -> str | None:
+    value = _required(env, name) if required else _given(env, name)
+    if value is not None and len(value.encode()) < SECRET_MIN_BYTES:
         raise SettingsError(f"{name} is shorter than {SECRET_MIN_BYTES} bytes.")
     return value
+
+
+def _tokens(env: Mapping[str, str]) -> TokenSettings:
+    tokens = TokenSettings(
+        previous_secret=_secret(env, "SLOTWRIGHT_TOKEN_SECRET_PREVIOUS", required=False),
+        jwks_url=_jwks_url(env, "SLOTWRIGHT_JWKS_URL"),
+        audience=_given(env, "SLOTWRIGHT_TOKEN_AUDIENCE"),
+        issuer=_given(env, "SLOTWRIGHT_TOKEN_ISSUER"),
+        leeway_seconds=_number(env, "SLOTWRIGHT_TOKEN_LEEWAY_SECONDS", default=0, least=0, most=300),
+    )
+    if tokens.jwks_url is not None and (tokens.audience is None or tokens.issuer is None):
+        # The provider signs tokens for other services with the same keys; they must not be good here.
+        raise SettingsError("SLOTWRIGHT_JWKS_URL needs SLOTWRIGHT_TOKEN_ISSUER and SLOTWRIGHT_TOKEN_AUDIENCE.")
+    return tokens
+
+
+def _jwks_url(env: Mapping[str, str], name: str) -> str | None:
+    """Whoever can change what is read there can be anybody: so it is read over TLS, or from this machine."""
+    value = _given(env, name)
+    if value is None:
+        return None
+    try:
+        parts = urlsplit(value)
+        host = parts.hostname or ""
+        good = bool(host) and parts.username is None and (parts.scheme == "https" or _is_loopback(host, parts.scheme))
+    except ValueError:
+        good = False
+    if not good:
+        raise SettingsError(f"{name} has to be an https:// address without a user name.")
+    return value
+
+
+def _is_loopback(host: str, scheme: str) -> bool:
+    if scheme != "http":
+        return False
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _manage_keys(env: Mapping[str, str], name: str) -> tuple[ManageKey, ...]:

@@ -12,9 +12,11 @@ from uuid6 import uuid7
 from app.cache.accelerator import make_accelerator
 from app.cache.connection import open_redis
 from app.core.changes import RulesChanged
-from app.identity.access import AccessTokens
+from app.identity.access import AccessTokens, TokenRules
 from app.identity.hold import HoldTokens
+from app.identity.jwks import open_key_set
 from app.identity.manage import ManageTokens
+from app.identity.revocations import Revocations
 from app.live.feed import Feed, Sources
 from app.live.pace import Pace
 from app.store.pool import create_pool
@@ -58,6 +60,7 @@ async def open_resources(
     accelerator = make_accelerator(redis, real_clock=system_clock, computations=max(1, settings.pool_size // 2))
     feed = make_feed(pool, redis, accelerator, clock=clock, readings_at_once=max(1, settings.pool_size // 4))
     keys = {key.id: key.secret for key in settings.manage_keys}
+    access_tokens = _access_tokens(settings)
     try:
         yield Resources(
             pool=pool,
@@ -67,9 +70,10 @@ async def open_resources(
             clock=clock,
             real_clock=real_clock,
             new_id=uuid7,
-            access_tokens=AccessTokens([settings.token_secret]),
+            access_tokens=access_tokens,
             manage_tokens=ManageTokens(keys),
             hold_tokens=HoldTokens(keys),
+            revocations=Revocations(),
             hash_secret=settings.hash_secret.encode(),
             default_organization=settings.default_organization,
             hold_lasts=timedelta(minutes=settings.hold_minutes),
@@ -77,6 +81,7 @@ async def open_resources(
     finally:
         await feed.close()
         await accelerator.close()
+        await access_tokens.close()
         await redis.aclose()
         await pool.close()
 
@@ -98,3 +103,16 @@ def make_feed(
 
     sources = Sources(read=partial(read_days, pool), read_history=partial(read_history, pool), repaired=forget)
     return Feed(redis, sources, clock=clock, readings_at_once=readings_at_once, pace=pace)
+
+
+def _access_tokens(settings: Settings) -> AccessTokens:
+    """They are always judged by the machine's clock: their issuer reads no other."""
+    tokens = settings.tokens
+    return AccessTokens(
+        [secret for secret in (settings.token_secret, tokens.previous_secret) if secret is not None],
+        clock=system_clock,
+        keys=None if tokens.jwks_url is None else open_key_set(tokens.jwks_url),
+        rules=TokenRules(
+            audience=tokens.audience, issuer=tokens.issuer, leeway=timedelta(seconds=tokens.leeway_seconds)
+        ),
+    )

@@ -289,6 +289,14 @@ CREATE TABLE public.reminder_log (
     CONSTRAINT reminder_log_wire_whole CHECK ((((wire_text IS NULL) = (wire_since IS NULL)) AND ((wire_text IS NULL) OR (status = 'PENDING'::text))))
 );
 
+CREATE TABLE public.revoked_token (
+    organization_id uuid NOT NULL,
+    token_id text NOT NULL,
+    revoked_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone,
+    CONSTRAINT revoked_token_id_length CHECK (((char_length(token_id) >= 1) AND (char_length(token_id) <= 255)))
+);
+
 CREATE TABLE public.schema_migration (
     version integer NOT NULL,
     name text NOT NULL,
@@ -438,6 +446,9 @@ ALTER TABLE ONLY public.provider
 ALTER TABLE ONLY public.reminder_log
     ADD CONSTRAINT reminder_log_pkey PRIMARY KEY (organization_id, id);
 
+ALTER TABLE ONLY public.revoked_token
+    ADD CONSTRAINT revoked_token_pkey PRIMARY KEY (organization_id, token_id);
+
 ALTER TABLE ONLY public.schema_migration
     ADD CONSTRAINT schema_migration_pkey PRIMARY KEY (version);
 
@@ -492,6 +503,8 @@ CREATE UNIQUE INDEX reminder_log_once ON public.reminder_log USING btree (organi
 CREATE UNIQUE INDEX reminder_log_one_resend ON public.reminder_log USING btree (organization_id, appointment_id, kind, recipient, channel) WHERE (is_resend AND (status = 'PENDING'::text));
 
 CREATE INDEX reminder_log_waiting ON public.reminder_log USING btree (lease_until) WHERE (status = 'PENDING'::text);
+
+CREATE INDEX revoked_token_by_expiry ON public.revoked_token USING btree (expires_at) WHERE (expires_at IS NOT NULL);
 
 CREATE INDEX service_provider_by_provider ON public.service_provider USING btree (organization_id, provider_id, service_id);
 
@@ -552,6 +565,9 @@ ALTER TABLE ONLY public.provider
 
 ALTER TABLE ONLY public.reminder_log
     ADD CONSTRAINT reminder_log_appointment_fkey FOREIGN KEY (organization_id, appointment_id) REFERENCES public.appointment(organization_id, id);
+
+ALTER TABLE ONLY public.revoked_token
+    ADD CONSTRAINT revoked_token_organization_fkey FOREIGN KEY (organization_id) REFERENCES public.organization(id);
 
 ALTER TABLE ONLY public.service
     ADD CONSTRAINT service_organization_fkey FOREIGN KEY (organization_id) REFERENCES public.organization(id);

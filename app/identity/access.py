@@ -1,14 +1,18 @@
-"""Access tokens: JWTs (RFC 7519, HS256) that say who calls, for which organization and in which role.
+"""Access tokens: JWTs (RFC 7519) that say who calls, for which organization and in which role.
 
-Claims: `sub`, `organization` (the slug or the id), `role` (admin, provider or customer) and `exp` are required; `name` and
-`email` are taken over into a customer's record at their first booking. Expiry is judged by the real clock.
+Signed with a secret of ours (HS256), or by an identity provider whose public keys are read from its JWKS (RS256, ES256).
+Which key a token may be checked with follows from its algorithm, so that a public key is never taken for a secret.
+
+Claims: `sub`, `organization` (the slug or the id), `role` (admin, provider or customer) and `exp` are required; `aud` and
+`iss` where the settings say so; `jti` is what a single token can be revoked by; `name` and `email` are taken over into a
+customer's record at their first booking. Expiry is judged by the real clock.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
 
 import jwt
 
@@ -16,11 +20,14 @@ from app.core.validation import SUBJECT_LENGTH, is_subject
 from app.core.viewer import Role
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+
+    from app.identity.jwks import KeySet
 
 ALGORITHM: Final = "HS256"
+PUBLIC_ALGORITHMS: Final = ("RS256", "ES256")
 AUDIENCE: Final = "slotwright"
-"""A token may name no audience, or this one."""
+"""What our own tokens are for. Where the settings name no audience, a token may name none, or this one."""
 _ROLES: Final = {"admin": Role.ADMIN, "provider": Role.PROVIDER, "customer": Role.CUSTOMER}
 _LONGEST_TOKEN: Final = 8_192
 """Characters: what fits into any server's header limit."""
@@ -28,79 +35,174 @@ _LONGEST_TOKEN: Final = 8_192
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessClaims:
-    """What a good token says. `organization` is a slug or an id."""
+    """What a good token says. `organization` is a slug or an id; `token_id` is what it can be revoked by."""
 
     subject: str
     organization: str
     role: Role
     expires_at: datetime
+    token_id: str | None = None
     name: str | None = None
     email: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenRules:
+    """What a token has to say beside who calls; `leeway` is how far two machines' clocks may be apart."""
+
+    audience: str | None = None
+    issuer: str | None = None
+    leeway: timedelta = timedelta(0)
 
 
 class AccessTokens:
     """Signs and verifies access tokens: the first secret signs, every one verifies, so that secrets can be rotated."""
 
-    def __init__(self, secrets: Sequence[str]) -> None:
+    def __init__(
+        self,
+        secrets: Sequence[str],
+        *,
+        clock: Callable[[], datetime],
+        keys: KeySet | None = None,
+        rules: TokenRules | None = None,
+    ) -> None:
         self._secrets = tuple(secrets)
+        self._clock = clock
+        self._keys = keys
+        self._rules = rules or TokenRules()
 
     def sign(self, claims: AccessClaims) -> str:
-        """The token that says this."""
+        """The token that says this, by the first secret."""
         payload = {
             "sub": claims.subject,
             "organization": claims.organization,
             "role": claims.role.lower(),
             "exp": int(claims.expires_at.timestamp()),
-            "aud": AUDIENCE,
+            "aud": self._rules.audience or AUDIENCE,
+            "iss": self._rules.issuer,
+            "jti": claims.token_id,
+            "name": claims.name,
+            "email": claims.email,
         }
-        payload |= {key: value for key, value in (("name", claims.name), ("email", claims.email)) if value is not None}
-        return jwt.encode(payload, self._secrets[0], algorithm=ALGORITHM)
+        said = {key: value for key, value in payload.items() if value is not None}
+        return jwt.encode(said, self._secrets[0], algorithm=ALGORITHM)
 
-    def verify(self, token: str) -> AccessClaims | str:
-        """What the token says; or, where it is no good, the sentence that says why."""
+    async def verify(self, token: str) -> AccessClaims | str:
+        """What the token says; or, where it is no good, the sentence that says why.
+
+        Raises `KeysUnavailableError` where it may be good, but the identity provider's keys can't be had.
+        """
         if len(token) > _LONGEST_TOKEN:
             return "The access token is too long."
-        for secret in self._secrets:
+        try:
+            header = jwt.get_unverified_header(token)
+        except (jwt.InvalidTokenError, UnicodeError):
+            return "The access token is not valid."
+        algorithm = header.get("alg")
+        keys: Sequence[Any] = ()
+        if algorithm == ALGORITHM:
+            keys = self._secrets
+        elif algorithm in PUBLIC_ALGORITHMS and self._keys is not None:
+            key = await self._keys.key(header.get("kid"), str(algorithm))
+            keys = () if key is None else (key,)
+        for key in keys:
             try:
-                payload = jwt.decode(
-                    token,
-                    secret,
-                    algorithms=[ALGORITHM],
-                    options={"require": ["exp", "sub"], "verify_aud": False},
-                )
+                payload = jwt.decode(token, key, algorithms=[str(algorithm)], options=_SIGNATURE_ALONE)
             except jwt.InvalidSignatureError:
                 continue
-            except jwt.ExpiredSignatureError:
-                return "The access token has expired. Sign in again."
             except jwt.InvalidTokenError:
                 return "The access token is not valid."
-            return _claims(payload)
-        return "The access token is not signed by this server's key."
+            return self._claims(payload)
+        return "The access token is not signed by a key that this server knows."
+
+    async def close(self) -> None:
+        """End what runs beside."""
+        if self._keys is not None:
+            await self._keys.close()
+
+    def _claims(self, payload: dict[str, object]) -> AccessClaims | str:
+        ends_at = self._end(payload)
+        if isinstance(ends_at, str):
+            return ends_at
+        if not self._is_for_us(payload.get("aud")):
+            return "The access token is for another audience."
+        if self._rules.issuer is not None and payload.get("iss") != self._rules.issuer:
+            return "The access token is from another issuer."
+        return _caller(payload, ends_at)
+
+    def _end(self, payload: dict[str, object]) -> datetime | str:
+        """When the token ends, the leeway included; or why it is not good now."""
+        now, leeway = self._clock(), self._rules.leeway
+        expires_at = _instant(payload.get("exp"))
+        if expires_at is None:
+            return "The access token's expiry is no date."
+        if expires_at + leeway <= now:
+            return "The access token has expired. Sign in again."
+        if "nbf" in payload:
+            starts_at = _instant(payload["nbf"])
+            if starts_at is None or starts_at > now + leeway:
+                return "The access token is not valid yet."
+        return expires_at + leeway
+
+    def _is_for_us(self, audience: object) -> bool:
+        """RFC 7519, section 4.1.3: one audience, or a list of them."""
+        wanted = self._rules.audience
+        if wanted is None:
+            return audience in (None, AUDIENCE, [AUDIENCE])
+        return audience == wanted or (isinstance(audience, list) and wanted in audience)
 
 
-def _claims(payload: dict[str, object]) -> AccessClaims | str:
-    if payload.get("aud", AUDIENCE) != AUDIENCE:
-        return "The access token is for another audience."
-    role = payload.get("role")
-    organization = payload.get("organization")
-    subject = payload.get("sub")
-    expires = payload.get("exp")
+def _caller(payload: dict[str, object], ends_at: datetime) -> AccessClaims | str:
+    """Who the token says calls."""
+    role, organization, subject = payload.get("role"), payload.get("organization"), payload.get("sub")
+    token_id, name, email = payload.get("jti"), payload.get("name"), payload.get("email")
     if not isinstance(role, str) or role not in _ROLES:
         return "The access token names no known role: it is one of admin, provider and customer."
     if not isinstance(organization, str) or not organization:
         return "The access token names no organization."
     if not isinstance(subject, str) or not is_subject(subject):
         return f"The access token's subject is not a printable text of 1 to {SUBJECT_LENGTH} characters."
-    try:
-        expires_at = datetime.fromtimestamp(int(str(expires)), tz=UTC)
-    except (ValueError, OverflowError, OSError):
-        return "The access token's expiry is no date."
-    name, email = payload.get("name"), payload.get("email")
+    if token_id is not None and (not isinstance(token_id, str) or not is_token_id(token_id)):
+        return f"The access token's id is not a printable text of 1 to {SUBJECT_LENGTH} characters."
     return AccessClaims(
         subject=subject,
         organization=organization,
         role=_ROLES[role],
-        expires_at=expires_at,
+        expires_at=ends_at,
+        token_id=token_id,
         name=name if isinstance(name, str) else None,
         email=email if isinstance(email, str) else None,
     )
+
+
+_SIGNATURE_ALONE: Final[Any] = {
+    "verify_signature": True,
+    **dict.fromkeys(
+        ("verify_exp", "verify_nbf", "verify_iat", "verify_aud", "verify_iss", "verify_sub", "verify_jti"), False
+    ),
+}
+"""The claims are checked here, by our clock and in our words."""
+
+
+def is_token_id(text: str) -> bool:
+    """Whether a token can be known by this: the same form as a subject."""
+    return is_subject(text)
+
+
+def unverified_claims(token: str) -> dict[str, object] | None:
+    """What a token says, whoever wrote it: only to name the token by. None where it says nothing."""
+    try:
+        said: dict[str, object] = jwt.decode(token, options={"verify_signature": False, "verify_exp": False})
+    except (jwt.InvalidTokenError, UnicodeError):
+        return None
+    return said
+
+
+def _instant(value: object) -> datetime | None:
+    """RFC 7519's NumericDate; a boolean is no number."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return datetime.fromtimestamp(value, tz=UTC)
+    except (ValueError, OverflowError, OSError):
+        return None

@@ -57,5 +57,5 @@ def has_type(token: str, audience: str) -> bool:
     """Whether a token says that it is for this audience; whether it is a good one, `verify_ids` says."""
     try:
         return jwt.get_unverified_header(token).get("typ") == token_type(audience)
-    except jwt.InvalidTokenError:
+    except (jwt.InvalidTokenError, UnicodeError):
         return False

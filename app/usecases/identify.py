@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
-from uuid import UUID
 
-from app.core.ids import OrganizationId
-from app.core.validation import is_slug
 from app.core.viewer import Role, Viewer
 from app.identity.manage import is_manage_token
 from app.store.customers import customer_by_subject
-from app.store.organizations import organization_by_id, organization_by_slug
 from app.store.providers import provider_id_by_subject
+from app.usecases.find_organization import organization_named, organization_of_slug
+from app.usecases.revoke_token import is_revoked
 
 if TYPE_CHECKING:
-    from app.core.provider import Organization
     from app.usecases.resources import Resources
 
 
@@ -52,7 +49,7 @@ async def identify(
     token = token.strip()
     viewer = await (_manager if is_manage_token(token) else _signed_in)(resources, token)
     if isinstance(viewer, Viewer) and organization is not None:
-        named = await _organization(resources, organization)
+        named = await organization_named(resources, organization)
         if named is None or named.id != viewer.organization_id:
             return OtherOrganization()
     return viewer
@@ -61,7 +58,7 @@ async def identify(
 async def _anonymous(resources: Resources, slug: str | None) -> Viewer | NoOrganization:
     if slug is None:
         return NoOrganization(message="Name the organization in the Slotwright-Organization header, by its slug.")
-    found = await _by_slug(resources, slug)
+    found = await organization_of_slug(resources, slug)
     if found is None:
         return NoOrganization(
             message="There is no organization of this name. Check the Slotwright-Organization header."
@@ -77,12 +74,14 @@ async def _manager(resources: Resources, token: str) -> Viewer | NotIdentified:
 
 
 async def _signed_in(resources: Resources, token: str) -> Viewer | NotIdentified:
-    claims = resources.access_tokens.verify(token)
+    claims = await resources.access_tokens.verify(token)
     if isinstance(claims, str):
         return NotIdentified(message=claims)
-    organization = await _organization(resources, claims.organization)
+    organization = await organization_named(resources, claims.organization)
     if organization is None:
         return NotIdentified(message="The access token is for an organization that does not exist.")
+    if claims.token_id is not None and await is_revoked(resources, organization.id, claims.token_id):
+        return NotIdentified(message="The access token has been revoked. Sign in again.")
     viewer = Viewer(
         organization_id=organization.id,
         role=claims.role,
@@ -105,16 +104,3 @@ async def with_records(resources: Resources, viewer: Viewer) -> Viewer:
         customer = await customer_by_subject(resources.pool, viewer.organization_id, viewer.subject)
         return replace(viewer, customer_id=None if customer is None else customer.id)
     return viewer
-
-
-async def _organization(resources: Resources, name: str) -> Organization | None:
-    try:
-        organization_id = OrganizationId(UUID(name))
-    except ValueError:
-        return await _by_slug(resources, name)
-    return await organization_by_id(resources.pool, organization_id)
-
-
-async def _by_slug(resources: Resources, slug: str) -> Organization | None:
-    """What can't be a slug names nothing, and never reaches PostgreSQL, which takes no zero bytes."""
-    return await organization_by_slug(resources.pool, slug) if is_slug(slug) else None

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from app.identity.access import AccessTokens
     from app.identity.hold import HoldTokens
     from app.identity.manage import ManageTokens
+    from app.identity.revocations import Revocations
     from app.live.feed import Feed
     from app.store.pool import Pool
 
@@ -42,6 +43,7 @@ class Resources:
     access_tokens: AccessTokens
     manage_tokens: ManageTokens
     hold_tokens: HoldTokens
+    revocations: Revocations
     hash_secret: bytes
     default_organization: str | None
     hold_lasts: timedelta

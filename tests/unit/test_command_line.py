@@ -6,7 +6,18 @@ import pytest
 
 from app.__main__ import main
 
-COMMANDS = ["dev", "serve", "work", "migrate", "schema", "seed", "token", "organization", "organization create"]
+COMMANDS = [
+    "dev",
+    "serve",
+    "work",
+    "migrate",
+    "schema",
+    "seed",
+    "token",
+    "token revoke",
+    "organization",
+    "organization create",
+]
 NEEDED = ["DATABASE_URL", "REDIS_URL", "SLOTWRIGHT_TOKEN_SECRET", "SLOTWRIGHT_MANAGE_KEYS", "SLOTWRIGHT_HASH_SECRET"]
 LONG = "x" * 32
 GOOD = dict(zip(NEEDED, ["postgresql://h/d", "redis://h", LONG, f"k:{LONG}", LONG], strict=True))
@@ -32,6 +43,8 @@ def test_each_command_has_help(command: str, capsys: pytest.CaptureFixture[str])
         ["token"],
         ["token", "--role", "king"],
         ["token", "--role", "admin", "--ttl", "soon"],
+        ["token", "revoke"],
+        ["token", "revoke", "--jti", "one"],
         ["organization"],
         ["organization", "create", "--slug", "salon"],
     ],

@@ -121,3 +121,47 @@ def test_no_other_module_reads_the_environment() -> None:
         if re.search(r"\bos\.environ\b|\bgetenv\b", path.read_text(encoding="utf-8"))
     }
     assert readers <= {"app/settings.py", "app/web/assets.py"}
+
+
+JWKS = {
+    "SLOTWRIGHT_JWKS_URL": "https://id.example/keys",
+    "SLOTWRIGHT_TOKEN_ISSUER": "https://id.example/",
+    "SLOTWRIGHT_TOKEN_AUDIENCE": "bookings",
+}
+
+
+def test_with_an_identity_provider_a_secret_of_ours_may_be_left_out() -> None:
+    settings = Settings.from_environment({**GOOD, **JWKS, "SLOTWRIGHT_TOKEN_SECRET": ""})
+    assert settings.token_secret is None
+    assert settings.tokens.jwks_url == "https://id.example/keys"
+
+
+@pytest.mark.parametrize("missing", ["SLOTWRIGHT_TOKEN_ISSUER", "SLOTWRIGHT_TOKEN_AUDIENCE"])
+def test_what_an_identity_provider_signs_for_others_is_never_good(missing: str) -> None:
+    with pytest.raises(SettingsError, match="SLOTWRIGHT_TOKEN_ISSUER and SLOTWRIGHT_TOKEN_AUDIENCE"):
+        Settings.from_environment({**GOOD, **JWKS, missing: ""})
+
+
+@pytest.mark.parametrize(
+    ("address", "good"),
+    [
+        ("http://127.0.0.1:8080/keys", True),
+        ("http://localhost/keys", True),
+        ("http://[::1]/keys", True),
+        ("http://id.example/keys", False),
+        ("http://10.0.0.7/keys", False),
+        ("http://127.0.0.1.evil.example/keys", False),
+        ("https://me:secret@id.example/keys", False),
+        ("https:///keys", False),
+        ("https://[::1/keys", False),
+        ("file:///etc/passwd", False),
+        ("id.example", False),
+    ],
+)
+def test_keys_are_read_over_tls_or_from_this_machine(address: str, good: bool) -> None:  # noqa: FBT001
+    env = {**GOOD, **JWKS, "SLOTWRIGHT_JWKS_URL": address}
+    if good:
+        assert Settings.from_environment(env).tokens.jwks_url == address
+    else:
+        with pytest.raises(SettingsError, match="SLOTWRIGHT_JWKS_URL"):
+            Settings.from_environment(env)
