@@ -21,6 +21,9 @@ _TTL_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 SETTINGS_EXIT_CODE: Final = 2
 """As argparse's own for arguments that can't be used."""
 
+INTERRUPTED_EXIT_CODE: Final = 130
+"""As shells tell of Ctrl-C: 128 and the number of SIGINT."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; what went wrong outside the program is one sentence, without a traceback."""
@@ -34,6 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OperatorError as error:
         print(f"slotwright: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return INTERRUPTED_EXIT_CODE
 
 
 def _dev(options: argparse.Namespace) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import random
 import signal
 import socket
 import subprocess
@@ -24,12 +25,13 @@ PATIENCE_SECONDS = 60.0
 
 
 def free_port() -> int:
-    """Out of the range of outgoing connections, as another test's client could take one of those."""
-    for port in reversed(PORTS):
+    """Out of the range of outgoing connections, as another test's client could take one of those; at random, as
+    another run of the tests may look for one at the same moment."""
+    while True:
+        port = random.choice(PORTS)
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port
-    raise AssertionError("no port is free")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -66,3 +66,14 @@ def test_a_missing_setting_is_named(
     monkeypatch.delenv(missing)
     assert main(command.split()) == 2
     assert capsys.readouterr().err == f"slotwright: {missing} is not set.\n"
+
+
+def test_ctrl_c_ends_a_command_without_a_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("app.api.schema.build_schema", interrupted)
+    assert main(["schema"]) == 130
+    assert capsys.readouterr() == ("", "")
