@@ -65,6 +65,11 @@ def _outages_told(connection: Connection | None = None) -> Iterator[None]:
         if connection is not None and connection.is_closed():
             raise DatabaseUnavailableError from error
         raise
+    except asyncpg.InternalClientError as error:
+        # The server said goodbye between two statements: the connection has failed, and does not know yet that it ends.
+        if connection is not None:
+            connection.terminate()
+        raise DatabaseUnavailableError from error
 
 
 @contextlib.contextmanager
@@ -93,7 +98,7 @@ class Pool:
             yield connection
         finally:
             # A connection that died is replaced at its next use; its end must not hide how the block ended.
-            with contextlib.suppress(*_OUTAGES, asyncpg.InterfaceError):
+            with contextlib.suppress(*_OUTAGES, asyncpg.InterfaceError, asyncpg.InternalClientError):
                 await self._connections.release(connection)
 
     async def fetch(self, sql: str, arguments: Sequence[object]) -> list[Record]:
@@ -164,7 +169,7 @@ async def _block(
             yield running
         except BaseException:
             # What broke the block is worth more than what then breaks the rollback; the pool drops such a connection.
-            with contextlib.suppress(*_OUTAGES, asyncpg.InterfaceError):
+            with contextlib.suppress(*_OUTAGES, asyncpg.InterfaceError, asyncpg.InternalClientError):
                 await block.rollback()
             raise
         with _outages_told(connection):
