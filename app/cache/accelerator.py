@@ -7,7 +7,7 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from app.cache.calendars import Calendars, KnownCalendar
+from app.cache.calendars import CalendarKey, Calendars, KnownCalendar
 from app.cache.flights import Flights
 from app.cache.gate import Gate
 from app.cache.slots import SlotCache
@@ -43,6 +43,7 @@ class Accelerator:
     gate: Gate
     calendars: Calendars = field(default_factory=Calendars)
     flights: Flights[FlightKey, Computed] = field(default_factory=Flights)
+    calendar_flights: Flights[CalendarKey, KnownCalendar] = field(default_factory=Flights)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     def start(self, work: Coroutine[None, None, None]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass
 from time import monotonic
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from app.cache.keys import DAY_LIFETIME_MS
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     from app.core.ids import OrganizationId, ProviderId, ServiceId
     from app.core.provider import Calendar
+
+CalendarKey: TypeAlias = "tuple[OrganizationId, ProviderId, ServiceId | None]"
+"""Whose, and for which service."""
 
 MOST_CALENDARS: Final = 10_000
 """Kept at once, some 5 kB each; the ones used longest ago go first."""
@@ -50,7 +53,7 @@ class Calendars:
     __slots__ = ("_known",)
 
     def __init__(self) -> None:
-        self._known: OrderedDict[tuple[OrganizationId, ProviderId, ServiceId | None], KnownCalendar] = OrderedDict()
+        self._known: OrderedDict[CalendarKey, KnownCalendar] = OrderedDict()
 
     def find(
         self,

@@ -17,10 +17,11 @@ import logging
 import secrets
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from redis.exceptions import RedisError
 
+from app.cache.batches import Batches, reads_of, writes_of
 from app.cache.keys import (
     DAY_LIFETIME_MS,
     LEASE_LIFETIME_MS,
@@ -33,7 +34,6 @@ from app.cache.keys import (
     stamp_key,
 )
 from app.cache.packing import pack_day, unpack_day
-from app.cache.reads import Reads
 from app.core.changes import RulesChanged, TimeChanged
 from app.core.slots import dates_changed
 from app.core.zones import DAY_MINUTES, date_of_number, day_number
@@ -43,8 +43,8 @@ if TYPE_CHECKING:
     from datetime import date, datetime
 
     from redis.asyncio import Redis
-    from redis.asyncio.client import Pipeline
 
+    from app.cache.batches import Command, Values
     from app.core.free_days import FreeDay
     from app.core.ids import OrganizationId, ProviderId
     from app.core.rules import Rules
@@ -60,8 +60,6 @@ _OUTAGES: Final = (RedisError, OSError, TimeoutError)
 _RUN: Final = slice(8)
 _GENERATION: Final = slice(8, 16)
 _STAMP: Final = slice(24)
-
-Answers: TypeAlias = "list[bytes | None]"
 
 # KEYS: stamp, run. ARGV: a random generation and fence (16 bytes), the stamp's lifetime in seconds.
 _BEGIN: Final = """
@@ -179,12 +177,14 @@ class SlotCache:
     redis: Redis
     real_clock: Callable[[], datetime]
     counts: Counts = field(default_factory=Counts)
-    _reads: Reads = field(init=False)
+    _reads: Batches[Sequence[str], Values] = field(init=False)
+    _writes: Batches[Sequence[Command], Sequence[object]] = field(init=False)
     _away_until: float = field(init=False, default=0.0)
     _owner: bytes = field(init=False, default_factory=lambda: secrets.token_bytes(8))
 
     def __post_init__(self) -> None:
-        self._reads = Reads(self.redis)
+        self._reads = reads_of(self.redis)
+        self._writes = writes_of(self.redis)
 
     # ------------------------------------------------------------ reading
 
@@ -200,13 +200,13 @@ class SlotCache:
                 prefix = day_key(stamp, rule_set(question.rules), 0)[:-1]
                 keys += [f"{prefix}{number}" for number in range(question.first, question.last + 1)]
         try:
-            answers = await self._reads.get(keys)
+            answers = await self._reads.ask(keys)
         except _OUTAGES as outage:
             self._went_away(outage)
             return None
         return self._read(questions, answers)
 
-    def _read(self, questions: Sequence[Question], answers: Answers) -> list[Seen]:
+    def _read(self, questions: Sequence[Question], answers: Values) -> list[Seen]:
         run, at = answers[0], 1
         seen: list[Seen] = []
         now = int(self.real_clock().timestamp())
@@ -234,16 +234,16 @@ class SlotCache:
 
     async def begin(self, providers: Sequence[tuple[OrganizationId, ProviderId]]) -> list[Stamp] | None:
         """Each provider's stamp, made where there was none."""
+        commands = [
+            _script(
+                _BEGIN,
+                keys=[stamp_key(*provider), run_key()],
+                arguments=[secrets.token_bytes(16), NEW_STAMP_LIFETIME_SECONDS],
+            )
+            for provider in providers
+        ]
         try:
-            async with self.redis.pipeline(transaction=False) as pipeline:
-                for provider in providers:
-                    _run(
-                        pipeline,
-                        _BEGIN,
-                        keys=[stamp_key(*provider), run_key()],
-                        arguments=[secrets.token_bytes(16), NEW_STAMP_LIFETIME_SECONDS],
-                    )
-                found: Answers = await pipeline.execute()
+            found = await self._writes.ask(commands)
         except _OUTAGES as outage:
             self._went_away(outage)
             return None
@@ -251,17 +251,17 @@ class SlotCache:
         if None in found:
             await self._forget_connections()
             return None
-        return [Stamp(value[_STAMP]) for value in found if value is not None]
+        return [Stamp(value[_STAMP]) for value in found if isinstance(value, bytes)]
 
     # ------------------------------------------------------------ filling
 
     async def lease(self, questions: Sequence[Question]) -> list[bool]:
         """Whether each of these is now ours to compute; all are where Redis can't be asked."""
+        commands: list[Command] = [
+            ("SET", _lease_of(question), self._owner, "PX", LEASE_LIFETIME_MS, "NX") for question in questions
+        ]
         try:
-            async with self.redis.pipeline(transaction=False) as pipeline:
-                for question in questions:
-                    pipeline.set(_lease_of(question), self._owner, px=LEASE_LIFETIME_MS, nx=True)
-                return [answer is not None for answer in await pipeline.execute()]
+            return [answer is not None for answer in await self._writes.ask(commands)]
         except _OUTAGES as outage:
             self._went_away(outage)
             return [True] * len(questions)
@@ -269,55 +269,45 @@ class SlotCache:
     async def leased(self, questions: Sequence[Question]) -> list[bool]:
         """Whether somebody computes each of these; nobody does where Redis can't be asked."""
         try:
-            return [owner is not None for owner in await self._reads.get([_lease_of(each) for each in questions])]
+            return [owner is not None for owner in await self._reads.ask([_lease_of(each) for each in questions])]
         except _OUTAGES as outage:
             self._went_away(outage)
             return [False] * len(questions)
 
     async def release(self, questions: Sequence[Question]) -> None:
         """Give up what we leased and did not compute."""
+        commands = [_script(_RELEASE, keys=[_lease_of(each)], arguments=[self._owner]) for each in questions]
         try:
-            async with self.redis.pipeline(transaction=False) as pipeline:
-                for question in questions:
-                    _run(pipeline, _RELEASE, keys=[_lease_of(question)], arguments=[self._owner])
-                await pipeline.execute()
+            await self._writes.ask(commands)
         except _OUTAGES as outage:
             self._went_away(outage)
 
     async def keep(self, fills: Sequence[Fill]) -> None:
         """Keep what was computed, unless something changed since its stamp was seen; gives up the leases too."""
-        kept_since = int(self.real_clock().timestamp())
+        commands = [command for fill in fills if (command := self._command(fill)) is not None]
         try:
-            async with self.redis.pipeline(transaction=False) as pipeline:
-                for question, stamp, days, age_seconds in fills:
-                    rules = question.rules
-                    # It lives as much shorter as its sources are old, so that nothing is believed for over a minute.
-                    lifetime = DAY_LIFETIME_MS - int(age_seconds * 1000)
-                    if rules is None or lifetime <= 0:
-                        continue
-                    key = stamp_key(question.organization_id, question.provider_id)
-                    name = rule_set(rules)
-                    packed = [
-                        pack_day(
-                            day,
-                            step=rules.step_minutes,
-                            generation=stamp.generation,
-                            kept_since=kept_since - int(age_seconds),
-                        )
-                        for day in days.values()
-                    ]
-                    _run(
-                        pipeline,
-                        _KEEP,
-                        keys=[key, _lease_of(question), *(day_key(key, name, day_number(day)) for day in days)],
-                        arguments=[stamp, name, STAMP_LIFETIME_SECONDS, lifetime, self._owner, *packed],
-                    )
-                kept = await pipeline.execute()
+            kept = await self._writes.ask(commands)
         except _OUTAGES as outage:
             self._went_away(outage)
             return
-        self.counts.fills += sum(kept)
-        self.counts.fills_too_late += len(kept) - sum(kept)
+        self.counts.fills += kept.count(1)
+        self.counts.fills_too_late += kept.count(0)
+
+    def _command(self, fill: Fill) -> Command | None:
+        question, stamp, days, age_seconds = fill
+        rules = question.rules
+        # It lives as much shorter as its sources are old, so that nothing is believed for over a minute.
+        lifetime = DAY_LIFETIME_MS - int(age_seconds * 1000)
+        if rules is None or lifetime <= 0:
+            return None
+        key, name, step = stamp_key(question.organization_id, question.provider_id), rule_set(rules), rules.step_minutes
+        kept_since = int(self.real_clock().timestamp() - age_seconds)
+        packed = [pack_day(day, step=step, generation=stamp.generation, kept_since=kept_since) for day in days.values()]
+        return _script(
+            _KEEP,
+            keys=[key, _lease_of(question), *(day_key(key, name, day_number(day)) for day in days)],
+            arguments=[stamp, name, STAMP_LIFETIME_SECONDS, lifetime, self._owner, *packed],
+        )
 
     # ------------------------------------------------------------ forgetting
 
@@ -350,7 +340,7 @@ class SlotCache:
                         stamp = stamp_key(change.organization_id, change.provider_id)
                         numbers = map(day_number, dates)
                         arguments: list[bytes | str | int] = [secrets.token_bytes(8), STAMP_LIFETIME_SECONDS, *numbers]
-                        _run(pipeline, _FORGET_DATES, keys=[stamp], arguments=arguments)
+                        pipeline.execute_command(*_script(_FORGET_DATES, keys=[stamp], arguments=arguments))
                     case RulesChanged():
                         # Without a stamp nothing counts; the next one is a random other.
                         for provider_id in change.provider_ids:
@@ -369,9 +359,9 @@ class SlotCache:
         await self.redis.connection_pool.disconnect(inuse_connections=False)
 
 
-def _run(pipeline: Pipeline, script: str, *, keys: Sequence[str], arguments: Sequence[bytes | str | int]) -> None:
-    """Sent with its text every time: Redis keeps what it compiled, and a restarted one needs no other way."""
-    pipeline.execute_command("EVAL", script, len(keys), *keys, *arguments)
+def _script(text: str, *, keys: Sequence[str], arguments: Sequence[bytes | str | int]) -> Command:
+    """Sent with its text every time: Redis remembers what it compiled, and a restarted one needs no other way."""
+    return ("EVAL", text, len(keys), *keys, *arguments)
 
 
 def _lease_of(question: Question) -> str:

@@ -218,15 +218,10 @@ class _Asking:
             stamps |= zip(unknown, begun, strict=True)
         if not stamps:
             return standings
-        calendars = await self._read_calendars(stamps)
-        # Under a stamp that has only just begun nothing can stand.
-        fresh = {each: calendar for each, calendar in calendars.items() if each in unknown}
-        again = await self._standings({each: calendars[each] for each in calendars if each not in fresh})
+        again = await self._standings(await self._read_calendars(stamps))
         if again is None:
             return None
-        standings += [standing for _, standing in again.values() if standing is not None]
-        standings += [self._standing(each, calendar, stamps[each]) for each, calendar in fresh.items()]
-        return standings
+        return standings + [standing for _, standing in again.values() if standing is not None]
 
     def _known(self, wanted: Wanted) -> KnownCalendar | None:
         first, last = self._first - RULES_MARGIN, self._last + RULES_MARGIN
@@ -239,7 +234,7 @@ class _Asking:
         return _Standing(wanted=wanted, known=known, stamp=stamp, first=first, last=last, days=days or {})
 
     async def _standings(
-        self, known: Mapping[Wanted, KnownCalendar | None]
+        self, known: Mapping[Wanted, KnownCalendar] | Mapping[Wanted, KnownCalendar | None]
     ) -> dict[Wanted, tuple[Stamp | None, _Standing | None]] | None:
         """The stamp of each, and how it stands where its calendar counts under that stamp."""
         questions = []
@@ -270,7 +265,47 @@ class _Asking:
         return found
 
     async def _read_calendars(self, stamps: Mapping[Wanted, Stamp]) -> dict[Wanted, KnownCalendar]:
-        """The calendars under stamps that were seen before; kept in this process. Answers those that do not exist."""
+        """The calendars under stamps that were seen before; those that others here are reading are waited for.
+
+        A calendar may be taken from whoever read it under the same generation: had it changed since, so had that.
+        """
+        read: dict[Wanted, KnownCalendar] = {}
+        flights = self._accelerator.calendar_flights
+        mine: dict[Wanted, Flight[KnownCalendar]] = {}
+        others: dict[Wanted, Flight[KnownCalendar]] = {}
+        for each, stamp in stamps.items():
+            # It may have been read while the stamp was asked for.
+            known = self._known(each)
+            if known is not None and known.generation == stamp.generation and known.age_seconds < FRESH_SECONDS:
+                read[each] = known
+                continue
+            flight = flights.flying((self._organization_id, *each))
+            if flight is None:
+                mine[each] = flights.take_off((self._organization_id, *each))
+            else:
+                others[each] = flight
+        if mine:
+            try:
+                here = await self._read_calendars_here({each: stamps[each] for each in mine})
+                for each, known in here.items():
+                    mine[each].cargo = known
+                read |= here
+            finally:
+                flights.land({(self._organization_id, *each): flight for each, flight in mine.items()})
+        again: dict[Wanted, Stamp] = {}
+        for each, flight in others.items():
+            cargo = await flight.landed(can_take=True)
+            if cargo is not None and cargo.generation == stamps[each].generation and self._covers(cargo):
+                read[each] = cargo
+            else:
+                again[each] = stamps[each]
+        return read | (await self._read_calendars_here(again) if again else {})
+
+    def _covers(self, known: KnownCalendar) -> bool:
+        return known.first <= self._first - RULES_MARGIN and self._last + RULES_MARGIN <= known.last
+
+    async def _read_calendars_here(self, stamps: Mapping[Wanted, Stamp]) -> dict[Wanted, KnownCalendar]:
+        """The calendars, in one statement; kept in this process. Answers those that do not exist."""
         first, last = self._first - RULES_MARGIN, self._last + RULES_MARGIN + CALENDAR_MARGIN
         async with self._accelerator.gate.place() as admitted:
             if not admitted:

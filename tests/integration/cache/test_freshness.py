@@ -24,7 +24,9 @@ BOOK = """
         answer: bookAppointment(input: $input) { __typename ... on BookingConfirmation { appointment { id } } }
     }
 """
-RESCHEDULE = "mutation ($input: RescheduleAppointmentInput!) { answer: rescheduleAppointment(input: $input) { __typename } }"
+RESCHEDULE = (
+    "mutation ($input: RescheduleAppointmentInput!) { answer: rescheduleAppointment(input: $input) { __typename } }"
+)
 CANCEL = "mutation ($input: CancelAppointmentInput!) { answer: cancelAppointment(input: $input) { __typename } }"
 HOLD = """
     mutation ($input: HoldSlotInput!) { answer: holdSlot(input: $input) { __typename ... on Hold { holdToken } } }
@@ -187,7 +189,11 @@ class World:
         value: Json = self.chance.choice(
             [
                 {"durationMinutes": self.chance.choice([60, 120])},
-                {"providerIds": [provider["id"] for provider in self.chance.choice([self.providers, self.providers[:1]])]},
+                {
+                    "providerIds": [
+                        provider["id"] for provider in self.chance.choice([self.providers, self.providers[:1]])
+                    ]
+                },
             ]
         )
         return await self.ask(UPDATE_SERVICE, id=self.service["id"], **value)
@@ -279,9 +285,7 @@ async def restarting(world: World, servers: Servers, trials: int) -> None:
         await trial(world)
 
 
-async def test_a_redis_that_goes_and_comes_brings_no_old_list_back(
-    nodes: tuple[Api, Api], own_redis: Servers
-) -> None:
+async def test_a_redis_that_goes_and_comes_brings_no_old_list_back(nodes: tuple[Api, Api], own_redis: Servers) -> None:
     world = await World(nodes, seed=6).make()
     await restarting(world, own_redis, 60)
 

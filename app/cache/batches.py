@@ -1,0 +1,89 @@
+"""Batches: what is asked of Redis side by side in one process, by one request or by many, travels together.
+
+A batch leaves after everything in it was asked for, never before, so whoever reads after a change sees what stands after
+it. While one is on its way the next one gathers: a rush makes larger batches, not more connections.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from redis.asyncio import Redis
+
+Request = TypeVar("Request")
+Answer = TypeVar("Answer")
+
+Values: TypeAlias = "list[bytes | None]"
+Command: TypeAlias = "tuple[bytes | str | int, ...]"
+
+
+class Batches(Generic[Request, Answer]):
+    """Requests that `send` answers in order, as many at once as have gathered."""
+
+    __slots__ = ("_gathered", "_send", "_sending")
+
+    def __init__(self, send: Callable[[list[Request]], Awaitable[list[Answer]]]) -> None:
+        self._send = send
+        self._gathered: list[tuple[Request, asyncio.Future[Answer]]] = []
+        self._sending: asyncio.Task[None] | None = None
+
+    async def ask(self, request: Request) -> Answer:
+        """Raises what `send` raises."""
+        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._gathered.append((request, answer))
+        if self._sending is None or self._sending.done():
+            self._sending = asyncio.create_task(self._run())
+        return await answer
+
+    async def _run(self) -> None:
+        while self._gathered:
+            batch, self._gathered = self._gathered, []
+            try:
+                answers = await self._send([request for request, _ in batch])
+            except Exception as error:  # noqa: BLE001  whoever asked is told
+                for _, waiting in batch:
+                    if not waiting.done():
+                        waiting.set_exception(error)
+            else:
+                for (_, waiting), answer in zip(batch, answers, strict=True):
+                    if not waiting.done():
+                        waiting.set_result(answer)
+
+
+def reads_of(redis: Redis) -> Batches[Sequence[str], Values]:
+    """The values of keys, in one MGET."""
+
+    async def send(requests: list[Sequence[str]]) -> list[Values]:
+        if len(requests) == 1:
+            return [await redis.mget(requests[0])]
+        places: dict[str, int] = {}
+        for keys in requests:
+            for key in keys:
+                places.setdefault(key, len(places))
+        values: Values = await redis.mget(list(places))
+        return [[values[places[key]] for key in keys] for keys in requests]
+
+    return Batches(send)
+
+
+def writes_of(redis: Redis) -> Batches[Sequence[Command], Sequence[object]]:
+    """The answers to commands, in one pipeline."""
+
+    async def send(requests: list[Sequence[Command]]) -> list[Sequence[object]]:
+        async with redis.pipeline(transaction=False) as pipeline:
+            for commands in requests:
+                for command in commands:
+                    pipeline.execute_command(*command)
+            answers = await pipeline.execute()
+        found: list[Sequence[object]] = []
+        at = 0
+        for commands in requests:
+            found.append(answers[at : at + len(commands)])
+            at += len(commands)
+        return found
+
+    return Batches(send)
