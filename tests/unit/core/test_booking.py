@@ -1,0 +1,152 @@
+"""The decision over a booking: the same function that lists; the claim it takes, and the locks that protect it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.core.booking import Acceptance, BookingWish, claim_for, dates_to_lock, decide_booking
+from app.core.hours import Hours, WeeklyRange
+from app.core.ids import ProviderId, ServiceId
+from app.core.money import CancellationPolicy, LateCancellation, Money
+from app.core.provider import Calendar, Provider, Service
+from app.core.refusals import InvalidInput, SlotUnavailable
+from app.core.rules import ProviderRules, Rules, ServiceRules, rules_in_force
+from app.core.slots import Claim, UnbookableReason, explain
+from app.core.zones import instant_of, minute_of
+
+NOW: Final = datetime(2026, 1, 12, 8, tzinfo=UTC)
+TEN: Final = datetime(2026, 1, 13, 10, tzinfo=UTC)
+
+ADA: Final = Provider(
+    id=ProviderId(UUID(int=1)),
+    subject="ada",
+    name="Ada",
+    email=None,
+    phone=None,
+    time_zone="UTC",
+    rules=ProviderRules(service_duration_minutes=60, buffer_minutes=15),
+    cancellation_policy=CancellationPolicy(free_until_minutes_before=60),
+)
+CUT: Final = Service(
+    id=ServiceId(UUID(int=2)),
+    name="Cut",
+    rules=ServiceRules(duration_minutes=30, buffer_before_minutes=10),
+    price=Money(amount_minor=5_000, currency="EUR"),
+    cancellation_policy=CancellationPolicy(
+        free_until_minutes_before=120, late_cancellation=LateCancellation.FEE, late_fee_percent=50
+    ),
+)
+EVERY_DAY: Final = tuple(WeeklyRange(day, 9 * 60, 17 * 60) for day in range(7))
+WISH: Final = BookingWish(
+    provider_id=ADA.id,
+    service_id=None,
+    starts_at=TEN - timedelta(hours=1),
+    duration_minutes=None,
+    contact=None,
+    customer_time_zone="UTC",
+    notes=None,
+)
+
+
+def a_calendar(service: Service | None = None, provider: Provider = ADA) -> Calendar:
+    return Calendar(
+        provider=provider,
+        service=service,
+        hours=Hours(time_zone=provider.time_zone, weekly=EVERY_DAY, exceptions={}),
+        rules=rules_in_force(provider.rules, service.rules if service else None),
+    )
+
+
+def test_a_claim_is_the_visit_with_its_buffers_around_it() -> None:
+    """Nothing is before a visit unless a service says so; after it comes the service's buffer, or the provider's."""
+    nine = minute_of(WISH.starts_at)
+    assert claim_for(a_calendar().rules, WISH.starts_at)[:4] == (nine, nine + 75, nine, nine + 60)
+    assert claim_for(a_calendar(CUT).rules, WISH.starts_at)[:4] == (nine - 10, nine + 45, nine, nine + 30)
+
+
+def test_price_and_policy_come_from_the_service_or_from_the_provider() -> None:
+    for calendar, price, policy in (
+        (a_calendar(), None, ADA.cancellation_policy),
+        (a_calendar(CUT), CUT.price, CUT.cancellation_policy),
+        (a_calendar(replace(CUT, cancellation_policy=None)), CUT.price, ADA.cancellation_policy),
+    ):
+        answer = decide_booking(calendar, [], WISH, NOW)
+        assert isinstance(answer, Acceptance)
+        assert (answer.price, answer.cancellation_policy) == (price, policy)
+        assert (answer.starts_at, answer.ends_at - answer.starts_at) == (
+            WISH.starts_at,
+            timedelta(minutes=calendar.rules.duration_minutes),
+        )
+
+
+def test_a_page_that_shows_an_old_duration_books_nothing() -> None:
+    assert isinstance(decide_booking(a_calendar(), [], replace(WISH, duration_minutes=60), NOW), Acceptance)
+    refused = decide_booking(a_calendar(), [], replace(WISH, duration_minutes=45), NOW)
+    assert isinstance(refused, InvalidInput)
+    assert refused.field == "duration_minutes"
+
+
+@given(
+    minutes=st.integers(-26 * 60, 30 * 60),
+    seconds=st.sampled_from([0, 0, 0, 1]),
+    claims=st.lists(st.tuples(st.integers(0, 600), st.integers(1, 120), st.integers(0, 30)), max_size=3),
+)
+def test_booking_decides_as_the_listing_explains(
+    minutes: int, seconds: int, claims: list[tuple[int, int, int]]
+) -> None:
+    """Accepted if and only if there is no reason against it; refused with all reasons."""
+    nine = minute_of(WISH.starts_at)
+    standing = [
+        Claim(nine + at - gap, nine + at + length + gap, nine + at, nine + at + length) for at, length, gap in claims
+    ]
+    wish = replace(WISH, starts_at=WISH.starts_at + timedelta(minutes=minutes, seconds=seconds))
+    calendar = a_calendar()
+    reasons = explain(calendar.hours, calendar.rules, standing, wish.starts_at, NOW)
+    answer = decide_booking(calendar, standing, wish, NOW)
+    if reasons:
+        assert answer == SlotUnavailable(reasons=reasons)
+        assert list(reasons) == [reason for reason in UnbookableReason if reason in reasons]
+    else:
+        assert isinstance(answer, Acceptance)
+        assert all(
+            claim.claimed_until <= answer.claim.claimed_from or answer.claim.claimed_until <= claim.claimed_from
+            for claim in standing
+        )
+
+
+ZONES: Final = ("America/St_Johns", "Australia/Lord_Howe", "Pacific/Apia", "Europe/Berlin", "Africa/Monrovia")
+RULES: Final = st.builds(
+    Rules,
+    duration_minutes=st.integers(1, 1_440),
+    buffer_before_minutes=st.integers(0, 1_440),
+    buffer_after_minutes=st.integers(0, 1_440),
+)
+
+
+@given(
+    zone=st.sampled_from(ZONES),
+    start=st.integers(minute_of(datetime(2011, 12, 25, tzinfo=UTC)), minute_of(datetime(2037, 1, 1, tzinfo=UTC))).map(
+        instant_of
+    ),
+    apart=st.integers(-3_000, 3_000),
+    one=RULES,
+    other=RULES,
+)
+def test_two_claims_that_overlap_are_written_under_a_common_lock(
+    zone: str, start: datetime, apart: int, one: Rules, other: Rules
+) -> None:
+    """Locked by the dates that a claim touches, so whoever could collide waits; also where a zone left a date out."""
+    provider = replace(ADA, time_zone=zone)
+    first, second = claim_for(one, start), claim_for(other, start + timedelta(minutes=apart))
+    overlap = first.claimed_from < second.claimed_until and second.claimed_from < first.claimed_until
+    dates = [dates_to_lock(provider, claim) for claim in (first, second)]
+    assert not overlap or {*dates[0]} & {*dates[1]}
+    for locked in dates:
+        assert list(locked) == sorted(set(locked))  # ascending: no two wait for each other in a circle
+        assert 1 <= len(locked) <= 5
