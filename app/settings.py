@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from app.operator import OperatorError
 
@@ -24,10 +24,16 @@ DEFAULT_POOL_SIZE: Final = 16
 DEFAULT_HOLD_MINUTES: Final = 10
 """Long enough for a form, short enough that nobody else minds."""
 
+TWILIO: Final = "https://api.twilio.com"
+
+_TLS: Final = {"smtp": ("starttls", 587), "smtps": ("tls", 465), "smtp+plain": ("none", 25)}
+"""How a scheme protects the connection, and its usual port (RFC 6409, RFC 8314)."""
+
 DEFAULT_STATEMENT_TIMEOUT_MS: Final = 5_000
 """No statement of the program needs a second; whoever waits for a lock longer than this is better told so."""
 
 _SLUG: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_MAIL_ADDRESS: Final = re.compile(r"[^\s@<>,;:]+@[^\s@<>,;:]+")
 _KEY_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,32}")
 _SWITCH: Final = {"on": True, "off": False}
 
@@ -42,6 +48,29 @@ class ManageKey:
 
     id: str
     secret: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class MailServer:
+    """Where e-mail goes out: `tls` is "starttls", "tls" (from the first byte) or "none"."""
+
+    host: str
+    port: int
+    tls: str
+    username: str | None
+    password: str | None
+    from_address: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class TextGateway:
+    """An account at Twilio, or at a gateway that speaks like it. `sender` is a number, a name or a messaging service."""
+
+    account_sid: str
+    auth_token: str
+    api_key: tuple[str, str] | None
+    sender: str
+    base_url: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -83,6 +112,20 @@ class Settings:
     """Whether / and /manage are the booking page that comes along."""
     graphiql: bool = False
     """Whether a browser that opens /graphql gets GraphiQL."""
+    mail_server: MailServer | None = None
+    """Where e-mail goes out; None: messages by e-mail are skipped."""
+    text_gateway: TextGateway | None = None
+    """Where text messages go out; None: they are skipped."""
+    log_messages: bool = False
+    """Whether messages without a way out are written to the log, words and addresses and all: for development."""
+    public_url: str | None = None
+    """Where this API is reached from outside: in links to stop messages, and for the gateway's reports. No slash at its end."""
+    manage_url: str | None = None
+    """The page where a guest manages an appointment, with {token} and {appointment} where those go."""
+    test_clock: bool = False
+    """Whether the clock follows the lead that the database holds, and may be moved: for development only."""
+    mailbox: str | None = None
+    """The folder that caught messages are shown from, at /dev/mailbox: for development only."""
     pool_size: int = DEFAULT_POOL_SIZE
     """Connections to PostgreSQL of one process, at most."""
     statement_timeout_ms: int = DEFAULT_STATEMENT_TIMEOUT_MS
@@ -104,6 +147,13 @@ class Settings:
             hold_minutes=_number(env, "SLOTWRIGHT_HOLD_MINUTES", default=DEFAULT_HOLD_MINUTES, least=1, most=60),
             booking_page=_switch(env, "SLOTWRIGHT_BOOKING_PAGE", default=False),
             graphiql=_switch(env, "SLOTWRIGHT_GRAPHIQL", default=False),
+            mail_server=_mail_server(env),
+            text_gateway=_text_gateway(env),
+            log_messages=_switch(env, "SLOTWRIGHT_LOG_MESSAGES", default=False),
+            public_url=_web_address(env, "SLOTWRIGHT_PUBLIC_URL"),
+            manage_url=_manage_url(env, "SLOTWRIGHT_MANAGE_URL"),
+            test_clock=_switch(env, "SLOTWRIGHT_TEST_CLOCK", default=False),
+            mailbox=_given(env, "SLOTWRIGHT_MAILBOX"),
             pool_size=_number(env, "SLOTWRIGHT_POOL_SIZE", default=DEFAULT_POOL_SIZE, least=1, most=200),
             statement_timeout_ms=_number(
                 env, "SLOTWRIGHT_STATEMENT_TIMEOUT_MS", default=DEFAULT_STATEMENT_TIMEOUT_MS, least=100, most=600_000
@@ -239,6 +289,70 @@ def _origins(env: Mapping[str, str], name: str) -> tuple[str, ...]:
         if parts.scheme not in {"http", "https"} or origin != f"{parts.scheme}://{parts.netloc}" or not parts.netloc:
             raise SettingsError(f"{name} has to be “*” or a list like “https://shop.example,http://localhost:3000”.")
     return origins
+
+
+def _mail_server(env: Mapping[str, str]) -> MailServer | None:
+    name = "SLOTWRIGHT_SMTP_URL"
+    if _given(env, name) is None:
+        return None
+    address = _address(env, name, tuple(_TLS))
+    parts = urlsplit(address)
+    tls, usual_port = _TLS[parts.scheme]
+    try:
+        port = parts.port or usual_port
+    except ValueError:
+        port = 0
+    if not parts.hostname or not port or parts.path not in {"", "/"} or parts.query or parts.fragment:
+        raise SettingsError(f"{name} has to read “smtp://user:password@host:port”.")
+    if parts.username and tls == "none":
+        raise SettingsError(f"{name}: a password is not sent over an unprotected connection; use smtp:// or smtps://.")
+    from_address = _required(env, "SLOTWRIGHT_MAIL_FROM")
+    if not _MAIL_ADDRESS.fullmatch(from_address):
+        raise SettingsError("SLOTWRIGHT_MAIL_FROM has to be a bare e-mail address, such as no-reply@salon.example.")
+    return MailServer(
+        host=parts.hostname,
+        port=port,
+        tls=tls,
+        username=unquote(parts.username) if parts.username else None,
+        password=unquote(parts.password) if parts.password else None,
+        from_address=from_address,
+    )
+
+
+def _text_gateway(env: Mapping[str, str]) -> TextGateway | None:
+    account_sid = _given(env, "SLOTWRIGHT_TWILIO_ACCOUNT_SID")
+    if account_sid is None:
+        return None
+    api_key = _given(env, "SLOTWRIGHT_TWILIO_API_KEY")
+    key_sid, separator, secret = (api_key or "").partition(":")
+    if api_key is not None and not (separator and key_sid and secret):
+        raise SettingsError("SLOTWRIGHT_TWILIO_API_KEY has to read “sid:secret”.")
+    return TextGateway(
+        account_sid=account_sid,
+        auth_token=_required(env, "SLOTWRIGHT_TWILIO_AUTH_TOKEN"),
+        api_key=None if api_key is None else (key_sid, secret),
+        sender=_required(env, "SLOTWRIGHT_TWILIO_SENDER"),
+        base_url=_web_address(env, "SLOTWRIGHT_TWILIO_URL") or TWILIO,
+    )
+
+
+def _web_address(env: Mapping[str, str], name: str) -> str | None:
+    if _given(env, name) is None:
+        return None
+    value = _address(env, name, ("https", "http"))
+    parts = urlsplit(value)
+    if not parts.netloc or parts.query or parts.fragment:
+        raise SettingsError(f"{name} has to be an address like “https://api.salon.example”.")
+    return value.rstrip("/")
+
+
+def _manage_url(env: Mapping[str, str], name: str) -> str | None:
+    if _given(env, name) is None:
+        return None
+    value = _address(env, name, ("https", "http"))
+    if "{token}" not in value or re.search(r"[{}]|\s", value.replace("{token}", "").replace("{appointment}", "")):
+        raise SettingsError(f"{name} has to hold {{token}}, and may hold {{appointment}}, and nothing else in braces.")
+    return value
 
 
 def _switch(env: Mapping[str, str], name: str, *, default: bool) -> bool:

@@ -19,17 +19,15 @@ import orjson
 from arq.connections import ArqRedis
 from arq.cron import CronJob
 from arq.worker import Worker
-from redis.asyncio import ConnectionPool, Redis
+from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from app.jobs.queue import QUEUE, REDIS_TIMEOUT_SECONDS, connect, to_json
 from app.jobs.schedule import CRON_JOBS
 from app.logs import configure_logs
 from app.settings import Settings
 from app.store.migrations import check
 from app.wiring import open_resources
-
-QUEUE: Final = "slotwright:jobs"
-"""The sorted set of waiting jobs, owned by arq."""
 
 HEALTH_SECONDS: Final = 10
 """How often the worker says that it is well."""
@@ -43,9 +41,6 @@ GRACE_SECONDS: Final = 10.0
 FIRST_PAUSE_SECONDS: Final = 0.5
 LONGEST_PAUSE_SECONDS: Final = 5.0
 """Between tries to reach Redis: it is back for up to so long before the jobs are."""
-
-REDIS_TIMEOUT_SECONDS: Final = 5.0
-"""For connecting and for each command: a Redis that hangs is taken for one that is away."""
 
 _log: Final = logging.getLogger("slotwright.worker")
 
@@ -75,7 +70,7 @@ async def supervise(
     """Keeps one arq worker running until `stop` is set, whatever happens to Redis."""
     pause = FIRST_PAUSE_SECONDS
     while not stop.is_set():
-        redis = _connect(redis_url)
+        redis = connect(redis_url)
         worker = _worker(redis, cron_jobs, context)
         running = asyncio.create_task(worker.async_run())
         stopping = asyncio.create_task(stop.wait())
@@ -110,13 +105,6 @@ async def is_well(redis_url: str) -> bool:
         await redis.aclose()
 
 
-def _connect(redis_url: str) -> ArqRedis:
-    pool = ConnectionPool.from_url(
-        redis_url, socket_timeout=REDIS_TIMEOUT_SECONDS, socket_connect_timeout=REDIS_TIMEOUT_SECONDS
-    )
-    return ArqRedis(pool, job_serializer=_to_json, job_deserializer=orjson.loads, default_queue_name=QUEUE)
-
-
 def _worker(redis: ArqRedis, cron_jobs: Sequence[CronJob], context: dict[str, Any]) -> Worker:
     for job in cron_jobs:
         job.next_run = None  # arq keeps it in the job: a worker that starts again would run what its forerunner missed
@@ -131,7 +119,7 @@ def _worker(redis: ArqRedis, cron_jobs: Sequence[CronJob], context: dict[str, An
         keep_result=0,
         health_check_interval=HEALTH_SECONDS,
         health_check_key=health_key(),
-        job_serializer=_to_json,
+        job_serializer=to_json,
         job_deserializer=orjson.loads,
         timezone=UTC,
     )
@@ -149,8 +137,3 @@ async def _end(worker: Worker, running: asyncio.Task[None]) -> BaseException | N
     with contextlib.suppress(RedisError, OSError, TimeoutError):
         await worker.pool.delete(worker.health_check_key)
     return failure
-
-
-def _to_json(value: object) -> bytes:
-    """Only ids and the like are passed to jobs; what JSON lacks (an exception as a result) becomes its text."""
-    return orjson.dumps(value, default=str)

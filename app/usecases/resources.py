@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from app.identity.revocations import Revocations
     from app.live.feed import Feed
     from app.store.pool import Pool
+    from app.usecases.messaging import Messaging
+    from app.usecases.test_clock import TestClock
 
 Clock: TypeAlias = "Callable[[], datetime]"
 """Tells the instant it is called at, in UTC: the program's *now*, which decides over appointments."""
@@ -30,7 +32,8 @@ class Resources:
 
     `real_clock` judges tokens and leases; `clock` may run ahead of it in a test. `hash_secret` keys the hashes of
     idempotent requests. `accelerator` stands before every computation of free times, `feed` tells of every change.
-    `default_organization` is the slug of callers who name none.
+    `default_organization` is the slug of callers who name none. `messaging` is how people are written to. `test_clock` is
+    the one that `clock` reads where it may be moved.
     """
 
     pool: Pool
@@ -47,3 +50,5 @@ class Resources:
     hash_secret: bytes
     default_organization: str | None
     hold_lasts: timedelta
+    messaging: Messaging
+    test_clock: TestClock | None

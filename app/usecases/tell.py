@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from app.core.changes import RulesChanged, TimeChanged
+from app.core.changes import AppointmentChanged, RulesChanged, TimeChanged
 
 if TYPE_CHECKING:
     from app.core.changes import Change
@@ -12,8 +12,10 @@ if TYPE_CHECKING:
 
 
 async def tell(resources: Resources, *changes: Change) -> None:
-    """Let caches forget and subscribers know."""
+    """Let caches forget, subscribers know, and messages go out."""
     forgotten = [change for change in changes if isinstance(change, TimeChanged | RulesChanged)]
     if forgotten:
         await resources.accelerator.slots.forget(forgotten)
     await resources.feed.tell(changes)
+    if any(isinstance(change, AppointmentChanged) for change in changes):
+        resources.messaging.wake()

@@ -1,0 +1,91 @@
+"""The queue between the API and the worker: its name, its connection, and the call that wakes the worker early.
+
+Jobs are sweeps that run by the clock; waking one only brings its next run forward. So nothing is lost where Redis is
+away, and nothing waits for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+import orjson
+from arq.connections import ArqRedis
+from redis.asyncio import ConnectionPool
+from redis.exceptions import RedisError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+QUEUE: Final = "slotwright:jobs"
+"""The sorted set of waiting jobs, owned by arq."""
+
+REDIS_TIMEOUT_SECONDS: Final = 5.0
+"""For connecting and for each command: a Redis that hangs is taken for one that is away."""
+
+WAKE_WINDOW: Final = timedelta(seconds=1)
+"""However much is booked, a job is woken once a window, at its end: it then sees all that was committed before."""
+
+_log: Final = logging.getLogger(__name__)
+
+
+def connect(redis_url: str) -> ArqRedis:
+    """The queue's connections; each is made when first used."""
+    pool = ConnectionPool.from_url(
+        redis_url, socket_timeout=REDIS_TIMEOUT_SECONDS, socket_connect_timeout=REDIS_TIMEOUT_SECONDS
+    )
+    return ArqRedis(pool, job_serializer=to_json, job_deserializer=orjson.loads, default_queue_name=QUEUE)
+
+
+def to_json(value: object) -> bytes:
+    """Only ids and the like are passed to jobs; what JSON lacks (an exception as a result) becomes its text."""
+    return orjson.dumps(value, default=str)
+
+
+def wake_job_id(name: str, window: int) -> str:
+    """One for each job and window, whoever wakes it: arq drops the second."""
+    return f"wake:{name}:{window}"
+
+
+class Waker:
+    """Brings the next run of jobs forward. Calls return at once; what they start ends with `aclose`."""
+
+    __slots__ = ("_clock", "_queue", "_tasks", "_window")
+
+    def __init__(self, redis_url: str, *, real_clock: Callable[[], datetime]) -> None:
+        self._queue = connect(redis_url)
+        self._clock = real_clock
+        self._window: dict[str, int] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def wake(self, names: Sequence[str]) -> None:
+        """Have these jobs run at the end of this window; what runs by then anyway is not asked for again."""
+        window = int(self._clock().timestamp() // WAKE_WINDOW.total_seconds())
+        asked = [name for name in names if self._window.get(name) != window]
+        self._window |= dict.fromkeys(asked, window)
+        # One call to Redis at a time: while it hangs, the jobs' own time comes.
+        if asked and not self._tasks:
+            task = asyncio.create_task(self._enqueue(asked, window))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _enqueue(self, names: Sequence[str], window: int) -> None:
+        try:
+            for name in names:
+                await self._queue.enqueue_job(name, _job_id=wake_job_id(name, window), _defer_by=WAKE_WINDOW)
+        except (RedisError, OSError, TimeoutError) as away:
+            _log.warning("the worker could not be woken (%s); it looks by itself within a minute", type(away).__name__)
+
+    async def aclose(self) -> None:
+        """Let running calls end, and close the connections."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=WAKE_WINDOW.total_seconds())
+        for task in self._tasks:
+            task.cancel()
+        with contextlib.suppress(RedisError, OSError, TimeoutError):
+            await self._queue.aclose()
+            await self._queue.connection_pool.disconnect()

@@ -1,0 +1,66 @@
+"""What messages are made with and leave by: the senders, and the links that stand in them. A part of `Resources`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from app.identity.manage import ManageClaims
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from app.core.ids import AppointmentId, MessageLogId, OrganizationId
+    from app.identity.manage import ManageTokens
+    from app.identity.unsubscribe import UnsubscribeTokens
+    from app.notify.senders import Senders
+
+LOCAL_DOMAIN = "slotwright.invalid"
+"""The right side of Message-IDs where nothing is sent by mail. (RFC 2606: it is nobody's.)"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Messaging:
+    """How this deployment writes to people.
+
+    `from_address` is the sending address of its mail. `manage_link` makes the address of the page where a customer manages
+    an appointment, of its id and manage token. `public_url` is where the API is reached from outside. `gateway_token`
+    is what the gateway's reports are signed with. `wake` has the worker look at once for what is due; it returns before
+    that, and never raises.
+    """
+
+    senders: Senders
+    manage_tokens: ManageTokens
+    unsubscribe_tokens: UnsubscribeTokens
+    from_address: str | None
+    manage_link: Callable[[AppointmentId, str], str] | None
+    public_url: str | None
+    gateway_token: str | None = field(repr=False)
+    wake: Callable[[], None]
+
+    @property
+    def domain(self) -> str:
+        """Where our mail comes from: the right side of Message-IDs."""
+        return self.from_address.rpartition("@")[2] if self.from_address else LOCAL_DOMAIN
+
+    def manage_url(self, organization_id: OrganizationId, appointment_id: AppointmentId) -> str | None:
+        """The link with which a customer manages an appointment: whoever has it may cancel."""
+        if self.manage_link is None:
+            return None
+        claims = ManageClaims(organization_id=organization_id, appointment_id=appointment_id)
+        return self.manage_link(appointment_id, self.manage_tokens.sign(claims))
+
+    def unsubscribe_url(self, organization_id: OrganizationId, message_id: MessageLogId) -> str | None:
+        """The link with which the recipient of a message stops further ones."""
+        if self.public_url is None:
+            return None
+        return f"{self.public_url}/unsubscribe/{self.unsubscribe_tokens.sign(organization_id, message_id)}"
+
+    def report_url(self, organization_id: OrganizationId, message_id: MessageLogId) -> str | None:
+        """Where the gateway reports what became of a text message."""
+        return None if self.public_url is None else f"{self.public_url}{report_path(organization_id, message_id)}"
+
+
+def report_path(organization_id: OrganizationId, message_id: MessageLogId) -> str:
+    """The path of `report_url`, which is signed as it stands."""
+    return f"/callbacks/sms/{organization_id}/{message_id}"

@@ -1,0 +1,43 @@
+"""The test clock of development: the real one plus a lead that the database holds, the same for the API and the worker.
+
+Every operation and every job reads the lead anew before it begins, so that after `advanceClock` has answered nothing in
+any process tells the old time. Tokens and leases never look at it.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from app.store.clock import advance_clock, clock_ahead
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from app.store.pool import Pool
+
+
+class TestClock:
+    """A `Clock` that runs on from where it was put. `wake_all` has every job look at the new time."""
+
+    __test__ = False  # its name begins like a test's
+    __slots__ = ("_ahead", "_pool", "_real_clock", "wake_all")
+
+    def __init__(self, pool: Pool, real_clock: Callable[[], datetime], wake_all: Callable[[], None]) -> None:
+        self._pool = pool
+        self._real_clock = real_clock
+        self._ahead = timedelta()
+        self.wake_all = wake_all
+
+    def __call__(self) -> datetime:
+        return self._real_clock() + self._ahead
+
+    async def follow(self) -> None:
+        """Take over the lead as it is now."""
+        self._ahead = await clock_ahead(self._pool)
+
+    async def advance(self, by: timedelta) -> datetime:
+        """Move the clock of every process on; the instant that it reads since."""
+        self._ahead = await advance_clock(self._pool, by)
+        self.wake_all()
+        return self()

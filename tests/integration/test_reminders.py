@@ -1,0 +1,269 @@
+"""Messages in the program: planned with the change, claimed, decided again, sent once, and recorded as they ended."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from app.api.relay import global_id
+from tests.builders import Json, a_provider, an_appointment, instant, made
+from tests.integration.reminders import Post, a_post
+
+GRACE = "grace@example.org"
+ADA = "ada@salon.example"
+CANCEL = """mutation ($input: CancelAppointmentInput!) {
+    answer: cancelAppointment(input: $input) { __typename ... on UserError { message } }
+}"""
+MOVE = """mutation ($input: RescheduleAppointmentInput!) {
+    answer: rescheduleAppointment(input: $input) { __typename ... on UserError { message } }
+}"""
+ERASE = "mutation ($input: EraseCustomerInput!) { answer: eraseCustomer(input: $input) { __typename } }"
+
+
+@pytest.fixture
+async def post(environment: dict[str, str]) -> AsyncIterator[Post]:
+    async with a_post(environment) as stands:
+        yield stands
+
+
+async def booked(post: Post, starts_at: str, *, provider: Json | None = None, **contact: object) -> Json:
+    """Grace with Ada."""
+    ada = provider or await a_provider(post.api, name="Ada", email=ADA, timeZone="Europe/Berlin")
+    customer = {"name": "Grace", "email": GRACE} | contact
+    return await an_appointment(post.api, ada, starts_at, customer=customer)
+
+
+async def cancel(post: Post, confirmation: Json) -> None:
+    values = {"appointmentId": confirmation["appointment"]["id"], "manageToken": confirmation["manageToken"]}
+    made((await post.api.ask(CANCEL, input=values))["answer"], "Appointment")
+
+
+async def move(post: Post, confirmation: Json, starts_at: str) -> None:
+    values = {
+        "appointmentId": confirmation["appointment"]["id"],
+        "manageToken": confirmation["manageToken"],
+        "startsAt": instant(starts_at).isoformat(),
+        "idempotencyKey": f"move-{starts_at}",
+    }
+    made((await post.api.ask(MOVE, input=values))["answer"], "BookingConfirmation")
+
+
+async def test_both_sides_are_told_at_once_and_reminded_twice(post: Post) -> None:
+    await booked(post, "2026-01-14T12:00Z")
+    assert await post.work() == {"SENT": 2}
+    assert await post.work_at("2026-01-13T11:59Z") == {}
+    assert await post.work_at("2026-01-13T12:00Z") == {"SENT": 2}
+    assert await post.work_at("2026-01-14T11:00Z") == {"SENT": 2}
+    assert await post.work_at("2026-01-14T12:00Z") == {}
+    assert [row[:4] for row in await post.ends()] == [
+        (kind, recipient, "EMAIL", "SENT")
+        for kind in ("BOOKED", "DAY_BEFORE", "HOUR_BEFORE")
+        for recipient in ("CUSTOMER", "PROVIDER")
+    ]
+    assert [row["sent_at"] for row in await post.log()] == [row["due_at"] for row in await post.log()]
+    assert len(post.letters(GRACE)) == len(post.letters(ADA)) == 3
+    ids = [letter["Message-ID"] for letter in post.letters()]
+    assert sorted(ids) == sorted(f"<{row['id']}@salon.example>" for row in await post.log())
+    assert await post.api.rows("SELECT * FROM message_outbox") == []
+
+
+async def test_booked_two_hours_ahead_only_the_hours_reminder_comes(post: Post) -> None:
+    await booked(post, "2026-01-12T10:00Z")
+    await post.work()
+    await post.work_at("2026-01-12T09:00Z")
+    assert [row[0] for row in await post.ends() if row[1] == "CUSTOMER"] == ["BOOKED", "HOUR_BEFORE"]
+
+
+async def test_booked_half_an_hour_ahead_no_reminder_comes(post: Post) -> None:
+    post.api.clock.set("2026-01-12T08:30Z")
+    await booked(post, "2026-01-12T09:00Z")
+    await post.work_at("2026-01-12T08:31Z")
+    await post.work_at("2026-01-12T08:59Z")
+    assert [row[0] for row in await post.ends()] == ["BOOKED", "BOOKED"]
+
+
+async def test_a_worker_that_was_down_sends_late_and_says_the_true_time(post: Post) -> None:
+    await booked(post, "2026-01-14T12:00Z")
+    await post.work()
+    await post.work_at("2026-01-13T15:00Z")
+    [_told, late] = post.letters(GRACE)
+    body = late.get_body(("plain",))
+    assert body is not None
+    assert "21 hours" in body.get_content()
+
+
+async def test_after_an_outage_the_hours_reminder_takes_the_place_of_the_days(post: Post) -> None:
+    await booked(post, "2026-01-14T12:00Z")
+    await post.work()
+    await post.work_at("2026-01-14T11:30Z")
+    assert await post.ends("DAY_BEFORE", "HOUR_BEFORE") == [
+        ("DAY_BEFORE", "CUSTOMER", "EMAIL", "SKIPPED", "the hour's reminder is due too"),
+        ("DAY_BEFORE", "PROVIDER", "EMAIL", "SKIPPED", "the hour's reminder is due too"),
+        ("HOUR_BEFORE", "CUSTOMER", "EMAIL", "SENT", None),
+        ("HOUR_BEFORE", "PROVIDER", "EMAIL", "SENT", None),
+    ]
+
+
+async def test_after_the_start_nothing_is_sent(post: Post) -> None:
+    await booked(post, "2026-01-14T12:00Z")
+    await post.work()
+    await post.work_at("2026-01-14T12:00Z")
+    assert {row[3:] for row in await post.ends("DAY_BEFORE", "HOUR_BEFORE")} == {
+        ("SKIPPED", "the appointment has started")
+    }
+    assert len(post.letters()) == 2
+
+
+async def test_a_cancelled_appointment_is_told_and_never_reminded(post: Post) -> None:
+    confirmation = await booked(post, "2026-01-14T12:00Z")
+    await post.work()
+    await cancel(post, confirmation)
+    await post.work_at("2026-01-13T12:00Z")
+    await post.work_at("2026-01-14T11:00Z")
+    assert {row[3:] for row in await post.ends("DAY_BEFORE", "HOUR_BEFORE")} == {
+        ("SKIPPED", "the appointment was cancelled")
+    }
+    assert [subject.split(":")[0] for subject in post.subjects(GRACE)] == ["Confirmed", "Cancelled"]
+
+
+async def test_a_booking_cancelled_before_the_worker_came_is_told_as_cancelled_only(post: Post) -> None:
+    await cancel(post, await booked(post, "2026-01-14T12:00Z"))
+    await post.work()
+    reason = "the appointment was cancelled"
+    assert sorted((kind, status, detail) for kind, _side, _channel, status, detail in await post.ends()) == [
+        *[("BOOKED", "SKIPPED", reason)] * 2,
+        *[("CANCELLED", "SENT", None)] * 2,
+    ]
+    assert len(post.letters()) == 2
+
+
+async def test_a_moved_appointment_is_reminded_of_its_new_time_once(post: Post) -> None:
+    confirmation = await booked(post, "2026-01-14T12:00Z")
+    await post.work()
+    await move(post, confirmation, "2026-01-15T09:00Z")
+    for when in ("2026-01-13T12:00Z", "2026-01-14T09:00Z", "2026-01-14T11:00Z", "2026-01-15T08:00Z"):
+        await post.work_at(when)
+    sent = [(row["kind"], row["time_version"]) for row in await post.log() if row["status"] == "SENT"]
+    assert [entry for entry in sent if entry[0] != "BOOKED"] == [
+        (kind, 2) for kind in ("RESCHEDULED", "DAY_BEFORE", "HOUR_BEFORE") for _side in range(2)
+    ]
+    assert {row["detail"] for row in await post.log() if row["status"] == "SKIPPED"} == {"the appointment was moved"}
+    moved = post.letters(GRACE)[1].get_body(("plain",))
+    assert moved is not None
+    assert "Previously" in moved.get_content()
+
+
+async def test_an_erased_customer_is_not_written_to_and_their_provider_is(post: Post) -> None:
+    await booked(post, "2026-01-14T12:00Z")
+    await post.work()
+    [customer] = await post.api.rows("SELECT id FROM customer WHERE organization_id = $1", post.api.organization.id)
+    values = {"id": global_id("Customer", customer["id"])}
+    made((await post.api.ask(ERASE, caller=post.api.admin, input=values))["answer"], "Customer")
+    await post.work_at("2026-01-13T12:00Z")
+    assert await post.ends("DAY_BEFORE") == [
+        ("DAY_BEFORE", "CUSTOMER", "EMAIL", "SKIPPED", "the customer was erased"),
+        ("DAY_BEFORE", "PROVIDER", "EMAIL", "SENT", None),
+    ]
+
+
+async def test_channels_are_those_that_each_prefers_at_the_time(post: Post) -> None:
+    ada = await a_provider(
+        post.api, email=ADA, phone="+4930901820", channels=["SMS"], locale="de", timeZone="Europe/Berlin"
+    )
+    await booked(post, "2026-01-14T12:00Z", provider=ada, phone="+491701234567", channels=["EMAIL", "SMS"])
+    await post.work()
+    assert {row[1:4] for row in await post.ends("BOOKED")} == {
+        ("CUSTOMER", "EMAIL", "SENT"),
+        ("CUSTOMER", "SMS", "SENT"),
+        ("PROVIDER", "SMS", "SENT"),
+    }
+    assert sorted(to for to, _body in post.sms.texts()) == ["+491701234567", "+4930901820"]
+    assert any("Neue Buchung" in body for _to, body in post.sms.texts())
+
+
+async def test_a_mailbox_that_refuses_fails_at_once_and_a_server_that_is_busy_is_tried_again(post: Post) -> None:
+    answers = iter(["550 5.1.1 no such user", "451 4.3.0 later", "451 4.3.0 later"])
+    post.mail.refuse = lambda stage, _envelope: next(answers, None) if stage == "RCPT" else None
+    await booked(post, "2026-01-20T12:00Z")
+    assert sorted((await post.work()).items()) == [("FAILED", 1), ("PENDING", 1)]
+    assert await post.work() == {}, "it waits"
+    rows = {row["status"]: row for row in await post.log()}
+    assert rows["FAILED"]["detail"] == "smtp 550 5.1.1 at RCPT"
+    assert rows["PENDING"]["detail"] == "smtp 451 4.3.0 at RCPT"
+    await post.end_leases()
+    assert await post.work() == {"PENDING": 1}
+    await post.end_leases()
+    assert await post.work() == {"SENT": 1}
+    rows = {row["status"]: row for row in await post.log()}
+    assert rows["SENT"]["attempts"] == 3
+    assert rows["SENT"]["detail"] is None
+
+
+async def test_a_message_fails_after_its_retries(post: Post) -> None:
+    post.mail.refuse = lambda stage, _envelope: "451 4.3.0 later" if stage == "RCPT" else None
+    await booked(post, "2026-01-20T12:00Z")
+    for _attempt in range(10):
+        await post.work()
+        await post.end_leases()
+    assert await post.work() == {}
+    assert {(row["status"], row["attempts"], row["detail"]) for row in await post.log()} == {
+        ("FAILED", 10, "smtp 451 4.3.0 at RCPT")
+    }
+
+
+async def test_two_workers_at_once_send_each_message_once(post: Post) -> None:
+    for day in range(13, 23):
+        await booked(post, f"2026-01-{day}T12:00Z")
+    post.api.clock.set("2026-01-12T09:00Z")
+    await asyncio.gather(*(post.work() for _worker in range(4)))
+    assert len(post.letters()) == 20
+    assert len({letter["Message-ID"] for letter in post.letters()}) == 20
+    assert {row["attempts"] for row in await post.log()} == {1}
+
+
+UNTOLD = "its fate is unknown: the gateway could not be asked (http 503)"
+SEVERAL = [
+    ("a lost answer is looked up, not sent again", {"lost": 1}, "SENT", None, 1, 1),
+    ("a gateway that took nothing gets it again", {"answers": [(502, {})]}, "SENT", None, 1, 1),
+    ("a gateway that can't tell ends it", {"lost": 1, "lists": False}, "FAILED", UNTOLD, 1, 1),
+    ("a number that is refused fails at once", {"answers": [(400, {"code": 21211})]}, "FAILED", "http 400, error 21211", 0, 0),
+    ("a busy gateway is tried again", {"answers": [(429, {"code": 20429})]}, "SENT", None, 1, 0),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("_law", "gateway", "status", "detail", "taken", "asked"), SEVERAL, ids=[row[0] for row in SEVERAL]
+)
+async def test_a_text_message(
+    post: Post, _law: str, gateway: Json, status: str, detail: str | None, taken: int, asked: int
+) -> None:
+    for name, value in gateway.items():
+        setattr(post.sms, name, value)
+    silent = await a_provider(post.api, channels=[])
+    await booked(post, "2026-01-20T12:00Z", provider=silent, email=None, phone="+491701234567")
+    await post.work()
+    await post.end_leases()
+    await post.work()
+    [row] = await post.log()
+    assert (row["status"], row["detail"]) == (status, detail)
+    assert (len(post.sms.taken), post.sms.asked) == (taken, asked)
+    assert row["wire_text"] is None
+    if status == "SENT":
+        assert row["provider_message_id"] == post.sms.taken[0]["sid"]
+        expected = f"https://api.salon.example/callbacks/sms/{post.api.organization.id}/{row['id']}"
+        assert post.sms.taken[0]["callback"] == expected
+
+
+async def test_the_manage_link_is_the_customers_alone_and_opens_their_appointment(post: Post) -> None:
+    confirmation = await booked(post, "2026-01-14T12:00Z")
+    await post.work()
+    [mine], [theirs] = post.letters(GRACE), post.letters(ADA)
+    text = mine.get_body(("plain",))
+    assert text is not None
+    assert f"token={confirmation['manageToken']}" in text.get_content().replace("=\n", "")
+    for part in ("plain", "html"):
+        body = theirs.get_body((part,))
+        assert body is not None
+        assert confirmation["manageToken"] not in body.get_content()
