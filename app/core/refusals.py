@@ -111,7 +111,7 @@ class NotChangeableReason(StrEnum):
 _NOT_CHANGEABLE_SENTENCES = {
     NotChangeableReason.ALREADY_STARTED: "The appointment has started. Call the provider.",
     NotChangeableReason.ALREADY_CANCELLED: "The appointment is cancelled. Book a new one.",
-    NotChangeableReason.ALREADY_CLOSED: "The appointment is over.",
+    NotChangeableReason.ALREADY_CLOSED: "The appointment is over. If that is not so, call the provider.",
     NotChangeableReason.TOO_LATE: "It is too late to change this appointment. Call the provider.",
 }
 
@@ -176,8 +176,8 @@ class InvalidTransition:
         """The sentence for a person."""
         wanted = self.to_status.replace("_", " ").lower()
         if self.from_status is AppointmentStatus.CANCELLED:
-            return f"A cancelled appointment can't become {wanted}."
-        return f"Before its start an appointment can't become {wanted}."
+            return f"A cancelled appointment can't become {wanted}. Book a new one."
+        return f"Before its start an appointment can't become {wanted}. Wait until it has begun."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
