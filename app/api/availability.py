@@ -1,14 +1,17 @@
 """Availability: slots, days, and why a time can't be booked."""
 
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Annotated
+from itertools import repeat
+from typing import TYPE_CHECKING, Annotated, Any, cast, overload
 
 import strawberry
 
 from app.api.enums import UnbookableReason
 from app.api.errors import BadUserInput
+from app.api.fastlists import Leaves, Row, Rows, Shape
 from app.api.info import Info
+from app.api.instants import local_texts, utc_texts
 from app.api.keys import optional_service_key, provider_key, provider_keys
 from app.api.refusals import (
     InvalidDateRangeError,
@@ -26,7 +29,7 @@ from app.core import refusals as core
 from app.core.provider import Calendar
 from app.core.provider import Provider as CoreProvider
 from app.core.validation import valid_time_zone
-from app.core.zones import Minute, instant_of, local_text
+from app.core.zones import Minute
 from app.store.providers import provider_ids_offering
 from app.usecases.explain_time import explain_time
 from app.usecases.find_slots import earliest_slots
@@ -65,46 +68,84 @@ class Slot:
         return ProviderType.of(self.row)
 
 
-def slots_of(calendar: Calendar, starts: Iterable[Minute], time_zone: str) -> list[Slot]:
-    """The slots at these starts, shown in this zone."""
+SLOT_ROWS = Shape(
+    # `row` is no field: it is what `provider` is made of.
+    columns=("row", "provider_id", "starts_at", "ends_at", "local_start"),
+    item=Slot,
+)
+
+
+def slot_rows(calendar: Calendar, starts: Sequence[Minute], time_zone: str) -> list[Row]:
+    """The slots at these starts, shown in this zone, their texts ready."""
     provider = calendar.provider
-    provider_id = global_id("Provider", provider.id)
     duration = calendar.rules.duration_minutes
-    return [
-        Slot(
-            row=provider,
-            provider_id=provider_id,
-            starts_at=instant_of(start),
-            ends_at=instant_of(start + duration),
-            local_start=local_text(time_zone, start),
+    return list(
+        zip(
+            repeat(provider),
+            repeat(global_id("Provider", provider.id)),
+            utc_texts(starts),
+            utc_texts([start + duration for start in starts]),
+            local_texts(time_zone, starts),
+            strict=False,  # the first two have no end
         )
-        for start in starts
-    ]
+    )
+
+
+def slots_of(calendar: Calendar, starts: Sequence[Minute], time_zone: str) -> list[Slot]:
+    """The slots at these starts, shown in this zone."""
+    return _as_slots(slot_rows(calendar, starts, time_zone))
+
+
+def _as_slots(rows: Sequence[Row]) -> list[Slot]:
+    """Rows are a sequence of what they stand for; to those who resolve fields that is a list."""
+    return cast("list[Slot]", Rows(SLOT_ROWS, rows))
 
 
 @strawberry.type(description="The free times of one date.")
 class AvailabilityDay:
     """A date asked for, also an empty one."""
 
-    calendar: strawberry.Private[Calendar]
-    time_zone: strawberry.Private[str]
-    starts: strawberry.Private[tuple[Minute, ...]]
     day: date = strawberry.field(name="date", description="The date on which the slots start, in the zone asked for.")
+    slot_count: int = strawberry.field(description="How many slots there are.")
+    slots: list[Slot] = strawberry.field(description="The slots, in order.")
+    start_times: list[datetime] = strawberry.field(
+        description="The starts of the same slots alone: the compact form for big grids."
+    )
 
-    @strawberry.field(description="How many slots there are.")
-    def slot_count(self) -> int:
-        """Counted without building the slots."""
-        return len(self.starts)
 
-    @strawberry.field(description="The slots, in order.")
-    def slots(self) -> list[Slot]:
-        """Built when asked for."""
-        return slots_of(self.calendar, self.starts, self.time_zone)
+class _SlotsOfDay(Sequence[Row]):
+    """The rows of a day's slots, made when they are asked for: most calendars only want to know how many there are."""
 
-    @strawberry.field(description="The starts of the same slots alone: the compact form for big grids.")
-    def start_times(self) -> list[datetime]:
-        """Starts only."""
-        return [instant_of(start) for start in self.starts]
+    __slots__ = ("_calendar", "_starts", "_time_zone")
+
+    def __init__(self, calendar: Calendar, starts: Sequence[Minute], time_zone: str) -> None:
+        self._calendar = calendar
+        self._starts = starts
+        self._time_zone = time_zone
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    def __iter__(self) -> Iterator[Row]:
+        return iter(slot_rows(self._calendar, self._starts, self._time_zone))
+
+    @overload
+    def __getitem__(self, index: int) -> Row: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[Row]: ...
+
+    def __getitem__(self, index: int | slice) -> Row | list[Row]:
+        return slot_rows(self._calendar, self._starts, self._time_zone)[index]
+
+
+def _a_day(date: str, slot_count: int, slots: Rows, start_times: Leaves) -> AvailabilityDay:
+    """The object that a row stands for; what is text there stays text."""
+    ready: dict[str, Any] = {"day": date, "slot_count": slot_count, "slots": slots, "start_times": start_times}
+    return AvailabilityDay(**ready)
+
+
+DAY_ROWS = Shape(columns=("date", "slot_count", "slots", "start_times"), item=_a_day, nested={"slots": SLOT_ROWS})
 
 
 @strawberry.type(description="Free times of a provider, by dates.")
@@ -141,15 +182,27 @@ class Availability:
     @strawberry.field(description="Every date asked for, also the empty ones.")
     def days(self) -> list[AvailabilityDay]:
         """In order."""
-        return [
-            AvailabilityDay(calendar=self.found.calendar, time_zone=self.found.time_zone, starts=starts, day=day)
-            for day, starts in self.found.starts_by_date.items()
-        ]
+        found = self.found
+        return cast(
+            "list[AvailabilityDay]",
+            Rows(
+                DAY_ROWS,
+                [
+                    (
+                        day.isoformat(),
+                        len(starts),
+                        _SlotsOfDay(found.calendar, starts, found.time_zone),
+                        Leaves(utc_texts(starts)),
+                    )
+                    for day, starts in found.starts_by_date.items()
+                ],
+            ),
+        )
 
     @strawberry.field(description="All slots of all dates, in order.")
     def slots(self) -> list[Slot]:
         """Built when asked for."""
-        starts = (start for day in self.found.starts_by_date.values() for start in day)
+        starts = [start for day in self.found.starts_by_date.values() for start in day]
         return slots_of(self.found.calendar, starts, self.found.time_zone)
 
 
@@ -235,15 +288,17 @@ class AvailabilityQuery:
         else:
             keys = provider_keys(provider_ids)
         found, calendars = await earliest_slots(resources, organization_id, keys, service, after=after, count=first)
-        return [
-            slot
-            for each in found
-            for slot in slots_of(
-                calendars[each.provider_id],
-                (each.start,),
-                zone or calendars[each.provider_id].provider.time_zone,
-            )
-        ]
+        return _as_slots(
+            [
+                row
+                for each in found
+                for row in slot_rows(
+                    calendars[each.provider_id],
+                    (each.start,),
+                    zone or calendars[each.provider_id].provider.time_zone,
+                )
+            ]
+        )
 
     @strawberry.field(
         description="Why can, or can't, this instant be booked? Null for an unknown provider, and for a service that "

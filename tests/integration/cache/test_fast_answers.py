@@ -1,0 +1,101 @@
+"""Free times are answered by rows as by objects, whatever is selected."""
+
+from __future__ import annotations
+
+from inspect import isawaitable
+from typing import Any
+
+from graphql import parse, validate
+from graphql.execution import execute_root_selection_set
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
+
+from app.api.context import Context
+from app.api.fastlists import RowExecutor
+from app.api.schema import build_schema
+from app.core.viewer import Viewer
+from tests.builders import Api, a_provider, a_service, an_appointment
+
+SCHEMA = build_schema()._schema
+
+LEAVES_OF_SLOT = ["providerId", "startsAt", "endsAt", "localStart", "__typename"]
+names = st.sampled_from(["", "", "a: ", "b: ", "first: "])
+
+
+@st.composite
+def slot_selection(draw: st.DrawFn) -> str:
+    fields = draw(st.lists(st.sampled_from(LEAVES_OF_SLOT), min_size=1, max_size=5, unique=True))
+    parts = [f"{'' if index else draw(names)}{field}" for index, field in enumerate(fields)]
+    if draw(st.integers(0, 3)) == 0:
+        parts.append("provider { id name }")
+    if draw(st.booleans()):
+        parts.append(draw(st.sampled_from(["...SlotPart", "... on Slot { endsAt }", "startsAt @include(if: $yes)"])))
+    if draw(st.booleans()):
+        parts.append("endsAt @skip(if: $yes)")
+    return " ".join(draw(st.permutations(parts)))
+
+
+@st.composite
+def selections(draw: st.DrawFn) -> str:
+    parts = ["__typename"]
+    if draw(st.booleans()):
+        parts.append(f"{draw(names)}slots {{ {draw(slot_selection())} }}")
+    if draw(st.booleans()):
+        inner = draw(st.lists(st.sampled_from(["date", "slotCount", "startTimes", "n: slotCount", "__typename"])))
+        inner += [f"slots {{ {draw(slot_selection())} }}"] if draw(st.booleans()) or not inner else []
+        parts.append(f"days {{ {' '.join(inner)} }}")
+    return " ".join(parts)
+
+
+def document(availability: str, next_slots: str) -> str:
+    """Whether `SlotPart` is used or not, it has to be."""
+    return f"""
+        query ($id: ID!, $zone: TimeZone, $serviceId: ID, $yes: Boolean = true) {{
+            provider(id: $id) {{
+                availability(from: "2026-01-12", to: "2026-01-14", timeZone: $zone, serviceId: $serviceId) {{
+                    ... on Availability {{ {availability} }}
+                }}
+                next: nextAvailableSlot(timeZone: $zone) {{ ...SlotPart endsAt @skip(if: $yes) }}
+            }}
+            nextAvailableSlots(providerIds: [$id], first: 5, timeZone: $zone, serviceId: $serviceId) {{ {next_slots} }}
+        }}
+        fragment SlotPart on Slot {{ startsAt localStart }}
+    """
+
+
+async def answer(executor: type[Any], api: Api, text: str, variables: dict[str, Any]) -> Any:  # noqa: ANN401
+    node = parse(text)
+    assert validate(SCHEMA, node) == []
+    context = Context(api.resources, Viewer(organization_id=api.organization.id))
+    built = executor.build(SCHEMA, node, raw_variable_values=variables, context_value=context)
+    assert not isinstance(built, list), built
+    result = execute_root_selection_set(built)
+    found = await result if isawaitable(result) else result
+    assert found.errors is None
+    return found.data
+
+
+async def test_any_selection_is_answered_alike_both_ways(api: Api) -> None:
+    provider = await a_provider(api, timeZone="America/New_York", serviceDurationMinutes=45)
+    service = await a_service(api, provider)
+    await an_appointment(api, provider, "2026-01-12T14:00Z")
+    drawn: list[tuple[str, dict[str, Any]]] = []
+
+    @settings(suppress_health_check=[HealthCheck.too_slow])
+    @given(
+        selections(),
+        slot_selection(),
+        st.sampled_from([None, "Asia/Kolkata"]),
+        st.sampled_from([None, service["id"]]),
+    )
+    def draw(availability: str, next_slots: str, zone: str | None, service_id: str | None) -> None:
+        drawn.append(
+            (document(availability, next_slots), {"id": provider["id"], "zone": zone, "serviceId": service_id})
+        )
+
+    draw()
+    for text, variables in drawn:
+        by_rows = await answer(RowExecutor, api, text, variables)
+        assert by_rows == await answer(StrawberryGraphQLCoreExecutionContext, api, text, variables), text
+        assert by_rows["nextAvailableSlots"]
