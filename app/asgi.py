@@ -12,6 +12,7 @@ from starlette.middleware.cors import CORSMiddleware
 from app.api.context import Context
 from app.api.health import health_routes
 from app.api.identify import viewer_of
+from app.api.proxies import TrustedProxies
 from app.api.schema import build_schema
 from app.api.transport import Credentials, GraphQLEndpoint, Limits, RequestInfo
 from app.identity.jwks import KeysUnavailableError
@@ -66,9 +67,11 @@ def create_app(settings: Settings, *, clock: Clock = system_clock, real_clock: C
         expose_headers=["X-Request-Id", "Retry-After"],
         max_age=86_400,
     )
+    hops = settings.limits.trusted_hops
+    proxies = [Middleware(TrustedProxies, hops=hops)] if hops else []
     booking = pages.booking_routes() if settings.booking_page else []
     return Starlette(
         routes=[*endpoint.routes("/graphql"), *health_routes(lambda _request: opened[0]), *pages.routes(), *booking],
-        middleware=[cors] if settings.cors_origins else [],
+        middleware=[*proxies, *([cors] if settings.cors_origins else [])],
         lifespan=lifespan,
     )

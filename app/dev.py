@@ -112,6 +112,7 @@ def _environment(given: Mapping[str, str], addresses: Addresses, kept: Mapping[s
         "SLOTWRIGHT_BOOKING_PAGE": "on",
         "SLOTWRIGHT_GRAPHIQL": "on",
         "SLOTWRIGHT_CORS_ORIGINS": "*",
+        "SLOTWRIGHT_GUEST_BOOKINGS_PER_ADDRESS": "0",  # everybody is at this machine's own
         "SLOTWRIGHT_DEFAULT_ORGANIZATION": DEMO.organization,
     }
     where = {"DATABASE_URL": addresses.database_url, "REDIS_URL": addresses.redis_url}

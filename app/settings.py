@@ -50,6 +50,18 @@ class ManageKey:
     secret: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitSettings:
+    """How much one caller may have and ask for; 0 is no limit."""
+
+    guest_bookings_per_contact: int = 20
+    """Open at once, by guests of one e-mail or phone with one provider: more than a course of treatment has."""
+    guest_bookings_per_address: int = 50
+    """Open at once, by guests behind one address in one organization: an office's, not a program's."""
+    trusted_hops: int = 0
+    """Proxies of ours that append to X-Forwarded-For. One too many, and callers choose their address themselves."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class MailServer:
     """Where e-mail goes out: `tls` is "starttls", "tls" (from the first byte) or "none"."""
@@ -102,6 +114,7 @@ class Settings:
     hash_secret: str
     """Keys the hash of an idempotent request, so that the stored hash tells nothing about its contact data."""
     tokens: TokenSettings = TokenSettings()
+    limits: LimitSettings = LimitSettings()
     default_organization: str | None = None
     """The slug of the organization of anonymous callers that name none; None: they have to name one."""
     cors_origins: tuple[str, ...] = ()
@@ -142,6 +155,7 @@ class Settings:
             manage_keys=_manage_keys(env, "SLOTWRIGHT_MANAGE_KEYS"),
             hash_secret=_the_secret(env, "SLOTWRIGHT_HASH_SECRET"),
             tokens=tokens,
+            limits=_limits(env),
             default_organization=_slug(env, "SLOTWRIGHT_DEFAULT_ORGANIZATION"),
             cors_origins=_origins(env, "SLOTWRIGHT_CORS_ORIGINS"),
             hold_minutes=_number(env, "SLOTWRIGHT_HOLD_MINUTES", default=DEFAULT_HOLD_MINUTES, least=1, most=60),
@@ -231,6 +245,19 @@ def _tokens(env: Mapping[str, str]) -> TokenSettings:
         # The provider signs tokens for other services with the same keys; they must not be good here.
         raise SettingsError("SLOTWRIGHT_JWKS_URL needs SLOTWRIGHT_TOKEN_ISSUER and SLOTWRIGHT_TOKEN_AUDIENCE.")
     return tokens
+
+
+def _limits(env: Mapping[str, str]) -> LimitSettings:
+    usual = LimitSettings()
+    return LimitSettings(
+        guest_bookings_per_contact=_number(
+            env, "SLOTWRIGHT_GUEST_BOOKINGS_PER_CONTACT", default=usual.guest_bookings_per_contact, least=0, most=10_000
+        ),
+        guest_bookings_per_address=_number(
+            env, "SLOTWRIGHT_GUEST_BOOKINGS_PER_ADDRESS", default=usual.guest_bookings_per_address, least=0, most=10_000
+        ),
+        trusted_hops=_number(env, "SLOTWRIGHT_TRUSTED_HOPS", default=usual.trusted_hops, least=0, most=10),
+    )
 
 
 def _jwks_url(env: Mapping[str, str], name: str) -> str | None:

@@ -28,6 +28,7 @@ from app.notify.email import SmtpSettings, TlsMode
 from app.notify.senders import Senders, open_senders
 from app.notify.sms import TwilioSettings
 from app.store.pool import create_pool
+from app.usecases.limit_guests import GuestLimits
 from app.usecases.messaging import Messaging
 from app.usecases.resources import Resources
 from app.usecases.test_clock import TestClock
@@ -96,6 +97,10 @@ async def open_resources(
             hold_lasts=timedelta(minutes=settings.hold_minutes),
             messaging=messaging,
             test_clock=test_clock,
+            guest_limits=GuestLimits(
+                per_contact=settings.limits.guest_bookings_per_contact,
+                per_network=settings.limits.guest_bookings_per_address,
+            ),
         )
     finally:
         await messaging.senders.aclose()

@@ -32,6 +32,7 @@ CREATE TABLE public.appointment (
     cancellation_fee_minor bigint,
     cancellation_fee_currency text,
     contact_channels text[],
+    guest_origin bytea,
     CONSTRAINT appointment_cancellation_fee_currency_form CHECK ((cancellation_fee_currency ~ '^[A-Z]{3}$'::text)),
     CONSTRAINT appointment_cancellation_fee_range CHECK (((cancellation_fee_minor >= 0) AND (cancellation_fee_minor <= 2147483647))),
     CONSTRAINT appointment_cancellation_fee_whole CHECK ((((cancellation_fee_minor IS NULL) = (cancellation_fee_currency IS NULL)) AND ((cancellation_fee_minor IS NULL) OR (status = 'CANCELLED'::text)))),
@@ -43,6 +44,7 @@ CREATE TABLE public.appointment (
     CONSTRAINT appointment_contact_name_length CHECK (((char_length(contact_name) >= 1) AND (char_length(contact_name) <= 200))),
     CONSTRAINT appointment_contact_phone_form CHECK ((contact_phone ~ '^\+[0-9]{3,15}$'::text)),
     CONSTRAINT appointment_customer_time_zone_length CHECK (((char_length(customer_time_zone) >= 1) AND (char_length(customer_time_zone) <= 64))),
+    CONSTRAINT appointment_guest_origin_length CHECK ((octet_length(guest_origin) = 16)),
     CONSTRAINT appointment_notes_length CHECK (((char_length(notes) >= 1) AND (char_length(notes) <= 2000))),
     CONSTRAINT appointment_policy_fee_computable CHECK (((num_nonnulls(policy_late_fee_minor, policy_late_fee_percent) =
 CASE
@@ -465,6 +467,8 @@ ALTER TABLE ONLY public.weekly_hours
     ADD CONSTRAINT weekly_hours_pkey PRIMARY KEY (organization_id, id);
 
 CREATE INDEX appointment_by_customer ON public.appointment USING btree (organization_id, customer_id, starts_at, id);
+
+CREATE INDEX appointment_by_guest_origin ON public.appointment USING btree (organization_id, guest_origin, ends_at) WHERE ((status = 'CONFIRMED'::text) AND (guest_origin IS NOT NULL));
 
 CREATE INDEX appointment_by_provider ON public.appointment USING btree (organization_id, provider_id, starts_at, id);
 

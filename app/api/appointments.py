@@ -15,6 +15,7 @@ from app.api.money import Money
 from app.api.node import Node
 from app.api.preferences import CHANNELS, channels_of
 from app.api.refusals import (
+    BookingLimitReachedError,
     CancellationQuote,
     HoldExpiredError,
     IdempotencyKeyReusedError,
@@ -22,6 +23,7 @@ from app.api.refusals import (
     NotAllowedError,
     NotFoundError,
     SlotUnavailableError,
+    booking_limit_reached,
     idempotency_key_reused,
     invalid_input,
     not_allowed,
@@ -336,6 +338,7 @@ class BookingConfirmation:
 BookAppointmentResult = Annotated[
     BookingConfirmation
     | SlotUnavailableError
+    | BookingLimitReachedError
     | HoldExpiredError
     | InvalidInputError
     | NotAllowedError
@@ -436,6 +439,8 @@ class AppointmentMutation:
                 return confirmation_of(answer)
             case refusals.SlotUnavailable():
                 return slot_unavailable(answer, form.customer_time_zone)
+            case refusals.BookingLimitReached():
+                return booking_limit_reached(answer)
             case refusals.HoldExpired():
                 return HoldExpiredError(
                     code="HOLD_EXPIRED",

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _BY_IDS = query("appointment_by_ids")
 _INSERT = query("insert_appointment")
+_OPEN_OF_GUESTS = query("open_guest_bookings")
 _FOR_UPDATE = query("appointment_for_update")
 _CANCEL = query("cancel_appointment")
 _MOVE = query("move_appointment")
@@ -130,7 +131,9 @@ async def count_appointments(on: Executor, organization_id: OrganizationId, whic
     return total
 
 
-async def insert_appointment(tx: Transaction, organization_id: OrganizationId, appointment: Appointment) -> None:
+async def insert_appointment(
+    tx: Transaction, organization_id: OrganizationId, appointment: Appointment, *, guest_origin: bytes | None
+) -> None:
     """Store a confirmed appointment. Its time is taken apart, by `take_time`."""
     policy, price = appointment.cancellation_policy, appointment.price
     await _INSERT.exec(
@@ -157,7 +160,29 @@ async def insert_appointment(tx: Transaction, organization_id: OrganizationId, a
         policy.late_fee_percent,
         appointment.contact.channels,
         appointment.created_at,
+        guest_origin,
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenGuestBookings:
+    """Confirmed and not over: how many of one contact with one provider, and how many from one network."""
+
+    of_contact: int
+    of_origin: int
+
+
+async def open_guest_bookings(
+    tx: Transaction,
+    organization_id: OrganizationId,
+    provider_id: ProviderId,
+    contact: Contact,
+    guest_origin: bytes | None,
+    now: datetime,
+) -> OpenGuestBookings:
+    """What guests have open; ask under the locks of this contact and this origin."""
+    row = await _OPEN_OF_GUESTS.one(tx, organization_id, provider_id, contact.email, contact.phone, guest_origin, now)
+    return OpenGuestBookings(of_contact=row["of_contact"], of_origin=row["of_origin"])
 
 
 async def appointment_for_update(

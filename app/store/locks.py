@@ -2,8 +2,8 @@
 
 A key is the first 64 bits of a BLAKE2b hash of its parts: the same on every machine, in every process, in every version.
 Two things that share a key by accident only wait for each other. Order within a transaction, so that no two wait in a
-circle: the idempotency key, an appointment's or hold's row, the caller, subjects, a service, providers in ascending order,
-a provider's dates in ascending order.
+circle: the idempotency key, a guest's names in the order of their keys, an appointment's or hold's row, the caller,
+subjects, a service, providers in ascending order, a provider's dates in ascending order.
 """
 
 from __future__ import annotations
@@ -42,10 +42,13 @@ def lock_key(*parts: object) -> int:
 
 
 async def lock_idempotency_key(
-    tx: Transaction, organization_id: OrganizationId, mutation: str, caller: str, key: str
+    tx: Transaction, organization_id: OrganizationId, mutation: str, caller: str, key: str, guests: Iterable[str] = ()
 ) -> None:
-    """Requests that carry the same key go one after the other."""
-    await _LOCK_EXCLUSIVE.exec(tx, lock_key("idempotency", organization_id, mutation, caller, key))
+    """Requests that carry the same key go one after the other; and so do those that count against one of these guests'
+    limits, by the names in `guests`.
+    """
+    counted = sorted(lock_key("guest", organization_id, guest) for guest in guests)
+    await _LOCK_EACH.exec(tx, [lock_key("idempotency", organization_id, mutation, caller, key), *counted])
 
 
 async def lock_caller(tx: Transaction, organization_id: OrganizationId, caller: str) -> None:

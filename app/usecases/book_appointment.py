@@ -11,6 +11,7 @@ from app.core.changes import AppointmentChanged, AppointmentChangeKind
 from app.core.history import history_entry
 from app.core.ids import AppointmentId, ClaimId
 from app.core.refusals import (
+    BookingLimitReached,
     HoldExpired,
     IdempotencyKeyReused,
     InvalidInput,
@@ -36,6 +37,7 @@ from app.store.pool import transaction
 from app.usecases.find_slots import nearest_slots
 from app.usecases.idempotency import earlier_answer, key_scope, request_hash
 from app.usecases.know_customer import know_customer
+from app.usecases.limit_guests import guest_of, limit_reached
 from app.usecases.look import Sight, lock_and_look, time_changed
 from app.usecases.open_appointment import actor_of
 from app.usecases.plan_messages import plan_messages
@@ -78,7 +80,9 @@ class Booked:
     manage_token: str
 
 
-Refusal: TypeAlias = SlotUnavailable | HoldExpired | InvalidInput | NotAllowed | NotFound | IdempotencyKeyReused
+Refusal: TypeAlias = (
+    SlotUnavailable | BookingLimitReached | HoldExpired | InvalidInput | NotAllowed | NotFound | IdempotencyKeyReused
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,7 +164,8 @@ async def _book(
 ) -> _Written | Refusal:
     organization_id = viewer.organization_id
     hashed = request_hash(resources, asdict(wish))
-    earlier = await earlier_answer(tx, scope, hashed)
+    guest = guest_of(resources, viewer, wish)
+    earlier = await earlier_answer(tx, scope, hashed, guests=() if guest is None else guest.names)
     if isinstance(earlier, IdempotencyKeyReused):
         return earlier
     if earlier is not None and earlier.appointment_id is not None:
@@ -193,8 +198,13 @@ async def _book(
 
 async def _write(
     resources: Resources, viewer: Viewer, tx: Transaction, wish: BookingWish, sight: Sight, decision: Acceptance
-) -> _Written | SlotUnavailable | InvalidInput:
+) -> _Written | SlotUnavailable | BookingLimitReached | InvalidInput:
     organization_id, now = viewer.organization_id, sight.now
+    guest = guest_of(resources, viewer, wish)
+    if guest is not None:
+        refusal = await limit_reached(resources, tx, viewer, guest, now)
+        if refusal is not None:
+            return refusal
     customer = await know_customer(resources, viewer, tx, wish, now)
     if isinstance(customer, InvalidInput):
         return customer
@@ -218,7 +228,7 @@ async def _write(
         cancellation_reason=None,
         cancellation_fee=None,
     )
-    await insert_appointment(tx, organization_id, appointment)
+    await insert_appointment(tx, organization_id, appointment, guest_origin=None if guest is None else guest.origin)
     claim_id = ClaimId(resources.new_id())
     if not await take_time(tx, sight.lock, claim_id, decision.claim, appointment.id, standing=sight.standing, now=now):
         # The exclusion constraint has the last word; whoever loses against it was simply too late.

@@ -28,6 +28,7 @@ from app.store.pool import transaction
 from app.store.providers import providers_by_ids
 from app.usecases.find_slots import nearest_slots
 from app.usecases.idempotency import caller_name, earlier_answer, key_scope, request_hash
+from app.usecases.limit_guests import origin_of
 from app.usecases.look import Sight, lock_and_look, time_changed
 from app.usecases.tell import tell
 
@@ -45,7 +46,7 @@ MUTATION: Final = "holdSlot"
 HOLDS_OF_CALLER: Final = 3
 """Open at once by one signed-in caller: a family's visits, not a day's."""
 HOLDS_OF_ADDRESS: Final = 20
-"""Open at once by callers without a token behind one address, which may be a whole office's."""
+"""Open at once by callers without a token in one network, which may be a whole office's."""
 SWEEP_SIZE: Final = 500
 
 
@@ -100,11 +101,12 @@ async def hold_slot(resources: Resources, viewer: Viewer, form: HoldForm) -> Hel
     return Held(hold=answer.hold, token=resources.hold_tokens.sign(viewer.organization_id, answer.hold.id))
 
 
-def _caller(viewer: Viewer) -> tuple[str, int]:
+def _caller(resources: Resources, viewer: Viewer) -> tuple[str, int]:
     """Under which name holds are counted, and how many may be open."""
     if viewer.subject is not None:
         return caller_name(viewer.role, viewer.subject), HOLDS_OF_CALLER
-    return f"address:{viewer.address}", HOLDS_OF_ADDRESS
+    origin = origin_of(resources, viewer)
+    return f"network:{'' if origin is None else origin.hex()}", HOLDS_OF_ADDRESS
 
 
 async def _hold(
@@ -120,7 +122,7 @@ async def _hold(
         held_before = await hold_by_id(tx, organization_id, earlier.hold_id)
         return NotFound(what="hold") if held_before is None else _Written(hold=held_before)
 
-    caller, most = _caller(viewer)
+    caller, most = _caller(resources, viewer)
     await lock_caller(tx, organization_id, caller)
     sight = await lock_and_look(resources, tx, organization_id, (form.provider_id, form.service_id), form.starts_at)
     if not isinstance(sight, Sight):

@@ -17,7 +17,7 @@ from app.store.idempotency import KeyScope, StoredAnswer, stored_answer
 from app.store.locks import lock_idempotency_key
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from app.core.ids import AppointmentId
     from app.core.viewer import Role, Viewer
@@ -50,10 +50,13 @@ def request_hash(resources: Resources, request: Mapping[str, object]) -> bytes:
 
 
 async def earlier_answer(
-    tx: Transaction, scope: KeyScope, request: bytes
+    tx: Transaction, scope: KeyScope, request: bytes, *, guests: Iterable[str] = ()
 ) -> StoredAnswer | IdempotencyKeyReused | None:
-    """Lock the key for this transaction, then: what it made, a refusal if for another request, None if it is new."""
-    await lock_idempotency_key(tx, scope.organization_id, scope.mutation, scope.caller, scope.key)
+    """Lock the key for this transaction, then: what it made, a refusal if for another request, None if it is new.
+
+    `guests` are the names under which bookings are counted, locked on the way.
+    """
+    await lock_idempotency_key(tx, scope.organization_id, scope.mutation, scope.caller, scope.key, guests)
     stored = await stored_answer(tx, scope)
     if stored is None:
         return None

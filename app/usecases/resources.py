@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from app.identity.revocations import Revocations
     from app.live.feed import Feed
     from app.store.pool import Pool
+    from app.usecases.limit_guests import GuestLimits
     from app.usecases.messaging import Messaging
     from app.usecases.test_clock import TestClock
 
@@ -52,3 +53,4 @@ class Resources:
     hold_lasts: timedelta
     messaging: Messaging
     test_clock: TestClock | None
+    guest_limits: GuestLimits

@@ -159,13 +159,36 @@ WHERE organization_id = $1 AND customer_id = $5
 
 -- name: insert_appointment :exec
 -- A confirmed appointment, in its first version.
--- params: organization_id uuid, id uuid, provider_id uuid, service_id uuid, customer_id uuid, starts_at timestamptz, ends_at timestamptz, customer_time_zone text, contact_name text, contact_email text, contact_phone text, contact_locale text, notes text, price_minor bigint, price_currency text, policy_free_until_minutes_before integer, policy_late_cancellation text, policy_late_fee_minor bigint, policy_late_fee_currency text, policy_late_fee_percent integer, contact_channels text[], created_at timestamptz
+-- params: organization_id uuid, id uuid, provider_id uuid, service_id uuid, customer_id uuid, starts_at timestamptz, ends_at timestamptz, customer_time_zone text, contact_name text, contact_email text, contact_phone text, contact_locale text, notes text, price_minor bigint, price_currency text, policy_free_until_minutes_before integer, policy_late_cancellation text, policy_late_fee_minor bigint, policy_late_fee_currency text, policy_late_fee_percent integer, contact_channels text[], created_at timestamptz, guest_origin bytea
 INSERT INTO appointment (organization_id, id, provider_id, service_id, customer_id, status, starts_at, ends_at,
     customer_time_zone, contact_name, contact_email, contact_phone, contact_locale, notes, version, time_version,
     price_minor, price_currency, policy_free_until_minutes_before, policy_late_cancellation, policy_late_fee_minor,
-    policy_late_fee_currency, policy_late_fee_percent, contact_channels, created_at)
+    policy_late_fee_currency, policy_late_fee_percent, contact_channels, created_at, guest_origin)
 VALUES ($1, $2, $3, $4, $5, 'CONFIRMED', $6, $7, $8, $9, $10, $11, $12, $13, 1, 1, $14, $15, $16, $17, $18, $19, $20,
-    $21, $22);
+    $21, $22, $23);
+
+-- name: open_guest_bookings :one
+-- How many confirmed appointments that are not over the guests of this contact have with a provider, and how many were
+-- booked by guests from one network; asked under the locks of both.
+-- params: organization_id uuid, provider_id uuid, email text, phone text, guest_origin bytea, open_at timestamptz
+SELECT (
+    SELECT count(*)
+    FROM customer
+    JOIN appointment ON appointment.organization_id = $1 AND appointment.customer_id = customer.id
+    WHERE customer.organization_id = $1
+        AND customer.subject IS NULL
+        AND CASE
+            WHEN $3::text IS NULL THEN customer.email IS NULL AND customer.phone = $4
+            ELSE lower(customer.email) = lower($3)
+        END
+        AND appointment.provider_id = $2
+        AND appointment.status = 'CONFIRMED'
+        AND appointment.ends_at > $6
+) AS of_contact, (
+    SELECT count(*)
+    FROM appointment
+    WHERE organization_id = $1 AND status = 'CONFIRMED' AND guest_origin = $5 AND ends_at > $6
+) AS of_origin;
 
 -- name: appointment_for_update :maybe
 -- An appointment as it is now, locked until the transaction ends: changes of one appointment go one after the other.

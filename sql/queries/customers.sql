@@ -76,7 +76,7 @@ RETURNING id, subject, name, email, phone, time_zone, locale, channels, erased_a
 -- params: organization_id uuid, customer_id uuid, name text
 UPDATE appointment
 SET contact_name = $3, contact_email = NULL, contact_phone = NULL, contact_locale = NULL, contact_channels = NULL,
-    notes = NULL, cancellation_reason = NULL, customer_time_zone = 'UTC'
+    notes = NULL, cancellation_reason = NULL, customer_time_zone = 'UTC', guest_origin = NULL
 WHERE organization_id = $1 AND customer_id = $2;
 
 -- name: erase_history_of_customer :exec

@@ -1,0 +1,160 @@
+"""What callers without a token may have open: so much for a contact with a provider, so much from one network."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from starlette.types import Message, Receive, Scope, Send
+
+from app.api.proxies import TrustedProxies
+from app.settings import LimitSettings, Settings
+from tests.builders import BOOK, Api, Json, a_booking, a_provider, an_appointment, book, running, weekly
+
+CANCEL = """
+    mutation ($input: CancelAppointmentInput!) { answer: cancelAppointment(input: $input) { __typename } }
+"""
+NOOR = {"name": "Noor", "email": "noor@example.com"}
+
+
+@pytest.fixture
+async def limited(environment: dict[str, str]) -> AsyncIterator[Api]:
+    """Three for a contact, five from a network; behind one proxy."""
+    limits = LimitSettings(guest_bookings_per_contact=3, guest_bookings_per_address=5, trusted_hops=1)
+    async with running(replace(Settings.from_environment(environment), limits=limits)) as own:
+        yield await own.api()
+
+
+async def book_from(api: Api, address: str, provider: Json, starts_at: str, **changes: object) -> Json:
+    """A guest's try, through the proxy, from this address; the type of the answer."""
+    response = await api.http.post(
+        "/graphql",
+        content=json.dumps({"query": BOOK, "variables": {"input": a_booking(provider, starts_at, **changes)}}),
+        headers=[*api.anonymous.headers, (b"x-forwarded-for", f"6.6.6.6, {address}".encode())],
+    )
+    answer: Json = response.json()["data"]["answer"]
+    return answer
+
+
+def hours(day: int, count: int) -> list[str]:
+    return [f"2026-01-{day:02}T{9 + hour:02}:00Z" for hour in range(count)]
+
+
+async def test_a_contact_has_so_many_open_with_a_provider_and_no_more(limited: Api) -> None:
+    ada, ben = await a_provider(limited), await a_provider(limited)
+    booked = [
+        await an_appointment(limited, ada, start, customer=NOOR | {"email": email})
+        for start, email in zip(hours(13, 3), ("noor@example.com", "Noor@Example.com", "NOOR@EXAMPLE.COM"), strict=True)
+    ]
+    refused = await book(limited, ada, "2026-01-14T09:00Z", customer=NOOR)
+    assert (refused["__typename"], refused["code"]) == ("BookingLimitReachedError", "BOOKING_LIMIT_REACHED")
+    # It is about this provider, and this contact.
+    await an_appointment(limited, ben, "2026-01-14T09:00Z", customer=NOOR)
+    await an_appointment(limited, ada, "2026-01-14T10:00Z")
+    # What is cancelled or over is not open.
+    given = {"appointmentId": booked[0]["appointment"]["id"], "manageToken": booked[0]["manageToken"]}
+    assert (await limited.ask(CANCEL, input=given))["answer"]["__typename"] == "Appointment"
+    await an_appointment(limited, ada, "2026-01-14T09:00Z", customer=NOOR)
+    assert (await book(limited, ada, "2026-01-14T11:00Z", customer=NOOR))["__typename"] == "BookingLimitReachedError"
+    limited.clock.set("2026-01-13T11:00Z")
+    await an_appointment(limited, ada, "2026-01-14T11:00Z", customer=NOOR)
+
+
+async def test_those_who_are_known_are_not_counted(limited: Api) -> None:
+    ada = await a_provider(limited)
+    robin = limited.customer("robin", name="Robin", email="robin@example.com")
+    for start in hours(13, 4):
+        await an_appointment(limited, ada, start, caller=robin, customer=None)
+    for start in hours(14, 4):
+        await an_appointment(limited, ada, start, caller=limited.admin, customer=NOOR)
+    for start in hours(15, 4):
+        await an_appointment(limited, ada, start, caller=limited.acting_for(ada), customer=NOOR)
+
+
+async def test_a_network_has_so_many_open_whatever_contacts_it_makes_up(limited: Api) -> None:
+    ada = await a_provider(limited)
+    for number, start in enumerate(hours(13, 5)):
+        answer = await book_from(limited, f"2001:db8:1:2::{number}", ada, start)
+        assert answer["__typename"] == "BookingConfirmation"
+    refused = await book_from(limited, "2001:db8:1:2:ffff::", ada, "2026-01-14T09:00Z")
+    assert refused["__typename"] == "BookingLimitReachedError"
+    answer = await book_from(limited, "2001:db8:1:3::1", ada, "2026-01-14T09:00Z")
+    assert answer["__typename"] == "BookingConfirmation"
+
+
+async def test_the_address_itself_is_stored_nowhere(limited: Api) -> None:
+    ada = await a_provider(limited)
+    await book_from(limited, "192.0.2.7", ada, "2026-01-13T09:00Z")
+    tables = await limited.rows("SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'")
+    for name in (row["table_name"] for row in tables):
+        kept = await limited.rows(f'SELECT to_jsonb("{name}") AS row FROM "{name}"')
+        assert "192.0.2.7" not in str(kept), name
+    (row,) = await limited.rows("SELECT guest_origin FROM appointment")
+    assert len(row["guest_origin"]) == 16
+
+
+async def test_of_many_at_once_the_limit_lets_through_so_many(limited: Api) -> None:
+    ada = await a_provider(limited, serviceDurationMinutes=15, weeklyHours=weekly("00:00", "24:00"))
+    starts = [f"2026-01-13T{hour:02}:{minute:02}Z" for hour in range(5) for minute in (0, 15, 30, 45)]
+    answers = await asyncio.gather(*(book(limited, ada, start, customer=NOOR) for start in starts))
+    types = [answer["__typename"] for answer in answers]
+    assert (types.count("BookingConfirmation"), types.count("BookingLimitReachedError")) == (3, 17)
+
+
+async def test_a_retry_is_answered_whatever_the_limit(limited: Api) -> None:
+    ada = await a_provider(limited)
+    inputs = [a_booking(ada, start, customer=NOOR) for start in hours(13, 3)]
+    for _ in range(2):
+        for values in inputs:
+            answer = (await limited.ask(BOOK, input=values))["answer"]
+            assert answer["__typename"] == "BookingConfirmation"
+
+
+async def test_a_refused_guest_leaves_nothing(limited: Api) -> None:
+    ada = await a_provider(limited)
+    for start in hours(13, 3):
+        await an_appointment(limited, ada, start, customer=NOOR)
+    before = [await limited.rows(f'SELECT count(*) FROM "{name}"') for name in ("claim", "customer", "idempotency_key")]
+    await book(limited, ada, "2026-01-14T09:00Z", customer=NOOR)
+    after = [await limited.rows(f'SELECT count(*) FROM "{name}"') for name in ("claim", "customer", "idempotency_key")]
+    assert before == after
+
+
+async def test_without_trusted_hops_nobody_says_where_they_come_from(environment: dict[str, str]) -> None:
+    """The header is the caller's own word."""
+    limits = LimitSettings(guest_bookings_per_address=2)
+    async with running(replace(Settings.from_environment(environment), limits=limits)) as own:
+        api = await own.api()
+        ada = await a_provider(api)
+        types = [
+            (await book_from(api, f"192.0.2.{number}", ada, start))["__typename"]
+            for number, start in enumerate(hours(13, 3))
+        ]
+        assert types == ["BookingConfirmation", "BookingConfirmation", "BookingLimitReachedError"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"), [("http", ("192.0.2.7", 0)), ("websocket", ("192.0.2.7", 0)), ("lifespan", None)]
+)
+async def test_the_address_is_rewritten_for_sockets_too(kind: str, expected: tuple[str, int] | None) -> None:
+    seen: list[Scope] = []
+
+    async def app(scope: Scope, _receive: Receive, _send: Send) -> None:
+        seen.append(scope)
+
+    async def receive() -> Message:
+        raise AssertionError
+
+    async def send(_message: Message) -> None:
+        raise AssertionError
+
+    scope: dict[str, Any] = {"type": kind}
+    if kind != "lifespan":
+        scope = {"type": kind, "client": ("10.0.0.1", 443), "headers": [(b"x-forwarded-for", b"6.6.6.6, 192.0.2.7")]}
+    await TrustedProxies(app, hops=1)(scope, receive, send)
+    assert seen[0].get("client") == expected
+    assert scope.get("client") != expected or expected is None  # the server's own scope is left as it was
