@@ -20,3 +20,7 @@ class Context:
         self.resources = resources
         self.viewer = viewer
         self.loaders = Loaders(resources, viewer.organization_id)
+
+    def forget(self) -> None:
+        """Start the loaders anew: what they remember of the world may be true no longer."""
+        self.loaders = Loaders(self.resources, self.viewer.organization_id)

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from strawberry.dataloader import DataLoader
 
-from app.store.appointments import appointments_by_ids
+from app.store.appointments import appointment_pages, appointments_by_ids, count_appointments_of_providers
 from app.store.customers import customers_by_ids
 from app.store.history import history_of_appointments
 from app.store.hours import exceptions_of_providers, weekly_breaks_of_providers, weekly_hours_of_providers
 from app.store.providers import providers_by_ids
 from app.store.services import provider_ids_of_services, services_by_ids, services_of_providers
 from app.usecases.find_slots import next_slots
+from app.usecases.list_messages import list_messages
 from app.usecases.list_slots import SlotQuestion, list_slots
 
 if TYPE_CHECKING:
@@ -25,8 +26,11 @@ if TYPE_CHECKING:
     from app.core.appointment import Appointment, Customer
     from app.core.history import HistoryEntry
     from app.core.ids import AppointmentId, CustomerId, OrganizationId, ProviderId, ServiceId
+    from app.core.messages import LoggedMessage
     from app.core.provider import AvailabilityException, Calendar, Provider, Service, WeeklyBreak, WeeklyHours
     from app.core.zones import Minute
+    from app.store.appointments import AppointmentFilter
+    from app.store.keyset import Keyset
     from app.usecases.list_slots import Listed
     from app.usecases.resources import Resources
 
@@ -48,6 +52,21 @@ class NextSlotQuestion(NamedTuple):
     provider_id: ProviderId
     service_id: ServiceId | None
     after: datetime | None
+
+
+class AppointmentsQuestion(NamedTuple):
+    """A page of a provider's appointments."""
+
+    provider_id: ProviderId
+    which: AppointmentFilter
+    keyset: Keyset
+
+
+class AppointmentCountQuestion(NamedTuple):
+    """How many appointments a provider has."""
+
+    provider_id: ProviderId
+    which: AppointmentFilter
 
 
 def _one(fetch: Callable[[Sequence[Key]], Awaitable[dict[Key, Value]]]) -> DataLoader[Key, Value | None]:
@@ -104,9 +123,34 @@ class Loaders:
         self.history: DataLoader[AppointmentId, list[HistoryEntry]] = _list(
             lambda ids: history_of_appointments(pool, organization_id, ids)
         )
+        self.appointments_of_provider: DataLoader[AppointmentsQuestion, list[Appointment]] = DataLoader(
+            self._appointment_pages
+        )
+        self.appointment_count_of_provider: DataLoader[AppointmentCountQuestion, int] = DataLoader(
+            self._appointment_counts
+        )
+        self.messages: DataLoader[AppointmentId, list[LoggedMessage]] = _list(
+            lambda ids: list_messages(pool, organization_id, ids)
+        )
         self.exceptions: DataLoader[ExceptionsQuestion, list[AvailabilityException]] = DataLoader(self._exceptions)
         self.free_times: DataLoader[SlotQuestion, Listed] = DataLoader(self._free_times)
         self.next_slot: DataLoader[NextSlotQuestion, tuple[Calendar, Minute] | None] = DataLoader(self._next_slots)
+
+    async def _appointment_pages(self, questions: list[AppointmentsQuestion]) -> list[list[Appointment]]:
+        pages: dict[AppointmentsQuestion, list[Appointment]] = {}
+        for which, keyset in {(question.which, question.keyset) for question in questions}:
+            ids = [question.provider_id for question in questions if question[1:] == (which, keyset)]
+            found = await appointment_pages(self._resources.pool, self._organization_id, ids, which, keyset)
+            pages |= {AppointmentsQuestion(provider_id, which, keyset): rows for provider_id, rows in found.items()}
+        return [pages[question] for question in questions]
+
+    async def _appointment_counts(self, questions: list[AppointmentCountQuestion]) -> list[int]:
+        counts: dict[AppointmentCountQuestion, int] = {}
+        for which in {question.which for question in questions}:
+            ids = [question.provider_id for question in questions if question.which == which]
+            found = await count_appointments_of_providers(self._resources.pool, self._organization_id, ids, which)
+            counts |= {AppointmentCountQuestion(provider_id, which): count for provider_id, count in found.items()}
+        return [counts.get(question, 0) for question in questions]
 
     async def _exceptions(self, questions: list[ExceptionsQuestion]) -> list[list[AvailabilityException]]:
         answers: dict[ExceptionsQuestion, list[AvailabilityException]] = {}

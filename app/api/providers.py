@@ -6,7 +6,14 @@ from uuid import UUID
 
 import strawberry
 
-from app.api.appointments import BY_START, AppointmentConnection, appointment_connection, keyset_of
+from app.api.appointments import (
+    BY_START,
+    AppointmentConnection,
+    appointments_of,
+    filter_of,
+    keyset_of,
+    no_appointments,
+)
 from app.api.availability import (
     AvailabilityResult,
     Slot,
@@ -37,7 +44,6 @@ from app.api.week import (
 from app.core import provider as core
 from app.core import refusals
 from app.core.validation import ProviderForm
-from app.store.appointments import AppointmentFilter
 from app.store.providers import count_providers, provider_page
 from app.usecases.edit_provider import change_provider, create_provider
 from app.usecases.list_slots import SlotQuestion
@@ -203,16 +209,11 @@ class Provider(Node):
         last: Last = None,
         before: Before = None,
     ) -> AppointmentConnection:
-        """Keyset pages."""
+        """Batched."""
         page = PageRequest.read(BY_START, first=first, after=after, last=last, before=before)
-        runs = info.context.viewer.runs(self.row.id)
-        which = AppointmentFilter(
-            provider_id=self.row.id,
-            from_start=from_,
-            until_start=to,
-            statuses=None if status is None else tuple(status),
-        )
-        return await appointment_connection(info, which if runs else None, page)
+        if not info.context.viewer.runs(self.row.id):
+            return no_appointments(page)
+        return await appointments_of(info, self.row.id, filter_of(from_, to, status), page)
 
 
 ProviderConnection = Connection[Provider]

@@ -1,24 +1,36 @@
 """The schema, put together from the features. `schema.graphql` is printed from it."""
 
+from collections.abc import Callable
+from inspect import isawaitable
+from typing import TypeAlias
+
 import strawberry
+from graphql import GraphQLResolveInfo
 from strawberry.schema.config import StrawberryConfig
 
 from app.api.appointments import AppointmentMutation, AppointmentQuery
 from app.api.availability import AvailabilityQuery
+from app.api.clock import ClockMutation
+from app.api.context import Context
 from app.api.customers import CustomerMutation
 from app.api.holds import HoldMutation
 from app.api.hours import HoursMutation
 from app.api.lifecycle import LifecycleMutation
 from app.api.nodes import NodeQuery
 from app.api.providers import ProviderMutation, ProviderQuery
+from app.api.reminders import ReminderMutation
 from app.api.scalars import SCALARS
 from app.api.services import ServiceMutation
 from app.api.subscriptions import Subscription
+from app.api.templates import TemplateMutation, TemplateQuery
 from app.api.viewer import ViewerQuery
+
+Resolver: TypeAlias = Callable[..., object]
+"""As GraphQL calls it: with the source, the info, and the arguments by name; it answers, or gives something to await."""
 
 
 @strawberry.type(description="What can be read.")
-class Query(NodeQuery, ViewerQuery, ProviderQuery, AvailabilityQuery, AppointmentQuery):
+class Query(NodeQuery, ViewerQuery, ProviderQuery, AvailabilityQuery, AppointmentQuery, TemplateQuery):
     """All root fields of queries."""
 
 
@@ -31,6 +43,9 @@ class Mutation(
     AppointmentMutation,
     LifecycleMutation,
     CustomerMutation,
+    ReminderMutation,
+    TemplateMutation,
+    ClockMutation,
 ):
     """All root fields of mutations."""
 
@@ -38,4 +53,22 @@ class Mutation(
 def build_schema() -> strawberry.Schema:
     """The schema; made once a process."""
     config = StrawberryConfig(scalar_map=SCALARS)
-    return strawberry.Schema(query=Query, mutation=Mutation, subscription=Subscription, config=config)
+    schema = strawberry.Schema(query=Query, mutation=Mutation, subscription=Subscription, config=config)
+    mutations = schema._schema.mutation_type  # noqa: SLF001  Strawberry has no public name for it
+    for field in mutations.fields.values() if mutations else ():
+        if field.resolve is not None:
+            field.resolve = _then_forget(field.resolve)
+    return schema
+
+
+def _then_forget(mutation: Resolver) -> Resolver:
+    """The mutation; whatever is read below it, and by the next one in the document, is read anew."""
+
+    async def mutate(source: object, info: GraphQLResolveInfo[Context], **arguments: object) -> object:
+        try:
+            answer = mutation(source, info, **arguments)
+            return await answer if isawaitable(answer) else answer
+        finally:
+            info.context.forget()
+
+    return mutate

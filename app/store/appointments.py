@@ -32,33 +32,25 @@ _TO_COMPLETE = query("appointments_to_complete")
 _COMPLETE = query("complete_ended")
 _PAGES = {
     (whose, backward): query(f"appointments_of_{whose}_{'backward' if backward else 'forward'}")
-    for whose in ("organization", "provider", "customer")
+    for whose in ("organization", "providers", "customer")
     for backward in (False, True)
 }
-_COUNTS = {whose: query(f"count_appointments_of_{whose}") for whose in ("organization", "provider", "customer")}
+_COUNTS = {whose: query(f"count_appointments_of_{whose}") for whose in ("organization", "customer")}
+_COUNTS_OF_PROVIDERS = query("count_appointments_of_providers")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppointmentFilter:
-    """Which appointments: of one provider, of one customer, or (both None) of the whole organization.
+    """Which appointments of a list. `from_start` is inclusive, `until_start` exclusive; None bounds nothing."""
 
-    `from_start` is inclusive, `until_start` exclusive; None bounds nothing.
-    """
-
-    provider_id: ProviderId | None = None
-    customer_id: CustomerId | None = None
     from_start: datetime | None = None
     until_start: datetime | None = None
     statuses: tuple[AppointmentStatus, ...] | None = None
 
     @property
-    def whose(self) -> tuple[str, tuple[object, ...]]:
-        """Which of the three lists this is, and whose."""
-        if self.provider_id is not None:
-            return "provider", (self.provider_id,)
-        if self.customer_id is not None:
-            return "customer", (self.customer_id,)
-        return "organization", ()
+    def parameters(self) -> tuple[object, ...]:
+        """As the statements take them."""
+        return self.from_start, self.until_start, self.statuses
 
 
 def _appointment(row: Record) -> Appointment:
@@ -105,30 +97,49 @@ async def appointments_by_ids(
 async def appointment_page(
     on: Executor,
     organization_id: OrganizationId,
+    customer_id: CustomerId | None,
     which: AppointmentFilter,
     keyset: Keyset,
 ) -> list[Appointment]:
-    """A page of appointments in the order of (starts_at, id)."""
-    whose, owner = which.whose
-    rows = await _PAGES[whose, keyset.backward].many(
-        on,
-        organization_id,
-        *keyset.bounds,
-        keyset.limit,
-        which.from_start,
-        which.until_start,
-        which.statuses,
-        *owner,
-    )
+    """A page of the customer's appointments, or (None) of the organization's, in the order of (starts_at, id)."""
+    page = _PAGES["organization" if customer_id is None else "customer", keyset.backward]
+    whose = () if customer_id is None else (customer_id,)
+    rows = await page.many(on, organization_id, *keyset.bounds, keyset.limit, *which.parameters, *whose)
     return [_appointment(row) for row in rows]
 
 
-async def count_appointments(on: Executor, organization_id: OrganizationId, which: AppointmentFilter) -> int:
-    """How many appointments the list holds in all."""
-    whose, owner = which.whose
-    row = await _COUNTS[whose].one(on, organization_id, which.from_start, which.until_start, which.statuses, *owner)
+async def count_appointments(
+    on: Executor, organization_id: OrganizationId, customer_id: CustomerId | None, which: AppointmentFilter
+) -> int:
+    """How many appointments that list holds in all."""
+    count = _COUNTS["organization" if customer_id is None else "customer"]
+    whose = () if customer_id is None else (customer_id,)
+    row = await count.one(on, organization_id, *which.parameters, *whose)
     total: int = row["total"]
     return total
+
+
+async def appointment_pages(
+    on: Executor,
+    organization_id: OrganizationId,
+    provider_ids: Sequence[ProviderId],
+    which: AppointmentFilter,
+    keyset: Keyset,
+) -> dict[ProviderId, list[Appointment]]:
+    """The same page of each provider's appointments, in the order of (starts_at, id), in one statement."""
+    pages: dict[ProviderId, list[Appointment]] = {provider_id: [] for provider_id in provider_ids}
+    page = _PAGES["providers", keyset.backward]
+    for row in await page.many(on, organization_id, *keyset.bounds, keyset.limit, *which.parameters, list(pages)):
+        pages[ProviderId(row["provider_id"])].append(_appointment(row))
+    return pages
+
+
+async def count_appointments_of_providers(
+    on: Executor, organization_id: OrganizationId, provider_ids: Sequence[ProviderId], which: AppointmentFilter
+) -> dict[ProviderId, int]:
+    """How many appointments each of those lists holds in all; absent where there are none."""
+    rows = await _COUNTS_OF_PROVIDERS.many(on, organization_id, *which.parameters, provider_ids)
+    return {ProviderId(row["provider_id"]): row["total"] for row in rows}
 
 
 async def insert_appointment(

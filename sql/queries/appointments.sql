@@ -30,25 +30,35 @@ WHERE organization_id = $1
 ORDER BY starts_at, id
 LIMIT $6::integer;
 
--- name: appointments_of_provider_forward :many
--- A page of a provider's appointments in the order of (starts_at, id), strictly between two cursors; null ones
--- bound nothing. $7 and $8 bound the start, from inclusive to exclusive, $9 the status.
--- params: organization_id uuid, after_start timestamptz, after_id uuid, before_start timestamptz, before_id uuid, page_size integer, from_start timestamptz, until_start timestamptz, statuses text[], provider_id uuid
+-- name: appointments_of_providers_forward :many
+-- The same page of each of these providers' appointments in the order of (starts_at, id), strictly between two
+-- cursors; null ones bound nothing. $7 and $8 bound the start, from inclusive to exclusive, $9 the status.
+-- params: organization_id uuid, after_start timestamptz, after_id uuid, before_start timestamptz, before_id uuid, page_size integer, from_start timestamptz, until_start timestamptz, statuses text[], provider_ids uuid[]
 SELECT id, provider_id, service_id, customer_id, status, starts_at, ends_at, customer_time_zone, contact_name,
     contact_email, contact_phone, contact_locale, contact_channels, notes, version, time_version, price_minor,
     price_currency,
     policy_free_until_minutes_before, policy_late_cancellation, policy_late_fee_minor, policy_late_fee_currency,
     policy_late_fee_percent, created_at, cancelled_at, cancellation_reason, cancellation_fee_minor,
     cancellation_fee_currency
-FROM appointment
-WHERE organization_id = $1 AND provider_id = $10
-    AND (starts_at, id) > (coalesce($2::timestamptz, '-infinity'), coalesce($3::uuid, '00000000-0000-0000-0000-000000000000'))
-    AND (starts_at, id) < (coalesce($4::timestamptz, 'infinity'), coalesce($5::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
-    AND starts_at >= coalesce($7::timestamptz, '-infinity')
-    AND starts_at < coalesce($8::timestamptz, 'infinity')
-    AND ($9::text[] IS NULL OR status = ANY($9))
-ORDER BY starts_at, id
-LIMIT $6::integer;
+FROM unnest($10::uuid[]) AS wanted (wanted_id)
+CROSS JOIN LATERAL (
+    SELECT id, provider_id, service_id, customer_id, status, starts_at, ends_at, customer_time_zone, contact_name,
+        contact_email, contact_phone, contact_locale, contact_channels, notes, version, time_version, price_minor,
+        price_currency,
+        policy_free_until_minutes_before, policy_late_cancellation, policy_late_fee_minor, policy_late_fee_currency,
+        policy_late_fee_percent, created_at, cancelled_at, cancellation_reason, cancellation_fee_minor,
+        cancellation_fee_currency
+    FROM appointment
+    WHERE organization_id = $1 AND provider_id = wanted.wanted_id
+        AND (starts_at, id) > (coalesce($2::timestamptz, '-infinity'), coalesce($3::uuid, '00000000-0000-0000-0000-000000000000'))
+        AND (starts_at, id) < (coalesce($4::timestamptz, 'infinity'), coalesce($5::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
+        AND starts_at >= coalesce($7::timestamptz, '-infinity')
+        AND starts_at < coalesce($8::timestamptz, 'infinity')
+        AND ($9::text[] IS NULL OR status = ANY($9))
+    ORDER BY starts_at, id
+    LIMIT $6::integer
+) AS page
+ORDER BY starts_at, id;
 
 -- name: appointments_of_customer_forward :many
 -- A page of a customer's appointments in the order of (starts_at, id), strictly between two cursors; null ones
@@ -89,24 +99,34 @@ WHERE organization_id = $1
 ORDER BY starts_at DESC, id DESC
 LIMIT $6::integer;
 
--- name: appointments_of_provider_backward :many
--- The same list from its other end: the last of a provider's appointments, in descending order.
--- params: organization_id uuid, after_start timestamptz, after_id uuid, before_start timestamptz, before_id uuid, page_size integer, from_start timestamptz, until_start timestamptz, statuses text[], provider_id uuid
+-- name: appointments_of_providers_backward :many
+-- The same lists from their other end: the last of each provider's appointments, in descending order.
+-- params: organization_id uuid, after_start timestamptz, after_id uuid, before_start timestamptz, before_id uuid, page_size integer, from_start timestamptz, until_start timestamptz, statuses text[], provider_ids uuid[]
 SELECT id, provider_id, service_id, customer_id, status, starts_at, ends_at, customer_time_zone, contact_name,
     contact_email, contact_phone, contact_locale, contact_channels, notes, version, time_version, price_minor,
     price_currency,
     policy_free_until_minutes_before, policy_late_cancellation, policy_late_fee_minor, policy_late_fee_currency,
     policy_late_fee_percent, created_at, cancelled_at, cancellation_reason, cancellation_fee_minor,
     cancellation_fee_currency
-FROM appointment
-WHERE organization_id = $1 AND provider_id = $10
-    AND (starts_at, id) > (coalesce($2::timestamptz, '-infinity'), coalesce($3::uuid, '00000000-0000-0000-0000-000000000000'))
-    AND (starts_at, id) < (coalesce($4::timestamptz, 'infinity'), coalesce($5::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
-    AND starts_at >= coalesce($7::timestamptz, '-infinity')
-    AND starts_at < coalesce($8::timestamptz, 'infinity')
-    AND ($9::text[] IS NULL OR status = ANY($9))
-ORDER BY starts_at DESC, id DESC
-LIMIT $6::integer;
+FROM unnest($10::uuid[]) AS wanted (wanted_id)
+CROSS JOIN LATERAL (
+    SELECT id, provider_id, service_id, customer_id, status, starts_at, ends_at, customer_time_zone, contact_name,
+        contact_email, contact_phone, contact_locale, contact_channels, notes, version, time_version, price_minor,
+        price_currency,
+        policy_free_until_minutes_before, policy_late_cancellation, policy_late_fee_minor, policy_late_fee_currency,
+        policy_late_fee_percent, created_at, cancelled_at, cancellation_reason, cancellation_fee_minor,
+        cancellation_fee_currency
+    FROM appointment
+    WHERE organization_id = $1 AND provider_id = wanted.wanted_id
+        AND (starts_at, id) > (coalesce($2::timestamptz, '-infinity'), coalesce($3::uuid, '00000000-0000-0000-0000-000000000000'))
+        AND (starts_at, id) < (coalesce($4::timestamptz, 'infinity'), coalesce($5::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
+        AND starts_at >= coalesce($7::timestamptz, '-infinity')
+        AND starts_at < coalesce($8::timestamptz, 'infinity')
+        AND ($9::text[] IS NULL OR status = ANY($9))
+    ORDER BY starts_at DESC, id DESC
+    LIMIT $6::integer
+) AS page
+ORDER BY starts_at DESC, id DESC;
 
 -- name: appointments_of_customer_backward :many
 -- The same list from its other end: the last of a customer's appointments, in descending order.
@@ -137,15 +157,16 @@ WHERE organization_id = $1
     AND starts_at < coalesce($3::timestamptz, 'infinity')
     AND ($4::text[] IS NULL OR status = ANY($4));
 
--- name: count_appointments_of_provider :one
--- How many appointments that list holds in all.
--- params: organization_id uuid, from_start timestamptz, until_start timestamptz, statuses text[], provider_id uuid
-SELECT count(*) AS total
+-- name: count_appointments_of_providers :many
+-- How many appointments each of those lists holds in all; no row for an empty one.
+-- params: organization_id uuid, from_start timestamptz, until_start timestamptz, statuses text[], provider_ids uuid[]
+SELECT provider_id, count(*) AS total
 FROM appointment
-WHERE organization_id = $1 AND provider_id = $5
+WHERE organization_id = $1 AND provider_id = ANY($5)
     AND starts_at >= coalesce($2::timestamptz, '-infinity')
     AND starts_at < coalesce($3::timestamptz, 'infinity')
-    AND ($4::text[] IS NULL OR status = ANY($4));
+    AND ($4::text[] IS NULL OR status = ANY($4))
+GROUP BY provider_id;
 
 -- name: count_appointments_of_customer :one
 -- How many appointments that list holds in all.

@@ -133,6 +133,15 @@ async def test_what_is_nested_is_looked_up_once_for_all(api: Api, monkeypatch: p
     assert await statements.of(api, nodes, ids=ids) == await statements.of(api, nodes, ids=ids[:2])
 
 
+async def test_appointments_of_many_providers_are_looked_up_at_once(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    document = "{ providers(first: 100) { nodes { appointments(first: 2) { totalCount nodes { id } } } } }"
+    statements = Statements(monkeypatch)
+    await some_providers(api, 3)
+    few = await statements.of(api, document, caller=api.admin)
+    await some_providers(api, 9)
+    assert await statements.of(api, document, caller=api.admin) == few
+
+
 # ---------------------------------------------------------------- plans
 
 FILL = """
@@ -178,7 +187,8 @@ async def test_a_year_of_appointments_is_never_read_from_end_to_end(own_api: Api
         ("claims_of_providers", (organization, keys[:1], first, last), 250),
         ("claims_of_providers", (organization, keys, first, last), 750),
         ("appointment_by_ids", (organization, [key_in(booked["appointment"]["id"])]), 1),
-        ("appointments_of_provider_forward", (organization, *page, keys[0]), 22),
+        ("appointments_of_providers_forward", (organization, *page, keys[:1]), 22),
+        ("appointments_of_providers_backward", (organization, *page, keys), 63),
         ("appointments_of_organization_backward", (organization, *page), 22),
         ("appointments_of_customer_forward", (organization, *page, customer["id"]), 22),
     ):

@@ -546,3 +546,29 @@ async def test_different_bookings_of_one_guest_at_once_make_one_customer(api: Ap
     )
     assert len({answer["appointment"]["customer"]["id"] for answer in answers}) == 1
     assert await count_of(api, "customer") == 2
+
+
+async def test_two_bookings_in_one_document_each_show_the_times_that_are_left(api: Api) -> None:
+    """Mutations run one after the other, and what is read below one shows what it has changed."""
+    ada = await a_provider(api, weeklyHours=weekly("09:00", "12:00"))
+    document = """
+        mutation ($one: BookAppointmentInput!, $two: BookAppointmentInput!) {
+            one: bookAppointment(input: $one) { ...Left }
+            two: bookAppointment(input: $two) { ...Left }
+        }
+        fragment Left on BookingConfirmation {
+            appointment {
+                provider {
+                    availability(from: "2026-01-13", to: "2026-01-13") { ... on Availability { slots { startsAt } } }
+                    nextAvailableSlot(after: "2026-01-13T00:00:00Z") { startsAt }
+                    appointments { nodes { startsAt } }
+                }
+            }
+        }
+    """
+    wishes = {name: a_booking(ada, f"2026-01-13T{hour}Z") for name, hour in (("one", "09:00"), ("two", "10:00"))}
+    data = await api.ask(document, caller=api.admin, **wishes)
+    left = [data[name]["appointment"]["provider"] for name in ("one", "two")]
+    assert [len(each["availability"]["slots"]) for each in left] == [2, 1]
+    assert [each["nextAvailableSlot"]["startsAt"][11:16] for each in left] == ["10:00", "11:00"]
+    assert [len(each["appointments"]["nodes"]) for each in left] == [1, 2]
