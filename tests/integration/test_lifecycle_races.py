@@ -15,7 +15,7 @@ import pytest
 
 from app.settings import Settings
 from app.usecases.close_appointment import complete_what_ended
-from tests.builders import NOW, Api, Json, a_provider, instant, made, running, weekly
+from tests.builders import NOW, Api, Json, a_provider, a_service, instant, made, running, weekly
 from tests.lives import (
     booked,
     broken_laws,
@@ -35,6 +35,7 @@ from tests.lives import (
 NINE, TEN, ELEVEN, NOON = (f"2026-01-12T{hour:02}:00Z" for hour in (9, 10, 11, 12))
 ROUNDS = 12
 
+UPDATE_SERVICE = "mutation ($input: UpdateServiceInput!) { answer: updateService(input: $input) { __typename } }"
 UPDATE_PROVIDER = "mutation ($input: UpdateProviderInput!) { answer: updateProvider(input: $input) { __typename } }"
 
 
@@ -291,18 +292,26 @@ async def test_rules_that_change_meanwhile_wait_and_let_pass(both: Both) -> None
     assert types(answers) == ["BookingConfirmation"] * 6 + ["Provider"] * 3
 
 
-async def test_stale_holds_of_midnight_wait_for_nobody_in_a_circle(both: Both) -> None:
-    ada = await a_provider(both.api, weeklyHours=weekly("00:00", "24:00"), slotIntervalMinutes=60)
-    nights = [instant(f"2026-01-{day}T00:00Z") for day in range(13, 19)]
-    kept = [await held(both.api, ada, night) for night in nights]
-    # From now on each of these visits would touch the date before, too.
-    service = {"id": ada["id"], "bufferMinutes": 60, "serviceDurationMinutes": 120}
-    made((await both.api.ask(UPDATE_PROVIDER, caller=both.api.admin, input=service))["answer"], "Provider")
+async def test_holds_that_expired_at_midnight_wait_for_nobody_in_a_circle(both: Both) -> None:
+    ada = await a_provider(both.api, weeklyHours=weekly("00:00", "24:00"))
+    cut = await a_service(both.api, ada, durationMinutes=60, slotIntervalMinutes=60)
+    nights = [instant(f"2026-01-{day}T00:00Z") for day in range(13, 23)]
+    kept = [await held(both.api, ada, night, serviceId=cut["id"], caller=both.api.admin) for night in nights]
+    # What was held touches one date. From now on each of these visits touches the date before, too.
+    changes = {"id": cut["id"], "bufferBeforeMinutes": 60, "bufferAfterMinutes": 60, "slotIntervalMinutes": 60}
+    made((await both.api.ask(UPDATE_SERVICE, caller=both.api.admin, input=changes))["answer"], "Service")
     turn(both, kept[-1]["expiresAt"])
     apis = cycle((both.api, both.other))
     answers = await both.meet(
-        *(try_booking(next(apis), ada, each["startsAt"], holdToken=each["holdToken"]) for each in kept),
-        *(try_booking(next(apis), ada, night - timedelta(hours=1)) for night in nights),
+        *(
+            deed
+            for each, night in zip(kept, nights, strict=True)
+            for deed in (
+                try_booking(next(apis), ada, night, serviceId=cut["id"], holdToken=each["holdToken"]),
+                try_booking(next(apis), ada, night - timedelta(hours=1), serviceId=cut["id"]),
+                try_booking(next(apis), ada, night - timedelta(hours=1), serviceId=cut["id"]),
+            )
+        )
     )
     assert {*types(answers)} <= {"BookingConfirmation", "HoldExpiredError", "SlotUnavailableError"}
 
