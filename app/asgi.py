@@ -9,6 +9,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
+from app.api.callbacks import callback_routes
 from app.api.context import Context
 from app.api.health import health_routes
 from app.api.identify import viewer_of
@@ -20,10 +21,13 @@ from app.live.feed import TooManySubscribersError
 from app.store.pool import DatabaseUnavailableError
 from app.usecases.find_slots import TooMuchToDoError
 from app.web import pages
+from app.web.unsubscribe import unsubscribe_routes
 from app.wiring import open_resources, system_clock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from starlette.requests import Request
 
     from app.core.viewer import Viewer
     from app.settings import Settings
@@ -34,7 +38,12 @@ def create_app(settings: Settings, *, clock: Clock = system_clock, real_clock: C
     """The application; it connects when it starts, and not before. The clocks are those of `open_resources`."""
     opened: list[Resources] = []
 
+    def resources_of(_request: Request) -> Resources:
+        return opened[0]
+
     async def identify(credentials: Credentials) -> Viewer:
+        if opened[0].test_clock is not None:
+            await opened[0].test_clock.follow()
         return await viewer_of(opened[0], credentials)
 
     def make_context(viewer: Viewer, _info: RequestInfo) -> Context:
@@ -71,7 +80,14 @@ def create_app(settings: Settings, *, clock: Clock = system_clock, real_clock: C
     proxies = [Middleware(TrustedProxies, hops=hops)] if hops else []
     booking = pages.booking_routes() if settings.booking_page else []
     return Starlette(
-        routes=[*endpoint.routes("/graphql"), *health_routes(lambda _request: opened[0]), *pages.routes(), *booking],
+        routes=[
+            *endpoint.routes("/graphql"),
+            *health_routes(resources_of),
+            *callback_routes(resources_of),
+            *unsubscribe_routes(resources_of),
+            *pages.routes(),
+            *booking,
+        ],
         middleware=[*proxies, *([cors] if settings.cors_origins else [])],
         lifespan=lifespan,
     )

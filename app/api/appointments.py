@@ -31,6 +31,7 @@ from app.api.refusals import (
     not_found,
 )
 from app.api.relay import After, Before, Connection, First, Last, Order, PageRequest, connect, global_id
+from app.api.reminders import Reminder
 from app.api.scalars import TimeZoneName
 from app.core import appointment as core
 from app.core import refusals
@@ -38,6 +39,7 @@ from app.core.history import HistoryEntry
 from app.core.ids import ProviderId
 from app.core.lifecycle import quote_cancellation
 from app.core.provider import Offer
+from app.core.reminders import LEADS
 from app.core.validation import ContactForm
 from app.core.zones import local_text, minute_of
 from app.notify.ics import uid
@@ -237,6 +239,19 @@ class Appointment(Node):
         context = info.context
         quote = quote_cancellation(self.row, actor_of(context.viewer, self.row), context.resources.clock())
         return None if quote is None else CancellationQuote.of(quote)
+
+    @strawberry.field(
+        description="The reminders before the start: those that are planned, and those that were sent, failed or skipped."
+    )
+    async def reminders(self, info: Info) -> list[Reminder]:
+        """Batched."""
+        found = await info.context.loaders.messages.load(self.row.id)
+        return [Reminder.of(message) for message in found if message.kind in LEADS]
+
+    @strawberry.field(description="Every message about it, in the order in which they are due: reminders and news alike.")
+    async def messages(self, info: Info) -> list[Reminder]:
+        """Batched."""
+        return [Reminder.of(message) for message in await info.context.loaders.messages.load(self.row.id)]
 
     @strawberry.field(
         description="What became of it, version by version. Empty but for its provider and administrators."

@@ -132,7 +132,8 @@ FROM reminder_log
 WHERE organization_id = $1 AND appointment_id = $2 AND channel = 'SMS' AND provider_message_id IS NOT NULL;
 
 -- name: record_delivery :exec
--- What the gateway tells of a message afterwards. A message that failed once stays so: reports come in any order.
+-- What the gateway tells of a message afterwards. A message that it failed to deliver stays so: reports come in any order.
+-- One that failed because its fate was unknown, or that waits because its answer was lost, is known now.
 -- params: organization_id uuid, id uuid, status text, sent_at timestamptz, detail text, provider_message_id text
 UPDATE reminder_log
 SET status = $3, sent_at = CASE WHEN $3 = 'SENT' THEN coalesce(sent_at, $4) END, detail = $5, provider_message_id = $6,
@@ -141,6 +142,7 @@ WHERE organization_id = $1 AND id = $2 AND channel = 'SMS'
     AND (
         (status = 'PENDING' AND wire_text IS NOT NULL)
         OR (status = 'SENT' AND provider_message_id = $6)
+        OR (status = 'FAILED' AND provider_message_id IS NULL AND $3 = 'SENT')
     );
 
 -- name: message_by_id :maybe
