@@ -3,8 +3,18 @@
 Knows the protocols and graphql-core; nothing of appointments, nor what is in a context or a viewer.
 """
 
+from app.api.transport.documents import UnfitDocumentsError, read_list
 from app.api.transport.endpoint import GraphQLEndpoint
 from app.api.transport.limits import Limits
 from app.api.transport.requests import CURRENT_REQUEST_ID, Credentials, Expiring, RequestInfo
 
-__all__ = ["CURRENT_REQUEST_ID", "Credentials", "Expiring", "GraphQLEndpoint", "Limits", "RequestInfo"]
+__all__ = [
+    "CURRENT_REQUEST_ID",
+    "Credentials",
+    "Expiring",
+    "GraphQLEndpoint",
+    "Limits",
+    "RequestInfo",
+    "UnfitDocumentsError",
+    "read_list",
+]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable, Mapping
 from datetime import UTC, datetime
 from typing import Generic
 
@@ -10,9 +10,11 @@ import strawberry
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from app.api.transport.answers import Answers
+from app.api.transport.documents import Documents, SharedDocuments, check_list
 from app.api.transport.http import IDE, HttpTransport
 from app.api.transport.limits import Limits
 from app.api.transport.operations import Operations
+from app.api.transport.places import Places
 from app.api.transport.requests import Credentials, RequestInfo
 from app.api.transport.service import Service, V
 from app.api.transport.websocket import SocketTransport
@@ -30,8 +32,11 @@ class GraphQLEndpoint(Generic[V]):
 
     `identify` says who a caller is; it raises Unauthenticated or Forbidden, and is asked again for every operation on a
     socket. `make_context` is called for every operation and for every event of a subscription, so that what a context
-    remembers is never old. `ide` answers browsers with a page. Without `introspection` nothing tells the schema, error
-    messages included. Exceptions of the kinds in `unavailable` mean that something we stand on is down.
+    remembers is never old. `name_caller` tells callers apart whose subscriptions are counted; for None their address
+    does. `shared` remembers the documents that callers register by their hash. Where there are `listed` documents, from
+    `read_list`, only those run; UnfitDocumentsError says that one of them never could. `ide` answers browsers with a
+    page. Without `introspection` nothing tells the schema, error messages included. Exceptions of the kinds in
+    `unavailable` mean that something we stand on is down.
     """
 
     def __init__(
@@ -43,20 +48,28 @@ class GraphQLEndpoint(Generic[V]):
         limits: Limits,
         ide: IDE | None,
         introspection: bool,
+        name_caller: Callable[[V], Hashable | None] = lambda _viewer: None,
+        shared: SharedDocuments | None = None,
+        listed: Mapping[str, str] | None = None,
         unavailable: tuple[type[BaseException], ...] = (),
         clock: Callable[[], datetime] = _real_clock,
     ) -> None:
         self._operations = Operations(schema, limits=limits, introspection=introspection)
+        if listed is not None:
+            check_list(listed, self._operations)
         service = Service(
             operations=self._operations,
+            documents=Documents(operations=self._operations, listed=listed, shared=shared),
             identifier=identify,
+            name_caller=name_caller,
             make_context=make_context,
+            subscriptions=Places(limits.subscriptions_per_caller),
             limits=limits,
             answers=Answers(unavailable),
             clock=clock,
         )
         self._http = HttpTransport(service=service, ide=ide)
-        self._sockets = SocketTransport(service=service)
+        self._sockets = SocketTransport(service=service, places=Places(limits.sockets_per_address))
 
     def routes(self, path: str = "/graphql") -> list[BaseRoute]:
         """To be mounted as they are: `Mount` would refuse the socket."""

@@ -100,7 +100,7 @@ class HttpTransport(Generic[V]):
 
     async def _run(self, request: GraphQLRequest, viewer: V, info: RequestInfo, answer: _Answer) -> None:
         try:
-            operation = self._prepare(request)
+            operation = await self._prepare(request)
         except OperationRefused as refused:
             # The older media type answers 200 to every well-formed request, so that its clients read the body.
             status = HTTPStatus.OK if answer.media == JSON else HTTPStatus.BAD_REQUEST
@@ -112,8 +112,8 @@ class HttpTransport(Generic[V]):
         else:
             await answer.refuse(_status_of(payload["errors"], HTTPStatus.OK), payload["errors"])
 
-    def _prepare(self, request: GraphQLRequest) -> Operation:
-        operation = self.service.prepare(request)
+    async def _prepare(self, request: GraphQLRequest) -> Operation:
+        operation = await self.service.prepare(request)
         if operation.kind is OperationType.SUBSCRIPTION:
             message = f"A subscription needs a WebSocket (graphql-transport-ws), or to be accepted as {EVENT_STREAM}."
             raise OperationRefused(Failure(Code.OPERATION_RESOLUTION_FAILURE, message))

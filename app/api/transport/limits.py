@@ -49,6 +49,10 @@ class Limits:
     """Between comments on a silent event stream; proxies cut silence off after 30 or 60 seconds."""
     operations_per_socket: int = 50
     """At the same time."""
+    subscriptions_per_caller: int = 200
+    """At the same time, over sockets and event streams together, in this process; 0 is no limit."""
+    sockets_per_address: int = 200
+    """At the same time, in this process; 0 is no limit. Offices and phone networks put many people behind one address."""
     cached_tokens: int = 100_000
     """Of all parsed and validated documents that are kept, together; a token and its share of the tree take 1 kB."""
 

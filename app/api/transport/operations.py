@@ -6,6 +6,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from inspect import isawaitable
 from typing import Any, Final, TypeGuard, cast
 
@@ -43,7 +44,6 @@ from app.api.errors import Code, Failure
 from app.api.fastlists import RowExecutor
 from app.api.transport.cost import Cost, measure
 from app.api.transport.limits import Limits, check_variables
-from app.api.transport.requests import GraphQLRequest
 from app.api.transport.structure import check_document, check_operation
 
 # Strawberry's knows plain values at sight. It is a type guard in all but its signature.
@@ -65,6 +65,7 @@ class Document:
     """A document that is valid; `costs` has, by name, those of its operations that ran already."""
 
     node: DocumentNode
+    sha256: str
     costs: dict[str | None, Cost]
 
 
@@ -92,42 +93,66 @@ class Operations:
             *(() if introspection else (NoSchemaIntrospectionCustomRule,)),
         )
         self._documents: OrderedDict[str, Document] = OrderedDict()
+        self._texts: dict[str, str] = {}  # of the same documents, by their hashes
         self._cached_tokens = 0
         self._mutations: set[asyncio.Task[ExecutionResult]] = set()
 
     # ------------------------------------------------------------ before it runs
 
-    def prepare(self, request: GraphQLRequest) -> Operation:
+    def known(self, sha256: str) -> str | None:
+        """The document of this hash, where it is among those used last."""
+        return self._texts.get(sha256)
+
+    def check(self, text: str) -> None:
+        """Raises OperationRefused where the document has an operation that could never run, or none."""
+        node = self._parse(text)
+        operations = [each for each in node.definitions if isinstance(each, OperationDefinitionNode)]
+        if not operations:
+            _select(node, None)
+        try:
+            check_document(node, self._limits)
+            for operation in operations:
+                check_operation(node, operation, self._limits)
+                smallest = {each.variable.name.value: 1 for each in operation.variable_definitions or ()}
+                measure(self._schema, node, operation, smallest, self._limits)
+        except Failure as failure:
+            raise OperationRefused(failure) from None
+        self._validate(node)
+
+    def prepare(
+        self, text: str, variables: Mapping[str, object] | None = None, operation_name: str | None = None
+    ) -> Operation:
         """Raises OperationRefused with errors that have a code, all of them the caller's."""
-        document = self._documents.get(request.query)
-        node = self._parse(request.query) if document is None else document.node
-        operation = _select(node, request.operation_name)
+        variables = variables or {}
+        document = self._documents.get(text)
+        node = self._parse(text) if document is None else document.node
+        operation = _select(node, operation_name)
         name = operation.name.value if operation.name else None
         try:
-            check_variables(request.variables, self._limits)
+            check_variables(variables, self._limits)
             if document is None:
                 check_document(node, self._limits)
-            cost = self._cost(node, operation, request.variables, {} if document is None else document.costs)
+            cost = self._cost(node, operation, variables, {} if document is None else document.costs)
         except Failure as failure:
             raise OperationRefused(failure) from None
         if document is None:
             self._validate(node)
-            document = Document(node=node, costs={})
-            self._remember(request.query, document)
+            document = Document(node=node, sha256=sha256(text.encode()).hexdigest(), costs={})
+            self._remember(text, document)
         else:
-            self._documents.move_to_end(request.query)
+            self._documents.move_to_end(text)
         document.costs[name] = cost
         executor = RowExecutor.build(
             self._schema,
             node,
-            raw_variable_values=dict(request.variables),
-            operation_name=request.operation_name,
+            raw_variable_values=dict(variables),
+            operation_name=operation_name,
             max_coercion_errors=_MAX_ERRORS,
             is_awaitable=_IS_AWAITABLE,
             hide_suggestions=self._hide_suggestions,
         )
         if isinstance(executor, list):
-            raise OperationRefused(*self._input_errors(operation, request.variables, executor))
+            raise OperationRefused(*self._input_errors(operation, variables, executor))
         return Operation(executor=executor, kind=operation.operation, name=name, cost=cost.fields)
 
     def _parse(self, text: str) -> DocumentNode:
@@ -170,9 +195,12 @@ class Operations:
     def _remember(self, text: str, document: Document) -> None:
         """Keeps the documents used last, as many as `cached_tokens` allows."""
         self._documents[text] = document
+        self._texts[document.sha256] = text
         self._cached_tokens += _weight(text, document)
         while self._cached_tokens > self._limits.cached_tokens:
-            self._cached_tokens -= _weight(*self._documents.popitem(last=False))
+            oldest, forgotten = self._documents.popitem(last=False)
+            del self._texts[forgotten.sha256]
+            self._cached_tokens -= _weight(oldest, forgotten)
 
     def _input_errors(
         self, operation: OperationDefinitionNode, variables: Mapping[str, object], found: list[GraphQLError]

@@ -17,6 +17,9 @@ from app.api.errors import Code, Failure
 
 ORGANIZATION_HEADER = "Slotwright-Organization"
 
+# Names of documents are hashes, as a rule: a SHA-512 and what it is called have 135.
+_LONGEST_DOCUMENT_ID = 255
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
@@ -47,9 +50,10 @@ class RequestInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GraphQLRequest:
-    """A document and how to run it."""
+    """A document, or a name for it, or both; and how to run it."""
 
-    query: str
+    query: str | None
+    document_id: str | None = None
     variables: Mapping[str, object] = field(default_factory=dict)
     operation_name: str | None = None
 
@@ -65,16 +69,32 @@ def read_request(body: object) -> GraphQLRequest:
     )
     if extensions is not None and not isinstance(extensions, dict):
         raise Failure(Code.BAD_REQUEST, "extensions must be an object or null.")
-    if query is None and extensions is not None and "persistedQuery" in extensions:
-        # Apollo's clients then send the document itself, now and later.
-        raise Failure(Code.PERSISTED_QUERY_NOT_SUPPORTED, "Persisted queries are not supported: send the document.")
-    if not isinstance(query, str):
+    document_id = _document_id(body.get("documentId"), (extensions or {}).get("persistedQuery"))
+    if query == "" and document_id is not None:
+        query = None  # the types of graphql-ws want a query in every message
+    if not isinstance(query, str) and (query is not None or document_id is None):
         raise Failure(Code.BAD_REQUEST, "query must be a string with a GraphQL document.")
     if variables is not None and not isinstance(variables, dict):
         raise Failure(Code.BAD_REQUEST, "variables must be an object or null.")
     if operation_name is not None and not isinstance(operation_name, str):
         raise Failure(Code.BAD_REQUEST, "operationName must be a string or null.")
-    return GraphQLRequest(query=query, variables=variables or {}, operation_name=operation_name or None)
+    return GraphQLRequest(
+        query=query, document_id=document_id, variables=variables or {}, operation_name=operation_name or None
+    )
+
+
+def _document_id(document_id: object, persisted: object) -> str | None:
+    """How the request names its document, where it does: by `documentId`, or as Apollo's clients do."""
+    if persisted is not None:
+        if not isinstance(persisted, dict) or persisted.get("version") != 1:
+            raise Failure(Code.BAD_REQUEST, "extensions.persistedQuery must be an object of version 1, or null.")
+        if document_id is None:
+            document_id = persisted.get("sha256Hash", "")
+    if document_id is not None and not (isinstance(document_id, str) and 0 < len(document_id) <= _LONGEST_DOCUMENT_ID):
+        raise Failure(
+            Code.BAD_REQUEST, f"A document's name must be a string of 1 to {_LONGEST_DOCUMENT_ID} characters."
+        )
+    return document_id
 
 
 def credentials_in_headers(headers: Headers, address: str | None) -> Credentials:

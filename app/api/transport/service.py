@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,8 +13,10 @@ from graphql import ExecutionResult
 
 from app.api.errors import Code, Failure
 from app.api.transport.answers import TIMED_OUT, Answers
+from app.api.transport.documents import Documents
 from app.api.transport.limits import Limits
 from app.api.transport.operations import Operation, OperationRefused, Operations
+from app.api.transport.places import Places, network_of
 from app.api.transport.requests import Credentials, Expiring, GraphQLRequest, RequestInfo
 
 V = TypeVar("V", bound=Expiring)
@@ -28,8 +30,11 @@ class Service(Generic[V]):
     """What the transports share."""
 
     operations: Operations
+    documents: Documents
     identifier: Callable[[Credentials], Awaitable[V]]
+    name_caller: Callable[[V], Hashable | None]
     make_context: Callable[[V, RequestInfo], object]
+    subscriptions: Places
     limits: Limits
     answers: Answers
     clock: Callable[[], datetime]
@@ -42,9 +47,9 @@ class Service(Generic[V]):
         except TimeoutError:
             raise Failure(Code.SERVICE_UNAVAILABLE, TIMED_OUT) from None
 
-    def prepare(self, request: GraphQLRequest) -> Operation:
+    async def prepare(self, request: GraphQLRequest) -> Operation:
         """Raises OperationRefused."""
-        return self.operations.prepare(request)
+        return await self.documents.prepare(request)
 
     async def answer(self, operation: Operation, viewer: V, info: RequestInfo) -> Payload:
         """A query's or mutation's answer; never raises but for cancellation."""
@@ -57,12 +62,19 @@ class Service(Generic[V]):
         return self.payload(result, info, operation.name)
 
     async def events(self, operation: Operation, viewer: V, info: RequestInfo) -> AsyncGenerator[Payload, None]:
-        """A subscription's answers. Raises what its source raised; OperationRefused where it never began."""
-        stream = await self.operations.subscribe(operation, lambda: self.make_context(viewer, info))
-        async with aclosing(stream):
-            async for result in stream:
-                yield self.payload(result, info, operation.name)
-                await asyncio.sleep(0)  # a source with much to say and a caller who reads quickly let others run too
+        """A subscription's answers. Raises what its source raised; OperationRefused and Failure where it never began."""
+        caller = self.name_caller(viewer)
+        with self.subscriptions.place(network_of(info.address) if caller is None else caller) as free:
+            if not free:
+                most = self.limits.subscriptions_per_caller
+                raise Failure(
+                    Code.RATE_LIMITED, f"At most {most} subscriptions of one caller may run at the same time."
+                )
+            stream = await self.operations.subscribe(operation, lambda: self.make_context(viewer, info))
+            async with aclosing(stream):
+                async for result in stream:
+                    yield self.payload(result, info, operation.name)
+                    await asyncio.sleep(0)  # a source with much to say and a caller who reads quickly let others run
 
     def payload(self, result: ExecutionResult, info: RequestInfo, operation: str | None) -> Payload:
         if result.errors:

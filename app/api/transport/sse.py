@@ -96,7 +96,7 @@ async def _payloads(
     """Every answer of the operation; errors are answers too."""
     name: str | None = None
     try:
-        operation = service.prepare(request)
+        operation = await service.prepare(request)
         name = operation.name
         if operation.kind is OperationType.SUBSCRIPTION:
             async with aclosing(service.events(operation, viewer, info)) as events:

@@ -21,6 +21,7 @@ from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from app.api.errors import Code, Failure, Forbidden, Unauthenticated
+from app.api.transport.places import Places, network_of
 from app.api.transport.requests import (
     CURRENT_REQUEST_ID,
     GraphQLRequest,
@@ -85,6 +86,7 @@ class SocketTransport(Generic[V]):
     """The ASGI application behind the WebSocket route, and the sockets that are open."""
 
     service: Service[V]
+    places: Places
     _open: set[_Socket[V]] = field(default_factory=set)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -94,12 +96,17 @@ class SocketTransport(Generic[V]):
             await websocket.close(CloseCode.SUBPROTOCOL_NOT_ACCEPTABLE, f"Speak {PROTOCOL}")
             return
         await websocket.accept(PROTOCOL)
-        socket = _Socket(self.service, websocket)
-        self._open.add(socket)
-        try:
-            await socket.serve()
-        finally:
-            self._open.discard(socket)
+        with self.places.place(network_of(address_of(scope))) as free:
+            if not free:
+                # A code of 4400 or more would tell the client never to come back.
+                await websocket.close(CloseCode.TRY_AGAIN_LATER, "Too many sockets are open from this address")
+                return
+            socket = _Socket(self.service, websocket)
+            self._open.add(socket)
+            try:
+                await socket.serve()
+            finally:
+                self._open.discard(socket)
 
     def close(self) -> None:
         """Tells every client to connect again, elsewhere."""
@@ -229,10 +236,7 @@ class _Socket(Generic[V]):
         try:
             request = read_request(payload)
         except Failure as failure:
-            if failure.code == Code.BAD_REQUEST:
-                raise _Close(CloseCode.BAD_REQUEST, failure.message) from None
-            await self._fail(key, failure, self._info())
-            return
+            raise _Close(CloseCode.BAD_REQUEST, failure.message) from None
         most = self._service.limits.operations_per_socket
         if len(self._operations) + len(self._leaving) >= most:
             busy = Failure(Code.RATE_LIMITED, f"At most {most} operations may run on a socket at the same time.")
@@ -249,7 +253,7 @@ class _Socket(Generic[V]):
         name: str | None = None
         try:
             viewer = await self._service.identify(self._credentials)
-            operation = self._service.prepare(request)
+            operation = await self._service.prepare(request)
             name = operation.name
             if operation.kind is OperationType.SUBSCRIPTION:
                 async with aclosing(self._service.events(operation, viewer, info)) as events:

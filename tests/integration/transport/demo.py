@@ -2,7 +2,7 @@
 
 # Strawberry reads annotations at run time, so they are not postponed here.
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from itertools import count
@@ -19,6 +19,7 @@ from app.api.errors import BadUserInput, Code, Failure, Forbidden, Unauthenticat
 from app.api.relay import After, Before, Connection, First, Last, Order, PageRequest, connect, global_id
 from app.api.scalars import SCALARS, LocalTime, TimeZoneName
 from app.api.transport import CURRENT_REQUEST_ID, Credentials, GraphQLEndpoint, Limits, RequestInfo
+from app.api.transport.documents import SharedDocuments
 
 SECRET = "the password is swordfish"
 BY_NUMBER = Order(name="providers", types=(int,))
@@ -292,7 +293,14 @@ def page(_request: Request) -> Response:
     return HTMLResponse("<!doctype html><title>an IDE</title>")
 
 
-def endpoint(world: World, *, limits: Limits | None = None, introspection: bool = True) -> GraphQLEndpoint[Viewer]:
+def endpoint(
+    world: World,
+    *,
+    limits: Limits | None = None,
+    introspection: bool = True,
+    shared: SharedDocuments | None = None,
+    listed: Mapping[str, str] | None = None,
+) -> GraphQLEndpoint[Viewer]:
     return GraphQLEndpoint(
         schema,
         identify=world.identify,
@@ -301,6 +309,9 @@ def endpoint(world: World, *, limits: Limits | None = None, introspection: bool 
         ide=page,
         introspection=introspection,
         unavailable=(DatabaseGoneError,),
+        name_caller=lambda viewer: None if viewer.name == "nobody" else viewer.name,
+        shared=shared,
+        listed=listed,
     )
 
 

@@ -15,8 +15,10 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from redis.asyncio import Redis
 
-from tests.integration.transport.wire import Served
+from app.cache.documents import RegisteredDocuments
+from tests.integration.transport.wire import Served, serving
 
 PACKAGES = Path(__file__).with_name("npm")
 INSTALL_SECONDS = 300
@@ -97,3 +99,15 @@ async def test_the_published_clients_query_mutate_subscribe_and_fail(served: Ser
             "subscription": [0, 1, 2],
             "mistake": ["GRAPHQL_VALIDATION_FAILED"],
         }
+
+
+async def test_the_published_clients_register_a_document_once_and_then_send_its_hash(redis: Redis, node: str) -> None:
+    async with serving(shared=RegisteredDocuments(lambda: redis)) as one:
+        assert await run(node, "persisted.mjs", one) == {
+            client: {"answers": ["hello a", "hello b"], "sent": ["hash", "document+hash", "hash"]}
+            for client in ("apollo", "urql")
+        }
+    async with serving(shared=RegisteredDocuments(lambda: redis)) as other:
+        results = await run(node, "persisted.mjs", other)
+        assert isinstance(results, dict)
+        assert [result["sent"] for result in results.values()] == [["hash", "hash"]] * 2

@@ -9,7 +9,7 @@ import pytest
 
 from app.api.transport import Limits
 from tests.integration.transport.demo import SECRET
-from tests.integration.transport.wire import Served, serving, until
+from tests.integration.transport.wire import EVENT_STREAM, Served, events_of, serving, until
 
 FOREVER = "subscription {count(to: 100, every: 60) {number}}"
 
@@ -181,15 +181,6 @@ async def test_a_bad_operation_fails_alone(served: Served, query: str, rest: dic
         await eventually(served, sources=1)
 
 
-async def test_a_persisted_query_is_asked_for_in_full(served: Served) -> None:
-    async with served.socket(init={}) as socket:
-        payload = {"extensions": {"persistedQuery": {"version": 1, "sha256Hash": "0" * 64}}}
-        await socket.send({"type": "subscribe", "id": "1", "payload": payload})
-        message = await socket.receive()
-        assert message["type"] == "error"
-        assert message["payload"][0]["extensions"]["code"] == "PERSISTED_QUERY_NOT_SUPPORTED"
-
-
 async def test_a_field_that_fails_is_masked_in_its_event_and_the_stream_goes_on(
     served: Served, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -222,6 +213,54 @@ async def test_too_many_operations_at_once_are_refused_one_by_one() -> None:
         await socket.send({"type": "complete", "id": "a"})
         await eventually(served, sources=2)
         assert (await socket.run("d", "{hello}"))[0]["type"] == "next"
+
+
+async def test_one_caller_may_have_so_many_subscriptions_over_all_sockets_and_streams() -> None:
+    body = {"query": "subscription {count(to: 1) {number}}"}
+    stream = {"accept": EVENT_STREAM, "authorization": "Bearer ok-ann"}
+    async with (
+        serving(Limits(subscriptions_per_caller=3)) as served,
+        served.socket(init={"authorization": "Bearer ok-ann"}) as one,
+        served.socket(init={"authorization": "Bearer ok-ann"}) as two,
+        served.socket(init={"authorization": "Bearer ok-ben"}) as other,
+        served.socket(init={}) as nobody,
+    ):
+        for socket, key in ((one, "a"), (one, "b"), (two, "a")):
+            await socket.subscribe(key, FOREVER)
+        await eventually(served, sources=3)
+        (error,) = await two.run("b", FOREVER)
+        assert (error["type"], error["payload"][0]["extensions"]["code"]) == ("error", "RATE_LIMITED")
+        events = events_of((await served.client.post("/graphql", json=body, headers=stream)).text)
+        assert events[0][1]["errors"][0]["extensions"]["code"] == "RATE_LIMITED"
+        assert events[1][0] == "complete"
+        assert (await two.run("q", "{hello}"))[0]["type"] == "next"  # queries go on
+        for socket in (other, nobody):  # and so do others
+            assert (await socket.run("1", body["query"]))[0]["type"] == "next"
+        await one.send({"type": "complete", "id": "a"})
+        await eventually(served, sources=2)
+        assert (await two.run("b", body["query"]))[0]["type"] == "next"
+
+
+async def test_anonymous_callers_are_counted_by_their_address() -> None:
+    async with serving(Limits(subscriptions_per_caller=1)) as served, served.socket(init={}) as one:
+        await one.subscribe("1", FOREVER)
+        await eventually(served, sources=1)
+        async with served.socket(init={}) as two:
+            (error,) = await two.run("1", FOREVER)
+            assert error["payload"][0]["extensions"]["code"] == "RATE_LIMITED"
+
+
+async def test_one_address_may_have_so_many_sockets_open() -> None:
+    async with serving(Limits(sockets_per_address=2)) as served, served.socket(init={}) as one:
+        async with served.socket():  # also where nobody has said who they are
+            async with served.socket() as third:
+                assert await third.closed() == (1013, "Too many sockets are open from this address")
+            assert (await one.run("1", "{hello}"))[0]["type"] == "next"
+        for _ in range(5):
+            async with served.socket(protocol="soap") as wrong:
+                assert (await wrong.closed())[0] == 4406
+        async with served.socket(init={}) as third:
+            assert (await third.run("1", "{hello}"))[0]["type"] == "next"
 
 
 # ---------------------------------------------------------------- what ends

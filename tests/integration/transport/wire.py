@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +17,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from app.api.transport import GraphQLEndpoint, Limits
+from app.api.transport.documents import SharedDocuments
 from tests.integration.transport.demo import Viewer, World, endpoint
 
 # Nothing here takes a second; what takes this long hangs.
@@ -104,9 +105,15 @@ class Socket:
 
 
 @asynccontextmanager
-async def serving(limits: Limits | None = None, *, introspection: bool = True) -> AsyncIterator[Served]:
+async def serving(
+    limits: Limits | None = None,
+    *,
+    introspection: bool = True,
+    shared: SharedDocuments | None = None,
+    listed: Mapping[str, str] | None = None,
+) -> AsyncIterator[Served]:
     world = World()
-    served = endpoint(world, limits=limits, introspection=introspection)
+    served = endpoint(world, limits=limits, introspection=introspection, shared=shared, listed=listed)
     config = uvicorn.Config(
         Starlette(routes=served.routes()),
         host="127.0.0.1",

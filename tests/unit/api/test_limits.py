@@ -15,7 +15,6 @@ from app.api.relay import Connection, Edge, PageInfo
 from app.api.transport.cost import Cost, measure
 from app.api.transport.limits import Limits, check_variables
 from app.api.transport.operations import OperationRefused, Operations
-from app.api.transport.requests import GraphQLRequest
 
 SERVICES = 3
 SIZES = Limits(page_size=4, list_size=2)
@@ -73,7 +72,7 @@ def cost(query: str, variables: dict[str, Any] | None = None, limits: Limits = S
 
 def prepare(query: str, limits: Limits = Limits(), **variables: object) -> int:  # noqa: B008  frozen
     operations = Operations(schema, limits=limits, introspection=True)
-    return operations.prepare(GraphQLRequest(query=query, variables=variables)).cost
+    return operations.prepare(query, variables).cost
 
 
 def refusal(query: str, limits: Limits = Limits(), **variables: object) -> str:  # noqa: B008  frozen
@@ -134,9 +133,9 @@ def test_a_document_that_is_known_is_measured_again_where_its_size_is_a_variable
     operations = Operations(schema, limits=Limits(), introspection=True)
     query = "query($n: Int!) {colleagues(first: $n) {nodes {services {name}}}}"
     for n, fields in ((1, 1 + 1 + (1 + 3)), (10, 1 + 1 + 10 * (1 + 3)), (1, 1 + 1 + (1 + 3))):
-        assert operations.prepare(GraphQLRequest(query=query, variables={"n": n})).cost == fields
+        assert operations.prepare(query, {"n": n}).cost == fields
     with pytest.raises(OperationRefused):
-        operations.prepare(GraphQLRequest(query=query, variables={"n": 10**6}))
+        operations.prepare(query, {"n": 10**6})
 
 
 @st.composite
@@ -328,7 +327,7 @@ def test_no_text_makes_it_stumble(query: str) -> None:
     operations = Operations(schema, limits=Limits(), introspection=False)
     codes: list[object] = []
     try:
-        operations.prepare(GraphQLRequest(query=query))
+        operations.prepare(query)
     except OperationRefused as refused:
         codes = [(error.extensions or {}).get("code") for error in refused.errors] or [None]
     assert set(codes) <= set(Code)
@@ -340,12 +339,12 @@ def test_no_text_makes_it_stumble(query: str) -> None:
 def test_documents_are_parsed_once_and_forgotten_by_their_weight() -> None:
     operations = Operations(schema, limits=Limits(cached_tokens=100), introspection=True)
     for number in range(500):
-        operations.prepare(GraphQLRequest(query=f"{{a{number}: name}}"))
-        operations.prepare(GraphQLRequest(query="{name}"))
+        operations.prepare(f"{{a{number}: name}}")
+        operations.prepare("{name}")
     assert "{name}" in operations._documents
     assert 10 < len(operations._documents) < 40
     assert 50 < operations._cached_tokens <= 100
-    operations.prepare(GraphQLRequest(query='{nodes(ids: ["' + "x" * 30_000 + '"]) {name}}'))
+    operations.prepare('{nodes(ids: ["' + "x" * 30_000 + '"]) {name}}')
     assert (len(operations._documents), operations._cached_tokens) == (0, 0)
 
 
@@ -353,5 +352,5 @@ def test_an_invalid_document_is_not_kept() -> None:
     operations = Operations(schema, limits=Limits(), introspection=True)
     for query in ("{nothing}", "{", "{" + "name " * 60 + "}"):
         with pytest.raises(OperationRefused):
-            operations.prepare(GraphQLRequest(query=query))
+            operations.prepare(query)
     assert not operations._documents

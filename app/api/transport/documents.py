@@ -1,0 +1,132 @@
+"""Persisted documents: those that callers register by their hash, or those alone that the operator has listed.
+
+The first is Apollo's protocol for automatic persisted queries; its words and codes are kept, clients compare them.
+https://github.com/apollographql/apollo-link-persisted-queries#protocol
+
+The list is what GraphQL Code Generator writes for its client preset (`persistedDocuments`): a JSON object from the hash
+of each document to its text. Requests name documents as the appendix of GraphQL over HTTP has it (`documentId`, with
+`sha256:` before a hash or without), or as Apollo's clients do.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Final, Protocol
+
+import orjson
+
+from app.api.errors import Code, Failure
+from app.api.transport.operations import Operation, OperationRefused, Operations
+from app.api.transport.requests import GraphQLRequest
+
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
+_SHA256_PREFIX: Final = "sha256:"
+_LONGEST_REASON: Final = 300
+
+
+class SharedDocuments(Protocol):
+    """Where registered documents are remembered for every process. What can't be reached knows nothing, and raises nothing."""
+
+    async def find(self, sha256: str, /) -> str | None: ...
+
+    async def keep(self, sha256: str, text: str, /) -> None: ...
+
+
+class UnfitDocumentsError(ValueError):
+    """A list of documents can't be used. The message says why, in one sentence."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Documents:
+    """Finds the document that a request is about. `listed`, if there is such a list, has the only ones that run."""
+
+    operations: Operations
+    listed: Mapping[str, str] | None
+    shared: SharedDocuments | None
+
+    async def prepare(self, request: GraphQLRequest) -> Operation:
+        """The operation, ready to run. Raises OperationRefused."""
+        if self.listed is not None:
+            return self._ready(_text_in(self.listed, request), request)
+        if request.document_id is not None and self.shared is not None:
+            return await self._prepare_shared(request, _plain(request.document_id), self.shared)
+        if request.query is None:
+            raise OperationRefused(Failure(Code.PERSISTED_QUERY_NOT_SUPPORTED, "PersistedQueryNotSupported"))
+        return self._ready(request.query, request)
+
+    def _ready(self, text: str, request: GraphQLRequest) -> Operation:
+        return self.operations.prepare(text, request.variables, request.operation_name)
+
+    async def _prepare_shared(self, request: GraphQLRequest, name: str, shared: SharedDocuments) -> Operation:
+        text = request.query
+        if text is None:
+            return self._ready(await self._find(name, shared), request)
+        if _sha256_of(text) != name:
+            raise OperationRefused(Failure(Code.BAD_REQUEST, "provided sha does not match query"))
+        operation = self._ready(text, request)  # what may not run is not remembered
+        await shared.keep(name, text)
+        return operation
+
+    async def _find(self, name: str, shared: SharedDocuments) -> str:
+        text = None
+        if _SHA256.fullmatch(name):
+            text = self.operations.known(name) or await shared.find(name)
+        if text is None or _sha256_of(text) != name:
+            raise OperationRefused(Failure(Code.PERSISTED_QUERY_NOT_FOUND, "PersistedQueryNotFound"))
+        return text
+
+
+def read_list(path: Path) -> dict[str, str]:
+    """The documents of a list, each under its own name and under its SHA-256. Raises UnfitDocumentsError."""
+    try:
+        read = orjson.loads(path.read_bytes())
+    except OSError as error:
+        raise UnfitDocumentsError(f"{path} can't be read: {error.strerror}.") from None
+    except orjson.JSONDecodeError:
+        raise UnfitDocumentsError(f"{path} is not JSON.") from None
+    if not isinstance(read, dict) or not read or not all(isinstance(text, str) for text in read.values()):
+        raise UnfitDocumentsError(f"{path} has to be a JSON object with the text of each document under its hash.")
+    listed: dict[str, str] = {}
+    for name, text in read.items():
+        own = _sha256_of(text)
+        if _SHA256.fullmatch(_plain(name)) and _plain(name) != own:
+            raise UnfitDocumentsError(f"{path}: the document under {name} has another hash, {own}.")
+        listed[_plain(name)] = listed[own] = text
+    return listed
+
+
+def check_list(listed: Mapping[str, str], operations: Operations) -> None:
+    """Raises UnfitDocumentsError for the first document that could never run."""
+    for name, text in listed.items():
+        try:
+            operations.check(text)
+        except OperationRefused as refused:
+            reason = refused.errors[0].message.rstrip(".")[:_LONGEST_REASON]
+            raise UnfitDocumentsError(f"The document {name} can't run: {reason}.") from None
+
+
+def _text_in(listed: Mapping[str, str], request: GraphQLRequest) -> str:
+    """What is spelled out in full counts by what it says: a client may hash in ways of its own."""
+    if request.query is not None:
+        text = listed.get(_sha256_of(request.query))
+        if text is None:
+            message = "Only registered documents run here, and this is none of them."
+            raise OperationRefused(Failure(Code.QUERY_NOT_IN_SAFELIST, message))
+        return text
+    text = listed.get(_plain(request.document_id or ""))
+    if text is None:
+        message = "Only registered documents run here, and none has this name."
+        raise OperationRefused(Failure(Code.PERSISTED_QUERY_NOT_IN_LIST, message))
+    return text
+
+
+def _plain(name: str) -> str:
+    return name.removeprefix(_SHA256_PREFIX)
+
+
+def _sha256_of(text: str) -> str:
+    return sha256(text.encode()).hexdigest()
