@@ -37,11 +37,12 @@ async def opted_out(
     on: Executor, organization_id: OrganizationId, addresses: Collection[Address]
 ) -> frozenset[Address]:
     """Those of these addresses that opted out."""
-    digests = {_digest(organization_id, address): address for address in addresses}
+    digests = {address: _digest(organization_id, address) for address in addresses}
     if not digests:
         return frozenset()
-    rows = await _OPTED_OUT.many(on, organization_id, [channel for channel, _ in digests.values()], list(digests))
-    return frozenset(digests[row["address_digest"]] for row in rows)
+    rows = await _OPTED_OUT.many(on, organization_id, [channel for channel, _ in digests], list(digests.values()))
+    found = {row["address_digest"] for row in rows}
+    return frozenset(address for address, digest in digests.items() if digest in found)
 
 
 async def opt_out(on: Executor, organization_id: OrganizationId, address: Address, opted_out_at: datetime) -> None:

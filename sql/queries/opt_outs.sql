@@ -1,7 +1,7 @@
 -- name: opted_out :many
 -- Those of these addresses, each a channel and a digest, that opted out.
 -- params: organization_id uuid, channels text[], address_digests bytea[]
-SELECT channel, address_digest
+SELECT address_digest
 FROM message_opt_out
 WHERE organization_id = $1 AND (channel, address_digest) IN (SELECT * FROM unnest($2::text[], $3::bytea[]));
 
