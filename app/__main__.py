@@ -7,7 +7,7 @@ import asyncio
 import re
 import sys
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -51,6 +51,7 @@ def _dev(options: argparse.Namespace) -> None:
             data_dir=options.data_dir.resolve(),
             seeds=not options.no_seed,
             workers=options.workers,
+            test_clock=options.test_clock,
         ),
         environment(),
     )
@@ -58,8 +59,11 @@ def _dev(options: argparse.Namespace) -> None:
 
 def _serve(options: argparse.Namespace) -> None:
     settings = Settings.of_this_process()
+    from app.asgi import create_app
     from app.serve import serve
 
+    if settings.documents is not None:
+        create_app(settings)  # refuses a list that can't be used, here, and not anew in every process of `serve`
     serve(settings, host=options.host, port=options.port, workers=options.workers)
 
 
@@ -208,6 +212,12 @@ def command_line() -> argparse.ArgumentParser:
     _add_listening(command, host="127.0.0.1")
     _add_data_dir(command, "where data and secrets are kept between runs")
     command.add_argument("--no-seed", action="store_true", help="load no demo data")
+    command.add_argument(
+        "--test-clock",
+        type=_instant,
+        metavar="INSTANT",
+        help="let the whole server take this instant (2030-03-30T12:00:00Z) for now; it runs on from there",
+    )
 
     command = add("serve", _serve, "The API. Reads DATABASE_URL, REDIS_URL and the SLOTWRIGHT_… settings.")
     _add_listening(command, host="127.0.0.1")
@@ -269,6 +279,16 @@ def _add_listening(command: argparse.ArgumentParser, *, host: str) -> None:
     command.add_argument("--host", default=host, help="address to listen on (default: %(default)s)")
     command.add_argument("--port", type=_port, default=8000, help="default: %(default)s")
     command.add_argument("--workers", type=_workers, default=1, help="processes of the API (default: %(default)s)")
+
+
+def _instant(text: str) -> datetime:
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        instant = None
+    if instant is None or instant.tzinfo is None:
+        raise argparse.ArgumentTypeError(f"“{text}” is no instant with an offset, such as 2030-03-30T12:00:00Z")
+    return instant.astimezone(UTC)
 
 
 def _add_data_dir(command: argparse.ArgumentParser, text: str) -> None:

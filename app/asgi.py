@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
@@ -12,12 +13,14 @@ from starlette.middleware.cors import CORSMiddleware
 from app.api.callbacks import callback_routes
 from app.api.context import Context
 from app.api.health import health_routes
-from app.api.identify import viewer_of
+from app.api.identify import caller_of, viewer_of
 from app.api.proxies import TrustedProxies
 from app.api.schema import build_schema
-from app.api.transport import Credentials, GraphQLEndpoint, Limits, RequestInfo
+from app.api.transport import Credentials, GraphQLEndpoint, Limits, RequestInfo, UnfitDocumentsError, read_list
+from app.cache.documents import RegisteredDocuments
 from app.identity.jwks import KeysUnavailableError
 from app.live.feed import TooManySubscribersError
+from app.settings import SettingsError
 from app.store.pool import DatabaseUnavailableError
 from app.usecases.find_slots import TooMuchToDoError
 from app.web import pages
@@ -35,7 +38,10 @@ if TYPE_CHECKING:
 
 
 def create_app(settings: Settings, *, clock: Clock = system_clock, real_clock: Clock = system_clock) -> Starlette:
-    """The application; it connects when it starts, and not before. The clocks are those of `open_resources`."""
+    """The application; it connects when it starts, and not before. The clocks are those of `open_resources`.
+
+    Raises SettingsError for a list of documents that can't be used.
+    """
     opened: list[Resources] = []
 
     def resources_of(_request: Request) -> Resources:
@@ -59,15 +65,24 @@ def create_app(settings: Settings, *, clock: Clock = system_clock, real_clock: C
                 await endpoint.close_all()
                 opened.clear()
 
-    endpoint = GraphQLEndpoint(
-        build_schema(),
-        identify=identify,
-        make_context=make_context,
-        limits=Limits(),
-        ide=pages.graphiql_page if settings.graphiql else None,
-        introspection=True,
-        unavailable=(DatabaseUnavailableError, KeysUnavailableError, TooMuchToDoError, TooManySubscribersError),
-    )
+    try:
+        endpoint = GraphQLEndpoint(
+            build_schema(),
+            identify=identify,
+            make_context=make_context,
+            limits=Limits(
+                sockets_per_address=settings.limits.sockets_per_address,
+                subscriptions_per_caller=settings.limits.subscriptions_per_caller,
+            ),
+            ide=pages.graphiql_page if settings.graphiql else None,
+            introspection=settings.introspection,
+            name_caller=caller_of,
+            shared=RegisteredDocuments(lambda: opened[0].redis),
+            listed=None if settings.documents is None else read_list(Path(settings.documents)),
+            unavailable=(DatabaseUnavailableError, KeysUnavailableError, TooMuchToDoError, TooManySubscribersError),
+        )
+    except UnfitDocumentsError as unfit:
+        raise SettingsError(f"SLOTWRIGHT_DOCUMENTS: {unfit}") from unfit
     cors = Middleware(
         CORSMiddleware,
         allow_origins=settings.cors_origins,

@@ -60,6 +60,10 @@ class LimitSettings:
     """Open at once, by guests behind one address in one organization: an office's, not a program's."""
     trusted_hops: int = 0
     """Proxies of ours that append to X-Forwarded-For. One too many, and callers choose their address themselves."""
+    sockets_per_address: int = 200
+    """Open at once to one process: offices and phone networks put many people behind one address."""
+    subscriptions_per_caller: int = 200
+    """Running at once in one process, of a signed-in caller or of an anonymous one's address."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -125,6 +129,8 @@ class Settings:
     """Whether / and /manage are the booking page that comes along."""
     graphiql: bool = False
     """Whether a browser that opens /graphql gets GraphiQL."""
+    introspection: bool = False
+    """Whether the API tells its schema, by introspection and by what it suggests to those who mistype a name."""
     mail_server: MailServer | None = None
     """Where e-mail goes out; None: messages by e-mail are skipped."""
     text_gateway: TextGateway | None = None
@@ -143,6 +149,8 @@ class Settings:
     """Connections to PostgreSQL of one process, at most."""
     statement_timeout_ms: int = DEFAULT_STATEMENT_TIMEOUT_MS
     """How long one SQL statement may run."""
+    documents: str | None = None
+    """The file that lists the only GraphQL documents that run; None: any may, and callers may register theirs."""
 
     @classmethod
     def from_environment(cls, env: Mapping[str, str]) -> Settings:
@@ -161,6 +169,9 @@ class Settings:
             hold_minutes=_number(env, "SLOTWRIGHT_HOLD_MINUTES", default=DEFAULT_HOLD_MINUTES, least=1, most=60),
             booking_page=_switch(env, "SLOTWRIGHT_BOOKING_PAGE", default=False),
             graphiql=_switch(env, "SLOTWRIGHT_GRAPHIQL", default=False),
+            introspection=_switch(
+                env, "SLOTWRIGHT_INTROSPECTION", default=_switch(env, "SLOTWRIGHT_GRAPHIQL", default=False)
+            ),
             mail_server=_mail_server(env),
             text_gateway=_text_gateway(env),
             log_messages=_switch(env, "SLOTWRIGHT_LOG_MESSAGES", default=False),
@@ -172,6 +183,7 @@ class Settings:
             statement_timeout_ms=_number(
                 env, "SLOTWRIGHT_STATEMENT_TIMEOUT_MS", default=DEFAULT_STATEMENT_TIMEOUT_MS, least=100, most=600_000
             ),
+            documents=_given(env, "SLOTWRIGHT_DOCUMENTS"),
         )
 
     @classmethod
@@ -257,6 +269,12 @@ def _limits(env: Mapping[str, str]) -> LimitSettings:
             env, "SLOTWRIGHT_GUEST_BOOKINGS_PER_ADDRESS", default=usual.guest_bookings_per_address, least=0, most=10_000
         ),
         trusted_hops=_number(env, "SLOTWRIGHT_TRUSTED_HOPS", default=usual.trusted_hops, least=0, most=10),
+        sockets_per_address=_number(
+            env, "SLOTWRIGHT_SOCKETS_PER_ADDRESS", default=usual.sockets_per_address, least=0, most=100_000
+        ),
+        subscriptions_per_caller=_number(
+            env, "SLOTWRIGHT_SUBSCRIPTIONS_PER_CALLER", default=usual.subscriptions_per_caller, least=0, most=100_000
+        ),
     )
 
 

@@ -10,6 +10,8 @@ from app.core.viewer import Viewer
 from app.usecases.identify import NoOrganization, NotIdentified, OtherOrganization, identify
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
     from app.api.transport import Credentials
     from app.usecases.resources import Resources
 
@@ -28,3 +30,12 @@ async def viewer_of(resources: Resources, credentials: Credentials) -> Viewer:
             raise BadUserInput(viewer.message)
         case _:
             assert_never(viewer)
+
+
+def caller_of(viewer: Viewer) -> Hashable | None:
+    """Who somebody is, whatever token they come with; None for those whom only their address tells apart."""
+    if viewer.manages is not None:
+        return viewer.organization_id, viewer.manages
+    if viewer.subject is not None:
+        return viewer.organization_id, viewer.role, viewer.subject
+    return None

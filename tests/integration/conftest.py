@@ -25,6 +25,7 @@ async def _shared(servers: Servers, template_database: str) -> AsyncIterator[Run
         token_secret="a secret of the tests of at least thirty-two bytes",
         manage_keys=(ManageKey(id="test", secret="another secret of the tests of at least 32 bytes"),),
         hash_secret="a third secret of the tests of at least 32 bytes",
+        introspection=True,
         limits=LimitSettings(guest_bookings_per_address=0),  # every test is at this machine's own
     )
     async with running(settings) as shared:

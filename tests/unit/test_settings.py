@@ -25,7 +25,8 @@ def test_what_is_not_given_has_a_default() -> None:
     assert settings.manage_keys == (ManageKey(id="new", secret=LONG), ManageKey(id="old", secret=LONG))
     assert settings.default_organization is None
     assert settings.cors_origins == ()
-    assert settings.graphiql is False
+    assert settings.graphiql is settings.introspection is False
+    assert settings.documents is None
     assert settings.pool_size == 16
 
 
@@ -36,13 +37,18 @@ def test_everything_can_be_given() -> None:
             "SLOTWRIGHT_DEFAULT_ORGANIZATION": "salon-anna",
             "SLOTWRIGHT_CORS_ORIGINS": "https://shop.example, http://localhost:3000",
             "SLOTWRIGHT_GRAPHIQL": "on",
+            "SLOTWRIGHT_DOCUMENTS": "/etc/documents.json",
+            "SLOTWRIGHT_SOCKETS_PER_ADDRESS": "0",
+            "SLOTWRIGHT_SUBSCRIPTIONS_PER_CALLER": "7",
             "SLOTWRIGHT_POOL_SIZE": "4",
             "SLOTWRIGHT_STATEMENT_TIMEOUT_MS": "250",
         }
     )
     assert settings.default_organization == "salon-anna"
     assert settings.cors_origins == ("https://shop.example", "http://localhost:3000")
-    assert settings.graphiql is True
+    assert settings.graphiql is settings.introspection is True  # GraphiQL is of no use without the schema
+    assert settings.documents == "/etc/documents.json"
+    assert (settings.limits.sockets_per_address, settings.limits.subscriptions_per_caller) == (0, 7)
     assert settings.pool_size == 4
     assert settings.statement_timeout_ms == 250
 
@@ -75,6 +81,9 @@ def test_a_missing_variable_is_named(name: str, value: str | None) -> None:
         ("SLOTWRIGHT_CORS_ORIGINS", "https://"),
         ("SLOTWRIGHT_CORS_ORIGINS", "*,https://shop.example"),
         ("SLOTWRIGHT_GRAPHIQL", "yes"),
+        ("SLOTWRIGHT_INTROSPECTION", "yes"),
+        ("SLOTWRIGHT_SOCKETS_PER_ADDRESS", "-1"),
+        ("SLOTWRIGHT_SUBSCRIPTIONS_PER_CALLER", "many"),
         ("SLOTWRIGHT_POOL_SIZE", "0"),
         ("SLOTWRIGHT_POOL_SIZE", "201"),
         ("SLOTWRIGHT_POOL_SIZE", "-1"),
@@ -110,6 +119,9 @@ def test_the_table_of_the_documentation_names_each_variable_with_its_default() -
     defaults = Settings.from_environment(GOOD)
     assert documented["SLOTWRIGHT_POOL_SIZE"] == f"`{defaults.pool_size}`"
     assert documented["SLOTWRIGHT_STATEMENT_TIMEOUT_MS"] == f"`{defaults.statement_timeout_ms}`"
+    limits = defaults.limits
+    assert documented["SLOTWRIGHT_SOCKETS_PER_ADDRESS"] == f"`{limits.sockets_per_address}`"
+    assert documented["SLOTWRIGHT_SUBSCRIPTIONS_PER_CALLER"] == f"`{limits.subscriptions_per_caller}`"
     assert documented["SLOTWRIGHT_GRAPHIQL"] == f"`{'on' if defaults.graphiql else 'off'}`"
 
 

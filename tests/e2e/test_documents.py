@@ -1,0 +1,45 @@
+"""`serve` with a list of documents: those run, and a list that can't be used stops it at the start, in one sentence."""
+
+from __future__ import annotations
+
+import json
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.program import ask, free_port, run, running
+
+HELLO = "query Hello { __typename }"
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [("[]", "has to be a JSON object"), (json.dumps({"sha256:abc": "{ nothing }"}), "Cannot query field 'nothing'")],
+)
+def test_a_list_that_cannot_be_used_is_told(
+    workers: int, content: str, reason: str, environment: dict[str, str], tmp_path: Path
+) -> None:
+    path = tmp_path / "documents.json"
+    path.write_text(content)
+    arguments = ["serve", "--port", str(free_port()), "--workers", str(workers)]
+    ended = run(*arguments, env=environment | {"SLOTWRIGHT_DOCUMENTS": str(path)})
+    assert ended.status == 2
+    (said,) = ended.errors.splitlines()
+    assert said.startswith("slotwright: SLOTWRIGHT_DOCUMENTS: ")
+    assert reason in said
+
+
+def test_listed_documents_run_and_no_others(environment: dict[str, str], tmp_path: Path) -> None:
+    path = tmp_path / "documents.json"
+    path.write_text(json.dumps({f"sha256:{sha256(HELLO.encode()).hexdigest()}": HELLO}))
+    env = environment | {"SLOTWRIGHT_DOCUMENTS": str(path), "SLOTWRIGHT_DEFAULT_ORGANIZATION": "salon"}
+    assert run("organization", "create", "--slug", "salon", "--name", "Salon", env=env).status == 0
+    port = free_port()
+    base = f"http://127.0.0.1:{port}"
+    with running("serve", "--port", str(port), env=env, log=tmp_path / "log") as api:
+        api.wait_until_answering(f"{base}/livez")
+        assert ask(base, HELLO) == {"data": {"__typename": "Query"}}
+        (error,) = ask(base, "query Hello { again: __typename }")["errors"]
+        assert error["extensions"]["code"] == "QUERY_NOT_IN_SAFELIST"
