@@ -116,7 +116,8 @@ async def test_whatever_is_booked_at_once_nothing_overlaps_and_nothing_accepted_
         answers = [
             answer.data["answer"] for answer in await asyncio.gather(*(each.send(BOOK, input=values) for each in twice))
         ]
-        assert all(answer["__typename"] == answers[0]["__typename"] for answer in answers)
+        # One may be refused just before the rules change, and the other not; never are both given a time of their own.
+        assert len({answer["appointment"]["id"] for answer in answers if "appointment" in answer}) <= 1
         for answer in answers:
             seen[answer["__typename"]] += 1
             if answer["__typename"] == "BookingConfirmation":
