@@ -6,16 +6,21 @@ Two applications share a database, as two machines would; what meets is sent at 
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Awaitable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import cycle
 
+import asyncpg
 import pytest
 
-from app.settings import Settings
+from app.embedded import Servers
+from app.settings import ManageKey, Settings
 from app.usecases.close_appointment import complete_what_ended
-from tests.builders import NOW, Api, Json, a_provider, a_service, instant, made, running, weekly
+from tests.builders import NOW, Api, Json, Running, a_provider, a_service, instant, made, running, weekly
+from tests.conftest import on_database
 from tests.lives import (
     booked,
     broken_laws,
@@ -50,17 +55,50 @@ class Both:
         return list(await asyncio.gather(*deeds))
 
 
-@pytest.fixture
-async def both(environment: dict[str, str], caplog: pytest.LogCaptureFixture) -> AsyncIterator[Both]:
-    """After each test the rows keep the laws, and no log knows of a deadlock or of anything unexpected."""
-    settings = Settings.from_environment(environment)
-    async with running(settings) as first, running(settings) as second:
-        api = await first.api()
-        yield Both(api=api, other=Api(second.http, second.resources, api.organization, second.clock))
-        assert await broken_laws(api.resources.pool, api.organization.id) == {}
+@asynccontextmanager
+async def watched(first: Running, second: Running, caplog: pytest.LogCaptureFixture) -> AsyncIterator[Both]:
+    """In the end the rows keep the laws, and no log knows of a deadlock or of anything unexpected."""
+    api = await first.api()
+    second.clock.set(api.clock.now)
+    yield Both(api=api, other=Api(second.http, second.resources, api.organization, second.clock))
+    assert await broken_laws(api.resources.pool, api.organization.id) == {}
     said = "\n".join(record.getMessage() for record in caplog.get_records("call")).lower()
     assert "deadlock" not in said
     assert "unexpected" not in said
+
+
+@pytest.fixture(scope="module")
+async def pair(servers: Servers, template_database: str) -> AsyncIterator[tuple[Running, Running]]:
+    """Two applications on a database that this module's tests share."""
+    name = f"slotwright_test_{os.getpid()}_pair"
+    administrator = await asyncpg.connect(servers.database_url)
+    await administrator.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template_database}"')
+    settings = Settings(
+        database_url=on_database(servers.database_url, name),
+        redis_url=servers.redis_url,
+        token_secret="a secret of the tests of at least thirty-two bytes",
+        manage_keys=(ManageKey(id="test", secret="another secret of the tests of at least 32 bytes"),),
+        hash_secret="a third secret of the tests of at least 32 bytes",
+    )
+    async with running(settings) as first, running(settings) as second:
+        yield first, second
+    await administrator.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+    await administrator.close()
+
+
+@pytest.fixture
+async def both(pair: tuple[Running, Running], caplog: pytest.LogCaptureFixture) -> AsyncIterator[Both]:
+    """Two applications, and an organization of this test's own."""
+    async with watched(*pair, caplog) as watching:
+        yield watching
+
+
+@pytest.fixture
+async def alone(environment: dict[str, str], caplog: pytest.LogCaptureFixture) -> AsyncIterator[Both]:
+    """The same on a database of this test's own: for what the worker does in all organizations."""
+    settings = Settings.from_environment(environment)
+    async with running(settings) as first, running(settings) as second, watched(first, second, caplog) as watching:
+        yield watching
 
 
 def turn(both: Both, now: str) -> None:
@@ -334,11 +372,11 @@ async def waiting(api: Api, count: int) -> None:
 @pytest.mark.parametrize("first", ["the worker", "the provider"])
 @pytest.mark.parametrize("expected", [None, 1])
 async def test_completion_by_itself_against_a_no_show_in_either_order(
-    both: Both, first: str, expected: int | None
+    alone: Both, first: str, expected: int | None
 ) -> None:
-    api = both.api
+    api = alone.api
     visit = await booked(api, await a_provider(api), TEN)
-    turn(both, ELEVEN)
+    turn(alone, ELEVEN)
     async with api.resources.pool.connection() as blocker:
         block = blocker.transaction()
         await block.start()
@@ -347,9 +385,9 @@ async def test_completion_by_itself_against_a_no_show_in_either_order(
         if first == "the worker":
             completing = asyncio.create_task(complete_what_ended(api.resources))
             await waiting(api, 1)
-            telling = asyncio.create_task(no_show(both.other, visit, **values))
+            telling = asyncio.create_task(no_show(alone.other, visit, **values))
         else:
-            telling = asyncio.create_task(no_show(both.other, visit, **values))
+            telling = asyncio.create_task(no_show(alone.other, visit, **values))
             await waiting(api, 1)
             completing = asyncio.create_task(complete_what_ended(api.resources))
         await waiting(api, 2)
@@ -365,17 +403,17 @@ async def test_completion_by_itself_against_a_no_show_in_either_order(
     assert (status, version) == (("COMPLETED", 2) if "currentVersion" in told else ("NO_SHOW", told["version"]))
 
 
-async def test_workers_against_many_no_shows(both: Both) -> None:
-    api = both.api
+async def test_workers_against_many_no_shows(alone: Both) -> None:
+    api = alone.api
     ada = await a_provider(api, serviceDurationMinutes=15)
     visits = [await booked(api, ada, instant(NINE) + timedelta(minutes=15 * at)) for at in range(24)]
-    turn(both, "2026-01-12T16:00Z")
-    apis = cycle((both.api, both.other))
+    turn(alone, "2026-01-12T16:00Z")
+    apis = cycle((alone.api, alone.other))
     told, *completed = await asyncio.gather(
-        both.meet(*(no_show(next(apis), visit) for visit in visits)),
-        complete_what_ended(both.api.resources),
-        complete_what_ended(both.other.resources),
-        complete_what_ended(both.api.resources),
+        alone.meet(*(no_show(next(apis), visit) for visit in visits)),
+        complete_what_ended(alone.api.resources),
+        complete_what_ended(alone.other.resources),
+        complete_what_ended(alone.api.resources),
     )
     assert types(told) == ["Appointment"] * 24
     # Whatever the workers came first to, was completed and then said to be none.
@@ -383,15 +421,15 @@ async def test_workers_against_many_no_shows(both: Both) -> None:
     assert {(await state(api, visit))[0] for visit in visits} == {"NO_SHOW"}
 
 
-async def test_a_move_out_of_the_way_of_the_worker_is_not_completed(both: Both) -> None:
+async def test_a_move_out_of_the_way_of_the_worker_is_not_completed(alone: Both) -> None:
     """The worker looks for what has ended without a lock; what was moved since has not."""
-    api = both.api
+    api = alone.api
     visit = await booked(api, await a_provider(api), TEN)
     async with api.resources.pool.connection() as mover:
         block = mover.transaction()
         await block.start()
         await mover.execute("SELECT FROM appointment FOR UPDATE")
-        turn(both, ELEVEN)
+        turn(alone, ELEVEN)
         completing = asyncio.create_task(complete_what_ended(api.resources))
         await waiting(api, 1)
         # What a clock that is behind would still allow.
