@@ -11,7 +11,7 @@ from app.api.enums import UnbookableReason
 from app.api.errors import BadUserInput
 from app.api.fastlists import Leaves, Row, Rows, Shape
 from app.api.info import Info
-from app.api.instants import local_texts, utc_texts
+from app.api.instants import slot_texts, utc_texts
 from app.api.keys import optional_service_key, provider_key, provider_keys
 from app.api.refusals import (
     InvalidDateRangeError,
@@ -78,17 +78,8 @@ SLOT_ROWS = Shape(
 def slot_rows(calendar: Calendar, starts: Sequence[Minute], time_zone: str) -> list[Row]:
     """The slots at these starts, shown in this zone, their texts ready."""
     provider = calendar.provider
-    duration = calendar.rules.duration_minutes
-    return list(
-        zip(
-            repeat(provider),
-            repeat(global_id("Provider", provider.id)),
-            utc_texts(starts),
-            utc_texts([start + duration for start in starts]),
-            local_texts(time_zone, starts),
-            strict=False,  # the first two have no end
-        )
-    )
+    texts = slot_texts(tuple(starts), calendar.rules.duration_minutes, time_zone)
+    return list(zip(repeat(provider), repeat(global_id("Provider", provider.id)), *texts, strict=False))
 
 
 def slots_of(calendar: Calendar, starts: Sequence[Minute], time_zone: str) -> list[Slot]:

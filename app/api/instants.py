@@ -19,6 +19,14 @@ def _reading(minute: int) -> str:
     return instant_of(minute).isoformat()[:19]
 
 
+@lru_cache(maxsize=4_096)
+def slot_texts(starts: tuple[Minute, ...], duration: int, zone: str) -> tuple[list[str], list[str], list[str]]:
+    """The starts and ends of visits in UTC, and the starts on the zone's clock. Remembered: what is popular is asked
+    for again and again. Not to be changed.
+    """
+    return utc_texts(starts), utc_texts([start + duration for start in starts]), local_texts(zone, starts)
+
+
 def utc_texts(minutes: Sequence[Minute]) -> list[str]:
     """RFC 3339 in UTC, as a DateTime is written."""
     return [_reading(minute) + "Z" for minute in minutes]

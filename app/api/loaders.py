@@ -5,6 +5,7 @@ They hold the pool, not a connection: each batch takes one for its statement and
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from strawberry.dataloader import DataLoader
@@ -13,8 +14,8 @@ from app.store.appointments import appointment_pages, appointments_by_ids, count
 from app.store.customers import customers_by_ids
 from app.store.history import history_of_appointments
 from app.store.hours import exceptions_of_providers, weekly_breaks_of_providers, weekly_hours_of_providers
-from app.store.providers import providers_by_ids
 from app.store.services import provider_ids_of_services, services_by_ids, services_of_providers
+from app.usecases.find_providers import find_providers
 from app.usecases.find_slots import next_slots
 from app.usecases.list_messages import list_messages
 from app.usecases.list_slots import SlotQuestion, list_slots
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
     from datetime import date, datetime
 
+    from app.cache.slots import Stamp
     from app.core.appointment import Appointment, Customer
     from app.core.history import HistoryEntry
     from app.core.ids import AppointmentId, CustomerId, OrganizationId, ProviderId, ServiceId
@@ -90,51 +92,72 @@ def _list(fetch: Callable[[Sequence[Key]], Awaitable[dict[Key, list[Value]]]]) -
 
 
 class Loaders:
-    """All loaders of one operation, for one organization."""
+    """All loaders of one operation, for one organization, each made when it is first used."""
 
     def __init__(self, resources: Resources, organization_id: OrganizationId) -> None:
         self._resources = resources
         self._organization_id = organization_id
-        pool = resources.pool
-        self.provider: DataLoader[ProviderId, Provider | None] = _one(
-            lambda ids: providers_by_ids(pool, organization_id, ids)
-        )
-        self.service: DataLoader[ServiceId, Service | None] = _one(
-            lambda ids: services_by_ids(pool, organization_id, ids)
-        )
-        self.customer: DataLoader[CustomerId, Customer | None] = _one(
-            lambda ids: customers_by_ids(pool, organization_id, ids)
-        )
-        self.appointment: DataLoader[AppointmentId, Appointment | None] = _one(
-            lambda ids: appointments_by_ids(pool, organization_id, ids)
-        )
-        self.services_of_provider: DataLoader[ProviderId, list[Service]] = _list(
-            lambda ids: services_of_providers(pool, organization_id, ids)
-        )
-        self.provider_ids_of_service: DataLoader[ServiceId, list[ProviderId]] = _list(
-            lambda ids: provider_ids_of_services(pool, organization_id, ids)
-        )
-        self.weekly_hours: DataLoader[ProviderId, list[WeeklyHours]] = _list(
-            lambda ids: weekly_hours_of_providers(pool, organization_id, ids)
-        )
-        self.weekly_breaks: DataLoader[ProviderId, list[WeeklyBreak]] = _list(
-            lambda ids: weekly_breaks_of_providers(pool, organization_id, ids)
-        )
-        self.history: DataLoader[AppointmentId, list[HistoryEntry]] = _list(
-            lambda ids: history_of_appointments(pool, organization_id, ids)
-        )
-        self.appointments_of_provider: DataLoader[AppointmentsQuestion, list[Appointment]] = DataLoader(
-            self._appointment_pages
-        )
-        self.appointment_count_of_provider: DataLoader[AppointmentCountQuestion, int] = DataLoader(
-            self._appointment_counts
-        )
-        self.messages: DataLoader[AppointmentId, list[LoggedMessage]] = _list(
-            lambda ids: list_messages(pool, organization_id, ids)
-        )
-        self.exceptions: DataLoader[ExceptionsQuestion, list[AvailabilityException]] = DataLoader(self._exceptions)
-        self.free_times: DataLoader[SlotQuestion, Listed] = DataLoader(self._free_times)
-        self.next_slot: DataLoader[NextSlotQuestion, tuple[Calendar, Minute] | None] = DataLoader(self._next_slots)
+        self._stamps: dict[ProviderId, Stamp] = {}
+
+    @cached_property
+    def provider(self) -> DataLoader[ProviderId, Provider | None]:
+        return _one(lambda ids: find_providers(self._resources, self._organization_id, ids, self._stamps))
+
+    @cached_property
+    def service(self) -> DataLoader[ServiceId, Service | None]:
+        return _one(lambda ids: services_by_ids(self._resources.pool, self._organization_id, ids))
+
+    @cached_property
+    def customer(self) -> DataLoader[CustomerId, Customer | None]:
+        return _one(lambda ids: customers_by_ids(self._resources.pool, self._organization_id, ids))
+
+    @cached_property
+    def appointment(self) -> DataLoader[AppointmentId, Appointment | None]:
+        return _one(lambda ids: appointments_by_ids(self._resources.pool, self._organization_id, ids))
+
+    @cached_property
+    def services_of_provider(self) -> DataLoader[ProviderId, list[Service]]:
+        return _list(lambda ids: services_of_providers(self._resources.pool, self._organization_id, ids))
+
+    @cached_property
+    def provider_ids_of_service(self) -> DataLoader[ServiceId, list[ProviderId]]:
+        return _list(lambda ids: provider_ids_of_services(self._resources.pool, self._organization_id, ids))
+
+    @cached_property
+    def weekly_hours(self) -> DataLoader[ProviderId, list[WeeklyHours]]:
+        return _list(lambda ids: weekly_hours_of_providers(self._resources.pool, self._organization_id, ids))
+
+    @cached_property
+    def weekly_breaks(self) -> DataLoader[ProviderId, list[WeeklyBreak]]:
+        return _list(lambda ids: weekly_breaks_of_providers(self._resources.pool, self._organization_id, ids))
+
+    @cached_property
+    def history(self) -> DataLoader[AppointmentId, list[HistoryEntry]]:
+        return _list(lambda ids: history_of_appointments(self._resources.pool, self._organization_id, ids))
+
+    @cached_property
+    def appointments_of_provider(self) -> DataLoader[AppointmentsQuestion, list[Appointment]]:
+        return DataLoader(self._appointment_pages)
+
+    @cached_property
+    def appointment_count_of_provider(self) -> DataLoader[AppointmentCountQuestion, int]:
+        return DataLoader(self._appointment_counts)
+
+    @cached_property
+    def messages(self) -> DataLoader[AppointmentId, list[LoggedMessage]]:
+        return _list(lambda ids: list_messages(self._resources.pool, self._organization_id, ids))
+
+    @cached_property
+    def exceptions(self) -> DataLoader[ExceptionsQuestion, list[AvailabilityException]]:
+        return DataLoader(self._exceptions)
+
+    @cached_property
+    def free_times(self) -> DataLoader[SlotQuestion, Listed]:
+        return DataLoader(self._free_times)
+
+    @cached_property
+    def next_slot(self) -> DataLoader[NextSlotQuestion, tuple[Calendar, Minute] | None]:
+        return DataLoader(self._next_slots)
 
     async def _appointment_pages(self, questions: list[AppointmentsQuestion]) -> list[list[Appointment]]:
         pages: dict[AppointmentsQuestion, list[Appointment]] = {}
@@ -161,7 +184,7 @@ class Loaders:
         return [answers.get(question, []) for question in questions]
 
     async def _free_times(self, questions: list[SlotQuestion]) -> list[Listed]:
-        return await list_slots(self._resources, self._organization_id, questions)
+        return await list_slots(self._resources, self._organization_id, questions, self._stamps)
 
     async def _next_slots(self, questions: list[NextSlotQuestion]) -> list[tuple[Calendar, Minute] | None]:
         answers: dict[NextSlotQuestion, tuple[Calendar, Minute]] = {}

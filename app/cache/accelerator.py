@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from app.cache.calendars import CalendarKey, Calendars, KnownCalendar
 from app.cache.flights import Flights
 from app.cache.gate import Gate
+from app.cache.organizations import Organizations
 from app.cache.slots import SlotCache
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class Accelerator:
     slots: SlotCache
     gate: Gate
     calendars: Calendars = field(default_factory=Calendars)
+    organizations: Organizations = field(default_factory=Organizations)
     flights: Flights[FlightKey, Computed] = field(default_factory=Flights)
     calendar_flights: Flights[CalendarKey, KnownCalendar] = field(default_factory=Flights)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)

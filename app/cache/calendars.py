@@ -50,9 +50,10 @@ class KnownCalendar:
 class Calendars:
     """The calendars known, by whose they are and for which service."""
 
-    __slots__ = ("_known",)
+    __slots__ = ("_known", "_latest")
 
     def __init__(self) -> None:
+        self._latest: dict[tuple[OrganizationId, ProviderId], KnownCalendar] = {}
         self._known: OrderedDict[CalendarKey, KnownCalendar] = OrderedDict()
 
     def find(
@@ -77,5 +78,13 @@ class Calendars:
         key = (organization_id, calendar.provider.id, calendar.service.id if calendar.service else None)
         self._known[key] = known
         self._known.move_to_end(key)
+        self._latest[key[:2]] = known
         while len(self._known) > MOST_CALENDARS:
-            self._known.popitem(last=False)
+            gone, calendar_gone = self._known.popitem(last=False)
+            if self._latest.get(gone[:2]) is calendar_gone:
+                del self._latest[gone[:2]]
+
+    def latest(self, organization_id: OrganizationId, provider_id: ProviderId) -> KnownCalendar | None:
+        """The calendar of the provider that was read last, for whichever service, if it is not too old."""
+        known = self._latest.get((organization_id, provider_id))
+        return None if known is None or known.age_seconds > CALENDAR_LIFETIME_SECONDS else known

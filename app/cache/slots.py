@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import monotonic
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -33,6 +33,7 @@ from app.cache.keys import (
     run_key,
     stamp_key,
 )
+from app.cache.near import NearDays
 from app.cache.packing import pack_day, unpack_day
 from app.core.changes import RulesChanged, TimeChanged
 from app.core.slots import dates_changed
@@ -172,13 +173,14 @@ class Counts:
 
 @dataclass(slots=True)
 class SlotCache:
-    """Free days in Redis. `real_clock` dates what is kept; nothing is decided by it but when to refresh early."""
+    """Free days in Redis, and near. `real_clock` dates what is kept; every node's should tell the same time."""
 
     redis: Redis
     real_clock: Callable[[], datetime]
     counts: Counts = field(default_factory=Counts)
     _reads: Batches[Sequence[str], Values] = field(init=False)
     _writes: Batches[Sequence[Command], Sequence[object]] = field(init=False)
+    _near: NearDays = field(init=False, default_factory=NearDays)
     _away_until: float = field(init=False, default=0.0)
     _owner: bytes = field(init=False, default_factory=lambda: secrets.token_bytes(8))
 
@@ -188,10 +190,62 @@ class SlotCache:
 
     # ------------------------------------------------------------ reading
 
-    async def look(self, questions: Sequence[Question]) -> list[Seen] | None:
-        """What stands there, in one MGET; None where Redis can't be asked."""
+    async def look(
+        self, questions: Sequence[Question], stamps: Mapping[ProviderId, Stamp] | None = None
+    ) -> list[Seen] | None:
+        """What stands there, in one MGET, or two where something changed; None where Redis can't be asked.
+
+        `stamps` are those of providers that were seen since the caller's question came: with them, what is near is
+        answered without any.
+        """
         if monotonic() < self._away_until:
             return None
+        now = int(self.real_clock().timestamp())
+        near = {place: here for place, question in enumerate(questions) if (here := self._here(question, now))}
+        sure = {
+            place: here
+            for place, here in near.items()
+            if stamps is not None and stamps.get(questions[place].provider_id) == here.stamp
+        }
+        try:
+            seen = sure | await self._far(questions, near, [at for at in range(len(questions)) if at not in sure], now)
+        except _OUTAGES as outage:
+            self._went_away(outage)
+            return None
+        found = [seen[place] for place in range(len(questions))]
+        for question, there in zip(questions, found, strict=True):
+            if question.rules is not None:
+                self.counts.days_hit += len(there.days)
+                self.counts.days_missed += question.last - question.first + 1 - len(there.days)
+        return found
+
+    async def _far(
+        self, questions: Sequence[Question], near: Mapping[int, Seen], places: Sequence[int], now: int
+    ) -> dict[int, Seen]:
+        """What stands in Redis for the questions at these places; of what is near, the stamp first."""
+        if not places:
+            return {}
+        asked = [replace(questions[at], rules=None) if at in near else questions[at] for at in places]
+        seen = dict(zip(places, await self._ask(asked, now), strict=True))
+        changed = [at for at in places if at in near and seen[at].stamp != near[at].stamp]
+        seen |= {at: near[at] for at in places if at in near}
+        if changed:
+            seen |= zip(changed, await self._ask([questions[at] for at in changed], now), strict=True)
+        return seen
+
+    def _here(self, question: Question, now: int) -> Seen | None:
+        """What is near, under the stamp it was seen under; None where some of it is not, or for the stamp alone."""
+        if question.rules is None:
+            return None
+        key = (stamp_key(question.organization_id, question.provider_id), rule_set(question.rules))
+        found = self._near.find(key, question.first, question.last, now)
+        if found is None:
+            return None
+        stamp, days, kept_since = found
+        by_date = {date_of_number(number): day for number, day in days.items()}
+        return Seen(stamp=Stamp(stamp), days=by_date, age_seconds=now - kept_since)
+
+    async def _ask(self, questions: Sequence[Question], now: int) -> list[Seen]:
         keys = [run_key()]
         for question in questions:
             stamp = stamp_key(question.organization_id, question.provider_id)
@@ -199,22 +253,16 @@ class SlotCache:
             if question.rules is not None:
                 prefix = day_key(stamp, rule_set(question.rules), 0)[:-1]
                 keys += [f"{prefix}{number}" for number in range(question.first, question.last + 1)]
-        try:
-            answers = await self._reads.ask(keys)
-        except _OUTAGES as outage:
-            self._went_away(outage)
-            return None
-        return self._read(questions, answers)
+        return self._read(questions, await self._reads.ask(keys), now)
 
-    def _read(self, questions: Sequence[Question], answers: Values) -> list[Seen]:
+    def _read(self, questions: Sequence[Question], answers: Values, now: int) -> list[Seen]:
         run, at = answers[0], 1
         seen: list[Seen] = []
-        now = int(self.real_clock().timestamp())
         for question in questions:
             value = answers[at]
             stamp = Stamp(value[_STAMP]) if value is not None and value[_RUN] == run else None
             at += 1
-            days: dict[date, FreeDay] = {}
+            days: dict[int, tuple[FreeDay, int]] = {}
             kept_since = now
             if question.rules is not None:
                 count = question.last - question.first + 1
@@ -224,13 +272,20 @@ class SlotCache:
                         if packed is not None:
                             found = unpack_day(packed, step)
                             if found.generation == generation:
-                                days[date_of_number(number)] = found.day
+                                days[number] = (found.day, found.kept_since)
                                 kept_since = min(kept_since, found.kept_since)
+                    self._came_near(question, question.rules, stamp, days)
                 at += count
-                self.counts.days_hit += len(days)
-                self.counts.days_missed += count - len(days)
-            seen.append(Seen(stamp=stamp, days=days, age_seconds=now - kept_since))
+            by_date = {date_of_number(number): day for number, (day, _) in days.items()}
+            seen.append(Seen(stamp=stamp, days=by_date, age_seconds=now - kept_since))
         return seen
+
+    def _came_near(
+        self, question: Question, rules: Rules, stamp: Stamp, days: Mapping[int, tuple[FreeDay, int]]
+    ) -> None:
+        if days:
+            key = (stamp_key(question.organization_id, question.provider_id), rule_set(rules))
+            self._near.put(key, stamp, days)
 
     async def begin(self, providers: Sequence[tuple[OrganizationId, ProviderId]]) -> list[Stamp] | None:
         """Each provider's stamp, made where there was none."""
@@ -284,24 +339,28 @@ class SlotCache:
 
     async def keep(self, fills: Sequence[Fill]) -> None:
         """Keep what was computed, unless something changed since its stamp was seen; gives up the leases too."""
-        commands = [command for fill in fills if (command := self._command(fill)) is not None]
+        kept_since = [int(self.real_clock().timestamp() - fill.age_seconds) for fill in fills]
+        commands = [self._command(fill, since) for fill, since in zip(fills, kept_since, strict=True)]
         try:
             kept = await self._writes.ask(commands)
         except _OUTAGES as outage:
             self._went_away(outage)
             return
+        for (question, stamp, days, _), since, is_kept in zip(fills, kept_since, kept, strict=True):
+            if is_kept and question.rules is not None:
+                numbered = {day_number(day): (free, since) for day, free in days.items()}
+                self._came_near(question, question.rules, stamp, numbered)
         self.counts.fills += kept.count(1)
         self.counts.fills_too_late += kept.count(0)
 
-    def _command(self, fill: Fill) -> Command | None:
+    def _command(self, fill: Fill, kept_since: int) -> Command:
         question, stamp, days, age_seconds = fill
         rules = question.rules
         # It lives as much shorter as its sources are old, so that nothing is believed for over a minute.
         lifetime = DAY_LIFETIME_MS - int(age_seconds * 1000)
         if rules is None or lifetime <= 0:
-            return None
+            return _script(_RELEASE, keys=[_lease_of(question)], arguments=[self._owner])
         key, name, step = stamp_key(question.organization_id, question.provider_id), rule_set(rules), rules.step_minutes
-        kept_since = int(self.real_clock().timestamp() - age_seconds)
         packed = [pack_day(day, step=step, generation=stamp.generation, kept_since=kept_since) for day in days.values()]
         return _script(
             _KEEP,

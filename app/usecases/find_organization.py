@@ -20,9 +20,13 @@ async def organization_named(resources: Resources, name: str) -> Organization | 
         organization_id = OrganizationId(UUID(name))
     except ValueError:
         return await organization_of_slug(resources, name)
-    return await organization_by_id(resources.pool, organization_id)
+    known = resources.accelerator.organizations
+    return await known.find(organization_id, lambda: organization_by_id(resources.pool, organization_id))
 
 
 async def organization_of_slug(resources: Resources, slug: str) -> Organization | None:
     """What can't be a slug names nothing, and never reaches PostgreSQL, which takes no zero bytes."""
-    return await organization_by_slug(resources.pool, slug) if is_slug(slug) else None
+    if not is_slug(slug):
+        return None
+    known = resources.accelerator.organizations
+    return await known.find(slug, lambda: organization_by_slug(resources.pool, slug))

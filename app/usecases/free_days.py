@@ -110,10 +110,14 @@ async def free_days(
     first: date,
     last: date,
     dates: LocalDates,
+    stamps: Mapping[ProviderId, Stamp] | None = None,
 ) -> dict[Wanted, Answer]:
-    """The days of each; `first` and `last` enclose what `dates` gives for any zone."""
+    """The days of each; `first` and `last` enclose what `dates` gives for any zone.
+
+    `stamps` are those of providers that were seen since the question came.
+    """
     asking = _Asking(resources, organization_id, first, last, dates)
-    return await asking.answer(list(dict.fromkeys(wanted)))
+    return await asking.answer(list(dict.fromkeys(wanted)), stamps)
 
 
 def bookable_days(found: FreeDays, now: datetime) -> dict[date, tuple[Minute, ...]]:
@@ -163,10 +167,11 @@ class _Asking:
         self._spans: dict[str, tuple[date, date]] = {}
         self._answers: dict[Wanted, Answer] = {}
 
-    async def answer(self, wanted: list[Wanted]) -> dict[Wanted, Answer]:
+    async def answer(self, wanted: list[Wanted], stamps: Mapping[ProviderId, Stamp] | None) -> dict[Wanted, Answer]:
         is_kept = len(wanted) * ((self._last - self._first).days + 1) <= MOST_DAYS
         for _ in range(ROUNDS if is_kept else 0):
-            standings = await self._look([each for each in wanted if each not in self._answers])
+            standings = await self._look([each for each in wanted if each not in self._answers], stamps)
+            stamps = None  # What was seen before is only good for the first look.
             if standings is None:
                 break
             incomplete = []
@@ -195,10 +200,12 @@ class _Asking:
 
     # ------------------------------------------------------------ looking
 
-    async def _look(self, wanted: Sequence[Wanted]) -> list[_Standing] | None:
+    async def _look(
+        self, wanted: Sequence[Wanted], stamps_seen: Mapping[ProviderId, Stamp] | None
+    ) -> list[_Standing] | None:
         """How each stands; the cache can't be used where None. Answers those that do not exist or can't be read."""
         known = {each: self._known(each) for each in wanted}
-        seen = await self._standings(known)
+        seen = await self._standings(known, stamps_seen)
         if seen is None:
             return None
         standings: list[_Standing] = []
@@ -234,7 +241,9 @@ class _Asking:
         return _Standing(wanted=wanted, known=known, stamp=stamp, first=first, last=last, days=days or {})
 
     async def _standings(
-        self, known: Mapping[Wanted, KnownCalendar] | Mapping[Wanted, KnownCalendar | None]
+        self,
+        known: Mapping[Wanted, KnownCalendar] | Mapping[Wanted, KnownCalendar | None],
+        stamps: Mapping[ProviderId, Stamp] | None = None,
     ) -> dict[Wanted, tuple[Stamp | None, _Standing | None]] | None:
         """The stamp of each, and how it stands where its calendar counts under that stamp."""
         questions = []
@@ -252,7 +261,7 @@ class _Asking:
                         last=day_number(last),
                     )
                 )
-        seen = await self._accelerator.slots.look(questions) if questions else []
+        seen = await self._accelerator.slots.look(questions, stamps) if questions else []
         if seen is None:
             return None
         found: dict[Wanted, tuple[Stamp | None, _Standing | None]] = {}

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import date, datetime
 
+    from app.cache.slots import Stamp
     from app.core.ids import OrganizationId, ProviderId, ServiceId
     from app.core.provider import Calendar
     from app.core.zones import Minute
@@ -65,9 +66,15 @@ Listed: TypeAlias = FreeTimes | InvalidDateRange | InvalidInput | NotFound | Tem
 
 
 async def list_slots(
-    resources: Resources, organization_id: OrganizationId, questions: Sequence[SlotQuestion]
+    resources: Resources,
+    organization_id: OrganizationId,
+    questions: Sequence[SlotQuestion],
+    stamps: Mapping[ProviderId, Stamp] | None = None,
 ) -> list[Listed]:
-    """The answer to each question, in order. Questions with the same dates are answered together."""
+    """The answer to each question, in order. Questions with the same dates are answered together.
+
+    `stamps` are those that were seen since the questions came; what is near need not be looked for then.
+    """
     answers: dict[SlotQuestion, Listed] = {}
     groups: dict[tuple[date, date], list[SlotQuestion]] = {}
     for question in dict.fromkeys(questions):
@@ -80,12 +87,17 @@ async def list_slots(
         else:
             groups.setdefault((question.first, question.last), []).append(question)
     for (first, last), group in groups.items():
-        answers |= await _answer(resources, organization_id, group, first, last)
+        answers |= await _answer(resources, organization_id, group, first, last, stamps)
     return [answers[question] for question in questions]
 
 
 async def _answer(
-    resources: Resources, organization_id: OrganizationId, questions: Sequence[SlotQuestion], first: date, last: date
+    resources: Resources,
+    organization_id: OrganizationId,
+    questions: Sequence[SlotQuestion],
+    first: date,
+    last: date,
+    stamps: Mapping[ProviderId, Stamp] | None,
 ) -> dict[SlotQuestion, Listed]:
     zones = {question.time_zone for question in questions}
 
@@ -100,6 +112,7 @@ async def _answer(
         first - ZONES_APART,
         last + ZONES_APART,
         dates,
+        stamps,
     )
     now = resources.clock()
     answers: dict[SlotQuestion, Listed] = {}

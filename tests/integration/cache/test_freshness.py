@@ -17,7 +17,7 @@ from app.embedded import Servers
 from app.store.calendars import load_calendars
 from app.usecases.free_days import claims_around
 from app.usecases.list_slots import FreeTimes, SlotQuestion, list_slots
-from tests.builders import TODAY, Api, Json, a_booking, a_provider, a_service, key_in, weekly
+from tests.builders import TODAY, Api, Json, a_booking, a_provider, a_service, key_in, listed, weekly
 
 BOOK = """
     mutation ($input: BookAppointmentInput!) {
@@ -221,7 +221,13 @@ async def shown(api: Api, question: SlotQuestion) -> dict[date, tuple[Minute, ..
 
 
 async def compare(world: World) -> None:
-    question = world.question(world.chance.choice(world.providers))
+    provider = world.chance.choice(world.providers)
+    question = world.question(provider)
+    if question.time_zone is None and question.service_id is None and world.chance.random() < 0.5:
+        found = await listed(world.node, provider, question.first, question.last)
+        free = await truth(world.nodes[0], question)
+        assert found == [f"{instant_of(start):%Y-%m-%dT%H:%M:%SZ}" for day in free.values() for start in day]
+        return
     if question.time_zone is None:
         assert await shown(world.node, question) == await truth(world.nodes[0], question)
         return

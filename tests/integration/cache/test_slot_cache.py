@@ -196,6 +196,34 @@ async def test_questions_asked_side_by_side_are_one_read(cache: SlotCache, redis
     assert await reads() == before + 1
 
 
+async def test_what_is_near_is_answered_by_the_stamp_alone_or_by_none_where_that_was_just_seen(
+    cache: SlotCache, other_cache: SlotCache, redis: Redis, provider: ProviderId
+) -> None:
+    stamp = await kept(cache, provider)
+    await redis.delete(day_key(stamp_key(ORGANIZATION, provider), rule_set(RULES), MONDAY))
+    assert (await seen(cache, week_of(provider))).days == WEEK, "the stamp is the same"
+    assert MONDAY not in {day_number(day) for day in (await seen(other_cache, week_of(provider))).days}
+    before = (await redis.info("commandstats"))["cmdstat_mget"]["calls"]
+    for stamps, reads in (({provider: stamp}, 0), ({provider: Stamp(bytes(24))}, 1), ({}, 1), (None, 1)):
+        found = await cache.look([week_of(provider)], stamps)
+        assert found is not None
+        assert found[0].days == WEEK
+        after = (await redis.info("commandstats"))["cmdstat_mget"]["calls"]
+        assert after - before == reads
+        before = after
+
+
+async def test_what_is_near_no_longer_counts_when_another_node_changed_something(
+    cache: SlotCache, other_cache: SlotCache, provider: ProviderId
+) -> None:
+    await kept(cache, provider)
+    await other_cache.forget([taken(provider, NINE + 6 * 1440, NINE + 6 * 1440 + 30)])
+    found = await seen(cache, week_of(provider))
+    assert [day_number(day) - MONDAY for day in found.days] == [0, 1, 2, 3]
+    await other_cache.forget([rules_changed(provider)])
+    assert (await seen(cache, week_of(provider))).days == {}
+
+
 async def test_one_node_computes_until_it_has_kept_or_given_up(
     cache: SlotCache, other_cache: SlotCache, provider: ProviderId
 ) -> None:

@@ -1,0 +1,77 @@
+"""Near days: free days that this process has seen in Redis, each believed only under the very stamp it was seen under.
+
+The stamp changes with every change of the provider's time or rules, so whoever has just read the stamp need not read
+the days again. Where the stamp is another, nothing here counts.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from app.cache.keys import DAY_LIFETIME_MS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from app.core.free_days import FreeDay
+
+MOST_NEAR_DAYS: Final = 20_000
+"""Kept at once, about 1 kB each."""
+
+LIFETIME_SECONDS: Final = DAY_LIFETIME_MS // 1000
+"""Counted from when a day was kept in Redis: it does not live longer here than there."""
+
+
+@dataclass(slots=True, kw_only=True)
+class _Near:
+    stamp: bytes
+    days: dict[int, tuple[FreeDay, int]]
+    """By their number; each with the second since when it has been kept."""
+
+
+class NearDays:
+    """By a provider's stamp key and rule set; dates by their number. Times are seconds since 1970 by the real clock."""
+
+    __slots__ = ("_count", "_near")
+
+    def __init__(self) -> None:
+        self._near: OrderedDict[tuple[str, str], _Near] = OrderedDict()
+        self._count = 0
+
+    def find(
+        self, key: tuple[str, str], first: int, last: int, now: int
+    ) -> tuple[bytes, dict[int, FreeDay], int] | None:
+        """The stamp, the days and since when the oldest has been kept; None where one of these dates is not here."""
+        near = self._near.get(key)
+        if near is None:
+            return None
+        days: dict[int, FreeDay] = {}
+        oldest = now
+        for number in range(first, last + 1):
+            found = near.days.get(number)
+            if found is None or now - found[1] >= LIFETIME_SECONDS:
+                return None
+            days[number] = found[0]
+            oldest = min(oldest, found[1])
+        self._near.move_to_end(key)
+        return near.stamp, days, oldest
+
+    def put(self, key: tuple[str, str], stamp: bytes, days: Mapping[int, tuple[FreeDay, int]]) -> None:
+        """Beside what is here under the same stamp, in place of what is here under another."""
+        near = self._near.get(key)
+        if near is None or near.stamp != stamp:
+            self._drop(key)
+            near = self._near[key] = _Near(stamp=stamp, days={})
+        self._count -= len(near.days)
+        near.days.update(days)
+        self._count += len(near.days)
+        self._near.move_to_end(key)
+        while self._count > MOST_NEAR_DAYS:
+            self._drop(next(iter(self._near)))
+
+    def _drop(self, key: tuple[str, str]) -> None:
+        near = self._near.pop(key, None)
+        if near is not None:
+            self._count -= len(near.days)

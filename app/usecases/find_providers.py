@@ -1,0 +1,54 @@
+"""Find providers: from the calendars known here, where nothing about them has changed since, else from PostgreSQL."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from app.cache.slots import Question
+from app.store.providers import providers_by_ids
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from app.cache.slots import Stamp
+    from app.core.ids import OrganizationId, ProviderId
+    from app.core.provider import Provider
+    from app.usecases.resources import Resources
+
+
+async def find_providers(
+    resources: Resources,
+    organization_id: OrganizationId,
+    provider_ids: Sequence[ProviderId],
+    stamps: dict[ProviderId, Stamp],
+) -> dict[ProviderId, Provider]:
+    """Those that exist. The stamps seen on the way are added to `stamps`, which belongs to one operation."""
+    found = await _known(resources, organization_id, provider_ids, stamps)
+    missing = [provider_id for provider_id in provider_ids if provider_id not in found]
+    return found | (await providers_by_ids(resources.pool, organization_id, missing) if missing else {})
+
+
+async def _known(
+    resources: Resources,
+    organization_id: OrganizationId,
+    provider_ids: Sequence[ProviderId],
+    stamps: dict[ProviderId, Stamp],
+) -> dict[ProviderId, Provider]:
+    calendars = resources.accelerator.calendars
+    known = {
+        provider_id: calendar
+        for provider_id in provider_ids
+        if (calendar := calendars.latest(organization_id, provider_id)) is not None
+    }
+    if not known:
+        return {}
+    questions = [Question(organization_id=organization_id, provider_id=provider_id) for provider_id in known]
+    seen = await resources.accelerator.slots.look(questions)
+    if seen is None:
+        return {}
+    stamps |= {provider_id: there.stamp for provider_id, there in zip(known, seen, strict=True) if there.stamp}
+    return {
+        provider_id: calendar.calendar.provider
+        for (provider_id, calendar), there in zip(known.items(), seen, strict=True)
+        if there.stamp is not None and there.stamp.generation == calendar.generation
+    }
