@@ -160,5 +160,5 @@ async def test_whatever_is_booked_at_once_nothing_overlaps_and_nothing_accepted_
             if row["provider_id"] == key_in(provider["id"])
         )
         assert all(first[1] <= second[0] for first, second in pairwise(own))
-    assert seen["BookingConfirmation"] > 50
-    assert seen["SlotUnavailableError"] > 50
+    assert seen["BookingConfirmation"] > 10  # it was a race at all, on the slowest machine too
+    assert seen["SlotUnavailableError"] > 10
