@@ -89,6 +89,20 @@ class TextGateway:
     base_url: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetentionSettings:
+    """How long things are kept after they have served."""
+
+    keys_hours: int = 48
+    """Twice the day that clients are promised, so that no retry meets an edge."""
+    holds_days: int = 7
+    """Long enough to find out what happened."""
+    messages_days: int = 365
+    """Whether somebody was told is asked within months."""
+    erased_history_days: int = 30
+    """Who was asked to erase somebody can still show that they did."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class TokenSettings:
     """Which access tokens are good, beside those that `token_secret` signs."""
@@ -119,6 +133,7 @@ class Settings:
     """Keys the hash of an idempotent request, so that the stored hash tells nothing about its contact data."""
     tokens: TokenSettings = TokenSettings()
     limits: LimitSettings = LimitSettings()
+    retention: RetentionSettings = RetentionSettings()
     default_organization: str | None = None
     """The slug of the organization of anonymous callers that name none; None: they have to name one."""
     cors_origins: tuple[str, ...] = ()
@@ -164,6 +179,7 @@ class Settings:
             hash_secret=_the_secret(env, "SLOTWRIGHT_HASH_SECRET"),
             tokens=tokens,
             limits=_limits(env),
+            retention=_retention(env),
             default_organization=_slug(env, "SLOTWRIGHT_DEFAULT_ORGANIZATION"),
             cors_origins=_origins(env, "SLOTWRIGHT_CORS_ORIGINS"),
             hold_minutes=_number(env, "SLOTWRIGHT_HOLD_MINUTES", default=DEFAULT_HOLD_MINUTES, least=1, most=60),
@@ -275,6 +291,20 @@ def _limits(env: Mapping[str, str]) -> LimitSettings:
         subscriptions_per_caller=_number(
             env, "SLOTWRIGHT_SUBSCRIPTIONS_PER_CALLER", default=usual.subscriptions_per_caller, least=0, most=100_000
         ),
+    )
+
+
+def _retention(env: Mapping[str, str]) -> RetentionSettings:
+    usual = RetentionSettings()
+
+    def days(name: str, default: int) -> int:
+        return _number(env, name, default=default, least=1, most=3_650)
+
+    return RetentionSettings(
+        keys_hours=_number(env, "SLOTWRIGHT_KEEP_KEYS_HOURS", default=usual.keys_hours, least=24, most=8_760),
+        holds_days=days("SLOTWRIGHT_KEEP_HOLDS_DAYS", usual.holds_days),
+        messages_days=days("SLOTWRIGHT_KEEP_MESSAGES_DAYS", usual.messages_days),
+        erased_history_days=days("SLOTWRIGHT_KEEP_ERASED_HISTORY_DAYS", usual.erased_history_days),
     )
 
 

@@ -30,6 +30,7 @@ from app.notify.sms import TwilioSettings
 from app.store.pool import create_pool
 from app.usecases.limit_guests import GuestLimits
 from app.usecases.messaging import Messaging
+from app.usecases.purge import Retention
 from app.usecases.resources import Resources
 from app.usecases.test_clock import TestClock
 from app.usecases.watch_appointments import read_history
@@ -100,6 +101,12 @@ async def open_resources(
             guest_limits=GuestLimits(
                 per_contact=settings.limits.guest_bookings_per_contact,
                 per_network=settings.limits.guest_bookings_per_address,
+            ),
+            retention=Retention(
+                keys=timedelta(hours=settings.retention.keys_hours),
+                holds=timedelta(days=settings.retention.holds_days),
+                messages=timedelta(days=settings.retention.messages_days),
+                erased_history=timedelta(days=settings.retention.erased_history_days),
             ),
         )
     finally:

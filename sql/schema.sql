@@ -480,9 +480,17 @@ CREATE INDEX appointment_to_complete ON public.appointment USING btree (ends_at)
 
 CREATE INDEX claim_busy ON public.claim USING btree (organization_id, provider_id, claimed_from) INCLUDE (claimed_until, visit_from, visit_until, appointment_id, expires_at) WHERE active;
 
+CREATE INDEX claim_by_hold ON public.claim USING btree (organization_id, hold_id) WHERE (hold_id IS NOT NULL);
+
+CREATE INDEX claim_given_back ON public.claim USING btree (claimed_until) WHERE (NOT active);
+
 CREATE UNIQUE INDEX claim_of_appointment ON public.claim USING btree (organization_id, appointment_id) WHERE (active AND (appointment_id IS NOT NULL));
 
+CREATE INDEX claim_of_expiring_hold ON public.claim USING btree (expires_at) WHERE (active AND (hold_id IS NOT NULL));
+
 CREATE UNIQUE INDEX claim_of_hold ON public.claim USING btree (organization_id, hold_id) WHERE (active AND (hold_id IS NOT NULL));
+
+CREATE INDEX customer_erased ON public.customer USING btree (erased_at) WHERE (erased_at IS NOT NULL);
 
 CREATE UNIQUE INDEX customer_guest_email_key ON public.customer USING btree (organization_id, lower(email)) WHERE (subject IS NULL);
 
@@ -499,6 +507,8 @@ CREATE INDEX idempotency_key_by_hold ON public.idempotency_key USING btree (orga
 CREATE INDEX message_outbox_due ON public.message_outbox USING btree (due_at);
 
 CREATE INDEX provider_by_name ON public.provider USING btree (organization_id, name, id);
+
+CREATE INDEX reminder_log_by_age ON public.reminder_log USING btree (created_at);
 
 CREATE INDEX reminder_log_by_appointment ON public.reminder_log USING btree (organization_id, appointment_id, due_at, id);
 

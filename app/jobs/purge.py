@@ -10,3 +10,23 @@ from app.usecases import purge
 
 async def purge_idempotency_keys(ctx: dict[Any, Any]) -> int:
     return await purge.purge_idempotency_keys(resources_of(ctx))
+
+
+async def purge_holds(ctx: dict[Any, Any]) -> int:
+    return await purge.purge_holds(resources_of(ctx))
+
+
+async def purge_claims(ctx: dict[Any, Any]) -> int:
+    return await purge.purge_claims(resources_of(ctx))
+
+
+async def purge_messages(ctx: dict[Any, Any]) -> int:
+    return await purge.purge_messages(resources_of(ctx))
+
+
+async def purge_erased_history(ctx: dict[Any, Any]) -> int:
+    return await purge.purge_erased_history(resources_of(ctx))
+
+
+async def purge_revoked_tokens(ctx: dict[Any, Any]) -> int:
+    return await purge.purge_revoked_tokens(resources_of(ctx))

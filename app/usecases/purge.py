@@ -1,24 +1,89 @@
-"""Purge what has served its time, in small batches that hold no lock for long."""
+"""Purge what has served its time, in small batches: each is a statement of its own and holds no lock for long."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from app.core.zones import minute_of
+from app.store import retention
 from app.store.idempotency import purge_keys
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from app.usecases.resources import Resources
 
-KEYS_LIVE: Final = timedelta(hours=48)
-"""Twice the day that clients are promised, so that no retry meets an edge."""
 BATCH_SIZE: Final = 1_000
+
+REVOKED_AFTER_EXPIRY: Final = timedelta(days=1)
+"""More than the leeway that a token's expiry may be given."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retention:
+    """How long each thing is kept after it has served."""
+
+    keys: timedelta
+    """Idempotency keys, from the request on: clients are promised a day."""
+    holds: timedelta
+    """Holds, from their expiry on, and the times that were given back, from their end on."""
+    messages: timedelta
+    """The log of messages, from when each was due to be sent."""
+    erased_history: timedelta
+    """Who did what with the appointments of an erased customer, from the erasure on."""
 
 
 async def purge_idempotency_keys(resources: Resources) -> int:
-    """Forget the idempotency keys that are older than two days; how many there were."""
-    made_before = resources.clock() - KEYS_LIVE
+    """Forget old idempotency keys; how many there were."""
+    made_before = resources.clock() - resources.retention.keys
+    return await _all(lambda: purge_keys(resources.pool, made_before=made_before, batch_size=BATCH_SIZE))
+
+
+async def purge_holds(resources: Resources) -> int:
+    """Forget holds that are long over, never before the keys of the requests that made them; how many there were."""
+    periods = resources.retention
+    expired_before = resources.clock() - max(periods.holds, periods.keys)
+    return await _all(
+        lambda: retention.purge_holds(resources.pool, expired_before=expired_before, batch_size=BATCH_SIZE)
+    )
+
+
+async def purge_claims(resources: Resources) -> int:
+    """Forget times that were given back and are long over; how many there were."""
+    ended_before = minute_of(resources.clock() - resources.retention.holds)
+    return await _all(lambda: retention.purge_claims(resources.pool, ended_before=ended_before, batch_size=BATCH_SIZE))
+
+
+async def purge_messages(resources: Resources) -> int:
+    """Forget the old part of the log of messages; how many rows there were."""
+    made_before = resources.clock() - resources.retention.messages
+    return await _all(lambda: retention.purge_messages(resources.pool, made_before=made_before, batch_size=BATCH_SIZE))
+
+
+async def purge_erased_history(resources: Resources) -> int:
+    """Forget the history of customers who were erased long ago; how many rows there were."""
+    erased_before = resources.clock() - resources.retention.erased_history
     purged = 0
-    while batch := await purge_keys(resources.pool, made_before=made_before, batch_size=BATCH_SIZE):
+    while batch := await retention.erased_customers_with_history(
+        resources.pool, erased_before=erased_before, batch_size=BATCH_SIZE
+    ):
+        for organization_id, customer_id in batch:
+            purged += await retention.purge_history_of_customer(resources.pool, organization_id, customer_id)
+    return purged
+
+
+async def purge_revoked_tokens(resources: Resources) -> int:
+    """Forget revocations that nobody needs any more; how many there were. Tokens end by the real clock."""
+    expired_before = resources.real_clock() - REVOKED_AFTER_EXPIRY
+    return await _all(
+        lambda: retention.purge_revoked_tokens(resources.pool, expired_before=expired_before, batch_size=BATCH_SIZE)
+    )
+
+
+async def _all(purge_batch: Callable[[], Awaitable[int]]) -> int:
+    purged = 0
+    while batch := await purge_batch():
         purged += batch
     return purged

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from app.store.pool import Pool
     from app.usecases.limit_guests import GuestLimits
     from app.usecases.messaging import Messaging
+    from app.usecases.purge import Retention
     from app.usecases.test_clock import TestClock
 
 Clock: TypeAlias = "Callable[[], datetime]"
@@ -54,3 +55,4 @@ class Resources:
     messaging: Messaging
     test_clock: TestClock | None
     guest_limits: GuestLimits
+    retention: Retention

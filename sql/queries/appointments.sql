@@ -229,7 +229,7 @@ FOR UPDATE;
 -- params: organization_id uuid, id uuid, cancelled_at timestamptz, reason text, fee_minor bigint, fee_currency text
 UPDATE appointment
 SET status = 'CANCELLED', version = version + 1, cancelled_at = $3, cancellation_reason = $4,
-    cancellation_fee_minor = $5, cancellation_fee_currency = $6
+    cancellation_fee_minor = $5, cancellation_fee_currency = $6, guest_origin = NULL
 WHERE organization_id = $1 AND id = $2
 RETURNING id, provider_id, service_id, customer_id, status, starts_at, ends_at, customer_time_zone, contact_name,
     contact_email, contact_phone, contact_locale, contact_channels, notes, version, time_version, price_minor,
@@ -256,7 +256,7 @@ RETURNING id, provider_id, service_id, customer_id, status, starts_at, ends_at, 
 -- Say of a locked appointment that it took place, or that nobody came.
 -- params: organization_id uuid, id uuid, status text
 UPDATE appointment
-SET status = $3, version = version + 1
+SET status = $3, version = version + 1, guest_origin = NULL
 WHERE organization_id = $1 AND id = $2
 RETURNING id, provider_id, service_id, customer_id, status, starts_at, ends_at, customer_time_zone, contact_name,
     contact_email, contact_phone, contact_locale, contact_channels, notes, version, time_version, price_minor,
@@ -287,7 +287,7 @@ WITH ended AS (
     FOR UPDATE
 ), completed AS (
     UPDATE appointment
-    SET status = 'COMPLETED', version = appointment.version + 1
+    SET status = 'COMPLETED', version = appointment.version + 1, guest_origin = NULL
     FROM ended
     WHERE appointment.organization_id = $1 AND appointment.id = ended.id
     RETURNING appointment.id, appointment.provider_id, appointment.customer_id, appointment.version,

@@ -37,10 +37,9 @@ WHERE organization_id = $1 AND id = $2 AND ended_at IS NULL;
 -- A batch of holds that expired unused and still have a claim, whoever's they are.
 -- params: expired_by timestamptz, batch_size integer
 -- scope: all organizations
-SELECT hold.organization_id, hold.id, hold.provider_id, provider.time_zone
-FROM hold
-JOIN claim ON claim.organization_id = hold.organization_id AND claim.hold_id = hold.id AND claim.active
-JOIN provider ON provider.organization_id = hold.organization_id AND provider.id = hold.provider_id
-WHERE hold.expires_at <= $1
-ORDER BY hold.expires_at
+SELECT claim.organization_id, claim.hold_id AS id, claim.provider_id, provider.time_zone
+FROM claim
+JOIN provider ON provider.organization_id = claim.organization_id AND provider.id = claim.provider_id
+WHERE claim.active AND claim.hold_id IS NOT NULL AND claim.expires_at <= $1
+ORDER BY claim.expires_at
 LIMIT $2::integer;

@@ -1,0 +1,96 @@
+-- name: holds_to_purge :many
+-- A batch of the holds that ended longest ago. Nothing is locked.
+-- params: expired_before timestamptz, batch_size integer
+-- scope: all organizations
+SELECT organization_id, id
+FROM hold
+WHERE expires_at < $1
+ORDER BY expires_at
+LIMIT $2::integer;
+
+-- name: purge_holds :exec
+-- Forget these holds, which are long over, with the claims and keys that name them.
+-- params: organization_id uuid, ids uuid[]
+WITH keys AS (
+    DELETE FROM idempotency_key WHERE organization_id = $1 AND hold_id = ANY($2)
+), claims AS (
+    DELETE FROM claim WHERE organization_id = $1 AND hold_id = ANY($2)
+)
+DELETE FROM hold WHERE organization_id = $1 AND id = ANY($2);
+
+-- name: purge_claims :one
+-- Forget a batch of the times that were given back and would be over by now, and say how many there were. $1 is in
+-- minutes since 1970.
+-- params: ended_before integer, batch_size integer
+-- scope: all organizations
+WITH gone AS (
+    DELETE FROM claim
+    WHERE (organization_id, id) IN (
+        SELECT organization_id, id
+        FROM claim
+        WHERE NOT active AND claimed_until < $1
+        ORDER BY claimed_until
+        LIMIT $2::integer
+    )
+    RETURNING 1
+)
+SELECT count(*) AS purged FROM gone;
+
+-- name: purge_messages :one
+-- Forget a batch of the log of messages, oldest first, and say how many there were. What waits to be sent stays.
+-- params: made_before timestamptz, batch_size integer
+-- scope: all organizations
+WITH gone AS (
+    DELETE FROM reminder_log
+    WHERE (organization_id, id) IN (
+        SELECT organization_id, id
+        FROM reminder_log
+        WHERE created_at < $1 AND status <> 'PENDING'
+        ORDER BY created_at
+        LIMIT $2::integer
+    )
+    RETURNING 1
+)
+SELECT count(*) AS purged FROM gone;
+
+-- name: erased_customers_with_history :many
+-- A batch of the customers who were erased long ago and whose appointments still have a history. Nothing is locked.
+-- params: erased_before timestamptz, batch_size integer
+-- scope: all organizations
+SELECT organization_id, id
+FROM customer
+WHERE erased_at < $1
+    AND EXISTS (
+        SELECT
+        FROM appointment
+        JOIN appointment_history
+            ON appointment_history.organization_id = appointment.organization_id
+            AND appointment_history.appointment_id = appointment.id
+        WHERE appointment.organization_id = customer.organization_id AND appointment.customer_id = customer.id
+    )
+ORDER BY erased_at
+LIMIT $2::integer;
+
+-- name: purge_history_of_customer :exec
+-- Forget who did what, and when, with the appointments of an erased customer. The appointments themselves stay.
+-- params: organization_id uuid, customer_id uuid
+DELETE FROM appointment_history
+WHERE organization_id = $1
+    AND appointment_id IN (SELECT id FROM appointment WHERE organization_id = $1 AND customer_id = $2);
+
+-- name: purge_revoked_tokens :one
+-- Forget a batch of revocations whose tokens have ended by themselves, and say how many there were.
+-- params: expired_before timestamptz, batch_size integer
+-- scope: all organizations
+WITH gone AS (
+    DELETE FROM revoked_token
+    WHERE (organization_id, token_id) IN (
+        SELECT organization_id, token_id
+        FROM revoked_token
+        WHERE expires_at < $1
+        ORDER BY expires_at
+        LIMIT $2::integer
+    )
+    RETURNING 1
+)
+SELECT count(*) AS purged FROM gone;
