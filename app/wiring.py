@@ -193,6 +193,8 @@ def _manage_link(settings: Settings) -> Callable[[AppointmentId, str], str] | No
         return template.replace("{token}", quote(token, safe="")).replace("{appointment}", name)
 
     return link
+
+
 def _access_tokens(settings: Settings) -> AccessTokens:
     """They are always judged by the machine's clock: their issuer reads no other."""
     tokens = settings.tokens

@@ -248,7 +248,9 @@ class Appointment(Node):
         found = await info.context.loaders.messages.load(self.row.id)
         return [Reminder.of(message) for message in found if message.kind in LEADS]
 
-    @strawberry.field(description="Every message about it, in the order in which they are due: reminders and news alike.")
+    @strawberry.field(
+        description="Every message about it, in the order in which they are due: reminders and news alike."
+    )
     async def messages(self, info: Info) -> list[Reminder]:
         """Batched."""
         return [Reminder.of(message) for message in await info.context.loaders.messages.load(self.row.id)]

@@ -112,9 +112,7 @@ async def change_provider(
             return _SUBJECT_TAKEN
         await update_provider(tx, viewer.organization_id, provider)
         if "channels" in changes:
-            await want_again(
-                tx, viewer.organization_id, provider.channels, email=provider.email, phone=provider.phone
-            )
+            await want_again(tx, viewer.organization_id, provider.channels, email=provider.email, phone=provider.phone)
     await tell(resources, RulesChanged(organization_id=viewer.organization_id, provider_ids=(provider_id,)))
     return provider
 
