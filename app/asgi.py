@@ -24,6 +24,7 @@ from app.settings import SettingsError
 from app.store.pool import DatabaseUnavailableError
 from app.usecases.find_slots import TooMuchToDoError
 from app.web import pages
+from app.web.mailbox import mailbox_routes
 from app.web.unsubscribe import unsubscribe_routes
 from app.wiring import open_resources, system_clock
 
@@ -94,6 +95,7 @@ def create_app(settings: Settings, *, clock: Clock = system_clock, real_clock: C
     hops = settings.limits.trusted_hops
     proxies = [Middleware(TrustedProxies, hops=hops)] if hops else []
     booking = pages.booking_routes() if settings.booking_page else []
+    mailbox = mailbox_routes(Path(settings.mailbox)) if settings.mailbox else []
     return Starlette(
         routes=[
             *endpoint.routes("/graphql"),
@@ -102,6 +104,7 @@ def create_app(settings: Settings, *, clock: Clock = system_clock, real_clock: C
             *unsubscribe_routes(resources_of),
             *pages.routes(),
             *booking,
+            *mailbox,
         ],
         middleware=[*proxies, *([cors] if settings.cors_origins else [])],
         lifespan=lifespan,

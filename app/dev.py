@@ -14,12 +14,13 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import FrameType
 from typing import Final
 
 import app
+from app.catcher import Caught, catching
 from app.core.viewer import Role
 from app.embedded import Addresses, embedded
 from app.identity.access import TokenRules
@@ -28,10 +29,11 @@ from app.processes import die_with_parent, end
 from app.seed import DEMO, seed
 from app.serve import listen
 from app.settings import Settings, token_secret
+from app.store.clock import set_clock
 from app.store.migrations import migrate
 from app.tokens import signed_token
 from app.usecases.create_organization import create_organization
-from app.wiring import open_resources
+from app.wiring import open_resources, system_clock
 
 START_TIMEOUT_SECONDS: Final = 60.0
 """The API answers within a second or two; a machine that needs longer than this has another problem."""
@@ -56,6 +58,8 @@ class DevOptions:
     data_dir: Path
     seeds: bool
     workers: int
+    test_clock: datetime | None = None
+    """What the server takes for now, from its start on; None: it keeps the real time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,10 +82,13 @@ def dev(options: DevOptions, env: Mapping[str, str]) -> None:
             redis_url=given.get("REDIS_URL"),
             tell=_tell,
         ) as servers,
+        catching(_mailbox(options), system_clock) as caught,
     ):
-        environment = _environment(given, servers.addresses, dev_secrets(options.data_dir))
+        environment = _environment(options, given, servers.addresses, caught)
         settings = Settings.from_environment(environment)
         asyncio.run(migrate(settings.database_url, tell=_tell))
+        if options.test_clock is not None:
+            asyncio.run(_put_clock(settings, options.test_clock))
         _tell("loading the demo data …" if options.seeds else "making an empty organization …")
         asyncio.run(_fill(settings, seeds=options.seeds))
         with _children(options, environment) as children:
@@ -106,17 +113,43 @@ def dev_secrets(data_dir: Path) -> dict[str, str]:
     return kept
 
 
-def _environment(given: Mapping[str, str], addresses: Addresses, kept: Mapping[str, str]) -> dict[str, str]:
-    """What the children run with: settings of one's own win over what suits most developers."""
+def _mailbox(options: DevOptions) -> Path:
+    return (options.data_dir / "mailbox").resolve()
+
+
+def _environment(options: DevOptions, given: Mapping[str, str], addresses: Addresses, caught: Caught) -> dict[str, str]:
+    """What the children run with: settings of one's own win over what suits most developers.
+
+    A mail server or a gateway of one's own takes the place of the catcher; nothing else leaves the machine.
+    """
+    kept = dev_secrets(options.data_dir)
     suits = {
+        "SLOTWRIGHT_PUBLIC_URL": _base_url(options),
+        "SLOTWRIGHT_MAILBOX": str(_mailbox(options)),
         "SLOTWRIGHT_BOOKING_PAGE": "on",
         "SLOTWRIGHT_GRAPHIQL": "on",
         "SLOTWRIGHT_CORS_ORIGINS": "*",
         "SLOTWRIGHT_GUEST_BOOKINGS_PER_ADDRESS": "0",  # everybody is at this machine's own
         "SLOTWRIGHT_DEFAULT_ORGANIZATION": DEMO.organization,
     }
+    if "SLOTWRIGHT_SMTP_URL" not in given:
+        suits["SLOTWRIGHT_SMTP_URL"] = f"smtp+plain://127.0.0.1:{caught.mail_port}"
+        suits["SLOTWRIGHT_MAIL_FROM"] = "no-reply@slotwright.example"
+    if "SLOTWRIGHT_TWILIO_ACCOUNT_SID" not in given:
+        suits |= {
+            "SLOTWRIGHT_TWILIO_ACCOUNT_SID": "caught",
+            "SLOTWRIGHT_TWILIO_AUTH_TOKEN": secrets.token_urlsafe(24),
+            "SLOTWRIGHT_TWILIO_SENDER": "+15005550006",
+            "SLOTWRIGHT_TWILIO_URL": f"http://127.0.0.1:{caught.gateway_port}",
+        }
+    suits["SLOTWRIGHT_TEST_CLOCK"] = "off" if options.test_clock is None else "on"
     where = {"DATABASE_URL": addresses.database_url, "REDIS_URL": addresses.redis_url}
     return {**suits, **kept, **given, **where}
+
+
+async def _put_clock(settings: Settings, now: datetime) -> None:
+    async with open_resources(settings) as resources:
+        await set_clock(resources.pool, now - system_clock())
 
 
 async def _fill(settings: Settings, *, seeds: bool) -> None:
@@ -188,14 +221,18 @@ def _answers(host: str, port: int) -> bool:
         connection.close()
 
 
+def _base_url(options: DevOptions) -> str:
+    host = _reachable_host(options.host)
+    return f"http://{f'[{host}]' if ':' in host else host}:{options.port}"
+
+
 def _reachable_host(host: str) -> str:
     """An address to knock at, for a server that listens everywhere."""
     return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # compared, not bound
 
 
 def _print_banner(options: DevOptions, settings: Settings, secret: str, *, seconds: float) -> None:
-    host = _reachable_host(options.host)
-    base = f"http://{f'[{host}]' if ':' in host else host}:{options.port}"
+    base = _base_url(options)
     subjects = {
         "administrator": (Role.ADMIN, DEMO.admin_subject),
         "provider": (Role.PROVIDER, DEMO.provider_subject),
@@ -212,6 +249,8 @@ def _print_banner(options: DevOptions, settings: Settings, secret: str, *, secon
         "",
         f"  booking page        {base}/",
         f"  GraphQL, GraphiQL   {base}/graphql",
+        f"  what was sent       {base}/dev/mailbox",
+        *([f"  now                 {options.test_clock:%Y-%m-%dT%H:%M:%SZ}, running on"] if options.test_clock else []),
         f"  health              {base}/readyz",
         f"  PostgreSQL          {settings.database_url}",
         f"  Redis               {settings.redis_url}",

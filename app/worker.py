@@ -27,6 +27,7 @@ from app.jobs.schedule import CRON_JOBS
 from app.logs import configure_logs
 from app.settings import Settings
 from app.store.migrations import check
+from app.usecases.resources import Resources
 from app.wiring import open_resources
 
 HEALTH_SECONDS: Final = 10
@@ -114,6 +115,7 @@ def _worker(redis: ArqRedis, cron_jobs: Sequence[CronJob], context: dict[str, An
         redis_pool=redis,
         queue_name=QUEUE,
         ctx=dict(context),
+        on_job_start=_follow_clock,
         handle_signals=False,
         job_timeout=JOB_TIMEOUT_SECONDS,
         keep_result=0,
@@ -123,6 +125,13 @@ def _worker(redis: ArqRedis, cron_jobs: Sequence[CronJob], context: dict[str, An
         job_deserializer=orjson.loads,
         timezone=UTC,
     )
+
+
+async def _follow_clock(ctx: dict[Any, Any]) -> None:
+    """A job begins at the instant that a test clock reads by now."""
+    resources: Resources | None = ctx.get("resources")
+    if resources is not None and resources.test_clock is not None:
+        await resources.test_clock.follow()
 
 
 async def _end(worker: Worker, running: asyncio.Task[None]) -> BaseException | None:
