@@ -27,6 +27,7 @@ _GUEST_IS_KNOWN = query("guest_is_known")
 _UPDATE = query("update_customer")
 _PROVIDER_SERVES = query("provider_serves_customer")
 _FORGET_CHANNELS = query("forget_channels_of_customer")
+_LOCK_APPOINTMENTS = query("lock_appointments_of_customer")
 _ERASE = query("erase_customer")
 _ERASE_APPOINTMENTS = query("erase_appointments_of_customer")
 _ERASE_HISTORY = query("erase_history_of_customer")
@@ -139,6 +140,13 @@ async def provider_serves_customer(
 
 ERASED_NAME = "Erased"
 """What stands where a name must."""
+
+
+async def lock_appointments_of_customer(
+    tx: Transaction, organization_id: OrganizationId, customer_id: CustomerId
+) -> None:
+    """Nobody changes the customer's appointments until the transaction ends. Taken before the customer's own lock."""
+    await _LOCK_APPOINTMENTS.exec(tx, organization_id, customer_id)
 
 
 async def erase_customer(

@@ -13,6 +13,7 @@ from app.store.customers import (
     customer_for_update,
     forget_channels_of_customer,
     guest_is_known,
+    lock_appointments_of_customer,
     provider_serves_customer,
     update_customer,
 )
@@ -104,6 +105,8 @@ async def erase_customer(
     if not viewer.is_admin:
         return NotAllowed(message="Only administrators erase customers.")
     async with transaction(resources.pool) as tx:
+        # What is being written about them right now is written before, and so erased as well.
+        await lock_appointments_of_customer(tx, viewer.organization_id, customer_id)
         stored = await customer_for_update(tx, viewer.organization_id, customer_id)
         if stored is None:
             return NotFound(what="customer")

@@ -62,6 +62,16 @@ SELECT EXISTS (
     SELECT FROM appointment WHERE organization_id = $1 AND provider_id = $2 AND customer_id = $3
 ) AS serves;
 
+-- name: lock_appointments_of_customer :exec
+-- Changes of a customer's appointments that have begun are over, and none begins, until the transaction ends. One order
+-- for all who lock several, so that no two wait for each other in a circle.
+-- params: organization_id uuid, customer_id uuid
+SELECT id
+FROM appointment
+WHERE organization_id = $1 AND customer_id = $2
+ORDER BY id
+FOR UPDATE;
+
 -- name: erase_customer :one
 -- Everything personal goes from a customer's record; the row stays, for the appointments that point to it.
 -- params: organization_id uuid, id uuid, name text, erased_at timestamptz

@@ -16,10 +16,13 @@ from itertools import cycle
 import asyncpg
 import pytest
 
+from app.core.ids import ProviderId
 from app.embedded import Servers
 from app.settings import ManageKey, Settings
+from app.store.locks import lock_rules
+from app.store.pool import transaction
 from app.usecases.close_appointment import complete_what_ended
-from tests.builders import NOW, Api, Json, Running, a_provider, a_service, instant, made, running, weekly
+from tests.builders import NOW, Api, Json, Running, a_provider, a_service, instant, key_in, made, running, weekly
 from tests.conftest import on_database
 from tests.lives import (
     booked,
@@ -40,6 +43,7 @@ from tests.lives import (
 NINE, TEN, ELEVEN, NOON = (f"2026-01-12T{hour:02}:00Z" for hour in (9, 10, 11, 12))
 ROUNDS = 12
 
+ERASE = "mutation ($input: EraseCustomerInput!) { answer: eraseCustomer(input: $input) { __typename } }"
 UPDATE_SERVICE = "mutation ($input: UpdateServiceInput!) { answer: updateService(input: $input) { __typename } }"
 UPDATE_PROVIDER = "mutation ($input: UpdateProviderInput!) { answer: updateProvider(input: $input) { __typename } }"
 
@@ -444,3 +448,33 @@ async def test_a_move_out_of_the_way_of_the_worker_is_not_completed(alone: Both)
         await block.commit()
     assert await completing == 0
     assert await state(api, visit) == ("CONFIRMED", "2026-01-13T10:00:00Z", 1)
+
+
+# ---------------------------------------------------------------- an erasure
+
+
+@pytest.mark.parametrize("change", ["a cancellation", "a move"])
+async def test_what_is_being_written_about_a_customer_is_erased_with_the_rest(both: Both, change: str) -> None:
+    api = both.api
+    ada = await a_provider(api)
+    robin = api.customer("robin", name="Robin", email="robin@example.com")
+    visit = await booked(api, ada, TEN, caller=robin, customer=None)
+    found = await seen(api, visit, caller=api.admin)
+    assert found is not None
+    async with transaction(api.resources.pool) as tx:
+        # The change has the appointment, and waits for the rules.
+        await lock_rules(tx, api.organization.id, [ProviderId(key_in(ada["id"]))])
+        changing = asyncio.create_task(
+            cancel(api, visit, caller=robin, reason="Robin is ill")
+            if change == "a cancellation"
+            else move(api, visit, ELEVEN, caller=robin)
+        )
+        await waiting(api, 1)
+        erasing = asyncio.create_task(both.other.ask(ERASE, caller=api.admin, input={"id": found["customer"]["id"]}))
+        await waiting(api, 2)
+    assert (await changing)["__typename"] in {"Appointment", "BookingConfirmation"}
+    assert (await erasing)["answer"]["__typename"] == "Customer"
+    for table in ("appointment", "appointment_history", "idempotency_key", "customer", "hold"):
+        rows = await api.rows(f"SELECT * FROM {table} WHERE organization_id = $1", api.organization.id)
+        assert "robin" not in str(rows).lower(), table
+    assert [entry["version"] for entry in await history(api, visit)] == [1, 2]
