@@ -153,6 +153,11 @@ class Feed:
         """How many there are."""
         return sum(each.subscribers for each in self._organizations.values())
 
+    @property
+    def running(self) -> int:
+        """How many tasks run for them."""
+        return self._tasks.count
+
     # ------------------------------------------------------------ telling and hearing
 
     async def tell(self, changes: Sequence[Change]) -> None:

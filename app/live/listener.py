@@ -9,18 +9,17 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from contextlib import suppress
-from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from redis.exceptions import RedisError
 
+from app.live.tasks import Tasks, end
+
 if TYPE_CHECKING:
     from redis.asyncio import Redis
-    from redis.asyncio.client import PubSub
+    from redis.asyncio.connection import AbstractConnection
 
     from app.live.pace import Counts, Pace
-    from app.live.tasks import Tasks
 
 _log: Final = logging.getLogger(__name__)
 
@@ -70,63 +69,59 @@ class Listener:
 
     async def _run(self) -> None:
         failures = 0
-        while self._channels:
-            try:
-                async with self._redis.pubsub() as line:
-                    joined: set[str] = set()
-                    await self._join(line, joined)
+        try:
+            while self._channels:
+                # A connection of our own, and not the client's PubSub: that one connects again by itself, without a
+                # word, and without end where Redis answers with an error.
+                line = self._redis.connection_pool.make_connection()  # type: ignore[no-untyped-call]
+                try:
+                    await line.connect()
                     failures = 0
-                    await self._serve(line, joined)
-            except _OUTAGES as outage:
-                if not failures:
-                    _log.warning("Redis can't be heard, changes may come late: %s", type(outage).__name__)
-                self._counts.disconnections += 1
-                await asyncio.sleep(self._pace.retry_after(failures))
-                failures += 1
-        self._task = None
+                    await self._serve(line)
+                except _OUTAGES as outage:
+                    if not failures:
+                        _log.warning("Redis can't be heard, changes may come late: %s", type(outage).__name__)
+                    self._counts.disconnections += 1
+                    await asyncio.sleep(self._pace.retry_after(failures))
+                    failures += 1
+                finally:
+                    await line.disconnect(nowait=True)
+        finally:
+            self._task = None
 
-    async def _serve(self, line: PubSub, joined: set[str]) -> None:
-        tasks = {asyncio.create_task(self._speak(line, joined)), asyncio.create_task(self._hear(line))}
+    async def _serve(self, line: AbstractConnection) -> None:
+        tasks = {asyncio.create_task(self._speak(line)), asyncio.create_task(self._hear(line))}
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await end(tasks)
 
-    async def _speak(self, line: PubSub, joined: set[str]) -> None:
+    async def _speak(self, line: AbstractConnection) -> None:
         """Joins and leaves, and asks now and then whether Redis is there; until nothing is to be heard any more."""
+        joined: set[str] = set()
         while self._channels:
             self._woken.clear()
-            await self._join(line, joined)
-            with suppress(TimeoutError):
+            new, old = self._channels - joined, joined - self._channels
+            if new:
+                await line.send_command("SUBSCRIBE", *new, check_health=False)
+            if old:
+                await line.send_command("UNSUBSCRIBE", *old, check_health=False)
+            joined = (joined | new) - old
+            try:
                 async with asyncio.timeout(self._pace.ping_seconds):
                     await self._woken.wait()
-                    continue
-            await line.ping()
+            except TimeoutError:
+                await line.send_command("PING", check_health=False)
 
-    async def _join(self, line: PubSub, joined: set[str]) -> None:
-        new, old = self._channels - joined, joined - self._channels
-        if new:
-            await line.subscribe(*new)
-        if old:
-            await line.unsubscribe(*old)
-        joined |= new
-        joined -= old
-
-    async def _hear(self, line: PubSub) -> None:
-        longest_silence = 3 * self._pace.ping_seconds
-        heard_at = monotonic()
+    async def _hear(self, line: AbstractConnection) -> None:
         while True:
-            message = await line.get_message(timeout=longest_silence)
-            if message is None:
-                if monotonic() - heard_at >= longest_silence:
+            message = await line.read_response(timeout=3 * self._pace.ping_seconds, disconnect_on_error=False)
+            match message:
+                case None:
                     raise _SilentError("Redis has been silent for too long")
-                continue
-            heard_at = monotonic()
-            if message["type"] == "message":
-                self._heard(message["channel"], message["data"])
-            elif message["type"] == "subscribe":
-                self._joined(message["channel"])
+                case [b"message", channel, data]:
+                    self._heard(channel, data)
+                case [b"subscribe", channel, _]:
+                    self._joined(channel)

@@ -4,10 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from typing import Final
 
 _log: Final = logging.getLogger(__name__)
+
+_CANCEL_AGAIN_SECONDS: Final = 0.1
+
+
+async def end(tasks: Iterable[asyncio.Task[None]]) -> None:
+    """Cancels them until they have ended: Python 3.11's `wait_for`, in the Redis client, may swallow a cancellation."""
+    left = set(tasks)
+    while left:
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=_CANCEL_AGAIN_SECONDS)
 
 
 class Tasks:
@@ -38,7 +49,4 @@ class Tasks:
 
     async def close(self) -> None:
         """Ends them all."""
-        tasks = list(self._running)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(self._running)

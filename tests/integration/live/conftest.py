@@ -1,0 +1,45 @@
+"""Subscribers that leave when their test is over."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from datetime import date
+from typing import TypeAlias
+
+import pytest
+
+from app.core.ids import ServiceId
+from app.usecases.resources import Resources
+from app.usecases.watch_availability import WatchForm, watch_availability
+from tests.builders import TODAY, Api, Json, key_in
+from tests.integration.live.subscriber import Subscriber, provider_id
+
+Watching: TypeAlias = Callable[..., Subscriber]
+
+
+@pytest.fixture
+async def watching(api: Api) -> AsyncIterator[Watching]:
+    """Subscribes: `watching(resources, provider, …)`, today alone unless dates are given."""
+    async with AsyncExitStack() as stack:
+
+        def subscribe(
+            resources: Resources,
+            *providers: Json,
+            first: date = TODAY,
+            last: date | None = None,
+            time_zone: str | None = None,
+            service: Json | None = None,
+        ) -> Subscriber:
+            form = WatchForm(
+                provider_ids=[provider_id(provider) for provider in providers],
+                service_id=None if service is None else ServiceId(key_in(service["id"])),
+                first=first,
+                last=last or first,
+                time_zone=time_zone,
+            )
+            subscriber = Subscriber(watch_availability(resources, api.organization.id, form))
+            stack.push_async_callback(subscriber.leave)
+            return subscriber
+
+        yield subscribe

@@ -1,0 +1,140 @@
+"""Subscribers in process: a use case's stream, read event by event with a patience that no healthy test needs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import date
+from typing import Final
+
+from redis.asyncio import Redis
+
+from app.core.ids import ProviderId
+from app.core.zones import instant_of
+from app.live.board import DayShown
+from app.live.pace import Pace
+from app.live.wire import channel_of
+from app.usecases.resources import Resources
+from app.usecases.watch_availability import Refusal
+from app.wiring import make_feed
+from tests.builders import TODAY, Api, Json, key_in
+
+PATIENCE_SECONDS: Final = 20.0
+"""Until a test gives up. Nothing takes so long but what is broken."""
+
+TOLD: Final = Pace(compare_seconds=3_600, glance_seconds=3_600)
+"""Nothing is looked for: what comes was told, or was due."""
+
+WATCHFUL: Final = Pace(compare_seconds=3_600, glance_seconds=0.005)
+"""The clock that a test turns is looked at all the time."""
+
+SUSPICIOUS: Final = Pace(compare_seconds=0.05, glance_seconds=3_600, retry_seconds=0.02, longest_retry_seconds=0.1)
+"""What nobody told is found soon."""
+
+
+class Subscriber:
+    """Keeps what it was told; every event is checked to be no step back."""
+
+    def __init__(self, events: AsyncGenerator[DayShown | Refusal, None]) -> None:
+        self.events = events
+        self.told: list[DayShown] = []
+        self._waiting: asyncio.Future[DayShown | Refusal] | None = None
+
+    async def next(self) -> DayShown:
+        shown = await self.next_within(PATIENCE_SECONDS)
+        assert shown is not None, "nothing came"
+        return shown
+
+    async def next_within(self, seconds: float) -> DayShown | None:
+        waiting = self._ask()
+        if not (await asyncio.wait({waiting}, timeout=seconds))[0]:
+            return None
+        self._waiting = None
+        shown = waiting.result()
+        assert isinstance(shown, DayShown), shown
+        before = self.last(shown.provider_id, shown.date)
+        assert shown.is_snapshot == (before is None)
+        assert before is None or str(shown.revision) > str(before.revision)
+        self.told.append(shown)
+        return shown
+
+    async def refused(self) -> Refusal:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            refusal = await anext(self.events)
+            assert not isinstance(refusal, DayShown)
+            assert await anext(self.events, None) is None
+        return refusal
+
+    async def snapshot(self, days: int = 1) -> list[DayShown]:
+        return [await self.next() for _ in range(days)]
+
+    def last(self, provider_id: ProviderId, day: date) -> DayShown | None:
+        told = [each for each in self.told if (each.provider_id, each.date) == (provider_id, day)]
+        return told[-1] if told else None
+
+    async def until(self, starts: Sequence[str], day: date = TODAY) -> DayShown:
+        """The event after which this date has these starts, given as `09:00` in UTC."""
+        while True:
+            shown = await self.next()
+            if shown.date == day and times(shown) == list(starts):
+                return shown
+
+    async def hears_nothing(self) -> None:
+        """Nothing that was told so far is anything to this subscriber."""
+        waiting = self._ask()
+        await asyncio.wait({waiting}, timeout=0.15)
+        assert not waiting.done(), waiting.result()
+
+    def _ask(self) -> asyncio.Future[DayShown | Refusal]:
+        if self._waiting is None:
+            self._waiting = asyncio.ensure_future(anext(self.events))
+        return self._waiting
+
+    async def leave(self) -> None:
+        if self._waiting is not None:
+            self._waiting.cancel()
+            await asyncio.gather(self._waiting, return_exceptions=True)
+        await self.events.aclose()
+
+
+def times(shown: DayShown) -> list[str]:
+    return [instant_of(start).strftime("%H:%M") for start in shown.starts]
+
+
+def provider_id(provider: Json) -> ProviderId:
+    return ProviderId(key_in(provider["id"]))
+
+
+@asynccontextmanager
+async def a_process(api: Api, pace: Pace = TOLD, *, redis: Redis | None = None) -> AsyncIterator[Resources]:
+    """Resources with a feed of their own on the same PostgreSQL and Redis: as if in another process."""
+    resources = api.resources
+    feed = make_feed(
+        resources.pool,
+        redis or resources.redis,
+        resources.accelerator,
+        clock=resources.clock,
+        readings_at_once=2,
+        pace=pace,
+    )
+    try:
+        yield replace(resources, feed=feed)
+    finally:
+        await feed.close()
+
+
+async def until(is_so: Callable[[], object]) -> None:
+    """Waits for what happens in its own time."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while not is_so():  # noqa: ASYNC110  no event tells of it
+            await asyncio.sleep(0.005)
+
+
+async def joined(resources: Resources, api: Api, *, processes: int = 1) -> None:
+    """Waits until so many hear the organization's channel, and have compared what they may have missed before."""
+    channel = channel_of(api.organization.id)
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while (await resources.redis.pubsub_numsub(channel))[0][1] < processes:  # noqa: ASYNC110  no event tells of it
+            await asyncio.sleep(0.005)
