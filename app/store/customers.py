@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import asyncpg
+
 from app.core.appointment import Contact, Customer
 from app.core.ids import CustomerId
 from app.store.messages import forget_wire_of_customer
@@ -106,20 +108,28 @@ async def guest_is_known(
     return known
 
 
-async def update_customer(tx: Transaction, organization_id: OrganizationId, customer: Customer) -> None:
-    """Store all values of an existing customer anew."""
+async def update_customer(tx: Transaction, organization_id: OrganizationId, customer: Customer) -> bool:
+    """Store all values of an existing customer anew; False where another record stands for guests with this contact.
+
+    `guest_is_known` tells so cheaply; only a guest who books at this very moment is found out here. On False the
+    transaction must roll back.
+    """
     contact = customer.contact
-    await _UPDATE.one(
-        tx,
-        organization_id,
-        customer.id,
-        contact.name,
-        contact.email,
-        contact.phone,
-        customer.time_zone,
-        contact.locale,
-        contact.channels,
-    )
+    try:
+        await _UPDATE.one(
+            tx,
+            organization_id,
+            customer.id,
+            contact.name,
+            contact.email,
+            contact.phone,
+            customer.time_zone,
+            contact.locale,
+            contact.channels,
+        )
+    except asyncpg.UniqueViolationError:
+        return False
+    return True
 
 
 async def forget_channels_of_customer(

@@ -66,11 +66,15 @@ async def change_customer(
         time_zone = valid_time_zone("time_zone", form.time_zone)
         if isinstance(time_zone, InvalidInput):
             return time_zone
+        known = InvalidInput(
+            field="phone" if contact.email is None else "email", message="Another customer is known by this already."
+        )
         if stored.subject is None and await guest_is_known(tx, viewer.organization_id, customer_id, contact):
-            field = "phone" if contact.email is None else "email"
-            return InvalidInput(field=field, message="Another customer is known by this already.")
+            return known
         customer = replace(stored, contact=contact, time_zone=time_zone)
-        await update_customer(tx, viewer.organization_id, customer)
+        if not await update_customer(tx, viewer.organization_id, customer):
+            tx.roll_back()
+            return known
         if "channels" in changes:
             await forget_channels_of_customer(tx, viewer.organization_id, customer_id)
             await want_again(tx, viewer.organization_id, contact.channels, email=contact.email, phone=contact.phone)
