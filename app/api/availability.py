@@ -1,6 +1,6 @@
 """Availability: slots, days, and why a time can't be booked."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from datetime import date, datetime
 from itertools import repeat
 from typing import TYPE_CHECKING, Annotated, Any, cast, overload
@@ -9,7 +9,7 @@ import strawberry
 
 from app.api.enums import UnbookableReason
 from app.api.errors import BadUserInput
-from app.api.fastlists import Leaves, Row, Rows, Shape
+from app.api.fastlists import KnownRows, Leaves, Row, Rows, Shape
 from app.api.info import Info
 from app.api.instants import slot_texts, utc_texts
 from app.api.keys import optional_service_key, provider_key, provider_keys
@@ -174,27 +174,34 @@ class Availability:
     def days(self) -> list[AvailabilityDay]:
         """In order."""
         found = self.found
-        return cast(
-            "list[AvailabilityDay]",
-            Rows(
-                DAY_ROWS,
-                [
-                    (
-                        day.isoformat(),
-                        len(starts),
-                        _SlotsOfDay(found.calendar, starts, found.time_zone),
-                        Leaves(utc_texts(starts)),
-                    )
-                    for day, starts in found.starts_by_date.items()
-                ],
-            ),
-        )
+        key = (*self._key, *found.starts_by_date.items())
+        return cast("list[AvailabilityDay]", KnownRows(DAY_ROWS, key, self._day_rows))
 
     @strawberry.field(description="All slots of all dates, in order.")
     def slots(self) -> list[Slot]:
         """Built when asked for."""
-        starts = [start for day in self.found.starts_by_date.values() for start in day]
-        return slots_of(self.found.calendar, starts, self.found.time_zone)
+        found = self.found
+        starts = tuple([start for day in found.starts_by_date.values() for start in day])
+        rows = KnownRows(SLOT_ROWS, (*self._key, starts), lambda: slot_rows(found.calendar, starts, found.time_zone))
+        return cast("list[Slot]", rows)
+
+    @property
+    def _key(self) -> tuple[Hashable, ...]:
+        """What the leaves of slots depend on beside their starts."""
+        calendar = self.found.calendar
+        return calendar.provider.id, calendar.rules.duration_minutes, self.found.time_zone
+
+    def _day_rows(self) -> list[Row]:
+        found = self.found
+        return [
+            (
+                day.isoformat(),
+                len(starts),
+                _SlotsOfDay(found.calendar, starts, found.time_zone),
+                Leaves(utc_texts(starts)),
+            )
+            for day, starts in found.starts_by_date.items()
+        ]
 
 
 AvailabilityResult = Annotated[

@@ -8,11 +8,13 @@ an argument, a field that is no column) is answered the ordinary way, from the o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, Final, cast, overload
 
+import orjson
 from graphql import (
     GraphQLList,
     GraphQLObjectType,
@@ -53,6 +55,12 @@ class Shape:
         return self.item(**values)
 
 
+@cache
+def _places(shape: Shape) -> dict[str, int]:
+    """The columns by the names of their fields; there are as many shapes as the program makes, a handful."""
+    return {to_camel_case(column): place for place, column in enumerate(shape.columns)}
+
+
 class Rows(Sequence[Any]):
     """Rows of a shape; as a sequence, the objects they stand for."""
 
@@ -78,6 +86,27 @@ class Rows(Sequence[Any]):
         if isinstance(index, slice):
             return Rows(self.shape, self.rows[index])
         return self.shape.object(self.rows[index])
+
+
+class KnownRows(Rows):
+    """Rows that are named by a key: equal keys stand for equal rows of a shape, which are made only if they are needed.
+
+    What they are answered with is remembered as it is written: for a popular list nothing is built or written again.
+    """
+
+    __slots__ = ("_made", "_make", "key")
+
+    def __init__(self, shape: Shape, key: Hashable, make: Callable[[], Sequence[Row]]) -> None:
+        self.shape = shape
+        self.key = key
+        self._make = make
+        self._made: Sequence[Row] | None = None
+
+    @property
+    def rows(self) -> Sequence[Row]:  # type: ignore[override]  # read-only here
+        if self._made is None:
+            self._made = self._make()
+        return self._made
 
 
 class Leaves(list[Any]):
@@ -114,7 +143,7 @@ class RowExecutor(StrawberryGraphQLCoreExecutionContext):
         result: Any,  # noqa: ANN401  whatever a resolver returns
         position_context: Any,  # noqa: ANN401  the library's
     ) -> Any:  # noqa: ANN401  the library's
-        if type(result) is Rows:
+        if isinstance(result, Rows):
             # `collect_subfields` keeps the list of details alive, and with it its id.
             key = (id(field_details_list), result.shape)
             if key in self._builders:
@@ -122,7 +151,7 @@ class RowExecutor(StrawberryGraphQLCoreExecutionContext):
             else:
                 build = self._builders[key] = self._builder(return_type, field_details_list, result.shape)
             if build is not None:
-                return build(result.rows)
+                return written(build, result) if type(result) is KnownRows else build(result.rows)
         elif type(result) is Leaves and is_leaf_type(get_nullable_type(return_type.of_type)):
             return result
         return super().complete_list_value(return_type, field_details_list, info, path, result, position_context)
@@ -157,7 +186,7 @@ class RowExecutor(StrawberryGraphQLCoreExecutionContext):
         if name == "__typename":
             return item_type.name, None
         definition = item_type.fields.get(name)
-        column = next((place for place, column in enumerate(shape.columns) if to_camel_case(column) == name), None)
+        column = _places(shape).get(name)
         if definition is None or definition.args or column is None:
             return None
         nested = shape.nested.get(shape.columns[column])
@@ -188,6 +217,35 @@ def _compile(plan: Plan) -> Builder:
     # Response names are GraphQL names, columns are numbers: nothing of the caller's can be read as anything else.
     code = f"lambda rows: {_comprehension(plan, 'rows', 0)}"
     return cast("Builder", eval(code, {"__builtins__": {}}))  # noqa: S307  code of our own making, see above
+
+
+_MAX_WRITTEN_BYTES: Final = 32 * 1024 * 1024
+"""Of lists that are remembered as they are written: some 2,000 weeks. Those used longest ago go first."""
+
+
+class _Written:
+    """Lists as they are written, by what builds them and of which rows."""
+
+    __slots__ = ("_bytes", "_texts")
+
+    def __init__(self) -> None:
+        self._texts: OrderedDict[tuple[Builder, Shape, Hashable], bytes] = OrderedDict()
+        self._bytes = 0
+
+    def __call__(self, build: Builder, rows: KnownRows) -> orjson.Fragment:
+        key = (build, rows.shape, rows.key)
+        text = self._texts.get(key)
+        if text is None:
+            text = self._texts[key] = orjson.dumps(build(rows.rows))
+            self._bytes += len(text)
+            while self._bytes > _MAX_WRITTEN_BYTES:
+                self._bytes -= len(self._texts.popitem(last=False)[1])
+        else:
+            self._texts.move_to_end(key)
+        return orjson.Fragment(text)
+
+
+written: Final = _Written()
 
 
 def _comprehension(plan: Plan, rows: str, level: int) -> str:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from app.cache.calendars import CalendarKey, Calendars, KnownCalendar
 from app.cache.flights import Flights
 from app.cache.gate import Gate
 from app.cache.organizations import Organizations
+from app.cache.recent import Recent
 from app.cache.slots import SlotCache
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from app.core.ids import OrganizationId, ProviderId
 
 _log: Final = logging.getLogger(__name__)
+
+MOST_LISTINGS: Final = 5_000
+"""Answers kept whole: some 2 kB each beside the days that they share with others."""
 
 FlightKey: TypeAlias = "tuple[OrganizationId, ProviderId, str]"
 """Whose days, under which rule set."""
@@ -45,6 +49,8 @@ class Accelerator:
     calendars: Calendars = field(default_factory=Calendars)
     organizations: Organizations = field(default_factory=Organizations)
     flights: Flights[FlightKey, Computed] = field(default_factory=Flights)
+    listings: Recent[Any] = field(default_factory=lambda: Recent(MOST_LISTINGS))
+    """Whole answers of listings, by question, under the provider's stamp and the minute."""
     calendar_flights: Flights[CalendarKey, KnownCalendar] = field(default_factory=Flights)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 

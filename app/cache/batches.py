@@ -9,10 +9,13 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
+from redis.exceptions import ConnectionError as RedisConnectionError
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from redis.asyncio import Redis
+    from redis.asyncio.connection import AbstractConnection
 
 Request = TypeVar("Request")
 Answer = TypeVar("Answer")
@@ -54,17 +57,47 @@ class Batches(Generic[Request, Answer]):
                         waiting.set_result(answer)
 
 
+class _Line:
+    """A connection of its own, for one command at a time: taking one from the pool would cost as much as the command."""
+
+    __slots__ = ("_connection", "_redis")
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self._connection: AbstractConnection | None = None
+
+    async def ask(self, *command: str) -> Values:
+        """The answer; asked once more, on a new connection, where the old one has died."""
+        if self._connection is None:
+            self._connection = await self._redis.connection_pool.get_connection()
+        try:
+            return await self._ask_once(self._connection, command)
+        except RedisConnectionError:
+            return await self._ask_once(self._connection, command)
+
+    async def _ask_once(self, connection: AbstractConnection, command: tuple[str, ...]) -> Values:
+        try:
+            await connection.send_command(*command, check_health=False)  # connects where it is not
+            answer: Values = await connection.read_response()
+        except BaseException:
+            # Whatever is still on its way must not be taken for the answer to the next command.
+            await connection.disconnect(nowait=True)
+            raise
+        return answer
+
+
 def reads_of(redis: Redis) -> Batches[Sequence[str], Values]:
     """The values of keys, in one MGET."""
+    line = _Line(redis)
 
     async def send(requests: list[Sequence[str]]) -> list[Values]:
         if len(requests) == 1:
-            return [await redis.mget(requests[0])]
+            return [await line.ask("MGET", *requests[0])]
         places: dict[str, int] = {}
         for keys in requests:
             for key in keys:
                 places.setdefault(key, len(places))
-        values: Values = await redis.mget(list(places))
+        values = await line.ask("MGET", *places)
         return [[values[places[key]] for key in keys] for keys in requests]
 
     return Batches(send)

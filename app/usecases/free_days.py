@@ -77,6 +77,10 @@ class FreeDays:
 
     calendar: Calendar
     days: Mapping[date, FreeDay]
+    stamp: Stamp | None = None
+    """The provider's stamp under which this is true; None where the cache had no part in it."""
+    fresh_seconds: float = 0.0
+    """How long this may be given again under the same stamp."""
 
 
 Answer: TypeAlias = FreeDays | NotFound | TemporarilyUnavailable
@@ -336,8 +340,14 @@ class _Asking:
 
     def _serve(self, standing: _Standing) -> None:
         known = standing.known
-        self._answers[standing.wanted] = FreeDays(calendar=known.calendar, days=standing.days)
-        if known.uses >= HOT_USES and max(standing.age_seconds, known.age_seconds) > REFRESH_AFTER_SECONDS:
+        age = max(standing.age_seconds, known.age_seconds)
+        self._answers[standing.wanted] = FreeDays(
+            calendar=known.calendar,
+            days=standing.days,
+            stamp=standing.stamp,
+            fresh_seconds=REFRESH_AFTER_SECONDS - age,
+        )
+        if known.uses >= HOT_USES and age > REFRESH_AFTER_SECONDS:
             key = self._flight_key(standing)
             if self._accelerator.flights.flying(key) is None:
                 self._accelerator.start(self._refresh(standing, self._accelerator.flights.take_off(key)))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from app.core.refusals import InvalidDateRange, InvalidInput, NotFound, TemporarilyUnavailable
 from app.core.slots import by_viewer_date, dates_of_viewer
 from app.core.validation import valid_time_zone
-from app.core.zones import is_supported_date
+from app.core.zones import is_supported_date, minute_at_or_after, minute_of
 from app.store.calendars import load_calendars
 from app.usecases.free_days import RULES_MARGIN, FreeDays, bookable_days, free_days
 
@@ -77,7 +77,13 @@ async def list_slots(
     """
     answers: dict[SlotQuestion, Listed] = {}
     groups: dict[tuple[date, date], list[SlotQuestion]] = {}
+    circumstances = _circumstances(resources.clock())
     for question in dict.fromkeys(questions):
+        stamp = stamps.get(question.provider_id) if stamps else None
+        recent = resources.accelerator.listings.find((organization_id, question), (stamp, circumstances))
+        if stamp is not None and recent is not None:
+            answers[question] = recent
+            continue
         refusal = valid_dates(question.first, question.last)
         zone = None if question.time_zone is None else valid_time_zone("time_zone", question.time_zone)
         if refusal is not None:
@@ -118,8 +124,23 @@ async def _answer(
     answers: dict[SlotQuestion, Listed] = {}
     for question in questions:
         answer = found[question.provider_id, question.service_id]
-        answers[question] = free_times(answer, question, now) if isinstance(answer, FreeDays) else answer
+        if not isinstance(answer, FreeDays):
+            answers[question] = answer
+            continue
+        listed = answers[question] = free_times(answer, question, now)
+        if answer.stamp is not None and answer.fresh_seconds > 0 and not any(day.held for day in answer.days.values()):
+            resources.accelerator.listings.keep(
+                (organization_id, question), (answer.stamp, _circumstances(now)), listed, answer.fresh_seconds
+            )
     return answers
+
+
+def _circumstances(now: datetime) -> tuple[Minute, Minute]:
+    """All that a listing depends on of *now*: notice counts from the next whole minute, the horizon from this one's date.
+
+    Where there are holds it depends on their ends too.
+    """
+    return minute_of(now), minute_at_or_after(now)
 
 
 def free_times(found: FreeDays, question: SlotQuestion, now: datetime) -> FreeTimes:

@@ -225,8 +225,8 @@ async def compare(world: World) -> None:
     question = world.question(provider)
     if question.time_zone is None and question.service_id is None and world.chance.random() < 0.5:
         found = await listed(world.node, provider, question.first, question.last)
-        free = await truth(world.nodes[0], question)
-        assert found == [f"{instant_of(start):%Y-%m-%dT%H:%M:%SZ}" for day in free.values() for start in day]
+        by_date = await truth(world.nodes[0], question)
+        assert found == [f"{instant_of(start):%Y-%m-%dT%H:%M:%SZ}" for day in by_date.values() for start in day]
         return
     if question.time_zone is None:
         assert await shown(world.node, question) == await truth(world.nodes[0], question)

@@ -12,7 +12,7 @@ import pytest
 from redis.asyncio import Redis
 
 from app.cache.connection import open_redis
-from app.cache.keys import day_key, rule_set, run_key, stamp_key
+from app.cache.keys import day_key, rule_set, stamp_key
 from app.cache.slots import Fill, Question, Seen, SlotCache, Stamp
 from app.core.changes import RulesChanged, TimeChanged
 from app.core.free_days import FreeDay, HeldStart
@@ -312,8 +312,7 @@ async def test_a_redis_that_is_emptied_under_our_feet_is_used_again(
     await kept(cache, provider)
     await redis.flushall()
     assert (await seen(cache, week_of(provider))).stamp is None
-    assert await cache.begin([(ORGANIZATION, provider)]) is None
-    assert await redis.get(run_key()) is None
+    await cache.begin([(ORGANIZATION, provider)])  # may find that the run is not known any more, and connects again
     await kept(cache, provider)
     assert (await seen(cache, week_of(provider))).days == WEEK
 
