@@ -41,7 +41,7 @@ from app.usecases.limit_guests import guest_of, limit_reached
 from app.usecases.look import Sight, lock_and_look, time_changed
 from app.usecases.open_appointment import actor_of
 from app.usecases.plan_messages import plan_messages
-from app.usecases.tell import tell
+from app.usecases.tell import tell, told_again
 from app.usecases.use_hold import HeldTime, use_hold
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ Refusal: TypeAlias = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Written:
-    """What a transaction leaves behind; `changes` is empty where an earlier answer is given again."""
+    """What a transaction leaves behind."""
 
     appointment: Appointment
     changes: tuple[Change, ...] = ()
@@ -170,7 +170,8 @@ async def _book(
         return earlier
     if earlier is not None and earlier.appointment_id is not None:
         found = await appointments_by_ids(tx, organization_id, [earlier.appointment_id])
-        return _Written(appointment=found[earlier.appointment_id])
+        booked = found[earlier.appointment_id]
+        return _Written(appointment=booked, changes=(told_again(organization_id, booked.provider_id),))
 
     held = None if wish.hold_id is None else await use_hold(resources, tx, organization_id, wish, wish.hold_id)
     if isinstance(held, InvalidInput | NotFound):

@@ -26,7 +26,7 @@ from app.usecases.book_appointment import appointment_changed
 from app.usecases.look import lock_own_time, time_changed
 from app.usecases.open_appointment import open_appointment, opened_by
 from app.usecases.plan_messages import plan_messages
-from app.usecases.tell import tell
+from app.usecases.tell import tell, told_again
 
 if TYPE_CHECKING:
     from app.core.changes import Change
@@ -93,7 +93,7 @@ async def _cancel(
         return found
     appointment, actor = found
     if appointment.status is AppointmentStatus.CANCELLED:
-        return _Written(appointment=appointment)
+        return _Written(appointment=appointment, changes=(told_again(organization_id, appointment.provider_id),))
     own = await lock_own_time(resources, tx, organization_id, appointment)
     decision = decide_cancellation(
         appointment, actor, own.now, accept_fee_minor=accepted, expected_version=form.expected_version

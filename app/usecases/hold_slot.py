@@ -30,12 +30,12 @@ from app.usecases.find_slots import nearest_slots
 from app.usecases.idempotency import caller_name, earlier_answer, key_scope, request_hash
 from app.usecases.limit_guests import origin_of
 from app.usecases.look import Sight, lock_and_look, time_changed
-from app.usecases.tell import tell
+from app.usecases.tell import tell, told_again
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from app.core.changes import Change, TimeChanged
+    from app.core.changes import Change
     from app.core.ids import ProviderId, ServiceId
     from app.core.viewer import Viewer
     from app.store.idempotency import KeyScope
@@ -120,7 +120,9 @@ async def _hold(
         return earlier
     if earlier is not None and earlier.hold_id is not None:
         held_before = await hold_by_id(tx, organization_id, earlier.hold_id)
-        return NotFound(what="hold") if held_before is None else _Written(hold=held_before)
+        if held_before is None:
+            return NotFound(what="hold")
+        return _Written(hold=held_before, changes=(told_again(organization_id, held_before.provider_id),))
 
     caller, most = _caller(resources, viewer)
     await lock_caller(tx, organization_id, caller)
@@ -157,11 +159,12 @@ async def release_hold(resources: Resources, viewer: Viewer, token: str) -> Held
     if hold_id is None:
         return NotFound(what="hold")
     organization_id = viewer.organization_id
-    changes: tuple[TimeChanged, ...] = ()
+    changes: tuple[Change, ...] = ()
     async with transaction(resources.pool) as tx:
         hold = await hold_for_update(tx, organization_id, hold_id)
         if hold is None:
             return NotFound(what="hold")
+        changes = (told_again(organization_id, hold.provider_id),)
         claim = await claim_of_hold(tx, organization_id, hold_id)
         if claim is not None:
             await share_rules(tx, organization_id, hold.provider_id)

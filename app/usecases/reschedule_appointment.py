@@ -33,7 +33,7 @@ from app.usecases.idempotency import earlier_answer, key_scope, request_hash
 from app.usecases.look import Sight, lock_and_look, time_changed
 from app.usecases.open_appointment import open_appointment, opened_by
 from app.usecases.plan_messages import plan_messages
-from app.usecases.tell import tell
+from app.usecases.tell import tell, told_again
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -118,7 +118,8 @@ async def _move(
         return earlier
     if earlier is not None and earlier.appointment_id is not None:
         moved_before = await appointments_by_ids(tx, organization_id, [earlier.appointment_id])
-        return _Written(appointment=moved_before[earlier.appointment_id])
+        moved = moved_before[earlier.appointment_id]
+        return _Written(appointment=moved, changes=(told_again(organization_id, moved.provider_id),))
 
     found = await open_appointment(resources, viewer, tx, form.appointment_id, opened)
     if isinstance(found, NotFound):

@@ -8,6 +8,7 @@ from app.core.changes import AppointmentChanged, RulesChanged, TimeChanged
 
 if TYPE_CHECKING:
     from app.core.changes import Change
+    from app.core.ids import OrganizationId, ProviderId
     from app.usecases.resources import Resources
 
 
@@ -19,3 +20,11 @@ async def tell(resources: Resources, *changes: Change) -> None:
     await resources.feed.tell(changes)
     if any(isinstance(change, AppointmentChanged) for change in changes):
         resources.messaging.wake()
+
+
+def told_again(organization_id: OrganizationId, provider_id: ProviderId) -> RulesChanged:
+    """What to tell with an answer that is given again: whoever gave it first may have died before telling, or be about to.
+
+    Everything of the provider is forgotten, as the answer no longer says what it changed.
+    """
+    return RulesChanged(organization_id=organization_id, provider_ids=(provider_id,))

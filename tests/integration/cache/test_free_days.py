@@ -11,13 +11,17 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from app.cache.accelerator import make_accelerator
+from app.cache.connection import open_redis
 from app.cache.gate import RETRY_AFTER_SECONDS, WAITING_FOR_EACH
 from app.core.ids import ProviderId
 from app.core.refusals import NotFound, TemporarilyUnavailable
+from app.core.validation import ContactForm
+from app.core.viewer import Viewer
 from app.core.zones import instant_of
 from app.embedded import Servers
 from app.store.pool import Pool
 from app.store.sql import Record
+from app.usecases.book_appointment import Booked, BookingForm, book_appointment
 from app.usecases.find_slots import TooMuchToDoError, earliest_slots
 from app.usecases.free_days import HOT_USES
 from app.usecases.list_slots import FreeTimes, Listed, SlotQuestion, list_slots
@@ -289,3 +293,29 @@ async def test_without_redis_everything_is_answered_from_postgresql(api: Api, ow
     await an_appointment(api, provider, "2026-01-12T10:00Z")
     assert await starts(api, node, week_of(provider)) == [start for start in served if start != "2026-01-12T10:00:00Z"]
     assert await starts(api, node, week_of(provider, days=1)) == await listed(api, provider)
+
+
+async def test_an_answer_given_again_makes_good_what_its_first_giver_did_not_tell(api: Api, redis_url: str) -> None:
+    provider = await a_provider(api)
+    node, _ = node_of(api)
+    served = await starts(api, node, week_of(provider))
+    elsewhere = open_redis(redis_url.rpartition("/")[0] + "/7", timeout_seconds=2.0)
+    dying, _ = node_of(
+        api, accelerator=make_accelerator(elsewhere, real_clock=lambda: datetime.now(UTC), computations=4)
+    )
+    form = BookingForm(
+        provider_id=ProviderId(key_in(provider["id"])),
+        service_id=None,
+        starts_at=datetime(2026, 1, 12, 10, tzinfo=UTC),
+        duration_minutes=None,
+        customer=ContactForm(name="Guest", email="guest@example.com", phone=None, locale=None),
+        customer_time_zone="UTC",
+        notes=None,
+        idempotency_key="once",
+    )
+    viewer = Viewer(organization_id=api.organization.id)
+    assert isinstance(await book_appointment(dying, viewer, form), Booked)
+    assert await starts(api, node, week_of(provider)) == served, "nobody here was told"
+    assert isinstance(await book_appointment(api.resources, viewer, form), Booked)
+    assert await starts(api, node, week_of(provider)) == [start for start in served if start != "2026-01-12T10:00:00Z"]
+    await elsewhere.aclose()
