@@ -52,8 +52,11 @@ class Following:
             return
         self._pending[change.appointment_id, change.version] = change
         if len(self._pending) > self._most:
-            newest = {each.appointment_id: each for each in self._pending.values()}
-            kept = sorted(newest.values(), key=lambda each: (each.appointment_id, each.version))[-self._most :]
+            newest: dict[AppointmentId, AppointmentChanged] = {}
+            for each in self._pending.values():
+                newest.pop(each.appointment_id, None)
+                newest[each.appointment_id] = each
+            kept = list(newest.values())[-self._most :]
             self._pending = {(each.appointment_id, each.version): each for each in kept}
         self._woken.set()
 

@@ -1,0 +1,242 @@
+"""Appointments as they are pushed: to those who may see them then, each change at least once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from typing import TypeAlias
+
+import pytest
+
+from app.core.refusals import NotAllowed
+from app.core.viewer import Viewer
+from app.live.pace import Pace
+from app.usecases.close_appointment import complete_what_ended
+from app.usecases.identify import identify
+from app.usecases.resources import Resources
+from app.usecases.watch_appointments import AppointmentNews, watch_appointments
+from tests.builders import Api, Caller, Json, a_provider, key_in, weekly
+from tests.integration.live.subscriber import PATIENCE_SECONDS, SUSPICIOUS, a_process, joined, until
+from tests.lives import booked, cancel, move, no_show
+
+HOURS = weekly("09:00", "12:00")
+
+UPDATE_PROVIDER = """
+    mutation ($input: UpdateProviderInput!) {
+        answer: updateProvider(input: $input) { __typename ... on UserError { message } }
+    }
+"""
+
+
+class Follower:
+    """Keeps what they were told."""
+
+    def __init__(self, events: AsyncGenerator[AppointmentNews | NotAllowed, None]) -> None:
+        self.events = events
+        self._waiting: asyncio.Future[AppointmentNews | NotAllowed] | None = None
+
+    async def next(self) -> AppointmentNews:
+        news = await self._next_within(PATIENCE_SECONDS)
+        assert isinstance(news, AppointmentNews), news
+        return news
+
+    async def hears(self, *kinds: str) -> list[AppointmentNews]:
+        news = [await self.next() for _ in kinds]
+        assert [each.kind for each in news] == list(kinds)
+        return news
+
+    async def hears_nothing(self) -> None:
+        assert await self._next_within(0.15) is None
+
+    async def _next_within(self, seconds: float) -> AppointmentNews | NotAllowed | None:
+        if self._waiting is None:
+            self._waiting = asyncio.ensure_future(anext(self.events))
+        if not (await asyncio.wait({self._waiting}, timeout=seconds))[0]:
+            return None
+        waiting, self._waiting = self._waiting, None
+        return waiting.result()
+
+    async def leave(self) -> None:
+        if self._waiting is not None:
+            self._waiting.cancel()
+            await asyncio.gather(self._waiting, return_exceptions=True)
+        await self.events.aclose()
+
+
+Following: TypeAlias = Callable[[Resources, Viewer], "Follower"]
+
+
+@pytest.fixture
+async def following() -> AsyncIterator[Following]:
+    """Subscribes, and leaves when the test is over."""
+    async with AsyncExitStack() as stack:
+
+        def subscribe(resources: Resources, viewer: Viewer) -> Follower:
+            follower = Follower(watch_appointments(resources, viewer))
+            stack.push_async_callback(follower.leave)
+            return follower
+
+        yield subscribe
+
+
+async def viewer_of(api: Api, caller: Caller) -> Viewer:
+    viewer = await identify(api.resources, authorization=f"Bearer {caller.token}", organization=None)
+    assert isinstance(viewer, Viewer), viewer
+    return viewer
+
+
+async def ready(resources: Resources, api: Api, *followers: Follower) -> None:
+    """Subscribed, heard, and told apart from what was before."""
+    for follower in followers:
+        await follower.hears_nothing()
+    await joined(resources, api)
+
+
+async def test_each_sees_their_own_and_nobody_elses(api: Api, following: Following) -> None:
+    """A customer theirs, from their first booking on; a provider theirs; an administrator all."""
+    ada, bea = await a_provider(api, weeklyHours=HOURS), await a_provider(api, weeklyHours=HOURS)
+    ann, bob = api.customer("ann", name="Ann", email="ann@example.com"), api.customer("bob", name="Bob")
+    async with a_process(api) as here:
+        viewers = [await viewer_of(api, caller) for caller in (ann, bob, api.acting_for(ada), api.admin)]
+        of_ann, of_bob, of_ada, of_admin = followers = [following(here, viewer) for viewer in viewers]
+        await ready(here, api, *followers)
+        with_ada = await booked(api, ada, "2026-01-12T09:00Z", caller=ann)
+        (first,) = await of_ann.hears("BOOKED")
+        assert first.viewer.sees_customer_of(first.appointment)
+        await of_ada.hears("BOOKED")
+        await of_admin.hears("BOOKED")
+        await booked(api, bea, "2026-01-12T09:00Z", customer={"name": "Guest", "email": "guest@example.com"})
+        await of_admin.hears("BOOKED")
+        await move(api, with_ada, "2026-01-12T10:00Z", caller=ann)
+        await cancel(api, with_ada, caller=ann)
+        for follower in (of_ann, of_ada, of_admin):
+            moved, cancelled = await follower.hears("RESCHEDULED", "CANCELLED")
+            assert moved.appointment.id == cancelled.appointment.id == key_in(with_ada["appointment"]["id"])
+        for follower in followers:
+            await follower.hears_nothing()
+        assert of_bob is not of_ann
+
+
+async def test_what_ended_is_told(api: Api, following: Following) -> None:
+    """Completed by the program, corrected by the provider."""
+    ada = await a_provider(api, weeklyHours=HOURS)
+    visit = await booked(api, ada, "2026-01-12T09:00Z")
+    async with a_process(api) as here:
+        follower = following(here, await viewer_of(api, api.acting_for(ada)))
+        await ready(here, api, follower)
+        api.clock.set("2026-01-12T10:00Z")
+        await complete_what_ended(api.resources)
+        await follower.hears("COMPLETED")
+        await no_show(api, visit, caller=api.acting_for(ada))
+        await follower.hears("NO_SHOW")
+
+
+async def test_a_manage_token_watches_its_one_appointment(api: Api, following: Following) -> None:
+    ada = await a_provider(api, weeklyHours=HOURS)
+    mine, other = await booked(api, ada, "2026-01-12T09:00Z"), await booked(api, ada, "2026-01-12T10:00Z")
+    async with a_process(api) as here:
+        follower = following(here, await viewer_of(api, Caller(token=mine["manageToken"])))
+        await ready(here, api, follower)
+        await cancel(api, other)
+        await follower.hears_nothing()
+        await cancel(api, mine)
+        (news,) = await follower.hears("CANCELLED")
+        assert not news.viewer.sees_customer_of(news.appointment)
+
+
+async def test_nobody_in_particular_has_nothing_to_watch(api: Api, following: Following) -> None:
+    async with a_process(api) as here:
+        refusal = await anext(following(here, Viewer(organization_id=api.organization.id)).events)
+        assert isinstance(refusal, NotAllowed)
+        assert here.feed.subscribers == 0
+
+
+async def test_another_organization_is_another_world(api: Api, following: Following) -> None:
+    other = await api.another_organization()
+    theirs = await a_provider(api, of=other)
+    async with a_process(api) as here:
+        follower = following(here, await viewer_of(api, api.admin))
+        await ready(here, api, follower)
+        await booked(api, theirs, "2026-01-12T09:00Z", caller=other.anonymous)
+        await follower.hears_nothing()
+
+
+async def test_permission_is_asked_at_every_event(api: Api, following: Following) -> None:
+    """A provider whose subject is given to somebody else hears no more; the other one hears from then on."""
+    ada = await a_provider(api, weeklyHours=HOURS)
+    before, after = api.acting_for(ada), api.acting_for({"subject": "her-successor"})
+    async with a_process(api) as here:
+        followers = [following(here, await viewer_of(api, caller)) for caller in (before, after)]
+        await ready(here, api, *followers)
+        visit = await booked(api, ada, "2026-01-12T09:00Z")
+        await followers[0].hears("BOOKED")
+        values: Json = {"id": ada["id"], "subject": "her-successor"}
+        data = await api.ask(UPDATE_PROVIDER, caller=api.admin, input=values)
+        assert data["answer"]["__typename"] == "Provider"
+        await followers[1].hears_nothing()
+        await cancel(api, visit)
+        await followers[1].hears("CANCELLED")
+        await followers[0].hears_nothing()
+
+
+async def test_a_change_that_nobody_told_is_found(api: Api, following: Following) -> None:
+    """A message that was lost; and nothing that was told is told again."""
+    ada = await a_provider(api, weeklyHours=HOURS)
+    told = await booked(api, ada, "2026-01-12T09:00Z")
+    async with a_process(api, SUSPICIOUS) as here:
+        follower = following(here, await viewer_of(api, api.admin))
+        await ready(here, api, follower)
+        await cancel(api, told)
+        await follower.hears("CANCELLED")
+        silent = await booked(api, ada, "2026-01-12T10:00Z")
+        await follower.hears("BOOKED")
+        await api.rows(
+            """
+            WITH moved AS (
+                UPDATE appointment SET version = 2, time_version = 2 WHERE organization_id = $1 AND id = $2 RETURNING *
+            )
+            INSERT INTO appointment_history (organization_id, appointment_id, version, kind, occurred_at, actor,
+                from_status, to_status, from_starts_at, to_starts_at)
+            SELECT organization_id, id, 2, 'RESCHEDULED', created_at, 'ADMIN', status, status, starts_at, starts_at
+            FROM moved
+            RETURNING version
+            """,
+            api.organization.id,
+            key_in(silent["appointment"]["id"]),
+        )
+        (news,) = await follower.hears("RESCHEDULED")
+        assert news.appointment.version == 2
+        assert here.feed.counts.repaired >= 1
+        await follower.hears_nothing()
+
+
+async def test_a_slow_follower_keeps_the_newest_of_each(api: Api, following: Following) -> None:
+    """Beyond a bound, older changes of the same appointment give way."""
+    ada = await a_provider(api, weeklyHours=HOURS)
+    async with a_process(api, Pace(most_pending=2)) as here:
+        follower = following(here, await viewer_of(api, api.admin))
+        await ready(here, api, follower)
+        await follower.leave()
+        slow = following(here, await viewer_of(api, api.admin))
+        waiting = asyncio.ensure_future(anext(slow.events))
+        await until(lambda: here.feed.subscribers)
+        visit = await booked(api, ada, "2026-01-12T09:00Z")
+        assert (await waiting).appointment.version == 1  # type: ignore[union-attr]
+        for hour in (10, 11, 9, 10):
+            await move(api, visit, f"2026-01-12T{hour:02}:00Z")
+        await cancel(api, visit)
+        await joined(here, api)
+        await asyncio.sleep(0.2)
+        assert (await slow.next()).kind == "CANCELLED"
+        await slow.hears_nothing()
+
+
+async def test_who_leaves_leaves_nothing_behind(api: Api, following: Following) -> None:
+    async with a_process(api) as here:
+        followers = [following(here, await viewer_of(api, api.admin)) for _ in range(3)]
+        await ready(here, api, *followers)
+        for follower in followers:
+            await follower.leave()
+        assert here.feed.subscribers == 0
+        await until(lambda: here.feed.running == 0)
