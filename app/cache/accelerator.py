@@ -32,6 +32,9 @@ FlightKey: TypeAlias = "tuple[OrganizationId, ProviderId, str]"
 """Whose days, under which rule set."""
 
 
+MOST_CONTESTED: Final = 10_000
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Computed:
     """Free days as they were computed, under a calendar of this generation."""
@@ -51,6 +54,8 @@ class Accelerator:
     flights: Flights[FlightKey, Computed] = field(default_factory=Flights)
     listings: Recent[Any] = field(default_factory=lambda: Recent(MOST_LISTINGS))
     """Whole answers of listings, by question, under the provider's stamp and the minute."""
+    contested: Recent[bool] = field(default_factory=lambda: Recent(MOST_CONTESTED))
+    """Providers whose time was just refused to somebody, by organization and id: their next bookings look first."""
     calendar_flights: Flights[CalendarKey, KnownCalendar] = field(default_factory=Flights)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 

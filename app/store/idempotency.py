@@ -10,11 +10,13 @@ from app.store.sql import query
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from app.core.ids import AppointmentId, HoldId, OrganizationId
+    from app.core.ids import AppointmentId, HoldId, OrganizationId, ProviderId
+    from app.core.zones import Minute
     from app.store.pool import Transaction
     from app.store.sql import Executor
 
 _FIND = query("idempotency_key")
+_IS_TAKEN = query("is_taken_without_key")
 _INSERT = query("insert_idempotency_key")
 _PURGE = query("purge_idempotency_keys")
 
@@ -44,6 +46,13 @@ async def stored_answer(on: Executor, scope: KeyScope) -> StoredAnswer | None:
     if row is None:
         return None
     return StoredAnswer(request_hash=row["request_hash"], appointment_id=row["appointment_id"], hold_id=row["hold_id"])
+
+
+async def is_taken_without_key(on: Executor, scope: KeyScope, provider_id: ProviderId, minute: Minute) -> bool:
+    """Whether somebody has the provider's time at this minute, and it is not the one who asks under this key."""
+    row = await _IS_TAKEN.one(on, scope.organization_id, provider_id, minute, scope.mutation, scope.caller, scope.key)
+    taken: bool = row["taken"]
+    return taken
 
 
 async def remember_answer(tx: Transaction, scope: KeyScope, answer: StoredAnswer, created_at: datetime) -> None:

@@ -39,6 +39,7 @@ from app.usecases.idempotency import earlier_answer, key_scope, request_hash
 from app.usecases.know_customer import know_customer
 from app.usecases.limit_guests import guest_of, limit_reached
 from app.usecases.look import Sight, lock_and_look, time_changed
+from app.usecases.look_first import look_first, note_refusal
 from app.usecases.open_appointment import actor_of
 from app.usecases.plan_messages import plan_messages
 from app.usecases.tell import tell, told_again
@@ -163,6 +164,9 @@ async def _book(
     resources: Resources, viewer: Viewer, tx: Transaction, scope: KeyScope, wish: BookingWish
 ) -> _Written | Refusal:
     organization_id = viewer.organization_id
+    refusal = await look_first(resources, tx, scope, wish)
+    if refusal is not None:
+        return refusal
     hashed = request_hash(resources, asdict(wish))
     guest = guest_of(resources, viewer, wish)
     earlier = await earlier_answer(tx, scope, hashed, guests=() if guest is None else guest.names)
@@ -188,6 +192,7 @@ async def _book(
         if isinstance(decided, SlotUnavailable) and wish.hold_id is not None:
             return HoldExpired()
         if not isinstance(decided, Acceptance):
+            note_refusal(resources, scope, wish)
             return decided
         sight, decision = looked, decided
     written = await _write(resources, viewer, tx, wish, sight, decision)

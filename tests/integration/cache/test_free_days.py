@@ -19,14 +19,29 @@ from app.core.validation import ContactForm
 from app.core.viewer import Viewer
 from app.core.zones import instant_of
 from app.embedded import Servers
-from app.store.pool import Pool
+from app.store.locks import lock_calendar
+from app.store.pool import Pool, transaction
 from app.store.sql import Record
 from app.usecases.book_appointment import Booked, BookingForm, book_appointment
 from app.usecases.find_slots import TooMuchToDoError, earliest_slots
 from app.usecases.free_days import HOT_USES
 from app.usecases.list_slots import FreeTimes, Listed, SlotQuestion, list_slots
 from app.usecases.resources import Resources
-from tests.builders import TODAY, Api, Json, a_provider, a_service, an_appointment, key_in, listed, unknown, utc
+from tests.builders import (
+    BOOK,
+    TODAY,
+    Api,
+    Json,
+    a_booking,
+    a_provider,
+    a_service,
+    an_appointment,
+    book,
+    key_in,
+    listed,
+    unknown,
+    utc,
+)
 
 HOLD = """
     mutation ($input: HoldSlotInput!) {
@@ -319,3 +334,26 @@ async def test_an_answer_given_again_makes_good_what_its_first_giver_did_not_tel
     assert isinstance(await book_appointment(api.resources, viewer, form), Booked)
     assert await starts(api, node, week_of(provider)) == [start for start in served if start != "2026-01-12T10:00:00Z"]
     await elsewhere.aclose()
+
+
+async def test_where_a_time_is_contested_who_comes_too_late_waits_for_no_lock(api: Api) -> None:
+    provider = await a_provider(api)
+    won = a_booking(provider, "2026-01-12T10:00Z")
+    assert (await api.ask(BOOK, input=won))["answer"]["__typename"] == "BookingConfirmation"
+    first = await book(api, provider, "2026-01-12T10:00Z")
+    assert first["reasons"] == ["ALREADY_TAKEN"]
+    key = key_in(provider["id"])
+    async with transaction(api.resources.pool) as tx:
+        await lock_calendar(tx, api.organization.id, ProviderId(key), [date(2026, 1, 12)])
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            late = await book(api, provider, "2026-01-12T10:00Z")
+            assert (late["__typename"], late["reasons"]) == ("SlotUnavailableError", ["ALREADY_TAKEN"])
+            assert late["alternatives"] == first["alternatives"]
+            again = (await api.ask(BOOK, input=won))["answer"]
+            assert again["__typename"] == "BookingConfirmation", "who has it gets it again"
+            other = await book(api, provider, "2026-01-12T10:00Z", durationMinutes=45)
+            assert other["__typename"] == "InvalidInputError", "the same decision as everybody's"
+            free = asyncio.create_task(book(api, provider, "2026-01-12T11:00Z"))
+            await asyncio.sleep(0.05)
+            assert not free.done(), "it never accepts"
+    assert (await free)["__typename"] == "BookingConfirmation"
