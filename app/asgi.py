@@ -80,6 +80,7 @@ def create_app(settings: Settings, *, clock: Clock = system_clock, real_clock: C
             name_caller=caller_of,
             shared=RegisteredDocuments(lambda: opened[0].redis),
             listed=None if settings.documents is None else read_list(Path(settings.documents)),
+            clock=real_clock,
             unavailable=(DatabaseUnavailableError, KeysUnavailableError, TooMuchToDoError, TooManySubscribersError),
         )
     except UnfitDocumentsError as unfit:
