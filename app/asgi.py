@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,18 +10,24 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
+from app import metrics
 from app.api.callbacks import callback_routes
 from app.api.context import Context
+from app.api.headers import SecureHeaders
 from app.api.health import health_routes
 from app.api.identify import caller_of, viewer_of
 from app.api.proxies import TrustedProxies
 from app.api.schema import build_schema
+from app.api.throttle import Throttle
 from app.api.transport import Credentials, GraphQLEndpoint, Limits, RequestInfo, UnfitDocumentsError, read_list
+from app.api.watching import watch_with
 from app.cache.documents import RegisteredDocuments
 from app.identity.jwks import KeysUnavailableError
 from app.live.feed import TooManySubscribersError
+from app.pulse import of_process, pulse
 from app.settings import SettingsError
 from app.store.pool import DatabaseUnavailableError
+from app.tracing import traced
 from app.usecases.find_slots import TooMuchToDoError
 from app.web import pages
 from app.web.mailbox import mailbox_routes
@@ -34,16 +40,25 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from app.core.viewer import Viewer
+    from app.leaving import Leaving
     from app.settings import Settings
     from app.usecases.resources import Clock, Resources
 
 
-def create_app(settings: Settings, *, clock: Clock = system_clock, real_clock: Clock = system_clock) -> Starlette:
+def create_app(
+    settings: Settings,
+    *,
+    clock: Clock = system_clock,
+    real_clock: Clock = system_clock,
+    leaving: Leaving | None = None,
+) -> Starlette:
     """The application; it connects when it starts, and not before. The clocks are those of `open_resources`.
 
-    Raises SettingsError for a list of documents that can't be used.
+    `leaving` is how the process ends, where it is a server's own. Raises SettingsError for a list of documents that can't be
+    used.
     """
     opened: list[Resources] = []
+    throttles: list[Throttle] = []
 
     def resources_of(_request: Request) -> Resources:
         return opened[0]
@@ -58,13 +73,27 @@ def create_app(settings: Settings, *, clock: Clock = system_clock, real_clock: C
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        async with open_resources(settings, clock=clock, real_clock=real_clock) as resources:
+        async with (
+            open_resources(settings, clock=clock, real_clock=real_clock) as resources,
+            pulse([of_process(resources), measure_connections]),
+        ):
             opened.append(resources)
+            if settings.limits.rate_limits:
+                throttles.append(throttle_of(resources, settings))
             try:
-                yield
+                with (
+                    traced("api", wanted=settings.watch.traces),
+                    nullcontext() if leaving is None else leaving.watched(endpoint.close_all),
+                ):
+                    yield
             finally:
                 await endpoint.close_all()
+                throttles.clear()
                 opened.clear()
+
+    async def measure_connections() -> None:
+        metrics.SOCKETS.set(endpoint.open_sockets)
+        metrics.STREAMS.set(endpoint.open_streams)
 
     try:
         endpoint = GraphQLEndpoint(
@@ -82,6 +111,7 @@ def create_app(settings: Settings, *, clock: Clock = system_clock, real_clock: C
             listed=None if settings.documents is None else read_list(Path(settings.documents)),
             clock=real_clock,
             unavailable=(DatabaseUnavailableError, KeysUnavailableError, TooMuchToDoError, TooManySubscribersError),
+            watch=watch_with(lambda: throttles[0] if throttles else None, logs_all=settings.watch.log_operations),
         )
     except UnfitDocumentsError as unfit:
         raise SettingsError(f"SLOTWRIGHT_DOCUMENTS: {unfit}") from unfit
@@ -93,6 +123,7 @@ def create_app(settings: Settings, *, clock: Clock = system_clock, real_clock: C
         expose_headers=["X-Request-Id", "Retry-After"],
         max_age=86_400,
     )
+    headers = Middleware(SecureHeaders, hsts_seconds=settings.hsts_seconds)
     hops = settings.limits.trusted_hops
     proxies = [Middleware(TrustedProxies, hops=hops)] if hops else []
     booking = pages.booking_routes() if settings.booking_page else []
@@ -100,13 +131,19 @@ def create_app(settings: Settings, *, clock: Clock = system_clock, real_clock: C
     return Starlette(
         routes=[
             *endpoint.routes("/graphql"),
-            *health_routes(resources_of),
+            *health_routes(resources_of, is_leaving=lambda: leaving is not None and leaving.has_begun),
             *callback_routes(resources_of),
             *unsubscribe_routes(resources_of),
             *pages.routes(),
             *booking,
             *mailbox,
         ],
-        middleware=[*proxies, *([cors] if settings.cors_origins else [])],
+        middleware=[headers, *proxies, *([cors] if settings.cors_origins else [])],
         lifespan=lifespan,
     )
+
+
+def throttle_of(resources: Resources, settings: Settings) -> Throttle:
+    """The budgets of the settings, spent where the resources say."""
+    limits = settings.limits
+    return Throttle(resources.rates, points=limits.points_per_minute, guest_bookings=limits.guest_bookings_per_minute)

@@ -129,6 +129,9 @@ def _environment(options: DevOptions, given: Mapping[str, str], addresses: Addre
         "SLOTWRIGHT_BOOKING_PAGE": "on",
         "SLOTWRIGHT_GRAPHIQL": "on",
         "SLOTWRIGHT_CORS_ORIGINS": "*",
+        "SLOTWRIGHT_LOG_FORMAT": "text",
+        "SLOTWRIGHT_DRAIN_SECONDS": "0",
+        "SLOTWRIGHT_RATE_LIMITS": "off",
         "SLOTWRIGHT_GUEST_BOOKINGS_PER_ADDRESS": "0",  # everybody is at this machine's own
         "SLOTWRIGHT_DEFAULT_ORGANIZATION": DEMO.organization,
     }

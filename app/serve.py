@@ -15,21 +15,22 @@ import uvicorn
 from starlette.applications import Starlette
 from uvicorn.supervisors import Multiprocess
 
+from app.api.transport import CURRENT_REQUEST_ID
 from app.asgi import create_app
+from app.leaving import Leaving
 from app.logs import configure_logs
+from app.metrics import served, served_for_all
 from app.operator import OperatorError
-from app.settings import Settings
+from app.settings import Settings, pass_on
 from app.store.migrations import check
 from app.store.pool import create_pool
+from app.tracing import check_traces
 
 BACKLOG: Final = 2_048
 """Connections that wait to be accepted; the kernel may allow fewer."""
 
 KEEP_ALIVE_SECONDS: Final = 75
 """Longer than the 60 s after which usual proxies drop an idle connection: they never send into a closing one."""
-
-GRACE_SECONDS: Final = 10
-"""How long running requests and open streams have after SIGTERM; orchestrators kill after 10 to 30 s."""
 
 GC_THRESHOLDS: Final = (50_000, 20, 50)
 """Objects made before a collection, and collections before those of the older generations: measured to cut the slowest
@@ -45,7 +46,8 @@ class ServeError(OperatorError):
 
 def serve(settings: Settings, *, host: str, port: int, workers: int) -> None:
     """Serves until SIGTERM or SIGINT. Before that: `ServeError`, `MigrationError` or `DatabaseUnavailableError`."""
-    configure_logs()
+    configure_logs(settings.watch.log_format)
+    check_traces(wanted=settings.watch.traces)
     listener = listen(host, port)
     asyncio.run(require_migrated(settings))
     config = uvicorn.Config(
@@ -61,24 +63,29 @@ def serve(settings: Settings, *, host: str, port: int, workers: int) -> None:
         server_header=False,
         proxy_headers=False,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=GRACE_SECONDS,
+        timeout_graceful_shutdown=settings.leave.grace_seconds - settings.leave.drain_seconds,
     )
     # uvicorn raises the signal that ended it once more when it is done; a clean end is no failure.
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(0))
     with listener, contextlib.suppress(KeyboardInterrupt):
+        where = settings.watch.metrics_host, settings.watch.metrics_port
         if workers > 1:
-            Multiprocess(config, sockets=[listener]).run()
+            with served_for_all(*where) as variables:
+                pass_on(variables)
+                Multiprocess(config, sockets=[listener]).run()
         else:
             server = uvicorn.Server(config)
-            server.run(sockets=[listener])
+            with served(*where):
+                server.run(sockets=[listener])
             if not server.started:
                 raise ServeError("The API did not start; the log says why.")
 
 
 def application() -> Starlette:
     """The application of one worker process, which reads its settings itself."""
-    configure_logs()
-    made = create_app(Settings.of_this_process())
+    settings = Settings.of_this_process()
+    configure_logs(settings.watch.log_format, request_id=CURRENT_REQUEST_ID.get)
+    made = create_app(settings, leaving=Leaving(settings.leave.drain_seconds))
     # What stands now stands for good: it need not be walked at every collection, which would be most of the slowest
     # answers' time. Answers are large and have no cycles, so collections may be rare.
     gc.collect()

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import Final
+from typing import Final, Literal
 from urllib.parse import unquote, urlsplit
 
 from app.operator import OperatorError
@@ -58,6 +58,12 @@ class LimitSettings:
     """Open at once, by guests of one e-mail or phone with one provider: more than a course of treatment has."""
     guest_bookings_per_address: int = 50
     """Open at once, by guests behind one address in one organization: an office's, not a program's."""
+    rate_limits: bool = True
+    """Whether callers have the two budgets below."""
+    points_per_minute: int = 1_000_000
+    """Fields of answers that one caller may ask for: a thousand lists of a week's free times."""
+    guest_bookings_per_minute: int = 60
+    """Bookings and holds that may be tried without a token from one address."""
     trusted_hops: int = 0
     """Proxies of ours that append to X-Forwarded-For. One too many, and callers choose their address themselves."""
     sockets_per_address: int = 200
@@ -87,6 +93,31 @@ class TextGateway:
     api_key: tuple[str, str] | None
     sender: str
     base_url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchSettings:
+    """What the program tells of itself."""
+
+    log_format: Literal["json", "text"] = "json"
+    """One JSON object a line, for machines; or text, for people, with more in it."""
+    log_operations: bool = False
+    """Whether every operation gets a line, not only the slow ones."""
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int | None = None
+    """Where Prometheus finds the metrics of this process and its children; None: nowhere."""
+    traces: bool = False
+    """Whether OpenTelemetry's exporter is fed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaveSettings:
+    """How a server process ends after SIGTERM."""
+
+    drain_seconds: int = 2
+    """How long it still accepts, while readiness is red already."""
+    grace_seconds: int = 10
+    """How long everything may take; orchestrators kill after 10 to 30 s."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +165,10 @@ class Settings:
     tokens: TokenSettings = TokenSettings()
     limits: LimitSettings = LimitSettings()
     retention: RetentionSettings = RetentionSettings()
+    watch: WatchSettings = WatchSettings()
+    leave: LeaveSettings = LeaveSettings()
+    hsts_seconds: int = 0
+    """How long browsers are told to come back over TLS alone; 0: they are told nothing."""
     default_organization: str | None = None
     """The slug of the organization of anonymous callers that name none; None: they have to name one."""
     cors_origins: tuple[str, ...] = ()
@@ -180,6 +215,9 @@ class Settings:
             tokens=tokens,
             limits=_limits(env),
             retention=_retention(env),
+            watch=_watch(env),
+            leave=_leave(env),
+            hsts_seconds=_number(env, "SLOTWRIGHT_HSTS_SECONDS", default=0, least=0, most=63_072_000),
             default_organization=_slug(env, "SLOTWRIGHT_DEFAULT_ORGANIZATION"),
             cors_origins=_origins(env, "SLOTWRIGHT_CORS_ORIGINS"),
             hold_minutes=_number(env, "SLOTWRIGHT_HOLD_MINUTES", default=DEFAULT_HOLD_MINUTES, least=1, most=60),
@@ -210,6 +248,11 @@ class Settings:
 def environment() -> Mapping[str, str]:
     """What this process was started with."""
     return os.environ
+
+
+def pass_on(variables: Mapping[str, str]) -> None:
+    """For the children of this process: what they are started with beside what it was."""
+    os.environ.update(variables)
 
 
 def database_url(env: Mapping[str, str]) -> str:
@@ -284,6 +327,13 @@ def _limits(env: Mapping[str, str]) -> LimitSettings:
         guest_bookings_per_address=_number(
             env, "SLOTWRIGHT_GUEST_BOOKINGS_PER_ADDRESS", default=usual.guest_bookings_per_address, least=0, most=10_000
         ),
+        rate_limits=_switch(env, "SLOTWRIGHT_RATE_LIMITS", default=usual.rate_limits),
+        points_per_minute=_number(
+            env, "SLOTWRIGHT_POINTS_PER_MINUTE", default=usual.points_per_minute, least=1_000, most=10**9
+        ),
+        guest_bookings_per_minute=_number(
+            env, "SLOTWRIGHT_GUEST_BOOKINGS_PER_MINUTE", default=usual.guest_bookings_per_minute, least=1, most=10**6
+        ),
         trusted_hops=_number(env, "SLOTWRIGHT_TRUSTED_HOPS", default=usual.trusted_hops, least=0, most=10),
         sockets_per_address=_number(
             env, "SLOTWRIGHT_SOCKETS_PER_ADDRESS", default=usual.sockets_per_address, least=0, most=100_000
@@ -292,6 +342,31 @@ def _limits(env: Mapping[str, str]) -> LimitSettings:
             env, "SLOTWRIGHT_SUBSCRIPTIONS_PER_CALLER", default=usual.subscriptions_per_caller, least=0, most=100_000
         ),
     )
+
+
+def _watch(env: Mapping[str, str]) -> WatchSettings:
+    style = (_given(env, "SLOTWRIGHT_LOG_FORMAT") or "json").lower()
+    if style not in {"json", "text"}:
+        raise SettingsError("SLOTWRIGHT_LOG_FORMAT has to be “json” or “text”.")
+    has_port = _given(env, "SLOTWRIGHT_METRICS_PORT") is not None
+    return WatchSettings(
+        log_format="text" if style == "text" else "json",
+        log_operations=_switch(env, "SLOTWRIGHT_LOG_OPERATIONS", default=False),
+        metrics_host=_given(env, "SLOTWRIGHT_METRICS_HOST") or "127.0.0.1",
+        metrics_port=_number(env, "SLOTWRIGHT_METRICS_PORT", default=0, least=1, most=65_535) if has_port else None,
+        traces=_switch(env, "SLOTWRIGHT_TRACES", default=False),
+    )
+
+
+def _leave(env: Mapping[str, str]) -> LeaveSettings:
+    usual = LeaveSettings()
+    leave = LeaveSettings(
+        drain_seconds=_number(env, "SLOTWRIGHT_DRAIN_SECONDS", default=usual.drain_seconds, least=0, most=300),
+        grace_seconds=_number(env, "SLOTWRIGHT_GRACE_SECONDS", default=usual.grace_seconds, least=1, most=600),
+    )
+    if leave.drain_seconds >= leave.grace_seconds:
+        raise SettingsError("SLOTWRIGHT_DRAIN_SECONDS has to be less than SLOTWRIGHT_GRACE_SECONDS, which holds it.")
+    return leave
 
 
 def _retention(env: Mapping[str, str]) -> RetentionSettings:

@@ -22,6 +22,7 @@ from app.identity.revocations import Revocations
 from app.identity.unsubscribe import UnsubscribeTokens
 from app.jobs.queue import Waker
 from app.jobs.schedule import CRON_JOBS, MESSAGE_JOBS
+from app.limits.rates import Rates
 from app.live.feed import Feed, Sources
 from app.live.pace import Pace
 from app.notify.email import SmtpSettings, TlsMode
@@ -80,6 +81,7 @@ async def open_resources(
     keys = {key.id: key.secret for key in settings.manage_keys}
     messaging = make_messaging(settings, keys, wake=partial(waker.wake, MESSAGE_JOBS))
     access_tokens = _access_tokens(settings)
+    rates = Rates(redis)
     try:
         yield Resources(
             pool=pool,
@@ -98,6 +100,7 @@ async def open_resources(
             hold_lasts=timedelta(minutes=settings.hold_minutes),
             messaging=messaging,
             test_clock=test_clock,
+            rates=rates,
             guest_limits=GuestLimits(
                 per_contact=settings.limits.guest_bookings_per_contact,
                 per_network=settings.limits.guest_bookings_per_address,
@@ -115,6 +118,7 @@ async def open_resources(
         await feed.close()
         await accelerator.close()
         await access_tokens.close()
+        await rates.close()
         await redis.aclose()
         await pool.close()
 

@@ -25,8 +25,11 @@ from redis.exceptions import RedisError
 from app.jobs.queue import QUEUE, REDIS_TIMEOUT_SECONDS, connect, to_json
 from app.jobs.schedule import CRON_JOBS
 from app.logs import configure_logs
+from app.metrics import served
+from app.pulse import of_messages, of_process, pulse
 from app.settings import Settings
 from app.store.migrations import check
+from app.tracing import traced
 from app.usecases.resources import Resources
 from app.wiring import open_resources
 
@@ -53,15 +56,18 @@ def health_key() -> str:
 
 async def work(settings: Settings) -> None:
     """Runs until SIGTERM or SIGINT. Raises `MigrationError` or `DatabaseUnavailableError` before it starts."""
-    configure_logs()
+    configure_logs(settings.watch.log_format)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    where = settings.watch.metrics_host, settings.watch.metrics_port
     async with open_resources(settings) as resources:
         await check(resources.pool)
         _log.info("the worker runs %d scheduled jobs", len(CRON_JOBS))
-        await supervise(settings.redis_url, CRON_JOBS, context={"resources": resources}, stop=stop)
+        with served(*where), traced("worker", wanted=settings.watch.traces):
+            async with pulse([of_process(resources), of_messages(resources)]):
+                await supervise(settings.redis_url, CRON_JOBS, context={"resources": resources}, stop=stop)
     _log.info("the worker has stopped")
 
 

@@ -42,6 +42,7 @@ from app.core.provider import Offer
 from app.core.reminders import LEADS
 from app.core.validation import ContactForm
 from app.core.zones import local_text, minute_of
+from app.metrics import count_answer
 from app.notify.ics import uid
 from app.store.appointments import AppointmentFilter, appointment_page, count_appointments
 from app.store.keyset import Keyset
@@ -471,6 +472,7 @@ class AppointmentMutation:
         )
         viewer = info.context.viewer
         answer = await book_appointment(info.context.resources, viewer, form)
+        count_answer("bookAppointment", answer)
         match answer:
             case Booked():
                 if viewer.role is Role.CUSTOMER:

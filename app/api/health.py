@@ -27,8 +27,10 @@ CHECK_SECONDS: Final = 2.0
 """A check that takes longer has failed: probes time out themselves soon after."""
 
 
-def health_routes(resources_of: Callable[[Request], Resources]) -> list[BaseRoute]:
-    """The two routes, open to everybody."""
+def health_routes(
+    resources_of: Callable[[Request], Resources], *, is_leaving: Callable[[], bool] = lambda: False
+) -> list[BaseRoute]:
+    """The two routes, open to everybody. A process that is leaving is well, and not ready."""
 
     async def livez(_request: Request) -> Response:
         return _answer(200, {"status": "ok", "version": app.__version__, "tzdata": tzdata_version()})
@@ -37,8 +39,10 @@ def health_routes(resources_of: Callable[[Request], Resources]) -> list[BaseRout
         resources = resources_of(request)
         database, redis = await asyncio.gather(_database(resources), _redis(resources))
         # Without Redis everything works, slower: an instance must not be taken out of service for it.
-        ready = database == "ok"
-        status = "unavailable" if not ready else "ok" if redis == "ok" else "degraded"
+        ready = database == "ok" and not is_leaving()
+        status = "ok" if redis == "ok" else "degraded"
+        if not ready:
+            status = "leaving" if is_leaving() else "unavailable"
         body = {"status": status, "postgresql": database, "redis": redis}
         return _answer(200 if ready else 503, {**body, "version": app.__version__, "tzdata": tzdata_version()})
 

@@ -24,6 +24,7 @@ from app.api.refusals import (
 )
 from app.core import hold as core
 from app.core import refusals
+from app.metrics import count_answer
 from app.usecases.hold_slot import Held, HoldForm, hold_slot, release_hold
 
 
@@ -108,6 +109,7 @@ class HoldMutation:
             idempotency_key=input.idempotency_key,
         )
         answer = await hold_slot(info.context.resources, info.context.viewer, form)
+        count_answer("holdSlot", answer)
         match answer:
             case Held():
                 return Hold.of(answer)

@@ -31,6 +31,7 @@ from app.api.refusals import (
 )
 from app.core import appointment as core
 from app.core import refusals
+from app.metrics import count_answer
 from app.usecases.book_appointment import Booked
 from app.usecases.cancel_appointment import CancellationForm, cancel_appointment
 from app.usecases.close_appointment import close_appointment
@@ -139,6 +140,7 @@ class LifecycleMutation:
             manage_token=input.manage_token,
         )
         answer = await reschedule_appointment(info.context.resources, info.context.viewer, form)
+        count_answer("rescheduleAppointment", answer)
         match answer:
             case Booked():
                 return confirmation_of(answer)
@@ -176,6 +178,7 @@ class LifecycleMutation:
             manage_token=input.manage_token,
         )
         answer = await cancel_appointment(info.context.resources, info.context.viewer, form)
+        count_answer("cancelAppointment", answer)
         match answer:
             case core.Appointment():
                 return Appointment.of(answer)

@@ -12,6 +12,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from app.metrics import LOCK_SECONDS
 from app.store.sql import query
 
 if TYPE_CHECKING:
@@ -48,32 +49,38 @@ async def lock_idempotency_key(
     limits, by the names in `guests`.
     """
     counted = sorted(lock_key("guest", organization_id, guest) for guest in guests)
-    await _LOCK_EACH.exec(tx, [lock_key("idempotency", organization_id, mutation, caller, key), *counted])
+    with LOCK_SECONDS.time():
+        await _LOCK_EACH.exec(tx, [lock_key("idempotency", organization_id, mutation, caller, key), *counted])
 
 
 async def lock_caller(tx: Transaction, organization_id: OrganizationId, caller: str) -> None:
     """Requests that count against a caller's limit go one after the other."""
-    await _LOCK_EXCLUSIVE.exec(tx, lock_key("caller", organization_id, caller))
+    with LOCK_SECONDS.time():
+        await _LOCK_EXCLUSIVE.exec(tx, lock_key("caller", organization_id, caller))
 
 
 async def lock_subjects(tx: Transaction, organization_id: OrganizationId) -> None:
     """Changes of the providers' subjects go one after the other."""
-    await _LOCK_EXCLUSIVE.exec(tx, lock_key("subjects", organization_id))
+    with LOCK_SECONDS.time():
+        await _LOCK_EXCLUSIVE.exec(tx, lock_key("subjects", organization_id))
 
 
 async def lock_service(tx: Transaction, organization_id: OrganizationId, service_id: ServiceId) -> None:
     """Changes of a service, and of who offers it, go one after the other. Taken before its providers' locks."""
-    await _LOCK_EXCLUSIVE.exec(tx, lock_key("service", organization_id, service_id))
+    with LOCK_SECONDS.time():
+        await _LOCK_EXCLUSIVE.exec(tx, lock_key("service", organization_id, service_id))
 
 
 async def lock_rules(tx: Transaction, organization_id: OrganizationId, provider_ids: Iterable[ProviderId]) -> None:
     """Nobody books with these providers while their hours, rules, services or zone change."""
-    await _LOCK_EACH.exec(tx, [_rules_key(organization_id, provider_id) for provider_id in sorted(provider_ids)])
+    with LOCK_SECONDS.time():
+        await _LOCK_EACH.exec(tx, [_rules_key(organization_id, provider_id) for provider_id in sorted(provider_ids)])
 
 
 async def share_rules(tx: Transaction, organization_id: OrganizationId, provider_id: ProviderId) -> None:
     """The provider's hours, rules, services and zone stay as they are; others may book beside us."""
-    await _LOCK_SHARED.exec(tx, _rules_key(organization_id, provider_id))
+    with LOCK_SECONDS.time():
+        await _LOCK_SHARED.exec(tx, _rules_key(organization_id, provider_id))
 
 
 async def lock_calendar(
@@ -81,7 +88,10 @@ async def lock_calendar(
 ) -> CalendarLock:
     """Nobody else writes claims on these provider-local dates."""
     locked = sorted(set(dates))
-    await _LOCK_EACH.exec(tx, [lock_key("calendar", organization_id, provider_id, day.isoformat()) for day in locked])
+    with LOCK_SECONDS.time():
+        await _LOCK_EACH.exec(
+            tx, [lock_key("calendar", organization_id, provider_id, day.isoformat()) for day in locked]
+        )
     return CalendarLock(organization_id, provider_id, frozenset(locked))
 
 

@@ -11,14 +11,17 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 import asyncpg
 import orjson
 from asyncpg.pool import PoolConnectionProxy
 
+from app.metrics import POOL_WAIT_SECONDS
 from app.operator import OperatorError
 from app.store.sql import Record
+from app.tracing import span
 
 Connection: TypeAlias = "asyncpg.Connection[Record] | PoolConnectionProxy[Record]"
 
@@ -81,6 +84,14 @@ def _refusals_told() -> Iterator[None]:
         raise DatabaseUnavailableError from refusal
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolUsage:
+    """Connections that somebody uses, and those that wait for somebody."""
+
+    used: int
+    idle: int
+
+
 class Pool:
     """A bounded set of connections. As an `Executor` it runs one plain read on a connection of its own."""
 
@@ -92,7 +103,7 @@ class Pool:
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
         """A connection for this block. Never take a second one while holding one: a full pool would wait for itself."""
-        with _outages_told():
+        with _outages_told(), POOL_WAIT_SECONDS.time():
             connection = await self._connections.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS)
         try:
             yield connection
@@ -108,6 +119,11 @@ class Pool:
     async def execute(self, sql: str, arguments: Sequence[object]) -> int:
         async with self.connection() as connection:
             return await _execute(connection, sql, arguments)
+
+    @property
+    def usage(self) -> PoolUsage:
+        idle = self._connections.get_idle_size()
+        return PoolUsage(used=self._connections.get_size() - idle, idle=idle)
 
     async def close(self) -> None:
         """Waits for running uses, some seconds at most, then ends them."""
@@ -160,20 +176,21 @@ async def snapshot(pool: Pool) -> AsyncIterator[Transaction]:
 async def _block(
     pool: Pool, *, isolation: Literal["repeatable_read"] | None = None, readonly: bool = False
 ) -> AsyncIterator[Transaction]:
-    async with pool.connection() as connection:
-        block = connection.transaction(isolation=isolation, readonly=readonly)
-        with _outages_told(connection):
-            await block.start()
-        running = Transaction(connection)
-        try:
-            yield running
-        except BaseException:
-            # What broke the block is worth more than what then breaks the rollback; the pool drops such a connection.
-            with contextlib.suppress(*_OUTAGES, asyncpg.InterfaceError, asyncpg.InternalClientError):
-                await block.rollback()
-            raise
-        with _outages_told(connection):
-            await (block.rollback() if running.is_doomed else block.commit())
+    with span("transaction"):
+        async with pool.connection() as connection:
+            block = connection.transaction(isolation=isolation, readonly=readonly)
+            with _outages_told(connection):
+                await block.start()
+            running = Transaction(connection)
+            try:
+                yield running
+            except BaseException:
+                # What broke the block is worth more than what then breaks the rollback; the pool drops such a connection.
+                with contextlib.suppress(*_OUTAGES, asyncpg.InterfaceError, asyncpg.InternalClientError):
+                    await block.rollback()
+                raise
+            with _outages_told(connection):
+                await (block.rollback() if running.is_doomed else block.commit())
 
 
 async def create_pool(database_url: str, *, size: int, statement_timeout_ms: int) -> Pool:

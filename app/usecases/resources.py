@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from app.identity.hold import HoldTokens
     from app.identity.manage import ManageTokens
     from app.identity.revocations import Revocations
+    from app.limits.rates import Rates
     from app.live.feed import Feed
     from app.store.pool import Pool
     from app.usecases.limit_guests import GuestLimits
@@ -55,4 +56,5 @@ class Resources:
     messaging: Messaging
     test_clock: TestClock | None
     guest_limits: GuestLimits
+    rates: Rates
     retention: Retention

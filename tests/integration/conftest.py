@@ -26,7 +26,7 @@ async def _shared(servers: Servers, template_database: str) -> AsyncIterator[Run
         manage_keys=(ManageKey(id="test", secret="another secret of the tests of at least 32 bytes"),),
         hash_secret="a third secret of the tests of at least 32 bytes",
         introspection=True,
-        limits=LimitSettings(guest_bookings_per_address=0),  # every test is at this machine's own
+        limits=LimitSettings(guest_bookings_per_address=0, rate_limits=False),  # every test is at this machine's own
     )
     async with running(settings) as shared:
         yield shared

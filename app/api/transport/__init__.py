@@ -6,15 +6,19 @@ Knows the protocols and graphql-core; nothing of appointments, nor what is in a 
 from app.api.transport.documents import UnfitDocumentsError, read_list
 from app.api.transport.endpoint import GraphQLEndpoint
 from app.api.transport.limits import Limits
-from app.api.transport.requests import CURRENT_REQUEST_ID, Credentials, Expiring, RequestInfo
+from app.api.transport.requests import CURRENT_REQUEST_ID, Credentials, Expiring, RequestInfo, request_id_of
+from app.api.transport.watch import Done, Watch
 
 __all__ = [
     "CURRENT_REQUEST_ID",
     "Credentials",
+    "Done",
     "Expiring",
     "GraphQLEndpoint",
     "Limits",
     "RequestInfo",
     "UnfitDocumentsError",
+    "Watch",
     "read_list",
+    "request_id_of",
 ]

@@ -17,6 +17,7 @@ from app.api.transport.operations import Operations
 from app.api.transport.places import Places
 from app.api.transport.requests import Credentials, RequestInfo
 from app.api.transport.service import Service, V
+from app.api.transport.watch import Watch
 from app.api.transport.websocket import SocketTransport
 
 # How long a mutation that runs may hold up the end of the process.
@@ -36,7 +37,7 @@ class GraphQLEndpoint(Generic[V]):
     does. `shared` remembers the documents that callers register by their hash. Where there are `listed` documents, from
     `read_list`, only those run; UnfitDocumentsError says that one of them never could. `ide` answers browsers with a
     page. Without `introspection` nothing tells the schema, error messages included. Exceptions of the kinds in
-    `unavailable` mean that something we stand on is down.
+    `unavailable` mean that something we stand on is down. `watch` sees every operation, and may refuse it.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class GraphQLEndpoint(Generic[V]):
         shared: SharedDocuments | None = None,
         listed: Mapping[str, str] | None = None,
         unavailable: tuple[type[BaseException], ...] = (),
+        watch: Watch[V] | None = None,
         clock: Callable[[], datetime] = _real_clock,
     ) -> None:
         self._operations = Operations(schema, limits=limits, introspection=introspection)
@@ -67,6 +69,7 @@ class GraphQLEndpoint(Generic[V]):
             limits=limits,
             answers=Answers(unavailable),
             clock=clock,
+            watch=watch or Watch(),
         )
         self._http = HttpTransport(service=service, ide=ide)
         self._sockets = SocketTransport(service=service, places=Places(limits.sockets_per_address))
@@ -74,6 +77,14 @@ class GraphQLEndpoint(Generic[V]):
     def routes(self, path: str = "/graphql") -> list[BaseRoute]:
         """To be mounted as they are: `Mount` would refuse the socket."""
         return [Route(path, self._http), WebSocketRoute(path, self._sockets)]
+
+    @property
+    def open_sockets(self) -> int:
+        return self._sockets.number
+
+    @property
+    def open_streams(self) -> int:
+        return self._http.streams.number
 
     async def close_all(self) -> None:
         """Ends every socket (1012) and event stream, so that clients connect again, and lets mutations finish.

@@ -100,7 +100,7 @@ class HttpTransport(Generic[V]):
 
     async def _run(self, request: GraphQLRequest, viewer: V, info: RequestInfo, answer: _Answer) -> None:
         try:
-            operation = await self._prepare(request)
+            operation = await self._prepare(request, viewer)
         except OperationRefused as refused:
             # The older media type answers 200 to every well-formed request, so that its clients read the body.
             status = HTTPStatus.OK if answer.media == JSON else HTTPStatus.BAD_REQUEST
@@ -112,8 +112,8 @@ class HttpTransport(Generic[V]):
         else:
             await answer.refuse(_status_of(payload["errors"], HTTPStatus.OK), payload["errors"])
 
-    async def _prepare(self, request: GraphQLRequest) -> Operation:
-        operation = await self.service.prepare(request)
+    async def _prepare(self, request: GraphQLRequest, viewer: V) -> Operation:
+        operation = await self.service.prepare(request, viewer)
         if operation.kind is OperationType.SUBSCRIPTION:
             message = f"A subscription needs a WebSocket (graphql-transport-ws), or to be accepted as {EVENT_STREAM}."
             raise OperationRefused(Failure(Code.OPERATION_RESOLUTION_FAILURE, message))
@@ -187,6 +187,9 @@ class _Answer:
     async def refuse(
         self, status: HTTPStatus, errors: list[dict[str, Any]], headers: Mapping[str, str] | None = None
     ) -> None:
+        wait = next((error["extensions"].get("retryAfterSeconds") for error in errors), None)
+        if wait is not None:
+            headers = {**(headers or {}), "retry-after": str(wait)}
         if status is HTTPStatus.UNAUTHORIZED:
             headers = {**(headers or {}), "www-authenticate": "Bearer"}
         await self.give(status, {"errors": errors}, headers)

@@ -44,7 +44,7 @@ from app.api.errors import Code, Failure
 from app.api.fastlists import RowExecutor
 from app.api.transport.cost import Cost, measure
 from app.api.transport.limits import Limits, check_variables
-from app.api.transport.structure import check_document, check_operation
+from app.api.transport.structure import check_document, check_operation, root_fields
 
 # Strawberry's knows plain values at sight. It is a type guard in all but its signature.
 _IS_AWAITABLE: Final = cast("Callable[[Any], TypeGuard[Awaitable[Any]]]", optimized_is_awaitable)
@@ -67,6 +67,7 @@ class Document:
     node: DocumentNode
     sha256: str
     costs: dict[str | None, Cost]
+    fields: dict[str | None, tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +77,8 @@ class Operation:
     executor: Executor[Any]
     kind: OperationType
     name: str | None
+    fields: tuple[str, ...]
+    """The names of its root fields, which are the schema's words."""
     cost: int
 
 
@@ -137,11 +140,13 @@ class Operations:
             raise OperationRefused(failure) from None
         if document is None:
             self._validate(node)
-            document = Document(node=node, sha256=sha256(text.encode()).hexdigest(), costs={})
+            document = Document(node=node, sha256=sha256(text.encode()).hexdigest(), costs={}, fields={})
             self._remember(text, document)
         else:
             self._documents.move_to_end(text)
         document.costs[name] = cost
+        if name not in document.fields:
+            document.fields[name] = root_fields(node, operation)
         executor = RowExecutor.build(
             self._schema,
             node,
@@ -153,7 +158,13 @@ class Operations:
         )
         if isinstance(executor, list):
             raise OperationRefused(*self._input_errors(operation, variables, executor))
-        return Operation(executor=executor, kind=operation.operation, name=name, cost=cost.fields)
+        return Operation(
+            executor=executor,
+            kind=operation.operation,
+            name=name,
+            fields=document.fields[name],
+            cost=cost.fields,
+        )
 
     def _parse(self, text: str) -> DocumentNode:
         try:

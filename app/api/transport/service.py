@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
+from time import perf_counter
 from typing import Any, Generic, TypeVar
 
 from graphql import ExecutionResult
@@ -18,6 +19,8 @@ from app.api.transport.limits import Limits
 from app.api.transport.operations import Operation, OperationRefused, Operations
 from app.api.transport.places import Places, network_of
 from app.api.transport.requests import Credentials, Expiring, GraphQLRequest, RequestInfo
+from app.api.transport.watch import OK, Done, Watch, label_of, outcome_of
+from app.tracing import span
 
 V = TypeVar("V", bound=Expiring)
 
@@ -38,6 +41,7 @@ class Service(Generic[V]):
     limits: Limits
     answers: Answers
     clock: Callable[[], datetime]
+    watch: Watch[V]
 
     async def identify(self, credentials: Credentials) -> V:
         """Raises Unauthenticated, Forbidden, what the identifier raises, and Failure where that takes too long."""
@@ -47,18 +51,32 @@ class Service(Generic[V]):
         except TimeoutError:
             raise Failure(Code.SERVICE_UNAVAILABLE, TIMED_OUT) from None
 
-    async def prepare(self, request: GraphQLRequest) -> Operation:
-        """Raises OperationRefused."""
-        return await self.documents.prepare(request)
+    async def prepare(self, request: GraphQLRequest, viewer: V) -> Operation:
+        """Raises OperationRefused, and Failure where the watch says no."""
+        self.watch.knock(viewer)
+        try:
+            operation = await self.documents.prepare(request)
+        except OperationRefused:
+            self.watch.charge(viewer, 0, ())
+            raise
+        self.watch.charge(viewer, operation.cost, operation.fields)
+        return operation
 
     async def answer(self, operation: Operation, viewer: V, info: RequestInfo) -> Payload:
         """A query's or mutation's answer; never raises but for cancellation."""
+        started = perf_counter()
+        with span(label_of(operation.fields), transport=info.transport):
+            payload = await self._answer(operation, viewer, info)
+        self._done(operation, info, outcome_of(payload.get("errors")), perf_counter() - started)
+        return payload
+
+    async def _answer(self, operation: Operation, viewer: V, info: RequestInfo) -> Payload:
         try:
             result = await self.operations.run(operation, self.make_context(viewer, info))
         except TimeoutError:
-            return {"errors": self.refusal(Failure(Code.SERVICE_UNAVAILABLE, TIMED_OUT), info)}
+            return {"errors": self._errors(Failure(Code.SERVICE_UNAVAILABLE, TIMED_OUT), info)}
         except Exception as exception:  # noqa: BLE001  the last line of defence: logged and masked
-            return {"errors": self.refusal(exception, info, operation.name)}
+            return {"errors": self._errors(exception, info, operation.name)}
         return self.payload(result, info, operation.name)
 
     async def events(self, operation: Operation, viewer: V, info: RequestInfo) -> AsyncGenerator[Payload, None]:
@@ -71,6 +89,7 @@ class Service(Generic[V]):
                     Code.RATE_LIMITED, f"At most {most} subscriptions of one caller may run at the same time."
                 )
             stream = await self.operations.subscribe(operation, lambda: self.make_context(viewer, info))
+            self._done(operation, info, OK, None)
             async with aclosing(stream):
                 async for result in stream:
                     yield self.payload(result, info, operation.name)
@@ -82,10 +101,18 @@ class Service(Generic[V]):
         return {"data": result.data}
 
     def refusal(self, exception: Exception, info: RequestInfo, operation: str | None = None) -> list[Payload]:
-        """The errors of an operation that has no data."""
+        """The errors of an operation that never began, or of a stream that broke."""
+        errors = self._errors(exception, info, operation)
+        self.watch.done(Done(fields=(), transport=info.transport, outcome=outcome_of(errors), seconds=None))
+        return errors
+
+    def _errors(self, exception: Exception, info: RequestInfo, operation: str | None = None) -> list[Payload]:
         if isinstance(exception, OperationRefused):
             return self.answers.errors(exception.errors, info, operation)
         return [self.answers.exception(exception, info, operation)]
+
+    def _done(self, operation: Operation, info: RequestInfo, outcome: str, seconds: float | None) -> None:
+        self.watch.done(Done(fields=operation.fields, transport=info.transport, outcome=outcome, seconds=seconds))
 
     def seconds_left(self, viewer: V) -> float | None:
         """Until the viewer's credentials end; None for never."""

@@ -61,6 +61,10 @@ class EventStreams:
         if not gone.done() or gone.cancelled():
             await send({"type": "http.response.body", "body": b""})
 
+    @property
+    def number(self) -> int:
+        return len(self._open)
+
     def close(self) -> None:
         """Ends every stream without `complete`, so that its client connects again, elsewhere."""
         for stream in self._open:
@@ -96,7 +100,7 @@ async def _payloads(
     """Every answer of the operation; errors are answers too."""
     name: str | None = None
     try:
-        operation = await service.prepare(request)
+        operation = await service.prepare(request, viewer)
         name = operation.name
         if operation.kind is OperationType.SUBSCRIPTION:
             async with aclosing(service.events(operation, viewer, info)) as events:

@@ -53,6 +53,12 @@ def check_document(document: DocumentNode, limits: Limits) -> None:
                         _check_place(selection.selection_set, fragments, limits)
 
 
+def root_fields(document: DocumentNode, operation: OperationDefinitionNode) -> tuple[str, ...]:
+    """The names of the fields that the operation selects at its root, each as often as it does."""
+    fragments = fragments_of(document)
+    return tuple(node.name.value for node in _at_place(operation.selection_set, fragments))
+
+
 def check_operation(document: DocumentNode, operation: OperationDefinitionNode, limits: Limits) -> None:
     """Raises TooComplex for too many aliases or root fields, those of the fragments that it reaches included."""
     fragments = fragments_of(document)

@@ -108,6 +108,10 @@ class SocketTransport(Generic[V]):
             finally:
                 self._open.discard(socket)
 
+    @property
+    def number(self) -> int:
+        return len(self._open)
+
     def close(self) -> None:
         """Tells every client to connect again, elsewhere."""
         for socket in self._open:
@@ -253,7 +257,7 @@ class _Socket(Generic[V]):
         name: str | None = None
         try:
             viewer = await self._service.identify(self._credentials)
-            operation = await self._service.prepare(request)
+            operation = await self._service.prepare(request, viewer)
             name = operation.name
             if operation.kind is OperationType.SUBSCRIPTION:
                 async with aclosing(self._service.events(operation, viewer, info)) as events:

@@ -1,0 +1,57 @@
+"""Who watches an operation: asked before anything is done for a caller, told of what it cost and how it ended.
+
+Operations are named by the root fields that they select: those are the schema's words, so there are only so many.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+V_contra = TypeVar("V_contra", contravariant=True)
+
+SEVERAL = "several"
+NONE = "none"
+OK = "OK"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """How an operation ended. `seconds` is None where it never ran, or runs on as a stream."""
+
+    fields: tuple[str, ...]
+    transport: str
+    outcome: str
+    """OK, or the code of the first error."""
+    seconds: float | None
+
+    @property
+    def name(self) -> str:
+        """The one root field that was asked for, or that there were several, or none."""
+        return label_of(self.fields)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watch(Generic[V_contra]):
+    """What a watcher does; nothing where it is not said.
+
+    `knock` and `charge` may raise Failure, which refuses the operation. `charge` gets its cost, and the names of its
+    root fields; none of both where the operation itself was refused.
+    """
+
+    knock: Callable[[V_contra], None] = lambda _viewer: None
+    charge: Callable[[V_contra, int, tuple[str, ...]], None] = lambda _viewer, _cost, _fields: None
+    done: Callable[[Done], None] = lambda _done: None
+
+
+def label_of(fields: tuple[str, ...]) -> str:
+    """One name for an operation's root fields."""
+    if not fields:
+        return NONE
+    return fields[0] if len(set(fields)) == 1 else SEVERAL
+
+
+def outcome_of(errors: list[dict[str, Any]] | None) -> str:
+    """The code of the first error, or OK."""
+    return str(errors[0]["extensions"]["code"]) if errors else OK

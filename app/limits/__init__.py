@@ -1,0 +1,1 @@
+"""Limits: how much each caller has asked for lately, over all processes."""

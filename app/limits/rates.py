@@ -1,0 +1,155 @@
+"""How much callers have spent. Its rule: nobody waits for Redis to be let in.
+
+A caller's spending is a debt that time repays: spending a minute's budget makes a debt of a minute, and whoever owes as much
+as that waits until they owe less. Each process adds to the debts that it knows, and several times a second tells Redis
+what was spent here and learns what was spent everywhere. So a caller who uses many processes at once may overdraw by what
+they spend in that fraction of a second. Without Redis each process limits by what it knows itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+from dataclasses import dataclass
+from time import monotonic
+from typing import TYPE_CHECKING, Final
+
+from redis.exceptions import RedisError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from redis.asyncio import Redis
+
+PERIOD_SECONDS: Final = 60.0
+"""What a budget is for, and how long a spent one takes to be whole again."""
+
+MOST_DEBT_SECONDS: Final = 2 * PERIOD_SECONDS
+"""Nobody owes more: one costly answer makes a caller wait for a minute at most."""
+
+TELL_SECONDS: Final = 0.2
+"""Between two reports to Redis: how far behind the processes are of each other."""
+
+REST_SECONDS: Final = 2.0
+"""How long a Redis that did not answer is left alone."""
+
+MOST_CALLERS: Final = 100_000
+"""Remembered in one process, some 200 bytes each; those who spent longest ago go first."""
+
+_LEAST_WAIT_SECONDS: Final = 0.001
+_MOST_KEYS: Final = 1_000
+"""Of one report."""
+
+_log: Final = logging.getLogger(__name__)
+
+# KEYS are callers, ARGV what each spent, in milliseconds of debt. Answers what each owes now. The time is Redis's own, so
+# that processes whose clocks differ agree.
+_SCRIPT: Final = """
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local owed = {}
+for index, key in ipairs(KEYS) do
+    local repaid = math.max(tonumber(redis.call('GET', key) or '0'), now)
+    repaid = math.min(repaid + tonumber(ARGV[index + 1]), now + tonumber(ARGV[1]))
+    owed[index] = repaid - now
+    if repaid > now then
+        redis.call('SET', key, string.format('%d', repaid), 'PX', string.format('%d', repaid - now))
+    end
+end
+return owed
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rate:
+    """What one caller may spend in `PERIOD_SECONDS`."""
+
+    name: str
+    points: int
+
+
+def debt_key(rate: Rate, caller: str) -> str:
+    """When a caller's debt is repaid, in milliseconds since 1970; lives as long as the debt. Every process adds to it.
+
+    Hashed: callers' names and addresses are nobody's business.
+    """
+    digest = hashlib.blake2b(caller.encode(errors="surrogatepass"), digest_size=12).hexdigest()
+    return f"slotwright:rate:1:{rate.name}:{digest}"
+
+
+class Rates:
+    """The debts that this process knows. `seconds` tells the time between two moments."""
+
+    def __init__(self, redis: Redis, *, seconds: Callable[[], float] = monotonic) -> None:
+        self._tell = redis.register_script(_SCRIPT)
+        self._seconds = seconds
+        self._repaid: dict[str, float] = {}  # when each debt is, by our time; spent last stands last
+        self._untold: dict[str, float] = {}
+        self._rests_until = float("-inf")
+        self._teller: asyncio.Task[None] | None = None
+
+    def wait(self, rate: Rate, caller: str) -> float:
+        """Seconds until this caller may spend; 0 where they may now."""
+        owed = self._repaid.get(debt_key(rate, caller), 0.0) - self._seconds()
+        return 0.0 if owed < PERIOD_SECONDS else max(owed - PERIOD_SECONDS, _LEAST_WAIT_SECONDS)
+
+    def spend(self, rate: Rate, caller: str, points: int) -> None:
+        """Add to the caller's debt. Whether they may is asked before, by `wait`."""
+        key = debt_key(rate, caller)
+        debt = points / rate.points * PERIOD_SECONDS
+        self._owe(key, debt)
+        self._untold[key] = self._untold.get(key, 0.0) + debt
+        if self._teller is None:
+            self._teller = asyncio.create_task(self._tell_in_a_while())
+
+    async def close(self) -> None:
+        """Tell what is left to be told."""
+        if self._teller is not None:
+            self._teller.cancel()
+            await asyncio.gather(self._teller, return_exceptions=True)
+        await self.tell()
+
+    async def tell(self) -> None:
+        """Tell Redis what was spent here, and learn what was spent everywhere."""
+        untold, self._untold = self._untold, {}
+        if not untold or self._seconds() < self._rests_until:
+            return
+        told = list(untold.items())
+        try:
+            for start in range(0, len(told), _MOST_KEYS):
+                await self._report(dict(told[start : start + _MOST_KEYS]))
+        except (RedisError, OSError, TimeoutError) as error:
+            self._rests_until = self._seconds() + REST_SECONDS
+            _log.warning("rates are counted in this process alone: %s", type(error).__name__)
+
+    async def _report(self, spent: dict[str, float]) -> None:
+        milliseconds = [round(MOST_DEBT_SECONDS * 1000), *(round(debt * 1000) for debt in spent.values())]
+        owed = await self._tell(keys=list(spent), args=milliseconds)
+        now = self._seconds()
+        for key, debt in zip(spent, owed, strict=True):
+            # What was spent here while Redis answered comes on top.
+            self._repaid[key] = now + debt / 1000 + self._untold.get(key, 0.0)
+
+    def _owe(self, key: str, debt: float) -> None:
+        now = self._seconds()
+        repaid = max(self._repaid.pop(key, now), now) + debt
+        self._repaid[key] = min(repaid, now + MOST_DEBT_SECONDS)
+        if len(self._repaid) > MOST_CALLERS:
+            self._forget(now)
+
+    def _forget(self, now: float) -> None:
+        """Those who owe nothing; and where that is not enough, a tenth of those who spent longest ago."""
+        self._repaid = {key: repaid for key, repaid in self._repaid.items() if repaid > now}
+        if len(self._repaid) > MOST_CALLERS:
+            for key in list(self._repaid)[: MOST_CALLERS // 10]:
+                del self._repaid[key]
+
+    async def _tell_in_a_while(self) -> None:
+        """Until there is nothing left to be told; the next spending begins anew."""
+        try:
+            while self._untold:
+                await asyncio.sleep(TELL_SECONDS)
+                await self.tell()
+        finally:
+            self._teller = None

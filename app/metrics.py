@@ -1,0 +1,150 @@
+"""What the program counts and measures, for Prometheus. Its rule: every label has a bounded number of values.
+
+Names of operations are the schema's root fields, never the callers' words. With several processes behind one port the
+client library keeps the numbers in files (its multiprocess mode), which the first process adds up.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from prometheus_client import (
+    REGISTRY,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    start_http_server,
+)
+from prometheus_client.metrics_core import Metric
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+
+from app.operator import OperatorError
+
+MULTIPROCESS_FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
+"""The client library's own variable: where processes that are counted together keep their numbers."""
+
+_FAST: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+
+OPERATIONS: Final = Counter(
+    "slotwright_operations",
+    "Operations, by root field, transport and outcome: OK or the code of the first error.",
+    ["operation", "transport", "outcome"],
+)
+OPERATION_SECONDS: Final = Histogram(
+    "slotwright_operation_seconds",
+    "From a prepared operation to its answer.",
+    ["operation"],
+    buckets=(*_FAST, 10.0, 30.0),
+)
+ANSWERS: Final = Counter(
+    "slotwright_answers",
+    "Answers of the mutations that take time, by type: SlotUnavailable is a booking conflict.",
+    ["mutation", "answer"],
+)
+LOCK_SECONDS: Final = Histogram("slotwright_lock_seconds", "Waiting for advisory locks.", buckets=_FAST)
+POOL_WAIT_SECONDS: Final = Histogram("slotwright_pool_wait_seconds", "Waiting for a connection.", buckets=_FAST)
+POOL_CONNECTIONS: Final = Gauge(
+    "slotwright_pool_connections", "Connections to PostgreSQL, by state.", ["state"], multiprocess_mode="livesum"
+)
+SOCKETS: Final = Gauge("slotwright_sockets", "Open WebSockets.", multiprocess_mode="livesum")
+STREAMS: Final = Gauge("slotwright_event_streams", "Open event streams.", multiprocess_mode="livesum")
+CACHE: Final = Counter(
+    "slotwright_cache", "Days of free times by what became of the look-up, and what went wrong.", ["event"]
+)
+LIVE: Final = Counter("slotwright_live", "What happened to the feed of changes.", ["event"])
+OUTBOX_LAG_SECONDS: Final = Gauge(
+    "slotwright_outbox_lag_seconds", "How long the oldest due entry of the outbox has waited.", multiprocess_mode="max"
+)
+MESSAGE_LAG_SECONDS: Final = Gauge(
+    "slotwright_message_lag_seconds",
+    "How long the oldest due message, such as a reminder, has waited to be sent.",
+    multiprocess_mode="max",
+)
+
+
+class MetricsError(OperatorError):
+    """The metrics can't be served here."""
+
+
+class Deltas:
+    """Turns counts that only grow into a counter: adds what they grew by since the last look."""
+
+    def __init__(self, counter: Counter) -> None:
+        self._counter = counter
+        self._seen: dict[str, int] = {}
+
+    def take(self, counts: Mapping[str, int]) -> None:
+        for event, count in counts.items():
+            grown = count - self._seen.get(event, 0)
+            if grown > 0:
+                self._counter.labels(event).inc(grown)
+            self._seen[event] = count
+
+
+def count_answer(mutation: str, answer: object) -> None:
+    """An answer of a mutation, by its type."""
+    ANSWERS.labels(mutation, type(answer).__name__).inc()
+
+
+@contextmanager
+def served(host: str, port: int | None) -> Iterator[None]:
+    """Serves the numbers of this process at http://host:port/metrics; None: nowhere. Raises `MetricsError`."""
+    with _served(host, port, REGISTRY):
+        yield
+
+
+@contextmanager
+def served_for_all(host: str, port: int | None) -> Iterator[dict[str, str]]:
+    """The numbers of all processes that are started inside the block with the variables that it gives."""
+    if port is None:
+        yield {}
+        return
+    with tempfile.TemporaryDirectory(prefix="slotwright-metrics-") as folder:
+        registry = CollectorRegistry()
+        registry.register(_OfLiving(Path(folder)))
+        with _served(host, port, registry):
+            yield {MULTIPROCESS_FOLDER: folder}
+
+
+@contextmanager
+def _served(host: str, port: int | None, registry: CollectorRegistry) -> Iterator[None]:
+    if port is None:
+        yield
+        return
+    try:
+        server, thread = start_http_server(port, host, registry)
+    except OSError as error:
+        busy = error.errno == errno.EADDRINUSE
+        reason = "it is in use" if busy else error.strerror
+        raise MetricsError(f"Metrics can't be served on port {port} of {host}: {reason}.") from error
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+class _OfLiving(MultiProcessCollector):
+    """What all processes say together; what a dead one had open is open no longer."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(None, path=str(folder))  # type: ignore[no-untyped-call]
+        self._folder = folder
+
+    def collect(self) -> Iterable[Metric]:
+        for file in self._folder.glob("gauge_live*.db"):
+            pid = int(file.stem.rsplit("_", 1)[1])
+            try:
+                os.kill(pid, 0)
+            except ProcessLookupError:
+                mark_process_dead(pid, path=str(self._folder))  # type: ignore[no-untyped-call]
+        found: Iterable[Metric] = super().collect()  # type: ignore[no-untyped-call]
+        return found

@@ -1,0 +1,29 @@
+"""How late what waits is, as stored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from app.store.sql import query
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from app.store.sql import Executor
+
+_WAITING = query("waiting_since")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitingSince:
+    """When the oldest was due; None where nothing waits."""
+
+    outbox: datetime | None
+    messages: datetime | None
+
+
+async def waiting_since(on: Executor, *, due_by: datetime, real_now: datetime) -> WaitingSince:
+    """What is due by these clocks, and was not done."""
+    row = await _WAITING.one(on, due_by, real_now)
+    return WaitingSince(outbox=row["outbox_since"], messages=row["messages_since"])

@@ -1,0 +1,95 @@
+"""The end of a server: red first, then closed, and nobody who was being served is cut off."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+from pathlib import Path
+
+import httpx
+import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
+from websockets.typing import Subprotocol
+
+from tests.e2e.program import get, run, running
+from tests.e2e.served import free_ports
+
+SALON = ("organization", "create", "--slug", "salon", "--name", "Salon")
+PATIENCE_SECONDS = 20
+
+
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.full)])
+async def test_readiness_goes_first_then_sockets_and_streams_are_told_to_go_elsewhere(
+    workers: int, environment: dict[str, str], tmp_path: Path
+) -> None:
+    (port,) = free_ports(1)
+    base = f"127.0.0.1:{port}"
+    assert run(*SALON, env=environment).status == 0
+    env = environment | {"SLOTWRIGHT_DRAIN_SECONDS": "1", "SLOTWRIGHT_GRACE_SECONDS": "15"}
+    with running("serve", "--port", str(port), "--workers", str(workers), env=env, log=tmp_path / "log") as api:
+        api.wait_until_answering(f"http://{base}/livez")
+        async with (
+            asyncio.timeout(PATIENCE_SECONDS),
+            httpx.AsyncClient(base_url=f"http://{base}", timeout=PATIENCE_SECONDS) as client,
+            connect(f"ws://{base}/graphql", subprotocols=[Subprotocol("graphql-transport-ws")]) as connection,
+        ):
+            await connection.send(json.dumps({"type": "connection_init", "payload": {"organization": "salon"}}))
+            assert json.loads(await connection.recv()) == {"type": "connection_ack"}
+            api.process.send_signal(signal.SIGTERM)
+            status, said = 200, ""
+            while status == 200:
+                answer = await client.get("/readyz")
+                status, said = answer.status_code, answer.json()["status"]
+            assert (status, said) == (503, "leaving")
+            # It is alive, and answers whoever comes all the same.
+            assert get(f"http://{base}/livez")[0] == 200
+            answer = await client.post(
+                "/graphql", json={"query": "{ viewer { role } }"}, headers={"slotwright-organization": "salon"}
+            )
+            assert answer.json() == {"data": {"viewer": {"role": "ANONYMOUS"}}}
+            with pytest.raises(ConnectionClosed):
+                await connection.recv()
+            assert connection.close_code == 1012
+        assert await asyncio.to_thread(api.process.wait, PATIENCE_SECONDS) == 0
+        assert "Traceback" not in api.said
+        with pytest.raises(httpx.ConnectError):
+            get(f"http://{base}/livez")
+
+
+async def test_an_open_event_stream_does_not_hold_the_process_up(environment: dict[str, str], tmp_path: Path) -> None:
+    (port,) = free_ports(1)
+    assert run(*SALON, env=environment).status == 0
+    env = environment | {"SLOTWRIGHT_GRACE_SECONDS": "60"}
+    with running("serve", "--port", str(port), env=env, log=tmp_path / "log") as api:
+        api.wait_until_answering(f"http://127.0.0.1:{port}/livez")
+        token = run("token", "--role", "admin", "--organization", "salon", env=environment).output.strip()
+        document = "subscription { appointmentChanges { kind } }"
+        async with (
+            asyncio.timeout(PATIENCE_SECONDS),
+            httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE_SECONDS) as client,
+            client.stream(
+                "POST",
+                "/graphql",
+                json={"query": document},
+                headers={"accept": "text/event-stream", "authorization": f"Bearer {token}"},
+            ) as stream,
+        ):
+            assert stream.status_code == 200
+            api.process.send_signal(signal.SIGTERM)
+            async for line in stream.aiter_lines():
+                assert "error" not in line
+        assert await asyncio.to_thread(api.process.wait, PATIENCE_SECONDS) == 0
+
+
+def test_a_second_signal_skips_the_wait(environment: dict[str, str], tmp_path: Path) -> None:
+    (port,) = free_ports(1)
+    env = environment | {"SLOTWRIGHT_DRAIN_SECONDS": "300", "SLOTWRIGHT_GRACE_SECONDS": "600"}
+    with running("serve", "--port", str(port), env=env, log=tmp_path / "log") as api:
+        api.wait_until_answering(f"http://127.0.0.1:{port}/livez")
+        api.process.send_signal(signal.SIGTERM)
+        while get(f"http://127.0.0.1:{port}/readyz")[0] == 200:
+            assert api.process.poll() is None
+        api.process.send_signal(signal.SIGTERM)
+        assert api.process.wait(PATIENCE_SECONDS) == 0, api.said
