@@ -7,8 +7,9 @@ it. While one is on its way the next one gathers: a rush makes larger batches, n
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
+from hiredis import pack_command
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class Batches(Generic[Request, Answer]):
 
 
 class _Line:
-    """A connection of its own, for one command at a time: taking one from the pool would cost as much as the command."""
+    """A connection of its own, for one batch at a time: taking one from the pool would cost as much as a command."""
 
     __slots__ = ("_connection", "_redis")
 
@@ -66,24 +67,24 @@ class _Line:
         self._redis = redis
         self._connection: AbstractConnection | None = None
 
-    async def ask(self, *command: str) -> Values:
-        """The answer; asked once more, on a new connection, where the old one has died."""
+    async def ask(self, commands: Sequence[Command]) -> list[Any]:
+        """The answers, in order; asked once more, on a new connection, where the old one has died."""
         if self._connection is None:
             self._connection = await self._redis.connection_pool.get_connection()
+        packed = b"".join(pack_command(command) for command in commands)  # type: ignore[arg-type]  # its stub allows one
         try:
-            return await self._ask_once(self._connection, command)
+            return await self._ask_once(self._connection, packed, len(commands))
         except RedisConnectionError:
-            return await self._ask_once(self._connection, command)
+            return await self._ask_once(self._connection, packed, len(commands))
 
-    async def _ask_once(self, connection: AbstractConnection, command: tuple[str, ...]) -> Values:
+    async def _ask_once(self, connection: AbstractConnection, packed: bytes, count: int) -> list[Any]:
         try:
-            await connection.send_command(*command, check_health=False)  # connects where it is not
-            answer: Values = await connection.read_response()
+            await connection.send_packed_command(packed, check_health=False)  # connects where it is not
+            return [await connection.read_response() for _ in range(count)]
         except BaseException:
             # Whatever is still on its way must not be taken for the answer to the next command.
             await connection.disconnect(nowait=True)
             raise
-        return answer
 
 
 def reads_of(redis: Redis) -> Batches[Sequence[str], Values]:
@@ -92,26 +93,23 @@ def reads_of(redis: Redis) -> Batches[Sequence[str], Values]:
 
     async def send(requests: list[Sequence[str]]) -> list[Values]:
         if len(requests) == 1:
-            return [await line.ask("MGET", *requests[0])]
+            return await line.ask([("MGET", *requests[0])])
         places: dict[str, int] = {}
         for keys in requests:
             for key in keys:
                 places.setdefault(key, len(places))
-        values = await line.ask("MGET", *places)
+        values: Values = (await line.ask([("MGET", *places)]))[0]
         return [[values[places[key]] for key in keys] for keys in requests]
 
     return Batches(send)
 
 
 def writes_of(redis: Redis) -> Batches[Sequence[Command], Sequence[object]]:
-    """The answers to commands, in one pipeline."""
+    """The answers to commands, in one go."""
+    line = _Line(redis)
 
     async def send(requests: list[Sequence[Command]]) -> list[Sequence[object]]:
-        async with redis.pipeline(transaction=False) as pipeline:
-            for commands in requests:
-                for command in commands:
-                    pipeline.execute_command(*command)
-            answers = await pipeline.execute()
+        answers = await line.ask([command for commands in requests for command in commands])
         found: list[Sequence[object]] = []
         at = 0
         for commands in requests:
