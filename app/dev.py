@@ -164,6 +164,14 @@ async def _fill(settings: Settings, *, seeds: bool) -> None:
             await create_organization(resources, slug=DEMO.organization, name="Demo")
 
 
+def _environment_of(child: str, environment: Mapping[str, str]) -> dict[str, str]:
+    """Both would serve their metrics on one port; the worker takes the next."""
+    own = dict(environment)
+    if child == "worker" and own.get("SLOTWRIGHT_METRICS_PORT"):
+        own["SLOTWRIGHT_METRICS_PORT"] = str(int(own["SLOTWRIGHT_METRICS_PORT"]) + 1)
+    return own
+
+
 @contextlib.contextmanager
 def _children(options: DevOptions, environment: Mapping[str, str]) -> Iterator[list[_Child]]:
     serve = ["serve", "--host", options.host, "--port", str(options.port), "--workers", str(options.workers)]
@@ -173,7 +181,7 @@ def _children(options: DevOptions, environment: Mapping[str, str]) -> Iterator[l
             process = subprocess.Popen(
                 [sys.executable, "-m", "app", *arguments],
                 cwd=Path(app.__file__).parents[1],
-                env=dict(environment),
+                env=_environment_of(name, environment),
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,  # Ctrl-C in a terminal is for us, who stop them in order
                 preexec_fn=die_with_parent(signal.SIGTERM),  # noqa: PLW1509  # one prepared system call, no locks

@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 import app
 from app.core.zones import tzdata_version
-from app.store.migrations import MigrationError, check
+from app.store.migrations import DatabaseAheadError, MigrationError, check
 from app.store.pool import DatabaseUnavailableError
 
 if TYPE_CHECKING:
@@ -39,7 +39,8 @@ def health_routes(
         resources = resources_of(request)
         database, redis = await asyncio.gather(_database(resources), _redis(resources))
         # Without Redis everything works, slower: an instance must not be taken out of service for it.
-        ready = database == "ok" and not is_leaving()
+        # A newer database is one that is being upgraded: who runs goes on until they are replaced.
+        ready = database in {"ok", "newer"} and not is_leaving()
         status = "ok" if redis == "ok" else "degraded"
         if not ready:
             status = "leaving" if is_leaving() else "unavailable"
@@ -53,6 +54,8 @@ async def _database(resources: Resources) -> str:
     try:
         async with asyncio.timeout(CHECK_SECONDS):
             await check(resources.pool)
+    except DatabaseAheadError:
+        return "newer"
     except MigrationError:
         return "not migrated"
     except (DatabaseUnavailableError, TimeoutError):

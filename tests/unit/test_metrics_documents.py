@@ -1,0 +1,84 @@
+"""What the documents say of metrics and limits is what the program has."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from prometheus_client import REGISTRY
+
+import app.metrics
+from app.api.transport import Limits
+from app.identity import jwks, revocations
+from app.settings import LimitSettings, RetentionSettings
+from app.usecases.hold_slot import HOLDS_OF_ADDRESS
+
+ROOT = Path(__file__).parents[2]
+DASHBOARD = ROOT / "docs" / "grafana" / "slotwright.json"
+SERIES = re.compile(r"\bslotwright_[a-z_]+[a-z]\b")
+
+
+def known() -> set[str]:
+    names: set[str] = set()
+    for metric in REGISTRY.collect():
+        endings = {"counter": ["_total"], "histogram": ["", "_bucket", "_count", "_sum"]}.get(metric.type, [""])
+        names |= {metric.name + ending for ending in endings}
+    return names
+
+
+@pytest.mark.parametrize("path", [DASHBOARD, ROOT / "docs" / "operations.md"], ids=lambda path: path.name)
+def test_every_series_that_is_named_exists(path: Path) -> None:
+    named = set(SERIES.findall(path.read_text(encoding="utf-8"))) - {"slotwright_restored"}
+    assert len(named) > 5
+    assert named - known() == set()
+
+
+def test_the_dashboard_shows_every_series_of_ours() -> None:
+    board = json.loads(DASHBOARD.read_text(encoding="utf-8"))
+    assert len({panel["id"] for panel in board["panels"]}) == len(board["panels"])
+    shown = {
+        re.sub(r"_(total|bucket)$", "", name)
+        for panel in board["panels"]
+        for target in panel["targets"]
+        for name in SERIES.findall(target["expr"])
+    }
+    ours = {metric.name for metric in REGISTRY.collect() if metric.name.startswith("slotwright_")}
+    assert shown == ours
+    assert {f"slotwright_{name}" for name in ("operations", "lock_seconds")} <= ours, app.metrics.__name__
+
+
+def test_the_limits_that_are_promised_are_those_in_force() -> None:
+    text = re.sub(r"\s+", " ", (ROOT / "docs" / "security.md").read_text(encoding="utf-8"))
+    limits, guests = Limits(), LimitSettings()
+    for promised in (
+        f"{limits.body_bytes // 1024} KiB, within {limits.body_seconds:g} s",
+        f"{limits.document_characters:,} characters, {limits.tokens:,} tokens",
+        f"depth | {limits.depth}, introspection {limits.introspection_depth}",
+        f"{limits.aliases}, {limits.root_fields}, {limits.directives} |",
+        f"| {limits.cost:,} |",
+        f"any list in the input | {limits.input_items} |",
+        f"{limits.operations_per_socket}; {guests.sockets_per_address}; {guests.subscriptions_per_caller}",
+        f"{guests.guest_bookings_per_minute} tries a minute",
+        f"{guests.guest_bookings_per_contact} open bookings of a contact",
+        f"{guests.guest_bookings_per_address} from an address",
+        f"{HOLDS_OF_ADDRESS} holds at once",
+        f"everywhere within {revocations.KNOWN_SECONDS:g} seconds",
+        f"ends within {jwks.FRESH_SECONDS / 60:g} minutes",
+        f"believed for {jwks.BELIEVED_SECONDS / 3600:g} hours",
+        f"within {jwks.FETCH_SECONDS:g} s, up to {jwks.LARGEST_SET_BYTES // 1024} KiB",
+    ):
+        assert promised in text, promised
+
+
+def test_the_periods_that_are_reckoned_with_are_the_defaults() -> None:
+    text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    kept = RetentionSettings()
+    for row in (
+        f"| `reminder_log` | 3,080 (six e-mails) | {kept.messages_days} days |",
+        f"| `hold` and its `claim` | 970 | {kept.holds_days} days |",
+        f"| `idempotency_key` | 310 | {kept.keys_hours} hours |",
+        f"for good; {kept.erased_history_days} days after an erasure",
+    ):
+        assert row in text, row
