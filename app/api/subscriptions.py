@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from datetime import date, datetime
-from typing import Annotated, assert_never
+from typing import Annotated, assert_never, cast
 
 import strawberry
 
@@ -11,13 +11,14 @@ from app.api.appointments import Appointment
 from app.api.availability import Slot, slots_of
 from app.api.enums import AppointmentChangeKind
 from app.api.errors import BadUserInput, Code, Failure
+from app.api.fastlists import Leaves
 from app.api.info import Info
+from app.api.instants import utc_texts
 from app.api.keys import optional_service_key, provider_keys
 from app.api.refusals import camel
 from app.api.relay import global_id
 from app.api.scalars import TimeZoneName
 from app.core import refusals as core
-from app.core.zones import instant_of
 from app.live.board import DayShown
 from app.usecases.watch_appointments import AppointmentNews, watch_appointments
 from app.usecases.watch_availability import WatchForm, watch_availability
@@ -59,8 +60,8 @@ class AvailabilityChange:
 
     @strawberry.field(description="The starts of the same slots alone: the compact form for big grids.")
     def start_times(self) -> list[datetime]:
-        """Starts only."""
-        return [instant_of(start) for start in self.shown.starts]
+        """Starts only, their texts ready."""
+        return cast("list[datetime]", Leaves(utc_texts(self.shown.starts)))
 
 
 @strawberry.type(description="What happened to an appointment.")
