@@ -19,7 +19,7 @@ from app.jobs.purge import (
 from app.jobs.reminders import send_messages
 
 CRON_JOBS: Final[tuple[CronJob, ...]] = (
-    cron(send_messages, name="send_messages", second=0),
+    cron(send_messages, name="send_messages", second=0, run_at_startup=True),
     cron(complete_what_ended, name="complete_what_ended", second=5),
     cron(sweep_expired_holds, name="sweep_expired_holds", second=35),
     cron(purge_idempotency_keys, name="purge_idempotency_keys", minute=17),

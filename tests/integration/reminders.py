@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import email
 import email.policy
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -41,6 +41,7 @@ class Gateway:
     lost: int = 0
     asked: int = 0
     lists: bool = True
+    before_answering: Callable[[], Awaitable[None]] | None = None
 
     def texts(self) -> list[tuple[str, str]]:
         return [(message["to"], message["body"]) for message in self.taken]
@@ -61,6 +62,8 @@ class Gateway:
                 "callback": form.get("StatusCallback"),
             }
             self.taken.append(message)
+            if self.before_answering is not None:
+                await self.before_answering()
             if self.lost:
                 self.lost -= 1
                 return Response(status_code=502)
