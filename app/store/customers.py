@@ -74,9 +74,9 @@ async def guest_by_contact(on: Executor, organization_id: OrganizationId, contac
 
 async def insert_customer(
     tx: Transaction, organization_id: OrganizationId, customer: Customer, created_at: datetime
-) -> None:
-    """Store a new customer; nothing happens where the account, or the guest's record, is there already."""
-    await _INSERT.exec(
+) -> bool:
+    """Store a new customer; False, and nothing happens, where the account or the guest's record is there already."""
+    inserted = await _INSERT.exec(
         tx,
         organization_id,
         customer.id,
@@ -89,6 +89,7 @@ async def insert_customer(
         customer.contact.channels,
         created_at,
     )
+    return inserted == 1
 
 
 async def customer_for_update(

@@ -38,8 +38,9 @@ async def know_customer(
     customer = Customer(
         id=CustomerId(resources.new_id()), subject=subject, contact=contact, time_zone=wish.customer_time_zone
     )
-    await insert_customer(tx, viewer.organization_id, customer, now)
-    # Somebody else may have made it at the same moment; then theirs counts.
+    if await insert_customer(tx, viewer.organization_id, customer, now):
+        return customer
+    # Somebody else has made it at the same moment: theirs counts.
     return await _find(tx, viewer, subject, contact) or customer
 
 
