@@ -1,0 +1,207 @@
+"""A world in which every field has something to show, everybody who may ask, and questions made from the schema.
+
+Whoever adds a field or a mutation meets it here: it has no rule yet, or asks for an argument that nobody gave it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from graphql import (
+    GraphQLField,
+    GraphQLInterfaceType,
+    GraphQLObjectType,
+    build_schema,
+    get_named_type,
+    is_leaf_type,
+    is_required_argument,
+)
+
+from tests.builders import Api, Caller, Json, a_provider, a_service, an_appointment, key_in, made, weekly
+
+SCHEMA: Final = build_schema((Path(__file__).parents[2] / "schema.graphql").read_text(encoding="utf-8"))
+
+ARGUMENTS: Final = {
+    "exceptions": '(from: "2026-01-01", to: "2026-02-01")',
+    "availability": '(from: "2026-01-13", to: "2026-01-13")',
+}
+"""Of the fields that can't do without."""
+
+_SET_EXCEPTION = "mutation ($input: SetExceptionInput!) { answer: setException(input: $input) { __typename } }"
+_CANCEL = "mutation ($input: CancelAppointmentInput!) { answer: cancelAppointment(input: $input) { __typename } }"
+_UPDATE_CUSTOMER = "mutation ($input: UpdateCustomerInput!) { answer: updateCustomer(input: $input) { __typename } }"
+_SET_TEMPLATE = (
+    "mutation ($input: SetMessageTemplateInput!) { answer: setMessageTemplate(input: $input) { __typename } }"
+)
+_SENT = """
+    INSERT INTO reminder_log (organization_id, id, appointment_id, time_version, kind, recipient, channel, status,
+        due_at, sent_at, detail, attempts, created_at)
+    VALUES ($1, gen_random_uuid(), $2, 1, 'DAY_BEFORE', 'CUSTOMER', 'SMS', 'SENT', '2026-01-12T10:00Z',
+        '2026-01-12T10:00Z', 'late', 1, '2026-01-12T10:00Z')
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """Ada works with Robin, who has an account; nobody else has to do with either. `things` are ids, by type."""
+
+    api: Api
+    callers: dict[str, Caller]
+    things: dict[str, list[str]]
+    ada: Json
+    service: Json
+    standing: Json
+    cancelled: Json
+
+
+async def a_world(api: Api) -> World:
+    """Everything filled in."""
+    contact: dict[str, Any] = {
+        "email": "ada@example.com",
+        "phone": "+4930901820",
+        "locale": "de",
+        "channels": ["EMAIL"],
+    }
+    policy = {
+        "freeUntilMinutesBefore": 100_000,
+        "lateCancellation": "FEE",
+        "lateFee": {"amountMinor": 500, "currency": "EUR"},
+    }
+    ada = await a_provider(
+        api,
+        slotIntervalMinutes=30,
+        cancellationPolicy=policy,
+        breaks=weekly("12:00", "12:30", effectiveFrom="2020-01-01", effectiveUntil="2030-01-01"),
+        weeklyHours=weekly("09:00", "17:00", effectiveFrom="2020-01-01", effectiveUntil="2030-01-01"),
+        **contact,
+    )
+    ben = await a_provider(api)
+    share = {"freeUntilMinutesBefore": 100_000, "lateCancellation": "FEE", "lateFeePercent": 50}
+    service = await a_service(
+        api,
+        ada,
+        bufferAfterMinutes=0,
+        slotIntervalMinutes=30,
+        minNoticeMinutes=0,
+        maxAdvanceBookingDays=60,
+        price={"amountMinor": 5_000, "currency": "EUR"},
+        cancellationPolicy=share,
+    )
+    fixed = await a_service(
+        api,
+        ada,
+        price={"amountMinor": 5_000, "currency": "EUR"},
+        cancellationPolicy={**policy, "freeUntilMinutesBefore": 0},
+    )
+    times = {"isBlocked": True, "reason": "At the dentist's", "ranges": [{"start": "16:00", "end": "16:30"}]}
+    made(
+        (
+            await api.ask(
+                _SET_EXCEPTION, caller=api.admin, input={"providerId": ada["id"], "date": "2026-01-20", **times}
+            )
+        )["answer"],
+        "Provider",
+    )
+    robin = api.customer("robin")
+    person = {
+        "name": "Robin",
+        "email": "robin@example.com",
+        "phone": "+4930901821",
+        "locale": "de",
+        "channels": ["EMAIL"],
+    }
+    asked: dict[str, Any] = {"caller": robin, "serviceId": service["id"], "customer": person, "notes": "Ring twice"}
+    cancelled = await an_appointment(api, ada, "2026-01-13T11:00Z", **asked)
+    given = {"appointmentId": cancelled["appointment"]["id"], "reason": "Ill", "acceptFeeMinor": 10_000}
+    made((await api.ask(_CANCEL, caller=robin, input=given))["answer"], "Appointment")
+    customer_id = cancelled["appointment"]["customer"]["id"]
+    changed = {"id": customer_id, "channels": ["EMAIL"]}
+    made((await api.ask(_UPDATE_CUSTOMER, caller=robin, input=changed))["answer"], "Customer")
+    standing = await an_appointment(api, ada, "2026-01-13T10:00Z", **asked)
+    await api.rows(_SENT, api.organization.id, key_in(standing["appointment"]["id"]))
+    words = {"kind": "BOOKED", "recipient": "CUSTOMER", "language": "en", "subject": "Booked"}
+    made((await api.ask(_SET_TEMPLATE, caller=api.admin, input=words))["answer"], "MessageTemplate")
+    other = await api.another_organization()
+    return World(
+        api=api,
+        callers={
+            "anonymous": api.anonymous,
+            "stranger": api.customer("stranger"),
+            "robin": robin,
+            "link": Caller(token=standing["manageToken"]),
+            "ada": api.acting_for(ada),
+            "ben": api.acting_for(ben),
+            "admin": api.admin,
+            "other-guest": other.anonymous,
+            "other-robin": other.customer("robin"),
+            "other-ada": other.acting_for(ada),
+            "other-admin": other.admin,
+        },
+        things={
+            "Provider": [ada["id"]],
+            "Service": [service["id"], fixed["id"]],
+            "Customer": [customer_id],
+            "Appointment": [standing["appointment"]["id"], cancelled["appointment"]["id"]],
+        },
+        ada=ada,
+        service=service,
+        standing=standing,
+        cancelled=cancelled,
+    )
+
+
+def node_types() -> list[GraphQLObjectType]:
+    """What can be asked for by its id."""
+    node = SCHEMA.get_type("Node")
+    assert isinstance(node, GraphQLInterfaceType)
+    return sorted(SCHEMA.get_implementations(node).objects, key=lambda type_: type_.name)
+
+
+def selection(type_: GraphQLObjectType) -> str:
+    """Every field of the type, and of what belongs to it alone."""
+    return " ".join(_asked(name, field) for name, field in type_.fields.items())
+
+
+def _asked(name: str, field: GraphQLField) -> str:
+    needed = [argument for argument, given in field.args.items() if is_required_argument(given)]
+    arguments = ARGUMENTS.get(name, "")
+    assert all(argument in arguments for argument in needed), f"say in ARGUMENTS what {name} is asked with"
+    named = get_named_type(field.type)
+    if is_leaf_type(named):
+        return f"{name}{arguments}"
+    inner = selection(named) if isinstance(named, GraphQLObjectType) and is_part(named) else "__typename"
+    return f"{name}{arguments} {{ {inner} }}"
+
+
+def is_part(type_: object) -> bool:
+    """Whether values of this type belong to what they are read from: no thing of its own, no page, no union."""
+    if not isinstance(type_, GraphQLObjectType) or type_.name.endswith(("Connection", "Edge")) or type_.name == "Slot":
+        return False
+    return all(interface.name != "Node" for interface in type_.interfaces)
+
+
+def paths(type_: GraphQLObjectType, prefix: str = "") -> Iterator[str]:
+    """Every field that `selection` asks for, as a path."""
+    for name, field in type_.fields.items():
+        named = get_named_type(field.type)
+        yield f"{prefix}{name}"
+        if is_part(named) and isinstance(named, GraphQLObjectType):
+            yield from paths(named, f"{prefix}{name}.")
+
+
+def shown(value: object, prefix: str = "") -> Iterator[str]:
+    """The paths under which the answer holds something."""
+    if isinstance(value, list):
+        for item in value:
+            yield from shown(item, prefix)
+    elif isinstance(value, dict):
+        for name, inner in value.items():
+            if name == "__typename":
+                continue
+            path = f"{prefix}.{name}" if prefix else name
+            if inner is not None and inner != []:
+                yield path
+                yield from shown(inner, path)
