@@ -28,7 +28,8 @@ class Viewer:
 
     `customer_id` is None for a signed-in customer who has not booked yet, `provider_id` for a provider's token whose
     subject no provider has. `manages` is the one appointment that a manage token, used as a bearer token, opens.
-    `expires_at` is when the token ends, by the real clock. `address` is where the request came from.
+    `expires_at` is when the token ends, by the real clock; `token_id` is what it can be revoked by. `address` is where
+    the request came from.
     """
 
     organization_id: OrganizationId
@@ -40,6 +41,7 @@ class Viewer:
     customer_id: CustomerId | None = None
     manages: AppointmentId | None = None
     expires_at: datetime | None = None
+    token_id: str | None = None
     address: str | None = None
 
     @property

@@ -89,6 +89,7 @@ async def _signed_in(resources: Resources, token: str) -> Viewer | NotIdentified
         name=claims.name,
         email=claims.email,
         expires_at=claims.expires_at,
+        token_id=claims.token_id,
     )
     return await with_records(resources, viewer)
 
