@@ -107,9 +107,9 @@ class World:
         waker.wake(MESSAGE_JOBS)
         await waker.aclose()
 
-    async def until(self, sql: str, *arguments: object) -> None:
+    async def until(self, sql: str, *arguments: object, patience_seconds: float = PATIENCE_SECONDS) -> None:
         """Until the database answers yes."""
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with asyncio.timeout(patience_seconds):
             while not await self.database.fetchval(sql, *arguments):  # noqa: ASYNC110 - another process sets no event
                 await asyncio.sleep(0.05)
 
@@ -291,7 +291,7 @@ async def test_while_redis_is_away_nothing_is_lost_and_work_goes_on_by_itself(wo
 async def test_two_workers_send_two_thousand_each_once(world: World) -> None:
     await due_reminders(world, 2_000, providers=100)
     with world.worker("first") as first, world.worker("second") as second:
-        await world.until("SELECT count(*) = 2000 FROM reminder_log WHERE status = 'SENT'")
+        await world.until("SELECT count(*) = 2000 FROM reminder_log WHERE status = 'SENT'", patience_seconds=600)
         assert await asyncio.to_thread(first.end) == 0
         assert await asyncio.to_thread(second.end) == 0
     assert sorted(world.mail.taken) == sorted(await world.message_ids("SENT"))

@@ -53,6 +53,48 @@ def test_everything_can_be_given() -> None:
     assert settings.statement_timeout_ms == 250
 
 
+def test_the_ways_out_to_people_are_read_whole() -> None:
+    settings = Settings.from_environment(
+        GOOD
+        | {
+            "SLOTWRIGHT_SMTP_URL": "smtps://me%40salon:p%3Ass@mail.salon.example",
+            "SLOTWRIGHT_MAIL_FROM": "no-reply@salon.example",
+            "SLOTWRIGHT_TWILIO_ACCOUNT_SID": "AC1",
+            "SLOTWRIGHT_TWILIO_AUTH_TOKEN": "token",
+            "SLOTWRIGHT_TWILIO_SENDER": "MG1",
+            "SLOTWRIGHT_TWILIO_API_KEY": "SK1:secret",
+            "SLOTWRIGHT_PUBLIC_URL": "https://api.salon.example/",
+            "SLOTWRIGHT_MANAGE_URL": "https://salon.example/m#{token}&{appointment}",
+        }
+    )
+    mail, gateway = settings.mail_server, settings.text_gateway
+    assert mail is not None
+    assert (mail.host, mail.port, mail.tls) == ("mail.salon.example", 465, "tls")
+    assert (mail.username, mail.password) == ("me@salon", "p:ss")
+    assert gateway is not None
+    assert gateway.api_key == ("SK1", "secret")
+    assert gateway.base_url == "https://api.twilio.com"
+    assert settings.public_url == "https://api.salon.example"
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({"SLOTWRIGHT_SMTP_URL": "smtp://mail.example"}, "SLOTWRIGHT_MAIL_FROM is not set."),
+        ({"SLOTWRIGHT_SMTP_URL": "smtp+plain://me:x@mail.example", "SLOTWRIGHT_MAIL_FROM": "a@b.c"}, "unprotected"),
+        ({"SLOTWRIGHT_SMTP_URL": "smtp://mail.example:x", "SLOTWRIGHT_MAIL_FROM": "a@b.c"}, "has to read"),
+        ({"SLOTWRIGHT_SMTP_URL": "smtp://mail.example", "SLOTWRIGHT_MAIL_FROM": "Me <a@b.c>"}, "bare"),
+        ({"SLOTWRIGHT_TWILIO_ACCOUNT_SID": "AC1"}, "SLOTWRIGHT_TWILIO_AUTH_TOKEN is not set."),
+        ({"SLOTWRIGHT_PUBLIC_URL": "https://a.example/?x"}, "SLOTWRIGHT_PUBLIC_URL"),
+        ({"SLOTWRIGHT_MANAGE_URL": "https://a.example/"}, "{token}"),
+        ({"SLOTWRIGHT_MANAGE_URL": "https://a.example/{token}/{other}"}, "nothing else"),
+    ],
+)
+def test_a_way_out_that_would_not_work_is_told_at_the_start(variables: dict[str, str], said: str) -> None:
+    with pytest.raises(SettingsError, match=re.escape(said)):
+        Settings.from_environment(GOOD | variables)
+
+
 @pytest.mark.parametrize("name", GOOD)
 @pytest.mark.parametrize("value", [None, "", "   "])
 def test_a_missing_variable_is_named(name: str, value: str | None) -> None:
