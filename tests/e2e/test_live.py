@@ -24,6 +24,8 @@ Subscribing: TypeAlias = Callable[..., AbstractAsyncContextManager[Watcher]]
 
 HOURS = weekly("09:00", "12:00")
 ALL = ["09:00", "10:00", "11:00"]
+PROMPT_SECONDS = 5.0
+"""It takes some milliseconds; a machine that runs other tests beside may take longer."""
 
 
 @pytest.fixture(scope="module")
@@ -50,20 +52,20 @@ def in_days(days: int) -> str:
 
 
 async def test_what_happens_in_one_process_is_seen_in_the_other(apis: list[Api], subscribed: Subscribing) -> None:
-    """Within a second of the answer; snapshot, booking, hold, release, cancellation."""
+    """Promptly: snapshot, booking, hold, release, cancellation."""
     here, there = apis
     ada, day = await a_provider(here, weeklyHours=HOURS), in_days(3)
     asked = {"providerIds": [ada["id"]], "from": day, "to": in_days(4), "timeZone": "UTC"}
     async with subscribed(there.http.base_url, there.anonymous, AVAILABILITY, **asked) as watcher:
         await watcher.until(lambda told: told.starts(ada, day) == ALL and told.starts(ada, in_days(4)) == ALL)
         appointment = await booked(here, ada, f"{day}T10:00Z")
-        await watcher.until(lambda told: told.starts(ada, day) == ["09:00", "11:00"], seconds=1)
+        await watcher.until(lambda told: told.starts(ada, day) == ["09:00", "11:00"], seconds=PROMPT_SECONDS)
         hold = await held(there, ada, f"{day}T09:00Z")
-        await watcher.until(lambda told: told.starts(ada, day) == ["11:00"], seconds=1)
+        await watcher.until(lambda told: told.starts(ada, day) == ["11:00"], seconds=PROMPT_SECONDS)
         await release(here, hold["holdToken"])
-        await watcher.until(lambda told: told.starts(ada, day) == ["09:00", "11:00"], seconds=1)
+        await watcher.until(lambda told: told.starts(ada, day) == ["09:00", "11:00"], seconds=PROMPT_SECONDS)
         await cancel(here, appointment)
-        await watcher.until(lambda told: told.starts(ada, day) == ALL, seconds=1)
+        await watcher.until(lambda told: told.starts(ada, day) == ALL, seconds=PROMPT_SECONDS)
         assert [f"{day}T{start}:00Z" for start in ALL] == await listed(there, ada, day)
         assert watcher.starts(ada, in_days(4)) == ALL
 
