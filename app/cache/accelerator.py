@@ -49,6 +49,8 @@ class Accelerator:
 
     slots: SlotCache
     gate: Gate
+    refreshing: Gate = field(default_factory=lambda: Gate(1))
+    """What is in demand is refreshed through a gate of its own: it must not expire because of everything else."""
     calendars: Calendars = field(default_factory=Calendars)
     organizations: Organizations = field(default_factory=Organizations)
     flights: Flights[FlightKey, Computed] = field(default_factory=Flights)

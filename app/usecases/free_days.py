@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from app.cache.accelerator import FlightKey
     from app.cache.flights import Flight
+    from app.cache.gate import Gate
     from app.cache.slots import Stamp
     from app.core.ids import OrganizationId, ProviderId
     from app.core.provider import Calendar
@@ -152,6 +153,7 @@ class _Asking:
         "_answers",
         "_dates",
         "_first",
+        "_gate",
         "_last",
         "_organization_id",
         "_pool",
@@ -160,9 +162,17 @@ class _Asking:
     )
 
     def __init__(
-        self, resources: Resources, organization_id: OrganizationId, first: date, last: date, dates: LocalDates
+        self,
+        resources: Resources,
+        organization_id: OrganizationId,
+        first: date,
+        last: date,
+        dates: LocalDates,
+        *,
+        gate: Gate | None = None,
     ) -> None:
         self._resources = resources
+        self._gate = gate or resources.accelerator.gate
         self._pool = resources.pool
         self._accelerator = resources.accelerator
         self._organization_id = organization_id
@@ -320,7 +330,7 @@ class _Asking:
     async def _read_calendars_here(self, stamps: Mapping[Wanted, Stamp]) -> dict[Wanted, KnownCalendar]:
         """The calendars, in one statement; kept in this process. Answers those that do not exist."""
         first, last = self._first - RULES_MARGIN, self._last + RULES_MARGIN + CALENDAR_MARGIN
-        async with self._accelerator.gate.place() as admitted:
+        async with self._gate.place() as admitted:
             if not admitted:
                 self._refuse(stamps)
                 return {}
@@ -429,7 +439,7 @@ class _Asking:
         slots = self._accelerator.slots
         standings = [standing for standing, _ in ours.values()]
         started = monotonic()
-        async with self._accelerator.gate.place() as admitted:
+        async with self._gate.place() as admitted:
             if not admitted:
                 await slots.release([self._question(standing) for standing in standings])
                 self._refuse(standing.wanted for standing in standings)
@@ -461,7 +471,14 @@ class _Asking:
         key = self._flight_key(standing)
         slots = self._accelerator.slots
         try:
-            again = _Asking(self._resources, self._organization_id, self._first, self._last, self._dates)
+            again = _Asking(
+                self._resources,
+                self._organization_id,
+                self._first,
+                self._last,
+                self._dates,
+                gate=self._accelerator.refreshing,
+            )
             calendars = await again._read_calendars({standing.wanted: standing.stamp})
             calendar = calendars.get(standing.wanted)
             if calendar is None:
@@ -477,7 +494,7 @@ class _Asking:
 
     async def _compute_alone(self, wanted: Sequence[Wanted]) -> None:
         """From PostgreSQL alone, for this question only: Redis can't be used, or the question is too wide to keep."""
-        async with self._accelerator.gate.place() as admitted:
+        async with self._gate.place() as admitted:
             if not admitted:
                 self._refuse(wanted)
                 return

@@ -1,14 +1,23 @@
 """`python -m tests.benchmarks [NAME …]`: every measurement of this folder, or those named, one after the other.
 
-A measurement is a module with a `main()`; what it is compared with may be a module without one.
+A measurement is a module with a `main()`; what it is compared with may be a module without one. Where it gives rows,
+they are printed as a table, and a run of all of them writes docs/benchmarks.md and its chart.
 """
 
 from __future__ import annotations
 
 import importlib
+import os
 import pkgutil
+import platform
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
+
+from tests.benchmarks.rows import Row, chart, table
+
+DOCS = Path(__file__).parents[2] / "docs"
+START, END = "<!-- written by make bench -->", "<!-- up to here -->"
 
 
 def names() -> list[str]:
@@ -17,15 +26,36 @@ def names() -> list[str]:
     return [name for name in found if hasattr(importlib.import_module(f"tests.benchmarks.{name}"), "main")]
 
 
+def write(rows: list[Row]) -> None:
+    """Into the page, between its marks; what people wrote around them stays."""
+    page = DOCS / "benchmarks.md"
+    before, _, rest = page.read_text(encoding="utf-8").partition(START)
+    _, _, after = rest.partition(END)
+    load = os.getloadavg()[0]
+    where = (
+        f"Measured on {datetime.now(UTC):%Y-%m-%d} with Python {platform.python_version()} on {os.cpu_count()} cores "
+        f"({platform.system()} {platform.machine()}); the load average at the end was {load:.1f}."
+    )
+    text = f"{START}\n\n{where}\n\n{table(rows)}\n\n![The ratios against their bars](benchmarks.svg)\n\n{END}"
+    page.write_text(before + text + after, encoding="utf-8")
+    (DOCS / "benchmarks.svg").write_text(chart(rows) + "\n", encoding="utf-8")
+
+
 def main(wanted: list[str]) -> int:
     there = names()
     unknown = [name for name in wanted if name not in there]
     if unknown:
         print(f"there is no {', '.join(unknown)}; there are {', '.join(there)}", file=sys.stderr)
         return 2
+    rows: list[Row] = []
     for name in wanted or there:
         print(f"\n== {name}", flush=True)
-        importlib.import_module(f"tests.benchmarks.{name}").main()
+        found = importlib.import_module(f"tests.benchmarks.{name}").main()
+        if found:
+            print(table(found), flush=True)
+            rows += found
+    if not wanted:
+        write(rows)
     return 0
 
 

@@ -21,6 +21,7 @@ from app.core.rules import Rules
 from app.core.slots import Claim, free_starts
 from app.core.zones import instant_of, local_days
 from tests.benchmarks import straightforward
+from tests.benchmarks.rows import Row, table
 
 FIRST, LAST = date(2026, 6, 1), date(2026, 6, 7)
 """A week without a change of clocks, as most are."""
@@ -178,14 +179,19 @@ def without_claims(case: Case) -> Case:
     return Case(hours=case.hours, rules=case.rules, claims=())
 
 
-def main() -> None:
-    print(f"{'':40}{'bookings':>10}{'slots':>9}{'engine':>10}{'(cold)':>10}{'plain':>10}{'ratio':>8}")
-    for row in run():
-        print(
-            f"{row.name:40}{row.claims:10,}{row.slots:9,}{row.engine_ms:7.1f} ms{row.cold_engine_ms:7.1f} ms"
-            f"{row.straightforward_ms:7.0f} ms{row.ratio:7.1f}×"
+def main() -> list[Row]:
+    found = run()
+    return [
+        Row(
+            what=f"engine, {row.name}",
+            ours=f"{row.engine_ms:.1f} ms ({row.cold_engine_ms:.1f} ms cold), {row.slots:,} slots",
+            beside=f"straightforward {row.straightforward_ms:.0f} ms, {row.claims:,} bookings",
+            ratio=row.ratio,
+            bar=6 if row is found[0] else None,
         )
+        for row in found
+    ]
 
 
 if __name__ == "__main__":
-    main()
+    print(table(main()))

@@ -298,6 +298,24 @@ async def test_what_is_in_demand_is_computed_again_before_it_expires_once_and_se
     assert wire.statements == {"calendars": 1, "claims": 2}, "a young calendar is not read again"
 
 
+async def test_what_is_in_demand_is_refreshed_though_the_gate_is_full(api: Api) -> None:
+    provider = await a_provider(api)
+    node, wire = node_of(api)
+    later = 0.0
+    accelerator = make_accelerator(
+        api.resources.redis, real_clock=lambda: datetime.now(UTC) + timedelta(seconds=later), computations=1
+    )
+    node = replace(node, accelerator=accelerator)
+    for _ in range(HOT_USES):
+        await starts(api, node, week_of(provider))
+    later = 50.0
+    async with accelerator.gate.place() as admitted:
+        assert admitted
+        await starts(api, node, week_of(provider))
+        await until(lambda: accelerator.slots.counts.fills == 2)
+    assert wire.statements["claims"] == 2
+
+
 async def test_without_redis_everything_is_answered_from_postgresql(api: Api, own_redis: Servers) -> None:
     provider = await a_provider(api)
     node, wire = node_of(api)

@@ -1,0 +1,181 @@
+"""Listing over HTTP: a provider's week, a hundred providers, a month of a busy year; against plain Strawberry."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from datetime import UTC, date, datetime, timedelta
+from itertools import repeat
+from statistics import median
+from typing import Any
+
+import psutil
+
+from app.api.relay import global_id
+from app.core.ids import ProviderId
+from app.store.sql import query
+from app.wiring import open_resources
+from tests.benchmarks import world as worlds
+from tests.benchmarks.clients import load, once, request
+from tests.benchmarks.rows import Row
+
+CLIENTS = 16
+ROUNDS = 5
+SECONDS = 2.0
+
+SLOTS = "slots { startsAt endsAt localStart }"
+WEEK = f"""query ($id: ID!, $from: Date!, $to: Date!) {{
+    provider(id: $id) {{ availability(from: $from, to: $to) {{ ... on Availability {{ {SLOTS} }} }} }} }}"""
+HUNDRED = f"""query ($from: Date!, $to: Date!) {{ providers(first: 100) {{ nodes {{
+    availability(from: $from, to: $to) {{ ... on Availability {{ {SLOTS} }} }} }} }} }}"""
+MONTH = """query ($id: ID!, $from: Date!, $to: Date!) {
+    provider(id: $id) { availability(from: $from, to: $to) { ... on Availability { days { date slotCount } } } } }"""
+PLAIN_WEEK = f"query ($id: ID!) {{ provider(id: $id) {{ availability {{ {SLOTS} }} }} }}"
+PLAIN_HUNDRED = f"{{ providers(first: 100) {{ nodes {{ availability {{ {SLOTS} }} }} }} }}"
+
+
+def listening(port: int) -> psutil.Process:
+    """The process that listens there."""
+    return next(
+        psutil.Process(found.pid)
+        for found in psutil.net_connections("tcp")
+        if found.status == psutil.CONN_LISTEN and tuple(found.laddr)[1:] == (port,) and found.pid is not None
+    )
+
+
+async def rates(named: dict[str, tuple[int, bytes]], *, seconds: float = SECONDS) -> dict[str, tuple[float, float]]:
+    """Requests a second, and milliseconds of the server's processor for each: medians of interleaved rounds."""
+    processes = {port: listening(port) for port, _ in named.values()}
+    found: dict[str, list[tuple[float, float]]] = {name: [] for name in named}
+    for _ in range(ROUNDS):
+        for name, (port, wanted) in named.items():
+            before = sum(processes[port].cpu_times()[:2])
+            done = await load(port, repeat(wanted), clients=CLIENTS, seconds=seconds)
+            spent = sum(processes[port].cpu_times()[:2]) - before
+            if set(done.statuses) != {200}:
+                raise SystemExit(f"{name}: answers with {dict(done.statuses)}")
+            found[name].append((done.rate, spent / len(done.latencies) * 1000))
+    return {
+        name: (median(rate for rate, _ in each), median(spent for _, spent in each)) for name, each in found.items()
+    }
+
+
+def _slots(answer: dict[str, Any]) -> int:
+    return len(answer["data"]["provider"]["availability"]["slots"])
+
+
+async def measure() -> list[Row]:
+    async with worlds.world() as world:
+        with worlds.api(world) as port, worlds.plain(world) as plain:
+            return [
+                *await _week(world, port, plain),
+                *await _hundred(port, plain),
+                *await _month(world, port),
+            ]
+
+
+def _dates(first: date, days: int) -> dict[str, str]:
+    return {"from": first.isoformat(), "to": (first + timedelta(days=days - 1)).isoformat()}
+
+
+async def _week(world: worlds.World, port: int, plain: int) -> list[Row]:
+    provider = str(global_id("Provider", world.providers[0]))
+    week = request(WEEK, id=provider, **_dates(worlds.MONDAY, 7))
+    plain_week = request(PLAIN_WEEK, id=provider)
+    viewer = request("{ viewer { role } }")
+    here, there = _slots(await once(port, week)), _slots(await once(plain, plain_week))
+    if here != there:
+        raise SystemExit(f"{here} slots against {there}: not the same work")
+    found = await rates({"week": (port, week), "viewer": (port, viewer), "plain": (plain, plain_week)})
+    (rate, cpu), (viewer_rate, viewer_cpu), (plain_rate, plain_cpu) = (
+        found[name] for name in ("week", "viewer", "plain")
+    )
+    return [
+        Row(
+            what=f"a provider's week, {here} slots, cached, one worker",
+            ours=f"{rate:,.0f}/s, {cpu:.2f} ms of processor",
+            beside=f"plain Strawberry {plain_rate:,.0f}/s, {plain_cpu:.2f} ms",
+            ratio=rate / plain_rate,
+            bar=12,
+        ),
+        Row(
+            what="the same against { viewer { role } }",
+            ours=f"{rate:,.0f}/s",
+            beside=f"{viewer_rate:,.0f}/s, {viewer_cpu:.2f} ms",
+            ratio=rate / viewer_rate,
+            bar=0.5,
+        ),
+    ]
+
+
+async def _hundred(port: int, plain: int) -> list[Row]:
+    plain_hundred = request(PLAIN_HUNDRED)
+    cached = request(HUNDRED, **_dates(worlds.MONDAY, 7))
+    cold_ms: list[float] = []
+    cached_ms: list[float] = []
+    plain_ms: list[float] = []
+    for number in range(1, 13):
+        fresh = request(HUNDRED, **_dates(worlds.MONDAY + timedelta(days=7 * number), 7))
+        for wanted, where, took in (
+            (fresh, port, cold_ms),
+            (cached, port, cached_ms),
+            (plain_hundred, plain, plain_ms),
+        ):
+            done = await load(where, iter([wanted]), clients=1)
+            took.append(done.quantile_ms(0.5))
+    cold, warm, beside = median(cold_ms), median(cached_ms[1:]), median(plain_ms)
+    return [
+        Row(
+            what=f"100 providers × 7 days, {name}",
+            ours=f"{ours:,.0f} ms",
+            beside=f"plain Strawberry {beside:,.0f} ms",
+            ratio=beside / ours,
+            bar=10,
+        )
+        for name, ours in (("cold", cold), ("cached", warm))
+    ]
+
+
+async def _month(world: worlds.World, port: int) -> list[Row]:
+    """A provider with 5,000 bookings a year for four years, and one with none but those that everybody has."""
+    chance = random.Random(2)
+    busy, idle = world.providers[1], world.providers[2]
+    async with open_resources(world.settings) as resources:
+        for year in range(-2, 2):
+            first = worlds.MONDAY + timedelta(days=365 * year)
+            starts = worlds.starts_from(first, 365, chance, 0.19)
+            await worlds.book_directly(resources, world.organization_id, [(busy, start) for start in starts])
+        await resources.pool.execute("ANALYZE claim", ())
+        read = await _rows_read(world, busy)
+    took: dict[ProviderId, list[float]] = {busy: [], idle: []}
+    for month in range(12):
+        first = worlds.MONDAY + timedelta(days=31 * month)
+        for provider in (busy, idle):
+            wanted = request(MONTH, id=str(global_id("Provider", provider)), **_dates(first, 31))
+            done = await load(port, iter([wanted]), clients=1)
+            took[provider].append(done.quantile_ms(0.5))
+    return [
+        Row(
+            what="a month, `days { date slotCount }`, cold, 5,000 bookings a year",
+            ours=f"{median(took[busy]):.1f} ms; two statements, {read} rows of claims read",
+            beside=f"without bookings {median(took[idle]):.1f} ms",
+        )
+    ]
+
+
+async def _rows_read(world: worlds.World, provider: ProviderId) -> int:
+    """What the plan of the claims' statement really touched for a month."""
+    first = int(datetime(worlds.MONDAY.year, worlds.MONDAY.month, worlds.MONDAY.day, tzinfo=UTC).timestamp()) // 60
+    async with open_resources(world.settings) as resources:
+        rows = await resources.pool.fetch(
+            "EXPLAIN (ANALYZE, FORMAT JSON) " + query("claims_of_providers").sql.rstrip().rstrip(";"),
+            (world.organization_id, [provider], first, first + 31 * 1440),
+        )
+    plan: dict[str, Any] = rows[0][0][0]["Plan"]
+    while "Plans" in plan:
+        plan = plan["Plans"][0]
+    return int(plan["Actual Rows"] + plan.get("Rows Removed by Filter", 0))
+
+
+def main() -> list[Row]:
+    return asyncio.run(measure())

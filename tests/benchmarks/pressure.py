@@ -1,0 +1,112 @@
+"""Under pressure: three times as many questions as can be computed; and listings while appointments pour in beside."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from itertools import repeat
+from time import perf_counter
+
+from app.api.relay import global_id
+from app.wiring import open_resources
+from tests.benchmarks import world as worlds
+from tests.benchmarks.booking import kind_of
+from tests.benchmarks.clients import load, request
+from tests.benchmarks.listing import CLIENTS, listening
+from tests.benchmarks.rows import Row
+
+COLD = """query ($id: ID!, $from: Date!, $to: Date!) { provider(id: $id) { answer: availability(from: $from, to: $to) {
+    __typename ... on Availability { days { date slotCount } } } } }"""
+OVERLOAD_SECONDS = 30
+LOADED_A_MINUTE = 100_000
+LOADING_SECONDS = 15
+BATCHES_A_SECOND = 4
+
+
+def cold_questions(world: worlds.World, seed: int) -> Iterator[bytes]:
+    """Mostly what nobody has asked for within the minute."""
+    chance = random.Random(seed)
+    while True:
+        provider = str(global_id("Provider", chance.choice(world.providers)))
+        first = worlds.MONDAY + timedelta(days=chance.randrange(800))
+        yield request(COLD, id=provider, **{"from": str(first), "to": str(first + timedelta(days=30))})
+
+
+def hot_question(world: worlds.World) -> bytes:
+    first, last = worlds.MONDAY, worlds.MONDAY + timedelta(days=6)
+    provider = str(global_id("Provider", world.providers[0]))
+    return request(COLD, id=provider, **{"from": str(first), "to": str(last)})
+
+
+async def _overload(world: worlds.World) -> Row:
+    with worlds.api(world) as port:
+        process = listening(port)
+        hot = hot_question(world)
+        capacity = await load(port, cold_questions(world, 1), clients=CLIENTS, seconds=5)
+        before = await load(port, repeat(hot), clients=1, seconds=2)
+        started_with = process.memory_info().rss
+        # Whoever is answered asks again at once: three times as many are there as were enough to use everything up.
+        meanwhile = asyncio.create_task(load(port, repeat(hot), clients=1, seconds=OVERLOAD_SECONDS, kind_of=kind_of))
+        flood = await load(
+            port, cold_questions(world, 2), clients=CLIENTS * 3 * 4, seconds=OVERLOAD_SECONDS, kind_of=kind_of
+        )
+        hits = await meanwhile
+        ended_with = process.memory_info().rss
+        await asyncio.sleep(5)
+        after = await load(port, repeat(hot), clients=1, seconds=2)
+    kinds = ", ".join(f"{count:,} {kind}" for kind, count in sorted(flood.kinds.items()))
+    served = ", ".join(f"{count:,} {kind}" for kind, count in sorted(hits.kinds.items()))
+    return Row(
+        what=f"overload for {OVERLOAD_SECONDS} s: {CLIENTS * 12} clients where {CLIENTS} use everything up",
+        ours=f"{kinds}; p99 {flood.quantile_ms(0.99):,.0f} ms; "
+        f"memory {started_with / 2**20:.0f} → {ended_with / 2**20:.0f} MiB",
+        beside=f"capacity {capacity.rate:,.0f}/s; hits meanwhile {served}, p99 {hits.quantile_ms(0.99):,.0f} ms; "
+        f"a hit before {before.quantile_ms(0.5):.1f} ms, 5 s after {after.quantile_ms(0.5):.1f} ms",
+    )
+
+
+async def _loading(world: worlds.World) -> Row:
+    chance = random.Random(5)
+    batch = LOADED_A_MINUTE // 60 // BATCHES_A_SECOND
+    midnight = datetime.combine(worlds.MONDAY, datetime.min.time()).astimezone()
+    loaded = 0
+
+    async def pour(until: float) -> None:
+        nonlocal loaded
+        async with open_resources(world.settings) as resources:
+            following = perf_counter()
+            while following < until:
+                wanted = [
+                    (
+                        chance.choice(world.providers[100:]),
+                        midnight + timedelta(days=400, minutes=20 * chance.randrange(500_000)),
+                    )
+                    for _ in range(batch)
+                ]
+                await worlds.book_directly(resources, world.organization_id, wanted)
+                loaded += batch
+                following = max(following + 1 / BATCHES_A_SECOND, perf_counter() - 1)
+                await asyncio.sleep(max(0.0, following - perf_counter()))
+
+    with worlds.api(world) as port:
+        calm = await load(port, cold_questions(world, 3), clients=4, seconds=LOADING_SECONDS / 3, kind_of=kind_of)
+        pouring = asyncio.create_task(pour(perf_counter() + LOADING_SECONDS))
+        busy = await load(port, cold_questions(world, 4), clients=4, seconds=LOADING_SECONDS, kind_of=kind_of)
+        await pouring
+    return Row(
+        what="cold months while appointments are loaded beside",
+        ours=f"{busy.rate:,.0f}/s, p50 {busy.quantile_ms(0.5):.0f} ms, p99 {busy.quantile_ms(0.99):.0f} ms "
+        f"at {loaded / LOADING_SECONDS * 60:,.0f} appointments a minute",
+        beside=f"calm: {calm.rate:,.0f}/s, p50 {calm.quantile_ms(0.5):.0f} ms, p99 {calm.quantile_ms(0.99):.0f} ms",
+    )
+
+
+async def measure() -> list[Row]:
+    async with worlds.world() as world:
+        return [await _overload(world), await _loading(world)]
+
+
+def main() -> list[Row]:
+    return asyncio.run(measure())

@@ -1,0 +1,224 @@
+"""What the measurements stand on: servers of their own, durable as in production, with providers, and processes on them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from uuid import UUID
+
+from app.core.hours import WeeklyRange
+from app.core.ids import OrganizationId, ProviderId
+from app.core.provider import Organization, Provider
+from app.core.validation import ProviderForm
+from app.core.viewer import Role, Viewer
+from app.embedded import embedded
+from app.processes import die_with_parent
+from app.settings import Settings
+from app.store.migrations import migrate
+from app.usecases.create_organization import create_organization
+from app.usecases.edit_provider import create_provider
+from app.usecases.resources import Resources
+from app.wiring import open_resources
+
+ROOT = Path(__file__).parents[2]
+ORGANIZATION = "bench"
+ZONES = ("America/New_York", "Europe/Berlin", "Asia/Kolkata", "Europe/London", "America/Los_Angeles")
+PROVIDERS = 200
+WEEK = 7
+PATIENCE_SECONDS = 60.0
+
+TODAY = datetime.now(UTC).date()
+MONDAY = TODAY + timedelta(days=7 - TODAY.weekday())
+"""Next Monday: what is asked for starts there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """Servers, an organization, and `PROVIDERS` providers, the first of them popular."""
+
+    environment: dict[str, str]
+    settings: Settings
+    organization_id: OrganizationId
+    providers: tuple[ProviderId, ...]
+
+
+@asynccontextmanager
+async def world() -> AsyncIterator[World]:
+    """PostgreSQL with synchronous commit, Redis, migrated; removed afterwards."""
+    with tempfile.TemporaryDirectory(prefix="slotwright-bench-") as folder:
+        Path(folder).chmod(0o755)  # started by root, the servers run as another user
+        with embedded(
+            Path(folder),
+            database_url=os.environ.get("DATABASE_URL"),
+            redis_url=os.environ.get("REDIS_URL"),
+            durable=True,
+        ) as servers:
+            environment = {name: value for name, value in os.environ.items() if not name.startswith("SLOTWRIGHT_")} | {
+                "DATABASE_URL": servers.database_url,
+                "REDIS_URL": servers.redis_url,
+                "SLOTWRIGHT_TOKEN_SECRET": "a secret of the benchmark, thirty-two bytes or more",
+                "SLOTWRIGHT_MANAGE_KEYS": "bench:another secret of the benchmark of thirty-two bytes or more",
+                "SLOTWRIGHT_HASH_SECRET": "a third secret of the benchmark, thirty-two bytes or more",
+                "SLOTWRIGHT_DEFAULT_ORGANIZATION": ORGANIZATION,
+                "SLOTWRIGHT_RATE_LIMITS": "off",  # all of the load comes from one address
+                "SLOTWRIGHT_GUEST_BOOKINGS_PER_ADDRESS": "0",
+            }
+            settings = Settings.from_environment(environment)
+            await migrate(settings.database_url)
+            async with open_resources(settings) as resources:
+                organization = await create_organization(resources, slug=ORGANIZATION, name="Benchmark")
+                assert isinstance(organization, Organization)
+                providers = await _providers(resources, organization.id)
+            yield World(
+                environment=environment, settings=settings, organization_id=organization.id, providers=providers
+            )
+
+
+async def _providers(resources: Resources, organization_id: OrganizationId) -> tuple[ProviderId, ...]:
+    """They work seven days a week, so that a week has some 150 slots; a fifth of their time is booked."""
+    admin = Viewer(organization_id=organization_id, role=Role.ADMIN, subject="bench")
+    made: list[ProviderId] = []
+    for number in range(1, PROVIDERS + 1):
+        ids = iter(UUID(int=number * 1000 + part) for part in range(1000))
+        answer = await create_provider(
+            replace(resources, new_id=ids.__next__),
+            admin,
+            ProviderForm(
+                name=f"Provider {number}",
+                time_zone=ZONES[number % len(ZONES)],
+                service_duration_minutes=20,
+                buffer_minutes=0,
+                slot_interval_minutes=None,
+                min_notice_minutes=0,
+                max_advance_booking_days=1_000,
+                email=f"provider-{number}@example.com",
+                phone=None,
+                cancellation_policy=None,
+                subject=f"provider-{number}",
+            ),
+            hours=[WeeklyRange(weekday=day, start_minute=9 * 60, end_minute=17 * 60) for day in range(7)],
+            breaks=[WeeklyRange(weekday=day, start_minute=12 * 60, end_minute=13 * 60) for day in range(7)],
+        )
+        assert isinstance(answer, Provider), answer
+        made.append(answer.id)
+    return tuple(made)
+
+
+BOOKED = """
+WITH made AS (
+    INSERT INTO customer (organization_id, id, name, email, time_zone, created_at)
+    VALUES ($1, gen_random_uuid(), 'Load', 'load-' || gen_random_uuid() || '@example.com', 'UTC', $5)
+    RETURNING id
+), appointed AS (
+    INSERT INTO appointment (organization_id, id, provider_id, customer_id, status, starts_at, ends_at,
+        customer_time_zone, contact_name, version, time_version, policy_free_until_minutes_before,
+        policy_late_cancellation, created_at)
+    SELECT $1, gen_random_uuid(), wanted.provider_id, made.id, 'CONFIRMED', wanted.start_at,
+        wanted.start_at + interval '20 minutes', 'UTC', 'Load', 1, 1, 0, 'ALLOWED', $5
+    FROM made, unnest($2::uuid[], $3::timestamptz[]) AS wanted (provider_id, start_at)
+    RETURNING id, provider_id, starts_at, ends_at
+)
+INSERT INTO claim (organization_id, id, provider_id, appointment_id, during, visit, active)
+SELECT $1, gen_random_uuid(), provider_id, id, tstzrange(starts_at, ends_at), tstzrange(starts_at, ends_at), $4
+FROM appointed
+ON CONFLICT ON CONSTRAINT claim_no_overlap DO NOTHING
+"""
+"""Appointments without any use case: history, or a load beside."""
+
+
+async def book_directly(
+    resources: Resources, organization_id: OrganizationId, wanted: list[tuple[ProviderId, datetime]]
+) -> None:
+    """Appointments at these starts, in one statement; those that overlap keep no time."""
+    await resources.pool.execute(
+        BOOKED,
+        (
+            organization_id,
+            [provider_id for provider_id, _ in wanted],
+            [start for _, start in wanted],
+            True,
+            datetime.now(UTC),
+        ),
+    )
+
+
+def starts_from(first: date, days: int, chance: random.Random, share: float) -> list[datetime]:
+    """A share of a time-table of twenty minutes, all around the clock."""
+    midnight = datetime(first.year, first.month, first.day, tzinfo=UTC)
+    return [midnight + timedelta(minutes=20 * number) for number in range(days * 72) if chance.random() < share]
+
+
+# ---------------------------------------------------------------- processes
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextlib.contextmanager
+def process(*command: str, environment: dict[str, str], port: int) -> Iterator[subprocess.Popen[bytes]]:
+    """A Python process that listens on this port, as long as the block lasts."""
+    with tempfile.TemporaryFile() as log:
+        running = subprocess.Popen(
+            [sys.executable, *command],
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            preexec_fn=die_with_parent(signal.SIGKILL),  # noqa: PLW1509  one prepared system call, no locks
+        )
+        try:
+            deadline = time.monotonic() + PATIENCE_SECONDS
+            while True:
+                with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+                    break
+                if running.poll() is not None or time.monotonic() > deadline:
+                    log.seek(0)
+                    raise SystemExit(f"{' '.join(command)} did not start:\n{log.read().decode()}")
+                time.sleep(0.05)
+            yield running
+        finally:
+            running.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                running.wait(15)
+            running.kill()
+            running.wait()
+
+
+@contextlib.contextmanager
+def api(world: World, *, workers: int = 1) -> Iterator[int]:
+    """The API as in production; its port."""
+    port = free_port()
+    arguments = ["-m", "app", "serve", "--port", str(port), "--workers", str(workers)]
+    with process(*arguments, environment=world.environment, port=port):
+        yield port
+
+
+@contextlib.contextmanager
+def plain(world: World) -> Iterator[int]:
+    """The plain Strawberry view that we measure against; its port."""
+    port = free_port()
+    with process("-m", "tests.benchmarks.plain", str(port), environment=world.environment, port=port):
+        yield port
+
+
+def run(measurement: object) -> None:
+    """Runs it to its end."""
+    asyncio.run(measurement)  # type: ignore[arg-type]
