@@ -17,7 +17,10 @@ from pathlib import Path
 from tests.benchmarks.rows import Row, chart, table
 
 DOCS = Path(__file__).parents[2] / "docs"
-START, END = "<!-- written by make bench -->", "<!-- up to here -->"
+MARKS = {
+    "table": ("<!-- written by make bench: the table -->", "<!-- up to here: the table -->"),
+    "profiles": ("<!-- written by make bench: profiles -->", "<!-- up to here: profiles -->"),
+}
 
 
 def names() -> list[str]:
@@ -26,18 +29,23 @@ def names() -> list[str]:
     return [name for name in found if hasattr(importlib.import_module(f"tests.benchmarks.{name}"), "main")]
 
 
-def write(rows: list[Row]) -> None:
+def write(rows: list[Row], profiles: str) -> None:
     """Into the page, between its marks; what people wrote around them stays."""
-    page = DOCS / "benchmarks.md"
-    before, _, rest = page.read_text(encoding="utf-8").partition(START)
-    _, _, after = rest.partition(END)
     load = os.getloadavg()[0]
     where = (
         f"Measured on {datetime.now(UTC):%Y-%m-%d} with Python {platform.python_version()} on {os.cpu_count()} cores "
         f"({platform.system()} {platform.machine()}); the load average at the end was {load:.1f}."
     )
-    text = f"{START}\n\n{where}\n\n{table(rows)}\n\n![The ratios against their bars](benchmarks.svg)\n\n{END}"
-    page.write_text(before + text + after, encoding="utf-8")
+    texts = {
+        "table": f"{where}\n\n{table(rows)}\n\n![The ratios against their bars](benchmarks.svg)",
+        "profiles": profiles,
+    }
+    page = (DOCS / "benchmarks.md").read_text(encoding="utf-8")
+    for name, (start, end) in MARKS.items():
+        before, _, rest = page.partition(start)
+        _, _, after = rest.partition(end)
+        page = f"{before}{start}\n\n{texts[name].strip()}\n\n{end}{after}"
+    (DOCS / "benchmarks.md").write_text(page, encoding="utf-8")
     (DOCS / "benchmarks.svg").write_text(chart(rows) + "\n", encoding="utf-8")
 
 
@@ -48,14 +56,18 @@ def main(wanted: list[str]) -> int:
         print(f"there is no {', '.join(unknown)}; there are {', '.join(there)}", file=sys.stderr)
         return 2
     rows: list[Row] = []
+    profiles = ""
     for name in wanted or there:
         print(f"\n== {name}", flush=True)
         found = importlib.import_module(f"tests.benchmarks.{name}").main()
-        if found:
+        if isinstance(found, str):
+            print(found, flush=True)
+            profiles += found
+        elif found:
             print(table(found), flush=True)
             rows += found
     if not wanted:
-        write(rows)
+        write(rows, profiles)
     return 0
 
 
