@@ -74,12 +74,14 @@ class Subscriber:
         told = [each for each in self.told if (each.provider_id, each.date) == (provider_id, day)]
         return told[-1] if told else None
 
-    async def until(self, starts: Sequence[str], day: date = TODAY) -> DayShown:
-        """The event after which this date has these starts, given as `09:00` in UTC."""
-        while True:
-            shown = await self.next()
-            if shown.date == day and times(shown) == list(starts):
-                return shown
+    def lasts(self, day: date) -> list[DayShown]:
+        """The last word about this date, of each provider."""
+        return list({shown.provider_id: shown for shown in self.told if shown.date == day}.values())
+
+    async def until(self, starts: Sequence[str], day: date = TODAY) -> None:
+        """Waits until some provider's last word about this date is these starts, given as `09:00` in UTC."""
+        while not any(times(shown) == list(starts) for shown in self.lasts(day)):
+            await self.next()
 
     async def hears_nothing(self) -> None:
         """Nothing that was told so far is anything to this subscriber."""
