@@ -60,6 +60,9 @@ async def started(
         "SLOTWRIGHT_TOKEN_SECRET": "a secret of the tests of at least thirty-two bytes",
         "SLOTWRIGHT_MANAGE_KEYS": "test:another-secret-of-the-tests-of-32-bytes-or-more",
         "SLOTWRIGHT_HASH_SECRET": "a third secret of the tests of at least 32 bytes",
+        "SLOTWRIGHT_RATE_LIMITS": "off",
+        "SLOTWRIGHT_DRAIN_SECONDS": "0",
+        "SLOTWRIGHT_GUEST_BOOKINGS_PER_ADDRESS": "0",  # every test is at this machine's own
     }
     folder = tmp_path_factory.mktemp("town")
     async with AsyncExitStack() as stack:

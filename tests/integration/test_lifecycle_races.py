@@ -18,7 +18,7 @@ import pytest
 
 from app.core.ids import ProviderId
 from app.embedded import Servers
-from app.settings import ManageKey, Settings
+from app.settings import LimitSettings, ManageKey, Settings
 from app.store.locks import lock_rules
 from app.store.pool import transaction
 from app.usecases.close_appointment import complete_what_ended
@@ -83,6 +83,7 @@ async def pair(servers: Servers, template_database: str) -> AsyncIterator[tuple[
         token_secret="a secret of the tests of at least thirty-two bytes",
         manage_keys=(ManageKey(id="test", secret="another secret of the tests of at least 32 bytes"),),
         hash_secret="a third secret of the tests of at least 32 bytes",
+        limits=LimitSettings(guest_bookings_per_address=0, rate_limits=False),  # every test is at this machine's own
     )
     async with running(settings) as first, running(settings) as second:
         yield first, second
