@@ -167,6 +167,7 @@ async def shop(servers: Servers, template_database: str) -> AsyncIterator[Shop]:
             "SLOTWRIGHT_DEFAULT_ORGANIZATION": DEMO.organization,
             "SLOTWRIGHT_GRAPHIQL": "on",
             "SLOTWRIGHT_BOOKING_PAGE": "on",
+            "SLOTWRIGHT_RATE_LIMITS": "off",
         }
     )
     try:
