@@ -9,7 +9,14 @@ from app.api.enums import Channel
 from app.api.info import Info
 from app.api.keys import customer_key
 from app.api.preferences import CHANNELS_AGAIN
-from app.api.refusals import InvalidInputError, NotAllowedError, NotFoundError, invalid_input, not_allowed, not_found
+from app.api.refusals import (
+    InvalidInputError,
+    NotAllowedError,
+    NotFoundError,
+    edit_refused,
+    not_allowed,
+    not_found,
+)
 from app.api.scalars import TimeZoneName
 from app.api.services import changes_of
 from app.core import appointment as core
@@ -54,17 +61,7 @@ EraseCustomerResult = Annotated[
 def _customer_result(
     answer: core.Customer | refusals.InvalidInput | refusals.NotAllowed | refusals.NotFound,
 ) -> Customer | InvalidInputError | NotAllowedError | NotFoundError:
-    match answer:
-        case core.Customer():
-            return Customer.of(answer)
-        case refusals.InvalidInput():
-            return invalid_input(answer)
-        case refusals.NotAllowed():
-            return not_allowed(answer)
-        case refusals.NotFound():
-            return not_found(answer)
-        case _:
-            assert_never(answer)
+    return Customer.of(answer) if isinstance(answer, core.Customer) else edit_refused(answer)
 
 
 @strawberry.type

@@ -29,7 +29,14 @@ from app.api.loaders import ExceptionsQuestion, NextSlotQuestion
 from app.api.money import CancellationPolicy, CancellationPolicyInput
 from app.api.node import Node
 from app.api.preferences import CHANNELS, CHANNELS_AGAIN, channels_of
-from app.api.refusals import InvalidInputError, NotAllowedError, NotFoundError, invalid_input, not_allowed, not_found
+from app.api.refusals import (
+    InvalidInputError,
+    NotAllowedError,
+    NotFoundError,
+    edit_refused,
+    invalid_input,
+    not_allowed,
+)
 from app.api.relay import After, Before, Connection, First, Last, Order, PageRequest, connect, global_id
 from app.api.scalars import TimeZoneName
 from app.api.services import Service, changes_of
@@ -397,14 +404,4 @@ def provider_result(
     answer: core.Provider | refusals.InvalidInput | refusals.NotAllowed | refusals.NotFound,
 ) -> Provider | InvalidInputError | NotAllowedError | NotFoundError:
     """The provider after a change, or why it is unchanged."""
-    match answer:
-        case core.Provider():
-            return Provider.of(answer)
-        case refusals.InvalidInput():
-            return invalid_input(answer)
-        case refusals.NotAllowed():
-            return not_allowed(answer)
-        case refusals.NotFound():
-            return not_found(answer)
-        case _:
-            assert_never(answer)
+    return Provider.of(answer) if isinstance(answer, core.Provider) else edit_refused(answer)

@@ -2,7 +2,7 @@
 
 import re
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, assert_never
 
 import strawberry
 
@@ -88,6 +88,21 @@ def not_allowed(refusal: core.NotAllowed) -> NotAllowedError:
 def not_found(refusal: core.NotFound) -> NotFoundError:
     """The refusal of an id."""
     return NotFoundError(code="NOT_FOUND", message=refusal.message)
+
+
+def edit_refused(
+    refusal: core.InvalidInput | core.NotAllowed | core.NotFound,
+) -> InvalidInputError | NotAllowedError | NotFoundError:
+    """What may stand in the way of any change of a provider, a service or a customer."""
+    match refusal:
+        case core.InvalidInput():
+            return invalid_input(refusal)
+        case core.NotAllowed():
+            return not_allowed(refusal)
+        case core.NotFound():
+            return not_found(refusal)
+        case _:
+            assert_never(refusal)
 
 
 def invalid_date_range(refusal: core.InvalidDateRange) -> InvalidDateRangeError:

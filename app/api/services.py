@@ -1,6 +1,6 @@
 """Services: what can be booked, with whom, and the mutations that change it."""
 
-from typing import TYPE_CHECKING, Annotated, Self, assert_never
+from typing import TYPE_CHECKING, Annotated, Self
 
 import strawberry
 
@@ -12,9 +12,8 @@ from app.api.refusals import (
     InvalidInputError,
     NotAllowedError,
     NotFoundError,
+    edit_refused,
     invalid_input,
-    not_allowed,
-    not_found,
 )
 from app.api.relay import global_id
 from app.core import provider as core
@@ -144,17 +143,7 @@ UpdateServiceResult = Annotated[
 def _service_result(
     answer: core.Service | refusals.InvalidInput | refusals.NotAllowed | refusals.NotFound,
 ) -> Service | InvalidInputError | NotAllowedError | NotFoundError:
-    match answer:
-        case core.Service():
-            return Service.of(answer)
-        case refusals.InvalidInput():
-            return invalid_input(answer)
-        case refusals.NotAllowed():
-            return not_allowed(answer)
-        case refusals.NotFound():
-            return not_found(answer)
-        case _:
-            assert_never(answer)
+    return Service.of(answer) if isinstance(answer, core.Service) else edit_refused(answer)
 
 
 @strawberry.type
