@@ -120,6 +120,12 @@ class World:
             system_clock(),
         )
 
+    async def hang_up_on_the_dead(self) -> None:
+        """Nothing that a dead worker had asked for is done any more: PostgreSQL notices only when it answers."""
+        await self.database.execute(
+            "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE application_name = 'slotwright'"
+        )
+
     async def end_leases(self) -> None:
         """As if the dead worker's five minutes were over."""
         await self.database.execute("UPDATE reminder_log SET lease_until = '2000-01-01' WHERE status = 'PENDING'")
@@ -217,6 +223,7 @@ async def test_a_worker_that_is_killed_loses_nothing_and_records_nothing_twice(w
         first.process.send_signal(signal.SIGKILL)
         first.process.wait()
     await world.mail.until_everybody_hung_up()
+    await world.hang_up_on_the_dead()
     await stop.lift()
     before = Counter(world.mail.taken)
     assert max(before.values(), default=1) == 1
