@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
-from typing import Any, Final, cast, overload
+from typing import Any, Final, Self, cast, overload
 
 import orjson
 from graphql import (
@@ -25,9 +25,9 @@ from graphql import (
     is_list_type,
     is_object_type,
 )
-from graphql.execution import Executor
-from graphql.execution.collect_fields import FieldDetailsList
-from graphql.pyutils import Path
+from graphql.execution.collect_fields import DeferUsage, FieldDetailsList, GroupedFieldSet
+from graphql.execution.executor import CollectedErrors
+from graphql.pyutils import AwaitableOrValue, Path
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from strawberry.utils.str_converters import to_camel_case
 
@@ -121,18 +121,37 @@ class RowExecutor(StrawberryGraphQLCoreExecutionContext):
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  the library's, passed on
         super().__init__(*args, **kwargs)
         self._builders: dict[tuple[int, Shape], Builder | None] = {}
+        self._root_fields: list[GroupedFieldSet] = []
 
-    def build_per_event_executor(self, payload: object) -> Executor[Any]:
-        """For one event of a subscription, with memories of its own.
+    def again(self, context: object) -> Self:
+        """For another answer to the same operation with the same variables, in another context.
 
-        The library's would share what it remembers of selections with all other events, and every event adds to that
-        under keys that no other event finds: a subscription of a million events would hold a million of them.
+        What follows from those two alone is shared: their values, and what is remembered of selections. Nothing in the
+        new one refers to it, so all of it is gone as soon as it is let go, without the garbage collector.
         """
-        executor = super().build_per_event_executor(payload)
-        assert isinstance(executor, RowExecutor)  # noqa: S101  for the type checker: it is a copy of this one
-        executor._relevant_sub_fields = {}  # noqa: SLF001  of its own class
-        executor._builders = {}  # noqa: SLF001  of its own class
+        executor = object.__new__(type(self))
+        executor.__dict__.update(self.__dict__)
+        executor.context_value = context
+        executor.collected_errors = CollectedErrors()
+        executor.pending_incremental_futures = set()
+        executor.background_futures = set()
         return executor
+
+    def execute_collected_root_fields(
+        self,
+        root_type: GraphQLObjectType,
+        root_value: Any,  # noqa: ANN401  the library's
+        grouped_field_set: GroupedFieldSet,
+        serially: bool,  # noqa: FBT001  the library's
+        new_defer_usages: Sequence[DeferUsage],
+    ) -> AwaitableOrValue[dict[str, Any]]:
+        # The library collects them anew for every execution, and remembers what it knows of a selection by its list:
+        # with the same lists all who share this memory find it, and a million events of a subscription add nothing.
+        if not self._root_fields:
+            self._root_fields.append(grouped_field_set)
+        return super().execute_collected_root_fields(
+            root_type, root_value, self._root_fields[0], serially, new_defer_usages
+        )
 
     def complete_list_value(
         self,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from app.cache.calendars import CalendarKey, Calendars, KnownCalendar
 from app.cache.flights import Flights
 from app.cache.gate import Gate
+from app.cache.lines import Lines
 from app.cache.organizations import Organizations
 from app.cache.recent import Recent
 from app.cache.slots import SlotCache
@@ -30,9 +31,6 @@ MOST_LISTINGS: Final = 5_000
 
 FlightKey: TypeAlias = "tuple[OrganizationId, ProviderId, str]"
 """Whose days, under which rule set."""
-
-
-MOST_CONTESTED: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,8 +54,8 @@ class Accelerator:
     flights: Flights[FlightKey, Computed] = field(default_factory=Flights)
     listings: Recent[Any] = field(default_factory=lambda: Recent(MOST_LISTINGS))
     """Whole answers of listings, by question, under the provider's stamp and the minute."""
-    contested: Recent[bool] = field(default_factory=lambda: Recent(MOST_CONTESTED))
-    """Providers whose time was just refused to somebody, by organization and id: their next bookings look first."""
+    lines: Lines[Any, Any] = field(default_factory=Lines)
+    """Those who wait to book, by organization and provider."""
     calendar_flights: Flights[CalendarKey, KnownCalendar] = field(default_factory=Flights)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 

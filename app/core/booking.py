@@ -81,16 +81,22 @@ def decide_booking(
     calendar: Calendar, claims: Sequence[Claim], wish: BookingWish, now: datetime
 ) -> Acceptance | SlotUnavailable | InvalidInput:
     """Whether the wished time can be booked at this instant; `claims` are all that could stand in its way."""
+    refusal = refuse_time(calendar, claims, wish.starts_at, wish.duration_minutes, now)
+    return refusal or accept(calendar, claim_for(calendar.rules, wish.starts_at))
+
+
+def refuse_time(
+    calendar: Calendar, claims: Sequence[Claim], starts_at: datetime, duration_minutes: int | None, now: datetime
+) -> SlotUnavailable | InvalidInput | None:
+    """Why a visit can't start there at this instant; with a duration, only if it is still the one that is expected."""
     rules = calendar.rules
-    if wish.duration_minutes is not None and wish.duration_minutes != rules.duration_minutes:
+    if duration_minutes is not None and duration_minutes != rules.duration_minutes:
         return InvalidInput(
             field="duration_minutes",
             message=f"A visit takes {rules.duration_minutes} minutes now. Load the rules again.",
         )
-    reasons = explain(calendar.hours, rules, claims, wish.starts_at, now)
-    if reasons:
-        return SlotUnavailable(reasons=reasons)
-    return accept(calendar, claim_for(rules, wish.starts_at))
+    reasons = explain(calendar.hours, rules, claims, starts_at, now)
+    return SlotUnavailable(reasons=reasons) if reasons else None
 
 
 def accept(calendar: Calendar, claim: Claim) -> Acceptance:

@@ -142,12 +142,12 @@ async def count_appointments_of_providers(
     return {ProviderId(row["provider_id"]): row["total"] for row in rows}
 
 
-async def insert_appointment(
+def insert_appointment(
     tx: Transaction, organization_id: OrganizationId, appointment: Appointment, *, guest_origin: bytes | None
 ) -> None:
-    """Store a confirmed appointment. Its time is taken apart, by `take_time`."""
+    """Store a confirmed appointment, at the transaction's next statement; its time is taken with it, by `take_time`."""
     policy, price = appointment.cancellation_policy, appointment.price
-    await _INSERT.exec(
+    _INSERT.later(
         tx,
         organization_id,
         appointment.id,
@@ -187,12 +187,12 @@ async def open_guest_bookings(
     tx: Transaction,
     organization_id: OrganizationId,
     provider_id: ProviderId,
-    contact: Contact,
+    customer_id: CustomerId | None,
     guest_origin: bytes | None,
     now: datetime,
 ) -> OpenGuestBookings:
-    """What guests have open; ask under the locks of this contact and this origin."""
-    row = await _OPEN_OF_GUESTS.one(tx, organization_id, provider_id, contact.email, contact.phone, guest_origin, now)
+    """What guests have open; ask under the locks of their contact and this origin."""
+    row = await _OPEN_OF_GUESTS.one(tx, organization_id, provider_id, customer_id, guest_origin, now)
     return OpenGuestBookings(of_contact=row["of_contact"], of_origin=row["of_origin"])
 
 

@@ -140,13 +140,13 @@ async def take_time(
     """Take time for an appointment or a hold, as the claim's kind says; False where somebody else has some of it.
 
     The caller shows that it holds the calendar's lock, and what it saw standing there: expired holds give way first.
-    On False the transaction must roll back.
+    Whatever waits to be written is written with it. On False the transaction must roll back.
     """
     if any(other.expires_at is not None and other.expires_at <= now for other in standing):
         span = (claim.claimed_from, claim.claimed_until)
         await _FREE_EXPIRED_TIME.exec(tx, lock.organization_id, lock.provider_id, *span, now)
     is_hold = claim.kind is ClaimKind.HOLD
-    row = await _INSERT_CLAIM.maybe(
+    _INSERT_CLAIM.later(
         tx,
         lock.organization_id,
         claim_id,
@@ -159,7 +159,7 @@ async def take_time(
         instant_of(claim.visit_until),
         claim.expires_at,
     )
-    return row is not None
+    return await tx.write() == 1
 
 
 async def free_appointment_time(tx: Transaction, lock: CalendarLock, appointment_id: AppointmentId) -> None:

@@ -22,9 +22,9 @@ _INSERT = query("insert_history")
 _OF_APPOINTMENTS = query("history_of_appointments")
 
 
-async def insert_history(tx: Transaction, organization_id: OrganizationId, entry: HistoryEntry) -> None:
-    """Write what became of an appointment, in the transaction that made it so."""
-    await _INSERT.exec(
+def insert_history(tx: Transaction, organization_id: OrganizationId, entry: HistoryEntry) -> None:
+    """Write what became of an appointment, in the transaction that made it so and at its next statement."""
+    _INSERT.later(
         tx,
         organization_id,
         entry.appointment_id,

@@ -55,9 +55,9 @@ async def count_open_holds(tx: Transaction, organization_id: OrganizationId, cal
     return count
 
 
-async def insert_hold(tx: Transaction, lock: CalendarLock, hold: Hold, *, caller: str, created_at: datetime) -> None:
-    """Store a hold; its time is taken apart, by `take_time`."""
-    await _INSERT.exec(
+def insert_hold(tx: Transaction, lock: CalendarLock, hold: Hold, *, caller: str, created_at: datetime) -> None:
+    """Store a hold, at the transaction's next statement; its time is taken with it, by `take_time`."""
+    _INSERT.later(
         tx,
         lock.organization_id,
         hold.id,

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 from app.store.sql import query
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
-    from app.core.ids import AppointmentId, HoldId, OrganizationId, ProviderId
-    from app.core.zones import Minute
+    from app.core.ids import AppointmentId, HoldId, OrganizationId
     from app.store.pool import Transaction
     from app.store.sql import Executor
 
 _FIND = query("idempotency_key")
-_IS_TAKEN = query("is_taken_without_key")
+_USED = query("used_keys")
 _INSERT = query("insert_idempotency_key")
 _PURGE = query("purge_idempotency_keys")
 
@@ -48,16 +48,21 @@ async def stored_answer(on: Executor, scope: KeyScope) -> StoredAnswer | None:
     return StoredAnswer(request_hash=row["request_hash"], appointment_id=row["appointment_id"], hold_id=row["hold_id"])
 
 
-async def is_taken_without_key(on: Executor, scope: KeyScope, provider_id: ProviderId, minute: Minute) -> bool:
-    """Whether somebody has the provider's time at this minute, and it is not the one who asks under this key."""
-    row = await _IS_TAKEN.one(on, scope.organization_id, provider_id, minute, scope.mutation, scope.caller, scope.key)
-    taken: bool = row["taken"]
-    return taken
+async def used_keys(on: Executor, organization_id: OrganizationId, scopes: Sequence[KeyScope]) -> frozenset[KeyScope]:
+    """Those of the organization's keys that were used by now."""
+    rows = await _USED.many(
+        on,
+        organization_id,
+        [scope.mutation for scope in scopes],
+        [scope.caller for scope in scopes],
+        [scope.key for scope in scopes],
+    )
+    return frozenset(scopes[row["place"] - 1] for row in rows)
 
 
-async def remember_answer(tx: Transaction, scope: KeyScope, answer: StoredAnswer, created_at: datetime) -> None:
-    """Store the key with what it made, in the transaction that made it."""
-    await _INSERT.exec(
+def remember_answer(tx: Transaction, scope: KeyScope, answer: StoredAnswer, created_at: datetime) -> None:
+    """Store the key with what it made, in the transaction that makes it and at its next statement."""
+    _INSERT.later(
         tx,
         scope.organization_id,
         scope.mutation,

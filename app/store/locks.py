@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from app.core.ids import OrganizationId, ProviderId, ServiceId
+    from app.store.idempotency import KeyScope
     from app.store.pool import Transaction
 
 _LOCK_EXCLUSIVE = query("lock_exclusive")
@@ -43,14 +44,16 @@ def lock_key(*parts: object) -> int:
 
 
 async def lock_idempotency_key(
-    tx: Transaction, organization_id: OrganizationId, mutation: str, caller: str, key: str, guests: Iterable[str] = ()
+    tx: Transaction, scope: KeyScope, guests: Iterable[str] = (), rules: ProviderId | None = None
 ) -> None:
     """Requests that carry the same key go one after the other; and so do those that count against one of these guests'
-    limits, by the names in `guests`.
+    limits, by the names in `guests`. With `rules`, that provider's are shared too, in the same round trip.
     """
-    counted = sorted(lock_key("guest", organization_id, guest) for guest in guests)
+    key = lock_key("idempotency", scope.organization_id, scope.mutation, scope.caller, scope.key)
+    counted = sorted(lock_key("guest", scope.organization_id, guest) for guest in guests)
+    shared = [] if rules is None else [_rules_key(scope.organization_id, rules)]
     with LOCK_SECONDS.time():
-        await _LOCK_EACH.exec(tx, [lock_key("idempotency", organization_id, mutation, caller, key), *counted])
+        await _LOCK_EACH.exec(tx, [key, *counted], shared)
 
 
 async def lock_caller(tx: Transaction, organization_id: OrganizationId, caller: str) -> None:
@@ -74,7 +77,8 @@ async def lock_service(tx: Transaction, organization_id: OrganizationId, service
 async def lock_rules(tx: Transaction, organization_id: OrganizationId, provider_ids: Iterable[ProviderId]) -> None:
     """Nobody books with these providers while their hours, rules, services or zone change."""
     with LOCK_SECONDS.time():
-        await _LOCK_EACH.exec(tx, [_rules_key(organization_id, provider_id) for provider_id in sorted(provider_ids)])
+        keys = [_rules_key(organization_id, provider_id) for provider_id in sorted(provider_ids)]
+        await _LOCK_EACH.exec(tx, keys, [])
 
 
 async def share_rules(tx: Transaction, organization_id: OrganizationId, provider_id: ProviderId) -> None:
@@ -89,9 +93,8 @@ async def lock_calendar(
     """Nobody else writes claims on these provider-local dates."""
     locked = sorted(set(dates))
     with LOCK_SECONDS.time():
-        await _LOCK_EACH.exec(
-            tx, [lock_key("calendar", organization_id, provider_id, day.isoformat()) for day in locked]
-        )
+        keys = [lock_key("calendar", organization_id, provider_id, day.isoformat()) for day in locked]
+        await _LOCK_EACH.exec(tx, keys, [])
     return CalendarLock(organization_id, provider_id, frozenset(locked))
 
 

@@ -20,7 +20,7 @@ from asyncpg.pool import PoolConnectionProxy
 
 from app.metrics import POOL_WAIT_SECONDS
 from app.operator import OperatorError
-from app.store.sql import Record
+from app.store.sql import Record, together
 from app.tracing import span
 
 Connection: TypeAlias = "asyncpg.Connection[Record] | PoolConnectionProxy[Record]"
@@ -135,19 +135,37 @@ class Pool:
 
 
 class Transaction:
-    """Everything that runs on it is committed together when its block ends, or not at all."""
+    """Everything that runs on it is committed together when its block ends, or not at all.
 
-    __slots__ = ("_connection", "_doomed")
+    Writes may wait (`later`): they go before the next statement, or at the end, all in one round trip.
+    """
+
+    __slots__ = ("_connection", "_doomed", "_waiting")
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._doomed = False
+        self._waiting: list[tuple[str, Sequence[object]]] = []
 
     async def fetch(self, sql: str, arguments: Sequence[object]) -> list[Record]:
+        await self.write()
         return await _fetch(self._connection, sql, arguments)
 
     async def execute(self, sql: str, arguments: Sequence[object]) -> int:
+        await self.write()
         return await _execute(self._connection, sql, arguments)
+
+    def later(self, sql: str, arguments: Sequence[object]) -> None:
+        """A write that waits. Those that wait together don't see one another."""
+        self._waiting.append((sql, arguments))
+
+    async def write(self) -> int:
+        """Do what waits; how many rows the last of it touched."""
+        if not self._waiting:
+            return 0
+        waiting, self._waiting = self._waiting, []
+        sql = together(tuple(sql for sql, _ in waiting))
+        return await _execute(self._connection, sql, [each for _, arguments in waiting for each in arguments])
 
     def roll_back(self) -> None:
         """When the block ends, nothing of it is kept: for a refusal that comes after a write."""
@@ -184,6 +202,8 @@ async def _block(
             running = Transaction(connection)
             try:
                 yield running
+                if not running.is_doomed:
+                    await running.write()
             except BaseException:
                 # What broke the block is worth more than what then breaks the rollback; the pool drops such a connection.
                 with contextlib.suppress(*_OUTAGES, asyncpg.InterfaceError, asyncpg.InternalClientError):

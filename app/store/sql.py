@@ -10,12 +10,14 @@ A file holds any number of statements, each under its header:
 `:many` gives rows, `:one` exactly one row, `:maybe` one or none, `:exec` the number of rows touched. Parameters stand
 in the order $1, $2 …; `-- params: none` where there are none. `-- scope: all organizations` marks a sweep: every other
 statement is bound to one organization.
+
+Writes that nobody waits for one by one may go to the server as one statement (`later`, `together`).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -30,6 +32,7 @@ ALL_ORGANIZATIONS: Final = "all organizations"
 
 _HEADER: Final = re.compile(r"^-- name: *(.*)$", re.MULTILINE)
 _NAME: Final = re.compile(r"([a-z][a-z0-9_]*) :([a-z]+)")
+_PLACE: Final = re.compile(r"\$(\d+)")
 _PARAMETER: Final = re.compile(r"([a-z][a-z0-9_]*) ([a-z][a-z0-9_ ]*(?:\[\])?)")
 
 
@@ -39,6 +42,12 @@ class QueryFileError(Exception):
 
 class UnexpectedRowCountError(Exception):
     """A statement that promises one row (:one, :maybe) gave another number of them."""
+
+
+class Writer(Protocol):
+    """What a statement can wait on: a transaction."""
+
+    def later(self, sql: str, arguments: Sequence[object]) -> None: ...
 
 
 class Executor(Protocol):
@@ -89,9 +98,34 @@ class Query:
         self._expect("exec")
         return await on.execute(self.sql, arguments)
 
+    def later(self, on: Writer, *arguments: object) -> None:
+        """A write that waits for the transaction's next statement, or its end: for one whose count nobody needs."""
+        self._expect("exec")
+        on.later(self.sql, arguments)
+
     def _expect(self, cardinality: Cardinality) -> None:
         if self.cardinality != cardinality:
             raise TypeError(f"{self.name} is :{self.cardinality}, it was called as :{cardinality}")
+
+
+@cache
+def together(statements: tuple[str, ...]) -> str:
+    """These statements as one, which gives what the last of them gives; their parameters follow one another.
+
+    They see what was there before, and nothing of what the others write. Foreign keys between them hold, because they
+    are checked when all is written.
+    """
+    *first, last = _numbered_on(statements)
+    if not first:
+        return last
+    return f"WITH {', '.join(f'write_{at} AS ({text})' for at, text in enumerate(first))}\n{last}"
+
+
+def _numbered_on(statements: tuple[str, ...]) -> Iterator[str]:
+    before = 0
+    for text in statements:
+        yield _PLACE.sub(lambda place, before=before: f"${int(place[1]) + before}", text)  # type: ignore[misc]
+        before += max((int(number) for number in _PLACE.findall(text)), default=0)
 
 
 def sql_folder() -> Path:

@@ -36,10 +36,10 @@ from app.store.idempotency import StoredAnswer, remember_answer
 from app.store.pool import transaction
 from app.usecases.find_slots import nearest_slots
 from app.usecases.idempotency import earlier_answer, key_scope, request_hash
-from app.usecases.know_customer import know_customer
+from app.usecases.know_customer import known_customer, new_customer
 from app.usecases.limit_guests import guest_of, limit_reached
 from app.usecases.look import Sight, lock_and_look, time_changed
-from app.usecases.look_first import look_first, note_refusal
+from app.usecases.look_first import Asker, turn_with
 from app.usecases.open_appointment import actor_of
 from app.usecases.plan_messages import plan_messages
 from app.usecases.tell import tell, told_again
@@ -107,10 +107,7 @@ async def book_appointment(resources: Resources, viewer: Viewer, form: BookingFo
     if isinstance(key, InvalidInput):
         return key
     scope = key_scope(viewer, MUTATION, key)
-    async with transaction(resources.pool) as tx:
-        answer = await _book(resources, viewer, tx, scope, wish)
-        if not isinstance(answer, _Written):
-            tx.roll_back()
+    answer = await _in_turn(resources, viewer, scope, wish)
     if isinstance(answer, SlotUnavailable | HoldExpired):
         wanted = (wish.provider_id, wish.service_id)
         nearest = await nearest_slots(resources, viewer.organization_id, wanted, wish.starts_at)
@@ -160,16 +157,31 @@ def _wish(resources: Resources, viewer: Viewer, form: BookingForm) -> BookingWis
     )
 
 
+async def _in_turn(resources: Resources, viewer: Viewer, scope: KeyScope, wish: BookingWish) -> _Written | Refusal:
+    asker = Asker(
+        scope=scope, service_id=wish.service_id, starts_at=wish.starts_at, duration_minutes=wish.duration_minutes
+    )
+    held = wish.hold_id is not None
+    async with turn_with(resources, viewer.organization_id, wish.provider_id, None if held else asker) as turn:
+        if turn.refusal is not None:
+            return turn.refusal
+        async with transaction(resources.pool) as tx:
+            answer = await _book(resources, viewer, tx, scope, wish)
+            if not isinstance(answer, _Written):
+                tx.roll_back()
+        turn.came_too_late = isinstance(answer, SlotUnavailable)
+    return answer
+
+
 async def _book(
     resources: Resources, viewer: Viewer, tx: Transaction, scope: KeyScope, wish: BookingWish
 ) -> _Written | Refusal:
     organization_id = viewer.organization_id
-    refusal = await look_first(resources, tx, scope, wish)
-    if refusal is not None:
-        return refusal
     hashed = request_hash(resources, asdict(wish))
     guest = guest_of(resources, viewer, wish)
-    earlier = await earlier_answer(tx, scope, hashed, guests=() if guest is None else guest.names)
+    # A hold's row is locked before its provider's rules; where there is none, the rules' lock comes along right here.
+    rules = None if wish.hold_id is not None else wish.provider_id
+    earlier = await earlier_answer(tx, scope, hashed, guests=() if guest is None else guest.names, rules=rules)
     if isinstance(earlier, IdempotencyKeyReused):
         return earlier
     if earlier is not None and earlier.appointment_id is not None:
@@ -177,41 +189,61 @@ async def _book(
         booked = found[earlier.appointment_id]
         return _Written(appointment=booked, changes=(told_again(organization_id, booked.provider_id),))
 
+    decided = await _decide(resources, tx, organization_id, wish)
+    if not isinstance(decided, tuple):
+        return decided
+    sight, decision = decided
+    appointment = await _new_appointment(resources, viewer, tx, wish, decision, sight.now)
+    if not isinstance(appointment, Appointment):
+        return appointment
+    remember_answer(tx, scope, StoredAnswer(request_hash=hashed, appointment_id=appointment.id), sight.now)
+    claim_id = ClaimId(resources.new_id())
+    if not await take_time(
+        tx, sight.lock, claim_id, decision.claim, appointment.id, standing=sight.standing, now=sight.now
+    ):
+        # The exclusion constraint has the last word; whoever loses against it was simply too late.
+        return SlotUnavailable(reasons=(UnbookableReason.ALREADY_TAKEN,))
+    return _Written(
+        appointment=appointment,
+        changes=(
+            time_changed(organization_id, sight.calendar.provider, decision.claim),
+            appointment_changed(organization_id, appointment, AppointmentChangeKind.BOOKED),
+        ),
+    )
+
+
+async def _decide(
+    resources: Resources, tx: Transaction, organization_id: OrganizationId, wish: BookingWish
+) -> tuple[Sight, Acceptance] | SlotUnavailable | HoldExpired | InvalidInput | NotFound:
+    """Lock and look, at what is held or at what is wished, and judge by what is seen."""
     held = None if wish.hold_id is None else await use_hold(resources, tx, organization_id, wish, wish.hold_id)
-    if isinstance(held, InvalidInput | NotFound):
-        return held
     if isinstance(held, HeldTime):
-        sight, decision = held.sight, accept(held.sight.calendar, held.sight.claim)
-    else:
-        looked = await lock_and_look(
-            resources, tx, organization_id, (wish.provider_id, wish.service_id), wish.starts_at
-        )
-        if not isinstance(looked, Sight):
-            return looked
-        decided = decide_booking(looked.calendar, looked.standing, wish, looked.now)
-        if isinstance(decided, SlotUnavailable) and wish.hold_id is not None:
-            return HoldExpired()
-        if not isinstance(decided, Acceptance):
-            note_refusal(resources, scope, wish)
-            return decided
-        sight, decision = looked, decided
-    written = await _write(resources, viewer, tx, wish, sight, decision)
-    if isinstance(written, _Written):
-        answer = StoredAnswer(request_hash=hashed, appointment_id=written.appointment.id)
-        await remember_answer(tx, scope, answer, sight.now)
-    return written
+        return held.sight, accept(held.sight.calendar, held.sight.claim)
+    if held is not None:
+        return held
+    wanted = (wish.provider_id, wish.service_id)
+    sight = await lock_and_look(
+        resources, tx, organization_id, wanted, wish.starts_at, rules_are_shared=wish.hold_id is None
+    )
+    if not isinstance(sight, Sight):
+        return sight
+    decision = decide_booking(sight.calendar, sight.standing, wish, sight.now)
+    if isinstance(decision, Acceptance):
+        return sight, decision
+    return HoldExpired() if wish.hold_id is not None and isinstance(decision, SlotUnavailable) else decision
 
 
-async def _write(
-    resources: Resources, viewer: Viewer, tx: Transaction, wish: BookingWish, sight: Sight, decision: Acceptance
-) -> _Written | SlotUnavailable | BookingLimitReached | InvalidInput:
-    organization_id, now = viewer.organization_id, sight.now
+async def _new_appointment(
+    resources: Resources, viewer: Viewer, tx: Transaction, wish: BookingWish, decision: Acceptance, now: datetime
+) -> Appointment | BookingLimitReached | InvalidInput:
+    """The appointment that this wish makes, stored at the transaction's next statement."""
+    known = await known_customer(viewer, tx, wish.contact)
     guest = guest_of(resources, viewer, wish)
     if guest is not None:
-        refusal = await limit_reached(resources, tx, viewer, guest, now)
+        refusal = await limit_reached(resources, tx, viewer, guest, None if known is None else known.id, now)
         if refusal is not None:
             return refusal
-    customer = await know_customer(resources, viewer, tx, wish, now)
+    customer = known or await new_customer(resources, viewer, tx, wish, now)
     if isinstance(customer, InvalidInput):
         return customer
     appointment = Appointment(
@@ -234,11 +266,7 @@ async def _write(
         cancellation_reason=None,
         cancellation_fee=None,
     )
-    await insert_appointment(tx, organization_id, appointment, guest_origin=None if guest is None else guest.origin)
-    claim_id = ClaimId(resources.new_id())
-    if not await take_time(tx, sight.lock, claim_id, decision.claim, appointment.id, standing=sight.standing, now=now):
-        # The exclusion constraint has the last word; whoever loses against it was simply too late.
-        return SlotUnavailable(reasons=(UnbookableReason.ALREADY_TAKEN,))
+    insert_appointment(tx, viewer.organization_id, appointment, guest_origin=None if guest is None else guest.origin)
     entry = history_entry(
         None,
         appointment,
@@ -247,15 +275,9 @@ async def _write(
         actor=actor_of(viewer, appointment),
         actor_subject=viewer.subject,
     )
-    await insert_history(tx, organization_id, entry)
-    await plan_messages(tx, organization_id, None, appointment, AppointmentChangeKind.BOOKED, now)
-    return _Written(
-        appointment=appointment,
-        changes=(
-            time_changed(organization_id, sight.calendar.provider, decision.claim),
-            appointment_changed(organization_id, appointment, AppointmentChangeKind.BOOKED),
-        ),
-    )
+    insert_history(tx, viewer.organization_id, entry)
+    plan_messages(tx, viewer.organization_id, None, appointment, AppointmentChangeKind.BOOKED, now)
+    return appointment
 
 
 def appointment_changed(

@@ -113,8 +113,8 @@ async def _cancel(
         actor_subject=viewer.subject,
         reason=reason,
     )
-    await insert_history(tx, organization_id, entry)
-    await plan_messages(tx, organization_id, appointment, cancelled, AppointmentChangeKind.CANCELLED, own.now)
+    insert_history(tx, organization_id, entry)
+    plan_messages(tx, organization_id, appointment, cancelled, AppointmentChangeKind.CANCELLED, own.now)
     return _Written(
         appointment=cancelled,
         changes=(

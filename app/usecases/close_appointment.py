@@ -62,7 +62,7 @@ async def close_appointment(
             actor=actor,
             actor_subject=viewer.subject,
         )
-        await insert_history(tx, viewer.organization_id, entry)
+        insert_history(tx, viewer.organization_id, entry)
     await tell(resources, appointment_changed(viewer.organization_id, closed, _KINDS[decision]))
     return closed
 

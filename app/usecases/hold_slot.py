@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from app.core.booking import dates_to_lock
+from app.core.booking import dates_to_lock, refuse_time
 from app.core.hold import Hold
 from app.core.ids import ClaimId, HoldId
 from app.core.refusals import (
@@ -16,7 +16,7 @@ from app.core.refusals import (
     NotFound,
     SlotUnavailable,
 )
-from app.core.slots import ClaimKind, UnbookableReason, explain
+from app.core.slots import ClaimKind, UnbookableReason
 from app.core.validation import valid_idempotency_key
 from app.core.viewer import Role
 from app.core.zones import instant_of
@@ -30,6 +30,7 @@ from app.usecases.find_slots import nearest_slots
 from app.usecases.idempotency import caller_name, earlier_answer, key_scope, request_hash
 from app.usecases.limit_guests import origin_of
 from app.usecases.look import Sight, lock_and_look, time_changed
+from app.usecases.look_first import Asker, turn_with
 from app.usecases.tell import tell, told_again
 
 if TYPE_CHECKING:
@@ -87,10 +88,7 @@ async def hold_slot(resources: Resources, viewer: Viewer, form: HoldForm) -> Hel
     if isinstance(key, InvalidInput):
         return key
     scope = key_scope(viewer, MUTATION, key)
-    async with transaction(resources.pool) as tx:
-        answer = await _hold(resources, viewer, tx, scope, form)
-        if not isinstance(answer, _Written):
-            tx.roll_back()
+    answer = await _in_turn(resources, viewer, scope, form)
     if isinstance(answer, SlotUnavailable):
         wanted = (form.provider_id, form.service_id)
         nearest = await nearest_slots(resources, viewer.organization_id, wanted, form.starts_at)
@@ -99,6 +97,19 @@ async def hold_slot(resources: Resources, viewer: Viewer, form: HoldForm) -> Hel
         return answer
     await tell(resources, *answer.changes)
     return Held(hold=answer.hold, token=resources.hold_tokens.sign(viewer.organization_id, answer.hold.id))
+
+
+async def _in_turn(resources: Resources, viewer: Viewer, scope: KeyScope, form: HoldForm) -> _Written | Refusal:
+    asker = Asker(scope=scope, service_id=form.service_id, starts_at=form.starts_at)
+    async with turn_with(resources, viewer.organization_id, form.provider_id, asker) as turn:
+        if turn.refusal is not None:
+            return turn.refusal
+        async with transaction(resources.pool) as tx:
+            answer = await _hold(resources, viewer, tx, scope, form)
+            if not isinstance(answer, _Written):
+                tx.roll_back()
+        turn.came_too_late = isinstance(answer, SlotUnavailable)
+    return answer
 
 
 def _caller(resources: Resources, viewer: Viewer) -> tuple[str, int]:
@@ -132,9 +143,9 @@ async def _hold(
     now = sight.now
     if not viewer.is_staff and await count_open_holds(tx, organization_id, caller, now) >= most:
         return BookingLimitReached(message="You hold too many times at once. Book or release one of them first.")
-    reasons = explain(sight.calendar.hours, sight.calendar.rules, sight.standing, form.starts_at, now)
-    if reasons:
-        return SlotUnavailable(reasons=reasons)
+    refusal = refuse_time(sight.calendar, sight.standing, form.starts_at, None, now)
+    if refusal is not None:
+        return refusal
     hold = Hold(
         id=HoldId(resources.new_id()),
         provider_id=form.provider_id,
@@ -144,12 +155,12 @@ async def _hold(
         expires_at=now + resources.hold_lasts,
         ended_at=None,
     )
-    await insert_hold(tx, sight.lock, hold, caller=caller, created_at=now)
+    insert_hold(tx, sight.lock, hold, caller=caller, created_at=now)
+    remember_answer(tx, scope, StoredAnswer(request_hash=hashed, hold_id=hold.id), now)
     claim = sight.claim._replace(kind=ClaimKind.HOLD, expires_at=hold.expires_at)
     claim_id = ClaimId(resources.new_id())
     if not await take_time(tx, sight.lock, claim_id, claim, hold.id, standing=sight.standing, now=now):
         return SlotUnavailable(reasons=(UnbookableReason.ALREADY_TAKEN,))
-    await remember_answer(tx, scope, StoredAnswer(request_hash=hashed, hold_id=hold.id), now)
     return _Written(hold=hold, changes=(time_changed(organization_id, sight.calendar.provider, claim),))
 
 

@@ -19,7 +19,7 @@ from app.store.locks import lock_idempotency_key
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from app.core.ids import AppointmentId
+    from app.core.ids import AppointmentId, ProviderId
     from app.core.viewer import Role, Viewer
     from app.store.pool import Transaction
     from app.usecases.resources import Resources
@@ -50,13 +50,13 @@ def request_hash(resources: Resources, request: Mapping[str, object]) -> bytes:
 
 
 async def earlier_answer(
-    tx: Transaction, scope: KeyScope, request: bytes, *, guests: Iterable[str] = ()
+    tx: Transaction, scope: KeyScope, request: bytes, *, guests: Iterable[str] = (), rules: ProviderId | None = None
 ) -> StoredAnswer | IdempotencyKeyReused | None:
     """Lock the key for this transaction, then: what it made, a refusal if for another request, None if it is new.
 
-    `guests` are the names under which bookings are counted, locked on the way.
+    On the way are locked the names of `guests`, under which bookings are counted, and, shared, a provider's `rules`.
     """
-    await lock_idempotency_key(tx, scope.organization_id, scope.mutation, scope.caller, scope.key, guests)
+    await lock_idempotency_key(tx, scope, guests, rules)
     stored = await stored_answer(tx, scope)
     if stored is None:
         return None

@@ -24,30 +24,32 @@ if TYPE_CHECKING:
     from app.usecases.resources import Resources
 
 
-async def know_customer(
+async def known_customer(viewer: Viewer, tx: Transaction, contact: Contact | None) -> Customer | None:
+    """The record of who books, or of the guest that staff book for; None before their first booking."""
+    subject = _subject(viewer)
+    if subject is not None:
+        return await customer_by_subject(tx, viewer.organization_id, subject)
+    return None if contact is None else await guest_by_contact(tx, viewer.organization_id, contact)
+
+
+async def new_customer(
     resources: Resources, viewer: Viewer, tx: Transaction, wish: BookingWish, now: datetime
 ) -> Customer | InvalidInput:
-    """The customer's record; a refusal where a first booking says too little to make one."""
-    subject = viewer.subject if viewer.role is Role.CUSTOMER else None
-    known = await _find(tx, viewer, subject, wish.contact)
-    if known is not None:
-        return known
+    """A record for a first booking; a refusal where it says too little to make one."""
     contact = wish.contact or _contact_in_token(viewer)
     if isinstance(contact, InvalidInput):
         return contact
     customer = Customer(
-        id=CustomerId(resources.new_id()), subject=subject, contact=contact, time_zone=wish.customer_time_zone
+        id=CustomerId(resources.new_id()), subject=_subject(viewer), contact=contact, time_zone=wish.customer_time_zone
     )
     if await insert_customer(tx, viewer.organization_id, customer, now):
         return customer
     # Somebody else has made it at the same moment: theirs counts.
-    return await _find(tx, viewer, subject, contact) or customer
+    return await known_customer(viewer, tx, contact) or customer
 
 
-async def _find(tx: Transaction, viewer: Viewer, subject: str | None, contact: Contact | None) -> Customer | None:
-    if subject is not None:
-        return await customer_by_subject(tx, viewer.organization_id, subject)
-    return None if contact is None else await guest_by_contact(tx, viewer.organization_id, contact)
+def _subject(viewer: Viewer) -> str | None:
+    return viewer.subject if viewer.role is Role.CUSTOMER else None
 
 
 def _contact_in_token(viewer: Viewer) -> Contact | InvalidInput:

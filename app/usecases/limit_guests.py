@@ -19,9 +19,8 @@ from app.store.appointments import open_guest_bookings
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from app.core.appointment import Contact
     from app.core.booking import BookingWish
-    from app.core.ids import ProviderId
+    from app.core.ids import CustomerId, ProviderId
     from app.core.viewer import Viewer
     from app.store.pool import Transaction
     from app.usecases.resources import Resources
@@ -47,7 +46,6 @@ class Guest:
     """
 
     provider_id: ProviderId
-    contact: Contact
     origin: bytes | None
     names: tuple[str, ...]
 
@@ -63,7 +61,7 @@ def guest_of(resources: Resources, viewer: Viewer, wish: BookingWish) -> Guest |
     origin = origin_of(resources, viewer) if limits.per_network else None
     if origin is not None:
         names.append(f"origin:{origin.hex()}")
-    return Guest(provider_id=wish.provider_id, contact=wish.contact, origin=origin, names=tuple(names))
+    return Guest(provider_id=wish.provider_id, origin=origin, names=tuple(names))
 
 
 def origin_of(resources: Resources, viewer: Viewer) -> bytes | None:
@@ -75,15 +73,16 @@ def origin_of(resources: Resources, viewer: Viewer) -> bytes | None:
 
 
 async def limit_reached(
-    resources: Resources, tx: Transaction, viewer: Viewer, guest: Guest, now: datetime
+    resources: Resources, tx: Transaction, viewer: Viewer, guest: Guest, known_as: CustomerId | None, now: datetime
 ) -> BookingLimitReached | None:
-    """The refusal where one of the limits is reached; asked under the locks of the guest's names."""
+    """The refusal where one of the limits is reached; asked under the locks of the guest's names.
+
+    `known_as` is the customer that they are, if they have booked before.
+    """
     limits = resources.guest_limits
-    if not guest.names:
+    if not guest.names or (known_as is None and guest.origin is None):
         return None
-    open_ones = await open_guest_bookings(
-        tx, viewer.organization_id, guest.provider_id, guest.contact, guest.origin, now
-    )
+    open_ones = await open_guest_bookings(tx, viewer.organization_id, guest.provider_id, known_as, guest.origin, now)
     if 0 < limits.per_contact <= open_ones.of_contact:
         return BookingLimitReached(
             message="There are too many open bookings with this contact. Cancel one of them, or call the provider."

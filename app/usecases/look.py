@@ -51,12 +51,15 @@ async def lock_and_look(
     starts_at: datetime,
     *,
     moving: tuple[AppointmentId, Claim] | None = None,
+    rules_are_shared: bool = False,
 ) -> Sight | NotFound | SlotUnavailable:
     """Lock the provider's rules and the dates that a visit at this start would touch, then look at what stands there.
 
-    With `moving`, the dates of that appointment's claim are locked too, and the claim counts as free.
+    With `moving`, the dates of that appointment's claim are locked too, and the claim counts as free. With
+    `rules_are_shared` the rules' lock was taken before.
     """
-    await share_rules(tx, organization_id, wanted[0])
+    if not rules_are_shared:
+        await share_rules(tx, organization_id, wanted[0])
     # Outside the supported years nobody keeps hours, but who is asked for must exist all the same.
     around = nearest_supported_date(starts_at.date())
     calendar = await load_calendar(tx, organization_id, wanted, around)

@@ -1,58 +1,89 @@
 """Look first: where many want the same times, who comes too late is refused without waiting for any lock.
 
-It refuses only what is plainly taken, by the same decision as everybody else, and it never accepts. Those who book where
-nobody contests it do not pay for it: a provider counts as contested for some seconds after a refusal.
+It refuses by the same decision as everybody else, and it never accepts. Those who book where nobody contests it do not
+pay for it; those who wait in line are looked at together, in three statements for each date that they want.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
 
-from app.core.booking import Acceptance, claim_for, decide_booking
+from app.core.booking import claim_for, refuse_time
 from app.core.refusals import InvalidInput, NotFound, SlotUnavailable
-from app.core.zones import is_supported_date, minute_of
+from app.core.zones import is_supported_date
 from app.store.calendars import load_claims
-from app.store.idempotency import is_taken_without_key
+from app.store.idempotency import used_keys
 from app.usecases.list_slots import load_calendar
 
 if TYPE_CHECKING:
-    from app.core.booking import BookingWish
+    from collections.abc import Sequence
+    from contextlib import AbstractAsyncContextManager
+    from datetime import date, datetime
+
+    from app.cache.lines import Turn
+    from app.core.ids import OrganizationId, ProviderId, ServiceId
     from app.store.idempotency import KeyScope
-    from app.store.pool import Transaction
     from app.usecases.resources import Resources
 
-CONTESTED_SECONDS: Final = 5.0
-"""Longer than a rush pauses, shorter than anybody would notice the one statement more."""
+TooLate: TypeAlias = SlotUnavailable | InvalidInput
 
 
-def note_refusal(resources: Resources, scope: KeyScope, wish: BookingWish) -> None:
-    """The provider is contested from now on."""
-    key = (scope.organization_id, wish.provider_id)
-    resources.accelerator.contested.keep(key, None, answer=True, seconds=CONTESTED_SECONDS)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asker:
+    """Who wants a provider's time, and under which key: who has used it gets what they have, taken or not."""
+
+    scope: KeyScope
+    service_id: ServiceId | None
+    starts_at: datetime
+    duration_minutes: int | None = None
+
+
+def turn_with(
+    resources: Resources, organization_id: OrganizationId, provider_id: ProviderId, asker: Asker | None
+) -> AbstractAsyncContextManager[Turn[TooLate]]:
+    """The asker's turn with a provider, or what is found to refuse them while they wait; None is never refused."""
+
+    async def look(askers: Sequence[Asker]) -> list[TooLate | None]:
+        return await look_first(resources, organization_id, provider_id, askers)
+
+    return resources.accelerator.lines.turn((organization_id, provider_id), asker, look)
 
 
 async def look_first(
-    resources: Resources, tx: Transaction, scope: KeyScope, wish: BookingWish
-) -> SlotUnavailable | InvalidInput | None:
-    """The refusal of a time that is plainly taken; None where there is more to find out.
+    resources: Resources, organization_id: OrganizationId, provider_id: ProviderId, askers: Sequence[Asker]
+) -> list[TooLate | None]:
+    """For each asker the refusal of a time that can't be had; None where there is more to find out."""
+    by_day: dict[tuple[ServiceId | None, date], set[tuple[datetime, int | None]]] = {}
+    for asker in askers:
+        if is_supported_date(asker.starts_at.date()):
+            wished = by_day.setdefault((asker.service_id, asker.starts_at.date()), set())
+            wished.add((asker.starts_at, asker.duration_minutes))
+    found: dict[tuple[ServiceId | None, datetime, int | None], TooLate | None] = {}
+    for (service_id, day), wished in by_day.items():
+        refusals = await _look_at_day(resources, organization_id, (provider_id, service_id), day, wished)
+        found |= {(service_id, *wish): refusal for wish, refusal in refusals.items()}
+    refused = [found.get((asker.service_id, asker.starts_at, asker.duration_minutes)) for asker in askers]
+    # After the times: a key that is not there yet did not take any of what was seen to be taken.
+    scopes = [asker.scope for asker, refusal in zip(askers, refused, strict=True) if refusal is not None]
+    used = await used_keys(resources.pool, organization_id, scopes) if scopes else frozenset()
+    return [None if asker.scope in used else refusal for asker, refusal in zip(askers, refused, strict=True)]
 
-    The key is looked for together with the visit that stands there: who asks again for what they have gets it again.
-    """
-    if wish.hold_id is not None or not resources.accelerator.contested.find(
-        (scope.organization_id, wish.provider_id), None
-    ):
-        return None
-    if not is_supported_date(wish.starts_at.date()):
-        return None
-    if not await is_taken_without_key(tx, scope, wish.provider_id, minute_of(wish.starts_at)):
-        return None
-    wanted = (wish.provider_id, wish.service_id)
-    calendar = await load_calendar(tx, scope.organization_id, wanted, wish.starts_at.date())
+
+async def _look_at_day(
+    resources: Resources,
+    organization_id: OrganizationId,
+    wanted: tuple[ProviderId, ServiceId | None],
+    day: date,
+    wished: set[tuple[datetime, int | None]],
+) -> dict[tuple[datetime, int | None], TooLate | None]:
+    calendar = await load_calendar(resources.pool, organization_id, wanted, day)
     if isinstance(calendar, NotFound):
-        return None
-    claim = claim_for(calendar.rules, wish.starts_at)
-    claims = await load_claims(
-        tx, scope.organization_id, [wish.provider_id], claim.claimed_from, claim.claimed_until + 1
-    )
-    decided = decide_booking(calendar, claims[wish.provider_id], wish, resources.clock())
-    return None if isinstance(decided, Acceptance) else decided
+        return {}
+    reach = [claim_for(calendar.rules, starts_at) for starts_at, _ in wished]
+    first, until = min(claim.claimed_from for claim in reach), max(claim.claimed_until for claim in reach)
+    claims = (await load_claims(resources.pool, organization_id, [wanted[0]], first, until + 1))[wanted[0]]
+    now = resources.clock()
+    return {
+        (starts_at, minutes): refuse_time(calendar, claims, starts_at, minutes, now) for starts_at, minutes in wished
+    }

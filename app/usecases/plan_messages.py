@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from app.store.pool import Transaction
 
 
-async def plan_messages(
+def plan_messages(
     tx: Transaction,
     organization_id: OrganizationId,
     before: Appointment | None,
@@ -25,4 +25,4 @@ async def plan_messages(
     now: datetime,
 ) -> None:
     """Both or neither: without the change nothing is told of it, and with it everything will be."""
-    await insert_outbox(tx, organization_id, after.id, after.time_version, plan(before, after, change, now))
+    insert_outbox(tx, organization_id, after.id, after.time_version, plan(before, after, change, now))

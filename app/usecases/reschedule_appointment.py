@@ -164,9 +164,9 @@ async def _move(
         actor=actor,
         actor_subject=viewer.subject,
     )
-    await insert_history(tx, organization_id, entry)
-    await plan_messages(tx, organization_id, appointment, moved, AppointmentChangeKind.RESCHEDULED, now)
-    await remember_answer(tx, scope, StoredAnswer(request_hash=hashed, appointment_id=moved.id), now)
+    insert_history(tx, organization_id, entry)
+    plan_messages(tx, organization_id, appointment, moved, AppointmentChangeKind.RESCHEDULED, now)
+    remember_answer(tx, scope, StoredAnswer(request_hash=hashed, appointment_id=moved.id), now)
     provider = sight.calendar.provider
     return _Written(
         appointment=moved,

@@ -189,26 +189,21 @@ VALUES ($1, $2, $3, $4, $5, 'CONFIRMED', $6, $7, $8, $9, $10, $11, $12, $13, 1, 
     $21, $22, $23);
 
 -- name: open_guest_bookings :one
--- How many confirmed appointments that are not over the guests of this contact have with a provider, and how many were
--- booked by guests from one network; asked under the locks of both.
--- params: organization_id uuid, provider_id uuid, email text, phone text, guest_origin bytea, open_at timestamptz
+-- How many confirmed appointments that are not over a customer has with a provider, and how many were booked by guests
+-- from one network; asked under the locks of both.
+-- params: organization_id uuid, provider_id uuid, customer_id uuid, guest_origin bytea, open_at timestamptz
 SELECT (
     SELECT count(*)
-    FROM customer
-    JOIN appointment ON appointment.organization_id = $1 AND appointment.customer_id = customer.id
-    WHERE customer.organization_id = $1
-        AND customer.subject IS NULL
-        AND CASE
-            WHEN $3::text IS NULL THEN customer.email IS NULL AND customer.phone = $4
-            ELSE lower(customer.email) = lower($3)
-        END
-        AND appointment.provider_id = $2
-        AND appointment.status = 'CONFIRMED'
-        AND appointment.ends_at > $6
+    FROM appointment
+    WHERE organization_id = $1
+        AND customer_id = $3
+        AND provider_id = $2
+        AND status = 'CONFIRMED'
+        AND ends_at > $5
 ) AS of_contact, (
     SELECT count(*)
     FROM appointment
-    WHERE organization_id = $1 AND status = 'CONFIRMED' AND guest_origin = $5 AND ends_at > $6
+    WHERE organization_id = $1 AND status = 'CONFIRMED' AND guest_origin = $4 AND ends_at > $5
 ) AS of_origin;
 
 -- name: appointment_for_update :maybe

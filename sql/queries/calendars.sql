@@ -59,13 +59,12 @@ WHERE organization_id = $1
     AND claimed_from < $4
     AND claimed_until > $3;
 
--- name: insert_claim :maybe
--- Take time for an appointment or a hold. No row means that the exclusion constraint objects: somebody else has some of it.
+-- name: insert_claim :exec
+-- Take time for an appointment or a hold. Nothing means that the exclusion constraint objects: somebody else has some of it.
 -- params: organization_id uuid, id uuid, provider_id uuid, appointment_id uuid, hold_id uuid, claimed_from timestamptz, claimed_until timestamptz, visit_from timestamptz, visit_until timestamptz, expires_at timestamptz
 INSERT INTO claim (organization_id, id, provider_id, appointment_id, hold_id, during, visit, expires_at, active)
 VALUES ($1, $2, $3, $4, $5, tstzrange($6, $7), tstzrange($8, $9), $10, true)
-ON CONFLICT ON CONSTRAINT claim_no_overlap DO NOTHING
-RETURNING id;
+ON CONFLICT ON CONSTRAINT claim_no_overlap DO NOTHING;
 
 -- name: free_appointment_time :one
 -- The appointment gives its time back.
@@ -136,9 +135,12 @@ SELECT pg_advisory_xact_lock($1);
 SELECT pg_advisory_xact_lock_shared($1);
 
 -- name: lock_each :exec
--- Wait for these locks, one after the other in the order of the array.
--- params: lock_keys bigint[]
+-- Wait for these locks, one after the other in the order of the arrays; for those of the second one beside others.
+-- params: lock_keys bigint[], shared_keys bigint[]
 -- scope: all organizations
-SELECT pg_advisory_xact_lock(lock_key)
-FROM unnest($1::bigint[]) WITH ORDINALITY AS wanted (lock_key, position)
+SELECT CASE
+        WHEN position <= cardinality($1) THEN pg_advisory_xact_lock(lock_key)::text
+        ELSE pg_advisory_xact_lock_shared(lock_key)::text
+    END AS waited
+FROM unnest($1::bigint[] || $2::bigint[]) WITH ORDINALITY AS wanted (lock_key, position)
 ORDER BY position;

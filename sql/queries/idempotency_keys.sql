@@ -5,22 +5,13 @@ SELECT request_hash, appointment_id, hold_id
 FROM idempotency_key
 WHERE organization_id = $1 AND mutation = $2 AND caller = $3 AND key = $4;
 
--- name: is_taken_without_key :one
--- Whether a visit stands at this minute, and the key was never used: both in one look, so that who asks again for what
--- they have is not told that it is taken. No claim lasts longer than three days (claim_length).
--- params: organization_id uuid, provider_id uuid, minute integer, mutation text, caller text, key text
-SELECT EXISTS (
-    SELECT FROM claim
-    WHERE organization_id = $1
-        AND provider_id = $2
-        AND active
-        AND expires_at IS NULL
-        AND claimed_from > $3::integer - 4320
-        AND visit_from <= $3
-        AND visit_until > $3
-) AND NOT EXISTS (
-    SELECT FROM idempotency_key WHERE organization_id = $1 AND mutation = $4 AND caller = $5 AND key = $6
-) AS taken;
+-- name: used_keys :many
+-- Those of these keys that were used, by the place at which they stand in the arrays, from 1 on.
+-- params: organization_id uuid, mutations text[], callers text[], keys text[]
+SELECT wanted.place
+FROM unnest($2::text[], $3::text[], $4::text[]) WITH ORDINALITY AS wanted (mutation, caller, key, place)
+JOIN idempotency_key USING (mutation, caller, key)
+WHERE organization_id = $1;
 
 -- name: insert_idempotency_key :exec
 -- Remember the key with what it made. Its lock is held, so it is not there yet.

@@ -19,6 +19,8 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
+import asyncpg
+
 from app.core.hours import WeeklyRange
 from app.core.ids import OrganizationId, ProviderId
 from app.core.provider import Organization, Provider
@@ -82,13 +84,14 @@ async def world() -> AsyncIterator[World]:
                 organization = await create_organization(resources, slug=ORGANIZATION, name="Benchmark")
                 assert isinstance(organization, Organization)
                 providers = await _providers(resources, organization.id)
+                await _history(settings.database_url, organization.id, providers)
             yield World(
                 environment=environment, settings=settings, organization_id=organization.id, providers=providers
             )
 
 
 async def _providers(resources: Resources, organization_id: OrganizationId) -> tuple[ProviderId, ...]:
-    """They work seven days a week, so that a week has some 150 slots; a fifth of their time is booked."""
+    """They work seven days a week, so that a week has some 150 slots."""
     admin = Viewer(organization_id=organization_id, role=Role.ADMIN, subject="bench")
     made: list[ProviderId] = []
     for number in range(1, PROVIDERS + 1):
@@ -103,7 +106,7 @@ async def _providers(resources: Resources, organization_id: OrganizationId) -> t
                 buffer_minutes=0,
                 slot_interval_minutes=None,
                 min_notice_minutes=0,
-                max_advance_booking_days=1_000,
+                max_advance_booking_days=HORIZON_DAYS,
                 email=f"provider-{number}@example.com",
                 phone=None,
                 cancellation_policy=None,
@@ -115,6 +118,44 @@ async def _providers(resources: Resources, organization_id: OrganizationId) -> t
         assert isinstance(answer, Provider), answer
         made.append(answer.id)
     return tuple(made)
+
+
+HORIZON_DAYS = 1_000
+HISTORY = """
+WITH wanted AS (
+    SELECT gen_random_uuid() AS customer_id, gen_random_uuid() AS appointment_id, gen_random_uuid() AS claim_id, number,
+        ($2::uuid[])[1 + number % cardinality($2::uuid[])] AS provider_id,
+        $3::timestamptz + interval '40 minutes' * (number / cardinality($2::uuid[])) AS start_at
+    FROM generate_series(1, $4::integer) AS number
+), known AS (
+    INSERT INTO customer (organization_id, id, name, email, time_zone, created_at)
+    SELECT $1, customer_id, 'Guest', 'guest-of-' || number || '-' || $5::text || '@example.com', 'UTC', start_at
+    FROM wanted
+), appointed AS (
+    INSERT INTO appointment (organization_id, id, provider_id, customer_id, status, starts_at, ends_at,
+        customer_time_zone, contact_name, version, time_version, policy_free_until_minutes_before,
+        policy_late_cancellation, created_at)
+    SELECT $1, appointment_id, provider_id, customer_id, $5::text, start_at, start_at + interval '20 minutes', 'UTC',
+        'Guest', 1, 1, 0, 'ALLOWED', start_at
+    FROM wanted
+)
+INSERT INTO claim (organization_id, id, provider_id, appointment_id, during, visit, active)
+SELECT $1, claim_id, provider_id, appointment_id, tstzrange(start_at, start_at + interval '20 minutes'),
+    tstzrange(start_at, start_at + interval '20 minutes'), true
+FROM wanted
+"""
+MANY_APPOINTMENTS = 25_000
+
+
+async def _history(database_url: str, organization_id: OrganizationId, providers: tuple[ProviderId, ...]) -> None:
+    """What is over, and what is far ahead; PostgreSQL knows its tables, as it does where it has run for a minute."""
+    connection = await asyncpg.connect(database_url)
+    midnight = datetime.combine(MONDAY, datetime.min.time(), UTC)
+    for days, status in ((-365, "COMPLETED"), (HORIZON_DAYS + 1, "CONFIRMED")):
+        start = midnight + timedelta(days=days)
+        await connection.execute(HISTORY, organization_id, providers, start, MANY_APPOINTMENTS, status)
+    await connection.execute("VACUUM ANALYZE")
+    await connection.close()
 
 
 BOOKED = """

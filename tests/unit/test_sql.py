@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.store.sql import Parameter, QueryFileError, load, parse, query
+from app.store.sql import Parameter, QueryFileError, load, parse, query, together
 
 TWO = """\
 -- name: provider_by_ids :many
@@ -65,3 +65,14 @@ def test_a_name_that_stands_twice_is_refused(tmp_path: Path) -> None:
 def test_a_name_that_is_nowhere_is_refused_where_it_is_bound() -> None:
     with pytest.raises(QueryFileError, match="no “nowhere”"):
         query("nowhere")
+
+
+def test_writes_go_together_with_their_parameters_one_after_the_other() -> None:
+    one = "INSERT INTO one (a, b, c) VALUES ($1, $2, $1)"
+    ten = f"INSERT INTO ten VALUES ({', '.join(f'${number}' for number in range(1, 11))})"
+    assert together((one,)) == one
+    assert together((one, ten, one)).splitlines() == [
+        "WITH write_0 AS (INSERT INTO one (a, b, c) VALUES ($1, $2, $1)), "
+        "write_1 AS (INSERT INTO ten VALUES ($3, $4, $5, $6, $7, $8, $9, $10, $11, $12))",
+        "INSERT INTO one (a, b, c) VALUES ($13, $14, $13)",
+    ]

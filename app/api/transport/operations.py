@@ -8,8 +8,9 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from inspect import isawaitable
-from typing import Any, Final, TypeGuard, cast
+from typing import Any, Final, TypeAlias, TypeGuard, cast
 
+import orjson
 import strawberry
 from graphql import (
     DocumentNode,
@@ -50,6 +51,11 @@ from app.api.transport.structure import check_document, check_operation, root_fi
 _IS_AWAITABLE: Final = cast("Callable[[Any], TypeGuard[Awaitable[Any]]]", optimized_is_awaitable)
 # As many mistakes as a person can read; the rest would be work for an attacker.
 _MAX_ERRORS: Final = 20
+# A document, the name of its operation, and the variables as JSON: Python takes 1 and true for the same.
+_Key: TypeAlias = tuple[str, str | None, bytes]
+# Queries that are kept with their variables, some 5 kB each: what many people look at is asked for in the same words.
+_MOST_READY: Final = 1_000
+_LONGEST_VARIABLES: Final = 1_000
 
 
 class OperationRefused(Exception):  # noqa: N818  says what happened: nothing, or nothing more, is going to run
@@ -72,9 +78,9 @@ class Document:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """An operation that is ready to run, once."""
+    """An operation that is ready to run, with its variables, any number of times."""
 
-    executor: Executor[Any]
+    executor: RowExecutor
     kind: OperationType
     name: str | None
     fields: tuple[str, ...]
@@ -98,6 +104,7 @@ class Operations:
         self._documents: OrderedDict[str, Document] = OrderedDict()
         self._texts: dict[str, str] = {}  # of the same documents, by their hashes
         self._cached_tokens = 0
+        self._ready: OrderedDict[_Key, Operation] = OrderedDict()  # queries, by all that a request says
         self._mutations: set[asyncio.Task[ExecutionResult]] = set()
 
     # ------------------------------------------------------------ before it runs
@@ -127,6 +134,21 @@ class Operations:
     ) -> Operation:
         """Raises OperationRefused with errors that have a code, all of them the caller's."""
         variables = variables or {}
+        key = _key(text, operation_name, variables)
+        ready = None if key is None else self._ready.get(key)
+        if key is not None and ready is not None and text in self._documents:
+            self._documents.move_to_end(text)
+            self._ready.move_to_end(key)
+            return ready
+        operation = self._prepare(text, variables, operation_name)
+        # A query's variables may be kept for a while; a mutation's hold what people say of themselves.
+        if key is not None and operation.kind is OperationType.QUERY:
+            self._ready[key] = operation
+            if len(self._ready) > _MOST_READY:
+                self._ready.popitem(last=False)
+        return operation
+
+    def _prepare(self, text: str, variables: Mapping[str, object], operation_name: str | None) -> Operation:
         document = self._documents.get(text)
         node = self._parse(text) if document is None else document.node
         operation = _select(node, operation_name)
@@ -158,6 +180,7 @@ class Operations:
         )
         if isinstance(executor, list):
             raise OperationRefused(*self._input_errors(operation, variables, executor))
+        assert isinstance(executor, RowExecutor)  # noqa: S101  for the type checker: the library says less
         return Operation(
             executor=executor,
             kind=operation.operation,
@@ -244,11 +267,11 @@ class Operations:
         A mutation that has begun goes on when its caller is gone or its time is over: it may have been committed, and
         then the world is to be told.
         """
-        operation.executor.context_value = context
+        executor = operation.executor.again(context)
         async with asyncio.timeout(self._limits.operation_seconds):
             if operation.kind is not OperationType.MUTATION:
-                return await _execute(operation.executor)
-            task = asyncio.create_task(_execute(operation.executor))
+                return await _execute(executor)
+            task = asyncio.create_task(_execute(executor))
             self._mutations.add(task)
             task.add_done_callback(self._mutations.discard)
             return await asyncio.shield(task)
@@ -257,8 +280,7 @@ class Operations:
         self, operation: Operation, make_context: Callable[[], object]
     ) -> AsyncGenerator[ExecutionResult, None]:
         """A subscription's results, each run in a context of its own. Raises OperationRefused where none begins."""
-        operation.executor.context_value = make_context()
-        source = create_source_event_stream(operation.executor)
+        source = create_source_event_stream(operation.executor.again(make_context()))
         stream = await source if isawaitable(source) else source
         if isinstance(stream, ExecutionResult):
             raise OperationRefused(*(stream.errors or ()))
@@ -294,6 +316,15 @@ def _select(node: DocumentNode, name: str | None) -> OperationDefinitionNode:
     else:
         message = "The document has several operations: name each once, and say which in operationName."
     raise OperationRefused(Failure(Code.OPERATION_RESOLUTION_FAILURE, message))
+
+
+def _key(text: str, operation_name: str | None, variables: Mapping[str, object]) -> _Key | None:
+    """What two requests have in common that ask the same; None for variables that are not worth keeping."""
+    try:
+        said = orjson.dumps(variables)
+    except orjson.JSONEncodeError:  # it writes less deep than it reads
+        return None
+    return (text, operation_name, said) if len(said) <= _LONGEST_VARIABLES else None
 
 
 def _weight(text: str, document: Document) -> int:

@@ -45,7 +45,11 @@ from tests.builders import (
 
 HOLD = """
     mutation ($input: HoldSlotInput!) {
-        answer: holdSlot(input: $input) { __typename ... on Hold { holdToken expiresAt } }
+        answer: holdSlot(input: $input) {
+            __typename
+            ... on Hold { holdToken expiresAt }
+            ... on SlotUnavailableError { reasons }
+        }
     }
 """
 PATIENCE_SECONDS = 10.0
@@ -375,3 +379,28 @@ async def test_where_a_time_is_contested_who_comes_too_late_waits_for_no_lock(ap
             await asyncio.sleep(0.05)
             assert not free.done(), "it never accepts"
     assert (await free)["__typename"] == "BookingConfirmation"
+
+
+async def test_a_rush_on_one_provider_leaves_the_connections_to_the_others(api: Api) -> None:
+    """Many times more than there are connections want one provider, whose calendar is locked: all else goes on."""
+    popular, other = await a_provider(api), await a_provider(api)
+    async with transaction(api.resources.pool) as tx:
+        await lock_calendar(tx, api.organization.id, ProviderId(key_in(popular["id"])), [date(2026, 1, 12)])
+        rush = [asyncio.create_task(book(api, popular, f"2026-01-12T{10 + at % 4}:00Z")) for at in range(60)]
+        wishes = [
+            {
+                "providerId": popular["id"],
+                "startsAt": f"2026-01-12T{10 + at % 4}:00:00Z",
+                "idempotencyKey": f"hold-{at}",
+            }
+            for at in range(20)
+        ]
+        holds = [asyncio.create_task(api.ask(HOLD, input=wish)) for wish in wishes]
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            assert (await book(api, other, "2026-01-12T10:00Z"))["__typename"] == "BookingConfirmation"
+        assert not any(task.done() for task in [*rush, *holds])
+    answers = [*await asyncio.gather(*rush), *[each["answer"] for each in await asyncio.gather(*holds)]]
+    kinds = Counter(answer["__typename"] for answer in answers)
+    assert kinds.pop("SlotUnavailableError") == 76
+    assert sum(kinds.values()) == 4, kinds
+    assert all(answer["reasons"] == ["ALREADY_TAKEN"] for answer in answers if "reasons" in answer)

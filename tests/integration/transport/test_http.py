@@ -260,6 +260,24 @@ async def test_every_operation_has_a_context_of_its_own(served: Served) -> None:
     assert len(set(numbers)) == 3
 
 
+async def test_what_is_remembered_of_a_request_answers_no_other(served: Served) -> None:
+    """To Python 1, 1.0 and true are equal; to GraphQL they are not. And who asks again is answered anew."""
+    query = "query($n: Int!) {atLeast(number: $n) contextNumber}"
+    answers = [(await served.post(query, variables={"n": n})).json() for n in (1, True, 1, 2)]
+    codes = [answer["errors"][0]["extensions"]["code"] if "errors" in answer else None for answer in answers]
+    assert codes == [None, "BAD_USER_INPUT", None, None]
+    assert [answers[place]["data"]["atLeast"] for place in (0, 2, 3)] == [1, 1, 2]
+    assert len({answers[place]["data"]["contextNumber"] for place in (0, 2, 3)}) == 3
+
+
+async def test_variables_too_deep_to_be_written_again_are_read_all_the_same(served: Served) -> None:
+    deep: object = 1
+    for _ in range(300):
+        deep = {"a": deep}
+    response = await served.post("query($n: Int!) {atLeast(number: $n)}", variables={"n": 5, "other": deep})
+    assert response.json() == {"data": {"atLeast": 5}}
+
+
 # ---------------------------------------------------------------- errors of fields
 
 

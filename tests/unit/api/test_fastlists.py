@@ -2,6 +2,8 @@
 
 # Strawberry reads annotations at run time, so they are not postponed here.
 import asyncio
+import gc
+import weakref
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -9,8 +11,8 @@ from uuid import UUID
 import orjson
 import pytest
 import strawberry
-from graphql import parse, validate
-from graphql.execution import execute_subscription_event
+from graphql import GraphQLError, parse, validate
+from graphql.execution import execute_root_selection_set, execute_subscription_event
 from hypothesis import given
 from hypothesis import strategies as st
 from strawberry.schema.config import StrawberryConfig
@@ -235,14 +237,40 @@ def test_a_response_name_is_only_ever_a_name(name: str) -> None:
     assert fast == ordinary == {"slots": [{name: "2026-03-08T14:00:00Z"}]}
 
 
-def test_an_event_of_a_subscription_remembers_nothing_for_the_next() -> None:
-    """The library's executors share their memory of selections, which every event would make longer."""
+def test_what_is_remembered_of_a_selection_is_shared_and_does_not_grow() -> None:
+    """By the events of a subscription, and by all who ask the same."""
     query = "{slots(number: 1) {startsAt} days(numbers: [1]) {slots {startsAt}}}"
     executor = RowExecutor.build(schema._schema, parse(query), context_value=True)
     assert isinstance(executor, RowExecutor)
+    sizes = set()
     for _ in range(3):
         execute_subscription_event(executor.build_per_event_executor(None))
-    assert (executor._relevant_sub_fields, executor._builders) == ({}, {})
+        execute_root_selection_set(executor.again(True))  # noqa: FBT003  the demo's context
+        sizes.add((len(executor._root_fields), len(executor._relevant_sub_fields), len(executor._builders)))
+    assert sizes == {(1, 3, 2)}
+
+
+def test_who_asks_again_shares_no_context_and_no_errors() -> None:
+    executor = RowExecutor.build(schema._schema, parse("{slots(number: 1) {startsAt}}"))
+    assert isinstance(executor, RowExecutor)
+    first, second = executor.again("first"), executor.again("second")
+    first.collected_errors.add(GraphQLError("only the first's"), None)
+    assert (first.context_value, second.context_value) == ("first", "second")
+    assert (second.collected_errors.errors, executor.collected_errors.errors) == ([], [])
+
+
+def test_nothing_of_an_execution_waits_for_the_garbage_collector() -> None:
+    executor = RowExecutor.build(schema._schema, parse("{slots(number: 1) {startsAt}}"))
+    assert isinstance(executor, RowExecutor)
+    again = executor.again(True)  # noqa: FBT003  the demo's context
+    gone = weakref.ref(again)
+    execute_root_selection_set(again)
+    gc.disable()
+    try:
+        del again
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 def test_rows_are_a_sequence_of_the_objects_they_stand_for() -> None:
