@@ -19,6 +19,7 @@ from app.api.lifecycle import LifecycleMutation
 from app.api.nodes import NodeQuery
 from app.api.providers import ProviderMutation, ProviderQuery
 from app.api.reminders import ReminderMutation
+from app.api.resolvers import unwrap
 from app.api.scalars import SCALARS
 from app.api.services import ServiceMutation
 from app.api.subscriptions import Subscription
@@ -54,6 +55,7 @@ def build_schema() -> strawberry.Schema:
     """The schema; made once a process."""
     config = StrawberryConfig(scalar_map=SCALARS)
     schema = strawberry.Schema(query=Query, mutation=Mutation, subscription=Subscription, config=config)
+    unwrap(schema._schema)  # noqa: SLF001  Strawberry has no public name for it
     mutations = schema._schema.mutation_type  # noqa: SLF001  Strawberry has no public name for it
     for field in mutations.fields.values() if mutations else ():
         if field.resolve is not None:
