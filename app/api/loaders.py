@@ -5,7 +5,7 @@ They hold the pool, not a connection: each batch takes one for its statement and
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from strawberry.dataloader import DataLoader
@@ -18,7 +18,7 @@ from app.store.services import provider_ids_of_services, services_by_ids, servic
 from app.usecases.find_providers import find_providers
 from app.usecases.find_slots import next_slots
 from app.usecases.list_messages import list_messages
-from app.usecases.list_slots import SlotQuestion, list_slots
+from app.usecases.list_slots import SlotQuestion, known_listing, list_slots
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -92,7 +92,10 @@ def _list(fetch: Callable[[Sequence[Key]], Awaitable[dict[Key, list[Value]]]]) -
 
 
 class Loaders:
-    """All loaders of one operation, for one organization, each made when it is first used."""
+    """All loaders of one operation, for one organization, each made when it is first used.
+
+    None refers back to them, so that all are gone with the operation, without the garbage collector.
+    """
 
     def __init__(self, resources: Resources, organization_id: OrganizationId) -> None:
         self._resources = resources
@@ -101,95 +104,109 @@ class Loaders:
 
     @cached_property
     def provider(self) -> DataLoader[ProviderId, Provider | None]:
-        return _one(lambda ids: find_providers(self._resources, self._organization_id, ids, self._stamps))
+        return _one(partial(find_providers, self._resources, self._organization_id, stamps=self._stamps))
 
     @cached_property
     def service(self) -> DataLoader[ServiceId, Service | None]:
-        return _one(lambda ids: services_by_ids(self._resources.pool, self._organization_id, ids))
+        return _one(partial(services_by_ids, self._resources.pool, self._organization_id))
 
     @cached_property
     def customer(self) -> DataLoader[CustomerId, Customer | None]:
-        return _one(lambda ids: customers_by_ids(self._resources.pool, self._organization_id, ids))
+        return _one(partial(customers_by_ids, self._resources.pool, self._organization_id))
 
     @cached_property
     def appointment(self) -> DataLoader[AppointmentId, Appointment | None]:
-        return _one(lambda ids: appointments_by_ids(self._resources.pool, self._organization_id, ids))
+        return _one(partial(appointments_by_ids, self._resources.pool, self._organization_id))
 
     @cached_property
     def services_of_provider(self) -> DataLoader[ProviderId, list[Service]]:
-        return _list(lambda ids: services_of_providers(self._resources.pool, self._organization_id, ids))
+        return _list(partial(services_of_providers, self._resources.pool, self._organization_id))
 
     @cached_property
     def provider_ids_of_service(self) -> DataLoader[ServiceId, list[ProviderId]]:
-        return _list(lambda ids: provider_ids_of_services(self._resources.pool, self._organization_id, ids))
+        return _list(partial(provider_ids_of_services, self._resources.pool, self._organization_id))
 
     @cached_property
     def weekly_hours(self) -> DataLoader[ProviderId, list[WeeklyHours]]:
-        return _list(lambda ids: weekly_hours_of_providers(self._resources.pool, self._organization_id, ids))
+        return _list(partial(weekly_hours_of_providers, self._resources.pool, self._organization_id))
 
     @cached_property
     def weekly_breaks(self) -> DataLoader[ProviderId, list[WeeklyBreak]]:
-        return _list(lambda ids: weekly_breaks_of_providers(self._resources.pool, self._organization_id, ids))
+        return _list(partial(weekly_breaks_of_providers, self._resources.pool, self._organization_id))
 
     @cached_property
     def history(self) -> DataLoader[AppointmentId, list[HistoryEntry]]:
-        return _list(lambda ids: history_of_appointments(self._resources.pool, self._organization_id, ids))
+        return _list(partial(history_of_appointments, self._resources.pool, self._organization_id))
 
     @cached_property
     def appointments_of_provider(self) -> DataLoader[AppointmentsQuestion, list[Appointment]]:
-        return DataLoader(self._appointment_pages)
+        return DataLoader(partial(_appointment_pages, self._resources, self._organization_id))
 
     @cached_property
     def appointment_count_of_provider(self) -> DataLoader[AppointmentCountQuestion, int]:
-        return DataLoader(self._appointment_counts)
+        return DataLoader(partial(_appointment_counts, self._resources, self._organization_id))
 
     @cached_property
     def messages(self) -> DataLoader[AppointmentId, list[LoggedMessage]]:
-        return _list(lambda ids: list_messages(self._resources.pool, self._organization_id, ids))
+        return _list(partial(list_messages, self._resources.pool, self._organization_id))
 
     @cached_property
     def exceptions(self) -> DataLoader[ExceptionsQuestion, list[AvailabilityException]]:
-        return DataLoader(self._exceptions)
-
-    @cached_property
-    def free_times(self) -> DataLoader[SlotQuestion, Listed]:
-        return DataLoader(self._free_times)
+        return DataLoader(partial(_exceptions, self._resources, self._organization_id))
 
     @cached_property
     def next_slot(self) -> DataLoader[NextSlotQuestion, tuple[Calendar, Minute] | None]:
-        return DataLoader(self._next_slots)
+        return DataLoader(partial(_next_slots, self._resources, self._organization_id))
 
-    async def _appointment_pages(self, questions: list[AppointmentsQuestion]) -> list[list[Appointment]]:
-        pages: dict[AppointmentsQuestion, list[Appointment]] = {}
-        for which, keyset in {(question.which, question.keyset) for question in questions}:
-            ids = [question.provider_id for question in questions if question[1:] == (which, keyset)]
-            found = await appointment_pages(self._resources.pool, self._organization_id, ids, which, keyset)
-            pages |= {AppointmentsQuestion(provider_id, which, keyset): rows for provider_id, rows in found.items()}
-        return [pages[question] for question in questions]
+    @cached_property
+    def _listings(self) -> DataLoader[SlotQuestion, Listed]:
+        return DataLoader(partial(list_slots, self._resources, self._organization_id, stamps=self._stamps))
 
-    async def _appointment_counts(self, questions: list[AppointmentCountQuestion]) -> list[int]:
-        counts: dict[AppointmentCountQuestion, int] = {}
-        for which in {question.which for question in questions}:
-            ids = [question.provider_id for question in questions if question.which == which]
-            found = await count_appointments_of_providers(self._resources.pool, self._organization_id, ids, which)
-            counts |= {AppointmentCountQuestion(provider_id, which): count for provider_id, count in found.items()}
-        return [counts.get(question, 0) for question in questions]
+    async def free_times(self, question: SlotQuestion) -> Listed:
+        """At once where the answer is known to be true still, as seen by this operation; else with those beside."""
+        known = known_listing(self._resources, self._organization_id, question, self._stamps)
+        return await self._listings.load(question) if known is None else known
 
-    async def _exceptions(self, questions: list[ExceptionsQuestion]) -> list[list[AvailabilityException]]:
-        answers: dict[ExceptionsQuestion, list[AvailabilityException]] = {}
-        for first, last in {(question.first, question.last) for question in questions}:
-            ids = [question.provider_id for question in questions if question[1:] == (first, last)]
-            found = await exceptions_of_providers(self._resources.pool, self._organization_id, ids, first, last)
-            answers |= {ExceptionsQuestion(provider_id, first, last): rows for provider_id, rows in found.items()}
-        return [answers.get(question, []) for question in questions]
 
-    async def _free_times(self, questions: list[SlotQuestion]) -> list[Listed]:
-        return await list_slots(self._resources, self._organization_id, questions, self._stamps)
+async def _appointment_pages(
+    resources: Resources, organization_id: OrganizationId, questions: list[AppointmentsQuestion]
+) -> list[list[Appointment]]:
+    pages: dict[AppointmentsQuestion, list[Appointment]] = {}
+    for which, keyset in {(question.which, question.keyset) for question in questions}:
+        ids = [question.provider_id for question in questions if question[1:] == (which, keyset)]
+        found = await appointment_pages(resources.pool, organization_id, ids, which, keyset)
+        pages |= {AppointmentsQuestion(provider_id, which, keyset): rows for provider_id, rows in found.items()}
+    return [pages[question] for question in questions]
 
-    async def _next_slots(self, questions: list[NextSlotQuestion]) -> list[tuple[Calendar, Minute] | None]:
-        answers: dict[NextSlotQuestion, tuple[Calendar, Minute]] = {}
-        for after in dict.fromkeys(question.after for question in questions):
-            wanted = [question[:2] for question in questions if question.after == after]
-            found = await next_slots(self._resources, self._organization_id, wanted, after)
-            answers |= {NextSlotQuestion(*key, after): slot for key, slot in found.items()}
-        return [answers.get(question) for question in questions]
+
+async def _appointment_counts(
+    resources: Resources, organization_id: OrganizationId, questions: list[AppointmentCountQuestion]
+) -> list[int]:
+    counts: dict[AppointmentCountQuestion, int] = {}
+    for which in {question.which for question in questions}:
+        ids = [question.provider_id for question in questions if question.which == which]
+        found = await count_appointments_of_providers(resources.pool, organization_id, ids, which)
+        counts |= {AppointmentCountQuestion(provider_id, which): count for provider_id, count in found.items()}
+    return [counts.get(question, 0) for question in questions]
+
+
+async def _exceptions(
+    resources: Resources, organization_id: OrganizationId, questions: list[ExceptionsQuestion]
+) -> list[list[AvailabilityException]]:
+    answers: dict[ExceptionsQuestion, list[AvailabilityException]] = {}
+    for first, last in {(question.first, question.last) for question in questions}:
+        ids = [question.provider_id for question in questions if question[1:] == (first, last)]
+        found = await exceptions_of_providers(resources.pool, organization_id, ids, first, last)
+        answers |= {ExceptionsQuestion(provider_id, first, last): rows for provider_id, rows in found.items()}
+    return [answers.get(question, []) for question in questions]
+
+
+async def _next_slots(
+    resources: Resources, organization_id: OrganizationId, questions: list[NextSlotQuestion]
+) -> list[tuple[Calendar, Minute] | None]:
+    answers: dict[NextSlotQuestion, tuple[Calendar, Minute]] = {}
+    for after in dict.fromkeys(question.after for question in questions):
+        wanted = [question[:2] for question in questions if question.after == after]
+        found = await next_slots(resources, organization_id, wanted, after)
+        answers |= {NextSlotQuestion(*key, after): slot for key, slot in found.items()}
+    return [answers.get(question) for question in questions]

@@ -175,7 +175,7 @@ class Provider(Node):
             last=to,
             time_zone=time_zone,
         )
-        return availability_result(await info.context.loaders.free_times.load(question))
+        return availability_result(await info.context.loaders.free_times(question))
 
     @strawberry.field(
         description="The first bookable slot at or after `after` (default: now); localStart in timeZone (default: the "

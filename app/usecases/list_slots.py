@@ -65,6 +65,19 @@ def valid_dates(first: date, last: date) -> InvalidDateRange | None:
 Listed: TypeAlias = FreeTimes | InvalidDateRange | InvalidInput | NotFound | TemporarilyUnavailable
 
 
+def known_listing(
+    resources: Resources,
+    organization_id: OrganizationId,
+    question: SlotQuestion,
+    stamps: Mapping[ProviderId, Stamp],
+) -> FreeTimes | None:
+    """The answer that was given before, where the provider's stamp was seen since the question came, and vouches for it."""
+    stamp = stamps.get(question.provider_id)
+    if stamp is None:
+        return None
+    return resources.accelerator.listings.find((organization_id, question), (stamp, _circumstances(resources.clock())))
+
+
 async def list_slots(
     resources: Resources,
     organization_id: OrganizationId,
@@ -73,17 +86,12 @@ async def list_slots(
 ) -> list[Listed]:
     """The answer to each question, in order. Questions with the same dates are answered together.
 
-    `stamps` are those that were seen since the questions came; what is near need not be looked for then.
+    `stamps` are those that were seen since the questions came; what is near need not be looked for then. What
+    `known_listing` gives was not found there.
     """
     answers: dict[SlotQuestion, Listed] = {}
     groups: dict[tuple[date, date], list[SlotQuestion]] = {}
-    circumstances = _circumstances(resources.clock())
     for question in dict.fromkeys(questions):
-        stamp = stamps.get(question.provider_id) if stamps else None
-        recent = resources.accelerator.listings.find((organization_id, question), (stamp, circumstances))
-        if stamp is not None and recent is not None:
-            answers[question] = recent
-            continue
         refusal = valid_dates(question.first, question.last)
         zone = None if question.time_zone is None else valid_time_zone("time_zone", question.time_zone)
         if refusal is not None:
