@@ -92,17 +92,17 @@ class ClaimedMessage:
 # ---------------------------------------------------------------- the outbox
 
 
-async def insert_outbox(
+def insert_outbox(
     tx: Transaction,
     organization_id: OrganizationId,
     appointment_id: AppointmentId,
     time_version: int,
     planned: Sequence[Planned],
 ) -> None:
-    """Plan messages, in the transaction of the change that they are about."""
+    """Plan messages, in the transaction of the change that they are about and at its next statement."""
     if planned:
         kinds, due = [each.kind for each in planned], [each.due_at for each in planned]
-        await _INSERT_OUTBOX.exec(tx, organization_id, appointment_id, time_version, kinds, due)
+        _INSERT_OUTBOX.later(tx, organization_id, appointment_id, time_version, kinds, due)
 
 
 async def due_outbox(on: Executor, *, due_by: datetime, batch_size: int) -> dict[OrganizationId, list[OutboxKey]]:
