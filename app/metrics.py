@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from time import perf_counter
 from typing import Final
 
 from prometheus_client import (
@@ -69,6 +70,26 @@ MESSAGE_LAG_SECONDS: Final = Gauge(
 )
 
 
+JOB_RUNS: Final = Counter(
+    "slotwright_job_runs",
+    "Runs of the worker's jobs that ended, by name and outcome: done, failed, or cut_off by the time limit or the end of the "
+    "worker.",
+    ["name", "outcome"],  # Prometheus itself calls what it scrapes a job
+)
+JOB_SECONDS: Final = Histogram(
+    "slotwright_job_seconds",
+    "How long a run of a job took, whatever became of it.",
+    ["name"],
+    buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0),
+)
+JOB_SUCCEEDED: Final = Gauge(
+    "slotwright_job_succeeded_timestamp_seconds",
+    "When a run of a job was done the last time. Not there before the first one since the worker's start.",
+    ["name"],
+    multiprocess_mode="max",
+)
+
+
 class MetricsError(OperatorError):
     """The metrics can't be served here."""
 
@@ -91,6 +112,30 @@ class Deltas:
 def count_answer(mutation: str, answer: object) -> None:
     """An answer of a mutation, by its type."""
     ANSWERS.labels(mutation, type(answer).__name__).inc()
+
+
+def expect_runs(names: Iterable[str]) -> None:
+    """Has these jobs' counts begin at zero: what appears with its first failure has not grown, to Prometheus."""
+    for name in names:
+        JOB_SECONDS.labels(name)
+        for outcome in ("done", "failed", "cut_off"):
+            JOB_RUNS.labels(name, outcome)
+
+
+@contextmanager
+def counted_run(name: str) -> Iterator[None]:
+    """The block is a run of the job of this name."""
+    started, outcome = perf_counter(), "cut_off"
+    try:
+        yield
+        outcome = "done"
+        JOB_SUCCEEDED.labels(name).set_to_current_time()
+    except Exception:
+        outcome = "failed"
+        raise
+    finally:
+        JOB_SECONDS.labels(name).observe(perf_counter() - started)
+        JOB_RUNS.labels(name, outcome).inc()
 
 
 @contextmanager

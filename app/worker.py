@@ -25,7 +25,7 @@ from redis.exceptions import RedisError
 from app.jobs.queue import QUEUE, REDIS_TIMEOUT_SECONDS, connect, to_json
 from app.jobs.schedule import CRON_JOBS
 from app.logs import configure_logs
-from app.metrics import served
+from app.metrics import expect_runs, served
 from app.pulse import of_messages, of_process, pulse
 from app.settings import Settings
 from app.store.migrations import check
@@ -64,6 +64,7 @@ async def work(settings: Settings) -> None:
     where = settings.watch.metrics_host, settings.watch.metrics_port
     async with open_resources(settings) as resources:
         await check(resources.pool)
+        expect_runs(job.name for job in CRON_JOBS)
         _log.info("the worker runs %d scheduled jobs", len(CRON_JOBS))
         with served(*where), traced("worker", wanted=settings.watch.traces):
             async with pulse([of_process(resources), of_messages(resources)]):

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 from arq import cron
-from arq.cron import CronJob
 
 from app.jobs.calendar import complete_what_ended, sweep_expired_holds
 from app.jobs.purge import (
@@ -17,17 +16,28 @@ from app.jobs.purge import (
     purge_revoked_tokens,
 )
 from app.jobs.reminders import send_messages
+from app.jobs.watched import watched
+
+if TYPE_CHECKING:
+    from arq.cron import CronJob
+    from arq.typing import WorkerCoroutine
+
+
+def _job(job: WorkerCoroutine, **when: Any) -> CronJob:  # noqa: ANN401  arq's own words for it
+    name = job.__qualname__
+    return cron(watched(job, name), name=name, **when)
+
 
 CRON_JOBS: Final[tuple[CronJob, ...]] = (
-    cron(send_messages, name="send_messages", second=0, run_at_startup=True),
-    cron(complete_what_ended, name="complete_what_ended", second=5),
-    cron(sweep_expired_holds, name="sweep_expired_holds", second=35),
-    cron(purge_idempotency_keys, name="purge_idempotency_keys", minute=17),
-    cron(purge_holds, name="purge_holds", minute=22),
-    cron(purge_claims, name="purge_claims", minute=27),
-    cron(purge_messages, name="purge_messages", minute=32),
-    cron(purge_revoked_tokens, name="purge_revoked_tokens", minute=37),
-    cron(purge_erased_history, name="purge_erased_history", hour=3, minute=42),
+    _job(send_messages, second=0, run_at_startup=True),
+    _job(complete_what_ended, second=5),
+    _job(sweep_expired_holds, second=35),
+    _job(purge_idempotency_keys, minute=17),
+    _job(purge_holds, minute=22),
+    _job(purge_claims, minute=27),
+    _job(purge_messages, minute=32),
+    _job(purge_revoked_tokens, minute=37),
+    _job(purge_erased_history, hour=3, minute=42),
 )
 
 MESSAGE_JOBS: Final = ("send_messages",)
