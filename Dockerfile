@@ -8,11 +8,12 @@ COPY app/__init__.py app/__init__.py
 COPY app/web/__init__.py app/web/assets.py app/web/package.json app/web/package-lock.json app/web/
 RUN python3 -m app.web.assets
 
-# ---- the Python packages, from the lock file with hashes
+# ---- the Python packages, from a lock file with hashes; requirements-otel.lock has what exports traces as well
 FROM python:3.11-slim AS packages
-COPY requirements.lock .
+ARG LOCK=requirements.lock
+COPY requirements.lock requirements-otel.lock ./
 RUN python -m venv /opt/slotwright \
-    && /opt/slotwright/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes --requirement requirements.lock \
+    && /opt/slotwright/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes --requirement "$LOCK" \
     && /opt/slotwright/bin/pip uninstall --yes pip setuptools
 
 # ---- what runs

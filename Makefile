@@ -7,8 +7,9 @@ UV := .venv/bin/uv
 UV_VERSION := 0.13.9
 LOCK := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url
 LOCK_OPTIONS ?=
+LOCKS := $(wildcard requirements*.lock)
 
-.PHONY: help run test test-full check bench reset lock schema install develop assets
+.PHONY: help run test test-full check audit bench reset lock schema install develop assets
 .DEFAULT_GOAL := help
 
 help:
@@ -16,6 +17,7 @@ help:
 	@echo "make test       every test, with its own PostgreSQL and Redis (ARGS='-k booking' passes options on)"
 	@echo "make test-full  the same and the long ones"
 	@echo "make check      lint, formatting, types, floors, contracts"
+	@echo "make audit      known holes in what is locked; asks on the network"
 	@echo "make bench      measurements"
 	@echo "make schema     regenerate schema.graphql and sql/schema.sql"
 	@echo "make lock       resolve the dependencies anew (LOCK_OPTIONS='--upgrade' raises them)"
@@ -36,6 +38,11 @@ check: develop assets
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 	.venv/bin/python -m pytest tests/contract
+
+# Asks api.osv.dev, so it needs a network.
+audit: develop
+	.venv/bin/pip-audit --vulnerability-service osv --disable-pip --require-hashes $(LOCKS:%=-r %)
+	@! command -v npm > /dev/null || npm audit --prefix app/web --package-lock-only
 
 bench: develop
 	.venv/bin/python -m tests.benchmarks $(ARGS)
@@ -82,6 +89,7 @@ app/web/vendor/installed: app/web/package-lock.json app/web/package.json app/web
 lock: .venv/bin/python
 	@test -x $(UV) || .venv/bin/python -m pip install --disable-pip-version-check uv==$(UV_VERSION)
 	$(LOCK) $(LOCK_OPTIONS) -o requirements.lock pyproject.toml
+	$(LOCK) $(LOCK_OPTIONS) -c requirements.lock --extra otel -o requirements-otel.lock pyproject.toml
 	$(LOCK) $(LOCK_OPTIONS) -c requirements.lock --group embedded -o requirements-embedded.lock
-	$(LOCK) $(LOCK_OPTIONS) -c requirements.lock -c requirements-embedded.lock --group dev -o requirements-dev.lock
+	$(LOCK) $(LOCK_OPTIONS) -c requirements.lock -c requirements-otel.lock -c requirements-embedded.lock --group dev -o requirements-dev.lock
 	$(LOCK) $(LOCK_OPTIONS) --group node -o requirements-node.lock

@@ -48,7 +48,7 @@ def test_what_the_image_copies_is_there_and_not_ignored() -> None:
 
 
 def test_the_image_holds_everything_that_the_program_reads() -> None:
-    assert {"app", "sql/migrations", "sql/queries", "requirements.lock"} <= set(copied())
+    assert {"app", "sql/migrations", "sql/queries", "requirements.lock", "requirements-otel.lock"} <= set(copied())
     assert any("app/web/vendor" in rest for name, rest in instructions() if name == "COPY" and "--from=" in rest)
 
 

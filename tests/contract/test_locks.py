@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import tomllib
@@ -12,6 +13,10 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[2]
 LOCKS = sorted(ROOT.glob("requirements*.lock"))
+NPM_LOCKS = [
+    ROOT / folder / "package-lock.json"
+    for folder in ("app/web", "tests/e2e/frontend", "tests/integration/transport/npm")
+]
 
 
 def requirements(lock: Path) -> dict[str, Requirement]:
@@ -20,9 +25,17 @@ def requirements(lock: Path) -> dict[str, Requirement]:
     return {requirement.name: requirement for requirement in parsed}
 
 
+def listed() -> list[str]:
+    """The files of the repository."""
+    return (
+        subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout.decode().split("\0")
+    )
+
+
 def test_there_is_a_lock_for_each_purpose() -> None:
-    names = ["requirements-dev.lock", "requirements-embedded.lock", "requirements-node.lock", "requirements.lock"]
-    assert [lock.name for lock in LOCKS] == names
+    names = [f"requirements-{purpose}.lock" for purpose in ("dev", "embedded", "node", "otel")]
+    assert [lock.name for lock in LOCKS] == [*names, "requirements.lock"]
+    assert {ROOT / name for name in listed() if name.endswith("package-lock.json")} == set(NPM_LOCKS)
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.name)
@@ -46,6 +59,8 @@ def test_what_two_locks_have_in_common_is_the_same_version() -> None:
     ("lock", "wanted"),
     [
         ("requirements.lock", lambda project: project["project"]["dependencies"]),
+        ("requirements-otel.lock", lambda project: project["project"]["dependencies"]),
+        ("requirements-otel.lock", lambda project: project["project"]["optional-dependencies"]["otel"]),
         ("requirements-embedded.lock", lambda project: project["dependency-groups"]["embedded"]),
         ("requirements-dev.lock", lambda project: project["dependency-groups"]["dev"]),
         ("requirements-node.lock", lambda project: project["dependency-groups"]["node"]),
@@ -61,11 +76,28 @@ def test_a_lock_holds_what_pyproject_asks_for(lock: str, wanted: object) -> None
         assert asked.specifier.contains(version, prereleases=True), f"{asked.name}: run `make lock`"
 
 
+@pytest.mark.parametrize("lock", NPM_LOCKS, ids=lambda lock: str(lock.parent.relative_to(ROOT)))
+def test_an_npm_lock_pins_with_hashes_names_no_source_and_runs_nothing(lock: Path) -> None:
+    """Of every package the SHA-512, from wherever it comes; none with a program that npm would run to install it."""
+    read = json.loads(lock.read_text(encoding="utf-8"))
+    asked = json.loads((lock.parent / "package.json").read_text(encoding="utf-8"))
+    packages = read["packages"]
+    own = packages.pop("")
+    assert read["lockfileVersion"] == 3
+    assert own["dependencies"] == asked["dependencies"]
+    assert {f"node_modules/{name}" for name in asked["dependencies"]} <= packages.keys()
+    for name, package in packages.items():
+        assert re.fullmatch(r"sha512-[A-Za-z0-9+/]{86}==", package["integrity"]), name
+        assert re.fullmatch(r"\d[\w.+-]*", package["version"]), name
+        assert not {"resolved", "link", "hasInstallScript"} & package.keys(), name
+    for name, version in asked["dependencies"].items():
+        assert packages[f"node_modules/{name}"]["version"] == version, name
+
+
 def test_no_file_names_this_machine() -> None:
     """Neither a home folder nor an index: the project is cloned to other places."""
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout.decode()
     home = re.compile(r"/(?:work|root|home/[a-z]+|Users/[A-Za-z]+|opt/(?:pypi|wheels))/|\b(?:pypi\.org|pythonhosted)\b")
-    for name in filter(None, listed.split("\0")):
+    for name in filter(None, listed()):
         path = ROOT / name
         if not path.is_file() or path == Path(__file__):
             continue

@@ -5,26 +5,27 @@ from __future__ import annotations
 import json
 import re
 import socket
+import time
 from pathlib import Path
 
 import httpx
 import pytest
 
 from app.metrics import ANSWERS, Deltas, count_answer
-from tests.e2e.program import ask, get, run, running, wait_until_gone
+from tests.e2e.program import PATIENCE_SECONDS, ask, get, run, running, wait_until_gone
 from tests.e2e.served import free_ports
 
 SALON = ("organization", "create", "--slug", "salon", "--name", "Salon")
 
 
-def value(metrics: str, name: str, **labels: str) -> float:
+def value(metrics: str, series: str, /, **labels: str) -> float:
     """Of the one series that has at least these labels."""
     found = []
     for line in metrics.splitlines():
-        matched = re.fullmatch(rf"{name}(?:\{{(.*)\}})? (\S+)", line)
+        matched = re.fullmatch(rf"{series}(?:\{{(.*)\}})? (\S+)", line)
         if matched and all(f'{label}="{text}"' in (matched[1] or "") for label, text in labels.items()):
             found.append(float(matched[2]))
-    assert len(found) == 1, (name, labels, found)
+    assert len(found) == 1, (series, labels, found)
     return found[0]
 
 
@@ -69,7 +70,7 @@ def test_an_api_tells_what_it_did_over_all_its_workers(
     assert "Robin" not in api.said
 
 
-def test_a_worker_tells_how_late_messages_are(environment: dict[str, str], tmp_path: Path) -> None:
+def test_a_worker_tells_what_it_did_and_how_late_messages_are(environment: dict[str, str], tmp_path: Path) -> None:
     (metrics_port,) = free_ports(1)
     env = environment | {"SLOTWRIGHT_METRICS_PORT": str(metrics_port)}
     with running("work", env=env, log=tmp_path / "log") as worker:
@@ -78,6 +79,14 @@ def test_a_worker_tells_how_late_messages_are(environment: dict[str, str], tmp_p
         metrics = get(f"http://127.0.0.1:{metrics_port}/metrics")[1]
         assert value(metrics, "slotwright_outbox_lag_seconds") == 0
         assert value(metrics, "slotwright_message_lag_seconds") == 0
+        runs = "slotwright_job_runs_total"
+        assert value(metrics, runs, name="purge_holds", outcome="failed") == 0
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while value(metrics, runs, name="send_messages", outcome="done") == 0:  # it runs at the start
+            assert time.monotonic() < deadline, metrics
+            metrics = get(f"http://127.0.0.1:{metrics_port}/metrics")[1]
+        assert time.time() - value(metrics, "slotwright_job_succeeded_timestamp_seconds", name="send_messages") < 60
+        assert value(metrics, "slotwright_job_seconds_count", name="send_messages") >= 1
         assert worker.end() == 0
 
 
@@ -92,9 +101,11 @@ def test_a_busy_metrics_port_is_told(workers: str, environment: dict[str, str]) 
     assert f"Metrics can't be served on port {metrics_port} of 127.0.0.1: it is in use." in ended.errors
 
 
-def test_traces_without_their_extra_are_refused_in_a_sentence(environment: dict[str, str]) -> None:
+def test_traces_without_their_extra_are_refused_in_a_sentence(environment: dict[str, str], tmp_path: Path) -> None:
     (port,) = free_ports(1)
-    ended = run("serve", "--port", str(port), env=environment | {"SLOTWRIGHT_TRACES": "on"})
+    (tmp_path / "opentelemetry.py").touch()  # found before what is installed, and nothing is in it
+    env = environment | {"SLOTWRIGHT_TRACES": "on", "PYTHONPATH": str(tmp_path)}
+    ended = run("serve", "--port", str(port), env=env)
     assert ended.status == 1
     assert "install slotwright[otel]" in ended.errors
 
