@@ -49,7 +49,9 @@ def test_nothing_is_traced_where_nobody_asked(exported: InMemorySpanExporter) ->
     assert exported.get_finished_spans() == ()
 
 
-def test_what_is_not_installed_is_named_only_where_it_is_wanted() -> None:
+def test_what_is_not_installed_is_named_only_where_it_is_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    check_traces(wanted=True)
+    monkeypatch.setattr("app.tracing.find_spec", lambda _name: None)
     check_traces(wanted=False)
     with pytest.raises(TracesError, match=r"slotwright\[otel\]"):
         check_traces(wanted=True)
