@@ -7,7 +7,7 @@ import json
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 import uvicorn
@@ -114,24 +114,28 @@ async def serving(
 ) -> AsyncIterator[Served]:
     world = World()
     served = endpoint(world, limits=limits, introspection=introspection, shared=shared, listed=listed)
+    async with serving_application(Starlette(routes=served.routes()), lifespan="off") as base:
+        port = int(base.rsplit(":", 1)[1])
+        try:
+            async with httpx.AsyncClient(base_url=base, timeout=PATIENCE_SECONDS) as client:
+                yield Served(world=world, endpoint=served, client=client, port=port)
+            await until(lambda: not world.sources_open)  # whoever was subscribed is gone, and their sources with them
+        finally:
+            await served.close_all()
+
+
+@asynccontextmanager
+async def serving_application(application: Starlette, *, lifespan: Literal["on", "off"] = "on") -> AsyncIterator[str]:
+    """An application in the test's own loop, on a port of its own; its address."""
     config = uvicorn.Config(
-        Starlette(routes=served.routes()),
-        host="127.0.0.1",
-        port=0,
-        log_level="critical",
-        lifespan="off",
-        ws_max_size=2**20,
+        application, host="127.0.0.1", port=0, log_config=None, lifespan=lifespan, ws_max_size=2**20
     )
     server = _Server(config)
     running = asyncio.create_task(server.serve())
     try:
         await until(lambda: server.started)
-        port = server.servers[0].sockets[0].getsockname()[1]
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE_SECONDS) as client:
-            yield Served(world=world, endpoint=served, client=client, port=port)
-        await until(lambda: not world.sources_open)  # whoever was subscribed is gone, and their sources with them
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     finally:
-        await served.close_all()
         server.stop.set()
         await running
 
