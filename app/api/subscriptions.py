@@ -10,7 +10,7 @@ import strawberry
 from app.api.appointments import Appointment
 from app.api.availability import Slot, slots_of
 from app.api.enums import AppointmentChangeKind
-from app.api.errors import BadUserInput, Code, Failure, Unauthenticated
+from app.api.errors import BadUserInput, Code, Failure
 from app.api.fastlists import Leaves
 from app.api.info import Info
 from app.api.instants import utc_texts
@@ -20,7 +20,6 @@ from app.api.relay import global_id
 from app.api.scalars import TimeZoneName
 from app.core import refusals as core
 from app.live.board import DayShown
-from app.usecases.identify import NotIdentified
 from app.usecases.watch_appointments import AppointmentNews, watch_appointments
 from app.usecases.watch_availability import WatchForm, watch_availability
 
@@ -140,7 +139,5 @@ class Subscription:
                         yield AppointmentChange(news=news, kind=news.kind)
                     case core.NotAllowed():
                         raise Failure(Code.UNAUTHENTICATED, news.message)  # of this operation, not of the socket
-                    case NotIdentified():
-                        raise Unauthenticated(news.message)
                     case _:
                         assert_never(news)

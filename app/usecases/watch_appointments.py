@@ -15,8 +15,7 @@ from app.store.appointments import appointments_by_ids
 from app.store.changes import Mark, appointment_changes_since
 from app.store.pool import DatabaseUnavailableError
 from app.usecases.find_appointment import find_appointment
-from app.usecases.identify import NotIdentified, with_records
-from app.usecases.revoke_token import is_revoked
+from app.usecases.identify import with_records
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -51,7 +50,7 @@ class AppointmentNews:
 
 async def watch_appointments(
     resources: Resources, viewer: Viewer
-) -> AsyncGenerator[AppointmentNews | NotAllowed | NotIdentified, None]:
+) -> AsyncGenerator[AppointmentNews | NotAllowed, None]:
     """Each change of an appointment that the viewer may see then, at least once; a refusal, and nothing after it."""
     if viewer.role is Role.ANONYMOUS and viewer.manages is None:
         yield NotAllowed(message="Only signed-in callers have appointments to watch. Send a token.")
@@ -70,8 +69,6 @@ async def watch_appointments(
                 if news is None:
                     continue
                 yield news
-                if isinstance(news, NotIdentified):
-                    return
                 current = news.viewer
 
 
@@ -87,11 +84,7 @@ def may_concern(viewer: Viewer, change: AppointmentChanged) -> bool:
     return viewer.runs(change.provider_id)
 
 
-async def _news(
-    resources: Resources, viewer: Viewer, change: AppointmentChanged
-) -> AppointmentNews | NotIdentified | None:
-    if viewer.token_id is not None and await is_revoked(resources, viewer.organization_id, viewer.token_id):
-        return NotIdentified(message="The access token has been revoked. Sign in again.")
+async def _news(resources: Resources, viewer: Viewer, change: AppointmentChanged) -> AppointmentNews | None:
     viewer = await with_records(resources, viewer)
     if not may_concern(viewer, change):
         return None

@@ -149,7 +149,7 @@ async def test_a_stream_ends_with_the_token(apis: list[Api], subscribed: Subscri
     async with subscribed(here.http.base_url, caller, APPOINTMENTS) as watcher:
         await watcher.until(lambda told: told.closed or told.is_complete, seconds=10)
         if subscribed is over_socket:
-            assert watcher.closed == (4403, "The token has expired")
+            assert watcher.closed == (4403, "The token has expired.")
         else:
             (((error,)),) = watcher.errors
             assert error["extensions"]["code"] == "UNAUTHENTICATED"

@@ -65,6 +65,7 @@ def test_the_limits_that_are_promised_are_those_in_force() -> None:
         f"{guests.guest_bookings_per_address} from an address",
         f"{HOLDS_OF_ADDRESS} holds at once",
         f"everywhere within {revocations.KNOWN_SECONDS:g} seconds",
+        f"event streams end within {revocations.KNOWN_SECONDS + limits.recheck_seconds:g}",
         f"ends within {jwks.FRESH_SECONDS / 60:g} minutes",
         f"believed for {jwks.BELIEVED_SECONDS / 3600:g} hours",
         f"within {jwks.FETCH_SECONDS:g} s, up to {jwks.LARGEST_SET_BYTES // 1024} KiB",

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any, Final, Generic
+from typing import Any, Final, Generic, Literal
 
 import orjson
 from graphql import OperationType
@@ -23,6 +23,7 @@ from app.api.transport.negotiation import EVENT_STREAM, JSON, RESPONSE_JSON, ans
 from app.api.transport.operations import Operation, OperationRefused
 from app.api.transport.requests import (
     CURRENT_REQUEST_ID,
+    Credentials,
     GraphQLRequest,
     RequestInfo,
     address_of,
@@ -31,7 +32,7 @@ from app.api.transport.requests import (
     request_id_of,
 )
 from app.api.transport.service import Payload, Service, V
-from app.api.transport.sse import EventStreams
+from app.api.transport.sse import EventStream, EventStreams
 
 IDE = Callable[[Request], Response]
 
@@ -72,20 +73,24 @@ class HttpTransport(Generic[V]):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
         accept = headers.get("accept")
-        info = RequestInfo(request_id=request_id_of(headers), transport="http", address=address_of(scope))
+        media = answer_type(accept)
+        transport: Literal["http", "sse"] = "sse" if media == EVENT_STREAM else "http"
+        info = RequestInfo(request_id=request_id_of(headers), transport=transport, address=address_of(scope))
         CURRENT_REQUEST_ID.set(info.request_id)
         if scope["method"] == "GET" and self.ide is not None and wants_html(accept):
             page = self.ide(Request(scope, receive))
             page.headers["x-request-id"] = info.request_id
             await page(scope, receive, send)
             return
-        media = answer_type(accept)
         answer = _Answer(send=send, info=info, media=RESPONSE_JSON if media == RESPONSE_JSON else JSON)
         try:
             request = read_request(await self._body(scope, headers, receive))
-            viewer = await self.service.identify(credentials_in_headers(headers, info.address))
+            credentials = credentials_in_headers(headers, info.address)
+            viewer = await self.service.identify(credentials)
             if media == EVENT_STREAM:
-                await self.streams.serve(self.service, request, viewer, info, receive, send)
+                stream = await self._stream(request, credentials, viewer, info)
+                with stream.place():
+                    await self.streams.serve(stream, receive, send)
             else:
                 await self._run(request, viewer, info, answer)
         except _Gone:
@@ -111,6 +116,16 @@ class HttpTransport(Generic[V]):
             await answer.give(HTTPStatus.OK, payload)
         else:
             await answer.refuse(_status_of(payload["errors"], HTTPStatus.OK), payload["errors"])
+
+    async def _stream(
+        self, request: GraphQLRequest, credentials: Credentials, viewer: V, info: RequestInfo
+    ) -> EventStream[V]:
+        """What was asked wrongly is told in the stream; only who may ask for nothing now is refused before."""
+        try:
+            operation: Operation | OperationRefused = await self.service.prepare(request, viewer)
+        except OperationRefused as refused:
+            operation = refused
+        return EventStream(service=self.service, operation=operation, credentials=credentials, viewer=viewer, info=info)
 
     async def _prepare(self, request: GraphQLRequest, viewer: V) -> Operation:
         operation = await self.service.prepare(request, viewer)

@@ -43,6 +43,8 @@ class Limits:
     """For a query or mutation; a mutation goes on in the background, since it may have been committed."""
     init_seconds: float = 10
     """For a socket to send connection_init; then 4408."""
+    recheck_seconds: float = 10
+    """Between two looks at whether the caller of an open socket or event stream is still good."""
     send_seconds: float = 30
     """For a caller to read what was sent, before it is given up: a socket that never reads holds memory."""
     keep_alive_seconds: float = 12

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable
-from contextlib import aclosing
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Iterator
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from math import inf
 from time import perf_counter
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from graphql import ExecutionResult
 
-from app.api.errors import Code, Failure
+from app.api.errors import Code, Failure, Forbidden, Unauthenticated
 from app.api.transport.answers import TIMED_OUT, Answers
 from app.api.transport.documents import Documents
 from app.api.transport.limits import Limits
@@ -26,6 +28,8 @@ V = TypeVar("V", bound=Expiring)
 
 Payload = dict[str, Any]
 """An answer as GraphQL spells it: `data`, `errors`."""
+
+_log: Final = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,8 +83,9 @@ class Service(Generic[V]):
             return {"errors": self._errors(exception, info, operation.name)}
         return self.payload(result, info, operation.name)
 
-    async def events(self, operation: Operation, viewer: V, info: RequestInfo) -> AsyncGenerator[Payload, None]:
-        """A subscription's answers. Raises what its source raised; OperationRefused and Failure where it never began."""
+    @contextmanager
+    def place(self, viewer: V, info: RequestInfo) -> Iterator[None]:
+        """The caller's place for a subscription until the block ends. Raises Failure where all of theirs are taken."""
         caller = self.name_caller(viewer)
         with self.subscriptions.place(network_of(info.address) if caller is None else caller) as free:
             if not free:
@@ -88,12 +93,16 @@ class Service(Generic[V]):
                 raise Failure(
                     Code.RATE_LIMITED, f"At most {most} subscriptions of one caller may run at the same time."
                 )
-            stream = await self.operations.subscribe(operation, lambda: self.make_context(viewer, info))
-            self._done(operation, info, OK, None)
-            async with aclosing(stream):
-                async for result in stream:
-                    yield self.payload(result, info, operation.name)
-                    await asyncio.sleep(0)  # a source with much to say and a caller who reads quickly let others run
+            yield
+
+    async def events(self, operation: Operation, viewer: V, info: RequestInfo) -> AsyncGenerator[Payload, None]:
+        """A subscription's answers. Raises what its source raised, and OperationRefused where it never began."""
+        stream = await self.operations.subscribe(operation, lambda: self.make_context(viewer, info))
+        self._done(operation, info, OK, None)
+        async with aclosing(stream):
+            async for result in stream:
+                yield self.payload(result, info, operation.name)
+                await asyncio.sleep(0)  # a source with much to say and a caller who reads quickly let others run
 
     def payload(self, result: ExecutionResult, info: RequestInfo, operation: str | None) -> Payload:
         if result.errors:
@@ -114,8 +123,27 @@ class Service(Generic[V]):
     def _done(self, operation: Operation, info: RequestInfo, outcome: str, seconds: float | None) -> None:
         self.watch.done(Done(fields=operation.fields, transport=info.transport, outcome=outcome, seconds=seconds))
 
-    def seconds_left(self, viewer: V) -> float | None:
-        """Until the viewer's credentials end; None for never."""
+    async def lapse(self, credentials: Credentials, viewer: V) -> Failure:
+        """Waits until the caller is good no longer, because their token expired or was withdrawn; and tells which.
+
+        They are identified again every `recheck_seconds`; where that can't be done, they are believed until it can.
+        """
+        if credentials.authorization is None:
+            await asyncio.get_running_loop().create_future()  # nobody in particular stays that
+        while True:
+            left, pause = self._seconds_left(viewer), self.limits.recheck_seconds
+            await asyncio.sleep(min(left, pause))
+            if left <= pause:
+                return Unauthenticated("The token has expired.")
+            try:
+                viewer = await self.identify(credentials)
+            except (Unauthenticated, Forbidden) as refusal:
+                return refusal
+            except Exception as exception:  # noqa: BLE001  the last line of defence; those who begin anew are told
+                _log.info("a caller could not be identified again (%s)", type(exception).__name__)
+
+    def _seconds_left(self, viewer: V) -> float:
+        """Until the viewer's credentials end."""
         if viewer.expires_at is None:
-            return None
+            return inf
         return max(0.0, (viewer.expires_at - self.clock()).total_seconds())

@@ -129,6 +129,7 @@ class _Socket(Generic[V]):
         self._acknowledged = False
         self._operations: dict[str, asyncio.Task[None]] = {}
         self._leaving: set[asyncio.Task[None]] = set()  # cancelled by the client, and tidying up
+        self._guards: set[asyncio.Task[None]] = set()
         self._sending = asyncio.Lock()
         loop = asyncio.get_running_loop()
         self._end: asyncio.Future[_Close | None] = loop.create_future()
@@ -150,7 +151,7 @@ class _Socket(Generic[V]):
             await asyncio.wait({reading, self._end}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._timer.cancel()
-            tasks = {reading, *self._operations.values(), *self._leaving}
+            tasks = {reading, *self._operations.values(), *self._leaving, *self._guards}
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks)
@@ -225,12 +226,13 @@ class _Socket(Generic[V]):
             code = _NOT_INITIALISED.get(error["extensions"]["code"], CloseCode.FORBIDDEN)
             raise _Close(code, error["message"]) from None
         self._timer.cancel()
-        seconds = self._service.seconds_left(viewer)
-        if seconds is not None:
-            loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(seconds, self.end, CloseCode.FORBIDDEN, "The token has expired")
+        self._guards.add(asyncio.create_task(self._guard(viewer)))
         await self._send({"type": "connection_ack"})
         self._acknowledged = True
+
+    async def _guard(self, viewer: V) -> None:
+        refusal = await self._service.lapse(self._credentials, viewer)
+        self.end(CloseCode.FORBIDDEN, refusal.message)
 
     async def _subscribe(self, key: str, payload: dict[str, Any]) -> None:
         if not self._acknowledged:
@@ -260,9 +262,10 @@ class _Socket(Generic[V]):
             operation = await self._service.prepare(request, viewer)
             name = operation.name
             if operation.kind is OperationType.SUBSCRIPTION:
-                async with aclosing(self._service.events(operation, viewer, info)) as events:
-                    async for payload in events:
-                        await self._send({"id": key, "type": "next", "payload": payload})
+                with self._service.place(viewer, info):
+                    async with aclosing(self._service.events(operation, viewer, info)) as events:
+                        async for payload in events:
+                            await self._send({"id": key, "type": "next", "payload": payload})
             else:
                 payload = await self._service.answer(operation, viewer, info)
                 if "data" not in payload:

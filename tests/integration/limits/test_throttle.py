@@ -32,12 +32,19 @@ async def throttled(environment: dict[str, str]) -> AsyncIterator[Api]:
 
 
 async def send(
-    api: Api, document: str, *, address: str = "192.0.2.7", caller: Caller | None = None, **variables: object
+    api: Api,
+    document: str,
+    *,
+    address: str = "192.0.2.7",
+    caller: Caller | None = None,
+    accept: str = "application/json",
+    **variables: object,
 ) -> httpx.Response:
+    said = [(b"x-forwarded-for", address.encode()), (b"accept", accept.encode())]
     return await api.http.post(
         "/graphql",
         content=json.dumps({"query": document, "variables": variables}),
-        headers=[*(caller or api.anonymous).headers, (b"x-forwarded-for", address.encode())],
+        headers=[*(caller or api.anonymous).headers, *said],
     )
 
 
@@ -57,6 +64,18 @@ async def test_who_has_spent_their_points_is_told_when_to_come_back(throttled: A
     # Others are served: from another network, and whoever has signed in, wherever they are.
     assert (await send(throttled, VIEWER, address="192.0.2.8")).status_code == 200
     assert (await send(throttled, VIEWER, caller=throttled.admin)).status_code == 200
+
+
+async def test_an_event_stream_is_refused_before_it_begins(throttled: Api) -> None:
+    """As a plain answer, with its status; what is wrong with the document is told in the stream."""
+    answers = [await send(throttled, VIEWER, accept="text/event-stream") for _ in range(10)]
+    assert {answer.status_code for answer in answers} == {200}
+    assert {answer.headers["content-type"] for answer in answers} == {"text/event-stream; charset=utf-8"}
+    while (refused := await send(throttled, "{ nothing }", accept="text/event-stream")).status_code == 200:
+        assert "GRAPHQL_VALIDATION_FAILED" in refused.text
+    assert (refused.status_code, codes(refused)) == (429, ["RATE_LIMITED"])
+    assert refused.headers["content-type"] == "application/json; charset=utf-8"
+    assert 1 <= int(refused.headers["retry-after"]) <= 60
 
 
 async def test_a_subject_has_one_budget_wherever_it_comes_from(throttled: Api) -> None:

@@ -49,6 +49,7 @@ class World:
 
     contexts: Any = field(default_factory=lambda: count(1))
     identified: list[Credentials] = field(default_factory=list)
+    withdrawn: set[str] = field(default_factory=set)
     sources_open: int = 0
     bumping: int = 0
     bumps: int = 0
@@ -75,7 +76,7 @@ class World:
                 raise RuntimeError(SECRET)
             case "Bearer long":
                 raise Unauthenticated("é" * 200)
-            case str(text) if text.startswith("Bearer ok"):
+            case str(text) if text.startswith("Bearer ok") and text not in self.withdrawn:
                 return Viewer(text.removeprefix("Bearer "))
         raise Unauthenticated("The token is not valid.")
 

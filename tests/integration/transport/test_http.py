@@ -557,6 +557,21 @@ async def test_a_stream_ends_when_its_token_does(served: Served, token: str) -> 
     assert last == ("complete", None)
 
 
+async def test_a_stream_ends_when_its_caller_is_good_no_longer() -> None:
+    body = {"query": "subscription {count(to: 5, every: 60) {number}}"}
+    headers = {"accept": EVENT_STREAM, "authorization": "Bearer ok-ann"}
+    async with serving(Limits(recheck_seconds=0.02, keep_alive_seconds=0.01)) as served:
+        received = ""
+        async with served.client.stream("POST", "/graphql", json=body, headers=headers) as response:
+            async for text in response.aiter_text():
+                served.world.withdrawn.add("Bearer ok-ann")
+                received += text
+        (first, payload), last = events_of(received)
+        assert (first, payload["errors"][0]["extensions"]["code"]) == ("next", "UNAUTHENTICATED")
+        assert last == ("complete", None)
+        await until(lambda: not served.world.sources_open)
+
+
 async def test_at_the_end_of_the_server_a_stream_ends_without_complete(served: Served) -> None:
     """Its client then connects again, to the server that comes after."""
     body = {"query": "subscription {count(to: 500, every: 0.02) {number}}"}

@@ -9,7 +9,7 @@ import pytest
 
 from app.api.transport import Limits
 from tests.integration.transport.demo import SECRET
-from tests.integration.transport.wire import EVENT_STREAM, Served, events_of, serving, until
+from tests.integration.transport.wire import EVENT_STREAM, JSON, Served, serving, until
 
 FOREVER = "subscription {count(to: 100, every: 60) {number}}"
 
@@ -152,8 +152,29 @@ async def test_a_socket_ends_with_its_token(served: Served, token: str) -> None:
         await socket.send({"type": "connection_init", "payload": {"authorization": token}})
         await socket.receive()
         await socket.subscribe("1", FOREVER)
-        assert await socket.closed() == (4403, "The token has expired")
+        assert await socket.closed() == (4403, "The token has expired.")
     await eventually(served, sources=0)
+
+
+async def test_a_socket_ends_when_its_caller_is_good_no_longer() -> None:
+    """Withdrawn in the middle, with nothing being told; what could not be asked meanwhile ended nothing."""
+    async with (
+        serving(Limits(recheck_seconds=0.02)) as served,
+        served.socket(init={"authorization": "Bearer ok-ann"}) as socket,
+        served.socket(init={}) as nobody,
+    ):
+        for each in (socket, nobody):
+            await each.subscribe("1", FOREVER)
+        await eventually(served, sources=2)
+        served.world.database_gone = True
+        asked = len(served.world.identified)
+        await until(lambda: len(served.world.identified) > asked + 2)
+        served.world.database_gone = False
+        assert (await socket.run("2", "{viewer}"))[0]["payload"] == {"data": {"viewer": "ok-ann"}}
+        served.world.withdrawn.add("Bearer ok-ann")
+        assert await socket.closed() == (4403, "The token is not valid.")
+        await eventually(served, sources=1)
+        assert (await nobody.run("2", "{viewer}"))[0]["payload"] == {"data": {"viewer": "nobody"}}
 
 
 # ---------------------------------------------------------------- what fails alone
@@ -230,9 +251,9 @@ async def test_one_caller_may_have_so_many_subscriptions_over_all_sockets_and_st
         await eventually(served, sources=3)
         (error,) = await two.run("b", FOREVER)
         assert (error["type"], error["payload"][0]["extensions"]["code"]) == ("error", "RATE_LIMITED")
-        events = events_of((await served.client.post("/graphql", json=body, headers=stream)).text)
-        assert events[0][1]["errors"][0]["extensions"]["code"] == "RATE_LIMITED"
-        assert events[1][0] == "complete"
+        refused = await served.client.post("/graphql", json=body, headers=stream)  # before its stream begins
+        assert (refused.status_code, refused.headers["content-type"]) == (429, f"{JSON}; charset=utf-8")
+        assert refused.json()["errors"][0]["extensions"]["code"] == "RATE_LIMITED"
         assert (await two.run("q", "{hello}"))[0]["type"] == "next"  # queries go on
         for socket in (other, nobody):  # and so do others
             assert (await socket.run("1", body["query"]))[0]["type"] == "next"
