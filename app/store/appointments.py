@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 _BY_IDS = query("appointment_by_ids")
 _INSERT = query("insert_appointment")
-_OPEN_OF_GUESTS = query("open_guest_bookings")
 _FOR_UPDATE = query("appointment_for_update")
 _CANCEL = query("cancel_appointment")
 _MOVE = query("move_appointment")
@@ -173,27 +172,6 @@ def insert_appointment(
         appointment.created_at,
         guest_origin,
     )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OpenGuestBookings:
-    """Confirmed and not over: how many of one contact with one provider, and how many from one network."""
-
-    of_contact: int
-    of_origin: int
-
-
-async def open_guest_bookings(
-    tx: Transaction,
-    organization_id: OrganizationId,
-    provider_id: ProviderId,
-    customer_id: CustomerId | None,
-    guest_origin: bytes | None,
-    now: datetime,
-) -> OpenGuestBookings:
-    """What guests have open; ask under the locks of their contact and this origin."""
-    row = await _OPEN_OF_GUESTS.one(tx, organization_id, provider_id, customer_id, guest_origin, now)
-    return OpenGuestBookings(of_contact=row["of_contact"], of_origin=row["of_origin"])
 
 
 async def appointment_for_update(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import asyncpg
@@ -13,7 +14,7 @@ from app.store.providers import channels
 from app.store.sql import query
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
 
     from app.core.ids import OrganizationId, ProviderId
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 _BY_IDS = query("customer_by_ids")
 _BY_SUBJECT = query("customer_by_subject")
-_GUEST_BY_CONTACT = query("guest_by_contact")
 _INSERT = query("insert_customer")
 _FOR_UPDATE = query("customer_for_update")
 _GUEST_IS_KNOWN = query("guest_is_known")
@@ -37,7 +37,8 @@ _ERASE_KEYS = query("erase_keys_of_customer")
 _ERASE_HOLDS = query("erase_holds_of_caller")
 
 
-def _customer(row: Record) -> Customer:
+def customer_from(row: Record) -> Customer:
+    """The customer in a row that has all of their columns."""
     return Customer(
         id=CustomerId(row["id"]),
         subject=row["subject"],
@@ -57,26 +58,22 @@ async def customers_by_ids(
     on: Executor, organization_id: OrganizationId, ids: Sequence[CustomerId]
 ) -> dict[CustomerId, Customer]:
     """Those of these customers that exist, by id."""
-    return {CustomerId(row["id"]): _customer(row) for row in await _BY_IDS.many(on, organization_id, ids)}
+    return {CustomerId(row["id"]): customer_from(row) for row in await _BY_IDS.many(on, organization_id, ids)}
 
 
 async def customer_by_subject(on: Executor, organization_id: OrganizationId, subject: str) -> Customer | None:
     """The account of a signed-in customer, once they have booked."""
     row = await _BY_SUBJECT.maybe(on, organization_id, subject)
-    return None if row is None else _customer(row)
+    return None if row is None else customer_from(row)
 
 
-async def guest_by_contact(on: Executor, organization_id: OrganizationId, contact: Contact) -> Customer | None:
-    """The customer that guests with this e-mail are, or, where they gave none, with this phone number."""
-    row = await _GUEST_BY_CONTACT.maybe(on, organization_id, contact.email, contact.phone)
-    return None if row is None else _customer(row)
+def insert_customer(tx: Transaction, organization_id: OrganizationId, customer: Customer, created_at: datetime) -> None:
+    """Store a new customer, at the transaction's next statement.
 
-
-async def insert_customer(
-    tx: Transaction, organization_id: OrganizationId, customer: Customer, created_at: datetime
-) -> bool:
-    """Store a new customer; False, and nothing happens, where the account or the guest's record is there already."""
-    inserted = await _INSERT.exec(
+    Nothing is stored where the account or the guest's record is there already; then what points to this customer, and
+    is written with it, raises `CustomerIsKnownError`.
+    """
+    _INSERT.later(
         tx,
         organization_id,
         customer.id,
@@ -89,7 +86,21 @@ async def insert_customer(
         customer.contact.channels,
         created_at,
     )
-    return inserted == 1
+
+
+class CustomerIsKnownError(Exception):
+    """Somebody else has made the record of this customer at the same moment: theirs counts. The transaction is over."""
+
+
+@contextmanager
+def customer_may_be_known() -> Iterator[None]:
+    """Around the statement that writes a new customer, and what points to them."""
+    try:
+        yield
+    except asyncpg.ForeignKeyViolationError as violation:
+        if violation.constraint_name != "appointment_customer_fkey":
+            raise
+        raise CustomerIsKnownError from violation
 
 
 async def customer_for_update(
@@ -97,7 +108,7 @@ async def customer_for_update(
 ) -> Customer | None:
     """The customer as they are now, locked until the transaction ends."""
     row = await _FOR_UPDATE.maybe(tx, organization_id, customer_id)
-    return None if row is None else _customer(row)
+    return None if row is None else customer_from(row)
 
 
 async def guest_is_known(
@@ -171,4 +182,4 @@ async def erase_customer(
     await _ERASE_HISTORY.exec(tx, organization_id, customer.id)
     await forget_wire_of_customer(tx, organization_id, customer.id)
     await _ERASE_APPOINTMENTS.exec(tx, organization_id, customer.id, ERASED_NAME)
-    return _customer(await _ERASE.one(tx, organization_id, customer.id, ERASED_NAME, erased_at))
+    return customer_from(await _ERASE.one(tx, organization_id, customer.id, ERASED_NAME, erased_at))

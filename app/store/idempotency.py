@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from app.core.ids import AppointmentId, HoldId, OrganizationId
     from app.store.pool import Transaction
-    from app.store.sql import Executor
+    from app.store.sql import Executor, Record
 
 _FIND = query("idempotency_key")
 _USED = query("used_keys")
@@ -43,8 +43,11 @@ class StoredAnswer:
 async def stored_answer(on: Executor, scope: KeyScope) -> StoredAnswer | None:
     """What the key stands for, if it was used; ask under `lock_idempotency_key`."""
     row = await _FIND.maybe(on, scope.organization_id, scope.mutation, scope.caller, scope.key)
-    if row is None:
-        return None
+    return None if row is None else stored_answer_from(row)
+
+
+def stored_answer_from(row: Record) -> StoredAnswer:
+    """The answer in a row that has all of a key's columns."""
     return StoredAnswer(request_hash=row["request_hash"], appointment_id=row["appointment_id"], hold_id=row["hold_id"])
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from app.core.appointment import Appointment, AppointmentStatus, Contact
@@ -30,13 +30,16 @@ from app.core.validation import (
 from app.core.viewer import Role
 from app.identity.manage import ManageClaims
 from app.store.appointments import appointments_by_ids, insert_appointment
+from app.store.bookings import before_booking
 from app.store.calendars import take_time
+from app.store.customers import CustomerIsKnownError, customer_may_be_known
 from app.store.history import insert_history
 from app.store.idempotency import StoredAnswer, remember_answer
+from app.store.locks import lock_idempotency_key
 from app.store.pool import transaction
 from app.usecases.find_slots import nearest_slots
-from app.usecases.idempotency import earlier_answer, key_scope, request_hash
-from app.usecases.know_customer import known_customer, new_customer
+from app.usecases.idempotency import key_scope, of_this_request, request_hash
+from app.usecases.know_customer import new_customer, subject_of
 from app.usecases.limit_guests import guest_of, limit_reached
 from app.usecases.look import Sight, lock_and_look, time_changed
 from app.usecases.look_first import Asker, turn_with
@@ -48,8 +51,10 @@ from app.usecases.use_hold import HeldTime, use_hold
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from app.core.appointment import Customer
     from app.core.changes import Change
     from app.core.ids import HoldId, OrganizationId, ProviderId, ServiceId
+    from app.core.slots import Claim
     from app.core.viewer import Viewer
     from app.store.idempotency import KeyScope
     from app.store.pool import Transaction
@@ -165,11 +170,20 @@ async def _in_turn(resources: Resources, viewer: Viewer, scope: KeyScope, wish: 
     async with turn_with(resources, viewer.organization_id, wish.provider_id, None if held else asker) as turn:
         if turn.refusal is not None:
             return turn.refusal
-        async with transaction(resources.pool) as tx:
-            answer = await _book(resources, viewer, tx, scope, wish)
-            if not isinstance(answer, _Written):
-                tx.roll_back()
+        try:
+            answer = await _transact(resources, viewer, scope, wish)
+        except CustomerIsKnownError:
+            # Theirs is there now, and is found.
+            answer = await _transact(resources, viewer, scope, wish)
         turn.came_too_late = isinstance(answer, SlotUnavailable)
+    return answer
+
+
+async def _transact(resources: Resources, viewer: Viewer, scope: KeyScope, wish: BookingWish) -> _Written | Refusal:
+    async with transaction(resources.pool) as tx:
+        answer = await _book(resources, viewer, tx, scope, wish)
+        if not isinstance(answer, _Written):
+            tx.roll_back()
     return answer
 
 
@@ -177,11 +191,21 @@ async def _book(
     resources: Resources, viewer: Viewer, tx: Transaction, scope: KeyScope, wish: BookingWish
 ) -> _Written | Refusal:
     organization_id = viewer.organization_id
-    hashed = request_hash(resources, asdict(wish))
+    hashed = request_hash(resources, wish)
     guest = guest_of(resources, viewer, wish)
     # A hold's row is locked before its provider's rules; where there is none, the rules' lock comes along right here.
     rules = None if wish.hold_id is not None else wish.provider_id
-    earlier = await earlier_answer(tx, scope, hashed, guests=() if guest is None else guest.names, rules=rules)
+    await lock_idempotency_key(tx, scope, () if guest is None else guest.names, rules)
+    before = await before_booking(
+        tx,
+        scope,
+        wish.provider_id,
+        subject=subject_of(viewer),
+        contact=wish.contact,
+        guest_origin=None if guest is None else guest.origin,
+        now=resources.clock(),
+    )
+    earlier = of_this_request(before.answer, hashed)
     if isinstance(earlier, IdempotencyKeyReused):
         return earlier
     if earlier is not None and earlier.appointment_id is not None:
@@ -193,23 +217,16 @@ async def _book(
     if not isinstance(decided, tuple):
         return decided
     sight, decision = decided
-    appointment = await _new_appointment(resources, viewer, tx, wish, decision, sight.now)
-    if not isinstance(appointment, Appointment):
-        return appointment
+    refusal = None if guest is None else limit_reached(resources, before)
+    if refusal is not None:
+        return refusal
+    customer = before.customer or new_customer(resources, viewer, tx, wish, sight.now)
+    if isinstance(customer, InvalidInput):
+        return customer
+    appointment = _new_appointment(resources, customer, wish, decision, sight.now)
+    _record(viewer, tx, appointment, guest_origin=None if guest is None else guest.origin)
     remember_answer(tx, scope, StoredAnswer(request_hash=hashed, appointment_id=appointment.id), sight.now)
-    claim_id = ClaimId(resources.new_id())
-    if not await take_time(
-        tx, sight.lock, claim_id, decision.claim, appointment.id, standing=sight.standing, now=sight.now
-    ):
-        # The exclusion constraint has the last word; whoever loses against it was simply too late.
-        return SlotUnavailable(reasons=(UnbookableReason.ALREADY_TAKEN,))
-    return _Written(
-        appointment=appointment,
-        changes=(
-            time_changed(organization_id, sight.calendar.provider, decision.claim),
-            appointment_changed(organization_id, appointment, AppointmentChangeKind.BOOKED),
-        ),
-    )
+    return await _take(resources, viewer, tx, sight, decision.claim, appointment)
 
 
 async def _decide(
@@ -233,20 +250,10 @@ async def _decide(
     return HoldExpired() if wish.hold_id is not None and isinstance(decision, SlotUnavailable) else decision
 
 
-async def _new_appointment(
-    resources: Resources, viewer: Viewer, tx: Transaction, wish: BookingWish, decision: Acceptance, now: datetime
-) -> Appointment | BookingLimitReached | InvalidInput:
-    """The appointment that this wish makes, stored at the transaction's next statement."""
-    known = await known_customer(viewer, tx, wish.contact)
-    guest = guest_of(resources, viewer, wish)
-    if guest is not None:
-        refusal = await limit_reached(resources, tx, viewer, guest, None if known is None else known.id, now)
-        if refusal is not None:
-            return refusal
-    customer = known or await new_customer(resources, viewer, tx, wish, now)
-    if isinstance(customer, InvalidInput):
-        return customer
-    appointment = Appointment(
+def _new_appointment(
+    resources: Resources, customer: Customer, wish: BookingWish, decision: Acceptance, now: datetime
+) -> Appointment:
+    return Appointment(
         id=AppointmentId(resources.new_id()),
         provider_id=wish.provider_id,
         service_id=wish.service_id,
@@ -266,18 +273,40 @@ async def _new_appointment(
         cancellation_reason=None,
         cancellation_fee=None,
     )
-    insert_appointment(tx, viewer.organization_id, appointment, guest_origin=None if guest is None else guest.origin)
+
+
+def _record(viewer: Viewer, tx: Transaction, appointment: Appointment, *, guest_origin: bytes | None) -> None:
+    """The appointment, its history and its messages, written when its time is taken."""
+    insert_appointment(tx, viewer.organization_id, appointment, guest_origin=guest_origin)
+    booked_at = appointment.created_at
     entry = history_entry(
         None,
         appointment,
         kind=AppointmentChangeKind.BOOKED,
-        occurred_at=now,
+        occurred_at=booked_at,
         actor=actor_of(viewer, appointment),
         actor_subject=viewer.subject,
     )
     insert_history(tx, viewer.organization_id, entry)
-    plan_messages(tx, viewer.organization_id, None, appointment, AppointmentChangeKind.BOOKED, now)
-    return appointment
+    plan_messages(tx, viewer.organization_id, None, appointment, AppointmentChangeKind.BOOKED, booked_at)
+
+
+async def _take(
+    resources: Resources, viewer: Viewer, tx: Transaction, sight: Sight, claim: Claim, appointment: Appointment
+) -> _Written | SlotUnavailable:
+    claim_id = ClaimId(resources.new_id())
+    with customer_may_be_known():
+        taken = await take_time(tx, sight.lock, claim_id, claim, appointment.id, standing=sight.standing, now=sight.now)
+    if not taken:
+        # The exclusion constraint has the last word; whoever loses against it was simply too late.
+        return SlotUnavailable(reasons=(UnbookableReason.ALREADY_TAKEN,))
+    return _Written(
+        appointment=appointment,
+        changes=(
+            time_changed(viewer.organization_id, sight.calendar.provider, claim),
+            appointment_changed(viewer.organization_id, appointment, AppointmentChangeKind.BOOKED),
+        ),
+    )
 
 
 def appointment_changed(

@@ -17,9 +17,7 @@ from app.store.idempotency import KeyScope, StoredAnswer, stored_answer
 from app.store.locks import lock_idempotency_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from app.core.ids import AppointmentId, ProviderId
+    from app.core.ids import AppointmentId
     from app.core.viewer import Role, Viewer
     from app.store.pool import Transaction
     from app.usecases.resources import Resources
@@ -42,24 +40,23 @@ def caller_name(role: Role, subject: str) -> str:
     return f"{role.lower()}:{subject}"
 
 
-def request_hash(resources: Resources, request: Mapping[str, object]) -> bytes:
-    """HMAC-SHA-256 of all normalized inputs: equal for equal requests, and telling nothing of them."""
+def request_hash(resources: Resources, request: object) -> bytes:
+    """HMAC-SHA-256 of all normalized inputs, a mapping or a dataclass: equal for equal requests, and telling nothing."""
     # Ids may be subclasses of UUID, which orjson leaves to `default`.
     body = orjson.dumps(request, default=str, option=orjson.OPT_SORT_KEYS)
     return hmac.digest(resources.hash_secret, body, hashlib.sha256)
 
 
 async def earlier_answer(
-    tx: Transaction, scope: KeyScope, request: bytes, *, guests: Iterable[str] = (), rules: ProviderId | None = None
+    tx: Transaction, scope: KeyScope, request: bytes
 ) -> StoredAnswer | IdempotencyKeyReused | None:
-    """Lock the key for this transaction, then: what it made, a refusal if for another request, None if it is new.
+    """Lock the key for this transaction, then: what it made, a refusal if for another request, None if it is new."""
+    await lock_idempotency_key(tx, scope)
+    return of_this_request(await stored_answer(tx, scope), request)
 
-    On the way are locked the names of `guests`, under which bookings are counted, and, shared, a provider's `rules`.
-    """
-    await lock_idempotency_key(tx, scope, guests, rules)
-    stored = await stored_answer(tx, scope)
-    if stored is None:
-        return None
-    if not hmac.compare_digest(stored.request_hash, request):
-        return IdempotencyKeyReused()
-    return stored
+
+def of_this_request(stored: StoredAnswer | None, request: bytes) -> StoredAnswer | IdempotencyKeyReused | None:
+    """What a key stands for; a refusal where that was another request."""
+    if stored is None or hmac.compare_digest(stored.request_hash, request):
+        return stored
+    return IdempotencyKeyReused()

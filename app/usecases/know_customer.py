@@ -13,7 +13,7 @@ from app.core.ids import CustomerId
 from app.core.refusals import InvalidInput
 from app.core.validation import ContactForm, valid_contact
 from app.core.viewer import Role
-from app.store.customers import customer_by_subject, guest_by_contact, insert_customer
+from app.store.customers import insert_customer
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -24,32 +24,26 @@ if TYPE_CHECKING:
     from app.usecases.resources import Resources
 
 
-async def known_customer(viewer: Viewer, tx: Transaction, contact: Contact | None) -> Customer | None:
-    """The record of who books, or of the guest that staff book for; None before their first booking."""
-    subject = _subject(viewer)
-    if subject is not None:
-        return await customer_by_subject(tx, viewer.organization_id, subject)
-    return None if contact is None else await guest_by_contact(tx, viewer.organization_id, contact)
+def subject_of(viewer: Viewer) -> str | None:
+    """The account that a signed-in customer books for; None for guests, and for staff, who book for guests."""
+    return viewer.subject if viewer.role is Role.CUSTOMER else None
 
 
-async def new_customer(
+def new_customer(
     resources: Resources, viewer: Viewer, tx: Transaction, wish: BookingWish, now: datetime
 ) -> Customer | InvalidInput:
-    """A record for a first booking; a refusal where it says too little to make one."""
+    """A record for a first booking, written with it; a refusal where it says too little to make one."""
     contact = wish.contact or _contact_in_token(viewer)
     if isinstance(contact, InvalidInput):
         return contact
     customer = Customer(
-        id=CustomerId(resources.new_id()), subject=_subject(viewer), contact=contact, time_zone=wish.customer_time_zone
+        id=CustomerId(resources.new_id()),
+        subject=subject_of(viewer),
+        contact=contact,
+        time_zone=wish.customer_time_zone,
     )
-    if await insert_customer(tx, viewer.organization_id, customer, now):
-        return customer
-    # Somebody else has made it at the same moment: theirs counts.
-    return await known_customer(viewer, tx, contact) or customer
-
-
-def _subject(viewer: Viewer) -> str | None:
-    return viewer.subject if viewer.role is Role.CUSTOMER else None
+    insert_customer(tx, viewer.organization_id, customer, now)
+    return customer
 
 
 def _contact_in_token(viewer: Viewer) -> Contact | InvalidInput:

@@ -14,15 +14,11 @@ from typing import TYPE_CHECKING, Final
 from app.core.network import network_of
 from app.core.refusals import BookingLimitReached
 from app.core.viewer import Role
-from app.store.appointments import open_guest_bookings
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from app.core.booking import BookingWish
-    from app.core.ids import CustomerId, ProviderId
     from app.core.viewer import Viewer
-    from app.store.pool import Transaction
+    from app.store.bookings import BeforeBooking
     from app.usecases.resources import Resources
 
 ORIGIN_BYTES: Final = 16
@@ -45,7 +41,6 @@ class Guest:
     `names` are what is locked while their bookings are counted.
     """
 
-    provider_id: ProviderId
     origin: bytes | None
     names: tuple[str, ...]
 
@@ -61,7 +56,7 @@ def guest_of(resources: Resources, viewer: Viewer, wish: BookingWish) -> Guest |
     origin = origin_of(resources, viewer) if limits.per_network else None
     if origin is not None:
         names.append(f"origin:{origin.hex()}")
-    return Guest(provider_id=wish.provider_id, origin=origin, names=tuple(names))
+    return Guest(origin=origin, names=tuple(names))
 
 
 def origin_of(resources: Resources, viewer: Viewer) -> bytes | None:
@@ -72,22 +67,14 @@ def origin_of(resources: Resources, viewer: Viewer) -> bytes | None:
     return hmac.digest(resources.hash_secret, text.encode(), hashlib.sha256)[:ORIGIN_BYTES]
 
 
-async def limit_reached(
-    resources: Resources, tx: Transaction, viewer: Viewer, guest: Guest, known_as: CustomerId | None, now: datetime
-) -> BookingLimitReached | None:
-    """The refusal where one of the limits is reached; asked under the locks of the guest's names.
-
-    `known_as` is the customer that they are, if they have booked before.
-    """
+def limit_reached(resources: Resources, before: BeforeBooking) -> BookingLimitReached | None:
+    """The refusal where a guest has reached one of the limits, by what was counted under the locks of their names."""
     limits = resources.guest_limits
-    if not guest.names or (known_as is None and guest.origin is None):
-        return None
-    open_ones = await open_guest_bookings(tx, viewer.organization_id, guest.provider_id, known_as, guest.origin, now)
-    if 0 < limits.per_contact <= open_ones.of_contact:
+    if 0 < limits.per_contact <= before.open_of_customer:
         return BookingLimitReached(
             message="There are too many open bookings with this contact. Cancel one of them, or call the provider."
         )
-    if 0 < limits.per_network <= open_ones.of_origin:
+    if 0 < limits.per_network <= before.open_of_network:
         return BookingLimitReached(
             message="There are too many open bookings from your network. Sign in, or call the provider."
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from app.core.appointment import Appointment, AppointmentStatus
@@ -111,7 +111,7 @@ async def _move(
 ) -> _Written | _Taken | Refusal:
     organization_id = viewer.organization_id
     # The token only says who asks, and the key is no part of the request.
-    request = asdict(replace(form, manage_token=None, idempotency_key=""))
+    request = replace(form, manage_token=None, idempotency_key="")
     hashed = request_hash(resources, request)
     earlier = await earlier_answer(tx, scope, hashed)
     if isinstance(earlier, IdempotencyKeyReused):

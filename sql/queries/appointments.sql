@@ -188,24 +188,6 @@ INSERT INTO appointment (organization_id, id, provider_id, service_id, customer_
 VALUES ($1, $2, $3, $4, $5, 'CONFIRMED', $6, $7, $8, $9, $10, $11, $12, $13, 1, 1, $14, $15, $16, $17, $18, $19, $20,
     $21, $22, $23);
 
--- name: open_guest_bookings :one
--- How many confirmed appointments that are not over a customer has with a provider, and how many were booked by guests
--- from one network; asked under the locks of both.
--- params: organization_id uuid, provider_id uuid, customer_id uuid, guest_origin bytea, open_at timestamptz
-SELECT (
-    SELECT count(*)
-    FROM appointment
-    WHERE organization_id = $1
-        AND customer_id = $3
-        AND provider_id = $2
-        AND status = 'CONFIRMED'
-        AND ends_at > $5
-) AS of_contact, (
-    SELECT count(*)
-    FROM appointment
-    WHERE organization_id = $1 AND status = 'CONFIRMED' AND guest_origin = $4 AND ends_at > $5
-) AS of_origin;
-
 -- name: appointment_for_update :maybe
 -- An appointment as it is now, locked until the transaction ends: changes of one appointment go one after the other.
 -- params: organization_id uuid, id uuid

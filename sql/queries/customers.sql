@@ -12,18 +12,6 @@ SELECT id, subject, name, email, phone, time_zone, locale, channels, erased_at
 FROM customer
 WHERE organization_id = $1 AND subject = $2;
 
--- name: guest_by_contact :maybe
--- The customer that guests with this e-mail are, or, where they gave none, with this phone number. Two branches, so that
--- one plan serves both by their indexes.
--- params: organization_id uuid, email text, phone text
-SELECT id, subject, name, email, phone, time_zone, locale, channels, erased_at
-FROM customer
-WHERE organization_id = $1 AND subject IS NULL AND lower(email) = lower($2)
-UNION ALL
-SELECT id, subject, name, email, phone, time_zone, locale, channels, erased_at
-FROM customer
-WHERE $2 IS NULL AND organization_id = $1 AND subject IS NULL AND email IS NULL AND phone = $3;
-
 -- name: insert_customer :exec
 -- A new customer; nothing where one with this subject, or for guests with this e-mail or phone, is there already.
 -- params: organization_id uuid, id uuid, subject text, name text, email text, phone text, time_zone text, locale text, channels text[], created_at timestamptz

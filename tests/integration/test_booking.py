@@ -9,7 +9,12 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
+from uuid6 import uuid7
 
+from app.core.appointment import Contact, Customer
+from app.core.ids import CustomerId
+from app.store.customers import insert_customer
+from app.store.pool import transaction
 from tests.builders import (
     BOOK,
     CREATE_PROVIDER,
@@ -33,6 +38,7 @@ from tests.builders import (
     weekly,
 )
 
+WAITING_FOR_A_ROW = "SELECT FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'"
 SET_EXCEPTION = "mutation ($input: SetExceptionInput!) { answer: setException(input: $input) { __typename } }"
 
 
@@ -572,3 +578,27 @@ async def test_two_bookings_in_one_document_each_show_the_times_that_are_left(ap
     assert [len(each["availability"]["slots"]) for each in left] == [2, 1]
     assert [each["nextAvailableSlot"]["startsAt"][11:16] for each in left] == ["10:00", "11:00"]
     assert [len(each["appointments"]["nodes"]) for each in left] == [1, 2]
+
+
+async def test_a_guest_who_books_twice_for_the_first_time_is_one_customer(api: Api) -> None:
+    """With two providers at once: whoever is later finds the record that the other has just made."""
+    ada, ben = await a_provider(api), await a_provider(api)
+    noor = {"name": "Noor", "email": "noor@example.com"}
+    async with transaction(api.resources.pool) as tx:
+        record = Customer(
+            id=CustomerId(uuid7()),
+            subject=None,
+            contact=Contact(name="Noor", email="Noor@example.com", phone=None, locale=None),
+            time_zone="UTC",
+        )
+        insert_customer(tx, api.organization.id, record, api.clock())
+        await tx.write()
+        late = asyncio.create_task(book(api, ada, "2026-01-12T10:00Z", customer=noor))
+        async with asyncio.timeout(20):
+            while not await tx.fetch(WAITING_FOR_A_ROW, ()):  # noqa: ASYNC110 - another process sets no event
+                await asyncio.sleep(0.02)
+    made(await late, "BookingConfirmation")
+    await an_appointment(api, ben, "2026-01-12T10:00Z", customer=noor)
+    rows = await api.rows("SELECT DISTINCT customer_id FROM appointment")
+    assert [row["customer_id"] for row in rows] == [record.id]
+    assert await count_of(api, "customer") == 1
