@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import random
 import re
@@ -34,6 +35,7 @@ from tests.benchmarks.listing import WEEK
 from tests.benchmarks.rows import Row
 
 CLIENTS = 16
+WORKERS = (1, 2)
 ROUNDS = 3
 SECONDS = 5
 RUSH_CLIENTS = 1_000
@@ -226,25 +228,32 @@ async def measure() -> list[Row]:
             text = await script(resources, world, provider, start)
         numbers = iter(range(10**9))
         requests = (booking(provider, start, next(numbers)) for provider, start in wanted)
-        ours: list[Load] = []
+        ours: dict[int, list[Load]] = {workers: [] for workers in WORKERS}
         theirs: list[float] = []
-        with worlds.api(world) as port:
-            await load(port, requests, clients=CLIENTS, seconds=1.0)
+        with contextlib.ExitStack() as stack:
+            ports = {workers: stack.enter_context(worlds.api(world, workers=workers)) for workers in WORKERS}
+            for port in ports.values():
+                await load(port, requests, clients=CLIENTS, seconds=2.0)
             for _ in range(ROUNDS):
-                ours.append(await load(port, requests, clients=CLIENTS, seconds=SECONDS, kind_of=kind_of))
+                for workers, port in ports.items():
+                    done = await load(port, requests, clients=CLIENTS, seconds=SECONDS, kind_of=kind_of)
+                    if set(done.kinds) != {"BookingConfirmation"}:
+                        raise SystemExit(f"bookings of free times were answered with {dict(done.kinds)}")
+                    ours[workers].append(done)
                 theirs.append(await asyncio.to_thread(pgbench, world, text))
-            rush = await _rush(world, port)
-        kinds = sum((each.kinds for each in ours), start=type(ours[0].kinds)())
-        if set(kinds) != {"BookingConfirmation"}:
-            raise SystemExit(f"bookings of free times were answered with {dict(kinds)}")
-        rate, beside = median(each.rate for each in ours), median(theirs)
+            rush = await _rush(world, ports[WORKERS[0]])
+        beside = median(theirs)
         return [
-            Row(
-                what=f"bookings over HTTP, {CLIENTS} clients, random providers, one worker",
-                ours=f"{rate:,.0f}/s, p99 {median(each.quantile_ms(0.99) for each in ours):.0f} ms",
-                beside=f"pgbench, the same {text.count(';')} statements: {beside:,.0f}/s",
-                ratio=rate / beside,
-                bar=0.35,
+            *(
+                Row(
+                    what=f"bookings over HTTP, {CLIENTS} clients, random providers, `serve --workers {workers}`",
+                    ours=f"{median(each.rate for each in loads):,.0f}/s, "
+                    f"p99 {median(each.quantile_ms(0.99) for each in loads):.0f} ms",
+                    beside=f"pgbench, the same {text.count(';')} statements: {beside:,.0f}/s",
+                    ratio=median(each.rate for each in loads) / beside,
+                    bar=0.35,
+                )
+                for workers, loads in ours.items()
             ),
             rush,
         ]

@@ -47,27 +47,27 @@ class Load:
 
 
 class _Client(asyncio.Protocol):
-    def __init__(self, load: Load, requests: Iterator[bytes], kind_of: Callable[[bytes], str] | None) -> None:
-        self.load, self.requests, self.kind_of = load, requests, kind_of
+    """One connection. `answered` is called when it is free again."""
+
+    def __init__(self, load: Load, answered: Callable[[_Client], None], kind_of: Callable[[bytes], str] | None) -> None:
+        self.load, self.answered, self.kind_of = load, answered, kind_of
         self.buffer = b""
         self.expected: int | None = None
         self.sent_at = 0.0
-        self.is_stopping = False
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
 
-    def send(self) -> None:
-        following = None if self.is_stopping else next(self.requests, None)
-        if following is None:
-            self.transport.close()
-            if not self.done.done():
-                self.done.set_result(None)
-            return
+    def send(self, request: bytes) -> None:
         self.sent_at = perf_counter()
-        self.transport.write(following)
+        self.transport.write(request)
+
+    def close(self) -> None:
+        self.transport.close()
+        if not self.done.done():
+            self.done.set_result(None)
 
     def data_received(self, data: bytes) -> None:
         self.buffer += data
@@ -87,7 +87,7 @@ class _Client(asyncio.Protocol):
         if self.kind_of is not None:
             self.load.kinds[self.kind_of(self.buffer[self.body_at :])] += 1
         self.buffer, self.expected = b"", None
-        self.send()
+        self.answered(self)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  the protocol's
         if not self.done.done():
@@ -105,25 +105,64 @@ async def load(
 ) -> Load:
     """Each client asks, waits for the answer and asks again: for so long, or until there are no more requests."""
     found = Load()
-    loop = asyncio.get_running_loop()
-    connected: list[_Client] = []
-    for _ in range(clients):
-        _, client = await loop.create_connection(lambda: _Client(found, requests, kind_of), "127.0.0.1", port)
-        connected.append(client)
+    is_stopping = False
+
+    def go_on(client: _Client) -> None:
+        following = None if is_stopping else next(requests, None)
+        if following is None:
+            client.close()
+        else:
+            client.send(following)
+
+    connected = [await _connected(port, _Client(found, go_on, kind_of)) for _ in range(clients)]
     started = perf_counter()
     for client in connected:
-        client.send()
+        go_on(client)
     waiting = asyncio.gather(*(client.done for client in connected))
     if seconds is not None:
         await asyncio.sleep(seconds)
         found.seconds = perf_counter() - started
-        for client in connected:
-            client.is_stopping = True
+        is_stopping = True
         await waiting
     else:
         await waiting
         found.seconds = perf_counter() - started
     return found
+
+
+async def flood(
+    port: int,
+    requests: Iterator[bytes],
+    *,
+    rate: float,
+    seconds: float,
+    kind_of: Callable[[bytes], str] | None = None,
+) -> Load:
+    """So many requests a second, whether those before them are answered or not; each on a connection that is free."""
+    found = Load()
+    free: list[_Client] = []
+    connected: list[_Client] = []
+    started = perf_counter()
+    sent = 0
+    while (elapsed := perf_counter() - started) < seconds:
+        while sent < rate * elapsed:
+            if not free:
+                free.append(await _connected(port, _Client(found, free.append, kind_of)))
+                connected.append(free[-1])
+            free.pop().send(next(requests))
+            sent += 1
+        await asyncio.sleep(0.005)
+    found.seconds = perf_counter() - started
+    while len(free) < sum(not client.done.done() for client in connected):  # noqa: ASYNC110  a count, not an event
+        await asyncio.sleep(0.02)
+    for client in connected:
+        client.close()
+    return found
+
+
+async def _connected(port: int, client: _Client) -> _Client:
+    await asyncio.get_running_loop().create_connection(lambda: client, "127.0.0.1", port)
+    return client
 
 
 async def once(port: int, wanted: bytes) -> dict[str, object]:
