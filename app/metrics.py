@@ -50,6 +50,7 @@ ANSWERS: Final = Counter(
     ["mutation", "answer"],
 )
 LOCK_SECONDS: Final = Histogram("slotwright_lock_seconds", "Waiting for advisory locks.", buckets=_FAST)
+TURN_SECONDS: Final = Histogram("slotwright_turn_seconds", "Waiting for one's turn with a provider.", buckets=_FAST)
 POOL_WAIT_SECONDS: Final = Histogram("slotwright_pool_wait_seconds", "Waiting for a connection.", buckets=_FAST)
 POOL_CONNECTIONS: Final = Gauge(
     "slotwright_pool_connections", "Connections to PostgreSQL, by state.", ["state"], multiprocess_mode="livesum"

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Generic, TypeAlias, TypeVar
 
 from app.cache.recent import Recent
+from app.metrics import TURN_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Hashable, Sequence
@@ -73,7 +74,8 @@ class Lines(Generic[Asker, Refusal]):
         """Wait for one's turn, which lasts as long as the block; or for a refusal."""
         line = self._lines.setdefault(key, _Line())
         try:
-            refusal = await self._enter(key, line, asker, look)
+            with TURN_SECONDS.time():
+                refusal = await self._enter(key, line, asker, look)
             if refusal is not None:
                 yield Turn(refusal)
                 return
