@@ -41,6 +41,9 @@ FEE = {
     "lateFee": {"amountMinor": 2050, "currency": "EUR"},
 }
 
+PUSHED_MS = 5_000
+"""What is told arrives at once; whoever asks again does so after three times as long."""
+
 names = (f"Dr Grace {number}" for number in range(1, 1000))
 
 
@@ -110,7 +113,7 @@ async def _without_live_updates(context: BrowserContext) -> None:
 
 
 @live
-async def test_a_time_that_is_held_or_booked_vanishes_from_another_window_within_a_second(
+async def test_a_time_that_is_held_or_booked_vanishes_from_another_window_at_once(
     windows: Windows, shop: Shop
 ) -> None:
     provider = await _provider(shop)
@@ -120,12 +123,12 @@ async def test_a_time_that_is_held_or_booked_vanishes_from_another_window_within
         await expect(page.locator(".freshness")).to_have_text(LIVE)
         await expect(page.locator(".times button")).to_have_count(24)
     await _pick(ours, "10:00")
-    await expect(theirs.locator(".times li:not([inert])")).to_have_count(23, timeout=1_000)
+    await expect(theirs.locator(".times li:not([inert])")).to_have_count(23, timeout=PUSHED_MS)
     await expect(theirs.locator("#announcer")).to_have_text("10:00 no longer free.")
     await ours.get_by_role("button", name="Another time").click()
-    await expect(theirs.locator(".times button")).to_have_count(24, timeout=1_000)
+    await expect(theirs.locator(".times button")).to_have_count(24, timeout=PUSHED_MS)
     await _book(ours, "11:00")
-    await expect(_time(theirs, "11:00")).to_have_count(0, timeout=1_000)
+    await expect(_time(theirs, "11:00")).to_have_count(0, timeout=PUSHED_MS)
     assert windows.complaints == []
 
 

@@ -164,7 +164,7 @@ async def test_without_redis_nothing_is_found_or_remembered_and_nobody_waits_or_
             assert code_of(await send(other, **persisted(HELLO))) == "PERSISTED_QUERY_NOT_FOUND"
             assert (await send(one, query=HELLO, **persisted(HELLO))).json() == GREETED
             assert (await send(one, query=HELLO)).json() == GREETED
-        assert monotonic() - began < 3
+        assert monotonic() - began < 6  # half a second for each that waits would be more
     await redis.aclose()
 
 

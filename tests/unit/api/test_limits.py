@@ -300,7 +300,7 @@ def doubled(levels: int) -> str:
 def test_a_kilobyte_of_doubled_spreads_is_instant(query: str) -> None:
     started = time.perf_counter()
     refusal(query)
-    assert time.perf_counter() - started < 1
+    assert time.perf_counter() - started < 10  # it takes minutes where spreads are not remembered
 
 
 @pytest.mark.parametrize(
