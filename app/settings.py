@@ -70,6 +70,8 @@ class LimitSettings:
     """Open at once to one process: offices and phone networks put many people behind one address."""
     subscriptions_per_caller: int = 200
     """Running at once in one process, of a signed-in caller or of an anonymous one's address."""
+    messages_per_destination_per_day: int = 30
+    """To one address of customers in one organization: a course of treatment booked at once, and some more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -340,6 +342,13 @@ def _limits(env: Mapping[str, str]) -> LimitSettings:
         ),
         subscriptions_per_caller=_number(
             env, "SLOTWRIGHT_SUBSCRIPTIONS_PER_CALLER", default=usual.subscriptions_per_caller, least=0, most=100_000
+        ),
+        messages_per_destination_per_day=_number(
+            env,
+            "SLOTWRIGHT_MESSAGES_PER_DESTINATION_PER_DAY",
+            default=usual.messages_per_destination_per_day,
+            least=0,
+            most=100_000,
         ),
     )
 

@@ -154,6 +154,7 @@ def make_messaging(settings: Settings, keys: Mapping[str, str], *, wake: Callabl
         public_url=public_url,
         gateway_token=None if gateway is None else gateway.auth_token,
         wake=wake,
+        daily_limit=settings.limits.messages_per_destination_per_day,
     )
 
 

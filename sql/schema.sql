@@ -280,7 +280,9 @@ CREATE TABLE public.reminder_log (
     provider_message_id text,
     wire_text text,
     wire_since timestamp with time zone,
+    destination bytea,
     CONSTRAINT reminder_log_channel_known CHECK ((channel = ANY (ARRAY['EMAIL'::text, 'SMS'::text]))),
+    CONSTRAINT reminder_log_destination_length CHECK ((octet_length(destination) = 16)),
     CONSTRAINT reminder_log_detail_length CHECK (((char_length(detail) >= 1) AND (char_length(detail) <= 500))),
     CONSTRAINT reminder_log_kind_known CHECK ((kind = ANY (ARRAY['BOOKED'::text, 'RESCHEDULED'::text, 'CANCELLED'::text, 'DAY_BEFORE'::text, 'HOUR_BEFORE'::text]))),
     CONSTRAINT reminder_log_leased CHECK (((status = 'PENDING'::text) = (lease_until IS NOT NULL))),
@@ -511,6 +513,8 @@ CREATE INDEX provider_by_name ON public.provider USING btree (organization_id, n
 CREATE INDEX reminder_log_by_age ON public.reminder_log USING btree (created_at);
 
 CREATE INDEX reminder_log_by_appointment ON public.reminder_log USING btree (organization_id, appointment_id, due_at, id);
+
+CREATE INDEX reminder_log_by_destination ON public.reminder_log USING btree (organization_id, destination, created_at) WHERE ((destination IS NOT NULL) AND (status <> 'SKIPPED'::text));
 
 CREATE UNIQUE INDEX reminder_log_once ON public.reminder_log USING btree (organization_id, appointment_id, time_version, kind, recipient, channel) WHERE (NOT is_resend);
 

@@ -55,6 +55,7 @@ class SkipReason(StrEnum):
     UNWANTED = "the recipient does not want messages on this channel"
     NO_ADDRESS = "the recipient has no address for this channel"
     NO_SENDER = "this channel is not set up"
+    TOO_MANY = "the recipient has had as many messages as go out within a day"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ import asyncpg
 
 from app.core.appointment import Contact, Customer
 from app.core.ids import CustomerId
-from app.store.messages import forget_wire_of_customer
+from app.store.messages import forget_destinations_of_customer, forget_wire_of_customer
 from app.store.providers import channels
 from app.store.sql import query
 
@@ -181,5 +181,6 @@ async def erase_customer(
     await _ERASE_HOLDS.exec(tx, organization_id, caller)
     await _ERASE_HISTORY.exec(tx, organization_id, customer.id)
     await forget_wire_of_customer(tx, organization_id, customer.id)
+    await forget_destinations_of_customer(tx, organization_id, customer.id)
     await _ERASE_APPOINTMENTS.exec(tx, organization_id, customer.id, ERASED_NAME)
     return customer_from(await _ERASE.one(tx, organization_id, customer.id, ERASED_NAME, erased_at))

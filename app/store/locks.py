@@ -3,7 +3,7 @@
 A key is the first 64 bits of a BLAKE2b hash of its parts: the same on every machine, in every process, in every version.
 Two things that share a key by accident only wait for each other. Order within a transaction, so that no two wait in a
 circle: the idempotency key, a guest's names in the order of their keys, an appointment's or hold's row, the caller,
-subjects, a service, providers in ascending order, a provider's dates in ascending order.
+subjects, a service, providers in ascending order, a provider's dates in ascending order, the destinations of messages.
 """
 
 from __future__ import annotations
@@ -85,6 +85,15 @@ async def share_rules(tx: Transaction, organization_id: OrganizationId, provider
     """The provider's hours, rules, services and zone stay as they are; others may book beside us."""
     with LOCK_SECONDS.time():
         await _LOCK_SHARED.exec(tx, _rules_key(organization_id, provider_id))
+
+
+async def lock_destinations(tx: Transaction, organization_id: OrganizationId) -> None:
+    """Messages that count against their destination's limit are written one batch after the other.
+
+    One lock for all of an organization's destinations: a batch has hundreds, and its writing takes milliseconds.
+    """
+    with LOCK_SECONDS.time():
+        await _LOCK_EXCLUSIVE.exec(tx, lock_key("destinations", organization_id))
 
 
 async def lock_calendar(

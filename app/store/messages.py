@@ -9,13 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from app.core.allowance import Told
 from app.core.ids import AppointmentId, MessageLogId, OrganizationId
 from app.core.messages import Channel, LoggedMessage, MessageKind, MessageStatus, Recipient
 from app.core.reminders import Message
 from app.store.sql import query
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from datetime import datetime
 
     from app.core.ids import CustomerId
@@ -29,6 +30,8 @@ _TAKE_OUTBOX = query("take_outbox")
 _OUTBOX_OF_APPOINTMENTS = query("outbox_of_appointments")
 _INSERT = query("insert_messages")
 _INSERT_RESEND = query("insert_resend")
+_COUNT = query("count_messages")
+_TOLD = query("told_times")
 _OF_APPOINTMENTS = query("messages_of_appointments")
 _BY_ID = query("message_by_id")
 _WAITING = query("waiting_messages")
@@ -39,6 +42,7 @@ _POSTPONE = query("postpone_message")
 _KNOWN_IDS = query("known_message_ids")
 _RECORD_DELIVERY = query("record_delivery")
 _FORGET_WIRE = query("forget_wire_of_customer")
+_FORGET_DESTINATIONS = query("forget_destinations_of_customer")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,13 +66,17 @@ class OutboxKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewMessage:
-    """A row of the log to be: one that waits (no `skipped`), or one that is skipped at once."""
+    """A row of the log to be: one that waits (no `skipped`), or one that is skipped at once.
+
+    `destination` is what it is counted under, a hash; None where it is not counted.
+    """
 
     id: MessageLogId
     appointment_id: AppointmentId
     message: Message
     due_at: datetime
     skipped: SkipReason | None
+    destination: bytes | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,6 +180,7 @@ async def insert_messages(
         [free_from if new.skipped is None else None for new in messages],
         [new.skipped for new in messages],
         created_at,
+        [new.destination for new in messages],
     )
 
 
@@ -195,8 +204,34 @@ async def insert_resend(
         message.channel,
         resend.due_at,
         free_from,
+        resend.destination,
     )
     return row is not None
+
+
+async def count_messages(
+    tx: Transaction, organization_id: OrganizationId, destinations: Collection[bytes], *, since: datetime
+) -> dict[bytes, int]:
+    """How many messages each of these destinations was sent after that instant, or is about to be; absent: none.
+
+    Ask under the lock of the organization's destinations.
+    """
+    rows = await _COUNT.many(tx, organization_id, list(destinations), since)
+    return {row["destination"]: row["messages"] for row in rows}
+
+
+async def told_times(
+    tx: Transaction, organization_id: OrganizationId, appointment_ids: Collection[AppointmentId]
+) -> set[Told]:
+    """What the customers of these appointments were told of, or are about to be."""
+    return {
+        Told(
+            appointment_id=AppointmentId(row["appointment_id"]),
+            channel=Channel(row["channel"]),
+            time_version=row["time_version"],
+        )
+        for row in await _TOLD.many(tx, organization_id, list(appointment_ids))
+    }
 
 
 async def messages_of_appointments(
@@ -330,3 +365,10 @@ async def record_delivery(
 async def forget_wire_of_customer(tx: Transaction, organization_id: OrganizationId, customer_id: CustomerId) -> None:
     """The words of text messages on their way to an erased customer go; their rows are closed."""
     await _FORGET_WIRE.exec(tx, organization_id, customer_id)
+
+
+async def forget_destinations_of_customer(
+    tx: Transaction, organization_id: OrganizationId, customer_id: CustomerId
+) -> None:
+    """Where an erased customer's messages went can't even be recognized any more."""
+    await _FORGET_DESTINATIONS.exec(tx, organization_id, customer_id)

@@ -26,7 +26,7 @@ class Messaging:
     `from_address` is the sending address of its mail. `manage_link` makes the address of the page where a customer manages
     an appointment, of its id and manage token. `public_url` is where the API is reached from outside. `gateway_token`
     is what the gateway's reports are signed with. `wake` has the worker look at once for what is due; it returns before
-    that, and never raises.
+    that, and never raises. `daily_limit` is how many messages one destination of customers gets within a day; 0 is no limit.
     """
 
     senders: Senders
@@ -37,6 +37,7 @@ class Messaging:
     public_url: str | None
     gateway_token: str | None = field(repr=False)
     wake: Callable[[], None]
+    daily_limit: int
 
     @property
     def domain(self) -> str:

@@ -13,6 +13,7 @@ from app.core.reminders import Message, SkipReason, why_not
 from app.store.messages import NewMessage, insert_resend, messages_of_appointments
 from app.store.pool import transaction
 from app.usecases.compose_messages import load_subjects
+from app.usecases.limit_messages import destination_of, limit_messages
 
 if TYPE_CHECKING:
     from app.core.appointment import Appointment
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from app.core.viewer import Viewer
     from app.usecases.resources import Resources
 
-_OF_THE_CHANNEL = frozenset({SkipReason.OPTED_OUT, SkipReason.NO_ADDRESS, SkipReason.UNWANTED})
+_OF_THE_CHANNEL = frozenset({SkipReason.OPTED_OUT, SkipReason.NO_ADDRESS, SkipReason.UNWANTED, SkipReason.TOO_MANY})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,21 +56,33 @@ async def resend_reminder(
         )
         if (never := _never_happened(form.kind, appointment)) is not None:
             return InvalidInput(field="kind", message=never)
-        reason = why_not(message, appointment, subject.reach(form.recipient), now)
+        reach = subject.reach(form.recipient)
+        reason = why_not(message, appointment, reach, now)
         if reason is not None:
-            field = "channel" if reason in _OF_THE_CHANNEL else "appointment_id"
-            return InvalidInput(field=field, message=f"It can't be sent: {reason}.")
+            return _refused(reason)
         resend = NewMessage(
             id=MessageLogId(resources.new_id()),
             appointment_id=appointment.id,
             message=message,
             due_at=now,
             skipped=None,
+            destination=destination_of(resources, organization_id, message, reach),
         )
-        await insert_resend(tx, organization_id, resend, free_from=resources.real_clock())
-        log = (await messages_of_appointments(tx, organization_id, [appointment.id]))[appointment.id]
+        [limited] = await limit_messages(resources, tx, organization_id, [resend], now)
+        if limited.skipped is None:
+            await insert_resend(tx, organization_id, limited, free_from=resources.real_clock())
+        log = (await messages_of_appointments(tx, organization_id, [appointment.id])).get(appointment.id, [])
+    again = [row for row in log if _is_such_resend(row, form)]
+    waiting = [row for row in again if row.status is MessageStatus.PENDING]
+    if limited.skipped is not None and not waiting:
+        return _refused(limited.skipped)
     resources.messaging.wake()
-    return next(row for row in reversed(log) if _is_waiting(row, form))
+    return (waiting or again)[-1]
+
+
+def _refused(reason: SkipReason) -> InvalidInput:
+    field = "channel" if reason in _OF_THE_CHANNEL else "appointment_id"
+    return InvalidInput(field=field, message=f"It can't be sent: {reason}.")
 
 
 def _never_happened(kind: MessageKind, appointment: Appointment) -> str | None:
@@ -80,6 +93,5 @@ def _never_happened(kind: MessageKind, appointment: Appointment) -> str | None:
     return None
 
 
-def _is_waiting(row: LoggedMessage, form: ResendForm) -> bool:
-    wanted = (form.kind, form.recipient, form.channel)
-    return row.is_resend and row.status is MessageStatus.PENDING and (row.kind, row.recipient, row.channel) == wanted
+def _is_such_resend(row: LoggedMessage, form: ResendForm) -> bool:
+    return row.is_resend and (row.kind, row.recipient, row.channel) == (form.kind, form.recipient, form.channel)

@@ -26,6 +26,7 @@ from app.store.messages import (
 from app.store.pool import DatabaseUnavailableError, transaction
 from app.usecases.compose_messages import load_subjects, load_templates
 from app.usecases.deliver_message import Delivery
+from app.usecases.limit_messages import destination_of, limit_messages
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -93,7 +94,9 @@ async def _log_due(resources: Resources, organization_id: OrganizationId, keys: 
         for entry in entries:
             subject = subjects[entry.appointment_id]
             for message in recipients(entry.kind, entry.time_version, subject.customer, subject.staff):
-                skipped = why_not(message, subject.appointment, subject.reach(message.recipient), now)
+                reach = subject.reach(message.recipient)
+                skipped = why_not(message, subject.appointment, reach, now)
+                counted = skipped is None
                 new.append(
                     NewMessage(
                         id=MessageLogId(resources.new_id()),
@@ -101,9 +104,11 @@ async def _log_due(resources: Resources, organization_id: OrganizationId, keys: 
                         message=message,
                         due_at=entry.due_at,
                         skipped=skipped,
+                        destination=destination_of(resources, organization_id, message, reach) if counted else None,
                     )
                 )
         if new:
+            new = await limit_messages(resources, tx, organization_id, new, now)
             await insert_messages(tx, organization_id, new, created_at=now, free_from=resources.real_clock())
 
 

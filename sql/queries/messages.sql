@@ -45,25 +45,40 @@ ORDER BY due_at, kind;
 
 -- name: insert_messages :exec
 -- Rows of the log, each once: one that is there for the same time, kind, recipient and channel stays as it is.
--- params: organization_id uuid, ids uuid[], appointment_ids uuid[], time_versions integer[], kinds text[], recipients text[], channels text[], statuses text[], due_at timestamptz[], leases timestamptz[], details text[], created_at timestamptz
+-- params: organization_id uuid, ids uuid[], appointment_ids uuid[], time_versions integer[], kinds text[], recipients text[], channels text[], statuses text[], due_at timestamptz[], leases timestamptz[], details text[], created_at timestamptz, destinations bytea[]
 INSERT INTO reminder_log (organization_id, id, appointment_id, time_version, kind, recipient, channel, status, due_at,
-    lease_until, detail, created_at)
+    lease_until, detail, created_at, destination)
 SELECT $1, new.id, new.appointment_id, new.time_version, new.kind, new.recipient, new.channel, new.status, new.due_at,
-    new.lease_until, new.detail, $12
+    new.lease_until, new.detail, $12, new.destination
 FROM unnest($2::uuid[], $3::uuid[], $4::integer[], $5::text[], $6::text[], $7::text[], $8::text[], $9::timestamptz[],
-        $10::timestamptz[], $11::text[])
-    AS new (id, appointment_id, time_version, kind, recipient, channel, status, due_at, lease_until, detail)
+        $10::timestamptz[], $11::text[], $13::bytea[])
+    AS new (id, appointment_id, time_version, kind, recipient, channel, status, due_at, lease_until, detail, destination)
 ON CONFLICT (organization_id, appointment_id, time_version, kind, recipient, channel) WHERE (NOT is_resend) DO NOTHING;
 
 -- name: insert_resend :maybe
 -- A row of its own for a message that staff asked for again; none where such a one waits already.
--- params: organization_id uuid, id uuid, appointment_id uuid, time_version integer, kind text, recipient text, channel text, due_at timestamptz, lease_until timestamptz
+-- params: organization_id uuid, id uuid, appointment_id uuid, time_version integer, kind text, recipient text, channel text, due_at timestamptz, lease_until timestamptz, destination bytea
 INSERT INTO reminder_log (organization_id, id, appointment_id, time_version, kind, recipient, channel, status, due_at,
-    lease_until, created_at, is_resend)
-VALUES ($1, $2, $3, $4, $5, $6, $7, 'PENDING', $8, $9, $8, true)
+    lease_until, created_at, is_resend, destination)
+VALUES ($1, $2, $3, $4, $5, $6, $7, 'PENDING', $8, $9, $8, true, $10)
 ON CONFLICT (organization_id, appointment_id, kind, recipient, channel) WHERE (is_resend AND status = 'PENDING')
     DO NOTHING
 RETURNING id;
+
+-- name: count_messages :many
+-- How many messages each of these destinations was sent, or waits to be sent, since then. What failed counts: it was tried.
+-- params: organization_id uuid, destinations bytea[], since timestamptz
+SELECT destination, count(*) AS messages
+FROM reminder_log
+WHERE organization_id = $1 AND destination = ANY($2) AND created_at > $3 AND status <> 'SKIPPED'
+GROUP BY destination;
+
+-- name: told_times :many
+-- The times of these appointments that their customer was told of, or waits to be told of, with the channel.
+-- params: organization_id uuid, appointment_ids uuid[]
+SELECT DISTINCT appointment_id, channel, time_version
+FROM reminder_log
+WHERE organization_id = $1 AND appointment_id = ANY($2) AND recipient = 'CUSTOMER' AND status IN ('PENDING', 'SENT');
 
 -- name: messages_of_appointments :many
 -- Every row of the log for these appointments, in the order in which they were due.
@@ -160,4 +175,13 @@ SET wire_text = NULL, wire_since = NULL, status = 'FAILED', lease_until = NULL,
     detail = 'the customer was erased while the message was on its way'
 WHERE organization_id = $1
     AND wire_text IS NOT NULL
+    AND appointment_id IN (SELECT id FROM appointment WHERE organization_id = $1 AND customer_id = $2);
+
+-- name: forget_destinations_of_customer :exec
+-- The hashes of the addresses that an erased customer's messages went to go.
+-- params: organization_id uuid, customer_id uuid
+UPDATE reminder_log
+SET destination = NULL
+WHERE organization_id = $1
+    AND destination IS NOT NULL
     AND appointment_id IN (SELECT id FROM appointment WHERE organization_id = $1 AND customer_id = $2);

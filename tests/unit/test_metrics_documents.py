@@ -11,6 +11,7 @@ from prometheus_client import REGISTRY
 
 import app.metrics
 from app.api.transport import Limits
+from app.core.allowance import A_DAY
 from app.identity import jwks, revocations
 from app.settings import LimitSettings, RetentionSettings
 from app.usecases.hold_slot import HOLDS_OF_ADDRESS
@@ -64,6 +65,7 @@ def test_the_limits_that_are_promised_are_those_in_force() -> None:
         f"{guests.guest_bookings_per_contact} open bookings of a contact",
         f"{guests.guest_bookings_per_address} from an address",
         f"{HOLDS_OF_ADDRESS} holds at once",
+        f"after {guests.messages_per_destination_per_day} within {A_DAY.total_seconds() / 3600:g} hours, news",
         f"everywhere within {revocations.KNOWN_SECONDS:g} seconds",
         f"event streams end within {revocations.KNOWN_SECONDS + limits.recheck_seconds:g}",
         f"ends within {jwks.FRESH_SECONDS / 60:g} minutes",
@@ -77,7 +79,7 @@ def test_the_periods_that_are_reckoned_with_are_the_defaults() -> None:
     text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
     kept = RetentionSettings()
     for row in (
-        f"| `reminder_log` | 3,080 (six e-mails) | {kept.messages_days} days |",
+        f"| `reminder_log` | 3,400 (six e-mails) | {kept.messages_days} days |",
         f"| `hold` and its `claim` | 970 | {kept.holds_days} days |",
         f"| `idempotency_key` | 310 | {kept.keys_hours} hours |",
         f"for good; {kept.erased_history_days} days after an erasure",
