@@ -36,6 +36,7 @@ class Demo:
     """The names by which the demo's people are known to tokens."""
 
     organization: str = "demo"
+    organization_name: str = "Demo Practice"
     admin_subject: str = "admin"
     provider_subject: str = "dr-ada-moreau"
     customer_subject: str = "demo-customer"
@@ -121,7 +122,7 @@ async def seed(resources: Resources) -> None:
     """Load the demo data into an organization of its own; run again, it adds what is missing and changes nothing."""
     organization = await organization_by_slug(resources.pool, DEMO.organization)
     if organization is None:
-        answer = await create_organization(resources, slug=DEMO.organization, name="Demo Practice")
+        answer = await create_organization(resources, slug=DEMO.organization, name=DEMO.organization_name)
         organization = _made(answer, Organization)
     admin = Viewer(organization_id=organization.id, role=Role.ADMIN, subject=DEMO.admin_subject)
     fresh = [

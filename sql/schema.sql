@@ -212,6 +212,7 @@ CREATE TABLE public.organization (
     slug text NOT NULL,
     name text NOT NULL,
     created_at timestamp with time zone NOT NULL,
+    sms_to_unverified_numbers boolean DEFAULT false NOT NULL,
     CONSTRAINT organization_name_length CHECK (((char_length(name) >= 1) AND (char_length(name) <= 200))),
     CONSTRAINT organization_slug_form CHECK ((slug ~ '^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$'::text))
 );
@@ -355,6 +356,13 @@ CREATE TABLE public.service_provider (
     provider_id uuid NOT NULL
 );
 
+CREATE TABLE public.verified_phone (
+    organization_id uuid NOT NULL,
+    phone text NOT NULL,
+    verified_at timestamp with time zone NOT NULL,
+    CONSTRAINT verified_phone_form CHECK ((phone ~ '^\+[0-9]{3,15}$'::text))
+);
+
 CREATE TABLE public.weekly_break (
     organization_id uuid NOT NULL,
     id uuid NOT NULL,
@@ -461,6 +469,9 @@ ALTER TABLE ONLY public.service
 
 ALTER TABLE ONLY public.service_provider
     ADD CONSTRAINT service_provider_pkey PRIMARY KEY (organization_id, service_id, provider_id);
+
+ALTER TABLE ONLY public.verified_phone
+    ADD CONSTRAINT verified_phone_pkey PRIMARY KEY (organization_id, phone);
 
 ALTER TABLE ONLY public.weekly_break
     ADD CONSTRAINT weekly_break_pkey PRIMARY KEY (organization_id, id);
@@ -595,6 +606,9 @@ ALTER TABLE ONLY public.service_provider
 
 ALTER TABLE ONLY public.service_provider
     ADD CONSTRAINT service_provider_service_fkey FOREIGN KEY (organization_id, service_id) REFERENCES public.service(organization_id, id);
+
+ALTER TABLE ONLY public.verified_phone
+    ADD CONSTRAINT verified_phone_organization_fkey FOREIGN KEY (organization_id) REFERENCES public.organization(id);
 
 ALTER TABLE ONLY public.weekly_break
     ADD CONSTRAINT weekly_break_provider_fkey FOREIGN KEY (organization_id, provider_id) REFERENCES public.provider(organization_id, id);

@@ -333,7 +333,11 @@ class CustomerInput:
 
     name: str = strawberry.field(description="1 to 200 characters.")
     email: str | None = strawberry.field(default=None, description="An e-mail address.")
-    phone: str | None = strawberry.field(default=None, description="With the country code; kept in E.164 form.")
+    phone: str | None = strawberry.field(
+        default=None,
+        description="With the country code; kept in E.164 form. Text messages go there if it is verified: if staff book, or "
+        "set it on the customer's record, or the caller's token calls it so. An organization may have them go to any number.",
+    )
     locale: str | None = strawberry.field(default=None, description="A language tag, such as de-AT.")
     channels: list[Channel] | None = strawberry.field(default=None, description=CHANNELS)
 

@@ -34,7 +34,9 @@ class UpdateCustomerInput:
         default=strawberry.UNSET, description="An e-mail address; at least one of e-mail and phone stays."
     )
     phone: str | None = strawberry.field(
-        default=strawberry.UNSET, description="With the country code; kept in E.164 form."
+        default=strawberry.UNSET,
+        description="With the country code; kept in E.164 form. Set by staff it counts as verified, even if it was set before, "
+        "and the one in whose place it stands no longer does.",
     )
     time_zone: TimeZoneName | None = strawberry.field(default=strawberry.UNSET, description="Where they read times.")
     locale: str | None = strawberry.field(default=strawberry.UNSET, description="A language tag, such as de-AT.")

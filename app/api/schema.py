@@ -17,6 +17,7 @@ from app.api.holds import HoldMutation
 from app.api.hours import HoursMutation
 from app.api.lifecycle import LifecycleMutation
 from app.api.nodes import NodeQuery
+from app.api.organizations import OrganizationMutation, OrganizationQuery
 from app.api.providers import ProviderMutation, ProviderQuery
 from app.api.reminders import ReminderMutation
 from app.api.resolvers import unwrap
@@ -31,12 +32,15 @@ Resolver: TypeAlias = Callable[..., object]
 
 
 @strawberry.type(description="What can be read.")
-class Query(NodeQuery, ViewerQuery, ProviderQuery, AvailabilityQuery, AppointmentQuery, TemplateQuery):
+class Query(
+    NodeQuery, ViewerQuery, OrganizationQuery, ProviderQuery, AvailabilityQuery, AppointmentQuery, TemplateQuery
+):
     """All root fields of queries."""
 
 
 @strawberry.type(description="What can be changed. Every answer is a success or a refusal; a refusal changed nothing.")
 class Mutation(
+    OrganizationMutation,
     ProviderMutation,
     ServiceMutation,
     HoursMutation,

@@ -25,11 +25,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Organization:
-    """Whom everything belongs to; `slug` is its public name."""
+    """Whom everything belongs to; `slug` is its public name.
+
+    `sms_to_unverified_numbers` is whether its text messages go to any number that somebody gives.
+    """
 
     id: OrganizationId
     slug: str
     name: str
+    sms_to_unverified_numbers: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

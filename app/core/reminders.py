@@ -54,6 +54,7 @@ class SkipReason(StrEnum):
     OPTED_OUT = "the recipient opted out"
     UNWANTED = "the recipient does not want messages on this channel"
     NO_ADDRESS = "the recipient has no address for this channel"
+    UNVERIFIED = "the phone number is not verified"
     NO_SENDER = "this channel is not set up"
     TOO_MANY = "the recipient has had as many messages as go out within a day"
 
@@ -71,7 +72,8 @@ class Reach:
     """How one side of an appointment is reached, as of now.
 
     `channels` are those it asked for; None: by e-mail where it has an address, else by SMS. `opted_out` are those on which
-    its address wants nothing from this organization.
+    its address wants nothing from this organization. `may_be_texted` is whether text messages may go to its number: it is
+    verified, or the organization does not ask for that.
     """
 
     recipient: Recipient
@@ -79,6 +81,7 @@ class Reach:
     phone: str | None
     channels: tuple[Channel, ...] | None = None
     opted_out: frozenset[Channel] = frozenset()
+    may_be_texted: bool = True
     is_erased: bool = False
 
     def address(self, channel: Channel) -> str | None:
@@ -173,7 +176,9 @@ def _unreachable(message: Message, reach: Reach) -> SkipReason | None:
         return SkipReason.OPTED_OUT
     if message.channel not in reach.wanted and not message.is_resend:
         return SkipReason.UNWANTED
-    return SkipReason.NO_ADDRESS if reach.address(message.channel) is None else None
+    if reach.address(message.channel) is None:
+        return SkipReason.NO_ADDRESS
+    return SkipReason.UNVERIFIED if message.channel is Channel.SMS and not reach.may_be_texted else None
 
 
 def next_try(attempts: int, retry_after_seconds: int | None) -> timedelta | None:

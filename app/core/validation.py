@@ -273,6 +273,12 @@ def valid_contact(form: ContactForm) -> Contact:
 
 
 @_answers
+def valid_phone(number: str | None) -> str | None:
+    """Check a phone number, and write it in E.164 form."""
+    return _phone("phone", number)
+
+
+@_answers
 def valid_time_zone(field: str, name: str | None) -> str:
     """Check that a zone is in the time zone database."""
     return _zone(field, name)

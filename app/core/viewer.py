@@ -29,7 +29,7 @@ class Viewer:
     `customer_id` is None for a signed-in customer who has not booked yet, `provider_id` for a provider's token whose
     subject no provider has. `manages` is the one appointment that a manage token, used as a bearer token, opens.
     `expires_at` is when the token ends, by the real clock; `token_id` is what it can be revoked by. `address` is where
-    the request came from.
+    the request came from. `verified_phone` is the number that the token calls verified, as it spells it.
     """
 
     organization_id: OrganizationId
@@ -37,6 +37,7 @@ class Viewer:
     subject: str | None = None
     name: str | None = None
     email: str | None = None
+    verified_phone: str | None = None
     provider_id: ProviderId | None = None
     customer_id: CustomerId | None = None
     manages: AppointmentId | None = None

@@ -4,8 +4,9 @@ Signed with a secret of ours (HS256), or by an identity provider whose public ke
 Which key a token may be checked with follows from its algorithm, so that a public key is never taken for a secret.
 
 Claims: `sub`, `organization` (the slug or the id), `role` (admin, provider or customer) and `exp` are required; `aud` and
-`iss` where the settings say so; `jti` is what a single token can be revoked by; `name` and `email` are taken over into a
-customer's record at their first booking. Expiry is judged by the real clock.
+`iss` where the settings say so; `jti` is what a single token can be revoked by; `name`, `email` and a `phone_number` that
+`phone_number_verified` says is verified (OpenID Connect Core 1.0, section 5.1) are taken over into a customer's record at
+their first booking. Expiry is judged by the real clock.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ class AccessClaims:
     token_id: str | None = None
     name: str | None = None
     email: str | None = None
+    verified_phone: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +85,8 @@ class AccessTokens:
             "jti": claims.token_id,
             "name": claims.name,
             "email": claims.email,
+            "phone_number": claims.verified_phone,
+            "phone_number_verified": None if claims.verified_phone is None else True,
         }
         said = {key: value for key, value in payload.items() if value is not None}
         return jwt.encode(said, self._secrets[0], algorithm=ALGORITHM)
@@ -156,6 +160,7 @@ def _caller(payload: dict[str, object], ends_at: datetime) -> AccessClaims | str
     """Who the token says calls."""
     role, organization, subject = payload.get("role"), payload.get("organization"), payload.get("sub")
     token_id, name, email = payload.get("jti"), payload.get("name"), payload.get("email")
+    phone = payload.get("phone_number") if payload.get("phone_number_verified") is True else None
     if not isinstance(role, str) or role not in _ROLES:
         return "The access token names no known role: it is one of admin, provider and customer."
     if not isinstance(organization, str) or not organization:
@@ -172,6 +177,7 @@ def _caller(payload: dict[str, object], ends_at: datetime) -> AccessClaims | str
         token_id=token_id,
         name=name if isinstance(name, str) else None,
         email=email if isinstance(email, str) else None,
+        verified_phone=phone if isinstance(phone, str) else None,
     )
 
 

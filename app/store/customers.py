@@ -12,6 +12,7 @@ from app.core.ids import CustomerId
 from app.store.messages import forget_destinations_of_customer, forget_wire_of_customer
 from app.store.providers import channels
 from app.store.sql import query
+from app.store.verified_phones import forget_phones_of_customer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -182,5 +183,6 @@ async def erase_customer(
     await _ERASE_HISTORY.exec(tx, organization_id, customer.id)
     await forget_wire_of_customer(tx, organization_id, customer.id)
     await forget_destinations_of_customer(tx, organization_id, customer.id)
+    await forget_phones_of_customer(tx, organization_id, customer.id)
     await _ERASE_APPOINTMENTS.exec(tx, organization_id, customer.id, ERASED_NAME)
     return customer_from(await _ERASE.one(tx, organization_id, customer.id, ERASED_NAME, erased_at))

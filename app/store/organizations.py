@@ -16,23 +16,45 @@ if TYPE_CHECKING:
 _BY_SLUG = query("organization_by_slug")
 _BY_ID = query("organization_by_id")
 _INSERT = query("insert_organization")
+_UPDATE = query("update_organization")
 
 
-def _organization(row: Record | None) -> Organization | None:
-    return None if row is None else Organization(id=OrganizationId(row["id"]), slug=row["slug"], name=row["name"])
+def _organization(row: Record) -> Organization:
+    return Organization(
+        id=OrganizationId(row["id"]),
+        slug=row["slug"],
+        name=row["name"],
+        sms_to_unverified_numbers=row["sms_to_unverified_numbers"],
+    )
 
 
 async def organization_by_slug(on: Executor, slug: str) -> Organization | None:
     """The organization with this public name."""
-    return _organization(await _BY_SLUG.maybe(on, slug))
+    row = await _BY_SLUG.maybe(on, slug)
+    return None if row is None else _organization(row)
 
 
 async def organization_by_id(on: Executor, organization_id: OrganizationId) -> Organization | None:
     """The organization with this id."""
-    return _organization(await _BY_ID.maybe(on, organization_id))
+    row = await _BY_ID.maybe(on, organization_id)
+    return None if row is None else _organization(row)
 
 
 async def insert_organization(on: Executor, organization: Organization, created_at: datetime) -> bool:
     """Store a new organization; False where its slug is taken."""
-    row = await _INSERT.maybe(on, organization.id, organization.slug, organization.name, created_at)
+    row = await _INSERT.maybe(
+        on,
+        organization.id,
+        organization.slug,
+        organization.name,
+        organization.sms_to_unverified_numbers,
+        created_at,
+    )
     return row is not None
+
+
+async def update_organization(
+    on: Executor, organization_id: OrganizationId, *, sms_to_unverified_numbers: bool | None
+) -> Organization:
+    """Store those of an existing organization's settings that are not None."""
+    return _organization(await _UPDATE.one(on, organization_id, sms_to_unverified_numbers))

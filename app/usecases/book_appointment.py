@@ -47,6 +47,7 @@ from app.usecases.open_appointment import actor_of
 from app.usecases.plan_messages import plan_messages
 from app.usecases.tell import tell, told_again
 from app.usecases.use_hold import HeldTime, use_hold
+from app.usecases.vouch_for_phone import vouch_for_phone
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -300,6 +301,7 @@ async def _take(
     if not taken:
         # The exclusion constraint has the last word; whoever loses against it was simply too late.
         return SlotUnavailable(reasons=(UnbookableReason.ALREADY_TAKEN,))
+    await vouch_for_phone(tx, viewer, appointment.contact.phone, sight.now)
     return _Written(
         appointment=appointment,
         changes=(

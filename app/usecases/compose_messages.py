@@ -20,6 +20,7 @@ from app.store.organizations import organization_by_id
 from app.store.providers import providers_by_ids
 from app.store.services import services_by_ids
 from app.store.templates import templates_of_organization
+from app.store.verified_phones import verified_phones
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -70,6 +71,9 @@ async def load_subjects(
     customers = await customers_by_ids(on, organization_id, list({row.customer_id for row in rows}))
     previous = await _previous_starts(on, organization_id, appointments) if MessageKind.RESCHEDULED in kinds else {}
     silent = await opted_out(on, organization_id, _addresses(appointments.values(), providers.values()))
+    phones = {row.contact.phone for row in rows if row.contact.phone is not None}
+    anybody = organization.sms_to_unverified_numbers
+    texted = phones if anybody else await verified_phones(on, organization_id, phones)
     return {
         row.id: Subject(
             organization=organization,
@@ -77,7 +81,7 @@ async def load_subjects(
             provider=providers[row.provider_id],
             service=None if row.service_id is None else services.get(row.service_id),
             previous_starts_at=previous.get(row.id),
-            customer=_customer_reach(row, customers[row.customer_id], silent),
+            customer=_customer_reach(row, customers[row.customer_id], silent, texted),
             staff=_provider_reach(providers[row.provider_id], silent),
         )
         for row in rows
@@ -163,7 +167,9 @@ def _addresses(appointments: Collection[Appointment], providers: Collection[Prov
     }
 
 
-def _customer_reach(appointment: Appointment, customer: Customer, silent: Collection[Address]) -> Reach:
+def _customer_reach(
+    appointment: Appointment, customer: Customer, silent: Collection[Address], texted: Collection[str]
+) -> Reach:
     """At the contact of this booking; on the channels that it asked for, else on those of the customer's record."""
     contact = appointment.contact
     asked = contact.channels if contact.channels is not None else customer.contact.channels
@@ -173,11 +179,13 @@ def _customer_reach(appointment: Appointment, customer: Customer, silent: Collec
         phone=contact.phone,
         channels=asked,
         opted_out=_silent_channels(contact.email, contact.phone, silent),
+        may_be_texted=contact.phone in texted,
         is_erased=customer.is_erased,
     )
 
 
 def _provider_reach(provider: Provider, silent: Collection[Address]) -> Reach:
+    """At the addresses that staff set, which need no further word."""
     return Reach(
         recipient=Recipient.PROVIDER,
         email=provider.email,

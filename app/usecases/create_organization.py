@@ -14,12 +14,19 @@ if TYPE_CHECKING:
     from app.usecases.resources import Resources
 
 
-async def create_organization(resources: Resources, *, slug: str, name: str) -> Organization | InvalidInput:
+async def create_organization(
+    resources: Resources, *, slug: str, name: str, sms_to_unverified_numbers: bool = False
+) -> Organization | InvalidInput:
     """Create an organization; its slug is refused where it is taken."""
     valid = valid_organization(slug, name)
     if isinstance(valid, InvalidInput):
         return valid
-    organization = Organization(id=OrganizationId(resources.new_id()), slug=valid[0], name=valid[1])
+    organization = Organization(
+        id=OrganizationId(resources.new_id()),
+        slug=valid[0],
+        name=valid[1],
+        sms_to_unverified_numbers=sms_to_unverified_numbers,
+    )
     if not await insert_organization(resources.pool, organization, resources.clock()):
         return InvalidInput(field="slug", message="Another organization has this slug already.")
     return organization

@@ -21,6 +21,7 @@ from app.store.customers import erase_customer as store_erasure
 from app.store.pool import transaction
 from app.usecases.idempotency import caller_name
 from app.usecases.opt_out import want_again
+from app.usecases.vouch_for_phone import vouch_for_phone
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,6 +76,8 @@ async def change_customer(
         if not await update_customer(tx, viewer.organization_id, customer):
             tx.roll_back()
             return known
+        if "phone" in changes:
+            await vouch_for_phone(tx, viewer, contact.phone, resources.clock(), instead_of=stored.contact.phone)
         if "channels" in changes:
             await forget_channels_of_customer(tx, viewer.organization_id, customer_id)
             await want_again(tx, viewer.organization_id, contact.channels, email=contact.email, phone=contact.phone)

@@ -88,6 +88,7 @@ async def _signed_in(resources: Resources, token: str) -> Viewer | NotIdentified
         subject=claims.subject,
         name=claims.name,
         email=claims.email,
+        verified_phone=claims.verified_phone,
         expires_at=claims.expires_at,
         token_id=claims.token_id,
     )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from app.core.appointment import Contact, Customer
 from app.core.ids import CustomerId
 from app.core.refusals import InvalidInput
-from app.core.validation import ContactForm, valid_contact
+from app.core.validation import ContactForm, valid_contact, valid_phone
 from app.core.viewer import Role
 from app.store.customers import insert_customer
 
@@ -47,7 +47,10 @@ def new_customer(
 
 
 def _contact_in_token(viewer: Viewer) -> Contact | InvalidInput:
-    contact = valid_contact(ContactForm(name=viewer.name or "", email=viewer.email, phone=None, locale=None))
+    phone = valid_phone(viewer.verified_phone)
+    if isinstance(phone, InvalidInput):
+        phone = None  # whoever can be reached by e-mail need not mend their token
+    contact = valid_contact(ContactForm(name=viewer.name or "", email=viewer.email, phone=phone, locale=None))
     if isinstance(contact, InvalidInput):
         return InvalidInput(
             field="customer", message="At your first booking, say how you are called and how you can be reached."

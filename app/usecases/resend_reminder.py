@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from app.core.viewer import Viewer
     from app.usecases.resources import Resources
 
-_OF_THE_CHANNEL = frozenset({SkipReason.OPTED_OUT, SkipReason.NO_ADDRESS, SkipReason.UNWANTED, SkipReason.TOO_MANY})
+_OF_THE_CHANNEL = frozenset(
+    {SkipReason.OPTED_OUT, SkipReason.NO_ADDRESS, SkipReason.UNWANTED, SkipReason.UNVERIFIED, SkipReason.TOO_MANY}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 -- The organization with this public name; the name is how a caller without a token says whom they mean.
 -- params: slug text
 -- scope: all organizations
-SELECT id, slug, name
+SELECT id, slug, name, sms_to_unverified_numbers
 FROM organization
 WHERE slug = $1;
 
@@ -10,15 +10,24 @@ WHERE slug = $1;
 -- The organization a token names.
 -- params: organization_id uuid
 -- scope: all organizations
-SELECT id, slug, name
+SELECT id, slug, name, sms_to_unverified_numbers
 FROM organization
 WHERE id = $1;
 
 -- name: insert_organization :maybe
 -- A new organization; no row where its slug is taken.
--- params: id uuid, slug text, name text, created_at timestamptz
+-- params: id uuid, slug text, name text, sms_to_unverified_numbers boolean, created_at timestamptz
 -- scope: all organizations
-INSERT INTO organization (id, slug, name, created_at)
-VALUES ($1, $2, $3, $4)
+INSERT INTO organization (id, slug, name, sms_to_unverified_numbers, created_at)
+VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT ON CONSTRAINT organization_slug_key DO NOTHING
 RETURNING id;
+
+-- name: update_organization :one
+-- The settings of an organization, anew; a null one stays as it is.
+-- params: organization_id uuid, sms_to_unverified_numbers boolean
+-- scope: all organizations
+UPDATE organization
+SET sms_to_unverified_numbers = coalesce($2, sms_to_unverified_numbers)
+WHERE id = $1
+RETURNING id, slug, name, sms_to_unverified_numbers;

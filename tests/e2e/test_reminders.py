@@ -26,7 +26,7 @@ from app.usecases.send_messages import SENDING_AT_ONCE
 from app.wiring import system_clock
 from tests.builders import Api, Json, a_provider, an_appointment, running, weekly
 from tests.e2e import program
-from tests.integration.reminders import Gateway, gateway, mail_environment, read_letter
+from tests.integration.reminders import Gateway, gateway, mail_environment, read_letter, text_any_number
 
 PATIENCE_SECONDS: Final = 60.0
 HOURS = timedelta(hours=1)
@@ -249,6 +249,7 @@ async def test_a_worker_that_is_killed_loses_nothing_and_records_nothing_twice(w
 
 
 async def test_a_text_message_that_was_on_its_way_is_looked_up_and_not_sent_again(world: World) -> None:
+    await text_any_number(world.api)
     await due_reminders(world, 1, email=None, phone="+491701234567")
     reached, died = asyncio.Event(), asyncio.Event()
 

@@ -21,7 +21,7 @@ from starlette.routing import Route
 
 from app.settings import Settings
 from app.usecases.send_messages import send_messages
-from tests.builders import Api, Json, running
+from tests.builders import Api, Json, made, running
 from tests.integration.notify.conftest import MailServer, mail_server
 
 ACCOUNT, AUTH_TOKEN, NUMBER = "AC5ef8732a3c49700934481addd5ce1659", "the gateway's token", "+15005550006"
@@ -171,10 +171,24 @@ def mail_environment(environment: dict[str, str], mail_port: int, sms_port: int)
 
 @asynccontextmanager
 async def a_post(environment: dict[str, str]) -> AsyncIterator[Post]:
-    """The application on a database of its own, with a mail server and a gateway."""
+    """The application on a database of its own, with a mail server and a gateway that may text any number."""
     async with (
         mail_server() as mail,
         gateway() as sms,
         running(settings_of(environment, mail.port, sms.port)) as own,
     ):
-        yield Post(api=await own.api(), mail=mail, sms=sms)
+        api = await own.api()
+        await text_any_number(api)
+        yield Post(api=api, mail=mail, sms=sms)
+
+
+UPDATE_ORGANIZATION = """mutation ($input: UpdateOrganizationInput!) { answer: updateOrganization(input: $input) {
+    __typename ... on Organization { slug smsToUnverifiedNumbers } ... on UserError { message }
+    ... on InvalidInputError { field }
+} }"""
+
+
+async def text_any_number(api: Api, *, allowed: bool = True) -> None:
+    """Whether the organization's text messages go to numbers that nobody vouched for."""
+    values = {"smsToUnverifiedNumbers": allowed}
+    made((await api.ask(UPDATE_ORGANIZATION, caller=api.admin, input=values))["answer"], "Organization")

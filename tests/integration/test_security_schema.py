@@ -77,6 +77,7 @@ QUERIES: Final[Mapping[str, tuple[str, str]]] = {
     "node": ("node(id: $provider) { id }", EVERYBODY),
     "nodes": ("nodes(ids: [$appointment]) { id }", THOSE_IN_IT),
     "viewer": ("viewer { role }", f"{EVERYBODY} {OTHERS}"),
+    "organization": ("organization { slug name smsToUnverifiedNumbers }", "ada ben admin other-ada other-admin"),
     "provider": ("provider(id: $provider) { id }", EVERYBODY),
     "providers": ("providers(ids: [$provider]) { nodes { id } }", EVERYBODY),
     "nextAvailableSlots": ("nextAvailableSlots(providerIds: [$provider]) { startsAt }", EVERYBODY),
@@ -92,6 +93,7 @@ QUERIES: Final[Mapping[str, tuple[str, str]]] = {
 
 # Who may, and with what. Others are told that they may not, or that there is no such thing.
 MUTATIONS: Final[Mapping[str, str]] = {
+    "updateOrganization": "admin other-admin",  # each their own
     "createProvider": "admin other-admin",  # each in their own organization
     "updateProvider": "ada admin",
     "createService": "admin",
@@ -182,6 +184,7 @@ async def an_input(field: str, world: World, number: int) -> Json:
     ada, appointment = {"providerId": world.ada["id"]}, {"appointmentId": world.standing["appointment"]["id"]}
     key, day = {"idempotencyKey": f"try-{number}"}, f"2026-01-{14 + number}"
     inputs: dict[str, Any] = {
+        "updateOrganization": {"smsToUnverifiedNumbers": True},
         "createProvider": {
             "name": "Cleo",
             "timeZone": "UTC",

@@ -27,6 +27,7 @@ def test_what_is_not_given_has_a_default() -> None:
     assert settings.cors_origins == ()
     assert settings.graphiql is settings.introspection is False
     assert settings.documents is None
+    assert settings.limits.messages_per_destination_per_day == 30
     assert settings.pool_size == 16
 
 
@@ -40,6 +41,7 @@ def test_everything_can_be_given() -> None:
             "SLOTWRIGHT_DOCUMENTS": "/etc/documents.json",
             "SLOTWRIGHT_SOCKETS_PER_ADDRESS": "0",
             "SLOTWRIGHT_SUBSCRIPTIONS_PER_CALLER": "7",
+            "SLOTWRIGHT_MESSAGES_PER_DESTINATION_PER_DAY": "0",
             "SLOTWRIGHT_POOL_SIZE": "4",
             "SLOTWRIGHT_STATEMENT_TIMEOUT_MS": "250",
         }
@@ -49,6 +51,7 @@ def test_everything_can_be_given() -> None:
     assert settings.graphiql is settings.introspection is True  # GraphiQL is of no use without the schema
     assert settings.documents == "/etc/documents.json"
     assert (settings.limits.sockets_per_address, settings.limits.subscriptions_per_caller) == (0, 7)
+    assert settings.limits.messages_per_destination_per_day == 0
     assert settings.pool_size == 4
     assert settings.statement_timeout_ms == 250
 
@@ -126,6 +129,9 @@ def test_a_missing_variable_is_named(name: str, value: str | None) -> None:
         ("SLOTWRIGHT_INTROSPECTION", "yes"),
         ("SLOTWRIGHT_SOCKETS_PER_ADDRESS", "-1"),
         ("SLOTWRIGHT_SUBSCRIPTIONS_PER_CALLER", "many"),
+        ("SLOTWRIGHT_MESSAGES_PER_DESTINATION_PER_DAY", "-1"),
+        ("SLOTWRIGHT_MESSAGES_PER_DESTINATION_PER_DAY", "off"),
+        ("SLOTWRIGHT_MESSAGES_PER_DESTINATION_PER_DAY", "100001"),
         ("SLOTWRIGHT_POOL_SIZE", "0"),
         ("SLOTWRIGHT_POOL_SIZE", "201"),
         ("SLOTWRIGHT_POOL_SIZE", "-1"),

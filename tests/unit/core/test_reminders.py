@@ -241,6 +241,8 @@ def a_message(kind: MessageKind = DAY, **changes: object) -> Message:
 
 
 STANDING = an_appointment(at(2000), at(0))
+TEXTED = replace(CUSTOMER, channels=(Channel.SMS,))
+UNVERIFIED = replace(TEXTED, may_be_texted=False)
 
 
 @pytest.mark.parametrize(
@@ -281,6 +283,17 @@ STANDING = an_appointment(at(2000), at(0))
             1950,
             SkipReason.NO_ADDRESS,
         ),
+        (a_message(HOUR, channel=Channel.SMS), STANDING, TEXTED, 1950, None),
+        (a_message(HOUR, channel=Channel.SMS), STANDING, UNVERIFIED, 1950, SkipReason.UNVERIFIED),
+        (a_message(HOUR, channel=Channel.SMS, is_resend=True), STANDING, UNVERIFIED, 1950, SkipReason.UNVERIFIED),
+        (
+            a_message(HOUR, channel=Channel.SMS),
+            STANDING,
+            replace(UNVERIFIED, phone=None),
+            1950,
+            SkipReason.NO_ADDRESS,
+        ),
+        (a_message(HOUR), STANDING, replace(CUSTOMER, may_be_texted=False), 1950, None),
     ],
 )
 def test_why_a_message_is_not_sent(

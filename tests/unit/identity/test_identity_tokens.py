@@ -82,6 +82,29 @@ async def test_the_present_secret_signs_and_both_check() -> None:
 
 
 @pytest.mark.parametrize(
+    ("said", "believed"),
+    [
+        ({"phone_number": "+49 170 1234567", "phone_number_verified": True}, "+49 170 1234567"),
+        ({"phone_number": "+491701234567"}, None),
+        ({"phone_number": "+491701234567", "phone_number_verified": False}, None),
+        ({"phone_number": "+491701234567", "phone_number_verified": "true"}, None),
+        ({"phone_number": "+491701234567", "phone_number_verified": 1}, None),
+        ({"phone_number": 491701234567, "phone_number_verified": True}, None),
+        ({"phone_number_verified": True}, None),
+    ],
+)
+async def test_a_number_is_believed_where_the_token_calls_it_verified(
+    said: dict[str, object], believed: str | None
+) -> None:
+    claims = await tokens().verify(jwt.encode(payload(**said), SECRET, algorithm="HS256"))
+    assert isinstance(claims, AccessClaims)
+    assert claims.verified_phone == believed
+    again = await tokens().verify(tokens().sign(claims))
+    assert isinstance(again, AccessClaims)
+    assert again.verified_phone == believed
+
+
+@pytest.mark.parametrize(
     ("changes", "why"),
     [
         ({}, None),
