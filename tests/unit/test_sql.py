@@ -72,7 +72,9 @@ def test_writes_go_together_with_their_parameters_one_after_the_other() -> None:
     ten = f"INSERT INTO ten VALUES ({', '.join(f'${number}' for number in range(1, 11))})"
     assert together((one,)) == one
     assert together((one, ten, one)).splitlines() == [
-        "WITH write_0 AS (INSERT INTO one (a, b, c) VALUES ($1, $2, $1)), "
-        "write_1 AS (INSERT INTO ten VALUES ($3, $4, $5, $6, $7, $8, $9, $10, $11, $12))",
+        (
+            "WITH write_0 AS (INSERT INTO one (a, b, c) VALUES ($1, $2, $1)), "
+            "write_1 AS (INSERT INTO ten VALUES ($3, $4, $5, $6, $7, $8, $9, $10, $11, $12))"
+        ),
         "INSERT INTO one (a, b, c) VALUES ($13, $14, $13)",
     ]
