@@ -35,6 +35,7 @@ DEFAULT_STATEMENT_TIMEOUT_MS: Final = 5_000
 _SLUG: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _MAIL_ADDRESS: Final = re.compile(r"[^\s@<>,;:]+@[^\s@<>,;:]+")
 _KEY_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,32}")
+_DIGITS: Final = re.compile(r"\d{1,18}", re.ASCII)  # Python itself refuses to read thousands of them
 _SWITCH: Final = {"on": True, "off": False}
 
 
@@ -114,12 +115,22 @@ class WatchSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeaveSettings:
-    """How a server process ends after SIGTERM."""
+    """How a process ends after SIGTERM: a server drains, finishes and closes, the worker finishes and closes."""
 
     drain_seconds: int = 2
     """How long it still accepts, while readiness is red already."""
     grace_seconds: int = 10
     """How long everything may take; orchestrators kill after 10 to 30 s."""
+
+    @property
+    def closing_seconds(self) -> float:
+        """What is kept of the grace for the end itself, when what ran is finished or given up: connections are closed."""
+        return min(1.0, (self.grace_seconds - self.drain_seconds) / 4)
+
+    @property
+    def finishing_seconds(self) -> float:
+        """How long requests may go on when nothing is accepted any more."""
+        return self.grace_seconds - self.drain_seconds - self.closing_seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,7 +221,7 @@ class Settings:
         tokens = _tokens(env)
         return cls(
             database_url=database_url(env),
-            redis_url=_address(env, "REDIS_URL", ("redis", "rediss", "unix")),
+            redis_url=_redis_url(env, "REDIS_URL"),
             token_secret=_secret(env, "SLOTWRIGHT_TOKEN_SECRET", required=tokens.jwks_url is None),
             manage_keys=_manage_keys(env, "SLOTWRIGHT_MANAGE_KEYS"),
             hash_secret=_the_secret(env, "SLOTWRIGHT_HASH_SECRET"),
@@ -292,6 +303,21 @@ def _address(env: Mapping[str, str], name: str, schemes: tuple[str, ...]) -> str
         scheme = ""
     if scheme not in schemes:
         raise SettingsError(f"{name} has to start with {' or '.join(f'{scheme}://' for scheme in schemes)}.")
+    return value
+
+
+def _redis_url(env: Mapping[str, str], name: str) -> str:
+    """The driver would take a database that is no number for the first one, and stumble over the port much later."""
+    value = _address(env, name, ("redis", "rediss", "unix"))
+    parts = urlsplit(value)
+    if parts.scheme == "unix":
+        return value
+    try:
+        good = parts.port != 0 and re.fullmatch(r"/?\d{0,4}", parts.path, re.ASCII) is not None
+    except ValueError:
+        good = False
+    if not good:
+        raise SettingsError(f"{name} has to read “redis://:password@host:port/number”.")
     return value
 
 
@@ -527,6 +553,6 @@ def _number(env: Mapping[str, str], name: str, *, default: int, least: int, most
     value = _given(env, name)
     if value is None:
         return default
-    if not value.isascii() or not value.isdigit() or not least <= int(value) <= most:
+    if not _DIGITS.fullmatch(value) or not least <= int(value) <= most:
         raise SettingsError(f"{name} has to be a whole number from {least} to {most}.")
     return int(value)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, is_dataclass
 from pathlib import Path
+from typing import get_type_hints
 
 import pytest
 
@@ -113,6 +115,11 @@ def test_a_missing_variable_is_named(name: str, value: str | None) -> None:
         ("DATABASE_URL", "127.0.0.1"),
         ("DATABASE_URL", "postgresql://[::1/x"),
         ("REDIS_URL", "http://127.0.0.1"),
+        ("REDIS_URL", "redis://127.0.0.1:99999/0"),
+        ("REDIS_URL", "redis://127.0.0.1:-1/0"),
+        ("REDIS_URL", "redis://127.0.0.1:nan/0"),
+        ("REDIS_URL", "redis://127.0.0.1/one"),
+        ("REDIS_URL", "redis://127.0.0.1/-1"),
         ("SLOTWRIGHT_TOKEN_SECRET", "x" * 31),
         ("SLOTWRIGHT_HASH_SECRET", "short"),
         ("SLOTWRIGHT_MANAGE_KEYS", LONG),
@@ -144,6 +151,81 @@ def test_a_variable_that_cannot_be_used_is_named(name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=rf"^{name} .*\.$") as caught:
         Settings.from_environment(GOOD | {name: value})
     assert "\n" not in str(caught.value)
+
+
+def numbers_in(settings: object, place: str = "") -> dict[str, int | None]:
+    """Every setting that is a number, or None in place of one, wherever it stands in the class."""
+    found: dict[str, int | None] = {}
+    assert is_dataclass(settings)
+    for name, kind in get_type_hints(type(settings)).items():
+        value = getattr(settings, name)
+        if kind in (int, int | None):
+            found[f"{place}{name}"] = value
+        elif is_dataclass(kind):
+            found |= numbers_in(value, f"{place}{name}.")
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A variable that is read as a number, and what it may be."""
+
+    name: str
+    least: int
+    most: int
+
+
+def numbers_read() -> list[Number]:
+    """As the program itself reads them."""
+    read: list[Number] = []
+
+    def number(_env: object, name: str, *, default: int, least: int, most: int) -> int:
+        read.append(Number(name, least, most))
+        return default
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("app.settings._number", number)
+        Settings.from_environment(GOOD | {"SLOTWRIGHT_METRICS_PORT": "9100"})
+    return read
+
+
+NUMBERS = numbers_read()
+ODD = (
+    *("-1", "-0", "+1", "1.5", "1.0", "1e3", "nan", "inf", "-inf", "0x10", "1_000", "1,000", "1 000", "٤", "²", "½"),
+    *("None", "true", "ten", "1s", "--", "\x00", "1\n2", "9" * 19, "9" * 5_000, "-" + "9" * 5_000),
+)
+ROOMY = GOOD | {"SLOTWRIGHT_GRACE_SECONDS": "600", "SLOTWRIGHT_DRAIN_SECONDS": "0"}  # each of the two bounds the other
+
+
+def test_every_number_of_the_settings_is_read_from_a_variable_of_its_own() -> None:
+    usual = numbers_in(Settings.from_environment(ROOMY))
+    changed: list[str] = []
+    for number in NUMBERS:
+        values = {str(number.least), str(number.most)}
+        given = [numbers_in(Settings.from_environment(ROOMY | {number.name: value})) for value in values]
+        changed += {field for settings in given for field in usual if settings[field] != usual[field]}
+    assert sorted(changed) == sorted(usual)
+    assert len(NUMBERS) == len(usual) > 15
+
+
+@pytest.mark.parametrize("number", NUMBERS, ids=lambda number: number.name)
+@pytest.mark.parametrize("odd", ODD, ids=lambda odd: repr(odd[:12]))
+def test_an_odd_number_is_refused_by_its_name(number: Number, odd: str) -> None:
+    with pytest.raises(SettingsError, match=rf"^{number.name} has to be a whole number from \d+ to \d+\.$"):
+        Settings.from_environment(ROOMY | {number.name: odd})
+
+
+@pytest.mark.parametrize("number", NUMBERS, ids=lambda number: number.name)
+def test_a_number_may_be_what_its_bounds_say_and_nothing_beyond(number: Number) -> None:
+    assert 0 <= number.least < number.most
+    for good in (f"{number.least}", f"{number.most}", f" {number.most}\n", f"000{number.most}"):
+        Settings.from_environment(ROOMY | {number.name: good})
+    for bad in (number.least - 1, number.most + 1):
+        with pytest.raises(SettingsError, match=f"^{number.name} "):
+            Settings.from_environment(ROOMY | {number.name: str(bad)})
+    usual = Settings.from_environment({name: value for name, value in ROOMY.items() if name != number.name})
+    for empty in ("", "  ", "\t"):
+        assert numbers_in(Settings.from_environment(ROOMY | {number.name: empty})) == numbers_in(usual)
 
 
 def test_secrets_do_not_appear_where_settings_are_printed() -> None:
