@@ -87,7 +87,7 @@ def create_app(
                 ):
                     yield
             finally:
-                await endpoint.close_all()
+                await endpoint.close_all(settings.leave.finishing_seconds if leaving is None else leaving.seconds_left)
                 throttles.clear()
                 opened.clear()
 

@@ -1,7 +1,8 @@
 """Leaving: what a server process does between SIGTERM and its end, in an order that loses no request.
 
 First readiness goes red, so that whoever balances load sends nothing new; some seconds later the server stops accepting, and
-what is open for long (sockets, streams) is told to go elsewhere; what runs is finished. A second signal skips the wait.
+what is open for long (sockets, streams) is told to go elsewhere; what runs is finished, while there is time. A second
+signal skips the wait.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import asyncio
 import signal
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from time import monotonic
 from types import FrameType
 from typing import Final
 
@@ -20,16 +22,31 @@ STOPPED_SECONDS: Final = 0.3
 
 
 class Leaving:
-    """`seconds` is how long the process still accepts after the signal."""
+    """For how long the process still accepts after the signal, and then lets finish what runs."""
 
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
+    def __init__(self, *, drain_seconds: float, finishing_seconds: float) -> None:
+        self._drain_seconds = drain_seconds
+        self._finishing_seconds = finishing_seconds
+        self._begun_at: float | None = None
         self._task: asyncio.Task[None] | None = None
-        self.has_begun = False
+
+    @property
+    def has_begun(self) -> bool:
+        return self._begun_at is not None
+
+    @property
+    def seconds_left(self) -> float:
+        """Until what runs has to be given up; all of the time where nobody has told the process to leave."""
+        if self._begun_at is None:
+            return self._finishing_seconds
+        return max(0.0, self._begun_at + self._drain_seconds + self._finishing_seconds - monotonic())
 
     @contextmanager
-    def watched(self, close_all: Callable[[], Awaitable[None]]) -> Iterator[None]:
-        """Stands before the server's own handlers of signals while the block runs; in the main thread only."""
+    def watched(self, close_all: Callable[[float], Awaitable[None]]) -> Iterator[None]:
+        """Stands before the server's own handlers of signals while the block runs; in the main thread only.
+
+        `close_all` is called when nobody can come any more, with the seconds that are left.
+        """
         loop = asyncio.get_running_loop()
         servers = {number: signal.getsignal(number) for number in SIGNALS}
 
@@ -39,14 +56,14 @@ class Leaving:
                 handler(number, frame)
 
         async def leave(number: int) -> None:
-            await asyncio.sleep(self._seconds)
+            await asyncio.sleep(self._drain_seconds)
             stop(number, None)
             await asyncio.sleep(STOPPED_SECONDS)
-            await close_all()
+            await close_all(self.seconds_left)
 
         def begin(number: int) -> None:
             if not self.has_begun:
-                self.has_begun = True
+                self._begun_at = monotonic()
                 self._task = loop.create_task(leave(number))
 
         def handle(number: int, frame: FrameType | None) -> None:

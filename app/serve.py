@@ -63,7 +63,7 @@ def serve(settings: Settings, *, host: str, port: int, workers: int) -> None:
         server_header=False,
         proxy_headers=False,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=settings.leave.grace_seconds - settings.leave.drain_seconds,
+        timeout_graceful_shutdown=settings.leave.finishing_seconds,  # type: ignore[arg-type]  # fractions are as good
     )
     # uvicorn raises the signal that ended it once more when it is done; a clean end is no failure.
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(0))
@@ -85,7 +85,9 @@ def application() -> Starlette:
     """The application of one worker process, which reads its settings itself."""
     settings = Settings.of_this_process()
     configure_logs(settings.watch.log_format, request_id=CURRENT_REQUEST_ID.get)
-    made = create_app(settings, leaving=Leaving(settings.leave.drain_seconds))
+    leave = settings.leave
+    leaving = Leaving(drain_seconds=leave.drain_seconds, finishing_seconds=leave.finishing_seconds)
+    made = create_app(settings, leaving=leaving)
     # What stands now stands for good: it need not be walked at every collection, which would be most of the slowest
     # answers' time. Answers are large and have no cycles, so collections may be rare.
     gc.collect()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
+from threading import Thread
 from typing import TYPE_CHECKING, Final
 
 from app.operator import OperatorError
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
 
 SERVICE: Final = "slotwright"
+
+LAST_SECONDS: Final = 0.5
+"""For the collector to take what is left when the process ends; after that it is lost."""
 
 
 class TracesError(OperatorError):
@@ -60,14 +64,17 @@ def traced(process: str, *, wanted: bool) -> Iterator[None]:
     from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
 
     resource = Resource.create({"service.name": f"{SERVICE}-{process}"})
-    provider = TracerProvider(resource=resource)
+    provider = TracerProvider(resource=resource, shutdown_on_exit=False)
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     trace_with(provider.get_tracer(SERVICE))
     try:
         yield
     finally:
         trace_with(None)
-        provider.shutdown()
+        # In a thread that may be left behind: the exporter itself tries for ten seconds where nobody listens.
+        last_words = Thread(target=provider.shutdown, daemon=True)
+        last_words.start()
+        last_words.join(LAST_SECONDS)
 
 
 @contextmanager

@@ -27,7 +27,7 @@ from app.jobs.schedule import CRON_JOBS
 from app.logs import configure_logs
 from app.metrics import expect_runs, served
 from app.pulse import of_messages, of_process, pulse
-from app.settings import Settings
+from app.settings import LeaveSettings, Settings
 from app.store.migrations import check
 from app.tracing import traced
 from app.usecases.resources import Resources
@@ -38,9 +38,6 @@ HEALTH_SECONDS: Final = 10
 
 JOB_TIMEOUT_SECONDS: Final = 300
 """A job that takes longer is cancelled; its next run goes on."""
-
-GRACE_SECONDS: Final = 10.0
-"""How long running jobs have after SIGTERM; orchestrators kill after 10 to 30 s."""
 
 FIRST_PAUSE_SECONDS: Final = 0.5
 LONGEST_PAUSE_SECONDS: Final = 5.0
@@ -68,14 +65,21 @@ async def work(settings: Settings) -> None:
         _log.info("the worker runs %d scheduled jobs", len(CRON_JOBS))
         with served(*where), traced("worker", wanted=settings.watch.traces):
             async with pulse([of_process(resources), of_messages(resources)]):
-                await supervise(settings.redis_url, CRON_JOBS, context={"resources": resources}, stop=stop)
+                await supervise(
+                    settings.redis_url, CRON_JOBS, context={"resources": resources}, stop=stop, leave=settings.leave
+                )
     _log.info("the worker has stopped")
 
 
 async def supervise(
-    redis_url: str, cron_jobs: Sequence[CronJob], *, context: dict[str, Any], stop: asyncio.Event
+    redis_url: str,
+    cron_jobs: Sequence[CronJob],
+    *,
+    context: dict[str, Any],
+    stop: asyncio.Event,
+    leave: LeaveSettings,
 ) -> None:
-    """Keeps one arq worker running until `stop` is set, whatever happens to Redis."""
+    """Keeps one arq worker running until `stop` is set, whatever happens to Redis; then jobs may finish, in time."""
     pause = FIRST_PAUSE_SECONDS
     while not stop.is_set():
         redis = connect(redis_url)
@@ -85,7 +89,7 @@ async def supervise(
         await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
         worker.allow_pick_jobs = False
-        failure = await _end(worker, running)
+        failure = await _end(worker, running, leave)
         with contextlib.suppress(RedisError, OSError, TimeoutError):
             await redis.aclose()
             await redis.connection_pool.disconnect()
@@ -141,15 +145,16 @@ async def _follow_clock(ctx: dict[Any, Any]) -> None:
         await resources.test_clock.follow()
 
 
-async def _end(worker: Worker, running: asyncio.Task[None]) -> BaseException | None:
+async def _end(worker: Worker, running: asyncio.Task[None], leave: LeaveSettings) -> BaseException | None:
     """Lets running jobs finish, for a while, and tells what the worker ended with."""
     failure = running.exception() if running.done() and not running.cancelled() else None
     jobs = [task for task in worker.tasks.values() if not task.done()]
     if jobs:
-        await asyncio.wait(jobs, timeout=GRACE_SECONDS)
+        await asyncio.wait(jobs, timeout=leave.grace_seconds - leave.closing_seconds)
     for task in (running, *worker.tasks.values()):
         task.cancel()
-    await asyncio.gather(running, *worker.tasks.values(), return_exceptions=True)
     with contextlib.suppress(RedisError, OSError, TimeoutError):
-        await worker.pool.delete(worker.health_check_key)
+        async with asyncio.timeout(leave.closing_seconds / 2):  # else a Redis that hangs would hold up the end
+            await asyncio.gather(running, *worker.tasks.values(), return_exceptions=True)
+            await worker.pool.delete(worker.health_check_key)
     return failure

@@ -28,6 +28,9 @@ Connection: TypeAlias = "asyncpg.Connection[Record] | PoolConnectionProxy[Record
 ACQUIRE_TIMEOUT_SECONDS: Final = 3.0
 """Waiting for a free connection and making a new one, together: longer than a burst, shorter than clients wait."""
 
+CLOSING_SECONDS: Final = 1.0
+"""Whoever closes the pool has let finish what was to finish: what still runs hangs."""
+
 COMMAND_GRACE_SECONDS: Final = 1.0
 """How much longer than PostgreSQL's own statement timeout the program waits, before it takes the server for gone."""
 
@@ -80,7 +83,7 @@ def _refusals_told() -> Iterator[None]:
     """While connecting for the first time, a wrong password or name is as bad as a server that is away."""
     try:
         yield
-    except (*_OUTAGES, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as refusal:
+    except (*_OUTAGES, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError, OverflowError) as refusal:
         raise DatabaseUnavailableError from refusal
 
 
@@ -126,9 +129,9 @@ class Pool:
         return PoolUsage(used=self._connections.get_size() - idle, idle=idle)
 
     async def close(self) -> None:
-        """Waits for running uses, some seconds at most, then ends them."""
+        """Waits for running uses, for a moment, then ends them."""
         try:
-            async with asyncio.timeout(ACQUIRE_TIMEOUT_SECONDS):
+            async with asyncio.timeout(CLOSING_SECONDS):
                 await self._connections.close()
         except TimeoutError:
             self._connections.terminate()

@@ -5,19 +5,27 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
+from time import monotonic
 
+import asyncpg
 import httpx
+import psutil
 import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
+from tests.builders import BOOK, a_booking, a_provider
 from tests.e2e.program import get, run, running
-from tests.e2e.served import free_ports
+from tests.e2e.served import free_ports, processes
 
 SALON = ("organization", "create", "--slug", "salon", "--name", "Salon")
 PATIENCE_SECONDS = 20
+GRACE_SECONDS = 2
+SLACK_SECONDS = 1.0
+"""Of a busy machine, to end a process that has closed everything."""
 
 
 @pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.full)])
@@ -81,6 +89,57 @@ async def test_an_open_event_stream_does_not_hold_the_process_up(environment: di
             async for line in stream.aiter_lines():
                 assert "error" not in line
         assert await asyncio.to_thread(api.process.wait, PATIENCE_SECONDS) == 0
+
+
+@pytest.mark.parametrize("caller", ["there", "gone"])
+async def test_what_hangs_does_not_hold_a_server_up_beyond_its_grace(
+    caller: str, environment: dict[str, str], tmp_path: Path
+) -> None:
+    """A mutation that waits for PostgreSQL, with its caller there or gone, is given up in time, and wrote nothing."""
+    env = environment | {"SLOTWRIGHT_GRACE_SECONDS": str(GRACE_SECONDS), "SLOTWRIGHT_STATEMENT_TIMEOUT_MS": "60000"}
+    async with processes(env, tmp_path, count=1) as (api,):
+        ada = await a_provider(api)
+        (process,) = (child for child in psutil.Process().children() if "serve" in child.cmdline())
+        blocker = await asyncpg.connect(environment["DATABASE_URL"])
+        async with blocker.transaction():
+            await blocker.execute("LOCK TABLE claim IN ACCESS EXCLUSIVE MODE")
+            wish = a_booking(ada, datetime.combine(api.clock.now + timedelta(days=3), time(9), UTC))
+            booking = asyncio.create_task(api.send(BOOK, input=wish))
+            await somebody_waits_for("claim", blocker)
+            if caller == "gone":
+                booking.cancel()
+            process.terminate()
+            started = monotonic()
+            await asyncio.to_thread(process.wait, PATIENCE_SECONDS)
+            assert monotonic() - started < GRACE_SECONDS + SLACK_SECONDS
+            await asyncio.gather(booking, return_exceptions=True)
+        assert await blocker.fetchval("SELECT count(*) FROM appointment") == 0
+        await blocker.close()
+
+
+async def test_what_hangs_does_not_hold_a_worker_up_beyond_its_grace(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    env = environment | {"SLOTWRIGHT_GRACE_SECONDS": str(GRACE_SECONDS), "SLOTWRIGHT_STATEMENT_TIMEOUT_MS": "60000"}
+    blocker = await asyncpg.connect(environment["DATABASE_URL"])
+    async with blocker.transaction():
+        await blocker.execute("LOCK TABLE message_outbox IN ACCESS EXCLUSIVE MODE")
+        with running("work", env=env, log=tmp_path / "log") as worker:
+            await somebody_waits_for("message_outbox", blocker, number=2)  # the job, and what measures how late it is
+            worker.process.terminate()
+            started = monotonic()
+            await asyncio.to_thread(worker.process.wait, PATIENCE_SECONDS)
+            assert GRACE_SECONDS / 2 < monotonic() - started < GRACE_SECONDS + SLACK_SECONDS
+            assert "the worker has stopped" in worker.said
+    await blocker.close()
+
+
+async def somebody_waits_for(table: str, connection: asyncpg.Connection, *, number: int = 1) -> None:
+    """Until PostgreSQL holds up so many who want this table."""
+    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = $1::regclass"
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while await connection.fetchval(waiting, table) < number:  # noqa: ASYNC110  no event tells of it
+            await asyncio.sleep(0.02)
 
 
 def test_a_second_signal_skips_the_wait(environment: dict[str, str], tmp_path: Path) -> None:

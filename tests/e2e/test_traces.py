@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
+import psutil
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
@@ -18,7 +20,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from tests.builders import a_provider, made
 from tests.e2e.program import running
-from tests.e2e.served import processes
+from tests.e2e.served import free_ports, processes
 from tests.integration.live.subscriber import until
 
 BOOK = """
@@ -126,3 +128,14 @@ async def test_a_request_and_a_job_are_spans_with_their_transactions_inside(
             "mine",
         ):
             assert secret.encode() not in said, secret
+
+
+async def test_a_collector_that_is_away_holds_no_end_up(environment: dict[str, str], tmp_path: Path) -> None:
+    """The exporter itself would try for many seconds."""
+    (nobodys,) = free_ports(1)
+    env = environment | {"SLOTWRIGHT_TRACES": "on", "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{nobodys}"}
+    async with processes(env | {"SLOTWRIGHT_GRACE_SECONDS": "2"}, tmp_path, count=1) as (api,):
+        await api.ask("{ viewer { role } }")
+        (process,) = (child for child in psutil.Process().children() if "serve" in child.cmdline())
+        process.terminate()
+        await asyncio.to_thread(process.wait, 3)

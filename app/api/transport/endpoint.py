@@ -20,9 +20,6 @@ from app.api.transport.service import Service, V
 from app.api.transport.watch import Watch
 from app.api.transport.websocket import SocketTransport
 
-# How long a mutation that runs may hold up the end of the process.
-FINISHING_SECONDS = 10
-
 
 def _real_clock() -> datetime:
     return datetime.now(UTC)  # noqa: TID251  tokens expire by the real clock, whatever the program's clock says
@@ -86,12 +83,12 @@ class GraphQLEndpoint(Generic[V]):
     def open_streams(self) -> int:
         return self._http.streams.number
 
-    async def close_all(self) -> None:
-        """Ends every socket (1012) and event stream, so that clients connect again, and lets mutations finish.
+    async def close_all(self, seconds: float) -> None:
+        """Ends every socket (1012) and event stream, so that clients connect again; mutations may finish, for so long.
 
         To be called when the server stops accepting, before it waits for its connections: an open event stream would
         hold it up for ever.
         """
         self._sockets.close()
         self._http.streams.close()
-        await self._operations.finish(FINISHING_SECONDS)
+        await self._operations.finish(seconds)

@@ -292,9 +292,11 @@ class Operations:
         return map_source_to_response_event(operation.executor, stream, execute_event)
 
     async def finish(self, seconds: float) -> None:
-        """Waits for the mutations that still run, so long at most."""
+        """Waits for the mutations that still run, so long at most; what is not committed then is given up."""
         if self._mutations:
-            await asyncio.wait(set(self._mutations), timeout=seconds)
+            _done, late = await asyncio.wait(set(self._mutations), timeout=seconds)
+            for task in late:
+                task.cancel()
 
 
 async def _execute(executor: Executor[Any]) -> ExecutionResult:

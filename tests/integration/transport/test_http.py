@@ -14,7 +14,16 @@ from graphql import get_introspection_query
 
 from app.api.transport import Credentials, Limits
 from tests.integration.transport.demo import SECRET
-from tests.integration.transport.wire import EVENT_STREAM, JSON, RESPONSE_JSON, Served, events_of, serving, until
+from tests.integration.transport.wire import (
+    EVENT_STREAM,
+    JSON,
+    PATIENCE_SECONDS,
+    RESPONSE_JSON,
+    Served,
+    events_of,
+    serving,
+    until,
+)
 
 
 def code_of(response: httpx.Response) -> object:
@@ -465,7 +474,7 @@ async def test_a_mutation_that_takes_too_long_is_answered_and_finished() -> None
     async with serving(Limits(operation_seconds=0.1)) as served:
         served.world.bump_seconds = 0.3
         assert (await served.post("mutation {bump}")).status_code == 503
-        await served.endpoint.close_all()
+        await served.endpoint.close_all(PATIENCE_SECONDS)
         assert served.world.bumps == 1
 
 
@@ -579,7 +588,7 @@ async def test_at_the_end_of_the_server_a_stream_ends_without_complete(served: S
     async with served.client.stream("POST", "/graphql", json=body, headers={"accept": EVENT_STREAM}) as response:
         async for text in response.aiter_text():
             if not received:
-                await served.endpoint.close_all()
+                await served.endpoint.close_all(PATIENCE_SECONDS)
             received += text
     assert {event for event, _ in events_of(received)} == {"next"}
 

@@ -9,7 +9,7 @@ import pytest
 
 from app.api.transport import Limits
 from tests.integration.transport.demo import SECRET
-from tests.integration.transport.wire import EVENT_STREAM, JSON, Served, serving, until
+from tests.integration.transport.wire import EVENT_STREAM, JSON, PATIENCE_SECONDS, Served, serving, until
 
 FOREVER = "subscription {count(to: 100, every: 60) {number}}"
 
@@ -324,7 +324,7 @@ async def test_a_mutation_goes_on_when_its_caller_has_gone(served: Served) -> No
         await socket.send({"type": "complete", "id": "1"})
         await socket.send({"type": "ping"})
         await socket.receive()
-    await served.endpoint.close_all()
+    await served.endpoint.close_all(PATIENCE_SECONDS)
     assert served.world.bumps == 2
 
 
@@ -332,7 +332,7 @@ async def test_at_the_end_of_the_server_sockets_are_closed_with_1012(served: Ser
     async with served.socket(init={}) as socket, served.socket() as other:
         await socket.subscribe("1", FOREVER)
         await eventually(served, sources=1)
-        await served.endpoint.close_all()
+        await served.endpoint.close_all(PATIENCE_SECONDS)
         assert await socket.closed() == (1012, "The server is restarting")
         assert await other.closed() == (1012, "The server is restarting")
     await eventually(served, sources=0)

@@ -121,7 +121,7 @@ async def serving(
                 yield Served(world=world, endpoint=served, client=client, port=port)
             await until(lambda: not world.sources_open)  # whoever was subscribed is gone, and their sources with them
         finally:
-            await served.close_all()
+            await served.close_all(PATIENCE_SECONDS)
 
 
 @asynccontextmanager
