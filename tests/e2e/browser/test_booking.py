@@ -113,9 +113,7 @@ async def _without_live_updates(context: BrowserContext) -> None:
 
 
 @live
-async def test_a_time_that_is_held_or_booked_vanishes_from_another_window_at_once(
-    windows: Windows, shop: Shop
-) -> None:
+async def test_a_time_that_is_held_or_booked_vanishes_from_another_window_at_once(windows: Windows, shop: Shop) -> None:
     provider = await _provider(shop)
     ours, theirs = [await _open(windows, shop, provider) for _ in range(2)]
     for page in (ours, theirs):
