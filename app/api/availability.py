@@ -1,6 +1,6 @@
 """Availability: slots, days, and why a time can't be booked."""
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from datetime import date, datetime
 from itertools import repeat
 from typing import TYPE_CHECKING, Annotated, Any, cast, overload
@@ -72,13 +72,14 @@ SLOT_ROWS = Shape(
     # `row` is no field: it is what `provider` is made of.
     columns=("row", "provider_id", "starts_at", "ends_at", "local_start"),
     item=Slot,
+    owned=frozenset({"row", "provider_id"}),
 )
 
 
 def slot_rows(calendar: Calendar, starts: Sequence[Minute], time_zone: str) -> list[Row]:
     """The slots at these starts, shown in this zone, their texts ready."""
     provider = calendar.provider
-    texts = slot_texts(tuple(starts), calendar.rules.duration_minutes, time_zone)
+    texts = slot_texts(starts, calendar.rules.duration_minutes, time_zone)
     return list(zip(repeat(provider), repeat(global_id("Provider", provider.id)), *texts, strict=False))
 
 
@@ -173,25 +174,23 @@ class Availability:
     @strawberry.field(description="Every date asked for, also the empty ones.")
     def days(self) -> list[AvailabilityDay]:
         """In order."""
-        found = self.found
-        key = (*self._key, *found.starts_by_date.items())
-        return cast("list[AvailabilityDay]", KnownRows(DAY_ROWS, key, self._day_rows))
+        return cast("list[AvailabilityDay]", self._rows(DAY_ROWS, tuple(self.found.starts_by_date.items()), self._days))
 
     @strawberry.field(description="All slots of all dates, in order.")
     def slots(self) -> list[Slot]:
         """Built when asked for."""
-        found = self.found
-        starts = tuple([start for day in found.starts_by_date.values() for start in day])
-        rows = KnownRows(SLOT_ROWS, (*self._key, starts), lambda: slot_rows(found.calendar, starts, found.time_zone))
-        return cast("list[Slot]", rows)
+        starts = [start for day in self.found.starts_by_date.values() for start in day]
+        return cast("list[Slot]", self._rows(SLOT_ROWS, starts, self._slots))
 
-    @property
-    def _key(self) -> tuple[Hashable, ...]:
-        """What the leaves of slots depend on beside their starts."""
+    def _rows(self, shape: Shape, keys: Sequence[Hashable], make: Callable[[Sequence[Any]], list[Row]]) -> KnownRows:
         calendar = self.found.calendar
-        return calendar.provider.id, calendar.rules.duration_minutes, self.found.time_zone
+        kind = calendar.rules.duration_minutes, self.found.time_zone
+        return KnownRows(shape, keys, make, kind=kind, owner=calendar.provider.id)
 
-    def _day_rows(self) -> list[Row]:
+    def _slots(self, starts: Sequence[Minute]) -> list[Row]:
+        return slot_rows(self.found.calendar, starts, self.found.time_zone)
+
+    def _days(self, days: Sequence[tuple[date, tuple[Minute, ...]]]) -> list[Row]:
         found = self.found
         return [
             (
@@ -200,7 +199,7 @@ class Availability:
                 _SlotsOfDay(found.calendar, starts, found.time_zone),
                 Leaves(utc_texts(starts)),
             )
-            for day, starts in found.starts_by_date.items()
+            for day, starts in days
         ]
 
 

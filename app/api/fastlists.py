@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
-from typing import Any, Final, Self, cast, overload
+from typing import Any, Final, Self, overload
 
 import orjson
 from graphql import (
@@ -32,7 +32,15 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from strawberry.utils.str_converters import to_camel_case
 
 Row = tuple[Any, ...]
-Builder = Callable[[Sequence[Row]], list[dict[str, Any]]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Builder:
+    """What builds the list of a selection from rows; there is one for each plan."""
+
+    build: Callable[[Sequence[Row]], list[dict[str, Any]]]
+    is_owned: bool
+    """Whether the selection asks for what is the owner's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -47,6 +55,8 @@ class Shape:
     columns: tuple[str, ...]
     item: Callable[..., object]
     nested: Mapping[str, Shape] = field(default_factory=dict)
+    owned: frozenset[str] = frozenset()
+    """Columns that are alike in all rows of one owner; see `KnownRows`."""
 
     def object(self, row: Row) -> object:
         values = dict(zip(self.columns, row, strict=True))
@@ -89,23 +99,38 @@ class Rows(Sequence[Any]):
 
 
 class KnownRows(Rows):
-    """Rows that are named by a key: equal keys stand for equal rows of a shape, which are made only if they are needed.
+    """Rows that are known by their keys, and are made only if they are needed: `make` gives them for some of the keys.
 
-    What they are answered with is remembered as it is written: for a popular list nothing is built or written again.
+    A row follows from its key and from `kind`, but for the columns that the shape calls `owned`, which are the owner's.
+    Each is remembered as it is written: what was shown before, to whomever and among whatever, is not built again.
     """
 
-    __slots__ = ("_made", "_make", "key")
+    __slots__ = ("_made", "_make", "keys", "kind", "owner")
 
-    def __init__(self, shape: Shape, key: Hashable, make: Callable[[], Sequence[Row]]) -> None:
+    def __init__(
+        self,
+        shape: Shape,
+        keys: Sequence[Hashable],
+        make: Callable[[Sequence[Any]], Sequence[Row]],
+        *,
+        kind: Hashable,
+        owner: Hashable,
+    ) -> None:
         self.shape = shape
-        self.key = key
+        self.keys = keys
+        self.kind = kind
+        self.owner = owner
         self._make = make
         self._made: Sequence[Row] | None = None
+
+    def make(self, keys: Sequence[Hashable]) -> Sequence[Row]:
+        """The rows of these keys, in their order."""
+        return self._make(keys)
 
     @property
     def rows(self) -> Sequence[Row]:  # type: ignore[override]  # read-only here
         if self._made is None:
-            self._made = self._make()
+            self._made = self._make(self.keys)
         return self._made
 
 
@@ -170,7 +195,7 @@ class RowExecutor(StrawberryGraphQLCoreExecutionContext):
             else:
                 build = self._builders[key] = self._builder(return_type, field_details_list, result.shape)
             if build is not None:
-                return written(build, result) if type(result) is KnownRows else build(result.rows)
+                return written(build, result) if type(result) is KnownRows else build.build(result.rows)
         elif type(result) is Leaves and is_leaf_type(get_nullable_type(return_type.of_type)):
             return result
         return super().complete_list_value(return_type, field_details_list, info, path, result, position_context)
@@ -180,7 +205,7 @@ class RowExecutor(StrawberryGraphQLCoreExecutionContext):
     ) -> Builder | None:
         """What builds the list for this selection; None where rows of this shape do not have all that it asks for."""
         plan = self._plan(list_type, field_details_list, shape)
-        return None if plan is None else _compile(plan)
+        return None if plan is None else _compile(plan, _is_owned(plan, shape))
 
     def _plan(self, list_type: GraphQLList[Any], field_details_list: FieldDetailsList, shape: Shape) -> Plan | None:
         item_type = get_nullable_type(list_type.of_type)
@@ -232,36 +257,71 @@ _MAX_COMPILED: Final = 1024
 
 
 @lru_cache(maxsize=_MAX_COMPILED)
-def _compile(plan: Plan) -> Builder:
+def _compile(plan: Plan, is_owned: bool) -> Builder:  # noqa: FBT001  the two are its key
     # Response names are GraphQL names, columns are numbers: nothing of the caller's can be read as anything else.
     code = f"lambda rows: {_comprehension(plan, 'rows', 0)}"
-    return cast("Builder", eval(code, {"__builtins__": {}}))  # noqa: S307  code of our own making, see above
+    return Builder(build=eval(code, {"__builtins__": {}}), is_owned=is_owned)  # noqa: S307  code of our own making, see above
 
 
-_MAX_WRITTEN_BYTES: Final = 32 * 1024 * 1024
-"""Of lists that are remembered as they are written: some 2,000 weeks. Those used longest ago go first."""
+def _is_owned(plan: Plan, shape: Shape) -> bool:
+    return any(
+        isinstance(source, int)
+        and (
+            shape.columns[source] in shape.owned
+            or (inner is not None and _is_owned(inner, shape.nested[shape.columns[source]]))
+        )
+        for _, source, inner in plan
+    )
+
+
+_MOST_WRITTEN_BYTES: Final = 32 * 1024 * 1024
+"""Of rows that are remembered as they are written: some 100,000 slots. Those of the kind used longest ago go first."""
+_ENTRY_BYTES: Final = 200
+"""What remembering a row takes beside its text."""
+
+
+class _Texts(dict[Hashable, bytes]):
+    """Rows of one kind as they are written, by their keys."""
+
+    __slots__ = ("bytes",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bytes = 0
 
 
 class _Written:
-    """Lists as they are written, by what builds them and of which rows."""
+    """Rows as they are written, by what builds them and of which kind they are."""
 
     __slots__ = ("_bytes", "_texts")
 
     def __init__(self) -> None:
-        self._texts: OrderedDict[tuple[Builder, Shape, Hashable], bytes] = OrderedDict()
+        self._texts: OrderedDict[tuple[Builder, Shape, Hashable, Hashable], _Texts] = OrderedDict()
         self._bytes = 0
 
-    def __call__(self, build: Builder, rows: KnownRows) -> orjson.Fragment:
-        key = (build, rows.shape, rows.key)
-        text = self._texts.get(key)
-        if text is None:
-            text = self._texts[key] = orjson.dumps(build(rows.rows))
-            self._bytes += len(text)
-            while self._bytes > _MAX_WRITTEN_BYTES:
-                self._bytes -= len(self._texts.popitem(last=False)[1])
+    def __call__(self, builder: Builder, rows: KnownRows) -> orjson.Fragment:
+        kind = (builder, rows.shape, rows.kind, rows.owner if builder.is_owned else None)
+        texts = self._texts.get(kind)
+        if texts is None:
+            texts = self._texts[kind] = _Texts()
         else:
-            self._texts.move_to_end(key)
-        return orjson.Fragment(text)
+            self._texts.move_to_end(kind)
+        try:
+            found = [texts[key] for key in rows.keys]
+        except KeyError:
+            self._write(builder, rows, texts)
+            found = [texts[key] for key in rows.keys]
+            while self._bytes > _MOST_WRITTEN_BYTES:
+                self._bytes -= self._texts.popitem(last=False)[1].bytes
+        return orjson.Fragment(b"[%b]" % b",".join(found))
+
+    def _write(self, builder: Builder, rows: KnownRows, texts: _Texts) -> None:
+        missing = [key for key in rows.keys if key not in texts]
+        new = [orjson.dumps(row) for row in builder.build(rows.make(missing))]
+        texts.update(zip(missing, new, strict=True))
+        size = sum(map(len, new)) + _ENTRY_BYTES * len(new)
+        texts.bytes += size
+        self._bytes += size
 
 
 written: Final = _Written()

@@ -19,11 +19,8 @@ def _reading(minute: int) -> str:
     return instant_of(minute).isoformat()[:19]
 
 
-@lru_cache(maxsize=4_096)
-def slot_texts(starts: tuple[Minute, ...], duration: int, zone: str) -> tuple[list[str], list[str], list[str]]:
-    """The starts and ends of visits in UTC, and the starts on the zone's clock. Remembered: what is popular is asked
-    for again and again. Not to be changed.
-    """
+def slot_texts(starts: Sequence[Minute], duration: int, zone: str) -> tuple[list[str], list[str], list[str]]:
+    """The starts and ends of visits in UTC, and the starts on the zone's clock."""
     return utc_texts(starts), utc_texts([start + duration for start in starts]), local_texts(zone, starts)
 
 

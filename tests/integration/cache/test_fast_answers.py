@@ -90,9 +90,11 @@ async def answer(executor: Any, api: Api) -> Any:  # noqa: ANN401
 
 
 async def test_any_selection_is_answered_alike_both_ways(api: Api) -> None:
-    provider = await a_provider(api, timeZone="America/New_York", serviceDurationMinutes=45)
-    service = await a_service(api, provider)
-    await an_appointment(api, provider, "2026-01-12T14:00Z")
+    # Two with the same slots: what is remembered of the one's must not be shown as the other's.
+    providers = [await a_provider(api, timeZone="America/New_York", serviceDurationMinutes=45) for _ in range(2)]
+    service = await a_service(api, providers[0])
+    for provider in providers:
+        await an_appointment(api, provider, "2026-01-12T14:00Z")
     drawn: list[tuple[str, dict[str, Any]]] = []
 
     @settings(suppress_health_check=[HealthCheck.too_slow])
@@ -103,8 +105,10 @@ async def test_any_selection_is_answered_alike_both_ways(api: Api) -> None:
         st.sampled_from([None, service["id"]]),
     )
     def draw(availability: str, next_slots: str, zone: str | None, service_id: str | None) -> None:
-        drawn.append(
-            (document(availability, next_slots), {"id": provider["id"], "zone": zone, "serviceId": service_id})
+        text = document(availability, next_slots)
+        drawn.extend(
+            (text, {"id": provider["id"], "zone": zone, "serviceId": service_id if provider is providers[0] else None})
+            for provider in providers
         )
 
     draw()

@@ -4,6 +4,7 @@
 import asyncio
 import gc
 import weakref
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -17,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strawberry.schema.config import StrawberryConfig
 
-from app.api.fastlists import Leaves, RowExecutor, Rows, Shape, _compile
+from app.api.fastlists import KnownRows, Leaves, RowExecutor, Rows, Shape, _compile, _is_owned, written
 from app.api.relay import global_id
 from app.api.scalars import SCALARS, format_date, format_date_time
 
@@ -271,6 +272,37 @@ def test_nothing_of_an_execution_waits_for_the_garbage_collector() -> None:
         assert gone() is None
     finally:
         gc.enable()
+
+
+OWNED = Shape(columns=("owner", "number"), item=dict, owned=frozenset({"owner"}))
+
+
+@pytest.mark.parametrize(
+    ("plan", "made_for"),
+    [((("number", 1, None),), [[1, 2], [3]]), ((("owner", 0, None), ("number", 1, None)), [[1, 2], [1, 3], [2]])],
+)
+def test_a_row_is_written_once_for_all_owners_unless_it_shows_what_is_theirs(
+    plan: Any,  # noqa: ANN401  nested
+    made_for: list[list[int]],
+) -> None:
+    builder, asked = _compile(plan, _is_owned(plan, OWNED)), []
+
+    def answer(owner: str, keys: list[int]) -> list[dict[str, object]]:
+        def make(keys: Sequence[int]) -> list[tuple[object, ...]]:
+            asked.append(list(keys))
+            return [(owner, key) for key in keys]
+
+        rows = KnownRows(OWNED, keys, make, kind=0, owner=owner)
+        shown: list[dict[str, object]] = orjson.loads(orjson.dumps(written(builder, rows)))
+        ordinary: list[dict[str, object]] = builder.build(rows.rows)
+        asked.pop()
+        assert shown == ordinary
+        return shown
+
+    assert [row["number"] for row in answer("Ann", [1, 2])] == [1, 2]
+    assert [row["number"] for row in answer("Bob", [1, 3])] == [1, 3]
+    assert [row["number"] for row in answer("Bob", [3, 2, 3])] == [3, 2, 3]
+    assert asked == made_for
 
 
 def test_rows_are_a_sequence_of_the_objects_they_stand_for() -> None:
