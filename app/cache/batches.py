@@ -104,13 +104,13 @@ def reads_of(redis: Redis) -> Batches[Sequence[str], Values]:
     return Batches(send)
 
 
-def writes_of(redis: Redis) -> Batches[Sequence[Command], Sequence[object]]:
+def writes_of(redis: Redis) -> Batches[Sequence[Command], Sequence[Any]]:
     """The answers to commands, in one go."""
     line = _Line(redis)
 
-    async def send(requests: list[Sequence[Command]]) -> list[Sequence[object]]:
+    async def send(requests: list[Sequence[Command]]) -> list[Sequence[Any]]:
         answers = await line.ask([command for commands in requests for command in commands])
-        found: list[Sequence[object]] = []
+        found: list[Sequence[Any]] = []
         at = 0
         for commands in requests:
             found.append(answers[at : at + len(commands)])

@@ -1,4 +1,5 @@
-"""Near days: free days that this process has seen in Redis, each believed only under the very stamp it was seen under.
+"""Near days: free days that this process has seen in Redis or computed, each believed only under the very stamp that was
+seen then.
 
 The stamp changes with every change of the provider's time or rules, so whoever has just read the stamp need not read
 the days again. Where the stamp is another, nothing here counts.

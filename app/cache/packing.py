@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from app.core.free_days import FreeDay, HeldStart
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from app.core.zones import Minute
 
@@ -36,11 +36,10 @@ def pack_day(day: FreeDay, *, step: int, generation: bytes, kept_since: int) -> 
     """The bytes of a day whose grid has this step."""
     starts = day.starts
     base = starts[0] if starts else day.held[0].start if day.held else 0
-    runs = list(_runs(starts, step))
-    parts = [_HEAD.pack(generation, kept_since, base, len(runs), len(day.held))]
-    parts += [_RUN.pack(start - base, count) for start, count in runs]
-    parts += [_HELD.pack(start - base, free_from) for start, free_from in day.held]
-    return b"".join(parts)
+    runs = _runs(starts, step)
+    head = _HEAD.pack(generation, kept_since, base, len(runs) // 2, len(day.held))
+    held = b"".join(_HELD.pack(start - base, free_from) for start, free_from in day.held)
+    return head + struct.pack(f"<{len(runs)}H", *runs) + held
 
 
 @lru_cache(maxsize=16_384)
@@ -60,14 +59,19 @@ def unpack_day(value: bytes, step: int) -> PackedDay:
     return PackedDay(generation, kept_since, FreeDay(tuple(starts), held))
 
 
-def _runs(starts: Sequence[Minute], step: int) -> Iterator[tuple[Minute, int]]:
-    if not starts:
-        return
-    begin, count = starts[0], 1
-    for start in starts[1:]:
-        if start == begin + count * step:
+def _runs(starts: Sequence[Minute], step: int) -> list[int]:
+    """Minutes after the first start, and how many: of each run, one after the other."""
+    runs: list[int] = []
+    following = count = 0
+    for start in starts:
+        if start == following:
             count += 1
         else:
-            yield begin, count
-            begin, count = start, 1
-    yield begin, count
+            if count:
+                runs.append(count)
+            runs.append(start - starts[0])
+            count = 1
+        following = start + step
+    if count:
+        runs.append(count)
+    return runs

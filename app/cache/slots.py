@@ -15,9 +15,10 @@ from __future__ import annotations
 
 import logging
 import secrets
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import cached_property
 from time import monotonic
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from redis.exceptions import RedisError
 
@@ -40,7 +41,7 @@ from app.core.slots import dates_changed
 from app.core.zones import DAY_MINUTES, date_of_number, day_number
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from datetime import date, datetime
 
     from redis.asyncio import Redis
@@ -56,42 +57,72 @@ AWAY_SECONDS: Final = 1.0
 """After a failure readers leave Redis alone for so long: they need not all wait for its timeout. Who invalidates never
 does."""
 
+FILLS_AT_ONCE: Final = 50
+"""Providers whose days one script keeps: some hundreds of days, in less time than a reader would notice."""
+
 _OUTAGES: Final = (RedisError, OSError, TimeoutError)
 
 _RUN: Final = slice(8)
 _GENERATION: Final = slice(8, 16)
 _STAMP: Final = slice(24)
 
-# KEYS: stamp, run. ARGV: a random generation and fence (16 bytes), the stamp's lifetime in seconds.
+# Each script takes any number of providers: its text travels and its answer is read once for all of them.
+
+# KEYS: run, stamps. ARGV: the stamps' lifetime in seconds, a random generation and fence (16 bytes) for each stamp.
 _BEGIN: Final = """
-local stamp, run = redis.call('GET', KEYS[1]), redis.call('GET', KEYS[2])
+local run, stamps = redis.call('GET', KEYS[1]), {}
 if not run then return false end
-if stamp and string.sub(stamp, 1, 8) == run then return stamp end
-stamp = run .. ARGV[1]
-redis.call('SET', KEYS[1], stamp, 'EX', ARGV[2])
-return stamp
+for at = 2, #KEYS do
+    local stamp = redis.call('GET', KEYS[at])
+    if not stamp or string.sub(stamp, 1, 8) ~= run then
+        stamp = run .. ARGV[at]
+        redis.call('SET', KEYS[at], stamp, 'EX', ARGV[1])
+    end
+    stamps[at - 1] = stamp
+end
+return stamps
 """
 
-# KEYS: stamp, lease, days. ARGV: the stamp as it was, the rule set, the lifetimes of stamp (s) and days (ms), the
-# lease's owner, days. A provider with more than 64 rule sets begins anew: their names are read with every stamp.
+# KEYS: leases. ARGV: the owner, the leases' lifetime in milliseconds.
+_LEASE: Final = """
+local ours = {}
+for at = 1, #KEYS do
+    ours[at] = redis.call('SET', KEYS[at], ARGV[1], 'PX', ARGV[2], 'NX') and 1 or 0
+end
+return ours
+"""
+
+# KEYS: for each provider: stamp, lease, days. ARGV: the leases' owner, the stamps' lifetime in seconds, and for each
+# provider: the stamp as it was, the rule set, the days' lifetime in milliseconds, their number, and they themselves.
+# A provider with more than 64 rule sets begins anew: their names are read with every stamp.
 _KEEP: Final = """
-if redis.call('GET', KEYS[2]) == ARGV[5] then redis.call('DEL', KEYS[2]) end
-local stamp = redis.call('GET', KEYS[1])
-if not stamp or string.sub(stamp, 1, 24) ~= ARGV[1] then return 0 end
-local known = false
-for at = 25, #stamp, 16 do
-    if string.sub(stamp, at, at + 15) == ARGV[2] then known = true end
+local function is_known(stamp, rules)
+    for at = 25, #stamp, 16 do
+        if string.sub(stamp, at, at + 15) == rules then return true end
+    end
+    return false
 end
-if not known then stamp = stamp .. ARGV[2] end
-if #stamp > 24 + 16 * 64 then
-    redis.call('DEL', KEYS[1])
-    return 0
+local function keep(key, arg)
+    local stamp = redis.call('GET', KEYS[key])
+    if redis.call('GET', KEYS[key + 1]) == ARGV[1] then redis.call('DEL', KEYS[key + 1]) end
+    if not stamp or string.sub(stamp, 1, 24) ~= ARGV[arg] then return 0 end
+    if not is_known(stamp, ARGV[arg + 1]) then stamp = stamp .. ARGV[arg + 1] end
+    if #stamp > 24 + 16 * 64 then
+        redis.call('DEL', KEYS[key])
+        return 0
+    end
+    redis.call('SET', KEYS[key], stamp, 'EX', ARGV[2])
+    for day = 1, tonumber(ARGV[arg + 3]) do
+        redis.call('SET', KEYS[key + 1 + day], ARGV[arg + 3 + day], 'PX', ARGV[arg + 2])
+    end
+    return 1
 end
-redis.call('SET', KEYS[1], stamp, 'EX', ARGV[3])
-for at = 3, #KEYS do
-    redis.call('SET', KEYS[at], ARGV[at + 3], 'PX', ARGV[4])
+local kept, key, arg = {}, 1, 3
+while key < #KEYS do
+    kept[#kept + 1] = keep(key, arg)
+    key, arg = key + 2 + tonumber(ARGV[arg + 3]), arg + 4 + tonumber(ARGV[arg + 3])
 end
-return 1
+return kept
 """
 
 # KEYS: stamp. ARGV: a random fence, the stamp's lifetime in seconds, numbers of dates.
@@ -106,8 +137,12 @@ redis.call('SET', KEYS[1], string.sub(stamp, 1, 16) .. ARGV[1] .. string.sub(sta
 return 1
 """
 
-# KEYS: lease. ARGV: its owner.
-_RELEASE: Final = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end"
+# KEYS: leases. ARGV: their owner.
+_RELEASE: Final = """
+for at = 1, #KEYS do
+    if redis.call('GET', KEYS[at]) == ARGV[1] then redis.call('DEL', KEYS[at]) end
+end
+"""
 
 
 class Stamp(bytes):
@@ -121,7 +156,7 @@ class Stamp(bytes):
         return self[_GENERATION]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Question:
     """Days of one provider under some rules; without rules, the stamp alone."""
 
@@ -132,6 +167,36 @@ class Question:
     """Number of the first date."""
     last: int = -1
     """Number of the last date, inclusive."""
+
+    @cached_property
+    def stamp_key(self) -> str:
+        """The key of the provider's stamp."""
+        return stamp_key(self.organization_id, self.provider_id)
+
+    @cached_property
+    def rule_set(self) -> str:
+        """The name of the rules; none without."""
+        return "" if self.rules is None else rule_set(self.rules)
+
+    @property
+    def lease_key(self) -> str:
+        """The key of the lease on computing this."""
+        return lease_key(self.stamp_key, self.rule_set)
+
+    @property
+    def step_minutes(self) -> int:
+        """Of the grid; 0 without rules."""
+        return 0 if self.rules is None else self.rules.step_minutes
+
+    @property
+    def count(self) -> int:
+        """How many days it asks for."""
+        return 0 if self.rules is None else self.last - self.first + 1
+
+    def day_keys(self, numbers: Iterable[int]) -> list[str]:
+        """The keys of these dates, by their numbers."""
+        prefix = day_key(self.stamp_key, self.rule_set, 0)[:-1]
+        return [f"{prefix}{number}" for number in numbers]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,7 +244,7 @@ class SlotCache:
     real_clock: Callable[[], datetime]
     counts: Counts = field(default_factory=Counts)
     _reads: Batches[Sequence[str], Values] = field(init=False)
-    _writes: Batches[Sequence[Command], Sequence[object]] = field(init=False)
+    _writes: Batches[Sequence[Command], Sequence[Any]] = field(init=False)
     _near: NearDays = field(init=False, default_factory=NearDays)
     _away_until: float = field(init=False, default=0.0)
     _owner: bytes = field(init=False, default_factory=lambda: secrets.token_bytes(8))
@@ -214,9 +279,8 @@ class SlotCache:
             return None
         found = [seen[place] for place in range(len(questions))]
         for question, there in zip(questions, found, strict=True):
-            if question.rules is not None:
-                self.counts.days_hit += len(there.days)
-                self.counts.days_missed += question.last - question.first + 1 - len(there.days)
+            self.counts.days_hit += len(there.days)
+            self.counts.days_missed += question.count - len(there.days)
         return found
 
     async def _far(
@@ -225,148 +289,139 @@ class SlotCache:
         """What stands in Redis for the questions at these places; of what is near, the stamp first."""
         if not places:
             return {}
-        asked = [replace(questions[at], rules=None) if at in near else questions[at] for at in places]
+        asked = [(questions[at], 0 if at in near else questions[at].count) for at in places]
         seen = dict(zip(places, await self._ask(asked, now), strict=True))
         changed = [at for at in places if at in near and seen[at].stamp != near[at].stamp]
         seen |= {at: near[at] for at in places if at in near}
         if changed:
-            seen |= zip(changed, await self._ask([questions[at] for at in changed], now), strict=True)
+            asked = [(questions[at], questions[at].count) for at in changed]
+            seen |= zip(changed, await self._ask(asked, now), strict=True)
         return seen
 
     def _here(self, question: Question, now: int) -> Seen | None:
         """What is near, under the stamp it was seen under; None where some of it is not, or for the stamp alone."""
         if question.rules is None:
             return None
-        key = (stamp_key(question.organization_id, question.provider_id), rule_set(question.rules))
-        found = self._near.find(key, question.first, question.last, now)
+        found = self._near.find((question.stamp_key, question.rule_set), question.first, question.last, now)
         if found is None:
             return None
         stamp, days, kept_since = found
         by_date = {date_of_number(number): day for number, day in days.items()}
         return Seen(stamp=Stamp(stamp), days=by_date, age_seconds=now - kept_since)
 
-    async def _ask(self, questions: Sequence[Question], now: int) -> list[Seen]:
+    async def _ask(self, asked: Sequence[tuple[Question, int]], now: int) -> list[Seen]:
+        """The stamps, and so many days of each, from the first on."""
         keys = [run_key()]
-        for question in questions:
-            stamp = stamp_key(question.organization_id, question.provider_id)
-            keys.append(stamp)
-            if question.rules is not None:
-                prefix = day_key(stamp, rule_set(question.rules), 0)[:-1]
-                keys += [f"{prefix}{number}" for number in range(question.first, question.last + 1)]
-        return self._read(questions, await self._reads.ask(keys), now)
+        for question, count in asked:
+            keys.append(question.stamp_key)
+            if count:
+                keys += question.day_keys(range(question.first, question.first + count))
+        return self._read(asked, await self._reads.ask(keys), now)
 
-    def _read(self, questions: Sequence[Question], answers: Values, now: int) -> list[Seen]:
+    def _read(self, asked: Sequence[tuple[Question, int]], answers: Values, now: int) -> list[Seen]:
         run, at = answers[0], 1
         seen: list[Seen] = []
-        for question in questions:
+        for question, count in asked:
             value = answers[at]
             stamp = Stamp(value[_STAMP]) if value is not None and value[_RUN] == run else None
-            at += 1
             days: dict[int, tuple[FreeDay, int]] = {}
             kept_since = now
-            if question.rules is not None:
-                count = question.last - question.first + 1
-                if stamp is not None:
-                    generation, step = stamp.generation, question.rules.step_minutes
-                    for number, packed in enumerate(answers[at : at + count], question.first):
-                        if packed is not None:
-                            found = unpack_day(packed, step)
-                            if found.generation == generation:
-                                days[number] = (found.day, found.kept_since)
-                                kept_since = min(kept_since, found.kept_since)
-                    self._came_near(question, question.rules, stamp, days)
-                at += count
+            if stamp is not None:
+                generation, step = stamp.generation, question.step_minutes
+                for number, packed in enumerate(answers[at + 1 : at + 1 + count], question.first):
+                    if packed is not None:
+                        found = unpack_day(packed, step)
+                        if found.generation == generation:
+                            days[number] = (found.day, found.kept_since)
+                            kept_since = min(kept_since, found.kept_since)
+                self._came_near(question, stamp, days)
+            at += 1 + count
             by_date = {date_of_number(number): day for number, (day, _) in days.items()}
             seen.append(Seen(stamp=stamp, days=by_date, age_seconds=now - kept_since))
         return seen
 
-    def _came_near(
-        self, question: Question, rules: Rules, stamp: Stamp, days: Mapping[int, tuple[FreeDay, int]]
-    ) -> None:
+    def _came_near(self, question: Question, stamp: Stamp, days: Mapping[int, tuple[FreeDay, int]]) -> None:
         if days:
-            key = (stamp_key(question.organization_id, question.provider_id), rule_set(rules))
-            self._near.put(key, stamp, days)
+            self._near.put((question.stamp_key, question.rule_set), stamp, days)
 
     async def begin(self, providers: Sequence[tuple[OrganizationId, ProviderId]]) -> list[Stamp] | None:
         """Each provider's stamp, made where there was none."""
-        commands = [
-            _script(
-                _BEGIN,
-                keys=[stamp_key(*provider), run_key()],
-                arguments=[secrets.token_bytes(16), NEW_STAMP_LIFETIME_SECONDS],
-            )
-            for provider in providers
-        ]
+        keys = [run_key(), *(stamp_key(*provider) for provider in providers)]
+        anew = [secrets.token_bytes(16) for _ in providers]
         try:
-            found = await self._writes.ask(commands)
+            (found,) = await self._writes.ask([_script(_BEGIN, keys, [NEW_STAMP_LIFETIME_SECONDS, *anew])])
         except _OUTAGES as outage:
             self._went_away(outage)
             return None
         # Only a Redis that is emptied under our feet knows no run; connecting again makes it known.
-        if None in found:
+        if not isinstance(found, list):
             await self._forget_connections()
             return None
-        return [Stamp(value[_STAMP]) for value in found if isinstance(value, bytes)]
+        return [Stamp(value[_STAMP]) for value in found]
 
     # ------------------------------------------------------------ filling
 
     async def lease(self, questions: Sequence[Question]) -> list[bool]:
         """Whether each of these is now ours to compute; all are where Redis can't be asked."""
-        commands: list[Command] = [
-            ("SET", _lease_of(question), self._owner, "PX", LEASE_LIFETIME_MS, "NX") for question in questions
-        ]
+        leases = [question.lease_key for question in questions]
         try:
-            return [answer is not None for answer in await self._writes.ask(commands)]
+            (ours,) = await self._writes.ask([_script(_LEASE, leases, [self._owner, LEASE_LIFETIME_MS])])
         except _OUTAGES as outage:
             self._went_away(outage)
             return [True] * len(questions)
+        return [bool(is_ours) for is_ours in ours]
 
     async def leased(self, questions: Sequence[Question]) -> list[bool]:
         """Whether somebody computes each of these; nobody does where Redis can't be asked."""
         try:
-            return [owner is not None for owner in await self._reads.ask([_lease_of(each) for each in questions])]
+            return [
+                owner is not None for owner in await self._reads.ask([question.lease_key for question in questions])
+            ]
         except _OUTAGES as outage:
             self._went_away(outage)
             return [False] * len(questions)
 
     async def release(self, questions: Sequence[Question]) -> None:
         """Give up what we leased and did not compute."""
-        commands = [_script(_RELEASE, keys=[_lease_of(each)], arguments=[self._owner]) for each in questions]
+        leases = [question.lease_key for question in questions]
         try:
-            await self._writes.ask(commands)
+            await self._writes.ask([_script(_RELEASE, leases, [self._owner])])
         except _OUTAGES as outage:
             self._went_away(outage)
+
+    def keep_near(self, fills: Sequence[Fill]) -> None:
+        """Believe what was computed, as long as the stamp is the same that was seen before."""
+        now = self.real_clock().timestamp()
+        for question, stamp, days, age_seconds in fills:
+            since = int(now - age_seconds)
+            self._came_near(question, stamp, {day_number(day): (free, since) for day, free in days.items()})
 
     async def keep(self, fills: Sequence[Fill]) -> None:
         """Keep what was computed, unless something changed since its stamp was seen; gives up the leases too."""
-        kept_since = [int(self.real_clock().timestamp() - fill.age_seconds) for fill in fills]
-        commands = [self._command(fill, since) for fill, since in zip(fills, kept_since, strict=True)]
+        # It lives as much shorter as its sources are old, so that nothing is believed for over a minute.
+        worth = [fill for fill in fills if fill.age_seconds * 1000 < DAY_LIFETIME_MS]
+        if len(worth) < len(fills):
+            await self.release([fill.question for fill in fills if fill.age_seconds * 1000 >= DAY_LIFETIME_MS])
+        for at in range(0, len(worth), FILLS_AT_ONCE):
+            await self._keep(worth[at : at + FILLS_AT_ONCE])
+
+    async def _keep(self, fills: Sequence[Fill]) -> None:
+        now = self.real_clock().timestamp()
+        keys: list[str] = []
+        arguments: list[bytes | str | int] = [self._owner, STAMP_LIFETIME_SECONDS]
+        for question, stamp, days, age_seconds in fills:
+            step, generation, since = question.step_minutes, stamp.generation, int(now - age_seconds)
+            packed = [pack_day(day, step=step, generation=generation, kept_since=since) for day in days.values()]
+            keys += (question.stamp_key, question.lease_key, *question.day_keys(map(day_number, days)))
+            lifetime = DAY_LIFETIME_MS - int(age_seconds * 1000)
+            arguments += (stamp, question.rule_set, lifetime, len(packed), *packed)
         try:
-            kept = await self._writes.ask(commands)
+            (kept,) = await self._writes.ask([_script(_KEEP, keys, arguments)])
         except _OUTAGES as outage:
             self._went_away(outage)
             return
-        for (question, stamp, days, _), since, is_kept in zip(fills, kept_since, kept, strict=True):
-            if is_kept and question.rules is not None:
-                numbered = {day_number(day): (free, since) for day, free in days.items()}
-                self._came_near(question, question.rules, stamp, numbered)
         self.counts.fills += kept.count(1)
         self.counts.fills_too_late += kept.count(0)
-
-    def _command(self, fill: Fill, kept_since: int) -> Command:
-        question, stamp, days, age_seconds = fill
-        rules = question.rules
-        # It lives as much shorter as its sources are old, so that nothing is believed for over a minute.
-        lifetime = DAY_LIFETIME_MS - int(age_seconds * 1000)
-        if rules is None or lifetime <= 0:
-            return _script(_RELEASE, keys=[_lease_of(question)], arguments=[self._owner])
-        key, name, step = stamp_key(question.organization_id, question.provider_id), rule_set(rules), rules.step_minutes
-        packed = [pack_day(day, step=step, generation=stamp.generation, kept_since=kept_since) for day in days.values()]
-        return _script(
-            _KEEP,
-            keys=[key, _lease_of(question), *(day_key(key, name, day_number(day)) for day in days)],
-            arguments=[stamp, name, STAMP_LIFETIME_SECONDS, lifetime, self._owner, *packed],
-        )
 
     # ------------------------------------------------------------ forgetting
 
@@ -399,7 +454,7 @@ class SlotCache:
                         stamp = stamp_key(change.organization_id, change.provider_id)
                         numbers = map(day_number, dates)
                         arguments: list[bytes | str | int] = [secrets.token_bytes(8), STAMP_LIFETIME_SECONDS, *numbers]
-                        pipeline.execute_command(*_script(_FORGET_DATES, keys=[stamp], arguments=arguments))
+                        pipeline.execute_command(*_script(_FORGET_DATES, [stamp], arguments))
                     case RulesChanged():
                         # Without a stamp nothing counts; the next one is a random other.
                         for provider_id in change.provider_ids:
@@ -418,11 +473,6 @@ class SlotCache:
         await self.redis.connection_pool.disconnect(inuse_connections=False)
 
 
-def _script(text: str, *, keys: Sequence[str], arguments: Sequence[bytes | str | int]) -> Command:
+def _script(text: str, keys: Sequence[str], arguments: Sequence[bytes | str | int]) -> Command:
     """Sent with its text every time: Redis remembers what it compiled, and a restarted one needs no other way."""
     return ("EVAL", text, len(keys), *keys, *arguments)
-
-
-def _lease_of(question: Question) -> str:
-    rules = "" if question.rules is None else rule_set(question.rules)
-    return lease_key(stamp_key(question.organization_id, question.provider_id), rules)

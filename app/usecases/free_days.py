@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import cached_property
 from time import monotonic
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -87,10 +88,11 @@ class FreeDays:
 Answer: TypeAlias = FreeDays | NotFound | TemporarilyUnavailable
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(kw_only=True)
 class _Standing:
     """How a question stands: its calendar, the stamp that was seen, and the days that are there."""
 
+    organization_id: OrganizationId
     wanted: Wanted
     known: KnownCalendar
     stamp: Stamp
@@ -103,9 +105,30 @@ class _Standing:
     def is_complete(self) -> bool:
         return len(self.days) == (self.last - self.first).days + 1
 
-    @property
-    def missing(self) -> list[date]:
-        return [day for day in _dates(self.first, self.last) if day not in self.days]
+    @cached_property
+    def dates(self) -> list[date]:
+        return [date.fromordinal(number) for number in range(self.first.toordinal(), self.last.toordinal() + 1)]
+
+    @cached_property
+    def missing(self) -> tuple[date, date]:
+        """The first and the last of the dates that are not there; all of them where none is missing."""
+        missing = [day for day in self.dates if day not in self.days] or self.dates
+        return missing[0], missing[-1]
+
+    @cached_property
+    def question(self) -> Question:
+        """What is to be computed."""
+        return Question(
+            organization_id=self.organization_id,
+            provider_id=self.wanted[0],
+            rules=self.known.calendar.rules,
+            first=day_number(self.missing[0]),
+            last=day_number(self.missing[1]),
+        )
+
+
+_Work: TypeAlias = "Mapping[FlightKey, tuple[_Standing, Flight[Computed]]]"
+"""What is computed here, and the flights that others wait for."""
 
 
 async def free_days(
@@ -252,7 +275,15 @@ class _Asking:
         self, wanted: Wanted, known: KnownCalendar, stamp: Stamp, days: Mapping[date, FreeDay] | None = None
     ) -> _Standing:
         first, last = self._span(known.calendar.hours.time_zone)
-        return _Standing(wanted=wanted, known=known, stamp=stamp, first=first, last=last, days=days or {})
+        return _Standing(
+            organization_id=self._organization_id,
+            wanted=wanted,
+            known=known,
+            stamp=stamp,
+            first=first,
+            last=last,
+            days=days or {},
+        )
 
     async def _standings(
         self,
@@ -391,32 +422,40 @@ class _Asking:
 
     def _take(self, standing: _Standing, computed: Computed) -> None:
         """Another's days, if they are all that is missing, and computed under the rules that stand now."""
-        missing = standing.missing
-        if computed.known.generation == standing.stamp.generation and all(day in computed.days for day in missing):
-            found = {**standing.days, **{day: computed.days[day] for day in missing}}
-            days = {day: found[day] for day in _dates(standing.first, standing.last)}
+        if computed.known.generation != standing.stamp.generation:
+            return
+        found = {**computed.days, **standing.days}
+        days = {day: found[day] for day in standing.dates if day in found}
+        if len(days) == len(standing.dates):
             self._answers[standing.wanted] = FreeDays(calendar=standing.known.calendar, days=days)
 
-    async def _fly(self, mine: Mapping[FlightKey, tuple[_Standing, Flight[Computed]]]) -> None:
+    async def _fly(self, mine: dict[FlightKey, tuple[_Standing, Flight[Computed]]]) -> None:
+        """Compute what nobody computes elsewhere, and wait for the rest. What is being kept is no longer `mine`."""
         slots = self._accelerator.slots
-        questions = [self._question(standing) for standing, _ in mine.values()]
-        ours: dict[FlightKey, tuple[_Standing, Flight[Computed]]] = {}
-        elsewhere: list[Question] = []
-        for (key, each), question, is_ours in zip(mine.items(), questions, await slots.lease(questions), strict=True):
-            if is_ours:
-                ours[key] = each
-            else:
-                elsewhere.append(question)
+        questions = [standing.question for standing, _ in mine.values()]
+        leases = dict(zip(mine, await slots.lease(questions), strict=True))
+        ours = {key: each for key, each in mine.items() if leases[key]}
+        elsewhere = [standing.question for key, (standing, _) in mine.items() if not leases[key]]
         if ours:
             try:
-                await self._compute(ours)
+                fills = await self._compute(ours)
             except BaseException:
-                self._accelerator.start(slots.release([self._question(standing) for standing, _ in ours.values()]))
+                self._accelerator.start(slots.release([standing.question for standing, _ in ours.values()]))
                 raise
-            self._accelerator.flights.land({key: flight for key, (_, flight) in ours.items()})
+            # Whoever is answered need not wait for that: near it counts already. Other processes wait until it is kept.
+            self._accelerator.start(self._keep(ours, fills))
+            for key in ours:
+                del mine[key]
         if elsewhere:
             slots.counts.waited_for_others += 1
             await self._wait_for_leases(elsewhere)
+
+    async def _keep(self, ours: _Work, fills: Sequence[Fill]) -> None:
+        """Keep what was computed, where it is true still, and let those who wait look for it."""
+        try:
+            await self._accelerator.slots.keep(fills)
+        finally:
+            self._accelerator.flights.land({key: flight for key, (_, flight) in ours.items()})
 
     async def _wait_for_leases(self, questions: list[Question]) -> None:
         pause = POLL_SECONDS
@@ -424,47 +463,37 @@ class _Asking:
             await asyncio.sleep(pause)
             pause = min(pause * 2, 16 * POLL_SECONDS)
 
-    def _question(self, standing: _Standing) -> Question:
-        missing = standing.missing or [standing.first, standing.last]
-        return Question(
-            organization_id=self._organization_id,
-            provider_id=standing.wanted[0],
-            rules=standing.known.calendar.rules,
-            first=day_number(missing[0]),
-            last=day_number(missing[-1]),
-        )
-
-    async def _compute(self, ours: Mapping[FlightKey, tuple[_Standing, Flight[Computed]]]) -> None:
-        """Compute, keep, answer; or refuse, where there is too much to do."""
+    async def _compute(self, ours: _Work) -> list[Fill]:
+        """Compute and answer; or refuse, where there is too much to do. What it gives is to be kept."""
         slots = self._accelerator.slots
         standings = [standing for standing, _ in ours.values()]
         started = monotonic()
         async with self._gate.place() as admitted:
             if not admitted:
-                await slots.release([self._question(standing) for standing in standings])
+                await slots.release([standing.question for standing in standings])
                 self._refuse(standing.wanted for standing in standings)
-                return
+                return []
             for _, flight in ours.values():
                 flight.is_reading = True
-            spans = [standing.missing for standing in standings]
             claims = await claims_around(
                 self._pool,
                 self._organization_id,
                 [standing.known.calendar for standing in standings],
-                min(span[0] for span in spans),
-                max(span[-1] for span in spans),
+                min(standing.missing[0] for standing in standings),
+                max(standing.missing[1] for standing in standings),
             )
             fills = []
             for index, (standing, flight) in enumerate(ours.values()):
                 if index % YIELD_AFTER == YIELD_AFTER - 1:
                     await asyncio.sleep(0)
-                calendar, missing = standing.known.calendar, standing.missing
-                days = days_of(calendar.hours, calendar.rules, claims[standing.wanted[0]], missing[0], missing[-1])
+                calendar = standing.known.calendar
+                days = days_of(calendar.hours, calendar.rules, claims[standing.wanted[0]], *standing.missing)
                 flight.cargo = Computed(known=standing.known, days=days)
                 age = monotonic() - min(started, standing.known.read_at)
-                fills.append(Fill(self._question(standing), standing.stamp, days, age))
+                fills.append(Fill(standing.question, standing.stamp, days, age))
                 self._take(standing, flight.cargo)
-        await slots.keep(fills)
+            slots.keep_near(fills)
+        return fills
 
     async def _refresh(self, standing: _Standing, flight: Flight[Computed]) -> None:
         """Read and compute again what is in demand, before it expires; meanwhile it is served as it is."""
@@ -484,9 +513,9 @@ class _Asking:
             if calendar is None:
                 return
             renewed = again._standing(standing.wanted, calendar, standing.stamp)
-            if again._flight_key(renewed) == key and (await slots.lease([again._question(renewed)]))[0]:
+            if again._flight_key(renewed) == key and (await slots.lease([renewed.question]))[0]:
                 slots.counts.refreshed_early += 1
-                await again._compute({key: (renewed, flight)})
+                await slots.keep(await again._compute({key: (renewed, flight)}))
         finally:
             self._accelerator.flights.land({key: flight})
 
@@ -522,7 +551,3 @@ class _Asking:
 
 def _not_found(wanted: Wanted) -> NotFound:
     return NotFound(what="provider" if wanted[1] is None else "service")
-
-
-def _dates(first: date, last: date) -> list[date]:
-    return [date.fromordinal(number) for number in range(first.toordinal(), last.toordinal() + 1)]

@@ -71,7 +71,9 @@ async def begun(cache: SlotCache, provider: ProviderId) -> Stamp:
 async def kept(cache: SlotCache, provider: ProviderId, *rule_sets: Rules) -> Stamp:
     stamp = await begun(cache, provider)
     for rules in rule_sets or (RULES,):
-        await cache.keep([Fill(week_of(provider, rules), stamp, WEEK, 0.0)])
+        fills = [Fill(week_of(provider, rules), stamp, WEEK, 0.0)]
+        cache.keep_near(fills)
+        await cache.keep(fills)
     return stamp
 
 
