@@ -21,6 +21,10 @@ class Recent(Generic[Answer]):
         self._most = most
         self._answers: OrderedDict[Hashable, tuple[Hashable, float, Answer]] = OrderedDict()
 
+    def __contains__(self, question: Hashable) -> bool:
+        """Whether there is an answer, be it true still or not."""
+        return question in self._answers
+
     def find(self, question: Hashable, circumstances: Hashable) -> Answer | None:
         """The answer, if it was given under the same circumstances and its time is not over."""
         found = self._answers.get(question)

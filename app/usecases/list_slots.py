@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from app.cache.slots import Question
 from app.core.refusals import InvalidDateRange, InvalidInput, NotFound, TemporarilyUnavailable
 from app.core.slots import by_viewer_date, dates_of_viewer
 from app.core.validation import valid_time_zone
@@ -86,11 +87,11 @@ async def list_slots(
 ) -> list[Listed]:
     """The answer to each question, in order. Questions with the same dates are answered together.
 
-    `stamps` are those that were seen since the questions came; what is near need not be looked for then. What
-    `known_listing` gives was not found there.
+    `stamps` are those that were seen since the questions came; what is near need not be looked for then.
     """
     answers: dict[SlotQuestion, Listed] = {}
     groups: dict[tuple[date, date], list[SlotQuestion]] = {}
+    stamps = await _see_stamps(resources, organization_id, questions, stamps or {})
     for question in dict.fromkeys(questions):
         refusal = valid_dates(question.first, question.last)
         zone = None if question.time_zone is None else valid_time_zone("time_zone", question.time_zone)
@@ -98,11 +99,31 @@ async def list_slots(
             answers[question] = refusal
         elif isinstance(zone, InvalidInput):
             answers[question] = zone
+        elif (known := known_listing(resources, organization_id, question, stamps)) is not None:
+            answers[question] = known
         else:
             groups.setdefault((question.first, question.last), []).append(question)
     for (first, last), group in groups.items():
         answers |= await _answer(resources, organization_id, group, first, last, stamps)
     return [answers[question] for question in questions]
+
+
+async def _see_stamps(
+    resources: Resources,
+    organization_id: OrganizationId,
+    questions: Sequence[SlotQuestion],
+    stamps: Mapping[ProviderId, Stamp],
+) -> Mapping[ProviderId, Stamp]:
+    """These stamps, and those of providers who have been listed before: where none has changed, nothing else is asked."""
+    unseen = {
+        question.provider_id: Question(organization_id=organization_id, provider_id=question.provider_id)
+        for question in questions
+        if question.provider_id not in stamps and (organization_id, question) in resources.accelerator.listings
+    }
+    seen = await resources.accelerator.slots.look(list(unseen.values())) if unseen else None
+    if seen is None:
+        return stamps
+    return {**stamps, **{key: there.stamp for key, there in zip(unseen, seen, strict=True) if there.stamp is not None}}
 
 
 async def _answer(
