@@ -9,10 +9,11 @@ import gc
 import signal
 import socket
 import sys
-from typing import Final
+from typing import Final, cast
 
 import uvicorn
 from starlette.applications import Starlette
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.supervisors import Multiprocess
 
 from app.api.transport import CURRENT_REQUEST_ID
@@ -44,6 +45,43 @@ class ServeError(OperatorError):
     """The API can't be served here."""
 
 
+class _Together:
+    """A transport that sends what is written in one go at the end of the event loop's turn; otherwise the one it is given."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._loop = asyncio.get_running_loop()
+        self._waiting: list[bytes] = []
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        if not self._waiting:
+            self._loop.call_soon(self._send)
+        self._waiting.append(data)
+
+    def close(self) -> None:
+        self._send()
+        self._transport.close()
+
+    def _send(self) -> None:
+        if self._waiting and not self._transport.is_closing():
+            self._transport.writelines(self._waiting)
+        self._waiting = []
+
+
+class OneWrite(HttpToolsProtocol):
+    """HTTP/1.1 as uvicorn speaks it, which would send the head of an answer and its body apart.
+
+    Two system calls, and a client that is woken for a head without a body: a fifth of the processor's time of a small
+    answer, and a tenth of a cached listing's.
+    """
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        super().connection_made(cast("asyncio.Transport", _Together(transport)))
+
+
 def serve(settings: Settings, *, host: str, port: int, workers: int) -> None:
     """Serves until SIGTERM or SIGINT. Before that: `ServeError`, `MigrationError` or `DatabaseUnavailableError`."""
     configure_logs(settings.watch.log_format)
@@ -54,7 +92,7 @@ def serve(settings: Settings, *, host: str, port: int, workers: int) -> None:
         "app.serve:application",
         factory=True,
         workers=workers,
-        http="httptools",
+        http=OneWrite,
         ws="websockets-sansio",
         ws_max_size=LARGEST_MESSAGE_BYTES,
         lifespan="on",
