@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from starlette.datastructures import Headers, MutableHeaders
-
 from app.api.transport import CURRENT_REQUEST_ID, request_id_of
 
 if TYPE_CHECKING:
@@ -20,26 +18,28 @@ class SecureHeaders:
 
     def __init__(self, app: ASGIApp, *, hsts_seconds: int) -> None:
         self._app = app
-        self._headers = {
-            "referrer-policy": "no-referrer",
-            "x-content-type-options": "nosniff",
-            "content-security-policy": POLICY,
-            **({"strict-transport-security": f"max-age={hsts_seconds}; includeSubDomains"} if hsts_seconds else {}),
-        }
+        self._headers = [
+            (b"referrer-policy", b"no-referrer"),
+            (b"x-content-type-options", b"nosniff"),
+            (b"content-security-policy", POLICY.encode()),
+        ]
+        if hsts_seconds:
+            said = f"max-age={hsts_seconds}; includeSubDomains"
+            self._headers.append((b"strict-transport-security", said.encode()))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = request_id_of(Headers(scope=scope))
+        request_id = request_id_of(scope)
         CURRENT_REQUEST_ID.set(request_id)
+        ours = [*self._headers, (b"x-request-id", request_id.encode())]
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in self._headers.items():
-                    headers.setdefault(name, value)
-                headers.setdefault("x-request-id", request_id)
+                said = [*message.get("headers", ())]
+                names = {name.lower() for name, _ in said}
+                message["headers"] = said + [header for header in ours if header[0] not in names]
             await send(message)
 
         await self._app(scope, receive, send_with_headers)

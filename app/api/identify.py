@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, assert_never
 
 from app.api.errors import BadUserInput, Forbidden, Unauthenticated
@@ -18,10 +17,15 @@ if TYPE_CHECKING:
 
 async def viewer_of(resources: Resources, credentials: Credentials) -> Viewer:
     """The viewer; raises Unauthenticated, Forbidden or BadUserInput."""
-    viewer = await identify(resources, authorization=credentials.authorization, organization=credentials.organization)
+    viewer = await identify(
+        resources,
+        authorization=credentials.authorization,
+        organization=credentials.organization,
+        address=credentials.address,
+    )
     match viewer:
         case Viewer():
-            return replace(viewer, address=credentials.address)
+            return viewer
         case NotIdentified():
             raise Unauthenticated(viewer.message)
         case OtherOrganization():

@@ -10,6 +10,7 @@ import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Annotated, Any, Final, Generic, Self, TypeVar
 from uuid import UUID
 
@@ -58,6 +59,7 @@ def global_id(type_name: str, key: UUID) -> strawberry.ID:
     return strawberry.ID(_encode(type_name.encode("ascii") + b":" + key.bytes))
 
 
+@lru_cache(maxsize=4_096)
 def read_global_id(text: str) -> tuple[str, UUID] | None:
     """The type and the key; None for whatever `global_id` did not make: it finds nothing, as an unknown id does."""
     data = _decode(text)

@@ -6,6 +6,7 @@ A log line tells the operation by the schema's words and by its request id; neve
 from __future__ import annotations
 
 import logging
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from app import metrics
@@ -24,6 +25,11 @@ SLOW_SECONDS: Final = 1.0
 _log: Final = logging.getLogger("slotwright.operations")
 
 
+# Looked up once: the library checks and locks each time, which would be 4 % of a cached answer. There are as many as labels.
+_count: Final = cache(metrics.OPERATIONS.labels)
+_seconds: Final = cache(metrics.OPERATION_SECONDS.labels)
+
+
 def watch_with(throttle: Callable[[], Throttle | None], *, logs_all: bool) -> Watch[Viewer]:
     """The watch of the API. `throttle` is asked each time, as it comes with the connections."""
 
@@ -37,9 +43,9 @@ def watch_with(throttle: Callable[[], Throttle | None], *, logs_all: bool) -> Wa
 
     def done(what: Done) -> None:
         name = what.name
-        metrics.OPERATIONS.labels(name, what.transport, what.outcome).inc()
+        _count(name, what.transport, what.outcome).inc()
         if what.seconds is not None:
-            metrics.OPERATION_SECONDS.labels(name).observe(what.seconds)
+            _seconds(name).observe(what.seconds)
         slow = what.seconds is not None and what.seconds > SLOW_SECONDS
         if slow or logs_all:
             milliseconds = None if what.seconds is None else round(what.seconds * 1000, 1)

@@ -38,16 +38,16 @@ class OtherOrganization:
 
 
 async def identify(
-    resources: Resources, *, authorization: str | None, organization: str | None
+    resources: Resources, *, authorization: str | None, organization: str | None, address: str | None = None
 ) -> Viewer | NotIdentified | NoOrganization | OtherOrganization:
-    """The caller behind an `Authorization` value and an organization's slug, both None where not sent."""
+    """The caller behind an `Authorization` value, an organization's slug and a network address, each None where not known."""
     if authorization is None:
-        return await _anonymous(resources, organization or resources.default_organization)
+        return await _anonymous(resources, organization or resources.default_organization, address)
     scheme, _, token = authorization.strip().partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
         return NotIdentified(message="Send the token as: Authorization: Bearer <token>.")
     token = token.strip()
-    viewer = await (_manager if is_manage_token(token) else _signed_in)(resources, token)
+    viewer = await (_manager if is_manage_token(token) else _signed_in)(resources, token, address)
     if isinstance(viewer, Viewer) and organization is not None:
         named = await organization_named(resources, organization)
         if named is None or named.id != viewer.organization_id:
@@ -55,7 +55,7 @@ async def identify(
     return viewer
 
 
-async def _anonymous(resources: Resources, slug: str | None) -> Viewer | NoOrganization:
+async def _anonymous(resources: Resources, slug: str | None, address: str | None) -> Viewer | NoOrganization:
     if slug is None:
         return NoOrganization(message="Name the organization in the Slotwright-Organization header, by its slug.")
     found = await organization_of_slug(resources, slug)
@@ -63,17 +63,17 @@ async def _anonymous(resources: Resources, slug: str | None) -> Viewer | NoOrgan
         return NoOrganization(
             message="There is no organization of this name. Check the Slotwright-Organization header."
         )
-    return Viewer(organization_id=found.id)
+    return Viewer(organization_id=found.id, address=address)
 
 
-async def _manager(resources: Resources, token: str) -> Viewer | NotIdentified:
+async def _manager(resources: Resources, token: str, address: str | None) -> Viewer | NotIdentified:
     claims = resources.manage_tokens.verify(token)
     if claims is None:
         return NotIdentified(message="The manage token is not valid.")
-    return Viewer(organization_id=claims.organization_id, manages=claims.appointment_id)
+    return Viewer(organization_id=claims.organization_id, manages=claims.appointment_id, address=address)
 
 
-async def _signed_in(resources: Resources, token: str) -> Viewer | NotIdentified:
+async def _signed_in(resources: Resources, token: str, address: str | None) -> Viewer | NotIdentified:
     claims = await resources.access_tokens.verify(token)
     if isinstance(claims, str):
         return NotIdentified(message=claims)
@@ -91,6 +91,7 @@ async def _signed_in(resources: Resources, token: str) -> Viewer | NotIdentified
         verified_phone=claims.verified_phone,
         expires_at=claims.expires_at,
         token_id=claims.token_id,
+        address=address,
     )
     return await with_records(resources, viewer)
 

@@ -38,6 +38,8 @@ IDE = Callable[[Request], Response]
 
 # How many times the limit is read of a body that is too large.
 _READ_ON: Final = 4
+# Of every answer.
+_HEADERS: Final = ((b"cache-control", b"no-store"), (b"vary", b"accept"), (b"x-content-type-options", b"nosniff"))
 # Codes of failures that are HTTP's business before they are GraphQL's, whatever media type was asked for.
 _STATUS: Final = {
     Code.UNAUTHENTICATED: HTTPStatus.UNAUTHORIZED,
@@ -75,7 +77,7 @@ class HttpTransport(Generic[V]):
         accept = headers.get("accept")
         media = answer_type(accept)
         transport: Literal["http", "sse"] = "sse" if media == EVENT_STREAM else "http"
-        info = RequestInfo(request_id=request_id_of(headers), transport=transport, address=address_of(scope))
+        info = RequestInfo(request_id=request_id_of(scope), transport=transport, address=address_of(scope))
         CURRENT_REQUEST_ID.set(info.request_id)
         if scope["method"] == "GET" and self.ide is not None and wants_html(accept):
             page = self.ide(Request(scope, receive))
@@ -187,13 +189,11 @@ class _Answer:
 
     async def give(self, status: HTTPStatus, payload: Payload, headers: Mapping[str, str] | None = None) -> None:
         body = orjson.dumps(payload)
-        sent: list[tuple[bytes, bytes]] = [
-            (b"content-type", f"{self.media}; charset=utf-8".encode()),
-            (b"content-length", str(len(body)).encode()),
-            (b"cache-control", b"no-store"),
-            (b"vary", b"accept"),
-            (b"x-content-type-options", b"nosniff"),
+        sent = [
+            (b"content-type", b"%b; charset=utf-8" % self.media.encode()),
+            (b"content-length", b"%d" % len(body)),
             (b"x-request-id", self.info.request_id.encode()),
+            *_HEADERS,
         ]
         sent.extend((name.encode(), value.encode()) for name, value in (headers or {}).items())
         await self.send({"type": "http.response.start", "status": int(status), "headers": sent})

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime
+from secrets import token_hex
 from typing import Literal, Protocol
-from uuid import uuid4
 
 from starlette.datastructures import Headers
 from starlette.types import Scope
@@ -138,10 +138,17 @@ def address_of(scope: Scope) -> str | None:
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._=+/-]{8,128}", re.ASCII)
 
 
-def request_id_of(headers: Headers) -> str:
-    """The one that the caller or a proxy gave, where it is sane; otherwise a new one."""
-    given = headers.get("x-request-id")
-    return given if given is not None and _REQUEST_ID.fullmatch(given) else new_request_id()
+_KNOWN = "slotwright.request_id"
+
+
+def request_id_of(scope: Scope) -> str:
+    """The one that the caller or a proxy gave, where it is sane; otherwise a new one. It stays with the request."""
+    known: str | None = scope.get(_KNOWN)
+    if known is None:
+        given = Headers(scope=scope).get("x-request-id")
+        known = given if given is not None and _REQUEST_ID.fullmatch(given) else new_request_id()
+        scope[_KNOWN] = known
+    return known
 
 
 CURRENT_REQUEST_ID: ContextVar[str | None] = ContextVar("request_id", default=None)
@@ -149,4 +156,4 @@ CURRENT_REQUEST_ID: ContextVar[str | None] = ContextVar("request_id", default=No
 
 
 def new_request_id() -> str:
-    return uuid4().hex
+    return token_hex(16)
