@@ -245,6 +245,8 @@ class SlotCache:
     counts: Counts = field(default_factory=Counts)
     _reads: Batches[Sequence[str], Values] = field(init=False)
     _writes: Batches[Sequence[Command], Sequence[Any]] = field(init=False)
+    _changes: Batches[Sequence[Command], Sequence[Any]] = field(init=False)
+    """On a connection of their own: nobody's answer waits for what somebody else has computed to be kept."""
     _near: NearDays = field(init=False, default_factory=NearDays)
     _away_until: float = field(init=False, default=0.0)
     _owner: bytes = field(init=False, default_factory=lambda: secrets.token_bytes(8))
@@ -252,6 +254,7 @@ class SlotCache:
     def __post_init__(self) -> None:
         self._reads = reads_of(self.redis)
         self._writes = writes_of(self.redis)
+        self._changes = writes_of(self.redis)
 
     # ------------------------------------------------------------ reading
 
@@ -439,27 +442,32 @@ class SlotCache:
             return
 
     async def _forget(self, changes: Sequence[TimeChanged | RulesChanged]) -> None:
-        async with self.redis.pipeline(transaction=False) as pipeline:
-            for change in changes:
-                match change:
-                    case TimeChanged():
-                        # What the largest duration and buffers that there may be can reach.
-                        dates = dates_changed(
-                            change.time_zone,
-                            (change.claimed_from, change.claimed_until),
-                            before_minutes=DAY_MINUTES,
-                            duration_minutes=DAY_MINUTES,
-                            after_minutes=DAY_MINUTES,
-                        )
-                        stamp = stamp_key(change.organization_id, change.provider_id)
-                        numbers = map(day_number, dates)
-                        arguments: list[bytes | str | int] = [secrets.token_bytes(8), STAMP_LIFETIME_SECONDS, *numbers]
-                        pipeline.execute_command(*_script(_FORGET_DATES, [stamp], arguments))
-                    case RulesChanged():
-                        # Without a stamp nothing counts; the next one is a random other.
-                        for provider_id in change.provider_ids:
-                            pipeline.delete(stamp_key(change.organization_id, provider_id))
-            await pipeline.execute()
+        commands: list[Command] = []
+        for change in changes:
+            match change:
+                case TimeChanged():
+                    # What the largest duration and buffers that there may be can reach.
+                    dates = dates_changed(
+                        change.time_zone,
+                        (change.claimed_from, change.claimed_until),
+                        before_minutes=DAY_MINUTES,
+                        duration_minutes=DAY_MINUTES,
+                        after_minutes=DAY_MINUTES,
+                    )
+                    stamp = stamp_key(change.organization_id, change.provider_id)
+                    arguments: list[bytes | str | int] = [
+                        secrets.token_bytes(8),
+                        STAMP_LIFETIME_SECONDS,
+                        *map(day_number, dates),
+                    ]
+                    commands.append(_script(_FORGET_DATES, [stamp], arguments))
+                case RulesChanged():
+                    # Without a stamp nothing counts; the next one is a random other.
+                    commands += (
+                        ("DEL", stamp_key(change.organization_id, provider_id)) for provider_id in change.provider_ids
+                    )
+        if commands:
+            await self._changes.ask(commands)
 
     # ------------------------------------------------------------ outages
 
