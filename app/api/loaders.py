@@ -15,7 +15,7 @@ from app.store.customers import customers_by_ids
 from app.store.history import history_of_appointments
 from app.store.hours import exceptions_of_providers, weekly_breaks_of_providers, weekly_hours_of_providers
 from app.store.services import provider_ids_of_services, services_by_ids, services_of_providers
-from app.usecases.find_providers import find_providers
+from app.usecases.find_providers import find_providers, known_providers
 from app.usecases.find_slots import next_slots
 from app.usecases.list_messages import list_messages
 from app.usecases.list_slots import SlotQuestion, known_listing, list_slots
@@ -105,6 +105,11 @@ class Loaders:
     @cached_property
     def provider(self) -> DataLoader[ProviderId, Provider | None]:
         return _one(partial(find_providers, self._resources, self._organization_id, stamps=self._stamps))
+
+    async def find_provider(self, provider_id: ProviderId) -> Provider | None:
+        """From what is known, where a stamp vouches for it: questions for stamps gather by themselves; else by statement."""
+        known = await known_providers(self._resources, self._organization_id, [provider_id], self._stamps)
+        return known.get(provider_id) or await self.provider.load(provider_id)
 
     @cached_property
     def service(self) -> DataLoader[ServiceId, Service | None]:

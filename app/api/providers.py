@@ -305,7 +305,7 @@ class ProviderQuery:
         id: Annotated[strawberry.ID, strawberry.argument(description="Which.")],
     ) -> Provider | None:
         """Batched."""
-        found = await info.context.loaders.provider.load(provider_key(id))
+        found = await info.context.loaders.find_provider(provider_key(id))
         return None if found is None else Provider.of(found)
 
     @strawberry.field(description="The organization's providers, by name.")

@@ -23,17 +23,18 @@ async def find_providers(
     stamps: dict[ProviderId, Stamp],
 ) -> dict[ProviderId, Provider]:
     """Those that exist. The stamps seen on the way are added to `stamps`, which belongs to one operation."""
-    found = await _known(resources, organization_id, provider_ids, stamps)
+    found = await known_providers(resources, organization_id, provider_ids, stamps)
     missing = [provider_id for provider_id in provider_ids if provider_id not in found]
     return found | (await providers_by_ids(resources.pool, organization_id, missing) if missing else {})
 
 
-async def _known(
+async def known_providers(
     resources: Resources,
     organization_id: OrganizationId,
     provider_ids: Sequence[ProviderId],
     stamps: dict[ProviderId, Stamp],
 ) -> dict[ProviderId, Provider]:
+    """Those that were read here before, and have not changed since. Stamps are added as above."""
     calendars = resources.accelerator.calendars
     known = {
         provider_id: calendar
