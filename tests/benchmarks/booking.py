@@ -9,13 +9,16 @@ import random
 import re
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import date, datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from enum import Enum
 from pathlib import Path
 from statistics import median
 from uuid import UUID
+
+import asyncpg
 
 import app.store.pool as store
 from app.api.relay import global_id
@@ -110,8 +113,21 @@ def recorded() -> Iterator[list[tuple[str, Sequence[object]]]]:
         store._fetch, store._execute = fetch, execute
 
 
-async def script(resources: Resources, world: worlds.World, provider: ProviderId, start: datetime) -> str:
-    """What one booking runs, as a pgbench script: the same statements, with values that change from run to run."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Script:
+    """A booking for pgbench: what it runs, how many statements that is, and the values that stay the same."""
+
+    text: str
+    statements: int
+    constants: dict[str, str]
+
+
+async def script(resources: Resources, world: worlds.World, provider: ProviderId, start: datetime) -> Script:
+    """The statements of one booking, with values that change from run to run.
+
+    Every value is a parameter, as it is for the program. Standing in the text it would make another statement: what is
+    null, say, would be planned away.
+    """
     with recorded() as statements:
         answer = await book_appointment(
             resources,
@@ -130,81 +146,86 @@ async def script(resources: Resources, world: worlds.World, provider: ProviderId
     assert isinstance(answer, Booked), answer
     appointment = answer.appointment
     minute = int(start.timestamp()) // 60
-    values: dict[object, str] = {
-        provider: "lpad(to_hex(:provider::integer * 1000), 32, '0')::uuid",
-        appointment.id: "md5('appointment' || :number)::uuid",
-        start: "to_timestamp(:minute::bigint * 60)",
-        appointment.ends_at: "to_timestamp((:minute::bigint + 20) * 60)",
-        minute: ":minute::integer",
-        "recorded@example.com": "'guest-' || :number || '@example.com'",
-        "recorded": "'key-' || :number",
-    }
+    values = _Values(
+        minute=minute,
+        changing={
+            provider: "lpad(to_hex(:provider::integer * 1000), 32, '0')::uuid",
+            appointment.id: "md5('appointment' || :number)::uuid",
+            appointment.customer_id: "md5('customer' || :number)::uuid",
+            start: "to_timestamp(:minute::bigint * 60)",
+            appointment.ends_at: "to_timestamp((:minute::bigint + 20) * 60)",
+            minute: ":minute::integer",
+            "recorded@example.com": "'guest-' || :number || '@example.com'",
+            "recorded": "'key-' || :number",
+        },
+        constants={"nothing": "-", "organization": str(world.organization_id)},
+    )
     lines = [
         f"\\set provider random(1, {worlds.PROVIDERS})",
         "\\set number random(1, 1000000000000)",
         f"\\set minute {minute + 500_000} + 20 * random(0, 2000000)",
         "BEGIN;",
     ]
+    connection = await asyncpg.connect(world.settings.database_url)
     for sql, arguments in statements:
-        if "EXISTS (\n    SELECT FROM claim" in sql:
-            continue  # only where a provider is contested
-        lines.append(_filled(sql, arguments, values, world.organization_id, appointment.customer_id, minute))
-    return "\n".join([*lines, "END;", ""])
+        types = [each.name for each in (await connection.prepare(sql)).get_parameters()]
+        places = [values.place(value, types[at], at) for at, value in enumerate(arguments)]
+        text = " ".join(line for line in sql.splitlines() if not line.lstrip().startswith("--"))
+        lines.append(re.sub(r"\$(\d+)", lambda found, places=places: places[int(found[1]) - 1], text) + ";")  # type: ignore[misc]
+    await connection.close()
+    return Script(text="\n".join([*lines, "END;", ""]), statements=len(statements) + 2, constants=values.constants)
 
 
-def _filled(  # noqa: C901  one case for each type of value
-    sql: str, arguments: Sequence[object], values: Mapping[object, str], organization: UUID, customer: UUID, minute: int
-) -> str:
-    text = " ".join(line for line in sql.splitlines() if not line.lstrip().startswith("--"))
-    known = {**values, organization: f"'{organization}'::uuid", customer: "md5('customer' || :number)::uuid"}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Values:
+    """What stands for the values of a booking: an expression where they change, else a variable of pgbench's."""
 
-    def literal(value: object, place: int) -> str:  # noqa: C901, PLR0912  see above
-        if isinstance(value, str | int | UUID | datetime) and not isinstance(value, Enum) and value in known:
-            return known[value]
+    minute: int
+    changing: dict[object, str]
+    constants: dict[str, str]
+
+    def place(self, value: object, type_name: str, at: int) -> str:
+        """Of this type of PostgreSQL's; `at` tells ids apart that were made for this booking."""
         match value:
             case None:
-                return "NULL"
-            case Enum():
-                return f"'{value.value}'"
-            case bool():
-                return str(value).lower()
-            case UUID():
-                return f"md5('{place}' || :number)::uuid"
-            case bytes():
-                return f"'\\x{value.hex()}'::bytea"
-            case int() if abs(value - minute) < 5_000:
-                return f"(:minute::integer + {value - minute})"
-            case int() if abs(value) > 2**32:
-                return "(:provider * 1000003)::bigint"
-            case int():
-                return str(value)
-            case datetime():
-                return f"'{value.isoformat()}'::timestamptz"
-            case date():
-                return f"'{value.isoformat()}'::date"
-            case list() if value and isinstance(value[0], int):
-                return "ARRAY[" + ", ".join(f"(:number::bigint + {at})" for at in range(len(value))) + "]"
+                return f"nullif(:nothing, '-')::{type_name}"
+            case list() if any(each is not None for each in value):
+                each_type = type_name.removesuffix("[]")
+                inside = ", ".join(self.place(each, each_type, at + 100 * place) for place, each in enumerate(value))
+                return f"ARRAY[{inside}]::{type_name}"
             case list():
-                return "ARRAY[" + ", ".join(literal(each, place) for each in value) + "]"
-        return "'" + str(value).replace("'", "''") + "'"
+                return self._constant("{" + ",".join("NULL" for _ in value) + "}", type_name)
+            case Enum() | bool():
+                return self._constant(str(value.value if isinstance(value, Enum) else value), type_name)
+            case str() | int() | UUID() | datetime() if value in self.changing:
+                return self.changing[value]
+            case UUID() if str(value) != self.constants["organization"]:
+                return f"md5('{at}' || :number)::uuid"
+            case int() if abs(value - self.minute) < 5_000:
+                return f"(:minute::integer + {value - self.minute})"
+            case int() if abs(value) > 2**32:  # the key of a lock
+                return f"(:number::bigint * 1000 + {at})"
+            case bytes():
+                return self._constant(f"\\x{value.hex()}", type_name)
+        return self._constant(str(value), type_name)
 
-    def fill(found: re.Match[str]) -> str:
-        place = int(found[1])
-        return literal(arguments[place - 1], place)
+    def _constant(self, text: str, type_name: str) -> str:
+        name = f"constant_{len(self.constants)}"
+        self.constants[name] = text
+        return f":{name}::{type_name}"
 
-    return re.sub(r"\$(\d+)", fill, text).strip().rstrip(";") + ";"
 
-
-def pgbench(world: worlds.World, text: str) -> float:
+def pgbench(world: worlds.World, wanted: Script) -> float:
     """Transactions a second, with as many clients and the same durability."""
     program = Path(postgres_program("psql")).with_name("pgbench")
     with tempfile.NamedTemporaryFile("w", suffix=".sql") as file:
-        file.write(text)
+        file.write(wanted.text)
         file.flush()
         done = subprocess.run(
             [
                 str(program), "--no-vacuum", "--protocol=prepared", f"--client={CLIENTS}", "--jobs=2",
-                f"--time={SECONDS}", f"--file={file.name}", world.settings.database_url,
+                f"--time={SECONDS}", f"--file={file.name}",
+                *(f"--define={name}={text}" for name, text in wanted.constants.items()), world.settings.database_url,
             ],
             capture_output=True,
             text=True,
@@ -249,7 +270,7 @@ async def measure() -> list[Row]:
                     what=f"bookings over HTTP, {CLIENTS} clients, random providers, `serve --workers {workers}`",
                     ours=f"{median(each.rate for each in loads):,.0f}/s, "
                     f"p99 {median(each.quantile_ms(0.99) for each in loads):.0f} ms",
-                    beside=f"pgbench, the same {text.count(';')} statements: {beside:,.0f}/s",
+                    beside=f"pgbench, the same {text.statements} statements: {beside:,.0f}/s",
                     ratio=median(each.rate for each in loads) / beside,
                     bar=0.35,
                 )
