@@ -1,6 +1,6 @@
 """Availability: slots, days, and why a time can't be booked."""
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from itertools import repeat
 from typing import TYPE_CHECKING, Annotated, Any, cast, overload
@@ -140,6 +140,14 @@ def _a_day(date: str, slot_count: int, slots: Rows, start_times: Leaves) -> Avai
 DAY_ROWS = Shape(columns=("date", "slot_count", "slots", "start_times"), item=_a_day, nested={"slots": SLOT_ROWS})
 
 
+def _days_of(starts_by_date: Mapping[date, tuple[Minute, ...]]) -> Sequence[tuple[date, tuple[Minute, ...]]]:
+    return tuple(starts_by_date.items())
+
+
+def _starts_of(starts_by_date: Mapping[date, tuple[Minute, ...]]) -> Sequence[Minute]:
+    return [start for day in starts_by_date.values() for start in day]
+
+
 @strawberry.type(description="Free times of a provider, by dates.")
 class Availability:
     """Maps `FreeTimes`."""
@@ -174,18 +182,22 @@ class Availability:
     @strawberry.field(description="Every date asked for, also the empty ones.")
     def days(self) -> list[AvailabilityDay]:
         """In order."""
-        return cast("list[AvailabilityDay]", self._rows(DAY_ROWS, tuple(self.found.starts_by_date.items()), self._days))
+        return cast("list[AvailabilityDay]", self._rows(DAY_ROWS, _days_of, self._days))
 
     @strawberry.field(description="All slots of all dates, in order.")
     def slots(self) -> list[Slot]:
         """Built when asked for."""
-        starts = [start for day in self.found.starts_by_date.values() for start in day]
-        return cast("list[Slot]", self._rows(SLOT_ROWS, starts, self._slots))
+        return cast("list[Slot]", self._rows(SLOT_ROWS, _starts_of, self._slots))
 
-    def _rows(self, shape: Shape, keys: Sequence[Hashable], make: Callable[[Sequence[Any]], list[Row]]) -> KnownRows:
+    def _rows(
+        self,
+        shape: Shape,
+        of: Callable[[Mapping[date, tuple[Minute, ...]]], Sequence[Hashable]],
+        make: Callable[[Sequence[Any]], list[Row]],
+    ) -> KnownRows:
         calendar = self.found.calendar
         kind = calendar.rules.duration_minutes, self.found.time_zone
-        return KnownRows(shape, keys, make, kind=kind, owner=calendar.provider.id)
+        return KnownRows(shape, self.found.starts_by_date, of, make, kind=kind, owner=calendar.provider.id)
 
     def _slots(self, starts: Sequence[Minute]) -> list[Row]:
         return slot_rows(self.found.calendar, starts, self.found.time_zone)

@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
-from typing import Any, Final, Self, overload
+from typing import Any, Final, Self, TypeAlias, overload
 
 import orjson
 from graphql import (
@@ -101,27 +101,35 @@ class Rows(Sequence[Any]):
 class KnownRows(Rows):
     """Rows that are known by their keys, and are made only if they are needed: `make` gives them for some of the keys.
 
-    A row follows from its key and from `kind`, but for the columns that the shape calls `owned`, which are the owner's.
-    Each is remembered as it is written: what was shown before, to whomever and among whatever, is not built again.
+    The keys are those `of` the source, which never changes. A row follows from its key and from `kind`, but for the
+    columns that the shape calls `owned`, which are the owner's. Each is remembered as it is written, and so is the whole
+    list: what was shown before, to whomever and among whatever, is not built again.
     """
 
-    __slots__ = ("_made", "_make", "keys", "kind", "owner")
+    __slots__ = ("_made", "_make", "_of", "kind", "owner", "source")
 
     def __init__(
         self,
         shape: Shape,
-        keys: Sequence[Hashable],
+        source: object,
+        of: Callable[[Any], Sequence[Hashable]],
         make: Callable[[Sequence[Any]], Sequence[Row]],
         *,
         kind: Hashable,
         owner: Hashable,
     ) -> None:
         self.shape = shape
-        self.keys = keys
+        self.source = source
         self.kind = kind
         self.owner = owner
+        self._of = of
         self._make = make
         self._made: Sequence[Row] | None = None
+
+    @property
+    def keys(self) -> Sequence[Hashable]:
+        """One for each row, in their order."""
+        return self._of(self.source)
 
     def make(self, keys: Sequence[Hashable]) -> Sequence[Row]:
         """The rows of these keys, in their order."""
@@ -276,8 +284,10 @@ def _is_owned(plan: Plan, shape: Shape) -> bool:
 
 _MOST_WRITTEN_BYTES: Final = 32 * 1024 * 1024
 """Of rows that are remembered as they are written: some 100,000 slots. Those of the kind used longest ago go first."""
+_MOST_LIST_BYTES: Final = 32 * 1024 * 1024
+"""Of whole lists: some 2,000 weeks."""
 _ENTRY_BYTES: Final = 200
-"""What remembering a row takes beside its text."""
+"""What remembering a row, or a list, takes beside its text."""
 
 
 class _Texts(dict[Hashable, bytes]):
@@ -290,33 +300,53 @@ class _Texts(dict[Hashable, bytes]):
         self.bytes = 0
 
 
-class _Written:
-    """Rows as they are written, by what builds them and of which kind they are."""
+Kind: TypeAlias = "tuple[Builder, Shape, Hashable, Hashable]"
 
-    __slots__ = ("_bytes", "_texts")
+
+class _Written:
+    """Rows as they are written, by what builds them and of which kind they are; and lists of them, by their source."""
+
+    __slots__ = ("_bytes", "_list_bytes", "_lists", "_texts")
 
     def __init__(self) -> None:
-        self._texts: OrderedDict[tuple[Builder, Shape, Hashable, Hashable], _Texts] = OrderedDict()
+        self._texts: OrderedDict[Kind, _Texts] = OrderedDict()
         self._bytes = 0
+        self._lists: OrderedDict[tuple[Kind, int], tuple[object, bytes]] = OrderedDict()
+        self._list_bytes = 0
 
     def __call__(self, builder: Builder, rows: KnownRows) -> orjson.Fragment:
         kind = (builder, rows.shape, rows.kind, rows.owner if builder.is_owned else None)
+        # The source is kept with its list, so no other object can come to have its id.
+        place = (kind, id(rows.source))
+        known = self._lists.get(place)
+        if known is not None:
+            self._lists.move_to_end(place)
+            return orjson.Fragment(known[1])
+        text = self._join(kind, rows)
+        self._lists[place] = (rows.source, text)
+        self._list_bytes += len(text) + _ENTRY_BYTES
+        while self._list_bytes > _MOST_LIST_BYTES:
+            self._list_bytes -= len(self._lists.popitem(last=False)[1][1]) + _ENTRY_BYTES
+        return orjson.Fragment(text)
+
+    def _join(self, kind: Kind, rows: KnownRows) -> bytes:
+        builder, keys = kind[0], rows.keys
         texts = self._texts.get(kind)
         if texts is None:
             texts = self._texts[kind] = _Texts()
         else:
             self._texts.move_to_end(kind)
         try:
-            found = [texts[key] for key in rows.keys]
+            found = [texts[key] for key in keys]
         except KeyError:
-            self._write(builder, rows, texts)
-            found = [texts[key] for key in rows.keys]
+            self._write(builder, rows, keys, texts)
+            found = [texts[key] for key in keys]
             while self._bytes > _MOST_WRITTEN_BYTES:
                 self._bytes -= self._texts.popitem(last=False)[1].bytes
-        return orjson.Fragment(b"[%b]" % b",".join(found))
+        return b"[%b]" % b",".join(found)
 
-    def _write(self, builder: Builder, rows: KnownRows, texts: _Texts) -> None:
-        missing = [key for key in rows.keys if key not in texts]
+    def _write(self, builder: Builder, rows: KnownRows, keys: Sequence[Hashable], texts: _Texts) -> None:
+        missing = [key for key in keys if key not in texts]
         new = [orjson.dumps(row) for row in builder.build(rows.make(missing))]
         texts.update(zip(missing, new, strict=True))
         size = sum(map(len, new)) + _ENTRY_BYTES * len(new)

@@ -292,7 +292,7 @@ def test_a_row_is_written_once_for_all_owners_unless_it_shows_what_is_theirs(
             asked.append(list(keys))
             return [(owner, key) for key in keys]
 
-        rows = KnownRows(OWNED, keys, make, kind=0, owner=owner)
+        rows = KnownRows(OWNED, keys, tuple, make, kind=0, owner=owner)
         shown: list[dict[str, object]] = orjson.loads(orjson.dumps(written(builder, rows)))
         ordinary: list[dict[str, object]] = builder.build(rows.rows)
         asked.pop()
@@ -303,6 +303,31 @@ def test_a_row_is_written_once_for_all_owners_unless_it_shows_what_is_theirs(
     assert [row["number"] for row in answer("Bob", [1, 3])] == [1, 3]
     assert [row["number"] for row in answer("Bob", [3, 2, 3])] == [3, 2, 3]
     assert asked == made_for
+
+
+def test_a_list_is_written_once_for_each_source_selection_and_owner() -> None:
+    number, both = (("number", 1, None),), (("owner", 0, None), ("number", 1, None))
+    read: list[object] = []
+
+    def answer(source: list[int], plan: Any, owner: str) -> object:  # noqa: ANN401  nested
+        def keys(of: list[int]) -> list[int]:
+            read.append(of)
+            return of
+
+        def make(keys: Sequence[int]) -> list[tuple[object, ...]]:
+            return [(owner, key) for key in keys]
+
+        builder = _compile(plan, _is_owned(plan, OWNED))
+        rows = KnownRows(OWNED, source, keys, make, kind="once", owner=owner)
+        return orjson.loads(orjson.dumps(written(builder, rows)))
+
+    one, other = [1, 2], [1, 2]
+    for _ in range(2):
+        assert answer(one, number, "Ann") == answer(other, number, "Bob") == [{"number": 1}, {"number": 2}]
+        assert answer(one, both, "Ann") == [{"owner": "Ann", "number": 1}, {"owner": "Ann", "number": 2}]
+        assert answer(one, both, "Bob") == [{"owner": "Bob", "number": 1}, {"owner": "Bob", "number": 2}]
+    assert len(read) == 4
+    assert sum(source is one for source in read) == 3
 
 
 def test_rows_are_a_sequence_of_the_objects_they_stand_for() -> None:
