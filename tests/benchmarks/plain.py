@@ -72,11 +72,11 @@ class Query:
         return Providers(nodes=[Provider(number=number) for number in range(first)])
 
 
-def main() -> None:
+def serve(port: int) -> None:
     view: GraphQL[object, object] = GraphQL(strawberry.Schema(query=Query))
     application = Starlette(routes=[Route("/graphql", view)])
-    uvicorn.run(application, port=int(sys.argv[1]), log_level="warning", access_log=False)
+    uvicorn.run(application, port=port, log_level="warning", access_log=False)
 
 
 if __name__ == "__main__":
-    main()
+    serve(int(sys.argv[1]))
