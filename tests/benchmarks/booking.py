@@ -272,7 +272,7 @@ async def measure() -> list[Row]:
                     f"p99 {median(each.quantile_ms(0.99) for each in loads):.0f} ms",
                     beside=f"pgbench, the same {text.statements} statements: {beside:,.0f}/s",
                     ratio=median(each.rate for each in loads) / beside,
-                    bar=0.35,
+                    bar=0.35 if workers == max(WORKERS) else None,
                 )
                 for workers, loads in ours.items()
             ),
