@@ -42,20 +42,89 @@ class _Waiter(Generic[Asker, Refusal]):
     called: asyncio.Future[Refusal | None]
 
 
-@dataclass(slots=True, eq=False)
-class _Line(Generic[Asker, Refusal]):
-    inside: int = 0
-    waiting: dict[_Waiter[Asker, Refusal], None] = field(default_factory=dict)
-    """In the order in which they came."""
-    looking: asyncio.Task[None] | None = None
-
-
 @dataclass(slots=True)
 class Turn(Generic[Refusal]):
     """`refusal` is what the look found: then it is over. Whoever is refused inside says so: `came_too_late`."""
 
     refusal: Refusal | None
     came_too_late: bool = False
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class _Line(Generic[Asker, Refusal]):
+    """Those who are inside, and those who wait."""
+
+    look: Look[Asker, Refusal]
+    is_contested: Callable[[], bool]
+    is_over: Callable[[], object]
+    """Called when nobody is left."""
+    _inside: int = 0
+    _waiting: dict[_Waiter[Asker, Refusal], None] = field(default_factory=dict)
+    """In the order in which they came."""
+    _looking: asyncio.Task[None] | None = None
+
+    async def enter(self, asker: Asker | None) -> Refusal | None:
+        """Wait to be called: inside, or with a refusal."""
+        waiter: _Waiter[Asker, Refusal] = _Waiter(asker, asker is None, asyncio.get_running_loop().create_future())
+        self._waiting[waiter] = None
+        self._go_on()
+        try:
+            return await waiter.called
+        except asyncio.CancelledError:
+            self._waiting.pop(waiter, None)
+            called = waiter.called.done() and not waiter.called.cancelled()
+            if called and waiter.called.result() is None:
+                self._inside -= 1  # called, and gone at the same moment
+            self._go_on()
+            raise
+
+    def leave(self, *, came_too_late: bool) -> None:
+        """The place is the next one's; after who came too late, those who wait are looked at once more."""
+        self._inside -= 1
+        if came_too_late:
+            for waiter in self._waiting:
+                waiter.is_seen = waiter.asker is None
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Let in who may; where it is contested, look at them before."""
+        if self._looking is not None:
+            return
+        if self.is_contested() and not all(waiter.is_seen for waiter in self._waiting):
+            self._looking = asyncio.create_task(self._look())
+            return
+        while self._waiting and self._inside < AT_ONCE:
+            waiter = next(iter(self._waiting))
+            if self._call(waiter, None):
+                self._inside += 1
+        if not self._inside and not self._waiting:
+            self.is_over()
+
+    def _call(self, waiter: _Waiter[Asker, Refusal], refusal: Refusal | None) -> bool:
+        """Whether they were still there."""
+        self._waiting.pop(waiter, None)
+        if waiter.called.done():
+            return False
+        waiter.called.set_result(refusal)
+        return True
+
+    async def _look(self) -> None:
+        unseen = {waiter: waiter.asker for waiter in self._waiting if waiter.asker is not None and not waiter.is_seen}
+        try:
+            refusals = await self.look(list(unseen.values()))
+        except Exception as failure:  # noqa: BLE001  whoever asked is told
+            for waiter in unseen:
+                self._waiting.pop(waiter, None)
+                if not waiter.called.done():
+                    waiter.called.set_exception(failure)
+        else:
+            for waiter, refusal in zip(unseen, refusals, strict=True):
+                waiter.is_seen = True
+                if refusal is not None:
+                    self._call(waiter, refusal)
+        finally:
+            self._looking = None
+            self._go_on()
 
 
 class Lines(Generic[Asker, Refusal]):
@@ -71,82 +140,25 @@ class Lines(Generic[Asker, Refusal]):
     async def turn(
         self, key: Hashable, asker: Asker | None, look: Look[Asker, Refusal]
     ) -> AsyncIterator[Turn[Refusal]]:
-        """Wait for one's turn, which lasts as long as the block; or for a refusal."""
-        line = self._lines.setdefault(key, _Line())
-        try:
-            with TURN_SECONDS.time():
-                refusal = await self._enter(key, line, asker, look)
-            if refusal is not None:
-                yield Turn(refusal)
-                return
-            turn: Turn[Refusal] = Turn(None)
-            try:
-                yield turn
-            finally:
-                if turn.came_too_late:
-                    self._contest(key, line)
-                self._leave(key, line, look)
-        finally:
-            if not line.inside and not line.waiting and line.looking is None and self._lines.get(key) is line:
-                del self._lines[key]
-
-    def _is_contested(self, key: Hashable) -> bool:
-        return self._contested.find(key, None) is not None
-
-    def _contest(self, key: Hashable, line: _Line[Asker, Refusal]) -> None:
-        self._contested.keep(key, None, answer=True, seconds=CONTESTED_SECONDS)
-        for waiter in line.waiting:
-            waiter.is_seen = waiter.asker is None
-
-    async def _enter(
-        self, key: Hashable, line: _Line[Asker, Refusal], asker: Asker | None, look: Look[Asker, Refusal]
-    ) -> Refusal | None:
-        waiter: _Waiter[Asker, Refusal] = _Waiter(asker, asker is None, asyncio.get_running_loop().create_future())
-        line.waiting[waiter] = None
-        self._serve(key, line, look)
-        try:
-            return await waiter.called
-        except asyncio.CancelledError:
-            line.waiting.pop(waiter, None)
-            if waiter.called.done() and not waiter.called.cancelled() and waiter.called.result() is None:
-                # Called, and gone at the same moment.
-                self._leave(key, line, look)
-            raise
-
-    def _leave(self, key: Hashable, line: _Line[Asker, Refusal], look: Look[Asker, Refusal]) -> None:
-        line.inside -= 1
-        self._serve(key, line, look)
-
-    def _serve(self, key: Hashable, line: _Line[Asker, Refusal], look: Look[Asker, Refusal]) -> None:
-        """Let in who may; where it is contested, look at them before."""
-        if line.looking is not None:
+        """Wait for one's turn, which lasts as long as the block; or for a refusal. `look` is the same for all of a key."""
+        line = self._lines.get(key) or self._begin(key, look)
+        with TURN_SECONDS.time():
+            refusal = await line.enter(asker)
+        turn = Turn(refusal)
+        if refusal is not None:
+            yield turn
             return
-        if self._is_contested(key) and not all(waiter.is_seen for waiter in line.waiting):
-            line.looking = asyncio.create_task(self._look(key, line, look))
-            return
-        while line.waiting and line.inside < AT_ONCE:
-            waiter = next(iter(line.waiting))
-            del line.waiting[waiter]
-            if not waiter.called.done():
-                line.inside += 1
-                waiter.called.set_result(None)
-
-    async def _look(self, key: Hashable, line: _Line[Asker, Refusal], look: Look[Asker, Refusal]) -> None:
-        unseen = {waiter: waiter.asker for waiter in line.waiting if waiter.asker is not None and not waiter.is_seen}
         try:
-            refusals = await look(list(unseen.values()))
-        except Exception as failure:  # noqa: BLE001  whoever asked is told
-            for waiter in unseen:
-                line.waiting.pop(waiter, None)
-                if not waiter.called.done():
-                    waiter.called.set_exception(failure)
-        else:
-            for waiter, refusal in zip(unseen, refusals, strict=True):
-                waiter.is_seen = True
-                if refusal is not None:
-                    line.waiting.pop(waiter, None)
-                    if not waiter.called.done():
-                        waiter.called.set_result(refusal)
+            yield turn
         finally:
-            line.looking = None
-            self._serve(key, line, look)
+            if turn.came_too_late:
+                self._contested.keep(key, None, answer=True, seconds=CONTESTED_SECONDS)
+            line.leave(came_too_late=turn.came_too_late)
+
+    def _begin(self, key: Hashable, look: Look[Asker, Refusal]) -> _Line[Asker, Refusal]:
+        line = self._lines[key] = _Line(
+            look=look,
+            is_contested=lambda: self._contested.find(key, None) is not None,
+            is_over=lambda: self._lines.pop(key, None),
+        )
+        return line

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from app.core.appointment import Appointment, AppointmentStatus, Contact
@@ -42,7 +43,7 @@ from app.usecases.idempotency import key_scope, of_this_request, request_hash
 from app.usecases.know_customer import new_customer, subject_of
 from app.usecases.limit_guests import guest_of, limit_reached
 from app.usecases.look import Sight, lock_and_look, time_changed
-from app.usecases.look_first import Asker, turn_with
+from app.usecases.look_first import Asker, in_turn
 from app.usecases.open_appointment import actor_of
 from app.usecases.plan_messages import plan_messages
 from app.usecases.tell import tell, told_again
@@ -113,7 +114,16 @@ async def book_appointment(resources: Resources, viewer: Viewer, form: BookingFo
     if isinstance(key, InvalidInput):
         return key
     scope = key_scope(viewer, MUTATION, key)
-    answer = await _in_turn(resources, viewer, scope, wish)
+    asker = Asker(
+        scope=scope, service_id=wish.service_id, starts_at=wish.starts_at, duration_minutes=wish.duration_minutes
+    )
+    answer = await in_turn(
+        resources,
+        viewer.organization_id,
+        wish.provider_id,
+        asker if wish.hold_id is None else None,
+        partial(_attempt, resources, viewer, scope, wish),
+    )
     if isinstance(answer, SlotUnavailable | HoldExpired):
         wanted = (wish.provider_id, wish.service_id)
         nearest = await nearest_slots(resources, viewer.organization_id, wanted, wish.starts_at)
@@ -163,21 +173,12 @@ def _wish(resources: Resources, viewer: Viewer, form: BookingForm) -> BookingWis
     )
 
 
-async def _in_turn(resources: Resources, viewer: Viewer, scope: KeyScope, wish: BookingWish) -> _Written | Refusal:
-    asker = Asker(
-        scope=scope, service_id=wish.service_id, starts_at=wish.starts_at, duration_minutes=wish.duration_minutes
-    )
-    held = wish.hold_id is not None
-    async with turn_with(resources, viewer.organization_id, wish.provider_id, None if held else asker) as turn:
-        if turn.refusal is not None:
-            return turn.refusal
-        try:
-            answer = await _transact(resources, viewer, scope, wish)
-        except CustomerIsKnownError:
-            # Theirs is there now, and is found.
-            answer = await _transact(resources, viewer, scope, wish)
-        turn.came_too_late = isinstance(answer, SlotUnavailable)
-    return answer
+async def _attempt(resources: Resources, viewer: Viewer, scope: KeyScope, wish: BookingWish) -> _Written | Refusal:
+    try:
+        return await _transact(resources, viewer, scope, wish)
+    except CustomerIsKnownError:
+        # Theirs is there now, and is found.
+        return await _transact(resources, viewer, scope, wish)
 
 
 async def _transact(resources: Resources, viewer: Viewer, scope: KeyScope, wish: BookingWish) -> _Written | Refusal:

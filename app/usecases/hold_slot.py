@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from app.core.booking import dates_to_lock, refuse_time
@@ -30,7 +31,7 @@ from app.usecases.find_slots import nearest_slots
 from app.usecases.idempotency import caller_name, earlier_answer, key_scope, request_hash
 from app.usecases.limit_guests import origin_of
 from app.usecases.look import Sight, lock_and_look, time_changed
-from app.usecases.look_first import Asker, turn_with
+from app.usecases.look_first import Asker, in_turn
 from app.usecases.tell import tell, told_again
 
 if TYPE_CHECKING:
@@ -88,7 +89,9 @@ async def hold_slot(resources: Resources, viewer: Viewer, form: HoldForm) -> Hel
     if isinstance(key, InvalidInput):
         return key
     scope = key_scope(viewer, MUTATION, key)
-    answer = await _in_turn(resources, viewer, scope, form)
+    asker = Asker(scope=scope, service_id=form.service_id, starts_at=form.starts_at)
+    attempt = partial(_transact, resources, viewer, scope, form)
+    answer = await in_turn(resources, viewer.organization_id, form.provider_id, asker, attempt)
     if isinstance(answer, SlotUnavailable):
         wanted = (form.provider_id, form.service_id)
         nearest = await nearest_slots(resources, viewer.organization_id, wanted, form.starts_at)
@@ -99,16 +102,11 @@ async def hold_slot(resources: Resources, viewer: Viewer, form: HoldForm) -> Hel
     return Held(hold=answer.hold, token=resources.hold_tokens.sign(viewer.organization_id, answer.hold.id))
 
 
-async def _in_turn(resources: Resources, viewer: Viewer, scope: KeyScope, form: HoldForm) -> _Written | Refusal:
-    asker = Asker(scope=scope, service_id=form.service_id, starts_at=form.starts_at)
-    async with turn_with(resources, viewer.organization_id, form.provider_id, asker) as turn:
-        if turn.refusal is not None:
-            return turn.refusal
-        async with transaction(resources.pool) as tx:
-            answer = await _hold(resources, viewer, tx, scope, form)
-            if not isinstance(answer, _Written):
-                tx.roll_back()
-        turn.came_too_late = isinstance(answer, SlotUnavailable)
+async def _transact(resources: Resources, viewer: Viewer, scope: KeyScope, form: HoldForm) -> _Written | Refusal:
+    async with transaction(resources.pool) as tx:
+        answer = await _hold(resources, viewer, tx, scope, form)
+        if not isinstance(answer, _Written):
+            tx.roll_back()
     return answer
 
 

@@ -1,13 +1,14 @@
 """Look first: where many want the same times, who comes too late is refused without waiting for any lock.
 
 It refuses by the same decision as everybody else, and it never accepts. Those who book where nobody contests it do not
-pay for it; those who wait in line are looked at together, in three statements for each date that they want.
+pay for it; those who wait in line are looked at together, in two statements for each date that they want and one for keys.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from functools import partial
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from app.core.booking import claim_for, refuse_time
 from app.core.refusals import InvalidInput, NotFound, SlotUnavailable
@@ -17,16 +18,15 @@ from app.store.idempotency import used_keys
 from app.usecases.list_slots import load_calendar
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from contextlib import AbstractAsyncContextManager
+    from collections.abc import Awaitable, Callable, Sequence
     from datetime import date, datetime
 
-    from app.cache.lines import Turn
     from app.core.ids import OrganizationId, ProviderId, ServiceId
     from app.store.idempotency import KeyScope
     from app.usecases.resources import Resources
 
 TooLate: TypeAlias = SlotUnavailable | InvalidInput
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,15 +39,25 @@ class Asker:
     duration_minutes: int | None = None
 
 
-def turn_with(
-    resources: Resources, organization_id: OrganizationId, provider_id: ProviderId, asker: Asker | None
-) -> AbstractAsyncContextManager[Turn[TooLate]]:
-    """The asker's turn with a provider, or what is found to refuse them while they wait; None is never refused."""
+async def in_turn(
+    resources: Resources,
+    organization_id: OrganizationId,
+    provider_id: ProviderId,
+    asker: Asker | None,
+    attempt: Callable[[], Awaitable[Answer]],
+) -> Answer | TooLate:
+    """What the attempt gives when it is the asker's turn with a provider; or what was found while they waited.
 
-    async def look(askers: Sequence[Asker]) -> list[TooLate | None]:
-        return await look_first(resources, organization_id, provider_id, askers)
-
-    return resources.accelerator.lines.turn((organization_id, provider_id), asker, look)
+    None as an asker is never refused before.
+    """
+    look = partial(look_first, resources, organization_id, provider_id)
+    async with resources.accelerator.lines.turn((organization_id, provider_id), asker, look) as turn:
+        if turn.refusal is not None:
+            refusal: TooLate = turn.refusal
+            return refusal
+        answer = await attempt()
+        turn.came_too_late = isinstance(answer, SlotUnavailable)
+        return answer
 
 
 async def look_first(

@@ -139,6 +139,19 @@ async def test_who_goes_away_leaves_their_place_to_the_next() -> None:
     assert set(range(100, 100 + AT_ONCE)) <= set(door.entered), "no place was lost"
 
 
+async def test_nothing_is_kept_of_a_line_that_everybody_left_while_they_were_looked_at() -> None:
+    door = Door()
+    await door.come(1)
+    await door.leaves(1, too_late=True)
+    task = asyncio.create_task(door.visit(2))
+    for _ in range(2):
+        await asyncio.sleep(0)
+    assert door.looks == [[2]]
+    task.cancel()
+    await door.settle()
+    assert (task.cancelled(), door.entered, door.lines._lines) == (True, [1], {})
+
+
 async def test_lines_are_apart() -> None:
     lines: Lines[int, str] = Lines()
     stop = asyncio.Event()
