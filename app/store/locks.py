@@ -16,15 +16,13 @@ from app.metrics import LOCK_SECONDS
 from app.store.sql import query
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from datetime import date
 
     from app.core.ids import OrganizationId, ProviderId, ServiceId
     from app.store.idempotency import KeyScope
     from app.store.pool import Transaction
 
-_LOCK_EXCLUSIVE = query("lock_exclusive")
-_LOCK_SHARED = query("lock_shared")
 _LOCK_EACH = query("lock_each")
 
 
@@ -52,39 +50,32 @@ async def lock_idempotency_key(
     key = lock_key("idempotency", scope.organization_id, scope.mutation, scope.caller, scope.key)
     counted = sorted(lock_key("guest", scope.organization_id, guest) for guest in guests)
     shared = [] if rules is None else [_rules_key(scope.organization_id, rules)]
-    with LOCK_SECONDS.time():
-        await _LOCK_EACH.exec(tx, [key, *counted], shared)
+    await _wait_for(tx, [key, *counted], shared=shared)
 
 
 async def lock_caller(tx: Transaction, organization_id: OrganizationId, caller: str) -> None:
     """Requests that count against a caller's limit go one after the other."""
-    with LOCK_SECONDS.time():
-        await _LOCK_EXCLUSIVE.exec(tx, lock_key("caller", organization_id, caller))
+    await _wait_for(tx, [lock_key("caller", organization_id, caller)])
 
 
 async def lock_subjects(tx: Transaction, organization_id: OrganizationId) -> None:
     """Changes of the providers' subjects go one after the other."""
-    with LOCK_SECONDS.time():
-        await _LOCK_EXCLUSIVE.exec(tx, lock_key("subjects", organization_id))
+    await _wait_for(tx, [lock_key("subjects", organization_id)])
 
 
 async def lock_service(tx: Transaction, organization_id: OrganizationId, service_id: ServiceId) -> None:
     """Changes of a service, and of who offers it, go one after the other. Taken before its providers' locks."""
-    with LOCK_SECONDS.time():
-        await _LOCK_EXCLUSIVE.exec(tx, lock_key("service", organization_id, service_id))
+    await _wait_for(tx, [lock_key("service", organization_id, service_id)])
 
 
 async def lock_rules(tx: Transaction, organization_id: OrganizationId, provider_ids: Iterable[ProviderId]) -> None:
     """Nobody books with these providers while their hours, rules, services or zone change."""
-    with LOCK_SECONDS.time():
-        keys = [_rules_key(organization_id, provider_id) for provider_id in sorted(provider_ids)]
-        await _LOCK_EACH.exec(tx, keys, [])
+    await _wait_for(tx, [_rules_key(organization_id, provider_id) for provider_id in sorted(provider_ids)])
 
 
 async def share_rules(tx: Transaction, organization_id: OrganizationId, provider_id: ProviderId) -> None:
     """The provider's hours, rules, services and zone stay as they are; others may book beside us."""
-    with LOCK_SECONDS.time():
-        await _LOCK_SHARED.exec(tx, _rules_key(organization_id, provider_id))
+    await _wait_for(tx, shared=[_rules_key(organization_id, provider_id)])
 
 
 async def lock_destinations(tx: Transaction, organization_id: OrganizationId) -> None:
@@ -92,8 +83,7 @@ async def lock_destinations(tx: Transaction, organization_id: OrganizationId) ->
 
     One lock for all of an organization's destinations: a batch has hundreds, and its writing takes milliseconds.
     """
-    with LOCK_SECONDS.time():
-        await _LOCK_EXCLUSIVE.exec(tx, lock_key("destinations", organization_id))
+    await _wait_for(tx, [lock_key("destinations", organization_id)])
 
 
 async def lock_calendar(
@@ -101,10 +91,13 @@ async def lock_calendar(
 ) -> CalendarLock:
     """Nobody else writes claims on these provider-local dates."""
     locked = sorted(set(dates))
-    with LOCK_SECONDS.time():
-        keys = [lock_key("calendar", organization_id, provider_id, day.isoformat()) for day in locked]
-        await _LOCK_EACH.exec(tx, keys, [])
+    await _wait_for(tx, [lock_key("calendar", organization_id, provider_id, day.isoformat()) for day in locked])
     return CalendarLock(organization_id, provider_id, frozenset(locked))
+
+
+async def _wait_for(tx: Transaction, alone: Sequence[int] = (), *, shared: Sequence[int] = ()) -> None:
+    with LOCK_SECONDS.time():
+        await _LOCK_EACH.exec(tx, alone, shared)
 
 
 def _rules_key(organization_id: OrganizationId, provider_id: ProviderId) -> int:

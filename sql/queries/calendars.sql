@@ -121,21 +121,10 @@ WHERE provider.organization_id = $1
     ))
 ORDER BY provider.id;
 
--- name: lock_exclusive :exec
--- Wait for this lock, alone, until the transaction ends. A statement of its own: the statement after it sees what
--- the transaction that was waited for has written.
--- params: lock_key bigint
--- scope: all organizations
-SELECT pg_advisory_xact_lock($1);
-
--- name: lock_shared :exec
--- Wait for this lock, beside others who share it, until the transaction ends.
--- params: lock_key bigint
--- scope: all organizations
-SELECT pg_advisory_xact_lock_shared($1);
-
 -- name: lock_each :exec
--- Wait for these locks, one after the other in the order of the arrays; for those of the second one beside others.
+-- Wait for these locks, one after the other in the order of the arrays, until the transaction ends: for those of the first
+-- one alone, for those of the second one beside others who share them. A statement of its own: the statement after it sees
+-- what the transactions that were waited for have written.
 -- params: lock_keys bigint[], shared_keys bigint[]
 -- scope: all organizations
 SELECT CASE
