@@ -58,7 +58,7 @@ class Batches(Generic[Request, Answer]):
                         waiting.set_result(answer)
 
 
-class _Line:
+class _OwnConnection:
     """A connection of its own, for one batch at a time: taking one from the pool would cost as much as a command."""
 
     __slots__ = ("_connection", "_redis")
@@ -89,16 +89,16 @@ class _Line:
 
 def reads_of(redis: Redis) -> Batches[Sequence[str], Values]:
     """The values of keys, in one MGET."""
-    line = _Line(redis)
+    own = _OwnConnection(redis)
 
     async def send(requests: list[Sequence[str]]) -> list[Values]:
         if len(requests) == 1:
-            return await line.ask([("MGET", *requests[0])])
+            return await own.ask([("MGET", *requests[0])])
         places: dict[str, int] = {}
         for keys in requests:
             for key in keys:
                 places.setdefault(key, len(places))
-        values: Values = (await line.ask([("MGET", *places)]))[0]
+        values: Values = (await own.ask([("MGET", *places)]))[0]
         return [[values[places[key]] for key in keys] for keys in requests]
 
     return Batches(send)
@@ -106,10 +106,10 @@ def reads_of(redis: Redis) -> Batches[Sequence[str], Values]:
 
 def writes_of(redis: Redis) -> Batches[Sequence[Command], Sequence[Any]]:
     """The answers to commands, in one go."""
-    line = _Line(redis)
+    own = _OwnConnection(redis)
 
     async def send(requests: list[Sequence[Command]]) -> list[Sequence[Any]]:
-        answers = await line.ask([command for commands in requests for command in commands])
+        answers = await own.ask([command for commands in requests for command in commands])
         found: list[Sequence[Any]] = []
         at = 0
         for commands in requests:

@@ -41,7 +41,7 @@ from app.core.slots import dates_changed
 from app.core.zones import DAY_MINUTES, date_of_number, day_number
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from datetime import date, datetime
 
     from redis.asyncio import Redis
@@ -285,6 +285,15 @@ class SlotCache:
             self.counts.days_hit += len(there.days)
             self.counts.days_missed += question.count - len(there.days)
         return found
+
+    async def stamps(
+        self, organization_id: OrganizationId, provider_ids: Collection[ProviderId]
+    ) -> dict[ProviderId, Stamp] | None:
+        """The stamps of those providers that have one; None where Redis can't be asked."""
+        seen = await self.look([Question(organization_id=organization_id, provider_id=each) for each in provider_ids])
+        if seen is None:
+            return None
+        return {each: there.stamp for each, there in zip(provider_ids, seen, strict=True) if there.stamp is not None}
 
     async def _far(
         self, questions: Sequence[Question], near: Mapping[int, Seen], places: Sequence[int], now: int

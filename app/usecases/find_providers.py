@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from app.cache.slots import Question
 from app.store.providers import providers_by_ids
 
 if TYPE_CHECKING:
@@ -43,13 +42,10 @@ async def known_providers(
     }
     if not known:
         return {}
-    questions = [Question(organization_id=organization_id, provider_id=provider_id) for provider_id in known]
-    seen = await resources.accelerator.slots.look(questions)
-    if seen is None:
-        return {}
-    stamps |= {provider_id: there.stamp for provider_id, there in zip(known, seen, strict=True) if there.stamp}
+    seen = await resources.accelerator.slots.stamps(organization_id, known) or {}
+    stamps |= seen
     return {
-        provider_id: calendar.calendar.provider
-        for (provider_id, calendar), there in zip(known.items(), seen, strict=True)
-        if there.stamp is not None and there.stamp.generation == calendar.generation
+        provider_id: known[provider_id].calendar.provider
+        for provider_id, stamp in seen.items()
+        if stamp.generation == known[provider_id].generation
     }

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from app.cache.slots import Question
 from app.core.refusals import InvalidDateRange, InvalidInput, NotFound, TemporarilyUnavailable
 from app.core.slots import by_viewer_date, dates_of_viewer
 from app.core.validation import valid_time_zone
@@ -116,14 +115,12 @@ async def _see_stamps(
 ) -> Mapping[ProviderId, Stamp]:
     """These stamps, and those of providers who have been listed before: where none has changed, nothing else is asked."""
     unseen = {
-        question.provider_id: Question(organization_id=organization_id, provider_id=question.provider_id)
+        question.provider_id
         for question in questions
         if question.provider_id not in stamps and (organization_id, question) in resources.accelerator.listings
     }
-    seen = await resources.accelerator.slots.look(list(unseen.values())) if unseen else None
-    if seen is None:
-        return stamps
-    return {**stamps, **{key: there.stamp for key, there in zip(unseen, seen, strict=True) if there.stamp is not None}}
+    seen = await resources.accelerator.slots.stamps(organization_id, unseen) if unseen else None
+    return {**stamps, **(seen or {})}
 
 
 async def _answer(
