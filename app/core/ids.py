@@ -17,4 +17,3 @@ WeeklyBreakId = NewType("WeeklyBreakId", UUID)
 AvailabilityExceptionId = NewType("AvailabilityExceptionId", UUID)
 MessageLogId = NewType("MessageLogId", UUID)
 """A row of the message log. It outlives retries, and so does what is derived from it, such as a mail's Message-ID."""
-OutboxId = NewType("OutboxId", UUID)

@@ -200,12 +200,6 @@ class Feed:
             organization.board.compare()
             organization.ledger.compare()
 
-    def look_again(self) -> None:
-        """Something may have been missed, or a clock was set: everything that is watched is compared now."""
-        for organization in self._organizations.values():
-            organization.board.compare()
-            organization.ledger.compare()
-
     async def close(self) -> None:
         """Ends everything that runs."""
         await self._tasks.close()
