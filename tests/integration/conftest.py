@@ -34,6 +34,24 @@ async def _shared(servers: Servers, template_database: str) -> AsyncIterator[Run
 
 
 @pytest.fixture
+async def own_redis(servers: Servers) -> AsyncIterator[Servers]:
+    """The servers, for a test that stops Redis; it runs again afterwards."""
+    if not servers.owns_redis:
+        pytest.skip("this Redis is not ours to stop")
+    yield servers
+    servers.start_redis()
+
+
+@pytest.fixture
+async def own_postgres(servers: Servers) -> AsyncIterator[Servers]:
+    """The servers, for a test that stops PostgreSQL; it runs again afterwards."""
+    if not servers.owns_postgres:
+        pytest.skip("this PostgreSQL is not ours to stop")
+    yield servers
+    servers.start_postgres()
+
+
+@pytest.fixture
 async def api(_shared: Running) -> Api:
     """The application as this test's own organization sees it. The database is shared, the organization is not."""
     return await _shared.api()

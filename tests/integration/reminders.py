@@ -192,3 +192,15 @@ async def text_any_number(api: Api, *, allowed: bool = True) -> None:
     """Whether the organization's text messages go to numbers that nobody vouched for."""
     values = {"smsToUnverifiedNumbers": allowed}
     made((await api.ask(UPDATE_ORGANIZATION, caller=api.admin, input=values))["answer"], "Organization")
+
+
+RESEND = """mutation ($input: ResendReminderInput!) { answer: resendReminder(input: $input) {
+    __typename ... on Reminder { kind channel recipient status isResend dueAt }
+    ... on UserError { message } ... on InvalidInputError { field }
+} }"""
+
+
+def a_resend(confirmation: Json, *, kind: str = "BOOKED", channel: str = "EMAIL") -> Json:
+    """The input of a message to the customer that is to go out again."""
+    appointment_id = confirmation["appointment"]["id"]
+    return {"appointmentId": appointment_id, "kind": kind, "recipient": "CUSTOMER", "channel": channel}

@@ -15,7 +15,7 @@ from app.store.messages import OutboxKey, due_outbox
 from app.store.sql import Executor
 from app.usecases import send_messages
 from tests.builders import Json, a_provider, an_appointment, made, weekly
-from tests.integration.reminders import Post, a_post
+from tests.integration.reminders import RESEND, Post, a_post, a_resend
 
 GRACE, ADA, PHONE = "grace@example.org", "ada@salon.example", "+491701234567"
 TOO_MANY = "the recipient has had as many messages as go out within a day"
@@ -24,9 +24,6 @@ MESSAGES = """query ($id: ID!) { appointment(id: $id) { messages { kind recipien
 CANCEL = "mutation ($input: CancelAppointmentInput!) { answer: cancelAppointment(input: $input) { __typename } }"
 MOVE = "mutation ($input: RescheduleAppointmentInput!) { answer: rescheduleAppointment(input: $input) { __typename } }"
 ERASE = "mutation ($input: EraseCustomerInput!) { answer: eraseCustomer(input: $input) { __typename } }"
-RESEND = """mutation ($input: ResendReminderInput!) { answer: resendReminder(input: $input) {
-    __typename ... on Reminder { status } ... on UserError { message } ... on InvalidInputError { field }
-} }"""
 
 
 @pytest.fixture
@@ -180,12 +177,7 @@ async def test_a_resend_counts_and_is_refused_beyond_the_allowance(post: Post) -
     ada = await a_salon(post)
     confirmation = await booked(post, ada, "2026-01-20T10:00Z")
     await post.work()
-    values = {
-        "appointmentId": confirmation["appointment"]["id"],
-        "kind": "BOOKED",
-        "recipient": "CUSTOMER",
-        "channel": "EMAIL",
-    }
+    values = a_resend(confirmation)
     acting = post.api.acting_for(ada)
     for _round in range(2):
         for _click in range(2):

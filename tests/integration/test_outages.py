@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -19,22 +19,6 @@ from app.worker import health_key, is_well, supervise
 
 PATIENCE_SECONDS = 20.0
 LEAVE = LeaveSettings()
-
-
-@pytest.fixture
-async def own_postgres(servers: Servers) -> AsyncIterator[Servers]:
-    if not servers.owns_postgres:
-        pytest.skip("this PostgreSQL is not ours to stop")
-    yield servers
-    servers.start_postgres()
-
-
-@pytest.fixture
-async def own_redis(servers: Servers) -> AsyncIterator[Servers]:
-    if not servers.owns_redis:
-        pytest.skip("this Redis is not ours to stop")
-    yield servers
-    servers.start_redis()
 
 
 async def one(pool: Pool) -> int:

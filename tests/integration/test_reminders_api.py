@@ -12,16 +12,12 @@ from typing import Any
 import pytest
 
 from tests.builders import Caller, Json, a_provider, an_appointment, made, unknown, utc
-from tests.integration.reminders import AUTH_TOKEN, PUBLIC_URL, Post, a_post
+from tests.integration.reminders import AUTH_TOKEN, PUBLIC_URL, RESEND, Post, a_post, a_resend
 
 GRACE, ADA, PHONE = "grace@example.org", "ada@salon.example", "+491701234567"
 
 READ = """query ($id: ID!, $token: String) { appointment(id: $id, manageToken: $token) {
     contact { channels } reminders { kind channel recipient status dueAt sentAt detail isResend } messages { kind status }
-} }"""
-RESEND = """mutation ($input: ResendReminderInput!) { answer: resendReminder(input: $input) {
-    __typename ... on Reminder { kind channel recipient status isResend dueAt }
-    ... on UserError { message } ... on InvalidInputError { field }
 } }"""
 UPDATE_CUSTOMER = """mutation ($input: UpdateCustomerInput!) { answer: updateCustomer(input: $input) {
     __typename ... on Customer { channels } ... on UserError { message }
@@ -118,12 +114,7 @@ async def test_a_customers_record_says_on_which_channels_once_it_does(post: Post
 async def test_staff_send_a_message_again_and_a_double_click_sends_once(post: Post) -> None:
     ada, confirmation = await booked(post)
     await post.work()
-    values = {
-        "appointmentId": confirmation["appointment"]["id"],
-        "kind": "BOOKED",
-        "recipient": "CUSTOMER",
-        "channel": "EMAIL",
-    }
+    values = a_resend(confirmation)
     acting = post.api.acting_for(ada)
     for _click in range(2):
         answer = (await post.api.ask(RESEND, caller=acting, input=values))["answer"]
@@ -150,12 +141,7 @@ async def test_what_can_not_be_sent_again_is_refused(
     post: Post, changes: Json, refusal: str, field: str | None
 ) -> None:
     _ada, confirmation = await booked(post)
-    values = {
-        "appointmentId": confirmation["appointment"]["id"],
-        "kind": "DAY_BEFORE",
-        "recipient": "CUSTOMER",
-        "channel": "EMAIL",
-    }
+    values = a_resend(confirmation, kind="DAY_BEFORE")
     answer = (await post.api.ask(RESEND, caller=post.api.admin, input=values | changes))["answer"]
     assert (answer["__typename"], answer.get("field")) == (refusal, field)
 
@@ -164,12 +150,7 @@ async def test_only_the_appointments_own_staff_send_again(post: Post) -> None:
     _ada, confirmation = await booked(post)
     other = await a_provider(post.api)
     elsewhere = await post.api.another_organization()
-    values = {
-        "appointmentId": confirmation["appointment"]["id"],
-        "kind": "DAY_BEFORE",
-        "recipient": "CUSTOMER",
-        "channel": "EMAIL",
-    }
+    values = a_resend(confirmation, kind="DAY_BEFORE")
 
     async def refused(caller: Caller) -> str:
         answer = (await post.api.ask(RESEND, caller=caller, input=values))["answer"]

@@ -9,16 +9,13 @@ import pytest
 
 from app.api.relay import global_id
 from tests.builders import Caller, Json, a_provider, an_appointment, book, made, weekly
-from tests.integration.reminders import UPDATE_ORGANIZATION, Post, a_post, text_any_number
+from tests.integration.reminders import RESEND, UPDATE_ORGANIZATION, Post, a_post, a_resend, text_any_number
 
 GRACE, PHONE, OTHER = "grace@example.org", "+491701234567", "+491707654321"
 UNVERIFIED = ("BOOKED", "SMS", "SKIPPED", "the phone number is not verified")
 SENT = ("BOOKED", "SMS", "SENT", None)
 UPDATE = "mutation ($input: UpdateCustomerInput!) { answer: updateCustomer(input: $input) { __typename } }"
 ERASE = "mutation ($input: EraseCustomerInput!) { answer: eraseCustomer(input: $input) { __typename } }"
-RESEND = """mutation ($input: ResendReminderInput!) { answer: resendReminder(input: $input) {
-    __typename ... on UserError { message } ... on InvalidInputError { field }
-} }"""
 MESSAGES = """query ($id: ID!) { appointment(id: $id) {
     customer { id } messages { kind recipient channel status detail }
 } }"""
@@ -122,12 +119,7 @@ async def test_staff_vouch_by_setting_the_number_even_to_what_it_was(post: Post)
     ada = await a_salon(post)
     confirmation = await booked(post, ada, "2026-01-20T12:00Z")
     await post.work()
-    values = {
-        "appointmentId": confirmation["appointment"]["id"],
-        "kind": "BOOKED",
-        "recipient": "CUSTOMER",
-        "channel": "SMS",
-    }
+    values = a_resend(confirmation, channel="SMS")
     refused = made((await post.api.ask(RESEND, caller=post.api.admin, input=values))["answer"], "InvalidInputError")
     assert (refused["field"], refused["message"]) == ("channel", "It can't be sent: the phone number is not verified.")
     customer_id = await customer_of(post, confirmation)

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from app.embedded import Servers
 from app.settings import Settings
 from tests.builders import Api, running
 
@@ -18,11 +17,3 @@ async def nodes(environment: dict[str, str]) -> AsyncIterator[tuple[Api, Api]]:
     async with running(settings) as here, running(settings) as there:
         one = await here.api()
         yield one, Api(there.http, there.resources, one.organization, there.clock)
-
-
-@pytest.fixture
-async def own_redis(servers: Servers) -> AsyncIterator[Servers]:
-    if not servers.owns_redis:
-        pytest.skip("this Redis is not ours to stop")
-    yield servers
-    servers.start_redis()

@@ -279,20 +279,26 @@ async def test_notice_and_horizon_move_with_the_clock_over_what_is_kept(api: Api
     assert wire.statements["claims"] == 1
 
 
-async def test_what_is_in_demand_is_computed_again_before_it_expires_once_and_served_meanwhile(api: Api) -> None:
-    provider = await a_provider(api)
+async def in_demand(api: Api, provider: Json, *, computations: int) -> tuple[Resources, Wire]:
+    """A node where the provider's week was asked for often, fifty seconds ago."""
     node, wire = node_of(api)
     later = 0.0
     accelerator = make_accelerator(
-        api.resources.redis, real_clock=lambda: datetime.now(UTC) + timedelta(seconds=later), computations=4
+        api.resources.redis, real_clock=lambda: datetime.now(UTC) + timedelta(seconds=later), computations=computations
     )
     # Whole answers are remembered by the time that passes, which does not pass here.
     node = replace(node, accelerator=replace(accelerator, listings=Recent(0)))
     for _ in range(HOT_USES):
         await starts(api, node, week_of(provider))
-    counts = accelerator.slots.counts
-    await until(lambda: counts.fills == 1)
+    await until(lambda: accelerator.slots.counts.fills == 1)
     later = 50.0
+    return node, wire
+
+
+async def test_what_is_in_demand_is_computed_again_before_it_expires_once_and_served_meanwhile(api: Api) -> None:
+    provider = await a_provider(api)
+    node, wire = await in_demand(api, provider, computations=4)
+    counts = node.accelerator.slots.counts
     wire.is_open.clear()
     wire.ran.clear()
     served = await asyncio.gather(*(starts(api, node, week_of(provider)) for _ in range(20)))
@@ -307,21 +313,11 @@ async def test_what_is_in_demand_is_computed_again_before_it_expires_once_and_se
 
 async def test_what_is_in_demand_is_refreshed_though_the_gate_is_full(api: Api) -> None:
     provider = await a_provider(api)
-    node, wire = node_of(api)
-    later = 0.0
-    accelerator = make_accelerator(
-        api.resources.redis, real_clock=lambda: datetime.now(UTC) + timedelta(seconds=later), computations=1
-    )
-    # Whole answers are remembered by the time that passes, which does not pass here.
-    node = replace(node, accelerator=replace(accelerator, listings=Recent(0)))
-    for _ in range(HOT_USES):
-        await starts(api, node, week_of(provider))
-    await until(lambda: accelerator.slots.counts.fills == 1)
-    later = 50.0
-    async with accelerator.gate.place() as admitted:
+    node, wire = await in_demand(api, provider, computations=1)
+    async with node.accelerator.gate.place() as admitted:
         assert admitted
         await starts(api, node, week_of(provider))
-        await until(lambda: accelerator.slots.counts.fills == 2)
+        await until(lambda: node.accelerator.slots.counts.fills == 2)
     assert wire.statements["claims"] == 2
 
 

@@ -40,22 +40,6 @@ QUICK_TO_RETURN = Pace(compare_seconds=3_600, retry_seconds=0.02, longest_retry_
 
 
 @pytest.fixture
-async def own_redis(servers: Servers) -> AsyncIterator[Servers]:
-    if not servers.owns_redis:
-        pytest.skip("this Redis is not ours to stop")
-    yield servers
-    servers.start_redis()
-
-
-@pytest.fixture
-async def own_postgres(servers: Servers) -> AsyncIterator[Servers]:
-    if not servers.owns_postgres:
-        pytest.skip("this PostgreSQL is not ours to stop")
-    yield servers
-    servers.start_postgres()
-
-
-@pytest.fixture
 async def nowhere() -> AsyncIterator[Redis]:
     """A Redis that can't be reached: whoever publishes there is heard by nobody."""
     redis = open_redis("redis://127.0.0.1:1", timeout_seconds=0.2)
