@@ -24,6 +24,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
@@ -39,6 +40,9 @@ STOP_TIMEOUT_SECONDS: Final = 20.0
 """Longer than a fast shutdown with its checkpoint takes; then the process is killed, which loses nothing either."""
 
 POLL_SECONDS: Final = 0.02
+
+MOST_SAID: Final = 8
+"""Lines of a server's log that are shown where it did not start."""
 
 UNPRIVILEGED_USER: Final = "nobody"
 """The user in whose name the servers run where root starts them: it exists everywhere and owns nothing."""
@@ -130,6 +134,7 @@ class _Process:
         if self._child is not None and self._child.poll() is None:
             return
         with self.log.open("ab") as log:
+            said_before = log.tell()
             self._child = subprocess.Popen(
                 self.command,
                 cwd=self.folder,
@@ -140,12 +145,23 @@ class _Process:
                 preexec_fn=die_with_parent(self.stop_signal),  # noqa: PLW1509  # one prepared system call, no locks
                 **self.place.run_as(),  # type: ignore[call-overload]  # mypy can't see through the mapping
             )
+        try:
+            answers = self._comes_up(self._child)
+        except BaseException:
+            self.stop()
+            raise
+        if not answers:
+            self.stop()
+            raise EmbeddedError(f"The embedded {self.name} did not start: {_said(self.log, said_before)}")
+
+    def _comes_up(self, child: subprocess.Popen[bytes]) -> bool:
+        """Whether it answers before it ends, and in time."""
         deadline = time.monotonic() + START_TIMEOUT_SECONDS
-        while not self.is_ready(self._child.pid):
-            if self._child.poll() is not None or time.monotonic() > deadline:
-                self.stop()
-                raise EmbeddedError(f"The embedded {self.name} did not start; {self.log} says: {_last_line(self.log)}")
+        while not self.is_ready(child.pid):
+            if child.poll() is not None or time.monotonic() > deadline:
+                return False
             time.sleep(POLL_SECONDS)
+        return True
 
     def stop(self) -> None:
         if self._child is None:
@@ -211,17 +227,30 @@ def embedded(
         if database_url is None or redis_url is None:
             place = _place(data_dir, tell)
             if redis_url is None:
-                redis, redis_url = _redis(place, durable=durable)
+                redis, redis_url = _start(partial(_redis, place, durable=durable), tell)
                 stack.callback(redis.stop)
             if database_url is None:
-                postgres, database_url = _postgres(place, durable=durable)
+                postgres, database_url = _start(partial(_postgres, place, durable=durable), tell)
                 stack.callback(postgres.stop)
-        for server in (redis, postgres):
-            if server is not None:
-                tell(f"starting {server.name} …")
-                server.start()
         addresses = Addresses(database_url=database_url, redis_url=redis_url)
         yield Servers(addresses, postgres=postgres, redis=redis)
+
+
+def _start(make: Callable[[int], tuple[_Process, str]], tell: Tell) -> tuple[_Process, str]:
+    """The server that is made for a free port, answering, and its address; for another one if somebody took the first."""
+    attempts = 3
+    while True:
+        port = _free_port()
+        server, url = make(port)
+        tell(f"starting {server.name} …")
+        try:
+            server.start()
+        except EmbeddedError:
+            attempts -= 1
+            if not attempts or _is_free(port):
+                raise
+        else:
+            return server, url
 
 
 def postgres_program(name: Literal["initdb", "pg_dump", "postgres", "psql"]) -> Path:
@@ -256,7 +285,7 @@ def _missing(name: str, variable: str, what: str) -> str:
 # ---------------------------------------------------------------- PostgreSQL
 
 
-def _postgres(place: _Place, *, durable: bool) -> tuple[_Process, str]:
+def _postgres(place: _Place, port: int, *, durable: bool) -> tuple[_Process, str]:
     program = _reachable(place, postgres_program("postgres"), whole=2)
     password = _password(place)
     cluster = place.make("postgres")
@@ -265,7 +294,6 @@ def _postgres(place: _Place, *, durable: bool) -> tuple[_Process, str]:
     if not (cluster / "ready").exists():
         place.tell("making a PostgreSQL cluster …")
         _make_cluster(place, program.parent, cluster, durable=durable)
-    port = _free_port()
     settings: dict[str, str] = {
         "listen_addresses": "127.0.0.1",
         "port": str(port),
@@ -329,12 +357,11 @@ def _flags(settings: Mapping[str, str]) -> list[str]:
 # ---------------------------------------------------------------- Redis
 
 
-def _redis(place: _Place, *, durable: bool) -> tuple[_Process, str]:
+def _redis(place: _Place, port: int, *, durable: bool) -> tuple[_Process, str]:
     program = _reachable(place, redis_program(), whole=0)
     folder = place.make("redis")
     password = _password(place)
     _end_leftover(_number(folder / "redis.pid"), folder)
-    port = _free_port()
     settings = {
         "bind": "127.0.0.1",
         "port": str(port),
@@ -479,9 +506,17 @@ def _free_port() -> int:
     """Out of the range of outgoing connections, so that nobody takes it while a server is stopped for a moment."""
     while True:
         port = secrets.choice(PORTS)
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
+        if _is_free(port):
             return port
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def _number(file: Path) -> int | None:
@@ -526,9 +561,10 @@ def _run(place: _Place, command: list[str], *, stdin: str = "") -> None:
         raise EmbeddedError(f"{Path(command[0]).name} failed: {said[-1] if said else 'it said nothing'}")
 
 
-def _last_line(log: Path) -> str:
-    lines = log.read_text(errors="replace").strip().splitlines()
-    return lines[-1] if lines else "nothing"
+def _said(log: Path, since: int) -> str:
+    """The end of a log from this byte on: PostgreSQL gives its reason a line or two before it says that it has ended."""
+    lines = log.read_bytes()[since:].decode(errors="replace").strip().splitlines()
+    return "\n".join((f"{log} says", *lines[-MOST_SAID:])) if lines else f"{log} says nothing."
 
 
 def _ours(server: _Process | None) -> _Process:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+import socket
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -106,6 +107,34 @@ def test_a_cluster_that_was_not_finished_is_made_anew(folder: Path) -> None:
     told: list[str] = []
     with embedded(folder, redis_url="redis://unused", durable=False, tell=told.append):
         assert "making a PostgreSQL cluster …" in told
+
+
+async def test_a_port_that_somebody_takes_meanwhile_is_left_to_them(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As two programs may that look for free ones at the same moment."""
+    find = app.embedded._free_port
+    with socket.create_server(("127.0.0.1", find())) as theirs, socket.create_server(("127.0.0.1", find())) as others:
+        taken = [theirs.getsockname()[1], others.getsockname()[1]]
+        found = iter([taken[0], find(), taken[1], find()])
+        monkeypatch.setattr(app.embedded, "_free_port", found.__next__)
+        with embedded(folder, durable=False) as servers:
+            await remember(servers)
+            assert await remembered(servers) == (42, b"42")
+            assert [port for port in taken if str(port) in servers.database_url + servers.redis_url] == []
+
+
+def test_why_a_server_does_not_start_is_told(folder: Path) -> None:
+    with embedded(folder, redis_url="redis://unused", durable=False):
+        pass
+    with (folder / "servers" / "postgres" / "postgresql.conf").open("a") as configuration:
+        configuration.write("no_such_setting = on\n")
+    with (
+        pytest.raises(EmbeddedError, match='unrecognized configuration parameter "no_such_setting"') as told,
+        embedded(folder, redis_url="redis://unused", durable=False),
+    ):
+        pass
+    assert "ready to accept" not in str(told.value), "of this start, not of the one before"
 
 
 def test_a_folder_is_for_one_process_at_a_time(folder: Path) -> None:
