@@ -76,6 +76,7 @@ class Accelerator:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self.slots.close()
 
 
 def make_accelerator(redis: Redis, *, real_clock: Callable[[], datetime], computations: int) -> Accelerator:

@@ -28,10 +28,13 @@ Command: TypeAlias = "tuple[bytes | str | int, ...]"
 class Batches(Generic[Request, Answer]):
     """Requests that `send` answers in order, as many at once as have gathered."""
 
-    __slots__ = ("_gathered", "_send", "_sending")
+    __slots__ = ("_close", "_gathered", "_send", "_sending")
 
-    def __init__(self, send: Callable[[list[Request]], Awaitable[list[Answer]]]) -> None:
+    def __init__(
+        self, send: Callable[[list[Request]], Awaitable[list[Answer]]], close: Callable[[], Awaitable[None]]
+    ) -> None:
         self._send = send
+        self._close = close
         self._gathered: list[tuple[Request, asyncio.Future[Answer]]] = []
         self._sending: asyncio.Task[None] | None = None
 
@@ -42,6 +45,12 @@ class Batches(Generic[Request, Answer]):
         if self._sending is None or self._sending.done():
             self._sending = asyncio.create_task(self._run())
         return await answer
+
+    async def close(self) -> None:
+        """When what is on its way has been answered; nothing may be asked any more."""
+        if self._sending is not None:
+            await self._sending
+        await self._close()
 
     async def _run(self) -> None:
         while self._gathered:
@@ -77,6 +86,13 @@ class _OwnConnection:
         except RedisConnectionError:
             return await self._ask_once(self._connection, packed, len(commands))
 
+    async def close(self) -> None:
+        """Give it back, closed."""
+        if self._connection is not None:
+            await self._connection.disconnect()
+            await self._redis.connection_pool.release(self._connection)
+            self._connection = None
+
     async def _ask_once(self, connection: AbstractConnection, packed: bytes, count: int) -> list[Any]:
         try:
             await connection.send_packed_command(packed, check_health=False)  # connects where it is not
@@ -101,7 +117,7 @@ def reads_of(redis: Redis) -> Batches[Sequence[str], Values]:
         values: Values = (await own.ask([("MGET", *places)]))[0]
         return [[values[places[key]] for key in keys] for keys in requests]
 
-    return Batches(send)
+    return Batches(send, own.close)
 
 
 def writes_of(redis: Redis) -> Batches[Sequence[Command], Sequence[Any]]:
@@ -117,4 +133,4 @@ def writes_of(redis: Redis) -> Batches[Sequence[Command], Sequence[Any]]:
             at += len(commands)
         return found
 
-    return Batches(send)
+    return Batches(send, own.close)

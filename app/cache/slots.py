@@ -83,11 +83,17 @@ end
 return stamps
 """
 
-# KEYS: leases. ARGV: the owner, the leases' lifetime in milliseconds.
+# KEYS: leases. ARGV: the owner, the leases' lifetime in milliseconds. What the owner has is extended.
 _LEASE: Final = """
 local ours = {}
 for at = 1, #KEYS do
-    ours[at] = redis.call('SET', KEYS[at], ARGV[1], 'PX', ARGV[2], 'NX') and 1 or 0
+    local owner = redis.call('GET', KEYS[at])
+    if owner and owner ~= ARGV[1] then
+        ours[at] = 0
+    else
+        redis.call('SET', KEYS[at], ARGV[1], 'PX', ARGV[2])
+        ours[at] = 1
+    end
 end
 return ours
 """
@@ -374,7 +380,10 @@ class SlotCache:
     # ------------------------------------------------------------ filling
 
     async def lease(self, questions: Sequence[Question]) -> list[bool]:
-        """Whether each of these is now ours to compute; all are where Redis can't be asked."""
+        """Whether each of these is ours to compute, now or still; all are where Redis can't be asked.
+
+        Within the process it is for the caller to see that nobody else does.
+        """
         leases = [question.lease_key for question in questions]
         try:
             (ours,) = await self._writes.ask([_script(_LEASE, leases, [self._owner, LEASE_LIFETIME_MS])])
@@ -477,6 +486,11 @@ class SlotCache:
                     )
         if commands:
             await self._changes.ask(commands)
+
+    async def close(self) -> None:
+        """Give the connections back, when nobody asks any more."""
+        for batches in (self._reads, self._writes, self._changes):
+            await batches.close()
 
     # ------------------------------------------------------------ outages
 

@@ -66,6 +66,9 @@ on its own."""
 POLL_SECONDS: Final = 0.005
 """First pause before looking again whether another process has computed; doubled each time."""
 
+KEEP_AFTER_SECONDS: Final = 0.02
+"""What was computed is packed and sent so much later: whoever asked for it is answered first."""
+
 YIELD_AFTER: Final = 25
 """Providers computed in a row (some 1 ms) before others get their turn."""
 
@@ -429,8 +432,8 @@ class _Asking:
         if len(days) == len(standing.dates):
             self._answers[standing.wanted] = FreeDays(calendar=standing.known.calendar, days=days)
 
-    async def _fly(self, mine: dict[FlightKey, tuple[_Standing, Flight[Computed]]]) -> None:
-        """Compute what nobody computes elsewhere, and wait for the rest. What is being kept is no longer `mine`."""
+    async def _fly(self, mine: Mapping[FlightKey, tuple[_Standing, Flight[Computed]]]) -> None:
+        """Compute what nobody computes elsewhere, and wait for the rest."""
         slots = self._accelerator.slots
         questions = [standing.question for standing, _ in mine.values()]
         leases = dict(zip(mine, await slots.lease(questions), strict=True))
@@ -442,20 +445,16 @@ class _Asking:
             except BaseException:
                 self._accelerator.start(slots.release([standing.question for standing, _ in ours.values()]))
                 raise
-            # Whoever is answered need not wait for that: near it counts already. Other processes wait until it is kept.
-            self._accelerator.start(self._keep(ours, fills))
-            for key in ours:
-                del mine[key]
+            if fills:
+                self._accelerator.start(self._keep(fills))
         if elsewhere:
             slots.counts.waited_for_others += 1
             await self._wait_for_leases(elsewhere)
 
-    async def _keep(self, ours: _Work, fills: Sequence[Fill]) -> None:
-        """Keep what was computed, where it is true still, and let those who wait look for it."""
-        try:
-            await self._accelerator.slots.keep(fills)
-        finally:
-            self._accelerator.flights.land({key: flight for key, (_, flight) in ours.items()})
+    async def _keep(self, fills: Sequence[Fill]) -> None:
+        """Keep what was computed for other processes, which wait for it; near it counts already."""
+        await asyncio.sleep(KEEP_AFTER_SECONDS)
+        await self._accelerator.slots.keep(fills)
 
     async def _wait_for_leases(self, questions: list[Question]) -> None:
         pause = POLL_SECONDS

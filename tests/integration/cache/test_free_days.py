@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
@@ -75,11 +75,24 @@ class Wire(Pool):
         return rows
 
 
+_nodes: list[Resources] = []
+
+
+@pytest.fixture(autouse=True)
+async def _ended_nodes() -> AsyncIterator[None]:
+    """What they still do beside ends with the test."""
+    yield
+    while _nodes:
+        await _nodes.pop().accelerator.close()
+
+
 def node_of(api: Api, **changes: object) -> tuple[Resources, Wire]:
     """Another process, as far as the cache can tell: an accelerator of its own."""
     wire = Wire(api.resources.pool)
     accelerator = make_accelerator(api.resources.redis, real_clock=lambda: datetime.now(UTC), computations=4)
-    return replace(api.resources, **{"pool": wire, "accelerator": accelerator, **changes}), wire  # type: ignore[arg-type]
+    node = replace(api.resources, **{"pool": wire, "accelerator": accelerator, **changes})  # type: ignore[arg-type]
+    _nodes.append(node)
+    return node, wire
 
 
 def week_of(provider: Json, first: date = TODAY, days: int = 7) -> SlotQuestion:
@@ -228,9 +241,8 @@ async def test_a_computation_that_is_given_up_does_not_hold_up_the_others(api: A
 async def test_under_too_much_load_misses_are_refused_hits_are_served_and_bookings_go_on(api: Api) -> None:
     known, booked, late = await a_provider(api), await a_provider(api), await a_provider(api)
     crowd = [await a_provider(api) for _ in range(2 * WAITING_FOR_EACH)]
-    node, wire = node_of(api)
     one_at_a_time = make_accelerator(api.resources.redis, real_clock=lambda: datetime.now(UTC), computations=1)
-    node = replace(node, accelerator=one_at_a_time)
+    node, wire = node_of(api, accelerator=one_at_a_time)
     served = await starts(api, node, week_of(known))
     wire.is_open.clear()
     wire.ran.clear()
@@ -281,13 +293,12 @@ async def test_notice_and_horizon_move_with_the_clock_over_what_is_kept(api: Api
 
 async def in_demand(api: Api, provider: Json, *, computations: int) -> tuple[Resources, Wire]:
     """A node where the provider's week was asked for often, fifty seconds ago."""
-    node, wire = node_of(api)
     later = 0.0
     accelerator = make_accelerator(
         api.resources.redis, real_clock=lambda: datetime.now(UTC) + timedelta(seconds=later), computations=computations
     )
     # Whole answers are remembered by the time that passes, which does not pass here.
-    node = replace(node, accelerator=replace(accelerator, listings=Recent(0)))
+    node, wire = node_of(api, accelerator=replace(accelerator, listings=Recent(0)))
     for _ in range(HOT_USES):
         await starts(api, node, week_of(provider))
     await until(lambda: accelerator.slots.counts.fills == 1)
