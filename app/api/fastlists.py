@@ -28,8 +28,9 @@ from graphql import (
 from graphql.execution.collect_fields import DeferUsage, FieldDetailsList, GroupedFieldSet
 from graphql.execution.executor import CollectedErrors
 from graphql.pyutils import AwaitableOrValue, Path
-from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from strawberry.utils.str_converters import to_camel_case
+
+from app.api.columns import ColumnExecutor
 
 Row = tuple[Any, ...]
 
@@ -148,8 +149,8 @@ class Leaves(list[Any]):
     __slots__ = ()
 
 
-class RowExecutor(StrawberryGraphQLCoreExecutionContext):
-    """Executes as Strawberry does, but for `Rows` and `Leaves`. Our endpoint uses no other."""
+class RowExecutor(ColumnExecutor):
+    """Executes as `ColumnExecutor` does, but for `Rows` and `Leaves`. Our endpoint uses no other."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  the library's, passed on
         super().__init__(*args, **kwargs)

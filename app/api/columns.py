@@ -1,0 +1,244 @@
+"""Lists of objects, answered field by field: each field of the selection for all objects, then the next.
+
+The executor walks through a list object by object: it looks every field up, coerces its arguments and makes what it
+tells the resolver for each of them anew, and a task for each that has to wait; for a hundred providers that took longer
+than everything that stands in the answer. What is the same for all objects is done once here, and they are waited for
+together.
+
+Where anything at all goes wrong the list is completed once more, by the executor itself, which knows what an error does
+to everything around it. Resolvers of what is in a list only read, and what was loaded is not loaded again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import partial
+from inspect import isawaitable
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from graphql import (
+    get_nullable_type,
+    is_abstract_type,
+    is_leaf_type,
+    is_non_null_type,
+    is_object_type,
+)
+from graphql.execution.executor import to_nodes
+from graphql.execution.values import get_argument_values
+from graphql.pyutils import Path
+from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
+
+if TYPE_CHECKING:
+    from graphql import (
+        GraphQLAbstractType,
+        GraphQLCompositeType,
+        GraphQLLeafType,
+        GraphQLList,
+        GraphQLObjectType,
+        GraphQLOutputType,
+        GraphQLResolveInfo,
+    )
+    from graphql.execution.collect_fields import FieldDetailsList
+    from graphql.pyutils import AwaitableOrValue
+    from strawberry.types.base import StrawberryObjectDefinition
+
+Values: TypeAlias = "list[Any]"
+
+
+class _ForTheExecutorError(Exception):
+    """Something here is not for us to complete."""
+
+
+class ColumnExecutor(StrawberryGraphQLCoreExecutionContext):
+    """Executes as Strawberry does, but for the order in which it goes through lists of objects."""
+
+    def complete_list_value(
+        self,
+        return_type: GraphQLList[Any],
+        field_details_list: FieldDetailsList,
+        info: GraphQLResolveInfo[Any],
+        path: Path,
+        result: Any,  # noqa: ANN401  whatever a resolver returns
+        position_context: Any,  # noqa: ANN401  the library's
+    ) -> Any:  # noqa: ANN401  the library's
+        def object_by_object() -> Any:  # noqa: ANN401  the library's
+            return super(ColumnExecutor, self).complete_list_value(
+                return_type, field_details_list, info, path, result, position_context
+            )
+
+        kind = get_nullable_type(return_type.of_type)
+        if not is_object_type(kind) or not isinstance(result, Sequence) or not result:
+            return object_by_object()
+        try:
+            objects = self._objects(kind, field_details_list, _places(path, len(result)), list(result), info)
+        except Exception:  # noqa: BLE001  the executor finds it again, and says what it is
+            return object_by_object()
+        return self._or_else(objects, object_by_object) if self.is_awaitable(objects) else objects
+
+    async def _or_else(self, objects: Awaitable[Values], object_by_object: Callable[[], Any]) -> Any:  # noqa: ANN401
+        try:
+            return await objects
+        except Exception:  # noqa: BLE001  as above
+            ordinary = object_by_object()
+            return await ordinary if self.is_awaitable(ordinary) else ordinary
+
+    def _objects(
+        self,
+        kind: GraphQLObjectType,
+        details: FieldDetailsList,
+        paths: Sequence[Path],
+        sources: Sequence[object],
+        info: GraphQLResolveInfo[Any],
+    ) -> AwaitableOrValue[Values]:
+        """The answer's objects for these sources, which are all of this kind."""
+        classes = {type(source) for source in sources}
+        fields, deferred, _ = self.collect_subfields(kind, details)
+        wrapped = self.middleware_manager is not None and self.middleware_manager.middlewares
+        if len(classes) != 1 or not fields or deferred or wrapped:
+            raise _ForTheExecutorError
+        if kind.is_type_of is not None and not kind.is_type_of(sources[0], info):
+            raise _ForTheExecutorError
+        columns = self._each(
+            self._column(kind, of_field, [Path(path, name, kind.name) for path in paths], sources)
+            for name, of_field in fields.items()
+        )
+        names = tuple(fields)
+
+        def objects(found: Sequence[Values]) -> Values:
+            return [dict(zip(names, values, strict=True)) for values in zip(*found, strict=True)]
+
+        return self._when_here(columns, objects)
+
+    def _column(
+        self, kind: GraphQLObjectType, details: FieldDetailsList, paths: Sequence[Path], sources: Sequence[object]
+    ) -> AwaitableOrValue[Values]:
+        """The values of a field, for each of the sources."""
+        node = details[0].node
+        definition = self.schema.get_field(kind, node.name.value)
+        if definition is None:
+            raise _ForTheExecutorError
+        # The same for all of them, but for the path, which is read where something went wrong only.
+        info = self.build_resolve_info(definition, to_nodes(details), kind, paths[0])
+        arguments = (
+            get_argument_values(
+                definition,
+                node,
+                self.variable_values,
+                details[0].fragment_variable_values,
+                self.hide_suggestions,
+            )
+            if definition.args
+            else {}
+        )
+        resolve = definition.resolve or self.field_resolver
+        values = self._each(resolve(source, info, **arguments) for source in sources)
+        return self._when_here(values, partial(self._completed, definition.type, details, info, paths))
+
+    def _completed(
+        self,
+        kind: GraphQLOutputType,
+        details: FieldDetailsList,
+        info: GraphQLResolveInfo[Any],
+        paths: Sequence[Path],
+        values: Values,
+    ) -> AwaitableOrValue[Values]:
+        """What stands in the answer for values of a field."""
+        inner = get_nullable_type(kind)
+        completed: AwaitableOrValue[Values]
+        if is_leaf_type(inner):
+            completed = [None if value is None else self._leaf(inner, value) for value in values]
+        elif is_object_type(inner) or is_abstract_type(inner):
+            completed = self._nested(inner, details, info, paths, values)
+        else:
+            each = self._each(
+                self.complete_value(kind, details, info, path, value, None)
+                for path, value in zip(paths, values, strict=True)
+            )
+            completed = self._when_here(each, list)
+        return self._when_here([completed], _without_null) if is_non_null_type(kind) else completed
+
+    def _leaf(self, kind: GraphQLLeafType, value: object) -> object:
+        if isinstance(value, Exception):
+            raise value
+        return self.complete_leaf_value(kind, value)
+
+    def _nested(
+        self,
+        kind: GraphQLCompositeType,
+        details: FieldDetailsList,
+        info: GraphQLResolveInfo[Any],
+        paths: Sequence[Path],
+        values: Values,
+    ) -> AwaitableOrValue[Values]:
+        """Objects, those of each class together; null where there is none."""
+        places: dict[type, list[int]] = {}
+        for place, value in enumerate(values):
+            if value is not None:
+                places.setdefault(type(value), []).append(place)
+
+        def objects(at: Sequence[int]) -> AwaitableOrValue[Values]:
+            here = [values[place] for place in at]
+            own = self._runtime_type(kind, details, info, here[0]) if is_abstract_type(kind) else kind
+            assert is_object_type(own)  # noqa: S101  for the type checker: what is composite and not abstract
+            return self._objects(own, details, [paths[place] for place in at], here, info)
+
+        def scattered(found: Sequence[Values]) -> Values:
+            completed: Values = [None] * len(values)
+            for at, objects in zip(places.values(), found, strict=True):
+                for place, value in zip(at, objects, strict=True):
+                    completed[place] = value
+            return completed
+
+        return self._when_here(self._each(map(objects, places.values())), scattered)
+
+    def _runtime_type(
+        self, kind: GraphQLAbstractType, details: FieldDetailsList, info: GraphQLResolveInfo[Any], value: object
+    ) -> GraphQLObjectType:
+        """The type of all values of a class. Generic classes make several types."""
+        definition: StrawberryObjectDefinition | None = getattr(type(value), "__strawberry_definition__", None)
+        if definition is None or definition.is_graphql_generic:
+            raise _ForTheExecutorError
+        name = (kind.resolve_type or self.type_resolver)(value, info, kind)
+        return self.ensure_valid_runtime_type(name, kind, details, info, value)
+
+    def _each(self, values: Iterable[Any]) -> Values:
+        """All of them; where one fails, those that wait already are not lost."""
+        each: Values = []
+        try:
+            each.extend(values)
+        except Exception:
+            self.track_async_work(each)
+            raise
+        return each
+
+    def _when_here(
+        self, values: Sequence[Any], then: Callable[[Any], AwaitableOrValue[Values]]
+    ) -> AwaitableOrValue[Values]:
+        """`then` of these values; later, where some of them have to be waited for."""
+        waiting = [place for place, value in enumerate(values) if self.is_awaitable(value)]
+        if not waiting:
+            return then(values)
+
+        # They begin together, however deep in the answer they stand: so what they look up is looked up together.
+        begun = [asyncio.ensure_future(values[place]) for place in waiting]
+
+        async def later() -> Values:
+            here = list(values)
+            for place, value in zip(waiting, await asyncio.gather(*begun), strict=True):
+                here[place] = value
+            done = then(here)
+            return await done if isawaitable(done) else done
+
+        return later()
+
+
+def _places(path: Path, count: int) -> list[Path]:
+    return [Path(path, index, None) for index in range(count)]
+
+
+def _without_null(found: Sequence[Values]) -> Values:
+    (values,) = found
+    if None in values:
+        raise _ForTheExecutorError
+    return values
