@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from app.core.zones import DAY_MINUTES, date_of_number, eras_between
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from app.core.zones import Minute
 
@@ -21,10 +21,16 @@ def _date(number: int) -> str:
     return date_of_number(number).isoformat()
 
 
-def _reading(minute: int) -> str:
-    """What a clock shows, without its offset: 2026-03-08T09:00:00."""
-    number, reading = divmod(minute, DAY_MINUTES)
-    return _date(number) + _CLOCK[reading]
+def _readings(minutes: Iterable[int], offset: str) -> list[str]:
+    """What a clock shows, each with the same offset: 2026-03-08T09:00:00-05:00."""
+    texts: list[str] = []
+    known, written = -1, ""
+    for minute in minutes:
+        number, reading = divmod(minute, DAY_MINUTES)
+        if number != known:
+            known, written = number, _date(number)
+        texts.append(written + _CLOCK[reading] + offset)
+    return texts
 
 
 def slot_texts(starts: Sequence[Minute], duration: int, zone: str) -> tuple[list[str], list[str], list[str]]:
@@ -34,7 +40,7 @@ def slot_texts(starts: Sequence[Minute], duration: int, zone: str) -> tuple[list
 
 def utc_texts(minutes: Sequence[Minute]) -> list[str]:
     """RFC 3339 in UTC, as a DateTime is written."""
-    return [_reading(minute) + "Z" for minute in minutes]
+    return _readings(minutes, "Z")
 
 
 def local_texts(zone: str, minutes: Sequence[Minute]) -> list[str]:
@@ -45,11 +51,10 @@ def local_texts(zone: str, minutes: Sequence[Minute]) -> list[str]:
     eras = eras_between(zone, min(minutes), max(minutes) + 1)
     if len(eras) == 1:
         offset = eras[0][2]
-        written = _offset(offset)
-        return [_reading(minute + offset) + written for minute in minutes]
+        return _readings([minute + offset for minute in minutes], _offset(offset))
     for minute in minutes:
         offset = next(offset for begin, end, offset in eras if begin <= minute < end)
-        texts.append(_reading(minute + offset) + _offset(offset))
+        texts += _readings([minute + offset], _offset(offset))
     return texts
 
 

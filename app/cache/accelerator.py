@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from app.cache.calendars import CalendarKey, Calendars, KnownCalendar
 from app.cache.flights import Flights
@@ -33,8 +33,7 @@ FlightKey: TypeAlias = "tuple[OrganizationId, ProviderId, str]"
 """Whose days, under which rule set."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Computed:
+class Computed(NamedTuple):
     """Free days as they were computed, under a calendar of this generation."""
 
     known: KnownCalendar

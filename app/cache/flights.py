@@ -7,7 +7,7 @@ and looks again: it may have read before a change that they must see.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
@@ -24,16 +24,22 @@ class Flight(Generic[Cargo]):
     is_reading: bool = False
     cargo: Cargo | None = None
     """What it brought; None where it was given up, or somebody else does it."""
-    _landing: asyncio.Event = field(default_factory=asyncio.Event)
+    _has_landed: bool = False
+    _landing: asyncio.Event | None = None
+    """Made by the first who waits: most flights are nobody else's business."""
 
     async def landed(self, *, can_take: bool) -> Cargo | None:
         """Wait for it; its cargo where it may be taken."""
-        await self._landing.wait()
+        if not self._has_landed:
+            self._landing = self._landing or asyncio.Event()
+            await self._landing.wait()
         return self.cargo if can_take else None
 
     def land(self) -> None:
         """Let everybody who waits go on."""
-        self._landing.set()
+        self._has_landed = True
+        if self._landing is not None:
+            self._landing.set()
 
 
 class Flights(Generic[Key, Cargo]):

@@ -8,13 +8,14 @@ the days again. Where the stamp is another, nothing here counts.
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from app.cache.keys import DAY_LIFETIME_MS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+    from datetime import date
 
     from app.core.free_days import FreeDay
 
@@ -28,12 +29,13 @@ LIFETIME_SECONDS: Final = DAY_LIFETIME_MS // 1000
 @dataclass(slots=True, kw_only=True)
 class _Near:
     stamp: bytes
-    days: dict[int, tuple[FreeDay, int]]
-    """By their number; each with the second since when it has been kept."""
+    days: dict[date, FreeDay] = field(default_factory=dict)
+    since: dict[date, int] = field(default_factory=dict)
+    """The second since when each of them has been kept."""
 
 
 class NearDays:
-    """By a provider's stamp key and rule set; dates by their number. Times are seconds since 1970 by the real clock."""
+    """By a provider's stamp key and rule set. Times are seconds since 1970 by the real clock."""
 
     __slots__ = ("_count", "_near")
 
@@ -42,31 +44,32 @@ class NearDays:
         self._count = 0
 
     def find(
-        self, key: tuple[str, str], first: int, last: int, now: int
-    ) -> tuple[bytes, dict[int, FreeDay], int] | None:
+        self, key: tuple[str, str], dates: Sequence[date], now: int
+    ) -> tuple[bytes, dict[date, FreeDay], int] | None:
         """The stamp, the days and since when the oldest has been kept; None where one of these dates is not here."""
         near = self._near.get(key)
         if near is None:
             return None
-        days: dict[int, FreeDay] = {}
+        days: dict[date, FreeDay] = {}
         oldest = now
-        for number in range(first, last + 1):
-            found = near.days.get(number)
-            if found is None or now - found[1] >= LIFETIME_SECONDS:
+        for day in dates:
+            since = near.since.get(day)
+            if since is None or now - since >= LIFETIME_SECONDS:
                 return None
-            days[number] = found[0]
-            oldest = min(oldest, found[1])
+            days[day] = near.days[day]
+            oldest = min(oldest, since)
         self._near.move_to_end(key)
         return near.stamp, days, oldest
 
-    def put(self, key: tuple[str, str], stamp: bytes, days: Mapping[int, tuple[FreeDay, int]]) -> None:
-        """Beside what is here under the same stamp, in place of what is here under another."""
+    def put(self, key: tuple[str, str], stamp: bytes, days: Mapping[date, FreeDay], since: Mapping[date, int]) -> None:
+        """Beside what is here under the same stamp, in place of what is here under another. Each day has its second."""
         near = self._near.get(key)
         if near is None or near.stamp != stamp:
             self._drop(key)
-            near = self._near[key] = _Near(stamp=stamp, days={})
+            near = self._near[key] = _Near(stamp=stamp)
         self._count -= len(near.days)
         near.days.update(days)
+        near.since.update(since)
         self._count += len(near.days)
         self._near.move_to_end(key)
         while self._count > MOST_NEAR_DAYS:

@@ -16,7 +16,6 @@ from __future__ import annotations
 import logging
 import secrets
 from dataclasses import dataclass, field
-from functools import cached_property
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -38,7 +37,7 @@ from app.cache.near import NearDays
 from app.cache.packing import pack_day, unpack_day
 from app.core.changes import RulesChanged, TimeChanged
 from app.core.slots import dates_changed
-from app.core.zones import DAY_MINUTES, date_of_number, day_number
+from app.core.zones import DAY_MINUTES, day_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -162,27 +161,26 @@ class Stamp(bytes):
         return self[_GENERATION]
 
 
-@dataclass(frozen=True, kw_only=True)
 class Question:
-    """Days of one provider under some rules; without rules, the stamp alone."""
+    """Days of one provider under some rules, on dates that follow each other; without rules, the stamp alone."""
 
-    organization_id: OrganizationId
-    provider_id: ProviderId
-    rules: Rules | None = None
-    first: int = 0
-    """Number of the first date."""
-    last: int = -1
-    """Number of the last date, inclusive."""
+    __slots__ = ("dates", "organization_id", "provider_id", "rule_set", "rules", "stamp_key")
 
-    @cached_property
-    def stamp_key(self) -> str:
+    def __init__(
+        self,
+        organization_id: OrganizationId,
+        provider_id: ProviderId,
+        rules: Rules | None = None,
+        dates: Sequence[date] = (),
+    ) -> None:
+        self.organization_id = organization_id
+        self.provider_id = provider_id
+        self.rules = rules
+        self.dates = dates
+        self.stamp_key = stamp_key(organization_id, provider_id)
         """The key of the provider's stamp."""
-        return stamp_key(self.organization_id, self.provider_id)
-
-    @cached_property
-    def rule_set(self) -> str:
+        self.rule_set = "" if rules is None else rule_set(rules)
         """The name of the rules; none without."""
-        return "" if self.rules is None else rule_set(self.rules)
 
     @property
     def lease_key(self) -> str:
@@ -194,15 +192,10 @@ class Question:
         """Of the grid; 0 without rules."""
         return 0 if self.rules is None else self.rules.step_minutes
 
-    @property
-    def count(self) -> int:
-        """How many days it asks for."""
-        return 0 if self.rules is None else self.last - self.first + 1
-
-    def day_keys(self, numbers: Iterable[int]) -> list[str]:
-        """The keys of these dates, by their numbers."""
+    def day_keys(self, dates: Iterable[date]) -> list[str]:
+        """The keys of these dates."""
         prefix = day_key(self.stamp_key, self.rule_set, 0)[:-1]
-        return [f"{prefix}{number}" for number in numbers]
+        return [f"{prefix}{day_number(day)}" for day in dates]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -289,14 +282,14 @@ class SlotCache:
         found = [seen[place] for place in range(len(questions))]
         for question, there in zip(questions, found, strict=True):
             self.counts.days_hit += len(there.days)
-            self.counts.days_missed += question.count - len(there.days)
+            self.counts.days_missed += len(question.dates) - len(there.days)
         return found
 
     async def stamps(
         self, organization_id: OrganizationId, provider_ids: Collection[ProviderId]
     ) -> dict[ProviderId, Stamp] | None:
         """The stamps of those providers that have one; None where Redis can't be asked."""
-        seen = await self.look([Question(organization_id=organization_id, provider_id=each) for each in provider_ids])
+        seen = await self.look([Question(organization_id, each) for each in provider_ids])
         if seen is None:
             return None
         return {each: there.stamp for each, there in zip(provider_ids, seen, strict=True) if there.stamp is not None}
@@ -307,12 +300,12 @@ class SlotCache:
         """What stands in Redis for the questions at these places; of what is near, the stamp first."""
         if not places:
             return {}
-        asked = [(questions[at], 0 if at in near else questions[at].count) for at in places]
+        asked = [(questions[at], () if at in near else questions[at].dates) for at in places]
         seen = dict(zip(places, await self._ask(asked, now), strict=True))
         changed = [at for at in places if at in near and seen[at].stamp != near[at].stamp]
         seen |= {at: near[at] for at in places if at in near}
         if changed:
-            asked = [(questions[at], questions[at].count) for at in changed]
+            asked = [(questions[at], questions[at].dates) for at in changed]
             seen |= zip(changed, await self._ask(asked, now), strict=True)
         return seen
 
@@ -320,47 +313,48 @@ class SlotCache:
         """What is near, under the stamp it was seen under; None where some of it is not, or for the stamp alone."""
         if question.rules is None:
             return None
-        found = self._near.find((question.stamp_key, question.rule_set), question.first, question.last, now)
+        found = self._near.find((question.stamp_key, question.rule_set), question.dates, now)
         if found is None:
             return None
         stamp, days, kept_since = found
-        by_date = {date_of_number(number): day for number, day in days.items()}
-        return Seen(stamp=Stamp(stamp), days=by_date, age_seconds=now - kept_since)
+        return Seen(stamp=Stamp(stamp), days=days, age_seconds=now - kept_since)
 
-    async def _ask(self, asked: Sequence[tuple[Question, int]], now: int) -> list[Seen]:
-        """The stamps, and so many days of each, from the first on."""
+    async def _ask(self, asked: Sequence[tuple[Question, Sequence[date]]], now: int) -> list[Seen]:
+        """The stamps, and the days of each on these dates."""
         keys = [run_key()]
-        for question, count in asked:
+        for question, dates in asked:
             keys.append(question.stamp_key)
-            if count:
-                keys += question.day_keys(range(question.first, question.first + count))
+            if dates:
+                keys += question.day_keys(dates)
         return self._read(asked, await self._reads.ask(keys), now)
 
-    def _read(self, asked: Sequence[tuple[Question, int]], answers: Values, now: int) -> list[Seen]:
+    def _read(self, asked: Sequence[tuple[Question, Sequence[date]]], answers: Values, now: int) -> list[Seen]:
         run, at = answers[0], 1
         seen: list[Seen] = []
-        for question, count in asked:
+        for question, dates in asked:
             value = answers[at]
             stamp = Stamp(value[_STAMP]) if value is not None and value[_RUN] == run else None
-            days: dict[int, tuple[FreeDay, int]] = {}
-            kept_since = now
-            if stamp is not None:
+            packed = answers[at + 1 : at + 1 + len(dates)]
+            days: dict[date, FreeDay] = {}
+            since: dict[date, int] = {}
+            if stamp is not None and packed.count(None) < len(packed):
                 generation, step = stamp.generation, question.step_minutes
-                for number, packed in enumerate(answers[at + 1 : at + 1 + count], question.first):
-                    if packed is not None:
-                        found = unpack_day(packed, step)
+                for day, kept in zip(dates, packed, strict=True):
+                    if kept is not None:
+                        found = unpack_day(kept, step)
                         if found.generation == generation:
-                            days[number] = (found.day, found.kept_since)
-                            kept_since = min(kept_since, found.kept_since)
-                self._came_near(question, stamp, days)
-            at += 1 + count
-            by_date = {date_of_number(number): day for number, (day, _) in days.items()}
-            seen.append(Seen(stamp=stamp, days=by_date, age_seconds=now - kept_since))
+                            days[day] = found.day
+                            since[day] = found.kept_since
+                self._came_near(question, stamp, days, since)
+            at += 1 + len(dates)
+            seen.append(Seen(stamp=stamp, days=days, age_seconds=now - min(since.values(), default=now)))
         return seen
 
-    def _came_near(self, question: Question, stamp: Stamp, days: Mapping[int, tuple[FreeDay, int]]) -> None:
+    def _came_near(
+        self, question: Question, stamp: Stamp, days: Mapping[date, FreeDay], since: Mapping[date, int]
+    ) -> None:
         if days:
-            self._near.put((question.stamp_key, question.rule_set), stamp, days)
+            self._near.put((question.stamp_key, question.rule_set), stamp, days, since)
 
     async def begin(self, providers: Sequence[tuple[OrganizationId, ProviderId]]) -> list[Stamp] | None:
         """Each provider's stamp, made where there was none."""
@@ -414,8 +408,7 @@ class SlotCache:
         """Believe what was computed, as long as the stamp is the same that was seen before."""
         now = self.real_clock().timestamp()
         for question, stamp, days, age_seconds in fills:
-            since = int(now - age_seconds)
-            self._came_near(question, stamp, {day_number(day): (free, since) for day, free in days.items()})
+            self._came_near(question, stamp, days, dict.fromkeys(days, int(now - age_seconds)))
 
     async def keep(self, fills: Sequence[Fill]) -> None:
         """Keep what was computed, unless something changed since its stamp was seen; gives up the leases too."""
@@ -433,7 +426,7 @@ class SlotCache:
         for question, stamp, days, age_seconds in fills:
             step, generation, since = question.step_minutes, stamp.generation, int(now - age_seconds)
             packed = [pack_day(day, step=step, generation=generation, kept_since=since) for day in days.values()]
-            keys += (question.stamp_key, question.lease_key, *question.day_keys(map(day_number, days)))
+            keys += (question.stamp_key, question.lease_key, *question.day_keys(days))
             lifetime = DAY_LIFETIME_MS - int(age_seconds * 1000)
             arguments += (stamp, question.rule_set, lifetime, len(packed), *packed)
         try:

@@ -119,6 +119,12 @@ def date_of_number(number: int) -> date:
     return date.fromordinal(min(max(number + _EPOCH_ORDINAL, date.min.toordinal()), date.max.toordinal()))
 
 
+@lru_cache(maxsize=1024)
+def dates_between(first: date, last: date) -> tuple[date, ...]:
+    """The dates from the first to the last, inclusive; meant for the spans of a query, which many providers share."""
+    return tuple(date.fromordinal(number) for number in range(first.toordinal(), last.toordinal() + 1))
+
+
 def minute_of(instant: datetime) -> Minute:
     """The minute that this instant lies in. A date-time without an offset is a bug: TypeError."""
     return (instant - EPOCH) // _MINUTE

@@ -7,22 +7,20 @@ answered, and what is computed is read after the question came. Booking does not
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
-from functools import cached_property
 from time import monotonic
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from app.cache.accelerator import Computed
 from app.cache.calendars import KnownCalendar
 from app.cache.gate import RETRY_AFTER_SECONDS
-from app.cache.keys import rule_set
 from app.cache.slots import Fill, Question
 from app.core.free_days import FreeDay, starts_at
 from app.core.free_days import free_days as days_of
 from app.core.refusals import NotFound, TemporarilyUnavailable
 from app.core.slots import bookable_by_date, claims_span
-from app.core.zones import day_number
+from app.core.zones import dates_between
 from app.store.calendars import load_calendars, load_claims
 
 if TYPE_CHECKING:
@@ -76,8 +74,7 @@ LocalDates: TypeAlias = "Callable[[str], tuple[date, date]]"
 """From a provider's zone to the dates that are wanted there, inclusive."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FreeDays:
+class FreeDays(NamedTuple):
     """Free days by their provider-local date: every date wanted, ascending."""
 
     calendar: Calendar
@@ -91,47 +88,36 @@ class FreeDays:
 Answer: TypeAlias = FreeDays | NotFound | TemporarilyUnavailable
 
 
-@dataclass(kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class _Standing:
     """How a question stands: its calendar, the stamp that was seen, and the days that are there."""
 
-    organization_id: OrganizationId
     wanted: Wanted
     known: KnownCalendar
     stamp: Stamp
-    first: date
-    last: date
-    days: Mapping[date, FreeDay]
+    question: Question
+    days: Mapping[date, FreeDay] = field(default_factory=dict)
     age_seconds: float = 0.0
 
     @property
     def is_complete(self) -> bool:
-        return len(self.days) == (self.last - self.first).days + 1
+        return len(self.days) == len(self.question.dates)
 
-    @cached_property
-    def dates(self) -> list[date]:
-        return [date.fromordinal(number) for number in range(self.first.toordinal(), self.last.toordinal() + 1)]
-
-    @cached_property
-    def missing(self) -> tuple[date, date]:
-        """The first and the last of the dates that are not there; all of them where none is missing."""
-        missing = [day for day in self.dates if day not in self.days] or self.dates
-        return missing[0], missing[-1]
-
-    @cached_property
-    def question(self) -> Question:
-        """What is to be computed."""
-        return Question(
-            organization_id=self.organization_id,
-            provider_id=self.wanted[0],
-            rules=self.known.calendar.rules,
-            first=day_number(self.missing[0]),
-            last=day_number(self.missing[1]),
-        )
+    def missing(self) -> Question:
+        """What is to be computed: from the first date that is not there to the last."""
+        asked = self.question
+        if not self.days:
+            return asked
+        dates = [day for day in asked.dates if day not in self.days]
+        return Question(asked.organization_id, asked.provider_id, asked.rules, dates_between(dates[0], dates[-1]))
 
 
-_Work: TypeAlias = "Mapping[FlightKey, tuple[_Standing, Flight[Computed]]]"
-"""What is computed here, and the flights that others wait for."""
+class _Work(NamedTuple):
+    """What is computed here, and the flight that others wait for."""
+
+    standing: _Standing
+    question: Question
+    flight: Flight[Computed]
 
 
 async def free_days(
@@ -178,13 +164,13 @@ class _Asking:
         "_accelerator",
         "_answers",
         "_dates",
+        "_dates_by_zone",
         "_first",
         "_gate",
         "_last",
         "_organization_id",
         "_pool",
         "_resources",
-        "_spans",
     )
 
     def __init__(
@@ -204,7 +190,7 @@ class _Asking:
         self._organization_id = organization_id
         self._first, self._last = first, last
         self._dates = dates
-        self._spans: dict[str, tuple[date, date]] = {}
+        self._dates_by_zone: dict[str, tuple[date, ...]] = {}
         self._answers: dict[Wanted, Answer] = {}
 
     async def answer(self, wanted: list[Wanted], stamps: Mapping[ProviderId, Stamp] | None) -> dict[Wanted, Answer]:
@@ -227,11 +213,12 @@ class _Asking:
         await self._compute_alone([each for each in wanted if each not in self._answers])
         return self._answers
 
-    def _span(self, zone: str) -> tuple[date, date]:
-        span = self._spans.get(zone)
-        if span is None:
-            span = self._spans[zone] = self._dates(zone)
-        return span
+    def _asked(self, zone: str) -> tuple[date, ...]:
+        """The dates that are wanted in this zone."""
+        dates = self._dates_by_zone.get(zone)
+        if dates is None:
+            dates = self._dates_by_zone[zone] = dates_between(*self._dates(zone))
+        return dates
 
     def _refuse(self, wanted: Iterable[Wanted]) -> None:
         for each in wanted:
@@ -274,19 +261,12 @@ class _Asking:
         first, last = self._first - RULES_MARGIN, self._last + RULES_MARGIN
         return self._accelerator.calendars.find(self._organization_id, wanted, first, last)
 
-    def _standing(
-        self, wanted: Wanted, known: KnownCalendar, stamp: Stamp, days: Mapping[date, FreeDay] | None = None
-    ) -> _Standing:
-        first, last = self._span(known.calendar.hours.time_zone)
-        return _Standing(
-            organization_id=self._organization_id,
-            wanted=wanted,
-            known=known,
-            stamp=stamp,
-            first=first,
-            last=last,
-            days=days or {},
-        )
+    def _question(self, wanted: Wanted, known: KnownCalendar | None) -> Question:
+        """What is asked of the cache; the stamp alone where the rules are not known."""
+        if known is None:
+            return Question(self._organization_id, wanted[0])
+        calendar = known.calendar
+        return Question(self._organization_id, wanted[0], calendar.rules, self._asked(calendar.hours.time_zone))
 
     async def _standings(
         self,
@@ -294,30 +274,22 @@ class _Asking:
         stamps: Mapping[ProviderId, Stamp] | None = None,
     ) -> dict[Wanted, tuple[Stamp | None, _Standing | None]] | None:
         """The stamp of each, and how it stands where its calendar counts under that stamp."""
-        questions = []
-        for each, calendar in known.items():
-            if calendar is None:
-                questions.append(Question(organization_id=self._organization_id, provider_id=each[0]))
-            else:
-                first, last = self._span(calendar.calendar.hours.time_zone)
-                questions.append(
-                    Question(
-                        organization_id=self._organization_id,
-                        provider_id=each[0],
-                        rules=calendar.calendar.rules,
-                        first=day_number(first),
-                        last=day_number(last),
-                    )
-                )
+        questions = [self._question(each, calendar) for each, calendar in known.items()]
         seen = await self._accelerator.slots.look(questions, stamps) if questions else []
         if seen is None:
             return None
         found: dict[Wanted, tuple[Stamp | None, _Standing | None]] = {}
-        for (each, calendar), there in zip(known.items(), seen, strict=True):
+        for (each, calendar), question, there in zip(known.items(), questions, seen, strict=True):
             standing = None
             if calendar is not None and there.stamp is not None and calendar.generation == there.stamp.generation:
-                standing = self._standing(each, calendar, there.stamp, there.days)
-                standing.age_seconds = there.age_seconds
+                standing = _Standing(
+                    wanted=each,
+                    known=calendar,
+                    stamp=there.stamp,
+                    question=question,
+                    days=there.days,
+                    age_seconds=there.age_seconds,
+                )
             found[each] = (there.stamp, standing)
         return found
 
@@ -385,12 +357,8 @@ class _Asking:
     def _serve(self, standing: _Standing) -> None:
         known = standing.known
         age = max(standing.age_seconds, known.age_seconds)
-        self._answers[standing.wanted] = FreeDays(
-            calendar=known.calendar,
-            days=standing.days,
-            stamp=standing.stamp,
-            fresh_seconds=REFRESH_AFTER_SECONDS - age,
-        )
+        fresh_seconds = REFRESH_AFTER_SECONDS - age
+        self._answers[standing.wanted] = FreeDays(known.calendar, standing.days, standing.stamp, fresh_seconds)
         if known.uses >= HOT_USES and age > REFRESH_AFTER_SECONDS:
             key = self._flight_key(standing)
             if self._accelerator.flights.flying(key) is None:
@@ -401,49 +369,52 @@ class _Asking:
     async def _fill(self, incomplete: Sequence[_Standing]) -> None:
         """Compute what nobody computes yet and answer it; wait for what others compute."""
         flights = self._accelerator.flights
-        mine: dict[FlightKey, tuple[_Standing, Flight[Computed]]] = {}
+        mine: dict[FlightKey, _Work] = {}
         others: list[tuple[_Standing, Flight[Computed], bool]] = []
         for standing in incomplete:
             key = self._flight_key(standing)
             flight = flights.flying(key)
             if flight is None:
-                mine[key] = (standing, flights.take_off(key))
+                mine[key] = _Work(standing, standing.missing(), flights.take_off(key))
             else:
                 others.append((standing, flight, not flight.is_reading))
         if mine:
             try:
-                await self._fly(mine)
+                await self._fly(list(mine.values()))
             finally:
-                flights.land({key: flight for key, (_, flight) in mine.items()})
+                flights.land({key: work.flight for key, work in mine.items()})
         for standing, flight, can_take in others:
             computed = await flight.landed(can_take=can_take)
             if computed is not None:
                 self._take(standing, computed)
 
     def _flight_key(self, standing: _Standing) -> FlightKey:
-        return (self._organization_id, standing.wanted[0], rule_set(standing.known.calendar.rules))
+        return (self._organization_id, standing.wanted[0], standing.question.rule_set)
 
     def _take(self, standing: _Standing, computed: Computed) -> None:
         """Another's days, if they are all that is missing, and computed under the rules that stand now."""
         if computed.known.generation != standing.stamp.generation:
             return
-        found = {**computed.days, **standing.days}
-        days = {day: found[day] for day in standing.dates if day in found}
-        if len(days) == len(standing.dates):
-            self._answers[standing.wanted] = FreeDays(calendar=standing.known.calendar, days=days)
+        dates = standing.question.dates
+        days = computed.days
+        if tuple(days) != dates:
+            found = {**days, **standing.days}
+            if not all(day in found for day in dates):
+                return
+            days = {day: found[day] for day in dates}
+        self._answers[standing.wanted] = FreeDays(standing.known.calendar, days)
 
-    async def _fly(self, mine: Mapping[FlightKey, tuple[_Standing, Flight[Computed]]]) -> None:
+    async def _fly(self, mine: Sequence[_Work]) -> None:
         """Compute what nobody computes elsewhere, and wait for the rest."""
         slots = self._accelerator.slots
-        questions = [standing.question for standing, _ in mine.values()]
-        leases = dict(zip(mine, await slots.lease(questions), strict=True))
-        ours = {key: each for key, each in mine.items() if leases[key]}
-        elsewhere = [standing.question for key, (standing, _) in mine.items() if not leases[key]]
+        leased = await slots.lease([work.question for work in mine])
+        ours = [work for work, is_ours in zip(mine, leased, strict=True) if is_ours]
+        elsewhere = [work.question for work, is_ours in zip(mine, leased, strict=True) if not is_ours]
         if ours:
             try:
                 fills = await self._compute(ours)
             except BaseException:
-                self._accelerator.start(slots.release([standing.question for standing, _ in ours.values()]))
+                self._accelerator.start(slots.release([work.question for work in ours]))
                 raise
             if fills:
                 self._accelerator.start(self._keep(fills))
@@ -462,34 +433,33 @@ class _Asking:
             await asyncio.sleep(pause)
             pause = min(pause * 2, 16 * POLL_SECONDS)
 
-    async def _compute(self, ours: _Work) -> list[Fill]:
+    async def _compute(self, ours: Sequence[_Work]) -> list[Fill]:
         """Compute and answer; or refuse, where there is too much to do. What it gives is to be kept."""
         slots = self._accelerator.slots
-        standings = [standing for standing, _ in ours.values()]
         started = monotonic()
         async with self._gate.place() as admitted:
             if not admitted:
-                await slots.release([standing.question for standing in standings])
-                self._refuse(standing.wanted for standing in standings)
+                await slots.release([work.question for work in ours])
+                self._refuse(work.standing.wanted for work in ours)
                 return []
-            for _, flight in ours.values():
-                flight.is_reading = True
+            for work in ours:
+                work.flight.is_reading = True
             claims = await claims_around(
                 self._pool,
                 self._organization_id,
-                [standing.known.calendar for standing in standings],
-                min(standing.missing[0] for standing in standings),
-                max(standing.missing[1] for standing in standings),
+                [work.standing.known.calendar for work in ours],
+                min(work.question.dates[0] for work in ours),
+                max(work.question.dates[-1] for work in ours),
             )
             fills = []
-            for index, (standing, flight) in enumerate(ours.values()):
+            for index, (standing, question, flight) in enumerate(ours):
                 if index % YIELD_AFTER == YIELD_AFTER - 1:
                     await asyncio.sleep(0)
-                calendar = standing.known.calendar
-                days = days_of(calendar.hours, calendar.rules, claims[standing.wanted[0]], *standing.missing)
-                flight.cargo = Computed(known=standing.known, days=days)
-                age = monotonic() - min(started, standing.known.read_at)
-                fills.append(Fill(standing.question, standing.stamp, days, age))
+                known, dates = standing.known, question.dates
+                calendar = known.calendar
+                days = days_of(calendar.hours, calendar.rules, claims[question.provider_id], dates[0], dates[-1])
+                flight.cargo = Computed(known, days)
+                fills.append(Fill(question, standing.stamp, days, monotonic() - min(started, known.read_at)))
                 self._take(standing, flight.cargo)
             slots.keep_near(fills)
         return fills
@@ -511,10 +481,11 @@ class _Asking:
             calendar = calendars.get(standing.wanted)
             if calendar is None:
                 return
-            renewed = again._standing(standing.wanted, calendar, standing.stamp)
-            if again._flight_key(renewed) == key and (await slots.lease([renewed.question]))[0]:
+            question = again._question(standing.wanted, calendar)
+            renewed = _Standing(wanted=standing.wanted, known=calendar, stamp=standing.stamp, question=question)
+            if again._flight_key(renewed) == key and (await slots.lease([question]))[0]:
                 slots.counts.refreshed_early += 1
-                await slots.keep(await again._compute({key: (renewed, flight)}))
+                await slots.keep(await again._compute([_Work(renewed, question, flight)]))
         finally:
             self._accelerator.flights.land({key: flight})
 
@@ -543,9 +514,9 @@ class _Asking:
                 if calendar is None:
                     self._answers[each] = _not_found(each)
                 else:
-                    span = self._span(calendar.hours.time_zone)
-                    days = days_of(calendar.hours, calendar.rules, claims[each[0]], *span)
-                    self._answers[each] = FreeDays(calendar=calendar, days=days)
+                    dates = self._asked(calendar.hours.time_zone)
+                    days = days_of(calendar.hours, calendar.rules, claims[each[0]], dates[0], dates[-1])
+                    self._answers[each] = FreeDays(calendar, days)
 
 
 def _not_found(wanted: Wanted) -> NotFound:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from app.core.refusals import InvalidDateRange, InvalidInput, NotFound, TemporarilyUnavailable
 from app.core.slots import by_viewer_date, dates_of_viewer
@@ -31,8 +30,7 @@ ZONES_APART: Final = timedelta(days=2)
 """Two zones differ by less: so many more dates of any provider hold the instants of those of any viewer."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SlotQuestion:
+class SlotQuestion(NamedTuple):
     """Free times of a provider on the dates from first to last, inclusive, in a zone (None: the provider's)."""
 
     provider_id: ProviderId
@@ -42,8 +40,7 @@ class SlotQuestion:
     time_zone: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FreeTimes:
+class FreeTimes(NamedTuple):
     """The answer: every date asked for with its bookable starts, ascending, in `time_zone`."""
 
     calendar: Calendar

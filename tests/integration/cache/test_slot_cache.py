@@ -53,7 +53,7 @@ def provider() -> ProviderId:
 
 
 def week_of(provider: ProviderId, rules: Rules | None = RULES) -> Question:
-    return Question(organization_id=ORGANIZATION, provider_id=provider, rules=rules, first=MONDAY, last=MONDAY + 6)
+    return Question(ORGANIZATION, provider, rules, tuple(WEEK) if rules else ())
 
 
 async def seen(cache: SlotCache, question: Question) -> Seen:
@@ -104,7 +104,7 @@ async def test_what_one_node_keeps_every_node_sees(
 
 async def test_held_starts_are_kept_with_the_instant_of_their_release(cache: SlotCache, provider: ProviderId) -> None:
     days = {date_of_number(MONDAY): FreeDay((NINE,), (HeldStart(NINE + 30, 1_768_209_000_123_456),))}
-    question = Question(organization_id=ORGANIZATION, provider_id=provider, rules=RULES, first=MONDAY, last=MONDAY)
+    question = Question(ORGANIZATION, provider, RULES, tuple(days))
     await cache.keep([Fill(question, await begun(cache, provider), days, 0.0)])
     assert (await seen(cache, question)).days == days
 
