@@ -1,9 +1,9 @@
 """Availability: slots, days, and why a time can't be booked."""
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
-from itertools import repeat
-from typing import TYPE_CHECKING, Annotated, Any, cast, overload
+from itertools import chain, repeat
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, cast, overload
 
 import strawberry
 
@@ -140,12 +140,12 @@ def _a_day(date: str, slot_count: int, slots: Rows, start_times: Leaves) -> Avai
 DAY_ROWS = Shape(columns=("date", "slot_count", "slots", "start_times"), item=_a_day, nested={"slots": SLOT_ROWS})
 
 
-def _days_of(starts_by_date: Mapping[date, tuple[Minute, ...]]) -> Sequence[tuple[date, tuple[Minute, ...]]]:
-    return tuple(starts_by_date.items())
+def _days_of(starts_by_date: Mapping[date, tuple[Minute, ...]]) -> Iterable[tuple[date, tuple[Minute, ...]]]:
+    return starts_by_date.items()
 
 
-def _starts_of(starts_by_date: Mapping[date, tuple[Minute, ...]]) -> Sequence[Minute]:
-    return [start for day in starts_by_date.values() for start in day]
+def _starts_of(starts_by_date: Mapping[date, tuple[Minute, ...]]) -> Iterable[Minute]:
+    return chain.from_iterable(starts_by_date.values())
 
 
 @strawberry.type(description="Free times of a provider, by dates.")
@@ -192,7 +192,7 @@ class Availability:
     def _rows(
         self,
         shape: Shape,
-        of: Callable[[Mapping[date, tuple[Minute, ...]]], Sequence[Hashable]],
+        of: Callable[[Mapping[date, tuple[Minute, ...]]], Iterable[Hashable]],
         make: Callable[[Sequence[Any]], list[Row]],
     ) -> KnownRows:
         calendar = self.found.calendar
@@ -215,15 +215,16 @@ class Availability:
         ]
 
 
+Shown: TypeAlias = (
+    Availability | TemporarilyUnavailableError | InvalidDateRangeError | InvalidInputError | NotFoundError
+)
 AvailabilityResult = Annotated[
-    Availability | TemporarilyUnavailableError | InvalidDateRangeError | InvalidInputError | NotFoundError,
+    Shown,
     strawberry.union("AvailabilityResult", description="Free times, or why they can't be given."),
 ]
 
 
-def availability_result(
-    found: Listed,
-) -> Availability | TemporarilyUnavailableError | InvalidDateRangeError | InvalidInputError | NotFoundError:
+def availability_result(found: Listed) -> Shown:
     """The answer in GraphQL's types."""
     match found:
         case FreeTimes():

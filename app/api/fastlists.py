@@ -9,7 +9,7 @@ an argument, a field that is no column) is answered the ordinary way, from the o
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from typing import Any, Final, Self, TypeAlias, overload
@@ -113,7 +113,7 @@ class KnownRows(Rows):
         self,
         shape: Shape,
         source: object,
-        of: Callable[[Any], Sequence[Hashable]],
+        of: Callable[[Any], Iterable[Hashable]],
         make: Callable[[Sequence[Any]], Sequence[Row]],
         *,
         kind: Hashable,
@@ -128,7 +128,7 @@ class KnownRows(Rows):
         self._made: Sequence[Row] | None = None
 
     @property
-    def keys(self) -> Sequence[Hashable]:
+    def keys(self) -> Iterable[Hashable]:
         """One for each row, in their order."""
         return self._of(self.source)
 
@@ -139,7 +139,7 @@ class KnownRows(Rows):
     @property
     def rows(self) -> Sequence[Row]:  # type: ignore[override]  # read-only here
         if self._made is None:
-            self._made = self._make(self.keys)
+            self._made = self._make(list(self.keys))
         return self._made
 
 
@@ -331,23 +331,22 @@ class _Written:
         return orjson.Fragment(text)
 
     def _join(self, kind: Kind, rows: KnownRows) -> bytes:
-        builder, keys = kind[0], rows.keys
         texts = self._texts.get(kind)
         if texts is None:
             texts = self._texts[kind] = _Texts()
         else:
             self._texts.move_to_end(kind)
         try:
-            found = [texts[key] for key in keys]
+            joined = b",".join(map(texts.__getitem__, rows.keys))
         except KeyError:
-            self._write(builder, rows, keys, texts)
-            found = [texts[key] for key in keys]
+            self._write(kind[0], rows, texts)
+            joined = b",".join(map(texts.__getitem__, rows.keys))
             while self._bytes > _MOST_WRITTEN_BYTES:
                 self._bytes -= self._texts.popitem(last=False)[1].bytes
-        return b"[%b]" % b",".join(found)
+        return b"[%b]" % joined
 
-    def _write(self, builder: Builder, rows: KnownRows, keys: Sequence[Hashable], texts: _Texts) -> None:
-        missing = [key for key in keys if key not in texts]
+    def _write(self, builder: Builder, rows: KnownRows, texts: _Texts) -> None:
+        missing = [key for key in rows.keys if key not in texts]
         new = [orjson.dumps(row) for row in builder.build(rows.make(missing))]
         texts.update(zip(missing, new, strict=True))
         size = sum(map(len, new)) + _ENTRY_BYTES * len(new)

@@ -21,9 +21,10 @@ from app.usecases.list_messages import list_messages
 from app.usecases.list_slots import SlotQuestion, known_listing, list_slots
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
     from datetime import date, datetime
 
+    from app.api.availability import Shown
     from app.cache.slots import Stamp
     from app.core.appointment import Appointment, Customer
     from app.core.history import HistoryEntry
@@ -164,13 +165,28 @@ class Loaders:
         return DataLoader(partial(_next_slots, self._resources, self._organization_id))
 
     @cached_property
-    def _listings(self) -> DataLoader[SlotQuestion, Listed]:
-        return DataLoader(partial(list_slots, self._resources, self._organization_id, stamps=self._stamps))
+    def _availability(self) -> DataLoader[SlotQuestion, Shown]:
+        return DataLoader(partial(_availability, self._resources, self._organization_id, self._stamps))
 
-    async def free_times(self, question: SlotQuestion) -> Listed:
+    def availability(self, question: SlotQuestion) -> Shown | Awaitable[Shown]:
         """At once where the answer is known to be true still, as seen by this operation; else with those beside."""
         known = known_listing(self._resources, self._organization_id, question, self._stamps)
-        return await self._listings.load(question) if known is None else known
+        return self._availability.load(question) if known is None else _shown([known])[0]
+
+
+def _shown(found: Sequence[Listed]) -> list[Shown]:
+    from app.api.availability import availability_result  # noqa: PLC0415  its resolvers use loaders
+
+    return [availability_result(each) for each in found]
+
+
+async def _availability(
+    resources: Resources,
+    organization_id: OrganizationId,
+    stamps: Mapping[ProviderId, Stamp],
+    questions: list[SlotQuestion],
+) -> list[Shown]:
+    return _shown(await list_slots(resources, organization_id, questions, stamps))
 
 
 async def _appointment_pages(

@@ -157,6 +157,9 @@ def bookable_by_date(
     """`bookable` for starts that stand by their provider-local dates, as `free_starts` gives them."""
     earliest = _earliest(rules, now)
     horizon = _horizon(hours, rules, now)
+    # A date's starts are less than a day away from its UTC namesake: most lists lie wholly between the two limits.
+    if free and (day_number(min(free)) - 1) * DAY_MINUTES >= earliest and day_number(max(free)) * DAY_MINUTES < horizon:
+        return {day: tuple(starts) for day, starts in free.items()}
     return {
         day: tuple(starts[bisect_left(starts, earliest) :])
         if starts and day_number(day) * DAY_MINUTES < horizon
