@@ -287,6 +287,8 @@ _MOST_WRITTEN_BYTES: Final = 32 * 1024 * 1024
 """Of rows that are remembered as they are written: some 100,000 slots. Those of the kind used longest ago go first."""
 _MOST_LIST_BYTES: Final = 32 * 1024 * 1024
 """Of whole lists: some 2,000 weeks."""
+_MOST_SHOWN_ONCE: Final = 10_000
+"""Of lists, without their texts."""
 _ENTRY_BYTES: Final = 200
 """What remembering a row, or a list, takes beside its text."""
 
@@ -304,16 +306,24 @@ class _Texts(dict[Hashable, bytes]):
 Kind: TypeAlias = "tuple[Builder, Shape, Hashable, Hashable]"
 
 
-class _Written:
-    """Rows as they are written, by what builds them and of which kind they are; and lists of them, by their source."""
+Place: TypeAlias = "tuple[Kind, int]"
+"""A list, by the kind of its rows and the id of their source."""
 
-    __slots__ = ("_bytes", "_list_bytes", "_lists", "_texts")
+
+class _Written:
+    """Rows as they are written, by what builds them and of which kind they are; and lists of them, by their source.
+
+    A list is remembered when it is shown for the second time: most are never shown again.
+    """
+
+    __slots__ = ("_bytes", "_list_bytes", "_lists", "_shown_once", "_texts")
 
     def __init__(self) -> None:
         self._texts: OrderedDict[Kind, _Texts] = OrderedDict()
         self._bytes = 0
-        self._lists: OrderedDict[tuple[Kind, int], tuple[object, bytes]] = OrderedDict()
+        self._lists: OrderedDict[Place, tuple[object, bytes]] = OrderedDict()
         self._list_bytes = 0
+        self._shown_once: OrderedDict[Place, None] = OrderedDict()
 
     def __call__(self, builder: Builder, rows: KnownRows) -> orjson.Fragment:
         kind = (builder, rows.shape, rows.kind, rows.owner if builder.is_owned else None)
@@ -324,11 +334,20 @@ class _Written:
             self._lists.move_to_end(place)
             return orjson.Fragment(known[1])
         text = self._join(kind, rows)
-        self._lists[place] = (rows.source, text)
+        if place in self._shown_once:  # or another one that had its id, which then comes to be remembered early
+            del self._shown_once[place]
+            self._remember(place, rows.source, text)
+        else:
+            self._shown_once[place] = None
+            if len(self._shown_once) > _MOST_SHOWN_ONCE:
+                self._shown_once.popitem(last=False)
+        return orjson.Fragment(text)
+
+    def _remember(self, place: Place, source: object, text: bytes) -> None:
+        self._lists[place] = (source, text)
         self._list_bytes += len(text) + _ENTRY_BYTES
         while self._list_bytes > _MOST_LIST_BYTES:
             self._list_bytes -= len(self._lists.popitem(last=False)[1][1]) + _ENTRY_BYTES
-        return orjson.Fragment(text)
 
     def _join(self, kind: Kind, rows: KnownRows) -> bytes:
         texts = self._texts.get(kind)
@@ -347,7 +366,8 @@ class _Written:
 
     def _write(self, builder: Builder, rows: KnownRows, texts: _Texts) -> None:
         missing = [key for key in rows.keys if key not in texts]
-        new = [orjson.dumps(row) for row in builder.build(rows.make(missing))]
+        # Copied, since orjson's own result holds on to 4 KiB, however short it is.
+        new = [b"%b" % orjson.dumps(row) for row in builder.build(rows.make(missing))]
         texts.update(zip(missing, new, strict=True))
         size = sum(map(len, new)) + _ENTRY_BYTES * len(new)
         texts.bytes += size

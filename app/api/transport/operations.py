@@ -326,7 +326,8 @@ def _key(text: str, operation_name: str | None, variables: Mapping[str, object])
         said = orjson.dumps(variables)
     except orjson.JSONEncodeError:  # it writes less deep than it reads
         return None
-    return (text, operation_name, said) if len(said) <= _LONGEST_VARIABLES else None
+    # Copied, since orjson's own result holds on to 4 KiB, however short it is.
+    return (text, operation_name, b"%b" % said) if len(said) <= _LONGEST_VARIABLES else None
 
 
 def _weight(text: str, document: Document) -> int:
