@@ -189,11 +189,11 @@ class _Values:
         match value:
             case None:
                 return f"nullif(:nothing, '-')::{type_name}"
-            case list() if any(each is not None for each in value):
+            case list() | tuple() if any(each is not None for each in value):
                 each_type = type_name.removesuffix("[]")
                 inside = ", ".join(self.place(each, each_type, at + 100 * place) for place, each in enumerate(value))
                 return f"ARRAY[{inside}]::{type_name}"
-            case list():
+            case list() | tuple():
                 return self._constant("{" + ",".join("NULL" for _ in value) + "}", type_name)
             case Enum() | bool():
                 return self._constant(str(value.value if isinstance(value, Enum) else value), type_name)
