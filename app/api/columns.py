@@ -5,17 +5,22 @@ tells the resolver for each of them anew, and a task for each that has to wait; 
 than everything that stands in the answer. What is the same for all objects is done once here, and they are waited for
 together.
 
-Where anything at all goes wrong the list is completed once more, by the executor itself, which knows what an error does
-to everything around it. Resolvers of what is in a list only read, and what was loaded is not loaded again.
+That is tried with errors of its own. Where anything at all goes wrong, at any depth, the list is completed once more by
+the executor itself, which knows what an error does to everything around it, and what was tried is forgotten. Resolvers
+of what is in a list only read, and what was loaded is not loaded again.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
+from copy import copy
+from enum import Enum, auto
 from functools import partial
 from inspect import isawaitable
-from typing import TYPE_CHECKING, Any, TypeAlias
+from types import NoneType
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from graphql import (
     get_nullable_type,
@@ -24,9 +29,9 @@ from graphql import (
     is_non_null_type,
     is_object_type,
 )
-from graphql.execution.executor import to_nodes
+from graphql.execution.executor import CollectedErrors, to_nodes
 from graphql.execution.values import get_argument_values
-from graphql.pyutils import Path
+from graphql.pyutils import Path, gather_with_cancel
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 if TYPE_CHECKING:
@@ -50,8 +55,21 @@ class _ForTheExecutorError(Exception):
     """Something here is not for us to complete."""
 
 
+class _Way(Enum):
+    """How an executor goes through the lists that it comes to."""
+
+    TRY = auto()
+    """Field by field, and if that fails object by object."""
+    FIELDS = auto()
+    """Field by field, within a list that is tried: whatever fails has failed for all of it."""
+    OBJECTS = auto()
+    """Object by object."""
+
+
 class ColumnExecutor(StrawberryGraphQLCoreExecutionContext):
     """Executes as Strawberry does, but for the order in which it goes through lists of objects."""
+
+    _way = _Way.TRY
 
     def complete_list_value(
         self,
@@ -62,26 +80,38 @@ class ColumnExecutor(StrawberryGraphQLCoreExecutionContext):
         result: Any,  # noqa: ANN401  whatever a resolver returns
         position_context: Any,  # noqa: ANN401  the library's
     ) -> Any:  # noqa: ANN401  the library's
-        def object_by_object() -> Any:  # noqa: ANN401  the library's
-            return super(ColumnExecutor, self).complete_list_value(
-                return_type, field_details_list, info, path, result, position_context
-            )
-
+        asked = (return_type, field_details_list, info, path, result, position_context)
         kind = get_nullable_type(return_type.of_type)
-        if not is_object_type(kind) or not isinstance(result, Sequence) or not result:
-            return object_by_object()
-        try:
-            objects = self._objects(kind, field_details_list, _places(path, len(result)), list(result), info)
-        except Exception:  # noqa: BLE001  the executor finds it again, and says what it is
-            return object_by_object()
-        return self._or_else(objects, object_by_object) if self.is_awaitable(objects) else objects
+        if self._way is _Way.OBJECTS or not is_object_type(kind) or not isinstance(result, Sequence) or not result:
+            return super().complete_list_value(*asked)
+        places, sources = _places(path, len(result)), list(result)
+        if self._way is _Way.FIELDS:
+            return self._objects(kind, field_details_list, places, sources, info)
+
+        def object_by_object() -> Any:  # noqa: ANN401  the library's
+            return self._going(_Way.OBJECTS).complete_list_value(*asked)
+
+        trial = self._going(_Way.FIELDS)
+        trial.collected_errors = CollectedErrors()
+        objects: AwaitableOrValue[Values] | None = None
+        with suppress(Exception):
+            objects = trial._objects(kind, field_details_list, places, sources, info)  # noqa: SLF001  one of us
+        if objects is not None and self.is_awaitable(objects):
+            return trial._or_else(objects, object_by_object)  # noqa: SLF001  one of us
+        return object_by_object() if objects is None or trial.collected_errors.errors else objects
+
+    def _going(self, way: _Way) -> Self:
+        executor = copy(self)
+        executor._way = way  # noqa: SLF001  one of us
+        return executor
 
     async def _or_else(self, objects: Awaitable[Values], object_by_object: Callable[[], Any]) -> Any:  # noqa: ANN401
-        try:
-            return await objects
-        except Exception:  # noqa: BLE001  as above
-            ordinary = object_by_object()
-            return await ordinary if self.is_awaitable(ordinary) else ordinary
+        with suppress(Exception):
+            found = await objects
+            if not self.collected_errors.errors:
+                return found
+        ordinary = object_by_object()
+        return await ordinary if self.is_awaitable(ordinary) else ordinary
 
     def _objects(
         self,
@@ -95,7 +125,7 @@ class ColumnExecutor(StrawberryGraphQLCoreExecutionContext):
         classes = {type(source) for source in sources}
         fields, deferred, _ = self.collect_subfields(kind, details)
         wrapped = self.middleware_manager is not None and self.middleware_manager.middlewares
-        if len(classes) != 1 or not fields or deferred or wrapped:
+        if len(classes) != 1 or NoneType in classes or not fields or deferred or wrapped:
             raise _ForTheExecutorError
         if kind.is_type_of is not None and not kind.is_type_of(sources[0], info):
             raise _ForTheExecutorError
@@ -225,7 +255,7 @@ class ColumnExecutor(StrawberryGraphQLCoreExecutionContext):
 
         async def later() -> Values:
             here = list(values)
-            for place, value in zip(waiting, await asyncio.gather(*begun), strict=True):
+            for place, value in zip(waiting, await gather_with_cancel(*begun), strict=True):
                 here[place] = value
             done = then(here)
             return await done if isawaitable(done) else done

@@ -289,6 +289,8 @@ _MOST_LIST_BYTES: Final = 32 * 1024 * 1024
 """Of whole lists: some 2,000 weeks."""
 _MOST_SHOWN_ONCE: Final = 10_000
 """Of lists, without their texts."""
+_KIND_BYTES: Final = 2_000
+"""What a kind takes, with the builder that only it may still know."""
 _ENTRY_BYTES: Final = 200
 """What remembering a row, or a list, takes beside its text."""
 
@@ -300,7 +302,7 @@ class _Texts(dict[Hashable, bytes]):
 
     def __init__(self) -> None:
         super().__init__()
-        self.bytes = 0
+        self.bytes = _KIND_BYTES
 
 
 Kind: TypeAlias = "tuple[Builder, Shape, Hashable, Hashable]"
@@ -353,6 +355,7 @@ class _Written:
         texts = self._texts.get(kind)
         if texts is None:
             texts = self._texts[kind] = _Texts()
+            self._count(texts.bytes)
         else:
             self._texts.move_to_end(kind)
         try:
@@ -360,8 +363,6 @@ class _Written:
         except KeyError:
             self._write(kind[0], rows, texts)
             joined = b",".join(map(texts.__getitem__, rows.keys))
-            while self._bytes > _MOST_WRITTEN_BYTES:
-                self._bytes -= self._texts.popitem(last=False)[1].bytes
         return b"[%b]" % joined
 
     def _write(self, builder: Builder, rows: KnownRows, texts: _Texts) -> None:
@@ -371,7 +372,12 @@ class _Written:
         texts.update(zip(missing, new, strict=True))
         size = sum(map(len, new)) + _ENTRY_BYTES * len(new)
         texts.bytes += size
+        self._count(size)
+
+    def _count(self, size: int) -> None:
         self._bytes += size
+        while self._bytes > _MOST_WRITTEN_BYTES:
+            self._bytes -= self._texts.popitem(last=False)[1].bytes
 
 
 written: Final = _Written()

@@ -24,7 +24,8 @@ def _date(number: int) -> str:
 def _readings(minutes: Iterable[int], offset: str) -> list[str]:
     """What a clock shows, each with the same offset: 2026-03-08T09:00:00-05:00."""
     texts: list[str] = []
-    known, written = -1, ""
+    known: int | None = None
+    written = ""
     for minute in minutes:
         number, reading = divmod(minute, DAY_MINUTES)
         if number != known:

@@ -5,6 +5,7 @@ They hold the pool, not a connection: each batch takes one for its statement and
 
 from __future__ import annotations
 
+import asyncio
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
@@ -41,6 +42,14 @@ Key = TypeVar("Key")
 Value = TypeVar("Value")
 
 
+class Loader(DataLoader[Key, Value]):
+    """A loader whose look-ups go on though one of those who wait for them stops: others wait for the same."""
+
+    def load(self, key: Key) -> Awaitable[Value]:
+        """What is known of the key, once it is."""
+        return asyncio.shield(super().load(key))
+
+
 class ExceptionsQuestion(NamedTuple):
     """A provider's exceptions on the dates from first to last, inclusive."""
 
@@ -72,24 +81,24 @@ class AppointmentCountQuestion(NamedTuple):
     which: AppointmentFilter
 
 
-def _one(fetch: Callable[[Sequence[Key]], Awaitable[dict[Key, Value]]]) -> DataLoader[Key, Value | None]:
+def _one(fetch: Callable[[Sequence[Key]], Awaitable[dict[Key, Value]]]) -> Loader[Key, Value | None]:
     """A loader of what a key names, or None."""
 
     async def load(keys: list[Key]) -> list[Value | None]:
         found = await fetch(keys)
         return [found.get(key) for key in keys]
 
-    return DataLoader(load)
+    return Loader(load)
 
 
-def _list(fetch: Callable[[Sequence[Key]], Awaitable[dict[Key, list[Value]]]]) -> DataLoader[Key, list[Value]]:
+def _list(fetch: Callable[[Sequence[Key]], Awaitable[dict[Key, list[Value]]]]) -> Loader[Key, list[Value]]:
     """A loader of all that belongs to a key."""
 
     async def load(keys: list[Key]) -> list[list[Value]]:
         found = await fetch(keys)
         return [found.get(key, []) for key in keys]
 
-    return DataLoader(load)
+    return Loader(load)
 
 
 class Loaders:
@@ -104,7 +113,7 @@ class Loaders:
         self._stamps: dict[ProviderId, Stamp] = {}
 
     @cached_property
-    def provider(self) -> DataLoader[ProviderId, Provider | None]:
+    def provider(self) -> Loader[ProviderId, Provider | None]:
         return _one(partial(find_providers, self._resources, self._organization_id, stamps=self._stamps))
 
     async def find_provider(self, provider_id: ProviderId) -> Provider | None:
@@ -113,60 +122,60 @@ class Loaders:
         return known.get(provider_id) or await self.provider.load(provider_id)
 
     @cached_property
-    def service(self) -> DataLoader[ServiceId, Service | None]:
+    def service(self) -> Loader[ServiceId, Service | None]:
         return _one(partial(services_by_ids, self._resources.pool, self._organization_id))
 
     @cached_property
-    def customer(self) -> DataLoader[CustomerId, Customer | None]:
+    def customer(self) -> Loader[CustomerId, Customer | None]:
         return _one(partial(customers_by_ids, self._resources.pool, self._organization_id))
 
     @cached_property
-    def appointment(self) -> DataLoader[AppointmentId, Appointment | None]:
+    def appointment(self) -> Loader[AppointmentId, Appointment | None]:
         return _one(partial(appointments_by_ids, self._resources.pool, self._organization_id))
 
     @cached_property
-    def services_of_provider(self) -> DataLoader[ProviderId, list[Service]]:
+    def services_of_provider(self) -> Loader[ProviderId, list[Service]]:
         return _list(partial(services_of_providers, self._resources.pool, self._organization_id))
 
     @cached_property
-    def provider_ids_of_service(self) -> DataLoader[ServiceId, list[ProviderId]]:
+    def provider_ids_of_service(self) -> Loader[ServiceId, list[ProviderId]]:
         return _list(partial(provider_ids_of_services, self._resources.pool, self._organization_id))
 
     @cached_property
-    def weekly_hours(self) -> DataLoader[ProviderId, list[WeeklyHours]]:
+    def weekly_hours(self) -> Loader[ProviderId, list[WeeklyHours]]:
         return _list(partial(weekly_hours_of_providers, self._resources.pool, self._organization_id))
 
     @cached_property
-    def weekly_breaks(self) -> DataLoader[ProviderId, list[WeeklyBreak]]:
+    def weekly_breaks(self) -> Loader[ProviderId, list[WeeklyBreak]]:
         return _list(partial(weekly_breaks_of_providers, self._resources.pool, self._organization_id))
 
     @cached_property
-    def history(self) -> DataLoader[AppointmentId, list[HistoryEntry]]:
+    def history(self) -> Loader[AppointmentId, list[HistoryEntry]]:
         return _list(partial(history_of_appointments, self._resources.pool, self._organization_id))
 
     @cached_property
-    def appointments_of_provider(self) -> DataLoader[AppointmentsQuestion, list[Appointment]]:
-        return DataLoader(partial(_appointment_pages, self._resources, self._organization_id))
+    def appointments_of_provider(self) -> Loader[AppointmentsQuestion, list[Appointment]]:
+        return Loader(partial(_appointment_pages, self._resources, self._organization_id))
 
     @cached_property
-    def appointment_count_of_provider(self) -> DataLoader[AppointmentCountQuestion, int]:
-        return DataLoader(partial(_appointment_counts, self._resources, self._organization_id))
+    def appointment_count_of_provider(self) -> Loader[AppointmentCountQuestion, int]:
+        return Loader(partial(_appointment_counts, self._resources, self._organization_id))
 
     @cached_property
-    def messages(self) -> DataLoader[AppointmentId, list[LoggedMessage]]:
+    def messages(self) -> Loader[AppointmentId, list[LoggedMessage]]:
         return _list(partial(list_messages, self._resources.pool, self._organization_id))
 
     @cached_property
-    def exceptions(self) -> DataLoader[ExceptionsQuestion, list[AvailabilityException]]:
-        return DataLoader(partial(_exceptions, self._resources, self._organization_id))
+    def exceptions(self) -> Loader[ExceptionsQuestion, list[AvailabilityException]]:
+        return Loader(partial(_exceptions, self._resources, self._organization_id))
 
     @cached_property
-    def next_slot(self) -> DataLoader[NextSlotQuestion, tuple[Calendar, Minute] | None]:
-        return DataLoader(partial(_next_slots, self._resources, self._organization_id))
+    def next_slot(self) -> Loader[NextSlotQuestion, tuple[Calendar, Minute] | None]:
+        return Loader(partial(_next_slots, self._resources, self._organization_id))
 
     @cached_property
-    def _availability(self) -> DataLoader[SlotQuestion, Shown]:
-        return DataLoader(partial(_availability, self._resources, self._organization_id, self._stamps))
+    def _availability(self) -> Loader[SlotQuestion, Shown]:
+        return Loader(partial(_availability, self._resources, self._organization_id, self._stamps))
 
     def availability(self, question: SlotQuestion) -> Shown | Awaitable[Shown]:
         """At once where the answer is known to be true still, as seen by this operation; else with those beside."""

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -82,12 +83,15 @@ end
 return stamps
 """
 
-# KEYS: leases. ARGV: the owner, the leases' lifetime in milliseconds. What the owner has is extended.
+# A lease names its owner in its first eight bytes, and the computation in the others: who has one may take it anew, and
+# then an earlier computation of the same owner's no longer gives it up.
+
+# KEYS: leases. ARGV: the lease, its lifetime in milliseconds.
 _LEASE: Final = """
 local ours = {}
 for at = 1, #KEYS do
-    local owner = redis.call('GET', KEYS[at])
-    if owner and owner ~= ARGV[1] then
+    local lease = redis.call('GET', KEYS[at])
+    if lease and string.sub(lease, 1, 8) ~= string.sub(ARGV[1], 1, 8) then
         ours[at] = 0
     else
         redis.call('SET', KEYS[at], ARGV[1], 'PX', ARGV[2])
@@ -97,8 +101,8 @@ end
 return ours
 """
 
-# KEYS: for each provider: stamp, lease, days. ARGV: the leases' owner, the stamps' lifetime in seconds, and for each
-# provider: the stamp as it was, the rule set, the days' lifetime in milliseconds, their number, and they themselves.
+# KEYS: for each provider: stamp, lease, days. ARGV: the stamps' lifetime in seconds, and for each provider: its lease, the
+# stamp as it was, the rule set, the days' lifetime in milliseconds, their number, and they themselves.
 # A provider with more than 64 rule sets begins anew: their names are read with every stamp.
 _KEEP: Final = """
 local function is_known(stamp, rules)
@@ -109,23 +113,23 @@ local function is_known(stamp, rules)
 end
 local function keep(key, arg)
     local stamp = redis.call('GET', KEYS[key])
-    if redis.call('GET', KEYS[key + 1]) == ARGV[1] then redis.call('DEL', KEYS[key + 1]) end
-    if not stamp or string.sub(stamp, 1, 24) ~= ARGV[arg] then return 0 end
-    if not is_known(stamp, ARGV[arg + 1]) then stamp = stamp .. ARGV[arg + 1] end
+    if redis.call('GET', KEYS[key + 1]) == ARGV[arg] then redis.call('DEL', KEYS[key + 1]) end
+    if not stamp or string.sub(stamp, 1, 24) ~= ARGV[arg + 1] then return 0 end
+    if not is_known(stamp, ARGV[arg + 2]) then stamp = stamp .. ARGV[arg + 2] end
     if #stamp > 24 + 16 * 64 then
         redis.call('DEL', KEYS[key])
         return 0
     end
-    redis.call('SET', KEYS[key], stamp, 'EX', ARGV[2])
-    for day = 1, tonumber(ARGV[arg + 3]) do
-        redis.call('SET', KEYS[key + 1 + day], ARGV[arg + 3 + day], 'PX', ARGV[arg + 2])
+    redis.call('SET', KEYS[key], stamp, 'EX', ARGV[1])
+    for day = 1, tonumber(ARGV[arg + 4]) do
+        redis.call('SET', KEYS[key + 1 + day], ARGV[arg + 4 + day], 'PX', ARGV[arg + 3])
     end
     return 1
 end
-local kept, key, arg = {}, 1, 3
+local kept, key, arg = {}, 1, 2
 while key < #KEYS do
     kept[#kept + 1] = keep(key, arg)
-    key, arg = key + 2 + tonumber(ARGV[arg + 3]), arg + 4 + tonumber(ARGV[arg + 3])
+    key, arg = key + 2 + tonumber(ARGV[arg + 4]), arg + 5 + tonumber(ARGV[arg + 4])
 end
 return kept
 """
@@ -142,10 +146,10 @@ redis.call('SET', KEYS[1], string.sub(stamp, 1, 16) .. ARGV[1] .. string.sub(sta
 return 1
 """
 
-# KEYS: leases. ARGV: their owner.
+# KEYS: leases. ARGV: each as we took it.
 _RELEASE: Final = """
 for at = 1, #KEYS do
-    if redis.call('GET', KEYS[at]) == ARGV[1] then redis.call('DEL', KEYS[at]) end
+    if redis.call('GET', KEYS[at]) == ARGV[at] then redis.call('DEL', KEYS[at]) end
 end
 """
 
@@ -164,7 +168,7 @@ class Stamp(bytes):
 class Question:
     """Days of one provider under some rules, on dates that follow each other; without rules, the stamp alone."""
 
-    __slots__ = ("dates", "organization_id", "provider_id", "rule_set", "rules", "stamp_key")
+    __slots__ = ("dates", "lease", "organization_id", "provider_id", "rule_set", "rules", "stamp_key")
 
     def __init__(
         self,
@@ -181,6 +185,8 @@ class Question:
         """The key of the provider's stamp."""
         self.rule_set = "" if rules is None else rule_set(rules)
         """The name of the rules; none without."""
+        self.lease = b""
+        """What stands in Redis while we compute this; see `SlotCache.lease`."""
 
     @property
     def lease_key(self) -> str:
@@ -208,12 +214,18 @@ class Seen:
 
 
 class Fill(NamedTuple):
-    """Days that were computed, to be kept under the stamp seen before; `age_seconds` is that of their sources."""
+    """Days that were computed, to be kept under the stamp seen before."""
 
     question: Question
     stamp: Stamp
     days: Mapping[date, FreeDay]
-    age_seconds: float
+    read_at: float
+    """By `time.monotonic`, before the oldest of their sources was read."""
+
+    @property
+    def age_seconds(self) -> float:
+        """How old they may be."""
+        return monotonic() - self.read_at
 
 
 @dataclass(slots=True, kw_only=True)
@@ -379,11 +391,15 @@ class SlotCache:
         Within the process it is for the caller to see that nobody else does.
         """
         leases = [question.lease_key for question in questions]
+        lease = self._owner + secrets.token_bytes(8)
         try:
-            (ours,) = await self._writes.ask([_script(_LEASE, leases, [self._owner, LEASE_LIFETIME_MS])])
+            (ours,) = await self._writes.ask([_script(_LEASE, leases, [lease, LEASE_LIFETIME_MS])])
         except _OUTAGES as outage:
             self._went_away(outage)
             return [True] * len(questions)
+        for question, is_ours in zip(questions, ours, strict=True):
+            if is_ours:
+                question.lease = lease
         return [bool(is_ours) for is_ours in ours]
 
     async def leased(self, questions: Sequence[Question]) -> list[bool]:
@@ -400,35 +416,39 @@ class SlotCache:
         """Give up what we leased and did not compute."""
         leases = [question.lease_key for question in questions]
         try:
-            await self._writes.ask([_script(_RELEASE, leases, [self._owner])])
+            await self._writes.ask([_script(_RELEASE, leases, [question.lease for question in questions])])
         except _OUTAGES as outage:
             self._went_away(outage)
 
     def keep_near(self, fills: Sequence[Fill]) -> None:
         """Believe what was computed, as long as the stamp is the same that was seen before."""
         now = self.real_clock().timestamp()
-        for question, stamp, days, age_seconds in fills:
-            self._came_near(question, stamp, days, dict.fromkeys(days, int(now - age_seconds)))
+        for fill in fills:
+            since = dict.fromkeys(fill.days, int(now - fill.age_seconds))
+            self._came_near(fill.question, fill.stamp, fill.days, since)
 
     async def keep(self, fills: Sequence[Fill]) -> None:
         """Keep what was computed, unless something changed since its stamp was seen; gives up the leases too."""
         # It lives as much shorter as its sources are old, so that nothing is believed for over a minute.
-        worth = [fill for fill in fills if fill.age_seconds * 1000 < DAY_LIFETIME_MS]
+        ages = [fill.age_seconds for fill in fills]
+        worth = [(fill, age) for fill, age in zip(fills, ages, strict=True) if age * 1000 < DAY_LIFETIME_MS]
         if len(worth) < len(fills):
-            await self.release([fill.question for fill in fills if fill.age_seconds * 1000 >= DAY_LIFETIME_MS])
+            kept = {id(fill) for fill, _ in worth}
+            await self.release([fill.question for fill in fills if id(fill) not in kept])
         for at in range(0, len(worth), FILLS_AT_ONCE):
             await self._keep(worth[at : at + FILLS_AT_ONCE])
 
-    async def _keep(self, fills: Sequence[Fill]) -> None:
+    async def _keep(self, fills: Sequence[tuple[Fill, float]]) -> None:
+        """With the age of each."""
         now = self.real_clock().timestamp()
         keys: list[str] = []
-        arguments: list[bytes | str | int] = [self._owner, STAMP_LIFETIME_SECONDS]
-        for question, stamp, days, age_seconds in fills:
-            step, generation, since = question.step_minutes, stamp.generation, int(now - age_seconds)
+        arguments: list[bytes | str | int] = [STAMP_LIFETIME_SECONDS]
+        for (question, stamp, days, _), age in fills:
+            step, generation, since = question.step_minutes, stamp.generation, int(now - age)
             packed = [pack_day(day, step=step, generation=generation, kept_since=since) for day in days.values()]
             keys += (question.stamp_key, question.lease_key, *question.day_keys(days))
-            lifetime = DAY_LIFETIME_MS - int(age_seconds * 1000)
-            arguments += (stamp, question.rule_set, lifetime, len(packed), *packed)
+            lifetime = DAY_LIFETIME_MS - int(age * 1000)
+            arguments += (question.lease, stamp, question.rule_set, lifetime, len(packed), *packed)
         try:
             (kept,) = await self._writes.ask([_script(_KEEP, keys, arguments)])
         except _OUTAGES as outage:
@@ -483,7 +503,8 @@ class SlotCache:
     async def close(self) -> None:
         """Give the connections back, when nobody asks any more."""
         for batches in (self._reads, self._writes, self._changes):
-            await batches.close()
+            with suppress(*_OUTAGES):
+                await batches.close()
 
     # ------------------------------------------------------------ outages
 

@@ -7,6 +7,7 @@ answered, and what is computed is read after the question came. Booking does not
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from time import monotonic
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 from app.cache.accelerator import Computed
 from app.cache.calendars import KnownCalendar
 from app.cache.gate import RETRY_AFTER_SECONDS
+from app.cache.keys import LEASE_LIFETIME_MS
 from app.cache.slots import Fill, Question
 from app.core.free_days import FreeDay, starts_at
 from app.core.free_days import free_days as days_of
@@ -416,6 +418,9 @@ class _Asking:
             except BaseException:
                 self._accelerator.start(slots.release([work.question for work in ours]))
                 raise
+            finally:
+                # Near it counts already: nobody here waits for what is computed elsewhere, or for its being kept.
+                self._accelerator.flights.land({self._flight_key(work.standing): work.flight for work in ours})
             if fills:
                 self._accelerator.start(self._keep(fills))
         if elsewhere:
@@ -424,12 +429,14 @@ class _Asking:
 
     async def _keep(self, fills: Sequence[Fill]) -> None:
         """Keep what was computed for other processes, which wait for it; near it counts already."""
-        await asyncio.sleep(KEEP_AFTER_SECONDS)
+        with suppress(asyncio.CancelledError):  # We leave: then at once.
+            await asyncio.sleep(KEEP_AFTER_SECONDS)
         await self._accelerator.slots.keep(fills)
 
     async def _wait_for_leases(self, questions: list[Question]) -> None:
-        pause = POLL_SECONDS
-        while any(await self._accelerator.slots.leased(questions)):
+        """Until they are kept or given up, or have taken as long as any may."""
+        pause, until = POLL_SECONDS, monotonic() + LEASE_LIFETIME_MS / 1000
+        while monotonic() < until and any(await self._accelerator.slots.leased(questions)):
             await asyncio.sleep(pause)
             pause = min(pause * 2, 16 * POLL_SECONDS)
 
@@ -459,7 +466,7 @@ class _Asking:
                 calendar = known.calendar
                 days = days_of(calendar.hours, calendar.rules, claims[question.provider_id], dates[0], dates[-1])
                 flight.cargo = Computed(known, days)
-                fills.append(Fill(question, standing.stamp, days, monotonic() - min(started, known.read_at)))
+                fills.append(Fill(question, standing.stamp, days, min(started, known.read_at)))
                 self._take(standing, flight.cargo)
             slots.keep_near(fills)
         return fills

@@ -242,6 +242,33 @@ def test_what_is_looked_up_at_any_depth_of_equal_lists_is_looked_up_at_once() ->
 
 
 @pytest.mark.parametrize("name", ["name", "age"])
+def test_a_failure_deep_in_lists_of_lists_is_looked_for_twice_at_most(name: str) -> None:
+    """Not twice for each list that it stands in."""
+    query = f"{{ cats {{ dogs {{ cats {{ dogs {{ must {{ {name} }} }} }} }} }} }}"
+    calls = []
+    for failing in (frozenset[tuple[int, str]](), frozenset({(2, name)})):
+        world = World(kept={number: [0, 2] for number in NUMBERS}, failing=failing)
+        answered(ColumnExecutor, query, world)
+        calls.append(sum(world.calls.values()))
+    assert calls[1] <= 2 * calls[0]
+
+
+def test_what_failed_while_it_was_tried_and_then_succeeded_is_no_failure() -> None:
+    """A field inside fails only once, and another one always: the list is completed once more, and only that counts."""
+
+    class Once(World):
+        def has_called(self, number: int, name: str) -> None:
+            super().has_called(number, name)
+            if name == "nickname" and self.calls[number, name] == 1:
+                raise ValueError("the first time")
+
+    world = Once(kept={1: [2]}, failing=frozenset({(1, "weight")}))
+    data, errors = answered(ColumnExecutor, "{ dogs { weight cats { nickname } } nobody { number } }", world)
+    assert [path for path, _ in errors if path[-1] == "nickname"] == []
+    assert data["dogs"][1] == {"weight": None, "cats": [{"nickname": "Nick 2"}]}  # type: ignore[index]
+
+
+@pytest.mark.parametrize("name", ["name", "age"])
 def test_after_a_failure_what_succeeded_is_there_and_the_failure_is_said_once(name: str) -> None:
     world = World(kept={}, failing=frozenset({(2, name)}))
     data, errors = answered(ColumnExecutor, f"{{ dogs {{ number {name} }} nobody {{ number }} }}", world)
