@@ -142,6 +142,19 @@ async def test_appointments_of_many_providers_are_looked_up_at_once(api: Api, mo
     assert await statements.of(api, document, caller=api.admin) == few
 
 
+async def test_a_field_that_fails_leaves_what_others_look_up_with_it(api: Api) -> None:
+    """Two ask for the same free times; what fails beside the one's is no reason to give them up for the other."""
+    await some_providers(api, 3)
+    free = 'availability(from: "2026-01-12", to: "2026-01-14") { ... on Availability { slots { startsAt } } }'
+    late = 'exceptions(from: "2026-01-12", to: "2026-01-01") { date }'
+    answer = await api.send(
+        f"{{ broken: providers(first: 3) {{ nodes {{ {free} {late} }} }} whole: providers(first: 3) {{ nodes {{ {free} }} }} }}"
+    )
+    whole = answer.body["data"]["whole"]["nodes"]
+    assert [len(node["availability"]["slots"]) > 0 for node in whole] == [True] * 3
+    assert set(answer.codes) == {"BAD_USER_INPUT"}
+
+
 # ---------------------------------------------------------------- plans
 
 FILL = """
