@@ -71,6 +71,11 @@ class ColumnExecutor(StrawberryGraphQLCoreExecutionContext):
 
     _way = _Way.TRY
 
+    @property
+    def _is_wrapped(self) -> bool:
+        """Whether every resolver is to be called by way of something else."""
+        return self.middleware_manager is not None and bool(self.middleware_manager.middlewares)
+
     def complete_list_value(
         self,
         return_type: GraphQLList[Any],
@@ -84,7 +89,7 @@ class ColumnExecutor(StrawberryGraphQLCoreExecutionContext):
         kind = get_nullable_type(return_type.of_type)
         if self._way is _Way.OBJECTS or not is_object_type(kind) or not isinstance(result, Sequence) or not result:
             return super().complete_list_value(*asked)
-        places, sources = _places(path, len(result)), list(result)
+        places, sources = [Path(path, index, None) for index in range(len(result))], list(result)
         if self._way is _Way.FIELDS:
             return self._objects(kind, field_details_list, places, sources, info)
 
@@ -124,15 +129,11 @@ class ColumnExecutor(StrawberryGraphQLCoreExecutionContext):
         """The answer's objects for these sources, which are all of this kind."""
         classes = {type(source) for source in sources}
         fields, deferred, _ = self.collect_subfields(kind, details)
-        wrapped = self.middleware_manager is not None and self.middleware_manager.middlewares
-        if len(classes) != 1 or NoneType in classes or not fields or deferred or wrapped:
+        if len(classes) != 1 or NoneType in classes or not fields or deferred or self._is_wrapped:
             raise _ForTheExecutorError
         if kind.is_type_of is not None and not kind.is_type_of(sources[0], info):
             raise _ForTheExecutorError
-        columns = self._each(
-            self._column(kind, of_field, [Path(path, name, kind.name) for path in paths], sources)
-            for name, of_field in fields.items()
-        )
+        columns = self._each(self._column(kind, name, of_field, paths, sources) for name, of_field in fields.items())
         names = tuple(fields)
 
         def objects(found: Sequence[Values]) -> Values:
@@ -141,15 +142,20 @@ class ColumnExecutor(StrawberryGraphQLCoreExecutionContext):
         return self._when_here(columns, objects)
 
     def _column(
-        self, kind: GraphQLObjectType, details: FieldDetailsList, paths: Sequence[Path], sources: Sequence[object]
+        self,
+        kind: GraphQLObjectType,
+        name: str,
+        details: FieldDetailsList,
+        parents: Sequence[Path],
+        sources: Sequence[object],
     ) -> AwaitableOrValue[Values]:
-        """The values of a field, for each of the sources."""
+        """The values of a field, for each of the sources, which stand at these places."""
         node = details[0].node
         definition = self.schema.get_field(kind, node.name.value)
         if definition is None:
             raise _ForTheExecutorError
         # The same for all of them, but for the path, which is read where something went wrong only.
-        info = self.build_resolve_info(definition, to_nodes(details), kind, paths[0])
+        info = self.build_resolve_info(definition, to_nodes(details), kind, Path(parents[0], name, kind.name))
         arguments = (
             get_argument_values(
                 definition,
@@ -163,14 +169,14 @@ class ColumnExecutor(StrawberryGraphQLCoreExecutionContext):
         )
         resolve = definition.resolve or self.field_resolver
         values = self._each(resolve(source, info, **arguments) for source in sources)
-        return self._when_here(values, partial(self._completed, definition.type, details, info, paths))
+        return self._when_here(values, partial(self._completed, definition.type, details, info, parents))
 
     def _completed(
         self,
         kind: GraphQLOutputType,
         details: FieldDetailsList,
         info: GraphQLResolveInfo[Any],
-        paths: Sequence[Path],
+        parents: Sequence[Path],
         values: Values,
     ) -> AwaitableOrValue[Values]:
         """What stands in the answer for values of a field."""
@@ -178,14 +184,16 @@ class ColumnExecutor(StrawberryGraphQLCoreExecutionContext):
         completed: AwaitableOrValue[Values]
         if is_leaf_type(inner):
             completed = [None if value is None else self._leaf(inner, value) for value in values]
-        elif is_object_type(inner) or is_abstract_type(inner):
-            completed = self._nested(inner, details, info, paths, values)
         else:
-            each = self._each(
-                self.complete_value(kind, details, info, path, value, None)
-                for path, value in zip(paths, values, strict=True)
-            )
-            completed = self._when_here(each, list)
+            paths = [Path(parent, info.path.key, info.path.typename) for parent in parents]
+            if is_object_type(inner) or is_abstract_type(inner):
+                completed = self._nested(inner, details, info, paths, values)
+            else:
+                each = self._each(
+                    self.complete_value(kind, details, info, path, value, None)
+                    for path, value in zip(paths, values, strict=True)
+                )
+                completed = self._when_here(each, list)
         return self._when_here([completed], _without_null) if is_non_null_type(kind) else completed
 
     def _leaf(self, kind: GraphQLLeafType, value: object) -> object:
@@ -261,10 +269,6 @@ class ColumnExecutor(StrawberryGraphQLCoreExecutionContext):
             return await done if isawaitable(done) else done
 
         return later()
-
-
-def _places(path: Path, count: int) -> list[Path]:
-    return [Path(path, index, None) for index in range(count)]
 
 
 def _without_null(found: Sequence[Values]) -> Values:

@@ -218,8 +218,7 @@ class RowExecutor(ColumnExecutor):
 
     def _plan(self, list_type: GraphQLList[Any], field_details_list: FieldDetailsList, shape: Shape) -> Plan | None:
         item_type = get_nullable_type(list_type.of_type)
-        wrapped = self.middleware_manager is not None and self.middleware_manager.middlewares
-        if wrapped or not is_object_type(item_type):
+        if self._is_wrapped or not is_object_type(item_type):
             return None
         fields, deferred, _ = self.collect_subfields(item_type, field_details_list)
         if deferred:

@@ -430,11 +430,16 @@ class SlotCache:
     async def keep(self, fills: Sequence[Fill]) -> None:
         """Keep what was computed, unless something changed since its stamp was seen; gives up the leases too."""
         # It lives as much shorter as its sources are old, so that nothing is believed for over a minute.
-        ages = [fill.age_seconds for fill in fills]
-        worth = [(fill, age) for fill, age in zip(fills, ages, strict=True) if age * 1000 < DAY_LIFETIME_MS]
-        if len(worth) < len(fills):
-            kept = {id(fill) for fill, _ in worth}
-            await self.release([fill.question for fill in fills if id(fill) not in kept])
+        worth: list[tuple[Fill, float]] = []
+        too_old: list[Question] = []
+        for fill in fills:
+            age = fill.age_seconds
+            if age * 1000 < DAY_LIFETIME_MS:
+                worth.append((fill, age))
+            else:
+                too_old.append(fill.question)
+        if too_old:
+            await self.release(too_old)
         for at in range(0, len(worth), FILLS_AT_ONCE):
             await self._keep(worth[at : at + FILLS_AT_ONCE])
 

@@ -15,7 +15,7 @@ from app.core.free_days import FreeDay, starts_at
 from app.core.ids import ProviderId, ServiceId
 from app.core.passing import next_change
 from app.core.slots import bookable_by_date, by_viewer_date, dates_changed, dates_of_viewer
-from app.core.zones import EPOCH, Minute
+from app.core.zones import EPOCH, Minute, dates_between
 
 if TYPE_CHECKING:
     from asyncio import Future
@@ -263,8 +263,7 @@ class Topic:
             day = self._days.get(page.date)
             return [day], Content() if day is None else day.content
         reach = dates_of_viewer(own_zone, page.time_zone, page.date, page.date)
-        numbers = range(reach.first.toordinal(), reach.last.toordinal() + 1)
-        sources = [self._days.get(date.fromordinal(number)) for number in numbers]
+        sources = [self._days.get(day) for day in dates_between(reach.first, reach.last)]
         starts = [start for day in sources if day is not None for start in day.content.starts]
         shown = by_viewer_date(starts, page.time_zone, page.date, page.date)[page.date]
         duration = next((day.content.duration_minutes for day in sources if day is not None), 0)

@@ -142,7 +142,7 @@ async def free_days(
 def bookable_days(found: FreeDays, now: datetime) -> dict[date, tuple[Minute, ...]]:
     """What of the days can be booked at this instant: notice, horizon and the end of holds are applied here."""
     calendar = found.calendar
-    starts = {day: starts_at(free, now) if free.held else free.starts for day, free in found.days.items()}
+    starts = {day: starts_at(free, now) for day, free in found.days.items()}
     return bookable_by_date(calendar.hours, calendar.rules, starts, now)
 
 
