@@ -328,8 +328,9 @@ def test_a_list_that_is_shown_again_is_remembered_for_each_source_selection_and_
         assert answer(one, both, "Ann") == [{"owner": "Ann", "number": 1}, {"owner": "Ann", "number": 2}]
         assert answer(one, both, "Bob") == [{"owner": "Bob", "number": 1}, {"owner": "Bob", "number": 2}]
         times_read.append(len(read))
-    assert times_read[0] < times_read[1] == times_read[2]
-    assert {id(source) for source in read} == {id(one), id(other)}
+    written_again = read[times_read[0] :]
+    assert len(written_again) == 4
+    assert sum(source is one for source in written_again) == 3
 
 
 def test_rows_are_a_sequence_of_the_objects_they_stand_for() -> None:
