@@ -240,7 +240,7 @@ def _start(make: Callable[[int], tuple[_Process, str]], tell: Tell) -> tuple[_Pr
     """The server that is made for a free port, answering, and its address; for another one if somebody took the first."""
     attempts = 3
     while True:
-        port = _free_port()
+        port = free_port()
         server, url = make(port)
         tell(f"starting {server.name} …")
         try:
@@ -502,7 +502,7 @@ def _password(place: _Place) -> str:
     return path.read_text()
 
 
-def _free_port() -> int:
+def free_port() -> int:
     """Out of the range of outgoing connections, so that nobody takes it while a server is stopped for a moment."""
     while True:
         port = secrets.choice(PORTS)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import random
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,21 +15,10 @@ from typing import Any
 import httpx
 import psutil
 
-from app.embedded import PORTS
 from app.processes import die_with_parent
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_SECONDS = 60.0
-
-
-def free_port() -> int:
-    """Out of the range of outgoing connections, as another test's client could take one of those; at random, as
-    another run of the tests may look for one at the same moment."""
-    while True:
-        port = random.choice(PORTS)
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

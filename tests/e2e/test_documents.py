@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.program import ask, free_port, run, running
+from app.embedded import free_port
+from tests.e2e.program import ask, run, running
 
 HELLO = "query Hello { __typename }"
 

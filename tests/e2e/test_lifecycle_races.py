@@ -16,7 +16,7 @@ import asyncpg
 import httpx
 import pytest
 
-from app.embedded import Servers
+from app.embedded import Servers, free_port
 from app.settings import Settings
 from app.usecases.close_appointment import complete_what_ended
 from app.wiring import system_clock
@@ -71,7 +71,7 @@ async def started(
         past.clock.set(system_clock() - timedelta(days=1))
         logs, apis, addresses = [], [], []
         for number in range(PROCESSES):
-            port, log = program.free_port(), folder / f"serve-{number}.log"
+            port, log = free_port(), folder / f"serve-{number}.log"
             process = stack.enter_context(program.running("serve", "--port", str(port), env=env, log=log))
             addresses.append((process, f"http://127.0.0.1:{port}"))
             logs.append(log)

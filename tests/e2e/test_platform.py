@@ -12,9 +12,9 @@ import asyncpg
 import pytest
 import yaml
 
-from app.embedded import Servers
+from app.embedded import Servers, free_port
 from app.store.migrations import read_migrations
-from tests.e2e.program import ROOT, ask, free_port, get, run, running, wait_until_gone
+from tests.e2e.program import ROOT, ask, get, run, running, wait_until_gone
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))["services"]
 

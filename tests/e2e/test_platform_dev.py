@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from app.embedded import RELOCATED
-from tests.e2e.program import ROOT, ask, free_port, get, run, running, wait_until_gone
+from app.embedded import RELOCATED, free_port
+from tests.e2e.program import ROOT, ask, get, run, running, wait_until_gone
 
 READY = "Slotwright is ready"
 TOKEN = re.compile(r"^ +(administrator|provider|customer) +(\S+\.\S+\.\S+)$", re.MULTILINE)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import httpx
 
-from tests.e2e.program import PATIENCE_SECONDS, ask, free_port, get, running
+from app.embedded import free_port
+from tests.e2e.program import PATIENCE_SECONDS, ask, get, running
 
 ADVANCE = """mutation { answer: advanceClock(input: {minutes: %d}) {
     __typename ... on Clock { now } ... on UserError { message } } }"""

@@ -113,11 +113,11 @@ async def test_a_port_that_somebody_takes_meanwhile_is_left_to_them(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As two programs may that look for free ones at the same moment."""
-    find = app.embedded._free_port
+    find = app.embedded.free_port
     with socket.create_server(("127.0.0.1", find())) as theirs, socket.create_server(("127.0.0.1", find())) as others:
         taken = [theirs.getsockname()[1], others.getsockname()[1]]
         found = iter([taken[0], find(), taken[1], find()])
-        monkeypatch.setattr(app.embedded, "_free_port", found.__next__)
+        monkeypatch.setattr(app.embedded, "free_port", found.__next__)
         with embedded(folder, durable=False) as servers:
             await remember(servers)
             assert await remembered(servers) == (42, b"42")
