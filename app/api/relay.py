@@ -194,18 +194,24 @@ class Edge(Generic[NodeType]):
     node: NodeType = strawberry.field(description="The row itself.")
 
 
+def _edges(self: "Connection[NodeType]") -> list[Edge[NodeType]]:
+    return [Edge(cursor=cursor, node=node) for cursor, node in zip(self.cursors(), self.nodes, strict=True)]
+
+
 async def _total_count(self: "Connection[Any]") -> int | None:
     return None if self.count is None else await self.count()
 
 
 @strawberry.type(description="A page of a list, in its order.")
 class Connection(Generic[NodeType]):
-    edges: list[Edge[NodeType]] = strawberry.field(description="The rows with their cursors.")
+    edges: list[Edge[NodeType]] = strawberry.field(resolver=_edges, description="The rows with their cursors.")
     nodes: list[NodeType] = strawberry.field(description="The rows alone: the same ones as in `edges`.")
     page_info: PageInfo = strawberry.field(description="How to page on.")
     total_count: int | None = strawberry.field(
         resolver=_total_count, description="How many rows the whole list has. Counted only when asked for."
     )
+    cursors: strawberry.Private[Callable[[], list[str]]]
+    """Makes a cursor for each row: most who ask want the rows alone."""
     count: strawberry.Private[Callable[[], Awaitable[int]] | None] = None
 
 
@@ -223,17 +229,15 @@ def connect(
     kept = list(rows[: page.limit])
     if page.backward:
         kept.reverse()
-    nodes = [node(row) for row in kept]
-    edges = [Edge(cursor=order.cursor(key(row)), node=its_node) for row, its_node in zip(kept, nodes, strict=True)]
     return Connection(
-        edges=edges,
-        nodes=nodes,
+        nodes=[node(row) for row in kept],
+        cursors=lambda: [order.cursor(key(row)) for row in kept],
         page_info=PageInfo(
             # A cursor given for the far side was a row of the list, so there was something there.
             has_next_page=page.before is not None if page.backward else more,
             has_previous_page=more if page.backward else page.after is not None,
-            start_cursor=edges[0].cursor if edges else None,
-            end_cursor=edges[-1].cursor if edges else None,
+            start_cursor=order.cursor(key(kept[0])) if kept else None,
+            end_cursor=order.cursor(key(kept[-1])) if kept else None,
         ),
         count=count,
     )

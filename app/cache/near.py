@@ -8,8 +8,7 @@ the days again. Where the stamp is another, nothing here counts.
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from app.cache.keys import DAY_LIFETIME_MS
 
@@ -26,11 +25,10 @@ LIFETIME_SECONDS: Final = DAY_LIFETIME_MS // 1000
 """Counted from when a day was kept in Redis: it does not live longer here than there."""
 
 
-@dataclass(slots=True, kw_only=True)
-class _Near:
+class _Near(NamedTuple):
     stamp: bytes
-    days: dict[date, FreeDay] = field(default_factory=dict)
-    since: dict[date, int] = field(default_factory=dict)
+    days: Mapping[date, FreeDay]
+    since: Mapping[date, int]
     """The second since when each of them has been kept."""
 
 
@@ -64,14 +62,11 @@ class NearDays:
     def put(self, key: tuple[str, str], stamp: bytes, days: Mapping[date, FreeDay], since: Mapping[date, int]) -> None:
         """Beside what is here under the same stamp, in place of what is here under another. Each day has its second."""
         near = self._near.get(key)
-        if near is None or near.stamp != stamp:
-            self._drop(key)
-            near = self._near[key] = _Near(stamp=stamp)
-        self._count -= len(near.days)
-        near.days.update(days)
-        near.since.update(since)
-        self._count += len(near.days)
-        self._near.move_to_end(key)
+        self._drop(key)
+        if near is not None and near.stamp == stamp:
+            days, since = {**near.days, **days}, {**near.since, **since}
+        self._near[key] = _Near(stamp, days, since)
+        self._count += len(days)
         while self._count > MOST_NEAR_DAYS:
             self._drop(next(iter(self._near)))
 

@@ -42,11 +42,11 @@ class FreeDay(NamedTuple):
 def free_days(hours: Hours, rules: Rules, claims: Iterable[Claim], first: date, last: date) -> dict[date, FreeDay]:
     """Every date asked for, ascending. All claims count, expired holds too: whether one has expired is asked later."""
     claims = tuple(claims)
-    firm = tuple(claim for claim in claims if claim.expires_at is None)
+    holds = [claim for claim in claims if claim.expires_at is not None]
     free = free_starts(hours, rules, claims, first, last)
-    if len(firm) == len(claims):
+    if not holds:
         return {day: FreeDay(starts) for day, starts in free.items()}
-    holds = tuple(claim for claim in claims if claim.expires_at is not None)
+    firm = [claim for claim in claims if claim.expires_at is None]
     without_holds = free_starts(hours, rules, firm, first, last)
     return {
         day: FreeDay(

@@ -124,7 +124,7 @@ def test_paging_forward_reads_every_row_once_in_order(rows: list[Row], size: int
     while True:
         page = read(rows, first=size, after=after)
         seen += page.nodes
-        assert [edge.node for edge in page.edges] == page.nodes
+        assert [BY_NAME.key(cursor) for cursor in page.cursors()] == page.nodes
         assert page.page_info.has_previous_page == (after is not None)
         after = page.page_info.end_cursor
         if not page.page_info.has_next_page:
