@@ -51,7 +51,7 @@ class _Client(asyncio.Protocol):
 
     def __init__(self, load: Load, answered: Callable[[_Client], None], kind_of: Callable[[bytes], str] | None) -> None:
         self.load, self.answered, self.kind_of = load, answered, kind_of
-        self.buffer = b""
+        self.buffer = bytearray()
         self.expected: int | None = None
         self.sent_at = 0.0
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -75,7 +75,7 @@ class _Client(asyncio.Protocol):
             end = self.buffer.find(b"\r\n\r\n")
             if end < 0:
                 return
-            head = self.buffer[:end].lower()
+            head = bytes(self.buffer[:end]).lower()
             at = head.index(b"content-length:") + 15
             self.expected = end + 4 + int(head[at : head.find(b"\r", at) if head.find(b"\r", at) > 0 else None])
             self.body_at = end + 4
@@ -85,8 +85,8 @@ class _Client(asyncio.Protocol):
         self.load.statuses[int(self.buffer[9:12])] += 1
         self.load.bytes += len(self.buffer)
         if self.kind_of is not None:
-            self.load.kinds[self.kind_of(self.buffer[self.body_at :])] += 1
-        self.buffer, self.expected = b"", None
+            self.load.kinds[self.kind_of(bytes(self.buffer[self.body_at :]))] += 1
+        self.buffer, self.expected = bytearray(), None
         self.answered(self)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  the protocol's
