@@ -13,6 +13,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Seq
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from typing import Any, Final, Self, TypeAlias, overload
+from weakref import proxy
 
 import orjson
 from graphql import (
@@ -20,6 +21,7 @@ from graphql import (
     GraphQLObjectType,
     GraphQLOutputType,
     GraphQLResolveInfo,
+    GraphQLResolveInfoHelpers,
     get_nullable_type,
     is_leaf_type,
     is_list_type,
@@ -154,6 +156,13 @@ class RowExecutor(ColumnExecutor):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  the library's, passed on
         super().__init__(*args, **kwargs)
+        # The library's refer to the executor, and it to them: a cycle with all that was prepared for a request, which
+        # only the garbage collector frees. At a thousand requests a second that stopped the process for a second.
+        own = proxy(self)
+        self.async_helpers = GraphQLResolveInfoHelpers(
+            gather=lambda values: own.gather_async_work(values),  # noqa: PLW0108  its methods would refer to it again
+            track=lambda values: own.track_async_work(values),  # noqa: PLW0108
+        )
         self._builders: dict[tuple[int, Shape], Builder | None] = {}
         self._root_fields: list[GroupedFieldSet] = []
 

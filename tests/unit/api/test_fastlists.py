@@ -274,6 +274,21 @@ def test_nothing_of_an_execution_waits_for_the_garbage_collector() -> None:
         gc.enable()
 
 
+async def test_nothing_that_was_prepared_waits_for_the_garbage_collector() -> None:
+    """Every question with other variables is prepared anew: thousands a second may be forgotten again."""
+    executor = RowExecutor.build(schema._schema, parse("{slots(number: 1) {startsAt}}"), context_value=True)
+    assert isinstance(executor, RowExecutor)
+    execute_root_selection_set(executor.again(True))  # noqa: FBT003  the demo's context
+    assert await executor.async_helpers.gather([asyncio.sleep(0, 1), asyncio.sleep(0, 2)]) == [1, 2]
+    gone = weakref.ref(executor)
+    gc.disable()
+    try:
+        del executor
+        assert gone() is None
+    finally:
+        gc.enable()
+
+
 OWNED = Shape(columns=("owner", "number"), item=dict, owned=frozenset({"owner"}))
 
 
