@@ -57,16 +57,12 @@ class Calendars:
         self._known: OrderedDict[CalendarKey, KnownCalendar] = OrderedDict()
 
     def find(
-        self,
-        organization_id: OrganizationId,
-        wanted: tuple[ProviderId, ServiceId | None],
-        first: date,
-        last: date,
+        self, organization_id: OrganizationId, wanted: tuple[ProviderId, ServiceId | None]
     ) -> KnownCalendar | None:
-        """One that holds the exceptions on these dates; whether its generation stands is for the caller to see."""
+        """The one that was read last. Whether its generation stands, and its exceptions reach, is for the caller to see."""
         key = (organization_id, *wanted)
         known = self._known.get(key)
-        if known is None or first < known.first or known.last < last or known.age_seconds > CALENDAR_LIFETIME_SECONDS:
+        if known is None or known.age_seconds > CALENDAR_LIFETIME_SECONDS:
             return None
         self._known.move_to_end(key)
         known.uses += 1

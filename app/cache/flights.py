@@ -1,7 +1,8 @@
 """Flights: what this process computes right now, so that nobody here computes it beside.
 
-Whoever comes before a flight has begun to read may take what it brings. Whoever comes later waits until it has landed
-and looks again: it may have read before a change that they must see.
+Each is about something, on some dates; whoever wants other dates need not wait for it. Whoever comes before a flight has
+begun to read may take what it brings. Whoever comes later waits until it has landed and looks again: it may have read
+before a change that they must see.
 """
 
 from __future__ import annotations
@@ -11,16 +12,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping
+    from collections.abc import Hashable, Iterable
+    from datetime import date
 
 Key = TypeVar("Key", bound="Hashable")
 Cargo = TypeVar("Cargo")
 
 
 @dataclass(slots=True, eq=False)
-class Flight(Generic[Cargo]):
-    """One computation. `is_reading` from the moment on at which it sees nothing newer."""
+class Flight(Generic[Key, Cargo]):
+    """One computation, of the dates from first to last. `is_reading` from the moment on at which it sees nothing newer."""
 
+    key: Key
+    first: date
+    last: date
     is_reading: bool = False
     cargo: Cargo | None = None
     """What it brought; None where it was given up, or somebody else does it."""
@@ -43,25 +48,32 @@ class Flight(Generic[Cargo]):
 
 
 class Flights(Generic[Key, Cargo]):
-    """The flights in the air."""
+    """The flights in the air, by what they are about."""
 
     __slots__ = ("_flying",)
 
     def __init__(self) -> None:
-        self._flying: dict[Key, Flight[Cargo]] = {}
+        self._flying: dict[Key, list[Flight[Key, Cargo]]] = {}
 
-    def flying(self, key: Key) -> Flight[Cargo] | None:
-        """The flight that computes this now, if there is one."""
-        return self._flying.get(key)
+    def flying(self, key: Key, first: date, last: date) -> Flight[Key, Cargo] | None:
+        """One that computes some of these dates now, if there is any."""
+        for flight in self._flying.get(key, ()):
+            if flight.first <= last and first <= flight.last:
+                return flight
+        return None
 
-    def take_off(self, key: Key) -> Flight[Cargo]:
+    def take_off(self, key: Key, first: date, last: date) -> Flight[Key, Cargo]:
         """A flight that nobody else has started; the caller has to land it."""
-        flight = self._flying[key] = Flight()
+        flight = Flight[Key, Cargo](key, first, last)
+        self._flying.setdefault(key, []).append(flight)
         return flight
 
-    def land(self, flights: Mapping[Key, Flight[Cargo]]) -> None:
+    def land(self, flights: Iterable[Flight[Key, Cargo]]) -> None:
         """Done, or given up. Those that have landed already are let be."""
-        for key, flight in flights.items():
-            if self._flying.get(key) is flight:
-                del self._flying[key]
+        for flight in flights:
+            beside = self._flying.get(flight.key, [])
+            if flight in beside:
+                beside.remove(flight)
+                if not beside:
+                    del self._flying[flight.key]
             flight.land()

@@ -44,8 +44,13 @@ class Gate:
         finally:
             self._places.release()
 
+    @property
+    def is_full(self) -> bool:
+        """Whether who comes now is turned away."""
+        return self._waiting >= self._waiting_at_most and self._places.locked()
+
     async def _enter(self) -> bool:
-        if self._places.locked() and self._waiting >= self._waiting_at_most:
+        if self.is_full:
             return False
         self._waiting += 1
         try:

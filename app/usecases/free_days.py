@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from app.cache.accelerator import FlightKey
+    from app.cache.calendars import CalendarKey
     from app.cache.flights import Flight
     from app.cache.gate import Gate
     from app.cache.slots import Stamp
@@ -119,7 +120,7 @@ class _Work(NamedTuple):
 
     standing: _Standing
     question: Question
-    flight: Flight[Computed]
+    flight: Flight[FlightKey, Computed]
 
 
 async def free_days(
@@ -233,7 +234,8 @@ class _Asking:
         self, wanted: Sequence[Wanted], stamps_seen: Mapping[ProviderId, Stamp] | None
     ) -> list[_Standing] | None:
         """How each stands; the cache can't be used where None. Answers those that do not exist or can't be read."""
-        known = {each: self._known(each) for each in wanted}
+        calendars = self._accelerator.calendars
+        known = {each: calendars.find(self._organization_id, each) for each in wanted}
         seen = await self._standings(known, stamps_seen)
         if seen is None:
             return None
@@ -241,7 +243,7 @@ class _Asking:
         stamps: dict[Wanted, Stamp] = {}
         unknown: list[Wanted] = []
         for each, (stamp, standing) in seen.items():
-            if standing is not None and (standing.is_complete or standing.known.age_seconds < FRESH_SECONDS):
+            if standing is not None and (standing.is_complete or self._is_fit(standing.known)):
                 standings.append(standing)
             elif stamp is not None:
                 stamps[each] = stamp
@@ -259,9 +261,9 @@ class _Asking:
             return None
         return standings + [standing for _, standing in again.values() if standing is not None]
 
-    def _known(self, wanted: Wanted) -> KnownCalendar | None:
-        first, last = self._first - RULES_MARGIN, self._last + RULES_MARGIN
-        return self._accelerator.calendars.find(self._organization_id, wanted, first, last)
+    def _is_fit(self, known: KnownCalendar) -> bool:
+        """Whether days may be computed from it; those that are there already are shown under an older one, too."""
+        return known.age_seconds < FRESH_SECONDS and self._covers(known)
 
     def _question(self, wanted: Wanted, known: KnownCalendar | None) -> Question:
         """What is asked of the cache; the stamp alone where the rules are not known."""
@@ -302,17 +304,18 @@ class _Asking:
         """
         read: dict[Wanted, KnownCalendar] = {}
         flights = self._accelerator.calendar_flights
-        mine: dict[Wanted, Flight[KnownCalendar]] = {}
-        others: dict[Wanted, Flight[KnownCalendar]] = {}
+        mine: dict[Wanted, Flight[CalendarKey, KnownCalendar]] = {}
+        others: dict[Wanted, Flight[CalendarKey, KnownCalendar]] = {}
         for each, stamp in stamps.items():
             # It may have been read while the stamp was asked for.
-            known = self._known(each)
-            if known is not None and known.generation == stamp.generation and known.age_seconds < FRESH_SECONDS:
+            known = self._accelerator.calendars.find(self._organization_id, each)
+            if known is not None and known.generation == stamp.generation and self._is_fit(known):
                 read[each] = known
                 continue
-            flight = flights.flying((self._organization_id, *each))
+            key = (self._organization_id, *each)
+            flight = flights.flying(key, self._first, self._last)
             if flight is None:
-                mine[each] = flights.take_off((self._organization_id, *each))
+                mine[each] = flights.take_off(key, self._first, self._last)
             else:
                 others[each] = flight
         if mine:
@@ -322,7 +325,7 @@ class _Asking:
                     mine[each].cargo = known
                 read |= here
             finally:
-                flights.land({(self._organization_id, *each): flight for each, flight in mine.items()})
+                flights.land(mine.values())
         again: dict[Wanted, Stamp] = {}
         for each, flight in others.items():
             cargo = await flight.landed(can_take=True)
@@ -362,36 +365,40 @@ class _Asking:
         fresh_seconds = REFRESH_AFTER_SECONDS - age
         self._answers[standing.wanted] = FreeDays(known.calendar, standing.days, standing.stamp, fresh_seconds)
         if known.uses >= HOT_USES and age > REFRESH_AFTER_SECONDS:
-            key = self._flight_key(standing)
-            if self._accelerator.flights.flying(key) is None:
-                self._accelerator.start(self._refresh(standing, self._accelerator.flights.take_off(key)))
+            flights, about = self._accelerator.flights, self._about(standing.question)
+            if flights.flying(*about) is None:
+                self._accelerator.start(self._refresh(standing, flights.take_off(*about)))
 
     # ------------------------------------------------------------ filling
 
     async def _fill(self, incomplete: Sequence[_Standing]) -> None:
         """Compute what nobody computes yet and answer it; wait for what others compute."""
         flights = self._accelerator.flights
-        mine: dict[FlightKey, _Work] = {}
-        others: list[tuple[_Standing, Flight[Computed], bool]] = []
+        mine: list[_Work] = []
+        others: list[tuple[_Standing, Flight[FlightKey, Computed], bool]] = []
         for standing in incomplete:
-            key = self._flight_key(standing)
-            flight = flights.flying(key)
-            if flight is None:
-                mine[key] = _Work(standing, standing.missing(), flights.take_off(key))
-            else:
+            missing = standing.missing()
+            flight = flights.flying(*self._about(missing))
+            if flight is not None:
                 others.append((standing, flight, not flight.is_reading))
+            elif self._gate.is_full:
+                self._refuse([standing.wanted])
+            else:
+                mine.append(_Work(standing, missing, flights.take_off(*self._about(missing))))
         if mine:
             try:
-                await self._fly(list(mine.values()))
+                await self._fly(mine)
             finally:
-                flights.land({key: work.flight for key, work in mine.items()})
+                flights.land(work.flight for work in mine)
         for standing, flight, can_take in others:
             computed = await flight.landed(can_take=can_take)
             if computed is not None:
                 self._take(standing, computed)
 
-    def _flight_key(self, standing: _Standing) -> FlightKey:
-        return (self._organization_id, standing.wanted[0], standing.question.rule_set)
+    def _about(self, question: Question) -> tuple[FlightKey, date, date]:
+        """What a flight is about that computes these days."""
+        key = (self._organization_id, question.provider_id, question.rule_set)
+        return key, question.dates[0], question.dates[-1]
 
     def _take(self, standing: _Standing, computed: Computed) -> None:
         """Another's days, if they are all that is missing, and computed under the rules that stand now."""
@@ -420,7 +427,7 @@ class _Asking:
                 raise
             finally:
                 # Near it counts already: nobody here waits for what is computed elsewhere, or for its being kept.
-                self._accelerator.flights.land({self._flight_key(work.standing): work.flight for work in ours})
+                self._accelerator.flights.land(work.flight for work in ours)
             if fills:
                 self._accelerator.start(self._keep(fills))
         if elsewhere:
@@ -471,9 +478,8 @@ class _Asking:
             slots.keep_near(fills)
         return fills
 
-    async def _refresh(self, standing: _Standing, flight: Flight[Computed]) -> None:
+    async def _refresh(self, standing: _Standing, flight: Flight[FlightKey, Computed]) -> None:
         """Read and compute again what is in demand, before it expires; meanwhile it is served as it is."""
-        key = self._flight_key(standing)
         slots = self._accelerator.slots
         try:
             again = _Asking(
@@ -490,11 +496,11 @@ class _Asking:
                 return
             question = again._question(standing.wanted, calendar)
             renewed = _Standing(wanted=standing.wanted, known=calendar, stamp=standing.stamp, question=question)
-            if again._flight_key(renewed) == key and (await slots.lease([question]))[0]:
+            if self._about(question) == self._about(standing.question) and (await slots.lease([question]))[0]:
                 slots.counts.refreshed_early += 1
                 await slots.keep(await again._compute([_Work(renewed, question, flight)]))
         finally:
-            self._accelerator.flights.land({key: flight})
+            self._accelerator.flights.land([flight])
 
     # ------------------------------------------------------------ without the cache
 

@@ -223,6 +223,21 @@ async def test_a_thousand_questions_through_two_nodes_are_computed_once(api: Api
     assert other_wire.statements == {"calendars": 1}
 
 
+async def test_who_wants_other_dates_of_a_provider_does_not_wait_for_what_is_computed(api: Api) -> None:
+    provider = await a_provider(api)
+    node, wire = node_of(api)
+    wire.is_open.clear()
+    wire.ran.clear()
+    asking = [asyncio.create_task(starts(api, node, week_of(provider)))]
+    await wire.ran.wait()
+    asking.append(asyncio.create_task(starts(api, node, week_of(provider, TODAY + timedelta(days=7)))))
+    asking.append(asyncio.create_task(starts(api, node, week_of(provider, TODAY + timedelta(days=1)))))
+    await until(lambda: wire.statements["claims"] == 2)
+    wire.is_open.set()
+    assert [len(await asked) for asked in asking] == [7 * 8] * 3
+    assert wire.statements["claims"] == 2, "what overlaps was waited for, and nothing was missing then"
+
+
 async def test_a_computation_that_is_given_up_does_not_hold_up_the_others(api: Api) -> None:
     provider = await a_provider(api)
     node, wire = node_of(api)
@@ -244,6 +259,7 @@ async def test_under_too_much_load_misses_are_refused_hits_are_served_and_bookin
     one_at_a_time = make_accelerator(api.resources.redis, real_clock=lambda: datetime.now(UTC), computations=1)
     node, wire = node_of(api, accelerator=one_at_a_time)
     served = await starts(api, node, week_of(known))
+    await starts(api, node, week_of(known, TODAY + timedelta(days=120)))  # the exceptions known are of those dates now
     wire.is_open.clear()
     wire.ran.clear()
     asking = [asyncio.create_task(answers(api, node, week_of(crowd[0])))]
