@@ -151,18 +151,25 @@ class Leaves(list[Any]):
     __slots__ = ()
 
 
+def _helpers_of(executor: RowExecutor) -> GraphQLResolveInfoHelpers:
+    """What resolvers may ask the executor for.
+
+    The library's own refer to the executor, and it to them: a cycle with all that was prepared for a request, which only
+    the garbage collector frees. At a thousand requests a second that stopped the process for a second.
+    """
+    own = proxy(executor)
+    return GraphQLResolveInfoHelpers(
+        gather=lambda values: own.gather_async_work(values),  # noqa: PLW0108  its methods would refer to it again
+        track=lambda values: own.track_async_work(values),  # noqa: PLW0108
+    )
+
+
 class RowExecutor(ColumnExecutor):
     """Executes as `ColumnExecutor` does, but for `Rows` and `Leaves`. Our endpoint uses no other."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  the library's, passed on
         super().__init__(*args, **kwargs)
-        # The library's refer to the executor, and it to them: a cycle with all that was prepared for a request, which
-        # only the garbage collector frees. At a thousand requests a second that stopped the process for a second.
-        own = proxy(self)
-        self.async_helpers = GraphQLResolveInfoHelpers(
-            gather=lambda values: own.gather_async_work(values),  # noqa: PLW0108  its methods would refer to it again
-            track=lambda values: own.track_async_work(values),  # noqa: PLW0108
-        )
+        self.async_helpers = _helpers_of(self)
         self._builders: dict[tuple[int, Shape], Builder | None] = {}
         self._root_fields: list[GroupedFieldSet] = []
 
@@ -174,6 +181,7 @@ class RowExecutor(ColumnExecutor):
         """
         executor = object.__new__(type(self))
         executor.__dict__.update(self.__dict__)
+        executor.async_helpers = _helpers_of(executor)
         executor.context_value = context
         executor.collected_errors = CollectedErrors()
         executor.pending_incremental_futures = set()

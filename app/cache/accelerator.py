@@ -7,7 +7,7 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
-from app.cache.calendars import CalendarKey, Calendars, KnownCalendar
+from app.cache.calendars import CalendarKey, Calendars, KnownCalendar, ReadCalendar
 from app.cache.flights import Flights
 from app.cache.gate import Gate
 from app.cache.lines import Lines
@@ -55,7 +55,7 @@ class Accelerator:
     """Whole answers of listings, by question, under the provider's stamp and the minute."""
     lines: Lines[Any, Any] = field(default_factory=Lines)
     """Those who wait to book, by organization and provider."""
-    calendar_flights: Flights[CalendarKey, KnownCalendar] = field(default_factory=Flights)
+    calendar_flights: Flights[CalendarKey, ReadCalendar] = field(default_factory=Flights)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     def start(self, work: Coroutine[None, None, None]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass
 from time import monotonic
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from app.cache.keys import DAY_LIFETIME_MS
 
@@ -45,6 +45,13 @@ class KnownCalendar:
     def age_seconds(self) -> float:
         """How old it may be."""
         return monotonic() - self.read_at
+
+
+class ReadCalendar(NamedTuple):
+    """What a reading brought under a generation of the provider's stamp: None where there is no such calendar."""
+
+    generation: bytes
+    known: KnownCalendar | None
 
 
 class Calendars:

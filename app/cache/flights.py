@@ -27,6 +27,8 @@ class Flight(Generic[Key, Cargo]):
     first: date
     last: date
     is_reading: bool = False
+    is_refused: bool = False
+    """There was too much to do; whoever waited for it need not try again."""
     cargo: Cargo | None = None
     """What it brought; None where it was given up, or somebody else does it."""
     _has_landed: bool = False
@@ -55,16 +57,13 @@ class Flights(Generic[Key, Cargo]):
     def __init__(self) -> None:
         self._flying: dict[Key, list[Flight[Key, Cargo]]] = {}
 
-    def flying(self, key: Key, first: date, last: date) -> Flight[Key, Cargo] | None:
-        """One that computes some of these dates now, if there is any."""
-        for flight in self._flying.get(key, ()):
-            if flight.first <= last and first <= flight.last:
-                return flight
-        return None
+    def flying(self, key: Key, first: date, last: date) -> list[Flight[Key, Cargo]]:
+        """Those that compute some of these dates now."""
+        return [flight for flight in self._flying.get(key, ()) if flight.first <= last and first <= flight.last]
 
     def take_off(self, key: Key, first: date, last: date) -> Flight[Key, Cargo]:
         """A flight that nobody else has started; the caller has to land it."""
-        flight = Flight[Key, Cargo](key, first, last)
+        flight: Flight[Key, Cargo] = Flight(key, first, last)
         self._flying.setdefault(key, []).append(flight)
         return flight
 

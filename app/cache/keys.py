@@ -24,7 +24,7 @@ NEW_STAMP_LIFETIME_SECONDS: Final = 120
 LEASE_LIFETIME_MS: Final = 2_000
 """A computation that takes longer, or died, is made by somebody else too."""
 
-_PREFIX: Final = "slotwright:free:3"  # the number is the format's; raise it with every change of `packing` or a script
+_PREFIX: Final = "slotwright:free:4"  # the number is the format's; raise it with every change of `packing` or a script
 
 
 def run_key() -> str:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
 from time import monotonic
@@ -83,15 +84,12 @@ end
 return stamps
 """
 
-# A lease names its owner in its first eight bytes, and the computation in the others: who has one may take it anew, and
-# then an earlier computation of the same owner's no longer gives it up.
-
-# KEYS: leases. ARGV: the lease, its lifetime in milliseconds.
+# KEYS: leases. ARGV: who takes them, their lifetime in milliseconds. Whoever has one may take it anew.
 _LEASE: Final = """
 local ours = {}
 for at = 1, #KEYS do
-    local lease = redis.call('GET', KEYS[at])
-    if lease and string.sub(lease, 1, 8) ~= string.sub(ARGV[1], 1, 8) then
+    local owner = redis.call('GET', KEYS[at])
+    if owner and owner ~= ARGV[1] then
         ours[at] = 0
     else
         redis.call('SET', KEYS[at], ARGV[1], 'PX', ARGV[2])
@@ -101,8 +99,9 @@ end
 return ours
 """
 
-# KEYS: for each provider: stamp, lease, days. ARGV: the stamps' lifetime in seconds, and for each provider: its lease, the
-# stamp as it was, the rule set, the days' lifetime in milliseconds, their number, and they themselves.
+# KEYS: for each provider: stamp, lease, days. ARGV: the stamps' lifetime in seconds, and for each provider: who gives the
+# lease up (nobody: empty), the stamp as it was, the rule set, the days' lifetime in milliseconds, their number, and they
+# themselves.
 # A provider with more than 64 rule sets begins anew: their names are read with every stamp.
 _KEEP: Final = """
 local function is_known(stamp, rules)
@@ -146,10 +145,10 @@ redis.call('SET', KEYS[1], string.sub(stamp, 1, 16) .. ARGV[1] .. string.sub(sta
 return 1
 """
 
-# KEYS: leases. ARGV: each as we took it.
+# KEYS: leases. ARGV: who gives them up.
 _RELEASE: Final = """
 for at = 1, #KEYS do
-    if redis.call('GET', KEYS[at]) == ARGV[at] then redis.call('DEL', KEYS[at]) end
+    if redis.call('GET', KEYS[at]) == ARGV[1] then redis.call('DEL', KEYS[at]) end
 end
 """
 
@@ -168,7 +167,7 @@ class Stamp(bytes):
 class Question:
     """Days of one provider under some rules, on dates that follow each other; without rules, the stamp alone."""
 
-    __slots__ = ("dates", "lease", "organization_id", "provider_id", "rule_set", "rules", "stamp_key")
+    __slots__ = ("dates", "is_leased", "organization_id", "provider_id", "rule_set", "rules", "stamp_key")
 
     def __init__(
         self,
@@ -185,8 +184,8 @@ class Question:
         """The key of the provider's stamp."""
         self.rule_set = "" if rules is None else rule_set(rules)
         """The name of the rules; none without."""
-        self.lease = b""
-        """What stands in Redis while we compute this; see `SlotCache.lease`."""
+        self.is_leased = False
+        """Whether this is computed here under its lease."""
 
     @property
     def lease_key(self) -> str:
@@ -261,6 +260,8 @@ class SlotCache:
     _near: NearDays = field(init=False, default_factory=NearDays)
     _away_until: float = field(init=False, default=0.0)
     _owner: bytes = field(init=False, default_factory=lambda: secrets.token_bytes(8))
+    _leases: Counter[str] = field(init=False, default_factory=Counter)
+    """How many computations of this process stand under each lease."""
 
     def __post_init__(self) -> None:
         self._reads = reads_of(self.redis)
@@ -388,37 +389,54 @@ class SlotCache:
     async def lease(self, questions: Sequence[Question]) -> list[bool]:
         """Whether each of these is ours to compute, now or still; all are where Redis can't be asked.
 
-        Within the process it is for the caller to see that nobody else does.
+        Each is to be kept or released, also where this is cancelled. Within the process it is for the caller to see that
+        nobody else computes the same.
         """
         leases = [question.lease_key for question in questions]
-        lease = self._owner + secrets.token_bytes(8)
+        for question in questions:
+            question.is_leased = True
+        self._leases.update(leases)
         try:
-            (ours,) = await self._writes.ask([_script(_LEASE, leases, [lease, LEASE_LIFETIME_MS])])
+            (ours,) = await self._writes.ask([_script(_LEASE, leases, [self._owner, LEASE_LIFETIME_MS])])
         except _OUTAGES as outage:
             self._went_away(outage)
+            for question in questions:
+                self._is_over(question)
             return [True] * len(questions)
         for question, is_ours in zip(questions, ours, strict=True):
-            if is_ours:
-                question.lease = lease
+            if not is_ours:
+                self._is_over(question)
         return [bool(is_ours) for is_ours in ours]
 
     async def leased(self, questions: Sequence[Question]) -> list[bool]:
-        """Whether somebody computes each of these; nobody does where Redis can't be asked."""
+        """Whether another process computes each of these; none does where Redis can't be asked."""
         try:
-            return [
-                owner is not None for owner in await self._reads.ask([question.lease_key for question in questions])
-            ]
+            owners = await self._reads.ask([question.lease_key for question in questions])
         except _OUTAGES as outage:
             self._went_away(outage)
             return [False] * len(questions)
+        return [owner is not None and owner != self._owner for owner in owners]
 
     async def release(self, questions: Sequence[Question]) -> None:
         """Give up what we leased and did not compute."""
-        leases = [question.lease_key for question in questions]
+        leases = [question.lease_key for question in questions if self._is_over(question)]
+        if not leases:
+            return
         try:
-            await self._writes.ask([_script(_RELEASE, leases, [question.lease for question in questions])])
+            await self._writes.ask([_script(_RELEASE, leases, [self._owner])])
         except _OUTAGES as outage:
             self._went_away(outage)
+
+    def _is_over(self, question: Question) -> bool:
+        """Whether the lease is to be given up, now that this is no longer computed: nothing else is under it."""
+        if not question.is_leased:
+            return False
+        question.is_leased = False
+        self._leases[question.lease_key] -= 1
+        if self._leases[question.lease_key]:
+            return False
+        del self._leases[question.lease_key]
+        return True
 
     def keep_near(self, fills: Sequence[Fill]) -> None:
         """Believe what was computed, as long as the stamp is the same that was seen before."""
@@ -453,7 +471,8 @@ class SlotCache:
             packed = [pack_day(day, step=step, generation=generation, kept_since=since) for day in days.values()]
             keys += (question.stamp_key, question.lease_key, *question.day_keys(days))
             lifetime = DAY_LIFETIME_MS - int(age * 1000)
-            arguments += (question.lease, stamp, question.rule_set, lifetime, len(packed), *packed)
+            owner = self._owner if self._is_over(question) else b""
+            arguments += (owner, stamp, question.rule_set, lifetime, len(packed), *packed)
         try:
             (kept,) = await self._writes.ask([_script(_KEEP, keys, arguments)])
         except _OUTAGES as outage:

@@ -53,11 +53,8 @@ def free_days(hours: Hours, rules: Rules, claims: Iterable[Claim], first: date, 
             starts,
             tuple(
                 HeldStart(start, _free_from(rules, holds, start))
-                for start in without_holds[day]
-                if start not in frozenset(starts)
-            )
-            if len(starts) != len(without_holds[day])
-            else (),
+                for start in sorted(frozenset(without_holds[day]).difference(starts))
+            ),
         )
         for day, starts in free.items()
     }

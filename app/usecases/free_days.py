@@ -11,10 +11,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from time import monotonic
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from app.cache.accelerator import Computed
-from app.cache.calendars import KnownCalendar
+from app.cache.calendars import KnownCalendar, ReadCalendar
 from app.cache.gate import RETRY_AFTER_SECONDS
 from app.cache.keys import LEASE_LIFETIME_MS
 from app.cache.slots import Fill, Question
@@ -45,8 +45,8 @@ if TYPE_CHECKING:
 RULES_MARGIN: Final = timedelta(days=4)
 """Exceptions are read for so many dates around those asked for: a visit of a day may need the hours of the next two."""
 
-CALENDAR_MARGIN: Final = timedelta(days=63)
-"""And for so many more after them where the calendar is kept: the next page of the client's calendar needs them."""
+CALENDAR_MARGIN: Final = timedelta(days=67)
+"""And for so many after them where the calendar is kept: the next page of the client's calendar needs them."""
 
 MOST_DAYS: Final = 20_000
 """Provider-days that one question may keep in Redis; larger ones are rare, and computed each time."""
@@ -172,6 +172,7 @@ class _Asking:
         "_gate",
         "_last",
         "_organization_id",
+        "_patient_until",
         "_pool",
         "_resources",
     )
@@ -195,10 +196,11 @@ class _Asking:
         self._dates = dates
         self._dates_by_zone: dict[str, tuple[date, ...]] = {}
         self._answers: dict[Wanted, Answer] = {}
+        self._patient_until = 0.0
 
     async def answer(self, wanted: list[Wanted], stamps: Mapping[ProviderId, Stamp] | None) -> dict[Wanted, Answer]:
         is_kept = len(wanted) * ((self._last - self._first).days + 1) <= MOST_DAYS
-        for _ in range(ROUNDS if is_kept else 0):
+        for left in reversed(range(ROUNDS if is_kept else 0)):
             standings = await self._look([each for each in wanted if each not in self._answers], stamps)
             stamps = None  # What was seen before is only good for the first look.
             if standings is None:
@@ -209,7 +211,7 @@ class _Asking:
                     self._serve(standing)
                 else:
                     incomplete.append(standing)
-            if incomplete:
+            if incomplete and left:
                 await self._fill(incomplete)
             if len(self._answers) == len(wanted):
                 return self._answers
@@ -223,10 +225,17 @@ class _Asking:
             dates = self._dates_by_zone[zone] = dates_between(*self._dates(zone))
         return dates
 
-    def _refuse(self, wanted: Iterable[Wanted]) -> None:
+    def _refuse(self, wanted: Iterable[Wanted], flights: Iterable[Flight[Any, Any]] = ()) -> None:
+        """There is too much to do for these, and for all who wait for the flights."""
         for each in wanted:
             self._accelerator.slots.counts.refused += 1
             self._answers[each] = TemporarilyUnavailable(retry_after_seconds=RETRY_AFTER_SECONDS)
+        for flight in flights:
+            # What is refreshed has a gate of its own, which says nothing about those who wait.
+            flight.is_refused = self._gate is self._accelerator.gate
+
+    def _refuse_work(self, works: Sequence[_Work]) -> None:
+        self._refuse((work.standing.wanted for work in works), (work.flight for work in works))
 
     # ------------------------------------------------------------ looking
 
@@ -304,59 +313,65 @@ class _Asking:
         """
         read: dict[Wanted, KnownCalendar] = {}
         flights = self._accelerator.calendar_flights
-        mine: dict[Wanted, Flight[CalendarKey, KnownCalendar]] = {}
-        others: dict[Wanted, Flight[CalendarKey, KnownCalendar]] = {}
-        for each, stamp in stamps.items():
-            # It may have been read while the stamp was asked for.
-            known = self._accelerator.calendars.find(self._organization_id, each)
-            if known is not None and known.generation == stamp.generation and self._is_fit(known):
-                read[each] = known
-                continue
-            key = (self._organization_id, *each)
-            flight = flights.flying(key, self._first, self._last)
-            if flight is None:
-                mine[each] = flights.take_off(key, self._first, self._last)
-            else:
-                others[each] = flight
-        if mine:
-            try:
-                here = await self._read_calendars_here({each: stamps[each] for each in mine})
-                for each, known in here.items():
-                    mine[each].cargo = known
-                read |= here
-            finally:
-                flights.land(mine.values())
-        again: dict[Wanted, Stamp] = {}
-        for each, flight in others.items():
-            cargo = await flight.landed(can_take=True)
-            if cargo is not None and cargo.generation == stamps[each].generation and self._covers(cargo):
-                read[each] = cargo
-            else:
-                again[each] = stamps[each]
-        return read | (await self._read_calendars_here(again) if again else {})
+        while stamps:
+            mine: dict[Wanted, Flight[CalendarKey, ReadCalendar]] = {}
+            others: dict[Wanted, Flight[CalendarKey, ReadCalendar]] = {}
+            for each, stamp in stamps.items():
+                # It may have been read while the stamp was asked for.
+                known = self._accelerator.calendars.find(self._organization_id, each)
+                if known is not None and known.generation == stamp.generation and self._is_fit(known):
+                    read[each] = known
+                    continue
+                about = ((self._organization_id, *each), self._first - RULES_MARGIN, self._last + CALENDAR_MARGIN)
+                flight = next(filter(self._covers, flights.flying(*about)), None)
+                if flight is None:
+                    mine[each] = flights.take_off(*about)
+                else:
+                    others[each] = flight
+            if mine:
+                try:
+                    read |= await self._read_calendars_here(mine, stamps)
+                finally:
+                    flights.land(mine.values())
+            again: dict[Wanted, Stamp] = {}
+            for each, flight in others.items():
+                found = await flight.landed(can_take=True)
+                if flight.is_refused:
+                    self._refuse([each])
+                elif found is None or found.generation != stamps[each].generation:
+                    again[each] = stamps[each]
+                elif found.known is None:
+                    self._answers[each] = _not_found(each)
+                else:
+                    read[each] = found.known
+            stamps = again
+        return read
 
-    def _covers(self, known: KnownCalendar) -> bool:
+    def _covers(self, known: KnownCalendar | Flight[CalendarKey, ReadCalendar]) -> bool:
         return known.first <= self._first - RULES_MARGIN and self._last + RULES_MARGIN <= known.last
 
-    async def _read_calendars_here(self, stamps: Mapping[Wanted, Stamp]) -> dict[Wanted, KnownCalendar]:
+    async def _read_calendars_here(
+        self, mine: Mapping[Wanted, Flight[CalendarKey, ReadCalendar]], stamps: Mapping[Wanted, Stamp]
+    ) -> dict[Wanted, KnownCalendar]:
         """The calendars, in one statement; kept in this process. Answers those that do not exist."""
-        first, last = self._first - RULES_MARGIN, self._last + RULES_MARGIN + CALENDAR_MARGIN
+        first, last = self._first - RULES_MARGIN, self._last + CALENDAR_MARGIN
         async with self._gate.place() as admitted:
             if not admitted:
-                self._refuse(stamps)
+                self._refuse(mine, mine.values())
                 return {}
             read_at = monotonic()
-            calendars = await load_calendars(self._pool, self._organization_id, list(stamps), first, last)
+            calendars = await load_calendars(self._pool, self._organization_id, list(mine), first, last)
         read: dict[Wanted, KnownCalendar] = {}
-        for each, stamp in stamps.items():
-            calendar = calendars.get(each)
+        for each, flight in mine.items():
+            calendar, generation = calendars.get(each), stamps[each].generation
             if calendar is None:
                 self._answers[each] = _not_found(each)
             else:
                 read[each] = KnownCalendar(
-                    calendar=calendar, generation=stamp.generation, first=first, last=last, read_at=read_at
+                    calendar=calendar, generation=generation, first=first, last=last, read_at=read_at
                 )
                 self._accelerator.calendars.keep(self._organization_id, read[each])
+            flight.cargo = ReadCalendar(generation, read.get(each))
         return read
 
     def _serve(self, standing: _Standing) -> None:
@@ -366,7 +381,7 @@ class _Asking:
         self._answers[standing.wanted] = FreeDays(known.calendar, standing.days, standing.stamp, fresh_seconds)
         if known.uses >= HOT_USES and age > REFRESH_AFTER_SECONDS:
             flights, about = self._accelerator.flights, self._about(standing.question)
-            if flights.flying(*about) is None:
+            if not flights.flying(*about):
                 self._accelerator.start(self._refresh(standing, flights.take_off(*about)))
 
     # ------------------------------------------------------------ filling
@@ -375,14 +390,12 @@ class _Asking:
         """Compute what nobody computes yet and answer it; wait for what others compute."""
         flights = self._accelerator.flights
         mine: list[_Work] = []
-        others: list[tuple[_Standing, Flight[FlightKey, Computed], bool]] = []
+        others: list[tuple[_Standing, list[tuple[Flight[FlightKey, Computed], bool]]]] = []
         for standing in incomplete:
             missing = standing.missing()
-            flight = flights.flying(*self._about(missing))
-            if flight is not None:
-                others.append((standing, flight, not flight.is_reading))
-            elif self._gate.is_full:
-                self._refuse([standing.wanted])
+            beside = flights.flying(*self._about(missing))
+            if beside:
+                others.append((standing, [(flight, not flight.is_reading) for flight in beside]))
             else:
                 mine.append(_Work(standing, missing, flights.take_off(*self._about(missing))))
         if mine:
@@ -390,10 +403,13 @@ class _Asking:
                 await self._fly(mine)
             finally:
                 flights.land(work.flight for work in mine)
-        for standing, flight, can_take in others:
-            computed = await flight.landed(can_take=can_take)
-            if computed is not None:
-                self._take(standing, computed)
+        for standing, waited_for in others:
+            for flight, can_take in waited_for:
+                computed = await flight.landed(can_take=can_take)
+                if computed is not None:
+                    self._take(standing, computed)
+            if standing.wanted not in self._answers and any(flight.is_refused for flight, _ in waited_for):
+                self._refuse([standing.wanted])
 
     def _about(self, question: Question) -> tuple[FlightKey, date, date]:
         """What a flight is about that computes these days."""
@@ -416,23 +432,32 @@ class _Asking:
     async def _fly(self, mine: Sequence[_Work]) -> None:
         """Compute what nobody computes elsewhere, and wait for the rest."""
         slots = self._accelerator.slots
-        leased = await slots.lease([work.question for work in mine])
-        ours = [work for work, is_ours in zip(mine, leased, strict=True) if is_ours]
-        elsewhere = [work.question for work, is_ours in zip(mine, leased, strict=True) if not is_ours]
-        if ours:
-            try:
-                fills = await self._compute(ours)
-            except BaseException:
-                self._accelerator.start(slots.release([work.question for work in ours]))
-                raise
-            finally:
-                # Near it counts already: nobody here waits for what is computed elsewhere, or for its being kept.
-                self._accelerator.flights.land(work.flight for work in ours)
-            if fills:
-                self._accelerator.start(self._keep(fills))
-        if elsewhere:
+        if self._gate.is_full:
+            elsewhere = await slots.leased([work.question for work in mine])
+            self._refuse_work([work for work, is_theirs in zip(mine, elsewhere, strict=True) if not is_theirs])
+        else:
+            elsewhere = await self._compute_ours(mine)
+        if any(elsewhere):
             slots.counts.waited_for_others += 1
-            await self._wait_for_leases(elsewhere)
+            await self._wait_for_leases(
+                [work.question for work, is_theirs in zip(mine, elsewhere, strict=True) if is_theirs]
+            )
+
+    async def _compute_ours(self, mine: Sequence[_Work]) -> list[bool]:
+        """Compute what can be leased, and have it kept; whether each of them is computed elsewhere."""
+        slots = self._accelerator.slots
+        try:
+            leased = await slots.lease([work.question for work in mine])
+            ours = [work for work, is_ours in zip(mine, leased, strict=True) if is_ours]
+            fills = await self._compute(ours) if ours else []
+        except BaseException:
+            self._accelerator.start(slots.release([work.question for work in mine]))
+            raise
+        # Near it counts already: nobody here waits for what is computed elsewhere, or for its being kept.
+        self._accelerator.flights.land(work.flight for work in ours)
+        if fills:
+            self._accelerator.start(self._keep(fills))
+        return [not is_ours for is_ours in leased]
 
     async def _keep(self, fills: Sequence[Fill]) -> None:
         """Keep what was computed for other processes, which wait for it; near it counts already."""
@@ -441,9 +466,10 @@ class _Asking:
         await self._accelerator.slots.keep(fills)
 
     async def _wait_for_leases(self, questions: list[Question]) -> None:
-        """Until they are kept or given up, or have taken as long as any may."""
-        pause, until = POLL_SECONDS, monotonic() + LEASE_LIFETIME_MS / 1000
-        while monotonic() < until and any(await self._accelerator.slots.leased(questions)):
+        """Until they are kept or given up, or have taken as long as any may; that is the longest for all rounds together."""
+        self._patient_until = self._patient_until or monotonic() + LEASE_LIFETIME_MS / 1000
+        pause = POLL_SECONDS
+        while monotonic() < self._patient_until and any(await self._accelerator.slots.leased(questions)):
             await asyncio.sleep(pause)
             pause = min(pause * 2, 16 * POLL_SECONDS)
 
@@ -454,7 +480,7 @@ class _Asking:
         async with self._gate.place() as admitted:
             if not admitted:
                 await slots.release([work.question for work in ours])
-                self._refuse(work.standing.wanted for work in ours)
+                self._refuse_work(ours)
                 return []
             for work in ours:
                 work.flight.is_reading = True
@@ -480,7 +506,6 @@ class _Asking:
 
     async def _refresh(self, standing: _Standing, flight: Flight[FlightKey, Computed]) -> None:
         """Read and compute again what is in demand, before it expires; meanwhile it is served as it is."""
-        slots = self._accelerator.slots
         try:
             again = _Asking(
                 self._resources,
@@ -496,9 +521,9 @@ class _Asking:
                 return
             question = again._question(standing.wanted, calendar)
             renewed = _Standing(wanted=standing.wanted, known=calendar, stamp=standing.stamp, question=question)
-            if self._about(question) == self._about(standing.question) and (await slots.lease([question]))[0]:
-                slots.counts.refreshed_early += 1
-                await slots.keep(await again._compute([_Work(renewed, question, flight)]))
+            if self._about(question) == self._about(standing.question):
+                elsewhere = await again._compute_ours([_Work(renewed, question, flight)])
+                self._accelerator.slots.counts.refreshed_early += not any(elsewhere)
         finally:
             self._accelerator.flights.land([flight])
 

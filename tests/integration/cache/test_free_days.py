@@ -12,7 +12,7 @@ import pytest
 
 from app.cache.accelerator import make_accelerator
 from app.cache.connection import open_redis
-from app.cache.gate import RETRY_AFTER_SECONDS, WAITING_FOR_EACH
+from app.cache.gate import RETRY_AFTER_SECONDS, WAITING_FOR_EACH, Gate
 from app.cache.recent import Recent
 from app.core.ids import ProviderId
 from app.core.refusals import NotFound, TemporarilyUnavailable
@@ -57,11 +57,14 @@ PATIENCE_SECONDS = 10.0
 
 
 class Wire(Pool):
-    """The way to PostgreSQL: it counts statements, and can be held up after claims were read, before they arrive."""
+    """The way to PostgreSQL: it counts statements, and can be held up after claims (or what else is said) were read,
+    before they arrive.
+    """
 
     def __init__(self, pool: Pool) -> None:
         super().__init__(pool._connections)
         self.statements: Counter[str] = Counter()
+        self.holds_up = "FROM claim"
         self.is_open = asyncio.Event()
         self.is_open.set()
         self.ran = asyncio.Event()
@@ -69,7 +72,7 @@ class Wire(Pool):
     async def fetch(self, sql: str, arguments: Sequence[object]) -> list[Record]:
         rows = await super().fetch(sql, arguments)
         self.statements["claims" if "FROM claim" in sql else "calendars" if "AS wanted" in sql else "other"] += 1
-        if "FROM claim" in sql:
+        if self.holds_up in sql:
             self.ran.set()
             await asyncio.wait_for(self.is_open.wait(), PATIENCE_SECONDS)
         return rows
@@ -131,6 +134,7 @@ async def test_many_providers_cost_two_statements_cold_and_none_when_they_are_ke
     cold = await answers(api, node, *map(week_of, providers))
     assert wire.statements == {"calendars": 1, "claims": 1}
     assert await answers(api, node, *map(week_of, providers)) == cold
+    await until(lambda: node.accelerator.slots.counts.fills == len(providers))
     other, other_wire = node_of(api)
     assert await answers(api, other, *map(week_of, providers)) == cold
     assert wire.statements == {"calendars": 1, "claims": 1}
@@ -236,6 +240,91 @@ async def test_who_wants_other_dates_of_a_provider_does_not_wait_for_what_is_com
     wire.is_open.set()
     assert [len(await asked) for asked in asking] == [7 * 8] * 3
     assert wire.statements["claims"] == 2, "what overlaps was waited for, and nothing was missing then"
+
+
+async def test_what_one_node_computes_of_a_provider_is_left_to_it_though_it_has_computed_other_dates(api: Api) -> None:
+    provider = await a_provider(api)
+    one, wire = node_of(api)
+    other, other_wire = node_of(api)
+    held, wire.is_open = wire.is_open, asyncio.Event()
+    wire.ran.clear()
+    asking = asyncio.create_task(starts(api, one, week_of(provider)))
+    await wire.ran.wait()
+    held, wire.is_open = wire.is_open, held
+    await starts(api, one, week_of(provider, TODAY + timedelta(days=30)))
+    await until(lambda: one.accelerator.slots.counts.fills)
+    waiting = asyncio.create_task(starts(api, other, week_of(provider)))
+    await until(lambda: other.accelerator.slots.counts.waited_for_others)
+    held.set()
+    assert await waiting == await asking
+    assert other_wire.statements["claims"] == 0
+
+
+async def test_who_reads_a_calendar_and_is_gone_leaves_one_other_to_read_it(api: Api) -> None:
+    provider = await a_provider(api)
+    node, wire = node_of(api)
+    wire.holds_up = "AS wanted"
+    wire.is_open.clear()
+    wire.ran.clear()
+    asking = asyncio.create_task(starts(api, node, week_of(provider)))
+    await wire.ran.wait()
+    waiting = [asyncio.create_task(starts(api, node, week_of(provider))) for _ in range(10 * WAITING_FOR_EACH)]
+    await asyncio.sleep(0.05)
+    asking.cancel()
+    await asyncio.wait([asking])
+    wire.is_open.set()
+    assert {len(await asked) for asked in waiting} == {7 * 8}
+    assert wire.statements == {"calendars": 2, "claims": 1}
+
+
+class FullGate(Gate):
+    """Turns everybody away, and counts them."""
+
+    __slots__ = ("turned_away",)
+
+    def __init__(self) -> None:
+        super().__init__(1)
+        self.turned_away = 0
+
+    @property
+    def is_full(self) -> bool:
+        return True
+
+    async def _enter(self) -> bool:
+        self.turned_away += 1
+        await asyncio.sleep(0.01)
+        return False
+
+
+async def test_behind_a_full_gate_what_another_node_computes_is_waited_for_and_nothing_else(api: Api) -> None:
+    known, unknown_here = await a_provider(api), await a_provider(api)
+    one, wire = node_of(api)
+    other, other_wire = node_of(api)
+    await answers(api, other, *(week_of(each, TODAY - timedelta(days=7)) for each in (known, unknown_here)))
+    full = replace(other, accelerator=replace(other.accelerator, gate=FullGate()))
+    wire.is_open.clear()
+    wire.ran.clear()
+    asking = asyncio.create_task(starts(api, one, week_of(known)))
+    await wire.ran.wait()
+    waiting = asyncio.create_task(answers(api, full, week_of(known), week_of(unknown_here)))
+    await until(lambda: other.accelerator.slots.counts.waited_for_others)
+    wire.is_open.set()
+    found, refused = await waiting
+    assert isinstance(found, FreeTimes)
+    assert len(await asking) == sum(map(len, found.starts_by_date.values()))
+    assert refused == TemporarilyUnavailable(retry_after_seconds=RETRY_AFTER_SECONDS)
+    assert other_wire.statements["claims"] == 1
+
+
+async def test_whoever_waited_for_what_is_refused_is_refused_too(api: Api) -> None:
+    provider = await a_provider(api)
+    node, _ = node_of(api)
+    gate = FullGate()
+    full = replace(node, accelerator=replace(node.accelerator, gate=gate))
+    asked = [asyncio.create_task(answers(api, full, week_of(provider))) for _ in range(20)]
+    refused = [(await each)[0] for each in asked]
+    assert refused == [TemporarilyUnavailable(retry_after_seconds=RETRY_AFTER_SECONDS)] * 20
+    assert gate.turned_away == 1
 
 
 async def test_a_computation_that_is_given_up_does_not_hold_up_the_others(api: Api) -> None:

@@ -278,8 +278,8 @@ async def test_nothing_that_was_prepared_waits_for_the_garbage_collector() -> No
     """Every question with other variables is prepared anew: thousands a second may be forgotten again."""
     executor = RowExecutor.build(schema._schema, parse("{slots(number: 1) {startsAt}}"), context_value=True)
     assert isinstance(executor, RowExecutor)
-    execute_root_selection_set(executor.again(True))  # noqa: FBT003  the demo's context
-    assert await executor.async_helpers.gather([asyncio.sleep(0, 1), asyncio.sleep(0, 2)]) == [1, 2]
+    again = executor.again(True)  # noqa: FBT003  the demo's context
+    execute_root_selection_set(again)
     gone = weakref.ref(executor)
     gc.disable()
     try:
@@ -287,6 +287,7 @@ async def test_nothing_that_was_prepared_waits_for_the_garbage_collector() -> No
         assert gone() is None
     finally:
         gc.enable()
+    assert await again.async_helpers.gather([asyncio.sleep(0, 1), asyncio.sleep(0, 2)]) == [1, 2]
 
 
 OWNED = Shape(columns=("owner", "number"), item=dict, owned=frozenset({"owner"}))

@@ -109,6 +109,6 @@ def test_a_rule_set_is_what_decides_over_free_starts_and_nothing_else(found: lis
 
 def test_keys_name_organization_provider_rules_and_date() -> None:
     stamp = stamp_key(OrganizationId(UUID(int=1)), ProviderId(UUID(int=2)))
-    assert stamp == "slotwright:free:3:00000000000000000000000000000001:00000000000000000000000000000002"
+    assert stamp == "slotwright:free:4:00000000000000000000000000000001:00000000000000000000000000000002"
     rules = Rules(duration_minutes=30, slot_interval_minutes=15)
     assert day_key(stamp, rule_set(rules), 20_465) == f"{stamp}:001e00000000000f:20465"
