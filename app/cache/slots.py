@@ -401,11 +401,11 @@ class SlotCache:
         except _OUTAGES as outage:
             self._went_away(outage)
             for question in questions:
-                self._is_over(question)
+                self._leave(question)
             return [True] * len(questions)
         for question, is_ours in zip(questions, ours, strict=True):
             if not is_ours:
-                self._is_over(question)
+                self._leave(question)
         return [bool(is_ours) for is_ours in ours]
 
     async def leased(self, questions: Sequence[Question]) -> list[bool]:
@@ -419,7 +419,7 @@ class SlotCache:
 
     async def release(self, questions: Sequence[Question]) -> None:
         """Give up what we leased and did not compute."""
-        leases = [question.lease_key for question in questions if self._is_over(question)]
+        leases = [question.lease_key for question in questions if self._leave(question)]
         if not leases:
             return
         try:
@@ -427,8 +427,8 @@ class SlotCache:
         except _OUTAGES as outage:
             self._went_away(outage)
 
-    def _is_over(self, question: Question) -> bool:
-        """Whether the lease is to be given up, now that this is no longer computed: nothing else is under it."""
+    def _leave(self, question: Question) -> bool:
+        """It is no longer computed here; whether its lease is to be given up, because nothing else is under it."""
         if not question.is_leased:
             return False
         question.is_leased = False
@@ -471,7 +471,7 @@ class SlotCache:
             packed = [pack_day(day, step=step, generation=generation, kept_since=since) for day in days.values()]
             keys += (question.stamp_key, question.lease_key, *question.day_keys(days))
             lifetime = DAY_LIFETIME_MS - int(age * 1000)
-            owner = self._owner if self._is_over(question) else b""
+            owner = self._owner if self._leave(question) else b""
             arguments += (owner, stamp, question.rule_set, lifetime, len(packed), *packed)
         try:
             (kept,) = await self._writes.ask([_script(_KEEP, keys, arguments)])
