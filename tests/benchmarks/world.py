@@ -26,7 +26,7 @@ from app.core.ids import OrganizationId, ProviderId
 from app.core.provider import Organization, Provider
 from app.core.validation import ProviderForm
 from app.core.viewer import Role, Viewer
-from app.embedded import embedded
+from app.embedded import embedded, free_port
 from app.processes import die_with_parent
 from app.settings import Settings
 from app.store.migrations import migrate
@@ -203,13 +203,6 @@ def starts_from(first: date, days: int, chance: random.Random, share: float) -> 
 
 
 # ---------------------------------------------------------------- processes
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @contextlib.contextmanager

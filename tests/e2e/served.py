@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import os
-import random
-import socket
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import httpx
 
-from app.embedded import PORTS, Servers
+from app.embedded import Servers, free_port
 from app.settings import Settings
 from app.wiring import open_resources, system_clock
 from tests.builders import Api, Clock, an_organization
@@ -41,15 +39,10 @@ def environment_on(servers: Servers, database: str) -> dict[str, str]:
 
 def free_ports(count: int) -> list[int]:
     """Different ones, out of the range of outgoing connections."""
-    ports: list[int] = []
-    with ExitStack() as held:
-        while len(ports) < count:
-            port = random.choice(PORTS)
-            probe = held.enter_context(socket.socket())
-            with suppress(OSError):
-                probe.bind(("127.0.0.1", port))
-                ports.append(port)
-    return ports
+    ports: set[int] = set()
+    while len(ports) < count:
+        ports.add(free_port())
+    return list(ports)
 
 
 @asynccontextmanager

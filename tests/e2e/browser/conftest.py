@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -20,7 +19,7 @@ from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, 
 
 import app
 from app.core.viewer import Role
-from app.embedded import Servers
+from app.embedded import Servers, free_port
 from app.seed import DEMO
 from app.tokens import signed_token
 from tests.conftest import on_database
@@ -101,7 +100,7 @@ class Shop:
 
     def __init__(self, environment: dict[str, str]) -> None:
         self._environment = environment
-        self._port = _free_port()
+        self._port = free_port()
         self._processes: list[subprocess.Popen[bytes]] = []
         self.address = f"http://127.0.0.1:{self._port}"
         self._token = signed_token(SECRET, Role.ADMIN, DEMO.admin_subject, DEMO.organization, timedelta(hours=1))
@@ -140,13 +139,6 @@ async def _ready(client: httpx.AsyncClient, address: str) -> bool:
         return (await client.get(f"{address}/readyz")).is_success
     except httpx.TransportError:
         return False
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @pytest.fixture(scope="module")

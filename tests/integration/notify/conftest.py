@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import datetime as dt
 import ipaddress
-import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
@@ -18,6 +17,8 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+
+from app.embedded import free_port
 
 USERNAME, PASSWORD = "mailer", "correct horse"
 
@@ -197,7 +198,4 @@ async def scripted(script: Callable[[int, str], str | None]) -> AsyncIterator[Sc
 @pytest.fixture
 def closed_port() -> int:
     """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
+    return free_port()
