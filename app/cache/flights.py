@@ -31,20 +31,20 @@ class Flight(Generic[Key, Cargo]):
     """There was too much to do; whoever waited for it need not try again."""
     cargo: Cargo | None = None
     """What it brought; None where it was given up, or somebody else does it."""
-    _has_landed: bool = False
+    has_landed: bool = False
     _landing: asyncio.Event | None = None
     """Made by the first who waits: most flights are nobody else's business."""
 
     async def landed(self, *, can_take: bool) -> Cargo | None:
         """Wait for it; its cargo where it may be taken."""
-        if not self._has_landed:
+        if not self.has_landed:
             self._landing = self._landing or asyncio.Event()
             await self._landing.wait()
         return self.cargo if can_take else None
 
     def land(self) -> None:
         """Let everybody who waits go on."""
-        self._has_landed = True
+        self.has_landed = True
         if self._landing is not None:
             self._landing.set()
 
@@ -70,9 +70,10 @@ class Flights(Generic[Key, Cargo]):
     def land(self, flights: Iterable[Flight[Key, Cargo]]) -> None:
         """Done, or given up. Those that have landed already are let be."""
         for flight in flights:
-            beside = self._flying.get(flight.key, [])
-            if flight in beside:
-                beside.remove(flight)
-                if not beside:
-                    del self._flying[flight.key]
+            if flight.has_landed:
+                continue
+            beside = self._flying[flight.key]
+            beside.remove(flight)
+            if not beside:
+                del self._flying[flight.key]
             flight.land()

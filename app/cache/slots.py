@@ -456,8 +456,7 @@ class SlotCache:
                 worth.append((fill, age))
             else:
                 too_old.append(fill.question)
-        if too_old:
-            await self.release(too_old)
+        await self.release(too_old)
         for at in range(0, len(worth), FILLS_AT_ONCE):
             await self._keep(worth[at : at + FILLS_AT_ONCE])
 

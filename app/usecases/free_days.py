@@ -10,6 +10,7 @@ import asyncio
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from itertools import compress
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
@@ -61,8 +62,8 @@ HOT_USES: Final = 10
 """Readings of a calendar in one process within its minute that make it one in demand."""
 
 ROUNDS: Final = 6
-"""How often a question waits for others who compute the same. Changes may make each of them too old; then it computes
-on its own."""
+"""How often a question looks; between two looks it waits for others who compute the same. Changes may make each of them
+too old; after the last look it computes on its own."""
 
 POLL_SECONDS: Final = 0.005
 """First pause before looking again whether another process has computed; doubled each time."""
@@ -313,6 +314,7 @@ class _Asking:
         """
         read: dict[Wanted, KnownCalendar] = {}
         flights = self._accelerator.calendar_flights
+        first, last = self._first - RULES_MARGIN, self._last + CALENDAR_MARGIN
         while stamps:
             mine: dict[Wanted, Flight[CalendarKey, ReadCalendar]] = {}
             others: dict[Wanted, Flight[CalendarKey, ReadCalendar]] = {}
@@ -322,15 +324,15 @@ class _Asking:
                 if known is not None and known.generation == stamp.generation and self._is_fit(known):
                     read[each] = known
                     continue
-                about = ((self._organization_id, *each), self._first - RULES_MARGIN, self._last + CALENDAR_MARGIN)
-                flight = next(filter(self._covers, flights.flying(*about)), None)
+                key = (self._organization_id, *each)
+                flight = next(filter(self._covers, flights.flying(key, first, last)), None)
                 if flight is None:
-                    mine[each] = flights.take_off(*about)
+                    mine[each] = flights.take_off(key, first, last)
                 else:
                     others[each] = flight
             if mine:
                 try:
-                    read |= await self._read_calendars_here(mine, stamps)
+                    read |= await self._read_calendars_here(mine, stamps, first, last)
                 finally:
                     flights.land(mine.values())
             again: dict[Wanted, Stamp] = {}
@@ -351,10 +353,13 @@ class _Asking:
         return known.first <= self._first - RULES_MARGIN and self._last + RULES_MARGIN <= known.last
 
     async def _read_calendars_here(
-        self, mine: Mapping[Wanted, Flight[CalendarKey, ReadCalendar]], stamps: Mapping[Wanted, Stamp]
+        self,
+        mine: Mapping[Wanted, Flight[CalendarKey, ReadCalendar]],
+        stamps: Mapping[Wanted, Stamp],
+        first: date,
+        last: date,
     ) -> dict[Wanted, KnownCalendar]:
         """The calendars, in one statement; kept in this process. Answers those that do not exist."""
-        first, last = self._first - RULES_MARGIN, self._last + CALENDAR_MARGIN
         async with self._gate.place() as admitted:
             if not admitted:
                 self._refuse(mine, mine.values())
@@ -393,11 +398,12 @@ class _Asking:
         others: list[tuple[_Standing, list[tuple[Flight[FlightKey, Computed], bool]]]] = []
         for standing in incomplete:
             missing = standing.missing()
-            beside = flights.flying(*self._about(missing))
+            about = self._about(missing)
+            beside = flights.flying(*about)
             if beside:
                 others.append((standing, [(flight, not flight.is_reading) for flight in beside]))
             else:
-                mine.append(_Work(standing, missing, flights.take_off(*self._about(missing))))
+                mine.append(_Work(standing, missing, flights.take_off(*about)))
         if mine:
             try:
                 await self._fly(mine)
@@ -432,26 +438,26 @@ class _Asking:
     async def _fly(self, mine: Sequence[_Work]) -> None:
         """Compute what nobody computes elsewhere, and wait for the rest."""
         slots = self._accelerator.slots
+        questions = [work.question for work in mine]
         if self._gate.is_full:
-            elsewhere = await slots.leased([work.question for work in mine])
+            elsewhere = await slots.leased(questions)
             self._refuse_work([work for work, is_theirs in zip(mine, elsewhere, strict=True) if not is_theirs])
         else:
             elsewhere = await self._compute_ours(mine)
         if any(elsewhere):
             slots.counts.waited_for_others += 1
-            await self._wait_for_leases(
-                [work.question for work, is_theirs in zip(mine, elsewhere, strict=True) if is_theirs]
-            )
+            await self._wait_for_leases(list(compress(questions, elsewhere)))
 
     async def _compute_ours(self, mine: Sequence[_Work]) -> list[bool]:
         """Compute what can be leased, and have it kept; whether each of them is computed elsewhere."""
         slots = self._accelerator.slots
+        questions = [work.question for work in mine]
         try:
-            leased = await slots.lease([work.question for work in mine])
-            ours = [work for work, is_ours in zip(mine, leased, strict=True) if is_ours]
+            leased = await slots.lease(questions)
+            ours = list(compress(mine, leased))
             fills = await self._compute(ours) if ours else []
         except BaseException:
-            self._accelerator.start(slots.release([work.question for work in mine]))
+            self._accelerator.start(slots.release(questions))
             raise
         # Near it counts already: nobody here waits for what is computed elsewhere, or for its being kept.
         self._accelerator.flights.land(work.flight for work in ours)

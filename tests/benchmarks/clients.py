@@ -75,7 +75,7 @@ class _Client(asyncio.Protocol):
             end = self.buffer.find(b"\r\n\r\n")
             if end < 0:
                 return
-            head = bytes(self.buffer[:end]).lower()
+            head = self.buffer[:end].lower()
             at = head.index(b"content-length:") + 15
             self.expected = end + 4 + int(head[at : head.find(b"\r", at) if head.find(b"\r", at) > 0 else None])
             self.body_at = end + 4
