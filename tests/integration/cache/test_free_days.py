@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
@@ -54,6 +54,8 @@ HOLD = """
     }
 """
 PATIENCE_SECONDS = 10.0
+FAR = TODAY + timedelta(days=120)
+"""Beyond what is read of exceptions around today: who has asked for this knows the calendar, but for other dates."""
 
 
 class Wire(Pool):
@@ -121,6 +123,13 @@ async def until(is_true: object) -> None:
     async with asyncio.timeout(PATIENCE_SECONDS):
         while not is_true():  # noqa: ASYNC110  what is waited for are the program's own counts
             await asyncio.sleep(0.002)
+
+
+def weeks_missed(node: Resources, count: int) -> Callable[[], bool]:
+    """Whether so many more weeks were looked for in vain: those who asked compute them by then, or wait for who does."""
+    counts = node.accelerator.slots.counts
+    before = counts.days_missed
+    return lambda: counts.days_missed - before >= 7 * count
 
 
 @pytest.fixture
@@ -263,13 +272,15 @@ async def test_what_one_node_computes_of_a_provider_is_left_to_it_though_it_has_
 async def test_who_reads_a_calendar_and_is_gone_leaves_one_other_to_read_it(api: Api) -> None:
     provider = await a_provider(api)
     node, wire = node_of(api)
+    await starts(api, node, week_of(provider, FAR))
+    wire.statements.clear()
     wire.holds_up = "AS wanted"
     wire.is_open.clear()
     wire.ran.clear()
     asking = asyncio.create_task(starts(api, node, week_of(provider)))
     await wire.ran.wait()
     waiting = [asyncio.create_task(starts(api, node, week_of(provider))) for _ in range(10 * WAITING_FOR_EACH)]
-    await asyncio.sleep(0.05)
+    await until(weeks_missed(node, len(waiting)))
     asking.cancel()
     await asyncio.wait([asking])
     wire.is_open.set()
@@ -278,21 +289,28 @@ async def test_who_reads_a_calendar_and_is_gone_leaves_one_other_to_read_it(api:
 
 
 class FullGate(Gate):
-    """Turns everybody away, and counts them."""
+    """Turns everybody away at once."""
 
-    __slots__ = ("turned_away",)
-
-    def __init__(self) -> None:
-        super().__init__(1)
-        self.turned_away = 0
+    __slots__ = ()
 
     @property
     def is_full(self) -> bool:
         return True
 
+
+class SlowGate(Gate):
+    """Turns everybody away who has waited until it answers, and counts them."""
+
+    __slots__ = ("answers", "turned_away")
+
+    def __init__(self) -> None:
+        super().__init__(1)
+        self.answers = asyncio.Event()
+        self.turned_away = 0
+
     async def _enter(self) -> bool:
         self.turned_away += 1
-        await asyncio.sleep(0.01)
+        await self.answers.wait()
         return False
 
 
@@ -301,7 +319,7 @@ async def test_behind_a_full_gate_what_another_node_computes_is_waited_for_and_n
     one, wire = node_of(api)
     other, other_wire = node_of(api)
     await answers(api, other, *(week_of(each, TODAY - timedelta(days=7)) for each in (known, unknown_here)))
-    full = replace(other, accelerator=replace(other.accelerator, gate=FullGate()))
+    full = replace(other, accelerator=replace(other.accelerator, gate=FullGate(1)))
     wire.is_open.clear()
     wire.ran.clear()
     asking = asyncio.create_task(starts(api, one, week_of(known)))
@@ -316,12 +334,17 @@ async def test_behind_a_full_gate_what_another_node_computes_is_waited_for_and_n
     assert other_wire.statements["claims"] == 1
 
 
-async def test_whoever_waited_for_what_is_refused_is_refused_too(api: Api) -> None:
+@pytest.mark.parametrize("known", [TODAY - timedelta(days=7), FAR], ids=["days", "the calendar"])
+async def test_whoever_waited_for_what_is_refused_is_refused_too(api: Api, known: date) -> None:
     provider = await a_provider(api)
     node, _ = node_of(api)
-    gate = FullGate()
+    await starts(api, node, week_of(provider, known))
+    gate = SlowGate()
     full = replace(node, accelerator=replace(node.accelerator, gate=gate))
+    are_waiting = weeks_missed(node, 20)
     asked = [asyncio.create_task(answers(api, full, week_of(provider))) for _ in range(20)]
+    await until(are_waiting)
+    gate.answers.set()
     refused = [(await each)[0] for each in asked]
     assert refused == [TemporarilyUnavailable(retry_after_seconds=RETRY_AFTER_SECONDS)] * 20
     assert gate.turned_away == 1
@@ -348,7 +371,7 @@ async def test_under_too_much_load_misses_are_refused_hits_are_served_and_bookin
     one_at_a_time = make_accelerator(api.resources.redis, real_clock=lambda: datetime.now(UTC), computations=1)
     node, wire = node_of(api, accelerator=one_at_a_time)
     served = await starts(api, node, week_of(known))
-    await starts(api, node, week_of(known, TODAY + timedelta(days=120)))  # the exceptions known are of those dates now
+    await starts(api, node, week_of(known, FAR))
     wire.is_open.clear()
     wire.ran.clear()
     asking = [asyncio.create_task(answers(api, node, week_of(crowd[0])))]
