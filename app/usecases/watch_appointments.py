@@ -56,13 +56,18 @@ async def watch_appointments(
         yield NotAllowed(message="Only signed-in callers have appointments to watch. Send a token.")
         return
     current = viewer
+    # What may concern them and was not looked at yet: a first booking may make it theirs, and what becomes of it too.
+    ahead: set[AppointmentId] = set()
 
     def concerns(change: AppointmentChanged) -> bool:
-        return may_concern(current, change)
+        if may_concern(current, change):
+            ahead.add(change.appointment_id)
+        return change.appointment_id in ahead
 
     async with resources.feed.follow(viewer.organization_id, concerns) as following:
         while True:
             changes = await following.take()
+            looked_at = frozenset(ahead)
             current = await _patiently(partial(with_records, resources, current))
             for change in changes:
                 news = await _patiently(partial(_news, resources, current, change))
@@ -70,6 +75,7 @@ async def watch_appointments(
                     continue
                 yield news
                 current = news.viewer
+            ahead -= looked_at
 
 
 def may_concern(viewer: Viewer, change: AppointmentChanged) -> bool:

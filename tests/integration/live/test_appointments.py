@@ -10,10 +10,10 @@ from typing import TypeAlias
 import pytest
 
 from app.core.refusals import NotAllowed
-from app.core.viewer import Viewer
+from app.core.viewer import Role, Viewer
 from app.live.pace import Pace
 from app.usecases.close_appointment import complete_what_ended
-from app.usecases.identify import identify
+from app.usecases.identify import identify, with_records
 from app.usecases.resources import Resources
 from app.usecases.watch_appointments import AppointmentNews, watch_appointments
 from tests.builders import Api, Caller, Json, a_provider, key_in, weekly
@@ -98,6 +98,31 @@ async def ready(resources: Resources, api: Api, *followers: Follower) -> None:
     for follower in followers:
         await follower.hears_nothing()
     await joined(resources, api)
+
+
+async def test_what_becomes_of_a_first_booking_is_heard_though_whose_it_is_is_only_being_looked_up(
+    api: Api, following: Following, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada, may_look = await a_provider(api, weeklyHours=HOURS), asyncio.Event()
+    ann, bob = api.customer("ann", name="Ann", email="ann@example.com"), api.customer("bob", name="Bob")
+
+    async def with_records_later(resources: Resources, viewer: Viewer) -> Viewer:
+        if viewer.role is Role.CUSTOMER:
+            await may_look.wait()
+        return await with_records(resources, viewer)
+
+    monkeypatch.setattr("app.usecases.watch_appointments.with_records", with_records_later)
+    async with a_process(api) as here:
+        viewers = [await viewer_of(api, caller) for caller in (ann, bob, api.admin)]
+        of_ann, of_bob, of_admin = followers = [following(here, viewer) for viewer in viewers]
+        await ready(here, api, *followers)
+        mine = await booked(api, ada, "2026-01-12T09:00Z", caller=ann)
+        await of_admin.hears("BOOKED")
+        await cancel(api, mine, caller=ann)
+        await of_admin.hears("CANCELLED")
+        may_look.set()
+        await of_ann.hears("BOOKED", "CANCELLED")
+        await of_bob.hears_nothing()
 
 
 async def test_each_sees_their_own_and_nobody_elses(api: Api, following: Following) -> None:
