@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from app.operator import OperatorError
+from app.errors import OperatorError
 from app.settings import Settings, SettingsError, database_url, environment, token_secret, token_settings
 
 DATA_DIR: Final = Path(".data")
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _dev(options: argparse.Namespace) -> None:
-    from app.dev import DevOptions, dev
+    from app.development.dev import DevOptions, dev
 
     dev(
         DevOptions(
@@ -59,8 +59,8 @@ def _dev(options: argparse.Namespace) -> None:
 
 def _serve(options: argparse.Namespace) -> None:
     settings = Settings.of_this_process()
-    from app.asgi import create_app
-    from app.serve import serve
+    from app.process.asgi import create_app
+    from app.process.serve import serve
 
     if settings.documents is not None:
         create_app(settings)  # refuses a list that can't be used, here, and not anew in every process of `serve`
@@ -69,7 +69,7 @@ def _serve(options: argparse.Namespace) -> None:
 
 def _work(options: argparse.Namespace) -> int:
     settings = Settings.of_this_process()
-    from app.worker import is_well, work
+    from app.process.worker import is_well, work
 
     if options.check:
         return 0 if asyncio.run(is_well(settings.redis_url)) else 1
@@ -87,7 +87,7 @@ def _migrate(_options: argparse.Namespace) -> None:
 
 
 def _schema(options: argparse.Namespace) -> int:
-    from app.api.schema import build_schema
+    from app.api.graph.schema import build_schema
 
     printed = build_schema().as_str() + "\n"
     if options.check is None:
@@ -101,8 +101,8 @@ def _schema(options: argparse.Namespace) -> int:
 
 def _seed(_options: argparse.Namespace) -> None:
     settings = Settings.of_this_process()
-    from app.seed import seed
-    from app.wiring import open_resources
+    from app.development.seed import seed
+    from app.process.wiring import open_resources
 
     async def load() -> None:
         async with open_resources(settings) as resources:
@@ -115,9 +115,9 @@ def _token(options: argparse.Namespace) -> int:
     if options.role is None:
         options.misused("the following arguments are required: --role")
     from app.core.viewer import Role
+    from app.development.access_tokens import signed_token
+    from app.development.seed import DEMO
     from app.identity.access import TokenRules
-    from app.seed import DEMO
-    from app.tokens import signed_token
 
     role = Role[options.role.upper()]
     subject = (
@@ -139,8 +139,8 @@ def _token(options: argparse.Namespace) -> int:
 def _token_revoke(options: argparse.Namespace) -> int:
     organization, token_id, expires_at = _token_to_revoke(options)
     settings = Settings.of_this_process()
-    from app.usecases.revoke_token import revoke_token
-    from app.wiring import open_resources
+    from app.process.wiring import open_resources
+    from app.usecases.callers.revoke_token import revoke_token
 
     async def revoke() -> int:
         async with open_resources(settings) as resources:
@@ -155,8 +155,8 @@ def _token_revoke(options: argparse.Namespace) -> int:
 
 def _token_to_revoke(options: argparse.Namespace) -> tuple[str, str, datetime | None]:
     """Its organization, its id and when it ends: told, or read from the token itself."""
-    from app.tokens import name_of_token
-    from app.wiring import system_clock
+    from app.development.access_tokens import name_of_token
+    from app.process.wiring import system_clock
 
     if options.token is not None:
         named = name_of_token(options.token)
@@ -173,7 +173,7 @@ def _signing_secret(data_dir: Path) -> str:
     """That of the environment; without one, that of `dev` on its data folder, where it has run."""
     env = environment()
     if not env.get("SLOTWRIGHT_TOKEN_SECRET") and (data_dir / "secrets.json").is_file():
-        from app.dev import dev_secrets
+        from app.development.dev import dev_secrets
 
         env = dev_secrets(data_dir)
     return token_secret(env)
@@ -182,8 +182,8 @@ def _signing_secret(data_dir: Path) -> str:
 def _organization_create(options: argparse.Namespace) -> int:
     settings = Settings.of_this_process()
     from app.core.refusals import InvalidInput
-    from app.usecases.create_organization import create_organization
-    from app.wiring import open_resources
+    from app.process.wiring import open_resources
+    from app.usecases.practice.create_organization import create_organization
 
     async def create() -> int:
         async with open_resources(settings) as resources:

@@ -13,7 +13,7 @@ from ipaddress import ip_address
 from typing import Final, Literal
 from urllib.parse import unquote, urlsplit
 
-from app.operator import OperatorError
+from app.errors import OperatorError
 
 SECRET_MIN_BYTES: Final = 32
 """A key shorter than the hash's output weakens HMAC-SHA-256 (RFC 7518, section 3.2)."""

@@ -17,15 +17,15 @@ from uuid import UUID
 
 import httpx
 
-from app.api.relay import global_id, read_global_id
-from app.asgi import create_app
+from app.api.words.relay import global_id, read_global_id
 from app.core.provider import Organization
 from app.core.viewer import Role
 from app.identity.access import AccessClaims, AccessTokens
+from app.process.asgi import create_app
+from app.process.wiring import open_resources, system_clock
 from app.settings import Settings
-from app.usecases.create_organization import create_organization
+from app.usecases.practice.create_organization import create_organization
 from app.usecases.resources import Resources
-from app.wiring import open_resources, system_clock
 
 Json: TypeAlias = dict[str, Any]
 

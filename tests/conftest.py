@@ -20,7 +20,7 @@ import pytest
 from redis import Redis as BlockingRedis
 from redis.asyncio import Redis
 
-from app.embedded import Servers, embedded
+from app.standins.embedded import Servers, embedded
 from app.store.migrations import migrate
 from app.store.pool import Pool, create_pool
 

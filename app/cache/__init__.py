@@ -1,1 +1,1 @@
-"""The cache: what Redis remembers of free times, and what it must forget. An accelerator, never a source."""
+"""What else Redis and this process remember: documents, organizations, recent answers."""

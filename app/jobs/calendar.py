@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from app.jobs.context import resources_of
-from app.usecases import close_appointment, hold_slot
+from app.usecases.booking import close_appointment, hold_slot
 
 
 async def complete_what_ended(ctx: dict[Any, Any]) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from app.jobs.context import resources_of
-from app.usecases import purge
+from app.usecases.upkeep import purge
 
 
 async def purge_idempotency_keys(ctx: dict[Any, Any]) -> int:

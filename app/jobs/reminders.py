@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from app.jobs.context import resources_of
-from app.usecases import send_messages as usecase
+from app.usecases.messages import send_messages as usecase
 
 
 async def send_messages(ctx: dict[Any, Any]) -> dict[str, int]:

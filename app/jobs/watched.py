@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
-from app.metrics import counted_run
-from app.tracing import span
+from app.telemetry.metrics import counted_run
+from app.telemetry.tracing import span
 
 if TYPE_CHECKING:
     from arq.typing import WorkerCoroutine

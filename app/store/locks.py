@@ -12,8 +12,8 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from app.metrics import LOCK_SECONDS
 from app.store.sql import query
+from app.telemetry.metrics import LOCK_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

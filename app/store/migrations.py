@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from app.operator import OperatorError
+from app.errors import OperatorError
 from app.store.pool import Connection, Pool, connect_once
 from app.store.sql import sql_folder
 

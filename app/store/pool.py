@@ -18,10 +18,10 @@ import asyncpg
 import orjson
 from asyncpg.pool import PoolConnectionProxy
 
-from app.metrics import POOL_WAIT_SECONDS
-from app.operator import OperatorError
+from app.errors import OperatorError
 from app.store.sql import Record, together
-from app.tracing import span
+from app.telemetry.metrics import POOL_WAIT_SECONDS
+from app.telemetry.tracing import span
 
 Connection: TypeAlias = "asyncpg.Connection[Record] | PoolConnectionProxy[Record]"
 

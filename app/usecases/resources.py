@@ -1,4 +1,4 @@
-"""What the use cases work with. Made once a process by `app.wiring`, passed down, never reached for."""
+"""What the use cases work with. Made once a process by `app.process.wiring`, passed down, never reached for."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ if TYPE_CHECKING:
 
     from redis.asyncio import Redis
 
-    from app.cache.accelerator import Accelerator
+    from app.admission.rates import Rates
+    from app.free_times.accelerator import Accelerator
     from app.identity.access import AccessTokens
     from app.identity.hold import HoldTokens
     from app.identity.manage import ManageTokens
     from app.identity.revocations import Revocations
-    from app.limits.rates import Rates
     from app.live.feed import Feed
     from app.store.pool import Pool
-    from app.usecases.limit_guests import GuestLimits
-    from app.usecases.messaging import Messaging
-    from app.usecases.purge import Retention
-    from app.usecases.test_clock import TestClock
+    from app.usecases.booking.limit_guests import GuestLimits
+    from app.usecases.messages.messaging import Messaging
+    from app.usecases.upkeep.movable_clock import TestClock
+    from app.usecases.upkeep.purge import Retention
 
 Clock: TypeAlias = "Callable[[], datetime]"
 """Tells the instant it is called at, in UTC: the program's *now*, which decides over appointments."""

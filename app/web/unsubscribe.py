@@ -14,7 +14,7 @@ from starlette.responses import HTMLResponse
 from starlette.routing import Route
 
 from app.notify import wording
-from app.usecases.opt_out import unsubscribe
+from app.usecases.messages.opt_out import unsubscribe
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -21,17 +21,25 @@ from uuid import UUID
 import asyncpg
 
 import app.store.pool as store
-from app.api.relay import global_id
+from app.api.words.relay import global_id
 from app.core.ids import ProviderId
 from app.core.validation import ContactForm
 from app.core.viewer import Viewer
 from app.core.zones import instant_of
-from app.embedded import postgres_program
+from app.process.wiring import open_resources
+from app.standins.embedded import postgres_program
 from app.store.sql import Record
-from app.usecases.book_appointment import Booked, BookingForm, book_appointment
-from app.usecases.list_slots import FreeTimes, SlotQuestion, list_slots
+from app.usecases.booking.book_appointment import (
+    Booked,
+    BookingForm,
+    book_appointment,
+)
+from app.usecases.listing.list_availability import (
+    FreeTimes,
+    SlotQuestion,
+    list_slots,
+)
 from app.usecases.resources import Resources
-from app.wiring import open_resources
 from tests.benchmarks import world as worlds
 from tests.benchmarks.clients import Load, load, request
 from tests.benchmarks.listing import WEEK

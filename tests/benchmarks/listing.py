@@ -11,10 +11,10 @@ from typing import Any
 
 import psutil
 
-from app.api.relay import global_id
+from app.api.words.relay import global_id
 from app.core.ids import ProviderId
+from app.process.wiring import open_resources
 from app.store.sql import query
-from app.wiring import open_resources
 from tests.benchmarks import world as worlds
 from tests.benchmarks.clients import load, once, request
 from tests.benchmarks.rows import Row

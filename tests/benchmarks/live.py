@@ -25,9 +25,9 @@ import psutil
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
-from app.embedded import embedded
+from app.process.wiring import system_clock
+from app.standins.embedded import embedded
 from app.store.migrations import migrate
-from app.wiring import system_clock
 from tests.builders import BOOK, LISTING, Api, Json, a_booking, a_provider, made, weekly
 from tests.e2e.served import environment_on, processes
 

@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from itertools import repeat
 from time import perf_counter
 
-from app.api.relay import global_id
-from app.wiring import open_resources
+from app.api.words.relay import global_id
+from app.process.wiring import open_resources
 from tests.benchmarks import world as worlds
 from tests.benchmarks.booking import kind_of
 from tests.benchmarks.clients import flood, load, request

@@ -15,20 +15,20 @@ from typing import Any
 
 from starlette.applications import Starlette
 
-from app.api.relay import global_id
-from app.asgi import create_app
-from app.wiring import open_resources
+from app.api.words.relay import global_id
+from app.process.asgi import create_app
+from app.process.wiring import open_resources
 from tests.benchmarks import world as worlds
 from tests.benchmarks.booking import booking, free
 from tests.benchmarks.listing import WEEK
 
 PARTS = (
-    ("GraphQL: arguments, resolvers, completing", ("/graphql/", "/strawberry/", "app/api/fastlists")),
-    ("Redis: its client, keys, what comes and goes", ("/redis/", "app/cache/")),
+    ("GraphQL: arguments, resolvers, completing", ("/graphql/", "/strawberry/", "app/api/execution/")),
+    ("Redis: its client, keys, what comes and goes", ("/redis/", "app/cache/", "app/free_times/")),
     ("PostgreSQL: its client, statements", ("/asyncpg/", "app/store/")),
     (
         "transport: HTTP, documents, limits, who asks",
-        ("/starlette/", "app/api/transport", "usecases/identify", "app/asgi"),
+        ("/starlette/", "app/api/transport", "usecases/callers/identify", "app/process/asgi"),
     ),
     ("the API's types, texts", ("app/api/", "/orjson")),
     ("use cases and the law", ("app/usecases/", "app/core/")),

@@ -19,14 +19,14 @@ from typing import Final
 
 import asyncpg
 
-from app.catcher import catching
-from app.embedded import embedded
+from app.process.wiring import open_resources, system_clock
 from app.settings import MailServer, ManageKey, Settings
+from app.standins.embedded import embedded
+from app.standins.mail_catcher import catching
 from app.store.messages import due_outbox
 from app.store.migrations import migrate
+from app.usecases.messages.send_messages import DUE_BATCH, send_messages
 from app.usecases.resources import Resources
-from app.usecases.send_messages import DUE_BATCH, send_messages
-from app.wiring import open_resources, system_clock
 
 MESSAGES: Final = 2_000
 FUTURES: Final = (10_000, 100_000, 1_000_000)

@@ -26,14 +26,14 @@ from app.core.ids import OrganizationId, ProviderId
 from app.core.provider import Organization, Provider
 from app.core.validation import ProviderForm
 from app.core.viewer import Role, Viewer
-from app.embedded import embedded, free_port
-from app.processes import die_with_parent
+from app.process.wiring import open_resources
 from app.settings import Settings
+from app.standins.child_processes import die_with_parent
+from app.standins.embedded import embedded, free_port
 from app.store.migrations import migrate
-from app.usecases.create_organization import create_organization
-from app.usecases.edit_provider import create_provider
+from app.usecases.practice.create_organization import create_organization
+from app.usecases.practice.edit_provider import create_provider
 from app.usecases.resources import Resources
-from app.wiring import open_resources
 
 ROOT = Path(__file__).parents[2]
 ORGANIZATION = "bench"

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
-from app.embedded import Servers
+from app.standins.embedded import Servers
 from tests.conftest import on_database
 
 

@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from app.embedded import embedded, postgres_program
+from app.standins.embedded import embedded, postgres_program
 from app.store.migrations import migrate
 
 HEADER = "-- What the database looks like after all migrations. Dumped by `make schema`, never edited.\n\n"

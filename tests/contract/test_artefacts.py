@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.__main__ import main
-from app.embedded import Servers
+from app.standins.embedded import Servers
 from tests.contract.dump_schema import dump_schema
 
 ROOT = Path(__file__).parents[2]

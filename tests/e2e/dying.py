@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 from app.settings import Settings
 from app.store import pool as store
 from app.store.sql import Record, catalogue
-from app.usecases import book_appointment
+from app.usecases.booking import book_appointment
 from tests.builders import BOOK, Caller, running
 
 

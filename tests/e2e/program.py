@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import psutil
 
-from app.processes import die_with_parent
+from app.standins.child_processes import die_with_parent
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_SECONDS = 60.0

@@ -12,9 +12,9 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import httpx
 
-from app.embedded import Servers, free_port
+from app.process.wiring import open_resources, system_clock
 from app.settings import Settings
-from app.wiring import open_resources, system_clock
+from app.standins.embedded import Servers, free_port
 from tests.builders import Api, Clock, an_organization
 from tests.e2e.program import running
 

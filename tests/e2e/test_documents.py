@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from app.embedded import free_port
+from app.standins.embedded import free_port
 from tests.e2e.program import ask, run, running
 
 HELLO = "query Hello { __typename }"

@@ -16,10 +16,10 @@ import asyncpg
 import httpx
 import pytest
 
-from app.embedded import Servers, free_port
+from app.process.wiring import system_clock
 from app.settings import Settings
-from app.usecases.close_appointment import complete_what_ended
-from app.wiring import system_clock
+from app.standins.embedded import Servers, free_port
+from app.usecases.booking.close_appointment import complete_what_ended
 from tests.builders import Api, Json, a_provider, an_organization, made, weekly
 from tests.builders import running as in_process
 from tests.conftest import on_database

@@ -12,9 +12,9 @@ from typing import TypeAlias
 import pytest
 
 from app.core.viewer import Role
-from app.embedded import Servers
 from app.identity.access import AccessClaims
-from app.wiring import system_clock
+from app.process.wiring import system_clock
+from app.standins.embedded import Servers
 from tests.builders import Api, Caller, Json, a_provider, listed, weekly
 from tests.e2e.served import a_database, environment_on, processes
 from tests.e2e.watcher import APPOINTMENTS, AVAILABILITY, Watcher, over_events, over_socket

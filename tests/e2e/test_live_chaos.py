@@ -15,9 +15,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.embedded import Servers
+from app.process.wiring import open_resources, system_clock
 from app.settings import Settings
-from app.wiring import open_resources, system_clock
+from app.standins.embedded import Servers
 from tests.builders import BOOK, Api, Clock, Json, a_booking, a_provider, an_organization, listed, weekly
 from tests.e2e.program import Running, running
 from tests.e2e.served import a_database, environment_on, free_ports

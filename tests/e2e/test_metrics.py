@@ -11,7 +11,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.metrics import ANSWERS, Deltas, count_answer
+from app.telemetry.metrics import (
+    ANSWERS,
+    Deltas,
+    count_answer,
+)
 from tests.e2e.program import PATIENCE_SECONDS, ask, get, run, running, wait_until_gone
 from tests.e2e.served import free_ports
 

@@ -16,10 +16,10 @@ from pathlib import Path
 
 import pytest
 
-from app.embedded import Servers
+from app.process.wiring import system_clock
 from app.settings import Settings
+from app.standins.embedded import Servers
 from app.store.pool import ACQUIRE_TIMEOUT_SECONDS
-from app.wiring import system_clock
 from tests.builders import BOOK, LISTING, Api, Json, a_booking, a_provider, an_appointment, book, listed, made, running
 from tests.e2e.program import ROOT, get
 from tests.e2e.served import a_database, environment_on, processes

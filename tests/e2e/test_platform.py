@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 import yaml
 
-from app.embedded import Servers, free_port
+from app.standins.embedded import Servers, free_port
 from app.store.migrations import read_migrations
 from tests.e2e.program import ROOT, ask, get, run, running, wait_until_gone
 

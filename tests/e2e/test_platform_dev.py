@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from app.embedded import RELOCATED, free_port
+from app.standins.embedded import RELOCATED, free_port
 from tests.e2e.program import ROOT, ask, get, run, running, wait_until_gone
 
 READY = "Slotwright is ready"

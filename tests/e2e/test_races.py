@@ -20,8 +20,8 @@ from typing import Any
 
 import pytest
 
-from app.embedded import Servers
-from app.wiring import system_clock
+from app.process.wiring import system_clock
+from app.standins.embedded import Servers
 from tests.builders import BOOK, Api, Json, a_booking, a_provider, a_service, key_in, made, weekly
 from tests.e2e.served import PROGRAM, a_database, environment_on, processes
 

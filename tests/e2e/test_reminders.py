@@ -18,12 +18,12 @@ import asyncpg
 import pytest
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from app.embedded import Servers
 from app.jobs.queue import Waker
 from app.jobs.schedule import MESSAGE_JOBS
+from app.process.wiring import system_clock
 from app.settings import Settings
-from app.usecases.send_messages import SENDING_AT_ONCE
-from app.wiring import system_clock
+from app.standins.embedded import Servers
+from app.usecases.messages.send_messages import SENDING_AT_ONCE
 from tests.builders import Api, Json, a_provider, an_appointment, running, weekly
 from tests.e2e import program
 from tests.integration.reminders import Gateway, gateway, mail_environment, read_letter, text_any_number

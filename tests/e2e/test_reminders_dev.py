@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx
 
-from app.embedded import free_port
+from app.standins.embedded import free_port
 from tests.e2e.program import PATIENCE_SECONDS, ask, get, running
 
 ADVANCE = """mutation { answer: advanceClock(input: {minutes: %d}) {

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import pytest
 
-from app.embedded import Servers
 from app.settings import LimitSettings, ManageKey, Settings
+from app.standins.embedded import Servers
 from tests.builders import Api, Running, running
 
 

@@ -20,7 +20,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from app.settings import Settings
-from app.usecases.send_messages import send_messages
+from app.usecases.messages.send_messages import send_messages
 from tests.builders import Api, Json, made, running
 from tests.integration.notify.conftest import MailServer, mail_server
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from app.api.relay import global_id
+from app.api.words.relay import global_id
 from tests.builders import Api, Caller, Json, a_provider, an_appointment, book, key_in, weekly
 
 UPDATE = """mutation ($input: UpdateCustomerInput!) { answer: updateCustomer(input: $input) {

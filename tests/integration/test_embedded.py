@@ -16,8 +16,14 @@ import asyncpg
 import pytest
 from redis.asyncio import Redis
 
-import app.embedded
-from app.embedded import EmbeddedError, Servers, embedded, postgres_program, redis_program
+import app.standins.embedded
+from app.standins.embedded import (
+    EmbeddedError,
+    Servers,
+    embedded,
+    postgres_program,
+    redis_program,
+)
 
 is_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root's servers run as somebody else")
 
@@ -113,11 +119,11 @@ async def test_a_port_that_somebody_takes_meanwhile_is_left_to_them(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As two programs may that look for free ones at the same moment."""
-    find = app.embedded.free_port
+    find = app.standins.embedded.free_port
     with socket.create_server(("127.0.0.1", find())) as theirs, socket.create_server(("127.0.0.1", find())) as others:
         taken = [theirs.getsockname()[1], others.getsockname()[1]]
         found = iter([taken[0], find(), taken[1], find()])
-        monkeypatch.setattr(app.embedded, "free_port", found.__next__)
+        monkeypatch.setattr(app.standins.embedded, "free_port", found.__next__)
         with embedded(folder, durable=False) as servers:
             await remember(servers)
             assert await remembered(servers) == (42, b"42")
@@ -192,8 +198,8 @@ async def test_programs_out_of_reach_are_copied_to_where_their_user_can_go(
     install = postgres_program("postgres").parents[1]
     shutil.copytree(install, tmp_path / "pginstall")
     shutil.copy2(redis_program(), tmp_path / "redis-server")
-    monkeypatch.setattr(app.embedded, "postgres_program", lambda name: tmp_path / "pginstall" / "bin" / name)
-    monkeypatch.setattr(app.embedded, "redis_program", lambda: tmp_path / "redis-server")
+    monkeypatch.setattr(app.standins.embedded, "postgres_program", lambda name: tmp_path / "pginstall" / "bin" / name)
+    monkeypatch.setattr(app.standins.embedded, "redis_program", lambda: tmp_path / "redis-server")
     told: list[str] = []
     with embedded(folder, durable=False, tell=told.append) as servers:
         await remember(servers)
@@ -209,7 +215,7 @@ async def test_a_data_folder_out_of_reach_has_its_servers_elsewhere(
     tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tmp_path.chmod(0o700)
-    monkeypatch.setattr(app.embedded, "RELOCATED", folder)
+    monkeypatch.setattr(app.standins.embedded, "RELOCATED", folder)
     with embedded(tmp_path / "data") as servers:
         await remember(servers)
     assert (tmp_path / "data" / "servers").is_symlink()

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from app.api.proxies import TrustedProxies
+from app.api.edge.proxies import TrustedProxies
 from app.settings import LimitSettings, Settings
 from tests.builders import BOOK, Api, Json, a_booking, a_provider, an_appointment, book, running, weekly
 

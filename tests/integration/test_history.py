@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.usecases.close_appointment import complete_what_ended
+from app.usecases.booking.close_appointment import complete_what_ended
 from tests.builders import Api, Caller, a_provider, made
 from tests.lives import booked, broken_laws, cancel, complete, history, move, new_key, no_show, seen
 

@@ -10,7 +10,11 @@ from typing import Any
 import jwt
 import pytest
 
-from app.usecases.hold_slot import HOLDS_OF_ADDRESS, HOLDS_OF_CALLER, sweep_expired_holds
+from app.usecases.booking.hold_slot import (
+    HOLDS_OF_ADDRESS,
+    HOLDS_OF_CALLER,
+    sweep_expired_holds,
+)
 from tests.builders import (
     LISTING,
     NOW,

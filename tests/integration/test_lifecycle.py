@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-import app.usecases.close_appointment
-from app.usecases.close_appointment import complete_what_ended
+import app.usecases.booking.close_appointment
+from app.usecases.booking.close_appointment import complete_what_ended
 from tests.builders import NOW, Api, Json, a_provider, a_service, instant, listed, made, reasons, utc, weekly
 from tests.lives import (
     booked,
@@ -508,7 +508,7 @@ async def test_many_that_ended_are_completed_in_batches_whoever_s_they_are_by_ma
     own_api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     api = own_api
-    monkeypatch.setattr(app.usecases.close_appointment, "BATCH_SIZE", 7)
+    monkeypatch.setattr(app.usecases.booking.close_appointment, "BATCH_SIZE", 7)
     other = await api.another_organization()
     everywhere: Json = {"serviceDurationMinutes": 15, "weeklyHours": weekly("00:00", "24:00")}
     ada, theirs = await a_provider(api, **everywhere), await a_provider(api, of=other, **everywhere)

@@ -17,11 +17,11 @@ import asyncpg
 import pytest
 
 from app.core.ids import ProviderId
-from app.embedded import Servers
 from app.settings import LimitSettings, ManageKey, Settings
+from app.standins.embedded import Servers
 from app.store.locks import lock_rules
 from app.store.pool import transaction
-from app.usecases.close_appointment import complete_what_ended
+from app.usecases.booking.close_appointment import complete_what_ended
 from tests.builders import NOW, Api, Json, Running, a_provider, a_service, instant, key_in, made, running, weekly
 from tests.conftest import on_database
 from tests.lives import (

@@ -9,11 +9,11 @@ from itertools import count
 
 import pytest
 
-from app.api.relay import global_id
+from app.api.words.relay import global_id
 from app.core.ids import OrganizationId
 from app.store.messages import OutboxKey, due_outbox
 from app.store.sql import Executor
-from app.usecases import send_messages
+from app.usecases.messages import send_messages
 from tests.builders import Json, a_provider, an_appointment, made, weekly
 from tests.integration.reminders import RESEND, Post, a_post, a_resend
 

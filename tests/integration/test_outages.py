@@ -12,10 +12,14 @@ from arq import cron
 from arq.cron import CronJob
 from redis.asyncio import Redis
 
-from app.embedded import Servers
+from app.process.worker import (
+    health_key,
+    is_well,
+    supervise,
+)
 from app.settings import LeaveSettings
+from app.standins.embedded import Servers
 from app.store.pool import ACQUIRE_TIMEOUT_SECONDS, DatabaseUnavailableError, Pool, create_pool, transaction
-from app.worker import health_key, is_well, supervise
 
 PATIENCE_SECONDS = 20.0
 LEAVE = LeaveSettings()

@@ -11,7 +11,7 @@ from uuid import uuid4
 import jwt
 import pytest
 
-from app.wiring import system_clock
+from app.process.wiring import system_clock
 from tests.builders import (
     BOOK,
     CREATE_PROVIDER,

@@ -13,7 +13,7 @@ from typing import Final
 import pytest
 
 from app.settings import Settings
-from app.usecases.hold_slot import HOLDS_OF_CALLER
+from app.usecases.booking.hold_slot import HOLDS_OF_CALLER
 from tests.builders import CREATE_PROVIDER, Api, Json, a_provider, running, unknown
 from tests.lives import booked, cancel, complete, held, hold, move, new_key, no_show, try_booking
 

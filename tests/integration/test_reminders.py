@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from app.api.relay import global_id
+from app.api.words.relay import global_id
 from tests.builders import Json, a_provider, an_appointment, instant, made
 from tests.integration.reminders import Post, a_post
 

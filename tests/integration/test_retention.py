@@ -10,8 +10,8 @@ from app.core.ids import OrganizationId
 from app.jobs.schedule import CRON_JOBS
 from app.store.revoked_tokens import insert_revoked_token
 from app.store.sql import catalogue
-from app.usecases import purge
-from app.usecases.hold_slot import sweep_expired_holds
+from app.usecases.booking.hold_slot import sweep_expired_holds
+from app.usecases.upkeep import purge
 from tests.builders import NOW, Api, Json, a_provider, an_appointment, key_in
 from tests.lives import cancel, held, move
 

@@ -20,9 +20,9 @@ import schemathesis.config
 from hypothesis import HealthCheck, given, settings
 from schemathesis.graphql import nodes
 
-from app.asgi import create_app
+from app.process.asgi import create_app
+from app.process.wiring import open_resources
 from app.settings import Settings
-from app.wiring import open_resources
 from tests.builders import Api, Clock, an_organization
 from tests.integration.security_world import World, a_world
 from tests.integration.test_security_fuzz import INSIDE, OURS

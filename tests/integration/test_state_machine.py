@@ -31,16 +31,30 @@ from app.core.refusals import NotCancellable, NotReschedulable, VersionConflict
 from app.core.validation import ContactForm, PolicyForm, ProviderForm
 from app.core.viewer import Role, Viewer
 from app.identity.manage import ManageClaims
+from app.process.wiring import open_resources
 from app.settings import Settings
-from app.usecases.book_appointment import Booked, BookingForm, book_appointment
-from app.usecases.cancel_appointment import CancellationForm, cancel_appointment
-from app.usecases.close_appointment import close_appointment, complete_what_ended
-from app.usecases.edit_provider import create_provider
-from app.usecases.hold_slot import Held, HoldForm, hold_slot, release_hold, sweep_expired_holds
-from app.usecases.list_slots import FreeTimes, SlotQuestion, list_slots
-from app.usecases.reschedule_appointment import MoveForm, reschedule_appointment
+from app.usecases.booking.book_appointment import (
+    Booked,
+    BookingForm,
+    book_appointment,
+)
+from app.usecases.booking.cancel_appointment import CancellationForm, cancel_appointment
+from app.usecases.booking.close_appointment import close_appointment, complete_what_ended
+from app.usecases.booking.hold_slot import (
+    Held,
+    HoldForm,
+    hold_slot,
+    release_hold,
+    sweep_expired_holds,
+)
+from app.usecases.booking.reschedule_appointment import MoveForm, reschedule_appointment
+from app.usecases.listing.list_availability import (
+    FreeTimes,
+    SlotQuestion,
+    list_slots,
+)
+from app.usecases.practice.edit_provider import create_provider
 from app.usecases.resources import Resources
-from app.wiring import open_resources
 from tests.builders import NOW, Clock, an_organization
 from tests.lives import broken_laws
 

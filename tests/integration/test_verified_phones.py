@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from app.api.relay import global_id
+from app.api.words.relay import global_id
 from tests.builders import Caller, Json, a_provider, an_appointment, book, made, weekly
 from tests.integration.reminders import RESEND, UPDATE_ORGANIZATION, Post, a_post, a_resend, text_any_number
 

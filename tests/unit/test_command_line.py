@@ -74,6 +74,6 @@ def test_ctrl_c_ends_a_command_without_a_traceback(
     def interrupted() -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("app.api.schema.build_schema", interrupted)
+    monkeypatch.setattr("app.api.graph.schema.build_schema", interrupted)
     assert main(["schema"]) == 130
     assert capsys.readouterr() == ("", "")

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from prometheus_client import REGISTRY
 
-import app.metrics
+import app.telemetry.metrics
 from app.api.transport import Limits
 from app.core.allowance import A_DAY
 from app.identity import jwks, revocations
 from app.settings import LimitSettings, RetentionSettings
-from app.usecases.hold_slot import HOLDS_OF_ADDRESS
+from app.usecases.booking.hold_slot import HOLDS_OF_ADDRESS
 
 ROOT = Path(__file__).parents[2]
 DASHBOARD = ROOT / "docs" / "grafana" / "slotwright.json"
@@ -47,7 +47,7 @@ def test_the_dashboard_shows_every_series_of_ours() -> None:
     }
     ours = {metric.name for metric in REGISTRY.collect() if metric.name.startswith("slotwright_")}
     assert shown == ours
-    assert {f"slotwright_{name}" for name in ("operations", "lock_seconds")} <= ours, app.metrics.__name__
+    assert {f"slotwright_{name}" for name in ("operations", "lock_seconds")} <= ours, app.telemetry.metrics.__name__
 
 
 def test_the_limits_that_are_promised_are_those_in_force() -> None:

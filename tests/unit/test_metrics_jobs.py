@@ -11,7 +11,7 @@ from prometheus_client import REGISTRY
 
 from app.jobs.schedule import CRON_JOBS
 from app.jobs.watched import watched
-from app.metrics import expect_runs
+from app.telemetry.metrics import expect_runs
 
 
 def told(series: str, **labels: str) -> float | None:

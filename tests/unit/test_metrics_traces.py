@@ -7,7 +7,13 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from app.tracing import SERVICE, TracesError, check_traces, span, trace_with
+from app.telemetry.tracing import (
+    SERVICE,
+    TracesError,
+    check_traces,
+    span,
+    trace_with,
+)
 
 
 @pytest.fixture
@@ -51,7 +57,7 @@ def test_nothing_is_traced_where_nobody_asked(exported: InMemorySpanExporter) ->
 
 def test_what_is_not_installed_is_named_only_where_it_is_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
     check_traces(wanted=True)
-    monkeypatch.setattr("app.tracing.find_spec", lambda _name: None)
+    monkeypatch.setattr("app.telemetry.tracing.find_spec", lambda _name: None)
     check_traces(wanted=False)
     with pytest.raises(TracesError, match=r"slotwright\[otel\]"):
         check_traces(wanted=True)

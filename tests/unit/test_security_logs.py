@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 import pytest
 
-from app.logs import JsonLines, configure_logs
+from app.telemetry.logs import JsonLines, configure_logs
 
 
 @pytest.fixture

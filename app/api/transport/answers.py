@@ -15,8 +15,8 @@ from uuid import uuid4
 
 from graphql import ArgumentNode, GraphQLError, ValueNode
 
-from app.api.errors import Code
 from app.api.transport.requests import RequestInfo
+from app.api.words.errors import Code
 
 log = logging.getLogger(__name__)
 

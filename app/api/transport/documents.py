@@ -19,9 +19,13 @@ from typing import Final, Protocol
 
 import orjson
 
-from app.api.errors import Code, Failure
-from app.api.transport.operations import Operation, OperationRefused, Operations
+from app.api.execution.operations import (
+    Operation,
+    OperationRefused,
+    Operations,
+)
 from app.api.transport.requests import GraphQLRequest
+from app.api.words.errors import Code, Failure
 
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _SHA256_PREFIX: Final = "sha256:"

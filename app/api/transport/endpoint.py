@@ -9,11 +9,11 @@ from typing import Generic
 import strawberry
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
+from app.api.execution.limits import Limits
+from app.api.execution.operations import Operations
 from app.api.transport.answers import Answers
 from app.api.transport.documents import Documents, SharedDocuments, check_list
 from app.api.transport.http import IDE, HttpTransport
-from app.api.transport.limits import Limits
-from app.api.transport.operations import Operations
 from app.api.transport.places import Places
 from app.api.transport.requests import Credentials, RequestInfo
 from app.api.transport.service import Service, V

@@ -18,9 +18,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from app.api.errors import Code, Failure
+from app.api.execution.operations import Operation, OperationRefused
 from app.api.transport.negotiation import EVENT_STREAM, JSON, RESPONSE_JSON, answer_type, is_json, wants_html
-from app.api.transport.operations import Operation, OperationRefused
 from app.api.transport.requests import (
     CURRENT_REQUEST_ID,
     Credentials,
@@ -33,6 +32,7 @@ from app.api.transport.requests import (
 )
 from app.api.transport.service import Payload, Service, V
 from app.api.transport.sse import EventStream, EventStreams
+from app.api.words.errors import Code, Failure
 
 IDE = Callable[[Request], Response]
 

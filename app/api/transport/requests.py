@@ -13,7 +13,7 @@ from typing import Literal, Protocol
 from starlette.datastructures import Headers
 from starlette.types import Scope
 
-from app.api.errors import Code, Failure
+from app.api.words.errors import Code, Failure
 
 ORGANIZATION_HEADER = "Slotwright-Organization"
 

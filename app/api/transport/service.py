@@ -14,15 +14,24 @@ from typing import Any, Final, Generic, TypeVar
 
 from graphql import ExecutionResult
 
-from app.api.errors import Code, Failure, Forbidden, Unauthenticated
+from app.api.execution.limits import Limits
+from app.api.execution.operations import (
+    Operation,
+    OperationRefused,
+    Operations,
+)
 from app.api.transport.answers import TIMED_OUT, Answers
 from app.api.transport.documents import Documents
-from app.api.transport.limits import Limits
-from app.api.transport.operations import Operation, OperationRefused, Operations
 from app.api.transport.places import Places, network_of
 from app.api.transport.requests import Credentials, Expiring, GraphQLRequest, RequestInfo
 from app.api.transport.watch import OK, Done, Watch, label_of, outcome_of
-from app.tracing import span
+from app.api.words.errors import (
+    Code,
+    Failure,
+    Forbidden,
+    Unauthenticated,
+)
+from app.telemetry.tracing import span
 
 V = TypeVar("V", bound=Expiring)
 

@@ -18,10 +18,10 @@ import orjson
 from graphql import OperationType
 from starlette.types import Receive, Send
 
-from app.api.errors import Failure
-from app.api.transport.operations import Operation, OperationRefused
+from app.api.execution.operations import Operation, OperationRefused
 from app.api.transport.requests import Credentials, RequestInfo
 from app.api.transport.service import Payload, Service, V
+from app.api.words.errors import Failure
 
 # LF, not CRLF: urql splits events at two line feeds.
 _COMPLETE: Final = b"event: complete\ndata: \n\n"

@@ -20,7 +20,6 @@ from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from app.api.errors import Code, Failure, Forbidden, Unauthenticated
 from app.api.transport.places import Places, network_of
 from app.api.transport.requests import (
     CURRENT_REQUEST_ID,
@@ -33,6 +32,12 @@ from app.api.transport.requests import (
     read_request,
 )
 from app.api.transport.service import Service, V
+from app.api.words.errors import (
+    Code,
+    Failure,
+    Forbidden,
+    Unauthenticated,
+)
 
 PROTOCOL: Final = "graphql-transport-ws"
 

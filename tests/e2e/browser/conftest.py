@@ -19,9 +19,9 @@ from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, 
 
 import app
 from app.core.viewer import Role
-from app.embedded import Servers, free_port
-from app.seed import DEMO
-from app.tokens import signed_token
+from app.development.access_tokens import signed_token
+from app.development.seed import DEMO
+from app.standins.embedded import Servers, free_port
 from tests.conftest import on_database
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

@@ -12,7 +12,7 @@ import pytest
 from icalendar import Calendar
 from playwright.async_api import BrowserContext, Locator, Page, Route, expect
 
-from app.api.schema import build_schema
+from app.api.graph.schema import build_schema
 from app.settings import Settings
 from tests.e2e.browser.conftest import Shop, Windows
 

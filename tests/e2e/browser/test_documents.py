@@ -7,7 +7,7 @@ import re
 import pytest
 from graphql import GraphQLSchema, NoUnusedFragmentsRule, build_schema, parse, specified_rules, validate
 
-from app.api.schema import build_schema as program_schema
+from app.api.graph.schema import build_schema as program_schema
 from app.web.pages import STATIC
 
 LITERAL = re.compile(r"`((?:\s*#[^\n]*\n)*\s*(?:query|mutation|subscription|fragment)\b.*?)`", re.DOTALL)

@@ -10,8 +10,8 @@ from typing import TypeAlias
 import pytest
 
 from app.core.ids import ServiceId
+from app.usecases.events.watch_availability import WatchForm, watch_availability
 from app.usecases.resources import Resources
-from app.usecases.watch_availability import WatchForm, watch_availability
 from tests.builders import TODAY, Api, Json, key_in
 from tests.integration.live.subscriber import Subscriber, provider_id
 

@@ -16,9 +16,9 @@ from app.core.zones import instant_of
 from app.live.board import DayShown
 from app.live.pace import Pace
 from app.live.wire import channel_of
+from app.process.wiring import make_feed
+from app.usecases.events.watch_availability import Refusal
 from app.usecases.resources import Resources
-from app.usecases.watch_availability import Refusal
-from app.wiring import make_feed
 from tests.builders import TODAY, Api, Json, key_in
 
 PATIENCE_SECONDS: Final = 20.0

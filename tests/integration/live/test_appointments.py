@@ -12,10 +12,10 @@ import pytest
 from app.core.refusals import NotAllowed
 from app.core.viewer import Role, Viewer
 from app.live.pace import Pace
-from app.usecases.close_appointment import complete_what_ended
-from app.usecases.identify import identify, with_records
+from app.usecases.booking.close_appointment import complete_what_ended
+from app.usecases.callers.identify import identify, with_records
+from app.usecases.events.watch_appointments import AppointmentNews, watch_appointments
 from app.usecases.resources import Resources
-from app.usecases.watch_appointments import AppointmentNews, watch_appointments
 from tests.builders import Api, Caller, Json, a_provider, key_in, weekly
 from tests.integration.live.subscriber import PATIENCE_SECONDS, SUSPICIOUS, a_process, joined, until
 from tests.lives import booked, cancel, move, no_show
@@ -111,7 +111,7 @@ async def test_what_becomes_of_a_first_booking_is_heard_though_whose_it_is_is_on
             await may_look.wait()
         return await with_records(resources, viewer)
 
-    monkeypatch.setattr("app.usecases.watch_appointments.with_records", with_records_later)
+    monkeypatch.setattr("app.usecases.events.watch_appointments.with_records", with_records_later)
     async with a_process(api) as here:
         viewers = [await viewer_of(api, caller) for caller in (ann, bob, api.admin)]
         of_ann, of_bob, of_admin = followers = [following(here, viewer) for viewer in viewers]

@@ -11,14 +11,14 @@ from uuid import UUID
 
 import pytest
 
-from app.api.relay import global_id
+from app.api.words.relay import global_id
 from app.core.refusals import InvalidDateRange, InvalidInput, NotFound
 from app.core.zones import instant_of
 from app.live.board import DayShown
 from app.live.feed import TooManySubscribersError
 from app.live.pace import Pace
 from app.live.wire import channel_of
-from app.usecases.hold_slot import sweep_expired_holds
+from app.usecases.booking.hold_slot import sweep_expired_holds
 from tests.builders import (
     TODAY,
     Api,

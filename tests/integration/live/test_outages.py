@@ -11,12 +11,12 @@ from typing import TypeAlias
 import pytest
 from redis.asyncio import Redis
 
-from app.cache.connection import open_redis
 from app.core.changes import TimeChanged
 from app.core.ids import AppointmentId
 from app.core.zones import minute_of
-from app.embedded import Servers
+from app.free_times.connection import open_redis
 from app.live.pace import Pace
+from app.standins.embedded import Servers
 from app.store.pool import DatabaseUnavailableError
 from app.usecases.resources import Resources
 from tests.builders import TODAY, Api, Json, a_provider, instant, key_in, listed, utc, weekly

@@ -15,13 +15,13 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
-from app import asgi
 from app.api.transport import Limits
-from app.asgi import create_app
 from app.identity import revocations
+from app.process import asgi
+from app.process.asgi import create_app
+from app.process.wiring import open_resources
 from app.settings import Settings
-from app.usecases.revoke_token import revoke_token
-from app.wiring import open_resources
+from app.usecases.callers.revoke_token import revoke_token
 from tests.builders import Api, Caller, Clock, a_provider, an_organization
 from tests.integration.transport.wire import PATIENCE_SECONDS, events_of, serving_application
 

@@ -18,7 +18,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from app.embedded import free_port
+from app.standins.embedded import free_port
 
 USERNAME, PASSWORD = "mailer", "correct horse"
 

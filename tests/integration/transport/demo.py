@@ -15,11 +15,31 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from strawberry.schema.config import StrawberryConfig
 
-from app.api.errors import BadUserInput, Code, Failure, Forbidden, Unauthenticated
-from app.api.relay import After, Before, Connection, First, Last, Order, PageRequest, connect, global_id
-from app.api.scalars import SCALARS, LocalTime, TimeZoneName
 from app.api.transport import CURRENT_REQUEST_ID, Credentials, GraphQLEndpoint, Limits, RequestInfo
 from app.api.transport.documents import SharedDocuments
+from app.api.words.errors import (
+    BadUserInput,
+    Code,
+    Failure,
+    Forbidden,
+    Unauthenticated,
+)
+from app.api.words.relay import (
+    After,
+    Before,
+    Connection,
+    First,
+    Last,
+    Order,
+    PageRequest,
+    connect,
+    global_id,
+)
+from app.api.words.scalars import (
+    SCALARS,
+    LocalTime,
+    TimeZoneName,
+)
 
 SECRET = "the password is swordfish"
 BY_NUMBER = Order(name="providers", types=(int,))

@@ -15,8 +15,8 @@ import pytest
 from redis.asyncio import Redis
 
 from app.api.transport import Limits, UnfitDocumentsError, read_list
-from app.cache.connection import open_redis
 from app.cache.documents import LIFETIME_SECONDS, RegisteredDocuments, document_key, index_key
+from app.free_times.connection import open_redis
 from tests.integration.transport.demo import World, endpoint
 from tests.integration.transport.wire import EVENT_STREAM, JSON, RESPONSE_JSON, Served, events_of, serving
 

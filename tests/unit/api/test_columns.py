@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from strawberry.dataloader import DataLoader
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
-from app.api.columns import ColumnExecutor
+from app.api.execution.columns import ColumnExecutor
 
 NUMBERS = range(4)
 

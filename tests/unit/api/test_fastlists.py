@@ -18,9 +18,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strawberry.schema.config import StrawberryConfig
 
-from app.api.fastlists import KnownRows, Leaves, RowExecutor, Rows, Shape, _compile, _is_owned, written
-from app.api.relay import global_id
-from app.api.scalars import SCALARS, format_date, format_date_time
+from app.api.execution.fastlists import (
+    KnownRows,
+    Leaves,
+    RowExecutor,
+    Rows,
+    Shape,
+    _compile,
+    _is_owned,
+    written,
+)
+from app.api.words.relay import global_id
+from app.api.words.scalars import (
+    SCALARS,
+    format_date,
+    format_date_time,
+)
 
 START = datetime(2026, 3, 8, 14, tzinfo=UTC)
 IDS = [global_id("Provider", UUID(int=number)) for number in range(3)]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.api.instants import local_texts, utc_texts
-from app.api.scalars import format_date_time
+from app.api.words.instants import local_texts, utc_texts
+from app.api.words.scalars import format_date_time
 from app.core.zones import instant_of, local_text
 from tests.unit.core.worlds import dates_in, zones
 

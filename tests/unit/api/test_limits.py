@@ -10,11 +10,15 @@ from graphql import OperationDefinitionNode, get_introspection_query, parse
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.api.errors import BadUserInput, Code, TooComplex
-from app.api.relay import Connection, PageInfo
-from app.api.transport.cost import Cost, measure
-from app.api.transport.limits import Limits, check_variables
-from app.api.transport.operations import OperationRefused, Operations
+from app.api.execution.cost import Cost, measure
+from app.api.execution.limits import Limits, check_variables
+from app.api.execution.operations import OperationRefused, Operations
+from app.api.words.errors import (
+    BadUserInput,
+    Code,
+    TooComplex,
+)
+from app.api.words.relay import Connection, PageInfo
 
 SERVICES = 3
 SIZES = Limits(page_size=4, list_size=2)

@@ -9,8 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.api.errors import BadUserInput, Code
-from app.api.relay import Connection, Order, PageRequest, connect, global_id, key_of, read_global_id
+from app.api.words.errors import BadUserInput, Code
+from app.api.words.relay import (
+    Connection,
+    Order,
+    PageRequest,
+    connect,
+    global_id,
+    key_of,
+    read_global_id,
+)
 
 BY_NAME = Order(name="providers", types=(str, UUID))
 KEY = UUID("0197f3a0-0000-7000-8000-000000000001")

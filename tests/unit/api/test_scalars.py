@@ -10,7 +10,7 @@ from graphql.language import parse_value
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.api.scalars import (
+from app.api.words.scalars import (
     SCALARS,
     LocalTime,
     TimeZoneName,

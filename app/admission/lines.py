@@ -1,0 +1,164 @@
+"""Lines: in a rush on one provider, those who want to book wait here, and hold nothing while they wait.
+
+A few are let in at once, so that a rush on one provider leaves the connections to everybody else. As soon as somebody
+inside came too late, all who wait are looked at together: who can't win is told at once, and never goes in. Where nobody
+contests anything, nobody waits, and nobody is looked at.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Generic, TypeAlias, TypeVar
+
+from app.cache.recent import Recent
+from app.telemetry.metrics import TURN_SECONDS
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Coroutine, Hashable, Sequence
+
+Asker = TypeVar("Asker")
+Refusal = TypeVar("Refusal")
+
+AT_ONCE: Final = 4
+"""Inside at the same time: some for other dates than the rest, and far fewer than there are connections."""
+
+CONTESTED_SECONDS: Final = 5.0
+"""Longer than a rush pauses, shorter than anybody would notice the look before."""
+
+MOST_CONTESTED: Final = 10_000
+
+Look: TypeAlias = "Callable[[Sequence[Asker]], Coroutine[None, None, Sequence[Refusal | None]]]"
+"""Says of each asker, in order, why they can't win; None where they may."""
+
+
+@dataclass(slots=True, eq=False)
+class _Waiter(Generic[Asker, Refusal]):
+    """`asker` is None where there is nothing to look at; `is_seen` once they were looked at."""
+
+    asker: Asker | None
+    is_seen: bool
+    called: asyncio.Future[Refusal | None]
+
+
+@dataclass(slots=True)
+class Turn(Generic[Refusal]):
+    """`refusal` is what the look found: then it is over. Whoever is refused inside says so: `came_too_late`."""
+
+    refusal: Refusal | None
+    came_too_late: bool = False
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class _Line(Generic[Asker, Refusal]):
+    """Those who are inside, and those who wait."""
+
+    look: Look[Asker, Refusal]
+    is_contested: Callable[[], bool]
+    is_over: Callable[[], object]
+    """Called when nobody is left."""
+    _inside: int = 0
+    _waiting: dict[_Waiter[Asker, Refusal], None] = field(default_factory=dict)
+    """In the order in which they came."""
+    _looking: asyncio.Task[None] | None = None
+
+    async def enter(self, asker: Asker | None) -> Refusal | None:
+        """Wait to be called: inside, or with a refusal."""
+        waiter: _Waiter[Asker, Refusal] = _Waiter(asker, asker is None, asyncio.get_running_loop().create_future())
+        self._waiting[waiter] = None
+        self._go_on()
+        try:
+            return await waiter.called
+        except asyncio.CancelledError:
+            self._waiting.pop(waiter, None)
+            called = waiter.called.done() and not waiter.called.cancelled()
+            if called and waiter.called.result() is None:
+                self._inside -= 1  # called, and gone at the same moment
+            self._go_on()
+            raise
+
+    def leave(self, *, came_too_late: bool) -> None:
+        """The place is the next one's; after who came too late, those who wait are looked at once more."""
+        self._inside -= 1
+        if came_too_late:
+            for waiter in self._waiting:
+                waiter.is_seen = waiter.asker is None
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Let in who may; where it is contested, look at them before."""
+        if self._looking is not None:
+            return
+        if self.is_contested() and not all(waiter.is_seen for waiter in self._waiting):
+            self._looking = asyncio.create_task(self._look())
+            return
+        while self._waiting and self._inside < AT_ONCE:
+            waiter = next(iter(self._waiting))
+            if self._call(waiter, None):
+                self._inside += 1
+        if not self._inside and not self._waiting:
+            self.is_over()
+
+    def _call(self, waiter: _Waiter[Asker, Refusal], refusal: Refusal | None) -> bool:
+        """Whether they were still there."""
+        self._waiting.pop(waiter, None)
+        if waiter.called.done():
+            return False
+        waiter.called.set_result(refusal)
+        return True
+
+    async def _look(self) -> None:
+        unseen = {waiter: waiter.asker for waiter in self._waiting if waiter.asker is not None and not waiter.is_seen}
+        try:
+            refusals = await self.look(list(unseen.values()))
+        except Exception as failure:  # noqa: BLE001  whoever asked is told
+            for waiter in unseen:
+                self._waiting.pop(waiter, None)
+                if not waiter.called.done():
+                    waiter.called.set_exception(failure)
+        else:
+            for waiter, refusal in zip(unseen, refusals, strict=True):
+                waiter.is_seen = True
+                if refusal is not None:
+                    self._call(waiter, refusal)
+        finally:
+            self._looking = None
+            self._go_on()
+
+
+class Lines(Generic[Asker, Refusal]):
+    """One for each provider."""
+
+    __slots__ = ("_contested", "_lines")
+
+    def __init__(self) -> None:
+        self._lines: dict[Hashable, _Line[Asker, Refusal]] = {}
+        self._contested: Recent[bool] = Recent(MOST_CONTESTED)
+
+    @asynccontextmanager
+    async def turn(
+        self, key: Hashable, asker: Asker | None, look: Look[Asker, Refusal]
+    ) -> AsyncIterator[Turn[Refusal]]:
+        """Wait for one's turn, which lasts as long as the block; or for a refusal. `look` is the same for all of a key."""
+        line = self._lines.get(key) or self._begin(key, look)
+        with TURN_SECONDS.time():
+            refusal = await line.enter(asker)
+        turn = Turn(refusal)
+        if refusal is not None:
+            yield turn
+            return
+        try:
+            yield turn
+        finally:
+            if turn.came_too_late:
+                self._contested.keep(key, None, answer=True, seconds=CONTESTED_SECONDS)
+            line.leave(came_too_late=turn.came_too_late)
+
+    def _begin(self, key: Hashable, look: Look[Asker, Refusal]) -> _Line[Asker, Refusal]:
+        line = self._lines[key] = _Line(
+            look=look,
+            is_contested=lambda: self._contested.find(key, None) is not None,
+            is_over=lambda: self._lines.pop(key, None),
+        )
+        return line

@@ -1,0 +1,1 @@
+"""HTTP around GraphQL: headers, health, proxies, credentials, throttling, callbacks."""

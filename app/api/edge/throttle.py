@@ -1,0 +1,69 @@
+"""The throttle: how much one caller may ask for in a minute, in points; and how often one without a token may book.
+
+A point is a field of an answer, as the transport reckons it beforehand. Callers are told apart by their token's subject, else
+by their network. Nobody is locked out for what somebody else did in their name: only a valid token spends its budget.
+"""
+
+from __future__ import annotations
+
+from math import ceil
+from typing import TYPE_CHECKING, Final
+
+from app.admission.rates import Rate, Rates
+from app.api.words.errors import Code, Failure
+from app.core.network import network_of
+from app.core.viewer import Role
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from app.core.viewer import Viewer
+
+LEAST_POINTS: Final = 100
+"""Of any operation, and of one that is refused: parsing and validating have their price, too."""
+
+GUEST_FIELDS: Final = frozenset({"bookAppointment", "holdSlot"})
+"""The mutations that take somebody's time."""
+
+
+class Throttle:
+    """Two budgets: `points` for everything, `guest_bookings` for what callers without a token take, both a minute."""
+
+    def __init__(self, rates: Rates, *, points: int, guest_bookings: int) -> None:
+        self._rates = rates
+        self._points = Rate(name="points", points=points)
+        self._guest_bookings = Rate(name="guest-bookings", points=guest_bookings)
+
+    def knock(self, viewer: Viewer) -> None:
+        """Raises Failure (RATE_LIMITED) where the caller has spent their budget; asked before anything costs."""
+        caller = _caller(viewer)
+        if caller is not None:
+            _refuse(self._rates.wait(self._points, caller), "Too much was asked for in too short a time.")
+
+    def charge(self, viewer: Viewer, cost: int, fields: Sequence[str]) -> None:
+        """Take the price of an operation with these root fields. Raises Failure (RATE_LIMITED)."""
+        caller = _caller(viewer)
+        if caller is None:
+            return
+        self._rates.spend(self._points, caller, max(LEAST_POINTS, cost))
+        taking = sum(name in GUEST_FIELDS for name in fields)
+        if taking and viewer.role is Role.ANONYMOUS:
+            _refuse(
+                self._rates.wait(self._guest_bookings, caller),
+                "Too many bookings were tried without signing in.",
+            )
+            self._rates.spend(self._guest_bookings, caller, taking)
+
+
+def _caller(viewer: Viewer) -> str | None:
+    """Whose budget it is; None where nothing tells callers apart."""
+    if viewer.subject is not None:
+        return f"{viewer.organization_id}\x1f{viewer.role}\x1f{viewer.subject}"
+    return None if viewer.address is None else network_of(viewer.address)
+
+
+def _refuse(seconds: float, why: str) -> None:
+    if seconds <= 0:
+        return
+    wait = ceil(seconds)
+    raise Failure(Code.RATE_LIMITED, f"{why} Ask again in {wait} s.", retryAfterSeconds=wait)

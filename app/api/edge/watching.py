@@ -1,0 +1,60 @@
+"""Watching the API: every operation is counted, throttled where that is wanted, and logged where it was slow.
+
+A log line tells the operation by the schema's words and by its request id; never what was asked, or who asked.
+"""
+
+from __future__ import annotations
+
+import logging
+from functools import cache
+from typing import TYPE_CHECKING, Final
+
+from app.api.transport import Watch
+from app.telemetry import metrics
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from app.api.edge.throttle import Throttle
+    from app.api.transport import Done
+    from app.core.viewer import Viewer
+
+SLOW_SECONDS: Final = 1.0
+"""An answer that took so long is worth a line, wanted or not."""
+
+_log: Final = logging.getLogger("slotwright.operations")
+
+
+# Looked up once: the library checks and locks each time, which would be 4 % of a cached answer. There are as many as labels.
+_count: Final = cache(metrics.OPERATIONS.labels)
+_seconds: Final = cache(metrics.OPERATION_SECONDS.labels)
+
+
+def watch_with(throttle: Callable[[], Throttle | None], *, logs_all: bool) -> Watch[Viewer]:
+    """The watch of the API. `throttle` is asked each time, as it comes with the connections."""
+
+    def knock(viewer: Viewer) -> None:
+        if (found := throttle()) is not None:
+            found.knock(viewer)
+
+    def charge(viewer: Viewer, cost: int, fields: tuple[str, ...]) -> None:
+        if (found := throttle()) is not None:
+            found.charge(viewer, cost, fields)
+
+    def done(what: Done) -> None:
+        name = what.name
+        _count(name, what.transport, what.outcome).inc()
+        if what.seconds is not None:
+            _seconds(name).observe(what.seconds)
+        slow = what.seconds is not None and what.seconds > SLOW_SECONDS
+        if slow or logs_all:
+            milliseconds = None if what.seconds is None else round(what.seconds * 1000, 1)
+            said = {
+                "operation": name,
+                "transport": what.transport,
+                "outcome": what.outcome,
+                "milliseconds": milliseconds,
+            }
+            _log.info("slow operation %s" if slow else "operation %s", name, extra=said)
+
+    return Watch(knock=knock, charge=charge, done=done)

@@ -1,0 +1,344 @@
+"""Runs operations: parse, measure, validate, coerce, execute. Knows nothing of the wire."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from inspect import isawaitable
+from typing import Any, Final, TypeAlias, TypeGuard, cast
+
+import orjson
+import strawberry
+from graphql import (
+    DocumentNode,
+    ExecutionResult,
+    GraphQLError,
+    GraphQLSchema,
+    GraphQLSyntaxError,
+    OperationDefinitionNode,
+    OperationType,
+    Undefined,
+    is_non_null_type,
+    parse,
+    specified_rules,
+    validate,
+)
+from graphql.execution import (
+    Executor,
+    create_source_event_stream,
+    execute_root_selection_set,
+    execute_subscription_event,
+    map_source_to_response_event,
+)
+from graphql.execution.get_variable_signature import get_variable_signature
+from graphql.pyutils import AwaitableOrValue
+from graphql.utilities.validate_input_value import validate_input_value
+from graphql.validation import NoSchemaIntrospectionCustomRule
+from strawberry.execution import optimized_is_awaitable
+from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
+from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
+
+from app.api.execution.cost import Cost, measure
+from app.api.execution.fastlists import RowExecutor
+from app.api.execution.limits import Limits, check_variables
+from app.api.execution.structure import (
+    check_document,
+    check_operation,
+    root_fields,
+)
+from app.api.words.errors import Code, Failure
+
+# Strawberry's knows plain values at sight. It is a type guard in all but its signature.
+_IS_AWAITABLE: Final = cast("Callable[[Any], TypeGuard[Awaitable[Any]]]", optimized_is_awaitable)
+# As many mistakes as a person can read; the rest would be work for an attacker.
+_MAX_ERRORS: Final = 20
+# A document, the name of its operation, and the variables as JSON: Python takes 1 and true for the same.
+_Key: TypeAlias = tuple[str, str | None, bytes]
+# Queries that are kept with their variables, some 5 kB each: what many people look at is asked for in the same words.
+_MOST_READY: Final = 1_000
+_LONGEST_VARIABLES: Final = 1_000
+
+
+class OperationRefused(Exception):  # noqa: N818  says what happened: nothing, or nothing more, is going to run
+    """The operation can't be run, or can't be gone on with."""
+
+    def __init__(self, *errors: GraphQLError) -> None:
+        super().__init__()
+        self.errors = errors
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """A document that is valid; `costs` has, by name, those of its operations that ran already."""
+
+    node: DocumentNode
+    sha256: str
+    costs: dict[str | None, Cost]
+    fields: dict[str | None, tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """An operation that is ready to run, with its variables, any number of times."""
+
+    executor: RowExecutor
+    kind: OperationType
+    name: str | None
+    fields: tuple[str, ...]
+    """The names of its root fields, which are the schema's words."""
+    cost: int
+
+
+class Operations:
+    """The schema, and the documents that were found valid against it."""
+
+    def __init__(self, schema: strawberry.Schema, *, limits: Limits, introspection: bool) -> None:
+        self._schema: GraphQLSchema = schema._schema  # noqa: SLF001  Strawberry has no public name for it
+        self._limits = limits
+        self._hide_suggestions = not introspection
+        self._rules = (
+            *specified_rules,
+            MaybeNullValidationRule,
+            OneOfInputValidationRule,
+            *(() if introspection else (NoSchemaIntrospectionCustomRule,)),
+        )
+        self._documents: OrderedDict[str, Document] = OrderedDict()
+        self._texts: dict[str, str] = {}  # of the same documents, by their hashes
+        self._cached_tokens = 0
+        self._ready: OrderedDict[_Key, Operation] = OrderedDict()  # queries, by all that a request says
+        self._mutations: set[asyncio.Task[ExecutionResult]] = set()
+
+    # ------------------------------------------------------------ before it runs
+
+    def known(self, sha256: str) -> str | None:
+        """The document of this hash, where it is among those used last."""
+        return self._texts.get(sha256)
+
+    def check(self, text: str) -> None:
+        """Raises OperationRefused where the document has an operation that could never run, or none."""
+        node = self._parse(text)
+        operations = [each for each in node.definitions if isinstance(each, OperationDefinitionNode)]
+        if not operations:
+            _select(node, None)
+        try:
+            check_document(node, self._limits)
+            for operation in operations:
+                check_operation(node, operation, self._limits)
+                smallest = {each.variable.name.value: 1 for each in operation.variable_definitions or ()}
+                measure(self._schema, node, operation, smallest, self._limits)
+        except Failure as failure:
+            raise OperationRefused(failure) from None
+        self._validate(node)
+
+    def prepare(
+        self, text: str, variables: Mapping[str, object] | None = None, operation_name: str | None = None
+    ) -> Operation:
+        """Raises OperationRefused with errors that have a code, all of them the caller's."""
+        variables = variables or {}
+        key = _key(text, operation_name, variables)
+        ready = None if key is None else self._ready.get(key)
+        if key is not None and ready is not None and text in self._documents:
+            self._documents.move_to_end(text)
+            self._ready.move_to_end(key)
+            return ready
+        operation = self._prepare(text, variables, operation_name)
+        # A query's variables may be kept for a while; a mutation's hold what people say of themselves.
+        if key is not None and operation.kind is OperationType.QUERY:
+            self._ready[key] = operation
+            if len(self._ready) > _MOST_READY:
+                self._ready.popitem(last=False)
+        return operation
+
+    def _prepare(self, text: str, variables: Mapping[str, object], operation_name: str | None) -> Operation:
+        document = self._documents.get(text)
+        node = self._parse(text) if document is None else document.node
+        operation = _select(node, operation_name)
+        name = operation.name.value if operation.name else None
+        try:
+            check_variables(variables, self._limits)
+            if document is None:
+                check_document(node, self._limits)
+            cost = self._cost(node, operation, variables, {} if document is None else document.costs)
+        except Failure as failure:
+            raise OperationRefused(failure) from None
+        if document is None:
+            self._validate(node)
+            document = Document(node=node, sha256=sha256(text.encode()).hexdigest(), costs={}, fields={})
+            self._remember(text, document)
+        else:
+            self._documents.move_to_end(text)
+        document.costs[name] = cost
+        if name not in document.fields:
+            document.fields[name] = root_fields(node, operation)
+        executor = RowExecutor.build(
+            self._schema,
+            node,
+            raw_variable_values=dict(variables),
+            operation_name=operation_name,
+            max_coercion_errors=_MAX_ERRORS,
+            is_awaitable=_IS_AWAITABLE,
+            hide_suggestions=self._hide_suggestions,
+        )
+        if isinstance(executor, list):
+            raise OperationRefused(*self._input_errors(operation, variables, executor))
+        assert isinstance(executor, RowExecutor)  # noqa: S101  for the type checker: the library says less
+        return Operation(
+            executor=executor,
+            kind=operation.operation,
+            name=name,
+            fields=document.fields[name],
+            cost=cost.fields,
+        )
+
+    def _parse(self, text: str) -> DocumentNode:
+        try:
+            return parse(
+                text,
+                max_lexical_tokens=self._limits.tokens,
+                max_comments=self._limits.tokens,
+                max_source_length=self._limits.document_characters,
+                allow_empty_selection_sets=False,
+            )
+        except GraphQLSyntaxError as error:
+            # The parser says so when it gives up for the size or the depth of a document, not for a mistake in it.
+            gave_up = error.message.endswith("Parsing aborted.")
+            code = Code.QUERY_TOO_COMPLEX if gave_up else Code.GRAPHQL_PARSE_FAILED
+            raise OperationRefused(_with_code(error, code)) from None
+
+    def _validate(self, node: DocumentNode) -> None:
+        errors = validate(
+            self._schema, node, self._rules, max_errors=_MAX_ERRORS, hide_suggestions=self._hide_suggestions
+        )
+        if errors:
+            raise OperationRefused(*(_with_code(error, Code.GRAPHQL_VALIDATION_FAILED) for error in errors))
+
+    def _cost(
+        self,
+        node: DocumentNode,
+        operation: OperationDefinitionNode,
+        variables: Mapping[str, object],
+        known: Mapping[str | None, Cost],
+    ) -> Cost:
+        """Reckoned once for each operation of a document, but for those that depend on variables. Raises TooComplex."""
+        cost = known.get(operation.name.value if operation.name else None)
+        if cost is None:
+            check_operation(node, operation, self._limits)
+        elif not cost.sizes:
+            return cost
+        return measure(self._schema, node, operation, variables, self._limits)
+
+    def _remember(self, text: str, document: Document) -> None:
+        """Keeps the documents used last, as many as `cached_tokens` allows."""
+        self._documents[text] = document
+        self._texts[document.sha256] = text
+        self._cached_tokens += _weight(text, document)
+        while self._cached_tokens > self._limits.cached_tokens:
+            oldest, forgotten = self._documents.popitem(last=False)
+            del self._texts[forgotten.sha256]
+            self._cached_tokens -= _weight(oldest, forgotten)
+
+    def _input_errors(
+        self, operation: OperationDefinitionNode, variables: Mapping[str, object], found: list[GraphQLError]
+    ) -> list[GraphQLError]:
+        """What is wrong with the variables, each with its place; `found` is what the executor said, without places."""
+        errors: list[GraphQLError] = []
+        for definition in operation.variable_definitions or ():
+            name = definition.variable.name.value
+            signature = get_variable_signature(self._schema, definition)
+            if isinstance(signature, GraphQLError) or (name not in variables and definition.default_value is not None):
+                continue
+
+            def refuse(error: GraphQLError, path: list[str | int], name: str = name) -> None:
+                place = ".".join(map(str, (name, *path)))
+                code = {"code": str(Code.BAD_USER_INPUT), "field": place}
+                message = f"Variable '${name}' has an invalid value at '{place}': {error.message}"
+                errors.append(GraphQLError(message, definition, extensions=code))  # noqa: B023  called within this turn
+
+            value = variables.get(name, Undefined)
+            if value is Undefined and not is_non_null_type(signature.type):
+                continue
+            validate_input_value(value, signature.type, refuse, self._hide_suggestions)
+        return errors[:_MAX_ERRORS] or [_with_code(error, Code.BAD_USER_INPUT) for error in found]
+
+    # ------------------------------------------------------------ while it runs
+
+    async def run(self, operation: Operation, context: object) -> ExecutionResult:
+        """A query's or mutation's result, field errors included. Raises TimeoutError after `operation_seconds`.
+
+        A mutation that has begun goes on when its caller is gone or its time is over: it may have been committed, and
+        then the world is to be told.
+        """
+        executor = operation.executor.again(context)
+        async with asyncio.timeout(self._limits.operation_seconds):
+            if operation.kind is not OperationType.MUTATION:
+                return await _execute(executor)
+            task = asyncio.create_task(_execute(executor))
+            self._mutations.add(task)
+            task.add_done_callback(self._mutations.discard)
+            return await asyncio.shield(task)
+
+    async def subscribe(
+        self, operation: Operation, make_context: Callable[[], object]
+    ) -> AsyncGenerator[ExecutionResult, None]:
+        """A subscription's results, each run in a context of its own. Raises OperationRefused where none begins."""
+        source = create_source_event_stream(operation.executor.again(make_context()))
+        stream = await source if isawaitable(source) else source
+        if isinstance(stream, ExecutionResult):
+            raise OperationRefused(*(stream.errors or ()))
+
+        def execute_event(executor: Executor[Any]) -> AwaitableOrValue[ExecutionResult]:
+            executor.context_value = make_context()
+            return execute_subscription_event(executor)
+
+        return map_source_to_response_event(operation.executor, stream, execute_event)
+
+    async def finish(self, seconds: float) -> None:
+        """Waits for the mutations that still run, so long at most; what is not committed then is given up."""
+        if self._mutations:
+            _done, late = await asyncio.wait(set(self._mutations), timeout=seconds)
+            for task in late:
+                task.cancel()
+
+
+async def _execute(executor: Executor[Any]) -> ExecutionResult:
+    result = execute_root_selection_set(executor)
+    return await result if isawaitable(result) else result
+
+
+def _select(node: DocumentNode, name: str | None) -> OperationDefinitionNode:
+    found = [
+        definition
+        for definition in node.definitions
+        if isinstance(definition, OperationDefinitionNode)
+        and (name is None or (definition.name is not None and definition.name.value == name))
+    ]
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        message = "The document has no operation of that name." if name else "The document has no operation."
+    else:
+        message = "The document has several operations: name each once, and say which in operationName."
+    raise OperationRefused(Failure(Code.OPERATION_RESOLUTION_FAILURE, message))
+
+
+def _key(text: str, operation_name: str | None, variables: Mapping[str, object]) -> _Key | None:
+    """What two requests have in common that ask the same; None for variables that are not worth keeping."""
+    try:
+        said = orjson.dumps(variables)
+    except orjson.JSONEncodeError:  # it writes less deep than it reads
+        return None
+    # Copied, since orjson's own result holds on to 4 KiB, however short it is.
+    return (text, operation_name, b"%b" % said) if len(said) <= _LONGEST_VARIABLES else None
+
+
+def _weight(text: str, document: Document) -> int:
+    """In tokens; a few of them may be very long."""
+    return max(document.node.token_count, len(text) // 8)
+
+
+def _with_code(error: GraphQLError, code: Code) -> GraphQLError:
+    error.extensions = {**(error.extensions or {}), "code": str(code)}
+    return error

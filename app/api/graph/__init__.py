@@ -1,0 +1,1 @@
+"""The types and root fields of the schema, one file a feature."""

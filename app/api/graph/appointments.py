@@ -1,0 +1,551 @@
+"""Appointments: what is booked, by whom, and the mutation that books."""
+
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Self, assert_never
+from uuid import UUID
+
+import strawberry
+
+from app.api.graph.availability import Slot, slots_of
+from app.api.graph.reminders import Reminder
+from app.api.operation.info import Info
+from app.api.operation.loaders import AppointmentCountQuestion, AppointmentsQuestion
+from app.api.words.enums import (
+    Actor,
+    AppointmentChangeKind,
+    AppointmentStatus,
+    Channel,
+    Role,
+)
+from app.api.words.keys import (
+    appointment_key,
+    optional_service_key,
+    provider_key,
+)
+from app.api.words.money import Money
+from app.api.words.node import Node
+from app.api.words.preferences import CHANNELS, channels_of
+from app.api.words.refusals import (
+    BookingLimitReachedError,
+    CancellationQuote,
+    HoldExpiredError,
+    IdempotencyKeyReusedError,
+    InvalidInputError,
+    NotAllowedError,
+    NotFoundError,
+    SlotUnavailableError,
+    booking_limit_reached,
+    idempotency_key_reused,
+    invalid_input,
+    not_allowed,
+    not_found,
+)
+from app.api.words.relay import (
+    After,
+    Before,
+    Connection,
+    First,
+    Last,
+    Order,
+    PageRequest,
+    connect,
+    global_id,
+)
+from app.api.words.scalars import TimeZoneName
+from app.core import appointment as core
+from app.core import refusals
+from app.core.history import HistoryEntry
+from app.core.ids import ProviderId
+from app.core.lifecycle import quote_cancellation
+from app.core.provider import Offer
+from app.core.reminders import LEADS
+from app.core.validation import ContactForm
+from app.core.zones import local_text, minute_of
+from app.notify.ics import uid
+from app.store.appointments import AppointmentFilter, appointment_page, count_appointments
+from app.store.keyset import Keyset
+from app.telemetry.metrics import count_answer
+from app.usecases.booking.book_appointment import (
+    Booked,
+    BookingForm,
+    book_appointment,
+)
+from app.usecases.booking.find_appointment import find_appointment
+from app.usecases.booking.open_appointment import actor_of
+
+if TYPE_CHECKING:
+    from app.api.graph.providers import Provider
+    from app.api.graph.services import Service
+
+LazyProvider = Annotated["Provider", strawberry.lazy("app.api.graph.providers")]
+LazyService = Annotated["Service", strawberry.lazy("app.api.graph.services")]
+
+BY_START = Order(name="appointments", types=(datetime, UUID))
+
+
+@strawberry.type(description="How a customer wants to be called and reached, as given at booking.")
+class Contact:
+    """Maps the core's `Contact`."""
+
+    name: str = strawberry.field(description="What to call them.")
+    email: str | None = strawberry.field(description="Their e-mail address.")
+    phone: str | None = strawberry.field(description="Their phone number, in E.164 form.")
+    locale: str | None = strawberry.field(description="The language they read, as a tag such as de-AT.")
+    channels: list[Channel] | None = strawberry.field(description=CHANNELS)
+
+    @classmethod
+    def of(cls, contact: core.Contact) -> Self:
+        """From the core."""
+        return cls(
+            name=contact.name,
+            email=contact.email,
+            phone=contact.phone,
+            locale=contact.locale,
+            channels=channels_of(contact.channels),
+        )
+
+
+@strawberry.type(
+    description="A customer's record: an account, or all guests who gave one e-mail. For staff, and the customer themselves."
+)
+class Customer(Node):
+    """Maps the core's `Customer`."""
+
+    name: str = strawberry.field(description="What to call them.")
+    email: str | None = strawberry.field(description="Their e-mail address.")
+    phone: str | None = strawberry.field(description="Their phone number, in E.164 form.")
+    time_zone: TimeZoneName = strawberry.field(description="The zone they last booked from for the first time.")
+    locale: str | None = strawberry.field(description="The language they read, as a tag such as de-AT.")
+    channels: list[Channel] | None = strawberry.field(description=CHANNELS)
+
+    @classmethod
+    def of(cls, customer: core.Customer) -> Self:
+        """From the core."""
+        contact = customer.contact
+        return cls(
+            id=global_id("Customer", customer.id),
+            name=contact.name,
+            email=contact.email,
+            phone=contact.phone,
+            time_zone=TimeZoneName(customer.time_zone),
+            locale=contact.locale,
+            channels=channels_of(contact.channels),
+        )
+
+
+@strawberry.type(description="One change of an appointment.")
+class AppointmentHistoryEntry:
+    """Maps the core's `HistoryEntry`."""
+
+    version: int = strawberry.field(description="The version that it made.")
+    kind: AppointmentChangeKind = strawberry.field(description="What happened.")
+    occurred_at: datetime = strawberry.field(description="When.")
+    actor: Actor = strawberry.field(description="Who did it.")
+    actor_subject: str | None = strawberry.field(description="The subject of the actor's token, where there was one.")
+    from_status: AppointmentStatus | None = strawberry.field(description="The state before; null where it was booked.")
+    to_status: AppointmentStatus = strawberry.field(description="The state since.")
+    from_starts_at: datetime | None = strawberry.field(description="The start before; null where it was booked.")
+    to_starts_at: datetime = strawberry.field(description="The start since.")
+    reason: str | None = strawberry.field(description="Why, as the actor said.")
+
+    @classmethod
+    def of(cls, entry: HistoryEntry) -> Self:
+        """From the core."""
+        return cls(
+            version=entry.version,
+            kind=entry.kind,
+            occurred_at=entry.occurred_at,
+            actor=entry.actor,
+            actor_subject=entry.actor_subject,
+            from_status=entry.from_status,
+            to_status=entry.to_status,
+            from_starts_at=entry.from_starts_at,
+            to_starts_at=entry.to_starts_at,
+            reason=entry.reason,
+        )
+
+
+@strawberry.type(description="A booked visit. Seen by its customer, its provider, administrators and its manage token.")
+class Appointment(Node):
+    """Maps the core's `Appointment`; made only for callers who may see it."""
+
+    row: strawberry.Private[core.Appointment]
+    status: AppointmentStatus = strawberry.field(description="Where it stands in its life.")
+    starts_at: datetime = strawberry.field(description="The start of the visit, in UTC.")
+    ends_at: datetime = strawberry.field(description="The end of the visit, in UTC.")
+    customer_time_zone: TimeZoneName = strawberry.field(description="The zone it was booked from.")
+    notes: str | None = strawberry.field(description="What the customer wanted to be known.")
+    version: int = strawberry.field(description="Raised by every change, from 1.")
+    created_at: datetime = strawberry.field(description="When it was booked.")
+
+    @classmethod
+    def of(cls, appointment: core.Appointment) -> Self:
+        """From the core."""
+        return cls(
+            id=global_id("Appointment", appointment.id),
+            row=appointment,
+            status=appointment.status,
+            starts_at=appointment.starts_at,
+            ends_at=appointment.ends_at,
+            customer_time_zone=TimeZoneName(appointment.customer_time_zone),
+            notes=appointment.notes,
+            version=appointment.version,
+            created_at=appointment.created_at,
+        )
+
+    @strawberry.field(description="The start on the wall clock of the customer's zone, with its offset.")
+    def local_start(self) -> str:
+        """Formatted here: browsers' own zone tables differ."""
+        return local_text(self.row.customer_time_zone, minute_of(self.row.starts_at))
+
+    @strawberry.field(
+        description="The UID of its calendar event (RFC 5545), the same in every message and for its whole life."
+    )
+    def calendar_uid(self) -> str:
+        """As in the calendar parts of our mails."""
+        return uid(self.row.id)
+
+    @strawberry.field(description="With whom.")
+    async def provider(self, info: Info) -> LazyProvider:
+        """Batched."""
+        from app.api.graph.providers import Provider as ProviderType  # noqa: PLC0415  the two types name each other
+
+        found = await info.context.loaders.provider.load(self.row.provider_id)
+        if found is None:
+            raise LookupError("the appointment's provider is gone")
+        return ProviderType.of(found)
+
+    @strawberry.field(description="For what; null where no service was named.")
+    async def service(self, info: Info) -> LazyService | None:
+        """Batched."""
+        from app.api.graph.services import Service as ServiceType  # noqa: PLC0415  the two types name each other
+
+        if self.row.service_id is None:
+            return None
+        found = await info.context.loaders.service.load(self.row.service_id)
+        return None if found is None else ServiceType.of(found)
+
+    @strawberry.field(
+        description="As given at booking; for the customer themselves, their provider, administrators, the manage token."
+    )
+    def contact(self) -> Contact | None:
+        """Whoever sees the appointment sees it."""
+        return Contact.of(self.row.contact)
+
+    @strawberry.field(description="The customer's record; staff and that signed-in customer only, never a guest.")
+    async def customer(self, info: Info) -> Customer | None:
+        """Batched."""
+        if not info.context.viewer.sees_customer_of(self.row):
+            return None
+        found = await info.context.loaders.customer.load(self.row.customer_id)
+        return None if found is None else Customer.of(found)
+
+    @strawberry.field(description="When it was cancelled; null where it was not.")
+    def cancelled_at(self) -> datetime | None:
+        """As recorded."""
+        return self.row.cancelled_at
+
+    @strawberry.field(description="Why it was cancelled, as its canceller said.")
+    def cancellation_reason(self) -> str | None:
+        """As recorded."""
+        return self.row.cancellation_reason
+
+    @strawberry.field(
+        description="What cancelling cost; null where it was free. Charging it is not this server's work."
+    )
+    def cancellation_fee(self) -> Money | None:
+        """As recorded."""
+        return Money.of(self.row.cancellation_fee)
+
+    @strawberry.field(description="What cancelling right now would cost the caller; null once it can't be cancelled.")
+    def cancellation_quote(self, info: Info) -> CancellationQuote | None:
+        """By the function that decides over cancellations."""
+        context = info.context
+        quote = quote_cancellation(self.row, actor_of(context.viewer, self.row), context.resources.clock())
+        return None if quote is None else CancellationQuote.of(quote)
+
+    @strawberry.field(
+        description="The reminders before the start: those that are planned, and those that were sent, failed or skipped."
+    )
+    async def reminders(self, info: Info) -> list[Reminder]:
+        """Batched."""
+        found = await info.context.loaders.messages.load(self.row.id)
+        return [Reminder.of(message) for message in found if message.kind in LEADS]
+
+    @strawberry.field(
+        description="Every message about it, in the order in which they are due: reminders and news alike."
+    )
+    async def messages(self, info: Info) -> list[Reminder]:
+        """Batched."""
+        return [Reminder.of(message) for message in await info.context.loaders.messages.load(self.row.id)]
+
+    @strawberry.field(
+        description="What became of it, version by version. Empty but for its provider and administrators."
+    )
+    async def history(self, info: Info) -> list[AppointmentHistoryEntry]:
+        """Batched."""
+        if not info.context.viewer.runs(self.row.provider_id):
+            return []
+        return [AppointmentHistoryEntry.of(entry) for entry in await info.context.loaders.history.load(self.row.id)]
+
+
+AppointmentConnection = Connection[Appointment]
+
+
+def keyset_of(page: PageRequest) -> Keyset:
+    """The rows that a page needs from the store."""
+    return Keyset(limit=page.fetch_limit, backward=page.backward, after=page.after, before=page.before)
+
+
+def filter_of(
+    from_start: datetime | None, until_start: datetime | None, status: list[AppointmentStatus] | None
+) -> AppointmentFilter:
+    """Which appointments of a list."""
+    statuses = None if status is None else tuple(status)
+    return AppointmentFilter(from_start=from_start, until_start=until_start, statuses=statuses)
+
+
+def no_appointments(page: PageRequest) -> AppointmentConnection:
+    """For callers who see none of them."""
+    return connect(page, BY_START, [], key=_sort_key, node=Appointment.of, count=_none)
+
+
+async def appointments_of(
+    info: Info, provider_id: ProviderId, which: AppointmentFilter, page: PageRequest
+) -> AppointmentConnection:
+    """A page of a provider's appointments, looked up together with those of the providers beside."""
+    loaders = info.context.loaders
+    rows = await loaders.appointments_of_provider.load(AppointmentsQuestion(provider_id, which, keyset_of(page)))
+    return connect(
+        page,
+        BY_START,
+        rows,
+        key=_sort_key,
+        node=Appointment.of,
+        count=lambda: loaders.appointment_count_of_provider.load(AppointmentCountQuestion(provider_id, which)),
+    )
+
+
+async def _own_appointments(info: Info, which: AppointmentFilter, page: PageRequest) -> AppointmentConnection:
+    """A page of the signed-in customer's appointments, or of all the organization's for an administrator."""
+    pool, viewer = info.context.resources.pool, info.context.viewer
+    whose = None if viewer.is_admin else viewer.customer_id
+    if whose is None and not viewer.is_admin:
+        return no_appointments(page)
+    return connect(
+        page,
+        BY_START,
+        await appointment_page(pool, viewer.organization_id, whose, which, keyset_of(page)),
+        key=_sort_key,
+        node=Appointment.of,
+        count=lambda: count_appointments(pool, viewer.organization_id, whose, which),
+    )
+
+
+def _sort_key(row: core.Appointment) -> tuple[datetime, UUID]:
+    return row.starts_at, row.id
+
+
+async def _none() -> int:
+    return 0
+
+
+@strawberry.input(description="How the customer wants to be called and reached: at least one of e-mail and phone.")
+class CustomerInput:
+    """Becomes a `ContactForm`."""
+
+    name: str = strawberry.field(description="1 to 200 characters.")
+    email: str | None = strawberry.field(default=None, description="An e-mail address.")
+    phone: str | None = strawberry.field(
+        default=None,
+        description="With the country code; kept in E.164 form. Text messages go there if it is verified: if staff book, or "
+        "set it on the customer's record, or the caller's token calls it so. An organization may have them go to any number.",
+    )
+    locale: str | None = strawberry.field(default=None, description="A language tag, such as de-AT.")
+    channels: list[Channel] | None = strawberry.field(default=None, description=CHANNELS)
+
+    def to_core(self) -> ContactForm:
+        """To the core, unchecked."""
+        return ContactForm(
+            name=self.name, email=self.email, phone=self.phone, locale=self.locale, channels=self.channels
+        )
+
+
+@strawberry.input(description="A booking. Retry it with the same idempotency key: it is never booked twice.")
+class BookAppointmentInput:
+    """Becomes a `BookingForm`."""
+
+    provider_id: strawberry.ID = strawberry.field(description="With whom.")
+    service_id: strawberry.ID | None = strawberry.field(
+        default=None, description="For what; left out: by the provider's own rules."
+    )
+    hold_token: str | None = strawberry.field(
+        default=None, description="From `holdSlot`; the time is then certain, until the hold expires."
+    )
+    starts_at: datetime = strawberry.field(description="The start of the visit: one of the listed slots.")
+    duration_minutes: int | None = strawberry.field(
+        default=None,
+        description="Where given, it must be the duration in force; it guards against a page that shows old rules.",
+    )
+    customer: CustomerInput | None = strawberry.field(
+        default=None, description="Who it is for; required unless the viewer is a customer."
+    )
+    customer_time_zone: TimeZoneName = strawberry.field(description="The zone in which the customer reads their times.")
+    notes: str | None = strawberry.field(default=None, description="Up to 2,000 characters.")
+    idempotency_key: str = strawberry.field(
+        description="1 to 255 characters, new for every new booking: a random UUID does well."
+    )
+
+
+@strawberry.type(
+    description="The appointment, and the secret that lets someone without an account see, move or cancel it."
+)
+class BookingConfirmation:
+    """Maps `Booked`."""
+
+    appointment: Appointment = strawberry.field(description="As it is now.")
+    manage_token: str = strawberry.field(
+        description="Give it as `manageToken`, or as a bearer token; keep it as secret as a password."
+    )
+
+
+BookAppointmentResult = Annotated[
+    BookingConfirmation
+    | SlotUnavailableError
+    | BookingLimitReachedError
+    | HoldExpiredError
+    | InvalidInputError
+    | NotAllowedError
+    | NotFoundError
+    | IdempotencyKeyReusedError,
+    strawberry.union("BookAppointmentResult", description="The appointment, or why there is none."),
+]
+
+
+@strawberry.type
+class AppointmentQuery:
+    """The root fields about appointments."""
+
+    @strawberry.field(description="One appointment; null where there is none of this id that the caller may see.")
+    async def appointment(
+        self,
+        info: Info,
+        id: Annotated[strawberry.ID, strawberry.argument(description="Which.")],
+        manage_token: Annotated[
+            str | None, strawberry.argument(description="The secret that came with the booking.")
+        ] = None,
+    ) -> Appointment | None:
+        """Reading never changes anything."""
+        found = await find_appointment(
+            info.context.resources,
+            info.context.viewer,
+            appointment_key(id),
+            manage_token=manage_token,
+            load=info.context.loaders.appointment.load,
+        )
+        return None if found is None else Appointment.of(found)
+
+    @strawberry.field(
+        description="The viewer's own appointments that start in from…to, by start: a customer's, a provider's, or all of "
+        "the organization's for an administrator."
+    )
+    async def appointments(
+        self,
+        info: Info,
+        from_: Annotated[
+            datetime | None, strawberry.argument(name="from", description="Starting at or after this instant.")
+        ] = None,
+        to: Annotated[datetime | None, strawberry.argument(description="Starting before this instant.")] = None,
+        status: Annotated[
+            list[AppointmentStatus] | None, strawberry.argument(description="Only in one of these states.")
+        ] = None,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+    ) -> AppointmentConnection | None:
+        """Keyset pages."""
+        page = PageRequest.read(BY_START, first=first, after=after, last=last, before=before)
+        which, provider_id = filter_of(from_, to, status), info.context.viewer.provider_id
+        if provider_id is not None:
+            return await appointments_of(info, provider_id, which, page)
+        return await _own_appointments(info, which, page)
+
+
+@strawberry.type
+class AppointmentMutation:
+    """The mutations of appointments."""
+
+    @strawberry.mutation(
+        description="Books a listed slot. Never twice: the same idempotency key with the same request gives the same "
+        "appointment again."
+    )
+    async def book_appointment(
+        self,
+        info: Info,
+        input: Annotated[BookAppointmentInput, strawberry.argument(description="The booking.")],
+    ) -> BookAppointmentResult:
+        """See the use case."""
+        form = BookingForm(
+            provider_id=provider_key(input.provider_id),
+            service_id=optional_service_key(input.service_id),
+            starts_at=input.starts_at,
+            duration_minutes=input.duration_minutes,
+            customer=input.customer.to_core() if input.customer else None,
+            customer_time_zone=input.customer_time_zone,
+            notes=input.notes,
+            idempotency_key=input.idempotency_key,
+            hold_token=input.hold_token,
+        )
+        viewer = info.context.viewer
+        answer = await book_appointment(info.context.resources, viewer, form)
+        count_answer("bookAppointment", answer)
+        match answer:
+            case Booked():
+                if viewer.role is Role.CUSTOMER:
+                    # The first booking made the customer's record, which the rest of this operation may show.
+                    info.context.viewer = replace(viewer, customer_id=answer.appointment.customer_id)
+                return confirmation_of(answer)
+            case refusals.SlotUnavailable():
+                return slot_unavailable(answer, form.customer_time_zone)
+            case refusals.BookingLimitReached():
+                return booking_limit_reached(answer)
+            case refusals.HoldExpired():
+                return HoldExpiredError(
+                    code="HOLD_EXPIRED",
+                    message=answer.message,
+                    alternatives=_slots_offered(answer.alternatives, form.customer_time_zone),
+                )
+            case refusals.InvalidInput():
+                return invalid_input(answer)
+            case refusals.NotAllowed():
+                return not_allowed(answer)
+            case refusals.NotFound():
+                return not_found(answer)
+            case refusals.IdempotencyKeyReused():
+                return idempotency_key_reused(answer)
+            case _:
+                assert_never(answer)
+
+
+def slot_unavailable(refusal: refusals.SlotUnavailable, time_zone: str | None) -> SlotUnavailableError:
+    """The refusal of a time, with its alternatives shown in the customer's zone."""
+    return SlotUnavailableError(
+        code="SLOT_UNAVAILABLE",
+        message=refusal.message,
+        reasons=list(refusal.reasons),
+        alternatives=_slots_offered(refusal.alternatives, time_zone),
+    )
+
+
+def _slots_offered(offer: Offer | None, time_zone: str | None) -> list[Slot]:
+    """The slots of an offer, in this zone or else the provider's."""
+    if offer is None:
+        return []
+    return slots_of(offer.calendar, offer.starts, time_zone or offer.calendar.provider.time_zone)
+
+
+def confirmation_of(booked: Booked) -> BookingConfirmation:
+    """The appointment with its manage token."""
+    return BookingConfirmation(appointment=Appointment.of(booked.appointment), manage_token=booked.manage_token)

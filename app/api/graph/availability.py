@@ -1,0 +1,346 @@
+"""Availability: slots, days, and why a time can't be booked."""
+
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from datetime import date, datetime
+from itertools import chain, repeat
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, cast, overload
+
+import strawberry
+
+from app.api.execution.fastlists import (
+    KnownRows,
+    Leaves,
+    Row,
+    Rows,
+    Shape,
+)
+from app.api.operation.info import Info
+from app.api.words.enums import UnbookableReason
+from app.api.words.errors import BadUserInput
+from app.api.words.instants import slot_texts, utc_texts
+from app.api.words.keys import (
+    optional_service_key,
+    provider_key,
+    provider_keys,
+)
+from app.api.words.refusals import (
+    InvalidDateRangeError,
+    InvalidInputError,
+    NotFoundError,
+    TemporarilyUnavailableError,
+    invalid_date_range,
+    invalid_input,
+    not_found,
+    temporarily_unavailable,
+)
+from app.api.words.relay import global_id
+from app.api.words.scalars import TimeZoneName
+from app.core import refusals as core
+from app.core.provider import Calendar
+from app.core.provider import Provider as CoreProvider
+from app.core.validation import valid_time_zone
+from app.core.zones import Minute
+from app.store.providers import provider_ids_offering
+from app.usecases.listing.explain_time import explain_time
+from app.usecases.listing.find_next_slots import earliest_slots
+from app.usecases.listing.list_availability import FreeTimes, Listed
+
+if TYPE_CHECKING:
+    from app.api.graph.providers import Provider
+    from app.api.graph.services import Service
+
+LazyProvider = Annotated["Provider", strawberry.lazy("app.api.graph.providers")]
+LazyService = Annotated["Service", strawberry.lazy("app.api.graph.services")]
+
+MOST_SLOTS = 100
+"""What one answer may hold."""
+MOST_PROVIDERS = 500
+"""What a list of ids may name at once."""
+
+
+@strawberry.type(description="A time that can be booked right now.")
+class Slot:
+    """A bookable visit; all fields but `provider` are leaves."""
+
+    row: strawberry.Private[CoreProvider]
+    provider_id: strawberry.ID = strawberry.field(description="Whose time it is.")
+    starts_at: datetime = strawberry.field(description="The start of the visit, in UTC.")
+    ends_at: datetime = strawberry.field(description="The end of the visit, in UTC; buffers are not part of it.")
+    local_start: str = strawberry.field(
+        description="The start on the wall clock of the zone asked for, with its offset: 2026-03-08T09:00:00-05:00."
+    )
+
+    @strawberry.field(description="Whose time it is.")
+    def provider(self) -> LazyProvider:
+        """The provider, already loaded."""
+        from app.api.graph.providers import Provider as ProviderType  # noqa: PLC0415  the two types name each other
+
+        return ProviderType.of(self.row)
+
+
+SLOT_ROWS = Shape(
+    # `row` is no field: it is what `provider` is made of.
+    columns=("row", "provider_id", "starts_at", "ends_at", "local_start"),
+    item=Slot,
+    owned=frozenset({"row", "provider_id"}),
+)
+
+
+def slot_rows(calendar: Calendar, starts: Sequence[Minute], time_zone: str) -> list[Row]:
+    """The slots at these starts, shown in this zone, their texts ready."""
+    provider = calendar.provider
+    texts = slot_texts(starts, calendar.rules.duration_minutes, time_zone)
+    return list(zip(repeat(provider), repeat(global_id("Provider", provider.id)), *texts, strict=False))
+
+
+def slots_of(calendar: Calendar, starts: Sequence[Minute], time_zone: str) -> list[Slot]:
+    """The slots at these starts, shown in this zone."""
+    return _as_slots(slot_rows(calendar, starts, time_zone))
+
+
+def _as_slots(rows: Sequence[Row]) -> list[Slot]:
+    """Rows are a sequence of what they stand for; to those who resolve fields that is a list."""
+    return cast("list[Slot]", Rows(SLOT_ROWS, rows))
+
+
+@strawberry.type(description="The free times of one date.")
+class AvailabilityDay:
+    """A date asked for, also an empty one."""
+
+    day: date = strawberry.field(name="date", description="The date on which the slots start, in the zone asked for.")
+    slot_count: int = strawberry.field(description="How many slots there are.")
+    slots: list[Slot] = strawberry.field(description="The slots, in order.")
+    start_times: list[datetime] = strawberry.field(
+        description="The starts of the same slots alone: the compact form for big grids."
+    )
+
+
+class _SlotsOfDay(Sequence[Row]):
+    """The rows of a day's slots, made when they are asked for: most calendars only want to know how many there are."""
+
+    __slots__ = ("_calendar", "_starts", "_time_zone")
+
+    def __init__(self, calendar: Calendar, starts: Sequence[Minute], time_zone: str) -> None:
+        self._calendar = calendar
+        self._starts = starts
+        self._time_zone = time_zone
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    def __iter__(self) -> Iterator[Row]:
+        return iter(slot_rows(self._calendar, self._starts, self._time_zone))
+
+    @overload
+    def __getitem__(self, index: int) -> Row: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[Row]: ...
+
+    def __getitem__(self, index: int | slice) -> Row | list[Row]:
+        return slot_rows(self._calendar, self._starts, self._time_zone)[index]
+
+
+def _a_day(date: str, slot_count: int, slots: Rows, start_times: Leaves) -> AvailabilityDay:
+    """The object that a row stands for; what is text there stays text."""
+    ready: dict[str, Any] = {"day": date, "slot_count": slot_count, "slots": slots, "start_times": start_times}
+    return AvailabilityDay(**ready)
+
+
+DAY_ROWS = Shape(columns=("date", "slot_count", "slots", "start_times"), item=_a_day, nested={"slots": SLOT_ROWS})
+
+
+def _days_of(starts_by_date: Mapping[date, tuple[Minute, ...]]) -> Iterable[tuple[date, tuple[Minute, ...]]]:
+    return starts_by_date.items()
+
+
+def _starts_of(starts_by_date: Mapping[date, tuple[Minute, ...]]) -> Iterable[Minute]:
+    return chain.from_iterable(starts_by_date.values())
+
+
+@strawberry.type(description="Free times of a provider, by dates.")
+class Availability:
+    """Maps `FreeTimes`."""
+
+    found: strawberry.Private[FreeTimes]
+
+    @strawberry.field(description="Whose times they are.")
+    def provider(self) -> LazyProvider:
+        """The provider, already loaded."""
+        from app.api.graph.providers import Provider as ProviderType  # noqa: PLC0415  the two types name each other
+
+        return ProviderType.of(self.found.calendar.provider)
+
+    @strawberry.field(description="The service whose rules hold; null where none was named.")
+    def service(self) -> LazyService | None:
+        """The service, already loaded."""
+        from app.api.graph.services import Service as ServiceType  # noqa: PLC0415  the two types name each other
+
+        service = self.found.calendar.service
+        return None if service is None else ServiceType.of(service)
+
+    @strawberry.field(description="The zone that the dates are in.")
+    def time_zone(self) -> TimeZoneName:
+        """As asked for, or the provider's."""
+        return TimeZoneName(self.found.time_zone)
+
+    @strawberry.field(description="How long a visit takes.")
+    def duration_minutes(self) -> int:
+        """By the rules in force."""
+        return self.found.calendar.rules.duration_minutes
+
+    @strawberry.field(description="Every date asked for, also the empty ones.")
+    def days(self) -> list[AvailabilityDay]:
+        """In order."""
+        return cast("list[AvailabilityDay]", self._rows(DAY_ROWS, _days_of, self._days))
+
+    @strawberry.field(description="All slots of all dates, in order.")
+    def slots(self) -> list[Slot]:
+        """Built when asked for."""
+        return cast("list[Slot]", self._rows(SLOT_ROWS, _starts_of, self._slots))
+
+    def _rows(
+        self,
+        shape: Shape,
+        of: Callable[[Mapping[date, tuple[Minute, ...]]], Iterable[Hashable]],
+        make: Callable[[Sequence[Any]], list[Row]],
+    ) -> KnownRows:
+        calendar = self.found.calendar
+        kind = calendar.rules.duration_minutes, self.found.time_zone
+        return KnownRows(shape, self.found.starts_by_date, of, make, kind=kind, owner=calendar.provider.id)
+
+    def _slots(self, starts: Sequence[Minute]) -> list[Row]:
+        return slot_rows(self.found.calendar, starts, self.found.time_zone)
+
+    def _days(self, days: Sequence[tuple[date, tuple[Minute, ...]]]) -> list[Row]:
+        found = self.found
+        return [
+            (
+                day.isoformat(),
+                len(starts),
+                _SlotsOfDay(found.calendar, starts, found.time_zone),
+                Leaves(utc_texts(starts)),
+            )
+            for day, starts in days
+        ]
+
+
+Shown: TypeAlias = (
+    Availability | TemporarilyUnavailableError | InvalidDateRangeError | InvalidInputError | NotFoundError
+)
+AvailabilityResult = Annotated[
+    Shown,
+    strawberry.union("AvailabilityResult", description="Free times, or why they can't be given."),
+]
+
+
+def availability_result(found: Listed) -> Shown:
+    """The answer in GraphQL's types."""
+    match found:
+        case FreeTimes():
+            return Availability(found=found)
+        case core.InvalidDateRange():
+            return invalid_date_range(found)
+        case core.InvalidInput():
+            return invalid_input(found)
+        case core.NotFound():
+            return not_found(found)
+        case core.TemporarilyUnavailable():
+            return temporarily_unavailable(found)
+
+
+@strawberry.type(description="Whether an instant can be booked right now, and if not, why.")
+class TimeExplanation:
+    """Every reason, or none."""
+
+    bookable: bool = strawberry.field(description="Whether booking it right now would succeed.")
+    reasons: list[UnbookableReason] = strawberry.field(
+        description="Every reason why not, in a fixed order; empty where it is bookable."
+    )
+
+
+def checked_zone(name: TimeZoneName | None) -> str | None:
+    """The zone's name; raises BadUserInput for an unknown one, where the answer has no place for a refusal."""
+    if name is None:
+        return None
+    zone = valid_time_zone("time_zone", name)
+    if isinstance(zone, core.InvalidInput):
+        raise BadUserInput(zone.message, "timeZone")
+    return zone
+
+
+@strawberry.type
+class AvailabilityQuery:
+    """The root fields about free times."""
+
+    @strawberry.field(
+        description="The earliest bookable slots over many providers, in order of start. "
+        "Over all providers of the organization (that offer the service) where none are named."
+    )
+    async def next_available_slots(
+        self,
+        info: Info,
+        provider_ids: Annotated[
+            list[strawberry.ID] | None, strawberry.argument(description="Whose slots; at most 500 providers.")
+        ] = None,
+        after: Annotated[
+            datetime | None, strawberry.argument(description="Only slots at or after this instant (default: now).")
+        ] = None,
+        service_id: Annotated[
+            strawberry.ID | None, strawberry.argument(description="For this service's rules.")
+        ] = None,
+        first: Annotated[int | None, strawberry.argument(description="How many slots, 1 to 100.")] = 10,
+        time_zone: Annotated[
+            TimeZoneName | None,
+            strawberry.argument(description="The zone of localStart (default: each provider's)."),
+        ] = None,
+    ) -> list[Slot] | None:
+        """Two statements for each stretch of dates, however many providers there are."""
+        if first is None or not 1 <= first <= MOST_SLOTS:
+            raise BadUserInput(f"first must be between 1 and {MOST_SLOTS}.", "first")
+        if provider_ids is not None and len(provider_ids) > MOST_PROVIDERS:
+            raise BadUserInput(f"Name at most {MOST_PROVIDERS:,} providers.", "providerIds")
+        zone = checked_zone(time_zone)
+        resources, organization_id = info.context.resources, info.context.viewer.organization_id
+        service = optional_service_key(service_id)
+        if provider_ids is None:
+            keys = await provider_ids_offering(resources.pool, organization_id, service)
+        else:
+            keys = provider_keys(provider_ids)
+        found, calendars = await earliest_slots(resources, organization_id, keys, service, after=after, count=first)
+        return _as_slots(
+            [
+                row
+                for each in found
+                for row in slot_rows(
+                    calendars[each.provider_id],
+                    (each.start,),
+                    zone or calendars[each.provider_id].provider.time_zone,
+                )
+            ]
+        )
+
+    @strawberry.field(
+        description="Why can, or can't, this instant be booked? Null for an unknown provider, and for a service that "
+        "the provider does not offer."
+    )
+    async def explain_time(
+        self,
+        info: Info,
+        provider_id: Annotated[strawberry.ID, strawberry.argument(description="Whose time.")],
+        starts_at: Annotated[datetime, strawberry.argument(description="The start of the visit.")],
+        service_id: Annotated[
+            strawberry.ID | None, strawberry.argument(description="For this service's rules.")
+        ] = None,
+    ) -> TimeExplanation | None:
+        """The same pure function that decides over bookings."""
+        reasons = await explain_time(
+            info.context.resources,
+            info.context.viewer.organization_id,
+            provider_key(provider_id),
+            optional_service_key(service_id),
+            starts_at,
+        )
+        if isinstance(reasons, core.NotFound):
+            return None
+        return TimeExplanation(bookable=not reasons, reasons=list(reasons))

@@ -1,0 +1,62 @@
+"""The test clock of development, and the mutation that moves it."""
+
+from datetime import datetime
+from typing import Annotated, assert_never
+
+import strawberry
+
+from app.api.operation.info import Info
+from app.api.words.refusals import (
+    InvalidInputError,
+    NotAllowedError,
+    invalid_input,
+    not_allowed,
+)
+from app.core import refusals
+from app.usecases.upkeep.advance_clock import advance_clock
+
+
+@strawberry.input(description="How far to move the clock on.")
+class AdvanceClockInput:
+    """See `advance_clock`."""
+
+    minutes: int = strawberry.field(description="1 to 527,040 minutes; the clock never moves back.")
+
+
+@strawberry.type(description="What the server takes for now.")
+class Clock:
+    """The program's clock."""
+
+    now: datetime = strawberry.field(description="The instant that it reads.")
+
+
+AdvanceClockResult = Annotated[
+    Clock | InvalidInputError | NotAllowedError,
+    strawberry.union("AdvanceClockResult", description="The clock after the move, or why it goes on as it was."),
+]
+
+
+@strawberry.type
+class ClockMutation:
+    """The mutation of the clock."""
+
+    @strawberry.mutation(
+        description="Moves the clock of the whole server on, the worker's too, which then looks what is due. Only on a "
+        "server that `dev --test-clock` started; administrators only."
+    )
+    async def advance_clock(
+        self,
+        info: Info,
+        input: AdvanceClockInput,
+    ) -> AdvanceClockResult:
+        """See the use case."""
+        answer = await advance_clock(info.context.resources, info.context.viewer, input.minutes)
+        match answer:
+            case datetime():
+                return Clock(now=answer)
+            case refusals.InvalidInput():
+                return invalid_input(answer)
+            case refusals.NotAllowed():
+                return not_allowed(answer)
+            case _:
+                assert_never(answer)

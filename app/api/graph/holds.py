@@ -1,0 +1,144 @@
+"""Holds: a time kept for some minutes while somebody fills in a form."""
+
+from datetime import datetime
+from typing import Annotated, assert_never
+
+import strawberry
+
+from app.api.graph.appointments import slot_unavailable
+from app.api.graph.providers import Provider
+from app.api.operation.info import Info
+from app.api.words.keys import optional_service_key, provider_key
+from app.api.words.refusals import (
+    BookingLimitReachedError,
+    IdempotencyKeyReusedError,
+    InvalidInputError,
+    NotAllowedError,
+    NotFoundError,
+    SlotUnavailableError,
+    booking_limit_reached,
+    idempotency_key_reused,
+    invalid_input,
+    not_allowed,
+    not_found,
+)
+from app.core import hold as core
+from app.core import refusals
+from app.telemetry.metrics import count_answer
+from app.usecases.booking.hold_slot import (
+    Held,
+    HoldForm,
+    hold_slot,
+    release_hold,
+)
+
+
+@strawberry.type(description="A time that nobody else gets, until it expires. Book it with its token.")
+class Hold:
+    """Maps the core's `Hold`."""
+
+    row: strawberry.Private[core.Hold]
+    hold_token: str = strawberry.field(description="Give it to bookAppointment, or to releaseHold.")
+    starts_at: datetime = strawberry.field(description="The start of the visit, in UTC.")
+    ends_at: datetime = strawberry.field(description="The end of the visit, in UTC.")
+    expires_at: datetime = strawberry.field(description="From this instant on it is as if it were not there.")
+
+    @classmethod
+    def of(cls, held: Held) -> "Hold":
+        """From the use case."""
+        hold = held.hold
+        return cls(
+            row=hold,
+            hold_token=held.token,
+            starts_at=hold.starts_at,
+            ends_at=hold.ends_at,
+            expires_at=hold.expires_at,
+        )
+
+    @strawberry.field(description="Whose time it is.")
+    async def provider(self, info: Info) -> Provider:
+        """Batched."""
+        found = await info.context.loaders.provider.load(self.row.provider_id)
+        if found is None:
+            raise LookupError("the hold's provider is gone")
+        return Provider.of(found)
+
+
+@strawberry.input(description="The time to hold. Retry it with the same idempotency key: it is never held twice.")
+class HoldSlotInput:
+    """Becomes a `HoldForm`."""
+
+    provider_id: strawberry.ID = strawberry.field(description="Whose time.")
+    service_id: strawberry.ID | None = strawberry.field(default=None, description="For this service's rules.")
+    starts_at: datetime = strawberry.field(description="The start of the visit: one of the listed slots.")
+    idempotency_key: str = strawberry.field(description="1 to 255 characters, new for every new hold.")
+
+
+@strawberry.input(description="The hold to give up.")
+class ReleaseHoldInput:
+    """See `release_hold`."""
+
+    hold_token: str = strawberry.field(description="The token that came with the hold.")
+
+
+HoldSlotResult = Annotated[
+    Hold
+    | SlotUnavailableError
+    | BookingLimitReachedError
+    | InvalidInputError
+    | NotAllowedError
+    | NotFoundError
+    | IdempotencyKeyReusedError,
+    strawberry.union("HoldSlotResult", description="The hold, or why there is none."),
+]
+ReleaseHoldResult = Annotated[
+    Hold | NotFoundError, strawberry.union("ReleaseHoldResult", description="The hold that was, or that there is none.")
+]
+
+
+@strawberry.type
+class HoldMutation:
+    """The mutations of holds."""
+
+    @strawberry.mutation(description="Keeps a listed slot for some minutes, so that nobody else gets it meanwhile.")
+    async def hold_slot(
+        self,
+        info: Info,
+        input: Annotated[HoldSlotInput, strawberry.argument(description="The time to hold.")],
+    ) -> HoldSlotResult:
+        """See the use case."""
+        form = HoldForm(
+            provider_id=provider_key(input.provider_id),
+            service_id=optional_service_key(input.service_id),
+            starts_at=input.starts_at,
+            idempotency_key=input.idempotency_key,
+        )
+        answer = await hold_slot(info.context.resources, info.context.viewer, form)
+        count_answer("holdSlot", answer)
+        match answer:
+            case Held():
+                return Hold.of(answer)
+            case refusals.SlotUnavailable():
+                return slot_unavailable(answer, None)
+            case refusals.BookingLimitReached():
+                return booking_limit_reached(answer)
+            case refusals.InvalidInput():
+                return invalid_input(answer)
+            case refusals.NotAllowed():
+                return not_allowed(answer)
+            case refusals.NotFound():
+                return not_found(answer)
+            case refusals.IdempotencyKeyReused():
+                return idempotency_key_reused(answer)
+            case _:
+                assert_never(answer)
+
+    @strawberry.mutation(description="Gives a held time back at once. What is released already stays so.")
+    async def release_hold(
+        self,
+        info: Info,
+        input: Annotated[ReleaseHoldInput, strawberry.argument(description="The hold to give up.")],
+    ) -> ReleaseHoldResult:
+        """See the use case."""
+        answer = await release_hold(info.context.resources, info.context.viewer, input.hold_token)
+        return Hold.of(answer) if isinstance(answer, Held) else not_found(answer)

@@ -1,0 +1,142 @@
+"""Weekly hours, breaks and exceptions, and the mutations that change them."""
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Annotated
+
+import strawberry
+
+from app.api.graph.providers import Provider, provider_result
+from app.api.graph.week import (
+    WeeklyBreakInput,
+    WeeklyHoursInput,
+    ranges_of,
+)
+from app.api.operation.info import Info
+from app.api.words.keys import provider_key
+from app.api.words.refusals import (
+    InvalidInputError,
+    NotAllowedError,
+    NotFoundError,
+)
+from app.api.words.scalars import LocalTime
+from app.core.hours import ClockRange
+from app.usecases.practice.edit_hours import (
+    remove_exception,
+    set_exception,
+    set_weekly_hours,
+)
+
+
+@strawberry.input(description="A range of wall-clock time; an end not after its start runs past midnight.")
+class LocalTimeRangeInput:
+    """Becomes a `ClockRange`."""
+
+    start: LocalTime = strawberry.field(description="Included; at most 23:59.")
+    end: LocalTime = strawberry.field(description="Excluded; 24:00 is allowed.")
+
+
+@strawberry.input(description="All weekly hours and breaks of a provider, anew.")
+class SetWeeklyHoursInput:
+    """See `set_weekly_hours`."""
+
+    provider_id: strawberry.ID = strawberry.field(description="Whose hours.")
+    hours: list[WeeklyHoursInput] = strawberry.field(
+        description="When they work; ranges that overlap are merged. Empty: never."
+    )
+    breaks: list[WeeklyBreakInput] | None = strawberry.field(
+        default_factory=list, description="When they pause: cut out of weekly hours, never out of custom hours."
+    )
+
+
+@strawberry.input(
+    description="isBlocked without ranges: closed all day; isBlocked with ranges: those parts are closed; not "
+    "isBlocked: custom hours, at least one range."
+)
+class SetExceptionInput:
+    """See `set_exception`."""
+
+    provider_id: strawberry.ID = strawberry.field(description="Whose date.")
+    day: date = strawberry.field(name="date", description="In the provider's zone.")
+    is_blocked: bool = strawberry.field(description="Whether time is taken away, rather than set anew.")
+    ranges: list[LocalTimeRangeInput] | None = strawberry.field(
+        default_factory=list, description="The parts that are closed, or the custom hours."
+    )
+    reason: str | None = strawberry.field(default=None, description="For staff; up to 500 characters.")
+
+
+@strawberry.input(description="The date to make an ordinary one again.")
+class RemoveExceptionInput:
+    """See `remove_exception`."""
+
+    provider_id: strawberry.ID = strawberry.field(description="Whose date.")
+    day: date = strawberry.field(name="date", description="In the provider's zone.")
+
+
+SetWeeklyHoursResult = Annotated[
+    Provider | InvalidInputError | NotAllowedError | NotFoundError,
+    strawberry.union("SetWeeklyHoursResult", description="The provider with the new hours, or why they are unchanged."),
+]
+SetExceptionResult = Annotated[
+    Provider | InvalidInputError | NotAllowedError | NotFoundError,
+    strawberry.union("SetExceptionResult", description="The provider with the exception, or why there is none."),
+]
+RemoveExceptionResult = Annotated[
+    Provider | InvalidInputError | NotAllowedError | NotFoundError,
+    strawberry.union("RemoveExceptionResult", description="The provider without the exception, or why it stays."),
+]
+
+
+def _clock_ranges(ranges: Sequence[LocalTimeRangeInput]) -> list[ClockRange]:
+    return [ClockRange(start_minute=each.start, end_minute=each.end) for each in ranges]
+
+
+@strawberry.type
+class HoursMutation:
+    """The mutations of hours."""
+
+    @strawberry.mutation(description="Replaces all weekly hours and breaks of the provider. What is booked stays.")
+    async def set_weekly_hours(
+        self,
+        info: Info,
+        input: Annotated[SetWeeklyHoursInput, strawberry.argument(description="The new week.")],
+    ) -> SetWeeklyHoursResult:
+        """See the use case."""
+        answer = await set_weekly_hours(
+            info.context.resources,
+            info.context.viewer,
+            provider_key(input.provider_id),
+            hours=ranges_of(input.hours),
+            breaks=ranges_of(input.breaks or []),
+        )
+        return provider_result(answer)
+
+    @strawberry.mutation(description="Gives a date an exception, in place of what stood on it. What is booked stays.")
+    async def set_exception(
+        self,
+        info: Info,
+        input: Annotated[SetExceptionInput, strawberry.argument(description="The date and what holds on it.")],
+    ) -> SetExceptionResult:
+        """See the use case."""
+        answer = await set_exception(
+            info.context.resources,
+            info.context.viewer,
+            provider_key(input.provider_id),
+            input.day,
+            is_blocked=input.is_blocked,
+            ranges=_clock_ranges(input.ranges or []),
+            reason=input.reason,
+        )
+        return provider_result(answer)
+
+    @strawberry.mutation(description="Makes a date an ordinary one again; nothing happens where it is.")
+    async def remove_exception(
+        self,
+        info: Info,
+        input: Annotated[RemoveExceptionInput, strawberry.argument(description="The date.")],
+    ) -> RemoveExceptionResult:
+        """See the use case."""
+        answer = await remove_exception(
+            info.context.resources, info.context.viewer, provider_key(input.provider_id), input.day
+        )
+        return provider_result(answer)

@@ -1,0 +1,249 @@
+"""The mutations of an appointment's life after booking: move, cancel, complete, no-show."""
+
+from datetime import datetime
+from typing import Annotated, assert_never
+
+import strawberry
+
+from app.api.graph.appointments import (
+    Appointment,
+    BookingConfirmation,
+    confirmation_of,
+    slot_unavailable,
+)
+from app.api.operation.info import Info
+from app.api.words.keys import appointment_key
+from app.api.words.refusals import (
+    CancellationFeeNotAcceptedError,
+    IdempotencyKeyReusedError,
+    InvalidInputError,
+    InvalidTransitionError,
+    NotAllowedError,
+    NotCancellableError,
+    NotFoundError,
+    NotReschedulableError,
+    SlotUnavailableError,
+    VersionConflictError,
+    fee_not_accepted,
+    idempotency_key_reused,
+    invalid_input,
+    invalid_transition,
+    not_allowed,
+    not_cancellable,
+    not_found,
+    not_reschedulable,
+    version_conflict,
+)
+from app.core import appointment as core
+from app.core import refusals
+from app.telemetry.metrics import count_answer
+from app.usecases.booking.book_appointment import Booked
+from app.usecases.booking.cancel_appointment import CancellationForm, cancel_appointment
+from app.usecases.booking.close_appointment import close_appointment
+from app.usecases.booking.reschedule_appointment import MoveForm, reschedule_appointment
+
+_VERSION = "The version that the caller saw; a change since then is a conflict. Left out: whatever it is."
+_TOKEN = "The secret that came with the booking, for callers without an account."  # noqa: S105  no secret itself
+
+
+@strawberry.input(
+    description="A move to another time. Retry it with the same idempotency key: it is never moved twice."
+)
+class RescheduleAppointmentInput:
+    """Becomes a `MoveForm`."""
+
+    appointment_id: strawberry.ID = strawberry.field(description="Which appointment.")
+    starts_at: datetime = strawberry.field(description="The new start: one of the listed slots, or in its own time.")
+    expected_version: int | None = strawberry.field(default=None, description=_VERSION)
+    idempotency_key: str = strawberry.field(description="1 to 255 characters, new for every new move.")
+    manage_token: str | None = strawberry.field(default=None, description=_TOKEN)
+
+
+@strawberry.input(description="A cancellation. Retrying it is safe: what is cancelled stays so.")
+class CancelAppointmentInput:
+    """Becomes a `CancellationForm`."""
+
+    appointment_id: strawberry.ID = strawberry.field(description="Which appointment.")
+    reason: str | None = strawberry.field(default=None, description="Up to 500 characters; both sides see it.")
+    expected_version: int | None = strawberry.field(default=None, description=_VERSION)
+    accept_fee_minor: int | None = strawberry.field(
+        default=None,
+        description="The most the caller agrees to pay, in minor units; a higher fee is refused with the quote. "
+        "Left out: 0.",
+    )
+    manage_token: str | None = strawberry.field(default=None, description=_TOKEN)
+
+
+@strawberry.input(description="That an appointment took place.")
+class CompleteAppointmentInput:
+    """See `close_appointment`."""
+
+    appointment_id: strawberry.ID = strawberry.field(description="Which appointment.")
+    expected_version: int | None = strawberry.field(default=None, description=_VERSION)
+
+
+@strawberry.input(description="That nobody came.")
+class MarkNoShowInput:
+    """See `close_appointment`."""
+
+    appointment_id: strawberry.ID = strawberry.field(description="Which appointment.")
+    expected_version: int | None = strawberry.field(default=None, description=_VERSION)
+
+
+RescheduleAppointmentResult = Annotated[
+    BookingConfirmation
+    | SlotUnavailableError
+    | NotReschedulableError
+    | InvalidInputError
+    | NotAllowedError
+    | NotFoundError
+    | VersionConflictError
+    | IdempotencyKeyReusedError,
+    strawberry.union("RescheduleAppointmentResult", description="The moved appointment, or why it stays."),
+]
+CancelAppointmentResult = Annotated[
+    Appointment
+    | NotCancellableError
+    | CancellationFeeNotAcceptedError
+    | InvalidInputError
+    | NotAllowedError
+    | NotFoundError
+    | VersionConflictError,
+    strawberry.union("CancelAppointmentResult", description="The cancelled appointment, or why it stands."),
+]
+CompleteAppointmentResult = Annotated[
+    Appointment | InvalidTransitionError | InvalidInputError | NotAllowedError | NotFoundError | VersionConflictError,
+    strawberry.union("CompleteAppointmentResult", description="The completed appointment, or why it is none."),
+]
+MarkNoShowResult = Annotated[
+    Appointment | InvalidTransitionError | InvalidInputError | NotAllowedError | NotFoundError | VersionConflictError,
+    strawberry.union("MarkNoShowResult", description="The appointment nobody came to, or why it is none."),
+]
+
+
+@strawberry.type
+class LifecycleMutation:
+    """The mutations after booking."""
+
+    @strawberry.mutation(
+        description="Moves an appointment: the same one, at another time, under the rules in force now. Where the time is "
+        "taken, nothing changes."
+    )
+    async def reschedule_appointment(
+        self,
+        info: Info,
+        input: Annotated[
+            RescheduleAppointmentInput, strawberry.argument(description="Which appointment, and where to.")
+        ],
+    ) -> RescheduleAppointmentResult:
+        """See the use case."""
+        form = MoveForm(
+            appointment_id=appointment_key(input.appointment_id),
+            starts_at=input.starts_at,
+            expected_version=input.expected_version,
+            idempotency_key=input.idempotency_key,
+            manage_token=input.manage_token,
+        )
+        answer = await reschedule_appointment(info.context.resources, info.context.viewer, form)
+        count_answer("rescheduleAppointment", answer)
+        match answer:
+            case Booked():
+                return confirmation_of(answer)
+            case refusals.SlotUnavailable():
+                return slot_unavailable(answer, None)
+            case refusals.NotReschedulable():
+                return not_reschedulable(answer)
+            case refusals.InvalidInput():
+                return invalid_input(answer)
+            case refusals.NotAllowed():
+                return not_allowed(answer)
+            case refusals.NotFound():
+                return not_found(answer)
+            case refusals.VersionConflict():
+                return version_conflict(answer)
+            case refusals.IdempotencyKeyReused():
+                return idempotency_key_reused(answer)
+            case _:
+                assert_never(answer)
+
+    @strawberry.mutation(description="Cancels an appointment, for the fee that its policy asks and the caller accepts.")
+    async def cancel_appointment(
+        self,
+        info: Info,
+        input: Annotated[
+            CancelAppointmentInput, strawberry.argument(description="Which appointment, and on what terms.")
+        ],
+    ) -> CancelAppointmentResult:
+        """See the use case."""
+        form = CancellationForm(
+            appointment_id=appointment_key(input.appointment_id),
+            reason=input.reason,
+            expected_version=input.expected_version,
+            accept_fee_minor=input.accept_fee_minor,
+            manage_token=input.manage_token,
+        )
+        answer = await cancel_appointment(info.context.resources, info.context.viewer, form)
+        count_answer("cancelAppointment", answer)
+        match answer:
+            case core.Appointment():
+                return Appointment.of(answer)
+            case refusals.NotCancellable():
+                return not_cancellable(answer)
+            case refusals.CancellationFeeNotAccepted():
+                return fee_not_accepted(answer)
+            case refusals.InvalidInput():
+                return invalid_input(answer)
+            case refusals.NotAllowed():
+                return not_allowed(answer)
+            case refusals.NotFound():
+                return not_found(answer)
+            case refusals.VersionConflict():
+                return version_conflict(answer)
+            case _:
+                assert_never(answer)
+
+    @strawberry.mutation(
+        description="Says that an appointment took place, from its start on. It happens by itself after the end. "
+        "The provider and administrators only."
+    )
+    async def complete_appointment(
+        self,
+        info: Info,
+        input: Annotated[CompleteAppointmentInput, strawberry.argument(description="Which appointment.")],
+    ) -> CompleteAppointmentResult:
+        """See the use case."""
+        return await _close(info, input, core.AppointmentStatus.COMPLETED)
+
+    @strawberry.mutation(description="Says that nobody came, from the start on. The provider and administrators only.")
+    async def mark_no_show(
+        self,
+        info: Info,
+        input: Annotated[MarkNoShowInput, strawberry.argument(description="Which appointment.")],
+    ) -> MarkNoShowResult:
+        """See the use case."""
+        return await _close(info, input, core.AppointmentStatus.NO_SHOW)
+
+
+async def _close(
+    info: Info, form: CompleteAppointmentInput | MarkNoShowInput, status: core.AppointmentStatus
+) -> Appointment | InvalidTransitionError | NotAllowedError | NotFoundError | VersionConflictError:
+    answer = await close_appointment(
+        info.context.resources,
+        info.context.viewer,
+        appointment_key(form.appointment_id),
+        status,
+        expected_version=form.expected_version,
+    )
+    match answer:
+        case core.Appointment():
+            return Appointment.of(answer)
+        case refusals.InvalidTransition():
+            return invalid_transition(answer)
+        case refusals.NotAllowed():
+            return not_allowed(answer)
+        case refusals.NotFound():
+            return not_found(answer)
+        case refusals.VersionConflict():
+            return version_conflict(answer)
+        case _:
+            assert_never(answer)

@@ -1,0 +1,73 @@
+"""`node` and `nodes`: from opaque ids back to objects, for those who may see them."""
+
+import asyncio
+from typing import Annotated
+
+import strawberry
+
+from app.api.graph.appointments import Appointment, Customer
+from app.api.graph.providers import Provider
+from app.api.graph.services import Service
+from app.api.operation.info import Info
+from app.api.words.errors import BadUserInput
+from app.api.words.node import Node
+from app.api.words.relay import read_global_id
+from app.core.ids import AppointmentId, CustomerId, ProviderId, ServiceId
+from app.usecases.booking.find_appointment import find_appointment
+
+MOST_IDS = 100
+
+
+async def _node(info: Info, text: str) -> Node | None:
+    found = read_global_id(text)
+    if found is None:
+        return None
+    type_name, key = found
+    loaders, viewer = info.context.loaders, info.context.viewer
+    match type_name:
+        case "Provider":
+            provider = await loaders.provider.load(ProviderId(key))
+            return None if provider is None else Provider.of(provider)
+        case "Service":
+            service = await loaders.service.load(ServiceId(key))
+            return None if service is None else Service.of(service)
+        case "Customer":
+            customer = await loaders.customer.load(CustomerId(key))
+            may_see = viewer.is_admin or viewer.customer_id == key
+            return Customer.of(customer) if customer is not None and may_see else None
+        case "Appointment":
+            appointment = await find_appointment(
+                info.context.resources,
+                viewer,
+                AppointmentId(key),
+                manage_token=None,
+                load=loaders.appointment.load,
+            )
+            return None if appointment is None else Appointment.of(appointment)
+        case _:
+            return None
+
+
+@strawberry.type
+class NodeQuery:
+    """Relay's two root fields."""
+
+    @strawberry.field(description="The object with this id; null where there is none that the caller may see.")
+    async def node(
+        self,
+        info: Info,
+        id: Annotated[strawberry.ID, strawberry.argument(description="Its opaque id.")],
+    ) -> Node | None:
+        """Batched."""
+        return await _node(info, id)
+
+    @strawberry.field(
+        description="The objects with these ids, at most 100, in the same order; null for each unknown one."
+    )
+    async def nodes(
+        self, info: Info, ids: Annotated[list[strawberry.ID], strawberry.argument(description="Their opaque ids.")]
+    ) -> list[Node | None]:
+        """Batched."""
+        if len(ids) > MOST_IDS:
+            raise BadUserInput(f"Ask for at most {MOST_IDS} ids at once.", "ids")
+        return list(await asyncio.gather(*(_node(info, text) for text in ids)))

@@ -1,0 +1,88 @@
+"""The organization, as its staff see it, and the mutation of its settings."""
+
+from typing import Annotated, Self, assert_never
+
+import strawberry
+
+from app.api.graph.services import changes_of
+from app.api.operation.info import Info
+from app.api.words.refusals import (
+    InvalidInputError,
+    NotAllowedError,
+    invalid_input,
+    not_allowed,
+)
+from app.core import provider as core
+from app.core import refusals
+from app.usecases.practice.edit_organization import change_organization, read_organization
+
+_SMS = (
+    "Whether text messages go to any phone number. If not, they go to verified ones: those that staff set, for a customer "
+    "or for a provider, and those that a customer's token calls verified."
+)
+
+
+@strawberry.type(description="Whom everything belongs to. For staff.")
+class Organization:
+    """Maps the core's `Organization`."""
+
+    slug: str = strawberry.field(description="Its public name, by which anonymous callers and tokens name it.")
+    name: str = strawberry.field(description="What people call it; it stands in messages.")
+    sms_to_unverified_numbers: bool = strawberry.field(description=_SMS)
+
+    @classmethod
+    def of(cls, organization: core.Organization) -> Self:
+        """From the core."""
+        return cls(
+            slug=organization.slug,
+            name=organization.name,
+            sms_to_unverified_numbers=organization.sms_to_unverified_numbers,
+        )
+
+
+@strawberry.input(description="Changes of the organization: absent means unchanged.")
+class UpdateOrganizationInput:
+    """See `change_organization`."""
+
+    sms_to_unverified_numbers: bool | None = strawberry.field(default=strawberry.UNSET, description=_SMS)
+
+
+UpdateOrganizationResult = Annotated[
+    Organization | InvalidInputError | NotAllowedError,
+    strawberry.union("UpdateOrganizationResult", description="The changed organization, or why it is unchanged."),
+]
+
+
+@strawberry.type
+class OrganizationQuery:
+    """The root field about the organization."""
+
+    @strawberry.field(description="The caller's organization. Null for all but staff.")
+    async def organization(self, info: Info) -> Organization | None:
+        """As of now."""
+        found = await read_organization(info.context.resources, info.context.viewer)
+        return None if found is None else Organization.of(found)
+
+
+@strawberry.type
+class OrganizationMutation:
+    """The mutation of the organization."""
+
+    @strawberry.mutation(description="Changes the settings of the caller's organization. Administrators only.")
+    async def update_organization(
+        self,
+        info: Info,
+        input: Annotated[UpdateOrganizationInput, strawberry.argument(description="What changes.")],
+    ) -> UpdateOrganizationResult:
+        """See the use case."""
+        changes = changes_of(input, without=frozenset())
+        answer = await change_organization(info.context.resources, info.context.viewer, changes)
+        match answer:
+            case core.Organization():
+                return Organization.of(answer)
+            case refusals.InvalidInput():
+                return invalid_input(answer)
+            case refusals.NotAllowed():
+                return not_allowed(answer)
+            case _:
+                assert_never(answer)

@@ -1,0 +1,425 @@
+"""Providers: who can be booked, everything that hangs on them, and the mutations that change them."""
+
+from datetime import date, datetime
+from typing import Annotated, Self, assert_never, cast
+from uuid import UUID
+
+import strawberry
+
+from app.api.graph.appointments import (
+    BY_START,
+    AppointmentConnection,
+    appointments_of,
+    filter_of,
+    keyset_of,
+    no_appointments,
+)
+from app.api.graph.availability import (
+    AvailabilityResult,
+    Shown,
+    Slot,
+    checked_zone,
+    slots_of,
+)
+from app.api.graph.services import Service, changes_of
+from app.api.graph.week import (
+    AvailabilityException,
+    WeeklyBreak,
+    WeeklyBreakInput,
+    WeeklyHours,
+    WeeklyHoursInput,
+    ranges_of,
+)
+from app.api.operation.info import Info
+from app.api.operation.loaders import ExceptionsQuestion, NextSlotQuestion
+from app.api.words.enums import AppointmentStatus, Channel
+from app.api.words.errors import BadUserInput
+from app.api.words.keys import (
+    optional_service_key,
+    provider_key,
+    provider_keys,
+)
+from app.api.words.money import CancellationPolicy, CancellationPolicyInput
+from app.api.words.node import Node
+from app.api.words.preferences import (
+    CHANNELS,
+    CHANNELS_AGAIN,
+    channels_of,
+)
+from app.api.words.refusals import (
+    InvalidInputError,
+    NotAllowedError,
+    NotFoundError,
+    edit_refused,
+    invalid_input,
+    not_allowed,
+)
+from app.api.words.relay import (
+    After,
+    Before,
+    Connection,
+    First,
+    Last,
+    Order,
+    PageRequest,
+    connect,
+    global_id,
+)
+from app.api.words.scalars import TimeZoneName
+from app.core import provider as core
+from app.core import refusals
+from app.core.validation import ProviderForm
+from app.store.providers import count_providers, provider_page
+from app.usecases.listing.list_availability import SlotQuestion
+from app.usecases.practice.edit_provider import change_provider, create_provider
+
+BY_NAME = Order(name="providers", types=(str, UUID))
+MOST_EXCEPTION_DAYS = 400
+"""A year of exceptions, and a month, in one list."""
+
+
+@strawberry.type(description="Somebody who can be booked: a doctor, a barber, a consultant.")
+class Provider(Node):
+    """Maps the core's `Provider`."""
+
+    row: strawberry.Private[core.Provider]
+    name: str = strawberry.field(description="What people call them.")
+    time_zone: TimeZoneName = strawberry.field(description="The zone in which their hours are meant.")
+    service_duration_minutes: int = strawberry.field(description="How long a visit takes where no service is named.")
+    buffer_minutes: int = strawberry.field(description="The gap kept after each appointment.")
+    slot_interval_minutes: int | None = strawberry.field(
+        description="How far apart the starts on offer are; null: duration + buffers."
+    )
+    min_notice_minutes: int = strawberry.field(description="How long before the start it must be booked, elapsed.")
+    max_advance_booking_days: int = strawberry.field(description="How many days ahead bookings are taken.")
+
+    @classmethod
+    def of(cls, provider: core.Provider) -> Self:
+        """From the core."""
+        rules = provider.rules
+        return cls(
+            id=global_id("Provider", provider.id),
+            row=provider,
+            name=provider.name,
+            time_zone=TimeZoneName(provider.time_zone),
+            service_duration_minutes=rules.service_duration_minutes,
+            buffer_minutes=rules.buffer_minutes,
+            slot_interval_minutes=rules.slot_interval_minutes,
+            min_notice_minutes=rules.min_notice_minutes,
+            max_advance_booking_days=rules.max_advance_booking_days,
+        )
+
+    @strawberry.field(description="What holds where no service has a policy of its own.")
+    def cancellation_policy(self) -> CancellationPolicy:
+        """As set."""
+        return CancellationPolicy.of(self.row.cancellation_policy)
+
+    @strawberry.field(description="Where they are reached. Staff only.")
+    def email(self, info: Info) -> str | None:
+        """Null for others."""
+        return self.row.email if info.context.viewer.is_staff else None
+
+    @strawberry.field(description="Where they are reached, in E.164 form. Staff only.")
+    def phone(self, info: Info) -> str | None:
+        """Null for others."""
+        return self.row.phone if info.context.viewer.is_staff else None
+
+    @strawberry.field(description="The language in which they are written to, as a tag such as de-AT. Staff only.")
+    def locale(self, info: Info) -> str | None:
+        """Null for others."""
+        return self.row.locale if info.context.viewer.is_staff else None
+
+    @strawberry.field(description=f"{CHANNELS} Staff only.")
+    def channels(self, info: Info) -> list[Channel] | None:
+        """Null for others."""
+        return channels_of(self.row.channels) if info.context.viewer.is_staff else None
+
+    @strawberry.field(description="The `sub` of the access tokens that act for this provider. Staff only.")
+    def subject(self, info: Info) -> str | None:
+        """Null for others."""
+        return self.row.subject if info.context.viewer.is_staff else None
+
+    @strawberry.field(description="When they work, week by week, in the order of the week.")
+    async def weekly_hours(self, info: Info) -> list[WeeklyHours]:
+        """Batched."""
+        return [WeeklyHours.of(hours) for hours in await info.context.loaders.weekly_hours.load(self.row.id)]
+
+    @strawberry.field(description="When they pause, week by week, in the order of the week.")
+    async def breaks(self, info: Info) -> list[WeeklyBreak]:
+        """Batched."""
+        return [WeeklyBreak.of(pause) for pause in await info.context.loaders.weekly_breaks.load(self.row.id)]
+
+    @strawberry.field(
+        description="Dates that differ from the week: closed, partly blocked, or with hours of their own."
+    )
+    async def exceptions(
+        self,
+        info: Info,
+        from_: Annotated[date, strawberry.argument(name="from", description="The first date.")],
+        to: Annotated[date, strawberry.argument(description="The last date, inclusive; at most 400 dates.")],
+    ) -> list[AvailabilityException]:
+        """Batched."""
+        if to < from_ or (to - from_).days >= MOST_EXCEPTION_DAYS:
+            raise BadUserInput(f"Ask for 1 to {MOST_EXCEPTION_DAYS} dates, in order.", "to")
+        question = ExceptionsQuestion(self.row.id, from_, to)
+        found = await info.context.loaders.exceptions.load(question)
+        return [AvailabilityException.of(each, for_staff=info.context.viewer.is_staff) for each in found]
+
+    @strawberry.field(description="What can be booked with them, by name.")
+    async def services(self, info: Info) -> list[Service]:
+        """Batched."""
+        return [Service.of(service) for service in await info.context.loaders.services_of_provider.load(self.row.id)]
+
+    @strawberry.field(
+        description="Free times on the dates from…to, inclusive, in timeZone (default: the provider's). At most 62 days."
+    )
+    def availability(
+        self,
+        info: Info,
+        from_: Annotated[date, strawberry.argument(name="from", description="The first date.")],
+        to: Annotated[date, strawberry.argument(description="The last date, inclusive.")],
+        time_zone: Annotated[
+            TimeZoneName | None, strawberry.argument(description="The zone that the dates and localStart are in.")
+        ] = None,
+        service_id: Annotated[
+            strawberry.ID | None, strawberry.argument(description="For this service's rules.")
+        ] = None,
+    ) -> AvailabilityResult | None:
+        """Batched. What has to be waited for is given to the executor as it is: a hundred tasks fewer."""
+        question = SlotQuestion(
+            provider_id=self.row.id,
+            service_id=optional_service_key(service_id),
+            first=from_,
+            last=to,
+            time_zone=time_zone,
+        )
+        return cast("Shown", info.context.loaders.availability(question))
+
+    @strawberry.field(
+        description="The first bookable slot at or after `after` (default: now); localStart in timeZone (default: the "
+        "provider's)."
+    )
+    async def next_available_slot(
+        self,
+        info: Info,
+        after: Annotated[
+            datetime | None, strawberry.argument(description="Not before this instant (default: now).")
+        ] = None,
+        service_id: Annotated[
+            strawberry.ID | None, strawberry.argument(description="For this service's rules.")
+        ] = None,
+        time_zone: Annotated[TimeZoneName | None, strawberry.argument(description="The zone of localStart.")] = None,
+    ) -> Slot | None:
+        """Batched."""
+        zone = checked_zone(time_zone)
+        question = NextSlotQuestion(self.row.id, optional_service_key(service_id), after)
+        found = await info.context.loaders.next_slot.load(question)
+        return None if found is None else slots_of(found[0], (found[1],), zone or self.row.time_zone)[0]
+
+    @strawberry.field(
+        description="Their appointments that start in from…to, by start. Empty but for this provider and administrators."
+    )
+    async def appointments(
+        self,
+        info: Info,
+        from_: Annotated[
+            datetime | None, strawberry.argument(name="from", description="Starting at or after this instant.")
+        ] = None,
+        to: Annotated[datetime | None, strawberry.argument(description="Starting before this instant.")] = None,
+        status: Annotated[
+            list[AppointmentStatus] | None, strawberry.argument(description="Only in one of these states.")
+        ] = None,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+    ) -> AppointmentConnection:
+        """Batched."""
+        page = PageRequest.read(BY_START, first=first, after=after, last=last, before=before)
+        if not info.context.viewer.runs(self.row.id):
+            return no_appointments(page)
+        return await appointments_of(info, self.row.id, filter_of(from_, to, status), page)
+
+
+ProviderConnection = Connection[Provider]
+
+
+@strawberry.input(description="A new provider, with the hours they work. A rule left out has the default shown.")
+class CreateProviderInput:
+    """Becomes a `ProviderForm`."""
+
+    name: str = strawberry.field(description="1 to 200 characters.")
+    time_zone: TimeZoneName = strawberry.field(description="The zone in which their hours are meant.")
+    service_duration_minutes: int = strawberry.field(description="1 to 1,440.")
+    buffer_minutes: int | None = strawberry.field(default=0, description="0 to 1,440.")
+    slot_interval_minutes: int | None = strawberry.field(default=None, description="1 to 1,440.")
+    min_notice_minutes: int | None = strawberry.field(default=0, description="0 or more.")
+    max_advance_booking_days: int | None = strawberry.field(default=60, description="0 to 1,100.")
+    email: str | None = strawberry.field(default=None, description="Where they are reached.")
+    phone: str | None = strawberry.field(default=None, description="With the country code; kept in E.164 form.")
+    cancellation_policy: CancellationPolicyInput | None = strawberry.field(
+        default=None, description="Left out: free until the start."
+    )
+    weekly_hours: list[WeeklyHoursInput] | None = strawberry.field(
+        default=None, description="When they work; ranges that overlap are merged."
+    )
+    breaks: list[WeeklyBreakInput] | None = strawberry.field(default=None, description="When they pause.")
+    subject: str | None = strawberry.field(
+        default=None,
+        description="The `sub` of the access tokens that act for this provider; left out: the provider's UUID.",
+    )
+    locale: str | None = strawberry.field(default=None, description="The language to write to them in, such as de-AT.")
+    channels: list[Channel] | None = strawberry.field(default=None, description=CHANNELS)
+
+
+@strawberry.input(description="Changes of a provider: absent means unchanged; null clears what may be empty.")
+class UpdateProviderInput:
+    """Becomes changes of a `ProviderForm`."""
+
+    id: strawberry.ID = strawberry.field(description="Which provider.")
+    name: str | None = strawberry.field(default=strawberry.UNSET, description="1 to 200 characters.")
+    time_zone: TimeZoneName | None = strawberry.field(
+        default=strawberry.UNSET, description="Hours keep their wall clock; what is booked keeps its instant."
+    )
+    service_duration_minutes: int | None = strawberry.field(default=strawberry.UNSET, description="1 to 1,440.")
+    buffer_minutes: int | None = strawberry.field(default=strawberry.UNSET, description="0 to 1,440.")
+    slot_interval_minutes: int | None = strawberry.field(
+        default=strawberry.UNSET, description="1 to 1,440; null: duration + buffers."
+    )
+    min_notice_minutes: int | None = strawberry.field(default=strawberry.UNSET, description="0 or more.")
+    max_advance_booking_days: int | None = strawberry.field(default=strawberry.UNSET, description="0 to 1,100.")
+    email: str | None = strawberry.field(default=strawberry.UNSET, description="Where they are reached; null: nowhere.")
+    phone: str | None = strawberry.field(default=strawberry.UNSET, description="With the country code; null: none.")
+    cancellation_policy: CancellationPolicyInput | None = strawberry.field(
+        default=strawberry.UNSET, description="Holds for bookings from now on."
+    )
+    subject: str | None = strawberry.field(
+        default=strawberry.UNSET, description="The `sub` of the tokens that act for them. Administrators only."
+    )
+    locale: str | None = strawberry.field(
+        default=strawberry.UNSET, description="The language to write to them in, such as de-AT; null: English."
+    )
+    channels: list[Channel] | None = strawberry.field(default=strawberry.UNSET, description=CHANNELS_AGAIN)
+
+
+CreateProviderResult = Annotated[
+    Provider | InvalidInputError | NotAllowedError,
+    strawberry.union("CreateProviderResult", description="The new provider, or why there is none."),
+]
+UpdateProviderResult = Annotated[
+    Provider | InvalidInputError | NotAllowedError | NotFoundError,
+    strawberry.union("UpdateProviderResult", description="The changed provider, or why it is unchanged."),
+]
+
+
+@strawberry.type
+class ProviderQuery:
+    """The root fields about providers."""
+
+    @strawberry.field(description="One provider; null where there is none of this id.")
+    async def provider(
+        self,
+        info: Info,
+        id: Annotated[strawberry.ID, strawberry.argument(description="Which.")],
+    ) -> Provider | None:
+        """Batched."""
+        found = await info.context.loaders.find_provider(provider_key(id))
+        return None if found is None else Provider.of(found)
+
+    @strawberry.field(description="The organization's providers, by name.")
+    async def providers(
+        self,
+        info: Info,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+        search: Annotated[
+            str | None, strawberry.argument(description="Only names that contain this text, in any case.")
+        ] = None,
+        ids: Annotated[
+            list[strawberry.ID] | None, strawberry.argument(description="Only these; unknown ones are left out.")
+        ] = None,
+    ) -> ProviderConnection | None:
+        """Keyset pages."""
+        page = PageRequest.read(BY_NAME, first=first, after=after, last=last, before=before)
+        pool, organization_id = info.context.resources.pool, info.context.viewer.organization_id
+        keys = None if ids is None else provider_keys(ids)
+        text = search.replace("\0", "") if search else None
+        rows = await provider_page(pool, organization_id, keyset=keyset_of(page), ids=keys, search=text)
+        return connect(
+            page,
+            BY_NAME,
+            rows,
+            key=lambda row: (row.name, row.id),
+            node=Provider.of,
+            count=lambda: count_providers(pool, organization_id, ids=keys, search=text),
+        )
+
+
+@strawberry.type
+class ProviderMutation:
+    """The mutations of providers."""
+
+    @strawberry.mutation(description="Creates a provider. Administrators only.")
+    async def create_provider(
+        self,
+        info: Info,
+        input: Annotated[CreateProviderInput, strawberry.argument(description="The new provider.")],
+    ) -> CreateProviderResult:
+        """See the use case."""
+        form = ProviderForm(
+            name=input.name,
+            time_zone=input.time_zone,
+            service_duration_minutes=input.service_duration_minutes,
+            buffer_minutes=input.buffer_minutes,
+            slot_interval_minutes=input.slot_interval_minutes,
+            min_notice_minutes=input.min_notice_minutes,
+            max_advance_booking_days=input.max_advance_booking_days,
+            email=input.email,
+            phone=input.phone,
+            cancellation_policy=input.cancellation_policy.to_core() if input.cancellation_policy else None,
+            subject=input.subject,
+            locale=input.locale,
+            channels=input.channels,
+        )
+        answer = await create_provider(
+            info.context.resources,
+            info.context.viewer,
+            form,
+            hours=ranges_of(input.weekly_hours or []),
+            breaks=ranges_of(input.breaks or []),
+        )
+        match answer:
+            case core.Provider():
+                return Provider.of(answer)
+            case refusals.InvalidInput():
+                return invalid_input(answer)
+            case refusals.NotAllowed():
+                return not_allowed(answer)
+            case _:
+                assert_never(answer)
+
+    @strawberry.mutation(
+        description="Changes a provider. What is booked stays as it was booked. The provider and administrators only."
+    )
+    async def update_provider(
+        self,
+        info: Info,
+        input: Annotated[UpdateProviderInput, strawberry.argument(description="Which provider, and what changes.")],
+    ) -> UpdateProviderResult:
+        """See the use case."""
+        answer = await change_provider(
+            info.context.resources,
+            info.context.viewer,
+            provider_key(input.id),
+            changes_of(input, without=frozenset({"id"})),
+        )
+        return provider_result(answer)
+
+
+def provider_result(
+    answer: core.Provider | refusals.InvalidInput | refusals.NotAllowed | refusals.NotFound,
+) -> Provider | InvalidInputError | NotAllowedError | NotFoundError:
+    """The provider after a change, or why it is unchanged."""
+    return Provider.of(answer) if isinstance(answer, core.Provider) else edit_refused(answer)

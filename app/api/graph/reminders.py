@@ -1,0 +1,106 @@
+"""Messages about appointments: what was sent and what is planned, and the mutation that sends one again."""
+
+from datetime import datetime
+from typing import Annotated, Self, assert_never
+
+import strawberry
+
+from app.api.operation.info import Info
+from app.api.words.enums import (
+    Channel,
+    MessageKind,
+    MessageStatus,
+    Recipient,
+)
+from app.api.words.keys import appointment_key
+from app.api.words.refusals import (
+    InvalidInputError,
+    NotAllowedError,
+    NotFoundError,
+    invalid_input,
+    not_allowed,
+    not_found,
+)
+from app.core import refusals
+from app.core.messages import LoggedMessage
+from app.usecases.messages.resend_reminder import ResendForm, resend_reminder
+
+
+@strawberry.type(description="A message about an appointment: planned, on its way, or as it ended.")
+class Reminder:
+    """Maps the core's `LoggedMessage`."""
+
+    kind: MessageKind = strawberry.field(description="Why it is sent.")
+    channel: Channel = strawberry.field(description="How it travels.")
+    recipient: Recipient = strawberry.field(description="Whom it is for.")
+    status: MessageStatus = strawberry.field(description="What became of it; PENDING while it is planned.")
+    due_at: datetime = strawberry.field(description="When it is to be sent.")
+    sent_at: datetime | None = strawberry.field(description="When it was sent.")
+    detail: str | None = strawberry.field(
+        description="Why it failed or was skipped, or what the last attempt failed with before the next one."
+    )
+    is_resend: bool = strawberry.field(description="Whether staff had it sent again.")
+
+    @classmethod
+    def of(cls, message: LoggedMessage) -> Self:
+        """From the core."""
+        return cls(
+            kind=message.kind,
+            channel=message.channel,
+            recipient=message.recipient,
+            status=message.status,
+            due_at=message.due_at,
+            sent_at=message.sent_at,
+            detail=message.detail,
+            is_resend=message.is_resend,
+        )
+
+
+@strawberry.input(description="A message to send again, now.")
+class ResendReminderInput:
+    """Becomes a `ResendForm`."""
+
+    appointment_id: strawberry.ID = strawberry.field(description="About which appointment; as it is now.")
+    kind: MessageKind = strawberry.field(description="Which message.")
+    recipient: Recipient = strawberry.field(description="To whom.")
+    channel: Channel = strawberry.field(description="How; it need not be the one that they prefer.")
+
+
+ResendReminderResult = Annotated[
+    Reminder | InvalidInputError | NotAllowedError | NotFoundError,
+    strawberry.union("ResendReminderResult", description="The new message, or why there is none."),
+]
+
+
+@strawberry.type
+class ReminderMutation:
+    """The mutation of messages."""
+
+    @strawberry.mutation(
+        description="Sends a message again, on purpose: a new entry among the appointment's messages. While one such waits "
+        "to be sent, that one is the answer. The provider and administrators only."
+    )
+    async def resend_reminder(
+        self,
+        info: Info,
+        input: ResendReminderInput,
+    ) -> ResendReminderResult:
+        """See the use case."""
+        form = ResendForm(
+            appointment_id=appointment_key(input.appointment_id),
+            kind=input.kind,
+            recipient=input.recipient,
+            channel=input.channel,
+        )
+        answer = await resend_reminder(info.context.resources, info.context.viewer, form)
+        match answer:
+            case LoggedMessage():
+                return Reminder.of(answer)
+            case refusals.InvalidInput():
+                return invalid_input(answer)
+            case refusals.NotAllowed():
+                return not_allowed(answer)
+            case refusals.NotFound():
+                return not_found(answer)
+            case _:
+                assert_never(answer)

@@ -1,0 +1,80 @@
+"""The schema, put together from the features. `schema.graphql` is printed from it."""
+
+from collections.abc import Callable
+from inspect import isawaitable
+from typing import TypeAlias
+
+import strawberry
+from graphql import GraphQLResolveInfo
+from strawberry.schema.config import StrawberryConfig
+
+from app.api.execution.resolvers import unwrap
+from app.api.graph.appointments import AppointmentMutation, AppointmentQuery
+from app.api.graph.availability import AvailabilityQuery
+from app.api.graph.clock import ClockMutation
+from app.api.graph.customers import CustomerMutation
+from app.api.graph.holds import HoldMutation
+from app.api.graph.hours import HoursMutation
+from app.api.graph.lifecycle import LifecycleMutation
+from app.api.graph.nodes import NodeQuery
+from app.api.graph.organizations import OrganizationMutation, OrganizationQuery
+from app.api.graph.providers import ProviderMutation, ProviderQuery
+from app.api.graph.reminders import ReminderMutation
+from app.api.graph.services import ServiceMutation
+from app.api.graph.subscriptions import Subscription
+from app.api.graph.templates import TemplateMutation, TemplateQuery
+from app.api.graph.viewer import ViewerQuery
+from app.api.operation.context import Context
+from app.api.words.scalars import SCALARS
+
+Resolver: TypeAlias = Callable[..., object]
+"""As GraphQL calls it: with the source, the info, and the arguments by name; it answers, or gives something to await."""
+
+
+@strawberry.type(description="What can be read.")
+class Query(
+    NodeQuery, ViewerQuery, OrganizationQuery, ProviderQuery, AvailabilityQuery, AppointmentQuery, TemplateQuery
+):
+    """All root fields of queries."""
+
+
+@strawberry.type(description="What can be changed. Every answer is a success or a refusal; a refusal changed nothing.")
+class Mutation(
+    OrganizationMutation,
+    ProviderMutation,
+    ServiceMutation,
+    HoursMutation,
+    HoldMutation,
+    AppointmentMutation,
+    LifecycleMutation,
+    CustomerMutation,
+    ReminderMutation,
+    TemplateMutation,
+    ClockMutation,
+):
+    """All root fields of mutations."""
+
+
+def build_schema() -> strawberry.Schema:
+    """The schema; made once a process."""
+    config = StrawberryConfig(scalar_map=SCALARS)
+    schema = strawberry.Schema(query=Query, mutation=Mutation, subscription=Subscription, config=config)
+    unwrap(schema._schema)  # noqa: SLF001  Strawberry has no public name for it
+    mutations = schema._schema.mutation_type  # noqa: SLF001  Strawberry has no public name for it
+    for field in mutations.fields.values() if mutations else ():
+        if field.resolve is not None:
+            field.resolve = _then_forget(field.resolve)
+    return schema
+
+
+def _then_forget(mutation: Resolver) -> Resolver:
+    """The mutation; whatever is read below it, and by the next one in the document, is read anew."""
+
+    async def mutate(source: object, info: GraphQLResolveInfo[Context], **arguments: object) -> object:
+        try:
+            answer = mutation(source, info, **arguments)
+            return await answer if isawaitable(answer) else answer
+        finally:
+            info.context.forget()
+
+    return mutate

@@ -1,0 +1,196 @@
+"""Services: what can be booked, with whom, and the mutations that change it."""
+
+from typing import TYPE_CHECKING, Annotated, Self
+
+import strawberry
+
+from app.api.operation.info import Info
+from app.api.words.keys import provider_keys, service_key
+from app.api.words.money import (
+    CancellationPolicy,
+    CancellationPolicyInput,
+    Money,
+    MoneyInput,
+)
+from app.api.words.node import Node
+from app.api.words.refusals import (
+    InvalidInputError,
+    NotAllowedError,
+    NotFoundError,
+    edit_refused,
+    invalid_input,
+)
+from app.api.words.relay import global_id
+from app.core import provider as core
+from app.core import refusals
+from app.core.validation import Changes, ServiceForm
+from app.usecases.practice.edit_service import change_service, create_service
+
+if TYPE_CHECKING:
+    from app.api.graph.providers import Provider
+
+LazyProvider = Annotated["Provider", strawberry.lazy("app.api.graph.providers")]
+
+
+@strawberry.type(
+    description="What can be booked with the providers that offer it. A null rule means: the provider's own."
+)
+class Service(Node):
+    """Maps the core's `Service`."""
+
+    row: strawberry.Private[core.Service]
+    name: str = strawberry.field(description="What people call it.")
+    duration_minutes: int = strawberry.field(description="How long a visit takes.")
+    buffer_before_minutes: int = strawberry.field(description="The gap kept before each visit.")
+    buffer_after_minutes: int | None = strawberry.field(description="The gap kept after each visit.")
+    slot_interval_minutes: int | None = strawberry.field(description="How far apart the starts on offer are.")
+    min_notice_minutes: int | None = strawberry.field(description="How long before the start it must be booked.")
+    max_advance_booking_days: int | None = strawberry.field(description="How many days ahead it can be booked.")
+
+    @classmethod
+    def of(cls, service: core.Service) -> Self:
+        """From the core."""
+        rules = service.rules
+        return cls(
+            id=global_id("Service", service.id),
+            row=service,
+            name=service.name,
+            duration_minutes=rules.duration_minutes,
+            buffer_before_minutes=rules.buffer_before_minutes,
+            buffer_after_minutes=rules.buffer_after_minutes,
+            slot_interval_minutes=rules.slot_interval_minutes,
+            min_notice_minutes=rules.min_notice_minutes,
+            max_advance_booking_days=rules.max_advance_booking_days,
+        )
+
+    @strawberry.field(description="What it costs; null where nothing is said.")
+    def price(self) -> Money | None:
+        """As set."""
+        return Money.of(self.row.price)
+
+    @strawberry.field(description="Its own cancellation policy; null: the provider's.")
+    def cancellation_policy(self) -> CancellationPolicy | None:
+        """As set."""
+        policy = self.row.cancellation_policy
+        return None if policy is None else CancellationPolicy.of(policy)
+
+    @strawberry.field(description="Who offers it, by name.")
+    async def providers(self, info: Info) -> list[LazyProvider]:
+        """Batched."""
+        from app.api.graph.providers import Provider as ProviderType  # noqa: PLC0415  the two types name each other
+
+        loaders = info.context.loaders
+        ids = await loaders.provider_ids_of_service.load(self.row.id)
+        providers = await loaders.provider.load_many(ids)
+        return [ProviderType.of(provider) for provider in providers if provider is not None]
+
+
+@strawberry.input(description="A new service. A rule left out is the provider's own.")
+class CreateServiceInput:
+    """Becomes a `ServiceForm`."""
+
+    name: str = strawberry.field(description="1 to 200 characters.")
+    provider_ids: list[strawberry.ID] = strawberry.field(description="Who offers it; may be empty.")
+    duration_minutes: int = strawberry.field(description="1 to 1,440.")
+    buffer_before_minutes: int | None = strawberry.field(default=0, description="0 to 1,440.")
+    buffer_after_minutes: int | None = strawberry.field(default=None, description="0 to 1,440.")
+    slot_interval_minutes: int | None = strawberry.field(default=None, description="1 to 1,440.")
+    min_notice_minutes: int | None = strawberry.field(default=None, description="0 or more.")
+    max_advance_booking_days: int | None = strawberry.field(default=None, description="0 to 1,100.")
+    price: MoneyInput | None = strawberry.field(default=None, description="What it costs.")
+    cancellation_policy: CancellationPolicyInput | None = strawberry.field(
+        default=None, description="Its own policy; a share of the price needs a price."
+    )
+
+
+@strawberry.input(description="Changes of a service: absent means unchanged, null means back to the provider's own.")
+class UpdateServiceInput:
+    """Becomes changes of a `ServiceForm`."""
+
+    id: strawberry.ID = strawberry.field(description="Which service.")
+    name: str | None = strawberry.field(default=strawberry.UNSET, description="1 to 200 characters.")
+    provider_ids: list[strawberry.ID] | None = strawberry.field(
+        default=strawberry.UNSET, description="Who offers it from now on."
+    )
+    duration_minutes: int | None = strawberry.field(default=strawberry.UNSET, description="1 to 1,440.")
+    buffer_before_minutes: int | None = strawberry.field(default=strawberry.UNSET, description="0 to 1,440.")
+    buffer_after_minutes: int | None = strawberry.field(default=strawberry.UNSET, description="0 to 1,440.")
+    slot_interval_minutes: int | None = strawberry.field(default=strawberry.UNSET, description="1 to 1,440.")
+    min_notice_minutes: int | None = strawberry.field(default=strawberry.UNSET, description="0 or more.")
+    max_advance_booking_days: int | None = strawberry.field(default=strawberry.UNSET, description="0 to 1,100.")
+    price: MoneyInput | None = strawberry.field(
+        default=strawberry.UNSET, description="What it costs; null: nothing said."
+    )
+    cancellation_policy: CancellationPolicyInput | None = strawberry.field(
+        default=strawberry.UNSET, description="Its own policy; null: the provider's."
+    )
+
+
+def changes_of(form: object, *, without: frozenset[str]) -> Changes:
+    """The fields that an update input names, with their values in the core's terms."""
+    changes: Changes = {}
+    for name, value in vars(form).items():
+        if value is not strawberry.UNSET and name not in without:
+            changes[name] = value.to_core() if isinstance(value, MoneyInput | CancellationPolicyInput) else value
+    return changes
+
+
+CreateServiceResult = Annotated[
+    Service | InvalidInputError | NotAllowedError | NotFoundError,
+    strawberry.union("CreateServiceResult", description="The new service, or why there is none."),
+]
+UpdateServiceResult = Annotated[
+    Service | InvalidInputError | NotAllowedError | NotFoundError,
+    strawberry.union("UpdateServiceResult", description="The changed service, or why it is unchanged."),
+]
+
+
+def _service_result(
+    answer: core.Service | refusals.InvalidInput | refusals.NotAllowed | refusals.NotFound,
+) -> Service | InvalidInputError | NotAllowedError | NotFoundError:
+    return Service.of(answer) if isinstance(answer, core.Service) else edit_refused(answer)
+
+
+@strawberry.type
+class ServiceMutation:
+    """The mutations of services."""
+
+    @strawberry.mutation(description="Creates a service. Administrators only.")
+    async def create_service(
+        self,
+        info: Info,
+        input: Annotated[CreateServiceInput, strawberry.argument(description="The new service.")],
+    ) -> CreateServiceResult:
+        """See the use case."""
+        form = ServiceForm(
+            name=input.name,
+            duration_minutes=input.duration_minutes,
+            buffer_before_minutes=input.buffer_before_minutes,
+            buffer_after_minutes=input.buffer_after_minutes,
+            slot_interval_minutes=input.slot_interval_minutes,
+            min_notice_minutes=input.min_notice_minutes,
+            max_advance_booking_days=input.max_advance_booking_days,
+            price=input.price.to_core() if input.price else None,
+            cancellation_policy=input.cancellation_policy.to_core() if input.cancellation_policy else None,
+        )
+        keys = provider_keys(input.provider_ids)
+        return _service_result(await create_service(info.context.resources, info.context.viewer, form, keys))
+
+    @strawberry.mutation(description="Changes a service. What is booked stays as it was booked. Administrators only.")
+    async def update_service(
+        self,
+        info: Info,
+        input: Annotated[UpdateServiceInput, strawberry.argument(description="Which service, and what changes.")],
+    ) -> UpdateServiceResult:
+        """See the use case."""
+        if input.provider_ids is None:
+            null = refusals.InvalidInput(field="provider_ids", message="This can't be null; send an empty list.")
+            return invalid_input(null)
+        answer = await change_service(
+            info.context.resources,
+            info.context.viewer,
+            service_key(input.id),
+            changes_of(input, without=frozenset({"id", "provider_ids"})),
+            None if input.provider_ids is strawberry.UNSET else provider_keys(input.provider_ids),
+        )
+        return _service_result(answer)

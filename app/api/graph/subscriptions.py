@@ -1,0 +1,147 @@
+"""What is pushed: free times and appointments, as they change."""
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from datetime import date, datetime
+from typing import Annotated, assert_never, cast
+
+import strawberry
+
+from app.api.execution.fastlists import Leaves
+from app.api.graph.appointments import Appointment
+from app.api.graph.availability import Slot, slots_of
+from app.api.operation.info import Info
+from app.api.words.enums import AppointmentChangeKind
+from app.api.words.errors import (
+    BadUserInput,
+    Code,
+    Failure,
+)
+from app.api.words.instants import utc_texts
+from app.api.words.keys import optional_service_key, provider_keys
+from app.api.words.refusals import camel
+from app.api.words.relay import global_id
+from app.api.words.scalars import TimeZoneName
+from app.core import refusals as core
+from app.live.board import DayShown
+from app.usecases.events.watch_appointments import AppointmentNews, watch_appointments
+from app.usecases.events.watch_availability import WatchForm, watch_availability
+
+
+@strawberry.type(description="The free times of a provider on a date, as they are now. Replaces what was sent before.")
+class AvailabilityChange:
+    """Maps `DayShown`."""
+
+    shown: strawberry.Private[DayShown]
+    provider_id: strawberry.ID = strawberry.field(description="Whose times they are.")
+    day: date = strawberry.field(name="date", description="The date on which the slots start, in the zone asked for.")
+    is_snapshot: bool = strawberry.field(
+        description="Whether this is the first word about this provider's date since the subscription began."
+    )
+    revision: str = strawberry.field(
+        description="Opaque. Compared as text it grows with each change of this provider's date; equal means equal. "
+        "After a reconnection, ignore what is not greater than the one you have."
+    )
+
+    @classmethod
+    def of(cls, shown: DayShown) -> "AvailabilityChange":
+        """From the use case."""
+        return cls(
+            shown=shown,
+            provider_id=global_id("Provider", shown.provider_id),
+            day=shown.date,
+            is_snapshot=shown.is_snapshot,
+            revision=str(shown.revision),
+        )
+
+    @strawberry.field(description="All free slots of that date now.")
+    def slots(self) -> list[Slot]:
+        """Built when asked for."""
+        calendar = self.shown.calendar
+        if calendar is None:
+            return []
+        return slots_of(calendar, self.shown.starts, self.shown.time_zone or calendar.provider.time_zone)
+
+    @strawberry.field(description="The starts of the same slots alone: the compact form for big grids.")
+    def start_times(self) -> list[datetime]:
+        """Starts only, their texts ready."""
+        return cast("list[datetime]", Leaves(utc_texts(self.shown.starts)))
+
+
+@strawberry.type(description="What happened to an appointment.")
+class AppointmentChange:
+    """Maps `AppointmentNews`."""
+
+    news: strawberry.Private[AppointmentNews]
+    kind: AppointmentChangeKind = strawberry.field(description="What happened.")
+
+    @strawberry.field(description="The appointment as it is now; its version may be later than this change.")
+    def appointment(self, info: Info) -> Appointment:
+        """Seen by the viewer as the records now know them: their first booking makes a customer of them."""
+        info.context.viewer = self.news.viewer
+        return Appointment.of(self.news.appointment)
+
+
+@strawberry.type(description="What is pushed, over WebSockets (graphql-transport-ws) and server-sent events.")
+class Subscription:
+    """All root fields of subscriptions."""
+
+    @strawberry.subscription(
+        description="First a snapshot of every provider's date asked for, then each again whenever its free times "
+        "change: by bookings, moves, cancellations, holds and their ends, by hours and rules, and by time itself. "
+        "At most 20 providers and 62 dates, 400 in all. A bad argument fails the operation with BAD_USER_INPUT."
+    )
+    async def availability_changes(
+        self,
+        info: Info,
+        provider_ids: Annotated[
+            list[strawberry.ID], strawberry.argument(description="Whose free times; 1 to 20 providers.")
+        ],
+        from_: Annotated[date, strawberry.argument(name="from", description="The first date.")],
+        to: Annotated[date, strawberry.argument(description="The last date, inclusive.")],
+        time_zone: Annotated[
+            TimeZoneName | None,
+            strawberry.argument(description="The zone of the dates and of localStart (default: each provider's)."),
+        ] = None,
+        service_id: Annotated[
+            strawberry.ID | None, strawberry.argument(description="For this service's rules.")
+        ] = None,
+    ) -> AsyncGenerator[AvailabilityChange, None]:
+        """Events are made when the caller is ready for them: a slow one gets what is newest then."""
+        form = WatchForm(
+            provider_ids=provider_keys(provider_ids),
+            service_id=optional_service_key(service_id),
+            first=from_,
+            last=to,
+            time_zone=time_zone,
+        )
+        context = info.context
+        async with aclosing(watch_availability(context.resources, context.viewer.organization_id, form)) as watched:
+            async for shown in watched:
+                match shown:
+                    case DayShown():
+                        yield AvailabilityChange.of(shown)
+                    case core.InvalidDateRange():
+                        raise BadUserInput(shown.message, "to")
+                    case core.InvalidInput():
+                        raise BadUserInput(shown.message, camel(shown.field))
+                    case core.NotFound():
+                        raise BadUserInput(shown.message, "providerIds" if service_id is None else "serviceId")
+                    case _:
+                        assert_never(shown)
+
+    @strawberry.subscription(
+        description="The viewer's own appointments as they are booked, moved, cancelled or closed: a customer's own, a "
+        "provider's own, the one of a manage token, for administrators all. Each change at least once."
+    )
+    async def appointment_changes(self, info: Info) -> AsyncGenerator[AppointmentChange, None]:
+        """Permission is asked at every event."""
+        async with aclosing(watch_appointments(info.context.resources, info.context.viewer)) as watched:
+            async for news in watched:
+                match news:
+                    case AppointmentNews():
+                        yield AppointmentChange(news=news, kind=news.kind)
+                    case core.NotAllowed():
+                        raise Failure(Code.UNAUTHENTICATED, news.message)  # of this operation, not of the socket
+                    case _:
+                        assert_never(news)

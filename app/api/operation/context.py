@@ -1,0 +1,26 @@
+"""The context: what the resolvers of one operation share. Made anew for every operation and every event of a stream."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from app.api.operation.loaders import Loaders
+
+if TYPE_CHECKING:
+    from app.core.viewer import Viewer
+    from app.usecases.resources import Resources
+
+
+class Context:
+    """Who asks, what the use cases need, and the loaders that batch this operation's look-ups."""
+
+    __slots__ = ("loaders", "resources", "viewer")
+
+    def __init__(self, resources: Resources, viewer: Viewer) -> None:
+        self.resources = resources
+        self.viewer = viewer
+        self.loaders = Loaders(resources, viewer.organization_id)
+
+    def forget(self) -> None:
+        """Start the loaders anew: what they remember of the world may be true no longer."""
+        self.loaders = Loaders(self.resources, self.viewer.organization_id)

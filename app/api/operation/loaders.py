@@ -1,0 +1,246 @@
+"""Dataloaders: look-ups of one operation that are made side by side become one statement, however many there are.
+
+They hold the pool, not a connection: each batch takes one for its statement and gives it back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+from strawberry.dataloader import DataLoader
+
+from app.store.appointments import appointment_pages, appointments_by_ids, count_appointments_of_providers
+from app.store.customers import customers_by_ids
+from app.store.history import history_of_appointments
+from app.store.hours import exceptions_of_providers, weekly_breaks_of_providers, weekly_hours_of_providers
+from app.store.services import provider_ids_of_services, services_by_ids, services_of_providers
+from app.usecases.listing.find_next_slots import next_slots
+from app.usecases.listing.list_availability import (
+    SlotQuestion,
+    known_listing,
+    list_slots,
+)
+from app.usecases.messages.list_messages import list_messages
+from app.usecases.practice.find_providers import find_providers, known_providers
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from datetime import date, datetime
+
+    from app.api.graph.availability import Shown
+    from app.core.appointment import Appointment, Customer
+    from app.core.history import HistoryEntry
+    from app.core.ids import AppointmentId, CustomerId, OrganizationId, ProviderId, ServiceId
+    from app.core.messages import LoggedMessage
+    from app.core.provider import AvailabilityException, Calendar, Provider, Service, WeeklyBreak, WeeklyHours
+    from app.core.zones import Minute
+    from app.free_times.shared import Stamp
+    from app.store.appointments import AppointmentFilter
+    from app.store.keyset import Keyset
+    from app.usecases.listing.list_availability import Listed
+    from app.usecases.resources import Resources
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+
+
+class Loader(DataLoader[Key, Value]):
+    """A loader whose look-ups go on though one of those who wait for them stops: others wait for the same."""
+
+    def load(self, key: Key) -> Awaitable[Value]:
+        """What is known of the key, once it is."""
+        return asyncio.shield(super().load(key))
+
+
+class ExceptionsQuestion(NamedTuple):
+    """A provider's exceptions on the dates from first to last, inclusive."""
+
+    provider_id: ProviderId
+    first: date
+    last: date
+
+
+class NextSlotQuestion(NamedTuple):
+    """A provider's next bookable slot, for a service, at or after an instant (None: now)."""
+
+    provider_id: ProviderId
+    service_id: ServiceId | None
+    after: datetime | None
+
+
+class AppointmentsQuestion(NamedTuple):
+    """A page of a provider's appointments."""
+
+    provider_id: ProviderId
+    which: AppointmentFilter
+    keyset: Keyset
+
+
+class AppointmentCountQuestion(NamedTuple):
+    """How many appointments a provider has."""
+
+    provider_id: ProviderId
+    which: AppointmentFilter
+
+
+def _one(fetch: Callable[[Sequence[Key]], Awaitable[dict[Key, Value]]]) -> Loader[Key, Value | None]:
+    """A loader of what a key names, or None."""
+
+    async def load(keys: list[Key]) -> list[Value | None]:
+        found = await fetch(keys)
+        return [found.get(key) for key in keys]
+
+    return Loader(load)
+
+
+def _list(fetch: Callable[[Sequence[Key]], Awaitable[dict[Key, list[Value]]]]) -> Loader[Key, list[Value]]:
+    """A loader of all that belongs to a key."""
+
+    async def load(keys: list[Key]) -> list[list[Value]]:
+        found = await fetch(keys)
+        return [found.get(key, []) for key in keys]
+
+    return Loader(load)
+
+
+class Loaders:
+    """All loaders of one operation, for one organization, each made when it is first used.
+
+    None refers back to them, so that all are gone with the operation, without the garbage collector.
+    """
+
+    def __init__(self, resources: Resources, organization_id: OrganizationId) -> None:
+        self._resources = resources
+        self._organization_id = organization_id
+        self._stamps: dict[ProviderId, Stamp] = {}
+
+    @cached_property
+    def provider(self) -> Loader[ProviderId, Provider | None]:
+        return _one(partial(find_providers, self._resources, self._organization_id, stamps=self._stamps))
+
+    async def find_provider(self, provider_id: ProviderId) -> Provider | None:
+        """From what is known, where a stamp vouches for it: questions for stamps gather by themselves; else by statement."""
+        known = await known_providers(self._resources, self._organization_id, [provider_id], self._stamps)
+        return known.get(provider_id) or await self.provider.load(provider_id)
+
+    @cached_property
+    def service(self) -> Loader[ServiceId, Service | None]:
+        return _one(partial(services_by_ids, self._resources.pool, self._organization_id))
+
+    @cached_property
+    def customer(self) -> Loader[CustomerId, Customer | None]:
+        return _one(partial(customers_by_ids, self._resources.pool, self._organization_id))
+
+    @cached_property
+    def appointment(self) -> Loader[AppointmentId, Appointment | None]:
+        return _one(partial(appointments_by_ids, self._resources.pool, self._organization_id))
+
+    @cached_property
+    def services_of_provider(self) -> Loader[ProviderId, list[Service]]:
+        return _list(partial(services_of_providers, self._resources.pool, self._organization_id))
+
+    @cached_property
+    def provider_ids_of_service(self) -> Loader[ServiceId, list[ProviderId]]:
+        return _list(partial(provider_ids_of_services, self._resources.pool, self._organization_id))
+
+    @cached_property
+    def weekly_hours(self) -> Loader[ProviderId, list[WeeklyHours]]:
+        return _list(partial(weekly_hours_of_providers, self._resources.pool, self._organization_id))
+
+    @cached_property
+    def weekly_breaks(self) -> Loader[ProviderId, list[WeeklyBreak]]:
+        return _list(partial(weekly_breaks_of_providers, self._resources.pool, self._organization_id))
+
+    @cached_property
+    def history(self) -> Loader[AppointmentId, list[HistoryEntry]]:
+        return _list(partial(history_of_appointments, self._resources.pool, self._organization_id))
+
+    @cached_property
+    def appointments_of_provider(self) -> Loader[AppointmentsQuestion, list[Appointment]]:
+        return Loader(partial(_appointment_pages, self._resources, self._organization_id))
+
+    @cached_property
+    def appointment_count_of_provider(self) -> Loader[AppointmentCountQuestion, int]:
+        return Loader(partial(_appointment_counts, self._resources, self._organization_id))
+
+    @cached_property
+    def messages(self) -> Loader[AppointmentId, list[LoggedMessage]]:
+        return _list(partial(list_messages, self._resources.pool, self._organization_id))
+
+    @cached_property
+    def exceptions(self) -> Loader[ExceptionsQuestion, list[AvailabilityException]]:
+        return Loader(partial(_exceptions, self._resources, self._organization_id))
+
+    @cached_property
+    def next_slot(self) -> Loader[NextSlotQuestion, tuple[Calendar, Minute] | None]:
+        return Loader(partial(_next_slots, self._resources, self._organization_id))
+
+    @cached_property
+    def _availability(self) -> Loader[SlotQuestion, Shown]:
+        return Loader(partial(_availability, self._resources, self._organization_id, self._stamps))
+
+    def availability(self, question: SlotQuestion) -> Shown | Awaitable[Shown]:
+        """At once where the answer is known to be true still, as seen by this operation; else with those beside."""
+        known = known_listing(self._resources, self._organization_id, question, self._stamps)
+        return self._availability.load(question) if known is None else _shown([known])[0]
+
+
+def _shown(found: Sequence[Listed]) -> list[Shown]:
+    from app.api.graph.availability import availability_result  # noqa: PLC0415  its resolvers use loaders
+
+    return [availability_result(each) for each in found]
+
+
+async def _availability(
+    resources: Resources,
+    organization_id: OrganizationId,
+    stamps: Mapping[ProviderId, Stamp],
+    questions: list[SlotQuestion],
+) -> list[Shown]:
+    return _shown(await list_slots(resources, organization_id, questions, stamps))
+
+
+async def _appointment_pages(
+    resources: Resources, organization_id: OrganizationId, questions: list[AppointmentsQuestion]
+) -> list[list[Appointment]]:
+    pages: dict[AppointmentsQuestion, list[Appointment]] = {}
+    for which, keyset in {(question.which, question.keyset) for question in questions}:
+        ids = [question.provider_id for question in questions if question[1:] == (which, keyset)]
+        found = await appointment_pages(resources.pool, organization_id, ids, which, keyset)
+        pages |= {AppointmentsQuestion(provider_id, which, keyset): rows for provider_id, rows in found.items()}
+    return [pages[question] for question in questions]
+
+
+async def _appointment_counts(
+    resources: Resources, organization_id: OrganizationId, questions: list[AppointmentCountQuestion]
+) -> list[int]:
+    counts: dict[AppointmentCountQuestion, int] = {}
+    for which in {question.which for question in questions}:
+        ids = [question.provider_id for question in questions if question.which == which]
+        found = await count_appointments_of_providers(resources.pool, organization_id, ids, which)
+        counts |= {AppointmentCountQuestion(provider_id, which): count for provider_id, count in found.items()}
+    return [counts.get(question, 0) for question in questions]
+
+
+async def _exceptions(
+    resources: Resources, organization_id: OrganizationId, questions: list[ExceptionsQuestion]
+) -> list[list[AvailabilityException]]:
+    answers: dict[ExceptionsQuestion, list[AvailabilityException]] = {}
+    for first, last in {(question.first, question.last) for question in questions}:
+        ids = [question.provider_id for question in questions if question[1:] == (first, last)]
+        found = await exceptions_of_providers(resources.pool, organization_id, ids, first, last)
+        answers |= {ExceptionsQuestion(provider_id, first, last): rows for provider_id, rows in found.items()}
+    return [answers.get(question, []) for question in questions]
+
+
+async def _next_slots(
+    resources: Resources, organization_id: OrganizationId, questions: list[NextSlotQuestion]
+) -> list[tuple[Calendar, Minute] | None]:
+    answers: dict[NextSlotQuestion, tuple[Calendar, Minute]] = {}
+    for after in dict.fromkeys(question.after for question in questions):
+        wanted = [question[:2] for question in questions if question.after == after]
+        found = await next_slots(resources, organization_id, wanted, after)
+        answers |= {NextSlotQuestion(*key, after): slot for key, slot in found.items()}
+    return [answers.get(question) for question in questions]

@@ -1,0 +1,1 @@
+"""The words that features share: scalars, enums, money, ids, errors and refusals, Relay's conventions."""

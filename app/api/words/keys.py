@@ -1,0 +1,44 @@
+"""From opaque ids to the domain's: what is no id of the type becomes one that nothing has, so that it finds nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+from uuid import UUID
+
+from app.api.words.relay import key_of
+from app.core.ids import AppointmentId, CustomerId, ProviderId, ServiceId
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_NOTHING: Final = UUID(int=0)
+
+
+def provider_key(text: str) -> ProviderId:
+    """The provider that this global id names."""
+    return ProviderId(key_of("Provider", text) or _NOTHING)
+
+
+def provider_keys(texts: Iterable[str]) -> list[ProviderId]:
+    """The providers that these global ids name."""
+    return [provider_key(text) for text in texts]
+
+
+def service_key(text: str) -> ServiceId:
+    """The service that this global id names."""
+    return ServiceId(key_of("Service", text) or _NOTHING)
+
+
+def optional_service_key(text: str | None) -> ServiceId | None:
+    """The service that this global id names; None where none was given."""
+    return None if text is None else service_key(text)
+
+
+def appointment_key(text: str) -> AppointmentId:
+    """The appointment that this global id names."""
+    return AppointmentId(key_of("Appointment", text) or _NOTHING)
+
+
+def customer_key(text: str) -> CustomerId:
+    """The customer that this global id names."""
+    return CustomerId(key_of("Customer", text) or _NOTHING)

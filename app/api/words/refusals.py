@@ -1,0 +1,221 @@
+"""The refusals, as GraphQL says them: each a type of its own with a code of its own, all of them `UserError`s."""
+
+import re
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, assert_never
+
+import strawberry
+
+from app.api.words.enums import (
+    AppointmentStatus,
+    NotChangeableReason,
+    UnbookableReason,
+)
+from app.api.words.money import Money
+from app.core import refusals as core
+
+if TYPE_CHECKING:
+    from app.api.graph.availability import Slot
+
+LazySlot = Annotated["Slot", strawberry.lazy("app.api.graph.availability")]
+
+
+@strawberry.interface(description="A refusal: an expected answer that is no success. Nothing was changed.")
+class UserError:
+    """What every refusal says."""
+
+    code: str = strawberry.field(description="Stable, SCREAMING_SNAKE_CASE, one per type: for programs.")
+    message: str = strawberry.field(description="A sentence that a person can act on.")
+
+
+@strawberry.type(description="A value that the rules refuse. Correct the named field and send the request again.")
+class InvalidInputError(UserError):
+    """Maps `InvalidInput`."""
+
+    field: str = strawberry.field(description="The path of the refused value in the input, such as `customer.email`.")
+
+
+@strawberry.type(description="The caller may not do this. Sign in as somebody who may.")
+class NotAllowedError(UserError):
+    """Maps `NotAllowed`."""
+
+
+@strawberry.type(description="What an id names does not exist in this organization, or the caller may not see it.")
+class NotFoundError(UserError):
+    """Maps `NotFound`."""
+
+
+@strawberry.type(description="The dates asked for can't be answered: out of order, too many, or out of the calendar.")
+class InvalidDateRangeError(UserError):
+    """Maps `InvalidDateRange`."""
+
+
+@strawberry.type(
+    description="The idempotency key already stands for another request. Send a new request with a new key."
+)
+class IdempotencyKeyReusedError(UserError):
+    """Maps `IdempotencyKeyReused`."""
+
+
+@strawberry.type(description="The server has too much to do to compute this now. Ask again after the seconds given.")
+class TemporarilyUnavailableError(UserError):
+    """Answered where computing free times would pile up."""
+
+    retry_after_seconds: int = strawberry.field(description="Wait this long before asking again.")
+
+
+@strawberry.type(description="The time can't be booked. The reasons say why, the alternatives what can be had instead.")
+class SlotUnavailableError(UserError):
+    """Maps `SlotUnavailable`."""
+
+    reasons: list[UnbookableReason] = strawberry.field(description="Every reason that applies, in a fixed order.")
+    alternatives: list[LazySlot] = strawberry.field(
+        description="Up to five bookable slots nearest to the time that was asked for, in order."
+    )
+
+
+def camel(field: str) -> str:
+    """A path in the words of GraphQL: `customer_time_zone` is `customerTimeZone`."""
+    return re.sub(r"_([a-z])", lambda match: match[1].upper(), field)
+
+
+def invalid_input(refusal: core.InvalidInput) -> InvalidInputError:
+    """The refusal of a value."""
+    return InvalidInputError(code="INVALID_INPUT", message=refusal.message, field=camel(refusal.field))
+
+
+def not_allowed(refusal: core.NotAllowed) -> NotAllowedError:
+    """The refusal of a caller."""
+    return NotAllowedError(code="NOT_ALLOWED", message=refusal.message)
+
+
+def not_found(refusal: core.NotFound) -> NotFoundError:
+    """The refusal of an id."""
+    return NotFoundError(code="NOT_FOUND", message=refusal.message)
+
+
+def edit_refused(
+    refusal: core.InvalidInput | core.NotAllowed | core.NotFound,
+) -> InvalidInputError | NotAllowedError | NotFoundError:
+    """What may stand in the way of any change of a provider, a service or a customer."""
+    match refusal:
+        case core.InvalidInput():
+            return invalid_input(refusal)
+        case core.NotAllowed():
+            return not_allowed(refusal)
+        case core.NotFound():
+            return not_found(refusal)
+        case _:
+            assert_never(refusal)
+
+
+def invalid_date_range(refusal: core.InvalidDateRange) -> InvalidDateRangeError:
+    """The refusal of a range of dates."""
+    return InvalidDateRangeError(code="INVALID_DATE_RANGE", message=refusal.message)
+
+
+def idempotency_key_reused(refusal: core.IdempotencyKeyReused) -> IdempotencyKeyReusedError:
+    """The refusal of a key that stands for something else."""
+    return IdempotencyKeyReusedError(code="IDEMPOTENCY_KEY_REUSED", message=refusal.message)
+
+
+@strawberry.type(description="Too many open bookings or holds by one contact or caller.")
+class BookingLimitReachedError(UserError):
+    """Maps `BookingLimitReached`."""
+
+
+@strawberry.type(description="The hold is over and its time is taken. Choose one of the alternatives.")
+class HoldExpiredError(UserError):
+    """Maps `HoldExpired`."""
+
+    alternatives: list[LazySlot] = strawberry.field(description="Up to five bookable slots nearest to it, in order.")
+
+
+@strawberry.type(description="The appointment was changed since the caller last saw it. Load it again, then decide.")
+class VersionConflictError(UserError):
+    """Maps `VersionConflict`."""
+
+    current_version: int = strawberry.field(description="The version that it has now.")
+
+
+@strawberry.type(description="The appointment can't be cancelled any more.")
+class NotCancellableError(UserError):
+    """Maps `NotCancellable`."""
+
+    reason: NotChangeableReason = strawberry.field(description="Why not.")
+
+
+@strawberry.type(description="The appointment can't be moved any more.")
+class NotReschedulableError(UserError):
+    """Maps `NotReschedulable`."""
+
+    reason: NotChangeableReason = strawberry.field(description="Why not.")
+
+
+@strawberry.type(description="What cancelling right now would cost.")
+class CancellationQuote:
+    """Maps the core's `CancellationQuote`."""
+
+    free_until: datetime = strawberry.field(description="Cancelling is free until this instant, included.")
+    fee: Money | None = strawberry.field(description="What it costs now; null where it is free or not allowed.")
+    allowed: bool = strawberry.field(description="Whether the policy allows it now.")
+
+    @classmethod
+    def of(cls, quote: core.CancellationQuote) -> "CancellationQuote":
+        """From the core."""
+        return cls(free_until=quote.free_until, fee=Money.of(quote.fee), allowed=quote.allowed)
+
+
+@strawberry.type(description="Cancelling costs more than the caller agreed to pay. Show the quote and ask again.")
+class CancellationFeeNotAcceptedError(UserError):
+    """Maps `CancellationFeeNotAccepted`."""
+
+    quote: CancellationQuote = strawberry.field(description="What it costs now.")
+
+
+@strawberry.type(description="An appointment in this state can't become what was asked for, or not yet.")
+class InvalidTransitionError(UserError):
+    """Maps `InvalidTransition`."""
+
+    from_: AppointmentStatus = strawberry.field(name="from", description="The state that it is in.")
+
+
+def booking_limit_reached(refusal: core.BookingLimitReached) -> BookingLimitReachedError:
+    """The refusal of one more."""
+    return BookingLimitReachedError(code="BOOKING_LIMIT_REACHED", message=refusal.message)
+
+
+def version_conflict(refusal: core.VersionConflict) -> VersionConflictError:
+    """The refusal of a change that was decided on an old state."""
+    return VersionConflictError(
+        code="VERSION_CONFLICT", message=refusal.message, current_version=refusal.current_version
+    )
+
+
+def not_cancellable(refusal: core.NotCancellable) -> NotCancellableError:
+    """The refusal of a cancellation."""
+    return NotCancellableError(code="NOT_CANCELLABLE", message=refusal.message, reason=refusal.reason)
+
+
+def not_reschedulable(refusal: core.NotReschedulable) -> NotReschedulableError:
+    """The refusal of a move."""
+    return NotReschedulableError(code="NOT_RESCHEDULABLE", message=refusal.message, reason=refusal.reason)
+
+
+def fee_not_accepted(refusal: core.CancellationFeeNotAccepted) -> CancellationFeeNotAcceptedError:
+    """The refusal of a cancellation for less than it costs."""
+    return CancellationFeeNotAcceptedError(
+        code="CANCELLATION_FEE_NOT_ACCEPTED", message=refusal.message, quote=CancellationQuote.of(refusal.quote)
+    )
+
+
+def invalid_transition(refusal: core.InvalidTransition) -> InvalidTransitionError:
+    """The refusal of an end that can't be."""
+    return InvalidTransitionError(code="INVALID_TRANSITION", message=refusal.message, from_=refusal.from_status)
+
+
+def temporarily_unavailable(refusal: core.TemporarilyUnavailable) -> TemporarilyUnavailableError:
+    """The refusal for want of time."""
+    return TemporarilyUnavailableError(
+        code="TEMPORARILY_UNAVAILABLE", message=refusal.message, retry_after_seconds=refusal.retry_after_seconds
+    )

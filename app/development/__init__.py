@@ -1,0 +1,1 @@
+"""What only a development server needs: one command that runs everything, demo data, and tokens made by hand."""

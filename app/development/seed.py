@@ -1,0 +1,263 @@
+"""Demo data: a small practice with people in several zones, enough to try every query on. What is there already stays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from dateutil.rrule import MONTHLY, SU, rrule
+
+from app.core.hours import ClockRange, WeeklyRange
+from app.core.ids import ProviderId
+from app.core.money import LateCancellation, Money
+from app.core.provider import Organization, Provider, Service
+from app.core.validation import ContactForm, PolicyForm, ProviderForm, ServiceForm
+from app.core.viewer import Role, Viewer
+from app.core.zones import instant_of
+from app.store.organizations import organization_by_slug
+from app.store.providers import provider_id_by_subject
+from app.usecases.booking.book_appointment import BookingForm, book_appointment
+from app.usecases.listing.find_next_slots import earliest_slots
+from app.usecases.practice.create_organization import create_organization
+from app.usecases.practice.edit_hours import set_exception
+from app.usecases.practice.edit_provider import create_provider
+from app.usecases.practice.edit_service import create_service
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from app.core.ids import OrganizationId
+    from app.usecases.resources import Resources
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Demo:
+    """The names by which the demo's people are known to tokens."""
+
+    organization: str = "demo"
+    organization_name: str = "Demo Practice"
+    admin_subject: str = "admin"
+    provider_subject: str = "dr-ada-moreau"
+    customer_subject: str = "demo-customer"
+
+
+DEMO: Final = Demo()
+
+_WORKDAYS: Final = range(5)
+_EVERY_DAY: Final = range(7)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Person:
+    subject: str
+    name: str
+    time_zone: str
+    days: Sequence[int]
+    hours: tuple[int, int]
+    lunch: tuple[int, int] | None
+    minutes: int
+    buffer: int = 0
+    notice: int = 0
+    interval: int | None = None
+
+
+_PEOPLE: Final = (
+    _Person(
+        subject=DEMO.provider_subject,
+        name="Dr Ada Moreau",
+        time_zone="Europe/Paris",
+        days=_WORKDAYS,
+        hours=(9, 17),
+        lunch=(12, 13),
+        minutes=30,
+        buffer=5,
+        notice=60,
+        interval=30,
+    ),
+    _Person(
+        subject="ben-okafor",
+        name="Ben Okafor, Barber",
+        time_zone="America/New_York",
+        days=range(1, 6),
+        hours=(10, 19),
+        lunch=(14, 15),
+        minutes=45,
+        buffer=15,
+    ),
+    _Person(
+        subject="chiyo-tanaka",
+        name="Chiyo Tanaka, Tax Consultant",
+        time_zone="Asia/Tokyo",
+        days=_WORKDAYS,
+        hours=(8, 16),
+        lunch=None,
+        minutes=60,
+        notice=24 * 60,
+    ),
+    _Person(
+        subject="dara-lindqvist",
+        name="Dara Lindqvist, Night Clinic",
+        time_zone="Australia/Lord_Howe",
+        days=_EVERY_DAY,
+        hours=(22, 4),
+        lunch=None,
+        minutes=20,
+        buffer=10,
+    ),
+    _Person(
+        subject="eli-whitehorse",
+        name="Eli Whitehorse, Physiotherapist",
+        time_zone="America/Los_Angeles",
+        days=range(4),
+        hours=(7, 15),
+        lunch=(11, 12),
+        minutes=50,
+        buffer=10,
+    ),
+)
+
+
+async def seed(resources: Resources) -> None:
+    """Load the demo data into an organization of its own; run again, it adds what is missing and changes nothing."""
+    organization = await organization_by_slug(resources.pool, DEMO.organization)
+    if organization is None:
+        answer = await create_organization(resources, slug=DEMO.organization, name=DEMO.organization_name)
+        organization = _made(answer, Organization)
+    admin = Viewer(organization_id=organization.id, role=Role.ADMIN, subject=DEMO.admin_subject)
+    fresh = [
+        await _provider(resources, admin, person)
+        for person in _PEOPLE
+        if await provider_id_by_subject(resources.pool, organization.id, person.subject) is None
+    ]
+    if len(fresh) == len(_PEOPLE):
+        services = await _services(resources, admin, [provider.id for provider in fresh])
+        await _bookings(resources, organization.id, fresh, services[0])
+
+
+async def _provider(resources: Resources, admin: Viewer, person: _Person) -> Provider:
+    provider = _made(
+        await create_provider(
+            resources,
+            admin,
+            ProviderForm(
+                name=person.name,
+                time_zone=person.time_zone,
+                service_duration_minutes=person.minutes,
+                buffer_minutes=person.buffer,
+                slot_interval_minutes=person.interval,
+                min_notice_minutes=person.notice,
+                max_advance_booking_days=90,
+                email=f"{person.subject}@example.com",
+                phone=None,
+                cancellation_policy=PolicyForm(
+                    free_until_minutes_before=24 * 60,
+                    late_cancellation=LateCancellation.ALLOWED,
+                    late_fee=None,
+                    late_fee_percent=None,
+                ),
+                subject=person.subject,
+            ),
+            hours=[_range(day, person.hours) for day in person.days],
+            breaks=[_range(day, person.lunch) for day in person.days if person.lunch],
+        ),
+        Provider,
+    )
+    today = resources.clock().date()
+    for day in _closed_dates(today):
+        await set_exception(
+            resources, admin, provider.id, day, is_blocked=True, ranges=(), reason="Closed for maintenance"
+        )
+    await set_exception(
+        resources,
+        admin,
+        provider.id,
+        today + timedelta(days=10),
+        is_blocked=False,
+        ranges=[ClockRange(start_minute=10 * 60, end_minute=13 * 60)],
+        reason="Short day",
+    )
+    return provider
+
+
+def _closed_dates(today: date) -> list[date]:
+    """The Monday after the first Sunday of each of the next three months."""
+    start = datetime(today.year, today.month, 1) + timedelta(days=32)  # noqa: DTZ001  calendar arithmetic, no instant
+    return [each.date() + timedelta(days=1) for each in rrule(MONTHLY, dtstart=start, count=3, byweekday=SU(1))]
+
+
+async def _services(resources: Resources, admin: Viewer, everybody: Sequence[ProviderId]) -> list[Service]:
+    plain = ServiceForm(
+        name="First visit",
+        duration_minutes=45,
+        buffer_before_minutes=0,
+        buffer_after_minutes=15,
+        slot_interval_minutes=None,
+        min_notice_minutes=None,
+        max_advance_booking_days=None,
+        price=Money(amount_minor=8_000, currency="EUR"),
+        cancellation_policy=PolicyForm(
+            free_until_minutes_before=24 * 60,
+            late_cancellation=LateCancellation.FEE,
+            late_fee=None,
+            late_fee_percent=50,
+        ),
+    )
+    follow_up = replace(
+        plain,
+        name="Follow-up",
+        duration_minutes=20,
+        buffer_after_minutes=None,
+        price=Money(amount_minor=3_500, currency="EUR"),
+        cancellation_policy=None,
+    )
+    call = replace(
+        plain, name="Phone call", duration_minutes=15, buffer_after_minutes=0, price=None, cancellation_policy=None
+    )
+    offers = ((plain, everybody), (follow_up, everybody), (call, everybody[:3]))
+    return [_made(await create_service(resources, admin, form, whose), Service) for form, whose in offers]
+
+
+async def _bookings(
+    resources: Resources, organization_id: OrganizationId, providers: Sequence[Provider], service: Service
+) -> None:
+    customer = Viewer(organization_id=organization_id, role=Role.CUSTOMER, subject=DEMO.customer_subject)
+    guest = Viewer(organization_id=organization_id)
+    people = (
+        (customer, ContactForm(name="Robin Demo", email="robin@example.com", phone=None, locale="en")),
+        (guest, ContactForm(name="Noor Haddad", email="noor@example.com", phone=None, locale="fr")),
+        (guest, ContactForm(name="Jo Weber", email="jo@example.com", phone=None, locale="de-AT")),
+    )
+    for provider in providers:
+        found, _ = await earliest_slots(
+            resources, organization_id, [provider.id], service.id, after=resources.clock() + timedelta(days=1), count=9
+        )
+        for at, (viewer, contact) in enumerate(people):
+            form = BookingForm(
+                provider_id=provider.id,
+                service_id=service.id,
+                starts_at=instant_of(found[at * 4].start),
+                duration_minutes=None,
+                customer=contact,
+                customer_time_zone="Europe/Vienna",
+                notes="Booked by the demo data.",
+                idempotency_key=f"seed-{provider.subject}-{at}",
+            )
+            await book_appointment(resources, viewer, form)
+
+
+Made = TypeVar("Made")
+
+
+def _made(answer: object, kind: type[Made]) -> Made:
+    """What a use case made; a refusal of the demo's own data is a bug."""
+    if not isinstance(answer, kind):
+        raise TypeError(answer)
+    return answer
+
+
+def _range(day: int, hours: tuple[int, int]) -> WeeklyRange:
+    start, end = hours
+    return WeeklyRange(
+        weekday=day, start_minute=start * 60, end_minute=end * 60, effective_from=None, effective_until=None
+    )

@@ -1,1 +1,0 @@
-"""Limits: how much each caller has asked for lately, over all processes."""

@@ -1,0 +1,149 @@
+"""The API's composition root: settings in, a Starlette application out. Routes, middleware, lifespan, and nothing else."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+
+from app.api.edge.callbacks import callback_routes
+from app.api.edge.headers import SecureHeaders
+from app.api.edge.health import health_routes
+from app.api.edge.identify import caller_of, viewer_of
+from app.api.edge.proxies import TrustedProxies
+from app.api.edge.throttle import Throttle
+from app.api.edge.watching import watch_with
+from app.api.graph.schema import build_schema
+from app.api.operation.context import Context
+from app.api.transport import Credentials, GraphQLEndpoint, Limits, RequestInfo, UnfitDocumentsError, read_list
+from app.cache.documents import RegisteredDocuments
+from app.identity.jwks import KeysUnavailableError
+from app.live.feed import TooManySubscribersError
+from app.process.gauges import of_process, pulse
+from app.process.wiring import open_resources, system_clock
+from app.settings import SettingsError
+from app.store.pool import DatabaseUnavailableError
+from app.telemetry import metrics
+from app.telemetry.tracing import traced
+from app.usecases.listing.find_next_slots import TooMuchToDoError
+from app.web import pages
+from app.web.mailbox import mailbox_routes
+from app.web.unsubscribe import unsubscribe_routes
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from starlette.requests import Request
+
+    from app.core.viewer import Viewer
+    from app.process.shutdown import Leaving
+    from app.settings import Settings
+    from app.usecases.resources import Clock, Resources
+
+
+def create_app(
+    settings: Settings,
+    *,
+    clock: Clock = system_clock,
+    real_clock: Clock = system_clock,
+    leaving: Leaving | None = None,
+) -> Starlette:
+    """The application; it connects when it starts, and not before. The clocks are those of `open_resources`.
+
+    `leaving` is how the process ends, where it is a server's own. Raises SettingsError for a list of documents that can't be
+    used.
+    """
+    opened: list[Resources] = []
+    throttles: list[Throttle] = []
+
+    def resources_of(_request: Request) -> Resources:
+        return opened[0]
+
+    async def identify(credentials: Credentials) -> Viewer:
+        if opened[0].test_clock is not None:
+            await opened[0].test_clock.follow()
+        return await viewer_of(opened[0], credentials)
+
+    def make_context(viewer: Viewer, _info: RequestInfo) -> Context:
+        return Context(opened[0], viewer)
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        async with (
+            open_resources(settings, clock=clock, real_clock=real_clock) as resources,
+            pulse([of_process(resources), measure_connections]),
+        ):
+            opened.append(resources)
+            if settings.limits.rate_limits:
+                throttles.append(throttle_of(resources, settings))
+            try:
+                with (
+                    traced("api", wanted=settings.watch.traces),
+                    nullcontext() if leaving is None else leaving.watched(endpoint.close_all),
+                ):
+                    yield
+            finally:
+                await endpoint.close_all(settings.leave.finishing_seconds if leaving is None else leaving.seconds_left)
+                throttles.clear()
+                opened.clear()
+
+    async def measure_connections() -> None:
+        metrics.SOCKETS.set(endpoint.open_sockets)
+        metrics.STREAMS.set(endpoint.open_streams)
+
+    try:
+        endpoint = GraphQLEndpoint(
+            build_schema(),
+            identify=identify,
+            make_context=make_context,
+            limits=Limits(
+                sockets_per_address=settings.limits.sockets_per_address,
+                subscriptions_per_caller=settings.limits.subscriptions_per_caller,
+            ),
+            ide=pages.graphiql_page if settings.graphiql else None,
+            introspection=settings.introspection,
+            name_caller=caller_of,
+            shared=RegisteredDocuments(lambda: opened[0].redis),
+            listed=None if settings.documents is None else read_list(Path(settings.documents)),
+            clock=real_clock,
+            unavailable=(DatabaseUnavailableError, KeysUnavailableError, TooMuchToDoError, TooManySubscribersError),
+            watch=watch_with(lambda: throttles[0] if throttles else None, logs_all=settings.watch.log_operations),
+        )
+    except UnfitDocumentsError as unfit:
+        raise SettingsError(f"SLOTWRIGHT_DOCUMENTS: {unfit}") from unfit
+    cors = Middleware(
+        CORSMiddleware,
+        allow_origins=settings.cors_origins,
+        allow_methods=["GET", "POST"],
+        allow_headers=["Authorization", "Content-Type", "Slotwright-Organization", "X-Request-Id"],
+        expose_headers=["X-Request-Id", "Retry-After"],
+        max_age=86_400,
+    )
+    headers = Middleware(SecureHeaders, hsts_seconds=settings.hsts_seconds)
+    hops = settings.limits.trusted_hops
+    proxies = [Middleware(TrustedProxies, hops=hops)] if hops else []
+    booking = pages.booking_routes() if settings.booking_page else []
+    mailbox = mailbox_routes(Path(settings.mailbox)) if settings.mailbox else []
+    return Starlette(
+        routes=[
+            *endpoint.routes("/graphql"),
+            *health_routes(resources_of, is_leaving=lambda: leaving is not None and leaving.has_begun),
+            *callback_routes(resources_of),
+            *unsubscribe_routes(resources_of),
+            *pages.routes(),
+            *booking,
+            *mailbox,
+        ],
+        middleware=[headers, *proxies, *([cors] if settings.cors_origins else [])],
+        lifespan=lifespan,
+    )
+
+
+def throttle_of(resources: Resources, settings: Settings) -> Throttle:
+    """The budgets of the settings, spent where the resources say."""
+    limits = settings.limits
+    return Throttle(resources.rates, points=limits.points_per_minute, guest_bookings=limits.guest_bookings_per_minute)

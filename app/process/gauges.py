@@ -1,0 +1,70 @@
+"""The pulse: what is not counted as it happens is measured every few seconds, in each process for itself."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import asdict
+from typing import Final, TypeAlias
+
+from app.store.pool import DatabaseUnavailableError
+from app.telemetry import metrics
+from app.usecases.resources import Resources
+from app.usecases.upkeep.measure_lags import measure_lags
+
+SECONDS: Final = 5.0
+"""Between two measurements: several to each scrape, as Prometheus scrapes every 15 to 60 s."""
+
+Measure: TypeAlias = Callable[[], Awaitable[None]]
+
+_log: Final = logging.getLogger(__name__)
+
+
+@asynccontextmanager
+async def pulse(measures: Sequence[Measure], *, seconds: float = SECONDS) -> AsyncIterator[None]:
+    """Takes each measure again and again while the block runs; one that fails is tried again the next time."""
+    beating = asyncio.create_task(_beat(measures, seconds))
+    try:
+        yield
+    finally:
+        beating.cancel()
+        with suppress(asyncio.CancelledError):
+            await beating
+
+
+def of_process(resources: Resources) -> Measure:
+    """Connections, and what happened to the cache and the feed."""
+    cache, live = metrics.Deltas(metrics.CACHE), metrics.Deltas(metrics.LIVE)
+
+    async def measure() -> None:
+        usage = resources.pool.usage
+        metrics.POOL_CONNECTIONS.labels("used").set(usage.used)
+        metrics.POOL_CONNECTIONS.labels("idle").set(usage.idle)
+        cache.take(asdict(resources.accelerator.slots.counts))
+        live.take(asdict(resources.feed.counts))
+
+    return measure
+
+
+def of_messages(resources: Resources) -> Measure:
+    """How late messages are."""
+
+    async def measure() -> None:
+        with suppress(DatabaseUnavailableError):
+            lags = await measure_lags(resources)
+            metrics.OUTBOX_LAG_SECONDS.set(lags.outbox.total_seconds())
+            metrics.MESSAGE_LAG_SECONDS.set(lags.messages.total_seconds())
+
+    return measure
+
+
+async def _beat(measures: Sequence[Measure], seconds: float) -> None:
+    while True:
+        for measure in measures:
+            try:
+                await measure()
+            except Exception:  # noqa: BLE001  what measures must not end what it measures
+                _log.exception("a measurement failed")
+        await asyncio.sleep(seconds)

@@ -1,0 +1,213 @@
+"""Wiring: what the use cases stand on, opened in order and closed in reverse. Every process goes through here once."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
+
+from uuid6 import uuid7
+
+from app.admission.rates import Rates
+from app.api.words.relay import global_id
+from app.core.changes import RulesChanged
+from app.free_times.accelerator import make_accelerator
+from app.free_times.connection import open_redis
+from app.identity.access import AccessTokens, TokenRules
+from app.identity.hold import HoldTokens
+from app.identity.jwks import open_key_set
+from app.identity.manage import ManageTokens
+from app.identity.revocations import Revocations
+from app.identity.unsubscribe import UnsubscribeTokens
+from app.jobs.queue import Waker
+from app.jobs.schedule import CRON_JOBS, MESSAGE_JOBS
+from app.live.feed import Feed, Sources
+from app.live.pace import Pace
+from app.notify.email import SmtpSettings, TlsMode
+from app.notify.senders import Senders, open_senders
+from app.notify.sms import TwilioSettings
+from app.store.pool import create_pool
+from app.usecases.booking.limit_guests import GuestLimits
+from app.usecases.events.watch_appointments import read_history
+from app.usecases.events.watch_availability import read_days
+from app.usecases.messages.messaging import Messaging
+from app.usecases.resources import Resources
+from app.usecases.upkeep.movable_clock import TestClock
+from app.usecases.upkeep.purge import Retention
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+
+    from redis.asyncio import Redis
+
+    from app.core.ids import AppointmentId, OrganizationId, ProviderId
+    from app.free_times.accelerator import Accelerator
+    from app.settings import Settings
+    from app.store.pool import Pool
+    from app.usecases.resources import Clock
+
+REDIS_TIMEOUT_SECONDS: Final = 0.5
+"""Redis is an accelerator: whoever waits longer for it than this is faster without."""
+
+
+def system_clock() -> datetime:
+    """The machine's clock, in UTC."""
+    return datetime.now(UTC)
+
+
+@asynccontextmanager
+async def open_resources(
+    settings: Settings, *, clock: Clock = system_clock, real_clock: Clock = system_clock
+) -> AsyncIterator[Resources]:
+    """Connect to PostgreSQL (raises where it can't) and prepare the rest; Redis is connected to when first used.
+
+    `clock` decides over appointments, `real_clock` over tokens and leases. With a test clock, that one takes the place
+    of `clock`.
+    """
+    pool = await create_pool(
+        settings.database_url, size=settings.pool_size, statement_timeout_ms=settings.statement_timeout_ms
+    )
+    waker = Waker(settings.redis_url, real_clock=system_clock)
+    test_clock: TestClock | None = None
+    if settings.test_clock:
+        clock = test_clock = TestClock(pool, real_clock, partial(waker.wake, [job.name for job in CRON_JOBS]))
+        await test_clock.follow()
+    redis = open_redis(settings.redis_url, timeout_seconds=REDIS_TIMEOUT_SECONDS)
+    # Half of the connections compute free times at most: the others are left to bookings, whatever is asked.
+    accelerator = make_accelerator(redis, real_clock=system_clock, computations=max(1, settings.pool_size // 2))
+    feed = make_feed(pool, redis, accelerator, clock=clock, readings_at_once=max(1, settings.pool_size // 4))
+    keys = {key.id: key.secret for key in settings.manage_keys}
+    messaging = make_messaging(settings, keys, wake=partial(waker.wake, MESSAGE_JOBS))
+    access_tokens = _access_tokens(settings)
+    rates = Rates(redis)
+    try:
+        yield Resources(
+            pool=pool,
+            redis=redis,
+            accelerator=accelerator,
+            feed=feed,
+            clock=clock,
+            real_clock=real_clock,
+            new_id=uuid7,
+            access_tokens=access_tokens,
+            manage_tokens=ManageTokens(keys),
+            hold_tokens=HoldTokens(keys),
+            revocations=Revocations(),
+            hash_secret=settings.hash_secret.encode(),
+            default_organization=settings.default_organization,
+            hold_lasts=timedelta(minutes=settings.hold_minutes),
+            messaging=messaging,
+            test_clock=test_clock,
+            rates=rates,
+            guest_limits=GuestLimits(
+                per_contact=settings.limits.guest_bookings_per_contact,
+                per_network=settings.limits.guest_bookings_per_address,
+            ),
+            retention=Retention(
+                keys=timedelta(hours=settings.retention.keys_hours),
+                holds=timedelta(days=settings.retention.holds_days),
+                messages=timedelta(days=settings.retention.messages_days),
+                erased_history=timedelta(days=settings.retention.erased_history_days),
+            ),
+        )
+    finally:
+        await messaging.senders.aclose()
+        await waker.aclose()
+        await feed.close()
+        await accelerator.close()
+        await access_tokens.close()
+        await rates.close()
+        await redis.aclose()
+        await pool.close()
+
+
+def make_feed(
+    pool: Pool,
+    redis: Redis,
+    accelerator: Accelerator,
+    *,
+    clock: Clock,
+    readings_at_once: int,
+    pace: Pace | None = None,
+) -> Feed:
+    """A feed that reads PostgreSQL, and has the cache forget what had changed without a word."""
+
+    def forget(organization_id: OrganizationId, provider_ids: Sequence[ProviderId]) -> None:
+        change = RulesChanged(organization_id=organization_id, provider_ids=tuple(provider_ids))
+        accelerator.start(accelerator.slots.forget([change]))
+
+    sources = Sources(read=partial(read_days, pool), read_history=partial(read_history, pool), repaired=forget)
+    return Feed(redis, sources, clock=clock, readings_at_once=readings_at_once, pace=pace)
+
+
+def make_messaging(settings: Settings, keys: Mapping[str, str], *, wake: Callable[[], None]) -> Messaging:
+    """How this deployment writes to people. Nothing connects before the first message."""
+    mail, gateway, public_url = settings.mail_server, settings.text_gateway, settings.public_url
+    return Messaging(
+        senders=make_senders(settings),
+        manage_tokens=ManageTokens(keys),
+        unsubscribe_tokens=UnsubscribeTokens(keys),
+        from_address=None if mail is None else mail.from_address,
+        manage_link=_manage_link(settings),
+        public_url=public_url,
+        gateway_token=None if gateway is None else gateway.auth_token,
+        wake=wake,
+        daily_limit=settings.limits.messages_per_destination_per_day,
+    )
+
+
+def make_senders(settings: Settings) -> Senders:
+    """The ways out that the settings name."""
+    mail, gateway = settings.mail_server, settings.text_gateway
+    smtp = twilio = None
+    if mail is not None:
+        smtp = SmtpSettings(
+            host=mail.host,
+            port=mail.port,
+            tls=TlsMode(mail.tls),
+            username=mail.username,
+            password=mail.password,
+            from_address=mail.from_address,
+        )
+    if gateway is not None:
+        key_sid, key_secret = gateway.api_key or (None, None)
+        is_service = gateway.sender.startswith("MG")
+        twilio = TwilioSettings(
+            account_sid=gateway.account_sid,
+            auth_token=gateway.auth_token,
+            api_key_sid=key_sid,
+            api_key_secret=key_secret,
+            from_number=None if is_service else gateway.sender,
+            messaging_service_sid=gateway.sender if is_service else None,
+            base_url=gateway.base_url,
+        )
+    return open_senders(smtp=smtp, twilio=twilio, log_the_rest=settings.log_messages)
+
+
+def _manage_link(settings: Settings) -> Callable[[AppointmentId, str], str] | None:
+    template = settings.manage_url
+    if template is None and settings.booking_page and settings.public_url is not None:
+        template = f"{settings.public_url}/manage#appointment={{appointment}}&token={{token}}"
+    if template is None:
+        return None
+
+    def link(appointment_id: AppointmentId, token: str) -> str:
+        name = quote(str(global_id("Appointment", appointment_id)), safe="")
+        return template.replace("{token}", quote(token, safe="")).replace("{appointment}", name)
+
+    return link
+
+
+def _access_tokens(settings: Settings) -> AccessTokens:
+    """They are always judged by the machine's clock: their issuer reads no other."""
+    tokens = settings.tokens
+    return AccessTokens(
+        [secret for secret in (settings.token_secret, tokens.previous_secret) if secret is not None],
+        clock=system_clock,
+        keys=None if tokens.jwks_url is None else open_key_set(tokens.jwks_url),
+        rules=TokenRules(
+            audience=tokens.audience, issuer=tokens.issuer, leeway=timedelta(seconds=tokens.leeway_seconds)
+        ),
+    )

@@ -1,0 +1,1 @@
+"""Real servers and catchers as child processes, for development and tests; production brings its own."""

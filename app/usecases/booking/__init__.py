@@ -1,0 +1,1 @@
+"""Book, hold, move, cancel and close: every change of an appointment."""

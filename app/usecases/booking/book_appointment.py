@@ -1,0 +1,334 @@
+"""Book an appointment: lock, look, decide, write, in one transaction, and never twice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from app.core.appointment import Appointment, AppointmentStatus, Contact
+from app.core.booking import Acceptance, BookingWish, accept, decide_booking
+from app.core.changes import AppointmentChanged, AppointmentChangeKind
+from app.core.history import history_entry
+from app.core.ids import AppointmentId, ClaimId
+from app.core.refusals import (
+    BookingLimitReached,
+    HoldExpired,
+    IdempotencyKeyReused,
+    InvalidInput,
+    NotAllowed,
+    NotFound,
+    SlotUnavailable,
+)
+from app.core.slots import UnbookableReason
+from app.core.validation import (
+    ContactForm,
+    valid_contact,
+    valid_idempotency_key,
+    valid_notes,
+    valid_time_zone,
+)
+from app.core.viewer import Role
+from app.identity.manage import ManageClaims
+from app.store.appointments import appointments_by_ids, insert_appointment
+from app.store.bookings import before_booking
+from app.store.calendars import take_time
+from app.store.customers import CustomerIsKnownError, customer_may_be_known
+from app.store.history import insert_history
+from app.store.idempotency import StoredAnswer, remember_answer
+from app.store.locks import lock_idempotency_key
+from app.store.pool import transaction
+from app.usecases.booking.idempotency import (
+    key_scope,
+    of_this_request,
+    request_hash,
+)
+from app.usecases.booking.know_customer import new_customer, subject_of
+from app.usecases.booking.limit_guests import guest_of, limit_reached
+from app.usecases.booking.lock_calendar import (
+    Sight,
+    lock_and_look,
+    time_changed,
+)
+from app.usecases.booking.open_appointment import actor_of
+from app.usecases.booking.refuse_early import Asker, in_turn
+from app.usecases.booking.use_hold import HeldTime, use_hold
+from app.usecases.events.tell import tell, told_again
+from app.usecases.listing.find_next_slots import nearest_slots
+from app.usecases.messages.plan_messages import plan_messages
+from app.usecases.messages.vouch_for_phone import vouch_for_phone
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from app.core.appointment import Customer
+    from app.core.changes import Change
+    from app.core.ids import HoldId, OrganizationId, ProviderId, ServiceId
+    from app.core.slots import Claim
+    from app.core.viewer import Viewer
+    from app.store.idempotency import KeyScope
+    from app.store.pool import Transaction
+    from app.usecases.resources import Resources
+
+MUTATION: Final = "bookAppointment"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BookingForm:
+    """A booking as typed; the instant is in UTC."""
+
+    provider_id: ProviderId
+    service_id: ServiceId | None
+    starts_at: datetime
+    duration_minutes: int | None
+    customer: ContactForm | None
+    customer_time_zone: str
+    notes: str | None
+    idempotency_key: str
+    hold_token: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Booked:
+    """The appointment, and the secret with which someone without an account can see, move or cancel it."""
+
+    appointment: Appointment
+    manage_token: str
+
+
+Refusal: TypeAlias = (
+    SlotUnavailable | BookingLimitReached | HoldExpired | InvalidInput | NotAllowed | NotFound | IdempotencyKeyReused
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Written:
+    """What a transaction leaves behind."""
+
+    appointment: Appointment
+    changes: tuple[Change, ...] = ()
+
+
+async def book_appointment(resources: Resources, viewer: Viewer, form: BookingForm) -> Booked | Refusal:
+    """Book the time, or say why not. The same key with the same request gives the same appointment again."""
+    if not viewer.may_book:
+        return NotAllowed(message="A manage token opens its one appointment only. Book without it.")
+    if viewer.role is Role.PROVIDER and not viewer.runs(form.provider_id):
+        return NotAllowed(message="A provider books into their own calendar only.")
+    wish = _wish(resources, viewer, form)
+    if isinstance(wish, InvalidInput):
+        return wish
+    key = valid_idempotency_key(form.idempotency_key)
+    if isinstance(key, InvalidInput):
+        return key
+    scope = key_scope(viewer, MUTATION, key)
+    asker = Asker(
+        scope=scope, service_id=wish.service_id, starts_at=wish.starts_at, duration_minutes=wish.duration_minutes
+    )
+    answer = await in_turn(
+        resources,
+        viewer.organization_id,
+        wish.provider_id,
+        asker if wish.hold_id is None else None,
+        partial(_attempt, resources, viewer, scope, wish),
+    )
+    if isinstance(answer, SlotUnavailable | HoldExpired):
+        wanted = (wish.provider_id, wish.service_id)
+        nearest = await nearest_slots(resources, viewer.organization_id, wanted, wish.starts_at)
+        return replace(answer, alternatives=nearest)
+    if not isinstance(answer, _Written):
+        return answer
+    await tell(resources, *answer.changes)
+    return confirmation(resources, viewer.organization_id, answer.appointment)
+
+
+def confirmation(resources: Resources, organization_id: OrganizationId, appointment: Appointment) -> Booked:
+    """The appointment with its manage token."""
+    claims = ManageClaims(organization_id=organization_id, appointment_id=appointment.id)
+    return Booked(appointment=appointment, manage_token=resources.manage_tokens.sign(claims))
+
+
+def _wish(resources: Resources, viewer: Viewer, form: BookingForm) -> BookingWish | InvalidInput:
+    contact: Contact | InvalidInput | None = None
+    if form.customer is not None:
+        contact = valid_contact(form.customer)
+    elif viewer.role is not Role.CUSTOMER:
+        contact = InvalidInput(
+            field="customer", message="Say who the appointment is for: a name, and an e-mail or phone."
+        )
+    if isinstance(contact, InvalidInput):
+        return contact
+    time_zone = valid_time_zone("customer_time_zone", form.customer_time_zone)
+    if isinstance(time_zone, InvalidInput):
+        return time_zone
+    notes = valid_notes(form.notes)
+    if isinstance(notes, InvalidInput):
+        return notes
+    hold_id: HoldId | None = None
+    if form.hold_token is not None:
+        hold_id = resources.hold_tokens.verify(viewer.organization_id, form.hold_token)
+        if hold_id is None:
+            return InvalidInput(field="hold_token", message="This hold token is not valid. Hold the time again.")
+    return BookingWish(
+        provider_id=form.provider_id,
+        service_id=form.service_id,
+        starts_at=form.starts_at,
+        duration_minutes=form.duration_minutes,
+        contact=contact,
+        customer_time_zone=time_zone,
+        notes=notes,
+        hold_id=hold_id,
+    )
+
+
+async def _attempt(resources: Resources, viewer: Viewer, scope: KeyScope, wish: BookingWish) -> _Written | Refusal:
+    try:
+        return await _transact(resources, viewer, scope, wish)
+    except CustomerIsKnownError:
+        # Theirs is there now, and is found.
+        return await _transact(resources, viewer, scope, wish)
+
+
+async def _transact(resources: Resources, viewer: Viewer, scope: KeyScope, wish: BookingWish) -> _Written | Refusal:
+    async with transaction(resources.pool) as tx:
+        answer = await _book(resources, viewer, tx, scope, wish)
+        if not isinstance(answer, _Written):
+            tx.roll_back()
+    return answer
+
+
+async def _book(
+    resources: Resources, viewer: Viewer, tx: Transaction, scope: KeyScope, wish: BookingWish
+) -> _Written | Refusal:
+    organization_id = viewer.organization_id
+    hashed = request_hash(resources, wish)
+    guest = guest_of(resources, viewer, wish)
+    # A hold's row is locked before its provider's rules; where there is none, the rules' lock comes along right here.
+    rules = None if wish.hold_id is not None else wish.provider_id
+    await lock_idempotency_key(tx, scope, () if guest is None else guest.names, rules)
+    before = await before_booking(
+        tx,
+        scope,
+        wish.provider_id,
+        subject=subject_of(viewer),
+        contact=wish.contact,
+        guest_origin=None if guest is None else guest.origin,
+        now=resources.clock(),
+    )
+    earlier = of_this_request(before.answer, hashed)
+    if isinstance(earlier, IdempotencyKeyReused):
+        return earlier
+    if earlier is not None and earlier.appointment_id is not None:
+        found = await appointments_by_ids(tx, organization_id, [earlier.appointment_id])
+        booked = found[earlier.appointment_id]
+        return _Written(appointment=booked, changes=(told_again(organization_id, booked.provider_id),))
+
+    decided = await _decide(resources, tx, organization_id, wish)
+    if not isinstance(decided, tuple):
+        return decided
+    sight, decision = decided
+    refusal = None if guest is None else limit_reached(resources, before)
+    if refusal is not None:
+        return refusal
+    customer = before.customer or new_customer(resources, viewer, tx, wish, sight.now)
+    if isinstance(customer, InvalidInput):
+        return customer
+    appointment = _new_appointment(resources, customer, wish, decision, sight.now)
+    _record(viewer, tx, appointment, guest_origin=None if guest is None else guest.origin)
+    remember_answer(tx, scope, StoredAnswer(request_hash=hashed, appointment_id=appointment.id), sight.now)
+    return await _take(resources, viewer, tx, sight, decision.claim, appointment)
+
+
+async def _decide(
+    resources: Resources, tx: Transaction, organization_id: OrganizationId, wish: BookingWish
+) -> tuple[Sight, Acceptance] | SlotUnavailable | HoldExpired | InvalidInput | NotFound:
+    """Lock and look, at what is held or at what is wished, and judge by what is seen."""
+    held = None if wish.hold_id is None else await use_hold(resources, tx, organization_id, wish, wish.hold_id)
+    if isinstance(held, HeldTime):
+        return held.sight, accept(held.sight.calendar, held.sight.claim)
+    if held is not None:
+        return held
+    wanted = (wish.provider_id, wish.service_id)
+    sight = await lock_and_look(
+        resources, tx, organization_id, wanted, wish.starts_at, rules_are_shared=wish.hold_id is None
+    )
+    if not isinstance(sight, Sight):
+        return sight
+    decision = decide_booking(sight.calendar, sight.standing, wish, sight.now)
+    if isinstance(decision, Acceptance):
+        return sight, decision
+    return HoldExpired() if wish.hold_id is not None and isinstance(decision, SlotUnavailable) else decision
+
+
+def _new_appointment(
+    resources: Resources, customer: Customer, wish: BookingWish, decision: Acceptance, now: datetime
+) -> Appointment:
+    return Appointment(
+        id=AppointmentId(resources.new_id()),
+        provider_id=wish.provider_id,
+        service_id=wish.service_id,
+        customer_id=customer.id,
+        status=AppointmentStatus.CONFIRMED,
+        starts_at=decision.starts_at,
+        ends_at=decision.ends_at,
+        customer_time_zone=wish.customer_time_zone,
+        contact=wish.contact or customer.contact,
+        notes=wish.notes,
+        version=1,
+        time_version=1,
+        price=decision.price,
+        cancellation_policy=decision.cancellation_policy,
+        created_at=now,
+        cancelled_at=None,
+        cancellation_reason=None,
+        cancellation_fee=None,
+    )
+
+
+def _record(viewer: Viewer, tx: Transaction, appointment: Appointment, *, guest_origin: bytes | None) -> None:
+    """The appointment, its history and its messages, written when its time is taken."""
+    insert_appointment(tx, viewer.organization_id, appointment, guest_origin=guest_origin)
+    booked_at = appointment.created_at
+    entry = history_entry(
+        None,
+        appointment,
+        kind=AppointmentChangeKind.BOOKED,
+        occurred_at=booked_at,
+        actor=actor_of(viewer, appointment),
+        actor_subject=viewer.subject,
+    )
+    insert_history(tx, viewer.organization_id, entry)
+    plan_messages(tx, viewer.organization_id, None, appointment, AppointmentChangeKind.BOOKED, booked_at)
+
+
+async def _take(
+    resources: Resources, viewer: Viewer, tx: Transaction, sight: Sight, claim: Claim, appointment: Appointment
+) -> _Written | SlotUnavailable:
+    claim_id = ClaimId(resources.new_id())
+    with customer_may_be_known():
+        taken = await take_time(tx, sight.lock, claim_id, claim, appointment.id, standing=sight.standing, now=sight.now)
+    if not taken:
+        # The exclusion constraint has the last word; whoever loses against it was simply too late.
+        return SlotUnavailable(reasons=(UnbookableReason.ALREADY_TAKEN,))
+    await vouch_for_phone(tx, viewer, appointment.contact.phone, sight.now)
+    return _Written(
+        appointment=appointment,
+        changes=(
+            time_changed(viewer.organization_id, sight.calendar.provider, claim),
+            appointment_changed(viewer.organization_id, appointment, AppointmentChangeKind.BOOKED),
+        ),
+    )
+
+
+def appointment_changed(
+    organization_id: OrganizationId, appointment: Appointment, kind: AppointmentChangeKind
+) -> AppointmentChanged:
+    """What became of the appointment, for those who follow it."""
+    return AppointmentChanged(
+        organization_id=organization_id,
+        appointment_id=appointment.id,
+        provider_id=appointment.provider_id,
+        customer_id=appointment.customer_id,
+        kind=kind,
+        version=appointment.version,
+    )

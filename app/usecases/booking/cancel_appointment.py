@@ -1,0 +1,124 @@
+"""Cancel an appointment: its time is free at once, for the price that was shown and no other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from app.core.appointment import Appointment, AppointmentStatus
+from app.core.changes import AppointmentChangeKind
+from app.core.history import history_entry
+from app.core.lifecycle import Cancellation, decide_cancellation
+from app.core.refusals import (
+    CancellationFeeNotAccepted,
+    InvalidInput,
+    NotAllowed,
+    NotCancellable,
+    NotFound,
+    VersionConflict,
+)
+from app.core.validation import valid_accepted_fee, valid_reason
+from app.store.appointments import cancel_appointment as store_cancellation
+from app.store.calendars import free_appointment_time
+from app.store.history import insert_history
+from app.store.pool import transaction
+from app.usecases.booking.book_appointment import appointment_changed
+from app.usecases.booking.lock_calendar import lock_own_time, time_changed
+from app.usecases.booking.open_appointment import open_appointment, opened_by
+from app.usecases.events.tell import tell, told_again
+from app.usecases.messages.plan_messages import plan_messages
+
+if TYPE_CHECKING:
+    from app.core.changes import Change
+    from app.core.ids import AppointmentId
+    from app.core.viewer import Viewer
+    from app.store.pool import Transaction
+    from app.usecases.resources import Resources
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancellationForm:
+    """A cancellation as typed. `accept_fee_minor` is the most the caller agrees to pay."""
+
+    appointment_id: AppointmentId
+    reason: str | None
+    expected_version: int | None
+    accept_fee_minor: int | None
+    manage_token: str | None
+
+
+Refusal: TypeAlias = (
+    NotCancellable | CancellationFeeNotAccepted | InvalidInput | NotAllowed | NotFound | VersionConflict
+)
+
+
+async def cancel_appointment(resources: Resources, viewer: Viewer, form: CancellationForm) -> Appointment | Refusal:
+    """Cancel it, or say why not. What is cancelled already is the answer, unchanged."""
+    reason = valid_reason(form.reason)
+    if isinstance(reason, InvalidInput):
+        return reason
+    accepted = valid_accepted_fee(form.accept_fee_minor)
+    if isinstance(accepted, InvalidInput):
+        return accepted
+    opened = opened_by(resources, viewer, form.appointment_id, form.manage_token)
+    if isinstance(opened, NotAllowed):
+        return opened
+    async with transaction(resources.pool) as tx:
+        answer = await _cancel(resources, viewer, tx, form, opened=opened, reason=reason, accepted=accepted)
+    if not isinstance(answer, _Written):
+        return answer
+    await tell(resources, *answer.changes)
+    return answer.appointment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Written:
+    appointment: Appointment
+    changes: tuple[Change, ...] = ()
+
+
+async def _cancel(
+    resources: Resources,
+    viewer: Viewer,
+    tx: Transaction,
+    form: CancellationForm,
+    *,
+    opened: AppointmentId | None,
+    reason: str | None,
+    accepted: int,
+) -> _Written | Refusal:
+    organization_id = viewer.organization_id
+    found = await open_appointment(resources, viewer, tx, form.appointment_id, opened)
+    if isinstance(found, NotFound):
+        return found
+    appointment, actor = found
+    if appointment.status is AppointmentStatus.CANCELLED:
+        return _Written(appointment=appointment, changes=(told_again(organization_id, appointment.provider_id),))
+    own = await lock_own_time(resources, tx, organization_id, appointment)
+    decision = decide_cancellation(
+        appointment, actor, own.now, accept_fee_minor=accepted, expected_version=form.expected_version
+    )
+    if not isinstance(decision, Cancellation):
+        return decision
+    cancelled = await store_cancellation(
+        tx, own.lock, appointment.id, cancelled_at=own.now, reason=reason, fee=decision.fee
+    )
+    await free_appointment_time(tx, own.lock, appointment.id)
+    entry = history_entry(
+        appointment,
+        cancelled,
+        kind=AppointmentChangeKind.CANCELLED,
+        occurred_at=own.now,
+        actor=actor,
+        actor_subject=viewer.subject,
+        reason=reason,
+    )
+    insert_history(tx, organization_id, entry)
+    plan_messages(tx, organization_id, appointment, cancelled, AppointmentChangeKind.CANCELLED, own.now)
+    return _Written(
+        appointment=cancelled,
+        changes=(
+            time_changed(organization_id, own.provider, own.claim),
+            appointment_changed(organization_id, cancelled, AppointmentChangeKind.CANCELLED),
+        ),
+    )

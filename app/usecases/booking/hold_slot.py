@@ -1,0 +1,208 @@
+"""Hold a slot for some minutes, release it, and sweep what expired: by the same rules and locks as a booking."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from app.core.booking import dates_to_lock, refuse_time
+from app.core.hold import Hold
+from app.core.ids import ClaimId, HoldId
+from app.core.refusals import (
+    BookingLimitReached,
+    IdempotencyKeyReused,
+    InvalidInput,
+    NotAllowed,
+    NotFound,
+    SlotUnavailable,
+)
+from app.core.slots import ClaimKind, UnbookableReason
+from app.core.validation import valid_idempotency_key
+from app.core.viewer import Role
+from app.core.zones import instant_of
+from app.store.calendars import claim_of_hold, free_hold_time, take_time
+from app.store.holds import count_open_holds, end_hold, expired_holds, hold_by_id, hold_for_update, insert_hold
+from app.store.idempotency import StoredAnswer, remember_answer
+from app.store.locks import lock_calendar, lock_caller, share_rules
+from app.store.pool import transaction
+from app.store.providers import providers_by_ids
+from app.usecases.booking.idempotency import (
+    caller_name,
+    earlier_answer,
+    key_scope,
+    request_hash,
+)
+from app.usecases.booking.limit_guests import origin_of
+from app.usecases.booking.lock_calendar import (
+    Sight,
+    lock_and_look,
+    time_changed,
+)
+from app.usecases.booking.refuse_early import Asker, in_turn
+from app.usecases.events.tell import tell, told_again
+from app.usecases.listing.find_next_slots import nearest_slots
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from app.core.changes import Change
+    from app.core.ids import ProviderId, ServiceId
+    from app.core.viewer import Viewer
+    from app.store.idempotency import KeyScope
+    from app.store.pool import Transaction
+    from app.usecases.resources import Resources
+
+MUTATION: Final = "holdSlot"
+HOLDS_OF_CALLER: Final = 3
+"""Open at once by one signed-in caller: a family's visits, not a day's."""
+HOLDS_OF_ADDRESS: Final = 20
+"""Open at once by callers without a token in one network, which may be a whole office's."""
+SWEEP_SIZE: Final = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldForm:
+    """A hold as typed; the instant is in UTC."""
+
+    provider_id: ProviderId
+    service_id: ServiceId | None
+    starts_at: datetime
+    idempotency_key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """The hold, and the secret with which it is booked or released."""
+
+    hold: Hold
+    token: str
+
+
+Refusal: TypeAlias = SlotUnavailable | BookingLimitReached | InvalidInput | NotAllowed | NotFound | IdempotencyKeyReused
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Written:
+    hold: Hold
+    changes: tuple[Change, ...] = ()
+
+
+async def hold_slot(resources: Resources, viewer: Viewer, form: HoldForm) -> Held | Refusal:
+    """Hold the time, or say why not. The same key with the same request gives the same hold again."""
+    if not viewer.may_book:
+        return NotAllowed(message="A manage token opens its one appointment only. Hold without it.")
+    if viewer.role is Role.PROVIDER and not viewer.runs(form.provider_id):
+        return NotAllowed(message="A provider holds times of their own calendar only.")
+    key = valid_idempotency_key(form.idempotency_key)
+    if isinstance(key, InvalidInput):
+        return key
+    scope = key_scope(viewer, MUTATION, key)
+    asker = Asker(scope=scope, service_id=form.service_id, starts_at=form.starts_at)
+    attempt = partial(_transact, resources, viewer, scope, form)
+    answer = await in_turn(resources, viewer.organization_id, form.provider_id, asker, attempt)
+    if isinstance(answer, SlotUnavailable):
+        wanted = (form.provider_id, form.service_id)
+        nearest = await nearest_slots(resources, viewer.organization_id, wanted, form.starts_at)
+        return replace(answer, alternatives=nearest)
+    if not isinstance(answer, _Written):
+        return answer
+    await tell(resources, *answer.changes)
+    return Held(hold=answer.hold, token=resources.hold_tokens.sign(viewer.organization_id, answer.hold.id))
+
+
+async def _transact(resources: Resources, viewer: Viewer, scope: KeyScope, form: HoldForm) -> _Written | Refusal:
+    async with transaction(resources.pool) as tx:
+        answer = await _hold(resources, viewer, tx, scope, form)
+        if not isinstance(answer, _Written):
+            tx.roll_back()
+    return answer
+
+
+def _caller(resources: Resources, viewer: Viewer) -> tuple[str, int]:
+    """Under which name holds are counted, and how many may be open."""
+    if viewer.subject is not None:
+        return caller_name(viewer.role, viewer.subject), HOLDS_OF_CALLER
+    origin = origin_of(resources, viewer)
+    return f"network:{'' if origin is None else origin.hex()}", HOLDS_OF_ADDRESS
+
+
+async def _hold(
+    resources: Resources, viewer: Viewer, tx: Transaction, scope: KeyScope, form: HoldForm
+) -> _Written | Refusal:
+    organization_id = viewer.organization_id
+    request = {"provider": form.provider_id, "service": form.service_id, "starts_at": form.starts_at}
+    hashed = request_hash(resources, request)
+    earlier = await earlier_answer(tx, scope, hashed)
+    if isinstance(earlier, IdempotencyKeyReused):
+        return earlier
+    if earlier is not None and earlier.hold_id is not None:
+        held_before = await hold_by_id(tx, organization_id, earlier.hold_id)
+        if held_before is None:
+            return NotFound(what="hold")
+        return _Written(hold=held_before, changes=(told_again(organization_id, held_before.provider_id),))
+
+    caller, most = _caller(resources, viewer)
+    await lock_caller(tx, organization_id, caller)
+    sight = await lock_and_look(resources, tx, organization_id, (form.provider_id, form.service_id), form.starts_at)
+    if not isinstance(sight, Sight):
+        return sight
+    now = sight.now
+    if not viewer.is_staff and await count_open_holds(tx, organization_id, caller, now) >= most:
+        return BookingLimitReached(message="You hold too many times at once. Book or release one of them first.")
+    refusal = refuse_time(sight.calendar, sight.standing, form.starts_at, None, now)
+    if refusal is not None:
+        return refusal
+    hold = Hold(
+        id=HoldId(resources.new_id()),
+        provider_id=form.provider_id,
+        service_id=form.service_id,
+        starts_at=instant_of(sight.claim.visit_from),
+        ends_at=instant_of(sight.claim.visit_until),
+        expires_at=now + resources.hold_lasts,
+        ended_at=None,
+    )
+    insert_hold(tx, sight.lock, hold, caller=caller, created_at=now)
+    remember_answer(tx, scope, StoredAnswer(request_hash=hashed, hold_id=hold.id), now)
+    claim = sight.claim._replace(kind=ClaimKind.HOLD, expires_at=hold.expires_at)
+    claim_id = ClaimId(resources.new_id())
+    if not await take_time(tx, sight.lock, claim_id, claim, hold.id, standing=sight.standing, now=now):
+        return SlotUnavailable(reasons=(UnbookableReason.ALREADY_TAKEN,))
+    return _Written(hold=hold, changes=(time_changed(organization_id, sight.calendar.provider, claim),))
+
+
+async def release_hold(resources: Resources, viewer: Viewer, token: str) -> Held | NotFound:
+    """Give the time back; what is released, used or expired is the answer as it is."""
+    hold_id = resources.hold_tokens.verify(viewer.organization_id, token)
+    if hold_id is None:
+        return NotFound(what="hold")
+    organization_id = viewer.organization_id
+    changes: tuple[Change, ...] = ()
+    async with transaction(resources.pool) as tx:
+        hold = await hold_for_update(tx, organization_id, hold_id)
+        if hold is None:
+            return NotFound(what="hold")
+        changes = (told_again(organization_id, hold.provider_id),)
+        claim = await claim_of_hold(tx, organization_id, hold_id)
+        if claim is not None:
+            await share_rules(tx, organization_id, hold.provider_id)
+            provider = (await providers_by_ids(tx, organization_id, [hold.provider_id]))[hold.provider_id]
+            await lock_calendar(tx, organization_id, hold.provider_id, dates_to_lock(provider, claim))
+            now = resources.clock()
+            await free_hold_time(tx, organization_id, hold_id)
+            await end_hold(tx, organization_id, hold_id, now)
+            hold = replace(hold, ended_at=now)
+            changes = (time_changed(organization_id, provider, claim),)
+    await tell(resources, *changes)
+    return Held(hold=hold, token=token)
+
+
+async def sweep_expired_holds(resources: Resources) -> int:
+    """Free the time of holds that expired; how many there were. Nothing waits for it: readers compare the expiry."""
+    swept = 0
+    now = resources.clock()
+    while batch := await expired_holds(resources.pool, expired_by=now, batch_size=SWEEP_SIZE):
+        for hold in batch:
+            await free_hold_time(resources.pool, hold.organization_id, hold.id)
+        swept += len(batch)
+    return swept

@@ -1,0 +1,99 @@
+"""Look first: where many want the same times, who comes too late is refused without waiting for any lock.
+
+It refuses by the same decision as everybody else, and it never accepts. Those who book where nobody contests it do not
+pay for it; those who wait in line are looked at together, in two statements for each date that they want and one for keys.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
+
+from app.core.booking import claim_for, refuse_time
+from app.core.refusals import InvalidInput, NotFound, SlotUnavailable
+from app.core.zones import is_supported_date
+from app.store.calendars import load_claims
+from app.store.idempotency import used_keys
+from app.usecases.listing.list_availability import load_calendar
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+    from datetime import date, datetime
+
+    from app.core.ids import OrganizationId, ProviderId, ServiceId
+    from app.store.idempotency import KeyScope
+    from app.usecases.resources import Resources
+
+TooLate: TypeAlias = SlotUnavailable | InvalidInput
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asker:
+    """Who wants a provider's time, and under which key: who has used it gets what they have, taken or not."""
+
+    scope: KeyScope
+    service_id: ServiceId | None
+    starts_at: datetime
+    duration_minutes: int | None = None
+
+
+async def in_turn(
+    resources: Resources,
+    organization_id: OrganizationId,
+    provider_id: ProviderId,
+    asker: Asker | None,
+    attempt: Callable[[], Awaitable[Answer]],
+) -> Answer | TooLate:
+    """What the attempt gives when it is the asker's turn with a provider; or what was found while they waited.
+
+    None as an asker is never refused before.
+    """
+    look = partial(look_first, resources, organization_id, provider_id)
+    async with resources.accelerator.lines.turn((organization_id, provider_id), asker, look) as turn:
+        if turn.refusal is not None:
+            refusal: TooLate = turn.refusal
+            return refusal
+        answer = await attempt()
+        turn.came_too_late = isinstance(answer, SlotUnavailable)
+        return answer
+
+
+async def look_first(
+    resources: Resources, organization_id: OrganizationId, provider_id: ProviderId, askers: Sequence[Asker]
+) -> list[TooLate | None]:
+    """For each asker the refusal of a time that can't be had; None where there is more to find out."""
+    by_day: dict[tuple[ServiceId | None, date], set[tuple[datetime, int | None]]] = {}
+    for asker in askers:
+        if is_supported_date(asker.starts_at.date()):
+            wished = by_day.setdefault((asker.service_id, asker.starts_at.date()), set())
+            wished.add((asker.starts_at, asker.duration_minutes))
+    found: dict[tuple[ServiceId | None, datetime, int | None], TooLate | None] = {}
+    for (service_id, day), wished in by_day.items():
+        refusals = await _look_at_day(resources, organization_id, (provider_id, service_id), day, wished)
+        found |= {(service_id, *wish): refusal for wish, refusal in refusals.items()}
+    refused = [found.get((asker.service_id, asker.starts_at, asker.duration_minutes)) for asker in askers]
+    # After the times: a key that is not there yet did not take any of what was seen to be taken.
+    scopes = [asker.scope for asker, refusal in zip(askers, refused, strict=True) if refusal is not None]
+    used = await used_keys(resources.pool, organization_id, scopes) if scopes else frozenset()
+    return [None if asker.scope in used else refusal for asker, refusal in zip(askers, refused, strict=True)]
+
+
+async def _look_at_day(
+    resources: Resources,
+    organization_id: OrganizationId,
+    wanted: tuple[ProviderId, ServiceId | None],
+    day: date,
+    wished: set[tuple[datetime, int | None]],
+) -> dict[tuple[datetime, int | None], TooLate | None]:
+    calendar = await load_calendar(resources.pool, organization_id, wanted, day)
+    if isinstance(calendar, NotFound):
+        return {}
+    reach = [claim_for(calendar.rules, starts_at) for starts_at, _ in wished]
+    first, until = min(claim.claimed_from for claim in reach), max(claim.claimed_until for claim in reach)
+    claims = (await load_claims(resources.pool, organization_id, [wanted[0]], first, until + 1))[wanted[0]]
+    now = resources.clock()
+    return {
+        (starts_at, minutes): refuse_time(calendar, claims, starts_at, minutes, now) for starts_at, minutes in wished
+    }

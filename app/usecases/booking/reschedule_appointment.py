@@ -1,0 +1,190 @@
+"""Reschedule an appointment: the same one at another time, in one transaction. Where the target is taken, nothing changes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from app.core.appointment import Appointment, AppointmentStatus
+from app.core.changes import AppointmentChangeKind
+from app.core.history import history_entry
+from app.core.ids import ClaimId
+from app.core.lifecycle import refuse_move
+from app.core.refusals import (
+    IdempotencyKeyReused,
+    InvalidInput,
+    NotAllowed,
+    NotFound,
+    NotReschedulable,
+    SlotUnavailable,
+    VersionConflict,
+)
+from app.core.slots import UnbookableReason, explain
+from app.core.validation import valid_idempotency_key
+from app.core.zones import instant_of
+from app.store.appointments import appointments_by_ids, move_appointment
+from app.store.calendars import claim_of_appointment, free_appointment_time, take_time
+from app.store.history import insert_history
+from app.store.idempotency import StoredAnswer, remember_answer
+from app.store.pool import transaction
+from app.usecases.booking.book_appointment import (
+    Booked,
+    appointment_changed,
+    confirmation,
+)
+from app.usecases.booking.idempotency import (
+    earlier_answer,
+    key_scope,
+    request_hash,
+)
+from app.usecases.booking.lock_calendar import (
+    Sight,
+    lock_and_look,
+    time_changed,
+)
+from app.usecases.booking.open_appointment import open_appointment, opened_by
+from app.usecases.events.tell import tell, told_again
+from app.usecases.listing.find_next_slots import nearest_slots
+from app.usecases.messages.plan_messages import plan_messages
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from app.core.changes import Change
+    from app.core.ids import AppointmentId
+    from app.core.viewer import Viewer
+    from app.store.idempotency import KeyScope
+    from app.store.pool import Transaction
+    from app.usecases.resources import Resources
+
+MUTATION: Final = "rescheduleAppointment"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MoveForm:
+    """A move as typed; the instant is in UTC."""
+
+    appointment_id: AppointmentId
+    starts_at: datetime
+    expected_version: int | None
+    idempotency_key: str
+    manage_token: str | None
+
+
+Refusal: TypeAlias = (
+    SlotUnavailable | NotReschedulable | InvalidInput | NotAllowed | NotFound | VersionConflict | IdempotencyKeyReused
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Written:
+    appointment: Appointment
+    changes: tuple[Change, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Taken:
+    """The target can't be had; whose calendar it is, the search for alternatives needs to know."""
+
+    refusal: SlotUnavailable
+    appointment: Appointment
+
+
+async def reschedule_appointment(resources: Resources, viewer: Viewer, form: MoveForm) -> Booked | Refusal:
+    """Move it, or say why not. The same key with the same request gives the same appointment again."""
+    key = valid_idempotency_key(form.idempotency_key)
+    if isinstance(key, InvalidInput):
+        return key
+    opened = opened_by(resources, viewer, form.appointment_id, form.manage_token)
+    if isinstance(opened, NotAllowed):
+        return opened
+    scope = key_scope(viewer, MUTATION, key, opened=opened)
+    async with transaction(resources.pool) as tx:
+        answer = await _move(resources, viewer, tx, scope, form, opened)
+        if not isinstance(answer, _Written):
+            tx.roll_back()
+    if isinstance(answer, _Taken):
+        wanted = (answer.appointment.provider_id, answer.appointment.service_id)
+        nearest = await nearest_slots(resources, viewer.organization_id, wanted, form.starts_at)
+        return replace(answer.refusal, alternatives=nearest)
+    if not isinstance(answer, _Written):
+        return answer
+    await tell(resources, *answer.changes)
+    return confirmation(resources, viewer.organization_id, answer.appointment)
+
+
+async def _move(
+    resources: Resources,
+    viewer: Viewer,
+    tx: Transaction,
+    scope: KeyScope,
+    form: MoveForm,
+    opened: AppointmentId | None,
+) -> _Written | _Taken | Refusal:
+    organization_id = viewer.organization_id
+    # The token only says who asks, and the key is no part of the request.
+    request = replace(form, manage_token=None, idempotency_key="")
+    hashed = request_hash(resources, request)
+    earlier = await earlier_answer(tx, scope, hashed)
+    if isinstance(earlier, IdempotencyKeyReused):
+        return earlier
+    if earlier is not None and earlier.appointment_id is not None:
+        moved_before = await appointments_by_ids(tx, organization_id, [earlier.appointment_id])
+        moved = moved_before[earlier.appointment_id]
+        return _Written(appointment=moved, changes=(told_again(organization_id, moved.provider_id),))
+
+    found = await open_appointment(resources, viewer, tx, form.appointment_id, opened)
+    if isinstance(found, NotFound):
+        return found
+    appointment, actor = found
+    if appointment.status is AppointmentStatus.CANCELLED:
+        # It has no time that could be locked; neither does the refusal depend on any.
+        refusal = refuse_move(appointment, actor, resources.clock(), expected_version=form.expected_version)
+        return refusal or NotFound(what="appointment")
+    own = await claim_of_appointment(tx, organization_id, appointment.id)
+    wanted = (appointment.provider_id, appointment.service_id)
+    sight = await lock_and_look(resources, tx, organization_id, wanted, form.starts_at, moving=(appointment.id, own))
+    now = sight.now if isinstance(sight, Sight) else resources.clock()
+    refused = refuse_move(appointment, actor, now, expected_version=form.expected_version)
+    if refused is not None:
+        return refused
+    if isinstance(sight, NotFound):
+        return sight
+    if isinstance(sight, SlotUnavailable):
+        return _Taken(refusal=sight, appointment=appointment)
+    reasons = explain(sight.calendar.hours, sight.calendar.rules, sight.standing, form.starts_at, now)
+    if reasons:
+        return _Taken(refusal=SlotUnavailable(reasons=reasons), appointment=appointment)
+
+    await free_appointment_time(tx, sight.lock, appointment.id)
+    claim_id = ClaimId(resources.new_id())
+    if not await take_time(tx, sight.lock, claim_id, sight.claim, appointment.id, standing=sight.standing, now=now):
+        taken = SlotUnavailable(reasons=(UnbookableReason.ALREADY_TAKEN,))
+        return _Taken(refusal=taken, appointment=appointment)
+    moved = await move_appointment(
+        tx,
+        sight.lock,
+        appointment.id,
+        starts_at=instant_of(sight.claim.visit_from),
+        ends_at=instant_of(sight.claim.visit_until),
+    )
+    entry = history_entry(
+        appointment,
+        moved,
+        kind=AppointmentChangeKind.RESCHEDULED,
+        occurred_at=now,
+        actor=actor,
+        actor_subject=viewer.subject,
+    )
+    insert_history(tx, organization_id, entry)
+    plan_messages(tx, organization_id, appointment, moved, AppointmentChangeKind.RESCHEDULED, now)
+    remember_answer(tx, scope, StoredAnswer(request_hash=hashed, appointment_id=moved.id), now)
+    provider = sight.calendar.provider
+    return _Written(
+        appointment=moved,
+        changes=(
+            time_changed(organization_id, provider, own),
+            time_changed(organization_id, provider, sight.claim),
+            appointment_changed(organization_id, moved, AppointmentChangeKind.RESCHEDULED),
+        ),
+    )

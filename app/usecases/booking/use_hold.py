@@ -1,0 +1,77 @@
+"""Use a hold: while it stands, booking with it always succeeds, whatever became of the rules meanwhile."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from app.core.booking import claim_for, dates_to_lock
+from app.core.hours import Hours
+from app.core.provider import Calendar
+from app.core.refusals import InvalidInput, NotFound
+from app.core.rules import rules_in_force
+from app.core.slots import ClaimKind
+from app.store.calendars import claim_of_hold, free_hold_time
+from app.store.holds import end_hold, hold_for_update
+from app.store.locks import lock_calendar, share_rules
+from app.store.providers import providers_by_ids
+from app.store.services import services_by_ids
+from app.usecases.booking.lock_calendar import Sight
+
+if TYPE_CHECKING:
+    from app.core.booking import BookingWish
+    from app.core.ids import HoldId, OrganizationId
+    from app.store.pool import Transaction
+    from app.usecases.resources import Resources
+
+
+@dataclass(frozen=True, slots=True)
+class HeldTime:
+    """The time of a hold that stood, given back for the booking to take; the sight's claim is that time."""
+
+    sight: Sight
+
+
+async def use_hold(
+    resources: Resources, tx: Transaction, organization_id: OrganizationId, wish: BookingWish, hold_id: HoldId
+) -> HeldTime | InvalidInput | NotFound | None:
+    """End the hold in favour of this booking; None where it does not stand any more."""
+    hold = await hold_for_update(tx, organization_id, hold_id)
+    if hold is None:
+        return NotFound(what="hold")
+    if (hold.provider_id, hold.service_id, hold.starts_at) != (wish.provider_id, wish.service_id, wish.starts_at):
+        return InvalidInput(field="hold_token", message="This hold is for another time. Book what was held.")
+    claim = await claim_of_hold(tx, organization_id, hold_id)
+    if claim is None or not hold.stands_at(resources.clock()):
+        return None
+    if wish.duration_minutes is not None and wish.duration_minutes != claim.visit_until - claim.visit_from:
+        return InvalidInput(field="duration_minutes", message="The time that is held has another length.")
+    await share_rules(tx, organization_id, hold.provider_id)
+    calendar = await _calendar(tx, organization_id, wish)
+    # The dates under the rules in force too: should the hold expire while we wait, the booking goes on without it, and
+    # must find all of its locks taken.
+    visit_now = claim_for(calendar.rules, hold.starts_at)
+    dates = {*dates_to_lock(calendar.provider, claim), *dates_to_lock(calendar.provider, visit_now)}
+    lock = await lock_calendar(tx, organization_id, hold.provider_id, dates)
+    now = resources.clock()
+    if not hold.stands_at(now):
+        return None
+    await free_hold_time(tx, organization_id, hold_id)
+    await end_hold(tx, organization_id, hold_id, now)
+    visit = claim._replace(kind=ClaimKind.APPOINTMENT, expires_at=None)
+    return HeldTime(Sight(calendar=calendar, lock=lock, claim=visit, standing=(), now=now))
+
+
+async def _calendar(tx: Transaction, organization_id: OrganizationId, wish: BookingWish) -> Calendar:
+    """Who, and for what: price and policy as they are now. Hours play no part any more, so none are read."""
+    provider = (await providers_by_ids(tx, organization_id, [wish.provider_id]))[wish.provider_id]
+    service = None
+    if wish.service_id is not None:
+        # Looked up by itself: the provider may have stopped offering it since the time was held.
+        service = (await services_by_ids(tx, organization_id, [wish.service_id]))[wish.service_id]
+    return Calendar(
+        provider=provider,
+        service=service,
+        hours=Hours(time_zone=provider.time_zone, weekly=(), breaks=(), exceptions={}),
+        rules=rules_in_force(provider.rules, service.rules if service else None),
+    )

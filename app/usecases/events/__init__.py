@@ -1,0 +1,1 @@
+"""What happens after a commit: caches and subscribers hear of it."""

@@ -1,0 +1,128 @@
+"""Watch appointments: one's own, as they are booked, moved, cancelled or closed. Who may see one is asked every time."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from app.core.changes import AppointmentChangeKind
+from app.core.refusals import NotAllowed
+from app.core.viewer import Role
+from app.store.appointments import appointments_by_ids
+from app.store.changes import Mark, appointment_changes_since
+from app.store.pool import DatabaseUnavailableError
+from app.usecases.booking.find_appointment import find_appointment
+from app.usecases.callers.identify import with_records
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Callable
+    from datetime import datetime
+
+    from app.core.appointment import Appointment
+    from app.core.changes import AppointmentChanged
+    from app.core.ids import AppointmentId, OrganizationId
+    from app.core.viewer import Viewer
+    from app.store.pool import Pool
+    from app.usecases.resources import Resources
+
+_log: Final = logging.getLogger(__name__)
+
+PAGE_SIZE: Final = 1_000
+"""Changes read from the history at once."""
+
+PATIENCE_SECONDS: Final = 1.0
+"""Between two tries where PostgreSQL is away: a subscriber outlives that."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppointmentNews:
+    """What happened to an appointment, as it is now; `viewer` is the subscriber by what the records now say."""
+
+    kind: AppointmentChangeKind
+    appointment: Appointment
+    viewer: Viewer
+
+
+async def watch_appointments(
+    resources: Resources, viewer: Viewer
+) -> AsyncGenerator[AppointmentNews | NotAllowed, None]:
+    """Each change of an appointment that the viewer may see then, at least once; a refusal, and nothing after it."""
+    if viewer.role is Role.ANONYMOUS and viewer.manages is None:
+        yield NotAllowed(message="Only signed-in callers have appointments to watch. Send a token.")
+        return
+    current = viewer
+    # What may concern them and was not looked at yet: a first booking may make it theirs, and what becomes of it too.
+    ahead: set[AppointmentId] = set()
+
+    def concerns(change: AppointmentChanged) -> bool:
+        if may_concern(current, change):
+            ahead.add(change.appointment_id)
+        return change.appointment_id in ahead
+
+    async with resources.feed.follow(viewer.organization_id, concerns) as following:
+        while True:
+            changes = await following.take()
+            looked_at = frozenset(ahead)
+            current = await _patiently(partial(with_records, resources, current))
+            for change in changes:
+                news = await _patiently(partial(_news, resources, current, change))
+                if news is None:
+                    continue
+                yield news
+                current = news.viewer
+            ahead -= looked_at
+
+
+def may_concern(viewer: Viewer, change: AppointmentChanged) -> bool:
+    """Whether the viewer may be allowed to see the appointment, as far as that can be told without looking."""
+    if viewer.manages is not None:
+        return viewer.manages == change.appointment_id
+    if viewer.role is Role.CUSTOMER:
+        if viewer.customer_id is None:
+            # Their first booking makes them a customer on record.
+            return change.kind is AppointmentChangeKind.BOOKED
+        return viewer.customer_id == change.customer_id
+    return viewer.runs(change.provider_id)
+
+
+async def _news(resources: Resources, viewer: Viewer, change: AppointmentChanged) -> AppointmentNews | None:
+    viewer = await with_records(resources, viewer)
+    if not may_concern(viewer, change):
+        return None
+
+    async def load(appointment_id: AppointmentId) -> Appointment | None:
+        found = await appointments_by_ids(resources.pool, viewer.organization_id, [appointment_id])
+        return found.get(appointment_id)
+
+    appointment = await find_appointment(resources, viewer, change.appointment_id, manage_token=None, load=load)
+    if appointment is None:
+        return None
+    return AppointmentNews(kind=change.kind, appointment=appointment, viewer=viewer)
+
+
+async def _patiently(attempt: Callable[[], Awaitable[T]]) -> T:
+    """What it gives, however long PostgreSQL is away."""
+    while True:
+        try:
+            return await attempt()
+        except DatabaseUnavailableError:
+            _log.info("a subscriber waits for the database")
+            await asyncio.sleep(PATIENCE_SECONDS)
+
+
+# ---------------------------------------------------------------- what ledgers read
+
+
+async def read_history(pool: Pool, organization_id: OrganizationId, since: datetime) -> list[AppointmentChanged]:
+    """All changes of an organization's appointments that are dated since an instant, oldest first."""
+    changes: list[AppointmentChanged] = []
+    mark: Mark | None = Mark(occurred_at=since)
+    while mark is not None:
+        page, mark = await appointment_changes_since(pool, organization_id, mark, page_size=PAGE_SIZE)
+        changes += page
+    return changes

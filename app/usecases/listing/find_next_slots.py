@@ -1,0 +1,169 @@
+"""Find slots: the next bookable ones of each provider, the earliest over many, and the nearest to a wish."""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from app.core.provider import Offer
+from app.core.refusals import TemporarilyUnavailable
+from app.core.slots import ALTERNATIVES, nearest
+from app.core.zones import (
+    DAY_MINUTES,
+    day_number,
+    instant_of,
+    is_supported_date,
+    local_date,
+    minute_at_or_after,
+    minute_of,
+)
+from app.usecases.listing.read_free_days import (
+    FreeDays,
+    bookable_days,
+    free_days,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+    from datetime import date, datetime
+
+    from app.core.ids import OrganizationId, ProviderId, ServiceId
+    from app.core.provider import Calendar
+    from app.core.zones import Minute
+    from app.store.calendars import Wanted
+    from app.usecases.listing.read_free_days import Answer
+    from app.usecases.resources import Resources
+
+FIRST_STRETCH_DAYS: Final = 7
+"""The next free time is usually this close; each further stretch is twice as long, so that a year takes six steps."""
+LONGEST_STRETCH_DAYS: Final = 224
+ALTERNATIVES_WITHIN: Final = (timedelta(days=3), timedelta(days=31))
+"""How far around a wish alternatives are looked for: first near by, then, where there are too few, over a month."""
+
+
+class TooMuchToDoError(Exception):
+    """There is too much to compute right now; the answer has no place for a refusal."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class FoundSlot:
+    """A bookable start of a provider; ordered by time."""
+
+    start: Minute
+    provider_id: ProviderId
+
+
+async def next_slots(
+    resources: Resources, organization_id: OrganizationId, wanted: Sequence[Wanted], after: datetime | None
+) -> dict[Wanted, tuple[Calendar, Minute]]:
+    """The first bookable start at or after `after` (None: now) for each of those that have one."""
+    found: dict[Wanted, tuple[Calendar, Minute]] = {}
+    open_questions = list(dict.fromkeys(wanted))
+    async for calendars, starts, _ in _stretches(resources, organization_id, open_questions, after):
+        for key, minutes in starts.items():
+            if minutes and key not in found:
+                found[key] = (calendars[key], minutes[0])
+                open_questions.remove(key)
+    return found
+
+
+async def earliest_slots(
+    resources: Resources,
+    organization_id: OrganizationId,
+    provider_ids: Sequence[ProviderId],
+    service_id: ServiceId | None,
+    *,
+    after: datetime | None,
+    count: int,
+) -> tuple[list[FoundSlot], dict[ProviderId, Calendar]]:
+    """The `count` earliest bookable starts over all these providers, in order; and the providers' calendars."""
+    found: list[FoundSlot] = []
+    known: dict[ProviderId, Calendar] = {}
+    questions = [(provider_id, service_id) for provider_id in dict.fromkeys(provider_ids)]
+    async for calendars, starts, complete_until in _stretches(resources, organization_id, questions, after):
+        known |= {provider_id: calendar for (provider_id, _), calendar in calendars.items()}
+        fresh = (FoundSlot(minute, key[0]) for key, minutes in starts.items() for minute in minutes)
+        found = heapq.nsmallest(count, {*found, *fresh})
+        if len(found) == count and found[-1].start < complete_until:
+            break
+    return found, known
+
+
+async def nearest_slots(
+    resources: Resources, organization_id: OrganizationId, wanted: Wanted, wish: datetime
+) -> Offer | None:
+    """Up to five bookable starts nearest to a wish that can't be had; None where there is no such calendar."""
+    around = instant_of(max(minute_of(wish), minute_of(resources.clock())))
+    if not is_supported_date(around.date()):
+        return None
+    offer: Offer | None = None
+    for reach in ALTERNATIVES_WITHIN:
+        first, last = around - reach, around + reach
+        if not is_supported_date(first.date()) or not is_supported_date(last.date()):
+            return None
+        found = (await _days(resources, organization_id, [wanted], first.date(), last.date()))[wanted]
+        if not isinstance(found, FreeDays):
+            # Where there is too much to do, a refusal goes without alternatives.
+            return offer
+        by_date = bookable_days(found, resources.clock())
+        # What stands in the way may have come this very moment, and not be known everywhere: never the wish itself.
+        starts = nearest((minute for day in by_date.values() for minute in day if minute != minute_of(wish)), wish)
+        offer = Offer(calendar=found.calendar, starts=starts)
+        if len(starts) == ALTERNATIVES:
+            break
+    return offer
+
+
+async def _days(
+    resources: Resources, organization_id: OrganizationId, wanted: Sequence[Wanted], first: date, last: date
+) -> dict[Wanted, Answer]:
+    """The same dates of each provider, each in its own zone."""
+    return await free_days(resources, organization_id, wanted, first, last, lambda _zone: (first, last))
+
+
+async def _stretches(
+    resources: Resources, organization_id: OrganizationId, questions: Sequence[Wanted], after: datetime | None
+) -> AsyncIterator[tuple[dict[Wanted, Calendar], dict[Wanted, tuple[Minute, ...]], Minute]]:
+    """Walk ahead in growing stretches: calendars, bookable starts, and the instant before which none is missing.
+
+    The caller may take questions out of the list that it gave, once they are answered. Ends at the horizon of the
+    most patient rules.
+    """
+    now = resources.clock()
+    begin = max(now, after) if after else now
+    earliest = minute_at_or_after(begin)
+    # A day early, because the provider's date may still be the one before.
+    first = begin.date() - timedelta(days=1)
+    days = FIRST_STRETCH_DAYS
+    while questions and is_supported_date(first):
+        last = _last_supported(first, days)
+        answers = await _days(resources, organization_id, questions, first, last)
+        if any(isinstance(answer, TemporarilyUnavailable) for answer in answers.values()):
+            raise TooMuchToDoError
+        found = {key: answer for key, answer in answers.items() if isinstance(answer, FreeDays)}
+        calendars = {key: answer.calendar for key, answer in found.items()}
+        starts = {
+            key: tuple(minute for day in bookable_days(answer, now).values() for minute in day if minute >= earliest)
+            for key, answer in found.items()
+        }
+        # The next stretch begins a day later in every zone; what it can add starts after the last date's last minute.
+        complete_until = day_number(last) * DAY_MINUTES
+        yield calendars, starts, complete_until
+        horizons = [
+            local_date(calendar.hours.time_zone, minute_of(now))
+            + timedelta(days=calendar.rules.max_advance_booking_days)
+            for key, calendar in calendars.items()
+            if key in questions
+        ]
+        if not horizons or last >= max(horizons):
+            return
+        first, days = last + timedelta(days=1), min(days * 2, LONGEST_STRETCH_DAYS)
+
+
+def _last_supported(first: date, days: int) -> date:
+    last = first + timedelta(days=days - 1)
+    while not is_supported_date(last):
+        last -= timedelta(days=1)
+    return last

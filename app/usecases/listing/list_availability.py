@@ -1,0 +1,197 @@
+"""List free times: what can be booked on the dates asked for, for any number of providers side by side."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+
+from app.core.refusals import InvalidDateRange, InvalidInput, NotFound, TemporarilyUnavailable
+from app.core.slots import by_viewer_date, dates_of_viewer
+from app.core.validation import valid_time_zone
+from app.core.zones import is_supported_date, minute_at_or_after, minute_of
+from app.store.calendars import load_calendars
+from app.usecases.listing.read_free_days import (
+    RULES_MARGIN,
+    FreeDays,
+    bookable_days,
+    free_days,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import date, datetime
+
+    from app.core.ids import OrganizationId, ProviderId, ServiceId
+    from app.core.provider import Calendar
+    from app.core.zones import Minute
+    from app.free_times.shared import Stamp
+    from app.store.calendars import Wanted
+    from app.store.sql import Executor
+    from app.usecases.resources import Resources
+
+MOST_DATES: Final = 62
+"""Two whole months: what a calendar page shows."""
+ZONES_APART: Final = timedelta(days=2)
+"""Two zones differ by less: so many more dates of any provider hold the instants of those of any viewer."""
+
+
+class SlotQuestion(NamedTuple):
+    """Free times of a provider on the dates from first to last, inclusive, in a zone (None: the provider's)."""
+
+    provider_id: ProviderId
+    service_id: ServiceId | None
+    first: date
+    last: date
+    time_zone: str | None
+
+
+class FreeTimes(NamedTuple):
+    """The answer: every date asked for with its bookable starts, ascending, in `time_zone`."""
+
+    calendar: Calendar
+    time_zone: str
+    starts_by_date: Mapping[date, tuple[Minute, ...]]
+
+
+def valid_dates(first: date, last: date) -> InvalidDateRange | None:
+    """What is wrong with a range of dates; None where nothing is."""
+    if last < first:
+        return InvalidDateRange(message="The last date is before the first. Swap from and to.")
+    if (last - first).days >= MOST_DATES:
+        return InvalidDateRange(message=f"Ask for at most {MOST_DATES} dates at once.")
+    if not is_supported_date(first) or not is_supported_date(last):
+        return InvalidDateRange(message="These dates are outside the years the calendar supports.")
+    return None
+
+
+Listed: TypeAlias = FreeTimes | InvalidDateRange | InvalidInput | NotFound | TemporarilyUnavailable
+
+
+def known_listing(
+    resources: Resources,
+    organization_id: OrganizationId,
+    question: SlotQuestion,
+    stamps: Mapping[ProviderId, Stamp],
+) -> FreeTimes | None:
+    """The answer that was given before, where the provider's stamp was seen since the question came, and vouches for it."""
+    stamp = stamps.get(question.provider_id)
+    if stamp is None:
+        return None
+    return resources.accelerator.listings.find((organization_id, question), (stamp, _circumstances(resources.clock())))
+
+
+async def list_slots(
+    resources: Resources,
+    organization_id: OrganizationId,
+    questions: Sequence[SlotQuestion],
+    stamps: Mapping[ProviderId, Stamp] | None = None,
+) -> list[Listed]:
+    """The answer to each question, in order. Questions with the same dates are answered together.
+
+    `stamps` are those that were seen since the questions came; what is near need not be looked for then.
+    """
+    answers: dict[SlotQuestion, Listed] = {}
+    groups: dict[tuple[date, date], list[SlotQuestion]] = {}
+    stamps = await _see_stamps(resources, organization_id, questions, stamps or {})
+    for question in dict.fromkeys(questions):
+        refusal = valid_dates(question.first, question.last)
+        zone = None if question.time_zone is None else valid_time_zone("time_zone", question.time_zone)
+        if refusal is not None:
+            answers[question] = refusal
+        elif isinstance(zone, InvalidInput):
+            answers[question] = zone
+        elif (known := known_listing(resources, organization_id, question, stamps)) is not None:
+            answers[question] = known
+        else:
+            groups.setdefault((question.first, question.last), []).append(question)
+    for (first, last), group in groups.items():
+        answers |= await _answer(resources, organization_id, group, first, last, stamps)
+    return [answers[question] for question in questions]
+
+
+async def _see_stamps(
+    resources: Resources,
+    organization_id: OrganizationId,
+    questions: Sequence[SlotQuestion],
+    stamps: Mapping[ProviderId, Stamp],
+) -> Mapping[ProviderId, Stamp]:
+    """These stamps, and those of providers who have been listed before: where none has changed, nothing else is asked."""
+    unseen = {
+        question.provider_id
+        for question in questions
+        if question.provider_id not in stamps and (organization_id, question) in resources.accelerator.listings
+    }
+    seen = await resources.accelerator.slots.stamps(organization_id, unseen) if unseen else None
+    return {**stamps, **(seen or {})}
+
+
+async def _answer(
+    resources: Resources,
+    organization_id: OrganizationId,
+    questions: Sequence[SlotQuestion],
+    first: date,
+    last: date,
+    stamps: Mapping[ProviderId, Stamp] | None,
+) -> dict[SlotQuestion, Listed]:
+    zones = {question.time_zone for question in questions}
+
+    def dates(zone: str) -> tuple[date, date]:
+        asked = [dates_of_viewer(zone, viewer_zone or zone, first, last) for viewer_zone in zones]
+        return min(each.first for each in asked), max(each.last for each in asked)
+
+    found = await free_days(
+        resources,
+        organization_id,
+        [(question.provider_id, question.service_id) for question in questions],
+        first - ZONES_APART,
+        last + ZONES_APART,
+        dates,
+        stamps,
+    )
+    now = resources.clock()
+    answers: dict[SlotQuestion, Listed] = {}
+    for question in questions:
+        answer = found[question.provider_id, question.service_id]
+        if not isinstance(answer, FreeDays):
+            answers[question] = answer
+            continue
+        listed = answers[question] = free_times(answer, question, now)
+        if answer.stamp is not None and answer.fresh_seconds > 0 and not any(day.held for day in answer.days.values()):
+            resources.accelerator.listings.keep(
+                (organization_id, question), (answer.stamp, _circumstances(now)), listed, answer.fresh_seconds
+            )
+    return answers
+
+
+def _circumstances(now: datetime) -> tuple[Minute, Minute]:
+    """All that a listing depends on of *now*: notice counts from the next whole minute, the horizon from this one's date.
+
+    Where there are holds it depends on their ends too.
+    """
+    return minute_of(now), minute_at_or_after(now)
+
+
+def free_times(found: FreeDays, question: SlotQuestion, now: datetime) -> FreeTimes:
+    """The starts that can be booked right now, by their date in the zone asked for."""
+    calendar = found.calendar
+    own_zone = calendar.hours.time_zone
+    zone = question.time_zone or own_zone
+    starts = bookable_days(found, now)
+    if zone != own_zone:
+        in_order = [minute for day in starts.values() for minute in day]
+        starts = by_viewer_date(in_order, zone, question.first, question.last)
+    elif len(starts) != (question.last - question.first).days + 1:
+        # Somebody beside asked for the same dates in another zone, and so for a date more.
+        starts = {day: minutes for day, minutes in starts.items() if question.first <= day <= question.last}
+    return FreeTimes(calendar=calendar, time_zone=zone, starts_by_date=starts)
+
+
+async def load_calendar(
+    on: Executor, organization_id: OrganizationId, wanted: Wanted, around: date
+) -> Calendar | NotFound:
+    """One calendar, with the exceptions that can matter for a visit on this date."""
+    calendars = await load_calendars(on, organization_id, [wanted], around - RULES_MARGIN, around + RULES_MARGIN)
+    calendar = calendars.get(wanted)
+    if calendar is None:
+        return NotFound(what="provider" if wanted[1] is None else "provider with this service")
+    return calendar

@@ -1,0 +1,1 @@
+"""Messages about appointments: planned, composed, sent, logged and refused."""

@@ -1,0 +1,200 @@
+"""Compose messages: what a message may say about an appointment, read together for all that go out of one organization."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from app.core.changes import AppointmentChangeKind
+from app.core.messages import Channel, MessageKind, Recipient
+from app.core.money import LateCancellation
+from app.core.reminders import Reach
+from app.notify import wording
+from app.notify.message import MessageFacts
+from app.store.appointments import appointments_by_ids
+from app.store.customers import customers_by_ids
+from app.store.history import history_of_appointments
+from app.store.opt_outs import opted_out
+from app.store.organizations import organization_by_id
+from app.store.providers import providers_by_ids
+from app.store.services import services_by_ids
+from app.store.templates import templates_of_organization
+from app.store.verified_phones import verified_phones
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+    from datetime import datetime
+
+    from app.core.appointment import Appointment, Customer
+    from app.core.ids import AppointmentId, MessageLogId, OrganizationId
+    from app.core.messages import TemplateOverride
+    from app.core.provider import Organization, Provider, Service
+    from app.store.opt_outs import Address
+    from app.store.sql import Executor
+    from app.usecases.messages.messaging import Messaging
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """An appointment as messages see it: who is told about it, how they are reached as of now, and what there is to say."""
+
+    organization: Organization
+    appointment: Appointment
+    provider: Provider
+    service: Service | None
+    previous_starts_at: datetime | None
+    customer: Reach
+    staff: Reach
+
+    def reach(self, recipient: Recipient) -> Reach:
+        """How this side is reached."""
+        return self.customer if recipient is Recipient.CUSTOMER else self.staff
+
+
+async def load_subjects(
+    on: Executor,
+    organization_id: OrganizationId,
+    appointment_ids: Collection[AppointmentId],
+    *,
+    kinds: Collection[MessageKind] = (),
+) -> dict[AppointmentId, Subject]:
+    """These appointments as they are now. For a message about a move, `kinds` has to say so."""
+    appointments = await appointments_by_ids(on, organization_id, list(appointment_ids))
+    organization = await organization_by_id(on, organization_id)
+    if organization is None or not appointments:
+        return {}
+    rows = appointments.values()
+    providers = await providers_by_ids(on, organization_id, list({row.provider_id for row in rows}))
+    service_ids = {row.service_id for row in rows if row.service_id is not None}
+    services = await services_by_ids(on, organization_id, list(service_ids)) if service_ids else {}
+    customers = await customers_by_ids(on, organization_id, list({row.customer_id for row in rows}))
+    previous = await _previous_starts(on, organization_id, appointments) if MessageKind.RESCHEDULED in kinds else {}
+    silent = await opted_out(on, organization_id, _addresses(appointments.values(), providers.values()))
+    phones = {row.contact.phone for row in rows if row.contact.phone is not None}
+    anybody = organization.sms_to_unverified_numbers
+    texted = phones if anybody else await verified_phones(on, organization_id, phones)
+    return {
+        row.id: Subject(
+            organization=organization,
+            appointment=row,
+            provider=providers[row.provider_id],
+            service=None if row.service_id is None else services.get(row.service_id),
+            previous_starts_at=previous.get(row.id),
+            customer=_customer_reach(row, customers[row.customer_id], silent, texted),
+            staff=_provider_reach(providers[row.provider_id], silent),
+        )
+        for row in rows
+    }
+
+
+async def load_templates(
+    on: Executor, organization_id: OrganizationId
+) -> dict[tuple[MessageKind, Recipient, str], TemplateOverride]:
+    """The organization's own words, by what they are for."""
+    templates = await templates_of_organization(on, organization_id)
+    return {(each.kind, each.recipient, each.language): each.words for each in templates}
+
+
+def facts_of(
+    messaging: Messaging,
+    subject: Subject,
+    kind: MessageKind,
+    recipient: Recipient,
+    *,
+    message_id: MessageLogId,
+    now: datetime,
+) -> MessageFacts:
+    """What a message may say: in the customer's zone as stored at booking, or in the provider's own."""
+    appointment, provider = subject.appointment, subject.provider
+    organization_id = subject.organization.id
+    to_customer = recipient is Recipient.CUSTOMER
+    policy = appointment.cancellation_policy
+    may_cost = policy.late_cancellation is not LateCancellation.ALLOWED
+    free_until = appointment.starts_at - timedelta(minutes=policy.free_until_minutes_before)
+    return MessageFacts(
+        appointment_id=appointment.id,
+        version=appointment.version,
+        status=appointment.status,
+        starts_at=appointment.starts_at,
+        ends_at=appointment.ends_at,
+        previous_starts_at=subject.previous_starts_at if kind is MessageKind.RESCHEDULED else None,
+        now=now,
+        time_zone=appointment.customer_time_zone if to_customer else provider.time_zone,
+        locale=appointment.contact.locale if to_customer else provider.locale,
+        organization_name=subject.organization.name,
+        organizer_email=messaging.from_address,
+        provider_name=provider.name,
+        provider_email=provider.email,
+        service_name=None if subject.service is None else subject.service.name,
+        contact_name=appointment.contact.name,
+        contact_email=appointment.contact.email,
+        contact_phone=appointment.contact.phone,
+        notes=appointment.notes,
+        price=appointment.price,
+        free_until=free_until if may_cost else None,
+        cancellation_fee=appointment.cancellation_fee,
+        cancellation_reason=appointment.cancellation_reason,
+        manage_url=messaging.manage_url(organization_id, appointment.id) if to_customer else None,
+        unsubscribe_url=messaging.unsubscribe_url(organization_id, message_id),
+    )
+
+
+def language_of(facts: MessageFacts) -> str:
+    """The language that a message with these facts is written in, by which an organization's own words are chosen."""
+    return wording.negotiate(facts.locale).language
+
+
+async def _previous_starts(
+    on: Executor, organization_id: OrganizationId, appointments: Mapping[AppointmentId, Appointment]
+) -> dict[AppointmentId, datetime]:
+    """Where each appointment that has its time from a move was moved from."""
+    found: dict[AppointmentId, datetime] = {}
+    for appointment_id, entries in (await history_of_appointments(on, organization_id, list(appointments))).items():
+        for entry in entries:
+            moved_from = entry.from_starts_at
+            is_move = entry.kind is AppointmentChangeKind.RESCHEDULED and moved_from != entry.to_starts_at
+            if is_move and moved_from is not None and entry.to_starts_at == appointments[appointment_id].starts_at:
+                found[appointment_id] = moved_from
+    return found
+
+
+def _addresses(appointments: Collection[Appointment], providers: Collection[Provider]) -> set[Address]:
+    emails = [row.contact.email for row in appointments] + [row.email for row in providers]
+    phones = [row.contact.phone for row in appointments] + [row.phone for row in providers]
+    return {(Channel.EMAIL, email) for email in emails if email is not None} | {
+        (Channel.SMS, phone) for phone in phones if phone is not None
+    }
+
+
+def _customer_reach(
+    appointment: Appointment, customer: Customer, silent: Collection[Address], texted: Collection[str]
+) -> Reach:
+    """At the contact of this booking; on the channels that it asked for, else on those of the customer's record."""
+    contact = appointment.contact
+    asked = contact.channels if contact.channels is not None else customer.contact.channels
+    return Reach(
+        recipient=Recipient.CUSTOMER,
+        email=contact.email,
+        phone=contact.phone,
+        channels=asked,
+        opted_out=_silent_channels(contact.email, contact.phone, silent),
+        may_be_texted=contact.phone in texted,
+        is_erased=customer.is_erased,
+    )
+
+
+def _provider_reach(provider: Provider, silent: Collection[Address]) -> Reach:
+    """At the addresses that staff set, which need no further word."""
+    return Reach(
+        recipient=Recipient.PROVIDER,
+        email=provider.email,
+        phone=provider.phone,
+        channels=provider.channels,
+        opted_out=_silent_channels(provider.email, provider.phone, silent),
+    )
+
+
+def _silent_channels(email: str | None, phone: str | None, silent: Collection[Address]) -> frozenset[Channel]:
+    addresses = ((Channel.EMAIL, email), (Channel.SMS, phone))
+    return frozenset(channel for channel, address in addresses if address and (channel, address) in silent)

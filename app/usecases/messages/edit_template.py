@@ -1,0 +1,59 @@
+"""Edit an organization's own words for a kind of message. What would not work is refused before it is kept."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from app.core.messages import Channel, OwnTemplate, TemplateOverride
+from app.core.refusals import InvalidInput, NotAllowed
+from app.notify import overrides, wording
+from app.notify.render import render
+from app.store.templates import delete_template, put_template, templates_of_organization
+from app.usecases.messages.preview_message import sample_facts
+
+if TYPE_CHECKING:
+    from app.core.messages import MessageKind, Recipient
+    from app.core.viewer import Viewer
+    from app.notify.message import OverrideProblem
+    from app.usecases.resources import Resources
+
+
+async def set_template(
+    resources: Resources,
+    viewer: Viewer,
+    kind: MessageKind,
+    recipient: Recipient,
+    language: str,
+    words: TemplateOverride,
+) -> OwnTemplate | InvalidInput | NotAllowed:
+    """Keep these words in place of earlier ones; without any, the built-in ones are used again."""
+    if not viewer.is_admin:
+        return NotAllowed(message="Only administrators change the words of messages.")
+    if language not in wording.LANGUAGES:
+        known = ", ".join(wording.LANGUAGES)
+        return InvalidInput(field="language", message=f"Messages are written in one of {known}.")
+    template = OwnTemplate(kind=kind, recipient=recipient, language=language, words=words, updated_at=resources.clock())
+    if words == TemplateOverride():
+        await delete_template(resources.pool, viewer.organization_id, kind, recipient, language)
+        return template
+    problem = overrides.check(words) or _problem_in_use(template)
+    if problem is not None:
+        line = "" if problem.line is None else f" (line {problem.line})"
+        return InvalidInput(field=problem.part, message=f"This template does not work{line}: {problem.detail}.")
+    await put_template(resources.pool, viewer.organization_id, template)
+    return template
+
+
+async def list_templates(resources: Resources, viewer: Viewer) -> list[OwnTemplate] | None:
+    """All of the organization's own words; None for all but administrators."""
+    return await templates_of_organization(resources.pool, viewer.organization_id) if viewer.is_admin else None
+
+
+def _problem_in_use(template: OwnTemplate) -> OverrideProblem | None:
+    """What only shows when the words are used: on both channels, with everything there may be to say."""
+    facts = sample_facts(template.kind, "Sample", template.updated_at)
+    for channel in Channel:
+        used = render(facts, template.kind, template.recipient, channel, template.words)
+        if used.problem is not None:
+            return used.problem
+    return None

@@ -1,0 +1,60 @@
+"""List messages: what was told about an appointment, and what is planned to be."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from app.core.messages import LoggedMessage, MessageStatus
+from app.core.reminders import recipients, why_not
+from app.store.messages import messages_of_appointments, outbox_of_appointments
+from app.usecases.messages.compose_messages import load_subjects
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from app.core.ids import AppointmentId, OrganizationId
+    from app.store.messages import OutboxEntry
+    from app.store.sql import Executor
+    from app.usecases.messages.compose_messages import Subject
+
+
+async def list_messages(
+    on: Executor, organization_id: OrganizationId, appointment_ids: Sequence[AppointmentId]
+) -> dict[AppointmentId, list[LoggedMessage]]:
+    """The log of each appointment with what is still planned, in the order in which it is due.
+
+    What is planned goes to those, and on those channels, that would get it now; it may be another way when it is due.
+    """
+    # The outbox first: what moves from there to the log between the two reads is then seen twice rather than never.
+    outbox = await outbox_of_appointments(on, organization_id, appointment_ids)
+    log = await messages_of_appointments(on, organization_id, appointment_ids)
+    subjects = await load_subjects(on, organization_id, list(outbox)) if outbox else {}
+    for appointment_id, entries in outbox.items():
+        subject = subjects.get(appointment_id)
+        if subject is None:
+            continue
+        logged = log.setdefault(appointment_id, [])
+        known = {(row.time_version, row.kind, row.recipient, row.channel) for row in logged if not row.is_resend}
+        logged += [
+            planned
+            for planned in _planned(subject, entries)
+            if (planned.time_version, planned.kind, planned.recipient, planned.channel) not in known
+        ]
+        logged.sort(key=lambda row: row.due_at)
+    return log
+
+
+def _planned(subject: Subject, entries: Sequence[OutboxEntry]) -> Iterator[LoggedMessage]:
+    for entry in entries:
+        for message in recipients(entry.kind, entry.time_version, subject.customer, subject.staff):
+            if why_not(message, subject.appointment, subject.reach(message.recipient), entry.due_at) is None:
+                yield LoggedMessage(
+                    id=None,
+                    appointment_id=entry.appointment_id,
+                    time_version=entry.time_version,
+                    kind=entry.kind,
+                    recipient=message.recipient,
+                    channel=message.channel,
+                    status=MessageStatus.PENDING,
+                    due_at=entry.due_at,
+                )

@@ -1,0 +1,99 @@
+"""Resend a message, on purpose: a row of its own in the log, sent like any other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from app.core.appointment import AppointmentStatus
+from app.core.ids import MessageLogId
+from app.core.messages import LoggedMessage, MessageKind, MessageStatus
+from app.core.refusals import InvalidInput, NotAllowed, NotFound
+from app.core.reminders import Message, SkipReason, why_not
+from app.store.messages import NewMessage, insert_resend, messages_of_appointments
+from app.store.pool import transaction
+from app.usecases.messages.compose_messages import load_subjects
+from app.usecases.messages.limit_messages import destination_of, limit_messages
+
+if TYPE_CHECKING:
+    from app.core.appointment import Appointment
+    from app.core.ids import AppointmentId
+    from app.core.messages import Channel, Recipient
+    from app.core.viewer import Viewer
+    from app.usecases.resources import Resources
+
+_OF_THE_CHANNEL = frozenset(
+    {SkipReason.OPTED_OUT, SkipReason.NO_ADDRESS, SkipReason.UNWANTED, SkipReason.UNVERIFIED, SkipReason.TOO_MANY}
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResendForm:
+    """What is to be sent again, to whom and how."""
+
+    appointment_id: AppointmentId
+    kind: MessageKind
+    recipient: Recipient
+    channel: Channel
+
+
+async def resend_reminder(
+    resources: Resources, viewer: Viewer, form: ResendForm
+) -> LoggedMessage | InvalidInput | NotAllowed | NotFound:
+    """Send it again, about the appointment as it is now. While one such waits already, that one is the answer."""
+    if not viewer.is_staff:
+        return NotAllowed(message="Only the provider and administrators send a message again.")
+    organization_id = viewer.organization_id
+    async with transaction(resources.pool) as tx:
+        subject = (await load_subjects(tx, organization_id, [form.appointment_id])).get(form.appointment_id)
+        if subject is None or not viewer.runs(subject.appointment.provider_id):
+            return NotFound(what="appointment")
+        appointment, now = subject.appointment, resources.clock()
+        message = Message(
+            kind=form.kind,
+            time_version=appointment.time_version,
+            recipient=form.recipient,
+            channel=form.channel,
+            is_resend=True,
+        )
+        if (never := _never_happened(form.kind, appointment)) is not None:
+            return InvalidInput(field="kind", message=never)
+        reach = subject.reach(form.recipient)
+        reason = why_not(message, appointment, reach, now)
+        if reason is not None:
+            return _refused(reason)
+        resend = NewMessage(
+            id=MessageLogId(resources.new_id()),
+            appointment_id=appointment.id,
+            message=message,
+            due_at=now,
+            skipped=None,
+            destination=destination_of(resources, organization_id, message, reach),
+        )
+        [limited] = await limit_messages(resources, tx, organization_id, [resend], now)
+        if limited.skipped is None:
+            await insert_resend(tx, organization_id, limited, free_from=resources.real_clock())
+        log = (await messages_of_appointments(tx, organization_id, [appointment.id])).get(appointment.id, [])
+    again = [row for row in log if _is_such_resend(row, form)]
+    waiting = [row for row in again if row.status is MessageStatus.PENDING]
+    if limited.skipped is not None and not waiting:
+        return _refused(limited.skipped)
+    resources.messaging.wake()
+    return (waiting or again)[-1]
+
+
+def _refused(reason: SkipReason) -> InvalidInput:
+    field = "channel" if reason in _OF_THE_CHANNEL else "appointment_id"
+    return InvalidInput(field=field, message=f"It can't be sent: {reason}.")
+
+
+def _never_happened(kind: MessageKind, appointment: Appointment) -> str | None:
+    if kind is MessageKind.CANCELLED and appointment.status is not AppointmentStatus.CANCELLED:
+        return "The appointment is not cancelled."
+    if kind is MessageKind.RESCHEDULED and appointment.time_version == 1:
+        return "The appointment was never moved."
+    return None
+
+
+def _is_such_resend(row: LoggedMessage, form: ResendForm) -> bool:
+    return row.is_resend and (row.kind, row.recipient, row.channel) == (form.kind, form.recipient, form.channel)

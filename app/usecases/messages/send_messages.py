@@ -1,0 +1,161 @@
+"""Send messages: what is due becomes rows of the log, and each row is claimed, decided upon again, sent and closed.
+
+Any number of workers do so at once, and any of them may die anywhere. What a death leaves is a lease that ends: the next
+worker sends the same mail under the same Message-ID, and asks the gateway about a text message before it sends that again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from datetime import timedelta
+from time import monotonic
+from typing import TYPE_CHECKING, Final
+
+from app.core.ids import MessageLogId
+from app.core.reminders import recipients, why_not
+from app.store.messages import (
+    NewMessage,
+    claim_messages,
+    due_outbox,
+    insert_messages,
+    take_outbox,
+    waiting_messages,
+)
+from app.store.pool import DatabaseUnavailableError, transaction
+from app.usecases.messages.compose_messages import load_subjects, load_templates
+from app.usecases.messages.deliver_message import Delivery
+from app.usecases.messages.limit_messages import destination_of, limit_messages
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from app.core.ids import OrganizationId
+    from app.store.messages import ClaimedMessage, OutboxKey
+    from app.usecases.resources import Resources
+
+DUE_BATCH: Final = 500
+"""Entries of the outbox taken at once: two or three rows of the log each."""
+
+SEND_BATCH: Final = 64
+"""Messages claimed at once: few enough to be sent well within a lease, whatever the mail server does."""
+
+SENDING_AT_ONCE: Final = 16
+"""Messages on their way at once; the senders bound their own connections below this."""
+
+LEASE: Final = timedelta(minutes=5)
+"""How long a claimed message is left to its worker, by the real clock: how late it is at most when that worker dies."""
+
+LEASE_RESERVE: Final = timedelta(minutes=1)
+"""With less than this left of its lease, a message is not begun: sending it takes 30 seconds at most."""
+
+RUN_SECONDS: Final = 200.0
+"""How long one run goes on taking batches; the next one follows within a minute."""
+
+LEFT: Final = "LEFT"
+"""Counted for a message that whoever claims it next will see to."""
+
+_UNEXPECTED: Final = "an unexpected error; the worker's log says more"
+
+_log: Final = logging.getLogger(__name__)
+
+
+async def send_messages(resources: Resources) -> dict[str, int]:
+    """Send all that is due, for some minutes at most; how many messages ended how."""
+    until = monotonic() + RUN_SECONDS
+    counts: Counter[str] = Counter()
+    more = True
+    while more and monotonic() < until:
+        planned = await log_what_is_due(resources)
+        claimed = await _send_batch(resources, counts)
+        more = planned > 0 or claimed > 0
+    return dict(counts)
+
+
+# ---------------------------------------------------------------- from the outbox to the log
+
+
+async def log_what_is_due(resources: Resources) -> int:
+    """A batch of what is due becomes rows of the log, for its recipients as they are now; how many there were."""
+    due = await due_outbox(resources.pool, due_by=resources.clock(), batch_size=DUE_BATCH)
+    for organization_id, keys in due.items():
+        await _log_due(resources, organization_id, keys)
+    return sum(map(len, due.values()))
+
+
+async def _log_due(resources: Resources, organization_id: OrganizationId, keys: Sequence[OutboxKey]) -> None:
+    async with transaction(resources.pool) as tx:
+        entries = await take_outbox(tx, organization_id, keys)
+        subjects = await load_subjects(tx, organization_id, {entry.appointment_id for entry in entries})
+        now = resources.clock()
+        new: list[NewMessage] = []
+        for entry in entries:
+            subject = subjects[entry.appointment_id]
+            for message in recipients(entry.kind, entry.time_version, subject.customer, subject.staff):
+                reach = subject.reach(message.recipient)
+                skipped = why_not(message, subject.appointment, reach, now)
+                counted = skipped is None
+                new.append(
+                    NewMessage(
+                        id=MessageLogId(resources.new_id()),
+                        appointment_id=entry.appointment_id,
+                        message=message,
+                        due_at=entry.due_at,
+                        skipped=skipped,
+                        destination=destination_of(resources, organization_id, message, reach) if counted else None,
+                    )
+                )
+        if new:
+            new = await limit_messages(resources, tx, organization_id, new, now)
+            await insert_messages(tx, organization_id, new, created_at=now, free_from=resources.real_clock())
+
+
+# ---------------------------------------------------------------- from the log to the world
+
+
+async def _send_batch(resources: Resources, counts: Counter[str]) -> int:
+    """Claim and send a batch; how many messages were claimed."""
+    now = resources.real_clock()
+    waiting = await waiting_messages(resources.pool, real_now=now, batch_size=SEND_BATCH)
+    lease_until = now + LEASE
+    deliveries: list[Delivery] = []
+    for organization_id, ids in waiting.items():
+        claimed = await claim_messages(resources.pool, organization_id, ids, real_now=now, lease_until=lease_until)
+        if claimed:
+            deliveries += await _prepare(resources, organization_id, claimed)
+    slots = asyncio.Semaphore(SENDING_AT_ONCE)
+    begin_by = lease_until - LEASE_RESERVE
+    counts.update(await asyncio.gather(*(_deliver(each, slots, begin_by=begin_by) for each in deliveries)))
+    return len(deliveries)
+
+
+async def _prepare(
+    resources: Resources, organization_id: OrganizationId, claimed: Sequence[ClaimedMessage]
+) -> list[Delivery]:
+    """What the messages are about, read after they were claimed: what was committed before is seen."""
+    kinds = {each.message.kind for each in claimed}
+    about = {each.appointment_id for each in claimed}
+    subjects = await load_subjects(resources.pool, organization_id, about, kinds=kinds)
+    templates = await load_templates(resources.pool, organization_id)
+    return [
+        Delivery(resources=resources, claimed=each, subject=subjects[each.appointment_id], templates=templates)
+        for each in claimed
+    ]
+
+
+async def _deliver(delivery: Delivery, slots: asyncio.Semaphore, *, begin_by: datetime) -> str:
+    """One message. What goes wrong with it must not keep the others from going out."""
+    async with slots:
+        if delivery.resources.real_clock() > begin_by:
+            return LEFT
+        try:
+            return await delivery.run()
+        except DatabaseUnavailableError:
+            # It may have been sent; its lease ends, and the retry tells.
+            _log.warning("what became of message %s could not be recorded", delivery.claimed.id)
+            return LEFT
+        except Exception:  # noqa: BLE001  logged with its traceback, and tried again
+            _log.exception("message %s could not be sent", delivery.claimed.id)
+            return await delivery.postpone(_UNEXPECTED, keeps_wire=True)

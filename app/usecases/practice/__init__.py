@@ -1,0 +1,1 @@
+"""What an organization sets up: providers, services, hours, customers."""

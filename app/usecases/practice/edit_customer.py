@@ -1,0 +1,121 @@
+"""Change or erase a customer. Appointments keep the contact as it was given; an erasure takes it from there, too."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from app.core.appointment import Contact, Customer
+from app.core.refusals import InvalidInput, NotAllowed, NotFound
+from app.core.validation import ContactForm, valid_contact, valid_time_zone
+from app.core.viewer import Role
+from app.store.customers import (
+    customer_for_update,
+    forget_channels_of_customer,
+    guest_is_known,
+    lock_appointments_of_customer,
+    provider_serves_customer,
+    update_customer,
+)
+from app.store.customers import erase_customer as store_erasure
+from app.store.pool import transaction
+from app.usecases.booking.idempotency import caller_name
+from app.usecases.messages.opt_out import want_again
+from app.usecases.messages.vouch_for_phone import vouch_for_phone
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from app.core.ids import CustomerId
+    from app.core.messages import Channel
+    from app.core.validation import Changes
+    from app.core.viewer import Viewer
+    from app.store.pool import Transaction
+    from app.usecases.resources import Resources
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _CustomerForm:
+    """A customer's values, before they are checked. None where a value must stand means that null was sent."""
+
+    name: str | None
+    email: str | None
+    phone: str | None
+    time_zone: str | None
+    locale: str | None
+    channels: Sequence[Channel] | None
+
+
+async def change_customer(
+    resources: Resources, viewer: Viewer, customer_id: CustomerId, changes: Changes
+) -> Customer | InvalidInput | NotAllowed | NotFound:
+    """Change the named fields of a customer's record: the customer themselves, and staff who serve them."""
+    if viewer.role is Role.ANONYMOUS:
+        return NotAllowed(message="Only the signed-in customer and staff change a customer's record.")
+    async with transaction(resources.pool) as tx:
+        stored = await customer_for_update(tx, viewer.organization_id, customer_id)
+        if stored is None or not await _may_change(viewer, tx, customer_id):
+            return NotFound(what="customer")
+        form = replace(_form_of(stored), **changes)
+        contact = valid_contact(
+            ContactForm(
+                name=form.name or "", email=form.email, phone=form.phone, locale=form.locale, channels=form.channels
+            )
+        )
+        if isinstance(contact, InvalidInput):
+            return replace(contact, field=contact.field.removeprefix("customer."))
+        time_zone = valid_time_zone("time_zone", form.time_zone)
+        if isinstance(time_zone, InvalidInput):
+            return time_zone
+        known = InvalidInput(
+            field="phone" if contact.email is None else "email", message="Another customer is known by this already."
+        )
+        if stored.subject is None and await guest_is_known(tx, viewer.organization_id, customer_id, contact):
+            return known
+        customer = replace(stored, contact=contact, time_zone=time_zone)
+        if not await update_customer(tx, viewer.organization_id, customer):
+            tx.roll_back()
+            return known
+        if "phone" in changes:
+            await vouch_for_phone(tx, viewer, contact.phone, resources.clock(), instead_of=stored.contact.phone)
+        if "channels" in changes:
+            await forget_channels_of_customer(tx, viewer.organization_id, customer_id)
+            await want_again(tx, viewer.organization_id, contact.channels, email=contact.email, phone=contact.phone)
+    return customer
+
+
+async def _may_change(viewer: Viewer, tx: Transaction, customer_id: CustomerId) -> bool:
+    if viewer.is_admin or viewer.customer_id == customer_id:
+        return True
+    provider_id = viewer.provider_id
+    return provider_id is not None and await provider_serves_customer(
+        tx, viewer.organization_id, provider_id, customer_id
+    )
+
+
+def _form_of(customer: Customer) -> _CustomerForm:
+    contact: Contact = customer.contact
+    return _CustomerForm(
+        name=contact.name,
+        email=contact.email,
+        phone=contact.phone,
+        time_zone=customer.time_zone,
+        locale=contact.locale,
+        channels=contact.channels,
+    )
+
+
+async def erase_customer(
+    resources: Resources, viewer: Viewer, customer_id: CustomerId
+) -> Customer | NotAllowed | NotFound:
+    """Erase everything personal of a customer, everywhere; times and statistics stay. Erasing twice changes nothing."""
+    if not viewer.is_admin:
+        return NotAllowed(message="Only administrators erase customers.")
+    async with transaction(resources.pool) as tx:
+        # What is being written about them right now is written before, and so erased as well.
+        await lock_appointments_of_customer(tx, viewer.organization_id, customer_id)
+        stored = await customer_for_update(tx, viewer.organization_id, customer_id)
+        if stored is None:
+            return NotFound(what="customer")
+        caller = None if stored.subject is None else caller_name(Role.CUSTOMER, stored.subject)
+        return await store_erasure(tx, viewer.organization_id, stored, caller=caller, erased_at=resources.clock())

@@ -1,0 +1,122 @@
+"""Change when a provider works: weekly hours, breaks, exceptions. What is booked is never touched."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from app.core.changes import RulesChanged
+from app.core.refusals import InvalidInput, NotAllowed, NotFound
+from app.core.validation import valid_date, valid_exception, valid_reason, valid_weekly
+from app.store.hours import remove_exception as delete_exception
+from app.store.hours import replace_exception, replace_weekly_hours
+from app.store.locks import lock_rules
+from app.store.pool import transaction
+from app.store.providers import providers_by_ids
+from app.usecases.events.tell import tell
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+    from datetime import date
+
+    from app.core.hours import ClockRange, WeeklyRange
+    from app.core.ids import ProviderId
+    from app.core.provider import Provider
+    from app.core.viewer import Viewer
+    from app.store.pool import Transaction
+    from app.usecases.resources import Resources
+
+
+@asynccontextmanager
+async def _rules_of(
+    resources: Resources, viewer: Viewer, provider_id: ProviderId
+) -> AsyncIterator[tuple[Transaction, Provider | NotAllowed | NotFound]]:
+    """A transaction in which nobody books with the provider, and the provider, if the caller may change its hours."""
+    async with transaction(resources.pool) as tx:
+        if not viewer.is_staff:
+            yield tx, NotAllowed(message="Only the provider and administrators change when a provider works.")
+            return
+        await lock_rules(tx, viewer.organization_id, [provider_id])
+        provider = (await providers_by_ids(tx, viewer.organization_id, [provider_id])).get(provider_id)
+        if provider is None:
+            yield tx, NotFound(what="provider")
+        elif not viewer.runs(provider_id):
+            yield tx, NotAllowed(message="A provider changes only when they work themselves.")
+        else:
+            yield tx, provider
+
+
+async def set_weekly_hours(
+    resources: Resources,
+    viewer: Viewer,
+    provider_id: ProviderId,
+    *,
+    hours: Sequence[WeeklyRange],
+    breaks: Sequence[WeeklyRange],
+) -> Provider | InvalidInput | NotAllowed | NotFound:
+    """Replace all weekly hours and breaks of the provider."""
+    valid_hours = valid_weekly("hours", hours)
+    if isinstance(valid_hours, InvalidInput):
+        return valid_hours
+    valid_breaks = valid_weekly("breaks", breaks)
+    if isinstance(valid_breaks, InvalidInput):
+        return valid_breaks
+    async with _rules_of(resources, viewer, provider_id) as (tx, provider):
+        if isinstance(provider, NotAllowed | NotFound):
+            return provider
+        await replace_weekly_hours(
+            tx,
+            viewer.organization_id,
+            provider_id,
+            hours=valid_hours,
+            breaks=valid_breaks,
+            new_id=resources.new_id,
+        )
+    await _tell_rules(resources, viewer, provider_id)
+    return provider
+
+
+async def set_exception(
+    resources: Resources,
+    viewer: Viewer,
+    provider_id: ProviderId,
+    day: date,
+    *,
+    is_blocked: bool,
+    ranges: Sequence[ClockRange],
+    reason: str | None,
+) -> Provider | InvalidInput | NotAllowed | NotFound:
+    """Give the date an exception, in place of whatever stood on it."""
+    exception = valid_exception(day, is_blocked=is_blocked, ranges=ranges)
+    if isinstance(exception, InvalidInput):
+        return exception
+    checked_reason = valid_reason(reason)
+    if isinstance(checked_reason, InvalidInput):
+        return checked_reason
+    async with _rules_of(resources, viewer, provider_id) as (tx, provider):
+        if isinstance(provider, NotAllowed | NotFound):
+            return provider
+        await replace_exception(
+            tx, viewer.organization_id, provider_id, exception, reason=checked_reason, new_id=resources.new_id
+        )
+    await _tell_rules(resources, viewer, provider_id)
+    return provider
+
+
+async def remove_exception(
+    resources: Resources, viewer: Viewer, provider_id: ProviderId, day: date
+) -> Provider | InvalidInput | NotAllowed | NotFound:
+    """Make the date an ordinary one again; nothing happens where it is."""
+    checked = valid_date("date", day)
+    if isinstance(checked, InvalidInput):
+        return checked
+    async with _rules_of(resources, viewer, provider_id) as (tx, provider):
+        if isinstance(provider, NotAllowed | NotFound):
+            return provider
+        await delete_exception(tx, viewer.organization_id, provider_id, day)
+    await _tell_rules(resources, viewer, provider_id)
+    return provider
+
+
+async def _tell_rules(resources: Resources, viewer: Viewer, provider_id: ProviderId) -> None:
+    await tell(resources, RulesChanged(organization_id=viewer.organization_id, provider_ids=(provider_id,)))

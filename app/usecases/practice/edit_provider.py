@@ -1,0 +1,136 @@
+"""Create and change providers. A change holds back bookings for the moment it takes; what is booked stays as it is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from app.core.changes import RulesChanged
+from app.core.ids import ProviderId
+from app.core.money import CancellationPolicy
+from app.core.provider import Provider
+from app.core.refusals import InvalidInput, NotAllowed, NotFound
+from app.core.validation import ProviderForm, ValidProvider, policy_form, valid_provider, valid_weekly
+from app.store.hours import replace_weekly_hours
+from app.store.locks import lock_rules, lock_subjects
+from app.store.pool import transaction
+from app.store.providers import insert_provider, providers_by_ids, subject_is_taken, update_provider
+from app.usecases.events.tell import tell
+from app.usecases.messages.opt_out import want_again
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from app.core.hours import WeeklyRange
+    from app.core.validation import Changes
+    from app.core.viewer import Viewer
+    from app.usecases.resources import Resources
+
+DEFAULT_POLICY = CancellationPolicy()
+"""Free until the start: what holds where nothing else is said."""
+
+_SUBJECT_TAKEN = InvalidInput(field="subject", message="Another provider has this subject already.")
+
+
+def _provider(provider_id: ProviderId, valid: ValidProvider) -> Provider:
+    return Provider(
+        id=provider_id,
+        subject=valid.subject,
+        name=valid.name,
+        email=valid.email,
+        phone=valid.phone,
+        time_zone=valid.time_zone,
+        rules=valid.rules,
+        cancellation_policy=valid.cancellation_policy,
+        locale=valid.locale,
+        channels=valid.channels,
+    )
+
+
+async def create_provider(
+    resources: Resources,
+    viewer: Viewer,
+    form: ProviderForm,
+    *,
+    hours: Sequence[WeeklyRange],
+    breaks: Sequence[WeeklyRange],
+) -> Provider | InvalidInput | NotAllowed:
+    """Create a provider with its weekly hours. Where the form names no subject, it is the provider's id."""
+    if not viewer.is_admin:
+        return NotAllowed(message="Only administrators create providers.")
+    provider_id = ProviderId(resources.new_id())
+    form = replace(
+        form,
+        subject=form.subject if form.subject is not None else str(provider_id),
+        cancellation_policy=form.cancellation_policy or policy_form(DEFAULT_POLICY),
+    )
+    valid = valid_provider(form)
+    if isinstance(valid, InvalidInput):
+        return valid
+    valid_hours = valid_weekly("weekly_hours", hours)
+    if isinstance(valid_hours, InvalidInput):
+        return valid_hours
+    valid_breaks = valid_weekly("breaks", breaks)
+    if isinstance(valid_breaks, InvalidInput):
+        return valid_breaks
+    provider = _provider(provider_id, valid)
+    async with transaction(resources.pool) as tx:
+        await lock_subjects(tx, viewer.organization_id)
+        if not await insert_provider(tx, viewer.organization_id, provider, resources.clock()):
+            return _SUBJECT_TAKEN
+        await replace_weekly_hours(
+            tx,
+            viewer.organization_id,
+            provider_id,
+            hours=valid_hours,
+            breaks=valid_breaks,
+            new_id=resources.new_id,
+        )
+    return provider
+
+
+async def change_provider(
+    resources: Resources, viewer: Viewer, provider_id: ProviderId, changes: Changes
+) -> Provider | InvalidInput | NotAllowed | NotFound:
+    """Change the named fields of a provider; the others stay."""
+    if not viewer.is_staff:
+        return NotAllowed(message="Only the provider and administrators change a provider.")
+    async with transaction(resources.pool) as tx:
+        if "subject" in changes:
+            await lock_subjects(tx, viewer.organization_id)
+        await lock_rules(tx, viewer.organization_id, [provider_id])
+        stored = (await providers_by_ids(tx, viewer.organization_id, [provider_id])).get(provider_id)
+        if stored is None:
+            return NotFound(what="provider")
+        if not viewer.runs(provider_id) or ("subject" in changes and not viewer.is_admin):
+            return NotAllowed(message="A provider changes only themselves, and not whose tokens act for them.")
+        valid = valid_provider(replace(_form_of(stored), **changes))
+        if isinstance(valid, InvalidInput):
+            return valid
+        provider = _provider(provider_id, valid)
+        if "subject" in changes and await subject_is_taken(tx, viewer.organization_id, provider_id, provider.subject):
+            return _SUBJECT_TAKEN
+        await update_provider(tx, viewer.organization_id, provider)
+        if "channels" in changes:
+            await want_again(tx, viewer.organization_id, provider.channels, email=provider.email, phone=provider.phone)
+    await tell(resources, RulesChanged(organization_id=viewer.organization_id, provider_ids=(provider_id,)))
+    return provider
+
+
+def _form_of(provider: Provider) -> ProviderForm:
+    rules = provider.rules
+    return ProviderForm(
+        name=provider.name,
+        time_zone=provider.time_zone,
+        service_duration_minutes=rules.service_duration_minutes,
+        buffer_minutes=rules.buffer_minutes,
+        slot_interval_minutes=rules.slot_interval_minutes,
+        min_notice_minutes=rules.min_notice_minutes,
+        max_advance_booking_days=rules.max_advance_booking_days,
+        email=provider.email,
+        phone=provider.phone,
+        cancellation_policy=policy_form(provider.cancellation_policy),
+        subject=provider.subject,
+        locale=provider.locale,
+        channels=provider.channels,
+    )

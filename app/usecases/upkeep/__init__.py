@@ -1,0 +1,1 @@
+"""Housekeeping, measurements and the clock of development."""

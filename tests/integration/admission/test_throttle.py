@@ -1,0 +1,192 @@
+"""What a caller may ask for in a minute, as callers meet it: a code, a status, seconds to wait; and nobody else is hurt."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import httpx
+import pytest
+
+from app.process.asgi import create_app
+from app.settings import LimitSettings, Settings
+from tests.builders import BOOK, Api, Caller, a_booking, a_provider, running
+
+VIEWER = "{ viewer { role } }"
+LIMITS = LimitSettings(
+    guest_bookings_per_address=0, points_per_minute=1_000, guest_bookings_per_minute=3, trusted_hops=1
+)
+
+
+@pytest.fixture
+async def throttled(environment: dict[str, str]) -> AsyncIterator[Api]:
+    """Ten of the smallest operations a minute, three tries to book; behind a proxy.
+
+    Time repays: by the time of the last one that is served, a little of the first is left over, which lets one more in.
+    """
+    async with running(replace(Settings.from_environment(environment), limits=LIMITS)) as own:
+        yield await own.api()
+
+
+async def send(
+    api: Api,
+    document: str,
+    *,
+    address: str = "192.0.2.7",
+    caller: Caller | None = None,
+    accept: str = "application/json",
+    **variables: object,
+) -> httpx.Response:
+    said = [(b"x-forwarded-for", address.encode()), (b"accept", accept.encode())]
+    return await api.http.post(
+        "/graphql",
+        content=json.dumps({"query": document, "variables": variables}),
+        headers=[*(caller or api.anonymous).headers, *said],
+    )
+
+
+def codes(response: httpx.Response) -> list[str]:
+    return [error["extensions"]["code"] for error in response.json().get("errors", ())]
+
+
+async def test_who_has_spent_their_points_is_told_when_to_come_back(throttled: Api) -> None:
+    statuses = [(await send(throttled, VIEWER)).status_code for _ in range(11)]
+    assert statuses[:10] == [200] * 10
+    refused = await send(throttled, VIEWER)
+    assert (refused.status_code, codes(refused)) == (429, ["RATE_LIMITED"])
+    wait = int(refused.headers["retry-after"])
+    assert wait == refused.json()["errors"][0]["extensions"]["retryAfterSeconds"]
+    assert 1 <= wait <= 60
+    assert "data" not in refused.json()
+    # Others are served: from another network, and whoever has signed in, wherever they are.
+    assert (await send(throttled, VIEWER, address="192.0.2.8")).status_code == 200
+    assert (await send(throttled, VIEWER, caller=throttled.admin)).status_code == 200
+
+
+async def test_an_event_stream_is_refused_before_it_begins(throttled: Api) -> None:
+    """As a plain answer, with its status; what is wrong with the document is told in the stream."""
+    answers = [await send(throttled, VIEWER, accept="text/event-stream") for _ in range(10)]
+    assert {answer.status_code for answer in answers} == {200}
+    assert {answer.headers["content-type"] for answer in answers} == {"text/event-stream; charset=utf-8"}
+    while (refused := await send(throttled, "{ nothing }", accept="text/event-stream")).status_code == 200:
+        assert "GRAPHQL_VALIDATION_FAILED" in refused.text
+    assert (refused.status_code, codes(refused)) == (429, ["RATE_LIMITED"])
+    assert refused.headers["content-type"] == "application/json; charset=utf-8"
+    assert 1 <= int(refused.headers["retry-after"]) <= 60
+
+
+async def test_a_subject_has_one_budget_wherever_it_comes_from(throttled: Api) -> None:
+    robin = throttled.customer("robin")
+    statuses = [
+        (await send(throttled, VIEWER, caller=robin, address=f"192.0.2.{number}")).status_code for number in range(12)
+    ]
+    assert (statuses[:10], statuses[11]) == ([200] * 10, 429)
+    assert (await send(throttled, VIEWER, caller=throttled.customer("noor"))).status_code == 200
+    # Somebody of this name with a bad token spends nothing of it.
+    assert (await send(throttled, VIEWER, caller=Caller(token="bad"))).status_code == 401
+
+
+async def test_an_answer_costs_what_it_may_hold(throttled: Api) -> None:
+    wide = "{ providers(first: 100) { nodes { id name timeZone } totalCount } }"
+    assert (await send(throttled, wide)).status_code == 200
+    cost_of_wide = 1 + 100 * 4
+    spent = max(100, cost_of_wide)
+    served = 0
+    while (await send(throttled, VIEWER)).status_code == 200:
+        served += 1
+    assert served == pytest.approx((1_000 - spent) / 100, abs=1.5)
+
+
+@pytest.mark.parametrize("document", ["{", "{ nothing }", "{ " + "a: viewer { role } " * 40 + "}"])
+async def test_what_is_refused_has_its_price(throttled: Api, document: str) -> None:
+    statuses = [(await send(throttled, document)).status_code for _ in range(12)]
+    assert 429 not in statuses[:10]
+    assert statuses[11] == 429
+
+
+async def test_booking_without_a_token_has_a_budget_of_its_own(throttled: Api) -> None:
+    ada = await a_provider(throttled)
+    twice = """
+        mutation ($a: HoldSlotInput!, $b: HoldSlotInput!) {
+            a: holdSlot(input: $a) { __typename } b: holdSlot(input: $b) { __typename }
+        }
+    """
+    inputs: Mapping[str, Any] = {
+        name: {"providerId": ada["id"], "startsAt": f"2026-01-13T1{hour}:00:00Z", "idempotencyKey": name}
+        for hour, name in enumerate("ab")
+    }
+    held = (await send(throttled, twice, **inputs)).json()
+    assert [held["data"][name]["__typename"] for name in "ab"] == ["Hold", "Hold"]
+    for hour in (13, 14):
+        assert (await send(throttled, BOOK, input=a_booking(ada, f"2026-01-13T{hour}:00Z"))).status_code == 200
+    refused = await send(throttled, BOOK, input=a_booking(ada, "2026-01-13T15:00Z"))
+    assert (refused.status_code, codes(refused)) == (429, ["RATE_LIMITED"])
+    # Reading goes on, and so does booking with a token.
+    assert (await send(throttled, VIEWER)).status_code == 200
+    known = await send(throttled, BOOK, caller=throttled.customer("robin"), input=a_booking(ada, "2026-01-13T15:00Z"))
+    assert known.json()["data"]["answer"]["__typename"] == "BookingConfirmation"
+
+
+async def test_sockets_spend_the_same_points(environment: dict[str, str]) -> None:
+    settings = replace(Settings.from_environment(environment), limits=replace(LIMITS, trusted_hops=0))
+    async with running(settings) as own:
+        api = await own.api()
+        app = create_app(settings)
+        sent: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        said: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        async with app.router.lifespan_context(app):
+            scope = {
+                "type": "websocket",
+                "path": "/graphql",
+                "raw_path": b"/graphql",
+                "query_string": b"",
+                "headers": [],
+                "client": ("192.0.2.7", 1),
+                "subprotocols": ["graphql-transport-ws"],
+            }
+
+            async def receive() -> dict[str, Any]:
+                return await said.get()
+
+            async def reply(message: Any) -> None:  # noqa: ANN401  ASGI's messages are of many kinds
+                await sent.put(dict(message))
+
+            def say(message: object) -> None:
+                said.put_nowait({"type": "websocket.receive", "text": json.dumps(message)})
+
+            async def hear() -> dict[str, Any]:
+                message = await sent.get()
+                heard: dict[str, Any] = json.loads(message["text"])
+                return heard
+
+            said.put_nowait({"type": "websocket.connect"})
+            socket = asyncio.create_task(app(scope, receive, reply))
+            assert (await sent.get())["type"] == "websocket.accept"
+            say({"type": "connection_init", "payload": {"authorization": f"Bearer {api.admin.token}"}})
+            assert await hear() == {"type": "connection_ack"}
+            kinds = []
+            message: dict[str, Any] = {}
+            for number in range(12):
+                say({"type": "subscribe", "id": str(number), "payload": {"query": VIEWER}})
+                message = await hear()
+                kinds.append(message["type"])
+                if message["type"] == "next":
+                    assert (await hear())["type"] == "complete"
+            assert (kinds[:10], kinds[11]) == (["next"] * 10, "error")
+            assert message["payload"][0]["extensions"]["code"] == "RATE_LIMITED"
+            # The socket stands, and waits with its client.
+            say({"type": "ping"})
+            assert await hear() == {"type": "pong"}
+            said.put_nowait({"type": "websocket.disconnect", "code": 1000})
+            await socket
+
+
+async def test_without_redis_there_is_a_limit_all_the_same(environment: dict[str, str]) -> None:
+    settings = Settings.from_environment(environment | {"REDIS_URL": "redis://127.0.0.1:1/0"})
+    async with running(replace(settings, limits=LIMITS)) as own:
+        api = await own.api()
+        statuses = [(await send(api, VIEWER)).status_code for _ in range(12)]
+        assert (statuses[:10], statuses[11]) == ([200] * 10, 429)

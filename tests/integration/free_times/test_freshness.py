@@ -1,0 +1,308 @@
+"""Freshness: a read that starts after the answer of a change never shows the old list, through whichever node it goes."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from app.core.ids import ProviderId, ServiceId
+from app.core.slots import bookable_starts
+from app.core.zones import Minute, instant_of
+from app.standins.embedded import Servers
+from app.store.calendars import load_calendars
+from app.usecases.listing.list_availability import (
+    FreeTimes,
+    SlotQuestion,
+    list_slots,
+)
+from app.usecases.listing.read_free_days import claims_around
+from tests.builders import TODAY, Api, Json, a_booking, a_provider, a_service, key_in, listed, weekly
+
+BOOK = """
+    mutation ($input: BookAppointmentInput!) {
+        answer: bookAppointment(input: $input) { __typename ... on BookingConfirmation { appointment { id } } }
+    }
+"""
+RESCHEDULE = (
+    "mutation ($input: RescheduleAppointmentInput!) { answer: rescheduleAppointment(input: $input) { __typename } }"
+)
+CANCEL = "mutation ($input: CancelAppointmentInput!) { answer: cancelAppointment(input: $input) { __typename } }"
+HOLD = """
+    mutation ($input: HoldSlotInput!) { answer: holdSlot(input: $input) { __typename ... on Hold { holdToken } } }
+"""
+RELEASE = "mutation ($input: ReleaseHoldInput!) { answer: releaseHold(input: $input) { __typename } }"
+SET_EXCEPTION = "mutation ($input: SetExceptionInput!) { answer: setException(input: $input) { __typename } }"
+REMOVE_EXCEPTION = "mutation ($input: RemoveExceptionInput!) { answer: removeException(input: $input) { __typename } }"
+SET_HOURS = "mutation ($input: SetWeeklyHoursInput!) { answer: setWeeklyHours(input: $input) { __typename } }"
+UPDATE_PROVIDER = "mutation ($input: UpdateProviderInput!) { answer: updateProvider(input: $input) { __typename } }"
+UPDATE_SERVICE = "mutation ($input: UpdateServiceInput!) { answer: updateService(input: $input) { __typename } }"
+
+DAYS = 8
+"""Changes and reads happen on so many dates from today on."""
+
+
+class World:
+    """Two providers in different zones and a service, changed at random through two nodes."""
+
+    def __init__(self, nodes: tuple[Api, Api], seed: int) -> None:
+        self.nodes = nodes
+        self.chance = random.Random(seed)
+        self.providers: list[Json] = []
+        self.service: Json = {}
+        self.appointments: list[str] = []
+        self.holds: list[str] = []
+        self.did: dict[str, int] = {}
+
+    async def make(self) -> World:
+        one = self.nodes[0]
+        self.providers = [
+            await a_provider(one, timeZone=zone, serviceDurationMinutes=45, bufferMinutes=15)
+            for zone in ("America/New_York", "Asia/Kolkata")
+        ]
+        self.service = await a_service(one, *self.providers, durationMinutes=120, bufferBeforeMinutes=30)
+        return self
+
+    @property
+    def node(self) -> Api:
+        return self.chance.choice(self.nodes)
+
+    async def change(self) -> None:
+        """Something, answered."""
+        actions: list[tuple[int, Callable[[], Awaitable[Any]]]] = [
+            (8, self.book),
+            (3, self.cancel),
+            (3, self.move),
+            (2, self.hold),
+            (1, self.release),
+            (1, self.except_date),
+            (1, self.change_hours),
+            (1, self.change_provider),
+            (1, self.change_service),
+        ]
+        weights, ways = zip(*actions, strict=True)
+        way = self.chance.choices(ways, weights)[0]
+        answer = await way()
+        if answer is not None:
+            kind = f"{way.__name__}: {answer['__typename']}"
+            self.did[kind] = self.did.get(kind, 0) + 1
+
+    async def ask(self, document: str, *, admin: bool = True, **values: object) -> Json:
+        node = self.node
+        data = await node.ask(document, caller=node.admin if admin else None, input=values)
+        answer: Json = data["answer"]
+        return answer
+
+    async def start(self, provider: Json) -> datetime | None:
+        """One that is free, mostly."""
+        free = await truth(self.nodes[0], self.question(provider))
+        starts = [start for day in free.values() for start in day]
+        return instant_of(self.chance.choice(starts)) if starts else None
+
+    def question(self, provider: Json) -> SlotQuestion:
+        first = TODAY + timedelta(days=self.chance.randrange(DAYS))
+        return SlotQuestion(
+            provider_id=ProviderId(key_in(provider["id"])),
+            service_id=ServiceId(key_in(self.service["id"])) if self.chance.random() < 0.3 else None,
+            first=first,
+            last=first + timedelta(days=self.chance.randrange(4)),
+            time_zone=self.chance.choice([None, None, None, "Europe/Berlin"]),
+        )
+
+    async def book(self) -> Json | None:
+        provider = self.chance.choice(self.providers)
+        start = await self.start(provider)
+        if start is None:
+            return None
+        answer = await self.ask(BOOK, admin=False, **a_booking(provider, start))
+        if answer["__typename"] == "BookingConfirmation":
+            self.appointments.append(answer["appointment"]["id"])
+        return answer
+
+    async def cancel(self) -> Json | None:
+        if not self.appointments:
+            return None
+        appointment = self.appointments.pop(self.chance.randrange(len(self.appointments)))
+        return await self.ask(CANCEL, appointmentId=appointment)
+
+    async def move(self) -> Json | None:
+        start = await self.start(self.chance.choice(self.providers))
+        if start is None or not self.appointments:
+            return None
+        appointment = self.chance.choice(self.appointments)
+        return await self.ask(
+            RESCHEDULE,
+            appointmentId=appointment,
+            startsAt=start.isoformat(),
+            idempotencyKey=f"move-{self.chance.random()}",
+        )
+
+    async def hold(self) -> Json | None:
+        provider = self.chance.choice(self.providers)
+        start = await self.start(provider)
+        if start is None:
+            return None
+        answer = await self.ask(
+            HOLD,
+            admin=False,
+            providerId=provider["id"],
+            startsAt=start.isoformat(),
+            idempotencyKey=f"hold-{self.chance.random()}",
+        )
+        if answer["__typename"] == "Hold":
+            self.holds.append(answer["holdToken"])
+        return answer
+
+    async def release(self) -> Json | None:
+        if not self.holds:
+            return None
+        token = self.holds.pop(self.chance.randrange(len(self.holds)))
+        return await self.ask(RELEASE, admin=False, holdToken=token)
+
+    async def except_date(self) -> Json:
+        provider = self.chance.choice(self.providers)["id"]
+        day = (TODAY + timedelta(days=self.chance.randrange(DAYS))).isoformat()
+        if self.chance.random() < 0.6:
+            return await self.ask(REMOVE_EXCEPTION, providerId=provider, date=day)
+        ranges = self.chance.choice([[], [{"start": "10:00", "end": "12:00"}]])
+        return await self.ask(SET_EXCEPTION, providerId=provider, date=day, isBlocked=True, ranges=ranges)
+
+    async def change_hours(self) -> Json:
+        opening = self.chance.choice(["08:00", "09:00", "10:30"])
+        closing = self.chance.choice(["16:00", "18:00", "02:00"])
+        provider = self.chance.choice(self.providers)["id"]
+        return await self.ask(SET_HOURS, providerId=provider, hours=weekly(opening, closing))
+
+    async def change_provider(self) -> Json:
+        value: Json = self.chance.choice(
+            [
+                {"bufferMinutes": self.chance.choice([0, 15, 90])},
+                {"serviceDurationMinutes": self.chance.choice([30, 45])},
+                {"minNoticeMinutes": self.chance.choice([0, 600])},
+                {"timeZone": self.chance.choice(["America/New_York", "Asia/Kolkata", "Pacific/Auckland"])},
+                {"slotIntervalMinutes": self.chance.choice([None, 30])},
+            ]
+        )
+        return await self.ask(UPDATE_PROVIDER, id=self.chance.choice(self.providers)["id"], **value)
+
+    async def change_service(self) -> Json:
+        value: Json = self.chance.choice(
+            [
+                {"durationMinutes": self.chance.choice([60, 120])},
+                {
+                    "providerIds": [
+                        provider["id"] for provider in self.chance.choice([self.providers, self.providers[:1]])
+                    ]
+                },
+            ]
+        )
+        return await self.ask(UPDATE_SERVICE, id=self.service["id"], **value)
+
+
+async def truth(api: Api, question: SlotQuestion) -> dict[date, tuple[Minute, ...]]:
+    """What PostgreSQL and the law say, in the provider's zone; empty for a service that is not offered."""
+    wanted = (question.provider_id, question.service_id)
+    pool, organization_id = api.resources.pool, api.organization.id
+    margin = timedelta(days=4)
+    calendars = await load_calendars(pool, organization_id, [wanted], question.first - margin, question.last + margin)
+    calendar = calendars.get(wanted)
+    if calendar is None:
+        return {}
+    claims = await claims_around(pool, organization_id, [calendar], question.first, question.last)
+    return bookable_starts(
+        calendar.hours, calendar.rules, claims[wanted[0]], question.first, question.last, api.clock.now
+    )
+
+
+async def shown(api: Api, question: SlotQuestion) -> dict[date, tuple[Minute, ...]]:
+    """What the program lists."""
+    found = (await list_slots(api.resources, api.organization.id, [question]))[0]
+    return dict(found.starts_by_date) if isinstance(found, FreeTimes) else {}
+
+
+async def compare(world: World) -> None:
+    provider = world.chance.choice(world.providers)
+    question = world.question(provider)
+    if question.time_zone is None and question.service_id is None and world.chance.random() < 0.5:
+        found = await listed(world.node, provider, question.first, question.last)
+        by_date = await truth(world.nodes[0], question)
+        assert found == [f"{instant_of(start):%Y-%m-%dT%H:%M:%SZ}" for day in by_date.values() for start in day]
+        return
+    if question.time_zone is None:
+        assert await shown(world.node, question) == await truth(world.nodes[0], question)
+        return
+    days = await shown(world.node, question)
+    wide = SlotQuestion(
+        provider_id=question.provider_id,
+        service_id=question.service_id,
+        first=question.first - timedelta(days=2),
+        last=question.last + timedelta(days=2),
+        time_zone=None,
+    )
+    free = [start for day in (await truth(world.nodes[0], wide)).values() for start in day]
+    assert {start for day in days.values() for start in day} <= set(free)
+    assert sum(map(len, days.values())) == sum(
+        question.first <= instant_of(start + 60).date() <= question.last for start in free
+    ), "Berlin is an hour ahead in January"
+
+
+async def trial(world: World) -> None:
+    """A change, while both nodes are asked, so that fills race with it; after its answer, a read that must be right."""
+    asking = [
+        asyncio.create_task(shown(api, world.question(provider)))
+        for api in world.nodes
+        for provider in world.providers
+        if world.chance.random() < 0.5
+    ]
+    await world.change()
+    await compare(world)
+    await asyncio.gather(*asking)
+
+
+async def run(world: World, trials: int) -> None:
+    for _ in range(trials):
+        await trial(world)
+    for api in world.nodes:
+        counts = api.resources.accelerator.slots.counts
+        assert counts.invalidations_lost == 0
+        assert counts.days_hit > trials / 4, "the cache was of no use, so this proved nothing"
+        assert counts.fills > trials / 10
+
+
+async def test_after_every_answer_both_nodes_show_the_new_list(nodes: tuple[Api, Api]) -> None:
+    world = await World(nodes, seed=5).make()
+    await run(world, 200)
+
+
+@pytest.mark.full
+async def test_after_ten_thousand_answers_both_nodes_show_the_new_list(nodes: tuple[Api, Api]) -> None:
+    for seed in range(10):
+        world = await World(nodes, seed).make()
+        await run(world, 1_000)
+        print(world.did)
+
+
+async def restarting(world: World, servers: Servers, trials: int) -> None:
+    for number in range(trials):
+        if number % 10 == 3:
+            servers.stop_redis()
+        if number % 10 == 5:
+            servers.start_redis()
+        await trial(world)
+
+
+async def test_a_redis_that_goes_and_comes_brings_no_old_list_back(nodes: tuple[Api, Api], own_redis: Servers) -> None:
+    world = await World(nodes, seed=6).make()
+    await restarting(world, own_redis, 60)
+
+
+@pytest.mark.full
+async def test_a_redis_that_goes_and_comes_a_hundred_times_brings_no_old_list_back(
+    nodes: tuple[Api, Api], own_redis: Servers
+) -> None:
+    world = await World(nodes, seed=7).make()
+    await restarting(world, own_redis, 1_000)

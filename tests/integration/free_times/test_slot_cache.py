@@ -1,0 +1,360 @@
+"""The slot cache against a real Redis: what counts, what is kept, what is forgotten, and what a restart leaves."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from time import monotonic
+from uuid import UUID, uuid4
+
+import pytest
+from redis.asyncio import Redis
+
+from app.core.changes import RulesChanged, TimeChanged
+from app.core.free_days import FreeDay, HeldStart
+from app.core.ids import OrganizationId, ProviderId
+from app.core.rules import Rules
+from app.core.zones import date_of_number, day_number
+from app.free_times.connection import open_redis
+from app.free_times.keys import (
+    day_key,
+    rule_set,
+    stamp_key,
+)
+from app.free_times.shared import (
+    Fill,
+    Question,
+    Seen,
+    SlotCache,
+    Stamp,
+)
+from app.standins.embedded import Servers
+
+ORGANIZATION = OrganizationId(UUID(int=1))
+RULES = Rules(duration_minutes=30)
+LONGER = Rules(duration_minutes=45, buffer_after_minutes=15)
+MONDAY = day_number(date(2026, 1, 12))
+NINE = MONDAY * 1440 + 540
+WEEK = {date_of_number(MONDAY + ahead): FreeDay((NINE + 1440 * ahead, NINE + 1440 * ahead + 30)) for ahead in range(7)}
+
+
+def real_clock() -> datetime:
+    return datetime.now(UTC)
+
+
+@pytest.fixture
+async def cache(redis_url: str) -> AsyncIterator[SlotCache]:
+    redis = open_redis(redis_url, timeout_seconds=2.0)
+    yield SlotCache(redis, real_clock)
+    await redis.aclose()
+
+
+@pytest.fixture
+async def other_cache(redis_url: str) -> AsyncIterator[SlotCache]:
+    redis = open_redis(redis_url, timeout_seconds=2.0)
+    yield SlotCache(redis, real_clock)
+    await redis.aclose()
+
+
+@pytest.fixture
+def provider() -> ProviderId:
+    return ProviderId(uuid4())
+
+
+def week_of(provider: ProviderId, rules: Rules | None = RULES) -> Question:
+    return Question(ORGANIZATION, provider, rules, tuple(WEEK) if rules else ())
+
+
+async def seen(cache: SlotCache, question: Question) -> Seen:
+    found = await cache.look([question])
+    assert found is not None
+    return found[0]
+
+
+async def begun(cache: SlotCache, provider: ProviderId) -> Stamp:
+    stamps = await cache.begin([(ORGANIZATION, provider)])
+    assert stamps is not None
+    return stamps[0]
+
+
+async def kept(cache: SlotCache, provider: ProviderId, *rule_sets: Rules) -> Stamp:
+    stamp = await begun(cache, provider)
+    for rules in rule_sets or (RULES,):
+        fills = [Fill(week_of(provider, rules), stamp, WEEK, monotonic())]
+        cache.keep_near(fills)
+        await cache.keep(fills)
+    return stamp
+
+
+def taken(provider: ProviderId, since: int = NINE, until: int = NINE + 30) -> TimeChanged:
+    return TimeChanged(
+        organization_id=ORGANIZATION, provider_id=provider, time_zone="UTC", claimed_from=since, claimed_until=until
+    )
+
+
+def rules_changed(*providers: ProviderId) -> RulesChanged:
+    return RulesChanged(organization_id=ORGANIZATION, provider_ids=providers)
+
+
+async def test_nothing_counts_before_anything_is_kept(cache: SlotCache, provider: ProviderId) -> None:
+    assert await seen(cache, week_of(provider)) == Seen(stamp=None, days={})
+
+
+async def test_what_one_node_keeps_every_node_sees(
+    cache: SlotCache, other_cache: SlotCache, provider: ProviderId
+) -> None:
+    stamp = await kept(cache, provider)
+    assert await seen(other_cache, week_of(provider)) == Seen(stamp=stamp, days=WEEK)
+    assert await seen(other_cache, week_of(provider, LONGER)) == Seen(stamp=stamp, days={})
+    assert cache.counts.fills == 1
+    assert other_cache.counts.days_hit == 7
+    assert other_cache.counts.days_missed == 7
+
+
+async def test_held_starts_are_kept_with_the_instant_of_their_release(cache: SlotCache, provider: ProviderId) -> None:
+    days = {date_of_number(MONDAY): FreeDay((NINE,), (HeldStart(NINE + 30, 1_768_209_000_123_456),))}
+    question = Question(ORGANIZATION, provider, RULES, tuple(days))
+    await cache.keep([Fill(question, await begun(cache, provider), days, monotonic())])
+    assert (await seen(cache, question)).days == days
+
+
+async def test_a_fill_that_began_before_a_change_of_time_is_not_kept(cache: SlotCache, provider: ProviderId) -> None:
+    stamp = await begun(cache, provider)
+    await cache.forget([taken(provider)])
+    await cache.keep([Fill(week_of(provider), stamp, WEEK, monotonic())])
+    assert (await seen(cache, week_of(provider))).days == {}
+    assert cache.counts.fills_too_late == 1
+
+
+async def test_a_fill_that_began_before_a_change_of_rules_is_not_kept_whoever_began_anew_since(
+    cache: SlotCache, other_cache: SlotCache, provider: ProviderId
+) -> None:
+    stamp = await begun(cache, provider)
+    await other_cache.forget([rules_changed(provider)])
+    assert await begun(other_cache, provider) != stamp
+    await cache.keep([Fill(week_of(provider), stamp, WEEK, monotonic())])
+    assert (await seen(cache, week_of(provider))).days == {}
+    assert cache.counts.fills_too_late == 1
+
+
+async def test_a_change_of_time_removes_its_neighbourhood_under_all_rules_and_nothing_else(
+    cache: SlotCache, provider: ProviderId
+) -> None:
+    other = ProviderId(uuid4())
+    await kept(cache, other)
+    stamp = await kept(cache, provider, RULES, LONGER)
+    await cache.forget([taken(provider, NINE + 3 * 1440, NINE + 3 * 1440 + 30)])
+    for rules in (RULES, LONGER):
+        found = await seen(cache, week_of(provider, rules))
+        # Thursday's, and what two days of duration and buffers can reach before it, and one after it.
+        assert [day_number(day) - MONDAY for day in found.days] == [0, 5, 6]
+        assert found.stamp is not None
+        assert found.stamp.generation == stamp.generation
+        assert found.stamp != stamp
+    assert (await seen(cache, week_of(other))).days == WEEK
+
+
+async def test_a_change_of_rules_voids_everything_of_the_provider(cache: SlotCache, provider: ProviderId) -> None:
+    other = ProviderId(uuid4())
+    await kept(cache, other)
+    await kept(cache, provider, RULES, LONGER)
+    await cache.forget([rules_changed(provider)])
+    assert (await seen(cache, week_of(provider))).stamp is None
+    await begun(cache, provider)
+    assert (await seen(cache, week_of(provider))).days == {}
+    assert (await seen(cache, week_of(other))).days == WEEK
+
+
+async def test_days_live_for_a_minute_less_the_age_of_what_they_came_from(
+    cache: SlotCache, redis: Redis, provider: ProviderId
+) -> None:
+    stamp = await begun(cache, provider)
+    await cache.keep([Fill(week_of(provider), stamp, WEEK, monotonic())])
+    await cache.keep([Fill(week_of(provider, LONGER), stamp, WEEK, monotonic() - 12.5)])
+    key = stamp_key(ORGANIZATION, provider)
+    assert 55_000 < await redis.pttl(day_key(key, rule_set(RULES), MONDAY)) <= 60_000
+    assert 42_500 < await redis.pttl(day_key(key, rule_set(LONGER), MONDAY)) <= 47_500
+    await cache.keep([Fill(week_of(provider, Rules(duration_minutes=5)), stamp, WEEK, monotonic() - 60.0)])
+    assert (await seen(cache, week_of(provider, Rules(duration_minutes=5)))).days == {}
+
+
+async def test_a_stamp_for_nobody_is_soon_gone_and_one_that_days_stand_under_outlives_them(
+    cache: SlotCache, redis: Redis, provider: ProviderId
+) -> None:
+    await begun(cache, provider)
+    assert await redis.ttl(stamp_key(ORGANIZATION, provider)) <= 120
+    await kept(cache, provider)
+    assert await redis.ttl(stamp_key(ORGANIZATION, provider)) > 3_000
+
+
+async def test_a_provider_with_very_many_rule_sets_begins_anew(cache: SlotCache, provider: ProviderId) -> None:
+    stamp = await kept(cache, provider, *(Rules(duration_minutes=minutes) for minutes in range(1, 65)))
+    assert (await seen(cache, week_of(provider, Rules(duration_minutes=64)))).days == WEEK
+    await cache.keep([Fill(week_of(provider, Rules(duration_minutes=65)), stamp, WEEK, monotonic())])
+    assert (await seen(cache, week_of(provider, Rules(duration_minutes=1)))).stamp is None
+    assert await begun(cache, provider) != stamp
+
+
+async def test_questions_asked_side_by_side_are_one_read(cache: SlotCache, redis: Redis, provider: ProviderId) -> None:
+    await kept(cache, provider)
+
+    async def reads() -> int:
+        return int((await redis.info("commandstats")).get("cmdstat_mget", {"calls": 0})["calls"])
+
+    before = await reads()
+    found = await asyncio.gather(*(seen(cache, week_of(provider)) for _ in range(100)))
+    assert [each.days for each in found] == [WEEK] * 100
+    assert await reads() == before + 1
+
+
+async def test_what_is_near_is_answered_by_the_stamp_alone_or_by_none_where_that_was_just_seen(
+    cache: SlotCache, other_cache: SlotCache, redis: Redis, provider: ProviderId
+) -> None:
+    stamp = await kept(cache, provider)
+    await redis.delete(day_key(stamp_key(ORGANIZATION, provider), rule_set(RULES), MONDAY))
+    assert (await seen(cache, week_of(provider))).days == WEEK, "the stamp is the same"
+    assert MONDAY not in {day_number(day) for day in (await seen(other_cache, week_of(provider))).days}
+    before = (await redis.info("commandstats"))["cmdstat_mget"]["calls"]
+    for stamps, reads in (({provider: stamp}, 0), ({provider: Stamp(bytes(24))}, 1), ({}, 1), (None, 1)):
+        found = await cache.look([week_of(provider)], stamps)
+        assert found is not None
+        assert found[0].days == WEEK
+        after = (await redis.info("commandstats"))["cmdstat_mget"]["calls"]
+        assert after - before == reads
+        before = after
+
+
+async def test_what_is_near_no_longer_counts_when_another_node_changed_something(
+    cache: SlotCache, other_cache: SlotCache, provider: ProviderId
+) -> None:
+    await kept(cache, provider)
+    await other_cache.forget([taken(provider, NINE + 6 * 1440, NINE + 6 * 1440 + 30)])
+    found = await seen(cache, week_of(provider))
+    assert [day_number(day) - MONDAY for day in found.days] == [0, 1, 2, 3]
+    await other_cache.forget([rules_changed(provider)])
+    assert (await seen(cache, week_of(provider))).days == {}
+
+
+async def test_one_node_computes_until_it_has_kept_or_given_up(
+    cache: SlotCache, other_cache: SlotCache, provider: ProviderId
+) -> None:
+    question, longer, theirs = week_of(provider), week_of(provider, LONGER), week_of(provider)
+    assert await cache.lease([question, longer]) == [True, True]
+    assert await other_cache.lease([theirs]) == [False]
+    assert await other_cache.leased([theirs]) == [True]
+    await other_cache.release([theirs])
+    assert await other_cache.leased([theirs]) == [True], "it is not theirs to give up"
+    await cache.keep([Fill(question, await begun(cache, provider), WEEK, monotonic())])
+    assert await other_cache.leased([question]) == [False]
+    assert await other_cache.lease([week_of(provider, LONGER)]) == [False]
+    await cache.release([longer])
+    assert await other_cache.lease([week_of(provider, LONGER)]) == [True]
+
+
+async def test_what_a_node_computes_anew_is_not_given_up_by_what_it_computed_before(
+    cache: SlotCache, other_cache: SlotCache, provider: ProviderId
+) -> None:
+    """As when a booking comes between computing and keeping: the next reader here computes again."""
+    stamp = await begun(cache, provider)
+    before, anew = week_of(provider), week_of(provider)
+    assert await cache.lease([before]) == [True]
+    await cache.forget([taken(provider)])
+    assert await cache.lease([anew]) == [True], "it is ours"
+    await cache.keep([Fill(before, stamp, WEEK, monotonic())])
+    await cache.release([before])
+    assert cache.counts.fills_too_late == 1
+    assert await other_cache.lease([week_of(provider)]) == [False]
+    await cache.keep([Fill(anew, await begun(cache, provider), WEEK, monotonic())])
+    assert await other_cache.lease([week_of(provider)]) == [True]
+
+
+# ---------------------------------------------------------------- broken worlds
+
+
+async def test_without_redis_nothing_is_known_nothing_raises_and_it_is_counted(
+    cache: SlotCache, provider: ProviderId, own_redis: Servers
+) -> None:
+    stamp = await kept(cache, provider)
+    own_redis.stop_redis()
+    assert await cache.look([week_of(provider)]) is None
+    assert await cache.begin([(ORGANIZATION, provider)]) is None
+    assert await cache.lease([week_of(provider)]) == [True]
+    await cache.keep([Fill(week_of(provider), stamp, WEEK, monotonic())])
+    outages = cache.counts.outages
+    assert outages >= 4
+    assert await cache.look([week_of(provider)]) is None
+    assert cache.counts.outages == outages, "for a second it is not asked again"
+    await cache.forget([taken(provider)])
+    assert cache.counts.invalidations_lost == 1
+
+
+async def test_after_a_restart_no_fill_from_before_it_is_kept(
+    cache: SlotCache, other_cache: SlotCache, provider: ProviderId, own_redis: Servers
+) -> None:
+    stamp = await kept(cache, provider)
+    own_redis.stop_redis()
+    own_redis.start_redis()
+    await cache.keep([Fill(week_of(provider), stamp, WEEK, monotonic())])
+    assert (await seen(other_cache, week_of(provider))).stamp is None
+    await begun(other_cache, provider)
+    await cache.keep([Fill(week_of(provider), stamp, WEEK, monotonic())])
+    assert (await seen(other_cache, week_of(provider))).days == {}
+
+
+async def test_an_invalidation_reaches_a_redis_that_was_restarted_in_between(
+    cache: SlotCache, other_cache: SlotCache, provider: ProviderId, own_redis: Servers
+) -> None:
+    await begun(cache, provider)
+    own_redis.stop_redis()
+    own_redis.start_redis()
+    await kept(other_cache, provider)
+    await cache.forget([taken(provider)])
+    assert cache.counts.invalidations_lost == 0
+    assert MONDAY not in {day_number(day) for day in (await seen(other_cache, week_of(provider))).days}
+
+
+async def test_what_a_restarted_redis_reads_from_its_disk_never_counts(
+    cache: SlotCache, other_cache: SlotCache, redis: Redis, provider: ProviderId, own_redis: Servers
+) -> None:
+    stamp = await kept(cache, provider)
+    folder = (await redis.config_get("dir"))["dir"]
+    await redis.save()
+    await cache.forget([taken(provider)])
+    own_redis.stop_redis()
+    own_redis.start_redis()
+    await redis.connection_pool.disconnect()
+    try:
+        # The disk brought the stamp and the days back as they were before the change.
+        assert (await redis.get(stamp_key(ORGANIZATION, provider)))[:24] == stamp
+        assert await redis.exists(day_key(stamp_key(ORGANIZATION, provider), rule_set(RULES), MONDAY))
+        assert await seen(other_cache, week_of(provider)) == Seen(stamp=None, days={})
+        assert await begun(other_cache, provider) != stamp
+        assert (await seen(other_cache, week_of(provider))).days == {}
+    finally:
+        (Path(folder) / "dump.rdb").unlink()
+
+
+async def test_a_redis_that_is_emptied_under_our_feet_is_used_again(
+    cache: SlotCache, redis: Redis, provider: ProviderId
+) -> None:
+    await kept(cache, provider)
+    await redis.flushall()
+    assert (await seen(cache, week_of(provider))).stamp is None
+    await cache.begin([(ORGANIZATION, provider)])  # may find that the run is not known any more, and connects again
+    await kept(cache, provider)
+    assert (await seen(cache, week_of(provider))).days == WEEK
+
+
+async def test_the_age_of_what_is_served_is_that_of_its_oldest_day(redis_url: str, provider: ProviderId) -> None:
+    now = datetime(2026, 1, 12, tzinfo=UTC)
+    redis = open_redis(redis_url, timeout_seconds=2.0)
+    cache = SlotCache(redis, lambda: now)
+    stamp = await begun(cache, provider)
+    first, later = list(WEEK.items())[:3], list(WEEK.items())[3:]
+    await cache.keep([Fill(week_of(provider), stamp, dict(first), monotonic() - 4.5)])
+    now += timedelta(seconds=30)
+    await cache.keep([Fill(week_of(provider), stamp, dict(later), monotonic())])
+    assert (await seen(cache, week_of(provider))).age_seconds == 35, "in whole seconds, none too few"
+    await redis.aclose()
