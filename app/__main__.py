@@ -1,4 +1,6 @@
-"""`python -m app dev | serve | work | migrate | schema | seed | token | organization`: arguments and nothing else."""
+"""`python -m app dev | serve | work | migrate | schema | seed | token | organization`: arguments
+and nothing else.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,14 @@ from pathlib import Path
 from typing import Final
 
 from app.errors import OperatorError
-from app.settings import Settings, SettingsError, database_url, environment, token_secret, token_settings
+from app.settings import (
+    Settings,
+    SettingsError,
+    database_url,
+    environment,
+    token_secret,
+    token_settings,
+)
 
 DATA_DIR: Final = Path(".data")
 _TTL: Final = re.compile(r"(\d{1,6})([smhd])")
@@ -26,7 +35,9 @@ INTERRUPTED_EXIT_CODE: Final = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command; what went wrong outside the program is one sentence, without a traceback."""
+    """Runs one command; what went wrong outside the program is one sentence, without a
+    traceback.
+    """
     options = command_line().parse_args(arguments)
     run: Callable[[argparse.Namespace], int | None] = options.run
     try:
@@ -63,7 +74,8 @@ def _serve(options: argparse.Namespace) -> None:
     from app.process.serve import serve
 
     if settings.documents is not None:
-        create_app(settings)  # refuses a list that can't be used, here, and not anew in every process of `serve`
+        # refuses a list that can't be used, here, and not anew in every process of `serve`
+        create_app(settings)
     serve(settings, host=options.host, port=options.port, workers=options.workers)
 
 
@@ -95,7 +107,10 @@ def _schema(options: argparse.Namespace) -> int:
         return 0
     if options.check.is_file() and options.check.read_text(encoding="utf-8") == printed:
         return 0
-    print(f"slotwright: {options.check} is not what the code says: run “make schema”.", file=sys.stderr)
+    print(
+        f"slotwright: {options.check} is not what the code says: run “make schema”.",
+        file=sys.stderr,
+    )
     return 1
 
 
@@ -144,7 +159,9 @@ def _token_revoke(options: argparse.Namespace) -> int:
 
     async def revoke() -> int:
         async with open_resources(settings) as resources:
-            refusal = await revoke_token(resources, organization=organization, token_id=token_id, expires_at=expires_at)
+            refusal = await revoke_token(
+                resources, organization=organization, token_id=token_id, expires_at=expires_at
+            )
         if refusal is not None:
             print(f"slotwright: {refusal.message}", file=sys.stderr)
             return 1
@@ -161,7 +178,10 @@ def _token_to_revoke(options: argparse.Namespace) -> tuple[str, str, datetime | 
     if options.token is not None:
         named = name_of_token(options.token)
         if named is None:
-            raise OperatorError("--token: this token has no id (jti), so it can't be revoked; it ends when it expires.")
+            raise OperatorError(
+                "--token: this token has no id (jti), so it can't be revoked; it ends when it "
+                "expires."
+            )
         return named
     if options.jti is None or options.organization is None:
         options.misused("give --token, or --jti and --organization")
@@ -203,12 +223,18 @@ def command_line() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    def add(name: str, run: Callable[[argparse.Namespace], int | None], text: str) -> argparse.ArgumentParser:
+    def add(
+        name: str, run: Callable[[argparse.Namespace], int | None], text: str
+    ) -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=text, description=text)
         command.set_defaults(run=run)
         return command
 
-    command = add("dev", _dev, "Everything on this machine: PostgreSQL, Redis, demo data, the API and the worker.")
+    command = add(
+        "dev",
+        _dev,
+        "Everything on this machine: PostgreSQL, Redis, demo data, the API and the worker.",
+    )
     _add_listening(command, host="127.0.0.1")
     _add_data_dir(command, "where data and secrets are kept between runs")
     command.add_argument("--no-seed", action="store_true", help="load no demo data")
@@ -216,35 +242,54 @@ def command_line() -> argparse.ArgumentParser:
         "--test-clock",
         type=_instant,
         metavar="INSTANT",
-        help="let the whole server take this instant (2030-03-30T12:00:00Z) for now; it runs on from there",
+        help=(
+            "let the whole server take this instant (2030-03-30T12:00:00Z) for now; it runs on "
+            "from there"
+        ),
     )
 
-    command = add("serve", _serve, "The API. Reads DATABASE_URL, REDIS_URL and the SLOTWRIGHT_… settings.")
+    command = add(
+        "serve", _serve, "The API. Reads DATABASE_URL, REDIS_URL and the SLOTWRIGHT_… settings."
+    )
     _add_listening(command, host="127.0.0.1")
 
     command = add("work", _work, "The worker: scheduled jobs. Reads the same settings as serve.")
     command.add_argument(
-        "--check", action="store_true", help="only tell, by the exit status, whether this host's worker is well"
+        "--check",
+        action="store_true",
+        help="only tell, by the exit status, whether this host's worker is well",
     )
 
     add("migrate", _migrate, "Brings the database of DATABASE_URL to where this program needs it.")
 
     command = add("schema", _schema, "Prints the GraphQL schema.")
-    command.add_argument("--check", type=Path, metavar="FILE", help="print nothing; fail where this file differs")
+    command.add_argument(
+        "--check", type=Path, metavar="FILE", help="print nothing; fail where this file differs"
+    )
 
     add("seed", _seed, "Loads the demo data; what is there already stays.")
 
     command = add("token", _token, "Prints a signed access token, or revokes one.")
     command.set_defaults(misused=command.error)
-    command.add_argument("--role", choices=("admin", "provider", "customer"), help="required, but to revoke")
     command.add_argument(
-        "--id", metavar="SUBJECT", help="whose: the subject of a provider or customer (default: the demo's)"
+        "--role", choices=("admin", "provider", "customer"), help="required, but to revoke"
+    )
+    command.add_argument(
+        "--id",
+        metavar="SUBJECT",
+        help="whose: the subject of a provider or customer (default: the demo's)",
     )
     command.add_argument("--organization", metavar="SLUG", help="default: the demo's")
     command.add_argument(
-        "--ttl", type=_ttl, default=timedelta(hours=12), metavar="TIME", help="90s, 30m, 12h, 7d (default: 12h)"
+        "--ttl",
+        type=_ttl,
+        default=timedelta(hours=12),
+        metavar="TIME",
+        help="90s, 30m, 12h, 7d (default: 12h)",
     )
-    _add_data_dir(command, "where “dev” keeps its secrets, used where SLOTWRIGHT_TOKEN_SECRET is not set")
+    _add_data_dir(
+        command, "where “dev” keeps its secrets, used where SLOTWRIGHT_TOKEN_SECRET is not set"
+    )
 
     command = command.add_subparsers(metavar="VERB").add_parser(
         "revoke",
@@ -259,17 +304,26 @@ def command_line() -> argparse.ArgumentParser:
         "--expires-in",
         type=_ttl,
         metavar="TIME",
-        help="with --jti: when the token ends by itself, and its revocation may be forgotten (default: never)",
+        help=(
+            "with --jti: when the token ends by itself, and its revocation may be forgotten "
+            "(default: never)"
+        ),
     )
 
-    organization = commands.add_parser("organization", help="Organizations.", description="Organizations.")
+    organization = commands.add_parser(
+        "organization", help="Organizations.", description="Organizations."
+    )
     verbs = organization.add_subparsers(required=True, metavar="VERB")
     command = verbs.add_parser(
-        "create", help="Makes one and prints its id.", description="Makes an organization and prints its id."
+        "create",
+        help="Makes one and prints its id.",
+        description="Makes an organization and prints its id.",
     )
     command.set_defaults(run=_organization_create)
     command.add_argument(
-        "--slug", required=True, help="its public name in headers and tokens: small letters, digits, “-”"
+        "--slug",
+        required=True,
+        help="its public name in headers and tokens: small letters, digits, “-”",
     )
     command.add_argument("--name", required=True, help="as people read it")
     return parser
@@ -278,7 +332,9 @@ def command_line() -> argparse.ArgumentParser:
 def _add_listening(command: argparse.ArgumentParser, *, host: str) -> None:
     command.add_argument("--host", default=host, help="address to listen on (default: %(default)s)")
     command.add_argument("--port", type=_port, default=8000, help="default: %(default)s")
-    command.add_argument("--workers", type=_workers, default=1, help="processes of the API (default: %(default)s)")
+    command.add_argument(
+        "--workers", type=_workers, default=1, help="processes of the API (default: %(default)s)"
+    )
 
 
 def _instant(text: str) -> datetime:
@@ -287,13 +343,19 @@ def _instant(text: str) -> datetime:
     except ValueError:
         instant = None
     if instant is None or instant.tzinfo is None:
-        raise argparse.ArgumentTypeError(f"“{text}” is no instant with an offset, such as 2030-03-30T12:00:00Z")
+        raise argparse.ArgumentTypeError(
+            f"“{text}” is no instant with an offset, such as 2030-03-30T12:00:00Z"
+        )
     return instant.astimezone(UTC)
 
 
 def _add_data_dir(command: argparse.ArgumentParser, text: str) -> None:
     command.add_argument(
-        "--data-dir", type=Path, default=DATA_DIR, metavar="FOLDER", help=f"{text} (default: %(default)s)"
+        "--data-dir",
+        type=Path,
+        default=DATA_DIR,
+        metavar="FOLDER",
+        help=f"{text} (default: %(default)s)",
     )
 
 

@@ -19,7 +19,8 @@ SECRET_MIN_BYTES: Final = 32
 """A key shorter than the hash's output weakens HMAC-SHA-256 (RFC 7518, section 3.2)."""
 
 DEFAULT_POOL_SIZE: Final = 16
-"""Connections of one process. More than 16 made bookings slower, not faster, when it was measured."""
+"""Connections of one process. More than 16 made bookings slower, not faster, when it was measured.
+"""
 
 DEFAULT_HOLD_MINUTES: Final = 10
 """Long enough for a form, short enough that nobody else minds."""
@@ -30,12 +31,15 @@ _TLS: Final = {"smtp": ("starttls", 587), "smtps": ("tls", 465), "smtp+plain": (
 """How a scheme protects the connection, and its usual port (RFC 6409, RFC 8314)."""
 
 DEFAULT_STATEMENT_TIMEOUT_MS: Final = 5_000
-"""No statement of the program needs a second; whoever waits for a lock longer than this is better told so."""
+"""No statement of the program needs a second; whoever waits for a lock longer than this is better
+told so.
+"""
 
 _SLUG: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _MAIL_ADDRESS: Final = re.compile(r"[^\s@<>,;:]+@[^\s@<>,;:]+")
 _KEY_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,32}")
-_DIGITS: Final = re.compile(r"\d{1,18}", re.ASCII)  # Python itself refuses to read thousands of them
+# Python itself refuses to read thousands of them
+_DIGITS: Final = re.compile(r"\d{1,18}", re.ASCII)
 _SWITCH: Final = {"on": True, "off": False}
 
 
@@ -45,7 +49,9 @@ class SettingsError(OperatorError):
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class ManageKey:
-    """A key that signs the tokens with which guests manage their appointment; `id` travels in the token."""
+    """A key that signs the tokens with which guests manage their appointment; `id` travels in the
+    token.
+    """
 
     id: str
     secret: str
@@ -56,9 +62,12 @@ class LimitSettings:
     """How much one caller may have and ask for; 0 is no limit."""
 
     guest_bookings_per_contact: int = 20
-    """Open at once, by guests of one e-mail or phone with one provider: more than a course of treatment has."""
+    """Open at once, by guests of one e-mail or phone with one provider: more than a course of
+    treatment has.
+    """
     guest_bookings_per_address: int = 50
-    """Open at once, by guests behind one address in one organization: an office's, not a program's."""
+    """Open at once, by guests behind one address in one organization: an office's, not a program's.
+    """
     rate_limits: bool = True
     """Whether callers have the two budgets below."""
     points_per_minute: int = 1_000_000
@@ -66,13 +75,18 @@ class LimitSettings:
     guest_bookings_per_minute: int = 60
     """Bookings and holds that may be tried without a token from one address."""
     trusted_hops: int = 0
-    """Proxies of ours that append to X-Forwarded-For. One too many, and callers choose their address themselves."""
+    """Proxies of ours that append to X-Forwarded-For. One too many, and callers choose their
+    address themselves.
+    """
     sockets_per_address: int = 200
-    """Open at once to one process: offices and phone networks put many people behind one address."""
+    """Open at once to one process: offices and phone networks put many people behind one address.
+    """
     subscriptions_per_caller: int = 200
     """Running at once in one process, of a signed-in caller or of an anonymous one's address."""
     messages_per_destination_per_day: int = 30
-    """To one address of customers in one organization: a course of treatment booked at once, and some more."""
+    """To one address of customers in one organization: a course of treatment booked at once, and
+    some more.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -89,7 +103,9 @@ class MailServer:
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class TextGateway:
-    """An account at Twilio, or at a gateway that speaks like it. `sender` is a number, a name or a messaging service."""
+    """An account at Twilio, or at a gateway that speaks like it. `sender` is a number, a name or a
+    messaging service.
+    """
 
     account_sid: str
     auth_token: str
@@ -115,7 +131,9 @@ class WatchSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeaveSettings:
-    """How a process ends after SIGTERM: a server drains, finishes and closes, the worker finishes and closes."""
+    """How a process ends after SIGTERM: a server drains, finishes and closes, the worker finishes
+    and closes.
+    """
 
     drain_seconds: int = 2
     """How long it still accepts, while readiness is red already."""
@@ -124,7 +142,9 @@ class LeaveSettings:
 
     @property
     def closing_seconds(self) -> float:
-        """What is kept of the grace for the end itself, when what ran is finished or given up: connections are closed."""
+        """What is kept of the grace for the end itself, when what ran is finished or given up:
+        connections are closed.
+        """
         return min(1.0, (self.grace_seconds - self.drain_seconds) / 4)
 
     @property
@@ -163,18 +183,25 @@ class TokenSettings:
     """How far the clocks of this machine and of the issuer's may be apart."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)  # no repr: it would put secrets into logs
+# no repr: it would put secrets into logs
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Settings:
     database_url: str
     """Where PostgreSQL is: postgresql://user:password@host:port/database."""
     redis_url: str
     """Where Redis is: redis://:password@host:port/number, or rediss:// for TLS."""
     token_secret: str | None
-    """Signs and checks access tokens (HS256); at least 32 bytes. None: only an identity provider's are good."""
+    """Signs and checks access tokens (HS256); at least 32 bytes. None: only an identity provider's
+    are good.
+    """
     manage_keys: tuple[ManageKey, ...]
-    """Sign and check manage tokens: the first signs, all check, so that a change of keys locks no guest out."""
+    """Sign and check manage tokens: the first signs, all check, so that a change of keys locks no
+    guest out.
+    """
     hash_secret: str
-    """Keys the hash of an idempotent request, so that the stored hash tells nothing about its contact data."""
+    """Keys the hash of an idempotent request, so that the stored hash tells nothing about its
+    contact data.
+    """
     tokens: TokenSettings = TokenSettings()
     limits: LimitSettings = LimitSettings()
     retention: RetentionSettings = RetentionSettings()
@@ -183,9 +210,13 @@ class Settings:
     hsts_seconds: int = 0
     """How long browsers are told to come back over TLS alone; 0: they are told nothing."""
     default_organization: str | None = None
-    """The slug of the organization of anonymous callers that name none; None: they have to name one."""
+    """The slug of the organization of anonymous callers that name none; None: they have to name
+    one.
+    """
     cors_origins: tuple[str, ...] = ()
-    """Origins whose pages may call the API from a browser; ("*",) allows all: tokens are no cookies."""
+    """Origins whose pages may call the API from a browser; ("*",) allows all: tokens are no
+    cookies.
+    """
     hold_minutes: int = DEFAULT_HOLD_MINUTES
     """How long a time is held for somebody who fills in a form."""
     booking_page: bool = False
@@ -193,19 +224,28 @@ class Settings:
     graphiql: bool = False
     """Whether a browser that opens /graphql gets GraphiQL."""
     introspection: bool = False
-    """Whether the API tells its schema, by introspection and by what it suggests to those who mistype a name."""
+    """Whether the API tells its schema, by introspection and by what it suggests to those who
+    mistype a name.
+    """
     mail_server: MailServer | None = None
     """Where e-mail goes out; None: messages by e-mail are skipped."""
     text_gateway: TextGateway | None = None
     """Where text messages go out; None: they are skipped."""
     log_messages: bool = False
-    """Whether messages without a way out are written to the log, words and addresses and all: for development."""
+    """Whether messages without a way out are written to the log, words and addresses and all: for
+    development.
+    """
     public_url: str | None = None
-    """Where this API is reached from outside: in links to stop messages, and for the gateway's reports. No slash at its end."""
+    """Where this API is reached from outside: in links to stop messages, and for the gateway's
+    reports. No slash at its end.
+    """
     manage_url: str | None = None
-    """The page where a guest manages an appointment, with {token} and {appointment} where those go."""
+    """The page where a guest manages an appointment, with {token} and {appointment} where those go.
+    """
     test_clock: bool = False
-    """Whether the clock follows the lead that the database holds, and may be moved: for development only."""
+    """Whether the clock follows the lead that the database holds, and may be moved: for development
+    only.
+    """
     mailbox: str | None = None
     """The folder that caught messages are shown from, at /dev/mailbox: for development only."""
     pool_size: int = DEFAULT_POOL_SIZE
@@ -213,7 +253,9 @@ class Settings:
     statement_timeout_ms: int = DEFAULT_STATEMENT_TIMEOUT_MS
     """How long one SQL statement may run."""
     documents: str | None = None
-    """The file that lists the only GraphQL documents that run; None: any may, and callers may register theirs."""
+    """The file that lists the only GraphQL documents that run; None: any may, and callers may
+    register theirs.
+    """
 
     @classmethod
     def from_environment(cls, env: Mapping[str, str]) -> Settings:
@@ -230,14 +272,20 @@ class Settings:
             retention=_retention(env),
             watch=_watch(env),
             leave=_leave(env),
-            hsts_seconds=_number(env, "SLOTWRIGHT_HSTS_SECONDS", default=0, least=0, most=63_072_000),
+            hsts_seconds=_number(
+                env, "SLOTWRIGHT_HSTS_SECONDS", default=0, least=0, most=63_072_000
+            ),
             default_organization=_slug(env, "SLOTWRIGHT_DEFAULT_ORGANIZATION"),
             cors_origins=_origins(env, "SLOTWRIGHT_CORS_ORIGINS"),
-            hold_minutes=_number(env, "SLOTWRIGHT_HOLD_MINUTES", default=DEFAULT_HOLD_MINUTES, least=1, most=60),
+            hold_minutes=_number(
+                env, "SLOTWRIGHT_HOLD_MINUTES", default=DEFAULT_HOLD_MINUTES, least=1, most=60
+            ),
             booking_page=_switch(env, "SLOTWRIGHT_BOOKING_PAGE", default=False),
             graphiql=_switch(env, "SLOTWRIGHT_GRAPHIQL", default=False),
             introspection=_switch(
-                env, "SLOTWRIGHT_INTROSPECTION", default=_switch(env, "SLOTWRIGHT_GRAPHIQL", default=False)
+                env,
+                "SLOTWRIGHT_INTROSPECTION",
+                default=_switch(env, "SLOTWRIGHT_GRAPHIQL", default=False),
             ),
             mail_server=_mail_server(env),
             text_gateway=_text_gateway(env),
@@ -246,9 +294,15 @@ class Settings:
             manage_url=_manage_url(env, "SLOTWRIGHT_MANAGE_URL"),
             test_clock=_switch(env, "SLOTWRIGHT_TEST_CLOCK", default=False),
             mailbox=_given(env, "SLOTWRIGHT_MAILBOX"),
-            pool_size=_number(env, "SLOTWRIGHT_POOL_SIZE", default=DEFAULT_POOL_SIZE, least=1, most=200),
+            pool_size=_number(
+                env, "SLOTWRIGHT_POOL_SIZE", default=DEFAULT_POOL_SIZE, least=1, most=200
+            ),
             statement_timeout_ms=_number(
-                env, "SLOTWRIGHT_STATEMENT_TIMEOUT_MS", default=DEFAULT_STATEMENT_TIMEOUT_MS, least=100, most=600_000
+                env,
+                "SLOTWRIGHT_STATEMENT_TIMEOUT_MS",
+                default=DEFAULT_STATEMENT_TIMEOUT_MS,
+                least=100,
+                most=600_000,
             ),
             documents=_given(env, "SLOTWRIGHT_DOCUMENTS"),
         )
@@ -302,12 +356,16 @@ def _address(env: Mapping[str, str], name: str, schemes: tuple[str, ...]) -> str
     except ValueError:
         scheme = ""
     if scheme not in schemes:
-        raise SettingsError(f"{name} has to start with {' or '.join(f'{scheme}://' for scheme in schemes)}.")
+        raise SettingsError(
+            f"{name} has to start with {' or '.join(f'{scheme}://' for scheme in schemes)}."
+        )
     return value
 
 
 def _redis_url(env: Mapping[str, str], name: str) -> str:
-    """The driver would take a database that is no number for the first one, and stumble over the port much later."""
+    """The driver would take a database that is no number for the first one, and stumble over the
+    port much later.
+    """
     value = _address(env, name, ("redis", "rediss", "unix"))
     parts = urlsplit(value)
     if parts.scheme == "unix":
@@ -338,11 +396,16 @@ def _tokens(env: Mapping[str, str]) -> TokenSettings:
         jwks_url=_jwks_url(env, "SLOTWRIGHT_JWKS_URL"),
         audience=_given(env, "SLOTWRIGHT_TOKEN_AUDIENCE"),
         issuer=_given(env, "SLOTWRIGHT_TOKEN_ISSUER"),
-        leeway_seconds=_number(env, "SLOTWRIGHT_TOKEN_LEEWAY_SECONDS", default=0, least=0, most=300),
+        leeway_seconds=_number(
+            env, "SLOTWRIGHT_TOKEN_LEEWAY_SECONDS", default=0, least=0, most=300
+        ),
     )
     if tokens.jwks_url is not None and (tokens.audience is None or tokens.issuer is None):
-        # The provider signs tokens for other services with the same keys; they must not be good here.
-        raise SettingsError("SLOTWRIGHT_JWKS_URL needs SLOTWRIGHT_TOKEN_ISSUER and SLOTWRIGHT_TOKEN_AUDIENCE.")
+        # The provider signs tokens for other services with the same keys; they must not be good
+        # here.
+        raise SettingsError(
+            "SLOTWRIGHT_JWKS_URL needs SLOTWRIGHT_TOKEN_ISSUER and SLOTWRIGHT_TOKEN_AUDIENCE."
+        )
     return tokens
 
 
@@ -350,24 +413,50 @@ def _limits(env: Mapping[str, str]) -> LimitSettings:
     usual = LimitSettings()
     return LimitSettings(
         guest_bookings_per_contact=_number(
-            env, "SLOTWRIGHT_GUEST_BOOKINGS_PER_CONTACT", default=usual.guest_bookings_per_contact, least=0, most=10_000
+            env,
+            "SLOTWRIGHT_GUEST_BOOKINGS_PER_CONTACT",
+            default=usual.guest_bookings_per_contact,
+            least=0,
+            most=10_000,
         ),
         guest_bookings_per_address=_number(
-            env, "SLOTWRIGHT_GUEST_BOOKINGS_PER_ADDRESS", default=usual.guest_bookings_per_address, least=0, most=10_000
+            env,
+            "SLOTWRIGHT_GUEST_BOOKINGS_PER_ADDRESS",
+            default=usual.guest_bookings_per_address,
+            least=0,
+            most=10_000,
         ),
         rate_limits=_switch(env, "SLOTWRIGHT_RATE_LIMITS", default=usual.rate_limits),
         points_per_minute=_number(
-            env, "SLOTWRIGHT_POINTS_PER_MINUTE", default=usual.points_per_minute, least=1_000, most=10**9
+            env,
+            "SLOTWRIGHT_POINTS_PER_MINUTE",
+            default=usual.points_per_minute,
+            least=1_000,
+            most=10**9,
         ),
         guest_bookings_per_minute=_number(
-            env, "SLOTWRIGHT_GUEST_BOOKINGS_PER_MINUTE", default=usual.guest_bookings_per_minute, least=1, most=10**6
+            env,
+            "SLOTWRIGHT_GUEST_BOOKINGS_PER_MINUTE",
+            default=usual.guest_bookings_per_minute,
+            least=1,
+            most=10**6,
         ),
-        trusted_hops=_number(env, "SLOTWRIGHT_TRUSTED_HOPS", default=usual.trusted_hops, least=0, most=10),
+        trusted_hops=_number(
+            env, "SLOTWRIGHT_TRUSTED_HOPS", default=usual.trusted_hops, least=0, most=10
+        ),
         sockets_per_address=_number(
-            env, "SLOTWRIGHT_SOCKETS_PER_ADDRESS", default=usual.sockets_per_address, least=0, most=100_000
+            env,
+            "SLOTWRIGHT_SOCKETS_PER_ADDRESS",
+            default=usual.sockets_per_address,
+            least=0,
+            most=100_000,
         ),
         subscriptions_per_caller=_number(
-            env, "SLOTWRIGHT_SUBSCRIPTIONS_PER_CALLER", default=usual.subscriptions_per_caller, least=0, most=100_000
+            env,
+            "SLOTWRIGHT_SUBSCRIPTIONS_PER_CALLER",
+            default=usual.subscriptions_per_caller,
+            least=0,
+            most=100_000,
         ),
         messages_per_destination_per_day=_number(
             env,
@@ -388,7 +477,9 @@ def _watch(env: Mapping[str, str]) -> WatchSettings:
         log_format="text" if style == "text" else "json",
         log_operations=_switch(env, "SLOTWRIGHT_LOG_OPERATIONS", default=False),
         metrics_host=_given(env, "SLOTWRIGHT_METRICS_HOST") or "127.0.0.1",
-        metrics_port=_number(env, "SLOTWRIGHT_METRICS_PORT", default=0, least=1, most=65_535) if has_port else None,
+        metrics_port=_number(env, "SLOTWRIGHT_METRICS_PORT", default=0, least=1, most=65_535)
+        if has_port
+        else None,
         traces=_switch(env, "SLOTWRIGHT_TRACES", default=False),
     )
 
@@ -396,11 +487,17 @@ def _watch(env: Mapping[str, str]) -> WatchSettings:
 def _leave(env: Mapping[str, str]) -> LeaveSettings:
     usual = LeaveSettings()
     leave = LeaveSettings(
-        drain_seconds=_number(env, "SLOTWRIGHT_DRAIN_SECONDS", default=usual.drain_seconds, least=0, most=300),
-        grace_seconds=_number(env, "SLOTWRIGHT_GRACE_SECONDS", default=usual.grace_seconds, least=1, most=600),
+        drain_seconds=_number(
+            env, "SLOTWRIGHT_DRAIN_SECONDS", default=usual.drain_seconds, least=0, most=300
+        ),
+        grace_seconds=_number(
+            env, "SLOTWRIGHT_GRACE_SECONDS", default=usual.grace_seconds, least=1, most=600
+        ),
     )
     if leave.drain_seconds >= leave.grace_seconds:
-        raise SettingsError("SLOTWRIGHT_DRAIN_SECONDS has to be less than SLOTWRIGHT_GRACE_SECONDS, which holds it.")
+        raise SettingsError(
+            "SLOTWRIGHT_DRAIN_SECONDS has to be less than SLOTWRIGHT_GRACE_SECONDS, which holds it."
+        )
     return leave
 
 
@@ -411,7 +508,9 @@ def _retention(env: Mapping[str, str]) -> RetentionSettings:
         return _number(env, name, default=default, least=1, most=3_650)
 
     return RetentionSettings(
-        keys_hours=_number(env, "SLOTWRIGHT_KEEP_KEYS_HOURS", default=usual.keys_hours, least=24, most=8_760),
+        keys_hours=_number(
+            env, "SLOTWRIGHT_KEEP_KEYS_HOURS", default=usual.keys_hours, least=24, most=8_760
+        ),
         holds_days=days("SLOTWRIGHT_KEEP_HOLDS_DAYS", usual.holds_days),
         messages_days=days("SLOTWRIGHT_KEEP_MESSAGES_DAYS", usual.messages_days),
         erased_history_days=days("SLOTWRIGHT_KEEP_ERASED_HISTORY_DAYS", usual.erased_history_days),
@@ -419,14 +518,20 @@ def _retention(env: Mapping[str, str]) -> RetentionSettings:
 
 
 def _jwks_url(env: Mapping[str, str], name: str) -> str | None:
-    """Whoever can change what is read there can be anybody: so it is read over TLS, or from this machine."""
+    """Whoever can change what is read there can be anybody: so it is read over TLS, or from this
+    machine.
+    """
     value = _given(env, name)
     if value is None:
         return None
     try:
         parts = urlsplit(value)
         host = parts.hostname or ""
-        good = bool(host) and parts.username is None and (parts.scheme == "https" or _is_loopback(host, parts.scheme))
+        good = (
+            bool(host)
+            and parts.username is None
+            and (parts.scheme == "https" or _is_loopback(host, parts.scheme))
+        )
     except ValueError:
         good = False
     if not good:
@@ -447,9 +552,14 @@ def _manage_keys(env: Mapping[str, str], name: str) -> tuple[ManageKey, ...]:
     keys: list[ManageKey] = []
     for part in _required(env, name).split(","):
         key_id, separator, secret = part.strip().partition(":")
-        if not separator or not _KEY_ID.fullmatch(key_id) or len(secret.encode()) < SECRET_MIN_BYTES:
+        if (
+            not separator
+            or not _KEY_ID.fullmatch(key_id)
+            or len(secret.encode()) < SECRET_MIN_BYTES
+        ):
             raise SettingsError(
-                f"{name} has to read “id:secret,id:secret”, each id of up to 32 letters, digits, “-” and “_”,"
+                f"{name} has to read “id:secret,id:secret”, each id of up to 32 letters, digits, "
+                "“-” and “_”,"
                 f" each secret of at least {SECRET_MIN_BYTES} bytes."
             )
         if any(key.id == key_id for key in keys):
@@ -461,7 +571,9 @@ def _manage_keys(env: Mapping[str, str], name: str) -> tuple[ManageKey, ...]:
 def _slug(env: Mapping[str, str], name: str) -> str | None:
     value = _given(env, name)
     if value is not None and not _SLUG.fullmatch(value):
-        raise SettingsError(f"{name} has to be an organization's slug: small letters, digits and “-”.")
+        raise SettingsError(
+            f"{name} has to be an organization's slug: small letters, digits and “-”."
+        )
     return value
 
 
@@ -471,8 +583,14 @@ def _origins(env: Mapping[str, str], name: str) -> tuple[str, ...]:
         return origins
     for origin in origins:
         parts = urlsplit(origin)
-        if parts.scheme not in {"http", "https"} or origin != f"{parts.scheme}://{parts.netloc}" or not parts.netloc:
-            raise SettingsError(f"{name} has to be “*” or a list like “https://shop.example,http://localhost:3000”.")
+        if (
+            parts.scheme not in {"http", "https"}
+            or origin != f"{parts.scheme}://{parts.netloc}"
+            or not parts.netloc
+        ):
+            raise SettingsError(
+                f"{name} has to be “*” or a list like “https://shop.example,http://localhost:3000”."
+            )
     return origins
 
 
@@ -487,13 +605,24 @@ def _mail_server(env: Mapping[str, str]) -> MailServer | None:
         port = parts.port or usual_port
     except ValueError:
         port = 0
-    if not parts.hostname or not port or parts.path not in {"", "/"} or parts.query or parts.fragment:
+    if (
+        not parts.hostname
+        or not port
+        or parts.path not in {"", "/"}
+        or parts.query
+        or parts.fragment
+    ):
         raise SettingsError(f"{name} has to read “smtp://user:password@host:port”.")
     if parts.username and tls == "none":
-        raise SettingsError(f"{name}: a password is not sent over an unprotected connection; use smtp:// or smtps://.")
+        raise SettingsError(
+            f"{name}: a password is not sent over an unprotected connection; use smtp:// or "
+            "smtps://."
+        )
     from_address = _required(env, "SLOTWRIGHT_MAIL_FROM")
     if not _MAIL_ADDRESS.fullmatch(from_address):
-        raise SettingsError("SLOTWRIGHT_MAIL_FROM has to be a bare e-mail address, such as no-reply@salon.example.")
+        raise SettingsError(
+            "SLOTWRIGHT_MAIL_FROM has to be a bare e-mail address, such as no-reply@salon.example."
+        )
     return MailServer(
         host=parts.hostname,
         port=port,
@@ -535,8 +664,13 @@ def _manage_url(env: Mapping[str, str], name: str) -> str | None:
     if _given(env, name) is None:
         return None
     value = _address(env, name, ("https", "http"))
-    if "{token}" not in value or re.search(r"[{}]|\s", value.replace("{token}", "").replace("{appointment}", "")):
-        raise SettingsError(f"{name} has to hold {{token}}, and may hold {{appointment}}, and nothing else in braces.")
+    if "{token}" not in value or re.search(
+        r"[{}]|\s", value.replace("{token}", "").replace("{appointment}", "")
+    ):
+        raise SettingsError(
+            f"{name} has to hold {{token}}, and may hold {{appointment}}, and nothing else in "
+            "braces."
+        )
     return value
 
 

@@ -1,7 +1,9 @@
-"""What tests stand on: the API in process on a real PostgreSQL and Redis, a clock that they turn, and builders.
+"""What tests stand on: the API in process on a real PostgreSQL and Redis, a clock that they turn,
+and builders.
 
-Builders speak the API's own words: `await a_provider(api, timeZone="America/New_York", bufferMinutes=15)`. They answer
-with what the API answered, as plain dictionaries, and fail where it refused.
+Builders speak the API's own words: `await a_provider(api, timeZone="America/New_York",
+bufferMinutes=15)`. They answer with what the API answered, as plain dictionaries, and fail where it
+refused.
 """
 
 from __future__ import annotations
@@ -40,7 +42,9 @@ _numbers = count(1)
 
 
 class Clock:
-    """The program's clock, turned by hand. Manage tokens are judged by it as well, access tokens by the machine's."""
+    """The program's clock, turned by hand. Manage tokens are judged by it as well, access tokens by
+    the machine's.
+    """
 
     def __init__(self, now: datetime = NOW) -> None:
         self.now = now
@@ -54,7 +58,9 @@ class Clock:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """Who sends a request: a bearer token, an organization's slug in the header, both or neither."""
+    """Who sends a request: a bearer token, an organization's slug in the header, both
+    or neither.
+    """
 
     token: str | None = None
     organization: str | None = None
@@ -121,16 +127,25 @@ class Answer:
 class Api(Tenant):
     """The application in process, asked over HTTP; and the organization that its callers belong to.
 
-    `resources` are connections of the test's own, on the same database and the same clock: to look behind the API.
+    `resources` are connections of the test's own, on the same database and the same clock: to look
+    behind the API.
     """
 
-    def __init__(self, http: httpx.AsyncClient, resources: Resources, organization: Organization, clock: Clock) -> None:
+    def __init__(
+        self,
+        http: httpx.AsyncClient,
+        resources: Resources,
+        organization: Organization,
+        clock: Clock,
+    ) -> None:
         super().__init__(organization, resources.access_tokens)
         self.http = http
         self.resources = resources
         self.clock = clock
 
-    async def send(self, document: str, *, caller: Caller | None = None, **variables: object) -> Answer:
+    async def send(
+        self, document: str, *, caller: Caller | None = None, **variables: object
+    ) -> Answer:
         """The response, whatever it is. The caller is anonymous where none is given."""
         response = await self.http.post(
             "/graphql",
@@ -139,7 +154,9 @@ class Api(Tenant):
         )
         return Answer(status=response.status_code, body=response.json())
 
-    async def ask(self, document: str, *, caller: Caller | None = None, **variables: object) -> Json:
+    async def ask(
+        self, document: str, *, caller: Caller | None = None, **variables: object
+    ) -> Json:
         """The data; a failure of the test where there is any error. Refusals are data."""
         return (await self.send(document, caller=caller, **variables)).data
 
@@ -154,7 +171,9 @@ class Api(Tenant):
 
 async def an_organization(resources: Resources) -> Organization:
     """A new organization, with nothing in it."""
-    organization = await create_organization(resources, slug=f"practice-{next(_numbers)}", name="A Practice")
+    organization = await create_organization(
+        resources, slug=f"practice-{next(_numbers)}", name="A Practice"
+    )
     assert isinstance(organization, Organization), organization
     return organization
 
@@ -181,7 +200,9 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
     async with (
         open_resources(settings, clock=clock, real_clock=clock) as resources,
         application.router.lifespan_context(application),
-        httpx.AsyncClient(transport=httpx.ASGITransport(application), base_url="http://api.test") as http,
+        httpx.AsyncClient(
+            transport=httpx.ASGITransport(application), base_url="http://api.test"
+        ) as http,
     ):
         yield Running(http=http, resources=resources, clock=clock)
 
@@ -302,7 +323,9 @@ def made(answer: Json, type_name: str) -> Json:
 
 
 async def a_provider(api: Api, *, of: Tenant | None = None, **changes: object) -> Json:
-    """A provider who works 09:00–17:00 UTC every day, an hour a visit, without notice; but for the changes."""
+    """A provider who works 09:00–17:00 UTC every day, an hour a visit, without notice; but for the
+    changes.
+    """
     number = next(_numbers)
     values: Json = {
         "name": f"Provider {number}",
@@ -315,8 +338,12 @@ async def a_provider(api: Api, *, of: Tenant | None = None, **changes: object) -
     return made(data["answer"], "Provider")
 
 
-async def a_service(api: Api, *providers: Json, of: Tenant | None = None, **changes: object) -> Json:
-    """A service of 30 minutes that these providers offer, by the provider's own rules; but for the changes."""
+async def a_service(
+    api: Api, *providers: Json, of: Tenant | None = None, **changes: object
+) -> Json:
+    """A service of 30 minutes that these providers offer, by the provider's own rules; but for the
+    changes.
+    """
     values: Json = {
         "name": f"Service {next(_numbers)}",
         "providerIds": [provider["id"] for provider in providers],
@@ -340,7 +367,12 @@ def a_booking(provider: Mapping[str, Any], starts_at: datetime | str, **changes:
 
 
 async def book(
-    api: Api, provider: Mapping[str, Any], starts_at: datetime | str, *, caller: Caller | None = None, **changes: object
+    api: Api,
+    provider: Mapping[str, Any],
+    starts_at: datetime | str,
+    *,
+    caller: Caller | None = None,
+    **changes: object,
 ) -> Json:
     """Try to book; the answer, whatever it is."""
     data = await api.ask(BOOK, caller=caller, input=a_booking(provider, starts_at, **changes))
@@ -349,10 +381,17 @@ async def book(
 
 
 async def an_appointment(
-    api: Api, provider: Mapping[str, Any], starts_at: datetime | str, *, caller: Caller | None = None, **changes: object
+    api: Api,
+    provider: Mapping[str, Any],
+    starts_at: datetime | str,
+    *,
+    caller: Caller | None = None,
+    **changes: object,
 ) -> Json:
     """A booking that succeeds: its confirmation."""
-    return made(await book(api, provider, starts_at, caller=caller, **changes), "BookingConfirmation")
+    return made(
+        await book(api, provider, starts_at, caller=caller, **changes), "BookingConfirmation"
+    )
 
 
 async def listed(
@@ -381,7 +420,9 @@ async def reasons(
 ) -> list[str]:
     """What `explainTime` says against this start; nothing where it can be booked."""
     when = instant(starts_at).isoformat()
-    said = (await api.ask(EXPLAIN, caller=caller, providerId=provider["id"], startsAt=when, **asked))["explainTime"]
+    said = (
+        await api.ask(EXPLAIN, caller=caller, providerId=provider["id"], startsAt=when, **asked)
+    )["explainTime"]
     assert said["bookable"] == (not said["reasons"])
     found: list[str] = said["reasons"]
     return found

@@ -1,7 +1,9 @@
-"""One PostgreSQL and one Redis for the whole run, a database of its own for each test. Nothing is imitated.
+"""One PostgreSQL and one Redis for the whole run, a database of its own for each test. Nothing is
+imitated.
 
-DATABASE_URL and REDIS_URL, where set, take the place of the embedded servers: databases are then created and dropped
-on that PostgreSQL, and that Redis database, which has to be empty at the start, is flushed before each test.
+DATABASE_URL and REDIS_URL, where set, take the place of the embedded servers: databases are then
+created and dropped on that PostgreSQL, and that Redis database, which has to be empty at the start,
+is flushed before each test.
 """
 
 from __future__ import annotations
@@ -24,7 +26,9 @@ from app.standins.embedded import Servers, embedded
 from app.store.migrations import migrate
 from app.store.pool import Pool, create_pool
 
-hypothesis.settings.register_profile("sample", derandomize=True, deadline=None, database=None, print_blob=True)
+hypothesis.settings.register_profile(
+    "sample", derandomize=True, deadline=None, database=None, print_blob=True
+)
 hypothesis.settings.register_profile("full", deadline=None, max_examples=2_000, print_blob=True)
 hypothesis.settings.load_profile("sample")
 
@@ -41,7 +45,9 @@ def on_database(database_url: str, name: str) -> str:
 
 @pytest.fixture(scope="session")
 def servers() -> Iterator[Servers]:
-    """The addresses, and the switches that stop and start the servers (only where they are our own)."""
+    """The addresses, and the switches that stop and start the servers (only where they are our
+    own).
+    """
     folder = Path(tempfile.mkdtemp(prefix="slotwright-tests-"))
     folder.chmod(0o755)  # started by root, the servers run as another user
     try:
@@ -60,7 +66,9 @@ def servers() -> Iterator[Servers]:
 
 @pytest.fixture(scope="session")
 async def template_database(servers: Servers) -> AsyncIterator[str]:
-    """The name of a database that is migrated and empty, which the tests' databases are copied from."""
+    """The name of a database that is migrated and empty, which the tests' databases are copied
+    from.
+    """
     name = f"slotwright_test_{os.getpid()}_template"
     await _administer(servers, f'DROP DATABASE IF EXISTS "{name}"', f'CREATE DATABASE "{name}"')
     await migrate(on_database(servers.database_url, name))
@@ -83,14 +91,18 @@ async def database(servers: Servers, template_database: str) -> AsyncIterator[st
     name = f"slotwright_test_{os.getpid()}_{next(_numbers)}"
     # Copying files is twice as fast where the checkpoints that it asks for cost nothing.
     strategy = "FILE_COPY" if servers.owns_postgres else "WAL_LOG"
-    await _administer(servers, f'CREATE DATABASE "{name}" TEMPLATE "{template_database}" STRATEGY {strategy}')
+    await _administer(
+        servers, f'CREATE DATABASE "{name}" TEMPLATE "{template_database}" STRATEGY {strategy}'
+    )
     yield on_database(servers.database_url, name)
     await _administer(servers, f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
 @pytest.fixture
 async def pool(database: str) -> AsyncIterator[Pool]:
-    pool = await create_pool(database, size=TEST_POOL_SIZE, statement_timeout_ms=TEST_STATEMENT_TIMEOUT_MS)
+    pool = await create_pool(
+        database, size=TEST_POOL_SIZE, statement_timeout_ms=TEST_STATEMENT_TIMEOUT_MS
+    )
     yield pool
     await pool.close()
 
@@ -132,7 +144,13 @@ def environment(database: str, redis_url: str) -> dict[str, str]:
 def _require_empty(redis_url: str) -> None:
     with BlockingRedis.from_url(redis_url) as client:
         if client.dbsize():
-            pytest.exit("REDIS_URL names a database that is not empty; the tests flush it: name an empty one.", 2)
+            pytest.exit(
+                (
+                    "REDIS_URL names a database that is not empty; the tests flush it: name an empty "
+                    "one."
+                ),
+                2,
+            )
 
 
 async def _administer(servers: Servers, *statements: str) -> None:

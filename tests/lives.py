@@ -1,4 +1,6 @@
-"""The life of an appointment in the API's words: verbs that try, and the laws that every database keeps."""
+"""The life of an appointment in the API's words: verbs that try, and the laws that every database
+keeps.
+"""
 
 from __future__ import annotations
 
@@ -120,17 +122,29 @@ def _opened(booked: Json, caller: Caller | None, values: Json) -> Json:
 
 
 async def try_booking(
-    api: Api, provider: Mapping[str, Any], starts_at: datetime | str, *, caller: Caller | None = None, **values: object
+    api: Api,
+    provider: Mapping[str, Any],
+    starts_at: datetime | str,
+    *,
+    caller: Caller | None = None,
+    **values: object,
 ) -> Json:
     """Book; the answer, whatever it is, with all that the life of an appointment shows."""
     return await _try(api, BOOK, caller, a_booking(provider, starts_at, **values))
 
 
 async def booked(
-    api: Api, provider: Mapping[str, Any], starts_at: datetime | str, *, caller: Caller | None = None, **values: object
+    api: Api,
+    provider: Mapping[str, Any],
+    starts_at: datetime | str,
+    *,
+    caller: Caller | None = None,
+    **values: object,
 ) -> Json:
     """A booking that succeeds: its confirmation."""
-    return made(await try_booking(api, provider, starts_at, caller=caller, **values), "BookingConfirmation")
+    return made(
+        await try_booking(api, provider, starts_at, caller=caller, **values), "BookingConfirmation"
+    )
 
 
 async def cancel(api: Api, booked: Json, *, caller: Caller | None = None, **values: object) -> Json:
@@ -139,33 +153,60 @@ async def cancel(api: Api, booked: Json, *, caller: Caller | None = None, **valu
 
 
 async def move(
-    api: Api, booked: Json, starts_at: datetime | str, *, caller: Caller | None = None, **values: object
+    api: Api,
+    booked: Json,
+    starts_at: datetime | str,
+    *,
+    caller: Caller | None = None,
+    **values: object,
 ) -> Json:
     """Move with the manage token, or as this caller; the answer, whatever it is."""
     asked = {"startsAt": instant(starts_at).isoformat(), "idempotencyKey": new_key(), **values}
     return await _try(api, MOVE, caller, _opened(booked, caller, asked))
 
 
-async def complete(api: Api, booked: Json, *, caller: Caller | None = None, **values: object) -> Json:
+async def complete(
+    api: Api, booked: Json, *, caller: Caller | None = None, **values: object
+) -> Json:
     """Complete, as an administrator or this caller."""
-    return await _try(api, COMPLETE, caller or api.admin, {"appointmentId": booked["appointment"]["id"], **values})
+    return await _try(
+        api, COMPLETE, caller or api.admin, {"appointmentId": booked["appointment"]["id"], **values}
+    )
 
 
-async def no_show(api: Api, booked: Json, *, caller: Caller | None = None, **values: object) -> Json:
+async def no_show(
+    api: Api, booked: Json, *, caller: Caller | None = None, **values: object
+) -> Json:
     """Say that nobody came, as an administrator or this caller."""
-    return await _try(api, NO_SHOW, caller or api.admin, {"appointmentId": booked["appointment"]["id"], **values})
+    return await _try(
+        api, NO_SHOW, caller or api.admin, {"appointmentId": booked["appointment"]["id"], **values}
+    )
 
 
 async def hold(
-    api: Api, provider: Mapping[str, Any], starts_at: datetime | str, *, caller: Caller | None = None, **values: object
+    api: Api,
+    provider: Mapping[str, Any],
+    starts_at: datetime | str,
+    *,
+    caller: Caller | None = None,
+    **values: object,
 ) -> Json:
     """Hold a time; the answer, whatever it is."""
-    asked = {"providerId": provider["id"], "startsAt": instant(starts_at).isoformat(), "idempotencyKey": new_key()}
+    asked = {
+        "providerId": provider["id"],
+        "startsAt": instant(starts_at).isoformat(),
+        "idempotencyKey": new_key(),
+    }
     return await _try(api, HOLD, caller, asked | values)
 
 
 async def held(
-    api: Api, provider: Mapping[str, Any], starts_at: datetime | str, *, caller: Caller | None = None, **values: object
+    api: Api,
+    provider: Mapping[str, Any],
+    starts_at: datetime | str,
+    *,
+    caller: Caller | None = None,
+    **values: object,
 ) -> Json:
     """A hold that succeeds."""
     return made(await hold(api, provider, starts_at, caller=caller, **values), "Hold")
@@ -275,5 +316,8 @@ _LAWS: Final = {
 
 async def broken_laws(pool: Pool, organization_id: UUID) -> dict[str, list[Json]]:
     """The laws that this organization's rows break, with the rows; nothing where all is well."""
-    found = {law: [dict(row) for row in await pool.fetch(sql, [organization_id])] for law, sql in _LAWS.items()}
+    found = {
+        law: [dict(row) for row in await pool.fetch(sql, [organization_id])]
+        for law, sql in _LAWS.items()
+    }
     return {law: rows for law, rows in found.items() if rows}

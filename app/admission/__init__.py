@@ -1,1 +1,3 @@
-"""What is let in under load: computations, bookings in a rush, and how much each caller may ask for."""
+"""What is let in under load: computations, bookings in a rush, and how much each caller may ask
+for.
+"""

@@ -1,7 +1,7 @@
 """The gate before computations: some at once, some waiting for a short time, and nobody else.
 
-What can't be computed soon is refused quickly, so that nothing piles up: what is cached is served all the same, and the
-connections that the gate does not give away are left to bookings.
+What can't be computed soon is refused quickly, so that nothing piles up: what is cached is served
+all the same, and the connections that the gate does not give away are left to bookings.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 WAITING_FOR_EACH: Final = 8
-"""Computations that may wait for each one that runs. One takes some milliseconds, so the last waits some dozens."""
+"""Computations that may wait for each one that runs. One takes some milliseconds, so the last waits
+some dozens.
+"""
 
 PATIENCE_SECONDS: Final = 0.5
 """Nobody waits longer: whoever then still has no place is better told."""

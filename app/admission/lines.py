@@ -1,8 +1,9 @@
-"""Lines: in a rush on one provider, those who want to book wait here, and hold nothing while they wait.
+"""Lines: in a rush on one provider, those who want to book wait here, and hold nothing while they
+wait.
 
-A few are let in at once, so that a rush on one provider leaves the connections to everybody else. As soon as somebody
-inside came too late, all who wait are looked at together: who can't win is told at once, and never goes in. Where nobody
-contests anything, nobody waits, and nobody is looked at.
+A few are let in at once, so that a rush on one provider leaves the connections to everybody else.
+As soon as somebody inside came too late, all who wait are looked at together: who can't win is told
+at once, and never goes in. Where nobody contests anything, nobody waits, and nobody is looked at.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ Asker = TypeVar("Asker")
 Refusal = TypeVar("Refusal")
 
 AT_ONCE: Final = 4
-"""Inside at the same time: some for other dates than the rest, and far fewer than there are connections."""
+"""Inside at the same time: some for other dates than the rest, and far fewer than there are
+connections.
+"""
 
 CONTESTED_SECONDS: Final = 5.0
 """Longer than a rush pauses, shorter than anybody would notice the look before."""
@@ -44,7 +47,9 @@ class _Waiter(Generic[Asker, Refusal]):
 
 @dataclass(slots=True)
 class Turn(Generic[Refusal]):
-    """`refusal` is what the look found: then it is over. Whoever is refused inside says so: `came_too_late`."""
+    """`refusal` is what the look found: then it is over. Whoever is refused inside says so:
+    `came_too_late`.
+    """
 
     refusal: Refusal | None
     came_too_late: bool = False
@@ -65,7 +70,9 @@ class _Line(Generic[Asker, Refusal]):
 
     async def enter(self, asker: Asker | None) -> Refusal | None:
         """Wait to be called: inside, or with a refusal."""
-        waiter: _Waiter[Asker, Refusal] = _Waiter(asker, asker is None, asyncio.get_running_loop().create_future())
+        waiter: _Waiter[Asker, Refusal] = _Waiter(
+            asker, asker is None, asyncio.get_running_loop().create_future()
+        )
         self._waiting[waiter] = None
         self._go_on()
         try:
@@ -79,7 +86,9 @@ class _Line(Generic[Asker, Refusal]):
             raise
 
     def leave(self, *, came_too_late: bool) -> None:
-        """The place is the next one's; after who came too late, those who wait are looked at once more."""
+        """The place is the next one's; after who came too late, those who wait are looked at once
+        more.
+        """
         self._inside -= 1
         if came_too_late:
             for waiter in self._waiting:
@@ -109,7 +118,11 @@ class _Line(Generic[Asker, Refusal]):
         return True
 
     async def _look(self) -> None:
-        unseen = {waiter: waiter.asker for waiter in self._waiting if waiter.asker is not None and not waiter.is_seen}
+        unseen = {
+            waiter: waiter.asker
+            for waiter in self._waiting
+            if waiter.asker is not None and not waiter.is_seen
+        }
         try:
             refusals = await self.look(list(unseen.values()))
         except Exception as failure:  # noqa: BLE001  whoever asked is told
@@ -140,7 +153,9 @@ class Lines(Generic[Asker, Refusal]):
     async def turn(
         self, key: Hashable, asker: Asker | None, look: Look[Asker, Refusal]
     ) -> AsyncIterator[Turn[Refusal]]:
-        """Wait for one's turn, which lasts as long as the block; or for a refusal. `look` is the same for all of a key."""
+        """Wait for one's turn, which lasts as long as the block; or for a refusal. `look` is the
+        same for all of a key.
+        """
         line = self._lines.get(key) or self._begin(key, look)
         with TURN_SECONDS.time():
             refusal = await line.enter(asker)

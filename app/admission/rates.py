@@ -1,9 +1,10 @@
 """How much callers have spent. Its rule: nobody waits for Redis to be let in.
 
-A caller's spending is a debt that time repays: spending a minute's budget makes a debt of a minute, and whoever owes as much
-as that waits until they owe less. Each process adds to the debts that it knows, and several times a second tells Redis
-what was spent here and learns what was spent everywhere. So a caller who uses many processes at once may overdraw by what
-they spend in that fraction of a second. Without Redis each process limits by what it knows itself.
+A caller's spending is a debt that time repays: spending a minute's budget makes a debt of a minute,
+and whoever owes as much as that waits until they owe less. Each process adds to the debts that it
+knows, and several times a second tells Redis what was spent here and learns what was spent
+everywhere. So a caller who uses many processes at once may overdraw by what they spend in that
+fraction of a second. Without Redis each process limits by what it knows itself.
 """
 
 from __future__ import annotations
@@ -43,8 +44,8 @@ _MOST_KEYS: Final = 1_000
 
 _log: Final = logging.getLogger(__name__)
 
-# KEYS are callers, ARGV what each spent, in milliseconds of debt. Answers what each owes now. The time is Redis's own, so
-# that processes whose clocks differ agree.
+# KEYS are callers, ARGV what each spent, in milliseconds of debt. Answers what each owes now. The
+# time is Redis's own, so that processes whose clocks differ agree.
 _SCRIPT: Final = """
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -70,7 +71,8 @@ class Rate:
 
 
 def debt_key(rate: Rate, caller: str) -> str:
-    """When a caller's debt is repaid, in milliseconds since 1970; lives as long as the debt. Every process adds to it.
+    """When a caller's debt is repaid, in milliseconds since 1970; lives as long as the debt. Every
+    process adds to it.
 
     Hashed: callers' names and addresses are nobody's business.
     """
@@ -84,7 +86,8 @@ class Rates:
     def __init__(self, redis: Redis, *, seconds: Callable[[], float] = monotonic) -> None:
         self._tell = redis.register_script(_SCRIPT)
         self._seconds = seconds
-        self._repaid: dict[str, float] = {}  # when each debt is, by our time; spent last stands last
+        # when each debt is, by our time; spent last stands last
+        self._repaid: dict[str, float] = {}
         self._untold: dict[str, float] = {}
         self._rests_until = float("-inf")
         self._teller: asyncio.Task[None] | None = None
@@ -124,7 +127,10 @@ class Rates:
             _log.warning("rates are counted in this process alone: %s", type(error).__name__)
 
     async def _report(self, spent: dict[str, float]) -> None:
-        milliseconds = [round(MOST_DEBT_SECONDS * 1000), *(round(debt * 1000) for debt in spent.values())]
+        milliseconds = [
+            round(MOST_DEBT_SECONDS * 1000),
+            *(round(debt * 1000) for debt in spent.values()),
+        ]
         owed = await self._tell(keys=list(spent), args=milliseconds)
         now = self._seconds()
         for key, debt in zip(spent, owed, strict=True):
@@ -139,7 +145,9 @@ class Rates:
             self._forget(now)
 
     def _forget(self, now: float) -> None:
-        """Those who owe nothing; and where that is not enough, a tenth of those who spent longest ago."""
+        """Those who owe nothing; and where that is not enough, a tenth of those who spent longest
+        ago.
+        """
         self._repaid = {key: repaid for key, repaid in self._repaid.items() if repaid > now}
         if len(self._repaid) > MOST_CALLERS:
             for key in list(self._repaid)[: MOST_CALLERS // 10]:

@@ -1,7 +1,9 @@
-"""Documents that callers registered by their hash, in Redis, for every process. It may fail, and then knows nothing.
+"""Documents that callers registered by their hash, in Redis, for every process. It may fail, and
+then knows nothing.
 
-Anybody may register, so what is kept is bounded: the documents used last, `MOST_DOCUMENTS` of them. Whoever floods it
-costs others a second request for each of theirs, and Redis no more than that many documents.
+Anybody may register, so what is kept is bounded: the documents used last, `MOST_DOCUMENTS` of them.
+Whoever floods it costs others a second request for each of theirs, and Redis no more than that many
+documents.
 """
 
 from __future__ import annotations
@@ -20,10 +22,14 @@ if TYPE_CHECKING:
 _log: Final = logging.getLogger(__name__)
 
 LIFETIME_SECONDS: Final = 7 * 86_400
-"""After its last use. A week spares clients of a quiet weekend nothing but one request, and outlives any deployment's."""
+"""After its last use. A week spares clients of a quiet weekend nothing but one request, and
+outlives any deployment's.
+"""
 
 MOST_DOCUMENTS: Final = 2_000
-"""Of all callers together. An application has some hundreds; of the longest documents this many take 64 MB."""
+"""Of all callers together. An application has some hundreds; of the longest documents this many
+take 64 MB.
+"""
 
 AWAY_SECONDS: Final = 1.0
 """After a failure Redis is left alone for so long: callers need not all wait for its timeout."""
@@ -42,7 +48,8 @@ end
 return text
 """
 
-# KEYS: the document, the index. ARGV: its hash, its lifetime in seconds, how many are kept, the prefix of their names, its text.
+# KEYS: the document, the index. ARGV: its hash, its lifetime in seconds, how many are kept, the
+# prefix of their names, its text.
 _KEEP: Final = """
 local now = redis.call('TIME')
 redis.call('SET', KEYS[1], ARGV[5], 'EX', ARGV[2])
@@ -50,7 +57,9 @@ redis.call('ZADD', KEYS[2], now[1] + now[2] / 1e6, ARGV[1])
 redis.call('EXPIRE', KEYS[2], ARGV[2])
 local over = redis.call('ZCARD', KEYS[2]) - ARGV[3]
 if over > 0 then
-    for _, hash in ipairs(redis.call('ZRANGE', KEYS[2], 0, over - 1)) do redis.call('DEL', ARGV[4] .. hash) end
+    for _, hash in ipairs(redis.call('ZRANGE', KEYS[2], 0, over - 1)) do
+        redis.call('DEL', ARGV[4] .. hash)
+    end
     redis.call('ZREMRANGEBYRANK', KEYS[2], 0, over - 1)
 end
 """
@@ -62,7 +71,9 @@ def document_key(sha256: str) -> str:
 
 
 def index_key() -> str:
-    """The hashes of all documents by the time of their last use; as long as the youngest of them."""
+    """The hashes of all documents by the time of their last use; as long as the
+    youngest of them.
+    """
     return f"{_PREFIX}s"
 
 
@@ -75,12 +86,16 @@ class RegisteredDocuments:
         self._away_until = 0.0
 
     async def find(self, sha256: str) -> str | None:
-        """The document that was registered under this hash; None also where Redis can't be asked."""
+        """The document that was registered under this hash; None also where Redis can't
+        be asked.
+        """
         found = await self._run(_FIND, sha256, LIFETIME_SECONDS)
         return found.decode() if isinstance(found, bytes) else None
 
     async def keep(self, sha256: str, text: str) -> None:
-        """Remember the document, where Redis can be asked. It is the caller's to have checked both."""
+        """Remember the document, where Redis can be asked. It is the caller's to have
+        checked both.
+        """
         await self._run(_KEEP, sha256, LIFETIME_SECONDS, self._most, document_key(""), text)
 
     async def _run(self, script: str, sha256: str, *arguments: str | int) -> object:
@@ -88,7 +103,9 @@ class RegisteredDocuments:
             return None
         try:
             run = self._redis().register_script(script)
-            found: object = await run(keys=[document_key(sha256), index_key()], args=[sha256, *arguments])
+            found: object = await run(
+                keys=[document_key(sha256), index_key()], args=[sha256, *arguments]
+            )
             return found
         except (RedisError, OSError, TimeoutError) as failure:
             self._away_until = monotonic() + AWAY_SECONDS

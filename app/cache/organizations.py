@@ -1,4 +1,6 @@
-"""Organizations that this process has read, by slug and by id. Both are for ever; a name may be a minute old."""
+"""Organizations that this process has read, by slug and by id. Both are for ever; a name may be a
+minute old.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Recent answers of this process, each with what it was true under and for how long. Those used longest ago go first."""
+"""Recent answers of this process, each with what it was true under and for how long. Those used
+longest ago go first.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ class Recent(Generic[Answer]):
         self._answers.move_to_end(question)
         return found[2]
 
-    def keep(self, question: Hashable, circumstances: Hashable, answer: Answer, seconds: float) -> None:
+    def keep(
+        self, question: Hashable, circumstances: Hashable, answer: Answer, seconds: float
+    ) -> None:
         """For so many seconds from now on, in place of an earlier answer."""
         self._answers[question] = (circumstances, monotonic() + seconds, answer)
         self._answers.move_to_end(question)

@@ -1,1 +1,3 @@
-"""Floor 0, pure: no await, no clock, no environment, no logging, no driver. The scheduling law lives here, once."""
+"""Floor 0, pure: no await, no clock, no environment, no logging, no driver. The scheduling law
+lives here, once.
+"""

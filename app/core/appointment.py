@@ -27,7 +27,8 @@ class AppointmentStatus(StrEnum):
 class Contact:
     """How a customer wants to be called and reached: at least one of `email` and `phone` (E.164).
 
-    `channels` are those on which they want messages; None: by e-mail where there is an address, else by SMS.
+    `channels` are those on which they want messages; None: by e-mail where there is an address,
+    else by SMS.
     """
 
     name: str
@@ -39,7 +40,9 @@ class Contact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Customer:
-    """A customer's record. With a `subject` it is an account; without one, all guests who gave this e-mail."""
+    """A customer's record. With a `subject` it is an account; without one, all guests who gave this
+    e-mail.
+    """
 
     id: CustomerId
     subject: str | None
@@ -52,8 +55,8 @@ class Customer:
 class Appointment:
     """A booked visit, `[starts_at, ends_at)` in UTC.
 
-    Contact, price and policy are as they were at booking. `version` rises with every change, `time_version` with
-    every move.
+    Contact, price and policy are as they were at booking. `version` rises with every change,
+    `time_version` with every move.
     """
 
     id: AppointmentId

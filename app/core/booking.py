@@ -1,4 +1,6 @@
-"""The decision over a booking: what is wished, against what stands in the calendar, at this instant."""
+"""The decision over a booking: what is wished, against what stands in the calendar, at this
+instant.
+"""
 
 from __future__ import annotations
 
@@ -25,8 +27,8 @@ if TYPE_CHECKING:
 class BookingWish:
     """What a caller asks for, checked for form.
 
-    `duration_minutes`, where given, guards against a page that shows old rules. `contact` is None only for a
-    signed-in customer, whose record then stands for it.
+    `duration_minutes`, where given, guards against a page that shows old rules. `contact` is None
+    only for a signed-in customer, whose record then stands for it.
     """
 
     provider_id: ProviderId
@@ -41,7 +43,9 @@ class BookingWish:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Acceptance:
-    """A booking that the law allows: its time, and the price and policy that go with it for good."""
+    """A booking that the law allows: its time, and the price and policy that go with it
+    for good.
+    """
 
     claim: Claim
     price: Money | None
@@ -80,15 +84,23 @@ def dates_to_lock(provider: Provider, claim: Claim) -> tuple[date, ...]:
 def decide_booking(
     calendar: Calendar, claims: Sequence[Claim], wish: BookingWish, now: datetime
 ) -> Acceptance | SlotUnavailable | InvalidInput:
-    """Whether the wished time can be booked at this instant; `claims` are all that could stand in its way."""
+    """Whether the wished time can be booked at this instant; `claims` are all that could stand in
+    its way.
+    """
     refusal = refuse_time(calendar, claims, wish.starts_at, wish.duration_minutes, now)
     return refusal or accept(calendar, claim_for(calendar.rules, wish.starts_at))
 
 
 def refuse_time(
-    calendar: Calendar, claims: Sequence[Claim], starts_at: datetime, duration_minutes: int | None, now: datetime
+    calendar: Calendar,
+    claims: Sequence[Claim],
+    starts_at: datetime,
+    duration_minutes: int | None,
+    now: datetime,
 ) -> SlotUnavailable | InvalidInput | None:
-    """Why a visit can't start there at this instant; with a duration, only if it is still the one that is expected."""
+    """Why a visit can't start there at this instant; with a duration, only if it is still the one
+    that is expected.
+    """
     rules = calendar.rules
     if duration_minutes is not None and duration_minutes != rules.duration_minutes:
         return InvalidInput(

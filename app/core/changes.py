@@ -1,4 +1,6 @@
-"""What changed, as told to caches and subscribers after the commit. A change names what it touches, not what it made of it."""
+"""What changed, as told to caches and subscribers after the commit. A change names what it touches,
+not what it made of it.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ class TimeChanged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RulesChanged:
-    """Hours, exceptions, rules, services or the zone of providers changed: any date may look different."""
+    """Hours, exceptions, rules, services or the zone of providers changed: any date may look
+    different.
+    """
 
     organization_id: OrganizationId
     provider_ids: tuple[ProviderId, ...]

@@ -1,7 +1,7 @@
 """Free days: what is free on a date whatever the time is now, so that it can be kept for a while.
 
-*Now*, notice, horizon and the end of holds are left to the reading: a start that nothing but holds stands in the way of
-is kept too, with the instant from which on it is free.
+*Now*, notice, horizon and the end of holds are left to the reading: a start that nothing but holds
+stands in the way of is kept too, with the instant from which on it is free.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ class HeldStart(NamedTuple):
 
     start: Minute
     free_from: int
-    """Microseconds since 1970 in UTC: when the last of those holds expires; at that instant it is free."""
+    """Microseconds since 1970 in UTC: when the last of those holds expires; at that instant it is
+    free.
+    """
 
 
 class FreeDay(NamedTuple):
@@ -39,8 +41,12 @@ class FreeDay(NamedTuple):
     held: tuple[HeldStart, ...] = ()
 
 
-def free_days(hours: Hours, rules: Rules, claims: Iterable[Claim], first: date, last: date) -> dict[date, FreeDay]:
-    """Every date asked for, ascending. All claims count, expired holds too: whether one has expired is asked later."""
+def free_days(
+    hours: Hours, rules: Rules, claims: Iterable[Claim], first: date, last: date
+) -> dict[date, FreeDay]:
+    """Every date asked for, ascending. All claims count, expired holds too: whether one has expired
+    is asked later.
+    """
     claims = tuple(claims)
     holds = [claim for claim in claims if claim.expires_at is not None]
     free = free_starts(hours, rules, claims, first, last)

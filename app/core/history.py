@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryEntry:
-    """One change. `actor_subject` is that of the actor's token; the two `from_` fields are None where it began."""
+    """One change. `actor_subject` is that of the actor's token; the two `from_` fields are None
+    where it began.
+    """
 
     appointment_id: AppointmentId
     version: int

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
-    """A hold. From `expires_at` on it is as if it were not there; `ended_at` is when it was released or used."""
+    """A hold. From `expires_at` on it is as if it were not there; `ended_at` is when it was
+    released or used.
+    """
 
     id: HoldId
     provider_id: ProviderId

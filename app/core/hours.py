@@ -1,7 +1,9 @@
-"""When is a provider open? At an instant if, and only if, the wall clock in their zone reads a time inside their hours.
+"""When is a provider open? At an instant if, and only if, the wall clock in their zone reads a time
+inside their hours.
 
-Hours are ranges of wall-clock readings; each range belongs to the date that it starts on. The readings that the
-ranges of a date leave open, turned into instants and merged where they touch, are the *windows* of that date.
+Hours are ranges of wall-clock readings; each range belongs to the date that it starts on. The
+readings that the ranges of a date leave open, turned into instants and merged where they touch, are
+the *windows* of that date.
 """
 
 from __future__ import annotations
@@ -29,18 +31,20 @@ from app.core.zones import (
 )
 
 Span: TypeAlias = tuple[int, int]
-"""A half-open range of readings, in minutes from the midnight of the date that it belongs to (2880 ends the next
-date)."""
+"""A half-open range of readings, in minutes from the midnight of the date that it belongs to (2880
+ends the next date).
+"""
 
 _FIRST_NUMBER: Final = day_number(FIRST_DATE)
 _LAST_NUMBER: Final = day_number(LAST_DATE)
 
 
 class ClockRange(NamedTuple):
-    """Readings of a date's clock, from `start_minute` up to `end_minute`, counted from its midnight.
+    """Readings of a date's clock, from `start_minute` up to `end_minute`, counted from its
+    midnight.
 
-    The start is 0 to 1439, the end 1 to 1440 (24:00). An end at or before the start is on the next date; an equal one
-    makes 24 hours.
+    The start is 0 to 1439, the end 1 to 1440 (24:00). An end at or before the start is on the next
+    date; an equal one makes 24 hours.
     """
 
     start_minute: int
@@ -52,9 +56,11 @@ class ClockRange(NamedTuple):
 
 
 class WeeklyRange(NamedTuple):
-    """A `ClockRange` of every such weekday (0 is Monday) from `effective_from` to `effective_until`.
+    """A `ClockRange` of every such weekday (0 is Monday) from `effective_from` to
+    `effective_until`.
 
-    Both dates are inclusive, None is open-ended, and they speak of the date on which the range starts.
+    Both dates are inclusive, None is open-ended, and they speak of the date on which the range
+    starts.
     """
 
     weekday: int
@@ -76,8 +82,8 @@ class WeeklyRange(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DayException:
-    """What is different on one date: *closed* (blocked, no range), a *block* (blocked ranges), or *custom hours*
-    (ranges).
+    """What is different on one date: *closed* (blocked, no range), a *block* (blocked ranges), or
+    *custom hours* (ranges).
     """
 
     date: date
@@ -95,20 +101,22 @@ class DayException:
         return self.is_blocked and not self.ranges
 
     def closed_spans(self) -> tuple[Span, ...]:
-        """The readings of the date that it shuts, whichever date's range they come from. A block never leaves its
-        date.
+        """The readings of the date that it shuts, whichever date's range they come from. A block
+        never leaves its date.
         """
         if not self.is_blocked:
             return ()
         if not self.ranges:
             return ((0, DAY_MINUTES),)
-        return tuple((start, min(end, DAY_MINUTES)) for start, end in (clock.span for clock in self.ranges))
+        return tuple(
+            (start, min(end, DAY_MINUTES)) for start, end in (clock.span for clock in self.ranges)
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hours:
-    """The hours a provider keeps. `exceptions` needs to hold those of the dates computed and of their two
-    neighbours.
+    """The hours a provider keeps. `exceptions` needs to hold those of the dates computed and of
+    their two neighbours.
     """
 
     time_zone: str
@@ -163,7 +171,8 @@ def cut_intervals(intervals: Sequence[Interval], holes: Sequence[Interval]) -> l
 
 
 def merge_clock_ranges(ranges: Iterable[ClockRange]) -> tuple[ClockRange, ...]:
-    """The same readings in as few ranges as may be, in order: ranges of one date that overlap or touch become one.
+    """The same readings in as few ranges as may be, in order: ranges of one date that overlap or
+    touch become one.
 
     Two stay apart where together they would be longer than the 24 hours that a range can say.
     """
@@ -175,7 +184,9 @@ def merge_clock_ranges(ranges: Iterable[ClockRange]) -> tuple[ClockRange, ...]:
                 merged[-1] = (first, max(last, end))
                 continue
         merged.append((start, end))
-    return tuple(ClockRange(start, end if end <= DAY_MINUTES else end - DAY_MINUTES) for start, end in merged)
+    return tuple(
+        ClockRange(start, end if end <= DAY_MINUTES else end - DAY_MINUTES) for start, end in merged
+    )
 
 
 def _span(start_minute: int, end_minute: int) -> Span:
@@ -186,8 +197,8 @@ def _span(start_minute: int, end_minute: int) -> Span:
 
 
 class _Week(NamedTuple):
-    """Weekly hours and breaks sorted by weekday, and what they leave open where no exception or effective date
-    interferes.
+    """Weekly hours and breaks sorted by weekday, and what they leave open where no exception or
+    effective date interferes.
     """
 
     weekly: tuple[tuple[WeeklyRange, ...], ...]
@@ -207,18 +218,28 @@ def _week(weekly: tuple[WeeklyRange, ...], breaks: tuple[WeeklyRange, ...]) -> _
     plain: list[tuple[Span, ...] | None] = []
     cut: dict[tuple[tuple[Span, ...], tuple[Span, ...]], tuple[Span, ...]] = {}
     for weekday, ranges in enumerate(weekly_of):
-        before, today, after = breaks_of[weekday - 1], breaks_of[weekday], breaks_of[(weekday + 1) % 7]
+        before, today, after = (
+            breaks_of[weekday - 1],
+            breaks_of[weekday],
+            breaks_of[(weekday + 1) % 7],
+        )
         if not ranges:
             plain.append(())
-        elif any(item[3] is not None or item[4] is not None for item in (*ranges, *before, *today, *after)):
+        elif any(
+            item[3] is not None or item[4] is not None
+            for item in (*ranges, *before, *today, *after)
+        ):
             plain.append(None)
         else:
             spans = tuple(item.span for item in ranges)
-            # Of the neighbours' breaks only those that can reach these ranges, so that like weekdays look alike.
+            # Of the neighbours' breaks only those that can reach these ranges, so that like
+            # weekdays look alike.
             latest = max(end for _, end in spans)
             holes = [item.span for item in today]
             holes += [_shifted(item.span, -1) for item in before if item.span[1] > DAY_MINUTES]
-            holes += [_shifted(item.span, 1) for item in after if item.start_minute + DAY_MINUTES < latest]
+            holes += [
+                _shifted(item.span, 1) for item in after if item.start_minute + DAY_MINUTES < latest
+            ]
             key = (spans, tuple(holes))
             if key not in cut:
                 cut[key] = tuple(cut_intervals(spans, holes))
@@ -233,9 +254,9 @@ def _shifted(span: Span, days: int) -> Span:
 def _breaks_in_force(hours: Hours, week: _Week, number: int) -> list[Span]:
     """The breaks around a date, in minutes from its midnight.
 
-    A break belongs to the date it starts on, may run past midnight, and cuts whatever weekly hours it covers,
-    whichever date those belong to; so the neighbours' breaks count. Custom hours replace the breaks that start on
-    their date.
+    A break belongs to the date it starts on, may run past midnight, and cuts whatever weekly hours
+    it covers, whichever date those belong to; so the neighbours' breaks count. Custom hours replace
+    the breaks that start on their date.
     """
     found: list[Span] = []
     for ahead in (-1, 0, 1):
@@ -243,12 +264,18 @@ def _breaks_in_force(hours: Hours, week: _Week, number: int) -> list[Span]:
         exception = hours.exceptions.get(day)
         if exception is not None and exception.is_custom:
             continue
-        found.extend(_shifted(item.span, ahead) for item in week.breaks[day.weekday()] if item.is_in_force(day))
+        found.extend(
+            _shifted(item.span, ahead)
+            for item in week.breaks[day.weekday()]
+            if item.is_in_force(day)
+        )
     return found
 
 
 def _open_spans(hours: Hours, week: _Week, number: int) -> list[Span]:
-    """The open readings of the ranges that start on a date, every rule applied, in minutes from its midnight."""
+    """The open readings of the ranges that start on a date, every rule applied, in minutes from its
+    midnight.
+    """
     day = date_of_number(number)
     exception = hours.exceptions.get(day)
     if exception is not None and exception.is_closed:
@@ -304,16 +331,19 @@ def windows_over(hours: Hours, days: Sequence[LocalDay]) -> list[Interval]:
 
 
 def windows_of(hours: Hours, day: date) -> tuple[Interval, ...]:
-    """The windows of a date: ascending, merged where they touch. They may run into the next date."""
+    """The windows of a date: ascending, merged where they touch. They may run into the
+    next date.
+    """
     number = day_number(day)
     return tuple(windows_over(hours, local_days(hours.time_zone, number, number)))
 
 
 def why_shut(hours: Hours, minute: Minute) -> frozenset[Shut]:
-    """Everything that keeps this instant from being open; empty if, and only if, it lies in a window.
+    """Everything that keeps this instant from being open; empty if, and only if, it lies in a
+    window.
 
-    Each range that covers the instant's reading may have obstacles of its own; only where none covers it is it
-    outside hours.
+    Each range that covers the instant's reading may have obstacles of its own; only where none
+    covers it is it outside hours.
     """
     week = _week(hours.weekly, hours.breaks)
     number, reading = divmod(wall_at(hours.time_zone, minute), DAY_MINUTES)
@@ -331,8 +361,14 @@ def why_shut(hours: Hours, minute: Minute) -> frozenset[Shut]:
             continue
         into = reading + behind * DAY_MINUTES
         exception = hours.exceptions.get(start_day)
-        weekly = [item.span for item in week.weekly[start_day.weekday()] if item.is_in_force(start_day)]
-        if exception is not None and exception.is_custom and _covers([clock.span for clock in exception.ranges], into):
+        weekly = [
+            item.span for item in week.weekly[start_day.weekday()] if item.is_in_force(start_day)
+        ]
+        if (
+            exception is not None
+            and exception.is_custom
+            and _covers([clock.span for clock in exception.ranges], into)
+        ):
             is_covered = True
             if not is_closed:
                 return frozenset()

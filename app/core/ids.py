@@ -1,4 +1,6 @@
-"""The ids of the domain: UUIDv7s, made by the program, each with a type of its own so that none is taken for another."""
+"""The ids of the domain: UUIDv7s, made by the program, each with a type of its own so that none is
+taken for another.
+"""
 
 from __future__ import annotations
 
@@ -16,4 +18,6 @@ WeeklyHoursId = NewType("WeeklyHoursId", UUID)
 WeeklyBreakId = NewType("WeeklyBreakId", UUID)
 AvailabilityExceptionId = NewType("AvailabilityExceptionId", UUID)
 MessageLogId = NewType("MessageLogId", UUID)
-"""A row of the message log. It outlives retries, and so does what is derived from it, such as a mail's Message-ID."""
+"""A row of the message log. It outlives retries, and so does what is derived from it, such as a
+mail's Message-ID.
+"""

@@ -1,7 +1,9 @@
-"""The life of an appointment: what may become of it, when, at whose hand, and what cancelling costs.
+"""The life of an appointment: what may become of it, when, at whose hand, and what cancelling
+costs.
 
-`CONFIRMED → CANCELLED | COMPLETED | NO_SHOW`. Nothing leaves CANCELLED; the provider's side may exchange COMPLETED and
-NO_SHOW. From its start on nothing is cancelled or moved; before it nothing is completed or a no-show.
+`CONFIRMED → CANCELLED | COMPLETED | NO_SHOW`. Nothing leaves CANCELLED; the provider's side may
+exchange COMPLETED and NO_SHOW. From its start on nothing is cancelled or moved; before it nothing
+is completed or a no-show.
 """
 
 from __future__ import annotations
@@ -58,7 +60,9 @@ class Unchanged:
 
 
 def late_fee(appointment: Appointment) -> Money | None:
-    """What cancelling late costs, by the policy snapshotted at booking; a share is rounded half up, in integers."""
+    """What cancelling late costs, by the policy snapshotted at booking; a share is rounded half up,
+    in integers.
+    """
     policy, price = appointment.cancellation_policy, appointment.price
     fee = policy.late_fee
     if policy.late_fee_percent is not None and price is not None:
@@ -67,24 +71,39 @@ def late_fee(appointment: Appointment) -> Money | None:
     return fee if fee is not None and fee.amount_minor > 0 else None
 
 
-def quote_cancellation(appointment: Appointment, actor: Actor, now: datetime) -> CancellationQuote | None:
+def quote_cancellation(
+    appointment: Appointment, actor: Actor, now: datetime
+) -> CancellationQuote | None:
     """What cancelling at this instant would cost this actor; None once it can't be cancelled."""
     if appointment.status is not AppointmentStatus.CONFIRMED or now >= appointment.starts_at:
         return None
     policy = appointment.cancellation_policy
     free_until = appointment.starts_at - timedelta(minutes=policy.free_until_minutes_before)
-    is_free = actor.is_providers_side or now <= free_until or policy.late_cancellation is LateCancellation.ALLOWED
+    is_free = (
+        actor.is_providers_side
+        or now <= free_until
+        or policy.late_cancellation is LateCancellation.ALLOWED
+    )
     return CancellationQuote(
         free_until=free_until,
-        fee=None if is_free or policy.late_cancellation is LateCancellation.REFUSED else late_fee(appointment),
+        fee=None
+        if is_free or policy.late_cancellation is LateCancellation.REFUSED
+        else late_fee(appointment),
         allowed=is_free or policy.late_cancellation is not LateCancellation.REFUSED,
     )
 
 
 def decide_cancellation(
-    appointment: Appointment, actor: Actor, now: datetime, *, accept_fee_minor: int, expected_version: int | None
+    appointment: Appointment,
+    actor: Actor,
+    now: datetime,
+    *,
+    accept_fee_minor: int,
+    expected_version: int | None,
 ) -> Cancellation | NotCancellable | CancellationFeeNotAccepted | VersionConflict:
-    """Whether the appointment, which is not cancelled yet, may be at this instant, for a fee of at most so much."""
+    """Whether the appointment, which is not cancelled yet, may be at this instant, for a fee of at
+    most so much.
+    """
     if expected_version not in {None, appointment.version}:
         return VersionConflict(current_version=appointment.version)
     if appointment.status is not AppointmentStatus.CONFIRMED:
@@ -121,7 +140,9 @@ def refuse_move(
 def decide_closing(
     appointment: Appointment, to: AppointmentStatus, now: datetime, *, expected_version: int | None
 ) -> AppointmentStatus | Unchanged | InvalidTransition | VersionConflict:
-    """Whether the provider's side may say that the visit took place, or that nobody came: from its start on."""
+    """Whether the provider's side may say that the visit took place, or that nobody came: from its
+    start on.
+    """
     if appointment.status is to:
         return Unchanged()
     if expected_version not in {None, appointment.version}:

@@ -1,4 +1,6 @@
-"""Messages about an appointment: what they are for, whom they reach and how. Words are made elsewhere."""
+"""Messages about an appointment: what they are for, whom they reach and how. Words are made
+elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -49,8 +51,8 @@ class MessageStatus(StrEnum):
 class TemplateOverride:
     """An organization's own words for one kind, recipient and language: Jinja2 sources.
 
-    A part left out is the built-in one. `subject`, `text` and `html` are for e-mail, `sms` for SMS. What a source may
-    hold and which words it may use, the renderer says.
+    A part left out is the built-in one. `subject`, `text` and `html` are for e-mail, `sms` for SMS.
+    What a source may hold and which words it may use, the renderer says.
     """
 
     subject: str | None = None
@@ -61,10 +63,11 @@ class TemplateOverride:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoggedMessage:
-    """A message about an appointment, as people see it: one that is planned (no `id` yet), or a row of the log.
+    """A message about an appointment, as people see it: one that is planned (no `id` yet), or a row
+    of the log.
 
-    `time_version` says which of the appointment's times it is about. `detail` says why it failed or was skipped, or why
-    it is to be tried again.
+    `time_version` says which of the appointment's times it is about. `detail` says why it failed or
+    was skipped, or why it is to be tried again.
     """
 
     id: MessageLogId | None

@@ -8,7 +8,9 @@ from enum import StrEnum
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Money:
-    """An amount in the minor unit of an ISO 4217 currency: 1250 EUR cents, 1250 yen, 1250 Kuwaiti fils."""
+    """An amount in the minor unit of an ISO 4217 currency: 1250 EUR cents, 1250 yen, 1250 Kuwaiti
+    fils.
+    """
 
     amount_minor: int
     currency: str
@@ -26,8 +28,8 @@ class LateCancellation(StrEnum):
 class CancellationPolicy:
     """Free until so many elapsed minutes before the start; afterwards as `late_cancellation` says.
 
-    With FEE exactly one of `late_fee` (a fixed amount) and `late_fee_percent` (1 to 100, of the service's price) is
-    set; otherwise neither is.
+    With FEE exactly one of `late_fee` (a fixed amount) and `late_fee_percent` (1 to 100, of the
+    service's price) is set; otherwise neither is.
     """
 
     free_until_minutes_before: int = 0

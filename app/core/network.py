@@ -9,13 +9,17 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _IPV6_HOST_BITS: Final = 64
-"""Every line has at least a /64 of its own (RFC 6177), and may use a new address of it for each request."""
+"""Every line has at least a /64 of its own (RFC 6177), and may use a new address of it for each
+request.
+"""
 
 _LONGEST_ADDRESS: Final = 64
 
 
 def network_of(address: str) -> str:
-    """The name under which this address is counted: an IPv4 address, the /64 of an IPv6 one, else the text itself."""
+    """The name under which this address is counted: an IPv4 address, the /64 of an IPv6 one, else
+    the text itself.
+    """
     try:
         parsed = ip_address(address.partition("%")[0])
     except ValueError:
@@ -28,10 +32,11 @@ def network_of(address: str) -> str:
 
 
 def forwarded_address(forwarded: Sequence[str], hops: int) -> str | None:
-    """The caller's address, by what `hops` proxies of ours have appended; None where they can't have.
+    """The caller's address, by what `hops` proxies of ours have appended; None where they can't
+    have.
 
-    `forwarded` are the values of X-Forwarded-For, in order. Each proxy appends whom it was asked by, so ours are the last
-    ones, and what stands before them was written by the caller.
+    `forwarded` are the values of X-Forwarded-For, in order. Each proxy appends whom it was asked
+    by, so ours are the last ones, and what stands before them was written by the caller.
     """
     entries = [entry.strip() for value in forwarded for entry in value.split(",")]
     if not 0 < hops <= len(entries):

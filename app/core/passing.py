@@ -7,7 +7,14 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from app.core.free_days import starts_at
-from app.core.zones import EPOCH, date_interval, instant_of, local_date, minute_at_or_after, minute_of
+from app.core.zones import (
+    EPOCH,
+    date_interval,
+    instant_of,
+    local_date,
+    minute_at_or_after,
+    minute_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,11 +27,15 @@ if TYPE_CHECKING:
 _MICROSECOND: Final = timedelta(microseconds=1)
 
 
-def next_change(hours: Hours, rules: Rules, days: Mapping[date, FreeDay], now: datetime) -> datetime | None:
-    """The first instant after now at which what can be booked on these days may differ; None where none is in sight.
+def next_change(
+    hours: Hours, rules: Rules, days: Mapping[date, FreeDay], now: datetime
+) -> datetime | None:
+    """The first instant after now at which what can be booked on these days may differ; None where
+    none is in sight.
 
-    A start leaves right after the instant at which its notice was kept for the last time; a held one comes at the
-    instant at which its hold expires; a date comes within the horizon when the provider's own date changes.
+    A start leaves right after the instant at which its notice was kept for the last time; a held
+    one comes at the instant at which its hold expires; a date comes within the horizon when the
+    provider's own date changes.
     """
     instants: list[datetime] = []
     earliest = minute_at_or_after(now) + rules.min_notice_minutes
@@ -34,7 +45,9 @@ def next_change(hours: Hours, rules: Rules, days: Mapping[date, FreeDay], now: d
         first = bisect_left(starts, earliest)
         if first < len(starts):
             instants.append(instant_of(starts[first] - rules.min_notice_minutes) + _MICROSECOND)
-        instants += [EPOCH + held.free_from * _MICROSECOND for held in day.held if held.free_from > instant]
+        instants += [
+            EPOCH + held.free_from * _MICROSECOND for held in day.held if held.free_from > instant
+        ]
     minute = minute_of(now)
     today = local_date(hours.time_zone, minute)
     last = today.toordinal() + rules.max_advance_booking_days

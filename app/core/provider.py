@@ -57,7 +57,9 @@ class Provider:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
-    """What can be booked with the providers that offer it. A null policy means the provider's own."""
+    """What can be booked with the providers that offer it. A null policy means the
+    provider's own.
+    """
 
     id: ServiceId
     name: str
@@ -86,7 +88,8 @@ class WeeklyBreak:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AvailabilityException:
-    """A stored exception: one row for a closed day, or one for each range of a block or of custom hours.
+    """A stored exception: one row for a closed day, or one for each range of a block or of custom
+    hours.
 
     The two minutes are wall-clock readings, from the midnight of `date`; both None on a closed day.
     """
@@ -102,7 +105,9 @@ class AvailabilityException:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calendar:
-    """All that decides over a provider's time besides the claims on it: who, for what, when open, by which rules."""
+    """All that decides over a provider's time besides the claims on it: who, for what, when open,
+    by which rules.
+    """
 
     provider: Provider
     service: Service | None

@@ -35,7 +35,9 @@ _REASON_SENTENCES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InvalidInput:
-    """A value that the rules refuse. `field` is the path from the input, in snake_case: `customer.email`."""
+    """A value that the rules refuse. `field` is the path from the input, in snake_case:
+    `customer.email`.
+    """
 
     field: str
     message: str
@@ -62,14 +64,18 @@ class NotFound:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InvalidDateRange:
-    """The dates asked for can't be answered: out of order, too many, or outside the supported years."""
+    """The dates asked for can't be answered: out of order, too many, or outside the supported
+    years.
+    """
 
     message: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlotUnavailable:
-    """The time can't be booked, for all these reasons; `alternatives` are the nearest bookable starts."""
+    """The time can't be booked, for all these reasons; `alternatives` are the nearest bookable
+    starts.
+    """
 
     reasons: tuple[UnbookableReason, ...]
     alternatives: Offer | None = None
@@ -77,7 +83,10 @@ class SlotUnavailable:
     @property
     def message(self) -> str:
         """The sentence for a person."""
-        return f"This time can't be booked: {', and '.join(_REASON_SENTENCES[reason] for reason in self.reasons)}."
+        return (
+            "This time can't be booked: "
+            f"{', and '.join(_REASON_SENTENCES[reason] for reason in self.reasons)}."
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,12 +96,16 @@ class IdempotencyKeyReused:
     @property
     def message(self) -> str:
         """The sentence for a person."""
-        return "This idempotency key was used for another request. Send a new key with a new request."
+        return (
+            "This idempotency key was used for another request. Send a new key with a new request."
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancellationQuote:
-    """What cancelling would cost: nothing until `free_until`, that instant included; `fee` is None where it is free."""
+    """What cancelling would cost: nothing until `free_until`, that instant included; `fee` is None
+    where it is free.
+    """
 
     free_until: datetime
     fee: Money | None
@@ -111,7 +124,9 @@ class NotChangeableReason(StrEnum):
 _NOT_CHANGEABLE_SENTENCES = {
     NotChangeableReason.ALREADY_STARTED: "The appointment has started. Call the provider.",
     NotChangeableReason.ALREADY_CANCELLED: "The appointment is cancelled. Book a new one.",
-    NotChangeableReason.ALREADY_CLOSED: "The appointment is over. If that is not so, call the provider.",
+    NotChangeableReason.ALREADY_CLOSED: (
+        "The appointment is over. If that is not so, call the provider."
+    ),
     NotChangeableReason.TOO_LATE: "It is too late to change this appointment. Call the provider.",
 }
 
@@ -208,4 +223,6 @@ class TemporarilyUnavailable:
     @property
     def message(self) -> str:
         """The sentence for a person."""
-        return f"There is too much to do right now. Try again in {self.retry_after_seconds} seconds."
+        return (
+            f"There is too much to do right now. Try again in {self.retry_after_seconds} seconds."
+        )

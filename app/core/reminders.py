@@ -1,8 +1,9 @@
-"""The law of messages: what is due when, for whom, on which channel; planned with a change, decided again at sending.
+"""The law of messages: what is due when, for whom, on which channel; planned with a change, decided
+again at sending.
 
-A reminder is due 24 elapsed hours and one before the start. One whose due time had passed when the appointment was made,
-or moved, is never planned. What was planned is sent late rather than never, while the start is still ahead and nothing
-has happened since that makes it untrue.
+A reminder is due 24 elapsed hours and one before the start. One whose due time had passed when the
+appointment was made, or moved, is never planned. What was planned is sent late rather than never,
+while the start is still ahead and nothing has happened since that makes it untrue.
 """
 
 from __future__ import annotations
@@ -27,11 +28,16 @@ LEADS: Final[Mapping[MessageKind, timedelta]] = MappingProxyType({
     MessageKind.DAY_BEFORE: timedelta(hours=24),
     MessageKind.HOUR_BEFORE: timedelta(hours=1),
 })  # fmt: skip
-"""How long before the start each reminder is due: elapsed time, so a change of clocks between moves nothing."""
+"""How long before the start each reminder is due: elapsed time, so a change of clocks between moves
+nothing.
+"""
 
-RETRY_DELAYS: Final = tuple(timedelta(minutes=minutes) for minutes in (1, 2, 5, 10, 20, 40, 60, 120, 240))
-"""How long to wait after each failed attempt: eight hours in all, which outlasts most outages of a mail server, with most
-of the attempts within the hour that the hour's reminder has."""
+RETRY_DELAYS: Final = tuple(
+    timedelta(minutes=minutes) for minutes in (1, 2, 5, 10, 20, 40, 60, 120, 240)
+)
+"""How long to wait after each failed attempt: eight hours in all, which outlasts most outages of a
+mail server, with most of the attempts within the hour that the hour's reminder has.
+"""
 
 LONGEST_RETRY: Final = timedelta(hours=6)
 """However long a server asks to be left alone."""
@@ -71,9 +77,10 @@ class Planned:
 class Reach:
     """How one side of an appointment is reached, as of now.
 
-    `channels` are those it asked for; None: by e-mail where it has an address, else by SMS. `opted_out` are those on which
-    its address wants nothing from this organization. `may_be_texted` is whether text messages may go to its number: it is
-    verified, or the organization does not ask for that.
+    `channels` are those it asked for; None: by e-mail where it has an address, else by SMS.
+    `opted_out` are those on which its address wants nothing from this organization. `may_be_texted`
+    is whether text messages may go to its number: it is verified, or the organization does not ask
+    for that.
     """
 
     recipient: Recipient
@@ -93,7 +100,8 @@ class Reach:
         """The channels on which this side gets its messages, in a fixed order."""
         if self.channels is not None:
             return tuple(channel for channel in Channel if channel in self.channels)
-        if self.email is not None or self.is_erased:  # an erased customer's message is recorded, as skipped
+        # an erased customer's message is recorded, as skipped
+        if self.email is not None or self.is_erased:
             return (Channel.EMAIL,)
         return () if self.phone is None else (Channel.SMS,)
 
@@ -102,7 +110,8 @@ class Reach:
 class Message:
     """One message, as the log keys it: what, about which time of the appointment, to whom and how.
 
-    `is_resend` marks one that staff asked for again: it is sent though its channel is not the preferred one.
+    `is_resend` marks one that staff asked for again: it is sent though its channel is not the
+    preferred one.
     """
 
     kind: MessageKind
@@ -122,10 +131,13 @@ def plan(
 ) -> tuple[Planned, ...]:
     """What is to be told because of a change made at `now`: at once, and before the start.
 
-    A move that leaves the start where it was tells nothing: the reminders of that start are planned already.
+    A move that leaves the start where it was tells nothing: the reminders of that start are planned
+    already.
     """
     kind = _TOLD.get(change)
-    if kind is None or (before is not None and before.time_version == after.time_version and kind in _OF_A_TIME):
+    if kind is None or (
+        before is not None and before.time_version == after.time_version and kind in _OF_A_TIME
+    ):
         return ()
     at_once = Planned(kind=kind, due_at=now)
     return (at_once, *plan_reminders(after.starts_at, now)) if kind in _OF_A_TIME else (at_once,)
@@ -135,8 +147,14 @@ _OF_A_TIME: Final = frozenset({MessageKind.BOOKED, MessageKind.RESCHEDULED})
 
 
 def plan_reminders(starts_at: datetime, made_at: datetime) -> tuple[Planned, ...]:
-    """The reminders of a time that an appointment was given at `made_at`: those that were not overdue already."""
-    return tuple(Planned(kind=kind, due_at=due) for kind in LEADS if (due := due_at(kind, starts_at)) >= made_at)
+    """The reminders of a time that an appointment was given at `made_at`: those that were not
+    overdue already.
+    """
+    return tuple(
+        Planned(kind=kind, due_at=due)
+        for kind in LEADS
+        if (due := due_at(kind, starts_at)) >= made_at
+    )
 
 
 def recipients(kind: MessageKind, time_version: int, *sides: Reach) -> tuple[Message, ...]:
@@ -148,7 +166,9 @@ def recipients(kind: MessageKind, time_version: int, *sides: Reach) -> tuple[Mes
     )
 
 
-def why_not(message: Message, appointment: Appointment, reach: Reach, now: datetime) -> SkipReason | None:
+def why_not(
+    message: Message, appointment: Appointment, reach: Reach, now: datetime
+) -> SkipReason | None:
     """Why the message is not sent at this instant; None where it is. `reach` is its recipient's."""
     return _untrue(message, appointment, now) or _unreachable(message, reach)
 
@@ -178,11 +198,17 @@ def _unreachable(message: Message, reach: Reach) -> SkipReason | None:
         return SkipReason.UNWANTED
     if reach.address(message.channel) is None:
         return SkipReason.NO_ADDRESS
-    return SkipReason.UNVERIFIED if message.channel is Channel.SMS and not reach.may_be_texted else None
+    return (
+        SkipReason.UNVERIFIED
+        if message.channel is Channel.SMS and not reach.may_be_texted
+        else None
+    )
 
 
 def next_try(attempts: int, retry_after_seconds: int | None) -> timedelta | None:
-    """How long to wait after so many attempts, the last of which failed for now; None: that was the last."""
+    """How long to wait after so many attempts, the last of which failed for now; None: that was the
+    last.
+    """
     if not 1 <= attempts <= len(RETRY_DELAYS):
         return None
     asked = timedelta(seconds=retry_after_seconds or 0)

@@ -1,4 +1,6 @@
-"""The rules in force for a booking: the provider's own, refined by the service's where one is named."""
+"""The rules in force for a booking: the provider's own, refined by the service's where one is
+named.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ class ProviderRules:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceRules:
-    """What a service asks for. None means the provider's own; nothing is before a visit unless a service says so."""
+    """What a service asks for. None means the provider's own; nothing is before a visit unless a
+    service says so.
+    """
 
     duration_minutes: int
     buffer_before_minutes: int = 0
@@ -35,7 +39,9 @@ class ServiceRules:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """The rules in force. A value: two equal ones give equal times, so it can stand in a cache's key."""
+    """The rules in force. A value: two equal ones give equal times, so it can stand in a cache's
+    key.
+    """
 
     duration_minutes: int
     buffer_before_minutes: int = 0
@@ -46,7 +52,9 @@ class Rules:
 
     @property
     def step_minutes(self) -> int:
-        """Distance of the grid's starts in a window, elapsed: the slot interval, else the visit with its buffers."""
+        """Distance of the grid's starts in a window, elapsed: the slot interval, else the visit
+        with its buffers.
+        """
         if self.slot_interval_minutes is not None:
             return self.slot_interval_minutes
         return self.buffer_before_minutes + self.duration_minutes + self.buffer_after_minutes
@@ -55,8 +63,8 @@ class Rules:
 def rules_in_force(provider: ProviderRules, service: ServiceRules | None) -> Rules:
     """The provider's rules, each replaced by the service's where the service has one.
 
-    A slot interval that only the provider has holds for the service too; where neither has one, the step is the
-    duration and buffers in force here, not those of the provider's own visits.
+    A slot interval that only the provider has holds for the service too; where neither has one, the
+    step is the duration and buffers in force here, not those of the provider's own visits.
     """
     if service is None:
         return Rules(
@@ -72,10 +80,14 @@ def rules_in_force(provider: ProviderRules, service: ServiceRules | None) -> Rul
         buffer_before_minutes=service.buffer_before_minutes,
         buffer_after_minutes=_or_own(service.buffer_after_minutes, provider.buffer_minutes),
         slot_interval_minutes=(
-            provider.slot_interval_minutes if service.slot_interval_minutes is None else service.slot_interval_minutes
+            provider.slot_interval_minutes
+            if service.slot_interval_minutes is None
+            else service.slot_interval_minutes
         ),
         min_notice_minutes=_or_own(service.min_notice_minutes, provider.min_notice_minutes),
-        max_advance_booking_days=_or_own(service.max_advance_booking_days, provider.max_advance_booking_days),
+        max_advance_booking_days=_or_own(
+            service.max_advance_booking_days, provider.max_advance_booking_days
+        ),
     )
 
 

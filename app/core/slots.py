@@ -1,10 +1,10 @@
-"""Which times can be booked, and why not the others: listing, holding, booking and moving all ask here, so they all
-agree.
+"""Which times can be booked, and why not the others: listing, holding, booking and moving all ask
+here, so they all agree.
 
-A start is listed if it stands on the grid of a window, if the visit fits into open time, and if visit and buffers are
-free of other claims (`free_starts`: nothing in it depends on the clock, so it may be cached); and if notice and
-horizon allow it (`bookable`, applied on reading). `explain` gives no reason against exactly the starts that
-`bookable_starts` lists.
+A start is listed if it stands on the grid of a window, if the visit fits into open time, and if
+visit and buffers are free of other claims (`free_starts`: nothing in it depends on the clock, so it
+may be cached); and if notice and horizon allow it (`bookable`, applied on reading). `explain` gives
+no reason against exactly the starts that `bookable_starts` lists.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ class ClaimKind(StrEnum):
 
 
 class Claim(NamedTuple):
-    """Time taken on a provider, as it was stored when it was made: a visit, and around it the visit with its
-    buffers.
+    """Time taken on a provider, as it was stored when it was made: a visit, and around it the visit
+    with its buffers.
     """
 
     claimed_from: Minute
@@ -85,8 +85,8 @@ class UnbookableReason(StrEnum):
 
 
 class ViewerDates(NamedTuple):
-    """What a question by dates of a viewer's zone asks for: these instants, found among these dates of the provider's
-    zone.
+    """What a question by dates of a viewer's zone asks for: these instants, found among these dates
+    of the provider's zone.
     """
 
     intervals: tuple[Interval, ...]
@@ -106,11 +106,13 @@ def active(claims: Iterable[Claim], now: datetime) -> tuple[Claim, ...]:
 def free_starts(
     hours: Hours, rules: Rules, claims: Iterable[Claim], first: date, last: date
 ) -> dict[date, tuple[Minute, ...]]:
-    """The starts on the grid that fit and are free, by their provider-local date; every date asked for, ascending.
+    """The starts on the grid that fit and are free, by their provider-local date; every date asked
+    for, ascending.
 
-    `claims` may come in any order and hold more than is needed; all of them count (see `active`), and all that
-    overlap `claims_span` must be there, as must the exceptions from `exceptions_span`. *Now*, notice and horizon play
-    no part. The cost grows with the dates, their windows, the claims and the starts found.
+    `claims` may come in any order and hold more than is needed; all of them count (see `active`),
+    and all that overlap `claims_span` must be there, as must the exceptions from `exceptions_span`.
+    *Now*, notice and horizon play no part. The cost grows with the dates, their windows, the claims
+    and the starts found.
     """
     free: dict[date, tuple[Minute, ...]] = {}
     low, high = day_number(first), day_number(last)
@@ -126,7 +128,8 @@ def free_starts(
     index = 0
     for _, day, _, midnight in days:
         if midnight is None:
-            # The clock changes nearby, perhaps across midnight: a date may be in two pieces, or in none.
+            # The clock changes nearby, perhaps across midnight: a date may be in two pieces, or in
+            # none.
             pieces = [
                 starts[bisect_left(starts, begin) : bisect_left(starts, end)]
                 for begin, end in date_interval(hours.time_zone, day)
@@ -140,11 +143,14 @@ def free_starts(
     return free
 
 
-def bookable(hours: Hours, rules: Rules, starts: Sequence[Minute], now: datetime) -> tuple[Minute, ...]:
+def bookable(
+    hours: Hours, rules: Rules, starts: Sequence[Minute], now: datetime
+) -> tuple[Minute, ...]:
     """Those of the free starts, ascending, that notice and horizon allow at this very instant."""
     low = bisect_left(starts, _earliest(rules, now))
     horizon = _horizon(hours, rules, now)
-    # A wall clock is less than a day away from UTC, so only starts around the limit need their own date looked up.
+    # A wall clock is less than a day away from UTC, so only starts around the limit need their own
+    # date looked up.
     sure = bisect_left(starts, horizon - DAY_MINUTES, low)
     beyond = bisect_left(starts, horizon + DAY_MINUTES, sure)
     near = [minute for minute in starts[sure:beyond] if wall_at(hours.time_zone, minute) < horizon]
@@ -154,11 +160,18 @@ def bookable(hours: Hours, rules: Rules, starts: Sequence[Minute], now: datetime
 def bookable_by_date(
     hours: Hours, rules: Rules, free: Mapping[date, Sequence[Minute]], now: datetime
 ) -> dict[date, tuple[Minute, ...]]:
-    """`bookable` for starts that stand by their provider-local dates, as `free_starts` gives them."""
+    """`bookable` for starts that stand by their provider-local dates, as `free_starts`
+    gives them.
+    """
     earliest = _earliest(rules, now)
     horizon = _horizon(hours, rules, now)
-    # A date's starts are less than a day away from its UTC namesake: most lists lie wholly between the two limits.
-    if free and (day_number(min(free)) - 1) * DAY_MINUTES >= earliest and day_number(max(free)) * DAY_MINUTES < horizon:
+    # A date's starts are less than a day away from its UTC namesake: most lists lie wholly between
+    # the two limits.
+    if (
+        free
+        and (day_number(min(free)) - 1) * DAY_MINUTES >= earliest
+        and day_number(max(free)) * DAY_MINUTES < horizon
+    ):
         return {day: tuple(starts) for day, starts in free.items()}
     return {
         day: tuple(starts[bisect_left(starts, earliest) :])
@@ -171,27 +184,38 @@ def bookable_by_date(
 def bookable_starts(
     hours: Hours, rules: Rules, claims: Iterable[Claim], first: date, last: date, now: datetime
 ) -> dict[date, tuple[Minute, ...]]:
-    """What can be booked right now, by provider-local date; every date asked for. Expired holds don't count."""
-    return bookable_by_date(hours, rules, free_starts(hours, rules, active(claims, now), first, last), now)
+    """What can be booked right now, by provider-local date; every date asked for. Expired holds
+    don't count.
+    """
+    return bookable_by_date(
+        hours, rules, free_starts(hours, rules, active(claims, now), first, last), now
+    )
 
 
 def claims_span(zone: str, rules: Rules, first: date, last: date) -> Interval:
-    """The instants within which a claim can matter for the free starts of these dates: what to read from the store.
+    """The instants within which a claim can matter for the free starts of these dates: what to read
+    from the store.
 
-    Claims carry their own buffers; the new visit's are added here. A little wider than needed near a clock change.
+    Claims carry their own buffers; the new visit's are added here. A little wider than needed near
+    a clock change.
     """
     low = max(day_number(first), _FIRST_NUMBER)
     high = max(min(day_number(last), _LAST_NUMBER), low)
     days = local_days(zone, low, high)
     begin, end = _reach(days[0], days[-1])
-    return (begin - rules.buffer_before_minutes, end + rules.duration_minutes + rules.buffer_after_minutes)
+    return (
+        begin - rules.buffer_before_minutes,
+        end + rules.duration_minutes + rules.buffer_after_minutes,
+    )
 
 
 def exceptions_span(rules: Rules, first: date, last: date) -> tuple[date, date]:
-    """The dates whose exceptions can matter for the free starts of these dates, inclusive: what to read from the store.
+    """The dates whose exceptions can matter for the free starts of these dates, inclusive: what to
+    read from the store.
 
-    The evening before runs into the first date, and its own hours may be cut by a break of the evening before that;
-    visits run out of the last date, across a date that the zone leaves out at worst.
+    The evening before runs into the first date, and its own hours may be cut by a break of the
+    evening before that; visits run out of the last date, across a date that the zone leaves out at
+    worst.
     """
     low = day_number(first) - 2
     high = day_number(last) + 3 + rules.duration_minutes // DAY_MINUTES
@@ -201,12 +225,14 @@ def exceptions_span(rules: Rules, first: date, last: date) -> tuple[date, date]:
 def dates_changed(
     zone: str, claimed: Interval, *, before_minutes: int, duration_minutes: int, after_minutes: int
 ) -> tuple[date, ...]:
-    """The provider-local dates whose free starts a claim of this time can change: its own, and neighbours it reaches
-    into.
+    """The provider-local dates whose free starts a claim of this time can change: its own, and
+    neighbours it reaches into.
 
     The minutes are the largest that any rules in force for the provider ask for.
     """
-    return dates_touched(zone, claimed[0] - duration_minutes - after_minutes + 1, claimed[1] + before_minutes)
+    return dates_touched(
+        zone, claimed[0] - duration_minutes - after_minutes + 1, claimed[1] + before_minutes
+    )
 
 
 # ---------------------------------------------------------------- one instant
@@ -215,8 +241,8 @@ def dates_changed(
 def explain(
     hours: Hours, rules: Rules, claims: Iterable[Claim], starts_at: datetime, now: datetime
 ) -> tuple[UnbookableReason, ...]:
-    """Why this instant can't be booked right now: every reason, in the contract's order; none if, and only if, it is
-    listed.
+    """Why this instant can't be booked right now: every reason, in the contract's order; none if,
+    and only if, it is listed.
 
     `claims` are those in `claims_span` of its date. A start between two minutes is never on a grid.
     """
@@ -235,12 +261,16 @@ def explain(
     return tuple(reason for reason in UnbookableReason if reason in found)
 
 
-def is_bookable(hours: Hours, rules: Rules, claims: Iterable[Claim], starts_at: datetime, now: datetime) -> bool:
+def is_bookable(
+    hours: Hours, rules: Rules, claims: Iterable[Claim], starts_at: datetime, now: datetime
+) -> bool:
     """Whether this instant is listed right now."""
     return not explain(hours, rules, claims, starts_at, now)
 
 
-def _reasons_of_the_clock(hours: Hours, rules: Rules, starts_at: datetime, now: datetime) -> set[UnbookableReason]:
+def _reasons_of_the_clock(
+    hours: Hours, rules: Rules, starts_at: datetime, now: datetime
+) -> set[UnbookableReason]:
     # Measured from the epoch: aware date-times of one zone would be compared by their wall clocks.
     ahead = (starts_at - EPOCH) - (now - EPOCH)
     found: set[UnbookableReason] = set()
@@ -253,7 +283,9 @@ def _reasons_of_the_clock(hours: Hours, rules: Rules, starts_at: datetime, now: 
     return found
 
 
-def _reasons_of_the_hours(hours: Hours, rules: Rules, minute: Minute, *, is_whole: bool) -> set[UnbookableReason]:
+def _reasons_of_the_hours(
+    hours: Hours, rules: Rules, minute: Minute, *, is_whole: bool
+) -> set[UnbookableReason]:
     shut = why_shut(hours, minute)
     if shut:
         return {_OF_SHUT[kind] for kind in shut}
@@ -275,7 +307,9 @@ def _reasons_of_the_hours(hours: Hours, rules: Rules, minute: Minute, *, is_whol
 def _reasons_of_claims(
     rules: Rules, claims: Iterable[Claim], minute: Minute, next_minute: Minute
 ) -> set[UnbookableReason]:
-    """`next_minute` is the first whole minute at or after the start: claims begin and end on whole minutes."""
+    """`next_minute` is the first whole minute at or after the start: claims begin and end on whole
+    minutes.
+    """
     visit_until = next_minute + rules.duration_minutes
     found: set[UnbookableReason] = set()
     for claim in claims:
@@ -303,32 +337,44 @@ _OF_SHUT: Final[Mapping[Shut, UnbookableReason]] = {
 # ---------------------------------------------------------------- choosing and showing
 
 
-def nearest(starts: Iterable[Minute], wanted: datetime, count: int = ALTERNATIVES) -> tuple[Minute, ...]:
-    """Up to `count` of these bookable starts that are nearest to the wanted instant, in order of time.
+def nearest(
+    starts: Iterable[Minute], wanted: datetime, count: int = ALTERNATIVES
+) -> tuple[Minute, ...]:
+    """Up to `count` of these bookable starts that are nearest to the wanted instant, in order of
+    time.
 
     Of two equally near, the earlier is preferred.
     """
-    # Twice the distance from the middle of the wanted minute would tie wrongly; count in microseconds.
+    # Twice the distance from the middle of the wanted minute would tie wrongly; count in
+    # microseconds.
     aim = (wanted - EPOCH) // timedelta(microseconds=1)
     by_distance = sorted(set(starts), key=lambda minute: (abs(minute * 60_000_000 - aim), minute))
     return tuple(sorted(by_distance[:count]))
 
 
 def dates_of_viewer(provider_zone: str, viewer_zone: str, first: date, last: date) -> ViewerDates:
-    """Where to look for the starts that read a date from `first` to `last`, inclusive, in the viewer's zone."""
-    intervals = instants_reading(viewer_zone, day_number(first) * DAY_MINUTES, (day_number(last) + 1) * DAY_MINUTES)
+    """Where to look for the starts that read a date from `first` to `last`, inclusive, in the
+    viewer's zone.
+    """
+    intervals = instants_reading(
+        viewer_zone, day_number(first) * DAY_MINUTES, (day_number(last) + 1) * DAY_MINUTES
+    )
     if provider_zone == viewer_zone or not intervals:
         return ViewerDates(intervals, first, last)
     touched = [day for start, end in intervals for day in dates_touched(provider_zone, start, end)]
     return ViewerDates(intervals, min(touched), max(touched))
 
 
-def by_viewer_date(starts: Iterable[Minute], zone: str, first: date, last: date) -> dict[date, tuple[Minute, ...]]:
-    """Those of the starts that read a date from `first` to `last` in this zone, by that date, ascending.
+def by_viewer_date(
+    starts: Iterable[Minute], zone: str, first: date, last: date
+) -> dict[date, tuple[Minute, ...]]:
+    """Those of the starts that read a date from `first` to `last` in this zone, by that date,
+    ascending.
 
     Every date is there: also the empty ones, and those that the zone left out.
     """
-    # Date by date in one zone need not be ascending: a clock turned back past midnight visits a date twice.
+    # Date by date in one zone need not be ascending: a clock turned back past midnight visits a
+    # date twice.
     in_order = sorted(starts)
     grouped: dict[date, tuple[Minute, ...]] = {}
     for number in range(day_number(first), day_number(last) + 1):
@@ -344,19 +390,22 @@ def by_viewer_date(starts: Iterable[Minute], zone: str, first: date, last: date)
 # ---------------------------------------------------------------- the sweep
 
 
-def _windows_for(hours: Hours, rules: Rules, first: int, last: int) -> tuple[Sequence[LocalDay], list[Interval]]:
-    """The dates numbered `first` to `last`, and the windows that visits starting on them can lie in, ascending by
-    start.
+def _windows_for(
+    hours: Hours, rules: Rules, first: int, last: int
+) -> tuple[Sequence[LocalDay], list[Interval]]:
+    """The dates numbered `first` to `last`, and the windows that visits starting on them can lie
+    in, ascending by start.
 
-    The date before runs into the first; later dates count as long as open time goes on without a gap.
+    The date before runs into the first; later dates count as long as open time goes on without a
+    gap.
     """
     # Within the visit the date can advance by its length and by one date that the zone leaves out.
     frame = local_days(hours.time_zone, first - 1, last + 2 + rules.duration_minutes // DAY_MINUTES)
     asked = last - first + 2
     windows = windows_over(hours, frame[:asked])
     for day in frame[asked:]:
-        # Only the windows of the date before can reach this midnight, and they stand last. Next to a clock change:
-        # look.
+        # Only the windows of the date before can reach this midnight, and they stand last. Next to
+        # a clock change: look.
         if day.midnight is not None and (not windows or windows[-1][1] < day.midnight):
             break
         windows += windows_over(hours, (day,))
@@ -365,7 +414,9 @@ def _windows_for(hours: Hours, rules: Rules, first: int, last: int) -> tuple[Seq
 
 
 def _reach(first: LocalDay, last: LocalDay) -> Interval:
-    """Instants that hold both dates and all between; up to a day too many on either side next to a clock change."""
+    """Instants that hold both dates and all between; up to a day too many on either side next to a
+    clock change.
+    """
     begin = (first.number - 1) * DAY_MINUTES if first.midnight is None else first.midnight
     end = (last.number + 2) * DAY_MINUTES if last.midnight is None else last.midnight + DAY_MINUTES
     return begin, end
@@ -374,16 +425,19 @@ def _reach(first: LocalDay, last: LocalDay) -> Interval:
 def _sweep(  # noqa: C901 - one loop, walked by every listing: a call in it would be felt
     rules: Rules, windows: Sequence[Interval], claims: Iterable[Claim], begin: Minute, end: Minute
 ) -> list[Minute]:
-    """The starts in `[begin, end)` on the windows' grids that fit and are free, ascending, each once.
+    """The starts in `[begin, end)` on the windows' grids that fit and are free, ascending, each
+    once.
 
-    `windows` ascend by start. This is where every listing spends its time: it walks windows and claims side by side,
-    and a stretch without a claim is one `range`. Calls of `min` and `max` would make it half as slow again.
+    `windows` ascend by start. This is where every listing spends its time: it walks windows and
+    claims side by side, and a stretch without a claim is one `range`. Calls of `min` and `max`
+    would make it half as slow again.
     """
     if not windows:
         return []
     duration, step = rules.duration_minutes, rules.step_minutes
-    # What claims take from the starts: `[taken_from, taken_until)`. Beginnings and ends are sorted apart: that pairs
-    # them anew where claims overlap, but what they cover together stays the same, and both lists ascend.
+    # What claims take from the starts: `[taken_from, taken_until)`. Beginnings and ends are sorted
+    # apart: that pairs them anew where claims overlap, but what they cover together stays the same,
+    # and both lists ascend.
     ahead = duration + rules.buffer_after_minutes - 1
     behind = rules.buffer_before_minutes
     claims = tuple(claims)
@@ -406,12 +460,15 @@ def _sweep(  # noqa: C901 - one loop, walked by every listing: a call in it woul
     for window_start, window_end in windows:
         if window_start > open_until:
             # A new stretch of open time: join the windows that touch.
-            while following < count and (windows[following][0] <= open_until or open_until < window_start):
+            while following < count and (
+                windows[following][0] <= open_until or open_until < window_start
+            ):
                 window_until = windows[following][1]
                 open_until = window_until if window_until > open_until else open_until  # noqa: FURB136
                 following += 1
         if window_start < latest_end:
-            # The evening before runs into this window, and has used up claims that matter here as well.
+            # The evening before runs into this window, and has used up claims that matter here as
+            # well.
             has_overlap = True
             passed = bisect_right(ends, window_start)
             taken = zip(beginnings[passed:], ends[passed:], strict=True)

@@ -1,7 +1,9 @@
-"""Input, checked: what people typed becomes values that the rules accept, or a refusal that names the field.
+"""Input, checked: what people typed becomes values that the rules accept, or a refusal that names
+the field.
 
-Each `valid_…` function takes the raw values and answers with the checked ones or with `InvalidInput`. Field names are
-paths from the input in snake_case. Bounds here and CHECK constraints in the database say the same.
+Each `valid_…` function takes the raw values and answers with the checked ones or with
+`InvalidInput`. Field names are paths from the input in snake_case. Bounds here and CHECK
+constraints in the database say the same.
 """
 
 from __future__ import annotations
@@ -40,7 +42,8 @@ IDEMPOTENCY_KEY_LENGTH = 255
 ZONE_NAME_LENGTH = 64
 # The longest language tag that people write, by RFC 5646, section 4.4.1.
 LOCALE_LENGTH = 35
-# How far ahead anything may be booked, in days: three years, and a little for the planner's convenience.
+# How far ahead anything may be booked, in days: three years, and a little for the planner's
+# convenience.
 HORIZON_DAYS = 1_100
 NOTICE_MINUTES = HORIZON_DAYS * DAY_MINUTES
 # What fits a GraphQL Int.
@@ -74,7 +77,7 @@ def _answers(check: Callable[P, T]) -> Callable[P, T | InvalidInput]:
     return answered
 
 
-# ------------------------------------------------------------------ what the forms look like, before they are checked
+# ------------------------------------------------ what the forms look like, before they are checked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,11 +167,19 @@ class ValidService:
 def valid_provider(form: ProviderForm) -> ValidProvider:
     """Check a provider's values."""
     rules = ProviderRules(
-        service_duration_minutes=_integer("service_duration_minutes", form.service_duration_minutes, 1, DAY_MINUTES),
+        service_duration_minutes=_integer(
+            "service_duration_minutes", form.service_duration_minutes, 1, DAY_MINUTES
+        ),
         buffer_minutes=_integer("buffer_minutes", form.buffer_minutes, 0, DAY_MINUTES),
-        slot_interval_minutes=_optional_integer("slot_interval_minutes", form.slot_interval_minutes, 1, DAY_MINUTES),
-        min_notice_minutes=_integer("min_notice_minutes", form.min_notice_minutes, 0, NOTICE_MINUTES),
-        max_advance_booking_days=_integer("max_advance_booking_days", form.max_advance_booking_days, 0, HORIZON_DAYS),
+        slot_interval_minutes=_optional_integer(
+            "slot_interval_minutes", form.slot_interval_minutes, 1, DAY_MINUTES
+        ),
+        min_notice_minutes=_integer(
+            "min_notice_minutes", form.min_notice_minutes, 0, NOTICE_MINUTES
+        ),
+        max_advance_booking_days=_integer(
+            "max_advance_booking_days", form.max_advance_booking_days, 0, HORIZON_DAYS
+        ),
     )
     return ValidProvider(
         name=_text("name", form.name, NAME_LENGTH),
@@ -188,10 +199,18 @@ def valid_service(form: ServiceForm) -> ValidService:
     """Check a service's values, the policy against the price among them."""
     rules = ServiceRules(
         duration_minutes=_integer("duration_minutes", form.duration_minutes, 1, DAY_MINUTES),
-        buffer_before_minutes=_integer("buffer_before_minutes", form.buffer_before_minutes, 0, DAY_MINUTES),
-        buffer_after_minutes=_optional_integer("buffer_after_minutes", form.buffer_after_minutes, 0, DAY_MINUTES),
-        slot_interval_minutes=_optional_integer("slot_interval_minutes", form.slot_interval_minutes, 1, DAY_MINUTES),
-        min_notice_minutes=_optional_integer("min_notice_minutes", form.min_notice_minutes, 0, NOTICE_MINUTES),
+        buffer_before_minutes=_integer(
+            "buffer_before_minutes", form.buffer_before_minutes, 0, DAY_MINUTES
+        ),
+        buffer_after_minutes=_optional_integer(
+            "buffer_after_minutes", form.buffer_after_minutes, 0, DAY_MINUTES
+        ),
+        slot_interval_minutes=_optional_integer(
+            "slot_interval_minutes", form.slot_interval_minutes, 1, DAY_MINUTES
+        ),
+        min_notice_minutes=_optional_integer(
+            "min_notice_minutes", form.min_notice_minutes, 0, NOTICE_MINUTES
+        ),
         max_advance_booking_days=_optional_integer(
             "max_advance_booking_days", form.max_advance_booking_days, 0, HORIZON_DAYS
         ),
@@ -202,13 +221,17 @@ def valid_service(form: ServiceForm) -> ValidService:
         name=_text("name", form.name, NAME_LENGTH),
         rules=rules,
         price=price,
-        cancellation_policy=None if policy is None else _policy("cancellation_policy", policy, price=price),
+        cancellation_policy=None
+        if policy is None
+        else _policy("cancellation_policy", policy, price=price),
     )
 
 
 @_answers
 def valid_weekly(field: str, ranges: Sequence[WeeklyRange]) -> tuple[WeeklyRange, ...]:
-    """Check weekly hours or breaks; ranges of one weekday and effect that overlap or touch are merged."""
+    """Check weekly hours or breaks; ranges of one weekday and effect that overlap or touch are
+    merged.
+    """
     if len(ranges) > WEEKLY_RANGES:
         raise _Refused(field, f"At most {WEEKLY_RANGES} ranges can be kept.")
     grouped: dict[tuple[int, date | None, date | None], list[ClockRange]] = {}
@@ -217,12 +240,21 @@ def valid_weekly(field: str, ranges: Sequence[WeeklyRange]) -> tuple[WeeklyRange
             day = getattr(weekly, name)
             if day is not None:
                 _date(f"{field}.{at}.{name}", day)
-        if weekly.effective_from and weekly.effective_until and weekly.effective_until < weekly.effective_from:
-            raise _Refused(f"{field}.{at}.effective_until", "The last date must not be before the first.")
+        if (
+            weekly.effective_from
+            and weekly.effective_until
+            and weekly.effective_until < weekly.effective_from
+        ):
+            raise _Refused(
+                f"{field}.{at}.effective_until", "The last date must not be before the first."
+            )
         clock = _clock_range(
-            f"{field}.{at}", ClockRange(start_minute=weekly.start_minute, end_minute=weekly.end_minute)
+            f"{field}.{at}",
+            ClockRange(start_minute=weekly.start_minute, end_minute=weekly.end_minute),
         )
-        grouped.setdefault((weekly.weekday, weekly.effective_from, weekly.effective_until), []).append(clock)
+        grouped.setdefault(
+            (weekly.weekday, weekly.effective_from, weekly.effective_until), []
+        ).append(clock)
     return tuple(
         WeeklyRange(
             weekday=weekday,
@@ -241,13 +273,17 @@ def valid_exception(day: date, *, is_blocked: bool, ranges: Sequence[ClockRange]
     """Check an exception: custom hours need a range, a block's ranges stay inside their date."""
     _date("date", day)
     if not is_blocked and not ranges:
-        raise _Refused("ranges", "Custom hours need at least one range; to close the day, set isBlocked.")
+        raise _Refused(
+            "ranges", "Custom hours need at least one range; to close the day, set isBlocked."
+        )
     if len(ranges) > EXCEPTION_RANGES:
         raise _Refused("ranges", f"At most {EXCEPTION_RANGES} ranges can be kept for one date.")
     clocks = [_clock_range(f"ranges.{at}", clock) for at, clock in enumerate(ranges)]
     for at, clock in enumerate(clocks):
         if is_blocked and clock.end_minute <= clock.start_minute:
-            raise _Refused(f"ranges.{at}.end", "A block ends on the date it starts on, at 24:00 at the latest.")
+            raise _Refused(
+                f"ranges.{at}.end", "A block ends on the date it starts on, at 24:00 at the latest."
+            )
     return DayException(date=day, is_blocked=is_blocked, ranges=tuple(merge_clock_ranges(clocks)))
 
 
@@ -268,7 +304,10 @@ def valid_contact(form: ContactForm) -> Contact:
         channels=_channels(form.channels),
     )
     if contact.email is None and contact.phone is None:
-        raise _Refused("customer.email", "Give an e-mail address or a phone number, so that you can be reached.")
+        raise _Refused(
+            "customer.email",
+            "Give an e-mail address or a phone number, so that you can be reached.",
+        )
     return contact
 
 
@@ -300,7 +339,9 @@ def valid_reason(reason: str | None) -> str | None:
 def valid_idempotency_key(key: str) -> str:
     """Check an idempotency key: 1 to 255 characters, taken as they are."""
     if not 1 <= len(key) <= IDEMPOTENCY_KEY_LENGTH:
-        raise _Refused("idempotency_key", f"An idempotency key has 1 to {IDEMPOTENCY_KEY_LENGTH} characters.")
+        raise _Refused(
+            "idempotency_key", f"An idempotency key has 1 to {IDEMPOTENCY_KEY_LENGTH} characters."
+        )
     if _UNPRINTABLE.search(key):
         raise _Refused("idempotency_key", "An idempotency key has no control characters.")
     return key
@@ -309,7 +350,9 @@ def valid_idempotency_key(key: str) -> str:
 @_answers
 def valid_accepted_fee(amount_minor: int | None) -> int:
     """Check the most that a caller agrees to pay; none said is nothing."""
-    return 0 if amount_minor is None else _integer("accept_fee_minor", amount_minor, 0, AMOUNT_MINOR)
+    return (
+        0 if amount_minor is None else _integer("accept_fee_minor", amount_minor, 0, AMOUNT_MINOR)
+    )
 
 
 def is_slug(text: str) -> bool:
@@ -321,7 +364,9 @@ def is_slug(text: str) -> bool:
 def valid_organization(slug: str, name: str) -> tuple[str, str]:
     """Check an organization's public name and its name for people."""
     if not is_slug(slug):
-        raise _Refused("slug", "A slug has 1 to 63 lower-case letters, digits and hyphens, none at its ends.")
+        raise _Refused(
+            "slug", "A slug has 1 to 63 lower-case letters, digits and hyphens, none at its ends."
+        )
     return slug, _text("name", name, NAME_LENGTH)
 
 
@@ -329,7 +374,9 @@ def valid_organization(slug: str, name: str) -> tuple[str, str]:
 def valid_provider_count(count: int) -> int:
     """Check how many providers a service is offered by."""
     if count > SERVICE_PROVIDERS:
-        raise _Refused("provider_ids", f"At most {SERVICE_PROVIDERS} providers can be named at once.")
+        raise _Refused(
+            "provider_ids", f"At most {SERVICE_PROVIDERS} providers can be named at once."
+        )
     return count
 
 
@@ -354,8 +401,14 @@ def _text(field: str, value: str | None, longest: int, *, paragraphs: bool = Fal
     return text
 
 
-def _optional_text(field: str, value: str | None, longest: int, *, paragraphs: bool = False) -> str | None:
-    return None if value is None or not value.strip() else _text(field, value, longest, paragraphs=paragraphs)
+def _optional_text(
+    field: str, value: str | None, longest: int, *, paragraphs: bool = False
+) -> str | None:
+    return (
+        None
+        if value is None or not value.strip()
+        else _text(field, value, longest, paragraphs=paragraphs)
+    )
 
 
 def _integer(field: str, value: int | None, least: int, most: int) -> int:
@@ -375,7 +428,10 @@ def _zone(field: str, name: str | None) -> str:
         raise _Refused(field, "This can't be null.")
     if not is_known_zone(name):
         shown = name if len(name) <= ZONE_NAME_LENGTH and name.isprintable() else "That"
-        raise _Refused(field, f"{shown} is no time zone of the IANA database. Use a name such as Europe/Berlin.")
+        raise _Refused(
+            field,
+            f"{shown} is no time zone of the IANA database. Use a name such as Europe/Berlin.",
+        )
     return name
 
 
@@ -387,7 +443,9 @@ def _date(field: str, day: date) -> date:
 
 def _clock_range(field: str, clock: ClockRange) -> ClockRange:
     if clock.start_minute >= DAY_MINUTES:
-        raise _Refused(f"{field}.start", "A range starts at 23:59 at the latest; 24:00 is an end only.")
+        raise _Refused(
+            f"{field}.start", "A range starts at 23:59 at the latest; 24:00 is an end only."
+        )
     return clock
 
 
@@ -428,7 +486,9 @@ def _locale(field: str, value: str | None) -> str | None:
 
 def _channels(channels: Sequence[Channel] | None) -> tuple[Channel, ...] | None:
     """Each once, in a fixed order."""
-    return None if channels is None else tuple(channel for channel in Channel if channel in channels)
+    return (
+        None if channels is None else tuple(channel for channel in Channel if channel in channels)
+    )
 
 
 @lru_cache(maxsize=1)
@@ -439,23 +499,31 @@ def _currencies() -> frozenset[str]:
 def _money(field: str, money: Money) -> Money:
     _integer(f"{field}.amount_minor", money.amount_minor, 0, AMOUNT_MINOR)
     if money.currency not in _currencies():
-        raise _Refused(f"{field}.currency", "This is no ISO 4217 currency code. Use a code such as EUR.")
+        raise _Refused(
+            f"{field}.currency", "This is no ISO 4217 currency code. Use a code such as EUR."
+        )
     return money
 
 
 def _policy(field: str, form: PolicyForm | None, *, price: Money | None) -> CancellationPolicy:
     if form is None:
         raise _Refused(field, "This can't be null.")
-    free_until = _integer(f"{field}.free_until_minutes_before", form.free_until_minutes_before, 0, NOTICE_MINUTES)
+    free_until = _integer(
+        f"{field}.free_until_minutes_before", form.free_until_minutes_before, 0, NOTICE_MINUTES
+    )
     fee = None if form.late_fee is None else _money(f"{field}.late_fee", form.late_fee)
     percent = _optional_integer(f"{field}.late_fee_percent", form.late_fee_percent, 1, 100)
     if form.late_cancellation is LateCancellation.FEE:
         if (fee is None) == (percent is None):
             raise _Refused(
-                f"{field}.late_fee", "A fee is either a fixed amount or a share of the price: set one of them."
+                f"{field}.late_fee",
+                "A fee is either a fixed amount or a share of the price: set one of them.",
             )
         if percent is not None and price is None:
-            raise _Refused(f"{field}.late_fee_percent", "A share needs a price to take it of; only services have one.")
+            raise _Refused(
+                f"{field}.late_fee_percent",
+                "A share needs a price to take it of; only services have one.",
+            )
     elif fee is not None or percent is not None:
         raise _Refused(f"{field}.late_fee", "A fee stands only where lateCancellation is FEE.")
     return CancellationPolicy(

@@ -1,4 +1,6 @@
-"""Who asks, and what they may see and do. Every question of permission is answered here, by name."""
+"""Who asks, and what they may see and do. Every question of permission is answered
+here, by name.
+"""
 
 from __future__ import annotations
 
@@ -26,10 +28,11 @@ class Role(StrEnum):
 class Viewer:
     """A caller, as their token and the organization's records say.
 
-    `customer_id` is None for a signed-in customer who has not booked yet, `provider_id` for a provider's token whose
-    subject no provider has. `manages` is the one appointment that a manage token, used as a bearer token, opens.
-    `expires_at` is when the token ends, by the real clock; `token_id` is what it can be revoked by. `address` is where
-    the request came from. `verified_phone` is the number that the token calls verified, as it spells it.
+    `customer_id` is None for a signed-in customer who has not booked yet, `provider_id` for a
+    provider's token whose subject no provider has. `manages` is the one appointment that a manage
+    token, used as a bearer token, opens. `expires_at` is when the token ends, by the real clock;
+    `token_id` is what it can be revoked by. `address` is where the request came from.
+    `verified_phone` is the number that the token calls verified, as it spells it.
     """
 
     organization_id: OrganizationId
@@ -57,23 +60,37 @@ class Viewer:
 
     @property
     def may_book(self) -> bool:
-        """Everybody may book but the bearer of a manage token, which is good for its one appointment only."""
+        """Everybody may book but the bearer of a manage token, which is good for its one
+        appointment only.
+        """
         return self.manages is None
 
     def runs(self, provider_id: ProviderId) -> bool:
-        """Whether the caller may act for this provider: administrators for all, a provider for themselves."""
+        """Whether the caller may act for this provider: administrators for all, a provider for
+        themselves.
+        """
         return self.is_admin or (self.role is Role.PROVIDER and self.provider_id == provider_id)
 
     def owns(self, appointment: Appointment) -> bool:
         """Whether the appointment was booked by the caller's own customer account."""
         return (
-            self.role is Role.CUSTOMER and self.customer_id is not None and self.customer_id == appointment.customer_id
+            self.role is Role.CUSTOMER
+            and self.customer_id is not None
+            and self.customer_id == appointment.customer_id
         )
 
     def sees(self, appointment: Appointment) -> bool:
-        """Whether the caller may read the appointment: its customer, its provider, administrators, its manage token."""
-        return self.runs(appointment.provider_id) or self.owns(appointment) or self.manages == appointment.id
+        """Whether the caller may read the appointment: its customer, its provider, administrators,
+        its manage token.
+        """
+        return (
+            self.runs(appointment.provider_id)
+            or self.owns(appointment)
+            or self.manages == appointment.id
+        )
 
     def sees_customer_of(self, appointment: Appointment) -> bool:
-        """Whether the caller may read the customer's record behind the appointment: a manage token never may."""
+        """Whether the caller may read the customer's record behind the appointment: a manage token
+        never may.
+        """
         return self.runs(appointment.provider_id) or self.owns(appointment)

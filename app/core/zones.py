@@ -1,10 +1,11 @@
-"""Time zones: the only room that imports zoneinfo. Instants are whole minutes since 1970 in UTC; walls are what
-clocks read.
+"""Time zones: the only room that imports zoneinfo. Instants are whole minutes since 1970 in UTC;
+walls are what clocks read.
 
-A *wall minute* counts like a `Minute`, but on the clock's face: 1440 × the date's number + the minute of that date.
-In an *era*, a stretch of time without a transition, the two differ by a constant offset, so the instants that read a
-range of wall minutes are found by shifting the range into each era near it and cutting it there. A gap then yields
-nothing, a fold yields two stretches, and a missing midnight, a half-hour change or a skipped date is no special case.
+A *wall minute* counts like a `Minute`, but on the clock's face: 1440 × the date's number + the
+minute of that date. In an *era*, a stretch of time without a transition, the two differ by a
+constant offset, so the instants that read a range of wall minutes are found by shifting the range
+into each era near it and cutting it there. A gap then yields nothing, a fold yields two stretches,
+and a missing midnight, a half-hour change or a skipped date is no special case.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ from functools import lru_cache
 from importlib import resources
 from typing import Final, NamedTuple, TypeAlias
 
-# One source of zone data: the `tzdata` package that the lock file pins. An empty search path keeps zoneinfo away from
-# the operating system's tables, which are as old as the machine's last update, so that every node answers alike.
-# Zones that were loaded before this line came from those tables: forget them.
+# One source of zone data: the `tzdata` package that the lock file pins. An empty search path keeps
+# zoneinfo away from the operating system's tables, which are as old as the machine's last update,
+# so that every node answers alike. Zones that were loaded before this line came from those tables:
+# forget them.
 zoneinfo.reset_tzpath(to=[])
 zoneinfo.ZoneInfo.clear_cache()
 
@@ -33,28 +35,38 @@ DAY_MINUTES: Final = 1440
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 FIRST_DATE: Final = date(1973, 1, 1)
-"""The first supported date. From here on every zone's offset is in whole minutes (Liberia's clocks were 44 min 30 s
-behind until January 1972), so a wall clock and a `Minute` tick together."""
+"""The first supported date. From here on every zone's offset is in whole minutes (Liberia's clocks
+were 44 min 30 s behind until January 1972), so a wall clock and a `Minute` tick together.
+"""
 
 LAST_DATE: Final = date(2999, 12, 31)
-"""The last supported date: far enough for everybody, and far enough from year 9999 for arithmetic around it."""
+"""The last supported date: far enough for everybody, and far enough from year 9999 for arithmetic
+around it.
+"""
 
 _EPOCH_ORDINAL: Final = EPOCH.toordinal()
 _MINUTE: Final = timedelta(minutes=1)
 
 _BLOCK_DAYS: Final = 64
-"""Days of offsets that are looked up, and remembered, at once: an availability query of 62 days touches two blocks."""
+"""Days of offsets that are looked up, and remembered, at once: an availability query of 62 days
+touches two blocks.
+"""
 
 _PROBE_MINUTES: Final = 4 * DAY_MINUTES
-"""Offsets are compared at this distance, and a transition is searched where they differ. Two transitions of one zone
-are never closer than 6.9 days in the tables of 2026f from 1973 on (a test reads them), so none is stepped over."""
+"""Offsets are compared at this distance, and a transition is searched where they differ. Two
+transitions of one zone are never closer than 6.9 days in the tables of 2026f from 1973 on (a test
+reads them), so none is stepped over.
+"""
 
 _NOT_PLACES: Final = frozenset({"Factory", "localtime", "posixrules"})
-"""Names that stand in tables of zones without naming one: placeholders for a machine's own setting."""
+"""Names that stand in tables of zones without naming one: placeholders for a machine's own setting.
+"""
 
 
 class UnknownZoneError(LookupError):
-    """A zone was computed with that the pinned tables do not hold; the edges refuse such a name long before."""
+    """A zone was computed with that the pinned tables do not hold; the edges refuse such a name
+    long before.
+    """
 
 
 class LocalDay(NamedTuple):
@@ -66,8 +78,10 @@ class LocalDay(NamedTuple):
     weekday: int
     """0 is Monday."""
     midnight: Minute | None
-    """The instant of its 00:00, where no transition is near: then every wall minute of the date and of the next one
-    is as many minutes after it as the clock says. None where a transition is within two days."""
+    """The instant of its 00:00, where no transition is near: then every wall minute of the date and
+    of the next one is as many minutes after it as the clock says. None where a transition is within
+    two days.
+    """
 
 
 # ---------------------------------------------------------------- names
@@ -81,8 +95,8 @@ def known_zones() -> frozenset[str]:
 
 
 def is_known_zone(name: str) -> bool:
-    """Whether the pinned tables hold this name, in exactly this spelling. Nothing is loaded, so no name can lead
-    anywhere.
+    """Whether the pinned tables hold this name, in exactly this spelling. Nothing is loaded, so no
+    name can lead anywhere.
     """
     return name in known_zones()
 
@@ -91,7 +105,10 @@ def is_known_zone(name: str) -> bool:
 def tzdata_version() -> str:
     """The release of the IANA tables in use, such as 2026f."""
     first_line = (
-        resources.files("tzdata").joinpath("zoneinfo", "tzdata.zi").read_text(encoding="utf-8").partition("\n")[0]
+        resources.files("tzdata")
+        .joinpath("zoneinfo", "tzdata.zi")
+        .read_text(encoding="utf-8")
+        .partition("\n")[0]
     )
     return first_line.removeprefix("# version ").strip()
 
@@ -115,14 +132,22 @@ def day_number(day: date) -> int:
 
 
 def date_of_number(number: int) -> date:
-    """The date so many days after 1970-01-01; a number that no date has gives the nearest date there is."""
-    return date.fromordinal(min(max(number + _EPOCH_ORDINAL, date.min.toordinal()), date.max.toordinal()))
+    """The date so many days after 1970-01-01; a number that no date has gives the nearest date
+    there is.
+    """
+    return date.fromordinal(
+        min(max(number + _EPOCH_ORDINAL, date.min.toordinal()), date.max.toordinal())
+    )
 
 
 @lru_cache(maxsize=1024)
 def dates_between(first: date, last: date) -> tuple[date, ...]:
-    """The dates from the first to the last, inclusive; meant for the spans of a query, which many providers share."""
-    return tuple(date.fromordinal(number) for number in range(first.toordinal(), last.toordinal() + 1))
+    """The dates from the first to the last, inclusive; meant for the spans of a query, which many
+    providers share.
+    """
+    return tuple(
+        date.fromordinal(number) for number in range(first.toordinal(), last.toordinal() + 1)
+    )
 
 
 def minute_of(instant: datetime) -> Minute:
@@ -148,7 +173,9 @@ _LAST_MINUTE: Final = (day_number(LAST_DATE) + 4) * DAY_MINUTES
 
 
 def _look_up(zone: zoneinfo.ZoneInfo, minute: Minute) -> int:
-    """The offset in minutes as the tables have it. Beyond the supported dates the nearest supported offset stays."""
+    """The offset in minutes as the tables have it. Beyond the supported dates the nearest supported
+    offset stays.
+    """
     seconds = min(max(minute, _FIRST_MINUTE), _LAST_MINUTE) * 60
     offset = datetime.fromtimestamp(seconds, zone).utcoffset()
     if offset is None:  # pragma: no cover - a ZoneInfo always knows
@@ -184,7 +211,9 @@ def _block(zone: str, number: int) -> tuple[tuple[Minute, int], ...]:
 
 
 def eras_between(zone: str, start: Minute, end: Minute) -> list[tuple[Minute, Minute, int]]:
-    """The eras of `[start, end)`, cut to it: (from, until, offset), ascending, touching, neighbours differing."""
+    """The eras of `[start, end)`, cut to it: (from, until, offset), ascending, touching, neighbours
+    differing.
+    """
     eras: list[tuple[Minute, Minute, int]] = []
     block_minutes = _BLOCK_DAYS * DAY_MINUTES
     for number in range(start // block_minutes, (end - 1) // block_minutes + 1):
@@ -231,9 +260,11 @@ def local_text(zone: str, minute: Minute) -> str:
 
 
 def instants_reading(zone: str, wall_from: int, wall_until: int) -> tuple[Interval, ...]:
-    """The instants whose wall minute lies in `[wall_from, wall_until)`: ascending, merged where they touch.
+    """The instants whose wall minute lies in `[wall_from, wall_until)`: ascending, merged where
+    they touch.
 
-    Usually one stretch; two where a fold repeats part of the range only; none where a gap swallows it.
+    Usually one stretch; two where a fold repeats part of the range only; none where a gap swallows
+    it.
     """
     stretches: list[Interval] = []
     for begin, end, offset in eras_between(zone, wall_from - DAY_MINUTES, wall_until + DAY_MINUTES):
@@ -248,8 +279,11 @@ def instants_reading(zone: str, wall_from: int, wall_until: int) -> tuple[Interv
     return tuple(stretches)
 
 
-def reading_intervals(zone: str, day: date, start_minute: int, end_minute: int) -> tuple[Interval, ...]:
-    """The instants at which clocks read this date and a minute in `[start_minute, end_minute)` of it.
+def reading_intervals(
+    zone: str, day: date, start_minute: int, end_minute: int
+) -> tuple[Interval, ...]:
+    """The instants at which clocks read this date and a minute in `[start_minute, end_minute)` of
+    it.
 
     Minutes beyond 1440 are the next date's.
     """
@@ -261,32 +295,43 @@ def reading_intervals(zone: str, day: date, start_minute: int, end_minute: int) 
 def date_interval(zone: str, day: date) -> tuple[Interval, ...]:
     """The instants at which clocks read this date.
 
-    One stretch as a rule; two where the clock is turned back across midnight; none for a date that the zone left out
-    (Samoa's 2011-12-30).
+    One stretch as a rule; two where the clock is turned back across midnight; none for a date that
+    the zone left out (Samoa's 2011-12-30).
     """
     return reading_intervals(zone, day, 0, DAY_MINUTES)
 
 
 @lru_cache(maxsize=1024)
 def local_days(zone: str, first: int, last: int) -> tuple[LocalDay, ...]:
-    """The dates numbered `first` to `last`, inclusive; meant for the spans of a query, which many providers share."""
+    """The dates numbered `first` to `last`, inclusive; meant for the spans of a query, which many
+    providers share.
+    """
     eras = eras_between(zone, (first - 1) * DAY_MINUTES, (last + 3) * DAY_MINUTES)
     days: list[LocalDay] = []
     index = 0
     for number in range(first, last + 1):
         while eras[index][1] <= (number - 1) * DAY_MINUTES:
             index += 1
-        # Offsets are shorter than a day, so what reads this date or the next lies within a UTC day around the two.
+        # Offsets are shorter than a day, so what reads this date or the next lies within a UTC day
+        # around the two.
         _, until, offset = eras[index]
         is_plain = until >= (number + 3) * DAY_MINUTES
         day = date_of_number(number)
-        days.append(LocalDay(number, day, day.weekday(), number * DAY_MINUTES - offset if is_plain else None))
+        days.append(
+            LocalDay(
+                number, day, day.weekday(), number * DAY_MINUTES - offset if is_plain else None
+            )
+        )
     return tuple(days)
 
 
 def dates_touched(zone: str, start: Minute, end: Minute) -> tuple[date, ...]:
-    """The dates that clocks in the zone read during `[start, end)`, ascending: what a claim of this time touches."""
+    """The dates that clocks in the zone read during `[start, end)`, ascending: what a claim of this
+    time touches.
+    """
     numbers: set[int] = set()
     for begin, until, offset in eras_between(zone, start, end):
-        numbers.update(range((begin + offset) // DAY_MINUTES, (until - 1 + offset) // DAY_MINUTES + 1))
+        numbers.update(
+            range((begin + offset) // DAY_MINUTES, (until - 1 + offset) // DAY_MINUTES + 1)
+        )
     return tuple(date_of_number(number) for number in sorted(numbers))

@@ -1,1 +1,3 @@
-"""What only a development server needs: one command that runs everything, demo data, and tokens made by hand."""
+"""What only a development server needs: one command that runs everything, demo data, and tokens
+made by hand.
+"""

@@ -7,7 +7,13 @@ from typing import Final
 from uuid import uuid4
 
 from app.core.viewer import Role
-from app.identity.access import AccessClaims, AccessTokens, TokenRules, is_token_id, unverified_claims
+from app.identity.access import (
+    AccessClaims,
+    AccessTokens,
+    TokenRules,
+    is_token_id,
+    unverified_claims,
+)
 from app.process.wiring import system_clock
 
 _LAST_SECOND: Final = 253_402_300_800
@@ -15,9 +21,16 @@ _LAST_SECOND: Final = 253_402_300_800
 
 
 def signed_token(
-    secret: str, role: Role, subject: str, organization: str, ttl: timedelta, rules: TokenRules | None = None
+    secret: str,
+    role: Role,
+    subject: str,
+    organization: str,
+    ttl: timedelta,
+    rules: TokenRules | None = None,
 ) -> str:
-    """A token that is good from now on for `ttl`, with an id to revoke it by; `organization` is a slug or an id."""
+    """A token that is good from now on for `ttl`, with an id to revoke it by; `organization` is a
+    slug or an id.
+    """
     claims = AccessClaims(
         subject=subject,
         organization=organization,
@@ -29,12 +42,22 @@ def signed_token(
 
 
 def name_of_token(token: str) -> tuple[str, str, datetime | None] | None:
-    """A token's organization, its id and when it ends, as it says; None where it can't be named, so not be revoked."""
+    """A token's organization, its id and when it ends, as it says; None where it can't be named, so
+    not be revoked.
+    """
     said = unverified_claims(token)
     if said is None:
         return None
     organization, token_id, expires = said.get("organization"), said.get("jti"), said.get("exp")
-    if not isinstance(organization, str) or not isinstance(token_id, str) or not is_token_id(token_id):
+    if (
+        not isinstance(organization, str)
+        or not isinstance(token_id, str)
+        or not is_token_id(token_id)
+    ):
         return None
     known = isinstance(expires, int) and 0 < expires < _LAST_SECOND
-    return organization, token_id, datetime.fromtimestamp(int(str(expires)), tz=UTC) if known else None
+    return (
+        organization,
+        token_id,
+        datetime.fromtimestamp(int(str(expires)), tz=UTC) if known else None,
+    )

@@ -1,4 +1,6 @@
-"""`dev`: servers, migrations, demo data, the API and the worker on one machine, and one key that stops it all."""
+"""`dev`: servers, migrations, demo data, the API and the worker on one machine, and one key that
+stops it all.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,9 @@ from app.store.migrations import migrate
 from app.usecases.practice.create_organization import create_organization
 
 START_TIMEOUT_SECONDS: Final = 60.0
-"""The API answers within a second or two; a machine that needs longer than this has another problem."""
+"""The API answers within a second or two; a machine that needs longer than this has another
+problem.
+"""
 
 STOP_TIMEOUT_SECONDS: Final = 15.0
 """More than the grace that the API and the worker give to what they are at."""
@@ -44,7 +48,9 @@ STOP_TIMEOUT_SECONDS: Final = 15.0
 POLL_SECONDS: Final = 0.05
 
 TOKEN_TTL: Final = timedelta(days=30)
-"""Of the printed tokens: pasted into a frontend's settings, they should not end in the middle of the work."""
+"""Of the printed tokens: pasted into a frontend's settings, they should not end in the middle of
+the work.
+"""
 
 
 class DevError(OperatorError):
@@ -69,7 +75,9 @@ class _Child:
 
 
 def dev(options: DevOptions, env: Mapping[str, str]) -> None:
-    """Runs until Ctrl-C or SIGTERM. Raises `EmbeddedError`, `ServeError`, `MigrationError` or `DevError`."""
+    """Runs until Ctrl-C or SIGTERM. Raises `EmbeddedError`, `ServeError`, `MigrationError` or
+    `DevError`.
+    """
     started = time.monotonic()
     _stop_on_signals()
     listen(options.host, options.port).close()  # a busy port is told before anything is started
@@ -94,12 +102,16 @@ def dev(options: DevOptions, env: Mapping[str, str]) -> None:
         with _children(options, environment) as children:
             _tell("starting the API and the worker …")
             _wait_for_api(options, children)
-            _print_banner(options, settings, token_secret(environment), seconds=time.monotonic() - started)
+            _print_banner(
+                options, settings, token_secret(environment), seconds=time.monotonic() - started
+            )
             _wait_for_end_of(children)
 
 
 def dev_secrets(data_dir: Path) -> dict[str, str]:
-    """The secrets of this data folder, made at its first run and kept, so that printed tokens and links stay good."""
+    """The secrets of this data folder, made at its first run and kept, so that printed tokens and
+    links stay good.
+    """
     path = data_dir / "secrets.json"
     if not path.exists():
         made = {
@@ -117,10 +129,13 @@ def _mailbox(options: DevOptions) -> Path:
     return (options.data_dir / "mailbox").resolve()
 
 
-def _environment(options: DevOptions, given: Mapping[str, str], addresses: Addresses, caught: Caught) -> dict[str, str]:
+def _environment(
+    options: DevOptions, given: Mapping[str, str], addresses: Addresses, caught: Caught
+) -> dict[str, str]:
     """What the children run with: settings of one's own win over what suits most developers.
 
-    A mail server or a gateway of one's own takes the place of the catcher; nothing else leaves the machine.
+    A mail server or a gateway of one's own takes the place of the catcher; nothing else leaves the
+    machine.
     """
     kept = dev_secrets(options.data_dir)
     suits = {
@@ -156,13 +171,18 @@ async def _put_clock(settings: Settings, now: datetime) -> None:
 
 
 async def _fill(settings: Settings, *, seeds: bool) -> None:
-    """The organization of the printed tokens is there in any case; what is there already stays as it is.
+    """The organization of the printed tokens is there in any case; what is there already stays as
+    it is.
 
-    Its text messages go to any number: but for a gateway of one's own, they are caught on this machine.
+    Its text messages go to any number: but for a gateway of one's own, they are caught on this
+    machine.
     """
     async with open_resources(settings) as resources:
         await create_organization(
-            resources, slug=DEMO.organization, name=DEMO.organization_name, sms_to_unverified_numbers=True
+            resources,
+            slug=DEMO.organization,
+            name=DEMO.organization_name,
+            sms_to_unverified_numbers=True,
         )
         if seeds:
             await seed(resources)
@@ -178,7 +198,15 @@ def _environment_of(child: str, environment: Mapping[str, str]) -> dict[str, str
 
 @contextlib.contextmanager
 def _children(options: DevOptions, environment: Mapping[str, str]) -> Iterator[list[_Child]]:
-    serve = ["serve", "--host", options.host, "--port", str(options.port), "--workers", str(options.workers)]
+    serve = [
+        "serve",
+        "--host",
+        options.host,
+        "--port",
+        str(options.port),
+        "--workers",
+        str(options.workers),
+    ]
     children: list[_Child] = []
     try:
         for name, arguments in (("API", serve), ("worker", ["work"])):
@@ -222,7 +250,9 @@ def _check(children: list[_Child]) -> None:
     for child in children:
         status = child.process.poll()
         if status is not None:
-            raise DevError(f"The {child.name} ended with status {status}, so everything else was stopped too.")
+            raise DevError(
+                f"The {child.name} ended with status {status}, so everything else was stopped too."
+            )
 
 
 def _answers(host: str, port: int) -> bool:
@@ -265,7 +295,11 @@ def _print_banner(options: DevOptions, settings: Settings, secret: str, *, secon
         f"  booking page        {base}/",
         f"  GraphQL, GraphiQL   {base}/graphql",
         f"  what was sent       {base}/dev/mailbox",
-        *([f"  now                 {options.test_clock:%Y-%m-%dT%H:%M:%SZ}, running on"] if options.test_clock else []),
+        *(
+            [f"  now                 {options.test_clock:%Y-%m-%dT%H:%M:%SZ}, running on"]
+            if options.test_clock
+            else []
+        ),
         f"  health              {base}/readyz",
         f"  PostgreSQL          {settings.database_url}",
         f"  Redis               {settings.redis_url}",
@@ -291,7 +325,9 @@ def _stop_on_signals() -> None:
 
 
 def _ignore_signals() -> None:
-    """While everything is being stopped, which takes seconds at most, another Ctrl-C must not leave half of it."""
+    """While everything is being stopped, which takes seconds at most, another Ctrl-C must not leave
+    half of it.
+    """
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
 

@@ -1,4 +1,6 @@
-"""Demo data: a small practice with people in several zones, enough to try every query on. What is there already stays."""
+"""Demo data: a small practice with people in several zones, enough to try every query on. What is
+there already stays.
+"""
 
 from __future__ import annotations
 
@@ -119,10 +121,14 @@ _PEOPLE: Final = (
 
 
 async def seed(resources: Resources) -> None:
-    """Load the demo data into an organization of its own; run again, it adds what is missing and changes nothing."""
+    """Load the demo data into an organization of its own; run again, it adds what is missing and
+    changes nothing.
+    """
     organization = await organization_by_slug(resources.pool, DEMO.organization)
     if organization is None:
-        answer = await create_organization(resources, slug=DEMO.organization, name=DEMO.organization_name)
+        answer = await create_organization(
+            resources, slug=DEMO.organization, name=DEMO.organization_name
+        )
         organization = _made(answer, Organization)
     admin = Viewer(organization_id=organization.id, role=Role.ADMIN, subject=DEMO.admin_subject)
     fresh = [
@@ -166,7 +172,13 @@ async def _provider(resources: Resources, admin: Viewer, person: _Person) -> Pro
     today = resources.clock().date()
     for day in _closed_dates(today):
         await set_exception(
-            resources, admin, provider.id, day, is_blocked=True, ranges=(), reason="Closed for maintenance"
+            resources,
+            admin,
+            provider.id,
+            day,
+            is_blocked=True,
+            ranges=(),
+            reason="Closed for maintenance",
         )
     await set_exception(
         resources,
@@ -183,10 +195,15 @@ async def _provider(resources: Resources, admin: Viewer, person: _Person) -> Pro
 def _closed_dates(today: date) -> list[date]:
     """The Monday after the first Sunday of each of the next three months."""
     start = datetime(today.year, today.month, 1) + timedelta(days=32)  # noqa: DTZ001  calendar arithmetic, no instant
-    return [each.date() + timedelta(days=1) for each in rrule(MONTHLY, dtstart=start, count=3, byweekday=SU(1))]
+    return [
+        each.date() + timedelta(days=1)
+        for each in rrule(MONTHLY, dtstart=start, count=3, byweekday=SU(1))
+    ]
 
 
-async def _services(resources: Resources, admin: Viewer, everybody: Sequence[ProviderId]) -> list[Service]:
+async def _services(
+    resources: Resources, admin: Viewer, everybody: Sequence[ProviderId]
+) -> list[Service]:
     plain = ServiceForm(
         name="First visit",
         duration_minutes=45,
@@ -212,25 +229,46 @@ async def _services(resources: Resources, admin: Viewer, everybody: Sequence[Pro
         cancellation_policy=None,
     )
     call = replace(
-        plain, name="Phone call", duration_minutes=15, buffer_after_minutes=0, price=None, cancellation_policy=None
+        plain,
+        name="Phone call",
+        duration_minutes=15,
+        buffer_after_minutes=0,
+        price=None,
+        cancellation_policy=None,
     )
     offers = ((plain, everybody), (follow_up, everybody), (call, everybody[:3]))
-    return [_made(await create_service(resources, admin, form, whose), Service) for form, whose in offers]
+    return [
+        _made(await create_service(resources, admin, form, whose), Service)
+        for form, whose in offers
+    ]
 
 
 async def _bookings(
-    resources: Resources, organization_id: OrganizationId, providers: Sequence[Provider], service: Service
+    resources: Resources,
+    organization_id: OrganizationId,
+    providers: Sequence[Provider],
+    service: Service,
 ) -> None:
-    customer = Viewer(organization_id=organization_id, role=Role.CUSTOMER, subject=DEMO.customer_subject)
+    customer = Viewer(
+        organization_id=organization_id, role=Role.CUSTOMER, subject=DEMO.customer_subject
+    )
     guest = Viewer(organization_id=organization_id)
     people = (
-        (customer, ContactForm(name="Robin Demo", email="robin@example.com", phone=None, locale="en")),
+        (
+            customer,
+            ContactForm(name="Robin Demo", email="robin@example.com", phone=None, locale="en"),
+        ),
         (guest, ContactForm(name="Noor Haddad", email="noor@example.com", phone=None, locale="fr")),
         (guest, ContactForm(name="Jo Weber", email="jo@example.com", phone=None, locale="de-AT")),
     )
     for provider in providers:
         found, _ = await earliest_slots(
-            resources, organization_id, [provider.id], service.id, after=resources.clock() + timedelta(days=1), count=9
+            resources,
+            organization_id,
+            [provider.id],
+            service.id,
+            after=resources.clock() + timedelta(days=1),
+            count=9,
         )
         for at, (viewer, contact) in enumerate(people):
             form = BookingForm(
@@ -259,5 +297,9 @@ def _made(answer: object, kind: type[Made]) -> Made:
 def _range(day: int, hours: tuple[int, int]) -> WeeklyRange:
     start, end = hours
     return WeeklyRange(
-        weekday=day, start_minute=start * 60, end_minute=end * 60, effective_from=None, effective_until=None
+        weekday=day,
+        start_minute=start * 60,
+        end_minute=end * 60,
+        effective_from=None,
+        effective_until=None,
     )

@@ -1,4 +1,6 @@
-"""The accelerator: everything that stands between a question about free times and its computation, one a process."""
+"""The accelerator: everything that stands between a question about free times and its computation,
+one a process.
+"""
 
 from __future__ import annotations
 
@@ -47,12 +49,16 @@ class Computed(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accelerator:
-    """The shared cache, the calendars known here, the gate before computations, and what is being computed."""
+    """The shared cache, the calendars known here, the gate before computations, and what is being
+    computed.
+    """
 
     slots: SlotCache
     gate: Gate
     refreshing: Gate = field(default_factory=lambda: Gate(1))
-    """What is in demand is refreshed through a gate of its own: it must not expire because of everything else."""
+    """What is in demand is refreshed through a gate of its own: it must not expire because of
+    everything else.
+    """
     calendars: Calendars = field(default_factory=Calendars)
     organizations: Organizations = field(default_factory=Organizations)
     flights: Flights[FlightKey, Computed] = field(default_factory=Flights)
@@ -83,6 +89,8 @@ class Accelerator:
         await self.slots.close()
 
 
-def make_accelerator(redis: Redis, *, real_clock: Callable[[], datetime], computations: int) -> Accelerator:
+def make_accelerator(
+    redis: Redis, *, real_clock: Callable[[], datetime], computations: int
+) -> Accelerator:
     """One that computes so many questions at once, at most."""
     return Accelerator(slots=SlotCache(redis, real_clock), gate=Gate(computations))

@@ -1,7 +1,9 @@
-"""Batches: what is asked of Redis side by side in one process, by one request or by many, travels together.
+"""Batches: what is asked of Redis side by side in one process, by one request or by many, travels
+together.
 
-A batch leaves after everything in it was asked for, never before, so whoever reads after a change sees what stands after
-it. While one is on its way the next one gathers: a rush makes larger batches, not more connections.
+A batch leaves after everything in it was asked for, never before, so whoever reads after a change
+sees what stands after it. While one is on its way the next one gathers: a rush makes larger
+batches, not more connections.
 """
 
 from __future__ import annotations
@@ -31,7 +33,9 @@ class Batches(Generic[Request, Answer]):
     __slots__ = ("_close", "_gathered", "_send", "_sending")
 
     def __init__(
-        self, send: Callable[[list[Request]], Awaitable[list[Answer]]], close: Callable[[], Awaitable[None]]
+        self,
+        send: Callable[[list[Request]], Awaitable[list[Answer]]],
+        close: Callable[[], Awaitable[None]],
     ) -> None:
         self._send = send
         self._close = close
@@ -68,7 +72,9 @@ class Batches(Generic[Request, Answer]):
 
 
 class _OwnConnection:
-    """A connection of its own, for one batch at a time: taking one from the pool would cost as much as a command."""
+    """A connection of its own, for one batch at a time: taking one from the pool would cost as much
+    as a command.
+    """
 
     __slots__ = ("_connection", "_redis")
 
@@ -77,7 +83,9 @@ class _OwnConnection:
         self._connection: AbstractConnection | None = None
 
     async def ask(self, commands: Sequence[Command]) -> list[Any]:
-        """The answers, in order; asked once more, on a new connection, where the old one has died."""
+        """The answers, in order; asked once more, on a new connection, where the old
+        one has died.
+        """
         if self._connection is None:
             self._connection = await self._redis.connection_pool.get_connection()
         packed = b"".join(pack_command(command) for command in commands)  # type: ignore[arg-type]  # its stub allows one
@@ -93,9 +101,12 @@ class _OwnConnection:
             await self._redis.connection_pool.release(self._connection)
             self._connection = None
 
-    async def _ask_once(self, connection: AbstractConnection, packed: bytes, count: int) -> list[Any]:
+    async def _ask_once(
+        self, connection: AbstractConnection, packed: bytes, count: int
+    ) -> list[Any]:
         try:
-            await connection.send_packed_command(packed, check_health=False)  # connects where it is not
+            # connects where it is not
+            await connection.send_packed_command(packed, check_health=False)
             return [await connection.read_response() for _ in range(count)]
         except BaseException:
             # Whatever is still on its way must not be taken for the answer to the next command.

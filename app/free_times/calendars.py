@@ -1,7 +1,9 @@
-"""Calendars that this process has read, each believed only under the generation of the provider's stamp in Redis.
+"""Calendars that this process has read, each believed only under the generation of the provider's
+stamp in Redis.
 
-Nothing is shared here that a change could miss: whoever changes a provider's rules changes the generation, and with it
-every process's copy stops counting. Without a stamp (no Redis) nothing is taken from here.
+Nothing is shared here that a change could miss: whoever changes a provider's rules changes the
+generation, and with it every process's copy stops counting. Without a stamp (no Redis) nothing is
+taken from here.
 """
 
 from __future__ import annotations
@@ -48,7 +50,9 @@ class KnownCalendar:
 
 
 class ReadCalendar(NamedTuple):
-    """What a reading brought under a generation of the provider's stamp: None where there is no such calendar."""
+    """What a reading brought under a generation of the provider's stamp: None where there is no
+    such calendar.
+    """
 
     generation: bytes
     known: KnownCalendar | None
@@ -66,7 +70,9 @@ class Calendars:
     def find(
         self, organization_id: OrganizationId, wanted: tuple[ProviderId, ServiceId | None]
     ) -> KnownCalendar | None:
-        """The one that was read last. Whether its generation stands, and its exceptions reach, is for the caller to see."""
+        """The one that was read last. Whether its generation stands, and its exceptions reach, is
+        for the caller to see.
+        """
         key = (organization_id, *wanted)
         known = self._known.get(key)
         if known is None or known.age_seconds > CALENDAR_LIFETIME_SECONDS:
@@ -78,7 +84,11 @@ class Calendars:
     def keep(self, organization_id: OrganizationId, known: KnownCalendar) -> None:
         """In place of an older one."""
         calendar = known.calendar
-        key = (organization_id, calendar.provider.id, calendar.service.id if calendar.service else None)
+        key = (
+            organization_id,
+            calendar.provider.id,
+            calendar.service.id if calendar.service else None,
+        )
         self._known[key] = known
         self._known.move_to_end(key)
         self._latest[key[:2]] = known
@@ -87,7 +97,11 @@ class Calendars:
             if self._latest.get(gone[:2]) is calendar_gone:
                 del self._latest[gone[:2]]
 
-    def latest(self, organization_id: OrganizationId, provider_id: ProviderId) -> KnownCalendar | None:
-        """The calendar of the provider that was read last, for whichever service, if it is not too old."""
+    def latest(
+        self, organization_id: OrganizationId, provider_id: ProviderId
+    ) -> KnownCalendar | None:
+        """The calendar of the provider that was read last, for whichever service, if it is not too
+        old.
+        """
         known = self._latest.get((organization_id, provider_id))
         return None if known is None or known.age_seconds > CALENDAR_LIFETIME_SECONDS else known

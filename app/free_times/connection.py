@@ -1,7 +1,9 @@
-"""Connections to the Redis that keeps free times: each says, before it is used, which run of the server it reached.
+"""Connections to the Redis that keeps free times: each says, before it is used, which run of the
+server it reached.
 
-A Redis that was restarted from its disk, or a replica that took over, may have lost its last invalidations and still
-hold what they removed. Every stamp names the run that it was made under; a new run makes all older ones void.
+A Redis that was restarted from its disk, or a replica that took over, may have lost its last
+invalidations and still hold what they removed. Every stamp names the run that it was made under; a
+new run makes all older ones void.
 """
 
 from __future__ import annotations
@@ -24,7 +26,9 @@ RUN_BYTES: Final = 8
 
 
 def open_redis(url: str, *, timeout_seconds: float) -> Redis:
-    """A client that connects when it is first used. A command on a connection that died is tried once more."""
+    """A client that connects when it is first used. A command on a connection that died is tried
+    once more.
+    """
     redis: Redis = Redis.from_url(
         url,
         socket_timeout=timeout_seconds,
@@ -44,7 +48,8 @@ async def _say_which_run(connection: AbstractConnection) -> None:
     run = next((line for line in information.splitlines() if line.startswith(b"run_id:")), None)
     if run is None:
         raise RedisError("INFO server names no run_id")
-    # Always the same value for one run, so it does not matter which connection writes it, or how often.
+    # Always the same value for one run, so it does not matter which connection writes it, or how
+    # often.
     value = hashlib.blake2b(run, digest_size=RUN_BYTES).digest()
     await connection.send_command("SET", run_key(), value, check_health=False)
     await connection.read_response()

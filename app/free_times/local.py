@@ -1,8 +1,8 @@
-"""Near days: free days that this process has seen in Redis or computed, each believed only under the very stamp that was
-seen then.
+"""Near days: free days that this process has seen in Redis or computed, each believed only under
+the very stamp that was seen then.
 
-The stamp changes with every change of the provider's time or rules, so whoever has just read the stamp need not read
-the days again. Where the stamp is another, nothing here counts.
+The stamp changes with every change of the provider's time or rules, so whoever has just read the
+stamp need not read the days again. Where the stamp is another, nothing here counts.
 """
 
 from __future__ import annotations
@@ -44,7 +44,9 @@ class NearDays:
     def find(
         self, key: tuple[str, str], dates: Sequence[date], now: int
     ) -> tuple[bytes, dict[date, FreeDay], int] | None:
-        """The stamp, the days and since when the oldest has been kept; None where one of these dates is not here."""
+        """The stamp, the days and since when the oldest has been kept; None where one of these
+        dates is not here.
+        """
         near = self._near.get(key)
         if near is None:
             return None
@@ -59,8 +61,16 @@ class NearDays:
         self._near.move_to_end(key)
         return near.stamp, days, oldest
 
-    def put(self, key: tuple[str, str], stamp: bytes, days: Mapping[date, FreeDay], since: Mapping[date, int]) -> None:
-        """Beside what is here under the same stamp, in place of what is here under another. Each day has its second."""
+    def put(
+        self,
+        key: tuple[str, str],
+        stamp: bytes,
+        days: Mapping[date, FreeDay],
+        since: Mapping[date, int],
+    ) -> None:
+        """Beside what is here under the same stamp, in place of what is here under another. Each
+        day has its second.
+        """
         near = self._near.get(key)
         self._drop(key)
         if near is not None and near.stamp == stamp:

@@ -1,4 +1,5 @@
-"""Free days as bytes: a head of 20, and four for each run of starts that follow each other at the grid's step.
+"""Free days as bytes: a head of 20, and four for each run of starts that follow each other at the
+grid's step.
 
 A day that is wholly free takes 24 bytes, one with ten bookings some 60.
 """
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
 
 GENERATION_BYTES: Final = 8
 
-_HEAD: Final = struct.Struct("<8sIIHH")  # generation, kept since, base, number of runs, number of held starts
+# generation, kept since, base, number of runs, number of held starts
+_HEAD: Final = struct.Struct("<8sIIHH")
 _RUN: Final = struct.Struct("<HH")  # minutes after the base, how many
 _HELD: Final = struct.Struct("<iq")  # minutes after the base, free from
 
@@ -44,7 +46,9 @@ def pack_day(day: FreeDay, *, step: int, generation: bytes, kept_since: int) -> 
 
 @lru_cache(maxsize=16_384)
 def unpack_day(value: bytes, step: int) -> PackedDay:
-    """What `pack_day` packed with the same step. Remembered: a popular day is read again and again."""
+    """What `pack_day` packed with the same step. Remembered: a popular day is read
+    again and again.
+    """
     generation, kept_since, base, run_count, held_count = _HEAD.unpack_from(value)
     starts: list[Minute] = []
     held_at = _HEAD.size + run_count * _RUN.size
@@ -52,7 +56,10 @@ def unpack_day(value: bytes, step: int) -> PackedDay:
         begin = base + offset
         starts += range(begin, begin + count * step, step)
     held = (
-        tuple(HeldStart(base + offset, free_from) for offset, free_from in _HELD.iter_unpack(value[held_at:]))
+        tuple(
+            HeldStart(base + offset, free_from)
+            for offset, free_from in _HELD.iter_unpack(value[held_at:])
+        )
         if held_count
         else ()
     )

@@ -1,14 +1,18 @@
-"""The slot cache: free days in Redis, under a stamp for each provider. It may fail, and then says None; it never lies.
+"""The slot cache: free days in Redis, under a stamp for each provider. It may fail, and then says
+None; it never lies.
 
-A *stamp* is three random or server-made parts of eight bytes, and the rule sets under which days stand:
+A *stamp* is three random or server-made parts of eight bytes, and the rule sets under which days
+stand:
 
     run         which run of Redis it was made under (see `connection`)
-    generation  changes with the provider's rules; a day counts only under the generation that it was kept under
+    generation  changes with the provider's rules; a day counts only under the generation that it
+                was kept under
     fence       changes with every change of the provider's time or rules
 
-Who fills reads the stamp first and then PostgreSQL; what it found is kept only if the stamp is still the same,
-compared and set in one step. So a fill that began before a change cannot be kept after it, and what was kept before it
-is removed by it. A stamp that is missing (a restart, an eviction) vouches for nothing: the next reader begins anew.
+Who fills reads the stamp first and then PostgreSQL; what it found is kept only if the stamp is
+still the same, compared and set in one step. So a fill that began before a change cannot be kept
+after it, and what was kept before it is removed by it. A stamp that is missing (a restart, an
+eviction) vouches for nothing: the next reader begins anew.
 """
 
 from __future__ import annotations
@@ -59,11 +63,14 @@ if TYPE_CHECKING:
 _log: Final = logging.getLogger(__name__)
 
 AWAY_SECONDS: Final = 1.0
-"""After a failure readers leave Redis alone for so long: they need not all wait for its timeout. Who invalidates never
-does."""
+"""After a failure readers leave Redis alone for so long: they need not all wait for its timeout.
+Who invalidates never does.
+"""
 
 FILLS_AT_ONCE: Final = 50
-"""Providers whose days one script keeps: some hundreds of days, in less time than a reader would notice."""
+"""Providers whose days one script keeps: some hundreds of days, in less time than a reader would
+notice.
+"""
 
 _OUTAGES: Final = (RedisError, OSError, TimeoutError)
 
@@ -71,9 +78,11 @@ _RUN: Final = slice(8)
 _GENERATION: Final = slice(8, 16)
 _STAMP: Final = slice(24)
 
-# Each script takes any number of providers: its text travels and its answer is read once for all of them.
+# Each script takes any number of providers: its text travels and its answer is read once for all of
+# them.
 
-# KEYS: run, stamps. ARGV: the stamps' lifetime in seconds, a random generation and fence (16 bytes) for each stamp.
+# KEYS: run, stamps. ARGV: the stamps' lifetime in seconds, a random generation and fence (16 bytes)
+# for each stamp.
 _BEGIN: Final = """
 local run, stamps = redis.call('GET', KEYS[1]), {}
 if not run then return false end
@@ -88,7 +97,8 @@ end
 return stamps
 """
 
-# KEYS: leases. ARGV: who takes them, their lifetime in milliseconds. Whoever has one may take it anew.
+# KEYS: leases. ARGV: who takes them, their lifetime in milliseconds. Whoever has one may take it
+# anew.
 _LEASE: Final = """
 local ours = {}
 for at = 1, #KEYS do
@@ -103,10 +113,10 @@ end
 return ours
 """
 
-# KEYS: for each provider: stamp, lease, days. ARGV: the stamps' lifetime in seconds, and for each provider: who gives the
-# lease up (nobody: empty), the stamp as it was, the rule set, the days' lifetime in milliseconds, their number, and they
-# themselves.
-# A provider with more than 64 rule sets begins anew: their names are read with every stamp.
+# KEYS: for each provider: stamp, lease, days. ARGV: the stamps' lifetime in seconds, and for each
+# provider: who gives the lease up (nobody: empty), the stamp as it was, the rule set, the days'
+# lifetime in milliseconds, their number, and they themselves. A provider with more than 64 rule
+# sets begins anew: their names are read with every stamp.
 _KEEP: Final = """
 local function is_known(stamp, rules)
     for at = 25, #stamp, 16 do
@@ -145,7 +155,8 @@ for at = 25, #stamp, 16 do
     local prefix = KEYS[1] .. ':' .. string.sub(stamp, at, at + 15) .. ':'
     for date = 3, #ARGV do redis.call('DEL', prefix .. ARGV[date]) end
 end
-redis.call('SET', KEYS[1], string.sub(stamp, 1, 16) .. ARGV[1] .. string.sub(stamp, 25), 'EX', ARGV[2])
+local changed = string.sub(stamp, 1, 16) .. ARGV[1] .. string.sub(stamp, 25)
+redis.call('SET', KEYS[1], changed, 'EX', ARGV[2])
 return 1
 """
 
@@ -169,9 +180,19 @@ class Stamp(bytes):
 
 
 class Question:
-    """Days of one provider under some rules, on dates that follow each other; without rules, the stamp alone."""
+    """Days of one provider under some rules, on dates that follow each other; without rules, the
+    stamp alone.
+    """
 
-    __slots__ = ("dates", "is_leased", "organization_id", "provider_id", "rule_set", "rules", "stamp_key")
+    __slots__ = (
+        "dates",
+        "is_leased",
+        "organization_id",
+        "provider_id",
+        "rule_set",
+        "rules",
+        "stamp_key",
+    )
 
     def __init__(
         self,
@@ -209,7 +230,9 @@ class Question:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """What stood in Redis. `days` are those that count, by their date; `age_seconds` is that of the oldest of them."""
+    """What stood in Redis. `days` are those that count, by their date; `age_seconds` is that of the
+    oldest of them.
+    """
 
     stamp: Stamp | None
     days: Mapping[date, FreeDay]
@@ -252,7 +275,9 @@ class Counts:
 
 @dataclass(slots=True)
 class SlotCache:
-    """Free days in Redis, and near. `real_clock` dates what is kept; every node's should tell the same time."""
+    """Free days in Redis, and near. `real_clock` dates what is kept; every node's should tell the
+    same time.
+    """
 
     redis: Redis
     real_clock: Callable[[], datetime]
@@ -260,7 +285,9 @@ class SlotCache:
     _reads: Batches[Sequence[str], Values] = field(init=False)
     _writes: Batches[Sequence[Command], Sequence[Any]] = field(init=False)
     _changes: Batches[Sequence[Command], Sequence[Any]] = field(init=False)
-    """On a connection of their own: nobody's answer waits for what somebody else has computed to be kept."""
+    """On a connection of their own: nobody's answer waits for what somebody else has computed to be
+    kept.
+    """
     _near: NearDays = field(init=False, default_factory=NearDays)
     _away_until: float = field(init=False, default=0.0)
     _owner: bytes = field(init=False, default_factory=lambda: secrets.token_bytes(8))
@@ -277,22 +304,29 @@ class SlotCache:
     async def look(
         self, questions: Sequence[Question], stamps: Mapping[ProviderId, Stamp] | None = None
     ) -> list[Seen] | None:
-        """What stands there, in one MGET, or two where something changed; None where Redis can't be asked.
+        """What stands there, in one MGET, or two where something changed; None where Redis can't be
+        asked.
 
-        `stamps` are those of providers that were seen since the caller's question came: with them, what is near is
-        answered without any.
+        `stamps` are those of providers that were seen since the caller's question came: with them,
+        what is near is answered without any.
         """
         if monotonic() < self._away_until:
             return None
         now = int(self.real_clock().timestamp())
-        near = {place: here for place, question in enumerate(questions) if (here := self._here(question, now))}
+        near = {
+            place: here
+            for place, question in enumerate(questions)
+            if (here := self._here(question, now))
+        }
         sure = {
             place: here
             for place, here in near.items()
             if stamps is not None and stamps.get(questions[place].provider_id) == here.stamp
         }
         try:
-            seen = sure | await self._far(questions, near, [at for at in range(len(questions)) if at not in sure], now)
+            seen = sure | await self._far(
+                questions, near, [at for at in range(len(questions)) if at not in sure], now
+            )
         except _OUTAGES as outage:
             self._went_away(outage)
             return None
@@ -309,12 +343,22 @@ class SlotCache:
         seen = await self.look([Question(organization_id, each) for each in provider_ids])
         if seen is None:
             return None
-        return {each: there.stamp for each, there in zip(provider_ids, seen, strict=True) if there.stamp is not None}
+        return {
+            each: there.stamp
+            for each, there in zip(provider_ids, seen, strict=True)
+            if there.stamp is not None
+        }
 
     async def _far(
-        self, questions: Sequence[Question], near: Mapping[int, Seen], places: Sequence[int], now: int
+        self,
+        questions: Sequence[Question],
+        near: Mapping[int, Seen],
+        places: Sequence[int],
+        now: int,
     ) -> dict[int, Seen]:
-        """What stands in Redis for the questions at these places; of what is near, the stamp first."""
+        """What stands in Redis for the questions at these places; of what is near, the
+        stamp first.
+        """
         if not places:
             return {}
         asked = [(questions[at], () if at in near else questions[at].dates) for at in places]
@@ -327,7 +371,9 @@ class SlotCache:
         return seen
 
     def _here(self, question: Question, now: int) -> Seen | None:
-        """What is near, under the stamp it was seen under; None where some of it is not, or for the stamp alone."""
+        """What is near, under the stamp it was seen under; None where some of it is not, or for the
+        stamp alone.
+        """
         if question.rules is None:
             return None
         found = self._near.find((question.stamp_key, question.rule_set), question.dates, now)
@@ -345,7 +391,9 @@ class SlotCache:
                 keys += question.day_keys(dates)
         return self._read(asked, await self._reads.ask(keys), now)
 
-    def _read(self, asked: Sequence[tuple[Question, Sequence[date]]], answers: Values, now: int) -> list[Seen]:
+    def _read(
+        self, asked: Sequence[tuple[Question, Sequence[date]]], answers: Values, now: int
+    ) -> list[Seen]:
         run, at = answers[0], 1
         seen: list[Seen] = []
         for question, dates in asked:
@@ -364,21 +412,31 @@ class SlotCache:
                             since[day] = found.kept_since
                 self._came_near(question, stamp, days, since)
             at += 1 + len(dates)
-            seen.append(Seen(stamp=stamp, days=days, age_seconds=now - min(since.values(), default=now)))
+            seen.append(
+                Seen(stamp=stamp, days=days, age_seconds=now - min(since.values(), default=now))
+            )
         return seen
 
     def _came_near(
-        self, question: Question, stamp: Stamp, days: Mapping[date, FreeDay], since: Mapping[date, int]
+        self,
+        question: Question,
+        stamp: Stamp,
+        days: Mapping[date, FreeDay],
+        since: Mapping[date, int],
     ) -> None:
         if days:
             self._near.put((question.stamp_key, question.rule_set), stamp, days, since)
 
-    async def begin(self, providers: Sequence[tuple[OrganizationId, ProviderId]]) -> list[Stamp] | None:
+    async def begin(
+        self, providers: Sequence[tuple[OrganizationId, ProviderId]]
+    ) -> list[Stamp] | None:
         """Each provider's stamp, made where there was none."""
         keys = [run_key(), *(stamp_key(*provider) for provider in providers)]
         anew = [secrets.token_bytes(16) for _ in providers]
         try:
-            (found,) = await self._writes.ask([_script(_BEGIN, keys, [NEW_STAMP_LIFETIME_SECONDS, *anew])])
+            (found,) = await self._writes.ask(
+                [_script(_BEGIN, keys, [NEW_STAMP_LIFETIME_SECONDS, *anew])]
+            )
         except _OUTAGES as outage:
             self._went_away(outage)
             return None
@@ -391,17 +449,20 @@ class SlotCache:
     # ------------------------------------------------------------ filling
 
     async def lease(self, questions: Sequence[Question]) -> list[bool]:
-        """Whether each of these is ours to compute, now or still; all are where Redis can't be asked.
+        """Whether each of these is ours to compute, now or still; all are where Redis can't be
+        asked.
 
-        Each is to be kept or released, also where this is cancelled. Within the process it is for the caller to see that
-        nobody else computes the same.
+        Each is to be kept or released, also where this is cancelled. Within the process it is for
+        the caller to see that nobody else computes the same.
         """
         leases = [question.lease_key for question in questions]
         for question in questions:
             question.is_leased = True
         self._leases.update(leases)
         try:
-            (ours,) = await self._writes.ask([_script(_LEASE, leases, [self._owner, LEASE_LIFETIME_MS])])
+            (ours,) = await self._writes.ask(
+                [_script(_LEASE, leases, [self._owner, LEASE_LIFETIME_MS])]
+            )
         except _OUTAGES as outage:
             self._went_away(outage)
             for question in questions:
@@ -432,7 +493,9 @@ class SlotCache:
             self._went_away(outage)
 
     def _leave(self, question: Question) -> bool:
-        """It is no longer computed here; whether its lease is to be given up, because nothing else is under it."""
+        """It is no longer computed here; whether its lease is to be given up, because nothing else
+        is under it.
+        """
         if not question.is_leased:
             return False
         question.is_leased = False
@@ -450,8 +513,11 @@ class SlotCache:
             self._came_near(fill.question, fill.stamp, fill.days, since)
 
     async def keep(self, fills: Sequence[Fill]) -> None:
-        """Keep what was computed, unless something changed since its stamp was seen; gives up the leases too."""
-        # It lives as much shorter as its sources are old, so that nothing is believed for over a minute.
+        """Keep what was computed, unless something changed since its stamp was seen; gives up the
+        leases too.
+        """
+        # It lives as much shorter as its sources are old, so that nothing is believed for over a
+        # minute.
         worth: list[tuple[Fill, float]] = []
         too_old: list[Question] = []
         for fill in fills:
@@ -471,7 +537,10 @@ class SlotCache:
         arguments: list[bytes | str | int] = [STAMP_LIFETIME_SECONDS]
         for (question, stamp, days, _), age in fills:
             step, generation, since = question.step_minutes, stamp.generation, int(now - age)
-            packed = [pack_day(day, step=step, generation=generation, kept_since=since) for day in days.values()]
+            packed = [
+                pack_day(day, step=step, generation=generation, kept_since=since)
+                for day in days.values()
+            ]
             keys += (question.stamp_key, question.lease_key, *question.day_keys(days))
             lifetime = DAY_LIFETIME_MS - int(age * 1000)
             owner = self._owner if self._leave(question) else b""
@@ -522,7 +591,8 @@ class SlotCache:
                 case RulesChanged():
                     # Without a stamp nothing counts; the next one is a random other.
                     commands += (
-                        ("DEL", stamp_key(change.organization_id, provider_id)) for provider_id in change.provider_ids
+                        ("DEL", stamp_key(change.organization_id, provider_id))
+                        for provider_id in change.provider_ids
                     )
         if commands:
             await self._changes.ask(commands)
@@ -538,7 +608,9 @@ class SlotCache:
     def _went_away(self, outage: Exception) -> None:
         self.counts.outages += 1
         if monotonic() >= self._away_until:
-            _log.warning("Redis does not answer, free times are computed: %s", type(outage).__name__)
+            _log.warning(
+                "Redis does not answer, free times are computed: %s", type(outage).__name__
+            )
         self._away_until = monotonic() + AWAY_SECONDS
 
     async def _forget_connections(self) -> None:
@@ -546,5 +618,7 @@ class SlotCache:
 
 
 def _script(text: str, keys: Sequence[str], arguments: Sequence[bytes | str | int]) -> Command:
-    """Sent with its text every time: Redis remembers what it compiled, and a restarted one needs no other way."""
+    """Sent with its text every time: Redis remembers what it compiled, and a restarted one needs no
+    other way.
+    """
     return ("EVAL", text, len(keys), *keys, *arguments)

@@ -1,8 +1,8 @@
 """Flights: what this process computes right now, so that nobody here computes it beside.
 
-Each is about something, on some dates; whoever wants other dates need not wait for it. Whoever comes before a flight has
-begun to read may take what it brings. Whoever comes later waits until it has landed and looks again: it may have read
-before a change that they must see.
+Each is about something, on some dates; whoever wants other dates need not wait for it. Whoever
+comes before a flight has begun to read may take what it brings. Whoever comes later waits until it
+has landed and looks again: it may have read before a change that they must see.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ Cargo = TypeVar("Cargo")
 
 @dataclass(slots=True, eq=False)
 class Flight(Generic[Key, Cargo]):
-    """One computation, of the dates from first to last. `is_reading` from the moment on at which it sees nothing newer."""
+    """One computation, of the dates from first to last. `is_reading` from the moment on at which it
+    sees nothing newer.
+    """
 
     key: Key
     first: date
@@ -59,7 +61,11 @@ class Flights(Generic[Key, Cargo]):
 
     def flying(self, key: Key, first: date, last: date) -> list[Flight[Key, Cargo]]:
         """Those that compute some of these dates now."""
-        return [flight for flight in self._flying.get(key, ()) if flight.first <= last and first <= flight.last]
+        return [
+            flight
+            for flight in self._flying.get(key, ())
+            if flight.first <= last and first <= flight.last
+        ]
 
     def take_off(self, key: Key, first: date, last: date) -> Flight[Key, Cargo]:
         """A flight that nobody else has started; the caller has to land it."""

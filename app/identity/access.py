@@ -1,12 +1,14 @@
 """Access tokens: JWTs (RFC 7519) that say who calls, for which organization and in which role.
 
-Signed with a secret of ours (HS256), or by an identity provider whose public keys are read from its JWKS (RS256, ES256).
-Which key a token may be checked with follows from its algorithm, so that a public key is never taken for a secret.
+Signed with a secret of ours (HS256), or by an identity provider whose public keys are read from its
+JWKS (RS256, ES256). Which key a token may be checked with follows from its algorithm, so that a
+public key is never taken for a secret.
 
-Claims: `sub`, `organization` (the slug or the id), `role` (admin, provider or customer) and `exp` are required; `aud` and
-`iss` where the settings say so; `jti` is what a single token can be revoked by; `name`, `email` and a `phone_number` that
-`phone_number_verified` says is verified (OpenID Connect Core 1.0, section 5.1) are taken over into a customer's record at
-their first booking. Expiry is judged by the real clock.
+Claims: `sub`, `organization` (the slug or the id), `role` (admin, provider or customer) and `exp`
+are required; `aud` and `iss` where the settings say so; `jti` is what a single token can be revoked
+by; `name`, `email` and a `phone_number` that `phone_number_verified` says is verified (OpenID
+Connect Core 1.0, section 5.1) are taken over into a customer's record at their first booking.
+Expiry is judged by the real clock.
 """
 
 from __future__ import annotations
@@ -28,7 +30,9 @@ if TYPE_CHECKING:
 ALGORITHM: Final = "HS256"
 PUBLIC_ALGORITHMS: Final = ("RS256", "ES256")
 AUDIENCE: Final = "slotwright"
-"""What our own tokens are for. Where the settings name no audience, a token may name none, or this one."""
+"""What our own tokens are for. Where the settings name no audience, a token may name none, or this
+one.
+"""
 _ROLES: Final = {"admin": Role.ADMIN, "provider": Role.PROVIDER, "customer": Role.CUSTOMER}
 _LONGEST_TOKEN: Final = 8_192
 """Characters: what fits into any server's header limit."""
@@ -36,7 +40,9 @@ _LONGEST_TOKEN: Final = 8_192
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessClaims:
-    """What a good token says. `organization` is a slug or an id; `token_id` is what it can be revoked by."""
+    """What a good token says. `organization` is a slug or an id; `token_id` is what it can be
+    revoked by.
+    """
 
     subject: str
     organization: str
@@ -50,7 +56,9 @@ class AccessClaims:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenRules:
-    """What a token has to say beside who calls; `leeway` is how far two machines' clocks may be apart."""
+    """What a token has to say beside who calls; `leeway` is how far two machines' clocks may be
+    apart.
+    """
 
     audience: str | None = None
     issuer: str | None = None
@@ -58,7 +66,9 @@ class TokenRules:
 
 
 class AccessTokens:
-    """Signs and verifies access tokens: the first secret signs, every one verifies, so that secrets can be rotated."""
+    """Signs and verifies access tokens: the first secret signs, every one verifies, so that secrets
+    can be rotated.
+    """
 
     def __init__(
         self,
@@ -94,7 +104,8 @@ class AccessTokens:
     async def verify(self, token: str) -> AccessClaims | str:
         """What the token says; or, where it is no good, the sentence that says why.
 
-        Raises `KeysUnavailableError` where it may be good, but the identity provider's keys can't be had.
+        Raises `KeysUnavailableError` where it may be good, but the identity provider's keys can't
+        be had.
         """
         if len(token) > _LONGEST_TOKEN:
             return "The access token is too long."
@@ -111,7 +122,9 @@ class AccessTokens:
             keys = () if key is None else (key,)
         for key in keys:
             try:
-                payload = jwt.decode(token, key, algorithms=[str(algorithm)], options=_SIGNATURE_ALONE)
+                payload = jwt.decode(
+                    token, key, algorithms=[str(algorithm)], options=_SIGNATURE_ALONE
+                )
             except jwt.InvalidSignatureError:
                 continue
             except jwt.InvalidTokenError:
@@ -158,7 +171,11 @@ class AccessTokens:
 
 def _caller(payload: dict[str, object], ends_at: datetime) -> AccessClaims | str:
     """Who the token says calls."""
-    role, organization, subject = payload.get("role"), payload.get("organization"), payload.get("sub")
+    role, organization, subject = (
+        payload.get("role"),
+        payload.get("organization"),
+        payload.get("sub"),
+    )
     token_id, name, email = payload.get("jti"), payload.get("name"), payload.get("email")
     phone = payload.get("phone_number") if payload.get("phone_number_verified") is True else None
     if not isinstance(role, str) or role not in _ROLES:
@@ -166,7 +183,10 @@ def _caller(payload: dict[str, object], ends_at: datetime) -> AccessClaims | str
     if not isinstance(organization, str) or not organization:
         return "The access token names no organization."
     if not isinstance(subject, str) or not is_subject(subject):
-        return f"The access token's subject is not a printable text of 1 to {SUBJECT_LENGTH} characters."
+        return (
+            f"The access token's subject is not a printable text of 1 to {SUBJECT_LENGTH} "
+            "characters."
+        )
     if token_id is not None and (not isinstance(token_id, str) or not is_token_id(token_id)):
         return f"The access token's id is not a printable text of 1 to {SUBJECT_LENGTH} characters."
     return AccessClaims(
@@ -184,7 +204,16 @@ def _caller(payload: dict[str, object], ends_at: datetime) -> AccessClaims | str
 _SIGNATURE_ALONE: Final[Any] = {
     "verify_signature": True,
     **dict.fromkeys(
-        ("verify_exp", "verify_nbf", "verify_iat", "verify_aud", "verify_iss", "verify_sub", "verify_jti"), False
+        (
+            "verify_exp",
+            "verify_nbf",
+            "verify_iat",
+            "verify_aud",
+            "verify_iss",
+            "verify_sub",
+            "verify_jti",
+        ),
+        False,
     ),
 }
 """The claims are checked here, by our clock and in our words."""
@@ -196,9 +225,13 @@ def is_token_id(text: str) -> bool:
 
 
 def unverified_claims(token: str) -> dict[str, object] | None:
-    """What a token says, whoever wrote it: only to name the token by. None where it says nothing."""
+    """What a token says, whoever wrote it: only to name the token by. None where it
+    says nothing.
+    """
     try:
-        said: dict[str, object] = jwt.decode(token, options={"verify_signature": False, "verify_exp": False})
+        said: dict[str, object] = jwt.decode(
+            token, options={"verify_signature": False, "verify_exp": False}
+        )
     except (jwt.InvalidTokenError, UnicodeError):
         return None
     return said

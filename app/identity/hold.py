@@ -16,7 +16,9 @@ AUDIENCE: Final = "hold"
 
 
 class HoldTokens:
-    """Signs and verifies hold tokens, with the keys of manage tokens: a hold is over long before a key is."""
+    """Signs and verifies hold tokens, with the keys of manage tokens: a hold is over long before a
+    key is.
+    """
 
     def __init__(self, keys: Mapping[str, str]) -> None:
         self._signed = SignedIds(keys, audience=AUDIENCE)

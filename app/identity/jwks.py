@@ -1,8 +1,10 @@
-"""The public keys of an identity provider, read from its JWKS (RFC 7517). Its rule: no token decides what is fetched.
+"""The public keys of an identity provider, read from its JWKS (RFC 7517). Its rule: no token
+decides what is fetched.
 
-One address, from the settings; a token's `jku`, `x5u` and `jwk` are never looked at. A set is fetched when it is first
-needed, again beside the work every few minutes, and again where a token names a key that is not in it: at most once in
-`LEAST_SECONDS_BETWEEN`, whatever is sent. Where the provider is away, the keys last read are believed for some hours.
+One address, from the settings; a token's `jku`, `x5u` and `jwk` are never looked at. A set is
+fetched when it is first needed, again beside the work every few minutes, and again where a token
+names a key that is not in it: at most once in `LEAST_SECONDS_BETWEEN`, whatever is sent. Where the
+provider is away, the keys last read are believed for some hours.
 """
 
 from __future__ import annotations
@@ -23,13 +25,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 FRESH_SECONDS: Final = 300.0
-"""How long a set is used before it is fetched again, beside the work: as long as a withdrawn key may live on."""
+"""How long a set is used before it is fetched again, beside the work: as long as a withdrawn key
+may live on.
+"""
 
 BELIEVED_SECONDS: Final = 6 * 3_600.0
 """How long a set is used while the provider is away."""
 
 LEAST_SECONDS_BETWEEN: Final = 30.0
-"""Between two fetches: whoever sends tokens with made-up key ids makes us ask twice a minute, not more."""
+"""Between two fetches: whoever sends tokens with made-up key ids makes us ask twice a minute, not
+more.
+"""
 
 FETCH_SECONDS: Final = 5.0
 """For the whole of a fetch; those whose token names an unknown key wait for it."""
@@ -43,7 +49,9 @@ _log: Final = logging.getLogger(__name__)
 
 
 class KeysUnavailableError(Exception):
-    """The identity provider's keys can't be read, so that nothing is known of a token that it may have signed."""
+    """The identity provider's keys can't be read, so that nothing is known of a token that it may
+    have signed.
+    """
 
 
 class _UnusableSetError(Exception):
@@ -60,7 +68,9 @@ class _Key:
 class KeySet:
     """The keys at one address. `client` must not follow redirects; `monotonic` tells seconds."""
 
-    def __init__(self, url: str, client: httpx.AsyncClient, *, seconds: Callable[[], float] = monotonic) -> None:
+    def __init__(
+        self, url: str, client: httpx.AsyncClient, *, seconds: Callable[[], float] = monotonic
+    ) -> None:
         self._url = url
         self._client = client
         self._seconds = seconds
@@ -70,7 +80,9 @@ class KeySet:
         self._fetching: asyncio.Task[None] | None = None
 
     async def key(self, key_id: object, algorithm: str) -> object | None:
-        """The public key of this id for this algorithm; None where there is none. Raises `KeysUnavailableError`."""
+        """The public key of this id for this algorithm; None where there is none. Raises
+        `KeysUnavailableError`.
+        """
         if self._age() > FRESH_SECONDS:
             fetching = self._fetch()
             if fetching is not None and self._age() > BELIEVED_SECONDS:
@@ -116,19 +128,29 @@ class KeySet:
         return self._fetching
 
     async def _read(self) -> None:
-        """Takes over what the provider says now; keeps what there is where it says nothing that can be used."""
+        """Takes over what the provider says now; keeps what there is where it says nothing that can
+        be used.
+        """
         asked_at = self._seconds()
         try:
             async with asyncio.timeout(FETCH_SECONDS):
                 keys = _keys_of(await self._body())
-        except (httpx.HTTPError, httpx.InvalidURL, OSError, TimeoutError, _UnusableSetError) as error:
+        except (
+            httpx.HTTPError,
+            httpx.InvalidURL,
+            OSError,
+            TimeoutError,
+            _UnusableSetError,
+        ) as error:
             _log.warning("the JWKS can't be read: %s", type(error).__name__)
             return
         self._keys = keys
         self._read_at = asked_at
 
     async def _body(self) -> bytes:
-        async with self._client.stream("GET", self._url, headers={"Accept": "application/json"}) as response:
+        async with self._client.stream(
+            "GET", self._url, headers={"Accept": "application/json"}
+        ) as response:
             if response.status_code != httpx.codes.OK:
                 raise _UnusableSetError
             chunks: list[bytes] = []
@@ -155,13 +177,19 @@ def _keys_of(body: bytes) -> tuple[_Key, ...]:
     listed = said.get("keys") if isinstance(said, dict) else None
     if not isinstance(listed, list) or len(listed) > MOST_KEYS:
         raise _UnusableSetError
-    return tuple(key for entry in listed if isinstance(entry, dict) and (key := _key_of(entry)) is not None)
+    return tuple(
+        key for entry in listed if isinstance(entry, dict) and (key := _key_of(entry)) is not None
+    )
 
 
 def _key_of(entry: dict[str, object]) -> _Key | None:
     algorithm = {"RSA": "RS256", "EC": "ES256"}.get(str(entry.get("kty")))
     key_id = entry.get("kid")
-    if algorithm is None or entry.get("use", "sig") != "sig" or entry.get("alg", algorithm) != algorithm:
+    if (
+        algorithm is None
+        or entry.get("use", "sig") != "sig"
+        or entry.get("alg", algorithm) != algorithm
+    ):
         return None
     if key_id is not None and not isinstance(key_id, str):
         return None

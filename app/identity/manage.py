@@ -1,4 +1,5 @@
-"""Manage tokens: the signed secret that lets someone without an account see, move or cancel one appointment.
+"""Manage tokens: the signed secret that lets someone without an account see, move or cancel one
+appointment.
 
 It is good until some time after the appointment's end, wherever that has moved to.
 """
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
 
 AUDIENCE: Final = "manage"
 GOOD_AFTER_END: Final = timedelta(days=30)
-"""How long after an appointment's end its manage token still shows it: time for a receipt or a complaint."""
+"""How long after an appointment's end its manage token still shows it: time for a receipt or a
+complaint.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +32,9 @@ class ManageClaims:
 
 
 class ManageTokens:
-    """Signs and verifies manage tokens. `keys` maps key ids to secrets: the first signs, every one verifies."""
+    """Signs and verifies manage tokens. `keys` maps key ids to secrets: the first signs, every one
+    verifies.
+    """
 
     def __init__(self, keys: Mapping[str, str]) -> None:
         self._signed = SignedIds(keys, audience=AUDIENCE)
@@ -43,9 +48,13 @@ class ManageTokens:
         named = self._signed.verify_ids(token)
         if named is None:
             return None
-        return ManageClaims(organization_id=OrganizationId(named[0]), appointment_id=AppointmentId(named[1]))
+        return ManageClaims(
+            organization_id=OrganizationId(named[0]), appointment_id=AppointmentId(named[1])
+        )
 
 
 def is_manage_token(token: str) -> bool:
-    """Whether a bearer token says that it is a manage token; whether it is a good one, `verify` says."""
+    """Whether a bearer token says that it is a manage token; whether it is a good one, `verify`
+    says.
+    """
     return has_type(token, AUDIENCE)

@@ -19,7 +19,9 @@ MOST_KNOWN: Final = 20_000
 
 
 class Revocations:
-    """Whether tokens were revoked, as PostgreSQL said lately. A revocation is never taken back, so it is kept."""
+    """Whether tokens were revoked, as PostgreSQL said lately. A revocation is never taken back, so
+    it is kept.
+    """
 
     __slots__ = ("_known", "_seconds")
 
@@ -38,7 +40,9 @@ class Revocations:
         """To be taken before asking, and given to `remember`."""
         return self._seconds()
 
-    def remember(self, organization_id: OrganizationId, token_id: str, asked_at: float, *, revoked: bool) -> None:
+    def remember(
+        self, organization_id: OrganizationId, token_id: str, asked_at: float, *, revoked: bool
+    ) -> None:
         """What PostgreSQL said when it was asked."""
         key = (organization_id, token_id)
         self._known[key] = (revoked, asked_at)

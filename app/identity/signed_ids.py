@@ -1,8 +1,8 @@
 """Signed ids: a JWT (RFC 7519, HS256) that names one thing of one organization, and nothing else.
 
-It carries no expiry and no time of signing, so that a thing always has the same token under a key; how long it is good is
-decided where the thing is read. The key id in its header keeps old tokens alive when keys rotate; the audience and the type
-keep the kinds of tokens apart.
+It carries no expiry and no time of signing, so that a thing always has the same token under a key;
+how long it is good is decided where the thing is read. The key id in its header keeps old tokens
+alive when keys rotate; the audience and the type keep the kinds of tokens apart.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ _LONGEST_TOKEN: Final = 1_024
 
 
 class SignedIds:
-    """Signs and verifies ids for one audience. `keys` maps key ids to secrets: the first signs, every one verifies."""
+    """Signs and verifies ids for one audience. `keys` maps key ids to secrets: the first signs,
+    every one verifies.
+    """
 
     def __init__(self, keys: Mapping[str, str], *, audience: str) -> None:
         self._keys = dict(keys)
@@ -41,7 +43,11 @@ class SignedIds:
         try:
             secret = self._keys[str(jwt.get_unverified_header(token).get("kid"))]
             payload = jwt.decode(
-                token, secret, algorithms=[ALGORITHM], audience=self._audience, options={"require": ["sub", "aud"]}
+                token,
+                secret,
+                algorithms=[ALGORITHM],
+                audience=self._audience,
+                options={"require": ["sub", "aud"]},
             )
             return UUID(hex=payload["org"]), UUID(hex=payload["sub"])
         except (jwt.InvalidTokenError, KeyError, ValueError, AttributeError):
@@ -54,7 +60,9 @@ def token_type(audience: str) -> str:
 
 
 def has_type(token: str, audience: str) -> bool:
-    """Whether a token says that it is for this audience; whether it is a good one, `verify_ids` says."""
+    """Whether a token says that it is for this audience; whether it is a good one, `verify_ids`
+    says.
+    """
     try:
         return jwt.get_unverified_header(token).get("typ") == token_type(audience)
     except (jwt.InvalidTokenError, UnicodeError):

@@ -1,4 +1,6 @@
-"""Unsubscribe tokens: the signed secret in a message with which its recipient stops further ones."""
+"""Unsubscribe tokens: the signed secret in a message with which its recipient stops
+further ones.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ AUDIENCE: Final = "unsubscribe"
 
 
 class UnsubscribeTokens:
-    """Signs and verifies unsubscribe tokens, with the keys of manage tokens. They are good for as long as the key is."""
+    """Signs and verifies unsubscribe tokens, with the keys of manage tokens. They are good for as
+    long as the key is.
+    """
 
     def __init__(self, keys: Mapping[str, str]) -> None:
         self._signed = SignedIds(keys, audience=AUDIENCE)

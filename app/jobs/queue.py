@@ -1,7 +1,8 @@
-"""The queue between the API and the worker: its name, its connection, and the call that wakes the worker early.
+"""The queue between the API and the worker: its name, its connection, and the call that wakes the
+worker early.
 
-Jobs are sweeps that run by the clock; waking one only brings its next run forward. So nothing is lost where Redis is
-away, and nothing waits for it.
+Jobs are sweeps that run by the clock; waking one only brings its next run forward. So nothing is
+lost where Redis is away, and nothing waits for it.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ REDIS_TIMEOUT_SECONDS: Final = 5.0
 """For connecting and for each command: a Redis that hangs is taken for one that is away."""
 
 WAKE_WINDOW: Final = timedelta(seconds=1)
-"""However much is booked, a job is woken once a window, at its end: it then sees all that was committed before."""
+"""However much is booked, a job is woken once a window, at its end: it then sees all that was
+committed before.
+"""
 
 _log: Final = logging.getLogger(__name__)
 
@@ -36,13 +39,19 @@ _log: Final = logging.getLogger(__name__)
 def connect(redis_url: str) -> ArqRedis:
     """The queue's connections; each is made when first used."""
     pool = ConnectionPool.from_url(
-        redis_url, socket_timeout=REDIS_TIMEOUT_SECONDS, socket_connect_timeout=REDIS_TIMEOUT_SECONDS
+        redis_url,
+        socket_timeout=REDIS_TIMEOUT_SECONDS,
+        socket_connect_timeout=REDIS_TIMEOUT_SECONDS,
     )
-    return ArqRedis(pool, job_serializer=to_json, job_deserializer=orjson.loads, default_queue_name=QUEUE)
+    return ArqRedis(
+        pool, job_serializer=to_json, job_deserializer=orjson.loads, default_queue_name=QUEUE
+    )
 
 
 def to_json(value: object) -> bytes:
-    """Only ids and the like are passed to jobs; what JSON lacks (an exception as a result) becomes its text."""
+    """Only ids and the like are passed to jobs; what JSON lacks (an exception as a result) becomes
+    its text.
+    """
     return orjson.dumps(value, default=str)
 
 
@@ -52,7 +61,9 @@ def wake_job_id(name: str, window: int) -> str:
 
 
 class Waker:
-    """Brings the next run of jobs forward. Calls return at once; what they start ends with `aclose`."""
+    """Brings the next run of jobs forward. Calls return at once; what they start ends with
+    `aclose`.
+    """
 
     __slots__ = ("_clock", "_queue", "_tasks", "_window")
 
@@ -63,7 +74,9 @@ class Waker:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def wake(self, names: Sequence[str]) -> None:
-        """Have these jobs run at the end of this window; what runs by then anyway is not asked for again."""
+        """Have these jobs run at the end of this window; what runs by then anyway is not asked for
+        again.
+        """
         window = int(self._clock().timestamp() // WAKE_WINDOW.total_seconds())
         asked = [name for name in names if self._window.get(name) != window]
         self._window |= dict.fromkeys(asked, window)
@@ -76,9 +89,14 @@ class Waker:
     async def _enqueue(self, names: Sequence[str], window: int) -> None:
         try:
             for name in names:
-                await self._queue.enqueue_job(name, _job_id=wake_job_id(name, window), _defer_by=WAKE_WINDOW)
+                await self._queue.enqueue_job(
+                    name, _job_id=wake_job_id(name, window), _defer_by=WAKE_WINDOW
+                )
         except (RedisError, OSError, TimeoutError) as away:
-            _log.warning("the worker could not be woken (%s); it looks by itself within a minute", type(away).__name__)
+            _log.warning(
+                "the worker could not be woken (%s); it looks by itself within a minute",
+                type(away).__name__,
+            )
 
     async def aclose(self) -> None:
         """Let running calls end, and close the connections."""

@@ -1,4 +1,6 @@
-"""What runs when, in UTC; one line a job. With several workers each run happens once, unless one dies in the middle."""
+"""What runs when, in UTC; one line a job. With several workers each run happens once, unless one
+dies in the middle.
+"""
 
 from __future__ import annotations
 

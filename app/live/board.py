@@ -1,8 +1,10 @@
-"""A board: all free times of one organization that somebody here watches, and the one task that keeps them true.
+"""A board: all free times of one organization that somebody here watches, and the one task that
+keeps them true.
 
-The task reads what is doubted, all of it at once, and meanwhile gathers what is doubted next: so there is one reading
-at a time, each newer than the one before, and what is shown never goes back. Subscribers pull: a topic marks itself as
-changed to those who watch it, and each takes what is newest when it comes to it. Nothing queues up.
+The task reads what is doubted, all of it at once, and meanwhile gathers what is doubted next: so
+there is one reading at a time, each newer than the one before, and what is shown never goes back.
+Subscribers pull: a topic marks itself as changed to those who watch it, and each takes what is
+newest when it comes to it. Nothing queues up.
 """
 
 from __future__ import annotations
@@ -47,7 +49,9 @@ Repaired: TypeAlias = Callable[["OrganizationId", Sequence["ProviderId"]], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DayShown:
-    """The free times of a provider on a date, as of now. `calendar` is None where nothing of the kind exists any more."""
+    """The free times of a provider on a date, as of now. `calendar` is None where nothing of the
+    kind exists any more.
+    """
 
     provider_id: ProviderId
     calendar: Calendar | None
@@ -76,7 +80,9 @@ class Watch:
         self._woken.set()
 
     async def changes(self) -> AsyncGenerator[DayShown, None]:
-        """Every page, and each again when it changed, at its newest when it is asked for. Ends with its caller only."""
+        """Every page, and each again when it changed, at its newest when it is asked for. Ends with
+        its caller only.
+        """
         while True:
             await self._woken.wait()
             self._woken.clear()
@@ -151,7 +157,9 @@ class Board:
         time_zone: str | None,
         dates: Sequence[date],
     ) -> AsyncIterator[Watch]:
-        """A subscriber to these pages, each read after they came, until the block ends. Raises what reading raises."""
+        """A subscriber to these pages, each read after they came, until the block ends. Raises what
+        reading raises.
+        """
         pages = []
         waiting: list[asyncio.Future[None]] = []
         for provider_id in provider_ids:
@@ -222,7 +230,11 @@ class Board:
         self._let_time_pass()
         if monotonic() >= self._compare_at:
             self.compare()
-        doubted = [topic for topic in self._topics.values() if topic.stale or topic.compared or topic.waiting]
+        doubted = [
+            topic
+            for topic in self._topics.values()
+            if topic.stale or topic.compared or topic.waiting
+        ]
         if doubted and monotonic() >= self._read_after:
             await self._read(doubted)
         else:
@@ -231,7 +243,11 @@ class Board:
     def _let_time_pass(self) -> None:
         now = self._clock()
         for topic in self._topics.values():
-            if topic.changes_at is not None and topic.changes_at <= now and topic.let_time_pass(now):
+            if (
+                topic.changes_at is not None
+                and topic.changes_at <= now
+                and topic.let_time_pass(now)
+            ):
                 self._say_changed(topic)
 
     async def _sleep(self) -> None:
@@ -239,7 +255,9 @@ class Board:
         seconds = min(self._pace.glance_seconds, max(0.0, self._compare_at - monotonic()))
         if self._read_after > monotonic():
             seconds = min(seconds, self._read_after - monotonic())
-        changes_at = min((each.changes_at for each in self._topics.values() if each.changes_at), default=None)
+        changes_at = min(
+            (each.changes_at for each in self._topics.values() if each.changes_at), default=None
+        )
         if changes_at is not None:
             seconds = min(seconds, max(0.0, (changes_at - self._clock()).total_seconds()))
         with suppress(TimeoutError):
@@ -289,7 +307,10 @@ class Board:
         return list(repaired)
 
     def _put_back(
-        self, asked: Mapping[Topic, set[date]], waiting: Sequence[asyncio.Future[None]], failure: Exception
+        self,
+        asked: Mapping[Topic, set[date]],
+        waiting: Sequence[asyncio.Future[None]],
+        failure: Exception,
     ) -> None:
         """Those who just came are told; for the others it is tried again, ever less often."""
         if not self._failures:

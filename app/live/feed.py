@@ -1,4 +1,5 @@
-"""The feed: one a process. What is committed anywhere reaches the boards and ledgers of the organizations watched here.
+"""The feed: one a process. What is committed anywhere reaches the boards and ledgers of the
+organizations watched here.
 
 Everything starts with its first subscriber and ends with its last.
 """
@@ -100,18 +101,28 @@ class Feed:
             watched = sum(each.board.watched_days for each in self._organizations.values())
             if watched + len(provider_ids) * len(dates) > self._pace.most_days:
                 raise TooManySubscribersError
-            async with organization.board.watch(provider_ids, service_id, time_zone, dates) as watch:
+            async with organization.board.watch(
+                provider_ids, service_id, time_zone, dates
+            ) as watch:
                 yield watch
 
     @asynccontextmanager
-    async def follow(self, organization_id: OrganizationId, concerns: Concerns) -> AsyncIterator[Following]:
+    async def follow(
+        self, organization_id: OrganizationId, concerns: Concerns
+    ) -> AsyncIterator[Following]:
         """A subscriber to appointments, until the block ends."""
-        async with self._subscribed(organization_id) as organization, organization.ledger.follow(concerns) as following:
+        async with (
+            self._subscribed(organization_id) as organization,
+            organization.ledger.follow(concerns) as following,
+        ):
             yield following
 
     @asynccontextmanager
     async def _subscribed(self, organization_id: OrganizationId) -> AsyncIterator[_Organization]:
-        if sum(each.subscribers for each in self._organizations.values()) >= self._pace.most_subscribers:
+        if (
+            sum(each.subscribers for each in self._organizations.values())
+            >= self._pace.most_subscribers
+        ):
             raise TooManySubscribersError
         organization = self._organizations.get(organization_id)
         if organization is None:
@@ -161,7 +172,9 @@ class Feed:
     # ------------------------------------------------------------ telling and hearing
 
     async def tell(self, changes: Sequence[Change]) -> None:
-        """These changes were committed here. Subscribers here know at once; counted, not raised, where others can't."""
+        """These changes were committed here. Subscribers here know at once; counted, not raised,
+        where others can't.
+        """
         if not changes:
             return
         by_organization: dict[OrganizationId, list[Change]] = {}

@@ -1,6 +1,8 @@
-"""A ledger: what becomes of one organization's appointments, told to those here whom it concerns, at least once.
+"""A ledger: what becomes of one organization's appointments, told to those here whom it concerns,
+at least once.
 
-Changes are heard as they are committed, and now and then the history is read for those that were never heard.
+Changes are heard as they are committed, and now and then the history is read for those that were
+never heard.
 """
 
 from __future__ import annotations
@@ -25,14 +27,18 @@ if TYPE_CHECKING:
 _log: Final = logging.getLogger(__name__)
 
 OVERLAP: Final = timedelta(seconds=60)
-"""The history is read again from so long before: a change is dated before its commit, by a clock that may be behind.
-Longer than any transaction lives."""
+"""The history is read again from so long before: a change is dated before its commit, by a clock
+that may be behind. Longer than any transaction lives.
+"""
 
-ReadHistory: TypeAlias = Callable[["OrganizationId", datetime], Awaitable[Sequence[AppointmentChanged]]]
+ReadHistory: TypeAlias = Callable[
+    ["OrganizationId", datetime], Awaitable[Sequence[AppointmentChanged]]
+]
 """All changes dated since an instant."""
 
 Concerns: TypeAlias = Callable[[AppointmentChanged], bool]
-"""Whether a change may concern a subscriber; whether they may see it is asked when they are told."""
+"""Whether a change may concern a subscriber; whether they may see it is asked when they are told.
+"""
 
 
 class Following:
@@ -65,7 +71,9 @@ class Following:
         self._woken.set()
 
     async def take(self) -> list[AppointmentChanged]:
-        """What has gathered, in the order of their versions; empty where only the subscriber is to be looked at again."""
+        """What has gathered, in the order of their versions; empty where only the subscriber is to
+        be looked at again.
+        """
         await self._woken.wait()
         self._woken.clear()
         taken, self._pending = list(self._pending.values()), {}

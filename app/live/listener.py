@@ -1,7 +1,8 @@
-"""The listener: one connection to Redis for all channels of this process, made again whenever it is lost.
+"""The listener: one connection to Redis for all channels of this process, made again whenever it is
+lost.
 
-Whatever was said while it was away is not said again. So each time a channel is joined, the first time too, those who
-listen there are told that they may have missed something.
+Whatever was said while it was away is not said again. So each time a channel is joined, the first
+time too, those who listen there are told that they may have missed something.
 """
 
 from __future__ import annotations
@@ -31,9 +32,21 @@ class _SilentError(OSError):
 
 
 class Listener:
-    """Hears channels; `heard` is called with each message, `joined` when a channel was joined or joined again."""
+    """Hears channels; `heard` is called with each message, `joined` when a channel was joined or
+    joined again.
+    """
 
-    __slots__ = ("_channels", "_counts", "_heard", "_joined", "_pace", "_redis", "_task", "_tasks", "_woken")
+    __slots__ = (
+        "_channels",
+        "_counts",
+        "_heard",
+        "_joined",
+        "_pace",
+        "_redis",
+        "_task",
+        "_tasks",
+        "_woken",
+    )
 
     def __init__(
         self,
@@ -71,8 +84,8 @@ class Listener:
         failures = 0
         try:
             while self._channels:
-                # A connection of our own, and not the client's PubSub: that one connects again by itself, without a
-                # word, and without end where Redis answers with an error.
+                # A connection of our own, and not the client's PubSub: that one connects again by
+                # itself, without a word, and without end where Redis answers with an error.
                 line = self._redis.connection_pool.make_connection()  # type: ignore[no-untyped-call]
                 try:
                     await line.connect()
@@ -80,7 +93,9 @@ class Listener:
                     await self._serve(line)
                 except _OUTAGES as outage:
                     if not failures:
-                        _log.warning("Redis can't be heard, changes may come late: %s", type(outage).__name__)
+                        _log.warning(
+                            "Redis can't be heard, changes may come late: %s", type(outage).__name__
+                        )
                     self._counts.disconnections += 1
                     await asyncio.sleep(self._pace.retry_after(failures))
                     failures += 1
@@ -99,7 +114,9 @@ class Listener:
             await end(tasks)
 
     async def _speak(self, line: AbstractConnection) -> None:
-        """Joins and leaves, and asks now and then whether Redis is there; until nothing is to be heard any more."""
+        """Joins and leaves, and asks now and then whether Redis is there; until nothing is to be
+        heard any more.
+        """
         joined: set[str] = set()
         while self._channels:
             self._woken.clear()
@@ -117,7 +134,9 @@ class Listener:
 
     async def _hear(self, line: AbstractConnection) -> None:
         while True:
-            message = await line.read_response(timeout=3 * self._pace.ping_seconds, disconnect_on_error=False)
+            message = await line.read_response(
+                timeout=3 * self._pace.ping_seconds, disconnect_on_error=False
+            )
             match message:
                 case None:
                     raise _SilentError("Redis has been silent for too long")

@@ -10,21 +10,28 @@ class Pace:
     """Intervals, in seconds of the machine; and bounds."""
 
     compare_seconds: float = 12.0
-    """What is watched is read again so often, said to have changed or not: with the reading, and one that failed, a
-    lost message is repaired well within 30 s."""
+    """What is watched is read again so often, said to have changed or not: with the reading, and
+    one that failed, a lost message is repaired well within 30 s.
+    """
     glance_seconds: float = 1.0
-    """The program's clock is looked at so often at least: a machine that slept, or whose clock was set, is noticed."""
+    """The program's clock is looked at so often at least: a machine that slept, or whose clock was
+    set, is noticed.
+    """
     retry_seconds: float = 0.25
     """Before PostgreSQL or Redis is tried again; doubled each time."""
     longest_retry_seconds: float = 3.0
     ping_seconds: float = 5.0
-    """A silent Redis is asked so often whether it is there, and given up when it is silent for thrice as long."""
+    """A silent Redis is asked so often whether it is there, and given up when it is silent for
+    thrice as long.
+    """
     most_days: int = 200_000
     """Provider-days watched in one process, some 2 kB each with half-hour slots."""
     most_subscribers: int = 20_000
     """In one process."""
     most_pending: int = 1_000
-    """Changes of appointments that one subscriber may have before it; then only the newest of each is kept."""
+    """Changes of appointments that one subscriber may have before it; then only the newest of each
+    is kept.
+    """
 
     def retry_after(self, failures: int) -> float:
         """Seconds to wait after one more failure than these."""

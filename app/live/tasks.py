@@ -1,4 +1,6 @@
-"""Tasks that run beside everything else: none is lost by the garbage collector, none fails unheard, all can be ended."""
+"""Tasks that run beside everything else: none is lost by the garbage collector, none fails unheard,
+all can be ended.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ _CANCEL_AGAIN_SECONDS: Final = 0.1
 
 
 async def end(tasks: Iterable[asyncio.Task[None]]) -> None:
-    """Cancels them until they have ended: Python 3.11's `wait_for`, in the Redis client, may swallow a cancellation."""
+    """Cancels them until they have ended: Python 3.11's `wait_for`, in the Redis client, may
+    swallow a cancellation.
+    """
     left = set(tasks)
     while left:
         for task in left:

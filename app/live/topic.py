@@ -1,7 +1,9 @@
-"""A topic: the free times of one provider under one service, as far as somebody here watches them. No await, no clock.
+"""A topic: the free times of one provider under one service, as far as somebody here watches them.
+No await, no clock.
 
-Two kinds of dates meet here. *Days* are the provider's own: free times are read, kept and dated by them, once, however
-many watch. *Pages* are what is shown: a date in a zone that somebody asked for, made of one day or of parts of several.
+Two kinds of dates meet here. *Days* are the provider's own: free times are read, kept and dated by
+them, once, however many watch. *Pages* are what is shown: a date in a zone that somebody asked for,
+made of one day or of parts of several.
 """
 
 from __future__ import annotations
@@ -28,17 +30,20 @@ Wanted: TypeAlias = tuple[ProviderId, ServiceId | None]
 """Whose free times, for which service."""
 
 ZONES_APART: Final = timedelta(days=2)
-"""Two zones differ by less: so many more days hold the instants of any zone's dates, also if the provider moves."""
+"""Two zones differ by less: so many more days hold the instants of any zone's dates, also if the
+provider moves.
+"""
 
 _MICROSECOND: Final = timedelta(microseconds=1)
 _EMPTY: Final = FreeDay(())
 
 
 class Revision(NamedTuple):
-    """When a page became what it is: the position among all commits that it was read at, and the clock.
+    """When a page became what it is: the position among all commits that it was read at, and the
+    clock.
 
-    What is shown follows from these two, so equal revisions mean equal pages, in whichever process; and a later commit
-    always gives a greater one.
+    What is shown follows from these two, so equal revisions mean equal pages, in whichever process;
+    and a later commit always gives a greater one.
     """
 
     position: int
@@ -108,7 +113,9 @@ class Topic:
     def __init__(self, wanted: Wanted) -> None:
         self.wanted = wanted
         self.calendar: Calendar | None = None
-        """None where the provider does not exist, or no longer offers the service; or nothing was read yet."""
+        """None where the provider does not exist, or no longer offers the service; or nothing was
+        read yet.
+        """
         self.changes_at: datetime | None = None
         """When time alone will next change something."""
         self.stale: set[date] = set()
@@ -166,7 +173,9 @@ class Topic:
     # ------------------------------------------------------------ what to read
 
     def doubt(self, change: TimeChanged) -> bool:
-        """Time was taken or freed: the days that it reaches are to be read again; whether there are any."""
+        """Time was taken or freed: the days that it reaches are to be read again; whether there are
+        any.
+        """
         claimed = (change.claimed_from, change.claimed_until)
         if self.calendar is None:
             return self.doubt_all()
@@ -193,8 +202,12 @@ class Topic:
 
     # ------------------------------------------------------------ what was read
 
-    def take(self, dates: Iterable[date], found: Found | None, position: int, now: datetime) -> set[date]:
-        """Show what was read of these days; None where there is no such provider or service. The days that changed."""
+    def take(
+        self, dates: Iterable[date], found: Found | None, position: int, now: datetime
+    ) -> set[date]:
+        """Show what was read of these days; None where there is no such provider or service. The
+        days that changed.
+        """
         before = self.calendar
         self.calendar = None if found is None else found.calendar
         if found is not None and before is not None and _is_ruled_otherwise(before, found.calendar):
@@ -226,7 +239,11 @@ class Topic:
             seen = (calendar.rules.duration_minutes, calendar.hours.time_zone)
             contents = {day: Content(bookable[day], *seen) for day in free}
             self.changes_at = next_change(calendar.hours, calendar.rules, free, now)
-        changed = {day for day, kept in self._days.items() if kept.since.position < 0 or kept.content != contents[day]}
+        changed = {
+            day
+            for day, kept in self._days.items()
+            if kept.since.position < 0 or kept.content != contents[day]
+        }
         if changed:
             revision = self._next_revision(position, now)
             for day in changed:
@@ -238,7 +255,8 @@ class Topic:
     def _next_revision(self, position: int, now: datetime) -> Revision:
         revision = Revision(position, (now - EPOCH) // _MICROSECOND)
         if revision <= self._latest:
-            # A clock was set back, or the database is another one: what is read later is later all the same.
+            # A clock was set back, or the database is another one: what is read later is later all
+            # the same.
             revision = Revision(self._latest.position, self._latest.microseconds + 1)
         self._latest = revision
         return revision
@@ -276,13 +294,18 @@ def _days_around(pages: Sequence[Page]) -> set[date]:
     for page in pages:
         around = 0 if page.time_zone is None else ZONES_APART.days
         number = page.date.toordinal()
-        first, last = max(number - around, date.min.toordinal()), min(number + around, date.max.toordinal())
+        first, last = (
+            max(number - around, date.min.toordinal()),
+            min(number + around, date.max.toordinal()),
+        )
         days.update(date.fromordinal(each) for each in range(first, last + 1))
     return days
 
 
 def _is_ruled_otherwise(before: Calendar, after: Calendar) -> bool:
-    """Whether the rules or the weekly hours differ. Exceptions are not asked: each reading has those around its days."""
+    """Whether the rules or the weekly hours differ. Exceptions are not asked: each reading has
+    those around its days.
+    """
     return (
         before.rules != after.rules
         or before.hours.time_zone != after.hours.time_zone

@@ -1,7 +1,8 @@
-"""What processes say to each other over Redis: a channel for each organization, a message for each commit.
+"""What processes say to each other over Redis: a channel for each organization, a message for each
+commit.
 
-A message says what was touched, never what it became: whoever hears it reads PostgreSQL. So one that is lost, doubled
-or late does no harm that reading again would not repair.
+A message says what was touched, never what it became: whoever hears it reads PostgreSQL. So one
+that is lost, doubled or late does no harm that reading again would not repair.
 """
 
 from __future__ import annotations
@@ -19,11 +20,14 @@ if TYPE_CHECKING:
 
     from app.core.changes import Change
 
-_CHANNEL = "slotwright:live:1:"  # the number is the messages' format; raise it with every change of theirs
+# the number is the messages' format; raise it with every change of theirs
+_CHANNEL = "slotwright:live:1:"
 
 
 def channel_of(organization_id: OrganizationId) -> str:
-    """Where an organization's changes are told; heard by every process that has subscribers of it."""
+    """Where an organization's changes are told; heard by every process that has
+    subscribers of it.
+    """
     return f"{_CHANNEL}{organization_id.hex}"
 
 
@@ -49,7 +53,13 @@ def decode(organization_id: OrganizationId, message: bytes) -> tuple[str, list[C
 def _packed(change: Change) -> Sequence[object]:
     match change:
         case TimeChanged():
-            return ["time", change.provider_id.hex, change.time_zone, change.claimed_from, change.claimed_until]
+            return [
+                "time",
+                change.provider_id.hex,
+                change.time_zone,
+                change.claimed_from,
+                change.claimed_until,
+            ]
         case RulesChanged():
             return ["rules", [each.hex for each in change.provider_ids]]
         case AppointmentChanged():

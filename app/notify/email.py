@@ -1,8 +1,9 @@
-"""E-mail over SMTP: MIME messages that mail programs take for what they are, and replies turned into outcomes.
+"""E-mail over SMTP: MIME messages that mail programs take for what they are, and replies turned
+into outcomes.
 
-The rule of the room: a header holds what it was given and nothing else. Values are cleaned before they become headers,
-and addresses and identifiers are written here rather than folded by the standard library, which re-reads what it folds
-and can split a long name at its comma.
+The rule of the room: a header holds what it was given and nothing else. Values are cleaned before
+they become headers, and addresses and identifiers are written here rather than folded by the
+standard library, which re-reads what it folds and can split a long name at its comma.
 """
 
 from __future__ import annotations
@@ -28,18 +29,22 @@ from app.notify import plain
 from app.notify.message import MessageLogId, RenderedEmail
 from app.notify.outcome import EmailOutcome, PermanentFailure, Sent, TemporaryFailure
 
-# How long an idle connection may be trusted without asking; servers commonly close after 60 s to 5 min.
+# How long an idle connection may be trusted without asking; servers commonly close after 60 s to 5
+# min.
 _TRUSTED_IDLE_SECONDS: Final = 10.0
 _QUIT_SECONDS: Final = 2.0
 _PERMANENT: Final = range(500, 600)
-# "Authentication required" (RFC 4954) and its kin speak of our settings, whatever command they answer.
+# "Authentication required" (RFC 4954) and its kin speak of our settings, whatever command they
+# answer.
 _OUR_SETTINGS: Final = frozenset({530, 534, 535, 538})
 _ENHANCED: Final = re.compile(r"\b[245]\.\d{1,3}\.\d{1,3}\b")  # RFC 3463
-_QUEUED: Final = re.compile(r"\bqueued(?: mail)? as ([A-Za-z0-9._-]{1,64})\b", re.IGNORECASE)  # Postfix, Exim, Haraka
+# Postfix, Exim, Haraka
+_QUEUED: Final = re.compile(r"\bqueued(?: mail)? as ([A-Za-z0-9._-]{1,64})\b", re.IGNORECASE)
 _LITERAL: Final = frozenset({"subject", "message-id", "list-unsubscribe", "list-unsubscribe-post"})
-_PHRASE: Final = re.compile(r"[A-Za-z0-9!#$%&'*+\-/=?^_`{|}~ ]+")  # RFC 5322: atoms, which need no quoting
-# RFC 5322's dot-atom, with RFC 6531's letters of all alphabets. Quoted local parts are refused: nobody has one, and
-# every one in the wild is an attempt at something.
+# RFC 5322: atoms, which need no quoting
+_PHRASE: Final = re.compile(r"[A-Za-z0-9!#$%&'*+\-/=?^_`{|}~ ]+")
+# RFC 5322's dot-atom, with RFC 6531's letters of all alphabets. Quoted local parts are refused:
+# nobody has one, and every one in the wild is an attempt at something.
 _ATOM: Final = r"[A-Za-z0-9!#$%&'*+\-/=?^_`{|}~\u0080-\U0010ffff]+"
 _LOCAL_PART: Final = re.compile(rf"(?=.{{1,64}}$){_ATOM}(?:\.{_ATOM})*")
 _LABEL: Final = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
@@ -47,7 +52,9 @@ _DOMAIN: Final = re.compile(rf"(?=.{{1,253}}$){_LABEL}(?:\.{_LABEL})*")
 
 
 class TlsMode(StrEnum):
-    """How a connection is protected: not at all, upgraded before anything is said, or from its first byte."""
+    """How a connection is protected: not at all, upgraded before anything is said, or from its
+    first byte.
+    """
 
     NONE = "none"
     STARTTLS = "starttls"
@@ -70,7 +77,10 @@ class SmtpSettings:
 
     def __post_init__(self) -> None:
         if self.username is not None and self.tls is TlsMode.NONE:
-            raise ValueError("SMTP credentials are not sent over an unprotected connection; choose starttls or tls.")
+            raise ValueError(
+                "SMTP credentials are not sent over an unprotected connection; choose starttls or "
+                "tls."
+            )
         if self.max_connections < 1 or self.timeout_seconds <= 0:
             raise ValueError("SMTP needs at least one connection and a timeout above zero.")
         _mailbox("", self.from_address)
@@ -83,7 +93,9 @@ class SmtpSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Letter:
-    """One e-mail to one mailbox. `message_id` is `message_id(row, domain)`; a retry carries the same."""
+    """One e-mail to one mailbox. `message_id` is `message_id(row, domain)`; a retry carries the
+    same.
+    """
 
     message_id: str
     now: datetime
@@ -108,7 +120,9 @@ class MalformedAddressError(ValueError):
 
 
 def message_id(log_id: MessageLogId, domain: str) -> str:
-    """The Message-ID of a row of the message log: the same for every attempt, so a duplicate can be told."""
+    """The Message-ID of a row of the message log: the same for every attempt, so a duplicate can be
+    told.
+    """
     return f"<{log_id}@{domain}>"
 
 
@@ -131,16 +145,23 @@ class _Policy(EmailPolicy):
 
     def fold_binary(self, name: str, value: str) -> bytes:
         written = _written(name, value)
-        return super().fold_binary(name, value) if written is None else f"{name}: {written}\r\n".encode()
+        return (
+            super().fold_binary(name, value)
+            if written is None
+            else f"{name}: {written}\r\n".encode()
+        )
 
 
 def _written(name: str, value: str) -> str | None:
-    """The header's body as it stands on the wire, or None where the standard library writes it well."""
+    """The header's body as it stands on the wire, or None where the standard library writes it
+    well.
+    """
     if isinstance(value, AddressHeader):
         return ",\r\n ".join(_written_mailbox(address) for address in value.addresses)
     if name.lower() == "subject":
         return _words(value, first_line=len(name))
-    # The others hold no white space: there is nothing to fold at, and an encoded word would break them.
+    # The others hold no white space: there is nothing to fold at, and an encoded word would break
+    # them.
     return value if name.lower() in _LITERAL else None
 
 
@@ -148,7 +169,11 @@ def _written_mailbox(address: Address) -> str:
     if not address.display_name:
         return f"<{address.addr_spec}>"
     name = address.display_name
-    phrase = name if _PHRASE.fullmatch(name) and "=?" not in name else Header(name, "utf-8").encode(linesep="\r\n")
+    phrase = (
+        name
+        if _PHRASE.fullmatch(name) and "=?" not in name
+        else Header(name, "utf-8").encode(linesep="\r\n")
+    )
     return f"{phrase}\r\n <{address.addr_spec}>"
 
 
@@ -161,22 +186,31 @@ _POLICY: Final = _Policy(linesep="\r\n", cte_type="7bit")
 
 
 def _mailbox(name: str, address: str) -> Address:
-    """A mailbox for a header, its domain in ASCII. A name is cleaned; an address is right or refused."""
+    """A mailbox for a header, its domain in ASCII. A name is cleaned; an address is right or
+    refused.
+    """
     local, _, domain = address.rpartition("@")
     try:
         ascii_domain = domain.encode("idna").decode("ascii")
     except UnicodeError as broken:
         raise MalformedAddressError from broken
-    if not _LOCAL_PART.fullmatch(local) or not local.isprintable() or not _DOMAIN.fullmatch(ascii_domain):
+    if (
+        not _LOCAL_PART.fullmatch(local)
+        or not local.isprintable()
+        or not _DOMAIN.fullmatch(ascii_domain)
+    ):
         raise MalformedAddressError
-    return Address(display_name=plain.one_line(name, limit=120), username=local, domain=ascii_domain)
+    return Address(
+        display_name=plain.one_line(name, limit=120), username=local, domain=ascii_domain
+    )
 
 
 def compose(letter: Letter, from_address: str) -> EmailMessage:
-    """The MIME message: text, HTML and calendar as alternatives, and the calendar once more as a file.
+    """The MIME message: text, HTML and calendar as alternatives, and the calendar once more as a
+    file.
 
-    Gmail and Outlook act on the alternative and want its method repeated in its type; Apple Mail and older programs
-    open the file. Raises MalformedAddressError.
+    Gmail and Outlook act on the alternative and want its method repeated in its type; Apple Mail
+    and older programs open the file. Raises MalformedAddressError.
     """
     content = letter.content
     message = EmailMessage(policy=_POLICY)
@@ -196,10 +230,17 @@ def compose(letter: Letter, from_address: str) -> EmailMessage:
     message.set_content(content.text, cte="quoted-printable")
     message.add_alternative(content.html, subtype="html", cte="quoted-printable")
     message.add_alternative(
-        content.ics.decode(), subtype="calendar", params={"method": content.method.value}, cte="base64"
+        content.ics.decode(),
+        subtype="calendar",
+        params={"method": content.method.value},
+        cte="base64",
     )
     message.add_attachment(
-        content.ics, maintype="application", subtype="ics", filename="invite.ics", params={"name": "invite.ics"}
+        content.ics,
+        maintype="application",
+        subtype="ics",
+        filename="invite.ics",
+        params={"name": "invite.ics"},
     )
     return message
 
@@ -220,7 +261,9 @@ class _Connection:
 
 
 class SmtpSender:
-    """Sends letters over a few kept connections. Any number of tasks may use one; it belongs to one event loop."""
+    """Sends letters over a few kept connections. Any number of tasks may use one; it belongs to one
+    event loop.
+    """
 
     def __init__(self, settings: SmtpSettings) -> None:
         self._settings = settings
@@ -232,10 +275,10 @@ class SmtpSender:
     async def send(self, letter: Letter) -> EmailOutcome:
         """Hand one letter to the server.
 
-        5xx about the mailbox or the message is permanent. Everything else that fails is temporary: 4xx, the network,
-        and what speaks of our own settings (greeting, TLS, authentication, sender), which an operator will mend while
-        the letter waits. An answer lost after the last byte counts as temporary too: the repetition has the same
-        Message-ID.
+        5xx about the mailbox or the message is permanent. Everything else that fails is temporary:
+        4xx, the network, and what speaks of our own settings (greeting, TLS, authentication,
+        sender), which an operator will mend while the letter waits. An answer lost after the last
+        byte counts as temporary too: the repetition has the same Message-ID.
         """
         try:
             message = compose(letter, self._settings.from_address)
@@ -272,15 +315,17 @@ class SmtpSender:
                 if international and client.is_ehlo_or_helo_needed:
                     await client.ehlo()
                 if international and not client.supports_extension("smtputf8"):
-                    return PermanentFailure(detail="the mail server cannot write to international addresses")
+                    return PermanentFailure(
+                        detail="the mail server cannot write to international addresses"
+                    )
                 options, encoding = (["SMTPUTF8"], "utf-8") if international else ([], "ascii")
                 reused = connection.used
                 connection.used = True
                 try:
                     await client.mail(from_address, options=options, encoding=encoding)
                 except (aiosmtplib.SMTPServerDisconnected, aiosmtplib.SMTPSenderRefused) as gone:
-                    # A kept connection may have been closed, or be full (421), since its last letter. Nothing of this
-                    # one has been said, so a fresh connection may say it.
+                    # A kept connection may have been closed, or be full (421), since its last
+                    # letter. Nothing of this one has been said, so a fresh connection may say it.
                     client.close()
                     if reused:
                         continue
@@ -300,7 +345,9 @@ class SmtpSender:
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[_Connection]:
-        """An open connection, the most recently used one first; kept afterwards unless something went wrong in it."""
+        """An open connection, the most recently used one first; kept afterwards unless something
+        went wrong in it.
+        """
         connection = await self._live() or await self._open()
         try:
             yield connection

@@ -1,7 +1,9 @@
-"""The calendar part of a mail (RFC 5545, carried by RFC 5546): one event that follows its appointment all its life.
+"""The calendar part of a mail (RFC 5545, carried by RFC 5546): one event that follows its
+appointment all its life.
 
-The same UID from booking to cancellation, and SEQUENCE as the appointment's version, so that a calendar program moves
-or removes what it already holds instead of adding another. Instants are UTC: no VTIMEZONE to disagree about.
+The same UID from booking to cancellation, and SEQUENCE as the appointment's version, so that a
+calendar program moves or removes what it already holds instead of adding another. Instants are UTC:
+no VTIMEZONE to disagree about.
 """
 
 from __future__ import annotations
@@ -33,8 +35,9 @@ def calendar_part(
 ) -> tuple[bytes, CalendarMethod]:
     """The calendar in UTF-8 with CRLF lines, and its method, which the MIME part has to repeat.
 
-    The organizer is the organization's sending address: programs check the two against each other, and a provider's own
-    address is none of the customer's business. Nobody is asked to answer: the time is booked already.
+    The organizer is the organization's sending address: programs check the two against each other,
+    and a provider's own address is none of the customer's business. Nobody is asked to answer: the
+    time is booked already.
     """
     method = method_of(facts, kind)
     cancelled = method is CalendarMethod.CANCEL

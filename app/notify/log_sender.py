@@ -1,4 +1,6 @@
-"""Messages into the log instead of the world: for development only, since the log then holds personal data."""
+"""Messages into the log instead of the world: for development only, since the log then holds
+personal data.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,11 @@ class LogEmailSender:
 
     async def send(self, letter: Letter) -> EmailOutcome:
         _LOG.info(
-            "e-mail %s to %s: %s\n%s", letter.message_id, letter.to_address, letter.content.subject, letter.content.text
+            "e-mail %s to %s: %s\n%s",
+            letter.message_id,
+            letter.to_address,
+            letter.content.subject,
+            letter.content.text,
         )
         return Sent()
 
@@ -34,7 +40,13 @@ class LogSmsSender:
         _LOG.info("SMS to %s: %s", text.to, text.body)
         return Sent()
 
-    async def look_up(self, text: TextMessage, *, since: datetime, known: Collection[str] = ()) -> SmsFate:  # noqa: ARG002 - the protocol's
+    async def look_up(
+        self,
+        text: TextMessage,  # noqa: ARG002
+        *,
+        since: datetime,  # noqa: ARG002
+        known: Collection[str] = (),  # noqa: ARG002
+    ) -> SmsFate:
         return Unknown(detail="the log keeps no record of messages")
 
     async def aclose(self) -> None:

@@ -1,4 +1,6 @@
-"""What a message may say, and what it looks like once said. Pure values: no clock, no templates, no wire."""
+"""What a message may say, and what it looks like once said. Pure values: no clock, no templates, no
+wire.
+"""
 
 from __future__ import annotations
 
@@ -38,10 +40,11 @@ class CalendarMethod(StrEnum):
 class MessageFacts:
     """Everything a message may say about one appointment to one recipient.
 
-    Instants are UTC. `now` is the instant at which the message is made: the remaining time and the calendar part's
-    stamp follow from it. `time_zone` (IANA) and `locale` (BCP 47) are the recipient's. Names and notes are as people
-    typed them; cleaning and escaping is the renderer's work. `contact_email`, `contact_phone` and `notes` are shown to
-    the provider only, and `provider_email` to nobody but the provider's own calendar.
+    Instants are UTC. `now` is the instant at which the message is made: the remaining time and the
+    calendar part's stamp follow from it. `time_zone` (IANA) and `locale` (BCP 47) are the
+    recipient's. Names and notes are as people typed them; cleaning and escaping is the renderer's
+    work. `contact_email`, `contact_phone` and `notes` are shown to the provider only, and
+    `provider_email` to nobody but the provider's own calendar.
     """
 
     appointment_id: AppointmentId
@@ -77,7 +80,9 @@ class MessageFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OverrideProblem:
-    """Why an override was not used: which part, its line where known, and a sentence for the administrator."""
+    """Why an override was not used: which part, its line where known, and a sentence for the
+    administrator.
+    """
 
     part: str
     line: int | None

@@ -1,4 +1,6 @@
-"""What became of an attempt to send. A closed set of values, and no detail holds personal data: all may be stored."""
+"""What became of an attempt to send. A closed set of values, and no detail holds personal data: all
+may be stored.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ class Sent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TemporaryFailure:
-    """Not sent, and trying again later may help: a 4xx reply, the network, or our own configuration."""
+    """Not sent, and trying again later may help: a 4xx reply, the network, or our own
+    configuration.
+    """
 
     detail: str
     retry_after_seconds: int | None = None
@@ -30,7 +34,9 @@ class PermanentFailure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unknown:
-    """It may have been sent, or not: the answer was lost. Only looking it up may tell; sending again may duplicate."""
+    """It may have been sent, or not: the answer was lost. Only looking it up may tell; sending
+    again may duplicate.
+    """
 
     detail: str
 

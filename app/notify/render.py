@@ -1,7 +1,9 @@
-"""Facts into words. The built-in phrases of four languages, and an organization's own where it has some that work.
+"""Facts into words. The built-in phrases of four languages, and an organization's own where it has
+some that work.
 
-Two steps, so that nothing is escaped twice or never: a phrasebook (`templates/<language>.j2`) makes plain sentences,
-then a layout (`templates/email.html.j2`, which escapes, or `email.txt.j2`) sets them. The phrasebook never sees HTML.
+Two steps, so that nothing is escaped twice or never: a phrasebook (`templates/<language>.j2`) makes
+plain sentences, then a layout (`templates/email.html.j2`, which escapes, or `email.txt.j2`) sets
+them. The phrasebook never sees HTML.
 """
 
 from __future__ import annotations
@@ -34,12 +36,16 @@ _SMS_NAME_CHARACTERS: Final = (
     32  # so that a built-in text message without its link fits two segments, whatever the names
 )
 # The messages whose reader may want to act on them; an hour before there is nothing left to change.
-_SMS_WITH_LINK: Final = frozenset({MessageKind.BOOKED, MessageKind.RESCHEDULED, MessageKind.DAY_BEFORE})
+_SMS_WITH_LINK: Final = frozenset(
+    {MessageKind.BOOKED, MessageKind.RESCHEDULED, MessageKind.DAY_BEFORE}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Phrases:
-    """What a phrasebook says about one message: plain text, keyed by the names that the layouts use."""
+    """What a phrasebook says about one message: plain text, keyed by the names that the layouts
+    use.
+    """
 
     subject: str
     heading: str
@@ -73,14 +79,19 @@ def render(
     channel: Channel,
     override: TemplateOverride | None = None,
 ) -> Rendered:
-    """The message in the recipient's language. An override that breaks is not used; `problem` says why."""
+    """The message in the recipient's language. An override that breaks is not used; `problem` says
+    why.
+    """
     if channel is Channel.SMS:
         return render_sms(facts, kind, recipient, override)
     return render_email(facts, kind, recipient, override)
 
 
 def render_email(
-    facts: MessageFacts, kind: MessageKind, recipient: Recipient, override: TemplateOverride | None = None
+    facts: MessageFacts,
+    kind: MessageKind,
+    recipient: Recipient,
+    override: TemplateOverride | None = None,
 ) -> RenderedEmail:
     speech = wording.negotiate(facts.locale)
     words = _words(_cleaned(facts), kind, recipient, speech)
@@ -96,7 +107,9 @@ def render_email(
     described = [f"{label}{phrases.colon} {value}" for label, value in rows]
     if words["manage_link"]:
         described.append(f"{phrases.manage}{phrases.colon} {words['manage_link']}")
-    part, method = ics.calendar_part(facts, kind, recipient, summary=phrases.what, description="\n".join(described))
+    part, method = ics.calendar_part(
+        facts, kind, recipient, summary=phrases.what, description="\n".join(described)
+    )
     return RenderedEmail(
         language=speech.language,
         subject=parts["subject"],
@@ -109,7 +122,10 @@ def render_email(
 
 
 def render_sms(
-    facts: MessageFacts, kind: MessageKind, recipient: Recipient, override: TemplateOverride | None = None
+    facts: MessageFacts,
+    kind: MessageKind,
+    recipient: Recipient,
+    override: TemplateOverride | None = None,
 ) -> RenderedSms:
     speech = wording.negotiate(facts.locale)
     words = _words(_shortened(_cleaned(facts)), kind, recipient, speech)
@@ -119,7 +135,9 @@ def render_sms(
         said = f"{said} {phrases.manage}{phrases.colon} {words['manage_link']}"
     parts, problem = _overridden({"sms": said}, words, override)
     text = gsm.fold(parts["sms"].strip())
-    return RenderedSms(language=speech.language, text=text, segments=gsm.segments(text), problem=problem)
+    return RenderedSms(
+        language=speech.language, text=text, segments=gsm.segments(text), problem=problem
+    )
 
 
 def _overridden(
@@ -132,7 +150,9 @@ def _overridden(
 
 
 def _cleaned(facts: MessageFacts) -> MessageFacts:
-    """The facts with what people typed brought onto one line each, so that no name can fake a line of its own."""
+    """The facts with what people typed brought onto one line each, so that no name can fake a line
+    of its own.
+    """
     return replace(
         facts,
         organization_name=plain.one_line(facts.organization_name),
@@ -142,7 +162,9 @@ def _cleaned(facts: MessageFacts) -> MessageFacts:
         contact_email=_line(facts.contact_email),
         contact_phone=_line(facts.contact_phone),
         notes=plain.paragraphs(facts.notes) if facts.notes else None,
-        cancellation_reason=plain.paragraphs(facts.cancellation_reason) if facts.cancellation_reason else None,
+        cancellation_reason=plain.paragraphs(facts.cancellation_reason)
+        if facts.cancellation_reason
+        else None,
     )
 
 
@@ -172,7 +194,9 @@ def _words(
     to_provider = recipient is Recipient.PROVIDER
     cancelled = kind is MessageKind.CANCELLED
     moved_from, free_until = facts.previous_starts_at, facts.free_until
-    still_free = not cancelled and not to_provider and free_until is not None and facts.now <= free_until
+    still_free = (
+        not cancelled and not to_provider and free_until is not None and facts.now <= free_until
+    )
     return {
         "cancelled": cancelled,
         "contact": facts.contact_name,
@@ -181,7 +205,9 @@ def _words(
         "date": when.date,
         "date_brief": when.date_brief,
         "end_time": when.end_time,
-        "fee": wording.money(facts.cancellation_fee, speech) if facts.cancellation_fee and cancelled else None,
+        "fee": wording.money(facts.cancellation_fee, speech)
+        if facts.cancellation_fee and cancelled
+        else None,
         "free_until": wording.moment(free_until, now=facts.now, zone=zone, speech=speech)
         if free_until and still_free
         else None,
@@ -191,7 +217,9 @@ def _words(
         "manage_link": facts.manage_url,
         "notes": facts.notes if to_provider else None,
         "organization": facts.organization_name,
-        "previous": wording.moment(moved_from, now=facts.now, zone=zone, speech=speech) if moved_from else None,
+        "previous": wording.moment(moved_from, now=facts.now, zone=zone, speech=speech)
+        if moved_from
+        else None,
         "price": wording.money(facts.price, speech) if facts.price else None,
         "provider": facts.provider_name,
         "reason": facts.cancellation_reason if cancelled else None,
@@ -221,7 +249,9 @@ def _phrases(words: overrides.Words, kind: MessageKind, speech: Speech) -> _Phra
         unsubscribe=book["unsubscribe"],
         colon=book["colon"],
         labels=MappingProxyType({
-            name.removeprefix("label_"): label for name, label in book.items() if name.startswith("label_")
+            name.removeprefix("label_"): label
+            for name, label in book.items()
+            if name.startswith("label_")
         }),
     )  # fmt: skip
 

@@ -1,4 +1,6 @@
-"""The ways out of the house, opened together and closed together. Settings are read elsewhere and given here."""
+"""The ways out of the house, opened together and closed together. Settings are read elsewhere and
+given here.
+"""
 
 from __future__ import annotations
 
@@ -12,18 +14,25 @@ from app.notify.sms import SmsSender, TwilioSender, TwilioSettings
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Senders:
-    """One sender a channel; None where the deployment has none, and its messages are skipped for that reason."""
+    """One sender a channel; None where the deployment has none, and its messages are skipped for
+    that reason.
+    """
 
     email: EmailSender | None
     sms: SmsSender | None
 
     async def aclose(self) -> None:
         """Close both, whatever the other does."""
-        await asyncio.gather(*(sender.aclose() for sender in (self.email, self.sms) if sender is not None))
+        await asyncio.gather(
+            *(sender.aclose() for sender in (self.email, self.sms) if sender is not None)
+        )
 
 
-def open_senders(*, smtp: SmtpSettings | None, twilio: TwilioSettings | None, log_the_rest: bool) -> Senders:
-    """The senders of a deployment. With `log_the_rest` (development), a channel without settings is logged instead.
+def open_senders(
+    *, smtp: SmtpSettings | None, twilio: TwilioSettings | None, log_the_rest: bool
+) -> Senders:
+    """The senders of a deployment. With `log_the_rest` (development), a channel without settings is
+    logged instead.
 
     Nothing connects before the first message. Call it inside the event loop that will send.
     """

@@ -1,7 +1,9 @@
-"""Text messages over Twilio's REST API, or any gateway that speaks it; and what the gateway tells afterwards.
+"""Text messages over Twilio's REST API, or any gateway that speaks it; and what the gateway tells
+afterwards.
 
-The rule of the room: a message whose answer was lost is never sent again blindly. `send` says Unknown, and `look_up`
-asks the gateway. (https://www.twilio.com/docs/messaging/api/message-resource, version 2010-04-01)
+The rule of the room: a message whose answer was lost is never sent again blindly. `send` says
+Unknown, and `look_up` asks the gateway.
+(https://www.twilio.com/docs/messaging/api/message-resource, version 2010-04-01)
 """
 
 from __future__ import annotations
@@ -20,21 +22,34 @@ from urllib.parse import parse_qsl, urlsplit, urlunsplit
 import httpx
 
 from app.notify import gsm
-from app.notify.outcome import NeverReceived, PermanentFailure, Sent, SmsFate, SmsOutcome, TemporaryFailure, Unknown
+from app.notify.outcome import (
+    NeverReceived,
+    PermanentFailure,
+    Sent,
+    SmsFate,
+    SmsOutcome,
+    TemporaryFailure,
+    Unknown,
+)
 
 TWILIO: Final = "https://api.twilio.com"
 
 # Status words of the Message resource. Only these say that a message will not arrive …
 _LOST: Final = frozenset({"failed", "undelivered", "canceled"})
-# … these that it left the gateway, or arrived, and the others (queued, accepted, scheduled, sending) nothing yet.
+# … these that it left the gateway, or arrived, and the others (queued, accepted, scheduled,
+# sending) nothing yet.
 _GONE_OUT: Final = frozenset({"sent", "delivered", "read", "receiving", "received"})
 
-# Error codes that speak of our account or sender rather than of the recipient: an operator can mend them meanwhile.
-# 20003 authentication · 20005 account inactive · 20429 too many requests · 21212, 21603, 21606, 21659 sender unusable ·
-# 21611 sender's queue full · 21608 trial account · 30001 queue overflow · 30002 account suspended
-_OURS: Final = frozenset({20003, 20005, 20429, 21212, 21603, 21606, 21608, 21611, 21659, 30001, 30002})
+# Error codes that speak of our account or sender rather than of the recipient: an operator can mend
+# them meanwhile. 20003 authentication · 20005 account inactive · 20429 too many requests · 21212,
+# 21603, 21606, 21659 sender unusable · 21611 sender's queue full · 21608 trial account · 30001
+# queue overflow · 30002 account suspended
+_OURS: Final = frozenset(
+    {20003, 20005, 20429, 21212, 21603, 21606, 21608, 21611, 21659, 30001, 30002}
+)
 
-# The answers about this message. The other 4xx are about us: authentication, a wrong address, too many requests.
+# The answers about this message. The other 4xx are about us: authentication, a wrong address, too
+# many requests.
 _REFUSED: Final = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY})
 
 _MAX_FIELDS: Final = 200  # a callback has about thirty
@@ -46,9 +61,11 @@ _CLOCK_TOLERANCE: Final = timedelta(minutes=2)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TwilioSettings:
-    """One account at a gateway. Exactly one of `from_number` (E.164 or a sender's name) and `messaging_service_sid`.
+    """One account at a gateway. Exactly one of `from_number` (E.164 or a sender's name) and
+    `messaging_service_sid`.
 
-    `api_key_sid` and `api_key_secret` replace the token in requests where given; callbacks are always signed with it.
+    `api_key_sid` and `api_key_secret` replace the token in requests where given; callbacks are
+    always signed with it.
     """
 
     account_sid: str
@@ -62,9 +79,13 @@ class TwilioSettings:
 
     def __post_init__(self) -> None:
         if (self.from_number is None) == (self.messaging_service_sid is None):
-            raise ValueError("A gateway needs a sender: either from_number or messaging_service_sid.")
+            raise ValueError(
+                "A gateway needs a sender: either from_number or messaging_service_sid."
+            )
         if not self.auth_token:
-            raise ValueError("A gateway needs an auth token: without one, anybody could sign status callbacks.")
+            raise ValueError(
+                "A gateway needs an auth token: without one, anybody could sign status callbacks."
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +102,9 @@ class SmsSender(Protocol):
 
     async def send(self, text: TextMessage) -> SmsOutcome: ...
 
-    async def look_up(self, text: TextMessage, *, since: datetime, known: Collection[str] = ()) -> SmsFate: ...
+    async def look_up(
+        self, text: TextMessage, *, since: datetime, known: Collection[str] = ()
+    ) -> SmsFate: ...
 
     async def aclose(self) -> None: ...
 
@@ -94,14 +117,19 @@ class TwilioSender:
         self._messages = f"/2010-04-01/Accounts/{settings.account_sid}/Messages.json"
         self._client = httpx.AsyncClient(
             base_url=settings.base_url,
-            auth=(settings.api_key_sid or settings.account_sid, settings.api_key_secret or settings.auth_token),
+            auth=(
+                settings.api_key_sid or settings.account_sid,
+                settings.api_key_secret or settings.auth_token,
+            ),
             timeout=settings.timeout_seconds,
             follow_redirects=False,
             headers={"Accept": "application/json"},
         )
 
     async def send(self, text: TextMessage) -> SmsOutcome:
-        """Hand one message to the gateway. Sent means accepted; whether it arrives, the status callbacks tell."""
+        """Hand one message to the gateway. Sent means accepted; whether it arrives, the status
+        callbacks tell.
+        """
         form = {"To": text.to, "Body": text.body}
         if self._settings.messaging_service_sid is not None:
             form["MessagingServiceSid"] = self._settings.messaging_service_sid
@@ -112,16 +140,22 @@ class TwilioSender:
         try:
             response = await self._client.post(self._messages, data=form)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as broken:
-            return TemporaryFailure(detail=f"no connection to the gateway ({type(broken).__name__})")
+            return TemporaryFailure(
+                detail=f"no connection to the gateway ({type(broken).__name__})"
+            )
         except httpx.HTTPError as broken:  # the request may have arrived
             return Unknown(detail=f"the gateway's answer was lost ({type(broken).__name__})")
         return _outcome(response)
 
-    async def look_up(self, text: TextMessage, *, since: datetime, known: Collection[str] = ()) -> SmsFate:
-        """What became of a message whose answer was lost: found by its number and words among those made since.
+    async def look_up(
+        self, text: TextMessage, *, since: datetime, known: Collection[str] = ()
+    ) -> SmsFate:
+        """What became of a message whose answer was lost: found by its number and words among those
+        made since.
 
-        `known` are the gateway's names of messages already accounted for: the same words may have been sent before, on
-        purpose. NeverReceived only where the whole time could be read; anything less is Unknown.
+        `known` are the gateway's names of messages already accounted for: the same words may have
+        been sent before, on purpose. NeverReceived only where the whole time could be read;
+        anything less is Unknown.
         """
         earliest = since - _CLOCK_TOLERANCE
         page = self._messages
@@ -132,19 +166,28 @@ class TwilioSender:
             except httpx.HTTPError as broken:
                 return Unknown(detail=f"the gateway could not be asked ({type(broken).__name__})")
             if response.status_code != HTTPStatus.OK:
-                return Unknown(detail=f"the gateway could not be asked (http {response.status_code})")
+                return Unknown(
+                    detail=f"the gateway could not be asked (http {response.status_code})"
+                )
             try:
                 listed = _Page.read(response)
             except (ValueError, TypeError, KeyError):
                 return Unknown(detail="the gateway's list could not be read")
             recent = [resource for resource in listed.messages if resource.created >= earliest]
             for resource in recent:
-                if resource.sid not in known and resource.to == text.to and _same_words(resource.body, text.body):
+                if (
+                    resource.sid not in known
+                    and resource.to == text.to
+                    and _same_words(resource.body, text.body)
+                ):
                     return _fate(resource.sid, resource.status, resource.error_code)
-            if listed.next_page is None or not recent:  # newest first, but not strictly: a whole page must be older
+            # newest first, but not strictly: a whole page must be older
+            if listed.next_page is None or not recent:
                 return NeverReceived()
             page, query = listed.next_page, None
-        return Unknown(detail=f"the gateway lists too many messages to this number (over {_MAX_PAGES * _PAGE})")
+        return Unknown(
+            detail=f"the gateway lists too many messages to this number (over {_MAX_PAGES * _PAGE})"
+        )
 
     async def aclose(self) -> None:
         await self._client.aclose()
@@ -184,8 +227,11 @@ class _Page:
             for item in answer["messages"]
         ]
         next_page = answer.get("next_page_uri") or None
-        # The rest of the list is asked of the same gateway: a page elsewhere would be handed our credentials.
-        if next_page is not None and (not str(next_page).startswith("/") or str(next_page).startswith("//")):
+        # The rest of the list is asked of the same gateway: a page elsewhere would be handed our
+        # credentials.
+        if next_page is not None and (
+            not str(next_page).startswith("/") or str(next_page).startswith("//")
+        ):
             raise ValueError("The next page is not a path.")
         return cls(messages=messages, next_page=next_page)
 
@@ -225,7 +271,8 @@ def _code(value: object) -> int | None:
     """An error code, which comes as a number in answers and as text in callbacks."""
     return (
         int(value)
-        if isinstance(value, int) or (isinstance(value, str) and value.isascii() and value.isdigit())
+        if isinstance(value, int)
+        or (isinstance(value, str) and value.isascii() and value.isdigit())
         else None
     )
 
@@ -237,13 +284,16 @@ def _retry_after(response: httpx.Response) -> int | None:
 def _fate(sid: str, status: str, error_code: int | None) -> Sent | PermanentFailure:
     if status in _LOST:
         return PermanentFailure(
-            detail=f"gateway: {status}" + (f", error {error_code}" if error_code is not None else "")
+            detail=f"gateway: {status}"
+            + (f", error {error_code}" if error_code is not None else "")
         )
     return Sent(provider_message_id=sid)
 
 
 def _same_words(listed: str, sent: str) -> bool:
-    """Whether the gateway's copy is our message. It may have swapped typography; a trial account says so in front."""
+    """Whether the gateway's copy is our message. It may have swapped typography; a trial account
+    says so in front.
+    """
     return gsm.fold(listed).strip().endswith(gsm.fold(sent).strip())
 
 
@@ -252,7 +302,9 @@ def _same_words(listed: str, sent: str) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatusReport:
-    """One status callback. `outcome` is None while nothing is decided; reports may come late and in any order."""
+    """One status callback. `outcome` is None while nothing is decided; reports may come late and in
+    any order.
+    """
 
     provider_message_id: str
     status: str
@@ -260,16 +312,24 @@ class StatusReport:
 
 
 def read_form(body: bytes) -> list[tuple[str, str]]:
-    """The fields of a callback's body, empty ones too: they are signed as well. ValueError where it is no form."""
-    return parse_qsl(body.decode(), keep_blank_values=True, strict_parsing=bool(body), max_num_fields=_MAX_FIELDS)
+    """The fields of a callback's body, empty ones too: they are signed as well. ValueError where it
+    is no form.
+    """
+    return parse_qsl(
+        body.decode(), keep_blank_values=True, strict_parsing=bool(body), max_num_fields=_MAX_FIELDS
+    )
 
 
-def is_genuine(*, auth_token: str, signature: str, url: str, form: Iterable[tuple[str, str]]) -> bool:
-    """Whether a status callback comes from the gateway: `X-Twilio-Signature` over the public URL and the form.
+def is_genuine(
+    *, auth_token: str, signature: str, url: str, form: Iterable[tuple[str, str]]
+) -> bool:
+    """Whether a status callback comes from the gateway: `X-Twilio-Signature` over the public URL
+    and the form.
 
-    HMAC-SHA1 of the URL as the gateway called it, query included, followed by each name and value in order of names.
-    Where the port is the scheme's own, some versions of the gateway sign the URL with it and some without: both are
-    tried. (https://www.twilio.com/docs/usage/security#validating-requests)
+    HMAC-SHA1 of the URL as the gateway called it, query included, followed by each name and value
+    in order of names. Where the port is the scheme's own, some versions of the gateway sign the URL
+    with it and some without: both are tried.
+    (https://www.twilio.com/docs/usage/security#validating-requests)
     """
     if not auth_token or not signature:
         return False
@@ -277,7 +337,9 @@ def is_genuine(*, auth_token: str, signature: str, url: str, form: Iterable[tupl
     given = signature.encode("utf-8", "replace")
     genuine = False
     for candidate in _with_and_without_port(url):
-        digest = hmac.new(auth_token.encode(), f"{candidate}{signed}".encode(), hashlib.sha1).digest()
+        digest = hmac.new(
+            auth_token.encode(), f"{candidate}{signed}".encode(), hashlib.sha1
+        ).digest()
         genuine |= hmac.compare_digest(base64.b64encode(digest), given)
     return genuine
 
@@ -292,7 +354,9 @@ def _with_and_without_port(url: str) -> tuple[str, ...]:
     if default is None or parts.hostname is None or port not in {None, default}:
         return (url,)
     bare = parts.netloc.removesuffix(f":{default}")
-    return tuple(urlunsplit(parts._replace(netloc=netloc)) for netloc in (bare, f"{bare}:{default}"))
+    return tuple(
+        urlunsplit(parts._replace(netloc=netloc)) for netloc in (bare, f"{bare}:{default}")
+    )
 
 
 def read_status(form: Mapping[str, str]) -> StatusReport | None:

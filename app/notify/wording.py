@@ -1,9 +1,10 @@
-"""Instants, durations and money in words: in the recipient's time zone, language and regional format, by CLDR.
+"""Instants, durations and money in words: in the recipient's time zone, language and regional
+format, by CLDR.
 
-A time zone is named by its city and its offset from GMT at that instant. The long names ("Pacific Standard Time") are
-not used: CLDR assigns them by the shape of the rules, and says "Irish Standard Time" in January and "Pacific Standard
-Time" for Vancouver after 2026, where neither is the time. City and offset are true everywhere, and tell the two 01:30s
-of an autumn night apart.
+A time zone is named by its city and its offset from GMT at that instant. The long names ("Pacific
+Standard Time") are not used: CLDR assigns them by the shape of the rules, and says "Irish Standard
+Time" in January and "Pacific Standard Time" for Vancouver after 2026, where neither is the time.
+City and offset are true everywhere, and tell the two 01:30s of an autumn night apart.
 """
 
 from __future__ import annotations
@@ -29,11 +30,13 @@ LANGUAGES = ("en", "de", "fr", "es")
 DEFAULT_LANGUAGE = "en"
 
 _TAG = re.compile(
-    r"(?P<language>[a-z]{2,3})(?:[-_][a-z]{4})?(?:[-_](?P<region>[a-z]{2}|[0-9]{3}))?(?:[-_].*)?", re.IGNORECASE
+    r"(?P<language>[a-z]{2,3})(?:[-_][a-z]{4})?(?:[-_](?P<region>[a-z]{2}|[0-9]{3}))?(?:[-_].*)?",
+    re.IGNORECASE,
 )
 
-# ISO 4217 (list one, 2026-01-01): every currency whose minor unit is not a hundredth. CLDR's own digits are not these:
-# it rounds away minor units that are out of use (forints, dinars of Iraq), and an amount in them would shift.
+# ISO 4217 (list one, 2026-01-01): every currency whose minor unit is not a hundredth. CLDR's own
+# digits are not these: it rounds away minor units that are out of use (forints, dinars of Iraq),
+# and an amount in them would shift.
 _MINOR_DIGITS = {
     **dict.fromkeys(
         (
@@ -61,7 +64,8 @@ _MINOR_DIGITS = {
     **dict.fromkeys(("CLF", "UYW"), 4),
 }
 
-# From here on a remaining time is told to five minutes: the queue's own delay would only add noise ("23 h 59 min").
+# From here on a remaining time is told to five minutes: the queue's own delay would only add noise
+# ("23 h 59 min").
 _EXACT_BELOW = timedelta(hours=2)
 _COARSE_MINUTES = 5
 # Up to here it is told in hours ("36 hours"), beyond in days and hours.
@@ -70,7 +74,9 @@ _HOURS_BELOW_MINUTES = 48 * 60
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Speech:
-    """The language of the phrases, one of `LANGUAGES`, and the regional formats for dates and numbers in it."""
+    """The language of the phrases, one of `LANGUAGES`, and the regional formats for dates and
+    numbers in it.
+    """
 
     language: str
     formats: Locale
@@ -80,9 +86,9 @@ class Speech:
 class When:
     """A visit's time, as its recipient reads it.
 
-    `hours` is the range ("9:00 AM – 10:00 AM"); it holds dates or offsets of its own where start and end differ in
-    them. `zone` is city and offset ("Berlin, GMT+2"), or the city alone where `hours` has the offsets. `brief` is the
-    start alone, complete, for a text message.
+    `hours` is the range ("9:00 AM – 10:00 AM"); it holds dates or offsets of its own where start
+    and end differ in them. `zone` is city and offset ("Berlin, GMT+2"), or the city alone where
+    `hours` has the offsets. `brief` is the start alone, complete, for a text message.
     """
 
     date: str
@@ -107,7 +113,9 @@ def zone_of(name: str) -> ZoneInfo:
 
 @lru_cache(maxsize=256)
 def negotiate(tag: str | None) -> Speech:
-    """The nearest we speak to a BCP 47 tag: `de-AT` → German with Austrian formats, anything unknown → English."""
+    """The nearest we speak to a BCP 47 tag: `de-AT` → German with Austrian formats, anything
+    unknown → English.
+    """
     found = _TAG.fullmatch(tag or "")
     if found is None or (language := found["language"].lower()) not in LANGUAGES:
         return Speech(language=DEFAULT_LANGUAGE, formats=Locale(DEFAULT_LANGUAGE))
@@ -118,7 +126,9 @@ def negotiate(tag: str | None) -> Speech:
     return Speech(language=language, formats=formats)
 
 
-def when(starts_at: datetime, ends_at: datetime, *, now: datetime, zone: ZoneInfo, speech: Speech) -> When:
+def when(
+    starts_at: datetime, ends_at: datetime, *, now: datetime, zone: ZoneInfo, speech: Speech
+) -> When:
     """The visit `[starts_at, ends_at)` as clocks in `zone` show it."""
     start, end = starts_at.astimezone(zone), ends_at.astimezone(zone)
     time, end_time = _time(start, speech), _time(end, speech)
@@ -126,27 +136,36 @@ def when(starts_at: datetime, ends_at: datetime, *, now: datetime, zone: ZoneInf
     if start.date() != end.date():
         hours_end = f"{_date_brief(end, now=now.astimezone(zone), speech=speech)}, {hours_end}"
     if start.utcoffset() != end.utcoffset():
-        hours_start, hours_end = f"{hours_start} ({offset(start, speech)})", f"{hours_end} ({offset(end, speech)})"
+        hours_start, hours_end = (
+            f"{hours_start} ({offset(start, speech)})",
+            f"{hours_end} ({offset(end, speech)})",
+        )
     return When(
         date=_spaces(format_date(start.date(), "full", locale=speech.formats)),
         date_brief=_date_brief(start, now=now.astimezone(zone), speech=speech),
         time=time,
         end_time=end_time,
         hours=f"{hours_start} – {hours_end}",
-        zone=zone_name(start, zone, speech) if start.utcoffset() == end.utcoffset() else _city(zone, speech) or "",
+        zone=zone_name(start, zone, speech)
+        if start.utcoffset() == end.utcoffset()
+        else _city(zone, speech) or "",
         brief=moment(starts_at, now=now, zone=zone, speech=speech),
     )
 
 
 def moment(instant: datetime, *, now: datetime, zone: ZoneInfo, speech: Speech) -> str:
-    """One instant, short and complete: "Sun, Mar 29, 9:00 AM (Berlin, GMT+2)". Another year than this is named."""
+    """One instant, short and complete: "Sun, Mar 29, 9:00 AM (Berlin, GMT+2)". Another year than
+    this is named.
+    """
     local = instant.astimezone(zone)
     date = _date_brief(local, now=now.astimezone(zone), speech=speech)
     return f"{date}, {_time(local, speech)} ({zone_name(local, zone, speech)})"
 
 
 def zone_name(local: datetime, zone: ZoneInfo, speech: Speech) -> str:
-    """City and offset, "Kathmandu, GMT+5:45"; the offset alone where the zone is no place (`Etc/GMT+5`, `UTC`)."""
+    """City and offset, "Kathmandu, GMT+5:45"; the offset alone where the zone is no place
+    (`Etc/GMT+5`, `UTC`).
+    """
     city = _city(zone, speech)
     return f"{city}, {offset(local, speech)}" if city else offset(local, speech)
 
@@ -159,7 +178,9 @@ def _city(zone: ZoneInfo, speech: Speech) -> str | None:
 
 
 def offset(local: datetime, speech: Speech) -> str:
-    """The offset in CLDR's short localized GMT format: "GMT+2", "UTC−3:30" (with a plain hyphen), "GMT"."""
+    """The offset in CLDR's short localized GMT format: "GMT+2", "UTC−3:30" (with a plain hyphen),
+    "GMT".
+    """
     pattern: str = speech.formats.zone_formats["gmt"]
     delta = local.utcoffset() or timedelta()
     minutes = abs(delta) // timedelta(minutes=1)
@@ -171,7 +192,9 @@ def offset(local: datetime, speech: Speech) -> str:
 
 
 def remaining(duration: timedelta, speech: Speech) -> str | None:
-    """The time that remains, "23 hours and 55 minutes": to the minute below two hours, to five above; None if over."""
+    """The time that remains, "23 hours and 55 minutes": to the minute below two hours, to five
+    above; None if over.
+    """
     if duration <= timedelta():
         return None
     step = 1 if duration < _EXACT_BELOW else _COARSE_MINUTES
@@ -181,7 +204,9 @@ def remaining(duration: timedelta, speech: Speech) -> str | None:
     else:
         days, hours = divmod(round(minutes / 60), 24)
         parts = [(days, "duration-day"), (hours, "duration-hour")]
-    said = [format_unit(count, unit, "long", locale=speech.formats) for count, unit in parts if count]
+    said = [
+        format_unit(count, unit, "long", locale=speech.formats) for count, unit in parts if count
+    ]
     return _spaces(format_list(said, "standard", locale=speech.formats))
 
 
@@ -192,8 +217,11 @@ def money(amount: Money, speech: Speech) -> str:
     pattern = copy(speech.formats.currency_formats["standard"])
     pattern.frac_prec = (digits, digits)
     value = Decimal(amount.amount_minor).scaleb(-digits)
-    shown: str = pattern.apply(value, speech.formats, currency=amount.currency, currency_digits=False)
-    # CLDR's "alpha next to number": a code does not touch the digits, a sign does. Babel has no such pattern.
+    shown: str = pattern.apply(
+        value, speech.formats, currency=amount.currency, currency_digits=False
+    )
+    # CLDR's "alpha next to number": a code does not touch the digits, a sign does. Babel has no
+    # such pattern.
     return re.sub(r"(?<=[A-Z])(?=\d)", "\u00a0", shown)
 
 

@@ -1,4 +1,6 @@
-"""The API's composition root: settings in, a Starlette application out. Routes, middleware, lifespan, and nothing else."""
+"""The API's composition root: settings in, a Starlette application out. Routes, middleware,
+lifespan, and nothing else.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,14 @@ from app.api.edge.throttle import Throttle
 from app.api.edge.watching import watch_with
 from app.api.graph.schema import build_schema
 from app.api.operation.context import Context
-from app.api.transport import Credentials, GraphQLEndpoint, Limits, RequestInfo, UnfitDocumentsError, read_list
+from app.api.transport import (
+    Credentials,
+    GraphQLEndpoint,
+    Limits,
+    RequestInfo,
+    UnfitDocumentsError,
+    read_list,
+)
 from app.cache.documents import RegisteredDocuments
 from app.identity.jwks import KeysUnavailableError
 from app.live.feed import TooManySubscribersError
@@ -52,10 +61,11 @@ def create_app(
     real_clock: Clock = system_clock,
     leaving: Leaving | None = None,
 ) -> Starlette:
-    """The application; it connects when it starts, and not before. The clocks are those of `open_resources`.
+    """The application; it connects when it starts, and not before. The clocks are those of
+    `open_resources`.
 
-    `leaving` is how the process ends, where it is a server's own. Raises SettingsError for a list of documents that can't be
-    used.
+    `leaving` is how the process ends, where it is a server's own. Raises SettingsError for a list
+    of documents that can't be used.
     """
     opened: list[Resources] = []
     throttles: list[Throttle] = []
@@ -87,7 +97,9 @@ def create_app(
                 ):
                     yield
             finally:
-                await endpoint.close_all(settings.leave.finishing_seconds if leaving is None else leaving.seconds_left)
+                await endpoint.close_all(
+                    settings.leave.finishing_seconds if leaving is None else leaving.seconds_left
+                )
                 throttles.clear()
                 opened.clear()
 
@@ -110,8 +122,15 @@ def create_app(
             shared=RegisteredDocuments(lambda: opened[0].redis),
             listed=None if settings.documents is None else read_list(Path(settings.documents)),
             clock=real_clock,
-            unavailable=(DatabaseUnavailableError, KeysUnavailableError, TooMuchToDoError, TooManySubscribersError),
-            watch=watch_with(lambda: throttles[0] if throttles else None, logs_all=settings.watch.log_operations),
+            unavailable=(
+                DatabaseUnavailableError,
+                KeysUnavailableError,
+                TooMuchToDoError,
+                TooManySubscribersError,
+            ),
+            watch=watch_with(
+                lambda: throttles[0] if throttles else None, logs_all=settings.watch.log_operations
+            ),
         )
     except UnfitDocumentsError as unfit:
         raise SettingsError(f"SLOTWRIGHT_DOCUMENTS: {unfit}") from unfit
@@ -131,7 +150,9 @@ def create_app(
     return Starlette(
         routes=[
             *endpoint.routes("/graphql"),
-            *health_routes(resources_of, is_leaving=lambda: leaving is not None and leaving.has_begun),
+            *health_routes(
+                resources_of, is_leaving=lambda: leaving is not None and leaving.has_begun
+            ),
             *callback_routes(resources_of),
             *unsubscribe_routes(resources_of),
             *pages.routes(),
@@ -146,4 +167,8 @@ def create_app(
 def throttle_of(resources: Resources, settings: Settings) -> Throttle:
     """The budgets of the settings, spent where the resources say."""
     limits = settings.limits
-    return Throttle(resources.rates, points=limits.points_per_minute, guest_bookings=limits.guest_bookings_per_minute)
+    return Throttle(
+        resources.rates,
+        points=limits.points_per_minute,
+        guest_bookings=limits.guest_bookings_per_minute,
+    )

@@ -1,4 +1,6 @@
-"""The pulse: what is not counted as it happens is measured every few seconds, in each process for itself."""
+"""The pulse: what is not counted as it happens is measured every few seconds, in each process for
+itself.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ _log: Final = logging.getLogger(__name__)
 
 @asynccontextmanager
 async def pulse(measures: Sequence[Measure], *, seconds: float = SECONDS) -> AsyncIterator[None]:
-    """Takes each measure again and again while the block runs; one that fails is tried again the next time."""
+    """Takes each measure again and again while the block runs; one that fails is tried again the
+    next time.
+    """
     beating = asyncio.create_task(_beat(measures, seconds))
     try:
         yield

@@ -1,4 +1,6 @@
-"""The API as a process: refuses to start where it could not work, else hands `create_app` to uvicorn."""
+"""The API as a process: refuses to start where it could not work, else hands `create_app` to
+uvicorn.
+"""
 
 from __future__ import annotations
 
@@ -31,11 +33,14 @@ BACKLOG: Final = 2_048
 """Connections that wait to be accepted; the kernel may allow fewer."""
 
 KEEP_ALIVE_SECONDS: Final = 75
-"""Longer than the 60 s after which usual proxies drop an idle connection: they never send into a closing one."""
+"""Longer than the 60 s after which usual proxies drop an idle connection: they never send into a
+closing one.
+"""
 
 GC_THRESHOLDS: Final = (50_000, 20, 50)
-"""Objects made before a collection, and collections before those of the older generations: measured to cut the slowest
-answers for a hundred providers to a sixth."""
+"""Objects made before a collection, and collections before those of the older generations: measured
+to cut the slowest answers for a hundred providers to a sixth.
+"""
 
 LARGEST_MESSAGE_BYTES: Final = 256 * 1024
 """Of a WebSocket, like the largest HTTP body."""
@@ -46,7 +51,9 @@ class ServeError(OperatorError):
 
 
 class _Together:
-    """A transport that sends what is written in one go at the end of the event loop's turn; otherwise the one it is given."""
+    """A transport that sends what is written in one go at the end of the event loop's turn;
+    otherwise the one it is given.
+    """
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
@@ -74,8 +81,8 @@ class _Together:
 class OneWrite(HttpToolsProtocol):
     """HTTP/1.1 as uvicorn speaks it, which would send the head of an answer and its body apart.
 
-    Two system calls, and a client that is woken for a head without a body: a fifth of the processor's time of a small
-    answer, and a tenth of a cached listing's.
+    Two system calls, and a client that is woken for a head without a body: a fifth of the
+    processor's time of a small answer, and a tenth of a cached listing's.
     """
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
@@ -83,7 +90,9 @@ class OneWrite(HttpToolsProtocol):
 
 
 def serve(settings: Settings, *, host: str, port: int, workers: int) -> None:
-    """Serves until SIGTERM or SIGINT. Before that: `ServeError`, `MigrationError` or `DatabaseUnavailableError`."""
+    """Serves until SIGTERM or SIGINT. Before that: `ServeError`, `MigrationError` or
+    `DatabaseUnavailableError`.
+    """
     configure_logs(settings.watch.log_format)
     check_traces(wanted=settings.watch.traces)
     listener = listen(host, port)
@@ -126,8 +135,9 @@ def application() -> Starlette:
     leave = settings.leave
     leaving = Leaving(drain_seconds=leave.drain_seconds, finishing_seconds=leave.finishing_seconds)
     made = create_app(settings, leaving=leaving)
-    # What stands now stands for good: it need not be walked at every collection, which would be most of the slowest
-    # answers' time. Answers are large and have no cycles, so collections may be rare.
+    # What stands now stands for good: it need not be walked at every collection, which would be
+    # most of the slowest answers' time. Answers are large and have no cycles, so collections may be
+    # rare.
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
@@ -135,7 +145,9 @@ def application() -> Starlette:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """The listening socket, taken before anything slow happens, so that a busy port shows at once."""
+    """The listening socket, taken before anything slow happens, so that a busy port
+    shows at once.
+    """
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, port), family=family, backlog=BACKLOG)
@@ -152,7 +164,9 @@ def _why_not(host: str, port: int, error: OSError | OverflowError) -> str:
 
 async def require_migrated(settings: Settings) -> None:
     """Raises where the database is away, unmigrated or newer than the program."""
-    pool = await create_pool(settings.database_url, size=1, statement_timeout_ms=settings.statement_timeout_ms)
+    pool = await create_pool(
+        settings.database_url, size=1, statement_timeout_ms=settings.statement_timeout_ms
+    )
     try:
         await check(pool)
     finally:

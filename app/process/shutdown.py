@@ -1,8 +1,9 @@
-"""Leaving: what a server process does between SIGTERM and its end, in an order that loses no request.
+"""Leaving: what a server process does between SIGTERM and its end, in an order that loses no
+request.
 
-First readiness goes red, so that whoever balances load sends nothing new; some seconds later the server stops accepting, and
-what is open for long (sockets, streams) is told to go elsewhere; what runs is finished, while there is time. A second
-signal skips the wait.
+First readiness goes red, so that whoever balances load sends nothing new; some seconds later the
+server stops accepting, and what is open for long (sockets, streams) is told to go elsewhere; what
+runs is finished, while there is time. A second signal skips the wait.
 """
 
 from __future__ import annotations
@@ -36,14 +37,19 @@ class Leaving:
 
     @property
     def seconds_left(self) -> float:
-        """Until what runs has to be given up; all of the time where nobody has told the process to leave."""
+        """Until what runs has to be given up; all of the time where nobody has told the process to
+        leave.
+        """
         if self._begun_at is None:
             return self._finishing_seconds
-        return max(0.0, self._begun_at + self._drain_seconds + self._finishing_seconds - monotonic())
+        return max(
+            0.0, self._begun_at + self._drain_seconds + self._finishing_seconds - monotonic()
+        )
 
     @contextmanager
     def watched(self, close_all: Callable[[float], Awaitable[None]]) -> Iterator[None]:
-        """Stands before the server's own handlers of signals while the block runs; in the main thread only.
+        """Stands before the server's own handlers of signals while the block runs; in the main
+        thread only.
 
         `close_all` is called when nobody can come any more, with the seconds that are left.
         """

@@ -1,4 +1,6 @@
-"""Wiring: what the use cases stand on, opened in order and closed in reverse. Every process goes through here once."""
+"""Wiring: what the use cases stand on, opened in order and closed in reverse. Every process goes
+through here once.
+"""
 
 from __future__ import annotations
 
@@ -61,23 +63,33 @@ def system_clock() -> datetime:
 async def open_resources(
     settings: Settings, *, clock: Clock = system_clock, real_clock: Clock = system_clock
 ) -> AsyncIterator[Resources]:
-    """Connect to PostgreSQL (raises where it can't) and prepare the rest; Redis is connected to when first used.
+    """Connect to PostgreSQL (raises where it can't) and prepare the rest; Redis is connected to
+    when first used.
 
-    `clock` decides over appointments, `real_clock` over tokens and leases. With a test clock, that one takes the place
-    of `clock`.
+    `clock` decides over appointments, `real_clock` over tokens and leases. With a test clock, that
+    one takes the place of `clock`.
     """
     pool = await create_pool(
-        settings.database_url, size=settings.pool_size, statement_timeout_ms=settings.statement_timeout_ms
+        settings.database_url,
+        size=settings.pool_size,
+        statement_timeout_ms=settings.statement_timeout_ms,
     )
     waker = Waker(settings.redis_url, real_clock=system_clock)
     test_clock: TestClock | None = None
     if settings.test_clock:
-        clock = test_clock = TestClock(pool, real_clock, partial(waker.wake, [job.name for job in CRON_JOBS]))
+        clock = test_clock = TestClock(
+            pool, real_clock, partial(waker.wake, [job.name for job in CRON_JOBS])
+        )
         await test_clock.follow()
     redis = open_redis(settings.redis_url, timeout_seconds=REDIS_TIMEOUT_SECONDS)
-    # Half of the connections compute free times at most: the others are left to bookings, whatever is asked.
-    accelerator = make_accelerator(redis, real_clock=system_clock, computations=max(1, settings.pool_size // 2))
-    feed = make_feed(pool, redis, accelerator, clock=clock, readings_at_once=max(1, settings.pool_size // 4))
+    # Half of the connections compute free times at most: the others are left to bookings, whatever
+    # is asked.
+    accelerator = make_accelerator(
+        redis, real_clock=system_clock, computations=max(1, settings.pool_size // 2)
+    )
+    feed = make_feed(
+        pool, redis, accelerator, clock=clock, readings_at_once=max(1, settings.pool_size // 4)
+    )
     keys = {key.id: key.secret for key in settings.manage_keys}
     messaging = make_messaging(settings, keys, wake=partial(waker.wake, MESSAGE_JOBS))
     access_tokens = _access_tokens(settings)
@@ -138,11 +150,15 @@ def make_feed(
         change = RulesChanged(organization_id=organization_id, provider_ids=tuple(provider_ids))
         accelerator.start(accelerator.slots.forget([change]))
 
-    sources = Sources(read=partial(read_days, pool), read_history=partial(read_history, pool), repaired=forget)
+    sources = Sources(
+        read=partial(read_days, pool), read_history=partial(read_history, pool), repaired=forget
+    )
     return Feed(redis, sources, clock=clock, readings_at_once=readings_at_once, pace=pace)
 
 
-def make_messaging(settings: Settings, keys: Mapping[str, str], *, wake: Callable[[], None]) -> Messaging:
+def make_messaging(
+    settings: Settings, keys: Mapping[str, str], *, wake: Callable[[], None]
+) -> Messaging:
     """How this deployment writes to people. Nothing connects before the first message."""
     mail, gateway, public_url = settings.mail_server, settings.text_gateway, settings.public_url
     return Messaging(
@@ -204,10 +220,16 @@ def _access_tokens(settings: Settings) -> AccessTokens:
     """They are always judged by the machine's clock: their issuer reads no other."""
     tokens = settings.tokens
     return AccessTokens(
-        [secret for secret in (settings.token_secret, tokens.previous_secret) if secret is not None],
+        [
+            secret
+            for secret in (settings.token_secret, tokens.previous_secret)
+            if secret is not None
+        ],
         clock=system_clock,
         keys=None if tokens.jwks_url is None else open_key_set(tokens.jwks_url),
         rules=TokenRules(
-            audience=tokens.audience, issuer=tokens.issuer, leeway=timedelta(seconds=tokens.leeway_seconds)
+            audience=tokens.audience,
+            issuer=tokens.issuer,
+            leeway=timedelta(seconds=tokens.leeway_seconds),
         ),
     )

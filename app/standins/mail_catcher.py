@@ -1,6 +1,8 @@
-"""Catches what a development server sends: a mail server and a stand-in for the text gateway, both writing to one folder.
+"""Catches what a development server sends: a mail server and a stand-in for the text gateway, both
+writing to one folder.
 
-Nothing leaves the machine. The page /dev/mailbox shows the folder. For `dev` only: production has real ones.
+Nothing leaves the machine. The page /dev/mailbox shows the folder. For `dev` only: production has
+real ones.
 """
 
 from __future__ import annotations
@@ -29,7 +31,9 @@ MOST_KEPT: Final = 500
 """Messages in the folder; the oldest go first."""
 
 MAIL, TEXT = ".eml", ".sms.json"
-"""What the names of caught mails and text messages end with. They begin with an id that grows with time."""
+"""What the names of caught mails and text messages end with. They begin with an id that grows with
+time.
+"""
 
 _BYTES_AT_MOST: Final = 1024 * 1024
 
@@ -51,7 +55,9 @@ def catching(folder: Path, clock: Callable[[], datetime]) -> Iterator[Caught]:
 
 
 def keep(folder: Path, ending: str, content: bytes) -> str:
-    """Write a message where a reader finds it whole or not at all, and forget the oldest; its id."""
+    """Write a message where a reader finds it whole or not at all, and forget the
+    oldest; its id.
+    """
     name = uuid7().hex
     unfinished = folder / f"{name}.tmp"
     unfinished.write_bytes(content)
@@ -73,7 +79,9 @@ class _Mailbox:
 
     async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802  its name there
         content = envelope.content
-        name = keep(self._folder, MAIL, content if isinstance(content, bytes) else str(content).encode())
+        name = keep(
+            self._folder, MAIL, content if isinstance(content, bytes) else str(content).encode()
+        )
         return f"250 2.0.0 Ok: queued as {name}"
 
 
@@ -101,7 +109,9 @@ def _mail_server(folder: Path) -> Iterator[int]:
 
 @contextlib.contextmanager
 def _gateway(folder: Path, clock: Callable[[], datetime]) -> Iterator[int]:
-    """Speaks as much of Twilio's API as a sender needs: take a message, and list those to a number."""
+    """Speaks as much of Twilio's API as a sender needs: take a message, and list those
+    to a number.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:

@@ -1,1 +1,3 @@
-"""PostgreSQL: the only room that imports asyncpg. One typed function a query; nothing here decides."""
+"""PostgreSQL: the only room that imports asyncpg. One typed function a query; nothing
+here decides.
+"""

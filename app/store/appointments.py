@@ -40,7 +40,9 @@ _COUNTS_OF_PROVIDERS = query("count_appointments_of_providers")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppointmentFilter:
-    """Which appointments of a list. `from_start` is inclusive, `until_start` exclusive; None bounds nothing."""
+    """Which appointments of a list. `from_start` is inclusive, `until_start` exclusive; None bounds
+    nothing.
+    """
 
     from_start: datetime | None = None
     until_start: datetime | None = None
@@ -90,7 +92,10 @@ async def appointments_by_ids(
     on: Executor, organization_id: OrganizationId, ids: Sequence[AppointmentId]
 ) -> dict[AppointmentId, Appointment]:
     """Those of these appointments that exist, by id."""
-    return {AppointmentId(row["id"]): _appointment(row) for row in await _BY_IDS.many(on, organization_id, ids)}
+    return {
+        AppointmentId(row["id"]): _appointment(row)
+        for row in await _BY_IDS.many(on, organization_id, ids)
+    }
 
 
 async def appointment_page(
@@ -100,15 +105,22 @@ async def appointment_page(
     which: AppointmentFilter,
     keyset: Keyset,
 ) -> list[Appointment]:
-    """A page of the customer's appointments, or (None) of the organization's, in the order of (starts_at, id)."""
+    """A page of the customer's appointments, or (None) of the organization's, in the order of
+    (starts_at, id).
+    """
     page = _PAGES["organization" if customer_id is None else "customer", keyset.backward]
     whose = () if customer_id is None else (customer_id,)
-    rows = await page.many(on, organization_id, *keyset.bounds, keyset.limit, *which.parameters, *whose)
+    rows = await page.many(
+        on, organization_id, *keyset.bounds, keyset.limit, *which.parameters, *whose
+    )
     return [_appointment(row) for row in rows]
 
 
 async def count_appointments(
-    on: Executor, organization_id: OrganizationId, customer_id: CustomerId | None, which: AppointmentFilter
+    on: Executor,
+    organization_id: OrganizationId,
+    customer_id: CustomerId | None,
+    which: AppointmentFilter,
 ) -> int:
     """How many appointments that list holds in all."""
     count = _COUNTS["organization" if customer_id is None else "customer"]
@@ -125,16 +137,23 @@ async def appointment_pages(
     which: AppointmentFilter,
     keyset: Keyset,
 ) -> dict[ProviderId, list[Appointment]]:
-    """The same page of each provider's appointments, in the order of (starts_at, id), in one statement."""
+    """The same page of each provider's appointments, in the order of (starts_at, id), in one
+    statement.
+    """
     pages: dict[ProviderId, list[Appointment]] = {provider_id: [] for provider_id in provider_ids}
     page = _PAGES["providers", keyset.backward]
-    for row in await page.many(on, organization_id, *keyset.bounds, keyset.limit, *which.parameters, list(pages)):
+    for row in await page.many(
+        on, organization_id, *keyset.bounds, keyset.limit, *which.parameters, list(pages)
+    ):
         pages[ProviderId(row["provider_id"])].append(_appointment(row))
     return pages
 
 
 async def count_appointments_of_providers(
-    on: Executor, organization_id: OrganizationId, provider_ids: Sequence[ProviderId], which: AppointmentFilter
+    on: Executor,
+    organization_id: OrganizationId,
+    provider_ids: Sequence[ProviderId],
+    which: AppointmentFilter,
 ) -> dict[ProviderId, int]:
     """How many appointments each of those lists holds in all; absent where there are none."""
     rows = await _COUNTS_OF_PROVIDERS.many(on, organization_id, *which.parameters, provider_ids)
@@ -142,9 +161,15 @@ async def count_appointments_of_providers(
 
 
 def insert_appointment(
-    tx: Transaction, organization_id: OrganizationId, appointment: Appointment, *, guest_origin: bytes | None
+    tx: Transaction,
+    organization_id: OrganizationId,
+    appointment: Appointment,
+    *,
+    guest_origin: bytes | None,
 ) -> None:
-    """Store a confirmed appointment, at the transaction's next statement; its time is taken with it, by `take_time`."""
+    """Store a confirmed appointment, at the transaction's next statement; its time is taken with
+    it, by `take_time`.
+    """
     policy, price = appointment.cancellation_policy, appointment.price
     _INSERT.later(
         tx,
@@ -177,7 +202,9 @@ def insert_appointment(
 async def appointment_for_update(
     tx: Transaction, organization_id: OrganizationId, appointment_id: AppointmentId
 ) -> Appointment | None:
-    """The appointment as it is now, locked until the transaction ends: its changes go one after the other."""
+    """The appointment as it is now, locked until the transaction ends: its changes go one after the
+    other.
+    """
     row = await _FOR_UPDATE.maybe(tx, organization_id, appointment_id)
     return None if row is None else _appointment(row)
 
@@ -205,14 +232,24 @@ async def cancel_appointment(
 
 
 async def move_appointment(
-    tx: Transaction, lock: CalendarLock, appointment_id: AppointmentId, *, starts_at: datetime, ends_at: datetime
+    tx: Transaction,
+    lock: CalendarLock,
+    appointment_id: AppointmentId,
+    *,
+    starts_at: datetime,
+    ends_at: datetime,
 ) -> Appointment:
     """Give a locked appointment another time; the time itself is freed and taken apart."""
-    return _appointment(await _MOVE.one(tx, lock.organization_id, appointment_id, starts_at, ends_at))
+    return _appointment(
+        await _MOVE.one(tx, lock.organization_id, appointment_id, starts_at, ends_at)
+    )
 
 
 async def close_appointment(
-    tx: Transaction, organization_id: OrganizationId, appointment_id: AppointmentId, status: AppointmentStatus
+    tx: Transaction,
+    organization_id: OrganizationId,
+    appointment_id: AppointmentId,
+    status: AppointmentStatus,
 ) -> Appointment:
     """Say of a locked appointment that it took place, or that nobody came. It keeps its time."""
     return _appointment(await _CLOSE.one(tx, organization_id, appointment_id, status))
@@ -235,14 +272,22 @@ async def appointments_to_complete(
     """A batch of confirmed appointments that have ended, by organization. Nothing is locked."""
     found: dict[OrganizationId, list[AppointmentId]] = {}
     for row in await _TO_COMPLETE.many(on, ended_by, batch_size):
-        found.setdefault(OrganizationId(row["organization_id"]), []).append(AppointmentId(row["id"]))
+        found.setdefault(OrganizationId(row["organization_id"]), []).append(
+            AppointmentId(row["id"])
+        )
     return found
 
 
 async def complete_ended(
-    on: Executor, organization_id: OrganizationId, ids: Sequence[AppointmentId], *, ended_by: datetime
+    on: Executor,
+    organization_id: OrganizationId,
+    ids: Sequence[AppointmentId],
+    *,
+    ended_by: datetime,
 ) -> list[Completed]:
-    """Complete those that are still confirmed and have ended, with their history, in one statement."""
+    """Complete those that are still confirmed and have ended, with their history, in
+    one statement.
+    """
     return [
         Completed(
             organization_id=organization_id,

@@ -22,10 +22,11 @@ _BEFORE = query("before_booking")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BeforeBooking:
-    """What the key stands for, if it was used; the customer, if they have booked before; and what is open.
+    """What the key stands for, if it was used; the customer, if they have booked before; and what
+    is open.
 
-    Open are confirmed appointments that are not over: the customer's with the provider, and those of guests from one
-    network.
+    Open are confirmed appointments that are not over: the customer's with the provider, and those
+    of guests from one network.
     """
 
     answer: StoredAnswer | None
@@ -44,7 +45,9 @@ async def before_booking(
     guest_origin: bytes | None,
     now: datetime,
 ) -> BeforeBooking:
-    """Ask under the locks of the key, and of the names under which a guest's bookings are counted."""
+    """Ask under the locks of the key, and of the names under which a guest's bookings
+    are counted.
+    """
     row = await _BEFORE.one(
         tx,
         scope.organization_id,

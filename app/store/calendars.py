@@ -1,4 +1,6 @@
-"""Calendars: what decides over providers' time, and the claims on it, for any number of providers in one statement each."""
+"""Calendars: what decides over providers' time, and the claims on it, for any number of providers
+in one statement each.
+"""
 
 from __future__ import annotations
 
@@ -59,14 +61,16 @@ def _exceptions(rows: list[tuple[date, bool, int | None, int | None]]) -> dict[d
         if start_minute is not None and end_minute is not None:
             clocks.append(ClockRange(start_minute=start_minute, end_minute=end_minute))
     return {
-        day: DayException(date=day, is_blocked=blocked[day], ranges=tuple(clocks)) for day, clocks in ranges.items()
+        day: DayException(date=day, is_blocked=blocked[day], ranges=tuple(clocks))
+        for day, clocks in ranges.items()
     }
 
 
 async def load_calendars(
     on: Executor, organization_id: OrganizationId, wanted: Sequence[Wanted], first: date, last: date
 ) -> dict[Wanted, Calendar]:
-    """The calendars of those wanted that exist, with the exceptions on the dates from first to last.
+    """The calendars of those wanted that exist, with the exceptions on the dates from first to
+    last.
 
     A provider that does not exist, and a service that the provider does not offer, are absent.
     """
@@ -106,13 +110,22 @@ async def load_claims(
     *,
     without: AppointmentId | None = None,
 ) -> dict[ProviderId, list[Claim]]:
-    """The active claims of each provider that overlap `[first, until)`, but for those of one appointment.
+    """The active claims of each provider that overlap `[first, until)`, but for those of one
+    appointment.
 
     Expired holds are among them.
     """
     found: dict[ProviderId, list[Claim]] = {provider_id: [] for provider_id in provider_ids}
     for row in await _CLAIMS.many(on, organization_id, provider_ids, first, until):
-        provider_id, claimed_from, claimed_until, visit_from, visit_until, appointment_id, expires_at = row
+        (
+            provider_id,
+            claimed_from,
+            claimed_until,
+            visit_from,
+            visit_until,
+            appointment_id,
+            expires_at,
+        ) = row
         if without is None or appointment_id != without:
             found[provider_id].append(
                 Claim(
@@ -137,10 +150,12 @@ async def take_time(
     standing: Sequence[Claim],
     now: datetime,
 ) -> bool:
-    """Take time for an appointment or a hold, as the claim's kind says; False where somebody else has some of it.
+    """Take time for an appointment or a hold, as the claim's kind says; False where somebody else
+    has some of it.
 
-    The caller shows that it holds the calendar's lock, and what it saw standing there: expired holds give way first.
-    Whatever waits to be written is written with it. On False the transaction must roll back.
+    The caller shows that it holds the calendar's lock, and what it saw standing there: expired
+    holds give way first. Whatever waits to be written is written with it. On False the transaction
+    must roll back.
     """
     if any(other.expires_at is not None and other.expires_at <= now for other in standing):
         span = (claim.claimed_from, claim.claimed_until)
@@ -162,7 +177,9 @@ async def take_time(
     return await tx.write() == 1
 
 
-async def free_appointment_time(tx: Transaction, lock: CalendarLock, appointment_id: AppointmentId) -> None:
+async def free_appointment_time(
+    tx: Transaction, lock: CalendarLock, appointment_id: AppointmentId
+) -> None:
     """The appointment gives its time back."""
     await _FREE_APPOINTMENT_TIME.one(tx, lock.organization_id, appointment_id)
 
@@ -175,15 +192,26 @@ async def free_hold_time(
     return None if row is None else (row["claimed_from"], row["claimed_until"])
 
 
-async def claim_of_appointment(on: Executor, organization_id: OrganizationId, appointment_id: AppointmentId) -> Claim:
+async def claim_of_appointment(
+    on: Executor, organization_id: OrganizationId, appointment_id: AppointmentId
+) -> Claim:
     """The time that an appointment has; every one that is not cancelled has one."""
     return Claim(*await _CLAIM_OF_APPOINTMENT.one(on, organization_id, appointment_id))
 
 
-async def claim_of_hold(on: Executor, organization_id: OrganizationId, hold_id: HoldId) -> Claim | None:
+async def claim_of_hold(
+    on: Executor, organization_id: OrganizationId, hold_id: HoldId
+) -> Claim | None:
     """The time that a hold has, expired or not; None where it has none any more."""
     row = await _CLAIM_OF_HOLD.maybe(on, organization_id, hold_id)
     if row is None:
         return None
     claimed_from, claimed_until, visit_from, visit_until, expires_at = row
-    return Claim(claimed_from, claimed_until, visit_from, visit_until, kind=ClaimKind.HOLD, expires_at=expires_at)
+    return Claim(
+        claimed_from,
+        claimed_until,
+        visit_from,
+        visit_until,
+        kind=ClaimKind.HOLD,
+        expires_at=expires_at,
+    )

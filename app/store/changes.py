@@ -23,14 +23,18 @@ _BEFORE_ALL: Final = AppointmentId(UUID(int=0))
 
 
 async def commit_position(snapshot: Transaction) -> int:
-    """Grows with every commit that the snapshot sees: of two readings, the one with more commits has the greater."""
+    """Grows with every commit that the snapshot sees: of two readings, the one with more commits
+    has the greater.
+    """
     position: int = (await _POSITION.one(snapshot))["position"]
     return position
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mark:
-    """A place in an organization's history; what is written later comes after it, but for clocks that differ."""
+    """A place in an organization's history; what is written later comes after it, but for clocks
+    that differ.
+    """
 
     occurred_at: datetime
     appointment_id: AppointmentId = _BEFORE_ALL
@@ -40,8 +44,12 @@ class Mark:
 async def appointment_changes_since(
     on: Executor, organization_id: OrganizationId, after: Mark, *, page_size: int
 ) -> tuple[list[AppointmentChanged], Mark | None]:
-    """The next page of changes after a mark, oldest first, and where the page after it begins; None after the last."""
-    rows = await _SINCE.many(on, organization_id, after.occurred_at, after.appointment_id, after.version, page_size)
+    """The next page of changes after a mark, oldest first, and where the page after it begins; None
+    after the last.
+    """
+    rows = await _SINCE.many(
+        on, organization_id, after.occurred_at, after.appointment_id, after.version, page_size
+    )
     changes = [
         AppointmentChanged(
             organization_id=organization_id,
@@ -57,6 +65,8 @@ async def appointment_changes_since(
         return changes, None
     last = rows[-1]
     mark = Mark(
-        occurred_at=last["occurred_at"], appointment_id=AppointmentId(last["appointment_id"]), version=last["version"]
+        occurred_at=last["occurred_at"],
+        appointment_id=AppointmentId(last["appointment_id"]),
+        version=last["version"],
     )
     return changes, mark

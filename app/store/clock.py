@@ -1,4 +1,6 @@
-"""The test clock's lead over the real one, as stored: the same for every process of a development server."""
+"""The test clock's lead over the real one, as stored: the same for every process of a development
+server.
+"""
 
 from __future__ import annotations
 

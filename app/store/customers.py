@@ -59,20 +59,27 @@ async def customers_by_ids(
     on: Executor, organization_id: OrganizationId, ids: Sequence[CustomerId]
 ) -> dict[CustomerId, Customer]:
     """Those of these customers that exist, by id."""
-    return {CustomerId(row["id"]): customer_from(row) for row in await _BY_IDS.many(on, organization_id, ids)}
+    return {
+        CustomerId(row["id"]): customer_from(row)
+        for row in await _BY_IDS.many(on, organization_id, ids)
+    }
 
 
-async def customer_by_subject(on: Executor, organization_id: OrganizationId, subject: str) -> Customer | None:
+async def customer_by_subject(
+    on: Executor, organization_id: OrganizationId, subject: str
+) -> Customer | None:
     """The account of a signed-in customer, once they have booked."""
     row = await _BY_SUBJECT.maybe(on, organization_id, subject)
     return None if row is None else customer_from(row)
 
 
-def insert_customer(tx: Transaction, organization_id: OrganizationId, customer: Customer, created_at: datetime) -> None:
+def insert_customer(
+    tx: Transaction, organization_id: OrganizationId, customer: Customer, created_at: datetime
+) -> None:
     """Store a new customer, at the transaction's next statement.
 
-    Nothing is stored where the account or the guest's record is there already; then what points to this customer, and
-    is written with it, raises `CustomerIsKnownError`.
+    Nothing is stored where the account or the guest's record is there already; then what points to
+    this customer, and is written with it, raises `CustomerIsKnownError`.
     """
     _INSERT.later(
         tx,
@@ -90,7 +97,9 @@ def insert_customer(tx: Transaction, organization_id: OrganizationId, customer: 
 
 
 class CustomerIsKnownError(Exception):
-    """Somebody else has made the record of this customer at the same moment: theirs counts. The transaction is over."""
+    """Somebody else has made the record of this customer at the same moment: theirs counts. The
+    transaction is over.
+    """
 
 
 @contextmanager
@@ -121,11 +130,14 @@ async def guest_is_known(
     return known
 
 
-async def update_customer(tx: Transaction, organization_id: OrganizationId, customer: Customer) -> bool:
-    """Store all values of an existing customer anew; False where another record stands for guests with this contact.
+async def update_customer(
+    tx: Transaction, organization_id: OrganizationId, customer: Customer
+) -> bool:
+    """Store all values of an existing customer anew; False where another record stands for guests
+    with this contact.
 
-    `guest_is_known` tells so cheaply; only a guest who books at this very moment is found out here. On False the
-    transaction must roll back.
+    `guest_is_known` tells so cheaply; only a guest who books at this very moment is found out here.
+    On False the transaction must roll back.
     """
     contact = customer.contact
     try:
@@ -148,7 +160,9 @@ async def update_customer(tx: Transaction, organization_id: OrganizationId, cust
 async def forget_channels_of_customer(
     tx: Transaction, organization_id: OrganizationId, customer_id: CustomerId
 ) -> None:
-    """Their record, and no longer what each booking asked for, says on which channels they want messages."""
+    """Their record, and no longer what each booking asked for, says on which channels they want
+    messages.
+    """
     await _FORGET_CHANNELS.exec(tx, organization_id, customer_id)
 
 
@@ -168,12 +182,19 @@ ERASED_NAME = "Erased"
 async def lock_appointments_of_customer(
     tx: Transaction, organization_id: OrganizationId, customer_id: CustomerId
 ) -> None:
-    """Nobody changes the customer's appointments until the transaction ends. Taken before the customer's own lock."""
+    """Nobody changes the customer's appointments until the transaction ends. Taken before the
+    customer's own lock.
+    """
     await _LOCK_APPOINTMENTS.exec(tx, organization_id, customer_id)
 
 
 async def erase_customer(
-    tx: Transaction, organization_id: OrganizationId, customer: Customer, *, caller: str | None, erased_at: datetime
+    tx: Transaction,
+    organization_id: OrganizationId,
+    customer: Customer,
+    *,
+    caller: str | None,
+    erased_at: datetime,
 ) -> Customer:
     """Everything personal goes, from every table; times, states and prices stay. `caller` is the
     name under which the account's keys and holds are kept; None for guests, who have no account.

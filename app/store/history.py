@@ -23,7 +23,9 @@ _OF_APPOINTMENTS = query("history_of_appointments")
 
 
 def insert_history(tx: Transaction, organization_id: OrganizationId, entry: HistoryEntry) -> None:
-    """Write what became of an appointment, in the transaction that made it so and at its next statement."""
+    """Write what became of an appointment, in the transaction that made it so and at its next
+    statement.
+    """
     _INSERT.later(
         tx,
         organization_id,
@@ -55,7 +57,9 @@ async def history_of_appointments(
             occurred_at=row["occurred_at"],
             actor=Actor(row["actor"]),
             actor_subject=row["actor_subject"],
-            from_status=None if row["from_status"] is None else AppointmentStatus(row["from_status"]),
+            from_status=None
+            if row["from_status"] is None
+            else AppointmentStatus(row["from_status"]),
             to_status=AppointmentStatus(row["to_status"]),
             from_starts_at=row["from_starts_at"],
             to_starts_at=row["to_starts_at"],

@@ -43,20 +43,28 @@ async def hold_by_id(on: Executor, organization_id: OrganizationId, hold_id: Hol
     return _hold(await _BY_ID.maybe(on, organization_id, hold_id))
 
 
-async def hold_for_update(tx: Transaction, organization_id: OrganizationId, hold_id: HoldId) -> Hold | None:
+async def hold_for_update(
+    tx: Transaction, organization_id: OrganizationId, hold_id: HoldId
+) -> Hold | None:
     """The hold, locked until the transaction ends: it is used or released once."""
     return _hold(await _FOR_UPDATE.maybe(tx, organization_id, hold_id))
 
 
-async def count_open_holds(tx: Transaction, organization_id: OrganizationId, caller: str, now: datetime) -> int:
+async def count_open_holds(
+    tx: Transaction, organization_id: OrganizationId, caller: str, now: datetime
+) -> int:
     """How many holds this caller has open; ask under `lock_caller`."""
     row = await _COUNT_OPEN.one(tx, organization_id, caller, now)
     count: int = row["open"]
     return count
 
 
-def insert_hold(tx: Transaction, lock: CalendarLock, hold: Hold, *, caller: str, created_at: datetime) -> None:
-    """Store a hold, at the transaction's next statement; its time is taken with it, by `take_time`."""
+def insert_hold(
+    tx: Transaction, lock: CalendarLock, hold: Hold, *, caller: str, created_at: datetime
+) -> None:
+    """Store a hold, at the transaction's next statement; its time is taken with it, by
+    `take_time`.
+    """
     _INSERT.later(
         tx,
         lock.organization_id,
@@ -71,7 +79,9 @@ def insert_hold(tx: Transaction, lock: CalendarLock, hold: Hold, *, caller: str,
     )
 
 
-async def end_hold(tx: Transaction, organization_id: OrganizationId, hold_id: HoldId, ended_at: datetime) -> None:
+async def end_hold(
+    tx: Transaction, organization_id: OrganizationId, hold_id: HoldId, ended_at: datetime
+) -> None:
     """The hold was released or used; nothing happens where it was before."""
     await _END.exec(tx, organization_id, hold_id, ended_at)
 
@@ -86,7 +96,9 @@ class ExpiredHold:
     time_zone: str
 
 
-async def expired_holds(on: Executor, *, expired_by: datetime, batch_size: int) -> list[ExpiredHold]:
+async def expired_holds(
+    on: Executor, *, expired_by: datetime, batch_size: int
+) -> list[ExpiredHold]:
     """A batch of holds that expired and still have their claim. Nothing is locked."""
     return [
         ExpiredHold(

@@ -65,7 +65,11 @@ async def weekly_breaks_of_providers(
 
 
 async def exceptions_of_providers(
-    on: Executor, organization_id: OrganizationId, provider_ids: Sequence[ProviderId], first: date, last: date
+    on: Executor,
+    organization_id: OrganizationId,
+    provider_ids: Sequence[ProviderId],
+    first: date,
+    last: date,
 ) -> dict[ProviderId, list[AvailabilityException]]:
     """The exceptions of each provider on the dates from first to last, inclusive, in order."""
     found: dict[ProviderId, list[AvailabilityException]] = {}

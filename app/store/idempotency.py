@@ -23,7 +23,9 @@ _PURGE = query("purge_idempotency_keys")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyScope:
-    """Where a key counts: `caller` is a subject, the appointment of a manage token, or anonymous."""
+    """Where a key counts: `caller` is a subject, the appointment of a manage token, or
+    anonymous.
+    """
 
     organization_id: OrganizationId
     mutation: str
@@ -48,10 +50,16 @@ async def stored_answer(on: Executor, scope: KeyScope) -> StoredAnswer | None:
 
 def stored_answer_from(row: Record) -> StoredAnswer:
     """The answer in a row that has all of a key's columns."""
-    return StoredAnswer(request_hash=row["request_hash"], appointment_id=row["appointment_id"], hold_id=row["hold_id"])
+    return StoredAnswer(
+        request_hash=row["request_hash"],
+        appointment_id=row["appointment_id"],
+        hold_id=row["hold_id"],
+    )
 
 
-async def used_keys(on: Executor, organization_id: OrganizationId, scopes: Sequence[KeyScope]) -> frozenset[KeyScope]:
+async def used_keys(
+    on: Executor, organization_id: OrganizationId, scopes: Sequence[KeyScope]
+) -> frozenset[KeyScope]:
     """Those of the organization's keys that were used by now."""
     rows = await _USED.many(
         on,
@@ -63,8 +71,12 @@ async def used_keys(on: Executor, organization_id: OrganizationId, scopes: Seque
     return frozenset(scopes[row["place"] - 1] for row in rows)
 
 
-def remember_answer(tx: Transaction, scope: KeyScope, answer: StoredAnswer, created_at: datetime) -> None:
-    """Store the key with what it made, in the transaction that makes it and at its next statement."""
+def remember_answer(
+    tx: Transaction, scope: KeyScope, answer: StoredAnswer, created_at: datetime
+) -> None:
+    """Store the key with what it made, in the transaction that makes it and at its next
+    statement.
+    """
     _INSERT.later(
         tx,
         scope.organization_id,

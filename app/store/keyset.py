@@ -1,4 +1,6 @@
-"""Pages by keyset: a page is the rows strictly between two sort keys, so that it never shifts when rows come and go."""
+"""Pages by keyset: a page is the rows strictly between two sort keys, so that it never shifts when
+rows come and go.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Keyset:
-    """At most `limit` rows after `after` and before `before`, each a (value, id) or None where nothing bounds.
+    """At most `limit` rows after `after` and before `before`, each a (value, id) or None where
+    nothing bounds.
 
     Where `backward`, the last such rows, in descending order.
     """

@@ -1,9 +1,11 @@
-"""Advisory locks, all of them: each lasts until its transaction ends, and its key is made here and nowhere else.
+"""Advisory locks, all of them: each lasts until its transaction ends, and its key is made here and
+nowhere else.
 
-A key is the first 64 bits of a BLAKE2b hash of its parts: the same on every machine, in every process, in every version.
-Two things that share a key by accident only wait for each other. Order within a transaction, so that no two wait in a
-circle: the idempotency key, a guest's names in the order of their keys, an appointment's or hold's row, the caller,
-subjects, a service, providers in ascending order, a provider's dates in ascending order, the destinations of messages.
+A key is the first 64 bits of a BLAKE2b hash of its parts: the same on every machine, in every
+process, in every version. Two things that share a key by accident only wait for each other. Order
+within a transaction, so that no two wait in a circle: the idempotency key, a guest's names in the
+order of their keys, an appointment's or hold's row, the caller, subjects, a service, providers in
+ascending order, a provider's dates in ascending order, the destinations of messages.
 """
 
 from __future__ import annotations
@@ -44,8 +46,9 @@ def lock_key(*parts: object) -> int:
 async def lock_idempotency_key(
     tx: Transaction, scope: KeyScope, guests: Iterable[str] = (), rules: ProviderId | None = None
 ) -> None:
-    """Requests that carry the same key go one after the other; and so do those that count against one of these guests'
-    limits, by the names in `guests`. With `rules`, that provider's are shared too, in the same round trip.
+    """Requests that carry the same key go one after the other; and so do those that count against
+    one of these guests' limits, by the names in `guests`. With `rules`, that provider's are shared
+    too, in the same round trip.
     """
     key = lock_key("idempotency", scope.organization_id, scope.mutation, scope.caller, scope.key)
     counted = sorted(lock_key("guest", scope.organization_id, guest) for guest in guests)
@@ -63,25 +66,38 @@ async def lock_subjects(tx: Transaction, organization_id: OrganizationId) -> Non
     await _wait_for(tx, [lock_key("subjects", organization_id)])
 
 
-async def lock_service(tx: Transaction, organization_id: OrganizationId, service_id: ServiceId) -> None:
-    """Changes of a service, and of who offers it, go one after the other. Taken before its providers' locks."""
+async def lock_service(
+    tx: Transaction, organization_id: OrganizationId, service_id: ServiceId
+) -> None:
+    """Changes of a service, and of who offers it, go one after the other. Taken before its
+    providers' locks.
+    """
     await _wait_for(tx, [lock_key("service", organization_id, service_id)])
 
 
-async def lock_rules(tx: Transaction, organization_id: OrganizationId, provider_ids: Iterable[ProviderId]) -> None:
+async def lock_rules(
+    tx: Transaction, organization_id: OrganizationId, provider_ids: Iterable[ProviderId]
+) -> None:
     """Nobody books with these providers while their hours, rules, services or zone change."""
-    await _wait_for(tx, [_rules_key(organization_id, provider_id) for provider_id in sorted(provider_ids)])
+    await _wait_for(
+        tx, [_rules_key(organization_id, provider_id) for provider_id in sorted(provider_ids)]
+    )
 
 
-async def share_rules(tx: Transaction, organization_id: OrganizationId, provider_id: ProviderId) -> None:
-    """The provider's hours, rules, services and zone stay as they are; others may book beside us."""
+async def share_rules(
+    tx: Transaction, organization_id: OrganizationId, provider_id: ProviderId
+) -> None:
+    """The provider's hours, rules, services and zone stay as they are; others may book
+    beside us.
+    """
     await _wait_for(tx, shared=[_rules_key(organization_id, provider_id)])
 
 
 async def lock_destinations(tx: Transaction, organization_id: OrganizationId) -> None:
     """Messages that count against their destination's limit are written one batch after the other.
 
-    One lock for all of an organization's destinations: a batch has hundreds, and its writing takes milliseconds.
+    One lock for all of an organization's destinations: a batch has hundreds, and its writing takes
+    milliseconds.
     """
     await _wait_for(tx, [lock_key("destinations", organization_id)])
 
@@ -91,11 +107,15 @@ async def lock_calendar(
 ) -> CalendarLock:
     """Nobody else writes claims on these provider-local dates."""
     locked = sorted(set(dates))
-    await _wait_for(tx, [lock_key("calendar", organization_id, provider_id, day.isoformat()) for day in locked])
+    await _wait_for(
+        tx, [lock_key("calendar", organization_id, provider_id, day.isoformat()) for day in locked]
+    )
     return CalendarLock(organization_id, provider_id, frozenset(locked))
 
 
-async def _wait_for(tx: Transaction, alone: Sequence[int] = (), *, shared: Sequence[int] = ()) -> None:
+async def _wait_for(
+    tx: Transaction, alone: Sequence[int] = (), *, shared: Sequence[int] = ()
+) -> None:
     with LOCK_SECONDS.time():
         await _LOCK_EACH.exec(tx, alone, shared)
 

@@ -1,7 +1,8 @@
-"""The outbox and the log of messages, as stored. Every row of the log is claimed with a lease before it is sent.
+"""The outbox and the log of messages, as stored. Every row of the log is claimed with a lease
+before it is sent.
 
-Sweeps look without locks and then claim, one organization at a time, by conditional statements: any number of workers may
-do so at once, on one node or on many.
+Sweeps look without locks and then claim, one organization at a time, by conditional statements: any
+number of workers may do so at once, on one node or on many.
 """
 
 from __future__ import annotations
@@ -83,8 +84,8 @@ class NewMessage:
 class ClaimedMessage:
     """A message that is ours until its lease ends; `attempts`, this one included, is the proof.
 
-    `last_failure` says why an earlier attempt failed. `wire_text` is the text message that may have been sent by a worker
-    that died, since `wire_since` by the real clock.
+    `last_failure` says why an earlier attempt failed. `wire_text` is the text message that may have
+    been sent by a worker that died, since `wire_since` by the real clock.
     """
 
     id: MessageLogId
@@ -107,22 +108,30 @@ def insert_outbox(
     time_version: int,
     planned: Sequence[Planned],
 ) -> None:
-    """Plan messages, in the transaction of the change that they are about and at its next statement."""
+    """Plan messages, in the transaction of the change that they are about and at its next
+    statement.
+    """
     if planned:
         kinds, due = [each.kind for each in planned], [each.due_at for each in planned]
         _INSERT_OUTBOX.later(tx, organization_id, appointment_id, time_version, kinds, due)
 
 
-async def due_outbox(on: Executor, *, due_by: datetime, batch_size: int) -> dict[OrganizationId, list[OutboxKey]]:
+async def due_outbox(
+    on: Executor, *, due_by: datetime, batch_size: int
+) -> dict[OrganizationId, list[OutboxKey]]:
     """A batch of what is due, by organization. Nothing is locked."""
     found: dict[OrganizationId, list[OutboxKey]] = {}
     for row in await _DUE_OUTBOX.many(on, due_by, batch_size):
-        key = OutboxKey(AppointmentId(row["appointment_id"]), row["time_version"], MessageKind(row["kind"]))
+        key = OutboxKey(
+            AppointmentId(row["appointment_id"]), row["time_version"], MessageKind(row["kind"])
+        )
         found.setdefault(OrganizationId(row["organization_id"]), []).append(key)
     return found
 
 
-async def take_outbox(tx: Transaction, organization_id: OrganizationId, keys: Sequence[OutboxKey]) -> list[OutboxEntry]:
+async def take_outbox(
+    tx: Transaction, organization_id: OrganizationId, keys: Sequence[OutboxKey]
+) -> list[OutboxEntry]:
     """Take these entries, for rows of the log to be written in the same transaction."""
     rows = await _TAKE_OUTBOX.many(
         tx,
@@ -165,7 +174,9 @@ async def insert_messages(
     created_at: datetime,
     free_from: datetime,
 ) -> None:
-    """Write rows of the log, each once. Those that wait may be claimed from `free_from` on, by the real clock."""
+    """Write rows of the log, each once. Those that wait may be claimed from `free_from` on, by the
+    real clock.
+    """
     await _INSERT.exec(
         tx,
         organization_id,
@@ -175,7 +186,10 @@ async def insert_messages(
         [new.message.kind for new in messages],
         [new.message.recipient for new in messages],
         [new.message.channel for new in messages],
-        [MessageStatus.PENDING if new.skipped is None else MessageStatus.SKIPPED for new in messages],
+        [
+            MessageStatus.PENDING if new.skipped is None else MessageStatus.SKIPPED
+            for new in messages
+        ],
         [new.due_at for new in messages],
         [free_from if new.skipped is None else None for new in messages],
         [new.skipped for new in messages],
@@ -191,7 +205,9 @@ async def insert_resend(
     *,
     free_from: datetime,
 ) -> bool:
-    """Write a row of its own for a message that goes out again; False where such a one waits already."""
+    """Write a row of its own for a message that goes out again; False where such a one waits
+    already.
+    """
     message = resend.message
     row = await _INSERT_RESEND.maybe(
         tx,
@@ -210,9 +226,14 @@ async def insert_resend(
 
 
 async def count_messages(
-    tx: Transaction, organization_id: OrganizationId, destinations: Collection[bytes], *, since: datetime
+    tx: Transaction,
+    organization_id: OrganizationId,
+    destinations: Collection[bytes],
+    *,
+    since: datetime,
 ) -> dict[bytes, int]:
-    """How many messages each of these destinations was sent after that instant, or is about to be; absent: none.
+    """How many messages each of these destinations was sent after that instant, or is about to be;
+    absent: none.
 
     Ask under the lock of the organization's destinations.
     """
@@ -311,7 +332,9 @@ async def claim_messages(
 
 async def put_on_wire(on: Executor, claimed: ClaimedMessage, text: str, since: datetime) -> bool:
     """Say what is about to be handed to the gateway; False where the claim is no longer ours."""
-    count = await _PUT_ON_WIRE.exec(on, claimed.organization_id, claimed.id, claimed.attempts, text, since)
+    count = await _PUT_ON_WIRE.exec(
+        on, claimed.organization_id, claimed.id, claimed.attempts, text, since
+    )
     return count == 1
 
 
@@ -326,7 +349,14 @@ async def close_message(
 ) -> bool:
     """Write what became of a claimed message; False where the claim is no longer ours."""
     count = await _CLOSE.exec(
-        on, claimed.organization_id, claimed.id, claimed.attempts, status, sent_at, detail, provider_message_id
+        on,
+        claimed.organization_id,
+        claimed.id,
+        claimed.attempts,
+        status,
+        sent_at,
+        detail,
+        provider_message_id,
     )
     return count == 1
 
@@ -334,8 +364,12 @@ async def close_message(
 async def postpone_message(
     on: Executor, claimed: ClaimedMessage, until: datetime, detail: str, *, keeps_wire: bool
 ) -> bool:
-    """Leave a claimed message alone until then. With `keeps_wire`, what is on the wire may have been sent."""
-    count = await _POSTPONE.exec(on, claimed.organization_id, claimed.id, claimed.attempts, until, detail, keeps_wire)
+    """Leave a claimed message alone until then. With `keeps_wire`, what is on the wire may have
+    been sent.
+    """
+    count = await _POSTPONE.exec(
+        on, claimed.organization_id, claimed.id, claimed.attempts, until, detail, keeps_wire
+    )
     return count == 1
 
 
@@ -358,11 +392,15 @@ async def record_delivery(
     provider_message_id: str,
 ) -> bool:
     """What the gateway tells of a text message afterwards; False where it changes nothing."""
-    count = await _RECORD_DELIVERY.exec(on, organization_id, message_id, status, at, detail, provider_message_id)
+    count = await _RECORD_DELIVERY.exec(
+        on, organization_id, message_id, status, at, detail, provider_message_id
+    )
     return count == 1
 
 
-async def forget_wire_of_customer(tx: Transaction, organization_id: OrganizationId, customer_id: CustomerId) -> None:
+async def forget_wire_of_customer(
+    tx: Transaction, organization_id: OrganizationId, customer_id: CustomerId
+) -> None:
     """The words of text messages on their way to an erased customer go; their rows are closed."""
     await _FORGET_WIRE.exec(tx, organization_id, customer_id)
 

@@ -1,6 +1,8 @@
-"""Moves the database forward, a file of sql/migrations/ at a time, and tells whether it is where it has to be.
+"""Moves the database forward, a file of sql/migrations/ at a time, and tells whether it is where it
+has to be.
 
-Forward only. A file that was applied is never edited: its checksum is kept, and another one is an error.
+Forward only. A file that was applied is never edited: its checksum is kept, and another one is an
+error.
 """
 
 from __future__ import annotations
@@ -21,7 +23,8 @@ LOCK_KEY: Final = 0x510731A7E_0001
 """The runner's advisory lock, held by its session: two programs that migrate at once take turns."""
 
 OLDEST_POSTGRESQL: Final = 15
-"""The first major version whose constraints and ranges the migrations rely on and the tests run on."""
+"""The first major version whose constraints and ranges the migrations rely on and the tests run on.
+"""
 
 _FILE_NAME: Final = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
 
@@ -51,17 +54,23 @@ class UnmigratedError(MigrationError):
 
 class DatabaseAheadError(MigrationError):
     def __init__(self, *, version: int) -> None:
-        super().__init__(f"The database is newer than this program: it has migration {version:04}, unknown here.")
+        super().__init__(
+            f"The database is newer than this program: it has migration {version:04}, unknown here."
+        )
 
 
 class EditedMigrationError(MigrationError):
     def __init__(self, *, name: str) -> None:
-        super().__init__(f"Migration {name} was edited after it was applied to this database: restore the file.")
+        super().__init__(
+            f"Migration {name} was edited after it was applied to this database: restore the file."
+        )
 
 
 class OldPostgresError(MigrationError):
     def __init__(self, *, version: int) -> None:
-        super().__init__(f"This is PostgreSQL {version}; version {OLDEST_POSTGRESQL} or newer is needed.")
+        super().__init__(
+            f"This is PostgreSQL {version}; version {OLDEST_POSTGRESQL} or newer is needed."
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +96,9 @@ def read_migrations(folder: Path | None = None) -> list[Migration]:
     for path in sorted((folder or sql_folder() / "migrations").glob("*.sql")):
         match = _FILE_NAME.fullmatch(path.name)
         if match is None or int(match[1]) != len(migrations) + 1:
-            raise MigrationError(f"{path.name} is not the next of 0001_subject.sql, 0002_subject.sql …")
+            raise MigrationError(
+                f"{path.name} is not the next of 0001_subject.sql, 0002_subject.sql …"
+            )
         content = path.read_bytes()
         migrations.append(
             Migration(
@@ -102,12 +113,16 @@ def read_migrations(folder: Path | None = None) -> list[Migration]:
 
 @cache
 def own_migrations() -> tuple[Migration, ...]:
-    """Those of this process, read once: files that are replaced under a running program are not yet its own."""
+    """Those of this process, read once: files that are replaced under a running program are not yet
+    its own.
+    """
     return tuple(read_migrations())
 
 
 def pending(migrations: Sequence[Migration], applied: Sequence[Applied]) -> list[Migration]:
-    """What is still to be applied; raises where the past of the database is not the past of these files."""
+    """What is still to be applied; raises where the past of the database is not the past of these
+    files.
+    """
     known = {migration.version: migration for migration in migrations}
     for row in applied:
         migration = known.get(row.version)
@@ -120,20 +135,29 @@ def pending(migrations: Sequence[Migration], applied: Sequence[Applied]) -> list
 
 
 async def check(pool: Pool, *, folder: Path | None = None) -> None:
-    """Returns where the database is exactly where this program needs it; raises a `MigrationError` elsewhere."""
+    """Returns where the database is exactly where this program needs it; raises a `MigrationError`
+    elsewhere.
+    """
     async with pool.connection() as connection:
         _check_version(connection)
-        left = pending(read_migrations(folder) if folder else own_migrations(), await _applied(connection))
+        left = pending(
+            read_migrations(folder) if folder else own_migrations(), await _applied(connection)
+        )
     if left:
         raise UnmigratedError(pending=len(left))
 
 
 async def migrate(
-    database_url: str, *, folder: Path | None = None, tell: Callable[[str], None] = lambda _line: None
+    database_url: str,
+    *,
+    folder: Path | None = None,
+    tell: Callable[[str], None] = lambda _line: None,
 ) -> list[Migration]:
-    """Applies what is missing, each file in a transaction of its own, and returns it; `tell` gets a line for each.
+    """Applies what is missing, each file in a transaction of its own, and returns it; `tell` gets a
+    line for each.
 
-    Safe to run twice and at once. A file that fails leaves nothing of itself and everything before it.
+    Safe to run twice and at once. A file that fails leaves nothing of itself and everything before
+    it.
     """
     migrations = read_migrations(folder)
     connection = await connect_once(database_url, application_name="slotwright-migrate")
@@ -145,7 +169,9 @@ async def migrate(
         for migration in left:
             tell(f"migrating: {migration.name}")
             async with connection.transaction():
-                await connection.execute(_RECORD, migration.version, migration.name, migration.checksum)
+                await connection.execute(
+                    _RECORD, migration.version, migration.name, migration.checksum
+                )
                 await connection.execute(migration.sql)
         return left
     finally:
@@ -163,4 +189,6 @@ async def _applied(connection: Connection) -> list[Applied]:
     if not await connection.fetchval(_TABLE_EXISTS):
         return []
     rows = await connection.fetch(_APPLIED)
-    return [Applied(version=row["version"], name=row["name"], checksum=row["checksum"]) for row in rows]
+    return [
+        Applied(version=row["version"], name=row["name"], checksum=row["checksum"]) for row in rows
+    ]

@@ -1,4 +1,6 @@
-"""Addresses that want no more messages from an organization, as stored: recognized by a digest, never read back."""
+"""Addresses that want no more messages from an organization, as stored: recognized by a digest,
+never read back.
+"""
 
 from __future__ import annotations
 
@@ -27,10 +29,13 @@ Address: TypeAlias = tuple[Channel, str]
 def _digest(organization_id: OrganizationId, address: Address) -> bytes:
     """The same for every spelling that reaches one mailbox, and another in every organization.
 
-    Without a key: an opt-out has to hold for as long as the organization lives, whatever happens to its secrets.
+    Without a key: an opt-out has to hold for as long as the organization lives, whatever happens to
+    its secrets.
     """
     channel, text = address
-    return hashlib.sha256("\x1f".join((str(organization_id), channel, text.casefold())).encode()).digest()
+    return hashlib.sha256(
+        "\x1f".join((str(organization_id), channel, text.casefold())).encode()
+    ).digest()
 
 
 async def opted_out(
@@ -40,17 +45,25 @@ async def opted_out(
     digests = {address: _digest(organization_id, address) for address in addresses}
     if not digests:
         return frozenset()
-    rows = await _OPTED_OUT.many(on, organization_id, [channel for channel, _ in digests], list(digests.values()))
+    rows = await _OPTED_OUT.many(
+        on, organization_id, [channel for channel, _ in digests], list(digests.values())
+    )
     found = {row["address_digest"] for row in rows}
     return frozenset(address for address, digest in digests.items() if digest in found)
 
 
-async def opt_out(on: Executor, organization_id: OrganizationId, address: Address, opted_out_at: datetime) -> None:
+async def opt_out(
+    on: Executor, organization_id: OrganizationId, address: Address, opted_out_at: datetime
+) -> None:
     """From now on, nothing goes there."""
-    await _INSERT.exec(on, organization_id, address[0], _digest(organization_id, address), opted_out_at)
+    await _INSERT.exec(
+        on, organization_id, address[0], _digest(organization_id, address), opted_out_at
+    )
 
 
-async def opt_in(tx: Transaction, organization_id: OrganizationId, addresses: Collection[Address]) -> None:
+async def opt_in(
+    tx: Transaction, organization_id: OrganizationId, addresses: Collection[Address]
+) -> None:
     """These addresses want messages again."""
     if addresses:
         digests = [_digest(organization_id, address) for address in addresses]

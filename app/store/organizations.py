@@ -40,7 +40,9 @@ async def organization_by_id(on: Executor, organization_id: OrganizationId) -> O
     return None if row is None else _organization(row)
 
 
-async def insert_organization(on: Executor, organization: Organization, created_at: datetime) -> bool:
+async def insert_organization(
+    on: Executor, organization: Organization, created_at: datetime
+) -> bool:
     """Store a new organization; False where its slug is taken."""
     row = await _INSERT.maybe(
         on,

@@ -1,8 +1,10 @@
-"""Connections: one pool a process, one transaction a mutation, and one exception for a PostgreSQL that is not there.
+"""Connections: one pool a process, one transaction a mutation, and one exception for a PostgreSQL
+that is not there.
 
-No session state outlives a use: every use is a transaction or a single plain read, locks are the transaction's
-(`pg_advisory_xact_lock`) and settings are `SET LOCAL`. So a connection goes back to the pool without a resetting
-round trip, which is worth a third of the throughput; what a cancelled task left open is still rolled back by asyncpg.
+No session state outlives a use: every use is a transaction or a single plain read, locks are the
+transaction's (`pg_advisory_xact_lock`) and settings are `SET LOCAL`. So a connection goes back to
+the pool without a resetting round trip, which is worth a third of the throughput; what a cancelled
+task left open is still rolled back by asyncpg.
 """
 
 from __future__ import annotations
@@ -26,16 +28,22 @@ from app.telemetry.tracing import span
 Connection: TypeAlias = "asyncpg.Connection[Record] | PoolConnectionProxy[Record]"
 
 ACQUIRE_TIMEOUT_SECONDS: Final = 3.0
-"""Waiting for a free connection and making a new one, together: longer than a burst, shorter than clients wait."""
+"""Waiting for a free connection and making a new one, together: longer than a burst, shorter than
+clients wait.
+"""
 
 CLOSING_SECONDS: Final = 1.0
 """Whoever closes the pool has let finish what was to finish: what still runs hangs."""
 
 COMMAND_GRACE_SECONDS: Final = 1.0
-"""How much longer than PostgreSQL's own statement timeout the program waits, before it takes the server for gone."""
+"""How much longer than PostgreSQL's own statement timeout the program waits, before it takes the
+server for gone.
+"""
 
 IDLE_IN_TRANSACTION_SECONDS: Final = 15
-"""PostgreSQL ends a transaction that has been silent for so long: a frozen process must not keep a lock."""
+"""PostgreSQL ends a transaction that has been silent for so long: a frozen process must not keep a
+lock.
+"""
 
 CACHED_STATEMENTS: Final = 512
 """Prepared statements kept by each connection: more than the program has."""
@@ -53,10 +61,16 @@ _OUTAGES: Final = (
 
 
 class DatabaseUnavailableError(OperatorError):
-    """PostgreSQL did not answer, or not in time; nothing is known to be wrong with the request. Its cause says more."""
+    """PostgreSQL did not answer, or not in time; nothing is known to be wrong with the request. Its
+    cause says more.
+    """
 
     def __str__(self) -> str:
-        reason = f"{type(self.__cause__).__name__}: {self.__cause__}" if self.__cause__ else "no reason known"
+        reason = (
+            f"{type(self.__cause__).__name__}: {self.__cause__}"
+            if self.__cause__
+            else "no reason known"
+        )
         return f"PostgreSQL can't be used ({reason}): check DATABASE_URL and that it runs."
 
 
@@ -72,7 +86,8 @@ def _outages_told(connection: Connection | None = None) -> Iterator[None]:
             raise DatabaseUnavailableError from error
         raise
     except asyncpg.InternalClientError as error:
-        # The server said goodbye between two statements: the connection has failed, and does not know yet that it ends.
+        # The server said goodbye between two statements: the connection has failed, and does not
+        # know yet that it ends.
         if connection is not None:
             connection.terminate()
         raise DatabaseUnavailableError from error
@@ -80,10 +95,18 @@ def _outages_told(connection: Connection | None = None) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _refusals_told() -> Iterator[None]:
-    """While connecting for the first time, a wrong password or name is as bad as a server that is away."""
+    """While connecting for the first time, a wrong password or name is as bad as a server that is
+    away.
+    """
     try:
         yield
-    except (*_OUTAGES, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError, OverflowError) as refusal:
+    except (
+        *_OUTAGES,
+        asyncpg.PostgresError,
+        asyncpg.InterfaceError,
+        ValueError,
+        OverflowError,
+    ) as refusal:
         raise DatabaseUnavailableError from refusal
 
 
@@ -96,7 +119,9 @@ class PoolUsage:
 
 
 class Pool:
-    """A bounded set of connections. As an `Executor` it runs one plain read on a connection of its own."""
+    """A bounded set of connections. As an `Executor` it runs one plain read on a connection of its
+    own.
+    """
 
     __slots__ = ("_connections",)
 
@@ -105,14 +130,19 @@ class Pool:
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
-        """A connection for this block. Never take a second one while holding one: a full pool would wait for itself."""
+        """A connection for this block. Never take a second one while holding one: a full pool would
+        wait for itself.
+        """
         with _outages_told(), POOL_WAIT_SECONDS.time():
             connection = await self._connections.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS)
         try:
             yield connection
         finally:
-            # A connection that died is replaced at its next use; its end must not hide how the block ended.
-            with contextlib.suppress(*_OUTAGES, asyncpg.InterfaceError, asyncpg.InternalClientError):
+            # A connection that died is replaced at its next use; its end must not hide how the
+            # block ended.
+            with contextlib.suppress(
+                *_OUTAGES, asyncpg.InterfaceError, asyncpg.InternalClientError
+            ):
                 await self._connections.release(connection)
 
     async def fetch(self, sql: str, arguments: Sequence[object]) -> list[Record]:
@@ -140,7 +170,8 @@ class Pool:
 class Transaction:
     """Everything that runs on it is committed together when its block ends, or not at all.
 
-    Writes may wait (`later`): they go before the next statement, or at the end, all in one round trip.
+    Writes may wait (`later`): they go before the next statement, or at the end, all in one round
+    trip.
     """
 
     __slots__ = ("_connection", "_doomed", "_waiting")
@@ -168,7 +199,9 @@ class Transaction:
             return 0
         waiting, self._waiting = self._waiting, []
         sql = together(tuple(sql for sql, _ in waiting))
-        return await _execute(self._connection, sql, [each for _, arguments in waiting for each in arguments])
+        return await _execute(
+            self._connection, sql, [each for _, arguments in waiting for each in arguments]
+        )
 
     def roll_back(self) -> None:
         """When the block ends, nothing of it is kept: for a refusal that comes after a write."""
@@ -181,7 +214,9 @@ class Transaction:
 
 @asynccontextmanager
 async def transaction(pool: Pool) -> AsyncIterator[Transaction]:
-    """Read committed: committed at the end of the block, rolled back on an exception or `roll_back()`."""
+    """Read committed: committed at the end of the block, rolled back on an exception or
+    `roll_back()`.
+    """
     async with _block(pool) as running:
         yield running
 
@@ -208,8 +243,11 @@ async def _block(
                 if not running.is_doomed:
                     await running.write()
             except BaseException:
-                # What broke the block is worth more than what then breaks the rollback; the pool drops such a connection.
-                with contextlib.suppress(*_OUTAGES, asyncpg.InterfaceError, asyncpg.InternalClientError):
+                # What broke the block is worth more than what then breaks the rollback; the pool
+                # drops such a connection.
+                with contextlib.suppress(
+                    *_OUTAGES, asyncpg.InterfaceError, asyncpg.InternalClientError
+                ):
                     await block.rollback()
                 raise
             with _outages_told(connection):
@@ -217,7 +255,9 @@ async def _block(
 
 
 async def create_pool(database_url: str, *, size: int, statement_timeout_ms: int) -> Pool:
-    """A pool of at most `size` connections; the first is made now, so that a wrong address shows at the start."""
+    """A pool of at most `size` connections; the first is made now, so that a wrong address shows at
+    the start.
+    """
     with _refusals_told():
         connections = await asyncpg.create_pool(
             database_url,
@@ -242,17 +282,25 @@ async def create_pool(database_url: str, *, size: int, statement_timeout_ms: int
 
 
 async def connect_once(database_url: str, *, application_name: str) -> asyncpg.Connection[Record]:
-    """A connection outside of any pool, without a limit to its statements; whoever asks closes it."""
+    """A connection outside of any pool, without a limit to its statements; whoever asks
+    closes it.
+    """
     with _refusals_told():
         return await asyncpg.connect(
-            database_url, timeout=ACQUIRE_TIMEOUT_SECONDS, server_settings={"application_name": application_name}
+            database_url,
+            timeout=ACQUIRE_TIMEOUT_SECONDS,
+            server_settings={"application_name": application_name},
         )
 
 
 async def _initialize(connection: asyncpg.Connection[Record]) -> None:
     for json_type in ("json", "jsonb"):
         await connection.set_type_codec(
-            json_type, schema="pg_catalog", encoder=_encode_json, decoder=orjson.loads, format="text"
+            json_type,
+            schema="pg_catalog",
+            encoder=_encode_json,
+            decoder=orjson.loads,
+            format="text",
         )
 
 

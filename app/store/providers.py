@@ -33,7 +33,11 @@ _UPDATE = query("update_provider")
 
 def money(amount_minor: int | None, currency: str | None) -> Money | None:
     """Money from its two columns."""
-    return None if amount_minor is None or currency is None else Money(amount_minor=amount_minor, currency=currency)
+    return (
+        None
+        if amount_minor is None or currency is None
+        else Money(amount_minor=amount_minor, currency=currency)
+    )
 
 
 def channels(names: Sequence[str] | None) -> tuple[Channel, ...] | None:
@@ -75,7 +79,9 @@ async def providers_by_ids(
     return {ProviderId(row["id"]): provider_from(row, ProviderId(row["id"])) for row in rows}
 
 
-async def provider_id_by_subject(on: Executor, organization_id: OrganizationId, subject: str) -> ProviderId | None:
+async def provider_id_by_subject(
+    on: Executor, organization_id: OrganizationId, subject: str
+) -> ProviderId | None:
     """The provider that a token's subject acts for."""
     row = await _ID_BY_SUBJECT.maybe(on, organization_id, subject)
     return None if row is None else ProviderId(row["id"])
@@ -96,7 +102,11 @@ async def provider_page(
 
 
 async def count_providers(
-    on: Executor, organization_id: OrganizationId, *, ids: Sequence[ProviderId] | None, search: str | None
+    on: Executor,
+    organization_id: OrganizationId,
+    *,
+    ids: Sequence[ProviderId] | None,
+    search: str | None,
 ) -> int:
     """How many providers the list holds in all."""
     row = await _COUNT.one(on, organization_id, ids, search)
@@ -150,6 +160,8 @@ async def subject_is_taken(
     return taken
 
 
-async def update_provider(tx: Transaction, organization_id: OrganizationId, provider: Provider) -> None:
+async def update_provider(
+    tx: Transaction, organization_id: OrganizationId, provider: Provider
+) -> None:
     """Store all values of an existing provider anew."""
     await _UPDATE.one(tx, organization_id, provider.id, *_values(provider))

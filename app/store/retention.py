@@ -1,4 +1,6 @@
-"""What has served and goes, batch by batch. Each function takes the longest over first and says how many went."""
+"""What has served and goes, batch by batch. Each function takes the longest over first and says how
+many went.
+"""
 
 from __future__ import annotations
 
@@ -25,11 +27,18 @@ _PURGE_REVOKED = query("purge_revoked_tokens")
 
 
 async def purge_holds(on: Executor, *, expired_before: datetime, batch_size: int) -> int:
-    """Holds that expired before this instant, with their claims and keys: one organization at a time."""
+    """Holds that expired before this instant, with their claims and keys: one organization at a
+    time.
+    """
     batch: defaultdict[UUID, list[UUID]] = defaultdict(list)
     for row in await _HOLDS.many(on, expired_before, batch_size):
         batch[row["organization_id"]].append(row["id"])
-    return sum([await _PURGE_HOLDS.exec(on, organization_id, ids) for organization_id, ids in batch.items()])
+    return sum(
+        [
+            await _PURGE_HOLDS.exec(on, organization_id, ids)
+            for organization_id, ids in batch.items()
+        ]
+    )
 
 
 async def purge_claims(on: Executor, *, ended_before: Minute, batch_size: int) -> int:
@@ -56,7 +65,9 @@ async def erased_customers_with_history(
     ]
 
 
-async def purge_history_of_customer(on: Executor, organization_id: OrganizationId, customer_id: CustomerId) -> int:
+async def purge_history_of_customer(
+    on: Executor, organization_id: OrganizationId, customer_id: CustomerId
+) -> int:
     """The history of all of an erased customer's appointments."""
     return await _PURGE_HISTORY.exec(on, organization_id, customer_id)
 

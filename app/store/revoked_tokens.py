@@ -24,7 +24,14 @@ async def token_is_revoked(on: Executor, organization_id: OrganizationId, token_
 
 
 async def insert_revoked_token(
-    on: Executor, organization_id: OrganizationId, token_id: str, *, revoked_at: datetime, expires_at: datetime | None
+    on: Executor,
+    organization_id: OrganizationId,
+    token_id: str,
+    *,
+    revoked_at: datetime,
+    expires_at: datetime | None,
 ) -> None:
-    """Revoke it; nothing more happens where it was revoked before. `expires_at` None: remembered for good."""
+    """Revoke it; nothing more happens where it was revoked before. `expires_at` None: remembered
+    for good.
+    """
     await _INSERT.exec(on, organization_id, token_id, revoked_at, expires_at)

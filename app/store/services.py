@@ -29,7 +29,9 @@ _INSERT_PROVIDERS = query("insert_service_providers")
 
 
 def service_from(row: Record, prefix: str = "") -> Service:
-    """A service from a row with the service's columns, each under its own name behind the prefix."""
+    """A service from a row with the service's columns, each under its own name behind
+    the prefix.
+    """
     late = row[f"{prefix}policy_late_cancellation"]
     return Service(
         id=ServiceId(row[f"{prefix}id"]),
@@ -48,7 +50,9 @@ def service_from(row: Record, prefix: str = "") -> Service:
         else CancellationPolicy(
             free_until_minutes_before=row[f"{prefix}policy_free_until_minutes_before"],
             late_cancellation=LateCancellation(late),
-            late_fee=money(row[f"{prefix}policy_late_fee_minor"], row[f"{prefix}policy_late_fee_currency"]),
+            late_fee=money(
+                row[f"{prefix}policy_late_fee_minor"], row[f"{prefix}policy_late_fee_currency"]
+            ),
             late_fee_percent=row[f"{prefix}policy_late_fee_percent"],
         ),
     )
@@ -110,13 +114,18 @@ async def insert_service(
     await _INSERT.one(tx, organization_id, service.id, *_values(service), created_at)
 
 
-async def update_service(tx: Transaction, organization_id: OrganizationId, service: Service) -> None:
+async def update_service(
+    tx: Transaction, organization_id: OrganizationId, service: Service
+) -> None:
     """Store all values of an existing service anew."""
     await _UPDATE.one(tx, organization_id, service.id, *_values(service))
 
 
 async def replace_providers(
-    tx: Transaction, organization_id: OrganizationId, service_id: ServiceId, provider_ids: Sequence[ProviderId]
+    tx: Transaction,
+    organization_id: OrganizationId,
+    service_id: ServiceId,
+    provider_ids: Sequence[ProviderId],
 ) -> None:
     """From now on these providers, and no others, offer the service."""
     await _DELETE_PROVIDERS.exec(tx, organization_id, service_id)

@@ -1,4 +1,5 @@
-"""The named statements of sql/queries/: parsed once, bound at import, run by name. No SQL is built from strings.
+"""The named statements of sql/queries/: parsed once, bound at import, run by name. No SQL is built
+from strings.
 
 A file holds any number of statements, each under its header:
 
@@ -7,9 +8,9 @@ A file holds any number of statements, each under its header:
     -- params: organization_id uuid, ids uuid[]
     SELECT …;
 
-`:many` gives rows, `:one` exactly one row, `:maybe` one or none, `:exec` the number of rows touched. Parameters stand
-in the order $1, $2 …; `-- params: none` where there are none. `-- scope: all organizations` marks a sweep: every other
-statement is bound to one organization.
+`:many` gives rows, `:one` exactly one row, `:maybe` one or none, `:exec` the number of rows
+touched. Parameters stand in the order $1, $2 …; `-- params: none` where there are none. `-- scope:
+all organizations` marks a sweep: every other statement is bound to one organization.
 
 Writes that nobody waits for one by one may go to the server as one statement (`later`, `together`).
 """
@@ -51,7 +52,9 @@ class Writer(Protocol):
 
 
 class Executor(Protocol):
-    """What a statement runs on: the pool (a plain read, a connection of its own) or a transaction."""
+    """What a statement runs on: the pool (a plain read, a connection of its own) or a
+    transaction.
+    """
 
     async def fetch(self, sql: str, arguments: Sequence[object]) -> list[Record]: ...
 
@@ -99,7 +102,9 @@ class Query:
         return await on.execute(self.sql, arguments)
 
     def later(self, on: Writer, *arguments: object) -> None:
-        """A write that waits for the transaction's next statement, or its end: for one whose count nobody needs."""
+        """A write that waits for the transaction's next statement, or its end: for one whose count
+        nobody needs.
+        """
         self._expect("exec")
         on.later(self.sql, arguments)
 
@@ -110,10 +115,11 @@ class Query:
 
 @cache
 def together(statements: tuple[str, ...]) -> str:
-    """These statements as one, which gives what the last of them gives; their parameters follow one another.
+    """These statements as one, which gives what the last of them gives; their parameters follow one
+    another.
 
-    They see what was there before, and nothing of what the others write. Foreign keys between them hold, because they
-    are checked when all is written.
+    They see what was there before, and nothing of what the others write. Foreign keys between them
+    hold, because they are checked when all is written.
     """
     *first, last = _numbered_on(statements)
     if not first:
@@ -139,7 +145,10 @@ def parse(text: str, *, source: str) -> list[Query]:
     """The statements of one file, in order; `source` names it in errors."""
     headers = list(_HEADER.finditer(text))
     ends = [header.start() for header in headers[1:]] + [len(text)]
-    return [_parse_one(text[head.start() : end], source) for head, end in zip(headers, ends, strict=True)]
+    return [
+        _parse_one(text[head.start() : end], source)
+        for head, end in zip(headers, ends, strict=True)
+    ]
 
 
 def _parse_one(text: str, source: str) -> Query:
@@ -149,7 +158,9 @@ def _parse_one(text: str, source: str) -> Query:
         head.append(lines.pop(0).removeprefix("--").strip())
     titled = _NAME.fullmatch(head[0].removeprefix("name:").strip())
     if titled is None or titled[2] not in get_args(Cardinality):
-        raise QueryFileError(f"{source}: “{head[0]}” is not “name: the_name :many|:one|:maybe|:exec”")
+        raise QueryFileError(
+            f"{source}: “{head[0]}” is not “name: the_name :many|:one|:maybe|:exec”"
+        )
     sentence, params, scope = [], "", ""
     for line in head[1:]:
         if line.startswith("params:"):
@@ -161,13 +172,17 @@ def _parse_one(text: str, source: str) -> Query:
     sql = "\n".join(lines).strip()
     if not sentence or not params or not sql.endswith(";") or scope not in {"", ALL_ORGANIZATIONS}:
         raise QueryFileError(
-            f"{source}: {titled[1]} lacks its sentence, its params or its final “;”, or has an odd scope"
+            f"{source}: {titled[1]} lacks its sentence, its params or its final “;”, or has an "
+            "odd "
+            "scope"
         )
     return Query(
         name=titled[1],
         cardinality=cast("Cardinality", titled[2]),
         sentence=" ".join(sentence),
-        params=() if params == "none" else tuple(_parse_parameter(part, source) for part in params.split(",")),
+        params=()
+        if params == "none"
+        else tuple(_parse_parameter(part, source) for part in params.split(",")),
         all_organizations=scope == ALL_ORGANIZATIONS,
         sql=sql.removesuffix(";"),
     )
@@ -209,5 +224,7 @@ def query(name: str) -> Query:
 
 
 def bound() -> frozenset[str]:
-    """The names that the modules imported so far have asked for; a contract test compares them with the files."""
+    """The names that the modules imported so far have asked for; a contract test compares them with
+    the files.
+    """
     return frozenset(_bound)

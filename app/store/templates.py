@@ -16,7 +16,9 @@ _PUT = query("put_template")
 _DELETE = query("delete_template")
 
 
-async def templates_of_organization(on: Executor, organization_id: OrganizationId) -> list[OwnTemplate]:
+async def templates_of_organization(
+    on: Executor, organization_id: OrganizationId
+) -> list[OwnTemplate]:
     """All of the organization's own templates, in a fixed order."""
     return [
         OwnTemplate(
@@ -32,7 +34,9 @@ async def templates_of_organization(on: Executor, organization_id: OrganizationI
     ]
 
 
-async def put_template(on: Executor, organization_id: OrganizationId, template: OwnTemplate) -> None:
+async def put_template(
+    on: Executor, organization_id: OrganizationId, template: OwnTemplate
+) -> None:
     """Store an organization's own words, in place of earlier ones."""
     words = template.words
     await _PUT.exec(
@@ -50,7 +54,11 @@ async def put_template(on: Executor, organization_id: OrganizationId, template: 
 
 
 async def delete_template(
-    on: Executor, organization_id: OrganizationId, kind: MessageKind, recipient: Recipient, language: str
+    on: Executor,
+    organization_id: OrganizationId,
+    kind: MessageKind,
+    recipient: Recipient,
+    language: str,
 ) -> None:
     """The built-in words again."""
     await _DELETE.exec(on, organization_id, kind, recipient, language)

@@ -20,14 +20,20 @@ _DISTRUST = query("distrust_phone")
 _FORGET = query("forget_phones_of_customer")
 
 
-async def verified_phones(on: Executor, organization_id: OrganizationId, phones: Collection[str]) -> frozenset[str]:
+async def verified_phones(
+    on: Executor, organization_id: OrganizationId, phones: Collection[str]
+) -> frozenset[str]:
     """Those of these numbers that are verified."""
     if not phones:
         return frozenset()
-    return frozenset(row["phone"] for row in await _VERIFIED.many(on, organization_id, list(phones)))
+    return frozenset(
+        row["phone"] for row in await _VERIFIED.many(on, organization_id, list(phones))
+    )
 
 
-async def verify_phone(tx: Transaction, organization_id: OrganizationId, phone: str, verified_at: datetime) -> None:
+async def verify_phone(
+    tx: Transaction, organization_id: OrganizationId, phone: str, verified_at: datetime
+) -> None:
     """From now on the number counts as verified."""
     await _VERIFY.exec(tx, organization_id, phone, verified_at)
 
@@ -37,6 +43,8 @@ async def distrust_phone(tx: Transaction, organization_id: OrganizationId, phone
     await _DISTRUST.exec(tx, organization_id, phone)
 
 
-async def forget_phones_of_customer(tx: Transaction, organization_id: OrganizationId, customer_id: CustomerId) -> None:
+async def forget_phones_of_customer(
+    tx: Transaction, organization_id: OrganizationId, customer_id: CustomerId
+) -> None:
     """No number of this customer, on their record or in their appointments, counts as verified."""
     await _FORGET.exec(tx, organization_id, customer_id)

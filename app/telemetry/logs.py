@@ -1,8 +1,10 @@
-"""How the program's log lines look: one line an event, to standard error, in UTC, without personal data.
+"""How the program's log lines look: one line an event, to standard error, in UTC, without personal
+data.
 
-In production a line is a JSON object: `at`, `level`, `logger`, `message`, `request_id` where it is about a request, and what the
-caller of the logger gave as `extra`. An exception is told by its kinds and by where they were raised, never by what they
-say: a driver quotes rows. In development a line is for reading, and tells all.
+In production a line is a JSON object: `at`, `level`, `logger`, `message`, `request_id` where it is
+about a request, and what the caller of the logger gave as `extra`. An exception is told by its
+kinds and by where they were raised, never by what they say: a driver quotes rows. In development a
+line is for reading, and tells all.
 """
 
 from __future__ import annotations
@@ -18,14 +20,23 @@ import orjson
 
 LogFormat: TypeAlias = Literal["json", "text"]
 
-_OWN_FIELDS: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
+_OWN_FIELDS: Final = frozenset(vars(logging.makeLogRecord({}))) | {
+    "message",
+    "asctime",
+    "taskName",
+    "color_message",
+}
 """What every record has; the rest was given as `extra`."""
 
 _LONGEST_MESSAGE: Final = 2_000
 
 
-def configure_logs(style: LogFormat = "text", *, request_id: Callable[[], str | None] = lambda: None) -> None:
-    """For a process of its own; nothing calls it at import. `request_id` tells which request is being worked for."""
+def configure_logs(
+    style: LogFormat = "text", *, request_id: Callable[[], str | None] = lambda: None
+) -> None:
+    """For a process of its own; nothing calls it at import. `request_id` tells which request is
+    being worked for.
+    """
     handler = logging.StreamHandler()
     handler.setFormatter(JsonLines(request_id) if style == "json" else _text_lines())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
@@ -52,14 +63,20 @@ class JsonLines(logging.Formatter):
         request_id = self._request_id()
         if request_id is not None:
             said["request_id"] = request_id
-        said |= {name: value for name, value in vars(record).items() if name not in _OWN_FIELDS and value is not None}
+        said |= {
+            name: value
+            for name, value in vars(record).items()
+            if name not in _OWN_FIELDS and value is not None
+        }
         if record.exc_info and record.exc_info[1] is not None:
             said["exception"] = list(kinds_and_frames(record.exc_info[1]))
         return orjson.dumps(said, default=lambda value: type(value).__name__).decode()
 
 
 def kinds_and_frames(exception: BaseException) -> Iterator[str]:
-    """The exception and those behind it, newest first: what kind each is and where it was raised, not what it says."""
+    """The exception and those behind it, newest first: what kind each is and where it was raised,
+    not what it says.
+    """
     seen: set[int] = set()
     link: BaseException | None = exception
     while link is not None and id(link) not in seen:
@@ -76,6 +93,8 @@ def _text(message: str) -> str:
 
 
 def _text_lines() -> logging.Formatter:
-    formatter = logging.Formatter("%(asctime)sZ %(levelname)s %(name)s: %(message)s", datefmt="%Y-%m-%dT%H:%M:%S")
+    formatter = logging.Formatter(
+        "%(asctime)sZ %(levelname)s %(name)s: %(message)s", datefmt="%Y-%m-%dT%H:%M:%S"
+    )
     formatter.converter = time.gmtime
     return formatter

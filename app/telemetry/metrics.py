@@ -1,7 +1,9 @@
-"""What the program counts and measures, for Prometheus. Its rule: every label has a bounded number of values.
+"""What the program counts and measures, for Prometheus. Its rule: every label has a bounded number
+of values.
 
-Names of operations are the schema's root fields, never the callers' words. With several processes behind one port the
-client library keeps the numbers in files (its multiprocess mode), which the first process adds up.
+Names of operations are the schema's root fields, never the callers' words. With several processes
+behind one port the client library keeps the numbers in files (its multiprocess mode), which the
+first process adds up.
 """
 
 from __future__ import annotations
@@ -29,7 +31,8 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 from app.errors import OperatorError
 
 MULTIPROCESS_FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
-"""The client library's own variable: where processes that are counted together keep their numbers."""
+"""The client library's own variable: where processes that are counted together keep their numbers.
+"""
 
 _FAST: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
@@ -49,20 +52,35 @@ ANSWERS: Final = Counter(
     "Answers of the mutations that take time, by type: SlotUnavailable is a booking conflict.",
     ["mutation", "answer"],
 )
-LOCK_SECONDS: Final = Histogram("slotwright_lock_seconds", "Waiting for advisory locks.", buckets=_FAST)
-TURN_SECONDS: Final = Histogram("slotwright_turn_seconds", "Waiting for one's turn with a provider.", buckets=_FAST)
-POOL_WAIT_SECONDS: Final = Histogram("slotwright_pool_wait_seconds", "Waiting for a connection.", buckets=_FAST)
+LOCK_SECONDS: Final = Histogram(
+    "slotwright_lock_seconds", "Waiting for advisory locks.", buckets=_FAST
+)
+TURN_SECONDS: Final = Histogram(
+    "slotwright_turn_seconds", "Waiting for one's turn with a provider.", buckets=_FAST
+)
+POOL_WAIT_SECONDS: Final = Histogram(
+    "slotwright_pool_wait_seconds", "Waiting for a connection.", buckets=_FAST
+)
 POOL_CONNECTIONS: Final = Gauge(
-    "slotwright_pool_connections", "Connections to PostgreSQL, by state.", ["state"], multiprocess_mode="livesum"
+    "slotwright_pool_connections",
+    "Connections to PostgreSQL, by state.",
+    ["state"],
+    multiprocess_mode="livesum",
 )
 SOCKETS: Final = Gauge("slotwright_sockets", "Open WebSockets.", multiprocess_mode="livesum")
-STREAMS: Final = Gauge("slotwright_event_streams", "Open event streams.", multiprocess_mode="livesum")
+STREAMS: Final = Gauge(
+    "slotwright_event_streams", "Open event streams.", multiprocess_mode="livesum"
+)
 CACHE: Final = Counter(
-    "slotwright_cache", "Days of free times by what became of the look-up, and what went wrong.", ["event"]
+    "slotwright_cache",
+    "Days of free times by what became of the look-up, and what went wrong.",
+    ["event"],
 )
 LIVE: Final = Counter("slotwright_live", "What happened to the feed of changes.", ["event"])
 OUTBOX_LAG_SECONDS: Final = Gauge(
-    "slotwright_outbox_lag_seconds", "How long the oldest due entry of the outbox has waited.", multiprocess_mode="max"
+    "slotwright_outbox_lag_seconds",
+    "How long the oldest due entry of the outbox has waited.",
+    multiprocess_mode="max",
 )
 MESSAGE_LAG_SECONDS: Final = Gauge(
     "slotwright_message_lag_seconds",
@@ -73,7 +91,8 @@ MESSAGE_LAG_SECONDS: Final = Gauge(
 
 JOB_RUNS: Final = Counter(
     "slotwright_job_runs",
-    "Runs of the worker's jobs that ended, by name and outcome: done, failed, or cut_off by the time limit or the end of the "
+    "Runs of the worker's jobs that ended, by name and outcome: done, failed, or cut_off by the "
+    "time limit or the end of the "
     "worker.",
     ["name", "outcome"],  # Prometheus itself calls what it scrapes a job
 )
@@ -85,7 +104,11 @@ JOB_SECONDS: Final = Histogram(
 )
 JOB_SUCCEEDED: Final = Gauge(
     "slotwright_job_succeeded_timestamp_seconds",
-    "When a run of a job was done the last time. Not there before the first one since the worker's start.",
+    (
+        "When a run of a job was done the last time. Not there before the first one since the "
+        "worker's "
+        "start."
+    ),
     ["name"],
     multiprocess_mode="max",
 )
@@ -116,7 +139,9 @@ def count_answer(mutation: str, answer: object) -> None:
 
 
 def expect_runs(names: Iterable[str]) -> None:
-    """Has these jobs' counts begin at zero: what appears with its first failure has not grown, to Prometheus."""
+    """Has these jobs' counts begin at zero: what appears with its first failure has not grown, to
+    Prometheus.
+    """
     for name in names:
         JOB_SECONDS.labels(name)
         for outcome in ("done", "failed", "cut_off"):
@@ -141,14 +166,18 @@ def counted_run(name: str) -> Iterator[None]:
 
 @contextmanager
 def served(host: str, port: int | None) -> Iterator[None]:
-    """Serves the numbers of this process at http://host:port/metrics; None: nowhere. Raises `MetricsError`."""
+    """Serves the numbers of this process at http://host:port/metrics; None: nowhere. Raises
+    `MetricsError`.
+    """
     with _served(host, port, REGISTRY):
         yield
 
 
 @contextmanager
 def served_for_all(host: str, port: int | None) -> Iterator[dict[str, str]]:
-    """The numbers of all processes that are started inside the block with the variables that it gives."""
+    """The numbers of all processes that are started inside the block with the variables that it
+    gives.
+    """
     if port is None:
         yield {}
         return
@@ -169,7 +198,9 @@ def _served(host: str, port: int | None, registry: CollectorRegistry) -> Iterato
     except OSError as error:
         busy = error.errno == errno.EADDRINUSE
         reason = "it is in use" if busy else error.strerror
-        raise MetricsError(f"Metrics can't be served on port {port} of {host}: {reason}.") from error
+        raise MetricsError(
+            f"Metrics can't be served on port {port} of {host}: {reason}."
+        ) from error
     try:
         yield
     finally:

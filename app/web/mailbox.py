@@ -1,4 +1,5 @@
-"""/dev/mailbox: what a development server has sent, newest first, as its recipients would see it. Never in production.
+"""/dev/mailbox: what a development server has sent, newest first, as its recipients would see it.
+Never in production.
 
 A letter's HTML is shown in a frame without scripts, cookies or network, whatever it holds.
 """
@@ -27,13 +28,15 @@ _NAME: Final = re.compile(r"[0-9a-f]{32}")
 _MAIL, _TEXT = ".eml", ".sms.json"
 
 _HEADERS: Final = {
-    "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; frame-src 'self'; base-uri 'none'; "
+    "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; frame-src 'self'; "
+    "base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'none'",
     "cache-control": "no-store",
     "x-content-type-options": "nosniff",
 }
 _LETTER_HEADERS: Final = {
-    "content-security-policy": "sandbox allow-popups; default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
+    "content-security-policy": "sandbox allow-popups; default-src 'none'; style-src "
+    "'unsafe-inline'; img-src data:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'self'",
     "cache-control": "no-store",
     "referrer-policy": "no-referrer",
@@ -42,12 +45,14 @@ _LETTER_HEADERS: Final = {
 _STYLE: Final = """
 :root{color-scheme:light;font:16px/1.5 system-ui,sans-serif;background:#f2f3f5}
 body{max-width:46rem;margin:2rem auto;padding:0 1rem}
-article{background:#fff;border-radius:.75rem;padding:1rem 1.25rem;margin:1rem 0;box-shadow:0 1px 3px #0002}
+article{background:#fff;border-radius:.75rem;
+padding:1rem 1.25rem;margin:1rem 0;box-shadow:0 1px 3px #0002}
 h1{font-size:1.4rem}h2{font-size:1.05rem;margin:0}
 p.meta{margin:.1rem 0 .6rem;color:#555;font-size:.9rem;overflow-wrap:anywhere}
 iframe{width:100%;height:34rem;border:1px solid #ddd;border-radius:.5rem}
 pre{white-space:pre-wrap;overflow-wrap:anywhere;font-size:.85rem}
-.sms{display:inline-block;background:#dcf3e0;border-radius:1rem;padding:.6rem 1rem;overflow-wrap:anywhere}
+.sms{display:inline-block;background:#dcf3e0;
+border-radius:1rem;padding:.6rem 1rem;overflow-wrap:anywhere}
 """
 
 
@@ -55,7 +60,10 @@ def mailbox_routes(folder: Path) -> list[BaseRoute]:
     """The page, and the HTML of each letter."""
 
     def page(_request: Request) -> Response:
-        names = sorted((path.name for path in folder.glob("*") if path.name.endswith((_MAIL, _TEXT))), reverse=True)
+        names = sorted(
+            (path.name for path in folder.glob("*") if path.name.endswith((_MAIL, _TEXT))),
+            reverse=True,
+        )
         shown = "".join(_shown(folder, name) for name in names[:MOST_SHOWN])
         body = shown or "<p>Nothing was sent yet. Book something, or move the clock on.</p>"
         return HTMLResponse(
@@ -72,7 +80,10 @@ def mailbox_routes(folder: Path) -> list[BaseRoute]:
             return PlainTextResponse("There is no such letter.\n", status_code=404)
         return HTMLResponse(_part(_read(path), "html"), headers=_LETTER_HEADERS)
 
-    return [Route("/dev/mailbox", page, name="mailbox"), Route("/dev/mailbox/{name}", letter, name="letter")]
+    return [
+        Route("/dev/mailbox", page, name="mailbox"),
+        Route("/dev/mailbox/{name}", letter, name="letter"),
+    ]
 
 
 def _shown(folder: Path, name: str) -> str:
@@ -92,8 +103,10 @@ def _shown_letter(path: Path) -> str:
     headers = "\n".join(f"{key}: {value}" for key, value in message.items())
     return (
         f"<article><h2>{escape(str(message['Subject']))}</h2>"
-        f'<p class="meta">{escape(str(message["From"]))} → {escape(str(message["To"]))} · {escape(str(message["Date"]))}</p>'
-        f'<iframe sandbox="allow-popups" loading="lazy" title="The letter" src="/dev/mailbox/{name}"></iframe>'
+        f'<p class="meta">{escape(str(message["From"]))} → {escape(str(message["To"]))} · '
+        f"{escape(str(message['Date']))}</p>"
+        '<iframe sandbox="allow-popups" loading="lazy" title="The letter" '
+        f'src="/dev/mailbox/{name}"></iframe>'
         f"<details><summary>Text</summary><pre>{escape(_part(message, 'plain'))}</pre></details>"
         f"<details><summary>Calendar</summary><pre>{escape(invitation)}</pre></details>"
         f"<details><summary>Headers</summary><pre>{escape(headers)}</pre></details></article>"
@@ -104,7 +117,8 @@ def _shown_text(path: Path) -> str:
     message = json.loads(path.read_bytes())
     return (
         f"<article><h2>Text message</h2>"
-        f'<p class="meta">{escape(message["from"])} → {escape(message["to"])} · {escape(message["date_created"])}</p>'
+        f'<p class="meta">{escape(message["from"])} → {escape(message["to"])} · '
+        f"{escape(message['date_created'])}</p>"
         f'<p class="sms">{escape(message["body"])}</p></article>'
     )
 

@@ -1,7 +1,8 @@
-"""Serves our pages and the files they load. Its rule: a browser gets everything from here, and nothing from elsewhere.
+"""Serves our pages and the files they load. Its rule: a browser gets everything from here, and
+nothing from elsewhere.
 
-Files are read once. Their addresses carry a digest of them all, so a browser keeps them for good and never mixes
-two releases.
+Files are read once. Their addresses carry a digest of them all, so a browser keeps them for good
+and never mixes two releases.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ MEDIA_TYPES = {
 }
 ONE_YEAR_SECONDS = 31_536_000
 
-# What each page may load: itself from here, and nothing else. `connect-src 'self'` covers WebSockets to the same host.
+# What each page may load: itself from here, and nothing else. `connect-src 'self'` covers
+# WebSockets to the same host.
 POLICY = {
     "default-src": "'none'",
     "script-src": "'self'",
@@ -47,7 +49,8 @@ POLICY = {
     "form-action": "'none'",
     "frame-ancestors": "'none'",
 }
-# GraphiQL's dialogs write a <style> element (react-remove-scroll), and its style sheet carries its fonts and images.
+# GraphiQL's dialogs write a <style> element (react-remove-scroll), and its style sheet carries its
+# fonts and images.
 GRAPHIQL_POLICY = POLICY | {
     "style-src": "'self' 'unsafe-inline'",
     "font-src": "data:",
@@ -63,14 +66,20 @@ def routes() -> list[BaseRoute]:
 
 
 def booking_routes() -> list[BaseRoute]:
-    """The booking page at / and the page where a guest manages an appointment; both need `routes()` beside them."""
+    """The booking page at / and the page where a guest manages an appointment; both need `routes()`
+    beside them.
+    """
     return [Route("/", _booking, name="booking"), Route("/manage", _manage, name="manage")]
 
 
 def graphiql_page(request: Request) -> Response:
     """GraphiQL, talking to the address it is served from."""
     if assets.missing():
-        sentence = "GraphiQL's files are not installed on this server. The API works: POST a query to this address.\n"
+        sentence = (
+            "GraphiQL's files are not installed on this server. The API works: POST a "
+            "query "
+            "to this address.\n"
+        )
         return PlainTextResponse(sentence, status_code=503, headers=_headers(POLICY))
     return _page(request, "graphiql.html", GRAPHIQL_POLICY)
 
@@ -100,7 +109,9 @@ def _files() -> _Files:
             packed = path.with_name(path.name + ".gz")
             found[prefix + path.relative_to(root).as_posix()] = _File(
                 content=content,
-                compressed=packed.read_bytes() if packed.is_file() else gzip.compress(content, mtime=0),
+                compressed=packed.read_bytes()
+                if packed.is_file()
+                else gzip.compress(content, mtime=0),
                 media_type=MEDIA_TYPES[path.suffix],
                 etag=f'"{_digest(content)}"',
             )
@@ -125,11 +136,16 @@ async def _file(request: Request) -> Response:
     files = _files()
     file = files.by_path.get(request.path_params["path"])
     if file is None:
-        return PlainTextResponse("There is no such file.\n", status_code=404, headers=_headers(POLICY))
-    # A page of another release, met while servers are being replaced, is helped out but must not keep what it got.
+        return PlainTextResponse(
+            "There is no such file.\n", status_code=404, headers=_headers(POLICY)
+        )
+    # A page of another release, met while servers are being replaced, is helped out but must not
+    # keep what it got.
     current = request.path_params["version"] == files.version
     headers = {
-        "cache-control": f"public, max-age={ONE_YEAR_SECONDS}, immutable" if current else "no-cache",
+        "cache-control": f"public, max-age={ONE_YEAR_SECONDS}, immutable"
+        if current
+        else "no-cache",
         "etag": file.etag,
         "vary": "accept-encoding",
         "x-content-type-options": "nosniff",
@@ -138,13 +154,21 @@ async def _file(request: Request) -> Response:
     if _unchanged(request, file.etag):
         return Response(status_code=304, headers=headers)
     if _takes_gzip(request):
-        return Response(file.compressed, media_type=file.media_type, headers=headers | {"content-encoding": "gzip"})
+        return Response(
+            file.compressed,
+            media_type=file.media_type,
+            headers=headers | {"content-encoding": "gzip"},
+        )
     return Response(file.content, media_type=file.media_type, headers=headers)
 
 
 def _page(request: Request, name: str, policy: Mapping[str, str]) -> Response:
     root = escape(request.scope.get("root_path", "").rstrip("/"))
-    page = _template(name).replace("{root}", root).replace("{static}", f"{root}/static/{_files().version}")
+    page = (
+        _template(name)
+        .replace("{root}", root)
+        .replace("{static}", f"{root}/static/{_files().version}")
+    )
     etag = f'"{_digest(page.encode())}"'
     headers = _headers(policy) | {"cache-control": "no-cache", "etag": etag, "vary": "accept"}
     if _unchanged(request, etag):
@@ -154,7 +178,9 @@ def _page(request: Request, name: str, policy: Mapping[str, str]) -> Response:
 
 def _headers(policy: Mapping[str, str]) -> dict[str, str]:
     return {
-        "content-security-policy": "; ".join(f"{directive} {sources}" for directive, sources in policy.items()),
+        "content-security-policy": "; ".join(
+            f"{directive} {sources}" for directive, sources in policy.items()
+        ),
         "cross-origin-opener-policy": "same-origin",
         "referrer-policy": "no-referrer",
         "x-content-type-options": "nosniff",

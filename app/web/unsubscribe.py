@@ -1,7 +1,8 @@
-"""The page where somebody stops messages. Opening it changes nothing: mail programs open links that nobody clicked.
+"""The page where somebody stops messages. Opening it changes nothing: mail programs open links that
+nobody clicked.
 
-`List-Unsubscribe` in a message's header leads here too; a mail program that offers a button of its own posts at once
-(RFC 8058).
+`List-Unsubscribe` in a message's header leads here too; a mail program that offers a button of its
+own posts at once (RFC 8058).
 """
 
 from __future__ import annotations
@@ -62,7 +63,8 @@ _WORDS: Final = {
 }
 _INVALID: Final = "This link is not valid. It may be incomplete."
 _HEADERS: Final = {
-    "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; "
+    "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; "
+    "base-uri 'none'; "
     "frame-ancestors 'none'",
     "cache-control": "no-store",
     "referrer-policy": "no-referrer",
@@ -75,7 +77,9 @@ def unsubscribe_routes(resources_of: Callable[[Request], Resources]) -> list[Bas
 
     async def page(request: Request) -> Response:
         confirmed = request.method == "POST"
-        opted_out = await unsubscribe(resources_of(request), request.path_params["token"], confirmed=confirmed)
+        opted_out = await unsubscribe(
+            resources_of(request), request.path_params["token"], confirmed=confirmed
+        )
         if opted_out is None:
             return _page("en", "Slotwright", f"<p>{_INVALID}</p>", status=404)
         language = wording.negotiate(opted_out.locale).language
@@ -91,11 +95,13 @@ def unsubscribe_routes(resources_of: Callable[[Request], Resources]) -> list[Bas
 def _page(language: str, title: str, body: str, *, status: int = 200) -> Response:
     return HTMLResponse(
         f'<!doctype html><html lang="{language}"><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="robots" content="noindex">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="robots" '
+        'content="noindex">'
         f"<title>{title}</title><style>"
         ":root{color-scheme:light dark;font:1.1rem/1.5 system-ui,sans-serif}"
         "body{max-width:34rem;margin:15vh auto;padding:0 1.25rem}"
-        "button{font:inherit;padding:.6rem 1.2rem;border-radius:.5rem;border:1px solid;cursor:pointer}"
+        "button{font:inherit;padding:.6rem 1.2rem;border-radius:.5rem;border:1px "
+        "solid;cursor:pointer}"
         f"</style><body>{body}</body></html>",
         status_code=status,
         headers=_HEADERS,

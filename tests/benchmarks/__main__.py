@@ -1,7 +1,9 @@
-"""`python -m tests.benchmarks [NAME …]`: every measurement of this folder, or those named, one after the other.
+"""`python -m tests.benchmarks [NAME …]`: every measurement of this folder, or those named, one
+after the other.
 
-A measurement is a module with a `main()`; what it is compared with may be a module without one. Where it gives rows,
-they are printed as a table, and a run of all of them writes docs/benchmarks.md and its chart.
+A measurement is a module with a `main()`; what it is compared with may be a module without one.
+Where it gives rows, they are printed as a table, and a run of all of them writes docs/benchmarks.md
+and its chart.
 """
 
 from __future__ import annotations
@@ -25,15 +27,22 @@ MARKS = {
 
 def names() -> list[str]:
     here = str(Path(__file__).parent)
-    found = sorted(module.name for module in pkgutil.iter_modules([here]) if module.name != "__main__")
-    return [name for name in found if hasattr(importlib.import_module(f"tests.benchmarks.{name}"), "main")]
+    found = sorted(
+        module.name for module in pkgutil.iter_modules([here]) if module.name != "__main__"
+    )
+    return [
+        name
+        for name in found
+        if hasattr(importlib.import_module(f"tests.benchmarks.{name}"), "main")
+    ]
 
 
 def write(rows: list[Row], profiles: str) -> None:
     """Into the page, between its marks; what people wrote around them stays."""
     load = os.getloadavg()[0]
     where = (
-        f"Measured on {datetime.now(UTC):%Y-%m-%d} with Python {platform.python_version()} on {os.cpu_count()} cores "
+        f"Measured on {datetime.now(UTC):%Y-%m-%d} with Python {platform.python_version()} on "
+        f"{os.cpu_count()} cores "
         f"({platform.system()} {platform.machine()}); the load average at the end was {load:.1f}."
     )
     texts = {

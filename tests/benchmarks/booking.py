@@ -1,4 +1,6 @@
-"""Booking over HTTP: random providers, against pgbench running the same statements; and a rush on one provider."""
+"""Booking over HTTP: random providers, against pgbench running the same statements; and a rush on
+one provider.
+"""
 
 from __future__ import annotations
 
@@ -71,7 +73,9 @@ def booking(provider: ProviderId, start: datetime, number: int) -> bytes:
 
 
 def kind_of(body: bytes) -> str:
-    found = re.search(rb'"answer":\{"__typename":"(\w+)"', body) or re.search(rb'"code":"(\w+)"', body)
+    found = re.search(rb'"answer":\{"__typename":"(\w+)"', body) or re.search(
+        rb'"code":"(\w+)"', body
+    )
     return found[1].decode() if found else "unknown"
 
 
@@ -90,9 +94,15 @@ async def free(
         for provider in providers
     ]
     found: list[tuple[ProviderId, datetime]] = []
-    for question, answer in zip(questions, await list_slots(resources, world.organization_id, questions), strict=True):
+    for question, answer in zip(
+        questions, await list_slots(resources, world.organization_id, questions), strict=True
+    ):
         assert isinstance(answer, FreeTimes), answer
-        found += [(question.provider_id, instant_of(start)) for day in answer.starts_by_date.values() for start in day]
+        found += [
+            (question.provider_id, instant_of(start))
+            for day in answer.starts_by_date.values()
+            for start in day
+        ]
     random.Random(3).shuffle(found)
     return found
 
@@ -106,11 +116,15 @@ def recorded() -> Iterator[list[tuple[str, Sequence[object]]]]:
     statements: list[tuple[str, Sequence[object]]] = []
     fetch, execute = store._fetch, store._execute
 
-    async def fetch_noting(connection: store.Connection, sql: str, arguments: Sequence[object]) -> list[Record]:
+    async def fetch_noting(
+        connection: store.Connection, sql: str, arguments: Sequence[object]
+    ) -> list[Record]:
         statements.append((sql, arguments))
         return await fetch(connection, sql, arguments)
 
-    async def execute_noting(connection: store.Connection, sql: str, arguments: Sequence[object]) -> int:
+    async def execute_noting(
+        connection: store.Connection, sql: str, arguments: Sequence[object]
+    ) -> int:
         statements.append((sql, arguments))
         return await execute(connection, sql, arguments)
 
@@ -123,18 +137,22 @@ def recorded() -> Iterator[list[tuple[str, Sequence[object]]]]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Script:
-    """A booking for pgbench: what it runs, how many statements that is, and the values that stay the same."""
+    """A booking for pgbench: what it runs, how many statements that is, and the values that stay
+    the same.
+    """
 
     text: str
     statements: int
     constants: dict[str, str]
 
 
-async def script(resources: Resources, world: worlds.World, provider: ProviderId, start: datetime) -> Script:
+async def script(
+    resources: Resources, world: worlds.World, provider: ProviderId, start: datetime
+) -> Script:
     """The statements of one booking, with values that change from run to run.
 
-    Every value is a parameter, as it is for the program. Standing in the text it would make another statement: what is
-    null, say, would be planned away.
+    Every value is a parameter, as it is for the program. Standing in the text it would make another
+    statement: what is null, say, would be planned away.
     """
     with recorded() as statements:
         answer = await book_appointment(
@@ -145,7 +163,9 @@ async def script(resources: Resources, world: worlds.World, provider: ProviderId
                 service_id=None,
                 starts_at=start,
                 duration_minutes=None,
-                customer=ContactForm(name="A Guest", email="recorded@example.com", phone=None, locale=None),
+                customer=ContactForm(
+                    name="A Guest", email="recorded@example.com", phone=None, locale=None
+                ),
                 customer_time_zone="Europe/Berlin",
                 notes=None,
                 idempotency_key="recorded",
@@ -179,14 +199,27 @@ async def script(resources: Resources, world: worlds.World, provider: ProviderId
         types = [each.name for each in (await connection.prepare(sql)).get_parameters()]
         places = [values.place(value, types[at], at) for at, value in enumerate(arguments)]
         text = " ".join(line for line in sql.splitlines() if not line.lstrip().startswith("--"))
-        lines.append(re.sub(r"\$(\d+)", lambda found, places=places: places[int(found[1]) - 1], text) + ";")  # type: ignore[misc]
+        lines.append(
+            re.sub(
+                r"\$(\d+)",
+                lambda found, places=places: places[int(found[1]) - 1],  # type: ignore[misc]
+                text,
+            )
+            + ";"
+        )
     await connection.close()
-    return Script(text="\n".join([*lines, "END;", ""]), statements=len(statements) + 2, constants=values.constants)
+    return Script(
+        text="\n".join([*lines, "END;", ""]),
+        statements=len(statements) + 2,
+        constants=values.constants,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Values:
-    """What stands for the values of a booking: an expression where they change, else a variable of pgbench's."""
+    """What stands for the values of a booking: an expression where they change, else a variable of
+    pgbench's.
+    """
 
     minute: int
     changing: dict[object, str]
@@ -199,12 +232,17 @@ class _Values:
                 return f"nullif(:nothing, '-')::{type_name}"
             case list() | tuple() if any(each is not None for each in value):
                 each_type = type_name.removesuffix("[]")
-                inside = ", ".join(self.place(each, each_type, at + 100 * place) for place, each in enumerate(value))
+                inside = ", ".join(
+                    self.place(each, each_type, at + 100 * place)
+                    for place, each in enumerate(value)
+                )
                 return f"ARRAY[{inside}]::{type_name}"
             case list() | tuple():
                 return self._constant("{" + ",".join("NULL" for _ in value) + "}", type_name)
             case Enum() | bool():
-                return self._constant(str(value.value if isinstance(value, Enum) else value), type_name)
+                return self._constant(
+                    str(value.value if isinstance(value, Enum) else value), type_name
+                )
             case str() | int() | UUID() | datetime() if value in self.changing:
                 return self.changing[value]
             case UUID() if str(value) != self.constants["organization"]:
@@ -260,14 +298,21 @@ async def measure() -> list[Row]:
         ours: dict[int, list[Load]] = {workers: [] for workers in WORKERS}
         theirs: list[float] = []
         with contextlib.ExitStack() as stack:
-            ports = {workers: stack.enter_context(worlds.api(world, workers=workers)) for workers in WORKERS}
+            ports = {
+                workers: stack.enter_context(worlds.api(world, workers=workers))
+                for workers in WORKERS
+            }
             for port in ports.values():
                 await load(port, requests, clients=CLIENTS, seconds=2.0)
             for _ in range(ROUNDS):
                 for workers, port in ports.items():
-                    done = await load(port, requests, clients=CLIENTS, seconds=SECONDS, kind_of=kind_of)
+                    done = await load(
+                        port, requests, clients=CLIENTS, seconds=SECONDS, kind_of=kind_of
+                    )
                     if set(done.kinds) != {"BookingConfirmation"}:
-                        raise SystemExit(f"bookings of free times were answered with {dict(done.kinds)}")
+                        raise SystemExit(
+                            f"bookings of free times were answered with {dict(done.kinds)}"
+                        )
                     ours[workers].append(done)
                 theirs.append(await asyncio.to_thread(pgbench, world, text))
             rush = await _rush(world, ports[WORKERS[0]])
@@ -275,7 +320,10 @@ async def measure() -> list[Row]:
         return [
             *(
                 Row(
-                    what=f"bookings over HTTP, {CLIENTS} clients, random providers, `serve --workers {workers}`",
+                    what=(
+                        f"bookings over HTTP, {CLIENTS} clients, random providers, `serve "
+                        f"--workers {workers}`"
+                    ),
                     ours=f"{median(each.rate for each in loads):,.0f}/s, "
                     f"p99 {median(each.quantile_ms(0.99) for each in loads):.0f} ms",
                     beside=f"pgbench, the same {text.statements} statements: {beside:,.0f}/s",
@@ -293,8 +341,13 @@ async def _rush(world: worlds.World, port: int) -> Row:
     popular, others = world.providers[0], world.providers[100:120]
     async with open_resources(world.settings) as resources:
         starts = [start for _, start in await free(resources, world, [popular])][:RUSH_SLOTS]
-    wanted = iter([booking(popular, starts[at % RUSH_SLOTS], 10**9 + at) for at in range(RUSH_CLIENTS)])
-    week = {"from": worlds.MONDAY.isoformat(), "to": (worlds.MONDAY + timedelta(days=6)).isoformat()}
+    wanted = iter(
+        [booking(popular, starts[at % RUSH_SLOTS], 10**9 + at) for at in range(RUSH_CLIENTS)]
+    )
+    week = {
+        "from": worlds.MONDAY.isoformat(),
+        "to": (worlds.MONDAY + timedelta(days=6)).isoformat(),
+    }
     weeks = [request(WEEK, id=str(global_id("Provider", provider)), **week) for provider in others]
     chance = random.Random(4)
     stop = asyncio.Event()
@@ -307,7 +360,10 @@ async def _rush(world: worlds.World, port: int) -> Row:
     return Row(
         what=f"{RUSH_CLIENTS:,} clients at once for {RUSH_SLOTS} slots of one provider",
         ours=f"{kinds}; p50 {rush.quantile_ms(0.5):,.0f} ms, p99 {rush.quantile_ms(0.99):,.0f} ms",
-        beside=f"others' listings meanwhile: p50 {calm.quantile_ms(0.5):,.0f} ms, p99 {calm.quantile_ms(0.99):,.0f} ms",
+        beside=(
+            f"others' listings meanwhile: p50 {calm.quantile_ms(0.5):,.0f} ms, p99 "
+            f"{calm.quantile_ms(0.99):,.0f} ms"
+        ),
         ratio=float(rush.kinds["BookingConfirmation"]),
         bar=RUSH_SLOTS,
     )

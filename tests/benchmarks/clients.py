@@ -49,7 +49,12 @@ class Load:
 class _Client(asyncio.Protocol):
     """One connection. `answered` is called when it is free again."""
 
-    def __init__(self, load: Load, answered: Callable[[_Client], None], kind_of: Callable[[bytes], str] | None) -> None:
+    def __init__(
+        self,
+        load: Load,
+        answered: Callable[[_Client], None],
+        kind_of: Callable[[bytes], str] | None,
+    ) -> None:
         self.load, self.answered, self.kind_of = load, answered, kind_of
         self.buffer = bytearray()
         self.expected: int | None = None
@@ -77,7 +82,9 @@ class _Client(asyncio.Protocol):
                 return
             head = self.buffer[:end].lower()
             at = head.index(b"content-length:") + 15
-            self.expected = end + 4 + int(head[at : head.find(b"\r", at) if head.find(b"\r", at) > 0 else None])
+            self.expected = (
+                end + 4 + int(head[at : head.find(b"\r", at) if head.find(b"\r", at) > 0 else None])
+            )
             self.body_at = end + 4
         if len(self.buffer) < self.expected:
             return
@@ -103,7 +110,9 @@ async def load(
     seconds: float | None = None,
     kind_of: Callable[[bytes], str] | None = None,
 ) -> Load:
-    """Each client asks, waits for the answer and asks again: for so long, or until there are no more requests."""
+    """Each client asks, waits for the answer and asks again: for so long, or until there are no
+    more requests.
+    """
     found = Load()
     is_stopping = False
 
@@ -138,7 +147,9 @@ async def flood(
     seconds: float,
     kind_of: Callable[[bytes], str] | None = None,
 ) -> Load:
-    """So many requests a second, whether those before them are answered or not; each on a connection that is free."""
+    """So many requests a second, whether those before them are answered or not; each on a
+    connection that is free.
+    """
     found = Load()
     free: list[_Client] = []
     connected: list[_Client] = []

@@ -1,8 +1,8 @@
-"""The engine against the straightforward version: 1,000 providers × 7 days, some 20,500 bookings, some 65,000 free
-slots.
+"""The engine against the straightforward version: 1,000 providers × 7 days, some 20,500 bookings,
+some 65,000 free slots.
 
-Both run in turns in the same minutes, the medians are compared, and the answers must be equal. Run it with
-`python -m tests.benchmarks.engine`. Nothing here asserts a time.
+Both run in turns in the same minutes, the medians are compared, and the answers must be equal. Run
+it with `python -m tests.benchmarks.engine`. Nothing here asserts a time.
 """
 
 from __future__ import annotations
@@ -59,7 +59,9 @@ class Measured:
 
 
 def providers(count: int, first: date, last: date, seed: int = 1) -> list[Case]:
-    """Providers with hours of their own, a lunch break, a few exceptions, and about three bookings a day."""
+    """Providers with hours of their own, a lunch break, a few exceptions, and about three bookings
+    a day.
+    """
     chance = random.Random(seed)
     cases = []
     for number in range(count):
@@ -68,7 +70,9 @@ def providers(count: int, first: date, last: date, seed: int = 1) -> list[Case]:
         weekdays = range(chance.choice([5, 5, 6, 7]))
         lunch = opening + chance.choice([180, 210, 240])
         weekly = tuple(WeeklyRange(day, opening, closing) for day in weekdays)
-        breaks = tuple(WeeklyRange(day, lunch, lunch + chance.choice([30, 45, 60])) for day in weekdays)
+        breaks = tuple(
+            WeeklyRange(day, lunch, lunch + chance.choice([30, 45, 60])) for day in weekdays
+        )
         exceptions = {}
         if number % 20 == 0:
             day = first + timedelta(days=chance.randrange((last - first).days + 1))
@@ -79,18 +83,27 @@ def providers(count: int, first: date, last: date, seed: int = 1) -> list[Case]:
                     DayException(date=day, is_blocked=False, ranges=(ClockRange(720, 1080),)),
                 ]
             )
-        hours = Hours(time_zone=ZONES[number % len(ZONES)], weekly=weekly, breaks=breaks, exceptions=exceptions)
+        hours = Hours(
+            time_zone=ZONES[number % len(ZONES)],
+            weekly=weekly,
+            breaks=breaks,
+            exceptions=exceptions,
+        )
         duration = chance.choice([20, 25, 30, 30])
         rules = Rules(
             duration_minutes=duration,
             buffer_after_minutes=chance.choice([0, 5]),
             slot_interval_minutes=chance.choice([None, 30]),
         )
-        cases.append(Case(hours=hours, rules=rules, claims=bookings(chance, hours, rules, first, last)))
+        cases.append(
+            Case(hours=hours, rules=rules, claims=bookings(chance, hours, rules, first, last))
+        )
     return cases
 
 
-def bookings(chance: random.Random, hours: Hours, rules: Rules, first: date, last: date) -> tuple[Claim, ...]:
+def bookings(
+    chance: random.Random, hours: Hours, rules: Rules, first: date, last: date
+) -> tuple[Claim, ...]:
     """A quarter of what is free, booked one after the other."""
     free = free_starts(hours, rules, (), first, last)
     after = rules.duration_minutes + rules.buffer_after_minutes
@@ -114,13 +127,17 @@ def of_engine(cases: Sequence[Case], first: date, last: date) -> int:
 
 def of_straightforward(cases: Sequence[Case], first: date, last: date) -> int:
     return straightforward.count(
-        [straightforward.free_starts(case.hours, case.rules, case.claims, first, last) for case in cases]
+        [
+            straightforward.free_starts(case.hours, case.rules, case.claims, first, last)
+            for case in cases
+        ]
     )
 
 
 def forget() -> None:
-    """What the engine remembers of weeks and calendars; the tables of offsets stay, as in any process that has served
-    once."""
+    """What the engine remembers of weeks and calendars; the tables of offsets stay, as in any
+    process that has served once.
+    """
     hours_module._week.cache_clear()
     local_days.cache_clear()
 
@@ -144,7 +161,9 @@ def measure(name: str, cases: Sequence[Case], first: date, last: date, rounds: i
         took, expected = timed(lambda: of_straightforward(cases, first, last))
         plain.append(took)
         if slots != expected:
-            raise SystemExit(f"{name}: the engine finds {slots} slots, the straightforward version {expected}")
+            raise SystemExit(
+                f"{name}: the engine finds {slots} slots, the straightforward version {expected}"
+            )
     return Measured(
         name=name,
         providers=len(cases),
@@ -157,20 +176,30 @@ def measure(name: str, cases: Sequence[Case], first: date, last: date, rounds: i
 
 
 def run(rounds: int = 7) -> list[Measured]:
-    """The week of 1,000 providers, and its doubles: the cost should double with providers, days and bookings alike."""
+    """The week of 1,000 providers, and its doubles: the cost should double with providers, days and
+    bookings alike.
+    """
     cases = providers(1000, FIRST, LAST)
     for case in cases[:50]:
         expected = straightforward.free_starts(case.hours, case.rules, case.claims, FIRST, LAST)
         found = free_starts(case.hours, case.rules, case.claims, FIRST, LAST)
-        if {day: [instant_of(minute) for minute in starts] for day, starts in found.items()} != expected:
+        if {
+            day: [instant_of(minute) for minute in starts] for day, starts in found.items()
+        } != expected:
             raise SystemExit("the engine and the straightforward version disagree")
     longer = LAST + timedelta(days=7)
     return [
         measure("1,000 providers × 7 days", cases, FIRST, LAST, rounds),
         measure("2,000 providers × 7 days", providers(2000, FIRST, LAST), FIRST, LAST, rounds=3),
-        measure("1,000 providers × 14 days", providers(1000, FIRST, longer), FIRST, longer, rounds=3),
         measure(
-            "1,000 providers × 7 days, no bookings", [without_claims(case) for case in cases], FIRST, LAST, rounds=3
+            "1,000 providers × 14 days", providers(1000, FIRST, longer), FIRST, longer, rounds=3
+        ),
+        measure(
+            "1,000 providers × 7 days, no bookings",
+            [without_claims(case) for case in cases],
+            FIRST,
+            LAST,
+            rounds=3,
         ),
     ]
 

@@ -1,4 +1,6 @@
-"""Listing over HTTP: a provider's week, a hundred providers, a month of a busy year; against plain Strawberry."""
+"""Listing over HTTP: a provider's week, a hundred providers, a month of a busy year; against plain
+Strawberry.
+"""
 
 from __future__ import annotations
 
@@ -41,19 +43,27 @@ def listening(port: int) -> psutil.Process:
     return next(
         psutil.Process(found.pid)
         for found in psutil.net_connections("tcp")
-        if found.status == psutil.CONN_LISTEN and tuple(found.laddr)[1:] == (port,) and found.pid is not None
+        if found.status == psutil.CONN_LISTEN
+        and tuple(found.laddr)[1:] == (port,)
+        and found.pid is not None
     )
 
 
 def _share_a_core(*ports: int) -> None:
-    """Servers that are compared take turns on one core, so that what slows it down from outside slows them all down."""
+    """Servers that are compared take turns on one core, so that what slows it down from outside
+    slows them all down.
+    """
     if hasattr(psutil.Process, "cpu_affinity"):
         for port in ports:
             listening(port).cpu_affinity([min(psutil.Process().cpu_affinity() or ())])
 
 
-async def rates(named: dict[str, tuple[int, bytes]], *, seconds: float = SECONDS) -> dict[str, tuple[float, float]]:
-    """Requests a second, and milliseconds of the server's processor for each: medians of interleaved rounds."""
+async def rates(
+    named: dict[str, tuple[int, bytes]], *, seconds: float = SECONDS
+) -> dict[str, tuple[float, float]]:
+    """Requests a second, and milliseconds of the server's processor for each: medians of
+    interleaved rounds.
+    """
     processes = {port: listening(port) for port, _ in named.values()}
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in named}
     for _ in range(ROUNDS):
@@ -65,7 +75,8 @@ async def rates(named: dict[str, tuple[int, bytes]], *, seconds: float = SECONDS
                 raise SystemExit(f"{name}: answers with {dict(done.statuses)}")
             found[name].append((done.rate, spent / len(done.latencies) * 1000))
     return {
-        name: (median(rate for rate, _ in each), median(spent for _, spent in each)) for name, each in found.items()
+        name: (median(rate for rate, _ in each), median(spent for _, spent in each))
+        for name, each in found.items()
     }
 
 
@@ -96,7 +107,9 @@ async def _week(world: worlds.World, port: int, plain: int) -> list[Row]:
     here, there = _slots(await once(port, week)), _slots(await once(plain, plain_week))
     if here != there:
         raise SystemExit(f"{here} slots against {there}: not the same work")
-    found = await rates({"week": (port, week), "viewer": (port, viewer), "plain": (plain, plain_week)})
+    found = await rates(
+        {"week": (port, week), "viewer": (port, viewer), "plain": (plain, plain_week)}
+    )
     (rate, cpu), (viewer_rate, viewer_cpu), (plain_rate, plain_cpu) = (
         found[name] for name in ("week", "viewer", "plain")
     )
@@ -147,14 +160,18 @@ async def _hundred(port: int, plain: int) -> list[Row]:
 
 
 async def _month(world: worlds.World, port: int) -> list[Row]:
-    """A provider with 5,000 bookings a year for four years, and one with none but those that everybody has."""
+    """A provider with 5,000 bookings a year for four years, and one with none but those that
+    everybody has.
+    """
     chance = random.Random(2)
     busy, idle = world.providers[1], world.providers[2]
     async with open_resources(world.settings) as resources:
         for year in range(-2, 2):
             first = worlds.MONDAY + timedelta(days=365 * year)
             starts = worlds.starts_from(first, 365, chance, 0.19)
-            await worlds.book_directly(resources, world.organization_id, [(busy, start) for start in starts])
+            await worlds.book_directly(
+                resources, world.organization_id, [(busy, start) for start in starts]
+            )
         await resources.pool.execute("ANALYZE claim", ())
         read = await _rows_read(world, busy)
     took: dict[ProviderId, list[float]] = {busy: [], idle: []}
@@ -175,10 +192,18 @@ async def _month(world: worlds.World, port: int) -> list[Row]:
 
 async def _rows_read(world: worlds.World, provider: ProviderId) -> int:
     """What the plan of the claims' statement really touched for a month."""
-    first = int(datetime(worlds.MONDAY.year, worlds.MONDAY.month, worlds.MONDAY.day, tzinfo=UTC).timestamp()) // 60
+    first = (
+        int(
+            datetime(
+                worlds.MONDAY.year, worlds.MONDAY.month, worlds.MONDAY.day, tzinfo=UTC
+            ).timestamp()
+        )
+        // 60
+    )
     async with open_resources(world.settings) as resources:
         rows = await resources.pool.fetch(
-            "EXPLAIN (ANALYZE, FORMAT JSON) " + query("claims_of_providers").sql.rstrip().rstrip(";"),
+            "EXPLAIN (ANALYZE, FORMAT JSON) "
+            + query("claims_of_providers").sql.rstrip().rstrip(";"),
             (world.organization_id, [provider], first, first + 31 * 1440),
         )
     plan: dict[str, Any] = rows[0][0][0]["Plan"]

@@ -1,8 +1,10 @@
-"""Live free times: 2 processes, 2,000 sockets that each watch a month of one of 50 providers, 20 bookings a second.
+"""Live free times: 2 processes, 2,000 sockets that each watch a month of one of 50 providers, 20
+bookings a second.
 
-From the answer of a booking to its event, at every subscriber of that provider; memory per subscriber, CPU, and whether
-everybody's last word is what is listed. Servers, subscribers and customers share the machine, so what is measured holds
-for a machine as busy as that. Run it with `python -m tests.benchmarks live`. Nothing here asserts a time.
+From the answer of a booking to its event, at every subscriber of that provider; memory per
+subscriber, CPU, and whether everybody's last word is what is listed. Servers, subscribers and
+customers share the machine, so what is measured holds for a machine as busy as that. Run it with
+`python -m tests.benchmarks live`. Nothing here asserts a time.
 """
 
 from __future__ import annotations
@@ -93,7 +95,9 @@ class Usage:
 
     @classmethod
     def now(cls) -> Usage:
-        found = [each for each in psutil.Process().children(recursive=True) if "serve" in each.cmdline()]
+        found = [
+            each for each in psutil.Process().children(recursive=True) if "serve" in each.cmdline()
+        ]
         assert len(found) == PROCESSES
         times = [each.cpu_times() for each in found]
         return cls(
@@ -103,17 +107,25 @@ class Usage:
 
 
 @asynccontextmanager
-async def subscribed(api: Api, subscriber: Subscriber, dates: Sequence[str]) -> AsyncIterator[asyncio.Task[None]]:
+async def subscribed(
+    api: Api, subscriber: Subscriber, dates: Sequence[str]
+) -> AsyncIterator[asyncio.Task[None]]:
     url = str(api.http.base_url.copy_with(scheme="ws", path="/graphql"))
     async with connect(
-        url, subprotocols=[Subprotocol("graphql-transport-ws")], compression=None, ping_interval=None, open_timeout=60
+        url,
+        subprotocols=[Subprotocol("graphql-transport-ws")],
+        compression=None,
+        ping_interval=None,
+        open_timeout=60,
     ) as connection:
         init = {"type": "connection_init", "payload": {"organization": api.organization.slug}}
         await connection.send(orjson.dumps(init).decode())
         assert orjson.loads(await connection.recv())["type"] == "connection_ack"
         asked = {"ids": [subscriber.provider["id"]], "from": dates[0], "to": dates[-1]}
         payload = {"query": CHANGES, "variables": asked}
-        await connection.send(orjson.dumps({"type": "subscribe", "id": "1", "payload": payload}).decode())
+        await connection.send(
+            orjson.dumps({"type": "subscribe", "id": "1", "payload": payload}).decode()
+        )
         reading = asyncio.create_task(subscriber.read(connection))
         try:
             yield reading
@@ -122,15 +134,21 @@ async def subscribed(api: Api, subscriber: Subscriber, dates: Sequence[str]) -> 
             await asyncio.gather(reading, return_exceptions=True)
 
 
-async def book_on(apis: Sequence[Api], free: dict[str, list[str]], chance: random.Random) -> dict[str, list[Booked]]:
-    """Books at the pace asked for, whatever the answers take; each provider's times that are gone since."""
+async def book_on(
+    apis: Sequence[Api], free: dict[str, list[str]], chance: random.Random
+) -> dict[str, list[Booked]]:
+    """Books at the pace asked for, whatever the answers take; each provider's times that are gone
+    since.
+    """
     booked: dict[str, list[Booked]] = {provider: [] for provider in free}
 
     async def book_one(number: int) -> None:
         provider = chance.choice(list(free))
         start = free[provider].pop(chance.randrange(len(free[provider])))
         api = apis[number % len(apis)]
-        answer = (await api.ask(BOOK, caller=api.admin, input=a_booking({"id": provider}, start)))["answer"]
+        answer = (await api.ask(BOOK, caller=api.admin, input=a_booking({"id": provider}, start)))[
+            "answer"
+        ]
         answered_at = time.perf_counter()
         made(answer, "BookingConfirmation")
         booked[provider].append(Booked(start, answered_at))
@@ -159,7 +177,9 @@ async def measure() -> None:
         }
         apis = await stack.enter_async_context(processes(environment, folder, count=PROCESSES))
         providers = [
-            await a_provider(apis[0], weeklyHours=weekly("08:00", "18:00"), serviceDurationMinutes=30)
+            await a_provider(
+                apis[0], weeklyHours=weekly("08:00", "18:00"), serviceDurationMinutes=30
+            )
             for _ in range(PROVIDERS)
         ]
         for api in apis:  # what is made once a process is made before anything is measured
@@ -170,7 +190,9 @@ async def measure() -> None:
 
         async def join(number: int) -> None:
             async with places:
-                await stack.enter_async_context(subscribed(apis[number % PROCESSES], subscribers[number], dates))
+                await stack.enter_async_context(
+                    subscribed(apis[number % PROCESSES], subscribers[number], dates)
+                )
 
         begun = time.perf_counter()
         await asyncio.gather(*(join(number) for number in range(SUBSCRIBERS)))
@@ -178,12 +200,21 @@ async def measure() -> None:
             while any(len(each.last) < DAYS for each in subscribers):  # noqa: ASYNC110  no event tells of it
                 await asyncio.sleep(0.05)
         joined = Usage.now()
-        print(f"{SUBSCRIBERS:,} subscribers, {DAYS} days each: all snapshots after {time.perf_counter() - begun:.1f} s")
-        print(f"memory per subscriber: {(joined.memory_bytes - before.memory_bytes) / SUBSCRIBERS / 1024:.0f} KiB")
+        print(
+            f"{SUBSCRIBERS:,} subscribers, {DAYS} days each: all snapshots after "
+            f"{time.perf_counter() - begun:.1f} s"
+        )
+        print(
+            "memory per subscriber: "
+            f"{(joined.memory_bytes - before.memory_bytes) / SUBSCRIBERS / 1024:.0f} KiB"
+        )
         gc.collect()
         gc.freeze()
 
-        free = {each.provider["id"]: [s for day in each.last.values() for s in day] for each in subscribers[:PROVIDERS]}
+        free = {
+            each.provider["id"]: [s for day in each.last.values() for s in day]
+            for each in subscribers[:PROVIDERS]
+        }
         sent = sum(each.events for each in subscribers)
         started, begun = Usage.now(), time.perf_counter()
         own = psutil.Process().cpu_times()
@@ -194,7 +225,8 @@ async def measure() -> None:
         report(subscribers, booked)
         events = sum(each.events for each in subscribers) - sent
         print(
-            f"CPU of the {PROCESSES} processes: {(used.cpu_seconds - started.cpu_seconds) / elapsed:.2f} cores "
+            f"CPU of the {PROCESSES} processes: "
+            f"{(used.cpu_seconds - started.cpu_seconds) / elapsed:.2f} cores "
             f"for {events / elapsed:,.0f} events/s and {BOOKINGS_A_SECOND} bookings/s "
             f"(this client: {(own_used.user + own_used.system - own.user - own.system) / elapsed:.2f} cores)"
         )
@@ -212,10 +244,14 @@ def report(subscribers: Sequence[Subscriber], booked: dict[str, list[Booked]]) -
             else:
                 delays.append((gone_at - each.answered_at) * 1000)
     hundredths = quantiles(delays, n=100)
-    print(f"{sum(map(len, booked.values())):,} bookings seen {len(delays):,} times, {missing:,} times not")
+    print(
+        f"{sum(map(len, booked.values())):,} bookings seen {len(delays):,} times, {missing:,} "
+        "times not"
+    )
     print(
         "from the booking's answer to the event, ms: "
-        f"p50 {median(delays):.1f}, p90 {hundredths[89]:.1f}, p99 {hundredths[98]:.1f}, worst {max(delays):.1f} "
+        f"p50 {median(delays):.1f}, p90 {hundredths[89]:.1f}, p99 {hundredths[98]:.1f}, worst "
+        f"{max(delays):.1f} "
         "(less than 0: the event came first)"
     )
 
@@ -232,7 +268,9 @@ async def compare(api: Api, subscribers: Sequence[Subscriber], dates: Sequence[s
     for number in range(PROVIDERS):
         provider_id = subscribers[number].provider["id"]
         truth = await listed_by_date(api, provider_id, dates)
-        wrong += sum(each.last != truth for each in subscribers if each.provider["id"] == provider_id)
+        wrong += sum(
+            each.last != truth for each in subscribers if each.provider["id"] == provider_id
+        )
     steps_back = sum(each.steps_back for each in subscribers)
     print(f"subscribers whose last word is not what is listed: {wrong}; steps back: {steps_back}")
 

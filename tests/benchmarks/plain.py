@@ -1,5 +1,6 @@
-"""Plain Strawberry, as its documentation shows it: the same fields, from objects that are ready in memory, without any
-database, cache, limit or identity. What it can't do any faster is what every answer of the library costs.
+"""Plain Strawberry, as its documentation shows it: the same fields, from objects that are ready in
+memory, without any database, cache, limit or identity. What it can't do any faster is what every
+answer of the library costs.
 
 `python -m tests.benchmarks.plain PORT`
 """
@@ -34,9 +35,14 @@ class Availability:
 
 
 def a_week() -> list[Slot]:
-    starts = [START + timedelta(days=day, minutes=20 * number) for day in range(DAYS) for number in range(SLOTS_A_DAY)]
+    starts = [
+        START + timedelta(days=day, minutes=20 * number)
+        for day in range(DAYS)
+        for number in range(SLOTS_A_DAY)
+    ]
     return [
-        Slot(starts_at=start, ends_at=start + timedelta(minutes=20), local_start=start.isoformat()) for start in starts
+        Slot(starts_at=start, ends_at=start + timedelta(minutes=20), local_start=start.isoformat())
+        for start in starts
     ]
 
 

@@ -1,4 +1,6 @@
-"""Under pressure: three times as many questions as can be computed; and listings while appointments pour in beside."""
+"""Under pressure: three times as many questions as can be computed; and listings while appointments
+pour in beside.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,9 @@ def cold_questions(world: worlds.World, seed: int) -> Iterator[bytes]:
     while True:
         provider = str(global_id("Provider", chance.choice(world.providers)))
         first = worlds.MONDAY + timedelta(days=chance.randrange(800))
-        yield request(COLD, id=provider, **{"from": str(first), "to": str(first + timedelta(days=30))})
+        yield request(
+            COLD, id=provider, **{"from": str(first), "to": str(first + timedelta(days=30))}
+        )
 
 
 def hot_question(world: worlds.World) -> bytes:
@@ -47,9 +51,15 @@ async def _overload(world: worlds.World) -> Row:
         capacity = await load(port, cold_questions(world, 1), clients=CLIENTS, seconds=5)
         before = await load(port, repeat(hot), clients=1, seconds=2)
         started_with = process.memory_info().rss
-        meanwhile = asyncio.create_task(load(port, repeat(hot), clients=1, seconds=OVERLOAD_SECONDS, kind_of=kind_of))
+        meanwhile = asyncio.create_task(
+            load(port, repeat(hot), clients=1, seconds=OVERLOAD_SECONDS, kind_of=kind_of)
+        )
         too_many = await flood(
-            port, cold_questions(world, 2), rate=3 * capacity.rate, seconds=OVERLOAD_SECONDS, kind_of=kind_of
+            port,
+            cold_questions(world, 2),
+            rate=3 * capacity.rate,
+            seconds=OVERLOAD_SECONDS,
+            kind_of=kind_of,
         )
         hits = await meanwhile
         ended_with = process.memory_info().rss
@@ -58,10 +68,15 @@ async def _overload(world: worlds.World) -> Row:
     kinds = ", ".join(f"{count:,} {kind}" for kind, count in sorted(too_many.kinds.items()))
     served = ", ".join(f"{count:,} {kind}" for kind, count in sorted(hits.kinds.items()))
     return Row(
-        what=f"three times the capacity for {OVERLOAD_SECONDS} s: {3 * capacity.rate:,.0f} cold months a second",
-        ours=f"{kinds}; p50 {too_many.quantile_ms(0.5):,.0f} ms, p99 {too_many.quantile_ms(0.99):,.0f} ms; "
+        what=(
+            f"three times the capacity for {OVERLOAD_SECONDS} s: {3 * capacity.rate:,.0f} cold "
+            "months a second"
+        ),
+        ours=f"{kinds}; p50 {too_many.quantile_ms(0.5):,.0f} ms, p99 "
+        f"{too_many.quantile_ms(0.99):,.0f} ms; "
         f"memory {started_with / 2**20:.0f} → {ended_with / 2**20:.0f} MiB",
-        beside=f"capacity {capacity.rate:,.0f}/s; hits meanwhile {served}, p99 {hits.quantile_ms(0.99):,.0f} ms; "
+        beside=f"capacity {capacity.rate:,.0f}/s; hits meanwhile {served}, p99 "
+        f"{hits.quantile_ms(0.99):,.0f} ms; "
         f"a hit before {before.quantile_ms(0.5):.1f} ms, 5 s after {after.quantile_ms(0.5):.1f} ms",
     )
 
@@ -90,15 +105,23 @@ async def _loading(world: worlds.World) -> Row:
                 await asyncio.sleep(max(0.0, following - perf_counter()))
 
     with worlds.api(world) as port:
-        calm = await load(port, cold_questions(world, 3), clients=4, seconds=LOADING_SECONDS / 3, kind_of=kind_of)
+        calm = await load(
+            port, cold_questions(world, 3), clients=4, seconds=LOADING_SECONDS / 3, kind_of=kind_of
+        )
         pouring = asyncio.create_task(pour(perf_counter() + LOADING_SECONDS))
-        busy = await load(port, cold_questions(world, 4), clients=4, seconds=LOADING_SECONDS, kind_of=kind_of)
+        busy = await load(
+            port, cold_questions(world, 4), clients=4, seconds=LOADING_SECONDS, kind_of=kind_of
+        )
         await pouring
     return Row(
         what="cold months while appointments are loaded beside",
-        ours=f"{busy.rate:,.0f}/s, p50 {busy.quantile_ms(0.5):.0f} ms, p99 {busy.quantile_ms(0.99):.0f} ms "
+        ours=f"{busy.rate:,.0f}/s, p50 {busy.quantile_ms(0.5):.0f} ms, p99 "
+        f"{busy.quantile_ms(0.99):.0f} ms "
         f"at {loaded / LOADING_SECONDS * 60:,.0f} appointments a minute",
-        beside=f"calm: {calm.rate:,.0f}/s, p50 {calm.quantile_ms(0.5):.0f} ms, p99 {calm.quantile_ms(0.99):.0f} ms",
+        beside=(
+            f"calm: {calm.rate:,.0f}/s, p50 {calm.quantile_ms(0.5):.0f} ms, p99 "
+            f"{calm.quantile_ms(0.99):.0f} ms"
+        ),
     )
 
 

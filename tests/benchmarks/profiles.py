@@ -1,4 +1,6 @@
-"""Where the time of a cached listing and of a booking goes, by part of the program; the server's own HTTP is not in it."""
+"""Where the time of a cached listing and of a booking goes, by part of the program; the server's
+own HTTP is not in it.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,10 @@ from tests.benchmarks.booking import booking, free
 from tests.benchmarks.listing import WEEK
 
 PARTS = (
-    ("GraphQL: arguments, resolvers, completing", ("/graphql/", "/strawberry/", "app/api/execution/")),
+    (
+        "GraphQL: arguments, resolvers, completing",
+        ("/graphql/", "/strawberry/", "app/api/execution/"),
+    ),
     ("Redis: its client, keys, what comes and goes", ("/redis/", "app/cache/", "app/free_times/")),
     ("PostgreSQL: its client, statements", ("/asyncpg/", "app/store/")),
     (
@@ -60,7 +65,9 @@ async def ask(application: Starlette, body: bytes) -> None:
     await application(scope, receive, send)
 
 
-async def profiled(application: Starlette, bodies: Iterator[bytes], count: int) -> list[tuple[str, float]]:
+async def profiled(
+    application: Starlette, bodies: Iterator[bytes], count: int
+) -> list[tuple[str, float]]:
     """The parts' shares of the time that the program was busy, the largest first."""
 
     async def client() -> None:
@@ -74,7 +81,9 @@ async def profiled(application: Starlette, bodies: Iterator[bytes], count: int) 
     await asyncio.gather(*(client() for _ in range(SIDE_BY_SIDE)))
     profile.disable()
     spent: Counter[str] = Counter()
-    stats: dict[tuple[str, int, str], tuple[int, int, float, float, object]] = pstats.Stats(profile).stats  # type: ignore[attr-defined]
+    stats: dict[tuple[str, int, str], tuple[int, int, float, float, object]] = pstats.Stats(
+        profile
+    ).stats  # type: ignore[attr-defined]
     for (file, _, name), (_, _, own, _, _) in stats.items():
         if "poll" not in name:  # waiting is no work
             spent[part_of(f"{file} {name}")] += own  # type: ignore[assignment]  # a Counter of seconds
@@ -83,7 +92,10 @@ async def profiled(application: Starlette, bodies: Iterator[bytes], count: int) 
 
 
 def part_of(where: str) -> str:
-    return next((part for part, marks in PARTS if any(mark in where for mark in marks)), "Python's own types")
+    return next(
+        (part for part, marks in PARTS if any(mark in where for mark in marks)),
+        "Python's own types",
+    )
 
 
 def body_of(request: bytes) -> bytes:
@@ -100,7 +112,10 @@ async def measure() -> list[tuple[str, list[tuple[str, float]]]]:
             last = worlds.MONDAY + timedelta(days=6)
             variables = {"id": provider, "from": str(worlds.MONDAY), "to": str(last)}
             week = json.dumps({"query": WEEK, "variables": variables}).encode()
-            bookings = (body_of(booking(provider, start, number)) for number, (provider, start) in enumerate(wanted))
+            bookings = (
+                body_of(booking(provider, start, number))
+                for number, (provider, start) in enumerate(wanted)
+            )
             return [
                 ("A cached listing", await profiled(application, repeat(week), LISTINGS)),
                 ("A booking", await profiled(application, bookings, BOOKINGS)),

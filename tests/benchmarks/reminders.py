@@ -1,6 +1,8 @@
-"""Reminders: how many a second go out through one worker, and whether finding what is due grows with the future.
+"""Reminders: how many a second go out through one worker, and whether finding what is due grows
+with the future.
 
-Nothing leaves the machine: the mail server is the catcher of `dev`, in a process of its own beside PostgreSQL's.
+Nothing leaves the machine: the mail server is the catcher of `dev`, in a process of its own beside
+PostgreSQL's.
 """
 
 from __future__ import annotations
@@ -135,7 +137,10 @@ async def _throughput(connection: asyncpg.Connection, resources: Resources) -> N
     counts = await send_messages(resources)
     seconds = time.perf_counter() - started
     sent = counts.get("SENT", 0)
-    print(f"one worker: {sent} of {MESSAGES} reminders in {seconds:.1f} s, {sent / seconds:.0f} a second")
+    print(
+        f"one worker: {sent} of {MESSAGES} reminders in {seconds:.1f} s, {sent / seconds:.0f} a "
+        "second"
+    )
 
 
 async def _growth(connection: asyncpg.Connection, resources: Resources) -> None:
@@ -166,7 +171,8 @@ async def _growth(connection: asyncpg.Connection, resources: Resources) -> None:
         median = statistics.median(times)
         first = first or median
         print(
-            f"{future:>9,} future appointments: what is due is found in {median * 1000:.2f} ms ({median / first:.2f} ×)"
+            f"{future:>9,} future appointments: what is due is found in {median * 1000:.2f} ms "
+            f"({median / first:.2f} ×)"
         )
 
 

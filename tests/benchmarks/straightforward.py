@@ -1,8 +1,9 @@
-"""The law as one would first write it: zoneinfo, aware date-times, a loop over slots. The engine is measured against
-it.
+"""The law as one would first write it: zoneinfo, aware date-times, a loop over slots. The engine is
+measured against it.
 
-It is no straw man: it filters a provider's bookings by day, and only walks minutes on the rare days that change the
-clock. Unit tests hold it to the same answers as the engine's, so that the measurement compares equals.
+It is no straw man: it filters a provider's bookings by day, and only walks minutes on the rare days
+that change the clock. Unit tests hold it to the same answers as the engine's, so that the
+measurement compares equals.
 """
 
 from __future__ import annotations
@@ -32,7 +33,10 @@ def free_starts(
     step = timedelta(minutes=rules.step_minutes)
     before = timedelta(minutes=rules.buffer_before_minutes)
     after = timedelta(minutes=rules.buffer_after_minutes)
-    busy = sorted((EPOCH + claim.claimed_from * MINUTE, EPOCH + claim.claimed_until * MINUTE) for claim in claims)
+    busy = sorted(
+        (EPOCH + claim.claimed_from * MINUTE, EPOCH + claim.claimed_until * MINUTE)
+        for claim in claims
+    )
 
     windows: list[Window] = []
     day = first - DAY
@@ -41,17 +45,23 @@ def free_starts(
         day += DAY
     open_times = merged(windows)
 
-    found: dict[date, set[datetime]] = {first + timedelta(days=n): set() for n in range((last - first).days + 1)}
+    found: dict[date, set[datetime]] = {
+        first + timedelta(days=n): set() for n in range((last - first).days + 1)
+    }
     for start, end in windows:
         if start.astimezone(zone).date() > last + DAY:
             break
-        busy_here = [item for item in busy if item[0] < end + duration + after and item[1] > start - before]
+        busy_here = [
+            item for item in busy if item[0] < end + duration + after and item[1] > start - before
+        ]
         open_until = next(until for since, until in open_times if since <= start < until)
         slot = start
         while slot < end and slot + duration <= open_until:
             day = slot.astimezone(zone).date()
             claimed_from, claimed_until = slot - before, slot + duration + after
-            if day in found and not any(since < claimed_until and until > claimed_from for since, until in busy_here):
+            if day in found and not any(
+                since < claimed_until and until > claimed_from for since, until in busy_here
+            ):
                 found[day].add(slot)
             slot += step
     return {day: sorted(slots) for day, slots in found.items()}
@@ -120,7 +130,9 @@ def wall(day: date, item: ClockRange | WeeklyRange) -> Window:
 
 
 def every_minute(zone: ZoneInfo, start: datetime, end: datetime) -> Iterable[Window]:
-    """The instants that read a range of wall-clock times, where the clock changes nearby: look at it every minute."""
+    """The instants that read a range of wall-clock times, where the clock changes nearby: look at
+    it every minute.
+    """
     minute = start.replace(tzinfo=UTC) - DAY
     while minute < end.replace(tzinfo=UTC) + DAY:
         if start <= minute.astimezone(zone).replace(tzinfo=None) < end:

@@ -1,4 +1,6 @@
-"""What the measurements stand on: servers of their own, durable as in production, with providers, and processes on them."""
+"""What the measurements stand on: servers of their own, durable as in production, with providers,
+and processes on them.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,13 @@ from app.usecases.resources import Resources
 
 ROOT = Path(__file__).parents[2]
 ORGANIZATION = "bench"
-ZONES = ("America/New_York", "Europe/Berlin", "Asia/Kolkata", "Europe/London", "America/Los_Angeles")
+ZONES = (
+    "America/New_York",
+    "Europe/Berlin",
+    "Asia/Kolkata",
+    "Europe/London",
+    "America/Los_Angeles",
+)
 PROVIDERS = 200
 WEEK = 7
 PATIENCE_SECONDS = 60.0
@@ -68,12 +76,20 @@ async def world() -> AsyncIterator[World]:
             redis_url=os.environ.get("REDIS_URL"),
             durable=True,
         ) as servers:
-            environment = {name: value for name, value in os.environ.items() if not name.startswith("SLOTWRIGHT_")} | {
+            environment = {
+                name: value
+                for name, value in os.environ.items()
+                if not name.startswith("SLOTWRIGHT_")
+            } | {
                 "DATABASE_URL": servers.database_url,
                 "REDIS_URL": servers.redis_url,
                 "SLOTWRIGHT_TOKEN_SECRET": "a secret of the benchmark, thirty-two bytes or more",
-                "SLOTWRIGHT_MANAGE_KEYS": "bench:another secret of the benchmark of thirty-two bytes or more",
-                "SLOTWRIGHT_HASH_SECRET": "a third secret of the benchmark, thirty-two bytes or more",
+                "SLOTWRIGHT_MANAGE_KEYS": (
+                    "bench:another secret of the benchmark of thirty-two bytes or more"
+                ),
+                "SLOTWRIGHT_HASH_SECRET": (
+                    "a third secret of the benchmark, thirty-two bytes or more"
+                ),
                 "SLOTWRIGHT_DEFAULT_ORGANIZATION": ORGANIZATION,
                 "SLOTWRIGHT_RATE_LIMITS": "off",  # all of the load comes from one address
                 "SLOTWRIGHT_GUEST_BOOKINGS_PER_ADDRESS": "0",
@@ -81,16 +97,23 @@ async def world() -> AsyncIterator[World]:
             settings = Settings.from_environment(environment)
             await migrate(settings.database_url)
             async with open_resources(settings) as resources:
-                organization = await create_organization(resources, slug=ORGANIZATION, name="Benchmark")
+                organization = await create_organization(
+                    resources, slug=ORGANIZATION, name="Benchmark"
+                )
                 assert isinstance(organization, Organization)
                 providers = await _providers(resources, organization.id)
                 await _history(settings.database_url, organization.id, providers)
             yield World(
-                environment=environment, settings=settings, organization_id=organization.id, providers=providers
+                environment=environment,
+                settings=settings,
+                organization_id=organization.id,
+                providers=providers,
             )
 
 
-async def _providers(resources: Resources, organization_id: OrganizationId) -> tuple[ProviderId, ...]:
+async def _providers(
+    resources: Resources, organization_id: OrganizationId
+) -> tuple[ProviderId, ...]:
     """They work seven days a week, so that a week has some 150 slots."""
     admin = Viewer(organization_id=organization_id, role=Role.ADMIN, subject="bench")
     made: list[ProviderId] = []
@@ -112,8 +135,14 @@ async def _providers(resources: Resources, organization_id: OrganizationId) -> t
                 cancellation_policy=None,
                 subject=f"provider-{number}",
             ),
-            hours=[WeeklyRange(weekday=day, start_minute=9 * 60, end_minute=17 * 60) for day in range(7)],
-            breaks=[WeeklyRange(weekday=day, start_minute=12 * 60, end_minute=13 * 60) for day in range(7)],
+            hours=[
+                WeeklyRange(weekday=day, start_minute=9 * 60, end_minute=17 * 60)
+                for day in range(7)
+            ],
+            breaks=[
+                WeeklyRange(weekday=day, start_minute=12 * 60, end_minute=13 * 60)
+                for day in range(7)
+            ],
         )
         assert isinstance(answer, Provider), answer
         made.append(answer.id)
@@ -147,13 +176,19 @@ FROM wanted
 MANY_APPOINTMENTS = 25_000
 
 
-async def _history(database_url: str, organization_id: OrganizationId, providers: tuple[ProviderId, ...]) -> None:
-    """What is over, and what is far ahead; PostgreSQL knows its tables, as it does where it has run for a minute."""
+async def _history(
+    database_url: str, organization_id: OrganizationId, providers: tuple[ProviderId, ...]
+) -> None:
+    """What is over, and what is far ahead; PostgreSQL knows its tables, as it does where it has run
+    for a minute.
+    """
     connection = await asyncpg.connect(database_url)
     midnight = datetime.combine(MONDAY, datetime.min.time(), UTC)
     for days, status in ((-365, "COMPLETED"), (HORIZON_DAYS + 1, "CONFIRMED")):
         start = midnight + timedelta(days=days)
-        await connection.execute(HISTORY, organization_id, providers, start, MANY_APPOINTMENTS, status)
+        await connection.execute(
+            HISTORY, organization_id, providers, start, MANY_APPOINTMENTS, status
+        )
     await connection.execute("VACUUM ANALYZE")
     await connection.close()
 
@@ -199,14 +234,20 @@ async def book_directly(
 def starts_from(first: date, days: int, chance: random.Random, share: float) -> list[datetime]:
     """A share of a time-table of twenty minutes, all around the clock."""
     midnight = datetime(first.year, first.month, first.day, tzinfo=UTC)
-    return [midnight + timedelta(minutes=20 * number) for number in range(days * 72) if chance.random() < share]
+    return [
+        midnight + timedelta(minutes=20 * number)
+        for number in range(days * 72)
+        if chance.random() < share
+    ]
 
 
 # ---------------------------------------------------------------- processes
 
 
 @contextlib.contextmanager
-def process(*command: str, environment: dict[str, str], port: int) -> Iterator[subprocess.Popen[bytes]]:
+def process(
+    *command: str, environment: dict[str, str], port: int
+) -> Iterator[subprocess.Popen[bytes]]:
     """A Python process that listens on this port, as long as the block lasts."""
     with tempfile.TemporaryFile() as log:
         running = subprocess.Popen(
@@ -221,7 +262,10 @@ def process(*command: str, environment: dict[str, str], port: int) -> Iterator[s
         try:
             deadline = time.monotonic() + PATIENCE_SECONDS
             while True:
-                with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+                with (
+                    contextlib.suppress(OSError),
+                    socket.create_connection(("127.0.0.1", port), timeout=1),
+                ):
                     break
                 if running.poll() is not None or time.monotonic() > deadline:
                     log.seek(0)
@@ -249,7 +293,9 @@ def api(world: World, *, workers: int = 1) -> Iterator[int]:
 def plain(world: World) -> Iterator[int]:
     """The plain Strawberry view that we measure against; its port."""
     port = free_port()
-    with process("-m", "tests.benchmarks.plain", str(port), environment=world.environment, port=port):
+    with process(
+        "-m", "tests.benchmarks.plain", str(port), environment=world.environment, port=port
+    ):
         yield port
 
 

@@ -1,4 +1,6 @@
-"""Prints sql/schema.sql: what the database looks like after the migrations. `python -m tests.contract.dump_schema`."""
+"""Prints sql/schema.sql: what the database looks like after the migrations. `python -m
+tests.contract.dump_schema`.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +14,20 @@ from pathlib import Path
 from app.standins.embedded import embedded, postgres_program
 from app.store.migrations import migrate
 
-HEADER = "-- What the database looks like after all migrations. Dumped by `make schema`, never edited.\n\n"
+HEADER = (
+    "-- What the database looks like after all migrations. Dumped by `make schema`, never "
+    "edited.\n\n"
+)
 
-_NOISE = re.compile(r"^(--|SET |SELECT pg_catalog\.set_config|COMMENT ON EXTENSION|\\restrict|\\unrestrict)")
+_NOISE = re.compile(
+    r"^(--|SET |SELECT pg_catalog\.set_config|COMMENT ON EXTENSION|\\restrict|\\unrestrict)"
+)
 
 
 def dump_schema(database_url: str) -> str:
-    """Normalised: without what differs from machine to machine and says nothing about the schema."""
+    """Normalised: without what differs from machine to machine and says nothing about
+    the schema.
+    """
     dumped = subprocess.run(
         [
             *(str(postgres_program("pg_dump")), database_url),

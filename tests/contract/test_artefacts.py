@@ -15,11 +15,15 @@ ROOT = Path(__file__).parents[2]
 
 def test_schema_graphql_is_printed_from_the_code(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["schema"]) == 0
-    assert capsys.readouterr().out == (ROOT / "schema.graphql").read_text(encoding="utf-8"), "run `make schema`"
+    assert capsys.readouterr().out == (ROOT / "schema.graphql").read_text(encoding="utf-8"), (
+        "run `make schema`"
+    )
     assert main(["schema", "--check", str(ROOT / "schema.graphql")]) == 0
 
 
-def test_schema_check_notices_a_difference(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_schema_check_notices_a_difference(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     other = tmp_path / "schema.graphql"
     other.write_text("type Query { nothing: Int }\n")
     assert main(["schema", "--check", str(other)]) == 1
@@ -28,5 +32,10 @@ def test_schema_check_notices_a_difference(tmp_path: Path, capsys: pytest.Captur
 
 def test_schema_sql_is_dumped_from_the_migrations(servers: Servers, migrated_url: str) -> None:
     if not servers.owns_postgres:
-        pytest.skip("pg_dump comes with the embedded PostgreSQL, and its output differs from version to version")
-    assert dump_schema(migrated_url) == (ROOT / "sql" / "schema.sql").read_text(encoding="utf-8"), "run `make schema`"
+        pytest.skip(
+            "pg_dump comes with the embedded PostgreSQL, and its output differs from version to "
+            "version"
+        )
+    assert dump_schema(migrated_url) == (ROOT / "sql" / "schema.sql").read_text(encoding="utf-8"), (
+        "run `make schema`"
+    )

@@ -1,4 +1,6 @@
-"""Nothing that runs has a hole that is publicly known, as far as there is a network to ask on; and asking works."""
+"""Nothing that runs has a hole that is publicly known, as far as there is a network to ask on; and
+asking works.
+"""
 
 from __future__ import annotations
 
@@ -26,9 +28,22 @@ EVERY_VERSION: Final = [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"
 
 def audited(lock: str, *, service: str = ADVISORIES) -> subprocess.CompletedProcess[str]:
     """What `make audit` does with each lock."""
-    command = [sys.executable, "-m", "pip_audit", "--vulnerability-service", "osv", "--disable-pip", "--require-hashes"]
+    command = [
+        sys.executable,
+        "-m",
+        "pip_audit",
+        "--vulnerability-service",
+        "osv",
+        "--disable-pip",
+        "--require-hashes",
+    ]
     return subprocess.run(
-        [*command, "--osv-url", service, "-r", lock], cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
+        [*command, "--osv-url", service, "-r", lock],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
     )
 
 
@@ -38,9 +53,14 @@ def _advised() -> None:
         answer = httpx.post(ADVISORIES, json=LONG_KNOWN, timeout=5)
         known = answer.is_success and answer.json().get("vulns")
     except (httpx.HTTPError, ValueError) as failure:
-        pytest.skip(f"the advisory service api.osv.dev can't be reached from here ({type(failure).__name__})")
+        pytest.skip(
+            "the advisory service api.osv.dev can't be reached from here "
+            f"({type(failure).__name__})"
+        )
     if not known:
-        pytest.skip(f"what answers for api.osv.dev knows no advisories (status {answer.status_code})")
+        pytest.skip(
+            f"what answers for api.osv.dev knows no advisories (status {answer.status_code})"
+        )
 
 
 @pytest.mark.usefixtures("_advised")
@@ -53,7 +73,9 @@ def test_nothing_that_runs_has_a_known_hole(lock: str) -> None:
 
 @contextmanager
 def a_service(holed: str) -> Iterator[tuple[str, list[str]]]:
-    """A stand-in for the service, which knows one package with a hole; its address, and the names it was asked for."""
+    """A stand-in for the service, which knows one package with a hole; its address, and the names
+    it was asked for.
+    """
     asked: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -61,7 +83,12 @@ def a_service(holed: str) -> Iterator[tuple[str, list[str]]]:
             package = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["package"]
             asked.append(package["name"])
             affected = [{"package": package, "ranges": EVERY_VERSION}]
-            hole: dict[str, Any] = {"id": "GHSA-0000", "summary": "A hole", "details": "A hole", "affected": affected}
+            hole: dict[str, Any] = {
+                "id": "GHSA-0000",
+                "summary": "A hole",
+                "details": "A hole",
+                "affected": affected,
+            }
             body = json.dumps({"vulns": [hole]} if package["name"] == holed else {}).encode()
             self.send_response(200)
             self.send_header("Content-Length", str(len(body)))
@@ -82,7 +109,9 @@ def a_service(holed: str) -> Iterator[tuple[str, list[str]]]:
 
 
 @pytest.mark.parametrize(("holed", "status"), [("nothing", 0), ("uvicorn", 1)])
-def test_an_audit_asks_for_all_that_is_locked_and_fails_with_a_hole(holed: str, status: int) -> None:
+def test_an_audit_asks_for_all_that_is_locked_and_fails_with_a_hole(
+    holed: str, status: int
+) -> None:
     with a_service(holed) as (address, asked):
         done = audited("requirements.lock", service=address)
     assert done.returncode == status, done.stderr

@@ -1,4 +1,6 @@
-"""No engine builds the image where the tests run, so what can be checked of it without one is checked here."""
+"""No engine builds the image where the tests run, so what can be checked of it without one is
+checked here.
+"""
 
 from __future__ import annotations
 
@@ -31,12 +33,20 @@ def instructions() -> list[tuple[str, str]]:
 
 def copied() -> list[str]:
     """The files and folders of the repository that the image is made of."""
-    copies = [rest.split() for name, rest in instructions() if name == "COPY" and not rest.startswith("--from=")]
+    copies = [
+        rest.split()
+        for name, rest in instructions()
+        if name == "COPY" and not rest.startswith("--from=")
+    ]
     return [source for words in copies for source in words[:-1]]
 
 
 def test_what_the_image_copies_is_there_and_not_ignored() -> None:
-    rules = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if line and not line.startswith("#")]
+    rules = [
+        line
+        for line in (ROOT / ".dockerignore").read_text().splitlines()
+        if line and not line.startswith("#")
+    ]
     for source in copied():
         assert (ROOT / source).exists(), source
         ignored = False
@@ -48,13 +58,25 @@ def test_what_the_image_copies_is_there_and_not_ignored() -> None:
 
 
 def test_the_image_holds_everything_that_the_program_reads() -> None:
-    assert {"app", "sql/migrations", "sql/queries", "requirements.lock", "requirements-otel.lock"} <= set(copied())
-    assert any("app/web/vendor" in rest for name, rest in instructions() if name == "COPY" and "--from=" in rest)
+    assert {
+        "app",
+        "sql/migrations",
+        "sql/queries",
+        "requirements.lock",
+        "requirements-otel.lock",
+    } <= set(copied())
+    assert any(
+        "app/web/vendor" in rest
+        for name, rest in instructions()
+        if name == "COPY" and "--from=" in rest
+    )
 
 
 def test_the_image_is_small_locked_and_not_root() -> None:
     stages = [rest for name, rest in instructions() if name == "FROM"]
-    oldest = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"].removeprefix(">=")
+    oldest = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
+        "requires-python"
+    ].removeprefix(">=")
     assert stages[-1] == f"python:{oldest}-slim"
     assert all("slim" in stage and ":latest" not in stage for stage in stages)
     last = DOCKERFILE[DOCKERFILE.rindex("FROM ") :]
@@ -74,7 +96,11 @@ def test_compose_has_every_part() -> None:
     assert set(SERVICES) == {"postgres", "redis", "migrate", "api", "worker", "mail"}
     assert set(PROGRAMS) == {"migrate", "api", "worker"}
     assert len({service["image"] for service in PROGRAMS.values()}) == 1, "one image for all roles"
-    used = {volume.split(":")[0] for service in SERVICES.values() for volume in service.get("volumes", [])}
+    used = {
+        volume.split(":")[0]
+        for service in SERVICES.values()
+        for volume in service.get("volumes", [])
+    }
     assert used == set(COMPOSE["volumes"])
     assert SERVICES["postgres"]["image"] == "postgres:17"
     assert SERVICES["redis"]["image"] == "redis:7"

@@ -28,14 +28,18 @@ def requirements(lock: Path) -> dict[str, Requirement]:
 def listed() -> list[str]:
     """The files of the repository."""
     return (
-        subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout.decode().split("\0")
+        subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True)
+        .stdout.decode()
+        .split("\0")
     )
 
 
 def test_there_is_a_lock_for_each_purpose() -> None:
     names = [f"requirements-{purpose}.lock" for purpose in ("dev", "embedded", "node", "otel")]
     assert [lock.name for lock in LOCKS] == [*names, "requirements.lock"]
-    assert {ROOT / name for name in listed() if name.endswith("package-lock.json")} == set(NPM_LOCKS)
+    assert {ROOT / name for name in listed() if name.endswith("package-lock.json")} == set(
+        NPM_LOCKS
+    )
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.name)
@@ -60,7 +64,10 @@ def test_what_two_locks_have_in_common_is_the_same_version() -> None:
     [
         ("requirements.lock", lambda project: project["project"]["dependencies"]),
         ("requirements-otel.lock", lambda project: project["project"]["dependencies"]),
-        ("requirements-otel.lock", lambda project: project["project"]["optional-dependencies"]["otel"]),
+        (
+            "requirements-otel.lock",
+            lambda project: project["project"]["optional-dependencies"]["otel"],
+        ),
         ("requirements-embedded.lock", lambda project: project["dependency-groups"]["embedded"]),
         ("requirements-dev.lock", lambda project: project["dependency-groups"]["dev"]),
         ("requirements-node.lock", lambda project: project["dependency-groups"]["node"]),
@@ -78,7 +85,9 @@ def test_a_lock_holds_what_pyproject_asks_for(lock: str, wanted: object) -> None
 
 @pytest.mark.parametrize("lock", NPM_LOCKS, ids=lambda lock: str(lock.parent.relative_to(ROOT)))
 def test_an_npm_lock_pins_with_hashes_names_no_source_and_runs_nothing(lock: Path) -> None:
-    """Of every package the SHA-512, from wherever it comes; none with a program that npm would run to install it."""
+    """Of every package the SHA-512, from wherever it comes; none with a program that npm would run
+    to install it.
+    """
     read = json.loads(lock.read_text(encoding="utf-8"))
     asked = json.loads((lock.parent / "package.json").read_text(encoding="utf-8"))
     packages = read["packages"]
@@ -96,7 +105,9 @@ def test_an_npm_lock_pins_with_hashes_names_no_source_and_runs_nothing(lock: Pat
 
 def test_no_file_names_this_machine() -> None:
     """Neither a home folder nor an index: the project is cloned to other places."""
-    home = re.compile(r"/(?:work|root|home/[a-z]+|Users/[A-Za-z]+|opt/(?:pypi|wheels))/|\b(?:pypi\.org|pythonhosted)\b")
+    home = re.compile(
+        r"/(?:work|root|home/[a-z]+|Users/[A-Za-z]+|opt/(?:pypi|wheels))/|\b(?:pypi\.org|pythonhosted)\b"
+    )
     for name in filter(None, listed()):
         path = ROOT / name
         if not path.is_file() or path == Path(__file__):

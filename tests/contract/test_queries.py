@@ -1,4 +1,6 @@
-"""Every statement of sql/queries/ is what its header says, is used, and stays within one organization."""
+"""Every statement of sql/queries/ is what its header says, is used, and stays within one
+organization.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ def test_every_file_has_only_statements() -> None:
         text = path.read_text(encoding="utf-8")
         assert text.startswith("-- name: "), f"{path.name} has something before its first statement"
         for parsed in parse(text, source=path.name):
-            assert ";" not in re.sub(r"'[^']*'|--[^\n]*", "", parsed.sql), f"{parsed.name} is more than one statement"
+            assert ";" not in re.sub(r"'[^']*'|--[^\n]*", "", parsed.sql), (
+                f"{parsed.name} is more than one statement"
+            )
 
 
 @pytest.mark.parametrize("query", QUERIES, ids=lambda query: query.name)
@@ -48,12 +52,17 @@ def test_a_statement_names_its_organization(query: Query) -> None:
 
 
 @pytest.mark.parametrize("query", QUERIES, ids=lambda query: query.name)
-async def test_a_statement_takes_and_gives_what_it_says(query: Query, migrated: asyncpg.Connection) -> None:
+async def test_a_statement_takes_and_gives_what_it_says(
+    query: Query, migrated: asyncpg.Connection
+) -> None:
     statement = await migrated.prepare(query.sql)
     said = [
-        await migrated.fetchval("SELECT $1::text::regtype::oid::bigint", parameter.type) for parameter in query.params
+        await migrated.fetchval("SELECT $1::text::regtype::oid::bigint", parameter.type)
+        for parameter in query.params
     ]
-    assert [parameter.oid for parameter in statement.get_parameters()] == said, "the parameters' types"
+    assert [parameter.oid for parameter in statement.get_parameters()] == said, (
+        "the parameters' types"
+    )
     columns = [attribute.name for attribute in statement.get_attributes()]
     assert len(columns) == len(set(columns)), "two columns of one name hide each other"
     assert "?column?" not in columns, "a column without a name"
@@ -61,10 +70,16 @@ async def test_a_statement_takes_and_gives_what_it_says(query: Query, migrated: 
         assert columns, f"a :{query.cardinality} statement gives rows"
 
 
-async def test_what_is_read_is_fetched_and_what_is_fetched_is_read(migrated: asyncpg.Connection) -> None:
-    """Compares the columns of each statement with the keys and names by which the store's functions read them."""
+async def test_what_is_read_is_fetched_and_what_is_fetched_is_read(
+    migrated: asyncpg.Connection,
+) -> None:
+    """Compares the columns of each statement with the keys and names by which the store's functions
+    read them.
+    """
     fetched = {
-        query.name: [attribute.name for attribute in (await migrated.prepare(query.sql)).get_attributes()]
+        query.name: [
+            attribute.name for attribute in (await migrated.prepare(query.sql)).get_attributes()
+        ]
         for query in QUERIES
         if query.cardinality != "exec"
     }
@@ -74,10 +89,15 @@ async def test_what_is_read_is_fetched_and_what_is_fetched_is_read(migrated: asy
     texts = {text for source in sources for text in constants(source)}
     unpacked = [names for source in sources for names in unpackings(source)]
     prefixes = {text for text in texts if text.endswith("_")} | {""}
-    own = {"version", "name", "checksum"}  # of the migrations' own table, which is read before there are statements
+    # of the migrations' own table, which is read before there are statements
+    own = {"version", "name", "checksum"}
 
-    assert {key for key in read if not any(prefix + key in every_column for prefix in prefixes)} - own == set()
-    assert [names for names in unpacked if names not in fetched.values()] == [], "unpacked in the statement's order"
+    assert {
+        key for key in read if not any(prefix + key in every_column for prefix in prefixes)
+    } - own == set()
+    assert [names for names in unpacked if names not in fetched.values()] == [], (
+        "unpacked in the statement's order"
+    )
     known = texts | {name for names in unpacked for name in names}
     unread = {
         f"{name}.{column}"
@@ -93,7 +113,9 @@ def unpackings(source: ast.Module) -> list[list[str]]:
     return [
         [name.id for name in target.elts if isinstance(name, ast.Name)]
         for node in ast.walk(source)
-        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Name) and node.value.id in {"row", "record"}
+        if isinstance(node, ast.Assign)
+        and isinstance(node.value, ast.Name)
+        and node.value.id in {"row", "record"}
         for target in node.targets
         if isinstance(target, ast.Tuple)
     ]
@@ -113,4 +135,8 @@ def subscripts(source: ast.Module) -> set[str]:
 
 
 def constants(source: ast.Module) -> set[str]:
-    return {node.value for node in ast.walk(source) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    return {
+        node.value
+        for node in ast.walk(source)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }

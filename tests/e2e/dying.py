@@ -1,7 +1,9 @@
-"""Books over the API in processes that kill themselves on the way: `python -m tests.e2e.dying '[{"after": …}, …]'`.
+"""Books over the API in processes that kill themselves on the way: `python -m tests.e2e.dying
+'[{"after": …}, …]'`.
 
-Each plan is carried out in a child of its own, which ends itself with SIGKILL right after the statement of that name,
-or, for "commit", after the transaction and before the answer. Prints how each child ended, as a JSON list.
+Each plan is carried out in a child of its own, which ends itself with SIGKILL right after the
+statement of that name, or, for "commit", after the transaction and before the answer. Prints how
+each child ended, as a JSON list.
 """
 
 from __future__ import annotations
@@ -44,11 +46,15 @@ def die_after(statement: str) -> None:
     fatal = max(catalogue()[statement].sql.splitlines(), key=len)
     fetch, execute = store._fetch, store._execute
 
-    async def fetch_and_die(connection: store.Connection, sql: str, arguments: Sequence[object]) -> list[Record]:
+    async def fetch_and_die(
+        connection: store.Connection, sql: str, arguments: Sequence[object]
+    ) -> list[Record]:
         rows = await fetch(connection, sql, arguments)
         return die() if fatal in sql else rows
 
-    async def execute_and_die(connection: store.Connection, sql: str, arguments: Sequence[object]) -> int:
+    async def execute_and_die(
+        connection: store.Connection, sql: str, arguments: Sequence[object]
+    ) -> int:
         count = await execute(connection, sql, arguments)
         return die() if fatal in sql else count
 

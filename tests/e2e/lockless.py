@@ -1,5 +1,5 @@
-"""The program with every lock on a calendar or on rules made another lock, so that nobody ever waits for one: what is
-left is the constraint. For the races only.
+"""The program with every lock on a calendar or on rules made another lock, so that nobody ever
+waits for one: what is left is the constraint. For the races only.
 """
 
 from __future__ import annotations

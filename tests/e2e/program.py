@@ -57,14 +57,18 @@ class Running:
     def wait_until_said(self, text: str) -> None:
         deadline = time.monotonic() + PATIENCE_SECONDS
         while text not in self.said:
-            assert self.process.poll() is None, f"it ended with {self.process.returncode}:\n{self.said}"
+            assert self.process.poll() is None, (
+                f"it ended with {self.process.returncode}:\n{self.said}"
+            )
             assert time.monotonic() < deadline, f"it never said “{text}”:\n{self.said}"
             time.sleep(0.05)
 
     def wait_until_answering(self, url: str) -> None:
         deadline = time.monotonic() + PATIENCE_SECONDS
         while True:
-            assert self.process.poll() is None, f"it ended with {self.process.returncode}:\n{self.said}"
+            assert self.process.poll() is None, (
+                f"it ended with {self.process.returncode}:\n{self.said}"
+            )
             assert time.monotonic() < deadline, f"{url} never answered:\n{self.said}"
             with contextlib.suppress(httpx.TransportError):
                 if get(url)[0] < 500:
@@ -128,13 +132,17 @@ def get(url: str) -> tuple[int, str]:
     return answer.status_code, answer.text
 
 
-def ask(base: str, query: str, *, token: str | None = None, organization: str | None = None) -> dict[str, Any]:
+def ask(
+    base: str, query: str, *, token: str | None = None, organization: str | None = None
+) -> dict[str, Any]:
     """The answer of GraphQL, whatever its status."""
     headers = {"Accept": "application/json"}
     if token is not None:
         headers["Authorization"] = f"Bearer {token}"
     if organization is not None:
         headers["Slotwright-Organization"] = organization
-    answer = httpx.post(f"{base}/graphql", json={"query": query}, headers=headers, timeout=PATIENCE_SECONDS)
+    answer = httpx.post(
+        f"{base}/graphql", json={"query": query}, headers=headers, timeout=PATIENCE_SECONDS
+    )
     decoded: dict[str, Any] = answer.json()
     return decoded

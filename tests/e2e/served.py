@@ -1,4 +1,6 @@
-"""The API as one or several processes on a database of its own, with the builders of tests.builders on top."""
+"""The API as one or several processes on a database of its own, with the builders of tests.builders
+on top.
+"""
 
 from __future__ import annotations
 
@@ -67,9 +69,11 @@ async def a_database(servers: Servers, template: str, name: str) -> AsyncIterato
 async def processes(
     environment: Mapping[str, str], folder: Path, *, count: int, command: Sequence[str] = PROGRAM
 ) -> AsyncIterator[list[Api]]:
-    """So many processes that serve the API, each with one worker; the same organization, asked through each of them.
+    """So many processes that serve the API, each with one worker; the same organization, asked
+    through each of them.
 
-    They go by the machine's clock. Their builders' requests wait long: on a busy machine nothing may fail for that.
+    They go by the machine's clock. Their builders' requests wait long: on a busy machine nothing
+    may fail for that.
     """
     settings = Settings.from_environment(environment)
     async with AsyncExitStack() as stack:
@@ -78,7 +82,9 @@ async def processes(
         for number, port in enumerate(ports):
             arguments = ("serve", "--host", "127.0.0.1", "--port", str(port))
             log = folder / f"serve-{number}.log"
-            process = stack.enter_context(running(*arguments, env=environment, log=log, command=command))
+            process = stack.enter_context(
+                running(*arguments, env=environment, log=log, command=command)
+            )
             stack.callback(process.process.terminate)  # all are told before the first is waited for
             started.append(process)
         for process, port in zip(started, ports, strict=True):
@@ -89,6 +95,10 @@ async def processes(
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
         apis = []
         for port in ports:
-            client = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", limits=limits, timeout=PATIENCE_SECONDS)
-            apis.append(Api(await stack.enter_async_context(client), resources, organization, clock))
+            client = httpx.AsyncClient(
+                base_url=f"http://127.0.0.1:{port}", limits=limits, timeout=PATIENCE_SECONDS
+            )
+            apis.append(
+                Api(await stack.enter_async_context(client), resources, organization, clock)
+            )
         yield apis

@@ -1,4 +1,6 @@
-"""`serve` with a list of documents: those run, and a list that can't be used stops it at the start, in one sentence."""
+"""`serve` with a list of documents: those run, and a list that can't be used stops it at the start,
+in one sentence.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,10 @@ HELLO = "query Hello { __typename }"
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize(
     ("content", "reason"),
-    [("[]", "has to be a JSON object"), (json.dumps({"sha256:abc": "{ nothing }"}), "Cannot query field 'nothing'")],
+    [
+        ("[]", "has to be a JSON object"),
+        (json.dumps({"sha256:abc": "{ nothing }"}), "Cannot query field 'nothing'"),
+    ],
 )
 def test_a_list_that_cannot_be_used_is_told(
     workers: int, content: str, reason: str, environment: dict[str, str], tmp_path: Path
@@ -35,7 +40,10 @@ def test_a_list_that_cannot_be_used_is_told(
 def test_listed_documents_run_and_no_others(environment: dict[str, str], tmp_path: Path) -> None:
     path = tmp_path / "documents.json"
     path.write_text(json.dumps({f"sha256:{sha256(HELLO.encode()).hexdigest()}": HELLO}))
-    env = environment | {"SLOTWRIGHT_DOCUMENTS": str(path), "SLOTWRIGHT_DEFAULT_ORGANIZATION": "salon"}
+    env = environment | {
+        "SLOTWRIGHT_DOCUMENTS": str(path),
+        "SLOTWRIGHT_DEFAULT_ORGANIZATION": "salon",
+    }
     assert run("organization", "create", "--slug", "salon", "--name", "Salon", env=env).status == 0
     port = free_port()
     base = f"http://127.0.0.1:{port}"

@@ -1,4 +1,6 @@
-"""Changes that meet in two server processes over HTTP: one consistent outcome, never a 500, no deadlock in any log."""
+"""Changes that meet in two server processes over HTTP: one consistent outcome, never a 500, no
+deadlock in any log.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,9 @@ PATIENCE_SECONDS: Final = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Town:
-    """Server processes on one database, all on the machine's clock; `past` is the same API in process, a day behind."""
+    """Server processes on one database, all on the machine's clock; `past` is the same API in
+    process, a day behind.
+    """
 
     past: Api
     servers: Sequence[Api]
@@ -54,7 +58,9 @@ async def started(
     name = f"slotwright_test_{os.getpid()}_town"
     administrator = await asyncpg.connect(servers.database_url)
     await administrator.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template_database}"')
-    env = {name: value for name, value in os.environ.items() if not name.startswith("SLOTWRIGHT_")} | {
+    env = {
+        name: value for name, value in os.environ.items() if not name.startswith("SLOTWRIGHT_")
+    } | {
         "DATABASE_URL": on_database(servers.database_url, name),
         "REDIS_URL": servers.redis_url,
         "SLOTWRIGHT_TOKEN_SECRET": "a secret of the tests of at least thirty-two bytes",
@@ -72,14 +78,23 @@ async def started(
         logs, apis, addresses = [], [], []
         for number in range(PROCESSES):
             port, log = free_port(), folder / f"serve-{number}.log"
-            process = stack.enter_context(program.running("serve", "--port", str(port), env=env, log=log))
+            process = stack.enter_context(
+                program.running("serve", "--port", str(port), env=env, log=log)
+            )
             addresses.append((process, f"http://127.0.0.1:{port}"))
             logs.append(log)
             process.wait_until_answering(f"http://127.0.0.1:{port}/healthz")
         for _, address in addresses:
             limits = httpx.Limits(max_connections=60)
             http = httpx.AsyncClient(base_url=address, timeout=PATIENCE_SECONDS, limits=limits)
-            apis.append(Api(await stack.enter_async_context(http), past.resources, past.organization, past.clock))
+            apis.append(
+                Api(
+                    await stack.enter_async_context(http),
+                    past.resources,
+                    past.organization,
+                    past.clock,
+                )
+            )
         yield Town(past=past, servers=apis, logs=logs)
     await administrator.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
     await administrator.close()
@@ -87,7 +102,9 @@ async def started(
 
 @pytest.fixture
 async def town(started: Town) -> AsyncIterator[Town]:
-    """An organization of the test's own; after it the rows keep the laws, and no log knows of anything unexpected."""
+    """An organization of the test's own; after it the rows keep the laws, and no log knows of
+    anything unexpected.
+    """
     organization = await an_organization(started.past.resources)
     past, *servers = (
         Api(api.http, started.past.resources, organization, started.past.clock)
@@ -120,10 +137,14 @@ async def test_a_hundred_callers_wanting_one_time_get_one_hold(town: Town) -> No
         for number, api in zip(range(20), cycle(town.servers), strict=False)
     ]
     answers = await town.meet(*deeds)
-    assert [answer["__typename"] == "BookingConfirmation" for answer in answers] == [at == 7 for at in range(20)]
+    assert [answer["__typename"] == "BookingConfirmation" for answer in answers] == [
+        at == 7 for at in range(20)
+    ]
 
 
-async def test_cancellations_moves_and_bookings_that_meet_leave_one_consistent_outcome(town: Town) -> None:
+async def test_cancellations_moves_and_bookings_that_meet_leave_one_consistent_outcome(
+    town: Town,
+) -> None:
     one, two = town.servers
     ada = await a_provider(one)
     ten, eleven = (a_coming_day() + timedelta(hours=hour) for hour in (10, 11))
@@ -150,7 +171,8 @@ async def test_opposite_moves_across_days_in_two_processes_wait_in_no_circle(tow
         *(move(one, visit, there + half * at) for at, visit in enumerate(first)),
         *(move(two, visit, here + half * at) for at, visit in enumerate(second)),
     )
-    # Each wants what another one has: whoever comes first finds it taken, and whatever is freed may be had.
+    # Each wants what another one has: whoever comes first finds it taken, and whatever is freed may
+    # be had.
     assert {*types(swapped)} <= {"SlotUnavailableError", "BookingConfirmation"}
     noon = half * 24
     crossed = await town.meet(
@@ -165,7 +187,10 @@ async def test_one_key_fifty_times_over_two_processes_moves_once(town: Town) -> 
     visit = await booked(town.servers[0], ada, a_coming_day() + timedelta(hours=10))
     key, target = new_key(), a_coming_day() + timedelta(hours=14)
     answers = await town.meet(
-        *(move(api, visit, target, idempotencyKey=key) for _, api in zip(range(50), cycle(town.servers), strict=False))
+        *(
+            move(api, visit, target, idempotencyKey=key)
+            for _, api in zip(range(50), cycle(town.servers), strict=False)
+        )
     )
     assert types(answers) == ["BookingConfirmation"] * 50
     assert {(answer["appointment"]["version"], answer["manageToken"]) for answer in answers} == {
@@ -174,16 +199,22 @@ async def test_one_key_fifty_times_over_two_processes_moves_once(town: Town) -> 
 
 
 async def test_workers_that_complete_and_staff_who_say_that_nobody_came(town: Town) -> None:
-    ada = await a_provider(town.past, weeklyHours=weekly("00:00", "24:00"), serviceDurationMinutes=15)
+    ada = await a_provider(
+        town.past, weeklyHours=weekly("00:00", "24:00"), serviceDurationMinutes=15
+    )
     begin = town.past.clock.now.replace(minute=0, second=0, microsecond=0) + timedelta(hours=2)
     visits = [await booked(town.past, ada, begin + timedelta(minutes=15 * at)) for at in range(16)]
     past = town.past.clock.now
     town.past.clock.set(system_clock())
     told, *completed = await asyncio.gather(
-        town.meet(*(no_show(api, visit) for visit, api in zip(visits, cycle(town.servers), strict=False))),
+        town.meet(
+            *(no_show(api, visit) for visit, api in zip(visits, cycle(town.servers), strict=False))
+        ),
         complete_what_ended(town.past.resources),
         complete_what_ended(town.past.resources),
     )
     town.past.clock.set(past)
-    assert {(answer["__typename"], answer["status"]) for answer in told} == {("Appointment", "NO_SHOW")}
+    assert {(answer["__typename"], answer["status"]) for answer in told} == {
+        ("Appointment", "NO_SHOW")
+    }
     assert sum(answer["version"] - 2 for answer in told) == sum(completed)

@@ -1,4 +1,6 @@
-"""Live free times and appointments on the wire: two processes, sockets and event streams, as clients meet them."""
+"""Live free times and appointments on the wire: two processes, sockets and event streams, as
+clients meet them.
+"""
 
 from __future__ import annotations
 
@@ -51,26 +53,36 @@ def in_days(days: int) -> str:
     return str((system_clock() + timedelta(days=days)).date())
 
 
-async def test_what_happens_in_one_process_is_seen_in_the_other(apis: list[Api], subscribed: Subscribing) -> None:
+async def test_what_happens_in_one_process_is_seen_in_the_other(
+    apis: list[Api], subscribed: Subscribing
+) -> None:
     """Promptly: snapshot, booking, hold, release, cancellation."""
     here, there = apis
     ada, day = await a_provider(here, weeklyHours=HOURS), in_days(3)
     asked = {"providerIds": [ada["id"]], "from": day, "to": in_days(4), "timeZone": "UTC"}
     async with subscribed(there.http.base_url, there.anonymous, AVAILABILITY, **asked) as watcher:
-        await watcher.until(lambda told: told.starts(ada, day) == ALL and told.starts(ada, in_days(4)) == ALL)
+        await watcher.until(
+            lambda told: told.starts(ada, day) == ALL and told.starts(ada, in_days(4)) == ALL
+        )
         appointment = await booked(here, ada, f"{day}T10:00Z")
-        await watcher.until(lambda told: told.starts(ada, day) == ["09:00", "11:00"], seconds=PROMPT_SECONDS)
+        await watcher.until(
+            lambda told: told.starts(ada, day) == ["09:00", "11:00"], seconds=PROMPT_SECONDS
+        )
         hold = await held(there, ada, f"{day}T09:00Z")
         await watcher.until(lambda told: told.starts(ada, day) == ["11:00"], seconds=PROMPT_SECONDS)
         await release(here, hold["holdToken"])
-        await watcher.until(lambda told: told.starts(ada, day) == ["09:00", "11:00"], seconds=PROMPT_SECONDS)
+        await watcher.until(
+            lambda told: told.starts(ada, day) == ["09:00", "11:00"], seconds=PROMPT_SECONDS
+        )
         await cancel(here, appointment)
         await watcher.until(lambda told: told.starts(ada, day) == ALL, seconds=PROMPT_SECONDS)
         assert [f"{day}T{start}:00Z" for start in ALL] == await listed(there, ada, day)
         assert watcher.starts(ada, in_days(4)) == ALL
 
 
-async def test_local_start_is_in_the_zone_asked_for(apis: list[Api], subscribed: Subscribing) -> None:
+async def test_local_start_is_in_the_zone_asked_for(
+    apis: list[Api], subscribed: Subscribing
+) -> None:
     here = apis[0]
     ada, day = await a_provider(here, weeklyHours=HOURS), in_days(3)
     asked = {"providerIds": [ada["id"]], "from": day, "to": day, "timeZone": "Asia/Kathmandu"}
@@ -94,10 +106,15 @@ async def test_a_bad_argument_fails_the_operation(apis: list[Api], subscribed: S
         ({"timeZone": "Mars/Olympus"}, "timeZone"),
         ({"serviceId": "nothing"}, "serviceId"),
     ):
-        async with subscribed(here.http.base_url, here.anonymous, AVAILABILITY, **good | wrong) as watcher:
+        async with subscribed(
+            here.http.base_url, here.anonymous, AVAILABILITY, **good | wrong
+        ) as watcher:
             await watcher.until(lambda told: told.errors)
             (((error,)),) = watcher.errors
-            assert (error["extensions"]["code"], error["extensions"]["field"]) == ("BAD_USER_INPUT", field)
+            assert (error["extensions"]["code"], error["extensions"]["field"]) == (
+                "BAD_USER_INPUT",
+                field,
+            )
             assert watcher.closed is None
 
 
@@ -117,7 +134,9 @@ async def test_one_sees_ones_own_appointments(apis: list[Api], subscribed: Subsc
         mine = await booked(here, ada, f"{day}T09:00Z", caller=ann)
         guests = await booked(here, ada, f"{day}T10:00Z")
         await cancel(here, mine, caller=ann)
-        await of_ann.until(lambda told: [news["kind"] for news in told.news] == ["BOOKED", "CANCELLED"])
+        await of_ann.until(
+            lambda told: [news["kind"] for news in told.news] == ["BOOKED", "CANCELLED"]
+        )
         first = of_ann.news[0]["appointment"]
         assert first["customer"] == first["contact"]
         kinds = ["BOOKED", "BOOKED", "CANCELLED"]
@@ -126,7 +145,9 @@ async def test_one_sees_ones_own_appointments(apis: list[Api], subscribed: Subsc
         assert of_bob.news == []
 
 
-async def test_a_guest_has_no_appointments_to_watch(apis: list[Api], subscribed: Subscribing) -> None:
+async def test_a_guest_has_no_appointments_to_watch(
+    apis: list[Api], subscribed: Subscribing
+) -> None:
     """That operation fails; the socket and what else is on it live on."""
     here = apis[0]
     async with subscribed(here.http.base_url, here.anonymous, APPOINTMENTS) as watcher:
@@ -137,7 +158,9 @@ async def test_a_guest_has_no_appointments_to_watch(apis: list[Api], subscribed:
 
 
 async def test_a_stream_ends_with_the_token(apis: list[Api], subscribed: Subscribing) -> None:
-    """4403 on a socket, so that its client gets a new token and comes back; an error and the end on an event stream."""
+    """4403 on a socket, so that its client gets a new token and comes back; an error and the end on
+    an event stream.
+    """
     here = apis[0]
     claims = AccessClaims(
         subject="an-admin",

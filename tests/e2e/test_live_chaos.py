@@ -1,4 +1,6 @@
-"""Chaos: Redis, PostgreSQL and a process of the API go away under load; whoever is still subscribed learns the truth."""
+"""Chaos: Redis, PostgreSQL and a process of the API go away under load; whoever is still subscribed
+learns the truth.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,17 @@ import pytest
 from app.process.wiring import open_resources, system_clock
 from app.settings import Settings
 from app.standins.embedded import Servers
-from tests.builders import BOOK, Api, Clock, Json, a_booking, a_provider, an_organization, listed, weekly
+from tests.builders import (
+    BOOK,
+    Api,
+    Clock,
+    Json,
+    a_booking,
+    a_provider,
+    an_organization,
+    listed,
+    weekly,
+)
 from tests.e2e.program import Running, running
 from tests.e2e.served import a_database, environment_on, free_ports
 from tests.e2e.watcher import AVAILABILITY, Watcher, over_events, over_socket
@@ -31,7 +43,9 @@ ZONES = ("UTC", "America/New_York", "Asia/Kathmandu", None)
 
 
 class World:
-    """Three processes, four providers, and people who book and cancel through the first two, whatever they are told."""
+    """Three processes, four providers, and people who book and cancel through the first two,
+    whatever they are told.
+    """
 
     def __init__(self, started: list[Running], apis: list[Api], chance: random.Random) -> None:
         self.started = started
@@ -61,7 +75,9 @@ class World:
             await api.ask(CANCEL, input=values)
             return
         hour = self.chance.randrange(9, 17)
-        wish = a_booking(self.chance.choice(self.providers), f"{self.chance.choice(self.days)}T{hour:02}:00Z")
+        wish = a_booking(
+            self.chance.choice(self.providers), f"{self.chance.choice(self.days)}T{hour:02}:00Z"
+        )
         answer = (await api.ask(BOOK, input=wish))["answer"]
         if answer["__typename"] == "BookingConfirmation":
             self._booked.append(answer)
@@ -84,7 +100,11 @@ async def world(servers: Servers, template_database: str, tmp_path: Path) -> Asy
         ports = free_ports(PROCESSES)
         for port in ports:
             arguments = ("serve", "--host", "127.0.0.1", "--port", str(port))
-            started.append(stack.enter_context(running(*arguments, env=environment, log=tmp_path / f"{port}.log")))
+            started.append(
+                stack.enter_context(
+                    running(*arguments, env=environment, log=tmp_path / f"{port}.log")
+                )
+            )
         for process, port in zip(started, ports, strict=True):
             process.wait_until_answering(f"http://127.0.0.1:{port}/livez")
             client = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30)
@@ -96,7 +116,9 @@ async def world(servers: Servers, template_database: str, tmp_path: Path) -> Asy
 
 
 async def test_every_surviving_subscriber_learns_the_truth(world: World, servers: Servers) -> None:
-    world.providers = [await a_provider(world.apis[0], weeklyHours=weekly("09:00", "17:00")) for _ in range(4)]
+    world.providers = [
+        await a_provider(world.apis[0], weeklyHours=weekly("09:00", "17:00")) for _ in range(4)
+    ]
     asked = {
         "providerIds": [provider["id"] for provider in world.providers],
         "from": world.days[0],
@@ -107,7 +129,9 @@ async def test_every_surviving_subscriber_learns_the_truth(world: World, servers
         for api in world.apis:
             for subscribe in (over_socket, over_events):
                 for zone in ZONES:
-                    subscribing = subscribe(api.http.base_url, api.anonymous, AVAILABILITY, **asked, timeZone=zone)
+                    subscribing = subscribe(
+                        api.http.base_url, api.anonymous, AVAILABILITY, **asked, timeZone=zone
+                    )
                     watchers.append((api, zone, await stack.enter_async_context(subscribing)))
         for _, _, watcher in watchers:
             await watcher.until(lambda told: len(told.last) == 12)
@@ -134,7 +158,11 @@ async def test_every_surviving_subscriber_learns_the_truth(world: World, servers
         surviving = [each for each in watchers if each[0] is not world.apis[-1]]
         async with asyncio.timeout(CONVERGED_WITHIN_SECONDS):
             for zone in ZONES:
-                await agreed(world, zone, [watcher for _, asked_zone, watcher in surviving if asked_zone == zone])
+                await agreed(
+                    world,
+                    zone,
+                    [watcher for _, asked_zone, watcher in surviving if asked_zone == zone],
+                )
         assert all(watcher.closed is None and not watcher.errors for _, _, watcher in surviving)
 
 
@@ -146,4 +174,6 @@ async def agreed(world: World, zone: str | None, watchers: list[Watcher]) -> Non
         for day in world.days
     }
     for watcher in watchers:
-        await watcher.until(lambda told: {key: change["startTimes"] for key, change in told.last.items()} == truth)
+        await watcher.until(
+            lambda told: {key: change["startTimes"] for key, change in told.last.items()} == truth
+        )

@@ -1,4 +1,6 @@
-"""What the processes tell of themselves: metrics on a port of their own, added up over workers; log lines as JSON."""
+"""What the processes tell of themselves: metrics on a port of their own, added up over workers; log
+lines as JSON.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ def value(metrics: str, series: str, /, **labels: str) -> float:
     found = []
     for line in metrics.splitlines():
         matched = re.fullmatch(rf"{series}(?:\{{(.*)\}})? (\S+)", line)
-        if matched and all(f'{label}="{text}"' in (matched[1] or "") for label, text in labels.items()):
+        if matched and all(
+            f'{label}="{text}"' in (matched[1] or "") for label, text in labels.items()
+        ):
             found.append(float(matched[2]))
     assert len(found) == 1, (series, labels, found)
     return found[0]
@@ -40,13 +44,20 @@ def test_an_api_tells_what_it_did_over_all_its_workers(
     port, metrics_port = free_ports(2)
     base = f"http://127.0.0.1:{port}"
     assert run(*SALON, env=environment).status == 0
-    env = environment | {"SLOTWRIGHT_METRICS_PORT": str(metrics_port), "SLOTWRIGHT_LOG_OPERATIONS": "on"}
-    with running("serve", "--port", str(port), "--workers", str(workers), env=env, log=tmp_path / "log") as api:
+    env = environment | {
+        "SLOTWRIGHT_METRICS_PORT": str(metrics_port),
+        "SLOTWRIGHT_LOG_OPERATIONS": "on",
+    }
+    with running(
+        "serve", "--port", str(port), "--workers", str(workers), env=env, log=tmp_path / "log"
+    ) as api:
         api.wait_until_answering(f"{base}/livez")
         for _ in range(20):
             with httpx.Client(base_url=base) as client:  # connections of their own: to any worker
                 client.post(
-                    "/graphql", json={"query": "{ viewer { role } }"}, headers={"slotwright-organization": "salon"}
+                    "/graphql",
+                    json={"query": "{ viewer { role } }"},
+                    headers={"slotwright-organization": "salon"},
                 )
         ask(base, "{ nothing }", organization="salon")
         ask(base, "query Robin { a: viewer { role } nodes(ids: []) { id } }", organization="salon")
@@ -74,7 +85,9 @@ def test_an_api_tells_what_it_did_over_all_its_workers(
     assert "Robin" not in api.said
 
 
-def test_a_worker_tells_what_it_did_and_how_late_messages_are(environment: dict[str, str], tmp_path: Path) -> None:
+def test_a_worker_tells_what_it_did_and_how_late_messages_are(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
     (metrics_port,) = free_ports(1)
     env = environment | {"SLOTWRIGHT_METRICS_PORT": str(metrics_port)}
     with running("work", env=env, log=tmp_path / "log") as worker:
@@ -86,10 +99,15 @@ def test_a_worker_tells_what_it_did_and_how_late_messages_are(environment: dict[
         runs = "slotwright_job_runs_total"
         assert value(metrics, runs, name="purge_holds", outcome="failed") == 0
         deadline = time.monotonic() + PATIENCE_SECONDS
-        while value(metrics, runs, name="send_messages", outcome="done") == 0:  # it runs at the start
+        # it runs at the start
+        while value(metrics, runs, name="send_messages", outcome="done") == 0:
             assert time.monotonic() < deadline, metrics
             metrics = get(f"http://127.0.0.1:{metrics_port}/metrics")[1]
-        assert time.time() - value(metrics, "slotwright_job_succeeded_timestamp_seconds", name="send_messages") < 60
+        assert (
+            time.time()
+            - value(metrics, "slotwright_job_succeeded_timestamp_seconds", name="send_messages")
+            < 60
+        )
         assert value(metrics, "slotwright_job_seconds_count", name="send_messages") >= 1
         assert worker.end() == 0
 
@@ -102,10 +120,15 @@ def test_a_busy_metrics_port_is_told(workers: str, environment: dict[str, str]) 
         env = environment | {"SLOTWRIGHT_METRICS_PORT": str(metrics_port)}
         ended = run("serve", "--port", str(port), "--workers", workers, env=env)
     assert ended.status == 1
-    assert f"Metrics can't be served on port {metrics_port} of 127.0.0.1: it is in use." in ended.errors
+    assert (
+        f"Metrics can't be served on port {metrics_port} of 127.0.0.1: it is in use."
+        in ended.errors
+    )
 
 
-def test_traces_without_their_extra_are_refused_in_a_sentence(environment: dict[str, str], tmp_path: Path) -> None:
+def test_traces_without_their_extra_are_refused_in_a_sentence(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
     (port,) = free_ports(1)
     (tmp_path / "opentelemetry.py").touch()  # found before what is installed, and nothing is in it
     env = environment | {"SLOTWRIGHT_TRACES": "on", "PYTHONPATH": str(tmp_path)}
@@ -126,7 +149,9 @@ def test_growing_counts_become_a_counter() -> None:
     deltas.take({"one": 3, "two": 0})
     deltas.take({"one": 5, "two": 0})
     deltas.take({"one": 5, "two": 1})
-    grown = {event: ANSWERS.labels("test", event)._value.get() - start for event, start in before.items()}
+    grown = {
+        event: ANSWERS.labels("test", event)._value.get() - start for event, start in before.items()
+    }
     assert grown == {"one": 5, "two": 1}
 
 

@@ -1,4 +1,6 @@
-"""Broken worlds: a process that is killed while it books, and servers that go away and come back."""
+"""Broken worlds: a process that is killed while it books, and servers that go away and
+come back.
+"""
 
 from __future__ import annotations
 
@@ -20,12 +22,25 @@ from app.process.wiring import system_clock
 from app.settings import Settings
 from app.standins.embedded import Servers
 from app.store.pool import ACQUIRE_TIMEOUT_SECONDS
-from tests.builders import BOOK, LISTING, Api, Json, a_booking, a_provider, an_appointment, book, listed, made, running
+from tests.builders import (
+    BOOK,
+    LISTING,
+    Api,
+    Json,
+    a_booking,
+    a_provider,
+    an_appointment,
+    book,
+    listed,
+    made,
+    running,
+)
 from tests.e2e.program import ROOT, get
 from tests.e2e.served import a_database, environment_on, processes
 
 PROMPT_SECONDS = ACQUIRE_TIMEOUT_SECONDS + 3
-"""No caller waits longer for a server that is away, on a machine that is busy with something else."""
+"""No caller waits longer for a server that is away, on a machine that is busy with something else.
+"""
 
 TABLES = ("appointment", "claim", "customer", "idempotency_key", "appointment_history")
 
@@ -33,7 +48,8 @@ TABLES = ("appointment", "claim", "customer", "idempotency_key", "appointment_hi
 async def counts(api: Api) -> dict[str, int]:
     """How many rows of this organization each table holds."""
     sql = " UNION ALL ".join(
-        f"SELECT '{name}' AS name, count(*) AS n FROM {name} WHERE organization_id = $1" for name in TABLES
+        f"SELECT '{name}' AS name, count(*) AS n FROM {name} WHERE organization_id = $1"
+        for name in TABLES
     )
     return {row["name"]: row["n"] for row in await api.rows(sql, api.organization.id)}
 
@@ -41,16 +57,24 @@ async def counts(api: Api) -> dict[str, int]:
 # ---------------------------------------------------------------- killed
 
 
-async def test_a_booking_that_is_killed_leaves_nothing_or_is_answered_by_its_key(environment: dict[str, str]) -> None:
-    """Killed between any two statements: as if it had never been. Killed after its commit: its key answers with it."""
+async def test_a_booking_that_is_killed_leaves_nothing_or_is_answered_by_its_key(
+    environment: dict[str, str],
+) -> None:
+    """Killed between any two statements: as if it had never been. Killed after its commit: its key
+    answers with it.
+    """
     async with running(Settings.from_environment(environment)) as application:
         api = await application.api()
         ada = await a_provider(api)
         before = ["lock_each", "before_booking", "insert_claim"]
         wishes = {
-            name: a_booking(ada, f"2026-01-13T{hour:02}:00Z") for hour, name in enumerate([*before, "commit"], start=9)
+            name: a_booking(ada, f"2026-01-13T{hour:02}:00Z")
+            for hour, name in enumerate([*before, "commit"], start=9)
         }
-        plans = [{"after": name, "organization": api.organization.slug, "input": wish} for name, wish in wishes.items()]
+        plans = [
+            {"after": name, "organization": api.organization.slug, "input": wish}
+            for name, wish in wishes.items()
+        ]
         done = await asyncio.to_thread(
             subprocess.run,
             [sys.executable, "-m", "tests.e2e.dying", json.dumps(plans)],
@@ -64,8 +88,12 @@ async def test_a_booking_that_is_killed_leaves_nothing_or_is_answered_by_its_key
         assert await counts(api) == dict.fromkeys(TABLES, 1)
 
         (committed,) = await api.rows("SELECT starts_at FROM appointment")
-        answer = made((await api.ask(BOOK, input=wishes["commit"]))["answer"], "BookingConfirmation")
-        assert answer["appointment"]["startsAt"] == committed["starts_at"].isoformat().replace("+00:00", "Z")
+        answer = made(
+            (await api.ask(BOOK, input=wishes["commit"]))["answer"], "BookingConfirmation"
+        )
+        assert answer["appointment"]["startsAt"] == committed["starts_at"].isoformat().replace(
+            "+00:00", "Z"
+        )
         assert await counts(api) == dict.fromkeys(TABLES, 1)
         for name in before:  # the time is free again, and so is the key
             made((await api.ask(BOOK, input=wishes[name]))["answer"], "BookingConfirmation")
@@ -106,8 +134,12 @@ def ready(api: Api) -> int:
     return get(f"{api.http.base_url}/readyz")[0]
 
 
-async def test_without_redis_times_are_listed_and_booked_all_the_same(served: Api, world: Servers) -> None:
-    """Redis is an accelerator: without it everything is right, and a read after a booking shows it."""
+async def test_without_redis_times_are_listed_and_booked_all_the_same(
+    served: Api, world: Servers
+) -> None:
+    """Redis is an accelerator: without it everything is right, and a read after a
+    booking shows it.
+    """
     api, day = served, soon(0)[:10]
     ada = await a_provider(api)
     with_redis = await listed(api, ada, day)
@@ -118,9 +150,13 @@ async def test_without_redis_times_are_listed_and_booked_all_the_same(served: Ap
         await an_appointment(api, ada, soon(hour))
         assert soon(hour) not in await listed(api, ada, day)
         assert time.monotonic() - started < 3 * PROMPT_SECONDS
-    assert made(await book(api, ada, soon(9)), "SlotUnavailableError")["reasons"] == ["ALREADY_TAKEN"]
+    assert made(await book(api, ada, soon(9)), "SlotUnavailableError")["reasons"] == [
+        "ALREADY_TAKEN"
+    ]
     world.start_redis()
-    assert await listed(api, ada, day) == [start for start in with_redis if start not in {soon(9), soon(12)}]
+    assert await listed(api, ada, day) == [
+        start for start in with_redis if start not in {soon(9), soon(12)}
+    ]
 
 
 async def test_without_postgresql_the_answer_is_prompt_typed_and_masked_and_nothing_hangs(
@@ -146,7 +182,15 @@ async def test_without_postgresql_the_answer_is_prompt_typed_and_masked_and_noth
         assert answer.codes == ["SERVICE_UNAVAILABLE"], answer
         assert answer.status in {200, 503}
         said = json.dumps(answer.body).lower()
-        for secret in ("postgres", "asyncpg", "127.0.0.1", "connect", "slotwright_outages", "traceback", "app/"):
+        for secret in (
+            "postgres",
+            "asyncpg",
+            "127.0.0.1",
+            "connect",
+            "slotwright_outages",
+            "traceback",
+            "app/",
+        ):
             assert secret not in said
     assert ready(api) == 503
     world.start_postgres()
@@ -155,9 +199,11 @@ async def test_without_postgresql_the_answer_is_prompt_typed_and_masked_and_noth
     assert ready(api) == 200
 
 
-async def test_a_booking_that_met_an_outage_can_be_sent_again_under_its_key(served: Api, world: Servers) -> None:
-    """PostgreSQL ends in the middle of many bookings: whoever was confirmed is there, and whoever was not, sends the
-    same request again and is there once.
+async def test_a_booking_that_met_an_outage_can_be_sent_again_under_its_key(
+    served: Api, world: Servers
+) -> None:
+    """PostgreSQL ends in the middle of many bookings: whoever was confirmed is there, and whoever
+    was not, sends the same request again and is there once.
     """
     api, chairs = served, [await a_provider(served, slotIntervalMinutes=60) for _ in range(6)]
     wishes = [a_booking(chair, soon(hour)) for hour in range(9, 17) for chair in chairs]
@@ -188,7 +234,8 @@ async def test_a_booking_that_met_an_outage_can_be_sent_again_under_its_key(serv
     assert {key: confirmed[key] for key in first} == first
     found = await counts(api)
     keys = await api.rows(
-        "SELECT count(DISTINCT appointment_id) AS n FROM idempotency_key WHERE key = ANY($1)", list(confirmed)
+        "SELECT count(DISTINCT appointment_id) AS n FROM idempotency_key WHERE key = ANY($1)",
+        list(confirmed),
     )
     assert keys == [{"n": len(wishes)}]
     assert found["appointment"] == found["claim"] == found["idempotency_key"]

@@ -1,4 +1,6 @@
-"""The commands, as processes: what they do, what they refuse and how they say it, and how they end."""
+"""The commands, as processes: what they do, what they refuse and how they say it, and
+how they end.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ from app.standins.embedded import Servers, free_port
 from app.store.migrations import read_migrations
 from tests.e2e.program import ROOT, ask, get, run, running, wait_until_gone
 
-COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))["services"]
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))[
+    "services"
+]
 
 
 def one_sentence(errors: str) -> str:
@@ -27,23 +31,34 @@ def one_sentence(errors: str) -> str:
     return said[0].removeprefix("slotwright: ")
 
 
-def test_migrate_says_what_it_does_and_is_safe_to_repeat(empty_database: str, environment: dict[str, str]) -> None:
+def test_migrate_says_what_it_does_and_is_safe_to_repeat(
+    empty_database: str, environment: dict[str, str]
+) -> None:
     env = {name: value for name, value in environment.items() if not name.startswith("SLOTWRIGHT_")}
     first = run("migrate", env=env | {"DATABASE_URL": empty_database})
     assert first.status == 0, first.errors
-    assert first.output.splitlines() == [f"migrating: {migration.name}" for migration in read_migrations()]
+    assert first.output.splitlines() == [
+        f"migrating: {migration.name}" for migration in read_migrations()
+    ]
     again = run("migrate", env=env | {"DATABASE_URL": empty_database})
     assert (again.status, again.output) == (0, "nothing to migrate\n")
 
 
 @pytest.mark.parametrize("command", ["serve", "work"])
 def test_a_missing_setting_is_told(command: str, environment: dict[str, str]) -> None:
-    ended = run(command, env={name: value for name, value in environment.items() if name != "SLOTWRIGHT_HASH_SECRET"})
+    ended = run(
+        command,
+        env={
+            name: value for name, value in environment.items() if name != "SLOTWRIGHT_HASH_SECRET"
+        },
+    )
     assert ended.status == 2
     assert one_sentence(ended.errors) == "SLOTWRIGHT_HASH_SECRET is not set."
 
 
-@pytest.mark.parametrize("command", [["serve", "--port", str(free_port())], ["work"]], ids=["serve", "work"])
+@pytest.mark.parametrize(
+    "command", [["serve", "--port", str(free_port())], ["work"]], ids=["serve", "work"]
+)
 def test_an_unmigrated_database_is_refused(
     command: list[str], empty_database: str, environment: dict[str, str]
 ) -> None:
@@ -52,17 +67,25 @@ def test_an_unmigrated_database_is_refused(
     assert "python -m app migrate" in one_sentence(ended.errors)
 
 
-@pytest.mark.parametrize("command", [["serve", "--port", str(free_port())], ["work"], ["migrate"]], ids=lambda c: c[0])
-async def test_a_newer_database_is_refused(command: list[str], database: str, environment: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    "command", [["serve", "--port", str(free_port())], ["work"], ["migrate"]], ids=lambda c: c[0]
+)
+async def test_a_newer_database_is_refused(
+    command: list[str], database: str, environment: dict[str, str]
+) -> None:
     connection = await asyncpg.connect(database)
-    await connection.execute("INSERT INTO schema_migration (version, name, checksum) VALUES (9999, '9999_future', '')")
+    await connection.execute(
+        "INSERT INTO schema_migration (version, name, checksum) VALUES (9999, '9999_future', '')"
+    )
     await connection.close()
     ended = run(*command, env=environment)
     assert ended.status == 1
     assert "newer than this program" in one_sentence(ended.errors)
 
 
-@pytest.mark.parametrize("command", [["serve", "--port", str(free_port())], ["work"], ["migrate"]], ids=lambda c: c[0])
+@pytest.mark.parametrize(
+    "command", [["serve", "--port", str(free_port())], ["work"], ["migrate"]], ids=lambda c: c[0]
+)
 def test_a_database_that_is_away_is_told(command: list[str], environment: dict[str, str]) -> None:
     ended = run(*command, env=environment | {"DATABASE_URL": "postgresql://me@127.0.0.1:1/nothing"})
     assert ended.status == 1
@@ -100,7 +123,9 @@ def test_serve_answers_and_ends_in_order(
         assert "Traceback" not in api.said
 
 
-def test_serve_starts_and_answers_without_redis(environment: dict[str, str], tmp_path: Path) -> None:
+def test_serve_starts_and_answers_without_redis(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
     port = free_port()
     base = f"http://127.0.0.1:{port}"
     env = environment | {"REDIS_URL": "redis://127.0.0.1:1/0"}
@@ -114,14 +139,22 @@ def test_serve_starts_and_answers_without_redis(environment: dict[str, str], tmp
         assert answer["data"]["viewer"]["role"] == "ANONYMOUS"
 
 
-def test_an_organization_is_made_and_its_tokens_are_good(environment: dict[str, str], tmp_path: Path) -> None:
-    made = run("organization", "create", "--slug", "salon-anna", "--name", "Salon Anna", env=environment)
+def test_an_organization_is_made_and_its_tokens_are_good(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    made = run(
+        "organization", "create", "--slug", "salon-anna", "--name", "Salon Anna", env=environment
+    )
     assert made.status == 0, made.errors
     uuid.UUID(made.output.strip())
-    again = run("organization", "create", "--slug", "salon-anna", "--name", "Another", env=environment)
+    again = run(
+        "organization", "create", "--slug", "salon-anna", "--name", "Another", env=environment
+    )
     assert again.status == 1
     assert one_sentence(again.errors).startswith("--slug: ")
-    odd = run("organization", "create", "--slug", "Salon Anna", "--name", "Another", env=environment)
+    odd = run(
+        "organization", "create", "--slug", "Salon Anna", "--name", "Another", env=environment
+    )
     assert odd.status == 1
     assert one_sentence(odd.errors).startswith("--slug: ")
 
@@ -135,7 +168,9 @@ def test_an_organization_is_made_and_its_tokens_are_good(environment: dict[str, 
     with running("serve", "--port", str(port), env=environment, log=tmp_path / "log") as api:
         api.wait_until_answering(f"{base}/livez")
         for role in ("admin", "provider", "customer"):
-            answer = ask(base, "{ viewer { role } }", token=token("--role", role, "--id", "somebody"))
+            answer = ask(
+                base, "{ viewer { role } }", token=token("--role", role, "--id", "somebody")
+            )
             assert answer["data"]["viewer"]["role"] == role.upper()
         expired = ask(base, "{ viewer { role } }", token=token("--role", "admin", "--ttl", "0s"))
         assert expired["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
@@ -148,7 +183,9 @@ def test_a_token_needs_a_secret(environment: dict[str, str], tmp_path: Path) -> 
     assert one_sentence(ended.errors) == "SLOTWRIGHT_TOKEN_SECRET is not set."
 
 
-def test_the_worker_says_that_it_is_well_and_ends_in_order(environment: dict[str, str], tmp_path: Path) -> None:
+def test_the_worker_says_that_it_is_well_and_ends_in_order(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
     assert run("work", "--check", env=environment).status == 1
     with running("work", env=environment, log=tmp_path / "log") as worker:
         worker.wait_until_said("the worker runs")
@@ -160,7 +197,9 @@ def test_the_worker_says_that_it_is_well_and_ends_in_order(environment: dict[str
     assert run("work", "--check", env=environment).status == 1
 
 
-def test_the_worker_goes_on_when_redis_was_away(environment: dict[str, str], tmp_path: Path, servers: Servers) -> None:
+def test_the_worker_goes_on_when_redis_was_away(
+    environment: dict[str, str], tmp_path: Path, servers: Servers
+) -> None:
     if not servers.owns_redis:
         pytest.skip("this Redis is not ours to stop")
     with running("work", env=environment, log=tmp_path / "log") as worker:
@@ -175,13 +214,18 @@ def test_the_worker_goes_on_when_redis_was_away(environment: dict[str, str], tmp
         assert worker.end() == 0
 
 
-def test_the_commands_of_compose_run(empty_database: str, environment: dict[str, str], tmp_path: Path) -> None:
-    """The same commands that docker-compose.yml gives to the image, in its order, at another port."""
+def test_the_commands_of_compose_run(
+    empty_database: str, environment: dict[str, str], tmp_path: Path
+) -> None:
+    """The same commands that docker-compose.yml gives to the image, in its order, at
+    another port.
+    """
     env = environment | {"DATABASE_URL": empty_database}
     port = free_port()
     at_port = {"8000": str(port), "0.0.0.0": "127.0.0.1"}  # noqa: S104  # replaced, not bound
     commands = {
-        name: [at_port.get(word, word) for word in COMPOSE[name]["command"]] for name in ("migrate", "api", "worker")
+        name: [at_port.get(word, word) for word in COMPOSE[name]["command"]]
+        for name in ("migrate", "api", "worker")
     }
     assert run(*commands["migrate"], env=env).status == 0
     with (

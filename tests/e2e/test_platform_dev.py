@@ -1,4 +1,6 @@
-"""`dev`: from nothing to a served query with one command, and back with one key, whatever happens between."""
+"""`dev`: from nothing to a served query with one command, and back with one key, whatever happens
+between.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,11 @@ TOKEN = re.compile(r"^ +(administrator|provider|customer) +(\S+\.\S+\.\S+)$", re
 def bare() -> dict[str, str]:
     """An environment without any setting of ours: dev brings its own."""
     ours = {"DATABASE_URL", "REDIS_URL"}
-    return {name: text for name, text in os.environ.items() if name not in ours and not name.startswith("SLOTWRIGHT_")}
+    return {
+        name: text
+        for name, text in os.environ.items()
+        if name not in ours and not name.startswith("SLOTWRIGHT_")
+    }
 
 
 @pytest.fixture
@@ -67,22 +73,33 @@ def test_dev_serves_and_stops_everything(
         program.wait_until_said("Ctrl-C stops everything")
         said = tokens(program.said)
         assert list(said) == ["administrator", "provider", "customer"]
-        assert [viewer_role(base, token) for token in said.values()] == ["ADMIN", "PROVIDER", "CUSTOMER"]
+        assert [viewer_role(base, token) for token in said.values()] == [
+            "ADMIN",
+            "PROVIDER",
+            "CUSTOMER",
+        ]
         assert provider_names(base)
         assert get(f"{base}/readyz")[0] == 200
 
         second = run(*dev(data_dir, free_port()), env=bare)
         assert second.status == 1
         assert second.errors.count("\n") == 1
-        assert f"already runs on the data folder {data_dir} (process {program.process.pid})" in second.errors
+        assert (
+            f"already runs on the data folder {data_dir} (process {program.process.pid})"
+            in second.errors
+        )
 
         elsewhere = run(*dev(data_dir.with_name("other"), port), env=bare)
         assert elsewhere.status == 1
         assert elsewhere.errors == (
-            f"slotwright: Port {port} of 127.0.0.1 is in use: stop what uses it, or choose another with --port.\n"
+            f"slotwright: Port {port} of 127.0.0.1 is in use: stop what uses it, or choose "
+            "another "
+            "with --port.\n"
         )
 
-        another = run("token", "--role", "customer", "--id", "x", "--data-dir", str(data_dir), env=bare)
+        another = run(
+            "token", "--role", "customer", "--id", "x", "--data-dir", str(data_dir), env=bare
+        )
         assert viewer_role(base, another.output.strip()) == "CUSTOMER"
 
         children = program.descendants()
@@ -92,7 +109,9 @@ def test_dev_serves_and_stops_everything(
         assert "Traceback" not in program.said
 
 
-def test_a_killed_run_is_recovered_from(bare: dict[str, str], data_dir: Path, tmp_path: Path) -> None:
+def test_a_killed_run_is_recovered_from(
+    bare: dict[str, str], data_dir: Path, tmp_path: Path
+) -> None:
     port = free_port()
     base = f"http://127.0.0.1:{port}"
     with running(*dev(data_dir, port), env=bare, log=tmp_path / "first") as program:
@@ -118,15 +137,24 @@ def test_given_servers_take_the_place_of_the_embedded_ones(
         program.wait_until_said(READY)
         assert empty_database in program.said
         assert redis_url in program.said
-        assert {"postgres", "redis-server"}.isdisjoint(child.name() for child in program.descendants())
+        assert {"postgres", "redis-server"}.isdisjoint(
+            child.name() for child in program.descendants()
+        )
         assert not (data_dir / "servers").exists()
-        assert viewer_role(f"http://127.0.0.1:{port}", tokens(program.said)["administrator"]) == "ADMIN"
+        assert (
+            viewer_role(f"http://127.0.0.1:{port}", tokens(program.said)["administrator"])
+            == "ADMIN"
+        )
         assert provider_names(f"http://127.0.0.1:{port}") == []
 
 
-def test_several_workers_share_the_port(bare: dict[str, str], data_dir: Path, tmp_path: Path) -> None:
+def test_several_workers_share_the_port(
+    bare: dict[str, str], data_dir: Path, tmp_path: Path
+) -> None:
     port = free_port()
-    with running(*dev(data_dir, port, "--no-seed", "--workers", "2"), env=bare, log=tmp_path / "log") as program:
+    with running(
+        *dev(data_dir, port, "--no-seed", "--workers", "2"), env=bare, log=tmp_path / "log"
+    ) as program:
         program.wait_until_said(READY)
         assert get(f"http://127.0.0.1:{port}/readyz")[0] == 200
         children = program.descendants()
@@ -135,9 +163,13 @@ def test_several_workers_share_the_port(bare: dict[str, str], data_dir: Path, tm
 
 
 def python_for_everybody(folder: Path) -> Path:
-    """This interpreter, copied, as the one of .venv may lie where others can't go (below /root, for example)."""
+    """This interpreter, copied, as the one of .venv may lie where others can't go (below /root, for
+    example).
+    """
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    unneeded = shutil.ignore_patterns("site-packages", "test", "idlelib", "ensurepip", "config-*", "__pycache__")
+    unneeded = shutil.ignore_patterns(
+        "site-packages", "test", "idlelib", "ensurepip", "config-*", "__pycache__"
+    )
     base = Path(sys.base_prefix)
     shutil.copytree(base / "lib" / version, folder / "lib" / version, ignore=unneeded)
     for library in (base / "lib").glob("libpython*.so*"):
@@ -148,7 +180,9 @@ def python_for_everybody(folder: Path) -> Path:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
-def test_dev_runs_for_users_who_are_not_root(bare: dict[str, str], data_dir: Path, tmp_path: Path) -> None:
+def test_dev_runs_for_users_who_are_not_root(
+    bare: dict[str, str], data_dir: Path, tmp_path: Path
+) -> None:
     nobody = pwd.getpwnam("nobody").pw_uid
     home = data_dir.with_name("python")
     python = str(python_for_everybody(home))
@@ -159,14 +193,20 @@ def test_dev_runs_for_users_who_are_not_root(bare: dict[str, str], data_dir: Pat
         "PYTHONPATH": f"{ROOT}:{sysconfig.get_path('purelib')}",
     }
     asked = [python, "-c", "import app, asyncpg"]
-    tried = subprocess.run(asked, env=env, cwd="/", user=nobody, capture_output=True, text=True, check=False)
+    tried = subprocess.run(
+        asked, env=env, cwd="/", user=nobody, capture_output=True, text=True, check=False
+    )
     if tried.returncode != 0:
-        pytest.skip(f"the user nobody can't reach the checkout: {tried.stderr.strip().splitlines()[-1]}")
+        pytest.skip(
+            f"the user nobody can't reach the checkout: {tried.stderr.strip().splitlines()[-1]}"
+        )
     data_dir.mkdir()
     os.chown(data_dir, nobody, -1)
     port = free_port()
     command = dev(data_dir, port)
-    with running(*command, env=env, log=tmp_path / "log", command=(python, "-m", "app"), user=nobody) as program:
+    with running(
+        *command, env=env, log=tmp_path / "log", command=(python, "-m", "app"), user=nobody
+    ) as program:
         program.wait_until_said(READY)
         children = program.descendants()
         assert {child.uids().effective for child in children} == {nobody}
@@ -176,7 +216,9 @@ def test_dev_runs_for_users_who_are_not_root(bare: dict[str, str], data_dir: Pat
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root's servers run as somebody else")
-def test_dev_runs_for_root_where_nobody_else_can_go(bare: dict[str, str], data_dir: Path, tmp_path: Path) -> None:
+def test_dev_runs_for_root_where_nobody_else_can_go(
+    bare: dict[str, str], data_dir: Path, tmp_path: Path
+) -> None:
     data_dir.parent.chmod(0o700)
     port = free_port()
     try:
@@ -189,8 +231,12 @@ def test_dev_runs_for_root_where_nobody_else_can_go(bare: dict[str, str], data_d
         shutil.rmtree((data_dir / "servers").resolve(), ignore_errors=True)
 
 
-def test_the_tests_run_on_given_servers(bare: dict[str, str], empty_database: str, redis_url: str) -> None:
-    """A part of this suite once more, in a process with DATABASE_URL and REDIS_URL, as on a machine without wheels."""
+def test_the_tests_run_on_given_servers(
+    bare: dict[str, str], empty_database: str, redis_url: str
+) -> None:
+    """A part of this suite once more, in a process with DATABASE_URL and REDIS_URL, as on a machine
+    without wheels.
+    """
     done = subprocess.run(
         [
             *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"),
@@ -204,4 +250,6 @@ def test_the_tests_run_on_given_servers(bare: dict[str, str], empty_database: st
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert re.search(r"\d+ passed, \d+ skipped", done.stdout), "what stops servers is skipped, the rest is run"
+    assert re.search(r"\d+ passed, \d+ skipped", done.stdout), (
+        "what stops servers is skipped, the rest is run"
+    )

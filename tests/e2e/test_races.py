@@ -1,7 +1,8 @@
-"""Races: many callers, several processes, one calendar. However they interleave, no time is given away twice.
+"""Races: many callers, several processes, one calendar. However they interleave, no time is given
+away twice.
 
-Everything here runs twice: with the program as it is, and with its advisory locks on calendars taken out, so that the
-exclusion constraint alone has to hold.
+Everything here runs twice: with the program as it is, and with its advisory locks on calendars
+taken out, so that the exclusion constraint alone has to hold.
 """
 
 from __future__ import annotations
@@ -29,23 +30,32 @@ PROCESSES = 3
 LOCKLESS = (sys.executable, "-m", "tests.e2e.lockless")
 REFUSED_BECAUSE_TAKEN = {"ALREADY_TAKEN", "BUFFER"}
 
-CHANGE = "mutation ($input: UpdateProviderInput!) { answer: updateProvider(input: $input) { __typename } }"
+CHANGE = (
+    "mutation ($input: UpdateProviderInput!) { answer: updateProvider(input: $input) { "
+    "__typename } }"
+)
 
 
 @pytest.fixture(scope="module", params=[PROGRAM, LOCKLESS], ids=["with locks", "without locks"])
 async def apis(
-    request: pytest.FixtureRequest, servers: Servers, template_database: str, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    servers: Servers,
+    template_database: str,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[list[Api]]:
     """One organization, asked through several processes."""
     folder: Path = tmp_path_factory.mktemp("races")
     name = f"slotwright_races_{os.getpid()}_{request.param == PROGRAM:d}"
     async with (
         a_database(servers, template_database, name) as database,
-        processes(environment_on(servers, database), folder, count=PROCESSES, command=request.param) as started,
+        processes(
+            environment_on(servers, database), folder, count=PROCESSES, command=request.param
+        ) as started,
     ):
         yield started
         deadlocks = await started[0].rows(
-            "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database() AND deadlocks > 0"
+            "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database() AND "
+            "deadlocks > 0"
         )
         assert deadlocks == []
 
@@ -56,8 +66,12 @@ def in_days(days: int) -> datetime:
     return datetime.combine(day, datetime.min.time(), UTC)
 
 
-async def test_of_two_hundred_who_want_overlapping_times_exactly_one_gets_theirs(apis: list[Api]) -> None:
-    """10:00, 10:15 and 10:30, an hour each, of one provider: one appointment, 199 refusals by type, no error."""
+async def test_of_two_hundred_who_want_overlapping_times_exactly_one_gets_theirs(
+    apis: list[Api],
+) -> None:
+    """10:00, 10:15 and 10:30, an hour each, of one provider: one appointment, 199 refusals by type,
+    no error.
+    """
     ada = await a_provider(apis[0], slotIntervalMinutes=15)
     starts = [in_days(3) + timedelta(hours=10, minutes=minutes) for minutes in (0, 15, 30)]
     wishes = [a_booking(ada, start) for _, start in zip(range(200), cycle(starts), strict=False)]
@@ -76,7 +90,9 @@ async def test_of_two_hundred_who_want_overlapping_times_exactly_one_gets_theirs
             assert result["reasons"] == ["ALREADY_TAKEN"]
     rows = await apis[0].rows("SELECT active FROM claim WHERE provider_id = $1", key_in(ada["id"]))
     assert rows == [{"active": True}]
-    rows = await apis[0].rows("SELECT status FROM appointment WHERE provider_id = $1", key_in(ada["id"]))
+    rows = await apis[0].rows(
+        "SELECT status FROM appointment WHERE provider_id = $1", key_in(ada["id"])
+    )
     assert rows == [{"status": "CONFIRMED"}]
 
 
@@ -84,8 +100,8 @@ async def test_of_two_hundred_who_want_overlapping_times_exactly_one_gets_theirs
 async def test_whatever_is_booked_at_once_nothing_overlaps_and_nothing_accepted_is_lost(
     apis: list[Api], seconds: float
 ) -> None:
-    """Random visits of several lengths and buffers over many providers, whose rules change meanwhile; some requests
-    are sent again under their key, at the same moment.
+    """Random visits of several lengths and buffers over many providers, whose rules change
+    meanwhile; some requests are sent again under their key, at the same moment.
     """
     chance = random.Random(int(seconds))
     providers = [
@@ -99,7 +115,11 @@ async def test_whatever_is_booked_at_once_nothing_overlaps_and_nothing_accepted_
     ]
     services = [
         await a_service(
-            apis[0], *providers, durationMinutes=minutes, bufferBeforeMinutes=before, bufferAfterMinutes=after
+            apis[0],
+            *providers,
+            durationMinutes=minutes,
+            bufferBeforeMinutes=before,
+            bufferAfterMinutes=after,
         )
         for minutes, before, after in ((15, 0, 0), (45, 15, 0), (60, 0, 30), (120, 30, 30))
     ]
@@ -110,21 +130,31 @@ async def test_whatever_is_booked_at_once_nothing_overlaps_and_nothing_accepted_
 
     async def wish(api: Api, provider: Json) -> Any:  # noqa: ANN401  whatever came back
         service = chance.choice([None, *services])
-        start = in_days(chance.randint(5, 4 + days)) + timedelta(minutes=15 * chance.randint(24, 88))
+        start = in_days(chance.randint(5, 4 + days)) + timedelta(
+            minutes=15 * chance.randint(24, 88)
+        )
         values = a_booking(provider, start, serviceId=service and service["id"])
         twice = [api, *(chance.sample(apis, 1) if chance.random() < 0.1 else [])]
         answers = [
-            answer.data["answer"] for answer in await asyncio.gather(*(each.send(BOOK, input=values) for each in twice))
+            answer.data["answer"]
+            for answer in await asyncio.gather(*(each.send(BOOK, input=values) for each in twice))
         ]
-        # One may be refused just before the rules change, and the other not; never are both given a time of their own.
-        assert len({answer["appointment"]["id"] for answer in answers if "appointment" in answer}) <= 1
+        # One may be refused just before the rules change, and the other not; never are both given a
+        # time of their own.
+        assert (
+            len({answer["appointment"]["id"] for answer in answers if "appointment" in answer}) <= 1
+        )
         for answer in answers:
             seen[answer["__typename"]] += 1
             if answer["__typename"] == "BookingConfirmation":
                 confirmed[answer["appointment"]["id"]] = answer["appointment"]
             else:
                 reasons = set(made(answer, "SlotUnavailableError")["reasons"])
-                assert reasons <= REFUSED_BECAUSE_TAKEN | {"DOES_NOT_FIT", "OUTSIDE_HOURS", "NOT_ON_GRID"}, reasons
+                assert reasons <= REFUSED_BECAUSE_TAKEN | {
+                    "DOES_NOT_FIT",
+                    "OUTSIDE_HOURS",
+                    "NOT_ON_GRID",
+                }, reasons
         return answers
 
     async def caller(number: int) -> None:
@@ -133,16 +163,21 @@ async def test_whatever_is_booked_at_once_nothing_overlaps_and_nothing_accepted_
 
     async def administrator() -> None:
         while time.monotonic() < end:
-            values = {"id": chance.choice(providers)["id"], "bufferMinutes": chance.choice([0, 5, 10])}
+            values = {
+                "id": chance.choice(providers)["id"],
+                "bufferMinutes": chance.choice([0, 5, 10]),
+            }
             answer = await chance.choice(apis).ask(CHANGE, caller=apis[0].admin, input=values)
             made(answer["answer"], "Provider")
 
     await asyncio.gather(administrator(), *(caller(number) for number in range(24)))
 
     stored = await apis[0].rows(
-        "SELECT appointment.id, appointment.provider_id, starts_at, ends_at, lower(during) AS claimed_from,"
+        "SELECT appointment.id, appointment.provider_id, starts_at, ends_at, lower(during) AS "
+        "claimed_from,"
         " upper(during) AS claimed_until, visit = tstzrange(starts_at, ends_at) AS agree"
-        " FROM appointment LEFT JOIN claim ON claim.appointment_id = appointment.id AND claim.active"
+        " FROM appointment LEFT JOIN claim ON claim.appointment_id = appointment.id AND "
+        "claim.active"
         " WHERE appointment.provider_id = ANY($1) AND status = 'CONFIRMED'",
         [key_in(provider["id"]) for provider in providers],
     )

@@ -1,5 +1,6 @@
-"""Workers as processes, killed at every step: each message arrives, none is recorded twice, and what went out twice is the
-same mail, in flight when its worker died."""
+"""Workers as processes, killed at every step: each message arrives, none is recorded twice, and
+what went out twice is the same mail, in flight when its worker died.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +27,13 @@ from app.standins.embedded import Servers
 from app.usecases.messages.send_messages import SENDING_AT_ONCE
 from tests.builders import Api, Json, a_provider, an_appointment, running, weekly
 from tests.e2e import program
-from tests.integration.reminders import Gateway, gateway, mail_environment, read_letter, text_any_number
+from tests.integration.reminders import (
+    Gateway,
+    gateway,
+    mail_environment,
+    read_letter,
+    text_any_number,
+)
 
 PATIENCE_SECONDS: Final = 60.0
 HOURS = timedelta(hours=1)
@@ -34,7 +41,9 @@ HOURS = timedelta(hours=1)
 
 @dataclass(kw_only=True)
 class Catcher:
-    """A real mail server. `reached` is awaited at each stage of a letter, before its answer is given."""
+    """A real mail server. `reached` is awaited at each stage of a letter, before its answer is
+    given.
+    """
 
     port: int = 0
     taken: list[str] = field(default_factory=list)
@@ -58,7 +67,12 @@ class Catcher:
             await self.reached(stage)
 
     async def handle_RCPT(  # noqa: N802 - the name that aiosmtpd calls
-        self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
+        self,
+        _server: SMTP,
+        _session: Session,
+        envelope: Envelope,
+        address: str,
+        _options: list[str],
     ) -> str:
         await self._tell("RCPT")
         envelope.rcpt_tos.append(address)
@@ -89,7 +103,9 @@ async def catcher() -> AsyncIterator[Catcher]:
 
 @dataclass(kw_only=True)
 class World:
-    """The program on its servers: an API in process to book with, workers as processes, and what they send to."""
+    """The program on its servers: an API in process to book with, workers as processes, and what
+    they send to.
+    """
 
     api: Api
     mail: Catcher
@@ -107,7 +123,9 @@ class World:
         waker.wake(MESSAGE_JOBS)
         await waker.aclose()
 
-    async def until(self, sql: str, *arguments: object, patience_seconds: float = PATIENCE_SECONDS) -> None:
+    async def until(
+        self, sql: str, *arguments: object, patience_seconds: float = PATIENCE_SECONDS
+    ) -> None:
         """Until the database answers yes."""
         async with asyncio.timeout(patience_seconds):
             while not await self.database.fetchval(sql, *arguments):  # noqa: ASYNC110 - another process sets no event
@@ -121,14 +139,19 @@ class World:
         )
 
     async def hang_up_on_the_dead(self) -> None:
-        """Nothing that a dead worker had asked for is done any more: PostgreSQL notices only when it answers."""
+        """Nothing that a dead worker had asked for is done any more: PostgreSQL notices only when
+        it answers.
+        """
         await self.database.execute(
-            "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE application_name = 'slotwright'"
+            "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE application_name "
+            "= 'slotwright'"
         )
 
     async def end_leases(self) -> None:
         """As if the dead worker's five minutes were over."""
-        await self.database.execute("UPDATE reminder_log SET lease_until = '2000-01-01' WHERE status = 'PENDING'")
+        await self.database.execute(
+            "UPDATE reminder_log SET lease_until = '2000-01-01' WHERE status = 'PENDING'"
+        )
 
     async def message_ids(self, status: str) -> list[str]:
         rows = await self.database.fetch("SELECT id FROM reminder_log WHERE status = $1", status)
@@ -141,22 +164,34 @@ async def world(environment: dict[str, str], tmp_path: Path) -> AsyncIterator[Wo
         env = mail_environment(environment, mail.port, sms.port)
         async with running(Settings.from_environment(env)) as own:
             database = await asyncpg.connect(env["DATABASE_URL"])
-            yield World(api=await own.api(), mail=mail, sms=sms, database=database, env=env, folder=tmp_path)
+            yield World(
+                api=await own.api(), mail=mail, sms=sms, database=database, env=env, folder=tmp_path
+            )
             await database.close()
 
 
-async def due_reminders(world: World, count: int, *, providers: int = 10, **contact: object) -> None:
-    """So many appointments, told when they were booked a day and some hours ago; by now their reminders are due.
+async def due_reminders(
+    world: World, count: int, *, providers: int = 10, **contact: object
+) -> None:
+    """So many appointments, told when they were booked a day and some hours ago; by now their
+    reminders are due.
 
-    The first starts in two hours. The day's reminders of all of them are due, no hour's reminder is.
+    The first starts in two hours. The day's reminders of all of them are due, no hour's reminder
+    is.
     """
     api, now = world.api, system_clock()
     first = now.replace(minute=0, second=0, microsecond=0) + 3 * HOURS
     api.clock.set(now - 30 * HOURS)
-    staff = [await a_provider(api, channels=[], weeklyHours=weekly("00:00", "24:00")) for _ in range(providers)]
+    staff = [
+        await a_provider(api, channels=[], weeklyHours=weekly("00:00", "24:00"))
+        for _ in range(providers)
+    ]
 
     async def book(number: int) -> None:
-        customer: Json = {"name": f"Guest {number}", "email": f"guest-{number}@example.org"} | contact
+        customer: Json = {
+            "name": f"Guest {number}",
+            "email": f"guest-{number}@example.org",
+        } | contact
         starts_at = first + (number // providers) * HOURS
         await an_appointment(api, staff[number % providers], starts_at, customer=customer)
 
@@ -167,7 +202,12 @@ async def due_reminders(world: World, count: int, *, providers: int = 10, **cont
     api.clock.set(now)
 
 
-BEFORE_THE_LOG, CLAIMED, SENT, ANSWERED = "before the log is written", "claimed", "sent", "answered, not recorded"
+BEFORE_THE_LOG, CLAIMED, SENT, ANSWERED = (
+    "before the log is written",
+    "claimed",
+    "sent",
+    "answered, not recorded",
+)
 STOPS_AT = {CLAIMED: "RCPT", SENT: "DATA", ANSWERED: "DATA"}
 
 
@@ -214,7 +254,9 @@ class Stop:
 
 
 @pytest.mark.parametrize("step", [BEFORE_THE_LOG, CLAIMED, SENT, ANSWERED])
-async def test_a_worker_that_is_killed_loses_nothing_and_records_nothing_twice(world: World, step: str) -> None:
+async def test_a_worker_that_is_killed_loses_nothing_and_records_nothing_twice(
+    world: World, step: str
+) -> None:
     await due_reminders(world, 40)
     stop = Stop(world, step)
     await stop.prepare()
@@ -248,7 +290,9 @@ async def test_a_worker_that_is_killed_loses_nothing_and_records_nothing_twice(w
     assert set(world.mail.recipients) == {f"guest-{number}@example.org" for number in range(40)}
 
 
-async def test_a_text_message_that_was_on_its_way_is_looked_up_and_not_sent_again(world: World) -> None:
+async def test_a_text_message_that_was_on_its_way_is_looked_up_and_not_sent_again(
+    world: World,
+) -> None:
     await text_any_number(world.api)
     await due_reminders(world, 1, email=None, phone="+491701234567")
     reached, died = asyncio.Event(), asyncio.Event()
@@ -270,11 +314,15 @@ async def test_a_text_message_that_was_on_its_way_is_looked_up_and_not_sent_agai
         await world.until_nothing_waits()
         assert await asyncio.to_thread(second.end) == 0
     assert len(world.sms.taken) == 1
-    [row] = await world.database.fetch("SELECT status, provider_message_id, wire_text FROM reminder_log")
+    [row] = await world.database.fetch(
+        "SELECT status, provider_message_id, wire_text FROM reminder_log"
+    )
     assert tuple(row) == ("SENT", world.sms.taken[0]["sid"], None)
 
 
-async def test_while_redis_is_away_nothing_is_lost_and_work_goes_on_by_itself(world: World, servers: Servers) -> None:
+async def test_while_redis_is_away_nothing_is_lost_and_work_goes_on_by_itself(
+    world: World, servers: Servers
+) -> None:
     if not servers.owns_redis:
         pytest.skip("this Redis is not ours to stop")
     with world.worker("log") as worker:
@@ -290,16 +338,22 @@ async def test_while_redis_is_away_nothing_is_lost_and_work_goes_on_by_itself(wo
         assert await asyncio.to_thread(worker.end) == 0
     assert len(world.mail.taken) == len(set(world.mail.taken)) == 20
     remaining = {
-        match[0] for body in world.mail.bodies if (match := re.search(r"in [1-4] hours( and \d+ minutes)?", body))
+        match[0]
+        for body in world.mail.bodies
+        if (match := re.search(r"in [1-4] hours( and \d+ minutes)?", body))
     }
-    assert len(remaining) == 2, "late, and with the time that truly remains: two starts, an hour apart"
+    assert len(remaining) == 2, (
+        "late, and with the time that truly remains: two starts, an hour apart"
+    )
 
 
 @pytest.mark.full
 async def test_two_workers_send_two_thousand_each_once(world: World) -> None:
     await due_reminders(world, 2_000, providers=100)
     with world.worker("first") as first, world.worker("second") as second:
-        await world.until("SELECT count(*) = 2000 FROM reminder_log WHERE status = 'SENT'", patience_seconds=600)
+        await world.until(
+            "SELECT count(*) = 2000 FROM reminder_log WHERE status = 'SENT'", patience_seconds=600
+        )
         assert await asyncio.to_thread(first.end) == 0
         assert await asyncio.to_thread(second.end) == 0
     assert sorted(world.mail.taken) == sorted(await world.message_ids("SENT"))

@@ -1,4 +1,6 @@
-"""A developer watches tomorrow's reminders today: `dev --test-clock`, `advanceClock`, and /dev/mailbox."""
+"""A developer watches tomorrow's reminders today: `dev --test-clock`, `advanceClock`, and
+/dev/mailbox.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ def wait_for(base: str, beginning: str) -> None:
         time.sleep(0.1)
 
 
-def test_a_developer_watches_tomorrows_reminders_today(environment: dict[str, str], tmp_path: Path) -> None:
+def test_a_developer_watches_tomorrows_reminders_today(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
     port = free_port()
     base = f"http://127.0.0.1:{port}"
     arguments = ["dev", "--port", str(port), "--data-dir", str(tmp_path / "data")]

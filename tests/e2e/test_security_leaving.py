@@ -36,14 +36,20 @@ async def test_readiness_goes_first_then_sockets_and_streams_are_told_to_go_else
     base = f"127.0.0.1:{port}"
     assert run(*SALON, env=environment).status == 0
     env = environment | {"SLOTWRIGHT_DRAIN_SECONDS": "1", "SLOTWRIGHT_GRACE_SECONDS": "15"}
-    with running("serve", "--port", str(port), "--workers", str(workers), env=env, log=tmp_path / "log") as api:
+    with running(
+        "serve", "--port", str(port), "--workers", str(workers), env=env, log=tmp_path / "log"
+    ) as api:
         api.wait_until_answering(f"http://{base}/livez")
         async with (
             asyncio.timeout(PATIENCE_SECONDS),
             httpx.AsyncClient(base_url=f"http://{base}", timeout=PATIENCE_SECONDS) as client,
-            connect(f"ws://{base}/graphql", subprotocols=[Subprotocol("graphql-transport-ws")]) as connection,
+            connect(
+                f"ws://{base}/graphql", subprotocols=[Subprotocol("graphql-transport-ws")]
+            ) as connection,
         ):
-            await connection.send(json.dumps({"type": "connection_init", "payload": {"organization": "salon"}}))
+            await connection.send(
+                json.dumps({"type": "connection_init", "payload": {"organization": "salon"}})
+            )
             assert json.loads(await connection.recv()) == {"type": "connection_ack"}
             api.process.send_signal(signal.SIGTERM)
             status, said = 200, ""
@@ -54,7 +60,9 @@ async def test_readiness_goes_first_then_sockets_and_streams_are_told_to_go_else
             # It is alive, and answers whoever comes all the same.
             assert get(f"http://{base}/livez")[0] == 200
             answer = await client.post(
-                "/graphql", json={"query": "{ viewer { role } }"}, headers={"slotwright-organization": "salon"}
+                "/graphql",
+                json={"query": "{ viewer { role } }"},
+                headers={"slotwright-organization": "salon"},
             )
             assert answer.json() == {"data": {"viewer": {"role": "ANONYMOUS"}}}
             with pytest.raises(ConnectionClosed):
@@ -66,17 +74,23 @@ async def test_readiness_goes_first_then_sockets_and_streams_are_told_to_go_else
             get(f"http://{base}/livez")
 
 
-async def test_an_open_event_stream_does_not_hold_the_process_up(environment: dict[str, str], tmp_path: Path) -> None:
+async def test_an_open_event_stream_does_not_hold_the_process_up(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
     (port,) = free_ports(1)
     assert run(*SALON, env=environment).status == 0
     env = environment | {"SLOTWRIGHT_GRACE_SECONDS": "60"}
     with running("serve", "--port", str(port), env=env, log=tmp_path / "log") as api:
         api.wait_until_answering(f"http://127.0.0.1:{port}/livez")
-        token = run("token", "--role", "admin", "--organization", "salon", env=environment).output.strip()
+        token = run(
+            "token", "--role", "admin", "--organization", "salon", env=environment
+        ).output.strip()
         document = "subscription { appointmentChanges { kind } }"
         async with (
             asyncio.timeout(PATIENCE_SECONDS),
-            httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE_SECONDS) as client,
+            httpx.AsyncClient(
+                base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE_SECONDS
+            ) as client,
             client.stream(
                 "POST",
                 "/graphql",
@@ -95,8 +109,13 @@ async def test_an_open_event_stream_does_not_hold_the_process_up(environment: di
 async def test_what_hangs_does_not_hold_a_server_up_beyond_its_grace(
     caller: str, environment: dict[str, str], tmp_path: Path
 ) -> None:
-    """A mutation that waits for PostgreSQL, with its caller there or gone, is given up in time, and wrote nothing."""
-    env = environment | {"SLOTWRIGHT_GRACE_SECONDS": str(GRACE_SECONDS), "SLOTWRIGHT_STATEMENT_TIMEOUT_MS": "60000"}
+    """A mutation that waits for PostgreSQL, with its caller there or gone, is given up in time, and
+    wrote nothing.
+    """
+    env = environment | {
+        "SLOTWRIGHT_GRACE_SECONDS": str(GRACE_SECONDS),
+        "SLOTWRIGHT_STATEMENT_TIMEOUT_MS": "60000",
+    }
     async with processes(env, tmp_path, count=1) as (api,):
         ada = await a_provider(api)
         (process,) = (child for child in psutil.Process().children() if "serve" in child.cmdline())
@@ -120,12 +139,16 @@ async def test_what_hangs_does_not_hold_a_server_up_beyond_its_grace(
 async def test_what_hangs_does_not_hold_a_worker_up_beyond_its_grace(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
-    env = environment | {"SLOTWRIGHT_GRACE_SECONDS": str(GRACE_SECONDS), "SLOTWRIGHT_STATEMENT_TIMEOUT_MS": "60000"}
+    env = environment | {
+        "SLOTWRIGHT_GRACE_SECONDS": str(GRACE_SECONDS),
+        "SLOTWRIGHT_STATEMENT_TIMEOUT_MS": "60000",
+    }
     blocker = await asyncpg.connect(environment["DATABASE_URL"])
     async with blocker.transaction():
         await blocker.execute("LOCK TABLE message_outbox IN ACCESS EXCLUSIVE MODE")
         with running("work", env=env, log=tmp_path / "log") as worker:
-            await somebody_waits_for("message_outbox", blocker, number=2)  # the job, and what measures how late it is
+            # the job, and what measures how late it is
+            await somebody_waits_for("message_outbox", blocker, number=2)
             worker.process.terminate()
             started = monotonic()
             await asyncio.to_thread(worker.process.wait, PATIENCE_SECONDS)
@@ -134,7 +157,9 @@ async def test_what_hangs_does_not_hold_a_worker_up_beyond_its_grace(
     await blocker.close()
 
 
-async def somebody_waits_for(table: str, connection: asyncpg.Connection, *, number: int = 1) -> None:
+async def somebody_waits_for(
+    table: str, connection: asyncpg.Connection, *, number: int = 1
+) -> None:
     """Until PostgreSQL holds up so many who want this table."""
     waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = $1::regclass"
     async with asyncio.timeout(PATIENCE_SECONDS):

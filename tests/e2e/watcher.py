@@ -1,4 +1,6 @@
-"""A subscriber on a real socket or event stream, who keeps the last word about each provider's date."""
+"""A subscriber on a real socket or event stream, who keeps the last word about each provider's
+date.
+"""
 
 from __future__ import annotations
 
@@ -58,7 +60,9 @@ class Watcher:
         async with self._told:
             self._told.notify_all()
 
-    async def until(self, is_so: Callable[[Watcher], object], *, seconds: float = PATIENCE_SECONDS) -> None:
+    async def until(
+        self, is_so: Callable[[Watcher], object], *, seconds: float = PATIENCE_SECONDS
+    ) -> None:
         """Waits for what was told to be so."""
         async with asyncio.timeout(seconds), self._told:
             await self._told.wait_for(lambda: is_so(self))
@@ -69,12 +73,20 @@ class Watcher:
 
 
 @asynccontextmanager
-async def over_socket(base: httpx.URL, caller: Caller, document: str, **variables: object) -> AsyncIterator[Watcher]:
+async def over_socket(
+    base: httpx.URL, caller: Caller, document: str, **variables: object
+) -> AsyncIterator[Watcher]:
     """Subscribed by graphql-transport-ws, credentials in `connection_init`."""
     watcher = Watcher()
     url = str(base.copy_with(scheme="ws", path="/graphql"))
-    async with connect(url, subprotocols=[Subprotocol("graphql-transport-ws")], compression=None) as connection:
-        payload = {"authorization": f"Bearer {caller.token}"} if caller.token else {"organization": caller.organization}
+    async with connect(
+        url, subprotocols=[Subprotocol("graphql-transport-ws")], compression=None
+    ) as connection:
+        payload = (
+            {"authorization": f"Bearer {caller.token}"}
+            if caller.token
+            else {"organization": caller.organization}
+        )
         await connection.send(json.dumps({"type": "connection_init", "payload": payload}))
         assert json.loads(await connection.recv()) == {"type": "connection_ack"}
         asked = {"query": document, "variables": variables}
@@ -106,7 +118,9 @@ async def _read(connection: ClientConnection, watcher: Watcher) -> None:
 
 
 @asynccontextmanager
-async def over_events(base: httpx.URL, caller: Caller, document: str, **variables: object) -> AsyncIterator[Watcher]:
+async def over_events(
+    base: httpx.URL, caller: Caller, document: str, **variables: object
+) -> AsyncIterator[Watcher]:
     """Subscribed by server-sent events, credentials in the headers."""
     watcher = Watcher()
 

@@ -23,10 +23,13 @@ async def _shared(servers: Servers, template_database: str) -> AsyncIterator[Run
         database_url=urlunsplit(urlsplit(servers.database_url)._replace(path=f"/{name}")),
         redis_url=servers.redis_url,
         token_secret="a secret of the tests of at least thirty-two bytes",
-        manage_keys=(ManageKey(id="test", secret="another secret of the tests of at least 32 bytes"),),
+        manage_keys=(
+            ManageKey(id="test", secret="another secret of the tests of at least 32 bytes"),
+        ),
         hash_secret="a third secret of the tests of at least 32 bytes",
         introspection=True,
-        limits=LimitSettings(guest_bookings_per_address=0, rate_limits=False),  # every test is at this machine's own
+        # every test is at this machine's own
+        limits=LimitSettings(guest_bookings_per_address=0, rate_limits=False),
     )
     async with running(settings) as shared:
         yield shared
@@ -53,13 +56,17 @@ async def own_postgres(servers: Servers) -> AsyncIterator[Servers]:
 
 @pytest.fixture
 async def api(_shared: Running) -> Api:
-    """The application as this test's own organization sees it. The database is shared, the organization is not."""
+    """The application as this test's own organization sees it. The database is shared, the
+    organization is not.
+    """
     return await _shared.api()
 
 
 @pytest.fixture
 async def own_api(environment: dict[str, str]) -> AsyncIterator[Api]:
-    """The application on a database that belongs to this test alone: for sweeps, plans and broken worlds."""
+    """The application on a database that belongs to this test alone: for sweeps, plans and broken
+    worlds.
+    """
     async with running(Settings.from_environment(environment)) as own:
         yield await own.api()
 

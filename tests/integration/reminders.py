@@ -1,4 +1,6 @@
-"""What the tests of messages stand on: the application with a real mail server and a gateway, and a worker's run by hand."""
+"""What the tests of messages stand on: the application with a real mail server and a gateway, and a
+worker's run by hand.
+"""
 
 from __future__ import annotations
 
@@ -24,13 +26,18 @@ from app.usecases.messages.send_messages import send_messages
 from tests.builders import Api, Json, made, running
 from tests.integration.notify.conftest import MailServer, mail_server
 
-ACCOUNT, AUTH_TOKEN, NUMBER = "AC5ef8732a3c49700934481addd5ce1659", "the gateway's token", "+15005550006"
+ACCOUNT, AUTH_TOKEN, NUMBER = (
+    "AC5ef8732a3c49700934481addd5ce1659",
+    "the gateway's token",
+    "+15005550006",
+)
 PUBLIC_URL = "https://api.salon.example"
 
 
 @dataclass(kw_only=True)
 class Gateway:
-    """Speaks like Twilio. `answers` are given in turn, as long as there are some, instead of taking a message.
+    """Speaks like Twilio. `answers` are given in turn, as long as there are some, instead of taking
+    a message.
 
     An answer is a status with a body; `lost` takes the message and answers 500 all the same.
     """
@@ -73,18 +80,26 @@ class Gateway:
             self.asked += 1
             if not self.lists:
                 return Response(status_code=503)
-            found = [message for message in reversed(self.taken) if message["to"] == request.query_params["To"]]
+            found = [
+                message
+                for message in reversed(self.taken)
+                if message["to"] == request.query_params["To"]
+            ]
             return JSONResponse({"messages": found, "next_page_uri": None})
 
         path = f"/2010-04-01/Accounts/{ACCOUNT}/Messages.json"
-        return Starlette(routes=[Route(path, create, methods=["POST"]), Route(path, listing, methods=["GET"])])
+        return Starlette(
+            routes=[Route(path, create, methods=["POST"]), Route(path, listing, methods=["GET"])]
+        )
 
 
 @asynccontextmanager
 async def gateway() -> AsyncIterator[Gateway]:
     """A gateway for as long as the block lasts."""
     stands = Gateway()
-    server = uvicorn.Server(uvicorn.Config(stands.application(), port=0, log_config=None, lifespan="off"))
+    server = uvicorn.Server(
+        uvicorn.Config(stands.application(), port=0, log_config=None, lifespan="off")
+    )
     config = server.config
     config.load()
     server.lifespan = config.lifespan_class(config)
@@ -115,7 +130,9 @@ class Post:
     def letters(self, to: str | None = None) -> list[EmailMessage]:
         """What arrived, in order."""
         return [
-            read_letter(envelope.content) for envelope in self.mail.letters if to is None or envelope.rcpt_tos == [to]
+            read_letter(envelope.content)
+            for envelope in self.mail.letters
+            if to is None or envelope.rcpt_tos == [to]
         ]
 
     def subjects(self, to: str) -> list[str]:
@@ -141,7 +158,10 @@ class Post:
     async def end_leases(self) -> None:
         """As if the time of every lease, and of every delay, were over."""
         await self.api.rows(
-            "UPDATE reminder_log SET lease_until = '2000-01-01' WHERE status = 'PENDING' AND organization_id = $1",
+            (
+                "UPDATE reminder_log SET lease_until = '2000-01-01' WHERE status = 'PENDING' AND "
+                "organization_id = $1"
+            ),
             self.api.organization.id,
         )
 
@@ -171,7 +191,9 @@ def mail_environment(environment: dict[str, str], mail_port: int, sms_port: int)
 
 @asynccontextmanager
 async def a_post(environment: dict[str, str]) -> AsyncIterator[Post]:
-    """The application on a database of its own, with a mail server and a gateway that may text any number."""
+    """The application on a database of its own, with a mail server and a gateway that may text any
+    number.
+    """
     async with (
         mail_server() as mail,
         gateway() as sms,
@@ -191,7 +213,10 @@ UPDATE_ORGANIZATION = """mutation ($input: UpdateOrganizationInput!) { answer: u
 async def text_any_number(api: Api, *, allowed: bool = True) -> None:
     """Whether the organization's text messages go to numbers that nobody vouched for."""
     values = {"smsToUnverifiedNumbers": allowed}
-    made((await api.ask(UPDATE_ORGANIZATION, caller=api.admin, input=values))["answer"], "Organization")
+    made(
+        (await api.ask(UPDATE_ORGANIZATION, caller=api.admin, input=values))["answer"],
+        "Organization",
+    )
 
 
 RESEND = """mutation ($input: ResendReminderInput!) { answer: resendReminder(input: $input) {
@@ -203,4 +228,9 @@ RESEND = """mutation ($input: ResendReminderInput!) { answer: resendReminder(inp
 def a_resend(confirmation: Json, *, kind: str = "BOOKED", channel: str = "EMAIL") -> Json:
     """The input of a message to the customer that is to go out again."""
     appointment_id = confirmation["appointment"]["id"]
-    return {"appointmentId": appointment_id, "kind": kind, "recipient": "CUSTOMER", "channel": channel}
+    return {
+        "appointmentId": appointment_id,
+        "kind": kind,
+        "recipient": "CUSTOMER",
+        "channel": channel,
+    }

@@ -1,6 +1,8 @@
-"""A world in which every field has something to show, everybody who may ask, and questions made from the schema.
+"""A world in which every field has something to show, everybody who may ask, and questions made
+from the schema.
 
-Whoever adds a field or a mutation meets it here: it has no rule yet, or asks for an argument that nobody gave it.
+Whoever adds a field or a mutation meets it here: it has no rule yet, or asks for an argument that
+nobody gave it.
 """
 
 from __future__ import annotations
@@ -20,9 +22,21 @@ from graphql import (
     is_required_argument,
 )
 
-from tests.builders import Api, Caller, Json, a_provider, a_service, an_appointment, key_in, made, weekly
+from tests.builders import (
+    Api,
+    Caller,
+    Json,
+    a_provider,
+    a_service,
+    an_appointment,
+    key_in,
+    made,
+    weekly,
+)
 
-SCHEMA: Final = build_schema((Path(__file__).parents[2] / "schema.graphql").read_text(encoding="utf-8"))
+SCHEMA: Final = build_schema(
+    (Path(__file__).parents[2] / "schema.graphql").read_text(encoding="utf-8")
+)
 
 ARGUMENTS: Final = {
     "exceptions": '(from: "2026-01-01", to: "2026-02-01")',
@@ -30,11 +44,21 @@ ARGUMENTS: Final = {
 }
 """Of the fields that can't do without."""
 
-_SET_EXCEPTION = "mutation ($input: SetExceptionInput!) { answer: setException(input: $input) { __typename } }"
-_CANCEL = "mutation ($input: CancelAppointmentInput!) { answer: cancelAppointment(input: $input) { __typename } }"
-_UPDATE_CUSTOMER = "mutation ($input: UpdateCustomerInput!) { answer: updateCustomer(input: $input) { __typename } }"
+_SET_EXCEPTION = (
+    "mutation ($input: SetExceptionInput!) { answer: setException(input: $input) { __typename } }"
+)
+_CANCEL = (
+    "mutation ($input: CancelAppointmentInput!) { answer: cancelAppointment(input: $input) "
+    "{ "
+    "__typename } }"
+)
+_UPDATE_CUSTOMER = (
+    "mutation ($input: UpdateCustomerInput!) { answer: updateCustomer(input: "
+    "$input) { __typename } }"
+)
 _SET_TEMPLATE = (
-    "mutation ($input: SetMessageTemplateInput!) { answer: setMessageTemplate(input: $input) { __typename } }"
+    "mutation ($input: SetMessageTemplateInput!) { answer: setMessageTemplate(input: "
+    "$input) { __typename } }"
 )
 _SENT = """
     INSERT INTO reminder_log (organization_id, id, appointment_id, time_version, kind, recipient, channel, status,
@@ -46,7 +70,9 @@ _SENT = """
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
-    """Ada works with Robin, who has an account; nobody else has to do with either. `things` are ids, by type."""
+    """Ada works with Robin, who has an account; nobody else has to do with either. `things` are
+    ids, by type.
+    """
 
     api: Api
     callers: dict[str, Caller]
@@ -75,7 +101,9 @@ async def a_world(api: Api) -> World:
         slotIntervalMinutes=30,
         cancellationPolicy=policy,
         breaks=weekly("12:00", "12:30", effectiveFrom="2020-01-01", effectiveUntil="2030-01-01"),
-        weeklyHours=weekly("09:00", "17:00", effectiveFrom="2020-01-01", effectiveUntil="2030-01-01"),
+        weeklyHours=weekly(
+            "09:00", "17:00", effectiveFrom="2020-01-01", effectiveUntil="2030-01-01"
+        ),
         **contact,
     )
     ben = await a_provider(api)
@@ -96,11 +124,17 @@ async def a_world(api: Api) -> World:
         price={"amountMinor": 5_000, "currency": "EUR"},
         cancellationPolicy={**policy, "freeUntilMinutesBefore": 0},
     )
-    times = {"isBlocked": True, "reason": "At the dentist's", "ranges": [{"start": "16:00", "end": "16:30"}]}
+    times = {
+        "isBlocked": True,
+        "reason": "At the dentist's",
+        "ranges": [{"start": "16:00", "end": "16:30"}],
+    }
     made(
         (
             await api.ask(
-                _SET_EXCEPTION, caller=api.admin, input={"providerId": ada["id"], "date": "2026-01-20", **times}
+                _SET_EXCEPTION,
+                caller=api.admin,
+                input={"providerId": ada["id"], "date": "2026-01-20", **times},
             )
         )["answer"],
         "Provider",
@@ -113,9 +147,18 @@ async def a_world(api: Api) -> World:
         "locale": "de",
         "channels": ["EMAIL"],
     }
-    asked: dict[str, Any] = {"caller": robin, "serviceId": service["id"], "customer": person, "notes": "Ring twice"}
+    asked: dict[str, Any] = {
+        "caller": robin,
+        "serviceId": service["id"],
+        "customer": person,
+        "notes": "Ring twice",
+    }
     cancelled = await an_appointment(api, ada, "2026-01-13T11:00Z", **asked)
-    given = {"appointmentId": cancelled["appointment"]["id"], "reason": "Ill", "acceptFeeMinor": 10_000}
+    given = {
+        "appointmentId": cancelled["appointment"]["id"],
+        "reason": "Ill",
+        "acceptFeeMinor": 10_000,
+    }
     made((await api.ask(_CANCEL, caller=robin, input=given))["answer"], "Appointment")
     customer_id = cancelled["appointment"]["customer"]["id"]
     changed = {"id": customer_id, "channels": ["EMAIL"]}
@@ -168,17 +211,29 @@ def selection(type_: GraphQLObjectType) -> str:
 def _asked(name: str, field: GraphQLField) -> str:
     needed = [argument for argument, given in field.args.items() if is_required_argument(given)]
     arguments = ARGUMENTS.get(name, "")
-    assert all(argument in arguments for argument in needed), f"say in ARGUMENTS what {name} is asked with"
+    assert all(argument in arguments for argument in needed), (
+        f"say in ARGUMENTS what {name} is asked with"
+    )
     named = get_named_type(field.type)
     if is_leaf_type(named):
         return f"{name}{arguments}"
-    inner = selection(named) if isinstance(named, GraphQLObjectType) and is_part(named) else "__typename"
+    inner = (
+        selection(named)
+        if isinstance(named, GraphQLObjectType) and is_part(named)
+        else "__typename"
+    )
     return f"{name}{arguments} {{ {inner} }}"
 
 
 def is_part(type_: object) -> bool:
-    """Whether values of this type belong to what they are read from: no thing of its own, no page, no union."""
-    if not isinstance(type_, GraphQLObjectType) or type_.name.endswith(("Connection", "Edge")) or type_.name == "Slot":
+    """Whether values of this type belong to what they are read from: no thing of its own, no page,
+    no union.
+    """
+    if (
+        not isinstance(type_, GraphQLObjectType)
+        or type_.name.endswith(("Connection", "Edge"))
+        or type_.name == "Slot"
+    ):
         return False
     return all(interface.name != "Node" for interface in type_.interfaces)
 

@@ -52,7 +52,9 @@ async def availability(api: Api, provider: Json, first: str, last: str, **asked:
     return found
 
 
-async def an_exception(api: Api, provider: Json, date: str, *ranges: tuple[str, str], is_blocked: bool = True) -> None:
+async def an_exception(
+    api: Api, provider: Json, date: str, *ranges: tuple[str, str], is_blocked: bool = True
+) -> None:
     values = {
         "providerId": provider["id"],
         "date": date,
@@ -67,7 +69,9 @@ async def an_exception(api: Api, provider: Json, date: str, *ranges: tuple[str, 
 
 async def test_every_date_asked_for_is_there_also_the_empty_ones(api: Api) -> None:
     """Days, slots and startTimes tell the same times; an empty list means that nothing is free."""
-    ada = await a_provider(api, timeZone="Europe/Berlin", weeklyHours=weekly("09:00", "11:00", ["TUESDAY"]))
+    ada = await a_provider(
+        api, timeZone="Europe/Berlin", weeklyHours=weekly("09:00", "11:00", ["TUESDAY"])
+    )
     found = made(await availability(api, ada, "2026-01-12", "2026-01-14"), "Availability")
     assert (found["timeZone"], found["durationMinutes"]) == ("Europe/Berlin", 60)
     assert [(day["date"], day["slotCount"]) for day in found["days"]] == [
@@ -85,15 +89,25 @@ async def test_every_date_asked_for_is_there_also_the_empty_ones(api: Api) -> No
     assert [slot["startsAt"] for slot in found["slots"]] == utc("2026-01-13", "08:00", "09:00")
 
 
-async def test_the_dates_are_those_of_the_zone_asked_for_and_the_instants_are_the_same(api: Api) -> None:
-    """A slot stands on the date that its start reads in the viewer's zone, whichever date the provider reads."""
+async def test_the_dates_are_those_of_the_zone_asked_for_and_the_instants_are_the_same(
+    api: Api,
+) -> None:
+    """A slot stands on the date that its start reads in the viewer's zone, whichever date the
+    provider reads.
+    """
     ada = await a_provider(
-        api, timeZone="Asia/Tokyo", serviceDurationMinutes=240, weeklyHours=weekly("00:00", "24:00", ["WEDNESDAY"])
+        api,
+        timeZone="Asia/Tokyo",
+        serviceDurationMinutes=240,
+        weeklyHours=weekly("00:00", "24:00", ["WEDNESDAY"]),
     )
     own = await listed(api, ada, "2026-01-14")
-    assert own == utc("2026-01-13", "15:00", "19:00", "23:00") + utc("2026-01-14", "03:00", "07:00", "11:00")
+    assert own == utc("2026-01-13", "15:00", "19:00", "23:00") + utc(
+        "2026-01-14", "03:00", "07:00", "11:00"
+    )
     there = made(
-        await availability(api, ada, "2026-01-12", "2026-01-15", timeZone="America/Los_Angeles"), "Availability"
+        await availability(api, ada, "2026-01-12", "2026-01-15", timeZone="America/Los_Angeles"),
+        "Availability",
     )
     assert there["timeZone"] == "America/Los_Angeles"
     assert [(day["date"], day["startTimes"]) for day in there["days"]] == [
@@ -105,10 +119,14 @@ async def test_the_dates_are_those_of_the_zone_asked_for_and_the_instants_are_th
     assert there["days"][1]["slots"][0]["localStart"] == "2026-01-13T07:00:00-08:00"
 
 
-@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Pacific/Pago_Pago", "Asia/Kathmandu", "Australia/Lord_Howe"])
+@pytest.mark.parametrize(
+    "zone", ["Pacific/Kiritimati", "Pacific/Pago_Pago", "Asia/Kathmandu", "Australia/Lord_Howe"]
+)
 async def test_query_edges_never_matter(api: Api, zone: str) -> None:
     """slots(a, c) = slots(a, b) and slots(b, c) together, in every zone."""
-    ada = await a_provider(api, timeZone="America/New_York", bufferMinutes=7, weeklyHours=weekly("22:00", "03:00"))
+    ada = await a_provider(
+        api, timeZone="America/New_York", bufferMinutes=7, weeklyHours=weekly("22:00", "03:00")
+    )
     await an_appointment(api, ada, (await listed(api, ada, "2026-03-07"))[1])
     whole = await listed(api, ada, "2026-03-05", "2026-03-10", timeZone=zone)
     assert whole == sorted(set(whole))
@@ -139,19 +157,39 @@ async def test_sixty_two_dates_can_be_asked_for_and_no_more(api: Api) -> None:
 async def test_an_unknown_zone_is_refused_by_name_and_never_replaced(api: Api) -> None:
     ada = await a_provider(api)
     for zone in ("Mars/Olympus", "europe/berlin", "", "UTC+1", "../etc/passwd", "Europe/Berlin\0"):
-        refused = made(await availability(api, ada, "2026-01-12", "2026-01-12", timeZone=zone), "InvalidInputError")
+        refused = made(
+            await availability(api, ada, "2026-01-12", "2026-01-12", timeZone=zone),
+            "InvalidInputError",
+        )
         assert refused["field"] == "timeZone"
     assert (
-        "Mars/Olympus" in (await availability(api, ada, "2026-01-12", "2026-01-12", timeZone="Mars/Olympus"))["message"]
+        "Mars/Olympus"
+        in (await availability(api, ada, "2026-01-12", "2026-01-12", timeZone="Mars/Olympus"))[
+            "message"
+        ]
     )
-    assert (await api.send(NEXT_SLOT, id=ada["id"], timeZone="Mars/Olympus")).codes == ["BAD_USER_INPUT"]
-    assert (await api.send(NEXT_SLOTS, timeZone="Mars/Olympus", first=1)).codes == ["BAD_USER_INPUT"]
+    assert (await api.send(NEXT_SLOT, id=ada["id"], timeZone="Mars/Olympus")).codes == [
+        "BAD_USER_INPUT"
+    ]
+    assert (await api.send(NEXT_SLOTS, timeZone="Mars/Olympus", first=1)).codes == [
+        "BAD_USER_INPUT"
+    ]
 
 
-async def test_a_service_refines_the_rules_and_one_that_is_not_offered_is_not_found(api: Api) -> None:
-    ada, ben = await a_provider(api, bufferMinutes=30, weeklyHours=weekly("09:00", "12:00")), await a_provider(api)
-    quick = await a_service(api, ada, durationMinutes=20, bufferBeforeMinutes=10, bufferAfterMinutes=0)
-    found = made(await availability(api, ada, "2026-01-13", "2026-01-13", serviceId=quick["id"]), "Availability")
+async def test_a_service_refines_the_rules_and_one_that_is_not_offered_is_not_found(
+    api: Api,
+) -> None:
+    ada, ben = (
+        await a_provider(api, bufferMinutes=30, weeklyHours=weekly("09:00", "12:00")),
+        await a_provider(api),
+    )
+    quick = await a_service(
+        api, ada, durationMinutes=20, bufferBeforeMinutes=10, bufferAfterMinutes=0
+    )
+    found = made(
+        await availability(api, ada, "2026-01-13", "2026-01-13", serviceId=quick["id"]),
+        "Availability",
+    )
     assert found["durationMinutes"] == 20
     assert [slot["startsAt"] for slot in found["slots"]] == utc(
         "2026-01-13", "09:00", "09:30", "10:00", "10:30", "11:00", "11:30"
@@ -161,7 +199,10 @@ async def test_a_service_refines_the_rules_and_one_that_is_not_offered_is_not_fo
     for service_id in (unknown("Service"), "nonsense", ada["id"]):
         refused = await availability(api, ada, "2026-01-13", "2026-01-13", serviceId=service_id)
         assert made(refused, "NotFoundError")["code"] == "NOT_FOUND"
-    made(await availability(api, ben, "2026-01-13", "2026-01-13", serviceId=quick["id"]), "NotFoundError")
+    made(
+        await availability(api, ben, "2026-01-13", "2026-01-13", serviceId=quick["id"]),
+        "NotFoundError",
+    )
 
 
 async def test_availability_names_its_provider_and_service(api: Api) -> None:
@@ -176,24 +217,31 @@ async def test_availability_names_its_provider_and_service(api: Api) -> None:
             }
         }
     """
-    found = (await api.ask(document, id=ada["id"], serviceId=quick["id"]))["provider"]["availability"]
+    found = (await api.ask(document, id=ada["id"], serviceId=quick["id"]))["provider"][
+        "availability"
+    ]
     assert (found["provider"], found["service"]) == ({"name": "Ada"}, {"name": "Quick"})
     assert found["slots"][0] == {"provider": {"name": "Ada"}, "providerId": ada["id"]}
     assert (await api.ask(document, id=ada["id"]))["provider"]["availability"]["service"] is None
 
 
 async def test_notice_and_horizon_move_with_the_clock(api: Api) -> None:
-    """Both are applied at the instant of reading, elapsed time and provider-local dates respectively."""
+    """Both are applied at the instant of reading, elapsed time and provider-local dates
+    respectively.
+    """
     ada = await a_provider(
         api,
-        timeZone="Pacific/Auckland",  # 13 hours ahead: it is already tomorrow there in the afternoon of UTC
+        # 13 hours ahead: it is already tomorrow there in the afternoon of UTC
+        timeZone="Pacific/Auckland",
         minNoticeMinutes=90,
         maxAdvanceBookingDays=1,
         weeklyHours=weekly("00:00", "24:00"),
         serviceDurationMinutes=60,
     )
     api.clock.set("2026-01-12T10:30Z")
-    assert (await listed(api, ada, "2026-01-12", "2026-01-20"))[:2] == utc("2026-01-12", "12:00", "13:00")
+    assert (await listed(api, ada, "2026-01-12", "2026-01-20"))[:2] == utc(
+        "2026-01-12", "12:00", "13:00"
+    )
     assert (await listed(api, ada, "2026-01-12", "2026-01-20"))[-1] == "2026-01-13T10:00:00Z"
     api.clock.set("2026-01-12T10:30:00.000001Z")
     assert (await listed(api, ada, "2026-01-12", "2026-01-20"))[0] == "2026-01-12T13:00:00Z"
@@ -205,13 +253,15 @@ async def test_notice_and_horizon_move_with_the_clock(api: Api) -> None:
 
 
 async def test_the_next_slot_is_the_first_listed_one_at_or_after_the_instant(api: Api) -> None:
-    ada = await a_provider(api, timeZone="America/New_York", weeklyHours=weekly("09:00", "11:00", ["TUESDAY"]))
+    ada = await a_provider(
+        api, timeZone="America/New_York", weeklyHours=weekly("09:00", "11:00", ["TUESDAY"])
+    )
     quick = await a_service(api, ada, durationMinutes=30)
 
     async def start(**asked: object) -> Json | None:
-        slot: Json | None = (await api.ask(NEXT_SLOT, caller=None, id=ada["id"], **asked))["provider"][
-            "nextAvailableSlot"
-        ]
+        slot: Json | None = (await api.ask(NEXT_SLOT, caller=None, id=ada["id"], **asked))[
+            "provider"
+        ]["nextAvailableSlot"]
         return slot
 
     assert await start() == {
@@ -237,10 +287,16 @@ async def test_the_next_slot_is_the_first_listed_one_at_or_after_the_instant(api
 
 async def test_the_next_slot_is_found_however_far_ahead_it_is(api: Api) -> None:
     """Up to the horizon, and not a day later."""
-    hours = [{"weekday": day, "start": "09:00", "end": "10:00", "effectiveFrom": "2028-12-01"} for day in WEEKDAYS]
+    hours = [
+        {"weekday": day, "start": "09:00", "end": "10:00", "effectiveFrom": "2028-12-01"}
+        for day in WEEKDAYS
+    ]
     far = await a_provider(api, maxAdvanceBookingDays=1_100, weeklyHours=hours)
     near = await a_provider(api, maxAdvanceBookingDays=1_000, weeklyHours=hours)
-    found = [(await api.ask(NEXT_SLOT, id=each["id"]))["provider"]["nextAvailableSlot"] for each in (far, near)]
+    found = [
+        (await api.ask(NEXT_SLOT, id=each["id"]))["provider"]["nextAvailableSlot"]
+        for each in (far, near)
+    ]
     assert found[0]["startsAt"] == "2028-12-01T09:00:00Z"
     assert found[1] is None
 
@@ -253,15 +309,26 @@ async def test_the_earliest_slots_over_many_providers_come_in_order_of_start(api
 
     async def found(**asked: object) -> list[tuple[str, str]]:
         slots = (await api.ask(NEXT_SLOTS, caller=None, **asked))["nextAvailableSlots"]
-        return [("ada" if slot["providerId"] == ada["id"] else "ben", slot["startsAt"][5:16]) for slot in slots]
+        return [
+            ("ada" if slot["providerId"] == ada["id"] else "ben", slot["startsAt"][5:16])
+            for slot in slots
+        ]
 
-    everybody = [("ada", "01-12T09:00"), ("ben", "01-12T09:30"), ("ada", "01-12T11:00"), ("ben", "01-12T11:00")]
+    everybody = [
+        ("ada", "01-12T09:00"),
+        ("ben", "01-12T09:30"),
+        ("ada", "01-12T11:00"),
+        ("ben", "01-12T11:00"),
+    ]
     by_provider = sorted(
-        everybody[2:], key=lambda slot: [ada["id"], ben["id"]].index({"ada": ada, "ben": ben}[slot[0]]["id"])
+        everybody[2:],
+        key=lambda slot: [ada["id"], ben["id"]].index({"ada": ada, "ben": ben}[slot[0]]["id"]),
     )
     assert await found(first=4) == everybody[:2] + by_provider
     assert len(await found()) == 10
-    assert await found(first=2, providerIds=[ben["id"], idle["id"], unknown("Provider"), ben["id"]]) == [
+    assert await found(
+        first=2, providerIds=[ben["id"], idle["id"], unknown("Provider"), ben["id"]]
+    ) == [
         ("ben", "01-12T09:30"),
         ("ben", "01-12T11:00"),
     ]
@@ -275,11 +342,17 @@ async def test_the_earliest_slots_over_many_providers_come_in_order_of_start(api
 
 
 async def test_the_earliest_slots_cross_from_one_stretch_of_dates_into_the_next(api: Api) -> None:
-    """Asked for more than a week holds, they are still exactly what is listed, without a gap or a double."""
+    """Asked for more than a week holds, they are still exactly what is listed, without a gap or a
+    double.
+    """
     ada = await a_provider(api, timeZone="Pacific/Auckland", weeklyHours=weekly("09:00", "11:00"))
     ben = await a_provider(api, timeZone="Pacific/Pago_Pago", weeklyHours=weekly("20:00", "01:00"))
     both = sorted(
-        [start for each in (ada, ben) for start in await listed(api, each, TODAY, "2026-02-20", timeZone="UTC")]
+        [
+            start
+            for each in (ada, ben)
+            for start in await listed(api, each, TODAY, "2026-02-20", timeZone="UTC")
+        ]
     )
     slots = (await api.ask(NEXT_SLOTS, first=100))["nextAvailableSlots"]
     assert [slot["startsAt"] for slot in slots] == both[:100]
@@ -333,7 +406,9 @@ async def test_every_reason_that_applies_is_told(api: Api) -> None:
         said = await reasons(api, ada, start)
         if start.startswith("2026"):
             assert said == expected, start
-            is_listed = start.count(":") == 1 and f"{start[:16]}:00Z" in await listed(api, ada, start[:10])
+            is_listed = start.count(":") == 1 and f"{start[:16]}:00Z" in await listed(
+                api, ada, start[:10]
+            )
             assert is_listed == (not expected), start
         else:
             assert expected[0] in said  # so far away, what the clock says is enough
@@ -347,6 +422,9 @@ async def test_an_unknown_provider_or_service_has_nothing_to_explain(api: Api) -
         }
     """
     for at in (NOW.isoformat(), "9999-12-31T23:59:59Z", "0001-01-01T00:00:00Z"):
-        for provider_id, service_id in ((unknown("Provider"), None), (ada["id"], unknown("Service"))):
+        for provider_id, service_id in (
+            (unknown("Provider"), None),
+            (ada["id"], unknown("Service")),
+        ):
             said = await api.ask(document, id=provider_id, serviceId=service_id, at=at)
             assert said["explainTime"] is None, at

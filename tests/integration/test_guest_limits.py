@@ -1,4 +1,6 @@
-"""What callers without a token may have open: so much for a contact with a provider, so much from one network."""
+"""What callers without a token may have open: so much for a contact with a provider, so much from
+one network.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,17 @@ from starlette.types import Message, Receive, Scope, Send
 
 from app.api.edge.proxies import TrustedProxies
 from app.settings import LimitSettings, Settings
-from tests.builders import BOOK, Api, Json, a_booking, a_provider, an_appointment, book, running, weekly
+from tests.builders import (
+    BOOK,
+    Api,
+    Json,
+    a_booking,
+    a_provider,
+    an_appointment,
+    book,
+    running,
+    weekly,
+)
 
 CANCEL = """
     mutation ($input: CancelAppointmentInput!) { answer: cancelAppointment(input: $input) { __typename } }
@@ -24,16 +36,22 @@ NOOR = {"name": "Noor", "email": "noor@example.com"}
 @pytest.fixture
 async def limited(environment: dict[str, str]) -> AsyncIterator[Api]:
     """Three for a contact, five from a network; behind one proxy."""
-    limits = LimitSettings(guest_bookings_per_contact=3, guest_bookings_per_address=5, trusted_hops=1)
+    limits = LimitSettings(
+        guest_bookings_per_contact=3, guest_bookings_per_address=5, trusted_hops=1
+    )
     async with running(replace(Settings.from_environment(environment), limits=limits)) as own:
         yield await own.api()
 
 
-async def book_from(api: Api, address: str, provider: Json, starts_at: str, **changes: object) -> Json:
+async def book_from(
+    api: Api, address: str, provider: Json, starts_at: str, **changes: object
+) -> Json:
     """A guest's try, through the proxy, from this address; the type of the answer."""
     response = await api.http.post(
         "/graphql",
-        content=json.dumps({"query": BOOK, "variables": {"input": a_booking(provider, starts_at, **changes)}}),
+        content=json.dumps(
+            {"query": BOOK, "variables": {"input": a_booking(provider, starts_at, **changes)}}
+        ),
         headers=[*api.anonymous.headers, (b"x-forwarded-for", f"6.6.6.6, {address}".encode())],
     )
     answer: Json = response.json()["data"]["answer"]
@@ -48,18 +66,28 @@ async def test_a_contact_has_so_many_open_with_a_provider_and_no_more(limited: A
     ada, ben = await a_provider(limited), await a_provider(limited)
     booked = [
         await an_appointment(limited, ada, start, customer=NOOR | {"email": email})
-        for start, email in zip(hours(13, 3), ("noor@example.com", "Noor@Example.com", "NOOR@EXAMPLE.COM"), strict=True)
+        for start, email in zip(
+            hours(13, 3), ("noor@example.com", "Noor@Example.com", "NOOR@EXAMPLE.COM"), strict=True
+        )
     ]
     refused = await book(limited, ada, "2026-01-14T09:00Z", customer=NOOR)
-    assert (refused["__typename"], refused["code"]) == ("BookingLimitReachedError", "BOOKING_LIMIT_REACHED")
+    assert (refused["__typename"], refused["code"]) == (
+        "BookingLimitReachedError",
+        "BOOKING_LIMIT_REACHED",
+    )
     # It is about this provider, and this contact.
     await an_appointment(limited, ben, "2026-01-14T09:00Z", customer=NOOR)
     await an_appointment(limited, ada, "2026-01-14T10:00Z")
     # What is cancelled or over is not open.
-    given = {"appointmentId": booked[0]["appointment"]["id"], "manageToken": booked[0]["manageToken"]}
+    given = {
+        "appointmentId": booked[0]["appointment"]["id"],
+        "manageToken": booked[0]["manageToken"],
+    }
     assert (await limited.ask(CANCEL, input=given))["answer"]["__typename"] == "Appointment"
     await an_appointment(limited, ada, "2026-01-14T09:00Z", customer=NOOR)
-    assert (await book(limited, ada, "2026-01-14T11:00Z", customer=NOOR))["__typename"] == "BookingLimitReachedError"
+    assert (await book(limited, ada, "2026-01-14T11:00Z", customer=NOOR))[
+        "__typename"
+    ] == "BookingLimitReachedError"
     limited.clock.set("2026-01-13T11:00Z")
     await an_appointment(limited, ada, "2026-01-14T11:00Z", customer=NOOR)
 
@@ -89,7 +117,9 @@ async def test_a_network_has_so_many_open_whatever_contacts_it_makes_up(limited:
 async def test_the_address_itself_is_stored_nowhere(limited: Api) -> None:
     ada = await a_provider(limited)
     await book_from(limited, "192.0.2.7", ada, "2026-01-13T09:00Z")
-    tables = await limited.rows("SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'")
+    tables = await limited.rows(
+        "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'"
+    )
     for name in (row["table_name"] for row in tables):
         kept = await limited.rows(f'SELECT to_jsonb("{name}") AS row FROM "{name}"')
         assert "192.0.2.7" not in str(kept), name
@@ -99,7 +129,9 @@ async def test_the_address_itself_is_stored_nowhere(limited: Api) -> None:
 
 async def test_of_many_at_once_the_limit_lets_through_so_many(limited: Api) -> None:
     ada = await a_provider(limited, serviceDurationMinutes=15, weeklyHours=weekly("00:00", "24:00"))
-    starts = [f"2026-01-13T{hour:02}:{minute:02}Z" for hour in range(5) for minute in (0, 15, 30, 45)]
+    starts = [
+        f"2026-01-13T{hour:02}:{minute:02}Z" for hour in range(5) for minute in (0, 15, 30, 45)
+    ]
     answers = await asyncio.gather(*(book(limited, ada, start, customer=NOOR) for start in starts))
     types = [answer["__typename"] for answer in answers]
     assert (types.count("BookingConfirmation"), types.count("BookingLimitReachedError")) == (3, 17)
@@ -118,13 +150,21 @@ async def test_a_refused_guest_leaves_nothing(limited: Api) -> None:
     ada = await a_provider(limited)
     for start in hours(13, 3):
         await an_appointment(limited, ada, start, customer=NOOR)
-    before = [await limited.rows(f'SELECT count(*) FROM "{name}"') for name in ("claim", "customer", "idempotency_key")]
+    before = [
+        await limited.rows(f'SELECT count(*) FROM "{name}"')
+        for name in ("claim", "customer", "idempotency_key")
+    ]
     await book(limited, ada, "2026-01-14T09:00Z", customer=NOOR)
-    after = [await limited.rows(f'SELECT count(*) FROM "{name}"') for name in ("claim", "customer", "idempotency_key")]
+    after = [
+        await limited.rows(f'SELECT count(*) FROM "{name}"')
+        for name in ("claim", "customer", "idempotency_key")
+    ]
     assert before == after
 
 
-async def test_without_trusted_hops_nobody_says_where_they_come_from(environment: dict[str, str]) -> None:
+async def test_without_trusted_hops_nobody_says_where_they_come_from(
+    environment: dict[str, str],
+) -> None:
     """The header is the caller's own word."""
     limits = LimitSettings(guest_bookings_per_address=2)
     async with running(replace(Settings.from_environment(environment), limits=limits)) as own:
@@ -138,9 +178,12 @@ async def test_without_trusted_hops_nobody_says_where_they_come_from(environment
 
 
 @pytest.mark.parametrize(
-    ("kind", "expected"), [("http", ("192.0.2.7", 0)), ("websocket", ("192.0.2.7", 0)), ("lifespan", None)]
+    ("kind", "expected"),
+    [("http", ("192.0.2.7", 0)), ("websocket", ("192.0.2.7", 0)), ("lifespan", None)],
 )
-async def test_the_address_is_rewritten_for_sockets_too(kind: str, expected: tuple[str, int] | None) -> None:
+async def test_the_address_is_rewritten_for_sockets_too(
+    kind: str, expected: tuple[str, int] | None
+) -> None:
     seen: list[Scope] = []
 
     async def app(scope: Scope, _receive: Receive, _send: Send) -> None:
@@ -154,7 +197,12 @@ async def test_the_address_is_rewritten_for_sockets_too(kind: str, expected: tup
 
     scope: dict[str, Any] = {"type": kind}
     if kind != "lifespan":
-        scope = {"type": kind, "client": ("10.0.0.1", 443), "headers": [(b"x-forwarded-for", b"6.6.6.6, 192.0.2.7")]}
+        scope = {
+            "type": kind,
+            "client": ("10.0.0.1", 443),
+            "headers": [(b"x-forwarded-for", b"6.6.6.6, 192.0.2.7")],
+        }
     await TrustedProxies(app, hops=1)(scope, receive, send)
     assert seen[0].get("client") == expected
-    assert scope.get("client") != expected or expected is None  # the server's own scope is left as it was
+    # the server's own scope is left as it was
+    assert scope.get("client") != expected or expected is None

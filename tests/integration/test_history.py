@@ -1,4 +1,6 @@
-"""The history of an appointment: one entry for every version, written with it, and shown to its staff."""
+"""The history of an appointment: one entry for every version, written with it, and shown to its
+staff.
+"""
 
 from __future__ import annotations
 
@@ -72,7 +74,10 @@ async def test_each_actor_is_told_apart(own_api: Api) -> None:
     assert await complete_what_ended(api.resources) == 1
     made(await no_show(api, visit, caller=api.acting_for(ada)), "Appointment")
     made(await complete(api, visit), "Appointment")
-    told = [(entry["kind"], entry["actor"], entry["actorSubject"]) for entry in await history(api, visit)]
+    told = [
+        (entry["kind"], entry["actor"], entry["actorSubject"])
+        for entry in await history(api, visit)
+    ]
     assert told == [
         ("BOOKED", "CUSTOMER", "robin"),
         ("RESCHEDULED", "CUSTOMER", "robin"),
@@ -82,7 +87,11 @@ async def test_each_actor_is_told_apart(own_api: Api) -> None:
         ("COMPLETED", "ADMIN", "an-admin"),
     ]
     states = [(entry["fromStatus"], entry["toStatus"]) for entry in await history(api, visit)]
-    assert states[3:] == [("CONFIRMED", "COMPLETED"), ("COMPLETED", "NO_SHOW"), ("NO_SHOW", "COMPLETED")]
+    assert states[3:] == [
+        ("CONFIRMED", "COMPLETED"),
+        ("COMPLETED", "NO_SHOW"),
+        ("NO_SHOW", "COMPLETED"),
+    ]
     assert await broken_laws(api.resources.pool, api.organization.id) == {}
 
 
@@ -107,9 +116,16 @@ async def test_its_provider_and_administrators_see_it_and_nobody_else(api: Api) 
         query ($id: ID!, $token: String) { appointment(id: $id, manageToken: $token) { id customer { id } history { kind } } }
     """
     shown = await api.ask(
-        document, caller=api.acting_for(ben), id=visit["appointment"]["id"], token=visit["manageToken"]
+        document,
+        caller=api.acting_for(ben),
+        id=visit["appointment"]["id"],
+        token=visit["manageToken"],
     )
-    assert shown["appointment"] == {"id": visit["appointment"]["id"], "customer": None, "history": []}
+    assert shown["appointment"] == {
+        "id": visit["appointment"]["id"],
+        "customer": None,
+        "history": [],
+    }
 
 
 async def test_what_changes_nothing_leaves_no_entry(api: Api) -> None:
@@ -134,9 +150,13 @@ async def test_a_change_that_could_not_be_recorded_did_not_happen(own_api: Api, 
     ada = await a_provider(api)
     visit = await booked(api, ada, TEN)
     await api.resources.pool.execute(
-        f"ALTER TABLE appointment_history ADD CONSTRAINT broken CHECK (kind <> '{kind}') NOT VALID", []
+        f"ALTER TABLE appointment_history ADD CONSTRAINT broken CHECK (kind <> '{kind}') NOT VALID",
+        [],
     )
-    before = await api.rows("SELECT * FROM claim ORDER BY id"), await api.rows("SELECT * FROM appointment ORDER BY id")
+    before = (
+        await api.rows("SELECT * FROM claim ORDER BY id"),
+        await api.rows("SELECT * FROM appointment ORDER BY id"),
+    )
     # Whatever goes wrong is an error, and is told as one; nothing of the change is kept.
     with pytest.raises(AssertionError, match="INTERNAL_SERVER_ERROR"):
         match kind:
@@ -149,7 +169,10 @@ async def test_a_change_that_could_not_be_recorded_did_not_happen(own_api: Api, 
             case _:
                 api.clock.set(TEN)
                 await complete(api, visit)
-    after = await api.rows("SELECT * FROM claim ORDER BY id"), await api.rows("SELECT * FROM appointment ORDER BY id")
+    after = (
+        await api.rows("SELECT * FROM claim ORDER BY id"),
+        await api.rows("SELECT * FROM appointment ORDER BY id"),
+    )
     assert after == before
     found = await seen(api, visit)
     assert found is not None
@@ -161,6 +184,14 @@ async def test_many_histories_are_read_in_one_page(api: Api) -> None:
     visits = [await booked(api, ada, f"2026-01-12T{hour:02}:00Z") for hour in range(9, 15)]
     for visit in visits[::2]:
         made(await cancel(api, visit), "Appointment")
-    answer = await api.ask("{ appointments { nodes { id history { version } } } }", caller=api.admin)
-    found = {node["id"]: [entry["version"] for entry in node["history"]] for node in answer["appointments"]["nodes"]}
-    assert found == {visit["appointment"]["id"]: ([1, 2] if at % 2 == 0 else [1]) for at, visit in enumerate(visits)}
+    answer = await api.ask(
+        "{ appointments { nodes { id history { version } } } }", caller=api.admin
+    )
+    found = {
+        node["id"]: [entry["version"] for entry in node["history"]]
+        for node in answer["appointments"]["nodes"]
+    }
+    assert found == {
+        visit["appointment"]["id"]: ([1, 2] if at % 2 == 0 else [1])
+        for at, visit in enumerate(visits)
+    }

@@ -1,4 +1,6 @@
-"""Holds: a time that nobody else sees or gets, until it is used, released or expired, and not an instant longer."""
+"""Holds: a time that nobody else sees or gets, until it is used, released or expired, and not an
+instant longer.
+"""
 
 from __future__ import annotations
 
@@ -44,8 +46,13 @@ UPDATE_PROVIDER = """
 UPDATE_SERVICE = """
     mutation ($input: UpdateServiceInput!) { answer: updateService(input: $input) { __typename } }
 """
-SET_HOURS = "mutation ($input: SetWeeklyHoursInput!) { answer: setWeeklyHours(input: $input) { __typename } }"
-SET_EXCEPTION = "mutation ($input: SetExceptionInput!) { answer: setException(input: $input) { __typename } }"
+SET_HOURS = (
+    "mutation ($input: SetWeeklyHoursInput!) { answer: setWeeklyHours(input: $input) { "
+    "__typename } }"
+)
+SET_EXCEPTION = (
+    "mutation ($input: SetExceptionInput!) { answer: setException(input: $input) { __typename } }"
+)
 NEXT_SLOTS = "{ nextAvailableSlots(first: 1) { startsAt } }"
 NEXT_SLOT = "query ($id: ID!) { provider(id: $id) { nextAvailableSlot { startsAt } } }"
 
@@ -55,16 +62,24 @@ async def change(api: Api, document: str, type_name: str = "Provider", **values:
 
 
 async def book_held(
-    api: Api, provider: Mapping[str, Any], held_time: Json, *, caller: Caller | None = None, **values: object
+    api: Api,
+    provider: Mapping[str, Any],
+    held_time: Json,
+    *,
+    caller: Caller | None = None,
+    **values: object,
 ) -> Json:
     """Book what a hold holds, with its token."""
     token = held_time["holdToken"]
-    return await try_booking(api, provider, held_time["startsAt"], caller=caller, holdToken=token, **values)
+    return await try_booking(
+        api, provider, held_time["startsAt"], caller=caller, holdToken=token, **values
+    )
 
 
 async def active_claims(api: Api) -> int:
     rows = await api.rows(
-        "SELECT count(*) AS claims FROM claim WHERE organization_id = $1 AND active", api.organization.id
+        "SELECT count(*) AS claims FROM claim WHERE organization_id = $1 AND active",
+        api.organization.id,
     )
     found: int = rows[0]["claims"]
     return found
@@ -81,7 +96,9 @@ async def test_a_held_time_is_seen_nowhere_and_is_explained_as_held(api: Api) ->
         assert await reasons(api, ada, TEN, caller=caller) == ["HELD"]
     found = await api.ask(NEXT_SLOT, id=ada["id"])
     assert found["provider"]["nextAvailableSlot"]["startsAt"] == utc("2026-01-12", "11:00")[0]
-    assert (await api.ask(NEXT_SLOTS))["nextAvailableSlots"][0]["startsAt"] == utc("2026-01-12", "11:00")[0]
+    assert (await api.ask(NEXT_SLOTS))["nextAvailableSlots"][0]["startsAt"] == utc(
+        "2026-01-12", "11:00"
+    )[0]
 
 
 async def test_a_held_time_is_given_to_nobody_else_not_even_to_staff(api: Api) -> None:
@@ -94,14 +111,18 @@ async def test_a_held_time_is_given_to_nobody_else_not_even_to_staff(api: Api) -
             await hold(api, ada, TEN, caller=caller),
         ):
             assert made(refused, "SlotUnavailableError")["reasons"] == ["HELD"]
-            assert TEN.replace("Z", ":00Z") not in [slot["startsAt"] for slot in refused["alternatives"]]
+            assert TEN.replace("Z", ":00Z") not in [
+                slot["startsAt"] for slot in refused["alternatives"]
+            ]
             assert refused["alternatives"]
     moved = await move(api, appointment, TEN)
     assert made(moved, "SlotUnavailableError")["reasons"] == ["HELD"]
 
 
 async def test_a_hold_keeps_its_buffers_too(api: Api) -> None:
-    ada = await a_provider(api, bufferMinutes=30, slotIntervalMinutes=30, weeklyHours=weekly("09:00", "14:00"))
+    ada = await a_provider(
+        api, bufferMinutes=30, slotIntervalMinutes=30, weeklyHours=weekly("09:00", "14:00")
+    )
     await held(api, ada, ELEVEN)
     assert await listed(api, ada) == utc("2026-01-12", "09:00", "09:30", "12:30", "13:00")
     # Another visit would overlap the held one, or only come too near to it.
@@ -134,7 +155,9 @@ async def test_a_hold_says_what_it_holds_and_until_when(api: Api) -> None:
 # ---------------------------------------------------------------- expiry, to the instant
 
 
-async def test_until_it_expires_a_time_is_held_and_from_that_instant_on_it_is_free_swept_or_not(api: Api) -> None:
+async def test_until_it_expires_a_time_is_held_and_from_that_instant_on_it_is_free_swept_or_not(
+    api: Api,
+) -> None:
     ada = await a_provider(api)
     await held(api, ada, TEN)
     api.clock.set(EXPIRES - MICROSECOND)
@@ -168,7 +191,9 @@ async def test_after_its_expiry_the_token_still_books_what_is_still_free(api: Ap
 
 
 @pytest.mark.parametrize("taken_by", ["a booking", "a hold", "a move"])
-async def test_after_its_expiry_what_was_taken_meanwhile_is_refused_with_alternatives(api: Api, taken_by: str) -> None:
+async def test_after_its_expiry_what_was_taken_meanwhile_is_refused_with_alternatives(
+    api: Api, taken_by: str
+) -> None:
     ada = await a_provider(api)
     kept = await held(api, ada, TEN)
     api.clock.set(EXPIRES)
@@ -199,7 +224,9 @@ async def test_a_second_hold_may_follow_where_the_first_one_expired(api: Api) ->
     made(await book_held(api, ada, second), "BookingConfirmation")
 
 
-async def test_the_sweep_frees_what_expired_and_nothing_else_and_may_run_twice(own_api: Api) -> None:
+async def test_the_sweep_frees_what_expired_and_nothing_else_and_may_run_twice(
+    own_api: Api,
+) -> None:
     api = own_api
     ada = await a_provider(api)
     await held(api, ada, TEN)
@@ -234,13 +261,20 @@ async def test_two_sweeps_at_once_and_a_booking_between_them_agree(own_api: Api)
 # ---------------------------------------------------------------- certain, whatever becomes of the rules
 
 
-async def test_what_is_held_is_booked_although_hours_notice_and_horizon_have_changed(api: Api) -> None:
+async def test_what_is_held_is_booked_although_hours_notice_and_horizon_have_changed(
+    api: Api,
+) -> None:
     ada = await a_provider(api)
     kept = await held(api, ada, TEN)
     await change(api, SET_HOURS, providerId=ada["id"], hours=[])
     await change(api, SET_EXCEPTION, providerId=ada["id"], date="2026-01-12", isBlocked=True)
     await change(
-        api, UPDATE_PROVIDER, id=ada["id"], minNoticeMinutes=3000, maxAdvanceBookingDays=1, slotIntervalMinutes=7
+        api,
+        UPDATE_PROVIDER,
+        id=ada["id"],
+        minNoticeMinutes=3000,
+        maxAdvanceBookingDays=1,
+        slotIntervalMinutes=7,
     )
     assert await listed(api, ada) == []
     confirmed = made(await book_held(api, ada, kept), "BookingConfirmation")
@@ -260,10 +294,14 @@ async def test_what_is_held_keeps_its_length_and_its_buffers(api: Api) -> None:
     assert await reasons(api, ada, "2026-01-12T11:15Z") == []
 
 
-async def test_what_is_held_is_booked_although_the_service_is_no_longer_offered_at_the_price_of_now(api: Api) -> None:
+async def test_what_is_held_is_booked_although_the_service_is_no_longer_offered_at_the_price_of_now(
+    api: Api,
+) -> None:
     ada, ben = await a_provider(api), await a_provider(api)
     policy = {"freeUntilMinutesBefore": 1440, "lateCancellation": "FEE", "lateFeePercent": 10}
-    cut = await a_service(api, ada, ben, price={"amountMinor": 5000, "currency": "EUR"}, cancellationPolicy=policy)
+    cut = await a_service(
+        api, ada, ben, price={"amountMinor": 5000, "currency": "EUR"}, cancellationPolicy=policy
+    )
     kept = await held(api, ada, TEN, serviceId=cut["id"])
     await change(
         api,
@@ -310,7 +348,10 @@ async def test_a_refused_booking_leaves_the_hold_as_it_is(api: Api) -> None:
     kept = await held(api, ada, TEN)
     refused = await book_held(api, ada, kept, customer={"name": "Noor", "email": "no address"})
     made(refused, "InvalidInputError")
-    made(await book_held(api, ada, kept, caller=api.customer("nameless"), customer=None), "InvalidInputError")
+    made(
+        await book_held(api, ada, kept, caller=api.customer("nameless"), customer=None),
+        "InvalidInputError",
+    )
     made(await book_held(api, ada, kept), "BookingConfirmation")
 
 
@@ -326,14 +367,18 @@ async def test_a_hold_is_used_once(api: Api) -> None:
 async def test_booking_and_releasing_at_once_ends_in_one_of_both(api: Api) -> None:
     ada = await a_provider(api)
     kept = await held(api, ada, TEN)
-    booking, released = await asyncio.gather(book_held(api, ada, kept), release(api, kept["holdToken"]))
+    booking, released = await asyncio.gather(
+        book_held(api, ada, kept), release(api, kept["holdToken"])
+    )
     made(released, "Hold")
     # Released first, the time is still free, and the token books it as anybody could.
     made(booking, "BookingConfirmation")
     assert await active_claims(api) == 1
 
 
-async def test_a_released_time_is_free_at_once_and_releasing_again_changes_nothing(api: Api) -> None:
+async def test_a_released_time_is_free_at_once_and_releasing_again_changes_nothing(
+    api: Api,
+) -> None:
     ada = await a_provider(api)
     kept = await held(api, ada, TEN)
     for _ in range(2):
@@ -371,7 +416,9 @@ async def test_nothing_but_a_hold_token_is_one(api: Api) -> None:
     confirmed = made(await try_booking(api, ada, ELEVEN), "BookingConfirmation")
     head, body, signature = token.split(".")
     claims = jwt.decode(token, options={"verify_signature": False})
-    foreign = jwt.encode(claims, "x" * 40, algorithm="HS256", headers={"kid": "test", "typ": "hold+jwt"})
+    foreign = jwt.encode(
+        claims, "x" * 40, algorithm="HS256", headers={"kid": "test", "typ": "hold+jwt"}
+    )
     for bad in (
         "",
         "nonsense",
@@ -408,7 +455,10 @@ async def test_one_key_makes_one_hold_however_often_and_at_once_it_comes(api: Ap
 async def test_a_booking_with_a_hold_is_repeated_under_its_key(api: Api) -> None:
     ada = await a_provider(api)
     kept = await held(api, ada, TEN)
-    same: Json = {"idempotencyKey": new_key(), "customer": {"name": "Noor", "email": "noor@example.com"}}
+    same: Json = {
+        "idempotencyKey": new_key(),
+        "customer": {"name": "Noor", "email": "noor@example.com"},
+    }
     first = made(await book_held(api, ada, kept, **same), "BookingConfirmation")
     api.clock.set(EXPIRES + MINUTES)
     again = made(await book_held(api, ada, kept, **same), "BookingConfirmation")
@@ -433,7 +483,10 @@ async def test_a_refused_hold_keeps_no_key(api: Api) -> None:
 async def test_a_signed_in_caller_holds_a_few_times_at_once(api: Api) -> None:
     ada, ben = await a_provider(api), await a_provider(api)
     robin = api.customer("robin", name="Robin", email="robin@example.com")
-    kept = [await held(api, ada, NOW + hour * 60 * MINUTES, caller=robin) for hour in range(1, 1 + HOLDS_OF_CALLER)]
+    kept = [
+        await held(api, ada, NOW + hour * 60 * MINUTES, caller=robin)
+        for hour in range(1, 1 + HOLDS_OF_CALLER)
+    ]
     refused = made(await hold(api, ben, TEN, caller=robin), "BookingLimitReachedError")
     assert refused["code"] == "BOOKING_LIMIT_REACHED"
     # Another caller's are their own.
@@ -452,7 +505,9 @@ async def test_a_signed_in_caller_holds_a_few_times_at_once(api: Api) -> None:
 async def test_holding_many_at_once_does_not_get_past_the_limit(api: Api) -> None:
     ada = await a_provider(api)
     robin = api.customer("robin")
-    answers = await asyncio.gather(*(hold(api, ada, NOW + hour * 60 * MINUTES, caller=robin) for hour in range(1, 9)))
+    answers = await asyncio.gather(
+        *(hold(api, ada, NOW + hour * 60 * MINUTES, caller=robin) for hour in range(1, 9))
+    )
     types = [answer["__typename"] for answer in answers]
     assert types.count("Hold") == HOLDS_OF_CALLER
     assert types.count("BookingLimitReachedError") == 8 - HOLDS_OF_CALLER
@@ -492,7 +547,10 @@ async def test_a_hundred_callers_wanting_one_time_get_one_hold(own_api: Api) -> 
     )
     types = [answer["__typename"] for answer in answers]
     assert (types.count("Hold"), types.count("SlotUnavailableError")) == (1, 99)
-    assert {tuple(each["reasons"]) for each in answers if "reasons" in each} <= {("HELD",), ("ALREADY_TAKEN",)}
+    assert {tuple(each["reasons"]) for each in answers if "reasons" in each} <= {
+        ("HELD",),
+        ("ALREADY_TAKEN",),
+    }
     assert await active_claims(api) == 1
 
 
@@ -510,4 +568,7 @@ async def test_a_hold_of_nothing_is_not_found(api: Api) -> None:
 async def test_a_hold_needs_a_key_that_can_be_one(api: Api) -> None:
     ada = await a_provider(api)
     for key in ("", "x" * 256, "a\nb"):
-        assert made(await hold(api, ada, TEN, idempotencyKey=key), "InvalidInputError")["field"] == "idempotencyKey"
+        assert (
+            made(await hold(api, ada, TEN, idempotencyKey=key), "InvalidInputError")["field"]
+            == "idempotencyKey"
+        )

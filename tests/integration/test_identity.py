@@ -44,12 +44,18 @@ async def test_while_secrets_change_both_are_good(environment: dict[str, str]) -
     async with an_api(environment, TokenSettings(previous_secret=old)) as api:
         for secret in (environment["SLOTWRIGHT_TOKEN_SECRET"], old):
             assert (await api.ask(VIEWER, caller=a_token(api, secret)))["viewer"]["role"] == "ADMIN"
-        assert (await api.send(VIEWER, caller=a_token(api, "a secret that nobody ever has used here"))).status == 401
+        assert (
+            await api.send(VIEWER, caller=a_token(api, "a secret that nobody ever has used here"))
+        ).status == 401
 
 
-async def test_an_identity_provider_that_is_away_is_unavailable_not_a_refusal(environment: dict[str, str]) -> None:
+async def test_an_identity_provider_that_is_away_is_unavailable_not_a_refusal(
+    environment: dict[str, str],
+) -> None:
     """503: a client that were told 401 would throw a good token away."""
-    tokens = TokenSettings(jwks_url="http://127.0.0.1:1/keys", audience="bookings", issuer="https://id.example")
+    tokens = TokenSettings(
+        jwks_url="http://127.0.0.1:1/keys", audience="bookings", issuer="https://id.example"
+    )
     async with an_api(environment, tokens) as api:
         # {"alg":"RS256"} . {} . nothing
         answer = await api.send(VIEWER, caller=Caller(token="eyJhbGciOiJSUzI1NiJ9.e30.AA"))
@@ -67,11 +73,16 @@ async def test_a_revoked_token_is_refused_in_its_organization_and_no_other_token
     # What was asked some seconds ago is asked again.
     monkeypatch.setattr(revocations, "KNOWN_SECONDS", -1.0)
     assert (
-        await revoke_token(api.resources, organization=other.organization.slug, token_id="one", expires_at=None) is None
+        await revoke_token(
+            api.resources, organization=other.organization.slug, token_id="one", expires_at=None
+        )
+        is None
     )
     await api.ask(VIEWER, caller=one)
     for _ in range(2):
-        done = await revoke_token(api.resources, organization=api.organization.slug, token_id="one", expires_at=None)
+        done = await revoke_token(
+            api.resources, organization=api.organization.slug, token_id="one", expires_at=None
+        )
         assert done is None
         refused = await api.send(VIEWER, caller=one)
         assert (refused.status, refused.codes) == (401, ["UNAUTHENTICATED"])
@@ -81,7 +92,9 @@ async def test_a_revoked_token_is_refused_in_its_organization_and_no_other_token
 
 async def test_revoking_needs_an_organization_and_an_id_that_can_be(api: Api) -> None:
     for organization in ("nobody-knows-it", "\x00", "00000000-0000-7000-8000-000000000000"):
-        refused = await revoke_token(api.resources, organization=organization, token_id="one", expires_at=None)
+        refused = await revoke_token(
+            api.resources, organization=organization, token_id="one", expires_at=None
+        )
         assert isinstance(refused, NotFound)
     for token_id in ("", "a\x00b", "x" * 256):
         refused = await revoke_token(
@@ -92,11 +105,19 @@ async def test_revoking_needs_an_organization_and_an_id_that_can_be(api: Api) ->
 
 async def test_the_longer_memory_of_a_revocation_counts(api: Api) -> None:
     soon, later = (system_clock() + timedelta(hours=hours) for hours in (1, 2))
-    for expiries, kept in (((soon, later), later), ((later, soon), later), ((None, soon), None), ((soon, None), None)):
+    for expiries, kept in (
+        ((soon, later), later),
+        ((later, soon), later),
+        ((None, soon), None),
+        ((soon, None), None),
+    ):
         token_id = f"{expiries}"
         for expires_at in expiries:
             await revoke_token(
-                api.resources, organization=str(api.organization.id), token_id=token_id, expires_at=expires_at
+                api.resources,
+                organization=str(api.organization.id),
+                token_id=token_id,
+                expires_at=expires_at,
             )
         rows = await api.rows(
             "SELECT expires_at FROM revoked_token WHERE organization_id = $1 AND token_id = $2",

@@ -1,4 +1,6 @@
-"""Cancel, move, complete, no-show: what each does, to whom it is allowed, and until when, as callers meet it over HTTP."""
+"""Cancel, move, complete, no-show: what each does, to whom it is allowed, and until when, as
+callers meet it over HTTP.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,19 @@ import pytest
 
 import app.usecases.booking.close_appointment
 from app.usecases.booking.close_appointment import complete_what_ended
-from tests.builders import NOW, Api, Json, a_provider, a_service, instant, listed, made, reasons, utc, weekly
+from tests.builders import (
+    NOW,
+    Api,
+    Json,
+    a_provider,
+    a_service,
+    instant,
+    listed,
+    made,
+    reasons,
+    utc,
+    weekly,
+)
 from tests.lives import (
     booked,
     broken_laws,
@@ -33,8 +47,14 @@ FEE_WITHIN_A_DAY = {"freeUntilMinutesBefore": 1440, "lateCancellation": "FEE", "
 REFUSED_WITHIN_A_DAY = {"freeUntilMinutesBefore": 1440, "lateCancellation": "REFUSED"}
 ALLOWED_WITHIN_A_DAY = {"freeUntilMinutesBefore": 1440, "lateCancellation": "ALLOWED"}
 
-UPDATE_PROVIDER = "mutation ($input: UpdateProviderInput!) { answer: updateProvider(input: $input) { __typename } }"
-UPDATE_SERVICE = "mutation ($input: UpdateServiceInput!) { answer: updateService(input: $input) { __typename } }"
+UPDATE_PROVIDER = (
+    "mutation ($input: UpdateProviderInput!) { answer: updateProvider(input: "
+    "$input) "
+    "{ __typename } }"
+)
+UPDATE_SERVICE = (
+    "mutation ($input: UpdateServiceInput!) { answer: updateService(input: $input) { __typename } }"
+)
 
 
 def written(when: datetime | str) -> str:
@@ -47,7 +67,10 @@ async def rows_of(api: Api) -> list[list[Json]]:
     tables = ("appointment", "claim", "appointment_history", "customer", "idempotency_key")
     return [
         await api.rows(
-            f"SELECT xmin::text AS writer, * FROM {table} WHERE organization_id = $1 ORDER BY {table}",
+            (
+                f"SELECT xmin::text AS writer, * FROM {table} WHERE organization_id = $1 ORDER BY "
+                f"{table}"
+            ),
             api.organization.id,
         )
         for table in tables
@@ -57,14 +80,19 @@ async def rows_of(api: Api) -> list[list[Json]]:
 # ---------------------------------------------------------------- cancel
 
 
-async def test_a_cancelled_time_is_free_at_once_and_the_appointment_says_what_became_of_it(api: Api) -> None:
+async def test_a_cancelled_time_is_free_at_once_and_the_appointment_says_what_became_of_it(
+    api: Api,
+) -> None:
     ada = await a_provider(api, weeklyHours=weekly("10:00", "12:00"))
     visit = await booked(api, ada, TEN)
     assert await listed(api, ada) == utc("2026-01-12", "11:00")
     api.clock.set(NOW + SECOND)
     cancelled = made(await cancel(api, visit, reason=" Ill \n"), "Appointment")
     assert (cancelled["status"], cancelled["version"]) == ("CANCELLED", 2)
-    assert (cancelled["cancelledAt"], cancelled["cancellationReason"]) == (written(NOW + SECOND), "Ill")
+    assert (cancelled["cancelledAt"], cancelled["cancellationReason"]) == (
+        written(NOW + SECOND),
+        "Ill",
+    )
     assert (cancelled["cancellationFee"], cancelled["cancellationQuote"]) == (None, None)
     assert cancelled["startsAt"] == written(TEN)
     assert await listed(api, ada) == utc("2026-01-12", "10:00", "11:00")
@@ -73,7 +101,9 @@ async def test_a_cancelled_time_is_free_at_once_and_the_appointment_says_what_be
     assert await broken_laws(api.resources.pool, api.organization.id) == {}
 
 
-async def test_the_fee_begins_a_second_after_the_free_time_over_a_change_of_clocks(api: Api) -> None:
+async def test_the_fee_begins_a_second_after_the_free_time_over_a_change_of_clocks(
+    api: Api,
+) -> None:
     ada = await a_provider(
         api,
         timeZone="Europe/Berlin",
@@ -81,7 +111,8 @@ async def test_the_fee_begins_a_second_after_the_free_time_over_a_change_of_cloc
         cancellationPolicy=FEE_WITHIN_A_DAY,
         maxAdvanceBookingDays=365,
     )
-    visit = await booked(api, ada, "2026-03-29T08:00Z")  # ten o'clock there, on the day the clocks went forward
+    # ten o'clock there, on the day the clocks went forward
+    visit = await booked(api, ada, "2026-03-29T08:00Z")
     free_until = instant("2026-03-28T08:00:00Z")
     for now, fee in (
         (free_until - SECOND, None),
@@ -92,7 +123,11 @@ async def test_the_fee_begins_a_second_after_the_free_time_over_a_change_of_cloc
         api.clock.set(now)
         shown = await seen(api, visit)
         assert shown is not None
-        assert shown["cancellationQuote"] == {"freeUntil": written(free_until), "allowed": True, "fee": fee}, now
+        assert shown["cancellationQuote"] == {
+            "freeUntil": written(free_until),
+            "allowed": True,
+            "fee": fee,
+        }, now
     api.clock.set(free_until + SECOND)
     refused = made(await cancel(api, visit), "CancellationFeeNotAcceptedError")
     assert refused["quote"] == {"freeUntil": written(free_until), "allowed": True, "fee": EUR_20}
@@ -107,7 +142,11 @@ async def test_the_fee_begins_a_second_after_the_free_time_over_a_change_of_cloc
     [
         ({"amountMinor": 1250, "currency": "JPY"}, 15, {"amountMinor": 188, "currency": "JPY"}),
         ({"amountMinor": 12345, "currency": "KWD"}, 33, {"amountMinor": 4074, "currency": "KWD"}),
-        ({"amountMinor": 2_147_483_647, "currency": "EUR"}, 100, {"amountMinor": 2_147_483_647, "currency": "EUR"}),
+        (
+            {"amountMinor": 2_147_483_647, "currency": "EUR"},
+            100,
+            {"amountMinor": 2_147_483_647, "currency": "EUR"},
+        ),
     ],
     ids=["yen", "fils", "the most"],
 )
@@ -120,7 +159,11 @@ async def test_a_share_of_the_price_is_quoted_accepted_and_recorded(
     visit = await booked(api, ada, TEN, serviceId=cut["id"])
     assert visit["appointment"]["cancellationQuote"]["fee"] == fee
     # Neither a new price nor a new policy reaches what is booked.
-    changes = {"id": cut["id"], "price": {"amountMinor": 1, "currency": "USD"}, "cancellationPolicy": None}
+    changes = {
+        "id": cut["id"],
+        "price": {"amountMinor": 1, "currency": "USD"},
+        "cancellationPolicy": None,
+    }
     made((await api.ask(UPDATE_SERVICE, caller=api.admin, input=changes))["answer"], "Service")
     assert made(await cancel(api, visit), "CancellationFeeNotAcceptedError")["quote"]["fee"] == fee
     cancelled = made(await cancel(api, visit, acceptFeeMinor=2_147_483_647), "Appointment")
@@ -130,7 +173,9 @@ async def test_a_share_of_the_price_is_quoted_accepted_and_recorded(
     assert shown["cancellationFee"] == fee
 
 
-async def test_the_policy_of_the_booking_stays_through_changes_of_rules_and_through_moves(api: Api) -> None:
+async def test_the_policy_of_the_booking_stays_through_changes_of_rules_and_through_moves(
+    api: Api,
+) -> None:
     ada = await a_provider(api, cancellationPolicy=REFUSED_WITHIN_A_DAY)
     visit = await booked(api, ada, "2026-01-15T10:00Z")
     changes = {"id": ada["id"], "cancellationPolicy": ALLOWED_WITHIN_A_DAY}
@@ -143,17 +188,25 @@ async def test_the_policy_of_the_booking_stays_through_changes_of_rules_and_thro
     assert quote == {"freeUntil": "2026-01-12T09:00:00Z", "allowed": True, "fee": None}
     api.clock.set("2026-01-12T09:00:01Z")
     assert made(await cancel(api, visit), "NotCancellableError")["reason"] == "TOO_LATE"
-    assert made(await move(api, visit, "2026-01-15T10:00Z"), "NotReschedulableError")["reason"] == "TOO_LATE"
+    assert (
+        made(await move(api, visit, "2026-01-15T10:00Z"), "NotReschedulableError")["reason"]
+        == "TOO_LATE"
+    )
 
 
 @pytest.mark.parametrize("policy", [FEE_WITHIN_A_DAY, REFUSED_WITHIN_A_DAY], ids=["fee", "refused"])
-async def test_the_providers_side_cancels_and_moves_late_and_for_nothing(api: Api, policy: Json) -> None:
+async def test_the_providers_side_cancels_and_moves_late_and_for_nothing(
+    api: Api, policy: Json
+) -> None:
     ada = await a_provider(api, cancellationPolicy=policy)
     for caller in (api.admin, api.acting_for(ada)):
         visit = await booked(api, ada, TEN)
         shown = await seen(api, visit, caller=caller)
         assert shown is not None
-        assert (shown["cancellationQuote"]["allowed"], shown["cancellationQuote"]["fee"]) == (True, None)
+        assert (shown["cancellationQuote"]["allowed"], shown["cancellationQuote"]["fee"]) == (
+            True,
+            None,
+        )
         made(await move(api, visit, ELEVEN, caller=caller), "BookingConfirmation")
         cancelled = made(await cancel(api, visit, caller=caller, reason="ill"), "Appointment")
         assert (cancelled["cancellationFee"], cancelled["cancellationReason"]) == (None, "ill")
@@ -166,7 +219,9 @@ async def test_cancelling_what_is_cancelled_answers_with_it_and_changes_nothing(
     before = await rows_of(api)
     api.clock.set(TEN)
     for caller in (None, api.admin, api.acting_for(ada)):
-        again = await cancel(api, visit, caller=caller, reason="other", expectedVersion=1, acceptFeeMinor=5)
+        again = await cancel(
+            api, visit, caller=caller, reason="other", expectedVersion=1, acceptFeeMinor=5
+        )
         assert {**again, "customer": None} == first
     assert await rows_of(api) == before
 
@@ -177,14 +232,26 @@ async def test_from_the_start_on_nobody_cancels_or_moves(api: Api, side: str) ->
     visit = await booked(api, ada, TEN)
     caller = {"guest": None, "provider": api.acting_for(ada), "admin": api.admin}[side]
     api.clock.set(instant(TEN))
-    assert made(await cancel(api, visit, caller=caller), "NotCancellableError")["reason"] == "ALREADY_STARTED"
-    assert made(await move(api, visit, NOON, caller=caller), "NotReschedulableError")["reason"] == "ALREADY_STARTED"
+    assert (
+        made(await cancel(api, visit, caller=caller), "NotCancellableError")["reason"]
+        == "ALREADY_STARTED"
+    )
+    assert (
+        made(await move(api, visit, NOON, caller=caller), "NotReschedulableError")["reason"]
+        == "ALREADY_STARTED"
+    )
     shown = await seen(api, visit, caller=caller)
     assert shown is not None
     assert shown["cancellationQuote"] is None
     made(await complete(api, visit), "Appointment")
-    assert made(await cancel(api, visit, caller=caller), "NotCancellableError")["reason"] == "ALREADY_CLOSED"
-    assert made(await move(api, visit, NOON, caller=caller), "NotReschedulableError")["reason"] == "ALREADY_CLOSED"
+    assert (
+        made(await cancel(api, visit, caller=caller), "NotCancellableError")["reason"]
+        == "ALREADY_CLOSED"
+    )
+    assert (
+        made(await move(api, visit, NOON, caller=caller), "NotReschedulableError")["reason"]
+        == "ALREADY_CLOSED"
+    )
 
 
 async def test_up_to_the_last_microsecond_before_the_start_it_can_be_cancelled(api: Api) -> None:
@@ -203,13 +270,18 @@ async def test_what_a_cancellation_says_has_bounds(api: Api) -> None:
         ({"acceptFeeMinor": -1}, "acceptFeeMinor"),
     ):
         assert made(await cancel(api, visit, **values), "InvalidInputError")["field"] == name
-    assert made(await cancel(api, visit, reason="x" * 500), "Appointment")["cancellationReason"] == "x" * 500
+    assert (
+        made(await cancel(api, visit, reason="x" * 500), "Appointment")["cancellationReason"]
+        == "x" * 500
+    )
 
 
 # ---------------------------------------------------------------- who may
 
 
-async def test_an_appointment_is_changed_by_those_who_see_it_and_found_by_nobody_else(api: Api) -> None:
+async def test_an_appointment_is_changed_by_those_who_see_it_and_found_by_nobody_else(
+    api: Api,
+) -> None:
     ada, ben = await a_provider(api), await a_provider(api)
     other = await api.another_organization()
     robin = api.customer("robin", name="Robin", email="robin@example.com")
@@ -243,15 +315,22 @@ async def test_only_staff_say_how_an_appointment_ended(api: Api) -> None:
     for caller in (api.anonymous, robin):
         made(await complete(api, visit, caller=caller), "NotAllowedError")
         made(await no_show(api, visit, caller=caller), "NotAllowedError")
-    assert made(await no_show(api, visit, caller=api.acting_for(ada)), "Appointment")["status"] == "NO_SHOW"
+    assert (
+        made(await no_show(api, visit, caller=api.acting_for(ada)), "Appointment")["status"]
+        == "NO_SHOW"
+    )
 
 
-async def test_guests_with_one_address_are_one_customer_to_staff_and_none_to_themselves(api: Api) -> None:
+async def test_guests_with_one_address_are_one_customer_to_staff_and_none_to_themselves(
+    api: Api,
+) -> None:
     ada = await a_provider(api)
     robin = api.customer("robin", name="Robin", email="shared@example.com")
     account = await booked(api, ada, "2026-01-12T09:00Z", caller=robin, customer=None)
     one = await booked(api, ada, TEN, customer={"name": "Noor", "email": "Shared@Example.com"})
-    two = await booked(api, ada, ELEVEN, customer={"name": "N. Noor", "email": "shared@example.com"})
+    two = await booked(
+        api, ada, ELEVEN, customer={"name": "N. Noor", "email": "shared@example.com"}
+    )
     as_staff = [await seen(api, visit, caller=api.admin) for visit in (account, one, two)]
     known = [found["customer"]["id"] for found in as_staff if found is not None]
     assert known[1] == known[2] != known[0]
@@ -289,14 +368,18 @@ async def test_a_move_keeps_the_appointment_frees_the_old_time_and_takes_the_new
 async def test_its_own_old_time_counts_as_free(api: Api) -> None:
     ada = await a_provider(api, slotIntervalMinutes=15, bufferMinutes=30)
     visit = await booked(api, ada, TEN)
-    for version, when in enumerate(("2026-01-12T10:15Z", "2026-01-12T09:30Z", "2026-01-12T09:30Z"), start=2):
+    for version, when in enumerate(
+        ("2026-01-12T10:15Z", "2026-01-12T09:30Z", "2026-01-12T09:30Z"), start=2
+    ):
         moved = made(await move(api, visit, when), "BookingConfirmation")["appointment"]
         assert (moved["startsAt"], moved["version"]) == (written(when), version)
     assert await broken_laws(api.resources.pool, api.organization.id) == {}
 
 
 async def test_a_visit_moves_to_another_day_and_over_midnight(api: Api) -> None:
-    ada = await a_provider(api, weeklyHours=weekly("00:00", "24:00"), bufferMinutes=30, slotIntervalMinutes=30)
+    ada = await a_provider(
+        api, weeklyHours=weekly("00:00", "24:00"), bufferMinutes=30, slotIntervalMinutes=30
+    )
     visit = await booked(api, ada, "2026-01-13T23:30Z")
     for when in ("2026-01-20T23:00Z", "2026-01-14T00:00Z", "2026-01-13T23:30Z"):
         made(await move(api, visit, when), "BookingConfirmation")
@@ -315,7 +398,9 @@ async def test_where_the_target_is_taken_nothing_changes(api: Api, taken_by: str
     key = new_key()
     target = "2026-01-12T12:00Z" if taken_by == "a buffer" else TEN
     refused = made(await move(api, visit, target, idempotencyKey=key), "SlotUnavailableError")
-    assert refused["reasons"] == [{"a visit": "ALREADY_TAKEN", "a hold": "HELD", "a buffer": "BUFFER"}[taken_by]]
+    assert refused["reasons"] == [
+        {"a visit": "ALREADY_TAKEN", "a hold": "HELD", "a buffer": "BUFFER"}[taken_by]
+    ]
     assert refused["alternatives"]
     assert await rows_of(api) == before
     # A refusal keeps no key.
@@ -368,7 +453,9 @@ async def test_a_service_that_is_no_longer_offered_can_be_cancelled_but_not_move
     made(await cancel(api, visit), "Appointment")
 
 
-async def test_inside_the_late_window_a_customer_moves_only_where_late_cancelling_is_free(api: Api) -> None:
+async def test_inside_the_late_window_a_customer_moves_only_where_late_cancelling_is_free(
+    api: Api,
+) -> None:
     free = await a_provider(api, cancellationPolicy=ALLOWED_WITHIN_A_DAY)
     for policy in (FEE_WITHIN_A_DAY, REFUSED_WITHIN_A_DAY):
         ada = await a_provider(api, cancellationPolicy=policy)
@@ -386,7 +473,10 @@ async def test_one_key_moves_once_and_answers_with_what_the_appointment_is_now(a
     same: Json = {"idempotencyKey": key, "expectedVersion": 1}
     first = made(await move(api, visit, ELEVEN, **same), "BookingConfirmation")
     assert await move(api, visit, ELEVEN, **same) == first
-    made(await move(api, visit, NOON, idempotencyKey=key, expectedVersion=1), "IdempotencyKeyReusedError")
+    made(
+        await move(api, visit, NOON, idempotencyKey=key, expectedVersion=1),
+        "IdempotencyKeyReusedError",
+    )
     made(await move(api, visit, NOON), "BookingConfirmation")
     again = made(await move(api, visit, ELEVEN, **same), "BookingConfirmation")
     assert (again["appointment"]["startsAt"], again["appointment"]["version"]) == (written(NOON), 3)
@@ -405,8 +495,14 @@ async def test_a_key_counts_for_its_caller_and_its_mutation_only(api: Api) -> No
     assert moved["appointment"]["id"] == one["appointment"]["id"]
     moved = made(await move(api, two, TEN, idempotencyKey=key), "BookingConfirmation")
     assert moved["appointment"]["id"] == two["appointment"]["id"]
-    made(await move(api, one, "2026-01-12T15:00Z", idempotencyKey=key, caller=api.admin), "BookingConfirmation")
-    made(await move(api, two, "2026-01-12T15:00Z", idempotencyKey=key, caller=api.admin), "IdempotencyKeyReusedError")
+    made(
+        await move(api, one, "2026-01-12T15:00Z", idempotencyKey=key, caller=api.admin),
+        "BookingConfirmation",
+    )
+    made(
+        await move(api, two, "2026-01-12T15:00Z", idempotencyKey=key, caller=api.admin),
+        "IdempotencyKeyReusedError",
+    )
 
 
 # ---------------------------------------------------------------- versions
@@ -429,7 +525,12 @@ async def test_every_change_raises_the_version_and_may_name_the_one_it_expects(a
     assert moved["appointment"]["version"] == 2
     api.clock.set(ELEVEN)
     assert made(await no_show(api, visit, expectedVersion=2), "Appointment")["version"] == 3
-    assert made(await complete(api, visit, expectedVersion=2), "VersionConflictError")["currentVersion"] == 3
+    assert (
+        made(await complete(api, visit, expectedVersion=2), "VersionConflictError")[
+            "currentVersion"
+        ]
+        == 3
+    )
     assert made(await complete(api, visit, expectedVersion=3), "Appointment")["version"] == 4
 
 
@@ -451,7 +552,13 @@ async def test_it_is_completed_or_a_no_show_from_its_start_on_and_back_and_forth
         await complete(api, visit),
     ]
     states = [(made(answer, "Appointment")["status"], answer["version"]) for answer in answers]
-    assert states == [("COMPLETED", 2), ("COMPLETED", 2), ("NO_SHOW", 3), ("NO_SHOW", 3), ("COMPLETED", 4)]
+    assert states == [
+        ("COMPLETED", 2),
+        ("COMPLETED", 2),
+        ("NO_SHOW", 3),
+        ("NO_SHOW", 3),
+        ("COMPLETED", 4),
+    ]
     assert await broken_laws(api.resources.pool, api.organization.id) == {}
 
 
@@ -470,7 +577,10 @@ async def test_nothing_leaves_cancelled(api: Api) -> None:
 
 async def test_what_took_place_and_what_did_not_keep_their_time(api: Api) -> None:
     ada = await a_provider(api, serviceDurationMinutes=240, slotIntervalMinutes=60)
-    early, late = await booked(api, ada, "2026-01-12T09:00Z"), await booked(api, ada, "2026-01-12T13:00Z")
+    early, late = (
+        await booked(api, ada, "2026-01-12T09:00Z"),
+        await booked(api, ada, "2026-01-12T13:00Z"),
+    )
     api.clock.set("2026-01-12T13:00Z")
     made(await complete(api, early), "Appointment")
     made(await no_show(api, late), "Appointment")
@@ -482,7 +592,9 @@ async def test_what_took_place_and_what_did_not_keep_their_time(api: Api) -> Non
 async def test_what_has_ended_is_completed_by_itself_at_its_end_and_once(own_api: Api) -> None:
     api = own_api
     ada = await a_provider(api)
-    ended, gone, missed = [await booked(api, ada, when) for when in ("2026-01-12T09:00Z", TEN, ELEVEN)]
+    ended, gone, missed = [
+        await booked(api, ada, when) for when in ("2026-01-12T09:00Z", TEN, ELEVEN)
+    ]
     later = await booked(api, ada, "2026-01-12T15:00Z")
     made(await cancel(api, gone), "Appointment")
     api.clock.set(instant(TEN) - MICROSECOND)
@@ -493,7 +605,8 @@ async def test_what_has_ended_is_completed_by_itself_at_its_end_and_once(own_api
     made(await no_show(api, missed), "Appointment")
     assert await complete_what_ended(api.resources) == 0
     states = {
-        visit["appointment"]["id"]: await seen(api, visit, caller=api.admin) for visit in (ended, gone, missed, later)
+        visit["appointment"]["id"]: await seen(api, visit, caller=api.admin)
+        for visit in (ended, gone, missed, later)
     }
     assert [found and (found["status"], found["version"]) for found in states.values()] == [
         ("COMPLETED", 2),
@@ -521,6 +634,7 @@ async def test_many_that_ended_are_completed_in_batches_whoever_s_they_are_by_ma
     for organization in (api.organization, other.organization):
         assert await broken_laws(api.resources.pool, organization.id) == {}
         rows = await api.rows(
-            "SELECT DISTINCT status, version FROM appointment WHERE organization_id = $1", organization.id
+            "SELECT DISTINCT status, version FROM appointment WHERE organization_id = $1",
+            organization.id,
         )
         assert rows == [{"status": "COMPLETED", "version": 2}]

@@ -1,4 +1,6 @@
-"""Manage tokens: one appointment seen, moved and cancelled without an account, and nothing else whatsoever."""
+"""Manage tokens: one appointment seen, moved and cancelled without an account, and nothing else
+whatsoever.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,11 @@ TEN = "2026-01-12T10:00Z"
 ELEVEN = "2026-01-12T11:00Z"
 NODE = "query ($id: ID!) { node(id: $id) { id ... on Appointment { status } } }"
 MICROSECOND = timedelta(microseconds=1)
-UPDATE_CUSTOMER = "mutation ($input: UpdateCustomerInput!) { answer: updateCustomer(input: $input) { __typename } }"
+UPDATE_CUSTOMER = (
+    "mutation ($input: UpdateCustomerInput!) { answer: updateCustomer(input: "
+    "$input) "
+    "{ __typename } }"
+)
 
 
 def bearing(visit: Json) -> Caller:
@@ -40,7 +46,10 @@ def forged(token: str, secret: str, *, headers: Json | None = None, **claims: ob
     said = jwt.decode(token, options={"verify_signature": False}) | claims
     named = jwt.get_unverified_header(token) | (headers or {})
     return jwt.encode(
-        {key: value for key, value in said.items() if value is not ...}, secret, algorithm="HS256", headers=named
+        {key: value for key, value in said.items() if value is not ...},
+        secret,
+        algorithm="HS256",
+        headers=named,
     )
 
 
@@ -56,7 +65,10 @@ async def test_it_sees_moves_and_cancels_as_an_argument_and_as_a_bearer_token(ap
         assert moved["manageToken"] == visit["manageToken"]
         assert moved["appointment"]["customer"] is None
         cancelled = made(await cancel(api, visit, caller=who), "Appointment")
-        assert (cancelled["contact"], cancelled["customer"]) == (visit["appointment"]["contact"], None)
+        assert (cancelled["contact"], cancelled["customer"]) == (
+            visit["appointment"]["contact"],
+            None,
+        )
         shown = await seen(api, visit, caller=who)
         assert shown is not None
         assert shown["status"] == "CANCELLED"
@@ -68,10 +80,18 @@ async def test_it_sees_moves_and_cancels_as_an_argument_and_as_a_bearer_token(ap
 async def test_both_at_once_open_what_the_argument_names(api: Api) -> None:
     ada = await a_provider(api)
     one, two = await booked(api, ada, TEN), await booked(api, ada, ELEVEN)
-    shown = await api.ask(APPOINTMENT, caller=bearing(one), id=two["appointment"]["id"], manageToken=two["manageToken"])
+    shown = await api.ask(
+        APPOINTMENT,
+        caller=bearing(one),
+        id=two["appointment"]["id"],
+        manageToken=two["manageToken"],
+    )
     assert shown["appointment"]["id"] == two["appointment"]["id"]
     made(await cancel(api, two, caller=bearing(one), manageToken=two["manageToken"]), "Appointment")
-    made(await cancel(api, one, caller=bearing(one), manageToken=two["manageToken"]), "NotAllowedError")
+    made(
+        await cancel(api, one, caller=bearing(one), manageToken=two["manageToken"]),
+        "NotAllowedError",
+    )
     made(await cancel(api, one, caller=bearing(one)), "Appointment")
 
 
@@ -139,13 +159,19 @@ async def test_another_organization_s_token_opens_nothing_here(api: Api) -> None
     assert shown is not None
 
 
-async def test_it_shows_its_appointment_until_thirty_days_after_its_end_and_moves_with_it(api: Api) -> None:
+async def test_it_shows_its_appointment_until_thirty_days_after_its_end_and_moves_with_it(
+    api: Api,
+) -> None:
     ada = await a_provider(api)
     visit = await booked(api, ada, TEN)
     made(await move(api, visit, "2026-01-20T10:00Z"), "BookingConfirmation")
     until = instant("2026-01-20T11:00Z") + GOOD_AFTER_END
     assert timedelta(days=30) == GOOD_AFTER_END
-    for now, is_good in ((instant("2026-02-11T12:00Z"), True), (until, True), (until + MICROSECOND, False)):
+    for now, is_good in (
+        (instant("2026-02-11T12:00Z"), True),
+        (until, True),
+        (until + MICROSECOND, False),
+    ):
         api.clock.set(now)
         for caller in (None, bearing(visit)):
             assert (await seen(api, visit, caller=caller) is not None) == is_good, now
@@ -176,9 +202,17 @@ async def test_reading_with_it_changes_nothing(api: Api) -> None:
 
     async def stored() -> list[Json]:
         found: list[Json] = []
-        for table in ("appointment", "claim", "appointment_history", "customer", "idempotency_key", "hold"):
+        for table in (
+            "appointment",
+            "claim",
+            "appointment_history",
+            "customer",
+            "idempotency_key",
+            "hold",
+        ):
             found += await api.rows(
-                f"SELECT xmin::text AS writer, t.* FROM {table} AS t WHERE organization_id = $1", api.organization.id
+                f"SELECT xmin::text AS writer, t.* FROM {table} AS t WHERE organization_id = $1",
+                api.organization.id,
             )
         return found
 
@@ -198,7 +232,8 @@ async def test_a_manage_token_is_never_an_access_token_nor_the_reverse(api: Api)
     assert access is not None
     made(await cancel(api, {**visit, "manageToken": access}), "NotAllowedError")
     assert await seen(api, {**visit, "manageToken": access}) is None
-    # What looks like a manage token is judged as one, whatever key signed it; and what does not, is not.
+    # What looks like a manage token is judged as one, whatever key signed it; and what does not, is
+    # not.
     secret = "a secret of the tests of at least thirty-two bytes"
     manage_secret = "another secret of the tests of at least 32 bytes"
     claims: Json = {"role": "admin", "organization": api.organization.slug, "exp": 4_000_000_000}
@@ -232,7 +267,8 @@ async def test_a_manage_token_is_never_an_access_token_nor_the_reverse(api: Api)
 async def test_one_secret_for_both_kinds_does_not_mix_them_up(environment: dict[str, str]) -> None:
     secret = "one secret for everything and of at least 32 bytes"
     settings = Settings.from_environment(
-        environment | {"SLOTWRIGHT_TOKEN_SECRET": secret, "SLOTWRIGHT_MANAGE_KEYS": f"test:{secret}"}
+        environment
+        | {"SLOTWRIGHT_TOKEN_SECRET": secret, "SLOTWRIGHT_MANAGE_KEYS": f"test:{secret}"}
     )
     async with running(settings) as own:
         api = await own.api()
@@ -246,8 +282,13 @@ async def test_one_secret_for_both_kinds_does_not_mix_them_up(environment: dict[
         assert (await api.send("{ viewer { role } }", caller=Caller(token=bare))).status == 401
 
 
-async def test_keys_rotate_and_old_links_live_on_until_their_key_is_gone(environment: dict[str, str]) -> None:
-    old, new = "old:the-old-secret-of-at-least-32-bytes!!", "new:the-new-secret-of-at-least-32-bytes!!"
+async def test_keys_rotate_and_old_links_live_on_until_their_key_is_gone(
+    environment: dict[str, str],
+) -> None:
+    old, new = (
+        "old:the-old-secret-of-at-least-32-bytes!!",
+        "new:the-new-secret-of-at-least-32-bytes!!",
+    )
 
     def with_keys(*keys: str) -> Settings:
         return Settings.from_environment(environment | {"SLOTWRIGHT_MANAGE_KEYS": ",".join(keys)})
@@ -267,7 +308,8 @@ async def test_keys_rotate_and_old_links_live_on_until_their_key_is_gone(environ
             assert await seen(during, visit, caller=caller) is not None
         moved = made(await move(during, visit, ELEVEN), "BookingConfirmation")
         assert jwt.get_unverified_header(moved["manageToken"])["kid"] == "new"
-        # Who was not told of the new key yet can't know it; who has forgotten the old one does not know that.
+        # Who was not told of the new key yet can't know it; who has forgotten the old one does not
+        # know that.
         assert await seen(before, moved) is None
         assert await seen(after, visit) is None
         assert (await after.send("{ viewer { role } }", caller=bearing(visit))).status == 401

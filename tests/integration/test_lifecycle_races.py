@@ -1,4 +1,5 @@
-"""Changes that meet: whichever comes first, one consistent outcome, never an error, never a circle of waiting.
+"""Changes that meet: whichever comes first, one consistent outcome, never an error, never a circle
+of waiting.
 
 Two applications share a database, as two machines would; what meets is sent at once, over both.
 """
@@ -22,7 +23,19 @@ from app.standins.embedded import Servers
 from app.store.locks import lock_rules
 from app.store.pool import transaction
 from app.usecases.booking.close_appointment import complete_what_ended
-from tests.builders import NOW, Api, Json, Running, a_provider, a_service, instant, key_in, made, running, weekly
+from tests.builders import (
+    NOW,
+    Api,
+    Json,
+    Running,
+    a_provider,
+    a_service,
+    instant,
+    key_in,
+    made,
+    running,
+    weekly,
+)
 from tests.conftest import on_database
 from tests.lives import (
     booked,
@@ -43,9 +56,17 @@ from tests.lives import (
 NINE, TEN, ELEVEN, NOON = (f"2026-01-12T{hour:02}:00Z" for hour in (9, 10, 11, 12))
 ROUNDS = 12
 
-ERASE = "mutation ($input: EraseCustomerInput!) { answer: eraseCustomer(input: $input) { __typename } }"
-UPDATE_SERVICE = "mutation ($input: UpdateServiceInput!) { answer: updateService(input: $input) { __typename } }"
-UPDATE_PROVIDER = "mutation ($input: UpdateProviderInput!) { answer: updateProvider(input: $input) { __typename } }"
+ERASE = (
+    "mutation ($input: EraseCustomerInput!) { answer: eraseCustomer(input: $input) { __typename } }"
+)
+UPDATE_SERVICE = (
+    "mutation ($input: UpdateServiceInput!) { answer: updateService(input: $input) { __typename } }"
+)
+UPDATE_PROVIDER = (
+    "mutation ($input: UpdateProviderInput!) { answer: updateProvider(input: "
+    "$input) "
+    "{ __typename } }"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,8 +81,12 @@ class Both:
 
 
 @asynccontextmanager
-async def watched(first: Running, second: Running, caplog: pytest.LogCaptureFixture) -> AsyncIterator[Both]:
-    """In the end the rows keep the laws, and no log knows of a deadlock or of anything unexpected."""
+async def watched(
+    first: Running, second: Running, caplog: pytest.LogCaptureFixture
+) -> AsyncIterator[Both]:
+    """In the end the rows keep the laws, and no log knows of a deadlock or of anything
+    unexpected.
+    """
     api = await first.api()
     second.clock.set(api.clock.now)
     yield Both(api=api, other=Api(second.http, second.resources, api.organization, second.clock))
@@ -81,9 +106,12 @@ async def pair(servers: Servers, template_database: str) -> AsyncIterator[tuple[
         database_url=on_database(servers.database_url, name),
         redis_url=servers.redis_url,
         token_secret="a secret of the tests of at least thirty-two bytes",
-        manage_keys=(ManageKey(id="test", secret="another secret of the tests of at least 32 bytes"),),
+        manage_keys=(
+            ManageKey(id="test", secret="another secret of the tests of at least 32 bytes"),
+        ),
         hash_secret="a third secret of the tests of at least 32 bytes",
-        limits=LimitSettings(guest_bookings_per_address=0, rate_limits=False),  # every test is at this machine's own
+        # every test is at this machine's own
+        limits=LimitSettings(guest_bookings_per_address=0, rate_limits=False),
     )
     async with running(settings) as first, running(settings) as second:
         yield first, second
@@ -92,17 +120,25 @@ async def pair(servers: Servers, template_database: str) -> AsyncIterator[tuple[
 
 
 @pytest.fixture
-async def both(pair: tuple[Running, Running], caplog: pytest.LogCaptureFixture) -> AsyncIterator[Both]:
+async def both(
+    pair: tuple[Running, Running], caplog: pytest.LogCaptureFixture
+) -> AsyncIterator[Both]:
     """Two applications, and an organization of this test's own."""
     async with watched(*pair, caplog) as watching:
         yield watching
 
 
 @pytest.fixture
-async def alone(environment: dict[str, str], caplog: pytest.LogCaptureFixture) -> AsyncIterator[Both]:
+async def alone(
+    environment: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> AsyncIterator[Both]:
     """The same on a database of this test's own: for what the worker does in all organizations."""
     settings = Settings.from_environment(environment)
-    async with running(settings) as first, running(settings) as second, watched(first, second, caplog) as watching:
+    async with (
+        running(settings) as first,
+        running(settings) as second,
+        watched(first, second, caplog) as watching,
+    ):
         yield watching
 
 
@@ -138,15 +174,23 @@ async def test_cancel_against_move(both: Both) -> None:
             assert await state(both.api, visit) == ("CANCELLED", TEN.replace("Z", ":00Z"), 2)
 
 
-async def test_of_many_changes_that_expect_one_version_one_wins_and_the_others_learn_the_new_one(both: Both) -> None:
+async def test_of_many_changes_that_expect_one_version_one_wins_and_the_others_learn_the_new_one(
+    both: Both,
+) -> None:
     ada = await a_provider(both.api)
     for _ in range(ROUNDS // 2):
         visit = await booked(both.api, ada, TEN)
         answers = await both.meet(
             *(
-                move(api, visit, when, expectedVersion=1, **({"caller": api.admin} if at % 3 else {}))
+                move(
+                    api, visit, when, expectedVersion=1, **({"caller": api.admin} if at % 3 else {})
+                )
                 for at, (api, when) in enumerate(
-                    zip(cycle((both.api, both.other)), (NINE, ELEVEN, NOON, TEN, NINE, ELEVEN), strict=False)
+                    zip(
+                        cycle((both.api, both.other)),
+                        (NINE, ELEVEN, NOON, TEN, NINE, ELEVEN),
+                        strict=False,
+                    )
                 )
             )
         )
@@ -173,11 +217,15 @@ async def test_a_cancellation_and_moves_that_expect_one_version(both: Both) -> N
 
 async def test_completed_against_no_show_with_one_version(both: Both) -> None:
     ada = await a_provider(both.api, serviceDurationMinutes=15)
-    visits = [await booked(both.api, ada, instant(NINE) + timedelta(minutes=15 * at)) for at in range(ROUNDS)]
+    visits = [
+        await booked(both.api, ada, instant(NINE) + timedelta(minutes=15 * at))
+        for at in range(ROUNDS)
+    ]
     turn(both, NOON)
     for visit in visits:
         answers = await both.meet(
-            complete(both.api, visit, expectedVersion=1), no_show(both.other, visit, expectedVersion=1)
+            complete(both.api, visit, expectedVersion=1),
+            no_show(both.other, visit, expectedVersion=1),
         )
         assert types(answers) == ["Appointment", "VersionConflictError"]
         assert {answer["currentVersion"] for answer in answers if "currentVersion" in answer} == {2}
@@ -186,7 +234,9 @@ async def test_completed_against_no_show_with_one_version(both: Both) -> None:
 async def test_cancelling_twenty_times_at_once_is_one_change(both: Both) -> None:
     visit = await booked(both.api, await a_provider(both.api), TEN)
     apis = (both.api, both.other) * 10
-    answers = await both.meet(*(cancel(api, visit, reason=f"reason {at}") for at, api in enumerate(apis)))
+    answers = await both.meet(
+        *(cancel(api, visit, reason=f"reason {at}") for at, api in enumerate(apis))
+    )
     assert types(answers) == ["Appointment"] * 20
     assert len({answer["cancellationReason"] for answer in answers}) == 1
     assert {answer["version"] for answer in answers} == {2}
@@ -196,7 +246,9 @@ async def test_one_key_fifty_times_at_once_moves_once(both: Both) -> None:
     visit = await booked(both.api, await a_provider(both.api), TEN)
     key = new_key()
     apis = (both.api, both.other) * 25
-    answers = await both.meet(*(move(api, visit, NOON, idempotencyKey=key, expectedVersion=1) for api in apis))
+    answers = await both.meet(
+        *(move(api, visit, NOON, idempotencyKey=key, expectedVersion=1) for api in apis)
+    )
     assert types(answers) == ["BookingConfirmation"] * 50
     assert all(answer == answers[0] for answer in answers)
     assert answers[0]["appointment"]["version"] == 2
@@ -208,7 +260,8 @@ async def test_one_key_for_two_moves_at_once_is_one_of_them(both: Both) -> None:
     for _ in range(ROUNDS):
         key = new_key()
         answers = await both.meet(
-            move(both.api, visit, NINE, idempotencyKey=key), move(both.other, visit, NOON, idempotencyKey=key)
+            move(both.api, visit, NINE, idempotencyKey=key),
+            move(both.other, visit, NOON, idempotencyKey=key),
         )
         assert types(answers) == ["BookingConfirmation", "IdempotencyKeyReusedError"]
 
@@ -257,7 +310,9 @@ async def test_moves_bookings_and_holds_onto_one_time_have_one_winner(both: Both
             await cancel(both.api, visit)
 
 
-async def test_two_that_want_each_other_s_time_both_stay_and_nobody_waits_in_a_circle(both: Both) -> None:
+async def test_two_that_want_each_other_s_time_both_stay_and_nobody_waits_in_a_circle(
+    both: Both,
+) -> None:
     ada = await a_provider(both.api, weeklyHours=weekly("00:00", "24:00"))
     days = [NOW + timedelta(days=day) for day in range(1, 5)]
     visits = [await booked(both.api, ada, day) for day in days]
@@ -272,7 +327,9 @@ async def test_two_that_want_each_other_s_time_both_stay_and_nobody_waits_in_a_c
 
 
 async def test_opposite_moves_across_days_all_succeed(both: Both) -> None:
-    ada = await a_provider(both.api, weeklyHours=weekly("00:00", "24:00"), serviceDurationMinutes=30)
+    ada = await a_provider(
+        both.api, weeklyHours=weekly("00:00", "24:00"), serviceDurationMinutes=30
+    )
     one, two = NOW + timedelta(days=1), NOW + timedelta(days=2)
     half = timedelta(minutes=30)
     there = [await booked(both.api, ada, one + half * at) for at in range(6)]
@@ -313,11 +370,18 @@ async def test_rules_that_change_meanwhile_wait_and_let_pass(both: Both) -> None
     ada = await a_provider(both.api, weeklyHours=weekly("00:00", "24:00"), slotIntervalMinutes=15)
 
     async def change(at: int) -> Json:
-        values = {"id": ada["id"], "bufferMinutes": 15 * (at % 3), "serviceDurationMinutes": 30 + 15 * (at % 2)}
-        answer: Json = (await both.other.ask(UPDATE_PROVIDER, caller=both.other.admin, input=values))["answer"]
+        values = {
+            "id": ada["id"],
+            "bufferMinutes": 15 * (at % 3),
+            "serviceDurationMinutes": 30 + 15 * (at % 2),
+        }
+        answer: Json = (
+            await both.other.ask(UPDATE_PROVIDER, caller=both.other.admin, input=values)
+        )["answer"]
         return answer
 
-    days = [NOW + timedelta(days=day, hours=15) for day in range(1, 7)]  # 23 o'clock: two dates each
+    # 23 o'clock: two dates each
+    days = [NOW + timedelta(days=day, hours=15) for day in range(1, 7)]
     visits = [await booked(both.api, ada, day) for day in days]
     kept = [await held(both.api, ada, day - timedelta(hours=6)) for day in days]
     for turn_ in range(ROUNDS // 3):
@@ -325,11 +389,17 @@ async def test_rules_that_change_meanwhile_wait_and_let_pass(both: Both) -> None
         answers = await both.meet(
             *(change(at) for at in range(3)),
             *(move(both.api, visit, target) for visit, target in zip(visits, targets, strict=True)),
-            *(move(both.other, visit, target) for visit, target in zip(visits[::-1], targets[::-1], strict=True)),
+            *(
+                move(both.other, visit, target)
+                for visit, target in zip(visits[::-1], targets[::-1], strict=True)
+            ),
         )
         assert {*types(answers)} <= {"Provider", "BookingConfirmation", "SlotUnavailableError"}
     answers = await both.meet(
-        *(try_booking(both.api, ada, each["startsAt"], holdToken=each["holdToken"]) for each in kept),
+        *(
+            try_booking(both.api, ada, each["startsAt"], holdToken=each["holdToken"])
+            for each in kept
+        ),
         *(change(at) for at in range(3)),
     )
     assert types(answers) == ["BookingConfirmation"] * 6 + ["Provider"] * 3
@@ -339,10 +409,21 @@ async def test_holds_that_expired_at_midnight_wait_for_nobody_in_a_circle(both: 
     ada = await a_provider(both.api, weeklyHours=weekly("00:00", "24:00"))
     cut = await a_service(both.api, ada, durationMinutes=60, slotIntervalMinutes=60)
     nights = [instant(f"2026-01-{day}T00:00Z") for day in range(13, 23)]
-    kept = [await held(both.api, ada, night, serviceId=cut["id"], caller=both.api.admin) for night in nights]
+    kept = [
+        await held(both.api, ada, night, serviceId=cut["id"], caller=both.api.admin)
+        for night in nights
+    ]
     # What was held touches one date. From now on each of these visits touches the date before, too.
-    changes = {"id": cut["id"], "bufferBeforeMinutes": 60, "bufferAfterMinutes": 60, "slotIntervalMinutes": 60}
-    made((await both.api.ask(UPDATE_SERVICE, caller=both.api.admin, input=changes))["answer"], "Service")
+    changes = {
+        "id": cut["id"],
+        "bufferBeforeMinutes": 60,
+        "bufferAfterMinutes": 60,
+        "slotIntervalMinutes": 60,
+    }
+    made(
+        (await both.api.ask(UPDATE_SERVICE, caller=both.api.admin, input=changes))["answer"],
+        "Service",
+    )
     turn(both, kept[-1]["expiresAt"])
     apis = cycle((both.api, both.other))
     answers = await both.meet(
@@ -350,7 +431,9 @@ async def test_holds_that_expired_at_midnight_wait_for_nobody_in_a_circle(both: 
             deed
             for each, night in zip(kept, nights, strict=True)
             for deed in (
-                try_booking(next(apis), ada, night, serviceId=cut["id"], holdToken=each["holdToken"]),
+                try_booking(
+                    next(apis), ada, night, serviceId=cut["id"], holdToken=each["holdToken"]
+                ),
                 try_booking(next(apis), ada, night - timedelta(hours=1), serviceId=cut["id"]),
                 try_booking(next(apis), ada, night - timedelta(hours=1), serviceId=cut["id"]),
             )
@@ -405,13 +488,17 @@ async def test_completion_by_itself_against_a_no_show_in_either_order(
     else:
         assert (completed, made(told, "VersionConflictError")["currentVersion"]) == (1, 2)
     status, _, version = await state(api, visit)
-    assert (status, version) == (("COMPLETED", 2) if "currentVersion" in told else ("NO_SHOW", told["version"]))
+    assert (status, version) == (
+        ("COMPLETED", 2) if "currentVersion" in told else ("NO_SHOW", told["version"])
+    )
 
 
 async def test_workers_against_many_no_shows(alone: Both) -> None:
     api = alone.api
     ada = await a_provider(api, serviceDurationMinutes=15)
-    visits = [await booked(api, ada, instant(NINE) + timedelta(minutes=15 * at)) for at in range(24)]
+    visits = [
+        await booked(api, ada, instant(NINE) + timedelta(minutes=15 * at)) for at in range(24)
+    ]
     turn(alone, "2026-01-12T16:00Z")
     apis = cycle((alone.api, alone.other))
     told, *completed = await asyncio.gather(
@@ -439,13 +526,17 @@ async def test_a_move_out_of_the_way_of_the_worker_is_not_completed(alone: Both)
         await waiting(api, 1)
         # What a clock that is behind would still allow.
         await mover.execute(
-            "UPDATE appointment SET starts_at = starts_at + interval '1 day', ends_at = ends_at + interval '1 day'"
+            "UPDATE appointment SET starts_at = starts_at + interval '1 day', ends_at = ends_at + "
+            "interval '1 day'"
         )
         await mover.execute(
-            "UPDATE claim SET during = tstzrange(lower(during) + interval '1 day', upper(during) + interval '1 day'),"
+            "UPDATE claim SET during = tstzrange(lower(during) + interval '1 day', upper(during) + "
+            "interval '1 day'),"
             " visit = tstzrange(lower(visit) + interval '1 day', upper(visit) + interval '1 day')"
         )
-        await mover.execute("UPDATE appointment_history SET to_starts_at = to_starts_at + interval '1 day'")
+        await mover.execute(
+            "UPDATE appointment_history SET to_starts_at = to_starts_at + interval '1 day'"
+        )
         await block.commit()
     assert await completing == 0
     assert await state(api, visit) == ("CONFIRMED", "2026-01-13T10:00:00Z", 1)
@@ -455,7 +546,9 @@ async def test_a_move_out_of_the_way_of_the_worker_is_not_completed(alone: Both)
 
 
 @pytest.mark.parametrize("change", ["a cancellation", "a move"])
-async def test_what_is_being_written_about_a_customer_is_erased_with_the_rest(both: Both, change: str) -> None:
+async def test_what_is_being_written_about_a_customer_is_erased_with_the_rest(
+    both: Both, change: str
+) -> None:
     api = both.api
     ada = await a_provider(api)
     robin = api.customer("robin", name="Robin", email="robin@example.com")
@@ -471,11 +564,15 @@ async def test_what_is_being_written_about_a_customer_is_erased_with_the_rest(bo
             else move(api, visit, ELEVEN, caller=robin)
         )
         await waiting(api, 1)
-        erasing = asyncio.create_task(both.other.ask(ERASE, caller=api.admin, input={"id": found["customer"]["id"]}))
+        erasing = asyncio.create_task(
+            both.other.ask(ERASE, caller=api.admin, input={"id": found["customer"]["id"]})
+        )
         await waiting(api, 2)
     assert (await changing)["__typename"] in {"Appointment", "BookingConfirmation"}
     assert (await erasing)["answer"]["__typename"] == "Customer"
     for table in ("appointment", "appointment_history", "idempotency_key", "customer", "hold"):
-        rows = await api.rows(f"SELECT * FROM {table} WHERE organization_id = $1", api.organization.id)
+        rows = await api.rows(
+            f"SELECT * FROM {table} WHERE organization_id = $1", api.organization.id
+        )
         assert "robin" not in str(rows).lower(), table
     assert [entry["version"] for entry in await history(api, visit)] == [1, 2]

@@ -1,4 +1,6 @@
-"""The allowance of a destination in the program: counted where the log is written, exact, and never in silence."""
+"""The allowance of a destination in the program: counted where the log is written, exact, and never
+in silence.
+"""
 
 from __future__ import annotations
 
@@ -21,9 +23,17 @@ GRACE, ADA, PHONE = "grace@example.org", "ada@salon.example", "+491701234567"
 TOO_MANY = "the recipient has had as many messages as go out within a day"
 MOST = "SLOTWRIGHT_MESSAGES_PER_DESTINATION_PER_DAY"
 MESSAGES = """query ($id: ID!) { appointment(id: $id) { messages { kind recipient channel status detail } } }"""
-CANCEL = "mutation ($input: CancelAppointmentInput!) { answer: cancelAppointment(input: $input) { __typename } }"
-MOVE = "mutation ($input: RescheduleAppointmentInput!) { answer: rescheduleAppointment(input: $input) { __typename } }"
-ERASE = "mutation ($input: EraseCustomerInput!) { answer: eraseCustomer(input: $input) { __typename } }"
+CANCEL = (
+    "mutation ($input: CancelAppointmentInput!) { answer: cancelAppointment(input: $input) { "
+    "__typename } }"
+)
+MOVE = (
+    "mutation ($input: RescheduleAppointmentInput!) { answer: rescheduleAppointment(input: "
+    "$input) { __typename } }"
+)
+ERASE = (
+    "mutation ($input: EraseCustomerInput!) { answer: eraseCustomer(input: $input) { __typename } }"
+)
 
 
 @pytest.fixture
@@ -36,31 +46,55 @@ async def post(environment: dict[str, str]) -> AsyncIterator[Post]:
 async def a_salon(post: Post) -> Json:
     """Ada, who hears of everything."""
     return await a_provider(
-        post.api, email=ADA, serviceDurationMinutes=15, slotIntervalMinutes=15, weeklyHours=weekly("00:00", "24:00")
+        post.api,
+        email=ADA,
+        serviceDurationMinutes=15,
+        slotIntervalMinutes=15,
+        weeklyHours=weekly("00:00", "24:00"),
     )
 
 
 async def booked(post: Post, ada: Json, starts_at: str, email: str = GRACE) -> Json:
-    return await an_appointment(post.api, ada, starts_at, customer={"name": "Grace", "email": email})
+    return await an_appointment(
+        post.api, ada, starts_at, customer={"name": "Grace", "email": email}
+    )
 
 
 async def cancel(post: Post, confirmation: Json) -> None:
-    values = {"appointmentId": confirmation["appointment"]["id"], "manageToken": confirmation["manageToken"]}
+    values = {
+        "appointmentId": confirmation["appointment"]["id"],
+        "manageToken": confirmation["manageToken"],
+    }
     made((await post.api.ask(CANCEL, input=values))["answer"], "Appointment")
 
 
 async def told(post: Post, confirmation: Json) -> list[tuple[str, str, str | None]]:
-    """What staff see of the messages to the customer: (kind, status, detail) of those whose turn has come."""
-    found = await post.api.ask(MESSAGES, caller=post.api.admin, id=confirmation["appointment"]["id"])
+    """What staff see of the messages to the customer: (kind, status, detail) of those whose turn
+    has come.
+    """
+    found = await post.api.ask(
+        MESSAGES, caller=post.api.admin, id=confirmation["appointment"]["id"]
+    )
     rows = [row for row in found["appointment"]["messages"] if row["recipient"] == "CUSTOMER"]
-    return [(row["kind"], row["status"], row["detail"]) for row in rows if row["status"] != "PENDING"]
+    return [
+        (row["kind"], row["status"], row["detail"]) for row in rows if row["status"] != "PENDING"
+    ]
 
 
 async def test_beyond_the_allowance_news_is_held_back_and_staff_see_why(post: Post) -> None:
     """However the address is spelled; the provider hears of all, and others are not concerned."""
     ada = await a_salon(post)
-    spellings = (GRACE, "Grace@Example.ORG", "grace+1@example.org", "gra.ce@example.org", "grace+2@example.org")
-    bookings = [await booked(post, ada, f"2026-01-20T{10 + at}:00Z", each) for at, each in enumerate(spellings)]
+    spellings = (
+        GRACE,
+        "Grace@Example.ORG",
+        "grace+1@example.org",
+        "gra.ce@example.org",
+        "grace+2@example.org",
+    )
+    bookings = [
+        await booked(post, ada, f"2026-01-20T{10 + at}:00Z", each)
+        for at, each in enumerate(spellings)
+    ]
     await booked(post, ada, "2026-01-20T16:00Z", "alan@example.org")
     assert await post.work() == {"SENT": 3 + 1 + 6}
     assert [await told(post, each) for each in bookings] == [
@@ -87,7 +121,9 @@ async def test_a_day_is_24_hours_back_from_now(post: Post) -> None:
 
 
 async def test_who_was_told_is_reminded_and_hears_of_the_cancellation(post: Post) -> None:
-    """Each once, beyond the allowance too; who was told nothing is not told that it was called off."""
+    """Each once, beyond the allowance too; who was told nothing is not told that it was
+    called off.
+    """
     ada = await a_salon(post)
     known = [await booked(post, ada, f"2026-01-13T{10 + hour}:00Z") for hour in range(3)]
     unknown = await booked(post, ada, "2026-01-13T14:00Z")
@@ -96,14 +132,19 @@ async def test_who_was_told_is_reminded_and_hears_of_the_cancellation(post: Post
     await cancel(post, unknown)
     await post.work()
     assert await told(post, known[0]) == [("BOOKED", "SENT", None), ("CANCELLED", "SENT", None)]
-    assert await told(post, unknown) == [("BOOKED", "SKIPPED", TOO_MANY), ("CANCELLED", "SKIPPED", TOO_MANY)]
+    assert await told(post, unknown) == [
+        ("BOOKED", "SKIPPED", TOO_MANY),
+        ("CANCELLED", "SKIPPED", TOO_MANY),
+    ]
     await post.work_at("2026-01-12T12:00Z")
     assert (await told(post, known[1]))[1:] == [("DAY_BEFORE", "SENT", None)]
     assert len(post.letters(GRACE)) == 6
 
 
 async def test_a_move_is_news_and_the_cancellation_after_it_still_comes(post: Post) -> None:
-    """Whoever holds a manage link may move as often as they like; nobody's mailbox fills up with it."""
+    """Whoever holds a manage link may move as often as they like; nobody's mailbox fills up with
+    it.
+    """
     ada = await a_salon(post)
     confirmation = await booked(post, ada, "2026-01-20T10:00Z")
     await post.work()
@@ -118,7 +159,9 @@ async def test_a_move_is_news_and_the_cancellation_after_it_still_comes(post: Po
         await post.work()
     await cancel(post, confirmation)
     await post.work()
-    statuses = [(kind, status) for kind, status, _ in await told(post, confirmation) if kind != "BOOKED"]
+    statuses = [
+        (kind, status) for kind, status, _ in await told(post, confirmation) if kind != "BOOKED"
+    ]
     assert sorted(statuses) == [
         ("CANCELLED", "SENT"),
         *[("RESCHEDULED", "SENT")] * 2,
@@ -126,20 +169,31 @@ async def test_a_move_is_news_and_the_cancellation_after_it_still_comes(post: Po
     ]
 
 
-async def test_it_is_exact_with_several_workers_at_once(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each takes another entry, so that all of them count against one destination at the same moment."""
+async def test_it_is_exact_with_several_workers_at_once(
+    post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each takes another entry, so that all of them count against one destination at the same
+    moment.
+    """
     turns = count()
 
-    async def another_one(on: Executor, *, due_by: datetime, batch_size: int) -> dict[OrganizationId, list[OutboxKey]]:
+    async def another_one(
+        on: Executor, *, due_by: datetime, batch_size: int
+    ) -> dict[OrganizationId, list[OutboxKey]]:
         due = await due_outbox(on, due_by=due_by, batch_size=batch_size)
-        return {organization_id: [keys[next(turns) % len(keys)]] for organization_id, keys in due.items()}
+        return {
+            organization_id: [keys[next(turns) % len(keys)]]
+            for organization_id, keys in due.items()
+        }
 
     monkeypatch.setattr(send_messages, "due_outbox", another_one)
     ada = await a_salon(post)
     for at in range(18):
         await booked(post, ada, f"2026-01-20T{10 + at // 4}:{at % 4 * 15:02}Z")
     await asyncio.gather(*(post.work() for _worker in range(6)))
-    ends = [(row["status"], row["detail"]) for row in await post.log() if row["recipient"] == "CUSTOMER"]
+    ends = [
+        (row["status"], row["detail"]) for row in await post.log() if row["recipient"] == "CUSTOMER"
+    ]
     assert sorted(ends, key=str) == [*[("SENT", None)] * 3, *[("SKIPPED", TOO_MANY)] * 15]
     assert len(post.letters(GRACE)) == 3
 
@@ -153,9 +207,11 @@ async def test_the_cancellation_of_what_nobody_was_told_of_is_news_and_what_was_
         await post.work()
     other = await booked(post, ada, "2026-01-20T14:00Z")
     await post.work()
-    assert [row["kind"] for row in await post.log() if row["status"] == "SENT" and row["recipient"] == "CUSTOMER"] == [
-        "CANCELLED"
-    ] * 3
+    assert [
+        row["kind"]
+        for row in await post.log()
+        if row["status"] == "SENT" and row["recipient"] == "CUSTOMER"
+    ] == ["CANCELLED"] * 3
     assert await told(post, other) == [("BOOKED", "SKIPPED", TOO_MANY)]
 
 
@@ -166,7 +222,11 @@ async def test_each_organization_counts_for_itself(post: Post) -> None:
     other = await post.api.another_organization()
     bob = await a_provider(post.api, of=other, channels=[], weeklyHours=weekly("00:00", "24:00"))
     await an_appointment(
-        post.api, bob, "2026-01-20T10:00Z", caller=other.anonymous, customer={"name": "Grace", "email": GRACE}
+        post.api,
+        bob,
+        "2026-01-20T10:00Z",
+        caller=other.anonymous,
+        customer={"name": "Grace", "email": GRACE},
     )
     await post.work()
     assert len(post.letters(GRACE)) == 4
@@ -184,7 +244,9 @@ async def test_a_resend_counts_and_is_refused_beyond_the_allowance(post: Post) -
             answer = (await post.api.ask(RESEND, caller=acting, input=values))["answer"]
             assert made(answer, "Reminder")["status"] == "PENDING"
         assert await post.work() == {"SENT": 1}
-    refused = made((await post.api.ask(RESEND, caller=acting, input=values))["answer"], "InvalidInputError")
+    refused = made(
+        (await post.api.ask(RESEND, caller=acting, input=values))["answer"], "InvalidInputError"
+    )
     assert (refused["field"], refused["message"]) == ("channel", f"It can't be sent: {TOO_MANY}.")
     theirs = values | {"recipient": "PROVIDER"}
     made((await post.api.ask(RESEND, caller=acting, input=theirs))["answer"], "Reminder")
@@ -204,10 +266,17 @@ async def test_where_messages_went_is_kept_as_a_hash_until_an_erasure(post: Post
     ada = await a_salon(post)
     await booked(post, ada, "2026-01-20T10:00Z")
     await post.work()
-    kept = await post.api.rows("SELECT recipient, destination, to_jsonb(reminder_log)::text AS row FROM reminder_log")
-    assert {row["recipient"]: len(row["destination"] or b"") for row in kept} == {"CUSTOMER": 16, "PROVIDER": 0}
+    kept = await post.api.rows(
+        "SELECT recipient, destination, to_jsonb(reminder_log)::text AS row FROM reminder_log"
+    )
+    assert {row["recipient"]: len(row["destination"] or b"") for row in kept} == {
+        "CUSTOMER": 16,
+        "PROVIDER": 0,
+    }
     assert not any("grace" in row["row"] for row in kept)
-    [customer] = await post.api.rows("SELECT id FROM customer WHERE organization_id = $1", post.api.organization.id)
+    [customer] = await post.api.rows(
+        "SELECT id FROM customer WHERE organization_id = $1", post.api.organization.id
+    )
     values = {"id": global_id("Customer", customer["id"])}
     made((await post.api.ask(ERASE, caller=post.api.admin, input=values))["answer"], "Customer")
     assert await post.api.rows("SELECT FROM reminder_log WHERE destination IS NOT NULL") == []

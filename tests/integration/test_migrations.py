@@ -1,4 +1,6 @@
-"""The runner of migrations: forward, once, in order, whole files, and honest about what it finds."""
+"""The runner of migrations: forward, once, in order, whole files, and honest about what
+it finds.
+"""
 
 from __future__ import annotations
 
@@ -40,14 +42,19 @@ async def empty_pool(empty_database: str) -> AsyncIterator[Pool]:
 
 
 async def names(pool: Pool) -> list[str]:
-    return [row["name"] for row in await pool.fetch("SELECT name FROM schema_migration ORDER BY version", ())]
+    return [
+        row["name"]
+        for row in await pool.fetch("SELECT name FROM schema_migration ORDER BY version", ())
+    ]
 
 
 async def exists(pool: Pool, table: str) -> bool:
     return bool((await pool.fetch("SELECT to_regclass($1) IS NOT NULL AS it", (table,)))[0]["it"])
 
 
-async def test_each_file_is_applied_once_in_order(folder: Path, empty_database: str, empty_pool: Pool) -> None:
+async def test_each_file_is_applied_once_in_order(
+    folder: Path, empty_database: str, empty_pool: Pool
+) -> None:
     told: list[str] = []
     done = await migrate(empty_database, folder=folder, tell=told.append)
     assert [migration.version for migration in done] == [1, 2]
@@ -61,14 +68,18 @@ async def test_a_new_file_is_applied_to_a_database_with_data(
     folder: Path, empty_database: str, empty_pool: Pool
 ) -> None:
     await migrate(empty_database, folder=folder)
-    (folder / "0003_third.sql").write_text("ALTER TABLE first ADD COLUMN m integer NOT NULL DEFAULT 7;")
+    (folder / "0003_third.sql").write_text(
+        "ALTER TABLE first ADD COLUMN m integer NOT NULL DEFAULT 7;"
+    )
     with pytest.raises(UnmigratedError, match="lacks 1 migration: run “python -m app migrate”"):
         await check(empty_pool, folder=folder)
     assert [migration.version for migration in await migrate(empty_database, folder=folder)] == [3]
     assert (await empty_pool.fetch("SELECT m FROM first", ()))[0]["m"] == 7
 
 
-async def test_a_file_that_fails_leaves_nothing_of_itself(folder: Path, empty_database: str, empty_pool: Pool) -> None:
+async def test_a_file_that_fails_leaves_nothing_of_itself(
+    folder: Path, empty_database: str, empty_pool: Pool
+) -> None:
     (folder / "0003_third.sql").write_text(BROKEN)
     with pytest.raises(asyncpg.DivisionByZeroError):
         await migrate(empty_database, folder=folder)
@@ -82,7 +93,9 @@ async def test_many_at_once_take_turns(folder: Path, empty_database: str, empty_
     assert (await empty_pool.fetch("SELECT count(*) AS n FROM first", ()))[0]["n"] == 1
 
 
-async def test_an_edited_file_is_an_error(folder: Path, empty_database: str, empty_pool: Pool) -> None:
+async def test_an_edited_file_is_an_error(
+    folder: Path, empty_database: str, empty_pool: Pool
+) -> None:
     await migrate(empty_database, folder=folder)
     (folder / "0001_first.sql").write_text(FIRST + "-- a small correction\n")
     with pytest.raises(EditedMigrationError, match="0001_first was edited"):
@@ -91,7 +104,9 @@ async def test_an_edited_file_is_an_error(folder: Path, empty_database: str, emp
         await check(empty_pool, folder=folder)
 
 
-async def test_a_database_ahead_of_the_program_is_an_error(folder: Path, empty_database: str, empty_pool: Pool) -> None:
+async def test_a_database_ahead_of_the_program_is_an_error(
+    folder: Path, empty_database: str, empty_pool: Pool
+) -> None:
     await migrate(empty_database, folder=folder)
     (folder / "0002_second.sql").unlink()
     with pytest.raises(DatabaseAheadError, match="newer than this program: it has migration 0002"):
@@ -105,7 +120,9 @@ async def test_a_database_without_anything_is_unmigrated(folder: Path, empty_poo
         await check(empty_pool, folder=folder)
 
 
-@pytest.mark.parametrize("odd", ["0004_gap.sql", "0002_twice.sql", "3_short.sql", "0003_Odd-name.sql"])
+@pytest.mark.parametrize(
+    "odd", ["0004_gap.sql", "0002_twice.sql", "3_short.sql", "0003_Odd-name.sql"]
+)
 def test_a_file_out_of_order_is_an_error(folder: Path, odd: str) -> None:
     (folder / odd).write_text("SELECT 1;")
     with pytest.raises(MigrationError, match="is not the next of"):

@@ -1,4 +1,6 @@
-"""PostgreSQL and Redis are stopped and started under our feet; what is above them is told quickly, and goes on."""
+"""PostgreSQL and Redis are stopped and started under our feet; what is above them is told quickly,
+and goes on.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,13 @@ from app.process.worker import (
 )
 from app.settings import LeaveSettings
 from app.standins.embedded import Servers
-from app.store.pool import ACQUIRE_TIMEOUT_SECONDS, DatabaseUnavailableError, Pool, create_pool, transaction
+from app.store.pool import (
+    ACQUIRE_TIMEOUT_SECONDS,
+    DatabaseUnavailableError,
+    Pool,
+    create_pool,
+    transaction,
+)
 
 PATIENCE_SECONDS = 20.0
 LEAVE = LeaveSettings()
@@ -35,7 +43,9 @@ async def test_an_address_where_no_database_can_be_is_told_at_the_start(port: st
         await create_pool(f"postgresql://me@127.0.0.1:{port}/x", size=1, statement_timeout_ms=1_000)
 
 
-async def test_a_pool_tells_an_outage_quickly_and_recovers(pool: Pool, own_postgres: Servers) -> None:
+async def test_a_pool_tells_an_outage_quickly_and_recovers(
+    pool: Pool, own_postgres: Servers
+) -> None:
     assert await one(pool) == 1
     own_postgres.stop_postgres()
     for _ in range(3):
@@ -50,7 +60,9 @@ async def test_a_pool_tells_an_outage_quickly_and_recovers(pool: Pool, own_postg
     assert await asyncio.gather(*(one(pool) for _ in range(20))) == [1] * 20
 
 
-async def test_an_outage_within_a_transaction_is_told_as_one(pool: Pool, own_postgres: Servers) -> None:
+async def test_an_outage_within_a_transaction_is_told_as_one(
+    pool: Pool, own_postgres: Servers
+) -> None:
     with pytest.raises(DatabaseUnavailableError):
         async with transaction(pool) as tx:
             await tx.execute("CREATE TABLE made (n integer)", ())
@@ -60,7 +72,9 @@ async def test_an_outage_within_a_transaction_is_told_as_one(pool: Pool, own_pos
     assert (await pool.fetch("SELECT to_regclass('made') IS NULL AS gone", ()))[0]["gone"]
 
 
-async def test_a_commit_that_finds_no_server_is_told_as_an_outage(pool: Pool, own_postgres: Servers) -> None:
+async def test_a_commit_that_finds_no_server_is_told_as_an_outage(
+    pool: Pool, own_postgres: Servers
+) -> None:
     with pytest.raises(DatabaseUnavailableError):
         async with transaction(pool) as tx:
             await tx.execute("SELECT 1", ())
@@ -113,7 +127,9 @@ async def test_the_worker_goes_on_when_redis_was_away(redis_url: str, own_redis:
 
     every_second = cron(note, name="note", second=set(range(60)))
     stop = asyncio.Event()
-    working = asyncio.create_task(supervise(redis_url, [every_second], context={"number": 7.0}, stop=stop, leave=LEAVE))
+    working = asyncio.create_task(
+        supervise(redis_url, [every_second], context={"number": 7.0}, stop=stop, leave=LEAVE)
+    )
     await until(has_run)
     await until(well)
     own_redis.stop_redis()
@@ -146,7 +162,9 @@ async def test_two_workers_run_a_scheduled_job_once_each_time(redis_url: str) ->
     stop = asyncio.Event()
     started = time.monotonic()
     working = [
-        asyncio.create_task(supervise(redis_url, [job(number)], context={"number": number}, stop=stop, leave=LEAVE))
+        asyncio.create_task(
+            supervise(redis_url, [job(number)], context={"number": number}, stop=stop, leave=LEAVE)
+        )
         for number in range(2)
     ]
     await until(have_run)
@@ -156,7 +174,9 @@ async def test_two_workers_run_a_scheduled_job_once_each_time(redis_url: str) ->
     assert len(ran) <= elapsed + 2
 
 
-async def test_a_running_job_may_finish_when_the_worker_is_stopped(redis_url: str, redis: Redis) -> None:
+async def test_a_running_job_may_finish_when_the_worker_is_stopped(
+    redis_url: str, redis: Redis
+) -> None:
     begun, finished = asyncio.Event(), asyncio.Event()
 
     async def slow(ctx: dict[Any, Any]) -> None:
@@ -167,7 +187,9 @@ async def test_a_running_job_may_finish_when_the_worker_is_stopped(redis_url: st
 
     stop = asyncio.Event()
     job = cron(slow, name="slow", second=set(range(60)))
-    working = asyncio.create_task(supervise(redis_url, [job], context={"number": 1}, stop=stop, leave=LEAVE))
+    working = asyncio.create_task(
+        supervise(redis_url, [job], context={"number": 1}, stop=stop, leave=LEAVE)
+    )
     await asyncio.wait_for(begun.wait(), PATIENCE_SECONDS)
     stop.set()
     await asyncio.wait_for(working, PATIENCE_SECONDS)
@@ -185,10 +207,16 @@ async def test_a_job_that_does_not_end_is_cut_off_in_time(redis_url: str, redis:
 
     stop, leave = asyncio.Event(), LeaveSettings(drain_seconds=0, grace_seconds=1)
     job = cron(hangs, name="hangs", second=set(range(60)))
-    working = asyncio.create_task(supervise(redis_url, [job], context={"number": 1}, stop=stop, leave=leave))
+    working = asyncio.create_task(
+        supervise(redis_url, [job], context={"number": 1}, stop=stop, leave=leave)
+    )
     await asyncio.wait_for(begun.wait(), PATIENCE_SECONDS)
     stop.set()
     started = time.monotonic()
     await asyncio.wait_for(working, PATIENCE_SECONDS)
-    assert leave.grace_seconds - leave.closing_seconds <= time.monotonic() - started < leave.grace_seconds + 1
+    assert (
+        leave.grace_seconds - leave.closing_seconds
+        <= time.monotonic() - started
+        < leave.grace_seconds + 1
+    )
     assert not await redis.exists(health_key())

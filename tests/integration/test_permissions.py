@@ -1,4 +1,6 @@
-"""Who may do and see what: roles, fields and mutations; organizations against each other; tokens and forgeries."""
+"""Who may do and see what: roles, fields and mutations; organizations against each other; tokens
+and forgeries.
+"""
 
 from __future__ import annotations
 
@@ -30,11 +32,25 @@ from tests.builders import (
 )
 
 VIEWER = "{ viewer { role } }"
-UPDATE_PROVIDER = "mutation ($input: UpdateProviderInput!) { answer: updateProvider(input: $input) { __typename } }"
-UPDATE_SERVICE = "mutation ($input: UpdateServiceInput!) { answer: updateService(input: $input) { __typename } }"
-SET_HOURS = "mutation ($input: SetWeeklyHoursInput!) { answer: setWeeklyHours(input: $input) { __typename } }"
-SET_EXCEPTION = "mutation ($input: SetExceptionInput!) { answer: setException(input: $input) { __typename } }"
-REMOVE_EXCEPTION = "mutation ($input: RemoveExceptionInput!) { answer: removeException(input: $input) { __typename } }"
+UPDATE_PROVIDER = (
+    "mutation ($input: UpdateProviderInput!) { answer: updateProvider(input: "
+    "$input) "
+    "{ __typename } }"
+)
+UPDATE_SERVICE = (
+    "mutation ($input: UpdateServiceInput!) { answer: updateService(input: $input) { __typename } }"
+)
+SET_HOURS = (
+    "mutation ($input: SetWeeklyHoursInput!) { answer: setWeeklyHours(input: $input) { "
+    "__typename } }"
+)
+SET_EXCEPTION = (
+    "mutation ($input: SetExceptionInput!) { answer: setException(input: $input) { __typename } }"
+)
+REMOVE_EXCEPTION = (
+    "mutation ($input: RemoveExceptionInput!) { answer: removeException(input: "
+    "$input) { __typename } }"
+)
 
 APPOINTMENT = """
     query ($id: ID!, $manageToken: String) {
@@ -50,7 +66,9 @@ OF_PROVIDER = "query ($id: ID!) { provider(id: $id) { appointments { totalCount 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cast:
-    """Everybody who may call, and what they call about: Ada's visit of the customer Robin, and of the guest Noor."""
+    """Everybody who may call, and what they call about: Ada's visit of the customer Robin, and of
+    the guest Noor.
+    """
 
     api: Api
     ada: Json
@@ -77,7 +95,9 @@ async def people(api: Api) -> Cast:
     robin = api.customer("robin")
     contact = {"name": "Robin", "email": "robin@example.com"}
     robins = await an_appointment(api, ada, "2026-01-13T10:00Z", caller=robin, customer=contact)
-    noors = await an_appointment(api, ada, "2026-01-13T12:00Z", customer={"name": "Noor", "email": "noor@example.com"})
+    noors = await an_appointment(
+        api, ada, "2026-01-13T12:00Z", customer={"name": "Noor", "email": "noor@example.com"}
+    )
     # Robin has a second one, with somebody else.
     await an_appointment(api, ben, "2026-01-13T15:00Z", caller=robin)
     return Cast(
@@ -102,7 +122,9 @@ async def people(api: Api) -> Cast:
 
 def only(allowed: str, names: Cast, *, yes: str) -> dict[str, str]:
     """The answer `yes` for those allowed, and a refusal for everybody else."""
-    return {name: yes if name in allowed.split(" | ") else "NotAllowedError" for name in names.callers}
+    return {
+        name: yes if name in allowed.split(" | ") else "NotAllowedError" for name in names.callers
+    }
 
 
 # ---------------------------------------------------------------- what each role may do
@@ -113,7 +135,9 @@ async def test_administrators_alone_create(people: Cast) -> None:
     assert await people.answers(CREATE_PROVIDER, values) == only("admin", people, yes="Provider")
     values = {"name": "Cut", "durationMinutes": 30, "providerIds": [people.ada["id"]]}
     assert await people.answers(CREATE_SERVICE, values) == only("admin", people, yes="Service")
-    assert await people.answers(UPDATE_SERVICE, {"id": people.service["id"]}) == only("admin", people, yes="Service")
+    assert await people.answers(UPDATE_SERVICE, {"id": people.service["id"]}) == only(
+        "admin", people, yes="Service"
+    )
 
 
 async def test_a_provider_changes_what_is_their_own(people: Cast) -> None:
@@ -130,7 +154,9 @@ async def test_a_provider_changes_what_is_their_own(people: Cast) -> None:
     assert answers == only("admin", people, yes="Provider")
 
 
-async def test_everybody_may_book_but_a_manage_token_and_a_provider_in_another_calendar(people: Cast) -> None:
+async def test_everybody_may_book_but_a_manage_token_and_a_provider_in_another_calendar(
+    people: Cast,
+) -> None:
     """A guest needs contact data, a customer whose record is there does not."""
     outcome = {}
     for hour, (name, caller) in enumerate(people.callers.items(), start=9):
@@ -151,7 +177,9 @@ async def test_everybody_may_book_but_a_manage_token_and_a_provider_in_another_c
         ("admin", "InvalidInputError"),
         ("robin", "BookingConfirmation"),
     ):
-        answer = await book(people.api, people.ada, "2026-01-15T09:00Z", caller=people.callers[name], customer=None)
+        answer = await book(
+            people.api, people.ada, "2026-01-15T09:00Z", caller=people.callers[name], customer=None
+        )
         assert answer["__typename"] == expected
         assert answer.get("field", "customer") == "customer"
 
@@ -159,7 +187,8 @@ async def test_everybody_may_book_but_a_manage_token_and_a_provider_in_another_c
 async def test_free_times_are_public(people: Cast) -> None:
     days = {"from": "2026-01-13", "to": "2026-01-13"}
     seen = [
-        await people.api.ask(LISTING, caller=caller, id=people.ada["id"], **days) for caller in people.callers.values()
+        await people.api.ask(LISTING, caller=caller, id=people.ada["id"], **days)
+        for caller in people.callers.values()
     ]
     assert all(each == seen[0] for each in seen)
     assert seen[0]["provider"]["availability"]["__typename"] == "Availability"
@@ -176,7 +205,12 @@ async def test_how_staff_are_reached_and_why_they_are_away_is_for_staff(people: 
             }
         }
     """
-    values = {"providerId": people.ada["id"], "date": "2026-02-02", "isBlocked": True, "reason": "Surgery"}
+    values = {
+        "providerId": people.ada["id"],
+        "date": "2026-02-02",
+        "isBlocked": True,
+        "reason": "Surgery",
+    }
     await people.api.ask(SET_EXCEPTION, caller=people.api.admin, input=values)
     for name, caller in people.callers.items():
         seen = (await people.api.ask(document, caller=caller, id=people.ada["id"]))["provider"]
@@ -190,7 +224,9 @@ async def test_how_staff_are_reached_and_why_they_are_away_is_for_staff(people: 
         }, name
 
 
-async def test_an_appointment_is_seen_by_its_customer_its_provider_administrators_and_its_token(people: Cast) -> None:
+async def test_an_appointment_is_seen_by_its_customer_its_provider_administrators_and_its_token(
+    people: Cast,
+) -> None:
     """For all others it does not exist: null, not an error."""
     for booked, seeing in (
         (people.robins, {"robin", "ada", "admin"}),
@@ -198,8 +234,12 @@ async def test_an_appointment_is_seen_by_its_customer_its_provider_administrator
     ):
         seen = set()
         for name, caller in people.callers.items():
-            by_id = (await people.api.ask(APPOINTMENT, caller=caller, id=booked["appointment"]["id"]))["appointment"]
-            as_node = (await people.api.ask(NODE, caller=caller, id=booked["appointment"]["id"]))["node"]
+            by_id = (
+                await people.api.ask(APPOINTMENT, caller=caller, id=booked["appointment"]["id"])
+            )["appointment"]
+            as_node = (await people.api.ask(NODE, caller=caller, id=booked["appointment"]["id"]))[
+                "node"
+            ]
             assert (by_id is None) == (as_node is None)
             if by_id is not None:
                 seen.add(name)
@@ -207,14 +247,24 @@ async def test_an_appointment_is_seen_by_its_customer_its_provider_administrator
         assert seen == seeing
 
 
-async def test_a_customers_record_is_for_staff_who_serve_them_and_for_that_customer(people: Cast) -> None:
-    """A guest never sees a record, not even with the manage token: others with the same e-mail may stand behind it."""
-    for booked, seeing in ((people.robins, {"robin", "ada", "admin"}), (people.noors, {"ada", "admin"})):
+async def test_a_customers_record_is_for_staff_who_serve_them_and_for_that_customer(
+    people: Cast,
+) -> None:
+    """A guest never sees a record, not even with the manage token: others with the same e-mail may
+    stand behind it.
+    """
+    for booked, seeing in (
+        (people.robins, {"robin", "ada", "admin"}),
+        (people.noors, {"ada", "admin"}),
+    ):
         seen, keys = set(), set()
         for name, caller in people.callers.items():
             shown = (
                 await people.api.ask(
-                    APPOINTMENT, caller=caller, id=booked["appointment"]["id"], manageToken=booked["manageToken"]
+                    APPOINTMENT,
+                    caller=caller,
+                    id=booked["appointment"]["id"],
+                    manageToken=booked["manageToken"],
                 )
             )["appointment"]
             assert shown is not None, "whoever has the token sees the appointment"
@@ -236,8 +286,13 @@ async def test_lists_of_appointments_hold_what_the_caller_may_see(people: Cast) 
     totals = {}
     for name, caller in people.callers.items():
         own = (await people.api.ask(APPOINTMENTS, caller=caller))["appointments"]
-        of_ada = (await people.api.ask(OF_PROVIDER, caller=caller, id=people.ada["id"]))["provider"]["appointments"]
-        assert (own["totalCount"], of_ada["totalCount"]) == (len(own["nodes"]), len(of_ada["nodes"]))
+        of_ada = (await people.api.ask(OF_PROVIDER, caller=caller, id=people.ada["id"]))[
+            "provider"
+        ]["appointments"]
+        assert (own["totalCount"], of_ada["totalCount"]) == (
+            len(own["nodes"]),
+            len(of_ada["nodes"]),
+        )
         totals[name] = (own["totalCount"], of_ada["totalCount"])
     assert totals == {
         "anonymous": (0, 0),
@@ -251,14 +306,24 @@ async def test_lists_of_appointments_hold_what_the_caller_may_see(people: Cast) 
     }
 
 
-async def test_guests_with_one_email_are_one_customer_and_an_account_is_never_joined(api: Api) -> None:
-    """A guest who types a customer's e-mail is another customer; a guest who comes again is the same one."""
+async def test_guests_with_one_email_are_one_customer_and_an_account_is_never_joined(
+    api: Api,
+) -> None:
+    """A guest who types a customer's e-mail is another customer; a guest who comes again is the
+    same one.
+    """
     ada = await a_provider(api)
     contact = {"name": "Robin", "email": "robin@example.com"}
     robin = api.customer("robin")
     await an_appointment(api, ada, "2026-01-13T09:00Z", caller=robin, customer=contact)
-    for hour, email in ((10, "robin@example.com"), (11, "ROBIN@example.com"), (12, "robin@example.com")):
-        await an_appointment(api, ada, f"2026-01-13T{hour}:00Z", customer={"name": "R", "email": email})
+    for hour, email in (
+        (10, "robin@example.com"),
+        (11, "ROBIN@example.com"),
+        (12, "robin@example.com"),
+    ):
+        await an_appointment(
+            api, ada, f"2026-01-13T{hour}:00Z", customer={"name": "R", "email": email}
+        )
     document = "{ appointments { nodes { customer { id name } contact { name email } } } }"
     nodes = (await api.ask(document, caller=api.admin))["appointments"]["nodes"]
     keys = [node["customer"]["id"] for node in nodes]
@@ -276,7 +341,8 @@ async def test_a_first_booking_without_contact_needs_a_token_that_tells_it(api: 
     booked = await an_appointment(api, ada, "2026-01-13T09:00Z", caller=told, customer=None)
     contact = {"name": "Robin", "email": "robin@example.com"}
     assert booked["appointment"]["contact"] == contact | {"phone": None, "locale": None}
-    assert booked["appointment"]["customer"]["name"] == "Robin"  # their own record, in the answer that made it
+    # their own record, in the answer that made it
+    assert booked["appointment"]["customer"]["name"] == "Robin"
 
 
 # ---------------------------------------------------------------- organizations
@@ -287,20 +353,32 @@ async def test_another_organizations_ids_behave_as_if_they_did_not_exist(people:
     other = await people.api.another_organization()
     ask, caller = people.api.ask, other.admin
     ada, appointment = people.ada["id"], people.robins["appointment"]["id"]
-    customer = (await ask(APPOINTMENT, caller=people.api.admin, id=appointment))["appointment"]["customer"]["id"]
+    customer = (await ask(APPOINTMENT, caller=people.api.admin, id=appointment))["appointment"][
+        "customer"
+    ]["id"]
     for node_id in (ada, people.service["id"], appointment, customer):
         assert (await ask(NODE, caller=caller, id=node_id))["node"] is None
-    assert (await ask("query ($id: ID!) { provider(id: $id) { id } }", caller=caller, id=ada))["provider"] is None
-    assert (await ask("{ providers { totalCount nodes { id } } }", caller=caller))["providers"]["totalCount"] == 0
+    assert (await ask("query ($id: ID!) { provider(id: $id) { id } }", caller=caller, id=ada))[
+        "provider"
+    ] is None
+    assert (await ask("{ providers { totalCount nodes { id } } }", caller=caller))["providers"][
+        "totalCount"
+    ] == 0
     by_ids = "query ($ids: [ID!]) { providers(ids: $ids) { nodes { id } } }"
     assert (await ask(by_ids, caller=caller, ids=[ada]))["providers"]["nodes"] == []
     next_slots = "query ($ids: [ID!]) { nextAvailableSlots(providerIds: $ids) { startsAt } }"
     assert (await ask(next_slots, caller=caller, ids=[ada]))["nextAvailableSlots"] == []
-    explain = 'query ($id: ID!) { explainTime(providerId: $id, startsAt: "2026-01-13T10:00:00Z") { bookable } }'
+    explain = (
+        'query ($id: ID!) { explainTime(providerId: $id, startsAt: "2026-01-13T10:00:00Z") '
+        "{ "
+        "bookable } }"
+    )
     assert (await ask(explain, caller=caller, id=ada))["explainTime"] is None
     assert (await ask(APPOINTMENT, caller=caller, id=appointment))["appointment"] is None
     token = people.robins["manageToken"]
-    assert (await ask(APPOINTMENT, caller=caller, id=appointment, manageToken=token))["appointment"] is None
+    assert (await ask(APPOINTMENT, caller=caller, id=appointment, manageToken=token))[
+        "appointment"
+    ] is None
     assert (await ask(APPOINTMENTS, caller=caller))["appointments"]["totalCount"] == 0
 
     theirs = await a_provider(people.api, of=other)
@@ -321,17 +399,30 @@ async def test_another_organizations_ids_behave_as_if_they_did_not_exist(people:
 async def test_the_same_subject_in_another_organization_is_somebody_else(people: Cast) -> None:
     other = await people.api.another_organization()
     for caller in (other.acting_for(people.ada), other.customer("robin")):
-        found = await people.api.ask("{ viewer { role provider { id } customer { id } } }", caller=caller)
+        found = await people.api.ask(
+            "{ viewer { role provider { id } customer { id } } }", caller=caller
+        )
         assert (found["viewer"]["provider"], found["viewer"]["customer"]) == (None, None)
-        assert (await people.api.ask(APPOINTMENTS, caller=caller))["appointments"]["totalCount"] == 0
+        assert (await people.api.ask(APPOINTMENTS, caller=caller))["appointments"][
+            "totalCount"
+        ] == 0
 
 
 async def test_an_organization_header_may_repeat_the_token_never_contradict_it(api: Api) -> None:
     other = await api.another_organization()
     own, admin = api.organization, api.admin
     for name in (own.slug, str(own.id), own.id.hex):
-        assert (await api.send(VIEWER, caller=Caller(token=admin.token, organization=name))).status == 200
-    for name in (other.organization.slug, str(other.organization.id), "no-such-practice", str(uuid4()), "", "é"):
+        assert (
+            await api.send(VIEWER, caller=Caller(token=admin.token, organization=name))
+        ).status == 200
+    for name in (
+        other.organization.slug,
+        str(other.organization.id),
+        "no-such-practice",
+        str(uuid4()),
+        "",
+        "é",
+    ):
         refused = await api.send(VIEWER, caller=Caller(token=admin.token, organization=name))
         assert (refused.status, refused.codes) == (403, ["FORBIDDEN"]), name
         assert "data" not in refused.body
@@ -341,7 +432,9 @@ async def test_an_organization_header_may_repeat_the_token_never_contradict_it(a
 
 
 async def test_what_a_token_tells_is_checked_like_what_is_typed(api: Api) -> None:
-    """A name or an e-mail that can't be kept is no reason to fail: the customer is asked for them."""
+    """A name or an e-mail that can't be kept is no reason to fail: the customer is
+    asked for them.
+    """
     ada = await a_provider(api)
     for claims in (
         {"name": "Ro\0bin", "email": "robin@example.com"},
@@ -349,7 +442,9 @@ async def test_what_a_token_tells_is_checked_like_what_is_typed(api: Api) -> Non
         {"name": "Robin", "email": "robin"},
         {"name": "\ud800", "email": "robin@example.com"},
     ):
-        refused = await book(api, ada, "2026-01-13T09:00Z", caller=api.customer("robin", **claims), customer=None)
+        refused = await book(
+            api, ada, "2026-01-13T09:00Z", caller=api.customer("robin", **claims), customer=None
+        )
         assert (refused["__typename"], refused["field"]) == ("InvalidInputError", "customer")
 
 
@@ -365,7 +460,12 @@ async def test_a_caller_without_a_token_names_an_organization_that_exists(api: A
 
 
 def forged(
-    api: Tenant, secret: str, *, algorithm: str = "HS256", headers: Json | None = None, **changes: object
+    api: Tenant,
+    secret: str,
+    *,
+    algorithm: str = "HS256",
+    headers: Json | None = None,
+    **changes: object,
 ) -> str:
     claims: Json = {
         "sub": "an-admin",
@@ -395,7 +495,9 @@ async def test_a_bad_token_is_refused_never_taken_for_none(api: Api) -> None:
         "expired": forged(api, secret, exp=past),
         "expiring now": forged(api, secret, exp=int(system_clock().timestamp())),
         "never expiring": forged(api, secret, exp=...),
-        "not yet": forged(api, secret, nbf=int((system_clock() + timedelta(minutes=5)).timestamp())),
+        "not yet": forged(
+            api, secret, nbf=int((system_clock() + timedelta(minutes=5)).timestamp())
+        ),
         "foreign key": forged(api, "x" * 40),
         "manage key": forged(api, "another secret of the tests of at least 32 bytes"),
         "HS384": forged(api, secret, algorithm="HS384"),
@@ -432,12 +534,15 @@ async def test_a_bad_token_is_refused_never_taken_for_none(api: Api) -> None:
         refused = await api.send(VIEWER, caller=Caller(token=token))
         assert (refused.status, refused.codes) == (401, ["UNAUTHENTICATED"]), name
         assert "data" not in refused.body, name
-        refused = await api.send(VIEWER, caller=Caller(token=token, organization=api.organization.slug))
+        refused = await api.send(
+            VIEWER, caller=Caller(token=token, organization=api.organization.slug)
+        )
         assert refused.status == 401, name
 
 
 @pytest.mark.parametrize(
-    "header", ["", "Bearer", "Bearer ", "Basic YWRtaW46YWRtaW4=", "bearer-token", "Token x", "\u00e9"]
+    "header",
+    ["", "Bearer", "Bearer ", "Basic YWRtaW46YWRtaW4=", "bearer-token", "Token x", "\u00e9"],
 )
 async def test_an_authorization_that_is_no_bearer_token_is_refused(api: Api, header: str) -> None:
     response = await api.http.post(
@@ -470,10 +575,21 @@ async def test_a_manage_token_is_no_access_token_and_the_reverse(people: Cast) -
         "customer": None,
     }
     payload = jwt.decode(token, options={"verify_signature": False})
-    as_access = jwt.encode(payload, "another secret of the tests of at least 32 bytes")  # as it is, but for its type
+    # as it is, but for its type
+    as_access = jwt.encode(payload, "another secret of the tests of at least 32 bytes")
     assert (await api.send(VIEWER, caller=Caller(token=as_access))).status == 401
-    for strange in (api.admin.token, people.robins["manageToken"], as_access, "", "nonsense", "x" * 5_000, "\ud800"):
-        shown = await api.send(APPOINTMENT, id=people.noors["appointment"]["id"], manageToken=strange)
+    for strange in (
+        api.admin.token,
+        people.robins["manageToken"],
+        as_access,
+        "",
+        "nonsense",
+        "x" * 5_000,
+        "\ud800",
+    ):
+        shown = await api.send(
+            APPOINTMENT, id=people.noors["appointment"]["id"], manageToken=strange
+        )
         assert shown.status == 400 or shown.data == {"appointment": None}, strange
     assert (await api.send(VIEWER, caller=Caller(token=token[:-2]))).status == 401
 
@@ -491,4 +607,6 @@ async def test_a_manage_token_opens_its_appointment_until_a_month_after_it(peopl
 async def test_an_id_that_is_guessed_opens_nothing(people: Cast) -> None:
     token = people.noors["manageToken"]
     for node_id in (unknown("Appointment"), people.robins["appointment"]["id"], people.ada["id"]):
-        assert (await people.api.ask(APPOINTMENT, id=node_id, manageToken=token))["appointment"] is None
+        assert (await people.api.ask(APPOINTMENT, id=node_id, manageToken=token))[
+            "appointment"
+        ] is None

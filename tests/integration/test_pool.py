@@ -59,7 +59,9 @@ async def test_a_cancelled_task_leaves_no_transaction_behind(thing: Pool) -> Non
         await task
     assert await count(thing) == 0
     open_ones = (
-        "SELECT count(*) AS n FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in%'"
+        "SELECT count(*) AS n FROM pg_stat_activity WHERE datname = current_database() "
+        "AND "
+        "state LIKE 'idle in%'"
     )
     assert (await thing.fetch(open_ones, ()))[0]["n"] == 0
 
@@ -73,6 +75,8 @@ async def test_a_transaction_is_of_no_use_after_its_block(thing: Pool) -> None:
 
 
 async def test_json_and_time_arrive_as_python_values(pool: Pool) -> None:
-    rows = await pool.fetch("SELECT $1::jsonb AS given, current_setting('timezone') AS zone", ({"a": [1, None]},))
+    rows = await pool.fetch(
+        "SELECT $1::jsonb AS given, current_setting('timezone') AS zone", ({"a": [1, None]},)
+    )
     assert rows[0]["given"] == {"a": [1, None]}
     assert rows[0]["zone"] == "UTC"

@@ -43,7 +43,11 @@ APPOINTMENTS = """
 """
 
 NODES = "query ($ids: [ID!]!) { nodes(ids: $ids) { __typename id } }"
-NODE = "query ($id: ID!) { node(id: $id) { __typename id ... on Provider { name } ... on Service { name } } }"
+NODE = (
+    "query ($id: ID!) { node(id: $id) { __typename id ... on Provider { name } ... on Service "
+    "{ "
+    "name } } }"
+)
 
 ONE_PROVIDER = (
     """
@@ -65,7 +69,9 @@ SET_EXCEPTION = """
 
 
 def names(connection: Json) -> list[str]:
-    assert [edge["node"]["name"] for edge in connection["edges"]] == [node["name"] for node in connection["nodes"]]
+    assert [edge["node"]["name"] for edge in connection["edges"]] == [
+        node["name"] for node in connection["nodes"]
+    ]
     return [node["name"] for node in connection["nodes"]]
 
 
@@ -77,7 +83,8 @@ async def test_providers_are_paged_in_the_order_of_their_names_in_both_direction
     for name in ("Emil", "ada", "Ada", "Ada", "Öz", "Bea"):
         await a_provider(api, name=name)
     whole = (await api.ask(PROVIDERS, first=100))["providers"]
-    assert names(whole) == ["Ada", "Ada", "Bea", "Emil", "ada", "Öz"]  # by code point, as the database sorts
+    # by code point, as the database sorts
+    assert names(whole) == ["Ada", "Ada", "Bea", "Emil", "ada", "Öz"]
     assert whole["totalCount"] == 6
     assert whole["pageInfo"]["hasNextPage"] is whole["pageInfo"]["hasPreviousPage"] is False
 
@@ -183,7 +190,12 @@ async def test_a_cursor_of_one_list_is_none_of_another(api: Api) -> None:
 async def test_a_provider_is_read_with_all_that_hangs_on_them(api: Api) -> None:
     """Hours and breaks in the order of the week, exceptions by date and start, services by name."""
     fee = {"amountMinor": 1500, "currency": "EUR"}
-    policy = {"freeUntilMinutesBefore": 60, "lateCancellation": "FEE", "lateFee": fee, "lateFeePercent": None}
+    policy = {
+        "freeUntilMinutesBefore": 60,
+        "lateCancellation": "FEE",
+        "lateFee": fee,
+        "lateFeePercent": None,
+    }
     ada = await a_provider(
         api,
         name="  Ada  ",
@@ -206,17 +218,36 @@ async def test_a_provider_is_read_with_all_that_hangs_on_them(api: Api) -> None:
     late = await a_service(api, ada, name="Z", bufferBeforeMinutes=5, bufferAfterMinutes=10)
     early = await a_service(api, ada, name="A", price={"amountMinor": 5000, "currency": "EUR"})
     for date, ranges, is_blocked in (
-        ("2026-02-02", [{"start": "14:00", "end": "15:00"}, {"start": "08:00", "end": "09:00"}], True),
+        (
+            "2026-02-02",
+            [{"start": "14:00", "end": "15:00"}, {"start": "08:00", "end": "09:00"}],
+            True,
+        ),
         ("2026-02-01", [], True),
         ("2026-03-01", [{"start": "20:00", "end": "01:00"}], False),
     ):
-        values = {"providerId": ada["id"], "date": date, "isBlocked": is_blocked, "ranges": ranges, "reason": "Why not"}
+        values = {
+            "providerId": ada["id"],
+            "date": date,
+            "isBlocked": is_blocked,
+            "ranges": ranges,
+            "reason": "Why not",
+        }
         await api.ask(SET_EXCEPTION, caller=api.admin, input=values)
 
     days = {"from": "2026-02-01", "to": "2026-02-28"}
     found = (await api.ask(ONE_PROVIDER, caller=api.admin, id=ada["id"], **days))["provider"]
-    plain = ("name", "timeZone", "serviceDurationMinutes", "bufferMinutes", "slotIntervalMinutes", "minNoticeMinutes")
-    assert subset(found, (*plain, "maxAdvanceBookingDays", "email", "phone", "cancellationPolicy")) == {
+    plain = (
+        "name",
+        "timeZone",
+        "serviceDurationMinutes",
+        "bufferMinutes",
+        "slotIntervalMinutes",
+        "minNoticeMinutes",
+    )
+    assert subset(
+        found, (*plain, "maxAdvanceBookingDays", "email", "phone", "cancellationPolicy")
+    ) == {
         "name": "Ada",
         "timeZone": "Europe/Berlin",
         "serviceDurationMinutes": 45,
@@ -237,18 +268,27 @@ async def test_a_provider_is_read_with_all_that_hangs_on_them(api: Api) -> None:
     assert [tuple(subset(hours, week).values()) for hours in found["breaks"]] == [
         ("MONDAY", "10:00", "10:15", None, None)
     ]
-    assert [(each["date"], each["isBlocked"], each["start"], each["end"]) for each in found["exceptions"]] == [
+    assert [
+        (each["date"], each["isBlocked"], each["start"], each["end"])
+        for each in found["exceptions"]
+    ] == [
         ("2026-02-01", True, None, None),
         ("2026-02-02", True, "08:00", "09:00"),
         ("2026-02-02", True, "14:00", "15:00"),
     ]
     assert found["services"] == [subset(each, list(found["services"][0])) for each in (early, late)]
     assert early["providers"] == [{"id": ada["id"]}]
-    ids = [each["id"] for name in ("weeklyHours", "breaks", "exceptions", "services") for each in found[name]]
+    ids = [
+        each["id"]
+        for name in ("weeklyHours", "breaks", "exceptions", "services")
+        for each in found[name]
+    ]
     assert len({*ids, found["id"]}) == len(ids) + 1
 
 
-async def test_dates_out_of_order_and_too_many_dates_of_exceptions_are_request_errors(api: Api) -> None:
+async def test_dates_out_of_order_and_too_many_dates_of_exceptions_are_request_errors(
+    api: Api,
+) -> None:
     ada = await a_provider(api)
     for first, last in (("2026-02-02", "2026-02-01"), ("2026-01-01", "2027-03-01")):
         days: Json = {"from": first, "to": last}
@@ -260,8 +300,12 @@ async def test_what_does_not_exist_is_null(api: Api) -> None:
     ada = await a_provider(api)
     service = await a_service(api, ada)
     for strange in (unknown("Provider"), service["id"], "", "Provider:1", "=", "é" * 2_000):
-        assert (await api.ask("query ($id: ID!) { provider(id: $id) { id } }", id=strange))["provider"] is None
-        assert (await api.ask("query ($id: ID!) { appointment(id: $id) { id } }", id=strange))["appointment"] is None
+        assert (await api.ask("query ($id: ID!) { provider(id: $id) { id } }", id=strange))[
+            "provider"
+        ] is None
+        assert (await api.ask("query ($id: ID!) { appointment(id: $id) { id } }", id=strange))[
+            "appointment"
+        ] is None
     for strange in (
         unknown("Provider"),
         unknown("Service"),
@@ -274,18 +318,34 @@ async def test_what_does_not_exist_is_null(api: Api) -> None:
 
 
 async def test_whoever_has_an_id_can_fetch_the_object_again(api: Api) -> None:
-    """Relay: `node` gives every object by its own id, `nodes` many at once, in the order asked for, null for gaps."""
+    """Relay: `node` gives every object by its own id, `nodes` many at once, in the order asked for,
+    null for gaps.
+    """
     ada = await a_provider(api, name="Ada")
     service = await a_service(api, ada, name="Cut")
     booked = (await an_appointment(api, ada, "2026-01-12T10:00Z"))["appointment"]
     customer = (
         await api.ask(
-            "query ($id: ID!) { appointment(id: $id) { customer { id } } }", caller=api.admin, id=booked["id"]
+            "query ($id: ID!) { appointment(id: $id) { customer { id } } }",
+            caller=api.admin,
+            id=booked["id"],
         )
     )["appointment"]["customer"]
-    assert (await api.ask(NODE, id=ada["id"]))["node"] == {"__typename": "Provider", "id": ada["id"], "name": "Ada"}
+    assert (await api.ask(NODE, id=ada["id"]))["node"] == {
+        "__typename": "Provider",
+        "id": ada["id"],
+        "name": "Ada",
+    }
     assert (await api.ask(NODE, id=service["id"]))["node"]["name"] == "Cut"
-    ids = [booked["id"], service["id"], unknown("Service"), customer["id"], ada["id"], ada["id"], "nothing"]
+    ids = [
+        booked["id"],
+        service["id"],
+        unknown("Service"),
+        customer["id"],
+        ada["id"],
+        ada["id"],
+        "nothing",
+    ]
     found = (await api.ask(NODES, caller=api.admin, ids=ids))["nodes"]
     assert found == [
         {"__typename": "Appointment", "id": booked["id"]},
@@ -310,7 +370,11 @@ async def test_the_viewer_is_whom_the_token_names(api: Api) -> None:
     nobody = {"provider": None, "customer": None}
     assert await viewer(api.anonymous) == {"role": "ANONYMOUS"} | nobody
     assert await viewer(api.admin) == {"role": "ADMIN"} | nobody
-    assert await viewer(api.acting_for(ada)) == {"role": "PROVIDER", "provider": {"id": ada["id"]}, "customer": None}
+    assert await viewer(api.acting_for(ada)) == {
+        "role": "PROVIDER",
+        "provider": {"id": ada["id"]},
+        "customer": None,
+    }
     assert await viewer(api.acting_for({"subject": "whoever"})) == {"role": "PROVIDER"} | nobody
     robin = api.customer("robin", name="Robin", email="robin@example.com")
     assert await viewer(robin) == {"role": "CUSTOMER"} | nobody
@@ -354,7 +418,12 @@ async def test_an_appointment_reads_as_it_was_booked(api: Api) -> None:
         "notes": "Ring twice.\nThen wait.",
         "version": 1,
         "createdAt": "2026-01-11T20:15:30Z",
-        "contact": {"name": "Noor Haddad", "email": "Noor@example.com", "phone": "+33123456789", "locale": "fr-CA"},
+        "contact": {
+            "name": "Noor Haddad",
+            "email": "Noor@example.com",
+            "phone": "+33123456789",
+            "locale": "fr-CA",
+        },
         "customer": None,  # a guest is no account
         "provider": {"id": ada["id"]},
         "service": {"id": cut["id"]},
@@ -362,7 +431,9 @@ async def test_an_appointment_reads_as_it_was_booked(api: Api) -> None:
 
 
 async def test_appointments_are_listed_by_start_filtered_and_paged(api: Api) -> None:
-    """`from` is inclusive, `to` exclusive; pages fit together in both directions; an empty filter finds nothing."""
+    """`from` is inclusive, `to` exclusive; pages fit together in both directions; an empty filter
+    finds nothing.
+    """
     ada, ben = await a_provider(api), await a_provider(api)
     at = utc("2026-01-12", "09:00", "10:00", "11:00") + utc("2026-01-13", "09:00")
     for provider, start in ((ada, at[3]), (ben, at[1]), (ada, at[0]), (ada, at[1]), (ben, at[2])):
@@ -380,14 +451,23 @@ async def test_appointments_are_listed_by_start_filtered_and_paged(api: Api) -> 
     assert await starts(to=at[0]) == []
     assert await starts(status=["CONFIRMED"]) == await starts()
     assert await starts(status=["CANCELLED", "NO_SHOW"]) == await starts(status=[]) == []
-    assert await starts(**{"from": "0001-01-01T00:00:00Z", "to": "9999-12-31T23:59:59Z"}) == await starts()
+    assert (
+        await starts(**{"from": "0001-01-01T00:00:00Z", "to": "9999-12-31T23:59:59Z"})
+        == await starts()
+    )
 
     whole = (await api.ask(APPOINTMENTS, caller=api.admin))["appointments"]["edges"]
     first = (await api.ask(APPOINTMENTS, caller=api.admin, first=2))["appointments"]
-    second = await api.ask(APPOINTMENTS, caller=api.admin, first=2, after=first["pageInfo"]["endCursor"])
+    second = await api.ask(
+        APPOINTMENTS, caller=api.admin, first=2, after=first["pageInfo"]["endCursor"]
+    )
     last = (await api.ask(APPOINTMENTS, caller=api.admin, last=1))["appointments"]
     assert first["edges"] + second["appointments"]["edges"] + last["edges"] == whole
-    assert first["pageInfo"]["hasNextPage"] is second["appointments"]["pageInfo"]["hasNextPage"] is True
+    assert (
+        first["pageInfo"]["hasNextPage"]
+        is second["appointments"]["pageInfo"]["hasNextPage"]
+        is True
+    )
     assert last["pageInfo"] | {"startCursor": None, "endCursor": None} == {
         "hasNextPage": False,
         "hasPreviousPage": True,
@@ -410,5 +490,7 @@ async def test_appointments_of_a_provider_are_those_of_the_provider_alone(api: A
     found = (await api.ask(document, caller=api.admin, id=ada["id"]))["provider"]["appointments"]
     assert found == {"totalCount": 1, "nodes": [{"startsAt": "2026-01-12T10:00:00Z"}]}
     later = {"from": "2026-01-12T10:01:00Z"}
-    found = (await api.ask(document, caller=api.admin, id=ada["id"], **later))["provider"]["appointments"]
+    found = (await api.ask(document, caller=api.admin, id=ada["id"], **later))["provider"][
+        "appointments"
+    ]
     assert found == {"totalCount": 0, "nodes": []}

@@ -1,4 +1,5 @@
-"""Every refusal that the schema has, as a caller meets it over HTTP: by type, with a code and a sentence to act on.
+"""Every refusal that the schema has, as a caller meets it over HTTP: by type, with a code and a
+sentence to act on.
 
 The list of refusals is the schema's own, so that a new one without a way to meet it fails here.
 """
@@ -19,7 +20,11 @@ from tests.lives import booked, cancel, complete, held, hold, move, new_key, no_
 
 TEN = "2026-01-12T10:00Z"
 ELEVEN = "2026-01-12T11:00Z"
-FEE = {"freeUntilMinutesBefore": 1440, "lateCancellation": "FEE", "lateFee": {"amountMinor": 2000, "currency": "EUR"}}
+FEE = {
+    "freeUntilMinutesBefore": 1440,
+    "lateCancellation": "FEE",
+    "lateFee": {"amountMinor": 2000, "currency": "EUR"},
+}
 
 REFUSALS: Final = """{ __type(name: "UserError") { possibleTypes { name } } }"""
 FIELDS: Final = "query ($name: String!) { __type(name: $name) { fields { name type { kind } } } }"
@@ -115,12 +120,17 @@ async def invalid_transition(api: Api) -> Json:
 
 
 async def temporarily_unavailable(api: Api) -> Json:
-    """Ask for more than can be computed while a table that every computation reads is locked away."""
+    """Ask for more than can be computed while a table that every computation reads is
+    locked away.
+    """
     providers = [await a_provider(api) for _ in range(14)]
     dates: Json = {"from": "2026-01-12", "to": "2026-01-13"}
     async with api.resources.pool.connection() as blocker, blocker.transaction():
         await blocker.execute("LOCK TABLE weekly_hours IN ACCESS EXCLUSIVE MODE")
-        asked = [asyncio.create_task(api.ask(LISTING, id=provider["id"], **dates)) for provider in providers]
+        asked = [
+            asyncio.create_task(api.ask(LISTING, id=provider["id"], **dates))
+            for provider in providers
+        ]
         done, _ = await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
     answers = await asyncio.gather(*asked)
     # Whoever was let in is answered as soon as the table is back.
@@ -151,7 +161,9 @@ MEET: Final[dict[str, Callable[[Api], Awaitable[Json]]]] = {
 
 
 def must_help(answer: Json, type_name: str) -> None:
-    """The code is the type's, and the message a sentence or more that tells a person what is and what to do."""
+    """The code is the type's, and the message a sentence or more that tells a person what is and
+    what to do.
+    """
     assert answer["__typename"] == type_name, answer
     code = re.sub(r"(?<!^)(?=[A-Z])", "_", type_name.removesuffix("Error")).upper()
     assert answer["code"] == code
@@ -171,7 +183,9 @@ async def test_every_refusal_is_met_and_says_what_to_do(api: Api, type_name: str
 
 
 async def test_too_much_to_do_is_refused_with_the_time_to_wait(environment: dict[str, str]) -> None:
-    async with running(Settings.from_environment(environment | {"SLOTWRIGHT_POOL_SIZE": "2"})) as own:
+    async with running(
+        Settings.from_environment(environment | {"SLOTWRIGHT_POOL_SIZE": "2"})
+    ) as own:
         answer = await temporarily_unavailable(await own.api())
     must_help(answer, "TemporarilyUnavailableError")
     assert answer["retryAfterSeconds"] > 0
@@ -203,19 +217,28 @@ async def test_both_ends_say_which_of_them_can_not_be(api: Api, status: str) -> 
     visit = await booked(api, await a_provider(api), TEN)
     if status == "CANCELLED":
         await cancel(api, visit)
-    for answer, end in ((await complete(api, visit), "completed"), (await no_show(api, visit), "no show")):
+    for answer, end in (
+        (await complete(api, visit), "completed"),
+        (await no_show(api, visit), "no show"),
+    ):
         must_help(answer, "InvalidTransitionError")
         assert end in answer["message"]
 
 
 async def test_each_reason_not_to_change_has_its_own_sentence(api: Api) -> None:
-    ada = await a_provider(api, cancellationPolicy={"freeUntilMinutesBefore": 1440, "lateCancellation": "REFUSED"})
-    late, gone, over, begun = [await booked(api, ada, f"2026-01-12T{hour:02}:00Z") for hour in (16, 15, 9, 10)]
+    ada = await a_provider(
+        api, cancellationPolicy={"freeUntilMinutesBefore": 1440, "lateCancellation": "REFUSED"}
+    )
+    late, gone, over, begun = [
+        await booked(api, ada, f"2026-01-12T{hour:02}:00Z") for hour in (16, 15, 9, 10)
+    ]
     await cancel(api, gone, caller=api.admin)
     too_late = await move(api, late, "2026-01-13T10:00Z")
     api.clock.set("2026-01-12T10:30Z")
     await complete(api, over)
-    answers = [too_late] + [await move(api, visit, "2026-01-13T10:00Z") for visit in (gone, over, begun)]
+    answers = [too_late] + [
+        await move(api, visit, "2026-01-13T10:00Z") for visit in (gone, over, begun)
+    ]
     reasons = ["TOO_LATE", "ALREADY_CANCELLED", "ALREADY_CLOSED", "ALREADY_STARTED"]
     assert [answer["reason"] for answer in answers] == reasons
     for answer in answers:
@@ -226,9 +249,17 @@ async def test_each_reason_not_to_change_has_its_own_sentence(api: Api) -> None:
 async def test_a_refused_request_wrote_nothing(api: Api) -> None:
     async def stored() -> list[Json]:
         found: list[Json] = []
-        for table in ("appointment", "claim", "hold", "appointment_history", "customer", "idempotency_key"):
+        for table in (
+            "appointment",
+            "claim",
+            "hold",
+            "appointment_history",
+            "customer",
+            "idempotency_key",
+        ):
             found += await api.rows(
-                f"SELECT xmin::text AS writer, t.* FROM {table} AS t WHERE organization_id = $1", api.organization.id
+                f"SELECT xmin::text AS writer, t.* FROM {table} AS t WHERE organization_id = $1",
+                api.organization.id,
             )
         return found
 

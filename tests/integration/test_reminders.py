@@ -1,4 +1,6 @@
-"""Messages in the program: planned with the change, claimed, decided again, sent once, and recorded as they ended."""
+"""Messages in the program: planned with the change, claimed, decided again, sent once, and recorded
+as they ended.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ CANCEL = """mutation ($input: CancelAppointmentInput!) {
 MOVE = """mutation ($input: RescheduleAppointmentInput!) {
     answer: rescheduleAppointment(input: $input) { __typename ... on UserError { message } }
 }"""
-ERASE = "mutation ($input: EraseCustomerInput!) { answer: eraseCustomer(input: $input) { __typename } }"
+ERASE = (
+    "mutation ($input: EraseCustomerInput!) { answer: eraseCustomer(input: $input) { __typename } }"
+)
 
 
 @pytest.fixture
@@ -28,7 +32,9 @@ async def post(environment: dict[str, str]) -> AsyncIterator[Post]:
         yield stands
 
 
-async def booked(post: Post, starts_at: str, *, provider: Json | None = None, **contact: object) -> Json:
+async def booked(
+    post: Post, starts_at: str, *, provider: Json | None = None, **contact: object
+) -> Json:
     """Grace with Ada."""
     ada = provider or await a_provider(post.api, name="Ada", email=ADA, timeZone="Europe/Berlin")
     customer = {"name": "Grace", "email": GRACE} | contact
@@ -36,7 +42,10 @@ async def booked(post: Post, starts_at: str, *, provider: Json | None = None, **
 
 
 async def cancel(post: Post, confirmation: Json) -> None:
-    values = {"appointmentId": confirmation["appointment"]["id"], "manageToken": confirmation["manageToken"]}
+    values = {
+        "appointmentId": confirmation["appointment"]["id"],
+        "manageToken": confirmation["manageToken"],
+    }
     made((await post.api.ask(CANCEL, input=values))["answer"], "Appointment")
 
 
@@ -62,7 +71,9 @@ async def test_both_sides_are_told_at_once_and_reminded_twice(post: Post) -> Non
         for kind in ("BOOKED", "DAY_BEFORE", "HOUR_BEFORE")
         for recipient in ("CUSTOMER", "PROVIDER")
     ]
-    assert [row["sent_at"] for row in await post.log()] == [row["due_at"] for row in await post.log()]
+    assert [row["sent_at"] for row in await post.log()] == [
+        row["due_at"] for row in await post.log()
+    ]
     assert len(post.letters(GRACE)) == len(post.letters(ADA)) == 3
     ids = [letter["Message-ID"] for letter in post.letters()]
     assert sorted(ids) == sorted(f"<{row['id']}@salon.example>" for row in await post.log())
@@ -73,7 +84,10 @@ async def test_booked_two_hours_ahead_only_the_hours_reminder_comes(post: Post) 
     await booked(post, "2026-01-12T10:00Z")
     await post.work()
     await post.work_at("2026-01-12T09:00Z")
-    assert [row[0] for row in await post.ends() if row[1] == "CUSTOMER"] == ["BOOKED", "HOUR_BEFORE"]
+    assert [row[0] for row in await post.ends() if row[1] == "CUSTOMER"] == [
+        "BOOKED",
+        "HOUR_BEFORE",
+    ]
 
 
 async def test_booked_half_an_hour_ahead_no_reminder_comes(post: Post) -> None:
@@ -128,11 +142,15 @@ async def test_a_cancelled_appointment_is_told_and_never_reminded(post: Post) ->
     assert [subject.split(":")[0] for subject in post.subjects(GRACE)] == ["Confirmed", "Cancelled"]
 
 
-async def test_a_booking_cancelled_before_the_worker_came_is_told_as_cancelled_only(post: Post) -> None:
+async def test_a_booking_cancelled_before_the_worker_came_is_told_as_cancelled_only(
+    post: Post,
+) -> None:
     await cancel(post, await booked(post, "2026-01-14T12:00Z"))
     await post.work()
     reason = "the appointment was cancelled"
-    assert sorted((kind, status, detail) for kind, _side, _channel, status, detail in await post.ends()) == [
+    assert sorted(
+        (kind, status, detail) for kind, _side, _channel, status, detail in await post.ends()
+    ) == [
         *[("BOOKED", "SKIPPED", reason)] * 2,
         *[("CANCELLED", "SENT", None)] * 2,
     ]
@@ -143,13 +161,22 @@ async def test_a_moved_appointment_is_reminded_of_its_new_time_once(post: Post) 
     confirmation = await booked(post, "2026-01-14T12:00Z")
     await post.work()
     await move(post, confirmation, "2026-01-15T09:00Z")
-    for when in ("2026-01-13T12:00Z", "2026-01-14T09:00Z", "2026-01-14T11:00Z", "2026-01-15T08:00Z"):
+    for when in (
+        "2026-01-13T12:00Z",
+        "2026-01-14T09:00Z",
+        "2026-01-14T11:00Z",
+        "2026-01-15T08:00Z",
+    ):
         await post.work_at(when)
-    sent = [(row["kind"], row["time_version"]) for row in await post.log() if row["status"] == "SENT"]
+    sent = [
+        (row["kind"], row["time_version"]) for row in await post.log() if row["status"] == "SENT"
+    ]
     assert [entry for entry in sent if entry[0] != "BOOKED"] == [
         (kind, 2) for kind in ("RESCHEDULED", "DAY_BEFORE", "HOUR_BEFORE") for _side in range(2)
     ]
-    assert {row["detail"] for row in await post.log() if row["status"] == "SKIPPED"} == {"the appointment was moved"}
+    assert {row["detail"] for row in await post.log() if row["status"] == "SKIPPED"} == {
+        "the appointment was moved"
+    }
     moved = post.letters(GRACE)[1].get_body(("plain",))
     assert moved is not None
     assert "Previously" in moved.get_content()
@@ -158,7 +185,9 @@ async def test_a_moved_appointment_is_reminded_of_its_new_time_once(post: Post) 
 async def test_an_erased_customer_is_not_written_to_and_their_provider_is(post: Post) -> None:
     await booked(post, "2026-01-14T12:00Z")
     await post.work()
-    [customer] = await post.api.rows("SELECT id FROM customer WHERE organization_id = $1", post.api.organization.id)
+    [customer] = await post.api.rows(
+        "SELECT id FROM customer WHERE organization_id = $1", post.api.organization.id
+    )
     values = {"id": global_id("Customer", customer["id"])}
     made((await post.api.ask(ERASE, caller=post.api.admin, input=values))["answer"], "Customer")
     await post.work_at("2026-01-13T12:00Z")
@@ -170,9 +199,16 @@ async def test_an_erased_customer_is_not_written_to_and_their_provider_is(post: 
 
 async def test_channels_are_those_that_each_prefers_at_the_time(post: Post) -> None:
     ada = await a_provider(
-        post.api, email=ADA, phone="+4930901820", channels=["SMS"], locale="de", timeZone="Europe/Berlin"
+        post.api,
+        email=ADA,
+        phone="+4930901820",
+        channels=["SMS"],
+        locale="de",
+        timeZone="Europe/Berlin",
     )
-    await booked(post, "2026-01-14T12:00Z", provider=ada, phone="+491701234567", channels=["EMAIL", "SMS"])
+    await booked(
+        post, "2026-01-14T12:00Z", provider=ada, phone="+491701234567", channels=["EMAIL", "SMS"]
+    )
     await post.work()
     assert {row[1:4] for row in await post.ends("BOOKED")} == {
         ("CUSTOMER", "EMAIL", "SENT"),
@@ -183,7 +219,9 @@ async def test_channels_are_those_that_each_prefers_at_the_time(post: Post) -> N
     assert any("Neue Buchung" in body for _to, body in post.sms.texts())
 
 
-async def test_a_mailbox_that_refuses_fails_at_once_and_a_server_that_is_busy_is_tried_again(post: Post) -> None:
+async def test_a_mailbox_that_refuses_fails_at_once_and_a_server_that_is_busy_is_tried_again(
+    post: Post,
+) -> None:
     answers = iter(["550 5.1.1 no such user", "451 4.3.0 later", "451 4.3.0 later"])
     post.mail.refuse = lambda stage, _envelope: next(answers, None) if stage == "RCPT" else None
     await booked(post, "2026-01-20T12:00Z")
@@ -228,13 +266,16 @@ SEVERAL = [
     ("a lost answer is looked up, not sent again", {"lost": 1}, "SENT", None, 1, 1),
     ("a gateway that took nothing gets it again", {"answers": [(502, {})]}, "SENT", None, 1, 1),
     ("a gateway that can't tell ends it", {"lost": 1, "lists": False}, "FAILED", UNTOLD, 1, 1),
-    ("a number that is refused fails at once", {"answers": [(400, {"code": 21211})]}, "FAILED", "http 400, error 21211", 0, 0),
+    (("a number that is refused fails at "
+     "once"), {"answers": [(400, {"code": 21211})]}, "FAILED", "http 400, error 21211", 0, 0),
     ("a busy gateway is tried again", {"answers": [(429, {"code": 20429})]}, "SENT", None, 1, 0),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("_law", "gateway", "status", "detail", "taken", "asked"), SEVERAL, ids=[row[0] for row in SEVERAL]
+    ("_law", "gateway", "status", "detail", "taken", "asked"),
+    SEVERAL,
+    ids=[row[0] for row in SEVERAL],
 )
 async def test_a_text_message(
     post: Post, _law: str, gateway: Json, status: str, detail: str | None, taken: int, asked: int
@@ -256,7 +297,9 @@ async def test_a_text_message(
         assert post.sms.taken[0]["callback"] == expected
 
 
-async def test_the_manage_link_is_the_customers_alone_and_opens_their_appointment(post: Post) -> None:
+async def test_the_manage_link_is_the_customers_alone_and_opens_their_appointment(
+    post: Post,
+) -> None:
     confirmation = await booked(post, "2026-01-14T12:00Z")
     await post.work()
     [mine], [theirs] = post.letters(GRACE), post.letters(ADA)

@@ -1,4 +1,6 @@
-"""Messages in the API: what is planned and what was sent, sent again, previewed, in own words, stopped, and reported."""
+"""Messages in the API: what is planned and what was sent, sent again, previewed, in own words,
+stopped, and reported.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,9 @@ async def post(environment: dict[str, str]) -> AsyncIterator[Post]:
         yield stands
 
 
-async def booked(post: Post, starts_at: str = "2026-01-14T12:00Z", **contact: object) -> tuple[Json, Json]:
+async def booked(
+    post: Post, starts_at: str = "2026-01-14T12:00Z", **contact: object
+) -> tuple[Json, Json]:
     """Ada, and Grace's appointment with her."""
     ada = await a_provider(post.api, name="Ada", email=ADA, timeZone="Europe/Berlin")
     customer = {"name": "Grace", "email": GRACE} | contact
@@ -64,7 +68,9 @@ def brief(row: Json) -> tuple[Any, ...]:
     return row["kind"], row["recipient"], row["channel"], row["status"], row["dueAt"]
 
 
-async def test_planned_reminders_are_shown_with_their_time_and_become_what_was_sent(post: Post) -> None:
+async def test_planned_reminders_are_shown_with_their_time_and_become_what_was_sent(
+    post: Post,
+) -> None:
     _ada, confirmation = await booked(post)
     [day], [hour] = utc("2026-01-13", "12:00"), utc("2026-01-14", "11:00")
     planned = [
@@ -86,10 +92,17 @@ async def test_planned_reminders_are_shown_with_their_time_and_become_what_was_s
 
 async def test_what_is_no_longer_planned_is_no_longer_shown(post: Post) -> None:
     ada, confirmation = await booked(post)
-    await post.api.ask(UPDATE_PROVIDER, caller=post.api.admin, input={"id": ada["id"], "channels": [], "locale": "fr"})
+    await post.api.ask(
+        UPDATE_PROVIDER,
+        caller=post.api.admin,
+        input={"id": ada["id"], "channels": [], "locale": "fr"},
+    )
     assert {row["recipient"] for row in await reminders(post, confirmation)} == {"CUSTOMER"}
     cancel = """mutation ($input: CancelAppointmentInput!) { cancelAppointment(input: $input) { __typename } }"""
-    values = {"appointmentId": confirmation["appointment"]["id"], "manageToken": confirmation["manageToken"]}
+    values = {
+        "appointmentId": confirmation["appointment"]["id"],
+        "manageToken": confirmation["manageToken"],
+    }
     await post.api.ask(cancel, input=values)
     assert await reminders(post, confirmation) == []
 
@@ -97,17 +110,33 @@ async def test_what_is_no_longer_planned_is_no_longer_shown(post: Post) -> None:
 async def test_a_customers_record_says_on_which_channels_once_it_does(post: Post) -> None:
     """What was asked for at booking holds until the customer's own record says otherwise."""
     _ada, confirmation = await booked(post, phone=PHONE, channels=["SMS"])
-    assert {row["channel"] for row in await reminders(post, confirmation) if row["recipient"] == "CUSTOMER"} == {"SMS"}
+    assert {
+        row["channel"]
+        for row in await reminders(post, confirmation)
+        if row["recipient"] == "CUSTOMER"
+    } == {"SMS"}
     found = await post.api.ask(
-        "query ($id: ID!) { appointment(id: $id) { customer { id channels } contact { channels } } }",
+        (
+            "query ($id: ID!) { appointment(id: $id) { customer { id channels } contact { channels } "
+            "} "
+            "}"
+        ),
         caller=post.api.admin,
         id=confirmation["appointment"]["id"],
     )
-    assert found["appointment"]["customer"]["channels"] == found["appointment"]["contact"]["channels"] == ["SMS"]
+    assert (
+        found["appointment"]["customer"]["channels"]
+        == found["appointment"]["contact"]["channels"]
+        == ["SMS"]
+    )
     values = {"id": found["appointment"]["customer"]["id"], "channels": ["SMS", "EMAIL"]}
     answer = await post.api.ask(UPDATE_CUSTOMER, caller=post.api.admin, input=values)
     assert made(answer["answer"], "Customer")["channels"] == ["EMAIL", "SMS"]
-    channels = [row["channel"] for row in await reminders(post, confirmation) if row["recipient"] == "CUSTOMER"]
+    channels = [
+        row["channel"]
+        for row in await reminders(post, confirmation)
+        if row["recipient"] == "CUSTOMER"
+    ]
     assert channels == ["EMAIL", "SMS", "EMAIL", "SMS"]
 
 
@@ -118,14 +147,22 @@ async def test_staff_send_a_message_again_and_a_double_click_sends_once(post: Po
     acting = post.api.acting_for(ada)
     for _click in range(2):
         answer = (await post.api.ask(RESEND, caller=acting, input=values))["answer"]
-        assert (answer["__typename"], answer["status"], answer["isResend"]) == ("Reminder", "PENDING", True)
+        assert (answer["__typename"], answer["status"], answer["isResend"]) == (
+            "Reminder",
+            "PENDING",
+            True,
+        )
     assert await post.work() == {"SENT": 1}
     first, second = (letter["Message-ID"] for letter in post.letters(GRACE))
     assert first != second
     again = (await post.api.ask(RESEND, caller=acting, input=values))["answer"]
     assert again["__typename"] == "Reminder"
     assert await post.work() == {"SENT": 1}
-    assert [row["is_resend"] for row in await post.log() if row["recipient"] == "CUSTOMER"] == [False, True, True]
+    assert [row["is_resend"] for row in await post.log() if row["recipient"] == "CUSTOMER"] == [
+        False,
+        True,
+        True,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -166,7 +203,9 @@ async def test_only_the_appointments_own_staff_send_again(post: Post) -> None:
 
 async def preview(post: Post, **asked: object) -> Json | None:
     asking: Json = {"kind": "DAY_BEFORE", "recipient": "CUSTOMER", "channel": "EMAIL"} | asked
-    found: Json | None = (await post.api.ask(PREVIEW, caller=post.api.admin, **asking))["previewMessage"]
+    found: Json | None = (await post.api.ask(PREVIEW, caller=post.api.admin, **asking))[
+        "previewMessage"
+    ]
     return found
 
 
@@ -189,7 +228,12 @@ async def test_a_preview_says_what_would_be_sent_and_sends_nothing(post: Post) -
 
 
 async def test_own_words_go_out_in_their_language_and_for_their_recipient(post: Post) -> None:
-    words = {"kind": "BOOKED", "recipient": "CUSTOMER", "language": "de", "subject": "Bis bald, {{ contact }}!"}
+    words = {
+        "kind": "BOOKED",
+        "recipient": "CUSTOMER",
+        "language": "de",
+        "subject": "Bis bald, {{ contact }}!",
+    }
     answer = (await post.api.ask(SET_TEMPLATE, caller=post.api.admin, input=words))["answer"]
     assert made(answer, "MessageTemplate")["text"] is None
     ada, _german = await booked(post, locale="de")
@@ -199,9 +243,16 @@ async def test_own_words_go_out_in_their_language_and_for_their_recipient(post: 
     assert post.subjects(GRACE) == ["Bis bald, Grace!"]
     assert post.subjects("alan@example.org")[0].startswith("Confirmed")
     assert (await post.api.ask(TEMPLATES, caller=post.api.admin))["messageTemplates"] == [
-        {"kind": "BOOKED", "recipient": "CUSTOMER", "language": "de", "subject": "Bis bald, {{ contact }}!"}
+        {
+            "kind": "BOOKED",
+            "recipient": "CUSTOMER",
+            "language": "de",
+            "subject": "Bis bald, {{ contact }}!",
+        }
     ]
-    assert (await post.api.ask(TEMPLATES, caller=post.api.acting_for(ada)))["messageTemplates"] is None
+    assert (await post.api.ask(TEMPLATES, caller=post.api.acting_for(ada)))[
+        "messageTemplates"
+    ] is None
     gone = {"kind": "BOOKED", "recipient": "CUSTOMER", "language": "de"}
     await post.api.ask(SET_TEMPLATE, caller=post.api.admin, input=gone)
     assert (await post.api.ask(TEMPLATES, caller=post.api.admin))["messageTemplates"] == []
@@ -217,12 +268,16 @@ async def test_own_words_go_out_in_their_language_and_for_their_recipient(post: 
         ({"language": "tlh", "subject": "nuqneH"}, "language"),
     ],
 )
-async def test_words_that_do_not_work_are_refused_before_they_are_kept(post: Post, changes: Json, field: str) -> None:
+async def test_words_that_do_not_work_are_refused_before_they_are_kept(
+    post: Post, changes: Json, field: str
+) -> None:
     words = {"kind": "BOOKED", "recipient": "CUSTOMER", "language": "en"} | changes
     answer = (await post.api.ask(SET_TEMPLATE, caller=post.api.admin, input=words))["answer"]
     assert made(answer, "InvalidInputError")["field"] == field
     tried = await preview(
-        post, kind="BOOKED", words={name: text for name, text in changes.items() if name != "language"}
+        post,
+        kind="BOOKED",
+        words={name: text for name, text in changes.items() if name != "language"},
     )
     assert tried is not None
     assert field in {"language", "sms"} or tried["problem"]["part"] == field
@@ -233,42 +288,55 @@ async def test_only_administrators_change_words(post: Post) -> None:
     ada = await a_provider(post.api)
     words = {"kind": "BOOKED", "recipient": "CUSTOMER", "language": "en", "subject": "x"}
     for caller in (post.api.anonymous, post.api.customer(), post.api.acting_for(ada)):
-        made((await post.api.ask(SET_TEMPLATE, caller=caller, input=words))["answer"], "NotAllowedError")
+        made(
+            (await post.api.ask(SET_TEMPLATE, caller=caller, input=words))["answer"],
+            "NotAllowedError",
+        )
 
 
 # ---------------------------------------------------------------- stopping messages
 
 
 def unsubscribe_path(letter: Any) -> str:  # noqa: ANN401 - a letter as it came
-    link = re.fullmatch(r"<https://api\.salon\.example(/unsubscribe/\S+)>", str(letter["List-Unsubscribe"]))
+    link = re.fullmatch(
+        r"<https://api\.salon\.example(/unsubscribe/\S+)>", str(letter["List-Unsubscribe"])
+    )
     assert link is not None
     assert letter["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
     return link[1]
 
 
-async def test_an_opt_out_holds_for_the_address_in_its_organization_until_it_is_taken_back(post: Post) -> None:
+async def test_an_opt_out_holds_for_the_address_in_its_organization_until_it_is_taken_back(
+    post: Post,
+) -> None:
     ada, confirmation = await booked(post, locale="de")
     await post.work()
     path = unsubscribe_path(post.letters(GRACE)[0])
     page = await post.api.http.get(path)
     assert page.status_code == 200
     assert "abbestellen" in page.text
-    assert await post.api.rows("SELECT * FROM message_opt_out") == [], "opening the link changes nothing"
+    assert await post.api.rows("SELECT * FROM message_opt_out") == [], (
+        "opening the link changes nothing"
+    )
     done = await post.api.http.post(path, data={"List-Unsubscribe": "One-Click"})
     assert done.status_code == 200
     assert "<form" not in done.text
     assert (await post.api.http.post(path)).status_code == 200, "twice is as good as once"
 
-    await an_appointment(post.api, ada, "2026-01-14T14:00Z", customer={"name": "Grace again", "email": GRACE.upper()})
+    await an_appointment(
+        post.api, ada, "2026-01-14T14:00Z", customer={"name": "Grace again", "email": GRACE.upper()}
+    )
     await post.work_at("2026-01-13T12:00Z")
     assert [row[3:] for row in await post.ends() if row[1] == "CUSTOMER"] == [
         ("SENT", None),
         ("SKIPPED", "the recipient opted out"),
         ("SKIPPED", "the recipient opted out"),
     ]
-    assert {row["recipient"] for row in await reminders(post, confirmation) if row["status"] == "PENDING"} == {
-        "PROVIDER"
-    }
+    assert {
+        row["recipient"]
+        for row in await reminders(post, confirmation)
+        if row["status"] == "PENDING"
+    } == {"PROVIDER"}
     assert len(post.letters(ADA)) == 3, "the other side still gets its own"
 
     found = await post.api.ask(
@@ -278,7 +346,9 @@ async def test_an_opt_out_holds_for_the_address_in_its_organization_until_it_is_
     )
     values = {"id": found["appointment"]["customer"]["id"], "channels": ["EMAIL"]}
     await post.api.ask(UPDATE_CUSTOMER, caller=post.api.admin, input=values)
-    assert await post.work_at("2026-01-14T11:00Z") == {"SENT": 4}, "an hour's and a late day's, to both sides"
+    assert await post.work_at("2026-01-14T11:00Z") == {"SENT": 4}, (
+        "an hour's and a late day's, to both sides"
+    )
 
 
 async def test_a_link_that_is_not_ours_stops_nothing(post: Post) -> None:
@@ -294,10 +364,14 @@ async def test_a_link_that_is_not_ours_stops_nothing(post: Post) -> None:
 
 def signed(url: str, form: dict[str, str]) -> str:
     said = url + "".join(f"{name}{value}" for name, value in sorted(form.items()))
-    return base64.b64encode(hmac.new(AUTH_TOKEN.encode(), said.encode(), hashlib.sha1).digest()).decode()
+    return base64.b64encode(
+        hmac.new(AUTH_TOKEN.encode(), said.encode(), hashlib.sha1).digest()
+    ).decode()
 
 
-async def report(post: Post, message: Json, status: str, *, genuine: bool = True, **fields: str) -> int:
+async def report(
+    post: Post, message: Json, status: str, *, genuine: bool = True, **fields: str
+) -> int:
     form = {"MessageSid": message["sid"], "MessageStatus": status, **fields}
     url = message["callback"]
     signature = signed(url, form) if genuine else signed(url + "x", form)

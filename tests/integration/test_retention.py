@@ -15,7 +15,9 @@ from app.usecases.upkeep import purge
 from tests.builders import NOW, Api, Json, a_provider, an_appointment, key_in
 from tests.lives import cancel, held, move
 
-ERASE = "mutation ($input: EraseCustomerInput!) { answer: eraseCustomer(input: $input) { __typename } }"
+ERASE = (
+    "mutation ($input: EraseCustomerInput!) { answer: eraseCustomer(input: $input) { __typename } }"
+)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 
@@ -58,7 +60,11 @@ async def test_holds_go_with_their_claims_and_keys_whatever_became_of_them(own_a
     own_api.clock.set(NOW + 7 * DAY + timedelta(minutes=10, seconds=1))
     assert await purge.purge_holds(own_api.resources) == 5
     assert await count(own_api, "hold") == 0
-    assert await count(own_api, "claim") == await count(own_api, "claim", "active AND appointment_id IS NOT NULL") == 1
+    assert (
+        await count(own_api, "claim")
+        == await count(own_api, "claim", "active AND appointment_id IS NOT NULL")
+        == 1
+    )
     assert await count(own_api, "idempotency_key") == 1
 
 
@@ -118,7 +124,9 @@ async def test_the_history_of_the_erased_goes_later_and_that_of_others_stays(own
         erased.append(robin["appointment"])
     await an_appointment(own_api, ada, NOW + 6 * HOUR)
     for appointment in erased:
-        answer = await own_api.ask(ERASE, caller=own_api.admin, input={"id": appointment["customer"]["id"]})
+        answer = await own_api.ask(
+            ERASE, caller=own_api.admin, input={"id": appointment["customer"]["id"]}
+        )
         assert answer["answer"]["__typename"] == "Customer"
     own_api.clock.set(NOW + 30 * DAY)
     assert await purge.purge_erased_history(own_api.resources) == 0
@@ -132,12 +140,19 @@ async def test_the_history_of_the_erased_goes_later_and_that_of_others_stays(own
 @pytest.mark.usefixtures("tiny_batches")
 async def test_a_revocation_is_kept_until_its_token_has_long_ended(own_api: Api) -> None:
     organization_id = OrganizationId(own_api.organization.id)
-    ends = {"ended": -timedelta(days=1, seconds=1), "just ended": -HOUR, "lives": HOUR, "also ended": -2 * DAY}
+    ends = {
+        "ended": -timedelta(days=1, seconds=1),
+        "just ended": -HOUR,
+        "lives": HOUR,
+        "also ended": -2 * DAY,
+    }
     for token_id, left in ends.items():
         await insert_revoked_token(
             own_api.resources.pool, organization_id, token_id, revoked_at=NOW, expires_at=NOW + left
         )
-    await insert_revoked_token(own_api.resources.pool, organization_id, "nobody knows", revoked_at=NOW, expires_at=None)
+    await insert_revoked_token(
+        own_api.resources.pool, organization_id, "nobody knows", revoked_at=NOW, expires_at=None
+    )
     assert await purge.purge_revoked_tokens(own_api.resources) == 2
     kept = {row["token_id"] for row in await own_api.rows("SELECT token_id FROM revoked_token")}
     assert kept == {"just ended", "lives", "nobody knows"}
@@ -152,7 +167,9 @@ async def test_where_somebody_booked_from_is_known_while_it_is_counted(own_api: 
     assert await count(own_api, "appointment", "guest_origin IS NOT NULL") == 0
 
 
-@pytest.mark.parametrize("plan", ["holds_to_purge", "purge_claims", "purge_messages", "expired_holds"])
+@pytest.mark.parametrize(
+    "plan", ["holds_to_purge", "purge_claims", "purge_messages", "expired_holds"]
+)
 async def test_no_sweep_reads_what_it_leaves(own_api: Api, plan: str) -> None:
     """With sequential scans forbidden, an index of its own is what each finds."""
     statement = catalogue()[plan]
@@ -175,5 +192,8 @@ async def test_no_sweep_reads_what_it_leaves(own_api: Api, plan: str) -> None:
 
 def test_every_purge_has_its_hour() -> None:
     names = {job.name for job in CRON_JOBS}
-    assert {f"purge_{what}" for what in ("idempotency_keys", "holds", "claims", "messages", "revoked_tokens")} <= names
+    assert {
+        f"purge_{what}"
+        for what in ("idempotency_keys", "holds", "claims", "messages", "revoked_tokens")
+    } <= names
     assert "purge_erased_history" in names

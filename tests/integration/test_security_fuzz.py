@@ -1,7 +1,8 @@
-"""Whatever is sent to whatever mutation, the answer is one of the schema's, or an error with a code of the caller's.
+"""Whatever is sent to whatever mutation, the answer is one of the schema's, or an error with a code
+of the caller's.
 
-The inputs are made from the schema: values of the right type in odd sizes and forms, known ids among them, and values of
-the wrong type. Never a failure of ours, never a word of the inside.
+The inputs are made from the schema: values of the right type in odd sizes and forms, known ids
+among them, and values of the wrong type. Never a failure of ours, never a word of the inside.
 """
 
 from __future__ import annotations
@@ -52,7 +53,9 @@ TEXTS: Final = st.one_of(
         ]
     ),
 )
-NUMBERS: Final = st.one_of(st.integers(-(2**31), 2**31 - 1), st.sampled_from([-1, 0, 1, 30, 1_440, 2**31 - 1]))
+NUMBERS: Final = st.one_of(
+    st.integers(-(2**31), 2**31 - 1), st.sampled_from([-1, 0, 1, 30, 1_440, 2**31 - 1])
+)
 INSTANTS: Final = st.sampled_from(
     [
         "2026-01-13T10:00:00Z",
@@ -84,7 +87,11 @@ def values(type_: GraphQLInputType, ids: list[str]) -> st.SearchStrategy[Any]:
         return _mostly(st.lists(values(type_.of_type, ids), max_size=4), ODD)
     if isinstance(type_, GraphQLInputObjectType):
         fields = {name: values(field.type, ids) for name, field in type_.fields.items()}
-        needed = {name: fields[name] for name, field in type_.fields.items() if is_required_input_field(field)}
+        needed = {
+            name: fields[name]
+            for name, field in type_.fields.items()
+            if is_required_input_field(field)
+        }
         left = {name: strategy for name, strategy in fields.items() if name not in needed}
         return st.fixed_dictionaries(needed, optional=left)
     if isinstance(type_, GraphQLEnumType):
@@ -111,8 +118,12 @@ async def world(api: Api) -> World:
     return await a_world(api)
 
 
-@pytest.mark.parametrize("field", sorted(SCHEMA.mutation_type.fields if SCHEMA.mutation_type else ()))
-async def test_no_input_breaks_a_mutation_or_brings_the_inside_out(field: str, world: World) -> None:
+@pytest.mark.parametrize(
+    "field", sorted(SCHEMA.mutation_type.fields if SCHEMA.mutation_type else ())
+)
+async def test_no_input_breaks_a_mutation_or_brings_the_inside_out(
+    field: str, world: World
+) -> None:
     assert SCHEMA.mutation_type is not None
     type_ = SCHEMA.mutation_type.fields[field].args["input"].type
     ids = [thing for things in world.things.values() for thing in things]

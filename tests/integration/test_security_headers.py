@@ -23,7 +23,9 @@ ORIGIN = "https://shop.example"
         ("PUT", "/livez"),
     ],
 )
-async def test_nothing_is_sniffed_framed_or_told_to_other_sites(api: Api, method: str, path: str) -> None:
+async def test_nothing_is_sniffed_framed_or_told_to_other_sites(
+    api: Api, method: str, path: str
+) -> None:
     response = await api.http.request(method, path)
     assert response.headers["referrer-policy"] == "no-referrer"
     assert response.headers["x-content-type-options"] == "nosniff"
@@ -47,7 +49,9 @@ async def test_a_sane_request_id_is_kept_and_another_is_not(api: Api) -> None:
 
 
 async def test_pages_keep_their_own_policy(environment: dict[str, str]) -> None:
-    settings = replace(Settings.from_environment(environment), booking_page=True, hsts_seconds=31_536_000)
+    settings = replace(
+        Settings.from_environment(environment), booking_page=True, hsts_seconds=31_536_000
+    )
     async with running(settings) as own:
         page = await own.http.get("/", headers={"accept": "text/html"})
         assert "script-src 'self'" in page.headers["content-security-policy"]
@@ -67,11 +71,15 @@ async def test_other_sites_call_only_where_they_are_listed(environment: dict[str
         assert allowed.headers["access-control-allow-origin"] == ORIGIN
         assert "slotwright-organization" in allowed.headers["access-control-allow-headers"].lower()
         assert "access-control-allow-credentials" not in allowed.headers
-        refused = await own.http.options("/graphql", headers={"origin": "https://evil.example", **asked})
+        refused = await own.http.options(
+            "/graphql", headers={"origin": "https://evil.example", **asked}
+        )
         assert refused.status_code == 400
         assert "access-control-allow-origin" not in refused.headers
 
 
 async def test_without_a_list_no_other_site_calls(api: Api) -> None:
-    response = await api.http.post("/graphql", json={"query": "{ viewer { role } }"}, headers={"origin": ORIGIN})
+    response = await api.http.post(
+        "/graphql", json={"query": "{ viewer { role } }"}, headers={"origin": ORIGIN}
+    )
     assert "access-control-allow-origin" not in response.headers

@@ -6,7 +6,9 @@ from tests.builders import Api
 
 
 async def test_a_running_process_stays_ready_while_its_database_is_upgraded(own_api: Api) -> None:
-    await own_api.rows("INSERT INTO schema_migration (version, name, checksum) VALUES (9999, '9999_future', '')")
+    await own_api.rows(
+        "INSERT INTO schema_migration (version, name, checksum) VALUES (9999, '9999_future', '')"
+    )
     ready = await own_api.http.get("/readyz")
     assert (ready.status_code, ready.json()["postgresql"]) == (200, "newer")
 

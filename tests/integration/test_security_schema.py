@@ -1,6 +1,8 @@
-"""Who sees and does what: every field and every mutation of the schema, by every role and from another organization.
+"""Who sees and does what: every field and every mutation of the schema, by every role and from
+another organization.
 
-The rules stand here; the questions are made from the schema. A field or a mutation without a rule fails.
+The rules stand here; the questions are made from the schema. A field or a mutation without a rule
+fails.
 """
 
 from __future__ import annotations
@@ -12,7 +14,15 @@ import pytest
 from graphql import GraphQLObjectType
 
 from tests.builders import Api, Json, a_booking, weekly
-from tests.integration.security_world import SCHEMA, World, a_world, node_types, paths, selection, shown
+from tests.integration.security_world import (
+    SCHEMA,
+    World,
+    a_world,
+    node_types,
+    paths,
+    selection,
+    shown,
+)
 from tests.lives import held
 
 EVERYBODY: Final = "anonymous stranger robin link ada ben admin"
@@ -22,7 +32,8 @@ OTHERS: Final = "other-guest other-robin other-ada other-admin"
 """Of another organization; Robin and Ada go by the same subjects there."""
 NOBODY: Final = ""
 
-# Whose field it is, by type and by who sees it. “link” is the appointment's manage token, used as a bearer token.
+# Whose field it is, by type and by who sees it. “link” is the appointment's manage token, used as a
+# bearer token.
 FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
     "Provider": {
         EVERYBODY: """
@@ -37,7 +48,8 @@ FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
             services availability nextAvailableSlot appointments
         """,  # the page of appointments holds those that the caller may see
         STAFF: "email phone locale channels subject exceptions.reason",
-        NOBODY: "cancellationPolicy.lateFeePercent",  # a provider has no price that there could be a share of
+        # a provider has no price that there could be a share of
+        NOBODY: "cancellationPolicy.lateFeePercent",
     },
     "Service": {
         EVERYBODY: """
@@ -60,7 +72,9 @@ FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
             messages.detail messages.isResend
         """,
         # The provider's side cancels for nothing.
-        "robin link": "cancellationQuote.fee cancellationQuote.fee.amountMinor cancellationQuote.fee.currency",
+        "robin link": (
+            "cancellationQuote.fee cancellationQuote.fee.amountMinor cancellationQuote.fee.currency"
+        ),
         # The link is the other appointment's, which was not cancelled.
         "robin ada admin": """
             customer cancelledAt cancellationReason cancellationFee cancellationFee.amountMinor cancellationFee.currency
@@ -77,11 +91,17 @@ QUERIES: Final[Mapping[str, tuple[str, str]]] = {
     "node": ("node(id: $provider) { id }", EVERYBODY),
     "nodes": ("nodes(ids: [$appointment]) { id }", THOSE_IN_IT),
     "viewer": ("viewer { role }", f"{EVERYBODY} {OTHERS}"),
-    "organization": ("organization { slug name smsToUnverifiedNumbers }", "ada ben admin other-ada other-admin"),
+    "organization": (
+        "organization { slug name smsToUnverifiedNumbers }",
+        "ada ben admin other-ada other-admin",
+    ),
     "provider": ("provider(id: $provider) { id }", EVERYBODY),
     "providers": ("providers(ids: [$provider]) { nodes { id } }", EVERYBODY),
     "nextAvailableSlots": ("nextAvailableSlots(providerIds: [$provider]) { startsAt }", EVERYBODY),
-    "explainTime": ('explainTime(providerId: $provider, startsAt: "2026-01-13T10:00:00Z") { reasons }', EVERYBODY),
+    "explainTime": (
+        'explainTime(providerId: $provider, startsAt: "2026-01-13T10:00:00Z") { reasons }',
+        EVERYBODY,
+    ),
     "appointment": ("appointment(id: $appointment) { id }", THOSE_IN_IT),
     "appointments": ("appointments { nodes { id } }", "robin ada admin"),
     "messageTemplates": ("messageTemplates { kind }", "admin"),
@@ -126,14 +146,22 @@ def of(audience: str) -> set[str]:
 
 
 @pytest.mark.parametrize("type_", node_types(), ids=lambda type_: type_.name)
-async def test_every_field_is_seen_by_those_of_its_rule(type_: GraphQLObjectType, world: World) -> None:
-    document = f"query ($id: ID!) {{ node(id: $id) {{ ... on {type_.name} {{ {selection(type_)} }} }} }}"
+async def test_every_field_is_seen_by_those_of_its_rule(
+    type_: GraphQLObjectType, world: World
+) -> None:
+    document = (
+        f"query ($id: ID!) {{ node(id: $id) {{ ... on {type_.name} {{ {selection(type_)} }} }} }}"
+    )
     seen: dict[str, set[str]] = {path: set() for path in paths(type_)}
     for name, caller in world.callers.items():
         for thing in world.things[type_.name]:
             for path in shown((await world.api.ask(document, caller=caller, id=thing))["node"]):
                 seen[path].add(name)
-    rules = {path: of(audience) for audience, listed in FIELDS[type_.name].items() for path in listed.split()}
+    rules = {
+        path: of(audience)
+        for audience, listed in FIELDS[type_.name].items()
+        for path in listed.split()
+    }
     assert set(seen) == set(rules), "each field needs a rule, and each rule a field"
     assert {path: names for path, names in seen.items() if names != rules[path]} == {}
 
@@ -156,14 +184,18 @@ async def test_every_root_field_answers_those_of_its_rule(world: World) -> None:
         assert answered == of(audience), field
 
 
-@pytest.mark.parametrize("field", sorted(SCHEMA.mutation_type.fields if SCHEMA.mutation_type else ()))
+@pytest.mark.parametrize(
+    "field", sorted(SCHEMA.mutation_type.fields if SCHEMA.mutation_type else ())
+)
 async def test_every_mutation_is_for_those_of_its_rule(field: str, world: World) -> None:
     assert field in MUTATIONS, "each mutation needs a rule"
     allowed = set()
     for number, (name, caller) in enumerate(world.callers.items()):
         values = await an_input(field, world, number)
         type_name = f"{field[0].upper()}{field[1:]}Input"
-        document = f"mutation ($input: {type_name}!) {{ answer: {field}(input: $input) {{ __typename }} }}"
+        document = (
+            f"mutation ($input: {type_name}!) {{ answer: {field}(input: $input) {{ __typename }} }}"
+        )
         answer = await world.api.send(document, caller=caller, input=values)
         assert set(answer.codes) <= {"FORBIDDEN", "BAD_USER_INPUT"}, (name, answer)
         kind = "" if answer.codes else answer.data["answer"]["__typename"]
@@ -180,8 +212,13 @@ def test_every_rule_is_about_something() -> None:
 
 
 async def an_input(field: str, world: World, number: int) -> Json:
-    """One that whoever may do this gets through with, whoever tried before; `number` tells the tries apart."""
-    ada, appointment = {"providerId": world.ada["id"]}, {"appointmentId": world.standing["appointment"]["id"]}
+    """One that whoever may do this gets through with, whoever tried before; `number` tells the
+    tries apart.
+    """
+    ada, appointment = (
+        {"providerId": world.ada["id"]},
+        {"appointmentId": world.standing["appointment"]["id"]},
+    )
     key, day = {"idempotencyKey": f"try-{number}"}, f"2026-01-{14 + number}"
     inputs: dict[str, Any] = {
         "updateOrganization": {"smsToUnverifiedNumbers": True},
@@ -205,8 +242,18 @@ async def an_input(field: str, world: World, number: int) -> Json:
         "markNoShow": appointment,
         "updateCustomer": {"id": world.things["Customer"][0], "name": "Robin"},
         "eraseCustomer": {"id": world.things["Customer"][0]},
-        "resendReminder": {**appointment, "kind": "BOOKED", "recipient": "CUSTOMER", "channel": "EMAIL"},
-        "setMessageTemplate": {"kind": "BOOKED", "recipient": "CUSTOMER", "language": "en", "subject": "Booked"},
+        "resendReminder": {
+            **appointment,
+            "kind": "BOOKED",
+            "recipient": "CUSTOMER",
+            "channel": "EMAIL",
+        },
+        "setMessageTemplate": {
+            "kind": "BOOKED",
+            "recipient": "CUSTOMER",
+            "language": "en",
+            "subject": "Booked",
+        },
         "advanceClock": {"minutes": 1},
     }
     if field == "releaseHold":

@@ -1,7 +1,9 @@
-"""Schemathesis, over real HTTP: whatever document it makes from the schema, the answer is one that the schema allows.
+"""Schemathesis, over real HTTP: whatever document it makes from the schema, the answer is one that
+the schema allows.
 
-Where tests/integration/test_security_fuzz.py varies the inputs of documents of ours, here the documents themselves are
-made up: selections, arguments, aliases, fragments; valid ones, and ones with a mistake in them.
+Where tests/integration/test_security_fuzz.py varies the inputs of documents of ours, here the
+documents themselves are made up: selections, arguments, aliases, fragments; valid ones, and ones
+with a mistake in them.
 """
 
 from __future__ import annotations
@@ -49,19 +51,41 @@ async def address(environment: dict[str, str]) -> AsyncIterator[tuple[str, World
         open_resources(configured, clock=clock, real_clock=clock) as resources,
         httpx.AsyncClient(base_url=base) as http,
     ):
-        yield f"{base}/graphql", await a_world(Api(http, resources, await an_organization(resources), clock))
+        yield (
+            f"{base}/graphql",
+            await a_world(Api(http, resources, await an_organization(resources), clock)),
+        )
 
 
 def register_scalars(world: World) -> None:
     """Values that mean something in this world, and some that mean nothing anywhere."""
     ids = [each for things in world.things.values() for each in things]
-    instants = ["2026-01-13T10:00:00Z", "2026-01-14T09:30:00+14:00", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"]
-    texts = ["a-key", "Kim", "kim@example.com", "+4930901820", "EUR", "en", world.standing["manageToken"], "\u202e", ""]
+    instants = [
+        "2026-01-13T10:00:00Z",
+        "2026-01-14T09:30:00+14:00",
+        "0001-01-01T00:00:00Z",
+        "9999-12-31T23:59:59Z",
+    ]
+    texts = [
+        "a-key",
+        "Kim",
+        "kim@example.com",
+        "+4930901820",
+        "EUR",
+        "en",
+        world.standing["manageToken"],
+        "\u202e",
+        "",
+    ]
     scalars = {
         "DateTime": st.sampled_from(instants),
-        "Date": st.sampled_from(["2026-01-13", "2026-01-20", "2026-02-01", "0001-01-01", "9999-12-31"]),
+        "Date": st.sampled_from(
+            ["2026-01-13", "2026-01-20", "2026-02-01", "0001-01-01", "9999-12-31"]
+        ),
         "LocalTime": st.sampled_from(["00:00", "09:00", "17:00", "24:00"]),
-        "TimeZone": st.sampled_from(["UTC", "Europe/Berlin", "America/Los_Angeles", "Mars/Olympus"]),
+        "TimeZone": st.sampled_from(
+            ["UTC", "Europe/Berlin", "America/Los_Angeles", "Mars/Olympus"]
+        ),
         "ID": st.one_of(st.sampled_from(ids), st.sampled_from(ids), st.text(max_size=10)),
         "String": st.one_of(st.sampled_from(texts), st.text(max_size=40)),
     }
@@ -72,7 +96,9 @@ def register_scalars(world: World) -> None:
 
 
 @pytest.mark.parametrize("kind", ["Query", "Mutation"])
-async def test_no_document_breaks_a_field_or_brings_the_inside_out(kind: str, address: tuple[str, World]) -> None:
+async def test_no_document_breaks_a_field_or_brings_the_inside_out(
+    kind: str, address: tuple[str, World]
+) -> None:
     url, world = address
     register_scalars(world)
     told: Counter[str] = Counter()
@@ -92,7 +118,9 @@ def ask_for(kind: str, name: str, url: str, world: World, told: Counter[str]) ->
 
     @settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
     @given(
-        case=st.one_of(field.as_strategy(generation_mode=valid), field.as_strategy(generation_mode=broken)),
+        case=st.one_of(
+            field.as_strategy(generation_mode=valid), field.as_strategy(generation_mode=broken)
+        ),
         caller=st.sampled_from(CALLERS),
     )
     def answered(case: schemathesis.Case[Any], caller: str) -> None:

@@ -9,7 +9,9 @@ from app.store.sql import Query, UnexpectedRowCountError, parse
 
 
 def numbers(cardinality: str) -> Query:
-    header = f"-- name: numbers :{cardinality}\n-- As many as asked for.\n-- params: how_many integer\n"
+    header = (
+        f"-- name: numbers :{cardinality}\n-- As many as asked for.\n-- params: how_many integer\n"
+    )
     (query,) = parse(header + "SELECT n FROM generate_series(1, $1) AS n;", source="here")
     return query
 

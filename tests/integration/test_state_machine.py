@@ -1,7 +1,8 @@
-"""The life of appointments, lived at random over two processes' worth of connections, against a model of one page.
+"""The life of appointments, lived at random over two processes' worth of connections, against a
+model of one page.
 
-What is done one after the other must be answered as the model answers. What is done at once must be answered as the
-model answers in some order. And however it went, the rows must keep the laws.
+What is done one after the other must be answered as the model answers. What is done at once must be
+answered as the model answers in some order. And however it went, the rows must keep the laws.
 """
 
 from __future__ import annotations
@@ -75,7 +76,9 @@ Answer = TypeVar("Answer")
 
 
 class Outcome(NamedTuple):
-    """What came back: its type, whose it is (a label in the model, an id in the database), and what it says."""
+    """What came back: its type, whose it is (a label in the model, an id in the database), and what
+    it says.
+    """
 
     type: str
     of: object = None
@@ -94,7 +97,9 @@ class Visit:
     fee: int | None = None
     history: list[tuple[str, AppointmentStatus, datetime]] = field(default_factory=list)
 
-    def becomes(self, kind: str, *, status: AppointmentStatus | None = None, start: datetime | None = None) -> None:
+    def becomes(
+        self, kind: str, *, status: AppointmentStatus | None = None, start: datetime | None = None
+    ) -> None:
         self.version += 1
         self.status, self.start = status or self.status, start or self.start
         self.history.append((kind, self.status, self.start))
@@ -111,7 +116,9 @@ class Holding:
 
 @dataclass(slots=True)
 class Model:
-    """What there is, by label; and what each idempotency key stands for, by mutation, caller and key."""
+    """What there is, by label; and what each idempotency key stands for, by mutation, caller and
+    key.
+    """
 
     now: datetime = NOW
     visits: dict[str, Visit] = field(default_factory=dict)
@@ -127,14 +134,20 @@ class Model:
             for label, visit in self.visits.items()
             if visit.provider == provider and visit.status is not CANCELLED and label != without
         ]
-        taken += [hold.start for hold in self.holds.values() if hold.provider == provider and self.stands(hold)]
+        taken += [
+            hold.start
+            for hold in self.holds.values()
+            if hold.provider == provider and self.stands(hold)
+        ]
         in_time = start >= self.now and start.date() <= self.now.date() + HORIZON_DAYS * DAY
         return in_time and all(abs(start - other) >= VISIT + BUFFER for other in taken)
 
     def listed(self, provider: int) -> list[datetime]:
         return [
             start
-            for start in (start_of(self.now, choice) for choice in range((HORIZON_DAYS + 2) * STARTS_A_DAY))
+            for start in (
+                start_of(self.now, choice) for choice in range((HORIZON_DAYS + 2) * STARTS_A_DAY)
+            )
             if self.is_free(provider, start)
         ]
 
@@ -170,13 +183,17 @@ class World:
     def viewer(self, caller: str) -> Viewer:
         if caller == "guest":
             return Viewer(organization_id=self.organization_id)
-        return Viewer(organization_id=self.organization_id, role=Role[caller.upper()], subject=f"the {caller}")
+        return Viewer(
+            organization_id=self.organization_id, role=Role[caller.upper()], subject=f"the {caller}"
+        )
 
     def manage_token(self, resources: Resources, label: str, caller: str) -> str | None:
         """Guests come with the token of their appointment."""
         if caller != "guest":
             return None
-        claims = ManageClaims(organization_id=self.organization_id, appointment_id=AppointmentId(self.ids[label]))
+        claims = ManageClaims(
+            organization_id=self.organization_id, appointment_id=AppointmentId(self.ids[label])
+        )
         return resources.manage_tokens.sign(claims)
 
     def hold_token(self, resources: Resources, label: str) -> str:
@@ -197,7 +214,9 @@ def outcome_of(answer: object) -> Outcome:
             return Outcome("Booked", visit.id, (visit.status, visit.version, visit.starts_at))
         case Appointment():
             fee = answer.cancellation_fee
-            return Outcome("Appointment", answer.id, (answer.status, answer.version, fee and fee.amount_minor))
+            return Outcome(
+                "Appointment", answer.id, (answer.status, answer.version, fee and fee.amount_minor)
+            )
         case Held(hold=hold):
             return Outcome("Held", hold.id, hold.expires_at)
         case NotCancellable() | NotReschedulable():
@@ -225,7 +244,9 @@ class Book:
             service_id=None,
             starts_at=self.start,
             duration_minutes=None,
-            customer=ContactForm(name="Guest", email=f"guest-{self.who}@example.com", phone=None, locale=None),
+            customer=ContactForm(
+                name="Guest", email=f"guest-{self.who}@example.com", phone=None, locale=None
+            ),
             customer_time_zone="UTC",
             notes=None,
             idempotency_key=self.key,
@@ -277,13 +298,17 @@ class Hold:
         if scope in model.keys:
             known, label = model.keys[scope]
             return model.held(label) if known == request else Outcome("IdempotencyKeyReused")
-        open_now = sum(hold.caller == self.caller and model.stands(hold) for hold in model.holds.values())
+        open_now = sum(
+            hold.caller == self.caller and model.stands(hold) for hold in model.holds.values()
+        )
         if self.caller == "customer" and open_now >= HOLDS_AT_ONCE:
             return Outcome("BookingLimitReached")
         if not model.is_free(self.provider, self.start):
             return Outcome("SlotUnavailable")
         model.keys[scope] = (request, self.label)
-        model.holds[self.label] = Holding(self.provider, self.start, self.caller, model.now + HOLD_LASTS)
+        model.holds[self.label] = Holding(
+            self.provider, self.start, self.caller, model.now + HOLD_LASTS
+        )
         return model.held(self.label)
 
 
@@ -304,7 +329,9 @@ class Release:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cancel:
-    """Cancel, with the manage token or as an administrator, for a fee or not, of a version or any."""
+    """Cancel, with the manage token or as an administrator, for a fee or not, of a
+    version or any.
+    """
 
     label: str
     caller: str
@@ -361,7 +388,11 @@ class Move:
 
     def say(self, model: Model) -> Outcome:
         visit = model.visits[self.label]
-        scope = ("move", f"the token of {self.label}" if self.caller == "guest" else self.caller, self.key)
+        scope = (
+            "move",
+            f"the token of {self.label}" if self.caller == "guest" else self.caller,
+            self.key,
+        )
         request = (self.label, self.start, self.version)
         if scope in model.keys:
             known, label = model.keys[scope]
@@ -421,7 +452,9 @@ class CompleteWhatEnded:
 
     def say(self, model: Model) -> Outcome:
         ended = [
-            visit for visit in model.visits.values() if visit.status is CONFIRMED and visit.start + VISIT <= model.now
+            visit
+            for visit in model.visits.values()
+            if visit.status is CONFIRMED and visit.start + VISIT <= model.now
         ]
         for visit in ended:
             visit.becomes("COMPLETED", status=COMPLETED)
@@ -443,12 +476,24 @@ class Sweep:
 # ---------------------------------------------------------------- drawing
 
 CHANGES: Final = ("move", "move", "move", "cancel", "complete", "no-show")
-KINDS: Final = ("book", "book", "hold", "book held", "book held", "release", *CHANGES, "completion", "sweep")
+KINDS: Final = (
+    "book",
+    "book",
+    "hold",
+    "book held",
+    "book held",
+    "release",
+    *CHANGES,
+    "completion",
+    "sweep",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """A deed before it is known what there is to do it to: `which` and the others are choices among what there is."""
+    """A deed before it is known what there is to do it to: `which` and the others are choices among
+    what there is.
+    """
 
     kind: str
     which: int
@@ -471,7 +516,11 @@ class Draft:
         return self._change(model, things[self.which % len(things)], label) if things else None
 
     def _take(self, model: Model, label: str) -> Deed:
-        provider, start, key = self.which % PROVIDERS, start_of(model.now, self.start), f"key {self.key}"
+        provider, start, key = (
+            self.which % PROVIDERS,
+            start_of(model.now, self.start),
+            f"key {self.key}",
+        )
         if self.kind == "book":
             return Book(label=label, provider=provider, start=start, who=self.accept % 2, key=key)
         caller = "admin" if self.caller == "admin" else "customer"
@@ -484,14 +533,25 @@ class Draft:
             hold = model.holds[thing]
             start = start_of(model.now, self.start) if self.elsewhere else hold.start
             key = f"key {self.key}"
-            return Book(label=label, provider=hold.provider, start=start, who=self.accept % 2, key=key, hold=thing)
+            return Book(
+                label=label,
+                provider=hold.provider,
+                start=start,
+                who=self.accept % 2,
+                key=key,
+                hold=thing,
+            )
         version = None if self.version is None else model.visits[thing].version + self.version
         if self.kind == "cancel":
             return Cancel(label=thing, caller=self.caller, accept=self.accept, version=version)
         if self.kind == "move":
             start = start_of(model.now, self.start)
-            return Move(label=thing, start=start, caller=self.caller, version=version, key=f"key {self.key}")
-        return Close(label=thing, to=COMPLETED if self.kind == "complete" else NO_SHOW, version=version)
+            return Move(
+                label=thing, start=start, caller=self.caller, version=version, key=f"key {self.key}"
+            )
+        return Close(
+            label=thing, to=COMPLETED if self.kind == "complete" else NO_SHOW, version=version
+        )
 
 
 def draft_of(chance: Random, kinds: Sequence[str]) -> Draft:
@@ -520,7 +580,9 @@ def drafts(*kinds: str) -> st.SearchStrategy[Draft]:
 def explained(
     model: Model, deeds: Sequence[Deed], outcomes: Sequence[Outcome], ids: Mapping[object, UUID]
 ) -> tuple[Model, dict[object, UUID]] | None:
-    """The model, and the ids behind its labels, after these deeds in an order that explains all outcomes."""
+    """The model, and the ids behind its labels, after these deeds in an order that explains all
+    outcomes.
+    """
     for order in permutations(range(len(deeds))):
         then, bound = deepcopy(model), dict(ids)
         for at in order:
@@ -538,7 +600,9 @@ def explained(
 class Hosts:
     """Two processes' worth of resources on one database, and the loop that they live on."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, clock: Clock, resources: Sequence[Resources]) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, clock: Clock, resources: Sequence[Resources]
+    ) -> None:
         self.loop = loop
         self.clock = clock
         self.resources = resources
@@ -586,7 +650,10 @@ async def a_new_world(resources: Resources) -> World:
         ),
         subject=None,
     )
-    weekly = [WeeklyRange(day, OPENS // timedelta(minutes=1), CLOSES // timedelta(minutes=1)) for day in range(7)]
+    weekly = [
+        WeeklyRange(day, OPENS // timedelta(minutes=1), CLOSES // timedelta(minutes=1))
+        for day in range(7)
+    ]
     providers = []
     for _ in range(PROVIDERS):
         provider = await create_provider(resources, admin, form, hours=weekly, breaks=[])
@@ -613,7 +680,9 @@ class Lives(RuleBasedStateMachine):
         deeds = [deed for deed in possible if deed is not None]
         outcomes = self.hosted.run(self.do(deeds))
         found = explained(self.model, deeds, outcomes, self.world.ids)
-        assert found is not None, "\n".join(f"{deed} -> {came}" for deed, came in zip(deeds, outcomes, strict=True))
+        assert found is not None, "\n".join(
+            f"{deed} -> {came}" for deed, came in zip(deeds, outcomes, strict=True)
+        )
         self.model, ids = found
         self.world = replace(self.world, ids=ids)
         self.compare_lists()
@@ -641,7 +710,9 @@ class Lives(RuleBasedStateMachine):
                 assert isinstance(answer, FreeTimes)
                 minutes = [minute for day in answer.starts_by_date.values() for minute in day]
                 epoch = datetime.fromisoformat("1970-01-01T00:00Z")
-                assert [epoch + timedelta(minutes=minute) for minute in minutes] == self.model.listed(provider)
+                assert [
+                    epoch + timedelta(minutes=minute) for minute in minutes
+                ] == self.model.listed(provider)
 
     @initialize(drawn=st.lists(drafts("book", "hold"), min_size=2, max_size=4))
     def begin_with_something(self, drawn: list[Draft]) -> None:
@@ -677,7 +748,9 @@ class Lives(RuleBasedStateMachine):
 
     @rule(which=st.integers(0, 11), seconds=st.sampled_from([-1, 0, 0, 1]))
     def let_the_next_edge_come(self, which: int, seconds: int) -> None:
-        """Turn the clock to where something changes by itself: a late window, a start, an end, an expiry."""
+        """Turn the clock to where something changes by itself: a late window, a start, an end, an
+        expiry.
+        """
         edges = [
             visit.start + apart
             for visit in self.model.visits.values()
@@ -687,7 +760,9 @@ class Lives(RuleBasedStateMachine):
         edges += [hold.expires for hold in self.model.holds.values() if not hold.ended]
         ahead = sorted(edge for edge in {*edges} if edge > self.model.now)
         if ahead:
-            self.turn_to(max(self.model.now, ahead[which % min(3, len(ahead))] + timedelta(seconds=seconds)))
+            self.turn_to(
+                max(self.model.now, ahead[which % min(3, len(ahead))] + timedelta(seconds=seconds))
+            )
 
     def turn_to(self, now: datetime) -> None:
         self.model.now = now
@@ -718,13 +793,18 @@ def live(environment: dict[str, str], *, runs: int, steps: int) -> None:
         run_state_machine_as_test(
             machine,
             settings=settings(
-                max_examples=runs, stateful_step_count=steps, suppress_health_check=list(HealthCheck), deadline=None
+                max_examples=runs,
+                stateful_step_count=steps,
+                suppress_health_check=list(HealthCheck),
+                deadline=None,
             ),
         )
 
 
 def live_by_chance(hosted: Hosts, seed: int, *, steps: int) -> None:
-    """The same machine, driven evenly: Hypothesis likes to repeat itself, and shrinks; chance goes everywhere."""
+    """The same machine, driven evenly: Hypothesis likes to repeat itself, and shrinks; chance goes
+    everywhere.
+    """
     chance = Random(seed)
     life = type("HostedLives", (Lives,), {"hosted": hosted})()
     life.attempt(*(draft_of(chance, ("book", "hold")) for _ in range(4)))
@@ -752,7 +832,9 @@ def test_lives_drawn_by_chance_go_as_the_model_says(environment: dict[str, str])
 
 
 @pytest.mark.full
-def test_many_long_lives_drawn_by_hypothesis_go_as_the_model_says(environment: dict[str, str]) -> None:
+def test_many_long_lives_drawn_by_hypothesis_go_as_the_model_says(
+    environment: dict[str, str],
+) -> None:
     live(environment, runs=300, steps=80)
 
 

@@ -1,4 +1,6 @@
-"""Text messages go to numbers that somebody vouches for, unless the organization has them go to any."""
+"""Text messages go to numbers that somebody vouches for, unless the organization has them go to
+any.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +11,25 @@ import pytest
 
 from app.api.words.relay import global_id
 from tests.builders import Caller, Json, a_provider, an_appointment, book, made, weekly
-from tests.integration.reminders import RESEND, UPDATE_ORGANIZATION, Post, a_post, a_resend, text_any_number
+from tests.integration.reminders import (
+    RESEND,
+    UPDATE_ORGANIZATION,
+    Post,
+    a_post,
+    a_resend,
+    text_any_number,
+)
 
 GRACE, PHONE, OTHER = "grace@example.org", "+491701234567", "+491707654321"
 UNVERIFIED = ("BOOKED", "SMS", "SKIPPED", "the phone number is not verified")
 SENT = ("BOOKED", "SMS", "SENT", None)
-UPDATE = "mutation ($input: UpdateCustomerInput!) { answer: updateCustomer(input: $input) { __typename } }"
-ERASE = "mutation ($input: EraseCustomerInput!) { answer: eraseCustomer(input: $input) { __typename } }"
+UPDATE = (
+    "mutation ($input: UpdateCustomerInput!) { answer: updateCustomer(input: $input) { "
+    "__typename } }"
+)
+ERASE = (
+    "mutation ($input: EraseCustomerInput!) { answer: eraseCustomer(input: $input) { __typename } }"
+)
 MESSAGES = """query ($id: ID!) { appointment(id: $id) {
     customer { id } messages { kind recipient channel status detail }
 } }"""
@@ -36,7 +50,13 @@ async def a_salon(post: Post) -> Json:
 
 
 async def booked(
-    post: Post, ada: Json, starts_at: str, *, caller: Caller | None = None, phone: str = PHONE, **contact: object
+    post: Post,
+    ada: Json,
+    starts_at: str,
+    *,
+    caller: Caller | None = None,
+    phone: str = PHONE,
+    **contact: object,
 ) -> Json:
     """Grace, who wants to be texted."""
     customer = {"name": "Grace", "phone": phone} | contact
@@ -45,18 +65,28 @@ async def booked(
 
 async def seen(post: Post, confirmation: Json) -> list[tuple[str, str, str, str | None]]:
     """What staff see of what went to the customer, or did not: (kind, channel, status, detail)."""
-    found = await post.api.ask(MESSAGES, caller=post.api.admin, id=confirmation["appointment"]["id"])
+    found = await post.api.ask(
+        MESSAGES, caller=post.api.admin, id=confirmation["appointment"]["id"]
+    )
     rows = [row for row in found["appointment"]["messages"] if row["recipient"] == "CUSTOMER"]
-    return [(row["kind"], row["channel"], row["status"], row["detail"]) for row in rows if row["status"] != "PENDING"]
+    return [
+        (row["kind"], row["channel"], row["status"], row["detail"])
+        for row in rows
+        if row["status"] != "PENDING"
+    ]
 
 
 async def customer_of(post: Post, confirmation: Json) -> str:
-    found = await post.api.ask(MESSAGES, caller=post.api.admin, id=confirmation["appointment"]["id"])
+    found = await post.api.ask(
+        MESSAGES, caller=post.api.admin, id=confirmation["appointment"]["id"]
+    )
     customer_id: str = found["appointment"]["customer"]["id"]
     return customer_id
 
 
-async def set_phone(post: Post, caller: Caller, customer_id: str, phone: str | None, **changes: object) -> None:
+async def set_phone(
+    post: Post, caller: Caller, customer_id: str, phone: str | None, **changes: object
+) -> None:
     values = {"id": customer_id, "phone": phone, **changes}
     made((await post.api.ask(UPDATE, caller=caller, input=values))["answer"], "Customer")
 
@@ -87,7 +117,9 @@ async def test_an_organization_may_have_any_number_texted_and_take_it_back(post:
 
 
 async def test_there_is_no_detour_for_who_wants_to_be_texted_only(post: Post) -> None:
-    """Who says nothing is told by e-mail, as ever; who asks for texts alone gets no e-mail in their place."""
+    """Who says nothing is told by e-mail, as ever; who asks for texts alone gets no e-mail in their
+    place.
+    """
     ada = await a_salon(post)
     silent = await booked(post, ada, "2026-01-20T12:00Z", email=GRACE)
     both = await booked(post, ada, "2026-01-20T13:00Z", email=GRACE, channels=["EMAIL", "SMS"])
@@ -100,7 +132,9 @@ async def test_there_is_no_detour_for_who_wants_to_be_texted_only(post: Post) ->
 
 @pytest.mark.parametrize("who", ["admin", "provider"])
 async def test_staff_vouch_for_the_number_of_whom_they_book_for(post: Post, who: str) -> None:
-    """It then holds for guests who give it as well: it is the number that is verified. In this organization alone."""
+    """It then holds for guests who give it as well: it is the number that is verified. In this
+    organization alone.
+    """
     ada = await a_salon(post)
     caller = post.api.admin if who == "admin" else post.api.acting_for(ada)
     confirmation = await booked(post, ada, "2026-01-20T12:00Z", caller=caller)
@@ -110,7 +144,9 @@ async def test_staff_vouch_for_the_number_of_whom_they_book_for(post: Post, who:
     other = await post.api.another_organization()
     bob = await a_provider(post.api, of=other, channels=[])
     customer = {"name": "Grace", "phone": PHONE}
-    await an_appointment(post.api, bob, "2026-01-20T12:00Z", caller=other.anonymous, customer=customer)
+    await an_appointment(
+        post.api, bob, "2026-01-20T12:00Z", caller=other.anonymous, customer=customer
+    )
     await post.work()
     assert len(post.sms.taken) == 2
 
@@ -120,11 +156,21 @@ async def test_staff_vouch_by_setting_the_number_even_to_what_it_was(post: Post)
     confirmation = await booked(post, ada, "2026-01-20T12:00Z")
     await post.work()
     values = a_resend(confirmation, channel="SMS")
-    refused = made((await post.api.ask(RESEND, caller=post.api.admin, input=values))["answer"], "InvalidInputError")
-    assert (refused["field"], refused["message"]) == ("channel", "It can't be sent: the phone number is not verified.")
+    refused = made(
+        (await post.api.ask(RESEND, caller=post.api.admin, input=values))["answer"],
+        "InvalidInputError",
+    )
+    assert (refused["field"], refused["message"]) == (
+        "channel",
+        "It can't be sent: the phone number is not verified.",
+    )
     customer_id = await customer_of(post, confirmation)
     made(
-        (await post.api.ask(UPDATE, caller=post.api.admin, input={"id": customer_id, "name": "Grace H."}))["answer"],
+        (
+            await post.api.ask(
+                UPDATE, caller=post.api.admin, input={"id": customer_id, "name": "Grace H."}
+            )
+        )["answer"],
         "Customer",
     )
     refused = (await post.api.ask(RESEND, caller=post.api.admin, input=values))["answer"]
@@ -180,7 +226,10 @@ async def test_what_a_token_calls_verified_is_believed(post: Post) -> None:
     ("claims", "contact"),
     [
         ({"name": "Robin", "verified_phone": PHONE}, {"email": None, "phone": PHONE}),
-        ({"name": "Robin", "email": GRACE, "verified_phone": "0170"}, {"email": GRACE, "phone": None}),
+        (
+            {"name": "Robin", "email": GRACE, "verified_phone": "0170"},
+            {"email": GRACE, "phone": None},
+        ),
     ],
 )
 async def test_a_first_booking_takes_the_number_over_from_the_token(
@@ -189,7 +238,9 @@ async def test_a_first_booking_takes_the_number_over_from_the_token(
     """One that is no number does no harm."""
     ada = await a_salon(post)
     robin = post.api.customer("robin", **claims)
-    confirmation = await an_appointment(post.api, ada, "2026-01-20T12:00Z", caller=robin, customer=None)
+    confirmation = await an_appointment(
+        post.api, ada, "2026-01-20T12:00Z", caller=robin, customer=None
+    )
     kept = confirmation["appointment"]["contact"]
     assert {name: kept[name] for name in contact} == contact
     await post.work()
@@ -200,7 +251,9 @@ async def test_an_erasure_forgets_who_was_vouched_for(post: Post) -> None:
     ada = await a_salon(post)
     confirmation = await booked(post, ada, "2026-01-20T12:00Z", caller=post.api.admin, email=GRACE)
     await booked(post, ada, "2026-01-20T13:00Z", caller=post.api.admin, email=GRACE, phone=OTHER)
-    [customer] = await post.api.rows("SELECT id FROM customer WHERE organization_id = $1", post.api.organization.id)
+    [customer] = await post.api.rows(
+        "SELECT id FROM customer WHERE organization_id = $1", post.api.organization.id
+    )
     assert global_id("Customer", customer["id"]) == await customer_of(post, confirmation)
     assert len(await post.api.rows("SELECT FROM verified_phone")) == 2
     values = {"id": global_id("Customer", customer["id"])}
@@ -209,10 +262,14 @@ async def test_an_erasure_forgets_who_was_vouched_for(post: Post) -> None:
 
 
 async def test_staff_who_vouch_at_once_do_not_stand_in_each_others_way(post: Post) -> None:
-    """One books for a customer while another sets their number, and two exchange the numbers of two customers."""
+    """One books for a customer while another sets their number, and two exchange the numbers of two
+    customers.
+    """
     ada = await a_salon(post)
     desk, back = post.api.admin, post.api.acting_for(ada)
-    one = await customer_of(post, await booked(post, ada, "2026-01-19T10:00Z", caller=desk, email=GRACE))
+    one = await customer_of(
+        post, await booked(post, ada, "2026-01-19T10:00Z", caller=desk, email=GRACE)
+    )
     alan = {"email": "alan@example.org", "phone": OTHER}
     two = await customer_of(post, await booked(post, ada, "2026-01-19T11:00Z", caller=desk, **alan))
     for hour in range(8):
@@ -228,21 +285,31 @@ async def test_staff_who_vouch_at_once_do_not_stand_in_each_others_way(post: Pos
 
 async def test_administrators_decide_and_staff_can_read_it(post: Post) -> None:
     ada = await a_salon(post)
-    known = {"slug": post.api.organization.slug, "name": "A Practice", "smsToUnverifiedNumbers": False}
+    known = {
+        "slug": post.api.organization.slug,
+        "name": "A Practice",
+        "smsToUnverifiedNumbers": False,
+    }
     for caller in (post.api.admin, post.api.acting_for(ada)):
         assert (await post.api.ask(SETTINGS, caller=caller))["organization"] == known
     for caller in (post.api.anonymous, post.api.customer()):
         assert (await post.api.ask(SETTINGS, caller=caller))["organization"] is None
 
     async def change(caller: Caller, **values: object) -> Json:
-        answer: Json = (await post.api.ask(UPDATE_ORGANIZATION, caller=caller, input=values))["answer"]
+        answer: Json = (await post.api.ask(UPDATE_ORGANIZATION, caller=caller, input=values))[
+            "answer"
+        ]
         return answer
 
     made(await change(post.api.acting_for(ada), smsToUnverifiedNumbers=True), "NotAllowedError")
     refused = made(await change(post.api.admin, smsToUnverifiedNumbers=None), "InvalidInputError")
     assert refused["field"] == "smsToUnverifiedNumbers"
     assert made(await change(post.api.admin), "Organization")["smsToUnverifiedNumbers"] is False
-    assert made(await change(post.api.admin, smsToUnverifiedNumbers=True), "Organization")["smsToUnverifiedNumbers"]
+    assert made(await change(post.api.admin, smsToUnverifiedNumbers=True), "Organization")[
+        "smsToUnverifiedNumbers"
+    ]
     assert made(await change(post.api.admin), "Organization")["smsToUnverifiedNumbers"] is True
     other = await post.api.another_organization()
-    assert (await post.api.ask(SETTINGS, caller=other.admin))["organization"]["smsToUnverifiedNumbers"] is False
+    assert (await post.api.ask(SETTINGS, caller=other.admin))["organization"][
+        "smsToUnverifiedNumbers"
+    ] is False

@@ -18,7 +18,13 @@ COMMANDS = [
     "organization",
     "organization create",
 ]
-NEEDED = ["DATABASE_URL", "REDIS_URL", "SLOTWRIGHT_TOKEN_SECRET", "SLOTWRIGHT_MANAGE_KEYS", "SLOTWRIGHT_HASH_SECRET"]
+NEEDED = [
+    "DATABASE_URL",
+    "REDIS_URL",
+    "SLOTWRIGHT_TOKEN_SECRET",
+    "SLOTWRIGHT_MANAGE_KEYS",
+    "SLOTWRIGHT_HASH_SECRET",
+]
 LONG = "x" * 32
 GOOD = dict(zip(NEEDED, ["postgresql://h/d", "redis://h", LONG, f"k:{LONG}", LONG], strict=True))
 
@@ -49,14 +55,18 @@ def test_each_command_has_help(command: str, capsys: pytest.CaptureFixture[str])
         ["organization", "create", "--slug", "salon"],
     ],
 )
-def test_arguments_that_cannot_be_used_are_refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_arguments_that_cannot_be_used_are_refused(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as ended:
         main(arguments)
     assert ended.value.code == 2
     assert "usage: python -m app" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["serve", "work", "seed", "organization create --slug s --name n"])
+@pytest.mark.parametrize(
+    "command", ["serve", "work", "seed", "organization create --slug s --name n"]
+)
 @pytest.mark.parametrize("missing", NEEDED)
 def test_a_missing_setting_is_named(
     command: str, missing: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -24,12 +24,16 @@ SERIES = re.compile(r"\bslotwright_[a-z_]+[a-z]\b")
 def known() -> set[str]:
     names: set[str] = set()
     for metric in REGISTRY.collect():
-        endings = {"counter": ["_total"], "histogram": ["", "_bucket", "_count", "_sum"]}.get(metric.type, [""])
+        endings = {"counter": ["_total"], "histogram": ["", "_bucket", "_count", "_sum"]}.get(
+            metric.type, [""]
+        )
         names |= {metric.name + ending for ending in endings}
     return names
 
 
-@pytest.mark.parametrize("path", [DASHBOARD, ROOT / "docs" / "operations.md"], ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path", [DASHBOARD, ROOT / "docs" / "operations.md"], ids=lambda path: path.name
+)
 def test_every_series_that_is_named_exists(path: Path) -> None:
     named = set(SERIES.findall(path.read_text(encoding="utf-8"))) - {"slotwright_restored"}
     assert len(named) > 5
@@ -47,7 +51,9 @@ def test_the_dashboard_shows_every_series_of_ours() -> None:
     }
     ours = {metric.name for metric in REGISTRY.collect() if metric.name.startswith("slotwright_")}
     assert shown == ours
-    assert {f"slotwright_{name}" for name in ("operations", "lock_seconds")} <= ours, app.telemetry.metrics.__name__
+    assert {f"slotwright_{name}" for name in ("operations", "lock_seconds")} <= ours, (
+        app.telemetry.metrics.__name__
+    )
 
 
 def test_the_limits_that_are_promised_are_those_in_force() -> None:
@@ -60,12 +66,18 @@ def test_the_limits_that_are_promised_are_those_in_force() -> None:
         f"{limits.aliases}, {limits.root_fields}, {limits.directives} |",
         f"| {limits.cost:,} |",
         f"any list in the input | {limits.input_items} |",
-        f"{limits.operations_per_socket}; {guests.sockets_per_address}; {guests.subscriptions_per_caller}",
+        (
+            f"{limits.operations_per_socket}; {guests.sockets_per_address}; "
+            f"{guests.subscriptions_per_caller}"
+        ),
         f"{guests.guest_bookings_per_minute} tries a minute",
         f"{guests.guest_bookings_per_contact} open bookings of a contact",
         f"{guests.guest_bookings_per_address} from an address",
         f"{HOLDS_OF_ADDRESS} holds at once",
-        f"after {guests.messages_per_destination_per_day} within {A_DAY.total_seconds() / 3600:g} hours, news",
+        (
+            f"after {guests.messages_per_destination_per_day} within {A_DAY.total_seconds() / 3600:g} "
+            "hours, news"
+        ),
         f"everywhere within {revocations.KNOWN_SECONDS:g} seconds",
         f"event streams end within {revocations.KNOWN_SECONDS + limits.recheck_seconds:g}",
         f"ends within {jwks.FRESH_SECONDS / 60:g} minutes",

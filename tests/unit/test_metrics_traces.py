@@ -1,4 +1,6 @@
-"""Traces: a span for an operation and for each transaction, with names and codes alone; and nothing where nobody asked."""
+"""Traces: a span for an operation and for each transaction, with names and codes alone; and nothing
+where nobody asked.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +57,9 @@ def test_nothing_is_traced_where_nobody_asked(exported: InMemorySpanExporter) ->
     assert exported.get_finished_spans() == ()
 
 
-def test_what_is_not_installed_is_named_only_where_it_is_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_not_installed_is_named_only_where_it_is_wanted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     check_traces(wanted=True)
     monkeypatch.setattr("app.telemetry.tracing.find_spec", lambda _name: None)
     check_traces(wanted=False)

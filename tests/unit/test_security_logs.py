@@ -32,7 +32,9 @@ def said(written: io.StringIO) -> dict[str, Any]:
     return found
 
 
-def test_a_line_is_one_object_with_the_request_and_what_was_added(lines: tuple[logging.Logger, io.StringIO]) -> None:
+def test_a_line_is_one_object_with_the_request_and_what_was_added(
+    lines: tuple[logging.Logger, io.StringIO],
+) -> None:
     logger, written = lines
     logger.info("%d things\nhappened", 2, extra={"operation": "viewer", "nothing": None})
     line = said(written)
@@ -69,7 +71,9 @@ def test_an_exception_is_told_by_its_kind_and_place_never_by_its_words(
     assert any(frame.endswith(" broken") for frame in told)
 
 
-@pytest.mark.parametrize("odd", ["\ud800", "x" * 100_000, "\x00\x1b[31m"], ids=["surrogate", "long", "control"])
+@pytest.mark.parametrize(
+    "odd", ["\ud800", "x" * 100_000, "\x00\x1b[31m"], ids=["surrogate", "long", "control"]
+)
 def test_no_text_breaks_a_line(odd: str) -> None:
     record = logging.makeLogRecord({"msg": "%s", "args": (odd,), "thing": object()})
     line = orjson.loads(JsonLines(lambda: None).format(record))

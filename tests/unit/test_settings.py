@@ -24,7 +24,10 @@ GOOD = {
 
 def test_what_is_not_given_has_a_default() -> None:
     settings = Settings.from_environment(GOOD)
-    assert settings.manage_keys == (ManageKey(id="new", secret=LONG), ManageKey(id="old", secret=LONG))
+    assert settings.manage_keys == (
+        ManageKey(id="new", secret=LONG),
+        ManageKey(id="old", secret=LONG),
+    )
     assert settings.default_organization is None
     assert settings.cors_origins == ()
     assert settings.graphiql is settings.introspection is False
@@ -50,7 +53,8 @@ def test_everything_can_be_given() -> None:
     )
     assert settings.default_organization == "salon-anna"
     assert settings.cors_origins == ("https://shop.example", "http://localhost:3000")
-    assert settings.graphiql is settings.introspection is True  # GraphiQL is of no use without the schema
+    # GraphiQL is of no use without the schema
+    assert settings.graphiql is settings.introspection is True
     assert settings.documents == "/etc/documents.json"
     assert (settings.limits.sockets_per_address, settings.limits.subscriptions_per_caller) == (0, 7)
     assert settings.limits.messages_per_destination_per_day == 0
@@ -86,16 +90,30 @@ def test_the_ways_out_to_people_are_read_whole() -> None:
     ("variables", "said"),
     [
         ({"SLOTWRIGHT_SMTP_URL": "smtp://mail.example"}, "SLOTWRIGHT_MAIL_FROM is not set."),
-        ({"SLOTWRIGHT_SMTP_URL": "smtp+plain://me:x@mail.example", "SLOTWRIGHT_MAIL_FROM": "a@b.c"}, "unprotected"),
-        ({"SLOTWRIGHT_SMTP_URL": "smtp://mail.example:x", "SLOTWRIGHT_MAIL_FROM": "a@b.c"}, "has to read"),
-        ({"SLOTWRIGHT_SMTP_URL": "smtp://mail.example", "SLOTWRIGHT_MAIL_FROM": "Me <a@b.c>"}, "bare"),
+        (
+            {
+                "SLOTWRIGHT_SMTP_URL": "smtp+plain://me:x@mail.example",
+                "SLOTWRIGHT_MAIL_FROM": "a@b.c",
+            },
+            "unprotected",
+        ),
+        (
+            {"SLOTWRIGHT_SMTP_URL": "smtp://mail.example:x", "SLOTWRIGHT_MAIL_FROM": "a@b.c"},
+            "has to read",
+        ),
+        (
+            {"SLOTWRIGHT_SMTP_URL": "smtp://mail.example", "SLOTWRIGHT_MAIL_FROM": "Me <a@b.c>"},
+            "bare",
+        ),
         ({"SLOTWRIGHT_TWILIO_ACCOUNT_SID": "AC1"}, "SLOTWRIGHT_TWILIO_AUTH_TOKEN is not set."),
         ({"SLOTWRIGHT_PUBLIC_URL": "https://a.example/?x"}, "SLOTWRIGHT_PUBLIC_URL"),
         ({"SLOTWRIGHT_MANAGE_URL": "https://a.example/"}, "{token}"),
         ({"SLOTWRIGHT_MANAGE_URL": "https://a.example/{token}/{other}"}, "nothing else"),
     ],
 )
-def test_a_way_out_that_would_not_work_is_told_at_the_start(variables: dict[str, str], said: str) -> None:
+def test_a_way_out_that_would_not_work_is_told_at_the_start(
+    variables: dict[str, str], said: str
+) -> None:
     with pytest.raises(SettingsError, match=re.escape(said)):
         Settings.from_environment(GOOD | variables)
 
@@ -103,7 +121,9 @@ def test_a_way_out_that_would_not_work_is_told_at_the_start(variables: dict[str,
 @pytest.mark.parametrize("name", GOOD)
 @pytest.mark.parametrize("value", [None, "", "   "])
 def test_a_missing_variable_is_named(name: str, value: str | None) -> None:
-    env = {key: text for key, text in GOOD.items() if key != name} | ({} if value is None else {name: value})
+    env = {key: text for key, text in GOOD.items() if key != name} | (
+        {} if value is None else {name: value}
+    )
     with pytest.raises(SettingsError, match=rf"^{name} is not set\.$"):
         Settings.from_environment(env)
 
@@ -191,10 +211,28 @@ def numbers_read() -> list[Number]:
 
 NUMBERS = numbers_read()
 ODD = (
-    *("-1", "-0", "+1", "1.5", "1.0", "1e3", "nan", "inf", "-inf", "0x10", "1_000", "1,000", "1 000", "٤", "²", "½"),
+    *(
+        "-1",
+        "-0",
+        "+1",
+        "1.5",
+        "1.0",
+        "1e3",
+        "nan",
+        "inf",
+        "-inf",
+        "0x10",
+        "1_000",
+        "1,000",
+        "1 000",
+        "٤",
+        "²",
+        "½",
+    ),
     *("None", "true", "ten", "1s", "--", "\x00", "1\n2", "9" * 19, "9" * 5_000, "-" + "9" * 5_000),
 )
-ROOMY = GOOD | {"SLOTWRIGHT_GRACE_SECONDS": "600", "SLOTWRIGHT_DRAIN_SECONDS": "0"}  # each of the two bounds the other
+# each of the two bounds the other
+ROOMY = GOOD | {"SLOTWRIGHT_GRACE_SECONDS": "600", "SLOTWRIGHT_DRAIN_SECONDS": "0"}
 
 
 def test_every_number_of_the_settings_is_read_from_a_variable_of_its_own() -> None:
@@ -202,8 +240,12 @@ def test_every_number_of_the_settings_is_read_from_a_variable_of_its_own() -> No
     changed: list[str] = []
     for number in NUMBERS:
         values = {str(number.least), str(number.most)}
-        given = [numbers_in(Settings.from_environment(ROOMY | {number.name: value})) for value in values]
-        changed += {field for settings in given for field in usual if settings[field] != usual[field]}
+        given = [
+            numbers_in(Settings.from_environment(ROOMY | {number.name: value})) for value in values
+        ]
+        changed += {
+            field for settings in given for field in usual if settings[field] != usual[field]
+        }
     assert sorted(changed) == sorted(usual)
     assert len(NUMBERS) == len(usual) > 15
 
@@ -211,7 +253,9 @@ def test_every_number_of_the_settings_is_read_from_a_variable_of_its_own() -> No
 @pytest.mark.parametrize("number", NUMBERS, ids=lambda number: number.name)
 @pytest.mark.parametrize("odd", ODD, ids=lambda odd: repr(odd[:12]))
 def test_an_odd_number_is_refused_by_its_name(number: Number, odd: str) -> None:
-    with pytest.raises(SettingsError, match=rf"^{number.name} has to be a whole number from \d+ to \d+\.$"):
+    with pytest.raises(
+        SettingsError, match=rf"^{number.name} has to be a whole number from \d+ to \d+\.$"
+    ):
         Settings.from_environment(ROOMY | {number.name: odd})
 
 
@@ -223,9 +267,13 @@ def test_a_number_may_be_what_its_bounds_say_and_nothing_beyond(number: Number) 
     for bad in (number.least - 1, number.most + 1):
         with pytest.raises(SettingsError, match=f"^{number.name} "):
             Settings.from_environment(ROOMY | {number.name: str(bad)})
-    usual = Settings.from_environment({name: value for name, value in ROOMY.items() if name != number.name})
+    usual = Settings.from_environment(
+        {name: value for name, value in ROOMY.items() if name != number.name}
+    )
     for empty in ("", "  ", "\t"):
-        assert numbers_in(Settings.from_environment(ROOMY | {number.name: empty})) == numbers_in(usual)
+        assert numbers_in(Settings.from_environment(ROOMY | {number.name: empty})) == numbers_in(
+            usual
+        )
 
 
 def test_secrets_do_not_appear_where_settings_are_printed() -> None:
@@ -251,7 +299,9 @@ def test_the_table_of_the_documentation_names_each_variable_with_its_default() -
     assert documented["SLOTWRIGHT_STATEMENT_TIMEOUT_MS"] == f"`{defaults.statement_timeout_ms}`"
     limits = defaults.limits
     assert documented["SLOTWRIGHT_SOCKETS_PER_ADDRESS"] == f"`{limits.sockets_per_address}`"
-    assert documented["SLOTWRIGHT_SUBSCRIPTIONS_PER_CALLER"] == f"`{limits.subscriptions_per_caller}`"
+    assert (
+        documented["SLOTWRIGHT_SUBSCRIPTIONS_PER_CALLER"] == f"`{limits.subscriptions_per_caller}`"
+    )
     assert documented["SLOTWRIGHT_GRAPHIQL"] == f"`{'on' if defaults.graphiql else 'off'}`"
 
 
@@ -280,7 +330,9 @@ def test_with_an_identity_provider_a_secret_of_ours_may_be_left_out() -> None:
 
 @pytest.mark.parametrize("missing", ["SLOTWRIGHT_TOKEN_ISSUER", "SLOTWRIGHT_TOKEN_AUDIENCE"])
 def test_what_an_identity_provider_signs_for_others_is_never_good(missing: str) -> None:
-    with pytest.raises(SettingsError, match="SLOTWRIGHT_TOKEN_ISSUER and SLOTWRIGHT_TOKEN_AUDIENCE"):
+    with pytest.raises(
+        SettingsError, match="SLOTWRIGHT_TOKEN_ISSUER and SLOTWRIGHT_TOKEN_AUDIENCE"
+    ):
         Settings.from_environment({**GOOD, **JWKS, missing: ""})
 
 

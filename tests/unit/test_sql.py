@@ -27,9 +27,16 @@ DELETE FROM provider;
 
 def test_a_file_holds_statements_under_their_headers() -> None:
     first, second = parse(TWO, source="two.sql")
-    assert (first.name, first.cardinality, first.all_organizations) == ("provider_by_ids", "many", False)
+    assert (first.name, first.cardinality, first.all_organizations) == (
+        "provider_by_ids",
+        "many",
+        False,
+    )
     assert first.sentence == "The providers with these ids, in no particular order."
-    assert first.params == (Parameter(name="organization_id", type="uuid"), Parameter(name="ids", type="uuid[]"))
+    assert first.params == (
+        Parameter(name="organization_id", type="uuid"),
+        Parameter(name="ids", type="uuid[]"),
+    )
     assert first.sql.startswith("SELECT id -- a comment\n")
     assert first.sql.endswith("ANY($2)")
     assert (second.name, second.cardinality, second.params) == ("purge", "exec", ())
@@ -47,7 +54,10 @@ def test_a_file_holds_statements_under_their_headers() -> None:
         "-- name: purge :exec\n-- S.\n-- params: none\nDELETE FROM x",
         "-- name: purge :exec\n-- S.\n-- params: none\n",
         "-- name: purge :exec\n-- S.\n-- params: uuid\nDELETE FROM x;",
-        "-- name: purge :exec\n-- S.\n-- params: none\n-- scope: some organizations\nDELETE FROM x;",
+        (
+            "-- name: purge :exec\n-- S.\n-- params: none\n-- scope: some organizations\nDELETE FROM "
+            "x;"
+        ),
     ],
 )
 def test_a_header_that_lacks_something_is_refused_with_its_file(text: str) -> None:

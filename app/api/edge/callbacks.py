@@ -1,4 +1,6 @@
-"""Where the gateway reports what became of a text message. Signed by it; nobody else has business here."""
+"""Where the gateway reports what became of a text message. Signed by it; nobody else has business
+here.
+"""
 
 from __future__ import annotations
 

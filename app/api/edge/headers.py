@@ -1,4 +1,6 @@
-"""Headers of every HTTP response, whoever made it: nothing is sniffed, framed, or told to other sites."""
+"""Headers of every HTTP response, whoever made it: nothing is sniffed, framed, or told to other
+sites.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +12,15 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 POLICY: Final = "default-src 'none'; frame-ancestors 'none'"
-"""For what is no page: a browser that is made to show it runs nothing. Pages bring a policy of their own."""
+"""For what is no page: a browser that is made to show it runs nothing. Pages bring a policy of
+their own.
+"""
 
 
 class SecureHeaders:
-    """Middleware: adds what a response lacks, its request id included. `hsts_seconds` 0: nothing is said about TLS."""
+    """Middleware: adds what a response lacks, its request id included. `hsts_seconds` 0: nothing is
+    said about TLS.
+    """
 
     def __init__(self, app: ASGIApp, *, hsts_seconds: int) -> None:
         self._app = app

@@ -1,4 +1,6 @@
-"""`/livez` and `/readyz`: whether the process runs, and whether it can do its work. For load balancers and people."""
+"""`/livez` and `/readyz`: whether the process runs, and whether it can do its work. For load
+balancers and people.
+"""
 
 from __future__ import annotations
 
@@ -33,19 +35,24 @@ def health_routes(
     """The two routes, open to everybody. A process that is leaving is well, and not ready."""
 
     async def livez(_request: Request) -> Response:
-        return _answer(200, {"status": "ok", "version": app.__version__, "tzdata": tzdata_version()})
+        return _answer(
+            200, {"status": "ok", "version": app.__version__, "tzdata": tzdata_version()}
+        )
 
     async def readyz(request: Request) -> Response:
         resources = resources_of(request)
         database, redis = await asyncio.gather(_database(resources), _redis(resources))
-        # Without Redis everything works, slower: an instance must not be taken out of service for it.
-        # A newer database is one that is being upgraded: who runs goes on until they are replaced.
+        # Without Redis everything works, slower: an instance must not be taken out of service for
+        # it. A newer database is one that is being upgraded: who runs goes on until they are
+        # replaced.
         ready = database in {"ok", "newer"} and not is_leaving()
         status = "ok" if redis == "ok" else "degraded"
         if not ready:
             status = "leaving" if is_leaving() else "unavailable"
         body = {"status": status, "postgresql": database, "redis": redis}
-        return _answer(200 if ready else 503, {**body, "version": app.__version__, "tzdata": tzdata_version()})
+        return _answer(
+            200 if ready else 503, {**body, "version": app.__version__, "tzdata": tzdata_version()}
+        )
 
     return [Route("/livez", livez), Route("/readyz", readyz)]
 
@@ -74,5 +81,8 @@ async def _redis(resources: Resources) -> str:
 
 def _answer(status: int, body: dict[str, str]) -> Response:
     return Response(
-        orjson.dumps(body), status_code=status, media_type="application/json", headers={"Cache-Control": "no-store"}
+        orjson.dumps(body),
+        status_code=status,
+        media_type="application/json",
+        headers={"Cache-Control": "no-store"},
     )

@@ -46,7 +46,9 @@ async def viewer_of(resources: Resources, credentials: Credentials) -> Viewer:
 
 
 def caller_of(viewer: Viewer) -> Hashable | None:
-    """Who somebody is, whatever token they come with; None for those whom only their address tells apart."""
+    """Who somebody is, whatever token they come with; None for those whom only their address tells
+    apart.
+    """
     if viewer.manages is not None:
         return viewer.organization_id, viewer.manages
     if viewer.subject is not None:

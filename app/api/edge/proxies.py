@@ -1,4 +1,6 @@
-"""Whom the proxies in front of us were asked by: the caller's address, put where the server puts its peer's."""
+"""Whom the proxies in front of us were asked by: the caller's address, put where the server puts
+its peer's.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,9 @@ if TYPE_CHECKING:
 
 
 class TrustedProxies:
-    """Middleware: takes the address from X-Forwarded-For, counted from the right, as many hops as are ours."""
+    """Middleware: takes the address from X-Forwarded-For, counted from the right, as many hops as
+    are ours.
+    """
 
     def __init__(self, app: ASGIApp, *, hops: int) -> None:
         self._app = app
@@ -19,7 +23,11 @@ class TrustedProxies:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] in {"http", "websocket"}:
-            values = [value.decode("latin-1") for name, value in scope["headers"] if name == b"x-forwarded-for"]
+            values = [
+                value.decode("latin-1")
+                for name, value in scope["headers"]
+                if name == b"x-forwarded-for"
+            ]
             address = forwarded_address(values, self._hops)
             if address is not None:
                 scope = {**scope, "client": (address, 0)}

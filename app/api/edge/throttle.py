@@ -1,7 +1,9 @@
-"""The throttle: how much one caller may ask for in a minute, in points; and how often one without a token may book.
+"""The throttle: how much one caller may ask for in a minute, in points; and how often one without a
+token may book.
 
-A point is a field of an answer, as the transport reckons it beforehand. Callers are told apart by their token's subject, else
-by their network. Nobody is locked out for what somebody else did in their name: only a valid token spends its budget.
+A point is a field of an answer, as the transport reckons it beforehand. Callers are told apart by
+their token's subject, else by their network. Nobody is locked out for what somebody else did in
+their name: only a valid token spends its budget.
 """
 
 from __future__ import annotations
@@ -27,7 +29,9 @@ GUEST_FIELDS: Final = frozenset({"bookAppointment", "holdSlot"})
 
 
 class Throttle:
-    """Two budgets: `points` for everything, `guest_bookings` for what callers without a token take, both a minute."""
+    """Two budgets: `points` for everything, `guest_bookings` for what callers without a token take,
+    both a minute.
+    """
 
     def __init__(self, rates: Rates, *, points: int, guest_bookings: int) -> None:
         self._rates = rates
@@ -35,10 +39,15 @@ class Throttle:
         self._guest_bookings = Rate(name="guest-bookings", points=guest_bookings)
 
     def knock(self, viewer: Viewer) -> None:
-        """Raises Failure (RATE_LIMITED) where the caller has spent their budget; asked before anything costs."""
+        """Raises Failure (RATE_LIMITED) where the caller has spent their budget; asked before
+        anything costs.
+        """
         caller = _caller(viewer)
         if caller is not None:
-            _refuse(self._rates.wait(self._points, caller), "Too much was asked for in too short a time.")
+            _refuse(
+                self._rates.wait(self._points, caller),
+                "Too much was asked for in too short a time.",
+            )
 
     def charge(self, viewer: Viewer, cost: int, fields: Sequence[str]) -> None:
         """Take the price of an operation with these root fields. Raises Failure (RATE_LIMITED)."""

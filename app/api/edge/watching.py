@@ -1,6 +1,8 @@
-"""Watching the API: every operation is counted, throttled where that is wanted, and logged where it was slow.
+"""Watching the API: every operation is counted, throttled where that is wanted, and logged where it
+was slow.
 
-A log line tells the operation by the schema's words and by its request id; never what was asked, or who asked.
+A log line tells the operation by the schema's words and by its request id; never what was asked, or
+who asked.
 """
 
 from __future__ import annotations
@@ -25,7 +27,8 @@ SLOW_SECONDS: Final = 1.0
 _log: Final = logging.getLogger("slotwright.operations")
 
 
-# Looked up once: the library checks and locks each time, which would be 4 % of a cached answer. There are as many as labels.
+# Looked up once: the library checks and locks each time, which would be 4 % of a cached answer.
+# There are as many as labels.
 _count: Final = cache(metrics.OPERATIONS.labels)
 _seconds: Final = cache(metrics.OPERATION_SECONDS.labels)
 

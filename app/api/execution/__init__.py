@@ -1,1 +1,3 @@
-"""How an operation is measured and executed. Everything that relies on graphql-core's internals is here."""
+"""How an operation is measured and executed. Everything that relies on graphql-core's internals is
+here.
+"""

@@ -1,13 +1,15 @@
-"""Lists of objects, answered field by field: each field of the selection for all objects, then the next.
+"""Lists of objects, answered field by field: each field of the selection for all objects, then the
+next.
 
-The executor walks through a list object by object: it looks every field up, coerces its arguments and makes what it
-tells the resolver for each of them anew, and a task for each that has to wait; for a hundred providers that took longer
-than everything that stands in the answer. What is the same for all objects is done once here, and they are waited for
-together.
+The executor walks through a list object by object: it looks every field up, coerces its arguments
+and makes what it tells the resolver for each of them anew, and a task for each that has to wait;
+for a hundred providers that took longer than everything that stands in the answer. What is the same
+for all objects is done once here, and they are waited for together.
 
-That is tried with errors of its own. Where anything at all goes wrong, at any depth, the list is completed once more by
-the executor itself, which knows what an error does to everything around it, and what was tried is forgotten. Resolvers
-of what is in a list only read, and what was loaded is not loaded again.
+That is tried with errors of its own. Where anything at all goes wrong, at any depth, the list is
+completed once more by the executor itself, which knows what an error does to everything around it,
+and what was tried is forgotten. Resolvers of what is in a list only read, and what was loaded is
+not loaded again.
 """
 
 from __future__ import annotations
@@ -87,7 +89,12 @@ class ColumnExecutor(StrawberryGraphQLCoreExecutionContext):
     ) -> Any:  # noqa: ANN401  the library's
         asked = (return_type, field_details_list, info, path, result, position_context)
         kind = get_nullable_type(return_type.of_type)
-        if self._way is _Way.OBJECTS or not is_object_type(kind) or not isinstance(result, Sequence) or not result:
+        if (
+            self._way is _Way.OBJECTS
+            or not is_object_type(kind)
+            or not isinstance(result, Sequence)
+            or not result
+        ):
             return super().complete_list_value(*asked)
         places, sources = [Path(path, index, None) for index in range(len(result))], list(result)
         if self._way is _Way.FIELDS:
@@ -110,7 +117,9 @@ class ColumnExecutor(StrawberryGraphQLCoreExecutionContext):
         executor._way = way  # noqa: SLF001  one of us
         return executor
 
-    async def _or_else(self, objects: Awaitable[Values], object_by_object: Callable[[], Any]) -> Any:  # noqa: ANN401
+    async def _or_else(
+        self, objects: Awaitable[Values], object_by_object: Callable[[], Any]
+    ) -> Any:  # noqa: ANN401
         with suppress(Exception):
             found = await objects
             if not self.collected_errors.errors:
@@ -133,7 +142,9 @@ class ColumnExecutor(StrawberryGraphQLCoreExecutionContext):
             raise _ForTheExecutorError
         if kind.is_type_of is not None and not kind.is_type_of(sources[0], info):
             raise _ForTheExecutorError
-        columns = self._each(self._column(kind, name, of_field, paths, sources) for name, of_field in fields.items())
+        columns = self._each(
+            self._column(kind, name, of_field, paths, sources) for name, of_field in fields.items()
+        )
         names = tuple(fields)
 
         def objects(found: Sequence[Values]) -> Values:
@@ -155,7 +166,9 @@ class ColumnExecutor(StrawberryGraphQLCoreExecutionContext):
         if definition is None:
             raise _ForTheExecutorError
         # The same for all of them, but for the path, which is read where something went wrong only.
-        info = self.build_resolve_info(definition, to_nodes(details), kind, Path(parents[0], name, kind.name))
+        info = self.build_resolve_info(
+            definition, to_nodes(details), kind, Path(parents[0], name, kind.name)
+        )
         arguments = (
             get_argument_values(
                 definition,
@@ -169,7 +182,9 @@ class ColumnExecutor(StrawberryGraphQLCoreExecutionContext):
         )
         resolve = definition.resolve or self.field_resolver
         values = self._each(resolve(source, info, **arguments) for source in sources)
-        return self._when_here(values, partial(self._completed, definition.type, details, info, parents))
+        return self._when_here(
+            values, partial(self._completed, definition.type, details, info, parents)
+        )
 
     def _completed(
         self,
@@ -217,7 +232,9 @@ class ColumnExecutor(StrawberryGraphQLCoreExecutionContext):
 
         def objects(at: Sequence[int]) -> AwaitableOrValue[Values]:
             here = [values[place] for place in at]
-            own = self._runtime_type(kind, details, info, here[0]) if is_abstract_type(kind) else kind
+            own = (
+                self._runtime_type(kind, details, info, here[0]) if is_abstract_type(kind) else kind
+            )
             assert is_object_type(own)  # noqa: S101  for the type checker: what is composite and not abstract
             return self._objects(own, details, [paths[place] for place in at], here, info)
 
@@ -231,10 +248,16 @@ class ColumnExecutor(StrawberryGraphQLCoreExecutionContext):
         return self._when_here(self._each(map(objects, places.values())), scattered)
 
     def _runtime_type(
-        self, kind: GraphQLAbstractType, details: FieldDetailsList, info: GraphQLResolveInfo[Any], value: object
+        self,
+        kind: GraphQLAbstractType,
+        details: FieldDetailsList,
+        info: GraphQLResolveInfo[Any],
+        value: object,
     ) -> GraphQLObjectType:
         """The type of all values of a class. Generic classes make several types."""
-        definition: StrawberryObjectDefinition | None = getattr(type(value), "__strawberry_definition__", None)
+        definition: StrawberryObjectDefinition | None = getattr(
+            type(value), "__strawberry_definition__", None
+        )
         if definition is None or definition.is_graphql_generic:
             raise _ForTheExecutorError
         name = (kind.resolve_type or self.type_resolver)(value, info, kind)
@@ -258,7 +281,8 @@ class ColumnExecutor(StrawberryGraphQLCoreExecutionContext):
         if not waiting:
             return then(values)
 
-        # They begin together, however deep in the answer they stand: so what they look up is looked up together.
+        # They begin together, however deep in the answer they stand: so what they look up is looked
+        # up together.
         begun = [asyncio.ensure_future(values[place]) for place in waiting]
 
         async def later() -> Values:

@@ -1,4 +1,6 @@
-"""How deep an operation goes and how large its answer may become, by one walk that measures each fragment once."""
+"""How deep an operation goes and how large its answer may become, by one walk that measures each
+fragment once.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,8 @@ from app.api.execution.limits import Limits
 from app.api.execution.structure import Fragments, fragments_of
 from app.api.words.errors import TooComplex
 
-# A multiple of this is as good as infinite; it keeps the numbers, and the time to multiply them, small.
+# A multiple of this is as good as infinite; it keeps the numbers, and the time to multiply them,
+# small.
 _COST_CEILING: Final = 10**15
 # Longer numbers are no GraphQL integers, and Python refuses to read the longest of them.
 _LONGEST_INT: Final = 12
@@ -50,7 +53,9 @@ class Cost:
 
 @dataclass(slots=True)
 class _Measure:
-    """What a selection adds up to, fragments included. `cost_per_row` counts for each row of its connection."""
+    """What a selection adds up to, fragments included. `cost_per_row` counts for each row of its
+    connection.
+    """
 
     depth: int = 0
     introspection_depth: int = 0
@@ -106,7 +111,9 @@ class _Walk:
         name = node.name.value
         definition = self.schema.get_field(parent, name) if is_composite_type(parent) else None
         named = get_named_type(definition.type) if definition is not None else None
-        inner = _Measure() if node.selection_set is None else self.selections(node.selection_set, named)
+        inner = (
+            _Measure() if node.selection_set is None else self.selections(node.selection_set, named)
+        )
         in_schema = named is not None and named.name.startswith("__")
         in_rows = _in_connection(parent) and name in _CONNECTION_ROWS
         paged = definition is not None and ("first" in definition.args or "last" in definition.args)
@@ -145,7 +152,11 @@ class _Walk:
     def number(self, argument: ArgumentNode) -> int | None:
         value: object = None
         if isinstance(argument.value, IntValueNode):
-            value = int(argument.value.value) if len(argument.value.value) < _LONGEST_INT else _COST_CEILING
+            value = (
+                int(argument.value.value)
+                if len(argument.value.value) < _LONGEST_INT
+                else _COST_CEILING
+            )
         elif isinstance(argument.value, VariableNode):
             value = self.variable(argument.value)
         return min(abs(value), _COST_CEILING) if isinstance(value, int) else None
@@ -176,7 +187,9 @@ def measure(
     variables: Mapping[str, object],
     limits: Limits,
 ) -> Cost:
-    """What the operation costs with these variables. Raises TooComplex where that, or its depth, is too much."""
+    """What the operation costs with these variables. Raises TooComplex where that, or its depth, is
+    too much.
+    """
     walk = _Walk(
         schema=schema,
         limits=limits,

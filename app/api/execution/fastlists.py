@@ -1,9 +1,11 @@
-"""Lists whose leaves are ready when the resolver returns them: answered by one comprehension, not leaf by leaf.
+"""Lists whose leaves are ready when the resolver returns them: answered by one comprehension, not
+leaf by leaf.
 
-The executor completes a list one field of one item at a time, some three microseconds each; for slots that is nearly
-all the time an answer takes. A resolver that returns `Rows` promises that the values are what the answer shall hold, so
-where a selection asks for nothing else the whole list is built at once. Whatever else is asked for (an object inside,
-an argument, a field that is no column) is answered the ordinary way, from the objects that the rows stand for.
+The executor completes a list one field of one item at a time, some three microseconds each; for
+slots that is nearly all the time an answer takes. A resolver that returns `Rows` promises that the
+values are what the answer shall hold, so where a selection asks for nothing else the whole list is
+built at once. Whatever else is asked for (an object inside, an argument, a field that is no column)
+is answered the ordinary way, from the objects that the rows stand for.
 """
 
 from __future__ import annotations
@@ -48,11 +50,13 @@ class Builder:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Shape:
-    """What the rows of a list hold, made once for a type: `columns` are attributes of the type, in the rows' order.
+    """What the rows of a list hold, made once for a type: `columns` are attributes of the type, in
+    the rows' order.
 
-    A column of scalars holds what the answer shall hold: text that is formatted already, integers, booleans, null where
-    the field allows it, lists of these. A column in `nested` holds a list of rows of that shape, never null. `item` is
-    the Strawberry type, or what else makes an object of it from the columns by name; nested rows come to it as `Rows`.
+    A column of scalars holds what the answer shall hold: text that is formatted already, integers,
+    booleans, null where the field allows it, lists of these. A column in `nested` holds a list of
+    rows of that shape, never null. `item` is the Strawberry type, or what else makes an object of
+    it from the columns by name; nested rows come to it as `Rows`.
     """
 
     columns: tuple[str, ...]
@@ -70,7 +74,9 @@ class Shape:
 
 @cache
 def _places(shape: Shape) -> dict[str, int]:
-    """The columns by the names of their fields; there are as many shapes as the program makes, a handful."""
+    """The columns by the names of their fields; there are as many shapes as the program makes, a
+    handful.
+    """
     return {to_camel_case(column): place for place, column in enumerate(shape.columns)}
 
 
@@ -102,11 +108,13 @@ class Rows(Sequence[Any]):
 
 
 class KnownRows(Rows):
-    """Rows that are known by their keys, and are made only if they are needed: `make` gives them for some of the keys.
+    """Rows that are known by their keys, and are made only if they are needed: `make` gives them
+    for some of the keys.
 
-    The keys are those `of` the source, which never changes. A row follows from its key and from `kind`, but for the
-    columns that the shape calls `owned`, which are the owner's. Each is remembered as it is written, and so is the whole
-    list: what was shown before, to whomever and among whatever, is not built again.
+    The keys are those `of` the source, which never changes. A row follows from its key and from
+    `kind`, but for the columns that the shape calls `owned`, which are the owner's. Each is
+    remembered as it is written, and so is the whole list: what was shown before, to whomever and
+    among whatever, is not built again.
     """
 
     __slots__ = ("_made", "_make", "_of", "kind", "owner", "source")
@@ -154,8 +162,9 @@ class Leaves(list[Any]):
 def _helpers_of(executor: RowExecutor) -> GraphQLResolveInfoHelpers:
     """What resolvers may ask the executor for.
 
-    The library's own refer to the executor, and it to them: a cycle with all that was prepared for a request, which only
-    the garbage collector frees. At a thousand requests a second that stopped the process for a second.
+    The library's own refer to the executor, and it to them: a cycle with all that was prepared for
+    a request, which only the garbage collector frees. At a thousand requests a second that stopped
+    the process for a second.
     """
     own = proxy(executor)
     return GraphQLResolveInfoHelpers(
@@ -165,7 +174,9 @@ def _helpers_of(executor: RowExecutor) -> GraphQLResolveInfoHelpers:
 
 
 class RowExecutor(ColumnExecutor):
-    """Executes as `ColumnExecutor` does, but for `Rows` and `Leaves`. Our endpoint uses no other."""
+    """Executes as `ColumnExecutor` does, but for `Rows` and `Leaves`. Our endpoint uses
+    no other.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  the library's, passed on
         super().__init__(*args, **kwargs)
@@ -176,8 +187,9 @@ class RowExecutor(ColumnExecutor):
     def again(self, context: object) -> Self:
         """For another answer to the same operation with the same variables, in another context.
 
-        What follows from those two alone is shared: their values, and what is remembered of selections. Nothing in the
-        new one refers to it, so all of it is gone as soon as it is let go, without the garbage collector.
+        What follows from those two alone is shared: their values, and what is remembered of
+        selections. Nothing in the new one refers to it, so all of it is gone as soon as it is let
+        go, without the garbage collector.
         """
         executor = object.__new__(type(self))
         executor.__dict__.update(self.__dict__)
@@ -196,8 +208,9 @@ class RowExecutor(ColumnExecutor):
         serially: bool,  # noqa: FBT001  the library's
         new_defer_usages: Sequence[DeferUsage],
     ) -> AwaitableOrValue[dict[str, Any]]:
-        # The library collects them anew for every execution, and remembers what it knows of a selection by its list:
-        # with the same lists all who share this memory find it, and a million events of a subscription add nothing.
+        # The library collects them anew for every execution, and remembers what it knows of a
+        # selection by its list: with the same lists all who share this memory find it, and a
+        # million events of a subscription add nothing.
         if not self._root_fields:
             self._root_fields.append(grouped_field_set)
         return super().execute_collected_root_fields(
@@ -219,21 +232,33 @@ class RowExecutor(ColumnExecutor):
             if key in self._builders:
                 build = self._builders[key]
             else:
-                build = self._builders[key] = self._builder(return_type, field_details_list, result.shape)
+                build = self._builders[key] = self._builder(
+                    return_type, field_details_list, result.shape
+                )
             if build is not None:
-                return written(build, result) if type(result) is KnownRows else build.build(result.rows)
+                return (
+                    written(build, result)
+                    if type(result) is KnownRows
+                    else build.build(result.rows)
+                )
         elif type(result) is Leaves and is_leaf_type(get_nullable_type(return_type.of_type)):
             return result
-        return super().complete_list_value(return_type, field_details_list, info, path, result, position_context)
+        return super().complete_list_value(
+            return_type, field_details_list, info, path, result, position_context
+        )
 
     def _builder(
         self, list_type: GraphQLList[Any], field_details_list: FieldDetailsList, shape: Shape
     ) -> Builder | None:
-        """What builds the list for this selection; None where rows of this shape do not have all that it asks for."""
+        """What builds the list for this selection; None where rows of this shape do not have all
+        that it asks for.
+        """
         plan = self._plan(list_type, field_details_list, shape)
         return None if plan is None else _compile(plan, _is_owned(plan, shape))
 
-    def _plan(self, list_type: GraphQLList[Any], field_details_list: FieldDetailsList, shape: Shape) -> Plan | None:
+    def _plan(
+        self, list_type: GraphQLList[Any], field_details_list: FieldDetailsList, shape: Shape
+    ) -> Plan | None:
         item_type = get_nullable_type(list_type.of_type)
         if self._is_wrapped or not is_object_type(item_type):
             return None
@@ -267,7 +292,9 @@ class RowExecutor(ColumnExecutor):
 
 
 Entry = tuple[str, int | str, "Plan | None"]
-"""A response name, the column that it comes from or the text that it always is, and what is done with nested rows."""
+"""A response name, the column that it comes from or the text that it always is, and what is done
+with nested rows.
+"""
 Plan = tuple[Entry, ...]
 
 
@@ -283,7 +310,8 @@ _MAX_COMPILED: Final = 1024
 
 @lru_cache(maxsize=_MAX_COMPILED)
 def _compile(plan: Plan, is_owned: bool) -> Builder:  # noqa: FBT001  the two are its key
-    # Response names are GraphQL names, columns are numbers: nothing of the caller's can be read as anything else.
+    # Response names are GraphQL names, columns are numbers: nothing of the caller's can be read as
+    # anything else.
     code = f"lambda rows: {_comprehension(plan, 'rows', 0)}"
     return Builder(build=eval(code, {"__builtins__": {}}), is_owned=is_owned)  # noqa: S307  code of our own making, see above
 
@@ -300,7 +328,9 @@ def _is_owned(plan: Plan, shape: Shape) -> bool:
 
 
 _MOST_WRITTEN_BYTES: Final = 32 * 1024 * 1024
-"""Of rows that are remembered as they are written: some 100,000 slots. Those of the kind used longest ago go first."""
+"""Of rows that are remembered as they are written: some 100,000 slots. Those of the kind used
+longest ago go first.
+"""
 _MOST_LIST_BYTES: Final = 32 * 1024 * 1024
 """Of whole lists: some 2,000 weeks."""
 _MOST_SHOWN_ONCE: Final = 10_000
@@ -329,7 +359,8 @@ Place: TypeAlias = "tuple[Kind, int]"
 
 
 class _Written:
-    """Rows as they are written, by what builds them and of which kind they are; and lists of them, by their source.
+    """Rows as they are written, by what builds them and of which kind they are; and lists of them,
+    by their source.
 
     A list is remembered when it is shown for the second time: most are never shown again.
     """
@@ -352,7 +383,8 @@ class _Written:
             self._lists.move_to_end(place)
             return orjson.Fragment(known[1])
         text = self._join(kind, rows)
-        if place in self._shown_once:  # or another one that had its id, which then comes to be remembered early
+        # or another one that had its id, which then comes to be remembered early
+        if place in self._shown_once:
             del self._shown_once[place]
             self._remember(place, rows.source, text)
         else:

@@ -10,20 +10,26 @@ from app.api.words.errors import BadUserInput
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What one request, one document and one socket may ask for. The defaults are for the public internet."""
+    """What one request, one document and one socket may ask for. The defaults are for the public
+    internet.
+    """
 
     body_bytes: int = 256 * 1024
     """Of a request's body, or of a message on a socket."""
     body_seconds: float = 10
     """Until the whole body is there; slower senders get a 408."""
     document_characters: int = 32 * 1024
-    """Long texts belong into variables: the lexer takes two microseconds for ten characters of a literal."""
+    """Long texts belong into variables: the lexer takes two microseconds for ten characters of a
+    literal.
+    """
     tokens: int = 2_000
     """Of a document, and as many comments. GraphiQL's introspection has under 400."""
     depth: int = 12
     """Levels of fields. The deepest read that the API's own pages need has eight."""
     introspection_depth: int = 16
-    """The same below `__schema` and `__type`: the tools of 2025 unwrap list and non-null types nine times."""
+    """The same below `__schema` and `__type`: the tools of 2025 unwrap list and non-null types nine
+    times.
+    """
     aliases: int = 30
     root_fields: int = 20
     directives: int = 5
@@ -31,22 +37,30 @@ class Limits:
     repeats: int = 50
     """Of one response name at one place, fragments included: validation compares each with each."""
     cost: int = 200_000
-    """Fields in the answer: each counts once for every item of the lists around it. One takes a few microseconds."""
+    """Fields in the answer: each counts once for every item of the lists around it. One takes a few
+    microseconds.
+    """
     page_size: int = 20
     """Reckoned for a connection without `first` and `last`."""
     list_size: int = 25
-    """Reckoned for a list without pages; a field may know better: `strawberry.field(metadata={"list_size": 7})`."""
+    """Reckoned for a list without pages; a field may know better:
+    `strawberry.field(metadata={"list_size": 7})`.
+    """
     introspection_list_size: int = 10
     input_items: int = 500
     """Of any one list in the variables or in the document."""
     operation_seconds: float = 30
-    """For a query or mutation; a mutation goes on in the background, since it may have been committed."""
+    """For a query or mutation; a mutation goes on in the background, since it may have been
+    committed.
+    """
     init_seconds: float = 10
     """For a socket to send connection_init; then 4408."""
     recheck_seconds: float = 10
     """Between two looks at whether the caller of an open socket or event stream is still good."""
     send_seconds: float = 30
-    """For a caller to read what was sent, before it is given up: a socket that never reads holds memory."""
+    """For a caller to read what was sent, before it is given up: a socket that never reads holds
+    memory.
+    """
     keep_alive_seconds: float = 12
     """Between comments on a silent event stream; proxies cut silence off after 30 or 60 seconds."""
     operations_per_socket: int = 50
@@ -54,9 +68,13 @@ class Limits:
     subscriptions_per_caller: int = 200
     """At the same time, over sockets and event streams together, in this process; 0 is no limit."""
     sockets_per_address: int = 200
-    """At the same time, in this process; 0 is no limit. Offices and phone networks put many people behind one address."""
+    """At the same time, in this process; 0 is no limit. Offices and phone networks put many people
+    behind one address.
+    """
     cached_tokens: int = 100_000
-    """Of all parsed and validated documents that are kept, together; a token and its share of the tree take 1 kB."""
+    """Of all parsed and validated documents that are kept, together; a token and its share of the
+    tree take 1 kB.
+    """
 
 
 def check_variables(variables: Mapping[str, object], limits: Limits) -> None:
@@ -69,4 +87,8 @@ def check_variables(variables: Mapping[str, object], limits: Limits) -> None:
                 raise BadUserInput(f"A list has more than {limits.input_items} items.", place)
             waiting.extend((item, place) for item in value if isinstance(item, list | dict))
         elif isinstance(value, dict):
-            waiting.extend((item, f"{place}.{name}") for name, item in value.items() if isinstance(item, list | dict))
+            waiting.extend(
+                (item, f"{place}.{name}")
+                for name, item in value.items()
+                if isinstance(item, list | dict)
+            )

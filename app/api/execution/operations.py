@@ -55,9 +55,11 @@ from app.api.words.errors import Code, Failure
 _IS_AWAITABLE: Final = cast("Callable[[Any], TypeGuard[Awaitable[Any]]]", optimized_is_awaitable)
 # As many mistakes as a person can read; the rest would be work for an attacker.
 _MAX_ERRORS: Final = 20
-# A document, the name of its operation, and the variables as JSON: Python takes 1 and true for the same.
+# A document, the name of its operation, and the variables as JSON: Python takes 1 and true for the
+# same.
 _Key: TypeAlias = tuple[str, str | None, bytes]
-# Queries that are kept with their variables, some 5 kB each: what many people look at is asked for in the same words.
+# Queries that are kept with their variables, some 5 kB each: what many people look at is asked for
+# in the same words.
 _MOST_READY: Final = 1_000
 _LONGEST_VARIABLES: Final = 1_000
 
@@ -108,7 +110,8 @@ class Operations:
         self._documents: OrderedDict[str, Document] = OrderedDict()
         self._texts: dict[str, str] = {}  # of the same documents, by their hashes
         self._cached_tokens = 0
-        self._ready: OrderedDict[_Key, Operation] = OrderedDict()  # queries, by all that a request says
+        # queries, by all that a request says
+        self._ready: OrderedDict[_Key, Operation] = OrderedDict()
         self._mutations: set[asyncio.Task[ExecutionResult]] = set()
 
     # ------------------------------------------------------------ before it runs
@@ -118,23 +121,32 @@ class Operations:
         return self._texts.get(sha256)
 
     def check(self, text: str) -> None:
-        """Raises OperationRefused where the document has an operation that could never run, or none."""
+        """Raises OperationRefused where the document has an operation that could never run, or
+        none.
+        """
         node = self._parse(text)
-        operations = [each for each in node.definitions if isinstance(each, OperationDefinitionNode)]
+        operations = [
+            each for each in node.definitions if isinstance(each, OperationDefinitionNode)
+        ]
         if not operations:
             _select(node, None)
         try:
             check_document(node, self._limits)
             for operation in operations:
                 check_operation(node, operation, self._limits)
-                smallest = {each.variable.name.value: 1 for each in operation.variable_definitions or ()}
+                smallest = {
+                    each.variable.name.value: 1 for each in operation.variable_definitions or ()
+                }
                 measure(self._schema, node, operation, smallest, self._limits)
         except Failure as failure:
             raise OperationRefused(failure) from None
         self._validate(node)
 
     def prepare(
-        self, text: str, variables: Mapping[str, object] | None = None, operation_name: str | None = None
+        self,
+        text: str,
+        variables: Mapping[str, object] | None = None,
+        operation_name: str | None = None,
     ) -> Operation:
         """Raises OperationRefused with errors that have a code, all of them the caller's."""
         variables = variables or {}
@@ -145,14 +157,17 @@ class Operations:
             self._ready.move_to_end(key)
             return ready
         operation = self._prepare(text, variables, operation_name)
-        # A query's variables may be kept for a while; a mutation's hold what people say of themselves.
+        # A query's variables may be kept for a while; a mutation's hold what people say of
+        # themselves.
         if key is not None and operation.kind is OperationType.QUERY:
             self._ready[key] = operation
             if len(self._ready) > _MOST_READY:
                 self._ready.popitem(last=False)
         return operation
 
-    def _prepare(self, text: str, variables: Mapping[str, object], operation_name: str | None) -> Operation:
+    def _prepare(
+        self, text: str, variables: Mapping[str, object], operation_name: str | None
+    ) -> Operation:
         document = self._documents.get(text)
         node = self._parse(text) if document is None else document.node
         operation = _select(node, operation_name)
@@ -161,12 +176,16 @@ class Operations:
             check_variables(variables, self._limits)
             if document is None:
                 check_document(node, self._limits)
-            cost = self._cost(node, operation, variables, {} if document is None else document.costs)
+            cost = self._cost(
+                node, operation, variables, {} if document is None else document.costs
+            )
         except Failure as failure:
             raise OperationRefused(failure) from None
         if document is None:
             self._validate(node)
-            document = Document(node=node, sha256=sha256(text.encode()).hexdigest(), costs={}, fields={})
+            document = Document(
+                node=node, sha256=sha256(text.encode()).hexdigest(), costs={}, fields={}
+            )
             self._remember(text, document)
         else:
             self._documents.move_to_end(text)
@@ -203,17 +222,24 @@ class Operations:
                 allow_empty_selection_sets=False,
             )
         except GraphQLSyntaxError as error:
-            # The parser says so when it gives up for the size or the depth of a document, not for a mistake in it.
+            # The parser says so when it gives up for the size or the depth of a document, not for a
+            # mistake in it.
             gave_up = error.message.endswith("Parsing aborted.")
             code = Code.QUERY_TOO_COMPLEX if gave_up else Code.GRAPHQL_PARSE_FAILED
             raise OperationRefused(_with_code(error, code)) from None
 
     def _validate(self, node: DocumentNode) -> None:
         errors = validate(
-            self._schema, node, self._rules, max_errors=_MAX_ERRORS, hide_suggestions=self._hide_suggestions
+            self._schema,
+            node,
+            self._rules,
+            max_errors=_MAX_ERRORS,
+            hide_suggestions=self._hide_suggestions,
         )
         if errors:
-            raise OperationRefused(*(_with_code(error, Code.GRAPHQL_VALIDATION_FAILED) for error in errors))
+            raise OperationRefused(
+                *(_with_code(error, Code.GRAPHQL_VALIDATION_FAILED) for error in errors)
+            )
 
     def _cost(
         self,
@@ -222,7 +248,9 @@ class Operations:
         variables: Mapping[str, object],
         known: Mapping[str | None, Cost],
     ) -> Cost:
-        """Reckoned once for each operation of a document, but for those that depend on variables. Raises TooComplex."""
+        """Reckoned once for each operation of a document, but for those that depend on variables.
+        Raises TooComplex.
+        """
         cost = known.get(operation.name.value if operation.name else None)
         if cost is None:
             check_operation(node, operation, self._limits)
@@ -241,14 +269,21 @@ class Operations:
             self._cached_tokens -= _weight(oldest, forgotten)
 
     def _input_errors(
-        self, operation: OperationDefinitionNode, variables: Mapping[str, object], found: list[GraphQLError]
+        self,
+        operation: OperationDefinitionNode,
+        variables: Mapping[str, object],
+        found: list[GraphQLError],
     ) -> list[GraphQLError]:
-        """What is wrong with the variables, each with its place; `found` is what the executor said, without places."""
+        """What is wrong with the variables, each with its place; `found` is what the executor said,
+        without places.
+        """
         errors: list[GraphQLError] = []
         for definition in operation.variable_definitions or ():
             name = definition.variable.name.value
             signature = get_variable_signature(self._schema, definition)
-            if isinstance(signature, GraphQLError) or (name not in variables and definition.default_value is not None):
+            if isinstance(signature, GraphQLError) or (
+                name not in variables and definition.default_value is not None
+            ):
                 continue
 
             def refuse(error: GraphQLError, path: list[str | int], name: str = name) -> None:
@@ -266,10 +301,11 @@ class Operations:
     # ------------------------------------------------------------ while it runs
 
     async def run(self, operation: Operation, context: object) -> ExecutionResult:
-        """A query's or mutation's result, field errors included. Raises TimeoutError after `operation_seconds`.
+        """A query's or mutation's result, field errors included. Raises TimeoutError after
+        `operation_seconds`.
 
-        A mutation that has begun goes on when its caller is gone or its time is over: it may have been committed, and
-        then the world is to be told.
+        A mutation that has begun goes on when its caller is gone or its time is over: it may have
+        been committed, and then the world is to be told.
         """
         executor = operation.executor.again(context)
         async with asyncio.timeout(self._limits.operation_seconds):
@@ -283,7 +319,9 @@ class Operations:
     async def subscribe(
         self, operation: Operation, make_context: Callable[[], object]
     ) -> AsyncGenerator[ExecutionResult, None]:
-        """A subscription's results, each run in a context of its own. Raises OperationRefused where none begins."""
+        """A subscription's results, each run in a context of its own. Raises OperationRefused where
+        none begins.
+        """
         source = create_source_event_stream(operation.executor.again(make_context()))
         stream = await source if isawaitable(source) else source
         if isinstance(stream, ExecutionResult):
@@ -296,7 +334,9 @@ class Operations:
         return map_source_to_response_event(operation.executor, stream, execute_event)
 
     async def finish(self, seconds: float) -> None:
-        """Waits for the mutations that still run, so long at most; what is not committed then is given up."""
+        """Waits for the mutations that still run, so long at most; what is not committed then is
+        given up.
+        """
         if self._mutations:
             _done, late = await asyncio.wait(set(self._mutations), timeout=seconds)
             for task in late:
@@ -318,14 +358,22 @@ def _select(node: DocumentNode, name: str | None) -> OperationDefinitionNode:
     if len(found) == 1:
         return found[0]
     if not found:
-        message = "The document has no operation of that name." if name else "The document has no operation."
+        message = (
+            "The document has no operation of that name."
+            if name
+            else "The document has no operation."
+        )
     else:
-        message = "The document has several operations: name each once, and say which in operationName."
+        message = (
+            "The document has several operations: name each once, and say which in operationName."
+        )
     raise OperationRefused(Failure(Code.OPERATION_RESOLUTION_FAILURE, message))
 
 
 def _key(text: str, operation_name: str | None, variables: Mapping[str, object]) -> _Key | None:
-    """What two requests have in common that ask the same; None for variables that are not worth keeping."""
+    """What two requests have in common that ask the same; None for variables that are not worth
+    keeping.
+    """
     try:
         said = orjson.dumps(variables)
     except orjson.JSONEncodeError:  # it writes less deep than it reads

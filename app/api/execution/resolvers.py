@@ -1,9 +1,10 @@
 """Resolvers as the executor calls them, and inputs as it coerces them, without layers between.
 
-Strawberry wraps every resolver in what any field might need: extensions, handlers of exceptions, conversion of input
-types. Most fields have none of that, and it took a third of the time in which a cached listing is executed. Whatever is
-not plain keeps Strawberry's own resolver. Input types are made by GraphQL's own coercion, which knows how (`out_type`),
-instead of from its dictionaries, for each argument anew: that took a twelfth of a booking.
+Strawberry wraps every resolver in what any field might need: extensions, handlers of exceptions,
+conversion of input types. Most fields have none of that, and it took a third of the time in which a
+cached listing is executed. Whatever is not plain keeps Strawberry's own resolver. Input types are
+made by GraphQL's own coercion, which knows how (`out_type`), instead of from its dictionaries, for
+each argument anew: that took a twelfth of a booking.
 """
 
 from __future__ import annotations
@@ -12,7 +13,13 @@ from dataclasses import MISSING
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from graphql import GraphQLInputObjectType, GraphQLSchema, get_named_type, is_input_object_type, is_object_type
+from graphql import (
+    GraphQLInputObjectType,
+    GraphQLSchema,
+    get_named_type,
+    is_input_object_type,
+    is_object_type,
+)
 from strawberry.schema.schema_converter import GraphQLCoreConverter
 from strawberry.types import Info
 from strawberry.types.field import StrawberryField
@@ -28,7 +35,9 @@ _DEFINITION: Final = GraphQLCoreConverter.DEFINITION_BACKREF
 
 
 def unwrap(schema: GraphQLSchema) -> None:
-    """Give the plain fields of a schema that Strawberry made their resolvers themselves, and its inputs their types."""
+    """Give the plain fields of a schema that Strawberry made their resolvers themselves, and its
+    inputs their types.
+    """
     for kind in schema.type_map.values():
         if is_input_object_type(kind):
             _make_by_coercion(kind)
@@ -37,11 +46,18 @@ def unwrap(schema: GraphQLSchema) -> None:
             if not isinstance(definition, StrawberryField):
                 continue
             if _is_plain(definition):
-                for argument, parameter in zip(field.args.values(), definition.arguments, strict=True):
+                for argument, parameter in zip(
+                    field.args.values(), definition.arguments, strict=True
+                ):
                     argument.out_name = parameter.python_name
                 field.resolve = _resolver(definition)
-            elif any(is_input_object_type(get_named_type(argument.type)) for argument in field.args.values()):
-                raise TypeError(f"{definition.name} is not plain, and would get its inputs made already")
+            elif any(
+                is_input_object_type(get_named_type(argument.type))
+                for argument in field.args.values()
+            ):
+                raise TypeError(
+                    f"{definition.name} is not plain, and would get its inputs made already"
+                )
 
 
 def _make_by_coercion(kind: GraphQLInputObjectType) -> None:
@@ -50,7 +66,9 @@ def _make_by_coercion(kind: GraphQLInputObjectType) -> None:
     for own, field in zip(definition.fields, kind.fields.values(), strict=True):
         field.out_name = own.python_name
     absent = {
-        own.python_name: None for own in definition.fields if own.default is MISSING and own.default_factory is MISSING
+        own.python_name: None
+        for own in definition.fields
+        if own.default is MISSING and own.default_factory is MISSING
     }
     kind.out_type = lambda value: make(**(absent | value))  # type: ignore[method-assign]  # as its constructor does
 
@@ -58,7 +76,11 @@ def _make_by_coercion(kind: GraphQLInputObjectType) -> None:
 def _is_plain(definition: StrawberryField) -> bool:
     """Whether the resolver takes arguments as GraphQL coerces them, and nothing beside."""
     resolver = definition.base_resolver
-    return not definition.extensions and not definition.is_subscription and (resolver is None or _is_function(resolver))
+    return (
+        not definition.extensions
+        and not definition.is_subscription
+        and (resolver is None or _is_function(resolver))
+    )
 
 
 def _is_function(resolver: StrawberryResolver[object]) -> bool:

@@ -1,7 +1,8 @@
-"""The shape of a document, checked before it is validated: no schema needed, and linear in the document.
+"""The shape of a document, checked before it is validated: no schema needed, and linear in the
+document.
 
-A fragment is walked once at each place it is spread into, however often: a kilobyte of fragments that double each other
-is as quick as any other kilobyte.
+A fragment is walked once at each place it is spread into, however often: a kilobyte of fragments
+that double each other is as quick as any other kilobyte.
 """
 
 from __future__ import annotations
@@ -31,11 +32,17 @@ Fragments = Mapping[str, FragmentDefinitionNode]
 
 
 def fragments_of(document: DocumentNode) -> Fragments:
-    return {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
+    return {
+        node.name.value: node
+        for node in document.definitions
+        if isinstance(node, FragmentDefinitionNode)
+    }
 
 
 def check_document(document: DocumentNode, limits: Limits) -> None:
-    """Raises TooComplex for what no definition may have, used or not: validation walks through all of them."""
+    """Raises TooComplex for what no definition may have, used or not: validation walks through all
+    of them.
+    """
     fragments = fragments_of(document)
     for definition in document.definitions:
         if isinstance(definition, OperationDefinitionNode | FragmentDefinitionNode):
@@ -59,12 +66,18 @@ def root_fields(document: DocumentNode, operation: OperationDefinitionNode) -> t
     return tuple(node.name.value for node in _at_place(operation.selection_set, fragments))
 
 
-def check_operation(document: DocumentNode, operation: OperationDefinitionNode, limits: Limits) -> None:
-    """Raises TooComplex for too many aliases or root fields, those of the fragments that it reaches included."""
+def check_operation(
+    document: DocumentNode, operation: OperationDefinitionNode, limits: Limits
+) -> None:
+    """Raises TooComplex for too many aliases or root fields, those of the fragments that it reaches
+    included.
+    """
     fragments = fragments_of(document)
     roots = len({_response_name(node) for node in _at_place(operation.selection_set, fragments)})
     if roots > limits.root_fields:
-        raise TooComplex(f"The operation has {roots} root fields; at most {limits.root_fields} are allowed.")
+        raise TooComplex(
+            f"The operation has {roots} root fields; at most {limits.root_fields} are allowed."
+        )
     aliases = 0
     seen: set[str] = set()
     waiting = [operation.selection_set]
@@ -77,7 +90,9 @@ def check_operation(document: DocumentNode, operation: OperationDefinitionNode, 
                 if selection.name.value in fragments:
                     waiting.append(fragments[selection.name.value].selection_set)
     if aliases > limits.aliases:
-        raise TooComplex(f"The operation has {aliases} aliases; at most {limits.aliases} are allowed.")
+        raise TooComplex(
+            f"The operation has {aliases} aliases; at most {limits.aliases} are allowed."
+        )
 
 
 def _inside(node: SelectionSetNode) -> Iterator[SelectionNode]:
@@ -86,12 +101,17 @@ def _inside(node: SelectionSetNode) -> Iterator[SelectionNode]:
     while waiting:
         for selection in waiting.pop().selections:
             yield selection
-            if isinstance(selection, FieldNode | InlineFragmentNode) and selection.selection_set is not None:
+            if (
+                isinstance(selection, FieldNode | InlineFragmentNode)
+                and selection.selection_set is not None
+            ):
                 waiting.append(selection.selection_set)
 
 
 def _at_place(node: SelectionSetNode, fragments: Fragments) -> Iterator[FieldNode]:
-    """The fields that are merged into one object: those written here, and those of the fragments here, each once."""
+    """The fields that are merged into one object: those written here, and those of the fragments
+    here, each once.
+    """
     seen: set[str] = set()
     waiting = [node]
     while waiting:
@@ -117,13 +137,17 @@ def _check_place(node: SelectionSetNode, fragments: Fragments, limits: Limits) -
         name = _response_name(child)
         counts[name] += 1
         if counts[name] > limits.repeats:
-            raise TooComplex(f"One field is asked for more than {limits.repeats} times at one place.")
+            raise TooComplex(
+                f"One field is asked for more than {limits.repeats} times at one place."
+            )
 
 
 def _check_directives(directives: Sequence[DirectiveNode] | None, limits: Limits) -> None:
     if directives is not None and len(directives) > limits.directives:
         raise TooComplex(
-            f"There are {len(directives)} directives at one place; at most {limits.directives} are allowed."
+            f"There are {len(directives)} directives at one place; at most {limits.directives} "
+            "are "
+            "allowed."
         )
 
 

@@ -91,7 +91,9 @@ class Contact:
     name: str = strawberry.field(description="What to call them.")
     email: str | None = strawberry.field(description="Their e-mail address.")
     phone: str | None = strawberry.field(description="Their phone number, in E.164 form.")
-    locale: str | None = strawberry.field(description="The language they read, as a tag such as de-AT.")
+    locale: str | None = strawberry.field(
+        description="The language they read, as a tag such as de-AT."
+    )
     channels: list[Channel] | None = strawberry.field(description=CHANNELS)
 
     @classmethod
@@ -107,7 +109,10 @@ class Contact:
 
 
 @strawberry.type(
-    description="A customer's record: an account, or all guests who gave one e-mail. For staff, and the customer themselves."
+    description=(
+        "A customer's record: an account, or all guests who gave one e-mail. For staff, "
+        "and the customer themselves."
+    )
 )
 class Customer(Node):
     """Maps the core's `Customer`."""
@@ -115,8 +120,12 @@ class Customer(Node):
     name: str = strawberry.field(description="What to call them.")
     email: str | None = strawberry.field(description="Their e-mail address.")
     phone: str | None = strawberry.field(description="Their phone number, in E.164 form.")
-    time_zone: TimeZoneName = strawberry.field(description="The zone they last booked from for the first time.")
-    locale: str | None = strawberry.field(description="The language they read, as a tag such as de-AT.")
+    time_zone: TimeZoneName = strawberry.field(
+        description="The zone they last booked from for the first time."
+    )
+    locale: str | None = strawberry.field(
+        description="The language they read, as a tag such as de-AT."
+    )
     channels: list[Channel] | None = strawberry.field(description=CHANNELS)
 
     @classmethod
@@ -142,10 +151,16 @@ class AppointmentHistoryEntry:
     kind: AppointmentChangeKind = strawberry.field(description="What happened.")
     occurred_at: datetime = strawberry.field(description="When.")
     actor: Actor = strawberry.field(description="Who did it.")
-    actor_subject: str | None = strawberry.field(description="The subject of the actor's token, where there was one.")
-    from_status: AppointmentStatus | None = strawberry.field(description="The state before; null where it was booked.")
+    actor_subject: str | None = strawberry.field(
+        description="The subject of the actor's token, where there was one."
+    )
+    from_status: AppointmentStatus | None = strawberry.field(
+        description="The state before; null where it was booked."
+    )
     to_status: AppointmentStatus = strawberry.field(description="The state since.")
-    from_starts_at: datetime | None = strawberry.field(description="The start before; null where it was booked.")
+    from_starts_at: datetime | None = strawberry.field(
+        description="The start before; null where it was booked."
+    )
     to_starts_at: datetime = strawberry.field(description="The start since.")
     reason: str | None = strawberry.field(description="Why, as the actor said.")
 
@@ -166,7 +181,11 @@ class AppointmentHistoryEntry:
         )
 
 
-@strawberry.type(description="A booked visit. Seen by its customer, its provider, administrators and its manage token.")
+@strawberry.type(
+    description=(
+        "A booked visit. Seen by its customer, its provider, administrators and its manage token."
+    )
+)
 class Appointment(Node):
     """Maps the core's `Appointment`; made only for callers who may see it."""
 
@@ -194,13 +213,18 @@ class Appointment(Node):
             created_at=appointment.created_at,
         )
 
-    @strawberry.field(description="The start on the wall clock of the customer's zone, with its offset.")
+    @strawberry.field(
+        description="The start on the wall clock of the customer's zone, with its offset."
+    )
     def local_start(self) -> str:
         """Formatted here: browsers' own zone tables differ."""
         return local_text(self.row.customer_time_zone, minute_of(self.row.starts_at))
 
     @strawberry.field(
-        description="The UID of its calendar event (RFC 5545), the same in every message and for its whole life."
+        description=(
+            "The UID of its calendar event (RFC 5545), the same in every message and for "
+            "its whole life."
+        )
     )
     def calendar_uid(self) -> str:
         """As in the calendar parts of our mails."""
@@ -227,13 +251,18 @@ class Appointment(Node):
         return None if found is None else ServiceType.of(found)
 
     @strawberry.field(
-        description="As given at booking; for the customer themselves, their provider, administrators, the manage token."
+        description=(
+            "As given at booking; for the customer themselves, their provider, "
+            "administrators, the manage token."
+        )
     )
     def contact(self) -> Contact | None:
         """Whoever sees the appointment sees it."""
         return Contact.of(self.row.contact)
 
-    @strawberry.field(description="The customer's record; staff and that signed-in customer only, never a guest.")
+    @strawberry.field(
+        description="The customer's record; staff and that signed-in customer only, never a guest."
+    )
     async def customer(self, info: Info) -> Customer | None:
         """Batched."""
         if not info.context.viewer.sees_customer_of(self.row):
@@ -252,21 +281,32 @@ class Appointment(Node):
         return self.row.cancellation_reason
 
     @strawberry.field(
-        description="What cancelling cost; null where it was free. Charging it is not this server's work."
+        description=(
+            "What cancelling cost; null where it was free. Charging it is not this server's work."
+        )
     )
     def cancellation_fee(self) -> Money | None:
         """As recorded."""
         return Money.of(self.row.cancellation_fee)
 
-    @strawberry.field(description="What cancelling right now would cost the caller; null once it can't be cancelled.")
+    @strawberry.field(
+        description=(
+            "What cancelling right now would cost the caller; null once it can't be cancelled."
+        )
+    )
     def cancellation_quote(self, info: Info) -> CancellationQuote | None:
         """By the function that decides over cancellations."""
         context = info.context
-        quote = quote_cancellation(self.row, actor_of(context.viewer, self.row), context.resources.clock())
+        quote = quote_cancellation(
+            self.row, actor_of(context.viewer, self.row), context.resources.clock()
+        )
         return None if quote is None else CancellationQuote.of(quote)
 
     @strawberry.field(
-        description="The reminders before the start: those that are planned, and those that were sent, failed or skipped."
+        description=(
+            "The reminders before the start: those that are planned, and those that were "
+            "sent, failed or skipped."
+        )
     )
     async def reminders(self, info: Info) -> list[Reminder]:
         """Batched."""
@@ -274,20 +314,30 @@ class Appointment(Node):
         return [Reminder.of(message) for message in found if message.kind in LEADS]
 
     @strawberry.field(
-        description="Every message about it, in the order in which they are due: reminders and news alike."
+        description=(
+            "Every message about it, in the order in which they are due: reminders and news alike."
+        )
     )
     async def messages(self, info: Info) -> list[Reminder]:
         """Batched."""
-        return [Reminder.of(message) for message in await info.context.loaders.messages.load(self.row.id)]
+        return [
+            Reminder.of(message)
+            for message in await info.context.loaders.messages.load(self.row.id)
+        ]
 
     @strawberry.field(
-        description="What became of it, version by version. Empty but for its provider and administrators."
+        description=(
+            "What became of it, version by version. Empty but for its provider and administrators."
+        )
     )
     async def history(self, info: Info) -> list[AppointmentHistoryEntry]:
         """Batched."""
         if not info.context.viewer.runs(self.row.provider_id):
             return []
-        return [AppointmentHistoryEntry.of(entry) for entry in await info.context.loaders.history.load(self.row.id)]
+        return [
+            AppointmentHistoryEntry.of(entry)
+            for entry in await info.context.loaders.history.load(self.row.id)
+        ]
 
 
 AppointmentConnection = Connection[Appointment]
@@ -295,11 +345,15 @@ AppointmentConnection = Connection[Appointment]
 
 def keyset_of(page: PageRequest) -> Keyset:
     """The rows that a page needs from the store."""
-    return Keyset(limit=page.fetch_limit, backward=page.backward, after=page.after, before=page.before)
+    return Keyset(
+        limit=page.fetch_limit, backward=page.backward, after=page.after, before=page.before
+    )
 
 
 def filter_of(
-    from_start: datetime | None, until_start: datetime | None, status: list[AppointmentStatus] | None
+    from_start: datetime | None,
+    until_start: datetime | None,
+    status: list[AppointmentStatus] | None,
 ) -> AppointmentFilter:
     """Which appointments of a list."""
     statuses = None if status is None else tuple(status)
@@ -314,21 +368,31 @@ def no_appointments(page: PageRequest) -> AppointmentConnection:
 async def appointments_of(
     info: Info, provider_id: ProviderId, which: AppointmentFilter, page: PageRequest
 ) -> AppointmentConnection:
-    """A page of a provider's appointments, looked up together with those of the providers beside."""
+    """A page of a provider's appointments, looked up together with those of the
+    providers beside.
+    """
     loaders = info.context.loaders
-    rows = await loaders.appointments_of_provider.load(AppointmentsQuestion(provider_id, which, keyset_of(page)))
+    rows = await loaders.appointments_of_provider.load(
+        AppointmentsQuestion(provider_id, which, keyset_of(page))
+    )
     return connect(
         page,
         BY_START,
         rows,
         key=_sort_key,
         node=Appointment.of,
-        count=lambda: loaders.appointment_count_of_provider.load(AppointmentCountQuestion(provider_id, which)),
+        count=lambda: loaders.appointment_count_of_provider.load(
+            AppointmentCountQuestion(provider_id, which)
+        ),
     )
 
 
-async def _own_appointments(info: Info, which: AppointmentFilter, page: PageRequest) -> AppointmentConnection:
-    """A page of the signed-in customer's appointments, or of all the organization's for an administrator."""
+async def _own_appointments(
+    info: Info, which: AppointmentFilter, page: PageRequest
+) -> AppointmentConnection:
+    """A page of the signed-in customer's appointments, or of all the organization's for an
+    administrator.
+    """
     pool, viewer = info.context.resources.pool, info.context.viewer
     whose = None if viewer.is_admin else viewer.customer_id
     if whose is None and not viewer.is_admin:
@@ -351,7 +415,9 @@ async def _none() -> int:
     return 0
 
 
-@strawberry.input(description="How the customer wants to be called and reached: at least one of e-mail and phone.")
+@strawberry.input(
+    description="How the customer wants to be called and reached: at least one of e-mail and phone."
+)
 class CustomerInput:
     """Becomes a `ContactForm`."""
 
@@ -359,20 +425,30 @@ class CustomerInput:
     email: str | None = strawberry.field(default=None, description="An e-mail address.")
     phone: str | None = strawberry.field(
         default=None,
-        description="With the country code; kept in E.164 form. Text messages go there if it is verified: if staff book, or "
-        "set it on the customer's record, or the caller's token calls it so. An organization may have them go to any number.",
+        description="With the country code; kept in E.164 form. Text messages go there if it is "
+        "verified: if staff book, or "
+        "set it on the customer's record, or the caller's token calls it so. An organization may "
+        "have them go to any number.",
     )
-    locale: str | None = strawberry.field(default=None, description="A language tag, such as de-AT.")
+    locale: str | None = strawberry.field(
+        default=None, description="A language tag, such as de-AT."
+    )
     channels: list[Channel] | None = strawberry.field(default=None, description=CHANNELS)
 
     def to_core(self) -> ContactForm:
         """To the core, unchecked."""
         return ContactForm(
-            name=self.name, email=self.email, phone=self.phone, locale=self.locale, channels=self.channels
+            name=self.name,
+            email=self.email,
+            phone=self.phone,
+            locale=self.locale,
+            channels=self.channels,
         )
 
 
-@strawberry.input(description="A booking. Retry it with the same idempotency key: it is never booked twice.")
+@strawberry.input(
+    description="A booking. Retry it with the same idempotency key: it is never booked twice."
+)
 class BookAppointmentInput:
     """Becomes a `BookingForm`."""
 
@@ -381,17 +457,25 @@ class BookAppointmentInput:
         default=None, description="For what; left out: by the provider's own rules."
     )
     hold_token: str | None = strawberry.field(
-        default=None, description="From `holdSlot`; the time is then certain, until the hold expires."
+        default=None,
+        description="From `holdSlot`; the time is then certain, until the hold expires.",
     )
-    starts_at: datetime = strawberry.field(description="The start of the visit: one of the listed slots.")
+    starts_at: datetime = strawberry.field(
+        description="The start of the visit: one of the listed slots."
+    )
     duration_minutes: int | None = strawberry.field(
         default=None,
-        description="Where given, it must be the duration in force; it guards against a page that shows old rules.",
+        description=(
+            "Where given, it must be the duration in force; it guards against a page that "
+            "shows old rules."
+        ),
     )
     customer: CustomerInput | None = strawberry.field(
         default=None, description="Who it is for; required unless the viewer is a customer."
     )
-    customer_time_zone: TimeZoneName = strawberry.field(description="The zone in which the customer reads their times.")
+    customer_time_zone: TimeZoneName = strawberry.field(
+        description="The zone in which the customer reads their times."
+    )
     notes: str | None = strawberry.field(default=None, description="Up to 2,000 characters.")
     idempotency_key: str = strawberry.field(
         description="1 to 255 characters, new for every new booking: a random UUID does well."
@@ -399,14 +483,20 @@ class BookAppointmentInput:
 
 
 @strawberry.type(
-    description="The appointment, and the secret that lets someone without an account see, move or cancel it."
+    description=(
+        "The appointment, and the secret that lets someone without an account see, move "
+        "or "
+        "cancel it."
+    )
 )
 class BookingConfirmation:
     """Maps `Booked`."""
 
     appointment: Appointment = strawberry.field(description="As it is now.")
     manage_token: str = strawberry.field(
-        description="Give it as `manageToken`, or as a bearer token; keep it as secret as a password."
+        description=(
+            "Give it as `manageToken`, or as a bearer token; keep it as secret as a password."
+        )
     )
 
 
@@ -427,7 +517,9 @@ BookAppointmentResult = Annotated[
 class AppointmentQuery:
     """The root fields about appointments."""
 
-    @strawberry.field(description="One appointment; null where there is none of this id that the caller may see.")
+    @strawberry.field(
+        description="One appointment; null where there is none of this id that the caller may see."
+    )
     async def appointment(
         self,
         info: Info,
@@ -447,18 +539,23 @@ class AppointmentQuery:
         return None if found is None else Appointment.of(found)
 
     @strawberry.field(
-        description="The viewer's own appointments that start in from…to, by start: a customer's, a provider's, or all of "
+        description="The viewer's own appointments that start in from…to, by start: a customer's, "
+        "a provider's, or all of "
         "the organization's for an administrator."
     )
     async def appointments(
         self,
         info: Info,
         from_: Annotated[
-            datetime | None, strawberry.argument(name="from", description="Starting at or after this instant.")
+            datetime | None,
+            strawberry.argument(name="from", description="Starting at or after this instant."),
         ] = None,
-        to: Annotated[datetime | None, strawberry.argument(description="Starting before this instant.")] = None,
+        to: Annotated[
+            datetime | None, strawberry.argument(description="Starting before this instant.")
+        ] = None,
         status: Annotated[
-            list[AppointmentStatus] | None, strawberry.argument(description="Only in one of these states.")
+            list[AppointmentStatus] | None,
+            strawberry.argument(description="Only in one of these states."),
         ] = None,
         first: First = None,
         after: After = None,
@@ -478,7 +575,8 @@ class AppointmentMutation:
     """The mutations of appointments."""
 
     @strawberry.mutation(
-        description="Books a listed slot. Never twice: the same idempotency key with the same request gives the same "
+        description="Books a listed slot. Never twice: the same idempotency key with the same "
+        "request gives the same "
         "appointment again."
     )
     async def book_appointment(
@@ -504,8 +602,11 @@ class AppointmentMutation:
         match answer:
             case Booked():
                 if viewer.role is Role.CUSTOMER:
-                    # The first booking made the customer's record, which the rest of this operation may show.
-                    info.context.viewer = replace(viewer, customer_id=answer.appointment.customer_id)
+                    # The first booking made the customer's record, which the rest of this operation
+                    # may show.
+                    info.context.viewer = replace(
+                        viewer, customer_id=answer.appointment.customer_id
+                    )
                 return confirmation_of(answer)
             case refusals.SlotUnavailable():
                 return slot_unavailable(answer, form.customer_time_zone)
@@ -529,7 +630,9 @@ class AppointmentMutation:
                 assert_never(answer)
 
 
-def slot_unavailable(refusal: refusals.SlotUnavailable, time_zone: str | None) -> SlotUnavailableError:
+def slot_unavailable(
+    refusal: refusals.SlotUnavailable, time_zone: str | None
+) -> SlotUnavailableError:
     """The refusal of a time, with its alternatives shown in the customer's zone."""
     return SlotUnavailableError(
         code="SLOT_UNAVAILABLE",
@@ -548,4 +651,6 @@ def _slots_offered(offer: Offer | None, time_zone: str | None) -> list[Slot]:
 
 def confirmation_of(booked: Booked) -> BookingConfirmation:
     """The appointment with its manage token."""
-    return BookingConfirmation(appointment=Appointment.of(booked.appointment), manage_token=booked.manage_token)
+    return BookingConfirmation(
+        appointment=Appointment.of(booked.appointment), manage_token=booked.manage_token
+    )

@@ -65,9 +65,14 @@ class Slot:
     row: strawberry.Private[CoreProvider]
     provider_id: strawberry.ID = strawberry.field(description="Whose time it is.")
     starts_at: datetime = strawberry.field(description="The start of the visit, in UTC.")
-    ends_at: datetime = strawberry.field(description="The end of the visit, in UTC; buffers are not part of it.")
+    ends_at: datetime = strawberry.field(
+        description="The end of the visit, in UTC; buffers are not part of it."
+    )
     local_start: str = strawberry.field(
-        description="The start on the wall clock of the zone asked for, with its offset: 2026-03-08T09:00:00-05:00."
+        description=(
+            "The start on the wall clock of the zone asked for, with its offset: "
+            "2026-03-08T09:00:00-05:00."
+        )
     )
 
     @strawberry.field(description="Whose time it is.")
@@ -90,7 +95,9 @@ def slot_rows(calendar: Calendar, starts: Sequence[Minute], time_zone: str) -> l
     """The slots at these starts, shown in this zone, their texts ready."""
     provider = calendar.provider
     texts = slot_texts(starts, calendar.rules.duration_minutes, time_zone)
-    return list(zip(repeat(provider), repeat(global_id("Provider", provider.id)), *texts, strict=False))
+    return list(
+        zip(repeat(provider), repeat(global_id("Provider", provider.id)), *texts, strict=False)
+    )
 
 
 def slots_of(calendar: Calendar, starts: Sequence[Minute], time_zone: str) -> list[Slot]:
@@ -107,7 +114,9 @@ def _as_slots(rows: Sequence[Row]) -> list[Slot]:
 class AvailabilityDay:
     """A date asked for, also an empty one."""
 
-    day: date = strawberry.field(name="date", description="The date on which the slots start, in the zone asked for.")
+    day: date = strawberry.field(
+        name="date", description="The date on which the slots start, in the zone asked for."
+    )
     slot_count: int = strawberry.field(description="How many slots there are.")
     slots: list[Slot] = strawberry.field(description="The slots, in order.")
     start_times: list[datetime] = strawberry.field(
@@ -116,7 +125,9 @@ class AvailabilityDay:
 
 
 class _SlotsOfDay(Sequence[Row]):
-    """The rows of a day's slots, made when they are asked for: most calendars only want to know how many there are."""
+    """The rows of a day's slots, made when they are asked for: most calendars only want to know how
+    many there are.
+    """
 
     __slots__ = ("_calendar", "_starts", "_time_zone")
 
@@ -143,14 +154,23 @@ class _SlotsOfDay(Sequence[Row]):
 
 def _a_day(date: str, slot_count: int, slots: Rows, start_times: Leaves) -> AvailabilityDay:
     """The object that a row stands for; what is text there stays text."""
-    ready: dict[str, Any] = {"day": date, "slot_count": slot_count, "slots": slots, "start_times": start_times}
+    ready: dict[str, Any] = {
+        "day": date,
+        "slot_count": slot_count,
+        "slots": slots,
+        "start_times": start_times,
+    }
     return AvailabilityDay(**ready)
 
 
-DAY_ROWS = Shape(columns=("date", "slot_count", "slots", "start_times"), item=_a_day, nested={"slots": SLOT_ROWS})
+DAY_ROWS = Shape(
+    columns=("date", "slot_count", "slots", "start_times"), item=_a_day, nested={"slots": SLOT_ROWS}
+)
 
 
-def _days_of(starts_by_date: Mapping[date, tuple[Minute, ...]]) -> Iterable[tuple[date, tuple[Minute, ...]]]:
+def _days_of(
+    starts_by_date: Mapping[date, tuple[Minute, ...]],
+) -> Iterable[tuple[date, tuple[Minute, ...]]]:
     return starts_by_date.items()
 
 
@@ -207,7 +227,9 @@ class Availability:
     ) -> KnownRows:
         calendar = self.found.calendar
         kind = calendar.rules.duration_minutes, self.found.time_zone
-        return KnownRows(shape, self.found.starts_by_date, of, make, kind=kind, owner=calendar.provider.id)
+        return KnownRows(
+            shape, self.found.starts_by_date, of, make, kind=kind, owner=calendar.provider.id
+        )
 
     def _slots(self, starts: Sequence[Minute]) -> list[Row]:
         return slot_rows(self.found.calendar, starts, self.found.time_zone)
@@ -226,7 +248,11 @@ class Availability:
 
 
 Shown: TypeAlias = (
-    Availability | TemporarilyUnavailableError | InvalidDateRangeError | InvalidInputError | NotFoundError
+    Availability
+    | TemporarilyUnavailableError
+    | InvalidDateRangeError
+    | InvalidInputError
+    | NotFoundError
 )
 AvailabilityResult = Annotated[
     Shown,
@@ -260,7 +286,9 @@ class TimeExplanation:
 
 
 def checked_zone(name: TimeZoneName | None) -> str | None:
-    """The zone's name; raises BadUserInput for an unknown one, where the answer has no place for a refusal."""
+    """The zone's name; raises BadUserInput for an unknown one, where the answer has no place for a
+    refusal.
+    """
     if name is None:
         return None
     zone = valid_time_zone("time_zone", name)
@@ -281,15 +309,19 @@ class AvailabilityQuery:
         self,
         info: Info,
         provider_ids: Annotated[
-            list[strawberry.ID] | None, strawberry.argument(description="Whose slots; at most 500 providers.")
+            list[strawberry.ID] | None,
+            strawberry.argument(description="Whose slots; at most 500 providers."),
         ] = None,
         after: Annotated[
-            datetime | None, strawberry.argument(description="Only slots at or after this instant (default: now).")
+            datetime | None,
+            strawberry.argument(description="Only slots at or after this instant (default: now)."),
         ] = None,
         service_id: Annotated[
             strawberry.ID | None, strawberry.argument(description="For this service's rules.")
         ] = None,
-        first: Annotated[int | None, strawberry.argument(description="How many slots, 1 to 100.")] = 10,
+        first: Annotated[
+            int | None, strawberry.argument(description="How many slots, 1 to 100.")
+        ] = 10,
         time_zone: Annotated[
             TimeZoneName | None,
             strawberry.argument(description="The zone of localStart (default: each provider's)."),
@@ -307,7 +339,9 @@ class AvailabilityQuery:
             keys = await provider_ids_offering(resources.pool, organization_id, service)
         else:
             keys = provider_keys(provider_ids)
-        found, calendars = await earliest_slots(resources, organization_id, keys, service, after=after, count=first)
+        found, calendars = await earliest_slots(
+            resources, organization_id, keys, service, after=after, count=first
+        )
         return _as_slots(
             [
                 row
@@ -321,7 +355,8 @@ class AvailabilityQuery:
         )
 
     @strawberry.field(
-        description="Why can, or can't, this instant be booked? Null for an unknown provider, and for a service that "
+        description="Why can, or can't, this instant be booked? Null for an unknown provider, and "
+        "for a service that "
         "the provider does not offer."
     )
     async def explain_time(

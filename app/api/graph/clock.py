@@ -32,7 +32,9 @@ class Clock:
 
 AdvanceClockResult = Annotated[
     Clock | InvalidInputError | NotAllowedError,
-    strawberry.union("AdvanceClockResult", description="The clock after the move, or why it goes on as it was."),
+    strawberry.union(
+        "AdvanceClockResult", description="The clock after the move, or why it goes on as it was."
+    ),
 ]
 
 
@@ -41,7 +43,8 @@ class ClockMutation:
     """The mutation of the clock."""
 
     @strawberry.mutation(
-        description="Moves the clock of the whole server on, the worker's too, which then looks what is due. Only on a "
+        description="Moves the clock of the whole server on, the worker's too, which then looks "
+        "what is due. Only on a "
         "server that `dev --test-clock` started; administrators only."
     )
     async def advance_clock(

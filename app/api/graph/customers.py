@@ -24,23 +24,35 @@ from app.core import refusals
 from app.usecases.practice.edit_customer import change_customer, erase_customer
 
 
-@strawberry.input(description="Changes of a customer: absent means unchanged; null clears what may be empty.")
+@strawberry.input(
+    description="Changes of a customer: absent means unchanged; null clears what may be empty."
+)
 class UpdateCustomerInput:
     """See `change_customer`."""
 
     id: strawberry.ID = strawberry.field(description="Which customer.")
-    name: str | None = strawberry.field(default=strawberry.UNSET, description="1 to 200 characters.")
+    name: str | None = strawberry.field(
+        default=strawberry.UNSET, description="1 to 200 characters."
+    )
     email: str | None = strawberry.field(
-        default=strawberry.UNSET, description="An e-mail address; at least one of e-mail and phone stays."
+        default=strawberry.UNSET,
+        description="An e-mail address; at least one of e-mail and phone stays.",
     )
     phone: str | None = strawberry.field(
         default=strawberry.UNSET,
-        description="With the country code; kept in E.164 form. Set by staff it counts as verified, even if it was set before, "
+        description="With the country code; kept in E.164 form. Set by staff it counts as "
+        "verified, even if it was set before, "
         "and the one in whose place it stands no longer does.",
     )
-    time_zone: TimeZoneName | None = strawberry.field(default=strawberry.UNSET, description="Where they read times.")
-    locale: str | None = strawberry.field(default=strawberry.UNSET, description="A language tag, such as de-AT.")
-    channels: list[Channel] | None = strawberry.field(default=strawberry.UNSET, description=CHANNELS_AGAIN)
+    time_zone: TimeZoneName | None = strawberry.field(
+        default=strawberry.UNSET, description="Where they read times."
+    )
+    locale: str | None = strawberry.field(
+        default=strawberry.UNSET, description="A language tag, such as de-AT."
+    )
+    channels: list[Channel] | None = strawberry.field(
+        default=strawberry.UNSET, description=CHANNELS_AGAIN
+    )
 
 
 @strawberry.input(description="The customer to erase.")
@@ -52,11 +64,15 @@ class EraseCustomerInput:
 
 UpdateCustomerResult = Annotated[
     Customer | InvalidInputError | NotAllowedError | NotFoundError,
-    strawberry.union("UpdateCustomerResult", description="The changed customer, or why they are unchanged."),
+    strawberry.union(
+        "UpdateCustomerResult", description="The changed customer, or why they are unchanged."
+    ),
 ]
 EraseCustomerResult = Annotated[
     Customer | NotAllowedError | NotFoundError,
-    strawberry.union("EraseCustomerResult", description="What is left of the record, or why nothing was erased."),
+    strawberry.union(
+        "EraseCustomerResult", description="What is left of the record, or why nothing was erased."
+    ),
 ]
 
 
@@ -71,22 +87,29 @@ class CustomerMutation:
     """The mutations of customers."""
 
     @strawberry.mutation(
-        description="Changes a customer's record; appointments keep the contact as it was given. The customer themselves, "
+        description="Changes a customer's record; appointments keep the contact as it was given. "
+        "The customer themselves, "
         "their providers, and administrators."
     )
     async def update_customer(
         self,
         info: Info,
-        input: Annotated[UpdateCustomerInput, strawberry.argument(description="Which customer, and what changes.")],
+        input: Annotated[
+            UpdateCustomerInput,
+            strawberry.argument(description="Which customer, and what changes."),
+        ],
     ) -> UpdateCustomerResult:
         """See the use case."""
         changes = changes_of(input, without=frozenset({"id"}))
         return _customer_result(
-            await change_customer(info.context.resources, info.context.viewer, customer_key(input.id), changes)
+            await change_customer(
+                info.context.resources, info.context.viewer, customer_key(input.id), changes
+            )
         )
 
     @strawberry.mutation(
-        description="Erases everything personal of a customer, everywhere and for good; the times of their appointments "
+        description="Erases everything personal of a customer, everywhere and for good; the times "
+        "of their appointments "
         "stay. Administrators only."
     )
     async def erase_customer(
@@ -95,7 +118,9 @@ class CustomerMutation:
         input: Annotated[EraseCustomerInput, strawberry.argument(description="Which customer.")],
     ) -> EraseCustomerResult:
         """See the use case."""
-        answer = await erase_customer(info.context.resources, info.context.viewer, customer_key(input.id))
+        answer = await erase_customer(
+            info.context.resources, info.context.viewer, customer_key(input.id)
+        )
         match answer:
             case core.Customer():
                 return Customer.of(answer)

@@ -33,7 +33,9 @@ from app.usecases.booking.hold_slot import (
 )
 
 
-@strawberry.type(description="A time that nobody else gets, until it expires. Book it with its token.")
+@strawberry.type(
+    description="A time that nobody else gets, until it expires. Book it with its token."
+)
 class Hold:
     """Maps the core's `Hold`."""
 
@@ -41,7 +43,9 @@ class Hold:
     hold_token: str = strawberry.field(description="Give it to bookAppointment, or to releaseHold.")
     starts_at: datetime = strawberry.field(description="The start of the visit, in UTC.")
     ends_at: datetime = strawberry.field(description="The end of the visit, in UTC.")
-    expires_at: datetime = strawberry.field(description="From this instant on it is as if it were not there.")
+    expires_at: datetime = strawberry.field(
+        description="From this instant on it is as if it were not there."
+    )
 
     @classmethod
     def of(cls, held: Held) -> "Hold":
@@ -64,14 +68,22 @@ class Hold:
         return Provider.of(found)
 
 
-@strawberry.input(description="The time to hold. Retry it with the same idempotency key: it is never held twice.")
+@strawberry.input(
+    description="The time to hold. Retry it with the same idempotency key: it is never held twice."
+)
 class HoldSlotInput:
     """Becomes a `HoldForm`."""
 
     provider_id: strawberry.ID = strawberry.field(description="Whose time.")
-    service_id: strawberry.ID | None = strawberry.field(default=None, description="For this service's rules.")
-    starts_at: datetime = strawberry.field(description="The start of the visit: one of the listed slots.")
-    idempotency_key: str = strawberry.field(description="1 to 255 characters, new for every new hold.")
+    service_id: strawberry.ID | None = strawberry.field(
+        default=None, description="For this service's rules."
+    )
+    starts_at: datetime = strawberry.field(
+        description="The start of the visit: one of the listed slots."
+    )
+    idempotency_key: str = strawberry.field(
+        description="1 to 255 characters, new for every new hold."
+    )
 
 
 @strawberry.input(description="The hold to give up.")
@@ -92,7 +104,8 @@ HoldSlotResult = Annotated[
     strawberry.union("HoldSlotResult", description="The hold, or why there is none."),
 ]
 ReleaseHoldResult = Annotated[
-    Hold | NotFoundError, strawberry.union("ReleaseHoldResult", description="The hold that was, or that there is none.")
+    Hold | NotFoundError,
+    strawberry.union("ReleaseHoldResult", description="The hold that was, or that there is none."),
 ]
 
 
@@ -100,7 +113,9 @@ ReleaseHoldResult = Annotated[
 class HoldMutation:
     """The mutations of holds."""
 
-    @strawberry.mutation(description="Keeps a listed slot for some minutes, so that nobody else gets it meanwhile.")
+    @strawberry.mutation(
+        description="Keeps a listed slot for some minutes, so that nobody else gets it meanwhile."
+    )
     async def hold_slot(
         self,
         info: Info,
@@ -133,7 +148,9 @@ class HoldMutation:
             case _:
                 assert_never(answer)
 
-    @strawberry.mutation(description="Gives a held time back at once. What is released already stays so.")
+    @strawberry.mutation(
+        description="Gives a held time back at once. What is released already stays so."
+    )
     async def release_hold(
         self,
         info: Info,

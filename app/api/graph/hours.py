@@ -28,7 +28,9 @@ from app.usecases.practice.edit_hours import (
 )
 
 
-@strawberry.input(description="A range of wall-clock time; an end not after its start runs past midnight.")
+@strawberry.input(
+    description="A range of wall-clock time; an end not after its start runs past midnight."
+)
 class LocalTimeRangeInput:
     """Becomes a `ClockRange`."""
 
@@ -45,12 +47,14 @@ class SetWeeklyHoursInput:
         description="When they work; ranges that overlap are merged. Empty: never."
     )
     breaks: list[WeeklyBreakInput] | None = strawberry.field(
-        default_factory=list, description="When they pause: cut out of weekly hours, never out of custom hours."
+        default_factory=list,
+        description="When they pause: cut out of weekly hours, never out of custom hours.",
     )
 
 
 @strawberry.input(
-    description="isBlocked without ranges: closed all day; isBlocked with ranges: those parts are closed; not "
+    description="isBlocked without ranges: closed all day; isBlocked with ranges: those parts are "
+    "closed; not "
     "isBlocked: custom hours, at least one range."
 )
 class SetExceptionInput:
@@ -58,11 +62,15 @@ class SetExceptionInput:
 
     provider_id: strawberry.ID = strawberry.field(description="Whose date.")
     day: date = strawberry.field(name="date", description="In the provider's zone.")
-    is_blocked: bool = strawberry.field(description="Whether time is taken away, rather than set anew.")
+    is_blocked: bool = strawberry.field(
+        description="Whether time is taken away, rather than set anew."
+    )
     ranges: list[LocalTimeRangeInput] | None = strawberry.field(
         default_factory=list, description="The parts that are closed, or the custom hours."
     )
-    reason: str | None = strawberry.field(default=None, description="For staff; up to 500 characters.")
+    reason: str | None = strawberry.field(
+        default=None, description="For staff; up to 500 characters."
+    )
 
 
 @strawberry.input(description="The date to make an ordinary one again.")
@@ -75,15 +83,22 @@ class RemoveExceptionInput:
 
 SetWeeklyHoursResult = Annotated[
     Provider | InvalidInputError | NotAllowedError | NotFoundError,
-    strawberry.union("SetWeeklyHoursResult", description="The provider with the new hours, or why they are unchanged."),
+    strawberry.union(
+        "SetWeeklyHoursResult",
+        description="The provider with the new hours, or why they are unchanged.",
+    ),
 ]
 SetExceptionResult = Annotated[
     Provider | InvalidInputError | NotAllowedError | NotFoundError,
-    strawberry.union("SetExceptionResult", description="The provider with the exception, or why there is none."),
+    strawberry.union(
+        "SetExceptionResult", description="The provider with the exception, or why there is none."
+    ),
 ]
 RemoveExceptionResult = Annotated[
     Provider | InvalidInputError | NotAllowedError | NotFoundError,
-    strawberry.union("RemoveExceptionResult", description="The provider without the exception, or why it stays."),
+    strawberry.union(
+        "RemoveExceptionResult", description="The provider without the exception, or why it stays."
+    ),
 ]
 
 
@@ -95,7 +110,9 @@ def _clock_ranges(ranges: Sequence[LocalTimeRangeInput]) -> list[ClockRange]:
 class HoursMutation:
     """The mutations of hours."""
 
-    @strawberry.mutation(description="Replaces all weekly hours and breaks of the provider. What is booked stays.")
+    @strawberry.mutation(
+        description="Replaces all weekly hours and breaks of the provider. What is booked stays."
+    )
     async def set_weekly_hours(
         self,
         info: Info,
@@ -111,11 +128,15 @@ class HoursMutation:
         )
         return provider_result(answer)
 
-    @strawberry.mutation(description="Gives a date an exception, in place of what stood on it. What is booked stays.")
+    @strawberry.mutation(
+        description="Gives a date an exception, in place of what stood on it. What is booked stays."
+    )
     async def set_exception(
         self,
         info: Info,
-        input: Annotated[SetExceptionInput, strawberry.argument(description="The date and what holds on it.")],
+        input: Annotated[
+            SetExceptionInput, strawberry.argument(description="The date and what holds on it.")
+        ],
     ) -> SetExceptionResult:
         """See the use case."""
         answer = await set_exception(
@@ -129,7 +150,9 @@ class HoursMutation:
         )
         return provider_result(answer)
 
-    @strawberry.mutation(description="Makes a date an ordinary one again; nothing happens where it is.")
+    @strawberry.mutation(
+        description="Makes a date an ordinary one again; nothing happens where it is."
+    )
     async def remove_exception(
         self,
         info: Info,

@@ -42,20 +42,28 @@ from app.usecases.booking.cancel_appointment import CancellationForm, cancel_app
 from app.usecases.booking.close_appointment import close_appointment
 from app.usecases.booking.reschedule_appointment import MoveForm, reschedule_appointment
 
-_VERSION = "The version that the caller saw; a change since then is a conflict. Left out: whatever it is."
-_TOKEN = "The secret that came with the booking, for callers without an account."  # noqa: S105  no secret itself
+_VERSION = (
+    "The version that the caller saw; a change since then is a conflict. Left out: whatever it is."
+)
+_TOKEN = "The secret that came with the booking, for callers without an account."  # noqa: S105 — a description
 
 
 @strawberry.input(
-    description="A move to another time. Retry it with the same idempotency key: it is never moved twice."
+    description=(
+        "A move to another time. Retry it with the same idempotency key: it is never moved twice."
+    )
 )
 class RescheduleAppointmentInput:
     """Becomes a `MoveForm`."""
 
     appointment_id: strawberry.ID = strawberry.field(description="Which appointment.")
-    starts_at: datetime = strawberry.field(description="The new start: one of the listed slots, or in its own time.")
+    starts_at: datetime = strawberry.field(
+        description="The new start: one of the listed slots, or in its own time."
+    )
     expected_version: int | None = strawberry.field(default=None, description=_VERSION)
-    idempotency_key: str = strawberry.field(description="1 to 255 characters, new for every new move.")
+    idempotency_key: str = strawberry.field(
+        description="1 to 255 characters, new for every new move."
+    )
     manage_token: str | None = strawberry.field(default=None, description=_TOKEN)
 
 
@@ -64,11 +72,14 @@ class CancelAppointmentInput:
     """Becomes a `CancellationForm`."""
 
     appointment_id: strawberry.ID = strawberry.field(description="Which appointment.")
-    reason: str | None = strawberry.field(default=None, description="Up to 500 characters; both sides see it.")
+    reason: str | None = strawberry.field(
+        default=None, description="Up to 500 characters; both sides see it."
+    )
     expected_version: int | None = strawberry.field(default=None, description=_VERSION)
     accept_fee_minor: int | None = strawberry.field(
         default=None,
-        description="The most the caller agrees to pay, in minor units; a higher fee is refused with the quote. "
+        description="The most the caller agrees to pay, in minor units; a higher fee is refused "
+        "with the quote. "
         "Left out: 0.",
     )
     manage_token: str | None = strawberry.field(default=None, description=_TOKEN)
@@ -99,7 +110,9 @@ RescheduleAppointmentResult = Annotated[
     | NotFoundError
     | VersionConflictError
     | IdempotencyKeyReusedError,
-    strawberry.union("RescheduleAppointmentResult", description="The moved appointment, or why it stays."),
+    strawberry.union(
+        "RescheduleAppointmentResult", description="The moved appointment, or why it stays."
+    ),
 ]
 CancelAppointmentResult = Annotated[
     Appointment
@@ -109,15 +122,31 @@ CancelAppointmentResult = Annotated[
     | NotAllowedError
     | NotFoundError
     | VersionConflictError,
-    strawberry.union("CancelAppointmentResult", description="The cancelled appointment, or why it stands."),
+    strawberry.union(
+        "CancelAppointmentResult", description="The cancelled appointment, or why it stands."
+    ),
 ]
 CompleteAppointmentResult = Annotated[
-    Appointment | InvalidTransitionError | InvalidInputError | NotAllowedError | NotFoundError | VersionConflictError,
-    strawberry.union("CompleteAppointmentResult", description="The completed appointment, or why it is none."),
+    Appointment
+    | InvalidTransitionError
+    | InvalidInputError
+    | NotAllowedError
+    | NotFoundError
+    | VersionConflictError,
+    strawberry.union(
+        "CompleteAppointmentResult", description="The completed appointment, or why it is none."
+    ),
 ]
 MarkNoShowResult = Annotated[
-    Appointment | InvalidTransitionError | InvalidInputError | NotAllowedError | NotFoundError | VersionConflictError,
-    strawberry.union("MarkNoShowResult", description="The appointment nobody came to, or why it is none."),
+    Appointment
+    | InvalidTransitionError
+    | InvalidInputError
+    | NotAllowedError
+    | NotFoundError
+    | VersionConflictError,
+    strawberry.union(
+        "MarkNoShowResult", description="The appointment nobody came to, or why it is none."
+    ),
 ]
 
 
@@ -126,14 +155,16 @@ class LifecycleMutation:
     """The mutations after booking."""
 
     @strawberry.mutation(
-        description="Moves an appointment: the same one, at another time, under the rules in force now. Where the time is "
+        description="Moves an appointment: the same one, at another time, under the rules in force "
+        "now. Where the time is "
         "taken, nothing changes."
     )
     async def reschedule_appointment(
         self,
         info: Info,
         input: Annotated[
-            RescheduleAppointmentInput, strawberry.argument(description="Which appointment, and where to.")
+            RescheduleAppointmentInput,
+            strawberry.argument(description="Which appointment, and where to."),
         ],
     ) -> RescheduleAppointmentResult:
         """See the use case."""
@@ -166,12 +197,17 @@ class LifecycleMutation:
             case _:
                 assert_never(answer)
 
-    @strawberry.mutation(description="Cancels an appointment, for the fee that its policy asks and the caller accepts.")
+    @strawberry.mutation(
+        description=(
+            "Cancels an appointment, for the fee that its policy asks and the caller accepts."
+        )
+    )
     async def cancel_appointment(
         self,
         info: Info,
         input: Annotated[
-            CancelAppointmentInput, strawberry.argument(description="Which appointment, and on what terms.")
+            CancelAppointmentInput,
+            strawberry.argument(description="Which appointment, and on what terms."),
         ],
     ) -> CancelAppointmentResult:
         """See the use case."""
@@ -203,18 +239,25 @@ class LifecycleMutation:
                 assert_never(answer)
 
     @strawberry.mutation(
-        description="Says that an appointment took place, from its start on. It happens by itself after the end. "
+        description="Says that an appointment took place, from its start on. It happens by itself "
+        "after the end. "
         "The provider and administrators only."
     )
     async def complete_appointment(
         self,
         info: Info,
-        input: Annotated[CompleteAppointmentInput, strawberry.argument(description="Which appointment.")],
+        input: Annotated[
+            CompleteAppointmentInput, strawberry.argument(description="Which appointment.")
+        ],
     ) -> CompleteAppointmentResult:
         """See the use case."""
         return await _close(info, input, core.AppointmentStatus.COMPLETED)
 
-    @strawberry.mutation(description="Says that nobody came, from the start on. The provider and administrators only.")
+    @strawberry.mutation(
+        description=(
+            "Says that nobody came, from the start on. The provider and administrators only."
+        )
+    )
     async def mark_no_show(
         self,
         info: Info,

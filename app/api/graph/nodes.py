@@ -52,7 +52,9 @@ async def _node(info: Info, text: str) -> Node | None:
 class NodeQuery:
     """Relay's two root fields."""
 
-    @strawberry.field(description="The object with this id; null where there is none that the caller may see.")
+    @strawberry.field(
+        description="The object with this id; null where there is none that the caller may see."
+    )
     async def node(
         self,
         info: Info,
@@ -62,10 +64,14 @@ class NodeQuery:
         return await _node(info, id)
 
     @strawberry.field(
-        description="The objects with these ids, at most 100, in the same order; null for each unknown one."
+        description=(
+            "The objects with these ids, at most 100, in the same order; null for each unknown one."
+        )
     )
     async def nodes(
-        self, info: Info, ids: Annotated[list[strawberry.ID], strawberry.argument(description="Their opaque ids.")]
+        self,
+        info: Info,
+        ids: Annotated[list[strawberry.ID], strawberry.argument(description="Their opaque ids.")],
     ) -> list[Node | None]:
         """Batched."""
         if len(ids) > MOST_IDS:

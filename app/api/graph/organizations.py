@@ -17,7 +17,8 @@ from app.core import refusals
 from app.usecases.practice.edit_organization import change_organization, read_organization
 
 _SMS = (
-    "Whether text messages go to any phone number. If not, they go to verified ones: those that staff set, for a customer "
+    "Whether text messages go to any phone number. If not, they go to verified ones: those that "
+    "staff set, for a customer "
     "or for a provider, and those that a customer's token calls verified."
 )
 
@@ -26,7 +27,9 @@ _SMS = (
 class Organization:
     """Maps the core's `Organization`."""
 
-    slug: str = strawberry.field(description="Its public name, by which anonymous callers and tokens name it.")
+    slug: str = strawberry.field(
+        description="Its public name, by which anonymous callers and tokens name it."
+    )
     name: str = strawberry.field(description="What people call it; it stands in messages.")
     sms_to_unverified_numbers: bool = strawberry.field(description=_SMS)
 
@@ -44,12 +47,16 @@ class Organization:
 class UpdateOrganizationInput:
     """See `change_organization`."""
 
-    sms_to_unverified_numbers: bool | None = strawberry.field(default=strawberry.UNSET, description=_SMS)
+    sms_to_unverified_numbers: bool | None = strawberry.field(
+        default=strawberry.UNSET, description=_SMS
+    )
 
 
 UpdateOrganizationResult = Annotated[
     Organization | InvalidInputError | NotAllowedError,
-    strawberry.union("UpdateOrganizationResult", description="The changed organization, or why it is unchanged."),
+    strawberry.union(
+        "UpdateOrganizationResult", description="The changed organization, or why it is unchanged."
+    ),
 ]
 
 
@@ -68,7 +75,9 @@ class OrganizationQuery:
 class OrganizationMutation:
     """The mutation of the organization."""
 
-    @strawberry.mutation(description="Changes the settings of the caller's organization. Administrators only.")
+    @strawberry.mutation(
+        description="Changes the settings of the caller's organization. Administrators only."
+    )
     async def update_organization(
         self,
         info: Info,

@@ -1,4 +1,6 @@
-"""Providers: who can be booked, everything that hangs on them, and the mutations that change them."""
+"""Providers: who can be booked, everything that hangs on them, and the mutations that
+change them.
+"""
 
 from datetime import date, datetime
 from typing import Annotated, Self, assert_never, cast
@@ -84,14 +86,22 @@ class Provider(Node):
 
     row: strawberry.Private[core.Provider]
     name: str = strawberry.field(description="What people call them.")
-    time_zone: TimeZoneName = strawberry.field(description="The zone in which their hours are meant.")
-    service_duration_minutes: int = strawberry.field(description="How long a visit takes where no service is named.")
+    time_zone: TimeZoneName = strawberry.field(
+        description="The zone in which their hours are meant."
+    )
+    service_duration_minutes: int = strawberry.field(
+        description="How long a visit takes where no service is named."
+    )
     buffer_minutes: int = strawberry.field(description="The gap kept after each appointment.")
     slot_interval_minutes: int | None = strawberry.field(
         description="How far apart the starts on offer are; null: duration + buffers."
     )
-    min_notice_minutes: int = strawberry.field(description="How long before the start it must be booked, elapsed.")
-    max_advance_booking_days: int = strawberry.field(description="How many days ahead bookings are taken.")
+    min_notice_minutes: int = strawberry.field(
+        description="How long before the start it must be booked, elapsed."
+    )
+    max_advance_booking_days: int = strawberry.field(
+        description="How many days ahead bookings are taken."
+    )
 
     @classmethod
     def of(cls, provider: core.Provider) -> Self:
@@ -124,7 +134,9 @@ class Provider(Node):
         """Null for others."""
         return self.row.phone if info.context.viewer.is_staff else None
 
-    @strawberry.field(description="The language in which they are written to, as a tag such as de-AT. Staff only.")
+    @strawberry.field(
+        description="The language in which they are written to, as a tag such as de-AT. Staff only."
+    )
     def locale(self, info: Info) -> str | None:
         """Null for others."""
         return self.row.locale if info.context.viewer.is_staff else None
@@ -134,7 +146,9 @@ class Provider(Node):
         """Null for others."""
         return channels_of(self.row.channels) if info.context.viewer.is_staff else None
 
-    @strawberry.field(description="The `sub` of the access tokens that act for this provider. Staff only.")
+    @strawberry.field(
+        description="The `sub` of the access tokens that act for this provider. Staff only."
+    )
     def subject(self, info: Info) -> str | None:
         """Null for others."""
         return self.row.subject if info.context.viewer.is_staff else None
@@ -142,36 +156,54 @@ class Provider(Node):
     @strawberry.field(description="When they work, week by week, in the order of the week.")
     async def weekly_hours(self, info: Info) -> list[WeeklyHours]:
         """Batched."""
-        return [WeeklyHours.of(hours) for hours in await info.context.loaders.weekly_hours.load(self.row.id)]
+        return [
+            WeeklyHours.of(hours)
+            for hours in await info.context.loaders.weekly_hours.load(self.row.id)
+        ]
 
     @strawberry.field(description="When they pause, week by week, in the order of the week.")
     async def breaks(self, info: Info) -> list[WeeklyBreak]:
         """Batched."""
-        return [WeeklyBreak.of(pause) for pause in await info.context.loaders.weekly_breaks.load(self.row.id)]
+        return [
+            WeeklyBreak.of(pause)
+            for pause in await info.context.loaders.weekly_breaks.load(self.row.id)
+        ]
 
     @strawberry.field(
-        description="Dates that differ from the week: closed, partly blocked, or with hours of their own."
+        description=(
+            "Dates that differ from the week: closed, partly blocked, or with hours of their own."
+        )
     )
     async def exceptions(
         self,
         info: Info,
         from_: Annotated[date, strawberry.argument(name="from", description="The first date.")],
-        to: Annotated[date, strawberry.argument(description="The last date, inclusive; at most 400 dates.")],
+        to: Annotated[
+            date, strawberry.argument(description="The last date, inclusive; at most 400 dates.")
+        ],
     ) -> list[AvailabilityException]:
         """Batched."""
         if to < from_ or (to - from_).days >= MOST_EXCEPTION_DAYS:
             raise BadUserInput(f"Ask for 1 to {MOST_EXCEPTION_DAYS} dates, in order.", "to")
         question = ExceptionsQuestion(self.row.id, from_, to)
         found = await info.context.loaders.exceptions.load(question)
-        return [AvailabilityException.of(each, for_staff=info.context.viewer.is_staff) for each in found]
+        return [
+            AvailabilityException.of(each, for_staff=info.context.viewer.is_staff) for each in found
+        ]
 
     @strawberry.field(description="What can be booked with them, by name.")
     async def services(self, info: Info) -> list[Service]:
         """Batched."""
-        return [Service.of(service) for service in await info.context.loaders.services_of_provider.load(self.row.id)]
+        return [
+            Service.of(service)
+            for service in await info.context.loaders.services_of_provider.load(self.row.id)
+        ]
 
     @strawberry.field(
-        description="Free times on the dates from…to, inclusive, in timeZone (default: the provider's). At most 62 days."
+        description=(
+            "Free times on the dates from…to, inclusive, in timeZone (default: the "
+            "provider's). At most 62 days."
+        )
     )
     def availability(
         self,
@@ -179,13 +211,16 @@ class Provider(Node):
         from_: Annotated[date, strawberry.argument(name="from", description="The first date.")],
         to: Annotated[date, strawberry.argument(description="The last date, inclusive.")],
         time_zone: Annotated[
-            TimeZoneName | None, strawberry.argument(description="The zone that the dates and localStart are in.")
+            TimeZoneName | None,
+            strawberry.argument(description="The zone that the dates and localStart are in."),
         ] = None,
         service_id: Annotated[
             strawberry.ID | None, strawberry.argument(description="For this service's rules.")
         ] = None,
     ) -> AvailabilityResult | None:
-        """Batched. What has to be waited for is given to the executor as it is: a hundred tasks fewer."""
+        """Batched. What has to be waited for is given to the executor as it is: a hundred tasks
+        fewer.
+        """
         question = SlotQuestion(
             provider_id=self.row.id,
             service_id=optional_service_key(service_id),
@@ -196,38 +231,53 @@ class Provider(Node):
         return cast("Shown", info.context.loaders.availability(question))
 
     @strawberry.field(
-        description="The first bookable slot at or after `after` (default: now); localStart in timeZone (default: the "
+        description="The first bookable slot at or after `after` (default: now); localStart in "
+        "timeZone (default: the "
         "provider's)."
     )
     async def next_available_slot(
         self,
         info: Info,
         after: Annotated[
-            datetime | None, strawberry.argument(description="Not before this instant (default: now).")
+            datetime | None,
+            strawberry.argument(description="Not before this instant (default: now)."),
         ] = None,
         service_id: Annotated[
             strawberry.ID | None, strawberry.argument(description="For this service's rules.")
         ] = None,
-        time_zone: Annotated[TimeZoneName | None, strawberry.argument(description="The zone of localStart.")] = None,
+        time_zone: Annotated[
+            TimeZoneName | None, strawberry.argument(description="The zone of localStart.")
+        ] = None,
     ) -> Slot | None:
         """Batched."""
         zone = checked_zone(time_zone)
         question = NextSlotQuestion(self.row.id, optional_service_key(service_id), after)
         found = await info.context.loaders.next_slot.load(question)
-        return None if found is None else slots_of(found[0], (found[1],), zone or self.row.time_zone)[0]
+        return (
+            None
+            if found is None
+            else slots_of(found[0], (found[1],), zone or self.row.time_zone)[0]
+        )
 
     @strawberry.field(
-        description="Their appointments that start in from…to, by start. Empty but for this provider and administrators."
+        description=(
+            "Their appointments that start in from…to, by start. Empty but for this "
+            "provider and administrators."
+        )
     )
     async def appointments(
         self,
         info: Info,
         from_: Annotated[
-            datetime | None, strawberry.argument(name="from", description="Starting at or after this instant.")
+            datetime | None,
+            strawberry.argument(name="from", description="Starting at or after this instant."),
         ] = None,
-        to: Annotated[datetime | None, strawberry.argument(description="Starting before this instant.")] = None,
+        to: Annotated[
+            datetime | None, strawberry.argument(description="Starting before this instant.")
+        ] = None,
         status: Annotated[
-            list[AppointmentStatus] | None, strawberry.argument(description="Only in one of these states.")
+            list[AppointmentStatus] | None,
+            strawberry.argument(description="Only in one of these states."),
         ] = None,
         first: First = None,
         after: After = None,
@@ -244,62 +294,96 @@ class Provider(Node):
 ProviderConnection = Connection[Provider]
 
 
-@strawberry.input(description="A new provider, with the hours they work. A rule left out has the default shown.")
+@strawberry.input(
+    description="A new provider, with the hours they work. A rule left out has the default shown."
+)
 class CreateProviderInput:
     """Becomes a `ProviderForm`."""
 
     name: str = strawberry.field(description="1 to 200 characters.")
-    time_zone: TimeZoneName = strawberry.field(description="The zone in which their hours are meant.")
+    time_zone: TimeZoneName = strawberry.field(
+        description="The zone in which their hours are meant."
+    )
     service_duration_minutes: int = strawberry.field(description="1 to 1,440.")
     buffer_minutes: int | None = strawberry.field(default=0, description="0 to 1,440.")
     slot_interval_minutes: int | None = strawberry.field(default=None, description="1 to 1,440.")
     min_notice_minutes: int | None = strawberry.field(default=0, description="0 or more.")
     max_advance_booking_days: int | None = strawberry.field(default=60, description="0 to 1,100.")
     email: str | None = strawberry.field(default=None, description="Where they are reached.")
-    phone: str | None = strawberry.field(default=None, description="With the country code; kept in E.164 form.")
+    phone: str | None = strawberry.field(
+        default=None, description="With the country code; kept in E.164 form."
+    )
     cancellation_policy: CancellationPolicyInput | None = strawberry.field(
         default=None, description="Left out: free until the start."
     )
     weekly_hours: list[WeeklyHoursInput] | None = strawberry.field(
         default=None, description="When they work; ranges that overlap are merged."
     )
-    breaks: list[WeeklyBreakInput] | None = strawberry.field(default=None, description="When they pause.")
+    breaks: list[WeeklyBreakInput] | None = strawberry.field(
+        default=None, description="When they pause."
+    )
     subject: str | None = strawberry.field(
         default=None,
-        description="The `sub` of the access tokens that act for this provider; left out: the provider's UUID.",
+        description=(
+            "The `sub` of the access tokens that act for this provider; left out: the "
+            "provider's UUID."
+        ),
     )
-    locale: str | None = strawberry.field(default=None, description="The language to write to them in, such as de-AT.")
+    locale: str | None = strawberry.field(
+        default=None, description="The language to write to them in, such as de-AT."
+    )
     channels: list[Channel] | None = strawberry.field(default=None, description=CHANNELS)
 
 
-@strawberry.input(description="Changes of a provider: absent means unchanged; null clears what may be empty.")
+@strawberry.input(
+    description="Changes of a provider: absent means unchanged; null clears what may be empty."
+)
 class UpdateProviderInput:
     """Becomes changes of a `ProviderForm`."""
 
     id: strawberry.ID = strawberry.field(description="Which provider.")
-    name: str | None = strawberry.field(default=strawberry.UNSET, description="1 to 200 characters.")
-    time_zone: TimeZoneName | None = strawberry.field(
-        default=strawberry.UNSET, description="Hours keep their wall clock; what is booked keeps its instant."
+    name: str | None = strawberry.field(
+        default=strawberry.UNSET, description="1 to 200 characters."
     )
-    service_duration_minutes: int | None = strawberry.field(default=strawberry.UNSET, description="1 to 1,440.")
-    buffer_minutes: int | None = strawberry.field(default=strawberry.UNSET, description="0 to 1,440.")
+    time_zone: TimeZoneName | None = strawberry.field(
+        default=strawberry.UNSET,
+        description="Hours keep their wall clock; what is booked keeps its instant.",
+    )
+    service_duration_minutes: int | None = strawberry.field(
+        default=strawberry.UNSET, description="1 to 1,440."
+    )
+    buffer_minutes: int | None = strawberry.field(
+        default=strawberry.UNSET, description="0 to 1,440."
+    )
     slot_interval_minutes: int | None = strawberry.field(
         default=strawberry.UNSET, description="1 to 1,440; null: duration + buffers."
     )
-    min_notice_minutes: int | None = strawberry.field(default=strawberry.UNSET, description="0 or more.")
-    max_advance_booking_days: int | None = strawberry.field(default=strawberry.UNSET, description="0 to 1,100.")
-    email: str | None = strawberry.field(default=strawberry.UNSET, description="Where they are reached; null: nowhere.")
-    phone: str | None = strawberry.field(default=strawberry.UNSET, description="With the country code; null: none.")
+    min_notice_minutes: int | None = strawberry.field(
+        default=strawberry.UNSET, description="0 or more."
+    )
+    max_advance_booking_days: int | None = strawberry.field(
+        default=strawberry.UNSET, description="0 to 1,100."
+    )
+    email: str | None = strawberry.field(
+        default=strawberry.UNSET, description="Where they are reached; null: nowhere."
+    )
+    phone: str | None = strawberry.field(
+        default=strawberry.UNSET, description="With the country code; null: none."
+    )
     cancellation_policy: CancellationPolicyInput | None = strawberry.field(
         default=strawberry.UNSET, description="Holds for bookings from now on."
     )
     subject: str | None = strawberry.field(
-        default=strawberry.UNSET, description="The `sub` of the tokens that act for them. Administrators only."
+        default=strawberry.UNSET,
+        description="The `sub` of the tokens that act for them. Administrators only.",
     )
     locale: str | None = strawberry.field(
-        default=strawberry.UNSET, description="The language to write to them in, such as de-AT; null: English."
+        default=strawberry.UNSET,
+        description="The language to write to them in, such as de-AT; null: English.",
     )
-    channels: list[Channel] | None = strawberry.field(default=strawberry.UNSET, description=CHANNELS_AGAIN)
+    channels: list[Channel] | None = strawberry.field(
+        default=strawberry.UNSET, description=CHANNELS_AGAIN
+    )
 
 
 CreateProviderResult = Annotated[
@@ -308,7 +392,9 @@ CreateProviderResult = Annotated[
 ]
 UpdateProviderResult = Annotated[
     Provider | InvalidInputError | NotAllowedError | NotFoundError,
-    strawberry.union("UpdateProviderResult", description="The changed provider, or why it is unchanged."),
+    strawberry.union(
+        "UpdateProviderResult", description="The changed provider, or why it is unchanged."
+    ),
 ]
 
 
@@ -335,10 +421,12 @@ class ProviderQuery:
         last: Last = None,
         before: Before = None,
         search: Annotated[
-            str | None, strawberry.argument(description="Only names that contain this text, in any case.")
+            str | None,
+            strawberry.argument(description="Only names that contain this text, in any case."),
         ] = None,
         ids: Annotated[
-            list[strawberry.ID] | None, strawberry.argument(description="Only these; unknown ones are left out.")
+            list[strawberry.ID] | None,
+            strawberry.argument(description="Only these; unknown ones are left out."),
         ] = None,
     ) -> ProviderConnection | None:
         """Keyset pages."""
@@ -346,7 +434,9 @@ class ProviderQuery:
         pool, organization_id = info.context.resources.pool, info.context.viewer.organization_id
         keys = None if ids is None else provider_keys(ids)
         text = search.replace("\0", "") if search else None
-        rows = await provider_page(pool, organization_id, keyset=keyset_of(page), ids=keys, search=text)
+        rows = await provider_page(
+            pool, organization_id, keyset=keyset_of(page), ids=keys, search=text
+        )
         return connect(
             page,
             BY_NAME,
@@ -378,7 +468,9 @@ class ProviderMutation:
             max_advance_booking_days=input.max_advance_booking_days,
             email=input.email,
             phone=input.phone,
-            cancellation_policy=input.cancellation_policy.to_core() if input.cancellation_policy else None,
+            cancellation_policy=input.cancellation_policy.to_core()
+            if input.cancellation_policy
+            else None,
             subject=input.subject,
             locale=input.locale,
             channels=input.channels,
@@ -401,12 +493,18 @@ class ProviderMutation:
                 assert_never(answer)
 
     @strawberry.mutation(
-        description="Changes a provider. What is booked stays as it was booked. The provider and administrators only."
+        description=(
+            "Changes a provider. What is booked stays as it was booked. The provider and "
+            "administrators only."
+        )
     )
     async def update_provider(
         self,
         info: Info,
-        input: Annotated[UpdateProviderInput, strawberry.argument(description="Which provider, and what changes.")],
+        input: Annotated[
+            UpdateProviderInput,
+            strawberry.argument(description="Which provider, and what changes."),
+        ],
     ) -> UpdateProviderResult:
         """See the use case."""
         answer = await change_provider(

@@ -1,4 +1,6 @@
-"""Messages about appointments: what was sent and what is planned, and the mutation that sends one again."""
+"""Messages about appointments: what was sent and what is planned, and the mutation that sends one
+again.
+"""
 
 from datetime import datetime
 from typing import Annotated, Self, assert_never
@@ -33,11 +35,17 @@ class Reminder:
     kind: MessageKind = strawberry.field(description="Why it is sent.")
     channel: Channel = strawberry.field(description="How it travels.")
     recipient: Recipient = strawberry.field(description="Whom it is for.")
-    status: MessageStatus = strawberry.field(description="What became of it; PENDING while it is planned.")
+    status: MessageStatus = strawberry.field(
+        description="What became of it; PENDING while it is planned."
+    )
     due_at: datetime = strawberry.field(description="When it is to be sent.")
     sent_at: datetime | None = strawberry.field(description="When it was sent.")
     detail: str | None = strawberry.field(
-        description="Why it failed or was skipped, or what the last attempt failed with before the next one."
+        description=(
+            "Why it failed or was skipped, or what the last attempt failed with before "
+            "the "
+            "next one."
+        )
     )
     is_resend: bool = strawberry.field(description="Whether staff had it sent again.")
 
@@ -60,7 +68,9 @@ class Reminder:
 class ResendReminderInput:
     """Becomes a `ResendForm`."""
 
-    appointment_id: strawberry.ID = strawberry.field(description="About which appointment; as it is now.")
+    appointment_id: strawberry.ID = strawberry.field(
+        description="About which appointment; as it is now."
+    )
     kind: MessageKind = strawberry.field(description="Which message.")
     recipient: Recipient = strawberry.field(description="To whom.")
     channel: Channel = strawberry.field(description="How; it need not be the one that they prefer.")
@@ -77,7 +87,8 @@ class ReminderMutation:
     """The mutation of messages."""
 
     @strawberry.mutation(
-        description="Sends a message again, on purpose: a new entry among the appointment's messages. While one such waits "
+        description="Sends a message again, on purpose: a new entry among the appointment's "
+        "messages. While one such waits "
         "to be sent, that one is the answer. The provider and administrators only."
     )
     async def resend_reminder(

@@ -28,17 +28,29 @@ from app.api.operation.context import Context
 from app.api.words.scalars import SCALARS
 
 Resolver: TypeAlias = Callable[..., object]
-"""As GraphQL calls it: with the source, the info, and the arguments by name; it answers, or gives something to await."""
+"""As GraphQL calls it: with the source, the info, and the arguments by name; it answers, or gives
+something to await.
+"""
 
 
 @strawberry.type(description="What can be read.")
 class Query(
-    NodeQuery, ViewerQuery, OrganizationQuery, ProviderQuery, AvailabilityQuery, AppointmentQuery, TemplateQuery
+    NodeQuery,
+    ViewerQuery,
+    OrganizationQuery,
+    ProviderQuery,
+    AvailabilityQuery,
+    AppointmentQuery,
+    TemplateQuery,
 ):
     """All root fields of queries."""
 
 
-@strawberry.type(description="What can be changed. Every answer is a success or a refusal; a refusal changed nothing.")
+@strawberry.type(
+    description=(
+        "What can be changed. Every answer is a success or a refusal; a refusal changed nothing."
+    )
+)
 class Mutation(
     OrganizationMutation,
     ProviderMutation,
@@ -58,7 +70,9 @@ class Mutation(
 def build_schema() -> strawberry.Schema:
     """The schema; made once a process."""
     config = StrawberryConfig(scalar_map=SCALARS)
-    schema = strawberry.Schema(query=Query, mutation=Mutation, subscription=Subscription, config=config)
+    schema = strawberry.Schema(
+        query=Query, mutation=Mutation, subscription=Subscription, config=config
+    )
     unwrap(schema._schema)  # noqa: SLF001  Strawberry has no public name for it
     mutations = schema._schema.mutation_type  # noqa: SLF001  Strawberry has no public name for it
     for field in mutations.fields.values() if mutations else ():
@@ -68,9 +82,13 @@ def build_schema() -> strawberry.Schema:
 
 
 def _then_forget(mutation: Resolver) -> Resolver:
-    """The mutation; whatever is read below it, and by the next one in the document, is read anew."""
+    """The mutation; whatever is read below it, and by the next one in the document, is
+    read anew.
+    """
 
-    async def mutate(source: object, info: GraphQLResolveInfo[Context], **arguments: object) -> object:
+    async def mutate(
+        source: object, info: GraphQLResolveInfo[Context], **arguments: object
+    ) -> object:
         try:
             answer = mutation(source, info, **arguments)
             return await answer if isawaitable(answer) else answer

@@ -33,7 +33,10 @@ LazyProvider = Annotated["Provider", strawberry.lazy("app.api.graph.providers")]
 
 
 @strawberry.type(
-    description="What can be booked with the providers that offer it. A null rule means: the provider's own."
+    description=(
+        "What can be booked with the providers that offer it. A null rule means: the "
+        "provider's own."
+    )
 )
 class Service(Node):
     """Maps the core's `Service`."""
@@ -42,10 +45,18 @@ class Service(Node):
     name: str = strawberry.field(description="What people call it.")
     duration_minutes: int = strawberry.field(description="How long a visit takes.")
     buffer_before_minutes: int = strawberry.field(description="The gap kept before each visit.")
-    buffer_after_minutes: int | None = strawberry.field(description="The gap kept after each visit.")
-    slot_interval_minutes: int | None = strawberry.field(description="How far apart the starts on offer are.")
-    min_notice_minutes: int | None = strawberry.field(description="How long before the start it must be booked.")
-    max_advance_booking_days: int | None = strawberry.field(description="How many days ahead it can be booked.")
+    buffer_after_minutes: int | None = strawberry.field(
+        description="The gap kept after each visit."
+    )
+    slot_interval_minutes: int | None = strawberry.field(
+        description="How far apart the starts on offer are."
+    )
+    min_notice_minutes: int | None = strawberry.field(
+        description="How long before the start it must be booked."
+    )
+    max_advance_booking_days: int | None = strawberry.field(
+        description="How many days ahead it can be booked."
+    )
 
     @classmethod
     def of(cls, service: core.Service) -> Self:
@@ -103,21 +114,39 @@ class CreateServiceInput:
     )
 
 
-@strawberry.input(description="Changes of a service: absent means unchanged, null means back to the provider's own.")
+@strawberry.input(
+    description=(
+        "Changes of a service: absent means unchanged, null means back to the provider's own."
+    )
+)
 class UpdateServiceInput:
     """Becomes changes of a `ServiceForm`."""
 
     id: strawberry.ID = strawberry.field(description="Which service.")
-    name: str | None = strawberry.field(default=strawberry.UNSET, description="1 to 200 characters.")
+    name: str | None = strawberry.field(
+        default=strawberry.UNSET, description="1 to 200 characters."
+    )
     provider_ids: list[strawberry.ID] | None = strawberry.field(
         default=strawberry.UNSET, description="Who offers it from now on."
     )
-    duration_minutes: int | None = strawberry.field(default=strawberry.UNSET, description="1 to 1,440.")
-    buffer_before_minutes: int | None = strawberry.field(default=strawberry.UNSET, description="0 to 1,440.")
-    buffer_after_minutes: int | None = strawberry.field(default=strawberry.UNSET, description="0 to 1,440.")
-    slot_interval_minutes: int | None = strawberry.field(default=strawberry.UNSET, description="1 to 1,440.")
-    min_notice_minutes: int | None = strawberry.field(default=strawberry.UNSET, description="0 or more.")
-    max_advance_booking_days: int | None = strawberry.field(default=strawberry.UNSET, description="0 to 1,100.")
+    duration_minutes: int | None = strawberry.field(
+        default=strawberry.UNSET, description="1 to 1,440."
+    )
+    buffer_before_minutes: int | None = strawberry.field(
+        default=strawberry.UNSET, description="0 to 1,440."
+    )
+    buffer_after_minutes: int | None = strawberry.field(
+        default=strawberry.UNSET, description="0 to 1,440."
+    )
+    slot_interval_minutes: int | None = strawberry.field(
+        default=strawberry.UNSET, description="1 to 1,440."
+    )
+    min_notice_minutes: int | None = strawberry.field(
+        default=strawberry.UNSET, description="0 or more."
+    )
+    max_advance_booking_days: int | None = strawberry.field(
+        default=strawberry.UNSET, description="0 to 1,100."
+    )
     price: MoneyInput | None = strawberry.field(
         default=strawberry.UNSET, description="What it costs; null: nothing said."
     )
@@ -131,7 +160,11 @@ def changes_of(form: object, *, without: frozenset[str]) -> Changes:
     changes: Changes = {}
     for name, value in vars(form).items():
         if value is not strawberry.UNSET and name not in without:
-            changes[name] = value.to_core() if isinstance(value, MoneyInput | CancellationPolicyInput) else value
+            changes[name] = (
+                value.to_core()
+                if isinstance(value, MoneyInput | CancellationPolicyInput)
+                else value
+            )
     return changes
 
 
@@ -141,7 +174,9 @@ CreateServiceResult = Annotated[
 ]
 UpdateServiceResult = Annotated[
     Service | InvalidInputError | NotAllowedError | NotFoundError,
-    strawberry.union("UpdateServiceResult", description="The changed service, or why it is unchanged."),
+    strawberry.union(
+        "UpdateServiceResult", description="The changed service, or why it is unchanged."
+    ),
 ]
 
 
@@ -171,20 +206,30 @@ class ServiceMutation:
             min_notice_minutes=input.min_notice_minutes,
             max_advance_booking_days=input.max_advance_booking_days,
             price=input.price.to_core() if input.price else None,
-            cancellation_policy=input.cancellation_policy.to_core() if input.cancellation_policy else None,
+            cancellation_policy=input.cancellation_policy.to_core()
+            if input.cancellation_policy
+            else None,
         )
         keys = provider_keys(input.provider_ids)
-        return _service_result(await create_service(info.context.resources, info.context.viewer, form, keys))
+        return _service_result(
+            await create_service(info.context.resources, info.context.viewer, form, keys)
+        )
 
-    @strawberry.mutation(description="Changes a service. What is booked stays as it was booked. Administrators only.")
+    @strawberry.mutation(
+        description="Changes a service. What is booked stays as it was booked. Administrators only."
+    )
     async def update_service(
         self,
         info: Info,
-        input: Annotated[UpdateServiceInput, strawberry.argument(description="Which service, and what changes.")],
+        input: Annotated[
+            UpdateServiceInput, strawberry.argument(description="Which service, and what changes.")
+        ],
     ) -> UpdateServiceResult:
         """See the use case."""
         if input.provider_ids is None:
-            null = refusals.InvalidInput(field="provider_ids", message="This can't be null; send an empty list.")
+            null = refusals.InvalidInput(
+                field="provider_ids", message="This can't be null; send an empty list."
+            )
             return invalid_input(null)
         answer = await change_service(
             info.context.resources,

@@ -28,18 +28,28 @@ from app.usecases.events.watch_appointments import AppointmentNews, watch_appoin
 from app.usecases.events.watch_availability import WatchForm, watch_availability
 
 
-@strawberry.type(description="The free times of a provider on a date, as they are now. Replaces what was sent before.")
+@strawberry.type(
+    description=(
+        "The free times of a provider on a date, as they are now. Replaces what was sent before."
+    )
+)
 class AvailabilityChange:
     """Maps `DayShown`."""
 
     shown: strawberry.Private[DayShown]
     provider_id: strawberry.ID = strawberry.field(description="Whose times they are.")
-    day: date = strawberry.field(name="date", description="The date on which the slots start, in the zone asked for.")
+    day: date = strawberry.field(
+        name="date", description="The date on which the slots start, in the zone asked for."
+    )
     is_snapshot: bool = strawberry.field(
-        description="Whether this is the first word about this provider's date since the subscription began."
+        description=(
+            "Whether this is the first word about this provider's date since the "
+            "subscription began."
+        )
     )
     revision: str = strawberry.field(
-        description="Opaque. Compared as text it grows with each change of this provider's date; equal means equal. "
+        description="Opaque. Compared as text it grows with each change of this provider's date; "
+        "equal means equal. "
         "After a reconnection, ignore what is not greater than the one you have."
     )
 
@@ -60,9 +70,13 @@ class AvailabilityChange:
         calendar = self.shown.calendar
         if calendar is None:
             return []
-        return slots_of(calendar, self.shown.starts, self.shown.time_zone or calendar.provider.time_zone)
+        return slots_of(
+            calendar, self.shown.starts, self.shown.time_zone or calendar.provider.time_zone
+        )
 
-    @strawberry.field(description="The starts of the same slots alone: the compact form for big grids.")
+    @strawberry.field(
+        description="The starts of the same slots alone: the compact form for big grids."
+    )
     def start_times(self) -> list[datetime]:
         """Starts only, their texts ready."""
         return cast("list[datetime]", Leaves(utc_texts(self.shown.starts)))
@@ -75,39 +89,53 @@ class AppointmentChange:
     news: strawberry.Private[AppointmentNews]
     kind: AppointmentChangeKind = strawberry.field(description="What happened.")
 
-    @strawberry.field(description="The appointment as it is now; its version may be later than this change.")
+    @strawberry.field(
+        description="The appointment as it is now; its version may be later than this change."
+    )
     def appointment(self, info: Info) -> Appointment:
-        """Seen by the viewer as the records now know them: their first booking makes a customer of them."""
+        """Seen by the viewer as the records now know them: their first booking makes a customer of
+        them.
+        """
         info.context.viewer = self.news.viewer
         return Appointment.of(self.news.appointment)
 
 
-@strawberry.type(description="What is pushed, over WebSockets (graphql-transport-ws) and server-sent events.")
+@strawberry.type(
+    description="What is pushed, over WebSockets (graphql-transport-ws) and server-sent events."
+)
 class Subscription:
     """All root fields of subscriptions."""
 
     @strawberry.subscription(
-        description="First a snapshot of every provider's date asked for, then each again whenever its free times "
-        "change: by bookings, moves, cancellations, holds and their ends, by hours and rules, and by time itself. "
-        "At most 20 providers and 62 dates, 400 in all. A bad argument fails the operation with BAD_USER_INPUT."
+        description="First a snapshot of every provider's date asked for, then each again whenever "
+        "its free times "
+        "change: by bookings, moves, cancellations, holds and their ends, by hours and rules, and "
+        "by time itself. "
+        "At most 20 providers and 62 dates, 400 in all. A bad argument fails the operation with "
+        "BAD_USER_INPUT."
     )
     async def availability_changes(
         self,
         info: Info,
         provider_ids: Annotated[
-            list[strawberry.ID], strawberry.argument(description="Whose free times; 1 to 20 providers.")
+            list[strawberry.ID],
+            strawberry.argument(description="Whose free times; 1 to 20 providers."),
         ],
         from_: Annotated[date, strawberry.argument(name="from", description="The first date.")],
         to: Annotated[date, strawberry.argument(description="The last date, inclusive.")],
         time_zone: Annotated[
             TimeZoneName | None,
-            strawberry.argument(description="The zone of the dates and of localStart (default: each provider's)."),
+            strawberry.argument(
+                description="The zone of the dates and of localStart (default: each provider's)."
+            ),
         ] = None,
         service_id: Annotated[
             strawberry.ID | None, strawberry.argument(description="For this service's rules.")
         ] = None,
     ) -> AsyncGenerator[AvailabilityChange, None]:
-        """Events are made when the caller is ready for them: a slow one gets what is newest then."""
+        """Events are made when the caller is ready for them: a slow one gets what is
+        newest then.
+        """
         form = WatchForm(
             provider_ids=provider_keys(provider_ids),
             service_id=optional_service_key(service_id),
@@ -116,7 +144,9 @@ class Subscription:
             time_zone=time_zone,
         )
         context = info.context
-        async with aclosing(watch_availability(context.resources, context.viewer.organization_id, form)) as watched:
+        async with aclosing(
+            watch_availability(context.resources, context.viewer.organization_id, form)
+        ) as watched:
             async for shown in watched:
                 match shown:
                     case DayShown():
@@ -126,22 +156,29 @@ class Subscription:
                     case core.InvalidInput():
                         raise BadUserInput(shown.message, camel(shown.field))
                     case core.NotFound():
-                        raise BadUserInput(shown.message, "providerIds" if service_id is None else "serviceId")
+                        raise BadUserInput(
+                            shown.message, "providerIds" if service_id is None else "serviceId"
+                        )
                     case _:
                         assert_never(shown)
 
     @strawberry.subscription(
-        description="The viewer's own appointments as they are booked, moved, cancelled or closed: a customer's own, a "
-        "provider's own, the one of a manage token, for administrators all. Each change at least once."
+        description="The viewer's own appointments as they are booked, moved, cancelled or closed: "
+        "a customer's own, a "
+        "provider's own, the one of a manage token, for administrators all. Each change at least "
+        "once."
     )
     async def appointment_changes(self, info: Info) -> AsyncGenerator[AppointmentChange, None]:
         """Permission is asked at every event."""
-        async with aclosing(watch_appointments(info.context.resources, info.context.viewer)) as watched:
+        async with aclosing(
+            watch_appointments(info.context.resources, info.context.viewer)
+        ) as watched:
             async for news in watched:
                 match news:
                     case AppointmentNews():
                         yield AppointmentChange(news=news, kind=news.kind)
                     case core.NotAllowed():
-                        raise Failure(Code.UNAUTHENTICATED, news.message)  # of this operation, not of the socket
+                        # of this operation, not of the socket
+                        raise Failure(Code.UNAUTHENTICATED, news.message)
                     case _:
                         assert_never(news)

@@ -28,11 +28,16 @@ _KIND = "Which message."
 _RECIPIENT = "Whom it is for."
 _LANGUAGE = "The language of the words: en, de, fr or es."
 _PART = (
-    "Jinja2 text with values and conditions, such as “{{ contact }}” and “{% if price %}”. Null: the built-in words."
+    "Jinja2 text with values and conditions, such as “{{ contact }}” and “{% if price %}”. "
+    "Null: the built-in words."
 )
 
 
-@strawberry.type(description="An organization's own words for one kind of message. A null part is the built-in one.")
+@strawberry.type(
+    description=(
+        "An organization's own words for one kind of message. A null part is the built-in one."
+    )
+)
 class MessageTemplate:
     """Maps the core's `OwnTemplate`."""
 
@@ -41,7 +46,9 @@ class MessageTemplate:
     language: str = strawberry.field(description=_LANGUAGE)
     subject: str | None = strawberry.field(description="The subject of an e-mail.")
     text: str | None = strawberry.field(description="The plain text of an e-mail.")
-    html: str | None = strawberry.field(description="The HTML of an e-mail; values in it are escaped.")
+    html: str | None = strawberry.field(
+        description="The HTML of an e-mail; values in it are escaped."
+    )
     sms: str | None = strawberry.field(description="A text message.")
     updated_at: datetime = strawberry.field(description="When the words were last changed.")
 
@@ -61,7 +68,11 @@ class MessageTemplate:
         )
 
 
-@strawberry.type(description="What is wrong with an organization's own words; the built-in ones are used instead.")
+@strawberry.type(
+    description=(
+        "What is wrong with an organization's own words; the built-in ones are used instead."
+    )
+)
 class TemplateProblem:
     """Maps `OverrideProblem`."""
 
@@ -72,7 +83,11 @@ class TemplateProblem:
     @classmethod
     def of(cls, problem: OverrideProblem | None) -> Self | None:
         """From the renderer."""
-        return None if problem is None else cls(part=problem.part, line=problem.line, detail=problem.detail)
+        return (
+            None
+            if problem is None
+            else cls(part=problem.part, line=problem.line, detail=problem.detail)
+        )
 
 
 @strawberry.type(description="A message as it would go out: an e-mail or a text message.")
@@ -84,9 +99,14 @@ class MessagePreview:
     text: str = strawberry.field(description="An e-mail's plain text, or the whole text message.")
     html: str | None = strawberry.field(description="An e-mail's HTML.")
     calendar: str | None = strawberry.field(description="An e-mail's calendar part (iCalendar).")
-    segments: int | None = strawberry.field(description="How many text messages a gateway will bill.")
+    segments: int | None = strawberry.field(
+        description="How many text messages a gateway will bill."
+    )
     problem: TemplateProblem | None = strawberry.field(
-        description="What is wrong with the organization's own words; null where they work, or where there are none."
+        description=(
+            "What is wrong with the organization's own words; null where they work, or "
+            "where there are none."
+        )
     )
 
     @classmethod
@@ -117,7 +137,11 @@ class MessageWordsInput:
         return TemplateOverride(subject=self.subject, text=self.text, html=self.html, sms=self.sms)
 
 
-@strawberry.input(description="An organization's own words for one kind of message; all null: the built-in ones again.")
+@strawberry.input(
+    description=(
+        "An organization's own words for one kind of message; all null: the built-in ones again."
+    )
+)
 class SetMessageTemplateInput:
     """See `set_template`."""
 
@@ -132,7 +156,9 @@ class SetMessageTemplateInput:
 
 SetMessageTemplateResult = Annotated[
     MessageTemplate | InvalidInputError | NotAllowedError,
-    strawberry.union("SetMessageTemplateResult", description="The words as kept, or why they are not."),
+    strawberry.union(
+        "SetMessageTemplateResult", description="The words as kept, or why they are not."
+    ),
 ]
 
 
@@ -140,31 +166,46 @@ SetMessageTemplateResult = Annotated[
 class TemplateQuery:
     """The root fields about the words of messages."""
 
-    @strawberry.field(description="The organization's own words for messages. Null for all but administrators.")
+    @strawberry.field(
+        description="The organization's own words for messages. Null for all but administrators."
+    )
     async def message_templates(self, info: Info) -> list[MessageTemplate] | None:
         """In a fixed order."""
         found = await list_templates(info.context.resources, info.context.viewer)
         return None if found is None else [MessageTemplate.of(template) for template in found]
 
     @strawberry.field(
-        description="A message as it would go out now: about an appointment, or about a made-up one. Null for all but "
+        description="A message as it would go out now: about an appointment, or about a made-up "
+        "one. Null for all but "
         "administrators, and where there is no such appointment. Nothing is sent."
     )
     async def preview_message(
         self,
         info: Info,
         kind: Annotated[MessageKind, strawberry.argument(description=_KIND)],
-        recipient: Annotated[Recipient, strawberry.argument(description=_RECIPIENT)] = Recipient.CUSTOMER,
-        channel: Annotated[Channel, strawberry.argument(description="How it travels.")] = Channel.EMAIL,
+        recipient: Annotated[
+            Recipient, strawberry.argument(description=_RECIPIENT)
+        ] = Recipient.CUSTOMER,
+        channel: Annotated[
+            Channel, strawberry.argument(description="How it travels.")
+        ] = Channel.EMAIL,
         locale: Annotated[
-            str | None, strawberry.argument(description="A language tag, such as de-AT; left out: the recipient's own.")
+            str | None,
+            strawberry.argument(
+                description="A language tag, such as de-AT; left out: the recipient's own."
+            ),
         ] = None,
         appointment_id: Annotated[
-            strawberry.ID | None, strawberry.argument(description="Left out: a made-up appointment.")
+            strawberry.ID | None,
+            strawberry.argument(description="Left out: a made-up appointment."),
         ] = None,
         words: Annotated[
             MessageWordsInput | None,
-            strawberry.argument(description="Words to try; left out: the organization's own, else the built-in ones."),
+            strawberry.argument(
+                description=(
+                    "Words to try; left out: the organization's own, else the built-in ones."
+                )
+            ),
         ] = None,
     ) -> MessagePreview | None:
         """See the use case."""
@@ -185,7 +226,8 @@ class TemplateMutation:
     """The mutation of the words of messages."""
 
     @strawberry.mutation(
-        description="Sets the organization's own words for a kind of message, a recipient and a language, in place of "
+        description="Sets the organization's own words for a kind of message, a recipient and a "
+        "language, in place of "
         "earlier ones. Words that don't work are refused. Administrators only."
     )
     async def set_message_template(
@@ -200,7 +242,9 @@ class TemplateMutation:
             input.kind,
             input.recipient,
             input.language,
-            TemplateOverride(subject=input.subject, text=input.text, html=input.html, sms=input.sms),
+            TemplateOverride(
+                subject=input.subject, text=input.text, html=input.html, sms=input.sms
+            ),
         )
         match answer:
             case OwnTemplate():

@@ -18,14 +18,18 @@ class Viewer:
     async def provider(self, info: Info) -> Provider | None:
         """Batched."""
         provider_id = info.context.viewer.provider_id
-        found = None if provider_id is None else await info.context.loaders.provider.load(provider_id)
+        found = (
+            None if provider_id is None else await info.context.loaders.provider.load(provider_id)
+        )
         return None if found is None else Provider.of(found)
 
     @strawberry.field(description="The caller's customer record; null before their first booking.")
     async def customer(self, info: Info) -> Customer | None:
         """Batched."""
         customer_id = info.context.viewer.customer_id
-        found = None if customer_id is None else await info.context.loaders.customer.load(customer_id)
+        found = (
+            None if customer_id is None else await info.context.loaders.customer.load(customer_id)
+        )
         return None if found is None else Customer.of(found)
 
 

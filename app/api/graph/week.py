@@ -23,7 +23,9 @@ class WeeklyHours:
     id: strawberry.ID = strawberry.field(description="Opaque; new whenever the week is set anew.")
     weekday: Weekday = strawberry.field(description="The day on which it starts.")
     start: LocalTime = strawberry.field(description="Included.")
-    end: LocalTime = strawberry.field(description="Excluded; not after the start: past midnight, into the next date.")
+    end: LocalTime = strawberry.field(
+        description="Excluded; not after the start: past midnight, into the next date."
+    )
     effective_from: date | None = strawberry.field(description=_FROM)
     effective_until: date | None = strawberry.field(description=_UNTIL)
 
@@ -33,14 +35,18 @@ class WeeklyHours:
         return cls(id=global_id("WeeklyHours", hours.id), **_shown(hours.range))
 
 
-@strawberry.type(description="A weekly break, on the wall clock of the provider's zone: cut out of weekly hours.")
+@strawberry.type(
+    description="A weekly break, on the wall clock of the provider's zone: cut out of weekly hours."
+)
 class WeeklyBreak:
     """Maps the core's `WeeklyBreak`."""
 
     id: strawberry.ID = strawberry.field(description="Opaque; new whenever the week is set anew.")
     weekday: Weekday = strawberry.field(description="The day on which it starts.")
     start: LocalTime = strawberry.field(description="Included.")
-    end: LocalTime = strawberry.field(description="Excluded; not after the start: past midnight, into the next date.")
+    end: LocalTime = strawberry.field(
+        description="Excluded; not after the start: past midnight, into the next date."
+    )
     effective_from: date | None = strawberry.field(description=_FROM)
     effective_until: date | None = strawberry.field(description=_UNTIL)
 
@@ -51,15 +57,20 @@ class WeeklyBreak:
 
 
 @strawberry.type(
-    description="Closed all day (isBlocked, no times), blocked for a part (isBlocked, start–end), or custom hours (not "
+    description="Closed all day (isBlocked, no times), blocked for a part (isBlocked, start–end), "
+    "or custom hours (not "
     "isBlocked, start–end)."
 )
 class AvailabilityException:
     """Maps the core's `AvailabilityException`."""
 
-    id: strawberry.ID = strawberry.field(description="Opaque; new whenever the date's exception is set anew.")
+    id: strawberry.ID = strawberry.field(
+        description="Opaque; new whenever the date's exception is set anew."
+    )
     day: date = strawberry.field(name="date", description="In the provider's zone.")
-    is_blocked: bool = strawberry.field(description="Whether time is taken away, rather than set anew.")
+    is_blocked: bool = strawberry.field(
+        description="Whether time is taken away, rather than set anew."
+    )
     start: LocalTime | None = strawberry.field(description="Included; null: closed all day.")
     end: LocalTime | None = strawberry.field(description="Excluded; null: closed all day.")
     reason: str | None = strawberry.field(description="Why. Staff only.")
@@ -83,7 +94,9 @@ class WeeklyHoursInput:
 
     weekday: Weekday = strawberry.field(description="The day on which it starts.")
     start: LocalTime = strawberry.field(description="Included; at most 23:59.")
-    end: LocalTime = strawberry.field(description="Excluded; not after the start: past midnight. 24:00 is allowed.")
+    end: LocalTime = strawberry.field(
+        description="Excluded; not after the start: past midnight. 24:00 is allowed."
+    )
     effective_from: date | None = strawberry.field(default=None, description=_FROM)
     effective_until: date | None = strawberry.field(default=None, description=_UNTIL)
 
@@ -94,7 +107,9 @@ class WeeklyBreakInput:
 
     weekday: Weekday = strawberry.field(description="The day on which it starts.")
     start: LocalTime = strawberry.field(description="Included; at most 23:59.")
-    end: LocalTime = strawberry.field(description="Excluded; not after the start: past midnight. 24:00 is allowed.")
+    end: LocalTime = strawberry.field(
+        description="Excluded; not after the start: past midnight. 24:00 is allowed."
+    )
     effective_from: date | None = strawberry.field(default=None, description=_FROM)
     effective_until: date | None = strawberry.field(default=None, description=_UNTIL)
 

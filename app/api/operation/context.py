@@ -1,4 +1,6 @@
-"""The context: what the resolvers of one operation share. Made anew for every operation and every event of a stream."""
+"""The context: what the resolvers of one operation share. Made anew for every operation and every
+event of a stream.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Dataloaders: look-ups of one operation that are made side by side become one statement, however many there are.
+"""Dataloaders: look-ups of one operation that are made side by side become one statement, however
+many there are.
 
 They hold the pool, not a connection: each batch takes one for its statement and gives it back.
 """
@@ -11,10 +12,18 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from strawberry.dataloader import DataLoader
 
-from app.store.appointments import appointment_pages, appointments_by_ids, count_appointments_of_providers
+from app.store.appointments import (
+    appointment_pages,
+    appointments_by_ids,
+    count_appointments_of_providers,
+)
 from app.store.customers import customers_by_ids
 from app.store.history import history_of_appointments
-from app.store.hours import exceptions_of_providers, weekly_breaks_of_providers, weekly_hours_of_providers
+from app.store.hours import (
+    exceptions_of_providers,
+    weekly_breaks_of_providers,
+    weekly_hours_of_providers,
+)
 from app.store.services import provider_ids_of_services, services_by_ids, services_of_providers
 from app.usecases.listing.find_next_slots import next_slots
 from app.usecases.listing.list_availability import (
@@ -34,7 +43,14 @@ if TYPE_CHECKING:
     from app.core.history import HistoryEntry
     from app.core.ids import AppointmentId, CustomerId, OrganizationId, ProviderId, ServiceId
     from app.core.messages import LoggedMessage
-    from app.core.provider import AvailabilityException, Calendar, Provider, Service, WeeklyBreak, WeeklyHours
+    from app.core.provider import (
+        AvailabilityException,
+        Calendar,
+        Provider,
+        Service,
+        WeeklyBreak,
+        WeeklyHours,
+    )
     from app.core.zones import Minute
     from app.free_times.shared import Stamp
     from app.store.appointments import AppointmentFilter
@@ -47,7 +63,9 @@ Value = TypeVar("Value")
 
 
 class Loader(DataLoader[Key, Value]):
-    """A loader whose look-ups go on though one of those who wait for them stops: others wait for the same."""
+    """A loader whose look-ups go on though one of those who wait for them stops: others wait for
+    the same.
+    """
 
     def load(self, key: Key) -> Awaitable[Value]:
         """What is known of the key, once it is."""
@@ -85,7 +103,9 @@ class AppointmentCountQuestion(NamedTuple):
     which: AppointmentFilter
 
 
-def _one(fetch: Callable[[Sequence[Key]], Awaitable[dict[Key, Value]]]) -> Loader[Key, Value | None]:
+def _one(
+    fetch: Callable[[Sequence[Key]], Awaitable[dict[Key, Value]]],
+) -> Loader[Key, Value | None]:
     """A loader of what a key names, or None."""
 
     async def load(keys: list[Key]) -> list[Value | None]:
@@ -95,7 +115,9 @@ def _one(fetch: Callable[[Sequence[Key]], Awaitable[dict[Key, Value]]]) -> Loade
     return Loader(load)
 
 
-def _list(fetch: Callable[[Sequence[Key]], Awaitable[dict[Key, list[Value]]]]) -> Loader[Key, list[Value]]:
+def _list(
+    fetch: Callable[[Sequence[Key]], Awaitable[dict[Key, list[Value]]]],
+) -> Loader[Key, list[Value]]:
     """A loader of all that belongs to a key."""
 
     async def load(keys: list[Key]) -> list[list[Value]]:
@@ -108,7 +130,8 @@ def _list(fetch: Callable[[Sequence[Key]], Awaitable[dict[Key, list[Value]]]]) -
 class Loaders:
     """All loaders of one operation, for one organization, each made when it is first used.
 
-    None refers back to them, so that all are gone with the operation, without the garbage collector.
+    None refers back to them, so that all are gone with the operation, without the garbage
+    collector.
     """
 
     def __init__(self, resources: Resources, organization_id: OrganizationId) -> None:
@@ -118,11 +141,17 @@ class Loaders:
 
     @cached_property
     def provider(self) -> Loader[ProviderId, Provider | None]:
-        return _one(partial(find_providers, self._resources, self._organization_id, stamps=self._stamps))
+        return _one(
+            partial(find_providers, self._resources, self._organization_id, stamps=self._stamps)
+        )
 
     async def find_provider(self, provider_id: ProviderId) -> Provider | None:
-        """From what is known, where a stamp vouches for it: questions for stamps gather by themselves; else by statement."""
-        known = await known_providers(self._resources, self._organization_id, [provider_id], self._stamps)
+        """From what is known, where a stamp vouches for it: questions for stamps gather by
+        themselves; else by statement.
+        """
+        known = await known_providers(
+            self._resources, self._organization_id, [provider_id], self._stamps
+        )
         return known.get(provider_id) or await self.provider.load(provider_id)
 
     @cached_property
@@ -147,11 +176,15 @@ class Loaders:
 
     @cached_property
     def weekly_hours(self) -> Loader[ProviderId, list[WeeklyHours]]:
-        return _list(partial(weekly_hours_of_providers, self._resources.pool, self._organization_id))
+        return _list(
+            partial(weekly_hours_of_providers, self._resources.pool, self._organization_id)
+        )
 
     @cached_property
     def weekly_breaks(self) -> Loader[ProviderId, list[WeeklyBreak]]:
-        return _list(partial(weekly_breaks_of_providers, self._resources.pool, self._organization_id))
+        return _list(
+            partial(weekly_breaks_of_providers, self._resources.pool, self._organization_id)
+        )
 
     @cached_property
     def history(self) -> Loader[AppointmentId, list[HistoryEntry]]:
@@ -182,7 +215,9 @@ class Loaders:
         return Loader(partial(_availability, self._resources, self._organization_id, self._stamps))
 
     def availability(self, question: SlotQuestion) -> Shown | Awaitable[Shown]:
-        """At once where the answer is known to be true still, as seen by this operation; else with those beside."""
+        """At once where the answer is known to be true still, as seen by this operation; else with
+        those beside.
+        """
         known = known_listing(self._resources, self._organization_id, question, self._stamps)
         return self._availability.load(question) if known is None else _shown([known])[0]
 
@@ -209,7 +244,10 @@ async def _appointment_pages(
     for which, keyset in {(question.which, question.keyset) for question in questions}:
         ids = [question.provider_id for question in questions if question[1:] == (which, keyset)]
         found = await appointment_pages(resources.pool, organization_id, ids, which, keyset)
-        pages |= {AppointmentsQuestion(provider_id, which, keyset): rows for provider_id, rows in found.items()}
+        pages |= {
+            AppointmentsQuestion(provider_id, which, keyset): rows
+            for provider_id, rows in found.items()
+        }
     return [pages[question] for question in questions]
 
 
@@ -220,7 +258,10 @@ async def _appointment_counts(
     for which in {question.which for question in questions}:
         ids = [question.provider_id for question in questions if question.which == which]
         found = await count_appointments_of_providers(resources.pool, organization_id, ids, which)
-        counts |= {AppointmentCountQuestion(provider_id, which): count for provider_id, count in found.items()}
+        counts |= {
+            AppointmentCountQuestion(provider_id, which): count
+            for provider_id, count in found.items()
+        }
     return [counts.get(question, 0) for question in questions]
 
 
@@ -231,7 +272,10 @@ async def _exceptions(
     for first, last in {(question.first, question.last) for question in questions}:
         ids = [question.provider_id for question in questions if question[1:] == (first, last)]
         found = await exceptions_of_providers(resources.pool, organization_id, ids, first, last)
-        answers |= {ExceptionsQuestion(provider_id, first, last): rows for provider_id, rows in found.items()}
+        answers |= {
+            ExceptionsQuestion(provider_id, first, last): rows
+            for provider_id, rows in found.items()
+        }
     return [answers.get(question, []) for question in questions]
 
 

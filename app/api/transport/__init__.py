@@ -6,7 +6,13 @@ Knows the protocols and graphql-core; nothing of appointments, nor what is in a 
 from app.api.execution.limits import Limits
 from app.api.transport.documents import UnfitDocumentsError, read_list
 from app.api.transport.endpoint import GraphQLEndpoint
-from app.api.transport.requests import CURRENT_REQUEST_ID, Credentials, Expiring, RequestInfo, request_id_of
+from app.api.transport.requests import (
+    CURRENT_REQUEST_ID,
+    Credentials,
+    Expiring,
+    RequestInfo,
+    request_id_of,
+)
 from app.api.transport.watch import Done, Watch
 
 __all__ = [

@@ -1,8 +1,8 @@
 """What a caller is told when something went wrong, and what the log is told.
 
-The caller: errors that are theirs, as they are; all else masked, with an id. The log: the id, the kind of exception and
-where it was raised; never its message, variables or the document, because they may hold personal data. At DEBUG the
-message is logged too.
+The caller: errors that are theirs, as they are; all else masked, with an id. The log: the id, the
+kind of exception and where it was raised; never its message, variables or the document, because
+they may hold personal data. At DEBUG the message is logged too.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ _LONGEST_MESSAGE: Final = 500
 _LONGEST_NAME: Final = 100
 
 UNEXPECTED: Final = "Something went wrong on our side. If it happens again, tell us the id."
-UNAVAILABLE: Final = "The service can't be reached right now. Nothing is lost; try again in a moment."
+UNAVAILABLE: Final = (
+    "The service can't be reached right now. Nothing is lost; try again in a moment."
+)
 TIMED_OUT: Final = "The request took too long and was given up."
 
 
@@ -40,13 +42,17 @@ class Answers:
     ) -> list[dict[str, Any]]:
         return [self._error(error, info, operation) for error in errors]
 
-    def exception(self, exception: BaseException, info: RequestInfo, operation: str | None = None) -> dict[str, Any]:
+    def exception(
+        self, exception: BaseException, info: RequestInfo, operation: str | None = None
+    ) -> dict[str, Any]:
         """One error for an exception that no field is to blame for."""
         if isinstance(exception, GraphQLError):
             return self._error(exception, info, operation)
         return self._masked(exception, info, operation)
 
-    def _error(self, error: GraphQLError, info: RequestInfo, operation: str | None) -> dict[str, Any]:
+    def _error(
+        self, error: GraphQLError, info: RequestInfo, operation: str | None
+    ) -> dict[str, Any]:
         said: dict[str, Any] = {**error.formatted}
         cause = _cause(error)
         if "code" not in (error.extensions or {}):
@@ -74,7 +80,9 @@ class Answers:
             "field_depth": len(path) if path else 0,
         }
         if isinstance(exception, self._unavailable):
-            log.warning("unavailable: %s (request %s)", _kind(exception), info.request_id, extra=known)
+            log.warning(
+                "unavailable: %s (request %s)", _kind(exception), info.request_id, extra=known
+            )
             code, message = Code.SERVICE_UNAVAILABLE, UNAVAILABLE
         else:
             log.error(
@@ -99,7 +107,9 @@ def _cause(error: GraphQLError) -> BaseException:
 
 
 def _is_about_an_argument(error: GraphQLError) -> bool:
-    """Whether the executor found an argument unfit only when the field ran: null from a variable that has a default."""
+    """Whether the executor found an argument unfit only when the field ran: null from a variable
+    that has a default.
+    """
     return any(isinstance(node, ValueNode | ArgumentNode) for node in error.nodes or ())
 
 
@@ -114,4 +124,7 @@ def _frames(exception: BaseException) -> str:
     while link is not None and link not in chain:
         chain.append(link)
         link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
-    return "\n".join(f"{_kind(link)}\n{''.join(traceback.format_tb(link.__traceback__))}" for link in reversed(chain))
+    return "\n".join(
+        f"{_kind(link)}\n{''.join(traceback.format_tb(link.__traceback__))}"
+        for link in reversed(chain)
+    )

@@ -1,11 +1,13 @@
-"""Persisted documents: those that callers register by their hash, or those alone that the operator has listed.
+"""Persisted documents: those that callers register by their hash, or those alone that the operator
+has listed.
 
-The first is Apollo's protocol for automatic persisted queries; its words and codes are kept, clients compare them.
-https://github.com/apollographql/apollo-link-persisted-queries#protocol
+The first is Apollo's protocol for automatic persisted queries; its words and codes are kept,
+clients compare them. https://github.com/apollographql/apollo-link-persisted-queries#protocol
 
-The list is what GraphQL Code Generator writes for its client preset (`persistedDocuments`): a JSON object from the hash
-of each document to its text. Requests name documents as the appendix of GraphQL over HTTP has it (`documentId`, with
-`sha256:` before a hash or without), or as Apollo's clients do.
+The list is what GraphQL Code Generator writes for its client preset (`persistedDocuments`): a JSON
+object from the hash of each document to its text. Requests name documents as the appendix of
+GraphQL over HTTP has it (`documentId`, with `sha256:` before a hash or without), or as Apollo's
+clients do.
 """
 
 from __future__ import annotations
@@ -33,7 +35,9 @@ _LONGEST_REASON: Final = 300
 
 
 class SharedDocuments(Protocol):
-    """Where registered documents are remembered for every process. What can't be reached knows nothing, and raises nothing."""
+    """Where registered documents are remembered for every process. What can't be reached knows
+    nothing, and raises nothing.
+    """
 
     async def find(self, sha256: str, /) -> str | None: ...
 
@@ -46,7 +50,9 @@ class UnfitDocumentsError(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Documents:
-    """Finds the document that a request is about. `listed`, if there is such a list, has the only ones that run."""
+    """Finds the document that a request is about. `listed`, if there is such a list, has the only
+    ones that run.
+    """
 
     operations: Operations
     listed: Mapping[str, str] | None
@@ -59,13 +65,17 @@ class Documents:
         if request.document_id is not None and self.shared is not None:
             return await self._prepare_shared(request, _plain(request.document_id), self.shared)
         if request.query is None:
-            raise OperationRefused(Failure(Code.PERSISTED_QUERY_NOT_SUPPORTED, "PersistedQueryNotSupported"))
+            raise OperationRefused(
+                Failure(Code.PERSISTED_QUERY_NOT_SUPPORTED, "PersistedQueryNotSupported")
+            )
         return self._ready(request.query, request)
 
     def _ready(self, text: str, request: GraphQLRequest) -> Operation:
         return self.operations.prepare(text, request.variables, request.operation_name)
 
-    async def _prepare_shared(self, request: GraphQLRequest, name: str, shared: SharedDocuments) -> Operation:
+    async def _prepare_shared(
+        self, request: GraphQLRequest, name: str, shared: SharedDocuments
+    ) -> Operation:
         text = request.query
         if text is None:
             return self._ready(await self._find(name, shared), request)
@@ -80,20 +90,30 @@ class Documents:
         if _SHA256.fullmatch(name):
             text = self.operations.known(name) or await shared.find(name)
         if text is None or _sha256_of(text) != name:
-            raise OperationRefused(Failure(Code.PERSISTED_QUERY_NOT_FOUND, "PersistedQueryNotFound"))
+            raise OperationRefused(
+                Failure(Code.PERSISTED_QUERY_NOT_FOUND, "PersistedQueryNotFound")
+            )
         return text
 
 
 def read_list(path: Path) -> dict[str, str]:
-    """The documents of a list, each under its own name and under its SHA-256. Raises UnfitDocumentsError."""
+    """The documents of a list, each under its own name and under its SHA-256. Raises
+    UnfitDocumentsError.
+    """
     try:
         read = orjson.loads(path.read_bytes())
     except OSError as error:
         raise UnfitDocumentsError(f"{path} can't be read: {error.strerror}.") from None
     except orjson.JSONDecodeError:
         raise UnfitDocumentsError(f"{path} is not JSON.") from None
-    if not isinstance(read, dict) or not read or not all(isinstance(text, str) for text in read.values()):
-        raise UnfitDocumentsError(f"{path} has to be a JSON object with the text of each document under its hash.")
+    if (
+        not isinstance(read, dict)
+        or not read
+        or not all(isinstance(text, str) for text in read.values())
+    ):
+        raise UnfitDocumentsError(
+            f"{path} has to be a JSON object with the text of each document under its hash."
+        )
     listed: dict[str, str] = {}
     for name, text in read.items():
         own = _sha256_of(text)

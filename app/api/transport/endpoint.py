@@ -28,13 +28,15 @@ def _real_clock() -> datetime:
 class GraphQLEndpoint(Generic[V]):
     """Serves a schema.
 
-    `identify` says who a caller is; it raises Unauthenticated or Forbidden, and is asked again for every operation on a
-    socket. `make_context` is called for every operation and for every event of a subscription, so that what a context
-    remembers is never old. `name_caller` tells callers apart whose subscriptions are counted; for None their address
-    does. `shared` remembers the documents that callers register by their hash. Where there are `listed` documents, from
-    `read_list`, only those run; UnfitDocumentsError says that one of them never could. `ide` answers browsers with a
-    page. Without `introspection` nothing tells the schema, error messages included. Exceptions of the kinds in
-    `unavailable` mean that something we stand on is down. `watch` sees every operation, and may refuse it.
+    `identify` says who a caller is; it raises Unauthenticated or Forbidden, and is asked again for
+    every operation on a socket. `make_context` is called for every operation and for every event of
+    a subscription, so that what a context remembers is never old. `name_caller` tells callers apart
+    whose subscriptions are counted; for None their address does. `shared` remembers the documents
+    that callers register by their hash. Where there are `listed` documents, from `read_list`, only
+    those run; UnfitDocumentsError says that one of them never could. `ide` answers browsers with a
+    page. Without `introspection` nothing tells the schema, error messages included. Exceptions of
+    the kinds in `unavailable` mean that something we stand on is down. `watch` sees every
+    operation, and may refuse it.
     """
 
     def __init__(
@@ -84,10 +86,11 @@ class GraphQLEndpoint(Generic[V]):
         return self._http.streams.number
 
     async def close_all(self, seconds: float) -> None:
-        """Ends every socket (1012) and event stream, so that clients connect again; mutations may finish, for so long.
+        """Ends every socket (1012) and event stream, so that clients connect again; mutations may
+        finish, for so long.
 
-        To be called when the server stops accepting, before it waits for its connections: an open event stream would
-        hold it up for ever.
+        To be called when the server stops accepting, before it waits for its connections: an open
+        event stream would hold it up for ever.
         """
         self._sockets.close()
         self._http.streams.close()

@@ -1,4 +1,5 @@
-"""GraphQL over HTTP: POST of JSON; answers in both JSON media types, and as an event stream where that is preferred.
+"""GraphQL over HTTP: POST of JSON; answers in both JSON media types, and as an event stream where
+that is preferred.
 
 https://graphql.github.io/graphql-over-http/draft/
 """
@@ -19,7 +20,14 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from app.api.execution.operations import Operation, OperationRefused
-from app.api.transport.negotiation import EVENT_STREAM, JSON, RESPONSE_JSON, answer_type, is_json, wants_html
+from app.api.transport.negotiation import (
+    EVENT_STREAM,
+    JSON,
+    RESPONSE_JSON,
+    answer_type,
+    is_json,
+    wants_html,
+)
 from app.api.transport.requests import (
     CURRENT_REQUEST_ID,
     Credentials,
@@ -39,8 +47,13 @@ IDE = Callable[[Request], Response]
 # How many times the limit is read of a body that is too large.
 _READ_ON: Final = 4
 # Of every answer.
-_HEADERS: Final = ((b"cache-control", b"no-store"), (b"vary", b"accept"), (b"x-content-type-options", b"nosniff"))
-# Codes of failures that are HTTP's business before they are GraphQL's, whatever media type was asked for.
+_HEADERS: Final = (
+    (b"cache-control", b"no-store"),
+    (b"vary", b"accept"),
+    (b"x-content-type-options", b"nosniff"),
+)
+# Codes of failures that are HTTP's business before they are GraphQL's, whatever media type was
+# asked for.
 _STATUS: Final = {
     Code.UNAUTHENTICATED: HTTPStatus.UNAUTHORIZED,
     Code.FORBIDDEN: HTTPStatus.FORBIDDEN,
@@ -53,7 +66,9 @@ _STATUS: Final = {
 class _Rejected(Exception):  # noqa: N818  says what happened
     """The HTTP request itself is not one that is served here."""
 
-    def __init__(self, status: HTTPStatus, message: str, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, status: HTTPStatus, message: str, headers: Mapping[str, str] | None = None
+    ) -> None:
         super().__init__()
         self.status = status
         self.failure = Failure(Code.BAD_REQUEST, message)
@@ -77,14 +92,18 @@ class HttpTransport(Generic[V]):
         accept = headers.get("accept")
         media = answer_type(accept)
         transport: Literal["http", "sse"] = "sse" if media == EVENT_STREAM else "http"
-        info = RequestInfo(request_id=request_id_of(scope), transport=transport, address=address_of(scope))
+        info = RequestInfo(
+            request_id=request_id_of(scope), transport=transport, address=address_of(scope)
+        )
         CURRENT_REQUEST_ID.set(info.request_id)
         if scope["method"] == "GET" and self.ide is not None and wants_html(accept):
             page = self.ide(Request(scope, receive))
             page.headers["x-request-id"] = info.request_id
             await page(scope, receive, send)
             return
-        answer = _Answer(send=send, info=info, media=RESPONSE_JSON if media == RESPONSE_JSON else JSON)
+        answer = _Answer(
+            send=send, info=info, media=RESPONSE_JSON if media == RESPONSE_JSON else JSON
+        )
         try:
             request = read_request(await self._body(scope, headers, receive))
             credentials = credentials_in_headers(headers, info.address)
@@ -99,17 +118,22 @@ class HttpTransport(Generic[V]):
             return
         except _Rejected as rejected:
             await answer.refuse(
-                rejected.status, [self.service.answers.exception(rejected.failure, info)], rejected.headers
+                rejected.status,
+                [self.service.answers.exception(rejected.failure, info)],
+                rejected.headers,
             )
         except Exception as exception:  # noqa: BLE001  the last line of defence: logged and masked
             errors = self.service.refusal(exception, info)
             await answer.refuse(_status_of(errors, HTTPStatus.BAD_REQUEST), errors)
 
-    async def _run(self, request: GraphQLRequest, viewer: V, info: RequestInfo, answer: _Answer) -> None:
+    async def _run(
+        self, request: GraphQLRequest, viewer: V, info: RequestInfo, answer: _Answer
+    ) -> None:
         try:
             operation = await self._prepare(request, viewer)
         except OperationRefused as refused:
-            # The older media type answers 200 to every well-formed request, so that its clients read the body.
+            # The older media type answers 200 to every well-formed request, so that its clients
+            # read the body.
             status = HTTPStatus.OK if answer.media == JSON else HTTPStatus.BAD_REQUEST
             await answer.refuse(status, self.service.refusal(refused, info))
             return
@@ -122,41 +146,68 @@ class HttpTransport(Generic[V]):
     async def _stream(
         self, request: GraphQLRequest, credentials: Credentials, viewer: V, info: RequestInfo
     ) -> EventStream[V]:
-        """What was asked wrongly is told in the stream; only who may ask for nothing now is refused before."""
+        """What was asked wrongly is told in the stream; only who may ask for nothing now is refused
+        before.
+        """
         try:
             operation: Operation | OperationRefused = await self.service.prepare(request, viewer)
         except OperationRefused as refused:
             operation = refused
-        return EventStream(service=self.service, operation=operation, credentials=credentials, viewer=viewer, info=info)
+        return EventStream(
+            service=self.service,
+            operation=operation,
+            credentials=credentials,
+            viewer=viewer,
+            info=info,
+        )
 
     async def _prepare(self, request: GraphQLRequest, viewer: V) -> Operation:
         operation = await self.service.prepare(request, viewer)
         if operation.kind is OperationType.SUBSCRIPTION:
-            message = f"A subscription needs a WebSocket (graphql-transport-ws), or to be accepted as {EVENT_STREAM}."
+            message = (
+                "A subscription needs a WebSocket (graphql-transport-ws), or to be accepted "
+                f"as {EVENT_STREAM}."
+            )
             raise OperationRefused(Failure(Code.OPERATION_RESOLUTION_FAILURE, message))
         return operation
 
     async def _body(self, scope: Scope, headers: Headers, receive: Receive) -> object:
-        """The body's JSON. Raises _Rejected for whatever is not a POST of JSON that is short and soon there."""
+        """The body's JSON. Raises _Rejected for whatever is not a POST of JSON that is short and
+        soon there.
+        """
         if scope["method"] != "POST":
             allow = {"allow": "POST" if self.ide is None else "GET, POST"}
             raise _Rejected(HTTPStatus.METHOD_NOT_ALLOWED, "Operations are sent by POST.", allow)
         if answer_type(headers.get("accept")) is None:
-            raise _Rejected(HTTPStatus.NOT_ACCEPTABLE, f"Answers are {JSON}, {RESPONSE_JSON} or {EVENT_STREAM}.")
-        if not is_json(headers.get("content-type")) or headers.get("content-encoding", "identity") != "identity":
-            raise _Rejected(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"Content-Type must be {JSON}, in UTF-8, uncompressed.")
+            raise _Rejected(
+                HTTPStatus.NOT_ACCEPTABLE, f"Answers are {JSON}, {RESPONSE_JSON} or {EVENT_STREAM}."
+            )
+        if (
+            not is_json(headers.get("content-type"))
+            or headers.get("content-encoding", "identity") != "identity"
+        ):
+            raise _Rejected(
+                HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+                f"Content-Type must be {JSON}, in UTF-8, uncompressed.",
+            )
         try:
             async with asyncio.timeout(self.service.limits.body_seconds):
                 body = await self._read(receive)
         except TimeoutError:
-            raise _Rejected(HTTPStatus.REQUEST_TIMEOUT, "The body came too slowly.", {"connection": "close"}) from None
+            raise _Rejected(
+                HTTPStatus.REQUEST_TIMEOUT, "The body came too slowly.", {"connection": "close"}
+            ) from None
         try:
             return orjson.loads(body)
         except orjson.JSONDecodeError as error:
-            raise _Rejected(HTTPStatus.BAD_REQUEST, f"The body is not JSON in UTF-8: {error.msg}.") from None
+            raise _Rejected(
+                HTTPStatus.BAD_REQUEST, f"The body is not JSON in UTF-8: {error.msg}."
+            ) from None
 
     async def _read(self, receive: Receive) -> bytes:
-        """Reads on for a while where the body is too large, keeping nothing: else the caller would miss the answer."""
+        """Reads on for a while where the body is too large, keeping nothing: else the caller would
+        miss the answer.
+        """
         most = self.service.limits.body_bytes
         chunks: list[bytes] = []
         size = 0
@@ -171,12 +222,17 @@ class HttpTransport(Generic[V]):
             more = message.get("more_body", False)
         if size > most:
             headers = {"connection": "close"} if more else {}
-            raise _Rejected(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"A body may have {most} bytes.", headers)
+            raise _Rejected(
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"A body may have {most} bytes.", headers
+            )
         return b"".join(chunks)
 
 
 def _status_of(errors: list[Payload], otherwise: HTTPStatus) -> HTTPStatus:
-    return next((_STATUS[code] for error in errors if (code := error["extensions"]["code"]) in _STATUS), otherwise)
+    return next(
+        (_STATUS[code] for error in errors if (code := error["extensions"]["code"]) in _STATUS),
+        otherwise,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,7 +243,9 @@ class _Answer:
     info: RequestInfo
     media: str
 
-    async def give(self, status: HTTPStatus, payload: Payload, headers: Mapping[str, str] | None = None) -> None:
+    async def give(
+        self, status: HTTPStatus, payload: Payload, headers: Mapping[str, str] | None = None
+    ) -> None:
         body = orjson.dumps(payload)
         sent = [
             (b"content-type", b"%b; charset=utf-8" % self.media.encode()),
@@ -200,7 +258,10 @@ class _Answer:
         await self.send({"type": "http.response.body", "body": body})
 
     async def refuse(
-        self, status: HTTPStatus, errors: list[dict[str, Any]], headers: Mapping[str, str] | None = None
+        self,
+        status: HTTPStatus,
+        errors: list[dict[str, Any]],
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         wait = next((error["extensions"].get("retryAfterSeconds") for error in errors), None)
         if wait is not None:

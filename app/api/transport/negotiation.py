@@ -1,4 +1,6 @@
-"""What a caller sends and wants to get: Content-Type and Accept, as GraphQL over HTTP reads them."""
+"""What a caller sends and wants to get: Content-Type and Accept, as GraphQL over HTTP
+reads them.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ _UTF_8: Final = frozenset({"utf-8", "utf8"})
 
 
 def is_json(content_type: str | None) -> bool:
-    """Whether a body is JSON in UTF-8. Compared exactly: forms that a page may post anywhere must not pass (CSRF)."""
+    """Whether a body is JSON in UTF-8. Compared exactly: forms that a page may post anywhere must
+    not pass (CSRF).
+    """
     media, *parameters = (content_type or "").split(";")
     if media.strip().lower() != JSON:
         return False
@@ -29,10 +33,11 @@ def is_json(content_type: str | None) -> bool:
 
 @lru_cache(maxsize=256)
 def answer_type(accept: str | None) -> str | None:
-    """JSON, RESPONSE_JSON or EVENT_STREAM, whichever is preferred; None where the caller wants none of them.
+    """JSON, RESPONSE_JSON or EVENT_STREAM, whichever is preferred; None where the caller wants none
+    of them.
 
-    Among equals the one named first wins. Only a caller that names the event stream gets one: urql names it last in
-    every query and then expects JSON.
+    Among equals the one named first wins. Only a caller that names the event stream gets one: urql
+    names it last in every query and then expects JSON.
     """
     if accept is None or not accept.strip():
         return JSON
@@ -44,7 +49,11 @@ def answer_type(accept: str | None) -> str | None:
         (EVENT_STREAM, (EVENT_STREAM,)),
     ):
         found = next((ranges[pattern] for pattern in patterns if pattern in ranges), None)
-        if found is not None and found[0] > 0 and (best is None or (found[0], -found[1]) > (best[0], -best[1])):
+        if (
+            found is not None
+            and found[0] > 0
+            and (best is None or (found[0], -found[1]) > (best[0], -best[1]))
+        ):
             best = (*found, media)
     return None if best is None else best[2]
 
@@ -53,7 +62,9 @@ def wants_html(accept: str | None) -> bool:
     """Whether a browser asks for a page: it names HTML, and prefers it to JSON."""
     ranges = _ranges(accept or "")
     quality = ranges.get(HTML, (0.0, 0))[0]
-    return quality > 0 and all(ranges.get(media, (0.0, 0))[0] <= quality for media in (JSON, RESPONSE_JSON))
+    return quality > 0 and all(
+        ranges.get(media, (0.0, 0))[0] <= quality for media in (JSON, RESPONSE_JSON)
+    )
 
 
 def _ranges(accept: str) -> dict[str, tuple[float, int]]:

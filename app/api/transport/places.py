@@ -22,7 +22,9 @@ class Places:
 
     @contextmanager
     def place(self, holder: Hashable | None) -> Iterator[bool]:
-        """Whether there is a place; if so it is the holder's until the block ends. None has no limit."""
+        """Whether there is a place; if so it is the holder's until the block ends. None has no
+        limit.
+        """
         if holder is None or not self._most:
             yield True
             return

@@ -23,7 +23,9 @@ _LONGEST_DOCUMENT_ID = 255
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
-    """How a caller presents themselves, unchecked: `authorization` is the whole value, scheme included."""
+    """How a caller presents themselves, unchecked: `authorization` is the whole value, scheme
+    included.
+    """
 
     authorization: str | None = None
     organization: str | None = None
@@ -41,7 +43,9 @@ class Expiring(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestInfo:
-    """Where an operation comes from. `request_id` is in the response and in every log line about it."""
+    """Where an operation comes from. `request_id` is in the response and in every log line about
+    it.
+    """
 
     request_id: str
     transport: Literal["http", "sse", "websocket"]
@@ -59,7 +63,9 @@ class GraphQLRequest:
 
 
 def read_request(body: object) -> GraphQLRequest:
-    """Raises Failure (BAD_REQUEST) naming the part that has the wrong type. What GraphQL doesn't know is ignored."""
+    """Raises Failure (BAD_REQUEST) naming the part that has the wrong type. What GraphQL doesn't
+    know is ignored.
+    """
     if isinstance(body, list):
         raise Failure(Code.BAD_REQUEST, "Batching is not supported: send one operation a request.")
     if not isinstance(body, dict):
@@ -79,20 +85,31 @@ def read_request(body: object) -> GraphQLRequest:
     if operation_name is not None and not isinstance(operation_name, str):
         raise Failure(Code.BAD_REQUEST, "operationName must be a string or null.")
     return GraphQLRequest(
-        query=query, document_id=document_id, variables=variables or {}, operation_name=operation_name or None
+        query=query,
+        document_id=document_id,
+        variables=variables or {},
+        operation_name=operation_name or None,
     )
 
 
 def _document_id(document_id: object, persisted: object) -> str | None:
-    """How the request names its document, where it does: by `documentId`, or as Apollo's clients do."""
+    """How the request names its document, where it does: by `documentId`, or as Apollo's clients
+    do.
+    """
     if persisted is not None:
         if not isinstance(persisted, dict) or persisted.get("version") != 1:
-            raise Failure(Code.BAD_REQUEST, "extensions.persistedQuery must be an object of version 1, or null.")
+            raise Failure(
+                Code.BAD_REQUEST,
+                "extensions.persistedQuery must be an object of version 1, or null.",
+            )
         if document_id is None:
             document_id = persisted.get("sha256Hash", "")
-    if document_id is not None and not (isinstance(document_id, str) and 0 < len(document_id) <= _LONGEST_DOCUMENT_ID):
+    if document_id is not None and not (
+        isinstance(document_id, str) and 0 < len(document_id) <= _LONGEST_DOCUMENT_ID
+    ):
         raise Failure(
-            Code.BAD_REQUEST, f"A document's name must be a string of 1 to {_LONGEST_DOCUMENT_ID} characters."
+            Code.BAD_REQUEST,
+            f"A document's name must be a string of 1 to {_LONGEST_DOCUMENT_ID} characters.",
         )
     return document_id
 
@@ -108,7 +125,8 @@ def credentials_in_headers(headers: Headers, address: str | None) -> Credentials
 def credentials_in_payload(payload: Mapping[str, object], of_socket: Credentials) -> Credentials:
     """What connection_init says, where it says something; otherwise what the socket's headers said.
 
-    The organization's key may also be spelled like its header. Raises Failure (BAD_REQUEST) for what is no text.
+    The organization's key may also be spelled like its header. Raises Failure (BAD_REQUEST) for
+    what is no text.
     """
     said: dict[str, str] = {}
     for key, name in (
@@ -142,7 +160,9 @@ _KNOWN = "slotwright.request_id"
 
 
 def request_id_of(scope: Scope) -> str:
-    """The one that the caller or a proxy gave, where it is sane; otherwise a new one. It stays with the request."""
+    """The one that the caller or a proxy gave, where it is sane; otherwise a new one. It stays with
+    the request.
+    """
     known: str | None = scope.get(_KNOWN)
     if known is None:
         given = Headers(scope=scope).get("x-request-id")

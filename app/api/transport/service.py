@@ -57,7 +57,9 @@ class Service(Generic[V]):
     watch: Watch[V]
 
     async def identify(self, credentials: Credentials) -> V:
-        """Raises Unauthenticated, Forbidden, what the identifier raises, and Failure where that takes too long."""
+        """Raises Unauthenticated, Forbidden, what the identifier raises, and Failure where that
+        takes too long.
+        """
         try:
             async with asyncio.timeout(self.limits.operation_seconds):
                 return await self.identifier(credentials)
@@ -94,48 +96,75 @@ class Service(Generic[V]):
 
     @contextmanager
     def place(self, viewer: V, info: RequestInfo) -> Iterator[None]:
-        """The caller's place for a subscription until the block ends. Raises Failure where all of theirs are taken."""
+        """The caller's place for a subscription until the block ends. Raises Failure where all of
+        theirs are taken.
+        """
         caller = self.name_caller(viewer)
-        with self.subscriptions.place(network_of(info.address) if caller is None else caller) as free:
+        with self.subscriptions.place(
+            network_of(info.address) if caller is None else caller
+        ) as free:
             if not free:
                 most = self.limits.subscriptions_per_caller
                 raise Failure(
-                    Code.RATE_LIMITED, f"At most {most} subscriptions of one caller may run at the same time."
+                    Code.RATE_LIMITED,
+                    f"At most {most} subscriptions of one caller may run at the same time.",
                 )
             yield
 
-    async def events(self, operation: Operation, viewer: V, info: RequestInfo) -> AsyncGenerator[Payload, None]:
-        """A subscription's answers. Raises what its source raised, and OperationRefused where it never began."""
+    async def events(
+        self, operation: Operation, viewer: V, info: RequestInfo
+    ) -> AsyncGenerator[Payload, None]:
+        """A subscription's answers. Raises what its source raised, and OperationRefused where it
+        never began.
+        """
         stream = await self.operations.subscribe(operation, lambda: self.make_context(viewer, info))
         self._done(operation, info, OK, None)
         async with aclosing(stream):
             async for result in stream:
                 yield self.payload(result, info, operation.name)
-                await asyncio.sleep(0)  # a source with much to say and a caller who reads quickly let others run
+                # a source with much to say and a caller who reads quickly let others run
+                await asyncio.sleep(0)
 
     def payload(self, result: ExecutionResult, info: RequestInfo, operation: str | None) -> Payload:
         if result.errors:
-            return {"errors": self.answers.errors(result.errors, info, operation), "data": result.data}
+            return {
+                "errors": self.answers.errors(result.errors, info, operation),
+                "data": result.data,
+            }
         return {"data": result.data}
 
-    def refusal(self, exception: Exception, info: RequestInfo, operation: str | None = None) -> list[Payload]:
+    def refusal(
+        self, exception: Exception, info: RequestInfo, operation: str | None = None
+    ) -> list[Payload]:
         """The errors of an operation that never began, or of a stream that broke."""
         errors = self._errors(exception, info, operation)
-        self.watch.done(Done(fields=(), transport=info.transport, outcome=outcome_of(errors), seconds=None))
+        self.watch.done(
+            Done(fields=(), transport=info.transport, outcome=outcome_of(errors), seconds=None)
+        )
         return errors
 
-    def _errors(self, exception: Exception, info: RequestInfo, operation: str | None = None) -> list[Payload]:
+    def _errors(
+        self, exception: Exception, info: RequestInfo, operation: str | None = None
+    ) -> list[Payload]:
         if isinstance(exception, OperationRefused):
             return self.answers.errors(exception.errors, info, operation)
         return [self.answers.exception(exception, info, operation)]
 
-    def _done(self, operation: Operation, info: RequestInfo, outcome: str, seconds: float | None) -> None:
-        self.watch.done(Done(fields=operation.fields, transport=info.transport, outcome=outcome, seconds=seconds))
+    def _done(
+        self, operation: Operation, info: RequestInfo, outcome: str, seconds: float | None
+    ) -> None:
+        self.watch.done(
+            Done(
+                fields=operation.fields, transport=info.transport, outcome=outcome, seconds=seconds
+            )
+        )
 
     async def lapse(self, credentials: Credentials, viewer: V) -> Failure:
-        """Waits until the caller is good no longer, because their token expired or was withdrawn; and tells which.
+        """Waits until the caller is good no longer, because their token expired or was withdrawn;
+        and tells which.
 
-        They are identified again every `recheck_seconds`; where that can't be done, they are believed until it can.
+        They are identified again every `recheck_seconds`; where that can't be done, they are
+        believed until it can.
         """
         if credentials.authorization is None:
             await asyncio.get_running_loop().create_future()  # nobody in particular stays that

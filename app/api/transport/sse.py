@@ -2,8 +2,8 @@
 
 https://github.com/enisdenjo/graphql-sse/blob/master/PROTOCOL.md
 
-Once the stream has begun, every error is an event in it; what the HTTP request itself got wrong was refused before, and so
-was a caller who asked for too much.
+Once the stream has begun, every error is an event in it; what the HTTP request itself got wrong was
+refused before, and so was a caller who asked for too much.
 """
 
 from __future__ import annotations
@@ -41,8 +41,13 @@ class EventStream(Generic[V]):
     info: RequestInfo
 
     def place(self) -> AbstractContextManager[None]:
-        """To be held while it runs. Raises Failure where the caller has no place left for a subscription."""
-        if isinstance(self.operation, Operation) and self.operation.kind is OperationType.SUBSCRIPTION:
+        """To be held while it runs. Raises Failure where the caller has no place left for a
+        subscription.
+        """
+        if (
+            isinstance(self.operation, Operation)
+            and self.operation.kind is OperationType.SUBSCRIPTION
+        ):
             return self.service.place(self.viewer, self.info)
         return nullcontext()
 
@@ -75,7 +80,9 @@ class EventStream(Generic[V]):
             return
         try:
             if operation.kind is OperationType.SUBSCRIPTION:
-                async with aclosing(self.service.events(operation, self.viewer, self.info)) as events:
+                async with aclosing(
+                    self.service.events(operation, self.viewer, self.info)
+                ) as events:
                     async for payload in events:
                         yield payload
             else:
@@ -86,12 +93,18 @@ class EventStream(Generic[V]):
     async def _forward(
         self, payloads: AsyncGenerator[Payload, None], emit: _Emit, lapse: asyncio.Task[Failure]
     ) -> Failure | None:
-        """Emits each answer as it comes, and comments while none does; why it stopped, where that was the caller."""
+        """Emits each answer as it comes, and comments while none does; why it stopped, where that
+        was the caller.
+        """
         pause = self.service.limits.keep_alive_seconds
         while True:
             coming = asyncio.ensure_future(anext(payloads, None))
             try:
-                while not (await asyncio.wait({coming, lapse}, timeout=pause, return_when=asyncio.FIRST_COMPLETED))[0]:
+                while not (
+                    await asyncio.wait(
+                        {coming, lapse}, timeout=pause, return_when=asyncio.FIRST_COMPLETED
+                    )
+                )[0]:
                     await emit(_COMMENT)
             finally:
                 if not coming.done():

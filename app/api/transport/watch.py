@@ -1,6 +1,8 @@
-"""Who watches an operation: asked before anything is done for a caller, told of what it cost and how it ended.
+"""Who watches an operation: asked before anything is done for a caller, told of what it cost and
+how it ended.
 
-Operations are named by the root fields that they select: those are the schema's words, so there are only so many.
+Operations are named by the root fields that they select: those are the schema's words, so there are
+only so many.
 """
 
 from __future__ import annotations
@@ -36,8 +38,8 @@ class Done:
 class Watch(Generic[V_contra]):
     """What a watcher does; nothing where it is not said.
 
-    `knock` and `charge` may raise Failure, which refuses the operation. `charge` gets its cost, and the names of its
-    root fields; none of both where the operation itself was refused.
+    `knock` and `charge` may raise Failure, which refuses the operation. `charge` gets its cost, and
+    the names of its root fields; none of both where the operation itself was refused.
     """
 
     knock: Callable[[V_contra], None] = lambda _viewer: None

@@ -1,8 +1,10 @@
-"""GraphQL over WebSocket, the protocol graphql-transport-ws; the older graphql-ws protocol is not spoken.
+"""GraphQL over WebSocket, the protocol graphql-transport-ws; the older graphql-ws protocol is not
+spoken.
 
 https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md
 
-An operation that fails, fails alone. What breaks the protocol closes the socket, with the protocol's code for it.
+An operation that fails, fails alone. What breaks the protocol closes the socket, with the
+protocol's code for it.
 """
 
 from __future__ import annotations
@@ -50,7 +52,9 @@ _LONGEST_ID: Final = 255
 
 
 class CloseCode(IntEnum):
-    """Why a socket is closed. Clients take those from 4400 on for their own mistakes, but 4403, and don't come back."""
+    """Why a socket is closed. Clients take those from 4400 on for their own mistakes, but 4403, and
+    don't come back.
+    """
 
     MESSAGE_TOO_BIG = 1009
     SERVICE_RESTART = 1012
@@ -65,7 +69,8 @@ class CloseCode(IntEnum):
     INTERNAL_SERVER_ERROR = 4500
 
 
-# What closes a socket whose caller could not be identified; any other code says that the caller is refused.
+# What closes a socket whose caller could not be identified; any other code says that the caller is
+# refused.
 _NOT_INITIALISED: Final = {
     Code.INTERNAL_SERVER_ERROR: CloseCode.INTERNAL_SERVER_ERROR,
     Code.RATE_LIMITED: CloseCode.TRY_AGAIN_LATER,
@@ -104,7 +109,9 @@ class SocketTransport(Generic[V]):
         with self.places.place(network_of(address_of(scope))) as free:
             if not free:
                 # A code of 4400 or more would tell the client never to come back.
-                await websocket.close(CloseCode.TRY_AGAIN_LATER, "Too many sockets are open from this address")
+                await websocket.close(
+                    CloseCode.TRY_AGAIN_LATER, "Too many sockets are open from this address"
+                )
                 return
             socket = _Socket(self.service, websocket)
             self._open.add(socket)
@@ -129,7 +136,9 @@ class _Socket(Generic[V]):
     def __init__(self, service: Service[V], websocket: WebSocket) -> None:
         self._service = service
         self._websocket = websocket
-        self._credentials = credentials_in_headers(Headers(scope=websocket.scope), address_of(websocket.scope))
+        self._credentials = credentials_in_headers(
+            Headers(scope=websocket.scope), address_of(websocket.scope)
+        )
         self._initialised = False
         self._acknowledged = False
         self._operations: dict[str, asyncio.Task[None]] = {}
@@ -188,7 +197,10 @@ class _Socket(Generic[V]):
         if text is None:
             raise _Close(CloseCode.BAD_REQUEST, "Messages are text")
         if len(text) > self._service.limits.body_bytes:
-            raise _Close(CloseCode.MESSAGE_TOO_BIG, f"A message may have {self._service.limits.body_bytes} bytes")
+            raise _Close(
+                CloseCode.MESSAGE_TOO_BIG,
+                f"A message may have {self._service.limits.body_bytes} bytes",
+            )
         try:
             message = orjson.loads(text)
         except orjson.JSONDecodeError:
@@ -210,7 +222,9 @@ class _Socket(Generic[V]):
                     task.add_done_callback(self._leaving.discard)
             case "ping":
                 payload = _payload(message)
-                await self._send({"type": "pong"} if payload is None else {"type": "pong", "payload": payload})
+                await self._send(
+                    {"type": "pong"} if payload is None else {"type": "pong", "payload": payload}
+                )
             case "pong":
                 _payload(message)
             case _:
@@ -218,7 +232,9 @@ class _Socket(Generic[V]):
 
     async def _initialise(self, payload: dict[str, Any]) -> None:
         if self._initialised:
-            raise _Close(CloseCode.TOO_MANY_INITIALISATION_REQUESTS, "Too many initialisation requests")
+            raise _Close(
+                CloseCode.TOO_MANY_INITIALISATION_REQUESTS, "Too many initialisation requests"
+            )
         self._initialised = True
         try:
             self._credentials = credentials_in_payload(payload, self._credentials)
@@ -243,14 +259,19 @@ class _Socket(Generic[V]):
         if not self._acknowledged:
             raise _Close(CloseCode.UNAUTHORIZED, "Unauthorized")
         if key in self._operations:
-            raise _Close(CloseCode.SUBSCRIBER_ALREADY_EXISTS, f"Subscriber for {key} already exists")
+            raise _Close(
+                CloseCode.SUBSCRIBER_ALREADY_EXISTS, f"Subscriber for {key} already exists"
+            )
         try:
             request = read_request(payload)
         except Failure as failure:
             raise _Close(CloseCode.BAD_REQUEST, failure.message) from None
         most = self._service.limits.operations_per_socket
         if len(self._operations) + len(self._leaving) >= most:
-            busy = Failure(Code.RATE_LIMITED, f"At most {most} operations may run on a socket at the same time.")
+            busy = Failure(
+                Code.RATE_LIMITED,
+                f"At most {most} operations may run on a socket at the same time.",
+            )
             await self._fail(key, busy, self._info())
             return
         self._operations[key] = asyncio.create_task(self._operate(key, request))
@@ -258,7 +279,9 @@ class _Socket(Generic[V]):
     # ------------------------------------------------------------ operations
 
     async def _operate(self, key: str, request: GraphQLRequest) -> None:
-        """Runs one operation to its `complete` or `error`. A socket lives for hours: the caller is identified anew."""
+        """Runs one operation to its `complete` or `error`. A socket lives for hours: the caller is
+        identified anew.
+        """
         info = self._info()
         CURRENT_REQUEST_ID.set(info.request_id)
         name: str | None = None
@@ -289,14 +312,18 @@ class _Socket(Generic[V]):
             with suppress(_GoneError):
                 await self._fail(key, exception, info, name)
 
-    async def _fail(self, key: str, exception: Exception, info: RequestInfo, operation: str | None = None) -> None:
+    async def _fail(
+        self, key: str, exception: Exception, info: RequestInfo, operation: str | None = None
+    ) -> None:
         errors = self._service.refusal(exception, info, operation)
         await self._send({"id": key, "type": "error", "payload": errors})
 
     # ------------------------------------------------------------ messages out
 
     async def _send(self, message: dict[str, Any]) -> None:
-        """One message at a time, each once the client has read enough of those before. Raises _GoneError."""
+        """One message at a time, each once the client has read enough of those before. Raises
+        _GoneError.
+        """
         text = orjson.dumps(message).decode()
         try:
             async with asyncio.timeout(self._service.limits.send_seconds), self._sending:
@@ -309,7 +336,9 @@ class _Socket(Generic[V]):
             raise _GoneError from None
 
     def _info(self) -> RequestInfo:
-        return RequestInfo(request_id=new_request_id(), transport="websocket", address=self._credentials.address)
+        return RequestInfo(
+            request_id=new_request_id(), transport="websocket", address=self._credentials.address
+        )
 
 
 def _id(message: dict[str, Any]) -> str:

@@ -1,1 +1,3 @@
-"""The words that features share: scalars, enums, money, ids, errors and refusals, Relay's conventions."""
+"""The words that features share: scalars, enums, money, ids, errors and refusals, Relay's
+conventions.
+"""

@@ -29,7 +29,9 @@ __all__ = [
 ]
 
 
-def _publish(enum: type[Enum], description: str, values: dict[str, str], *, name: str | None = None) -> None:
+def _publish(
+    enum: type[Enum], description: str, values: dict[str, str], *, name: str | None = None
+) -> None:
     """Show an enum of the core in GraphQL: the same members, each with a description."""
     strawberry.enum(enum, name=name, description=description)
     for value in enum.__strawberry_definition__.values:  # type: ignore[attr-defined]  # set by strawberry.enum
@@ -68,7 +70,9 @@ _publish(
     Role,
     "What a caller is to the organization.",
     {
-        "ANONYMOUS": "Nobody in particular: may read public availability and book with contact data.",
+        "ANONYMOUS": (
+            "Nobody in particular: may read public availability and book with contact data."
+        ),
         "CUSTOMER": "A signed-in customer: sees and changes their own appointments.",
         "PROVIDER": "A provider: sees and changes what is their own.",
         "ADMIN": "An administrator: may do everything in the organization.",
@@ -174,7 +178,10 @@ _publish(
 _publish(
     Recipient,
     "Whose side of the appointment a message is for.",
-    {"CUSTOMER": "The customer, at the contact given at booking.", "PROVIDER": "The provider, where they are reached."},
+    {
+        "CUSTOMER": "The customer, at the contact given at booking.",
+        "PROVIDER": "The provider, where they are reached.",
+    },
     name="ReminderRecipient",
 )
 

@@ -1,6 +1,7 @@
 """What may go wrong with a request, as GraphQL errors with a code that programs can act on.
 
-Only these reach a caller as they are. Whatever else a resolver raises is a bug or a broken world, and is masked.
+Only these reach a caller as they are. Whatever else a resolver raises is a bug or a broken world,
+and is masked.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ from graphql import GraphQLError
 
 
 class Code(StrEnum):
-    """`extensions.code` of every error; the names that Apollo's clients and gateways know, where they have one."""
+    """`extensions.code` of every error; the names that Apollo's clients and gateways know, where
+    they have one.
+    """
 
     BAD_REQUEST = "BAD_REQUEST"
     GRAPHQL_PARSE_FAILED = "GRAPHQL_PARSE_FAILED"
@@ -42,7 +45,9 @@ class Failure(GraphQLError):  # noqa: N818  these names say what happened, as th
 
 
 class BadUserInput(Failure):
-    """An argument of the right type that cannot be meant; `field` names it as the caller wrote it."""
+    """An argument of the right type that cannot be meant; `field` names it as the
+    caller wrote it.
+    """
 
     def __init__(self, message: str, field: str | None = None) -> None:
         extensions = {} if field is None else {"field": field}
@@ -50,21 +55,27 @@ class BadUserInput(Failure):
 
 
 class Unauthenticated(Failure):
-    """The credentials are not valid. Over HTTP 401; a socket closes with 4403, so that its client gets a new token."""
+    """The credentials are not valid. Over HTTP 401; a socket closes with 4403, so that its client
+    gets a new token.
+    """
 
     def __init__(self, message: str) -> None:
         super().__init__(Code.UNAUTHENTICATED, message)
 
 
 class Forbidden(Failure):
-    """The credentials are valid and not good for what was asked. Over HTTP 403, on a socket 4403."""
+    """The credentials are valid and not good for what was asked. Over HTTP 403, on a
+    socket 4403.
+    """
 
     def __init__(self, message: str) -> None:
         super().__init__(Code.FORBIDDEN, message)
 
 
 class TooComplex(Failure):
-    """The document asks for more than one request may; the message says which limit, and how much was asked for."""
+    """The document asks for more than one request may; the message says which limit, and how much
+    was asked for.
+    """
 
     def __init__(self, message: str) -> None:
         super().__init__(Code.QUERY_TOO_COMPLEX, message)

@@ -1,4 +1,6 @@
-"""Instants as texts, for lists of them: put together from dates and readings that are written once."""
+"""Instants as texts, for lists of them: put together from dates and readings that are
+written once.
+"""
 
 from __future__ import annotations
 
@@ -34,9 +36,15 @@ def _readings(minutes: Iterable[int], offset: str) -> list[str]:
     return texts
 
 
-def slot_texts(starts: Sequence[Minute], duration: int, zone: str) -> tuple[list[str], list[str], list[str]]:
+def slot_texts(
+    starts: Sequence[Minute], duration: int, zone: str
+) -> tuple[list[str], list[str], list[str]]:
     """The starts and ends of visits in UTC, and the starts on the zone's clock."""
-    return utc_texts(starts), utc_texts([start + duration for start in starts]), local_texts(zone, starts)
+    return (
+        utc_texts(starts),
+        utc_texts([start + duration for start in starts]),
+        local_texts(zone, starts),
+    )
 
 
 def utc_texts(minutes: Sequence[Minute]) -> list[str]:

@@ -1,4 +1,6 @@
-"""From opaque ids to the domain's: what is no id of the type becomes one that nothing has, so that it finds nothing."""
+"""From opaque ids to the domain's: what is no id of the type becomes one that nothing has, so that
+it finds nothing.
+"""
 
 from __future__ import annotations
 

@@ -11,13 +11,17 @@ from app.core.validation import PolicyForm
 class Money:
     """Maps the core's `Money`."""
 
-    amount_minor: int = strawberry.field(description="In the currency's minor unit: cents for EUR, yen for JPY.")
+    amount_minor: int = strawberry.field(
+        description="In the currency's minor unit: cents for EUR, yen for JPY."
+    )
     currency: str = strawberry.field(description="ISO 4217 code, such as EUR.")
 
     @classmethod
     def of(cls, money: core.Money | None) -> "Money | None":
         """From the core."""
-        return None if money is None else cls(amount_minor=money.amount_minor, currency=money.currency)
+        return (
+            None if money is None else cls(amount_minor=money.amount_minor, currency=money.currency)
+        )
 
 
 @strawberry.type(description="Until when cancelling is free, and what happens afterwards.")
@@ -25,10 +29,17 @@ class CancellationPolicy:
     """Maps the core's `CancellationPolicy`."""
 
     free_until_minutes_before: int = strawberry.field(
-        description="Cancelling is free until so many elapsed minutes before the start, that instant included."
+        description=(
+            "Cancelling is free until so many elapsed minutes before the start, that "
+            "instant included."
+        )
     )
-    late_cancellation: LateCancellation = strawberry.field(description="What happens to a later cancellation.")
-    late_fee: Money | None = strawberry.field(description="With FEE: the fixed amount, where the fee is one.")
+    late_cancellation: LateCancellation = strawberry.field(
+        description="What happens to a later cancellation."
+    )
+    late_fee: Money | None = strawberry.field(
+        description="With FEE: the fixed amount, where the fee is one."
+    )
     late_fee_percent: int | None = strawberry.field(
         description="With FEE: the share of the service's price, 1 to 100, where the fee is one."
     )
@@ -48,7 +59,9 @@ class CancellationPolicy:
 class MoneyInput:
     """Becomes the core's `Money`."""
 
-    amount_minor: int = strawberry.field(description="In the currency's minor unit: cents for EUR, yen for JPY.")
+    amount_minor: int = strawberry.field(
+        description="In the currency's minor unit: cents for EUR, yen for JPY."
+    )
     currency: str = strawberry.field(description="ISO 4217 code, such as EUR.")
 
     def to_core(self) -> core.Money:
@@ -63,10 +76,15 @@ class CancellationPolicyInput:
     free_until_minutes_before: int = strawberry.field(
         description="Cancelling is free until so many elapsed minutes before the start."
     )
-    late_cancellation: LateCancellation = strawberry.field(description="What happens to a later cancellation.")
-    late_fee: MoneyInput | None = strawberry.field(default=None, description="With FEE: a fixed amount.")
+    late_cancellation: LateCancellation = strawberry.field(
+        description="What happens to a later cancellation."
+    )
+    late_fee: MoneyInput | None = strawberry.field(
+        default=None, description="With FEE: a fixed amount."
+    )
     late_fee_percent: int | None = strawberry.field(
-        default=None, description="With FEE: a share of the service's price, 1 to 100. Services only."
+        default=None,
+        description="With FEE: a share of the service's price, 1 to 100. Services only.",
     )
 
     def to_core(self) -> PolicyForm:

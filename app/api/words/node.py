@@ -7,4 +7,6 @@ import strawberry
 class Node:
     """What `node` and `nodes` give."""
 
-    id: strawberry.ID = strawberry.field(description="Opaque and stable; the same object has the same id everywhere.")
+    id: strawberry.ID = strawberry.field(
+        description="Opaque and stable; the same object has the same id everywhere."
+    )

@@ -1,4 +1,6 @@
-"""The refusals, as GraphQL says them: each a type of its own with a code of its own, all of them `UserError`s."""
+"""The refusals, as GraphQL says them: each a type of its own with a code of its own, all of them
+`UserError`s.
+"""
 
 import re
 from datetime import datetime
@@ -20,19 +22,27 @@ if TYPE_CHECKING:
 LazySlot = Annotated["Slot", strawberry.lazy("app.api.graph.availability")]
 
 
-@strawberry.interface(description="A refusal: an expected answer that is no success. Nothing was changed.")
+@strawberry.interface(
+    description="A refusal: an expected answer that is no success. Nothing was changed."
+)
 class UserError:
     """What every refusal says."""
 
-    code: str = strawberry.field(description="Stable, SCREAMING_SNAKE_CASE, one per type: for programs.")
+    code: str = strawberry.field(
+        description="Stable, SCREAMING_SNAKE_CASE, one per type: for programs."
+    )
     message: str = strawberry.field(description="A sentence that a person can act on.")
 
 
-@strawberry.type(description="A value that the rules refuse. Correct the named field and send the request again.")
+@strawberry.type(
+    description="A value that the rules refuse. Correct the named field and send the request again."
+)
 class InvalidInputError(UserError):
     """Maps `InvalidInput`."""
 
-    field: str = strawberry.field(description="The path of the refused value in the input, such as `customer.email`.")
+    field: str = strawberry.field(
+        description="The path of the refused value in the input, such as `customer.email`."
+    )
 
 
 @strawberry.type(description="The caller may not do this. Sign in as somebody who may.")
@@ -40,35 +50,55 @@ class NotAllowedError(UserError):
     """Maps `NotAllowed`."""
 
 
-@strawberry.type(description="What an id names does not exist in this organization, or the caller may not see it.")
+@strawberry.type(
+    description=(
+        "What an id names does not exist in this organization, or the caller may not see it."
+    )
+)
 class NotFoundError(UserError):
     """Maps `NotFound`."""
 
 
-@strawberry.type(description="The dates asked for can't be answered: out of order, too many, or out of the calendar.")
+@strawberry.type(
+    description=(
+        "The dates asked for can't be answered: out of order, too many, or out of the calendar."
+    )
+)
 class InvalidDateRangeError(UserError):
     """Maps `InvalidDateRange`."""
 
 
 @strawberry.type(
-    description="The idempotency key already stands for another request. Send a new request with a new key."
+    description=(
+        "The idempotency key already stands for another request. Send a new request with a new key."
+    )
 )
 class IdempotencyKeyReusedError(UserError):
     """Maps `IdempotencyKeyReused`."""
 
 
-@strawberry.type(description="The server has too much to do to compute this now. Ask again after the seconds given.")
+@strawberry.type(
+    description=(
+        "The server has too much to do to compute this now. Ask again after the seconds given."
+    )
+)
 class TemporarilyUnavailableError(UserError):
     """Answered where computing free times would pile up."""
 
     retry_after_seconds: int = strawberry.field(description="Wait this long before asking again.")
 
 
-@strawberry.type(description="The time can't be booked. The reasons say why, the alternatives what can be had instead.")
+@strawberry.type(
+    description=(
+        "The time can't be booked. The reasons say why, the alternatives what can be had instead."
+    )
+)
 class SlotUnavailableError(UserError):
     """Maps `SlotUnavailable`."""
 
-    reasons: list[UnbookableReason] = strawberry.field(description="Every reason that applies, in a fixed order.")
+    reasons: list[UnbookableReason] = strawberry.field(
+        description="Every reason that applies, in a fixed order."
+    )
     alternatives: list[LazySlot] = strawberry.field(
         description="Up to five bookable slots nearest to the time that was asked for, in order."
     )
@@ -81,7 +111,9 @@ def camel(field: str) -> str:
 
 def invalid_input(refusal: core.InvalidInput) -> InvalidInputError:
     """The refusal of a value."""
-    return InvalidInputError(code="INVALID_INPUT", message=refusal.message, field=camel(refusal.field))
+    return InvalidInputError(
+        code="INVALID_INPUT", message=refusal.message, field=camel(refusal.field)
+    )
 
 
 def not_allowed(refusal: core.NotAllowed) -> NotAllowedError:
@@ -124,14 +156,22 @@ class BookingLimitReachedError(UserError):
     """Maps `BookingLimitReached`."""
 
 
-@strawberry.type(description="The hold is over and its time is taken. Choose one of the alternatives.")
+@strawberry.type(
+    description="The hold is over and its time is taken. Choose one of the alternatives."
+)
 class HoldExpiredError(UserError):
     """Maps `HoldExpired`."""
 
-    alternatives: list[LazySlot] = strawberry.field(description="Up to five bookable slots nearest to it, in order.")
+    alternatives: list[LazySlot] = strawberry.field(
+        description="Up to five bookable slots nearest to it, in order."
+    )
 
 
-@strawberry.type(description="The appointment was changed since the caller last saw it. Load it again, then decide.")
+@strawberry.type(
+    description=(
+        "The appointment was changed since the caller last saw it. Load it again, then decide."
+    )
+)
 class VersionConflictError(UserError):
     """Maps `VersionConflict`."""
 
@@ -156,8 +196,12 @@ class NotReschedulableError(UserError):
 class CancellationQuote:
     """Maps the core's `CancellationQuote`."""
 
-    free_until: datetime = strawberry.field(description="Cancelling is free until this instant, included.")
-    fee: Money | None = strawberry.field(description="What it costs now; null where it is free or not allowed.")
+    free_until: datetime = strawberry.field(
+        description="Cancelling is free until this instant, included."
+    )
+    fee: Money | None = strawberry.field(
+        description="What it costs now; null where it is free or not allowed."
+    )
     allowed: bool = strawberry.field(description="Whether the policy allows it now.")
 
     @classmethod
@@ -166,14 +210,18 @@ class CancellationQuote:
         return cls(free_until=quote.free_until, fee=Money.of(quote.fee), allowed=quote.allowed)
 
 
-@strawberry.type(description="Cancelling costs more than the caller agreed to pay. Show the quote and ask again.")
+@strawberry.type(
+    description="Cancelling costs more than the caller agreed to pay. Show the quote and ask again."
+)
 class CancellationFeeNotAcceptedError(UserError):
     """Maps `CancellationFeeNotAccepted`."""
 
     quote: CancellationQuote = strawberry.field(description="What it costs now.")
 
 
-@strawberry.type(description="An appointment in this state can't become what was asked for, or not yet.")
+@strawberry.type(
+    description="An appointment in this state can't become what was asked for, or not yet."
+)
 class InvalidTransitionError(UserError):
     """Maps `InvalidTransition`."""
 
@@ -194,28 +242,38 @@ def version_conflict(refusal: core.VersionConflict) -> VersionConflictError:
 
 def not_cancellable(refusal: core.NotCancellable) -> NotCancellableError:
     """The refusal of a cancellation."""
-    return NotCancellableError(code="NOT_CANCELLABLE", message=refusal.message, reason=refusal.reason)
+    return NotCancellableError(
+        code="NOT_CANCELLABLE", message=refusal.message, reason=refusal.reason
+    )
 
 
 def not_reschedulable(refusal: core.NotReschedulable) -> NotReschedulableError:
     """The refusal of a move."""
-    return NotReschedulableError(code="NOT_RESCHEDULABLE", message=refusal.message, reason=refusal.reason)
+    return NotReschedulableError(
+        code="NOT_RESCHEDULABLE", message=refusal.message, reason=refusal.reason
+    )
 
 
 def fee_not_accepted(refusal: core.CancellationFeeNotAccepted) -> CancellationFeeNotAcceptedError:
     """The refusal of a cancellation for less than it costs."""
     return CancellationFeeNotAcceptedError(
-        code="CANCELLATION_FEE_NOT_ACCEPTED", message=refusal.message, quote=CancellationQuote.of(refusal.quote)
+        code="CANCELLATION_FEE_NOT_ACCEPTED",
+        message=refusal.message,
+        quote=CancellationQuote.of(refusal.quote),
     )
 
 
 def invalid_transition(refusal: core.InvalidTransition) -> InvalidTransitionError:
     """The refusal of an end that can't be."""
-    return InvalidTransitionError(code="INVALID_TRANSITION", message=refusal.message, from_=refusal.from_status)
+    return InvalidTransitionError(
+        code="INVALID_TRANSITION", message=refusal.message, from_=refusal.from_status
+    )
 
 
 def temporarily_unavailable(refusal: core.TemporarilyUnavailable) -> TemporarilyUnavailableError:
     """The refusal for want of time."""
     return TemporarilyUnavailableError(
-        code="TEMPORARILY_UNAVAILABLE", message=refusal.message, retry_after_seconds=refusal.retry_after_seconds
+        code="TEMPORARILY_UNAVAILABLE",
+        message=refusal.message,
+        retry_after_seconds=refusal.retry_after_seconds,
     )

@@ -1,4 +1,5 @@
-"""Relay's conventions: opaque global ids, opaque cursors, and connections that page by keyset in both directions.
+"""Relay's conventions: opaque global ids, opaque cursors, and connections that page by keyset in
+both directions.
 
 Pages never shift: a cursor holds the sort key of its row, not a number of rows.
 """
@@ -22,7 +23,8 @@ from app.api.words.errors import BadUserInput
 DEFAULT_PAGE_SIZE: Final = 20
 MAX_PAGE_SIZE: Final = 100
 
-# Rises when the meaning of what a cursor holds changes; cursors of another version are refused, not misread.
+# Rises when the meaning of what a cursor holds changes; cursors of another version are refused, not
+# misread.
 _CURSOR_VERSION: Final = 1
 # No cursor or global id of ours is longer; whatever is, need not be decoded to be refused.
 _LONGEST_TOKEN: Final = 1024
@@ -61,7 +63,9 @@ def global_id(type_name: str, key: UUID) -> strawberry.ID:
 
 @lru_cache(maxsize=4_096)
 def read_global_id(text: str) -> tuple[str, UUID] | None:
-    """The type and the key; None for whatever `global_id` did not make: it finds nothing, as an unknown id does."""
+    """The type and the key; None for whatever `global_id` did not make: it finds nothing, as an
+    unknown id does.
+    """
     data = _decode(text)
     if data is None or len(data) <= _UUID_BYTES:
         return None
@@ -73,7 +77,9 @@ def read_global_id(text: str) -> tuple[str, UUID] | None:
 
 
 def key_of(type_name: str, text: str) -> UUID | None:
-    """The key in a global id of this type; None for an id of any other type and for what is no id."""
+    """The key in a global id of this type; None for an id of any other type and for
+    what is no id.
+    """
     found = read_global_id(text)
     return found[1] if found is not None and found[0] == type_name else None
 
@@ -83,7 +89,9 @@ def key_of(type_name: str, text: str) -> UUID | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """A total order of a list, ascending: its name, and the types of its sort key, whose last part makes it unique."""
+    """A total order of a list, ascending: its name, and the types of its sort key, whose last part
+    makes it unique.
+    """
 
     name: str
     types: tuple[type[SortValue], ...]
@@ -93,16 +101,24 @@ class Order:
         return _encode(orjson.dumps([_CURSOR_VERSION, self.name, *values]))
 
     def key(self, cursor: str) -> SortKey | None:
-        """The sort key in a cursor; None for a cursor of another list, of another version, or of nobody."""
+        """The sort key in a cursor; None for a cursor of another list, of another version, or of
+        nobody.
+        """
         data = _decode(cursor)
         try:
             held = orjson.loads(data) if data is not None else None
         except orjson.JSONDecodeError:
             return None
-        if not isinstance(held, list) or held[:2] != [_CURSOR_VERSION, self.name] or len(held) != 2 + len(self.types):
+        if (
+            not isinstance(held, list)
+            or held[:2] != [_CURSOR_VERSION, self.name]
+            or len(held) != 2 + len(self.types)
+        ):
             return None
         try:
-            return tuple(_sort_value(value, kind) for value, kind in zip(held[2:], self.types, strict=True))
+            return tuple(
+                _sort_value(value, kind) for value, kind in zip(held[2:], self.types, strict=True)
+            )
         except ValueError:
             return None
 
@@ -112,7 +128,9 @@ _BIGINT: Final = 2**63
 
 
 def _sort_value(value: object, kind: type[SortValue]) -> SortValue:
-    """Raises ValueError unless the value is of the kind. Text with a zero byte is none that PostgreSQL could hold."""
+    """Raises ValueError unless the value is of the kind. Text with a zero byte is none that
+    PostgreSQL could hold.
+    """
     if kind is int and type(value) is int and -_BIGINT <= value < _BIGINT:
         return value
     if isinstance(value, str) and "\0" not in value:
@@ -130,9 +148,11 @@ def _sort_value(value: object, kind: type[SortValue]) -> SortValue:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageRequest:
-    """The `limit` rows after `after` (or, backward, before `before`), between the two where both are given.
+    """The `limit` rows after `after` (or, backward, before `before`), between the two where both
+    are given.
 
-    Fetch `fetch_limit` rows whose key is above `after` and below `before`: ascending, or descending where `backward`.
+    Fetch `fetch_limit` rows whose key is above `after` and below `before`: ascending, or descending
+    where `backward`.
     """
 
     limit: int = DEFAULT_PAGE_SIZE
@@ -155,7 +175,9 @@ class PageRequest:
         last: int | None = None,
         before: str | None = None,
     ) -> Self:
-        """From a connection's arguments; raises BadUserInput for a size out of range, both sizes, or a bad cursor."""
+        """From a connection's arguments; raises BadUserInput for a size out of range, both sizes,
+        or a bad cursor.
+        """
         if first is not None and last is not None:
             raise BadUserInput("Give first or last, not both.", "last")
         name, size = ("first", first) if last is None else ("last", last)
@@ -178,11 +200,15 @@ def _read_cursor(order: Order, name: str, cursor: str | None) -> SortKey | None:
     return key
 
 
-@strawberry.type(description="Where a page of a connection begins and ends, and whether there is more.")
+@strawberry.type(
+    description="Where a page of a connection begins and ends, and whether there is more."
+)
 class PageInfo:
     has_next_page: bool = strawberry.field(description="Whether rows follow this page.")
     has_previous_page: bool = strawberry.field(description="Whether rows precede this page.")
-    start_cursor: str | None = strawberry.field(description="The cursor of the first row; null on an empty page.")
+    start_cursor: str | None = strawberry.field(
+        description="The cursor of the first row; null on an empty page."
+    )
     end_cursor: str | None = strawberry.field(
         description="The cursor of the last row, to be given as `after`; null on an empty page."
     )
@@ -190,12 +216,17 @@ class PageInfo:
 
 @strawberry.type(description="A row of a page, with its place in the list.")
 class Edge(Generic[NodeType]):
-    cursor: str = strawberry.field(description="Opaque; give it as `after` or `before` to page on from this row.")
+    cursor: str = strawberry.field(
+        description="Opaque; give it as `after` or `before` to page on from this row."
+    )
     node: NodeType = strawberry.field(description="The row itself.")
 
 
 def _edges(self: "Connection[NodeType]") -> list[Edge[NodeType]]:
-    return [Edge(cursor=cursor, node=node) for cursor, node in zip(self.cursors(), self.nodes, strict=True)]
+    return [
+        Edge(cursor=cursor, node=node)
+        for cursor, node in zip(self.cursors(), self.nodes, strict=True)
+    ]
 
 
 async def _total_count(self: "Connection[Any]") -> int | None:
@@ -204,11 +235,16 @@ async def _total_count(self: "Connection[Any]") -> int | None:
 
 @strawberry.type(description="A page of a list, in its order.")
 class Connection(Generic[NodeType]):
-    edges: list[Edge[NodeType]] = strawberry.field(resolver=_edges, description="The rows with their cursors.")
-    nodes: list[NodeType] = strawberry.field(description="The rows alone: the same ones as in `edges`.")
+    edges: list[Edge[NodeType]] = strawberry.field(
+        resolver=_edges, description="The rows with their cursors."
+    )
+    nodes: list[NodeType] = strawberry.field(
+        description="The rows alone: the same ones as in `edges`."
+    )
     page_info: PageInfo = strawberry.field(description="How to page on.")
     total_count: int | None = strawberry.field(
-        resolver=_total_count, description="How many rows the whole list has. Counted only when asked for."
+        resolver=_total_count,
+        description="How many rows the whole list has. Counted only when asked for.",
     )
     cursors: strawberry.Private[Callable[[], list[str]]]
     """Makes a cursor for each row: most who ask want the rows alone."""
@@ -224,7 +260,9 @@ def connect(
     node: Callable[[Row], NodeType],
     count: Callable[[], Awaitable[int]] | None = None,
 ) -> Connection[NodeType]:
-    """The page of at most `limit` rows, in ascending order, from up to `fetch_limit` rows as they were fetched."""
+    """The page of at most `limit` rows, in ascending order, from up to `fetch_limit` rows as they
+    were fetched.
+    """
     more = len(rows) > page.limit
     kept = list(rows[: page.limit])
     if page.backward:
@@ -246,9 +284,19 @@ def connect(
 First = Annotated[
     int | None,
     strawberry.argument(
-        description=f"How many rows from the start, 1 to {MAX_PAGE_SIZE}; {DEFAULT_PAGE_SIZE} where neither is given."
+        description=(
+            f"How many rows from the start, 1 to {MAX_PAGE_SIZE}; {DEFAULT_PAGE_SIZE} "
+            "where neither is given."
+        )
     ),
 ]
-After = Annotated[str | None, strawberry.argument(description="Only rows after the one with this cursor.")]
-Last = Annotated[int | None, strawberry.argument(description=f"How many rows from the end, 1 to {MAX_PAGE_SIZE}.")]
-Before = Annotated[str | None, strawberry.argument(description="Only rows before the one with this cursor.")]
+After = Annotated[
+    str | None, strawberry.argument(description="Only rows after the one with this cursor.")
+]
+Last = Annotated[
+    int | None,
+    strawberry.argument(description=f"How many rows from the end, 1 to {MAX_PAGE_SIZE}."),
+]
+Before = Annotated[
+    str | None, strawberry.argument(description="Only rows before the one with this cursor.")
+]

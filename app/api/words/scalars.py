@@ -1,7 +1,7 @@
 """Scalars: strict on the way in, one form on the way out.
 
-A value of the wrong shape is a request error. Whether a well-formed value makes sense (a zone that exists, a date
-within reach) is for the rules to say.
+A value of the wrong shape is a request error. Whether a well-formed value makes sense (a zone that
+exists, a date within reach) is for the rules to say.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ MINUTES_A_DAY: Final = 1440
 # The longest name in the IANA database has 32 characters; twice that leaves room for its future.
 LONGEST_ZONE_NAME: Final = 64
 
-# RFC 3339, section 5.6: date-time. Python's own parser also takes weeks, ordinal dates and bare dates.
+# RFC 3339, section 5.6: date-time. Python's own parser also takes weeks, ordinal dates and bare
+# dates.
 _DATE_TIME: Final = re.compile(
     r"\d{4}-\d{2}-\d{2}[Tt](?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,9})?(?:[Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)",
     re.ASCII,
@@ -41,11 +42,15 @@ def parse_date_time(value: object) -> datetime:
             return datetime.fromisoformat(value.upper()).astimezone(UTC)
         except (ValueError, OverflowError):
             pass  # a 30th of February, or an instant before the year 1
-    raise GraphQLError("DateTime must be an RFC 3339 instant with an offset, such as 2026-03-08T09:00:00-05:00.")
+    raise GraphQLError(
+        "DateTime must be an RFC 3339 instant with an offset, such as 2026-03-08T09:00:00-05:00."
+    )
 
 
 def format_date_time(value: object) -> str:
-    """RFC 3339 in UTC with `Z`; microseconds only where there are any. Text is a row's, made ready by this function."""
+    """RFC 3339 in UTC with `Z`; microseconds only where there are any. Text is a row's, made ready
+    by this function.
+    """
     if isinstance(value, str):
         return value
     if not isinstance(value, datetime) or value.tzinfo is None:
@@ -74,7 +79,10 @@ def format_date(value: object) -> str:
 def parse_local_time(value: object) -> LocalTime:
     if isinstance(value, str) and _LOCAL_TIME.fullmatch(value):
         return LocalTime(int(value[:2]) * 60 + int(value[3:]))
-    raise GraphQLError("LocalTime must be a wall clock time written HH:MM, such as 09:30; 24:00 is the end of a day.")
+    raise GraphQLError(
+        "LocalTime must be a wall clock time written HH:MM, such as 09:30; 24:00 is the end of a "
+        "day."
+    )
 
 
 def format_local_time(value: object) -> str:
@@ -88,7 +96,9 @@ def format_local_time(value: object) -> str:
 def parse_time_zone(value: object) -> TimeZoneName:
     if isinstance(value, str) and len(value) <= LONGEST_ZONE_NAME:
         return TimeZoneName(value)
-    raise GraphQLError(f"TimeZone must be a name of at most {LONGEST_ZONE_NAME} characters, such as Europe/Berlin.")
+    raise GraphQLError(
+        f"TimeZone must be a name of at most {LONGEST_ZONE_NAME} characters, such as Europe/Berlin."
+    )
 
 
 def _scalar(
@@ -115,7 +125,8 @@ def _scalar(
 SCALARS: Final[dict[object, ScalarDefinition]] = {
     datetime: _scalar(
         "DateTime",
-        "An instant: RFC 3339 with an offset on the way in (2026-03-08T09:00:00-05:00), in UTC on the way out "
+        "An instant: RFC 3339 with an offset on the way in (2026-03-08T09:00:00-05:00), in UTC on "
+        "the way out "
         "(2026-03-08T14:00:00Z). A time without an offset is refused.",
         parse_date_time,
         format_date_time,
@@ -142,4 +153,6 @@ SCALARS: Final[dict[object, ScalarDefinition]] = {
         "https://www.iana.org/time-zones",
     ),
 }
-"""For `StrawberryConfig(scalar_map=SCALARS)`: annotate with datetime, date, LocalTime and TimeZoneName."""
+"""For `StrawberryConfig(scalar_map=SCALARS)`: annotate with datetime, date, LocalTime and
+TimeZoneName.
+"""

@@ -90,14 +90,22 @@ class BookingForm:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Booked:
-    """The appointment, and the secret with which someone without an account can see, move or cancel it."""
+    """The appointment, and the secret with which someone without an account can see, move or cancel
+    it.
+    """
 
     appointment: Appointment
     manage_token: str
 
 
 Refusal: TypeAlias = (
-    SlotUnavailable | BookingLimitReached | HoldExpired | InvalidInput | NotAllowed | NotFound | IdempotencyKeyReused
+    SlotUnavailable
+    | BookingLimitReached
+    | HoldExpired
+    | InvalidInput
+    | NotAllowed
+    | NotFound
+    | IdempotencyKeyReused
 )
 
 
@@ -109,8 +117,12 @@ class _Written:
     changes: tuple[Change, ...] = ()
 
 
-async def book_appointment(resources: Resources, viewer: Viewer, form: BookingForm) -> Booked | Refusal:
-    """Book the time, or say why not. The same key with the same request gives the same appointment again."""
+async def book_appointment(
+    resources: Resources, viewer: Viewer, form: BookingForm
+) -> Booked | Refusal:
+    """Book the time, or say why not. The same key with the same request gives the same appointment
+    again.
+    """
     if not viewer.may_book:
         return NotAllowed(message="A manage token opens its one appointment only. Book without it.")
     if viewer.role is Role.PROVIDER and not viewer.runs(form.provider_id):
@@ -123,7 +135,10 @@ async def book_appointment(resources: Resources, viewer: Viewer, form: BookingFo
         return key
     scope = key_scope(viewer, MUTATION, key)
     asker = Asker(
-        scope=scope, service_id=wish.service_id, starts_at=wish.starts_at, duration_minutes=wish.duration_minutes
+        scope=scope,
+        service_id=wish.service_id,
+        starts_at=wish.starts_at,
+        duration_minutes=wish.duration_minutes,
     )
     answer = await in_turn(
         resources,
@@ -142,7 +157,9 @@ async def book_appointment(resources: Resources, viewer: Viewer, form: BookingFo
     return confirmation(resources, viewer.organization_id, answer.appointment)
 
 
-def confirmation(resources: Resources, organization_id: OrganizationId, appointment: Appointment) -> Booked:
+def confirmation(
+    resources: Resources, organization_id: OrganizationId, appointment: Appointment
+) -> Booked:
     """The appointment with its manage token."""
     claims = ManageClaims(organization_id=organization_id, appointment_id=appointment.id)
     return Booked(appointment=appointment, manage_token=resources.manage_tokens.sign(claims))
@@ -154,7 +171,8 @@ def _wish(resources: Resources, viewer: Viewer, form: BookingForm) -> BookingWis
         contact = valid_contact(form.customer)
     elif viewer.role is not Role.CUSTOMER:
         contact = InvalidInput(
-            field="customer", message="Say who the appointment is for: a name, and an e-mail or phone."
+            field="customer",
+            message="Say who the appointment is for: a name, and an e-mail or phone.",
         )
     if isinstance(contact, InvalidInput):
         return contact
@@ -168,7 +186,9 @@ def _wish(resources: Resources, viewer: Viewer, form: BookingForm) -> BookingWis
     if form.hold_token is not None:
         hold_id = resources.hold_tokens.verify(viewer.organization_id, form.hold_token)
         if hold_id is None:
-            return InvalidInput(field="hold_token", message="This hold token is not valid. Hold the time again.")
+            return InvalidInput(
+                field="hold_token", message="This hold token is not valid. Hold the time again."
+            )
     return BookingWish(
         provider_id=form.provider_id,
         service_id=form.service_id,
@@ -181,7 +201,9 @@ def _wish(resources: Resources, viewer: Viewer, form: BookingForm) -> BookingWis
     )
 
 
-async def _attempt(resources: Resources, viewer: Viewer, scope: KeyScope, wish: BookingWish) -> _Written | Refusal:
+async def _attempt(
+    resources: Resources, viewer: Viewer, scope: KeyScope, wish: BookingWish
+) -> _Written | Refusal:
     try:
         return await _transact(resources, viewer, scope, wish)
     except CustomerIsKnownError:
@@ -189,7 +211,9 @@ async def _attempt(resources: Resources, viewer: Viewer, scope: KeyScope, wish: 
         return await _transact(resources, viewer, scope, wish)
 
 
-async def _transact(resources: Resources, viewer: Viewer, scope: KeyScope, wish: BookingWish) -> _Written | Refusal:
+async def _transact(
+    resources: Resources, viewer: Viewer, scope: KeyScope, wish: BookingWish
+) -> _Written | Refusal:
     async with transaction(resources.pool) as tx:
         answer = await _book(resources, viewer, tx, scope, wish)
         if not isinstance(answer, _Written):
@@ -203,7 +227,8 @@ async def _book(
     organization_id = viewer.organization_id
     hashed = request_hash(resources, wish)
     guest = guest_of(resources, viewer, wish)
-    # A hold's row is locked before its provider's rules; where there is none, the rules' lock comes along right here.
+    # A hold's row is locked before its provider's rules; where there is none, the rules' lock comes
+    # along right here.
     rules = None if wish.hold_id is not None else wish.provider_id
     await lock_idempotency_key(tx, scope, () if guest is None else guest.names, rules)
     before = await before_booking(
@@ -221,7 +246,9 @@ async def _book(
     if earlier is not None and earlier.appointment_id is not None:
         found = await appointments_by_ids(tx, organization_id, [earlier.appointment_id])
         booked = found[earlier.appointment_id]
-        return _Written(appointment=booked, changes=(told_again(organization_id, booked.provider_id),))
+        return _Written(
+            appointment=booked, changes=(told_again(organization_id, booked.provider_id),)
+        )
 
     decided = await _decide(resources, tx, organization_id, wish)
     if not isinstance(decided, tuple):
@@ -235,7 +262,9 @@ async def _book(
         return customer
     appointment = _new_appointment(resources, customer, wish, decision, sight.now)
     _record(viewer, tx, appointment, guest_origin=None if guest is None else guest.origin)
-    remember_answer(tx, scope, StoredAnswer(request_hash=hashed, appointment_id=appointment.id), sight.now)
+    remember_answer(
+        tx, scope, StoredAnswer(request_hash=hashed, appointment_id=appointment.id), sight.now
+    )
     return await _take(resources, viewer, tx, sight, decision.claim, appointment)
 
 
@@ -243,21 +272,34 @@ async def _decide(
     resources: Resources, tx: Transaction, organization_id: OrganizationId, wish: BookingWish
 ) -> tuple[Sight, Acceptance] | SlotUnavailable | HoldExpired | InvalidInput | NotFound:
     """Lock and look, at what is held or at what is wished, and judge by what is seen."""
-    held = None if wish.hold_id is None else await use_hold(resources, tx, organization_id, wish, wish.hold_id)
+    held = (
+        None
+        if wish.hold_id is None
+        else await use_hold(resources, tx, organization_id, wish, wish.hold_id)
+    )
     if isinstance(held, HeldTime):
         return held.sight, accept(held.sight.calendar, held.sight.claim)
     if held is not None:
         return held
     wanted = (wish.provider_id, wish.service_id)
     sight = await lock_and_look(
-        resources, tx, organization_id, wanted, wish.starts_at, rules_are_shared=wish.hold_id is None
+        resources,
+        tx,
+        organization_id,
+        wanted,
+        wish.starts_at,
+        rules_are_shared=wish.hold_id is None,
     )
     if not isinstance(sight, Sight):
         return sight
     decision = decide_booking(sight.calendar, sight.standing, wish, sight.now)
     if isinstance(decision, Acceptance):
         return sight, decision
-    return HoldExpired() if wish.hold_id is not None and isinstance(decision, SlotUnavailable) else decision
+    return (
+        HoldExpired()
+        if wish.hold_id is not None and isinstance(decision, SlotUnavailable)
+        else decision
+    )
 
 
 def _new_appointment(
@@ -285,7 +327,9 @@ def _new_appointment(
     )
 
 
-def _record(viewer: Viewer, tx: Transaction, appointment: Appointment, *, guest_origin: bytes | None) -> None:
+def _record(
+    viewer: Viewer, tx: Transaction, appointment: Appointment, *, guest_origin: bytes | None
+) -> None:
     """The appointment, its history and its messages, written when its time is taken."""
     insert_appointment(tx, viewer.organization_id, appointment, guest_origin=guest_origin)
     booked_at = appointment.created_at
@@ -298,15 +342,24 @@ def _record(viewer: Viewer, tx: Transaction, appointment: Appointment, *, guest_
         actor_subject=viewer.subject,
     )
     insert_history(tx, viewer.organization_id, entry)
-    plan_messages(tx, viewer.organization_id, None, appointment, AppointmentChangeKind.BOOKED, booked_at)
+    plan_messages(
+        tx, viewer.organization_id, None, appointment, AppointmentChangeKind.BOOKED, booked_at
+    )
 
 
 async def _take(
-    resources: Resources, viewer: Viewer, tx: Transaction, sight: Sight, claim: Claim, appointment: Appointment
+    resources: Resources,
+    viewer: Viewer,
+    tx: Transaction,
+    sight: Sight,
+    claim: Claim,
+    appointment: Appointment,
 ) -> _Written | SlotUnavailable:
     claim_id = ClaimId(resources.new_id())
     with customer_may_be_known():
-        taken = await take_time(tx, sight.lock, claim_id, claim, appointment.id, standing=sight.standing, now=sight.now)
+        taken = await take_time(
+            tx, sight.lock, claim_id, claim, appointment.id, standing=sight.standing, now=sight.now
+        )
     if not taken:
         # The exclusion constraint has the last word; whoever loses against it was simply too late.
         return SlotUnavailable(reasons=(UnbookableReason.ALREADY_TAKEN,))

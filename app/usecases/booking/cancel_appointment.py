@@ -48,11 +48,18 @@ class CancellationForm:
 
 
 Refusal: TypeAlias = (
-    NotCancellable | CancellationFeeNotAccepted | InvalidInput | NotAllowed | NotFound | VersionConflict
+    NotCancellable
+    | CancellationFeeNotAccepted
+    | InvalidInput
+    | NotAllowed
+    | NotFound
+    | VersionConflict
 )
 
 
-async def cancel_appointment(resources: Resources, viewer: Viewer, form: CancellationForm) -> Appointment | Refusal:
+async def cancel_appointment(
+    resources: Resources, viewer: Viewer, form: CancellationForm
+) -> Appointment | Refusal:
     """Cancel it, or say why not. What is cancelled already is the answer, unchanged."""
     reason = valid_reason(form.reason)
     if isinstance(reason, InvalidInput):
@@ -64,7 +71,9 @@ async def cancel_appointment(resources: Resources, viewer: Viewer, form: Cancell
     if isinstance(opened, NotAllowed):
         return opened
     async with transaction(resources.pool) as tx:
-        answer = await _cancel(resources, viewer, tx, form, opened=opened, reason=reason, accepted=accepted)
+        answer = await _cancel(
+            resources, viewer, tx, form, opened=opened, reason=reason, accepted=accepted
+        )
     if not isinstance(answer, _Written):
         return answer
     await tell(resources, *answer.changes)
@@ -93,10 +102,16 @@ async def _cancel(
         return found
     appointment, actor = found
     if appointment.status is AppointmentStatus.CANCELLED:
-        return _Written(appointment=appointment, changes=(told_again(organization_id, appointment.provider_id),))
+        return _Written(
+            appointment=appointment, changes=(told_again(organization_id, appointment.provider_id),)
+        )
     own = await lock_own_time(resources, tx, organization_id, appointment)
     decision = decide_cancellation(
-        appointment, actor, own.now, accept_fee_minor=accepted, expected_version=form.expected_version
+        appointment,
+        actor,
+        own.now,
+        accept_fee_minor=accepted,
+        expected_version=form.expected_version,
     )
     if not isinstance(decision, Cancellation):
         return decision
@@ -114,7 +129,9 @@ async def _cancel(
         reason=reason,
     )
     insert_history(tx, organization_id, entry)
-    plan_messages(tx, organization_id, appointment, cancelled, AppointmentChangeKind.CANCELLED, own.now)
+    plan_messages(
+        tx, organization_id, appointment, cancelled, AppointmentChangeKind.CANCELLED, own.now
+    )
     return _Written(
         appointment=cancelled,
         changes=(

@@ -1,4 +1,6 @@
-"""Close an appointment: the provider's side says that it took place, or that nobody came; the program, that it has ended."""
+"""Close an appointment: the provider's side says that it took place, or that nobody came; the
+program, that it has ended.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,9 @@ async def close_appointment(
 ) -> Appointment | Refusal:
     """Make it COMPLETED or NO_SHOW, or say why not. What is so already is the answer, unchanged."""
     if not viewer.is_staff:
-        return NotAllowed(message="Only the provider and administrators say how an appointment ended.")
+        return NotAllowed(
+            message="Only the provider and administrators say how an appointment ended."
+        )
     async with transaction(resources.pool) as tx:
         found = await open_appointment(resources, viewer, tx, appointment_id, None)
         if isinstance(found, NotFound):
@@ -74,7 +78,9 @@ async def complete_what_ended(resources: Resources) -> int:
     """
     completed = 0
     now = resources.clock()
-    while batch := await appointments_to_complete(resources.pool, ended_by=now, batch_size=BATCH_SIZE):
+    while batch := await appointments_to_complete(
+        resources.pool, ended_by=now, batch_size=BATCH_SIZE
+    ):
         for organization_id, ids in batch.items():
             done = await complete_ended(resources.pool, organization_id, ids, ended_by=now)
             completed += len(done)

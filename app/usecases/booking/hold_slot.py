@@ -1,4 +1,6 @@
-"""Hold a slot for some minutes, release it, and sweep what expired: by the same rules and locks as a booking."""
+"""Hold a slot for some minutes, release it, and sweep what expired: by the same rules and locks as
+a booking.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,14 @@ from app.core.validation import valid_idempotency_key
 from app.core.viewer import Role
 from app.core.zones import instant_of
 from app.store.calendars import claim_of_hold, free_hold_time, take_time
-from app.store.holds import count_open_holds, end_hold, expired_holds, hold_by_id, hold_for_update, insert_hold
+from app.store.holds import (
+    count_open_holds,
+    end_hold,
+    expired_holds,
+    hold_by_id,
+    hold_for_update,
+    insert_hold,
+)
 from app.store.idempotency import StoredAnswer, remember_answer
 from app.store.locks import lock_calendar, lock_caller, share_rules
 from app.store.pool import transaction
@@ -79,7 +88,14 @@ class Held:
     token: str
 
 
-Refusal: TypeAlias = SlotUnavailable | BookingLimitReached | InvalidInput | NotAllowed | NotFound | IdempotencyKeyReused
+Refusal: TypeAlias = (
+    SlotUnavailable
+    | BookingLimitReached
+    | InvalidInput
+    | NotAllowed
+    | NotFound
+    | IdempotencyKeyReused
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +105,9 @@ class _Written:
 
 
 async def hold_slot(resources: Resources, viewer: Viewer, form: HoldForm) -> Held | Refusal:
-    """Hold the time, or say why not. The same key with the same request gives the same hold again."""
+    """Hold the time, or say why not. The same key with the same request gives the same
+    hold again.
+    """
     if not viewer.may_book:
         return NotAllowed(message="A manage token opens its one appointment only. Hold without it.")
     if viewer.role is Role.PROVIDER and not viewer.runs(form.provider_id):
@@ -108,10 +126,14 @@ async def hold_slot(resources: Resources, viewer: Viewer, form: HoldForm) -> Hel
     if not isinstance(answer, _Written):
         return answer
     await tell(resources, *answer.changes)
-    return Held(hold=answer.hold, token=resources.hold_tokens.sign(viewer.organization_id, answer.hold.id))
+    return Held(
+        hold=answer.hold, token=resources.hold_tokens.sign(viewer.organization_id, answer.hold.id)
+    )
 
 
-async def _transact(resources: Resources, viewer: Viewer, scope: KeyScope, form: HoldForm) -> _Written | Refusal:
+async def _transact(
+    resources: Resources, viewer: Viewer, scope: KeyScope, form: HoldForm
+) -> _Written | Refusal:
     async with transaction(resources.pool) as tx:
         answer = await _hold(resources, viewer, tx, scope, form)
         if not isinstance(answer, _Written):
@@ -131,7 +153,11 @@ async def _hold(
     resources: Resources, viewer: Viewer, tx: Transaction, scope: KeyScope, form: HoldForm
 ) -> _Written | Refusal:
     organization_id = viewer.organization_id
-    request = {"provider": form.provider_id, "service": form.service_id, "starts_at": form.starts_at}
+    request = {
+        "provider": form.provider_id,
+        "service": form.service_id,
+        "starts_at": form.starts_at,
+    }
     hashed = request_hash(resources, request)
     earlier = await earlier_answer(tx, scope, hashed)
     if isinstance(earlier, IdempotencyKeyReused):
@@ -140,16 +166,22 @@ async def _hold(
         held_before = await hold_by_id(tx, organization_id, earlier.hold_id)
         if held_before is None:
             return NotFound(what="hold")
-        return _Written(hold=held_before, changes=(told_again(organization_id, held_before.provider_id),))
+        return _Written(
+            hold=held_before, changes=(told_again(organization_id, held_before.provider_id),)
+        )
 
     caller, most = _caller(resources, viewer)
     await lock_caller(tx, organization_id, caller)
-    sight = await lock_and_look(resources, tx, organization_id, (form.provider_id, form.service_id), form.starts_at)
+    sight = await lock_and_look(
+        resources, tx, organization_id, (form.provider_id, form.service_id), form.starts_at
+    )
     if not isinstance(sight, Sight):
         return sight
     now = sight.now
     if not viewer.is_staff and await count_open_holds(tx, organization_id, caller, now) >= most:
-        return BookingLimitReached(message="You hold too many times at once. Book or release one of them first.")
+        return BookingLimitReached(
+            message="You hold too many times at once. Book or release one of them first."
+        )
     refusal = refuse_time(sight.calendar, sight.standing, form.starts_at, None, now)
     if refusal is not None:
         return refusal
@@ -166,9 +198,13 @@ async def _hold(
     remember_answer(tx, scope, StoredAnswer(request_hash=hashed, hold_id=hold.id), now)
     claim = sight.claim._replace(kind=ClaimKind.HOLD, expires_at=hold.expires_at)
     claim_id = ClaimId(resources.new_id())
-    if not await take_time(tx, sight.lock, claim_id, claim, hold.id, standing=sight.standing, now=now):
+    if not await take_time(
+        tx, sight.lock, claim_id, claim, hold.id, standing=sight.standing, now=now
+    ):
         return SlotUnavailable(reasons=(UnbookableReason.ALREADY_TAKEN,))
-    return _Written(hold=hold, changes=(time_changed(organization_id, sight.calendar.provider, claim),))
+    return _Written(
+        hold=hold, changes=(time_changed(organization_id, sight.calendar.provider, claim),)
+    )
 
 
 async def release_hold(resources: Resources, viewer: Viewer, token: str) -> Held | NotFound:
@@ -186,8 +222,12 @@ async def release_hold(resources: Resources, viewer: Viewer, token: str) -> Held
         claim = await claim_of_hold(tx, organization_id, hold_id)
         if claim is not None:
             await share_rules(tx, organization_id, hold.provider_id)
-            provider = (await providers_by_ids(tx, organization_id, [hold.provider_id]))[hold.provider_id]
-            await lock_calendar(tx, organization_id, hold.provider_id, dates_to_lock(provider, claim))
+            provider = (await providers_by_ids(tx, organization_id, [hold.provider_id]))[
+                hold.provider_id
+            ]
+            await lock_calendar(
+                tx, organization_id, hold.provider_id, dates_to_lock(provider, claim)
+            )
             now = resources.clock()
             await free_hold_time(tx, organization_id, hold_id)
             await end_hold(tx, organization_id, hold_id, now)
@@ -198,7 +238,9 @@ async def release_hold(resources: Resources, viewer: Viewer, token: str) -> Held
 
 
 async def sweep_expired_holds(resources: Resources) -> int:
-    """Free the time of holds that expired; how many there were. Nothing waits for it: readers compare the expiry."""
+    """Free the time of holds that expired; how many there were. Nothing waits for it: readers
+    compare the expiry.
+    """
     swept = 0
     now = resources.clock()
     while batch := await expired_holds(resources.pool, expired_by=now, batch_size=SWEEP_SIZE):

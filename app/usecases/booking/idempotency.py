@@ -1,7 +1,8 @@
 """Idempotency: a request that comes again is answered with what it made, not made again.
 
-A key counts within its organization, mutation and caller. It is stored in the transaction that made something, beside
-a keyed hash of the whole request, so that a retry finds both or neither and another request under the same key is told apart.
+A key counts within its organization, mutation and caller. It is stored in the transaction that made
+something, beside a keyed hash of the whole request, so that a retry finds both or neither and
+another request under the same key is told apart.
 """
 
 from __future__ import annotations
@@ -23,8 +24,12 @@ if TYPE_CHECKING:
     from app.usecases.resources import Resources
 
 
-def key_scope(viewer: Viewer, mutation: str, key: str, *, opened: AppointmentId | None = None) -> KeyScope:
-    """Where this caller's key counts; `opened` is the appointment of the manage token that the request carries."""
+def key_scope(
+    viewer: Viewer, mutation: str, key: str, *, opened: AppointmentId | None = None
+) -> KeyScope:
+    """Where this caller's key counts; `opened` is the appointment of the manage token that the
+    request carries.
+    """
     manages = opened or viewer.manages
     if manages is not None:
         caller = f"appointment:{manages}"
@@ -32,7 +37,9 @@ def key_scope(viewer: Viewer, mutation: str, key: str, *, opened: AppointmentId 
         caller = caller_name(viewer.role, viewer.subject)
     else:
         caller = "anonymous"
-    return KeyScope(organization_id=viewer.organization_id, mutation=mutation, caller=caller, key=key)
+    return KeyScope(
+        organization_id=viewer.organization_id, mutation=mutation, caller=caller, key=key
+    )
 
 
 def caller_name(role: Role, subject: str) -> str:
@@ -41,7 +48,9 @@ def caller_name(role: Role, subject: str) -> str:
 
 
 def request_hash(resources: Resources, request: object) -> bytes:
-    """HMAC-SHA-256 of all normalized inputs, a mapping or a dataclass: equal for equal requests, and telling nothing."""
+    """HMAC-SHA-256 of all normalized inputs, a mapping or a dataclass: equal for equal requests,
+    and telling nothing.
+    """
     # Ids may be subclasses of UUID, which orjson leaves to `default`.
     body = orjson.dumps(request, default=str, option=orjson.OPT_SORT_KEYS)
     return hmac.digest(resources.hash_secret, body, hashlib.sha256)
@@ -50,12 +59,16 @@ def request_hash(resources: Resources, request: object) -> bytes:
 async def earlier_answer(
     tx: Transaction, scope: KeyScope, request: bytes
 ) -> StoredAnswer | IdempotencyKeyReused | None:
-    """Lock the key for this transaction, then: what it made, a refusal if for another request, None if it is new."""
+    """Lock the key for this transaction, then: what it made, a refusal if for another request, None
+    if it is new.
+    """
     await lock_idempotency_key(tx, scope)
     return of_this_request(await stored_answer(tx, scope), request)
 
 
-def of_this_request(stored: StoredAnswer | None, request: bytes) -> StoredAnswer | IdempotencyKeyReused | None:
+def of_this_request(
+    stored: StoredAnswer | None, request: bytes
+) -> StoredAnswer | IdempotencyKeyReused | None:
     """What a key stands for; a refusal where that was another request."""
     if stored is None or hmac.compare_digest(stored.request_hash, request):
         return stored

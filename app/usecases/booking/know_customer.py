@@ -1,7 +1,7 @@
 """Know a customer: the record behind a booking, made at the first one.
 
-A signed-in customer has an account of their own. Guests who give one e-mail (or, without one, one phone number) are one
-customer; a guest's booking never changes, joins or reveals an account.
+A signed-in customer has an account of their own. Guests who give one e-mail (or, without one, one
+phone number) are one customer; a guest's booking never changes, joins or reveals an account.
 """
 
 from __future__ import annotations
@@ -25,14 +25,18 @@ if TYPE_CHECKING:
 
 
 def subject_of(viewer: Viewer) -> str | None:
-    """The account that a signed-in customer books for; None for guests, and for staff, who book for guests."""
+    """The account that a signed-in customer books for; None for guests, and for staff, who book for
+    guests.
+    """
     return viewer.subject if viewer.role is Role.CUSTOMER else None
 
 
 def new_customer(
     resources: Resources, viewer: Viewer, tx: Transaction, wish: BookingWish, now: datetime
 ) -> Customer | InvalidInput:
-    """A record for a first booking, written with it; a refusal where it says too little to make one."""
+    """A record for a first booking, written with it; a refusal where it says too little to make
+    one.
+    """
     contact = wish.contact or _contact_in_token(viewer)
     if isinstance(contact, InvalidInput):
         return contact
@@ -50,9 +54,12 @@ def _contact_in_token(viewer: Viewer) -> Contact | InvalidInput:
     phone = valid_phone(viewer.verified_phone)
     if isinstance(phone, InvalidInput):
         phone = None  # whoever can be reached by e-mail need not mend their token
-    contact = valid_contact(ContactForm(name=viewer.name or "", email=viewer.email, phone=phone, locale=None))
+    contact = valid_contact(
+        ContactForm(name=viewer.name or "", email=viewer.email, phone=phone, locale=None)
+    )
     if isinstance(contact, InvalidInput):
         return InvalidInput(
-            field="customer", message="At your first booking, say how you are called and how you can be reached."
+            field="customer",
+            message="At your first booking, say how you are called and how you can be reached.",
         )
     return contact

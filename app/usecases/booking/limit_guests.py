@@ -1,7 +1,8 @@
-"""Limit guests: so many open bookings for one contact with one provider, and so many from one network.
+"""Limit guests: so many open bookings for one contact with one provider, and so many from one
+network.
 
-Nobody signs in to book, so without these a program could fill a calendar, or send mail in our name to whomever it likes.
-Signed-in customers and staff are known, and not counted here.
+Nobody signs in to book, so without these a program could fill a calendar, or send mail in our name
+to whomever it likes. Signed-in customers and staff are known, and not counted here.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ class GuestLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guest:
-    """Who books without signing in. `origin` is where from, hashed; None where that is not known, or not counted.
+    """Who books without signing in. `origin` is where from, hashed; None where that is not known,
+    or not counted.
 
     `names` are what is locked while their bookings are counted.
     """
@@ -52,7 +54,9 @@ def guest_of(resources: Resources, viewer: Viewer, wish: BookingWish) -> Guest |
     limits = resources.guest_limits
     names: list[str] = []
     if limits.per_contact:
-        names.append(f"contact:{wish.provider_id}:{(wish.contact.email or wish.contact.phone or '').lower()}")
+        names.append(
+            f"contact:{wish.provider_id}:{(wish.contact.email or wish.contact.phone or '').lower()}"
+        )
     origin = origin_of(resources, viewer) if limits.per_network else None
     if origin is not None:
         names.append(f"origin:{origin.hex()}")
@@ -60,7 +64,9 @@ def guest_of(resources: Resources, viewer: Viewer, wish: BookingWish) -> Guest |
 
 
 def origin_of(resources: Resources, viewer: Viewer) -> bytes | None:
-    """A keyed hash of the caller's network: tells two networks apart, and nothing else about them."""
+    """A keyed hash of the caller's network: tells two networks apart, and nothing else
+    about them.
+    """
     if viewer.address is None:
         return None
     text = f"{viewer.organization_id}\x1f{network_of(viewer.address)}"
@@ -68,14 +74,21 @@ def origin_of(resources: Resources, viewer: Viewer) -> bytes | None:
 
 
 def limit_reached(resources: Resources, before: BeforeBooking) -> BookingLimitReached | None:
-    """The refusal where a guest has reached one of the limits, by what was counted under the locks of their names."""
+    """The refusal where a guest has reached one of the limits, by what was counted under the locks
+    of their names.
+    """
     limits = resources.guest_limits
     if 0 < limits.per_contact <= before.open_of_customer:
         return BookingLimitReached(
-            message="There are too many open bookings with this contact. Cancel one of them, or call the provider."
+            message=(
+                "There are too many open bookings with this contact. Cancel one of them, or "
+                "call the provider."
+            )
         )
     if 0 < limits.per_network <= before.open_of_network:
         return BookingLimitReached(
-            message="There are too many open bookings from your network. Sign in, or call the provider."
+            message=(
+                "There are too many open bookings from your network. Sign in, or call the provider."
+            )
         )
     return None

@@ -1,4 +1,6 @@
-"""Lock and look: the first half of every mutation that takes time. What comes after it decides and writes."""
+"""Lock and look: the first half of every mutation that takes time. What comes after it decides and
+writes.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,8 @@ if TYPE_CHECKING:
 class Sight:
     """What a decision over a time needs to see, and the lock under which it was seen.
 
-    `claim` is what the visit would take, `standing` are the claims that could be in its way, `now` was read last.
+    `claim` is what the visit would take, `standing` are the claims that could be in its way, `now`
+    was read last.
     """
 
     calendar: Calendar
@@ -53,10 +56,11 @@ async def lock_and_look(
     moving: tuple[AppointmentId, Claim] | None = None,
     rules_are_shared: bool = False,
 ) -> Sight | NotFound | SlotUnavailable:
-    """Lock the provider's rules and the dates that a visit at this start would touch, then look at what stands there.
+    """Lock the provider's rules and the dates that a visit at this start would touch, then look at
+    what stands there.
 
-    With `moving`, the dates of that appointment's claim are locked too, and the claim counts as free. With
-    `rules_are_shared` the rules' lock was taken before.
+    With `moving`, the dates of that appointment's claim are locked too, and the claim counts as
+    free. With `rules_are_shared` the rules' lock was taken before.
     """
     if not rules_are_shared:
         await share_rules(tx, organization_id, wanted[0])
@@ -67,7 +71,9 @@ async def lock_and_look(
         return calendar
     if around != starts_at.date():
         past = starts_at < resources.clock()
-        return SlotUnavailable(reasons=(UnbookableReason.IN_THE_PAST if past else UnbookableReason.BEYOND_HORIZON,))
+        return SlotUnavailable(
+            reasons=(UnbookableReason.IN_THE_PAST if past else UnbookableReason.BEYOND_HORIZON,)
+        )
     claim = claim_for(calendar.rules, starts_at)
     dates = {*dates_to_lock(calendar.provider, claim)}
     if moving is not None:
@@ -87,7 +93,9 @@ async def lock_and_look(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwnTime:
-    """The time that an appointment has, and the lock under which it was looked at; `now` was read last."""
+    """The time that an appointment has, and the lock under which it was looked at; `now` was read
+    last.
+    """
 
     provider: Provider
     lock: CalendarLock
@@ -98,7 +106,9 @@ class OwnTime:
 async def lock_own_time(
     resources: Resources, tx: Transaction, organization_id: OrganizationId, appointment: Appointment
 ) -> OwnTime:
-    """Lock the dates that an appointment's own time touches. The appointment is locked already, and not cancelled."""
+    """Lock the dates that an appointment's own time touches. The appointment is locked already, and
+    not cancelled.
+    """
     provider_id = appointment.provider_id
     await share_rules(tx, organization_id, provider_id)
     provider = (await providers_by_ids(tx, organization_id, [provider_id]))[provider_id]

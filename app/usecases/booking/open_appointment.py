@@ -21,12 +21,21 @@ if TYPE_CHECKING:
 def opened_by(
     resources: Resources, viewer: Viewer, appointment_id: AppointmentId, manage_token: str | None
 ) -> AppointmentId | NotAllowed | None:
-    """The appointment that the caller's manage token opens, if they have one; a refusal where it opens another."""
+    """The appointment that the caller's manage token opens, if they have one; a refusal where it
+    opens another.
+    """
     if manage_token is None:
         return viewer.manages
     claims = resources.manage_tokens.verify(manage_token)
-    if claims is None or (claims.organization_id, claims.appointment_id) != (viewer.organization_id, appointment_id):
-        return NotAllowed(message="This manage token does not open this appointment. Use the link of its own message.")
+    if claims is None or (claims.organization_id, claims.appointment_id) != (
+        viewer.organization_id,
+        appointment_id,
+    ):
+        return NotAllowed(
+            message=(
+                "This manage token does not open this appointment. Use the link of its own message."
+            )
+        )
     return claims.appointment_id
 
 

@@ -1,7 +1,9 @@
-"""Look first: where many want the same times, who comes too late is refused without waiting for any lock.
+"""Look first: where many want the same times, who comes too late is refused without waiting for any
+lock.
 
-It refuses by the same decision as everybody else, and it never accepts. Those who book where nobody contests it do not
-pay for it; those who wait in line are looked at together, in two statements for each date that they want and one for keys.
+It refuses by the same decision as everybody else, and it never accepts. Those who book where nobody
+contests it do not pay for it; those who wait in line are looked at together, in two statements for
+each date that they want and one for keys.
 """
 
 from __future__ import annotations
@@ -31,7 +33,9 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asker:
-    """Who wants a provider's time, and under which key: who has used it gets what they have, taken or not."""
+    """Who wants a provider's time, and under which key: who has used it gets what they have, taken
+    or not.
+    """
 
     scope: KeyScope
     service_id: ServiceId | None
@@ -46,12 +50,15 @@ async def in_turn(
     asker: Asker | None,
     attempt: Callable[[], Awaitable[Answer]],
 ) -> Answer | TooLate:
-    """What the attempt gives when it is the asker's turn with a provider; or what was found while they waited.
+    """What the attempt gives when it is the asker's turn with a provider; or what was found while
+    they waited.
 
     None as an asker is never refused before.
     """
     look = partial(look_first, resources, organization_id, provider_id)
-    async with resources.accelerator.lines.turn((organization_id, provider_id), asker, look) as turn:
+    async with resources.accelerator.lines.turn(
+        (organization_id, provider_id), asker, look
+    ) as turn:
         if turn.refusal is not None:
             refusal: TooLate = turn.refusal
             return refusal
@@ -61,9 +68,14 @@ async def in_turn(
 
 
 async def look_first(
-    resources: Resources, organization_id: OrganizationId, provider_id: ProviderId, askers: Sequence[Asker]
+    resources: Resources,
+    organization_id: OrganizationId,
+    provider_id: ProviderId,
+    askers: Sequence[Asker],
 ) -> list[TooLate | None]:
-    """For each asker the refusal of a time that can't be had; None where there is more to find out."""
+    """For each asker the refusal of a time that can't be had; None where there is more
+    to find out.
+    """
     by_day: dict[tuple[ServiceId | None, date], set[tuple[datetime, int | None]]] = {}
     for asker in askers:
         if is_supported_date(asker.starts_at.date()):
@@ -71,13 +83,22 @@ async def look_first(
             wished.add((asker.starts_at, asker.duration_minutes))
     found: dict[tuple[ServiceId | None, datetime, int | None], TooLate | None] = {}
     for (service_id, day), wished in by_day.items():
-        refusals = await _look_at_day(resources, organization_id, (provider_id, service_id), day, wished)
+        refusals = await _look_at_day(
+            resources, organization_id, (provider_id, service_id), day, wished
+        )
         found |= {(service_id, *wish): refusal for wish, refusal in refusals.items()}
-    refused = [found.get((asker.service_id, asker.starts_at, asker.duration_minutes)) for asker in askers]
+    refused = [
+        found.get((asker.service_id, asker.starts_at, asker.duration_minutes)) for asker in askers
+    ]
     # After the times: a key that is not there yet did not take any of what was seen to be taken.
-    scopes = [asker.scope for asker, refusal in zip(askers, refused, strict=True) if refusal is not None]
+    scopes = [
+        asker.scope for asker, refusal in zip(askers, refused, strict=True) if refusal is not None
+    ]
     used = await used_keys(resources.pool, organization_id, scopes) if scopes else frozenset()
-    return [None if asker.scope in used else refusal for asker, refusal in zip(askers, refused, strict=True)]
+    return [
+        None if asker.scope in used else refusal
+        for asker, refusal in zip(askers, refused, strict=True)
+    ]
 
 
 async def _look_at_day(
@@ -91,9 +112,15 @@ async def _look_at_day(
     if isinstance(calendar, NotFound):
         return {}
     reach = [claim_for(calendar.rules, starts_at) for starts_at, _ in wished]
-    first, until = min(claim.claimed_from for claim in reach), max(claim.claimed_until for claim in reach)
-    claims = (await load_claims(resources.pool, organization_id, [wanted[0]], first, until + 1))[wanted[0]]
+    first, until = (
+        min(claim.claimed_from for claim in reach),
+        max(claim.claimed_until for claim in reach),
+    )
+    claims = (await load_claims(resources.pool, organization_id, [wanted[0]], first, until + 1))[
+        wanted[0]
+    ]
     now = resources.clock()
     return {
-        (starts_at, minutes): refuse_time(calendar, claims, starts_at, minutes, now) for starts_at, minutes in wished
+        (starts_at, minutes): refuse_time(calendar, claims, starts_at, minutes, now)
+        for starts_at, minutes in wished
     }

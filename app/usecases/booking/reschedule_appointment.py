@@ -1,4 +1,6 @@
-"""Reschedule an appointment: the same one at another time, in one transaction. Where the target is taken, nothing changes."""
+"""Reschedule an appointment: the same one at another time, in one transaction. Where the target is
+taken, nothing changes.
+"""
 
 from __future__ import annotations
 
@@ -72,7 +74,13 @@ class MoveForm:
 
 
 Refusal: TypeAlias = (
-    SlotUnavailable | NotReschedulable | InvalidInput | NotAllowed | NotFound | VersionConflict | IdempotencyKeyReused
+    SlotUnavailable
+    | NotReschedulable
+    | InvalidInput
+    | NotAllowed
+    | NotFound
+    | VersionConflict
+    | IdempotencyKeyReused
 )
 
 
@@ -90,8 +98,12 @@ class _Taken:
     appointment: Appointment
 
 
-async def reschedule_appointment(resources: Resources, viewer: Viewer, form: MoveForm) -> Booked | Refusal:
-    """Move it, or say why not. The same key with the same request gives the same appointment again."""
+async def reschedule_appointment(
+    resources: Resources, viewer: Viewer, form: MoveForm
+) -> Booked | Refusal:
+    """Move it, or say why not. The same key with the same request gives the same
+    appointment again.
+    """
     key = valid_idempotency_key(form.idempotency_key)
     if isinstance(key, InvalidInput):
         return key
@@ -131,7 +143,9 @@ async def _move(
     if earlier is not None and earlier.appointment_id is not None:
         moved_before = await appointments_by_ids(tx, organization_id, [earlier.appointment_id])
         moved = moved_before[earlier.appointment_id]
-        return _Written(appointment=moved, changes=(told_again(organization_id, moved.provider_id),))
+        return _Written(
+            appointment=moved, changes=(told_again(organization_id, moved.provider_id),)
+        )
 
     found = await open_appointment(resources, viewer, tx, form.appointment_id, opened)
     if isinstance(found, NotFound):
@@ -139,11 +153,15 @@ async def _move(
     appointment, actor = found
     if appointment.status is AppointmentStatus.CANCELLED:
         # It has no time that could be locked; neither does the refusal depend on any.
-        refusal = refuse_move(appointment, actor, resources.clock(), expected_version=form.expected_version)
+        refusal = refuse_move(
+            appointment, actor, resources.clock(), expected_version=form.expected_version
+        )
         return refusal or NotFound(what="appointment")
     own = await claim_of_appointment(tx, organization_id, appointment.id)
     wanted = (appointment.provider_id, appointment.service_id)
-    sight = await lock_and_look(resources, tx, organization_id, wanted, form.starts_at, moving=(appointment.id, own))
+    sight = await lock_and_look(
+        resources, tx, organization_id, wanted, form.starts_at, moving=(appointment.id, own)
+    )
     now = sight.now if isinstance(sight, Sight) else resources.clock()
     refused = refuse_move(appointment, actor, now, expected_version=form.expected_version)
     if refused is not None:
@@ -152,13 +170,17 @@ async def _move(
         return sight
     if isinstance(sight, SlotUnavailable):
         return _Taken(refusal=sight, appointment=appointment)
-    reasons = explain(sight.calendar.hours, sight.calendar.rules, sight.standing, form.starts_at, now)
+    reasons = explain(
+        sight.calendar.hours, sight.calendar.rules, sight.standing, form.starts_at, now
+    )
     if reasons:
         return _Taken(refusal=SlotUnavailable(reasons=reasons), appointment=appointment)
 
     await free_appointment_time(tx, sight.lock, appointment.id)
     claim_id = ClaimId(resources.new_id())
-    if not await take_time(tx, sight.lock, claim_id, sight.claim, appointment.id, standing=sight.standing, now=now):
+    if not await take_time(
+        tx, sight.lock, claim_id, sight.claim, appointment.id, standing=sight.standing, now=now
+    ):
         taken = SlotUnavailable(reasons=(UnbookableReason.ALREADY_TAKEN,))
         return _Taken(refusal=taken, appointment=appointment)
     moved = await move_appointment(

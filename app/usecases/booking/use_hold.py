@@ -1,4 +1,6 @@
-"""Use a hold: while it stands, booking with it always succeeds, whatever became of the rules meanwhile."""
+"""Use a hold: while it stands, booking with it always succeeds, whatever became of the rules
+meanwhile.
+"""
 
 from __future__ import annotations
 
@@ -27,29 +29,46 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class HeldTime:
-    """The time of a hold that stood, given back for the booking to take; the sight's claim is that time."""
+    """The time of a hold that stood, given back for the booking to take; the sight's claim is that
+    time.
+    """
 
     sight: Sight
 
 
 async def use_hold(
-    resources: Resources, tx: Transaction, organization_id: OrganizationId, wish: BookingWish, hold_id: HoldId
+    resources: Resources,
+    tx: Transaction,
+    organization_id: OrganizationId,
+    wish: BookingWish,
+    hold_id: HoldId,
 ) -> HeldTime | InvalidInput | NotFound | None:
     """End the hold in favour of this booking; None where it does not stand any more."""
     hold = await hold_for_update(tx, organization_id, hold_id)
     if hold is None:
         return NotFound(what="hold")
-    if (hold.provider_id, hold.service_id, hold.starts_at) != (wish.provider_id, wish.service_id, wish.starts_at):
-        return InvalidInput(field="hold_token", message="This hold is for another time. Book what was held.")
+    if (hold.provider_id, hold.service_id, hold.starts_at) != (
+        wish.provider_id,
+        wish.service_id,
+        wish.starts_at,
+    ):
+        return InvalidInput(
+            field="hold_token", message="This hold is for another time. Book what was held."
+        )
     claim = await claim_of_hold(tx, organization_id, hold_id)
     if claim is None or not hold.stands_at(resources.clock()):
         return None
-    if wish.duration_minutes is not None and wish.duration_minutes != claim.visit_until - claim.visit_from:
-        return InvalidInput(field="duration_minutes", message="The time that is held has another length.")
+    if (
+        wish.duration_minutes is not None
+        and wish.duration_minutes != claim.visit_until - claim.visit_from
+    ):
+        return InvalidInput(
+            field="duration_minutes", message="The time that is held has another length."
+        )
     await share_rules(tx, organization_id, hold.provider_id)
     calendar = await _calendar(tx, organization_id, wish)
-    # The dates under the rules in force too: should the hold expire while we wait, the booking goes on without it, and
-    # must find all of its locks taken.
+    # The dates under the rules in force too: should the hold expire while we wait, the booking goes
+    # on without it, and must find all of its locks taken.
     visit_now = claim_for(calendar.rules, hold.starts_at)
     dates = {*dates_to_lock(calendar.provider, claim), *dates_to_lock(calendar.provider, visit_now)}
     lock = await lock_calendar(tx, organization_id, hold.provider_id, dates)
@@ -62,8 +81,12 @@ async def use_hold(
     return HeldTime(Sight(calendar=calendar, lock=lock, claim=visit, standing=(), now=now))
 
 
-async def _calendar(tx: Transaction, organization_id: OrganizationId, wish: BookingWish) -> Calendar:
-    """Who, and for what: price and policy as they are now. Hours play no part any more, so none are read."""
+async def _calendar(
+    tx: Transaction, organization_id: OrganizationId, wish: BookingWish
+) -> Calendar:
+    """Who, and for what: price and policy as they are now. Hours play no part any more, so none are
+    read.
+    """
     provider = (await providers_by_ids(tx, organization_id, [wish.provider_id]))[wish.provider_id]
     service = None
     if wish.service_id is not None:

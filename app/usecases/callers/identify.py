@@ -1,4 +1,6 @@
-"""Identify a caller: from a bearer token and an organization's name to a viewer, or a refusal. Never to somebody else."""
+"""Identify a caller: from a bearer token and an organization's name to a viewer, or a refusal.
+Never to somebody else.
+"""
 
 from __future__ import annotations
 
@@ -34,13 +36,22 @@ class NoOrganization:
 class OtherOrganization:
     """The organization that the caller names is not their token's."""
 
-    message: str = "The Slotwright-Organization header names another organization than the token. Send one of the two."
+    message: str = (
+        "The Slotwright-Organization header names another organization than the token. "
+        "Send one of the two."
+    )
 
 
 async def identify(
-    resources: Resources, *, authorization: str | None, organization: str | None, address: str | None = None
+    resources: Resources,
+    *,
+    authorization: str | None,
+    organization: str | None,
+    address: str | None = None,
 ) -> Viewer | NotIdentified | NoOrganization | OtherOrganization:
-    """The caller behind an `Authorization` value, an organization's slug and a network address, each None where not known."""
+    """The caller behind an `Authorization` value, an organization's slug and a network address,
+    each None where not known.
+    """
     if authorization is None:
         return await _anonymous(resources, organization or resources.default_organization, address)
     scheme, _, token = authorization.strip().partition(" ")
@@ -55,13 +66,19 @@ async def identify(
     return viewer
 
 
-async def _anonymous(resources: Resources, slug: str | None, address: str | None) -> Viewer | NoOrganization:
+async def _anonymous(
+    resources: Resources, slug: str | None, address: str | None
+) -> Viewer | NoOrganization:
     if slug is None:
-        return NoOrganization(message="Name the organization in the Slotwright-Organization header, by its slug.")
+        return NoOrganization(
+            message="Name the organization in the Slotwright-Organization header, by its slug."
+        )
     found = await organization_of_slug(resources, slug)
     if found is None:
         return NoOrganization(
-            message="There is no organization of this name. Check the Slotwright-Organization header."
+            message=(
+                "There is no organization of this name. Check the Slotwright-Organization header."
+            )
         )
     return Viewer(organization_id=found.id, address=address)
 
@@ -70,17 +87,23 @@ async def _manager(resources: Resources, token: str, address: str | None) -> Vie
     claims = resources.manage_tokens.verify(token)
     if claims is None:
         return NotIdentified(message="The manage token is not valid.")
-    return Viewer(organization_id=claims.organization_id, manages=claims.appointment_id, address=address)
+    return Viewer(
+        organization_id=claims.organization_id, manages=claims.appointment_id, address=address
+    )
 
 
-async def _signed_in(resources: Resources, token: str, address: str | None) -> Viewer | NotIdentified:
+async def _signed_in(
+    resources: Resources, token: str, address: str | None
+) -> Viewer | NotIdentified:
     claims = await resources.access_tokens.verify(token)
     if isinstance(claims, str):
         return NotIdentified(message=claims)
     organization = await organization_named(resources, claims.organization)
     if organization is None:
         return NotIdentified(message="The access token is for an organization that does not exist.")
-    if claims.token_id is not None and await is_revoked(resources, organization.id, claims.token_id):
+    if claims.token_id is not None and await is_revoked(
+        resources, organization.id, claims.token_id
+    ):
         return NotIdentified(message="The access token has been revoked. Sign in again.")
     viewer = Viewer(
         organization_id=organization.id,
@@ -97,11 +120,15 @@ async def _signed_in(resources: Resources, token: str, address: str | None) -> V
 
 
 async def with_records(resources: Resources, viewer: Viewer) -> Viewer:
-    """The signed-in viewer with the provider's or customer's record that their subject has by now."""
+    """The signed-in viewer with the provider's or customer's record that their subject
+    has by now.
+    """
     if viewer.subject is None:
         return viewer
     if viewer.role is Role.PROVIDER:
-        provider_id = await provider_id_by_subject(resources.pool, viewer.organization_id, viewer.subject)
+        provider_id = await provider_id_by_subject(
+            resources.pool, viewer.organization_id, viewer.subject
+        )
         return replace(viewer, provider_id=provider_id)
     if viewer.role is Role.CUSTOMER:
         customer = await customer_by_subject(resources.pool, viewer.organization_id, viewer.subject)

@@ -1,4 +1,6 @@
-"""Revoke a token by its id, and find out whether one was revoked: asked at most once in some seconds a token."""
+"""Revoke a token by its id, and find out whether one was revoked: asked at most once in some
+seconds a token.
+"""
 
 from __future__ import annotations
 
@@ -30,13 +32,15 @@ async def is_revoked(resources: Resources, organization_id: OrganizationId, toke
 async def revoke_token(
     resources: Resources, *, organization: str, token_id: str, expires_at: datetime | None
 ) -> InvalidInput | NotFound | None:
-    """Revoke it in this organization, named by its slug or id; None is success, also where it was revoked before.
+    """Revoke it in this organization, named by its slug or id; None is success, also where it was
+    revoked before.
 
     `expires_at` is when the token ends by itself and may be forgotten; None where nobody knows.
     """
     if not is_subject(token_id):
         return InvalidInput(
-            field="jti", message=f"A token's id is a printable text of 1 to {SUBJECT_LENGTH} characters."
+            field="jti",
+            message=f"A token's id is a printable text of 1 to {SUBJECT_LENGTH} characters.",
         )
     found = await organization_named(resources, organization)
     if found is None:

@@ -1,4 +1,6 @@
-"""Tell: the last step of a mutation, after its commit and before its answer. It logs and counts, and never raises."""
+"""Tell: the last step of a mutation, after its commit and before its answer. It logs and counts,
+and never raises.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,8 @@ async def tell(resources: Resources, *changes: Change) -> None:
 
 
 def told_again(organization_id: OrganizationId, provider_id: ProviderId) -> RulesChanged:
-    """What to tell with an answer that is given again: whoever gave it first may have died before telling, or be about to.
+    """What to tell with an answer that is given again: whoever gave it first may have died before
+    telling, or be about to.
 
     Everything of the provider is forgotten, as the answer no longer says what it changed.
     """

@@ -1,4 +1,6 @@
-"""Watch appointments: one's own, as they are booked, moved, cancelled or closed. Who may see one is asked every time."""
+"""Watch appointments: one's own, as they are booked, moved, cancelled or closed. Who may see one is
+asked every time.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,9 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppointmentNews:
-    """What happened to an appointment, as it is now; `viewer` is the subscriber by what the records now say."""
+    """What happened to an appointment, as it is now; `viewer` is the subscriber by what the records
+    now say.
+    """
 
     kind: AppointmentChangeKind
     appointment: Appointment
@@ -51,12 +55,15 @@ class AppointmentNews:
 async def watch_appointments(
     resources: Resources, viewer: Viewer
 ) -> AsyncGenerator[AppointmentNews | NotAllowed, None]:
-    """Each change of an appointment that the viewer may see then, at least once; a refusal, and nothing after it."""
+    """Each change of an appointment that the viewer may see then, at least once; a refusal, and
+    nothing after it.
+    """
     if viewer.role is Role.ANONYMOUS and viewer.manages is None:
         yield NotAllowed(message="Only signed-in callers have appointments to watch. Send a token.")
         return
     current = viewer
-    # What may concern them and was not looked at yet: a first booking may make it theirs, and what becomes of it too.
+    # What may concern them and was not looked at yet: a first booking may make it theirs, and what
+    # becomes of it too.
     ahead: set[AppointmentId] = set()
 
     def concerns(change: AppointmentChanged) -> bool:
@@ -79,7 +86,9 @@ async def watch_appointments(
 
 
 def may_concern(viewer: Viewer, change: AppointmentChanged) -> bool:
-    """Whether the viewer may be allowed to see the appointment, as far as that can be told without looking."""
+    """Whether the viewer may be allowed to see the appointment, as far as that can be told without
+    looking.
+    """
     if viewer.manages is not None:
         return viewer.manages == change.appointment_id
     if viewer.role is Role.CUSTOMER:
@@ -90,7 +99,9 @@ def may_concern(viewer: Viewer, change: AppointmentChanged) -> bool:
     return viewer.runs(change.provider_id)
 
 
-async def _news(resources: Resources, viewer: Viewer, change: AppointmentChanged) -> AppointmentNews | None:
+async def _news(
+    resources: Resources, viewer: Viewer, change: AppointmentChanged
+) -> AppointmentNews | None:
     viewer = await with_records(resources, viewer)
     if not may_concern(viewer, change):
         return None
@@ -99,7 +110,9 @@ async def _news(resources: Resources, viewer: Viewer, change: AppointmentChanged
         found = await appointments_by_ids(resources.pool, viewer.organization_id, [appointment_id])
         return found.get(appointment_id)
 
-    appointment = await find_appointment(resources, viewer, change.appointment_id, manage_token=None, load=load)
+    appointment = await find_appointment(
+        resources, viewer, change.appointment_id, manage_token=None, load=load
+    )
     if appointment is None:
         return None
     return AppointmentNews(kind=change.kind, appointment=appointment, viewer=viewer)
@@ -118,11 +131,17 @@ async def _patiently(attempt: Callable[[], Awaitable[T]]) -> T:
 # ---------------------------------------------------------------- what ledgers read
 
 
-async def read_history(pool: Pool, organization_id: OrganizationId, since: datetime) -> list[AppointmentChanged]:
-    """All changes of an organization's appointments that are dated since an instant, oldest first."""
+async def read_history(
+    pool: Pool, organization_id: OrganizationId, since: datetime
+) -> list[AppointmentChanged]:
+    """All changes of an organization's appointments that are dated since an instant,
+    oldest first.
+    """
     changes: list[AppointmentChanged] = []
     mark: Mark | None = Mark(occurred_at=since)
     while mark is not None:
-        page, mark = await appointment_changes_since(pool, organization_id, mark, page_size=PAGE_SIZE)
+        page, mark = await appointment_changes_since(
+            pool, organization_id, mark, page_size=PAGE_SIZE
+        )
         changes += page
     return changes

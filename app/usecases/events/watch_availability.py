@@ -1,7 +1,8 @@
-"""Watch free times: every date of every provider asked for, as it is now, and again whenever it changes.
+"""Watch free times: every date of every provider asked for, as it is now, and again whenever it
+changes.
 
-What is shown is read from PostgreSQL, past the cache: where a change is told or found out, its reading sees it, and no
-later reading sees less.
+What is shown is read from PostgreSQL, past the cache: where a change is told or found out, its
+reading sees it, and no later reading sees less.
 """
 
 from __future__ import annotations
@@ -46,7 +47,9 @@ MOST_PROVIDER_DAYS: Final = 400
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WatchForm:
-    """What to watch, as asked for: the dates from first to last, inclusive, in a zone (None: each provider's)."""
+    """What to watch, as asked for: the dates from first to last, inclusive, in a zone (None: each
+    provider's).
+    """
 
     provider_ids: Sequence[ProviderId]
     service_id: ServiceId | None
@@ -61,16 +64,25 @@ Refusal: TypeAlias = InvalidDateRange | InvalidInput | NotFound
 async def watch_availability(
     resources: Resources, organization_id: OrganizationId, form: WatchForm
 ) -> AsyncGenerator[DayShown | Refusal, None]:
-    """A snapshot of every provider-day, then each again when it changed; or one refusal, and nothing more."""
+    """A snapshot of every provider-day, then each again when it changed; or one refusal, and
+    nothing more.
+    """
     provider_ids = tuple(dict.fromkeys(form.provider_ids))
     refusal = _refusal(form, len(provider_ids))
     if refusal is not None:
         yield refusal
         return
-    dates = [date_of_number(number) for number in range(day_number(form.first), day_number(form.last) + 1)]
-    async with resources.feed.watch(organization_id, provider_ids, form.service_id, form.time_zone, dates) as watch:
+    dates = [
+        date_of_number(number)
+        for number in range(day_number(form.first), day_number(form.last) + 1)
+    ]
+    async with resources.feed.watch(
+        organization_id, provider_ids, form.service_id, form.time_zone, dates
+    ) as watch:
         if any(topic.calendar is None for topic, _ in watch.pages):
-            yield NotFound(what="provider" if form.service_id is None else "provider with this service")
+            yield NotFound(
+                what="provider" if form.service_id is None else "provider with this service"
+            )
             return
         async for shown in watch.changes():
             yield shown
@@ -83,7 +95,10 @@ def _refusal(form: WatchForm, providers: int) -> InvalidDateRange | InvalidInput
     if refusal is not None:
         return refusal
     if providers * ((form.last - form.first).days + 1) > MOST_PROVIDER_DAYS:
-        message = f"Watch at most {MOST_PROVIDER_DAYS} days of all providers together. Ask for fewer dates."
+        message = (
+            f"Watch at most {MOST_PROVIDER_DAYS} days of all providers together. Ask for "
+            "fewer dates."
+        )
         return InvalidDateRange(message=message)
     zone = None if form.time_zone is None else valid_time_zone("time_zone", form.time_zone)
     return zone if isinstance(zone, InvalidInput) else None
@@ -92,8 +107,12 @@ def _refusal(form: WatchForm, providers: int) -> InvalidDateRange | InvalidInput
 # ---------------------------------------------------------------- what boards read
 
 
-async def read_days(pool: Pool, organization_id: OrganizationId, wanted: Mapping[Wanted, Sequence[date]]) -> Reading:
-    """These dates of these providers' calendars, each sequence ascending; all as of the same commits."""
+async def read_days(
+    pool: Pool, organization_id: OrganizationId, wanted: Mapping[Wanted, Sequence[date]]
+) -> Reading:
+    """These dates of these providers' calendars, each sequence ascending; all as of the same
+    commits.
+    """
     asked = {each: dates for each, dates in wanted.items() if dates}
     async with snapshot(pool) as tx:
         position = await commit_position(tx)
@@ -133,7 +152,9 @@ async def _claims(
     for together in months.values():
         first = min(asked[each][0] for each in together)
         last = max(asked[each][-1] for each in together)
-        claims = await claims_around(tx, organization_id, [calendars[each] for each in together], first, last)
+        claims = await claims_around(
+            tx, organization_id, [calendars[each] for each in together], first, last
+        )
         found |= {each: claims[each[0]] for each in together}
     return found
 

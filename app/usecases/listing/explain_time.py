@@ -25,9 +25,12 @@ async def explain_time(
     starts_at: datetime,
 ) -> tuple[UnbookableReason, ...] | NotFound:
     """Why the instant can't be booked, in the contract's order; empty where it can."""
-    # Outside the supported years nobody keeps hours, but who is asked about must exist all the same.
+    # Outside the supported years nobody keeps hours, but who is asked about must exist all the
+    # same.
     around = nearest_supported_date(starts_at.date())
-    calendar = await load_calendar(resources.pool, organization_id, (provider_id, service_id), around)
+    calendar = await load_calendar(
+        resources.pool, organization_id, (provider_id, service_id), around
+    )
     if isinstance(calendar, NotFound):
         return calendar
     if around != starts_at.date():
@@ -35,4 +38,6 @@ async def explain_time(
         return (UnbookableReason.IN_THE_PAST if past else UnbookableReason.BEYOND_HORIZON,)
     day = local_date(calendar.hours.time_zone, minute_of(starts_at))
     claims = await claims_around(resources.pool, organization_id, [calendar], day, day)
-    return explain(calendar.hours, calendar.rules, claims[provider_id], starts_at, resources.clock())
+    return explain(
+        calendar.hours, calendar.rules, claims[provider_id], starts_at, resources.clock()
+    )

@@ -1,4 +1,6 @@
-"""Find slots: the next bookable ones of each provider, the earliest over many, and the nearest to a wish."""
+"""Find slots: the next bookable ones of each provider, the earliest over many, and the nearest to a
+wish.
+"""
 
 from __future__ import annotations
 
@@ -37,10 +39,14 @@ if TYPE_CHECKING:
     from app.usecases.resources import Resources
 
 FIRST_STRETCH_DAYS: Final = 7
-"""The next free time is usually this close; each further stretch is twice as long, so that a year takes six steps."""
+"""The next free time is usually this close; each further stretch is twice as long, so that a year
+takes six steps.
+"""
 LONGEST_STRETCH_DAYS: Final = 224
 ALTERNATIVES_WITHIN: Final = (timedelta(days=3), timedelta(days=31))
-"""How far around a wish alternatives are looked for: first near by, then, where there are too few, over a month."""
+"""How far around a wish alternatives are looked for: first near by, then, where there are too few,
+over a month.
+"""
 
 
 class TooMuchToDoError(Exception):
@@ -56,7 +62,10 @@ class FoundSlot:
 
 
 async def next_slots(
-    resources: Resources, organization_id: OrganizationId, wanted: Sequence[Wanted], after: datetime | None
+    resources: Resources,
+    organization_id: OrganizationId,
+    wanted: Sequence[Wanted],
+    after: datetime | None,
 ) -> dict[Wanted, tuple[Calendar, Minute]]:
     """The first bookable start at or after `after` (None: now) for each of those that have one."""
     found: dict[Wanted, tuple[Calendar, Minute]] = {}
@@ -78,11 +87,15 @@ async def earliest_slots(
     after: datetime | None,
     count: int,
 ) -> tuple[list[FoundSlot], dict[ProviderId, Calendar]]:
-    """The `count` earliest bookable starts over all these providers, in order; and the providers' calendars."""
+    """The `count` earliest bookable starts over all these providers, in order; and the providers'
+    calendars.
+    """
     found: list[FoundSlot] = []
     known: dict[ProviderId, Calendar] = {}
     questions = [(provider_id, service_id) for provider_id in dict.fromkeys(provider_ids)]
-    async for calendars, starts, complete_until in _stretches(resources, organization_id, questions, after):
+    async for calendars, starts, complete_until in _stretches(
+        resources, organization_id, questions, after
+    ):
         known |= {provider_id: calendar for (provider_id, _), calendar in calendars.items()}
         fresh = (FoundSlot(minute, key[0]) for key, minutes in starts.items() for minute in minutes)
         found = heapq.nsmallest(count, {*found, *fresh})
@@ -94,7 +107,9 @@ async def earliest_slots(
 async def nearest_slots(
     resources: Resources, organization_id: OrganizationId, wanted: Wanted, wish: datetime
 ) -> Offer | None:
-    """Up to five bookable starts nearest to a wish that can't be had; None where there is no such calendar."""
+    """Up to five bookable starts nearest to a wish that can't be had; None where there is no such
+    calendar.
+    """
     around = instant_of(max(minute_of(wish), minute_of(resources.clock())))
     if not is_supported_date(around.date()):
         return None
@@ -103,13 +118,19 @@ async def nearest_slots(
         first, last = around - reach, around + reach
         if not is_supported_date(first.date()) or not is_supported_date(last.date()):
             return None
-        found = (await _days(resources, organization_id, [wanted], first.date(), last.date()))[wanted]
+        found = (await _days(resources, organization_id, [wanted], first.date(), last.date()))[
+            wanted
+        ]
         if not isinstance(found, FreeDays):
             # Where there is too much to do, a refusal goes without alternatives.
             return offer
         by_date = bookable_days(found, resources.clock())
-        # What stands in the way may have come this very moment, and not be known everywhere: never the wish itself.
-        starts = nearest((minute for day in by_date.values() for minute in day if minute != minute_of(wish)), wish)
+        # What stands in the way may have come this very moment, and not be known everywhere: never
+        # the wish itself.
+        starts = nearest(
+            (minute for day in by_date.values() for minute in day if minute != minute_of(wish)),
+            wish,
+        )
         offer = Offer(calendar=found.calendar, starts=starts)
         if len(starts) == ALTERNATIVES:
             break
@@ -117,19 +138,29 @@ async def nearest_slots(
 
 
 async def _days(
-    resources: Resources, organization_id: OrganizationId, wanted: Sequence[Wanted], first: date, last: date
+    resources: Resources,
+    organization_id: OrganizationId,
+    wanted: Sequence[Wanted],
+    first: date,
+    last: date,
 ) -> dict[Wanted, Answer]:
     """The same dates of each provider, each in its own zone."""
-    return await free_days(resources, organization_id, wanted, first, last, lambda _zone: (first, last))
+    return await free_days(
+        resources, organization_id, wanted, first, last, lambda _zone: (first, last)
+    )
 
 
 async def _stretches(
-    resources: Resources, organization_id: OrganizationId, questions: Sequence[Wanted], after: datetime | None
+    resources: Resources,
+    organization_id: OrganizationId,
+    questions: Sequence[Wanted],
+    after: datetime | None,
 ) -> AsyncIterator[tuple[dict[Wanted, Calendar], dict[Wanted, tuple[Minute, ...]], Minute]]:
-    """Walk ahead in growing stretches: calendars, bookable starts, and the instant before which none is missing.
+    """Walk ahead in growing stretches: calendars, bookable starts, and the instant before which
+    none is missing.
 
-    The caller may take questions out of the list that it gave, once they are answered. Ends at the horizon of the
-    most patient rules.
+    The caller may take questions out of the list that it gave, once they are answered. Ends at the
+    horizon of the most patient rules.
     """
     now = resources.clock()
     begin = max(now, after) if after else now
@@ -145,10 +176,16 @@ async def _stretches(
         found = {key: answer for key, answer in answers.items() if isinstance(answer, FreeDays)}
         calendars = {key: answer.calendar for key, answer in found.items()}
         starts = {
-            key: tuple(minute for day in bookable_days(answer, now).values() for minute in day if minute >= earliest)
+            key: tuple(
+                minute
+                for day in bookable_days(answer, now).values()
+                for minute in day
+                if minute >= earliest
+            )
             for key, answer in found.items()
         }
-        # The next stretch begins a day later in every zone; what it can add starts after the last date's last minute.
+        # The next stretch begins a day later in every zone; what it can add starts after the last
+        # date's last minute.
         complete_until = day_number(last) * DAY_MINUTES
         yield calendars, starts, complete_until
         horizons = [

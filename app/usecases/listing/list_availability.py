@@ -1,4 +1,6 @@
-"""List free times: what can be booked on the dates asked for, for any number of providers side by side."""
+"""List free times: what can be booked on the dates asked for, for any number of providers side by
+side.
+"""
 
 from __future__ import annotations
 
@@ -32,11 +34,15 @@ if TYPE_CHECKING:
 MOST_DATES: Final = 62
 """Two whole months: what a calendar page shows."""
 ZONES_APART: Final = timedelta(days=2)
-"""Two zones differ by less: so many more dates of any provider hold the instants of those of any viewer."""
+"""Two zones differ by less: so many more dates of any provider hold the instants of those of any
+viewer.
+"""
 
 
 class SlotQuestion(NamedTuple):
-    """Free times of a provider on the dates from first to last, inclusive, in a zone (None: the provider's)."""
+    """Free times of a provider on the dates from first to last, inclusive, in a zone (None: the
+    provider's).
+    """
 
     provider_id: ProviderId
     service_id: ServiceId | None
@@ -73,11 +79,15 @@ def known_listing(
     question: SlotQuestion,
     stamps: Mapping[ProviderId, Stamp],
 ) -> FreeTimes | None:
-    """The answer that was given before, where the provider's stamp was seen since the question came, and vouches for it."""
+    """The answer that was given before, where the provider's stamp was seen since the question
+    came, and vouches for it.
+    """
     stamp = stamps.get(question.provider_id)
     if stamp is None:
         return None
-    return resources.accelerator.listings.find((organization_id, question), (stamp, _circumstances(resources.clock())))
+    return resources.accelerator.listings.find(
+        (organization_id, question), (stamp, _circumstances(resources.clock()))
+    )
 
 
 async def list_slots(
@@ -88,14 +98,17 @@ async def list_slots(
 ) -> list[Listed]:
     """The answer to each question, in order. Questions with the same dates are answered together.
 
-    `stamps` are those that were seen since the questions came; what is near need not be looked for then.
+    `stamps` are those that were seen since the questions came; what is near need not be looked for
+    then.
     """
     answers: dict[SlotQuestion, Listed] = {}
     groups: dict[tuple[date, date], list[SlotQuestion]] = {}
     stamps = await _see_stamps(resources, organization_id, questions, stamps or {})
     for question in dict.fromkeys(questions):
         refusal = valid_dates(question.first, question.last)
-        zone = None if question.time_zone is None else valid_time_zone("time_zone", question.time_zone)
+        zone = (
+            None if question.time_zone is None else valid_time_zone("time_zone", question.time_zone)
+        )
         if refusal is not None:
             answers[question] = refusal
         elif isinstance(zone, InvalidInput):
@@ -115,11 +128,14 @@ async def _see_stamps(
     questions: Sequence[SlotQuestion],
     stamps: Mapping[ProviderId, Stamp],
 ) -> Mapping[ProviderId, Stamp]:
-    """These stamps, and those of providers who have been listed before: where none has changed, nothing else is asked."""
+    """These stamps, and those of providers who have been listed before: where none has changed,
+    nothing else is asked.
+    """
     unseen = {
         question.provider_id
         for question in questions
-        if question.provider_id not in stamps and (organization_id, question) in resources.accelerator.listings
+        if question.provider_id not in stamps
+        and (organization_id, question) in resources.accelerator.listings
     }
     seen = await resources.accelerator.slots.stamps(organization_id, unseen) if unseen else None
     return {**stamps, **(seen or {})}
@@ -156,15 +172,23 @@ async def _answer(
             answers[question] = answer
             continue
         listed = answers[question] = free_times(answer, question, now)
-        if answer.stamp is not None and answer.fresh_seconds > 0 and not any(day.held for day in answer.days.values()):
+        if (
+            answer.stamp is not None
+            and answer.fresh_seconds > 0
+            and not any(day.held for day in answer.days.values())
+        ):
             resources.accelerator.listings.keep(
-                (organization_id, question), (answer.stamp, _circumstances(now)), listed, answer.fresh_seconds
+                (organization_id, question),
+                (answer.stamp, _circumstances(now)),
+                listed,
+                answer.fresh_seconds,
             )
     return answers
 
 
 def _circumstances(now: datetime) -> tuple[Minute, Minute]:
-    """All that a listing depends on of *now*: notice counts from the next whole minute, the horizon from this one's date.
+    """All that a listing depends on of *now*: notice counts from the next whole minute, the horizon
+    from this one's date.
 
     Where there are holds it depends on their ends too.
     """
@@ -182,7 +206,11 @@ def free_times(found: FreeDays, question: SlotQuestion, now: datetime) -> FreeTi
         starts = by_viewer_date(in_order, zone, question.first, question.last)
     elif len(starts) != (question.last - question.first).days + 1:
         # Somebody beside asked for the same dates in another zone, and so for a date more.
-        starts = {day: minutes for day, minutes in starts.items() if question.first <= day <= question.last}
+        starts = {
+            day: minutes
+            for day, minutes in starts.items()
+            if question.first <= day <= question.last
+        }
     return FreeTimes(calendar=calendar, time_zone=zone, starts_by_date=starts)
 
 
@@ -190,7 +218,9 @@ async def load_calendar(
     on: Executor, organization_id: OrganizationId, wanted: Wanted, around: date
 ) -> Calendar | NotFound:
     """One calendar, with the exceptions that can matter for a visit on this date."""
-    calendars = await load_calendars(on, organization_id, [wanted], around - RULES_MARGIN, around + RULES_MARGIN)
+    calendars = await load_calendars(
+        on, organization_id, [wanted], around - RULES_MARGIN, around + RULES_MARGIN
+    )
     calendar = calendars.get(wanted)
     if calendar is None:
         return NotFound(what="provider" if wanted[1] is None else "provider with this service")

@@ -1,7 +1,9 @@
-"""Free days of any number of providers: from the cache where they stand, else computed from two statements, and kept.
+"""Free days of any number of providers: from the cache where they stand, else computed from two
+statements, and kept.
 
-An answer is never older than its question: what stands in the cache was not made untrue by any change that has been
-answered, and what is computed is read after the question came. Booking does not come here.
+An answer is never older than its question: what stands in the cache was not made untrue by any
+change that has been answered, and what is computed is read after the question came. Booking does
+not come here.
 """
 
 from __future__ import annotations
@@ -44,26 +46,36 @@ if TYPE_CHECKING:
     from app.usecases.resources import Resources
 
 RULES_MARGIN: Final = timedelta(days=4)
-"""Exceptions are read for so many dates around those asked for: a visit of a day may need the hours of the next two."""
+"""Exceptions are read for so many dates around those asked for: a visit of a day may need the hours
+of the next two.
+"""
 
 CALENDAR_MARGIN: Final = timedelta(days=67)
-"""And for so many after them where the calendar is kept: the next page of the client's calendar needs them."""
+"""And for so many after them where the calendar is kept: the next page of the client's calendar
+needs them.
+"""
 
 MOST_DAYS: Final = 20_000
-"""Provider-days that one question may keep in Redis; larger ones are rare, and computed each time."""
+"""Provider-days that one question may keep in Redis; larger ones are rare, and computed each time.
+"""
 
 FRESH_SECONDS: Final = 15.0
-"""A calendar older than this is read again before days are computed from it: they live as much shorter as it is old."""
+"""A calendar older than this is read again before days are computed from it: they live as much
+shorter as it is old.
+"""
 
 REFRESH_AFTER_SECONDS: Final = 45.0
-"""Days and calendars in demand are computed again from this age on, before they expire and everybody has to wait."""
+"""Days and calendars in demand are computed again from this age on, before they expire and
+everybody has to wait.
+"""
 
 HOT_USES: Final = 10
 """Readings of a calendar in one process within its minute that make it one in demand."""
 
 ROUNDS: Final = 6
-"""How often a question looks; between two looks it waits for others who compute the same. Changes may make each of them
-too old; after the last look it computes on its own."""
+"""How often a question looks; between two looks it waits for others who compute the same. Changes
+may make each of them too old; after the last look it computes on its own.
+"""
 
 POLL_SECONDS: Final = 0.005
 """First pause before looking again whether another process has computed; doubled each time."""
@@ -113,7 +125,12 @@ class _Standing:
         if not self.days:
             return asked
         dates = [day for day in asked.dates if day not in self.days]
-        return Question(asked.organization_id, asked.provider_id, asked.rules, dates_between(dates[0], dates[-1]))
+        return Question(
+            asked.organization_id,
+            asked.provider_id,
+            asked.rules,
+            dates_between(dates[0], dates[-1]),
+        )
 
 
 class _Work(NamedTuple):
@@ -142,22 +159,36 @@ async def free_days(
 
 
 def bookable_days(found: FreeDays, now: datetime) -> dict[date, tuple[Minute, ...]]:
-    """What of the days can be booked at this instant: notice, horizon and the end of holds are applied here."""
+    """What of the days can be booked at this instant: notice, horizon and the end of holds are
+    applied here.
+    """
     calendar = found.calendar
     starts = {day: starts_at(free, now) for day, free in found.days.items()}
     return bookable_by_date(calendar.hours, calendar.rules, starts, now)
 
 
 async def claims_around(
-    on: Executor, organization_id: OrganizationId, calendars: Sequence[Calendar], first: date, last: date
+    on: Executor,
+    organization_id: OrganizationId,
+    calendars: Sequence[Calendar],
+    first: date,
+    last: date,
 ) -> dict[ProviderId, list[Claim]]:
-    """All claims that matter for starts on these provider-local dates, in one statement for all calendars."""
+    """All claims that matter for starts on these provider-local dates, in one statement for all
+    calendars.
+    """
     if not calendars:
         return {}
-    spans = [claims_span(calendar.hours.time_zone, calendar.rules, first, last) for calendar in calendars]
+    spans = [
+        claims_span(calendar.hours.time_zone, calendar.rules, first, last) for calendar in calendars
+    ]
     provider_ids = list(dict.fromkeys(calendar.provider.id for calendar in calendars))
     return await load_claims(
-        on, organization_id, provider_ids, min(span[0] for span in spans), max(span[1] for span in spans)
+        on,
+        organization_id,
+        provider_ids,
+        min(span[0] for span in spans),
+        max(span[1] for span in spans),
     )
 
 
@@ -199,10 +230,14 @@ class _Asking:
         self._answers: dict[Wanted, Answer] = {}
         self._patient_until = 0.0
 
-    async def answer(self, wanted: list[Wanted], stamps: Mapping[ProviderId, Stamp] | None) -> dict[Wanted, Answer]:
+    async def answer(
+        self, wanted: list[Wanted], stamps: Mapping[ProviderId, Stamp] | None
+    ) -> dict[Wanted, Answer]:
         is_kept = len(wanted) * ((self._last - self._first).days + 1) <= MOST_DAYS
         for left in reversed(range(ROUNDS if is_kept else 0)):
-            standings = await self._look([each for each in wanted if each not in self._answers], stamps)
+            standings = await self._look(
+                [each for each in wanted if each not in self._answers], stamps
+            )
             stamps = None  # What was seen before is only good for the first look.
             if standings is None:
                 break
@@ -243,7 +278,9 @@ class _Asking:
     async def _look(
         self, wanted: Sequence[Wanted], stamps_seen: Mapping[ProviderId, Stamp] | None
     ) -> list[_Standing] | None:
-        """How each stands; the cache can't be used where None. Answers those that do not exist or can't be read."""
+        """How each stands; the cache can't be used where None. Answers those that do not exist or
+        can't be read.
+        """
         calendars = self._accelerator.calendars
         known = {each: calendars.find(self._organization_id, each) for each in wanted}
         seen = await self._standings(known, stamps_seen)
@@ -260,7 +297,9 @@ class _Asking:
             else:
                 unknown.append(each)
         if unknown:
-            begun = await self._accelerator.slots.begin([(self._organization_id, each[0]) for each in unknown])
+            begun = await self._accelerator.slots.begin(
+                [(self._organization_id, each[0]) for each in unknown]
+            )
             if begun is None:
                 return None
             stamps |= zip(unknown, begun, strict=True)
@@ -272,7 +311,9 @@ class _Asking:
         return standings + [standing for _, standing in again.values() if standing is not None]
 
     def _is_fit(self, known: KnownCalendar) -> bool:
-        """Whether days may be computed from it; those that are there already are shown under an older one, too."""
+        """Whether days may be computed from it; those that are there already are shown under an
+        older one, too.
+        """
         return known.age_seconds < FRESH_SECONDS and self._covers(known)
 
     def _question(self, wanted: Wanted, known: KnownCalendar | None) -> Question:
@@ -280,7 +321,9 @@ class _Asking:
         if known is None:
             return Question(self._organization_id, wanted[0])
         calendar = known.calendar
-        return Question(self._organization_id, wanted[0], calendar.rules, self._asked(calendar.hours.time_zone))
+        return Question(
+            self._organization_id, wanted[0], calendar.rules, self._asked(calendar.hours.time_zone)
+        )
 
     async def _standings(
         self,
@@ -295,7 +338,11 @@ class _Asking:
         found: dict[Wanted, tuple[Stamp | None, _Standing | None]] = {}
         for (each, calendar), question, there in zip(known.items(), questions, seen, strict=True):
             standing = None
-            if calendar is not None and there.stamp is not None and calendar.generation == there.stamp.generation:
+            if (
+                calendar is not None
+                and there.stamp is not None
+                and calendar.generation == there.stamp.generation
+            ):
                 standing = _Standing(
                     wanted=each,
                     known=calendar,
@@ -308,9 +355,11 @@ class _Asking:
         return found
 
     async def _read_calendars(self, stamps: Mapping[Wanted, Stamp]) -> dict[Wanted, KnownCalendar]:
-        """The calendars under stamps that were seen before; those that others here are reading are waited for.
+        """The calendars under stamps that were seen before; those that others here are reading are
+        waited for.
 
-        A calendar may be taken from whoever read it under the same generation: had it changed since, so had that.
+        A calendar may be taken from whoever read it under the same generation: had it changed
+        since, so had that.
         """
         read: dict[Wanted, KnownCalendar] = {}
         flights = self._accelerator.calendar_flights
@@ -321,7 +370,11 @@ class _Asking:
             for each, stamp in stamps.items():
                 # It may have been read while the stamp was asked for.
                 known = self._accelerator.calendars.find(self._organization_id, each)
-                if known is not None and known.generation == stamp.generation and self._is_fit(known):
+                if (
+                    known is not None
+                    and known.generation == stamp.generation
+                    and self._is_fit(known)
+                ):
                     read[each] = known
                     continue
                 key = (self._organization_id, *each)
@@ -359,13 +412,17 @@ class _Asking:
         first: date,
         last: date,
     ) -> dict[Wanted, KnownCalendar]:
-        """The calendars, in one statement; kept in this process. Answers those that do not exist."""
+        """The calendars, in one statement; kept in this process. Answers those that do
+        not exist.
+        """
         async with self._gate.place() as admitted:
             if not admitted:
                 self._refuse(mine, mine.values())
                 return {}
             read_at = monotonic()
-            calendars = await load_calendars(self._pool, self._organization_id, list(mine), first, last)
+            calendars = await load_calendars(
+                self._pool, self._organization_id, list(mine), first, last
+            )
         read: dict[Wanted, KnownCalendar] = {}
         for each, flight in mine.items():
             calendar, generation = calendars.get(each), stamps[each].generation
@@ -373,7 +430,11 @@ class _Asking:
                 self._answers[each] = _not_found(each)
             else:
                 read[each] = KnownCalendar(
-                    calendar=calendar, generation=generation, first=first, last=last, read_at=read_at
+                    calendar=calendar,
+                    generation=generation,
+                    first=first,
+                    last=last,
+                    read_at=read_at,
                 )
                 self._accelerator.calendars.keep(self._organization_id, read[each])
             flight.cargo = ReadCalendar(generation, read.get(each))
@@ -383,7 +444,9 @@ class _Asking:
         known = standing.known
         age = max(standing.age_seconds, known.age_seconds)
         fresh_seconds = REFRESH_AFTER_SECONDS - age
-        self._answers[standing.wanted] = FreeDays(known.calendar, standing.days, standing.stamp, fresh_seconds)
+        self._answers[standing.wanted] = FreeDays(
+            known.calendar, standing.days, standing.stamp, fresh_seconds
+        )
         if known.uses >= HOT_USES and age > REFRESH_AFTER_SECONDS:
             flights, about = self._accelerator.flights, self._about(standing.question)
             if not flights.flying(*about):
@@ -414,7 +477,9 @@ class _Asking:
                 computed = await flight.landed(can_take=can_take)
                 if computed is not None:
                     self._take(standing, computed)
-            if standing.wanted not in self._answers and any(flight.is_refused for flight, _ in waited_for):
+            if standing.wanted not in self._answers and any(
+                flight.is_refused for flight, _ in waited_for
+            ):
                 self._refuse([standing.wanted])
 
     def _about(self, question: Question) -> tuple[FlightKey, date, date]:
@@ -423,7 +488,9 @@ class _Asking:
         return key, question.dates[0], question.dates[-1]
 
     def _take(self, standing: _Standing, computed: Computed) -> None:
-        """Another's days, if they are all that is missing, and computed under the rules that stand now."""
+        """Another's days, if they are all that is missing, and computed under the rules that stand
+        now.
+        """
         if computed.known.generation != standing.stamp.generation:
             return
         dates = standing.question.dates
@@ -441,7 +508,9 @@ class _Asking:
         questions = [work.question for work in mine]
         if self._gate.is_full:
             elsewhere = await slots.leased(questions)
-            self._refuse_work([work for work, is_theirs in zip(mine, elsewhere, strict=True) if not is_theirs])
+            self._refuse_work(
+                [work for work, is_theirs in zip(mine, elsewhere, strict=True) if not is_theirs]
+            )
         else:
             elsewhere = await self._compute_ours(mine)
         if any(elsewhere):
@@ -449,7 +518,9 @@ class _Asking:
             await self._wait_for_leases(list(compress(questions, elsewhere)))
 
     async def _compute_ours(self, mine: Sequence[_Work]) -> list[bool]:
-        """Compute what can be leased, and have it kept; whether each of them is computed elsewhere."""
+        """Compute what can be leased, and have it kept; whether each of them is
+        computed elsewhere.
+        """
         slots = self._accelerator.slots
         questions = [work.question for work in mine]
         try:
@@ -459,7 +530,8 @@ class _Asking:
         except BaseException:
             self._accelerator.start(slots.release(questions))
             raise
-        # Near it counts already: nobody here waits for what is computed elsewhere, or for its being kept.
+        # Near it counts already: nobody here waits for what is computed elsewhere, or for its being
+        # kept.
         self._accelerator.flights.land(work.flight for work in ours)
         if fills:
             self._accelerator.start(self._keep(fills))
@@ -472,15 +544,21 @@ class _Asking:
         await self._accelerator.slots.keep(fills)
 
     async def _wait_for_leases(self, questions: list[Question]) -> None:
-        """Until they are kept or given up, or have taken as long as any may; that is the longest for all rounds together."""
+        """Until they are kept or given up, or have taken as long as any may; that is the longest
+        for all rounds together.
+        """
         self._patient_until = self._patient_until or monotonic() + LEASE_LIFETIME_MS / 1000
         pause = POLL_SECONDS
-        while monotonic() < self._patient_until and any(await self._accelerator.slots.leased(questions)):
+        while monotonic() < self._patient_until and any(
+            await self._accelerator.slots.leased(questions)
+        ):
             await asyncio.sleep(pause)
             pause = min(pause * 2, 16 * POLL_SECONDS)
 
     async def _compute(self, ours: Sequence[_Work]) -> list[Fill]:
-        """Compute and answer; or refuse, where there is too much to do. What it gives is to be kept."""
+        """Compute and answer; or refuse, where there is too much to do. What it gives is to be
+        kept.
+        """
         slots = self._accelerator.slots
         started = monotonic()
         async with self._gate.place() as admitted:
@@ -503,7 +581,13 @@ class _Asking:
                     await asyncio.sleep(0)
                 known, dates = standing.known, question.dates
                 calendar = known.calendar
-                days = days_of(calendar.hours, calendar.rules, claims[question.provider_id], dates[0], dates[-1])
+                days = days_of(
+                    calendar.hours,
+                    calendar.rules,
+                    claims[question.provider_id],
+                    dates[0],
+                    dates[-1],
+                )
                 flight.cargo = Computed(known, days)
                 fills.append(Fill(question, standing.stamp, days, min(started, known.read_at)))
                 self._take(standing, flight.cargo)
@@ -511,7 +595,9 @@ class _Asking:
         return fills
 
     async def _refresh(self, standing: _Standing, flight: Flight[FlightKey, Computed]) -> None:
-        """Read and compute again what is in demand, before it expires; meanwhile it is served as it is."""
+        """Read and compute again what is in demand, before it expires; meanwhile it is served as it
+        is.
+        """
         try:
             again = _Asking(
                 self._resources,
@@ -526,7 +612,9 @@ class _Asking:
             if calendar is None:
                 return
             question = again._question(standing.wanted, calendar)
-            renewed = _Standing(wanted=standing.wanted, known=calendar, stamp=standing.stamp, question=question)
+            renewed = _Standing(
+                wanted=standing.wanted, known=calendar, stamp=standing.stamp, question=question
+            )
             if self._about(question) == self._about(standing.question):
                 elsewhere = await again._compute_ours([_Work(renewed, question, flight)])
                 self._accelerator.slots.counts.refreshed_early += not any(elsewhere)
@@ -536,7 +624,9 @@ class _Asking:
     # ------------------------------------------------------------ without the cache
 
     async def _compute_alone(self, wanted: Sequence[Wanted]) -> None:
-        """From PostgreSQL alone, for this question only: Redis can't be used, or the question is too wide to keep."""
+        """From PostgreSQL alone, for this question only: Redis can't be used, or the question is
+        too wide to keep.
+        """
         async with self._gate.place() as admitted:
             if not admitted:
                 self._refuse(wanted)
@@ -559,7 +649,9 @@ class _Asking:
                     self._answers[each] = _not_found(each)
                 else:
                     dates = self._asked(calendar.hours.time_zone)
-                    days = days_of(calendar.hours, calendar.rules, claims[each[0]], dates[0], dates[-1])
+                    days = days_of(
+                        calendar.hours, calendar.rules, claims[each[0]], dates[0], dates[-1]
+                    )
                     self._answers[each] = FreeDays(calendar, days)
 
 

@@ -1,4 +1,6 @@
-"""Compose messages: what a message may say about an appointment, read together for all that go out of one organization."""
+"""Compose messages: what a message may say about an appointment, read together for all that go out
+of one organization.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """An appointment as messages see it: who is told about it, how they are reached as of now, and what there is to say."""
+    """An appointment as messages see it: who is told about it, how they are reached as of now, and
+    what there is to say.
+    """
 
     organization: Organization
     appointment: Appointment
@@ -69,8 +73,14 @@ async def load_subjects(
     service_ids = {row.service_id for row in rows if row.service_id is not None}
     services = await services_by_ids(on, organization_id, list(service_ids)) if service_ids else {}
     customers = await customers_by_ids(on, organization_id, list({row.customer_id for row in rows}))
-    previous = await _previous_starts(on, organization_id, appointments) if MessageKind.RESCHEDULED in kinds else {}
-    silent = await opted_out(on, organization_id, _addresses(appointments.values(), providers.values()))
+    previous = (
+        await _previous_starts(on, organization_id, appointments)
+        if MessageKind.RESCHEDULED in kinds
+        else {}
+    )
+    silent = await opted_out(
+        on, organization_id, _addresses(appointments.values(), providers.values())
+    )
     phones = {row.contact.phone for row in rows if row.contact.phone is not None}
     anybody = organization.sms_to_unverified_numbers
     texted = phones if anybody else await verified_phones(on, organization_id, phones)
@@ -105,7 +115,9 @@ def facts_of(
     message_id: MessageLogId,
     now: datetime,
 ) -> MessageFacts:
-    """What a message may say: in the customer's zone as stored at booking, or in the provider's own."""
+    """What a message may say: in the customer's zone as stored at booking, or in the provider's
+    own.
+    """
     appointment, provider = subject.appointment, subject.provider
     organization_id = subject.organization.id
     to_customer = recipient is Recipient.CUSTOMER
@@ -141,7 +153,9 @@ def facts_of(
 
 
 def language_of(facts: MessageFacts) -> str:
-    """The language that a message with these facts is written in, by which an organization's own words are chosen."""
+    """The language that a message with these facts is written in, by which an organization's own
+    words are chosen.
+    """
     return wording.negotiate(facts.locale).language
 
 
@@ -150,16 +164,26 @@ async def _previous_starts(
 ) -> dict[AppointmentId, datetime]:
     """Where each appointment that has its time from a move was moved from."""
     found: dict[AppointmentId, datetime] = {}
-    for appointment_id, entries in (await history_of_appointments(on, organization_id, list(appointments))).items():
+    for appointment_id, entries in (
+        await history_of_appointments(on, organization_id, list(appointments))
+    ).items():
         for entry in entries:
             moved_from = entry.from_starts_at
-            is_move = entry.kind is AppointmentChangeKind.RESCHEDULED and moved_from != entry.to_starts_at
-            if is_move and moved_from is not None and entry.to_starts_at == appointments[appointment_id].starts_at:
+            is_move = (
+                entry.kind is AppointmentChangeKind.RESCHEDULED and moved_from != entry.to_starts_at
+            )
+            if (
+                is_move
+                and moved_from is not None
+                and entry.to_starts_at == appointments[appointment_id].starts_at
+            ):
                 found[appointment_id] = moved_from
     return found
 
 
-def _addresses(appointments: Collection[Appointment], providers: Collection[Provider]) -> set[Address]:
+def _addresses(
+    appointments: Collection[Appointment], providers: Collection[Provider]
+) -> set[Address]:
     emails = [row.contact.email for row in appointments] + [row.email for row in providers]
     phones = [row.contact.phone for row in appointments] + [row.phone for row in providers]
     return {(Channel.EMAIL, email) for email in emails if email is not None} | {
@@ -168,9 +192,14 @@ def _addresses(appointments: Collection[Appointment], providers: Collection[Prov
 
 
 def _customer_reach(
-    appointment: Appointment, customer: Customer, silent: Collection[Address], texted: Collection[str]
+    appointment: Appointment,
+    customer: Customer,
+    silent: Collection[Address],
+    texted: Collection[str],
 ) -> Reach:
-    """At the contact of this booking; on the channels that it asked for, else on those of the customer's record."""
+    """At the contact of this booking; on the channels that it asked for, else on those of the
+    customer's record.
+    """
     contact = appointment.contact
     asked = contact.channels if contact.channels is not None else customer.contact.channels
     return Reach(
@@ -195,6 +224,10 @@ def _provider_reach(provider: Provider, silent: Collection[Address]) -> Reach:
     )
 
 
-def _silent_channels(email: str | None, phone: str | None, silent: Collection[Address]) -> frozenset[Channel]:
+def _silent_channels(
+    email: str | None, phone: str | None, silent: Collection[Address]
+) -> frozenset[Channel]:
     addresses = ((Channel.EMAIL, email), (Channel.SMS, phone))
-    return frozenset(channel for channel, address in addresses if address and (channel, address) in silent)
+    return frozenset(
+        channel for channel, address in addresses if address and (channel, address) in silent
+    )

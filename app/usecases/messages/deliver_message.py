@@ -77,19 +77,25 @@ class Delivery:
             return await self._send_email(self.resources.messaging.senders.email, facts, address)
         return await self._send_sms(sms, facts, address)
 
-    async def postpone(self, detail: str, *, retry_after_seconds: int | None = None, keeps_wire: bool) -> MessageStatus:
+    async def postpone(
+        self, detail: str, *, retry_after_seconds: int | None = None, keeps_wire: bool
+    ) -> MessageStatus:
         """Try again later, with growing delays; after the last of them, it has failed."""
         wait = next_try(self.claimed.attempts, retry_after_seconds)
         if wait is None:
             return await self._end(MessageStatus.FAILED, detail=detail)
         until = self.resources.real_clock() + wait
         detail = detail[:_DETAIL_LENGTH]
-        await postpone_message(self.resources.pool, self.claimed, until, detail, keeps_wire=keeps_wire)
+        await postpone_message(
+            self.resources.pool, self.claimed, until, detail, keeps_wire=keeps_wire
+        )
         return MessageStatus.PENDING
 
     # ---------------------------------------------------------------- the two channels
 
-    async def _send_email(self, sender: EmailSender | None, facts: MessageFacts, address: str) -> MessageStatus:
+    async def _send_email(
+        self, sender: EmailSender | None, facts: MessageFacts, address: str
+    ) -> MessageStatus:
         if sender is None:
             return await self._end(MessageStatus.SKIPPED, detail=SkipReason.NO_SENDER)
         message = self.claimed.message
@@ -107,24 +113,33 @@ class Delivery:
         )
         return await self._close_with(await sender.send(letter))
 
-    async def _send_sms(self, sender: SmsSender | None, facts: MessageFacts, address: str) -> MessageStatus:
+    async def _send_sms(
+        self, sender: SmsSender | None, facts: MessageFacts, address: str
+    ) -> MessageStatus:
         if sender is None:
             return await self._end(MessageStatus.SKIPPED, detail=SkipReason.NO_SENDER)
         message = self.claimed.message
         content = render_sms(facts, message.kind, message.recipient, self._override(facts))
         self._complain(content)
-        # The words too: the remaining time in them is another at the next attempt, and the gateway is asked for these.
-        ours = await put_on_wire(self.resources.pool, self.claimed, content.text, self.resources.real_clock())
+        # The words too: the remaining time in them is another at the next attempt, and the gateway
+        # is asked for these.
+        ours = await put_on_wire(
+            self.resources.pool, self.claimed, content.text, self.resources.real_clock()
+        )
         if not ours:
             return MessageStatus.PENDING  # the lease ended, and somebody else has it
         return await self._close_with(await sender.send(self._text(content.text, address)))
 
     async def _look_up(self, sender: SmsSender, words: str, since: datetime) -> SmsFate:
-        """What became of a text message that was on the wire when its worker died, or whose answer was lost."""
+        """What became of a text message that was on the wire when its worker died, or whose answer
+        was lost.
+        """
         reach = self.subject.reach(self.claimed.message.recipient)
         if reach.phone is None:
             return PermanentFailure(detail="its fate is unknown, and the number to ask for is gone")
-        known = await known_message_ids(self.resources.pool, self.claimed.organization_id, self.claimed.appointment_id)
+        known = await known_message_ids(
+            self.resources.pool, self.claimed.organization_id, self.claimed.appointment_id
+        )
         fate = await sender.look_up(self._text(words, reach.phone), since=since, known=known)
         if isinstance(fate, Unknown):  # sending again might send twice
             return PermanentFailure(detail=f"its fate is unknown: {fate.detail}")
@@ -152,12 +167,16 @@ class Delivery:
     async def _close_with(self, outcome: EmailOutcome | SmsOutcome | SmsFate) -> MessageStatus:
         match outcome:
             case Sent():
-                return await self._end(MessageStatus.SENT, provider_message_id=outcome.provider_message_id)
+                return await self._end(
+                    MessageStatus.SENT, provider_message_id=outcome.provider_message_id
+                )
             case PermanentFailure():
                 return await self._end(MessageStatus.FAILED, detail=outcome.detail)
             case TemporaryFailure():
                 return await self.postpone(
-                    outcome.detail, retry_after_seconds=outcome.retry_after_seconds, keeps_wire=False
+                    outcome.detail,
+                    retry_after_seconds=outcome.retry_after_seconds,
+                    keeps_wire=False,
                 )
             case Unknown():
                 return await self.postpone(outcome.detail, keeps_wire=True)
@@ -165,7 +184,11 @@ class Delivery:
                 return await self.postpone("the gateway never received it", keeps_wire=False)
 
     async def _end(
-        self, status: MessageStatus, *, detail: str | None = None, provider_message_id: str | None = None
+        self,
+        status: MessageStatus,
+        *,
+        detail: str | None = None,
+        provider_message_id: str | None = None,
     ) -> MessageStatus:
         await close_message(
             self.resources.pool,

@@ -1,4 +1,6 @@
-"""Edit an organization's own words for a kind of message. What would not work is refused before it is kept."""
+"""Edit an organization's own words for a kind of message. What would not work is refused before it
+is kept.
+"""
 
 from __future__ import annotations
 
@@ -32,25 +34,35 @@ async def set_template(
     if language not in wording.LANGUAGES:
         known = ", ".join(wording.LANGUAGES)
         return InvalidInput(field="language", message=f"Messages are written in one of {known}.")
-    template = OwnTemplate(kind=kind, recipient=recipient, language=language, words=words, updated_at=resources.clock())
+    template = OwnTemplate(
+        kind=kind, recipient=recipient, language=language, words=words, updated_at=resources.clock()
+    )
     if words == TemplateOverride():
         await delete_template(resources.pool, viewer.organization_id, kind, recipient, language)
         return template
     problem = overrides.check(words) or _problem_in_use(template)
     if problem is not None:
         line = "" if problem.line is None else f" (line {problem.line})"
-        return InvalidInput(field=problem.part, message=f"This template does not work{line}: {problem.detail}.")
+        return InvalidInput(
+            field=problem.part, message=f"This template does not work{line}: {problem.detail}."
+        )
     await put_template(resources.pool, viewer.organization_id, template)
     return template
 
 
 async def list_templates(resources: Resources, viewer: Viewer) -> list[OwnTemplate] | None:
     """All of the organization's own words; None for all but administrators."""
-    return await templates_of_organization(resources.pool, viewer.organization_id) if viewer.is_admin else None
+    return (
+        await templates_of_organization(resources.pool, viewer.organization_id)
+        if viewer.is_admin
+        else None
+    )
 
 
 def _problem_in_use(template: OwnTemplate) -> OverrideProblem | None:
-    """What only shows when the words are used: on both channels, with everything there may be to say."""
+    """What only shows when the words are used: on both channels, with everything there may be to
+    say.
+    """
     facts = sample_facts(template.kind, "Sample", template.updated_at)
     for channel in Channel:
         used = render(facts, template.kind, template.recipient, channel, template.words)

@@ -1,8 +1,9 @@
-"""Limit messages: beyond so many within a day, a destination of customers gets no further news. What is held back is logged.
+"""Limit messages: beyond so many within a day, a destination of customers gets no further news.
+What is held back is logged.
 
-Counted is where a row of the log is written, under a lock of the organization and in the same transaction, so the limit
-is exact however many workers there are. Providers' own addresses are set by staff, and not counted: a busy provider hears
-of hundreds of bookings a day.
+Counted is where a row of the log is written, under a lock of the organization and in the same
+transaction, so the limit is exact however many workers there are. Providers' own addresses are set
+by staff, and not counted: a busy provider hears of hundreds of bookings a day.
 """
 
 from __future__ import annotations
@@ -34,30 +35,49 @@ DESTINATION_BYTES: Final = 16
 def destination_of(
     resources: Resources, organization_id: OrganizationId, message: Message, reach: Reach
 ) -> bytes | None:
-    """A keyed hash of where the message goes: tells two destinations apart, and nothing else. None: it is not counted."""
+    """A keyed hash of where the message goes: tells two destinations apart, and nothing else. None:
+    it is not counted.
+    """
     address = reach.address(message.channel)
-    if message.recipient is Recipient.PROVIDER or address is None or not resources.messaging.daily_limit:
+    if (
+        message.recipient is Recipient.PROVIDER
+        or address is None
+        or not resources.messaging.daily_limit
+    ):
         return None
     text = f"{organization_id}\x1f{message.channel}\x1f{counted_address(message.channel, address)}"
     return hmac.digest(resources.hash_secret, text.encode(), hashlib.sha256)[:DESTINATION_BYTES]
 
 
 async def limit_messages(
-    resources: Resources, tx: Transaction, organization_id: OrganizationId, rows: Sequence[NewMessage], now: datetime
+    resources: Resources,
+    tx: Transaction,
+    organization_id: OrganizationId,
+    rows: Sequence[NewMessage],
+    now: datetime,
 ) -> list[NewMessage]:
-    """The rows as they are to be written: those too many for their destination are skipped, and not counted."""
+    """The rows as they are to be written: those too many for their destination are skipped, and not
+    counted.
+    """
     # News before reminders that are due at the same instant, which follow from it.
     in_turn = sorted(rows, key=lambda row: (row.due_at, row.message.kind in LEADS))
     turns = {row.id: _turn(row, row.destination) for row in in_turn if row.destination is not None}
     if not turns:
         return in_turn
     await lock_destinations(tx, organization_id)
-    had = await count_messages(tx, organization_id, {turn.destination for turn in turns.values()}, since=now - A_DAY)
-    known = await told_times(tx, organization_id, {turn.about.appointment_id for turn in turns.values()})
-    answers = let_out(list(turns.values()), had=had, known=known, most=resources.messaging.daily_limit)
+    had = await count_messages(
+        tx, organization_id, {turn.destination for turn in turns.values()}, since=now - A_DAY
+    )
+    known = await told_times(
+        tx, organization_id, {turn.about.appointment_id for turn in turns.values()}
+    )
+    answers = let_out(
+        list(turns.values()), had=had, known=known, most=resources.messaging.daily_limit
+    )
     held_back = {row_id for row_id, goes in zip(turns, answers, strict=True) if not goes}
     return [
-        replace(row, skipped=SkipReason.TOO_MANY, destination=None) if row.id in held_back else row for row in in_turn
+        replace(row, skipped=SkipReason.TOO_MANY, destination=None) if row.id in held_back else row
+        for row in in_turn
     ]
 
 

@@ -23,9 +23,11 @@ async def list_messages(
 ) -> dict[AppointmentId, list[LoggedMessage]]:
     """The log of each appointment with what is still planned, in the order in which it is due.
 
-    What is planned goes to those, and on those channels, that would get it now; it may be another way when it is due.
+    What is planned goes to those, and on those channels, that would get it now; it may be another
+    way when it is due.
     """
-    # The outbox first: what moves from there to the log between the two reads is then seen twice rather than never.
+    # The outbox first: what moves from there to the log between the two reads is then seen twice
+    # rather than never.
     outbox = await outbox_of_appointments(on, organization_id, appointment_ids)
     log = await messages_of_appointments(on, organization_id, appointment_ids)
     subjects = await load_subjects(on, organization_id, list(outbox)) if outbox else {}
@@ -34,7 +36,11 @@ async def list_messages(
         if subject is None:
             continue
         logged = log.setdefault(appointment_id, [])
-        known = {(row.time_version, row.kind, row.recipient, row.channel) for row in logged if not row.is_resend}
+        known = {
+            (row.time_version, row.kind, row.recipient, row.channel)
+            for row in logged
+            if not row.is_resend
+        }
         logged += [
             planned
             for planned in _planned(subject, entries)
@@ -47,7 +53,12 @@ async def list_messages(
 def _planned(subject: Subject, entries: Sequence[OutboxEntry]) -> Iterator[LoggedMessage]:
     for entry in entries:
         for message in recipients(entry.kind, entry.time_version, subject.customer, subject.staff):
-            if why_not(message, subject.appointment, subject.reach(message.recipient), entry.due_at) is None:
+            if (
+                why_not(
+                    message, subject.appointment, subject.reach(message.recipient), entry.due_at
+                )
+                is None
+            ):
                 yield LoggedMessage(
                     id=None,
                     appointment_id=entry.appointment_id,

@@ -1,4 +1,6 @@
-"""What messages are made with and leave by: the senders, and the links that stand in them. A part of `Resources`."""
+"""What messages are made with and leave by: the senders, and the links that stand in them. A part
+of `Resources`.
+"""
 
 from __future__ import annotations
 
@@ -23,10 +25,12 @@ LOCAL_DOMAIN = "slotwright.invalid"
 class Messaging:
     """How this deployment writes to people.
 
-    `from_address` is the sending address of its mail. `manage_link` makes the address of the page where a customer manages
-    an appointment, of its id and manage token. `public_url` is where the API is reached from outside. `gateway_token`
-    is what the gateway's reports are signed with. `wake` has the worker look at once for what is due; it returns before
-    that, and never raises. `daily_limit` is how many messages one destination of customers gets within a day; 0 is no limit.
+    `from_address` is the sending address of its mail. `manage_link` makes the address of the page
+    where a customer manages an appointment, of its id and manage token. `public_url` is where the
+    API is reached from outside. `gateway_token` is what the gateway's reports are signed with.
+    `wake` has the worker look at once for what is due; it returns before that, and never raises.
+    `daily_limit` is how many messages one destination of customers gets within a day; 0 is no
+    limit.
     """
 
     senders: Senders
@@ -44,22 +48,31 @@ class Messaging:
         """Where our mail comes from: the right side of Message-IDs."""
         return self.from_address.rpartition("@")[2] if self.from_address else LOCAL_DOMAIN
 
-    def manage_url(self, organization_id: OrganizationId, appointment_id: AppointmentId) -> str | None:
+    def manage_url(
+        self, organization_id: OrganizationId, appointment_id: AppointmentId
+    ) -> str | None:
         """The link with which a customer manages an appointment: whoever has it may cancel."""
         if self.manage_link is None:
             return None
         claims = ManageClaims(organization_id=organization_id, appointment_id=appointment_id)
         return self.manage_link(appointment_id, self.manage_tokens.sign(claims))
 
-    def unsubscribe_url(self, organization_id: OrganizationId, message_id: MessageLogId) -> str | None:
+    def unsubscribe_url(
+        self, organization_id: OrganizationId, message_id: MessageLogId
+    ) -> str | None:
         """The link with which the recipient of a message stops further ones."""
         if self.public_url is None:
             return None
-        return f"{self.public_url}/unsubscribe/{self.unsubscribe_tokens.sign(organization_id, message_id)}"
+        token = self.unsubscribe_tokens.sign(organization_id, message_id)
+        return f"{self.public_url}/unsubscribe/{token}"
 
     def report_url(self, organization_id: OrganizationId, message_id: MessageLogId) -> str | None:
         """Where the gateway reports what became of a text message."""
-        return None if self.public_url is None else f"{self.public_url}{report_path(organization_id, message_id)}"
+        return (
+            None
+            if self.public_url is None
+            else f"{self.public_url}{report_path(organization_id, message_id)}"
+        )
 
 
 def report_path(organization_id: OrganizationId, message_id: MessageLogId) -> str:

@@ -28,7 +28,8 @@ class OptedOut:
 
 
 async def unsubscribe(resources: Resources, token: str, *, confirmed: bool) -> OptedOut | None:
-    """Stop all messages to the address that the token's message went to, on its channel; None where it is no good.
+    """Stop all messages to the address that the token's message went to, on its channel; None where
+    it is no good.
 
     Without `confirmed` nothing changes: programs open links that nobody clicked.
     """
@@ -40,9 +41,12 @@ async def unsubscribe(resources: Resources, token: str, *, confirmed: bool) -> O
         message = await message_by_id(tx, organization_id, message_id)
         if message is None:
             return None
-        subject = (await load_subjects(tx, organization_id, [message.appointment_id]))[message.appointment_id]
+        subject = (await load_subjects(tx, organization_id, [message.appointment_id]))[
+            message.appointment_id
+        ]
         address = subject.reach(message.recipient).address(message.channel)
-        if address is not None and confirmed:  # an erased customer has none, and gets nothing anyway
+        # an erased customer has none, and gets nothing anyway
+        if address is not None and confirmed:
             await opt_out(tx, organization_id, (message.channel, address), resources.clock())
     to_customer = message.recipient is Recipient.CUSTOMER
     locale = subject.appointment.contact.locale if to_customer else subject.provider.locale
@@ -57,6 +61,14 @@ async def want_again(
     email: str | None,
     phone: str | None,
 ) -> None:
-    """Whoever names a channel for themselves wants messages on it, whatever their address said before."""
-    addresses = [(channel, email if channel is Channel.EMAIL else phone) for channel in channels or ()]
-    await opt_in(tx, organization_id, [(channel, address) for channel, address in addresses if address is not None])
+    """Whoever names a channel for themselves wants messages on it, whatever their address said
+    before.
+    """
+    addresses = [
+        (channel, email if channel is Channel.EMAIL else phone) for channel in channels or ()
+    ]
+    await opt_in(
+        tx,
+        organization_id,
+        [(channel, address) for channel, address in addresses if address is not None],
+    )

@@ -1,4 +1,6 @@
-"""Plan messages: what a change has to be told, written to the outbox in the transaction of that change."""
+"""Plan messages: what a change has to be told, written to the outbox in the transaction of that
+change.
+"""
 
 from __future__ import annotations
 
@@ -25,4 +27,6 @@ def plan_messages(
     now: datetime,
 ) -> None:
     """Both or neither: without the change nothing is told of it, and with it everything will be."""
-    insert_outbox(tx, organization_id, after.id, after.time_version, plan(before, after, change, now))
+    insert_outbox(
+        tx, organization_id, after.id, after.time_version, plan(before, after, change, now)
+    )

@@ -1,4 +1,6 @@
-"""Preview a message: what it would say, about a real appointment or a made-up one, in built-in or own words."""
+"""Preview a message: what it would say, about a real appointment or a made-up one, in built-in or
+own words.
+"""
 
 from __future__ import annotations
 
@@ -48,8 +50,12 @@ class PreviewQuestion:
     words: TemplateOverride | None
 
 
-async def preview_message(resources: Resources, viewer: Viewer, question: PreviewQuestion) -> Rendered | None:
-    """The message, with what is wrong with the words where something is; None for all but administrators."""
+async def preview_message(
+    resources: Resources, viewer: Viewer, question: PreviewQuestion
+) -> Rendered | None:
+    """The message, with what is wrong with the words where something is; None for all but
+    administrators.
+    """
     if not viewer.is_admin:
         return None
     organization_id, now = viewer.organization_id, resources.clock()
@@ -58,7 +64,9 @@ async def preview_message(resources: Resources, viewer: Viewer, question: Previe
         facts = sample_facts(question.kind, "" if organization is None else organization.name, now)
     else:
         asked = [question.appointment_id]
-        subjects = await load_subjects(resources.pool, organization_id, asked, kinds=[question.kind])
+        subjects = await load_subjects(
+            resources.pool, organization_id, asked, kinds=[question.kind]
+        )
         if question.appointment_id not in subjects:
             return None
         facts = facts_of(
@@ -90,7 +98,9 @@ def sample_facts(kind: MessageKind, organization_name: str, now: datetime) -> Me
         status=AppointmentStatus.CANCELLED if is_cancelled else AppointmentStatus.CONFIRMED,
         starts_at=starts_at,
         ends_at=starts_at + timedelta(minutes=45),
-        previous_starts_at=starts_at - timedelta(hours=3) if kind is MessageKind.RESCHEDULED else None,
+        previous_starts_at=starts_at - timedelta(hours=3)
+        if kind is MessageKind.RESCHEDULED
+        else None,
         now=now,
         time_zone="Europe/Berlin",
         locale=None,

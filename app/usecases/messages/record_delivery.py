@@ -1,4 +1,6 @@
-"""Record a delivery: what the gateway reports of a text message after it took it. Only what it signed is believed."""
+"""Record a delivery: what the gateway reports of a text message after it took it. Only what it
+signed is believed.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,9 @@ async def record_delivery(
     body: bytes,
     signature: str,
 ) -> Report:
-    """Take the gateway's word. A report that comes late, twice or out of order changes nothing that is known better."""
+    """Take the gateway's word. A report that comes late, twice or out of order changes nothing that
+    is known better.
+    """
     messaging = resources.messaging
     if messaging.gateway_token is None or messaging.public_url is None:
         return Report.FORGED

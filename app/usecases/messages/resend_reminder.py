@@ -23,7 +23,13 @@ if TYPE_CHECKING:
     from app.usecases.resources import Resources
 
 _OF_THE_CHANNEL = frozenset(
-    {SkipReason.OPTED_OUT, SkipReason.NO_ADDRESS, SkipReason.UNWANTED, SkipReason.UNVERIFIED, SkipReason.TOO_MANY}
+    {
+        SkipReason.OPTED_OUT,
+        SkipReason.NO_ADDRESS,
+        SkipReason.UNWANTED,
+        SkipReason.UNVERIFIED,
+        SkipReason.TOO_MANY,
+    }
 )
 
 
@@ -40,12 +46,16 @@ class ResendForm:
 async def resend_reminder(
     resources: Resources, viewer: Viewer, form: ResendForm
 ) -> LoggedMessage | InvalidInput | NotAllowed | NotFound:
-    """Send it again, about the appointment as it is now. While one such waits already, that one is the answer."""
+    """Send it again, about the appointment as it is now. While one such waits already, that one is
+    the answer.
+    """
     if not viewer.is_staff:
         return NotAllowed(message="Only the provider and administrators send a message again.")
     organization_id = viewer.organization_id
     async with transaction(resources.pool) as tx:
-        subject = (await load_subjects(tx, organization_id, [form.appointment_id])).get(form.appointment_id)
+        subject = (await load_subjects(tx, organization_id, [form.appointment_id])).get(
+            form.appointment_id
+        )
         if subject is None or not viewer.runs(subject.appointment.provider_id):
             return NotFound(what="appointment")
         appointment, now = subject.appointment, resources.clock()
@@ -73,7 +83,9 @@ async def resend_reminder(
         [limited] = await limit_messages(resources, tx, organization_id, [resend], now)
         if limited.skipped is None:
             await insert_resend(tx, organization_id, limited, free_from=resources.real_clock())
-        log = (await messages_of_appointments(tx, organization_id, [appointment.id])).get(appointment.id, [])
+        log = (await messages_of_appointments(tx, organization_id, [appointment.id])).get(
+            appointment.id, []
+        )
     again = [row for row in log if _is_such_resend(row, form)]
     waiting = [row for row in again if row.status is MessageStatus.PENDING]
     if limited.skipped is not None and not waiting:
@@ -96,4 +108,8 @@ def _never_happened(kind: MessageKind, appointment: Appointment) -> str | None:
 
 
 def _is_such_resend(row: LoggedMessage, form: ResendForm) -> bool:
-    return row.is_resend and (row.kind, row.recipient, row.channel) == (form.kind, form.recipient, form.channel)
+    return row.is_resend and (row.kind, row.recipient, row.channel) == (
+        form.kind,
+        form.recipient,
+        form.channel,
+    )

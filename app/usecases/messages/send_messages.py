@@ -1,7 +1,9 @@
-"""Send messages: what is due becomes rows of the log, and each row is claimed, decided upon again, sent and closed.
+"""Send messages: what is due becomes rows of the log, and each row is claimed, decided upon again,
+sent and closed.
 
-Any number of workers do so at once, and any of them may die anywhere. What a death leaves is a lease that ends: the next
-worker sends the same mail under the same Message-ID, and asks the gateway about a text message before it sends that again.
+Any number of workers do so at once, and any of them may die anywhere. What a death leaves is a
+lease that ends: the next worker sends the same mail under the same Message-ID, and asks the gateway
+about a text message before it sends that again.
 """
 
 from __future__ import annotations
@@ -40,16 +42,22 @@ DUE_BATCH: Final = 500
 """Entries of the outbox taken at once: two or three rows of the log each."""
 
 SEND_BATCH: Final = 64
-"""Messages claimed at once: few enough to be sent well within a lease, whatever the mail server does."""
+"""Messages claimed at once: few enough to be sent well within a lease, whatever the mail server
+does.
+"""
 
 SENDING_AT_ONCE: Final = 16
 """Messages on their way at once; the senders bound their own connections below this."""
 
 LEASE: Final = timedelta(minutes=5)
-"""How long a claimed message is left to its worker, by the real clock: how late it is at most when that worker dies."""
+"""How long a claimed message is left to its worker, by the real clock: how late it is at most when
+that worker dies.
+"""
 
 LEASE_RESERVE: Final = timedelta(minutes=1)
-"""With less than this left of its lease, a message is not begun: sending it takes 30 seconds at most."""
+"""With less than this left of its lease, a message is not begun: sending it takes 30 seconds at
+most.
+"""
 
 RUN_SECONDS: Final = 200.0
 """How long one run goes on taking batches; the next one follows within a minute."""
@@ -78,22 +86,30 @@ async def send_messages(resources: Resources) -> dict[str, int]:
 
 
 async def log_what_is_due(resources: Resources) -> int:
-    """A batch of what is due becomes rows of the log, for its recipients as they are now; how many there were."""
+    """A batch of what is due becomes rows of the log, for its recipients as they are now; how many
+    there were.
+    """
     due = await due_outbox(resources.pool, due_by=resources.clock(), batch_size=DUE_BATCH)
     for organization_id, keys in due.items():
         await _log_due(resources, organization_id, keys)
     return sum(map(len, due.values()))
 
 
-async def _log_due(resources: Resources, organization_id: OrganizationId, keys: Sequence[OutboxKey]) -> None:
+async def _log_due(
+    resources: Resources, organization_id: OrganizationId, keys: Sequence[OutboxKey]
+) -> None:
     async with transaction(resources.pool) as tx:
         entries = await take_outbox(tx, organization_id, keys)
-        subjects = await load_subjects(tx, organization_id, {entry.appointment_id for entry in entries})
+        subjects = await load_subjects(
+            tx, organization_id, {entry.appointment_id for entry in entries}
+        )
         now = resources.clock()
         new: list[NewMessage] = []
         for entry in entries:
             subject = subjects[entry.appointment_id]
-            for message in recipients(entry.kind, entry.time_version, subject.customer, subject.staff):
+            for message in recipients(
+                entry.kind, entry.time_version, subject.customer, subject.staff
+            ):
                 reach = subject.reach(message.recipient)
                 skipped = why_not(message, subject.appointment, reach, now)
                 counted = skipped is None
@@ -104,12 +120,16 @@ async def _log_due(resources: Resources, organization_id: OrganizationId, keys: 
                         message=message,
                         due_at=entry.due_at,
                         skipped=skipped,
-                        destination=destination_of(resources, organization_id, message, reach) if counted else None,
+                        destination=destination_of(resources, organization_id, message, reach)
+                        if counted
+                        else None,
                     )
                 )
         if new:
             new = await limit_messages(resources, tx, organization_id, new, now)
-            await insert_messages(tx, organization_id, new, created_at=now, free_from=resources.real_clock())
+            await insert_messages(
+                tx, organization_id, new, created_at=now, free_from=resources.real_clock()
+            )
 
 
 # ---------------------------------------------------------------- from the log to the world
@@ -122,25 +142,36 @@ async def _send_batch(resources: Resources, counts: Counter[str]) -> int:
     lease_until = now + LEASE
     deliveries: list[Delivery] = []
     for organization_id, ids in waiting.items():
-        claimed = await claim_messages(resources.pool, organization_id, ids, real_now=now, lease_until=lease_until)
+        claimed = await claim_messages(
+            resources.pool, organization_id, ids, real_now=now, lease_until=lease_until
+        )
         if claimed:
             deliveries += await _prepare(resources, organization_id, claimed)
     slots = asyncio.Semaphore(SENDING_AT_ONCE)
     begin_by = lease_until - LEASE_RESERVE
-    counts.update(await asyncio.gather(*(_deliver(each, slots, begin_by=begin_by) for each in deliveries)))
+    counts.update(
+        await asyncio.gather(*(_deliver(each, slots, begin_by=begin_by) for each in deliveries))
+    )
     return len(deliveries)
 
 
 async def _prepare(
     resources: Resources, organization_id: OrganizationId, claimed: Sequence[ClaimedMessage]
 ) -> list[Delivery]:
-    """What the messages are about, read after they were claimed: what was committed before is seen."""
+    """What the messages are about, read after they were claimed: what was committed
+    before is seen.
+    """
     kinds = {each.message.kind for each in claimed}
     about = {each.appointment_id for each in claimed}
     subjects = await load_subjects(resources.pool, organization_id, about, kinds=kinds)
     templates = await load_templates(resources.pool, organization_id)
     return [
-        Delivery(resources=resources, claimed=each, subject=subjects[each.appointment_id], templates=templates)
+        Delivery(
+            resources=resources,
+            claimed=each,
+            subject=subjects[each.appointment_id],
+            templates=templates,
+        )
         for each in claimed
     ]
 

@@ -1,6 +1,8 @@
-"""Vouch for a phone number: one that staff set, and one that a customer's token calls verified, gets text messages.
+"""Vouch for a phone number: one that staff set, and one that a customer's token calls verified,
+gets text messages.
 
-Nobody is sent a code: who a number belongs to is known to the staff who talk to its owner, or to the identity provider.
+Nobody is sent a code: who a number belongs to is known to the staff who talk to its owner, or to
+the identity provider.
 """
 
 from __future__ import annotations
@@ -18,15 +20,23 @@ if TYPE_CHECKING:
 
 
 async def vouch_for_phone(
-    tx: Transaction, viewer: Viewer, phone: str | None, now: datetime, *, instead_of: str | None = None
+    tx: Transaction,
+    viewer: Viewer,
+    phone: str | None,
+    now: datetime,
+    *,
+    instead_of: str | None = None,
 ) -> None:
-    """The customer's number is verified from now on where this caller can tell so. The customer's own row is locked before.
+    """The customer's number is verified from now on where this caller can tell so. The customer's
+    own row is locked before.
 
-    The number in whose place staff set it is not any more: they have found that it was wrong, or is somebody else's by now.
+    The number in whose place staff set it is not any more: they have found that it was wrong, or is
+    somebody else's by now.
     """
     vouched = phone if phone is not None and _vouches(viewer, phone) else None
     replaced = instead_of if viewer.is_staff and instead_of != phone else None
-    for each in sorted(number for number in (vouched, replaced) if number is not None):  # one order for all who do so
+    # one order for all who do so
+    for each in sorted(number for number in (vouched, replaced) if number is not None):
         if each == vouched:
             await verify_phone(tx, viewer.organization_id, each, now)
         else:
@@ -34,4 +44,6 @@ async def vouch_for_phone(
 
 
 def _vouches(viewer: Viewer, phone: str) -> bool:
-    return viewer.is_staff or (viewer.verified_phone is not None and valid_phone(viewer.verified_phone) == phone)
+    return viewer.is_staff or (
+        viewer.verified_phone is not None and valid_phone(viewer.verified_phone) == phone
+    )

@@ -1,4 +1,6 @@
-"""Change or erase a customer. Appointments keep the contact as it was given; an erasure takes it from there, too."""
+"""Change or erase a customer. Appointments keep the contact as it was given; an erasure takes it
+from there, too.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _CustomerForm:
-    """A customer's values, before they are checked. None where a value must stand means that null was sent."""
+    """A customer's values, before they are checked. None where a value must stand means that null
+    was sent.
+    """
 
     name: str | None
     email: str | None
@@ -49,9 +53,13 @@ class _CustomerForm:
 async def change_customer(
     resources: Resources, viewer: Viewer, customer_id: CustomerId, changes: Changes
 ) -> Customer | InvalidInput | NotAllowed | NotFound:
-    """Change the named fields of a customer's record: the customer themselves, and staff who serve them."""
+    """Change the named fields of a customer's record: the customer themselves, and staff who serve
+    them.
+    """
     if viewer.role is Role.ANONYMOUS:
-        return NotAllowed(message="Only the signed-in customer and staff change a customer's record.")
+        return NotAllowed(
+            message="Only the signed-in customer and staff change a customer's record."
+        )
     async with transaction(resources.pool) as tx:
         stored = await customer_for_update(tx, viewer.organization_id, customer_id)
         if stored is None or not await _may_change(viewer, tx, customer_id):
@@ -59,7 +67,11 @@ async def change_customer(
         form = replace(_form_of(stored), **changes)
         contact = valid_contact(
             ContactForm(
-                name=form.name or "", email=form.email, phone=form.phone, locale=form.locale, channels=form.channels
+                name=form.name or "",
+                email=form.email,
+                phone=form.phone,
+                locale=form.locale,
+                channels=form.channels,
             )
         )
         if isinstance(contact, InvalidInput):
@@ -68,19 +80,30 @@ async def change_customer(
         if isinstance(time_zone, InvalidInput):
             return time_zone
         known = InvalidInput(
-            field="phone" if contact.email is None else "email", message="Another customer is known by this already."
+            field="phone" if contact.email is None else "email",
+            message="Another customer is known by this already.",
         )
-        if stored.subject is None and await guest_is_known(tx, viewer.organization_id, customer_id, contact):
+        if stored.subject is None and await guest_is_known(
+            tx, viewer.organization_id, customer_id, contact
+        ):
             return known
         customer = replace(stored, contact=contact, time_zone=time_zone)
         if not await update_customer(tx, viewer.organization_id, customer):
             tx.roll_back()
             return known
         if "phone" in changes:
-            await vouch_for_phone(tx, viewer, contact.phone, resources.clock(), instead_of=stored.contact.phone)
+            await vouch_for_phone(
+                tx, viewer, contact.phone, resources.clock(), instead_of=stored.contact.phone
+            )
         if "channels" in changes:
             await forget_channels_of_customer(tx, viewer.organization_id, customer_id)
-            await want_again(tx, viewer.organization_id, contact.channels, email=contact.email, phone=contact.phone)
+            await want_again(
+                tx,
+                viewer.organization_id,
+                contact.channels,
+                email=contact.email,
+                phone=contact.phone,
+            )
     return customer
 
 
@@ -108,7 +131,9 @@ def _form_of(customer: Customer) -> _CustomerForm:
 async def erase_customer(
     resources: Resources, viewer: Viewer, customer_id: CustomerId
 ) -> Customer | NotAllowed | NotFound:
-    """Erase everything personal of a customer, everywhere; times and statistics stay. Erasing twice changes nothing."""
+    """Erase everything personal of a customer, everywhere; times and statistics stay. Erasing twice
+    changes nothing.
+    """
     if not viewer.is_admin:
         return NotAllowed(message="Only administrators erase customers.")
     async with transaction(resources.pool) as tx:
@@ -118,4 +143,6 @@ async def erase_customer(
         if stored is None:
             return NotFound(what="customer")
         caller = None if stored.subject is None else caller_name(Role.CUSTOMER, stored.subject)
-        return await store_erasure(tx, viewer.organization_id, stored, caller=caller, erased_at=resources.clock())
+        return await store_erasure(
+            tx, viewer.organization_id, stored, caller=caller, erased_at=resources.clock()
+        )

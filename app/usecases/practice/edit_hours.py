@@ -1,4 +1,6 @@
-"""Change when a provider works: weekly hours, breaks, exceptions. What is booked is never touched."""
+"""Change when a provider works: weekly hours, breaks, exceptions. What is booked is
+never touched.
+"""
 
 from __future__ import annotations
 
@@ -31,13 +33,22 @@ if TYPE_CHECKING:
 async def _rules_of(
     resources: Resources, viewer: Viewer, provider_id: ProviderId
 ) -> AsyncIterator[tuple[Transaction, Provider | NotAllowed | NotFound]]:
-    """A transaction in which nobody books with the provider, and the provider, if the caller may change its hours."""
+    """A transaction in which nobody books with the provider, and the provider, if the caller may
+    change its hours.
+    """
     async with transaction(resources.pool) as tx:
         if not viewer.is_staff:
-            yield tx, NotAllowed(message="Only the provider and administrators change when a provider works.")
+            yield (
+                tx,
+                NotAllowed(
+                    message="Only the provider and administrators change when a provider works."
+                ),
+            )
             return
         await lock_rules(tx, viewer.organization_id, [provider_id])
-        provider = (await providers_by_ids(tx, viewer.organization_id, [provider_id])).get(provider_id)
+        provider = (await providers_by_ids(tx, viewer.organization_id, [provider_id])).get(
+            provider_id
+        )
         if provider is None:
             yield tx, NotFound(what="provider")
         elif not viewer.runs(provider_id):
@@ -97,7 +108,12 @@ async def set_exception(
         if isinstance(provider, NotAllowed | NotFound):
             return provider
         await replace_exception(
-            tx, viewer.organization_id, provider_id, exception, reason=checked_reason, new_id=resources.new_id
+            tx,
+            viewer.organization_id,
+            provider_id,
+            exception,
+            reason=checked_reason,
+            new_id=resources.new_id,
         )
     await _tell_rules(resources, viewer, provider_id)
     return provider
@@ -119,4 +135,6 @@ async def remove_exception(
 
 
 async def _tell_rules(resources: Resources, viewer: Viewer, provider_id: ProviderId) -> None:
-    await tell(resources, RulesChanged(organization_id=viewer.organization_id, provider_ids=(provider_id,)))
+    await tell(
+        resources, RulesChanged(organization_id=viewer.organization_id, provider_ids=(provider_id,))
+    )

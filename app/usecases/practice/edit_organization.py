@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 
 async def read_organization(resources: Resources, viewer: Viewer) -> Organization | None:
     """The caller's organization, as of now; None for all but staff."""
-    return await organization_by_id(resources.pool, viewer.organization_id) if viewer.is_staff else None
+    return (
+        await organization_by_id(resources.pool, viewer.organization_id)
+        if viewer.is_staff
+        else None
+    )
 
 
 async def change_organization(

@@ -1,4 +1,6 @@
-"""Create and change providers. A change holds back bookings for the moment it takes; what is booked stays as it is."""
+"""Create and change providers. A change holds back bookings for the moment it takes; what is booked
+stays as it is.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,13 @@ from app.core.ids import ProviderId
 from app.core.money import CancellationPolicy
 from app.core.provider import Provider
 from app.core.refusals import InvalidInput, NotAllowed, NotFound
-from app.core.validation import ProviderForm, ValidProvider, policy_form, valid_provider, valid_weekly
+from app.core.validation import (
+    ProviderForm,
+    ValidProvider,
+    policy_form,
+    valid_provider,
+    valid_weekly,
+)
 from app.store.hours import replace_weekly_hours
 from app.store.locks import lock_rules, lock_subjects
 from app.store.pool import transaction
@@ -55,7 +63,9 @@ async def create_provider(
     hours: Sequence[WeeklyRange],
     breaks: Sequence[WeeklyRange],
 ) -> Provider | InvalidInput | NotAllowed:
-    """Create a provider with its weekly hours. Where the form names no subject, it is the provider's id."""
+    """Create a provider with its weekly hours. Where the form names no subject, it is the
+    provider's id.
+    """
     if not viewer.is_admin:
         return NotAllowed(message="Only administrators create providers.")
     provider_id = ProviderId(resources.new_id())
@@ -99,21 +109,35 @@ async def change_provider(
         if "subject" in changes:
             await lock_subjects(tx, viewer.organization_id)
         await lock_rules(tx, viewer.organization_id, [provider_id])
-        stored = (await providers_by_ids(tx, viewer.organization_id, [provider_id])).get(provider_id)
+        stored = (await providers_by_ids(tx, viewer.organization_id, [provider_id])).get(
+            provider_id
+        )
         if stored is None:
             return NotFound(what="provider")
         if not viewer.runs(provider_id) or ("subject" in changes and not viewer.is_admin):
-            return NotAllowed(message="A provider changes only themselves, and not whose tokens act for them.")
+            return NotAllowed(
+                message="A provider changes only themselves, and not whose tokens act for them."
+            )
         valid = valid_provider(replace(_form_of(stored), **changes))
         if isinstance(valid, InvalidInput):
             return valid
         provider = _provider(provider_id, valid)
-        if "subject" in changes and await subject_is_taken(tx, viewer.organization_id, provider_id, provider.subject):
+        if "subject" in changes and await subject_is_taken(
+            tx, viewer.organization_id, provider_id, provider.subject
+        ):
             return _SUBJECT_TAKEN
         await update_provider(tx, viewer.organization_id, provider)
         if "channels" in changes:
-            await want_again(tx, viewer.organization_id, provider.channels, email=provider.email, phone=provider.phone)
-    await tell(resources, RulesChanged(organization_id=viewer.organization_id, provider_ids=(provider_id,)))
+            await want_again(
+                tx,
+                viewer.organization_id,
+                provider.channels,
+                email=provider.email,
+                phone=provider.phone,
+            )
+    await tell(
+        resources, RulesChanged(organization_id=viewer.organization_id, provider_ids=(provider_id,))
+    )
     return provider
 
 

@@ -1,4 +1,6 @@
-"""Create and change services, and who offers them. A change holds back bookings with those providers meanwhile."""
+"""Create and change services, and who offers them. A change holds back bookings with those
+providers meanwhile.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,13 @@ from app.core.changes import RulesChanged
 from app.core.ids import ServiceId
 from app.core.provider import Service
 from app.core.refusals import InvalidInput, NotAllowed, NotFound
-from app.core.validation import ServiceForm, ValidService, policy_form, valid_provider_count, valid_service
+from app.core.validation import (
+    ServiceForm,
+    ValidService,
+    policy_form,
+    valid_provider_count,
+    valid_service,
+)
 from app.store.locks import lock_rules, lock_service
 from app.store.pool import transaction
 from app.store.providers import providers_by_ids
@@ -59,8 +67,13 @@ async def create_service(
         if refusal is not None:
             return refusal
         await insert_service(tx, viewer.organization_id, service, resources.clock())
-        await replace_providers(tx, viewer.organization_id, service.id, list(dict.fromkeys(provider_ids)))
-    await tell(resources, RulesChanged(organization_id=viewer.organization_id, provider_ids=tuple(provider_ids)))
+        await replace_providers(
+            tx, viewer.organization_id, service.id, list(dict.fromkeys(provider_ids))
+        )
+    await tell(
+        resources,
+        RulesChanged(organization_id=viewer.organization_id, provider_ids=tuple(provider_ids)),
+    )
     return service
 
 
@@ -76,8 +89,12 @@ async def change_service(
         return _NOT_ALLOWED
     async with transaction(resources.pool) as tx:
         await lock_service(tx, viewer.organization_id, service_id)
-        offering = (await provider_ids_of_services(tx, viewer.organization_id, [service_id])).get(service_id, [])
-        refusal = await _lock_providers(tx, viewer.organization_id, provider_ids or (), also=offering)
+        offering = (await provider_ids_of_services(tx, viewer.organization_id, [service_id])).get(
+            service_id, []
+        )
+        refusal = await _lock_providers(
+            tx, viewer.organization_id, provider_ids or (), also=offering
+        )
         if refusal is not None:
             return refusal
         stored = (await services_by_ids(tx, viewer.organization_id, [service_id])).get(service_id)
@@ -89,9 +106,13 @@ async def change_service(
         service = _service(service_id, valid)
         await update_service(tx, viewer.organization_id, service)
         if provider_ids is not None:
-            await replace_providers(tx, viewer.organization_id, service_id, list(dict.fromkeys(provider_ids)))
+            await replace_providers(
+                tx, viewer.organization_id, service_id, list(dict.fromkeys(provider_ids))
+            )
     changed = tuple({*offering, *(provider_ids or ())})
-    await tell(resources, RulesChanged(organization_id=viewer.organization_id, provider_ids=changed))
+    await tell(
+        resources, RulesChanged(organization_id=viewer.organization_id, provider_ids=changed)
+    )
     return service
 
 
@@ -102,7 +123,9 @@ async def _lock_providers(
     *,
     also: Sequence[ProviderId] = (),
 ) -> InvalidInput | NotFound | None:
-    """Hold back bookings with all of these; a refusal where one that the caller named does not exist."""
+    """Hold back bookings with all of these; a refusal where one that the caller named does not
+    exist.
+    """
     count = valid_provider_count(len(provider_ids))
     if isinstance(count, InvalidInput):
         return count

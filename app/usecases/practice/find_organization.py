@@ -1,4 +1,6 @@
-"""Find an organization by the name that a token, a header or an operator gives it: its slug or its id."""
+"""Find an organization by the name that a token, a header or an operator gives it: its slug or its
+id.
+"""
 
 from __future__ import annotations
 
@@ -21,11 +23,15 @@ async def organization_named(resources: Resources, name: str) -> Organization | 
     except ValueError:
         return await organization_of_slug(resources, name)
     known = resources.accelerator.organizations
-    return await known.find(organization_id, lambda: organization_by_id(resources.pool, organization_id))
+    return await known.find(
+        organization_id, lambda: organization_by_id(resources.pool, organization_id)
+    )
 
 
 async def organization_of_slug(resources: Resources, slug: str) -> Organization | None:
-    """What can't be a slug names nothing, and never reaches PostgreSQL, which takes no zero bytes."""
+    """What can't be a slug names nothing, and never reaches PostgreSQL, which takes no
+    zero bytes.
+    """
     if not is_slug(slug):
         return None
     known = resources.accelerator.organizations

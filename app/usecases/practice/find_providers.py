@@ -1,4 +1,6 @@
-"""Find providers: from the calendars known here, where nothing about them has changed since, else from PostgreSQL."""
+"""Find providers: from the calendars known here, where nothing about them has changed since, else
+from PostgreSQL.
+"""
 
 from __future__ import annotations
 
@@ -21,10 +23,14 @@ async def find_providers(
     provider_ids: Sequence[ProviderId],
     stamps: dict[ProviderId, Stamp],
 ) -> dict[ProviderId, Provider]:
-    """Those that exist. The stamps seen on the way are added to `stamps`, which belongs to one operation."""
+    """Those that exist. The stamps seen on the way are added to `stamps`, which belongs to one
+    operation.
+    """
     found = await known_providers(resources, organization_id, provider_ids, stamps)
     missing = [provider_id for provider_id in provider_ids if provider_id not in found]
-    return found | (await providers_by_ids(resources.pool, organization_id, missing) if missing else {})
+    return found | (
+        await providers_by_ids(resources.pool, organization_id, missing) if missing else {}
+    )
 
 
 async def known_providers(

@@ -1,4 +1,6 @@
-"""Advance the clock, so that a developer can watch tomorrow's reminders today. Never in production."""
+"""Advance the clock, so that a developer can watch tomorrow's reminders today. Never in
+production.
+"""
 
 from __future__ import annotations
 
@@ -17,14 +19,21 @@ MOST_MINUTES: Final = 366 * 1440
 """A leap year at once; more is more than one call."""
 
 
-async def advance_clock(resources: Resources, viewer: Viewer, minutes: int) -> datetime | InvalidInput | NotAllowed:
-    """Move the clock of the API and the worker on; the instant that it reads since. The worker looks what is due then."""
+async def advance_clock(
+    resources: Resources, viewer: Viewer, minutes: int
+) -> datetime | InvalidInput | NotAllowed:
+    """Move the clock of the API and the worker on; the instant that it reads since. The worker
+    looks what is due then.
+    """
     if resources.test_clock is None:
-        return NotAllowed(message="This server runs on the real clock. Start it with “dev --test-clock INSTANT”.")
+        return NotAllowed(
+            message="This server runs on the real clock. Start it with “dev --test-clock INSTANT”."
+        )
     if not viewer.is_admin:
         return NotAllowed(message="Only administrators move the clock.")
     if not 1 <= minutes <= MOST_MINUTES:
         return InvalidInput(
-            field="minutes", message=f"The clock moves on by 1 to {MOST_MINUTES:,} minutes, never back."
+            field="minutes",
+            message=f"The clock moves on by 1 to {MOST_MINUTES:,} minutes, never back.",
         )
     return await resources.test_clock.advance(timedelta(minutes=minutes))

@@ -1,7 +1,8 @@
-"""The test clock of development: the real one plus a lead that the database holds, the same for the API and the worker.
+"""The test clock of development: the real one plus a lead that the database holds, the same for the
+API and the worker.
 
-Every operation and every job reads the lead anew before it begins, so that after `advanceClock` has answered nothing in
-any process tells the old time. Tokens and leases never look at it.
+Every operation and every job reads the lead anew before it begins, so that after `advanceClock` has
+answered nothing in any process tells the old time. Tokens and leases never look at it.
 """
 
 from __future__ import annotations
@@ -18,12 +19,16 @@ if TYPE_CHECKING:
 
 
 class TestClock:
-    """A `Clock` that runs on from where it was put. `wake_all` has every job look at the new time."""
+    """A `Clock` that runs on from where it was put. `wake_all` has every job look at
+    the new time.
+    """
 
     __test__ = False  # its name begins like a test's
     __slots__ = ("_ahead", "_pool", "_real_clock", "wake_all")
 
-    def __init__(self, pool: Pool, real_clock: Callable[[], datetime], wake_all: Callable[[], None]) -> None:
+    def __init__(
+        self, pool: Pool, real_clock: Callable[[], datetime], wake_all: Callable[[], None]
+    ) -> None:
         self._pool = pool
         self._real_clock = real_clock
         self._ahead = timedelta()

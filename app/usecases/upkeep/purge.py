@@ -1,4 +1,6 @@
-"""Purge what has served its time, in small batches: each is a statement of its own and holds no lock for long."""
+"""Purge what has served its time, in small batches: each is a statement of its own and holds no
+lock for long.
+"""
 
 from __future__ import annotations
 
@@ -38,28 +40,42 @@ class Retention:
 async def purge_idempotency_keys(resources: Resources) -> int:
     """Forget old idempotency keys; how many there were."""
     made_before = resources.clock() - resources.retention.keys
-    return await _all(lambda: purge_keys(resources.pool, made_before=made_before, batch_size=BATCH_SIZE))
+    return await _all(
+        lambda: purge_keys(resources.pool, made_before=made_before, batch_size=BATCH_SIZE)
+    )
 
 
 async def purge_holds(resources: Resources) -> int:
-    """Forget holds that are long over, never before the keys of the requests that made them; how many there were."""
+    """Forget holds that are long over, never before the keys of the requests that made them; how
+    many there were.
+    """
     periods = resources.retention
     expired_before = resources.clock() - max(periods.holds, periods.keys)
     return await _all(
-        lambda: retention.purge_holds(resources.pool, expired_before=expired_before, batch_size=BATCH_SIZE)
+        lambda: retention.purge_holds(
+            resources.pool, expired_before=expired_before, batch_size=BATCH_SIZE
+        )
     )
 
 
 async def purge_claims(resources: Resources) -> int:
     """Forget times that were given back and are long over; how many there were."""
     ended_before = minute_of(resources.clock() - resources.retention.holds)
-    return await _all(lambda: retention.purge_claims(resources.pool, ended_before=ended_before, batch_size=BATCH_SIZE))
+    return await _all(
+        lambda: retention.purge_claims(
+            resources.pool, ended_before=ended_before, batch_size=BATCH_SIZE
+        )
+    )
 
 
 async def purge_messages(resources: Resources) -> int:
     """Forget the old part of the log of messages; how many rows there were."""
     made_before = resources.clock() - resources.retention.messages
-    return await _all(lambda: retention.purge_messages(resources.pool, made_before=made_before, batch_size=BATCH_SIZE))
+    return await _all(
+        lambda: retention.purge_messages(
+            resources.pool, made_before=made_before, batch_size=BATCH_SIZE
+        )
+    )
 
 
 async def purge_erased_history(resources: Resources) -> int:
@@ -70,15 +86,21 @@ async def purge_erased_history(resources: Resources) -> int:
         resources.pool, erased_before=erased_before, batch_size=BATCH_SIZE
     ):
         for organization_id, customer_id in batch:
-            purged += await retention.purge_history_of_customer(resources.pool, organization_id, customer_id)
+            purged += await retention.purge_history_of_customer(
+                resources.pool, organization_id, customer_id
+            )
     return purged
 
 
 async def purge_revoked_tokens(resources: Resources) -> int:
-    """Forget revocations that nobody needs any more; how many there were. Tokens end by the real clock."""
+    """Forget revocations that nobody needs any more; how many there were. Tokens end by the real
+    clock.
+    """
     expired_before = resources.real_clock() - REVOKED_AFTER_EXPIRY
     return await _all(
-        lambda: retention.purge_revoked_tokens(resources.pool, expired_before=expired_before, batch_size=BATCH_SIZE)
+        lambda: retention.purge_revoked_tokens(
+            resources.pool, expired_before=expired_before, batch_size=BATCH_SIZE
+        )
     )
 
 

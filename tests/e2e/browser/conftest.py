@@ -1,4 +1,6 @@
-"""A real browser, Debian's Chromium, for the tests of this folder; and what must be true of every page they open."""
+"""A real browser, Debian's Chromium, for the tests of this folder; and what must be true of every
+page they open.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,14 @@ from typing import Any
 import asyncpg
 import httpx
 import pytest
-from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, async_playwright, expect
+from playwright.async_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    async_playwright,
+    expect,
+)
 
 import app
 from app.core.viewer import Role
@@ -24,8 +33,11 @@ from app.development.seed import DEMO
 from app.standins.embedded import Servers, free_port
 from tests.conftest import on_database
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-# Chromium's own errands (updates, sync, field trials) have no place in a test; its sandbox does not start as root.
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
+# Chromium's own errands (updates, sync, field trials) have no place in a test; its sandbox does not
+# start as root.
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -36,7 +48,8 @@ ARGUMENTS = [
     "--disable-sync",
 ]
 
-# What a page shows is waited for, on busy machines too; where it has to be quick, the test says how quick.
+# What a page shows is waited for, on busy machines too; where it has to be quick, the test says how
+# quick.
 PATIENCE_MS = 20_000
 expect.set_options(timeout=PATIENCE_MS)
 
@@ -53,7 +66,9 @@ async def browser() -> AsyncIterator[Browser]:
 
 
 class Windows:
-    """Opens windows as separate people would have them, and remembers what was fetched and what went wrong in any."""
+    """Opens windows as separate people would have them, and remembers what was fetched and what
+    went wrong in any.
+    """
 
     def __init__(self, browser: Browser) -> None:
         self._browser = browser
@@ -96,18 +111,24 @@ START_SECONDS = 30
 
 
 class Shop:
-    """The program as people meet it: `serve` and `work` as processes, with the demo data, and an administrator."""
+    """The program as people meet it: `serve` and `work` as processes, with the demo data, and an
+    administrator.
+    """
 
     def __init__(self, environment: dict[str, str]) -> None:
         self._environment = environment
         self._port = free_port()
         self._processes: list[subprocess.Popen[bytes]] = []
         self.address = f"http://127.0.0.1:{self._port}"
-        self._token = signed_token(SECRET, Role.ADMIN, DEMO.admin_subject, DEMO.organization, timedelta(hours=1))
+        self._token = signed_token(
+            SECRET, Role.ADMIN, DEMO.admin_subject, DEMO.organization, timedelta(hours=1)
+        )
 
     def run(self, command: str) -> None:
         """A command of the program, to its end."""
-        subprocess.run([sys.executable, "-m", "app", command], cwd=ROOT, env=self._environment, check=True)
+        subprocess.run(
+            [sys.executable, "-m", "app", command], cwd=ROOT, env=self._environment, check=True
+        )
 
     async def start(self) -> None:
         for arguments in (["serve", "--port", str(self._port)], ["work"]):
@@ -125,11 +146,15 @@ class Shop:
         self._processes.clear()
 
     async def ask(self, document: str, *, token: str | None = None, **variables: object) -> Any:  # noqa: ANN401 (JSON)
-        """What a query answers with, asked by the administrator unless another token is given ("": by a guest)."""
+        """What a query answers with, asked by the administrator unless another token is given ("":
+        by a guest).
+        """
         bearer = self._token if token is None else token
         headers = {"authorization": f"Bearer {bearer}"} if bearer else {}
         async with httpx.AsyncClient(base_url=self.address, headers=headers) as client:
-            answer = (await client.post("/graphql", json={"query": document, "variables": variables})).json()
+            answer = (
+                await client.post("/graphql", json={"query": document, "variables": variables})
+            ).json()
         assert "errors" not in answer, answer
         return answer["data"]
 
@@ -147,7 +172,9 @@ async def shop(servers: Servers, template_database: str) -> AsyncIterator[Shop]:
     name = f"slotwright_test_{os.getpid()}_shop"
     connection = await asyncpg.connect(servers.database_url)
     await connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template_database}"')
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("SLOTWRIGHT_")}
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("SLOTWRIGHT_")
+    }
     opened = Shop(
         environment
         | {

@@ -1,4 +1,6 @@
-"""The booking page and the manage page on the real server, used as people use them: several at once, by keys alone."""
+"""The booking page and the manage page on the real server, used as people use them: several at
+once, by keys alone.
+"""
 
 from __future__ import annotations
 
@@ -17,10 +19,12 @@ from app.settings import Settings
 from tests.e2e.browser.conftest import Shop, Windows
 
 pytestmark = pytest.mark.skipif(
-    "booking_page" not in {field.name for field in fields(Settings)}, reason="no setting turns the booking page on yet"
+    "booking_page" not in {field.name for field in fields(Settings)},
+    reason="no setting turns the booking page on yet",
 )
 live = pytest.mark.skipif(
-    "availabilityChanges" not in build_schema().as_str(), reason="the schema has no live free times yet"
+    "availabilityChanges" not in build_schema().as_str(),
+    reason="the schema has no live free times yet",
 )
 
 WEEK = ("MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY", "SUNDAY")
@@ -50,7 +54,12 @@ names = (f"Dr Grace {number}" for number in range(1, 1000))
 async def _provider(shop: Shop, **rules: object) -> str:
     """Somebody who is there day and night, an hour at a time, by UTC."""
     hours = [{"weekday": day, "start": "00:00", "end": "24:00"} for day in WEEK]
-    wish = {"name": next(names), "timeZone": "UTC", "serviceDurationMinutes": 60, "weeklyHours": hours} | rules
+    wish = {
+        "name": next(names),
+        "timeZone": "UTC",
+        "serviceDurationMinutes": 60,
+        "weeklyHours": hours,
+    } | rules
     answer = (await shop.ask(CREATE, input=wish))["createProvider"]
     assert "id" in answer, answer
     return str(answer["id"])
@@ -98,8 +107,15 @@ async def _book(page: Page, time: str) -> str:
 
 async def _taken_by_somebody_else(shop: Shop, provider: str, starts_at: str) -> None:
     customer = {"name": "Somebody Else", "email": "else@example.com"}
-    wish = {"providerId": provider, "startsAt": starts_at, "customer": customer, "customerTimeZone": "UTC"}
-    answer = await shop.ask(BOOK, token="", input=wish | {"idempotencyKey": f"else {provider} {starts_at}"})
+    wish = {
+        "providerId": provider,
+        "startsAt": starts_at,
+        "customer": customer,
+        "customerTimeZone": "UTC",
+    }
+    answer = await shop.ask(
+        BOOK, token="", input=wish | {"idempotencyKey": f"else {provider} {starts_at}"}
+    )
     assert "appointment" in answer["bookAppointment"], answer
 
 
@@ -109,11 +125,15 @@ async def _start_of(page: Page, time: str) -> str:
 
 
 async def _without_live_updates(context: BrowserContext) -> None:
-    await context.route_web_socket("**/graphql", lambda socket: socket.close(code=4400, reason="not here"))
+    await context.route_web_socket(
+        "**/graphql", lambda socket: socket.close(code=4400, reason="not here")
+    )
 
 
 @live
-async def test_a_time_that_is_held_or_booked_vanishes_from_another_window_at_once(windows: Windows, shop: Shop) -> None:
+async def test_a_time_that_is_held_or_booked_vanishes_from_another_window_at_once(
+    windows: Windows, shop: Shop
+) -> None:
     provider = await _provider(shop)
     ours, theirs = [await _open(windows, shop, provider) for _ in range(2)]
     for page in (ours, theirs):
@@ -131,7 +151,9 @@ async def test_a_time_that_is_held_or_booked_vanishes_from_another_window_at_onc
 
 
 @live
-async def test_the_focus_goes_to_the_next_time_when_the_focused_one_vanishes(windows: Windows, shop: Shop) -> None:
+async def test_the_focus_goes_to_the_next_time_when_the_focused_one_vanishes(
+    windows: Windows, shop: Shop
+) -> None:
     provider = await _provider(shop)
     page = await _open(windows, shop, provider)
     await _tomorrow(page)
@@ -141,7 +163,9 @@ async def test_the_focus_goes_to_the_next_time_when_the_focused_one_vanishes(win
     await expect(_time(page, "11:00")).to_be_focused()
 
 
-async def test_a_time_taken_unseen_is_told_and_the_nearest_are_a_click_away(windows: Windows, shop: Shop) -> None:
+async def test_a_time_taken_unseen_is_told_and_the_nearest_are_a_click_away(
+    windows: Windows, shop: Shop
+) -> None:
     provider = await _provider(shop)
     page = await windows.open(timezone_id="UTC", locale="en-GB")
     await _without_live_updates(page.context)
@@ -158,19 +182,25 @@ async def test_a_time_taken_unseen_is_told_and_the_nearest_are_a_click_away(wind
     await expect(page.locator("#summary-when")).to_contain_text(time)
 
 
-async def test_a_time_lost_while_the_form_is_filled_in_costs_no_typing(windows: Windows, shop: Shop) -> None:
+async def test_a_time_lost_while_the_form_is_filled_in_costs_no_typing(
+    windows: Windows, shop: Shop
+) -> None:
     provider = await _provider(shop)
     page = await _open(windows, shop, provider)
     await _tomorrow(page)
     starts_at = await _start_of(page, "10:00")
-    async with page.expect_response(lambda answer: "holdSlot" in (answer.request.post_data or "")) as response:
+    async with page.expect_response(
+        lambda answer: "holdSlot" in (answer.request.post_data or "")
+    ) as response:
         await _pick(page, "10:00")
     held = (await (await response.value).json())["data"]["holdSlot"]
     await shop.ask(RELEASE, token="", input={"holdToken": held["holdToken"]})
     await _taken_by_somebody_else(shop, provider, starts_at)
     await _fill_in(page)
     await page.get_by_role("button", name="Book", exact=True).click()
-    await expect(page.get_by_text("10:00 has just been taken. The nearest free times:")).to_be_focused()
+    await expect(
+        page.get_by_text("10:00 has just been taken. The nearest free times:")
+    ).to_be_focused()
     nearest = page.locator("#taken button").first
     time = (await nearest.inner_text())[-5:]
     await nearest.click()
@@ -190,7 +220,8 @@ async def test_what_is_wrong_in_the_form_is_said_at_its_field(windows: Windows, 
     await expect(page.locator("#name-error")).not_to_be_empty()
     await _fill_in(page)
     await expect(page.locator("#name-error")).to_be_empty()
-    await page.get_by_label("E-mail").fill("ada@nowhere.invalid")  # fine for a browser, not for the server
+    # fine for a browser, not for the server
+    await page.get_by_label("E-mail").fill("ada@nowhere.invalid")
     await page.get_by_role("button", name="Book", exact=True).click()
     await expect(page.get_by_label("E-mail")).to_be_focused()
     await expect(page.get_by_label("E-mail")).to_have_attribute("aria-invalid", "true")
@@ -224,7 +255,9 @@ async def test_an_appointment_is_moved_by_its_link(windows: Windows, shop: Shop)
     assert windows.complaints == []
 
 
-async def test_a_cancellation_shows_its_fee_first_and_then_costs_just_that(windows: Windows, shop: Shop) -> None:
+async def test_a_cancellation_shows_its_fee_first_and_then_costs_just_that(
+    windows: Windows, shop: Shop
+) -> None:
     page = await _open(windows, shop, await _provider(shop, cancellationPolicy=FEE))
     await _tomorrow(page)
     await page.goto(await _book(page, "10:00"))
@@ -241,7 +274,9 @@ async def test_a_cancellation_shows_its_fee_first_and_then_costs_just_that(windo
     await expect(page.get_by_role("button", name="Cancel it")).to_be_hidden()
 
 
-async def test_the_secret_of_the_link_is_in_no_address_that_is_asked_for(windows: Windows, shop: Shop) -> None:
+async def test_the_secret_of_the_link_is_in_no_address_that_is_asked_for(
+    windows: Windows, shop: Shop
+) -> None:
     page = await _open(windows, shop, await _provider(shop))
     await _tomorrow(page)
     link = await _book(page, "10:00")
@@ -263,7 +298,9 @@ async def test_a_broken_link_opens_nothing_and_says_so(windows: Windows, shop: S
     await expect(page.get_by_role("alert")).to_contain_text("opens no appointment")
 
 
-async def test_times_are_shown_in_my_zone_and_in_any_that_i_choose(windows: Windows, shop: Shop) -> None:
+async def test_times_are_shown_in_my_zone_and_in_any_that_i_choose(
+    windows: Windows, shop: Shop
+) -> None:
     page = await _open(windows, shop, await _provider(shop), timezone_id="Asia/Kolkata")
     await _tomorrow(page)
     await expect(page.locator(".times button").first).to_have_text("00:30")
@@ -280,7 +317,9 @@ async def test_it_works_without_a_mouse(windows: Windows, shop: Shop) -> None:
 
     async def tab_to(selector: str) -> None:
         for _ in range(20):
-            if await page.evaluate("selector => document.activeElement.matches(selector)", selector):
+            if await page.evaluate(
+                "selector => document.activeElement.matches(selector)", selector
+            ):
                 return
             await page.keyboard.press("Tab")
         pytest.fail(f"the keyboard does not reach {selector}")
@@ -313,16 +352,26 @@ async def test_it_works_without_a_mouse(windows: Windows, shop: Shop) -> None:
 async def test_it_fits_a_phone_in_the_dark_and_moves_nothing_for_who_dislikes_that(
     windows: Windows, shop: Shop
 ) -> None:
-    phone = {"viewport": {"width": 390, "height": 844}, "color_scheme": "dark", "reduced_motion": "reduce"}
+    phone = {
+        "viewport": {"width": 390, "height": 844},
+        "color_scheme": "dark",
+        "reduced_motion": "reduce",
+    }
     page = await _open(windows, shop, await _provider(shop), **phone)
 
     async def is_right() -> None:
         wide = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
         assert not await page.evaluate(wide)
         assert await page.evaluate("document.getAnimations().length") == 0
-        small = "[...document.querySelectorAll('button, select, .button')].filter(one => one.checkVisibility() "
+        small = (
+            "[...document.querySelectorAll('button, select, .button')].filter(one => "
+            "one.checkVisibility() "
+        )
         assert (
-            await page.evaluate(f"{small} && one.getBoundingClientRect().height < 30).map(one => one.outerHTML)") == []
+            await page.evaluate(
+                f"{small} && one.getBoundingClientRect().height < 30).map(one => one.outerHTML)"
+            )
+            == []
         )
 
     await is_right()
@@ -336,14 +385,18 @@ async def test_it_fits_a_phone_in_the_dark_and_moves_nothing_for_who_dislikes_th
 
 
 @live
-async def test_a_lost_connection_is_told_and_the_page_comes_back_by_itself(windows: Windows, shop: Shop) -> None:
+async def test_a_lost_connection_is_told_and_the_page_comes_back_by_itself(
+    windows: Windows, shop: Shop
+) -> None:
     provider = await _provider(shop)
     page = await _open(windows, shop, provider)
     await _tomorrow(page)
     await expect(page.locator(".freshness")).to_have_text(LIVE)
     starts_at = await _start_of(page, "10:00")
     shop.stop()
-    await expect(page.locator(".notice.problem").filter(has_text="No connection.")).to_be_visible(timeout=15_000)
+    await expect(page.locator(".notice.problem").filter(has_text="No connection.")).to_be_visible(
+        timeout=15_000
+    )
     await shop.start()
     await _taken_by_somebody_else(shop, provider, starts_at)
     await expect(page.locator(".freshness")).to_have_text(LIVE, timeout=30_000)
@@ -351,7 +404,9 @@ async def test_a_lost_connection_is_told_and_the_page_comes_back_by_itself(windo
 
 
 async def test_booking_again_after_a_lost_answer_books_once(windows: Windows, shop: Shop) -> None:
-    """The server books, but its answer never arrives; pressing the button again gives the same appointment."""
+    """The server books, but its answer never arrives; pressing the button again gives the same
+    appointment.
+    """
     page = await _open(windows, shop, await _provider(shop))
     await _tomorrow(page)
     await _pick(page, "10:00")
@@ -363,7 +418,9 @@ async def test_booking_again_after_a_lost_answer_books_once(windows: Windows, sh
             await route.continue_()
             return
         response = await route.fetch()
-        answers.append(json.loads(await response.text())["data"]["bookAppointment"]["appointment"]["id"])
+        answers.append(
+            json.loads(await response.text())["data"]["bookAppointment"]["appointment"]["id"]
+        )
         await (route.abort() if len(answers) == 1 else route.fulfill(response=response))
 
     await page.route("**/graphql", lose_the_first_booking)
@@ -375,7 +432,9 @@ async def test_booking_again_after_a_lost_answer_books_once(windows: Windows, sh
     assert len(set(answers)) == 1
 
 
-async def test_an_overloaded_server_is_asked_again_when_it_said(windows: Windows, shop: Shop) -> None:
+async def test_an_overloaded_server_is_asked_again_when_it_said(
+    windows: Windows, shop: Shop
+) -> None:
     """The refusal is put into the answer on its way; everything else is real."""
     provider = await _provider(shop)
     page = await windows.open(timezone_id="UTC", locale="en-GB")
@@ -393,7 +452,9 @@ async def test_an_overloaded_server_is_asked_again_when_it_said(windows: Windows
 
     await page.route("**/graphql", refuse_the_first_month)
     await page.goto(f"{shop.address}/?provider={provider}")
-    await expect(page.get_by_text("Many people are looking right now. Trying again in 2 seconds.")).to_be_visible()
+    await expect(
+        page.get_by_text("Many people are looking right now. Trying again in 2 seconds.")
+    ).to_be_visible()
     await expect(page.locator(".times button").first).to_be_visible()
     assert 1.9 < asked[1] - asked[0] < 4
 

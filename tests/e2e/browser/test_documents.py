@@ -5,12 +5,21 @@ from __future__ import annotations
 import re
 
 import pytest
-from graphql import GraphQLSchema, NoUnusedFragmentsRule, build_schema, parse, specified_rules, validate
+from graphql import (
+    GraphQLSchema,
+    NoUnusedFragmentsRule,
+    build_schema,
+    parse,
+    specified_rules,
+    validate,
+)
 
 from app.api.graph.schema import build_schema as program_schema
 from app.web.pages import STATIC
 
-LITERAL = re.compile(r"`((?:\s*#[^\n]*\n)*\s*(?:query|mutation|subscription|fragment)\b.*?)`", re.DOTALL)
+LITERAL = re.compile(
+    r"`((?:\s*#[^\n]*\n)*\s*(?:query|mutation|subscription|fragment)\b.*?)`", re.DOTALL
+)
 RULES = [rule for rule in specified_rules if rule is not NoUnusedFragmentsRule]
 
 
@@ -45,8 +54,15 @@ def test_the_documents_are_found() -> None:
 
 @pytest.mark.parametrize(("name", "document"), CASES)
 def test_a_document_of_our_pages_is_valid(schema: GraphQLSchema, name: str, document: str) -> None:
-    """The booking page is served once the server can hold a time, live examples once it has something live."""
-    offered = {field for root in (schema.mutation_type, schema.subscription_type) if root for field in root.fields}
+    """The booking page is served once the server can hold a time, live examples once it has
+    something live.
+    """
+    offered = {
+        field
+        for root in (schema.mutation_type, schema.subscription_type)
+        if root
+        for field in root.fields
+    }
     if name in {"booking.js", "manage.js"} and "holdSlot" not in offered:
         pytest.skip("the schema has no holds, so the booking page is not served")
     if "availabilityChanges" in document and "availabilityChanges" not in offered:

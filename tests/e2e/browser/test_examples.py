@@ -1,4 +1,6 @@
-"""The example tabs of GraphiQL, as a newcomer runs them: on the demo data, on the real server, one after the other."""
+"""The example tabs of GraphiQL, as a newcomer runs them: on the demo data, on the real server, one
+after the other.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ async def _open(windows: Windows, shop: Shop) -> Page:
 
 
 async def _run(page: Page, tab: str) -> Any:  # noqa: ANN401 (JSON)
-    """The answer to an example, run without touching it; the editor must find nothing wrong with it before."""
+    """The answer to an example, run without touching it; the editor must find nothing wrong with it
+    before.
+    """
     await page.get_by_role("tab", name=tab).click()
     await expect(page.get_by_role("tab", selected=True)).to_contain_text(tab)
     await expect(page.locator(".CodeMirror-lint-mark-error")).to_have_count(0)
@@ -41,7 +45,9 @@ async def test_every_example_shows_something_on_the_demo_data(windows: Windows, 
     assert windows.complaints == []
 
 
-async def test_the_booking_example_books_once_however_often_it_is_run(windows: Windows, shop: Shop) -> None:
+async def test_the_booking_example_books_once_however_often_it_is_run(
+    windows: Windows, shop: Shop
+) -> None:
     page = await _open(windows, shop)
     first = (await _run(page, "Book"))["bookAppointment"]
     again = (await _run(page, "Book"))["bookAppointment"]

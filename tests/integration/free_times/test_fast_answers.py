@@ -28,7 +28,9 @@ from tests.builders import Api, a_provider, a_service, an_appointment
 
 SCHEMA = build_schema()._schema
 config = StrawberryConfig(scalar_map=SCALARS)
-ORDINARY = strawberry.Schema(query=Query, mutation=Mutation, subscription=Subscription, config=config)._schema
+ORDINARY = strawberry.Schema(
+    query=Query, mutation=Mutation, subscription=Subscription, config=config
+)._schema
 """The same, but for resolvers that are called without what Strawberry puts around them."""
 
 LEAVES_OF_SLOT = ["providerId", "startsAt", "endsAt", "localStart", "__typename"]
@@ -42,7 +44,13 @@ def slot_selection(draw: st.DrawFn) -> str:
     if draw(st.integers(0, 3)) == 0:
         parts.append("provider { id name }")
     if draw(st.booleans()):
-        parts.append(draw(st.sampled_from(["...SlotPart", "... on Slot { endsAt }", "startsAt @include(if: $yes)"])))
+        parts.append(
+            draw(
+                st.sampled_from(
+                    ["...SlotPart", "... on Slot { endsAt }", "startsAt @include(if: $yes)"]
+                )
+            )
+        )
     if draw(st.booleans()):
         parts.append("endsAt @skip(if: $yes)")
     return " ".join(draw(st.permutations(parts)))
@@ -54,8 +62,14 @@ def selections(draw: st.DrawFn) -> str:
     if draw(st.booleans()):
         parts.append(f"{draw(names)}slots {{ {draw(slot_selection())} }}")
     if draw(st.booleans()):
-        inner = draw(st.lists(st.sampled_from(["date", "slotCount", "startTimes", "n: slotCount", "__typename"])))
-        inner += [f"slots {{ {draw(slot_selection())} }}"] if draw(st.booleans()) or not inner else []
+        inner = draw(
+            st.lists(
+                st.sampled_from(["date", "slotCount", "startTimes", "n: slotCount", "__typename"])
+            )
+        )
+        inner += (
+            [f"slots {{ {draw(slot_selection())} }}"] if draw(st.booleans()) or not inner else []
+        )
         parts.append(f"days {{ {' '.join(inner)} }}")
     return " ".join(parts)
 
@@ -95,7 +109,10 @@ async def answer(executor: Any, api: Api) -> Any:  # noqa: ANN401
 
 async def test_any_selection_is_answered_alike_both_ways(api: Api) -> None:
     # Two with the same slots: what is remembered of the one's must not be shown as the other's.
-    providers = [await a_provider(api, timeZone="America/New_York", serviceDurationMinutes=45) for _ in range(2)]
+    providers = [
+        await a_provider(api, timeZone="America/New_York", serviceDurationMinutes=45)
+        for _ in range(2)
+    ]
     service = await a_service(api, providers[0])
     for provider in providers:
         await an_appointment(api, provider, "2026-01-12T14:00Z")
@@ -111,14 +128,25 @@ async def test_any_selection_is_answered_alike_both_ways(api: Api) -> None:
     def draw(availability: str, next_slots: str, zone: str | None, service_id: str | None) -> None:
         text = document(availability, next_slots)
         drawn.extend(
-            (text, {"id": provider["id"], "zone": zone, "serviceId": service_id if provider is providers[0] else None})
+            (
+                text,
+                {
+                    "id": provider["id"],
+                    "zone": zone,
+                    "serviceId": service_id if provider is providers[0] else None,
+                },
+            )
             for provider in providers
         )
 
     draw()
     for text, variables in drawn:
         fast = built(RowExecutor, SCHEMA, text, variables)
-        ordinary = await answer(built(StrawberryGraphQLCoreExecutionContext, ORDINARY, text, variables), api)
+        ordinary = await answer(
+            built(StrawberryGraphQLCoreExecutionContext, ORDINARY, text, variables), api
+        )
         assert await answer(fast.again(None), api) == ordinary, text
-        assert await answer(fast.again(None), api) == ordinary, f"again, from what is remembered: {text}"
+        assert await answer(fast.again(None), api) == ordinary, (
+            f"again, from what is remembered: {text}"
+        )
         assert ordinary["nextAvailableSlots"]

@@ -1,4 +1,6 @@
-"""Free days between cache and PostgreSQL: who computes, who waits, who is refused, and what a change does to either."""
+"""Free days between cache and PostgreSQL: who computes, who waits, who is refused, and what a
+change does to either.
+"""
 
 from __future__ import annotations
 
@@ -68,12 +70,14 @@ HOLD = """
 """
 PATIENCE_SECONDS = 10.0
 FAR = TODAY + timedelta(days=120)
-"""Beyond what is read of exceptions around today: who has asked for this knows the calendar, but for other dates."""
+"""Beyond what is read of exceptions around today: who has asked for this knows the calendar, but
+for other dates.
+"""
 
 
 class Wire(Pool):
-    """The way to PostgreSQL: it counts statements, and can be held up after claims (or what else is said) were read,
-    before they arrive.
+    """The way to PostgreSQL: it counts statements, and can be held up after claims (or what else is
+    said) were read, before they arrive.
     """
 
     def __init__(self, pool: Pool) -> None:
@@ -86,7 +90,9 @@ class Wire(Pool):
 
     async def fetch(self, sql: str, arguments: Sequence[object]) -> list[Record]:
         rows = await super().fetch(sql, arguments)
-        self.statements["claims" if "FROM claim" in sql else "calendars" if "AS wanted" in sql else "other"] += 1
+        self.statements[
+            "claims" if "FROM claim" in sql else "calendars" if "AS wanted" in sql else "other"
+        ] += 1
         if self.holds_up in sql:
             self.ran.set()
             await asyncio.wait_for(self.is_open.wait(), PATIENCE_SECONDS)
@@ -107,7 +113,9 @@ async def _ended_nodes() -> AsyncIterator[None]:
 def node_of(api: Api, **changes: object) -> tuple[Resources, Wire]:
     """Another process, as far as the cache can tell: an accelerator of its own."""
     wire = Wire(api.resources.pool)
-    accelerator = make_accelerator(api.resources.redis, real_clock=lambda: datetime.now(UTC), computations=4)
+    accelerator = make_accelerator(
+        api.resources.redis, real_clock=lambda: datetime.now(UTC), computations=4
+    )
     node = replace(api.resources, **{"pool": wire, "accelerator": accelerator, **changes})  # type: ignore[arg-type]
     _nodes.append(node)
     return node, wire
@@ -116,7 +124,11 @@ def node_of(api: Api, **changes: object) -> tuple[Resources, Wire]:
 def week_of(provider: Json, first: date = TODAY, days: int = 7) -> SlotQuestion:
     last = first + timedelta(days=days - 1)
     return SlotQuestion(
-        provider_id=ProviderId(key_in(provider["id"])), service_id=None, first=first, last=last, time_zone=None
+        provider_id=ProviderId(key_in(provider["id"])),
+        service_id=None,
+        first=first,
+        last=last,
+        time_zone=None,
     )
 
 
@@ -127,7 +139,11 @@ async def answers(api: Api, node: Resources, *questions: SlotQuestion) -> list[L
 async def starts(api: Api, node: Resources, question: SlotQuestion) -> list[str]:
     found = (await answers(api, node, question))[0]
     assert isinstance(found, FreeTimes)
-    return [f"{instant_of(start):%Y-%m-%dT%H:%M:%SZ}" for day in found.starts_by_date.values() for start in day]
+    return [
+        f"{instant_of(start):%Y-%m-%dT%H:%M:%SZ}"
+        for day in found.starts_by_date.values()
+        for start in day
+    ]
 
 
 async def until(is_true: object) -> None:
@@ -139,7 +155,9 @@ async def until(is_true: object) -> None:
 
 
 def weeks_missed(node: Resources, count: int) -> Callable[[], bool]:
-    """Whether so many more weeks were looked for in vain: those who asked compute them by then, or wait for who does."""
+    """Whether so many more weeks were looked for in vain: those who asked compute them by then, or
+    wait for who does.
+    """
     counts = node.accelerator.slots.counts
     before = counts.days_missed
     return lambda: counts.days_missed - before >= 7 * count
@@ -150,7 +168,9 @@ async def api(own_api: Api) -> Api:
     return own_api
 
 
-async def test_many_providers_cost_two_statements_cold_and_none_when_they_are_kept(api: Api) -> None:
+async def test_many_providers_cost_two_statements_cold_and_none_when_they_are_kept(
+    api: Api,
+) -> None:
     providers = [await a_provider(api) for _ in range(12)]
     node, wire = node_of(api)
     cold = await answers(api, node, *map(week_of, providers))
@@ -160,7 +180,9 @@ async def test_many_providers_cost_two_statements_cold_and_none_when_they_are_ke
     other, other_wire = node_of(api)
     assert await answers(api, other, *map(week_of, providers)) == cold
     assert wire.statements == {"calendars": 1, "claims": 1}
-    assert other_wire.statements == {"calendars": 1}, "its calendars are its own, the days are everybody's"
+    assert other_wire.statements == {"calendars": 1}, (
+        "its calendars are its own, the days are everybody's"
+    )
 
 
 async def test_after_a_change_of_time_only_the_claims_are_read_again(api: Api) -> None:
@@ -182,7 +204,9 @@ async def test_what_does_not_exist_is_not_found_every_time(api: Api) -> None:
         assert isinstance(found[1], FreeTimes)
 
 
-async def test_a_service_that_is_no_longer_offered_is_not_found_though_it_was_kept(api: Api) -> None:
+async def test_a_service_that_is_no_longer_offered_is_not_found_though_it_was_kept(
+    api: Api,
+) -> None:
     provider, other = await a_provider(api), await a_provider(api)
     service = await a_service(api, provider)
     assert await listed(api, provider, serviceId=service["id"])
@@ -249,22 +273,32 @@ async def test_a_thousand_questions_through_two_nodes_are_computed_once(api: Api
     assert other_wire.statements == {"calendars": 1}
 
 
-async def test_who_wants_other_dates_of_a_provider_does_not_wait_for_what_is_computed(api: Api) -> None:
+async def test_who_wants_other_dates_of_a_provider_does_not_wait_for_what_is_computed(
+    api: Api,
+) -> None:
     provider = await a_provider(api)
     node, wire = node_of(api)
     wire.is_open.clear()
     wire.ran.clear()
     asking = [asyncio.create_task(starts(api, node, week_of(provider)))]
     await wire.ran.wait()
-    asking.append(asyncio.create_task(starts(api, node, week_of(provider, TODAY + timedelta(days=7)))))
-    asking.append(asyncio.create_task(starts(api, node, week_of(provider, TODAY + timedelta(days=1)))))
+    asking.append(
+        asyncio.create_task(starts(api, node, week_of(provider, TODAY + timedelta(days=7))))
+    )
+    asking.append(
+        asyncio.create_task(starts(api, node, week_of(provider, TODAY + timedelta(days=1))))
+    )
     await until(lambda: wire.statements["claims"] == 2)
     wire.is_open.set()
     assert [len(await asked) for asked in asking] == [7 * 8] * 3
-    assert wire.statements["claims"] == 2, "what overlaps was waited for, and nothing was missing then"
+    assert wire.statements["claims"] == 2, (
+        "what overlaps was waited for, and nothing was missing then"
+    )
 
 
-async def test_what_one_node_computes_of_a_provider_is_left_to_it_though_it_has_computed_other_dates(api: Api) -> None:
+async def test_what_one_node_computes_of_a_provider_is_left_to_it_though_it_has_computed_other_dates(
+    api: Api,
+) -> None:
     provider = await a_provider(api)
     one, wire = node_of(api)
     other, other_wire = node_of(api)
@@ -292,7 +326,10 @@ async def test_who_reads_a_calendar_and_is_gone_leaves_one_other_to_read_it(api:
     wire.ran.clear()
     asking = asyncio.create_task(starts(api, node, week_of(provider)))
     await wire.ran.wait()
-    waiting = [asyncio.create_task(starts(api, node, week_of(provider))) for _ in range(10 * WAITING_FOR_EACH)]
+    waiting = [
+        asyncio.create_task(starts(api, node, week_of(provider)))
+        for _ in range(10 * WAITING_FOR_EACH)
+    ]
     await until(weeks_missed(node, len(waiting)))
     asking.cancel()
     await asyncio.wait([asking])
@@ -327,11 +364,15 @@ class SlowGate(Gate):
         return False
 
 
-async def test_behind_a_full_gate_what_another_node_computes_is_waited_for_and_nothing_else(api: Api) -> None:
+async def test_behind_a_full_gate_what_another_node_computes_is_waited_for_and_nothing_else(
+    api: Api,
+) -> None:
     known, unknown_here = await a_provider(api), await a_provider(api)
     one, wire = node_of(api)
     other, other_wire = node_of(api)
-    await answers(api, other, *(week_of(each, TODAY - timedelta(days=7)) for each in (known, unknown_here)))
+    await answers(
+        api, other, *(week_of(each, TODAY - timedelta(days=7)) for each in (known, unknown_here))
+    )
     full = replace(other, accelerator=replace(other.accelerator, gate=FullGate(1)))
     wire.is_open.clear()
     wire.ran.clear()
@@ -378,10 +419,14 @@ async def test_a_computation_that_is_given_up_does_not_hold_up_the_others(api: A
     assert len(await waiting) == 7 * 8
 
 
-async def test_under_too_much_load_misses_are_refused_hits_are_served_and_bookings_go_on(api: Api) -> None:
+async def test_under_too_much_load_misses_are_refused_hits_are_served_and_bookings_go_on(
+    api: Api,
+) -> None:
     known, booked, late = await a_provider(api), await a_provider(api), await a_provider(api)
     crowd = [await a_provider(api) for _ in range(2 * WAITING_FOR_EACH)]
-    one_at_a_time = make_accelerator(api.resources.redis, real_clock=lambda: datetime.now(UTC), computations=1)
+    one_at_a_time = make_accelerator(
+        api.resources.redis, real_clock=lambda: datetime.now(UTC), computations=1
+    )
     node, wire = node_of(api, accelerator=one_at_a_time)
     served = await starts(api, node, week_of(known))
     await starts(api, node, week_of(known, FAR))
@@ -392,21 +437,32 @@ async def test_under_too_much_load_misses_are_refused_hits_are_served_and_bookin
     asking += [asyncio.create_task(answers(api, node, week_of(provider))) for provider in crowd[1:]]
     await until(lambda: sum(task.done() for task in asking) >= WAITING_FOR_EACH - 1)
     refused = [task.result()[0] for task in asking if task.done()]
-    assert refused == [TemporarilyUnavailable(retry_after_seconds=RETRY_AFTER_SECONDS)] * len(refused)
+    assert refused == [TemporarilyUnavailable(retry_after_seconds=RETRY_AFTER_SECONDS)] * len(
+        refused
+    )
     assert await starts(api, node, week_of(known)) == served
     await an_appointment(api, booked, "2026-01-12T10:00Z")
     with pytest.raises(TooMuchToDoError):
-        await earliest_slots(node, api.organization.id, [ProviderId(key_in(late["id"]))], None, after=None, count=1)
+        await earliest_slots(
+            node, api.organization.id, [ProviderId(key_in(late["id"]))], None, after=None, count=1
+        )
     wire.is_open.set()
     found = [(await task)[0] for task in asking]
     assert any(isinstance(answer, FreeTimes) for answer in found)
-    assert isinstance((await answers(api, node, week_of(crowd[-1])))[0], FreeTimes), "and then it is calm again"
+    assert isinstance((await answers(api, node, week_of(crowd[-1])))[0], FreeTimes), (
+        "and then it is calm again"
+    )
 
 
 async def test_a_hold_is_over_on_reading_at_its_very_instant(api: Api) -> None:
     provider = await a_provider(api)
     hold = await api.ask(
-        HOLD, input={"providerId": provider["id"], "startsAt": "2026-01-12T10:00:00Z", "idempotencyKey": "hold"}
+        HOLD,
+        input={
+            "providerId": provider["id"],
+            "startsAt": "2026-01-12T10:00:00Z",
+            "idempotencyKey": "hold",
+        },
     )
     ends = datetime.fromisoformat(hold["answer"]["expiresAt"])
     node, wire = node_of(api)
@@ -436,7 +492,9 @@ async def in_demand(api: Api, provider: Json, *, computations: int) -> tuple[Res
     """A node where the provider's week was asked for often, fifty seconds ago."""
     later = 0.0
     accelerator = make_accelerator(
-        api.resources.redis, real_clock=lambda: datetime.now(UTC) + timedelta(seconds=later), computations=computations
+        api.resources.redis,
+        real_clock=lambda: datetime.now(UTC) + timedelta(seconds=later),
+        computations=computations,
     )
     # Whole answers are remembered by the time that passes, which does not pass here.
     node, wire = node_of(api, accelerator=replace(accelerator, listings=Recent(0)))
@@ -447,7 +505,9 @@ async def in_demand(api: Api, provider: Json, *, computations: int) -> tuple[Res
     return node, wire
 
 
-async def test_what_is_in_demand_is_computed_again_before_it_expires_once_and_served_meanwhile(api: Api) -> None:
+async def test_what_is_in_demand_is_computed_again_before_it_expires_once_and_served_meanwhile(
+    api: Api,
+) -> None:
     provider = await a_provider(api)
     node, wire = await in_demand(api, provider, computations=4)
     counts = node.accelerator.slots.counts
@@ -473,7 +533,9 @@ async def test_what_is_in_demand_is_refreshed_though_the_gate_is_full(api: Api) 
     assert wire.statements["claims"] == 2
 
 
-async def test_without_redis_everything_is_answered_from_postgresql(api: Api, own_redis: Servers) -> None:
+async def test_without_redis_everything_is_answered_from_postgresql(
+    api: Api, own_redis: Servers
+) -> None:
     provider = await a_provider(api)
     node, wire = node_of(api)
     served = await starts(api, node, week_of(provider))
@@ -481,17 +543,24 @@ async def test_without_redis_everything_is_answered_from_postgresql(api: Api, ow
     assert await starts(api, node, week_of(provider)) == served
     assert wire.statements == {"calendars": 2, "claims": 2}
     await an_appointment(api, provider, "2026-01-12T10:00Z")
-    assert await starts(api, node, week_of(provider)) == [start for start in served if start != "2026-01-12T10:00:00Z"]
+    assert await starts(api, node, week_of(provider)) == [
+        start for start in served if start != "2026-01-12T10:00:00Z"
+    ]
     assert await starts(api, node, week_of(provider, days=1)) == await listed(api, provider)
 
 
-async def test_an_answer_given_again_makes_good_what_its_first_giver_did_not_tell(api: Api, redis_url: str) -> None:
+async def test_an_answer_given_again_makes_good_what_its_first_giver_did_not_tell(
+    api: Api, redis_url: str
+) -> None:
     provider = await a_provider(api)
     node, _ = node_of(api)
     served = await starts(api, node, week_of(provider))
     elsewhere = open_redis(redis_url.rpartition("/")[0] + "/7", timeout_seconds=2.0)
     dying, _ = node_of(
-        api, accelerator=make_accelerator(elsewhere, real_clock=lambda: datetime.now(UTC), computations=4)
+        api,
+        accelerator=make_accelerator(
+            elsewhere, real_clock=lambda: datetime.now(UTC), computations=4
+        ),
     )
     form = BookingForm(
         provider_id=ProviderId(key_in(provider["id"])),
@@ -507,7 +576,9 @@ async def test_an_answer_given_again_makes_good_what_its_first_giver_did_not_tel
     assert isinstance(await book_appointment(dying, viewer, form), Booked)
     assert await starts(api, node, week_of(provider)) == served, "nobody here was told"
     assert isinstance(await book_appointment(api.resources, viewer, form), Booked)
-    assert await starts(api, node, week_of(provider)) == [start for start in served if start != "2026-01-12T10:00:00Z"]
+    assert await starts(api, node, week_of(provider)) == [
+        start for start in served if start != "2026-01-12T10:00:00Z"
+    ]
     await elsewhere.aclose()
 
 
@@ -522,7 +593,10 @@ async def test_where_a_time_is_contested_who_comes_too_late_waits_for_no_lock(ap
         await lock_calendar(tx, api.organization.id, ProviderId(key), [date(2026, 1, 12)])
         async with asyncio.timeout(PATIENCE_SECONDS):
             late = await book(api, provider, "2026-01-12T10:00Z")
-            assert (late["__typename"], late["reasons"]) == ("SlotUnavailableError", ["ALREADY_TAKEN"])
+            assert (late["__typename"], late["reasons"]) == (
+                "SlotUnavailableError",
+                ["ALREADY_TAKEN"],
+            )
             assert late["alternatives"] == first["alternatives"]
             again = (await api.ask(BOOK, input=won))["answer"]
             assert again["__typename"] == "BookingConfirmation", "who has it gets it again"
@@ -535,11 +609,18 @@ async def test_where_a_time_is_contested_who_comes_too_late_waits_for_no_lock(ap
 
 
 async def test_a_rush_on_one_provider_leaves_the_connections_to_the_others(api: Api) -> None:
-    """Many times more than there are connections want one provider, whose calendar is locked: all else goes on."""
+    """Many times more than there are connections want one provider, whose calendar is locked: all
+    else goes on.
+    """
     popular, other = await a_provider(api), await a_provider(api)
     async with transaction(api.resources.pool) as tx:
-        await lock_calendar(tx, api.organization.id, ProviderId(key_in(popular["id"])), [date(2026, 1, 12)])
-        rush = [asyncio.create_task(book(api, popular, f"2026-01-12T{10 + at % 4}:00Z")) for at in range(60)]
+        await lock_calendar(
+            tx, api.organization.id, ProviderId(key_in(popular["id"])), [date(2026, 1, 12)]
+        )
+        rush = [
+            asyncio.create_task(book(api, popular, f"2026-01-12T{10 + at % 4}:00Z"))
+            for at in range(60)
+        ]
         wishes = [
             {
                 "providerId": popular["id"],
@@ -550,9 +631,14 @@ async def test_a_rush_on_one_provider_leaves_the_connections_to_the_others(api: 
         ]
         holds = [asyncio.create_task(api.ask(HOLD, input=wish)) for wish in wishes]
         async with asyncio.timeout(PATIENCE_SECONDS):
-            assert (await book(api, other, "2026-01-12T10:00Z"))["__typename"] == "BookingConfirmation"
+            assert (await book(api, other, "2026-01-12T10:00Z"))[
+                "__typename"
+            ] == "BookingConfirmation"
         assert not any(task.done() for task in [*rush, *holds])
-    answers = [*await asyncio.gather(*rush), *[each["answer"] for each in await asyncio.gather(*holds)]]
+    answers = [
+        *await asyncio.gather(*rush),
+        *[each["answer"] for each in await asyncio.gather(*holds)],
+    ]
     kinds = Counter(answer["__typename"] for answer in answers)
     assert kinds.pop("SlotUnavailableError") == 76
     assert sum(kinds.values()) == 4, kinds

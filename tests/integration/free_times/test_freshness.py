@@ -1,4 +1,6 @@
-"""Freshness: a read that starts after the answer of a change never shows the old list, through whichever node it goes."""
+"""Freshness: a read that starts after the answer of a change never shows the old list, through
+whichever node it goes.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,17 @@ from app.usecases.listing.list_availability import (
     list_slots,
 )
 from app.usecases.listing.read_free_days import claims_around
-from tests.builders import TODAY, Api, Json, a_booking, a_provider, a_service, key_in, listed, weekly
+from tests.builders import (
+    TODAY,
+    Api,
+    Json,
+    a_booking,
+    a_provider,
+    a_service,
+    key_in,
+    listed,
+    weekly,
+)
 
 BOOK = """
     mutation ($input: BookAppointmentInput!) {
@@ -29,18 +41,38 @@ BOOK = """
     }
 """
 RESCHEDULE = (
-    "mutation ($input: RescheduleAppointmentInput!) { answer: rescheduleAppointment(input: $input) { __typename } }"
+    "mutation ($input: RescheduleAppointmentInput!) { answer: "
+    "rescheduleAppointment(input: $input) { __typename } }"
 )
-CANCEL = "mutation ($input: CancelAppointmentInput!) { answer: cancelAppointment(input: $input) { __typename } }"
+CANCEL = (
+    "mutation ($input: CancelAppointmentInput!) { answer: cancelAppointment(input: $input) { "
+    "__typename } }"
+)
 HOLD = """
     mutation ($input: HoldSlotInput!) { answer: holdSlot(input: $input) { __typename ... on Hold { holdToken } } }
 """
-RELEASE = "mutation ($input: ReleaseHoldInput!) { answer: releaseHold(input: $input) { __typename } }"
-SET_EXCEPTION = "mutation ($input: SetExceptionInput!) { answer: setException(input: $input) { __typename } }"
-REMOVE_EXCEPTION = "mutation ($input: RemoveExceptionInput!) { answer: removeException(input: $input) { __typename } }"
-SET_HOURS = "mutation ($input: SetWeeklyHoursInput!) { answer: setWeeklyHours(input: $input) { __typename } }"
-UPDATE_PROVIDER = "mutation ($input: UpdateProviderInput!) { answer: updateProvider(input: $input) { __typename } }"
-UPDATE_SERVICE = "mutation ($input: UpdateServiceInput!) { answer: updateService(input: $input) { __typename } }"
+RELEASE = (
+    "mutation ($input: ReleaseHoldInput!) { answer: releaseHold(input: $input) { __typename } }"
+)
+SET_EXCEPTION = (
+    "mutation ($input: SetExceptionInput!) { answer: setException(input: $input) { __typename } }"
+)
+REMOVE_EXCEPTION = (
+    "mutation ($input: RemoveExceptionInput!) { answer: removeException(input: "
+    "$input) { __typename } }"
+)
+SET_HOURS = (
+    "mutation ($input: SetWeeklyHoursInput!) { answer: setWeeklyHours(input: $input) { "
+    "__typename } }"
+)
+UPDATE_PROVIDER = (
+    "mutation ($input: UpdateProviderInput!) { answer: updateProvider(input: "
+    "$input) "
+    "{ __typename } }"
+)
+UPDATE_SERVICE = (
+    "mutation ($input: UpdateServiceInput!) { answer: updateService(input: $input) { __typename } }"
+)
 
 DAYS = 8
 """Changes and reads happen on so many dates from today on."""
@@ -64,7 +96,9 @@ class World:
             await a_provider(one, timeZone=zone, serviceDurationMinutes=45, bufferMinutes=15)
             for zone in ("America/New_York", "Asia/Kolkata")
         ]
-        self.service = await a_service(one, *self.providers, durationMinutes=120, bufferBeforeMinutes=30)
+        self.service = await a_service(
+            one, *self.providers, durationMinutes=120, bufferBeforeMinutes=30
+        )
         return self
 
     @property
@@ -107,7 +141,9 @@ class World:
         first = TODAY + timedelta(days=self.chance.randrange(DAYS))
         return SlotQuestion(
             provider_id=ProviderId(key_in(provider["id"])),
-            service_id=ServiceId(key_in(self.service["id"])) if self.chance.random() < 0.3 else None,
+            service_id=ServiceId(key_in(self.service["id"]))
+            if self.chance.random() < 0.3
+            else None,
             first=first,
             last=first + timedelta(days=self.chance.randrange(4)),
             time_zone=self.chance.choice([None, None, None, "Europe/Berlin"]),
@@ -169,7 +205,9 @@ class World:
         if self.chance.random() < 0.6:
             return await self.ask(REMOVE_EXCEPTION, providerId=provider, date=day)
         ranges = self.chance.choice([[], [{"start": "10:00", "end": "12:00"}]])
-        return await self.ask(SET_EXCEPTION, providerId=provider, date=day, isBlocked=True, ranges=ranges)
+        return await self.ask(
+            SET_EXCEPTION, providerId=provider, date=day, isBlocked=True, ranges=ranges
+        )
 
     async def change_hours(self) -> Json:
         opening = self.chance.choice(["08:00", "09:00", "10:30"])
@@ -183,7 +221,11 @@ class World:
                 {"bufferMinutes": self.chance.choice([0, 15, 90])},
                 {"serviceDurationMinutes": self.chance.choice([30, 45])},
                 {"minNoticeMinutes": self.chance.choice([0, 600])},
-                {"timeZone": self.chance.choice(["America/New_York", "Asia/Kolkata", "Pacific/Auckland"])},
+                {
+                    "timeZone": self.chance.choice(
+                        ["America/New_York", "Asia/Kolkata", "Pacific/Auckland"]
+                    )
+                },
                 {"slotIntervalMinutes": self.chance.choice([None, 30])},
             ]
         )
@@ -195,7 +237,8 @@ class World:
                 {"durationMinutes": self.chance.choice([60, 120])},
                 {
                     "providerIds": [
-                        provider["id"] for provider in self.chance.choice([self.providers, self.providers[:1]])
+                        provider["id"]
+                        for provider in self.chance.choice([self.providers, self.providers[:1]])
                     ]
                 },
             ]
@@ -204,17 +247,26 @@ class World:
 
 
 async def truth(api: Api, question: SlotQuestion) -> dict[date, tuple[Minute, ...]]:
-    """What PostgreSQL and the law say, in the provider's zone; empty for a service that is not offered."""
+    """What PostgreSQL and the law say, in the provider's zone; empty for a service that is not
+    offered.
+    """
     wanted = (question.provider_id, question.service_id)
     pool, organization_id = api.resources.pool, api.organization.id
     margin = timedelta(days=4)
-    calendars = await load_calendars(pool, organization_id, [wanted], question.first - margin, question.last + margin)
+    calendars = await load_calendars(
+        pool, organization_id, [wanted], question.first - margin, question.last + margin
+    )
     calendar = calendars.get(wanted)
     if calendar is None:
         return {}
     claims = await claims_around(pool, organization_id, [calendar], question.first, question.last)
     return bookable_starts(
-        calendar.hours, calendar.rules, claims[wanted[0]], question.first, question.last, api.clock.now
+        calendar.hours,
+        calendar.rules,
+        claims[wanted[0]],
+        question.first,
+        question.last,
+        api.clock.now,
     )
 
 
@@ -230,7 +282,9 @@ async def compare(world: World) -> None:
     if question.time_zone is None and question.service_id is None and world.chance.random() < 0.5:
         found = await listed(world.node, provider, question.first, question.last)
         by_date = await truth(world.nodes[0], question)
-        assert found == [f"{instant_of(start):%Y-%m-%dT%H:%M:%SZ}" for day in by_date.values() for start in day]
+        assert found == [
+            f"{instant_of(start):%Y-%m-%dT%H:%M:%SZ}" for day in by_date.values() for start in day
+        ]
         return
     if question.time_zone is None:
         assert await shown(world.node, question) == await truth(world.nodes[0], question)
@@ -251,7 +305,9 @@ async def compare(world: World) -> None:
 
 
 async def trial(world: World) -> None:
-    """A change, while both nodes are asked, so that fills race with it; after its answer, a read that must be right."""
+    """A change, while both nodes are asked, so that fills race with it; after its answer, a read
+    that must be right.
+    """
     asking = [
         asyncio.create_task(shown(api, world.question(provider)))
         for api in world.nodes
@@ -279,7 +335,9 @@ async def test_after_every_answer_both_nodes_show_the_new_list(nodes: tuple[Api,
 
 
 @pytest.mark.full
-async def test_after_ten_thousand_answers_both_nodes_show_the_new_list(nodes: tuple[Api, Api]) -> None:
+async def test_after_ten_thousand_answers_both_nodes_show_the_new_list(
+    nodes: tuple[Api, Api],
+) -> None:
     for seed in range(10):
         world = await World(nodes, seed).make()
         await run(world, 1_000)
@@ -295,7 +353,9 @@ async def restarting(world: World, servers: Servers, trials: int) -> None:
         await trial(world)
 
 
-async def test_a_redis_that_goes_and_comes_brings_no_old_list_back(nodes: tuple[Api, Api], own_redis: Servers) -> None:
+async def test_a_redis_that_goes_and_comes_brings_no_old_list_back(
+    nodes: tuple[Api, Api], own_redis: Servers
+) -> None:
     world = await World(nodes, seed=6).make()
     await restarting(world, own_redis, 60)
 

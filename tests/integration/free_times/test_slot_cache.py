@@ -1,4 +1,6 @@
-"""The slot cache against a real Redis: what counts, what is kept, what is forgotten, and what a restart leaves."""
+"""The slot cache against a real Redis: what counts, what is kept, what is forgotten, and what a
+restart leaves.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,10 @@ RULES = Rules(duration_minutes=30)
 LONGER = Rules(duration_minutes=45, buffer_after_minutes=15)
 MONDAY = day_number(date(2026, 1, 12))
 NINE = MONDAY * 1440 + 540
-WEEK = {date_of_number(MONDAY + ahead): FreeDay((NINE + 1440 * ahead, NINE + 1440 * ahead + 30)) for ahead in range(7)}
+WEEK = {
+    date_of_number(MONDAY + ahead): FreeDay((NINE + 1440 * ahead, NINE + 1440 * ahead + 30))
+    for ahead in range(7)
+}
 
 
 def real_clock() -> datetime:
@@ -90,7 +95,11 @@ async def kept(cache: SlotCache, provider: ProviderId, *rule_sets: Rules) -> Sta
 
 def taken(provider: ProviderId, since: int = NINE, until: int = NINE + 30) -> TimeChanged:
     return TimeChanged(
-        organization_id=ORGANIZATION, provider_id=provider, time_zone="UTC", claimed_from=since, claimed_until=until
+        organization_id=ORGANIZATION,
+        provider_id=provider,
+        time_zone="UTC",
+        claimed_from=since,
+        claimed_until=until,
     )
 
 
@@ -98,7 +107,9 @@ def rules_changed(*providers: ProviderId) -> RulesChanged:
     return RulesChanged(organization_id=ORGANIZATION, provider_ids=providers)
 
 
-async def test_nothing_counts_before_anything_is_kept(cache: SlotCache, provider: ProviderId) -> None:
+async def test_nothing_counts_before_anything_is_kept(
+    cache: SlotCache, provider: ProviderId
+) -> None:
     assert await seen(cache, week_of(provider)) == Seen(stamp=None, days={})
 
 
@@ -113,14 +124,20 @@ async def test_what_one_node_keeps_every_node_sees(
     assert other_cache.counts.days_missed == 7
 
 
-async def test_held_starts_are_kept_with_the_instant_of_their_release(cache: SlotCache, provider: ProviderId) -> None:
-    days = {date_of_number(MONDAY): FreeDay((NINE,), (HeldStart(NINE + 30, 1_768_209_000_123_456),))}
+async def test_held_starts_are_kept_with_the_instant_of_their_release(
+    cache: SlotCache, provider: ProviderId
+) -> None:
+    days = {
+        date_of_number(MONDAY): FreeDay((NINE,), (HeldStart(NINE + 30, 1_768_209_000_123_456),))
+    }
     question = Question(ORGANIZATION, provider, RULES, tuple(days))
     await cache.keep([Fill(question, await begun(cache, provider), days, monotonic())])
     assert (await seen(cache, question)).days == days
 
 
-async def test_a_fill_that_began_before_a_change_of_time_is_not_kept(cache: SlotCache, provider: ProviderId) -> None:
+async def test_a_fill_that_began_before_a_change_of_time_is_not_kept(
+    cache: SlotCache, provider: ProviderId
+) -> None:
     stamp = await begun(cache, provider)
     await cache.forget([taken(provider)])
     await cache.keep([Fill(week_of(provider), stamp, WEEK, monotonic())])
@@ -148,7 +165,8 @@ async def test_a_change_of_time_removes_its_neighbourhood_under_all_rules_and_no
     await cache.forget([taken(provider, NINE + 3 * 1440, NINE + 3 * 1440 + 30)])
     for rules in (RULES, LONGER):
         found = await seen(cache, week_of(provider, rules))
-        # Thursday's, and what two days of duration and buffers can reach before it, and one after it.
+        # Thursday's, and what two days of duration and buffers can reach before it, and one after
+        # it.
         assert [day_number(day) - MONDAY for day in found.days] == [0, 5, 6]
         assert found.stamp is not None
         assert found.stamp.generation == stamp.generation
@@ -156,7 +174,9 @@ async def test_a_change_of_time_removes_its_neighbourhood_under_all_rules_and_no
     assert (await seen(cache, week_of(other))).days == WEEK
 
 
-async def test_a_change_of_rules_voids_everything_of_the_provider(cache: SlotCache, provider: ProviderId) -> None:
+async def test_a_change_of_rules_voids_everything_of_the_provider(
+    cache: SlotCache, provider: ProviderId
+) -> None:
     other = ProviderId(uuid4())
     await kept(cache, other)
     await kept(cache, provider, RULES, LONGER)
@@ -176,7 +196,9 @@ async def test_days_live_for_a_minute_less_the_age_of_what_they_came_from(
     key = stamp_key(ORGANIZATION, provider)
     assert 55_000 < await redis.pttl(day_key(key, rule_set(RULES), MONDAY)) <= 60_000
     assert 42_500 < await redis.pttl(day_key(key, rule_set(LONGER), MONDAY)) <= 47_500
-    await cache.keep([Fill(week_of(provider, Rules(duration_minutes=5)), stamp, WEEK, monotonic() - 60.0)])
+    await cache.keep(
+        [Fill(week_of(provider, Rules(duration_minutes=5)), stamp, WEEK, monotonic() - 60.0)]
+    )
     assert (await seen(cache, week_of(provider, Rules(duration_minutes=5)))).days == {}
 
 
@@ -189,15 +211,23 @@ async def test_a_stamp_for_nobody_is_soon_gone_and_one_that_days_stand_under_out
     assert await redis.ttl(stamp_key(ORGANIZATION, provider)) > 3_000
 
 
-async def test_a_provider_with_very_many_rule_sets_begins_anew(cache: SlotCache, provider: ProviderId) -> None:
-    stamp = await kept(cache, provider, *(Rules(duration_minutes=minutes) for minutes in range(1, 65)))
+async def test_a_provider_with_very_many_rule_sets_begins_anew(
+    cache: SlotCache, provider: ProviderId
+) -> None:
+    stamp = await kept(
+        cache, provider, *(Rules(duration_minutes=minutes) for minutes in range(1, 65))
+    )
     assert (await seen(cache, week_of(provider, Rules(duration_minutes=64)))).days == WEEK
-    await cache.keep([Fill(week_of(provider, Rules(duration_minutes=65)), stamp, WEEK, monotonic())])
+    await cache.keep(
+        [Fill(week_of(provider, Rules(duration_minutes=65)), stamp, WEEK, monotonic())]
+    )
     assert (await seen(cache, week_of(provider, Rules(duration_minutes=1)))).stamp is None
     assert await begun(cache, provider) != stamp
 
 
-async def test_questions_asked_side_by_side_are_one_read(cache: SlotCache, redis: Redis, provider: ProviderId) -> None:
+async def test_questions_asked_side_by_side_are_one_read(
+    cache: SlotCache, redis: Redis, provider: ProviderId
+) -> None:
     await kept(cache, provider)
 
     async def reads() -> int:
@@ -215,9 +245,16 @@ async def test_what_is_near_is_answered_by_the_stamp_alone_or_by_none_where_that
     stamp = await kept(cache, provider)
     await redis.delete(day_key(stamp_key(ORGANIZATION, provider), rule_set(RULES), MONDAY))
     assert (await seen(cache, week_of(provider))).days == WEEK, "the stamp is the same"
-    assert MONDAY not in {day_number(day) for day in (await seen(other_cache, week_of(provider))).days}
+    assert MONDAY not in {
+        day_number(day) for day in (await seen(other_cache, week_of(provider))).days
+    }
     before = (await redis.info("commandstats"))["cmdstat_mget"]["calls"]
-    for stamps, reads in (({provider: stamp}, 0), ({provider: Stamp(bytes(24))}, 1), ({}, 1), (None, 1)):
+    for stamps, reads in (
+        ({provider: stamp}, 0),
+        ({provider: Stamp(bytes(24))}, 1),
+        ({}, 1),
+        (None, 1),
+    ):
         found = await cache.look([week_of(provider)], stamps)
         assert found is not None
         assert found[0].days == WEEK
@@ -256,7 +293,9 @@ async def test_one_node_computes_until_it_has_kept_or_given_up(
 async def test_what_a_node_computes_anew_is_not_given_up_by_what_it_computed_before(
     cache: SlotCache, other_cache: SlotCache, provider: ProviderId
 ) -> None:
-    """As when a booking comes between computing and keeping: the next reader here computes again."""
+    """As when a booking comes between computing and keeping: the next reader here
+    computes again.
+    """
     stamp = await begun(cache, provider)
     before, anew = week_of(provider), week_of(provider)
     assert await cache.lease([before]) == [True]
@@ -312,7 +351,9 @@ async def test_an_invalidation_reaches_a_redis_that_was_restarted_in_between(
     await kept(other_cache, provider)
     await cache.forget([taken(provider)])
     assert cache.counts.invalidations_lost == 0
-    assert MONDAY not in {day_number(day) for day in (await seen(other_cache, week_of(provider))).days}
+    assert MONDAY not in {
+        day_number(day) for day in (await seen(other_cache, week_of(provider))).days
+    }
 
 
 async def test_what_a_restarted_redis_reads_from_its_disk_never_counts(
@@ -328,7 +369,9 @@ async def test_what_a_restarted_redis_reads_from_its_disk_never_counts(
     try:
         # The disk brought the stamp and the days back as they were before the change.
         assert (await redis.get(stamp_key(ORGANIZATION, provider)))[:24] == stamp
-        assert await redis.exists(day_key(stamp_key(ORGANIZATION, provider), rule_set(RULES), MONDAY))
+        assert await redis.exists(
+            day_key(stamp_key(ORGANIZATION, provider), rule_set(RULES), MONDAY)
+        )
         assert await seen(other_cache, week_of(provider)) == Seen(stamp=None, days={})
         assert await begun(other_cache, provider) != stamp
         assert (await seen(other_cache, week_of(provider))).days == {}
@@ -342,12 +385,15 @@ async def test_a_redis_that_is_emptied_under_our_feet_is_used_again(
     await kept(cache, provider)
     await redis.flushall()
     assert (await seen(cache, week_of(provider))).stamp is None
-    await cache.begin([(ORGANIZATION, provider)])  # may find that the run is not known any more, and connects again
+    # may find that the run is not known any more, and connects again
+    await cache.begin([(ORGANIZATION, provider)])
     await kept(cache, provider)
     assert (await seen(cache, week_of(provider))).days == WEEK
 
 
-async def test_the_age_of_what_is_served_is_that_of_its_oldest_day(redis_url: str, provider: ProviderId) -> None:
+async def test_the_age_of_what_is_served_is_that_of_its_oldest_day(
+    redis_url: str, provider: ProviderId
+) -> None:
     now = datetime(2026, 1, 12, tzinfo=UTC)
     redis = open_redis(redis_url, timeout_seconds=2.0)
     cache = SlotCache(redis, lambda: now)
@@ -356,5 +402,7 @@ async def test_the_age_of_what_is_served_is_that_of_its_oldest_day(redis_url: st
     await cache.keep([Fill(week_of(provider), stamp, dict(first), monotonic() - 4.5)])
     now += timedelta(seconds=30)
     await cache.keep([Fill(week_of(provider), stamp, dict(later), monotonic())])
-    assert (await seen(cache, week_of(provider))).age_seconds == 35, "in whole seconds, none too few"
+    assert (await seen(cache, week_of(provider))).age_seconds == 35, (
+        "in whole seconds, none too few"
+    )
     await redis.aclose()

@@ -1,4 +1,6 @@
-"""A wire between a process and Redis that can go dead without a word: connections stay open, and nothing arrives."""
+"""A wire between a process and Redis that can go dead without a word: connections stay open, and
+nothing arrives.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ class Relay:
         port = server.sockets[0].getsockname()[1]
         try:
             yield urlunsplit(
-                self._target._replace(netloc=self._target.netloc.replace(str(self._target.port), str(port)))
+                self._target._replace(
+                    netloc=self._target.netloc.replace(str(self._target.port), str(port))
+                )
             )
         finally:
             server.close()
@@ -41,10 +45,14 @@ class Relay:
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
-        there_reader, there_writer = await asyncio.open_connection(self._target.hostname, self._target.port)
+        there_reader, there_writer = await asyncio.open_connection(
+            self._target.hostname, self._target.port
+        )
         alive = self._alive
         try:
-            await asyncio.gather(_pass_on(reader, there_writer, alive), _pass_on(there_reader, writer, alive))
+            await asyncio.gather(
+                _pass_on(reader, there_writer, alive), _pass_on(there_reader, writer, alive)
+            )
         except asyncio.CancelledError:
             pass
         finally:
@@ -55,7 +63,9 @@ class Relay:
                     await end.wait_closed()
 
 
-async def _pass_on(source: asyncio.StreamReader, sink: asyncio.StreamWriter, alive: asyncio.Event) -> None:
+async def _pass_on(
+    source: asyncio.StreamReader, sink: asyncio.StreamWriter, alive: asyncio.Event
+) -> None:
     while data := await source.read(65_536):
         if alive.is_set():
             sink.write(data)

@@ -1,4 +1,6 @@
-"""Subscribers in process: a use case's stream, read event by event with a patience that no healthy test needs."""
+"""Subscribers in process: a use case's stream, read event by event with a patience that no healthy
+test needs.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ TOLD: Final = Pace(compare_seconds=3_600, glance_seconds=3_600)
 WATCHFUL: Final = Pace(compare_seconds=3_600, glance_seconds=0.005)
 """The clock that a test turns is looked at all the time."""
 
-SUSPICIOUS: Final = Pace(compare_seconds=0.05, glance_seconds=3_600, retry_seconds=0.02, longest_retry_seconds=0.1)
+SUSPICIOUS: Final = Pace(
+    compare_seconds=0.05, glance_seconds=3_600, retry_seconds=0.02, longest_retry_seconds=0.1
+)
 """What nobody told is found soon."""
 
 
@@ -79,7 +83,9 @@ class Subscriber:
         return list({shown.provider_id: shown for shown in self.told if shown.date == day}.values())
 
     async def until(self, starts: Sequence[str], day: date = TODAY) -> None:
-        """Waits until some provider's last word about this date is these starts, given as `09:00` in UTC."""
+        """Waits until some provider's last word about this date is these starts, given as `09:00`
+        in UTC.
+        """
         while not any(times(shown) == list(starts) for shown in self.lasts(day)):
             await self.next()
 
@@ -110,8 +116,12 @@ def provider_id(provider: Json) -> ProviderId:
 
 
 @asynccontextmanager
-async def a_process(api: Api, pace: Pace = TOLD, *, redis: Redis | None = None) -> AsyncIterator[Resources]:
-    """Resources with a feed of their own on the same PostgreSQL and Redis: as if in another process."""
+async def a_process(
+    api: Api, pace: Pace = TOLD, *, redis: Redis | None = None
+) -> AsyncIterator[Resources]:
+    """Resources with a feed of their own on the same PostgreSQL and Redis: as if in another
+    process.
+    """
     resources = api.resources
     feed = make_feed(
         resources.pool,
@@ -135,7 +145,9 @@ async def until(is_so: Callable[[], object]) -> None:
 
 
 async def joined(resources: Resources, api: Api, *, processes: int = 1) -> None:
-    """Waits until so many hear the organization's channel, and have compared what they may have missed before."""
+    """Waits until so many hear the organization's channel, and have compared what they may have
+    missed before.
+    """
     channel = channel_of(api.organization.id)
     async with asyncio.timeout(PATIENCE_SECONDS):
         while (await resources.redis.pubsub_numsub(channel))[0][1] < processes:  # noqa: ASYNC110  no event tells of it

@@ -88,7 +88,9 @@ async def following() -> AsyncIterator[Following]:
 
 
 async def viewer_of(api: Api, caller: Caller) -> Viewer:
-    viewer = await identify(api.resources, authorization=f"Bearer {caller.token}", organization=None)
+    viewer = await identify(
+        api.resources, authorization=f"Bearer {caller.token}", organization=None
+    )
     assert isinstance(viewer, Viewer), viewer
     return viewer
 
@@ -104,7 +106,10 @@ async def test_what_becomes_of_a_first_booking_is_heard_though_whose_it_is_is_on
     api: Api, following: Following, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ada, may_look = await a_provider(api, weeklyHours=HOURS), asyncio.Event()
-    ann, bob = api.customer("ann", name="Ann", email="ann@example.com"), api.customer("bob", name="Bob")
+    ann, bob = (
+        api.customer("ann", name="Ann", email="ann@example.com"),
+        api.customer("bob", name="Bob"),
+    )
 
     async def with_records_later(resources: Resources, viewer: Viewer) -> Viewer:
         if viewer.role is Role.CUSTOMER:
@@ -128,23 +133,36 @@ async def test_what_becomes_of_a_first_booking_is_heard_though_whose_it_is_is_on
 async def test_each_sees_their_own_and_nobody_elses(api: Api, following: Following) -> None:
     """A customer theirs, from their first booking on; a provider theirs; an administrator all."""
     ada, bea = await a_provider(api, weeklyHours=HOURS), await a_provider(api, weeklyHours=HOURS)
-    ann, bob = api.customer("ann", name="Ann", email="ann@example.com"), api.customer("bob", name="Bob")
+    ann, bob = (
+        api.customer("ann", name="Ann", email="ann@example.com"),
+        api.customer("bob", name="Bob"),
+    )
     async with a_process(api) as here:
-        viewers = [await viewer_of(api, caller) for caller in (ann, bob, api.acting_for(ada), api.admin)]
-        of_ann, of_bob, of_ada, of_admin = followers = [following(here, viewer) for viewer in viewers]
+        viewers = [
+            await viewer_of(api, caller) for caller in (ann, bob, api.acting_for(ada), api.admin)
+        ]
+        of_ann, of_bob, of_ada, of_admin = followers = [
+            following(here, viewer) for viewer in viewers
+        ]
         await ready(here, api, *followers)
         with_ada = await booked(api, ada, "2026-01-12T09:00Z", caller=ann)
         (first,) = await of_ann.hears("BOOKED")
         assert first.viewer.sees_customer_of(first.appointment)
         await of_ada.hears("BOOKED")
         await of_admin.hears("BOOKED")
-        await booked(api, bea, "2026-01-12T09:00Z", customer={"name": "Guest", "email": "guest@example.com"})
+        await booked(
+            api, bea, "2026-01-12T09:00Z", customer={"name": "Guest", "email": "guest@example.com"}
+        )
         await of_admin.hears("BOOKED")
         await move(api, with_ada, "2026-01-12T10:00Z", caller=ann)
         await cancel(api, with_ada, caller=ann)
         for follower in (of_ann, of_ada, of_admin):
             moved, cancelled = await follower.hears("RESCHEDULED", "CANCELLED")
-            assert moved.appointment.id == cancelled.appointment.id == key_in(with_ada["appointment"]["id"])
+            assert (
+                moved.appointment.id
+                == cancelled.appointment.id
+                == key_in(with_ada["appointment"]["id"])
+            )
         for follower in followers:
             await follower.hears_nothing()
         assert of_bob is not of_ann
@@ -166,7 +184,10 @@ async def test_what_ended_is_told(api: Api, following: Following) -> None:
 
 async def test_a_manage_token_watches_its_one_appointment(api: Api, following: Following) -> None:
     ada = await a_provider(api, weeklyHours=HOURS)
-    mine, other = await booked(api, ada, "2026-01-12T09:00Z"), await booked(api, ada, "2026-01-12T10:00Z")
+    mine, other = (
+        await booked(api, ada, "2026-01-12T09:00Z"),
+        await booked(api, ada, "2026-01-12T10:00Z"),
+    )
     async with a_process(api) as here:
         follower = following(here, await viewer_of(api, Caller(token=mine["manageToken"])))
         await ready(here, api, follower)
@@ -194,7 +215,9 @@ async def test_another_organization_is_another_world(api: Api, following: Follow
 
 
 async def test_permission_is_asked_at_every_event(api: Api, following: Following) -> None:
-    """A provider whose subject is given to somebody else hears no more; the other one hears from then on."""
+    """A provider whose subject is given to somebody else hears no more; the other one hears from
+    then on.
+    """
     ada = await a_provider(api, weeklyHours=HOURS)
     before, after = api.acting_for(ada), api.acting_for({"subject": "her-successor"})
     async with a_process(api) as here:

@@ -1,4 +1,6 @@
-"""Free times as they are pushed: by every kind of change, by time itself, across processes, and none of them twice."""
+"""Free times as they are pushed: by every kind of change, by time itself, across processes, and
+none of them twice.
+"""
 
 from __future__ import annotations
 
@@ -96,9 +98,13 @@ async def test_a_snapshot_of_every_day_then_each_change(api: Api, watching: Watc
         await subscriber.hears_nothing()
 
 
-async def test_a_change_reaches_days_that_buffers_and_long_visits_reach(api: Api, watching: Watching) -> None:
+async def test_a_change_reaches_days_that_buffers_and_long_visits_reach(
+    api: Api, watching: Watching
+) -> None:
     """A visit after midnight shuts out one before it."""
-    ada = await a_provider(api, weeklyHours=weekly("20:00", "04:00"), serviceDurationMinutes=240, bufferMinutes=0)
+    ada = await a_provider(
+        api, weeklyHours=weekly("20:00", "04:00"), serviceDurationMinutes=240, bufferMinutes=0
+    )
     async with a_process(api) as here:
         subscriber = watching(here, ada)
         assert times((await subscriber.snapshot())[0]) == ["00:00", "20:00"][1:]
@@ -110,7 +116,9 @@ async def test_a_change_reaches_days_that_buffers_and_long_visits_reach(api: Api
         assert times((await overlapping.snapshot())[0]) == ["20:00", "21:00"]
 
 
-async def test_a_hold_takes_the_time_until_the_instant_it_expires(api: Api, watching: Watching) -> None:
+async def test_a_hold_takes_the_time_until_the_instant_it_expires(
+    api: Api, watching: Watching
+) -> None:
     """Swept or not; and a released one at once."""
     ada = await a_provider(api, weeklyHours=HOURS)
     async with a_process(api, WATCHFUL) as here:
@@ -158,7 +166,9 @@ async def test_hours_exceptions_and_rules_are_changes(api: Api, watching: Watchi
         await subscriber.until(["19:00"])
 
 
-async def test_a_service_that_is_no_longer_offered_has_nothing_free(api: Api, watching: Watching) -> None:
+async def test_a_service_that_is_no_longer_offered_has_nothing_free(
+    api: Api, watching: Watching
+) -> None:
     ada, bea = await a_provider(api, weeklyHours=HOURS), await a_provider(api)
     cut = await a_service(api, ada, durationMinutes=60)
     async with a_process(api) as here:
@@ -172,9 +182,15 @@ async def test_a_service_that_is_no_longer_offered_has_nothing_free(api: Api, wa
 
 
 async def test_time_itself_is_a_change(api: Api, watching: Watching) -> None:
-    """A start goes right after the instant at which notice allowed it last; a date comes at the provider's midnight."""
+    """A start goes right after the instant at which notice allowed it last; a date comes at the
+    provider's midnight.
+    """
     ada = await a_provider(
-        api, timeZone="America/New_York", weeklyHours=HOURS, minNoticeMinutes=30, maxAdvanceBookingDays=1
+        api,
+        timeZone="America/New_York",
+        weeklyHours=HOURS,
+        minNoticeMinutes=30,
+        maxAdvanceBookingDays=1,
     )
     async with a_process(api, WATCHFUL) as here:
         subscriber = watching(here, ada, last=TODAY + timedelta(days=2))
@@ -195,7 +211,9 @@ async def test_time_itself_is_a_change(api: Api, watching: Watching) -> None:
 
 
 async def test_dates_are_those_of_the_zone_asked_for(api: Api, watching: Watching) -> None:
-    """Midnight in Tokyo is 15:00 UTC; a change that Tokyo's date does not hold is none for its subscriber."""
+    """Midnight in Tokyo is 15:00 UTC; a change that Tokyo's date does not hold is none for its
+    subscriber.
+    """
     ada = await a_provider(api, weeklyHours=weekly("13:00", "17:00"))
     async with a_process(api) as here:
         subscriber = watching(here, ada, first=TOMORROW, time_zone="Asia/Tokyo")
@@ -214,7 +232,9 @@ async def test_a_date_that_a_zone_left_out_is_empty(api: Api, watching: Watching
     api.clock.set("2011-12-28T00:00Z")
     ada = await a_provider(api, weeklyHours=HOURS)
     async with a_process(api) as here:
-        subscriber = watching(here, ada, first=date(2011, 12, 29), last=date(2011, 12, 31), time_zone="Pacific/Apia")
+        subscriber = watching(
+            here, ada, first=date(2011, 12, 29), last=date(2011, 12, 31), time_zone="Pacific/Apia"
+        )
         await subscriber.snapshot(3)
         assert [len(shown.starts) for shown in subscriber.told] == [3, 0, 3]
 
@@ -227,7 +247,10 @@ async def test_what_is_too_much_or_makes_no_sense_is_refused(api: Api, watching:
     cut = await a_service(api, await a_provider(api))
     nobody = {"id": unknown("Provider")}
     async with a_process(api) as here:
-        many = [{"id": ada["id"]}, *({"id": global_id("Provider", UUID(int=number))} for number in range(1, 21))]
+        many = [
+            {"id": ada["id"]},
+            *({"id": global_id("Provider", UUID(int=number))} for number in range(1, 21)),
+        ]
         for subscriber, refusal in (
             (watching(here), InvalidInput),
             (watching(here, *many), InvalidInput),
@@ -245,13 +268,17 @@ async def test_what_is_too_much_or_makes_no_sense_is_refused(api: Api, watching:
 async def test_the_most_that_may_be_asked_for_is_answered(api: Api, watching: Watching) -> None:
     providers = [await a_provider(api, weeklyHours=HOURS) for _ in range(20)]
     async with a_process(api) as here:
-        wide = watching(here, *providers, *providers, last=TODAY + timedelta(days=19), time_zone="Asia/Tokyo")
+        wide = watching(
+            here, *providers, *providers, last=TODAY + timedelta(days=19), time_zone="Asia/Tokyo"
+        )
         assert len(await wide.snapshot(400)) == 400
         long = watching(here, providers[0], last=TODAY + timedelta(days=61))
         assert len(await long.snapshot(62)) == 62
 
 
-async def test_a_process_takes_so_many_subscribers_and_days_and_no_more(api: Api, watching: Watching) -> None:
+async def test_a_process_takes_so_many_subscribers_and_days_and_no_more(
+    api: Api, watching: Watching
+) -> None:
     ada = await a_provider(api)
     async with a_process(api, Pace(most_subscribers=1)) as here:
         await watching(here, ada).snapshot()
@@ -266,10 +293,16 @@ async def test_a_process_takes_so_many_subscribers_and_days_and_no_more(api: Api
 # ---------------------------------------------------------------- how
 
 
-async def test_days_are_read_once_a_process_however_many_watch(api: Api, watching: Watching) -> None:
+async def test_days_are_read_once_a_process_however_many_watch(
+    api: Api, watching: Watching
+) -> None:
     ada = await a_provider(api, weeklyHours=HOURS)
     async with a_process(api) as here:
-        subscribers = [watching(here, ada, time_zone=zone) for zone in ("UTC", None, "Asia/Tokyo") for _ in range(20)]
+        subscribers = [
+            watching(here, ada, time_zone=zone)
+            for zone in ("UTC", None, "Asia/Tokyo")
+            for _ in range(20)
+        ]
         await asyncio.gather(*(subscriber.snapshot() for subscriber in subscribers))
         await joined(here, api)
         await until(lambda: here.feed.counts.readings)
@@ -395,7 +428,9 @@ async def read_on(subscriber: Subscriber, chance: random.Random, *, until_quiet_
         await asyncio.sleep(chance.choice((0, 0, 0.05)))
 
 
-async def test_whatever_happens_the_last_word_is_what_is_listed(api: Api, watching: Watching) -> None:
+async def test_whatever_happens_the_last_word_is_what_is_listed(
+    api: Api, watching: Watching
+) -> None:
     """Through several processes, in any zone, at any speed."""
     chance = random.Random(20_260_112)
     providers = [
@@ -412,7 +447,8 @@ async def test_whatever_happens_the_last_word_is_what_is_listed(api: Api, watchi
             await subscriber.snapshot(12)
         await joined(one, api, processes=2)
         readers = [
-            asyncio.create_task(read_on(subscriber, chance, until_quiet_for=1.0)) for subscriber in subscribers.values()
+            asyncio.create_task(read_on(subscriber, chance, until_quiet_for=1.0))
+            for subscriber in subscribers.values()
         ]
         customers = Customers(api, providers, chance)
         for _ in range(20):

@@ -1,4 +1,6 @@
-"""What was not told is found out; who was subscribed stays so, whatever goes away and comes back."""
+"""What was not told is found out; who was subscribed stays so, whatever goes away and
+comes back.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,9 @@ from tests.lives import booked, cancel
 Watching: TypeAlias = Callable[..., Subscriber]
 
 HOURS = weekly("09:00", "12:00")
-QUICK_TO_RETURN = Pace(compare_seconds=3_600, retry_seconds=0.02, longest_retry_seconds=0.1, ping_seconds=0.2)
+QUICK_TO_RETURN = Pace(
+    compare_seconds=3_600, retry_seconds=0.02, longest_retry_seconds=0.1, ping_seconds=0.2
+)
 
 
 @pytest.fixture
@@ -102,7 +106,10 @@ async def test_without_redis_this_process_is_told_and_others_find_out(
 ) -> None:
     ada = await a_provider(api, weeklyHours=HOURS)
     appointment = await booked(api, ada, "2026-01-12T10:00Z")
-    async with a_process(api, TOLD, redis=nowhere) as here, a_process(api, SUSPICIOUS, redis=nowhere) as there:
+    async with (
+        a_process(api, TOLD, redis=nowhere) as here,
+        a_process(api, SUSPICIOUS, redis=nowhere) as there,
+    ):
         near, far = watching(here, ada), watching(there, ada)
         await near.snapshot()
         await far.snapshot()
@@ -113,7 +120,9 @@ async def test_without_redis_this_process_is_told_and_others_find_out(
         assert here.feed.counts.untold == 1
 
 
-async def test_after_redis_returns_subscribers_go_on(api: Api, watching: Watching, own_redis: Servers) -> None:
+async def test_after_redis_returns_subscribers_go_on(
+    api: Api, watching: Watching, own_redis: Servers
+) -> None:
     """What happened meanwhile comes when it is back; what happens then is told again."""
     ada = await a_provider(api, weeklyHours=HOURS)
     async with a_process(api, QUICK_TO_RETURN) as here:
@@ -131,7 +140,9 @@ async def test_after_redis_returns_subscribers_go_on(api: Api, watching: Watchin
         assert here.feed.counts.disconnections > 0
 
 
-async def test_a_redis_that_falls_silent_is_left(api: Api, watching: Watching, servers: Servers) -> None:
+async def test_a_redis_that_falls_silent_is_left(
+    api: Api, watching: Watching, servers: Servers
+) -> None:
     """A peer that vanished without a word: the connection stays open, and nothing comes."""
     ada = await a_provider(api, weeklyHours=HOURS)
     relay = Relay(servers.redis_url)
@@ -149,7 +160,9 @@ async def test_a_redis_that_falls_silent_is_left(api: Api, watching: Watching, s
         assert here.feed.counts.disconnections == 1
 
 
-async def test_a_redis_that_refuses_us_is_asked_again_and_again(api: Api, watching: Watching, servers: Servers) -> None:
+async def test_a_redis_that_refuses_us_is_asked_again_and_again(
+    api: Api, watching: Watching, servers: Servers
+) -> None:
     """A wrong password is no reason to fall silent for ever: it may be set right."""
     ada = await a_provider(api, weeklyHours=HOURS)
     refused = (
@@ -165,10 +178,14 @@ async def test_a_redis_that_refuses_us_is_asked_again_and_again(api: Api, watchi
         await until(lambda: here.feed.counts.disconnections >= 3)
 
 
-async def test_subscribers_outlive_postgresql(api: Api, watching: Watching, own_postgres: Servers) -> None:
+async def test_subscribers_outlive_postgresql(
+    api: Api, watching: Watching, own_postgres: Servers
+) -> None:
     """Time goes on meanwhile; what comes later is told. Who asks while it is away is told so."""
     ada = await a_provider(api, weeklyHours=HOURS)
-    pace = Pace(compare_seconds=0.1, glance_seconds=0.01, retry_seconds=0.02, longest_retry_seconds=0.1)
+    pace = Pace(
+        compare_seconds=0.1, glance_seconds=0.01, retry_seconds=0.02, longest_retry_seconds=0.1
+    )
     async with a_process(api, pace) as here:
         subscriber = watching(here, ada, last=TODAY + timedelta(days=1))
         await subscriber.snapshot(2)

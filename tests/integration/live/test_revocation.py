@@ -1,4 +1,6 @@
-"""A revoked token ends what is open, over both transports, whatever it watches; nobody else notices."""
+"""A revoked token ends what is open, over both transports, whatever it watches; nobody else
+notices.
+"""
 
 from __future__ import annotations
 
@@ -35,25 +37,38 @@ class Watched:
     api: Api
     documents: dict[str, str]
 
-    async def stream(self, document: str, caller: Caller, open_: asyncio.Event) -> list[tuple[str, Any]]:
+    async def stream(
+        self, document: str, caller: Caller, open_: asyncio.Event
+    ) -> list[tuple[str, Any]]:
         """Everything that comes over an event stream, to its end."""
         headers = [*caller.headers, (b"accept", b"text/event-stream")]
         said = ""
-        async with self.api.http.stream("POST", "/graphql", json={"query": document}, headers=headers) as answer:
+        async with self.api.http.stream(
+            "POST", "/graphql", json={"query": document}, headers=headers
+        ) as answer:
             assert answer.status_code == 200
             open_.set()
             async for text in answer.aiter_text():
                 said += text
         return events_of(said)
 
-    async def socket(self, document: str, caller: Caller, open_: asyncio.Event) -> tuple[int | None, str | None]:
+    async def socket(
+        self, document: str, caller: Caller, open_: asyncio.Event
+    ) -> tuple[int | None, str | None]:
         """How a socket ends that says nothing after it subscribed."""
         address = f"{str(self.api.http.base_url).replace('http', 'ws').rstrip('/')}/graphql"
-        async with connect(address, subprotocols=[Subprotocol("graphql-transport-ws")]) as connection:
-            init = {"type": "connection_init", "payload": {"authorization": f"Bearer {caller.token}"}}
+        async with connect(
+            address, subprotocols=[Subprotocol("graphql-transport-ws")]
+        ) as connection:
+            init = {
+                "type": "connection_init",
+                "payload": {"authorization": f"Bearer {caller.token}"},
+            }
             await connection.send(json.dumps(init))
             assert json.loads(await connection.recv()) == {"type": "connection_ack"}
-            await connection.send(json.dumps({"type": "subscribe", "id": "1", "payload": {"query": document}}))
+            await connection.send(
+                json.dumps({"type": "subscribe", "id": "1", "payload": {"query": document}})
+            )
             open_.set()
             try:
                 while True:
@@ -63,7 +78,9 @@ class Watched:
 
 
 @pytest.fixture
-async def watched(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Watched]:
+async def watched(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Watched]:
     monkeypatch.setattr(asgi, "Limits", partial(Limits, recheck_seconds=0.05))
     monkeypatch.setattr(revocations, "KNOWN_SECONDS", 0.05)
     settings, clock = Settings.from_environment(environment), Clock()
@@ -88,7 +105,10 @@ async def watched(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize("what", ["free times", "appointments"])
 async def test_a_revoked_token_watches_nothing_more(watched: Watched, what: str) -> None:
     api, document = watched.api, watched.documents[what]
-    robin, kim = api.customer("robin", token_id="a-session"), api.customer("robin", token_id="another-session")
+    robin, kim = (
+        api.customer("robin", token_id="a-session"),
+        api.customer("robin", token_id="another-session"),
+    )
     opened = [asyncio.Event() for _ in range(3)]
     async with asyncio.timeout(PATIENCE_SECONDS):
         stream = asyncio.create_task(watched.stream(document, robin, opened[0]))

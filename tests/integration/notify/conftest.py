@@ -44,14 +44,21 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - dt.timedelta(days=1))
         .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]),
+            critical=False,
+        )
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .sign(key, hashes.SHA256())
     )
     folder: Path = tmp_path_factory.mktemp("certificate")
     (folder / "certificate.pem").write_bytes(signed.public_bytes(serialization.Encoding.PEM))
     (folder / "key.pem").write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
     )
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.load_cert_chain(folder / "certificate.pem", folder / "key.pem")
@@ -61,7 +68,9 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
 
 @dataclass(slots=True, kw_only=True)
 class MailServer:
-    """aiosmtpd, and what arrived at it. `refuse` may answer a recipient or a message instead of taking it."""
+    """aiosmtpd, and what arrived at it. `refuse` may answer a recipient or a message instead of
+    taking it.
+    """
 
     port: int = 0
     letters: list[Envelope] = field(default_factory=list)
@@ -76,7 +85,12 @@ class MailServer:
                 protocol.transport.close()
 
     async def handle_RCPT(  # noqa: N802 - the name that aiosmtpd calls
-        self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
+        self,
+        _server: SMTP,
+        _session: Session,
+        envelope: Envelope,
+        address: str,
+        _options: list[str],
     ) -> str:
         if answer := self.refuse("RCPT", envelope):
             return answer
@@ -90,8 +104,16 @@ class MailServer:
         return f"250 2.0.0 Ok: queued as Q{len(self.letters)}"
 
 
-def _authenticated(_server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str, given: Any) -> AuthResult:  # noqa: ANN401 - as aiosmtpd gives it
-    right = isinstance(given, LoginPassword) and given == LoginPassword(USERNAME.encode(), PASSWORD.encode())
+def _authenticated(
+    _server: SMTP,
+    _session: Session,
+    _envelope: Envelope,
+    _mechanism: str,
+    given: Any,  # noqa: ANN401 — what aiosmtpd gives
+) -> AuthResult:
+    right = isinstance(given, LoginPassword) and given == LoginPassword(
+        USERNAME.encode(), PASSWORD.encode()
+    )
     return AuthResult(success=right, handled=False)
 
 
@@ -140,7 +162,9 @@ class HangUp(Exception):  # noqa: N818 - no error: a thing a server does
 
 @dataclass(slots=True, kw_only=True)
 class Scripted:
-    """A mail server that misbehaves on purpose. `script(connection, command)` answers, hangs up, or leaves it to us."""
+    """A mail server that misbehaves on purpose. `script(connection, command)` answers, hangs up, or
+    leaves it to us.
+    """
 
     script: Callable[[int, str], str | None]
     port: int = 0

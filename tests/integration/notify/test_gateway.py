@@ -1,4 +1,6 @@
-"""Text messages through a gateway that speaks Twilio's API over real HTTP: sent once, found again after a crash."""
+"""Text messages through a gateway that speaks Twilio's API over real HTTP: sent once, found again
+after a crash.
+"""
 
 from __future__ import annotations
 
@@ -25,14 +27,18 @@ from tests.unit.notify.facts import utc
 ACCOUNT, TOKEN = "AC0123456789", "s3cret"
 PATH = f"/2010-04-01/Accounts/{ACCOUNT}/Messages.json"
 TEXT = TextMessage(
-    to="+491701234567", body="Salon Müller: Confirmed - “Haircut”", status_callback="https://b.example/sms/1"
+    to="+491701234567",
+    body="Salon Müller: Confirmed - “Haircut”",
+    status_callback="https://b.example/sms/1",
 )
 NOW = utc(2026, 3, 28, 7)
 
 
 @dataclass(slots=True, kw_only=True)
 class Gateway:
-    """Keeps what is posted, as the real one does; `answer` replaces its answer, `stall` withholds it."""
+    """Keeps what is posted, as the real one does; `answer` replaces its answer, `stall` withholds
+    it.
+    """
 
     port: int = 0
     now: datetime = NOW
@@ -73,12 +79,17 @@ class Gateway:
         self.authorizations.add(request.headers["Authorization"])
         if self.list_answer is not None:
             return self.list_answer
-        size, page = int(request.query_params["PageSize"]), int(request.query_params.get("Page", "0"))
+        size, page = (
+            int(request.query_params["PageSize"]),
+            int(request.query_params.get("Page", "0")),
+        )
         to = request.query_params["To"]
         found = [resource for resource in reversed(self.resources) if resource["to"] == to]
         more = len(found) > (page + 1) * size
         following = (
-            str(request.url.include_query_params(Page=page + 1)).removeprefix(str(request.base_url)) if more else None
+            str(request.url.include_query_params(Page=page + 1)).removeprefix(str(request.base_url))
+            if more
+            else None
         )
         return JSONResponse(
             {
@@ -92,7 +103,10 @@ class Gateway:
 async def a_gateway() -> AsyncIterator[Gateway]:
     gateway = Gateway()
     app = Starlette(
-        routes=[Route(PATH, gateway.post, methods=["POST"]), Route(PATH, gateway.list, methods=["GET"])],
+        routes=[
+            Route(PATH, gateway.post, methods=["POST"]),
+            Route(PATH, gateway.list, methods=["GET"]),
+        ],
     )
     server = uvicorn.Server(uvicorn.Config(app, port=0, lifespan="off", ws="none", log_config=None))
     serving = asyncio.create_task(server.serve())
@@ -134,7 +148,12 @@ async def test_a_message_is_handed_over() -> None:
     async with a_gateway() as gateway, a_sender(gateway.port) as sender:
         assert await sender.send(TEXT) == Sent(provider_message_id=f"SM{0:032x}")
     assert gateway.forms == [
-        {"To": TEXT.to, "Body": TEXT.body, "From": "+15005550006", "StatusCallback": "https://b.example/sms/1"}
+        {
+            "To": TEXT.to,
+            "Body": TEXT.body,
+            "From": "+15005550006",
+            "StatusCallback": "https://b.example/sms/1",
+        }
     ]
     assert gateway.authorizations == {_basic(ACCOUNT, TOKEN)}
 
@@ -152,7 +171,9 @@ async def test_a_service_and_a_key_may_stand_for_number_and_token() -> None:
     assert gateway.authorizations == {_basic("SK1", "k3y")}
 
 
-def _error(code: int | None, message: str = f"The 'To' number {TEXT.to} is not valid") -> dict[str, Any]:
+def _error(
+    code: int | None, message: str = f"The 'To' number {TEXT.to} is not valid"
+) -> dict[str, Any]:
     return {"code": code, "message": message, "status": 400}
 
 
@@ -189,7 +210,9 @@ async def test_an_answer_is_an_outcome(answer: Response, outcome: object) -> Non
 
 async def test_nobody_listening_is_temporary(closed_port: int) -> None:
     async with a_sender(closed_port) as sender:
-        assert await sender.send(TEXT) == TemporaryFailure(detail="no connection to the gateway (ConnectError)")
+        assert await sender.send(TEXT) == TemporaryFailure(
+            detail="no connection to the gateway (ConnectError)"
+        )
         assert isinstance(await sender.look_up(TEXT, since=NOW), Unknown)
 
 
@@ -201,7 +224,9 @@ async def test_a_lost_answer_is_unknown_and_can_be_looked_up() -> None:
     async with a_gateway() as gateway:
         gateway.stall = True
         async with a_sender(gateway.port, timeout_seconds=0.3) as sender:
-            assert await sender.send(TEXT) == Unknown(detail="the gateway's answer was lost (ReadTimeout)")
+            assert await sender.send(TEXT) == Unknown(
+                detail="the gateway's answer was lost (ReadTimeout)"
+            )
             assert await sender.look_up(TEXT, since=NOW) == Sent(provider_message_id=f"SM{0:032x}")
         assert len(gateway.resources) == 1
 
@@ -224,7 +249,9 @@ async def test_a_message_that_never_came_may_be_sent() -> None:
 )
 async def test_a_found_message_has_its_fate(status: str, fate: object) -> None:
     async with a_gateway() as gateway, a_sender(gateway.port) as sender:
-        gateway.keep(TEXT.to, TEXT.body, status=status, error_code=30003 if status == "undelivered" else None)
+        gateway.keep(
+            TEXT.to, TEXT.body, status=status, error_code=30003 if status == "undelivered" else None
+        )
         assert await sender.look_up(TEXT, since=NOW) == fate
 
 
@@ -237,12 +264,16 @@ async def test_the_same_words_of_another_time_are_another_message() -> None:
         gateway.now = NOW
         known = gateway.keep(TEXT.to, TEXT.body)["sid"]
         assert await sender.look_up(TEXT, since=NOW, known={known}) == NeverReceived()
-        assert await sender.look_up(TEXT, since=NOW + timedelta(seconds=90)) == Sent(provider_message_id=known)
+        assert await sender.look_up(TEXT, since=NOW + timedelta(seconds=90)) == Sent(
+            provider_message_id=known
+        )
 
 
 async def test_the_gateways_own_typography_is_recognized() -> None:
     async with a_gateway() as gateway, a_sender(gateway.port) as sender:
-        gateway.keep(TEXT.to, 'Sent from your Twilio trial account - Salon Müller: Confirmed - "Haircut"')
+        gateway.keep(
+            TEXT.to, 'Sent from your Twilio trial account - Salon Müller: Confirmed - "Haircut"'
+        )
         assert isinstance(await sender.look_up(TEXT, since=NOW), Sent)
 
 
@@ -270,7 +301,13 @@ async def test_a_long_list_is_read_page_by_page() -> None:
         JSONResponse(
             {
                 "messages": [
-                    {"sid": "S", "to": TEXT.to, "body": TEXT.body, "status": "sent", "date_created": "yesterday"}
+                    {
+                        "sid": "S",
+                        "to": TEXT.to,
+                        "body": TEXT.body,
+                        "status": "sent",
+                        "date_created": "yesterday",
+                    }
                 ]
             }
         ),

@@ -16,7 +16,9 @@ from app.notify.senders import Senders, open_senders
 from app.notify.sms import TextMessage, TwilioSender, TwilioSettings
 from tests.unit.notify.facts import full_facts, utc
 
-SMTP = SmtpSettings(host="127.0.0.1", port=1, tls=TlsMode.NONE, from_address="no-reply@salon.example")
+SMTP = SmtpSettings(
+    host="127.0.0.1", port=1, tls=TlsMode.NONE, from_address="no-reply@salon.example"
+)
 TWILIO = TwilioSettings(account_sid="AC1", auth_token="x", from_number="+15005550006")
 
 
@@ -32,7 +34,9 @@ async def test_each_channel_has_the_sender_its_settings_ask_for() -> None:
     assert open_senders(smtp=None, twilio=None, log_the_rest=False) == Senders(email=None, sms=None)
 
 
-async def test_a_logged_message_can_be_followed_from_the_terminal(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_logged_message_can_be_followed_from_the_terminal(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     senders = open_senders(smtp=None, twilio=None, log_the_rest=True)
     assert senders.email is not None
     assert senders.sms is not None

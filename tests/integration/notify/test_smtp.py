@@ -1,4 +1,6 @@
-"""Letters over real SMTP: they arrive as written, once, and whatever goes wrong is an outcome without names in it."""
+"""Letters over real SMTP: they arrive as written, once, and whatever goes wrong is an outcome
+without names in it.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,9 @@ def a_letter(**changes: Any) -> Letter:  # noqa: ANN401 - any of its fields
         "from_name": "Salon Müller",
         "to_name": "Grace Hopper",
         "to_address": ADDRESS,
-        "content": render.render_email(full_facts(locale="de"), MessageKind.BOOKED, Recipient.CUSTOMER),
+        "content": render.render_email(
+            full_facts(locale="de"), MessageKind.BOOKED, Recipient.CUSTOMER
+        ),
         "unsubscribe_url": "https://book.example.org/unsubscribe/abc",
     }
     return Letter(**{**values, **changes})
@@ -77,7 +81,10 @@ async def test_a_letter_arrives_as_it_was_written(tls: TlsMode, certificate: Cer
             require_auth=tls is TlsMode.STARTTLS,
         ) as mail,
         a_sender(
-            mail.port, tls=tls, tls_context=certificate.client, **(login if tls is TlsMode.STARTTLS else {})
+            mail.port,
+            tls=tls,
+            tls_context=certificate.client,
+            **(login if tls is TlsMode.STARTTLS else {}),
         ) as sender,
     ):
         letter = a_letter()
@@ -86,18 +93,29 @@ async def test_a_letter_arrives_as_it_was_written(tls: TlsMode, certificate: Cer
     assert received.mail_from == "no-reply@salon.example"
     assert received.rcpt_tos == [ADDRESS]
     assert isinstance(received.content, bytes)
-    assert _body(received.content) == _body(email.compose(letter, "no-reply@salon.example").as_bytes())
-    assert message_from_bytes(received.content, policy=policy.default)["Message-ID"] == letter.message_id
+    assert _body(received.content) == _body(
+        email.compose(letter, "no-reply@salon.example").as_bytes()
+    )
+    assert (
+        message_from_bytes(received.content, policy=policy.default)["Message-ID"]
+        == letter.message_id
+    )
 
 
 def _body(source: bytes) -> list[tuple[str, str]]:
     """Its parts, without the boundary that each writing chooses anew."""
     message = message_from_bytes(source, policy=policy.default)
-    return [(part.get_content_type(), str(part.get_payload())) for part in message.walk() if not part.is_multipart()]
+    return [
+        (part.get_content_type(), str(part.get_payload()))
+        for part in message.walk()
+        if not part.is_multipart()
+    ]
 
 
 async def test_lines_of_dots_survive() -> None:
-    content = render.render_email(full_facts(notes="Dots:\n.\n..\n.hidden"), MessageKind.BOOKED, Recipient.PROVIDER)
+    content = render.render_email(
+        full_facts(notes="Dots:\n.\n..\n.hidden"), MessageKind.BOOKED, Recipient.PROVIDER
+    )
     async with mail_server() as mail, a_sender(mail.port) as sender:
         await sender.send(a_letter(content=content))
     assert isinstance(mail.letters[0].content, bytes)
@@ -114,9 +132,13 @@ async def test_one_connection_carries_many_letters() -> None:
 
 async def test_letters_at_once_share_a_few_connections() -> None:
     async with mail_server() as mail, a_sender(mail.port, max_connections=3) as sender:
-        outcomes = await asyncio.gather(*(sender.send(a_letter(to_address=f"g{n}@example.org")) for n in range(50)))
+        outcomes = await asyncio.gather(
+            *(sender.send(a_letter(to_address=f"g{n}@example.org")) for n in range(50))
+        )
     assert all(isinstance(outcome, Sent) for outcome in outcomes)
-    assert sorted(letter.rcpt_tos[0] for letter in mail.letters) == sorted(f"g{n}@example.org" for n in range(50))
+    assert sorted(letter.rcpt_tos[0] for letter in mail.letters) == sorted(
+        f"g{n}@example.org" for n in range(50)
+    )
     assert mail.connections <= 3
 
 
@@ -127,7 +149,9 @@ async def test_an_international_mailbox_needs_a_server_that_can() -> None:
     assert mail.letters[0].rcpt_tos == ["gräce@xn--mller-kva.example"]
     async with mail_server(utf8=False) as mail, a_sender(mail.port) as sender:
         outcome = await sender.send(letter)
-        assert outcome == PermanentFailure(detail="the mail server cannot write to international addresses")
+        assert outcome == PermanentFailure(
+            detail="the mail server cannot write to international addresses"
+        )
         assert isinstance(await sender.send(a_letter()), Sent)
     assert len(mail.letters) == 1
 
@@ -138,12 +162,24 @@ async def test_an_international_mailbox_needs_a_server_that_can() -> None:
 @pytest.mark.parametrize(
     ("stage", "answer", "outcome"),
     [
-        ("RCPT", f"550 5.1.1 <{ADDRESS}>: no such user here", PermanentFailure(detail="smtp 550 5.1.1 at RCPT")),
+        (
+            "RCPT",
+            f"550 5.1.1 <{ADDRESS}>: no such user here",
+            PermanentFailure(detail="smtp 550 5.1.1 at RCPT"),
+        ),
         ("RCPT", f"553 {ADDRESS} not local", PermanentFailure(detail="smtp 553 at RCPT")),
         ("RCPT", "450 4.2.1 mailbox busy", TemporaryFailure(detail="smtp 450 4.2.1 at RCPT")),
         ("RCPT", "452 too many", TemporaryFailure(detail="smtp 452 at RCPT")),
-        ("RCPT", "530 5.7.0 Authentication required", TemporaryFailure(detail="smtp 530 5.7.0 at RCPT")),
-        ("DATA", "554 5.7.1 Grace Hopper wants no spam", PermanentFailure(detail="smtp 554 5.7.1 at DATA")),
+        (
+            "RCPT",
+            "530 5.7.0 Authentication required",
+            TemporaryFailure(detail="smtp 530 5.7.0 at RCPT"),
+        ),
+        (
+            "DATA",
+            "554 5.7.1 Grace Hopper wants no spam",
+            PermanentFailure(detail="smtp 554 5.7.1 at DATA"),
+        ),
         ("DATA", "451 4.3.0 try again", TemporaryFailure(detail="smtp 451 4.3.0 at DATA")),
     ],
 )
@@ -164,7 +200,12 @@ async def test_a_refusal_is_final_or_not_by_its_number(
 
 async def test_a_wrong_password_waits_for_the_operator(certificate: Certificate) -> None:
     """It is our mistake, not the mailbox's: the letter must outlive it."""
-    settings = {"tls": TlsMode.STARTTLS, "tls_context": certificate.client, "username": USERNAME, "password": "wrong"}
+    settings = {
+        "tls": TlsMode.STARTTLS,
+        "tls_context": certificate.client,
+        "username": USERNAME,
+        "password": "wrong",
+    }
     async with (
         mail_server(starttls=certificate.server, require_auth=True) as mail,
         a_sender(mail.port, **settings) as sender,
@@ -199,7 +240,9 @@ async def test_protection_is_never_bargained_away(certificate: Certificate) -> N
 
 async def test_a_malformed_address_fails_without_a_connection() -> None:
     async with mail_server() as mail, a_sender(mail.port) as sender:
-        outcome = await sender.send(a_letter(to_address="grace@example.org>\r\nRCPT TO:<evil@example.org"))
+        outcome = await sender.send(
+            a_letter(to_address="grace@example.org>\r\nRCPT TO:<evil@example.org")
+        )
     assert outcome == PermanentFailure(detail="the address is malformed")
     assert mail.connections == 0
 
@@ -242,7 +285,9 @@ async def test_a_silent_server_is_given_up(stage: str) -> None:
 
 @pytest.mark.parametrize("answer", [None, "421 4.7.0 too many messages on this connection"])
 async def test_a_kept_connection_that_died_is_replaced(answer: str | None) -> None:
-    """Found out at MAIL, before anything was said: a fresh one carries the letter, which arrives once."""
+    """Found out at MAIL, before anything was said: a fresh one carries the letter, which arrives
+    once.
+    """
     seen: list[int] = []
 
     def script(connection: int, command: str) -> str | None:
@@ -269,7 +314,9 @@ async def test_a_connection_closed_while_idle_is_replaced() -> None:
 
 
 async def test_a_lost_answer_is_repeated_with_the_same_message_id() -> None:
-    """The server took the letter and died: nobody can know. The duplicate can be told by its Message-ID."""
+    """The server took the letter and died: nobody can know. The duplicate can be told by its
+    Message-ID.
+    """
 
     def script(connection: int, command: str) -> str | None:
         if connection == 1 and command == "END":
@@ -279,7 +326,9 @@ async def test_a_lost_answer_is_repeated_with_the_same_message_id() -> None:
     async with scripted(script) as mail, a_sender(mail.port) as sender:
         assert isinstance(await sender.send(a_letter()), TemporaryFailure)
         assert isinstance(await sender.send(a_letter(now=utc(2026, 3, 28, 8))), Sent)
-    ids = {message_from_bytes(letter, policy=policy.default)["Message-ID"] for letter in mail.letters}
+    ids = {
+        message_from_bytes(letter, policy=policy.default)["Message-ID"] for letter in mail.letters
+    }
     assert (len(mail.letters), ids) == (2, {email.message_id(ROW, "salon.example")})
 
 

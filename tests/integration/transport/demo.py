@@ -1,4 +1,6 @@
-"""A small schema that does everything a transport must cope with, and an endpoint that serves it."""
+"""A small schema that does everything a transport must cope with, and an endpoint that
+serves it.
+"""
 
 # Strawberry reads annotations at run time, so they are not postponed here.
 import asyncio
@@ -146,7 +148,9 @@ class Provider:
         return [Service(name="cut")]
 
     @strawberry.field
-    def availability(self, from_: Annotated[date, strawberry.argument(name="from")], to: date) -> Availability | None:
+    def availability(
+        self, from_: Annotated[date, strawberry.argument(name="from")], to: date
+    ) -> Availability | None:
         return Availability(days=[Day(slot_count=(to - from_).days)])
 
     @strawberry.field
@@ -198,7 +202,9 @@ class Query:
     ) -> Connection[Provider] | None:
         page = PageRequest.read(BY_NUMBER, first=first, after=after, last=last, before=before)
         rows = list(range(page.fetch_limit))
-        return connect(page, BY_NUMBER, rows, key=lambda row: (row,), node=lambda row: Provider(number=row))
+        return connect(
+            page, BY_NUMBER, rows, key=lambda row: (row,), node=lambda row: Provider(number=row)
+        )
 
     @strawberry.field
     def nodes(self, ids: list[strawberry.ID]) -> list[Provider | None]:
@@ -306,7 +312,10 @@ class Subscription:
 
 
 schema = strawberry.Schema(
-    query=Query, mutation=Mutation, subscription=Subscription, config=StrawberryConfig(scalar_map=SCALARS)
+    query=Query,
+    mutation=Mutation,
+    subscription=Subscription,
+    config=StrawberryConfig(scalar_map=SCALARS),
 )
 
 

@@ -1,4 +1,6 @@
-"""Persisted documents: registered by their hash for every process, or listed by the operator and none beside them."""
+"""Persisted documents: registered by their hash for every process, or listed by the operator and
+none beside them.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,14 @@ from app.api.transport import Limits, UnfitDocumentsError, read_list
 from app.cache.documents import LIFETIME_SECONDS, RegisteredDocuments, document_key, index_key
 from app.free_times.connection import open_redis
 from tests.integration.transport.demo import World, endpoint
-from tests.integration.transport.wire import EVENT_STREAM, JSON, RESPONSE_JSON, Served, events_of, serving
+from tests.integration.transport.wire import (
+    EVENT_STREAM,
+    JSON,
+    RESPONSE_JSON,
+    Served,
+    events_of,
+    serving,
+)
 
 HELLO = "{hello}"
 GREETED = {"data": {"hello": "hello world"}}
@@ -48,19 +57,26 @@ async def processes(redis: Redis, number: int = 1) -> AsyncIterator[list[Served]
     """Servers that have nothing in common but this Redis."""
     async with AsyncExitStack() as stack:
         yield [
-            await stack.enter_async_context(serving(shared=RegisteredDocuments(lambda: redis))) for _ in range(number)
+            await stack.enter_async_context(serving(shared=RegisteredDocuments(lambda: redis)))
+            for _ in range(number)
         ]
 
 
 # ---------------------------------------------------------------- registered by callers
 
 
-async def test_a_document_that_one_process_was_told_runs_by_its_hash_on_every_other(redis: Redis) -> None:
+async def test_a_document_that_one_process_was_told_runs_by_its_hash_on_every_other(
+    redis: Redis,
+) -> None:
     async with processes(redis, 2) as (one, other):
         for accept, status in ((JSON, 200), (RESPONSE_JSON, 400)):
             response = await send(one, accept, **persisted(HELLO))
-            assert (response.status_code, code_of(response)) == (status, "PERSISTED_QUERY_NOT_FOUND")
-            assert response.json()["errors"][0]["message"] == "PersistedQueryNotFound"  # urql compares this
+            assert (response.status_code, code_of(response)) == (
+                status,
+                "PERSISTED_QUERY_NOT_FOUND",
+            )
+            # urql compares this
+            assert response.json()["errors"][0]["message"] == "PersistedQueryNotFound"
             assert response.headers["cache-control"] == "no-store"
         assert (await send(one, query=HELLO, **persisted(HELLO))).json() == GREETED
         for served in (one, other):
@@ -87,16 +103,22 @@ async def test_a_hash_runs_over_sockets_and_event_streams_too(redis: Redis) -> N
         async with one.socket(init={}) as socket:
             await socket.send({"type": "subscribe", "id": "1", "payload": persisted(text)})
             message = await socket.receive()
-            assert (message["type"], message["payload"][0]["message"]) == ("error", "PersistedQueryNotFound")
+            assert (message["type"], message["payload"][0]["message"]) == (
+                "error",
+                "PersistedQueryNotFound",
+            )
             assert len(await socket.run("1", text, **persisted(text))) == 3
         async with other.socket(init={}) as socket:
-            assert len(await socket.run("2", "", **persisted(text))) == 3  # graphql-ws wants a query in every message
+            # graphql-ws wants a query in every message
+            assert len(await socket.run("2", "", **persisted(text))) == 3
         events = events_of((await send(other, EVENT_STREAM, **persisted(text))).text)
         assert [name for name, _ in events] == ["next", "next", "complete"]
 
 
 @pytest.mark.parametrize("hashed", ["{viewer}", "", "{hello} "])
-async def test_a_hash_of_something_else_is_refused_and_not_remembered(redis: Redis, hashed: str) -> None:
+async def test_a_hash_of_something_else_is_refused_and_not_remembered(
+    redis: Redis, hashed: str
+) -> None:
     async with processes(redis) as (served,):
         response = await send(served, query=HELLO, **persisted(hashed))
         assert code_of(response) == "BAD_REQUEST"
@@ -127,7 +149,9 @@ async def test_a_document_that_was_changed_in_redis_is_not_believed(redis: Redis
         assert served.world.bumping == 0
 
 
-@pytest.mark.parametrize("name", ["x", "é", "0" * 63, "0" * 65, "G" * 64, "A" * 64, hash_of(HELLO) + "\n"])
+@pytest.mark.parametrize(
+    "name", ["x", "é", "0" * 63, "0" * 65, "G" * 64, "A" * 64, hash_of(HELLO) + "\n"]
+)
 async def test_a_name_that_is_no_hash_is_not_found(redis: Redis, name: str) -> None:
     async with processes(redis) as (served,):
         assert code_of(await send(served, documentId=name)) == "PERSISTED_QUERY_NOT_FOUND"
@@ -168,7 +192,9 @@ async def test_without_redis_nothing_is_found_or_remembered_and_nobody_waits_or_
     await redis.aclose()
 
 
-async def test_no_more_documents_are_kept_than_allowed_and_those_used_last_are(redis: Redis) -> None:
+async def test_no_more_documents_are_kept_than_allowed_and_those_used_last_are(
+    redis: Redis,
+) -> None:
     documents = RegisteredDocuments(lambda: redis, most=10)
     texts = [f"{{a{number}: hello}}" for number in range(30)]
     for text in texts:
@@ -189,7 +215,8 @@ async def test_where_nothing_is_shared_a_client_is_told_to_send_documents(served
 
 # ---------------------------------------------------------------- listed by the operator
 
-# `@graphql-codegen/client-preset` 6.2.0 writes names and documents like these; before, its names were a bare SHA-1.
+# `@graphql-codegen/client-preset` 6.2.0 writes names and documents like these; before, its names
+# were a bare SHA-1.
 COUNT = "fragment F on Event { number } subscription Count($to: Int!) { count(to: $to) { ...F } }"
 COUNT_NAME = "sha256:" + hash_of(COUNT)
 SHA1_OF_HELLO = "c0a079a9e7e0b59f2520356ce7edc7b7b8d1f4dc"
@@ -198,11 +225,15 @@ SHA1_OF_HELLO = "c0a079a9e7e0b59f2520356ce7edc7b7b8d1f4dc"
 @pytest.fixture
 def listed(tmp_path: Path) -> dict[str, str]:
     path = tmp_path / "persisted-documents.json"
-    path.write_text(json.dumps({SHA1_OF_HELLO: HELLO, COUNT_NAME: COUNT, hash_of("{viewer}"): "{viewer}"}))
+    path.write_text(
+        json.dumps({SHA1_OF_HELLO: HELLO, COUNT_NAME: COUNT, hash_of("{viewer}"): "{viewer}"})
+    )
     return read_list(path)
 
 
-async def test_a_listed_document_runs_by_its_name_by_its_hash_and_in_full(listed: dict[str, str], redis: Redis) -> None:
+async def test_a_listed_document_runs_by_its_name_by_its_hash_and_in_full(
+    listed: dict[str, str], redis: Redis
+) -> None:
     async with serving(listed=listed, shared=RegisteredDocuments(lambda: redis)) as served:
         for body in (
             {"documentId": SHA1_OF_HELLO},
@@ -214,7 +245,9 @@ async def test_a_listed_document_runs_by_its_name_by_its_hash_and_in_full(listed
             {"query": HELLO, **persisted("something else")},
         ):
             assert (await send(served, **body)).json() == GREETED
-        assert (await send(served, documentId=hash_of("{viewer}"))).json() == {"data": {"viewer": "nobody"}}
+        assert (await send(served, documentId=hash_of("{viewer}"))).json() == {
+            "data": {"viewer": "nobody"}
+        }
         async with served.socket(init={}) as socket:
             assert len(await socket.run("1", "", documentId=COUNT_NAME, variables={"to": 2})) == 3
             extensions = {"persistedQuery": {"version": 1, "sha256Hash": COUNT_NAME}}
@@ -258,7 +291,9 @@ async def test_any_other_document_is_refused_and_cannot_be_registered(
         (json.dumps({hash_of("{viewer}"): HELLO}), f"has another hash, {hash_of(HELLO)}."),
     ],
 )
-def test_a_list_that_cannot_be_used_says_why(tmp_path: Path, content: str | None, reason: str) -> None:
+def test_a_list_that_cannot_be_used_says_why(
+    tmp_path: Path, content: str | None, reason: str
+) -> None:
     path = tmp_path / "list.json"
     if content is not None:
         path.write_text(content)
@@ -276,7 +311,11 @@ def test_a_list_that_cannot_be_used_says_why(tmp_path: Path, content: str | None
         ("fragment F on Query {hello}", "has no operation"),
         ("query A {hello} query B {" + "hello " * 51 + "}", "more than 50 times"),
         (
-            "{providers(first: 1) {nodes {" + "services {providers {" * 6 + "number" + "}}" * 6 + "}}}",
+            "{providers(first: 1) {nodes {"
+            + "services {providers {" * 6
+            + "number"
+            + "}}" * 6
+            + "}}}",
             "levels of fields",
         ),
     ],

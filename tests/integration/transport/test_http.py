@@ -48,7 +48,11 @@ def code_of(response: httpx.Response) -> object:
         (f"{RESPONSE_JSON};charset=utf-8, {JSON};q=0.9", RESPONSE_JSON),  # Apollo Client 4
         (f"{JSON};q=0.5, {RESPONSE_JSON}", RESPONSE_JSON),
         (f"{RESPONSE_JSON};q=0, {JSON}", JSON),
-        (f"{RESPONSE_JSON}, application/graphql+json, {JSON}, {EVENT_STREAM}, multipart/mixed", RESPONSE_JSON),  # urql
+        # urql
+        (
+            f"{RESPONSE_JSON}, application/graphql+json, {JSON}, {EVENT_STREAM}, multipart/mixed",
+            RESPONSE_JSON,
+        ),
         (f"{JSON}, {EVENT_STREAM};q=nonsense", JSON),
         (f"text/html, {JSON}", JSON),
         (EVENT_STREAM, EVENT_STREAM),
@@ -56,13 +60,18 @@ def code_of(response: httpx.Response) -> object:
         (f"{EVENT_STREAM}, {JSON};q=0.9", EVENT_STREAM),
     ],
 )
-async def test_the_answer_has_the_type_that_is_preferred(served: Served, accept: str | None, content_type: str) -> None:
+async def test_the_answer_has_the_type_that_is_preferred(
+    served: Served, accept: str | None, content_type: str
+) -> None:
     request = served.client.build_request("POST", "/graphql", json={"query": "{hello}"})
     del request.headers["accept"]
     if accept is not None:
         request.headers["accept"] = accept
     response = await served.client.send(request)
-    assert (response.status_code, response.headers["content-type"]) == (200, f"{content_type}; charset=utf-8")
+    assert (response.status_code, response.headers["content-type"]) == (
+        200,
+        f"{content_type}; charset=utf-8",
+    )
 
 
 async def test_one_who_accepts_none_of_the_types_is_told_so(served: Served) -> None:
@@ -83,11 +92,20 @@ async def test_one_who_accepts_none_of_the_types_is_told_so(served: Served) -> N
         ({"query": "type Query { a: Int }"}, "OPERATION_RESOLUTION_FAILURE"),
         ({"query": "query a {hello} query b {hello}"}, "OPERATION_RESOLUTION_FAILURE"),
         ({"query": "query a {hello}", "operationName": "b"}, "OPERATION_RESOLUTION_FAILURE"),
-        ({"query": "query a {hello} query a {hello}", "operationName": "a"}, "OPERATION_RESOLUTION_FAILURE"),
+        (
+            {"query": "query a {hello} query a {hello}", "operationName": "a"},
+            "OPERATION_RESOLUTION_FAILURE",
+        ),
         ({"query": "subscription {count(to: 1) {number}}"}, "OPERATION_RESOLUTION_FAILURE"),
         ({"query": "query($n: Int!) {atLeast(number: $n)}"}, "BAD_USER_INPUT"),
-        ({"query": "query($n: Int!) {atLeast(number: $n)}", "variables": {"n": "5"}}, "BAD_USER_INPUT"),
-        ({"query": "query($n: Int!) {atLeast(number: $n)}", "variables": {"n": 10**12}}, "BAD_USER_INPUT"),
+        (
+            {"query": "query($n: Int!) {atLeast(number: $n)}", "variables": {"n": "5"}},
+            "BAD_USER_INPUT",
+        ),
+        (
+            {"query": "query($n: Int!) {atLeast(number: $n)}", "variables": {"n": 10**12}},
+            "BAD_USER_INPUT",
+        ),
         ({"query": "{" + "a: hello " * 51 + "}"}, "QUERY_TOO_COMPLEX"),
     ],
 )
@@ -142,7 +160,9 @@ async def test_a_malformed_body_is_400_in_both_types(served: Served, body: bytes
 
 
 async def test_null_stands_for_what_is_left_out(served: Served) -> None:
-    response = await served.post("{hello}", variables=None, operationName=None, extensions=None, unknown=5)
+    response = await served.post(
+        "{hello}", variables=None, operationName=None, extensions=None, unknown=5
+    )
     assert response.json() == {"data": {"hello": "hello world"}}
 
 
@@ -153,7 +173,9 @@ async def test_a_body_beyond_the_limit_is_413_whether_declared_or_not(served: Se
 
     contents: list[bytes | AsyncIterator[bytes]] = [b" " * (256 * 1024 + 1), drip()]
     for content in contents:
-        response = await served.client.post("/graphql", content=content, headers={"content-type": JSON})
+        response = await served.client.post(
+            "/graphql", content=content, headers={"content-type": JSON}
+        )
         assert (response.status_code, code_of(response)) == (413, "BAD_REQUEST")
 
 
@@ -190,10 +212,14 @@ async def test_only_json_in_utf_8_is_read(served: Served, content_type: str | No
     assert (response.status_code, code_of(response)) == (415, "BAD_REQUEST")
 
 
-@pytest.mark.parametrize("content_type", ["application/json", "Application/JSON", 'application/json ; charset="UTF-8"'])
+@pytest.mark.parametrize(
+    "content_type", ["application/json", "Application/JSON", 'application/json ; charset="UTF-8"']
+)
 async def test_json_is_json_however_it_is_spelled(served: Served, content_type: str) -> None:
     response = await served.client.post(
-        "/graphql", content='{"query":"{hello(name:\\"é\\")}"}'.encode(), headers={"content-type": content_type}
+        "/graphql",
+        content='{"query":"{hello(name:\\"é\\")}"}'.encode(),
+        headers={"content-type": content_type},
     )
     assert response.json() == {"data": {"hello": "hello é"}}
 
@@ -214,7 +240,9 @@ async def test_other_methods_are_405_with_allow(served: Served, method: str) -> 
 
 
 async def test_a_query_in_the_address_is_never_run(served: Served) -> None:
-    response = await served.client.get("/graphql", params={"query": "mutation{bump}"}, headers={"accept": JSON})
+    response = await served.client.get(
+        "/graphql", params={"query": "mutation{bump}"}, headers={"accept": JSON}
+    )
     assert (response.status_code, served.world.bumps) == (405, 0)
 
 
@@ -230,7 +258,9 @@ async def test_browsers_get_the_page_and_programs_do_not(served: Served) -> None
 
 async def test_credentials_come_from_headers(served: Served) -> None:
     headers = {"authorization": "Bearer ok-ann", "slotwright-organization": "demo"}
-    response = await served.client.post("/graphql", json={"query": "{viewer transport}"}, headers=headers)
+    response = await served.client.post(
+        "/graphql", json={"query": "{viewer transport}"}, headers=headers
+    )
     assert response.json() == {"data": {"viewer": "ok-ann", "transport": "http"}}
     assert served.world.identified == [
         Credentials(authorization="Bearer ok-ann", organization="demo", address="127.0.0.1")
@@ -257,7 +287,9 @@ async def test_a_caller_who_is_not_let_in_is_told_by_status_and_code(
     assert SECRET not in response.text
 
 
-async def test_when_the_database_is_gone_the_answer_is_503_quick_and_says_nothing(served: Served) -> None:
+async def test_when_the_database_is_gone_the_answer_is_503_quick_and_says_nothing(
+    served: Served,
+) -> None:
     served.world.database_gone = True
     response = await served.post("{hello}")
     assert (response.status_code, code_of(response)) == (503, "SERVICE_UNAVAILABLE")
@@ -265,15 +297,22 @@ async def test_when_the_database_is_gone_the_answer_is_503_quick_and_says_nothin
 
 
 async def test_every_operation_has_a_context_of_its_own(served: Served) -> None:
-    numbers = [(await served.post("{contextNumber}")).json()["data"]["contextNumber"] for _ in range(3)]
+    numbers = [
+        (await served.post("{contextNumber}")).json()["data"]["contextNumber"] for _ in range(3)
+    ]
     assert len(set(numbers)) == 3
 
 
 async def test_what_is_remembered_of_a_request_answers_no_other(served: Served) -> None:
-    """To Python 1, 1.0 and true are equal; to GraphQL they are not. And who asks again is answered anew."""
+    """To Python 1, 1.0 and true are equal; to GraphQL they are not. And who asks again is answered
+    anew.
+    """
     query = "query($n: Int!) {atLeast(number: $n) contextNumber}"
     answers = [(await served.post(query, variables={"n": n})).json() for n in (1, True, 1, 2)]
-    codes = [answer["errors"][0]["extensions"]["code"] if "errors" in answer else None for answer in answers]
+    codes = [
+        answer["errors"][0]["extensions"]["code"] if "errors" in answer else None
+        for answer in answers
+    ]
     assert codes == [None, "BAD_USER_INPUT", None, None]
     assert [answers[place]["data"]["atLeast"] for place in (0, 2, 3)] == [1, 1, 2]
     assert len({answers[place]["data"]["contextNumber"] for place in (0, 2, 3)}) == 3
@@ -283,7 +322,9 @@ async def test_variables_too_deep_to_be_written_again_are_read_all_the_same(serv
     deep: object = 1
     for _ in range(300):
         deep = {"a": deep}
-    response = await served.post("query($n: Int!) {atLeast(number: $n)}", variables={"n": 5, "other": deep})
+    response = await served.post(
+        "query($n: Int!) {atLeast(number: $n)}", variables={"n": 5, "other": deep}
+    )
     assert response.json() == {"data": {"atLeast": 5}}
 
 
@@ -294,16 +335,24 @@ async def test_what_a_field_raises_is_masked_and_logged_with_the_id_that_the_cal
     served: Served, caplog: pytest.LogCaptureFixture
 ) -> None:
     headers = {"x-request-id": "request-0123456789"}
-    query = 'query Named($secret: String!) {boom hello(name: $secret) other: hello(name: "literally")}'
+    query = (
+        'query Named($secret: String!) {boom hello(name: $secret) other: hello(name: "literally")}'
+    )
     body = {"query": query, "variables": {"secret": "ann@example.org"}}
     response = await served.client.post("/graphql", json=body, headers=headers)
     answer = response.json()
-    assert answer["data"] == {"boom": None, "hello": "hello ann@example.org", "other": "hello literally"}
+    assert answer["data"] == {
+        "boom": None,
+        "hello": "hello ann@example.org",
+        "other": "hello literally",
+    }
     (error,) = answer["errors"]
     assert (error["path"], error["extensions"]["code"]) == (["boom"], "INTERNAL_SERVER_ERROR")
     assert SECRET not in response.text
     (record,) = [
-        record for record in caplog.records if record.levelno >= logging.INFO and record.name.startswith("app")
+        record
+        for record in caplog.records
+        if record.levelno >= logging.INFO and record.name.startswith("app")
     ]
     text = record.getMessage()
     assert record.levelno == logging.ERROR
@@ -334,7 +383,9 @@ async def test_a_database_that_goes_while_a_field_runs_is_told_apart(
     response = await served.post("{gone}")
     assert response.json()["errors"][0]["extensions"]["code"] == "SERVICE_UNAVAILABLE"
     assert SECRET not in response.text
-    assert [record.levelno for record in caplog.records if record.name.startswith("app")] == [logging.WARNING]
+    assert [record.levelno for record in caplog.records if record.name.startswith("app")] == [
+        logging.WARNING
+    ]
 
 
 async def test_failures_that_are_meant_for_the_caller_arrive_whole_and_unlogged(
@@ -353,7 +404,9 @@ async def test_failures_that_are_meant_for_the_caller_arrive_whole_and_unlogged(
 async def test_a_variable_that_turns_out_null_is_the_callers_mistake(served: Served) -> None:
     response = await served.post("query($n: Int) {atLeast(number: $n)}", variables={"n": None})
     assert response.json()["errors"][0]["extensions"]["code"] == "BAD_USER_INPUT"
-    assert (await served.post("query($n: Int) {atLeast(number: $n)}")).json() == {"data": {"atLeast": 3}}
+    assert (await served.post("query($n: Int) {atLeast(number: $n)}")).json() == {
+        "data": {"atLeast": 3}
+    }
 
 
 async def test_every_wrong_variable_is_named_by_its_place(served: Served) -> None:
@@ -366,7 +419,9 @@ async def test_every_wrong_variable_is_named_by_its_place(served: Served) -> Non
             "extra": 1,
         }
     }
-    response = await served.post("query($input: ProbeInput!) {probe(input: $input)}", variables=variables)
+    response = await served.post(
+        "query($input: ProbeInput!) {probe(input: $input)}", variables=variables
+    )
     errors = response.json()["errors"]
     assert {error["extensions"]["code"] for error in errors} == {"BAD_USER_INPUT"}
     assert {error["extensions"]["field"] for error in errors} == {
@@ -380,8 +435,12 @@ async def test_every_wrong_variable_is_named_by_its_place(served: Served) -> Non
 
 
 async def test_good_variables_arrive(served: Served) -> None:
-    variables = {"input": {"at": "2026-03-08T09:00:00-05:00", "ranges": [{"start": "09:00", "end": "24:00"}]}}
-    response = await served.post("query($input: ProbeInput!) {probe(input: $input)}", variables=variables)
+    variables = {
+        "input": {"at": "2026-03-08T09:00:00-05:00", "ranges": [{"start": "09:00", "end": "24:00"}]}
+    }
+    response = await served.post(
+        "query($input: ProbeInput!) {probe(input: $input)}", variables=variables
+    )
     at = datetime(2026, 3, 8, 14, tzinfo=UTC)
     assert response.json() == {"data": {"probe": f"{at.isoformat()} 1 5"}}
 
@@ -402,7 +461,10 @@ async def test_an_error_message_is_never_long(served: Served) -> None:
 
 async def test_introspection_as_graphiql_sends_it_passes(served: Served) -> None:
     query = get_introspection_query(
-        specified_by_url=True, directive_is_repeatable=True, schema_description=True, input_value_deprecation=True
+        specified_by_url=True,
+        directive_is_repeatable=True,
+        schema_description=True,
+        input_value_deprecation=True,
     )
     response = await served.post(query, operationName="IntrospectionQuery")
     assert "errors" not in response.json()
@@ -416,7 +478,10 @@ async def test_without_introspection_nothing_tells_the_schema() -> None:
             ("{helo}", {}),
             ('{hello(nam: "x")}', {}),
             ("query($i: ProbInput) {hello}", {}),
-            ("query($i: ProbeInput!) {probe(input: $i)}", {"i": {"att": 1, "at": "2026-03-08T09:00:00Z"}}),
+            (
+                "query($i: ProbeInput!) {probe(input: $i)}",
+                {"i": {"att": 1, "at": "2026-03-08T09:00:00Z"}},
+            ),
             ('{probe(input: {at: "2026-03-08T09:00:00Z", numbr: 1})}', {}),
         ):
             response = await served.post(query, variables=variables)
@@ -437,7 +502,9 @@ async def test_every_response_has_a_request_id_and_a_sane_one_is_kept(served: Se
     bad = {"x-request-id": "with spaces\tand <tags>"}
     for headers, same in ((given, True), (bad, False), ({}, False)):
         for method in ("POST", "GET"):
-            response = await served.client.request(method, "/graphql", json={"query": "{hello}"}, headers=headers)
+            response = await served.client.request(
+                method, "/graphql", json={"query": "{hello}"}, headers=headers
+            )
             found = response.headers["x-request-id"]
             assert len(found) >= 16
             assert (found == headers.get("x-request-id")) == same
@@ -446,7 +513,9 @@ async def test_every_response_has_a_request_id_and_a_sane_one_is_kept(served: Se
 async def test_whoever_logs_while_an_operation_runs_knows_its_request_id(served: Served) -> None:
     for accept in (JSON, EVENT_STREAM):
         headers = {"accept": accept, "x-request-id": "0123456789abcdef"}
-        response = await served.client.post("/graphql", json={"query": "{requestId}"}, headers=headers)
+        response = await served.client.post(
+            "/graphql", json={"query": "{requestId}"}, headers=headers
+        )
         assert '"requestId":"0123456789abcdef"' in response.text
 
 
@@ -482,7 +551,9 @@ async def test_a_mutation_that_takes_too_long_is_answered_and_finished() -> None
 
 
 async def test_a_subscription_is_streamed_with_line_feeds_and_completes(served: Served) -> None:
-    response = await served.post("subscription {count(to: 2) {number contextNumber}}", accept=EVENT_STREAM)
+    response = await served.post(
+        "subscription {count(to: 2) {number contextNumber}}", accept=EVENT_STREAM
+    )
     assert response.status_code == 200
     assert response.headers["x-accel-buffering"] == "no"
     assert "\r" not in response.text
@@ -495,9 +566,14 @@ async def test_a_subscription_is_streamed_with_line_feeds_and_completes(served: 
 
 @pytest.mark.parametrize(
     ("query", "data"),
-    [("{hello transport}", {"hello": "hello world", "transport": "sse"}), ("mutation {bump}", {"bump": 1})],
+    [
+        ("{hello transport}", {"hello": "hello world", "transport": "sse"}),
+        ("mutation {bump}", {"bump": 1}),
+    ],
 )
-async def test_queries_and_mutations_are_streamed_as_one_event(served: Served, query: str, data: object) -> None:
+async def test_queries_and_mutations_are_streamed_as_one_event(
+    served: Served, query: str, data: object
+) -> None:
     assert events_of((await served.post(query, accept=EVENT_STREAM)).text) == [
         ("next", {"data": data}),
         ("complete", None),
@@ -514,9 +590,15 @@ async def test_queries_and_mutations_are_streamed_as_one_event(served: Served, q
         ("query a {hello} query b {hello}", "OPERATION_RESOLUTION_FAILURE"),
     ],
 )
-async def test_an_operation_that_cannot_run_is_told_in_the_stream(served: Served, query: str, code: str) -> None:
+async def test_an_operation_that_cannot_run_is_told_in_the_stream(
+    served: Served, query: str, code: str
+) -> None:
     (first, payload), last = events_of((await served.post(query, accept=EVENT_STREAM)).text)
-    assert (first, payload["errors"][0]["extensions"]["code"], last) == ("next", code, ("complete", None))
+    assert (first, payload["errors"][0]["extensions"]["code"], last) == (
+        "next",
+        code,
+        ("complete", None),
+    )
 
 
 async def test_a_source_that_breaks_ends_its_stream_with_a_masked_error(served: Served) -> None:
@@ -541,7 +623,10 @@ async def test_a_stream_that_never_begins_is_refused_in_json(
 ) -> None:
     headers = {"content-type": JSON, **headers, "accept": EVENT_STREAM}
     response = await served.client.post("/graphql", content=content, headers=headers)
-    assert (response.status_code, response.headers["content-type"]) == (status, f"{JSON}; charset=utf-8")
+    assert (response.status_code, response.headers["content-type"]) == (
+        status,
+        f"{JSON}; charset=utf-8",
+    )
 
 
 async def test_a_silent_stream_is_kept_alive_and_ends_its_source_when_the_caller_goes() -> None:
@@ -585,7 +670,9 @@ async def test_at_the_end_of_the_server_a_stream_ends_without_complete(served: S
     """Its client then connects again, to the server that comes after."""
     body = {"query": "subscription {count(to: 500, every: 0.02) {number}}"}
     received = ""
-    async with served.client.stream("POST", "/graphql", json=body, headers={"accept": EVENT_STREAM}) as response:
+    async with served.client.stream(
+        "POST", "/graphql", json=body, headers={"accept": EVENT_STREAM}
+    ) as response:
         async for text in response.aiter_text():
             if not received:
                 await served.endpoint.close_all(PATIENCE_SECONDS)
@@ -597,7 +684,10 @@ async def test_a_stream_that_is_not_read_is_given_up_and_holds_little() -> None:
     async with serving(Limits(send_seconds=0.2)) as served:
         reader, writer = await asyncio.open_connection("127.0.0.1", served.port, limit=1024)
         body = json.dumps({"query": "subscription {big(kilobytes: 256)}"}).encode()
-        head = f"POST /graphql HTTP/1.1\r\nhost: x\r\naccept: {EVENT_STREAM}\r\ncontent-type: {JSON}\r\n"
+        head = (
+            f"POST /graphql HTTP/1.1\r\nhost: x\r\naccept: {EVENT_STREAM}\r\ncontent-type: "
+            f"{JSON}\r\n"
+        )
         writer.write(head.encode() + f"content-length: {len(body)}\r\n\r\n".encode() + body)
         assert (await reader.readline()).startswith(b"HTTP/1.1 200")
         assert served.world.sources_open == 1

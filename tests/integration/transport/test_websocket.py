@@ -1,4 +1,6 @@
-"""graphql-transport-ws: an operation fails alone; what breaks the protocol closes the socket with its code for that."""
+"""graphql-transport-ws: an operation fails alone; what breaks the protocol closes the socket with
+its code for that.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,14 @@ import pytest
 
 from app.api.transport import Limits
 from tests.integration.transport.demo import SECRET
-from tests.integration.transport.wire import EVENT_STREAM, JSON, PATIENCE_SECONDS, Served, serving, until
+from tests.integration.transport.wire import (
+    EVENT_STREAM,
+    JSON,
+    PATIENCE_SECONDS,
+    Served,
+    serving,
+    until,
+)
 
 FOREVER = "subscription {count(to: 100, every: 60) {number}}"
 
@@ -26,7 +35,11 @@ async def test_a_query_a_mutation_and_a_subscription_run_side_by_side(served: Se
     async with served.socket(init={}) as socket:
         await socket.subscribe("s", FOREVER)
         assert await socket.run("q", "{hello transport}") == [
-            {"id": "q", "type": "next", "payload": {"data": {"hello": "hello world", "transport": "websocket"}}},
+            {
+                "id": "q",
+                "type": "next",
+                "payload": {"data": {"hello": "hello world", "transport": "websocket"}},
+            },
             {"id": "q", "type": "complete"},
         ]
         assert (await socket.run("m", "mutation {bump}"))[0]["payload"] == {"data": {"bump": 1}}
@@ -56,7 +69,10 @@ async def test_the_caller_is_identified_anew_for_every_operation(served: Served)
 
 async def test_every_operation_has_a_request_id_of_its_own(served: Served) -> None:
     async with served.socket(init={}) as socket:
-        answers = [(await socket.run(key, "{requestId}"))[0]["payload"]["data"]["requestId"] for key in "abc"]
+        answers = [
+            (await socket.run(key, "{requestId}"))[0]["payload"]["data"]["requestId"]
+            for key in "abc"
+        ]
         assert len({*answers}) == 3
         assert None not in answers
 
@@ -64,12 +80,17 @@ async def test_every_operation_has_a_request_id_of_its_own(served: Served) -> No
 async def test_an_id_may_be_used_again_once_its_operation_is_over(served: Served) -> None:
     async with served.socket(init={}) as socket:
         for _ in range(20):
-            assert [message["type"] for message in await socket.run("1", "{hello}")] == ["next", "complete"]
+            assert [message["type"] for message in await socket.run("1", "{hello}")] == [
+                "next",
+                "complete",
+            ]
             assert [message["type"] for message in await socket.run("1", "{nothing}")] == ["error"]
 
 
 @pytest.mark.parametrize("payload", [None, {}, {"a": [1]}])
-async def test_a_ping_is_answered_before_and_after_the_acknowledgement(served: Served, payload: object) -> None:
+async def test_a_ping_is_answered_before_and_after_the_acknowledgement(
+    served: Served, payload: object
+) -> None:
     ping = {"type": "ping"} if payload is None else {"type": "ping", "payload": payload}
     pong = {**ping, "type": "pong"}
     async with served.socket() as socket:
@@ -91,8 +112,14 @@ async def test_a_ping_is_answered_before_and_after_the_acknowledgement(served: S
         ({"authorization": "Bearer ok-ann", "organization": "demo"}, {}),
         ({"Authorization": "Bearer ok-ann", "Slotwright-Organization": "demo"}, {}),
         ({}, {"authorization": "Bearer ok-ann", "slotwright-organization": "demo"}),
-        ({"authorization": "Bearer ok-ann"}, {"authorization": "Bearer bad", "slotwright-organization": "demo"}),
-        ({"authorization": "Bearer ok-ann", "organization": None}, {"slotwright-organization": "demo"}),
+        (
+            {"authorization": "Bearer ok-ann"},
+            {"authorization": "Bearer bad", "slotwright-organization": "demo"},
+        ),
+        (
+            {"authorization": "Bearer ok-ann", "organization": None},
+            {"slotwright-organization": "demo"},
+        ),
     ],
 )
 async def test_credentials_come_with_connection_init_or_by_header(
@@ -101,7 +128,11 @@ async def test_credentials_come_with_connection_init_or_by_header(
     async with served.socket(init=payload, headers=headers) as socket:
         assert (await socket.run("1", "{viewer}"))[0]["payload"] == {"data": {"viewer": "ok-ann"}}
     said = served.world.identified[0]
-    assert (said.authorization, said.organization, said.address) == ("Bearer ok-ann", "demo", "127.0.0.1")
+    assert (said.authorization, said.organization, said.address) == (
+        "Bearer ok-ann",
+        "demo",
+        "127.0.0.1",
+    )
 
 
 @pytest.mark.parametrize(
@@ -133,7 +164,10 @@ async def test_when_the_database_goes_later_only_the_operation_fails(served: Ser
     async with served.socket(init={}) as socket:
         served.world.database_gone = True
         (error,) = await socket.run("1", "{hello}")
-        assert (error["type"], error["payload"][0]["extensions"]["code"]) == ("error", "SERVICE_UNAVAILABLE")
+        assert (error["type"], error["payload"][0]["extensions"]["code"]) == (
+            "error",
+            "SERVICE_UNAVAILABLE",
+        )
         served.world.database_gone = False
         assert (await socket.run("2", "{hello}"))[0]["type"] == "next"
 
@@ -157,7 +191,9 @@ async def test_a_socket_ends_with_its_token(served: Served, token: str) -> None:
 
 
 async def test_a_socket_ends_when_its_caller_is_good_no_longer() -> None:
-    """Withdrawn in the middle, with nothing being told; what could not be asked meanwhile ended nothing."""
+    """Withdrawn in the middle, with nothing being told; what could not be asked meanwhile ended
+    nothing.
+    """
     async with (
         serving(Limits(recheck_seconds=0.02)) as served,
         served.socket(init={"authorization": "Bearer ok-ann"}) as socket,
@@ -193,12 +229,16 @@ async def test_a_socket_ends_when_its_caller_is_good_no_longer() -> None:
         ("subscription {count(to: -1) {number}}", {}, "BAD_USER_INPUT"),
     ],
 )
-async def test_a_bad_operation_fails_alone(served: Served, query: str, rest: dict[str, object], code: str) -> None:
+async def test_a_bad_operation_fails_alone(
+    served: Served, query: str, rest: dict[str, object], code: str
+) -> None:
     async with served.socket(init={}) as socket:
         await socket.subscribe("other", FOREVER)
         (error,) = await socket.run("1", query, **rest)
         assert (error["type"], error["payload"][0]["extensions"]["code"]) == ("error", code)
-        assert (await socket.run("2", "{hello}"))[0]["payload"] == {"data": {"hello": "hello world"}}
+        assert (await socket.run("2", "{hello}"))[0]["payload"] == {
+            "data": {"hello": "hello world"}
+        }
         await eventually(served, sources=1)
 
 
@@ -213,7 +253,9 @@ async def test_a_field_that_fails_is_masked_in_its_event_and_the_stream_goes_on(
             assert error["extensions"]["code"] == "INTERNAL_SERVER_ERROR"
             assert SECRET not in str(event)
         assert last["type"] == "complete"
-    assert [record.levelno for record in caplog.records if record.name.startswith("app")] == [logging.ERROR] * 2
+    assert [record.levelno for record in caplog.records if record.name.startswith("app")] == [
+        logging.ERROR
+    ] * 2
 
 
 async def test_a_source_that_breaks_ends_its_operation_only(served: Served) -> None:
@@ -230,7 +272,10 @@ async def test_too_many_operations_at_once_are_refused_one_by_one() -> None:
         for key in "abc":
             await socket.subscribe(key, FOREVER)
         (error,) = await socket.run("d", "{hello}")
-        assert (error["type"], error["payload"][0]["extensions"]["code"]) == ("error", "RATE_LIMITED")
+        assert (error["type"], error["payload"][0]["extensions"]["code"]) == (
+            "error",
+            "RATE_LIMITED",
+        )
         await socket.send({"type": "complete", "id": "a"})
         await eventually(served, sources=2)
         assert (await socket.run("d", "{hello}"))[0]["type"] == "next"
@@ -250,9 +295,16 @@ async def test_one_caller_may_have_so_many_subscriptions_over_all_sockets_and_st
             await socket.subscribe(key, FOREVER)
         await eventually(served, sources=3)
         (error,) = await two.run("b", FOREVER)
-        assert (error["type"], error["payload"][0]["extensions"]["code"]) == ("error", "RATE_LIMITED")
-        refused = await served.client.post("/graphql", json=body, headers=stream)  # before its stream begins
-        assert (refused.status_code, refused.headers["content-type"]) == (429, f"{JSON}; charset=utf-8")
+        assert (error["type"], error["payload"][0]["extensions"]["code"]) == (
+            "error",
+            "RATE_LIMITED",
+        )
+        # before its stream begins
+        refused = await served.client.post("/graphql", json=body, headers=stream)
+        assert (refused.status_code, refused.headers["content-type"]) == (
+            429,
+            f"{JSON}; charset=utf-8",
+        )
         assert refused.json()["errors"][0]["extensions"]["code"] == "RATE_LIMITED"
         assert (await two.run("q", "{hello}"))[0]["type"] == "next"  # queries go on
         for socket in (other, nobody):  # and so do others
@@ -287,7 +339,9 @@ async def test_one_address_may_have_so_many_sockets_open() -> None:
 # ---------------------------------------------------------------- what ends
 
 
-async def test_a_client_that_completes_ends_the_source_and_hears_no_more_of_it(served: Served) -> None:
+async def test_a_client_that_completes_ends_the_source_and_hears_no_more_of_it(
+    served: Served,
+) -> None:
     async with served.socket(init={}) as socket:
         await socket.subscribe("1", "subscription {count(to: 1000000) {number}}")
         await socket.receive()
@@ -430,7 +484,9 @@ async def test_an_id_that_is_in_use_is_closed_with_4409(served: Served) -> None:
         '{"type":"subscribe","id":"' + "x" * 256 + '","payload":{"query":"{hello}"}}',
     ],
 )
-async def test_a_malformed_message_is_closed_with_4400(served: Served, message: str | bytes) -> None:
+async def test_a_malformed_message_is_closed_with_4400(
+    served: Served, message: str | bytes
+) -> None:
     async with served.socket(init={}) as socket:
         await socket.connection.send(message)
         code, reason = await socket.closed()
@@ -438,8 +494,12 @@ async def test_a_malformed_message_is_closed_with_4400(served: Served, message: 
         assert 0 < len(reason.encode()) <= 123
 
 
-@pytest.mark.parametrize("payload", ["Bearer ok-ann", [], 5, {"authorization": 5}, {"organization": ["demo"]}])
-async def test_a_malformed_connection_init_is_closed_with_4400(served: Served, payload: object) -> None:
+@pytest.mark.parametrize(
+    "payload", ["Bearer ok-ann", [], 5, {"authorization": 5}, {"organization": ["demo"]}]
+)
+async def test_a_malformed_connection_init_is_closed_with_4400(
+    served: Served, payload: object
+) -> None:
     async with served.socket() as socket:
         await socket.send({"type": "connection_init", "payload": payload})
         assert (await socket.closed())[0] == 4400

@@ -44,7 +44,9 @@ class Served:
     port: int
 
     async def post(self, query: str, *, accept: str = JSON, **rest: object) -> httpx.Response:
-        return await self.client.post("/graphql", json={"query": query, **rest}, headers={"accept": accept})
+        return await self.client.post(
+            "/graphql", json={"query": query, **rest}, headers={"accept": accept}
+        )
 
     @asynccontextmanager
     async def socket(
@@ -113,19 +115,24 @@ async def serving(
     listed: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Served]:
     world = World()
-    served = endpoint(world, limits=limits, introspection=introspection, shared=shared, listed=listed)
+    served = endpoint(
+        world, limits=limits, introspection=introspection, shared=shared, listed=listed
+    )
     async with serving_application(Starlette(routes=served.routes()), lifespan="off") as base:
         port = int(base.rsplit(":", 1)[1])
         try:
             async with httpx.AsyncClient(base_url=base, timeout=PATIENCE_SECONDS) as client:
                 yield Served(world=world, endpoint=served, client=client, port=port)
-            await until(lambda: not world.sources_open)  # whoever was subscribed is gone, and their sources with them
+            # whoever was subscribed is gone, and their sources with them
+            await until(lambda: not world.sources_open)
         finally:
             await served.close_all(PATIENCE_SECONDS)
 
 
 @asynccontextmanager
-async def serving_application(application: Starlette, *, lifespan: Literal["on", "off"] = "on") -> AsyncIterator[str]:
+async def serving_application(
+    application: Starlette, *, lifespan: Literal["on", "off"] = "on"
+) -> AsyncIterator[str]:
     """An application in the test's own loop, on a port of its own; its address."""
     config = uvicorn.Config(
         application, host="127.0.0.1", port=0, log_config=None, lifespan=lifespan, ws_max_size=2**20
@@ -156,10 +163,14 @@ class _Server(uvicorn.Server):
 
 
 def events_of(text: str) -> list[tuple[str, Any]]:
-    """The events of a stream, split as urql splits them: at two line feeds; comments are left out."""
+    """The events of a stream, split as urql splits them: at two line feeds; comments
+    are left out.
+    """
     events: list[tuple[str, Any]] = []
     for chunk in text.split("\n\n"):
         fields = dict(line.split(": ", 1) for line in chunk.split("\n") if ": " in line)
         if "event" in fields:
-            events.append((fields["event"], json.loads(fields["data"]) if fields.get("data") else None))
+            events.append(
+                (fields["event"], json.loads(fields["data"]) if fields.get("data") else None)
+            )
     return events

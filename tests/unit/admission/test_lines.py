@@ -80,7 +80,9 @@ async def test_after_somebody_came_too_late_all_who_wait_are_looked_at_together(
     assert set(door.refused) == door.losers
     assert door.entered == [*range(AT_ONCE), AT_ONCE + 1]
     await door.leaves(1)
-    assert len(door.looks) == 1, "who was looked at is not looked at again, as long as nobody else came too late"
+    assert len(door.looks) == 1, (
+        "who was looked at is not looked at again, as long as nobody else came too late"
+    )
     await door.leaves(2, too_late=True)
     assert door.looks[1:] == [[AT_ONCE + 5]], "those who have gone in are not looked at"
 

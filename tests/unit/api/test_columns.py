@@ -1,4 +1,6 @@
-"""A list of objects is answered field by field as it is object by object: whatever is asked for, and whatever fails."""
+"""A list of objects is answered field by field as it is object by object: whatever is asked for,
+and whatever fails.
+"""
 
 # Strawberry reads annotations at run time, so they are not postponed here.
 import asyncio
@@ -23,7 +25,9 @@ NUMBERS = range(4)
 
 @dataclass(kw_only=True)
 class World:
-    """Who keeps whom, by their numbers, and what fails; even numbers are cats, odd ones are dogs."""
+    """Who keeps whom, by their numbers, and what fails; even numbers are cats, odd ones
+    are dogs.
+    """
 
     kept: dict[int, list[int | None]]
     failing: frozenset[tuple[int, str]] = frozenset()
@@ -104,7 +108,11 @@ class Cat(Animal):
     @strawberry.field
     def dogs(self, info: Info) -> "list[Dog]":
         info.context.has_called(self.number, "dogs")
-        return [Dog(number=number) for number in info.context.kept.get(self.number, []) if number is not None]
+        return [
+            Dog(number=number)
+            for number in info.context.kept.get(self.number, [])
+            if number is not None
+        ]
 
 
 @strawberry.type
@@ -113,7 +121,11 @@ class Dog(Animal):
     async def cats(self, info: Info) -> "list[Cat] | None":
         info.context.has_called(self.number, "cats")
         await asyncio.sleep(0)
-        return [Cat(number=number) for number in info.context.kept.get(self.number, []) if number is not None]
+        return [
+            Cat(number=number)
+            for number in info.context.kept.get(self.number, [])
+            if number is not None
+        ]
 
 
 @strawberry.type
@@ -138,7 +150,9 @@ class Query:
 schema = strawberry.Schema(query=Query, types=[Cat, Dog])._schema
 
 
-async def _answered(by: type[StrawberryGraphQLCoreExecutionContext], query: str, world: World) -> tuple[object, Errors]:
+async def _answered(
+    by: type[StrawberryGraphQLCoreExecutionContext], query: str, world: World
+) -> tuple[object, Errors]:
     executor = by.build(schema, parse(query), context_value=world)
     assert isinstance(executor, by)
     result = execute_root_selection_set(executor)
@@ -149,7 +163,9 @@ async def _answered(by: type[StrawberryGraphQLCoreExecutionContext], query: str,
 
 
 def nulled(data: object, errors: Errors) -> set[tuple[str | int, ...]]:
-    """The places where errors left null. Which of those below such a place come to be told is a matter of time."""
+    """The places where errors left null. Which of those below such a place come to be told is a
+    matter of time.
+    """
     places = set()
     for path, _ in errors:
         here: Any = data
@@ -161,7 +177,9 @@ def nulled(data: object, errors: Errors) -> set[tuple[str | int, ...]]:
     return places
 
 
-def answered(by: type[StrawberryGraphQLCoreExecutionContext], query: str, world: World) -> tuple[object, Errors]:
+def answered(
+    by: type[StrawberryGraphQLCoreExecutionContext], query: str, world: World
+) -> tuple[object, Errors]:
     assert validate(schema, parse(query)) == []
     return asyncio.run(_answered(by, query, world))
 
@@ -197,14 +215,20 @@ def cat_only(selection: str) -> str:
 worlds = st.builds(
     World,
     kept=st.dictionaries(
-        st.sampled_from(NUMBERS), st.lists(st.sampled_from([None, *NUMBERS]), max_size=3), max_size=len(NUMBERS)
+        st.sampled_from(NUMBERS),
+        st.lists(st.sampled_from([None, *NUMBERS]), max_size=3),
+        max_size=len(NUMBERS),
     ),
-    failing=st.frozensets(st.tuples(st.sampled_from(NUMBERS), st.sampled_from(FAILING)), max_size=3),
+    failing=st.frozensets(
+        st.tuples(st.sampled_from(NUMBERS), st.sampled_from(FAILING)), max_size=3
+    ),
 )
 
 
 @given(selections("Cat"), selections("Dog"), worlds)
-def test_field_by_field_and_object_by_object_the_answer_is_the_same(cat: str, dog: str, world: World) -> None:
+def test_field_by_field_and_object_by_object_the_answer_is_the_same(
+    cat: str, dog: str, world: World
+) -> None:
     query = f"{{ cats {cat} dogs {dog} maybe {cat} nobody {cat} }}"
     ordinary, ordinary_errors = answered(StrawberryGraphQLCoreExecutionContext, query, world)
     data, errors = answered(ColumnExecutor, query, world)
@@ -218,7 +242,9 @@ def test_field_by_field_and_object_by_object_the_answer_is_the_same(cat: str, do
 def test_a_resolver_is_called_once_for_each_object() -> None:
     world = World(kept={})
     answered(ColumnExecutor, "{ cats { name age pets { __typename } } }", world)
-    assert world.calls == {(number, name): 1 for number in NUMBERS for name in ("name", "age", "pets")}
+    assert world.calls == {
+        (number, name): 1 for number in NUMBERS for name in ("name", "age", "pets")
+    }
 
 
 def test_what_is_looked_up_at_any_depth_of_equal_lists_is_looked_up_at_once() -> None:
@@ -254,7 +280,9 @@ def test_a_failure_deep_in_lists_of_lists_is_looked_for_twice_at_most(name: str)
 
 
 def test_what_failed_while_it_was_tried_and_then_succeeded_is_no_failure() -> None:
-    """A field inside fails only once, and another one always: the list is completed once more, and only that counts."""
+    """A field inside fails only once, and another one always: the list is completed once more, and
+    only that counts.
+    """
 
     class Once(World):
         def has_called(self, number: int, name: str) -> None:
@@ -263,7 +291,9 @@ def test_what_failed_while_it_was_tried_and_then_succeeded_is_no_failure() -> No
                 raise ValueError("the first time")
 
     world = Once(kept={1: [2]}, failing=frozenset({(1, "weight")}))
-    data, errors = answered(ColumnExecutor, "{ dogs { weight cats { nickname } } nobody { number } }", world)
+    data, errors = answered(
+        ColumnExecutor, "{ dogs { weight cats { nickname } } nobody { number } }", world
+    )
     assert [path for path, _ in errors if path[-1] == "nickname"] == []
     assert data["dogs"][1] == {"weight": None, "cats": [{"nickname": "Nick 2"}]}  # type: ignore[index]
 
@@ -271,6 +301,8 @@ def test_what_failed_while_it_was_tried_and_then_succeeded_is_no_failure() -> No
 @pytest.mark.parametrize("name", ["name", "age"])
 def test_after_a_failure_what_succeeded_is_there_and_the_failure_is_said_once(name: str) -> None:
     world = World(kept={}, failing=frozenset({(2, name)}))
-    data, errors = answered(ColumnExecutor, f"{{ dogs {{ number {name} }} nobody {{ number }} }}", world)
+    data, errors = answered(
+        ColumnExecutor, f"{{ dogs {{ number {name} }} nobody {{ number }} }}", world
+    )
     assert data == {"dogs": None, "nobody": []}
     assert errors == [(("dogs", 2, name), f"{name} of 2")]

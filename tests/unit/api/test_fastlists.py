@@ -84,7 +84,10 @@ def slot_of(*, with_argument: str, **columns: Any) -> Slot:  # noqa: ANN401  of 
     return Slot(**columns)
 
 
-SLOT = Shape(columns=("provider_id", "starts_at", "local_start", "note", "seats", "with_argument"), item=slot_of)
+SLOT = Shape(
+    columns=("provider_id", "starts_at", "local_start", "note", "seats", "with_argument"),
+    item=slot_of,
+)
 DAY = Shape(columns=("date", "slots", "start_times"), item=Day, nested={"slots": SLOT})
 
 
@@ -103,20 +106,27 @@ def slots(number: int) -> list[Slot]:
 
 def slot_rows(number: int) -> list[tuple[Any, ...]]:
     return [
-        (s.provider_id, format_date_time(s.starts_at), s.local_start, s.note, s.seats, NEVER) for s in slots(number)
+        (s.provider_id, format_date_time(s.starts_at), s.local_start, s.note, s.seats, NEVER)
+        for s in slots(number)
     ]
 
 
 def days(numbers: list[int]) -> list[Day]:
     return [
-        Day(date=date(2026, 3, 1) + timedelta(days=n), slots=slots(size), start_times=[START] * size)
+        Day(
+            date=date(2026, 3, 1) + timedelta(days=n), slots=slots(size), start_times=[START] * size
+        )
         for n, size in enumerate(numbers)
     ]
 
 
 def day_rows(numbers: list[int]) -> list[tuple[Any, ...]]:
     return [
-        (format_date(date(2026, 3, 1) + timedelta(days=n)), slot_rows(size), [format_date_time(START)] * size)
+        (
+            format_date(date(2026, 3, 1) + timedelta(days=n)),
+            slot_rows(size),
+            [format_date_time(START)] * size,
+        )
         for n, size in enumerate(numbers)
     ]
 
@@ -130,7 +140,9 @@ class Query:
         return Rows(SLOT, slot_rows(number)) if info.context else slots(number)  # type: ignore[return-value]
 
     @strawberry.field
-    async def slots_later(self, info: strawberry.Info[bool, None], number: int) -> list[Slot] | None:
+    async def slots_later(
+        self, info: strawberry.Info[bool, None], number: int
+    ) -> list[Slot] | None:
         await asyncio.sleep(0)
         return Rows(SLOT, slot_rows(number)) if info.context else slots(number)  # type: ignore[return-value]
 
@@ -164,14 +176,27 @@ def both(query: str, variables: dict[str, Any] | None = None) -> tuple[Any, Any]
 
 LEAVES = ["providerId", "startsAt", "localStart", "note", "seats", "__typename"]
 SLOW = ["provider { id name __typename }", "later", "withArgument", "withArgument(times: 3)"]
-CONDITIONS = ["", "@include(if: $yes)", "@skip(if: $yes)", "@include(if: $no)", "@skip(if: $no)", "@skip(if: true)"]
+CONDITIONS = [
+    "",
+    "@include(if: $yes)",
+    "@skip(if: $yes)",
+    "@include(if: $no)",
+    "@skip(if: $no)",
+    "@skip(if: true)",
+]
 
 
 @st.composite
 def selections(
-    draw: st.DrawFn, leaves: list[str], of: str, nested: st.SearchStrategy[str] | None, depth: int = 2
+    draw: st.DrawFn,
+    leaves: list[str],
+    of: str,
+    nested: st.SearchStrategy[str] | None,
+    depth: int = 2,
 ) -> str:
-    """A selection set on the type `of`; aliases name their field, so that no two of them conflict."""
+    """A selection set on the type `of`; aliases name their field, so that no two of
+    them conflict.
+    """
     parts: list[str] = []
     for _ in range(draw(st.integers(1, 4))):
         condition = draw(st.sampled_from(CONDITIONS))
@@ -188,7 +213,9 @@ def selections(
             parts.append(f"s{number}: {SLOW[number]}")
         else:
             name = draw(st.sampled_from(leaves))
-            alias = draw(st.sampled_from(["", f"a{leaves.index(name)}: ", f"_{leaves.index(name)}: "]))
+            alias = draw(
+                st.sampled_from(["", f"a{leaves.index(name)}: ", f"_{leaves.index(name)}: "])
+            )
             parts.append(f"{alias}{name} {condition}")
     return "{ " + " ".join(parts) + " }"
 
@@ -260,7 +287,13 @@ def test_what_is_remembered_of_a_selection_is_shared_and_does_not_grow() -> None
     for _ in range(3):
         execute_subscription_event(executor.build_per_event_executor(None))
         execute_root_selection_set(executor.again(True))  # noqa: FBT003  the demo's context
-        sizes.add((len(executor._root_fields), len(executor._relevant_sub_fields), len(executor._builders)))
+        sizes.add(
+            (
+                len(executor._root_fields),
+                len(executor._relevant_sub_fields),
+                len(executor._builders),
+            )
+        )
     assert sizes == {(1, 3, 2)}
 
 
@@ -288,8 +321,12 @@ def test_nothing_of_an_execution_waits_for_the_garbage_collector() -> None:
 
 
 async def test_nothing_that_was_prepared_waits_for_the_garbage_collector() -> None:
-    """Every question with other variables is prepared anew: thousands a second may be forgotten again."""
-    executor = RowExecutor.build(schema._schema, parse("{slots(number: 1) {startsAt}}"), context_value=True)
+    """Every question with other variables is prepared anew: thousands a second may be forgotten
+    again.
+    """
+    executor = RowExecutor.build(
+        schema._schema, parse("{slots(number: 1) {startsAt}}"), context_value=True
+    )
     assert isinstance(executor, RowExecutor)
     again = executor.again(True)  # noqa: FBT003  the demo's context
     execute_root_selection_set(again)
@@ -308,7 +345,10 @@ OWNED = Shape(columns=("owner", "number"), item=dict, owned=frozenset({"owner"})
 
 @pytest.mark.parametrize(
     ("plan", "made_for"),
-    [((("number", 1, None),), [[1, 2], [3]]), ((("owner", 0, None), ("number", 1, None)), [[1, 2], [1, 3], [2]])],
+    [
+        ((("number", 1, None),), [[1, 2], [3]]),
+        ((("owner", 0, None), ("number", 1, None)), [[1, 2], [1, 3], [2]]),
+    ],
 )
 def test_a_row_is_written_once_for_all_owners_unless_it_shows_what_is_theirs(
     plan: Any,  # noqa: ANN401  nested
@@ -353,9 +393,19 @@ def test_a_list_that_is_shown_again_is_remembered_for_each_source_selection_and_
     one, other = [1, 2], [1, 2]
     times_read = []
     for _ in range(3):
-        assert answer(one, number, "Ann") == answer(other, number, "Bob") == [{"number": 1}, {"number": 2}]
-        assert answer(one, both, "Ann") == [{"owner": "Ann", "number": 1}, {"owner": "Ann", "number": 2}]
-        assert answer(one, both, "Bob") == [{"owner": "Bob", "number": 1}, {"owner": "Bob", "number": 2}]
+        assert (
+            answer(one, number, "Ann")
+            == answer(other, number, "Bob")
+            == [{"number": 1}, {"number": 2}]
+        )
+        assert answer(one, both, "Ann") == [
+            {"owner": "Ann", "number": 1},
+            {"owner": "Ann", "number": 2},
+        ]
+        assert answer(one, both, "Bob") == [
+            {"owner": "Bob", "number": 1},
+            {"owner": "Bob", "number": 2},
+        ]
         times_read.append(len(read))
     written_again = read[times_read[0] :]
     assert len(written_again) == 4

@@ -1,4 +1,6 @@
-"""What may be asked for at once: measured before anything is run, in a time that no document can stretch."""
+"""What may be asked for at once: measured before anything is run, in a time that no document can
+stretch.
+"""
 
 # Strawberry reads annotations at run time, so they are not postponed here.
 import time
@@ -47,7 +49,9 @@ class Provider:
         return self
 
     @strawberry.field
-    def colleagues(self, first: int | None = None, last: int | None = None) -> "Connection[Provider]":
+    def colleagues(
+        self, first: int | None = None, last: int | None = None
+    ) -> "Connection[Provider]":
         size = first or last or SIZES.page_size
         return Connection(nodes=[self] * size, cursors=lambda: ["x"] * size, page_info=INFO)
 
@@ -99,8 +103,14 @@ def refusal(query: str, limits: Limits = Limits(), **variables: object) -> str: 
         ("{services {providers {name}}}", 1 + 3 * (1 + 2)),
         ("{colleagues {nodes {name}}}", 1 + (1 + 4)),
         ("{colleagues(first: 100) {nodes {name friend {name}}}}", 1 + (1 + 100 * 3)),
-        ("{colleagues(last: 7) {edges {cursor node {name}} pageInfo {endCursor}}}", 1 + (1 + 7 * 3) + 2),
-        ("{colleagues(first: 2) {nodes {colleagues(first: 3) {nodes {name}}}}}", 1 + 1 + 2 * (1 + 1 + 3)),
+        (
+            "{colleagues(last: 7) {edges {cursor node {name}} pageInfo {endCursor}}}",
+            1 + (1 + 7 * 3) + 2,
+        ),
+        (
+            "{colleagues(first: 2) {nodes {colleagues(first: 3) {nodes {name}}}}}",
+            1 + 1 + 2 * (1 + 1 + 3),
+        ),
         ("{nextSlots {name}}", 1 + 5),
         ("{nextSlots(first: 9) {name}}", 1 + 9),
         ('{nodes(ids: ["a", "b"]) {name}}', 1 + 2),
@@ -113,7 +123,10 @@ def test_an_answer_costs_its_fields_as_often_as_they_may_come(query: str, fields
 
 
 def test_page_sizes_may_come_as_variables() -> None:
-    query = "query($n: Int = 50, $ids: [ID!]!) {colleagues(first: $n) {nodes {name}} nodes(ids: $ids) {name}}"
+    query = (
+        "query($n: Int = 50, $ids: [ID!]!) {colleagues(first: $n) {nodes {name}} nodes(ids: "
+        "$ids) {name}}"
+    )
     assert cost(query, {"ids": ["a"]}).fields == 1 + 1 + 50 + 1 + 1
     measured = cost(query, {"n": 7, "ids": ["a", "b", "c"]})
     assert (measured.fields, measured.sizes) == (1 + 1 + 7 + 1 + 3, ("ids", "n"))
@@ -144,7 +157,12 @@ def test_a_document_that_is_known_is_measured_again_where_its_size_is_a_variable
 @st.composite
 def selection(draw: st.DrawFn, of: str, depth: int) -> str:
     """Fields of a type, each once and under an alias of its own."""
-    simple = {"Provider": ["name"], "Service": ["name"], "Connection": ["pageInfo {hasNextPage}"], "Edge": ["cursor"]}
+    simple = {
+        "Provider": ["name"],
+        "Service": ["name"],
+        "Connection": ["pageInfo {hasNextPage}"],
+        "Edge": ["cursor"],
+    }
     deep = {
         "Provider": [("services", "Service"), ("friend", "Provider"), ("colleagues", "Connection")],
         "Service": [("providers", "Provider")],
@@ -153,7 +171,9 @@ def selection(draw: st.DrawFn, of: str, depth: int) -> str:
     }
     parts = [draw(st.sampled_from(simple[of]))]
     if depth:
-        for number, (name, inner) in enumerate(draw(st.lists(st.sampled_from(deep[of]), max_size=2))):
+        for number, (name, inner) in enumerate(
+            draw(st.lists(st.sampled_from(deep[of]), max_size=2))
+        ):
             arguments = ""
             if name == "colleagues":
                 arguments = draw(st.sampled_from(["", "(first: 1)", "(first: 3)", "(last: 2)"]))
@@ -178,7 +198,12 @@ def test_the_cost_is_what_an_answer_with_lists_of_the_reckoned_sizes_has(query: 
 
 
 def test_the_reads_that_the_api_is_made_for_pass() -> None:
-    assert prepare("{colleagues(first: 100) {nodes {services {name} friend {colleagues {nodes {name}}} }}}") < 20_000
+    assert (
+        prepare(
+            "{colleagues(first: 100) {nodes {services {name} friend {colleagues {nodes {name}}} }}}"
+        )
+        < 20_000
+    )
 
 
 # ---------------------------------------------------------------- shape
@@ -187,23 +212,35 @@ def test_the_reads_that_the_api_is_made_for_pass() -> None:
 def test_depth_is_counted_in_fields_through_fragments() -> None:
     deep = "{" + "friend {" * 11 + "name" + "}" * 12
     assert prepare(deep) == 12
-    assert refusal("{friend " + deep + "}") == "The operation has 13 levels of fields; at most 12 are allowed."
-    spread = "{friend {...A}} fragment A on Provider {friend {...B}} fragment B on Provider " + deep.replace(
-        "name", "name"
+    assert (
+        refusal("{friend " + deep + "}")
+        == "The operation has 13 levels of fields; at most 12 are allowed."
+    )
+    spread = (
+        "{friend {...A}} fragment A on Provider {friend {...B}} fragment B on Provider "
+        + deep.replace("name", "name")
     )
     assert "levels of fields" in refusal(spread)
 
 
 def test_introspection_as_tools_send_it_passes_and_deeper_does_not() -> None:
     options: dict[str, bool] = dict.fromkeys(
-        ("specified_by_url", "directive_is_repeatable", "schema_description", "input_value_deprecation"), True
+        (
+            "specified_by_url",
+            "directive_is_repeatable",
+            "schema_description",
+            "input_value_deprecation",
+        ),
+        True,
     )
     assert prepare(get_introspection_query(**options)) > 0
     types = "ofType {" * 20 + "name" + "}" * 20
     assert "introspection" in refusal("{__schema {types {fields {type {" + types + "}}}}}")
     types = "ofType {" * 8 + "name" + "}" * 8
     whole = "__schema {types {fields {args {name type {" + types + "}}}}}"
-    assert "The answer may have" in refusal("{" + " ".join(f"a{n}: {whole}" for n in range(19)) + "}")
+    assert "The answer may have" in refusal(
+        "{" + " ".join(f"a{n}: {whole}" for n in range(19)) + "}"
+    )
 
 
 def test_aliases_are_counted_where_they_are_written() -> None:
@@ -219,7 +256,10 @@ def test_aliases_are_counted_where_they_are_written() -> None:
     )
     assert prepare(fine) > 0
     assert prepare(fine.replace("{nodes {...F}}", "{nodes {...F friend {...F}}}")) > 0
-    assert refusal(fine.replace("{friend", "{x: friend")) == "The operation has 31 aliases; at most 30 are allowed."
+    assert (
+        refusal(fine.replace("{friend", "{x: friend"))
+        == "The operation has 31 aliases; at most 30 are allowed."
+    )
 
 
 def test_root_fields_are_counted_by_their_names_in_the_answer() -> None:
@@ -289,7 +329,8 @@ def test_lists_have_an_end_in_documents_and_in_variables() -> None:
 def nested(levels: int) -> str:
     """Each fragment spreads the next one twice."""
     spreads = "".join(
-        f" fragment F{n} on Provider {{friend {{...F{n + 1}}} a: friend {{...F{n + 1}}}}}" for n in range(levels)
+        f" fragment F{n} on Provider {{friend {{...F{n + 1}}} a: friend {{...F{n + 1}}}}}"
+        for n in range(levels)
     )
     return "{friend {...F0}}" + spreads + f" fragment F{levels} on Provider {{name}}"
 

@@ -33,7 +33,9 @@ def test_a_global_id_names_its_type_and_key(key: UUID) -> None:
 
 
 @given(
-    st.text() | st.binary().map(lambda data: data.decode("latin-1")) | st.from_regex(r"[A-Za-z0-9_-]*", fullmatch=True)
+    st.text()
+    | st.binary().map(lambda data: data.decode("latin-1"))
+    | st.from_regex(r"[A-Za-z0-9_-]*", fullmatch=True)
 )
 def test_what_is_no_global_id_is_none_and_no_error(text: str) -> None:
     found = read_global_id(text)
@@ -41,7 +43,8 @@ def test_what_is_no_global_id_is_none_and_no_error(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [lambda i: i + "=", lambda i: i + "A", lambda i: i[:-1], lambda i: " " + i, lambda i: i * 200]
+    "change",
+    [lambda i: i + "=", lambda i: i + "A", lambda i: i[:-1], lambda i: " " + i, lambda i: i * 200],
 )
 def test_an_object_has_one_id_only(change: object) -> None:
     """Clients keep objects by their id: a second spelling would be a second object."""
@@ -49,7 +52,12 @@ def test_an_object_has_one_id_only(change: object) -> None:
     assert read_global_id(change(global_id("Provider", KEY))) is None
 
 
-@given(st.text(alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=80), st.uuids())
+@given(
+    st.text(
+        alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=80
+    ),
+    st.uuids(),
+)
 def test_a_cursor_gives_back_its_sort_key(name: str, key: UUID) -> None:
     assert BY_NAME.key(BY_NAME.cursor((name, key))) == (name, key)
 
@@ -98,7 +106,9 @@ def test_nonsense_cursors_are_none_and_no_error(text: str) -> None:
         (5, 5, "last"),
     ],
 )
-def test_a_page_size_out_of_range_is_refused_by_name(first: int | None, last: int | None, field: str) -> None:
+def test_a_page_size_out_of_range_is_refused_by_name(
+    first: int | None, last: int | None, field: str
+) -> None:
     with pytest.raises(BadUserInput) as refusal:
         PageRequest.read(BY_NAME, first=first, last=last)
     assert refusal.value.extensions == {"code": Code.BAD_USER_INPUT, "field": field}
@@ -111,7 +121,9 @@ def test_a_page_has_20_rows_unless_asked() -> None:
 def fetch(rows: list[Row], page: PageRequest) -> list[Row]:
     """What the SQL of a keyset page does, said in Python."""
     chosen = [
-        row for row in rows if (page.after is None or row > page.after) and (page.before is None or row < page.before)
+        row
+        for row in rows
+        if (page.after is None or row > page.after) and (page.before is None or row < page.before)
     ]
     chosen.sort(reverse=page.backward)
     return chosen[: page.fetch_limit]
@@ -141,7 +153,9 @@ def test_paging_forward_reads_every_row_once_in_order(rows: list[Row], size: int
 
 
 @given(ROWS, st.integers(1, 5))
-def test_paging_backward_reads_every_row_once_and_each_page_in_order(rows: list[Row], size: int) -> None:
+def test_paging_backward_reads_every_row_once_and_each_page_in_order(
+    rows: list[Row], size: int
+) -> None:
     seen: list[Row] = []
     before: str | None = None
     while True:
@@ -156,7 +170,9 @@ def test_paging_backward_reads_every_row_once_and_each_page_in_order(rows: list[
 
 @given(ROWS, st.data())
 def test_rows_that_come_and_go_never_shift_a_page(rows: list[Row], data: st.DataObject) -> None:
-    """What stood behind the cursor and stands there still is read, whatever came or went meanwhile."""
+    """What stood behind the cursor and stands there still is read, whatever came or
+    went meanwhile.
+    """
     page = read(rows, first=2)
     if page.page_info.end_cursor is None:
         return
@@ -164,7 +180,9 @@ def test_rows_that_come_and_go_never_shift_a_page(rows: list[Row], data: st.Data
     come = data.draw(ROWS)
     later = sorted((set(rows) - gone) | set(come))
     cursor = max(page.nodes)
-    assert read(later, first=100, after=page.page_info.end_cursor).nodes == [row for row in later if row > cursor]
+    assert read(later, first=100, after=page.page_info.end_cursor).nodes == [
+        row for row in later if row > cursor
+    ]
 
 
 def test_an_empty_page_has_no_cursors() -> None:

@@ -70,8 +70,14 @@ def test_what_is_no_rfc_3339_instant_is_refused(value: object) -> None:
 
 
 def test_an_instant_is_written_in_utc_with_microseconds_only_where_there_are_any() -> None:
-    assert format_date_time(datetime(2026, 3, 8, 9, tzinfo=timezone(timedelta(hours=-5)))) == "2026-03-08T14:00:00Z"
-    assert format_date_time(datetime(2026, 3, 8, 9, 0, 0, 10, tzinfo=UTC)) == "2026-03-08T09:00:00.000010Z"
+    assert (
+        format_date_time(datetime(2026, 3, 8, 9, tzinfo=timezone(timedelta(hours=-5))))
+        == "2026-03-08T14:00:00Z"
+    )
+    assert (
+        format_date_time(datetime(2026, 3, 8, 9, 0, 0, 10, tzinfo=UTC))
+        == "2026-03-08T09:00:00.000010Z"
+    )
 
 
 @pytest.mark.parametrize("value", [datetime(2026, 3, 8, 9), date(2026, 3, 8), 5, None])  # noqa: DTZ001  that is the case
@@ -96,7 +102,8 @@ def test_a_date_survives_the_round_trip(value: date) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["2026-02-30", "2026-3-8", "20260308", "2026-W10-7", "2026-03-08T00:00:00Z", "", 5, None]
+    "value",
+    ["2026-02-30", "2026-3-8", "20260308", "2026-W10-7", "2026-03-08T00:00:00Z", "", 5, None],
 )
 def test_what_is_no_calendar_date_is_refused(value: object) -> None:
     with pytest.raises(GraphQLError):
@@ -118,7 +125,9 @@ def test_midnight_at_the_end_of_a_day_is_written_24_00() -> None:
     assert format_local_time(LocalTime(1440)) == "24:00"
 
 
-@pytest.mark.parametrize("value", ["24:01", "9:00", "09:60", "09:00:00", "0900", "-1:00", "09:00\n", 540, None])
+@pytest.mark.parametrize(
+    "value", ["24:01", "9:00", "09:60", "09:00:00", "0900", "-1:00", "09:00\n", 540, None]
+)
 def test_what_is_no_wall_clock_reading_is_refused(value: object) -> None:
     with pytest.raises(GraphQLError):
         parse_local_time(value)

@@ -1,8 +1,8 @@
-"""The law without cleverness: walk every minute, read the wall clock, apply the sentences. It shares no code with the
-engine.
+"""The law without cleverness: walk every minute, read the wall clock, apply the sentences. It
+shares no code with the engine.
 
-Only the engine's types of input are used here. Time is read with zoneinfo and datetime alone, a minute at a time;
-open and taken time are sets of minutes.
+Only the engine's types of input are used here. Time is read with zoneinfo and datetime alone, a
+minute at a time; open and taken time are sets of minutes.
 """
 
 from __future__ import annotations
@@ -27,8 +27,9 @@ def wall_clock(zone: str, moment: Moment) -> tuple[date, int]:
 
 
 def covers(start: int, end: int, reading: int) -> bool:
-    """Whether a range covers a reading, counted from the midnight of the range's own date; `end <= start` is past
-    midnight."""
+    """Whether a range covers a reading, counted from the midnight of the range's own date; `end <=
+    start` is past midnight.
+    """
     return start <= reading < (end if end > start else end + 1440)
 
 
@@ -42,7 +43,9 @@ def holds(item: WeeklyRange, day: date, reading: int) -> bool:
 
 
 def readings(today: date, minute: int) -> list[tuple[date, int]]:
-    """What the clock shows, as seen by ranges that start today, and by those that started yesterday."""
+    """What the clock shows, as seen by ranges that start today, and by those that started
+    yesterday.
+    """
     return [(today, minute), (today - timedelta(days=1), minute + 1440)]
 
 
@@ -51,7 +54,11 @@ def is_custom(hours: Hours, day: date) -> bool:
 
 
 def is_closed(hours: Hours, day: date) -> bool:
-    return day in hours.exceptions and hours.exceptions[day].is_blocked and not hours.exceptions[day].ranges
+    return (
+        day in hours.exceptions
+        and hours.exceptions[day].is_blocked
+        and not hours.exceptions[day].ranges
+    )
 
 
 def is_shut_today(hours: Hours, today: date, minute: int) -> bool:
@@ -87,7 +94,9 @@ def open_dates(hours: Hours, moment: Moment) -> set[date]:
         if is_custom(hours, day):
             if in_ranges(hours.exceptions[day].ranges, reading):
                 found.add(day)
-        elif any(holds(item, day, reading) for item in hours.weekly) and not is_break(hours, today, minute):
+        elif any(holds(item, day, reading) for item in hours.weekly) and not is_break(
+            hours, today, minute
+        ):
             found.add(day)
     return found
 
@@ -132,10 +141,13 @@ class Walk:
         return all(at in self.open for at in range(moment, moment + self.rules.duration_minutes))
 
     def free(self, claims: Iterable[Claim]) -> dict[date, tuple[Moment, ...]]:
-        taken = {moment for claim in claims for moment in range(claim.claimed_from, claim.claimed_until)}
+        taken = {
+            moment for claim in claims for moment in range(claim.claimed_from, claim.claimed_until)
+        }
         rules = self.rules
         listed: dict[date, list[Moment]] = {
-            self.first + timedelta(days=ahead): [] for ahead in range((self.last - self.first).days + 1)
+            self.first + timedelta(days=ahead): []
+            for ahead in range((self.last - self.first).days + 1)
         }
         for moment in sorted(self.on_grid):
             day, _ = wall_clock(self.hours.time_zone, moment)
@@ -167,7 +179,9 @@ class Walk:
         zone = ZoneInfo(self.hours.time_zone)
         if starts_at < now:
             found.add("IN_THE_PAST")
-        if self.rules.min_notice_minutes and starts_at < now + timedelta(minutes=self.rules.min_notice_minutes):
+        if self.rules.min_notice_minutes and starts_at < now + timedelta(
+            minutes=self.rules.min_notice_minutes
+        ):
             found.add("TOO_SHORT_NOTICE")
         days_ahead = (starts_at.astimezone(zone).date() - now.astimezone(zone).date()).days
         if days_ahead > self.rules.max_advance_booking_days:
@@ -184,7 +198,9 @@ class Walk:
         found = set()
         for claim in claims:
             is_expired = claim.expires_at is not None and claim.expires_at <= now
-            if is_expired or set(claimed).isdisjoint(range(claim.claimed_from, claim.claimed_until)):
+            if is_expired or set(claimed).isdisjoint(
+                range(claim.claimed_from, claim.claimed_until)
+            ):
                 continue
             if claim.kind is ClaimKind.HOLD:
                 found.add("HELD")
@@ -199,7 +215,11 @@ class Walk:
         found = set()
         for day, reading in readings(today, minute):
             is_weekly = any(holds(item, day, reading) for item in hours.weekly)
-            if is_weekly and (is_custom(hours, day) or is_closed(hours, day) or is_shut_today(hours, today, minute)):
+            if is_weekly and (
+                is_custom(hours, day)
+                or is_closed(hours, day)
+                or is_shut_today(hours, today, minute)
+            ):
                 found.add("EXCEPTION")
             if is_weekly and not is_custom(hours, day) and is_break(hours, today, minute):
                 found.add("BREAK")

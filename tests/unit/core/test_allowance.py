@@ -17,7 +17,11 @@ GRACE, ALAN = b"grace", b"alan"
 
 
 def told(appointment: int, time_version: int | None = 1, channel: Channel = Channel.EMAIL) -> Told:
-    return Told(appointment_id=AppointmentId(UUID(int=appointment)), channel=channel, time_version=time_version)
+    return Told(
+        appointment_id=AppointmentId(UUID(int=appointment)),
+        channel=channel,
+        time_version=time_version,
+    )
 
 
 def a_turn(about: Told, destination: bytes = GRACE, *, is_resend: bool = False) -> Turn:
@@ -33,7 +37,9 @@ def test_the_spellings_of_one_mailbox_are_counted_together(address: str) -> None
 
 
 def test_a_domain_and_a_phone_are_counted_as_they_are() -> None:
-    assert counted_address(Channel.EMAIL, "a@mail.example.org") != counted_address(Channel.EMAIL, "a@mailexample.org")
+    assert counted_address(Channel.EMAIL, "a@mail.example.org") != counted_address(
+        Channel.EMAIL, "a@mailexample.org"
+    )
     assert counted_address(Channel.SMS, "+491701234567") == "+491701234567"
 
 
@@ -45,7 +51,9 @@ def test_news_goes_out_until_the_destination_has_had_so_many() -> None:
 
 
 def test_what_follows_from_news_that_went_out_goes_out() -> None:
-    """Reminders of that time and no other, and the cancellation of the appointment whichever time it had by then."""
+    """Reminders of that time and no other, and the cancellation of the appointment whichever time
+    it had by then.
+    """
     full = {GRACE: 3}
     known = [told(1, 2)]
     for about, goes in (
@@ -60,7 +68,13 @@ def test_what_follows_from_news_that_went_out_goes_out() -> None:
 
 
 def test_what_was_let_out_a_moment_ago_is_known() -> None:
-    turns = [a_turn(told(1)), a_turn(told(2)), a_turn(told(1)), a_turn(told(2)), a_turn(told(1, None))]
+    turns = [
+        a_turn(told(1)),
+        a_turn(told(2)),
+        a_turn(told(1)),
+        a_turn(told(2)),
+        a_turn(told(1, None)),
+    ]
     assert let_out(turns, had={GRACE: 2}, known=(), most=3) == [True, False, True, False, True]
 
 
@@ -70,8 +84,12 @@ def test_what_followed_counts_against_the_next_news() -> None:
 
 
 def test_a_resend_follows_from_nothing() -> None:
-    assert let_out([a_turn(told(1), is_resend=True)], had={GRACE: 3}, known=[told(1)], most=3) == [False]
-    assert let_out([a_turn(told(1), is_resend=True)], had={GRACE: 2}, known=[told(1)], most=3) == [True]
+    assert let_out([a_turn(told(1), is_resend=True)], had={GRACE: 3}, known=[told(1)], most=3) == [
+        False
+    ]
+    assert let_out([a_turn(told(1), is_resend=True)], had={GRACE: 2}, known=[told(1)], most=3) == [
+        True
+    ]
 
 
 times = st.builds(told, st.integers(0, 3), st.sampled_from([None, 1, 2]), st.sampled_from(Channel))
@@ -81,18 +99,29 @@ turns_taken = st.lists(
 
 
 @given(
-    turns=turns_taken, had=st.dictionaries(st.sampled_from([GRACE, ALAN]), st.integers(0, 5)), most=st.integers(1, 5)
+    turns=turns_taken,
+    had=st.dictionaries(st.sampled_from([GRACE, ALAN]), st.integers(0, 5)),
+    most=st.integers(1, 5),
 )
 def test_what_follows_from_nothing_never_exceeds_the_allowance(
     turns: list[Turn], had: dict[bytes, int], most: int
 ) -> None:
-    """Walked one by one: whatever was let out beyond the allowance was about something that had been let out before."""
+    """Walked one by one: whatever was let out beyond the allowance was about something that had
+    been let out before.
+    """
     counts = Counter(had)
     about: set[tuple[AppointmentId, Channel, int | None]] = set()
     for turn, goes in zip(turns, let_out(turns, had=had, known=(), most=most), strict=True):
         this = turn.about
-        follows = (this.appointment_id, this.channel, this.time_version) in about and not turn.is_resend
+        follows = (
+            this.appointment_id,
+            this.channel,
+            this.time_version,
+        ) in about and not turn.is_resend
         assert goes == (follows or counts[turn.destination] < most)
         if goes:
             counts[turn.destination] += 1
-            about |= {(this.appointment_id, this.channel, version) for version in (this.time_version, None)}
+            about |= {
+                (this.appointment_id, this.channel, version)
+                for version in (this.time_version, None)
+            }

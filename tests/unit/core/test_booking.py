@@ -1,4 +1,6 @@
-"""The decision over a booking: the same function that lists; the claim it takes, and the locks that protect it."""
+"""The decision over a booking: the same function that lists; the claim it takes, and the locks that
+protect it.
+"""
 
 from __future__ import annotations
 
@@ -64,10 +66,17 @@ def a_calendar(service: Service | None = None, provider: Provider = ADA) -> Cale
 
 
 def test_a_claim_is_the_visit_with_its_buffers_around_it() -> None:
-    """Nothing is before a visit unless a service says so; after it comes the service's buffer, or the provider's."""
+    """Nothing is before a visit unless a service says so; after it comes the service's buffer, or
+    the provider's.
+    """
     nine = minute_of(WISH.starts_at)
     assert claim_for(a_calendar().rules, WISH.starts_at)[:4] == (nine, nine + 75, nine, nine + 60)
-    assert claim_for(a_calendar(CUT).rules, WISH.starts_at)[:4] == (nine - 10, nine + 45, nine, nine + 30)
+    assert claim_for(a_calendar(CUT).rules, WISH.starts_at)[:4] == (
+        nine - 10,
+        nine + 45,
+        nine,
+        nine + 30,
+    )
 
 
 def test_price_and_policy_come_from_the_service_or_from_the_provider() -> None:
@@ -86,7 +95,9 @@ def test_price_and_policy_come_from_the_service_or_from_the_provider() -> None:
 
 
 def test_a_page_that_shows_an_old_duration_books_nothing() -> None:
-    assert isinstance(decide_booking(a_calendar(), [], replace(WISH, duration_minutes=60), NOW), Acceptance)
+    assert isinstance(
+        decide_booking(a_calendar(), [], replace(WISH, duration_minutes=60), NOW), Acceptance
+    )
     refused = decide_booking(a_calendar(), [], replace(WISH, duration_minutes=45), NOW)
     assert isinstance(refused, InvalidInput)
     assert refused.field == "duration_minutes"
@@ -95,7 +106,9 @@ def test_a_page_that_shows_an_old_duration_books_nothing() -> None:
 @given(
     minutes=st.integers(-26 * 60, 30 * 60),
     seconds=st.sampled_from([0, 0, 0, 1]),
-    claims=st.lists(st.tuples(st.integers(0, 600), st.integers(1, 120), st.integers(0, 30)), max_size=3),
+    claims=st.lists(
+        st.tuples(st.integers(0, 600), st.integers(1, 120), st.integers(0, 30)), max_size=3
+    ),
 )
 def test_booking_decides_as_the_listing_explains(
     minutes: int, seconds: int, claims: list[tuple[int, int, int]]
@@ -103,7 +116,8 @@ def test_booking_decides_as_the_listing_explains(
     """Accepted if and only if there is no reason against it; refused with all reasons."""
     nine = minute_of(WISH.starts_at)
     standing = [
-        Claim(nine + at - gap, nine + at + length + gap, nine + at, nine + at + length) for at, length, gap in claims
+        Claim(nine + at - gap, nine + at + length + gap, nine + at, nine + at + length)
+        for at, length, gap in claims
     ]
     wish = replace(WISH, starts_at=WISH.starts_at + timedelta(minutes=minutes, seconds=seconds))
     calendar = a_calendar()
@@ -115,12 +129,19 @@ def test_booking_decides_as_the_listing_explains(
     else:
         assert isinstance(answer, Acceptance)
         assert all(
-            claim.claimed_until <= answer.claim.claimed_from or answer.claim.claimed_until <= claim.claimed_from
+            claim.claimed_until <= answer.claim.claimed_from
+            or answer.claim.claimed_until <= claim.claimed_from
             for claim in standing
         )
 
 
-ZONES: Final = ("America/St_Johns", "Australia/Lord_Howe", "Pacific/Apia", "Europe/Berlin", "Africa/Monrovia")
+ZONES: Final = (
+    "America/St_Johns",
+    "Australia/Lord_Howe",
+    "Pacific/Apia",
+    "Europe/Berlin",
+    "Africa/Monrovia",
+)
 RULES: Final = st.builds(
     Rules,
     duration_minutes=st.integers(1, 1_440),
@@ -131,9 +152,9 @@ RULES: Final = st.builds(
 
 @given(
     zone=st.sampled_from(ZONES),
-    start=st.integers(minute_of(datetime(2011, 12, 25, tzinfo=UTC)), minute_of(datetime(2037, 1, 1, tzinfo=UTC))).map(
-        instant_of
-    ),
+    start=st.integers(
+        minute_of(datetime(2011, 12, 25, tzinfo=UTC)), minute_of(datetime(2037, 1, 1, tzinfo=UTC))
+    ).map(instant_of),
     apart=st.integers(-3_000, 3_000),
     one=RULES,
     other=RULES,
@@ -141,12 +162,17 @@ RULES: Final = st.builds(
 def test_two_claims_that_overlap_are_written_under_a_common_lock(
     zone: str, start: datetime, apart: int, one: Rules, other: Rules
 ) -> None:
-    """Locked by the dates that a claim touches, so whoever could collide waits; also where a zone left a date out."""
+    """Locked by the dates that a claim touches, so whoever could collide waits; also where a zone
+    left a date out.
+    """
     provider = replace(ADA, time_zone=zone)
     first, second = claim_for(one, start), claim_for(other, start + timedelta(minutes=apart))
-    overlap = first.claimed_from < second.claimed_until and second.claimed_from < first.claimed_until
+    overlap = (
+        first.claimed_from < second.claimed_until and second.claimed_from < first.claimed_until
+    )
     dates = [dates_to_lock(provider, claim) for claim in (first, second)]
     assert not overlap or {*dates[0]} & {*dates[1]}
     for locked in dates:
-        assert list(locked) == sorted(set(locked))  # ascending: no two wait for each other in a circle
+        # ascending: no two wait for each other in a circle
+        assert list(locked) == sorted(set(locked))
         assert 1 <= len(locked) <= 5

@@ -1,5 +1,6 @@
-"""The worked examples of the scheduling law, by name. 60-minute visits, step 60, no buffers, no notice, unless said
-otherwise."""
+"""The worked examples of the scheduling law, by name. 60-minute visits, step 60, no buffers, no
+notice, unless said otherwise.
+"""
 
 from __future__ import annotations
 
@@ -22,12 +23,16 @@ def clock(text: str) -> int:
     return int(hour) * 60 + int(minute)
 
 
-def open_from(zone: str, start: str, end: str, weekdays: Iterable[int] = EVERY_DAY, *exceptions: DayException) -> Hours:
+def open_from(
+    zone: str, start: str, end: str, weekdays: Iterable[int] = EVERY_DAY, *exceptions: DayException
+) -> Hours:
     weekly = tuple(WeeklyRange(weekday, clock(start), clock(end)) for weekday in weekdays)
     return Hours(time_zone=zone, weekly=weekly, exceptions={item.date: item for item in exceptions})
 
 
-def utc_times(hours: Hours, *days: date, rules: Rules = AN_HOUR, claims: tuple[Claim, ...] = ()) -> list[str]:
+def utc_times(
+    hours: Hours, *days: date, rules: Rules = AN_HOUR, claims: tuple[Claim, ...] = ()
+) -> list[str]:
     found = free_starts(hours, rules, claims, days[0], days[-1])
     return [f"{instant_of(minute):%H:%M}" for starts in found.values() for minute in starts]
 
@@ -42,12 +47,19 @@ def test_new_york_afternoon_on_the_day_the_clock_springs_forward() -> None:
 
 
 def test_new_york_through_the_gap_is_two_hours_long() -> None:
-    assert utc_times(open_from("America/New_York", "01:00", "04:00"), date(2026, 3, 8)) == ["06:00", "07:00"]
+    assert utc_times(open_from("America/New_York", "01:00", "04:00"), date(2026, 3, 8)) == [
+        "06:00",
+        "07:00",
+    ]
 
 
 def test_readings_inside_the_gap_open_nothing() -> None:
     assert (
-        utc_times(open_from("America/New_York", "02:00", "02:30"), date(2026, 3, 8), rules=Rules(duration_minutes=5))
+        utc_times(
+            open_from("America/New_York", "02:00", "02:30"),
+            date(2026, 3, 8),
+            rules=Rules(duration_minutes=5),
+        )
         == []
     )
 
@@ -56,11 +68,16 @@ def test_chicago_through_the_fold_has_seven_hours_and_two_read_one_o_clock() -> 
     hours = open_from("America/Chicago", "00:00", "06:00")
     day = date(2026, 11, 1)
     assert utc_times(hours, day) == [f"{hour:02}:00" for hour in range(5, 12)]
-    shown = [local_text("America/Chicago", minute) for minute in free_starts(hours, AN_HOUR, (), day, day)[day]]
+    shown = [
+        local_text("America/Chicago", minute)
+        for minute in free_starts(hours, AN_HOUR, (), day, day)[day]
+    ]
     assert shown[1:3] == ["2026-11-01T01:00:00-05:00", "2026-11-01T01:00:00-06:00"]
 
 
-@pytest.mark.parametrize(("day", "count"), [(date(2024, 11, 3), 25), (date(2024, 3, 10), 23), (date(2024, 7, 1), 24)])
+@pytest.mark.parametrize(
+    ("day", "count"), [(date(2024, 11, 3), 25), (date(2024, 3, 10), 23), (date(2024, 7, 1), 24)]
+)
 def test_los_angeles_around_the_clock_has_as_many_hours_as_the_day(day: date, count: int) -> None:
     assert len(utc_times(open_from("America/Los_Angeles", "00:00", "24:00"), day)) == count
 
@@ -77,8 +94,16 @@ HALF_HOURLY = Rules(duration_minutes=60, slot_interval_minutes=30)
 def test_a_late_friday_runs_into_saturday() -> None:
     hours = open_from("America/New_York", "22:30", "02:00", [4])
     found = free_starts(hours, HALF_HOURLY, (), FRIDAY, SATURDAY)
-    assert [f"{instant_of(minute):%H:%M}" for minute in found[FRIDAY]] == ["03:30", "04:00", "04:30"]
-    assert [f"{instant_of(minute):%H:%M}" for minute in found[SATURDAY]] == ["05:00", "05:30", "06:00"]
+    assert [f"{instant_of(minute):%H:%M}" for minute in found[FRIDAY]] == [
+        "03:30",
+        "04:00",
+        "04:30",
+    ]
+    assert [f"{instant_of(minute):%H:%M}" for minute in found[SATURDAY]] == [
+        "05:00",
+        "05:30",
+        "06:00",
+    ]
 
 
 def test_a_closed_saturday_cuts_fridays_evening_at_midnight() -> None:
@@ -94,7 +119,9 @@ def test_a_closed_friday_leaves_nothing_of_its_evening() -> None:
 
 
 def test_custom_hours_on_saturday_leave_fridays_tail_alone() -> None:
-    custom = DayException(date=SATURDAY, is_blocked=False, ranges=(ClockRange(clock("12:00"), clock("13:00")),))
+    custom = DayException(
+        date=SATURDAY, is_blocked=False, ranges=(ClockRange(clock("12:00"), clock("13:00")),)
+    )
     hours = open_from("America/New_York", "22:00", "02:00", [4, 5], custom)
     assert utc_times(hours, SATURDAY) == ["05:00", "06:00", "17:00"]
 
@@ -116,11 +143,16 @@ def test_a_break_past_midnight_cuts_the_next_dates_hours_too() -> None:
 
 
 def test_breaks_never_cut_custom_hours() -> None:
-    custom = DayException(date=FRIDAY, is_blocked=False, ranges=(ClockRange(clock("11:00"), clock("14:00")),))
+    custom = DayException(
+        date=FRIDAY, is_blocked=False, ranges=(ClockRange(clock("11:00"), clock("14:00")),)
+    )
     hours = Hours(
         time_zone="UTC",
         weekly=(WeeklyRange(4, clock("09:00"), clock("17:00")),),
-        breaks=(WeeklyRange(3, clock("23:00"), clock("13:00")), WeeklyRange(4, clock("12:00"), clock("13:00"))),
+        breaks=(
+            WeeklyRange(3, clock("23:00"), clock("13:00")),
+            WeeklyRange(4, clock("12:00"), clock("13:00")),
+        ),
         exceptions={FRIDAY: custom},
     )
     assert utc_times(hours, FRIDAY) == ["11:00", "12:00", "13:00"]
@@ -135,15 +167,21 @@ def test_a_visit_may_run_past_midnight_where_the_next_date_opens_without_a_gap()
 
 
 def test_neighbours_are_apart_by_the_first_ones_after_and_the_second_ones_before() -> None:
-    """A (60 min, 30 before) stands at 12:00; B (30 min, no buffers): 11:00 yes, 11:15 no, 13:00 yes."""
+    """A (60 min, 30 before) stands at 12:00; B (30 min, no buffers): 11:00 yes, 11:15 no, 13:00
+    yes.
+    """
     noon = minute_of(at("2026-01-16T12:00Z"))
     standing = (Claim(noon - 30, noon + 60, noon, noon + 60),)
     hours = open_from("UTC", "08:00", "18:00")
     rules = Rules(duration_minutes=30, slot_interval_minutes=15)
     now = at("2026-01-15T00:00Z")
     assert is_bookable(hours, rules, standing, at("2026-01-16T11:00Z"), now)
-    assert explain(hours, rules, standing, at("2026-01-16T11:15Z"), now) == (UnbookableReason.BUFFER,)
-    assert explain(hours, rules, standing, at("2026-01-16T12:45Z"), now) == (UnbookableReason.ALREADY_TAKEN,)
+    assert explain(hours, rules, standing, at("2026-01-16T11:15Z"), now) == (
+        UnbookableReason.BUFFER,
+    )
+    assert explain(hours, rules, standing, at("2026-01-16T12:45Z"), now) == (
+        UnbookableReason.ALREADY_TAKEN,
+    )
     assert is_bookable(hours, rules, standing, at("2026-01-16T13:00Z"), now)
 
 
@@ -152,15 +190,23 @@ def test_notice_of_a_day_is_24_elapsed_hours_also_when_the_clock_springs_forward
     rules = Rules(duration_minutes=60, min_notice_minutes=24 * 60)
     start, limit = at("2026-03-29T08:00Z"), at("2026-03-28T08:00Z")
     assert explain(hours, rules, (), start, limit) == ()
-    assert explain(hours, rules, (), start, limit + timedelta(microseconds=1)) == (UnbookableReason.TOO_SHORT_NOTICE,)
+    assert explain(hours, rules, (), start, limit + timedelta(microseconds=1)) == (
+        UnbookableReason.TOO_SHORT_NOTICE,
+    )
 
 
 def test_a_services_rules_refine_the_providers() -> None:
     own = ProviderRules(
-        service_duration_minutes=50, buffer_minutes=10, min_notice_minutes=5, max_advance_booking_days=9
+        service_duration_minutes=50,
+        buffer_minutes=10,
+        min_notice_minutes=5,
+        max_advance_booking_days=9,
     )
     assert rules_in_force(own, None) == Rules(
-        duration_minutes=50, buffer_after_minutes=10, min_notice_minutes=5, max_advance_booking_days=9
+        duration_minutes=50,
+        buffer_after_minutes=10,
+        min_notice_minutes=5,
+        max_advance_booking_days=9,
     )
     assert rules_in_force(own, None).step_minutes == 60
     service = ServiceRules(duration_minutes=20, buffer_before_minutes=5)

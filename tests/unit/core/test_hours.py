@@ -28,7 +28,9 @@ NINE, NOON, FIVE = 9 * 60, 12 * 60, 17 * 60
 MONDAY = date(2026, 6, 1)
 MIDNIGHT = day_number(MONDAY) * 1440
 
-intervals = st.lists(st.tuples(st.integers(0, 60), st.integers(0, 20)).map(lambda pair: (pair[0], pair[0] + pair[1])))
+intervals = st.lists(
+    st.tuples(st.integers(0, 60), st.integers(0, 20)).map(lambda pair: (pair[0], pair[0] + pair[1]))
+)
 
 
 def minutes(spans: list[tuple[int, int]]) -> set[int]:
@@ -50,7 +52,9 @@ def test_merging_and_cutting_are_union_and_difference(
 
 @given(st.lists(clock_ranges, max_size=6))
 def test_merged_clock_ranges_read_the_same(ranges: list[ClockRange]) -> None:
-    """What they cover is unchanged, each can be said as a range, and merging again changes nothing."""
+    """What they cover is unchanged, each can be said as a range, and merging again
+    changes nothing.
+    """
     merged = merge_clock_ranges(ranges)
     assert minutes([item.span for item in merged]) == minutes([item.span for item in ranges])
     assert all(0 <= item.start_minute < 1440 and 1 <= item.end_minute <= 1440 for item in merged)
@@ -65,33 +69,50 @@ def test_merged_clock_ranges_read_the_same(ranges: list[ClockRange]) -> None:
         ([(NINE, NOON), (721, FIVE)], [(NINE, NOON), (721, FIVE)]),
         ([(NINE, NINE), (600, 660)], [(NINE, NINE)]),
         ([(1200, 1440), (1380, 120)], [(1200, 120)]),
-        ([(480, 420), (360, NINE)], [(360, NINE), (480, 420)]),  # 25 hours together: no range says so
+        # 25 hours together: no range says so
+        ([(480, 420), (360, NINE)], [(360, NINE), (480, 420)]),
         ([(0, 1440), (0, 1440)], [(0, 1440)]),
     ],
 )
-def test_overlapping_hours_are_merged(ranges: list[tuple[int, int]], merged: list[tuple[int, int]]) -> None:
-    assert merge_clock_ranges(ClockRange(*item) for item in ranges) == tuple(ClockRange(*item) for item in merged)
+def test_overlapping_hours_are_merged(
+    ranges: list[tuple[int, int]], merged: list[tuple[int, int]]
+) -> None:
+    assert merge_clock_ranges(ClockRange(*item) for item in ranges) == tuple(
+        ClockRange(*item) for item in merged
+    )
 
 
 def test_effective_dates_are_inclusive_and_speak_of_the_date_a_range_starts_on() -> None:
-    hours = Hours(time_zone="UTC", weekly=(WeeklyRange(0, 1320, 120, MONDAY, MONDAY),), exceptions={})
+    hours = Hours(
+        time_zone="UTC", weekly=(WeeklyRange(0, 1320, 120, MONDAY, MONDAY),), exceptions={}
+    )
     assert windows_of(hours, MONDAY) == ((MIDNIGHT + 1320, MIDNIGHT + 1560),)
-    assert windows_of(hours, MONDAY - timedelta(days=7)) == windows_of(hours, MONDAY + timedelta(days=7)) == ()
+    assert (
+        windows_of(hours, MONDAY - timedelta(days=7))
+        == windows_of(hours, MONDAY + timedelta(days=7))
+        == ()
+    )
 
 
 def test_an_equal_end_is_24_hours_and_24_00_is_an_end() -> None:
-    hours = Hours(time_zone="UTC", weekly=(WeeklyRange(0, NINE, NINE), WeeklyRange(1, 0, 1440)), exceptions={})
+    hours = Hours(
+        time_zone="UTC", weekly=(WeeklyRange(0, NINE, NINE), WeeklyRange(1, 0, 1440)), exceptions={}
+    )
     assert windows_of(hours, MONDAY) == ((MIDNIGHT + NINE, MIDNIGHT + NINE + 1440),)
     assert windows_of(hours, MONDAY + timedelta(days=1)) == ((MIDNIGHT + 1440, MIDNIGHT + 2880),)
 
 
 def test_a_fold_may_double_a_window_and_a_gap_join_two() -> None:
     chicago = Hours(
-        time_zone="America/Chicago", weekly=(WeeklyRange(6, 75, 105), WeeklyRange(6, 180, 240)), exceptions={}
+        time_zone="America/Chicago",
+        weekly=(WeeklyRange(6, 75, 105), WeeklyRange(6, 180, 240)),
+        exceptions={},
     )
     assert [end - start for start, end in windows_of(chicago, date(2026, 11, 1))] == [30, 30, 60]
     joined = Hours(
-        time_zone="America/Chicago", weekly=(WeeklyRange(6, 60, 120), WeeklyRange(6, 180, 240)), exceptions={}
+        time_zone="America/Chicago",
+        weekly=(WeeklyRange(6, 60, 120), WeeklyRange(6, 180, 240)),
+        exceptions={},
     )
     assert [end - start for start, end in windows_of(joined, date(2026, 3, 8))] == [120]
 
@@ -125,7 +146,8 @@ CUSTOM = DayException(date=MONDAY, is_blocked=False, ranges=(ClockRange(600, 660
         (week(block=BLOCK), NOON, {Shut.BREAK}),
         (week(custom=CUSTOM), NINE, {Shut.EXCEPTION}),
         (week(custom=CUSTOM), 600, set()),
-        (week(custom=CUSTOM), NOON, {Shut.EXCEPTION}),  # the break is replaced with the hours that it was in
+        # the break is replaced with the hours that it was in
+        (week(custom=CUSTOM), NOON, {Shut.EXCEPTION}),
         (week(custom=CUSTOM), FIVE, {Shut.OUTSIDE_HOURS}),
     ],
 )
@@ -140,7 +162,11 @@ def test_an_instant_is_shut_for_a_reason_or_lies_in_a_window(data: st.DataObject
     day = data.draw(dates_in(zone))
     hours = data.draw(hours_around(zone, day))
     open_minutes = minutes(
-        [item for ahead in (-2, -1, 0, 1, 2) for item in windows_of(hours, day + timedelta(days=ahead))]
+        [
+            item
+            for ahead in (-2, -1, 0, 1, 2)
+            for item in windows_of(hours, day + timedelta(days=ahead))
+        ]
     )
     start = day_number(day) * 1440
     for minute in range(start, start + 1440, 7):

@@ -1,5 +1,6 @@
-"""The engine against the oracle: the same windows, the same starts, the same reasons, in every zone and on every
-night."""
+"""The engine against the oracle: the same windows, the same starts, the same reasons, in every zone
+and on every night.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +36,9 @@ def the_engine_is_the_oracle(data: st.DataObject, zone: str, day: date) -> None:
     rules = data.draw(some_rules())
     last = day + timedelta(days=data.draw(st.integers(0, 2)))
     midnight = datetime(day.year, day.month, day.day, tzinfo=UTC)
-    now = midnight + timedelta(microseconds=data.draw(st.integers(-3 * 86_400_000_000, 2 * 86_400_000_000)))
+    now = midnight + timedelta(
+        microseconds=data.draw(st.integers(-3 * 86_400_000_000, 2 * 86_400_000_000))
+    )
     claims = data.draw(claims_around(day, now))
     walk = Walk(hours, rules, day, last)
 
@@ -75,9 +78,15 @@ def test_the_engine_answers_what_a_walk_over_every_minute_finds(data: st.DataObj
 
 
 def nights_of(zone: str, count: int) -> list[date]:
-    """Some nights on which this zone's clocks change; a date of no importance where they never do."""
+    """Some nights on which this zone's clocks change; a date of no importance where
+    they never do.
+    """
     nights = changes(zone)
-    return random.Random(zone).sample(nights, min(count, len(nights))) if nights else [date(2026, 6, 15)]
+    return (
+        random.Random(zone).sample(nights, min(count, len(nights)))
+        if nights
+        else [date(2026, 6, 15)]
+    )
 
 
 @pytest.mark.parametrize("zone", random.Random(20261122).sample(sorted(known_zones()), 10))
@@ -97,7 +106,9 @@ def test_every_zone_follows_the_law_on_every_night_that_clocks_change(shard: int
 
 def nightly(zone: str, night: date, examples: int) -> None:
     @seed(f"{zone} {night}")
-    @settings(max_examples=examples, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @settings(
+        max_examples=examples, deadline=None, database=None, suppress_health_check=list(HealthCheck)
+    )
     @given(st.data())
     def walk(data: st.DataObject) -> None:
         the_engine_is_the_oracle(data, zone, night + timedelta(days=data.draw(st.integers(-1, 1))))

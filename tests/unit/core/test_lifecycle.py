@@ -1,4 +1,6 @@
-"""The life of an appointment: every guard at its boundary, and one price for the quote and for the cancellation."""
+"""The life of an appointment: every guard at its boundary, and one price for the quote and for the
+cancellation.
+"""
 
 from __future__ import annotations
 
@@ -54,9 +56,14 @@ def eur(amount_minor: int) -> Money:
     return Money(amount_minor=amount_minor, currency="EUR")
 
 
-def fee_of(fee: Money | None = None, *, percent: int | None = None, until: int = DAY_BEFORE) -> CancellationPolicy:
+def fee_of(
+    fee: Money | None = None, *, percent: int | None = None, until: int = DAY_BEFORE
+) -> CancellationPolicy:
     return CancellationPolicy(
-        free_until_minutes_before=until, late_cancellation=LateCancellation.FEE, late_fee=fee, late_fee_percent=percent
+        free_until_minutes_before=until,
+        late_cancellation=LateCancellation.FEE,
+        late_fee=fee,
+        late_fee_percent=percent,
     )
 
 
@@ -95,9 +102,16 @@ def an_appointment(
 
 
 def cancellation(
-    appointment: Appointment, actor: Actor, now: datetime, *, accept: int = 0, version: int | None = None
+    appointment: Appointment,
+    actor: Actor,
+    now: datetime,
+    *,
+    accept: int = 0,
+    version: int | None = None,
 ) -> Cancellation | NotCancellable | CancellationFeeNotAccepted | VersionConflict:
-    return decide_cancellation(appointment, actor, now, accept_fee_minor=accept, expected_version=version)
+    return decide_cancellation(
+        appointment, actor, now, accept_fee_minor=accept, expected_version=version
+    )
 
 
 # ---------------------------------------------------------------- any appointment, any instant
@@ -135,7 +149,9 @@ def appointments(draw: st.DrawFn, *, status: AppointmentStatus | None = None) ->
 @st.composite
 def instants_around(draw: st.DrawFn, appointment: Appointment) -> datetime:
     """Any instant, with a liking for those at which something changes."""
-    free_until = appointment.starts_at - timedelta(minutes=appointment.cancellation_policy.free_until_minutes_before)
+    free_until = appointment.starts_at - timedelta(
+        minutes=appointment.cancellation_policy.free_until_minutes_before
+    )
     edge = draw(st.sampled_from([appointment.starts_at, appointment.ends_at, free_until]))
     nudges = st.sampled_from([timedelta(0), MICROSECOND, -MICROSECOND, SECOND, -SECOND])
     far = st.timedeltas(min_value=-timedelta(days=40), max_value=timedelta(days=40))
@@ -146,7 +162,9 @@ actors = st.sampled_from(Actor)
 
 
 def versions(appointment: Appointment) -> st.SearchStrategy[int | None]:
-    return st.none() | st.sampled_from([appointment.version, appointment.version + 1, appointment.version - 1])
+    return st.none() | st.sampled_from(
+        [appointment.version, appointment.version + 1, appointment.version - 1]
+    )
 
 
 # ---------------------------------------------------------------- the quote
@@ -179,13 +197,16 @@ def test_a_quote_says_when_it_is_free_what_it_costs_and_whether_it_is_allowed(
 def test_quote_and_cancellation_agree_for_everybody_at_every_instant(
     data: st.DataObject, appointment: Appointment, actor: Actor, accepted: int
 ) -> None:
-    assume(appointment.status is not CANCELLED)  # what is cancelled is answered before anything is decided
+    # what is cancelled is answered before anything is decided
+    assume(appointment.status is not CANCELLED)
     now = data.draw(instants_around(appointment))
     quote = quote_cancellation(appointment, actor, now)
     decision = cancellation(appointment, actor, now, accept=accepted)
     if quote is None:
         closed = appointment.status in ENDED
-        reason = NotChangeableReason.ALREADY_CLOSED if closed else NotChangeableReason.ALREADY_STARTED
+        reason = (
+            NotChangeableReason.ALREADY_CLOSED if closed else NotChangeableReason.ALREADY_STARTED
+        )
         assert decision == NotCancellable(reason=reason)
     elif not quote.allowed:
         assert decision == NotCancellable(reason=NotChangeableReason.TOO_LATE)
@@ -221,7 +242,9 @@ def test_a_customer_moves_exactly_while_cancelling_is_free(
 
 
 @given(st.data(), appointments())
-def test_a_quote_never_gets_better_as_time_goes_by(data: st.DataObject, appointment: Appointment) -> None:
+def test_a_quote_never_gets_better_as_time_goes_by(
+    data: st.DataObject, appointment: Appointment
+) -> None:
     actor = data.draw(actors)
     earlier, later = sorted(data.draw(st.tuples(*[instants_around(appointment)] * 2)))
     before, after = (quote_cancellation(appointment, actor, now) for now in (earlier, later))
@@ -241,11 +264,13 @@ def test_a_quote_never_gets_better_as_time_goes_by(data: st.DataObject, appointm
 @pytest.mark.parametrize(
     ("starts_at", "until", "free_until"),
     [
-        # Berlin, clocks forward in between: elapsed hours, so 9 o'clock there on the day before, not 10.
+        # Berlin, clocks forward in between: elapsed hours, so 9 o'clock there on the day before,
+        # not 10.
         ("2026-03-29T08:00:00Z", DAY_BEFORE, "2026-03-28T08:00:00Z"),
         # Berlin, clocks back in between: 25 hours of wall clock, 24 elapsed.
         ("2026-10-25T09:00:00Z", DAY_BEFORE, "2026-10-24T09:00:00Z"),
-        # New York, the start is the second of two readings of 01:30; an hour before is the first of them.
+        # New York, the start is the second of two readings of 01:30; an hour before is the first of
+        # them.
         ("2026-11-01T06:30:00Z", 60, "2026-11-01T05:30:00Z"),
         # Lord Howe, half an hour forward.
         ("2026-10-03T16:00:00Z", 60, "2026-10-03T15:00:00Z"),
@@ -254,14 +279,23 @@ def test_a_quote_never_gets_better_as_time_goes_by(data: st.DataObject, appointm
 def test_it_is_free_until_so_much_elapsed_time_before_the_start_that_instant_included(
     starts_at: str, until: int, free_until: str, actor: Actor
 ) -> None:
-    appointment = an_appointment(starts_at=datetime.fromisoformat(starts_at), policy=fee_of(eur(2000), until=until))
+    appointment = an_appointment(
+        starts_at=datetime.fromisoformat(starts_at), policy=fee_of(eur(2000), until=until)
+    )
     edge = datetime.fromisoformat(free_until)
-    for now, fee in ((edge - SECOND, None), (edge, None), (edge + MICROSECOND, eur(2000)), (edge + SECOND, eur(2000))):
+    for now, fee in (
+        (edge - SECOND, None),
+        (edge, None),
+        (edge + MICROSECOND, eur(2000)),
+        (edge + SECOND, eur(2000)),
+    ):
         quote = quote_cancellation(appointment, actor, now)
         assert quote == CancellationQuote(free_until=edge, fee=fee, allowed=True), now
         assert cancellation(appointment, actor, now, accept=2000) == Cancellation(fee=fee), now
         moved = refuse_move(appointment, actor, now, expected_version=None)
-        assert moved == (None if fee is None else NotReschedulable(reason=NotChangeableReason.TOO_LATE)), now
+        assert moved == (
+            None if fee is None else NotReschedulable(reason=NotChangeableReason.TOO_LATE)
+        ), now
 
 
 @pytest.mark.parametrize("actor", [*CUSTOMERS_SIDE, *PROVIDERS_SIDE])
@@ -273,8 +307,12 @@ def test_from_its_start_on_nothing_is_cancelled_or_moved_whoever_asks(actor: Act
     for now in (START, START + MICROSECOND, START + timedelta(days=1)):
         started = NotChangeableReason.ALREADY_STARTED
         assert quote_cancellation(appointment, actor, now) is None
-        assert cancellation(appointment, actor, now, accept=LARGEST) == NotCancellable(reason=started)
-        assert refuse_move(appointment, actor, now, expected_version=None) == NotReschedulable(reason=started)
+        assert cancellation(appointment, actor, now, accept=LARGEST) == NotCancellable(
+            reason=started
+        )
+        assert refuse_move(appointment, actor, now, expected_version=None) == NotReschedulable(
+            reason=started
+        )
 
 
 def test_a_policy_of_no_minutes_is_free_up_to_the_start() -> None:
@@ -294,7 +332,9 @@ def test_what_is_refused_late_is_not_for_sale() -> None:
 def test_a_fee_is_taken_up_to_what_was_accepted() -> None:
     appointment = an_appointment(policy=fee_of(eur(1500)))
     now = START - timedelta(hours=1)
-    assert isinstance(cancellation(appointment, Actor.GUEST, now, accept=1499), CancellationFeeNotAccepted)
+    assert isinstance(
+        cancellation(appointment, Actor.GUEST, now, accept=1499), CancellationFeeNotAccepted
+    )
     assert cancellation(appointment, Actor.GUEST, now, accept=1500) == Cancellation(fee=eur(1500))
     assert cancellation(appointment, Actor.GUEST, now, accept=9999) == Cancellation(fee=eur(1500))
 
@@ -303,7 +343,9 @@ def test_a_fee_is_taken_up_to_what_was_accepted() -> None:
 
 
 @given(amounts, st.integers(1, 100), currencies)
-def test_a_share_is_rounded_half_up_to_the_minor_unit(amount: int, percent: int, currency: str) -> None:
+def test_a_share_is_rounded_half_up_to_the_minor_unit(
+    amount: int, percent: int, currency: str
+) -> None:
     price = Money(amount_minor=amount, currency=currency)
     exact = Decimal(amount) * percent / 100
     expected = int(exact.quantize(Decimal(1), rounding=ROUND_HALF_UP))
@@ -335,7 +377,9 @@ def test_shares_by_example(amount: int, currency: str, percent: int, fee: int | 
 
 
 def test_a_fixed_fee_is_in_its_own_currency_whatever_the_price() -> None:
-    appointment = an_appointment(policy=fee_of(Money(amount_minor=1000, currency="JPY")), price=eur(1))
+    appointment = an_appointment(
+        policy=fee_of(Money(amount_minor=1000, currency="JPY")), price=eur(1)
+    )
     assert late_fee(appointment) == Money(amount_minor=1000, currency="JPY")
 
 
@@ -376,7 +420,9 @@ def test_it_is_closed_at_its_very_start_and_not_before(to: AppointmentStatus) ->
 
 
 @pytest.mark.parametrize(("of", "to"), [(COMPLETED, NO_SHOW), (NO_SHOW, COMPLETED)])
-def test_completed_and_no_show_are_exchangeable(of: AppointmentStatus, to: AppointmentStatus) -> None:
+def test_completed_and_no_show_are_exchangeable(
+    of: AppointmentStatus, to: AppointmentStatus
+) -> None:
     appointment = an_appointment(status=of)
     assert decide_closing(appointment, to, START + timedelta(days=300), expected_version=1) is to
 
@@ -394,13 +440,17 @@ def test_whoever_saw_another_version_changes_nothing(
 
 
 @given(st.data(), appointments(), actors)
-def test_the_version_that_is_changes_no_decision(data: st.DataObject, appointment: Appointment, actor: Actor) -> None:
+def test_the_version_that_is_changes_no_decision(
+    data: st.DataObject, appointment: Appointment, actor: Actor
+) -> None:
     now = data.draw(instants_around(appointment))
     version = appointment.version
     assert refuse_move(appointment, actor, now, expected_version=version) == refuse_move(
         appointment, actor, now, expected_version=None
     )
-    assert cancellation(appointment, actor, now, version=version) == cancellation(appointment, actor, now)
+    assert cancellation(appointment, actor, now, version=version) == cancellation(
+        appointment, actor, now
+    )
 
 
 @pytest.mark.parametrize(
@@ -412,7 +462,9 @@ def test_the_version_that_is_changes_no_decision(data: st.DataObject, appointmen
     ],
 )
 @pytest.mark.parametrize("actor", Actor)
-def test_what_is_over_is_never_moved(status: AppointmentStatus, reason: NotChangeableReason, actor: Actor) -> None:
+def test_what_is_over_is_never_moved(
+    status: AppointmentStatus, reason: NotChangeableReason, actor: Actor
+) -> None:
     for now in (START - timedelta(days=9), START, START + timedelta(days=9)):
         refusal = refuse_move(an_appointment(status=status), actor, now, expected_version=None)
         assert refusal == NotReschedulable(reason=reason)
@@ -430,7 +482,10 @@ def test_every_reason_not_to_change_has_a_sentence(reason: NotChangeableReason) 
 
 
 @given(st.timedeltas(min_value=-timedelta(days=1), max_value=timedelta(days=1)), st.booleans())
-def test_a_hold_stands_until_it_expires_that_instant_excluded(offset: timedelta, ended: bool) -> None:  # noqa: FBT001
+def test_a_hold_stands_until_it_expires_that_instant_excluded(
+    offset: timedelta,
+    ended: bool,  # noqa: FBT001
+) -> None:
     hold = Hold(
         id=HoldId(UUID(int=1)),
         provider_id=ProviderId(UUID(int=2)),
@@ -447,7 +502,12 @@ def test_an_entry_of_the_history_says_what_was_and_what_is() -> None:
     booked = an_appointment()
     moved = replace(booked, starts_at=START + timedelta(days=1), version=2)
     first = history_entry(
-        None, booked, kind=AppointmentChangeKind.BOOKED, occurred_at=START, actor=Actor.GUEST, actor_subject=None
+        None,
+        booked,
+        kind=AppointmentChangeKind.BOOKED,
+        occurred_at=START,
+        actor=Actor.GUEST,
+        actor_subject=None,
     )
     assert (first.version, first.from_status, first.from_starts_at) == (1, None, None)
     assert (first.to_status, first.to_starts_at) == (CONFIRMED, START)

@@ -43,5 +43,7 @@ def test_one_line_is_one_network(address: str, network: str) -> None:
         (["192.0.2.7, <script>"], 1, None),
     ],
 )
-def test_the_callers_address_is_counted_from_the_right(values: list[str], hops: int, address: str | None) -> None:
+def test_the_callers_address_is_counted_from_the_right(
+    values: list[str], hops: int, address: str | None
+) -> None:
     assert forwarded_address(values, hops) == address

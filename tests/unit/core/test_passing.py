@@ -1,4 +1,6 @@
-"""When time alone changes what can be booked: never before, and never a microsecond after, `next_change` says so."""
+"""When time alone changes what can be booked: never before, and never a microsecond after,
+`next_change` says so.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,10 @@ def minute(text: str) -> int:
 def test_a_start_leaves_right_after_its_own_instant() -> None:
     days = {TODAY: FreeDay((minute("09:00"), minute("10:00")))}
     assert next_change(HOURS, RULES, days, NOW) == NOW + timedelta(hours=1) + MICROSECOND
-    assert next_change(HOURS, RULES, days, NOW + timedelta(hours=1)) == NOW + timedelta(hours=1) + MICROSECOND
+    assert (
+        next_change(HOURS, RULES, days, NOW + timedelta(hours=1))
+        == NOW + timedelta(hours=1) + MICROSECOND
+    )
     assert next_change(HOURS, RULES, days, NOW + timedelta(hours=1) + MICROSECOND) == (
         NOW + timedelta(hours=2) + MICROSECOND
     )
@@ -60,12 +65,15 @@ def test_nothing_free_is_nothing_to_wait_for() -> None:
 
 @given(data=st.data())
 def test_nothing_changes_before_it(data: st.DataObject) -> None:
-    """Between now and the instant that it gives, what can be booked stays the same, at any instant."""
+    """Between now and the instant that it gives, what can be booked stays the same, at
+    any instant.
+    """
     zone = data.draw(worlds.zones)
     day = data.draw(worlds.dates_in(zone))
     hours, rules = data.draw(worlds.hours_around(zone, day)), data.draw(worlds.some_rules())
     now = datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(
-        seconds=data.draw(st.integers(-3 * 86_400, 86_400)), microseconds=data.draw(st.sampled_from([0, 0, 1, 999_999]))
+        seconds=data.draw(st.integers(-3 * 86_400, 86_400)),
+        microseconds=data.draw(st.sampled_from([0, 0, 1, 999_999])),
     )
     claims = data.draw(worlds.claims_around(day, now))
     days = free_days(hours, rules, claims, day, day + timedelta(days=1))

@@ -1,4 +1,6 @@
-"""What is due when, for whom and how: against a model that only walks through time, and by example."""
+"""What is due when, for whom and how: against a model that only walks through time, and
+by example.
+"""
 
 from __future__ import annotations
 
@@ -76,7 +78,9 @@ class Event:
 
 @dataclass(kw_only=True)
 class Program:
-    """The law as the program applies it: a plan kept with each change, decided upon when the worker runs."""
+    """The law as the program applies it: a plan kept with each change, decided upon when the worker
+    runs.
+    """
 
     appointment: Appointment | None = None
     outbox: list[tuple[Planned, int]] = field(default_factory=list)
@@ -92,11 +96,18 @@ class Program:
             return
         elif event.start is None:
             kind = AppointmentChangeKind.CANCELLED
-            after = replace(before, status=AppointmentStatus.CANCELLED, version=before.version + 1, cancelled_at=now)
+            after = replace(
+                before,
+                status=AppointmentStatus.CANCELLED,
+                version=before.version + 1,
+                cancelled_at=now,
+            )
         else:
             kind, moved = AppointmentChangeKind.RESCHEDULED, at(event.start)
             time_version = before.time_version + (moved != before.starts_at)
-            after = replace(before, starts_at=moved, version=before.version + 1, time_version=time_version)
+            after = replace(
+                before, starts_at=moved, version=before.version + 1, time_version=time_version
+            )
         self.outbox += [(planned, after.time_version) for planned in plan(before, after, kind, now)]
         self.appointment = after
 
@@ -114,12 +125,16 @@ class Program:
         return sorted(
             (message.kind, when)
             for message, when in self.log.items()
-            if message.recipient is recipient and message.kind in {DAY, HOUR} and isinstance(when, datetime)
+            if message.recipient is recipient
+            and message.kind in {DAY, HOUR}
+            and isinstance(when, datetime)
         )
 
 
 def model(events: list[Event]) -> list[tuple[MessageKind, datetime]]:
-    """Nothing planned, nothing remembered but what was sent: at each run, look at the appointment as it is."""
+    """Nothing planned, nothing remembered but what was sent: at each run, look at the appointment
+    as it is.
+    """
     start: int | None = None
     made = 0
     cancelled = False
@@ -150,7 +165,9 @@ def model(events: list[Event]) -> list[tuple[MessageKind, datetime]]:
 
 def days(most: int) -> st.SearchStrategy[int]:
     """Minutes, often on the hour: due times then meet changes and runs exactly."""
-    return st.one_of(st.integers(0, most * 24).map(lambda hour: hour * 60), st.integers(0, most * 1440))
+    return st.one_of(
+        st.integers(0, most * 24).map(lambda hour: hour * 60), st.integers(0, most * 1440)
+    )
 
 
 @st.composite
@@ -223,7 +240,10 @@ def test_a_move_in_place_tells_nothing_and_a_real_one_plans_anew() -> None:
     moved = AppointmentChangeKind.RESCHEDULED
     assert plan(before, replace(before, version=2), moved, at(10)) == ()
     after = replace(before, version=2, time_version=2, starts_at=at(1500))
-    assert [planned.kind for planned in plan(before, after, moved, at(100))] == [MessageKind.RESCHEDULED, HOUR]
+    assert [planned.kind for planned in plan(before, after, moved, at(100))] == [
+        MessageKind.RESCHEDULED,
+        HOUR,
+    ]
 
 
 def test_a_cancellation_is_told_and_plans_nothing_else() -> None:
@@ -236,7 +256,9 @@ def test_a_cancellation_is_told_and_plans_nothing_else() -> None:
 
 
 def a_message(kind: MessageKind = DAY, **changes: object) -> Message:
-    message = Message(kind=kind, time_version=1, recipient=Recipient.CUSTOMER, channel=Channel.EMAIL)
+    message = Message(
+        kind=kind, time_version=1, recipient=Recipient.CUSTOMER, channel=Channel.EMAIL
+    )
     return replace(message, **changes)  # type: ignore[arg-type]
 
 
@@ -254,9 +276,21 @@ UNVERIFIED = replace(TEXTED, may_be_texted=False)
         (a_message(is_resend=True), STANDING, CUSTOMER, 1940, None),
         (a_message(HOUR), STANDING, CUSTOMER, 1999, None),
         (a_message(HOUR), STANDING, CUSTOMER, 2000, SkipReason.STARTED),
-        (a_message(HOUR), replace(STANDING, status=AppointmentStatus.CANCELLED), CUSTOMER, 1950, SkipReason.CANCELLED),
+        (
+            a_message(HOUR),
+            replace(STANDING, status=AppointmentStatus.CANCELLED),
+            CUSTOMER,
+            1950,
+            SkipReason.CANCELLED,
+        ),
         (a_message(HOUR), replace(STANDING, time_version=2), CUSTOMER, 1950, SkipReason.MOVED),
-        (a_message(MessageKind.BOOKED), replace(STANDING, time_version=2), CUSTOMER, 5, SkipReason.MOVED),
+        (
+            a_message(MessageKind.BOOKED),
+            replace(STANDING, time_version=2),
+            CUSTOMER,
+            5,
+            SkipReason.MOVED,
+        ),
         (
             a_message(MessageKind.CANCELLED),
             replace(STANDING, status=AppointmentStatus.CANCELLED),
@@ -264,7 +298,13 @@ UNVERIFIED = replace(TEXTED, may_be_texted=False)
             9000,
             None,
         ),
-        (a_message(HOUR), STANDING, replace(CUSTOMER, is_erased=True, email=None), 1950, SkipReason.ERASED),
+        (
+            a_message(HOUR),
+            STANDING,
+            replace(CUSTOMER, is_erased=True, email=None),
+            1950,
+            SkipReason.ERASED,
+        ),
         (
             a_message(HOUR),
             STANDING,
@@ -272,8 +312,20 @@ UNVERIFIED = replace(TEXTED, may_be_texted=False)
             1950,
             SkipReason.OPTED_OUT,
         ),
-        (a_message(HOUR), STANDING, replace(CUSTOMER, opted_out=frozenset({Channel.SMS})), 1950, None),
-        (a_message(HOUR), STANDING, replace(CUSTOMER, channels=(Channel.SMS,)), 1950, SkipReason.UNWANTED),
+        (
+            a_message(HOUR),
+            STANDING,
+            replace(CUSTOMER, opted_out=frozenset({Channel.SMS})),
+            1950,
+            None,
+        ),
+        (
+            a_message(HOUR),
+            STANDING,
+            replace(CUSTOMER, channels=(Channel.SMS,)),
+            1950,
+            SkipReason.UNWANTED,
+        ),
         (a_message(HOUR, channel=Channel.SMS), STANDING, CUSTOMER, 1950, SkipReason.UNWANTED),
         (a_message(HOUR, channel=Channel.SMS, is_resend=True), STANDING, CUSTOMER, 1950, None),
         (
@@ -285,7 +337,13 @@ UNVERIFIED = replace(TEXTED, may_be_texted=False)
         ),
         (a_message(HOUR, channel=Channel.SMS), STANDING, TEXTED, 1950, None),
         (a_message(HOUR, channel=Channel.SMS), STANDING, UNVERIFIED, 1950, SkipReason.UNVERIFIED),
-        (a_message(HOUR, channel=Channel.SMS, is_resend=True), STANDING, UNVERIFIED, 1950, SkipReason.UNVERIFIED),
+        (
+            a_message(HOUR, channel=Channel.SMS, is_resend=True),
+            STANDING,
+            UNVERIFIED,
+            1950,
+            SkipReason.UNVERIFIED,
+        ),
         (
             a_message(HOUR, channel=Channel.SMS),
             STANDING,
@@ -306,7 +364,10 @@ def test_who_says_nothing_is_reached_by_e_mail_else_by_sms() -> None:
     assert CUSTOMER.wanted == (Channel.EMAIL,)
     assert replace(CUSTOMER, email=None).wanted == (Channel.SMS,)
     assert replace(CUSTOMER, email=None, phone=None).wanted == ()
-    assert replace(CUSTOMER, channels=(Channel.SMS, Channel.EMAIL)).wanted == (Channel.EMAIL, Channel.SMS)
+    assert replace(CUSTOMER, channels=(Channel.SMS, Channel.EMAIL)).wanted == (
+        Channel.EMAIL,
+        Channel.SMS,
+    )
     assert replace(CUSTOMER, channels=()).wanted == ()
 
 

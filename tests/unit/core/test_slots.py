@@ -1,4 +1,6 @@
-"""Slots: edges of a query never matter, listing and explaining agree, and the same answer everywhere."""
+"""Slots: edges of a query never matter, listing and explaining agree, and the same answer
+everywhere.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,9 @@ from tests.unit.core.worlds import claims_around, dates_in, hours_around, some_r
 
 ROOT = Path(__file__).parents[3]
 MONDAY = date(2026, 6, 1)
-NINE_TO_FIVE = Hours(time_zone="UTC", weekly=tuple(WeeklyRange(day, 540, 1020) for day in range(7)), exceptions={})
+NINE_TO_FIVE = Hours(
+    time_zone="UTC", weekly=tuple(WeeklyRange(day, 540, 1020) for day in range(7)), exceptions={}
+)
 AN_HOUR = Rules(duration_minutes=60)
 R = UnbookableReason
 
@@ -58,7 +62,9 @@ TEN = minute_of(at("2026-06-01T10:00:00+00:00"))
 @settings(max_examples=100, deadline=None)
 @given(st.data())
 def test_the_edges_of_a_query_never_matter(data: st.DataObject) -> None:
-    """slots(a, c) = slots(a, b) and slots(b, c) together, and a date's slots are those of a query for it alone."""
+    """slots(a, c) = slots(a, b) and slots(b, c) together, and a date's slots are those of a query
+    for it alone.
+    """
     zone = data.draw(zones)
     first = data.draw(dates_in(zone))
     hours, rules = data.draw(hours_around(zone, first)), data.draw(some_rules())
@@ -70,7 +76,9 @@ def test_the_edges_of_a_query_never_matter(data: st.DataObject) -> None:
         **free_starts(hours, rules, claims, first, cut),
         **free_starts(hours, rules, claims, cut, last),
     }
-    assert list(whole) == [first + timedelta(days=ahead) for ahead in range((last - first).days + 1)]
+    assert list(whole) == [
+        first + timedelta(days=ahead) for ahead in range((last - first).days + 1)
+    ]
     for day, starts in whole.items():
         assert free_starts(hours, rules, claims, day, day) == {day: starts}
         assert starts == tuple(sorted(set(starts)))
@@ -78,7 +86,9 @@ def test_the_edges_of_a_query_never_matter(data: st.DataObject) -> None:
 
 @settings(max_examples=100, deadline=None)
 @given(st.data())
-def test_the_order_of_claims_and_those_beyond_their_span_change_nothing(data: st.DataObject) -> None:
+def test_the_order_of_claims_and_those_beyond_their_span_change_nothing(
+    data: st.DataObject,
+) -> None:
     zone = data.draw(zones)
     day = data.draw(dates_in(zone))
     hours, rules = data.draw(hours_around(zone, day)), data.draw(some_rules())
@@ -109,7 +119,9 @@ def test_a_claim_changes_no_other_dates_than_said(data: st.DataObject) -> None:
     zone = data.draw(zones)
     day = data.draw(dates_in(zone))
     hours, rules = data.draw(hours_around(zone, day)), data.draw(some_rules())
-    start = minute_of(datetime(day.year, day.month, day.day, tzinfo=UTC)) + data.draw(st.integers(-1440, 2880))
+    start = minute_of(datetime(day.year, day.month, day.day, tzinfo=UTC)) + data.draw(
+        st.integers(-1440, 2880)
+    )
     claimed = (start, start + data.draw(st.integers(1, 2000)))
     first, last = day - timedelta(days=5), day + timedelta(days=6)
     without = free_starts(hours, rules, (), first, last)
@@ -127,14 +139,18 @@ def test_a_claim_changes_no_other_dates_than_said(data: st.DataObject) -> None:
 @settings(max_examples=80, deadline=None)
 @given(st.data())
 def test_every_viewer_sees_the_same_instants(data: st.DataObject) -> None:
-    """By dates of another zone: every date asked for, and on each the free starts that read it there."""
+    """By dates of another zone: every date asked for, and on each the free starts that read it
+    there.
+    """
     zone, viewer = data.draw(zones), data.draw(zones)
     first = data.draw(dates_in(viewer))
     last = first + timedelta(days=data.draw(st.integers(0, 4)))
     hours, rules = data.draw(hours_around(zone, first)), data.draw(some_rules())
     asked = dates_of_viewer(zone, viewer, first, last)
     computed = sorted(
-        minute for starts in free_starts(hours, rules, (), asked.first, asked.last).values() for minute in starts
+        minute
+        for starts in free_starts(hours, rules, (), asked.first, asked.last).values()
+        for minute in starts
     )
     seen = by_viewer_date(computed, viewer, first, last)
     assert list(seen) == [first + timedelta(days=ahead) for ahead in range((last - first).days + 1)]
@@ -142,7 +158,9 @@ def test_every_viewer_sees_the_same_instants(data: st.DataObject) -> None:
     everything = sorted(minute for starts in around.values() for minute in starts)
     table = ZoneInfo(viewer)
     for day, starts in seen.items():
-        assert starts == tuple(m for m in everything if instant_of(m).astimezone(table).date() == day)
+        assert starts == tuple(
+            m for m in everything if instant_of(m).astimezone(table).date() == day
+        )
     inside = [m for m in computed if any(start <= m < end for start, end in asked.intervals)]
     assert inside == sorted(minute for starts in seen.values() for minute in starts)
 
@@ -167,14 +185,20 @@ def test_the_straightforward_version_finds_the_same(data: st.DataObject) -> None
     last = first + timedelta(days=data.draw(st.integers(0, 3)))
     plain = straightforward.free_starts(hours, rules, claims, first, last)
     found = free_starts(hours, rules, claims, first, last)
-    assert {day: [instant_of(minute) for minute in starts] for day, starts in found.items()} == plain
+    assert {
+        day: [instant_of(minute) for minute in starts] for day, starts in found.items()
+    } == plain
 
 
 def test_the_benchmarks_week_is_answered_alike() -> None:
     for case in engine.providers(40, engine.FIRST, engine.LAST):
-        plain = straightforward.free_starts(case.hours, case.rules, case.claims, engine.FIRST, engine.LAST)
+        plain = straightforward.free_starts(
+            case.hours, case.rules, case.claims, engine.FIRST, engine.LAST
+        )
         found = free_starts(case.hours, case.rules, case.claims, engine.FIRST, engine.LAST)
-        assert {day: [instant_of(minute) for minute in starts] for day, starts in found.items()} == plain
+        assert {
+            day: [instant_of(minute) for minute in starts] for day, starts in found.items()
+        } == plain
 
 
 # ---------------------------------------------------------------- now, notice, horizon
@@ -203,7 +227,9 @@ def test_reasons_come_all_and_in_the_contracts_order() -> None:
     hours = Hours(
         time_zone="UTC",
         weekly=NINE_TO_FIVE.weekly,
-        exceptions={MONDAY: DayException(date=MONDAY, is_blocked=True, ranges=(ClockRange(600, 660),))},
+        exceptions={
+            MONDAY: DayException(date=MONDAY, is_blocked=True, ranges=(ClockRange(600, 660),))
+        },
     )
     rules = Rules(duration_minutes=60, min_notice_minutes=60, max_advance_booking_days=0)
     claims = (
@@ -211,8 +237,17 @@ def test_reasons_come_all_and_in_the_contracts_order() -> None:
         Claim(TEN - 90, TEN + 10, TEN - 90, TEN - 30),
         Claim(TEN, TEN + 60, TEN, TEN + 60, ClaimKind.HOLD, at("2026-06-02T00:00:00+00:00")),
     )
-    found = explain(hours, rules, claims, at("2026-06-01T10:00:00+00:00"), at("2026-06-01T11:00:00+00:00"))
-    assert found == (R.IN_THE_PAST, R.TOO_SHORT_NOTICE, R.EXCEPTION, R.ALREADY_TAKEN, R.BUFFER, R.HELD)
+    found = explain(
+        hours, rules, claims, at("2026-06-01T10:00:00+00:00"), at("2026-06-01T11:00:00+00:00")
+    )
+    assert found == (
+        R.IN_THE_PAST,
+        R.TOO_SHORT_NOTICE,
+        R.EXCEPTION,
+        R.ALREADY_TAKEN,
+        R.BUFFER,
+        R.HELD,
+    )
     assert [reason.value for reason in UnbookableReason] == [
         "IN_THE_PAST",
         "TOO_SHORT_NOTICE",
@@ -239,15 +274,27 @@ def test_overlaps_of_a_start_between_two_minutes_are_exact() -> None:
     tick = timedelta(microseconds=1)
     before, after = instant_of(TEN - 60), instant_of(TEN + 60)
     assert explain(NINE_TO_FIVE, AN_HOUR, claim, before, EARLY) == ()
-    assert explain(NINE_TO_FIVE, AN_HOUR, claim, before + tick, EARLY) == (R.NOT_ON_GRID, R.ALREADY_TAKEN)
+    assert explain(NINE_TO_FIVE, AN_HOUR, claim, before + tick, EARLY) == (
+        R.NOT_ON_GRID,
+        R.ALREADY_TAKEN,
+    )
     assert explain(NINE_TO_FIVE, AN_HOUR, claim, after, EARLY) == ()
-    assert explain(NINE_TO_FIVE, AN_HOUR, claim, after - tick, EARLY) == (R.NOT_ON_GRID, R.ALREADY_TAKEN)
+    assert explain(NINE_TO_FIVE, AN_HOUR, claim, after - tick, EARLY) == (
+        R.NOT_ON_GRID,
+        R.ALREADY_TAKEN,
+    )
 
 
 def test_any_offset_names_the_same_instant() -> None:
     start = at("2026-06-01T10:00:00+00:00")
-    for shown in (start.astimezone(timezone(timedelta(hours=-7))), start.astimezone(ZoneInfo("Asia/Kathmandu"))):
-        assert explain(NINE_TO_FIVE, AN_HOUR, (), shown, EARLY.astimezone(ZoneInfo("Asia/Kathmandu"))) == ()
+    for shown in (
+        start.astimezone(timezone(timedelta(hours=-7))),
+        start.astimezone(ZoneInfo("Asia/Kathmandu")),
+    ):
+        assert (
+            explain(NINE_TO_FIVE, AN_HOUR, (), shown, EARLY.astimezone(ZoneInfo("Asia/Kathmandu")))
+            == ()
+        )
 
 
 def test_the_first_and_the_second_of_a_fold_are_told_apart() -> None:
@@ -272,8 +319,15 @@ def test_a_hold_counts_until_the_instant_it_expires() -> None:
     start = instant_of(TEN)
     assert explain(NINE_TO_FIVE, AN_HOUR, (hold,), start, expires_at - tick) == (R.HELD,)
     assert explain(NINE_TO_FIVE, AN_HOUR, (hold,), start, expires_at) == ()
-    assert TEN not in bookable_starts(NINE_TO_FIVE, AN_HOUR, (hold,), MONDAY, MONDAY, expires_at - tick)[MONDAY]
-    assert TEN in bookable_starts(NINE_TO_FIVE, AN_HOUR, (hold,), MONDAY, MONDAY, expires_at)[MONDAY]
+    assert (
+        TEN
+        not in bookable_starts(NINE_TO_FIVE, AN_HOUR, (hold,), MONDAY, MONDAY, expires_at - tick)[
+            MONDAY
+        ]
+    )
+    assert (
+        TEN in bookable_starts(NINE_TO_FIVE, AN_HOUR, (hold,), MONDAY, MONDAY, expires_at)[MONDAY]
+    )
 
 
 def test_a_holds_buffer_is_held_too() -> None:
@@ -285,12 +339,16 @@ def test_a_holds_buffer_is_held_too() -> None:
 
 
 @given(st.lists(st.integers(0, 500)), st.integers(0, 500), st.integers(0, 8))
-def test_alternatives_are_the_nearest_in_order_of_time(starts: list[int], wanted: int, count: int) -> None:
+def test_alternatives_are_the_nearest_in_order_of_time(
+    starts: list[int], wanted: int, count: int
+) -> None:
     found = nearest(starts, instant_of(wanted), count)
     assert found == tuple(sorted(found))
     assert len(found) == min(count, len(set(starts)))
     left = set(starts) - set(found)
-    assert all((abs(one - wanted), one) < (abs(other - wanted), other) for one in found for other in left)
+    assert all(
+        (abs(one - wanted), one) < (abs(other - wanted), other) for one in found for other in left
+    )
 
 
 def test_of_two_equally_near_times_the_earlier_is_offered() -> None:
@@ -311,7 +369,9 @@ BEGINNING_AND_END_OF_TIME = (
 
 @pytest.mark.parametrize("zone", ["UTC", "Pacific/Kiritimati", "Etc/GMT+12", "Africa/Monrovia"])
 def test_the_ends_of_the_calendar_are_answered_not_raised(zone: str) -> None:
-    hours = Hours(time_zone=zone, weekly=tuple(WeeklyRange(day, 0, 1440) for day in range(7)), exceptions={})
+    hours = Hours(
+        time_zone=zone, weekly=tuple(WeeklyRange(day, 0, 1440) for day in range(7)), exceptions={}
+    )
     rules = Rules(duration_minutes=1440, min_notice_minutes=500_000, max_advance_booking_days=1100)
     for day in (date.min, date(1972, 12, 31), date(3000, 1, 1), date.max):
         assert free_starts(hours, rules, (), day, day) == {day: ()}
@@ -346,9 +406,15 @@ def digest() -> str:
     found = []
     chance = random.Random(7)
     for case in engine.providers(20, date(2026, 3, 26), date(2026, 4, 6)):
-        found.append(free_starts(case.hours, case.rules, case.claims, date(2026, 3, 26), date(2026, 4, 6)))
+        found.append(
+            free_starts(case.hours, case.rules, case.claims, date(2026, 3, 26), date(2026, 4, 6))
+        )
         now = datetime(2026, 3, 27, tzinfo=UTC) + timedelta(minutes=chance.randrange(5000))
-        found.append(bookable_starts(case.hours, case.rules, case.claims, date(2026, 3, 26), date(2026, 4, 6), now))
+        found.append(
+            bookable_starts(
+                case.hours, case.rules, case.claims, date(2026, 3, 26), date(2026, 4, 6), now
+            )
+        )
     return repr(found)
 
 

@@ -1,4 +1,6 @@
-"""Input, checked: whatever was typed, there is a value that the rules accept or a refusal that names the field."""
+"""Input, checked: whatever was typed, there is a value that the rules accept or a refusal that
+names the field.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,10 @@ TEXTS: Final = st.text(st.characters(exclude_categories=["Cs"]), max_size=300)
 STORED_PHONE: Final = re.compile(r"\+[0-9]{3,15}")
 
 FREE: Final = PolicyForm(
-    free_until_minutes_before=0, late_cancellation=LateCancellation.ALLOWED, late_fee=None, late_fee_percent=None
+    free_until_minutes_before=0,
+    late_cancellation=LateCancellation.ALLOWED,
+    late_fee=None,
+    late_fee_percent=None,
 )
 PROVIDER: Final = ProviderForm(
     name="Ada",
@@ -79,14 +84,24 @@ def refused_field(answer: object) -> str:
     return answer.field
 
 
-@given(name=TEXTS, email=st.none() | TEXTS | st.emails(), phone=st.none() | TEXTS, locale=st.none() | TEXTS)
+@given(
+    name=TEXTS,
+    email=st.none() | TEXTS | st.emails(),
+    phone=st.none() | TEXTS,
+    locale=st.none() | TEXTS,
+)
 def test_any_contact_is_refused_or_can_be_stored(
     name: str, email: str | None, phone: str | None, locale: str | None
 ) -> None:
     """Nothing that is typed raises, and what is accepted meets every constraint of the database."""
     answer = valid_contact(ContactForm(name=name, email=email, phone=phone, locale=locale))
     if isinstance(answer, InvalidInput):
-        assert answer.field in {"customer.name", "customer.email", "customer.phone", "customer.locale"}
+        assert answer.field in {
+            "customer.name",
+            "customer.email",
+            "customer.phone",
+            "customer.locale",
+        }
         return
     assert 1 <= len(answer.name) <= 200
     assert "\0" not in answer.name
@@ -112,19 +127,30 @@ def test_a_phone_number_is_kept_in_one_form(typed: str, kept: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "typed", ["", "1", "030 901820", "+", "+0 30 901820", "+49", "+999 123456", "0049 30 901820", "call me"]
+    "typed",
+    ["", "1", "030 901820", "+", "+0 30 901820", "+49", "+999 123456", "0049 30 901820", "call me"],
 )
 def test_what_is_no_phone_number_with_its_country_is_refused(typed: str) -> None:
-    answer = valid_contact(ContactForm(name="Noor", email="noor@example.com", phone=typed, locale=None))
+    answer = valid_contact(
+        ContactForm(name="Noor", email="noor@example.com", phone=typed, locale=None)
+    )
     assert refused_field(answer) == "customer.phone"
 
 
 @pytest.mark.parametrize(
     ("typed", "kept"),
-    [("de", "de"), ("de-AT", "de-AT"), ("de_AT", "de-AT"), ("zh-Hant-TW", "zh-Hant-TW"), ("pt-BR", "pt-BR")],
+    [
+        ("de", "de"),
+        ("de-AT", "de-AT"),
+        ("de_AT", "de-AT"),
+        ("zh-Hant-TW", "zh-Hant-TW"),
+        ("pt-BR", "pt-BR"),
+    ],
 )
 def test_a_locale_is_a_language_tag(typed: str, kept: str) -> None:
-    answer = valid_contact(ContactForm(name="Noor", email="noor@example.com", phone=None, locale=typed))
+    answer = valid_contact(
+        ContactForm(name="Noor", email="noor@example.com", phone=None, locale=typed)
+    )
     assert isinstance(answer, Contact)
     assert answer.locale == kept
 
@@ -178,14 +204,17 @@ def test_every_currency_has_a_code_that_can_be_stored() -> None:
         assert re.fullmatch(r"[A-Z]{3}", code)
     for code in ("EURO", "eur", "", "€", "E\0R", "ZZZ"):
         assert (
-            refused_field(valid_service(replace(SERVICE, price=Money(amount_minor=0, currency=code))))
+            refused_field(
+                valid_service(replace(SERVICE, price=Money(amount_minor=0, currency=code)))
+            )
             == "price.currency"
         )
 
 
 @given(
     late=st.sampled_from(LateCancellation),
-    fee=st.none() | st.integers(-1, 2**31).map(lambda amount: Money(amount_minor=amount, currency="EUR")),
+    fee=st.none()
+    | st.integers(-1, 2**31).map(lambda amount: Money(amount_minor=amount, currency="EUR")),
     percent=st.none() | st.integers(-1, 102),
     free=st.integers(-1, 1_600_000),
     price=st.none() | st.just(Money(amount_minor=5_000, currency="EUR")),
@@ -193,8 +222,15 @@ def test_every_currency_has_a_code_that_can_be_stored() -> None:
 def test_a_policy_that_stands_can_be_computed(
     late: LateCancellation, fee: Money | None, percent: int | None, free: int, price: Money | None
 ) -> None:
-    """With FEE exactly one kind of fee, and a price where it is a share; otherwise none. All else is refused."""
-    form = PolicyForm(free_until_minutes_before=free, late_cancellation=late, late_fee=fee, late_fee_percent=percent)
+    """With FEE exactly one kind of fee, and a price where it is a share; otherwise none. All else
+    is refused.
+    """
+    form = PolicyForm(
+        free_until_minutes_before=free,
+        late_cancellation=late,
+        late_fee=fee,
+        late_fee_percent=percent,
+    )
     answer = valid_service(replace(SERVICE, price=price, cancellation_policy=form))
     in_range = (
         0 <= free <= 1_100 * 1_440
@@ -206,7 +242,10 @@ def test_a_policy_that_stands_can_be_computed(
     if in_range and computable:
         assert isinstance(answer, ValidService)
         assert answer.cancellation_policy == CancellationPolicy(
-            free_until_minutes_before=free, late_cancellation=late, late_fee=fee, late_fee_percent=percent
+            free_until_minutes_before=free,
+            late_cancellation=late,
+            late_fee=fee,
+            late_fee_percent=percent,
         )
         assert policy_form(answer.cancellation_policy) == form
     else:
@@ -308,4 +347,6 @@ def test_a_slug_is_what_may_stand_in_a_header(text: str) -> None:
 
 @given(text=TEXTS)
 def test_a_subject_can_be_stored_as_it_is(text: str) -> None:
-    assert is_subject(text) == (1 <= len(text) <= 255 and re.search(r"[\x00-\x1f\x7f\u2028\u2029]", text) is None)
+    assert is_subject(text) == (
+        1 <= len(text) <= 255 and re.search(r"[\x00-\x1f\x7f\u2028\u2029]", text) is None
+    )

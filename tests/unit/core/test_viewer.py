@@ -44,7 +44,9 @@ ROBINS_WITH_ADA: Final = Appointment(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """What a caller may: look at Ada's private data, act for Ada, see Robin's visit, see Robin's record, book."""
+    """What a caller may: look at Ada's private data, act for Ada, see Robin's visit, see Robin's
+    record, book.
+    """
 
     staff: bool = False
     runs: bool = False
@@ -63,7 +65,10 @@ TABLE: Final = {
         viewer(Role.ADMIN, subject="admin"),
         Row(staff=True, runs=True, sees=True, sees_customer=True),
     ),
-    "its provider": (viewer(Role.PROVIDER, provider_id=ADA), Row(staff=True, runs=True, sees=True, sees_customer=True)),
+    "its provider": (
+        viewer(Role.PROVIDER, provider_id=ADA),
+        Row(staff=True, runs=True, sees=True, sees_customer=True),
+    ),
     "another provider": (viewer(Role.PROVIDER, provider_id=BEN), Row(staff=True)),
     "a provider's token without a provider": (viewer(Role.PROVIDER, subject="x"), Row(staff=True)),
     "its customer": (viewer(Role.CUSTOMER, customer_id=ROBIN), Row(sees=True, sees_customer=True)),
@@ -74,8 +79,14 @@ TABLE: Final = {
     # An id alone is no role: whatever else is known of a caller, the role decides.
     "nobody, with a provider's id": (viewer(provider_id=ADA), Row()),
     "nobody, with a customer's id": (viewer(customer_id=ROBIN), Row()),
-    "a customer, with a provider's id": (viewer(Role.CUSTOMER, customer_id=NOOR, provider_id=ADA), Row()),
-    "a provider, with a customer's id": (viewer(Role.PROVIDER, provider_id=BEN, customer_id=ROBIN), Row(staff=True)),
+    "a customer, with a provider's id": (
+        viewer(Role.CUSTOMER, customer_id=NOOR, provider_id=ADA),
+        Row(),
+    ),
+    "a provider, with a customer's id": (
+        viewer(Role.PROVIDER, provider_id=BEN, customer_id=ROBIN),
+        Row(staff=True),
+    ),
 }
 
 

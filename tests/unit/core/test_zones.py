@@ -23,7 +23,10 @@ def at(text: str) -> int:
 
 def test_the_operating_systems_tables_are_never_read() -> None:
     assert zoneinfo.TZPATH == ()
-    assert zones.local_text("America/Vancouver", at("2026-12-01T12:00Z")) == "2026-12-01T05:00:00-07:00"
+    assert (
+        zones.local_text("America/Vancouver", at("2026-12-01T12:00Z"))
+        == "2026-12-01T05:00:00-07:00"
+    )
 
 
 def test_the_version_of_the_tables_is_known() -> None:
@@ -32,7 +35,8 @@ def test_the_version_of_the_tables_is_known() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["Europe/Berlin", "US/Eastern", "Etc/GMT+5", "UTC", "EST5EDT", "America/Argentina/Ushuaia"]
+    "name",
+    ["Europe/Berlin", "US/Eastern", "Etc/GMT+5", "UTC", "EST5EDT", "America/Argentina/Ushuaia"],
 )
 def test_zones_and_their_links_are_known(name: str) -> None:
     assert zones.is_known_zone(name)
@@ -41,8 +45,25 @@ def test_zones_and_their_links_are_known(name: str) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        *("", "europe/berlin", "Europe/Berlin ", "Europe", "Mars/Phobos", "Europe/Berlin\0", "+02:00"),
-        *("Factory", "localtime", "posixrules", "posix/UTC", "right/UTC", "zones", "../UTC", "/etc/passwd"),
+        *(
+            "",
+            "europe/berlin",
+            "Europe/Berlin ",
+            "Europe",
+            "Mars/Phobos",
+            "Europe/Berlin\0",
+            "+02:00",
+        ),
+        *(
+            "Factory",
+            "localtime",
+            "posixrules",
+            "posix/UTC",
+            "right/UTC",
+            "zones",
+            "../UTC",
+            "/etc/passwd",
+        ),
     ],
 )
 def test_what_is_no_zone_is_unknown(name: str) -> None:
@@ -62,8 +83,9 @@ def utc_minutes(first_year: int, last_year: int) -> st.SearchStrategy[int]:
 
 
 def transitions(name: str) -> list[tuple[int, int]]:
-    """The (UTC seconds, offset in seconds from then on) written in the zone's compiled file (RFC 8536, version 2
-    data)."""
+    """The (UTC seconds, offset in seconds from then on) written in the zone's compiled file (RFC
+    8536, version 2 data).
+    """
     data = resources.files("tzdata").joinpath("zoneinfo", *name.split("/")).read_bytes()
     counts = struct.unpack(">6l", data[20:44])
     skip = 44 + counts[3] * 5 + counts[4] * 6 + counts[5] + counts[2] * 8 + counts[1] + counts[0]
@@ -74,7 +96,8 @@ def transitions(name: str) -> list[tuple[int, int]]:
     moments = struct.unpack(f">{times}q", data[body : body + 8 * times])
     kinds = data[body + 8 * times : body + 9 * times]
     offsets = [
-        struct.unpack(">l", data[at : at + 4])[0] for at in range(body + 9 * times, body + 9 * times + 6 * types, 6)
+        struct.unpack(">l", data[at : at + 4])[0]
+        for at in range(body + 9 * times, body + 9 * times + 6 * types, 6)
     ]
     return [(moment, offsets[kind]) for moment, kind in zip(moments, kinds, strict=True)]
 
@@ -87,7 +110,10 @@ def test_transitions_are_too_far_apart_to_be_stepped_over_and_offsets_are_whole_
         written = [(moment, offset) for moment, offset in transitions(name) if moment >= first]
         seen += len(written)
         assert all(moment % 60 == 0 and offset % 60 == 0 for moment, offset in written)
-        assert all(after - before > zones._PROBE_MINUTES * 60 for (before, _), (after, _) in pairwise(written))
+        assert all(
+            after - before > zones._PROBE_MINUTES * 60
+            for (before, _), (after, _) in pairwise(written)
+        )
     assert seen > 10_000
 
 
@@ -105,7 +131,11 @@ def test_every_change_until_2037_happens_at_the_minute_of_the_tables() -> None:
 @given(st.sampled_from(CURIOUS_ZONES), utc_minutes(1973, 2999))
 def test_offsets_dates_and_texts_are_the_tables(zone: str, minute: int) -> None:
     instant = datetime.fromtimestamp(minute * 60, UTC)
-    assert zones.minute_of(instant) == zones.minute_of(instant + timedelta(microseconds=59_999_999)) == minute
+    assert (
+        zones.minute_of(instant)
+        == zones.minute_of(instant + timedelta(microseconds=59_999_999))
+        == minute
+    )
     shown = instant.astimezone(zoneinfo.ZoneInfo(zone))
     assert zones.instant_of(minute) == instant
     assert timedelta(minutes=zones.offset_at(zone, minute)) == shown.utcoffset()
@@ -168,19 +198,25 @@ def test_a_fold_across_midnight_makes_two_stretches_of_a_date() -> None:
     st.integers(0, 1440),
 )
 @settings(max_examples=50)
-def test_the_dates_a_time_touches_are_those_its_minutes_read(zone: str, day: date, length: int, into: int) -> None:
+def test_the_dates_a_time_touches_are_those_its_minutes_read(
+    zone: str, day: date, length: int, into: int
+) -> None:
     start = at(f"{day}T00:00Z") + into
     read = {zones.local_date(zone, minute) for minute in range(start, start + length)}
     assert zones.dates_touched(zone, start, start + length) == tuple(sorted(read))
 
 
 @given(st.sampled_from(CURIOUS_ZONES), st.integers(730, 13_000), st.integers(1, 60))
-def test_local_days_are_plain_only_where_no_transition_is_near(zone: str, number: int, count: int) -> None:
+def test_local_days_are_plain_only_where_no_transition_is_near(
+    zone: str, number: int, count: int
+) -> None:
     for day in zones.local_days(zone, number, number + count):
         assert (zones.day_number(day.date), day.date.weekday()) == (day.number, day.weekday)
         base = day.number * 1440
         if day.midnight is not None:
-            assert zones.instants_reading(zone, base, base + 2880) == ((day.midnight, day.midnight + 2880),)
+            assert zones.instants_reading(zone, base, base + 2880) == (
+                (day.midnight, day.midnight + 2880),
+            )
         eras = zones.eras_between(zone, base - 1440, base + 3 * 1440)
         assert (day.midnight is None) == (len(eras) > 1)
         assert all(left[1] == right[0] and left[2] != right[2] for left, right in pairwise(eras))
@@ -188,19 +224,29 @@ def test_local_days_are_plain_only_where_no_transition_is_near(zone: str, number
 
 def test_dates_and_instants_at_the_ends_of_the_calendar_raise_nothing() -> None:
     for zone in CURIOUS_ZONES:
-        for text in ("0001-01-01T00:00Z", "1972-12-31T00:00Z", "3000-01-01T00:00Z", "9999-12-31T23:59Z"):
+        for text in (
+            "0001-01-01T00:00Z",
+            "1972-12-31T00:00Z",
+            "3000-01-01T00:00Z",
+            "9999-12-31T23:59Z",
+        ):
             minute = at(text)
             zones.local_date(zone, minute)
             zones.local_days(zone, minute // 1440, minute // 1440 + 2)
             zones.dates_touched(zone, minute, minute + 10)
         assert len(zones.date_interval(zone, date.min)) == 1
         assert len(zones.date_interval(zone, date.max)) == 1
-    assert [zones.is_supported_date(day) for day in (date.min, date(1972, 12, 31), date(1973, 1, 1))] == [
+    assert [
+        zones.is_supported_date(day) for day in (date.min, date(1972, 12, 31), date(1973, 1, 1))
+    ] == [
         False,
         False,
         True,
     ]
-    assert [zones.is_supported_date(day) for day in (date(2999, 12, 31), date(3000, 1, 1))] == [True, False]
+    assert [zones.is_supported_date(day) for day in (date(2999, 12, 31), date(3000, 1, 1))] == [
+        True,
+        False,
+    ]
 
 
 def test_a_date_time_without_an_offset_is_a_bug() -> None:

@@ -1,4 +1,6 @@
-"""Random worlds for the law's properties: zones, the nights on which their clocks change, hours, rules and claims."""
+"""Random worlds for the law's properties: zones, the nights on which their clocks change, hours,
+rules and claims.
+"""
 
 from __future__ import annotations
 
@@ -84,17 +86,25 @@ def dates_in(draw: st.DrawFn, zone: str) -> date:
     return draw(st.dates(date(FIRST_YEAR, 1, 1), date(LAST_YEAR, 12, 31)))
 
 
-starts_of_range = st.one_of(st.integers(0, 95).map(lambda quarter: quarter * 15), st.integers(0, 1439))
-ends_of_range = st.one_of(st.integers(1, 96).map(lambda quarter: quarter * 15), st.integers(1, 1440))
+starts_of_range = st.one_of(
+    st.integers(0, 95).map(lambda quarter: quarter * 15), st.integers(0, 1439)
+)
+ends_of_range = st.one_of(
+    st.integers(1, 96).map(lambda quarter: quarter * 15), st.integers(1, 1440)
+)
 clock_ranges = st.builds(ClockRange, start_minute=starts_of_range, end_minute=ends_of_range)
 
 
 @st.composite
 def weekly_ranges(draw: st.DrawFn, around: date) -> WeeklyRange:
     """A weekly range, mostly open-ended, else with edges near the dates looked at."""
-    edges = st.one_of(st.none(), st.none(), st.integers(-3, 3).map(lambda days: around + timedelta(days=days)))
+    edges = st.one_of(
+        st.none(), st.none(), st.integers(-3, 3).map(lambda days: around + timedelta(days=days))
+    )
     clock = draw(clock_ranges)
-    return WeeklyRange(draw(st.integers(0, 6)), clock.start_minute, clock.end_minute, draw(edges), draw(edges))
+    return WeeklyRange(
+        draw(st.integers(0, 6)), clock.start_minute, clock.end_minute, draw(edges), draw(edges)
+    )
 
 
 @st.composite
@@ -104,7 +114,9 @@ def exceptions_on(draw: st.DrawFn, day: date) -> DayException:
         return DayException(date=day, is_blocked=True)
     if kind == "custom":
         return DayException(
-            date=day, is_blocked=False, ranges=tuple(draw(st.lists(clock_ranges, min_size=1, max_size=3)))
+            date=day,
+            is_blocked=False,
+            ranges=tuple(draw(st.lists(clock_ranges, min_size=1, max_size=3))),
         )
     pairs = draw(st.lists(st.tuples(starts_of_range, ends_of_range), min_size=1, max_size=3))
     inside = tuple(ClockRange(min(a, b - 1), max(a + 1, b)) for a, b in pairs)
@@ -152,6 +164,8 @@ def claims_around(draw: st.DrawFn, day: date, now: datetime) -> tuple[Claim, ...
         if draw(st.integers(0, 3)):
             found.append(Claim(start, until, visit_from, visit_until))
         else:
-            expires_at = now + timedelta(microseconds=draw(st.sampled_from([-60_000_000, 0, 1, 60_000_000])))
+            expires_at = now + timedelta(
+                microseconds=draw(st.sampled_from([-60_000_000, 0, 1, 60_000_000]))
+            )
             found.append(Claim(start, until, visit_from, visit_until, ClaimKind.HOLD, expires_at))
     return tuple(draw(st.permutations(found)))

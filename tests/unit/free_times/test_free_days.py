@@ -1,4 +1,6 @@
-"""Free days as they are kept: reading them at any instant gives what the law gives, packed or not."""
+"""Free days as they are kept: reading them at any instant gives what the law gives,
+packed or not.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,9 @@ SMALLEST = timedelta(microseconds=1)
 
 
 @given(st.data())
-def test_free_days_read_at_an_instant_are_what_the_law_says_of_that_instant(data: st.DataObject) -> None:
+def test_free_days_read_at_an_instant_are_what_the_law_says_of_that_instant(
+    data: st.DataObject,
+) -> None:
     zone = data.draw(zones)
     day = data.draw(dates_in(zone))
     now = datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
@@ -41,7 +45,8 @@ def test_free_days_read_at_an_instant_are_what_the_law_says_of_that_instant(data
     last = day + timedelta(days=data.draw(st.integers(0, 3)))
     kept = {
         each: unpack_day(
-            pack_day(free, step=rules.step_minutes, generation=bytes(8), kept_since=0), rules.step_minutes
+            pack_day(free, step=rules.step_minutes, generation=bytes(8), kept_since=0),
+            rules.step_minutes,
         ).day
         for each, free in free_days(hours, rules, claims, day, last).items()
     }
@@ -75,7 +80,9 @@ def test_a_start_that_an_appointment_takes_stays_taken_when_the_hold_beside_it_e
         Claim(nine, nine + 30, nine, nine + 30),
         Claim(nine + 30, nine + 60, nine + 30, nine + 60, ClaimKind.HOLD, instant_of(nine - 60)),
     ]
-    assert free_days(hours, Rules(duration_minutes=60), claims, DAY, DAY)[DAY] == FreeDay((nine + 60,))
+    assert free_days(hours, Rules(duration_minutes=60), claims, DAY, DAY)[DAY] == FreeDay(
+        (nine + 60,)
+    )
 
 
 @st.composite
@@ -85,12 +92,23 @@ def some_days(draw: st.DrawFn) -> tuple[FreeDay, int]:
     offsets = draw(st.lists(st.integers(0, 2 * 1440), unique=True, max_size=300))
     on_grid = draw(st.lists(st.integers(0, 2 * 1440 // step), unique=True))
     starts = sorted({base + each for each in offsets} | {base + each * step for each in on_grid})
-    held = draw(st.lists(st.builds(HeldStart, st.integers(base, base + 2 * 1440), st.integers(0, 2**62)), max_size=9))
+    held = draw(
+        st.lists(
+            st.builds(HeldStart, st.integers(base, base + 2 * 1440), st.integers(0, 2**62)),
+            max_size=9,
+        )
+    )
     return FreeDay(tuple(starts), tuple(held)), step
 
 
-@given(some_days(), st.binary(min_size=GENERATION_BYTES, max_size=GENERATION_BYTES), st.integers(0, 2**32 - 1))
-def test_packed_days_come_back_as_they_were(drawn: tuple[FreeDay, int], generation: bytes, since: int) -> None:
+@given(
+    some_days(),
+    st.binary(min_size=GENERATION_BYTES, max_size=GENERATION_BYTES),
+    st.integers(0, 2**32 - 1),
+)
+def test_packed_days_come_back_as_they_were(
+    drawn: tuple[FreeDay, int], generation: bytes, since: int
+) -> None:
     day, step = drawn
     packed = pack_day(day, step=step, generation=generation, kept_since=since)
     assert unpack_day(packed, step) == (generation, since, day)
@@ -112,11 +130,21 @@ def test_a_rule_set_is_what_decides_over_free_starts_and_nothing_else(found: lis
 
     for one, other in pairwise(found):
         assert (rule_set(one) == rule_set(other)) == (deciding(one) == deciding(other))
-    assert len(rule_set(Rules(duration_minutes=1440, buffer_before_minutes=1440, buffer_after_minutes=1440))) == 16
+    assert (
+        len(
+            rule_set(
+                Rules(duration_minutes=1440, buffer_before_minutes=1440, buffer_after_minutes=1440)
+            )
+        )
+        == 16
+    )
 
 
 def test_keys_name_organization_provider_rules_and_date() -> None:
     stamp = stamp_key(OrganizationId(UUID(int=1)), ProviderId(UUID(int=2)))
-    assert stamp == "slotwright:free:4:00000000000000000000000000000001:00000000000000000000000000000002"
+    assert (
+        stamp
+        == "slotwright:free:4:00000000000000000000000000000001:00000000000000000000000000000002"
+    )
     rules = Rules(duration_minutes=30, slot_interval_minutes=15)
     assert day_key(stamp, rule_set(rules), 20_465) == f"{stamp}:001e00000000000f:20465"

@@ -49,7 +49,9 @@ def test_a_new_stamp_takes_the_place_of_all_days_of_the_old_one() -> None:
     assert near.find(KEY, dates(2, 2), NOW) == (b"two", days(2, 2), NOW)
 
 
-def test_a_day_lives_no_longer_than_in_redis_and_a_younger_one_beside_it_does_not_lengthen_that() -> None:
+def test_a_day_lives_no_longer_than_in_redis_and_a_younger_one_beside_it_does_not_lengthen_that() -> (
+    None
+):
     near = NearDays()
     put(near, b"one", {1: NOW})
     put(near, b"one", {2: NOW + 30})
@@ -63,7 +65,12 @@ def test_a_day_lives_no_longer_than_in_redis_and_a_younger_one_beside_it_does_no
 def test_what_was_used_longest_ago_goes_first() -> None:
     near = NearDays()
     for number in range(3):
-        put(near, b"one", dict.fromkeys(range(MOST_NEAR_DAYS // 3), NOW), (f"provider {number}", "rules"))
+        put(
+            near,
+            b"one",
+            dict.fromkeys(range(MOST_NEAR_DAYS // 3), NOW),
+            (f"provider {number}", "rules"),
+        )
     assert near.find(("provider 0", "rules"), dates(0, 0), NOW) is not None
     put(near, b"one", dict.fromkeys(range(3), NOW))
     assert near.find(("provider 1", "rules"), dates(0, 0), NOW) is None

@@ -1,4 +1,6 @@
-"""An identity provider: what its JWKS address answers, and how often it was asked. Time is turned by hand."""
+"""An identity provider: what its JWKS address answers, and how often it was asked. Time is turned
+by hand.
+"""
 
 from __future__ import annotations
 
@@ -41,13 +43,17 @@ class IdentityProvider:
             case "status":
                 return httpx.Response(500)
             case "redirect":
-                return httpx.Response(302, headers={"location": "http://169.254.169.254/latest/meta-data"})
+                return httpx.Response(
+                    302, headers={"location": "http://169.254.169.254/latest/meta-data"}
+                )
             case "not json":
                 return httpx.Response(200, content=b"<html>")
             case "no set":
                 return httpx.Response(200, content=b'{"keys":{}}')
             case "too many":
-                return httpx.Response(200, content=orjson.dumps({"keys": self.publishes * (MOST_KEYS + 1)}))
+                return httpx.Response(
+                    200, content=orjson.dumps({"keys": self.publishes * (MOST_KEYS + 1)})
+                )
             case "too large":
                 body = orjson.dumps({"keys": self.publishes, "more": "x" * LARGEST_SET_BYTES})
                 return httpx.Response(200, content=body)
@@ -58,6 +64,9 @@ class IdentityProvider:
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
         await self.keys.close()

@@ -33,7 +33,11 @@ RULES = TokenRules(audience="bookings", issuer="https://id.example", leeway=time
 
 def public(key: RSAPrivateKey | EllipticCurvePrivateKey, **parts: object) -> dict[str, Any]:
     """The key as a provider publishes it."""
-    algorithm: Any = jwt.algorithms.RSAAlgorithm if isinstance(key, RSAPrivateKey) else jwt.algorithms.ECAlgorithm
+    algorithm: Any = (
+        jwt.algorithms.RSAAlgorithm
+        if isinstance(key, RSAPrivateKey)
+        else jwt.algorithms.ECAlgorithm
+    )
     return {**algorithm.to_jwk(key.public_key(), as_dict=True), "use": "sig", **parts}
 
 
@@ -49,12 +53,17 @@ def payload(**changes: object) -> dict[str, object]:
     return {name: value for name, value in (said | changes).items() if value is not None}
 
 
-def signed(key: PrivateKey, *, algorithm: str, headers: Mapping[str, str] | None = None, **changes: object) -> str:
+def signed(
+    key: PrivateKey, *, algorithm: str, headers: Mapping[str, str] | None = None, **changes: object
+) -> str:
     return jwt.encode(payload(**changes), key, algorithm=algorithm, headers=dict(headers or {}))
 
 
 def tokens(
-    keys: KeySet | None = None, *, rules: TokenRules = RULES, secrets: tuple[str, ...] = (SECRET, PREVIOUS)
+    keys: KeySet | None = None,
+    *,
+    rules: TokenRules = RULES,
+    secrets: tuple[str, ...] = (SECRET, PREVIOUS),
 ) -> AccessTokens:
     return AccessTokens(secrets, clock=lambda: NOW, keys=keys, rules=rules)
 
@@ -145,8 +154,12 @@ async def test_what_a_token_has_to_say(changes: dict[str, object], why: str | No
     # By hand, as PyJWT refuses to write some of these.
     head = base64.urlsafe_b64encode(b'{"alg":"HS256","typ":"JWT"}').rstrip(b"=")
     text = head + b"." + base64.urlsafe_b64encode(json.dumps(body).encode()).rstrip(b"=")
-    signature = jwt.algorithms.HMACAlgorithm(jwt.algorithms.HMACAlgorithm.SHA256).sign(text, SECRET.encode())
-    answer = await tokens().verify((text + b"." + base64.urlsafe_b64encode(signature).rstrip(b"=")).decode())
+    signature = jwt.algorithms.HMACAlgorithm(jwt.algorithms.HMACAlgorithm.SHA256).sign(
+        text, SECRET.encode()
+    )
+    answer = await tokens().verify(
+        (text + b"." + base64.urlsafe_b64encode(signature).rstrip(b"=")).decode()
+    )
     if why is None:
         assert isinstance(answer, AccessClaims), answer
     else:
@@ -157,7 +170,9 @@ async def test_what_a_token_has_to_say(changes: dict[str, object], why: str | No
 @pytest.mark.parametrize("audience", [None, "slotwright", ["slotwright"]])
 async def test_without_settings_a_token_names_no_audience_or_ours(audience: object) -> None:
     plain = tokens(rules=TokenRules())
-    assert isinstance(await plain.verify(signed(SECRET, algorithm="HS256", aud=audience)), AccessClaims)
+    assert isinstance(
+        await plain.verify(signed(SECRET, algorithm="HS256", aud=audience)), AccessClaims
+    )
     assert isinstance(await plain.verify(signed(SECRET, algorithm="HS256", aud="else")), str)
 
 
@@ -168,7 +183,8 @@ async def test_each_algorithm_has_its_own_kind_of_key() -> None:
         good = [
             signed(RSA_KEY, algorithm="RS256", headers={"kid": "r"}),
             signed(EC_KEY, algorithm="ES256", headers={"kid": "e"}),
-            signed(RSA_KEY, algorithm="RS256"),  # without an id there is one key of the kind, so no choice
+            # without an id there is one key of the kind, so no choice
+            signed(RSA_KEY, algorithm="RS256"),
             signed(SECRET, algorithm="HS256", headers={"kid": "r"}),
         ]
         for token in good:
@@ -203,7 +219,10 @@ async def test_without_an_identity_provider_its_algorithms_are_no_good() -> None
 async def test_without_a_secret_only_the_identity_provider_signs() -> None:
     async with IdentityProvider(public(EC_KEY, kid="e")) as provider:
         judge = tokens(provider.keys, secrets=())
-        assert isinstance(await judge.verify(signed(EC_KEY, algorithm="ES256", headers={"kid": "e"})), AccessClaims)
+        assert isinstance(
+            await judge.verify(signed(EC_KEY, algorithm="ES256", headers={"kid": "e"})),
+            AccessClaims,
+        )
         assert isinstance(await judge.verify(signed(SECRET, algorithm="HS256")), str)
 
 
@@ -220,21 +239,43 @@ async def test_without_a_secret_only_the_identity_provider_signs() -> None:
         {"kty": "EC", "kid": "k", "crv": "P-256", "x": "!", "y": "!"},
         "no object",
     ],
-    ids=["weak", "another curve", "encrypts", "another algorithm", "odd id", "secret", "half", "broken", "text"],
+    ids=[
+        "weak",
+        "another curve",
+        "encrypts",
+        "another algorithm",
+        "odd id",
+        "secret",
+        "half",
+        "broken",
+        "text",
+    ],
 )
-async def test_keys_that_do_not_check_our_signatures_are_left_out_and_the_rest_are_used(entry: object) -> None:
+async def test_keys_that_do_not_check_our_signatures_are_left_out_and_the_rest_are_used(
+    entry: object,
+) -> None:
     async with IdentityProvider(entry, public(EC_KEY, kid="e")) as provider:
         judge = tokens(provider.keys)
-        assert isinstance(await judge.verify(signed(EC_KEY, algorithm="ES256", headers={"kid": "e"})), AccessClaims)
+        assert isinstance(
+            await judge.verify(signed(EC_KEY, algorithm="ES256", headers={"kid": "e"})),
+            AccessClaims,
+        )
         for algorithm in ("RS256", "ES256"):
             assert await provider.keys.key("k", algorithm) is None
 
 
 async def test_a_token_decides_nothing_about_what_is_fetched() -> None:
     async with IdentityProvider(public(RSA_KEY, kid="r")) as provider:
-        elsewhere = {"kid": "r", "jku": "https://evil.example/jwks", "x5u": "https://evil.example/cert"}
+        elsewhere = {
+            "kid": "r",
+            "jku": "https://evil.example/jwks",
+            "x5u": "https://evil.example/cert",
+        }
         assert isinstance(
-            await tokens(provider.keys).verify(signed(RSA_KEY, algorithm="RS256", headers=elsewhere)), AccessClaims
+            await tokens(provider.keys).verify(
+                signed(RSA_KEY, algorithm="RS256", headers=elsewhere)
+            ),
+            AccessClaims,
         )
         embedded = {"kid": "unknown", "jwk": public(OTHER_RSA_KEY)}
         token = jwt.encode(payload(), OTHER_RSA_KEY, algorithm="RS256", headers=embedded)
@@ -271,7 +312,9 @@ async def test_a_withdrawn_key_ends_within_minutes_and_nobody_waits_for_it() -> 
         assert provider.fetches == 2
 
 
-async def test_while_the_provider_is_away_its_last_keys_are_believed_for_hours_not_for_ever() -> None:
+async def test_while_the_provider_is_away_its_last_keys_are_believed_for_hours_not_for_ever() -> (
+    None
+):
     async with IdentityProvider(public(RSA_KEY, kid="r")) as provider:
         keys = provider.keys
         assert await keys.key("r", "RS256") is not None
@@ -287,16 +330,22 @@ async def test_while_the_provider_is_away_its_last_keys_are_believed_for_hours_n
         assert await keys.key("r", "RS256") is not None
 
 
-@pytest.mark.parametrize("trouble", ["status", "redirect", "not json", "no set", "too many", "too large", "away"])
+@pytest.mark.parametrize(
+    "trouble", ["status", "redirect", "not json", "no set", "too many", "too large", "away"]
+)
 async def test_what_is_no_set_of_keys_is_unavailable_never_no(trouble: str) -> None:
     """A client that is told “not valid” throws its token away."""
     async with IdentityProvider(public(RSA_KEY, kid="r")) as provider:
         provider.trouble = trouble
         with pytest.raises(KeysUnavailableError):
-            await tokens(provider.keys).verify(signed(RSA_KEY, algorithm="RS256", headers={"kid": "r"}))
+            await tokens(provider.keys).verify(
+                signed(RSA_KEY, algorithm="RS256", headers={"kid": "r"})
+            )
         assert provider.asked == [ADDRESS]
         # Our own tokens need nobody.
-        assert isinstance(await tokens(provider.keys).verify(signed(SECRET, algorithm="HS256")), AccessClaims)
+        assert isinstance(
+            await tokens(provider.keys).verify(signed(SECRET, algorithm="HS256")), AccessClaims
+        )
 
 
 async def test_many_who_need_the_keys_at_once_fetch_them_once() -> None:

@@ -1,4 +1,6 @@
-"""What a topic shows: each page once for all who watch it, dated by what it was read from, never going back."""
+"""What a topic shows: each page once for all who watch it, dated by what it was read from, never
+going back.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,10 @@ ADA = ProviderId(UUID(int=1))
 def a_calendar(*, time_zone: str = "UTC", **rules: int) -> Calendar:
     in_force = Rules(**{"duration_minutes": 60, **rules})
     policy = CancellationPolicy(
-        free_until_minutes_before=0, late_cancellation=LateCancellation.ALLOWED, late_fee=None, late_fee_percent=None
+        free_until_minutes_before=0,
+        late_cancellation=LateCancellation.ALLOWED,
+        late_fee=None,
+        late_fee_percent=None,
     )
     provider = Provider(
         id=ADA,
@@ -37,7 +42,12 @@ def a_calendar(*, time_zone: str = "UTC", **rules: int) -> Calendar:
         rules=ProviderRules(service_duration_minutes=in_force.duration_minutes),
         cancellation_policy=policy,
     )
-    return Calendar(provider=provider, service=None, hours=Hours(time_zone=time_zone, exceptions={}), rules=in_force)
+    return Calendar(
+        provider=provider,
+        service=None,
+        hours=Hours(time_zone=time_zone, exceptions={}),
+        rules=in_force,
+    )
 
 
 def minutes(day: date, *times: str) -> tuple[int, ...]:
@@ -62,7 +72,13 @@ def revision(topic: Topic, page: Page) -> Revision:
     return found
 
 
-def read(topic: Topic, position: int, now: datetime = NOW, calendar: Calendar | None = None, **days: FreeDay) -> None:
+def read(
+    topic: Topic,
+    position: int,
+    now: datetime = NOW,
+    calendar: Calendar | None = None,
+    **days: FreeDay,
+) -> None:
     """A reading of today, tomorrow, or both."""
     dates = {"today": TODAY, "tomorrow": TOMORROW}
     found = {dates[name]: day for name, day in days.items()}
@@ -93,7 +109,13 @@ def test_a_revision_grows_with_each_change_and_only_then() -> None:
 
 
 def test_revisions_are_ordered_as_text() -> None:
-    ordered = [Revision(9, 10**16), Revision(10, 5), Revision(10, 40), Revision(10**12, 0), Revision(10**15, 10**16)]
+    ordered = [
+        Revision(9, 10**16),
+        Revision(10, 5),
+        Revision(10, 40),
+        Revision(10**12, 0),
+        Revision(10**15, 10**16),
+    ]
     assert sorted(map(str, ordered)) == [str(each) for each in ordered]
 
 

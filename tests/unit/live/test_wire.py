@@ -1,4 +1,6 @@
-"""What processes tell each other arrives as it was said; what is no message of ours is refused as a whole."""
+"""What processes tell each other arrives as it was said; what is no message of ours is refused as a
+whole.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,13 @@ from uuid import UUID
 import orjson
 import pytest
 
-from app.core.changes import AppointmentChanged, AppointmentChangeKind, Change, RulesChanged, TimeChanged
+from app.core.changes import (
+    AppointmentChanged,
+    AppointmentChangeKind,
+    Change,
+    RulesChanged,
+    TimeChanged,
+)
 from app.core.ids import AppointmentId, CustomerId, OrganizationId, ProviderId
 from app.live.wire import channel_of, decode, encode, organization_of
 
@@ -15,7 +23,11 @@ PRACTICE = OrganizationId(UUID(int=1))
 ADA, BEA = ProviderId(UUID(int=2)), ProviderId(UUID(int=3))
 CHANGES: tuple[Change, ...] = (
     TimeChanged(
-        organization_id=PRACTICE, provider_id=ADA, time_zone="Europe/Berlin", claimed_from=29_000_000, claimed_until=-5
+        organization_id=PRACTICE,
+        provider_id=ADA,
+        time_zone="Europe/Berlin",
+        claimed_from=29_000_000,
+        claimed_until=-5,
     ),
     RulesChanged(organization_id=PRACTICE, provider_ids=(ADA, BEA)),
     AppointmentChanged(

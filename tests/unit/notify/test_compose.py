@@ -29,7 +29,9 @@ def a_letter(**changes: Any) -> Letter:  # noqa: ANN401 - any of its fields
         "from_name": "Salon Müller",
         "to_name": "Grace Hopper",
         "to_address": "grace@example.org",
-        "content": render.render_email(full_facts(locale="de"), MessageKind.BOOKED, Recipient.CUSTOMER),
+        "content": render.render_email(
+            full_facts(locale="de"), MessageKind.BOOKED, Recipient.CUSTOMER
+        ),
         "unsubscribe_url": "https://book.example.org/unsubscribe/abc",
     }
     return Letter(**{**values, **changes})
@@ -43,7 +45,9 @@ def _received(letter: Letter) -> tuple[EmailMessage, bytes]:
 
 
 def test_a_message_has_the_parts_that_mail_programs_look_for() -> None:
-    """Text, HTML and calendar as alternatives in rising preference; the calendar once more as a file."""
+    """Text, HTML and calendar as alternatives in rising preference; the calendar once more as a
+    file.
+    """
     letter = a_letter()
     message, wire = _received(letter)
     assert [part.get_content_type() for part in message.walk()] == [
@@ -81,7 +85,9 @@ def test_headers_say_who_and_why() -> None:
 
 def test_a_message_id_is_the_rows() -> None:
     """A retry carries the same one, so that a duplicate can be told."""
-    first, second = (_received(a_letter(now=utc(2026, 3, 28, hour)))[0]["Message-ID"] for hour in (7, 8))
+    first, second = (
+        _received(a_letter(now=utc(2026, 3, 28, hour)))[0]["Message-ID"] for hour in (7, 8)
+    )
     assert first == second == "<0199a2f0-7c3e-7a51-9d53-0242ac120003@salon.example>"
 
 
@@ -98,8 +104,12 @@ def test_a_message_id_is_the_rows() -> None:
         (None, None, False),
     ],
 )  # fmt: skip
-def test_a_way_out_is_offered_letter_by_letter(url: str | None, header: str | None, *, one_click: bool) -> None:
-    """Mail programs show their own button only for a header they can read: no encoding, no folding inside the link."""
+def test_a_way_out_is_offered_letter_by_letter(
+    url: str | None, header: str | None, *, one_click: bool
+) -> None:
+    """Mail programs show their own button only for a header they can read: no encoding, no folding
+    inside the link.
+    """
     message, wire = _received(a_letter(unsubscribe_url=url))
     assert message["List-Unsubscribe"] == header
     assert message["List-Unsubscribe-Post"] == ("List-Unsubscribe=One-Click" if one_click else None)
@@ -119,7 +129,10 @@ TYPED = st.one_of(
 @example(name="Grace\r\nBcc: evil@example.org", subject="Hi\r\n\r\n<html>")
 @example(name="Grace, evil@example.org", subject="=?utf-8?q?=0D=0ABcc:_evil@example.org?=")
 @example(name="x " * 40 + ", evil@example.org, " + "y " * 20, subject="=?utf-8?b?QmNjOg==?=")
-@example(name="Müller Müller Müller Müller Müller Müller Müller Müller, evil@example.org", subject="é" * 300)
+@example(
+    name="Müller Müller Müller Müller Müller Müller Müller Müller, evil@example.org",
+    subject="é" * 300,
+)
 @example(name='"quoted" <evil@example.org>', subject=" ")
 @example(name="=?utf-8?q?evil=40example=2Eorg=2C?=", subject="\ud800\x00")
 @example(name="a@b", subject="")
@@ -130,8 +143,11 @@ def test_nothing_typed_becomes_a_header_or_an_address(name: str, subject: str) -
     assert set(message.keys()) == set(_received(a_letter())[0].keys())
     for header, address in (("To", "grace@example.org"), ("From", FROM)):
         assert [mailbox.addr_spec for mailbox in message[header].addresses] == [address]
-        # The parser is careless about spaces where one encoded word ends and the next begins; the words are not.
-        assert _letters(message[header].addresses[0].display_name) == _letters(plain.one_line(name, limit=120))
+        # The parser is careless about spaces where one encoded word ends and the next begins; the
+        # words are not.
+        assert _letters(message[header].addresses[0].display_name) == _letters(
+            plain.one_line(name, limit=120)
+        )
     assert str(message["Subject"]) == plain.one_line(subject)
     head = wire.split(b"\r\n\r\n")[0]
     assert max(map(len, head.split(b"\r\n"))) <= 200
@@ -149,8 +165,10 @@ def _with_subject(content: RenderedEmail, subject: str) -> RenderedEmail:
 @pytest.mark.parametrize(
     "address",
     [
-        "", "grace", "@example.org", "grace@", "a b@example.org", "grace@example.org\r\nBcc: evil@example.org", "a@b@c",
-        "grace@example.org, evil@example.org", "<grace@example.org>", "Grace <grace@example.org>", "grace@exa mple.org",
+        "", "grace", "@example.org", "grace@", "a b@example.org", ("grace@example.org\r\nBcc: "
+                                                                  "evil@example.org"), "a@b@c",
+        ("grace@example.org, "
+        "evil@example.org"), "<grace@example.org>", "Grace <grace@example.org>", "grace@exa mple.org",
         "grace@" + "a" * 70 + ".org", "grace@..", "gr\x00ace@example.org", "\ud800@example.org", "grace(x)@example.org",
     ],
 )  # fmt: skip
@@ -170,10 +188,19 @@ def test_international_domains_travel_in_ascii() -> None:
 
 def test_credentials_are_not_sent_in_the_clear() -> None:
     with pytest.raises(ValueError, match="unprotected"):
-        SmtpSettings(host="mail.example", port=25, tls=TlsMode.NONE, username="u", password="p", from_address=FROM)
+        SmtpSettings(
+            host="mail.example",
+            port=25,
+            tls=TlsMode.NONE,
+            username="u",
+            password="p",
+            from_address=FROM,
+        )
 
 
 def test_settings_hide_their_secrets() -> None:
-    settings = SmtpSettings(host="mail.example", port=587, username="u", password="s3cret", from_address=FROM)
+    settings = SmtpSettings(
+        host="mail.example", port=587, username="u", password="s3cret", from_address=FROM
+    )
     assert "s3cret" not in repr(settings)
     assert settings.domain == "salon.example"

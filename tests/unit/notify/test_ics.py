@@ -18,7 +18,9 @@ from tests.unit.notify.facts import APPOINTMENT, full_facts, some_facts, utc
 CUSTOMER, PROVIDER = Recipient.CUSTOMER, Recipient.PROVIDER
 
 
-def _parsed(facts: MessageFacts, kind: MessageKind, recipient: Recipient = CUSTOMER) -> tuple[Any, Any, bytes]:
+def _parsed(
+    facts: MessageFacts, kind: MessageKind, recipient: Recipient = CUSTOMER
+) -> tuple[Any, Any, bytes]:
     source = render.render_email(facts, kind, recipient).ics
     calendar = Calendar.from_ical(source)
     assert not calendar.errors
@@ -38,7 +40,12 @@ def test_an_event_follows_its_appointment() -> None:
             "CONFIRMED",
         ),
         (MessageKind.DAY_BEFORE, some_facts(version=2), "REQUEST", "CONFIRMED"),
-        (MessageKind.CANCELLED, some_facts(version=3, status=AppointmentStatus.CANCELLED), "CANCEL", "CANCELLED"),
+        (
+            MessageKind.CANCELLED,
+            some_facts(version=3, status=AppointmentStatus.CANCELLED),
+            "CANCEL",
+            "CANCELLED",
+        ),
     ]
     for kind, facts, method, status in life:
         calendar, event, _ = _parsed(facts, kind)
@@ -54,7 +61,8 @@ def test_an_event_follows_its_appointment() -> None:
 @pytest.mark.parametrize(
     ("starts_at", "written"),
     [
-        (utc(2026, 3, 29, 7), b"DTSTART:20260329T070000Z"),  # nine in Berlin, the first morning of summer time
+        # nine in Berlin, the first morning of summer time
+        (utc(2026, 3, 29, 7), b"DTSTART:20260329T070000Z"),
         (utc(2026, 10, 25, 0, 30), b"DTSTART:20261025T003000Z"),  # the first 02:30 of two
         (utc(2026, 10, 25, 1, 30), b"DTSTART:20261025T013000Z"),  # the second
     ],
@@ -70,7 +78,9 @@ def test_instants_are_utc_whatever_the_clocks_do(starts_at: datetime, written: b
 
 
 def test_organizer_and_attendees() -> None:
-    """The organizer is the sending address. A customer sees themselves alone; the provider sees both."""
+    """The organizer is the sending address. A customer sees themselves alone; the provider sees
+    both.
+    """
     _, event, _ = _parsed(some_facts(), MessageKind.BOOKED)
     assert event["ORGANIZER"] == "mailto:no-reply@salon.example"
     assert event["ORGANIZER"].params["CN"] == "Salon Müller"
@@ -85,7 +95,9 @@ def test_organizer_and_attendees() -> None:
 
 
 def test_lines_are_crlf_and_at_most_75_bytes() -> None:
-    source = render.render_email(full_facts(notes="Grüße, " * 100), MessageKind.BOOKED, PROVIDER).ics
+    source = render.render_email(
+        full_facts(notes="Grüße, " * 100), MessageKind.BOOKED, PROVIDER
+    ).ics
     assert source.endswith(b"END:VCALENDAR\r\n")
     assert b"\n" not in source.replace(b"\r\n", b"")
     assert max(map(len, source.split(b"\r\n"))) <= 75
@@ -95,14 +107,22 @@ def test_lines_are_crlf_and_at_most_75_bytes() -> None:
 NASTY = st.one_of(
     st.text(alphabet=st.characters(), max_size=60),
     st.sampled_from(
-        ["a\r\nATTENDEE:mailto:evil@example.org", 'x";CN=y:mailto:z', "a;b,c\\n:d", "^n^'", "\u2028END:VEVENT"]
+        [
+            "a\r\nATTENDEE:mailto:evil@example.org",
+            'x";CN=y:mailto:z',
+            "a;b,c\\n:d",
+            "^n^'",
+            "\u2028END:VEVENT",
+        ]
     ),
 )
 
 
 @given(name=NASTY, note=NASTY)
 def test_nothing_typed_becomes_a_property(name: str, note: str) -> None:
-    facts = full_facts(contact_name=name, provider_name=name, organization_name=name, service_name=name, notes=note)
+    facts = full_facts(
+        contact_name=name, provider_name=name, organization_name=name, service_name=name, notes=note
+    )
     calendar, event, source = _parsed(facts, MessageKind.BOOKED, PROVIDER)
     plain_calendar, plain_event, _ = _parsed(full_facts(), MessageKind.BOOKED, PROVIDER)
     assert set(event) == set(plain_event)

@@ -1,4 +1,6 @@
-"""An organization's own templates: used where they work, reported where they don't, harmless always."""
+"""An organization's own templates: used where they work, reported where they don't, harmless
+always.
+"""
 
 from __future__ import annotations
 
@@ -28,24 +30,35 @@ def test_own_words_take_the_place_of_the_built_in_ones() -> None:
     assert email.problem is None
     assert email.subject == "Salon Müller: see you Sun, Mar 29"
     assert email.text == "Dear GRACE <I>HOPPER, bring €49.50"
-    assert (
-        email.html
-        == "<p>Dear <b>Grace &lt;i&gt;Hopper</b>, Sunday, March 29, 2026, 9:00 AM – 10:00 AM (Berlin, GMT+2)</p>"
+    assert email.html == (
+        "<p>Dear <b>Grace &lt;i&gt;Hopper</b>, Sunday, March 29, 2026, 9:00 AM – 10:00 AM "
+        "(Berlin, GMT+2)</p>"
     )
-    assert render.render_sms(some_facts(), MessageKind.BOOKED, CUSTOMER, override).text == "Hi Grace Hopper"
+    assert (
+        render.render_sms(some_facts(), MessageKind.BOOKED, CUSTOMER, override).text
+        == "Hi Grace Hopper"
+    )
 
 
 def test_a_part_left_out_is_the_built_in_one() -> None:
     built_in = render.render_email(some_facts(), MessageKind.BOOKED, CUSTOMER)
-    own = render.render_email(some_facts(), MessageKind.BOOKED, CUSTOMER, TemplateOverride(subject="Mine"))
+    own = render.render_email(
+        some_facts(), MessageKind.BOOKED, CUSTOMER, TemplateOverride(subject="Mine")
+    )
     assert (own.subject, own.text, own.html) == ("Mine", built_in.text, built_in.html)
 
 
 BROKEN = {
     "syntax": ("line\n{{ contact ", "TemplateSyntaxError"),
     "unknown word": ("{{ password }}", "unknown: password"),
-    "unknown word in a branch not taken": ("{% if cancelled %}{{ secret }}{% endif %}x", "unknown: secret"),
-    "a loop": ("{% for i in contact %}{% for j in contact %}x{% endfor %}{% endfor %}", "For is not allowed"),
+    "unknown word in a branch not taken": (
+        "{% if cancelled %}{{ secret }}{% endif %}x",
+        "unknown: secret",
+    ),
+    "a loop": (
+        "{% for i in contact %}{% for j in contact %}x{% endfor %}{% endfor %}",
+        "For is not allowed",
+    ),
     "a call": ("{{ range(10) }}", "Call is not allowed"),
     "python's insides": ("{{ contact.__class__.__mro__ }}", "Getattr is not allowed"),
     "an index": ("{{ contact['__class__'] }}", "Getitem is not allowed"),
@@ -67,7 +80,9 @@ BROKEN = {
 
 @pytest.mark.parametrize(("source", "detail"), BROKEN.values(), ids=BROKEN)
 @pytest.mark.parametrize("part", ["subject", "text", "html", "sms"])
-def test_a_broken_template_is_reported_and_the_built_in_one_used(part: str, source: str, detail: str) -> None:
+def test_a_broken_template_is_reported_and_the_built_in_one_used(
+    part: str, source: str, detail: str
+) -> None:
     override = TemplateOverride(**{part: source})
     message = (
         render.render_sms(some_facts(), MessageKind.BOOKED, CUSTOMER, override)
@@ -89,7 +104,10 @@ def test_a_broken_template_is_reported_and_the_built_in_one_used(part: str, sour
 def test_one_broken_part_spoils_none_of_the_others() -> None:
     """A subject of theirs over a body of ours would read as nobody meant it."""
     email = render.render_email(
-        some_facts(), MessageKind.BOOKED, CUSTOMER, TemplateOverride(subject="Mine", html="{{ nope }}")
+        some_facts(),
+        MessageKind.BOOKED,
+        CUSTOMER,
+        TemplateOverride(subject="Mine", html="{{ nope }}"),
     )
     assert email.problem is not None
     assert email.subject == render.render_email(some_facts(), MessageKind.BOOKED, CUSTOMER).subject
@@ -103,14 +121,20 @@ def test_a_template_is_checked_before_it_is_kept() -> None:
 
 def test_a_subject_stays_on_its_line() -> None:
     email = render.render_email(
-        some_facts(), MessageKind.BOOKED, CUSTOMER, TemplateOverride(subject="a\r\nBcc: x@example.org\n{{ contact }}")
+        some_facts(),
+        MessageKind.BOOKED,
+        CUSTOMER,
+        TemplateOverride(subject="a\r\nBcc: x@example.org\n{{ contact }}"),
     )
     assert email.subject == "a Bcc: x@example.org Grace Hopper"
 
 
 def test_a_text_message_has_a_limit() -> None:
     sms = render.render_sms(
-        some_facts(), MessageKind.BOOKED, CUSTOMER, TemplateOverride(sms="x" * (overrides.MAX_SMS_CHARACTERS + 1))
+        some_facts(),
+        MessageKind.BOOKED,
+        CUSTOMER,
+        TemplateOverride(sms="x" * (overrides.MAX_SMS_CHARACTERS + 1)),
     )
     assert sms.problem is not None
 
@@ -119,7 +143,10 @@ def test_a_text_message_has_a_limit() -> None:
 def test_whatever_the_template_a_message_comes_out(source: str) -> None:
     started = time.monotonic()
     email = render.render_email(
-        some_facts(), MessageKind.BOOKED, CUSTOMER, TemplateOverride(subject=source, text=source, html=source)
+        some_facts(),
+        MessageKind.BOOKED,
+        CUSTOMER,
+        TemplateOverride(subject=source, text=source, html=source),
     )
     assert email.text
     assert "Haircut with Ada Lovelace" in email.ics.decode()

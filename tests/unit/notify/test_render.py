@@ -15,13 +15,22 @@ from jinja2 import meta
 
 from app.core.money import Money
 from app.notify import overrides, render, wording
-from app.notify.message import Channel, MessageFacts, MessageKind, Recipient, RenderedEmail, RenderedSms
+from app.notify.message import (
+    Channel,
+    MessageFacts,
+    MessageKind,
+    Recipient,
+    RenderedEmail,
+    RenderedSms,
+)
 from tests.unit.notify.facts import full_facts, some_facts, utc
 
 CUSTOMER, PROVIDER = Recipient.CUSTOMER, Recipient.PROVIDER
 LOCALES = ("en", "de-AT", "fr-CA", "es-MX", "ja", None)
 EVERY = list(itertools.product(MessageKind, Recipient, LOCALES))
-HOSTILE = "<script>alert(1)</script> \"'&{{ 7*7 }}{% x %}\r\nBcc: evil@example.org\n\nPay at evil.example"
+HOSTILE = (
+    "<script>alert(1)</script> \"'&{{ 7*7 }}{% x %}\r\nBcc: evil@example.org\n\nPay at evil.example"
+)
 
 
 class _Page(HTMLParser):
@@ -36,7 +45,9 @@ class _Page(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
-        self.links += [value or "" for name, value in attrs if name in {"href", "src", "background"}]
+        self.links += [
+            value or "" for name, value in attrs if name in {"href", "src", "background"}
+        ]
 
     def handle_data(self, data: str) -> None:
         self.seen += data
@@ -47,11 +58,15 @@ def _unescaped_space(text: str) -> str:
 
 
 @pytest.mark.parametrize(("kind", "recipient", "locale"), EVERY)
-@pytest.mark.parametrize("facts", [some_facts(service_name=None), full_facts()], ids=["bare", "full"])
+@pytest.mark.parametrize(
+    "facts", [some_facts(service_name=None), full_facts()], ids=["bare", "full"]
+)
 def test_every_message_can_be_said(
     kind: MessageKind, recipient: Recipient, locale: str | None, facts: MessageFacts
 ) -> None:
-    """In every language, with all there is to say and with nothing but the time: no gap, no leftover of a template."""
+    """In every language, with all there is to say and with nothing but the time: no gap, no
+    leftover of a template.
+    """
     facts = replace(facts, locale=locale)
     email = render.render(facts, kind, recipient, Channel.EMAIL)
     assert isinstance(email, RenderedEmail)
@@ -66,7 +81,11 @@ def test_every_message_can_be_said(
     assert email.language == sms.language == speech.language
     assert f'lang="{speech.language}"' in email.html
     when = wording.when(
-        facts.starts_at, facts.ends_at, now=facts.now, zone=wording.zone_of(facts.time_zone), speech=speech
+        facts.starts_at,
+        facts.ends_at,
+        now=facts.now,
+        zone=wording.zone_of(facts.time_zone),
+        speech=speech,
     )
     for text in (email.text, _unescaped_space(page.seen)):
         assert when.date in text
@@ -105,8 +124,18 @@ def test_the_words_of_templates_are_those_that_are_documented() -> None:
 @pytest.mark.parametrize(
     ("zone", "locale", "starts_at", "shown"),
     [
-        ("Europe/Berlin", "de", utc(2026, 3, 29, 7), "Sonntag, 29. März 2026 | 09:00 – 10:00 | Berlin, GMT+2"),
-        ("Europe/Berlin", "de", utc(2026, 3, 28, 8), "Samstag, 28. März 2026 | 09:00 – 10:00 | Berlin, GMT+1"),
+        (
+            "Europe/Berlin",
+            "de",
+            utc(2026, 3, 29, 7),
+            "Sonntag, 29. März 2026 | 09:00 – 10:00 | Berlin, GMT+2",
+        ),
+        (
+            "Europe/Berlin",
+            "de",
+            utc(2026, 3, 28, 8),
+            "Samstag, 28. März 2026 | 09:00 – 10:00 | Berlin, GMT+1",
+        ),
         ("Europe/Berlin", "de", utc(2026, 10, 25, 0, 30), "02:30 (GMT+2) – 02:30 (GMT+1) | Berlin"),
         (
             "America/New_York",
@@ -114,7 +143,12 @@ def test_the_words_of_templates_are_those_that_are_documented() -> None:
             utc(2026, 3, 7, 14),
             "Saturday, March 7, 2026 | 9:00 AM – 10:00 AM | New York, GMT-5",
         ),
-        ("America/New_York", "en", utc(2026, 3, 8, 13), "Sunday, March 8, 2026 | 9:00 AM – 10:00 AM | New York, GMT-4"),
+        (
+            "America/New_York",
+            "en",
+            utc(2026, 3, 8, 13),
+            "Sunday, March 8, 2026 | 9:00 AM – 10:00 AM | New York, GMT-4",
+        ),
         ("America/New_York", "es", utc(2026, 11, 1, 6, 30), "1:30 – 2:30 | Nueva York, GMT-5"),
         (
             "Asia/Kathmandu",
@@ -122,7 +156,12 @@ def test_the_words_of_templates_are_those_that_are_documented() -> None:
             utc(2026, 3, 29, 3, 15),
             "Sunday, 29 March 2026 | 09:00 – 10:00 | Kathmandu, GMT+5:45",
         ),
-        ("Australia/Lord_Howe", "fr", utc(2026, 4, 3, 22), "samedi 4 avril 2026 | 09:00 – 10:00 | Lord Howe, UTC+11"),
+        (
+            "Australia/Lord_Howe",
+            "fr",
+            utc(2026, 4, 3, 22),
+            "samedi 4 avril 2026 | 09:00 – 10:00 | Lord Howe, UTC+11",
+        ),
         (
             "Australia/Lord_Howe",
             "fr",
@@ -141,7 +180,9 @@ def test_the_words_of_templates_are_those_that_are_documented() -> None:
 def test_clock_changes_do_not_move_a_visit(
     zone: str, locale: str, starts_at: datetime, shown: str, recipient: Recipient
 ) -> None:
-    """Nine o'clock is nine o'clock on both sides of a change; twenty-four hours before are twenty-four hours."""
+    """Nine o'clock is nine o'clock on both sides of a change; twenty-four hours before are
+    twenty-four hours.
+    """
     facts = some_facts(
         time_zone=zone,
         locale=locale,
@@ -174,7 +215,10 @@ def test_money_has_its_own_digits() -> None:
             cancellation_fee=Money(amount_minor=1500, currency=currency),
         )
         assert f"Price: {shown}\n" in render.render_email(facts, MessageKind.BOOKED, CUSTOMER).text
-        assert f"Cancellation fee: {shown}\n" in render.render_email(facts, MessageKind.CANCELLED, CUSTOMER).text
+        assert (
+            f"Cancellation fee: {shown}\n"
+            in render.render_email(facts, MessageKind.CANCELLED, CUSTOMER).text
+        )
 
 
 def test_the_free_time_is_named_only_while_it_lasts() -> None:
@@ -192,7 +236,9 @@ def test_the_free_time_is_named_only_while_it_lasts() -> None:
 
 
 @pytest.mark.parametrize(("kind", "recipient", "locale"), EVERY)
-def test_hostile_names_stay_names(kind: MessageKind, recipient: Recipient, locale: str | None) -> None:
+def test_hostile_names_stay_names(
+    kind: MessageKind, recipient: Recipient, locale: str | None
+) -> None:
     facts = full_facts(
         locale=locale, organization_name=HOSTILE, provider_name=HOSTILE, service_name=HOSTILE, contact_name=HOSTILE,
         contact_email=HOSTILE, contact_phone=HOSTILE, notes=HOSTILE, cancellation_reason=HOSTILE,
@@ -201,9 +247,12 @@ def test_hostile_names_stay_names(kind: MessageKind, recipient: Recipient, local
     email = render.render_email(facts, kind, recipient)
     assert _Page(email.html).tags == _Page(harmless.html).tags
     assert "<script" not in email.html
-    assert "49" not in _Page(email.html).seen.replace("49,50", "").replace("49.50", "").replace("+4917", "")
+    assert "49" not in _Page(email.html).seen.replace("49,50", "").replace("49.50", "").replace(
+        "+4917", ""
+    )
     assert "\n" not in email.subject
-    # A name is one line and fakes no other. (Notes and reasons have lines of their own, under their label.)
+    # A name is one line and fakes no other. (Notes and reasons have lines of their own, under their
+    # label.)
     greeting = render.render_email(
         some_facts(locale=locale, contact_name=HOSTILE, provider_name=HOSTILE), kind, recipient
     )
@@ -215,25 +264,42 @@ def test_hostile_names_stay_names(kind: MessageKind, recipient: Recipient, local
 
 @given(st.text(alphabet=st.characters(), min_size=1, max_size=80))
 def test_any_name_can_be_written(name: str) -> None:
-    facts = full_facts(organization_name=name, provider_name=name, service_name=name, contact_name=name, notes=name)
+    facts = full_facts(
+        organization_name=name, provider_name=name, service_name=name, contact_name=name, notes=name
+    )
     email = render.render_email(facts, MessageKind.BOOKED, PROVIDER)
-    for text in (email.subject, email.text, email.html, render.render_sms(facts, MessageKind.BOOKED, PROVIDER).text):
+    for text in (
+        email.subject,
+        email.text,
+        email.html,
+        render.render_sms(facts, MessageKind.BOOKED, PROVIDER).text,
+    ):
         text.encode()
 
 
 def test_links_are_ours_alone_and_nothing_is_fetched() -> None:
     facts = full_facts(contact_name="https://evil.example", notes="http://evil.example <img src=x>")
     page = _Page(render.render_email(facts, MessageKind.BOOKED, PROVIDER).html)
-    assert page.links == ["https://book.example.org/manage/abc?x=1&y=2", "https://book.example.org/unsubscribe/abc"]
+    assert page.links == [
+        "https://book.example.org/manage/abc?x=1&y=2",
+        "https://book.example.org/unsubscribe/abc",
+    ]
     assert not {"img", "link", "script", "iframe", "form"} & set(page.tags)
 
 
 def test_a_customer_is_told_nobody_elses_address() -> None:
-    """Nor their own notes: mail that repeats what anybody typed, to an address nobody checked, is a spammer's relay."""
+    """Nor their own notes: mail that repeats what anybody typed, to an address nobody checked, is a
+    spammer's relay.
+    """
     facts = full_facts()
     for kind in MessageKind:
         email = render.render_email(facts, kind, CUSTOMER)
-        for text in (email.text, email.html, email.ics.decode(), render.render_sms(facts, kind, CUSTOMER).text):
+        for text in (
+            email.text,
+            email.html,
+            email.ics.decode(),
+            render.render_sms(facts, kind, CUSTOMER).text,
+        ):
             assert "ada@salon.example" not in text
             assert "Please knock" not in text
         told = render.render_email(facts, kind, PROVIDER)
@@ -245,8 +311,12 @@ def test_a_customer_is_told_nobody_elses_address() -> None:
 
 
 @pytest.mark.parametrize(("kind", "recipient", "locale"), EVERY)
-def test_a_text_message_is_short(kind: MessageKind, recipient: Recipient, locale: str | None) -> None:
-    """One or two segments without its link, whatever the names; in the GSM alphabet where the names are."""
+def test_a_text_message_is_short(
+    kind: MessageKind, recipient: Recipient, locale: str | None
+) -> None:
+    """One or two segments without its link, whatever the names; in the GSM alphabet where the names
+    are.
+    """
     long = "Dr. Ángela Fernández-Œuvrard de la Sainte-Trinité " * 4
     facts = some_facts(
         locale=locale, organization_name=long, provider_name=long, service_name=long, contact_name=long,
@@ -291,15 +361,22 @@ Sie erhalten diese Nachricht wegen eines Termins bei Salon Müller.
 
 
 def _messages() -> Iterator[tuple[str, str, str]]:
-    moved = some_facts(locale="de", previous_starts_at=utc(2026, 3, 27, 9), manage_url="https://b.example/m/1")
+    moved = some_facts(
+        locale="de", previous_starts_at=utc(2026, 3, 27, 9), manage_url="https://b.example/m/1"
+    )
     yield (
         render.render_email(moved, MessageKind.RESCHEDULED, CUSTOMER).text,
         MOVED,
         "moved, German",
     )
     yield (
-        render.render_sms(some_facts(locale="fr", now=utc(2026, 3, 29, 6)), MessageKind.HOUR_BEFORE, CUSTOMER).text,
-        "Salon Müller: Rappel : Haircut avec Ada Lovelace dans 1 heure, dim. 29 mars, 09:00 (Berlin, UTC+2).",
+        render.render_sms(
+            some_facts(locale="fr", now=utc(2026, 3, 29, 6)), MessageKind.HOUR_BEFORE, CUSTOMER
+        ).text,
+        (
+            "Salon Müller: Rappel : Haircut avec Ada Lovelace dans 1 heure, dim. 29 mars, 09:00 "
+            "(Berlin, UTC+2)."
+        ),
         "an hour before, French",
     )
     yield (
@@ -309,11 +386,16 @@ def _messages() -> Iterator[tuple[str, str, str]]:
     )
     yield (
         render.render_sms(some_facts(), MessageKind.BOOKED, PROVIDER).text,
-        "Salon Müller: New booking: Haircut with Grace Hopper, Sun, Mar 29, 9:00 AM (Berlin, GMT+2).",
+        (
+            "Salon Müller: New booking: Haircut with Grace Hopper, Sun, Mar 29, 9:00 AM (Berlin, "
+            "GMT+2)."
+        ),
         "booked, English",
     )
 
 
-@pytest.mark.parametrize(("said", "expected", "which"), list(_messages()), ids=lambda value: value[:20])
+@pytest.mark.parametrize(
+    ("said", "expected", "which"), list(_messages()), ids=lambda value: value[:20]
+)
 def test_whole_messages_read_well(said: str, expected: str, which: str) -> None:
     assert said == expected, which

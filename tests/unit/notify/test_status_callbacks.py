@@ -18,7 +18,10 @@ from app.notify.sms import StatusReport, TwilioSettings, is_genuine, read_form, 
 # The worked example of Twilio's documentation, in two of its editions.
 TOKEN = "12345"
 URL = "https://mycompany.com/myapp.php?foo=1&bar=2"
-EDITIONS = [("+14158675310", "GvWf1cFY/Q7PnoempGyD5oXAezc="), ("+12349013030", "0/KCTR6DLpKmkAf8muzZqo1nDgQ=")]
+EDITIONS = [
+    ("+14158675310", "GvWf1cFY/Q7PnoempGyD5oXAezc="),
+    ("+12349013030", "0/KCTR6DLpKmkAf8muzZqo1nDgQ="),
+]
 
 
 def _form(caller: str = "+14158675310") -> list[tuple[str, str]]:
@@ -32,7 +35,12 @@ def _form(caller: str = "+14158675310") -> list[tuple[str, str]]:
 
 
 def _genuine(**changes: Any) -> bool:  # noqa: ANN401 - any of its arguments
-    values: dict[str, Any] = {"auth_token": TOKEN, "signature": EDITIONS[0][1], "url": URL, "form": _form()}
+    values: dict[str, Any] = {
+        "auth_token": TOKEN,
+        "signature": EDITIONS[0][1],
+        "url": URL,
+        "form": _form(),
+    }
     return is_genuine(**{**values, **changes})
 
 
@@ -64,9 +72,13 @@ def test_anything_else_is_not(changes: dict[str, Any]) -> None:
 def test_the_port_may_be_named_or_not() -> None:
     assert _genuine(url="https://mycompany.com:443/myapp.php?foo=1&bar=2")
     signed = "https://mycompany.com:443/x"
-    signature = base64.b64encode(hmac.new(TOKEN.encode(), signed.encode(), hashlib.sha1).digest()).decode()
+    signature = base64.b64encode(
+        hmac.new(TOKEN.encode(), signed.encode(), hashlib.sha1).digest()
+    ).decode()
     assert is_genuine(auth_token=TOKEN, signature=signature, url="https://mycompany.com/x", form=[])
-    assert not is_genuine(auth_token=TOKEN, signature=signature, url="https://mycompany.com:8443/x", form=[])
+    assert not is_genuine(
+        auth_token=TOKEN, signature=signature, url="https://mycompany.com:8443/x", form=[]
+    )
 
 
 def test_a_forms_empty_fields_are_signed_too() -> None:
@@ -82,7 +94,9 @@ def test_a_forms_empty_fields_are_signed_too() -> None:
 
 
 @given(st.lists(st.tuples(st.text(max_size=8), st.text(max_size=8)), max_size=8), st.randoms())
-def test_the_order_of_the_form_is_nobodys_business(form: list[tuple[str, str]], random: Random) -> None:
+def test_the_order_of_the_form_is_nobodys_business(
+    form: list[tuple[str, str]], random: Random
+) -> None:
     signed = URL + "".join(name + value for name, value in sorted(set(form)))
     signature = base64.b64encode(hmac.new(b"k", signed.encode(), hashlib.sha1).digest()).decode()
     random.shuffle(form)
@@ -104,9 +118,15 @@ def test_the_order_of_the_form_is_nobodys_business(form: list[tuple[str, str]], 
         ("a new word", None, None),
     ],
 )
-def test_status_words_become_outcomes(status: str, error: str | None, outcome: Sent | PermanentFailure | None) -> None:
-    form = {"MessageSid": "SM1", "MessageStatus": status} | ({"ErrorCode": error} if error is not None else {})
-    assert read_status(form) == StatusReport(provider_message_id="SM1", status=status, outcome=outcome)
+def test_status_words_become_outcomes(
+    status: str, error: str | None, outcome: Sent | PermanentFailure | None
+) -> None:
+    form = {"MessageSid": "SM1", "MessageStatus": status} | (
+        {"ErrorCode": error} if error is not None else {}
+    )
+    assert read_status(form) == StatusReport(
+        provider_message_id="SM1", status=status, outcome=outcome
+    )
 
 
 def test_other_callbacks_are_not_reports() -> None:
@@ -120,6 +140,8 @@ def test_settings_are_complete_and_hide_their_secrets() -> None:
     with pytest.raises(ValueError, match="sender"):
         TwilioSettings(account_sid="AC1", auth_token="x")
     with pytest.raises(ValueError, match="sender"):
-        TwilioSettings(account_sid="AC1", auth_token="x", from_number="+1", messaging_service_sid="MG1")
+        TwilioSettings(
+            account_sid="AC1", auth_token="x", from_number="+1", messaging_service_sid="MG1"
+        )
     with pytest.raises(ValueError, match="anybody could sign"):
         TwilioSettings(account_sid="AC1", auth_token="", from_number="+1")

@@ -44,7 +44,8 @@ def test_a_locale_is_negotiated(tag: str | None, language: str, formats: str) ->
 
 @given(
     st.one_of(
-        st.text(max_size=40), st.from_regex(r"[a-z]{2}[-_][A-Za-z0-9]{1,8}([-_][A-Za-z0-9]{1,8})?", fullmatch=True)
+        st.text(max_size=40),
+        st.from_regex(r"[a-z]{2}[-_][A-Za-z0-9]{1,8}([-_][A-Za-z0-9]{1,8})?", fullmatch=True),
     )
 )
 @example("en-\x00")
@@ -60,7 +61,11 @@ def test_every_region_of_our_languages_can_write_a_date() -> None:
             continue
         speech = wording.negotiate(identifier)
         when = wording.when(
-            utc(2026, 3, 29, 7), utc(2026, 3, 29, 8), now=JANUARY, zone=ZoneInfo("Europe/Berlin"), speech=speech
+            utc(2026, 3, 29, 7),
+            utc(2026, 3, 29, 8),
+            now=JANUARY,
+            zone=ZoneInfo("Europe/Berlin"),
+            speech=speech,
         )
         assert "2026" in when.date
         assert "29" in when.brief
@@ -74,7 +79,9 @@ def test_every_region_of_our_languages_can_write_a_date() -> None:
 
 @pytest.mark.parametrize("language", wording.LANGUAGES)
 def test_every_zone_is_named_truly(language: str) -> None:
-    """City and offset at that instant, never an unknown city, never the inverted sign of Etc/GMT+5."""
+    """City and offset at that instant, never an unknown city, never the inverted sign
+    of Etc/GMT+5.
+    """
     speech = wording.negotiate(language)
     for name in zones.known_zones():
         zone = wording.zone_of(name)
@@ -101,8 +108,16 @@ def test_every_zone_is_named_truly(language: str) -> None:
         ("America/New_York", utc(2026, 11, 1, 6, 30), "Sun, Nov 1, 1:30 AM (New York, GMT-5)"),
         ("Asia/Kathmandu", utc(2026, 3, 1), "Sun, Mar 1, 5:45 AM (Kathmandu, GMT+5:45)"),
         ("Asia/Katmandu", utc(2026, 3, 1), "Sun, Mar 1, 5:45 AM (Kathmandu, GMT+5:45)"),
-        ("Australia/Lord_Howe", utc(2026, 4, 4, 14, 30), "Sun, Apr 5, 1:30 AM (Lord Howe Island, GMT+11)"),
-        ("Australia/Lord_Howe", utc(2026, 4, 4, 15), "Sun, Apr 5, 1:30 AM (Lord Howe Island, GMT+10:30)"),
+        (
+            "Australia/Lord_Howe",
+            utc(2026, 4, 4, 14, 30),
+            "Sun, Apr 5, 1:30 AM (Lord Howe Island, GMT+11)",
+        ),
+        (
+            "Australia/Lord_Howe",
+            utc(2026, 4, 4, 15),
+            "Sun, Apr 5, 1:30 AM (Lord Howe Island, GMT+10:30)",
+        ),
         ("America/St_Johns", utc(2026, 7, 1), "Tue, Jun 30, 9:30 PM (St. John’s, GMT-2:30)"),
         ("Europe/Dublin", utc(2026, 1, 1, 9), "Thu, Jan 1, 9:00 AM (Dublin, GMT)"),
         ("Europe/Dublin", utc(2026, 7, 1, 9), "Wed, Jul 1, 10:00 AM (Dublin, GMT+1)"),
@@ -116,8 +131,15 @@ def test_every_zone_is_named_truly(language: str) -> None:
         ("Pacific/Apia", utc(2027, 1, 1), "Fri, Jan 1, 2027, 1:00 PM (Apia, GMT+13)"),
     ],
 )
-def test_a_moment_is_read_off_the_clock_on_the_wall(zone: str, instant: datetime, said: str) -> None:
-    assert wording.moment(instant, now=JANUARY, zone=wording.zone_of(zone), speech=wording.negotiate("en")) == said
+def test_a_moment_is_read_off_the_clock_on_the_wall(
+    zone: str, instant: datetime, said: str
+) -> None:
+    assert (
+        wording.moment(
+            instant, now=JANUARY, zone=wording.zone_of(zone), speech=wording.negotiate("en")
+        )
+        == said
+    )
 
 
 def test_an_unknown_zone_is_refused_by_name() -> None:
@@ -129,8 +151,20 @@ def test_an_unknown_zone_is_refused_by_name() -> None:
     ("zone", "start", "minutes", "hours", "named"),
     [
         ("Europe/Berlin", utc(2026, 3, 29, 7), 60, "9:00 AM – 10:00 AM", "Berlin, GMT+2"),
-        ("America/New_York", utc(2026, 11, 1, 5, 30), 60, "1:30 AM (GMT-4) – 1:30 AM (GMT-5)", "New York"),
-        ("Europe/Berlin", utc(2026, 3, 29, 0, 30), 60, "1:30 AM (GMT+1) – 3:30 AM (GMT+2)", "Berlin"),
+        (
+            "America/New_York",
+            utc(2026, 11, 1, 5, 30),
+            60,
+            "1:30 AM (GMT-4) – 1:30 AM (GMT-5)",
+            "New York",
+        ),
+        (
+            "Europe/Berlin",
+            utc(2026, 3, 29, 0, 30),
+            60,
+            "1:30 AM (GMT+1) – 3:30 AM (GMT+2)",
+            "Berlin",
+        ),
         (
             "Australia/Lord_Howe",
             utc(2026, 4, 4, 14, 45),
@@ -138,14 +172,22 @@ def test_an_unknown_zone_is_refused_by_name() -> None:
             "1:45 AM (GMT+11) – 1:45 AM (GMT+10:30)",
             "Lord Howe Island",
         ),
-        ("Asia/Kathmandu", utc(2026, 3, 1, 17), 120, "10:45 PM – Mon, Mar 2, 12:45 AM", "Kathmandu, GMT+5:45"),
+        (
+            "Asia/Kathmandu",
+            utc(2026, 3, 1, 17),
+            120,
+            "10:45 PM – Mon, Mar 2, 12:45 AM",
+            "Kathmandu, GMT+5:45",
+        ),
     ],
 )
 def test_a_visit_over_a_clock_change_or_midnight_says_so(
     zone: str, start: datetime, minutes: int, hours: str, named: str
 ) -> None:
     end = start + timedelta(minutes=minutes)
-    when = wording.when(start, end, now=JANUARY, zone=wording.zone_of(zone), speech=wording.negotiate("en"))
+    when = wording.when(
+        start, end, now=JANUARY, zone=wording.zone_of(zone), speech=wording.negotiate("en")
+    )
     assert (when.hours, when.zone) == (hours, named)
 
 
@@ -197,16 +239,24 @@ def test_the_remaining_time_is_true(seconds: int) -> None:
         (4950, "EUR", "de", "49,50\u00a0€"),
         (4950, "EUR", "en", "€49.50"),
         (123456, "CHF", "de-CH", "CHF\u00a01’234.56"),
-        (99999, "HUF", "en", "HUF\u00a0999.99"),  # its minor unit exists, though CLDR rounds it away
+        # its minor unit exists, though CLDR rounds it away
+        (99999, "HUF", "en", "HUF\u00a0999.99"),
         (1, "USD", "es", "0,01\u00a0US$"),
         (10001, "CLF", "en", "CLF\u00a01.0001"),
     ],
 )
-def test_money_has_the_digits_of_its_currency(minor: int, currency: str, tag: str, said: str) -> None:
-    assert wording.money(Money(amount_minor=minor, currency=currency), wording.negotiate(tag)) == said
+def test_money_has_the_digits_of_its_currency(
+    minor: int, currency: str, tag: str, said: str
+) -> None:
+    assert (
+        wording.money(Money(amount_minor=minor, currency=currency), wording.negotiate(tag)) == said
+    )
 
 
-@given(st.integers(min_value=0, max_value=10**12), st.sampled_from(["JPY", "KWD", "EUR", "ISK", "IQD", "CLF", "XXX"]))
+@given(
+    st.integers(min_value=0, max_value=10**12),
+    st.sampled_from(["JPY", "KWD", "EUR", "ISK", "IQD", "CLF", "XXX"]),
+)
 def test_no_amount_is_rounded(minor: int, currency: str) -> None:
     said = wording.money(Money(amount_minor=minor, currency=currency), wording.negotiate("en"))
     assert int(re.sub(r"\D", "", said)) == minor
