@@ -2,6 +2,8 @@
 
 PYTHON ?= python3
 ARGS ?=
+# Test processes, each with servers of its own.
+PROCESSES ?= 2
 PIP := .venv/bin/python -m pip install --disable-pip-version-check --require-hashes
 UV := .venv/bin/uv
 UV_VERSION := 0.13.9
@@ -16,7 +18,7 @@ help:
 	@echo "make run        start everything on 127.0.0.1:8000 (ARGS='--port 8123' passes options on)"
 	@echo "make test       every test, with its own PostgreSQL and Redis (ARGS='-k booking' passes options on)"
 	@echo "make test-full  the same and the long ones"
-	@echo "make check      lint, formatting, types, floors, contracts"
+	@echo "make check      lint, formatting, types, layers"
 	@echo "make audit      known holes in what is locked; asks on the network"
 	@echo "make bench      measurements"
 	@echo "make schema     regenerate schema.graphql and sql/schema.sql"
@@ -27,17 +29,17 @@ run: install assets
 	@exec .venv/bin/python -m app dev $(ARGS)
 
 test: develop assets
-	.venv/bin/python -m pytest $(ARGS)
+	.venv/bin/python -m pytest -n $(PROCESSES) --dist worksteal --durations 20 $(ARGS)
 
 test-full: develop assets
-	.venv/bin/python -m pytest -m "full or not full" --hypothesis-profile full $(ARGS)
+	.venv/bin/python -m pytest -n $(PROCESSES) --dist worksteal --durations 20 \
+		-m "full or not full" --hypothesis-profile full $(ARGS)
 
 check: develop assets
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports
-	.venv/bin/python -m pytest tests/contract
 
 # Asks api.osv.dev, so it needs a network.
 audit: develop

@@ -1,9 +1,8 @@
-"""One PostgreSQL and one Redis for the whole run, a database of its own for each test. Nothing is
-imitated.
+"""One PostgreSQL and one Redis for each test process, a database for each test. Nothing is faked.
 
-DATABASE_URL and REDIS_URL, where set, take the place of the embedded servers: databases are then
-created and dropped on that PostgreSQL, and that Redis database, which has to be empty at the start,
-is flushed before each test.
+DATABASE_URL and REDIS_URL, where set, replace the embedded servers: the tests then create and drop
+databases on that PostgreSQL, and flush that Redis database before each test. It has to be empty at
+the start. With several test processes, the second uses the next Redis database, and so on.
 """
 
 from __future__ import annotations
@@ -54,7 +53,7 @@ def servers() -> Iterator[Servers]:
         with embedded(
             folder,
             database_url=os.environ.get("DATABASE_URL"),
-            redis_url=os.environ.get("REDIS_URL"),
+            redis_url=_own_redis_database(os.environ.get("REDIS_URL")),
             durable=False,
         ) as running:
             if not running.owns_redis:
@@ -139,6 +138,15 @@ def environment(database: str, redis_url: str) -> dict[str, str]:
         "SLOTWRIGHT_DRAIN_SECONDS": "0",
         "SLOTWRIGHT_GUEST_BOOKINGS_PER_ADDRESS": "0",  # every test is at this machine's own
     }
+
+
+def _own_redis_database(redis_url: str | None) -> str | None:
+    """The Redis database of this test process: one further for each process after the first."""
+    if redis_url is None:
+        return None
+    parts = urlsplit(redis_url)
+    process = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    return urlunsplit(parts._replace(path=f"/{int(parts.path.strip('/') or 0) + process}"))
 
 
 def _require_empty(redis_url: str) -> None:
