@@ -24,6 +24,7 @@ ENV PATH=/opt/slotwright/bin:$PATH \
     PYTHONUNBUFFERED=1
 WORKDIR /srv/slotwright
 COPY --from=packages /opt/slotwright /opt/slotwright
+COPY LICENSE ./
 COPY sql/migrations sql/migrations
 COPY sql/queries sql/queries
 COPY app app
