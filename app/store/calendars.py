@@ -67,12 +67,19 @@ def _exceptions(rows: list[tuple[date, bool, int | None, int | None]]) -> dict[d
 
 
 async def load_calendars(
-    on: Executor, organization_id: OrganizationId, wanted: Sequence[Wanted], first: date, last: date
+    on: Executor,
+    organization_id: OrganizationId,
+    wanted: Sequence[Wanted],
+    first: date,
+    last: date,
+    *,
+    with_withdrawn: bool = False,
 ) -> dict[Wanted, Calendar]:
     """The calendars of those wanted that exist, with the exceptions on the dates from first to
     last.
 
-    A provider that does not exist, and a service that the provider does not offer, are absent.
+    A provider that does not exist is absent, and so is a service that the provider does not offer.
+    `with_withdrawn` includes those services: offers limit new bookings, not existing appointments.
     """
     rows = await _CALENDARS.many(
         on,
@@ -81,6 +88,7 @@ async def load_calendars(
         [service_id for _, service_id in wanted],
         first,
         last,
+        with_withdrawn,
     )
     calendars: dict[Wanted, Calendar] = {}
     for row in rows:

@@ -1,8 +1,8 @@
 -- name: calendars :many
 -- All that decides over the time of each wanted (provider, service or null) but the claims: rules, weekly hours,
 -- breaks, and the exceptions on the dates from $4 to $5. One statement, however many are wanted. A service that the
--- provider does not offer comes back as nulls.
--- params: organization_id uuid, provider_ids uuid[], service_ids uuid[], from_date date, until_date date
+-- provider does not offer comes back as nulls, unless withdrawn ones are wanted too.
+-- params: organization_id uuid, provider_ids uuid[], service_ids uuid[], from_date date, until_date date, with_withdrawn boolean
 SELECT wanted.provider_id AS wanted_provider_id, wanted.service_id AS wanted_service_id,
     provider.subject, provider.name, provider.email, provider.phone, provider.time_zone,
     provider.service_duration_minutes, provider.buffer_minutes, provider.slot_interval_minutes,
@@ -44,7 +44,10 @@ LEFT JOIN service_provider AS offered
     ON offered.organization_id = $1
     AND offered.provider_id = wanted.provider_id
     AND offered.service_id = wanted.service_id
-LEFT JOIN service ON service.organization_id = $1 AND service.id = offered.service_id;
+LEFT JOIN service
+    ON service.organization_id = $1
+    AND service.id = wanted.service_id
+    AND ($6 OR offered.service_id IS NOT NULL);
 
 -- name: claims_of_providers :many
 -- The active claims of these providers that overlap the minutes from $3 to $4. No claim lasts longer than three

@@ -443,16 +443,6 @@ async def test_a_move_goes_by_the_rules_in_force_now_at_the_price_of_the_booking
     assert refused["quote"]["fee"] == {"amountMinor": 1000, "currency": "EUR"}
 
 
-async def test_a_service_that_is_no_longer_offered_can_be_cancelled_but_not_moved(api: Api) -> None:
-    ada, ben = await a_provider(api), await a_provider(api)
-    cut = await a_service(api, ada, durationMinutes=60)
-    visit = await booked(api, ada, TEN, serviceId=cut["id"])
-    changes = {"id": cut["id"], "providerIds": [ben["id"]]}
-    made((await api.ask(UPDATE_SERVICE, caller=api.admin, input=changes))["answer"], "Service")
-    made(await move(api, visit, ELEVEN), "NotFoundError")
-    made(await cancel(api, visit), "Appointment")
-
-
 async def test_inside_the_late_window_a_customer_moves_only_where_late_cancelling_is_free(
     api: Api,
 ) -> None:

@@ -291,7 +291,8 @@ async def _decide(
         rules_are_shared=wish.hold_id is None,
     )
     if not isinstance(sight, Sight):
-        return sight
+        # An expired hold is a new booking, for which the offer counts.
+        return sight if wish.hold_id is None else HoldExpired()
     decision = decide_booking(sight.calendar, sight.standing, wish, sight.now)
     if isinstance(decision, Acceptance):
         return sight, decision

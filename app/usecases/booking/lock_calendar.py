@@ -59,14 +59,17 @@ async def lock_and_look(
     """Lock the provider's rules and the dates that a visit at this start would touch, then look at
     what stands there.
 
-    With `moving`, the dates of that appointment's claim are locked too, and the claim counts as
-    free. With `rules_are_shared` the rules' lock was taken before.
+    With `moving`, the dates of that appointment's claim are locked too, the claim counts as free,
+    and the provider need not offer the service any more. With `rules_are_shared` the rules' lock
+    was taken before.
     """
     if not rules_are_shared:
         await share_rules(tx, organization_id, wanted[0])
     # Outside the supported years nobody keeps hours, but who is asked for must exist all the same.
     around = nearest_supported_date(starts_at.date())
-    calendar = await load_calendar(tx, organization_id, wanted, around)
+    calendar = await load_calendar(
+        tx, organization_id, wanted, around, with_withdrawn=moving is not None
+    )
     if isinstance(calendar, NotFound):
         return calendar
     if around != starts_at.date():

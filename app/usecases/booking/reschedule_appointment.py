@@ -46,7 +46,7 @@ from app.usecases.booking.lock_calendar import (
 )
 from app.usecases.booking.open_appointment import open_appointment, opened_by
 from app.usecases.events.tell import tell, told_again
-from app.usecases.listing.find_next_slots import nearest_slots
+from app.usecases.listing.find_next_slots import nearest_slots_for_move
 from app.usecases.messages.plan_messages import plan_messages
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class _Written:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Taken:
-    """The target can't be had; whose calendar it is, the search for alternatives needs to know."""
+    """The target can't be had; the search for alternatives needs the appointment."""
 
     refusal: SlotUnavailable
     appointment: Appointment
@@ -116,8 +116,9 @@ async def reschedule_appointment(
         if not isinstance(answer, _Written):
             tx.roll_back()
     if isinstance(answer, _Taken):
-        wanted = (answer.appointment.provider_id, answer.appointment.service_id)
-        nearest = await nearest_slots(resources, viewer.organization_id, wanted, form.starts_at)
+        nearest = await nearest_slots_for_move(
+            resources, viewer.organization_id, answer.appointment, form.starts_at
+        )
         return replace(answer.refusal, alternatives=nearest)
     if not isinstance(answer, _Written):
         return answer

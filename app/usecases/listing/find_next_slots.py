@@ -25,12 +25,14 @@ from app.usecases.listing.read_free_days import (
     FreeDays,
     bookable_days,
     free_days,
+    free_days_for_move,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
     from datetime import date, datetime
 
+    from app.core.appointment import Appointment
     from app.core.ids import OrganizationId, ProviderId, ServiceId
     from app.core.provider import Calendar
     from app.core.zones import Minute
@@ -107,29 +109,55 @@ async def earliest_slots(
 async def nearest_slots(
     resources: Resources, organization_id: OrganizationId, wanted: Wanted, wish: datetime
 ) -> Offer | None:
-    """Up to five bookable starts nearest to a wish that can't be had; None where there is no such
-    calendar.
+    """Up to five bookable starts nearest to a wish that was refused; None where there is no such
+    calendar, or the server is too busy to look.
     """
+
+    async def read(first: date, last: date) -> Answer:
+        return (await _days(resources, organization_id, [wanted], first, last))[wanted]
+
+    return await _nearest(resources, read, wish)
+
+
+async def nearest_slots_for_move(
+    resources: Resources, organization_id: OrganizationId, appointment: Appointment, wish: datetime
+) -> Offer | None:
+    """Up to five starts nearest to a refused wish to which the appointment could move instead.
+
+    The rule is that of the move: its own time counts as free, and its provider need not offer the
+    service any more. Neither is true of the cached days, so these are read from PostgreSQL.
+    """
+
+    async def read(first: date, last: date) -> Answer:
+        return await free_days_for_move(resources, organization_id, appointment, first, last)
+
+    return await _nearest(resources, read, wish, instead_of=minute_of(appointment.starts_at))
+
+
+async def _nearest(
+    resources: Resources,
+    read: Callable[[date, date], Awaitable[Answer]],
+    wish: datetime,
+    *,
+    instead_of: Minute | None = None,
+) -> Offer | None:
     around = instant_of(max(minute_of(wish), minute_of(resources.clock())))
     if not is_supported_date(around.date()):
         return None
     offer: Offer | None = None
+    # The conflict may be newer than the days that were read, so the wish is left out by hand.
+    excluded = {minute_of(wish), instead_of}
     for reach in ALTERNATIVES_WITHIN:
         first, last = around - reach, around + reach
         if not is_supported_date(first.date()) or not is_supported_date(last.date()):
             return None
-        found = (await _days(resources, organization_id, [wanted], first.date(), last.date()))[
-            wanted
-        ]
+        found = await read(first.date(), last.date())
         if not isinstance(found, FreeDays):
-            # Where there is too much to do, a refusal goes without alternatives.
+            # A server that is too busy refuses without alternatives.
             return offer
         by_date = bookable_days(found, resources.clock())
-        # What stands in the way may have come this very moment, and not be known everywhere: never
-        # the wish itself.
         starts = nearest(
-            (minute for day in by_date.values() for minute in day if minute != minute_of(wish)),
-            wish,
+            (minute for day in by_date.values() for minute in day if minute not in excluded), wish
         )
         offer = Offer(calendar=found.calendar, starts=starts)
         if len(starts) == ALTERNATIVES:

@@ -215,11 +215,24 @@ def free_times(found: FreeDays, question: SlotQuestion, now: datetime) -> FreeTi
 
 
 async def load_calendar(
-    on: Executor, organization_id: OrganizationId, wanted: Wanted, around: date
+    on: Executor,
+    organization_id: OrganizationId,
+    wanted: Wanted,
+    around: date,
+    *,
+    with_withdrawn: bool = False,
 ) -> Calendar | NotFound:
-    """One calendar, with the exceptions that can matter for a visit on this date."""
+    """One calendar, with the exceptions that can matter for a visit on this date.
+
+    `with_withdrawn` also finds a service that the provider no longer offers.
+    """
     calendars = await load_calendars(
-        on, organization_id, [wanted], around - RULES_MARGIN, around + RULES_MARGIN
+        on,
+        organization_id,
+        [wanted],
+        around - RULES_MARGIN,
+        around + RULES_MARGIN,
+        with_withdrawn=with_withdrawn,
     )
     calendar = calendars.get(wanted)
     if calendar is None:

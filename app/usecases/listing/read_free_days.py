@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from app.admission.gate import Gate
-    from app.core.ids import OrganizationId, ProviderId
+    from app.core.appointment import Appointment
+    from app.core.ids import AppointmentId, OrganizationId, ProviderId
     from app.core.provider import Calendar
     from app.core.slots import Claim
     from app.core.zones import Minute
@@ -158,6 +159,39 @@ async def free_days(
     return await asking.answer(list(dict.fromkeys(wanted)), stamps)
 
 
+async def free_days_for_move(
+    resources: Resources,
+    organization_id: OrganizationId,
+    appointment: Appointment,
+    first: date,
+    last: date,
+) -> Answer:
+    """The days on which this appointment could take place instead, past the cache: its own time
+    counts as free, and its provider need not offer its service any more.
+    """
+    wanted = (appointment.provider_id, appointment.service_id)
+    async with resources.accelerator.gate.place() as admitted:
+        if not admitted:
+            resources.accelerator.slots.counts.refused += 1
+            return TemporarilyUnavailable(retry_after_seconds=RETRY_AFTER_SECONDS)
+        calendars = await load_calendars(
+            resources.pool,
+            organization_id,
+            [wanted],
+            first - RULES_MARGIN,
+            last + RULES_MARGIN,
+            with_withdrawn=True,
+        )
+        calendar = calendars.get(wanted)
+        if calendar is None:
+            return _not_found(wanted)
+        claims = await claims_around(
+            resources.pool, organization_id, [calendar], first, last, without=appointment.id
+        )
+    days = days_of(calendar.hours, calendar.rules, claims[wanted[0]], first, last)
+    return FreeDays(calendar, days)
+
+
 def bookable_days(found: FreeDays, now: datetime) -> dict[date, tuple[Minute, ...]]:
     """What of the days can be booked at this instant: notice, horizon and the end of holds are
     applied here.
@@ -173,9 +207,11 @@ async def claims_around(
     calendars: Sequence[Calendar],
     first: date,
     last: date,
+    *,
+    without: AppointmentId | None = None,
 ) -> dict[ProviderId, list[Claim]]:
-    """All claims that matter for starts on these provider-local dates, in one statement for all
-    calendars.
+    """All claims that matter for starts on these provider-local dates, but for those of one
+    appointment, in one statement for all calendars.
     """
     if not calendars:
         return {}
@@ -189,6 +225,7 @@ async def claims_around(
         provider_ids,
         min(span[0] for span in spans),
         max(span[1] for span in spans),
+        without=without,
     )
 
 
