@@ -20,7 +20,7 @@ help:
 	@echo "make test-full  the same and the long ones"
 	@echo "make check      lint, formatting, types, layers"
 	@echo "make audit      known holes in what is locked; asks on the network"
-	@echo "make bench      measurements"
+	@echo "make bench      measurements (NAME… after it chooses, BASE=commit compares with that version)"
 	@echo "make schema     regenerate schema.graphql and sql/schema.sql"
 	@echo "make lock       resolve the dependencies anew (LOCK_OPTIONS='--upgrade' raises them)"
 	@echo "make reset      wipe the data of 'make run'"
@@ -46,8 +46,17 @@ audit: develop
 	.venv/bin/pip-audit --vulnerability-service osv --disable-pip --require-hashes $(LOCKS:%=-r %)
 	@! command -v npm > /dev/null || npm audit --prefix app/web --package-lock-only
 
+# `make bench listing` names measurements; BASE=<commit> runs that version in turns with this one.
+BASE ?=
+ifeq ($(firstword $(MAKECMDGOALS)),bench)
+MEASUREMENTS := $(wordlist 2,$(words $(MAKECMDGOALS)),$(MAKECMDGOALS))
+.PHONY: $(MEASUREMENTS)
+$(MEASUREMENTS): bench
+	@:
+endif
+
 bench: develop
-	.venv/bin/python -m tests.benchmarks $(ARGS)
+	.venv/bin/python -m tests.benchmarks $(BASE:%=--base %) $(ARGS) $(MEASUREMENTS)
 
 schema: develop
 	.venv/bin/python -m app schema > schema.graphql.new && mv schema.graphql.new schema.graphql

@@ -1,13 +1,18 @@
-"""`python -m tests.benchmarks [NAME …]`: every measurement of this folder, or those named, one
-after the other.
+"""`python -m tests.benchmarks [--base COMMIT] [NAME …]`: every measurement of this folder, or those
+named, one after the other.
 
 A measurement is a module with a `main()`; what it is compared with may be a module without one.
 Where it gives rows, they are printed as a table, and a run of all of them writes docs/benchmarks.md
 and its chart.
+
+With `--base`, another version runs in turns with this one from a git worktree (see `versions`): a
+module's `COMPARISONS` are taken, and one without any, which needs this version's own modules, is
+skipped. The page is not written then.
 """
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import os
 import pkgutil
@@ -16,6 +21,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+from tests.benchmarks import versions
 from tests.benchmarks.rows import Row, chart, table
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -58,15 +64,24 @@ def write(rows: list[Row], profiles: str) -> None:
     (DOCS / "benchmarks.svg").write_text(chart(rows) + "\n", encoding="utf-8")
 
 
-def main(wanted: list[str]) -> int:
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks")
+    parser.add_argument("--base", metavar="COMMIT", help="compare with this version, in turns")
+    parser.add_argument(
+        "--rounds", type=int, default=versions.ROUNDS, help="of each row that is compared"
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME")
+    options = parser.parse_args(arguments)
     there = names()
-    unknown = [name for name in wanted if name not in there]
+    unknown = [name for name in options.names if name not in there]
     if unknown:
         print(f"there is no {', '.join(unknown)}; there are {', '.join(there)}", file=sys.stderr)
         return 2
+    if options.base:
+        return compare(options.base, options.names or there, options.rounds)
     rows: list[Row] = []
     profiles = ""
-    for name in wanted or there:
+    for name in options.names or there:
         print(f"\n== {name}", flush=True)
         found = importlib.import_module(f"tests.benchmarks.{name}").main()
         if isinstance(found, str):
@@ -75,8 +90,20 @@ def main(wanted: list[str]) -> int:
         elif found:
             print(table(found), flush=True)
             rows += found
-    if not wanted:
+    if not options.names:
         write(rows, profiles)
+    return 0
+
+
+def compare(base: str, wanted: list[str], rounds: int) -> int:
+    comparisons: list[versions.Comparison] = []
+    for name in wanted:
+        found = getattr(importlib.import_module(f"tests.benchmarks.{name}"), "COMPARISONS", ())
+        if not found:
+            print(f"{name} needs this version's own modules: skipped")
+        comparisons += found
+    if comparisons:
+        print(table(versions.compare(base, comparisons, rounds)), flush=True)
     return 0
 
 

@@ -18,6 +18,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 from pathlib import Path
 from statistics import median
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -43,9 +44,10 @@ from app.usecases.listing.list_availability import (
 )
 from app.usecases.resources import Resources
 from tests.benchmarks import world as worlds
-from tests.benchmarks.clients import Load, load, request
+from tests.benchmarks.clients import Load, load, once, request
 from tests.benchmarks.listing import WEEK
 from tests.benchmarks.rows import Row
+from tests.benchmarks.versions import Comparison, Version
 
 CLIENTS = 16
 WORKERS = (1, 2)
@@ -60,11 +62,15 @@ BOOK = """mutation ($input: BookAppointmentInput!) { answer: bookAppointment(inp
 
 def booking(provider: ProviderId, start: datetime, number: int) -> bytes:
     """A guest's, with a key and an address of its own."""
+    return _booking(str(global_id("Provider", provider)), start.isoformat(), number)
+
+
+def _booking(provider: str, starts_at: str, number: int) -> bytes:
     return request(
         BOOK,
         input={
-            "providerId": str(global_id("Provider", provider)),
-            "startsAt": start.isoformat(),
+            "providerId": provider,
+            "startsAt": starts_at,
             "customer": {"name": "A Guest", "email": f"guest-{number}@example.com"},
             "customerTimeZone": "Europe/Berlin",
             "idempotencyKey": f"key-{number}",
@@ -367,6 +373,59 @@ async def _rush(world: worlds.World, port: int) -> Row:
         ratio=float(rush.kinds["BookingConfirmation"]),
         bar=RUSH_SLOTS,
     )
+
+
+# ---------------------------------------------------------------- against another version
+
+COMPARED_PROVIDERS = 30
+COMPARED_BOOKINGS = 300
+
+
+async def _free_over_http(version: Version, week: int) -> list[tuple[str, str]]:
+    """Free starts of some providers in a week that is so far ahead, in any order."""
+    first = worlds.MONDAY + timedelta(days=7 * week)
+    dates = {"from": first.isoformat(), "to": (first + timedelta(days=6)).isoformat()}
+    found: list[tuple[str, str]] = []
+    for provider in version.providers[10 : 10 + COMPARED_PROVIDERS]:
+        answer: Any = await once(version.port, request(WEEK, id=provider, **dates))
+        slots = answer["data"]["provider"]["availability"]["slots"]
+        found += [(provider, slot["startsAt"]) for slot in slots]
+    random.Random(week).shuffle(found)
+    return found
+
+
+def _bookings(free: Sequence[tuple[str, str]], week: int, count: int) -> list[bytes]:
+    return [
+        _booking(provider, start, week * 100_000 + at)
+        for at, (provider, start) in enumerate(free[:count])
+    ]
+
+
+async def _booked(version: Version, number: int) -> Load:
+    week = 2 + number
+    wanted = _bookings(await _free_over_http(version, week), week, COMPARED_BOOKINGS)
+    done = await load(version.port, iter(wanted), clients=CLIENTS, kind_of=kind_of)
+    if set(done.kinds) != {"BookingConfirmation"}:
+        raise SystemExit(f"bookings of free times were answered with {dict(done.kinds)}")
+    return done
+
+
+async def _booked_and_listed(version: Version, number: int) -> Load:
+    """A booking, then its provider's week, which is to be computed anew."""
+    week = 40 + number
+    free = await _free_over_http(version, week)
+    first = worlds.MONDAY + timedelta(days=7 * week)
+    dates = {"from": first.isoformat(), "to": (first + timedelta(days=6)).isoformat()}
+    wanted: list[bytes] = []
+    for made, (provider, _) in zip(_bookings(free, week, 60), free, strict=False):
+        wanted += (made, request(WEEK, id=provider, **dates))
+    return await load(version.port, iter(wanted), clients=1)
+
+
+COMPARISONS = (
+    Comparison(what=f"bookings, {CLIENTS} clients", take=_booked),
+    Comparison(what="a booking, then its provider's week, in turns", take=_booked_and_listed),
+)
 
 
 def main() -> list[Row]:

@@ -18,8 +18,9 @@ from app.core.ids import ProviderId
 from app.process.wiring import open_resources
 from app.store.sql import query
 from tests.benchmarks import world as worlds
-from tests.benchmarks.clients import load, once, request
+from tests.benchmarks.clients import Load, load, once, request
 from tests.benchmarks.rows import Row
+from tests.benchmarks.versions import Comparison, Version
 
 CLIENTS = 16
 ROUNDS = 5
@@ -38,24 +39,13 @@ PLAIN_WEEK = f"query ($id: ID!) {{ provider(id: $id) {{ availability {{ {SLOTS} 
 PLAIN_HUNDRED = f"{{ providers(first: 100) {{ nodes {{ availability {{ {SLOTS} }} }} }} }}"
 
 
-def listening(port: int) -> psutil.Process:
-    """The process that listens there."""
-    return next(
-        psutil.Process(found.pid)
-        for found in psutil.net_connections("tcp")
-        if found.status == psutil.CONN_LISTEN
-        and tuple(found.laddr)[1:] == (port,)
-        and found.pid is not None
-    )
-
-
 def _share_a_core(*ports: int) -> None:
     """Servers that are compared take turns on one core, so that what slows it down from outside
     slows them all down.
     """
     if hasattr(psutil.Process, "cpu_affinity"):
         for port in ports:
-            listening(port).cpu_affinity([min(psutil.Process().cpu_affinity() or ())])
+            worlds.listening(port).cpu_affinity([min(psutil.Process().cpu_affinity() or ())])
 
 
 async def rates(
@@ -64,7 +54,7 @@ async def rates(
     """Requests a second, and milliseconds of the server's processor for each: medians of
     interleaved rounds.
     """
-    processes = {port: listening(port) for port, _ in named.values()}
+    processes = {port: worlds.listening(port) for port, _ in named.values()}
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in named}
     for _ in range(ROUNDS):
         for name, (port, wanted) in named.items():
@@ -210,6 +200,55 @@ async def _rows_read(world: worlds.World, provider: ProviderId) -> int:
     while "Plans" in plan:
         plan = plan["Plans"][0]
     return int(plan["Actual Rows"] + plan.get("Rows Removed by Filter", 0))
+
+
+# ---------------------------------------------------------------- against another version
+
+NEXT = "{ providers(first: 100) { nodes { nextAvailableSlot { startsAt } } } }"
+ROUND_SECONDS = 1.5
+
+
+async def _cached_week(version: Version, _number: int) -> Load:
+    wanted = request(WEEK, id=version.providers[0], **_dates(worlds.MONDAY, 7))
+    return await load(version.port, repeat(wanted), clients=CLIENTS, seconds=ROUND_SECONDS)
+
+
+async def _viewer(version: Version, _number: int) -> Load:
+    wanted = request("{ viewer { role } }")
+    return await load(version.port, repeat(wanted), clients=CLIENTS, seconds=ROUND_SECONDS)
+
+
+async def _cold_hundred(version: Version, number: int) -> Load:
+    """Four weeks that nobody has asked for."""
+    first = worlds.MONDAY + timedelta(days=7 * 4 * (number + 1))
+    weeks = [_dates(first + timedelta(days=7 * week), 7) for week in range(4)]
+    return await load(version.port, iter([request(HUNDRED, **dates) for dates in weeks]), clients=1)
+
+
+async def _cached_hundred(version: Version, _number: int) -> Load:
+    wanted = [request(HUNDRED, **_dates(worlds.MONDAY, 7))] * 10
+    return await load(version.port, iter(wanted), clients=1)
+
+
+async def _cold_months(version: Version, number: int) -> Load:
+    """One after the other, each of a provider of its own."""
+    dates = _dates(worlds.MONDAY + timedelta(days=31 * number), 31)
+    wanted = [request(MONTH, id=each, **dates) for each in version.providers[100:140]]
+    return await load(version.port, iter(wanted), clients=1)
+
+
+async def _next_slots(version: Version, _number: int) -> Load:
+    return await load(version.port, iter([request(NEXT)] * 5), clients=1)
+
+
+COMPARISONS = (
+    Comparison(what="a provider's week, cached, 16 clients", take=_cached_week),
+    Comparison(what="{ viewer { role } }, 16 clients", take=_viewer),
+    Comparison(what="100 providers × 7 days, cold", take=_cold_hundred),
+    Comparison(what="100 providers × 7 days, cached", take=_cached_hundred),
+    Comparison(what="a month, `days { date slotCount }`, cold", take=_cold_months),
+    Comparison(what="100 providers' next slots, cached", take=_next_slots),
+)
 
 
 def main() -> list[Row]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import repeat
 from time import perf_counter
@@ -15,9 +15,10 @@ from app.api.words.relay import global_id
 from app.process.wiring import open_resources
 from tests.benchmarks import world as worlds
 from tests.benchmarks.booking import kind_of
-from tests.benchmarks.clients import flood, load, request
-from tests.benchmarks.listing import CLIENTS, listening
+from tests.benchmarks.clients import Load, flood, load, request
+from tests.benchmarks.listing import CLIENTS
 from tests.benchmarks.rows import Row
+from tests.benchmarks.versions import Comparison, Version
 
 COLD = """query ($id: ID!, $from: Date!, $to: Date!) { provider(id: $id) { answer: availability(from: $from, to: $to) {
     __typename ... on Availability { days { date slotCount } } } } }"""
@@ -27,28 +28,31 @@ LOADING_SECONDS = 15
 BATCHES_A_SECOND = 4
 
 
-def cold_questions(world: worlds.World, seed: int) -> Iterator[bytes]:
+def cold_questions(providers: Sequence[str], seed: int) -> Iterator[bytes]:
     """Mostly what nobody has asked for within the minute."""
     chance = random.Random(seed)
     while True:
-        provider = str(global_id("Provider", chance.choice(world.providers)))
+        provider = chance.choice(providers)
         first = worlds.MONDAY + timedelta(days=chance.randrange(800))
         yield request(
             COLD, id=provider, **{"from": str(first), "to": str(first + timedelta(days=30))}
         )
 
 
-def hot_question(world: worlds.World) -> bytes:
+def hot_question(provider: str) -> bytes:
     first, last = worlds.MONDAY, worlds.MONDAY + timedelta(days=6)
-    provider = str(global_id("Provider", world.providers[0]))
     return request(COLD, id=provider, **{"from": str(first), "to": str(last)})
+
+
+def _ids(world: worlds.World) -> list[str]:
+    return [str(global_id("Provider", each)) for each in world.providers]
 
 
 async def _overload(world: worlds.World) -> Row:
     with worlds.api(world) as port:
-        process = listening(port)
-        hot = hot_question(world)
-        capacity = await load(port, cold_questions(world, 1), clients=CLIENTS, seconds=5)
+        process = worlds.listening(port)
+        hot = hot_question(_ids(world)[0])
+        capacity = await load(port, cold_questions(_ids(world), 1), clients=CLIENTS, seconds=5)
         before = await load(port, repeat(hot), clients=1, seconds=2)
         started_with = process.memory_info().rss
         meanwhile = asyncio.create_task(
@@ -56,7 +60,7 @@ async def _overload(world: worlds.World) -> Row:
         )
         too_many = await flood(
             port,
-            cold_questions(world, 2),
+            cold_questions(_ids(world), 2),
             rate=3 * capacity.rate,
             seconds=OVERLOAD_SECONDS,
             kind_of=kind_of,
@@ -106,11 +110,19 @@ async def _loading(world: worlds.World) -> Row:
 
     with worlds.api(world) as port:
         calm = await load(
-            port, cold_questions(world, 3), clients=4, seconds=LOADING_SECONDS / 3, kind_of=kind_of
+            port,
+            cold_questions(_ids(world), 3),
+            clients=4,
+            seconds=LOADING_SECONDS / 3,
+            kind_of=kind_of,
         )
         pouring = asyncio.create_task(pour(perf_counter() + LOADING_SECONDS))
         busy = await load(
-            port, cold_questions(world, 4), clients=4, seconds=LOADING_SECONDS, kind_of=kind_of
+            port,
+            cold_questions(_ids(world), 4),
+            clients=4,
+            seconds=LOADING_SECONDS,
+            kind_of=kind_of,
         )
         await pouring
     return Row(
@@ -128,6 +140,38 @@ async def _loading(world: worlds.World) -> Row:
 async def measure() -> list[Row]:
     async with worlds.world() as world:
         return [await _overload(world), await _loading(world)]
+
+
+# ---------------------------------------------------------------- against another version
+
+COMPARED_SECONDS = 3.0
+COMPARED_RATE = 1_000
+"""Cold months a second: some three times what a core computes."""
+
+
+async def _capacity(version: Version, number: int) -> Load:
+    questions = cold_questions(version.providers, number)
+    return await load(version.port, questions, clients=CLIENTS, seconds=COMPARED_SECONDS)
+
+
+async def _hits_under_load(version: Version, number: int) -> Load:
+    hot = hot_question(version.providers[0])
+    hits = asyncio.create_task(load(version.port, repeat(hot), clients=1, seconds=COMPARED_SECONDS))
+    await flood(
+        version.port,
+        cold_questions(version.providers, 100 + number),
+        rate=COMPARED_RATE,
+        seconds=COMPARED_SECONDS,
+    )
+    return await hits
+
+
+COMPARISONS = (
+    Comparison(what="cold months, 16 clients", take=_capacity),
+    Comparison(
+        what=f"hits while {COMPARED_RATE:,} cold months a second come", take=_hits_under_load
+    ),
+)
 
 
 def main() -> list[Row]:

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
@@ -22,6 +22,7 @@ from pathlib import Path
 from uuid import UUID
 
 import asyncpg
+import psutil
 
 from app.core.hours import WeeklyRange
 from app.core.ids import OrganizationId, ProviderId
@@ -65,6 +66,23 @@ class World:
     providers: tuple[ProviderId, ...]
 
 
+def settings_on(*, database_url: str, redis_url: str) -> dict[str, str]:
+    """The environment of a process that runs on these servers."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith("SLOTWRIGHT_")}
+    return own | {
+        "DATABASE_URL": database_url,
+        "REDIS_URL": redis_url,
+        "SLOTWRIGHT_TOKEN_SECRET": "a secret of the benchmark, thirty-two bytes or more",
+        "SLOTWRIGHT_MANAGE_KEYS": (
+            "bench:another secret of the benchmark of thirty-two bytes or more"
+        ),
+        "SLOTWRIGHT_HASH_SECRET": "a third secret of the benchmark, thirty-two bytes or more",
+        "SLOTWRIGHT_DEFAULT_ORGANIZATION": ORGANIZATION,
+        "SLOTWRIGHT_RATE_LIMITS": "off",  # all of the load comes from one address
+        "SLOTWRIGHT_GUEST_BOOKINGS_PER_ADDRESS": "0",
+    }
+
+
 @asynccontextmanager
 async def world() -> AsyncIterator[World]:
     """PostgreSQL with synchronous commit, Redis, migrated; removed afterwards."""
@@ -76,24 +94,9 @@ async def world() -> AsyncIterator[World]:
             redis_url=os.environ.get("REDIS_URL"),
             durable=True,
         ) as servers:
-            environment = {
-                name: value
-                for name, value in os.environ.items()
-                if not name.startswith("SLOTWRIGHT_")
-            } | {
-                "DATABASE_URL": servers.database_url,
-                "REDIS_URL": servers.redis_url,
-                "SLOTWRIGHT_TOKEN_SECRET": "a secret of the benchmark, thirty-two bytes or more",
-                "SLOTWRIGHT_MANAGE_KEYS": (
-                    "bench:another secret of the benchmark of thirty-two bytes or more"
-                ),
-                "SLOTWRIGHT_HASH_SECRET": (
-                    "a third secret of the benchmark, thirty-two bytes or more"
-                ),
-                "SLOTWRIGHT_DEFAULT_ORGANIZATION": ORGANIZATION,
-                "SLOTWRIGHT_RATE_LIMITS": "off",  # all of the load comes from one address
-                "SLOTWRIGHT_GUEST_BOOKINGS_PER_ADDRESS": "0",
-            }
+            environment = settings_on(
+                database_url=servers.database_url, redis_url=servers.redis_url
+            )
             settings = Settings.from_environment(environment)
             await migrate(settings.database_url)
             async with open_resources(settings) as resources:
@@ -246,14 +249,14 @@ def starts_from(first: date, days: int, chance: random.Random, share: float) -> 
 
 @contextlib.contextmanager
 def process(
-    *command: str, environment: dict[str, str], port: int
+    *command: str, environment: Mapping[str, str], port: int, folder: Path = ROOT
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A Python process that listens on this port, as long as the block lasts."""
     with tempfile.TemporaryFile() as log:
         running = subprocess.Popen(
             [sys.executable, *command],
-            cwd=ROOT,
-            env=environment,
+            cwd=folder,
+            env=dict(environment),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -278,6 +281,17 @@ def process(
                 running.wait(15)
             running.kill()
             running.wait()
+
+
+def listening(port: int) -> psutil.Process:
+    """The process that listens there."""
+    return next(
+        psutil.Process(found.pid)
+        for found in psutil.net_connections("tcp")
+        if found.status == psutil.CONN_LISTEN
+        and tuple(found.laddr)[1:] == (port,)
+        and found.pid is not None
+    )
 
 
 @contextlib.contextmanager
