@@ -34,7 +34,8 @@ take 64 MB.
 AWAY_SECONDS: Final = 1.0
 """After a failure Redis is left alone for so long: callers need not all wait for its timeout."""
 
-_PREFIX: Final = "slotwright:document:1"
+_PREFIX: Final = "slotwright:document:2"
+"""Documents under number 1 may contain personal data; they expire unread."""
 
 # KEYS: the document, the index. ARGV: its hash, its lifetime in seconds.
 _FIND: Final = """

@@ -47,6 +47,7 @@ from app.api.execution.limits import Limits, check_variables
 from app.api.execution.structure import (
     check_document,
     check_operation,
+    has_text_in_mutations,
     root_fields,
 )
 from app.api.words.errors import Code, Failure
@@ -92,6 +93,8 @@ class Operation:
     fields: tuple[str, ...]
     """The names of its root fields, which are the schema's words."""
     cost: int
+    may_be_kept: bool
+    """Whether the document may outlive the request; see `has_text_in_mutations`."""
 
 
 class Operations:
@@ -157,9 +160,8 @@ class Operations:
             self._ready.move_to_end(key)
             return ready
         operation = self._prepare(text, variables, operation_name)
-        # A query's variables may be kept for a while; a mutation's hold what people say of
-        # themselves.
-        if key is not None and operation.kind is OperationType.QUERY:
+        # A query's variables may be kept for a while; a mutation's are personal data.
+        if key is not None and operation.kind is OperationType.QUERY and operation.may_be_kept:
             self._ready[key] = operation
             if len(self._ready) > _MOST_READY:
                 self._ready.popitem(last=False)
@@ -186,8 +188,11 @@ class Operations:
             document = Document(
                 node=node, sha256=sha256(text.encode()).hexdigest(), costs={}, fields={}
             )
-            self._remember(text, document)
+            may_be_kept = not has_text_in_mutations(node)
+            if may_be_kept:
+                self._remember(text, document)
         else:
+            may_be_kept = True
             self._documents.move_to_end(text)
         document.costs[name] = cost
         if name not in document.fields:
@@ -210,6 +215,7 @@ class Operations:
             name=name,
             fields=document.fields[name],
             cost=cost.fields,
+            may_be_kept=may_be_kept,
         )
 
     def _parse(self, text: str) -> DocumentNode:

@@ -20,8 +20,10 @@ from graphql import (
     ListValueNode,
     ObjectValueNode,
     OperationDefinitionNode,
+    OperationType,
     SelectionNode,
     SelectionSetNode,
+    TokenKind,
     ValueNode,
 )
 
@@ -30,6 +32,8 @@ from app.api.words.errors import TooComplex
 
 Fragments = Mapping[str, FragmentDefinitionNode]
 
+_TEXTS = frozenset({TokenKind.STRING, TokenKind.BLOCK_STRING})
+
 
 def fragments_of(document: DocumentNode) -> Fragments:
     return {
@@ -37,6 +41,22 @@ def fragments_of(document: DocumentNode) -> Fragments:
         for node in document.definitions
         if isinstance(node, FragmentDefinitionNode)
     }
+
+
+def has_text_in_mutations(document: DocumentNode) -> bool:
+    """Whether the document has a mutation, and a string literal anywhere: then it may quote
+    somebody's name or address, and must not outlive its request. An erasure could not find it.
+    """
+    has_mutation = any(
+        isinstance(node, OperationDefinitionNode) and node.operation is OperationType.MUTATION
+        for node in document.definitions
+    )
+    token = document.loc.start_token if has_mutation and document.loc else None
+    while token is not None:
+        if token.kind in _TEXTS:
+            return True
+        token = token.next
+    return False
 
 
 def check_document(document: DocumentNode, limits: Limits) -> None:

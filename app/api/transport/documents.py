@@ -8,6 +8,9 @@ The list is what GraphQL Code Generator writes for its client preset (`persisted
 object from the hash of each document to its text. Requests name documents as the appendix of
 GraphQL over HTTP has it (`documentId`, with `sha256:` before a hash or without), or as Apollo's
 clients do.
+
+A document with a mutation and a string literal runs, but is never registered: the literal may be
+somebody's name or address, and an erasure could not find it. Clients send it in full each time.
 """
 
 from __future__ import annotations
@@ -82,7 +85,8 @@ class Documents:
         if _sha256_of(text) != name:
             raise OperationRefused(Failure(Code.BAD_REQUEST, "provided sha does not match query"))
         operation = self._ready(text, request)  # what may not run is not remembered
-        await shared.keep(name, text)
+        if operation.may_be_kept:
+            await shared.keep(name, text)
         return operation
 
     async def _find(self, name: str, shared: SharedDocuments) -> str:

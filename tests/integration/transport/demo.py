@@ -75,6 +75,7 @@ class World:
     sources_open: int = 0
     bumping: int = 0
     bumps: int = 0
+    why: str | None = None
     bump_seconds: float = 0
     database_gone: bool = False
 
@@ -260,8 +261,9 @@ class Query:
 @strawberry.type
 class Mutation:
     @strawberry.mutation
-    async def bump(self, info: Info) -> int | None:
+    async def bump(self, info: Info, why: str | None = None) -> int | None:
         world = info.context.world
+        world.why = why
         world.bumping += 1
         await asyncio.sleep(world.bump_seconds)
         world.bumps += 1

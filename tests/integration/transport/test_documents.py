@@ -142,6 +142,38 @@ async def test_what_may_not_run_is_not_remembered(redis: Redis, text: str, code:
     assert await redis.keys("*") == []
 
 
+@pytest.mark.parametrize(
+    ("text", "is_kept"),
+    [
+        ('mutation {bump(why: "Kim Xyzzy")}', False),
+        ('mutation {bump(why: """Kim Xyzzy""")}', False),
+        ('mutation ($why: String = "Kim Xyzzy") {bump(why: $why)}', False),
+        ('query A {hello(name: "Kim Xyzzy")} mutation B {bump}', False),
+        ("mutation ($why: String) {bump(why: $why)}", True),
+        ('query {hello(name: "the world")}', True),
+    ],
+)
+async def test_what_a_mutation_quotes_outlives_its_request_nowhere(
+    redis: Redis,
+    text: str,
+    is_kept: bool,  # noqa: FBT001  pytest passes it by name
+) -> None:
+    """It runs, also where its client means to register it, and is neither in Redis nor in any
+    process afterwards.
+    """
+    name = "A" if "query A" in text else None
+    async with processes(redis) as (served,):
+        for _ in range(2):
+            answer = await send(served, query=text, operationName=name, **persisted(text))
+            assert "errors" not in answer.json()
+        again = await send(served, operationName=name, **persisted(text))
+        if is_kept:
+            assert "errors" not in again.json()
+        else:
+            assert code_of(again) == "PERSISTED_QUERY_NOT_FOUND"
+    assert (await redis.get(document_key(hash_of(text))) is not None) == is_kept
+
+
 async def test_a_document_that_was_changed_in_redis_is_not_believed(redis: Redis) -> None:
     async with processes(redis) as (served,):
         await redis.set(document_key(hash_of(HELLO)), "mutation {bump}")
