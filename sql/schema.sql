@@ -177,6 +177,7 @@ CREATE TABLE public.message_opt_out (
     channel text NOT NULL,
     address_digest bytea NOT NULL,
     opted_out_at timestamp with time zone NOT NULL,
+    domain_in_ascii boolean DEFAULT false NOT NULL,
     CONSTRAINT message_opt_out_channel_known CHECK ((channel = ANY (ARRAY['EMAIL'::text, 'SMS'::text]))),
     CONSTRAINT message_opt_out_digest_length CHECK ((octet_length(address_digest) = 32))
 );

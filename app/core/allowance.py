@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from app.core.addresses import same_mailbox
 from app.core.messages import Channel
 
 if TYPE_CHECKING:
@@ -55,13 +56,13 @@ class Turn:
 def counted_address(channel: Channel, address: str) -> str:
     """One text for the spellings that reach one mailbox, as far as anybody can know, or one phone.
 
-    Case, dots and what stands behind a plus, by which a mailbox has as many addresses as one likes,
-    make no difference before the @. That counts a few strangers together where dots do matter,
-    which does no harm within an allowance.
+    Case, dots and what follows a plus, by which a mailbox has as many addresses as one likes, make
+    no difference before the @. That counts a few strangers together where dots do matter, which
+    does no harm within an allowance.
     """
     if channel is Channel.SMS:
         return address
-    name, _, domain = address.casefold().rpartition("@")
+    name, _, domain = same_mailbox(address).rpartition("@")
     return f"{name.partition('+')[0].replace('.', '')}@{domain}"
 
 

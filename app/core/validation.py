@@ -55,6 +55,8 @@ SERVICE_PROVIDERS = 1_000
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\u2028\u2029\ud800-\udfff]")
 _UNPRINTABLE_IN_PARAGRAPHS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 _LOCALE = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})*")
+# How most of the world dials abroad (ITU-T E.164): people write it for the plus.
+_INTERNATIONAL_PREFIX = re.compile(r"^[\s(]*00[\s)]*")
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 
 
@@ -463,10 +465,12 @@ def _phone(field: str, value: str | None) -> str | None:
         return None
     problem = "This is no phone number. Write it with its country code, such as +49 30 901820."
     try:
-        number = phonenumbers.parse(value, None)
+        number = phonenumbers.parse(_INTERNATIONAL_PREFIX.sub("+", value), None)
     except phonenumbers.NumberParseException:
         raise _Refused(field, problem) from None
-    if not phonenumbers.is_possible_number(number) or number.extension:
+    # `is_possible_number` also takes what can be dialled only within its area (+1 555 0100).
+    possible = phonenumbers.is_possible_number_with_reason(number)
+    if possible != phonenumbers.ValidationResult.IS_POSSIBLE or number.extension:
         raise _Refused(field, problem)
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 

@@ -25,6 +25,7 @@ from typing import Final, Protocol
 
 import aiosmtplib
 
+from app.core.addresses import Mailbox, ascii_domain, mailbox
 from app.notify import plain
 from app.notify.message import MessageLogId, RenderedEmail
 from app.notify.outcome import EmailOutcome, PermanentFailure, Sent, TemporaryFailure
@@ -43,12 +44,6 @@ _QUEUED: Final = re.compile(r"\bqueued(?: mail)? as ([A-Za-z0-9._-]{1,64})\b", r
 _LITERAL: Final = frozenset({"subject", "message-id", "list-unsubscribe", "list-unsubscribe-post"})
 # RFC 5322: atoms, which need no quoting
 _PHRASE: Final = re.compile(r"[A-Za-z0-9!#$%&'*+\-/=?^_`{|}~ ]+")
-# RFC 5322's dot-atom, with RFC 6531's letters of all alphabets. Quoted local parts are refused:
-# nobody has one, and every one in the wild is an attempt at something.
-_ATOM: Final = r"[A-Za-z0-9!#$%&'*+\-/=?^_`{|}~\u0080-\U0010ffff]+"
-_LOCAL_PART: Final = re.compile(rf"(?=.{{1,64}}$){_ATOM}(?:\.{_ATOM})*")
-_LABEL: Final = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
-_DOMAIN: Final = re.compile(rf"(?=.{{1,253}}$){_LABEL}(?:\.{_LABEL})*")
 
 
 class TlsMode(StrEnum):
@@ -83,12 +78,14 @@ class SmtpSettings:
             )
         if self.max_connections < 1 or self.timeout_seconds <= 0:
             raise ValueError("SMTP needs at least one connection and a timeout above zero.")
-        _mailbox("", self.from_address)
+        _mailbox(self.from_address)
+        if ascii_domain(self.host) is None:
+            raise ValueError("The name of the mail server is no host name.")
 
     @property
     def domain(self) -> str:
         """Where our mail comes from: the right side of Message-IDs and the name we greet with."""
-        return self.from_address.rpartition("@")[2]
+        return _mailbox(self.from_address).domain
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,23 +182,21 @@ def _words(text: str, *, first_line: int) -> str:
 _POLICY: Final = _Policy(linesep="\r\n", cte_type="7bit")
 
 
-def _mailbox(name: str, address: str) -> Address:
-    """A mailbox for a header, its domain in ASCII. A name is cleaned; an address is right or
-    refused.
-    """
-    local, _, domain = address.rpartition("@")
-    try:
-        ascii_domain = domain.encode("idna").decode("ascii")
-    except UnicodeError as broken:
-        raise MalformedAddressError from broken
-    if (
-        not _LOCAL_PART.fullmatch(local)
-        or not local.isprintable()
-        or not _DOMAIN.fullmatch(ascii_domain)
-    ):
+def _mailbox(address: str) -> Mailbox:
+    """Where mail goes. Raises MalformedAddressError."""
+    found = mailbox(address)
+    if found is None:
         raise MalformedAddressError
+    return found
+
+
+def _named(name: str, address: str) -> Address:
+    """A mailbox for a header. The name is cleaned; an address is right or refused."""
+    found = _mailbox(address)
     return Address(
-        display_name=plain.one_line(name, limit=120), username=local, domain=ascii_domain
+        display_name=plain.one_line(name, limit=120),
+        username=found.local_part,
+        domain=found.domain,
     )
 
 
@@ -214,10 +209,10 @@ def compose(letter: Letter, from_address: str) -> EmailMessage:
     """
     content = letter.content
     message = EmailMessage(policy=_POLICY)
-    message["From"] = _mailbox(letter.from_name, from_address)
-    message["To"] = _mailbox(letter.to_name, letter.to_address)
+    message["From"] = _named(letter.from_name, from_address)
+    message["To"] = _named(letter.to_name, letter.to_address)
     if letter.reply_to is not None:
-        message["Reply-To"] = _mailbox("", letter.reply_to)
+        message["Reply-To"] = _named("", letter.reply_to)
     message["Subject"] = plain.one_line(content.subject)
     message["Date"] = format_datetime(letter.now)
     message["Message-ID"] = plain.one_line(letter.message_id).replace(" ", "")
@@ -282,7 +277,7 @@ class SmtpSender:
         """
         try:
             message = compose(letter, self._settings.from_address)
-            to_address = _mailbox("", letter.to_address).addr_spec
+            to_address = _mailbox(letter.to_address).address
         except MalformedAddressError:
             return PermanentFailure(detail="the address is malformed")
         async with self._slots:
@@ -307,7 +302,7 @@ class SmtpSender:
                 connection.client.close()
 
     async def _deliver(self, message: EmailMessage, to_address: str) -> EmailOutcome:
-        from_address = _mailbox("", self._settings.from_address).addr_spec
+        from_address = _mailbox(self._settings.from_address).address
         international = not to_address.isascii() or not from_address.isascii()
         while True:
             async with self._connection() as connection:
@@ -381,11 +376,11 @@ class SmtpSender:
     async def _open(self) -> _Connection:
         settings = self._settings
         client = aiosmtplib.SMTP(
-            hostname=settings.host,
+            hostname=ascii_domain(settings.host),
             port=settings.port,
             username=settings.username,
             password=settings.password,
-            local_hostname=_mailbox("", settings.from_address).domain,
+            local_hostname=settings.domain,
             timeout=settings.timeout_seconds,
             use_tls=settings.tls is TlsMode.TLS,
             start_tls=settings.tls is TlsMode.STARTTLS,

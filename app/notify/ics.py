@@ -12,6 +12,7 @@ from typing import Final
 
 from icalendar import Calendar, Event, vCalAddress
 
+from app.core.addresses import mailbox
 from app.core.appointment import AppointmentStatus
 from app.core.ids import AppointmentId
 from app.notify import plain
@@ -53,10 +54,13 @@ def calendar_part(
     event.add("transp", "TRANSPARENT" if cancelled else "OPAQUE")
     if facts.manage_url is not None:
         event.add("url", plain.one_line(facts.manage_url, limit=2000))
-    if facts.organizer_email is not None:
-        event.add("organizer", _address(facts.organizer_email, facts.organization_name))
+    organizer = facts.organizer_email and _address(facts.organizer_email, facts.organization_name)
+    if organizer:
+        event.add("organizer", organizer)
     for email, name in _attendees(facts, recipient):
         attendee = _address(email, name)
+        if attendee is None:
+            continue
         attendee.params["role"] = "REQ-PARTICIPANT"
         attendee.params["partstat"] = "ACCEPTED"
         attendee.params["rsvp"] = "FALSE"
@@ -79,7 +83,10 @@ def _attendees(facts: MessageFacts, recipient: Recipient) -> list[tuple[str, str
     return [(email, name) for email, name in shown if email is not None]
 
 
-def _address(email: str, name: str) -> vCalAddress:
-    address = vCalAddress(f"mailto:{plain.one_line(email, limit=320)}")
+def _address(email: str, name: str) -> vCalAddress | None:
+    found = mailbox(email)
+    if found is None:
+        return None
+    address = vCalAddress(found.uri)
     address.params["cn"] = plain.one_line(name)
     return address

@@ -7,11 +7,12 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, TypeAlias
 
+from app.core.addresses import same_mailbox
 from app.core.messages import Channel
 from app.store.sql import query
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
     from datetime import datetime
 
     from app.core.ids import OrganizationId
@@ -33,23 +34,35 @@ def _digest(organization_id: OrganizationId, address: Address) -> bytes:
     its secrets.
     """
     channel, text = address
-    return hashlib.sha256(
-        "\x1f".join((str(organization_id), channel, text.casefold())).encode()
-    ).digest()
+    return _hashed(
+        organization_id, channel, same_mailbox(text) if channel is Channel.EMAIL else text
+    )
+
+
+def _earlier_digest(organization_id: OrganizationId, address: Address) -> bytes:
+    """As digests were made before domains were converted: of the domain's own letters, folded."""
+    channel, text = address
+    return _hashed(organization_id, channel, text.casefold())
+
+
+def _hashed(organization_id: OrganizationId, channel: Channel, text: str) -> bytes:
+    return hashlib.sha256("\x1f".join((str(organization_id), channel, text)).encode()).digest()
 
 
 async def opted_out(
     on: Executor, organization_id: OrganizationId, addresses: Collection[Address]
 ) -> frozenset[Address]:
     """Those of these addresses that opted out."""
-    digests = {address: _digest(organization_id, address) for address in addresses}
-    if not digests:
+    if not addresses:
         return frozenset()
-    rows = await _OPTED_OUT.many(
-        on, organization_id, [channel for channel, _ in digests], list(digests.values())
+    digests, earlier = _digests(organization_id, addresses)
+    rows = await _OPTED_OUT.many(on, organization_id, *_arrays(digests), *_arrays(earlier))
+    found = {(row["address_digest"], row["is_earlier"]) for row in rows}
+    return frozenset(
+        address
+        for address in digests
+        if (digests[address], False) in found or (earlier.get(address), True) in found
     )
-    found = {row["address_digest"] for row in rows}
-    return frozenset(address for address, digest in digests.items() if digest in found)
 
 
 async def opt_out(
@@ -66,5 +79,20 @@ async def opt_in(
 ) -> None:
     """These addresses want messages again."""
     if addresses:
-        digests = [_digest(organization_id, address) for address in addresses]
-        await _DELETE.exec(tx, organization_id, [channel for channel, _ in addresses], digests)
+        digests, earlier = _digests(organization_id, addresses)
+        await _DELETE.exec(tx, organization_id, *_arrays(digests), *_arrays(earlier))
+
+
+def _digests(
+    organization_id: OrganizationId, addresses: Collection[Address]
+) -> tuple[dict[Address, bytes], dict[Address, bytes]]:
+    """The digest of each address, and the earlier one of those for which it was another."""
+    digests = {address: _digest(organization_id, address) for address in addresses}
+    earlier = {address: _earlier_digest(organization_id, address) for address in addresses}
+    return digests, {
+        address: digest for address, digest in earlier.items() if digest != digests[address]
+    }
+
+
+def _arrays(digests: Mapping[Address, bytes]) -> tuple[list[Channel], list[bytes]]:
+    return [channel for channel, _ in digests], list(digests.values())

@@ -52,6 +52,17 @@ async def test_guests_with_one_address_are_one_customer_and_never_an_account(api
     )
 
 
+async def test_guests_are_one_by_the_domain_in_dns(api: Api) -> None:
+    """In its own letters or in A-labels; `fass.de` is somebody else's."""
+    ada = await _provider(api)
+    records = []
+    for hour, domain in ((9, "faß.de"), (10, "xn--fa-hia.de"), (11, "fass.de")):
+        contact = {"name": "Kim", "email": f"kim@{domain}"}
+        booked = await an_appointment(api, ada, f"2026-01-13T{hour:02}:00Z", customer=contact)
+        records.append((await _behind(api, booked))["customer"]["id"])
+    assert records[0] == records[1] != records[2]
+
+
 async def test_a_record_is_changed_by_its_customer_their_providers_and_administrators(
     api: Api,
 ) -> None:

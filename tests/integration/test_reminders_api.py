@@ -13,7 +13,19 @@ from typing import Any
 
 import pytest
 
-from tests.builders import Caller, Json, a_provider, an_appointment, made, unknown, utc
+from app.core.messages import Channel
+from app.store.opt_outs import opt_in, opt_out, opted_out
+from app.store.pool import transaction
+from tests.builders import (
+    Caller,
+    Json,
+    a_provider,
+    an_appointment,
+    instant,
+    made,
+    unknown,
+    utc,
+)
 from tests.integration.reminders import AUTH_TOKEN, PUBLIC_URL, RESEND, Post, a_post, a_resend
 
 GRACE, ADA, PHONE = "grace@example.org", "ada@salon.example", "+491701234567"
@@ -357,6 +369,42 @@ async def test_a_link_that_is_not_ours_stops_nothing(post: Post) -> None:
     for token in ("nonsense", confirmation["manageToken"], "a" * 3000):
         assert (await post.api.http.post(f"/unsubscribe/{token}")).status_code == 404
     assert await post.api.rows("SELECT * FROM message_opt_out") == []
+
+
+async def test_an_opt_out_is_of_one_domain_in_all_its_spellings(post: Post) -> None:
+    pool, organization_id = post.api.resources.pool, post.api.organization.id
+    spelled, in_ascii, another = (
+        (Channel.EMAIL, f"kim@{domain}") for domain in ("Faß.de", "xn--fa-hia.de", "fass.de")
+    )
+    asked = [spelled, in_ascii, another]
+    await opt_out(pool, organization_id, spelled, instant("2026-01-12T08:00Z"))
+    assert await opted_out(pool, organization_id, asked) == {spelled, in_ascii}
+    async with transaction(pool) as tx:
+        await opt_in(tx, organization_id, [in_ascii])
+    assert await opted_out(pool, organization_id, asked) == set()
+    await opt_out(pool, organization_id, another, instant("2026-01-12T08:00Z"))
+    assert await opted_out(pool, organization_id, asked) == {another}
+
+
+async def test_an_opt_out_of_an_earlier_version_holds(post: Post) -> None:
+    """Its digest was made of the domain's own letters, folded."""
+    pool, organization_id = post.api.resources.pool, post.api.organization.id
+    for address in ("grace@example.org", "kim@müller.example", "kim@faß.de"):
+        text = f"{organization_id}\x1fEMAIL\x1f{address.casefold()}"
+        await post.api.rows(
+            "INSERT INTO message_opt_out (organization_id, channel, address_digest, opted_out_at) "
+            "VALUES ($1, 'EMAIL', $2, '2026-01-01')",
+            organization_id,
+            hashlib.sha256(text.encode()).digest(),
+        )
+    asked = [
+        (Channel.EMAIL, address)
+        for address in ("Grace@example.org", "kim@müller.example", "kim@faß.de")
+    ]
+    assert await opted_out(pool, organization_id, asked) == set(asked)
+    async with transaction(pool) as tx:
+        await opt_in(tx, organization_id, asked)
+    assert await opted_out(pool, organization_id, asked) == set()
 
 
 # ---------------------------------------------------------------- the gateway's reports

@@ -7,6 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from app.core.addresses import mailbox
 from app.identity.manage import ManageClaims
 
 if TYPE_CHECKING:
@@ -46,7 +47,8 @@ class Messaging:
     @property
     def domain(self) -> str:
         """Where our mail comes from: the right side of Message-IDs."""
-        return self.from_address.rpartition("@")[2] if self.from_address else LOCAL_DOMAIN
+        sender = None if self.from_address is None else mailbox(self.from_address)
+        return LOCAL_DOMAIN if sender is None else sender.domain
 
     def manage_url(
         self, organization_id: OrganizationId, appointment_id: AppointmentId

@@ -156,6 +156,19 @@ async def test_an_international_mailbox_needs_a_server_that_can() -> None:
     assert len(mail.letters) == 1
 
 
+async def test_mail_goes_to_the_domain_that_was_meant() -> None:
+    """`fass.de` is another name, with another owner."""
+    async with mail_server() as mail, a_sender(mail.port, from_address="no@βόλος.gr") as sender:
+        for domain in ("faß.de", "xn--fa-hia.de", "fass.de"):
+            assert isinstance(await sender.send(a_letter(to_address=f"kim@{domain}")), Sent)
+    assert [letter.rcpt_tos for letter in mail.letters] == [
+        ["kim@xn--fa-hia.de"],
+        ["kim@xn--fa-hia.de"],
+        ["kim@fass.de"],
+    ]
+    assert {letter.mail_from for letter in mail.letters} == {"no@xn--nxasmm1c.gr"}
+
+
 # ---------------------------------------------------------------- refused
 
 

@@ -43,6 +43,14 @@ def test_a_domain_and_a_phone_are_counted_as_they_are() -> None:
     assert counted_address(Channel.SMS, "+491701234567") == "+491701234567"
 
 
+def test_a_domain_is_counted_by_its_name_in_dns() -> None:
+    in_letters, in_ascii, another = (
+        counted_address(Channel.EMAIL, f"kim@{domain}")
+        for domain in ("faß.de", "xn--fa-hia.de", "fass.de")
+    )
+    assert in_letters == in_ascii != another
+
+
 def test_news_goes_out_until_the_destination_has_had_so_many() -> None:
     turns = [a_turn(told(number)) for number in range(4)] + [a_turn(told(9), ALAN)]
     assert let_out(turns, had={GRACE: 1}, known=(), most=3) == [True, True, False, False, True]

@@ -118,6 +118,9 @@ def test_any_contact_is_refused_or_can_be_stored(
         ("  +49(30)901-820 ", "+4930901820"),
         ("+1 212 555 0123", "+12125550123"),
         ("tel:+33-1-23-45-67-89", "+33123456789"),
+        ("0049 30 901820", "+4930901820"),
+        ("(00) 49 30 901820", "+4930901820"),
+        ("00 1 212 555 0123", "+12125550123"),
     ],
 )
 def test_a_phone_number_is_kept_in_one_form(typed: str, kept: str) -> None:
@@ -128,7 +131,20 @@ def test_a_phone_number_is_kept_in_one_form(typed: str, kept: str) -> None:
 
 @pytest.mark.parametrize(
     "typed",
-    ["", "1", "030 901820", "+", "+0 30 901820", "+49", "+999 123456", "0049 30 901820", "call me"],
+    [
+        "",
+        "1",
+        "030 901820",
+        "+",
+        "+0 30 901820",
+        "+49",
+        "+999 123456",
+        "00",
+        "00 30 901820",
+        "+1 555 0100",  # can be dialled within its area only
+        "001 555 0100",
+        "call me",
+    ],
 )
 def test_what_is_no_phone_number_with_its_country_is_refused(typed: str) -> None:
     answer = valid_contact(

@@ -183,6 +183,15 @@ def test_international_domains_travel_in_ascii() -> None:
     assert wire.isascii()
 
 
+def test_every_header_names_the_domain_that_was_meant() -> None:
+    letter = a_letter(to_address="kim@faß.de", reply_to="desk@βόλος.gr")
+    wire = email.compose(letter, "no-reply@xn--fa-hia.de").as_bytes()
+    message = message_from_bytes(wire, policy=policy.default)
+    assert message["To"].addresses[0].addr_spec == "kim@xn--fa-hia.de"
+    assert message["From"].addresses[0].addr_spec == "no-reply@xn--fa-hia.de"
+    assert message["Reply-To"].addresses[0].addr_spec == "desk@xn--nxasmm1c.gr"
+
+
 # ---------------------------------------------------------------- settings
 
 
@@ -204,3 +213,8 @@ def test_settings_hide_their_secrets() -> None:
     )
     assert "s3cret" not in repr(settings)
     assert settings.domain == "salon.example"
+
+
+def test_message_ids_name_our_domain_in_ascii() -> None:
+    settings = SmtpSettings(host="mail.example", port=587, from_address="no-reply@faß.de")
+    assert settings.domain == "xn--fa-hia.de"

@@ -94,6 +94,18 @@ def test_organizer_and_attendees() -> None:
     assert "ORGANIZER" not in event
 
 
+def test_people_are_named_by_uris_in_ascii() -> None:
+    facts = some_facts(
+        contact_email="kim o'hara@faß.de",
+        provider_email="äda@faß.de",
+        organizer_email="no@βόλος.gr",
+    )
+    _, event, source = _parsed(facts, MessageKind.BOOKED, PROVIDER)
+    assert event["ORGANIZER"] == "mailto:no@xn--nxasmm1c.gr"
+    assert event["ATTENDEE"] == "mailto:%C3%A4da@xn--fa-hia.de", "what is no address is left out"
+    assert b"fass.de" not in source
+
+
 def test_lines_are_crlf_and_at_most_75_bytes() -> None:
     source = render.render_email(
         full_facts(notes="Grüße, " * 100), MessageKind.BOOKED, PROVIDER
