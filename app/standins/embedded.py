@@ -245,31 +245,43 @@ def embedded(
         if database_url is None or redis_url is None:
             place = _place(data_dir, tell)
             if redis_url is None:
-                redis, redis_url = _start(partial(_redis, place, durable=durable), tell)
+                redis, redis_url = _start(
+                    partial(_redis, place, durable=durable), place, place.folder / "redis.port"
+                )
                 stack.callback(redis.stop)
             if database_url is None:
-                postgres, database_url = _start(partial(_postgres, place, durable=durable), tell)
+                postgres, database_url = _start(
+                    partial(_postgres, place, durable=durable),
+                    place,
+                    place.folder / "postgres.port",
+                )
                 stack.callback(postgres.stop)
         addresses = Addresses(database_url=database_url, redis_url=redis_url)
         yield Servers(addresses, postgres=postgres, redis=redis)
 
 
-def _start(make: Callable[[int], tuple[_Process, str]], tell: Tell) -> tuple[_Process, str]:
-    """The server that is made for a free port, answering, and its address; for another one if
-    somebody took the first.
+def _start(
+    make: Callable[[int], tuple[_Process, str]], place: _Place, port_file: Path
+) -> tuple[_Process, str]:
+    """The server, answering, and its address: on the port of its last run where that is still free,
+    so that a client's settings stay valid, and else on a new one.
     """
     attempts = 3
-    while True:
+    port = _number(port_file)
+    if port is None or port not in PORTS or not _is_free(port):
         port = free_port()
+    while True:
         server, url = make(port)
-        tell(f"starting {server.name} …")
+        place.tell(f"starting {server.name} …")
         try:
             server.start()
         except EmbeddedError:
             attempts -= 1
             if not attempts or _is_free(port):
                 raise
+            port = free_port()
         else:
+            port_file.write_text(f"{port}\n")
             return server, url
 
 
@@ -573,7 +585,7 @@ def _is_free(port: int) -> bool:
 
 
 def _number(file: Path) -> int | None:
-    """The process id that a server left in its file."""
+    """The process id or port that was kept in this file."""
     try:
         return int(file.read_text().split("\n", 1)[0])
     except (OSError, ValueError):

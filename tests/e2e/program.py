@@ -18,7 +18,7 @@ import psutil
 from app.standins.child_processes import die_with_parent
 
 ROOT = Path(__file__).parents[2]
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 180.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
@@ -117,6 +118,27 @@ def test_a_cluster_that_was_not_finished_is_made_anew(folder: Path) -> None:
     told: list[str] = []
     with embedded(folder, redis_url="redis://unused", durable=False, tell=told.append):
         assert "making a PostgreSQL cluster …" in told
+
+
+def test_the_ports_stay_the_same_from_run_to_run(folder: Path) -> None:
+    """A developer's database client and a frontend's settings go on working."""
+    with embedded(folder, durable=False) as servers:
+        first = servers.addresses
+    with embedded(folder, durable=False) as servers:
+        assert servers.addresses == first
+
+
+def test_a_port_that_is_taken_between_two_runs_is_replaced(folder: Path) -> None:
+    with embedded(folder, database_url="postgresql://unused", durable=False) as servers:
+        first = urlsplit(servers.redis_url)
+    assert first.port is not None
+    with (
+        socket.create_server(("127.0.0.1", first.port)),
+        embedded(folder, database_url="postgresql://unused", durable=False) as servers,
+    ):
+        second = urlsplit(servers.redis_url)
+    assert (second.password, second.path) == (first.password, first.path)
+    assert second.port != first.port
 
 
 async def test_a_port_that_somebody_takes_meanwhile_is_left_to_them(
