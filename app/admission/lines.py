@@ -9,15 +9,17 @@ at once, and never goes in. Where nobody contests anything, nobody waits, and no
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Hashable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from time import monotonic
 from typing import TYPE_CHECKING, Final, Generic, TypeAlias, TypeVar
 
-from app.cache.recent import Recent
 from app.telemetry.metrics import TURN_SECONDS
+from app.weighted_cache import WeightedCache
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine, Hashable, Sequence
+    from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 
 Asker = TypeVar("Asker")
 Refusal = TypeVar("Refusal")
@@ -30,7 +32,10 @@ connections.
 CONTESTED_SECONDS: Final = 5.0
 """Longer than a rush pauses, shorter than anybody would notice the look before."""
 
-MOST_CONTESTED: Final = 10_000
+MOST_CONTESTED_BYTES: Final = 4 * 1024 * 1024
+"""Some 8,000 providers at once."""
+_CONTESTED_BYTES: Final = 270
+"""The ids of an organization and of a provider, and a number."""
 
 Look: TypeAlias = "Callable[[Sequence[Asker]], Coroutine[None, None, Sequence[Refusal | None]]]"
 """Says of each asker, in order, why they can't win; None where they may."""
@@ -143,11 +148,15 @@ class _Line(Generic[Asker, Refusal]):
 class Lines(Generic[Asker, Refusal]):
     """One for each provider."""
 
-    __slots__ = ("_contested", "_lines")
+    __slots__ = ("_contested_until", "_lines")
 
     def __init__(self) -> None:
         self._lines: dict[Hashable, _Line[Asker, Refusal]] = {}
-        self._contested: Recent[bool] = Recent(MOST_CONTESTED)
+        self._contested_until: WeightedCache[Hashable, float] = WeightedCache(
+            "contested",
+            most_bytes=MOST_CONTESTED_BYTES,
+            weigh=lambda _key, _until: _CONTESTED_BYTES,
+        )
 
     @asynccontextmanager
     async def turn(
@@ -167,13 +176,13 @@ class Lines(Generic[Asker, Refusal]):
             yield turn
         finally:
             if turn.came_too_late:
-                self._contested.keep(key, None, answer=True, seconds=CONTESTED_SECONDS)
+                self._contested_until.put(key, monotonic() + CONTESTED_SECONDS)
             line.leave(came_too_late=turn.came_too_late)
 
     def _begin(self, key: Hashable, look: Look[Asker, Refusal]) -> _Line[Asker, Refusal]:
         line = self._lines[key] = _Line(
             look=look,
-            is_contested=lambda: self._contested.find(key, None) is not None,
+            is_contested=lambda: monotonic() < self._contested_until.get(key, 0.0),
             is_over=lambda: self._lines.pop(key, None),
         )
         return line

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Final
 
 from redis.exceptions import RedisError
 
+from app.weighted_cache import WeightedCache
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -35,8 +37,10 @@ TELL_SECONDS: Final = 0.2
 REST_SECONDS: Final = 2.0
 """How long a Redis that did not answer is left alone."""
 
-MOST_CALLERS: Final = 100_000
-"""Remembered in one process, some 200 bytes each; those who spent longest ago go first."""
+MOST_BYTES: Final = 32 * 1024 * 1024
+"""Of debts that one process knows: some 100,000 callers. Those evicted are still in Redis."""
+_DEBT_BYTES: Final = 120
+"""A key of `debt_key`, and a number."""
 
 _LEAST_WAIT_SECONDS: Final = 0.001
 _MOST_KEYS: Final = 1_000
@@ -86,8 +90,10 @@ class Rates:
     def __init__(self, redis: Redis, *, seconds: Callable[[], float] = monotonic) -> None:
         self._tell = redis.register_script(_SCRIPT)
         self._seconds = seconds
-        # when each debt is, by our time; spent last stands last
-        self._repaid: dict[str, float] = {}
+        # when each debt is repaid, by our time
+        self._repaid: WeightedCache[str, float] = WeightedCache(
+            "debts", most_bytes=MOST_BYTES, weigh=lambda _key, _repaid: _DEBT_BYTES
+        )
         self._untold: dict[str, float] = {}
         self._rests_until = float("-inf")
         self._teller: asyncio.Task[None] | None = None
@@ -135,23 +141,12 @@ class Rates:
         now = self._seconds()
         for key, debt in zip(spent, owed, strict=True):
             # What was spent here while Redis answered comes on top.
-            self._repaid[key] = now + debt / 1000 + self._untold.get(key, 0.0)
+            self._repaid.put(key, now + debt / 1000 + self._untold.get(key, 0.0))
 
     def _owe(self, key: str, debt: float) -> None:
         now = self._seconds()
-        repaid = max(self._repaid.pop(key, now), now) + debt
-        self._repaid[key] = min(repaid, now + MOST_DEBT_SECONDS)
-        if len(self._repaid) > MOST_CALLERS:
-            self._forget(now)
-
-    def _forget(self, now: float) -> None:
-        """Those who owe nothing; and where that is not enough, a tenth of those who spent longest
-        ago.
-        """
-        self._repaid = {key: repaid for key, repaid in self._repaid.items() if repaid > now}
-        if len(self._repaid) > MOST_CALLERS:
-            for key in list(self._repaid)[: MOST_CALLERS // 10]:
-                del self._repaid[key]
+        repaid = max(self._repaid.get(key, now), now) + debt
+        self._repaid.put(key, min(repaid, now + MOST_DEBT_SECONDS))
 
     async def _tell_in_a_while(self) -> None:
         """Until there is nothing left to be told; the next spending begins anew."""

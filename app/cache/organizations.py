@@ -4,9 +4,11 @@ minute old.
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from sys import getsizeof
 from time import monotonic
 from typing import TYPE_CHECKING, Final
+
+from app.weighted_cache import WeightedCache
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -14,8 +16,10 @@ if TYPE_CHECKING:
     from app.core.ids import OrganizationId
     from app.core.provider import Organization
 
-MOST_ORGANIZATIONS: Final = 10_000
+MOST_BYTES: Final = 8 * 1024 * 1024
+"""Some 10,000 organizations."""
 LIFETIME_SECONDS: Final = 60.0
+_FIXED_BYTES: Final = 250
 
 
 class Organizations:
@@ -24,7 +28,9 @@ class Organizations:
     __slots__ = ("_known",)
 
     def __init__(self) -> None:
-        self._known: OrderedDict[str | OrganizationId, tuple[Organization, float]] = OrderedDict()
+        self._known: WeightedCache[str | OrganizationId, tuple[Organization, float]] = (
+            WeightedCache("organizations", most_bytes=MOST_BYTES, weigh=_weigh)
+        )
 
     async def find(
         self, key: str | OrganizationId, read: Callable[[], Awaitable[Organization | None]]
@@ -35,8 +41,10 @@ class Organizations:
             return known[0]
         found = await read()
         if found is not None:
-            self._known[key] = (found, monotonic() + LIFETIME_SECONDS)
-            self._known.move_to_end(key)
-            while len(self._known) > MOST_ORGANIZATIONS:
-                self._known.popitem(last=False)
+            self._known.put(key, (found, monotonic() + LIFETIME_SECONDS))
         return found
+
+
+def _weigh(key: str | OrganizationId, known: tuple[Organization, float]) -> int:
+    found = known[0]
+    return _FIXED_BYTES + getsizeof(key) + getsizeof(found.slug) + getsizeof(found.name)

@@ -12,7 +12,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
-from functools import lru_cache
 from typing import Final, NamedTuple, TypeAlias
 
 from app.core.zones import (
@@ -29,6 +28,7 @@ from app.core.zones import (
     local_days,
     wall_at,
 )
+from app.weighted_cache import remembered
 
 Span: TypeAlias = tuple[int, int]
 """A half-open range of readings, in minutes from the midnight of the date that it belongs to (2880
@@ -196,6 +196,10 @@ def _span(start_minute: int, end_minute: int) -> Span:
 # ---------------------------------------------------------------- readings
 
 
+_WEEK_BYTES: Final = 800
+_RANGE_BYTES: Final = 300
+
+
 class _Week(NamedTuple):
     """Weekly hours and breaks sorted by weekday, and what they leave open where no exception or
     effective date interferes.
@@ -207,7 +211,13 @@ class _Week(NamedTuple):
     """By weekday: the open spans, alike on every date; None where it depends on the date."""
 
 
-@lru_cache(maxsize=8192)
+def _weigh_week(
+    arguments: tuple[tuple[WeeklyRange, ...], tuple[WeeklyRange, ...]], _week: _Week
+) -> int:
+    return _WEEK_BYTES + _RANGE_BYTES * (len(arguments[0]) + len(arguments[1]))
+
+
+@remembered("weeks", most_bytes=16 * 1024 * 1024, weigh=_weigh_week)
 def _week(weekly: tuple[WeeklyRange, ...], breaks: tuple[WeeklyRange, ...]) -> _Week:
     weekly_of: list[list[WeeklyRange]] = [[] for _ in range(7)]
     breaks_of: list[list[WeeklyRange]] = [[] for _ in range(7)]

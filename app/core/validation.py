@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import date
-from functools import lru_cache, wraps
+from functools import cache, wraps
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import phonenumbers
@@ -495,7 +495,7 @@ def _channels(channels: Sequence[Channel] | None) -> tuple[Channel, ...] | None:
     )
 
 
-@lru_cache(maxsize=1)
+@cache
 def _currencies() -> frozenset[str]:
     return frozenset(list_currencies())
 

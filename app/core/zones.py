@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import zoneinfo
 from datetime import UTC, date, datetime, timedelta
-from functools import lru_cache
+from functools import cache
 from importlib import resources
 from typing import Final, NamedTuple, TypeAlias
+
+from app.weighted_cache import remembered
 
 # One source of zone data: the `tzdata` package that the lock file pins. An empty search path keeps
 # zoneinfo away from the operating system's tables, which are as old as the machine's last update,
@@ -87,7 +89,7 @@ class LocalDay(NamedTuple):
 # ---------------------------------------------------------------- names
 
 
-@lru_cache(maxsize=1)
+@cache
 def known_zones() -> frozenset[str]:
     """Every zone name that may be used, links (US/Eastern) included, spelled as in the tables."""
     names = resources.files("tzdata").joinpath("zones").read_text(encoding="ascii").split()
@@ -101,7 +103,7 @@ def is_known_zone(name: str) -> bool:
     return name in known_zones()
 
 
-@lru_cache(maxsize=1)
+@cache
 def tzdata_version() -> str:
     """The release of the IANA tables in use, such as 2026f."""
     first_line = (
@@ -140,7 +142,11 @@ def date_of_number(number: int) -> date:
     )
 
 
-@lru_cache(maxsize=1024)
+@remembered(
+    "dates",
+    most_bytes=4 * 1024 * 1024,
+    weigh=lambda _span, dates: 150 + 45 * len(dates),
+)
 def dates_between(first: date, last: date) -> tuple[date, ...]:
     """The dates from the first to the last, inclusive; meant for the spans of a query, which many
     providers share.
@@ -183,7 +189,11 @@ def _look_up(zone: zoneinfo.ZoneInfo, minute: Minute) -> int:
     return offset // _MINUTE
 
 
-@lru_cache(maxsize=8192)
+@remembered(
+    "zone offsets",
+    most_bytes=4 * 1024 * 1024,
+    weigh=lambda _place, eras: 250 + 140 * len(eras),
+)
 def _block(zone: str, number: int) -> tuple[tuple[Minute, int], ...]:
     """The eras of 64 days, as (first minute in this block, offset), ascending."""
     if not is_known_zone(zone):
@@ -291,7 +301,11 @@ def reading_intervals(
     return instants_reading(zone, midnight + start_minute, midnight + end_minute)
 
 
-@lru_cache(maxsize=8192)
+@remembered(
+    "date intervals",
+    most_bytes=2 * 1024 * 1024,
+    weigh=lambda _place, intervals: 100 + 140 * len(intervals),
+)
 def date_interval(zone: str, day: date) -> tuple[Interval, ...]:
     """The instants at which clocks read this date.
 
@@ -301,7 +315,11 @@ def date_interval(zone: str, day: date) -> tuple[Interval, ...]:
     return reading_intervals(zone, day, 0, DAY_MINUTES)
 
 
-@lru_cache(maxsize=1024)
+@remembered(
+    "local days",
+    most_bytes=8 * 1024 * 1024,
+    weigh=lambda _span, days: 100 + 160 * len(days),
+)
 def local_days(zone: str, first: int, last: int) -> tuple[LocalDay, ...]:
     """The dates numbered `first` to `last`, inclusive; meant for the spans of a query, which many
     providers share.

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from sys import getsizeof
 from time import monotonic
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from app.weighted_cache import WeightedCache
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,8 +16,12 @@ if TYPE_CHECKING:
 KNOWN_SECONDS: Final = 10.0
 """How long an answer is believed: a revoked token is refused everywhere after so long at most."""
 
-MOST_KNOWN: Final = 20_000
-"""Answers kept at once, some 200 bytes each; the ones given longest ago go first."""
+MOST_BYTES: Final = 8 * 1024 * 1024
+"""Some 15,000 answers."""
+
+_FIXED_BYTES: Final = 250
+
+_Key: TypeAlias = "tuple[OrganizationId, str]"
 
 
 class Revocations:
@@ -27,7 +33,9 @@ class Revocations:
 
     def __init__(self, *, seconds: Callable[[], float] = monotonic) -> None:
         self._seconds = seconds
-        self._known: OrderedDict[tuple[OrganizationId, str], tuple[bool, float]] = OrderedDict()
+        self._known: WeightedCache[_Key, tuple[bool, float]] = WeightedCache(
+            "revocations", most_bytes=MOST_BYTES, weigh=_weigh
+        )
 
     def known(self, organization_id: OrganizationId, token_id: str) -> bool | None:
         """Whether the token is revoked; None where that has to be asked."""
@@ -44,8 +52,8 @@ class Revocations:
         self, organization_id: OrganizationId, token_id: str, asked_at: float, *, revoked: bool
     ) -> None:
         """What PostgreSQL said when it was asked."""
-        key = (organization_id, token_id)
-        self._known[key] = (revoked, asked_at)
-        self._known.move_to_end(key)
-        while len(self._known) > MOST_KNOWN:
-            self._known.popitem(last=False)
+        self._known.put((organization_id, token_id), (revoked, asked_at))
+
+
+def _weigh(token: _Key, _answer: tuple[bool, float]) -> int:
+    return _FIXED_BYTES + getsizeof(token[1])

@@ -10,7 +10,7 @@ most once. What breaks is reported, and the built-in is used.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
+from sys import getsizeof
 from typing import Final
 
 from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError, meta, nodes
@@ -18,6 +18,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from app.notify import plain
 from app.notify.message import OverrideProblem, TemplateOverride
+from app.weighted_cache import remembered
 
 WORDS: Final = frozenset({
     "cancelled", "contact", "contact_email", "contact_phone", "date", "date_brief", "end_time",
@@ -54,6 +55,10 @@ _FILTERS: Final = frozenset(
     }
 )
 _TESTS: Final = frozenset({"defined", "none", "undefined"})
+_TEMPLATE_BYTES: Final = 12_000
+_SOURCE_FACTOR: Final = 30
+"""How many bytes a compiled template takes, and how many more for each of its source."""
+
 _PARTS: Final = ("subject", "text", "html", "sms")
 _HTML: Final = frozenset({"html"})
 
@@ -103,7 +108,11 @@ def apply(
     return applied
 
 
-@lru_cache(maxsize=256)
+@remembered(
+    "templates",
+    most_bytes=32 * 1024 * 1024,
+    weigh=lambda arguments, _template: _TEMPLATE_BYTES + _SOURCE_FACTOR * getsizeof(arguments[1]),
+)
 def _compiled(part: str, source: str) -> Template | OverrideProblem:
     if len(source) > MAX_SOURCE_CHARACTERS:
         return OverrideProblem(

@@ -9,7 +9,7 @@ them. The phrasebook never sees HTML.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -60,7 +60,7 @@ class _Phrases:
     labels: MappingProxyType[str, str]
 
 
-@lru_cache(maxsize=1)
+@cache
 def _environment() -> ImmutableSandboxedEnvironment:
     return ImmutableSandboxedEnvironment(
         loader=FileSystemLoader(_TEMPLATES),

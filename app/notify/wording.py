@@ -14,7 +14,7 @@ from copy import copy
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from functools import lru_cache
+from sys import getsizeof
 from zoneinfo import ZoneInfo
 
 from babel import Locale, UnknownLocaleError
@@ -25,6 +25,7 @@ from babel.units import format_unit
 
 from app.core import zones
 from app.core.money import Money
+from app.weighted_cache import remembered
 
 LANGUAGES = ("en", "de", "fr", "es")
 DEFAULT_LANGUAGE = "en"
@@ -71,6 +72,8 @@ _COARSE_MINUTES = 5
 # Up to here it is told in hours ("36 hours"), beyond in days and hours.
 _HOURS_BELOW_MINUTES = 48 * 60
 
+_SPEECH_BYTES = 350
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Speech:
@@ -111,7 +114,11 @@ def zone_of(name: str) -> ZoneInfo:
     return ZoneInfo(name)
 
 
-@lru_cache(maxsize=256)
+@remembered(
+    "languages",
+    most_bytes=1024 * 1024,
+    weigh=lambda arguments, _speech: getsizeof(arguments[0]) + _SPEECH_BYTES,
+)
 def negotiate(tag: str | None) -> Speech:
     """The nearest we speak to a BCP 47 tag: `de-AT` → German with Austrian formats, anything
     unknown → English.

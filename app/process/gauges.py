@@ -6,11 +6,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict
 from typing import Final, TypeAlias
 
+from app import weighted_cache
 from app.store.pool import DatabaseUnavailableError
 from app.telemetry import metrics
 from app.usecases.resources import Resources
@@ -39,7 +41,7 @@ async def pulse(measures: Sequence[Measure], *, seconds: float = SECONDS) -> Asy
 
 
 def of_process(resources: Resources) -> Measure:
-    """Connections, and what happened to the cache and the feed."""
+    """Connections, what the caches hold, and what happened to the slot cache and the feed."""
     cache, live = metrics.Deltas(metrics.CACHE), metrics.Deltas(metrics.LIVE)
 
     async def measure() -> None:
@@ -48,6 +50,11 @@ def of_process(resources: Resources) -> Measure:
         metrics.POOL_CONNECTIONS.labels("idle").set(usage.idle)
         cache.take(asdict(resources.accelerator.slots.counts))
         live.take(asdict(resources.feed.counts))
+        remembered: Counter[str] = Counter()
+        for held in weighted_cache.instances():
+            remembered[held.name] += held.bytes
+        for name, size in remembered.items():
+            metrics.REMEMBERED_BYTES.labels(name).set(size)
 
     return measure
 

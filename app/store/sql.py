@@ -22,9 +22,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from sys import getsizeof
 from typing import Final, Literal, Protocol, TypeAlias, cast, get_args
 
 import asyncpg
+
+from app.weighted_cache import remembered
 
 Cardinality: TypeAlias = Literal["many", "one", "maybe", "exec"]
 Record: TypeAlias = asyncpg.Record
@@ -113,7 +116,11 @@ class Query:
             raise TypeError(f"{self.name} is :{self.cardinality}, it was called as :{cardinality}")
 
 
-@cache
+@remembered(
+    "combined statements",
+    most_bytes=4 * 1024 * 1024,
+    weigh=lambda arguments, combined: getsizeof(arguments[0]) + getsizeof(combined),
+)
 def together(statements: tuple[str, ...]) -> str:
     """These statements as one, which gives what the last of them gives; their parameters follow one
     another.

@@ -76,6 +76,12 @@ CACHE: Final = Counter(
     "Days of free times by what became of the look-up, and what went wrong.",
     ["event"],
 )
+REMEMBERED_BYTES: Final = Gauge(
+    "slotwright_remembered_bytes",
+    "How full the caches of the processes are, by cache.",
+    ["cache"],
+    multiprocess_mode="livesum",
+)
 LIVE: Final = Counter("slotwright_live", "What happened to the feed of changes.", ["event"])
 OUTBOX_LAG_SECONDS: Final = Gauge(
     "slotwright_outbox_lag_seconds",

@@ -15,11 +15,11 @@ from datetime import date, timedelta
 from statistics import median
 from time import perf_counter
 
-from app.core import hours as hours_module
 from app.core.hours import ClockRange, DayException, Hours, WeeklyRange
 from app.core.rules import Rules
 from app.core.slots import Claim, free_starts
-from app.core.zones import instant_of, local_days
+from app.core.zones import instant_of
+from app.weighted_cache import instances
 from tests.benchmarks import straightforward
 from tests.benchmarks.rows import Row, table
 
@@ -138,8 +138,9 @@ def forget() -> None:
     """What the engine remembers of weeks and calendars; the tables of offsets stay, as in any
     process that has served once.
     """
-    hours_module._week.cache_clear()
-    local_days.cache_clear()
+    for known in instances():
+        if known.name in {"weeks", "local days"}:
+            known.clear()
 
 
 def timed(work: Callable[[], int]) -> tuple[float, int]:

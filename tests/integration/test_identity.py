@@ -138,6 +138,3 @@ def test_what_is_known_of_a_token_is_forgotten_after_seconds_but_for_a_revocatio
     seconds[0] += 0.1
     assert known.known(organization, "good") is None  # type: ignore[arg-type]
     assert known.known(organization, "bad") is True  # type: ignore[arg-type]
-    for number in range(revocations.MOST_KNOWN):
-        known.remember(organization, f"token-{number}", known.asked_at(), revoked=False)  # type: ignore[arg-type]
-    assert known.known(organization, "bad") is None  # type: ignore[arg-type]

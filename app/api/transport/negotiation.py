@@ -4,8 +4,10 @@ reads them.
 
 from __future__ import annotations
 
-from functools import lru_cache
+from sys import getsizeof
 from typing import Final
+
+from app.weighted_cache import remembered
 
 JSON: Final = "application/json"
 RESPONSE_JSON: Final = "application/graphql-response+json"
@@ -31,7 +33,11 @@ def is_json(content_type: str | None) -> bool:
     return True
 
 
-@lru_cache(maxsize=256)
+@remembered(
+    "accepted types",
+    most_bytes=1024 * 1024,
+    weigh=lambda arguments, _answer: getsizeof(arguments[0]),
+)
 def answer_type(accept: str | None) -> str | None:
     """JSON, RESPONSE_JSON or EVENT_STREAM, whichever is preferred; None where the caller wants none
     of them.

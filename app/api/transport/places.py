@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
-from functools import lru_cache
 from ipaddress import IPv6Address, IPv6Network, ip_address
+from sys import getsizeof
+
+from app.weighted_cache import remembered
 
 # RFC 6177: what a subscriber gets of IPv6, at least. Each of its addresses is theirs.
 _SUBSCRIBER_BITS = 64
@@ -41,7 +43,11 @@ class Places:
                 del self._taken[holder]
 
 
-@lru_cache(maxsize=4_096)
+@remembered(
+    "networks",
+    most_bytes=2 * 1024 * 1024,
+    weigh=lambda arguments, network: getsizeof(arguments[0]) + getsizeof(network),
+)
 def network_of(address: str | None) -> str | None:
     """Who is behind an address: whoever has one IPv6 address has the whole network around it."""
     try:

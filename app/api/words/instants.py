@@ -4,10 +4,11 @@ written once.
 
 from __future__ import annotations
 
-from functools import lru_cache
+from sys import getsizeof
 from typing import TYPE_CHECKING, Final
 
 from app.core.zones import DAY_MINUTES, date_of_number, eras_between
+from app.weighted_cache import remembered
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
 _CLOCK: Final = tuple(f"T{minute // 60:02}:{minute % 60:02}:00" for minute in range(DAY_MINUTES))
 
 
-@lru_cache(maxsize=4_096)
+@remembered(
+    "written dates", most_bytes=1024 * 1024, weigh=lambda _number, written: 32 + getsizeof(written)
+)
 def _date(number: int) -> str:
     return date_of_number(number).isoformat()
 

@@ -11,7 +11,7 @@ import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
+from sys import getsizeof
 from typing import Annotated, Any, Final, Generic, Self, TypeVar
 from uuid import UUID
 
@@ -19,6 +19,7 @@ import orjson
 import strawberry
 
 from app.api.words.errors import BadUserInput
+from app.weighted_cache import remembered
 
 DEFAULT_PAGE_SIZE: Final = 20
 MAX_PAGE_SIZE: Final = 100
@@ -55,13 +56,20 @@ def _decode(text: str) -> bytes | None:
 
 # ---------------------------------------------------------------- global ids
 
+_READ_BYTES: Final = 250
+"""A type's name and a UUID."""
+
 
 def global_id(type_name: str, key: UUID) -> strawberry.ID:
     """The opaque id of an object: its GraphQL type and its key."""
     return strawberry.ID(_encode(type_name.encode("ascii") + b":" + key.bytes))
 
 
-@lru_cache(maxsize=4_096)
+@remembered(
+    "global ids",
+    most_bytes=4 * 1024 * 1024,
+    weigh=lambda arguments, _found: getsizeof(arguments[0]) + _READ_BYTES,
+)
 def read_global_id(text: str) -> tuple[str, UUID] | None:
     """The type and the key; None for whatever `global_id` did not make: it finds nothing, as an
     unknown id does.

@@ -146,18 +146,16 @@ async def test_a_redis_that_did_not_answer_is_left_alone_for_a_while(
 
 
 async def test_callers_without_number_take_no_memory_without_end(
-    one: Rates, seconds: Seconds, monkeypatch: pytest.MonkeyPatch
+    redis: Redis, seconds: Seconds, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rates, "MOST_CALLERS", 100)
+    monkeypatch.setattr(rates, "MOST_BYTES", 100_000)
+    one = Rates(redis, seconds=seconds)
     for number in range(1_000):
         one.spend(POINTS, f"caller-{number}", 300)
-        assert len(one._repaid) <= 100
-    assert one._repaid[debt_key(POINTS, "caller-999")] > seconds.now
-    # Whoever owes nothing goes before anybody who does.
-    seconds.now += PERIOD_SECONDS
-    one.spend(POINTS, "new", 600)
-    one._forget(seconds.now)
-    assert list(one._repaid) == [debt_key(POINTS, "new")]
+        assert one._repaid.bytes <= 100_000
+    assert one._repaid.get(debt_key(POINTS, "caller-999"), 0.0) > seconds.now
+    assert one._repaid.get(debt_key(POINTS, "caller-0")) is None
+    await one.close()
 
 
 @pytest.mark.parametrize(

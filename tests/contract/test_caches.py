@@ -1,0 +1,278 @@
+"""Every cache of a process is bounded by weight; its bound is documented, and its weights are true.
+
+A new cache needs a row in docs/operations.md and an entry in `FILLINGS`: the names in the source,
+in the table and here are compared.
+"""
+
+from __future__ import annotations
+
+import ast
+import gc
+import re
+import tracemalloc
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any, Final
+from uuid import uuid4
+
+import pytest
+
+from app.admission.lines import Lines
+from app.admission.rates import Rate, Rates, debt_key
+from app.api.transport.negotiation import answer_type
+from app.api.transport.places import network_of
+from app.api.words import instants
+from app.api.words.relay import global_id, read_global_id
+from app.cache.organizations import Organizations
+from app.core import hours, zones
+from app.core.hours import WeeklyRange
+from app.core.ids import OrganizationId
+from app.core.provider import Organization
+from app.identity.revocations import Revocations
+from app.notify import overrides, wording
+from app.store import sql
+from app.weighted_cache import WeightedCache, instances
+
+ROOT: Final = Path(__file__).parents[2]
+MEGABYTE: Final = 1024 * 1024
+
+NOT_CONVERTED: Final = frozenset({"app/cache/recent.py", "app/free_times", "app/api/execution"})
+"""Folders and files whose caches have bounds of their own still."""
+
+MAY_ORDER: Final = frozenset({"app/weighted_cache.py", "app/live/ledger.py"})
+"""Modules that use OrderedDict: the cache itself, and a queue that is swept by time."""
+
+MAY_CACHE: Final = frozenset({"app/api/edge/watching.py", "app/web/pages.py"})
+"""Modules that use `functools.cache` on functions with arguments: labels of metrics, our own files."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filling:
+    """How the test fills one cache. `make` makes what owns it, `put` makes entry number so and so,
+    each of them different and about as large as entries are.
+    """
+
+    put: Callable[[Any, int], object]
+    put_heavy: Callable[[Any, int], object] | None = None
+    """Puts larger ones into the cache, where filling it with usual ones would take seconds."""
+    samples: int = 400
+    make: Callable[[], object] = field(default=lambda: None)
+
+
+def _of(owner: object) -> WeightedCache[Any, Any]:
+    """The one cache of an object."""
+    names = [name for kind in type(owner).__mro__ for name in getattr(kind, "__slots__", ())]
+    held = [getattr(owner, name, None) for name in names] + list(
+        getattr(owner, "__dict__", {}).values()
+    )
+    (found,) = [each for each in held if isinstance(each, WeightedCache)]
+    return found
+
+
+def _organization(number: int) -> Organization:
+    return Organization(
+        id=OrganizationId(uuid4()),
+        slug=f"organization-{number}",
+        name=f"Organization {number} GmbH",
+    )
+
+
+def _put_organization(owner: object, number: int) -> None:
+    found = _organization(number)
+    _of(owner).put(found.slug, (found, float(number)))
+
+
+def _weekly(number: int) -> tuple[WeeklyRange, ...]:
+    return tuple(
+        WeeklyRange(weekday=day, start_minute=480 + number % 600, end_minute=1200 + number // 600)
+        for day in range(5)
+    )
+
+
+STATEMENTS: Final = [f"UPDATE thing SET size = {number} WHERE id = $1" for number in range(50)]
+
+FILLINGS: Final[dict[str, Filling]] = {
+    "accepted types": Filling(
+        put=lambda _owner, number: answer_type(f"text/html, text/x-{number}")
+    ),
+    "combined statements": Filling(
+        put=lambda _owner, number: sql.together(
+            tuple(STATEMENTS[number // 50**place % 50] for place in range(3))
+        )
+    ),
+    "contested": Filling(
+        make=Lines, put=lambda owner, number: _of(owner).put((uuid4(), uuid4()), float(number))
+    ),
+    "date intervals": Filling(
+        put=lambda _owner, number: zones.date_interval(_zone(number), _day(number // 400))
+    ),
+    "dates": Filling(
+        put=lambda _owner, number: zones.dates_between(_day(number), _day(number + 14))
+    ),
+    "debts": Filling(
+        make=lambda: Rates(_Redis()),  # type: ignore[arg-type]  # nothing is reported
+        put=lambda owner, number: _of(owner).put(
+            debt_key(Rate(name="points", points=1), f"caller {number}"), float(number)
+        ),
+    ),
+    "global ids": Filling(
+        put=lambda _owner, _number: read_global_id(global_id("Appointment", uuid4()))
+    ),
+    "languages": Filling(put=lambda _owner, number: wording.negotiate(f"de-x{number:07}")),
+    "local days": Filling(
+        put=lambda _owner, number: zones.local_days(
+            _zone(number), number // 400, number // 400 + 14
+        )
+    ),
+    "networks": Filling(
+        put=lambda _owner, number: network_of(f"2001:db8:{number >> 16:x}:{number & 0xFFFF:x}::1")
+    ),
+    "organizations": Filling(make=Organizations, put=_put_organization),
+    "revocations": Filling(
+        make=Revocations,
+        put=lambda owner, number: owner.remember(
+            OrganizationId(uuid4()), f"token {number}", float(number), revoked=False
+        ),
+    ),
+    "templates": Filling(
+        put=lambda _owner, number: overrides._compiled(
+            "text", f"Hello {{{{ contact }}}}, {{% if fee %}}{number}{{% endif %}}: {{{{ date }}}}"
+        ),
+        put_heavy=lambda cache, number: cache.put(("text", f"{number}" + "x" * 50_000), None),
+        samples=40,
+    ),
+    "weeks": Filling(put=lambda _owner, number: hours._week(_weekly(number), ())),
+    "written dates": Filling(put=lambda _owner, number: instants._date(number)),
+    "zone offsets": Filling(put=lambda _owner, number: zones._block(_zone(number), number // 400)),
+}
+
+
+class _Redis:
+    """Enough of a client to make a script of."""
+
+    def register_script(self, _script: str) -> None:
+        return None
+
+
+ZONES: Final = sorted(zones.known_zones())[:400]
+
+
+def _zone(number: int) -> str:
+    return ZONES[number % 400]
+
+
+def _day(number: int) -> date:
+    return zones.date_of_number(7_000 + number)
+
+
+def _sources() -> Iterator[tuple[str, ast.Module]]:
+    for path in sorted((ROOT / "app").rglob("*.py")):
+        name = path.relative_to(ROOT).as_posix()
+        yield name, ast.parse(path.read_text(encoding="utf-8"))
+
+
+def _names_in_source() -> list[str]:
+    """The first arguments of every call that makes a cache."""
+    return [
+        ast.literal_eval(node.args[0])
+        for module, tree in _sources()
+        if module != "app/weighted_cache.py"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id in {"WeightedCache", "remembered"}
+    ]
+
+
+def _documented() -> dict[str, int]:
+    """The bounds in bytes, by name, as docs/operations.md has them."""
+    text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    section = text.split("## What a process remembers")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| `([^`]+)` \|[^|]*\| (\d+) MiB \|$", section, re.MULTILINE)
+    assert len(rows) == len(dict(rows))
+    return {name: int(size) * MEGABYTE for name, size in rows}
+
+
+def test_every_cache_has_a_documented_bound_and_is_filled_here() -> None:
+    names = sorted(_names_in_source())
+    assert names == sorted(_documented()) == sorted(FILLINGS)
+    assert len(names) == len(set(names))
+
+
+def test_nothing_else_in_the_program_is_a_cache() -> None:
+    others = []
+    for module, tree in _sources():
+        if any(module.startswith(place) for place in NOT_CONVERTED):
+            continue
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom):
+                imported = {alias.name for alias in node.names}
+                if node.module == "functools" and "lru_cache" in imported:
+                    others.append(f"{module}: lru_cache")
+                if "OrderedDict" in imported and module not in MAY_ORDER:
+                    others.append(f"{module}: OrderedDict")
+                if node.module == "functools" and "cache" in imported and module not in MAY_CACHE:
+                    others += [
+                        f"{module}: {function.name}"
+                        for function in ast.walk(tree)
+                        if isinstance(function, ast.FunctionDef)
+                        and any(
+                            isinstance(each, ast.Name) and each.id == "cache"
+                            for each in function.decorator_list
+                        )
+                        and ast.unparse(function.args)
+                    ]
+    assert others == []
+
+
+@pytest.mark.parametrize("name", sorted(FILLINGS))
+def test_a_full_cache_stays_below_its_documented_bound(name: str) -> None:
+    filling = FILLINGS[name]
+    owner, cache = _made(name, filling)
+    assert cache.most_bytes == _documented()[name]
+    cache.clear()
+    seen = 0
+    for number in range(1_000_000):
+        before = cache.bytes
+        if filling.put_heavy is None:
+            filling.put(owner, number)
+        else:
+            filling.put_heavy(cache, number)
+        seen = max(seen, cache.bytes)
+        if cache.bytes < before or (cache.bytes == before and number > 1_000):
+            break  # it evicts
+    assert 0.9 * cache.most_bytes < seen <= cache.most_bytes
+    cache.clear()
+
+
+@pytest.mark.parametrize("name", sorted(FILLINGS))
+def test_an_entry_takes_no_more_memory_than_it_weighs(name: str) -> None:
+    """Nor so much less that the bound would be a fiction."""
+    filling = FILLINGS[name]
+    owner, cache = _made(name, filling)
+    for number in range(filling.samples + 100):  # whatever is made for the first one only
+        filling.put(owner, number)
+    cache.clear()
+    gc.collect()
+    tracemalloc.start()
+    try:
+        for number in range(1_000, 1_000 + filling.samples):
+            filling.put(owner, number)
+        gc.collect()
+        taken = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    weight = cache.bytes
+    cache.clear()
+    assert 0.4 * weight < taken <= 1.1 * weight
+
+
+def _made(name: str, filling: Filling) -> tuple[object, WeightedCache[Any, Any]]:
+    """The owner, where the cache has one, and the cache."""
+    owner = filling.make()
+    if owner is not None:
+        return owner, _of(owner)
+    (cache,) = [each for each in instances() if each.name == name]
+    return None, cache
