@@ -292,7 +292,7 @@ CREATE TABLE public.reminder_log (
     CONSTRAINT reminder_log_recipient_known CHECK ((recipient = ANY (ARRAY['CUSTOMER'::text, 'PROVIDER'::text]))),
     CONSTRAINT reminder_log_sent_when CHECK (((status = 'SENT'::text) = (sent_at IS NOT NULL))),
     CONSTRAINT reminder_log_status_known CHECK ((status = ANY (ARRAY['PENDING'::text, 'SENT'::text, 'FAILED'::text, 'SKIPPED'::text]))),
-    CONSTRAINT reminder_log_wire_whole CHECK ((((wire_text IS NULL) = (wire_since IS NULL)) AND ((wire_text IS NULL) OR (status = 'PENDING'::text))))
+    CONSTRAINT reminder_log_wire_whole CHECK ((((wire_text IS NULL) OR (wire_since IS NOT NULL)) AND ((wire_since IS NULL) OR (status = 'PENDING'::text))))
 );
 
 CREATE TABLE public.revoked_token (

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from app.core.appointment import AppointmentStatus
 from app.core.changes import AppointmentChangeKind
-from app.core.messages import Channel, MessageKind, Recipient
+from app.core.messages import Channel, MessageKind, MessageStatus, Recipient
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,6 +38,9 @@ RETRY_DELAYS: Final = tuple(
 """How long to wait after each failed attempt: eight hours in all, which outlasts most outages of a
 mail server, with most of the attempts within the hour that the hour's reminder has.
 """
+
+MOST_ATTEMPTS: Final = len(RETRY_DELAYS) + 1
+"""Deaths of workers count too: a message that kills its worker must not do so for ever."""
 
 LONGEST_RETRY: Final = timedelta(hours=6)
 """However long a server asks to be left alone."""
@@ -203,6 +206,71 @@ def _unreachable(message: Message, reach: Reach) -> SkipReason | None:
         if message.channel is Channel.SMS and not reach.may_be_texted
         else None
     )
+
+
+# ---------------------------------------------------------------- one attempt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tries:
+    """What was tried so far. `number` is that of this attempt, from 1; `last_failure` says why an
+    earlier one failed. `may_have_arrived`: an earlier one was handed over, and its answer is not
+    known.
+    """
+
+    number: int
+    last_failure: str | None = None
+    may_have_arrived: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """The message goes out now, to this address."""
+
+    address: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """The message ends unsent, FAILED or SKIPPED."""
+
+    status: MessageStatus
+    detail: str
+
+
+def decide_attempt(
+    message: Message, appointment: Appointment, reach: Reach, now: datetime, tries: Tries
+) -> Attempt | Ended:
+    """Whether the message goes out at this instant; asked right before it does."""
+    address = reach.address(message.channel)
+    reason = why_not(message, appointment, reach, now)
+    if reason is not None or address is None:
+        return leave_unsent(reason or SkipReason.NO_ADDRESS, tries)
+    if tries.number > MOST_ATTEMPTS:
+        detail = tries.last_failure or "the worker died at every attempt"
+        return Ended(
+            status=MessageStatus.FAILED,
+            detail=unknown_fate(detail) if tries.may_have_arrived else detail,
+        )
+    return Attempt(address)
+
+
+def leave_unsent(reason: SkipReason, tries: Tries) -> Ended:
+    """The end of a message that is not sent (again). One that may have arrived is never SKIPPED."""
+    if tries.may_have_arrived:
+        detail = unknown_fate(f"an attempt was cut off; then {reason}")
+        return Ended(status=MessageStatus.FAILED, detail=detail)
+    if reason in _TOO_LATE and tries.last_failure is not None:
+        return Ended(status=MessageStatus.FAILED, detail=tries.last_failure)
+    return Ended(status=MessageStatus.SKIPPED, detail=reason)
+
+
+_TOO_LATE: Final = frozenset({SkipReason.STARTED, SkipReason.HOUR_IS_DUE})
+
+
+def unknown_fate(detail: str) -> str:
+    """The log's sentence for a message of which nobody can say whether it arrived."""
+    return f"its fate is unknown: {detail}"
 
 
 def next_try(attempts: int, retry_after_seconds: int | None) -> timedelta | None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import re
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -21,14 +21,20 @@ from email.message import EmailMessage
 from email.policy import EmailPolicy
 from email.utils import format_datetime
 from enum import StrEnum
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeAlias
 
 import aiosmtplib
 
 from app.core.addresses import Mailbox, ascii_domain, mailbox
 from app.notify import plain
 from app.notify.message import MessageLogId, RenderedEmail
-from app.notify.outcome import EmailOutcome, PermanentFailure, Sent, TemporaryFailure
+from app.notify.outcome import (
+    Outcome,
+    PermanentFailure,
+    Sent,
+    TemporaryFailure,
+    Unknown,
+)
 
 # How long an idle connection may be trusted without asking; servers commonly close after 60 s to 5
 # min.
@@ -104,10 +110,14 @@ class Letter:
     unsubscribe_url: str | None = None
 
 
-class EmailSender(Protocol):
-    """Something that takes a letter and says what became of it."""
+Begin: TypeAlias = Callable[[], Awaitable[Letter | None]]
+"""Asked for a letter once it can be sent at once; None: it is not to be sent after all."""
 
-    async def send(self, letter: Letter) -> EmailOutcome: ...
+
+class EmailSender(Protocol):
+    """Something that sends a letter, and returns the outcome; None where there was none to send."""
+
+    async def send(self, begin: Begin) -> Outcome | None: ...
 
     async def aclose(self) -> None: ...
 
@@ -255,6 +265,18 @@ class _Connection:
     idle_since: float = 0.0
 
 
+@dataclass(slots=True)
+class _Progress:
+    """How far one letter has come: once it is handed over, a failure does not mean that it was not
+    taken.
+    """
+
+    is_handing_over: bool = False
+
+    def failed(self, detail: str) -> TemporaryFailure | Unknown:
+        return Unknown(detail=detail) if self.is_handing_over else TemporaryFailure(detail=detail)
+
+
 class SmtpSender:
     """Sends letters over a few kept connections. Any number of tasks may use one; it belongs to one
     event loop.
@@ -267,29 +289,28 @@ class SmtpSender:
         self._idle: list[_Connection] = []
         self._closed = False
 
-    async def send(self, letter: Letter) -> EmailOutcome:
-        """Hand one letter to the server.
+    async def send(self, begin: Begin) -> Outcome | None:
+        """Open a connection, ask for the letter, and hand it to the server at once.
 
-        5xx about the mailbox or the message is permanent. Everything else that fails is temporary:
-        4xx, the network, and what speaks of our own settings (greeting, TLS, authentication,
-        sender), which an operator will mend while the letter waits. An answer lost after the last
-        byte counts as temporary too: the repetition has the same Message-ID.
+        `begin` is asked again where a kept connection turns out to be dead and another one has to
+        be opened first. 5xx about the mailbox or the message is permanent. Everything else that
+        fails before the message is on its way is temporary: 4xx, the network, and what concerns our
+        own settings (greeting, TLS, authentication, sender), which an operator will mend while the
+        letter waits. An answer that is lost after that leaves the outcome unknown.
         """
-        try:
-            message = compose(letter, self._settings.from_address)
-            to_address = _mailbox(letter.to_address).address
-        except MalformedAddressError:
-            return PermanentFailure(detail="the address is malformed")
+        progress = _Progress()
         async with self._slots:
             try:
                 async with asyncio.timeout(self._settings.timeout_seconds):
-                    return await self._deliver(message, to_address)
+                    return await self._deliver(begin, progress)
+            except MalformedAddressError:
+                return PermanentFailure(detail="the address is malformed")
             except (TimeoutError, aiosmtplib.SMTPTimeoutError):
-                return TemporaryFailure(detail="smtp timed out")
+                return progress.failed("smtp timed out")
             except aiosmtplib.SMTPResponseException as refused:
                 return TemporaryFailure(detail=_detail(refused.code, refused.message, "connecting"))
             except (aiosmtplib.SMTPException, OSError) as broken:
-                return TemporaryFailure(detail=f"smtp connection failed ({type(broken).__name__})")
+                return progress.failed(f"smtp connection failed ({type(broken).__name__})")
 
     async def aclose(self) -> None:
         """Say goodbye on every idle connection."""
@@ -301,14 +322,19 @@ class SmtpSender:
             except (aiosmtplib.SMTPException, OSError):
                 connection.client.close()
 
-    async def _deliver(self, message: EmailMessage, to_address: str) -> EmailOutcome:
+    async def _deliver(self, begin: Begin, progress: _Progress) -> Outcome | None:
         from_address = _mailbox(self._settings.from_address).address
-        international = not to_address.isascii() or not from_address.isascii()
         while True:
             async with self._connection() as connection:
                 client = connection.client
-                if international and client.is_ehlo_or_helo_needed:
+                if client.is_ehlo_or_helo_needed:
                     await client.ehlo()
+                letter = await begin()
+                if letter is None:
+                    return None
+                message = compose(letter, self._settings.from_address)
+                to_address = _mailbox(letter.to_address).address
+                international = not to_address.isascii() or not from_address.isascii()
                 if international and not client.supports_extension("smtputf8"):
                     return PermanentFailure(
                         detail="the mail server cannot write to international addresses"
@@ -331,6 +357,7 @@ class SmtpSender:
                     await client.rcpt(to_address, encoding=encoding)
                 except aiosmtplib.SMTPRecipientRefused as refused:
                     return await self._refused(client, refused, "RCPT")
+                progress.is_handing_over = True
                 try:
                     response = await client.data(message.as_bytes())
                 except aiosmtplib.SMTPDataError as refused:
@@ -392,7 +419,7 @@ class SmtpSender:
     @staticmethod
     async def _refused(
         client: aiosmtplib.SMTP, refused: aiosmtplib.SMTPResponseException, command: str
-    ) -> EmailOutcome:
+    ) -> TemporaryFailure | PermanentFailure:
         """The outcome of a refusal, the connection made ready for the next letter."""
         try:
             await client.rset()

@@ -9,8 +9,8 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Final
 
-from app.notify.email import Letter
-from app.notify.outcome import EmailOutcome, Sent, SmsFate, SmsOutcome, Unknown
+from app.notify.email import Begin
+from app.notify.outcome import Outcome, Sent, SmsFate, Unknown
 from app.notify.sms import TextMessage
 
 _LOG: Final = logging.getLogger(__name__)
@@ -19,7 +19,10 @@ _LOG: Final = logging.getLogger(__name__)
 class LogEmailSender:
     """Logs each letter's text, so that its links can be followed from a terminal."""
 
-    async def send(self, letter: Letter) -> EmailOutcome:
+    async def send(self, begin: Begin) -> Outcome | None:
+        letter = await begin()
+        if letter is None:
+            return None
         _LOG.info(
             "e-mail %s to %s: %s\n%s",
             letter.message_id,
@@ -36,7 +39,7 @@ class LogEmailSender:
 class LogSmsSender:
     """Logs each text message. It remembers none, so asked for a fate it cannot tell."""
 
-    async def send(self, text: TextMessage) -> SmsOutcome:
+    async def send(self, text: TextMessage) -> Outcome:
         _LOG.info("SMS to %s: %s", text.to, text.body)
         return Sent()
 

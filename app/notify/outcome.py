@@ -1,4 +1,4 @@
-"""What became of an attempt to send. A closed set of values, and no detail holds personal data: all
+"""The outcome of an attempt to send. A closed set of values, and no detail holds personal data: all
 may be stored.
 """
 
@@ -34,8 +34,8 @@ class PermanentFailure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unknown:
-    """It may have been sent, or not: the answer was lost. Only looking it up may tell; sending
-    again may duplicate.
+    """It may have been sent, or not: the answer was lost. Sending it again may duplicate it: a
+    letter can be told by its Message-ID, a text message is looked up at the gateway.
     """
 
     detail: str
@@ -46,6 +46,5 @@ class NeverReceived:
     """The gateway was asked and has no such message: sending is safe."""
 
 
-EmailOutcome: TypeAlias = Sent | TemporaryFailure | PermanentFailure
-SmsOutcome: TypeAlias = Sent | TemporaryFailure | PermanentFailure | Unknown
+Outcome: TypeAlias = Sent | TemporaryFailure | PermanentFailure | Unknown
 SmsFate: TypeAlias = Sent | PermanentFailure | NeverReceived | Unknown

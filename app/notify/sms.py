@@ -24,10 +24,10 @@ import httpx
 from app.notify import gsm
 from app.notify.outcome import (
     NeverReceived,
+    Outcome,
     PermanentFailure,
     Sent,
     SmsFate,
-    SmsOutcome,
     TemporaryFailure,
     Unknown,
 )
@@ -100,7 +100,7 @@ class TextMessage:
 class SmsSender(Protocol):
     """Something that takes a text message, says what became of it, and may be asked again later."""
 
-    async def send(self, text: TextMessage) -> SmsOutcome: ...
+    async def send(self, text: TextMessage) -> Outcome: ...
 
     async def look_up(
         self, text: TextMessage, *, since: datetime, known: Collection[str] = ()
@@ -126,7 +126,7 @@ class TwilioSender:
             headers={"Accept": "application/json"},
         )
 
-    async def send(self, text: TextMessage) -> SmsOutcome:
+    async def send(self, text: TextMessage) -> Outcome:
         """Hand one message to the gateway. Sent means accepted; whether it arrives, the status
         callbacks tell.
         """
@@ -242,7 +242,7 @@ def _aware(instant: datetime) -> datetime:
     return instant
 
 
-def _outcome(response: httpx.Response) -> SmsOutcome:
+def _outcome(response: httpx.Response) -> Outcome:
     status = response.status_code
     answer = _object(response)
     if status in {HTTPStatus.OK, HTTPStatus.CREATED}:

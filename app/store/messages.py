@@ -37,7 +37,7 @@ _OF_APPOINTMENTS = query("messages_of_appointments")
 _BY_ID = query("message_by_id")
 _WAITING = query("waiting_messages")
 _CLAIM = query("claim_messages")
-_PUT_ON_WIRE = query("put_on_wire")
+_BEGIN = query("begin_attempt")
 _CLOSE = query("close_message")
 _POSTPONE = query("postpone_message")
 _KNOWN_IDS = query("known_message_ids")
@@ -84,8 +84,9 @@ class NewMessage:
 class ClaimedMessage:
     """A message that is ours until its lease ends; `attempts`, this one included, is the proof.
 
-    `last_failure` says why an earlier attempt failed. `wire_text` is the text message that may have
-    been sent by a worker that died, since `wire_since` by the real clock.
+    `last_failure` says why an earlier attempt failed. `begun_at`, by the real clock, is when an
+    earlier attempt began whose outcome was not recorded: the message may have arrived. `wire_text`
+    are its words where it is a text message.
     """
 
     id: MessageLogId
@@ -95,7 +96,7 @@ class ClaimedMessage:
     attempts: int
     last_failure: str | None
     wire_text: str | None
-    wire_since: datetime | None
+    begun_at: datetime | None
 
 
 # ---------------------------------------------------------------- the outbox
@@ -324,16 +325,33 @@ async def claim_messages(
             attempts=row["attempts"],
             last_failure=row["detail"],
             wire_text=row["wire_text"],
-            wire_since=row["wire_since"],
+            begun_at=row["wire_since"],
         )
         for row in await _CLAIM.many(on, organization_id, ids, real_now, lease_until)
     ]
 
 
-async def put_on_wire(on: Executor, claimed: ClaimedMessage, text: str, since: datetime) -> bool:
-    """Say what is about to be handed to the gateway; False where the claim is no longer ours."""
-    count = await _PUT_ON_WIRE.exec(
-        on, claimed.organization_id, claimed.id, claimed.attempts, text, since
+async def begin_attempt(
+    on: Executor,
+    claimed: ClaimedMessage,
+    *,
+    appointment_version: int,
+    begun_at: datetime,
+    lease_until: datetime,
+    wire_text: str | None,
+) -> bool:
+    """Record that the message is about to be handed over, and renew its lease; False where the
+    claim is no longer ours, or the appointment is not at this version any more.
+    """
+    count = await _BEGIN.exec(
+        on,
+        claimed.organization_id,
+        claimed.id,
+        claimed.attempts,
+        appointment_version,
+        begun_at,
+        lease_until,
+        wire_text,
     )
     return count == 1
 
@@ -362,13 +380,13 @@ async def close_message(
 
 
 async def postpone_message(
-    on: Executor, claimed: ClaimedMessage, until: datetime, detail: str, *, keeps_wire: bool
+    on: Executor, claimed: ClaimedMessage, until: datetime, detail: str, *, may_have_arrived: bool
 ) -> bool:
-    """Leave a claimed message alone until then. With `keeps_wire`, what is on the wire may have
-    been sent.
+    """Leave a claimed message alone until then. Unless it `may_have_arrived`, the record of the
+    attempt goes.
     """
     count = await _POSTPONE.exec(
-        on, claimed.organization_id, claimed.id, claimed.attempts, until, detail, keeps_wire
+        on, claimed.organization_id, claimed.id, claimed.attempts, until, detail, may_have_arrived
     )
     return count == 1
 

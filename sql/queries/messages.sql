@@ -116,12 +116,20 @@ RETURNING reminder_log.id, reminder_log.appointment_id, reminder_log.time_versio
     reminder_log.recipient, reminder_log.channel, reminder_log.is_resend, reminder_log.attempts, reminder_log.detail,
     reminder_log.wire_text, reminder_log.wire_since;
 
--- name: put_on_wire :exec
--- The text message is about to be handed to the gateway: from now on only its fate says whether it may be sent again.
--- params: organization_id uuid, id uuid, attempts integer, wire_text text, wire_since timestamptz
+-- name: begin_attempt :exec
+-- The message is about to be handed to the mail server or the gateway: from now on it may have arrived, until its outcome is
+-- known. No row where the claim is no longer ours, or where the appointment has changed since it was decided upon: whatever
+-- was committed before this statement began is seen. The lease is that of the attempt from now on.
+-- params: organization_id uuid, id uuid, attempts integer, appointment_version integer, begun_at timestamptz, lease_until timestamptz, wire_text text
 UPDATE reminder_log
-SET wire_text = $4, wire_since = $5
-WHERE organization_id = $1 AND id = $2 AND attempts = $3 AND status = 'PENDING';
+SET wire_since = $5, lease_until = $6, wire_text = $7
+WHERE organization_id = $1 AND id = $2 AND attempts = $3 AND status = 'PENDING'
+    AND EXISTS (
+        SELECT FROM appointment
+        WHERE appointment.organization_id = $1
+            AND appointment.id = reminder_log.appointment_id
+            AND appointment.version = $4
+    );
 
 -- name: close_message :exec
 -- What became of a claimed message: an end. No row where the claim is no longer ours.
@@ -132,8 +140,8 @@ SET status = $4, sent_at = $5, detail = $6, provider_message_id = $7, lease_unti
 WHERE organization_id = $1 AND id = $2 AND attempts = $3 AND status = 'PENDING';
 
 -- name: postpone_message :exec
--- A claimed message is left alone until then, and tried again. Unless it keeps what is on the wire, it was not sent.
--- params: organization_id uuid, id uuid, attempts integer, lease_until timestamptz, detail text, keeps_wire boolean
+-- A claimed message is left alone until then, and tried again. Unless it may have arrived, the record of its attempt goes.
+-- params: organization_id uuid, id uuid, attempts integer, lease_until timestamptz, detail text, may_have_arrived boolean
 UPDATE reminder_log
 SET lease_until = $4, detail = $5, wire_text = CASE WHEN $6 THEN wire_text END,
     wire_since = CASE WHEN $6 THEN wire_since END

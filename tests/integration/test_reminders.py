@@ -5,6 +5,7 @@ as they ended.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 
 import pytest
@@ -259,6 +260,115 @@ async def test_two_workers_at_once_send_each_message_once(post: Post) -> None:
     assert len(post.letters()) == 20
     assert len({letter["Message-ID"] for letter in post.letters()}) == 20
     assert {row["attempts"] for row in await post.log()} == {1}
+
+
+# ---------------------------------------------------------------- the last moment, and after
+
+
+async def test_what_is_cancelled_or_moved_before_sending_begins_is_not_sent(post: Post) -> None:
+    """However slow the mail server is, and though all were claimed at once."""
+    silent = await a_provider(post.api, channels=[], serviceDurationMinutes=30, timeZone="UTC")
+    guests = [f"guest-{number}@example.org" for number in range(12)]
+    confirmations = [
+        await booked(post, f"2026-01-14T{9 + at // 2:02}:{at % 2 * 3}0Z", provider=silent, email=to)
+        for at, to in enumerate(guests)
+    ]
+    begun: list[str] = []
+    all_busy, goes_on = asyncio.Event(), asyncio.Event()
+
+    async def slowly(stage: str, address: str) -> None:
+        if stage == "RCPT":
+            begun.append(address)
+            if len(begun) == 4:  # as many as there are connections
+                all_busy.set()
+            await goes_on.wait()
+
+    post.mail.reached = slowly
+    working = asyncio.create_task(post.work())
+    await all_busy.wait()
+    on_their_way = set(begun)
+    for confirmation in confirmations[:-1]:
+        await cancel(post, confirmation)
+    await move(post, confirmations[-1], "2026-01-15T09:00Z")
+    goes_on.set()
+    await working
+    confirmed = {
+        to for to in guests for subject in post.subjects(to) if subject.startswith("Confirmed")
+    }
+    assert confirmed == on_their_way
+    skipped = [row for row in await post.ends("BOOKED") if row[3] == "SKIPPED"]
+    assert {row[4] for row in skipped} <= {
+        "the appointment was cancelled",
+        "the appointment was moved",
+    }
+    assert len(skipped) == 8
+
+
+async def test_a_message_that_may_have_arrived_never_counts_as_skipped(post: Post) -> None:
+    """The worker died between the server's answer and the log; then the appointment was
+    cancelled.
+    """
+    silent = await a_provider(post.api, channels=[])
+    confirmation = await booked(post, "2026-01-14T12:00Z", provider=silent)
+    await die_after_data(post)
+    await cancel(post, confirmation)
+    await post.end_leases()
+    await post.work()
+    assert [row[3:] for row in await post.ends("BOOKED")] == [
+        (
+            "FAILED",
+            "its fate is unknown: an attempt was cut off; then the appointment was cancelled",
+        )
+    ]
+    assert [subject.split(":")[0] for subject in post.subjects(GRACE)] == ["Confirmed", "Cancelled"]
+
+
+async def test_a_message_that_may_have_arrived_is_sent_again_as_the_same_mail(post: Post) -> None:
+    silent = await a_provider(post.api, channels=[])
+    await booked(post, "2026-01-14T12:00Z", provider=silent)
+    await die_after_data(post)
+    [row] = await post.log()
+    assert (row["status"], row["attempts"]) == ("PENDING", 1)
+    await post.end_leases()
+    assert await post.work() == {"SENT": 1}
+    first, second = post.letters(GRACE)
+    assert first["Message-ID"] == second["Message-ID"] == f"<{row['id']}@salon.example>"
+
+
+async def test_a_lost_answer_is_remembered_while_the_server_is_away(post: Post) -> None:
+    """A refusal at the next attempt says nothing about the first."""
+    silent = await a_provider(post.api, channels=[])
+    confirmation = await booked(post, "2026-01-14T12:00Z", provider=silent)
+    await die_after_data(post)
+    post.mail.refuse = lambda stage, _envelope: "451 4.3.0 later" if stage == "RCPT" else None
+    await post.end_leases()
+    assert await post.work() == {"PENDING": 1}
+    await cancel(post, confirmation)
+    post.mail.refuse = lambda _stage, _envelope: None
+    await post.end_leases()
+    await post.work()
+    [row] = await post.ends("BOOKED")
+    assert row[3] == "FAILED"
+    assert "unknown" in (row[4] or "")
+
+
+async def die_after_data(post: Post) -> None:
+    """A worker that is gone when the mail server has its letter, and has not answered yet."""
+    taken, never = asyncio.Event(), asyncio.Event()
+
+    async def reached(stage: str, _address: str) -> None:
+        if stage == "DATA":
+            taken.set()
+            await never.wait()
+
+    post.mail.reached = reached
+    working = asyncio.create_task(post.work())
+    await taken.wait()
+    working.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await working
+    post.mail.reached = None
+    never.set()
 
 
 UNTOLD = "its fate is unknown: the gateway could not be asked (http 503)"

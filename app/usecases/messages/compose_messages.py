@@ -60,10 +60,8 @@ async def load_subjects(
     on: Executor,
     organization_id: OrganizationId,
     appointment_ids: Collection[AppointmentId],
-    *,
-    kinds: Collection[MessageKind] = (),
 ) -> dict[AppointmentId, Subject]:
-    """These appointments as they are now. For a message about a move, `kinds` has to say so."""
+    """These appointments as they are now."""
     appointments = await appointments_by_ids(on, organization_id, list(appointment_ids))
     organization = await organization_by_id(on, organization_id)
     if organization is None or not appointments:
@@ -73,11 +71,7 @@ async def load_subjects(
     service_ids = {row.service_id for row in rows if row.service_id is not None}
     services = await services_by_ids(on, organization_id, list(service_ids)) if service_ids else {}
     customers = await customers_by_ids(on, organization_id, list({row.customer_id for row in rows}))
-    previous = (
-        await _previous_starts(on, organization_id, appointments)
-        if MessageKind.RESCHEDULED in kinds
-        else {}
-    )
+    previous = await _previous_starts(on, organization_id, appointments)
     silent = await opted_out(
         on, organization_id, _addresses(appointments.values(), providers.values())
     )
@@ -163,10 +157,12 @@ async def _previous_starts(
     on: Executor, organization_id: OrganizationId, appointments: Mapping[AppointmentId, Appointment]
 ) -> dict[AppointmentId, datetime]:
     """Where each appointment that has its time from a move was moved from."""
+    changed = [row.id for row in appointments.values() if row.version > 1]
+    if not changed:
+        return {}
     found: dict[AppointmentId, datetime] = {}
-    for appointment_id, entries in (
-        await history_of_appointments(on, organization_id, list(appointments))
-    ).items():
+    histories = await history_of_appointments(on, organization_id, changed)
+    for appointment_id, entries in histories.items():
         for entry in entries:
             moved_from = entry.from_starts_at
             is_move = (

@@ -1,159 +1,203 @@
-"""Deliver a message that was claimed: decide again, send it, and write what became of it."""
+"""Deliver a claimed message: decide at the last moment, send it, and record the outcome.
+
+The order of one attempt, which is the same on both channels: the channel is ready (a connection to
+the mail server is open); the message is decided upon and rendered; the attempt is recorded, if the
+appointment is still as it was decided upon; the message is handed over; the outcome is recorded.
+What dies in between leaves the record of the attempt, so the next worker knows that the message may
+have arrived.
+"""
 
 from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final, TypeAlias
 
-from app.core.messages import Channel, MessageStatus
-from app.core.reminders import RETRY_DELAYS, SkipReason, next_try, why_not
+from app.core.messages import Channel, MessageStatus, Recipient
+from app.core.reminders import (
+    Ended,
+    SkipReason,
+    Tries,
+    decide_attempt,
+    leave_unsent,
+    next_try,
+    unknown_fate,
+)
 from app.notify.email import Letter, message_id
 from app.notify.message import RenderedEmail, RenderedSms
 from app.notify.outcome import NeverReceived, PermanentFailure, Sent, TemporaryFailure, Unknown
-from app.notify.render import render_email, render_sms
+from app.notify.render import render
 from app.notify.sms import TextMessage
-from app.store.messages import close_message, known_message_ids, postpone_message, put_on_wire
-from app.usecases.messages.compose_messages import facts_of, language_of
+from app.store.messages import begin_attempt, close_message, known_message_ids, postpone_message
+from app.usecases.messages.compose_messages import facts_of, language_of, load_subjects
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from app.core.messages import MessageKind, Recipient, TemplateOverride
-    from app.notify.email import EmailSender
-    from app.notify.message import MessageFacts
-    from app.notify.outcome import EmailOutcome, SmsFate, SmsOutcome
+    from app.core.messages import MessageKind, TemplateOverride
+    from app.notify.message import MessageFacts, Rendered
+    from app.notify.outcome import Outcome, SmsFate
     from app.notify.sms import SmsSender
     from app.store.messages import ClaimedMessage
-    from app.usecases.messages.compose_messages import Subject
     from app.usecases.resources import Resources
 
-MOST_ATTEMPTS: Final = len(RETRY_DELAYS) + 1
-"""Deaths of workers count too: a message that kills whoever sends it must not do so for ever."""
+ATTEMPT_LEASE: Final = timedelta(minutes=2)
+"""How long a message is left to the worker that began to send it: four times what the slowest
+sender takes.
+"""
 
 _DETAIL_LENGTH: Final = 500  # the column's bound
-_TOO_LATE: Final = frozenset({SkipReason.STARTED, SkipReason.HOUR_IS_DUE})
 
 _log: Final = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Begun:
+    """An attempt that is recorded: the message is handed over now."""
+
+    address: str
+    facts: MessageFacts
+    content: Rendered
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """Another worker has the message, or its appointment changes faster than it can be decided
+    upon; whoever claims it next decides.
+    """
+
+
+Beginning: TypeAlias = Begun | Ended | Lost
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """A claimed message, with what it is about and the organization's own words."""
+    """A claimed message, with the organization's own words."""
 
     resources: Resources
     claimed: ClaimedMessage
-    subject: Subject
     templates: Mapping[tuple[MessageKind, Recipient, str], TemplateOverride]
 
-    async def run(self) -> MessageStatus:
-        """What the message is after this attempt: PENDING where it will be tried again."""
-        claimed, now = self.claimed, self.resources.clock()
-        sms = self.resources.messaging.senders.sms
-        if claimed.wire_text is not None and claimed.wire_since is not None and sms is not None:
-            fate = await self._look_up(sms, claimed.wire_text, claimed.wire_since)
-            if not isinstance(fate, NeverReceived):
-                return await self._close_with(fate)
-        reach = self.subject.reach(claimed.message.recipient)
-        address = reach.address(claimed.message.channel)
-        reason = why_not(claimed.message, self.subject.appointment, reach, now)
-        if reason in _TOO_LATE and claimed.last_failure is not None:
-            return await self._end(MessageStatus.FAILED, detail=claimed.last_failure)
-        if reason is not None or address is None:
-            return await self._end(MessageStatus.SKIPPED, detail=reason or SkipReason.NO_ADDRESS)
-        if claimed.attempts > MOST_ATTEMPTS:
-            detail = claimed.last_failure or "the worker died at every attempt"
-            return await self._end(MessageStatus.FAILED, detail=detail)
-        facts = facts_of(
-            self.resources.messaging,
-            self.subject,
-            claimed.message.kind,
-            claimed.message.recipient,
-            message_id=claimed.id,
-            now=now,
-        )
-        if claimed.message.channel is Channel.EMAIL:
-            return await self._send_email(self.resources.messaging.senders.email, facts, address)
-        return await self._send_sms(sms, facts, address)
+    async def run(self) -> MessageStatus | None:
+        """The message's status after this attempt: PENDING where it will be tried again; None where
+        it is left to the next claim.
+        """
+        if self.claimed.message.channel is Channel.EMAIL:
+            return await self._run_email()
+        return await self._run_sms()
 
     async def postpone(
-        self, detail: str, *, retry_after_seconds: int | None = None, keeps_wire: bool
+        self, detail: str, *, retry_after_seconds: int | None = None, may_have_arrived: bool
     ) -> MessageStatus:
         """Try again later, with growing delays; after the last of them, it has failed."""
         wait = next_try(self.claimed.attempts, retry_after_seconds)
         if wait is None:
-            return await self._end(MessageStatus.FAILED, detail=detail)
+            return await self._fail(detail, may_have_arrived=may_have_arrived)
         until = self.resources.real_clock() + wait
-        detail = detail[:_DETAIL_LENGTH]
         await postpone_message(
-            self.resources.pool, self.claimed, until, detail, keeps_wire=keeps_wire
+            self.resources.pool,
+            self.claimed,
+            until,
+            detail[:_DETAIL_LENGTH],
+            may_have_arrived=may_have_arrived,
         )
         return MessageStatus.PENDING
 
     # ---------------------------------------------------------------- the two channels
 
-    async def _send_email(
-        self, sender: EmailSender | None, facts: MessageFacts, address: str
-    ) -> MessageStatus:
-        if sender is None:
-            return await self._end(MessageStatus.SKIPPED, detail=SkipReason.NO_SENDER)
-        message = self.claimed.message
-        content = render_email(facts, message.kind, message.recipient, self._override(facts))
-        self._complain(content)
-        to_customer = self.subject.reach(message.recipient) is self.subject.customer
-        letter = Letter(
-            message_id=message_id(self.claimed.id, self.resources.messaging.domain),
-            now=facts.now,
-            from_name=facts.organization_name,
-            to_name=facts.contact_name if to_customer else facts.provider_name,
-            to_address=address,
-            content=content,
-            unsubscribe_url=facts.unsubscribe_url,
-        )
-        return await self._close_with(await sender.send(letter))
+    async def _run_email(self) -> MessageStatus | None:
+        sender = self.resources.messaging.senders.email
+        may_have_arrived = self.claimed.begun_at is not None
+        beginning: Beginning = Lost()
 
-    async def _send_sms(
-        self, sender: SmsSender | None, facts: MessageFacts, address: str
-    ) -> MessageStatus:
-        if sender is None:
-            return await self._end(MessageStatus.SKIPPED, detail=SkipReason.NO_SENDER)
-        message = self.claimed.message
-        content = render_sms(facts, message.kind, message.recipient, self._override(facts))
-        self._complain(content)
-        # The words too: the remaining time in them is another at the next attempt, and the gateway
-        # is asked for these.
-        ours = await put_on_wire(
-            self.resources.pool, self.claimed, content.text, self.resources.real_clock()
-        )
-        if not ours:
-            return MessageStatus.PENDING  # the lease ended, and somebody else has it
-        return await self._close_with(await sender.send(self._text(content.text, address)))
+        async def begin() -> Letter | None:
+            nonlocal beginning
+            beginning = await self._begin(may_have_arrived=may_have_arrived)
+            return self._letter(beginning) if isinstance(beginning, Begun) else None
 
-    async def _look_up(self, sender: SmsSender, words: str, since: datetime) -> SmsFate:
-        """What became of a text message that was on the wire when its worker died, or whose answer
-        was lost.
+        if sender is None:
+            tries = self._tries(may_have_arrived=may_have_arrived)
+            return await self._end(leave_unsent(SkipReason.NO_SENDER, tries))
+        outcome = await sender.send(begin)
+        if outcome is not None:
+            return await self._close_with(outcome, may_have_arrived=may_have_arrived)
+        return await self._end(beginning) if isinstance(beginning, Ended) else None
+
+    async def _run_sms(self) -> MessageStatus | None:
+        sender = self.resources.messaging.senders.sms
+        words, since = self.claimed.wire_text, self.claimed.begun_at
+        if sender is None:
+            tries = self._tries(may_have_arrived=since is not None)
+            return await self._end(leave_unsent(SkipReason.NO_SENDER, tries))
+        if words is not None and since is not None:
+            fate = await self._look_up(sender, words, since)
+            if isinstance(fate, Unknown):  # sending again might send twice
+                return await self._fail(fate.detail, may_have_arrived=True)
+            if not isinstance(fate, NeverReceived):
+                return await self._close_with(fate, may_have_arrived=False)
+        beginning = await self._begin(may_have_arrived=False)
+        match beginning:
+            case Begun():
+                text = self._text(beginning.content.text, beginning.address)
+                return await self._close_with(await sender.send(text), may_have_arrived=False)
+            case Ended():
+                return await self._end(beginning)
+            case Lost():
+                return None
+
+    async def _begin(self, *, may_have_arrived: bool) -> Beginning:
+        """Decide upon the message as things are now, and record that an attempt begins.
+
+        The appointment's version is compared where the attempt is recorded: a change that was
+        committed meanwhile has the message decided upon once more.
         """
-        reach = self.subject.reach(self.claimed.message.recipient)
-        if reach.phone is None:
-            return PermanentFailure(detail="its fate is unknown, and the number to ask for is gone")
-        known = await known_message_ids(
-            self.resources.pool, self.claimed.organization_id, self.claimed.appointment_id
+        claimed, resources = self.claimed, self.resources
+        message, about = claimed.message, claimed.appointment_id
+        tries = self._tries(may_have_arrived=may_have_arrived)
+        for _ in range(2):
+            found = await load_subjects(resources.pool, claimed.organization_id, [about])
+            subject, now = found[about], resources.clock()
+            reach = subject.reach(message.recipient)
+            decision = decide_attempt(message, subject.appointment, reach, now, tries)
+            if isinstance(decision, Ended):
+                return decision
+            facts = facts_of(
+                resources.messaging,
+                subject,
+                message.kind,
+                message.recipient,
+                message_id=claimed.id,
+                now=now,
+            )
+            content = self._rendered(facts)
+            begun_at = resources.real_clock()
+            # The words of a text message too: the remaining time in them is another at the next
+            # attempt, and the gateway is asked for these.
+            is_ours = await begin_attempt(
+                resources.pool,
+                claimed,
+                appointment_version=subject.appointment.version,
+                begun_at=begun_at,
+                lease_until=begun_at + ATTEMPT_LEASE,
+                wire_text=content.text if isinstance(content, RenderedSms) else None,
+            )
+            if is_ours:
+                return Begun(address=decision.address, facts=facts, content=content)
+        return Lost()
+
+    def _tries(self, *, may_have_arrived: bool) -> Tries:
+        return Tries(
+            number=self.claimed.attempts,
+            last_failure=self.claimed.last_failure,
+            may_have_arrived=may_have_arrived,
         )
-        fate = await sender.look_up(self._text(words, reach.phone), since=since, known=known)
-        if isinstance(fate, Unknown):  # sending again might send twice
-            return PermanentFailure(detail=f"its fate is unknown: {fate.detail}")
-        return fate
 
-    def _text(self, words: str, address: str) -> TextMessage:
-        report = self.resources.messaging.report_url(self.claimed.organization_id, self.claimed.id)
-        return TextMessage(to=address, body=words, status_callback=report)
-
-    def _override(self, facts: MessageFacts) -> TemplateOverride | None:
+    def _rendered(self, facts: MessageFacts) -> Rendered:
         message = self.claimed.message
-        return self.templates.get((message.kind, message.recipient, language_of(facts)))
-
-    def _complain(self, content: RenderedEmail | RenderedSms) -> None:
+        own = self.templates.get((message.kind, message.recipient, language_of(facts)))
+        content = render(facts, message.kind, message.recipient, message.channel, own)
         if content.problem is not None:
             _log.warning(
                 "organization %s: its own template broke in %s (%s); the built-in words went out",
@@ -161,41 +205,75 @@ class Delivery:
                 content.problem.part,
                 content.problem.detail,
             )
+        return content
 
-    # ---------------------------------------------------------------- what became of it
+    def _letter(self, begun: Begun) -> Letter:
+        facts, content = begun.facts, begun.content
+        assert isinstance(content, RenderedEmail)  # noqa: S101  the channel's own
+        to_customer = self.claimed.message.recipient is Recipient.CUSTOMER
+        return Letter(
+            message_id=message_id(self.claimed.id, self.resources.messaging.domain),
+            now=facts.now,
+            from_name=facts.organization_name,
+            to_name=facts.contact_name if to_customer else facts.provider_name,
+            to_address=begun.address,
+            content=content,
+            unsubscribe_url=facts.unsubscribe_url,
+        )
 
-    async def _close_with(self, outcome: EmailOutcome | SmsOutcome | SmsFate) -> MessageStatus:
+    async def _look_up(self, sender: SmsSender, words: str, since: datetime) -> SmsFate:
+        """The fate of a text message whose worker died, or whose answer was lost."""
+        claimed = self.claimed
+        found = await load_subjects(
+            self.resources.pool, claimed.organization_id, [claimed.appointment_id]
+        )
+        phone = found[claimed.appointment_id].reach(claimed.message.recipient).phone
+        if phone is None:
+            return Unknown(detail="the number to ask for is gone")
+        known = await known_message_ids(
+            self.resources.pool, claimed.organization_id, claimed.appointment_id
+        )
+        return await sender.look_up(self._text(words, phone), since=since, known=known)
+
+    def _text(self, words: str, address: str) -> TextMessage:
+        report = self.resources.messaging.report_url(self.claimed.organization_id, self.claimed.id)
+        return TextMessage(to=address, body=words, status_callback=report)
+
+    # ---------------------------------------------------------------- the outcome
+
+    async def _close_with(
+        self, outcome: Outcome | SmsFate, *, may_have_arrived: bool
+    ) -> MessageStatus:
+        """`may_have_arrived` says so of an earlier attempt."""
         match outcome:
             case Sent():
-                return await self._end(
-                    MessageStatus.SENT, provider_message_id=outcome.provider_message_id
+                await close_message(
+                    self.resources.pool,
+                    self.claimed,
+                    MessageStatus.SENT,
+                    sent_at=self.resources.clock(),
+                    provider_message_id=outcome.provider_message_id
+                    and outcome.provider_message_id[:200],
                 )
+                return MessageStatus.SENT
             case PermanentFailure():
-                return await self._end(MessageStatus.FAILED, detail=outcome.detail)
+                return await self._fail(outcome.detail, may_have_arrived=may_have_arrived)
             case TemporaryFailure():
                 return await self.postpone(
                     outcome.detail,
                     retry_after_seconds=outcome.retry_after_seconds,
-                    keeps_wire=False,
+                    may_have_arrived=may_have_arrived,
                 )
             case Unknown():
-                return await self.postpone(outcome.detail, keeps_wire=True)
+                return await self.postpone(outcome.detail, may_have_arrived=True)
             case NeverReceived():
-                return await self.postpone("the gateway never received it", keeps_wire=False)
+                return await self.postpone("the gateway never received it", may_have_arrived=False)
 
-    async def _end(
-        self,
-        status: MessageStatus,
-        *,
-        detail: str | None = None,
-        provider_message_id: str | None = None,
-    ) -> MessageStatus:
-        await close_message(
-            self.resources.pool,
-            self.claimed,
-            status,
-            sent_at=self.resources.clock() if status is MessageStatus.SENT else None,
-            detail=None if detail is None else detail[:_DETAIL_LENGTH],
-            provider_message_id=None if provider_message_id is None else provider_message_id[:200],
-        )
-        return status
+    async def _fail(self, detail: str, *, may_have_arrived: bool) -> MessageStatus:
+        said = unknown_fate(detail) if may_have_arrived else detail
+        return await self._end(Ended(status=MessageStatus.FAILED, detail=said))
+
+    async def _end(self, ended: Ended) -> MessageStatus:
+        detail = ended.detail[:_DETAIL_LENGTH]
+        await close_message(self.resources.pool, self.claimed, ended.status, detail=detail)
+        return ended.status

@@ -64,9 +64,7 @@ async def preview_message(
         facts = sample_facts(question.kind, "" if organization is None else organization.name, now)
     else:
         asked = [question.appointment_id]
-        subjects = await load_subjects(
-            resources.pool, organization_id, asked, kinds=[question.kind]
-        )
+        subjects = await load_subjects(resources.pool, organization_id, asked)
         if question.appointment_id not in subjects:
             return None
         facts = facts_of(

@@ -1,9 +1,10 @@
-"""Send messages: what is due becomes rows of the log, and each row is claimed, decided upon again,
-sent and closed.
+"""Send messages: what is due becomes rows of the log, and each row is claimed, decided upon right
+before it is sent, and closed with its outcome.
 
-Any number of workers do so at once, and any of them may die anywhere. What a death leaves is a
-lease that ends: the next worker sends the same mail under the same Message-ID, and asks the gateway
-about a text message before it sends that again.
+Any number of workers do so at once, and any of them may die anywhere. A death leaves a lease that
+ends and the record of the attempt: the next worker sends the same mail under the same Message-ID,
+and asks the gateway about a text message before it sends that again. Where the message is not to be
+sent any more by then, it ends as FAILED, its fate unknown.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from app.core.ids import OrganizationId
-    from app.store.messages import ClaimedMessage, OutboxKey
+    from app.store.messages import OutboxKey
     from app.usecases.resources import Resources
 
 DUE_BATCH: Final = 500
@@ -55,15 +56,13 @@ that worker dies.
 """
 
 LEASE_RESERVE: Final = timedelta(minutes=1)
-"""With less than this left of its lease, a message is not begun: sending it takes 30 seconds at
-most.
-"""
+"""With less than this left of its lease, a message is not begun: it would be claimed again soon."""
 
 RUN_SECONDS: Final = 200.0
 """How long one run goes on taking batches; the next one follows within a minute."""
 
 LEFT: Final = "LEFT"
-"""Counted for a message that whoever claims it next will see to."""
+"""Counted for a message that is left to the next claim."""
 
 _UNEXPECTED: Final = "an unexpected error; the worker's log says more"
 
@@ -146,7 +145,10 @@ async def _send_batch(resources: Resources, counts: Counter[str]) -> int:
             resources.pool, organization_id, ids, real_now=now, lease_until=lease_until
         )
         if claimed:
-            deliveries += await _prepare(resources, organization_id, claimed)
+            templates = await load_templates(resources.pool, organization_id)
+            deliveries += [
+                Delivery(resources=resources, claimed=each, templates=templates) for each in claimed
+            ]
     slots = asyncio.Semaphore(SENDING_AT_ONCE)
     begin_by = lease_until - LEASE_RESERVE
     counts.update(
@@ -155,38 +157,17 @@ async def _send_batch(resources: Resources, counts: Counter[str]) -> int:
     return len(deliveries)
 
 
-async def _prepare(
-    resources: Resources, organization_id: OrganizationId, claimed: Sequence[ClaimedMessage]
-) -> list[Delivery]:
-    """What the messages are about, read after they were claimed: what was committed
-    before is seen.
-    """
-    kinds = {each.message.kind for each in claimed}
-    about = {each.appointment_id for each in claimed}
-    subjects = await load_subjects(resources.pool, organization_id, about, kinds=kinds)
-    templates = await load_templates(resources.pool, organization_id)
-    return [
-        Delivery(
-            resources=resources,
-            claimed=each,
-            subject=subjects[each.appointment_id],
-            templates=templates,
-        )
-        for each in claimed
-    ]
-
-
 async def _deliver(delivery: Delivery, slots: asyncio.Semaphore, *, begin_by: datetime) -> str:
     """One message. What goes wrong with it must not keep the others from going out."""
     async with slots:
         if delivery.resources.real_clock() > begin_by:
             return LEFT
         try:
-            return await delivery.run()
+            return await delivery.run() or LEFT
         except DatabaseUnavailableError:
-            # It may have been sent; its lease ends, and the retry tells.
-            _log.warning("what became of message %s could not be recorded", delivery.claimed.id)
+            # It may have been sent; its lease ends, and the next attempt knows that.
+            _log.warning("the outcome of message %s could not be recorded", delivery.claimed.id)
             return LEFT
         except Exception:  # noqa: BLE001  logged with its traceback, and tried again
             _log.exception("message %s could not be sent", delivery.claimed.id)
-            return await delivery.postpone(_UNEXPECTED, keeps_wire=True)
+            return await delivery.postpone(_UNEXPECTED, may_have_arrived=True)

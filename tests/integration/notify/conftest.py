@@ -7,7 +7,7 @@ import contextlib
 import datetime as dt
 import ipaddress
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -69,7 +69,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
 @dataclass(slots=True, kw_only=True)
 class MailServer:
     """aiosmtpd, and what arrived at it. `refuse` may answer a recipient or a message instead of
-    taking it.
+    taking it; `reached` is awaited at each stage, before the answer is given.
     """
 
     port: int = 0
@@ -77,6 +77,7 @@ class MailServer:
     connections: int = 0
     protocols: list[SMTP] = field(default_factory=list)
     refuse: Callable[[str, Envelope], str | None] = lambda _stage, _envelope: None
+    reached: Callable[[str, str], Awaitable[None]] | None = None
 
     def hang_up(self) -> None:
         """Close every connection, as servers do with idle ones."""
@@ -94,6 +95,8 @@ class MailServer:
     ) -> str:
         if answer := self.refuse("RCPT", envelope):
             return answer
+        if self.reached is not None:
+            await self.reached("RCPT", address)
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
@@ -101,6 +104,8 @@ class MailServer:
         if answer := self.refuse("DATA", envelope):
             return answer
         self.letters.append(envelope)
+        if self.reached is not None:
+            await self.reached("DATA", envelope.rcpt_tos[0])
         return f"250 2.0.0 Ok: queued as Q{len(self.letters)}"
 
 

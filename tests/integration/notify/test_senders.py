@@ -49,8 +49,12 @@ async def test_a_logged_message_can_be_followed_from_the_terminal(
         content=render.render_email(full_facts(), MessageKind.BOOKED, Recipient.CUSTOMER),
     )
     text = TextMessage(to="+491701234567", body="See you")
+
+    async def begin() -> Letter:
+        return letter
+
     with caplog.at_level(logging.INFO):
-        assert await senders.email.send(letter) == Sent()
+        assert await senders.email.send(begin) == Sent()
         assert await senders.sms.send(text) == Sent()
     assert "https://book.example.org/manage/abc?x=1&y=2" in caplog.text
     assert "See you" in caplog.text

@@ -8,15 +8,16 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from email import message_from_bytes, policy
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 import pytest
 
 from app.notify import email, render
-from app.notify.email import Letter, SmtpSender, SmtpSettings, TlsMode
+from app.notify.email import Begin, Letter, SmtpSender, SmtpSettings, TlsMode
 from app.notify.message import MessageKind, MessageLogId, Recipient
-from app.notify.outcome import PermanentFailure, Sent, TemporaryFailure
+from app.notify.outcome import PermanentFailure, Sent, TemporaryFailure, Unknown
 from tests.integration.notify.conftest import (
     PASSWORD,
     SILENCE,
@@ -45,6 +46,15 @@ def a_letter(**changes: Any) -> Letter:  # noqa: ANN401 - any of its fields
         "unsubscribe_url": "https://book.example.org/unsubscribe/abc",
     }
     return Letter(**{**values, **changes})
+
+
+def ready(letter: Letter | None) -> Begin:
+    """It is decided already."""
+
+    async def begin() -> Letter | None:
+        return letter
+
+    return begin
 
 
 @contextlib.asynccontextmanager
@@ -88,7 +98,7 @@ async def test_a_letter_arrives_as_it_was_written(tls: TlsMode, certificate: Cer
         ) as sender,
     ):
         letter = a_letter()
-        assert await sender.send(letter) == Sent(provider_message_id="Q1")
+        assert await sender.send(ready(letter)) == Sent(provider_message_id="Q1")
     [received] = mail.letters
     assert received.mail_from == "no-reply@salon.example"
     assert received.rcpt_tos == [ADDRESS]
@@ -117,7 +127,7 @@ async def test_lines_of_dots_survive() -> None:
         full_facts(notes="Dots:\n.\n..\n.hidden"), MessageKind.BOOKED, Recipient.PROVIDER
     )
     async with mail_server() as mail, a_sender(mail.port) as sender:
-        await sender.send(a_letter(content=content))
+        await sender.send(ready(a_letter(content=content)))
     assert isinstance(mail.letters[0].content, bytes)
     parts = dict(_body(mail.letters[0].content))
     assert "\n.\n..\n.hidden\n" in parts["text/plain"].replace("\r\n", "\n")
@@ -126,14 +136,14 @@ async def test_lines_of_dots_survive() -> None:
 async def test_one_connection_carries_many_letters() -> None:
     async with mail_server() as mail, a_sender(mail.port) as sender:
         for _ in range(20):
-            assert isinstance(await sender.send(a_letter()), Sent)
+            assert isinstance(await sender.send(ready(a_letter())), Sent)
     assert (len(mail.letters), mail.connections) == (20, 1)
 
 
 async def test_letters_at_once_share_a_few_connections() -> None:
     async with mail_server() as mail, a_sender(mail.port, max_connections=3) as sender:
         outcomes = await asyncio.gather(
-            *(sender.send(a_letter(to_address=f"g{n}@example.org")) for n in range(50))
+            *(sender.send(ready(a_letter(to_address=f"g{n}@example.org"))) for n in range(50))
         )
     assert all(isinstance(outcome, Sent) for outcome in outcomes)
     assert sorted(letter.rcpt_tos[0] for letter in mail.letters) == sorted(
@@ -145,14 +155,14 @@ async def test_letters_at_once_share_a_few_connections() -> None:
 async def test_an_international_mailbox_needs_a_server_that_can() -> None:
     letter = a_letter(to_address="gräce@müller.example")
     async with mail_server() as mail, a_sender(mail.port) as sender:
-        assert isinstance(await sender.send(letter), Sent)
+        assert isinstance(await sender.send(ready(letter)), Sent)
     assert mail.letters[0].rcpt_tos == ["gräce@xn--mller-kva.example"]
     async with mail_server(utf8=False) as mail, a_sender(mail.port) as sender:
-        outcome = await sender.send(letter)
+        outcome = await sender.send(ready(letter))
         assert outcome == PermanentFailure(
             detail="the mail server cannot write to international addresses"
         )
-        assert isinstance(await sender.send(a_letter()), Sent)
+        assert isinstance(await sender.send(ready(a_letter())), Sent)
     assert len(mail.letters) == 1
 
 
@@ -160,13 +170,57 @@ async def test_mail_goes_to_the_domain_that_was_meant() -> None:
     """`fass.de` is another name, with another owner."""
     async with mail_server() as mail, a_sender(mail.port, from_address="no@βόλος.gr") as sender:
         for domain in ("faß.de", "xn--fa-hia.de", "fass.de"):
-            assert isinstance(await sender.send(a_letter(to_address=f"kim@{domain}")), Sent)
+            assert isinstance(await sender.send(ready(a_letter(to_address=f"kim@{domain}"))), Sent)
     assert [letter.rcpt_tos for letter in mail.letters] == [
         ["kim@xn--fa-hia.de"],
         ["kim@xn--fa-hia.de"],
         ["kim@fass.de"],
     ]
     assert {letter.mail_from for letter in mail.letters} == {"no@xn--nxasmm1c.gr"}
+
+
+# ---------------------------------------------------------------- the last moment
+
+
+async def test_a_letter_is_asked_for_when_its_connection_is_open() -> None:
+    """Not while the letters before it are still on their way."""
+    said: list[str] = []
+    async with (
+        scripted(lambda _connection, _command: None) as mail,
+        a_sender(mail.port, max_connections=1) as sender,
+    ):
+
+        async def begin(number: int) -> Letter | None:
+            said.append(f"{number} after {mail.commands.count('DATA')}")
+            return a_letter() if number < 3 else None
+
+        outcomes = await asyncio.gather(
+            *(sender.send(partial(begin, number)) for number in range(4))
+        )
+    assert said == ["0 after 0", "1 after 1", "2 after 2", "3 after 3"]
+    assert [type(outcome) for outcome in outcomes] == [Sent, Sent, Sent, type(None)]
+    assert len(mail.letters) == 3
+
+
+async def test_a_letter_is_asked_for_again_when_its_connection_has_to_be_opened_anew() -> None:
+    asked: list[int] = []
+    async with scripted(lambda _connection, _command: None) as mail, a_sender(mail.port) as sender:
+        assert isinstance(await sender.send(ready(a_letter())), Sent)
+
+        def hang_up(_connection: int, command: str) -> str | None:
+            if command == "MAIL":
+                raise HangUp
+            return None
+
+        mail.script = hang_up
+
+        async def begin() -> Letter | None:
+            asked.append(mail.connections)
+            return a_letter() if len(asked) == 1 else None
+
+        assert await sender.send(begin) is None
+    assert asked == [1, 2]
+    assert len(mail.letters) == 1
 
 
 # ---------------------------------------------------------------- refused
@@ -202,11 +256,11 @@ async def test_a_refusal_is_final_or_not_by_its_number(
     """And the connection is good for the next letter."""
     async with mail_server() as mail, a_sender(mail.port) as sender:
         mail.refuse = lambda at, _envelope: answer if at == stage else None
-        refused = await sender.send(a_letter())
+        refused = await sender.send(ready(a_letter()))
         assert refused == outcome
         assert _letters_alone(outcome.detail)
         mail.refuse = lambda _at, _envelope: None
-        assert isinstance(await sender.send(a_letter(to_address="ada@example.org")), Sent)
+        assert isinstance(await sender.send(ready(a_letter(to_address="ada@example.org"))), Sent)
     assert mail.connections == 1
     assert [letter.rcpt_tos for letter in mail.letters] == [["ada@example.org"]]
 
@@ -223,7 +277,7 @@ async def test_a_wrong_password_waits_for_the_operator(certificate: Certificate)
         mail_server(starttls=certificate.server, require_auth=True) as mail,
         a_sender(mail.port, **settings) as sender,
     ):
-        outcome = await sender.send(a_letter())
+        outcome = await sender.send(ready(a_letter()))
     assert isinstance(outcome, TemporaryFailure)
     assert "535" in outcome.detail
     assert _letters_alone(outcome.detail)
@@ -238,7 +292,7 @@ async def test_a_stranger_with_a_certificate_gets_nothing(certificate: Certifica
             ) as mail,
             a_sender(mail.port, tls=tls) as sender,  # trusts the public authorities only
         ):
-            assert isinstance(await sender.send(a_letter()), TemporaryFailure)
+            assert isinstance(await sender.send(ready(a_letter())), TemporaryFailure)
         assert mail.letters == []
 
 
@@ -247,17 +301,17 @@ async def test_protection_is_never_bargained_away(certificate: Certificate) -> N
         mail_server() as mail,
         a_sender(mail.port, tls=TlsMode.STARTTLS, tls_context=certificate.client) as sender,
     ):
-        assert isinstance(await sender.send(a_letter()), TemporaryFailure)
+        assert isinstance(await sender.send(ready(a_letter())), TemporaryFailure)
     assert mail.letters == []
 
 
-async def test_a_malformed_address_fails_without_a_connection() -> None:
+async def test_a_malformed_address_fails_without_a_word() -> None:
     async with mail_server() as mail, a_sender(mail.port) as sender:
         outcome = await sender.send(
-            a_letter(to_address="grace@example.org>\r\nRCPT TO:<evil@example.org")
+            ready(a_letter(to_address="grace@example.org>\r\nRCPT TO:<evil@example.org"))
         )
     assert outcome == PermanentFailure(detail="the address is malformed")
-    assert mail.connections == 0
+    assert mail.letters == []
 
 
 # ---------------------------------------------------------------- broken
@@ -265,14 +319,18 @@ async def test_a_malformed_address_fails_without_a_connection() -> None:
 
 async def test_nobody_listening_is_temporary(closed_port: int) -> None:
     async with a_sender(closed_port) as sender:
-        outcome = await sender.send(a_letter())
+        outcome = await sender.send(ready(a_letter()))
     assert isinstance(outcome, TemporaryFailure)
     assert _letters_alone(outcome.detail)
 
 
 @pytest.mark.parametrize("stage", ["CONNECT", "EHLO", "MAIL", "RCPT", "DATA", "END"])
 @pytest.mark.parametrize("answer", [None, "421 4.3.2 shutting down"])
-async def test_a_server_that_goes_away_is_temporary(stage: str, answer: str | None) -> None:
+async def test_a_server_that_goes_away_is_temporary_until_it_has_the_letter(
+    stage: str, answer: str | None
+) -> None:
+    """From then on nobody can know whether it took it."""
+
     def script(_connection: int, command: str) -> str | None:
         if command != stage:
             return None
@@ -281,8 +339,9 @@ async def test_a_server_that_goes_away_is_temporary(stage: str, answer: str | No
         return answer
 
     async with scripted(script) as mail, a_sender(mail.port) as sender:
-        outcome = await sender.send(a_letter())
-    assert isinstance(outcome, TemporaryFailure), outcome
+        outcome = await sender.send(ready(a_letter()))
+    is_unknown = stage in {"DATA", "END"} and answer is None
+    assert isinstance(outcome, Unknown if is_unknown else TemporaryFailure), outcome
     assert _letters_alone(outcome.detail)
 
 
@@ -292,8 +351,9 @@ async def test_a_silent_server_is_given_up(stage: str) -> None:
         return SILENCE if command == stage else None
 
     async with scripted(script) as mail, a_sender(mail.port, timeout_seconds=0.3) as sender:
-        outcome = await asyncio.wait_for(sender.send(a_letter()), 3)
-    assert outcome == TemporaryFailure(detail="smtp timed out")
+        outcome = await asyncio.wait_for(sender.send(ready(a_letter())), 3)
+    expected = Unknown if stage == "END" else TemporaryFailure
+    assert outcome == expected(detail="smtp timed out")
 
 
 @pytest.mark.parametrize("answer", [None, "421 4.7.0 too many messages on this connection"])
@@ -313,16 +373,16 @@ async def test_a_kept_connection_that_died_is_replaced(answer: str | None) -> No
         return None
 
     async with scripted(script) as mail, a_sender(mail.port) as sender:
-        assert isinstance(await sender.send(a_letter()), Sent)
-        assert isinstance(await sender.send(a_letter()), Sent)
+        assert isinstance(await sender.send(ready(a_letter())), Sent)
+        assert isinstance(await sender.send(ready(a_letter())), Sent)
     assert (len(mail.letters), mail.connections) == (2, 2)
 
 
 async def test_a_connection_closed_while_idle_is_replaced() -> None:
     async with mail_server() as mail, a_sender(mail.port) as sender:
-        assert isinstance(await sender.send(a_letter()), Sent)
+        assert isinstance(await sender.send(ready(a_letter())), Sent)
         mail.hang_up()
-        assert isinstance(await sender.send(a_letter()), Sent)
+        assert isinstance(await sender.send(ready(a_letter())), Sent)
     assert (len(mail.letters), mail.connections) == (2, 2)
 
 
@@ -337,8 +397,8 @@ async def test_a_lost_answer_is_repeated_with_the_same_message_id() -> None:
         return None
 
     async with scripted(script) as mail, a_sender(mail.port) as sender:
-        assert isinstance(await sender.send(a_letter()), TemporaryFailure)
-        assert isinstance(await sender.send(a_letter(now=utc(2026, 3, 28, 8))), Sent)
+        assert isinstance(await sender.send(ready(a_letter())), Unknown)
+        assert isinstance(await sender.send(ready(a_letter(now=utc(2026, 3, 28, 8)))), Sent)
     ids = {
         message_from_bytes(letter, policy=policy.default)["Message-ID"] for letter in mail.letters
     }
@@ -355,17 +415,17 @@ async def test_a_send_that_was_cancelled_leaves_no_half_spoken_connection() -> N
         return None
 
     async with scripted(script) as mail, a_sender(mail.port, max_connections=1) as sender:
-        sending = asyncio.create_task(sender.send(a_letter()))
+        sending = asyncio.create_task(sender.send(ready(a_letter())))
         await reached.wait()
         sending.cancel()
         with pytest.raises(asyncio.CancelledError):
             await sending
-        assert isinstance(await sender.send(a_letter()), Sent)
+        assert isinstance(await sender.send(ready(a_letter())), Sent)
     assert (len(mail.letters), mail.connections) == (1, 2)
 
 
 async def test_goodbye_is_said() -> None:
     async with scripted(lambda _connection, _command: None) as mail:
         async with a_sender(mail.port) as sender:
-            await sender.send(a_letter())
+            await sender.send(ready(a_letter()))
         assert mail.commands[-1] == "QUIT"

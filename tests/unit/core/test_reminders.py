@@ -15,15 +15,20 @@ from hypothesis import strategies as st
 from app.core.appointment import Appointment, AppointmentStatus, Contact
 from app.core.changes import AppointmentChangeKind
 from app.core.ids import AppointmentId, CustomerId, ProviderId
-from app.core.messages import Channel, MessageKind, Recipient
+from app.core.messages import Channel, MessageKind, MessageStatus, Recipient
 from app.core.money import CancellationPolicy
 from app.core.reminders import (
     LONGEST_RETRY,
+    MOST_ATTEMPTS,
     RETRY_DELAYS,
+    Attempt,
+    Ended,
     Message,
     Planned,
     Reach,
     SkipReason,
+    Tries,
+    decide_attempt,
     next_try,
     plan,
     recipients,
@@ -263,6 +268,7 @@ def a_message(kind: MessageKind = DAY, **changes: object) -> Message:
 
 
 STANDING = an_appointment(at(2000), at(0))
+CANCELLED = replace(STANDING, status=AppointmentStatus.CANCELLED)
 TEXTED = replace(CUSTOMER, channels=(Channel.SMS,))
 UNVERIFIED = replace(TEXTED, may_be_texted=False)
 
@@ -358,6 +364,43 @@ def test_why_a_message_is_not_sent(
     message: Message, appointment: Appointment, reach: Reach, minute: int, reason: SkipReason | None
 ) -> None:
     assert why_not(message, appointment, reach, at(minute)) is reason
+
+
+TRIED = Tries(number=2, last_failure="smtp 451 at RCPT")
+CUT_OFF = replace(TRIED, may_have_arrived=True)
+CANCELLED_THEN = "its fate is unknown: an attempt was cut off; then the appointment was cancelled"
+
+
+@pytest.mark.parametrize(
+    ("appointment", "tries", "ends"),
+    [
+        (STANDING, Tries(number=1), None),
+        (STANDING, CUT_OFF, None),
+        (CANCELLED, Tries(number=1), ("SKIPPED", "the appointment was cancelled")),
+        (CANCELLED, TRIED, ("SKIPPED", "the appointment was cancelled")),
+        (CANCELLED, CUT_OFF, ("FAILED", CANCELLED_THEN)),
+        (STANDING, replace(TRIED, number=MOST_ATTEMPTS + 1), ("FAILED", "smtp 451 at RCPT")),
+        (
+            STANDING,
+            Tries(number=MOST_ATTEMPTS + 1, may_have_arrived=True),
+            ("FAILED", "its fate is unknown: the worker died at every attempt"),
+        ),
+    ],
+)
+def test_an_attempt_is_made_or_the_message_ends(
+    appointment: Appointment, tries: Tries, ends: tuple[str, str] | None
+) -> None:
+    """What may have arrived is never called skipped."""
+    decision = decide_attempt(a_message(HOUR), appointment, CUSTOMER, at(1950), tries)
+    if ends is None:
+        assert decision == Attempt("grace@example.org")
+    else:
+        assert decision == Ended(status=MessageStatus(ends[0]), detail=ends[1])
+
+
+def test_what_failed_until_it_was_too_late_has_failed() -> None:
+    decision = decide_attempt(a_message(HOUR), STANDING, CUSTOMER, STANDING.starts_at, TRIED)
+    assert decision == Ended(status=MessageStatus.FAILED, detail="smtp 451 at RCPT")
 
 
 def test_who_says_nothing_is_reached_by_e_mail_else_by_sms() -> None:
