@@ -21,6 +21,7 @@ import pytest
 from redis import Redis as BlockingRedis
 from redis.asyncio import Redis
 
+from app.redis_client import RedisClient, open_redis
 from app.standins.embedded import Servers, embedded
 from app.store.migrations import migrate
 from app.store.pool import Pool, create_pool
@@ -33,6 +34,7 @@ hypothesis.settings.load_profile("sample")
 
 TEST_POOL_SIZE = 8
 TEST_STATEMENT_TIMEOUT_MS = 10_000
+TEST_REDIS_TIMEOUT_SECONDS = 5.0
 
 _numbers = count(1)
 
@@ -118,8 +120,8 @@ async def redis_url(servers: Servers) -> str:
 
 
 @pytest.fixture
-async def redis(redis_url: str) -> AsyncIterator[Redis]:
-    client = Redis.from_url(redis_url)
+async def redis(redis_url: str) -> AsyncIterator[RedisClient]:
+    client = open_redis(redis_url, timeout_seconds=TEST_REDIS_TIMEOUT_SECONDS)
     yield client
     await client.aclose()
 

@@ -11,19 +11,17 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import logging
 from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-from redis.exceptions import RedisError
-
+from app.redis_client import BROKEN_REDIS
 from app.weighted_cache import WeightedCache
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from redis.asyncio import Redis
+    from app.redis_client import RedisClient
 
 PERIOD_SECONDS: Final = 60.0
 """What a budget is for, and how long a spent one takes to be whole again."""
@@ -34,9 +32,6 @@ MOST_DEBT_SECONDS: Final = 2 * PERIOD_SECONDS
 TELL_SECONDS: Final = 0.2
 """Between two reports to Redis: how far behind the processes are of each other."""
 
-REST_SECONDS: Final = 2.0
-"""How long a Redis that did not answer is left alone."""
-
 MOST_BYTES: Final = 32 * 1024 * 1024
 """Of debts that one process knows: some 100,000 callers. Those evicted are still in Redis."""
 _DEBT_BYTES: Final = 120
@@ -45,8 +40,6 @@ _DEBT_BYTES: Final = 120
 _LEAST_WAIT_SECONDS: Final = 0.001
 _MOST_KEYS: Final = 1_000
 """Of one report."""
-
-_log: Final = logging.getLogger(__name__)
 
 # KEYS are callers, ARGV what each spent, in milliseconds of debt. Answers what each owes now. The
 # time is Redis's own, so that processes whose clocks differ agree.
@@ -87,15 +80,15 @@ def debt_key(rate: Rate, caller: str) -> str:
 class Rates:
     """The debts that this process knows. `seconds` tells the time between two moments."""
 
-    def __init__(self, redis: Redis, *, seconds: Callable[[], float] = monotonic) -> None:
+    def __init__(self, redis: RedisClient, *, seconds: Callable[[], float] = monotonic) -> None:
         self._tell = redis.register_script(_SCRIPT)
+        self._breaker = redis.breaker
         self._seconds = seconds
         # when each debt is repaid, by our time
         self._repaid: WeightedCache[str, float] = WeightedCache(
             "debts", most_bytes=MOST_BYTES, weigh=lambda _key, _repaid: _DEBT_BYTES
         )
         self._untold: dict[str, float] = {}
-        self._rests_until = float("-inf")
         self._teller: asyncio.Task[None] | None = None
 
     def wait(self, rate: Rate, caller: str) -> float:
@@ -122,15 +115,14 @@ class Rates:
     async def tell(self) -> None:
         """Tell Redis what was spent here, and learn what was spent everywhere."""
         untold, self._untold = self._untold, {}
-        if not untold or self._seconds() < self._rests_until:
+        if not untold or self._breaker.is_open:
             return
         told = list(untold.items())
         try:
             for start in range(0, len(told), _MOST_KEYS):
                 await self._report(dict(told[start : start + _MOST_KEYS]))
-        except (RedisError, OSError, TimeoutError) as error:
-            self._rests_until = self._seconds() + REST_SECONDS
-            _log.warning("rates are counted in this process alone: %s", type(error).__name__)
+        except BROKEN_REDIS as failure:
+            self._breaker.trip(failure)
 
     async def _report(self, spent: dict[str, float]) -> None:
         milliseconds = [

@@ -8,18 +8,14 @@ documents.
 
 from __future__ import annotations
 
-import logging
-from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-from redis.exceptions import RedisError
+from app.redis_client import BROKEN_REDIS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from redis.asyncio import Redis
-
-_log: Final = logging.getLogger(__name__)
+    from app.redis_client import RedisClient
 
 LIFETIME_SECONDS: Final = 7 * 86_400
 """After its last use. A week spares clients of a quiet weekend nothing but one request, and
@@ -30,9 +26,6 @@ MOST_DOCUMENTS: Final = 2_000
 """Of all callers together. An application has some hundreds; of the longest documents this many
 take 64 MB.
 """
-
-AWAY_SECONDS: Final = 1.0
-"""After a failure Redis is left alone for so long: callers need not all wait for its timeout."""
 
 _PREFIX: Final = "slotwright:document:2"
 """Documents under number 1 may contain personal data; they expire unread."""
@@ -81,10 +74,9 @@ def index_key() -> str:
 class RegisteredDocuments:
     """The documents in the Redis that `redis` gives when it is asked, `most` of them."""
 
-    def __init__(self, redis: Callable[[], Redis], *, most: int = MOST_DOCUMENTS) -> None:
+    def __init__(self, redis: Callable[[], RedisClient], *, most: int = MOST_DOCUMENTS) -> None:
         self._redis = redis
         self._most = most
-        self._away_until = 0.0
 
     async def find(self, sha256: str) -> str | None:
         """The document that was registered under this hash; None also where Redis can't
@@ -100,15 +92,15 @@ class RegisteredDocuments:
         await self._run(_KEEP, sha256, LIFETIME_SECONDS, self._most, document_key(""), text)
 
     async def _run(self, script: str, sha256: str, *arguments: str | int) -> object:
-        if monotonic() < self._away_until:
+        redis = self._redis()
+        if redis.breaker.is_open:
             return None
         try:
-            run = self._redis().register_script(script)
+            run = redis.register_script(script)
             found: object = await run(
                 keys=[document_key(sha256), index_key()], args=[sha256, *arguments]
             )
             return found
-        except (RedisError, OSError, TimeoutError) as failure:
-            self._away_until = monotonic() + AWAY_SECONDS
-            _log.warning("registered documents are out of reach: %s", type(failure).__name__)
+        except BROKEN_REDIS as failure:
+            redis.breaker.trip(failure)
             return None

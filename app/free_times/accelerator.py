@@ -26,10 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
     from datetime import date, datetime
 
-    from redis.asyncio import Redis
-
     from app.core.free_days import FreeDay
     from app.core.ids import OrganizationId, ProviderId
+    from app.redis_client import RedisClient
 
 _log: Final = logging.getLogger(__name__)
 
@@ -90,7 +89,7 @@ class Accelerator:
 
 
 def make_accelerator(
-    redis: Redis, *, real_clock: Callable[[], datetime], computations: int
+    redis: RedisClient, *, real_clock: Callable[[], datetime], computations: int
 ) -> Accelerator:
     """One that computes so many questions at once, at most."""
     return Accelerator(slots=SlotCache(redis, real_clock), gate=Gate(computations))

@@ -25,8 +25,6 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from redis.exceptions import RedisError
-
 from app.core.changes import RulesChanged, TimeChanged
 from app.core.slots import dates_changed
 from app.core.zones import DAY_MINUTES, day_number
@@ -48,31 +46,24 @@ from app.free_times.keys import (
 )
 from app.free_times.local import NearDays
 from app.free_times.packing import pack_day, unpack_day
+from app.redis_client import BROKEN_REDIS, describe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from datetime import date, datetime
 
-    from redis.asyncio import Redis
-
     from app.core.free_days import FreeDay
     from app.core.ids import OrganizationId, ProviderId
     from app.core.rules import Rules
     from app.free_times.batches import Command, Values
+    from app.redis_client import RedisClient
 
 _log: Final = logging.getLogger(__name__)
-
-AWAY_SECONDS: Final = 1.0
-"""After a failure readers leave Redis alone for so long: they need not all wait for its timeout.
-Who invalidates never does.
-"""
 
 FILLS_AT_ONCE: Final = 50
 """Providers whose days one script keeps: some hundreds of days, in less time than a reader would
 notice.
 """
-
-_OUTAGES: Final = (RedisError, OSError, TimeoutError)
 
 _RUN: Final = slice(8)
 _GENERATION: Final = slice(8, 16)
@@ -279,7 +270,7 @@ class SlotCache:
     same time.
     """
 
-    redis: Redis
+    redis: RedisClient
     real_clock: Callable[[], datetime]
     counts: Counts = field(default_factory=Counts)
     _reads: Batches[Sequence[str], Values] = field(init=False)
@@ -289,7 +280,6 @@ class SlotCache:
     kept.
     """
     _near: NearDays = field(init=False, default_factory=NearDays)
-    _away_until: float = field(init=False, default=0.0)
     _owner: bytes = field(init=False, default_factory=lambda: secrets.token_bytes(8))
     _leases: Counter[str] = field(init=False, default_factory=Counter)
     """How many computations of this process stand under each lease."""
@@ -310,7 +300,7 @@ class SlotCache:
         `stamps` are those of providers that were seen since the caller's question came: with them,
         what is near is answered without any.
         """
-        if monotonic() < self._away_until:
+        if self.redis.breaker.is_open:
             return None
         now = int(self.real_clock().timestamp())
         near = {
@@ -327,7 +317,7 @@ class SlotCache:
             seen = sure | await self._far(
                 questions, near, [at for at in range(len(questions)) if at not in sure], now
             )
-        except _OUTAGES as outage:
+        except BROKEN_REDIS as outage:
             self._went_away(outage)
             return None
         found = [seen[place] for place in range(len(questions))]
@@ -437,7 +427,7 @@ class SlotCache:
             (found,) = await self._writes.ask(
                 [_script(_BEGIN, keys, [NEW_STAMP_LIFETIME_SECONDS, *anew])]
             )
-        except _OUTAGES as outage:
+        except BROKEN_REDIS as outage:
             self._went_away(outage)
             return None
         # Only a Redis that is emptied under our feet knows no run; connecting again makes it known.
@@ -463,7 +453,7 @@ class SlotCache:
             (ours,) = await self._writes.ask(
                 [_script(_LEASE, leases, [self._owner, LEASE_LIFETIME_MS])]
             )
-        except _OUTAGES as outage:
+        except BROKEN_REDIS as outage:
             self._went_away(outage)
             for question in questions:
                 self._leave(question)
@@ -477,7 +467,7 @@ class SlotCache:
         """Whether another process computes each of these; none does where Redis can't be asked."""
         try:
             owners = await self._reads.ask([question.lease_key for question in questions])
-        except _OUTAGES as outage:
+        except BROKEN_REDIS as outage:
             self._went_away(outage)
             return [False] * len(questions)
         return [owner is not None and owner != self._owner for owner in owners]
@@ -489,7 +479,7 @@ class SlotCache:
             return
         try:
             await self._writes.ask([_script(_RELEASE, leases, [self._owner])])
-        except _OUTAGES as outage:
+        except BROKEN_REDIS as outage:
             self._went_away(outage)
 
     def _leave(self, question: Question) -> bool:
@@ -547,7 +537,7 @@ class SlotCache:
             arguments += (owner, stamp, question.rule_set, lifetime, len(packed), *packed)
         try:
             (kept,) = await self._writes.ask([_script(_KEEP, keys, arguments)])
-        except _OUTAGES as outage:
+        except BROKEN_REDIS as outage:
             self._went_away(outage)
             return
         self.counts.fills += kept.count(1)
@@ -560,12 +550,12 @@ class SlotCache:
         for attempt in (1, 2):
             try:
                 await self._forget(changes)
-            except _OUTAGES as outage:
+            except BROKEN_REDIS as outage:
                 if attempt == 1:
                     continue
                 self.counts.outages += 1
                 self.counts.invalidations_lost += 1
-                _log.warning("an invalidation of free times was lost: %s", type(outage).__name__)
+                _log.warning("an invalidation of free times was lost: %s", describe(outage))
             return
 
     async def _forget(self, changes: Sequence[TimeChanged | RulesChanged]) -> None:
@@ -600,18 +590,14 @@ class SlotCache:
     async def close(self) -> None:
         """Give the connections back, when nobody asks any more."""
         for batches in (self._reads, self._writes, self._changes):
-            with suppress(*_OUTAGES):
+            with suppress(*BROKEN_REDIS):
                 await batches.close()
 
     # ------------------------------------------------------------ outages
 
     def _went_away(self, outage: Exception) -> None:
         self.counts.outages += 1
-        if monotonic() >= self._away_until:
-            _log.warning(
-                "Redis does not answer, free times are computed: %s", type(outage).__name__
-            )
-        self._away_until = monotonic() + AWAY_SECONDS
+        self.redis.breaker.trip(outage)
 
     async def _forget_connections(self) -> None:
         await self.redis.connection_pool.disconnect(inuse_connections=False)

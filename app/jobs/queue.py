@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Final
 
 import orjson
 from arq.connections import ArqRedis
-from redis.asyncio import ConnectionPool
-from redis.exceptions import RedisError
+
+from app.redis_client import BROKEN_REDIS, describe, make_pool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -38,13 +38,11 @@ _log: Final = logging.getLogger(__name__)
 
 def connect(redis_url: str) -> ArqRedis:
     """The queue's connections; each is made when first used."""
-    pool = ConnectionPool.from_url(
-        redis_url,
-        socket_timeout=REDIS_TIMEOUT_SECONDS,
-        socket_connect_timeout=REDIS_TIMEOUT_SECONDS,
-    )
     return ArqRedis(
-        pool, job_serializer=to_json, job_deserializer=orjson.loads, default_queue_name=QUEUE
+        make_pool(redis_url, timeout_seconds=REDIS_TIMEOUT_SECONDS),
+        job_serializer=to_json,
+        job_deserializer=orjson.loads,
+        default_queue_name=QUEUE,
     )
 
 
@@ -92,10 +90,10 @@ class Waker:
                 await self._queue.enqueue_job(
                     name, _job_id=wake_job_id(name, window), _defer_by=WAKE_WINDOW
                 )
-        except (RedisError, OSError, TimeoutError) as away:
+        except BROKEN_REDIS as away:
             _log.warning(
                 "the worker could not be woken (%s); it looks by itself within a minute",
-                type(away).__name__,
+                describe(away),
             )
 
     async def aclose(self) -> None:
@@ -104,6 +102,6 @@ class Waker:
             await asyncio.wait(self._tasks, timeout=WAKE_WINDOW.total_seconds())
         for task in self._tasks:
             task.cancel()
-        with contextlib.suppress(RedisError, OSError, TimeoutError):
+        with contextlib.suppress(*BROKEN_REDIS):
             await self._queue.aclose()
             await self._queue.connection_pool.disconnect()

@@ -15,24 +15,20 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Final
 
-from redis.exceptions import RedisError
-
 from app.live.board import Board, Read, Repaired, Watch
 from app.live.ledger import Concerns, Following, Ledger, ReadHistory
 from app.live.listener import Listener
 from app.live.pace import Counts, Pace
 from app.live.tasks import Tasks
 from app.live.wire import channel_of, decode, encode, organization_of
+from app.redis_client import BROKEN_REDIS, describe
 
 if TYPE_CHECKING:
-    from redis.asyncio import Redis
-
     from app.core.changes import Change
     from app.core.ids import OrganizationId, ProviderId, ServiceId
+    from app.redis_client import RedisClient
 
 _log: Final = logging.getLogger(__name__)
-
-_OUTAGES: Final = (RedisError, OSError, TimeoutError)
 
 
 class TooManySubscribersError(Exception):
@@ -60,7 +56,7 @@ class Feed:
 
     def __init__(
         self,
-        redis: Redis,
+        redis: RedisClient,
         sources: Sources,
         *,
         clock: Callable[[], datetime],
@@ -187,9 +183,10 @@ class Feed:
                 for organization_id, told in by_organization.items():
                     pipeline.publish(channel_of(organization_id), encode(self._origin, told))
                 await pipeline.execute()
-        except _OUTAGES as outage:
+        except BROKEN_REDIS as outage:
             self.counts.untold += 1
-            _log.warning("other processes were not told of a change: %s", type(outage).__name__)
+            self._redis.breaker.trip(outage)
+            _log.warning("other processes were not told of a change: %s", describe(outage))
 
     def _hear(self, organization_id: OrganizationId, changes: Sequence[Change]) -> None:
         organization = self._organizations.get(organization_id)

@@ -12,9 +12,8 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from redis.exceptions import RedisError
-
 from app.live.tasks import Tasks, end
+from app.redis_client import BROKEN_REDIS, describe
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
     from app.live.pace import Counts, Pace
 
 _log: Final = logging.getLogger(__name__)
-
-_OUTAGES: Final = (RedisError, OSError, TimeoutError)
 
 
 class _SilentError(OSError):
@@ -91,10 +88,10 @@ class Listener:
                     await line.connect()
                     failures = 0
                     await self._serve(line)
-                except _OUTAGES as outage:
+                except BROKEN_REDIS as outage:
                     if not failures:
                         _log.warning(
-                            "Redis can't be heard, changes may come late: %s", type(outage).__name__
+                            "Redis can't be heard, changes may come late: %s", describe(outage)
                         )
                     self._counts.disconnections += 1
                     await asyncio.sleep(self._pace.retry_after(failures))

@@ -42,10 +42,9 @@ from app.usecases.upkeep.purge import Retention
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
-    from redis.asyncio import Redis
-
     from app.core.ids import AppointmentId, OrganizationId, ProviderId
     from app.free_times.accelerator import Accelerator
+    from app.redis_client import RedisClient
     from app.settings import Settings
     from app.store.pool import Pool
     from app.usecases.resources import Clock
@@ -137,7 +136,7 @@ async def open_resources(
 
 def make_feed(
     pool: Pool,
-    redis: Redis,
+    redis: RedisClient,
     accelerator: Accelerator,
     *,
     clock: Clock,

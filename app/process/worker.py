@@ -21,8 +21,6 @@ import orjson
 from arq.connections import ArqRedis
 from arq.cron import CronJob
 from arq.worker import Worker
-from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from app.jobs.queue import QUEUE, REDIS_TIMEOUT_SECONDS, connect, to_json
 from app.jobs.schedule import CRON_JOBS
@@ -32,6 +30,7 @@ from app.process.gauges import (
     pulse,
 )
 from app.process.wiring import open_resources
+from app.redis_client import BROKEN_REDIS, describe, open_redis
 from app.settings import LeaveSettings, Settings
 from app.store.migrations import check
 from app.telemetry.logs import configure_logs
@@ -104,17 +103,15 @@ async def supervise(
         stopping.cancel()
         worker.allow_pick_jobs = False
         failure = await _end(worker, running, leave)
-        with contextlib.suppress(RedisError, OSError, TimeoutError):
+        with contextlib.suppress(*BROKEN_REDIS):
             await redis.aclose()
             await redis.connection_pool.disconnect()
         if stop.is_set():
             return
         if worker.jobs_complete or worker.jobs_failed:
             pause = FIRST_PAUSE_SECONDS
-        if isinstance(failure, RedisError | OSError | TimeoutError):
-            _log.warning(
-                "Redis is away (%s); trying again in %.1f s", type(failure).__name__, pause
-            )
+        if isinstance(failure, BROKEN_REDIS):
+            _log.warning("Redis is away (%s); trying again in %.1f s", describe(failure), pause)
         else:
             _log.error("the worker broke; starting it again in %.1f s", pause, exc_info=failure)
         with contextlib.suppress(TimeoutError):
@@ -124,10 +121,10 @@ async def supervise(
 
 async def is_well(redis_url: str) -> bool:
     """Whether this host's worker has said so lately."""
-    redis = Redis.from_url(redis_url, socket_timeout=REDIS_TIMEOUT_SECONDS)
+    redis = open_redis(redis_url, timeout_seconds=REDIS_TIMEOUT_SECONDS)
     try:
         return bool(await redis.exists(health_key()))
-    except (RedisError, OSError, TimeoutError):
+    except BROKEN_REDIS:
         return False
     finally:
         await redis.aclose()
@@ -172,7 +169,7 @@ async def _end(
         await asyncio.wait(jobs, timeout=leave.grace_seconds - leave.closing_seconds)
     for task in (running, *worker.tasks.values()):
         task.cancel()
-    with contextlib.suppress(RedisError, OSError, TimeoutError):
+    with contextlib.suppress(*BROKEN_REDIS):
         # else a Redis that hangs would hold up the end
         async with asyncio.timeout(leave.closing_seconds / 2):
             await asyncio.gather(running, *worker.tasks.values(), return_exceptions=True)

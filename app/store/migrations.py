@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from app.errors import OperatorError
-from app.store.pool import Connection, Pool, connect_once
-from app.store.sql import sql_folder
+from app.store.pool import Pool, connect_once
+from app.store.sql import Record, sql_folder
 
 LOCK_KEY: Final = 0x510731A7E_0001
 """The runner's advisory lock, held by its session: two programs that migrate at once take turns."""
@@ -37,9 +37,14 @@ CREATE TABLE IF NOT EXISTS schema_migration (
     CONSTRAINT schema_migration_pkey PRIMARY KEY (version)
 )
 """
-_TABLE_EXISTS: Final = "SELECT to_regclass('schema_migration') IS NOT NULL"
+_MAJOR_VERSION: Final = "SELECT current_setting('server_version_num')::integer / 10000 AS version"
+_TABLE_EXISTS: Final = "SELECT to_regclass('schema_migration') IS NOT NULL AS it_exists"
 _APPLIED: Final = "SELECT version, name, checksum FROM schema_migration ORDER BY version"
 _RECORD: Final = "INSERT INTO schema_migration (version, name, checksum) VALUES ($1, $2, $3)"
+
+
+Read: TypeAlias = Callable[[str], Awaitable[list[Record]]]
+"""Runs a statement without parameters."""
 
 
 class MigrationError(OperatorError):
@@ -138,11 +143,12 @@ async def check(pool: Pool, *, folder: Path | None = None) -> None:
     """Returns where the database is exactly where this program needs it; raises a `MigrationError`
     elsewhere.
     """
-    async with pool.connection() as connection:
-        _check_version(connection)
-        left = pending(
-            read_migrations(folder) if folder else own_migrations(), await _applied(connection)
-        )
+
+    async def read(sql: str) -> list[Record]:
+        return await pool.fetch(sql, ())
+
+    await _check_version(read)
+    left = pending(read_migrations(folder) if folder else own_migrations(), await _applied(read))
     if left:
         raise UnmigratedError(pending=len(left))
 
@@ -162,10 +168,10 @@ async def migrate(
     migrations = read_migrations(folder)
     connection = await connect_once(database_url, application_name="slotwright-migrate")
     try:
-        _check_version(connection)
+        await _check_version(connection.fetch)
         await connection.execute("SELECT pg_advisory_lock($1)", LOCK_KEY)
         await connection.execute(_CREATE_TABLE)
-        left = pending(migrations, await _applied(connection))
+        left = pending(migrations, await _applied(connection.fetch))
         for migration in left:
             tell(f"migrating: {migration.name}")
             async with connection.transaction():
@@ -179,16 +185,16 @@ async def migrate(
         await connection.close()
 
 
-def _check_version(connection: Connection) -> None:
-    version = connection.get_server_version().major
+async def _check_version(read: Read) -> None:
+    version = (await read(_MAJOR_VERSION))[0]["version"]
     if version < OLDEST_POSTGRESQL:
         raise OldPostgresError(version=version)
 
 
-async def _applied(connection: Connection) -> list[Applied]:
-    if not await connection.fetchval(_TABLE_EXISTS):
+async def _applied(read: Read) -> list[Applied]:
+    if not (await read(_TABLE_EXISTS))[0]["it_exists"]:
         return []
-    rows = await connection.fetch(_APPLIED)
+    rows = await read(_APPLIED)
     return [
         Applied(version=row["version"], name=row["name"], checksum=row["checksum"]) for row in rows
     ]

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from typing import Final, Literal, TypeAlias
 import asyncpg
 import orjson
 from asyncpg.pool import PoolConnectionProxy
+from asyncpg.transaction import Transaction as PostgresTransaction
 
 from app.errors import OperatorError
 from app.store.sql import Record, together
@@ -49,15 +51,25 @@ CACHED_STATEMENTS: Final = 512
 """Prepared statements kept by each connection: more than the program has."""
 
 _OUTAGES: Final = (
-    OSError,
-    TimeoutError,
+    OSError,  # with the event loop's TimeoutError
     asyncpg.PostgresConnectionError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.TooManyConnectionsError,
-    asyncpg.QueryCanceledError,
+    asyncpg.OperatorInterventionError,  # shutdown, crash, start, a statement that took too long
+    asyncpg.InsufficientResourcesError,  # too many connections, no memory, a full disk
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.ReadOnlySQLTransactionError,  # after a failover: this server is a replica now
+    # The server said goodbye between two statements: the connection has failed, and does not know
+    # yet that it ends.
+    asyncpg.InternalClientError,
 )
+"""What the driver raises for a PostgreSQL that can't be used, whatever the connection says."""
+
+_OF_DEAD_CONNECTIONS: Final = (asyncpg.InterfaceError, RuntimeError, AttributeError)
+"""What the driver and its event loop raise for a wrong call, and also for a connection that has
+just died: an outage only where the connection is dead.
+"""
+
+
+_SELECT: Final = re.compile(r"\s*SELECT\b", re.IGNORECASE)
 
 
 class DatabaseUnavailableError(OperatorError):
@@ -74,23 +86,45 @@ class DatabaseUnavailableError(OperatorError):
         return f"PostgreSQL can't be used ({reason}): check DATABASE_URL and that it runs."
 
 
+def _is_outage(error: BaseException, connection: Connection) -> bool:
+    """Whether this is a broken PostgreSQL, not a bug."""
+    return isinstance(error, _OUTAGES) or (
+        isinstance(error, _OF_DEAD_CONNECTIONS) and _is_dead(connection)
+    )
+
+
+def _is_dead(connection: Connection) -> bool:
+    """Whether the connection can no longer be used."""
+    try:
+        return connection.is_closed()
+    except asyncpg.InterfaceError:
+        # The pool has taken it from us, which it does when a connection is lost while in use.
+        return True
+
+
 @contextlib.contextmanager
-def _outages_told(connection: Connection | None = None) -> Iterator[None]:
+def _outages_told(connection: Connection) -> Iterator[None]:
+    """Around calls of the driver on this connection, and nothing else."""
     try:
         yield
-    except _OUTAGES as outage:
-        raise DatabaseUnavailableError from outage
-    except asyncpg.InterfaceError as error:
-        # asyncpg says “connection is closed” with the exception that it also uses for wrong calls.
-        if connection is not None and connection.is_closed():
-            raise DatabaseUnavailableError from error
-        raise
-    except asyncpg.InternalClientError as error:
-        # The server said goodbye between two statements: the connection has failed, and does not
-        # know yet that it ends.
-        if connection is not None:
+    except Exception as error:
+        if not _is_outage(error, connection):
+            raise
+        if isinstance(error, asyncpg.InternalClientError) and not _is_dead(connection):
             connection.terminate()
         raise DatabaseUnavailableError from error
+
+
+@contextlib.contextmanager
+def _outages_hidden(connection: Connection) -> Iterator[None]:
+    """Around giving up a transaction or a connection: that it died must not hide how the block
+    ended.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not _is_outage(error, connection):
+            raise
 
 
 @contextlib.contextmanager
@@ -133,19 +167,30 @@ class Pool:
         """A connection for this block. Never take a second one while holding one: a full pool would
         wait for itself.
         """
-        with _outages_told(), POOL_WAIT_SECONDS.time():
-            connection = await self._connections.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS)
+        with POOL_WAIT_SECONDS.time():
+            try:
+                connection = await self._connections.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS)
+            except (*_OUTAGES, asyncpg.InterfaceError) as error:
+                # An InterfaceError: the new connection died while it was set up, or the pool
+                # closes.
+                raise DatabaseUnavailableError from error
         try:
             yield connection
         finally:
-            # A connection that died is replaced at its next use; its end must not hide how the
-            # block ended.
-            with contextlib.suppress(
-                *_OUTAGES, asyncpg.InterfaceError, asyncpg.InternalClientError
-            ):
+            # A connection that died is replaced at its next use.
+            with _outages_hidden(connection):
                 await self._connections.release(connection)
 
     async def fetch(self, sql: str, arguments: Sequence[object]) -> list[Record]:
+        """A SELECT is run once more where its connection turns out to be dead, so it must not
+        write.
+        """
+        async with self.connection() as connection:
+            try:
+                return await _fetch(connection, sql, arguments)
+            except DatabaseUnavailableError:
+                if not (_is_dead(connection) and _SELECT.match(sql)):
+                    raise
         async with self.connection() as connection:
             return await _fetch(connection, sql, arguments)
 
@@ -233,10 +278,7 @@ async def _block(
     pool: Pool, *, isolation: Literal["repeatable_read"] | None = None, readonly: bool = False
 ) -> AsyncIterator[Transaction]:
     with span("transaction"):
-        async with pool.connection() as connection:
-            block = connection.transaction(isolation=isolation, readonly=readonly)
-            with _outages_told(connection):
-                await block.start()
+        async with _begun(pool, isolation, readonly=readonly) as (connection, block):
             running = Transaction(connection)
             try:
                 yield running
@@ -245,13 +287,37 @@ async def _block(
             except BaseException:
                 # What broke the block is worth more than what then breaks the rollback; the pool
                 # drops such a connection.
-                with contextlib.suppress(
-                    *_OUTAGES, asyncpg.InterfaceError, asyncpg.InternalClientError
-                ):
+                with _outages_hidden(connection):
                     await block.rollback()
                 raise
             with _outages_told(connection):
                 await (block.rollback() if running.is_doomed else block.commit())
+
+
+@asynccontextmanager
+async def _begun(
+    pool: Pool, isolation: Literal["repeatable_read"] | None, *, readonly: bool
+) -> AsyncIterator[tuple[Connection, PostgresTransaction]]:
+    """A transaction on a connection of its own, on another one where the first turns out to be
+    dead.
+    """
+    async with contextlib.AsyncExitStack() as first:
+        connection = await first.enter_async_context(pool.connection())
+        block = connection.transaction(isolation=isolation, readonly=readonly)
+        try:
+            with _outages_told(connection):
+                await block.start()
+        except DatabaseUnavailableError:
+            if not _is_dead(connection):
+                raise
+        else:
+            yield connection, block
+            return
+    async with pool.connection() as connection:
+        block = connection.transaction(isolation=isolation, readonly=readonly)
+        with _outages_told(connection):
+            await block.start()
+        yield connection, block
 
 
 async def create_pool(database_url: str, *, size: int, statement_timeout_ms: int) -> Pool:

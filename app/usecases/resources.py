@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
     from uuid import UUID
 
-    from redis.asyncio import Redis
-
     from app.admission.rates import Rates
     from app.free_times.accelerator import Accelerator
     from app.identity.access import AccessTokens
@@ -21,6 +19,7 @@ if TYPE_CHECKING:
     from app.identity.manage import ManageTokens
     from app.identity.revocations import Revocations
     from app.live.feed import Feed
+    from app.redis_client import RedisClient
     from app.store.pool import Pool
     from app.usecases.booking.limit_guests import GuestLimits
     from app.usecases.messages.messaging import Messaging
@@ -44,7 +43,7 @@ class Resources:
     """
 
     pool: Pool
-    redis: Redis
+    redis: RedisClient
     accelerator: Accelerator
     feed: Feed
     clock: Clock

@@ -8,12 +8,12 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 import orjson
-from redis.exceptions import RedisError
 from starlette.responses import Response
 from starlette.routing import Route
 
 import app
 from app.core.zones import tzdata_version
+from app.redis_client import BROKEN_REDIS
 from app.store.migrations import DatabaseAheadError, MigrationError, check
 from app.store.pool import DatabaseUnavailableError
 
@@ -74,7 +74,7 @@ async def _redis(resources: Resources) -> str:
     try:
         async with asyncio.timeout(CHECK_SECONDS):
             await resources.redis.ping()
-    except (RedisError, OSError, TimeoutError):
+    except BROKEN_REDIS:
         return "unavailable"
     return "ok"
 

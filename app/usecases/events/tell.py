@@ -4,7 +4,10 @@ and never raises.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
 
 from app.core.changes import AppointmentChanged, RulesChanged, TimeChanged
 
@@ -13,15 +16,30 @@ if TYPE_CHECKING:
     from app.core.ids import OrganizationId, ProviderId
     from app.usecases.resources import Resources
 
+_log: Final = logging.getLogger(__name__)
+
 
 async def tell(resources: Resources, *changes: Change) -> None:
-    """Let caches forget, subscribers know, and messages go out."""
+    """Invalidate caches, publish to subscribers, and wake the sender of messages. What was
+    committed is answered as such, even where one of these has a bug.
+    """
     forgotten = [change for change in changes if isinstance(change, TimeChanged | RulesChanged)]
     if forgotten:
-        await resources.accelerator.slots.forget(forgotten)
-    await resources.feed.tell(changes)
+        with _bugs_logged():
+            await resources.accelerator.slots.forget(forgotten)
+    with _bugs_logged():
+        await resources.feed.tell(changes)
     if any(isinstance(change, AppointmentChanged) for change in changes):
-        resources.messaging.wake()
+        with _bugs_logged():
+            resources.messaging.wake()
+
+
+@contextmanager
+def _bugs_logged() -> Iterator[None]:
+    try:
+        yield
+    except Exception:  # noqa: BLE001  the transaction is committed: no exception may contradict that
+        _log.exception("a committed change was not announced in full")
 
 
 def told_again(organization_id: OrganizationId, provider_id: ProviderId) -> RulesChanged:

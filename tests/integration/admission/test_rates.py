@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
-from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from app.admission import rates
 from app.admission.rates import (
     MOST_DEBT_SECONDS,
     PERIOD_SECONDS,
-    REST_SECONDS,
     Rate,
     Rates,
     debt_key,
 )
+from app.redis_client import REST_SECONDS, Breaker, RedisClient, open_redis
 
 POINTS = Rate(name="points", points=600)
 """Ten a second."""
@@ -36,14 +35,15 @@ def seconds() -> Seconds:
 
 
 @pytest.fixture
-async def one(redis: Redis, seconds: Seconds) -> AsyncIterator[Rates]:
+async def one(redis: RedisClient, seconds: Seconds) -> AsyncIterator[Rates]:
+    redis.breaker = Breaker(seconds=seconds)
     process = Rates(redis, seconds=seconds)
     yield process
     await process.close()
 
 
 @pytest.fixture
-async def other(redis: Redis, seconds: Seconds) -> AsyncIterator[Rates]:
+async def other(redis: RedisClient, seconds: Seconds) -> AsyncIterator[Rates]:
     process = Rates(redis, seconds=seconds)
     yield process
     await process.close()
@@ -91,7 +91,7 @@ async def test_what_is_spent_in_one_process_counts_in_the_other(one: Rates, othe
 
 
 async def test_what_redis_keeps_ends_with_the_debt_and_names_nobody(
-    one: Rates, redis: Redis
+    one: Rates, redis: RedisClient
 ) -> None:
     one.spend(POINTS, "192.0.2.7", 60)
     await one.tell()
@@ -102,7 +102,7 @@ async def test_what_redis_keeps_ends_with_the_debt_and_names_nobody(
 
 
 async def test_everything_spent_is_told_by_itself(
-    one: Rates, redis: Redis, monkeypatch: pytest.MonkeyPatch
+    one: Rates, redis: RedisClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rates, "TELL_SECONDS", 0.0)
     one.spend(POINTS, "robin", 60)
@@ -116,7 +116,8 @@ async def test_everything_spent_is_told_by_itself(
 
 
 async def test_without_redis_each_process_limits_by_what_it_knows(seconds: Seconds) -> None:
-    away = Redis.from_url("redis://127.0.0.1:1/0", socket_connect_timeout=1)
+    away = open_redis("redis://127.0.0.1:1/0", timeout_seconds=1.0)
+    away.breaker = Breaker(seconds=seconds)
     process = Rates(away, seconds=seconds)
     process.spend(POINTS, "robin", 600)
     await process.tell()
@@ -138,7 +139,7 @@ async def test_a_redis_that_did_not_answer_is_left_alone_for_a_while(
 
     monkeypatch.setattr(one, "_report", broken)
     began = seconds.now
-    for _ in range(30):
+    for _ in range(15):
         one.spend(POINTS, "robin", 1)
         await one.tell()
         seconds.now += 0.1
@@ -146,7 +147,7 @@ async def test_a_redis_that_did_not_answer_is_left_alone_for_a_while(
 
 
 async def test_callers_without_number_take_no_memory_without_end(
-    redis: Redis, seconds: Seconds, monkeypatch: pytest.MonkeyPatch
+    redis: RedisClient, seconds: Seconds, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rates, "MOST_BYTES", 100_000)
     one = Rates(redis, seconds=seconds)

@@ -11,14 +11,13 @@ from dataclasses import replace
 from datetime import date
 from typing import Final
 
-from redis.asyncio import Redis
-
 from app.core.ids import ProviderId
 from app.core.zones import instant_of
 from app.live.board import DayShown
 from app.live.pace import Pace
 from app.live.wire import channel_of
 from app.process.wiring import make_feed
+from app.redis_client import RedisClient
 from app.usecases.events.watch_availability import Refusal
 from app.usecases.resources import Resources
 from tests.builders import TODAY, Api, Json, key_in
@@ -117,7 +116,7 @@ def provider_id(provider: Json) -> ProviderId:
 
 @asynccontextmanager
 async def a_process(
-    api: Api, pace: Pace = TOLD, *, redis: Redis | None = None
+    api: Api, pace: Pace = TOLD, *, redis: RedisClient | None = None
 ) -> AsyncIterator[Resources]:
     """Resources with a feed of their own on the same PostgreSQL and Redis: as if in another
     process.

@@ -11,18 +11,17 @@ from datetime import timedelta
 from typing import TypeAlias
 
 import pytest
-from redis.asyncio import Redis
 
 from app.core.changes import TimeChanged
 from app.core.ids import AppointmentId
 from app.core.zones import minute_of
 from app.free_times.connection import open_redis
 from app.live.pace import Pace
+from app.redis_client import RedisClient
 from app.standins.embedded import Servers
 from app.store.pool import DatabaseUnavailableError
 from app.usecases.resources import Resources
 from tests.builders import TODAY, Api, Json, a_provider, instant, key_in, listed, utc, weekly
-from tests.integration.live.relay import Relay
 from tests.integration.live.subscriber import (
     PATIENCE_SECONDS,
     SUSPICIOUS,
@@ -34,6 +33,7 @@ from tests.integration.live.subscriber import (
     until,
 )
 from tests.lives import booked, cancel
+from tests.relay import Relay
 
 Watching: TypeAlias = Callable[..., Subscriber]
 
@@ -44,7 +44,7 @@ QUICK_TO_RETURN = Pace(
 
 
 @pytest.fixture
-async def nowhere() -> AsyncIterator[Redis]:
+async def nowhere() -> AsyncIterator[RedisClient]:
     """A Redis that can't be reached: whoever publishes there is heard by nobody."""
     redis = open_redis("redis://127.0.0.1:1", timeout_seconds=0.2)
     yield redis
@@ -102,7 +102,7 @@ async def test_rules_that_nobody_told_are_found(api: Api, watching: Watching) ->
 
 
 async def test_without_redis_this_process_is_told_and_others_find_out(
-    api: Api, watching: Watching, nowhere: Redis
+    api: Api, watching: Watching, nowhere: RedisClient
 ) -> None:
     ada = await a_provider(api, weeklyHours=HOURS)
     appointment = await booked(api, ada, "2026-01-12T10:00Z")
@@ -145,19 +145,18 @@ async def test_a_redis_that_falls_silent_is_left(
 ) -> None:
     """A peer that vanished without a word: the connection stays open, and nothing comes."""
     ada = await a_provider(api, weeklyHours=HOURS)
-    relay = Relay(servers.redis_url)
-    async with (
-        relay.url() as url,
-        aclosing(open_redis(url, timeout_seconds=0.5)) as redis,
-        a_process(api, QUICK_TO_RETURN, redis=redis) as here,
-    ):
-        subscriber = watching(here, ada)
-        await subscriber.snapshot()
-        await joined(here, api)
-        relay.die()
-        await booked(api, ada, "2026-01-12T10:00Z")
-        await subscriber.until(["09:00", "11:00"])
-        assert here.feed.counts.disconnections == 1
+    with Relay(servers.redis_url).running() as relay:
+        async with (
+            aclosing(open_redis(relay.url, timeout_seconds=0.5)) as redis,
+            a_process(api, QUICK_TO_RETURN, redis=redis) as here,
+        ):
+            subscriber = watching(here, ada)
+            await subscriber.snapshot()
+            await joined(here, api)
+            relay.die()
+            await booked(api, ada, "2026-01-12T10:00Z")
+            await subscriber.until(["09:00", "11:00"])
+            assert here.feed.counts.disconnections == 1
 
 
 async def test_a_redis_that_refuses_us_is_asked_again_and_again(

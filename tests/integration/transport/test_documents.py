@@ -14,11 +14,11 @@ from typing import Any
 
 import httpx
 import pytest
-from redis.asyncio import Redis
 
 from app.api.transport import Limits, UnfitDocumentsError, read_list
 from app.cache.documents import LIFETIME_SECONDS, RegisteredDocuments, document_key, index_key
 from app.free_times.connection import open_redis
+from app.redis_client import RedisClient
 from tests.integration.transport.demo import World, endpoint
 from tests.integration.transport.wire import (
     EVENT_STREAM,
@@ -53,7 +53,7 @@ def code_of(response: httpx.Response) -> object:
 
 
 @asynccontextmanager
-async def processes(redis: Redis, number: int = 1) -> AsyncIterator[list[Served]]:
+async def processes(redis: RedisClient, number: int = 1) -> AsyncIterator[list[Served]]:
     """Servers that have nothing in common but this Redis."""
     async with AsyncExitStack() as stack:
         yield [
@@ -66,7 +66,7 @@ async def processes(redis: Redis, number: int = 1) -> AsyncIterator[list[Served]
 
 
 async def test_a_document_that_one_process_was_told_runs_by_its_hash_on_every_other(
-    redis: Redis,
+    redis: RedisClient,
 ) -> None:
     async with processes(redis, 2) as (one, other):
         for accept, status in ((JSON, 200), (RESPONSE_JSON, 400)):
@@ -87,7 +87,7 @@ async def test_a_document_that_one_process_was_told_runs_by_its_hash_on_every_ot
     assert LIFETIME_SECONDS - 60 < await redis.ttl(index_key()) <= LIFETIME_SECONDS
 
 
-async def test_variables_and_the_operations_name_come_with_the_hash(redis: Redis) -> None:
+async def test_variables_and_the_operations_name_come_with_the_hash(redis: RedisClient) -> None:
     text = "query A($name: String!) {hello(name: $name)} query B {viewer}"
     async with processes(redis, 2) as (one, other):
         assert (await send(one, query=text, operationName="B", **persisted(text))).json() == {
@@ -97,7 +97,7 @@ async def test_variables_and_the_operations_name_come_with_the_hash(redis: Redis
         assert answer.json() == {"data": {"hello": "hello é"}}
 
 
-async def test_a_hash_runs_over_sockets_and_event_streams_too(redis: Redis) -> None:
+async def test_a_hash_runs_over_sockets_and_event_streams_too(redis: RedisClient) -> None:
     text = "subscription {count(to: 2) {number}}"
     async with processes(redis, 2) as (one, other):
         async with one.socket(init={}) as socket:
@@ -117,7 +117,7 @@ async def test_a_hash_runs_over_sockets_and_event_streams_too(redis: Redis) -> N
 
 @pytest.mark.parametrize("hashed", ["{viewer}", "", "{hello} "])
 async def test_a_hash_of_something_else_is_refused_and_not_remembered(
-    redis: Redis, hashed: str
+    redis: RedisClient, hashed: str
 ) -> None:
     async with processes(redis) as (served,):
         response = await send(served, query=HELLO, **persisted(hashed))
@@ -135,7 +135,7 @@ async def test_a_hash_of_something_else_is_refused_and_not_remembered(
         ("{hello} #" + "x" * 40_000, "QUERY_TOO_COMPLEX"),
     ],
 )
-async def test_what_may_not_run_is_not_remembered(redis: Redis, text: str, code: str) -> None:
+async def test_what_may_not_run_is_not_remembered(redis: RedisClient, text: str, code: str) -> None:
     async with processes(redis) as (served,):
         assert code_of(await send(served, query=text, **persisted(text))) == code
         assert code_of(await send(served, **persisted(text))) == "PERSISTED_QUERY_NOT_FOUND"
@@ -154,7 +154,7 @@ async def test_what_may_not_run_is_not_remembered(redis: Redis, text: str, code:
     ],
 )
 async def test_what_a_mutation_quotes_outlives_its_request_nowhere(
-    redis: Redis,
+    redis: RedisClient,
     text: str,
     is_kept: bool,  # noqa: FBT001  pytest passes it by name
 ) -> None:
@@ -174,7 +174,7 @@ async def test_what_a_mutation_quotes_outlives_its_request_nowhere(
     assert (await redis.get(document_key(hash_of(text))) is not None) == is_kept
 
 
-async def test_a_document_that_was_changed_in_redis_is_not_believed(redis: Redis) -> None:
+async def test_a_document_that_was_changed_in_redis_is_not_believed(redis: RedisClient) -> None:
     async with processes(redis) as (served,):
         await redis.set(document_key(hash_of(HELLO)), "mutation {bump}")
         assert code_of(await send(served, **persisted(HELLO))) == "PERSISTED_QUERY_NOT_FOUND"
@@ -184,7 +184,7 @@ async def test_a_document_that_was_changed_in_redis_is_not_believed(redis: Redis
 @pytest.mark.parametrize(
     "name", ["x", "é", "0" * 63, "0" * 65, "G" * 64, "A" * 64, hash_of(HELLO) + "\n"]
 )
-async def test_a_name_that_is_no_hash_is_not_found(redis: Redis, name: str) -> None:
+async def test_a_name_that_is_no_hash_is_not_found(redis: RedisClient, name: str) -> None:
     async with processes(redis) as (served,):
         assert code_of(await send(served, documentId=name)) == "PERSISTED_QUERY_NOT_FOUND"
 
@@ -205,7 +205,9 @@ async def test_a_name_that_is_no_hash_is_not_found(redis: Redis, name: str) -> N
         {"query": "", "extensions": {"persistedQuery": None}, "documentId": None, "variables": 5},
     ],
 )
-async def test_a_malformed_name_is_a_bad_request(redis: Redis, body: dict[str, object]) -> None:
+async def test_a_malformed_name_is_a_bad_request(
+    redis: RedisClient, body: dict[str, object]
+) -> None:
     async with processes(redis) as (served,):
         for accept in (JSON, RESPONSE_JSON):
             response = await send(served, accept, **body)
@@ -225,7 +227,7 @@ async def test_without_redis_nothing_is_found_or_remembered_and_nobody_waits_or_
 
 
 async def test_no_more_documents_are_kept_than_allowed_and_those_used_last_are(
-    redis: Redis,
+    redis: RedisClient,
 ) -> None:
     documents = RegisteredDocuments(lambda: redis, most=10)
     texts = [f"{{a{number}: hello}}" for number in range(30)]
@@ -264,7 +266,7 @@ def listed(tmp_path: Path) -> dict[str, str]:
 
 
 async def test_a_listed_document_runs_by_its_name_by_its_hash_and_in_full(
-    listed: dict[str, str], redis: Redis
+    listed: dict[str, str], redis: RedisClient
 ) -> None:
     async with serving(listed=listed, shared=RegisteredDocuments(lambda: redis)) as served:
         for body in (
@@ -299,7 +301,7 @@ async def test_a_listed_document_runs_by_its_name_by_its_hash_and_in_full(
     ],
 )
 async def test_any_other_document_is_refused_and_cannot_be_registered(
-    listed: dict[str, str], redis: Redis, body: dict[str, object], code: str
+    listed: dict[str, str], redis: RedisClient, body: dict[str, object], code: str
 ) -> None:
     async with serving(listed=listed, shared=RegisteredDocuments(lambda: redis)) as served:
         for accept, status in ((JSON, 200), (RESPONSE_JSON, 400)):

@@ -16,9 +16,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from redis.asyncio import Redis
 
 from app.cache.documents import RegisteredDocuments
+from app.redis_client import RedisClient
 from tests.integration.transport.wire import Served, serving
 
 PACKAGES = Path(__file__).with_name("npm")
@@ -131,7 +131,7 @@ async def test_the_published_clients_query_mutate_subscribe_and_fail(
 
 
 async def test_the_published_clients_register_a_document_once_and_then_send_its_hash(
-    redis: Redis, node: str
+    redis: RedisClient, node: str
 ) -> None:
     async with serving(shared=RegisteredDocuments(lambda: redis)) as one:
         assert await run(node, "persisted.mjs", one) == {

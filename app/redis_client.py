@@ -1,0 +1,182 @@
+"""The Redis client that every part of the program uses: its connections, what counts as a broken
+Redis, and the breaker.
+
+redis-py lets some deaths of a connection through as what the event loop raised: uvloop answers a
+write to a connection that was reset with `RuntimeError`, and a writer that another task has closed
+is None. Connections made here report all of them as redis-py's `ConnectionError`. So `BROKEN_REDIS`
+names everything that a caller has to expect, and a command on a connection that died idle is sent
+once more on a new one.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+from time import monotonic
+from typing import TYPE_CHECKING, Final, TypeAlias
+from urllib.parse import urlsplit
+
+from redis.asyncio import (
+    Connection,
+    ConnectionPool,
+    Redis,
+    SSLConnection,
+    UnixDomainSocketConnection,
+)
+from redis.asyncio.connection import DefaultParser
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import InvalidResponse, ResponseError, WatchError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+if TYPE_CHECKING:
+    from asyncio import StreamWriter
+
+    from redis.asyncio.connection import AbstractConnection
+
+    OnConnect: TypeAlias = Callable[[AbstractConnection], Awaitable[None]]
+
+BROKEN_REDIS: Final = (
+    RedisConnectionError,
+    RedisTimeoutError,
+    ResponseError,  # no memory, read only, no permission: it is there and refuses
+    InvalidResponse,
+    WatchError,  # the connection died between WATCH and EXEC
+    OSError,  # with the event loop's TimeoutError
+)
+"""Every exception that means that Redis could not be used. Anything else is a bug."""
+
+REST_SECONDS: Final = 1.0
+"""How long a Redis that failed is left alone: callers need not all wait for its timeout."""
+
+_log: Final = logging.getLogger(__name__)
+
+
+class Breaker:
+    """Whether Redis failed a moment ago. One for each client, shared by all who use it.
+
+    What may be skipped is skipped while it is open: reads, fills, reports. What must be tried is
+    always tried: invalidations, and messages about changes.
+    """
+
+    __slots__ = ("_open_until", "_seconds")
+
+    def __init__(self, *, seconds: Callable[[], float] = monotonic) -> None:
+        self._seconds = seconds
+        self._open_until = float("-inf")
+
+    @property
+    def is_open(self) -> bool:
+        """Whether to go on without Redis."""
+        return self._seconds() < self._open_until
+
+    def trip(self, failure: Exception) -> None:
+        """Redis has just failed."""
+        if not self.is_open:
+            _log.warning("Redis failed, the program goes on without it: %s", describe(failure))
+        self._open_until = self._seconds() + REST_SECONDS
+
+
+class RedisClient(Redis):
+    """A client with its breaker."""
+
+    def __init__(self, connection_pool: ConnectionPool) -> None:
+        super().__init__(connection_pool=connection_pool)
+        self.auto_close_connection_pool = True
+        self.breaker = Breaker()
+
+
+def open_redis(
+    url: str, *, timeout_seconds: float, on_connect: OnConnect | None = None
+) -> RedisClient:
+    """A client that connects when it is first used, and closes its connections with `aclose`.
+
+    `timeout_seconds` bounds connecting and each write and read. `on_connect` takes the place of
+    redis-py's own greeting, which it has to call.
+    """
+    return RedisClient(
+        make_pool(
+            url,
+            timeout_seconds=timeout_seconds,
+            health_check_interval=15,
+            redis_connect_func=on_connect,
+        )
+    )
+
+
+def make_pool(url: str, *, timeout_seconds: float, **options: object) -> ConnectionPool:
+    """Connections that report every break as `BROKEN_REDIS`, and send a command once more where the
+    one they had has died.
+    """
+    pool: ConnectionPool = ConnectionPool.from_url(
+        url,
+        socket_timeout=timeout_seconds,
+        socket_connect_timeout=timeout_seconds,
+        retry=Retry(NoBackoff(), 1),
+        retry_on_error=[RedisConnectionError],
+        parser_class=_Parser,
+        **options,
+    )
+    # The URL decides over the class, whatever is passed above.
+    pool.connection_class = _CONNECTIONS[urlsplit(url).scheme]
+    return pool
+
+
+def describe(failure: BaseException) -> str:
+    """For a log line: what failed, without addresses or passwords."""
+    return type(failure).__name__
+
+
+class _Parser(DefaultParser):  # type: ignore[misc, valid-type]  # chosen at run time: hiredis
+    """Reading from a connection that was closed meanwhile is a `ConnectionError` too."""
+
+    async def read_from_socket(self) -> bool:
+        stream = self._stream
+        if stream is None:
+            raise RedisConnectionError("Connection closed while it was made")
+        try:
+            return bool(await super().read_from_socket())
+        except RuntimeError as error:
+            # uvloop, when a stream that was paused is read from after its transport has died
+            transport = stream._transport  # noqa: SLF001  a StreamReader shows it nowhere else
+            if transport is not None and not transport.is_closing():
+                raise
+            raise RedisConnectionError("Connection closed while reading") from error
+
+
+class _Translating:
+    """Mixed into each of redis-py's connections."""
+
+    _writer: StreamWriter | None
+
+    async def _send_packed_command(self, command: Iterable[bytes]) -> None:
+        writer = self._writer
+        if writer is None:
+            raise RedisConnectionError("Connection closed by another task")
+        try:
+            writer.writelines(command)
+            await writer.drain()
+        except RuntimeError as error:
+            if not writer.is_closing():
+                raise
+            raise RedisConnectionError("Connection closed while writing") from error
+
+
+class _TcpConnection(_Translating, Connection):
+    pass
+
+
+class _TlsConnection(_Translating, SSLConnection):
+    pass
+
+
+class _LocalConnection(_Translating, UnixDomainSocketConnection):
+    pass
+
+
+_CONNECTIONS: Final[dict[str, type[AbstractConnection]]] = {
+    "redis": _TcpConnection,
+    "rediss": _TlsConnection,
+    "unix": _LocalConnection,
+}
