@@ -2,6 +2,14 @@
 
 CREATE EXTENSION IF NOT EXISTS btree_gist WITH SCHEMA public;
 
+CREATE FUNCTION public.cluster_id() RETURNS text
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT system.system_identifier::text || '/' || point.timeline_id::text
+    FROM pg_control_system() AS system
+    CROSS JOIN pg_control_checkpoint() AS point
+$$;
+
 CREATE TABLE public.appointment (
     organization_id uuid NOT NULL,
     id uuid NOT NULL,
@@ -81,7 +89,8 @@ CREATE TABLE public.appointment_history (
     CONSTRAINT appointment_history_before CHECK ((((kind = 'BOOKED'::text) = (from_status IS NULL)) AND ((from_status IS NULL) = (from_starts_at IS NULL)))),
     CONSTRAINT appointment_history_begins CHECK (((version = 1) = (kind = 'BOOKED'::text))),
     CONSTRAINT appointment_history_kind_known CHECK ((kind = ANY (ARRAY['BOOKED'::text, 'RESCHEDULED'::text, 'CANCELLED'::text, 'COMPLETED'::text, 'NO_SHOW'::text]))),
-    CONSTRAINT appointment_history_status_known CHECK (((from_status = ANY (ARRAY['CONFIRMED'::text, 'CANCELLED'::text, 'COMPLETED'::text, 'NO_SHOW'::text])) AND (to_status = ANY (ARRAY['CONFIRMED'::text, 'CANCELLED'::text, 'COMPLETED'::text, 'NO_SHOW'::text]))))
+    CONSTRAINT appointment_history_status_known CHECK (((from_status = ANY (ARRAY['CONFIRMED'::text, 'CANCELLED'::text, 'COMPLETED'::text, 'NO_SHOW'::text])) AND (to_status = ANY (ARRAY['CONFIRMED'::text, 'CANCELLED'::text, 'COMPLETED'::text, 'NO_SHOW'::text])))),
+    CONSTRAINT appointment_history_transition_known CHECK ((((((kind || ' '::text) || COALESCE(from_status, '-'::text)) || ' '::text) || to_status) = ANY (ARRAY['BOOKED - CONFIRMED'::text, 'RESCHEDULED CONFIRMED CONFIRMED'::text, 'CANCELLED CONFIRMED CANCELLED'::text, 'COMPLETED CONFIRMED COMPLETED'::text, 'COMPLETED NO_SHOW COMPLETED'::text, 'NO_SHOW CONFIRMED NO_SHOW'::text, 'NO_SHOW COMPLETED NO_SHOW'::text])))
 );
 
 CREATE TABLE public.availability_exception (
@@ -142,6 +151,32 @@ CREATE TABLE public.customer (
     CONSTRAINT customer_phone_form CHECK ((phone ~ '^\+[0-9]{3,15}$'::text)),
     CONSTRAINT customer_subject_length CHECK (((char_length(subject) >= 1) AND (char_length(subject) <= 255))),
     CONSTRAINT customer_time_zone_length CHECK (((char_length(time_zone) >= 1) AND (char_length(time_zone) <= 64)))
+);
+
+CREATE TABLE public.event (
+    organization_id uuid NOT NULL,
+    epoch integer NOT NULL,
+    transaction_id bigint NOT NULL,
+    id uuid NOT NULL,
+    type text NOT NULL,
+    subject_id uuid NOT NULL,
+    version integer,
+    provider_id uuid,
+    customer_id uuid,
+    occurred_at timestamp with time zone NOT NULL,
+    actor text NOT NULL,
+    actor_subject text,
+    CONSTRAINT event_actor_known CHECK ((actor = ANY (ARRAY['GUEST'::text, 'MANAGE_TOKEN'::text, 'CUSTOMER'::text, 'PROVIDER'::text, 'ADMIN'::text, 'SYSTEM'::text]))),
+    CONSTRAINT event_names_staff_only CHECK (((actor_subject IS NULL) OR (actor = ANY (ARRAY['PROVIDER'::text, 'ADMIN'::text])))),
+    CONSTRAINT event_type_form CHECK ((type ~ '^[A-Z]+(_[A-Z]+)+$'::text)),
+    CONSTRAINT event_version_range CHECK ((version >= 1))
+);
+
+CREATE TABLE public.event_epoch (
+    organization_id uuid NOT NULL,
+    epoch integer NOT NULL,
+    cluster text NOT NULL,
+    CONSTRAINT event_epoch_range CHECK ((epoch >= 1))
 );
 
 CREATE TABLE public.hold (
@@ -426,6 +461,12 @@ ALTER TABLE ONLY public.customer
 ALTER TABLE ONLY public.customer
     ADD CONSTRAINT customer_subject_key UNIQUE (organization_id, subject);
 
+ALTER TABLE ONLY public.event_epoch
+    ADD CONSTRAINT event_epoch_pkey PRIMARY KEY (organization_id);
+
+ALTER TABLE ONLY public.event
+    ADD CONSTRAINT event_pkey PRIMARY KEY (organization_id, id);
+
 ALTER TABLE ONLY public.hold
     ADD CONSTRAINT hold_pkey PRIMARY KEY (organization_id, id);
 
@@ -510,6 +551,10 @@ CREATE UNIQUE INDEX customer_guest_email_key ON public.customer USING btree (org
 
 CREATE UNIQUE INDEX customer_guest_phone_key ON public.customer USING btree (organization_id, phone) WHERE ((subject IS NULL) AND (email IS NULL));
 
+CREATE INDEX event_by_age ON public.event USING btree (occurred_at);
+
+CREATE UNIQUE INDEX event_in_order ON public.event USING btree (organization_id, epoch, transaction_id, id);
+
 CREATE INDEX hold_by_caller ON public.hold USING btree (organization_id, caller, expires_at) WHERE (ended_at IS NULL);
 
 CREATE INDEX hold_by_expiry ON public.hold USING btree (expires_at);
@@ -568,6 +613,9 @@ ALTER TABLE ONLY public.claim
 
 ALTER TABLE ONLY public.customer
     ADD CONSTRAINT customer_organization_fkey FOREIGN KEY (organization_id) REFERENCES public.organization(id);
+
+ALTER TABLE ONLY public.event_epoch
+    ADD CONSTRAINT event_epoch_organization_fkey FOREIGN KEY (organization_id) REFERENCES public.organization(id);
 
 ALTER TABLE ONLY public.hold
     ADD CONSTRAINT hold_provider_fkey FOREIGN KEY (organization_id, provider_id) REFERENCES public.provider(organization_id, id);

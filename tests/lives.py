@@ -274,6 +274,17 @@ _LAWS: Final = {
         GROUP BY appointment.organization_id, appointment.id
         HAVING count(entry.version) <> appointment.version
     """,
+    "an entry of the history without its one event, or an event without its entry": """
+        SELECT coalesce(entry.appointment_id, happened.subject_id) AS appointment_id, entry.version,
+            happened.version AS event_version, count(*) AS found
+        FROM (SELECT * FROM appointment_history WHERE organization_id = $1) AS entry
+        FULL JOIN (SELECT * FROM event WHERE organization_id = $1 AND type LIKE 'APPOINTMENT%') AS happened
+            ON happened.subject_id = entry.appointment_id AND happened.version = entry.version
+            AND happened.type = 'APPOINTMENT_' || entry.kind AND happened.actor = entry.actor
+            AND happened.occurred_at = entry.occurred_at
+        GROUP BY 1, 2, 3
+        HAVING count(*) <> 1 OR bool_or(entry.version IS NULL) OR bool_or(happened.version IS NULL)
+    """,
     "an entry begins elsewhere than the one before it ended": """
         SELECT *
         FROM (

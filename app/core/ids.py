@@ -17,6 +17,7 @@ ClaimId = NewType("ClaimId", UUID)
 WeeklyHoursId = NewType("WeeklyHoursId", UUID)
 WeeklyBreakId = NewType("WeeklyBreakId", UUID)
 AvailabilityExceptionId = NewType("AvailabilityExceptionId", UUID)
+EventId = NewType("EventId", UUID)
 MessageLogId = NewType("MessageLogId", UUID)
 """A row of the message log. It outlives retries, and so does what is derived from it, such as a
 mail's Message-ID.

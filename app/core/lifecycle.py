@@ -1,19 +1,21 @@
-"""The life of an appointment: what may become of it, when, at whose hand, and what cancelling
+"""The life of an appointment: which change is possible in which state, when, and what cancelling
 costs.
 
 `CONFIRMED → CANCELLED | COMPLETED | NO_SHOW`. Nothing leaves CANCELLED; the provider's side may
 exchange COMPLETED and NO_SHOW. From its start on nothing is cancelled or moved; before it nothing
-is completed or a no-show.
+is completed or a no-show. `TRANSITIONS` says so once: every decision reads it, and the database
+and the published law are compared with it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from app.core.appointment import AppointmentStatus
+from app.core.changes import AppointmentChangeKind
 from app.core.money import LateCancellation, Money
 from app.core.refusals import (
     CancellationFeeNotAccepted,
@@ -29,6 +31,78 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from app.core.appointment import Appointment
+
+
+class Period(StrEnum):
+    """When a change is possible, relative to the start of the appointment."""
+
+    ANY_TIME = "any time"
+    BEFORE_START = "before the start"
+    FROM_START = "from the start on"
+
+    def contains(self, starts_at: datetime, now: datetime) -> bool:
+        """Whether `now` lies in the period; the start itself belongs to `FROM_START`."""
+        match self:
+            case Period.ANY_TIME:
+                return True
+            case Period.BEFORE_START:
+                return now < starts_at
+            case Period.FROM_START:
+                return now >= starts_at
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transition:
+    """One change that the law knows; `source` is None where the appointment begins."""
+
+    kind: AppointmentChangeKind
+    source: AppointmentStatus | None
+    target: AppointmentStatus
+    period: Period
+
+
+def _transition(
+    kind: AppointmentChangeKind,
+    source: AppointmentStatus | None,
+    target: AppointmentStatus,
+    period: Period,
+) -> Transition:
+    return Transition(kind=kind, source=source, target=target, period=period)
+
+
+_KIND, _STATUS = AppointmentChangeKind, AppointmentStatus
+
+TRANSITIONS: Final = (
+    _transition(_KIND.BOOKED, None, _STATUS.CONFIRMED, Period.ANY_TIME),
+    _transition(_KIND.RESCHEDULED, _STATUS.CONFIRMED, _STATUS.CONFIRMED, Period.BEFORE_START),
+    _transition(_KIND.CANCELLED, _STATUS.CONFIRMED, _STATUS.CANCELLED, Period.BEFORE_START),
+    _transition(_KIND.COMPLETED, _STATUS.CONFIRMED, _STATUS.COMPLETED, Period.FROM_START),
+    _transition(_KIND.COMPLETED, _STATUS.NO_SHOW, _STATUS.COMPLETED, Period.FROM_START),
+    _transition(_KIND.NO_SHOW, _STATUS.CONFIRMED, _STATUS.NO_SHOW, Period.FROM_START),
+    _transition(_KIND.NO_SHOW, _STATUS.COMPLETED, _STATUS.NO_SHOW, Period.FROM_START),
+)
+"""Every change of an appointment that there is."""
+
+_BY_KIND_AND_SOURCE: Final = {(each.kind, each.source): each for each in TRANSITIONS}
+
+CLOSING_KINDS: Final = {
+    each.target: each.kind
+    for each in TRANSITIONS
+    if each.kind in {AppointmentChangeKind.COMPLETED, AppointmentChangeKind.NO_SHOW}
+}
+"""The change that closes an appointment in each of these states."""
+
+
+def transition_of(
+    kind: AppointmentChangeKind, source: AppointmentStatus | None
+) -> Transition | None:
+    """The change of this kind out of this state; None where the law knows none."""
+    return _BY_KIND_AND_SOURCE.get((kind, source))
+
+
+def _is_possible(appointment: Appointment, kind: AppointmentChangeKind, now: datetime) -> bool:
+    transition = transition_of(kind, appointment.status)
+    return transition is not None and transition.period.contains(appointment.starts_at, now)
 
 
 class Actor(StrEnum):
@@ -75,7 +149,7 @@ def quote_cancellation(
     appointment: Appointment, actor: Actor, now: datetime
 ) -> CancellationQuote | None:
     """What cancelling at this instant would cost this actor; None once it can't be cancelled."""
-    if appointment.status is not AppointmentStatus.CONFIRMED or now >= appointment.starts_at:
+    if not _is_possible(appointment, AppointmentChangeKind.CANCELLED, now):
         return None
     policy = appointment.cancellation_policy
     free_until = appointment.starts_at - timedelta(minutes=policy.free_until_minutes_before)
@@ -93,6 +167,30 @@ def quote_cancellation(
     )
 
 
+def _refuse_change(
+    appointment: Appointment,
+    kind: AppointmentChangeKind,
+    actor: Actor,
+    now: datetime,
+    *,
+    expected_version: int | None,
+) -> VersionConflict | NotChangeableReason | CancellationQuote:
+    """Why the appointment can be neither cancelled nor moved; where it can, what cancelling costs.
+
+    One ladder for both, as who could cancel for nothing may move.
+    """
+    if expected_version not in {None, appointment.version}:
+        return VersionConflict(current_version=appointment.version)
+    if appointment.status is AppointmentStatus.CANCELLED:
+        return NotChangeableReason.ALREADY_CANCELLED
+    if transition_of(kind, appointment.status) is None:
+        return NotChangeableReason.ALREADY_CLOSED
+    quote = quote_cancellation(appointment, actor, now)
+    if quote is None:
+        return NotChangeableReason.ALREADY_STARTED
+    return quote if quote.allowed else NotChangeableReason.TOO_LATE
+
+
 def decide_cancellation(
     appointment: Appointment,
     actor: Actor,
@@ -101,40 +199,41 @@ def decide_cancellation(
     accept_fee_minor: int,
     expected_version: int | None,
 ) -> Cancellation | NotCancellable | CancellationFeeNotAccepted | VersionConflict:
-    """Whether the appointment, which is not cancelled yet, may be at this instant, for a fee of at
-    most so much.
+    """Whether the appointment may be cancelled at this instant, for a fee of at most so much.
+
+    What is cancelled already is refused here; the use case answers with it before it asks.
     """
-    if expected_version not in {None, appointment.version}:
-        return VersionConflict(current_version=appointment.version)
-    if appointment.status is not AppointmentStatus.CONFIRMED:
-        return NotCancellable(reason=NotChangeableReason.ALREADY_CLOSED)
-    quote = quote_cancellation(appointment, actor, now)
-    if quote is None:
-        return NotCancellable(reason=NotChangeableReason.ALREADY_STARTED)
-    if not quote.allowed:
-        return NotCancellable(reason=NotChangeableReason.TOO_LATE)
-    if quote.fee is not None and quote.fee.amount_minor > accept_fee_minor:
-        return CancellationFeeNotAccepted(quote=quote)
-    return Cancellation(fee=quote.fee)
+    seen = _refuse_change(
+        appointment, AppointmentChangeKind.CANCELLED, actor, now, expected_version=expected_version
+    )
+    match seen:
+        case VersionConflict():
+            return seen
+        case NotChangeableReason():
+            return NotCancellable(reason=seen)
+        case CancellationQuote():
+            if seen.fee is not None and seen.fee.amount_minor > accept_fee_minor:
+                return CancellationFeeNotAccepted(quote=seen)
+            return Cancellation(fee=seen.fee)
 
 
 def refuse_move(
     appointment: Appointment, actor: Actor, now: datetime, *, expected_version: int | None
 ) -> NotReschedulable | VersionConflict | None:
-    """Why the appointment may not be moved at this instant, wherever to; None where it may."""
-    if expected_version not in {None, appointment.version}:
-        return VersionConflict(current_version=appointment.version)
-    if appointment.status is AppointmentStatus.CANCELLED:
-        return NotReschedulable(reason=NotChangeableReason.ALREADY_CANCELLED)
-    if appointment.status is not AppointmentStatus.CONFIRMED:
-        return NotReschedulable(reason=NotChangeableReason.ALREADY_CLOSED)
-    quote = quote_cancellation(appointment, actor, now)
-    if quote is None:
-        return NotReschedulable(reason=NotChangeableReason.ALREADY_STARTED)
-    # Who could cancel for nothing may move: a move is no way around a fee, nor around a refusal.
-    if not quote.allowed or quote.fee is not None:
-        return NotReschedulable(reason=NotChangeableReason.TOO_LATE)
-    return None
+    """Why the appointment may not be moved at this instant, wherever to; None where it may.
+
+    A customer may move where cancelling is free: a move is no way around a fee or a refusal.
+    """
+    kind = AppointmentChangeKind.RESCHEDULED
+    seen = _refuse_change(appointment, kind, actor, now, expected_version=expected_version)
+    match seen:
+        case VersionConflict():
+            return seen
+        case NotChangeableReason():
+            return NotReschedulable(reason=seen)
+        case CancellationQuote():
+            late = NotReschedulable(reason=NotChangeableReason.TOO_LATE)
+            return None if seen.fee is None else late
 
 
 def decide_closing(
@@ -147,6 +246,42 @@ def decide_closing(
         return Unchanged()
     if expected_version not in {None, appointment.version}:
         return VersionConflict(current_version=appointment.version)
-    if appointment.status is AppointmentStatus.CANCELLED or now < appointment.starts_at:
+    if not _is_possible(appointment, CLOSING_KINDS[to], now):
         return InvalidTransition(from_status=appointment.status, to_status=to)
     return to
+
+
+# ---------------------------------------------------------------- the appointment after a change
+
+
+def _after(appointment: Appointment, kind: AppointmentChangeKind) -> Appointment:
+    """The next version, in the state that the table says; KeyError where it says none: a bug."""
+    transition = _BY_KIND_AND_SOURCE[kind, appointment.status]
+    return replace(appointment, status=transition.target, version=appointment.version + 1)
+
+
+def moved(appointment: Appointment, starts_at: datetime, ends_at: datetime) -> Appointment:
+    """The appointment at another time. The time version rises only when the start does move."""
+    return replace(
+        _after(appointment, AppointmentChangeKind.RESCHEDULED),
+        starts_at=starts_at,
+        ends_at=ends_at,
+        time_version=appointment.time_version + (starts_at != appointment.starts_at),
+    )
+
+
+def cancelled(
+    appointment: Appointment, cancellation: Cancellation, *, reason: str | None, now: datetime
+) -> Appointment:
+    """The appointment, cancelled at `now` for this fee."""
+    return replace(
+        _after(appointment, AppointmentChangeKind.CANCELLED),
+        cancelled_at=now,
+        cancellation_reason=reason,
+        cancellation_fee=cancellation.fee,
+    )
+
+
+def closed(appointment: Appointment, kind: AppointmentChangeKind) -> Appointment:
+    """The appointment, completed or marked as a no-show."""
+    return _after(appointment, kind)

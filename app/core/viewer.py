@@ -6,7 +6,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from app.core.events import Author
+from app.core.lifecycle import Actor
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -22,6 +25,14 @@ class Role(StrEnum):
     CUSTOMER = "CUSTOMER"
     PROVIDER = "PROVIDER"
     ADMIN = "ADMIN"
+
+
+_ACTOR_OF_ROLE: Final = {
+    Role.ANONYMOUS: Actor.GUEST,
+    Role.CUSTOMER: Actor.CUSTOMER,
+    Role.PROVIDER: Actor.PROVIDER,
+    Role.ADMIN: Actor.ADMIN,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +81,22 @@ class Viewer:
         themselves.
         """
         return self.is_admin or (self.role is Role.PROVIDER and self.provider_id == provider_id)
+
+    @property
+    def author(self) -> Author:
+        """The caller as the author of a change that is about no appointment."""
+        actor = _ACTOR_OF_ROLE[self.role] if self.manages is None else Actor.MANAGE_TOKEN
+        return Author(actor=actor, subject=self.subject)
+
+    def actor_on(self, appointment: Appointment) -> Actor:
+        """As whom the caller acts on an appointment that they see, or just booked."""
+        if self.is_admin:
+            return Actor.ADMIN
+        if self.runs(appointment.provider_id):
+            return Actor.PROVIDER
+        if self.role is Role.CUSTOMER:
+            return Actor.CUSTOMER
+        return Actor.MANAGE_TOKEN if self.manages == appointment.id else Actor.GUEST
 
     def owns(self, appointment: Appointment) -> bool:
         """Whether the appointment was booked by the caller's own customer account."""

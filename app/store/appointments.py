@@ -15,20 +15,17 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from app.core.money import Money
     from app.store.keyset import Keyset
-    from app.store.locks import CalendarLock
     from app.store.pool import Transaction
     from app.store.sql import Executor, Record
 
 _BY_IDS = query("appointment_by_ids")
 _INSERT = query("insert_appointment")
 _FOR_UPDATE = query("appointment_for_update")
-_CANCEL = query("cancel_appointment")
-_MOVE = query("move_appointment")
-_CLOSE = query("close_appointment")
+_UPDATE = query("update_appointment")
 _TO_COMPLETE = query("appointments_to_complete")
-_COMPLETE = query("complete_ended")
+_ENDED = query("ended_for_update")
+_COMPLETE = query("complete_appointments")
 _PAGES = {
     (whose, backward): query(f"appointments_of_{whose}_{'backward' if backward else 'forward'}")
     for whose in ("organization", "providers", "customer")
@@ -209,61 +206,27 @@ async def appointment_for_update(
     return None if row is None else _appointment(row)
 
 
-async def cancel_appointment(
-    tx: Transaction,
-    lock: CalendarLock,
-    appointment_id: AppointmentId,
-    *,
-    cancelled_at: datetime,
-    reason: str | None,
-    fee: Money | None,
-) -> Appointment:
-    """Cancel a locked appointment; its time is freed apart, by `free_time`."""
-    row = await _CANCEL.one(
+def update_appointment(
+    tx: Transaction, organization_id: OrganizationId, after: Appointment
+) -> None:
+    """Store a locked appointment in its next version, at the transaction's next statement. Its time
+    is taken and freed apart.
+    """
+    fee = after.cancellation_fee
+    _UPDATE.later(
         tx,
-        lock.organization_id,
-        appointment_id,
-        cancelled_at,
-        reason,
+        organization_id,
+        after.id,
+        after.status,
+        after.starts_at,
+        after.ends_at,
+        after.version,
+        after.time_version,
+        after.cancelled_at,
+        after.cancellation_reason,
         fee and fee.amount_minor,
         fee and fee.currency,
     )
-    return _appointment(row)
-
-
-async def move_appointment(
-    tx: Transaction,
-    lock: CalendarLock,
-    appointment_id: AppointmentId,
-    *,
-    starts_at: datetime,
-    ends_at: datetime,
-) -> Appointment:
-    """Give a locked appointment another time; the time itself is freed and taken apart."""
-    return _appointment(
-        await _MOVE.one(tx, lock.organization_id, appointment_id, starts_at, ends_at)
-    )
-
-
-async def close_appointment(
-    tx: Transaction,
-    organization_id: OrganizationId,
-    appointment_id: AppointmentId,
-    status: AppointmentStatus,
-) -> Appointment:
-    """Say of a locked appointment that it took place, or that nobody came. It keeps its time."""
-    return _appointment(await _CLOSE.one(tx, organization_id, appointment_id, status))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Completed:
-    """An appointment that was completed because it has ended."""
-
-    organization_id: OrganizationId
-    appointment_id: AppointmentId
-    provider_id: ProviderId
-    customer_id: CustomerId
-    version: int
 
 
 async def appointments_to_complete(
@@ -278,23 +241,19 @@ async def appointments_to_complete(
     return found
 
 
-async def complete_ended(
-    on: Executor,
+async def ended_for_update(
+    tx: Transaction,
     organization_id: OrganizationId,
     ids: Sequence[AppointmentId],
     *,
     ended_by: datetime,
-) -> list[Completed]:
-    """Complete those that are still confirmed and have ended, with their history, in
-    one statement.
-    """
-    return [
-        Completed(
-            organization_id=organization_id,
-            appointment_id=AppointmentId(row["id"]),
-            provider_id=ProviderId(row["provider_id"]),
-            customer_id=CustomerId(row["customer_id"]),
-            version=row["version"],
-        )
-        for row in await _COMPLETE.many(on, organization_id, ids, ended_by)
-    ]
+) -> list[Appointment]:
+    """Those that are still confirmed and have ended, locked until the transaction ends."""
+    return [_appointment(row) for row in await _ENDED.many(tx, organization_id, ids, ended_by)]
+
+
+def complete_appointments(
+    tx: Transaction, organization_id: OrganizationId, ids: Sequence[AppointmentId]
+) -> None:
+    """Store that these locked appointments took place, at the transaction's next statement."""
+    _COMPLETE.later(tx, organization_id, ids)

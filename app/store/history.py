@@ -15,32 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from app.core.ids import OrganizationId
-    from app.store.pool import Transaction
     from app.store.sql import Executor
 
-_INSERT = query("insert_history")
 _OF_APPOINTMENTS = query("history_of_appointments")
-
-
-def insert_history(tx: Transaction, organization_id: OrganizationId, entry: HistoryEntry) -> None:
-    """Write what became of an appointment, in the transaction that made it so and at its next
-    statement.
-    """
-    _INSERT.later(
-        tx,
-        organization_id,
-        entry.appointment_id,
-        entry.version,
-        entry.kind,
-        entry.occurred_at,
-        entry.actor,
-        entry.actor_subject,
-        entry.from_status,
-        entry.to_status,
-        entry.from_starts_at,
-        entry.to_starts_at,
-        entry.reason,
-    )
 
 
 async def history_of_appointments(

@@ -12,12 +12,10 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from app.core.ids import AppointmentId, HoldId, OrganizationId
-    from app.store.pool import Transaction
     from app.store.sql import Executor, Record
 
 _FIND = query("idempotency_key")
 _USED = query("used_keys")
-_INSERT = query("insert_idempotency_key")
 _PURGE = query("purge_idempotency_keys")
 
 
@@ -31,6 +29,14 @@ class KeyScope:
     mutation: str
     caller: str
     key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestKey:
+    """The key of one request, with a keyed hash of all that it asks for."""
+
+    scope: KeyScope
+    request_hash: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,25 +75,6 @@ async def used_keys(
         [scope.key for scope in scopes],
     )
     return frozenset(scopes[row["place"] - 1] for row in rows)
-
-
-def remember_answer(
-    tx: Transaction, scope: KeyScope, answer: StoredAnswer, created_at: datetime
-) -> None:
-    """Store the key with what it made, in the transaction that makes it and at its next
-    statement.
-    """
-    _INSERT.later(
-        tx,
-        scope.organization_id,
-        scope.mutation,
-        scope.caller,
-        scope.key,
-        answer.request_hash,
-        answer.appointment_id,
-        answer.hold_id,
-        created_at,
-    )
 
 
 async def purge_keys(on: Executor, *, made_before: datetime, batch_size: int) -> int:

@@ -21,11 +21,10 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from app.core.ids import CustomerId
-    from app.core.reminders import Planned, SkipReason
+    from app.core.reminders import SkipReason
     from app.store.pool import Transaction
     from app.store.sql import Executor, Record
 
-_INSERT_OUTBOX = query("insert_outbox")
 _DUE_OUTBOX = query("due_outbox")
 _TAKE_OUTBOX = query("take_outbox")
 _OUTBOX_OF_APPOINTMENTS = query("outbox_of_appointments")
@@ -100,21 +99,6 @@ class ClaimedMessage:
 
 
 # ---------------------------------------------------------------- the outbox
-
-
-def insert_outbox(
-    tx: Transaction,
-    organization_id: OrganizationId,
-    appointment_id: AppointmentId,
-    time_version: int,
-    planned: Sequence[Planned],
-) -> None:
-    """Plan messages, in the transaction of the change that they are about and at its next
-    statement.
-    """
-    if planned:
-        kinds, due = [each.kind for each in planned], [each.due_at for each in planned]
-        _INSERT_OUTBOX.later(tx, organization_id, appointment_id, time_version, kinds, due)
 
 
 async def due_outbox(

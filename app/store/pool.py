@@ -238,6 +238,11 @@ class Transaction:
         """A write that waits. Those that wait together don't see one another."""
         self._waiting.append((sql, arguments))
 
+    def once(self, sql: str, arguments: Sequence[object]) -> None:
+        """A write that waits, unless the same one is waiting already."""
+        if (sql, arguments) not in self._waiting:
+            self.later(sql, arguments)
+
     async def write(self) -> int:
         """Do what waits; how many rows the last of it touched."""
         if not self._waiting:

@@ -53,6 +53,8 @@ class Writer(Protocol):
 
     def later(self, sql: str, arguments: Sequence[object]) -> None: ...
 
+    def once(self, sql: str, arguments: Sequence[object]) -> None: ...
+
 
 class Executor(Protocol):
     """What a statement runs on: the pool (a plain read, a connection of its own) or a
@@ -110,6 +112,13 @@ class Query:
         """
         self._expect("exec")
         on.later(self.sql, arguments)
+
+    def once(self, on: Writer, *arguments: object) -> None:
+        """As `later`, for a write that several callers in one transaction may need: it is done
+        once.
+        """
+        self._expect("exec")
+        on.once(self.sql, arguments)
 
     def _expect(self, cardinality: Cardinality) -> None:
         if self.cardinality != cardinality:

@@ -201,47 +201,6 @@ FROM appointment
 WHERE organization_id = $1 AND id = $2
 FOR UPDATE;
 
--- name: cancel_appointment :one
--- Cancel an appointment that is locked.
--- params: organization_id uuid, id uuid, cancelled_at timestamptz, reason text, fee_minor bigint, fee_currency text
-UPDATE appointment
-SET status = 'CANCELLED', version = version + 1, cancelled_at = $3, cancellation_reason = $4,
-    cancellation_fee_minor = $5, cancellation_fee_currency = $6, guest_origin = NULL
-WHERE organization_id = $1 AND id = $2
-RETURNING id, provider_id, service_id, customer_id, status, starts_at, ends_at, customer_time_zone, contact_name,
-    contact_email, contact_phone, contact_locale, contact_channels, notes, version, time_version, price_minor,
-    price_currency,
-    policy_free_until_minutes_before, policy_late_cancellation, policy_late_fee_minor, policy_late_fee_currency,
-    policy_late_fee_percent, created_at, cancelled_at, cancellation_reason, cancellation_fee_minor,
-    cancellation_fee_currency;
-
--- name: move_appointment :one
--- Give a locked appointment another time. The time version rises when the start does move.
--- params: organization_id uuid, id uuid, starts_at timestamptz, ends_at timestamptz
-UPDATE appointment
-SET starts_at = $3, ends_at = $4, version = version + 1,
-    time_version = time_version + CASE WHEN starts_at = $3 THEN 0 ELSE 1 END
-WHERE organization_id = $1 AND id = $2
-RETURNING id, provider_id, service_id, customer_id, status, starts_at, ends_at, customer_time_zone, contact_name,
-    contact_email, contact_phone, contact_locale, contact_channels, notes, version, time_version, price_minor,
-    price_currency,
-    policy_free_until_minutes_before, policy_late_cancellation, policy_late_fee_minor, policy_late_fee_currency,
-    policy_late_fee_percent, created_at, cancelled_at, cancellation_reason, cancellation_fee_minor,
-    cancellation_fee_currency;
-
--- name: close_appointment :one
--- Say of a locked appointment that it took place, or that nobody came.
--- params: organization_id uuid, id uuid, status text
-UPDATE appointment
-SET status = $3, version = version + 1, guest_origin = NULL
-WHERE organization_id = $1 AND id = $2
-RETURNING id, provider_id, service_id, customer_id, status, starts_at, ends_at, customer_time_zone, contact_name,
-    contact_email, contact_phone, contact_locale, contact_channels, notes, version, time_version, price_minor,
-    price_currency,
-    policy_free_until_minutes_before, policy_late_cancellation, policy_late_fee_minor, policy_late_fee_currency,
-    policy_late_fee_percent, created_at, cancelled_at, cancellation_reason, cancellation_fee_minor,
-    cancellation_fee_currency;
-
 -- name: appointments_to_complete :many
 -- A batch of appointments that have ended and are still confirmed, whoever's they are.
 -- params: ended_by timestamptz, batch_size integer
@@ -252,39 +211,6 @@ WHERE status = 'CONFIRMED' AND ends_at <= $1
 ORDER BY ends_at
 LIMIT $2::integer;
 
--- name: complete_ended :many
--- Complete those of these appointments that are still confirmed and have ended, and write their history. Whatever else
--- became of one meanwhile stays. They are locked in one order, so that two workers never wait for each other in a circle.
--- params: organization_id uuid, ids uuid[], ended_by timestamptz
-WITH ended AS (
-    SELECT id
-    FROM appointment
-    WHERE organization_id = $1 AND id = ANY($2) AND status = 'CONFIRMED' AND ends_at <= $3
-    ORDER BY id
-    FOR UPDATE
-), completed AS (
-    UPDATE appointment
-    SET status = 'COMPLETED', version = appointment.version + 1, guest_origin = NULL
-    FROM ended
-    WHERE appointment.organization_id = $1 AND appointment.id = ended.id
-    RETURNING appointment.id, appointment.provider_id, appointment.customer_id, appointment.version,
-        appointment.starts_at
-), recorded AS (
-    INSERT INTO appointment_history (organization_id, appointment_id, version, kind, occurred_at, actor, from_status,
-        to_status, from_starts_at, to_starts_at)
-    SELECT $1, id, version, 'COMPLETED', $3, 'SYSTEM', 'CONFIRMED', 'COMPLETED', starts_at, starts_at
-    FROM completed
-)
-SELECT id, provider_id, customer_id, version
-FROM completed;
-
--- name: insert_history :exec
--- What became of an appointment in this version.
--- params: organization_id uuid, appointment_id uuid, version integer, kind text, occurred_at timestamptz, actor text, actor_subject text, from_status text, to_status text, from_starts_at timestamptz, to_starts_at timestamptz, reason text
-INSERT INTO appointment_history (organization_id, appointment_id, version, kind, occurred_at, actor, actor_subject,
-    from_status, to_status, from_starts_at, to_starts_at, reason)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12);
-
 -- name: history_of_appointments :many
 -- All that became of these appointments, in order.
 -- params: organization_id uuid, appointment_ids uuid[]
@@ -293,3 +219,34 @@ SELECT appointment_id, version, kind, occurred_at, actor, actor_subject, from_st
 FROM appointment_history
 WHERE organization_id = $1 AND appointment_id = ANY($2)
 ORDER BY appointment_id, version;
+
+-- name: update_appointment :exec
+-- An appointment that is locked, in its next version. A guest's network is kept no longer than the appointment is open.
+-- params: organization_id uuid, id uuid, status text, starts_at timestamptz, ends_at timestamptz, version integer, time_version integer, cancelled_at timestamptz, cancellation_reason text, cancellation_fee_minor bigint, cancellation_fee_currency text
+UPDATE appointment
+SET status = $3, starts_at = $4, ends_at = $5, version = $6, time_version = $7, cancelled_at = $8,
+    cancellation_reason = $9, cancellation_fee_minor = $10, cancellation_fee_currency = $11,
+    guest_origin = CASE WHEN $3 = 'CONFIRMED' THEN guest_origin END
+WHERE organization_id = $1 AND id = $2;
+
+-- name: ended_for_update :many
+-- Those of these appointments that are still confirmed and have ended, locked until the transaction ends. In one order, so
+-- that two workers never wait for each other in a circle.
+-- params: organization_id uuid, ids uuid[], ended_by timestamptz
+SELECT id, provider_id, service_id, customer_id, status, starts_at, ends_at, customer_time_zone, contact_name,
+    contact_email, contact_phone, contact_locale, contact_channels, notes, version, time_version, price_minor,
+    price_currency,
+    policy_free_until_minutes_before, policy_late_cancellation, policy_late_fee_minor, policy_late_fee_currency,
+    policy_late_fee_percent, created_at, cancelled_at, cancellation_reason, cancellation_fee_minor,
+    cancellation_fee_currency
+FROM appointment
+WHERE organization_id = $1 AND id = ANY($2) AND status = 'CONFIRMED' AND ends_at <= $3
+ORDER BY id
+FOR UPDATE;
+
+-- name: complete_appointments :exec
+-- These appointments, which are locked, took place: each in its next version.
+-- params: organization_id uuid, ids uuid[]
+UPDATE appointment
+SET status = 'COMPLETED', version = version + 1, guest_origin = NULL
+WHERE organization_id = $1 AND id = ANY($2);

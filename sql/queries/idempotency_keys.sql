@@ -13,12 +13,6 @@ FROM unnest($2::text[], $3::text[], $4::text[]) WITH ORDINALITY AS wanted (mutat
 JOIN idempotency_key USING (mutation, caller, key)
 WHERE organization_id = $1;
 
--- name: insert_idempotency_key :exec
--- Remember the key with what it made. Its lock is held, so it is not there yet.
--- params: organization_id uuid, mutation text, caller text, key text, request_hash bytea, appointment_id uuid, hold_id uuid, created_at timestamptz
-INSERT INTO idempotency_key (organization_id, mutation, caller, key, request_hash, appointment_id, hold_id, created_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8);
-
 -- name: purge_idempotency_keys :one
 -- Forget a batch of the oldest keys made before $1, and say how many there were.
 -- params: made_before timestamptz, batch_size integer

@@ -32,8 +32,8 @@ from app.core.zones import instant_of
 from app.process.wiring import open_resources
 from app.standins.embedded import postgres_program
 from app.store.sql import Record
+from app.usecases.booking.answer import Booked
 from app.usecases.booking.book_appointment import (
-    Booked,
     BookingForm,
     book_appointment,
 )

@@ -34,8 +34,8 @@ from app.core.viewer import Role, Viewer
 from app.identity.manage import ManageClaims
 from app.process.wiring import open_resources
 from app.settings import Settings
+from app.usecases.booking.answer import Booked
 from app.usecases.booking.book_appointment import (
-    Booked,
     BookingForm,
     book_appointment,
 )

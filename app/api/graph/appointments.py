@@ -66,13 +66,9 @@ from app.notify.ics import uid
 from app.store.appointments import AppointmentFilter, appointment_page, count_appointments
 from app.store.keyset import Keyset
 from app.telemetry.metrics import count_answer
-from app.usecases.booking.book_appointment import (
-    Booked,
-    BookingForm,
-    book_appointment,
-)
+from app.usecases.booking.answer import Booked
+from app.usecases.booking.book_appointment import BookingForm, book_appointment
 from app.usecases.booking.find_appointment import find_appointment
-from app.usecases.booking.open_appointment import actor_of
 
 if TYPE_CHECKING:
     from app.api.graph.providers import Provider
@@ -298,7 +294,7 @@ class Appointment(Node):
         """By the function that decides over cancellations."""
         context = info.context
         quote = quote_cancellation(
-            self.row, actor_of(context.viewer, self.row), context.resources.clock()
+            self.row, context.viewer.actor_on(self.row), context.resources.clock()
         )
         return None if quote is None else CancellationQuote.of(quote)
 

@@ -37,7 +37,7 @@ from app.api.words.refusals import (
 from app.core import appointment as core
 from app.core import refusals
 from app.telemetry.metrics import count_answer
-from app.usecases.booking.book_appointment import Booked
+from app.usecases.booking.answer import Booked
 from app.usecases.booking.cancel_appointment import CancellationForm, cancel_appointment
 from app.usecases.booking.close_appointment import close_appointment
 from app.usecases.booking.reschedule_appointment import MoveForm, reschedule_appointment

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from app.core.appointment import Appointment, AppointmentStatus, Contact
 from app.core.booking import Acceptance, BookingWish, accept, decide_booking
-from app.core.changes import AppointmentChanged, AppointmentChangeKind
-from app.core.history import history_entry
+from app.core.changes import AppointmentChangeKind
+from app.core.events import Author
 from app.core.ids import AppointmentId, ClaimId
 from app.core.refusals import (
     BookingLimitReached,
@@ -29,20 +29,14 @@ from app.core.validation import (
     valid_time_zone,
 )
 from app.core.viewer import Role
-from app.identity.manage import ManageClaims
-from app.store.appointments import appointments_by_ids, insert_appointment
+from app.store.appointments import insert_appointment
 from app.store.bookings import before_booking
 from app.store.calendars import take_time
 from app.store.customers import CustomerIsKnownError, customer_may_be_known
-from app.store.history import insert_history
-from app.store.idempotency import StoredAnswer, remember_answer
 from app.store.locks import lock_idempotency_key
 from app.store.pool import transaction
-from app.usecases.booking.idempotency import (
-    key_scope,
-    of_this_request,
-    request_hash,
-)
+from app.usecases.booking.answer import Booked, Written, confirmation, written_before
+from app.usecases.booking.idempotency import key_scope, of_this_request, request_key
 from app.usecases.booking.know_customer import new_customer, subject_of
 from app.usecases.booking.limit_guests import guest_of, limit_reached
 from app.usecases.booking.lock_calendar import (
@@ -50,23 +44,20 @@ from app.usecases.booking.lock_calendar import (
     lock_and_look,
     time_changed,
 )
-from app.usecases.booking.open_appointment import actor_of
 from app.usecases.booking.refuse_early import Asker, in_turn
 from app.usecases.booking.use_hold import HeldTime, use_hold
-from app.usecases.events.tell import tell, told_again
+from app.usecases.events.record import record_change
+from app.usecases.events.tell import tell
 from app.usecases.listing.find_next_slots import nearest_slots
-from app.usecases.messages.plan_messages import plan_messages
 from app.usecases.messages.vouch_for_phone import vouch_for_phone
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from app.core.appointment import Customer
-    from app.core.changes import Change
-    from app.core.ids import HoldId, OrganizationId, ProviderId, ServiceId
-    from app.core.slots import Claim
+    from app.core.ids import HoldId, ProviderId, ServiceId
     from app.core.viewer import Viewer
-    from app.store.idempotency import KeyScope
+    from app.store.idempotency import RequestKey
     from app.store.pool import Transaction
     from app.usecases.resources import Resources
 
@@ -88,16 +79,6 @@ class BookingForm:
     hold_token: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Booked:
-    """The appointment, and the secret with which someone without an account can see, move or cancel
-    it.
-    """
-
-    appointment: Appointment
-    manage_token: str
-
-
 Refusal: TypeAlias = (
     SlotUnavailable
     | BookingLimitReached
@@ -107,14 +88,6 @@ Refusal: TypeAlias = (
     | NotFound
     | IdempotencyKeyReused
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Written:
-    """What a transaction leaves behind."""
-
-    appointment: Appointment
-    changes: tuple[Change, ...] = ()
 
 
 async def book_appointment(
@@ -145,24 +118,16 @@ async def book_appointment(
         viewer.organization_id,
         wish.provider_id,
         asker if wish.hold_id is None else None,
-        partial(_attempt, resources, viewer, scope, wish),
+        partial(_attempt, resources, viewer, request_key(resources, scope, wish), wish),
     )
     if isinstance(answer, SlotUnavailable | HoldExpired):
         wanted = (wish.provider_id, wish.service_id)
         nearest = await nearest_slots(resources, viewer.organization_id, wanted, wish.starts_at)
         return replace(answer, alternatives=nearest)
-    if not isinstance(answer, _Written):
+    if not isinstance(answer, Written):
         return answer
     await tell(resources, *answer.changes)
     return confirmation(resources, viewer.organization_id, answer.appointment)
-
-
-def confirmation(
-    resources: Resources, organization_id: OrganizationId, appointment: Appointment
-) -> Booked:
-    """The appointment with its manage token."""
-    claims = ManageClaims(organization_id=organization_id, appointment_id=appointment.id)
-    return Booked(appointment=appointment, manage_token=resources.manage_tokens.sign(claims))
 
 
 def _wish(resources: Resources, viewer: Viewer, form: BookingForm) -> BookingWish | InvalidInput:
@@ -202,55 +167,51 @@ def _wish(resources: Resources, viewer: Viewer, form: BookingForm) -> BookingWis
 
 
 async def _attempt(
-    resources: Resources, viewer: Viewer, scope: KeyScope, wish: BookingWish
-) -> _Written | Refusal:
+    resources: Resources, viewer: Viewer, key: RequestKey, wish: BookingWish
+) -> Written | Refusal:
     try:
-        return await _transact(resources, viewer, scope, wish)
+        return await _transact(resources, viewer, key, wish)
     except CustomerIsKnownError:
         # Theirs is there now, and is found.
-        return await _transact(resources, viewer, scope, wish)
+        return await _transact(resources, viewer, key, wish)
 
 
 async def _transact(
-    resources: Resources, viewer: Viewer, scope: KeyScope, wish: BookingWish
-) -> _Written | Refusal:
+    resources: Resources, viewer: Viewer, key: RequestKey, wish: BookingWish
+) -> Written | Refusal:
     async with transaction(resources.pool) as tx:
-        answer = await _book(resources, viewer, tx, scope, wish)
-        if not isinstance(answer, _Written):
+        answer = await _book(resources, viewer, tx, key, wish)
+        if not isinstance(answer, Written):
             tx.roll_back()
     return answer
 
 
 async def _book(
-    resources: Resources, viewer: Viewer, tx: Transaction, scope: KeyScope, wish: BookingWish
-) -> _Written | Refusal:
+    resources: Resources, viewer: Viewer, tx: Transaction, key: RequestKey, wish: BookingWish
+) -> Written | Refusal:
     organization_id = viewer.organization_id
-    hashed = request_hash(resources, wish)
     guest = guest_of(resources, viewer, wish)
+    guest_origin = None if guest is None else guest.origin
     # A hold's row is locked before its provider's rules; where there is none, the rules' lock comes
     # along right here.
     rules = None if wish.hold_id is not None else wish.provider_id
-    await lock_idempotency_key(tx, scope, () if guest is None else guest.names, rules)
+    await lock_idempotency_key(tx, key.scope, () if guest is None else guest.names, rules)
     before = await before_booking(
         tx,
-        scope,
+        key.scope,
         wish.provider_id,
         subject=subject_of(viewer),
         contact=wish.contact,
-        guest_origin=None if guest is None else guest.origin,
+        guest_origin=guest_origin,
         now=resources.clock(),
     )
-    earlier = of_this_request(before.answer, hashed)
+    earlier = of_this_request(before.answer, key)
     if isinstance(earlier, IdempotencyKeyReused):
         return earlier
     if earlier is not None and earlier.appointment_id is not None:
-        found = await appointments_by_ids(tx, organization_id, [earlier.appointment_id])
-        booked = found[earlier.appointment_id]
-        return _Written(
-            appointment=booked, changes=(told_again(organization_id, booked.provider_id),)
-        )
+        return await written_before(tx, organization_id, earlier.appointment_id)
 
-    decided = await _decide(resources, tx, organization_id, wish)
+    decided = await _decide(resources, viewer, tx, wish)
     if not isinstance(decided, tuple):
         return decided
     sight, decision = decided
@@ -260,22 +221,34 @@ async def _book(
     customer = before.customer or new_customer(resources, viewer, tx, wish, sight.now)
     if isinstance(customer, InvalidInput):
         return customer
-    appointment = _new_appointment(resources, customer, wish, decision, sight.now)
-    _record(viewer, tx, appointment, guest_origin=None if guest is None else guest.origin)
-    remember_answer(
-        tx, scope, StoredAnswer(request_hash=hashed, appointment_id=appointment.id), sight.now
+    booked = _new_appointment(resources, customer, wish, decision, sight.now)
+    insert_appointment(tx, organization_id, booked, guest_origin=guest_origin)
+    changed = record_change(
+        resources,
+        tx,
+        organization_id,
+        None,
+        booked,
+        AppointmentChangeKind.BOOKED,
+        author=Author(actor=viewer.actor_on(booked), subject=viewer.subject),
+        now=sight.now,
+        key=key,
     )
-    return await _take(resources, viewer, tx, sight, decision.claim, appointment)
+    # Written with the time, in one statement.
+    if not await _take_time(resources, tx, sight, decision, booked):
+        # The exclusion constraint has the last word: somebody else was faster.
+        return SlotUnavailable(reasons=(UnbookableReason.ALREADY_TAKEN,))
+    await vouch_for_phone(tx, viewer, booked.contact.phone, sight.now)
+    time = time_changed(organization_id, sight.calendar.provider, decision.claim)
+    return Written(appointment=booked, changes=(time, changed))
 
 
 async def _decide(
-    resources: Resources, tx: Transaction, organization_id: OrganizationId, wish: BookingWish
+    resources: Resources, viewer: Viewer, tx: Transaction, wish: BookingWish
 ) -> tuple[Sight, Acceptance] | SlotUnavailable | HoldExpired | InvalidInput | NotFound:
     """Lock and look, at what is held or at what is wished, and judge by what is seen."""
     held = (
-        None
-        if wish.hold_id is None
-        else await use_hold(resources, tx, organization_id, wish, wish.hold_id)
+        None if wish.hold_id is None else await use_hold(resources, viewer, tx, wish, wish.hold_id)
     )
     if isinstance(held, HeldTime):
         return held.sight, accept(held.sight.calendar, held.sight.claim)
@@ -285,7 +258,7 @@ async def _decide(
     sight = await lock_and_look(
         resources,
         tx,
-        organization_id,
+        viewer.organization_id,
         wanted,
         wish.starts_at,
         rules_are_shared=wish.hold_id is None,
@@ -328,61 +301,17 @@ def _new_appointment(
     )
 
 
-def _record(
-    viewer: Viewer, tx: Transaction, appointment: Appointment, *, guest_origin: bytes | None
-) -> None:
-    """The appointment, its history and its messages, written when its time is taken."""
-    insert_appointment(tx, viewer.organization_id, appointment, guest_origin=guest_origin)
-    booked_at = appointment.created_at
-    entry = history_entry(
-        None,
-        appointment,
-        kind=AppointmentChangeKind.BOOKED,
-        occurred_at=booked_at,
-        actor=actor_of(viewer, appointment),
-        actor_subject=viewer.subject,
-    )
-    insert_history(tx, viewer.organization_id, entry)
-    plan_messages(
-        tx, viewer.organization_id, None, appointment, AppointmentChangeKind.BOOKED, booked_at
-    )
-
-
-async def _take(
-    resources: Resources,
-    viewer: Viewer,
-    tx: Transaction,
-    sight: Sight,
-    claim: Claim,
-    appointment: Appointment,
-) -> _Written | SlotUnavailable:
+async def _take_time(
+    resources: Resources, tx: Transaction, sight: Sight, decision: Acceptance, booked: Appointment
+) -> bool:
     claim_id = ClaimId(resources.new_id())
     with customer_may_be_known():
-        taken = await take_time(
-            tx, sight.lock, claim_id, claim, appointment.id, standing=sight.standing, now=sight.now
+        return await take_time(
+            tx,
+            sight.lock,
+            claim_id,
+            decision.claim,
+            booked.id,
+            standing=sight.standing,
+            now=sight.now,
         )
-    if not taken:
-        # The exclusion constraint has the last word; whoever loses against it was simply too late.
-        return SlotUnavailable(reasons=(UnbookableReason.ALREADY_TAKEN,))
-    await vouch_for_phone(tx, viewer, appointment.contact.phone, sight.now)
-    return _Written(
-        appointment=appointment,
-        changes=(
-            time_changed(viewer.organization_id, sight.calendar.provider, claim),
-            appointment_changed(viewer.organization_id, appointment, AppointmentChangeKind.BOOKED),
-        ),
-    )
-
-
-def appointment_changed(
-    organization_id: OrganizationId, appointment: Appointment, kind: AppointmentChangeKind
-) -> AppointmentChanged:
-    """What became of the appointment, for those who follow it."""
-    return AppointmentChanged(
-        organization_id=organization_id,
-        appointment_id=appointment.id,
-        provider_id=appointment.provider_id,
-        customer_id=appointment.customer_id,
-        kind=kind,
-        version=appointment.version,
-    )

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from app.core.appointment import Appointment, AppointmentStatus
 from app.core.changes import AppointmentChangeKind
-from app.core.history import history_entry
-from app.core.lifecycle import Cancellation, decide_cancellation
+from app.core.events import Author
+from app.core.lifecycle import Cancellation, cancelled, decide_cancellation
 from app.core.refusals import (
     CancellationFeeNotAccepted,
     InvalidInput,
@@ -18,18 +18,16 @@ from app.core.refusals import (
     VersionConflict,
 )
 from app.core.validation import valid_accepted_fee, valid_reason
-from app.store.appointments import cancel_appointment as store_cancellation
+from app.store.appointments import update_appointment
 from app.store.calendars import free_appointment_time
-from app.store.history import insert_history
 from app.store.pool import transaction
-from app.usecases.booking.book_appointment import appointment_changed
+from app.usecases.booking.answer import Written, unchanged
 from app.usecases.booking.lock_calendar import lock_own_time, time_changed
 from app.usecases.booking.open_appointment import open_appointment, opened_by
-from app.usecases.events.tell import tell, told_again
-from app.usecases.messages.plan_messages import plan_messages
+from app.usecases.events.record import record_change
+from app.usecases.events.tell import tell
 
 if TYPE_CHECKING:
-    from app.core.changes import Change
     from app.core.ids import AppointmentId
     from app.core.viewer import Viewer
     from app.store.pool import Transaction
@@ -74,16 +72,10 @@ async def cancel_appointment(
         answer = await _cancel(
             resources, viewer, tx, form, opened=opened, reason=reason, accepted=accepted
         )
-    if not isinstance(answer, _Written):
+    if not isinstance(answer, Written):
         return answer
     await tell(resources, *answer.changes)
     return answer.appointment
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Written:
-    appointment: Appointment
-    changes: tuple[Change, ...] = ()
 
 
 async def _cancel(
@@ -95,16 +87,14 @@ async def _cancel(
     opened: AppointmentId | None,
     reason: str | None,
     accepted: int,
-) -> _Written | Refusal:
+) -> Written | Refusal:
     organization_id = viewer.organization_id
     found = await open_appointment(resources, viewer, tx, form.appointment_id, opened)
     if isinstance(found, NotFound):
         return found
     appointment, actor = found
     if appointment.status is AppointmentStatus.CANCELLED:
-        return _Written(
-            appointment=appointment, changes=(told_again(organization_id, appointment.provider_id),)
-        )
+        return unchanged(organization_id, appointment)
     own = await lock_own_time(resources, tx, organization_id, appointment)
     decision = decide_cancellation(
         appointment,
@@ -115,27 +105,19 @@ async def _cancel(
     )
     if not isinstance(decision, Cancellation):
         return decision
-    cancelled = await store_cancellation(
-        tx, own.lock, appointment.id, cancelled_at=own.now, reason=reason, fee=decision.fee
-    )
     await free_appointment_time(tx, own.lock, appointment.id)
-    entry = history_entry(
+    after = cancelled(appointment, decision, reason=reason, now=own.now)
+    update_appointment(tx, organization_id, after)
+    changed = record_change(
+        resources,
+        tx,
+        organization_id,
         appointment,
-        cancelled,
-        kind=AppointmentChangeKind.CANCELLED,
-        occurred_at=own.now,
-        actor=actor,
-        actor_subject=viewer.subject,
+        after,
+        AppointmentChangeKind.CANCELLED,
+        author=Author(actor=actor, subject=viewer.subject),
+        now=own.now,
         reason=reason,
     )
-    insert_history(tx, organization_id, entry)
-    plan_messages(
-        tx, organization_id, appointment, cancelled, AppointmentChangeKind.CANCELLED, own.now
-    )
-    return _Written(
-        appointment=cancelled,
-        changes=(
-            time_changed(organization_id, own.provider, own.claim),
-            appointment_changed(organization_id, cancelled, AppointmentChangeKind.CANCELLED),
-        ),
-    )
+    freed = time_changed(organization_id, own.provider, own.claim)
+    return Written(appointment=after, changes=(freed, changed))

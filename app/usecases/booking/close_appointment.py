@@ -7,30 +7,33 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from app.core.appointment import Appointment, AppointmentStatus
-from app.core.changes import AppointmentChanged, AppointmentChangeKind
-from app.core.history import history_entry
-from app.core.lifecycle import Unchanged, decide_closing
+from app.core.changes import AppointmentChangeKind
+from app.core.events import PROGRAM, Author
+from app.core.lifecycle import CLOSING_KINDS, Unchanged, closed, decide_closing
 from app.core.refusals import InvalidTransition, NotAllowed, NotFound, VersionConflict
-from app.store.appointments import appointments_to_complete, complete_ended
-from app.store.appointments import close_appointment as store_closing
-from app.store.history import insert_history
+from app.store.appointments import (
+    appointments_to_complete,
+    complete_appointments,
+    ended_for_update,
+    update_appointment,
+)
 from app.store.pool import transaction
-from app.usecases.booking.book_appointment import appointment_changed
 from app.usecases.booking.open_appointment import open_appointment
+from app.usecases.events.record import record_change, record_changes
 from app.usecases.events.tell import tell
 
 if TYPE_CHECKING:
-    from app.core.ids import AppointmentId
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from app.core.changes import Change
+    from app.core.ids import AppointmentId, OrganizationId
     from app.core.viewer import Viewer
     from app.usecases.resources import Resources
 
 Refusal: TypeAlias = InvalidTransition | NotAllowed | NotFound | VersionConflict
 
 BATCH_SIZE: Final = 500
-_KINDS: Final = {
-    AppointmentStatus.COMPLETED: AppointmentChangeKind.COMPLETED,
-    AppointmentStatus.NO_SHOW: AppointmentChangeKind.NO_SHOW,
-}
 
 
 async def close_appointment(
@@ -57,18 +60,20 @@ async def close_appointment(
             return appointment
         if not isinstance(decision, AppointmentStatus):
             return decision
-        closed = await store_closing(tx, viewer.organization_id, appointment.id, decision)
-        entry = history_entry(
+        after = closed(appointment, CLOSING_KINDS[decision])
+        update_appointment(tx, viewer.organization_id, after)
+        changed = record_change(
+            resources,
+            tx,
+            viewer.organization_id,
             appointment,
-            closed,
-            kind=_KINDS[decision],
-            occurred_at=now,
-            actor=actor,
-            actor_subject=viewer.subject,
+            after,
+            CLOSING_KINDS[decision],
+            author=Author(actor=actor, subject=viewer.subject),
+            now=now,
         )
-        insert_history(tx, viewer.organization_id, entry)
-    await tell(resources, appointment_changed(viewer.organization_id, closed, _KINDS[decision]))
-    return closed
+    await tell(resources, changed)
+    return after
 
 
 async def complete_what_ended(resources: Resources) -> int:
@@ -82,18 +87,29 @@ async def complete_what_ended(resources: Resources) -> int:
         resources.pool, ended_by=now, batch_size=BATCH_SIZE
     ):
         for organization_id, ids in batch.items():
-            done = await complete_ended(resources.pool, organization_id, ids, ended_by=now)
-            completed += len(done)
-            changes = (
-                AppointmentChanged(
-                    organization_id=each.organization_id,
-                    appointment_id=each.appointment_id,
-                    provider_id=each.provider_id,
-                    customer_id=each.customer_id,
-                    kind=AppointmentChangeKind.COMPLETED,
-                    version=each.version,
-                )
-                for each in done
-            )
+            changes = await _complete(resources, organization_id, ids, now)
+            completed += len(changes)
             await tell(resources, *changes)
     return completed
+
+
+async def _complete(
+    resources: Resources,
+    organization_id: OrganizationId,
+    ids: Sequence[AppointmentId],
+    now: datetime,
+) -> Sequence[Change]:
+    async with transaction(resources.pool) as tx:
+        ended = await ended_for_update(tx, organization_id, ids, ended_by=now)
+        if not ended:
+            return ()
+        complete_appointments(tx, organization_id, [each.id for each in ended])
+        return record_changes(
+            resources,
+            tx,
+            organization_id,
+            [(each, closed(each, AppointmentChangeKind.COMPLETED)) for each in ended],
+            AppointmentChangeKind.COMPLETED,
+            author=PROGRAM,
+            now=now,
+        )

@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from app.core.booking import dates_to_lock, refuse_time
+from app.core.events import PROGRAM
 from app.core.hold import Hold
 from app.core.ids import ClaimId, HoldId
 from app.core.refusals import (
@@ -32,7 +33,6 @@ from app.store.holds import (
     hold_for_update,
     insert_hold,
 )
-from app.store.idempotency import StoredAnswer, remember_answer
 from app.store.locks import lock_calendar, lock_caller, share_rules
 from app.store.pool import transaction
 from app.store.providers import providers_by_ids
@@ -40,7 +40,7 @@ from app.usecases.booking.idempotency import (
     caller_name,
     earlier_answer,
     key_scope,
-    request_hash,
+    request_key,
 )
 from app.usecases.booking.limit_guests import origin_of
 from app.usecases.booking.lock_calendar import (
@@ -49,6 +49,7 @@ from app.usecases.booking.lock_calendar import (
     time_changed,
 )
 from app.usecases.booking.refuse_early import Asker, in_turn
+from app.usecases.events.record import hold_ended, record_events, record_hold
 from app.usecases.events.tell import tell, told_again
 from app.usecases.listing.find_next_slots import nearest_slots
 
@@ -58,7 +59,7 @@ if TYPE_CHECKING:
     from app.core.changes import Change
     from app.core.ids import ProviderId, ServiceId
     from app.core.viewer import Viewer
-    from app.store.idempotency import KeyScope
+    from app.store.idempotency import RequestKey
     from app.store.pool import Transaction
     from app.usecases.resources import Resources
 
@@ -117,7 +118,13 @@ async def hold_slot(resources: Resources, viewer: Viewer, form: HoldForm) -> Hel
         return key
     scope = key_scope(viewer, MUTATION, key)
     asker = Asker(scope=scope, service_id=form.service_id, starts_at=form.starts_at)
-    attempt = partial(_transact, resources, viewer, scope, form)
+    request = {
+        "provider": form.provider_id,
+        "service": form.service_id,
+        "starts_at": form.starts_at,
+    }
+    used_key = request_key(resources, scope, request)
+    attempt = partial(_transact, resources, viewer, used_key, form)
     answer = await in_turn(resources, viewer.organization_id, form.provider_id, asker, attempt)
     if isinstance(answer, SlotUnavailable):
         wanted = (form.provider_id, form.service_id)
@@ -132,10 +139,10 @@ async def hold_slot(resources: Resources, viewer: Viewer, form: HoldForm) -> Hel
 
 
 async def _transact(
-    resources: Resources, viewer: Viewer, scope: KeyScope, form: HoldForm
+    resources: Resources, viewer: Viewer, key: RequestKey, form: HoldForm
 ) -> _Written | Refusal:
     async with transaction(resources.pool) as tx:
-        answer = await _hold(resources, viewer, tx, scope, form)
+        answer = await _hold(resources, viewer, tx, key, form)
         if not isinstance(answer, _Written):
             tx.roll_back()
     return answer
@@ -150,16 +157,10 @@ def _caller(resources: Resources, viewer: Viewer) -> tuple[str, int]:
 
 
 async def _hold(
-    resources: Resources, viewer: Viewer, tx: Transaction, scope: KeyScope, form: HoldForm
+    resources: Resources, viewer: Viewer, tx: Transaction, key: RequestKey, form: HoldForm
 ) -> _Written | Refusal:
     organization_id = viewer.organization_id
-    request = {
-        "provider": form.provider_id,
-        "service": form.service_id,
-        "starts_at": form.starts_at,
-    }
-    hashed = request_hash(resources, request)
-    earlier = await earlier_answer(tx, scope, hashed)
+    earlier = await earlier_answer(tx, key)
     if isinstance(earlier, IdempotencyKeyReused):
         return earlier
     if earlier is not None and earlier.hold_id is not None:
@@ -195,7 +196,7 @@ async def _hold(
         ended_at=None,
     )
     insert_hold(tx, sight.lock, hold, caller=caller, created_at=now)
-    remember_answer(tx, scope, StoredAnswer(request_hash=hashed, hold_id=hold.id), now)
+    record_hold(resources, tx, organization_id, hold, author=viewer.author, now=now, key=key)
     claim = sight.claim._replace(kind=ClaimKind.HOLD, expires_at=hold.expires_at)
     claim_id = ClaimId(resources.new_id())
     if not await take_time(
@@ -231,6 +232,9 @@ async def release_hold(resources: Resources, viewer: Viewer, token: str) -> Held
             now = resources.clock()
             await free_hold_time(tx, organization_id, hold_id)
             await end_hold(tx, organization_id, hold_id, now)
+            record_events(
+                resources, tx, organization_id, [hold_ended(hold)], author=viewer.author, now=now
+            )
             hold = replace(hold, ended_at=now)
             changes = (time_changed(organization_id, provider, claim),)
     await tell(resources, *changes)
@@ -245,6 +249,11 @@ async def sweep_expired_holds(resources: Resources) -> int:
     now = resources.clock()
     while batch := await expired_holds(resources.pool, expired_by=now, batch_size=SWEEP_SIZE):
         for hold in batch:
-            await free_hold_time(resources.pool, hold.organization_id, hold.id)
+            async with transaction(resources.pool) as tx:
+                if await free_hold_time(tx, hold.organization_id, hold.id) is not None:
+                    ended = [hold_ended(hold)]
+                    record_events(
+                        resources, tx, hold.organization_id, ended, author=PROGRAM, now=now
+                    )
         swept += len(batch)
     return swept

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from app.core.refusals import IdempotencyKeyReused
-from app.store.idempotency import KeyScope, StoredAnswer, stored_answer
+from app.store.idempotency import KeyScope, RequestKey, StoredAnswer, stored_answer
 from app.store.locks import lock_idempotency_key
 
 if TYPE_CHECKING:
@@ -47,29 +47,30 @@ def caller_name(role: Role, subject: str) -> str:
     return f"{role.lower()}:{subject}"
 
 
-def request_hash(resources: Resources, request: object) -> bytes:
-    """HMAC-SHA-256 of all normalized inputs, a mapping or a dataclass: equal for equal requests,
-    and telling nothing.
+def request_key(resources: Resources, scope: KeyScope, request: object) -> RequestKey:
+    """The key with an HMAC-SHA-256 of all normalized inputs, a mapping or a dataclass: equal for
+    equal requests, and telling nothing.
     """
     # Ids may be subclasses of UUID, which orjson leaves to `default`.
     body = orjson.dumps(request, default=str, option=orjson.OPT_SORT_KEYS)
-    return hmac.digest(resources.hash_secret, body, hashlib.sha256)
+    hashed = hmac.digest(resources.hash_secret, body, hashlib.sha256)
+    return RequestKey(scope=scope, request_hash=hashed)
 
 
 async def earlier_answer(
-    tx: Transaction, scope: KeyScope, request: bytes
+    tx: Transaction, key: RequestKey
 ) -> StoredAnswer | IdempotencyKeyReused | None:
     """Lock the key for this transaction, then: what it made, a refusal if for another request, None
     if it is new.
     """
-    await lock_idempotency_key(tx, scope)
-    return of_this_request(await stored_answer(tx, scope), request)
+    await lock_idempotency_key(tx, key.scope)
+    return of_this_request(await stored_answer(tx, key.scope), key)
 
 
 def of_this_request(
-    stored: StoredAnswer | None, request: bytes
+    stored: StoredAnswer | None, key: RequestKey
 ) -> StoredAnswer | IdempotencyKeyReused | None:
-    """What a key stands for; a refusal where that was another request."""
-    if stored is None or hmac.compare_digest(stored.request_hash, request):
+    """What a key made; a refusal where that was for another request."""
+    if stored is None or hmac.compare_digest(stored.request_hash, key.request_hash):
         return stored
     return IdempotencyKeyReused()

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from app.core.lifecycle import Actor
 from app.core.refusals import NotAllowed, NotFound
-from app.core.viewer import Role
 from app.identity.manage import GOOD_AFTER_END
 from app.store.appointments import appointment_for_update
 
@@ -51,19 +50,8 @@ async def open_appointment(
     if appointment is None:
         return NotFound(what="appointment")
     if viewer.sees(appointment) and viewer.manages is None:
-        return appointment, actor_of(viewer, appointment)
+        return appointment, viewer.actor_on(appointment)
     is_good = resources.real_clock() <= appointment.ends_at + GOOD_AFTER_END
     if opened == appointment.id and is_good:
         return appointment, Actor.MANAGE_TOKEN
     return NotFound(what="appointment")
-
-
-def actor_of(viewer: Viewer, appointment: Appointment) -> Actor:
-    """As whom the caller acts on an appointment that they see, or just booked."""
-    if viewer.is_admin:
-        return Actor.ADMIN
-    if viewer.runs(appointment.provider_id):
-        return Actor.PROVIDER
-    if viewer.role is Role.CUSTOMER:
-        return Actor.CUSTOMER
-    return Actor.MANAGE_TOKEN if viewer.manages == appointment.id else Actor.GUEST

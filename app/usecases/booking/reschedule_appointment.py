@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from app.core.appointment import Appointment, AppointmentStatus
 from app.core.changes import AppointmentChangeKind
-from app.core.history import history_entry
+from app.core.events import Author
 from app.core.ids import ClaimId
-from app.core.lifecycle import refuse_move
+from app.core.lifecycle import moved, refuse_move
 from app.core.refusals import (
     IdempotencyKeyReused,
     InvalidInput,
@@ -24,38 +24,27 @@ from app.core.refusals import (
 from app.core.slots import UnbookableReason, explain
 from app.core.validation import valid_idempotency_key
 from app.core.zones import instant_of
-from app.store.appointments import appointments_by_ids, move_appointment
+from app.store.appointments import update_appointment
 from app.store.calendars import claim_of_appointment, free_appointment_time, take_time
-from app.store.history import insert_history
-from app.store.idempotency import StoredAnswer, remember_answer
 from app.store.pool import transaction
-from app.usecases.booking.book_appointment import (
-    Booked,
-    appointment_changed,
-    confirmation,
-)
-from app.usecases.booking.idempotency import (
-    earlier_answer,
-    key_scope,
-    request_hash,
-)
+from app.usecases.booking.answer import Booked, Written, confirmation, written_before
+from app.usecases.booking.idempotency import earlier_answer, key_scope, request_key
 from app.usecases.booking.lock_calendar import (
     Sight,
     lock_and_look,
     time_changed,
 )
 from app.usecases.booking.open_appointment import open_appointment, opened_by
-from app.usecases.events.tell import tell, told_again
+from app.usecases.events.record import record_change
+from app.usecases.events.tell import tell
 from app.usecases.listing.find_next_slots import nearest_slots_for_move
-from app.usecases.messages.plan_messages import plan_messages
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from app.core.changes import Change
     from app.core.ids import AppointmentId
     from app.core.viewer import Viewer
-    from app.store.idempotency import KeyScope
+    from app.store.idempotency import RequestKey
     from app.store.pool import Transaction
     from app.usecases.resources import Resources
 
@@ -85,12 +74,6 @@ Refusal: TypeAlias = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Written:
-    appointment: Appointment
-    changes: tuple[Change, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class _Taken:
     """The target can't be had; the search for alternatives needs the appointment."""
 
@@ -111,16 +94,19 @@ async def reschedule_appointment(
     if isinstance(opened, NotAllowed):
         return opened
     scope = key_scope(viewer, MUTATION, key, opened=opened)
+    # The token only says who asks, and the key is no part of the request.
+    request = replace(form, manage_token=None, idempotency_key="")
+    used_key = request_key(resources, scope, request)
     async with transaction(resources.pool) as tx:
-        answer = await _move(resources, viewer, tx, scope, form, opened)
-        if not isinstance(answer, _Written):
+        answer = await _move(resources, viewer, tx, used_key, form, opened)
+        if not isinstance(answer, Written):
             tx.roll_back()
     if isinstance(answer, _Taken):
         nearest = await nearest_slots_for_move(
             resources, viewer.organization_id, answer.appointment, form.starts_at
         )
         return replace(answer.refusal, alternatives=nearest)
-    if not isinstance(answer, _Written):
+    if not isinstance(answer, Written):
         return answer
     await tell(resources, *answer.changes)
     return confirmation(resources, viewer.organization_id, answer.appointment)
@@ -130,23 +116,16 @@ async def _move(
     resources: Resources,
     viewer: Viewer,
     tx: Transaction,
-    scope: KeyScope,
+    key: RequestKey,
     form: MoveForm,
     opened: AppointmentId | None,
-) -> _Written | _Taken | Refusal:
+) -> Written | _Taken | Refusal:
     organization_id = viewer.organization_id
-    # The token only says who asks, and the key is no part of the request.
-    request = replace(form, manage_token=None, idempotency_key="")
-    hashed = request_hash(resources, request)
-    earlier = await earlier_answer(tx, scope, hashed)
+    earlier = await earlier_answer(tx, key)
     if isinstance(earlier, IdempotencyKeyReused):
         return earlier
     if earlier is not None and earlier.appointment_id is not None:
-        moved_before = await appointments_by_ids(tx, organization_id, [earlier.appointment_id])
-        moved = moved_before[earlier.appointment_id]
-        return _Written(
-            appointment=moved, changes=(told_again(organization_id, moved.provider_id),)
-        )
+        return await written_before(tx, organization_id, earlier.appointment_id)
 
     found = await open_appointment(resources, viewer, tx, form.appointment_id, opened)
     if isinstance(found, NotFound):
@@ -178,36 +157,29 @@ async def _move(
         return _Taken(refusal=SlotUnavailable(reasons=reasons), appointment=appointment)
 
     await free_appointment_time(tx, sight.lock, appointment.id)
+    after = moved(
+        appointment, instant_of(sight.claim.visit_from), instant_of(sight.claim.visit_until)
+    )
+    update_appointment(tx, organization_id, after)
+    changed = record_change(
+        resources,
+        tx,
+        organization_id,
+        appointment,
+        after,
+        AppointmentChangeKind.RESCHEDULED,
+        author=Author(actor=actor, subject=viewer.subject),
+        now=now,
+        key=key,
+    )
+    # Written with the time, in one statement.
     claim_id = ClaimId(resources.new_id())
     if not await take_time(
         tx, sight.lock, claim_id, sight.claim, appointment.id, standing=sight.standing, now=now
     ):
         taken = SlotUnavailable(reasons=(UnbookableReason.ALREADY_TAKEN,))
         return _Taken(refusal=taken, appointment=appointment)
-    moved = await move_appointment(
-        tx,
-        sight.lock,
-        appointment.id,
-        starts_at=instant_of(sight.claim.visit_from),
-        ends_at=instant_of(sight.claim.visit_until),
-    )
-    entry = history_entry(
-        appointment,
-        moved,
-        kind=AppointmentChangeKind.RESCHEDULED,
-        occurred_at=now,
-        actor=actor,
-        actor_subject=viewer.subject,
-    )
-    insert_history(tx, organization_id, entry)
-    plan_messages(tx, organization_id, appointment, moved, AppointmentChangeKind.RESCHEDULED, now)
-    remember_answer(tx, scope, StoredAnswer(request_hash=hashed, appointment_id=moved.id), now)
     provider = sight.calendar.provider
-    return _Written(
-        appointment=moved,
-        changes=(
-            time_changed(organization_id, provider, own),
-            time_changed(organization_id, provider, sight.claim),
-            appointment_changed(organization_id, moved, AppointmentChangeKind.RESCHEDULED),
-        ),
-    )
+    freed = time_changed(organization_id, provider, own)
+    now_taken = time_changed(organization_id, provider, sight.claim)
+    return Written(appointment=after, changes=(freed, now_taken, changed))

@@ -19,10 +19,12 @@ from app.store.locks import lock_calendar, share_rules
 from app.store.providers import providers_by_ids
 from app.store.services import services_by_ids
 from app.usecases.booking.lock_calendar import Sight
+from app.usecases.events.record import hold_ended, record_events
 
 if TYPE_CHECKING:
     from app.core.booking import BookingWish
     from app.core.ids import HoldId, OrganizationId
+    from app.core.viewer import Viewer
     from app.store.pool import Transaction
     from app.usecases.resources import Resources
 
@@ -38,12 +40,13 @@ class HeldTime:
 
 async def use_hold(
     resources: Resources,
+    viewer: Viewer,
     tx: Transaction,
-    organization_id: OrganizationId,
     wish: BookingWish,
     hold_id: HoldId,
 ) -> HeldTime | InvalidInput | NotFound | None:
     """End the hold in favour of this booking; None where it does not stand any more."""
+    organization_id = viewer.organization_id
     hold = await hold_for_update(tx, organization_id, hold_id)
     if hold is None:
         return NotFound(what="hold")
@@ -77,6 +80,7 @@ async def use_hold(
         return None
     await free_hold_time(tx, organization_id, hold_id)
     await end_hold(tx, organization_id, hold_id, now)
+    record_events(resources, tx, organization_id, [hold_ended(hold)], author=viewer.author, now=now)
     visit = claim._replace(kind=ClaimKind.APPOINTMENT, expires_at=None)
     return HeldTime(Sight(calendar=calendar, lock=lock, claim=visit, standing=(), now=now))
 

@@ -29,8 +29,8 @@ from app.standins.embedded import Servers
 from app.store.locks import lock_calendar
 from app.store.pool import Pool, transaction
 from app.store.sql import Record
+from app.usecases.booking.answer import Booked
 from app.usecases.booking.book_appointment import (
-    Booked,
     BookingForm,
     book_appointment,
 )

@@ -1,0 +1,63 @@
+"""The log of events, as read: in order, and without a gap however the writers commit.
+
+The place of an event is (epoch, transaction id, event id). Transactions that are still running may
+yet write between those that have committed, so only what lies below the oldest of them is read. No
+lock orders the writers.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+from uuid import UUID
+
+from app.core.events import Author, Event, EventCursor, EventType, Happening
+from app.core.ids import CustomerId, EventId, ProviderId
+from app.core.lifecycle import Actor
+from app.store.sql import query
+
+if TYPE_CHECKING:
+    from app.core.ids import OrganizationId
+    from app.store.sql import Executor
+
+_AFTER = query("events_after")
+_END = query("end_of_events")
+
+_FIRST_ID: Final = UUID(int=0)
+
+START_OF_EVENTS: Final = EventCursor(epoch=0, transaction_id=0, id=_FIRST_ID)
+"""Before every event that was kept."""
+
+
+async def events_after(
+    on: Executor, organization_id: OrganizationId, cursor: EventCursor, *, page_size: int
+) -> list[Event]:
+    """The next events after a place, oldest first; fewer than `page_size` where that is all for
+    now. Whoever goes on from the last of them misses none, also none that commits late.
+    """
+    rows = await _AFTER.many(
+        on, organization_id, cursor.epoch, cursor.transaction_id, cursor.id, page_size
+    )
+    return [
+        Event(
+            id=EventId(row["id"]),
+            cursor=EventCursor(
+                epoch=row["epoch"], transaction_id=row["transaction_id"], id=row["id"]
+            ),
+            happening=Happening(
+                type=EventType(row["type"]),
+                subject_id=row["subject_id"],
+                version=row["version"],
+                provider_id=None if row["provider_id"] is None else ProviderId(row["provider_id"]),
+                customer_id=None if row["customer_id"] is None else CustomerId(row["customer_id"]),
+            ),
+            occurred_at=row["occurred_at"],
+            author=Author(actor=Actor(row["actor"]), subject=row["actor_subject"]),
+        )
+        for row in rows
+    ]
+
+
+async def end_of_events(on: Executor, organization_id: OrganizationId) -> EventCursor:
+    """The place after all that can be read now: from here on, only what is new is read."""
+    row = await _END.one(on, organization_id)
+    return EventCursor(epoch=row["epoch"], transaction_id=row["transaction_id"], id=_FIRST_ID)

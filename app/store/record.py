@@ -1,0 +1,117 @@
+"""What happened, as stored: history, outbox, idempotency keys and events.
+
+Everything waits for the transaction's next statement, so that it costs no round trip of its own.
+Only `app.usecases.events.record` calls this module.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from app.store.sql import query
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from app.core.appointment import Appointment
+    from app.core.events import Author, Happening
+    from app.core.history import HistoryEntry
+    from app.core.ids import EventId, OrganizationId, ProviderId
+    from app.core.reminders import Planned
+    from app.store.idempotency import KeyScope, StoredAnswer
+    from app.store.pool import Transaction
+
+_HISTORY = query("insert_history")
+_OUTBOX = query("insert_outbox")
+_KEY = query("insert_idempotency_key")
+_BEGIN_EPOCH = query("begin_epoch")
+_EVENTS = query("insert_events")
+
+
+def insert_history(
+    tx: Transaction,
+    organization_id: OrganizationId,
+    provider_id: ProviderId,
+    entries: Sequence[HistoryEntry],
+) -> None:
+    """One entry for each appointment that the same change was made to: of one kind, by one author
+    and into one state. `provider_id` is any provider of the organization.
+    """
+    first = entries[0]
+    _HISTORY.later(
+        tx,
+        organization_id,
+        provider_id,
+        [entry.appointment_id for entry in entries],
+        [entry.version for entry in entries],
+        first.kind,
+        first.occurred_at,
+        first.actor,
+        first.actor_subject,
+        [entry.from_status for entry in entries],
+        first.to_status,
+        [entry.from_starts_at for entry in entries],
+        [entry.to_starts_at for entry in entries],
+        first.reason,
+    )
+
+
+def insert_outbox(
+    tx: Transaction,
+    organization_id: OrganizationId,
+    appointment: Appointment,
+    planned: Sequence[Planned],
+) -> None:
+    """Messages about the appointment's current time."""
+    _OUTBOX.later(
+        tx,
+        organization_id,
+        appointment.provider_id,
+        appointment.id,
+        appointment.time_version,
+        [each.kind for each in planned],
+        [each.due_at for each in planned],
+    )
+
+
+def insert_answer(
+    tx: Transaction, scope: KeyScope, answer: StoredAnswer, created_at: datetime
+) -> None:
+    """The key with what it made. Its lock is held."""
+    _KEY.later(
+        tx,
+        scope.organization_id,
+        scope.mutation,
+        scope.caller,
+        scope.key,
+        answer.request_hash,
+        answer.appointment_id,
+        answer.hold_id,
+        created_at,
+    )
+
+
+def insert_events(
+    tx: Transaction,
+    organization_id: OrganizationId,
+    happenings: Sequence[tuple[EventId, Happening]],
+    *,
+    author: Author,
+    occurred_at: datetime,
+) -> None:
+    """Events, each under its id. The transaction's id is their place in the organization's log."""
+    _BEGIN_EPOCH.once(tx, organization_id)
+    _EVENTS.later(
+        tx,
+        organization_id,
+        [event_id for event_id, _ in happenings],
+        [each.type for _, each in happenings],
+        [each.subject_id for _, each in happenings],
+        [each.version for _, each in happenings],
+        [each.provider_id for _, each in happenings],
+        [each.customer_id for _, each in happenings],
+        occurred_at,
+        author.actor,
+        author.staff_subject,
+    )

@@ -1,0 +1,155 @@
+"""Record what happened, in the transaction that makes it so: the last step before the commit.
+
+Every use case that changes something ends here, and nothing else writes the history, the outbox,
+idempotency keys or events. What is recorded goes to the database with the transaction's next
+statement or its commit. Each function returns the changes to publish after the commit, by
+`app.usecases.events.tell`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from app.core.changes import AppointmentChanged
+from app.core.events import TYPE_OF_CHANGE, EventType, Happening
+from app.core.history import history_entry
+from app.core.ids import EventId
+from app.core.reminders import plan
+from app.store.idempotency import StoredAnswer
+from app.store.record import insert_answer, insert_events, insert_history, insert_outbox
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from app.core.appointment import Appointment
+    from app.core.changes import AppointmentChangeKind
+    from app.core.events import Author
+    from app.core.hold import Hold
+    from app.core.ids import OrganizationId
+    from app.store.holds import ExpiredHold
+    from app.store.idempotency import RequestKey
+    from app.store.pool import Transaction
+    from app.usecases.resources import Resources
+
+
+def record_change(
+    resources: Resources,
+    tx: Transaction,
+    organization_id: OrganizationId,
+    before: Appointment | None,
+    after: Appointment,
+    kind: AppointmentChangeKind,
+    *,
+    author: Author,
+    now: datetime,
+    reason: str | None = None,
+    key: RequestKey | None = None,
+) -> AppointmentChanged:
+    """An appointment was booked (`before` is None), moved, cancelled or closed. `key` is that of
+    the request: the same one again is answered with this appointment.
+    """
+    (changed,) = record_changes(
+        resources,
+        tx,
+        organization_id,
+        [(before, after)],
+        kind,
+        author=author,
+        now=now,
+        reason=reason,
+    )
+    if key is not None:
+        answer = StoredAnswer(request_hash=key.request_hash, appointment_id=after.id)
+        insert_answer(tx, key.scope, answer, now)
+    return changed
+
+
+def record_changes(
+    resources: Resources,
+    tx: Transaction,
+    organization_id: OrganizationId,
+    pairs: Sequence[tuple[Appointment | None, Appointment]],
+    kind: AppointmentChangeKind,
+    *,
+    author: Author,
+    now: datetime,
+    reason: str | None = None,
+) -> list[AppointmentChanged]:
+    """The same change was made to all of these appointments, of which there is at least one."""
+    entries = [
+        history_entry(
+            before,
+            after,
+            kind=kind,
+            occurred_at=now,
+            actor=author.actor,
+            actor_subject=author.subject,
+            reason=reason,
+        )
+        for before, after in pairs
+    ]
+    insert_history(tx, organization_id, pairs[0][1].provider_id, entries)
+    for before, after in pairs:
+        planned = plan(before, after, kind, now)
+        if planned:
+            insert_outbox(tx, organization_id, after, planned)
+    happenings = [
+        Happening(
+            type=TYPE_OF_CHANGE[kind],
+            subject_id=after.id,
+            version=after.version,
+            provider_id=after.provider_id,
+            customer_id=after.customer_id,
+        )
+        for _, after in pairs
+    ]
+    record_events(resources, tx, organization_id, happenings, author=author, now=now)
+    return [
+        AppointmentChanged(
+            organization_id=organization_id,
+            appointment_id=after.id,
+            provider_id=after.provider_id,
+            customer_id=after.customer_id,
+            kind=kind,
+            version=after.version,
+        )
+        for _, after in pairs
+    ]
+
+
+def record_hold(
+    resources: Resources,
+    tx: Transaction,
+    organization_id: OrganizationId,
+    hold: Hold,
+    *,
+    author: Author,
+    now: datetime,
+    key: RequestKey,
+) -> None:
+    """A hold was made. The same request again is answered with it."""
+    answer = StoredAnswer(request_hash=key.request_hash, hold_id=hold.id)
+    insert_answer(tx, key.scope, answer, now)
+    held = Happening(type=EventType.HOLD_CREATED, subject_id=hold.id, provider_id=hold.provider_id)
+    record_events(resources, tx, organization_id, [held], author=author, now=now)
+
+
+def hold_ended(hold: Hold | ExpiredHold) -> Happening:
+    """The event of a hold that was used or released, or that has expired."""
+    return Happening(type=EventType.HOLD_ENDED, subject_id=hold.id, provider_id=hold.provider_id)
+
+
+def record_events(
+    resources: Resources,
+    tx: Transaction,
+    organization_id: OrganizationId,
+    happenings: Sequence[Happening],
+    *,
+    author: Author,
+    now: datetime,
+) -> None:
+    """Anything else happened: only its events are written."""
+    if happenings:
+        named = [(EventId(resources.new_id()), each) for each in happenings]
+        insert_events(tx, organization_id, named, author=author, occurred_at=now)

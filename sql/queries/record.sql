@@ -1,0 +1,59 @@
+-- name: insert_history :exec
+-- What happened to appointments, one entry for each of their new versions; the arrays run in parallel. Joined with a
+-- provider of the organization, so that the statement runs where the organization's rows are.
+-- params: organization_id uuid, provider_id uuid, appointment_ids uuid[], versions integer[], kind text, occurred_at timestamptz, actor text, actor_subject text, from_statuses text[], to_status text, from_starts timestamptz[], to_starts timestamptz[], reason text
+INSERT INTO appointment_history (organization_id, appointment_id, version, kind, occurred_at, actor, actor_subject,
+    from_status, to_status, from_starts_at, to_starts_at, reason)
+SELECT $1, entry.appointment_id, entry.version, $5, $6, $7, $8, entry.from_status, $10, entry.from_starts_at,
+    entry.to_starts_at, $13
+FROM provider
+CROSS JOIN unnest($3::uuid[], $4::integer[], $9::text[], $11::timestamptz[], $12::timestamptz[])
+    AS entry (appointment_id, version, from_status, from_starts_at, to_starts_at)
+WHERE provider.organization_id = $1 AND provider.id = $2;
+
+-- name: insert_outbox :exec
+-- The messages about an appointment's current time, and when each is due; nothing where it is planned already. Joined with
+-- the provider for the same reason as the history.
+-- params: organization_id uuid, provider_id uuid, appointment_id uuid, time_version integer, kinds text[], due_at timestamptz[]
+INSERT INTO message_outbox (organization_id, appointment_id, time_version, kind, due_at)
+SELECT $1, $3, $4, planned.kind, planned.due_at
+FROM provider
+CROSS JOIN unnest($5::text[], $6::timestamptz[]) AS planned (kind, due_at)
+WHERE provider.organization_id = $1 AND provider.id = $2
+ON CONFLICT ON CONSTRAINT message_outbox_pkey DO NOTHING;
+
+-- name: insert_idempotency_key :exec
+-- Remember the key with what it made. Its lock is held, so it is not there yet.
+-- params: organization_id uuid, mutation text, caller text, key text, request_hash bytea, appointment_id uuid, hold_id uuid, created_at timestamptz
+INSERT INTO idempotency_key (organization_id, mutation, caller, key, request_hash, appointment_id, hold_id, created_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8);
+
+-- name: begin_epoch :exec
+-- Start a new epoch of the organization's events where this cluster is not the one that wrote the last of them: its
+-- transaction ids say nothing about theirs. Otherwise no row is written and none is locked, so writers never wait for one
+-- another here but for the very first event of an epoch. Two that start it at once compute the same number.
+-- params: organization_id uuid
+INSERT INTO event_epoch (organization_id, epoch, cluster)
+SELECT $1, coalesce(max(epoch), 0) + 1, cluster_id()
+FROM event_epoch
+WHERE organization_id = $1
+HAVING count(*) FILTER (WHERE cluster = cluster_id()) = 0
+ON CONFLICT ON CONSTRAINT event_epoch_pkey DO UPDATE SET epoch = excluded.epoch, cluster = excluded.cluster;
+
+-- name: insert_events :exec
+-- What happened, in the same statement as begin_epoch, which this one cannot see: both work out the epoch from the same
+-- snapshot. The id of the transaction is the place of its events in the organization's log.
+-- params: organization_id uuid, ids uuid[], types text[], subject_ids uuid[], versions integer[], provider_ids uuid[], customer_ids uuid[], occurred_at timestamptz, actor text, actor_subject text
+INSERT INTO event (organization_id, epoch, transaction_id, id, type, subject_id, version, provider_id, customer_id,
+    occurred_at, actor, actor_subject)
+SELECT $1, place.epoch, place.transaction_id, happened.id, happened.type, happened.subject_id, happened.version,
+    happened.provider_id, happened.customer_id, $8, $9, $10
+FROM (
+    SELECT coalesce(max(epoch), 0) + CASE WHEN count(*) FILTER (WHERE cluster = cluster_id()) = 0 THEN 1 ELSE 0 END
+            AS epoch,
+        pg_current_xact_id()::text::bigint AS transaction_id
+    FROM event_epoch
+    WHERE organization_id = $1
+) AS place
+CROSS JOIN unnest($2::uuid[], $3::text[], $4::uuid[], $5::integer[], $6::uuid[], $7::uuid[])
+    AS happened (id, type, subject_id, version, provider_id, customer_id);

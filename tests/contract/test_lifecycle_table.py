@@ -1,0 +1,81 @@
+"""The table of transitions is the same in the core, in the database and in the published law."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from app.core.appointment import AppointmentStatus
+from app.core.changes import AppointmentChangeKind
+from app.core.lifecycle import TRANSITIONS, Actor
+
+ROOT = Path(__file__).parents[2]
+QUOTED = re.compile(r"'([^']*)'::text")
+
+STATUSES = {each.value for each in AppointmentStatus}
+KINDS = {each.value for each in AppointmentChangeKind}
+
+
+async def values_in(connection: asyncpg.Connection, constraint: str) -> set[str]:
+    text = await connection.fetchval(
+        "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = $1", constraint
+    )
+    assert text is not None, constraint
+    return set(QUOTED.findall(text))
+
+
+@pytest.mark.parametrize(
+    ("constraint", "known"),
+    [
+        ("appointment_status_known", STATUSES),
+        ("appointment_history_status_known", STATUSES),
+        ("appointment_history_kind_known", KINDS),
+        ("appointment_history_actor_known", {each.value for each in Actor}),
+        ("event_actor_known", {each.value for each in Actor}),
+        ("event_names_staff_only", {each.value for each in Actor if each.is_providers_side}),
+    ],
+)
+async def test_the_database_knows_the_same_words(
+    migrated: asyncpg.Connection, constraint: str, known: set[str]
+) -> None:
+    assert await values_in(migrated, constraint) == known
+
+
+async def test_the_history_holds_the_transitions_of_the_table_and_no_others(
+    migrated: asyncpg.Connection,
+) -> None:
+    stored = await values_in(migrated, "appointment_history_transition_known")
+    assert stored - {" ", "-"} == {
+        f"{each.kind} {each.source or '-'} {each.target}" for each in TRANSITIONS
+    }
+
+
+async def test_the_database_checks_every_row_of_the_history(migrated: asyncpg.Connection) -> None:
+    assert await migrated.fetchval(
+        "SELECT convalidated FROM pg_constraint WHERE conname = 'appointment_history_transition_known'"
+    )
+
+
+def test_the_published_law_has_the_same_table() -> None:
+    text = (ROOT / "docs" / "scheduling-law.md").read_text(encoding="utf-8")
+    section = text.split("## The life of an appointment")[1].split("\n## ")[0]
+    rows = [
+        tuple(cell.strip() for cell in line.strip("|").split("|"))
+        for line in section.splitlines()
+        if line.startswith("|")
+    ][2:]
+    assert rows == [
+        (each.kind.value, each.source.value if each.source else "–", each.target.value, each.period)
+        for each in TRANSITIONS
+    ]
+
+
+def test_nothing_leaves_cancelled_and_every_state_can_be_reached() -> None:
+    assert {each.source for each in TRANSITIONS} == {None, *AppointmentStatus} - {
+        AppointmentStatus.CANCELLED
+    }
+    assert {each.target for each in TRANSITIONS} == set(AppointmentStatus)
+    assert {each.kind for each in TRANSITIONS} == set(AppointmentChangeKind)

@@ -1,0 +1,346 @@
+"""The log of events: every change writes one in its own transaction, and readers miss none."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import pytest
+from uuid6 import uuid7
+
+from app.core.events import PROGRAM, Event, EventCursor, EventType, Happening
+from app.core.ids import EventId, OrganizationId
+from app.core.provider import Organization
+from app.standins.embedded import Servers, embedded, postgres_program
+from app.store.events import START_OF_EVENTS, end_of_events, events_after
+from app.store.organizations import insert_organization
+from app.store.pool import Pool, Transaction, create_pool, transaction
+from app.store.record import insert_events
+from tests.builders import NOW, Api, a_provider, made
+from tests.conftest import TEST_STATEMENT_TIMEOUT_MS
+from tests.lives import booked, cancel, complete, held, move, no_show, release
+
+TEN = "2026-01-12T10:00Z"
+ELEVEN = "2026-01-12T11:00Z"
+PAGE = 100
+
+
+async def an_organization(pool: Pool) -> OrganizationId:
+    organization = Organization(
+        id=OrganizationId(uuid7()),
+        slug=f"o-{uuid7()}",
+        name="Practice",
+        sms_to_unverified_numbers=False,
+    )
+    assert await insert_organization(pool, organization, NOW)
+    return organization.id
+
+
+def happen(tx: Transaction, organization_id: OrganizationId, *versions: int) -> None:
+    """Events that a test tells apart by their version."""
+    happenings = [
+        (
+            EventId(uuid7()),
+            Happening(type=EventType.PROVIDER_CHANGED, subject_id=UUID(int=1), version=version),
+        )
+        for version in versions
+    ]
+    insert_events(tx, organization_id, happenings, author=PROGRAM, occurred_at=NOW)
+
+
+async def happened(pool: Pool, organization_id: OrganizationId, *versions: int) -> None:
+    async with transaction(pool) as tx:
+        happen(tx, organization_id, *versions)
+
+
+def versions(events: Sequence[Event]) -> list[int | None]:
+    return [event.happening.version for event in events]
+
+
+async def read(
+    pool: Pool,
+    organization_id: OrganizationId,
+    after: EventCursor = START_OF_EVENTS,
+    *,
+    page_size: int = PAGE,
+) -> list[Event]:
+    """All that can be read after a place, page by page."""
+    found: list[Event] = []
+    while page := await events_after(pool, organization_id, after, page_size=page_size):
+        found += page
+        after = page[-1].cursor
+    return found
+
+
+async def settled(pool: Pool) -> None:
+    """Returns once no transaction that was running at the call still is: PostgreSQL's own may be."""
+    last = await pool.fetch(
+        "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS xmax", []
+    )
+    for _ in range(1_000):
+        oldest = await pool.fetch(
+            "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS xmin", []
+        )
+        if oldest[0]["xmin"] >= last[0]["xmax"]:
+            return
+        await asyncio.sleep(0)
+    raise AssertionError("some transaction does not end")
+
+
+# ---------------------------------------------------------------- the order, and what is readable
+
+
+async def test_events_are_read_in_order_page_by_page_and_only_the_organization_s_own(
+    pool: Pool,
+) -> None:
+    ours, theirs = await an_organization(pool), await an_organization(pool)
+    for version in range(1, 8, 2):
+        await happened(pool, ours, version, version + 1)
+        await happened(pool, theirs, 100 + version)
+    await settled(pool)
+    for page_size in (1, 3, PAGE):
+        assert versions(await read(pool, ours, page_size=page_size)) == list(range(1, 9))
+    assert versions(await read(pool, theirs)) == [101, 103, 105, 107]
+
+
+async def test_an_older_transaction_that_commits_later_is_not_missed(pool: Pool) -> None:
+    organization_id = await an_organization(pool)
+    await happened(pool, organization_id, 1)
+    await settled(pool)
+    seen = await read(pool, organization_id)
+    assert versions(seen) == [1]
+    async with transaction(pool) as older:
+        happen(older, organization_id, 2)
+        await older.write()
+        await happened(pool, organization_id, 3)  # begins later, commits first, waits for nobody
+        assert await read(pool, organization_id, seen[-1].cursor) == []
+    await settled(pool)
+    assert versions(await read(pool, organization_id, seen[-1].cursor)) == [2, 3]
+
+
+async def test_whoever_reads_while_many_write_and_goes_on_from_the_last_event_misses_none(
+    pool: Pool,
+) -> None:
+    organization_id = await an_organization(pool)
+    at_the_end: list[Event] = []
+
+    async def write(worker: int) -> None:
+        for at in range(20):
+            async with transaction(pool) as tx:
+                happen(tx, organization_id, 1 + worker * 100 + at)
+                await tx.write()
+                if at % 3 == worker % 3:
+                    await tx.fetch("SELECT pg_sleep(0.002)", [])
+                if at % 7 == 6:
+                    tx.roll_back()
+
+    async def follow(writers: asyncio.Future[list[None]]) -> None:
+        cursor, done = START_OF_EVENTS, False
+        while not done:
+            done = writers.done()
+            if done:
+                await settled(pool)
+            for event in await read(pool, organization_id, cursor, page_size=7):
+                at_the_end.append(event)
+                cursor = event.cursor
+
+    writers = asyncio.gather(*(write(worker) for worker in range(4)))
+    await follow(writers)
+    await writers
+    expected = [1 + worker * 100 + at for worker in range(4) for at in range(20) if at % 7 != 6]
+    assert sorted(version or 0 for version in versions(at_the_end)) == sorted(expected)
+    assert at_the_end == await read(pool, organization_id)
+
+
+async def test_from_the_end_on_only_what_is_new_is_read(pool: Pool) -> None:
+    organization_id = await an_organization(pool)
+    before_any = await end_of_events(pool, organization_id)
+    await happened(pool, organization_id, 1)
+    await settled(pool)
+    assert versions(await read(pool, organization_id, before_any)) == [1]
+    async with transaction(pool) as running:
+        happen(running, organization_id, 2)
+        await running.write()
+        end = await end_of_events(pool, organization_id)
+    await happened(pool, organization_id, 3)
+    await settled(pool)
+    assert versions(await read(pool, organization_id, end)) == [2, 3]
+
+
+async def test_two_that_write_the_first_events_of_an_organization_at_once_start_one_epoch(
+    pool: Pool,
+) -> None:
+    organization_id = await an_organization(pool)
+    await asyncio.gather(*(happened(pool, organization_id, version) for version in range(1, 9)))
+    await settled(pool)
+    events = await read(pool, organization_id)
+    assert sorted(version or 0 for version in versions(events)) == list(range(1, 9))
+    assert {event.cursor.epoch for event in events} == {1}
+
+
+async def test_writers_of_one_organization_do_not_wait_for_one_another(pool: Pool) -> None:
+    organization_id = await an_organization(pool)
+    await happened(pool, organization_id, 1)
+    async with transaction(pool) as one, transaction(pool) as other:
+        happen(one, organization_id, 2)
+        await one.write()
+        await other.fetch("SET LOCAL lock_timeout = '1ms'", [])
+        happen(other, organization_id, 3)
+        await other.write()
+
+
+# ---------------------------------------------------------------- another database, another cluster
+
+
+def dump(database_url: str) -> str:
+    command = [str(postgres_program("pg_dump")), database_url, "--no-owner", "--no-privileges"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def restore(database_url: str, dumped: str) -> None:
+    command = [
+        str(postgres_program("psql")),
+        "-q",
+        "-X",
+        "-v",
+        "ON_ERROR_STOP=1",
+        "-d",
+        database_url,
+    ]
+    subprocess.run(command, input=dumped, capture_output=True, text=True, check=True)
+
+
+@asynccontextmanager
+async def connected(database_url: str) -> AsyncIterator[Pool]:
+    pool = await create_pool(database_url, size=4, statement_timeout_ms=TEST_STATEMENT_TIMEOUT_MS)
+    try:
+        yield pool
+    finally:
+        await pool.close()
+
+
+async def test_a_reader_goes_on_after_the_dump_was_restored_into_another_database(
+    servers: Servers, pool: Pool, database: str, empty_database: str
+) -> None:
+    if not servers.owns_postgres:
+        pytest.skip("pg_dump has to be of the server's version")
+    organization_id = await an_organization(pool)
+    await happened(pool, organization_id, 1, 2)
+    await settled(pool)
+    cursor = (await read(pool, organization_id))[-1].cursor
+    restore(empty_database, dump(database))
+    async with connected(empty_database) as restored:
+        assert await read(restored, organization_id, cursor) == []
+        await happened(restored, organization_id, 3)
+        await settled(restored)
+        assert versions(await read(restored, organization_id, cursor)) == [3]
+        assert versions(await read(restored, organization_id)) == [1, 2, 3]
+
+
+async def test_a_reader_goes_on_in_a_new_cluster_whose_transaction_ids_begin_anew_and_back_again(
+    servers: Servers, pool: Pool, database: str, empty_database: str
+) -> None:
+    if not servers.owns_postgres:
+        pytest.skip("pg_dump has to be of the server's version")
+    organization_id = await an_organization(pool)
+    burnt = await asyncpg.connect(database)
+    await burnt.execute(
+        "DO $$ BEGIN FOR i IN 1..5000 LOOP PERFORM pg_current_xact_id(); COMMIT; END LOOP; END $$"
+    )
+    await burnt.close()
+    await happened(pool, organization_id, 1, 2)
+    await settled(pool)
+    last = (await read(pool, organization_id))[-1].cursor
+    with tempfile.TemporaryDirectory(prefix="slotwright-events-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)  # started by root, the servers run as another user
+        with embedded(folder, redis_url="redis://unused", durable=False) as elsewhere:
+            restore(elsewhere.database_url, dump(database))
+            async with connected(elsewhere.database_url) as moved:
+                assert versions(await read(moved, organization_id)) == [1, 2]
+                assert (await end_of_events(moved, organization_id)).epoch == 2
+                await happened(moved, organization_id, 3)
+                await happened(moved, organization_id, 4)
+                await settled(moved)
+                new = await read(moved, organization_id, last)
+                assert versions(new) == [3, 4]
+                assert all(event.cursor.transaction_id < last.transaction_id for event in new)
+                assert versions(await read(moved, organization_id)) == [1, 2, 3, 4]
+            back = dump(elsewhere.database_url)
+    restore(empty_database, back)
+    async with connected(empty_database) as again:
+        await happened(again, organization_id, 5)
+        await settled(again)
+        assert versions(await read(again, organization_id, new[-1].cursor)) == [5]
+        assert versions(await read(again, organization_id)) == [1, 2, 3, 4, 5]
+
+
+# ---------------------------------------------------------------- who writes them
+
+
+async def events_of(api: Api, *types: str) -> list[tuple[str, str, int | None, str | None]]:
+    """(type, actor, version, the actor's subject) of the organization's events of these types."""
+    await settled(api.resources.pool)
+    return [
+        (event.happening.type, event.author.actor, event.happening.version, event.author.subject)
+        for event in await read(api.resources.pool, api.organization.id)
+        if event.happening.type.startswith(types or ("",))
+    ]
+
+
+async def test_every_change_of_an_appointment_is_an_event(api: Api) -> None:
+    ada = await a_provider(api)
+    visit = await booked(api, ada, TEN)
+    made(await move(api, visit, ELEVEN), "BookingConfirmation")
+    made(await cancel(api, visit, caller=api.admin), "Appointment")
+    other = await booked(api, ada, TEN, caller=api.customer())
+    api.clock.set(TEN)
+    made(await complete(api, other, caller=api.acting_for(ada)), "Appointment")
+    made(await no_show(api, other), "Appointment")
+    assert await events_of(api, "APPOINTMENT") == [
+        ("APPOINTMENT_BOOKED", "GUEST", 1, None),
+        ("APPOINTMENT_RESCHEDULED", "MANAGE_TOKEN", 2, None),
+        ("APPOINTMENT_CANCELLED", "ADMIN", 3, "an-admin"),
+        ("APPOINTMENT_BOOKED", "CUSTOMER", 1, None),
+        ("APPOINTMENT_COMPLETED", "PROVIDER", 2, ada["subject"]),
+        ("APPOINTMENT_NO_SHOW", "ADMIN", 3, "an-admin"),
+    ]
+
+
+async def test_a_refused_or_repeated_change_is_no_event(api: Api) -> None:
+    ada = await a_provider(api)
+    asked: dict[str, Any] = {
+        "idempotencyKey": "the same",
+        "customer": {"name": "Ann", "email": "ann@example.com"},
+    }
+    visit = await booked(api, ada, TEN, **asked)
+    assert await booked(api, ada, TEN, **asked) == visit
+    made(await cancel(api, visit), "Appointment")
+    made(await cancel(api, visit), "Appointment")
+    made(await move(api, visit, ELEVEN), "NotReschedulableError")
+    assert [type_ for type_, *_ in await events_of(api, "APPOINTMENT")] == [
+        "APPOINTMENT_BOOKED",
+        "APPOINTMENT_CANCELLED",
+    ]
+
+
+async def test_a_hold_is_an_event_when_it_is_made_and_when_it_is_released_or_used(api: Api) -> None:
+    ada = await a_provider(api)
+    released, used = await held(api, ada, TEN), await held(api, ada, ELEVEN)
+    made(await release(api, released["holdToken"]), "Hold")
+    made(await release(api, released["holdToken"]), "Hold")
+    await booked(api, ada, ELEVEN, holdToken=used["holdToken"])
+    assert [(type_, actor) for type_, actor, *_ in await events_of(api)][-5:] == [
+        ("HOLD_CREATED", "GUEST"),
+        ("HOLD_CREATED", "GUEST"),
+        ("HOLD_ENDED", "GUEST"),
+        ("HOLD_ENDED", "GUEST"),
+        ("APPOINTMENT_BOOKED", "GUEST"),
+    ]
