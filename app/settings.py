@@ -273,6 +273,30 @@ class LimitSettings:
     """In one organization: a course of treatment booked at once, and some more."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionSettings:
+    """How long a peer may keep the server waiting, and how many connections a process has."""
+
+    __pydantic_config__ = _named("SLOTWRIGHT_")
+
+    header_seconds: Annotated[int, Whole(1, 600)] = 10
+    """For the whole head of a request, from accepting or from its first byte."""
+    body_seconds: Annotated[int, Whole(1, 600)] = 10
+    """For the whole body, from the end of the head."""
+    unread_seconds: Annotated[int, Whole(1, 600)] = 30
+    """For a peer to take everything that was sent, from the moment its window is full."""
+    keep_alive_seconds: Annotated[int, Whole(1, 600)] = 75
+    """Between requests. Usual proxies drop idle connections after 60 s: they never send into one
+    that is closing.
+    """
+    connections: Annotated[int | None, Whole(1, 1_000_000)] = None
+    """Open at once to one process; None: as many as it has descriptors for."""
+    connections_per_address: Annotated[int, Whole(0, 1_000_000)] = 256
+    """Open at once from one address; more than its WebSockets. 0 is no limit. Without effect behind
+    proxies.
+    """
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class MailServer:
     """Where e-mail goes out: `tls` is "starttls", "tls" (from the first byte) or "none"."""
@@ -417,6 +441,7 @@ class Settings:
     """Keys the hashes of idempotent requests, which so tell nothing about their contact data."""
     tokens: TokenSettings = TokenSettings()
     limits: LimitSettings = LimitSettings()
+    connections: ConnectionSettings = ConnectionSettings()
     retention: RetentionSettings = RetentionSettings()
     watch: WatchSettings = WatchSettings()
     leave: LeaveSettings = LeaveSettings()
@@ -477,6 +502,7 @@ class Settings:
         groups = {
             "SLOTWRIGHT_TOKENS": tokens,
             "SLOTWRIGHT_LIMITS": _read(LimitSettings, given),
+            "SLOTWRIGHT_CONNECTIONS": _read(ConnectionSettings, given),
             "SLOTWRIGHT_RETENTION": _read(RetentionSettings, given),
             "SLOTWRIGHT_WATCH": _read(WatchSettings, given),
             "SLOTWRIGHT_LEAVE": leave,

@@ -32,6 +32,7 @@ from app.api.transport import (
 from app.cache.documents import RegisteredDocuments
 from app.identity.jwks import KeysUnavailableError
 from app.live.feed import TooManySubscribersError
+from app.process.connections import Connections
 from app.process.gauges import of_process, pulse
 from app.process.wiring import open_resources, system_clock
 from app.settings import SettingsError
@@ -82,7 +83,7 @@ def create_app(
         return Context(opened[0], viewer)
 
     @asynccontextmanager
-    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+    async def lifespan(_app: Starlette) -> AsyncIterator[dict[str, object]]:
         async with (
             open_resources(settings, clock=clock, real_clock=real_clock) as resources,
             pulse([of_process(resources), measure_connections]),
@@ -95,7 +96,7 @@ def create_app(
                     traced("api", wanted=settings.watch.traces),
                     nullcontext() if leaving is None else leaving.watched(endpoint.close_all),
                 ):
-                    yield
+                    yield Connections.of_this_process(settings).state
             finally:
                 await endpoint.close_all(
                     settings.leave.finishing_seconds if leaving is None else leaving.seconds_left
@@ -115,6 +116,8 @@ def create_app(
             limits=Limits(
                 sockets_per_address=settings.limits.sockets_per_address,
                 subscriptions_per_caller=settings.limits.subscriptions_per_caller,
+                body_seconds=settings.connections.body_seconds,
+                send_seconds=settings.connections.unread_seconds,
             ),
             ide=pages.graphiql_page if settings.graphiql else None,
             introspection=settings.introspection,

@@ -11,16 +11,16 @@ import gc
 import signal
 import socket
 import sys
-from typing import Final, cast
+from typing import Final
 
 import uvicorn
 from starlette.applications import Starlette
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.supervisors import Multiprocess
 
 from app.api.transport import CURRENT_REQUEST_ID
 from app.errors import OperatorError
 from app.process.asgi import create_app
+from app.process.connections import HttpConnection, SocketConnection
 from app.process.shutdown import Leaving
 from app.settings import Settings, pass_on
 from app.store.migrations import check
@@ -31,11 +31,6 @@ from app.telemetry.tracing import check_traces
 
 BACKLOG: Final = 2_048
 """Connections that wait to be accepted; the kernel may allow fewer."""
-
-KEEP_ALIVE_SECONDS: Final = 75
-"""Longer than the 60 s after which usual proxies drop an idle connection: they never send into a
-closing one.
-"""
 
 GC_THRESHOLDS: Final = (50_000, 20, 50)
 """Objects made before a collection, and collections before those of the older generations: measured
@@ -50,45 +45,6 @@ class ServeError(OperatorError):
     """The API can't be served here."""
 
 
-class _Together:
-    """A transport that sends what is written in one go at the end of the event loop's turn;
-    otherwise the one it is given.
-    """
-
-    def __init__(self, transport: asyncio.Transport) -> None:
-        self._transport = transport
-        self._loop = asyncio.get_running_loop()
-        self._waiting: list[bytes] = []
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._transport, name)
-
-    def write(self, data: bytes) -> None:
-        if not self._waiting:
-            self._loop.call_soon(self._send)
-        self._waiting.append(data)
-
-    def close(self) -> None:
-        self._send()
-        self._transport.close()
-
-    def _send(self) -> None:
-        if self._waiting and not self._transport.is_closing():
-            self._transport.writelines(self._waiting)
-        self._waiting = []
-
-
-class OneWrite(HttpToolsProtocol):
-    """HTTP/1.1 as uvicorn speaks it, which would send the head of an answer and its body apart.
-
-    Two system calls, and a client that is woken for a head without a body: a fifth of the
-    processor's time of a small answer, and a tenth of a cached listing's.
-    """
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
-        super().connection_made(cast("asyncio.Transport", _Together(transport)))
-
-
 def serve(settings: Settings, *, host: str, port: int, workers: int) -> None:
     """Serves until SIGTERM or SIGINT. Before that: `ServeError`, `MigrationError` or
     `DatabaseUnavailableError`.
@@ -96,20 +52,24 @@ def serve(settings: Settings, *, host: str, port: int, workers: int) -> None:
     configure_logs(settings.watch.log_format)
     check_traces(wanted=settings.watch.traces)
     listener = listen(host, port)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        # Accepted connections inherit it: the kernel ends one whose peer has vanished.
+        milliseconds = settings.connections.unread_seconds * 1_000
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
     asyncio.run(require_migrated(settings))
     config = uvicorn.Config(
         "app.process.serve:application",
         factory=True,
         workers=workers,
-        http=OneWrite,
-        ws="websockets-sansio",
+        http=HttpConnection,
+        ws=SocketConnection,
         ws_max_size=LARGEST_MESSAGE_BYTES,
         lifespan="on",
         log_config=None,
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_keep_alive=settings.connections.keep_alive_seconds,
         timeout_graceful_shutdown=settings.leave.finishing_seconds,  # type: ignore[arg-type]  # fractions are as good
     )
     # uvicorn raises the signal that ended it once more when it is done; a clean end is no failure.

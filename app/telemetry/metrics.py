@@ -71,6 +71,12 @@ SOCKETS: Final = Gauge("slotwright_sockets", "Open WebSockets.", multiprocess_mo
 STREAMS: Final = Gauge(
     "slotwright_event_streams", "Open event streams.", multiprocess_mode="livesum"
 )
+CONNECTIONS_CUT: Final = Counter(
+    "slotwright_connections_cut",
+    "Connections that were aborted: the head, the body or the reading (unread) took too long, or "
+    "the process (total) or the network had as many as it may have.",
+    ["reason"],
+)
 CACHE: Final = Counter(
     "slotwright_cache",
     "Days of free times by what became of the look-up, and what went wrong.",

@@ -13,7 +13,8 @@ import app.telemetry.metrics
 from app.api.transport import Limits
 from app.core.allowance import A_DAY
 from app.identity import jwks, revocations
-from app.settings import LimitSettings, RetentionSettings
+from app.process.connections import MOST_HEAD_BYTES
+from app.settings import ConnectionSettings, LimitSettings, RetentionSettings
 from app.usecases.booking.hold_slot import HOLDS_OF_ADDRESS
 
 ROOT = Path(__file__).parents[2]
@@ -58,7 +59,7 @@ def test_the_dashboard_shows_every_series_of_ours() -> None:
 
 def test_the_limits_that_are_promised_are_those_in_force() -> None:
     text = re.sub(r"\s+", " ", (ROOT / "docs" / "security.md").read_text(encoding="utf-8"))
-    limits, guests = Limits(), LimitSettings()
+    limits, guests, peers = Limits(), LimitSettings(), ConnectionSettings()
     for promised in (
         f"{limits.body_bytes // 1024} KiB, within {limits.body_seconds:g} s",
         f"{limits.document_characters:,} characters, {limits.tokens:,} tokens",
@@ -78,6 +79,13 @@ def test_the_limits_that_are_promised_are_those_in_force() -> None:
             f"after {guests.messages_per_destination_per_day} within {A_DAY.total_seconds() / 3600:g} "
             "hours, news"
         ),
+        f"{peers.header_seconds} s for the head of a request",
+        f"{peers.body_seconds} s for its body",
+        f"{peers.unread_seconds} s to read what was sent",
+        f"{peers.keep_alive_seconds} s between requests",
+        f"{limits.init_seconds} s for `connection_init`",
+        f"A head has {MOST_HEAD_BYTES // 1024} KiB",
+        f"at most {peers.connections_per_address} connections to a process",
         f"everywhere within {revocations.KNOWN_SECONDS:g} seconds",
         f"event streams end within {revocations.KNOWN_SECONDS + limits.recheck_seconds:g}",
         f"ends within {jwks.FRESH_SECONDS / 60:g} minutes",

@@ -1,0 +1,343 @@
+"""Connections: how many there may be, and how long each may keep the server waiting.
+
+uvicorn speaks HTTP/1.1 and WebSockets, and bounds neither how long a peer takes nor how many peers
+there are. The two protocols here are uvicorn's, with a `Connection` that watches the peer:
+
+    accepted ──> HEAD ──> BODY ──> answered ──> idle ──> HEAD …
+                  │                   │
+                  └──> a WebSocket <──┘
+
+    HEAD     `header_seconds` from accepting, or from the first byte of the next request, until the
+             head is there whole. At most 64 KiB in all: llhttp keeps an unfinished line for ever.
+    BODY     `body_seconds` from there until the body is there whole, whatever the route. A handler
+             may answer 408 at that time; the connection is cut a little later.
+    UNREAD   `unread_seconds` from the moment the peer's window is full until it has taken
+             everything, on HTTP, event streams and WebSockets alike. It runs beside the others.
+    idle     uvicorn's own `timeout_keep_alive`.
+
+Time in which the server itself does not read, as it does while it answers an earlier request, does
+not count. Whoever is late is aborted, not closed: closing would wait for the peer once more.
+Silence on a WebSocket is the business of `connection_init` and of uvicorn's pings.
+
+A new connection is refused, by an abort, where the process or the network that it comes from has as
+many as it may have. Behind a proxy every connection comes from one peer: there only the total
+counts, and the proxy has to limit its callers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from contextlib import ExitStack
+from enum import Enum
+from typing import TYPE_CHECKING, Final, cast
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+from app.api.transport.places import Places, network_of
+from app.telemetry import metrics
+
+if TYPE_CHECKING:
+    from app.settings import ConnectionSettings, Settings
+
+MOST_HEAD_BYTES: Final = 64 * 1024
+"""Of a request's target, headers and trailers together, and of any line that goes on. Browsers and
+proxies send 8 KiB at most.
+"""
+
+OWN_DESCRIPTORS: Final = 100
+"""Kept back of the files that the process may have open, beside those of the pool: listeners,
+Redis, logs, keys of an identity provider.
+"""
+
+LAST_CHANCE_SECONDS: Final = 0.1
+"""Between a deadline and the abort: what came in time is read meanwhile, however long the event
+loop was held up.
+"""
+
+ANSWER_408_SECONDS: Final = 5
+"""Between the deadline of a body and the end of its connection: for the answer that says so."""
+
+_STATE: Final = "connections"
+
+
+class Awaited(Enum):
+    """What the peer owes; also a label of the metric of connections that were cut."""
+
+    HEAD = "head"
+    BODY = "body"
+    UNREAD = "unread"
+
+
+class Connections:
+    """Those of one process. `most` 0 and `most_of_network` 0 are no limit."""
+
+    def __init__(
+        self, settings: ConnectionSettings, *, most: int = 0, most_of_network: int = 0
+    ) -> None:
+        self._total = Places(most)
+        self._of_network = Places(most_of_network)
+        self.seconds: Final = {
+            Awaited.HEAD: settings.header_seconds,
+            Awaited.BODY: settings.body_seconds + ANSWER_408_SECONDS,
+            Awaited.UNREAD: settings.unread_seconds,
+        }
+
+    @classmethod
+    def of_this_process(cls, settings: Settings) -> Connections:
+        """As many as the settings say, as long as there are descriptors for them. One network gets
+        at most half of those.
+        """
+        given = settings.connections
+        files = os.sysconf("SC_OPEN_MAX") if hasattr(os, "sysconf") else 0
+        limits = [] if given.connections is None else [given.connections]
+        if files > 0:
+            limits.append(max(1, files - settings.pool_size - OWN_DESCRIPTORS))
+        most = min(limits, default=0)
+        of_network = 0 if settings.limits.trusted_hops else given.connections_per_address
+        if of_network and most:
+            of_network = min(of_network, max(1, most // 2))
+        return cls(given, most=most, most_of_network=of_network)
+
+    def admit(self, transport: asyncio.Transport, address: str | None) -> Connection | None:
+        """The connection with its place; None where there is no place left."""
+        with ExitStack() as place:
+            if not place.enter_context(self._total.place("all")):
+                metrics.CONNECTIONS_CUT.labels("total").inc()
+            elif not place.enter_context(self._of_network.place(network_of(address))):
+                metrics.CONNECTIONS_CUT.labels("network").inc()
+            else:
+                return Connection(self, transport, place.pop_all())
+        return None
+
+    @property
+    def state(self) -> dict[str, object]:
+        """For the protocols, which get nothing but the state of the application's lifespan."""
+        return {_STATE: self}
+
+
+class Connection:
+    """One connection: what its peer owes, until when."""
+
+    __slots__ = ("_connections", "_expected", "_loop", "_place", "_timers", "_transport")
+
+    def __init__(
+        self, connections: Connections, transport: asyncio.Transport, place: ExitStack
+    ) -> None:
+        self._connections = connections
+        self._transport = transport
+        self._place = place
+        self._loop = asyncio.get_running_loop()
+        self._expected: Awaited | None = None
+        self._timers: dict[Awaited, asyncio.TimerHandle] = {}
+        # The protocol then hears of the first byte that is not taken, and when all are.
+        transport.set_write_buffer_limits(high=0)
+
+    def expect(self, awaited: Awaited | None) -> None:
+        """A head, a body, or nothing. The time runs from the first call, until another is due."""
+        if awaited is self._expected:
+            return
+        if self._expected is not None:
+            self._stop(self._expected)
+        self._expected = awaited
+        if awaited is not None:
+            self._start(awaited)
+
+    def start_unread(self) -> None:
+        if Awaited.UNREAD not in self._timers:
+            self._start(Awaited.UNREAD)
+
+    def stop_unread(self) -> None:
+        self._stop(Awaited.UNREAD)
+
+    def end(self) -> None:
+        """To be called when the connection is lost."""
+        for awaited in tuple(self._timers):
+            self._stop(awaited)
+        self._place.close()
+
+    def _start(self, awaited: Awaited) -> None:
+        seconds = self._connections.seconds[awaited]
+        self._timers[awaited] = self._loop.call_later(seconds, self._be_late, awaited)
+
+    def _stop(self, awaited: Awaited) -> None:
+        if (timer := self._timers.pop(awaited, None)) is not None:
+            timer.cancel()
+
+    def _be_late(self, awaited: Awaited) -> None:
+        if awaited is not Awaited.UNREAD and not self._transport.is_reading():
+            self._start(awaited)
+            return
+        self._timers[awaited] = self._loop.call_later(LAST_CHANCE_SECONDS, self._cut, awaited)
+
+    def _cut(self, awaited: Awaited) -> None:
+        metrics.CONNECTIONS_CUT.labels(awaited.value).inc()
+        self._transport.abort()
+
+
+class _Together:
+    """A transport that sends what is written in one go at the end of the event loop's turn;
+    otherwise the one it is given.
+    """
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._loop = asyncio.get_running_loop()
+        self._waiting: list[bytes] = []
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        if not self._waiting:
+            self._loop.call_soon(self._send)
+        self._waiting.append(data)
+
+    def close(self) -> None:
+        self._send()
+        self._transport.close()
+
+    def _send(self) -> None:
+        if self._waiting and not self._transport.is_closing():
+            self._transport.writelines(self._waiting)
+        self._waiting = []
+
+
+class _HeadTooLargeError(Exception):
+    """Raised into the parser, which then gives up."""
+
+
+class HttpConnection(HttpToolsProtocol):
+    """HTTP/1.1 as uvicorn speaks it, within the deadlines and the size above, and in one write.
+
+    uvicorn would send the head of an answer and its body apart: two system calls, and a client that
+    is woken for a head without a body; a fifth of the processor's time of a small answer.
+    """
+
+    watched: Connection | None = None
+    _awaited: Awaited | None = Awaited.HEAD
+    _head_bytes = 0
+    _unparsed_bytes = 0  # since the parser last found something
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        super().connection_made(cast("asyncio.Transport", _Together(transport)))
+        connections: Connections = self.app_state[_STATE]
+        self.watched = connections.admit(transport, self.client[0] if self.client else None)
+        if self.watched is None:
+            transport.abort()
+        else:
+            self.watched.expect(Awaited.HEAD)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        if self.watched is not None:
+            self.watched.end()
+
+    def data_received(self, data: bytes) -> None:
+        self._unparsed_bytes += len(data)
+        super().data_received(data)
+        if self.watched is None or self.transport.is_closing():
+            return
+        if self._unparsed_bytes > MOST_HEAD_BYTES:
+            self._refuse_head()
+        elif self._unparsed_bytes and self._awaited is None:
+            self.watched.expect(Awaited.HEAD)
+        else:
+            self.watched.expect(self._awaited)
+
+    def handle_websocket_upgrade(self) -> None:
+        super().handle_websocket_upgrade()
+        protocol = self.transport.get_protocol()
+        if isinstance(protocol, SocketConnection) and self.watched is not None:
+            protocol.watched, self.watched = self.watched, None
+            protocol.watched.expect(None)
+            if not protocol.handshake_initiated:
+                # Its library has stricter bounds for a head, and is silent about what exceeds them.
+                self.transport.abort()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if self.watched is not None:
+            self.watched.start_unread()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self.watched is not None:
+            self.watched.stop_unread()
+
+    def send_400_response(self, msg: str) -> None:
+        if self._head_bytes > MOST_HEAD_BYTES:
+            self._refuse_head()
+        else:
+            super().send_400_response(msg)
+
+    def _refuse_head(self) -> None:
+        self.transport.write(
+            b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
+            b"content-length: 0\r\nconnection: close\r\n\r\n"
+        )
+        self.transport.close()
+
+    # ------------------------------------------------------------ what the parser finds
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._awaited = Awaited.HEAD
+        self._head_bytes = self._unparsed_bytes = 0
+        if self.watched is not None:
+            self.watched.expect(None)  # the time of an earlier message is over
+
+    def on_url(self, url: bytes) -> None:
+        super().on_url(url)
+        self._grow(len(url))
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        super().on_header(name, value)
+        self._grow(len(name) + len(value) + len(b": \r\n"))
+
+    def on_headers_complete(self) -> None:
+        super().on_headers_complete()
+        self._awaited = Awaited.BODY
+        self._unparsed_bytes = 0
+
+    def on_chunk_header(self) -> None:
+        self._unparsed_bytes = 0
+
+    def on_body(self, body: bytes) -> None:
+        super().on_body(body)
+        self._unparsed_bytes = 0
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        self._awaited = None
+        self._unparsed_bytes = 0
+
+    def _grow(self, size: int) -> None:
+        self._unparsed_bytes = 0
+        self._head_bytes += size
+        if self._head_bytes > MOST_HEAD_BYTES:
+            raise _HeadTooLargeError
+
+
+class SocketConnection(WebSocketsSansIOProtocol):
+    """A WebSocket as uvicorn speaks it, whose peer has to read what is sent. It takes over the
+    connection of the HTTP request that it began with.
+    """
+
+    watched: Connection | None = None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        if self.watched is not None:
+            self.watched.end()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if self.watched is not None:
+            self.watched.start_unread()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self.watched is not None:
+            self.watched.stop_unread()
