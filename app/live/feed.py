@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -71,6 +71,8 @@ class Feed:
         self._organizations: dict[OrganizationId, _Organization] = {}
         self._places = asyncio.Semaphore(readings_at_once)
         self._tasks = Tasks()
+        self._untold: set[OrganizationId] = set()
+        self._teller: asyncio.Task[None] | None = None
         self.counts = Counts()
         self._listener = Listener(
             redis,
@@ -168,8 +170,9 @@ class Feed:
     # ------------------------------------------------------------ telling and hearing
 
     async def tell(self, changes: Sequence[Change]) -> None:
-        """These changes were committed here. Subscribers here know at once; counted, not raised,
-        where others can't.
+        """These changes were committed here. Subscribers here know at once; other processes by a
+        message. One that can't be sent is counted, not raised; as soon as Redis can be reached,
+        they are told to look for themselves.
         """
         if not changes:
             return
@@ -179,14 +182,36 @@ class Feed:
         for organization_id, told in by_organization.items():
             self._hear(organization_id, told)
         try:
-            async with self._redis.pipeline(transaction=False) as pipeline:
-                for organization_id, told in by_organization.items():
-                    pipeline.publish(channel_of(organization_id), encode(self._origin, told))
-                await pipeline.execute()
+            await self._publish(by_organization)
         except BROKEN_REDIS as outage:
             self.counts.untold += 1
             self._redis.breaker.trip(outage)
             _log.warning("other processes were not told of a change: %s", describe(outage))
+            self._untold.update(by_organization)
+            if self._teller is None:
+                self._teller = self._tasks.start(self._tell_untold())
+
+    async def _publish(self, changes: Mapping[OrganizationId, Sequence[Change]]) -> None:
+        async with self._redis.pipeline(transaction=False) as pipeline:
+            for organization_id, told in changes.items():
+                pipeline.publish(channel_of(organization_id), encode(self._origin, told))
+            await pipeline.execute()
+
+    async def _tell_untold(self) -> None:
+        """Until Redis takes it: something was missed here, look for yourselves."""
+        failures = 0
+        try:
+            while self._untold:
+                await asyncio.sleep(self._pace.retry_after(failures))
+                untold, self._untold = self._untold, set()
+                try:
+                    await self._publish(dict.fromkeys(untold, ()))
+                    failures = 0
+                except BROKEN_REDIS:
+                    self._untold |= untold
+                    failures += 1
+        finally:
+            self._teller = None
 
     def _hear(self, organization_id: OrganizationId, changes: Sequence[Change]) -> None:
         organization = self._organizations.get(organization_id)
@@ -201,11 +226,19 @@ class Feed:
         except ValueError:
             _log.warning("a message on a channel of changes was not understood")
             return
-        if origin != self._origin:
+        if origin == self._origin:
+            return
+        if changes:
             self._hear(organization_id, changes)
+        else:
+            self._compare(organization_id)
 
     def _joined(self, channel: bytes) -> None:
-        organization = self._organizations.get(organization_of(channel))
+        self._compare(organization_of(channel))
+
+    def _compare(self, organization_id: OrganizationId) -> None:
+        """Something may have been missed."""
+        organization = self._organizations.get(organization_id)
         if organization is not None:
             organization.board.compare()
             organization.ledger.compare()

@@ -106,6 +106,7 @@ class Ledger:
         self._swept_until: datetime | None = None
         self._woken = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._waiting: list[asyncio.Future[None]] = []
         self._sweep_at = 0.0
         self._failures = 0
 
@@ -116,13 +117,21 @@ class Ledger:
 
     @asynccontextmanager
     async def follow(self, concerns: Concerns) -> AsyncIterator[Following]:
-        """A subscriber, until the block ends."""
+        """A subscriber, until the block ends. Raises what reading the history raises.
+
+        The first one waits for a reading: only then is it known what was there before, so that
+        everything later is found, whatever fails meanwhile.
+        """
         following = Following(concerns, self._pace.most_pending)
         self._followings.add(following)
         if self._task is None:
             self._sweep_at = monotonic()
             self._task = self._tasks.start(self._run())
         try:
+            if self._swept_until is None:
+                first_reading: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+                self._waiting.append(first_reading)
+                await first_reading
             yield following
         finally:
             self._followings.discard(following)
@@ -160,23 +169,39 @@ class Ledger:
             self._task = None
             self._swept_until = None
             self._heard.clear()
+            self._answer_waiting(asyncio.CancelledError())
 
     async def _step(self) -> None:
         self._woken.clear()
         if monotonic() >= self._sweep_at:
-            self._sweep_at = monotonic() + self._pace.compare_seconds
+            self._sweep_at = monotonic() + self._pace.sweep_seconds
             try:
                 async with self._places:
                     await self._sweep()
                 self._failures = 0
+                self._answer_waiting(None)
             except Exception as failure:  # noqa: BLE001  whatever it is, subscribers stay, and it is tried again
                 if not self._failures:
                     _log.warning("the history can't be read, and waits: %s", type(failure).__name__)
                 self._sweep_at = monotonic() + self._pace.retry_after(self._failures)
                 self._failures += 1
+                self._answer_waiting(failure)
         with suppress(TimeoutError):
             async with asyncio.timeout(max(0.0, self._sweep_at - monotonic())):
                 await self._woken.wait()
+
+    def _answer_waiting(self, failure: BaseException | None) -> None:
+        """The first reading is done, or has failed."""
+        waiting, self._waiting = self._waiting, []
+        for future in waiting:
+            if future.done():
+                continue
+            if failure is None:
+                future.set_result(None)
+            elif isinstance(failure, asyncio.CancelledError):
+                future.cancel()
+            else:
+                future.set_exception(failure)
 
     async def _sweep(self) -> None:
         now = self._clock()

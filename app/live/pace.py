@@ -13,6 +13,10 @@ class Pace:
     """What is watched is read again so often, said to have changed or not: with the reading, and
     one that failed, a lost message is repaired well within 30 s.
     """
+    sweep_seconds: float = 3.0
+    """The history of appointments is read so often for changes that were never heard: with the
+    reading and the event, a lost message is repaired within 5 s.
+    """
     glance_seconds: float = 1.0
     """The program's clock is looked at so often at least: a machine that slept, or whose clock was
     set, is noticed.

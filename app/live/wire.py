@@ -37,7 +37,9 @@ def organization_of(channel: bytes) -> OrganizationId:
 
 
 def encode(origin: str, changes: Iterable[Change]) -> bytes:
-    """A message; `origin` is the process that sends it."""
+    """A message; `origin` is the process that sends it. Without changes it says that some could not
+    be sent.
+    """
     return orjson.dumps([origin, [_packed(change) for change in changes]])
 
 

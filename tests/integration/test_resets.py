@@ -16,17 +16,22 @@ import uvloop
 
 from app.admission.rates import Rate, debt_key
 from app.cache.documents import RegisteredDocuments
-from app.core.changes import RulesChanged
+from app.core.changes import AppointmentChanged, AppointmentChangeKind, RulesChanged
+from app.core.ids import AppointmentId, CustomerId
+from app.core.viewer import Viewer
 from app.jobs.queue import QUEUE, Waker
 from app.live.pace import Pace
 from app.redis_client import Breaker
 from app.settings import Settings
 from app.standins.embedded import Servers
 from app.store.pool import DatabaseUnavailableError, transaction
+from app.usecases.callers.identify import identify
 from app.usecases.events.tell import tell
+from app.usecases.events.watch_appointments import AppointmentNews, watch_appointments
 from app.usecases.events.watch_availability import WatchForm, watch_availability
-from tests.builders import NOW, TODAY, Api, Clock, a_provider, listed, running, utc, weekly
+from tests.builders import NOW, TODAY, Api, Clock, a_provider, key_in, listed, running, utc, weekly
 from tests.integration.live.subscriber import (
+    PATIENCE_SECONDS,
     Subscriber,
     a_process,
     joined,
@@ -38,7 +43,11 @@ from tests.relay import Relay
 HOURS: Final = weekly("09:00", "12:00")
 POINTS: Final = Rate(name="points", points=600)
 QUICK_TO_RETURN: Final = Pace(
-    compare_seconds=3_600, retry_seconds=0.02, longest_retry_seconds=0.1, ping_seconds=0.2
+    compare_seconds=3_600,
+    sweep_seconds=3_600,
+    retry_seconds=0.02,
+    longest_retry_seconds=0.1,
+    ping_seconds=0.2,
 )
 PASSES: Final = (0, 1, 2, 5)
 """How often the event loop went round since the reset: it may have noticed, or be about to."""
@@ -203,6 +212,46 @@ async def test_a_subscriber_hears_what_happens_after_the_listener_was_reset(play
                 await subscriber.until(["09:00", "10:00", "11:00"])
             await subscriber.leave()
             assert here.feed.running > 0
+
+    await play(scenario)
+
+
+async def test_a_change_that_could_not_be_published_is_found_as_soon_as_redis_is_back(
+    play: Play,
+) -> None:
+    """Other processes are told to look for themselves, by those who could not tell them."""
+
+    async def scenario(world: World) -> None:
+        ada = await a_provider(world.here, weeklyHours=HOURS)
+        async with (
+            a_process(world.there, QUICK_TO_RETURN) as there,
+            a_process(world.here, QUICK_TO_RETURN) as here,
+        ):
+            viewer = await identify(
+                there, authorization=f"Bearer {world.there.admin.token}", organization=None
+            )
+            assert isinstance(viewer, Viewer)
+            events = watch_appointments(there, viewer)
+            news = asyncio.ensure_future(anext(events))
+            await joined(world.there.resources, world.here)
+            world.redis.refuse()
+            appointment = await booked(world.here, ada, "2026-01-12T10:00Z")
+            change = AppointmentChanged(
+                organization_id=world.here.organization.id,
+                appointment_id=AppointmentId(key_in(appointment["appointment"]["id"])),
+                provider_id=provider_id(ada),
+                customer_id=CustomerId(key_in(ada["id"])),
+                kind=AppointmentChangeKind.BOOKED,
+                version=1,
+            )
+            await here.feed.tell([change])
+            assert here.feed.counts.untold == 1
+            world.redis.serve()
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                heard = await news
+            assert isinstance(heard, AppointmentNews)
+            assert heard.appointment.id == change.appointment_id
+            await events.aclose()
 
     await play(scenario)
 

@@ -34,7 +34,6 @@ from graphql.execution import (
     map_source_to_response_event,
 )
 from graphql.execution.get_variable_signature import get_variable_signature
-from graphql.pyutils import AwaitableOrValue
 from graphql.utilities.validate_input_value import validate_input_value
 from graphql.validation import NoSchemaIntrospectionCustomRule
 from strawberry.execution import optimized_is_awaitable
@@ -50,11 +49,14 @@ from app.api.execution.structure import (
     has_text_in_mutations,
     root_fields,
 )
-from app.api.words.errors import Code, Failure
+from app.api.words.errors import Code, Failure, cause_of
 
 # Strawberry's knows plain values at sight. It is a type guard in all but its signature.
 _IS_AWAITABLE: Final = cast("Callable[[Any], TypeGuard[Awaitable[Any]]]", optimized_is_awaitable)
 # As many mistakes as a person can read; the rest would be work for an attacker.
+EVENT_RETRY_SECONDS: Final = 0.5
+"""Before an event of a subscription is run again that could not be read."""
+
 _MAX_ERRORS: Final = 20
 # A document, the name of its operation, and the variables as JSON: Python takes 1 and true for the
 # same.
@@ -100,9 +102,17 @@ class Operation:
 class Operations:
     """The schema, and the documents that were found valid against it."""
 
-    def __init__(self, schema: strawberry.Schema, *, limits: Limits, introspection: bool) -> None:
+    def __init__(
+        self,
+        schema: strawberry.Schema,
+        *,
+        limits: Limits,
+        introspection: bool,
+        unavailable: tuple[type[BaseException], ...] = (),
+    ) -> None:
         self._schema: GraphQLSchema = schema._schema  # noqa: SLF001  Strawberry has no public name for it
         self._limits = limits
+        self._unavailable = unavailable
         self._hide_suggestions = not introspection
         self._rules = (
             *specified_rules,
@@ -325,17 +335,26 @@ class Operations:
     async def subscribe(
         self, operation: Operation, make_context: Callable[[], object]
     ) -> AsyncGenerator[ExecutionResult, None]:
-        """A subscription's results, each run in a context of its own. Raises OperationRefused where
-        none begins.
+        """A subscription's results, each run in a context of its own, and again while it meets what
+        is unavailable. Raises OperationRefused where none begins.
         """
         source = create_source_event_stream(operation.executor.again(make_context()))
         stream = await source if isawaitable(source) else source
         if isinstance(stream, ExecutionResult):
             raise OperationRefused(*(stream.errors or ()))
 
-        def execute_event(executor: Executor[Any]) -> AwaitableOrValue[ExecutionResult]:
-            executor.context_value = make_context()
-            return execute_subscription_event(executor)
+        async def execute_event(executor: Executor[Any]) -> ExecutionResult:
+            # The source says a change once: it may not be lost because what it shows can't be read.
+            while True:
+                result = execute_subscription_event(
+                    cast("RowExecutor", executor).again(make_context())
+                )
+                answer = await result if isawaitable(result) else result
+                if not any(
+                    isinstance(cause_of(error), self._unavailable) for error in answer.errors or ()
+                ):
+                    return answer
+                await asyncio.sleep(EVENT_RETRY_SECONDS)
 
         return map_source_to_response_event(operation.executor, stream, execute_event)
 

@@ -16,7 +16,7 @@ from uuid import uuid4
 from graphql import ArgumentNode, GraphQLError, ValueNode
 
 from app.api.transport.requests import RequestInfo
-from app.api.words.errors import Code
+from app.api.words.errors import Code, cause_of
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ class Answers:
         self, error: GraphQLError, info: RequestInfo, operation: str | None
     ) -> dict[str, Any]:
         said: dict[str, Any] = {**error.formatted}
-        cause = _cause(error)
+        cause = cause_of(error)
         if "code" not in (error.extensions or {}):
             if isinstance(cause, GraphQLError) and _is_about_an_argument(cause):
                 said["extensions"] = {"code": str(Code.BAD_USER_INPUT)}
@@ -96,14 +96,6 @@ class Answers:
             code, message = Code.INTERNAL_SERVER_ERROR, UNEXPECTED
         log.debug("error %s in full", error_id, exc_info=exception)
         return {"message": message, "extensions": {"code": str(code), "id": error_id}}
-
-
-def _cause(error: GraphQLError) -> BaseException:
-    """What was raised first, inside the wrappers that the executor puts around it."""
-    cause: BaseException = error
-    while isinstance(cause, GraphQLError) and cause.original_error is not None:
-        cause = cause.original_error
-    return cause
 
 
 def _is_about_an_argument(error: GraphQLError) -> bool:

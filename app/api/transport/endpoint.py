@@ -55,7 +55,9 @@ class GraphQLEndpoint(Generic[V]):
         watch: Watch[V] | None = None,
         clock: Callable[[], datetime] = _real_clock,
     ) -> None:
-        self._operations = Operations(schema, limits=limits, introspection=introspection)
+        self._operations = Operations(
+            schema, limits=limits, introspection=introspection, unavailable=unavailable
+        )
         if listed is not None:
             check_list(listed, self._operations)
         service = Service(

@@ -79,3 +79,11 @@ class TooComplex(Failure):
 
     def __init__(self, message: str) -> None:
         super().__init__(Code.QUERY_TOO_COMPLEX, message)
+
+
+def cause_of(error: GraphQLError) -> BaseException:
+    """What was raised first, inside the wrappers that the executor puts around it."""
+    cause: BaseException = error
+    while isinstance(cause, GraphQLError) and cause.original_error is not None:
+        cause = cause.original_error
+    return cause

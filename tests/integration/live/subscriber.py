@@ -25,14 +25,18 @@ from tests.builders import TODAY, Api, Json, key_in
 PATIENCE_SECONDS: Final = 20.0
 """Until a test gives up. Nothing takes so long but what is broken."""
 
-TOLD: Final = Pace(compare_seconds=3_600, glance_seconds=3_600)
+TOLD: Final = Pace(compare_seconds=3_600, sweep_seconds=3_600, glance_seconds=3_600)
 """Nothing is looked for: what comes was told, or was due."""
 
-WATCHFUL: Final = Pace(compare_seconds=3_600, glance_seconds=0.005)
+WATCHFUL: Final = Pace(compare_seconds=3_600, sweep_seconds=3_600, glance_seconds=0.005)
 """The clock that a test turns is looked at all the time."""
 
 SUSPICIOUS: Final = Pace(
-    compare_seconds=0.05, glance_seconds=3_600, retry_seconds=0.02, longest_retry_seconds=0.1
+    compare_seconds=0.05,
+    sweep_seconds=0.05,
+    glance_seconds=3_600,
+    retry_seconds=0.02,
+    longest_retry_seconds=0.1,
 )
 """What nobody told is found soon."""
 

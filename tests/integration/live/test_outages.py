@@ -39,7 +39,11 @@ Watching: TypeAlias = Callable[..., Subscriber]
 
 HOURS = weekly("09:00", "12:00")
 QUICK_TO_RETURN = Pace(
-    compare_seconds=3_600, retry_seconds=0.02, longest_retry_seconds=0.1, ping_seconds=0.2
+    compare_seconds=3_600,
+    sweep_seconds=3_600,
+    retry_seconds=0.02,
+    longest_retry_seconds=0.1,
+    ping_seconds=0.2,
 )
 
 
