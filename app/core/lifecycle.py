@@ -167,6 +167,40 @@ def quote_cancellation(
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CustomerTerms:
+    """What an appointment's policy means to its customer at an instant.
+
+    Cancelling is free until `free_until`; afterwards it costs `late_fee`, or, without one, is not
+    possible. `free_until` is None where it is free until the start. `is_late`: that has passed.
+    """
+
+    free_until: datetime | None
+    late_fee: Money | None
+    is_late: bool
+    may_cancel: bool
+    may_move: bool
+
+
+def customer_terms(appointment: Appointment, now: datetime) -> CustomerTerms | None:
+    """The terms at this instant; None once the appointment can neither be cancelled nor moved
+    because it is over, cancelled or has started.
+    """
+    quote = quote_cancellation(appointment, Actor.MANAGE_TOKEN, now)
+    if quote is None:
+        return None
+    too_late = quote.free_until + timedelta(microseconds=1)
+    late = quote_cancellation(appointment, Actor.MANAGE_TOKEN, too_late)
+    is_always_free = late is None or (late.allowed and late.fee is None)
+    return CustomerTerms(
+        free_until=None if is_always_free else quote.free_until,
+        late_fee=None if late is None else late.fee,
+        is_late=not is_always_free and now > quote.free_until,
+        may_cancel=quote.allowed,
+        may_move=refuse_move(appointment, Actor.MANAGE_TOKEN, now, expected_version=None) is None,
+    )
+
+
 def _refuse_change(
     appointment: Appointment,
     kind: AppointmentChangeKind,

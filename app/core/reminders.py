@@ -81,9 +81,10 @@ class Reach:
     """How one side of an appointment is reached, as of now.
 
     `channels` are those it asked for; None: by e-mail where it has an address, else by SMS.
-    `opted_out` are those on which its address wants nothing from this organization. `may_be_texted`
-    is whether text messages may go to its number: it is verified, or the organization does not ask
-    for that.
+    `opted_out` are those on which its address wants nothing from this organization, except for
+    `notices`: kinds of messages that it needs, since the other side cancelled or moved the visit.
+    `may_be_texted` is whether text messages may go to its number: it is verified, or the
+    organization does not ask for that.
     """
 
     recipient: Recipient
@@ -91,6 +92,7 @@ class Reach:
     phone: str | None
     channels: tuple[Channel, ...] | None = None
     opted_out: frozenset[Channel] = frozenset()
+    notices: frozenset[MessageKind] = frozenset()
     may_be_texted: bool = True
     is_erased: bool = False
 
@@ -195,7 +197,7 @@ def _untrue(message: Message, appointment: Appointment, now: datetime) -> SkipRe
 def _unreachable(message: Message, reach: Reach) -> SkipReason | None:
     if reach.is_erased:
         return SkipReason.ERASED
-    if message.channel in reach.opted_out:
+    if message.channel in reach.opted_out and message.kind not in reach.notices:
         return SkipReason.OPTED_OUT
     if message.channel not in reach.wanted and not message.is_resend:
         return SkipReason.UNWANTED

@@ -75,18 +75,26 @@ def calendar_part(
     return calendar.to_ical(), method
 
 
-def _attendees(facts: MessageFacts, recipient: Recipient) -> list[tuple[str, str]]:
-    """Those whose addresses this recipient may see: a customer only their own."""
-    customer = (facts.contact_email, facts.contact_name)
-    provider = (facts.provider_email, facts.provider_name)
-    shown = [customer] if recipient is Recipient.CUSTOMER else [provider, customer]
+def _attendees(facts: MessageFacts, recipient: Recipient) -> list[tuple[str, str | None]]:
+    """Those whose addresses this recipient may see: a customer only their own, without the name
+    that was typed with it.
+    """
+    shown: list[tuple[str | None, str | None]] = (
+        [(facts.contact_email, None)]
+        if recipient is Recipient.CUSTOMER
+        else [
+            (facts.provider_email, facts.provider_name),
+            (facts.contact_email, facts.contact_name),
+        ]
+    )
     return [(email, name) for email, name in shown if email is not None]
 
 
-def _address(email: str, name: str) -> vCalAddress | None:
+def _address(email: str, name: str | None) -> vCalAddress | None:
     found = mailbox(email)
     if found is None:
         return None
     address = vCalAddress(found.uri)
-    address.params["cn"] = plain.one_line(name)
+    if name is not None:
+        address.params["cn"] = plain.one_line(name)
     return address

@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 from app.core.appointment import AppointmentStatus
 from app.core.ids import AppointmentId, MessageLogId
+from app.core.lifecycle import CustomerTerms
 from app.core.messages import Channel, MessageKind, Recipient, TemplateOverride
 from app.core.money import Money
 
@@ -44,7 +45,8 @@ class MessageFacts:
     calendar part's stamp follow from it. `time_zone` (IANA) and `locale` (BCP 47) are the
     recipient's. Names and notes are as people typed them; cleaning and escaping is the renderer's
     work. `contact_email`, `contact_phone` and `notes` are shown to the provider only, and
-    `provider_email` to nobody but the provider's own calendar.
+    `provider_email` to nobody but the provider's own calendar. `cancellation_reason` is shown to
+    the customer only where the practice gave it. `terms` are the customer's, at `now`.
     """
 
     appointment_id: AppointmentId
@@ -66,9 +68,10 @@ class MessageFacts:
     contact_phone: str | None = None
     notes: str | None = None
     price: Money | None = None
-    free_until: datetime | None = None
+    terms: CustomerTerms | None = None
     cancellation_fee: Money | None = None
     cancellation_reason: str | None = None
+    is_cancelled_by_practice: bool = False
     manage_url: str | None = None
     unsubscribe_url: str | None = None
 

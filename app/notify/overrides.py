@@ -1,15 +1,19 @@
 """An organization's own templates: text with values and conditions, and nothing that loops, calls
 or computes.
 
-The rule of the room: a template that an organization wrote may spoil its own message, and nothing
-else. The sandbox keeps it from Python's insides; the closed list of syntax below keeps it from time
-and memory, since without loops, macros, arithmetic and assignment every part of a template runs at
-most once. What breaks is reported, and the built-in is used.
+A template that an organization wrote may spoil its own message, and nothing else. The sandbox keeps
+it from Python's insides, and its environment knows no globals. The closed list of syntax below
+keeps it from time and memory: without loops, macros, arithmetic and assignment every part of a
+template runs at most once. Its size and depth are bounded before it is compiled, since compiling
+takes time that grows with the cube of the depth; and it is compiled in a thread, so that the event
+loop goes on meanwhile. What breaks is reported, and the built-in words are used.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
+from dataclasses import dataclass
 from sys import getsizeof
 from typing import Final
 
@@ -22,13 +26,31 @@ from app.weighted_cache import remembered
 
 WORDS: Final = frozenset({
     "cancelled", "contact", "contact_email", "contact_phone", "date", "date_brief", "end_time",
-    "fee", "free_until", "hours", "kind", "language", "manage_link", "notes", "organization",
-    "previous", "price", "provider", "reason", "remaining", "service", "time", "to_provider",
-    "unsubscribe_link", "when", "when_brief", "zone",
+    "fee", "free_until", "hours", "kind", "language", "manage_link", "may_cancel", "may_move",
+    "notes", "organization", "policy", "previous", "price", "provider", "reason", "remaining",
+    "service", "time", "to_provider", "unsubscribe_link", "when", "when_brief", "zone",
 })  # fmt: skip
-"""What a template may name. All are text, or None where there is nothing to say; `cancelled` and
-`to_provider` are true or false.
+"""What a template may name. All are text, or None where there is nothing to say; `cancelled`,
+`may_cancel`, `may_move` and `to_provider` are true or false.
 """
+
+MAX_NODES: Final = 1_000
+"""Of a template's syntax tree: every value, filter, condition and stretch of text is one. A
+generous newsletter has two hundred; a thousand compile in a tenth of a second.
+"""
+
+MAX_DEPTH: Final = 16
+"""Of a template's syntax tree: nested conditions, and filters of filters. Five filters in a row
+inside of three conditions are eleven deep.
+"""
+
+COMPILE_SECONDS: Final = 5.0
+"""How long one part may take until it is ready: far more than its bounds need, also on a busy
+machine.
+"""
+
+MAX_RENDERED_CHARACTERS: Final = 256 * 1024
+"""Of one part of a message, made of at most 64 kB of text and of values of up to 2 kB each."""
 
 # a generous newsletter's HTML; Gmail clips a mail at 102 kB
 MAX_SOURCE_CHARACTERS: Final = 64 * 1024
@@ -54,6 +76,7 @@ _FILTERS: Final = frozenset(
         "urlencode",
     }
 )
+_OPENINGS: Final = ("{{", "{%")
 _TESTS: Final = frozenset({"defined", "none", "undefined"})
 _TEMPLATE_BYTES: Final = 12_000
 _SOURCE_FACTOR: Final = 30
@@ -65,47 +88,85 @@ _HTML: Final = frozenset({"html"})
 Words = Mapping[str, str | bool | None]
 
 
+@dataclass(frozen=True, slots=True)
+class OwnWords:
+    """An organization's own words, ready to be rendered: each part that it has, or what is wrong
+    with it.
+    """
+
+    parts: Mapping[str, Template | OverrideProblem]
+
+    @property
+    def problem(self) -> OverrideProblem | None:
+        """The first problem that shows without rendering them: for whoever stores them."""
+        problems = (part for part in self.parts.values() if isinstance(part, OverrideProblem))
+        return next(problems, None)
+
+
+async def prepare(words: TemplateOverride, *, within_seconds: float = COMPILE_SECONDS) -> OwnWords:
+    """Check and compile the words, each part in its time, while the event loop goes on."""
+    ready: dict[str, Template | OverrideProblem] = {}
+    for part, source in _sources(words).items():
+        try:
+            ready[part] = await asyncio.wait_for(
+                asyncio.to_thread(_compiled, part, source), within_seconds
+            )
+        except TimeoutError:
+            detail = "it takes too long to compile"
+            ready[part] = OverrideProblem(part=part, line=None, detail=detail)
+    return OwnWords(ready)
+
+
+def _sources(words: TemplateOverride) -> dict[str, str]:
+    return {part: source for part in _PARTS if (source := getattr(words, part)) is not None}
+
+
+def apply(
+    own: OwnWords, parts: Mapping[str, str], words: Words
+) -> dict[str, str] | OverrideProblem:
+    """`parts` with the organization's own in place of the built-in ones: all of them, or the first
+    problem.
+    """
+    applied = dict(parts)
+    for part in parts:
+        template = own.parts.get(part)
+        if template is None:
+            continue
+        if isinstance(template, OverrideProblem):
+            return template
+        said = _rendered(part, template, words)
+        if isinstance(said, OverrideProblem):
+            return said
+        if problem := _unusable(part, said):
+            return problem
+        applied[part] = plain.one_line(said) if part == "subject" else said
+    return applied
+
+
+def _rendered(part: str, template: Template, words: Words) -> str | OverrideProblem:
+    said, length = [], 0
+    try:
+        for piece in template.generate(words):
+            said.append(piece)
+            length += len(piece)
+            if length > MAX_RENDERED_CHARACTERS:
+                detail = f"it becomes longer than {MAX_RENDERED_CHARACTERS} characters"
+                return OverrideProblem(part=part, line=None, detail=detail)
+    except Exception as broken:  # noqa: BLE001 - whatever somebody's template does, the message still goes out
+        return OverrideProblem(part=part, line=None, detail=_reason(broken))
+    return "".join(said)
+
+
 def _environment(*, autoescape: bool) -> ImmutableSandboxedEnvironment:
-    return ImmutableSandboxedEnvironment(
+    environment = ImmutableSandboxedEnvironment(
         autoescape=autoescape,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         finalize=lambda value: "" if value is None else value,
     )
-
-
-def check(override: TemplateOverride) -> OverrideProblem | None:
-    """The first problem of a template that shows without rendering it: for whoever stores one."""
-    for part in _PARTS:
-        source = getattr(override, part)
-        if source is not None and isinstance(problem := _compiled(part, source), OverrideProblem):
-            return problem
-    return None
-
-
-def apply(
-    override: TemplateOverride, parts: Mapping[str, str], words: Words
-) -> dict[str, str] | OverrideProblem:
-    """`parts` with the override's own in place of the built-in ones: all of them, or the first
-    problem.
-    """
-    applied = dict(parts)
-    for part in parts:
-        source = getattr(override, part)
-        if source is None:
-            continue
-        template = _compiled(part, source)
-        if isinstance(template, OverrideProblem):
-            return template
-        try:
-            said = template.render(words)
-        except Exception as broken:  # noqa: BLE001 - whatever somebody's template does, the message still goes out
-            return OverrideProblem(part=part, line=None, detail=_reason(broken))
-        if problem := _unusable(part, said):
-            return problem
-        applied[part] = plain.one_line(said) if part == "subject" else said
-    return applied
+    environment.globals.clear()
+    return environment
 
 
 @remembered(
@@ -114,13 +175,13 @@ def apply(
     weigh=lambda arguments, _template: _TEMPLATE_BYTES + _SOURCE_FACTOR * getsizeof(arguments[1]),
 )
 def _compiled(part: str, source: str) -> Template | OverrideProblem:
-    if len(source) > MAX_SOURCE_CHARACTERS:
-        return OverrideProblem(
-            part=part, line=None, detail=f"longer than {MAX_SOURCE_CHARACTERS} characters"
-        )
     environment = _environment(autoescape=part in _HTML)
     try:
+        if detail := _too_long(source):
+            return OverrideProblem(part=part, line=None, detail=detail)
         tree = environment.parse(source)
+        if detail := _too_large(tree):
+            return OverrideProblem(part=part, line=None, detail=detail)
         if problem := _forbidden(part, tree):
             return problem
         return environment.from_string(source)
@@ -133,6 +194,29 @@ def _compiled(part: str, source: str) -> Template | OverrideProblem:
         MemoryError,
     ) as broken:  # nested too deeply for the parser or Python's own
         return OverrideProblem(part=part, line=None, detail=_reason(broken))
+
+
+def _too_long(source: str) -> str | None:
+    """What shows before the template is parsed, which takes a third of a second at its worst."""
+    if len(source) > MAX_SOURCE_CHARACTERS:
+        return f"longer than {MAX_SOURCE_CHARACTERS} characters"
+    if sum(source.count(opening) for opening in _OPENINGS) > MAX_NODES:
+        return f"it has more than {MAX_NODES} values and conditions"
+    return None
+
+
+def _too_large(tree: nodes.Template) -> str | None:
+    """Level by level, so that no depth is too much for the walk itself."""
+    level: list[nodes.Node] = [tree]
+    count = depth = 0
+    while level:
+        count, depth = count + len(level), depth + 1
+        if depth > MAX_DEPTH:
+            return f"conditions and filters are nested more than {MAX_DEPTH} deep"
+        if count > MAX_NODES:
+            return f"it has more than {MAX_NODES} values and conditions"
+        level = [child for node in level for child in node.iter_child_nodes()]
+    return None
 
 
 def _forbidden(part: str, tree: nodes.Template) -> OverrideProblem | None:

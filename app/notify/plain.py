@@ -1,5 +1,5 @@
-"""One line of plain text out of whatever a stranger typed: nothing in it can end a header, a line
-or a message.
+"""Plain text out of what strangers typed: nothing in it ends a header, a line or a message, and
+nothing in it is taken for a link.
 """
 
 from __future__ import annotations
@@ -15,6 +15,26 @@ _SPACES = re.compile(r"\s+")
 # Cc: controls, CR, LF and NUL among them. Cs: lone surrogates, which no encoding can write. Zl, Zp:
 # line separators.
 _BREAKING = frozenset({"Cc", "Cs", "Zl", "Zp"})
+
+
+# What mail programs and phones make a link of: a scheme, `www.`, a domain, an address. A dot counts
+# in every form that a browser reads as one, also before letters that can't be seen.
+_SCHEME = re.compile(
+    r"[a-z][a-z0-9+.\-]*:[/\\]+|\b(?:mailto|tel|sms|javascript|data):", re.IGNORECASE
+)
+_WWW = re.compile(r"\bwww\d*[.\u2024\u3002\uff0e\uff61]+", re.IGNORECASE)
+_DOT = re.compile(r"([.\u2024\u3002\uff0e\uff61]+)(?=[^\W\d_]|[\u200b-\u200f\u2060\ufeff])")
+_AT = re.compile(r"(?<=\S)[@\uff20](?=\S)")
+
+
+def without_links(text: str) -> str:
+    """`text` without what makes a link: schemes and `www` go, a domain falls apart into words.
+
+    "https://evil.example/x" becomes "evil. example/x", and "J.R. Smith" becomes "J. R. Smith".
+    """
+    while (shorter := _WWW.sub("", _SCHEME.sub("", text))) != text:
+        text = shorter  # what is left of "htthttp://p://" may be a scheme again
+    return _AT.sub(" ", _DOT.sub(r"\1 ", text))
 
 
 def one_line(text: str, *, limit: int = 200) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 from jinja2 import FileSystemLoader, StrictUndefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -27,8 +27,8 @@ from app.notify.message import (
     Rendered,
     RenderedEmail,
     RenderedSms,
-    TemplateOverride,
 )
+from app.notify.overrides import OwnWords
 from app.notify.wording import Speech
 
 _TEMPLATES: Final = Path(__file__).parent / "templates"
@@ -53,6 +53,7 @@ class _Phrases:
     sms: str
     what: str
     greeting: str
+    view: str
     manage: str
     footer: str
     unsubscribe: str
@@ -62,7 +63,7 @@ class _Phrases:
 
 @cache
 def _environment() -> ImmutableSandboxedEnvironment:
-    return ImmutableSandboxedEnvironment(
+    environment = ImmutableSandboxedEnvironment(
         loader=FileSystemLoader(_TEMPLATES),
         autoescape=lambda name: name is not None and name.endswith(".html.j2"),
         undefined=StrictUndefined,
@@ -70,6 +71,8 @@ def _environment() -> ImmutableSandboxedEnvironment:
         lstrip_blocks=True,
         auto_reload=False,
     )
+    environment.globals.clear()
+    return environment
 
 
 def render(
@@ -77,24 +80,25 @@ def render(
     kind: MessageKind,
     recipient: Recipient,
     channel: Channel,
-    override: TemplateOverride | None = None,
+    own: OwnWords | None = None,
 ) -> Rendered:
-    """The message in the recipient's language. An override that breaks is not used; `problem` says
+    """The message in the recipient's language. Own words that break are not used; `problem` says
     why.
     """
     if channel is Channel.SMS:
-        return render_sms(facts, kind, recipient, override)
-    return render_email(facts, kind, recipient, override)
+        return render_sms(facts, kind, recipient, own)
+    return render_email(facts, kind, recipient, own)
 
 
 def render_email(
     facts: MessageFacts,
     kind: MessageKind,
     recipient: Recipient,
-    override: TemplateOverride | None = None,
+    own: OwnWords | None = None,
 ) -> RenderedEmail:
     speech = wording.negotiate(facts.locale)
-    words = _words(_cleaned(facts), kind, recipient, speech)
+    facts = _cleaned(facts)
+    words = _words(facts, kind, recipient, speech)
     phrases = _phrases(words, kind, speech)
     rows = _rows(words, phrases)
     setting = {**words, "phrase": phrases, "rows": rows}
@@ -103,10 +107,11 @@ def render_email(
         "text": _environment().get_template("email.txt.j2").render(setting).strip() + "\n",
         "html": _environment().get_template("email.html.j2").render(setting),
     }
-    parts, problem = _overridden(parts, words, override)
+    parts, problem = _overridden(parts, words, own)
     described = [f"{label}{phrases.colon} {value}" for label, value in rows]
     if words["manage_link"]:
-        described.append(f"{phrases.manage}{phrases.colon} {words['manage_link']}")
+        # A calendar is read long after it was sent, so it promises nothing.
+        described.append(f"{phrases.view}{phrases.colon} {words['manage_link']}")
     part, method = ics.calendar_part(
         facts, kind, recipient, summary=phrases.what, description="\n".join(described)
     )
@@ -125,7 +130,7 @@ def render_sms(
     facts: MessageFacts,
     kind: MessageKind,
     recipient: Recipient,
-    override: TemplateOverride | None = None,
+    own: OwnWords | None = None,
 ) -> RenderedSms:
     speech = wording.negotiate(facts.locale)
     words = _words(_shortened(_cleaned(facts)), kind, recipient, speech)
@@ -133,7 +138,7 @@ def render_sms(
     said = f"{words['organization']}: {phrases.sms}"
     if words["manage_link"] and kind in _SMS_WITH_LINK:
         said = f"{said} {phrases.manage}{phrases.colon} {words['manage_link']}"
-    parts, problem = _overridden({"sms": said}, words, override)
+    parts, problem = _overridden({"sms": said}, words, own)
     text = gsm.fold(parts["sms"].strip())
     return RenderedSms(
         language=speech.language, text=text, segments=gsm.segments(text), problem=problem
@@ -141,30 +146,31 @@ def render_sms(
 
 
 def _overridden(
-    parts: dict[str, str], words: overrides.Words, override: TemplateOverride | None
+    parts: dict[str, str], words: overrides.Words, own: OwnWords | None
 ) -> tuple[dict[str, str], OverrideProblem | None]:
-    if override is None:
+    if own is None:
         return parts, None
-    applied = overrides.apply(override, parts, words)
+    applied = overrides.apply(own, parts, words)
     return (parts, applied) if isinstance(applied, OverrideProblem) else (applied, None)
 
 
 def _cleaned(facts: MessageFacts) -> MessageFacts:
-    """The facts with what people typed brought onto one line each, so that no name can fake a line
-    of its own.
+    """The facts with names on one line each, so that none can fake a line of its own, and with what
+    a customer's side typed free of links.
     """
+    reason = facts.cancellation_reason and plain.paragraphs(facts.cancellation_reason)
     return replace(
         facts,
         organization_name=plain.one_line(facts.organization_name),
         provider_name=plain.one_line(facts.provider_name),
         service_name=_line(facts.service_name),
-        contact_name=plain.one_line(facts.contact_name),
+        contact_name=plain.one_line(plain.without_links(plain.one_line(facts.contact_name))),
         contact_email=_line(facts.contact_email),
         contact_phone=_line(facts.contact_phone),
-        notes=plain.paragraphs(facts.notes) if facts.notes else None,
-        cancellation_reason=plain.paragraphs(facts.cancellation_reason)
-        if facts.cancellation_reason
-        else None,
+        notes=plain.without_links(plain.paragraphs(facts.notes)) if facts.notes else None,
+        cancellation_reason=plain.without_links(reason)
+        if reason and not facts.is_cancelled_by_practice
+        else reason,
     )
 
 
@@ -193,11 +199,13 @@ def _words(
     when = wording.when(facts.starts_at, facts.ends_at, now=facts.now, zone=zone, speech=speech)
     to_provider = recipient is Recipient.PROVIDER
     cancelled = kind is MessageKind.CANCELLED
-    moved_from, free_until = facts.previous_starts_at, facts.free_until
-    still_free = (
-        not cancelled and not to_provider and free_until is not None and facts.now <= free_until
-    )
-    return {
+    moved_from = facts.previous_starts_at
+    terms = None if to_provider or cancelled else facts.terms
+    free_until = late_fee = None
+    if terms is not None and terms.free_until is not None:
+        free_until = wording.moment(terms.free_until, now=facts.now, zone=zone, speech=speech)
+        late_fee = None if terms.late_fee is None else wording.money(terms.late_fee, speech)
+    words: dict[str, str | bool | None] = {
         "cancelled": cancelled,
         "contact": facts.contact_name,
         "contact_email": facts.contact_email if to_provider else None,
@@ -208,21 +216,24 @@ def _words(
         "fee": wording.money(facts.cancellation_fee, speech)
         if facts.cancellation_fee and cancelled
         else None,
-        "free_until": wording.moment(free_until, now=facts.now, zone=zone, speech=speech)
-        if free_until and still_free
-        else None,
+        "free_until": None if terms is None or terms.is_late else free_until,
         "hours": when.hours,
         "kind": kind.value,
         "language": speech.language,
         "manage_link": facts.manage_url,
+        "may_cancel": terms is not None and terms.may_cancel,
+        "may_move": terms is not None and terms.may_move,
         "notes": facts.notes if to_provider else None,
         "organization": facts.organization_name,
+        "policy": None,
         "previous": wording.moment(moved_from, now=facts.now, zone=zone, speech=speech)
         if moved_from
         else None,
         "price": wording.money(facts.price, speech) if facts.price else None,
         "provider": facts.provider_name,
-        "reason": facts.cancellation_reason if cancelled else None,
+        "reason": facts.cancellation_reason
+        if cancelled and (to_provider or facts.is_cancelled_by_practice)
+        else None,
         "remaining": wording.remaining(facts.remaining, speech),
         "service": facts.service_name,
         "time": when.time,
@@ -232,10 +243,18 @@ def _words(
         "when_brief": when.brief,
         "zone": when.zone,
     }
+    if terms is not None:
+        policy = _phrasebook(words, speech)["policy"]
+        words["policy"] = str(policy(free_until, late_fee, terms.is_late))
+    return words
+
+
+def _phrasebook(words: overrides.Words, speech: Speech) -> dict[str, Any]:
+    return vars(_environment().get_template(f"{speech.language}.j2").make_module(dict(words)))
 
 
 def _phrases(words: overrides.Words, kind: MessageKind, speech: Speech) -> _Phrases:
-    book = vars(_environment().get_template(f"{speech.language}.j2").make_module(dict(words)))
+    book = _phrasebook(words, speech)
     kind_name = kind.value.lower()
     return _Phrases(
         subject=book[f"{kind_name}_subject"](),
@@ -244,6 +263,7 @@ def _phrases(words: overrides.Words, kind: MessageKind, speech: Speech) -> _Phra
         sms=book[f"{kind_name}_sms"](),
         what=book["what"](),
         greeting=book["greeting"],
+        view=book["view"],
         manage=book["manage"],
         footer=book["footer"],
         unsubscribe=book["unsubscribe"],
@@ -266,7 +286,7 @@ def _rows(words: overrides.Words, phrases: _Phrases) -> list[tuple[str, str]]:
         ("reason", words["reason"]),
         ("fee", words["fee"]),
         ("price", words["price"] if not words["cancelled"] else None),
-        ("free_until", words["free_until"]),
+        ("policy", words["policy"]),
         ("notes", words["notes"]),
     ]
     return [(phrases.labels[name], str(value)) for name, value in shown if value]

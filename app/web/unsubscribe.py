@@ -33,6 +33,7 @@ class _Words:
     question: str
     button: str
     done: str
+    except_for: str
 
 
 _WORDS: Final = {
@@ -41,24 +42,32 @@ _WORDS: Final = {
         question="Should {} send you no more messages about appointments to this address?",
         button="Stop messages",
         done="{} will send no more messages to this address.",
+        except_for="If {} cancels or moves an appointment of yours, you will still hear about it.",
     ),
     "de": _Words(
         title="Nachrichten",
         question="Soll {} Ihnen keine Nachrichten über Termine mehr an diese Adresse senden?",
         button="Nachrichten abbestellen",
         done="{} sendet keine Nachrichten mehr an diese Adresse.",
+        except_for="Wenn {} einen Ihrer Termine absagt oder verschiebt, erfahren Sie es trotzdem.",
     ),
     "fr": _Words(
         title="Messages",
         question="{} ne doit plus envoyer de messages à propos de rendez-vous à cette adresse ?",
         button="Ne plus recevoir de messages",
         done="{} n’enverra plus de messages à cette adresse.",
+        except_for=(
+            "Si {} annule ou déplace l’un de vos rendez-vous, vous recevrez quand même un message."
+        ),
     ),
     "es": _Words(
         title="Mensajes",
         question="¿{} debe dejar de enviar mensajes sobre citas a esta dirección?",
         button="No recibir más mensajes",
         done="{} no enviará más mensajes a esta dirección.",
+        except_for=(
+            "Si {} cancela una de sus citas o la cambia de hora, se le avisará de todos modos."
+        ),
     ),
 }
 _INVALID: Final = "This link is not valid. It may be incomplete."
@@ -84,10 +93,13 @@ def unsubscribe_routes(resources_of: Callable[[Request], Resources]) -> list[Bas
             return _page("en", "Slotwright", f"<p>{_INVALID}</p>", status=404)
         language = wording.negotiate(opted_out.locale).language
         words, name = _WORDS[language], f"<b>{escape(opted_out.organization_name)}</b>"
+        except_for = f"<p>{words.except_for.format(name)}</p>"
         if confirmed:
-            return _page(language, words.title, f"<p>{words.done.format(name)}</p>")
+            return _page(language, words.title, f"<p>{words.done.format(name)}</p>{except_for}")
         form = f'<form method="post"><button>{words.button}</button></form>'
-        return _page(language, words.title, f"<p>{words.question.format(name)}</p>{form}")
+        return _page(
+            language, words.title, f"<p>{words.question.format(name)}</p>{except_for}{form}"
+        )
 
     return [Route("/unsubscribe/{token}", page, methods=["GET", "POST"])]
 

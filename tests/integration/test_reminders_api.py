@@ -39,6 +39,12 @@ UPDATE_CUSTOMER = """mutation ($input: UpdateCustomerInput!) { answer: updateCus
 UPDATE_PROVIDER = """mutation ($input: UpdateProviderInput!) { answer: updateProvider(input: $input) {
     __typename ... on Provider { channels locale } ... on UserError { message }
 } }"""
+CANCEL = """mutation ($input: CancelAppointmentInput!) {
+    answer: cancelAppointment(input: $input) { __typename ... on UserError { message } }
+}"""
+MOVE = """mutation ($input: RescheduleAppointmentInput!) {
+    answer: rescheduleAppointment(input: $input) { __typename ... on UserError { message } }
+}"""
 PREVIEW = """query ($kind: ReminderKind!, $recipient: ReminderRecipient!, $channel: ReminderChannel!, $locale: String,
         $id: ID, $words: MessageWordsInput) {
     previewMessage(kind: $kind, recipient: $recipient, channel: $channel, locale: $locale, appointmentId: $id,
@@ -327,6 +333,7 @@ async def test_an_opt_out_holds_for_the_address_in_its_organization_until_it_is_
     page = await post.api.http.get(path)
     assert page.status_code == 200
     assert "abbestellen" in page.text
+    assert "erfahren Sie es trotzdem" in page.text, "what an opt-out does not stop is said"
     assert await post.api.rows("SELECT * FROM message_opt_out") == [], (
         "opening the link changes nothing"
     )
@@ -361,6 +368,104 @@ async def test_an_opt_out_holds_for_the_address_in_its_organization_until_it_is_
     assert await post.work_at("2026-01-14T11:00Z") == {"SENT": 4}, (
         "an hour's and a late day's, to both sides"
     )
+
+
+async def opted_out_of(post: Post) -> None:
+    """Grace has stopped the messages that she got so far."""
+    await post.work()
+    path = unsubscribe_path(post.letters(GRACE)[0])
+    assert (await post.api.http.post(path)).status_code == 200
+
+
+async def change(post: Post, confirmation: Json, *, by_practice: bool, **values: Any) -> None:  # noqa: ANN401
+    """Cancelled, or moved where there is another start; by whom decides who still has to know."""
+    mutation = MOVE if "startsAt" in values else CANCEL
+    token = {} if by_practice else {"manageToken": confirmation["manageToken"]}
+    values |= {"appointmentId": confirmation["appointment"]["id"]} | token
+    answer = await post.api.ask(
+        mutation, caller=post.api.admin if by_practice else None, input=values
+    )
+    made(answer["answer"], "BookingConfirmation" if "startsAt" in values else "Appointment")
+
+
+MOVED = {"startsAt": "2026-01-15T09:00:00Z", "idempotencyKey": "moved"}
+
+
+@pytest.mark.parametrize("by_practice", [True, False])
+@pytest.mark.parametrize(
+    ("values", "kind"), [(MOVED, "RESCHEDULED"), ({"reason": "Closed"}, "CANCELLED")]
+)
+async def test_an_opt_out_does_not_stop_the_news_that_the_practice_cancelled_or_moved(
+    post: Post, values: Json, kind: str, *, by_practice: bool
+) -> None:
+    """A notice, not a reminder: else somebody comes for nothing. What customers did they know."""
+    _ada, confirmation = await booked(post)
+    await opted_out_of(post)
+    await change(post, confirmation, by_practice=by_practice, **values)
+    await post.work()
+    expected = ("SENT", None) if by_practice else ("SKIPPED", "the recipient opted out")
+    assert [row[3:] for row in await post.ends(kind) if row[1] == "CUSTOMER"] == [expected]
+    await post.work_at("2026-01-14T12:00Z")
+    reminded = [row[3:] for row in await post.ends("DAY_BEFORE") if row[1] == "CUSTOMER"]
+    assert ("SENT", None) not in reminded
+
+
+@pytest.mark.parametrize("by_practice", [True, False])
+async def test_a_reason_goes_to_the_other_side(post: Post, *, by_practice: bool) -> None:
+    """A guest's words don't travel in our mail to an address that nobody checked."""
+    reason = "Win at https://evil.example now"
+    _ada, confirmation = await booked(post, name="Grace of evil.example")
+    await change(post, confirmation, by_practice=by_practice, reason=reason)
+    await post.work()
+    [mine], [theirs] = post.letters(GRACE), post.letters(ADA)
+    texts = [letter.get_body(("plain",)) for letter in (mine, theirs)]
+    to_customer, to_provider = (text.get_content() for text in texts if text is not None)
+    assert ("Win at" in to_customer) == by_practice
+    assert "Win at" in to_provider
+    assert ("https://evil" in to_provider) == by_practice
+    assert "evil.example" not in to_customer.replace(reason, "")
+    assert "Hello Grace of evil. example," in to_customer
+    assert [box.display_name for box in mine["To"].addresses] == [""]
+
+
+async def test_mail_says_what_the_policy_allows_when_it_is_sent(post: Post) -> None:
+    policy = {"freeUntilMinutesBefore": 24 * 60, "lateCancellation": "REFUSED"}
+    ada = await a_provider(post.api, email=ADA, cancellationPolicy=policy, timeZone="UTC")
+    customer = {"name": "Grace", "email": GRACE}
+    await an_appointment(post.api, ada, "2026-01-14T12:00Z", customer=customer)
+    await post.work()
+    await post.work_at("2026-01-13T12:00:01Z")
+    early, late = (letter.get_body(("plain",)) for letter in post.letters(GRACE))
+    assert early is not None
+    assert late is not None
+    assert "Change or cancel: https://" in early.get_content()
+    assert "then no longer possible" in early.get_content()
+    assert "View appointment: https://" in late.get_content()
+    assert "Cancellation: No longer possible; it was free until" in late.get_content()
+
+
+async def test_words_that_were_stored_and_are_too_large_now_give_way_to_the_built_in_ones(
+    post: Post, caplog: pytest.LogCaptureFixture
+) -> None:
+    too_large = "{{time}}" * 8_000
+    await post.api.rows(
+        "INSERT INTO message_template (organization_id, kind, recipient, language, subject, "
+        "body_text, updated_at) VALUES ($1, 'BOOKED', 'CUSTOMER', 'en', 'Mine', $2, '2026-01-01')",
+        post.api.organization.id,
+        too_large,
+    )
+    await booked(post)
+    assert await post.work() == {"SENT": 2}
+    [letter] = post.letters(GRACE)
+    assert str(letter["Subject"]).startswith("Confirmed:")
+    assert "its own template broke in text" in caplog.text
+    preview = await post.api.ask(
+        PREVIEW, caller=post.api.admin, kind="BOOKED", recipient="CUSTOMER", channel="EMAIL"
+    )
+    assert preview["previewMessage"]["problem"]["part"] == "text"
+    values = {"kind": "BOOKED", "recipient": "CUSTOMER", "language": "en", "text": too_large}
+    refused = (await post.api.ask(SET_TEMPLATE, caller=post.api.admin, input=values))["answer"]
+    assert (refused["__typename"], refused["field"]) == ("InvalidInputError", "text")
 
 
 async def test_a_link_that_is_not_ours_stops_nothing(post: Post) -> None:

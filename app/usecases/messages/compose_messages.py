@@ -5,15 +5,15 @@ of one organization.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from app.core.changes import AppointmentChangeKind
+from app.core.lifecycle import customer_terms
 from app.core.messages import Channel, MessageKind, Recipient
-from app.core.money import LateCancellation
 from app.core.reminders import Reach
 from app.notify import wording
 from app.notify.message import MessageFacts
+from app.notify.overrides import prepare
 from app.store.appointments import appointments_by_ids
 from app.store.customers import customers_by_ids
 from app.store.history import history_of_appointments
@@ -29,12 +29,24 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from app.core.appointment import Appointment, Customer
+    from app.core.history import HistoryEntry
     from app.core.ids import AppointmentId, MessageLogId, OrganizationId
     from app.core.messages import TemplateOverride
     from app.core.provider import Organization, Provider, Service
+    from app.notify.overrides import OwnWords
     from app.store.opt_outs import Address
     from app.store.sql import Executor
     from app.usecases.messages.messaging import Messaging
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recent:
+    """What brought an appointment to its current time and state. `by_practice` are the kinds of
+    messages about it that tell of something the provider's side did.
+    """
+
+    moved_from: datetime | None = None
+    by_practice: frozenset[MessageKind] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +59,7 @@ class Subject:
     appointment: Appointment
     provider: Provider
     service: Service | None
-    previous_starts_at: datetime | None
+    recent: Recent
     customer: Reach
     staff: Reach
 
@@ -71,7 +83,7 @@ async def load_subjects(
     service_ids = {row.service_id for row in rows if row.service_id is not None}
     services = await services_by_ids(on, organization_id, list(service_ids)) if service_ids else {}
     customers = await customers_by_ids(on, organization_id, list({row.customer_id for row in rows}))
-    previous = await _previous_starts(on, organization_id, appointments)
+    recent = await _recent(on, organization_id, appointments)
     silent = await opted_out(
         on, organization_id, _addresses(appointments.values(), providers.values())
     )
@@ -84,8 +96,14 @@ async def load_subjects(
             appointment=row,
             provider=providers[row.provider_id],
             service=None if row.service_id is None else services.get(row.service_id),
-            previous_starts_at=previous.get(row.id),
-            customer=_customer_reach(row, customers[row.customer_id], silent, texted),
+            recent=recent.get(row.id, Recent()),
+            customer=_customer_reach(
+                row,
+                customers[row.customer_id],
+                silent,
+                texted,
+                notices=recent.get(row.id, Recent()).by_practice,
+            ),
             staff=_provider_reach(providers[row.provider_id], silent),
         )
         for row in rows
@@ -98,6 +116,18 @@ async def load_templates(
     """The organization's own words, by what they are for."""
     templates = await templates_of_organization(on, organization_id)
     return {(each.kind, each.recipient, each.language): each.words for each in templates}
+
+
+async def load_words(
+    on: Executor, organization_id: OrganizationId, about: Collection[tuple[MessageKind, Recipient]]
+) -> dict[tuple[MessageKind, Recipient, str], OwnWords]:
+    """The organization's own words for these messages, in all languages, ready to be rendered."""
+    templates = await load_templates(on, organization_id)
+    return {
+        (kind, recipient, language): await prepare(words)
+        for (kind, recipient, language), words in templates.items()
+        if (kind, recipient) in about
+    }
 
 
 def facts_of(
@@ -115,16 +145,13 @@ def facts_of(
     appointment, provider = subject.appointment, subject.provider
     organization_id = subject.organization.id
     to_customer = recipient is Recipient.CUSTOMER
-    policy = appointment.cancellation_policy
-    may_cost = policy.late_cancellation is not LateCancellation.ALLOWED
-    free_until = appointment.starts_at - timedelta(minutes=policy.free_until_minutes_before)
     return MessageFacts(
         appointment_id=appointment.id,
         version=appointment.version,
         status=appointment.status,
         starts_at=appointment.starts_at,
         ends_at=appointment.ends_at,
-        previous_starts_at=subject.previous_starts_at if kind is MessageKind.RESCHEDULED else None,
+        previous_starts_at=subject.recent.moved_from if kind is MessageKind.RESCHEDULED else None,
         now=now,
         time_zone=appointment.customer_time_zone if to_customer else provider.time_zone,
         locale=appointment.contact.locale if to_customer else provider.locale,
@@ -138,9 +165,10 @@ def facts_of(
         contact_phone=appointment.contact.phone,
         notes=appointment.notes,
         price=appointment.price,
-        free_until=free_until if may_cost else None,
+        terms=customer_terms(appointment, now),
         cancellation_fee=appointment.cancellation_fee,
         cancellation_reason=appointment.cancellation_reason,
+        is_cancelled_by_practice=MessageKind.CANCELLED in subject.recent.by_practice,
         manage_url=messaging.manage_url(organization_id, appointment.id) if to_customer else None,
         unsubscribe_url=messaging.unsubscribe_url(organization_id, message_id),
     )
@@ -153,28 +181,39 @@ def language_of(facts: MessageFacts) -> str:
     return wording.negotiate(facts.locale).language
 
 
-async def _previous_starts(
+async def _recent(
     on: Executor, organization_id: OrganizationId, appointments: Mapping[AppointmentId, Appointment]
-) -> dict[AppointmentId, datetime]:
-    """Where each appointment that has its time from a move was moved from."""
+) -> dict[AppointmentId, Recent]:
+    """The last move to its current start, and the cancellation, of each appointment that has had
+    one.
+    """
     changed = [row.id for row in appointments.values() if row.version > 1]
     if not changed:
         return {}
-    found: dict[AppointmentId, datetime] = {}
     histories = await history_of_appointments(on, organization_id, changed)
-    for appointment_id, entries in histories.items():
-        for entry in entries:
-            moved_from = entry.from_starts_at
-            is_move = (
-                entry.kind is AppointmentChangeKind.RESCHEDULED and moved_from != entry.to_starts_at
-            )
-            if (
-                is_move
-                and moved_from is not None
-                and entry.to_starts_at == appointments[appointment_id].starts_at
-            ):
-                found[appointment_id] = moved_from
-    return found
+    return {
+        appointment_id: _recent_of(appointments[appointment_id], entries)
+        for appointment_id, entries in histories.items()
+    }
+
+
+def _recent_of(appointment: Appointment, entries: Collection[HistoryEntry]) -> Recent:
+    moved_from: datetime | None = None
+    by_practice: set[MessageKind] = set()
+    for entry in entries:
+        if entry.kind is AppointmentChangeKind.CANCELLED:
+            kind = MessageKind.CANCELLED
+        elif (
+            entry.kind is AppointmentChangeKind.RESCHEDULED
+            and entry.from_starts_at != entry.to_starts_at == appointment.starts_at
+        ):
+            kind, moved_from = MessageKind.RESCHEDULED, entry.from_starts_at
+        else:
+            continue
+        by_practice.discard(kind)
+        if entry.actor.is_providers_side:
+            by_practice.add(kind)
+    return Recent(moved_from=moved_from, by_practice=frozenset(by_practice))
 
 
 def _addresses(
@@ -192,6 +231,8 @@ def _customer_reach(
     customer: Customer,
     silent: Collection[Address],
     texted: Collection[str],
+    *,
+    notices: frozenset[MessageKind],
 ) -> Reach:
     """At the contact of this booking; on the channels that it asked for, else on those of the
     customer's record.
@@ -204,6 +245,7 @@ def _customer_reach(
         phone=contact.phone,
         channels=asked,
         opted_out=_silent_channels(contact.email, contact.phone, silent),
+        notices=notices,
         may_be_texted=contact.phone in texted,
         is_erased=customer.is_erased,
     )

@@ -36,9 +36,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from app.core.messages import MessageKind, TemplateOverride
+    from app.core.messages import MessageKind
     from app.notify.message import MessageFacts, Rendered
     from app.notify.outcome import Outcome, SmsFate
+    from app.notify.overrides import OwnWords
     from app.notify.sms import SmsSender
     from app.store.messages import ClaimedMessage
     from app.usecases.resources import Resources
@@ -78,7 +79,7 @@ class Delivery:
 
     resources: Resources
     claimed: ClaimedMessage
-    templates: Mapping[tuple[MessageKind, Recipient, str], TemplateOverride]
+    own: Mapping[tuple[MessageKind, Recipient, str], OwnWords]
 
     async def run(self) -> MessageStatus | None:
         """The message's status after this attempt: PENDING where it will be tried again; None where
@@ -196,7 +197,7 @@ class Delivery:
 
     def _rendered(self, facts: MessageFacts) -> Rendered:
         message = self.claimed.message
-        own = self.templates.get((message.kind, message.recipient, language_of(facts)))
+        own = self.own.get((message.kind, message.recipient, language_of(facts)))
         content = render(facts, message.kind, message.recipient, message.channel, own)
         if content.problem is not None:
             _log.warning(
@@ -215,7 +216,8 @@ class Delivery:
             message_id=message_id(self.claimed.id, self.resources.messaging.domain),
             now=facts.now,
             from_name=facts.organization_name,
-            to_name=facts.contact_name if to_customer else facts.provider_name,
+            # Who typed the customer's name, and whether it is theirs, nobody knows.
+            to_name="" if to_customer else facts.provider_name,
             to_address=begun.address,
             content=content,
             unsubscribe_url=facts.unsubscribe_url,

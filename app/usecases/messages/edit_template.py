@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from app.core.messages import MessageKind, Recipient
     from app.core.viewer import Viewer
     from app.notify.message import OverrideProblem
+    from app.notify.overrides import OwnWords
     from app.usecases.resources import Resources
 
 
@@ -40,7 +41,8 @@ async def set_template(
     if words == TemplateOverride():
         await delete_template(resources.pool, viewer.organization_id, kind, recipient, language)
         return template
-    problem = overrides.check(words) or _problem_in_use(template)
+    own = await overrides.prepare(words)
+    problem = own.problem or _problem_in_use(template, own)
     if problem is not None:
         line = "" if problem.line is None else f" (line {problem.line})"
         return InvalidInput(
@@ -59,13 +61,13 @@ async def list_templates(resources: Resources, viewer: Viewer) -> list[OwnTempla
     )
 
 
-def _problem_in_use(template: OwnTemplate) -> OverrideProblem | None:
+def _problem_in_use(template: OwnTemplate, own: OwnWords) -> OverrideProblem | None:
     """What only shows when the words are used: on both channels, with everything there may be to
     say.
     """
     facts = sample_facts(template.kind, "Sample", template.updated_at)
     for channel in Channel:
-        used = render(facts, template.kind, template.recipient, channel, template.words)
+        used = render(facts, template.kind, template.recipient, channel, own)
         if used.problem is not None:
             return used.problem
     return None

@@ -11,9 +11,11 @@ from uuid import UUID
 
 from app.core.appointment import AppointmentStatus
 from app.core.ids import AppointmentId, MessageLogId
+from app.core.lifecycle import CustomerTerms
 from app.core.messages import Channel, MessageKind, Recipient
 from app.core.money import Money
 from app.notify.message import MessageFacts
+from app.notify.overrides import prepare
 from app.notify.render import render
 from app.store.organizations import organization_by_id
 from app.usecases.messages.compose_messages import (
@@ -83,7 +85,8 @@ async def preview_message(
     if words is None:
         own = await load_templates(resources.pool, organization_id)
         words = own.get((question.kind, question.recipient, language_of(facts)))
-    return render(facts, question.kind, question.recipient, question.channel, words)
+    ready = None if words is None else await prepare(words)
+    return render(facts, question.kind, question.recipient, question.channel, ready)
 
 
 def sample_facts(kind: MessageKind, organization_name: str, now: datetime) -> MessageFacts:
@@ -112,9 +115,18 @@ def sample_facts(kind: MessageKind, organization_name: str, now: datetime) -> Me
         contact_phone="+493012345678",
         notes="The bell is broken, please knock.",
         price=Money(amount_minor=4_950, currency="EUR"),
-        free_until=starts_at - timedelta(hours=12),
+        terms=None
+        if is_cancelled
+        else CustomerTerms(
+            free_until=starts_at - timedelta(hours=12),
+            late_fee=Money(amount_minor=1_000, currency="EUR"),
+            is_late=False,
+            may_cancel=True,
+            may_move=True,
+        ),
         cancellation_fee=Money(amount_minor=1_000, currency="EUR") if is_cancelled else None,
-        cancellation_reason="I am ill." if is_cancelled else None,
+        cancellation_reason="The practice is closed that day." if is_cancelled else None,
+        is_cancelled_by_practice=is_cancelled,
         manage_url=_SAMPLE_LINK,
         unsubscribe_url=_SAMPLE_LINK,
     )

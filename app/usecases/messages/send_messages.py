@@ -27,7 +27,7 @@ from app.store.messages import (
     waiting_messages,
 )
 from app.store.pool import DatabaseUnavailableError, transaction
-from app.usecases.messages.compose_messages import load_subjects, load_templates
+from app.usecases.messages.compose_messages import load_subjects, load_words
 from app.usecases.messages.deliver_message import Delivery
 from app.usecases.messages.limit_messages import destination_of, limit_messages
 
@@ -145,10 +145,9 @@ async def _send_batch(resources: Resources, counts: Counter[str]) -> int:
             resources.pool, organization_id, ids, real_now=now, lease_until=lease_until
         )
         if claimed:
-            templates = await load_templates(resources.pool, organization_id)
-            deliveries += [
-                Delivery(resources=resources, claimed=each, templates=templates) for each in claimed
-            ]
+            about = {(each.message.kind, each.message.recipient) for each in claimed}
+            own = await load_words(resources.pool, organization_id, about)
+            deliveries += [Delivery(resources=resources, claimed=each, own=own) for each in claimed]
     slots = asyncio.Semaphore(SENDING_AT_ONCE)
     begin_by = lease_until - LEASE_RESERVE
     counts.update(

@@ -21,7 +21,9 @@ from app.core.ids import AppointmentId, CustomerId, HoldId, ProviderId
 from app.core.lifecycle import (
     Actor,
     Cancellation,
+    CustomerTerms,
     Unchanged,
+    customer_terms,
     decide_cancellation,
     decide_closing,
     late_fee,
@@ -523,3 +525,51 @@ def test_an_entry_of_the_history_says_what_was_and_what_is() -> None:
     assert (second.version, second.from_status, second.from_starts_at) == (2, CONFIRMED, START)
     assert (second.to_status, second.to_starts_at) == (CONFIRMED, moved.starts_at)
     assert (second.actor, second.actor_subject, second.reason) == (Actor.CUSTOMER, "robin", "ill")
+
+
+# ---------------------------------------------------------------- the terms in messages
+
+
+@given(appointments(), st.integers(-3 * DAY_BEFORE, 60))
+def test_messages_offer_what_the_customer_may_do(appointment: Appointment, minutes: int) -> None:
+    now = appointment.starts_at + timedelta(minutes=minutes)
+    terms = customer_terms(appointment, now)
+    may_move = refuse_move(appointment, Actor.MANAGE_TOKEN, now, expected_version=None) is None
+    allowed = cancellation(appointment, Actor.MANAGE_TOKEN, now, accept=LARGEST)
+    may_cancel = isinstance(allowed, Cancellation)
+    if terms is None:
+        assert not may_cancel
+        assert not may_move
+        return
+    assert (terms.may_cancel, terms.may_move) == (may_cancel, may_move)
+    assert terms.is_late == (terms.free_until is not None and now > terms.free_until)
+    if isinstance(allowed, Cancellation):
+        assert allowed.fee == (terms.late_fee if terms.is_late else None)
+
+
+@pytest.mark.parametrize(
+    ("policy", "minutes_before", "terms"),
+    [
+        (late(LateCancellation.ALLOWED), 60, (None, None, False, True, True)),
+        (fee_of(eur(4000), until=0), 60, (None, None, False, True, True)),
+        (fee_of(eur(0)), 60, (None, None, False, True, True)),
+        (fee_of(eur(4000)), DAY_BEFORE, (DAY_BEFORE, eur(4000), False, True, True)),
+        (fee_of(eur(4000)), DAY_BEFORE - 1, (DAY_BEFORE, eur(4000), True, True, False)),
+        (late(LateCancellation.REFUSED), DAY_BEFORE, (DAY_BEFORE, None, False, True, True)),
+        (late(LateCancellation.REFUSED), 60, (DAY_BEFORE, None, True, False, False)),
+    ],
+)
+def test_the_terms_of_a_policy(
+    policy: CancellationPolicy,
+    minutes_before: int,
+    terms: tuple[int | None, Money | None, bool, bool, bool],
+) -> None:
+    free, fee, is_late, may_cancel, may_move = terms
+    now = START - timedelta(minutes=minutes_before)
+    assert customer_terms(an_appointment(policy=policy), now) == CustomerTerms(
+        free_until=None if free is None else START - timedelta(minutes=free),
+        late_fee=fee,
+        is_late=is_late,
+        may_cancel=may_cancel,
+        may_move=may_move,
+    )

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from app.core.appointment import AppointmentStatus
 from app.core.ids import AppointmentId
+from app.core.lifecycle import CustomerTerms
 from app.core.money import Money
 from app.notify.message import MessageFacts
 
@@ -42,6 +43,18 @@ def some_facts(**changes: Any) -> MessageFacts:  # noqa: ANN401 - any of its fie
     return replace(facts, **changes)
 
 
+def some_terms(**changes: Any) -> CustomerTerms:  # noqa: ANN401 - any of its fields
+    """Free until nine on the day before, then ten euros."""
+    terms = CustomerTerms(
+        free_until=utc(2026, 3, 28, 8),
+        late_fee=Money(amount_minor=1000, currency="EUR"),
+        is_late=False,
+        may_cancel=True,
+        may_move=True,
+    )
+    return replace(terms, **changes)
+
+
 def full_facts(**changes: Any) -> MessageFacts:  # noqa: ANN401 - any of its fields
     """Everything there may be to say."""
     return some_facts(
@@ -49,7 +62,7 @@ def full_facts(**changes: Any) -> MessageFacts:  # noqa: ANN401 - any of its fie
             "previous_starts_at": utc(2026, 3, 27, 9),
             "notes": "Please knock.\n\nThe baby sleeps.",
             "price": Money(amount_minor=4950, currency="EUR"),
-            "free_until": utc(2026, 3, 28, 8),
+            "terms": some_terms(),
             "cancellation_fee": Money(amount_minor=1000, currency="EUR"),
             "cancellation_reason": "Ill",
             "manage_url": "https://book.example.org/manage/abc?x=1&y=2",

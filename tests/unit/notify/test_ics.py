@@ -85,10 +85,12 @@ def test_organizer_and_attendees() -> None:
     assert event["ORGANIZER"] == "mailto:no-reply@salon.example"
     assert event["ORGANIZER"].params["CN"] == "Salon Müller"
     assert event["ATTENDEE"] == "mailto:grace@example.org"
+    assert "CN" not in event["ATTENDEE"].params, "who typed it, nobody knows"
     assert event["ATTENDEE"].params["RSVP"] == "FALSE"
     assert event["ATTENDEE"].params["PARTSTAT"] == "ACCEPTED"
     _, event, _ = _parsed(some_facts(), MessageKind.BOOKED, PROVIDER)
     assert event["ATTENDEE"] == ["mailto:ada@salon.example", "mailto:grace@example.org"]
+    assert event["ATTENDEE"][1].params["CN"] == "Grace Hopper"
     _, event, _ = _parsed(some_facts(contact_email=None, organizer_email=None), MessageKind.BOOKED)
     assert "ATTENDEE" not in event
     assert "ORGANIZER" not in event

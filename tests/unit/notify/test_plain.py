@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -33,6 +35,33 @@ def test_cleaning_twice_is_cleaning_once(text: str) -> None:
 def test_names_keep_their_letters() -> None:
     for name in ("Zoë Müller-Lüdenscheidt", "नेपाल", "محمد", "👩‍👩‍👧", 'O’Brien, Jr. "Bob" <b>'):
         assert plain.one_line(name) == name
+
+
+@pytest.mark.parametrize(
+    ("typed", "shown"),
+    [
+        ("Zoë Müller-Lüdenscheidt", "Zoë Müller-Lüdenscheidt"),
+        ("J.R.R. Tolkien", "J. R. R. Tolkien"),
+        ("At 10.30, room 3.5, Dr. No", "At 10.30, room 3.5, Dr. No"),
+        ("https://evil.example/x", "evil. example/x"),
+        ("www.evil.example", "evil. example"),
+        ("htthttp://p://evil.example", "evil. example"),
+        ("evil。example", "evil。 example"),
+        ("evil.\u200bexample", "evil. \u200bexample"),
+        ("me@evil.example", "me evil. example"),
+        ("mailto:me", "me"),
+        ("javascript:alert(1)", "alert(1)"),
+    ],
+)
+def test_links_fall_apart_and_names_do_not(typed: str, shown: str) -> None:
+    assert plain.without_links(typed) == shown
+
+
+@given(ANYTHING | st.text(alphabet="htps:/w.@eévil ", max_size=40))
+def test_no_link_is_left(text: str) -> None:
+    left = plain.without_links(text)
+    assert "://" not in re.sub(r"(?<![A-Za-z0-9+.-])://", "", left)
+    assert not re.search(r"\bwww\.|[a-z]\.[a-z]", left, re.IGNORECASE)
 
 
 def test_text_cannot_be_turned_around() -> None:

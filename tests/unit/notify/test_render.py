@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jinja2 import meta
 
+from app.core.lifecycle import CustomerTerms
 from app.core.money import Money
-from app.notify import overrides, render, wording
+from app.notify import gsm, overrides, render, wording
 from app.notify.message import (
     Channel,
     MessageFacts,
@@ -23,7 +24,7 @@ from app.notify.message import (
     RenderedEmail,
     RenderedSms,
 )
-from tests.unit.notify.facts import full_facts, some_facts, utc
+from tests.unit.notify.facts import full_facts, some_facts, some_terms, utc
 
 CUSTOMER, PROVIDER = Recipient.CUSTOMER, Recipient.PROVIDER
 LOCALES = ("en", "de-AT", "fr-CA", "es-MX", "ja", None)
@@ -221,15 +222,92 @@ def test_money_has_its_own_digits() -> None:
         )
 
 
-def test_the_free_time_is_named_only_while_it_lasts() -> None:
-    free = full_facts(free_until=utc(2026, 3, 28, 8), now=utc(2026, 3, 28, 8))
-    assert (
-        "Free to cancel until: Sat, Mar 28, 9:00 AM (Berlin, GMT+1)"
-        in render.render_email(free, MessageKind.BOOKED, CUSTOMER).text
-    )
-    over = full_facts(free_until=utc(2026, 3, 28, 8), now=utc(2026, 3, 28, 8, 0, 1))
-    assert "Free to cancel" not in render.render_email(over, MessageKind.BOOKED, CUSTOMER).text
-    assert "Free to cancel" not in render.render_email(free, MessageKind.CANCELLED, CUSTOMER).text
+TERMS = [
+    (
+        some_terms(),
+        {
+            "en": "Cancellation: Free until Sat, Mar 28, 9:00 AM (Berlin, GMT+1), then €10.00",
+            "de": "Absage: Kostenlos bis Sa., 28. März, 09:00 (Berlin, GMT+1), danach 10,00 €",
+            "fr": "Annulation : Gratuite jusqu’au sam. 28 mars, 09:00 (Berlin, UTC+1), puis 10,00 €",
+            "es": "Cancelación: Gratuita hasta el sáb, 28 mar, 9:00 (Berlín, GMT+1); después, 10,00 €",
+        },
+        {"en": "Change or cancel", "de": "Verschieben oder absagen", "fr": "Modifier ou annuler", "es": "Cambiar o cancelar"},
+    ),
+    (
+        some_terms(is_late=True, may_move=False),
+        {
+            "en": "Cancellation: €10.00; it was free until Sat, Mar 28, 9:00 AM (Berlin, GMT+1)",
+            "de": "Absage: 10,00 €; kostenlos war sie bis Sa., 28. März, 09:00 (Berlin, GMT+1)",
+            "fr": "Annulation : 10,00 € ; elle était gratuite jusqu’au sam. 28 mars, 09:00 (Berlin, UTC+1)",
+            "es": "Cancelación: 10,00 €; era gratuita hasta el sáb, 28 mar, 9:00 (Berlín, GMT+1)",
+        },
+        {"en": "View or cancel", "de": "Ansehen oder absagen", "fr": "Voir ou annuler", "es": "Ver o cancelar"},
+    ),
+    (
+        some_terms(late_fee=None),
+        {
+            "en": "Cancellation: Free until Sat, Mar 28, 9:00 AM (Berlin, GMT+1), then no longer possible",
+            "de": "Absage: Kostenlos bis Sa., 28. März, 09:00 (Berlin, GMT+1), danach nicht mehr möglich",
+            "fr": "Annulation : Gratuite jusqu’au sam. 28 mars, 09:00 (Berlin, UTC+1), ensuite plus possible",
+            "es": "Cancelación: Gratuita hasta el sáb, 28 mar, 9:00 (Berlín, GMT+1); después ya no es posible",
+        },
+        {"en": "Change or cancel", "de": "Verschieben oder absagen", "fr": "Modifier ou annuler", "es": "Cambiar o cancelar"},
+    ),
+    (
+        some_terms(late_fee=None, is_late=True, may_cancel=False, may_move=False),
+        {
+            "en": "Cancellation: No longer possible; it was free until Sat, Mar 28, 9:00 AM (Berlin, GMT+1)",
+            "de": "Absage: Nicht mehr möglich; kostenlos war sie bis Sa., 28. März, 09:00 (Berlin, GMT+1)",
+            "fr": "Annulation : Plus possible ; elle était gratuite jusqu’au sam. 28 mars, 09:00 (Berlin, UTC+1)",
+            "es": "Cancelación: Ya no es posible; era gratuita hasta el sáb, 28 mar, 9:00 (Berlín, GMT+1)",
+        },
+        {"en": "View appointment", "de": "Termin ansehen", "fr": "Voir le rendez-vous", "es": "Ver la cita"},
+    ),
+    (
+        some_terms(free_until=None, late_fee=None),
+        {
+            "en": "Cancellation: Free until the appointment starts",
+            "de": "Absage: Kostenlos bis zum Beginn des Termins",
+            "fr": "Annulation : Gratuite jusqu’au début du rendez-vous",
+            "es": "Cancelación: Gratuita hasta el comienzo de la cita",
+        },
+        {"en": "Change or cancel", "de": "Verschieben oder absagen", "fr": "Modifier ou annuler", "es": "Cambiar o cancelar"},
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("terms", "policy", "label"), TERMS)
+@pytest.mark.parametrize("language", wording.LANGUAGES)
+def test_a_message_says_the_policy_and_offers_what_it_allows(
+    terms: CustomerTerms, policy: dict[str, str], label: dict[str, str], language: str
+) -> None:
+    facts = full_facts(terms=terms, locale=language)
+    for kind in set(MessageKind) - {MessageKind.CANCELLED}:
+        email = render.render_email(facts, kind, CUSTOMER)
+        assert policy[language] in email.text.replace("\u00a0", " ")
+        assert policy[language].partition(": ")[2] in _unescaped_space(_Page(email.html).seen)
+        assert f"{label[language]}{' ' if language == 'fr' else ''}: https://" in email.text
+        assert label[language] in _Page(email.html).seen
+    sms = render.render_sms(facts, MessageKind.BOOKED, CUSTOMER)
+    assert gsm.fold(label[language]) in sms.text
+
+
+def test_a_calendar_promises_nothing() -> None:
+    """It is read when the free time is over, too."""
+    calendar = render.render_email(full_facts(), MessageKind.BOOKED, CUSTOMER).ics.decode()
+    unfolded = calendar.replace("\r\n ", "")
+    assert "View appointment: https://book.example.org" in unfolded
+    assert "Change or cancel" not in unfolded
+    assert "then €10.00" in unfolded
+
+
+def test_what_can_no_longer_be_cancelled_has_no_terms() -> None:
+    email = render.render_email(full_facts(terms=None), MessageKind.HOUR_BEFORE, CUSTOMER)
+    assert "Cancellation" not in email.text
+    assert "View appointment: https://" in email.text
+    cancelled = render.render_email(full_facts(), MessageKind.CANCELLED, CUSTOMER)
+    assert "Free until" not in cancelled.text
+    assert "View appointment: https://" in cancelled.text
 
 
 # ---------------------------------------------------------------- strangers' words
@@ -287,24 +365,57 @@ def test_links_are_ours_alone_and_nothing_is_fetched() -> None:
     assert not {"img", "link", "script", "iframe", "form"} & set(page.tags)
 
 
-def test_a_customer_is_told_nobody_elses_address() -> None:
-    """Nor their own notes: mail that repeats what anybody typed, to an address nobody checked, is a
-    spammer's relay.
+def _said(facts: MessageFacts, kind: MessageKind, recipient: Recipient) -> list[str]:
+    """Everything that is sent: subject, texts, calendar and text message."""
+    email = render.render_email(facts, kind, recipient)
+    calendar = email.ics.decode().replace("\r\n ", "")
+    sms = render.render_sms(facts, kind, recipient)
+    return [email.subject, email.text, email.html, calendar, sms.text]
+
+
+@pytest.mark.parametrize("kind", MessageKind)
+@pytest.mark.parametrize("locale", wording.LANGUAGES)
+def test_what_a_customers_side_wrote_does_not_go_to_a_customer(
+    kind: MessageKind, locale: str
+) -> None:
+    """Mail that repeats what anybody typed, to an address nobody checked, is a spammer's relay.
+    Only the name is there, in the greeting.
     """
-    facts = full_facts()
-    for kind in MessageKind:
-        email = render.render_email(facts, kind, CUSTOMER)
-        for text in (
-            email.text,
-            email.html,
-            email.ics.decode(),
-            render.render_sms(facts, kind, CUSTOMER).text,
-        ):
-            assert "ada@salon.example" not in text
-            assert "Please knock" not in text
-        told = render.render_email(facts, kind, PROVIDER)
-        assert "grace@example.org" in told.text
-        assert "Please knock." in told.text
+    facts = full_facts(locale=locale, cancellation_reason="Visit us")
+    subject, text, html, calendar, sms = _said(facts, kind, CUSTOMER)
+    for said in (subject, text, html, calendar, sms):
+        for typed in ("ada@salon.example", "Please knock", "Visit us"):
+            assert typed not in said
+    assert "Grace" not in subject + calendar + sms
+    assert text.count("Grace") == html.count("Grace") == 1
+    assert "Grace" in text.splitlines()[0]
+    told = render.render_email(facts, kind, PROVIDER)
+    assert "grace@example.org" in told.text
+    assert "Please knock." in told.text
+    assert ("Visit us" in told.text) == (kind is MessageKind.CANCELLED)
+
+
+def test_the_practices_reason_goes_to_the_customer() -> None:
+    facts = full_facts(
+        cancellation_reason="Closed. See https://salon.example", is_cancelled_by_practice=True
+    )
+    for recipient in Recipient:
+        text = render.render_email(facts, MessageKind.CANCELLED, recipient).text
+        assert "Reason: Closed. See https://salon.example\n" in text
+
+
+LINKS = "Win at https://evil.example/x or www.evil.example, evil.example or me@evil.example"
+
+
+@pytest.mark.parametrize("recipient", Recipient)
+@pytest.mark.parametrize("kind", MessageKind)
+def test_nothing_that_a_customers_side_wrote_is_a_link(
+    kind: MessageKind, recipient: Recipient
+) -> None:
+    facts = full_facts(contact_name=LINKS, notes=LINKS, cancellation_reason=LINKS)
+    for said in _said(facts, kind, recipient):
+        for link in ("https://evil", "www.", "evil.example", "@evil"):
+            assert link not in said
 
 
 # ---------------------------------------------------------------- text messages
@@ -352,7 +463,7 @@ Sonntag, 29. März 2026
 
 Bisher: Fr., 27. März, 10:00 (Berlin, GMT+1)
 
-Verschieben oder absagen: https://b.example/m/1
+Termin ansehen: https://b.example/m/1
 
 --\N{SPACE}
 Salon Müller
