@@ -1,5 +1,10 @@
 """Messages about an appointment: what they are for, whom they reach and how. Words are made
 elsewhere.
+
+One word for one thing: a *message* is anything that is sent about an appointment to one side of it
+on one channel; *reminders* are the two kinds that are due before the start. The *outbox* holds what
+is planned, by kind; the *log* (the table `reminder_log`) holds every message that was due, with its
+status. The API calls a message `Reminder`.
 """
 
 from __future__ import annotations
@@ -39,7 +44,7 @@ class Channel(StrEnum):
 
 
 class MessageStatus(StrEnum):
-    """What became of a message. All but PENDING are ends."""
+    """The state of a message. All but PENDING are final."""
 
     PENDING = "PENDING"
     SENT = "SENT"
@@ -52,7 +57,7 @@ class TemplateOverride:
     """An organization's own words for one kind, recipient and language: Jinja2 sources.
 
     A part left out is the built-in one. `subject`, `text` and `html` are for e-mail, `sms` for SMS.
-    What a source may hold and which words it may use, the renderer says.
+    `app.notify.overrides` says what a source may hold.
     """
 
     subject: str | None = None
@@ -62,9 +67,8 @@ class TemplateOverride:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LoggedMessage:
-    """A message about an appointment, as people see it: one that is planned (no `id` yet), or a row
-    of the log.
+class Message:
+    """A message, as people see it: one that is planned (no `id` yet), or a row of the log.
 
     `time_version` says which of the appointment's times it is about. `detail` says why it failed or
     was skipped, or why it is to be tried again.

@@ -529,7 +529,7 @@ def _policy(field: str, form: PolicyForm | None, *, price: Money | None) -> Canc
                 "A share needs a price to take it of; only services have one.",
             )
     elif fee is not None or percent is not None:
-        raise _Refused(f"{field}.late_fee", "A fee stands only where lateCancellation is FEE.")
+        raise _Refused(f"{field}.late_fee", "A fee is given only where lateCancellation is FEE.")
     return CancellationPolicy(
         free_until_minutes_before=free_until,
         late_cancellation=form.late_cancellation,

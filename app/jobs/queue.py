@@ -54,7 +54,7 @@ def to_json(value: object) -> bytes:
 
 
 def wake_job_id(name: str, window: int) -> str:
-    """One for each job and window, whoever wakes it: arq drops the second."""
+    """One for each job and window, in all processes: arq drops the second."""
     return f"wake:{name}:{window}"
 
 

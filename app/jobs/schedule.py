@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from arq import cron
 
 from app.jobs.calendar import complete_what_ended, sweep_expired_holds
+from app.jobs.messages import send_messages
 from app.jobs.purge import (
     purge_claims,
     purge_erased_history,
@@ -17,7 +18,6 @@ from app.jobs.purge import (
     purge_messages,
     purge_revoked_tokens,
 )
-from app.jobs.reminders import send_messages
 from app.jobs.watched import watched
 
 if TYPE_CHECKING:

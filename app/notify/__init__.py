@@ -1,6 +1,5 @@
-"""FLOOR 1, the room of messages: what is said to people about an appointment, and how it leaves the
-house.
+"""FLOOR 1: the words of messages about an appointment, and how they are sent.
 
-It knows no database and no queue. Words are made from facts (`render`), then handed to a sender,
-and every outcome of sending is a value.
+Nothing here knows the database or the queue. `render` makes words of facts, a sender hands them to
+the mail server or the gateway, and every outcome of sending is a value.
 """

@@ -1,9 +1,9 @@
 """E-mail over SMTP: MIME messages that mail programs take for what they are, and replies turned
 into outcomes.
 
-The rule of the room: a header holds what it was given and nothing else. Values are cleaned before
-they become headers, and addresses and identifiers are written here rather than folded by the
-standard library, which re-reads what it folds and can split a long name at its comma.
+A header holds what it was given and nothing else. Values are cleaned before they become headers,
+and addresses and identifiers are written here rather than folded by the standard library, which
+re-reads what it folds and can split a long name at its comma.
 """
 
 from __future__ import annotations
@@ -160,9 +160,7 @@ class _Policy(EmailPolicy):
 
 
 def _written(name: str, value: str) -> str | None:
-    """The header's body as it stands on the wire, or None where the standard library writes it
-    well.
-    """
+    """The header's body as it is written, or None where the standard library writes it well."""
     if isinstance(value, AddressHeader):
         return ",\r\n ".join(_written_mailbox(address) for address in value.addresses)
     if name.lower() == "subject":

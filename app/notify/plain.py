@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-# Bidirectional embeddings, overrides and isolates: they reorder what stands around them, so a name
+# Bidirectional embeddings, overrides and isolates: they reorder the text around them, so a name
 # could rewrite a subject. (Unicode 16, UAX #9, table 4.) The marks LRM and RLM reorder nothing and
 # stay.
 _REORDERING = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A)])

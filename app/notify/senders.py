@@ -1,6 +1,4 @@
-"""The ways out of the house, opened together and closed together. Settings are read elsewhere and
-given here.
-"""
+"""The senders of all channels, opened and closed together. Settings are read elsewhere."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Text messages over Twilio's REST API, or any gateway that speaks it; and what the gateway tells
 afterwards.
 
-The rule of the room: a message whose answer was lost is never sent again blindly. `send` says
+A message whose answer was lost is never sent again blindly. `send` says
 Unknown, and `look_up` asks the gateway.
 (https://www.twilio.com/docs/messaging/api/message-resource, version 2010-04-01)
 """
@@ -98,7 +98,7 @@ class TextMessage:
 
 
 class SmsSender(Protocol):
-    """Something that takes a text message, says what became of it, and may be asked again later."""
+    """Something that sends a text message, returns the outcome, and can look it up later."""
 
     async def send(self, text: TextMessage) -> Outcome: ...
 
@@ -150,7 +150,7 @@ class TwilioSender:
     async def look_up(
         self, text: TextMessage, *, since: datetime, known: Collection[str] = ()
     ) -> SmsFate:
-        """What became of a message whose answer was lost: found by its number and words among those
+        """The fate of a message whose answer was lost: found by its number and words among those
         made since.
 
         `known` are the gateway's names of messages already accounted for: the same words may have

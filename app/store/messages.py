@@ -1,8 +1,8 @@
 """The outbox and the log of messages, as stored. Every row of the log is claimed with a lease
 before it is sent.
 
-Sweeps look without locks and then claim, one organization at a time, by conditional statements: any
-number of workers may do so at once, on one node or on many.
+Sweeps select candidates without locks and claim them, one organization at a time, by conditional
+statements: any number of workers may do so at once, on one node or on many.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from app.core.allowance import Told
 from app.core.ids import AppointmentId, MessageLogId, OrganizationId
-from app.core.messages import Channel, LoggedMessage, MessageKind, MessageStatus, Recipient
-from app.core.reminders import Message
+from app.core.message_rules import MessageKey
+from app.core.messages import Channel, Message, MessageKind, MessageStatus, Recipient
 from app.store.sql import query
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from app.core.ids import CustomerId
-    from app.core.reminders import SkipReason
+    from app.core.message_rules import SkipReason
     from app.store.pool import Transaction
     from app.store.sql import Executor, Record
 
@@ -66,14 +66,14 @@ class OutboxKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewMessage:
-    """A row of the log to be: one that waits (no `skipped`), or one that is skipped at once.
+    """A row to be written to the log: PENDING without a `skipped`, else SKIPPED at once.
 
-    `destination` is what it is counted under, a hash; None where it is not counted.
+    `destination` is the hash that it is counted under; None where it is not counted.
     """
 
     id: MessageLogId
     appointment_id: AppointmentId
-    message: Message
+    message: MessageKey
     due_at: datetime
     skipped: SkipReason | None
     destination: bytes | None
@@ -91,7 +91,7 @@ class ClaimedMessage:
     id: MessageLogId
     organization_id: OrganizationId
     appointment_id: AppointmentId
-    message: Message
+    message: MessageKey
     attempts: int
     last_failure: str | None
     wire_text: str | None
@@ -242,9 +242,9 @@ async def told_times(
 
 async def messages_of_appointments(
     on: Executor, organization_id: OrganizationId, appointment_ids: Sequence[AppointmentId]
-) -> dict[AppointmentId, list[LoggedMessage]]:
+) -> dict[AppointmentId, list[Message]]:
     """Every row of the log for each of these appointments, in the order in which they were due."""
-    found: dict[AppointmentId, list[LoggedMessage]] = {}
+    found: dict[AppointmentId, list[Message]] = {}
     for row in await _OF_APPOINTMENTS.many(on, organization_id, appointment_ids):
         logged = _logged(row)
         found.setdefault(logged.appointment_id, []).append(logged)
@@ -253,14 +253,14 @@ async def messages_of_appointments(
 
 async def message_by_id(
     on: Executor, organization_id: OrganizationId, message_id: MessageLogId
-) -> LoggedMessage | None:
+) -> Message | None:
     """One row of the log."""
     row = await _BY_ID.maybe(on, organization_id, message_id)
     return None if row is None else _logged(row)
 
 
-def _logged(row: Record) -> LoggedMessage:
-    return LoggedMessage(
+def _logged(row: Record) -> Message:
+    return Message(
         id=MessageLogId(row["id"]),
         appointment_id=AppointmentId(row["appointment_id"]),
         time_version=row["time_version"],
@@ -299,7 +299,7 @@ async def claim_messages(
             id=MessageLogId(row["id"]),
             organization_id=organization_id,
             appointment_id=AppointmentId(row["appointment_id"]),
-            message=Message(
+            message=MessageKey(
                 kind=MessageKind(row["kind"]),
                 time_version=row["time_version"],
                 recipient=Recipient(row["recipient"]),
@@ -349,7 +349,7 @@ async def close_message(
     detail: str | None = None,
     provider_message_id: str | None = None,
 ) -> bool:
-    """Write what became of a claimed message; False where the claim is no longer ours."""
+    """Record the end of a claimed message; False where the claim is no longer ours."""
     count = await _CLOSE.exec(
         on,
         claimed.organization_id,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from app.core.events import Author, Happening
     from app.core.history import HistoryEntry
     from app.core.ids import EventId, OrganizationId, ProviderId
-    from app.core.reminders import Planned
+    from app.core.message_rules import Planned
     from app.store.idempotency import KeyScope, StoredAnswer
     from app.store.pool import Transaction
 

@@ -82,7 +82,7 @@ _HEADERS: Final = {
 
 
 def unsubscribe_routes(resources_of: Callable[[Request], Resources]) -> list[BaseRoute]:
-    """The one route; its address stands in every e-mail."""
+    """The one route; every e-mail has a link to it."""
 
     async def page(request: Request) -> Response:
         confirmed = request.method == "POST"

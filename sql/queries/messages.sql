@@ -1,5 +1,5 @@
 -- name: due_outbox :many
--- A batch of what is due, longest due first, whoever's it is. Nothing is locked.
+-- A batch of what is due, longest due first, of all organizations. Nothing is locked.
 -- params: due_by timestamptz, batch_size integer
 -- scope: all organizations
 SELECT organization_id, appointment_id, time_version, kind
@@ -81,8 +81,8 @@ WHERE organization_id = $1 AND appointment_id = ANY($2)
 ORDER BY due_at, id;
 
 -- name: waiting_messages :many
--- A batch of messages that wait to be sent and that nobody has a lease on, longest waiting first, whoever's they are.
--- Nothing is locked.
+-- A batch of messages that wait to be sent and that nobody has a lease on, longest waiting first, of all
+-- organizations. Nothing is locked.
 -- params: real_now timestamptz, batch_size integer
 -- scope: all organizations
 SELECT organization_id, id
@@ -93,7 +93,7 @@ LIMIT $2::integer;
 
 -- name: claim_messages :many
 -- Claim these messages until the lease ends; those that another worker claimed, or is claiming, are left to it. The number
--- of attempts is the proof of the claim: whoever closes the row has to show it.
+-- of attempts is the proof of the claim: closing the row takes it.
 -- params: organization_id uuid, ids uuid[], real_now timestamptz, lease_until timestamptz
 UPDATE reminder_log
 SET lease_until = $4, attempts = reminder_log.attempts + 1
@@ -124,7 +124,7 @@ WHERE organization_id = $1 AND id = $2 AND attempts = $3 AND status = 'PENDING'
     );
 
 -- name: close_message :exec
--- What became of a claimed message: an end. No row where the claim is no longer ours.
+-- The end of a claimed message. No row where the claim is no longer ours.
 -- params: organization_id uuid, id uuid, attempts integer, status text, sent_at timestamptz, detail text, provider_message_id text
 UPDATE reminder_log
 SET status = $4, sent_at = $5, detail = $6, provider_message_id = $7, lease_until = NULL, wire_text = NULL,

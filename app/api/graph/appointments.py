@@ -58,8 +58,8 @@ from app.core import refusals
 from app.core.history import HistoryEntry
 from app.core.ids import ProviderId
 from app.core.lifecycle import quote_cancellation
+from app.core.message_rules import LEADS
 from app.core.provider import Offer
-from app.core.reminders import LEADS
 from app.core.validation import ContactForm
 from app.core.zones import local_text, minute_of
 from app.notify.ics import uid

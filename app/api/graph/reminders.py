@@ -24,13 +24,13 @@ from app.api.words.refusals import (
     not_found,
 )
 from app.core import refusals
-from app.core.messages import LoggedMessage
-from app.usecases.messages.resend_reminder import ResendForm, resend_reminder
+from app.core.messages import Message
+from app.usecases.messages.resend_message import ResendForm, resend_message
 
 
 @strawberry.type(description="A message about an appointment: planned, on its way, or as it ended.")
 class Reminder:
-    """Maps the core's `LoggedMessage`."""
+    """Maps the core's `Message`."""
 
     kind: MessageKind = strawberry.field(description="Why it is sent.")
     channel: Channel = strawberry.field(description="How it travels.")
@@ -50,7 +50,7 @@ class Reminder:
     is_resend: bool = strawberry.field(description="Whether staff had it sent again.")
 
     @classmethod
-    def of(cls, message: LoggedMessage) -> Self:
+    def of(cls, message: Message) -> Self:
         """From the core."""
         return cls(
             kind=message.kind,
@@ -103,9 +103,9 @@ class ReminderMutation:
             recipient=input.recipient,
             channel=input.channel,
         )
-        answer = await resend_reminder(info.context.resources, info.context.viewer, form)
+        answer = await resend_message(info.context.resources, info.context.viewer, form)
         match answer:
-            case LoggedMessage():
+            case Message():
                 return Reminder.of(answer)
             case refusals.InvalidInput():
                 return invalid_input(answer)

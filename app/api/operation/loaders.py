@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from app.core.appointment import Appointment, Customer
     from app.core.history import HistoryEntry
     from app.core.ids import AppointmentId, CustomerId, OrganizationId, ProviderId, ServiceId
-    from app.core.messages import LoggedMessage
+    from app.core.messages import Message
     from app.core.provider import (
         AvailabilityException,
         Calendar,
@@ -199,7 +199,7 @@ class Loaders:
         return Loader(partial(_appointment_counts, self._resources, self._organization_id))
 
     @cached_property
-    def messages(self) -> Loader[AppointmentId, list[LoggedMessage]]:
+    def messages(self) -> Loader[AppointmentId, list[Message]]:
         return _list(partial(list_messages, self._resources.pool, self._organization_id))
 
     @cached_property

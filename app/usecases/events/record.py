@@ -14,7 +14,7 @@ from app.core.changes import AppointmentChanged
 from app.core.events import TYPE_OF_CHANGE, EventType, Happening
 from app.core.history import history_entry
 from app.core.ids import EventId
-from app.core.reminders import plan
+from app.core.message_rules import plan
 from app.store.idempotency import StoredAnswer
 from app.store.record import insert_answer, insert_events, insert_history, insert_outbox
 

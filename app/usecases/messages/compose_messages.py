@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from app.core.changes import AppointmentChangeKind
 from app.core.lifecycle import customer_terms
+from app.core.message_rules import Reach
 from app.core.messages import Channel, MessageKind, Recipient
-from app.core.reminders import Reach
 from app.notify import wording
 from app.notify.message import MessageFacts
 from app.notify.overrides import prepare

@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from app.core.messages import Channel, MessageStatus, Recipient
-from app.core.reminders import (
+from app.core.message_rules import (
     Ended,
     SkipReason,
     Tries,
@@ -24,6 +23,7 @@ from app.core.reminders import (
     next_try,
     unknown_fate,
 )
+from app.core.messages import Channel, MessageStatus, Recipient
 from app.notify.email import Letter, message_id
 from app.notify.message import RenderedEmail, RenderedSms
 from app.notify.outcome import NeverReceived, PermanentFailure, Sent, TemporaryFailure, Unknown
@@ -66,7 +66,7 @@ class Begun:
 @dataclass(frozen=True, slots=True)
 class Lost:
     """Another worker has the message, or its appointment changes faster than it can be decided
-    upon; whoever claims it next decides.
+    upon. The next claim decides.
     """
 
 

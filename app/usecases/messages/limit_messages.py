@@ -14,8 +14,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from app.core.allowance import A_DAY, Told, Turn, counted_address, let_out
+from app.core.message_rules import LEADS, SkipReason
 from app.core.messages import MessageKind, Recipient
-from app.core.reminders import LEADS, SkipReason
 from app.store.locks import lock_destinations
 from app.store.messages import count_messages, told_times
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from app.core.ids import OrganizationId
-    from app.core.reminders import Message, Reach
+    from app.core.message_rules import MessageKey, Reach
     from app.store.messages import NewMessage
     from app.store.pool import Transaction
     from app.usecases.resources import Resources
@@ -33,7 +33,7 @@ DESTINATION_BYTES: Final = 16
 
 
 def destination_of(
-    resources: Resources, organization_id: OrganizationId, message: Message, reach: Reach
+    resources: Resources, organization_id: OrganizationId, message: MessageKey, reach: Reach
 ) -> bytes | None:
     """A keyed hash of where the message goes: tells two destinations apart, and nothing else. None:
     it is not counted.

@@ -1,11 +1,11 @@
-"""List messages: what was told about an appointment, and what is planned to be."""
+"""List messages: those that were due about an appointment, and those that are planned."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from app.core.messages import LoggedMessage, MessageStatus
-from app.core.reminders import recipients, why_not
+from app.core.message_rules import recipients, why_not
+from app.core.messages import Message, MessageStatus
 from app.store.messages import messages_of_appointments, outbox_of_appointments
 from app.usecases.messages.compose_messages import load_subjects
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 async def list_messages(
     on: Executor, organization_id: OrganizationId, appointment_ids: Sequence[AppointmentId]
-) -> dict[AppointmentId, list[LoggedMessage]]:
+) -> dict[AppointmentId, list[Message]]:
     """The log of each appointment with what is still planned, in the order in which it is due.
 
-    What is planned goes to those, and on those channels, that would get it now; it may be another
-    way when it is due.
+    Planned messages are listed for the recipients and channels of this moment; those may change
+    until they are due.
     """
     # The outbox first: what moves from there to the log between the two reads is then seen twice
     # rather than never.
@@ -50,7 +50,7 @@ async def list_messages(
     return log
 
 
-def _planned(subject: Subject, entries: Sequence[OutboxEntry]) -> Iterator[LoggedMessage]:
+def _planned(subject: Subject, entries: Sequence[OutboxEntry]) -> Iterator[Message]:
     for entry in entries:
         for message in recipients(entry.kind, entry.time_version, subject.customer, subject.staff):
             if (
@@ -59,7 +59,7 @@ def _planned(subject: Subject, entries: Sequence[OutboxEntry]) -> Iterator[Logge
                 )
                 is None
             ):
-                yield LoggedMessage(
+                yield Message(
                     id=None,
                     appointment_id=entry.appointment_id,
                     time_version=entry.time_version,

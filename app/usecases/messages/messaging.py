@@ -53,7 +53,7 @@ class Messaging:
     def manage_url(
         self, organization_id: OrganizationId, appointment_id: AppointmentId
     ) -> str | None:
-        """The link with which a customer manages an appointment: whoever has it may cancel."""
+        """The link with which a customer manages an appointment. It is a secret: it can cancel."""
         if self.manage_link is None:
             return None
         claims = ManageClaims(organization_id=organization_id, appointment_id=appointment_id)
@@ -69,7 +69,7 @@ class Messaging:
         return f"{self.public_url}/unsubscribe/{token}"
 
     def report_url(self, organization_id: OrganizationId, message_id: MessageLogId) -> str | None:
-        """Where the gateway reports what became of a text message."""
+        """Where the gateway reports the delivery of a text message."""
         return (
             None
             if self.public_url is None
@@ -78,5 +78,5 @@ class Messaging:
 
 
 def report_path(organization_id: OrganizationId, message_id: MessageLogId) -> str:
-    """The path of `report_url`, which is signed as it stands."""
+    """The path of `report_url`, which the gateway signs letter by letter."""
     return f"/callbacks/sms/{organization_id}/{message_id}"

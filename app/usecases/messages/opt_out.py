@@ -28,8 +28,8 @@ class OptedOut:
 
 
 async def unsubscribe(resources: Resources, token: str, *, confirmed: bool) -> OptedOut | None:
-    """Stop all messages to the address that the token's message went to, on its channel; None where
-    it is no good.
+    """Stop messages to the address that the token's message went to, on its channel; None where the
+    token is invalid.
 
     Without `confirmed` nothing changes: programs open links that nobody clicked.
     """
@@ -61,9 +61,7 @@ async def want_again(
     email: str | None,
     phone: str | None,
 ) -> None:
-    """Whoever names a channel for themselves wants messages on it, whatever their address said
-    before.
-    """
+    """A customer who names a channel wants messages on it: earlier opt-outs are deleted."""
     addresses = [
         (channel, email if channel is Channel.EMAIL else phone) for channel in channels or ()
     ]

@@ -1,5 +1,5 @@
-"""Record a delivery: what the gateway reports of a text message after it took it. Only what it
-signed is believed.
+"""Record a delivery: what the gateway reports about a text message that it accepted. Only signed
+reports count.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Report(Enum):
-    """What became of a report."""
+    """The outcome of a report."""
 
     TAKEN = auto()
     MALFORMED = auto()
@@ -34,8 +34,8 @@ async def record_delivery(
     body: bytes,
     signature: str,
 ) -> Report:
-    """Take the gateway's word. A report that comes late, twice or out of order changes nothing that
-    is known better.
+    """Record the report. One that comes late, twice or out of order does not override what is known
+    already.
     """
     messaging = resources.messaging
     if messaging.gateway_token is None or messaging.public_url is None:

@@ -17,7 +17,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from app.core.ids import MessageLogId
-from app.core.reminders import recipients, why_not
+from app.core.message_rules import recipients, why_not
 from app.store.messages import (
     NewMessage,
     claim_messages,

@@ -1,8 +1,7 @@
-"""Vouch for a phone number: one that staff set, and one that a customer's token calls verified,
-gets text messages.
+"""Vouch for a phone number: it gets text messages once staff set it, or a customer's token calls it
+verified.
 
-Nobody is sent a code: who a number belongs to is known to the staff who talk to its owner, or to
-the identity provider.
+No code is sent: the staff who talk to its owner, or the identity provider, know whose it is.
 """
 
 from __future__ import annotations
@@ -27,11 +26,10 @@ async def vouch_for_phone(
     *,
     instead_of: str | None = None,
 ) -> None:
-    """The customer's number is verified from now on where this caller can tell so. The customer's
-    own row is locked before.
+    """Mark the customer's number as verified if this caller can vouch for it. Lock the customer's
+    row before.
 
-    The number in whose place staff set it is not any more: they have found that it was wrong, or is
-    somebody else's by now.
+    The number that staff replaced loses its mark: they found it wrong, or somebody else's by now.
     """
     vouched = phone if phone is not None and _vouches(viewer, phone) else None
     replaced = instead_of if viewer.is_staff and instead_of != phone else None

@@ -15,15 +15,13 @@ from hypothesis import strategies as st
 from app.core.appointment import Appointment, AppointmentStatus, Contact
 from app.core.changes import AppointmentChangeKind
 from app.core.ids import AppointmentId, CustomerId, ProviderId
-from app.core.messages import Channel, MessageKind, MessageStatus, Recipient
-from app.core.money import CancellationPolicy
-from app.core.reminders import (
+from app.core.message_rules import (
     LONGEST_RETRY,
     MOST_ATTEMPTS,
     RETRY_DELAYS,
     Attempt,
     Ended,
-    Message,
+    MessageKey,
     Planned,
     Reach,
     SkipReason,
@@ -34,6 +32,8 @@ from app.core.reminders import (
     recipients,
     why_not,
 )
+from app.core.messages import Channel, MessageKind, MessageStatus, Recipient
+from app.core.money import CancellationPolicy
 
 DAY, HOUR = MessageKind.DAY_BEFORE, MessageKind.HOUR_BEFORE
 EPOCH = datetime(2026, 3, 25, tzinfo=UTC)
@@ -89,7 +89,7 @@ class Program:
 
     appointment: Appointment | None = None
     outbox: list[tuple[Planned, int]] = field(default_factory=list)
-    log: dict[Message, datetime | SkipReason] = field(default_factory=dict)
+    log: dict[MessageKey, datetime | SkipReason] = field(default_factory=dict)
 
     def change(self, event: Event) -> None:
         now, before = at(event.minute), self.appointment
@@ -260,8 +260,8 @@ def test_a_cancellation_is_told_and_plans_nothing_else() -> None:
         assert plan(before, replace(before, version=2), closed, at(6000)) == ()
 
 
-def a_message(kind: MessageKind = DAY, **changes: object) -> Message:
-    message = Message(
+def a_message(kind: MessageKind = DAY, **changes: object) -> MessageKey:
+    message = MessageKey(
         kind=kind, time_version=1, recipient=Recipient.CUSTOMER, channel=Channel.EMAIL
     )
     return replace(message, **changes)  # type: ignore[arg-type]
@@ -361,7 +361,11 @@ UNVERIFIED = replace(TEXTED, may_be_texted=False)
     ],
 )
 def test_why_a_message_is_not_sent(
-    message: Message, appointment: Appointment, reach: Reach, minute: int, reason: SkipReason | None
+    message: MessageKey,
+    appointment: Appointment,
+    reach: Reach,
+    minute: int,
+    reason: SkipReason | None,
 ) -> None:
     assert why_not(message, appointment, reach, at(minute)) is reason
 

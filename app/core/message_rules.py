@@ -1,9 +1,9 @@
-"""The law of messages: what is due when, for whom, on which channel; planned with a change, decided
-again at sending.
+"""The law of messages: which are due when, for whom, on which channel. Planned with a change,
+decided again right before each attempt to send.
 
-A reminder is due 24 elapsed hours and one before the start. One whose due time had passed when the
-appointment was made, or moved, is never planned. What was planned is sent late rather than never,
-while the start is still ahead and nothing has happened since that makes it untrue.
+Reminders are due 24 elapsed hours and one hour before the start. One whose due time had passed when
+the appointment was made, or moved, is never planned. A planned message is sent late rather than
+never, while the start is still ahead and nothing has happened that makes it untrue.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ MOST_ATTEMPTS: Final = len(RETRY_DELAYS) + 1
 """Deaths of workers count too: a message that kills its worker must not do so for ever."""
 
 LONGEST_RETRY: Final = timedelta(hours=6)
-"""However long a server asks to be left alone."""
+"""The longest pause that a server's Retry-After gets."""
 
 _TOLD: Final = MappingProxyType({
     AppointmentChangeKind.BOOKED: MessageKind.BOOKED,
@@ -53,7 +53,7 @@ _TOLD: Final = MappingProxyType({
 
 
 class SkipReason(StrEnum):
-    """Why a message that was planned is not sent; the sentence stands in the log."""
+    """Why a planned message is not sent; the log shows the sentence."""
 
     CANCELLED = "the appointment was cancelled"
     MOVED = "the appointment was moved"
@@ -112,11 +112,11 @@ class Reach:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
-    """One message, as the log keys it: what, about which time of the appointment, to whom and how.
+class MessageKey:
+    """What the log knows a message of an appointment by: at most one row for each.
 
-    `is_resend` marks one that staff asked for again: it is sent though its channel is not the
-    preferred one.
+    `is_resend` marks a deliberate repetition, with a row of its own: it is sent even if its channel
+    is not a preferred one.
     """
 
     kind: MessageKind
@@ -134,10 +134,9 @@ def due_at(kind: MessageKind, starts_at: datetime) -> datetime:
 def plan(
     before: Appointment | None, after: Appointment, change: AppointmentChangeKind, now: datetime
 ) -> tuple[Planned, ...]:
-    """What is to be told because of a change made at `now`: at once, and before the start.
+    """The messages of a change made at `now`: the news at once, and the reminders.
 
-    A move that leaves the start where it was tells nothing: the reminders of that start are planned
-    already.
+    A move that keeps the start has none: the reminders of that start are planned already.
     """
     kind = _TOLD.get(change)
     if kind is None or (
@@ -152,9 +151,7 @@ _OF_A_TIME: Final = frozenset({MessageKind.BOOKED, MessageKind.RESCHEDULED})
 
 
 def plan_reminders(starts_at: datetime, made_at: datetime) -> tuple[Planned, ...]:
-    """The reminders of a time that an appointment was given at `made_at`: those that were not
-    overdue already.
-    """
+    """The reminders of a start that was set at `made_at`, except for those that were overdue."""
     return tuple(
         Planned(kind=kind, due_at=due)
         for kind in LEADS
@@ -162,23 +159,23 @@ def plan_reminders(starts_at: datetime, made_at: datetime) -> tuple[Planned, ...
     )
 
 
-def recipients(kind: MessageKind, time_version: int, *sides: Reach) -> tuple[Message, ...]:
+def recipients(kind: MessageKind, time_version: int, *sides: Reach) -> tuple[MessageKey, ...]:
     """The messages that a planned one becomes: to each side, on each channel that it wants now."""
     return tuple(
-        Message(kind=kind, time_version=time_version, recipient=side.recipient, channel=channel)
+        MessageKey(kind=kind, time_version=time_version, recipient=side.recipient, channel=channel)
         for side in sides
         for channel in side.wanted
     )
 
 
 def why_not(
-    message: Message, appointment: Appointment, reach: Reach, now: datetime
+    message: MessageKey, appointment: Appointment, reach: Reach, now: datetime
 ) -> SkipReason | None:
     """Why the message is not sent at this instant; None where it is. `reach` is its recipient's."""
     return _untrue(message, appointment, now) or _unreachable(message, reach)
 
 
-def _untrue(message: Message, appointment: Appointment, now: datetime) -> SkipReason | None:
+def _untrue(message: MessageKey, appointment: Appointment, now: datetime) -> SkipReason | None:
     is_cancelled = appointment.status is AppointmentStatus.CANCELLED
     if message.kind is MessageKind.CANCELLED:
         return None  # nothing leaves that state, so it stays true
@@ -194,7 +191,7 @@ def _untrue(message: Message, appointment: Appointment, now: datetime) -> SkipRe
     return None
 
 
-def _unreachable(message: Message, reach: Reach) -> SkipReason | None:
+def _unreachable(message: MessageKey, reach: Reach) -> SkipReason | None:
     if reach.is_erased:
         return SkipReason.ERASED
     if message.channel in reach.opted_out and message.kind not in reach.notices:
@@ -241,7 +238,7 @@ class Ended:
 
 
 def decide_attempt(
-    message: Message, appointment: Appointment, reach: Reach, now: datetime, tries: Tries
+    message: MessageKey, appointment: Appointment, reach: Reach, now: datetime, tries: Tries
 ) -> Attempt | Ended:
     """Whether the message goes out at this instant; asked right before it does."""
     address = reach.address(message.channel)

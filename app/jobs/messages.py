@@ -1,4 +1,4 @@
-"""Messages that are due: told when their time comes, by whichever worker is there."""
+"""Messages that are due are sent, by any worker."""
 
 from __future__ import annotations
 

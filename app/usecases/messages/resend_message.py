@@ -1,4 +1,4 @@
-"""Resend a message, on purpose: a row of its own in the log, sent like any other."""
+"""Resend a message on purpose: it gets a row of its own in the log, and is sent like any other."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from app.core.appointment import AppointmentStatus
 from app.core.ids import MessageLogId
-from app.core.messages import LoggedMessage, MessageKind, MessageStatus
+from app.core.message_rules import MessageKey, SkipReason, why_not
+from app.core.messages import Message, MessageKind, MessageStatus
 from app.core.refusals import InvalidInput, NotAllowed, NotFound
-from app.core.reminders import Message, SkipReason, why_not
 from app.store.messages import NewMessage, insert_resend, messages_of_appointments
 from app.store.pool import transaction
 from app.usecases.messages.compose_messages import load_subjects
@@ -43,11 +43,11 @@ class ResendForm:
     channel: Channel
 
 
-async def resend_reminder(
+async def resend_message(
     resources: Resources, viewer: Viewer, form: ResendForm
-) -> LoggedMessage | InvalidInput | NotAllowed | NotFound:
-    """Send it again, about the appointment as it is now. While one such waits already, that one is
-    the answer.
+) -> Message | InvalidInput | NotAllowed | NotFound:
+    """Send it again, about the appointment as it is now. While such a resend is pending, the answer
+    is that one.
     """
     if not viewer.is_staff:
         return NotAllowed(message="Only the provider and administrators send a message again.")
@@ -59,7 +59,7 @@ async def resend_reminder(
         if subject is None or not viewer.runs(subject.appointment.provider_id):
             return NotFound(what="appointment")
         appointment, now = subject.appointment, resources.clock()
-        message = Message(
+        message = MessageKey(
             kind=form.kind,
             time_version=appointment.time_version,
             recipient=form.recipient,
@@ -107,7 +107,7 @@ def _never_happened(kind: MessageKind, appointment: Appointment) -> str | None:
     return None
 
 
-def _is_such_resend(row: LoggedMessage, form: ResendForm) -> bool:
+def _is_such_resend(row: Message, form: ResendForm) -> bool:
     return row.is_resend and (row.kind, row.recipient, row.channel) == (
         form.kind,
         form.recipient,
