@@ -167,8 +167,12 @@ async def _ready(client: httpx.AsyncClient, address: str) -> bool:
 
 
 @pytest.fixture(scope="module")
-async def shop(servers: Servers, template_database: str) -> AsyncIterator[Shop]:
-    """One for all the tests of a module; each test makes the people it needs in it."""
+async def shop(
+    request: pytest.FixtureRequest, servers: Servers, template_database: str
+) -> AsyncIterator[Shop]:
+    """One for all the tests of a module, with the module's own SETTINGS where it has some; each
+    test makes the people it needs in it.
+    """
     name = f"slotwright_test_{os.getpid()}_shop"
     connection = await asyncpg.connect(servers.database_url)
     await connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template_database}"')
@@ -188,6 +192,7 @@ async def shop(servers: Servers, template_database: str) -> AsyncIterator[Shop]:
             "SLOTWRIGHT_BOOKING_PAGE": "on",
             "SLOTWRIGHT_RATE_LIMITS": "off",
         }
+        | getattr(request.module, "SETTINGS", {})
     )
     try:
         opened.run("seed")
