@@ -257,6 +257,8 @@ class LimitSettings:
     """Open at once with one provider: more than a course of treatment has."""
     guest_bookings_per_address: Annotated[int, Whole(0, 10_000)] = 50
     """Open at once in one organization: an office's, not a program's."""
+    customer_bookings: Annotated[int, Whole(0, 10_000)] = 50
+    """Open at once in one organization: more than a family has."""
     rate_limits: Switch = True
     """Whether callers have the two budgets below."""
     points_per_minute: Annotated[int, Whole(1_000, 10**9)] = 1_000_000

@@ -100,11 +100,7 @@ class Viewer:
 
     def owns(self, appointment: Appointment) -> bool:
         """Whether the appointment was booked by the caller's own customer account."""
-        return (
-            self.role is Role.CUSTOMER
-            and self.customer_id is not None
-            and self.customer_id == appointment.customer_id
-        )
+        return self.role is Role.CUSTOMER and self.customer_id == appointment.customer_id
 
     def sees(self, appointment: Appointment) -> bool:
         """Whether the caller may read the appointment: its customer, its provider, administrators,
@@ -116,8 +112,11 @@ class Viewer:
             or self.manages == appointment.id
         )
 
-    def sees_customer_of(self, appointment: Appointment) -> bool:
-        """Whether the caller may read the customer's record behind the appointment: a manage token
-        never may.
+    def sees_record(self, customer_id: CustomerId) -> bool:
+        """Whether the caller may read and change this customer's record: administrators, and the
+        signed-in customer themselves.
+
+        Providers and manage tokens may not: guests share a record by their e-mail, so anybody's
+        appointment with that e-mail would open it. They see the contact of their appointment.
         """
-        return self.runs(appointment.provider_id) or self.owns(appointment)
+        return self.is_admin or (self.role is Role.CUSTOMER and self.customer_id == customer_id)

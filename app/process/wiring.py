@@ -31,7 +31,7 @@ from app.notify.email import SmtpSettings, TlsMode
 from app.notify.senders import Senders, open_senders
 from app.notify.sms import TwilioSettings
 from app.store.pool import create_pool
-from app.usecases.booking.limit_guests import GuestLimits
+from app.usecases.booking.limit_guests import BookingLimits
 from app.usecases.events.watch_appointments import read_history
 from app.usecases.events.watch_availability import read_days
 from app.usecases.messages.messaging import Messaging
@@ -112,9 +112,10 @@ async def open_resources(
             messaging=messaging,
             test_clock=test_clock,
             rates=rates,
-            guest_limits=GuestLimits(
+            booking_limits=BookingLimits(
                 per_contact=settings.limits.guest_bookings_per_contact,
                 per_network=settings.limits.guest_bookings_per_address,
+                per_customer=settings.limits.customer_bookings,
             ),
             retention=Retention(
                 keys=timedelta(hours=settings.retention.keys_hours),

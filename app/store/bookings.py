@@ -25,12 +25,13 @@ class BeforeBooking:
     """What the key stands for, if it was used; the customer, if they have booked before; and what
     is open.
 
-    Open are confirmed appointments that are not over: the customer's with the provider, and those
-    of guests from one network.
+    Open are confirmed appointments that are not over: the customer's with the provider, the
+    customer's with anybody, and those of guests from one network.
     """
 
     answer: StoredAnswer | None
     customer: Customer | None
+    open_of_contact: int
     open_of_customer: int
     open_of_network: int
 
@@ -64,6 +65,7 @@ async def before_booking(
     return BeforeBooking(
         answer=None if row["request_hash"] is None else stored_answer_from(row),
         customer=None if row["id"] is None else customer_from(row),
-        open_of_customer=row["open_of_customer"],
+        open_of_contact=row["of_contact"],
+        open_of_customer=row["of_customer"],
         open_of_network=row["open_of_network"],
     )

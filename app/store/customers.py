@@ -18,17 +18,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import datetime
 
-    from app.core.ids import OrganizationId, ProviderId
+    from app.core.ids import OrganizationId
     from app.store.pool import Transaction
     from app.store.sql import Executor, Record
 
 _BY_IDS = query("customer_by_ids")
 _BY_SUBJECT = query("customer_by_subject")
+_REMAINS = query("customer_remains")
 _INSERT = query("insert_customer")
 _FOR_UPDATE = query("customer_for_update")
 _GUEST_IS_KNOWN = query("guest_is_known")
 _UPDATE = query("update_customer")
-_PROVIDER_SERVES = query("provider_serves_customer")
 _FORGET_CHANNELS = query("forget_channels_of_customer")
 _LOCK_APPOINTMENTS = query("lock_appointments_of_customer")
 _ERASE = query("erase_customer")
@@ -71,6 +71,13 @@ async def customer_by_subject(
     """The account of a signed-in customer, once they have booked."""
     row = await _BY_SUBJECT.maybe(on, organization_id, subject)
     return None if row is None else customer_from(row)
+
+
+async def customer_remains(
+    tx: Transaction, organization_id: OrganizationId, customer_id: CustomerId
+) -> bool:
+    """Whether the customer has not been erased; if so, they are not until the transaction ends."""
+    return await _REMAINS.maybe(tx, organization_id, customer_id) is not None
 
 
 def insert_customer(
@@ -164,15 +171,6 @@ async def forget_channels_of_customer(
     messages.
     """
     await _FORGET_CHANNELS.exec(tx, organization_id, customer_id)
-
-
-async def provider_serves_customer(
-    on: Executor, organization_id: OrganizationId, provider_id: ProviderId, customer_id: CustomerId
-) -> bool:
-    """Whether the customer has, or had, an appointment with the provider."""
-    row = await _PROVIDER_SERVES.one(on, organization_id, provider_id, customer_id)
-    serves: bool = row["serves"]
-    return serves
 
 
 ERASED_NAME = "Erased"

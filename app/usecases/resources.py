@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from app.live.feed import Feed
     from app.redis_client import RedisClient
     from app.store.pool import Pool
-    from app.usecases.booking.limit_guests import GuestLimits
+    from app.usecases.booking.limit_guests import BookingLimits
     from app.usecases.messages.messaging import Messaging
     from app.usecases.upkeep.movable_clock import TestClock
     from app.usecases.upkeep.purge import Retention
@@ -58,6 +58,6 @@ class Resources:
     hold_lasts: timedelta
     messaging: Messaging
     test_clock: TestClock | None
-    guest_limits: GuestLimits
+    booking_limits: BookingLimits
     rates: Rates
     retention: Retention

@@ -1,21 +1,14 @@
 -- name: before_booking :one
 -- What there is when somebody books, under the locks of their key, contact and network: what the key stands for; the
 -- customer that they are, by subject, or as a guest by e-mail or, without one, by phone; and how many confirmed
--- appointments are not over, the customer's with the provider and those booked by guests from the network. One row,
--- whatever there is.
+-- appointments are not over, the customer's with the provider, the customer's with anybody, and those booked by guests
+-- from the network. One row, whatever there is.
+-- The customer is locked against an erasure: one that was erased while this waited is not found, and one that is found
+-- is not erased before this transaction ends.
 -- params: organization_id uuid, mutation text, caller text, key text, subject text, email text, phone text, provider_id uuid, guest_origin bytea, open_at timestamptz
 SELECT known.request_hash, known.appointment_id, known.hold_id,
     customer.id, customer.subject, customer.name, customer.email, customer.phone, customer.time_zone, customer.locale,
-    customer.channels, customer.erased_at,
-    (
-        SELECT count(*)
-        FROM appointment
-        WHERE appointment.organization_id = $1
-            AND appointment.customer_id = customer.id
-            AND appointment.provider_id = $8
-            AND appointment.status = 'CONFIRMED'
-            AND appointment.ends_at > $10
-    ) AS open_of_customer, (
+    customer.channels, customer.erased_at, opened.of_contact, opened.of_customer, (
         SELECT count(*)
         FROM appointment
         WHERE organization_id = $1 AND status = 'CONFIRMED' AND guest_origin = $9 AND ends_at > $10
@@ -23,16 +16,33 @@ SELECT known.request_hash, known.appointment_id, known.hold_id,
 FROM (VALUES (true)) AS always
 LEFT JOIN idempotency_key AS known
     ON known.organization_id = $1 AND known.mutation = $2 AND known.caller = $3 AND known.key = $4
-LEFT JOIN customer
-    ON customer.organization_id = $1
-    AND customer.id = coalesce((
-        SELECT id FROM customer WHERE organization_id = $1 AND subject = $5
-    ), (
-        SELECT id
-        FROM customer
-        WHERE $5 IS NULL AND organization_id = $1 AND subject IS NULL AND lower(email) = lower($6)
-    ), (
-        SELECT id
-        FROM customer
-        WHERE $5 IS NULL AND $6 IS NULL AND organization_id = $1 AND subject IS NULL AND email IS NULL AND phone = $7
-    ));
+LEFT JOIN LATERAL (
+    SELECT id, subject, name, email, phone, time_zone, locale, channels, erased_at
+    FROM customer
+    WHERE organization_id = $1
+        AND id = coalesce((
+            SELECT id FROM customer WHERE organization_id = $1 AND subject = $5
+        ), (
+            SELECT id
+            FROM customer
+            WHERE $5 IS NULL AND organization_id = $1 AND subject IS NULL AND lower(email) = lower($6)
+        ), (
+            SELECT id
+            FROM customer
+            WHERE $5 IS NULL AND $6 IS NULL AND organization_id = $1 AND subject IS NULL AND email IS NULL
+                AND phone = $7
+        ))
+        -- Compared again after waiting for the lock, unlike the addresses.
+        AND erased_at IS NULL
+    FOR KEY SHARE
+) AS customer ON true
+-- No visit lasts longer than three days (claim_length), so the index is entered three days before now.
+LEFT JOIN LATERAL (
+    SELECT count(*) FILTER (WHERE provider_id = $8) AS of_contact, count(*) AS of_customer
+    FROM appointment
+    WHERE organization_id = $1
+        AND customer_id = customer.id
+        AND status = 'CONFIRMED'
+        AND starts_at > $10::timestamptz - interval '3 days'
+        AND ends_at > $10
+) AS opened ON true;

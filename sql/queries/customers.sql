@@ -12,6 +12,14 @@ SELECT id, subject, name, email, phone, time_zone, locale, channels, erased_at
 FROM customer
 WHERE organization_id = $1 AND subject = $2;
 
+-- name: customer_remains :maybe
+-- A customer who is not erased, and is not before this transaction ends; no row for one who is.
+-- params: organization_id uuid, id uuid
+SELECT id
+FROM customer
+WHERE organization_id = $1 AND id = $2 AND erased_at IS NULL
+FOR KEY SHARE;
+
 -- name: insert_customer :exec
 -- A new customer; nothing where one with this subject, or for guests with this e-mail or phone, is there already.
 -- params: organization_id uuid, id uuid, subject text, name text, email text, phone text, time_zone text, locale text, channels text[], created_at timestamptz
@@ -45,13 +53,6 @@ UPDATE customer
 SET name = $3, email = $4, phone = $5, time_zone = $6, locale = $7, channels = $8
 WHERE organization_id = $1 AND id = $2
 RETURNING id;
-
--- name: provider_serves_customer :one
--- Whether the customer has, or had, an appointment with the provider.
--- params: organization_id uuid, provider_id uuid, customer_id uuid
-SELECT EXISTS (
-    SELECT FROM appointment WHERE organization_id = $1 AND provider_id = $2 AND customer_id = $3
-) AS serves;
 
 -- name: lock_appointments_of_customer :exec
 -- Changes of a customer's appointments that have begun are over, and none begins, until the transaction ends. One order

@@ -1,5 +1,5 @@
-"""What callers without a token may have open: so much for a contact with a provider, so much from
-one network.
+"""What callers may have open: without a token so much for a contact with a provider and so much from
+one network, with one so much in all.
 """
 
 from __future__ import annotations
@@ -30,14 +30,22 @@ from tests.builders import (
 CANCEL = """
     mutation ($input: CancelAppointmentInput!) { answer: cancelAppointment(input: $input) { __typename } }
 """
+MOVE = """
+    mutation ($input: RescheduleAppointmentInput!) {
+        answer: rescheduleAppointment(input: $input) { __typename }
+    }
+"""
 NOOR = {"name": "Noor", "email": "noor@example.com"}
 
 
 @pytest.fixture
 async def limited(environment: dict[str, str]) -> AsyncIterator[Api]:
-    """Three for a contact, five from a network; behind one proxy."""
+    """Three for a contact, five from a network, four for a customer; behind one proxy."""
     limits = LimitSettings(
-        guest_bookings_per_contact=3, guest_bookings_per_address=5, trusted_hops=1
+        guest_bookings_per_contact=3,
+        guest_bookings_per_address=5,
+        customer_bookings=4,
+        trusted_hops=1,
     )
     async with running(replace(Settings.from_environment(environment), limits=limits)) as own:
         yield await own.api()
@@ -92,14 +100,59 @@ async def test_a_contact_has_so_many_open_with_a_provider_and_no_more(limited: A
     await an_appointment(limited, ada, "2026-01-14T11:00Z", customer=NOOR)
 
 
-async def test_those_who_are_known_are_not_counted(limited: Api) -> None:
+async def test_a_signed_in_customer_has_so_many_open_in_all(limited: Api) -> None:
+    """With whomever they are, whatever contact they give; each customer for themselves. What is
+    cancelled or over is not open, and a move opens nothing.
+    """
+    ada, ben = await a_provider(limited), await a_provider(limited)
+    robin, noor = limited.customer("robin"), limited.customer("noor")
+    booked = [
+        await an_appointment(limited, provider, start, caller=robin)
+        for provider, start in zip((ada, ben, ada, ben), hours(13, 4), strict=True)
+    ]
+    for provider in (ada, ben):
+        refused = await book(limited, provider, "2026-01-14T09:00Z", caller=robin, customer=NOOR)
+        assert refused["__typename"] == "BookingLimitReachedError"
+        assert refused["code"] == "BOOKING_LIMIT_REACHED"
+    await an_appointment(limited, ada, "2026-01-14T09:00Z", caller=noor)
+    given = {"appointmentId": booked[0]["appointment"]["id"]}
+    moved = await limited.ask(
+        MOVE,
+        caller=robin,
+        input=given | {"startsAt": "2026-01-14T10:00:00Z", "idempotencyKey": "move"},
+    )
+    assert moved["answer"]["__typename"] == "BookingConfirmation"
+    assert (await limited.ask(CANCEL, caller=robin, input=given))["answer"][
+        "__typename"
+    ] == "Appointment"
+    await an_appointment(limited, ada, "2026-01-14T11:00Z", caller=robin)
+    assert (await book(limited, ada, "2026-01-14T12:00Z", caller=robin))[
+        "__typename"
+    ] == "BookingLimitReachedError"
+    limited.clock.set("2026-01-13T11:00Z")
+    await an_appointment(limited, ada, "2026-01-14T12:00Z", caller=robin)
+
+
+async def test_of_many_bookings_of_one_customer_at_once_so_many_succeed(limited: Api) -> None:
+    """Also of the first ones, before there is a record of them."""
+    ada, ben = await a_provider(limited), await a_provider(limited)
+    robin = limited.customer("robin")
+    answers = await asyncio.gather(
+        *(
+            book(limited, provider, start, caller=robin)
+            for provider in (ada, ben)
+            for start in hours(13, 6)
+        )
+    )
+    types = [answer["__typename"] for answer in answers]
+    assert (types.count("BookingConfirmation"), types.count("BookingLimitReachedError")) == (4, 8)
+
+
+async def test_staff_are_not_counted(limited: Api) -> None:
     ada = await a_provider(limited)
-    robin = limited.customer("robin", name="Robin", email="robin@example.com")
-    for start in hours(13, 4):
-        await an_appointment(limited, ada, start, caller=robin, customer=None)
-    for start in hours(14, 4):
+    for start in hours(14, 6):
         await an_appointment(limited, ada, start, caller=limited.admin, customer=NOOR)
-    for start in hours(15, 4):
+    for start in hours(15, 6):
         await an_appointment(limited, ada, start, caller=limited.acting_for(ada), customer=NOOR)
 
 

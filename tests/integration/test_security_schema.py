@@ -77,8 +77,9 @@ FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
         ),
         # The link is the other appointment's, which was not cancelled.
         "robin ada admin": """
-            customer cancelledAt cancellationReason cancellationFee cancellationFee.amountMinor cancellationFee.currency
+            cancelledAt cancellationReason cancellationFee cancellationFee.amountMinor cancellationFee.currency
         """,
+        "robin admin": "customer",
         "ada admin": """
             history history.version history.kind history.occurredAt history.actor history.actorSubject
             history.fromStatus history.toStatus history.fromStartsAt history.toStartsAt history.reason
@@ -128,7 +129,7 @@ MUTATIONS: Final[Mapping[str, str]] = {
     "cancelAppointment": THOSE_IN_IT,
     "completeAppointment": "ada admin",
     "markNoShow": "ada admin",
-    "updateCustomer": "robin ada admin",
+    "updateCustomer": "robin admin",
     "eraseCustomer": "admin",
     "resendReminder": "ada admin",
     "setMessageTemplate": "admin other-admin",

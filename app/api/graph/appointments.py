@@ -106,7 +106,7 @@ class Contact:
 
 @strawberry.type(
     description=(
-        "A customer's record: an account, or all guests who gave one e-mail. For staff, "
+        "A customer's record: an account, or all guests who gave one e-mail. For administrators, "
         "and the customer themselves."
     )
 )
@@ -257,11 +257,12 @@ class Appointment(Node):
         return Contact.of(self.row.contact)
 
     @strawberry.field(
-        description="The customer's record; staff and that signed-in customer only, never a guest."
+        description="The customer's record; null but for administrators and that signed-in "
+        "customer. Providers see `contact`."
     )
     async def customer(self, info: Info) -> Customer | None:
         """Batched."""
-        if not info.context.viewer.sees_customer_of(self.row):
+        if not info.context.viewer.sees_record(self.row.customer_id):
             return None
         found = await info.context.loaders.customer.load(self.row.customer_id)
         return None if found is None else Customer.of(found)
@@ -422,7 +423,7 @@ class CustomerInput:
     phone: str | None = strawberry.field(
         default=None,
         description="With the country code; kept in E.164 form. Text messages go there if it is "
-        "verified: if staff book, or "
+        "verified: if staff book, or administrators "
         "set it on the customer's record, or the caller's token calls it so. An organization may "
         "have them go to any number.",
     )

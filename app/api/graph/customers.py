@@ -40,8 +40,8 @@ class UpdateCustomerInput:
     )
     phone: str | None = strawberry.field(
         default=strawberry.UNSET,
-        description="With the country code; kept in E.164 form. Set by staff it counts as "
-        "verified, even if it was set before, "
+        description="With the country code; kept in E.164 form. Set by an administrator it counts "
+        "as verified, even if it was set before, "
         "and the one in whose place it stands no longer does.",
     )
     time_zone: TimeZoneName | None = strawberry.field(
@@ -88,8 +88,7 @@ class CustomerMutation:
 
     @strawberry.mutation(
         description="Changes a customer's record; appointments keep the contact as it was given. "
-        "The customer themselves, "
-        "their providers, and administrators."
+        "The customer themselves, and administrators."
     )
     async def update_customer(
         self,

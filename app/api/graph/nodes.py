@@ -33,7 +33,7 @@ async def _node(info: Info, text: str) -> Node | None:
             return None if service is None else Service.of(service)
         case "Customer":
             customer = await loaders.customer.load(CustomerId(key))
-            may_see = viewer.is_admin or viewer.customer_id == key
+            may_see = viewer.sees_record(CustomerId(key))
             return Customer.of(customer) if customer is not None and may_see else None
         case "Appointment":
             appointment = await find_appointment(

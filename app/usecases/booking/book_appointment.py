@@ -37,8 +37,12 @@ from app.store.locks import lock_idempotency_key
 from app.store.pool import transaction
 from app.usecases.booking.answer import Booked, Written, confirmation, written_before
 from app.usecases.booking.idempotency import key_scope, of_this_request, request_key
-from app.usecases.booking.know_customer import new_customer, subject_of
-from app.usecases.booking.limit_guests import guest_of, limit_reached
+from app.usecases.booking.know_customer import (
+    CUSTOMER_IS_ERASED,
+    new_customer,
+    subject_of,
+)
+from app.usecases.booking.limit_guests import limit_reached, limited_booker
 from app.usecases.booking.lock_calendar import (
     Sight,
     lock_and_look,
@@ -190,12 +194,12 @@ async def _book(
     resources: Resources, viewer: Viewer, tx: Transaction, key: RequestKey, wish: BookingWish
 ) -> Written | Refusal:
     organization_id = viewer.organization_id
-    guest = guest_of(resources, viewer, wish)
-    guest_origin = None if guest is None else guest.origin
+    booker = limited_booker(resources, viewer, wish)
+    guest_origin = None if booker is None else booker.origin
     # A hold's row is locked before its provider's rules; where there is none, the rules' lock comes
     # along right here.
     rules = None if wish.hold_id is not None else wish.provider_id
-    await lock_idempotency_key(tx, key.scope, () if guest is None else guest.names, rules)
+    await lock_idempotency_key(tx, key.scope, () if booker is None else booker.names, rules)
     before = await before_booking(
         tx,
         key.scope,
@@ -211,11 +215,14 @@ async def _book(
     if earlier is not None and earlier.appointment_id is not None:
         return await written_before(tx, organization_id, earlier.appointment_id)
 
+    if viewer.customer_id not in {None, before.customer and before.customer.id}:
+        # Erased since the caller was identified: booking would write them back.
+        return NotAllowed(message=CUSTOMER_IS_ERASED)
     decided = await _decide(resources, viewer, tx, wish)
     if not isinstance(decided, tuple):
         return decided
     sight, decision = decided
-    refusal = None if guest is None else limit_reached(resources, before)
+    refusal = None if booker is None else limit_reached(resources, booker, before)
     if refusal is not None:
         return refusal
     customer = before.customer or new_customer(resources, viewer, tx, wish, sight.now)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from app.core.appointment import Appointment, AppointmentStatus
 from app.core.changes import AppointmentChangeKind
 from app.core.events import Author
-from app.core.lifecycle import Cancellation, cancelled, decide_cancellation
+from app.core.lifecycle import Actor, Cancellation, cancelled, decide_cancellation
 from app.core.refusals import (
     CancellationFeeNotAccepted,
     InvalidInput,
@@ -20,6 +20,7 @@ from app.core.refusals import (
 from app.core.validation import valid_accepted_fee, valid_reason
 from app.store.appointments import update_appointment
 from app.store.calendars import free_appointment_time
+from app.store.customers import customer_remains
 from app.store.pool import transaction
 from app.usecases.booking.answer import Written, unchanged
 from app.usecases.booking.lock_calendar import lock_own_time, time_changed
@@ -95,6 +96,10 @@ async def _cancel(
     appointment, actor = found
     if appointment.status is AppointmentStatus.CANCELLED:
         return unchanged(organization_id, appointment)
+    if actor is Actor.MANAGE_TOKEN and not await customer_remains(
+        tx, organization_id, appointment.customer_id
+    ):
+        reason = None  # the words of somebody who was erased
     own = await lock_own_time(resources, tx, organization_id, appointment)
     decision = decide_cancellation(
         appointment,

@@ -25,6 +25,7 @@ from app.core.validation import valid_idempotency_key
 from app.core.viewer import Role
 from app.core.zones import instant_of
 from app.store.calendars import claim_of_hold, free_hold_time, take_time
+from app.store.customers import customer_remains
 from app.store.holds import (
     count_open_holds,
     end_hold,
@@ -42,6 +43,7 @@ from app.usecases.booking.idempotency import (
     key_scope,
     request_key,
 )
+from app.usecases.booking.know_customer import CUSTOMER_IS_ERASED
 from app.usecases.booking.limit_guests import origin_of
 from app.usecases.booking.lock_calendar import (
     Sight,
@@ -173,6 +175,10 @@ async def _hold(
 
     caller, most = _caller(resources, viewer)
     await lock_caller(tx, organization_id, caller)
+    if viewer.customer_id is not None and not await customer_remains(
+        tx, organization_id, viewer.customer_id
+    ):
+        return NotAllowed(message=CUSTOMER_IS_ERASED)
     sight = await lock_and_look(
         resources, tx, organization_id, (form.provider_id, form.service_id), form.starts_at
     )

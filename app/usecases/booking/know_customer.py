@@ -6,7 +6,7 @@ phone number) are one customer; a guest's booking never changes, joins or reveal
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from app.core.appointment import Contact, Customer
 from app.core.ids import CustomerId
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from app.core.viewer import Viewer
     from app.store.pool import Transaction
     from app.usecases.resources import Resources
+
+CUSTOMER_IS_ERASED: Final = (
+    "Your customer record was erased while you asked. Sign in again to book anew."
+)
 
 
 def subject_of(viewer: Viewer) -> str | None:

@@ -1,8 +1,8 @@
-"""Limit guests: so many open bookings for one contact with one provider, and so many from one
-network.
+"""Limit open bookings: so many of one contact with one provider, so many from one network, and so
+many of one signed-in customer.
 
-Nobody signs in to book, so without these a program could fill a calendar, or send mail in our name
-to whomever it likes. Signed-in customers and staff are known, and not counted here.
+Guests do not sign in to book, so without these a program could fill a calendar, or send mail in our
+name to any address. A signed-in customer is known and gets more. Staff are not limited.
 """
 
 from __future__ import annotations
@@ -26,41 +26,48 @@ ORIGIN_BYTES: Final = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GuestLimits:
+class BookingLimits:
     """How many open bookings at once; 0 is no limit."""
 
     per_contact: int
-    """With one provider."""
+    """Of guests, with one provider."""
     per_network: int
-    """In one organization."""
+    """Of guests, in one organization."""
+    per_customer: int
+    """Of a signed-in customer, in one organization."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Guest:
-    """Who books without signing in. `origin` is where from, hashed; None where that is not known,
-    or not counted.
+class Limited:
+    """A booker whose bookings are counted. `origin` is a guest's network, hashed; None where it is
+    not known, or not counted.
 
     `names` are what is locked while their bookings are counted.
     """
 
-    origin: bytes | None
-    names: tuple[str, ...]
+    is_guest: bool
+    origin: bytes | None = None
+    names: tuple[str, ...] = ()
 
 
-def guest_of(resources: Resources, viewer: Viewer, wish: BookingWish) -> Guest | None:
-    """The guest whose booking this is; None where somebody who is known books."""
+def limited_booker(resources: Resources, viewer: Viewer, wish: BookingWish) -> Limited | None:
+    """The booker whose limits this booking counts against; None for staff."""
+    limits = resources.booking_limits
+    if viewer.role is Role.CUSTOMER:
+        names = (f"customer:{viewer.subject}",) if limits.per_customer else ()
+        return Limited(is_guest=False, names=names)
     if viewer.role is not Role.ANONYMOUS or wish.contact is None:
         return None
-    limits = resources.guest_limits
-    names: list[str] = []
-    if limits.per_contact:
-        names.append(
-            f"contact:{wish.provider_id}:{(wish.contact.email or wish.contact.phone or '').lower()}"
-        )
+    contact = (wish.contact.email or wish.contact.phone or "").lower()
     origin = origin_of(resources, viewer) if limits.per_network else None
-    if origin is not None:
-        names.append(f"origin:{origin.hex()}")
-    return Guest(origin=origin, names=tuple(names))
+    return Limited(
+        is_guest=True,
+        origin=origin,
+        names=(
+            *((f"contact:{wish.provider_id}:{contact}",) if limits.per_contact else ()),
+            *(() if origin is None else (f"origin:{origin.hex()}",)),
+        ),
+    )
 
 
 def origin_of(resources: Resources, viewer: Viewer) -> bytes | None:
@@ -73,22 +80,30 @@ def origin_of(resources: Resources, viewer: Viewer) -> bytes | None:
     return hmac.digest(resources.hash_secret, text.encode(), hashlib.sha256)[:ORIGIN_BYTES]
 
 
-def limit_reached(resources: Resources, before: BeforeBooking) -> BookingLimitReached | None:
-    """The refusal where a guest has reached one of the limits, by what was counted under the locks
-    of their names.
+def limit_reached(
+    resources: Resources, booker: Limited, before: BeforeBooking
+) -> BookingLimitReached | None:
+    """The refusal where the booker has reached one of their limits, by what was counted under the
+    locks of their names.
     """
-    limits = resources.guest_limits
-    if 0 < limits.per_contact <= before.open_of_customer:
-        return BookingLimitReached(
-            message=(
-                "There are too many open bookings with this contact. Cancel one of them, or "
-                "call the provider."
-            )
+    limits = resources.booking_limits
+    if not booker.is_guest:
+        return _reached(
+            limits.per_customer,
+            before.open_of_customer,
+            "You have too many open bookings. Cancel one of them, or call the provider.",
         )
-    if 0 < limits.per_network <= before.open_of_network:
-        return BookingLimitReached(
-            message=(
-                "There are too many open bookings from your network. Sign in, or call the provider."
-            )
-        )
-    return None
+    return _reached(
+        limits.per_contact,
+        before.open_of_contact,
+        "There are too many open bookings with this contact. Cancel one of them, or call the "
+        "provider.",
+    ) or _reached(
+        limits.per_network,
+        before.open_of_network,
+        "There are too many open bookings from your network. Sign in, or call the provider.",
+    )
+
+
+def _reached(most: int, so_far: int, message: str) -> BookingLimitReached | None:
+    return BookingLimitReached(message=message) if 0 < most <= so_far else None

@@ -8,6 +8,7 @@ from app.core.lifecycle import Actor
 from app.core.refusals import NotAllowed, NotFound
 from app.identity.manage import GOOD_AFTER_END
 from app.store.appointments import appointment_for_update
+from app.store.customers import customer_remains
 
 if TYPE_CHECKING:
     from app.core.appointment import Appointment
@@ -45,12 +46,21 @@ async def open_appointment(
     appointment_id: AppointmentId,
     opened: AppointmentId | None,
 ) -> tuple[Appointment, Actor] | NotFound:
-    """The appointment, locked, and the caller's part in it; not found by callers who have none."""
+    """The appointment, locked, and the caller's part in it; not found by callers who have none.
+
+    An erased customer has no part in their appointments any more, though the caller was identified
+    before: what they do would be recorded in their name.
+    """
     appointment = await appointment_for_update(tx, viewer.organization_id, appointment_id)
     if appointment is None:
         return NotFound(what="appointment")
     if viewer.sees(appointment) and viewer.manages is None:
-        return appointment, viewer.actor_on(appointment)
+        actor = viewer.actor_on(appointment)
+        if actor is Actor.CUSTOMER and not await customer_remains(
+            tx, viewer.organization_id, appointment.customer_id
+        ):
+            return NotFound(what="appointment")
+        return appointment, actor
     is_good = resources.real_clock() <= appointment.ends_at + GOOD_AFTER_END
     if opened == appointment.id and is_good:
         return appointment, Actor.MANAGE_TOKEN

@@ -16,7 +16,6 @@ from app.store.customers import (
     forget_channels_of_customer,
     guest_is_known,
     lock_appointments_of_customer,
-    provider_serves_customer,
     update_customer,
 )
 from app.store.customers import erase_customer as store_erasure
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
     from app.core.messages import Channel
     from app.core.validation import Changes
     from app.core.viewer import Viewer
-    from app.store.pool import Transaction
     from app.usecases.resources import Resources
 
 
@@ -53,32 +51,27 @@ class _CustomerForm:
 async def change_customer(
     resources: Resources, viewer: Viewer, customer_id: CustomerId, changes: Changes
 ) -> Customer | InvalidInput | NotAllowed | NotFound:
-    """Change the named fields of a customer's record: the customer themselves, and staff who serve
-    them.
+    """Change the named fields of a customer's record: the customer themselves, and administrators.
+
+    Providers may not: a record is shared by all providers of the organization, and whoever books
+    somebody by their e-mail would get hold of it. An erased record is not changed any more.
     """
-    if viewer.role is Role.ANONYMOUS:
+    if viewer.role not in {Role.CUSTOMER, Role.ADMIN}:
         return NotAllowed(
-            message="Only the signed-in customer and staff change a customer's record."
+            message="Only the signed-in customer and administrators change a customer's record."
         )
+    if not viewer.sees_record(customer_id):
+        return NotFound(what="customer")
     async with transaction(resources.pool) as tx:
+        if "channels" in changes:
+            await lock_appointments_of_customer(tx, viewer.organization_id, customer_id)
         stored = await customer_for_update(tx, viewer.organization_id, customer_id)
-        if stored is None or not await _may_change(viewer, tx, customer_id):
+        if stored is None or stored.is_erased:
             return NotFound(what="customer")
-        form = replace(_form_of(stored), **changes)
-        contact = valid_contact(
-            ContactForm(
-                name=form.name or "",
-                email=form.email,
-                phone=form.phone,
-                locale=form.locale,
-                channels=form.channels,
-            )
-        )
-        if isinstance(contact, InvalidInput):
-            return replace(contact, field=contact.field.removeprefix("customer."))
-        time_zone = valid_time_zone("time_zone", form.time_zone)
-        if isinstance(time_zone, InvalidInput):
-            return time_zone
+        customer = _changed(stored, changes)
+        if isinstance(customer, InvalidInput):
+            return customer
+        contact = customer.contact
         known = InvalidInput(
             field="phone" if contact.email is None else "email",
             message="Another customer is known by this already.",
@@ -87,7 +80,6 @@ async def change_customer(
             tx, viewer.organization_id, customer_id, contact
         ):
             return known
-        customer = replace(stored, contact=contact, time_zone=time_zone)
         if not await update_customer(tx, viewer.organization_id, customer):
             tx.roll_back()
             return known
@@ -107,13 +99,23 @@ async def change_customer(
     return customer
 
 
-async def _may_change(viewer: Viewer, tx: Transaction, customer_id: CustomerId) -> bool:
-    if viewer.is_admin or viewer.customer_id == customer_id:
-        return True
-    provider_id = viewer.provider_id
-    return provider_id is not None and await provider_serves_customer(
-        tx, viewer.organization_id, provider_id, customer_id
+def _changed(stored: Customer, changes: Changes) -> Customer | InvalidInput:
+    form = replace(_form_of(stored), **changes)
+    contact = valid_contact(
+        ContactForm(
+            name=form.name or "",
+            email=form.email,
+            phone=form.phone,
+            locale=form.locale,
+            channels=form.channels,
+        )
     )
+    if isinstance(contact, InvalidInput):
+        return replace(contact, field=contact.field.removeprefix("customer."))
+    time_zone = valid_time_zone("time_zone", form.time_zone)
+    if isinstance(time_zone, InvalidInput):
+        return time_zone
+    return replace(stored, contact=contact, time_zone=time_zone)
 
 
 def _form_of(customer: Customer) -> _CustomerForm:

@@ -147,7 +147,7 @@ async def test_each_sees_their_own_and_nobody_elses(api: Api, following: Followi
         await ready(here, api, *followers)
         with_ada = await booked(api, ada, "2026-01-12T09:00Z", caller=ann)
         (first,) = await of_ann.hears("BOOKED")
-        assert first.viewer.sees_customer_of(first.appointment)
+        assert first.viewer.sees_record(first.appointment.customer_id)
         await of_ada.hears("BOOKED")
         await of_admin.hears("BOOKED")
         await booked(
@@ -195,7 +195,7 @@ async def test_a_manage_token_watches_its_one_appointment(api: Api, following: F
         await follower.hears_nothing()
         await cancel(api, mine)
         (news,) = await follower.hears("CANCELLED")
-        assert not news.viewer.sees_customer_of(news.appointment)
+        assert not news.viewer.sees_record(news.appointment.customer_id)
 
 
 async def test_nobody_in_particular_has_nothing_to_watch(api: Api, following: Following) -> None:
