@@ -189,6 +189,19 @@ async def _provider(resources: Resources, admin: Viewer, person: _Person) -> Pro
         ranges=[ClockRange(start_minute=10 * 60, end_minute=13 * 60)],
         reason="Short day",
     )
+    # Both in one call: a second one would replace the first.
+    await set_exception(
+        resources,
+        admin,
+        provider.id,
+        today + timedelta(days=11),
+        is_blocked=True,
+        ranges=[
+            ClockRange(start_minute=9 * 60, end_minute=10 * 60),
+            ClockRange(start_minute=13 * 60, end_minute=18 * 60),
+        ],
+        reason="Dentist, then a training",
+    )
     return provider
 
 

@@ -53,9 +53,9 @@ class SetWeeklyHoursInput:
 
 
 @strawberry.input(
-    description="isBlocked without ranges: closed all day; isBlocked with ranges: those parts are "
-    "closed; not "
-    "isBlocked: custom hours, at least one range."
+    description="All that is exceptional about a date; it replaces what was set before. isBlocked "
+    "without ranges: closed all day; isBlocked with ranges: those parts are closed; not isBlocked: "
+    "custom hours, at least one range."
 )
 class SetExceptionInput:
     """See `set_exception`."""
@@ -66,7 +66,9 @@ class SetExceptionInput:
         description="Whether time is taken away, rather than set anew."
     )
     ranges: list[LocalTimeRangeInput] | None = strawberry.field(
-        default_factory=list, description="The parts that are closed, or the custom hours."
+        default_factory=list,
+        description="All parts that are closed, or all custom hours, of the date: parts that were "
+        "set before and are left out here are gone.",
     )
     reason: str | None = strawberry.field(
         default=None, description="For staff; up to 500 characters."
@@ -129,7 +131,10 @@ class HoursMutation:
         return provider_result(answer)
 
     @strawberry.mutation(
-        description="Gives a date an exception, in place of what stood on it. What is booked stays."
+        description="REPLACES the whole exception of a date: what was set on the date before is "
+        "gone, and its time is open again. To close a second part of a day, send all closed parts "
+        'in one call. Example: `ranges: [{start: "09:00", end: "10:00"}, '
+        '{start: "13:00", end: "18:00"}]`. What is booked stays.'
     )
     async def set_exception(
         self,
