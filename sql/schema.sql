@@ -10,6 +10,10 @@ CREATE FUNCTION public.cluster_id() RETURNS text
     CROSS JOIN pg_control_checkpoint() AS point
 $$;
 
+CREATE FUNCTION public.name_sort_key(name text) RETURNS text
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    RETURN (((("left"(lower((replace(replace(replace(replace(translate(regexp_replace(NORMALIZE(name, NFKD), '[\u0300-\u036f]'::text, ''::text, 'g'::text), 'ØøŁłĐđÐðĦħıΑΒΓΔΕΖΗΘΙΚΛΜΝΞΟΠΡΣΤΥΦΧΨΩςАБВГДЕЖЗИКЛМНОПРСТУФХЦЧШЩЪЫЬЭЮЯЄІҐЂЈЉЊЋЏ'::text, 'oollddddhhiαβγδεζηθικλμνξοπρστυφχψωσабвгдежзиклмнопрстуфхцчшщъыьэюяєіґђјљњћџ'::text), 'ß'::text, 'ss'::text), 'ẞ'::text, 'ss'::text), 'Æ'::text, 'ae'::text), 'æ'::text, 'ae'::text) COLLATE "C")), 200) || chr(1)) || "left"(lower((NORMALIZE(name, NFD) COLLATE "C")), 200)) || chr(1)) || "left"(translate(name, 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ'::text, 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'::text), 200));
+
 CREATE TABLE public.appointment (
     organization_id uuid NOT NULL,
     id uuid NOT NULL,
@@ -279,6 +283,7 @@ CREATE TABLE public.provider (
     created_at timestamp with time zone NOT NULL,
     channels text[],
     locale text,
+    name_sort text GENERATED ALWAYS AS (public.name_sort_key(name)) STORED NOT NULL COLLATE pg_catalog."C",
     CONSTRAINT provider_buffer_range CHECK (((buffer_minutes >= 0) AND (buffer_minutes <= 1440))),
     CONSTRAINT provider_channels_known CHECK ((channels <@ ARRAY['EMAIL'::text, 'SMS'::text])),
     CONSTRAINT provider_email_length CHECK (((char_length(email) >= 3) AND (char_length(email) <= 254))),
@@ -363,6 +368,7 @@ CREATE TABLE public.service (
     policy_late_fee_currency text,
     policy_late_fee_percent integer,
     created_at timestamp with time zone NOT NULL,
+    name_sort text GENERATED ALWAYS AS (public.name_sort_key(name)) STORED NOT NULL COLLATE pg_catalog."C",
     CONSTRAINT service_buffer_after_range CHECK (((buffer_after_minutes >= 0) AND (buffer_after_minutes <= 1440))),
     CONSTRAINT service_buffer_before_range CHECK (((buffer_before_minutes >= 0) AND (buffer_before_minutes <= 1440))),
     CONSTRAINT service_duration_range CHECK (((duration_minutes >= 1) AND (duration_minutes <= 1440))),
@@ -565,7 +571,7 @@ CREATE INDEX idempotency_key_by_hold ON public.idempotency_key USING btree (orga
 
 CREATE INDEX message_outbox_due ON public.message_outbox USING btree (due_at);
 
-CREATE INDEX provider_by_name ON public.provider USING btree (organization_id, name, id);
+CREATE INDEX provider_by_name ON public.provider USING btree (organization_id, name_sort, id);
 
 CREATE INDEX reminder_log_by_age ON public.reminder_log USING btree (created_at);
 

@@ -95,7 +95,7 @@ async def provider_page(
     ids: Sequence[ProviderId] | None,
     search: str | None,
 ) -> list[Provider]:
-    """A page of providers in the order of (name, id)."""
+    """A page of providers, by name as people sort names; the cursors are (name, id)."""
     page = _PAGE_BACKWARD if keyset.backward else _PAGE_FORWARD
     rows = await page.many(on, organization_id, *keyset.bounds, keyset.limit, ids, search)
     return [provider_from(row, ProviderId(row["id"])) for row in rows]

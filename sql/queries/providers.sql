@@ -15,19 +15,19 @@ FROM provider
 WHERE organization_id = $1 AND subject = $2;
 
 -- name: provider_page_forward :many
--- A page of providers in the order of (name, id), strictly between two cursors; null ones bound nothing. $7 restricts
--- it to ids, $8 to names that contain a text, in any case.
+-- A page of providers in the order of (name_sort, id), strictly between two cursors, which give the name; null ones
+-- bound nothing. $7 restricts it to ids, $8 to names that contain a text, in any case.
 -- params: organization_id uuid, after_name text, after_id uuid, before_name text, before_id uuid, page_size integer, ids uuid[], search text
 SELECT id, subject, name, email, phone, time_zone, service_duration_minutes, buffer_minutes, slot_interval_minutes,
     min_notice_minutes, max_advance_booking_days, policy_free_until_minutes_before, policy_late_cancellation,
     policy_late_fee_minor, policy_late_fee_currency, locale, channels
 FROM provider
 WHERE organization_id = $1
-    AND (name, id) > (coalesce($2::text, ''), coalesce($3::uuid, '00000000-0000-0000-0000-000000000000'))
-    AND ($4::text IS NULL OR (name, id) < ($4, $5::uuid))
+    AND (name_sort, id) > (coalesce(name_sort_key($2::text), ''), coalesce($3::uuid, '00000000-0000-0000-0000-000000000000'))
+    AND ($4::text IS NULL OR (name_sort, id) < (name_sort_key($4), $5::uuid))
     AND ($7::uuid[] IS NULL OR id = ANY($7))
     AND ($8::text IS NULL OR position(lower($8) IN lower(name)) > 0)
-ORDER BY name, id
+ORDER BY name_sort, id
 LIMIT $6::integer;
 
 -- name: provider_page_backward :many
@@ -38,11 +38,11 @@ SELECT id, subject, name, email, phone, time_zone, service_duration_minutes, buf
     policy_late_fee_minor, policy_late_fee_currency, locale, channels
 FROM provider
 WHERE organization_id = $1
-    AND (name, id) > (coalesce($2::text, ''), coalesce($3::uuid, '00000000-0000-0000-0000-000000000000'))
-    AND ($4::text IS NULL OR (name, id) < ($4, $5::uuid))
+    AND (name_sort, id) > (coalesce(name_sort_key($2::text), ''), coalesce($3::uuid, '00000000-0000-0000-0000-000000000000'))
+    AND ($4::text IS NULL OR (name_sort, id) < (name_sort_key($4), $5::uuid))
     AND ($7::uuid[] IS NULL OR id = ANY($7))
     AND ($8::text IS NULL OR position(lower($8) IN lower(name)) > 0)
-ORDER BY name DESC, id DESC
+ORDER BY name_sort DESC, id DESC
 LIMIT $6::integer;
 
 -- name: count_providers :one

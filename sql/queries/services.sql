@@ -18,7 +18,7 @@ SELECT offered.provider_id, service.id, service.name, service.duration_minutes, 
 FROM service_provider AS offered
 JOIN service ON service.organization_id = offered.organization_id AND service.id = offered.service_id
 WHERE offered.organization_id = $1 AND offered.provider_id = ANY($2)
-ORDER BY service.name, service.id;
+ORDER BY service.name_sort, service.id;
 
 -- name: provider_ids_of_services :many
 -- The providers that offer each of these services, by name.
@@ -27,7 +27,7 @@ SELECT offered.service_id, offered.provider_id
 FROM service_provider AS offered
 JOIN provider ON provider.organization_id = offered.organization_id AND provider.id = offered.provider_id
 WHERE offered.organization_id = $1 AND offered.service_id = ANY($2)
-ORDER BY provider.name, provider.id;
+ORDER BY provider.name_sort, provider.id;
 
 -- name: insert_service :one
 -- A new service.
