@@ -1,7 +1,8 @@
-"""Free days: what is free on a date whatever the time is now, so that it can be kept for a while.
+"""Free days: what is free on a date, whatever the time is now and whatever the grid's step is, so
+that it can be kept for a while.
 
-*Now*, notice, horizon and the end of holds are left to the reading: a start that nothing but holds
-stands in the way of is kept too, with the instant from which on it is free.
+*Now*, notice, horizon, the grid and the end of holds are applied on reading. Appointments are cut
+out of the stretches; holds are kept beside them, each with its expiry.
 """
 
 from __future__ import annotations
@@ -9,77 +10,99 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from app.core.slots import free_starts
+from app.core.slots import free_stretches, starts_on_grid, taken_starts
 from app.core.zones import EPOCH
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from datetime import date
 
     from app.core.hours import Hours
     from app.core.rules import Rules
-    from app.core.slots import Claim
+    from app.core.slots import Claim, Stretch
     from app.core.zones import Minute
 
 _MICROSECOND: Final = timedelta(microseconds=1)
 
 
-class HeldStart(NamedTuple):
-    """A start that only holds stand in the way of."""
+class Held(NamedTuple):
+    """The starts in `[first, until)` are taken by a hold, until it expires."""
 
-    start: Minute
-    free_from: int
-    """Microseconds since 1970 in UTC: when the last of those holds expires; at that instant it is
-    free.
-    """
+    first: Minute
+    until: Minute
+    expires_at: int
+    """Microseconds since 1970 in UTC. At that very instant the starts are free."""
 
 
 class FreeDay(NamedTuple):
-    """The free starts of a provider-local date, ascending, and those that are held."""
+    """The possible starts of a provider-local date as if there were no holds, ascending, and the
+    holds that take some of them.
+    """
 
-    starts: tuple[Minute, ...]
-    held: tuple[HeldStart, ...] = ()
+    stretches: tuple[Stretch, ...]
+    held: tuple[Held, ...] = ()
 
 
-def free_days(
+def compute_free_days(
     hours: Hours, rules: Rules, claims: Iterable[Claim], first: date, last: date
 ) -> dict[date, FreeDay]:
-    """Every date asked for, ascending. All claims count, expired holds too: whether one has expired
-    is asked later.
+    """Every date asked for, ascending. Expired holds are kept too: whether one has expired is asked
+    on reading. Of the rules, only duration and buffers count.
     """
     claims = tuple(claims)
-    holds = [claim for claim in claims if claim.expires_at is not None]
-    free = free_starts(hours, rules, claims, first, last)
+    holds = [
+        Held(*taken_starts(rules, claim), _microseconds(claim.expires_at))
+        for claim in claims
+        if claim.expires_at is not None
+    ]
     if not holds:
-        return {day: FreeDay(starts) for day, starts in free.items()}
+        free = free_stretches(hours, rules, claims, first, last)
+        return {day: FreeDay(stretches) for day, stretches in free.items()}
     firm = [claim for claim in claims if claim.expires_at is None]
-    without_holds = free_starts(hours, rules, firm, first, last)
+    holds.sort()
     return {
-        day: FreeDay(
-            starts,
-            tuple(
-                HeldStart(start, _free_from(rules, holds, start))
-                for start in sorted(frozenset(without_holds[day]).difference(starts))
-            ),
-        )
-        for day, starts in free.items()
+        day: FreeDay(stretches, tuple(hold for hold in holds if _takes(hold, stretches)))
+        for day, stretches in free_stretches(hours, rules, firm, first, last).items()
     }
 
 
-def starts_at(day: FreeDay, now: datetime) -> tuple[Minute, ...]:
-    """The starts that are free at this instant, ascending."""
-    if not day.held:
-        return day.starts
-    instant = (now - EPOCH) // _MICROSECOND
-    released = [held.start for held in day.held if held.free_from <= instant]
-    return tuple(sorted((*day.starts, *released))) if released else day.starts
+def free_starts_at(day: FreeDay, step_minutes: int, now: datetime) -> tuple[Minute, ...]:
+    """The starts on the grid that are free at this instant, ascending."""
+    stretches: Sequence[Stretch] = day.stretches
+    if day.held:
+        instant = _microseconds(now)
+        for hold in day.held:
+            if hold.expires_at > instant:
+                stretches = _without(stretches, hold)
+    return starts_on_grid(stretches, step_minutes)
 
 
-def _free_from(rules: Rules, holds: Iterable[Claim], start: Minute) -> int:
-    begin = start - rules.buffer_before_minutes
-    end = start + rules.duration_minutes + rules.buffer_after_minutes
-    return max(
-        (hold.expires_at - EPOCH) // _MICROSECOND
-        for hold in holds
-        if hold.expires_at is not None and hold.claimed_from < end and begin < hold.claimed_until
-    )
+def releases_after(day: FreeDay, now: datetime) -> list[datetime]:
+    """The instants after now at which a hold of this date expires."""
+    instant = _microseconds(now)
+    return [
+        EPOCH + hold.expires_at * _MICROSECOND for hold in day.held if hold.expires_at > instant
+    ]
+
+
+def _takes(hold: Held, stretches: Sequence[Stretch]) -> bool:
+    return any(first < hold.until and hold.first < until for first, until, _ in stretches)
+
+
+def _without(stretches: Sequence[Stretch], hold: Held) -> list[Stretch]:
+    """What a hold leaves of them."""
+    left: list[Stretch] = []
+    for each in stretches:
+        first, until, anchor = each
+        if first >= hold.until or hold.first >= until:
+            left.append(each)
+            continue
+        if first < hold.first:
+            left.append((first, hold.first, anchor))
+        if hold.until < until:
+            left.append((hold.until, until, anchor))
+    return left
+
+
+def _microseconds(instant: datetime) -> int:
+    return (instant - EPOCH) // _MICROSECOND

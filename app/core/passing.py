@@ -6,9 +6,8 @@ from bisect import bisect_left
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from app.core.free_days import starts_at
+from app.core.free_days import free_starts_at, releases_after
 from app.core.zones import (
-    EPOCH,
     date_interval,
     instant_of,
     local_date,
@@ -39,19 +38,16 @@ def next_change(
     """
     instants: list[datetime] = []
     earliest = minute_at_or_after(now) + rules.min_notice_minutes
-    instant = (now - EPOCH) // _MICROSECOND
     for day in days.values():
-        starts = starts_at(day, now)
+        starts = free_starts_at(day, rules.step_minutes, now)
         first = bisect_left(starts, earliest)
         if first < len(starts):
             instants.append(instant_of(starts[first] - rules.min_notice_minutes) + _MICROSECOND)
-        instants += [
-            EPOCH + held.free_from * _MICROSECOND for held in day.held if held.free_from > instant
-        ]
+        instants += releases_after(day, now)
     minute = minute_of(now)
     today = local_date(hours.time_zone, minute)
     last = today.toordinal() + rules.max_advance_booking_days
-    if any(day.toordinal() > last for day, free in days.items() if free.starts or free.held):
+    if any(day.toordinal() > last for day, free in days.items() if free.stretches):
         pieces = date_interval(hours.time_zone, today)
         instants += [instant_of(end) for start, end in pieces if start <= minute < end]
     return min(instants, default=None)

@@ -1,10 +1,11 @@
 """Which times can be booked, and why not the others: listing, holding, booking and moving all ask
 here, so they all agree.
 
-A start is listed if it stands on the grid of a window, if the visit fits into open time, and if
-visit and buffers are free of other claims (`free_starts`: nothing in it depends on the clock, so it
-may be cached); and if notice and horizon allow it (`bookable`, applied on reading). `explain` gives
-no reason against exactly the starts that `bookable_starts` lists.
+A start is possible if the visit fits into open time, and if visit and buffers are free of other
+claims. Possible starts come in stretches (`free_stretches`), which depend on neither the clock nor
+the grid's step, so they may be cached. A start is listed if it is possible, on the grid of its
+window (`starts_on_grid`), and within notice and horizon (`bookable`). `explain` gives no reason
+against exactly the starts that `bookable_starts` lists.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 from app.core.hours import Hours, Shut, why_shut, windows_over
 from app.core.rules import Rules
@@ -42,6 +43,12 @@ _FIRST_NUMBER: Final = day_number(FIRST_DATE)
 _LAST_NUMBER: Final = day_number(LAST_DATE)
 _LONG: Final = 10_000 * 366 * DAY_MINUTES
 """Minutes in more years than dates have."""
+
+Stretch: TypeAlias = tuple[Minute, Minute, Minute]
+"""Possible starts, as (first, until, anchor): every minute of `[first, until)`, of which those on
+the grid are listed. The grid counts from the anchor, the beginning of the window, which may be
+earlier than the first. Plain tuples: listings make tens of thousands of them.
+"""
 
 ALTERNATIVES: Final = 5
 """How many other times a refusal offers: enough to choose from, few enough to read."""
@@ -103,44 +110,64 @@ def active(claims: Iterable[Claim], now: datetime) -> tuple[Claim, ...]:
 # ---------------------------------------------------------------- listing
 
 
-def free_starts(
+def free_stretches(
     hours: Hours, rules: Rules, claims: Iterable[Claim], first: date, last: date
-) -> dict[date, tuple[Minute, ...]]:
-    """The starts on the grid that fit and are free, by their provider-local date; every date asked
-    for, ascending.
+) -> dict[date, tuple[Stretch, ...]]:
+    """The possible starts by their provider-local date; every date asked for, ascending. Within a
+    date stretches ascend, and overlap where a window runs into that of the next date.
 
+    Of the rules, duration and buffers count; step, notice and horizon play no part, nor does *now*.
     `claims` may come in any order and hold more than is needed; all of them count (see `active`),
     and all that overlap `claims_span` must be there, as must the exceptions from `exceptions_span`.
-    *Now*, notice and horizon play no part. The cost grows with the dates, their windows, the claims
-    and the starts found.
+    The cost grows with the dates, their windows and the claims.
     """
-    free: dict[date, tuple[Minute, ...]] = {}
     low, high = day_number(first), day_number(last)
     start, stop = max(low, _FIRST_NUMBER), min(high, _LAST_NUMBER)
     if start > stop:
         return {date_of_number(number): () for number in range(low, high + 1)}
     days, windows = _windows_for(hours, rules, start, stop)
     begin, end = _reach(days[0], days[-1])
-    starts = tuple(_sweep(rules, windows, claims, begin, end))
+    stretches = _sweep(rules, windows, claims, begin, end)
+    free = _by_date(stretches, hours.time_zone, days)
+    if (low, high) == (start, stop):
+        return free
+    everything = {date_of_number(number): () for number in range(low, high + 1)}
+    return {**everything, **free}
 
-    if (low, high) != (start, stop):
-        free = {date_of_number(number): () for number in range(low, high + 1)}
-    index = 0
-    for _, day, _, midnight in days:
-        if midnight is None:
-            # The clock changes nearby, perhaps across midnight: a date may be in two pieces, or in
-            # none.
-            pieces = [
-                starts[bisect_left(starts, begin) : bisect_left(starts, end)]
-                for begin, end in date_interval(hours.time_zone, day)
-            ]
-            free[day] = tuple(minute for piece in pieces for minute in piece)
-        else:
-            index = bisect_left(starts, midnight, index)
-            until = bisect_left(starts, midnight + DAY_MINUTES, index)
-            free[day] = starts[index:until]
-            index = until
-    return free
+
+def starts_on_grid(stretches: Sequence[Stretch], step_minutes: int) -> tuple[Minute, ...]:
+    """The possible starts of a date on the grids of their windows, ascending, each once."""
+    starts: list[Minute] = []
+    reached = None
+    has_overlap = False
+    for first, until, anchor in stretches:
+        if reached is not None and first < reached:
+            has_overlap = True
+        reached = until
+        starts += range(first + (anchor - first) % step_minutes, until, step_minutes)
+    return tuple(sorted(set(starts)) if has_overlap else starts)
+
+
+def taken_starts(rules: Rules, claim: Claim) -> Interval:
+    """The starts that a claim makes impossible: a visit there, with its buffers, would overlap it.
+
+    Claims carry their own buffers; the new visit's are added here.
+    """
+    return (
+        claim.claimed_from - rules.duration_minutes - rules.buffer_after_minutes + 1,
+        claim.claimed_until + rules.buffer_before_minutes,
+    )
+
+
+def free_starts(
+    hours: Hours, rules: Rules, claims: Iterable[Claim], first: date, last: date
+) -> dict[date, tuple[Minute, ...]]:
+    """The starts of `free_stretches` on the grid, by their provider-local date."""
+    step = rules.step_minutes
+    return {
+        day: starts_on_grid(stretches, step)
+        for day, stretches in free_stretches(hours, rules, claims, first, last).items()
+    }
 
 
 def bookable(
@@ -424,17 +451,15 @@ def _reach(first: LocalDay, last: LocalDay) -> Interval:
 
 def _sweep(  # noqa: C901 - one loop, walked by every listing: a call in it would be felt
     rules: Rules, windows: Sequence[Interval], claims: Iterable[Claim], begin: Minute, end: Minute
-) -> list[Minute]:
-    """The starts in `[begin, end)` on the windows' grids that fit and are free, ascending, each
-    once.
+) -> list[Stretch]:
+    """The starts in `[begin, end)` that fit and are free, ascending by the stretches' beginnings.
 
-    `windows` ascend by start. This is where every listing spends its time: it walks windows and
-    claims side by side, and a stretch without a claim is one `range`. Calls of `min` and `max`
-    would make it half as slow again.
+    `windows` ascend by start. This is where every computation spends its time: it walks windows and
+    claims side by side. Calls of `min` and `max` would make it half as slow again.
     """
     if not windows:
         return []
-    duration, step = rules.duration_minutes, rules.step_minutes
+    duration = rules.duration_minutes
     # What claims take from the starts: `[taken_from, taken_until)`. Beginnings and ends are sorted
     # apart: that pairs them anew where claims overlap, but what they cover together stays the same,
     # and both lists ascend.
@@ -451,7 +476,7 @@ def _sweep(  # noqa: C901 - one loop, walked by every listing: a call in it woul
     taken = zip(beginnings, ends, strict=True)
     taken_from, taken_until = next(taken)
 
-    starts: list[Minute] = []
+    stretches: list[Stretch] = []
     count = len(windows)
     following = 0
     open_until = windows[0][0] - 1
@@ -477,18 +502,64 @@ def _sweep(  # noqa: C901 - one loop, walked by every listing: a call in it woul
         stop = open_until - duration + 1
         stop = window_end if window_end < stop else stop  # noqa: FURB136
         stop = end if end < stop else stop  # noqa: FURB136
-        start = window_start if window_start >= begin else begin + (window_start - begin) % step
+        start = window_start if window_start >= begin else begin  # noqa: FURB136
         while taken_from < stop:
             if taken_until > start:
                 if taken_from > start:
-                    starts += range(start, taken_from, step)
-                start = taken_until + (window_start - taken_until) % step
+                    stretches.append((start, taken_from, window_start))
+                start = taken_until
                 if taken_until >= stop:
                     break  # It may reach into the next window.
             taken_from, taken_until = next(taken)
         if start < stop:
-            starts += range(start, stop, step)
-    return sorted(set(starts)) if has_overlap else starts
+            stretches.append((start, stop, window_start))
+    if has_overlap:
+        stretches.sort()
+    return stretches
+
+
+def _pieces(zone: str, days: Sequence[LocalDay]) -> list[tuple[Minute, Minute, date]]:
+    """The instants of each date, ascending."""
+    pieces: list[tuple[Minute, Minute, date]] = []
+    is_plain = True
+    for _, day, _, midnight in days:
+        if midnight is not None:
+            pieces.append((midnight, midnight + DAY_MINUTES, day))
+        else:
+            # The clock changes nearby, perhaps across midnight: a date may be in two pieces, or in
+            # none.
+            is_plain = False
+            pieces += [(begin, end, day) for begin, end in date_interval(zone, day)]
+    return pieces if is_plain else sorted(pieces)
+
+
+def _by_date(
+    stretches: Sequence[Stretch], zone: str, days: Sequence[LocalDay]
+) -> dict[date, tuple[Stretch, ...]]:
+    """The stretches of each date, cut where one ends."""
+    free: dict[date, tuple[Stretch, ...]] = {day: () for _, day, _, _ in days}
+    at, count = 0, len(stretches)
+    for begin, end, day in _pieces(zone, days):
+        here: list[Stretch] = []
+        place = at
+        while place < count:
+            stretch = stretches[place]
+            first, until, anchor = stretch
+            if first >= end:
+                break
+            if until > end:
+                here.append((first if first >= begin else begin, end, anchor))  # noqa: FURB136
+            else:
+                if place == at:
+                    at += 1
+                if first >= begin:
+                    here.append(stretch)
+                elif until > begin:
+                    here.append((begin, until, anchor))
+            place += 1
+        if here:
+            free[day] += tuple(here)
+    return free
 
 
 def _earliest(rules: Rules, now: datetime) -> Minute:

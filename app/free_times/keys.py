@@ -31,7 +31,7 @@ LEASE_LIFETIME_MS: Final = 2_000
 """A computation that takes longer, or died, is made by somebody else too."""
 
 # the number is the format's; raise it with every change of `packing` or a script
-_PREFIX: Final = "slotwright:free:4"
+_PREFIX: Final = "slotwright:free:5"
 
 
 def run_key() -> str:
@@ -49,15 +49,15 @@ def stamp_key(organization_id: OrganizationId, provider_id: ProviderId) -> str:
 
 
 def rule_set(rules: Rules) -> str:
-    """What of the rules decides over free starts, as 16 hexadecimal digits: equal for rules that
-    give equal starts.
+    """What of the rules decides over free days, as 12 hexadecimal digits: equal for rules that give
+    equal days.
 
-    Each of the four is less than three days in minutes, so none is cut. Notice and horizon are
+    Each of the three is at most a day in minutes, so none is cut. Step, notice and horizon are
     applied on reading.
     """
     return (
         f"{rules.duration_minutes:04x}{rules.buffer_before_minutes:04x}"
-        f"{rules.buffer_after_minutes:04x}{rules.step_minutes:04x}"
+        f"{rules.buffer_after_minutes:04x}"
     )
 
 

@@ -1,28 +1,23 @@
-"""Free days as bytes: a head of 20, and four for each run of starts that follow each other at the
-grid's step.
+"""Free days as bytes: a head, six for each stretch of possible starts, and twelve for each hold.
 
-A day that is wholly free takes 24 bytes, one with ten bookings some 60.
+A day that is wholly free takes 26 bytes, one with ten bookings some 80.
 """
 
 from __future__ import annotations
 
 import struct
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final, NamedTuple
+from itertools import chain
+from typing import Final, NamedTuple
 
-from app.core.free_days import FreeDay, HeldStart
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from app.core.zones import Minute
+from app.core.free_days import FreeDay, Held
 
 GENERATION_BYTES: Final = 8
 
-# generation, kept since, base, number of runs, number of held starts
+# generation, kept since, base, number of stretches, number of holds
 _HEAD: Final = struct.Struct("<8sIIHH")
-_RUN: Final = struct.Struct("<HH")  # minutes after the base, how many
-_HELD: Final = struct.Struct("<iq")  # minutes after the base, free from
+_STRETCH_FIELDS: Final = "hhh"  # minutes after the base: first, until, anchor
+_HELD: Final = struct.Struct("<hhq")  # minutes after the base: first, until; expires at
 
 
 class PackedDay(NamedTuple):
@@ -34,51 +29,35 @@ class PackedDay(NamedTuple):
     day: FreeDay
 
 
-def pack_day(day: FreeDay, *, step: int, generation: bytes, kept_since: int) -> bytes:
-    """The bytes of a day whose grid has this step."""
-    starts = day.starts
-    base = starts[0] if starts else day.held[0].start if day.held else 0
-    runs = _runs(starts, step)
-    head = _HEAD.pack(generation, kept_since, base, len(runs) // 2, len(day.held))
-    held = b"".join(_HELD.pack(start - base, free_from) for start, free_from in day.held)
-    return head + struct.pack(f"<{len(runs)}H", *runs) + held
+def pack_day(day: FreeDay, *, generation: bytes, kept_since: int) -> bytes:
+    """The bytes of a day. A date, the windows that reach into it and the holds that matter for it
+    lie within a week, so minutes after its first stretch fit into 16 bits.
+    """
+    stretches, held = day
+    base = stretches[0][0] if stretches else 0
+    head = _HEAD.pack(generation, kept_since, base, len(stretches), len(held))
+    minutes = [minute - base for minute in chain.from_iterable(stretches)]
+    packed = head + struct.pack(f"<{len(minutes)}h", *minutes)
+    if held:
+        packed += b"".join(
+            _HELD.pack(first - base, until - base, expires_at) for first, until, expires_at in held
+        )
+    return packed
 
 
 @lru_cache(maxsize=16_384)
-def unpack_day(value: bytes, step: int) -> PackedDay:
-    """What `pack_day` packed with the same step. Remembered: a popular day is read
-    again and again.
-    """
-    generation, kept_since, base, run_count, held_count = _HEAD.unpack_from(value)
-    starts: list[Minute] = []
-    held_at = _HEAD.size + run_count * _RUN.size
-    for offset, count in _RUN.iter_unpack(value[_HEAD.size : held_at]):
-        begin = base + offset
-        starts += range(begin, begin + count * step, step)
-    held = (
-        tuple(
-            HeldStart(base + offset, free_from)
-            for offset, free_from in _HELD.iter_unpack(value[held_at:])
+def unpack_day(value: bytes) -> PackedDay:
+    """What `pack_day` packed. Remembered: a popular day is read again and again."""
+    generation, kept_since, base, stretch_count, held_count = _HEAD.unpack_from(value)
+    minutes = struct.unpack_from(f"<{3 * stretch_count}h", value, _HEAD.size)
+    ends = iter([base + minute for minute in minutes])
+    stretches = tuple(zip(ends, ends, ends, strict=True))
+    held: tuple[Held, ...] = ()
+    if held_count:
+        held = tuple(
+            Held(base + first, base + until, expires_at)
+            for first, until, expires_at in _HELD.iter_unpack(
+                value[_HEAD.size + 6 * stretch_count :]
+            )
         )
-        if held_count
-        else ()
-    )
-    return PackedDay(generation, kept_since, FreeDay(tuple(starts), held))
-
-
-def _runs(starts: Sequence[Minute], step: int) -> list[int]:
-    """Minutes after the first start, and how many: of each run, one after the other."""
-    runs: list[int] = []
-    following = count = 0
-    for start in starts:
-        if start == following:
-            count += 1
-        else:
-            if count:
-                runs.append(count)
-            runs.append(start - starts[0])
-            count = 1
-        following = start + step
-    if count:
-        runs.append(count)
-    return runs
+    return PackedDay(generation, kept_since, FreeDay(stretches, held))

@@ -110,8 +110,8 @@ return ours
 # sets begins anew: their names are read with every stamp.
 _KEEP: Final = """
 local function is_known(stamp, rules)
-    for at = 25, #stamp, 16 do
-        if string.sub(stamp, at, at + 15) == rules then return true end
+    for at = 25, #stamp, 12 do
+        if string.sub(stamp, at, at + 11) == rules then return true end
     end
     return false
 end
@@ -120,7 +120,7 @@ local function keep(key, arg)
     if redis.call('GET', KEYS[key + 1]) == ARGV[arg] then redis.call('DEL', KEYS[key + 1]) end
     if not stamp or string.sub(stamp, 1, 24) ~= ARGV[arg + 1] then return 0 end
     if not is_known(stamp, ARGV[arg + 2]) then stamp = stamp .. ARGV[arg + 2] end
-    if #stamp > 24 + 16 * 64 then
+    if #stamp > 24 + 12 * 64 then
         redis.call('DEL', KEYS[key])
         return 0
     end
@@ -142,8 +142,8 @@ return kept
 _FORGET_DATES: Final = """
 local stamp = redis.call('GET', KEYS[1])
 if not stamp then return 0 end
-for at = 25, #stamp, 16 do
-    local prefix = KEYS[1] .. ':' .. string.sub(stamp, at, at + 15) .. ':'
+for at = 25, #stamp, 12 do
+    local prefix = KEYS[1] .. ':' .. string.sub(stamp, at, at + 11) .. ':'
     for date = 3, #ARGV do redis.call('DEL', prefix .. ARGV[date]) end
 end
 local changed = string.sub(stamp, 1, 16) .. ARGV[1] .. string.sub(stamp, 25)
@@ -207,11 +207,6 @@ class Question:
     def lease_key(self) -> str:
         """The key of the lease on computing this."""
         return lease_key(self.stamp_key, self.rule_set)
-
-    @property
-    def step_minutes(self) -> int:
-        """Of the grid; 0 without rules."""
-        return 0 if self.rules is None else self.rules.step_minutes
 
     def day_keys(self, dates: Iterable[date]) -> list[str]:
         """The keys of these dates."""
@@ -393,10 +388,10 @@ class SlotCache:
             days: dict[date, FreeDay] = {}
             since: dict[date, int] = {}
             if stamp is not None and packed.count(None) < len(packed):
-                generation, step = stamp.generation, question.step_minutes
+                generation = stamp.generation
                 for day, kept in zip(dates, packed, strict=True):
                     if kept is not None:
-                        found = unpack_day(kept, step)
+                        found = unpack_day(kept)
                         if found.generation == generation:
                             days[day] = found.day
                             since[day] = found.kept_since
@@ -526,10 +521,9 @@ class SlotCache:
         keys: list[str] = []
         arguments: list[bytes | str | int] = [STAMP_LIFETIME_SECONDS]
         for (question, stamp, days, _), age in fills:
-            step, generation, since = question.step_minutes, stamp.generation, int(now - age)
+            generation, since = stamp.generation, int(now - age)
             packed = [
-                pack_day(day, step=step, generation=generation, kept_since=since)
-                for day in days.values()
+                pack_day(day, generation=generation, kept_since=since) for day in days.values()
             ]
             keys += (question.stamp_key, question.lease_key, *question.day_keys(days))
             lifetime = DAY_LIFETIME_MS - int(age * 1000)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
-from app.core.free_days import FreeDay, starts_at
+from app.core.free_days import FreeDay, free_starts_at
 from app.core.ids import ProviderId, ServiceId
 from app.core.passing import next_change
 from app.core.slots import bookable_by_date, by_viewer_date, dates_changed, dates_of_viewer
@@ -234,7 +234,8 @@ class Topic:
             self.changes_at = None
         else:
             free = {day: kept.free for day, kept in self._days.items()}
-            starts = {day: starts_at(each, now) for day, each in free.items()}
+            step = calendar.rules.step_minutes
+            starts = {day: free_starts_at(each, step, now) for day, each in free.items()}
             bookable = bookable_by_date(calendar.hours, calendar.rules, starts, now)
             seen = (calendar.rules.duration_minutes, calendar.hours.time_zone)
             contents = {day: Content(bookable[day], *seen) for day in free}

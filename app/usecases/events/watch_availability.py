@@ -11,7 +11,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from app.core.free_days import free_days
+from app.core.free_days import compute_free_days
 from app.core.refusals import InvalidDateRange, InvalidInput, NotFound
 from app.core.validation import valid_time_zone
 from app.core.zones import date_of_number, day_number
@@ -132,7 +132,7 @@ async def read_days(
             await asyncio.sleep(0)
         days: dict[date, FreeDay] = {}
         for first, last in _runs(asked[each]):
-            days |= free_days(calendar.hours, calendar.rules, claims[each], first, last)
+            days |= compute_free_days(calendar.hours, calendar.rules, claims[each], first, last)
         found[each] = Found(calendar, days)
     return Reading(position=position, found=found)
 

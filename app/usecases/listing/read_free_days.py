@@ -17,8 +17,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from app.admission.gate import RETRY_AFTER_SECONDS
-from app.core.free_days import FreeDay, starts_at
-from app.core.free_days import free_days as days_of
+from app.core.free_days import FreeDay, compute_free_days, free_starts_at
 from app.core.refusals import NotFound, TemporarilyUnavailable
 from app.core.slots import bookable_by_date, claims_span
 from app.core.zones import dates_between
@@ -188,16 +187,17 @@ async def free_days_for_move(
         claims = await claims_around(
             resources.pool, organization_id, [calendar], first, last, without=appointment.id
         )
-    days = days_of(calendar.hours, calendar.rules, claims[wanted[0]], first, last)
+    days = compute_free_days(calendar.hours, calendar.rules, claims[wanted[0]], first, last)
     return FreeDays(calendar, days)
 
 
 def bookable_days(found: FreeDays, now: datetime) -> dict[date, tuple[Minute, ...]]:
-    """What of the days can be booked at this instant: notice, horizon and the end of holds are
-    applied here.
+    """What of the days can be booked at this instant: the grid, notice, horizon and the end
+    of holds are applied here.
     """
     calendar = found.calendar
-    starts = {day: starts_at(free, now) for day, free in found.days.items()}
+    step = calendar.rules.step_minutes
+    starts = {day: free_starts_at(free, step, now) for day, free in found.days.items()}
     return bookable_by_date(calendar.hours, calendar.rules, starts, now)
 
 
@@ -618,7 +618,7 @@ class _Asking:
                     await asyncio.sleep(0)
                 known, dates = standing.known, question.dates
                 calendar = known.calendar
-                days = days_of(
+                days = compute_free_days(
                     calendar.hours,
                     calendar.rules,
                     claims[question.provider_id],
@@ -686,7 +686,7 @@ class _Asking:
                     self._answers[each] = _not_found(each)
                 else:
                     dates = self._asked(calendar.hours.time_zone)
-                    days = days_of(
+                    days = compute_free_days(
                         calendar.hours, calendar.rules, claims[each[0]], dates[0], dates[-1]
                     )
                     self._answers[each] = FreeDays(calendar, days)

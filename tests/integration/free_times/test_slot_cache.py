@@ -15,7 +15,7 @@ import pytest
 from redis.asyncio import Redis
 
 from app.core.changes import RulesChanged, TimeChanged
-from app.core.free_days import FreeDay, HeldStart
+from app.core.free_days import FreeDay, Held
 from app.core.ids import OrganizationId, ProviderId
 from app.core.rules import Rules
 from app.core.zones import date_of_number, day_number
@@ -40,7 +40,9 @@ LONGER = Rules(duration_minutes=45, buffer_after_minutes=15)
 MONDAY = day_number(date(2026, 1, 12))
 NINE = MONDAY * 1440 + 540
 WEEK = {
-    date_of_number(MONDAY + ahead): FreeDay((NINE + 1440 * ahead, NINE + 1440 * ahead + 30))
+    date_of_number(MONDAY + ahead): FreeDay(
+        ((NINE + 1440 * ahead, NINE + 1440 * ahead + 31, NINE + 1440 * ahead),)
+    )
     for ahead in range(7)
 }
 
@@ -128,7 +130,9 @@ async def test_held_starts_are_kept_with_the_instant_of_their_release(
     cache: SlotCache, provider: ProviderId
 ) -> None:
     days = {
-        date_of_number(MONDAY): FreeDay((NINE,), (HeldStart(NINE + 30, 1_768_209_000_123_456),))
+        date_of_number(MONDAY): FreeDay(
+            ((NINE, NINE + 31, NINE),), (Held(NINE + 1, NINE + 60, 1_768_209_000_123_456),)
+        )
     }
     question = Question(ORGANIZATION, provider, RULES, tuple(days))
     await cache.keep([Fill(question, await begun(cache, provider), days, monotonic())])

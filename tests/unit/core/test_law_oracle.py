@@ -5,6 +5,7 @@ and on every night.
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -12,7 +13,16 @@ from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
 from app.core.hours import windows_of
-from app.core.slots import active, bookable, bookable_starts, explain, free_starts, is_bookable
+from app.core.slots import (
+    active,
+    bookable,
+    bookable_starts,
+    explain,
+    free_starts,
+    free_stretches,
+    is_bookable,
+    starts_on_grid,
+)
 from app.core.zones import instant_of, known_zones, minute_of
 from tests.unit.core.oracle import Walk
 from tests.unit.core.worlds import (
@@ -47,6 +57,13 @@ def the_engine_is_the_oracle(data: st.DataObject, zone: str, day: date) -> None:
         assert windows_of(hours, shown) == walk.windows(shown)
 
     assert free_starts(hours, rules, claims, day, last) == walk.free(claims)
+    # The stretches hold every possible start, whichever grid is applied to them; 1: all of them.
+    stretches = free_stretches(hours, rules, claims, day, last)
+    step = data.draw(st.sampled_from([1, 1, 7, 60]) | st.integers(1, 1440))
+    other = replace(rules, slot_interval_minutes=step)
+    assert {each: starts_on_grid(found, step) for each, found in stretches.items()} == Walk(
+        hours, other, day, last
+    ).free(claims)
 
     listed = bookable_starts(hours, rules, claims, day, last, now)
     flat = [minute for starts in listed.values() for minute in starts]

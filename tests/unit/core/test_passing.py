@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.core.free_days import FreeDay, HeldStart, free_days, starts_at
+from app.core.free_days import FreeDay, Held, compute_free_days, free_starts_at
 from app.core.hours import Hours
 from app.core.passing import next_change
 from app.core.rules import Rules
@@ -28,8 +28,13 @@ def minute(text: str) -> int:
     return minute_of(datetime.fromisoformat(f"2026-01-12T{text}Z"))
 
 
+def free(*starts: int) -> FreeDay:
+    """These starts, and no others."""
+    return FreeDay(tuple((each, each + 1, each) for each in starts))
+
+
 def test_a_start_leaves_right_after_its_own_instant() -> None:
-    days = {TODAY: FreeDay((minute("09:00"), minute("10:00")))}
+    days = {TODAY: free(minute("09:00"), minute("10:00"))}
     assert next_change(HOURS, RULES, days, NOW) == NOW + timedelta(hours=1) + MICROSECOND
     assert (
         next_change(HOURS, RULES, days, NOW + timedelta(hours=1))
@@ -42,20 +47,22 @@ def test_a_start_leaves_right_after_its_own_instant() -> None:
 
 def test_notice_is_part_of_it() -> None:
     rules = Rules(duration_minutes=60, min_notice_minutes=30)
-    days = {TODAY: FreeDay((minute("09:00"),))}
+    days = {TODAY: free(minute("09:00"))}
     assert next_change(HOURS, rules, days, NOW) == NOW + timedelta(minutes=30) + MICROSECOND
 
 
 def test_a_held_start_comes_at_the_instant_its_hold_expires() -> None:
     expires_at = NOW + timedelta(minutes=9, microseconds=7)
-    held = HeldStart(minute("09:00"), (expires_at - EPOCH) // MICROSECOND)
-    assert next_change(HOURS, RULES, {TODAY: FreeDay((), (held,))}, NOW) == expires_at
+    nine = minute("09:00")
+    held = Held(nine, nine + 1, (expires_at - EPOCH) // MICROSECOND)
+    day = FreeDay(free(nine).stretches, (held,))
+    assert next_change(HOURS, RULES, {TODAY: day}, NOW) == expires_at
 
 
 def test_a_date_comes_within_the_horizon_at_the_providers_midnight() -> None:
     rules = Rules(duration_minutes=60, max_advance_booking_days=0)
     hours = Hours(time_zone="America/New_York", exceptions={})
-    tomorrow = {TODAY + timedelta(days=1): FreeDay((minute("15:00") + 1440,))}
+    tomorrow = {TODAY + timedelta(days=1): free(minute("15:00") + 1440)}
     assert next_change(hours, rules, tomorrow, NOW) == datetime(2026, 1, 13, 5, tzinfo=UTC)
 
 
@@ -76,10 +83,11 @@ def test_nothing_changes_before_it(data: st.DataObject) -> None:
         microseconds=data.draw(st.sampled_from([0, 0, 1, 999_999])),
     )
     claims = data.draw(worlds.claims_around(day, now))
-    days = free_days(hours, rules, claims, day, day + timedelta(days=1))
+    days = compute_free_days(hours, rules, claims, day, day + timedelta(days=1))
 
     def bookable(instant: datetime) -> dict[date, tuple[int, ...]]:
-        starts = {each: starts_at(free, instant) for each, free in days.items()}
+        step = rules.step_minutes
+        starts = {each: free_starts_at(free, step, instant) for each, free in days.items()}
         return bookable_by_date(hours, rules, starts, instant)
 
     instant = next_change(hours, rules, days, now)

@@ -13,7 +13,7 @@ from app.free_times.local import (
 
 KEY = ("stamp", "rules")
 NOW = 1_768_200_000
-DAY = FreeDay((29_470_000,))
+DAY = FreeDay(((29_470_000, 29_470_001, 29_470_000),))
 FIRST = date(2026, 1, 12)
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
 from app.core.changes import TimeChanged
-from app.core.free_days import FreeDay, HeldStart
+from app.core.free_days import FreeDay, Held
 from app.core.hours import Hours
 from app.core.ids import OrganizationId, ProviderId
 from app.core.money import CancellationPolicy, LateCancellation
@@ -55,7 +55,7 @@ def minutes(day: date, *times: str) -> tuple[int, ...]:
 
 
 def a_day(*times: str, day: date = TODAY) -> FreeDay:
-    return FreeDay(minutes(day, *times))
+    return FreeDay(tuple((each, each + 1, each) for each in minutes(day, *times)))
 
 
 def a_topic() -> Topic:
@@ -170,8 +170,9 @@ def test_time_takes_starts_away_and_gives_held_ones_back() -> None:
     topic = a_topic()
     (page,) = topic.watch(None, [TODAY])
     expires_at = NOW + timedelta(minutes=10)
-    held = HeldStart(minutes(TODAY, "09:30")[0], (expires_at - EPOCH) // timedelta(microseconds=1))
-    read(topic, 5, today=FreeDay(minutes(TODAY, "09:00"), (held,)))
+    (start,) = minutes(TODAY, "09:30")
+    held = Held(start, start + 1, (expires_at - EPOCH) // timedelta(microseconds=1))
+    read(topic, 5, today=FreeDay(a_day("09:00", "09:30").stretches, (held,)))
     assert topic.changes_at == expires_at
     assert not topic.let_time_pass(expires_at - SECOND)
     assert topic.let_time_pass(expires_at)
