@@ -1,3 +1,64 @@
-"""The cached read path: free times from Redis or this process where they are current, else computed
-and kept.
+"""Free times as they are read: from this process or Redis where what they keep is current, else
+computed from PostgreSQL, and kept.
+
+The law (docs/scheduling-law.md, Caching): a read that starts after the answer to a change never
+shows the list from before it, on any node. Redis may restart, lose writes, or be away; the answer
+may then take longer, and is never wrong. Booking does not read here.
+
+What is kept
+    A *calendar* (hours, rules, exceptions) in this process, `calendars`.
+    *Free days*: the stretches of possible starts of a provider-local date under a *shape* (duration
+    and buffers), and the holds on it; in Redis, `shared`, and in this process, `local`. The grid,
+    now, notice, horizon and the end of holds are applied on reading.
+
+What it counts under
+    Every provider has a *stamp* in Redis, three parts of eight bytes:
+
+        run     which run of the Redis server it was made under; see `connection`
+        rules   random, other after every change of the provider's hours, rules or services
+        time    random, other after every change of the provider's appointments or holds
+
+    A calendar counts under the rules part that was seen before it was read from PostgreSQL. Free
+    days count under the whole stamp that was seen before their claims were read. A stamp of another
+    run than the connection's counts for nothing, and neither does what was kept under it.
+
+What a question goes through (`read`)
+
+    ASKED       look: the stamp, and the days under it where the calendar is known     1 round trip
+      ├ the calendar counts, all days are there                              → ANSWERED
+      ├ the calendar counts, days are missing                                → MISSING
+      └ no calendar that counts: read it from PostgreSQL, look again                    1 round trip
+    MISSING     somebody here computes these days under this very stamp: wait, take    → ANSWERED
+                nobody does: pass the gate, read the claims, compute, keep             → ANSWERED
+                the gate is full                                                       → REFUSED
+    LEFT        whoever was waited for gave up, or the rules changed in between: ASKED again, three
+                times at most; then, as whenever Redis is away: computed from PostgreSQL alone.
+
+    The stamp is made on the way by the look that finds none. Where it has to be replaced (Redis
+    was restarted), or local days are found to count no more, a look takes a second round trip.
+
+What a change goes through (`SharedDays.forget`)
+
+    COMMITTED → the stamp gets another time part, or is removed (rules) → ANSWERED
+
+Invariants
+    1. A stamp is seen before what is read under it, and what is read is kept only if the stamp is
+       still the same, compared and set in one step. So nothing read before a change counts after
+       the change is answered.
+    2. Parts are random, never counted, so a Redis that lost its memory can't repeat one.
+    3. A computation may be shared with everybody who saw the same stamp after their question came:
+       they would read the same, however late they join (`single_flight`).
+    4. Nothing is believed for more than `DAY_LIFETIME_MS`, counted from the oldest reading behind
+       it. That bounds the one case in which an old list survives: the writer died, or could not
+       reach Redis, between its commit and its invalidation. It is counted, `invalidations_lost`.
+    5. No connection to PostgreSQL is held while Redis is waited for, and none is taken without a
+       place in the gate, so half of them stay free for bookings.
+
+A stamp covers all dates of a provider: a change makes all of their days be computed again, one
+statement and some 20 µs a week, which costs less than knowing which dates it reaches under which
+shapes. Other processes are not waited for: each computes a question at most once.
+
+Who calls whom: `read` → `shared` → `local`, `batches` → `connection`. `keys` names everything in
+Redis, `packing` is its format. Use cases call `read_free_days`, `SharedDays.stamps` (what this
+operation has seen current) and `SharedDays.forget`, and nothing else.
 """

@@ -9,10 +9,12 @@ batches, not more connections.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar
 
 from hiredis import pack_command
 from redis.exceptions import ConnectionError as RedisConnectionError
+
+from app.free_times.connection import run_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -23,8 +25,10 @@ if TYPE_CHECKING:
 Request = TypeVar("Request")
 Answer = TypeVar("Answer")
 
-Values: TypeAlias = "list[bytes | None]"
 Command: TypeAlias = "tuple[bytes | str | int, ...]"
+
+
+REOPENED: Final = "The connection was opened to another run of Redis"
 
 
 class Batches(Generic[Request, Answer]):
@@ -71,7 +75,7 @@ class Batches(Generic[Request, Answer]):
                         waiting.set_result(answer)
 
 
-class _OwnConnection:
+class OwnConnection:
     """A connection of its own, for one batch at a time: taking one from the pool would cost as much
     as a command.
     """
@@ -82,17 +86,20 @@ class _OwnConnection:
         self._redis = redis
         self._connection: AbstractConnection | None = None
 
-    async def ask(self, commands: Sequence[Command]) -> list[Any]:
-        """The answers, in order; asked once more, on a new connection, where the old
-        one has died.
+    async def ask(
+        self, commands_under: Callable[[bytes], Sequence[Command]]
+    ) -> tuple[bytes, list[Any]]:
+        """The run of Redis that answered, and its answers, in order.
+
+        `commands_under` makes the commands for a run. Where the connection has died they are made
+        and asked once more, over a new one.
         """
         if self._connection is None:
             self._connection = await self._redis.connection_pool.get_connection()
-        packed = b"".join(pack_command(command) for command in commands)  # type: ignore[arg-type]  # its stub allows one
         try:
-            return await self._ask_once(self._connection, packed, len(commands))
+            return await self._ask_once(self._connection, commands_under)
         except RedisConnectionError:
-            return await self._ask_once(self._connection, packed, len(commands))
+            return await self._ask_once(self._connection, commands_under)
 
     async def close(self) -> None:
         """Give it back, closed."""
@@ -102,41 +109,32 @@ class _OwnConnection:
             self._connection = None
 
     async def _ask_once(
-        self, connection: AbstractConnection, packed: bytes, count: int
-    ) -> list[Any]:
+        self,
+        connection: AbstractConnection,
+        commands_under: Callable[[bytes], Sequence[Command]],
+    ) -> tuple[bytes, list[Any]]:
         try:
-            # connects where it is not
+            run = await run_of(connection)
+            commands = commands_under(run)
+            packed = b"".join(pack_command(command) for command in commands)  # type: ignore[arg-type]  # its stub allows one
             await connection.send_packed_command(packed, check_health=False)
-            return [await connection.read_response() for _ in range(count)]
+            answers = [await connection.read_response() for _ in commands]
+            if await run_of(connection) != run:  # it was opened again on the way
+                raise RedisConnectionError(REOPENED)  # noqa: TRY301  it is closed below
+            return run, answers
         except BaseException:
             # Whatever is still on its way must not be taken for the answer to the next command.
             await connection.disconnect(nowait=True)
             raise
 
 
-def reads_of(redis: Redis) -> Batches[Sequence[str], Values]:
-    """The values of keys, in one MGET."""
-    own = _OwnConnection(redis)
-
-    async def send(requests: list[Sequence[str]]) -> list[Values]:
-        if len(requests) == 1:
-            return await own.ask([("MGET", *requests[0])])
-        places: dict[str, int] = {}
-        for keys in requests:
-            for key in keys:
-                places.setdefault(key, len(places))
-        values: Values = (await own.ask([("MGET", *places)]))[0]
-        return [[values[places[key]] for key in keys] for keys in requests]
-
-    return Batches(send, own.close)
-
-
 def writes_of(redis: Redis) -> Batches[Sequence[Command], Sequence[Any]]:
     """The answers to commands, in one go."""
-    own = _OwnConnection(redis)
+    own = OwnConnection(redis)
 
     async def send(requests: list[Sequence[Command]]) -> list[Sequence[Any]]:
-        answers = await own.ask([command for commands in requests for command in commands])
+        everything = [command for commands in requests for command in commands]
+        _, answers = await own.ask(lambda _run: everything)
         found: list[Sequence[Any]] = []
         at = 0
         for commands in requests:

@@ -1,9 +1,5 @@
-"""Calendars that this process has read, each believed only under the generation of the provider's
-stamp in Redis.
-
-Nothing is shared here that a change could miss: whoever changes a provider's rules changes the
-generation, and with it every process's copy stops counting. Without a stamp (no Redis) nothing is
-taken from here.
+"""Calendars that this process has read, each believed only under the rules part of the provider's
+stamp that was seen before it was read. Without a stamp (no Redis) none is believed.
 """
 
 from __future__ import annotations
@@ -11,7 +7,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass
 from time import monotonic
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from app.free_times.keys import DAY_LIFETIME_MS
 
@@ -36,26 +32,16 @@ class KnownCalendar:
     """A calendar with the exceptions on the dates from `first` to `last`."""
 
     calendar: Calendar
-    generation: bytes
+    rules_part: bytes
     first: date
     last: date
     read_at: float
     """By `time.monotonic`, before it was read."""
-    uses: int = 0
 
     @property
     def age_seconds(self) -> float:
         """How old it may be."""
         return monotonic() - self.read_at
-
-
-class ReadCalendar(NamedTuple):
-    """What a reading brought under a generation of the provider's stamp: None where there is no
-    such calendar.
-    """
-
-    generation: bytes
-    known: KnownCalendar | None
 
 
 class Calendars:
@@ -70,15 +56,14 @@ class Calendars:
     def find(
         self, organization_id: OrganizationId, wanted: tuple[ProviderId, ServiceId | None]
     ) -> KnownCalendar | None:
-        """The one that was read last. Whether its generation stands, and its exceptions reach, is
-        for the caller to see.
+        """The one that was read last. The caller checks that it counts, and that its exceptions
+        reach far enough.
         """
         key = (organization_id, *wanted)
         known = self._known.get(key)
         if known is None or known.age_seconds > CALENDAR_LIFETIME_SECONDS:
             return None
         self._known.move_to_end(key)
-        known.uses += 1
         return known
 
     def keep(self, organization_id: OrganizationId, known: KnownCalendar) -> None:

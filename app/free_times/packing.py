@@ -1,6 +1,6 @@
 """Free days as bytes: a head, six for each stretch of possible starts, and twelve for each hold.
 
-A day that is wholly free takes 26 bytes, one with ten bookings some 80.
+A day that is wholly free takes 42 bytes, one with ten bookings some 100.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from typing import Final, NamedTuple
 
 from app.core.free_days import FreeDay, Held
 
-GENERATION_BYTES: Final = 8
+STAMP_BYTES: Final = 24
 
-# generation, kept since, base, number of stretches, number of holds
-_HEAD: Final = struct.Struct("<8sIIHH")
+# stamp, kept since, base, number of stretches, number of holds
+_HEAD: Final = struct.Struct("<24sIIHH")
 _STRETCH_FIELDS: Final = "hhh"  # minutes after the base: first, until, anchor
 _HELD: Final = struct.Struct("<hhq")  # minutes after the base: first, until; expires at
 
@@ -23,19 +23,19 @@ _HELD: Final = struct.Struct("<hhq")  # minutes after the base: first, until; ex
 class PackedDay(NamedTuple):
     """What a value in Redis holds."""
 
-    generation: bytes
+    stamp: bytes
     kept_since: int
     """Seconds since 1970 by the writer's real clock: how old the value is, roughly."""
     day: FreeDay
 
 
-def pack_day(day: FreeDay, *, generation: bytes, kept_since: int) -> bytes:
+def pack_day(day: FreeDay, *, stamp: bytes, kept_since: int) -> bytes:
     """The bytes of a day. A date, the windows that reach into it and the holds that matter for it
     lie within a week, so minutes after its first stretch fit into 16 bits.
     """
     stretches, held = day
     base = stretches[0][0] if stretches else 0
-    head = _HEAD.pack(generation, kept_since, base, len(stretches), len(held))
+    head = _HEAD.pack(stamp, kept_since, base, len(stretches), len(held))
     minutes = [minute - base for minute in chain.from_iterable(stretches)]
     packed = head + struct.pack(f"<{len(minutes)}h", *minutes)
     if held:
@@ -48,7 +48,7 @@ def pack_day(day: FreeDay, *, generation: bytes, kept_since: int) -> bytes:
 @lru_cache(maxsize=16_384)
 def unpack_day(value: bytes) -> PackedDay:
     """What `pack_day` packed. Remembered: a popular day is read again and again."""
-    generation, kept_since, base, stretch_count, held_count = _HEAD.unpack_from(value)
+    stamp, kept_since, base, stretch_count, held_count = _HEAD.unpack_from(value)
     minutes = struct.unpack_from(f"<{3 * stretch_count}h", value, _HEAD.size)
     ends = iter([base + minute for minute in minutes])
     stretches = tuple(zip(ends, ends, ends, strict=True))
@@ -60,4 +60,4 @@ def unpack_day(value: bytes) -> PackedDay:
                 value[_HEAD.size + 6 * stretch_count :]
             )
         )
-    return PackedDay(generation, kept_since, FreeDay(stretches, held))
+    return PackedDay(stamp, kept_since, FreeDay(stretches, held))

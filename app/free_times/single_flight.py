@@ -1,8 +1,7 @@
-"""Flights: what this process computes right now, so that nobody here computes it beside.
+"""Single flight: what this process computes right now, so that it is computed once here.
 
-Each is about something, on some dates; whoever wants other dates need not wait for it. Whoever
-comes before a flight has begun to read may take what it brings. Whoever comes later waits until it
-has landed and looks again: it may have read before a change that they must see.
+A computation is known by its key and its dates. The key holds the stamp that it was begun under, so
+everybody with the same key may take the result, however late they come.
 """
 
 from __future__ import annotations
@@ -16,70 +15,65 @@ if TYPE_CHECKING:
     from datetime import date
 
 Key = TypeVar("Key", bound="Hashable")
-Cargo = TypeVar("Cargo")
+Result = TypeVar("Result")
 
 
 @dataclass(slots=True, eq=False)
-class Flight(Generic[Key, Cargo]):
-    """One computation, of the dates from first to last. `is_reading` from the moment on at which it
-    sees nothing newer.
-    """
+class Flight(Generic[Key, Result]):
+    """One computation, of the dates from first to last."""
 
     key: Key
     first: date
     last: date
-    is_reading: bool = False
     is_refused: bool = False
-    """There was too much to do; whoever waited for it need not try again."""
-    cargo: Cargo | None = None
-    """What it brought; None where it was given up, or somebody else does it."""
-    has_landed: bool = False
-    _landing: asyncio.Event | None = None
-    """Made by the first who waits: most flights are nobody else's business."""
+    """There was too much to do; those who wait are refused too."""
+    result: Result | None = None
+    """None while it lasts, and where it was refused or given up."""
+    _ended: asyncio.Event | None = None
+    """Made by the first who waits: most are waited for by nobody."""
 
-    async def landed(self, *, can_take: bool) -> Cargo | None:
-        """Wait for it; its cargo where it may be taken."""
-        if not self.has_landed:
-            self._landing = self._landing or asyncio.Event()
-            await self._landing.wait()
-        return self.cargo if can_take else None
+    async def wait(self) -> Result | None:
+        """The result, when it has ended."""
+        self._ended = self._ended or asyncio.Event()
+        await self._ended.wait()
+        return self.result
 
-    def land(self) -> None:
-        """Let everybody who waits go on."""
-        self.has_landed = True
-        if self._landing is not None:
-            self._landing.set()
+    def end(self) -> None:
+        """Wake those who wait."""
+        if self._ended is not None:
+            self._ended.set()
 
 
-class Flights(Generic[Key, Cargo]):
-    """The flights in the air, by what they are about."""
+class Flights(Generic[Key, Result]):
+    """The computations under way."""
 
-    __slots__ = ("_flying",)
+    __slots__ = ("_flights",)
 
     def __init__(self) -> None:
-        self._flying: dict[Key, list[Flight[Key, Cargo]]] = {}
+        self._flights: dict[Key, list[Flight[Key, Result]]] = {}
 
-    def flying(self, key: Key, first: date, last: date) -> list[Flight[Key, Cargo]]:
-        """Those that compute some of these dates now."""
-        return [
-            flight
-            for flight in self._flying.get(key, ())
-            if flight.first <= last and first <= flight.last
-        ]
+    def find(self, key: Key, first: date, last: date) -> Flight[Key, Result] | None:
+        """One that computes all of these dates."""
+        return next(
+            (
+                flight
+                for flight in self._flights.get(key, ())
+                if flight.first <= first and last <= flight.last
+            ),
+            None,
+        )
 
-    def take_off(self, key: Key, first: date, last: date) -> Flight[Key, Cargo]:
-        """A flight that nobody else has started; the caller has to land it."""
-        flight: Flight[Key, Cargo] = Flight(key, first, last)
-        self._flying.setdefault(key, []).append(flight)
+    def begin(self, key: Key, first: date, last: date) -> Flight[Key, Result]:
+        """A computation by the caller, who has to end it."""
+        flight: Flight[Key, Result] = Flight(key, first, last)
+        self._flights.setdefault(key, []).append(flight)
         return flight
 
-    def land(self, flights: Iterable[Flight[Key, Cargo]]) -> None:
-        """Done, or given up. Those that have landed already are let be."""
+    def end(self, flights: Iterable[Flight[Key, Result]]) -> None:
+        """They have their result, or were refused or given up."""
         for flight in flights:
-            if flight.has_landed:
-                continue
-            beside = self._flying[flight.key]
-            beside.remove(flight)
-            if not beside:
-                del self._flying[flight.key]
-            flight.land()
+            under_way = self._flights[flight.key]
+            under_way.remove(flight)
+            if not under_way:
+                del self._flights[flight.key]
+            flight.end()

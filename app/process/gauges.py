@@ -48,7 +48,7 @@ def of_process(resources: Resources) -> Measure:
         usage = resources.pool.usage
         metrics.POOL_CONNECTIONS.labels("used").set(usage.used)
         metrics.POOL_CONNECTIONS.labels("idle").set(usage.idle)
-        cache.take(asdict(resources.accelerator.slots.counts))
+        cache.take(asdict(resources.accelerator.shared.counts))
         live.take(asdict(resources.feed.counts))
         remembered: Counter[str] = Counter()
         for held in weighted_cache.instances():

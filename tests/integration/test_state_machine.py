@@ -52,7 +52,7 @@ from app.usecases.booking.reschedule_appointment import MoveForm, reschedule_app
 from app.usecases.listing.list_availability import (
     FreeTimes,
     SlotQuestion,
-    list_slots,
+    list_availability,
 )
 from app.usecases.practice.edit_provider import create_provider
 from app.usecases.resources import Resources
@@ -705,7 +705,9 @@ class Lives(RuleBasedStateMachine):
                 )
                 for provider_id in self.world.providers
             ]
-            answers = self.hosted.run(list_slots(host, self.world.organization_id, questions))
+            answers = self.hosted.run(
+                list_availability(host, self.world.organization_id, questions)
+            )
             for provider, answer in enumerate(answers):
                 assert isinstance(answer, FreeTimes)
                 minutes = [minute for day in answer.starts_by_date.values() for minute in day]

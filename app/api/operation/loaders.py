@@ -29,7 +29,7 @@ from app.usecases.listing.find_next_slots import next_slots
 from app.usecases.listing.list_availability import (
     SlotQuestion,
     known_listing,
-    list_slots,
+    list_availability,
 )
 from app.usecases.messages.list_messages import list_messages
 from app.usecases.practice.find_providers import find_providers, known_providers
@@ -234,7 +234,7 @@ async def _availability(
     stamps: Mapping[ProviderId, Stamp],
     questions: list[SlotQuestion],
 ) -> list[Shown]:
-    return _shown(await list_slots(resources, organization_id, questions, stamps))
+    return _shown(await list_availability(resources, organization_id, questions, stamps))
 
 
 async def _appointment_pages(

@@ -26,7 +26,7 @@ async def tell(resources: Resources, *changes: Change) -> None:
     forgotten = [change for change in changes if isinstance(change, TimeChanged | RulesChanged)]
     if forgotten:
         with _bugs_logged():
-            await resources.accelerator.slots.forget(forgotten)
+            await resources.accelerator.shared.forget(forgotten)
     with _bugs_logged():
         await resources.feed.tell(changes)
     if any(isinstance(change, AppointmentChanged) for change in changes):

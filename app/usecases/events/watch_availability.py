@@ -15,17 +15,17 @@ from app.core.free_days import compute_free_days
 from app.core.refusals import InvalidDateRange, InvalidInput, NotFound
 from app.core.validation import valid_time_zone
 from app.core.zones import date_of_number, day_number
+from app.free_times.read import (
+    RULES_MARGIN,
+    YIELD_AFTER,
+    claims_around,
+)
 from app.live.board import DayShown, Reading
 from app.live.topic import Found
 from app.store.calendars import load_calendars
 from app.store.changes import commit_position
 from app.store.pool import snapshot
 from app.usecases.listing.list_availability import valid_dates
-from app.usecases.listing.read_free_days import (
-    RULES_MARGIN,
-    YIELD_AFTER,
-    claims_around,
-)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping, Sequence

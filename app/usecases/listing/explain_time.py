@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from app.core.refusals import NotFound
 from app.core.slots import UnbookableReason, explain
 from app.core.zones import local_date, minute_of, nearest_supported_date
+from app.free_times.read import claims_around
 from app.usecases.listing.list_availability import load_calendar
-from app.usecases.listing.read_free_days import claims_around
 
 if TYPE_CHECKING:
     from datetime import datetime

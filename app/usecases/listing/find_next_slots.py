@@ -21,11 +21,11 @@ from app.core.zones import (
     minute_at_or_after,
     minute_of,
 )
-from app.usecases.listing.read_free_days import (
+from app.free_times.read import (
     FreeDays,
     bookable_days,
-    free_days,
-    free_days_for_move,
+    read_free_days,
+    read_free_days_for_move,
 )
 
 if TYPE_CHECKING:
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from app.core.ids import OrganizationId, ProviderId, ServiceId
     from app.core.provider import Calendar
     from app.core.zones import Minute
+    from app.free_times.read import Answer
     from app.store.calendars import Wanted
-    from app.usecases.listing.read_free_days import Answer
     from app.usecases.resources import Resources
 
 FIRST_STRETCH_DAYS: Final = 7
@@ -129,7 +129,9 @@ async def nearest_slots_for_move(
     """
 
     async def read(first: date, last: date) -> Answer:
-        return await free_days_for_move(resources, organization_id, appointment, first, last)
+        return await read_free_days_for_move(
+            resources.accelerator, resources.pool, organization_id, appointment, first, last
+        )
 
     return await _nearest(resources, read, wish, instead_of=minute_of(appointment.starts_at))
 
@@ -173,8 +175,14 @@ async def _days(
     last: date,
 ) -> dict[Wanted, Answer]:
     """The same dates of each provider, each in its own zone."""
-    return await free_days(
-        resources, organization_id, wanted, first, last, lambda _zone: (first, last)
+    return await read_free_days(
+        resources.accelerator,
+        resources.pool,
+        organization_id,
+        wanted,
+        first,
+        last,
+        lambda _zone: (first, last),
     )
 
 

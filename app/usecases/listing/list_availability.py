@@ -11,13 +11,13 @@ from app.core.refusals import InvalidDateRange, InvalidInput, NotFound, Temporar
 from app.core.slots import by_viewer_date, dates_of_viewer
 from app.core.validation import valid_time_zone
 from app.core.zones import is_supported_date, minute_at_or_after, minute_of
-from app.store.calendars import load_calendars
-from app.usecases.listing.read_free_days import (
+from app.free_times.read import (
     RULES_MARGIN,
     FreeDays,
     bookable_days,
-    free_days,
+    read_free_days,
 )
+from app.store.calendars import load_calendars
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -90,7 +90,7 @@ def known_listing(
     )
 
 
-async def list_slots(
+async def list_availability(
     resources: Resources,
     organization_id: OrganizationId,
     questions: Sequence[SlotQuestion],
@@ -98,8 +98,8 @@ async def list_slots(
 ) -> list[Listed]:
     """The answer to each question, in order. Questions with the same dates are answered together.
 
-    `stamps` are those that were seen since the questions came; what is near need not be looked for
-    then.
+    `stamps` are those that were seen since the questions came: what this process keeps under them
+    is current.
     """
     answers: dict[SlotQuestion, Listed] = {}
     groups: dict[tuple[date, date], list[SlotQuestion]] = {}
@@ -137,8 +137,7 @@ async def _see_stamps(
         if question.provider_id not in stamps
         and (organization_id, question) in resources.accelerator.listings
     }
-    seen = await resources.accelerator.slots.stamps(organization_id, unseen) if unseen else None
-    return {**stamps, **(seen or {})}
+    return {**stamps, **await resources.accelerator.shared.stamps(organization_id, unseen)}
 
 
 async def _answer(
@@ -147,7 +146,7 @@ async def _answer(
     questions: Sequence[SlotQuestion],
     first: date,
     last: date,
-    stamps: Mapping[ProviderId, Stamp] | None,
+    stamps: Mapping[ProviderId, Stamp],
 ) -> dict[SlotQuestion, Listed]:
     zones = {question.time_zone for question in questions}
 
@@ -155,14 +154,15 @@ async def _answer(
         asked = [dates_of_viewer(zone, viewer_zone or zone, first, last) for viewer_zone in zones]
         return min(each.first for each in asked), max(each.last for each in asked)
 
-    found = await free_days(
-        resources,
+    found = await read_free_days(
+        resources.accelerator,
+        resources.pool,
         organization_id,
         [(question.provider_id, question.service_id) for question in questions],
         first - ZONES_APART,
         last + ZONES_APART,
         dates,
-        stamps,
+        stamps.values(),
     )
     now = resources.clock()
     answers: dict[SlotQuestion, Listed] = {}

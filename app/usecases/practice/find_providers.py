@@ -48,10 +48,10 @@ async def known_providers(
     }
     if not known:
         return {}
-    seen = await resources.accelerator.slots.stamps(organization_id, known) or {}
+    seen = await resources.accelerator.shared.stamps(organization_id, known)
     stamps |= seen
     return {
         provider_id: known[provider_id].calendar.provider
         for provider_id, stamp in seen.items()
-        if stamp.generation == known[provider_id].generation
+        if stamp.rules == known[provider_id].rules_part
     }

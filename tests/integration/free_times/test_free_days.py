@@ -17,7 +17,6 @@ from app.admission.gate import (
     WAITING_FOR_EACH,
     Gate,
 )
-from app.cache.recent import Recent
 from app.core.ids import ProviderId
 from app.core.refusals import NotFound, TemporarilyUnavailable
 from app.core.validation import ContactForm
@@ -39,9 +38,8 @@ from app.usecases.listing.list_availability import (
     FreeTimes,
     Listed,
     SlotQuestion,
-    list_slots,
+    list_availability,
 )
-from app.usecases.listing.read_free_days import HOT_USES
 from app.usecases.resources import Resources
 from tests.builders import (
     BOOK,
@@ -133,7 +131,7 @@ def week_of(provider: Json, first: date = TODAY, days: int = 7) -> SlotQuestion:
 
 
 async def answers(api: Api, node: Resources, *questions: SlotQuestion) -> list[Listed]:
-    return await list_slots(node, api.organization.id, questions)
+    return await list_availability(node, api.organization.id, questions)
 
 
 async def starts(api: Api, node: Resources, question: SlotQuestion) -> list[str]:
@@ -158,7 +156,7 @@ def weeks_missed(node: Resources, count: int) -> Callable[[], bool]:
     """Whether so many more weeks were looked for in vain: those who asked compute them by then, or
     wait for who does.
     """
-    counts = node.accelerator.slots.counts
+    counts = node.accelerator.shared.counts
     before = counts.days_missed
     return lambda: counts.days_missed - before >= 7 * count
 
@@ -176,7 +174,7 @@ async def test_many_providers_cost_two_statements_cold_and_none_when_they_are_ke
     cold = await answers(api, node, *map(week_of, providers))
     assert wire.statements == {"calendars": 1, "claims": 1}
     assert await answers(api, node, *map(week_of, providers)) == cold
-    await until(lambda: node.accelerator.slots.counts.fills == len(providers))
+    await until(lambda: node.accelerator.shared.counts.fills == len(providers))
     other, other_wire = node_of(api)
     assert await answers(api, other, *map(week_of, providers)) == cold
     assert wire.statements == {"calendars": 1, "claims": 1}
@@ -234,7 +232,7 @@ async def test_a_slow_fill_loses_against_a_change_and_does_not_outlive_it(api: A
     await an_appointment(api, provider, "2026-01-12T10:00Z")
     wire.is_open.set()
     assert "2026-01-12T10:00:00Z" in await asking, "it was asked before the booking"
-    await until(lambda: node.accelerator.slots.counts.fills_too_late == 1)
+    await until(lambda: node.accelerator.shared.counts.fills_too_late == 1)
     fresh, _ = node_of(api)
     for each in (node, fresh):
         assert "2026-01-12T10:00:00Z" not in await starts(api, each, week_of(provider))
@@ -256,21 +254,31 @@ async def test_who_comes_after_a_change_does_not_take_what_was_read_before_it(ap
         assert "2026-01-12T10:00:00Z" not in await asked
 
 
-async def test_a_thousand_questions_through_two_nodes_are_computed_once(api: Api) -> None:
+async def test_a_thousand_questions_through_two_nodes_are_computed_at_most_once_in_each(
+    api: Api,
+) -> None:
     provider = await a_provider(api)
     one, wire = node_of(api)
     other, other_wire = node_of(api)
-    wire.is_open.clear()
-    wire.ran.clear()
-    asking = [asyncio.create_task(starts(api, one, week_of(provider))) for _ in range(500)]
-    await wire.ran.wait()
-    asking += [asyncio.create_task(starts(api, other, week_of(provider))) for _ in range(500)]
-    await until(lambda: other.accelerator.slots.counts.waited_for_others)
-    wire.is_open.set()
+    for each in (wire, other_wire):
+        each.is_open.clear()
+        each.ran.clear()
+    asking = [
+        asyncio.create_task(starts(api, node, week_of(provider)))
+        for node in (one, other)
+        for _ in range(500)
+    ]
+    for each in (wire, other_wire):
+        await each.ran.wait()
+    # They come while it is computed, and see that nothing has changed since it was begun.
+    asking += [asyncio.create_task(starts(api, one, week_of(provider))) for _ in range(10)]
+    await until(weeks_missed(one, 10))
+    for each in (wire, other_wire):
+        each.is_open.set()
     found = await asyncio.gather(*asking)
-    assert found == [found[0]] * 1000
-    assert wire.statements == {"calendars": 1, "claims": 1}
-    assert other_wire.statements == {"calendars": 1}
+    assert found == [found[0]] * 1010
+    for each in (wire, other_wire):
+        assert each.statements == {"calendars": 1, "claims": 1}
 
 
 async def test_who_wants_other_dates_of_a_provider_does_not_wait_for_what_is_computed(
@@ -285,35 +293,11 @@ async def test_who_wants_other_dates_of_a_provider_does_not_wait_for_what_is_com
     asking.append(
         asyncio.create_task(starts(api, node, week_of(provider, TODAY + timedelta(days=7))))
     )
-    asking.append(
-        asyncio.create_task(starts(api, node, week_of(provider, TODAY + timedelta(days=1))))
-    )
+    asking.append(asyncio.create_task(starts(api, node, week_of(provider, days=2))))
     await until(lambda: wire.statements["claims"] == 2)
     wire.is_open.set()
-    assert [len(await asked) for asked in asking] == [7 * 8] * 3
-    assert wire.statements["claims"] == 2, (
-        "what overlaps was waited for, and nothing was missing then"
-    )
-
-
-async def test_what_one_node_computes_of_a_provider_is_left_to_it_though_it_has_computed_other_dates(
-    api: Api,
-) -> None:
-    provider = await a_provider(api)
-    one, wire = node_of(api)
-    other, other_wire = node_of(api)
-    held, wire.is_open = wire.is_open, asyncio.Event()
-    wire.ran.clear()
-    asking = asyncio.create_task(starts(api, one, week_of(provider)))
-    await wire.ran.wait()
-    held, wire.is_open = wire.is_open, held
-    await starts(api, one, week_of(provider, TODAY + timedelta(days=30)))
-    await until(lambda: one.accelerator.slots.counts.fills)
-    waiting = asyncio.create_task(starts(api, other, week_of(provider)))
-    await until(lambda: other.accelerator.slots.counts.waited_for_others)
-    held.set()
-    assert await waiting == await asking
-    assert other_wire.statements["claims"] == 0
+    assert [len(await asked) for asked in asking] == [7 * 8, 7 * 8, 2 * 8]
+    assert wire.statements["claims"] == 2, "what is computed already was waited for"
 
 
 async def test_who_reads_a_calendar_and_is_gone_leaves_one_other_to_read_it(api: Api) -> None:
@@ -338,16 +322,6 @@ async def test_who_reads_a_calendar_and_is_gone_leaves_one_other_to_read_it(api:
     assert wire.statements == {"calendars": 2, "claims": 1}
 
 
-class FullGate(Gate):
-    """Turns everybody away at once."""
-
-    __slots__ = ()
-
-    @property
-    def is_full(self) -> bool:
-        return True
-
-
 class SlowGate(Gate):
     """Turns everybody away who has waited until it answers, and counts them."""
 
@@ -362,30 +336,6 @@ class SlowGate(Gate):
         self.turned_away += 1
         await self.answers.wait()
         return False
-
-
-async def test_behind_a_full_gate_what_another_node_computes_is_waited_for_and_nothing_else(
-    api: Api,
-) -> None:
-    known, unknown_here = await a_provider(api), await a_provider(api)
-    one, wire = node_of(api)
-    other, other_wire = node_of(api)
-    await answers(
-        api, other, *(week_of(each, TODAY - timedelta(days=7)) for each in (known, unknown_here))
-    )
-    full = replace(other, accelerator=replace(other.accelerator, gate=FullGate(1)))
-    wire.is_open.clear()
-    wire.ran.clear()
-    asking = asyncio.create_task(starts(api, one, week_of(known)))
-    await wire.ran.wait()
-    waiting = asyncio.create_task(answers(api, full, week_of(known), week_of(unknown_here)))
-    await until(lambda: other.accelerator.slots.counts.waited_for_others)
-    wire.is_open.set()
-    found, refused = await waiting
-    assert isinstance(found, FreeTimes)
-    assert len(await asking) == sum(map(len, found.starts_by_date.values()))
-    assert refused == TemporarilyUnavailable(retry_after_seconds=RETRY_AFTER_SECONDS)
-    assert other_wire.statements["claims"] == 1
 
 
 @pytest.mark.parametrize("known", [TODAY - timedelta(days=7), FAR], ids=["days", "the calendar"])
@@ -486,51 +436,6 @@ async def test_notice_and_horizon_move_with_the_clock_over_what_is_kept(api: Api
     api.clock.set("2026-01-13T00:00Z")
     assert (await starts(api, node, week_of(provider)))[-1] == "2026-01-14T16:00:00Z"
     assert wire.statements["claims"] == 1
-
-
-async def in_demand(api: Api, provider: Json, *, computations: int) -> tuple[Resources, Wire]:
-    """A node where the provider's week was asked for often, fifty seconds ago."""
-    later = 0.0
-    accelerator = make_accelerator(
-        api.resources.redis,
-        real_clock=lambda: datetime.now(UTC) + timedelta(seconds=later),
-        computations=computations,
-    )
-    # Whole answers are remembered by the time that passes, which does not pass here.
-    node, wire = node_of(api, accelerator=replace(accelerator, listings=Recent(0)))
-    for _ in range(HOT_USES):
-        await starts(api, node, week_of(provider))
-    await until(lambda: accelerator.slots.counts.fills == 1)
-    later = 50.0
-    return node, wire
-
-
-async def test_what_is_in_demand_is_computed_again_before_it_expires_once_and_served_meanwhile(
-    api: Api,
-) -> None:
-    provider = await a_provider(api)
-    node, wire = await in_demand(api, provider, computations=4)
-    counts = node.accelerator.slots.counts
-    wire.is_open.clear()
-    wire.ran.clear()
-    served = await asyncio.gather(*(starts(api, node, week_of(provider)) for _ in range(20)))
-    assert served == [served[0]] * 20, "nobody waits for it"
-    await wire.ran.wait()
-    wire.is_open.set()
-    await until(lambda: counts.fills == 2)
-    assert counts.refreshed_early == 1
-    await starts(api, node, week_of(provider))
-    assert wire.statements == {"calendars": 1, "claims": 2}, "a young calendar is not read again"
-
-
-async def test_what_is_in_demand_is_refreshed_though_the_gate_is_full(api: Api) -> None:
-    provider = await a_provider(api)
-    node, wire = await in_demand(api, provider, computations=1)
-    async with node.accelerator.gate.place() as admitted:
-        assert admitted
-        await starts(api, node, week_of(provider))
-        await until(lambda: node.accelerator.slots.counts.fills == 2)
-    assert wire.statements["claims"] == 2
 
 
 async def test_without_redis_everything_is_answered_from_postgresql(

@@ -15,14 +15,14 @@ import pytest
 from app.core.ids import ProviderId, ServiceId
 from app.core.slots import bookable_starts
 from app.core.zones import Minute, instant_of
+from app.free_times.read import claims_around
 from app.standins.embedded import Servers
 from app.store.calendars import load_calendars
 from app.usecases.listing.list_availability import (
     FreeTimes,
     SlotQuestion,
-    list_slots,
+    list_availability,
 )
-from app.usecases.listing.read_free_days import claims_around
 from tests.builders import (
     TODAY,
     Api,
@@ -272,7 +272,7 @@ async def truth(api: Api, question: SlotQuestion) -> dict[date, tuple[Minute, ..
 
 async def shown(api: Api, question: SlotQuestion) -> dict[date, tuple[Minute, ...]]:
     """What the program lists."""
-    found = (await list_slots(api.resources, api.organization.id, [question]))[0]
+    found = (await list_availability(api.resources, api.organization.id, [question]))[0]
     return dict(found.starts_by_date) if isinstance(found, FreeTimes) else {}
 
 
@@ -323,7 +323,7 @@ async def run(world: World, trials: int) -> None:
     for _ in range(trials):
         await trial(world)
     for api in world.nodes:
-        counts = api.resources.accelerator.slots.counts
+        counts = api.resources.accelerator.shared.counts
         assert counts.invalidations_lost == 0
         assert counts.days_hit > trials / 4, "the cache was of no use, so this proved nothing"
         assert counts.fills > trials / 10

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from hypothesis import given
 from hypothesis import strategies as st
+from redis.crc import key_slot
 
 from app.core.free_days import FreeDay, Held, compute_free_days, free_starts_at
 from app.core.hours import Hours, WeeklyRange
@@ -26,11 +27,11 @@ from app.core.slots import (
 from app.core.zones import EPOCH, instant_of, minute_of
 from app.free_times.keys import (
     day_key,
-    rule_set,
+    shape,
     stamp_key,
 )
 from app.free_times.packing import (
-    GENERATION_BYTES,
+    STAMP_BYTES,
     pack_day,
     unpack_day,
 )
@@ -51,7 +52,7 @@ def test_free_days_read_at_an_instant_are_what_the_law_says_of_that_instant(
     claims = data.draw(claims_around(day, now))
     last = day + timedelta(days=data.draw(st.integers(0, 3)))
     kept = {
-        each: unpack_day(pack_day(free, generation=bytes(8), kept_since=0)).day
+        each: unpack_day(pack_day(free, stamp=bytes(24), kept_since=0)).day
         for each, free in compute_free_days(hours, rules, claims, day, last).items()
     }
     for read_at in (now, now - timedelta(minutes=2), now + SMALLEST, now + timedelta(minutes=1)):
@@ -130,34 +131,34 @@ def some_days(draw: st.DrawFn) -> FreeDay:
 
 @given(
     some_days(),
-    st.binary(min_size=GENERATION_BYTES, max_size=GENERATION_BYTES),
+    st.binary(min_size=STAMP_BYTES, max_size=STAMP_BYTES),
     st.integers(0, 2**32 - 1),
 )
-def test_packed_days_come_back_as_they_were(day: FreeDay, generation: bytes, since: int) -> None:
-    packed = pack_day(day, generation=generation, kept_since=since)
-    assert unpack_day(packed) == (generation, since, day)
+def test_packed_days_come_back_as_they_were(day: FreeDay, stamp: bytes, since: int) -> None:
+    packed = pack_day(day, stamp=stamp, kept_since=since)
+    assert unpack_day(packed) == (stamp, since, day)
 
 
 def test_a_day_takes_some_tens_of_bytes() -> None:
     nine = 29_470_000
     free = ((nine, nine + 480, nine),)
     booked = tuple((nine + at, nine + at + 20, nine) for at in range(0, 480, 48))
-    assert len(pack_day(FreeDay(free), generation=bytes(8), kept_since=0)) == 26
-    assert len(pack_day(FreeDay(booked), generation=bytes(8), kept_since=0)) == 80
-    assert len(pack_day(FreeDay(()), generation=bytes(8), kept_since=0)) == 20
+    assert len(pack_day(FreeDay(free), stamp=bytes(24), kept_since=0)) == 42
+    assert len(pack_day(FreeDay(booked), stamp=bytes(24), kept_since=0)) == 96
+    assert len(pack_day(FreeDay(()), stamp=bytes(24), kept_since=0)) == 36
 
 
 @given(st.lists(some_rules(), min_size=2, max_size=5))
-def test_a_rule_set_is_what_decides_over_free_days_and_nothing_else(found: list[Rules]) -> None:
+def test_a_shape_is_what_decides_over_free_days_and_nothing_else(found: list[Rules]) -> None:
     def deciding(rules: Rules) -> tuple[int, ...]:
         before, after = rules.buffer_before_minutes, rules.buffer_after_minutes
         return (rules.duration_minutes, before, after)
 
     for one, other in pairwise(found):
-        assert (rule_set(one) == rule_set(other)) == (deciding(one) == deciding(other))
+        assert (shape(one) == shape(other)) == (deciding(one) == deciding(other))
     assert (
         len(
-            rule_set(
+            shape(
                 Rules(duration_minutes=1440, buffer_before_minutes=1440, buffer_after_minutes=1440)
             )
         )
@@ -165,11 +166,17 @@ def test_a_rule_set_is_what_decides_over_free_days_and_nothing_else(found: list[
     )
 
 
-def test_keys_name_organization_provider_rules_and_date() -> None:
-    stamp = stamp_key(OrganizationId(UUID(int=1)), ProviderId(UUID(int=2)))
-    assert (
-        stamp
-        == "slotwright:free:5:00000000000000000000000000000001:00000000000000000000000000000002"
-    )
+def test_keys_name_organization_provider_shape_and_date() -> None:
+    organization, provider = OrganizationId(UUID(int=1)), ProviderId(UUID(int=2))
+    stamp = stamp_key(organization, provider)
+    assert stamp == f"slotwright:free:6:{{{organization.hex}}}:{provider.hex}"
     rules = Rules(duration_minutes=30, slot_interval_minutes=15)
-    assert day_key(stamp, rule_set(rules), 20_465) == f"{stamp}:001e00000000:20465"
+    assert day_key(stamp, shape(rules), 20_465) == f"{stamp}:001e00000000:20465"
+
+
+def test_all_keys_of_an_organization_are_on_one_node_of_a_redis_cluster() -> None:
+    stamps = [stamp_key(OrganizationId(UUID(int=1)), ProviderId(UUID(int=n))) for n in range(50)]
+    keys = [*stamps, *(day_key(stamp, shape(Rules(duration_minutes=30)), 1) for stamp in stamps)]
+    assert len({key_slot(key.encode()) for key in keys}) == 1
+    others = [stamp_key(OrganizationId(UUID(int=n)), ProviderId(UUID(int=1))) for n in range(50)]
+    assert len({key_slot(key.encode()) for key in others}) > 25

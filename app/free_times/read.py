@@ -1,0 +1,524 @@
+"""Read free days of any number of providers: the states that a question goes through. See the
+package's docstring.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import date, timedelta
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+
+from app.admission.gate import RETRY_AFTER_SECONDS
+from app.core.free_days import FreeDay, compute_free_days, free_starts_at
+from app.core.refusals import NotFound, TemporarilyUnavailable
+from app.core.slots import bookable_by_date, claims_span
+from app.core.zones import dates_between
+from app.free_times.calendars import KnownCalendar
+from app.free_times.keys import DAY_LIFETIME_MS
+from app.free_times.shared import Fill, Question
+from app.store.calendars import load_calendars, load_claims
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from datetime import datetime
+
+    from app.core.appointment import Appointment
+    from app.core.ids import AppointmentId, OrganizationId, ProviderId
+    from app.core.provider import Calendar
+    from app.core.slots import Claim
+    from app.core.zones import Minute
+    from app.free_times.accelerator import Accelerator, CalendarKey, DaysKey
+    from app.free_times.shared import Stamp
+    from app.free_times.single_flight import Flight
+    from app.store.calendars import Wanted
+    from app.store.pool import Pool
+    from app.store.sql import Executor
+
+RULES_MARGIN: Final = timedelta(days=4)
+"""Exceptions are read for so many dates around those asked for: a visit of a day may need the hours
+of the next two.
+"""
+
+CALENDAR_MARGIN: Final = timedelta(days=67)
+"""And for so many after them where the calendar is kept: the next page of the client's calendar
+needs them.
+"""
+
+MOST_DAYS: Final = 20_000
+"""Provider-days that one question may keep; larger ones are rare, and computed each time."""
+
+FRESH_SECONDS: Final = 15.0
+"""A calendar older than this is read again before days are computed from it: they live as much
+shorter as it is old.
+"""
+
+TRIES: Final = 3
+"""How often a question is asked of the caches before it is computed from PostgreSQL alone."""
+
+KEEP_AFTER_SECONDS: Final = 0.02
+"""What was computed is packed and sent so much later: whoever asked for it is answered first."""
+
+YIELD_AFTER: Final = 25
+"""Providers computed in a row (some 1 ms) before others get their turn."""
+
+LocalDates: TypeAlias = "Callable[[str], tuple[date, date]]"
+"""From a provider's zone to the dates that are wanted there, inclusive."""
+
+
+class FreeDays(NamedTuple):
+    """Free days by their provider-local date: every date wanted, ascending."""
+
+    calendar: Calendar
+    days: Mapping[date, FreeDay]
+    stamp: Stamp | None = None
+    """The provider's stamp under which this is true; None where it was just computed."""
+    fresh_seconds: float = 0.0
+    """How long this may be given again under the same stamp."""
+
+
+Answer: TypeAlias = FreeDays | NotFound | TemporarilyUnavailable
+
+
+async def read_free_days(
+    accelerator: Accelerator,
+    pool: Pool,
+    organization_id: OrganizationId,
+    wanted: Iterable[Wanted],
+    first: date,
+    last: date,
+    dates: LocalDates,
+    stamps: Collection[Stamp] = (),
+) -> dict[Wanted, Answer]:
+    """The days of each; `first` and `last` enclose what `dates` gives for any zone.
+
+    `stamps` are those of providers that were seen since the question came.
+    """
+    reading = _Reading(accelerator, pool, organization_id, first, last, dates)
+    return await reading.answer(list(dict.fromkeys(wanted)), stamps)
+
+
+async def read_free_days_for_move(
+    accelerator: Accelerator,
+    pool: Pool,
+    organization_id: OrganizationId,
+    appointment: Appointment,
+    first: date,
+    last: date,
+) -> Answer:
+    """The days on which this appointment could take place instead, past the caches: its own time
+    counts as free, and its provider need not offer its service any more.
+    """
+    wanted = (appointment.provider_id, appointment.service_id)
+    async with accelerator.gate.place() as admitted:
+        if not admitted:
+            accelerator.shared.counts.refused += 1
+            return TemporarilyUnavailable(retry_after_seconds=RETRY_AFTER_SECONDS)
+        calendars = await load_calendars(
+            pool,
+            organization_id,
+            [wanted],
+            first - RULES_MARGIN,
+            last + RULES_MARGIN,
+            with_withdrawn=True,
+        )
+        calendar = calendars.get(wanted)
+        if calendar is None:
+            return _not_found(wanted)
+        claims = await claims_around(
+            pool, organization_id, [calendar], first, last, without=appointment.id
+        )
+    days = compute_free_days(calendar.hours, calendar.rules, claims[wanted[0]], first, last)
+    return FreeDays(calendar, days)
+
+
+def bookable_days(found: FreeDays, now: datetime) -> dict[date, tuple[Minute, ...]]:
+    """The starts that can be booked at this instant: the grid, notice, horizon and the end of holds
+    are applied here.
+    """
+    calendar = found.calendar
+    step = calendar.rules.step_minutes
+    starts = {day: free_starts_at(free, step, now) for day, free in found.days.items()}
+    return bookable_by_date(calendar.hours, calendar.rules, starts, now)
+
+
+async def claims_around(
+    on: Executor,
+    organization_id: OrganizationId,
+    calendars: Sequence[Calendar],
+    first: date,
+    last: date,
+    *,
+    without: AppointmentId | None = None,
+) -> dict[ProviderId, list[Claim]]:
+    """All claims that matter for starts on these provider-local dates, but for those of one
+    appointment, in one statement for all calendars.
+    """
+    if not calendars:
+        return {}
+    spans = [
+        claims_span(calendar.hours.time_zone, calendar.rules, first, last) for calendar in calendars
+    ]
+    provider_ids = list(dict.fromkeys(calendar.provider.id for calendar in calendars))
+    return await load_claims(
+        on,
+        organization_id,
+        provider_ids,
+        min(span[0] for span in spans),
+        max(span[1] for span in spans),
+        without=without,
+    )
+
+
+@dataclass(slots=True, kw_only=True)
+class _Standing:
+    """A calendar that counts, the stamp, and the days that were found under it."""
+
+    wanted: Wanted
+    known: KnownCalendar
+    question: Question
+    stamp: Stamp
+    days: Mapping[date, FreeDay]
+    age_seconds: float
+
+    @property
+    def is_complete(self) -> bool:
+        return len(self.days) == len(self.question.dates)
+
+    def missing(self) -> tuple[date, date]:
+        """From the first date that is missing to the last."""
+        dates = self.question.dates
+        if self.days:
+            dates = [day for day in dates if day not in self.days]
+        return dates[0], dates[-1]
+
+
+class _Work(NamedTuple):
+    standing: _Standing
+    flight: Flight[DaysKey, Mapping[date, FreeDay]]
+
+
+class _Reading:
+    """One question, on its way to its answers."""
+
+    __slots__ = (
+        "_accelerator",
+        "_answers",
+        "_dates",
+        "_dates_by_zone",
+        "_first",
+        "_last",
+        "_organization_id",
+        "_pool",
+    )
+
+    def __init__(
+        self,
+        accelerator: Accelerator,
+        pool: Pool,
+        organization_id: OrganizationId,
+        first: date,
+        last: date,
+        dates: LocalDates,
+    ) -> None:
+        self._accelerator = accelerator
+        self._pool = pool
+        self._organization_id = organization_id
+        self._first, self._last = first, last
+        self._dates = dates
+        self._dates_by_zone: dict[str, tuple[date, ...]] = {}
+        self._answers: dict[Wanted, Answer] = {}
+
+    async def answer(
+        self, wanted: Sequence[Wanted], stamps: Collection[Stamp]
+    ) -> dict[Wanted, Answer]:
+        left = list(wanted)
+        is_kept = len(wanted) * ((self._last - self._first).days + 1) <= MOST_DAYS
+        for _ in range(TRIES if is_kept else 0):
+            standings = await self._look(left, stamps)
+            if standings is None:
+                break
+            await self._fill([standing for standing in standings if not self._serve(standing)])
+            left = [each for each in left if each not in self._answers]
+            if not left:
+                return self._answers
+            stamps = ()  # They were seen before the question was asked again.
+        await self._compute_alone(left)
+        return self._answers
+
+    def _asked(self, zone: str) -> tuple[date, ...]:
+        """The dates that are wanted in this zone."""
+        dates = self._dates_by_zone.get(zone)
+        if dates is None:
+            dates = self._dates_by_zone[zone] = dates_between(*self._dates(zone))
+        return dates
+
+    def _serve(self, standing: _Standing) -> bool:
+        """Answer it, if all of its days are there."""
+        if not standing.is_complete:
+            return False
+        known = standing.known
+        age = max(standing.age_seconds, known.age_seconds)
+        self._answers[standing.wanted] = FreeDays(
+            known.calendar, standing.days, standing.stamp, DAY_LIFETIME_MS / 1000 - age
+        )
+        return True
+
+    def _refuse(self, wanted: Iterable[Wanted], flights: Iterable[Flight[Any, Any]] = ()) -> None:
+        """There is too much to do for these, and for all who wait for the flights."""
+        for each in wanted:
+            self._accelerator.shared.counts.refused += 1
+            self._answers[each] = TemporarilyUnavailable(retry_after_seconds=RETRY_AFTER_SECONDS)
+        for flight in flights:
+            flight.is_refused = True
+
+    # ------------------------------------------------------------ looking
+
+    async def _look(
+        self, wanted: Sequence[Wanted], stamps: Collection[Stamp]
+    ) -> list[_Standing] | None:
+        """How each stands; None where Redis can't be asked. Answers those that do not exist or are
+        refused.
+        """
+        calendars = self._accelerator.calendars
+        known = {each: calendars.find(self._organization_id, each) for each in wanted}
+        seen = await self._standings(known, stamps)
+        if seen is None:
+            return None
+        standings: list[_Standing] = []
+        unknown: dict[Wanted, Stamp] = {}
+        for each, (stamp, standing) in seen.items():
+            if standing is not None and (standing.is_complete or self._is_fit(standing.known)):
+                standings.append(standing)
+            else:
+                unknown[each] = stamp
+        if unknown:
+            read = await self._read_calendars(unknown)
+            again = await self._standings(read, ())
+            if again is None:
+                return None
+            standings += [standing for _, standing in again.values() if standing is not None]
+        return standings
+
+    async def _standings(
+        self, known: Mapping[Wanted, KnownCalendar | None], stamps: Collection[Stamp]
+    ) -> dict[Wanted, tuple[Stamp, _Standing | None]] | None:
+        """The stamp of each, and how it stands where its calendar counts under that stamp."""
+        questions = [self._question(each, calendar) for each, calendar in known.items()]
+        seen = await self._accelerator.shared.look(questions, stamps) if questions else []
+        if seen is None:
+            return None
+        found: dict[Wanted, tuple[Stamp, _Standing | None]] = {}
+        for (each, calendar), question, there in zip(known.items(), questions, seen, strict=True):
+            standing = None
+            if calendar is not None and calendar.rules_part == there.stamp.rules:
+                standing = _Standing(
+                    wanted=each,
+                    known=calendar,
+                    question=question,
+                    stamp=there.stamp,
+                    days=there.days,
+                    age_seconds=there.age_seconds,
+                )
+            found[each] = (there.stamp, standing)
+        return found
+
+    def _question(self, wanted: Wanted, known: KnownCalendar | None) -> Question:
+        """What is asked of the caches; the stamp alone where the rules are not known."""
+        if known is None:
+            return Question(self._organization_id, wanted[0])
+        calendar = known.calendar
+        dates = self._asked(calendar.hours.time_zone)
+        return Question(self._organization_id, wanted[0], calendar.rules, known.rules_part, dates)
+
+    def _is_fit(self, known: KnownCalendar) -> bool:
+        """Whether days may be computed from it. Days that are there are served under an older one,
+        too.
+        """
+        return (
+            known.age_seconds < FRESH_SECONDS
+            and known.first <= self._first - RULES_MARGIN
+            and self._last + RULES_MARGIN <= known.last
+        )
+
+    async def _read_calendars(self, stamps: Mapping[Wanted, Stamp]) -> dict[Wanted, KnownCalendar]:
+        """The calendars under stamps that were seen before; those that are being read here are
+        waited for. What nobody brought is left out.
+        """
+        flights = self._accelerator.calendar_flights
+        read: dict[Wanted, KnownCalendar] = {}
+        mine: dict[Wanted, Flight[CalendarKey, KnownCalendar | NotFound]] = {}
+        others: dict[Wanted, Flight[CalendarKey, KnownCalendar | NotFound]] = {}
+        first, last = self._first - RULES_MARGIN, self._last + CALENDAR_MARGIN
+        for each, stamp in stamps.items():
+            # It may have been read while the stamp was asked for.
+            known = self._accelerator.calendars.find(self._organization_id, each)
+            if known is not None and known.rules_part == stamp.rules and self._is_fit(known):
+                read[each] = known
+                continue
+            key = (self._organization_id, *each, stamp.rules)
+            flight = flights.find(key, first, self._last + RULES_MARGIN)
+            if flight is None:
+                mine[each] = flights.begin(key, first, last)
+            else:
+                others[each] = flight
+        if mine:
+            try:
+                await self._load_calendars(mine, stamps, first, last)
+            finally:
+                flights.end(mine.values())
+        for each, flight in (mine | others).items():
+            found = flight.result if each in mine else await flight.wait()
+            if isinstance(found, NotFound):
+                self._answers[each] = found
+            elif found is not None:
+                read[each] = found
+            elif flight.is_refused and each in others:
+                self._refuse([each])
+        return read
+
+    async def _load_calendars(
+        self,
+        mine: Mapping[Wanted, Flight[CalendarKey, KnownCalendar | NotFound]],
+        stamps: Mapping[Wanted, Stamp],
+        first: date,
+        last: date,
+    ) -> None:
+        """In one statement, into the flights' results; kept in this process."""
+        async with self._accelerator.gate.place() as admitted:
+            if not admitted:
+                self._refuse(mine, mine.values())
+                return
+            read_at = monotonic()
+            calendars = await load_calendars(
+                self._pool, self._organization_id, list(mine), first, last
+            )
+        for each, flight in mine.items():
+            calendar = calendars.get(each)
+            if calendar is None:
+                flight.result = _not_found(each)
+                continue
+            flight.result = KnownCalendar(
+                calendar=calendar,
+                rules_part=stamps[each].rules,
+                first=first,
+                last=last,
+                read_at=read_at,
+            )
+            self._accelerator.calendars.keep(self._organization_id, flight.result)
+
+    # ------------------------------------------------------------ computing
+
+    async def _fill(self, incomplete: Sequence[_Standing]) -> None:
+        """Compute what nobody here computes yet under the same stamp, and wait for the rest."""
+        flights = self._accelerator.flights
+        mine: list[_Work] = []
+        others: list[_Work] = []
+        for standing in incomplete:
+            first, last = standing.missing()
+            key = (standing.question.stamp_key, standing.question.shape, bytes(standing.stamp))
+            flight = flights.find(key, first, last)
+            if flight is None:
+                mine.append(_Work(standing, flights.begin(key, first, last)))
+            else:
+                others.append(_Work(standing, flight))
+        if mine:
+            try:
+                await self._compute(mine)
+            finally:
+                flights.end(work.flight for work in mine)
+        for standing, flight in others:
+            computed = await flight.wait()
+            if computed is not None:
+                self._take(standing, computed)
+            elif flight.is_refused:
+                self._refuse([standing.wanted])
+
+    def _take(self, standing: _Standing, computed: Mapping[date, FreeDay]) -> None:
+        """Answer it with what was found and what was computed."""
+        dates = standing.question.dates
+        days = {**computed, **standing.days}
+        if len(days) != len(dates) or standing.days:
+            days = {day: days[day] for day in dates}
+        self._answers[standing.wanted] = FreeDays(standing.known.calendar, days)
+
+    async def _compute(self, mine: Sequence[_Work]) -> None:
+        """From one statement, into the flights' results, and answer; or refuse."""
+        started = monotonic()
+        async with self._accelerator.gate.place() as admitted:
+            if not admitted:
+                self._refuse(
+                    (work.standing.wanted for work in mine), (work.flight for work in mine)
+                )
+                return
+            claims = await claims_around(
+                self._pool,
+                self._organization_id,
+                [work.standing.known.calendar for work in mine],
+                min(work.flight.first for work in mine),
+                max(work.flight.last for work in mine),
+            )
+            fills: list[Fill] = []
+            for index, (standing, flight) in enumerate(mine):
+                if index % YIELD_AFTER == YIELD_AFTER - 1:
+                    await asyncio.sleep(0)
+                known = standing.known
+                calendar = known.calendar
+                flight.result = days = compute_free_days(
+                    calendar.hours,
+                    calendar.rules,
+                    claims[calendar.provider.id],
+                    flight.first,
+                    flight.last,
+                )
+                fills.append(
+                    Fill(standing.question, standing.stamp, days, min(started, known.read_at))
+                )
+                self._take(standing, days)
+        self._accelerator.shared.keep_here(fills)
+        self._accelerator.start(self._keep(fills))
+
+    async def _keep(self, fills: Sequence[Fill]) -> None:
+        """Keep what was computed for other processes; in this one it counts already."""
+        with suppress(asyncio.CancelledError):  # We shut down: then at once.
+            await asyncio.sleep(KEEP_AFTER_SECONDS)
+        await self._accelerator.shared.keep(fills)
+
+    # ------------------------------------------------------------ without the caches
+
+    async def _compute_alone(self, wanted: Sequence[Wanted]) -> None:
+        """From PostgreSQL alone, for this question only: Redis can't be used, or the question is
+        too wide to keep.
+        """
+        async with self._accelerator.gate.place() as admitted:
+            if not admitted:
+                self._refuse(wanted)
+                return
+            calendars = await load_calendars(
+                self._pool,
+                self._organization_id,
+                wanted,
+                self._first - RULES_MARGIN,
+                self._last + RULES_MARGIN,
+            )
+            claims = await claims_around(
+                self._pool, self._organization_id, list(calendars.values()), self._first, self._last
+            )
+            for index, each in enumerate(wanted):
+                if index % YIELD_AFTER == YIELD_AFTER - 1:
+                    await asyncio.sleep(0)
+                calendar = calendars.get(each)
+                if calendar is None:
+                    self._answers[each] = _not_found(each)
+                else:
+                    dates = self._asked(calendar.hours.time_zone)
+                    days = compute_free_days(
+                        calendar.hours, calendar.rules, claims[each[0]], dates[0], dates[-1]
+                    )
+                    self._answers[each] = FreeDays(calendar, days)
+
+
+def _not_found(wanted: Wanted) -> NotFound:
+    return NotFound(what="provider" if wanted[1] is None else "service")
