@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from app.admission.gate import Gate
 from app.admission.lines import Lines
 from app.cache.organizations import Organizations
-from app.cache.recent import Recent
 from app.free_times.calendars import Calendars
+from app.free_times.listings import Listings
 from app.free_times.shared import SharedDays
 from app.free_times.single_flight import Flights
 
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     from app.redis_client import RedisClient
 
 _log: Final = logging.getLogger(__name__)
-
-MOST_LISTINGS: Final = 5_000
-"""Answers kept whole: some 2 kB each beside the days that they share with others."""
 
 DaysKey: TypeAlias = "tuple[str, str, bytes]"
 """Whose days, by the stamp's key; under which shape and stamp."""
@@ -45,7 +42,7 @@ class Accelerator:
     gate: Gate
     calendars: Calendars = field(default_factory=Calendars)
     organizations: Organizations = field(default_factory=Organizations)
-    listings: Recent[Any] = field(default_factory=lambda: Recent(MOST_LISTINGS))
+    listings: Listings[Any] = field(default_factory=Listings)
     """Whole answers of listings, by question, under the provider's stamp and the minute."""
     lines: Lines[Any, Any] = field(default_factory=Lines)
     """Those who wait to book, by organization and provider."""

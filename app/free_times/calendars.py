@@ -4,12 +4,12 @@ stamp that was seen before it was read. Without a stamp (no Redis) none is belie
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from app.free_times.keys import DAY_LIFETIME_MS
+from app.weighted_cache import WeightedCache
 
 if TYPE_CHECKING:
     from datetime import date
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 CalendarKey: TypeAlias = "tuple[OrganizationId, ProviderId, ServiceId | None]"
 """Whose, and for which service."""
 
-MOST_CALENDARS: Final = 10_000
-"""Kept at once, some 5 kB each; the ones used longest ago go first."""
+MOST_BYTES: Final = 64 * 1024 * 1024
+"""Some 10,000 calendars."""
 
 CALENDAR_LIFETIME_SECONDS: Final = DAY_LIFETIME_MS / 1000
 """As long as an old list may live where its invalidation was lost."""
@@ -51,7 +51,9 @@ class Calendars:
 
     def __init__(self) -> None:
         self._latest: dict[tuple[OrganizationId, ProviderId], KnownCalendar] = {}
-        self._known: OrderedDict[CalendarKey, KnownCalendar] = OrderedDict()
+        self._known: WeightedCache[CalendarKey, KnownCalendar] = WeightedCache(
+            "calendars", most_bytes=MOST_BYTES, weigh=_weigh, evicted=self._evicted
+        )
 
     def find(
         self, organization_id: OrganizationId, wanted: tuple[ProviderId, ServiceId | None]
@@ -63,7 +65,6 @@ class Calendars:
         known = self._known.get(key)
         if known is None or known.age_seconds > CALENDAR_LIFETIME_SECONDS:
             return None
-        self._known.move_to_end(key)
         return known
 
     def keep(self, organization_id: OrganizationId, known: KnownCalendar) -> None:
@@ -74,13 +75,8 @@ class Calendars:
             calendar.provider.id,
             calendar.service.id if calendar.service else None,
         )
-        self._known[key] = known
-        self._known.move_to_end(key)
         self._latest[key[:2]] = known
-        while len(self._known) > MOST_CALENDARS:
-            gone, calendar_gone = self._known.popitem(last=False)
-            if self._latest.get(gone[:2]) is calendar_gone:
-                del self._latest[gone[:2]]
+        self._known.put(key, known)
 
     def latest(
         self, organization_id: OrganizationId, provider_id: ProviderId
@@ -90,3 +86,14 @@ class Calendars:
         """
         known = self._latest.get((organization_id, provider_id))
         return None if known is None or known.age_seconds > CALENDAR_LIFETIME_SECONDS else known
+
+    def _evicted(self, key: CalendarKey, known: KnownCalendar) -> None:
+        if self._latest.get(key[:2]) is known:
+            del self._latest[key[:2]]
+
+
+def _weigh(_key: CalendarKey, known: KnownCalendar) -> int:
+    hours = known.calendar.hours
+    ranges = len(hours.weekly) + len(hours.breaks)
+    exceptions = sum(1 + len(each.ranges) for each in hours.exceptions.values())
+    return 3_500 + 250 * ranges + 350 * exceptions

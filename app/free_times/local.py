@@ -4,10 +4,10 @@ the very stamp that was seen then. A reader who has just seen the same stamp nee
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from app.free_times.keys import DAY_LIFETIME_MS
+from app.weighted_cache import WeightedCache
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -15,11 +15,14 @@ if TYPE_CHECKING:
 
     from app.core.free_days import FreeDay
 
-MOST_LOCAL_DAYS: Final = 20_000
-"""Kept at once, about 1 kB each."""
+MOST_BYTES: Final = 32 * 1024 * 1024
+"""Some 30,000 days with ten bookings each."""
 
 LIFETIME_SECONDS: Final = DAY_LIFETIME_MS // 1000
 """Counted from when a day was kept in Redis: it does not live longer here than there."""
+
+Key: TypeAlias = "tuple[str, str]"
+"""A provider's stamp key, and a shape."""
 
 
 class _Local(NamedTuple):
@@ -38,15 +41,16 @@ class LocalFound(NamedTuple):
 
 
 class LocalDays:
-    """By a provider's stamp key and shape. Times are seconds since 1970 by the real clock."""
+    """Free days by provider and shape. Times are seconds since 1970 by the real clock."""
 
-    __slots__ = ("_count", "_local")
+    __slots__ = ("_local",)
 
     def __init__(self) -> None:
-        self._local: OrderedDict[tuple[str, str], _Local] = OrderedDict()
-        self._count = 0
+        self._local: WeightedCache[Key, _Local] = WeightedCache(
+            "free days", most_bytes=MOST_BYTES, weigh=_weigh
+        )
 
-    def find(self, key: tuple[str, str], dates: Sequence[date], now: int) -> LocalFound | None:
+    def find(self, key: Key, dates: Sequence[date], now: int) -> LocalFound | None:
         """None where one of these dates is not here."""
         local = self._local.get(key)
         if local is None:
@@ -59,29 +63,19 @@ class LocalDays:
                 return None
             days[day] = local.days[day]
             oldest = min(oldest, since)
-        self._local.move_to_end(key)
         return LocalFound(local.stamp, days, oldest)
 
     def put(
-        self,
-        key: tuple[str, str],
-        stamp: bytes,
-        days: Mapping[date, FreeDay],
-        since: Mapping[date, int],
+        self, key: Key, stamp: bytes, days: Mapping[date, FreeDay], since: Mapping[date, int]
     ) -> None:
-        """Beside what is here under the same stamp, in place of what is here under another. Each
-        day has its second.
-        """
+        """Add these days to those that are here under the same stamp; those under another go."""
         local = self._local.get(key)
-        self._drop(key)
         if local is not None and local.stamp == stamp:
             days, since = {**local.days, **days}, {**local.since, **since}
-        self._local[key] = _Local(stamp, days, since)
-        self._count += len(days)
-        while self._count > MOST_LOCAL_DAYS:
-            self._drop(next(iter(self._local)))
+        self._local.put(key, _Local(stamp, days, since))
 
-    def _drop(self, key: tuple[str, str]) -> None:
-        local = self._local.pop(key, None)
-        if local is not None:
-            self._count -= len(local.days)
+
+def _weigh(key: Key, local: _Local) -> int:
+    stretches = sum(len(day.stretches) for day in local.days.values())
+    held = sum(len(day.held) for day in local.days.values())
+    return 600 + sum(map(len, key)) + 300 * len(local.days) + 170 * stretches + 180 * held

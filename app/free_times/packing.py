@@ -6,7 +6,6 @@ A day that is wholly free takes 42 bytes, one with ten bookings some 100.
 from __future__ import annotations
 
 import struct
-from functools import lru_cache
 from itertools import chain
 from typing import Final, NamedTuple
 
@@ -45,9 +44,8 @@ def pack_day(day: FreeDay, *, stamp: bytes, kept_since: int) -> bytes:
     return packed
 
 
-@lru_cache(maxsize=16_384)
 def unpack_day(value: bytes) -> PackedDay:
-    """What `pack_day` packed. Remembered: a popular day is read again and again."""
+    """What `pack_day` packed."""
     stamp, kept_since, base, stretch_count, held_count = _HEAD.unpack_from(value)
     minutes = struct.unpack_from(f"<{3 * stretch_count}h", value, _HEAD.size)
     ends = iter([base + minute for minute in minutes])

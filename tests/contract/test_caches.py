@@ -26,19 +26,27 @@ from app.api.transport.places import network_of
 from app.api.words import instants
 from app.api.words.relay import global_id, read_global_id
 from app.cache.organizations import Organizations
+from app.cache.written import WrittenLists
 from app.core import hours, zones
-from app.core.hours import WeeklyRange
-from app.core.ids import OrganizationId
-from app.core.provider import Organization
+from app.core.free_days import FreeDay
+from app.core.hours import DayException, Hours, WeeklyRange
+from app.core.ids import OrganizationId, ProviderId
+from app.core.money import CancellationPolicy, LateCancellation
+from app.core.provider import Calendar, Organization, Provider
+from app.core.rules import ProviderRules, rules_in_force
+from app.free_times.calendars import Calendars, KnownCalendar
+from app.free_times.listings import Listings
+from app.free_times.local import LocalDays
 from app.identity.revocations import Revocations
 from app.notify import overrides, wording
 from app.store import sql
+from app.usecases.listing import list_availability
 from app.weighted_cache import WeightedCache, instances
 
 ROOT: Final = Path(__file__).parents[2]
 MEGABYTE: Final = 1024 * 1024
 
-NOT_CONVERTED: Final = frozenset({"app/cache/recent.py", "app/free_times", "app/api/execution"})
+NOT_CONVERTED: Final = frozenset({"app/api/execution"})
 """Folders and files whose caches have bounds of their own still."""
 
 MAY_ORDER: Final = frozenset({"app/weighted_cache.py", "app/live/ledger.py"})
@@ -91,11 +99,114 @@ def _weekly(number: int) -> tuple[WeeklyRange, ...]:
     )
 
 
+def _calendar(number: int) -> KnownCalendar:
+    """A usual one: hours, breaks and a few exceptions, all of them read anew."""
+    free = CancellationPolicy(
+        free_until_minutes_before=0, late_cancellation=LateCancellation.ALLOWED
+    )
+    rules = ProviderRules(
+        service_duration_minutes=300 + number,
+        buffer_minutes=0,
+        slot_interval_minutes=None,
+        min_notice_minutes=300 + number,
+        max_advance_booking_days=300 + number,
+    )
+    provider = Provider(
+        id=ProviderId(uuid4()),
+        subject=f"provider-{number}",
+        name=f"Provider {number}",
+        email=f"provider-{number}@example.com",
+        phone=None,
+        time_zone="Europe/Berlin",
+        rules=rules,
+        cancellation_policy=free,
+    )
+    exceptions = {
+        date.fromordinal(730_000 + number + each): DayException(
+            date=date.fromordinal(730_000 + number + each), is_blocked=True, ranges=()
+        )
+        for each in range(5)
+    }
+    hours = Hours(
+        time_zone="Europe/Berlin",
+        weekly=_weekly(number),
+        breaks=_weekly(number + 1),
+        exceptions=exceptions,
+    )
+    calendar = Calendar(
+        provider=provider, service=None, hours=hours, rules=rules_in_force(rules, None)
+    )
+    first = date.fromordinal(730_000 + number)
+    return KnownCalendar(
+        calendar=calendar,
+        rules_part=uuid4().bytes[:8],
+        first=first,
+        last=date.fromordinal(730_074 + number),
+        read_at=float(number),
+    )
+
+
+def _days(number: int) -> tuple[dict[date, FreeDay], dict[date, int]]:
+    """A week with five stretches a day."""
+    dates = [date.fromordinal(730_000 + number + each) for each in range(7)]
+    base = 29_000_000 + number * 7 * 1440
+    days = {
+        day: FreeDay(
+            tuple(
+                (base + each * 1440 + 90 * at, base + each * 1440 + 90 * at + 30, base + each)
+                for at in range(5)
+            )
+        )
+        for each, day in enumerate(dates)
+    }
+    return days, dict.fromkeys(dates, 1_768_000_000 + number)
+
+
+def _put_listing(owner: object, number: int) -> None:
+    """A week of 147 slots, whose lists were shown with their usual fields."""
+    assert isinstance(owner, Listings)
+    base = 29_000_000 + number * 7 * 1440
+    starts = {
+        date.fromordinal(730_000 + number + each): tuple(
+            range(base + each * 1440, base + each * 1440 + 420, 20)
+        )
+        for each in range(7)
+    }
+    found = list_availability.FreeTimes(
+        calendar=CALENDAR,
+        time_zone="Europe/Berlin",
+        starts_by_date=starts,
+        written=WrittenLists(list_availability._room(starts)),
+    )
+    found.written.keep("slots", bytes(147 * 120))
+    question = (
+        OrganizationId(uuid4()),
+        list_availability.SlotQuestion(
+            provider_id=ProviderId(uuid4()),
+            service_id=None,
+            first=min(starts),
+            last=max(starts),
+            time_zone=None,
+        ),
+    )
+    owner.keep(
+        question,
+        (uuid4().bytes, number),
+        found,
+        seconds=float(number),
+        size_bytes=list_availability._size(found),
+    )
+
+
 STATEMENTS: Final = [f"UPDATE thing SET size = {number} WHERE id = $1" for number in range(50)]
 
 FILLINGS: Final[dict[str, Filling]] = {
     "accepted types": Filling(
         put=lambda _owner, number: answer_type(f"text/html, text/x-{number}")
+    ),
+    "calendars": Filling(
+        make=Calendars,
+        put=lambda owner, number: owner.keep(OrganizationId(uuid4()), _calendar(number)),
     ),
     "combined statements": Filling(
         put=lambda _owner, number: sql.together(
@@ -117,10 +228,19 @@ FILLINGS: Final[dict[str, Filling]] = {
             debt_key(Rate(name="points", points=1), f"caller {number}"), float(number)
         ),
     ),
+    "free days": Filling(
+        make=LocalDays,
+        put=lambda owner, number: owner.put(
+            (f"slotwright:free:6:{{{uuid4().hex}}}:{uuid4().hex}", f"{number:012x}"),
+            number.to_bytes(24, "big"),
+            *_days(number),
+        ),
+    ),
     "global ids": Filling(
         put=lambda _owner, _number: read_global_id(global_id("Appointment", uuid4()))
     ),
     "languages": Filling(put=lambda _owner, number: wording.negotiate(f"de-x{number:07}")),
+    "listings": Filling(make=Listings, put=_put_listing),
     "local days": Filling(
         put=lambda _owner, number: zones.local_days(
             _zone(number), number // 400, number // 400 + 14
@@ -147,6 +267,9 @@ FILLINGS: Final[dict[str, Filling]] = {
     "written dates": Filling(put=lambda _owner, number: instants._date(number)),
     "zone offsets": Filling(put=lambda _owner, number: zones._block(_zone(number), number // 400)),
 }
+
+
+CALENDAR: Final = _calendar(0).calendar
 
 
 class _Redis:

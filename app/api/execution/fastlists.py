@@ -14,7 +14,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
-from typing import Any, Final, Self, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias, overload
 from weakref import proxy
 
 import orjson
@@ -35,6 +35,9 @@ from graphql.pyutils import AwaitableOrValue, Path
 from strawberry.utils.str_converters import to_camel_case
 
 from app.api.execution.columns import ColumnExecutor
+
+if TYPE_CHECKING:
+    from app.cache.written import WrittenLists
 
 Row = tuple[Any, ...]
 
@@ -113,11 +116,11 @@ class KnownRows(Rows):
 
     The keys are those `of` the source, which never changes. A row follows from its key and from
     `kind`, but for the columns that the shape calls `owned`, which are the owner's. Each is
-    remembered as it is written, and so is the whole list: what was shown before, to whomever and
-    among whatever, is not built again.
+    remembered as it is written. The whole list is kept in `written`, which belongs to the source's
+    owner and lives as long as it does.
     """
 
-    __slots__ = ("_made", "_make", "_of", "kind", "owner", "source")
+    __slots__ = ("_made", "_make", "_of", "kind", "owner", "source", "written")
 
     def __init__(
         self,
@@ -128,11 +131,13 @@ class KnownRows(Rows):
         *,
         kind: Hashable,
         owner: Hashable,
+        written: WrittenLists,
     ) -> None:
         self.shape = shape
         self.source = source
         self.kind = kind
         self.owner = owner
+        self.written = written
         self._of = of
         self._make = make
         self._made: Sequence[Row] | None = None
@@ -331,14 +336,10 @@ _MOST_WRITTEN_BYTES: Final = 32 * 1024 * 1024
 """Of rows that are remembered as they are written: some 100,000 slots. Those of the kind used
 longest ago go first.
 """
-_MOST_LIST_BYTES: Final = 32 * 1024 * 1024
-"""Of whole lists: some 2,000 weeks."""
-_MOST_SHOWN_ONCE: Final = 10_000
-"""Of lists, without their texts."""
 _KIND_BYTES: Final = 2_000
 """What a kind takes, with the builder that only it may still know."""
 _ENTRY_BYTES: Final = 200
-"""What remembering a row, or a list, takes beside its text."""
+"""What remembering a row takes besides its text."""
 
 
 class _Texts(dict[Hashable, bytes]):
@@ -354,50 +355,22 @@ class _Texts(dict[Hashable, bytes]):
 Kind: TypeAlias = "tuple[Builder, Shape, Hashable, Hashable]"
 
 
-Place: TypeAlias = "tuple[Kind, int]"
-"""A list, by the kind of its rows and the id of their source."""
-
-
 class _Written:
-    """Rows as they are written, by what builds them and of which kind they are; and lists of them,
-    by their source.
+    """Rows as they are written, by what builds them and of which kind they are."""
 
-    A list is remembered when it is shown for the second time: most are never shown again.
-    """
-
-    __slots__ = ("_bytes", "_list_bytes", "_lists", "_shown_once", "_texts")
+    __slots__ = ("_bytes", "_texts")
 
     def __init__(self) -> None:
         self._texts: OrderedDict[Kind, _Texts] = OrderedDict()
         self._bytes = 0
-        self._lists: OrderedDict[Place, tuple[object, bytes]] = OrderedDict()
-        self._list_bytes = 0
-        self._shown_once: OrderedDict[Place, None] = OrderedDict()
 
     def __call__(self, builder: Builder, rows: KnownRows) -> orjson.Fragment:
         kind = (builder, rows.shape, rows.kind, rows.owner if builder.is_owned else None)
-        # The source is kept with its list, so no other object can come to have its id.
-        place = (kind, id(rows.source))
-        known = self._lists.get(place)
-        if known is not None:
-            self._lists.move_to_end(place)
-            return orjson.Fragment(known[1])
-        text = self._join(kind, rows)
-        # or another one that had its id, which then comes to be remembered early
-        if place in self._shown_once:
-            del self._shown_once[place]
-            self._remember(place, rows.source, text)
-        else:
-            self._shown_once[place] = None
-            if len(self._shown_once) > _MOST_SHOWN_ONCE:
-                self._shown_once.popitem(last=False)
+        text = rows.written.get(kind)
+        if text is None:
+            text = self._join(kind, rows)
+            rows.written.keep(kind, text)
         return orjson.Fragment(text)
-
-    def _remember(self, place: Place, source: object, text: bytes) -> None:
-        self._lists[place] = (source, text)
-        self._list_bytes += len(text) + _ENTRY_BYTES
-        while self._list_bytes > _MOST_LIST_BYTES:
-            self._list_bytes -= len(self._lists.popitem(last=False)[1][1]) + _ENTRY_BYTES
 
     def _join(self, kind: Kind, rows: KnownRows) -> bytes:
         texts = self._texts.get(kind)

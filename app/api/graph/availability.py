@@ -228,7 +228,13 @@ class Availability:
         calendar = self.found.calendar
         kind = calendar.rules.duration_minutes, self.found.time_zone
         return KnownRows(
-            shape, self.found.starts_by_date, of, make, kind=kind, owner=calendar.provider.id
+            shape,
+            self.found.starts_by_date,
+            of,
+            make,
+            kind=kind,
+            owner=calendar.provider.id,
+            written=self.found.written,
         )
 
     def _slots(self, starts: Sequence[Minute]) -> list[Row]:

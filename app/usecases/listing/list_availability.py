@@ -4,9 +4,11 @@ side.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
+from app.cache.written import WrittenLists
 from app.core.refusals import InvalidDateRange, InvalidInput, NotFound, TemporarilyUnavailable
 from app.core.slots import by_viewer_date, dates_of_viewer
 from app.core.validation import valid_time_zone
@@ -51,12 +53,15 @@ class SlotQuestion(NamedTuple):
     time_zone: str | None
 
 
-class FreeTimes(NamedTuple):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FreeTimes:
     """The answer: every date asked for with its bookable starts, ascending, in `time_zone`."""
 
     calendar: Calendar
     time_zone: str
     starts_by_date: Mapping[date, tuple[Minute, ...]]
+    written: WrittenLists = field(compare=False, repr=False)
+    """Its lists as they were shown before."""
 
 
 def valid_dates(first: date, last: date) -> InvalidDateRange | None:
@@ -86,7 +91,7 @@ def known_listing(
     if stamp is None:
         return None
     return resources.accelerator.listings.find(
-        (organization_id, question), (stamp, _circumstances(resources.clock()))
+        (organization_id, question), (stamp, *_circumstances(resources.clock()))
     )
 
 
@@ -179,9 +184,10 @@ async def _answer(
         ):
             resources.accelerator.listings.keep(
                 (organization_id, question),
-                (answer.stamp, _circumstances(now)),
+                (answer.stamp, *_circumstances(now)),
                 listed,
-                answer.fresh_seconds,
+                seconds=answer.fresh_seconds,
+                size_bytes=_size(listed),
             )
     return answers
 
@@ -211,7 +217,25 @@ def free_times(found: FreeDays, question: SlotQuestion, now: datetime) -> FreeTi
             for day, minutes in starts.items()
             if question.first <= day <= question.last
         }
-    return FreeTimes(calendar=calendar, time_zone=zone, starts_by_date=starts)
+    return FreeTimes(
+        calendar=calendar,
+        time_zone=zone,
+        starts_by_date=starts,
+        written=WrittenLists(_room(starts)),
+    )
+
+
+def _room(starts: Mapping[date, Sequence[Minute]]) -> int:
+    """The bytes that a few lists of an answer take as they are written: one of all slots with
+    their usual fields, and shorter ones.
+    """
+    return 4_000 + 200 * sum(map(len, starts.values()))
+
+
+def _size(found: FreeTimes) -> int:
+    """The bytes that an answer keeps alive, with its lists as they are written."""
+    count = sum(map(len, found.starts_by_date.values()))
+    return 500 + 150 * len(found.starts_by_date) + 45 * count + _room(found.starts_by_date)
 
 
 async def load_calendar(

@@ -34,6 +34,7 @@ from app.api.words.scalars import (
     format_date,
     format_date_time,
 )
+from app.cache.written import WrittenLists
 
 START = datetime(2026, 3, 8, 14, tzinfo=UTC)
 IDS = [global_id("Provider", UUID(int=number)) for number in range(3)]
@@ -361,7 +362,7 @@ def test_a_row_is_written_once_for_all_owners_unless_it_shows_what_is_theirs(
             asked.append(list(keys))
             return [(owner, key) for key in keys]
 
-        rows = KnownRows(OWNED, keys, tuple, make, kind=0, owner=owner)
+        rows = KnownRows(OWNED, keys, tuple, make, kind=0, owner=owner, written=WrittenLists(0))
         shown: list[dict[str, object]] = orjson.loads(orjson.dumps(written(builder, rows)))
         ordinary: list[dict[str, object]] = builder.build(rows.rows)
         asked.pop()
@@ -374,42 +375,35 @@ def test_a_row_is_written_once_for_all_owners_unless_it_shows_what_is_theirs(
     assert asked == made_for
 
 
-def test_a_list_that_is_shown_again_is_remembered_for_each_source_selection_and_owner() -> None:
+def test_a_list_is_kept_as_it_was_written_with_its_source_for_each_selection_and_owner() -> None:
     number, both = (("number", 1, None),), (("owner", 0, None), ("number", 1, None))
-    read: list[object] = []
+    read: list[WrittenLists] = []
 
-    def answer(source: list[int], plan: Any, owner: str) -> object:  # noqa: ANN401  nested
+    def answer(kept: WrittenLists, plan: Any, owner: str) -> object:  # noqa: ANN401  nested
         def keys(of: list[int]) -> list[int]:
-            read.append(of)
+            read.append(kept)
             return of
 
         def make(keys: Sequence[int]) -> list[tuple[object, ...]]:
             return [(owner, key) for key in keys]
 
         builder = _compile(plan, _is_owned(plan, OWNED))
-        rows = KnownRows(OWNED, source, keys, make, kind="once", owner=owner)
+        rows = KnownRows(OWNED, [1, 2], keys, make, kind="once", owner=owner, written=kept)
         return orjson.loads(orjson.dumps(written(builder, rows)))
 
-    one, other = [1, 2], [1, 2]
-    times_read = []
+    one, full = WrittenLists(100_000), WrittenLists(10)
     for _ in range(3):
-        assert (
-            answer(one, number, "Ann")
-            == answer(other, number, "Bob")
-            == [{"number": 1}, {"number": 2}]
-        )
-        assert answer(one, both, "Ann") == [
-            {"owner": "Ann", "number": 1},
-            {"owner": "Ann", "number": 2},
-        ]
-        assert answer(one, both, "Bob") == [
-            {"owner": "Bob", "number": 1},
-            {"owner": "Bob", "number": 2},
-        ]
-        times_read.append(len(read))
-    written_again = read[times_read[0] :]
-    assert len(written_again) == 4
-    assert sum(source is one for source in written_again) == 3
+        read.clear()
+        for kept in (one, full):
+            assert answer(kept, number, "Ann") == [{"number": 1}, {"number": 2}]
+            for owner in ("Ann", "Bob"):
+                assert answer(kept, both, owner) == [
+                    {"owner": owner, "number": 1},
+                    {"owner": owner, "number": 2},
+                ]
+    assert one not in read
+    assert read.count(full) >= 3, "what does not fit is written each time"
+    assert full.bytes_left == 10
 
 
 def test_rows_are_a_sequence_of_the_objects_they_stand_for() -> None:

@@ -1,4 +1,4 @@
-"""Local days count under the stamp they were seen under, for a minute, and are bounded."""
+"""Local days count under the stamp they were seen under, for a minute."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from datetime import date, timedelta
 from app.core.free_days import FreeDay
 from app.free_times.local import (
     LIFETIME_SECONDS,
-    MOST_LOCAL_DAYS,
     LocalDays,
 )
 
@@ -60,19 +59,3 @@ def test_a_day_lives_no_longer_than_in_redis_and_a_younger_one_beside_it_does_no
     assert local.find(KEY, dates(2, 2), NOW + LIFETIME_SECONDS) is not None
     put(local, b"one", {1: NOW + 50})
     assert local.find(KEY, dates(1, 2), NOW + LIFETIME_SECONDS) == (b"one", days(1, 2), NOW + 30)
-
-
-def test_what_was_used_longest_ago_goes_first() -> None:
-    local = LocalDays()
-    for number in range(3):
-        put(
-            local,
-            b"one",
-            dict.fromkeys(range(MOST_LOCAL_DAYS // 3), NOW),
-            (f"provider {number}", "rules"),
-        )
-    assert local.find(("provider 0", "rules"), dates(0, 0), NOW) is not None
-    put(local, b"one", dict.fromkeys(range(3), NOW))
-    assert local.find(("provider 1", "rules"), dates(0, 0), NOW) is None
-    assert local.find(("provider 0", "rules"), dates(0, 0), NOW) is not None
-    assert local.find(KEY, dates(0, 2), NOW) is not None

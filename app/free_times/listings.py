@@ -1,0 +1,63 @@
+"""Listings: whole answers of this process, each true under the provider's stamp in the minute that
+it was made for. They are given again without reading or computing anything.
+"""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar
+
+from app.weighted_cache import WeightedCache
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+Listing = TypeVar("Listing")
+
+MOST_BYTES: Final = 64 * 1024 * 1024
+"""Some 1,500 weeks, with their lists as they were shown before."""
+
+
+class _Kept(NamedTuple):
+    circumstances: Hashable
+    until: float
+    listing: Any
+    bytes: int
+
+
+class Listings(Generic[Listing]):
+    """By question."""
+
+    __slots__ = ("_kept",)
+
+    def __init__(self) -> None:
+        self._kept: WeightedCache[Hashable, _Kept] = WeightedCache(
+            "listings", most_bytes=MOST_BYTES, weigh=lambda _question, kept: 900 + kept.bytes
+        )
+
+    def __contains__(self, question: Hashable) -> bool:
+        """Whether there is one, be it still true or not."""
+        return question in self._kept
+
+    def find(self, question: Hashable, circumstances: Hashable) -> Listing | None:
+        """The listing, if it was made under the same circumstances and its time is not over."""
+        kept = self._kept.get(question)
+        if kept is None or kept.circumstances != circumstances or monotonic() >= kept.until:
+            return None
+        listing: Listing = kept.listing
+        return listing
+
+    def keep(
+        self,
+        question: Hashable,
+        circumstances: Hashable,
+        listing: Listing,
+        *,
+        seconds: float,
+        size_bytes: int,
+    ) -> None:
+        """For so many seconds from now on, in place of an earlier one. `size_bytes` is what the
+        listing keeps alive, now and later.
+        """
+        until = monotonic() + seconds
+        self._kept.put(question, _Kept(circumstances, until, listing, size_bytes))
