@@ -39,6 +39,7 @@ from app.free_times.listings import Listings
 from app.free_times.local import LocalDays
 from app.identity.revocations import Revocations
 from app.notify import overrides, wording
+from app.redis_client import Breaker
 from app.store import sql
 from app.usecases.listing import list_availability
 from app.weighted_cache import WeightedCache, instances
@@ -274,6 +275,8 @@ CALENDAR: Final = _calendar(0).calendar
 
 class _Redis:
     """Enough of a client to make a script of."""
+
+    breaker = Breaker()
 
     def register_script(self, _script: str) -> None:
         return None
