@@ -171,8 +171,19 @@ def _manage_keys(text: str) -> tuple[ManageKey, ...]:
     return tuple(keys.values())
 
 
+def _items(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _header_names(text: str) -> tuple[str, ...]:
+    names = _items(text)
+    if not all(re.fullmatch(r"[A-Za-z0-9-]{1,100}", name) for name in names):
+        raise ValueError("has to be a list of headers like “x-tenant,x-trace-id”.")
+    return names
+
+
 def _origins(text: str) -> tuple[str, ...]:
-    origins = tuple(part.strip() for part in text.split(",") if part.strip())
+    origins = _items(text)
     for origin in () if origins == ("*",) else origins:
         parts = urlsplit(origin)
         bare = parts.netloc and origin == f"{parts.scheme}://{parts.netloc}"
@@ -453,6 +464,8 @@ class Settings:
     """Of anonymous callers that name none; None: they have to name one."""
     cors_origins: Annotated[tuple[str, ...], BeforeValidator(_origins)] = ()
     """Origins whose pages may call the API; ("*",) allows all: tokens are no cookies."""
+    cors_headers: Annotated[tuple[str, ...], BeforeValidator(_header_names)] = ()
+    """Further headers that those pages may send."""
     hold_minutes: Annotated[int, Whole(1, 60)] = 10
     """How long a time is held: long enough for a form, short enough that nobody else minds."""
     booking_page: Switch = False

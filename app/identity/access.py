@@ -111,7 +111,7 @@ class AccessTokens:
             return "The access token is too long."
         try:
             header = jwt.get_unverified_header(token)
-        except (jwt.InvalidTokenError, UnicodeError):
+        except _MALFORMED:
             return "The access token is not valid."
         algorithm = header.get("alg")
         keys: Sequence[Any] = ()
@@ -127,7 +127,7 @@ class AccessTokens:
                 )
             except jwt.InvalidSignatureError:
                 continue
-            except jwt.InvalidTokenError:
+            except _MALFORMED:
                 return "The access token is not valid."
             return self._claims(payload)
         return "The access token is not signed by a key that this server knows."
@@ -150,16 +150,16 @@ class AccessTokens:
     def _end(self, payload: dict[str, object]) -> datetime | str:
         """When the token ends, the leeway included; or why it is not good now."""
         now, leeway = self._clock(), self._rules.leeway
-        expires_at = _instant(payload.get("exp"))
-        if expires_at is None:
+        ends_at = _instant(payload.get("exp"), later=leeway)
+        if ends_at is None:
             return "The access token's expiry is no date."
-        if expires_at + leeway <= now:
+        if ends_at <= now:
             return "The access token has expired. Sign in again."
         if "nbf" in payload:
             starts_at = _instant(payload["nbf"])
             if starts_at is None or starts_at > now + leeway:
                 return "The access token is not valid yet."
-        return expires_at + leeway
+        return ends_at
 
     def _is_for_us(self, audience: object) -> bool:
         """RFC 7519, section 4.1.3: one audience, or a list of them."""
@@ -201,6 +201,9 @@ def _caller(payload: dict[str, object], ends_at: datetime) -> AccessClaims | str
     )
 
 
+_MALFORMED: Final = (jwt.InvalidTokenError, UnicodeError, RecursionError)
+"""What the library raises for what is no token; the last for JSON that is nested too deeply."""
+
 _SIGNATURE_ALONE: Final[Any] = {
     "verify_signature": True,
     **dict.fromkeys(
@@ -232,16 +235,18 @@ def unverified_claims(token: str) -> dict[str, object] | None:
         said: dict[str, object] = jwt.decode(
             token, options={"verify_signature": False, "verify_exp": False}
         )
-    except (jwt.InvalidTokenError, UnicodeError):
+    except _MALFORMED:
         return None
     return said
 
 
-def _instant(value: object) -> datetime | None:
-    """RFC 7519's NumericDate; a boolean is no number."""
+def _instant(value: object, *, later: timedelta = timedelta(0)) -> datetime | None:
+    """RFC 7519's NumericDate, so much later; None where that is no date, as after the year 9999. A
+    boolean is no number.
+    """
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     try:
-        return datetime.fromtimestamp(value, tz=UTC)
+        return datetime.fromtimestamp(value, tz=UTC) + later
     except (ValueError, OverflowError, OSError):
         return None

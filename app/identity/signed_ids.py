@@ -50,7 +50,7 @@ class SignedIds:
                 options={"require": ["sub", "aud"]},
             )
             return UUID(hex=payload["org"]), UUID(hex=payload["sub"])
-        except (jwt.InvalidTokenError, KeyError, ValueError, AttributeError):
+        except (jwt.InvalidTokenError, KeyError, ValueError, AttributeError, RecursionError):
             return None
 
 
@@ -65,5 +65,5 @@ def has_type(token: str, audience: str) -> bool:
     """
     try:
         return jwt.get_unverified_header(token).get("typ") == token_type(audience)
-    except (jwt.InvalidTokenError, UnicodeError):
+    except (jwt.InvalidTokenError, UnicodeError, RecursionError):
         return False

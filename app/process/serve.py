@@ -32,6 +32,12 @@ from app.telemetry.tracing import check_traces
 BACKLOG: Final = 2_048
 """Connections that wait to be accepted; the kernel may allow fewer."""
 
+WORKER_SILENCE_SECONDS: Final = 60
+"""How long a worker process may leave the parent's pings unanswered before it is killed. At its
+start it answers none until the program is imported: seconds, on a busy machine more than uvicorn's
+5, after which it would be killed and begin again.
+"""
+
 GC_THRESHOLDS: Final = (50_000, 20, 50)
 """Objects made before a collection, and collections before those of the older generations: measured
 to cut the slowest answers for a hundred providers to a sixth.
@@ -69,6 +75,7 @@ def serve(settings: Settings, *, host: str, port: int, workers: int) -> None:
         access_log=False,
         server_header=False,
         proxy_headers=False,
+        timeout_worker_healthcheck=WORKER_SILENCE_SECONDS,
         timeout_keep_alive=settings.connections.keep_alive_seconds,
         timeout_graceful_shutdown=settings.leave.finishing_seconds,  # type: ignore[arg-type]  # fractions are as good
     )

@@ -48,8 +48,11 @@ class Caught:
 
 @contextlib.contextmanager
 def catching(folder: Path, clock: Callable[[], datetime]) -> Iterator[Caught]:
-    """Catch what is sent, for as long as the block lasts. Both run in threads of their own."""
+    """Catch what is sent, for as long as the block lasts. Both run in threads of their own. The
+    folder is for its owner alone, whoever made it: messages hold names, addresses and links.
+    """
     folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)
     with _mail_server(folder) as mail_port, _gateway(folder, clock) as gateway_port:
         yield Caught(mail_port=mail_port, gateway_port=gateway_port)
 

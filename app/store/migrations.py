@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from app.errors import OperatorError
-from app.store.pool import Pool, connect_once
+from app.store.pool import Pool, connected_once
 from app.store.sql import Record, sql_folder
 
 LOCK_KEY: Final = 0x510731A7E_0001
@@ -166,8 +166,8 @@ async def migrate(
     it.
     """
     migrations = read_migrations(folder)
-    connection = await connect_once(database_url, application_name="slotwright-migrate")
-    try:
+    # The end of the connection releases the advisory lock, however this goes.
+    async with connected_once(database_url, application_name="slotwright-migrate") as connection:
         await _check_version(connection.fetch)
         await connection.execute("SELECT pg_advisory_lock($1)", LOCK_KEY)
         await connection.execute(_CREATE_TABLE)
@@ -180,9 +180,6 @@ async def migrate(
                 )
                 await connection.execute(migration.sql)
         return left
-    finally:
-        # Its end releases the advisory lock, however this went.
-        await connection.close()
 
 
 async def _check_version(read: Read) -> None:

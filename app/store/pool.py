@@ -352,16 +352,25 @@ async def create_pool(database_url: str, *, size: int, statement_timeout_ms: int
     return Pool(connections)
 
 
-async def connect_once(database_url: str, *, application_name: str) -> asyncpg.Connection[Record]:
-    """A connection outside of any pool, without a limit to its statements; whoever asks
-    closes it.
+@contextlib.asynccontextmanager
+async def connected_once(
+    database_url: str, *, application_name: str
+) -> AsyncIterator[asyncpg.Connection[Record]]:
+    """A connection outside of any pool, without a limit to its statements, for as long as the block
+    lasts. Raises DatabaseUnavailableError where PostgreSQL is away, or dies meanwhile.
     """
     with _refusals_told():
-        return await asyncpg.connect(
+        connection = await asyncpg.connect(
             database_url,
             timeout=ACQUIRE_TIMEOUT_SECONDS,
             server_settings={"application_name": application_name},
         )
+    with _outages_told(connection):
+        try:
+            yield connection
+        finally:
+            with _outages_hidden(connection):
+                await connection.close()
 
 
 async def _initialize(connection: asyncpg.Connection[Record]) -> None:

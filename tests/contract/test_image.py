@@ -139,3 +139,10 @@ def test_compose_sets_only_variables_that_the_program_reads() -> None:
         for variable in service["environment"]:
             assert OURS.match(variable)
             assert f"`{variable}`" in table
+
+
+def test_compose_passes_on_what_a_proxy_in_front_needs() -> None:
+    for name in ("api", "worker"):
+        passed = SERVICES[name]["environment"]
+        assert passed["SLOTWRIGHT_TRUSTED_HOPS"] == "${SLOTWRIGHT_TRUSTED_HOPS:-}"
+        assert passed["SLOTWRIGHT_HSTS_SECONDS"] == "${SLOTWRIGHT_HSTS_SECONDS:-}"

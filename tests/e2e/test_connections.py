@@ -216,6 +216,16 @@ async def test_who_does_not_read_is_cut_off(impatient: Served, before: bytes, ag
                 await peer.send(again)
 
 
+@pytest.mark.parametrize("path", [f"/callbacks/sms/{IDS}", "/graphql", "/unsubscribe/x"])
+async def test_who_leaves_in_the_middle_of_a_body_leaves_no_traceback(
+    impatient: Served, path: str
+) -> None:
+    async with impatient.peer() as peer:
+        await peer.send(post(path, LENGTH + JSON) + b"\r\n{")
+    assert await impatient.status_of(LIVEZ) == b"200"
+    assert "Traceback" not in impatient.process.said
+
+
 async def test_an_idle_connection_is_closed(impatient: Served) -> None:
     async with impatient.peer() as peer:
         await peer.send(LIVEZ + b"\r\n")

@@ -4,11 +4,16 @@ how they end.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import re
 import signal
 import socket
 import uuid
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
@@ -240,3 +245,71 @@ def test_the_commands_of_compose_run(
             assert worker.process.poll() is None, worker.said
         assert worker.end() == 0
         assert api.end() == 0
+
+
+@contextlib.asynccontextmanager
+async def dying_at(statement: bytes, database_url: str) -> AsyncIterator[str]:
+    """An address of PostgreSQL at which it dies when it is asked for this."""
+    there = urlsplit(database_url)
+
+    async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        back, forth = await asyncio.open_connection(there.hostname, there.port)
+
+        async def copy(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+            while (data := await source.read(65_536)) and statement not in data:
+                sink.write(data)
+
+        copies = {
+            asyncio.create_task(copy(reader, forth)),
+            asyncio.create_task(copy(back, writer)),
+        }
+        with contextlib.suppress(ConnectionError):
+            await asyncio.wait(copies, return_when=asyncio.FIRST_COMPLETED)
+        for task in copies:
+            task.cancel()
+        await asyncio.gather(*copies, return_exceptions=True)
+        writer.transport.abort()
+        forth.transport.abort()
+
+    async with await asyncio.start_server(relay, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        yield urlunsplit(there._replace(netloc=re.sub(r":\d+$", f":{port}", there.netloc)))
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["serve", "--port", str(free_port())],
+        ["work"],
+        ["migrate"],
+        ["seed"],
+        ["organization", "create", "--slug", "salon", "--name", "Salon"],
+        ["token", "revoke", "--jti", "x", "--organization", "salon"],
+    ],
+    ids=lambda command: command[0],
+)
+async def test_a_database_that_dies_at_the_first_look_is_told(
+    command: list[str], environment: dict[str, str]
+) -> None:
+    looks = command[0] in {"serve", "work", "migrate"}
+    statement = b"server_version_num" if looks else b"organization"
+    async with dying_at(statement, environment["DATABASE_URL"]) as address:
+        ended = await asyncio.to_thread(run, *command, env=environment | {"DATABASE_URL": address})
+    assert "check DATABASE_URL" in one_sentence(ended.errors)
+    assert ended.status == 1
+
+
+@pytest.mark.full  # it takes longer to start than uvicorn would wait for
+def test_a_worker_process_that_starts_slowly_is_not_killed(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys, time\nif '--multiprocessing-fork' in sys.orig_argv: time.sleep(8)\n"
+    )
+    env = environment | {"PYTHONPATH": str(tmp_path)}
+    port = free_port()
+    with running(
+        "serve", "--port", str(port), "--workers", "2", env=env, log=tmp_path / "log"
+    ) as api:
+        api.wait_until_answering(f"http://127.0.0.1:{port}/livez")
+        assert "died" not in api.said

@@ -184,10 +184,27 @@ async def test_ids_restrict_the_list_and_unknown_ones_are_left_out(api: Api) -> 
     assert names((await api.ask(PROVIDERS, ids=wanted, search="inn"))["providers"]) == ["Finn"]
 
 
+@pytest.mark.parametrize("size", ["first", "last"])
+async def test_a_page_of_no_rows_is_empty_and_says_whether_there_are_any(
+    api: Api, size: str
+) -> None:
+    for more in (False, True):
+        page: Json = {size: 0}
+        found = (await api.ask(PROVIDERS, **page))["providers"]
+        assert (names(found), found["edges"], found["totalCount"]) == ([], [], int(more))
+        info = found["pageInfo"]
+        assert (info["startCursor"], info["endCursor"]) == (None, None)
+        assert (info["hasNextPage"], info["hasPreviousPage"]) == (
+            more and size == "first",
+            more and size == "last",
+        )
+        await a_provider(api, name="Ada")
+
+
 @pytest.mark.parametrize(
     ("page", "field"),
     [
-        ({"first": 0}, "first"),
+        ({"first": -1}, "first"),
         ({"first": 101}, "first"),
         ({"last": -1}, "last"),
         ({"first": 1, "last": 1}, "last"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 from dataclasses import replace
 
 import pytest
@@ -83,3 +85,82 @@ async def test_without_a_list_no_other_site_calls(api: Api) -> None:
         "/graphql", json={"query": "{ viewer { role } }"}, headers={"origin": ORIGIN}
     )
     assert "access-control-allow-origin" not in response.headers
+
+
+USUAL = (
+    "apollographql-client-name",
+    "apollographql-client-version",
+    "apollo-require-preflight",
+    "x-apollo-operation-name",
+    "traceparent",
+    "tracestate",
+    "idempotency-key",
+)
+
+
+@pytest.mark.parametrize("name", [*USUAL, "x-tenant", "x-other"])
+async def test_pages_may_send_what_usual_clients_send_and_what_the_settings_add(
+    environment: dict[str, str], name: str
+) -> None:
+    settings = replace(
+        Settings.from_environment(environment | {"SLOTWRIGHT_CORS_HEADERS": "X-Tenant, x-b3"}),
+        cors_origins=(ORIGIN,),
+    )
+    asked = {"access-control-request-method": "POST", "access-control-request-headers": name}
+    async with running(settings) as own:
+        answer = await own.http.options("/graphql", headers={"origin": ORIGIN, **asked})
+    assert answer.status_code == (400 if name == "x-other" else 200)
+
+
+LONG = {"query": "{ __schema { types { name description } } }"}
+SHORT = {"query": "{ viewer { role } }"}
+
+
+@pytest.mark.parametrize(
+    ("query", "accepts", "encoding"),
+    [
+        (LONG, "gzip, deflate, br", "gzip"),
+        (LONG, "identity", None),
+        (LONG, "", None),
+        (SHORT, "gzip", None),
+    ],
+)
+async def test_large_answers_are_compressed_where_the_client_takes_that(
+    api: Api, query: dict[str, str], accepts: str, encoding: str | None
+) -> None:
+    request = api.http.build_request(
+        "POST",
+        "/graphql",
+        json=query,
+        headers={"accept-encoding": accepts, "slotwright-organization": api.organization.slug},
+    )
+    answer = await api.http.send(request, stream=True)
+    raw = b"".join([chunk async for chunk in answer.aiter_raw()])
+    assert answer.headers.get("content-encoding") == encoding
+    assert int(answer.headers["content-length"]) == len(raw)
+    assert "data" in json.loads(gzip.decompress(raw) if encoding else raw)
+    varies = {part.strip().lower() for part in answer.headers["vary"].split(",")}
+    assert varies == ({"accept"} if query is SHORT else {"accept", "accept-encoding"})
+
+
+async def test_event_streams_are_never_compressed(api: Api) -> None:
+    answer = await api.http.post(
+        "/graphql",
+        json=LONG,
+        headers={
+            "accept": "text/event-stream",
+            "accept-encoding": "gzip",
+            "slotwright-organization": api.organization.slug,
+        },
+    )
+    assert "content-encoding" not in answer.headers
+    assert answer.text.startswith("event: next\ndata: {")
+
+
+@pytest.mark.parametrize("path", ["/graphql/", "/livez/", "/readyz/", "/unsubscribe/x/"])
+async def test_no_address_redirects_to_another_scheme(api: Api, path: str) -> None:
+    answer = await api.http.post(
+        path, json=SHORT, headers={"slotwright-organization": api.organization.slug}
+    )
+    assert answer.status_code == (200 if path == "/graphql/" else 404)
+    assert "location" not in answer.headers

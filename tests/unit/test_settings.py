@@ -161,6 +161,8 @@ def test_a_missing_variable_is_named(name: str, value: str | None) -> None:
         ("SLOTWRIGHT_CORS_ORIGINS", "https://shop.example/path"),
         ("SLOTWRIGHT_CORS_ORIGINS", "https://"),
         ("SLOTWRIGHT_CORS_ORIGINS", "*,https://shop.example"),
+        ("SLOTWRIGHT_CORS_HEADERS", "x-tenant:"),
+        ("SLOTWRIGHT_CORS_HEADERS", "x tenant"),
         ("SLOTWRIGHT_GRAPHIQL", "yes"),
         ("SLOTWRIGHT_INTROSPECTION", "yes"),
         ("SLOTWRIGHT_SOCKETS_PER_ADDRESS", "-1"),

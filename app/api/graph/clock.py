@@ -50,7 +50,7 @@ class ClockMutation:
     async def advance_clock(
         self,
         info: Info,
-        input: AdvanceClockInput,
+        input: Annotated[AdvanceClockInput, strawberry.argument(description="How far.")],
     ) -> AdvanceClockResult:
         """See the use case."""
         answer = await advance_clock(info.context.resources, info.context.viewer, input.minutes)

@@ -94,7 +94,9 @@ class ReminderMutation:
     async def resend_reminder(
         self,
         info: Info,
-        input: ResendReminderInput,
+        input: Annotated[
+            ResendReminderInput, strawberry.argument(description="Which message to send again.")
+        ],
     ) -> ResendReminderResult:
         """See the use case."""
         form = ResendForm(

@@ -233,7 +233,9 @@ class TemplateMutation:
     async def set_message_template(
         self,
         info: Info,
-        input: SetMessageTemplateInput,
+        input: Annotated[
+            SetMessageTemplateInput, strawberry.argument(description="The new words.")
+        ],
     ) -> SetMessageTemplateResult:
         """See the use case."""
         answer = await set_template(

@@ -189,8 +189,8 @@ class PageRequest:
         if first is not None and last is not None:
             raise BadUserInput("Give first or last, not both.", "last")
         name, size = ("first", first) if last is None else ("last", last)
-        if size is not None and not 1 <= size <= MAX_PAGE_SIZE:
-            raise BadUserInput(f"{name} must be between 1 and {MAX_PAGE_SIZE}.", name)
+        if size is not None and not 0 <= size <= MAX_PAGE_SIZE:
+            raise BadUserInput(f"{name} must be between 0 and {MAX_PAGE_SIZE}.", name)
         return cls(
             limit=DEFAULT_PAGE_SIZE if size is None else size,
             backward=last is not None,
@@ -293,7 +293,7 @@ First = Annotated[
     int | None,
     strawberry.argument(
         description=(
-            f"How many rows from the start, 1 to {MAX_PAGE_SIZE}; {DEFAULT_PAGE_SIZE} "
+            f"How many rows from the start, 0 to {MAX_PAGE_SIZE}; {DEFAULT_PAGE_SIZE} "
             "where neither is given."
         )
     ),
@@ -303,7 +303,7 @@ After = Annotated[
 ]
 Last = Annotated[
     int | None,
-    strawberry.argument(description=f"How many rows from the end, 1 to {MAX_PAGE_SIZE}."),
+    strawberry.argument(description=f"How many rows from the end, 0 to {MAX_PAGE_SIZE}."),
 ]
 Before = Annotated[
     str | None, strawberry.argument(description="Only rows before the one with this cursor.")

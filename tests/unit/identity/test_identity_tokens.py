@@ -363,3 +363,33 @@ def test_what_a_token_says_can_be_read_without_a_key() -> None:
     assert said is not None
     assert said["jti"] == "a"
     assert unverified_claims("nonsense") is None
+
+
+LAST_SECOND = 253_402_300_799
+"""Of the year 9999, after which there are no dates."""
+
+
+@pytest.mark.parametrize("claim", ["exp", "nbf"])
+@pytest.mark.parametrize(
+    "number",
+    [LAST_SECOND, LAST_SECOND + 1, 10**18, 10**400, 1e308, float("nan"), float("inf"), -(10**400)],
+)
+async def test_a_time_beyond_all_dates_makes_no_good_token(claim: str, number: float) -> None:
+    """The leeway must not carry the last second of all into an error of ours."""
+    changes: dict[str, Any] = {claim: number}
+    token = signed(SECRET, algorithm="HS256", **changes)
+    assert isinstance(await tokens().verify(token), str)
+
+
+ALG = '{"alg": "HS256"}'
+
+
+def encoded(part: str) -> str:
+    return base64.urlsafe_b64encode(part.encode()).decode().rstrip("=")
+
+
+async def test_what_is_nested_too_deeply_is_no_token() -> None:
+    deep = "[" * 5_000
+    token = f"{encoded(deep)}.e30.AAAA"
+    assert await tokens().verify(token) == "The access token is not valid."
+    assert unverified_claims(f"{encoded(ALG)}.{encoded(deep)}.AAAA") is None
