@@ -16,13 +16,14 @@ LOCK := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-h
 LOCK_OPTIONS ?=
 LOCKS := $(wildcard requirements*.lock)
 
-.PHONY: help run test test-full check audit bench reset lock schema install develop assets
+.PHONY: help run test test-full soak check audit bench reset lock schema install develop assets
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make run        start everything on 127.0.0.1:8000 (ARGS='--port 8123' passes options on)"
 	@echo "make test       every test, with its own PostgreSQL and Redis (ARGS='-k booking' passes options on)"
 	@echo "make test-full  the same and the long ones"
+	@echo "make soak       20 minutes of load while servers and processes are killed and connections cut (ARGS='--minutes 5')"
 	@echo "make check      lint, formatting, types, layers"
 	@echo "make audit      known holes in what is locked; asks on the network"
 	@echo "make bench      measurements (NAME… after it chooses, BASE=commit compares with that version)"
@@ -39,6 +40,9 @@ test: develop assets
 test-full: develop assets
 	.venv/bin/python -m pytest -n $(PROCESSES) --dist worksteal --durations 20 \
 		-m "full or not full" --hypothesis-profile full $(ARGS)
+
+soak: develop assets
+	.venv/bin/python -m tests.e2e.soak $(ARGS)
 
 check: develop assets
 	.venv/bin/ruff check .

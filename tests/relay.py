@@ -111,7 +111,7 @@ class Relay:
         wire = _Wire(writer, there_writer)
         self._wires.add(wire)
         try:
-            with suppress(OSError):
+            with suppress(OSError, asyncio.CancelledError):
                 await asyncio.gather(
                     wire.pass_on(reader, there_writer), wire.pass_on(there_reader, writer)
                 )
