@@ -1,7 +1,8 @@
 """The throttle: how much one caller may ask for in a minute, in points; and how often one without a
 token may book.
 
-A point is a field of an answer, as the transport reckons it beforehand. Callers are told apart by
+A point is a field of an answer, as the transport reckons it beforehand, or 10 µs of processor time
+that preparing the operation took. Callers are told apart by
 their token's subject, else by their network. Nobody is locked out for what somebody else did in
 their name: only a valid token spends its budget.
 """
@@ -22,7 +23,12 @@ if TYPE_CHECKING:
     from app.core.viewer import Viewer
 
 LEAST_POINTS: Final = 100
-"""Of any operation, and of one that is refused: parsing and validating have their price, too."""
+"""Of any operation, and of one that is refused."""
+
+POINTS_PER_SECOND: Final = 100_000
+"""Of processor time, for parsing, validating and coercing: a field of an answer takes about 10 µs.
+A document that is known costs next to nothing; the largest new one some 10,000 points.
+"""
 
 GUEST_FIELDS: Final = frozenset({"bookAppointment", "holdSlot"})
 """The mutations that take somebody's time."""
@@ -49,12 +55,15 @@ class Throttle:
                 "Too much was asked for in too short a time.",
             )
 
-    def charge(self, viewer: Viewer, cost: int, fields: Sequence[str]) -> None:
-        """Take the price of an operation with these root fields. Raises Failure (RATE_LIMITED)."""
+    def charge(self, viewer: Viewer, cost: int, fields: Sequence[str], seconds: float) -> None:
+        """Take the price of an operation with these root fields, which took so many seconds of
+        processor time to prepare, or to refuse. Raises Failure (RATE_LIMITED).
+        """
         caller = _caller(viewer)
         if caller is None:
             return
-        self._rates.spend(self._points, caller, max(LEAST_POINTS, cost))
+        points = cost + round(seconds * POINTS_PER_SECOND)
+        self._rates.spend(self._points, caller, max(LEAST_POINTS, points))
         taking = sum(name in GUEST_FIELDS for name in fields)
         if taking and viewer.role is Role.ANONYMOUS:
             _refuse(

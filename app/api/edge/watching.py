@@ -40,9 +40,9 @@ def watch_with(throttle: Callable[[], Throttle | None], *, logs_all: bool) -> Wa
         if (found := throttle()) is not None:
             found.knock(viewer)
 
-    def charge(viewer: Viewer, cost: int, fields: tuple[str, ...]) -> None:
+    def charge(viewer: Viewer, cost: int, fields: tuple[str, ...], seconds: float) -> None:
         if (found := throttle()) is not None:
-            found.charge(viewer, cost, fields)
+            found.charge(viewer, cost, fields, seconds)
 
     def done(what: Done) -> None:
         name = what.name

@@ -40,6 +40,8 @@ from app.api.words.errors import TooComplex
 _COST_CEILING: Final = 10**15
 # Longer numbers are no GraphQL integers, and Python refuses to read the longest of them.
 _LONGEST_INT: Final = 12
+_NAME_CHARACTERS: Final = 32
+"""Of a response name, as costly as a field. No field of the schema has a name as long."""
 _CONNECTION_ROWS: Final = frozenset({"edges", "nodes"})
 
 
@@ -125,10 +127,11 @@ class _Walk:
         else:
             below = inner.cost + (size if paged else self.limits.page_size) * inner.cost_per_row
         depth = 1 + max(inner.depth, inner.introspection_depth)
+        own = 1 + len((node.alias or node.name).value) // _NAME_CHARACTERS
         return _Measure(
             depth=0 if in_schema else depth,
             introspection_depth=depth if in_schema else 0,
-            cost=1 if in_rows else min(1 + below, _COST_CEILING),
+            cost=own if in_rows else min(own + below, _COST_CEILING),
             cost_per_row=min(below, _COST_CEILING) if in_rows else 0,
         )
 

@@ -20,6 +20,7 @@ from graphql import (
     GraphQLSyntaxError,
     OperationDefinitionNode,
     OperationType,
+    OverlappingFieldsCanBeMergedRule,
     Undefined,
     is_non_null_type,
     parse,
@@ -43,6 +44,7 @@ from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 from app.api.execution.cost import Cost, measure
 from app.api.execution.fastlists import RowExecutor
 from app.api.execution.limits import Limits, check_variables
+from app.api.execution.overlaps import bounded_overlaps
 from app.api.execution.structure import (
     check_document,
     check_operation,
@@ -115,7 +117,8 @@ class Operations:
         self._unavailable = unavailable
         self._hide_suggestions = not introspection
         self._rules = (
-            *specified_rules,
+            *(rule for rule in specified_rules if rule is not OverlappingFieldsCanBeMergedRule),
+            bounded_overlaps(limits.comparisons),
             MaybeNullValidationRule,
             OneOfInputValidationRule,
             *(() if introspection else (NoSchemaIntrospectionCustomRule,)),
@@ -245,13 +248,16 @@ class Operations:
             raise OperationRefused(_with_code(error, code)) from None
 
     def _validate(self, node: DocumentNode) -> None:
-        errors = validate(
-            self._schema,
-            node,
-            self._rules,
-            max_errors=_MAX_ERRORS,
-            hide_suggestions=self._hide_suggestions,
-        )
+        try:
+            errors = validate(
+                self._schema,
+                node,
+                self._rules,
+                max_errors=_MAX_ERRORS,
+                hide_suggestions=self._hide_suggestions,
+            )
+        except Failure as failure:
+            raise OperationRefused(failure) from None
         if errors:
             raise OperationRefused(
                 *(_with_code(error, Code.GRAPHQL_VALIDATION_FAILED) for error in errors)

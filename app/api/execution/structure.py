@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
 
 from graphql import (
     DirectiveNode,
@@ -18,6 +19,7 @@ from graphql import (
     FragmentSpreadNode,
     InlineFragmentNode,
     ListValueNode,
+    NameNode,
     ObjectValueNode,
     OperationDefinitionNode,
     OperationType,
@@ -29,6 +31,9 @@ from graphql import (
 
 from app.api.execution.limits import Limits
 from app.api.words.errors import TooComplex
+
+_SHOWN: Final = 20
+"""Characters of a name that is too long, in the message about it."""
 
 Fragments = Mapping[str, FragmentDefinitionNode]
 
@@ -64,18 +69,29 @@ def check_document(document: DocumentNode, limits: Limits) -> None:
     of them.
     """
     fragments = fragments_of(document)
+    operations = sum(isinstance(each, OperationDefinitionNode) for each in document.definitions)
+    if operations > limits.operations:
+        raise TooComplex(
+            f"The document has {operations} operations; at most {limits.operations} are allowed."
+        )
     for definition in document.definitions:
         if isinstance(definition, OperationDefinitionNode | FragmentDefinitionNode):
+            _check_name(definition.name, limits.name_characters)
             _check_directives(definition.directives, limits)
             for variable in definition.variable_definitions or ():
+                _check_name(variable.variable.name, limits.name_characters)
                 _check_directives(variable.directives, limits)
-                _check_lists(variable.default_value, limits)
+                _check_input(variable.default_value, limits)
             _check_place(definition.selection_set, fragments, limits)
             for selection in _inside(definition.selection_set):
                 _check_directives(selection.directives, limits)
+                if isinstance(selection, FragmentSpreadNode):
+                    _check_name(selection.name, limits.name_characters)
                 if isinstance(selection, FieldNode):
+                    _check_name(selection.alias, limits.response_name_characters)
+                    _check_name(selection.name, limits.response_name_characters)
                     for argument in selection.arguments or ():
-                        _check_lists(argument.value, limits)
+                        _check_input(argument.value, limits)
                     if selection.selection_set is not None:
                         _check_place(selection.selection_set, fragments, limits)
 
@@ -171,7 +187,15 @@ def _check_directives(directives: Sequence[DirectiveNode] | None, limits: Limits
         )
 
 
-def _check_lists(value: ValueNode | None, limits: Limits) -> None:
+def _check_name(name: NameNode | None, most: int) -> None:
+    if name is not None and len(name.value) > most:
+        raise TooComplex(
+            f"The name {name.value[:_SHOWN]}… has {len(name.value)} characters; at most {most} are "
+            "allowed."
+        )
+
+
+def _check_input(value: ValueNode | None, limits: Limits) -> None:
     waiting = [] if value is None else [value]
     while waiting:
         node = waiting.pop()
@@ -180,4 +204,6 @@ def _check_lists(value: ValueNode | None, limits: Limits) -> None:
                 raise TooComplex(f"A list has more than {limits.input_items} items.")
             waiting.extend(node.values)
         elif isinstance(node, ObjectValueNode):
+            if len(node.fields) > limits.input_fields:
+                raise TooComplex(f"An object has more than {limits.input_fields} fields.")
             waiting.extend(entry.value for entry in node.fields)

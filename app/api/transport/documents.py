@@ -20,6 +20,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from time import thread_time
 from typing import Final, Protocol
 
 import orjson
@@ -51,6 +52,13 @@ class UnfitDocumentsError(ValueError):
     """A list of documents can't be used. The message says why, in one sentence."""
 
 
+@dataclass(slots=True)
+class Spent:
+    """The processor time that preparing an operation took, whether it was refused or not."""
+
+    seconds: float = 0.0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Documents:
     """Finds the document that a request is about. `listed`, if there is such a list, has the only
@@ -61,30 +69,35 @@ class Documents:
     listed: Mapping[str, str] | None
     shared: SharedDocuments | None
 
-    async def prepare(self, request: GraphQLRequest) -> Operation:
-        """The operation, ready to run. Raises OperationRefused."""
+    async def prepare(self, request: GraphQLRequest, spent: Spent) -> Operation:
+        """The operation, ready to run; adds to `spent`. Raises OperationRefused."""
         if self.listed is not None:
-            return self._ready(_text_in(self.listed, request), request)
+            return self._ready(_text_in(self.listed, request), request, spent)
         if request.document_id is not None and self.shared is not None:
-            return await self._prepare_shared(request, _plain(request.document_id), self.shared)
+            name = _plain(request.document_id)
+            return await self._prepare_shared(request, name, self.shared, spent)
         if request.query is None:
             raise OperationRefused(
                 Failure(Code.PERSISTED_QUERY_NOT_SUPPORTED, "PersistedQueryNotSupported")
             )
-        return self._ready(request.query, request)
+        return self._ready(request.query, request, spent)
 
-    def _ready(self, text: str, request: GraphQLRequest) -> Operation:
-        return self.operations.prepare(text, request.variables, request.operation_name)
+    def _ready(self, text: str, request: GraphQLRequest, spent: Spent) -> Operation:
+        began = thread_time()
+        try:
+            return self.operations.prepare(text, request.variables, request.operation_name)
+        finally:
+            spent.seconds += thread_time() - began
 
     async def _prepare_shared(
-        self, request: GraphQLRequest, name: str, shared: SharedDocuments
+        self, request: GraphQLRequest, name: str, shared: SharedDocuments, spent: Spent
     ) -> Operation:
         text = request.query
         if text is None:
-            return self._ready(await self._find(name, shared), request)
+            return self._ready(await self._find(name, shared), request, spent)
         if _sha256_of(text) != name:
             raise OperationRefused(Failure(Code.BAD_REQUEST, "provided sha does not match query"))
-        operation = self._ready(text, request)  # what may not run is not remembered
+        operation = self._ready(text, request, spent)  # what may not run is not remembered
         if operation.may_be_kept:
             await shared.keep(name, text)
         return operation

@@ -21,7 +21,7 @@ from app.api.execution.operations import (
     Operations,
 )
 from app.api.transport.answers import TIMED_OUT, Answers
-from app.api.transport.documents import Documents
+from app.api.transport.documents import Documents, Spent
 from app.api.transport.places import Places, network_of
 from app.api.transport.requests import Credentials, Expiring, GraphQLRequest, RequestInfo
 from app.api.transport.watch import OK, Done, Watch, label_of, outcome_of
@@ -69,12 +69,13 @@ class Service(Generic[V]):
     async def prepare(self, request: GraphQLRequest, viewer: V) -> Operation:
         """Raises OperationRefused, and Failure where the watch says no."""
         self.watch.knock(viewer)
+        spent = Spent()
         try:
-            operation = await self.documents.prepare(request)
+            operation = await self.documents.prepare(request, spent)
         except OperationRefused:
-            self.watch.charge(viewer, 0, ())
+            self.watch.charge(viewer, 0, (), spent.seconds)
             raise
-        self.watch.charge(viewer, operation.cost, operation.fields)
+        self.watch.charge(viewer, operation.cost, operation.fields, spent.seconds)
         return operation
 
     async def answer(self, operation: Operation, viewer: V, info: RequestInfo) -> Payload:

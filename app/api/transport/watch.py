@@ -38,12 +38,15 @@ class Done:
 class Watch(Generic[V_contra]):
     """What a watcher does; nothing where it is not said.
 
-    `knock` and `charge` may raise Failure, which refuses the operation. `charge` gets its cost, and
-    the names of its root fields; none of both where the operation itself was refused.
+    `knock` and `charge` may raise Failure, which refuses the operation. `charge` gets its cost, the
+    names of its root fields, and the seconds of processor time that preparing it took; the seconds
+    alone where the operation itself was refused.
     """
 
     knock: Callable[[V_contra], None] = lambda _viewer: None
-    charge: Callable[[V_contra, int, tuple[str, ...]], None] = lambda _viewer, _cost, _fields: None
+    charge: Callable[[V_contra, int, tuple[str, ...], float], None] = (
+        lambda _viewer, _cost, _fields, _seconds: None
+    )
     done: Callable[[Done], None] = lambda _done: None
 
 

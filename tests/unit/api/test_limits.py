@@ -299,6 +299,83 @@ def test_a_field_may_not_be_repeated_without_end_at_one_place() -> None:
     assert prepare("{" + "name " * 50 + "}") > 0
 
 
+def test_validation_compares_a_bounded_number_of_fields() -> None:
+    """However the repetitions are spread over places: 45 × 45 pairs of places, each with 36 fields."""
+    thirty_six = " ".join(["name"] * 36)
+    assert "same fields too often" in refusal(
+        "{" + f"friend {{{thirty_six}}} " * 45 + "}", limits=Limits(tokens=10_000)
+    )
+    below = "{" + "services { providers { friend { name } } }" * 12 + "}"
+    assert "same fields too often" in refusal(below, limits=Limits(comparisons=500))
+    assert prepare(below)
+
+
+def test_components_may_ask_for_the_same_fields() -> None:
+    """A dozen fragments that overlap in every field pass the check of comparisons."""
+    fragments = [
+        f"fragment F{number} on Provider {{name friend {{name services {{name}}}}}}"
+        for number in range(12)
+    ]
+    spreads = " ".join(f"...F{number}" for number in range(12))
+    assert prepare("{friend {" + spreads + "}}" + " ".join(fragments))
+
+
+def test_conflicts_are_still_found() -> None:
+    for query in ("{x: name x: friend {name}}", "{friend {x: name} friend {x: services {name}}}"):
+        with pytest.raises(OperationRefused) as refused:
+            prepare(query)
+        assert {(error.extensions or {})["code"] for error in refused.value.errors} == {
+            Code.GRAPHQL_VALIDATION_FAILED
+        }
+
+
+@pytest.mark.parametrize(
+    ("query", "most"),
+    [
+        ("{%s: name}", 64),
+        ("{%s}", 64),
+        ("query %s {name}", 256),
+        ("query ($%s: Int) {nextSlots(first: $%s) {name}}", 256),
+        ("{...%s} fragment %s on Query {name}", 256),
+        ("{friend {... on Provider {%s: name}}}", 64),
+    ],
+)
+def test_names_have_an_end(query: str, most: int) -> None:
+    assert f"at most {most} are allowed" in refusal(query.replace("%s", "x" * (most + 1)))
+    if query != "{%s}":
+        assert prepare(query.replace("%s", "x" * most))
+
+
+def test_a_long_response_name_costs_as_much_as_the_fields_it_takes_the_place_of() -> None:
+    assert cost("{%s: name}" % ("x" * 31)).fields == 1
+    assert cost("{%s: name}" % ("x" * 32)).fields == 2
+    assert cost("{services {%s: name}}" % ("x" * 64)).fields == 1 + 3 * 3
+
+
+def test_a_document_has_few_operations() -> None:
+    many = " ".join(f"query Q{number} {{name}}" for number in range(21))
+    with pytest.raises(OperationRefused) as refused:
+        Operations(schema, limits=Limits(), introspection=True).prepare(many, {}, "Q0")
+    assert refused.value.errors[0].message.startswith("The document has 21 operations")
+
+
+def test_objects_have_an_end_in_documents_and_in_variables() -> None:
+    """Each unknown field is an error that quotes the whole object."""
+    written = " ".join(f"a{number}: 1" for number in range(101))
+    assert "more than 100 fields" in refusal("{nodes(ids: [{" + written + "}]) {name}}")
+    many: dict[str, object] = {f"a{number}": 1 for number in range(101)}
+    for variables in ({"x": many}, {"x": [{"y": many}]}):
+        with pytest.raises(BadUserInput, match="more than 100 fields"):
+            check_variables(variables, Limits())
+
+
+def test_variables_have_an_end_together() -> None:
+    rows = [[0] * 400] * 24
+    check_variables({"x": rows}, Limits())
+    with pytest.raises(BadUserInput, match="more than 10000 values"):
+        check_variables({"x": [*rows, [0] * 400]}, Limits())
+
+
 def test_tokens_length_comments_and_nesting_have_an_end() -> None:
     for endless in (
         "{" + "name " * 2_000 + "}",
