@@ -20,6 +20,7 @@ from app.api.words.refusals import (
 )
 from app.core import refusals
 from app.core.messages import OwnTemplate, TemplateOverride
+from app.notify import overrides
 from app.notify.message import OverrideProblem, Rendered, RenderedEmail
 from app.usecases.messages.edit_template import list_templates, set_template
 from app.usecases.messages.preview_message import PreviewQuestion, preview_message
@@ -29,8 +30,10 @@ _RECIPIENT = "Whom it is for."
 _LANGUAGE = "The language of the words: en, de, fr or es."
 _PART = (
     "Jinja2 text with values and conditions, such as “{{ contact }}” and “{% if price %}”. "
-    "Null: the built-in words."
+    f"At most {overrides.MAX_SOURCE_CHARACTERS:,} characters with {overrides.MAX_NODES:,} values "
+    f"and conditions, nested at most {overrides.MAX_DEPTH} deep. Null: the built-in words."
 )
+_WORDS = f"They may use these words: {', '.join(sorted(overrides.WORDS))}."
 
 
 @strawberry.type(
@@ -123,7 +126,7 @@ class MessagePreview:
         )
 
 
-@strawberry.input(description="Own words to try. A part left out is the built-in one.")
+@strawberry.input(description=f"Own words to try. A part left out is the built-in one. {_WORDS}")
 class MessageWordsInput:
     """Becomes a `TemplateOverride`."""
 
@@ -139,7 +142,8 @@ class MessageWordsInput:
 
 @strawberry.input(
     description=(
-        "An organization's own words for one kind of message; all null: the built-in ones again."
+        "An organization's own words for one kind of message; all null: the built-in ones again. "
+        f"{_WORDS}"
     )
 )
 class SetMessageTemplateInput:
