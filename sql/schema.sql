@@ -14,6 +14,25 @@ CREATE FUNCTION public.name_sort_key(name text) RETURNS text
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
     RETURN (((("left"(lower((replace(replace(replace(replace(translate(regexp_replace(NORMALIZE(name, NFKD), '[\u0300-\u036f]'::text, ''::text, 'g'::text), 'ØøŁłĐđÐðĦħıΑΒΓΔΕΖΗΘΙΚΛΜΝΞΟΠΡΣΤΥΦΧΨΩςАБВГДЕЖЗИКЛМНОПРСТУФХЦЧШЩЪЫЬЭЮЯЄІҐЂЈЉЊЋЏ'::text, 'oollddddhhiαβγδεζηθικλμνξοπρστυφχψωσабвгдежзиклмнопрстуфхцчшщъыьэюяєіґђјљњћџ'::text), 'ß'::text, 'ss'::text), 'ẞ'::text, 'ss'::text), 'Æ'::text, 'ae'::text), 'æ'::text, 'ae'::text) COLLATE "C")), 200) || chr(1)) || "left"(lower((NORMALIZE(name, NFD) COLLATE "C")), 200)) || chr(1)) || "left"(translate(name, 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ'::text, 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'::text), 200));
 
+CREATE FUNCTION public.subject_for_provider() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    INSERT INTO subject (organization_id, id, kind) VALUES (NEW.organization_id, NEW.id, 'PROVIDER')
+    ON CONFLICT DO NOTHING;
+    RETURN NEW;
+END
+$$;
+
+CREATE FUNCTION public.subject_is_provider() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    NEW.subject_id := NEW.provider_id;
+    RETURN NEW;
+END
+$$;
+
 CREATE TABLE public.appointment (
     organization_id uuid NOT NULL,
     id uuid NOT NULL,
@@ -100,12 +119,13 @@ CREATE TABLE public.appointment_history (
 CREATE TABLE public.availability_exception (
     organization_id uuid NOT NULL,
     id uuid NOT NULL,
-    provider_id uuid NOT NULL,
+    provider_id uuid,
     date date NOT NULL,
     is_blocked boolean NOT NULL,
     custom_start_minute smallint,
     custom_end_minute smallint,
     reason text,
+    subject_id uuid NOT NULL,
     CONSTRAINT availability_exception_block_inside_date CHECK (((NOT is_blocked) OR (custom_end_minute > custom_start_minute))),
     CONSTRAINT availability_exception_custom_has_times CHECK ((is_blocked OR (custom_start_minute IS NOT NULL))),
     CONSTRAINT availability_exception_end_range CHECK (((custom_end_minute >= 0) AND (custom_end_minute <= 1440))),
@@ -117,7 +137,7 @@ CREATE TABLE public.availability_exception (
 CREATE TABLE public.claim (
     organization_id uuid NOT NULL,
     id uuid NOT NULL,
-    provider_id uuid NOT NULL,
+    provider_id uuid,
     appointment_id uuid,
     during tstzrange NOT NULL,
     visit tstzrange NOT NULL,
@@ -128,10 +148,13 @@ CREATE TABLE public.claim (
     visit_from integer GENERATED ALWAYS AS (((EXTRACT(epoch FROM (lower(visit) AT TIME ZONE 'UTC'::text)) / (60)::numeric))::integer) STORED NOT NULL,
     visit_until integer GENERATED ALWAYS AS (((EXTRACT(epoch FROM (upper(visit) AT TIME ZONE 'UTC'::text)) / (60)::numeric))::integer) STORED NOT NULL,
     hold_id uuid,
+    subject_id uuid NOT NULL,
+    unit integer DEFAULT 1 NOT NULL,
     CONSTRAINT claim_during_half_open CHECK ((lower_inc(during) AND (NOT upper_inc(during)) AND lower_inc(visit) AND (NOT upper_inc(visit)) AND (NOT isempty(during)) AND (NOT isempty(visit)))),
     CONSTRAINT claim_length CHECK (((EXTRACT(epoch FROM (upper(during) AT TIME ZONE 'UTC'::text)) - EXTRACT(epoch FROM (lower(during) AT TIME ZONE 'UTC'::text))) <= ((3 * 86400))::numeric)),
     CONSTRAINT claim_of_hold_expires CHECK (((hold_id IS NULL) = (expires_at IS NULL))),
     CONSTRAINT claim_of_one CHECK ((num_nonnulls(appointment_id, hold_id) = 1)),
+    CONSTRAINT claim_unit_range CHECK ((unit >= 1)),
     CONSTRAINT claim_visit_inside CHECK ((visit <@ during)),
     CONSTRAINT claim_whole_minutes CHECK (((mod(EXTRACT(epoch FROM (lower(during) AT TIME ZONE 'UTC'::text)), (60)::numeric) = (0)::numeric) AND (mod(EXTRACT(epoch FROM (upper(during) AT TIME ZONE 'UTC'::text)), (60)::numeric) = (0)::numeric) AND (mod(EXTRACT(epoch FROM (lower(visit) AT TIME ZONE 'UTC'::text)), (60)::numeric) = (0)::numeric) AND (mod(EXTRACT(epoch FROM (upper(visit) AT TIME ZONE 'UTC'::text)), (60)::numeric) = (0)::numeric)))
 );
@@ -398,6 +421,13 @@ CREATE TABLE public.service_provider (
     provider_id uuid NOT NULL
 );
 
+CREATE TABLE public.subject (
+    organization_id uuid NOT NULL,
+    id uuid NOT NULL,
+    kind text NOT NULL,
+    CONSTRAINT subject_kind_known CHECK ((kind = ANY (ARRAY['PROVIDER'::text, 'RESOURCE'::text])))
+);
+
 CREATE TABLE public.verified_phone (
     organization_id uuid NOT NULL,
     phone text NOT NULL,
@@ -408,12 +438,13 @@ CREATE TABLE public.verified_phone (
 CREATE TABLE public.weekly_break (
     organization_id uuid NOT NULL,
     id uuid NOT NULL,
-    provider_id uuid NOT NULL,
+    provider_id uuid,
     weekday smallint NOT NULL,
     start_minute smallint NOT NULL,
     end_minute smallint NOT NULL,
     effective_from date,
     effective_until date,
+    subject_id uuid NOT NULL,
     CONSTRAINT weekly_break_effective_order CHECK ((effective_from <= effective_until)),
     CONSTRAINT weekly_break_end_range CHECK (((end_minute >= 0) AND (end_minute <= 1440))),
     CONSTRAINT weekly_break_start_range CHECK (((start_minute >= 0) AND (start_minute <= 1439))),
@@ -423,12 +454,13 @@ CREATE TABLE public.weekly_break (
 CREATE TABLE public.weekly_hours (
     organization_id uuid NOT NULL,
     id uuid NOT NULL,
-    provider_id uuid NOT NULL,
+    provider_id uuid,
     weekday smallint NOT NULL,
     start_minute smallint NOT NULL,
     end_minute smallint NOT NULL,
     effective_from date,
     effective_until date,
+    subject_id uuid NOT NULL,
     CONSTRAINT weekly_hours_effective_order CHECK ((effective_from <= effective_until)),
     CONSTRAINT weekly_hours_end_range CHECK (((end_minute >= 0) AND (end_minute <= 1440))),
     CONSTRAINT weekly_hours_start_range CHECK (((start_minute >= 0) AND (start_minute <= 1439))),
@@ -442,21 +474,21 @@ ALTER TABLE ONLY public.appointment
     ADD CONSTRAINT appointment_pkey PRIMARY KEY (organization_id, id);
 
 ALTER TABLE ONLY public.availability_exception
-    ADD CONSTRAINT availability_exception_one_kind EXCLUDE USING gist (organization_id WITH =, provider_id WITH =, date WITH =, (
+    ADD CONSTRAINT availability_exception_one_kind EXCLUDE USING gist (organization_id WITH =, subject_id WITH =, date WITH =, (
 CASE
     WHEN (NOT is_blocked) THEN 0
     WHEN (custom_start_minute IS NULL) THEN 1
     ELSE 2
-END) WITH <>);
+END) WITH <>) WHERE ((subject_id IS NOT NULL));
 
 ALTER TABLE ONLY public.availability_exception
     ADD CONSTRAINT availability_exception_pkey PRIMARY KEY (organization_id, id);
 
 ALTER TABLE ONLY public.availability_exception
-    ADD CONSTRAINT availability_exception_ranges_differ UNIQUE NULLS NOT DISTINCT (organization_id, provider_id, date, custom_start_minute);
+    ADD CONSTRAINT availability_exception_ranges_differ UNIQUE NULLS NOT DISTINCT (organization_id, subject_id, date, custom_start_minute);
 
 ALTER TABLE ONLY public.claim
-    ADD CONSTRAINT claim_no_overlap EXCLUDE USING gist (organization_id WITH =, provider_id WITH =, during WITH &&) WHERE (active);
+    ADD CONSTRAINT claim_no_overlap EXCLUDE USING gist (organization_id WITH =, subject_id WITH =, unit WITH =, during WITH &&) WHERE ((active AND (subject_id IS NOT NULL)));
 
 ALTER TABLE ONLY public.claim
     ADD CONSTRAINT claim_pkey PRIMARY KEY (organization_id, id);
@@ -518,6 +550,9 @@ ALTER TABLE ONLY public.service
 ALTER TABLE ONLY public.service_provider
     ADD CONSTRAINT service_provider_pkey PRIMARY KEY (organization_id, service_id, provider_id);
 
+ALTER TABLE ONLY public.subject
+    ADD CONSTRAINT subject_pkey PRIMARY KEY (organization_id, id);
+
 ALTER TABLE ONLY public.verified_phone
     ADD CONSTRAINT verified_phone_pkey PRIMARY KEY (organization_id, phone);
 
@@ -541,15 +576,15 @@ CREATE INDEX appointment_to_complete ON public.appointment USING btree (ends_at)
 
 CREATE INDEX claim_busy ON public.claim USING btree (organization_id, provider_id, claimed_from) INCLUDE (claimed_until, visit_from, visit_until, appointment_id, expires_at) WHERE active;
 
+CREATE INDEX claim_by_appointment ON public.claim USING btree (organization_id, appointment_id) WHERE (active AND (appointment_id IS NOT NULL));
+
 CREATE INDEX claim_by_hold ON public.claim USING btree (organization_id, hold_id) WHERE (hold_id IS NOT NULL);
 
 CREATE INDEX claim_given_back ON public.claim USING btree (claimed_until) WHERE (NOT active);
 
-CREATE UNIQUE INDEX claim_of_appointment ON public.claim USING btree (organization_id, appointment_id) WHERE (active AND (appointment_id IS NOT NULL));
-
 CREATE INDEX claim_of_expiring_hold ON public.claim USING btree (expires_at) WHERE (active AND (hold_id IS NOT NULL));
 
-CREATE UNIQUE INDEX claim_of_hold ON public.claim USING btree (organization_id, hold_id) WHERE (active AND (hold_id IS NOT NULL));
+CREATE INDEX claim_taken ON public.claim USING btree (organization_id, subject_id, claimed_from) INCLUDE (claimed_until, visit_from, visit_until, appointment_id, expires_at, unit) WHERE active;
 
 CREATE INDEX customer_erased ON public.customer USING btree (erased_at) WHERE (erased_at IS NOT NULL);
 
@@ -591,7 +626,21 @@ CREATE INDEX service_provider_by_provider ON public.service_provider USING btree
 
 CREATE INDEX weekly_break_by_provider ON public.weekly_break USING btree (organization_id, provider_id);
 
+CREATE INDEX weekly_break_by_subject ON public.weekly_break USING btree (organization_id, subject_id);
+
 CREATE INDEX weekly_hours_by_provider ON public.weekly_hours USING btree (organization_id, provider_id);
+
+CREATE INDEX weekly_hours_by_subject ON public.weekly_hours USING btree (organization_id, subject_id);
+
+CREATE TRIGGER availability_exception_written_by_0_1 BEFORE INSERT OR UPDATE ON public.availability_exception FOR EACH ROW WHEN ((new.subject_id IS NULL)) EXECUTE FUNCTION public.subject_is_provider();
+
+CREATE TRIGGER claim_written_by_0_1 BEFORE INSERT OR UPDATE ON public.claim FOR EACH ROW WHEN ((new.subject_id IS NULL)) EXECUTE FUNCTION public.subject_is_provider();
+
+CREATE TRIGGER provider_inserted_by_0_1 BEFORE INSERT ON public.provider FOR EACH ROW EXECUTE FUNCTION public.subject_for_provider();
+
+CREATE TRIGGER weekly_break_written_by_0_1 BEFORE INSERT OR UPDATE ON public.weekly_break FOR EACH ROW WHEN ((new.subject_id IS NULL)) EXECUTE FUNCTION public.subject_is_provider();
+
+CREATE TRIGGER weekly_hours_written_by_0_1 BEFORE INSERT OR UPDATE ON public.weekly_hours FOR EACH ROW WHEN ((new.subject_id IS NULL)) EXECUTE FUNCTION public.subject_is_provider();
 
 ALTER TABLE ONLY public.appointment
     ADD CONSTRAINT appointment_customer_fkey FOREIGN KEY (organization_id, customer_id) REFERENCES public.customer(organization_id, id);
@@ -606,7 +655,7 @@ ALTER TABLE ONLY public.appointment
     ADD CONSTRAINT appointment_service_fkey FOREIGN KEY (organization_id, service_id) REFERENCES public.service(organization_id, id);
 
 ALTER TABLE ONLY public.availability_exception
-    ADD CONSTRAINT availability_exception_provider_fkey FOREIGN KEY (organization_id, provider_id) REFERENCES public.provider(organization_id, id);
+    ADD CONSTRAINT availability_exception_subject_fkey FOREIGN KEY (organization_id, subject_id) REFERENCES public.subject(organization_id, id);
 
 ALTER TABLE ONLY public.claim
     ADD CONSTRAINT claim_appointment_fkey FOREIGN KEY (organization_id, appointment_id) REFERENCES public.appointment(organization_id, id);
@@ -615,7 +664,7 @@ ALTER TABLE ONLY public.claim
     ADD CONSTRAINT claim_hold_fkey FOREIGN KEY (organization_id, hold_id) REFERENCES public.hold(organization_id, id);
 
 ALTER TABLE ONLY public.claim
-    ADD CONSTRAINT claim_provider_fkey FOREIGN KEY (organization_id, provider_id) REFERENCES public.provider(organization_id, id);
+    ADD CONSTRAINT claim_subject_fkey FOREIGN KEY (organization_id, subject_id) REFERENCES public.subject(organization_id, id);
 
 ALTER TABLE ONLY public.customer
     ADD CONSTRAINT customer_organization_fkey FOREIGN KEY (organization_id) REFERENCES public.organization(id);
@@ -645,6 +694,9 @@ ALTER TABLE ONLY public.message_template
     ADD CONSTRAINT message_template_organization_fkey FOREIGN KEY (organization_id) REFERENCES public.organization(id);
 
 ALTER TABLE ONLY public.provider
+    ADD CONSTRAINT provider_is_subject_fkey FOREIGN KEY (organization_id, id) REFERENCES public.subject(organization_id, id);
+
+ALTER TABLE ONLY public.provider
     ADD CONSTRAINT provider_organization_fkey FOREIGN KEY (organization_id) REFERENCES public.organization(id);
 
 ALTER TABLE ONLY public.reminder_log
@@ -662,11 +714,14 @@ ALTER TABLE ONLY public.service_provider
 ALTER TABLE ONLY public.service_provider
     ADD CONSTRAINT service_provider_service_fkey FOREIGN KEY (organization_id, service_id) REFERENCES public.service(organization_id, id);
 
+ALTER TABLE ONLY public.subject
+    ADD CONSTRAINT subject_organization_fkey FOREIGN KEY (organization_id) REFERENCES public.organization(id);
+
 ALTER TABLE ONLY public.verified_phone
     ADD CONSTRAINT verified_phone_organization_fkey FOREIGN KEY (organization_id) REFERENCES public.organization(id);
 
 ALTER TABLE ONLY public.weekly_break
-    ADD CONSTRAINT weekly_break_provider_fkey FOREIGN KEY (organization_id, provider_id) REFERENCES public.provider(organization_id, id);
+    ADD CONSTRAINT weekly_break_subject_fkey FOREIGN KEY (organization_id, subject_id) REFERENCES public.subject(organization_id, id);
 
 ALTER TABLE ONLY public.weekly_hours
-    ADD CONSTRAINT weekly_hours_provider_fkey FOREIGN KEY (organization_id, provider_id) REFERENCES public.provider(organization_id, id);
+    ADD CONSTRAINT weekly_hours_subject_fkey FOREIGN KEY (organization_id, subject_id) REFERENCES public.subject(organization_id, id);

@@ -235,10 +235,10 @@ async def history(api: Api, booked: Json, *, caller: Caller | None = None) -> li
 # ---------------------------------------------------------------- what always holds
 
 _LAWS: Final = {
-    "active claims of a provider overlap": """
+    "active claims of a unit overlap": """
         SELECT one.id, other.id AS other_id
         FROM claim AS one
-        JOIN claim AS other USING (organization_id, provider_id)
+        JOIN claim AS other USING (organization_id, subject_id, unit)
         WHERE organization_id = $1 AND one.active AND other.active AND one.id < other.id AND one.during && other.during
     """,
     "an appointment has not exactly the time that it should": """
@@ -256,7 +256,7 @@ _LAWS: Final = {
         JOIN claim ON claim.organization_id = appointment.organization_id
             AND claim.appointment_id = appointment.id AND claim.active
         WHERE appointment.organization_id = $1
-            AND (claim.provider_id <> appointment.provider_id
+            AND (claim.subject_id <> appointment.provider_id OR claim.provider_id <> claim.subject_id
                 OR claim.visit <> tstzrange(appointment.starts_at, appointment.ends_at))
     """,
     "a hold that is over has time": """

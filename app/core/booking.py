@@ -5,7 +5,7 @@ instant.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from app.core.money import CancellationPolicy
 from app.core.refusals import InvalidInput, SlotUnavailable
@@ -13,14 +13,21 @@ from app.core.slots import Claim, ClaimKind, explain
 from app.core.zones import dates_touched, instant_of, minute_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import date, datetime
 
     from app.core.appointment import Contact
-    from app.core.ids import HoldId, ProviderId, ServiceId
+    from app.core.ids import HoldId, ProviderId, ServiceId, SubjectId
     from app.core.money import Money
-    from app.core.provider import Calendar, Provider
+    from app.core.provider import Calendar
     from app.core.rules import Rules
+    from app.core.zones import Interval
+
+
+Claims: TypeAlias = "Mapping[SubjectId, Sequence[Claim]]"
+"""The time of one visit, by subject: the claims have the visit, kind and expiry in common, and
+those of one subject are on different units.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,19 +54,19 @@ class Acceptance:
     for good.
     """
 
-    claim: Claim
+    claims: Claims
     price: Money | None
     cancellation_policy: CancellationPolicy
 
     @property
     def starts_at(self) -> datetime:
         """The start of the visit."""
-        return instant_of(self.claim.visit_from)
+        return instant_of(visit_of(self.claims)[0])
 
     @property
     def ends_at(self) -> datetime:
         """The end of the visit."""
-        return instant_of(self.claim.visit_until)
+        return instant_of(visit_of(self.claims)[1])
 
 
 def claim_for(rules: Rules, starts_at: datetime) -> Claim:
@@ -76,9 +83,26 @@ def claim_for(rules: Rules, starts_at: datetime) -> Claim:
     )
 
 
-def dates_to_lock(provider: Provider, claim: Claim) -> tuple[date, ...]:
-    """The provider-local dates that the claim touches, ascending."""
-    return dates_touched(provider.time_zone, claim.claimed_from, claim.claimed_until)
+def visit_of(claims: Claims) -> Interval:
+    """The visit that these claims are for: they have it in common."""
+    some = next(each for of_subject in claims.values() for each in of_subject)
+    return some.visit_from, some.visit_until
+
+
+def dates_to_lock(
+    zones: Mapping[SubjectId, str], *several: Claims
+) -> dict[SubjectId, frozenset[date]]:
+    """The dates that any of these claims touch, of each subject in its own zone."""
+    dates: dict[SubjectId, frozenset[date]] = {}
+    for claims in several:
+        for subject_id, of_subject in claims.items():
+            touched = (
+                day
+                for each in of_subject
+                for day in dates_touched(zones[subject_id], each.claimed_from, each.claimed_until)
+            )
+            dates[subject_id] = dates.get(subject_id, frozenset()).union(touched)
+    return dates
 
 
 def decide_booking(
@@ -88,7 +112,8 @@ def decide_booking(
     its way.
     """
     refusal = refuse_time(calendar, claims, wish.starts_at, wish.duration_minutes, now)
-    return refusal or accept(calendar, claim_for(calendar.rules, wish.starts_at))
+    claim = claim_for(calendar.rules, wish.starts_at)
+    return refusal or accept(calendar, {calendar.provider.id: (claim,)})
 
 
 def refuse_time(
@@ -111,12 +136,12 @@ def refuse_time(
     return SlotUnavailable(reasons=reasons) if reasons else None
 
 
-def accept(calendar: Calendar, claim: Claim) -> Acceptance:
-    """The booking of this time, with the price and the policy in force."""
-    service = calendar.service
+def accept(lead: Calendar, claims: Claims) -> Acceptance:
+    """The booking of this time, with the price and the policy that are in force for the lead."""
+    service = lead.service
     policy = service.cancellation_policy if service else None
     return Acceptance(
-        claim=claim,
+        claims=claims,
         price=service.price if service else None,
-        cancellation_policy=policy or calendar.provider.cancellation_policy,
+        cancellation_policy=policy or lead.provider.cancellation_policy,
     )

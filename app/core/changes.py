@@ -9,16 +9,16 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from app.core.ids import AppointmentId, CustomerId, OrganizationId, ProviderId
+    from app.core.ids import AppointmentId, CustomerId, OrganizationId, ProviderId, SubjectId
     from app.core.zones import Minute
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimeChanged:
-    """Time of a provider was taken or freed: `[claimed_from, claimed_until)`, buffers included."""
+    """Time of a subject was taken or freed: `[claimed_from, claimed_until)`, buffers included."""
 
     organization_id: OrganizationId
-    provider_id: ProviderId
+    subject_id: SubjectId
     time_zone: str
     claimed_from: Minute
     claimed_until: Minute

@@ -4,16 +4,18 @@ taken for another.
 
 from __future__ import annotations
 
-from typing import NewType
+from typing import NewType, TypeAlias
 from uuid import UUID
 
 OrganizationId = NewType("OrganizationId", UUID)
 ProviderId = NewType("ProviderId", UUID)
+ResourceId = NewType("ResourceId", UUID)
+SubjectId: TypeAlias = ProviderId | ResourceId
+"""Whatever has hours and time that can be taken. No provider and resource share an id."""
 ServiceId = NewType("ServiceId", UUID)
 CustomerId = NewType("CustomerId", UUID)
 AppointmentId = NewType("AppointmentId", UUID)
 HoldId = NewType("HoldId", UUID)
-ClaimId = NewType("ClaimId", UUID)
 WeeklyHoursId = NewType("WeeklyHoursId", UUID)
 WeeklyBreakId = NewType("WeeklyBreakId", UUID)
 AvailabilityExceptionId = NewType("AvailabilityExceptionId", UUID)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         OrganizationId,
         ProviderId,
         ServiceId,
+        SubjectId,
         WeeklyBreakId,
         WeeklyHoursId,
     )
@@ -73,7 +74,7 @@ class WeeklyHours:
     """A stored range of weekly hours."""
 
     id: WeeklyHoursId
-    provider_id: ProviderId
+    subject_id: SubjectId
     range: WeeklyRange
 
 
@@ -82,7 +83,7 @@ class WeeklyBreak:
     """A stored weekly break."""
 
     id: WeeklyBreakId
-    provider_id: ProviderId
+    subject_id: SubjectId
     range: WeeklyRange
 
 
@@ -95,7 +96,7 @@ class AvailabilityException:
     """
 
     id: AvailabilityExceptionId
-    provider_id: ProviderId
+    subject_id: SubjectId
     date: date
     is_blocked: bool
     start_minute: int | None

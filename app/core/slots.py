@@ -61,9 +61,15 @@ class ClaimKind(StrEnum):
     HOLD = "HOLD"
 
 
+LONGEST_CLAIM_MINUTES: Final = 3 * DAY_MINUTES
+"""A visit and both of its buffers last a day at most, each; the database refuses longer claims
+(`claim_length`). Who looks for the claims in a range by their beginnings starts so much earlier.
+"""
+
+
 class Claim(NamedTuple):
-    """Time taken on a provider, as it was stored when it was made: a visit, and around it the visit
-    with its buffers.
+    """Time taken on a unit of a subject, as it was stored when it was made: a visit, and around it
+    the visit with its buffers.
     """
 
     claimed_from: Minute
@@ -73,6 +79,8 @@ class Claim(NamedTuple):
     kind: ClaimKind = ClaimKind.APPOINTMENT
     expires_at: datetime | None = None
     """A hold's end, in UTC: from this instant on it is as if it were not there."""
+    unit: int = 1
+    """Which of the subject's units, from 1 on. A provider has one."""
 
 
 class UnbookableReason(StrEnum):

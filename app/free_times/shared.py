@@ -366,7 +366,7 @@ class SharedDays:
         for change in changes:
             match change:
                 case TimeChanged():
-                    key = stamp_key(change.organization_id, change.provider_id)
+                    key = stamp_key(change.organization_id, change.subject_id)
                     time = secrets.token_bytes(_PART)
                     commands.append(_script(_CHANGE_TIME, [key], [time, STAMP_LIFETIME_SECONDS]))
                 case RulesChanged():

@@ -198,7 +198,7 @@ class Board:
             provider_id = topic.wanted[0]
             for change in touched:
                 if isinstance(change, TimeChanged):
-                    doubted |= change.provider_id == provider_id and topic.doubt(change)
+                    doubted |= change.subject_id == provider_id and topic.doubt(change)
                 else:
                     doubted |= provider_id in change.provider_ids and topic.doubt_all()
         if doubted:

@@ -57,7 +57,7 @@ def _packed(change: Change) -> Sequence[object]:
         case TimeChanged():
             return [
                 "time",
-                change.provider_id.hex,
+                change.subject_id.hex,
                 change.time_zone,
                 change.claimed_from,
                 change.claimed_until,
@@ -80,7 +80,7 @@ def _unpacked(organization_id: OrganizationId, packed: list[Any]) -> Change:
         case ["time", provider, str(time_zone), int(claimed_from), int(claimed_until)]:
             return TimeChanged(
                 organization_id=organization_id,
-                provider_id=ProviderId(UUID(provider)),
+                subject_id=ProviderId(UUID(provider)),
                 time_zone=time_zone,
                 claimed_from=claimed_from,
                 claimed_until=claimed_until,

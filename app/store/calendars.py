@@ -1,62 +1,68 @@
-"""Calendars: what decides over providers' time, and the claims on it, for any number of providers
-in one statement each.
+"""Calendars: what decides over subjects' time, and the claims on it, for any number of subjects in
+one statement each.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from app.core.hours import ClockRange, DayException, Hours, WeeklyRange
-from app.core.ids import ProviderId, ServiceId
+from app.core.ids import ProviderId, ServiceId, SubjectId
 from app.core.provider import Calendar
 from app.core.rules import rules_in_force
-from app.core.slots import Claim, ClaimKind
-from app.core.zones import instant_of
+from app.core.slots import LONGEST_CLAIM_MINUTES, Claim, ClaimKind
+from app.core.zones import date_of_number, instant_of
 from app.store.providers import provider_from
 from app.store.services import service_from
 from app.store.sql import query
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from datetime import date, datetime
+    from uuid import UUID
 
-    from app.core.ids import AppointmentId, ClaimId, HoldId, OrganizationId
+    from app.core.booking import Claims
+    from app.core.ids import AppointmentId, HoldId, OrganizationId
     from app.core.zones import Minute
     from app.store.locks import CalendarLock
     from app.store.pool import Transaction
-    from app.store.sql import Executor
+    from app.store.sql import Executor, Record
 
 _CALENDARS = query("calendars")
-_CLAIMS = query("claims_of_providers")
-_INSERT_CLAIM = query("insert_claim")
+_TIME_ZONES = query("time_zones_of_subjects")
+_CLAIMS = query("claims_of_subjects")
+_INSERT_CLAIMS = query("insert_claims")
 _FREE_APPOINTMENT_TIME = query("free_appointment_time")
 _FREE_HOLD_TIME = query("free_hold_time")
 _FREE_EXPIRED_TIME = query("free_expired_time")
-_CLAIM_OF_APPOINTMENT = query("claim_of_appointment")
-_CLAIM_OF_HOLD = query("claim_of_hold")
+_CLAIMS_OF_APPOINTMENT = query("claims_of_appointment")
+_CLAIMS_OF_HOLD = query("claims_of_hold")
+
+Subject = TypeVar("Subject", bound=SubjectId)
 
 Wanted: TypeAlias = tuple[ProviderId, ServiceId | None]
 """Whose calendar, for which service."""
 
 
-def _weekly(rows: list[tuple[int, int, int, date | None, date | None]]) -> tuple[WeeklyRange, ...]:
+def _weekly(rows: list[tuple[int, int, int, int | None, int | None]]) -> tuple[WeeklyRange, ...]:
     return tuple(
         WeeklyRange(
             weekday=weekday,
             start_minute=start_minute,
             end_minute=end_minute,
-            effective_from=effective_from,
-            effective_until=effective_until,
+            effective_from=None if effective_from is None else date_of_number(effective_from),
+            effective_until=None if effective_until is None else date_of_number(effective_until),
         )
         for weekday, start_minute, end_minute, effective_from, effective_until in rows
     )
 
 
-def _exceptions(rows: list[tuple[date, bool, int | None, int | None]]) -> dict[date, DayException]:
+def _exceptions(rows: list[tuple[int, int, int | None, int | None]]) -> dict[date, DayException]:
     ranges: dict[date, list[ClockRange]] = {}
     blocked: dict[date, bool] = {}
-    for day, is_blocked, start_minute, end_minute in rows:
-        blocked[day] = is_blocked
+    for number, is_blocked, start_minute, end_minute in rows:
+        day = date_of_number(number)
+        blocked[day] = bool(is_blocked)
         clocks = ranges.setdefault(day, [])
         if start_minute is not None and end_minute is not None:
             clocks.append(ClockRange(start_minute=start_minute, end_minute=end_minute))
@@ -109,117 +115,138 @@ async def load_calendars(
     return calendars
 
 
+async def time_zones(
+    on: Executor, organization_id: OrganizationId, subject_ids: Iterable[SubjectId]
+) -> dict[SubjectId, str]:
+    """The zones in which the dates of these subjects are read."""
+    rows = await _TIME_ZONES.many(on, organization_id, list(subject_ids))
+    return {row["subject_id"]: row["time_zone"] for row in rows}
+
+
+def _claim(row: Record) -> tuple[SubjectId, AppointmentId | None, Claim]:
+    """Whose time, and for which appointment (None: for a hold)."""
+    (
+        subject_id,
+        claimed_from,
+        claimed_until,
+        visit_from,
+        visit_until,
+        appointment_id,
+        expires_at,
+        unit,
+    ) = row
+    kind = ClaimKind.HOLD if appointment_id is None else ClaimKind.APPOINTMENT
+    claim = Claim(claimed_from, claimed_until, visit_from, visit_until, kind, expires_at, unit)
+    return subject_id, appointment_id, claim
+
+
 async def load_claims(
     on: Executor,
     organization_id: OrganizationId,
-    provider_ids: Sequence[ProviderId],
+    subject_ids: Sequence[Subject],
     first: Minute,
     until: Minute,
     *,
     without: AppointmentId | None = None,
-) -> dict[ProviderId, list[Claim]]:
-    """The active claims of each provider that overlap `[first, until)`, but for those of one
+) -> dict[Subject, list[Claim]]:
+    """The active claims of each subject that overlap `[first, until)`, but for those of one
     appointment.
 
     Expired holds are among them.
     """
-    found: dict[ProviderId, list[Claim]] = {provider_id: [] for provider_id in provider_ids}
-    for row in await _CLAIMS.many(on, organization_id, provider_ids, first, until):
-        (
-            provider_id,
-            claimed_from,
-            claimed_until,
-            visit_from,
-            visit_until,
-            appointment_id,
-            expires_at,
-        ) = row
+    found: dict[Subject, list[Claim]] = {subject_id: [] for subject_id in subject_ids}
+    for row in await _CLAIMS.many(
+        on, organization_id, subject_ids, first, until, LONGEST_CLAIM_MINUTES
+    ):
+        subject_id, appointment_id, claim = _claim(row)
         if without is None or appointment_id != without:
-            found[provider_id].append(
-                Claim(
-                    claimed_from=claimed_from,
-                    claimed_until=claimed_until,
-                    visit_from=visit_from,
-                    visit_until=visit_until,
-                    kind=ClaimKind.HOLD if appointment_id is None else ClaimKind.APPOINTMENT,
-                    expires_at=expires_at,
-                )
-            )
+            found[subject_id].append(claim)  # type: ignore[index]  # one of those asked for
     return found
+
+
+class UnlockedCalendarError(Exception):
+    """A claim was to be written on a subject whose calendar is not locked."""
 
 
 async def take_time(
     tx: Transaction,
     lock: CalendarLock,
-    claim_id: ClaimId,
-    claim: Claim,
+    claims: Claims,
     owner: AppointmentId | HoldId,
     *,
-    standing: Sequence[Claim],
+    standing: Mapping[SubjectId, Sequence[Claim]],
     now: datetime,
+    new_id: Callable[[], UUID],
 ) -> bool:
-    """Take time for an appointment or a hold, as the claim's kind says; False where somebody else
-    has some of it.
+    """Take all this time for an appointment or a hold, as the claims' kind says; False where
+    somebody else has some of it. On False the transaction must roll back.
 
-    The caller shows that it holds the calendar's lock, and what it saw standing there: expired
-    holds give way first. Whatever waits to be written is written with it. On False the transaction
-    must roll back.
+    The caller shows that it holds the calendars' locks, and the claims that it saw under them:
+    expired holds among those give way first. Writes that wait are written together with the claims.
     """
-    if any(other.expires_at is not None and other.expires_at <= now for other in standing):
-        span = (claim.claimed_from, claim.claimed_until)
-        await _FREE_EXPIRED_TIME.exec(tx, lock.organization_id, lock.provider_id, *span, now)
-    is_hold = claim.kind is ClaimKind.HOLD
-    _INSERT_CLAIM.later(
+    if not claims.keys() <= lock.dates.keys():
+        raise UnlockedCalendarError
+    flat = [(subject_id, each) for subject_id in sorted(claims) for each in claims[subject_id]]
+    expired = [
+        subject_id
+        for subject_id in sorted(claims)
+        if any(
+            other.expires_at is not None and other.expires_at <= now
+            for other in standing.get(subject_id, ())
+        )
+    ]
+    if expired:
+        first = min(each.claimed_from for _, each in flat)
+        until = max(each.claimed_until for _, each in flat)
+        await _FREE_EXPIRED_TIME.exec(
+            tx, lock.organization_id, expired, first, until, LONGEST_CLAIM_MINUTES, now
+        )
+    _, some = flat[0]
+    is_hold = some.kind is ClaimKind.HOLD
+    _INSERT_CLAIMS.later(
         tx,
         lock.organization_id,
-        claim_id,
-        lock.provider_id,
         None if is_hold else owner,
         owner if is_hold else None,
-        instant_of(claim.claimed_from),
-        instant_of(claim.claimed_until),
-        instant_of(claim.visit_from),
-        instant_of(claim.visit_until),
-        claim.expires_at,
+        some.expires_at,
+        instant_of(some.visit_from),
+        instant_of(some.visit_until),
+        [new_id() for _ in flat],
+        [subject_id for subject_id, _ in flat],
+        [each.unit for _, each in flat],
+        [instant_of(each.claimed_from) for _, each in flat],
+        [instant_of(each.claimed_until) for _, each in flat],
     )
-    return await tx.write() == 1
+    return await tx.write() == len(flat)
 
 
 async def free_appointment_time(
     tx: Transaction, lock: CalendarLock, appointment_id: AppointmentId
 ) -> None:
-    """The appointment gives its time back."""
-    await _FREE_APPOINTMENT_TIME.one(tx, lock.organization_id, appointment_id)
+    """The appointment gives all of its time back."""
+    await _FREE_APPOINTMENT_TIME.exec(tx, lock.organization_id, appointment_id)
 
 
-async def free_hold_time(
-    on: Executor, organization_id: OrganizationId, hold_id: HoldId
-) -> tuple[Minute, Minute] | None:
-    """The hold gives its time back, which is the answer; None where it had already."""
-    row = await _FREE_HOLD_TIME.maybe(on, organization_id, hold_id)
-    return None if row is None else (row["claimed_from"], row["claimed_until"])
+async def free_hold_time(on: Executor, organization_id: OrganizationId, hold_id: HoldId) -> bool:
+    """The hold gives all of its time back; whether it still had any."""
+    return await _FREE_HOLD_TIME.exec(on, organization_id, hold_id) > 0
 
 
-async def claim_of_appointment(
+async def claims_of_appointment(
     on: Executor, organization_id: OrganizationId, appointment_id: AppointmentId
-) -> Claim:
-    """The time that an appointment has; every one that is not cancelled has one."""
-    return Claim(*await _CLAIM_OF_APPOINTMENT.one(on, organization_id, appointment_id))
+) -> Claims:
+    """The time that an appointment has: empty if, and only if, it is cancelled."""
+    return _by_subject(await _CLAIMS_OF_APPOINTMENT.many(on, organization_id, appointment_id))
 
 
-async def claim_of_hold(
-    on: Executor, organization_id: OrganizationId, hold_id: HoldId
-) -> Claim | None:
-    """The time that a hold has, expired or not; None where it has none any more."""
-    row = await _CLAIM_OF_HOLD.maybe(on, organization_id, hold_id)
-    if row is None:
-        return None
-    claimed_from, claimed_until, visit_from, visit_until, expires_at = row
-    return Claim(
-        claimed_from,
-        claimed_until,
-        visit_from,
-        visit_until,
-        kind=ClaimKind.HOLD,
-        expires_at=expires_at,
-    )
+async def claims_of_hold(on: Executor, organization_id: OrganizationId, hold_id: HoldId) -> Claims:
+    """The time that a hold has, expired or not; empty where it was given back."""
+    return _by_subject(await _CLAIMS_OF_HOLD.many(on, organization_id, hold_id))
+
+
+def _by_subject(rows: Iterable[Record]) -> Claims:
+    found: dict[SubjectId, tuple[Claim, ...]] = {}
+    for row in rows:
+        subject_id, _, claim = _claim(row)
+        found[subject_id] = (*found.get(subject_id, ()), claim)
+    return found

@@ -93,19 +93,17 @@ class ExpiredHold:
     organization_id: OrganizationId
     id: HoldId
     provider_id: ProviderId
-    time_zone: str
 
 
 async def expired_holds(
     on: Executor, *, expired_by: datetime, batch_size: int
 ) -> list[ExpiredHold]:
-    """A batch of holds that expired and still have their claim. Nothing is locked."""
+    """A batch of holds that expired and still have claims. Nothing is locked."""
     return [
         ExpiredHold(
             organization_id=OrganizationId(row["organization_id"]),
             id=HoldId(row["id"]),
             provider_id=ProviderId(row["provider_id"]),
-            time_zone=row["time_zone"],
         )
         for row in await _EXPIRED.many(on, expired_by, batch_size)
     ]

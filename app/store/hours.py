@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from app.core.hours import WeeklyRange
-from app.core.ids import AvailabilityExceptionId, ProviderId, WeeklyBreakId, WeeklyHoursId
+from app.core.ids import AvailabilityExceptionId, SubjectId, WeeklyBreakId, WeeklyHoursId
 from app.core.provider import AvailabilityException, WeeklyBreak, WeeklyHours
 from app.store.sql import query
 
@@ -19,9 +19,11 @@ if TYPE_CHECKING:
     from app.store.pool import Transaction
     from app.store.sql import Executor, Query, Record
 
-_HOURS = query("weekly_hours_of_providers")
-_BREAKS = query("weekly_breaks_of_providers")
-_EXCEPTIONS = query("exceptions_of_providers")
+Subject = TypeVar("Subject", bound=SubjectId)
+
+_HOURS = query("weekly_hours_of_subjects")
+_BREAKS = query("weekly_breaks_of_subjects")
+_EXCEPTIONS = query("exceptions_of_subjects")
 _DELETE_HOURS = query("delete_weekly_hours")
 _DELETE_BREAKS = query("delete_weekly_breaks")
 _INSERT_HOURS = query("insert_weekly_hours")
@@ -40,75 +42,75 @@ def _range(row: Record) -> WeeklyRange:
     )
 
 
-async def weekly_hours_of_providers(
-    on: Executor, organization_id: OrganizationId, provider_ids: Sequence[ProviderId]
-) -> dict[ProviderId, list[WeeklyHours]]:
-    """The weekly hours of each provider that has any, in the order of the week."""
-    found: dict[ProviderId, list[WeeklyHours]] = {}
-    for row in await _HOURS.many(on, organization_id, provider_ids):
-        provider_id = ProviderId(row["provider_id"])
-        hours = WeeklyHours(id=WeeklyHoursId(row["id"]), provider_id=provider_id, range=_range(row))
-        found.setdefault(provider_id, []).append(hours)
+async def weekly_hours_of_subjects(
+    on: Executor, organization_id: OrganizationId, subject_ids: Sequence[Subject]
+) -> dict[Subject, list[WeeklyHours]]:
+    """The weekly hours of each subject that has any, in the order of the week."""
+    found: dict[Subject, list[WeeklyHours]] = {}
+    for row in await _HOURS.many(on, organization_id, subject_ids):
+        subject_id: Subject = row["subject_id"]
+        hours = WeeklyHours(id=WeeklyHoursId(row["id"]), subject_id=subject_id, range=_range(row))
+        found.setdefault(subject_id, []).append(hours)
     return found
 
 
-async def weekly_breaks_of_providers(
-    on: Executor, organization_id: OrganizationId, provider_ids: Sequence[ProviderId]
-) -> dict[ProviderId, list[WeeklyBreak]]:
-    """The weekly breaks of each provider that has any, in the order of the week."""
-    found: dict[ProviderId, list[WeeklyBreak]] = {}
-    for row in await _BREAKS.many(on, organization_id, provider_ids):
-        provider_id = ProviderId(row["provider_id"])
-        pause = WeeklyBreak(id=WeeklyBreakId(row["id"]), provider_id=provider_id, range=_range(row))
-        found.setdefault(provider_id, []).append(pause)
+async def weekly_breaks_of_subjects(
+    on: Executor, organization_id: OrganizationId, subject_ids: Sequence[Subject]
+) -> dict[Subject, list[WeeklyBreak]]:
+    """The weekly breaks of each subject that has any, in the order of the week."""
+    found: dict[Subject, list[WeeklyBreak]] = {}
+    for row in await _BREAKS.many(on, organization_id, subject_ids):
+        subject_id: Subject = row["subject_id"]
+        pause = WeeklyBreak(id=WeeklyBreakId(row["id"]), subject_id=subject_id, range=_range(row))
+        found.setdefault(subject_id, []).append(pause)
     return found
 
 
-async def exceptions_of_providers(
+async def exceptions_of_subjects(
     on: Executor,
     organization_id: OrganizationId,
-    provider_ids: Sequence[ProviderId],
+    subject_ids: Sequence[Subject],
     first: date,
     last: date,
-) -> dict[ProviderId, list[AvailabilityException]]:
-    """The exceptions of each provider on the dates from first to last, inclusive, in order."""
-    found: dict[ProviderId, list[AvailabilityException]] = {}
-    for row in await _EXCEPTIONS.many(on, organization_id, provider_ids, first, last):
-        provider_id = ProviderId(row["provider_id"])
+) -> dict[Subject, list[AvailabilityException]]:
+    """The exceptions of each subject on the dates from first to last, inclusive, in order."""
+    found: dict[Subject, list[AvailabilityException]] = {}
+    for row in await _EXCEPTIONS.many(on, organization_id, subject_ids, first, last):
+        subject_id: Subject = row["subject_id"]
         exception = AvailabilityException(
             id=AvailabilityExceptionId(row["id"]),
-            provider_id=provider_id,
+            subject_id=subject_id,
             date=row["date"],
             is_blocked=row["is_blocked"],
             start_minute=row["custom_start_minute"],
             end_minute=row["custom_end_minute"],
             reason=row["reason"],
         )
-        found.setdefault(provider_id, []).append(exception)
+        found.setdefault(subject_id, []).append(exception)
     return found
 
 
 async def replace_weekly_hours(
     tx: Transaction,
     organization_id: OrganizationId,
-    provider_id: ProviderId,
+    subject_id: SubjectId,
     *,
     hours: Sequence[WeeklyRange],
     breaks: Sequence[WeeklyRange],
     new_id: Callable[[], UUID],
 ) -> None:
-    """From now on the provider keeps these hours and breaks, and no others."""
-    await _DELETE_HOURS.exec(tx, organization_id, provider_id)
-    await _DELETE_BREAKS.exec(tx, organization_id, provider_id)
-    await _insert_ranges(_INSERT_HOURS, tx, organization_id, provider_id, hours, new_id)
-    await _insert_ranges(_INSERT_BREAKS, tx, organization_id, provider_id, breaks, new_id)
+    """From now on the subject keeps these hours and breaks, and no others."""
+    await _DELETE_HOURS.exec(tx, organization_id, subject_id)
+    await _DELETE_BREAKS.exec(tx, organization_id, subject_id)
+    await _insert_ranges(_INSERT_HOURS, tx, organization_id, subject_id, hours, new_id)
+    await _insert_ranges(_INSERT_BREAKS, tx, organization_id, subject_id, breaks, new_id)
 
 
 async def _insert_ranges(
     insert: Query,
     tx: Transaction,
     organization_id: OrganizationId,
-    provider_id: ProviderId,
+    subject_id: SubjectId,
     ranges: Sequence[WeeklyRange],
     new_id: Callable[[], UUID],
 ) -> None:
@@ -116,7 +118,7 @@ async def _insert_ranges(
         await insert.exec(
             tx,
             organization_id,
-            provider_id,
+            subject_id,
             [new_id() for _ in ranges],
             [weekly.weekday for weekly in ranges],
             [weekly.start_minute for weekly in ranges],
@@ -127,28 +129,28 @@ async def _insert_ranges(
 
 
 async def remove_exception(
-    tx: Transaction, organization_id: OrganizationId, provider_id: ProviderId, day: date
+    tx: Transaction, organization_id: OrganizationId, subject_id: SubjectId, day: date
 ) -> None:
     """The date is an ordinary one again."""
-    await _DELETE_EXCEPTION.exec(tx, organization_id, provider_id, day)
+    await _DELETE_EXCEPTION.exec(tx, organization_id, subject_id, day)
 
 
 async def replace_exception(
     tx: Transaction,
     organization_id: OrganizationId,
-    provider_id: ProviderId,
+    subject_id: SubjectId,
     exception: DayException,
     *,
     reason: str | None,
     new_id: Callable[[], UUID],
 ) -> None:
     """From now on the date has this exception, whatever stood on it."""
-    await remove_exception(tx, organization_id, provider_id, exception.date)
+    await remove_exception(tx, organization_id, subject_id, exception.date)
     ranges: Sequence[ClockRange | None] = exception.ranges or (None,)
     await _INSERT_EXCEPTION.exec(
         tx,
         organization_id,
-        provider_id,
+        subject_id,
         exception.date,
         exception.is_blocked,
         reason,

@@ -4,8 +4,10 @@ nowhere else.
 A key is the first 64 bits of a BLAKE2b hash of its parts: the same on every machine, in every
 process, in every version. Two things that share a key by accident only wait for each other. Order
 within a transaction, so that no two wait in a circle: the idempotency key, a guest's names in the
-order of their keys, an appointment's or hold's row, the caller, subjects, a service, providers in
-ascending order, a provider's dates in ascending order, the destinations of messages.
+order of their keys, an appointment's or hold's row, the caller, tokens' subjects, a service, the
+rules of all subjects, all (subject, date), the destinations of messages. Within each, ascending.
+
+Programs of 0.1.0 make the same keys for providers, so they and this one wait for each other.
 """
 
 from __future__ import annotations
@@ -18,10 +20,10 @@ from app.store.sql import query
 from app.telemetry.metrics import LOCK_SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import date
 
-    from app.core.ids import OrganizationId, ProviderId, ServiceId
+    from app.core.ids import OrganizationId, ServiceId, SubjectId
     from app.store.idempotency import KeyScope
     from app.store.pool import Transaction
 
@@ -30,11 +32,12 @@ _LOCK_EACH = query("lock_each")
 
 @dataclass(frozen=True, slots=True)
 class CalendarLock:
-    """The proof that these dates of a provider are locked: whoever writes a claim must show it."""
+    """The proof that these dates of these subjects are locked. Functions that write claims ask for
+    it.
+    """
 
     organization_id: OrganizationId
-    provider_id: ProviderId
-    dates: frozenset[date]
+    dates: Mapping[SubjectId, frozenset[date]]
 
 
 def lock_key(*parts: object) -> int:
@@ -44,16 +47,18 @@ def lock_key(*parts: object) -> int:
 
 
 async def lock_idempotency_key(
-    tx: Transaction, scope: KeyScope, guests: Iterable[str] = (), rules: ProviderId | None = None
+    tx: Transaction,
+    scope: KeyScope,
+    guests: Iterable[str] = (),
+    rules: Iterable[SubjectId] = (),
 ) -> None:
     """Requests that carry the same key go one after the other; and so do those that count against
-    one of these guests' limits, by the names in `guests`. With `rules`, that provider's are shared
-    too, in the same round trip.
+    one of these guests' limits, by the names in `guests`. The rules of the subjects in `rules` are
+    shared in the same round trip.
     """
     key = lock_key("idempotency", scope.organization_id, scope.mutation, scope.caller, scope.key)
     counted = sorted(lock_key("guest", scope.organization_id, guest) for guest in guests)
-    shared = [] if rules is None else [_rules_key(scope.organization_id, rules)]
-    await _wait_for(tx, [key, *counted], shared=shared)
+    await _wait_for(tx, [key, *counted], shared=_rules_keys(scope.organization_id, rules))
 
 
 async def lock_caller(tx: Transaction, organization_id: OrganizationId, caller: str) -> None:
@@ -61,8 +66,8 @@ async def lock_caller(tx: Transaction, organization_id: OrganizationId, caller: 
     await _wait_for(tx, [lock_key("caller", organization_id, caller)])
 
 
-async def lock_subjects(tx: Transaction, organization_id: OrganizationId) -> None:
-    """Changes of the providers' subjects go one after the other."""
+async def lock_token_subjects(tx: Transaction, organization_id: OrganizationId) -> None:
+    """Changes of who acts for which provider (the `sub` of their tokens) go one after the other."""
     await _wait_for(tx, [lock_key("subjects", organization_id)])
 
 
@@ -76,21 +81,19 @@ async def lock_service(
 
 
 async def lock_rules(
-    tx: Transaction, organization_id: OrganizationId, provider_ids: Iterable[ProviderId]
+    tx: Transaction, organization_id: OrganizationId, subject_ids: Iterable[SubjectId]
 ) -> None:
-    """Nobody books with these providers while their hours, rules, services or zone change."""
-    await _wait_for(
-        tx, [_rules_key(organization_id, provider_id) for provider_id in sorted(provider_ids)]
-    )
+    """Nobody takes time of these subjects while their hours, rules, services or zone change."""
+    await _wait_for(tx, _rules_keys(organization_id, subject_ids))
 
 
 async def share_rules(
-    tx: Transaction, organization_id: OrganizationId, provider_id: ProviderId
+    tx: Transaction, organization_id: OrganizationId, subject_ids: Iterable[SubjectId]
 ) -> None:
-    """The provider's hours, rules, services and zone stay as they are; others may book
-    beside us.
+    """Hours, rules, services and zones of these subjects don't change until the transaction ends.
+    Other bookings share the lock.
     """
-    await _wait_for(tx, shared=[_rules_key(organization_id, provider_id)])
+    await _wait_for(tx, shared=_rules_keys(organization_id, subject_ids))
 
 
 async def lock_destinations(tx: Transaction, organization_id: OrganizationId) -> None:
@@ -102,15 +105,20 @@ async def lock_destinations(tx: Transaction, organization_id: OrganizationId) ->
     await _wait_for(tx, [lock_key("destinations", organization_id)])
 
 
-async def lock_calendar(
-    tx: Transaction, organization_id: OrganizationId, provider_id: ProviderId, dates: Iterable[date]
+async def lock_calendars(
+    tx: Transaction, organization_id: OrganizationId, dates: Mapping[SubjectId, Iterable[date]]
 ) -> CalendarLock:
-    """Nobody else writes claims on these provider-local dates."""
-    locked = sorted(set(dates))
+    """Nobody else writes claims on these dates, each of them in the zone of its subject."""
+    locked = {subject_id: frozenset(dates[subject_id]) for subject_id in sorted(dates)}
     await _wait_for(
-        tx, [lock_key("calendar", organization_id, provider_id, day.isoformat()) for day in locked]
+        tx,
+        [
+            lock_key("calendar", organization_id, subject_id, day.isoformat())
+            for subject_id, days in locked.items()
+            for day in sorted(days)
+        ],
     )
-    return CalendarLock(organization_id, provider_id, frozenset(locked))
+    return CalendarLock(organization_id, locked)
 
 
 async def _wait_for(
@@ -120,5 +128,5 @@ async def _wait_for(
         await _LOCK_EACH.exec(tx, alone, shared)
 
 
-def _rules_key(organization_id: OrganizationId, provider_id: ProviderId) -> int:
-    return lock_key("rules", organization_id, provider_id)
+def _rules_keys(organization_id: OrganizationId, subject_ids: Iterable[SubjectId]) -> list[int]:
+    return [lock_key("rules", organization_id, each) for each in sorted(set(subject_ids))]

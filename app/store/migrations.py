@@ -3,21 +3,37 @@ has to be.
 
 Forward only. A file that was applied is never edited: its checksum is kept, and another one is an
 error.
+
+Programs of the release before go on while the files are applied, so a migration must not make them
+wait for long:
+
+- A file is one transaction. Where it does not get a lock within `LOCK_TIMEOUT_MS` it is rolled back
+  and tried again a moment later: those who queue behind it get through in between.
+- A file whose first line is `-- transaction: each statement` is for what takes long and blocks
+  nobody: CREATE INDEX CONCURRENTLY, VALIDATE CONSTRAINT, and filling columns in batches. Each
+  statement is committed by itself, and the file is recorded after the last one, so each must be
+  safe to repeat. A statement with parameters is one batch: it runs with nulls first, then with the
+  row that it returned, until it returns none.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, TypeVar
+
+import asyncpg
 
 from app.errors import OperatorError
-from app.store.pool import Pool, connected_once
+from app.store.pool import Connection, Pool, connected_once
 from app.store.sql import Record, sql_folder
+
+T = TypeVar("T")
 
 LOCK_KEY: Final = 0x510731A7E_0001
 """The runner's advisory lock, held by its session: two programs that migrate at once take turns."""
@@ -25,6 +41,18 @@ LOCK_KEY: Final = 0x510731A7E_0001
 OLDEST_POSTGRESQL: Final = 15
 """The first major version whose constraints and ranges the migrations rely on and the tests run on.
 """
+
+LOCK_TIMEOUT_MS: Final = 300
+"""How long a file, or a batch, waits for a lock, and others behind it. It is less than PostgreSQL's
+`deadlock_timeout` (1 s): in a circle the migration gives way, and never a program that books.
+"""
+
+LOCK_TRIES: Final = 300
+LOCK_PAUSE_SECONDS: Final = 1.0
+"""Between two tries: together some minutes, longer than any transaction of the program."""
+
+_EACH_STATEMENT: Final = "-- transaction: each statement\n"
+_STATEMENT_END: Final = re.compile(r";[ \t]*(?:\n|$)")
 
 _FILE_NAME: Final = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
 
@@ -71,6 +99,14 @@ class EditedMigrationError(MigrationError):
         )
 
 
+class TablesInUseError(MigrationError):
+    def __init__(self, *, name: str) -> None:
+        super().__init__(
+            f"Migration {name} did not get its locks in {LOCK_TRIES} tries: another transaction "
+            "keeps the tables, a backup for example. Run it again when that has ended."
+        )
+
+
 class OldPostgresError(MigrationError):
     def __init__(self, *, version: int) -> None:
         super().__init__(
@@ -86,6 +122,13 @@ class Migration:
     sql: str
     checksum: str
     """SHA-256 of the file, in hexadecimal."""
+
+    @property
+    def statements(self) -> list[str] | None:
+        """The statements to commit one by one; None for a file that is one transaction."""
+        if not self.sql.startswith(_EACH_STATEMENT):
+            return None
+        return [text.strip() for text in _STATEMENT_END.split(self.sql) if text.strip()]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,11 +202,10 @@ async def migrate(
     folder: Path | None = None,
     tell: Callable[[str], None] = lambda _line: None,
 ) -> list[Migration]:
-    """Applies what is missing, each file in a transaction of its own, and returns it; `tell` gets a
-    line for each.
+    """Applies what is missing and returns it; `tell` gets a line for each file.
 
-    Safe to run twice and at once. A file that fails leaves nothing of itself and everything before
-    it.
+    Safe to run twice and at once. A file that fails leaves everything before it, and nothing of
+    itself unless it is committed by statements: then the next run repeats it from its start.
     """
     migrations = read_migrations(folder)
     # The end of the connection releases the advisory lock, however this goes.
@@ -174,12 +216,59 @@ async def migrate(
         left = pending(migrations, await _applied(connection.fetch))
         for migration in left:
             tell(f"migrating: {migration.name}")
-            async with connection.transaction():
-                await connection.execute(
-                    _RECORD, migration.version, migration.name, migration.checksum
-                )
-                await connection.execute(migration.sql)
+            await _apply(connection, migration)
         return left
+
+
+async def _apply(connection: Connection, migration: Migration) -> None:
+    async def whole(sql: str) -> None:
+        await connection.execute(_RECORD, migration.version, migration.name, migration.checksum)
+        await connection.execute(sql)
+
+    statements = migration.statements
+    if statements is None:
+        await _locking(connection, migration, whole, migration.sql)
+        return
+    for statement in statements:
+        await _step(connection, migration, statement)
+    await connection.execute(_RECORD, migration.version, migration.name, migration.checksum)
+
+
+async def _step(connection: Connection, migration: Migration, statement: str) -> None:
+    prepared = await connection.prepare(statement)
+    arguments: Sequence[object] = [None] * len(prepared.get_parameters())
+    if not arguments:
+        # It waits for others, concurrently or for a weak lock, and nobody waits for it.
+        await connection.execute(statement)
+        return
+
+    async def batch(*arguments: object) -> Record | None:
+        return await prepared.fetchrow(*arguments)
+
+    while True:
+        row = await _locking(connection, migration, batch, *arguments)
+        if row is None:
+            return
+        arguments = tuple(row.values())
+
+
+async def _locking(
+    connection: Connection,
+    migration: Migration,
+    work: Callable[..., Awaitable[T]],
+    *arguments: object,
+) -> T:
+    """What the work gives, in a transaction of its own; tried again where a lock is not to be had
+    soon.
+    """
+    for _ in range(LOCK_TRIES):
+        try:
+            async with connection.transaction():
+                await connection.execute(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}")
+                return await work(*arguments)
+        except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError):
+            await asyncio.sleep(LOCK_PAUSE_SECONDS)
+    raise TablesInUseError(name=migration.name)
 
 
 async def _check_version(read: Read) -> None:

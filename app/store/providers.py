@@ -154,7 +154,7 @@ async def insert_provider(
 async def subject_is_taken(
     tx: Transaction, organization_id: OrganizationId, provider_id: ProviderId, subject: str
 ) -> bool:
-    """Whether another provider has this subject; ask under `lock_subjects`."""
+    """Whether another provider has this subject; ask under `lock_token_subjects`."""
     row = await _SUBJECT_IS_TAKEN.one(tx, organization_id, provider_id, subject)
     taken: bool = row["taken"]
     return taken

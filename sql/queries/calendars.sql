@@ -21,21 +21,23 @@ SELECT wanted.provider_id AS wanted_provider_id, wanted.service_id AS wanted_ser
     service.policy_late_fee_minor AS offered_policy_late_fee_minor,
     service.policy_late_fee_currency AS offered_policy_late_fee_currency,
     service.policy_late_fee_percent AS offered_policy_late_fee_percent,
+    -- Arrays of numbers, each row alike: dates are days since 1970. Rows of a composite type would be described to each
+    -- connection anew.
     ARRAY(
-        SELECT ROW(weekday, start_minute, end_minute, effective_from, effective_until)
+        SELECT ARRAY[weekday, start_minute, end_minute, effective_from - date '1970-01-01', effective_until - date '1970-01-01']
         FROM weekly_hours
-        WHERE weekly_hours.organization_id = $1 AND weekly_hours.provider_id = provider.id
+        WHERE weekly_hours.organization_id = $1 AND weekly_hours.subject_id = provider.id
     ) AS weekly_hours,
     ARRAY(
-        SELECT ROW(weekday, start_minute, end_minute, effective_from, effective_until)
+        SELECT ARRAY[weekday, start_minute, end_minute, effective_from - date '1970-01-01', effective_until - date '1970-01-01']
         FROM weekly_break
-        WHERE weekly_break.organization_id = $1 AND weekly_break.provider_id = provider.id
+        WHERE weekly_break.organization_id = $1 AND weekly_break.subject_id = provider.id
     ) AS weekly_breaks,
     ARRAY(
-        SELECT ROW(date, is_blocked, custom_start_minute, custom_end_minute)
+        SELECT ARRAY[date - date '1970-01-01', is_blocked::integer, custom_start_minute, custom_end_minute]
         FROM availability_exception
         WHERE availability_exception.organization_id = $1
-            AND availability_exception.provider_id = provider.id
+            AND availability_exception.subject_id = provider.id
             AND availability_exception.date BETWEEN $4 AND $5
     ) AS exceptions
 FROM unnest($2::uuid[], $3::uuid[]) AS wanted (provider_id, service_id)
@@ -49,68 +51,106 @@ LEFT JOIN service
     AND service.id = wanted.service_id
     AND ($6 OR offered.service_id IS NOT NULL);
 
--- name: claims_of_providers :many
--- The active claims of these providers that overlap the minutes from $3 to $4. No claim lasts longer than three
--- days (claim_length), so the index on claimed_from is entered three days early and never reads further back.
--- params: organization_id uuid, provider_ids uuid[], from_minute integer, until_minute integer
-SELECT provider_id, claimed_from, claimed_until, visit_from, visit_until, appointment_id, expires_at
+-- name: time_zones_of_subjects :many
+-- The zones in which these subjects' dates are read.
+-- params: organization_id uuid, subject_ids uuid[]
+SELECT id AS subject_id, time_zone
+FROM provider
+WHERE organization_id = $1 AND id = ANY($2);
+
+-- name: claims_of_subjects :many
+-- The active claims of these subjects that overlap the minutes from $3 to $4. $5 is the length of the longest claim.
+-- params: organization_id uuid, subject_ids uuid[], from_minute integer, until_minute integer, longest_minutes integer
+SELECT subject_id, claimed_from, claimed_until, visit_from, visit_until, appointment_id, expires_at, unit
 FROM claim
 WHERE organization_id = $1
-    AND provider_id = ANY($2)
+    AND subject_id = ANY($2)
     AND active
-    AND claimed_from > $3 - 4320
+    -- What begins earlier is over by $3. Without this the index on claimed_from is read from its beginning.
+    AND claimed_from > $3::integer - $5::integer
     AND claimed_from < $4
     AND claimed_until > $3;
 
--- name: insert_claim :exec
--- Take time for an appointment or a hold. Nothing means that the exclusion constraint objects: somebody else has some of it.
--- params: organization_id uuid, id uuid, provider_id uuid, appointment_id uuid, hold_id uuid, claimed_from timestamptz, claimed_until timestamptz, visit_from timestamptz, visit_until timestamptz, expires_at timestamptz
-INSERT INTO claim (organization_id, id, provider_id, appointment_id, hold_id, during, visit, expires_at, active)
-VALUES ($1, $2, $3, $4, $5, tstzrange($6, $7), tstzrange($8, $9), $10, true)
+-- name: insert_claims :exec
+-- Take time for one visit of an appointment or of a hold, on units of several subjects; the arrays run in parallel. Fewer
+-- rows than asked for mean that the exclusion constraint objects: somebody else has some of it.
+-- params: organization_id uuid, appointment_id uuid, hold_id uuid, expires_at timestamptz, visit_from timestamptz, visit_until timestamptz, ids uuid[], subject_ids uuid[], units integer[], claimed_froms timestamptz[], claimed_untils timestamptz[]
+INSERT INTO claim (organization_id, id, subject_id, provider_id, unit, appointment_id, hold_id, during, visit, expires_at,
+    active)
+SELECT subject.organization_id, given.id, subject.id,
+    -- 0.1.0 reads claims by their provider.
+    CASE WHEN subject.kind = 'PROVIDER' THEN subject.id END,
+    given.unit, $2, $3, tstzrange(given.claimed_from, given.claimed_until), tstzrange($5, $6), $4, true
+FROM subject
+CROSS JOIN unnest($7::uuid[], $8::uuid[], $9::integer[], $10::timestamptz[], $11::timestamptz[])
+    AS given (id, subject_id, unit, claimed_from, claimed_until)
+WHERE subject.organization_id = $1 AND subject.id = given.subject_id
+-- Without the locks, two visits that want the same units wait for each other in this order, and not in a circle.
+ORDER BY given.subject_id, given.unit
 ON CONFLICT ON CONSTRAINT claim_no_overlap DO NOTHING;
 
--- name: free_appointment_time :one
--- The appointment gives its time back.
+-- name: free_appointment_time :exec
+-- The appointment gives all of its time back. Only whoever has locked its row changes its claims.
 -- params: organization_id uuid, appointment_id uuid
 UPDATE claim
 SET active = false
-WHERE organization_id = $1 AND appointment_id = $2 AND active
-RETURNING claimed_from, claimed_until;
-
--- name: free_hold_time :maybe
--- The hold gives its time back; no row where it has already.
--- params: organization_id uuid, hold_id uuid
-UPDATE claim
-SET active = false
-WHERE organization_id = $1 AND hold_id = $2 AND active
-RETURNING claimed_from, claimed_until;
-
--- name: free_expired_time :exec
--- Holds that have expired by $5 give back what they have of the minutes from $3 to $4.
--- params: organization_id uuid, provider_id uuid, from_minute integer, until_minute integer, expired_by timestamptz
-UPDATE claim
-SET active = false
-WHERE organization_id = $1
-    AND provider_id = $2
-    AND active
-    AND expires_at <= $5
-    AND claimed_from > $3 - 4320
-    AND claimed_from < $4
-    AND claimed_until > $3;
-
--- name: claim_of_appointment :one
--- The time that an appointment has, which is not cancelled.
--- params: organization_id uuid, appointment_id uuid
-SELECT claimed_from, claimed_until, visit_from, visit_until
-FROM claim
 WHERE organization_id = $1 AND appointment_id = $2 AND active;
 
--- name: claim_of_hold :maybe
--- The time that a hold has.
+-- name: free_hold_time :exec
+-- The hold gives all of its time back; no row where it has already.
 -- params: organization_id uuid, hold_id uuid
-SELECT claimed_from, claimed_until, visit_from, visit_until, expires_at
+WITH given_back AS (
+    SELECT id
+    FROM claim
+    WHERE organization_id = $1 AND hold_id = $2 AND active
+    -- The sweep, and whoever takes the time of an expired hold, lock its claims in one order: never in a circle.
+    ORDER BY subject_id, unit, claimed_from
+    FOR UPDATE
+)
+UPDATE claim
+SET active = false
+FROM given_back
+WHERE claim.organization_id = $1 AND claim.id = given_back.id;
+
+-- name: free_expired_time :exec
+-- Holds that have expired by $6 give back what they have of these subjects in the minutes from $3 to $4; what they have of
+-- others is not locked here, and left to the sweep. $5 is the length of the longest claim.
+-- params: organization_id uuid, subject_ids uuid[], from_minute integer, until_minute integer, longest_minutes integer, expired_by timestamptz
+WITH given_back AS (
+    SELECT id
+    FROM claim
+    WHERE organization_id = $1
+        AND subject_id = ANY($2)
+        AND active
+        AND expires_at <= $6
+        -- What begins earlier is over by $3: it bounds the read of the index.
+        AND claimed_from > $3::integer - $5::integer
+        AND claimed_from < $4
+        AND claimed_until > $3
+    -- As in free_hold_time.
+    ORDER BY subject_id, unit, claimed_from
+    FOR UPDATE
+)
+UPDATE claim
+SET active = false
+FROM given_back
+WHERE claim.organization_id = $1 AND claim.id = given_back.id;
+
+-- name: claims_of_appointment :many
+-- The time that an appointment has; none where it is cancelled.
+-- params: organization_id uuid, appointment_id uuid
+SELECT subject_id, claimed_from, claimed_until, visit_from, visit_until, appointment_id, expires_at, unit
 FROM claim
-WHERE organization_id = $1 AND hold_id = $2 AND active;
+WHERE organization_id = $1 AND appointment_id = $2 AND active
+ORDER BY subject_id, unit;
+
+-- name: claims_of_hold :many
+-- The time that a hold has, expired or not; none where it was given back.
+-- params: organization_id uuid, hold_id uuid
+SELECT subject_id, claimed_from, claimed_until, visit_from, visit_until, appointment_id, expires_at, unit
+FROM claim
+WHERE organization_id = $1 AND hold_id = $2 AND active
+ORDER BY subject_id, unit;
 
 -- name: provider_ids_offering :many
 -- Every provider of the organization, or those that offer a service.

@@ -34,12 +34,16 @@ SET ended_at = $3
 WHERE organization_id = $1 AND id = $2 AND ended_at IS NULL;
 
 -- name: expired_holds :many
--- A batch of holds that expired unused and still have a claim, whoever's they are.
+-- A batch of holds that expired unused and still have claims, whoever's they are. Nothing is locked.
 -- params: expired_by timestamptz, batch_size integer
 -- scope: all organizations
-SELECT claim.organization_id, claim.hold_id AS id, claim.provider_id, provider.time_zone
-FROM claim
-JOIN provider ON provider.organization_id = claim.organization_id AND provider.id = claim.provider_id
-WHERE claim.active AND claim.hold_id IS NOT NULL AND claim.expires_at <= $1
-ORDER BY claim.expires_at
-LIMIT $2::integer;
+SELECT DISTINCT hold.organization_id, hold.id, hold.provider_id
+FROM (
+    SELECT organization_id, hold_id
+    FROM claim
+    WHERE active AND hold_id IS NOT NULL AND expires_at <= $1
+    -- Through the index of claims that expire: it holds only those that are still active.
+    ORDER BY expires_at
+    LIMIT $2::integer
+) AS oldest
+JOIN hold ON hold.organization_id = oldest.organization_id AND hold.id = oldest.hold_id;

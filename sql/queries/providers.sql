@@ -57,6 +57,11 @@ WHERE organization_id = $1
 -- name: insert_provider :maybe
 -- A new provider; no row where its subject is taken.
 -- params: organization_id uuid, id uuid, subject text, name text, email text, phone text, time_zone text, service_duration_minutes integer, buffer_minutes integer, slot_interval_minutes integer, min_notice_minutes integer, max_advance_booking_days integer, policy_free_until_minutes_before integer, policy_late_cancellation text, policy_late_fee_minor bigint, policy_late_fee_currency text, locale text, channels text[], created_at timestamptz
+WITH known AS (
+    -- Hours and claims refer to the subject. The trigger for 0.1.0 has made it by now; when that is gone, this makes it.
+    INSERT INTO subject (organization_id, id, kind) VALUES ($1, $2, 'PROVIDER')
+    ON CONFLICT ON CONSTRAINT subject_pkey DO NOTHING
+)
 INSERT INTO provider (organization_id, id, subject, name, email, phone, time_zone, service_duration_minutes,
     buffer_minutes, slot_interval_minutes, min_notice_minutes, max_advance_booking_days,
     policy_free_until_minutes_before, policy_late_cancellation, policy_late_fee_minor, policy_late_fee_currency,

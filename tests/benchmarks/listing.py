@@ -15,6 +15,7 @@ import psutil
 
 from app.api.words.relay import global_id
 from app.core.ids import ProviderId
+from app.core.slots import LONGEST_CLAIM_MINUTES
 from app.process.wiring import open_resources
 from app.store.sql import query
 from tests.benchmarks import world as worlds
@@ -193,8 +194,8 @@ async def _rows_read(world: worlds.World, provider: ProviderId) -> int:
     async with open_resources(world.settings) as resources:
         rows = await resources.pool.fetch(
             "EXPLAIN (ANALYZE, FORMAT JSON) "
-            + query("claims_of_providers").sql.rstrip().rstrip(";"),
-            (world.organization_id, [provider], first, first + 31 * 1440),
+            + query("claims_of_subjects").sql.rstrip().rstrip(";"),
+            (world.organization_id, [provider], first, first + 31 * 1440, LONGEST_CLAIM_MINUTES),
         )
     plan: dict[str, Any] = rows[0][0][0]["Plan"]
     while "Plans" in plan:

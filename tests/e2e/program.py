@@ -91,12 +91,13 @@ def running(
     log: Path,
     command: Sequence[str] = (sys.executable, "-m", "app"),
     user: int | None = None,
+    cwd: Path = ROOT,
 ) -> Iterator[Running]:
     """Whatever the test does with it, neither it nor a child of it outlives the block."""
     with log.open("ab") as output:
         process = subprocess.Popen(
             [*command, *arguments],
-            cwd=ROOT,
+            cwd=cwd,
             env=dict(env),
             stdin=subprocess.DEVNULL,
             stdout=output,

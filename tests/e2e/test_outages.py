@@ -66,7 +66,7 @@ async def test_a_booking_that_is_killed_leaves_nothing_or_is_answered_by_its_key
     async with running(Settings.from_environment(environment)) as application:
         api = await application.api()
         ada = await a_provider(api)
-        before = ["lock_each", "before_booking", "insert_claim"]
+        before = ["lock_each", "before_booking", "insert_claims"]
         wishes = {
             name: a_booking(ada, f"2026-01-13T{hour:02}:00Z")
             for hour, name in enumerate([*before, "commit"], start=9)

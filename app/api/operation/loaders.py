@@ -20,9 +20,9 @@ from app.store.appointments import (
 from app.store.customers import customers_by_ids
 from app.store.history import history_of_appointments
 from app.store.hours import (
-    exceptions_of_providers,
-    weekly_breaks_of_providers,
-    weekly_hours_of_providers,
+    exceptions_of_subjects,
+    weekly_breaks_of_subjects,
+    weekly_hours_of_subjects,
 )
 from app.store.services import provider_ids_of_services, services_by_ids, services_of_providers
 from app.usecases.listing.find_next_slots import next_slots
@@ -176,14 +176,12 @@ class Loaders:
 
     @cached_property
     def weekly_hours(self) -> Loader[ProviderId, list[WeeklyHours]]:
-        return _list(
-            partial(weekly_hours_of_providers, self._resources.pool, self._organization_id)
-        )
+        return _list(partial(weekly_hours_of_subjects, self._resources.pool, self._organization_id))
 
     @cached_property
     def weekly_breaks(self) -> Loader[ProviderId, list[WeeklyBreak]]:
         return _list(
-            partial(weekly_breaks_of_providers, self._resources.pool, self._organization_id)
+            partial(weekly_breaks_of_subjects, self._resources.pool, self._organization_id)
         )
 
     @cached_property
@@ -271,7 +269,7 @@ async def _exceptions(
     answers: dict[ExceptionsQuestion, list[AvailabilityException]] = {}
     for first, last in {(question.first, question.last) for question in questions}:
         ids = [question.provider_id for question in questions if question[1:] == (first, last)]
-        found = await exceptions_of_providers(resources.pool, organization_id, ids, first, last)
+        found = await exceptions_of_subjects(resources.pool, organization_id, ids, first, last)
         answers |= {
             ExceptionsQuestion(provider_id, first, last): rows
             for provider_id, rows in found.items()

@@ -10,7 +10,7 @@ from app.core.appointment import Appointment, AppointmentStatus, Contact
 from app.core.booking import Acceptance, BookingWish, accept, decide_booking
 from app.core.changes import AppointmentChangeKind
 from app.core.events import Author
-from app.core.ids import AppointmentId, ClaimId
+from app.core.ids import AppointmentId
 from app.core.refusals import (
     BookingLimitReached,
     HoldExpired,
@@ -46,7 +46,7 @@ from app.usecases.booking.limit_guests import limit_reached, limited_booker
 from app.usecases.booking.lock_calendar import (
     Sight,
     lock_and_look,
-    time_changed,
+    times_changed,
 )
 from app.usecases.booking.refuse_early import Asker, in_turn
 from app.usecases.booking.use_hold import HeldTime, use_hold
@@ -198,7 +198,7 @@ async def _book(
     guest_origin = None if booker is None else booker.origin
     # A hold's row is locked before its provider's rules; where there is none, the rules' lock comes
     # along right here.
-    rules = None if wish.hold_id is not None else wish.provider_id
+    rules = () if wish.hold_id is not None else (wish.provider_id,)
     await lock_idempotency_key(tx, key.scope, () if booker is None else booker.names, rules)
     before = await before_booking(
         tx,
@@ -246,8 +246,8 @@ async def _book(
         # The exclusion constraint has the last word: somebody else was faster.
         return SlotUnavailable(reasons=(UnbookableReason.ALREADY_TAKEN,))
     await vouch_for_phone(tx, viewer, booked.contact.phone, sight.now)
-    time = time_changed(organization_id, sight.calendar.provider, decision.claim)
-    return Written(appointment=booked, changes=(time, changed))
+    times = times_changed(organization_id, sight.zones, decision.claims)
+    return Written(appointment=booked, changes=(*times, changed))
 
 
 async def _decide(
@@ -258,10 +258,10 @@ async def _decide(
         None if wish.hold_id is None else await use_hold(resources, viewer, tx, wish, wish.hold_id)
     )
     if isinstance(held, HeldTime):
-        return held.sight, accept(held.sight.calendar, held.sight.claim)
+        return held.sight, accept(held.sight.calendar, held.sight.claims)
     if held is not None:
         return held
-    wanted = (wish.provider_id, wish.service_id)
+    wanted = [(wish.provider_id, wish.service_id)]
     sight = await lock_and_look(
         resources,
         tx,
@@ -273,7 +273,7 @@ async def _decide(
     if not isinstance(sight, Sight):
         # An expired hold is a new booking, for which the offer counts.
         return sight if wish.hold_id is None else HoldExpired()
-    decision = decide_booking(sight.calendar, sight.standing, wish, sight.now)
+    decision = decide_booking(sight.calendar, sight.standing[sight.lead], wish, sight.now)
     if isinstance(decision, Acceptance):
         return sight, decision
     return (
@@ -311,14 +311,13 @@ def _new_appointment(
 async def _take_time(
     resources: Resources, tx: Transaction, sight: Sight, decision: Acceptance, booked: Appointment
 ) -> bool:
-    claim_id = ClaimId(resources.new_id())
     with customer_may_be_known():
         return await take_time(
             tx,
             sight.lock,
-            claim_id,
-            decision.claim,
+            decision.claims,
             booked.id,
             standing=sight.standing,
             now=sight.now,
+            new_id=resources.new_id,
         )

@@ -23,7 +23,7 @@ from app.store.calendars import free_appointment_time
 from app.store.customers import customer_remains
 from app.store.pool import transaction
 from app.usecases.booking.answer import Written, unchanged
-from app.usecases.booking.lock_calendar import lock_own_time, time_changed
+from app.usecases.booking.lock_calendar import lock_own_time, times_changed
 from app.usecases.booking.open_appointment import open_appointment, opened_by
 from app.usecases.events.record import record_change
 from app.usecases.events.tell import tell
@@ -124,5 +124,5 @@ async def _cancel(
         now=own.now,
         reason=reason,
     )
-    freed = time_changed(organization_id, own.provider, own.claim)
-    return Written(appointment=after, changes=(freed, changed))
+    freed = times_changed(organization_id, own.zones, own.claims)
+    return Written(appointment=after, changes=(*freed, changed))

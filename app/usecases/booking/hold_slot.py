@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from app.core.booking import dates_to_lock, refuse_time
+from app.core.booking import dates_to_lock, refuse_time, visit_of
 from app.core.events import PROGRAM
 from app.core.hold import Hold
-from app.core.ids import ClaimId, HoldId
+from app.core.ids import HoldId
 from app.core.refusals import (
     BookingLimitReached,
     IdempotencyKeyReused,
@@ -24,7 +24,7 @@ from app.core.slots import ClaimKind, UnbookableReason
 from app.core.validation import valid_idempotency_key
 from app.core.viewer import Role
 from app.core.zones import instant_of
-from app.store.calendars import claim_of_hold, free_hold_time, take_time
+from app.store.calendars import claims_of_hold, free_hold_time, take_time, time_zones
 from app.store.customers import customer_remains
 from app.store.holds import (
     count_open_holds,
@@ -34,9 +34,8 @@ from app.store.holds import (
     hold_for_update,
     insert_hold,
 )
-from app.store.locks import lock_calendar, lock_caller, share_rules
+from app.store.locks import lock_calendars, lock_caller, share_rules
 from app.store.pool import transaction
-from app.store.providers import providers_by_ids
 from app.usecases.booking.idempotency import (
     caller_name,
     earlier_answer,
@@ -48,7 +47,7 @@ from app.usecases.booking.limit_guests import origin_of
 from app.usecases.booking.lock_calendar import (
     Sight,
     lock_and_look,
-    time_changed,
+    times_changed,
 )
 from app.usecases.booking.refuse_early import Asker, in_turn
 from app.usecases.events.record import hold_ended, record_events, record_hold
@@ -58,6 +57,7 @@ from app.usecases.listing.find_next_slots import nearest_slots
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from app.core.booking import Claims
     from app.core.changes import Change
     from app.core.ids import ProviderId, ServiceId
     from app.core.viewer import Viewer
@@ -179,9 +179,8 @@ async def _hold(
         tx, organization_id, viewer.customer_id
     ):
         return NotAllowed(message=CUSTOMER_IS_ERASED)
-    sight = await lock_and_look(
-        resources, tx, organization_id, (form.provider_id, form.service_id), form.starts_at
-    )
+    wanted = [(form.provider_id, form.service_id)]
+    sight = await lock_and_look(resources, tx, organization_id, wanted, form.starts_at)
     if not isinstance(sight, Sight):
         return sight
     now = sight.now
@@ -189,29 +188,38 @@ async def _hold(
         return BookingLimitReached(
             message="You hold too many times at once. Book or release one of them first."
         )
-    refusal = refuse_time(sight.calendar, sight.standing, form.starts_at, None, now)
+    refusal = refuse_time(sight.calendar, sight.standing[sight.lead], form.starts_at, None, now)
     if refusal is not None:
         return refusal
+    start, end = visit_of(sight.claims)
     hold = Hold(
         id=HoldId(resources.new_id()),
         provider_id=form.provider_id,
         service_id=form.service_id,
-        starts_at=instant_of(sight.claim.visit_from),
-        ends_at=instant_of(sight.claim.visit_until),
+        starts_at=instant_of(start),
+        ends_at=instant_of(end),
         expires_at=now + resources.hold_lasts,
         ended_at=None,
     )
     insert_hold(tx, sight.lock, hold, caller=caller, created_at=now)
     record_hold(resources, tx, organization_id, hold, author=viewer.author, now=now, key=key)
-    claim = sight.claim._replace(kind=ClaimKind.HOLD, expires_at=hold.expires_at)
-    claim_id = ClaimId(resources.new_id())
+    claims: Claims = {
+        subject_id: tuple(
+            each._replace(kind=ClaimKind.HOLD, expires_at=hold.expires_at) for each in of_subject
+        )
+        for subject_id, of_subject in sight.claims.items()
+    }
     if not await take_time(
-        tx, sight.lock, claim_id, claim, hold.id, standing=sight.standing, now=now
+        tx,
+        sight.lock,
+        claims,
+        hold.id,
+        standing=sight.standing,
+        now=now,
+        new_id=resources.new_id,
     ):
         return SlotUnavailable(reasons=(UnbookableReason.ALREADY_TAKEN,))
-    return _Written(
-        hold=hold, changes=(time_changed(organization_id, sight.calendar.provider, claim),)
-    )
+    return _Written(hold=hold, changes=times_changed(organization_id, sight.zones, claims))
 
 
 async def release_hold(resources: Resources, viewer: Viewer, token: str) -> Held | NotFound:
@@ -226,15 +234,11 @@ async def release_hold(resources: Resources, viewer: Viewer, token: str) -> Held
         if hold is None:
             return NotFound(what="hold")
         changes = (told_again(organization_id, hold.provider_id),)
-        claim = await claim_of_hold(tx, organization_id, hold_id)
-        if claim is not None:
-            await share_rules(tx, organization_id, hold.provider_id)
-            provider = (await providers_by_ids(tx, organization_id, [hold.provider_id]))[
-                hold.provider_id
-            ]
-            await lock_calendar(
-                tx, organization_id, hold.provider_id, dates_to_lock(provider, claim)
-            )
+        held = await claims_of_hold(tx, organization_id, hold_id)
+        if held:
+            await share_rules(tx, organization_id, held)
+            zones = await time_zones(tx, organization_id, held)
+            await lock_calendars(tx, organization_id, dates_to_lock(zones, held))
             now = resources.clock()
             await free_hold_time(tx, organization_id, hold_id)
             await end_hold(tx, organization_id, hold_id, now)
@@ -242,7 +246,7 @@ async def release_hold(resources: Resources, viewer: Viewer, token: str) -> Held
                 resources, tx, organization_id, [hold_ended(hold)], author=viewer.author, now=now
             )
             hold = replace(hold, ended_at=now)
-            changes = (time_changed(organization_id, provider, claim),)
+            changes = times_changed(organization_id, zones, held)
     await tell(resources, *changes)
     return Held(hold=hold, token=token)
 
@@ -256,7 +260,7 @@ async def sweep_expired_holds(resources: Resources) -> int:
     while batch := await expired_holds(resources.pool, expired_by=now, batch_size=SWEEP_SIZE):
         for hold in batch:
             async with transaction(resources.pool) as tx:
-                if await free_hold_time(tx, hold.organization_id, hold.id) is not None:
+                if await free_hold_time(tx, hold.organization_id, hold.id):
                     ended = [hold_ended(hold)]
                     record_events(
                         resources, tx, hold.organization_id, ended, author=PROGRAM, now=now

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from app.core.appointment import Appointment, AppointmentStatus
+from app.core.booking import visit_of
 from app.core.changes import AppointmentChangeKind
 from app.core.events import Author
-from app.core.ids import ClaimId
 from app.core.lifecycle import moved, refuse_move
 from app.core.refusals import (
     IdempotencyKeyReused,
@@ -25,14 +25,14 @@ from app.core.slots import UnbookableReason, explain
 from app.core.validation import valid_idempotency_key
 from app.core.zones import instant_of
 from app.store.appointments import update_appointment
-from app.store.calendars import claim_of_appointment, free_appointment_time, take_time
+from app.store.calendars import claims_of_appointment, free_appointment_time, take_time
 from app.store.pool import transaction
 from app.usecases.booking.answer import Booked, Written, confirmation, written_before
 from app.usecases.booking.idempotency import earlier_answer, key_scope, request_key
 from app.usecases.booking.lock_calendar import (
     Sight,
     lock_and_look,
-    time_changed,
+    times_changed,
 )
 from app.usecases.booking.open_appointment import open_appointment, opened_by
 from app.usecases.events.record import record_change
@@ -137,8 +137,8 @@ async def _move(
             appointment, actor, resources.clock(), expected_version=form.expected_version
         )
         return refusal or NotFound(what="appointment")
-    own = await claim_of_appointment(tx, organization_id, appointment.id)
-    wanted = (appointment.provider_id, appointment.service_id)
+    own = await claims_of_appointment(tx, organization_id, appointment.id)
+    wanted = [(appointment.provider_id, appointment.service_id)]
     sight = await lock_and_look(
         resources, tx, organization_id, wanted, form.starts_at, moving=(appointment.id, own)
     )
@@ -151,15 +151,18 @@ async def _move(
     if isinstance(sight, SlotUnavailable):
         return _Taken(refusal=sight, appointment=appointment)
     reasons = explain(
-        sight.calendar.hours, sight.calendar.rules, sight.standing, form.starts_at, now
+        sight.calendar.hours,
+        sight.calendar.rules,
+        sight.standing[sight.lead],
+        form.starts_at,
+        now,
     )
     if reasons:
         return _Taken(refusal=SlotUnavailable(reasons=reasons), appointment=appointment)
 
     await free_appointment_time(tx, sight.lock, appointment.id)
-    after = moved(
-        appointment, instant_of(sight.claim.visit_from), instant_of(sight.claim.visit_until)
-    )
+    start, end = visit_of(sight.claims)
+    after = moved(appointment, instant_of(start), instant_of(end))
     update_appointment(tx, organization_id, after)
     changed = record_change(
         resources,
@@ -173,13 +176,16 @@ async def _move(
         key=key,
     )
     # Written with the time, in one statement.
-    claim_id = ClaimId(resources.new_id())
     if not await take_time(
-        tx, sight.lock, claim_id, sight.claim, appointment.id, standing=sight.standing, now=now
+        tx,
+        sight.lock,
+        sight.claims,
+        appointment.id,
+        standing=sight.standing,
+        now=now,
+        new_id=resources.new_id,
     ):
         taken = SlotUnavailable(reasons=(UnbookableReason.ALREADY_TAKEN,))
         return _Taken(refusal=taken, appointment=appointment)
-    provider = sight.calendar.provider
-    freed = time_changed(organization_id, provider, own)
-    now_taken = time_changed(organization_id, provider, sight.claim)
-    return Written(appointment=after, changes=(freed, now_taken, changed))
+    times = times_changed(organization_id, sight.zones, own, sight.claims)
+    return Written(appointment=after, changes=(*times, changed))

@@ -7,22 +7,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from app.core.booking import claim_for, dates_to_lock
+from app.core.booking import claim_for, dates_to_lock, visit_of
 from app.core.hours import Hours
 from app.core.provider import Calendar
 from app.core.refusals import InvalidInput, NotFound
 from app.core.rules import rules_in_force
 from app.core.slots import ClaimKind
-from app.store.calendars import claim_of_hold, free_hold_time
+from app.store.calendars import claims_of_hold, free_hold_time, time_zones
 from app.store.holds import end_hold, hold_for_update
-from app.store.locks import lock_calendar, share_rules
+from app.store.locks import lock_calendars, share_rules
 from app.store.providers import providers_by_ids
 from app.store.services import services_by_ids
 from app.usecases.booking.lock_calendar import Sight
 from app.usecases.events.record import hold_ended, record_events
 
 if TYPE_CHECKING:
-    from app.core.booking import BookingWish
+    from app.core.booking import BookingWish, Claims
     from app.core.ids import HoldId, OrganizationId
     from app.core.viewer import Viewer
     from app.store.pool import Transaction
@@ -31,9 +31,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class HeldTime:
-    """The time of a hold that stood, given back for the booking to take; the sight's claim is that
-    time.
-    """
+    """The time of a hold that was in force, given back for the booking to take."""
 
     sight: Sight
 
@@ -58,31 +56,44 @@ async def use_hold(
         return InvalidInput(
             field="hold_token", message="This hold is for another time. Book what was held."
         )
-    claim = await claim_of_hold(tx, organization_id, hold_id)
-    if claim is None or not hold.stands_at(resources.clock()):
+    held = await claims_of_hold(tx, organization_id, hold_id)
+    if not held or not hold.stands_at(resources.clock()):
         return None
-    if (
-        wish.duration_minutes is not None
-        and wish.duration_minutes != claim.visit_until - claim.visit_from
-    ):
+    start, end = visit_of(held)
+    if wish.duration_minutes is not None and wish.duration_minutes != end - start:
         return InvalidInput(
             field="duration_minutes", message="The time that is held has another length."
         )
-    await share_rules(tx, organization_id, hold.provider_id)
+    lead = hold.provider_id
+    await share_rules(tx, organization_id, {lead, *held})
     calendar = await _calendar(tx, organization_id, wish)
+    zones = await time_zones(tx, organization_id, {lead, *held})
     # The dates under the rules in force too: should the hold expire while we wait, the booking goes
     # on without it, and must find all of its locks taken.
-    visit_now = claim_for(calendar.rules, hold.starts_at)
-    dates = {*dates_to_lock(calendar.provider, claim), *dates_to_lock(calendar.provider, visit_now)}
-    lock = await lock_calendar(tx, organization_id, hold.provider_id, dates)
+    visit_now: Claims = {lead: (claim_for(calendar.rules, hold.starts_at),)}
+    lock = await lock_calendars(tx, organization_id, dates_to_lock(zones, held, visit_now))
     now = resources.clock()
     if not hold.stands_at(now):
         return None
     await free_hold_time(tx, organization_id, hold_id)
     await end_hold(tx, organization_id, hold_id, now)
     record_events(resources, tx, organization_id, [hold_ended(hold)], author=viewer.author, now=now)
-    visit = claim._replace(kind=ClaimKind.APPOINTMENT, expires_at=None)
-    return HeldTime(Sight(calendar=calendar, lock=lock, claim=visit, standing=(), now=now))
+    claims: Claims = {
+        subject_id: tuple(
+            each._replace(kind=ClaimKind.APPOINTMENT, expires_at=None) for each in of_subject
+        )
+        for subject_id, of_subject in held.items()
+    }
+    sight = Sight(
+        lead=lead,
+        calendars={lead: calendar},
+        zones=zones,
+        lock=lock,
+        claims=claims,
+        standing={},
+        now=now,
+    )
+    return HeldTime(sight)
 
 
 async def _calendar(

@@ -250,15 +250,30 @@ async def load_calendar(
 
     `with_withdrawn` also finds a service that the provider no longer offers.
     """
+    calendars = await calendars_around(
+        on, organization_id, [wanted], around, with_withdrawn=with_withdrawn
+    )
+    return calendars if isinstance(calendars, NotFound) else calendars[0]
+
+
+async def calendars_around(
+    on: Executor,
+    organization_id: OrganizationId,
+    wanted: Sequence[Wanted],
+    around: date,
+    *,
+    with_withdrawn: bool = False,
+) -> list[Calendar] | NotFound:
+    """The calendars of all those wanted, in order, as `load_calendar` gives one of them."""
     calendars = await load_calendars(
         on,
         organization_id,
-        [wanted],
+        wanted,
         around - RULES_MARGIN,
         around + RULES_MARGIN,
         with_withdrawn=with_withdrawn,
     )
-    calendar = calendars.get(wanted)
-    if calendar is None:
-        return NotFound(what="provider" if wanted[1] is None else "provider with this service")
-    return calendar
+    for each in wanted:
+        if each not in calendars:
+            return NotFound(what="provider" if each[1] is None else "provider with this service")
+    return [calendars[each] for each in wanted]

@@ -20,7 +20,7 @@ from app.core.validation import (
     valid_weekly,
 )
 from app.store.hours import replace_weekly_hours
-from app.store.locks import lock_rules, lock_subjects
+from app.store.locks import lock_rules, lock_token_subjects
 from app.store.pool import transaction
 from app.store.providers import insert_provider, providers_by_ids, subject_is_taken, update_provider
 from app.usecases.events.tell import tell
@@ -85,8 +85,9 @@ async def create_provider(
         return valid_breaks
     provider = _provider(provider_id, valid)
     async with transaction(resources.pool) as tx:
-        await lock_subjects(tx, viewer.organization_id)
+        await lock_token_subjects(tx, viewer.organization_id)
         if not await insert_provider(tx, viewer.organization_id, provider, resources.clock()):
+            tx.roll_back()
             return _SUBJECT_TAKEN
         await replace_weekly_hours(
             tx,
@@ -107,7 +108,7 @@ async def change_provider(
         return NotAllowed(message="Only the provider and administrators change a provider.")
     async with transaction(resources.pool) as tx:
         if "subject" in changes:
-            await lock_subjects(tx, viewer.organization_id)
+            await lock_token_subjects(tx, viewer.organization_id)
         await lock_rules(tx, viewer.organization_id, [provider_id])
         stored = (await providers_by_ids(tx, viewer.organization_id, [provider_id])).get(
             provider_id

@@ -25,7 +25,7 @@ from app.core.zones import instant_of
 from app.free_times.accelerator import make_accelerator
 from app.free_times.connection import open_redis
 from app.standins.embedded import Servers
-from app.store.locks import lock_calendar
+from app.store.locks import lock_calendars
 from app.store.pool import Pool, transaction
 from app.store.sql import Record
 from app.usecases.booking.answer import Booked
@@ -495,7 +495,7 @@ async def test_where_a_time_is_contested_who_comes_too_late_waits_for_no_lock(ap
     assert first["reasons"] == ["ALREADY_TAKEN"]
     key = key_in(provider["id"])
     async with transaction(api.resources.pool) as tx:
-        await lock_calendar(tx, api.organization.id, ProviderId(key), [date(2026, 1, 12)])
+        await lock_calendars(tx, api.organization.id, {ProviderId(key): [date(2026, 1, 12)]})
         async with asyncio.timeout(PATIENCE_SECONDS):
             late = await book(api, provider, "2026-01-12T10:00Z")
             assert (late["__typename"], late["reasons"]) == (
@@ -519,8 +519,8 @@ async def test_a_rush_on_one_provider_leaves_the_connections_to_the_others(api: 
     """
     popular, other = await a_provider(api), await a_provider(api)
     async with transaction(api.resources.pool) as tx:
-        await lock_calendar(
-            tx, api.organization.id, ProviderId(key_in(popular["id"])), [date(2026, 1, 12)]
+        await lock_calendars(
+            tx, api.organization.id, {ProviderId(key_in(popular["id"])): [date(2026, 1, 12)]}
         )
         rush = [
             asyncio.create_task(book(api, popular, f"2026-01-12T{10 + at % 4}:00Z"))

@@ -102,7 +102,7 @@ async def kept(cache: SharedDays, provider: ProviderId, *rule_sets: Rules) -> St
 def taken(provider: ProviderId, since: int = NINE, until: int = NINE + 30) -> TimeChanged:
     return TimeChanged(
         organization_id=ORGANIZATION,
-        provider_id=provider,
+        subject_id=provider,
         time_zone="UTC",
         claimed_from=since,
         claimed_until=until,

@@ -68,7 +68,7 @@ def time_freed(api: Api, provider: Json) -> TimeChanged:
     ten = minute_of(instant("2026-01-12T10:00Z"))
     return TimeChanged(
         organization_id=api.organization.id,
-        provider_id=provider_id(provider),
+        subject_id=provider_id(provider),
         time_zone="UTC",
         claimed_from=ten,
         claimed_until=ten + 60,

@@ -217,7 +217,7 @@ def test_taken_time_puts_those_days_in_doubt_that_it_reaches() -> None:
     begin, end = minutes(TODAY, "22:00", "23:00")
     change = TimeChanged(
         organization_id=OrganizationId(UUID(int=7)),
-        provider_id=ADA,
+        subject_id=ADA,
         time_zone="UTC",
         claimed_from=begin,
         claimed_until=end,
@@ -226,7 +226,7 @@ def test_taken_time_puts_those_days_in_doubt_that_it_reaches() -> None:
     assert topic.stale == {TODAY}
     late = TimeChanged(
         organization_id=change.organization_id,
-        provider_id=ADA,
+        subject_id=ADA,
         time_zone="UTC",
         claimed_from=begin + 60,
         claimed_until=end + 60,
@@ -244,7 +244,7 @@ def test_time_far_from_what_is_watched_is_no_reason_to_read() -> None:
     begin, end = minutes(TODAY + timedelta(days=30), "09:00", "10:00")
     change = TimeChanged(
         organization_id=OrganizationId(UUID(int=7)),
-        provider_id=ADA,
+        subject_id=ADA,
         time_zone="UTC",
         claimed_from=begin,
         claimed_until=end,

@@ -24,7 +24,7 @@ ADA, BEA = ProviderId(UUID(int=2)), ProviderId(UUID(int=3))
 CHANGES: tuple[Change, ...] = (
     TimeChanged(
         organization_id=PRACTICE,
-        provider_id=ADA,
+        subject_id=ADA,
         time_zone="Europe/Berlin",
         claimed_from=29_000_000,
         claimed_until=-5,
