@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Final
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.middleware.gzip import GZipMiddleware
 
 from app.api.edge.callbacks import callback_routes
+from app.api.edge.compression import Compression
 from app.api.edge.disconnects import Disconnects
 from app.api.edge.headers import SecureHeaders
 from app.api.edge.health import health_routes
@@ -70,12 +70,6 @@ CORS_HEADERS: Final = (
     "X-Apollo-Operation-Name",
 )
 """What pages of other origins may send: ours, and what usual GraphQL clients and tracers add."""
-
-GZIP_MIN_BYTES: Final = 2_048
-"""A smaller answer fits into two packets anyway."""
-
-GZIP_LEVEL: Final = 4
-"""Of 9: lists of free times shrink to a tenth, in a third of the time that level 9 takes."""
 
 
 def create_app(
@@ -168,8 +162,6 @@ def create_app(
         expose_headers=["X-Request-Id", "Retry-After"],
         max_age=86_400,
     )
-    # Event streams and what is encoded already pass as they are.
-    gzip = Middleware(GZipMiddleware, minimum_size=GZIP_MIN_BYTES, compresslevel=GZIP_LEVEL)
     headers = Middleware(SecureHeaders, hsts_seconds=settings.hsts_seconds)
     hops = settings.limits.trusted_hops
     proxies = [Middleware(TrustedProxies, hops=hops)] if hops else []
@@ -192,7 +184,7 @@ def create_app(
             headers,
             *proxies,
             *([cors] if settings.cors_origins else []),
-            gzip,
+            Middleware(Compression),
             Middleware(Disconnects),
         ],
         lifespan=lifespan,

@@ -121,6 +121,9 @@ SHORT = {"query": "{ viewer { role } }"}
     [
         (LONG, "gzip, deflate, br", "gzip"),
         (LONG, "identity", None),
+        (LONG, "br;q=1, GZIP ;q=0.5", "gzip"),
+        (LONG, "gzip;q=0", None),
+        (LONG, "br, gzip; q=0.000 , *", None),
         (LONG, "", None),
         (SHORT, "gzip", None),
     ],
@@ -140,7 +143,24 @@ async def test_large_answers_are_compressed_where_the_client_takes_that(
     assert int(answer.headers["content-length"]) == len(raw)
     assert "data" in json.loads(gzip.decompress(raw) if encoding else raw)
     varies = {part.strip().lower() for part in answer.headers["vary"].split(",")}
-    assert varies == ({"accept"} if query is SHORT else {"accept", "accept-encoding"})
+    assert varies == ({"accept", "accept-encoding"} if encoding else {"accept"})
+
+
+@pytest.mark.parametrize("accepts", ["gzip", "gzip;q=0", "br"])
+async def test_caches_keep_what_may_be_kept_apart_by_encoding(
+    environment: dict[str, str], accepts: str
+) -> None:
+    """A cache that got the compressed script must not give it to a client that can't read it."""
+    settings = replace(Settings.from_environment(environment), booking_page=True)
+    async with running(settings) as own:
+        page = await own.http.get("/", headers={"accept": "text/html"})
+        version = page.text.partition("/static/")[2].partition("/")[0]
+        script = await own.http.get(
+            f"/static/{version}/booking.js", headers={"accept-encoding": accepts}
+        )
+    assert script.status_code == 200
+    assert "accept-encoding" in script.headers["vary"].lower()
+    assert script.headers.get("content-encoding") == ("gzip" if accepts == "gzip" else None)
 
 
 async def test_event_streams_are_never_compressed(api: Api) -> None:
