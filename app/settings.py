@@ -411,6 +411,8 @@ class RetentionSettings:
     """Long enough to find out what happened."""
     messages_days: Days = 365
     """Customers ask within months whether a message was sent."""
+    events_days: Days = 30
+    """A reader of events that was away for weeks goes on without a gap."""
     erased_history_days: Days = 30
     """Long enough to prove that an erasure was carried out."""
 

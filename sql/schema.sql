@@ -2,14 +2,6 @@
 
 CREATE EXTENSION IF NOT EXISTS btree_gist WITH SCHEMA public;
 
-CREATE FUNCTION public.cluster_id() RETURNS text
-    LANGUAGE sql STABLE
-    AS $$
-    SELECT system.system_identifier::text || '/' || point.timeline_id::text
-    FROM pg_control_system() AS system
-    CROSS JOIN pg_control_checkpoint() AS point
-$$;
-
 CREATE FUNCTION public.name_sort_key(name text) RETURNS text
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
     RETURN (((("left"(lower((replace(replace(replace(replace(translate(regexp_replace(NORMALIZE(name, NFKD), '[\u0300-\u036f]'::text, ''::text, 'g'::text), 'ØøŁłĐđÐðĦħıΑΒΓΔΕΖΗΘΙΚΛΜΝΞΟΠΡΣΤΥΦΧΨΩςАБВГДЕЖЗИКЛМНОПРСТУФХЦЧШЩЪЫЬЭЮЯЄІҐЂЈЉЊЋЏ'::text, 'oollddddhhiαβγδεζηθικλμνξοπρστυφχψωσабвгдежзиклмнопрстуфхцчшщъыьэюяєіґђјљњћџ'::text), 'ß'::text, 'ss'::text), 'ẞ'::text, 'ss'::text), 'Æ'::text, 'ae'::text), 'æ'::text, 'ae'::text) COLLATE "C")), 200) || chr(1)) || "left"(lower((NORMALIZE(name, NFD) COLLATE "C")), 200)) || chr(1)) || "left"(translate(name, 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ'::text, 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'::text), 200));
@@ -202,7 +194,7 @@ CREATE TABLE public.event (
 CREATE TABLE public.event_epoch (
     organization_id uuid NOT NULL,
     epoch integer NOT NULL,
-    cluster text NOT NULL,
+    server_started_at timestamp with time zone NOT NULL,
     CONSTRAINT event_epoch_range CHECK ((epoch >= 1))
 );
 

@@ -77,7 +77,8 @@ class Happening:
 class EventCursor:
     """A place in an organization's log of events: after one event, or before all of a transaction.
 
-    `epoch` rises when the database goes on in another cluster, where transaction ids begin anew.
+    `epoch` rises with the first event after the database server was started: a restored database
+    may go on in a cluster whose transaction ids begin anew.
     """
 
     epoch: int

@@ -13,6 +13,7 @@ from app.jobs.messages import send_messages
 from app.jobs.purge import (
     purge_claims,
     purge_erased_history,
+    purge_events,
     purge_holds,
     purge_idempotency_keys,
     purge_messages,
@@ -39,6 +40,7 @@ CRON_JOBS: Final[tuple[CronJob, ...]] = (
     _job(purge_claims, minute=27),
     _job(purge_messages, minute=32),
     _job(purge_revoked_tokens, minute=37),
+    _job(purge_events, minute=47),
     _job(purge_erased_history, hour=3, minute=42),
 )
 

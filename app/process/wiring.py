@@ -121,6 +121,7 @@ async def open_resources(
                 keys=timedelta(hours=settings.retention.keys_hours),
                 holds=timedelta(days=settings.retention.holds_days),
                 messages=timedelta(days=settings.retention.messages_days),
+                events=timedelta(days=settings.retention.events_days),
                 erased_history=timedelta(days=settings.retention.erased_history_days),
             ),
         )

@@ -9,7 +9,7 @@ import asyncpg
 
 from app.core.appointment import Contact, Customer
 from app.core.ids import CustomerId
-from app.store.messages import forget_destinations_of_customer, forget_wire_of_customer
+from app.store.messages import forget_destinations_of_customer
 from app.store.providers import channels
 from app.store.sql import query
 from app.store.verified_phones import forget_phones_of_customer
@@ -200,7 +200,6 @@ async def erase_customer(
     await _ERASE_KEYS.exec(tx, organization_id, caller, customer.id)
     await _ERASE_HOLDS.exec(tx, organization_id, caller)
     await _ERASE_HISTORY.exec(tx, organization_id, customer.id)
-    await forget_wire_of_customer(tx, organization_id, customer.id)
     await forget_destinations_of_customer(tx, organization_id, customer.id)
     await forget_phones_of_customer(tx, organization_id, customer.id)
     await _ERASE_APPOINTMENTS.exec(tx, organization_id, customer.id, ERASED_NAME)

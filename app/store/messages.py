@@ -402,9 +402,10 @@ async def record_delivery(
 
 async def forget_wire_of_customer(
     tx: Transaction, organization_id: OrganizationId, customer_id: CustomerId
-) -> None:
-    """The words of text messages on their way to an erased customer go; their rows are closed."""
-    await _FORGET_WIRE.exec(tx, organization_id, customer_id)
+) -> list[MessageLogId]:
+    """The words of text messages on their way to an erased customer go; these have failed."""
+    rows = await _FORGET_WIRE.many(tx, organization_id, customer_id)
+    return [MessageLogId(row["id"]) for row in rows]
 
 
 async def forget_destinations_of_customer(

@@ -21,6 +21,7 @@ _HOLDS = query("holds_to_purge")
 _PURGE_HOLDS = query("purge_holds")
 _PURGE_CLAIMS = query("purge_claims")
 _PURGE_MESSAGES = query("purge_messages")
+_PURGE_EVENTS = query("purge_events")
 _ERASED = query("erased_customers_with_history")
 _PURGE_HISTORY = query("purge_history_of_customer")
 _PURGE_REVOKED = query("purge_revoked_tokens")
@@ -75,5 +76,12 @@ async def purge_history_of_customer(
 async def purge_revoked_tokens(on: Executor, *, expired_before: datetime, batch_size: int) -> int:
     """Revocations of tokens that ended by themselves before this instant."""
     row = await _PURGE_REVOKED.one(on, expired_before, batch_size)
+    purged: int = row["purged"]
+    return purged
+
+
+async def purge_events(on: Executor, *, happened_before: datetime, batch_size: int) -> int:
+    """Events that happened before this instant, read or not."""
+    row = await _PURGE_EVENTS.one(on, happened_before, batch_size)
     purged: int = row["purged"]
     return purged

@@ -1,7 +1,7 @@
 -- name: events_after :many
 -- A page of the organization's events after a place in their log, in order. Only those below the oldest transaction that
 -- still runs: a transaction that commits later can then only write after what was read. Every transaction of an earlier
--- epoch is over: it ran in another cluster.
+-- epoch is over: it ran before this server was started, or on another one.
 -- params: organization_id uuid, epoch integer, transaction_id bigint, id uuid, page_size integer
 SELECT epoch, transaction_id, id, type, subject_id, version, provider_id, customer_id, occurred_at, actor, actor_subject
 FROM event
@@ -10,17 +10,21 @@ WHERE organization_id = $1
     AND (
         transaction_id < pg_snapshot_xmin(pg_current_snapshot())::text::bigint
         OR epoch < coalesce((
-            SELECT epoch FROM event_epoch WHERE organization_id = $1 AND cluster = cluster_id()
+            SELECT epoch
+            FROM event_epoch
+            WHERE organization_id = $1 AND server_started_at = pg_postmaster_start_time()
         ), 2147483647)
     )
 ORDER BY epoch, transaction_id, id
 LIMIT $5::integer;
 
 -- name: end_of_events :one
--- The place after all events that can be read now, and before every other one, written or not. Where this cluster has
--- written none yet, that is the start of the next epoch.
+-- The place after all events that can be read now, and before every other one, written or not. Where none was
+-- written since this server was started, that is the start of the next epoch.
 -- params: organization_id uuid
-SELECT coalesce(max(epoch), 0) + CASE WHEN count(*) FILTER (WHERE cluster = cluster_id()) = 0 THEN 1 ELSE 0 END AS epoch,
+SELECT coalesce(max(epoch), 0)
+        + CASE WHEN count(*) FILTER (WHERE server_started_at = pg_postmaster_start_time()) = 0 THEN 1 ELSE 0 END
+        AS epoch,
     pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS transaction_id
 FROM event_epoch
 WHERE organization_id = $1;

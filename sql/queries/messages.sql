@@ -167,15 +167,16 @@ SELECT id, appointment_id, time_version, kind, recipient, channel, status, due_a
 FROM reminder_log
 WHERE organization_id = $1 AND id = $2;
 
--- name: forget_wire_of_customer :exec
--- The words of text messages on their way to an erased customer go.
+-- name: forget_wire_of_customer :many
+-- The words of text messages on their way to an erased customer go, and the messages have failed.
 -- params: organization_id uuid, customer_id uuid
 UPDATE reminder_log
 SET wire_text = NULL, wire_since = NULL, status = 'FAILED', lease_until = NULL,
     detail = 'the customer was erased while the message was on its way'
 WHERE organization_id = $1
     AND wire_text IS NOT NULL
-    AND appointment_id IN (SELECT id FROM appointment WHERE organization_id = $1 AND customer_id = $2);
+    AND appointment_id IN (SELECT id FROM appointment WHERE organization_id = $1 AND customer_id = $2)
+RETURNING id;
 
 -- name: forget_destinations_of_customer :exec
 -- The hashes of the addresses that an erased customer's messages went to go.

@@ -29,16 +29,17 @@ INSERT INTO idempotency_key (organization_id, mutation, caller, key, request_has
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8);
 
 -- name: begin_epoch :exec
--- Start a new epoch of the organization's events where this cluster is not the one that wrote the last of them: its
--- transaction ids say nothing about theirs. Otherwise no row is written and none is locked, so writers never wait for one
--- another here but for the very first event of an epoch. Two that start it at once compute the same number.
+-- Start a new epoch of the organization's events where another run of the server, or another server, wrote the last of
+-- them: its transaction ids may say nothing about theirs. Otherwise no row is written and none is locked, so writers only
+-- wait for one another at the first event of an epoch. Two that start it at once compute the same number.
 -- params: organization_id uuid
-INSERT INTO event_epoch (organization_id, epoch, cluster)
-SELECT $1, coalesce(max(epoch), 0) + 1, cluster_id()
+INSERT INTO event_epoch (organization_id, epoch, server_started_at)
+SELECT $1, coalesce(max(epoch), 0) + 1, pg_postmaster_start_time()
 FROM event_epoch
 WHERE organization_id = $1
-HAVING count(*) FILTER (WHERE cluster = cluster_id()) = 0
-ON CONFLICT ON CONSTRAINT event_epoch_pkey DO UPDATE SET epoch = excluded.epoch, cluster = excluded.cluster;
+HAVING count(*) FILTER (WHERE server_started_at = pg_postmaster_start_time()) = 0
+ON CONFLICT ON CONSTRAINT event_epoch_pkey
+    DO UPDATE SET epoch = excluded.epoch, server_started_at = excluded.server_started_at;
 
 -- name: insert_events :exec
 -- What happened, in the same statement as begin_epoch, which this one cannot see: both work out the epoch from the same
@@ -49,7 +50,8 @@ INSERT INTO event (organization_id, epoch, transaction_id, id, type, subject_id,
 SELECT $1, place.epoch, place.transaction_id, happened.id, happened.type, happened.subject_id, happened.version,
     happened.provider_id, happened.customer_id, $8, $9, $10
 FROM (
-    SELECT coalesce(max(epoch), 0) + CASE WHEN count(*) FILTER (WHERE cluster = cluster_id()) = 0 THEN 1 ELSE 0 END
+    SELECT coalesce(max(epoch), 0)
+            + CASE WHEN count(*) FILTER (WHERE server_started_at = pg_postmaster_start_time()) = 0 THEN 1 ELSE 0 END
             AS epoch,
         pg_current_xact_id()::text::bigint AS transaction_id
     FROM event_epoch

@@ -94,3 +94,20 @@ WITH gone AS (
     RETURNING 1
 )
 SELECT count(*) AS purged FROM gone;
+
+-- name: purge_events :one
+-- Forget a batch of events, oldest first, and say how many there were.
+-- params: happened_before timestamptz, batch_size integer
+-- scope: all organizations
+WITH gone AS (
+    DELETE FROM event
+    WHERE (organization_id, id) IN (
+        SELECT organization_id, id
+        FROM event
+        WHERE occurred_at < $1
+        ORDER BY occurred_at
+        LIMIT $2::integer
+    )
+    RETURNING 1
+)
+SELECT count(*) AS purged FROM gone;

@@ -23,7 +23,7 @@ from app.store.events import START_OF_EVENTS, end_of_events, events_after
 from app.store.organizations import insert_organization
 from app.store.pool import Pool, Transaction, create_pool, transaction
 from app.store.record import insert_events
-from tests.builders import NOW, Api, a_provider, made
+from tests.builders import NOW, Api, a_provider, a_service, an_appointment, made, weekly
 from tests.conftest import TEST_STATEMENT_TIMEOUT_MS
 from tests.lives import booked, cancel, complete, held, move, no_show, release
 
@@ -337,10 +337,80 @@ async def test_a_hold_is_an_event_when_it_is_made_and_when_it_is_released_or_use
     made(await release(api, released["holdToken"]), "Hold")
     made(await release(api, released["holdToken"]), "Hold")
     await booked(api, ada, ELEVEN, holdToken=used["holdToken"])
-    assert [(type_, actor) for type_, actor, *_ in await events_of(api)][-5:] == [
+    assert [(type_, actor) for type_, actor, *_ in await events_of(api, "HOLD", "APPOINTMENT")] == [
         ("HOLD_CREATED", "GUEST"),
         ("HOLD_CREATED", "GUEST"),
         ("HOLD_ENDED", "GUEST"),
         ("HOLD_ENDED", "GUEST"),
         ("APPOINTMENT_BOOKED", "GUEST"),
     ]
+
+
+CHANGE = """mutation ($provider: UpdateProviderInput!, $hours: SetWeeklyHoursInput!,
+    $exception: SetExceptionInput!, $service: UpdateServiceInput!) {
+  updateProvider(input: $provider) { __typename }
+  setWeeklyHours(input: $hours) { __typename }
+  setException(input: $exception) { __typename }
+  updateService(input: $service) { __typename }
+}"""
+CUSTOMER = """mutation ($input: UpdateCustomerInput!) { answer: updateCustomer(input: $input) { __typename } }"""
+ERASE = """mutation ($input: EraseCustomerInput!) { answer: eraseCustomer(input: $input) { __typename } }"""
+
+
+async def test_a_change_of_what_the_practice_set_up_is_an_event(api: Api) -> None:
+    ada = await a_provider(api)
+    checkup = await a_service(api, ada)
+    asked = {
+        "provider": {"id": ada["id"], "name": "Ada"},
+        "hours": {"providerId": ada["id"], "hours": weekly("09:00", "12:00"), "breaks": []},
+        "exception": {
+            "providerId": ada["id"],
+            "date": "2026-02-02",
+            "isBlocked": True,
+            "ranges": [],
+        },
+        "service": {"id": checkup["id"], "name": "Check-up"},
+    }
+    answer = await api.ask(CHANGE, caller=api.admin, **asked)
+    assert [each["__typename"] for each in answer.values()] == ["Provider"] * 3 + ["Service"]
+    assert await api.ask(CHANGE, caller=api.customer(), **asked)
+    assert await events_of(api) == [
+        ("PROVIDER_CHANGED", "ADMIN", None, "an-admin"),
+        ("SERVICE_CHANGED", "ADMIN", None, "an-admin"),
+        ("PROVIDER_CHANGED", "ADMIN", None, "an-admin"),
+        ("PROVIDER_CHANGED", "ADMIN", None, "an-admin"),
+        ("PROVIDER_CHANGED", "ADMIN", None, "an-admin"),
+        ("SERVICE_CHANGED", "ADMIN", None, "an-admin"),
+    ]
+
+
+async def test_a_customer_s_record_is_an_event_when_it_is_made_changed_and_erased_once(
+    api: Api,
+) -> None:
+    ada = await a_provider(api)
+    robin = api.customer("robin", name="Robin", email="robin@example.com")
+    await an_appointment(api, ada, TEN, caller=robin)
+    visit = await an_appointment(api, ada, ELEVEN, caller=robin)
+    customer_id = visit["appointment"]["customer"]["id"]
+    for caller in (robin, api.admin):
+        asked = {"id": customer_id, "name": "Robin Hood"}
+        made((await api.ask(CUSTOMER, caller=caller, input=asked))["answer"], "Customer")
+    for _twice in range(2):
+        answer = await api.ask(ERASE, caller=api.admin, input={"id": customer_id})
+        made(answer["answer"], "Customer")
+    assert await events_of(api, "CUSTOMER") == [
+        ("CUSTOMER_CHANGED", "CUSTOMER", None, None),
+        ("CUSTOMER_CHANGED", "CUSTOMER", None, None),
+        ("CUSTOMER_CHANGED", "ADMIN", None, "an-admin"),
+        ("CUSTOMER_ERASED", "ADMIN", None, "an-admin"),
+    ]
+
+
+async def test_an_event_holds_nothing_personal(own_api: Api) -> None:
+    ada = await a_provider(own_api, name="Ada", email="ada@example.com")
+    robin = own_api.customer("robin", name="Robin", email="robin@example.com")
+    await an_appointment(own_api, ada, TEN, caller=robin, notes="afraid of needles")
+    rows = str(await own_api.rows("SELECT to_jsonb(event)::text AS text FROM event"))
+    assert "APPOINTMENT_BOOKED" in rows
+    for personal in ("robin", "Robin", "Ada", "example.com", "needles"):
+        assert personal not in rows

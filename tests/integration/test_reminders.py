@@ -240,6 +240,29 @@ async def test_a_mailbox_that_refuses_fails_at_once_and_a_server_that_is_busy_is
     assert rows["SENT"]["detail"] is None
 
 
+async def test_a_message_that_was_sent_or_has_failed_is_an_event_and_none_that_waits_or_was_skipped(
+    post: Post,
+) -> None:
+    answers = iter(["550 5.1.1 no such user", "451 4.3.0 later"])
+    post.mail.refuse = lambda stage, _envelope: next(answers, None) if stage == "RCPT" else None
+    visit = await booked(post, "2026-01-20T12:00Z")
+    assert sorted((await post.work()).items()) == [("FAILED", 1), ("PENDING", 1)]
+    recorded = "SELECT type, subject_id FROM event WHERE type LIKE 'MESSAGE%' ORDER BY id"
+    rows = {row["status"]: row["id"] for row in await post.log()}
+    assert await post.api.rows(recorded) == [
+        {"type": "MESSAGE_FAILED", "subject_id": rows["FAILED"]}
+    ]
+    await post.end_leases()
+    await cancel(post, visit)
+    await post.work()
+    ended = [(row["status"], row["id"]) for row in await post.log()]
+    assert {status for status, _ in ended} == {"FAILED", "SENT", "SKIPPED"}
+    assert {(row["type"], row["subject_id"]) for row in await post.api.rows(recorded)} == {
+        (f"MESSAGE_{status}", id_) for status, id_ in ended if status != "SKIPPED"
+    }
+    assert len(await post.api.rows(recorded)) == sum(status != "SKIPPED" for status, _ in ended)
+
+
 async def test_a_message_fails_after_its_retries(post: Post) -> None:
     post.mail.refuse = lambda stage, _envelope: "451 4.3.0 later" if stage == "RCPT" else None
     await booked(post, "2026-01-20T12:00Z")

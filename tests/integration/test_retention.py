@@ -138,6 +138,25 @@ async def test_the_history_of_the_erased_goes_later_and_that_of_others_stays(own
 
 
 @pytest.mark.usefixtures("tiny_batches")
+async def test_events_are_kept_for_their_period_and_readers_go_on_after_the_purge(
+    own_api: Api,
+) -> None:
+    ada = await a_provider(own_api)
+    for hour in range(3):
+        await an_appointment(own_api, ada, NOW + (hour + 2) * HOUR)
+    written = await count(own_api, "event")
+    assert written >= 4
+    own_api.clock.set(NOW + 30 * DAY)
+    await an_appointment(own_api, ada, NOW + 31 * DAY + 2 * HOUR)
+    new = await count(own_api, "event") - written
+    assert await purge.purge_events(own_api.resources) == 0
+    own_api.clock.set(NOW + 30 * DAY + timedelta(seconds=1))
+    assert await purge.purge_events(own_api.resources) == written
+    assert await count(own_api, "event") == new > 0
+    assert await count(own_api, "event_epoch") == 1, "the order outlives the events"
+
+
+@pytest.mark.usefixtures("tiny_batches")
 async def test_a_revocation_is_kept_until_its_token_has_long_ended(own_api: Api) -> None:
     organization_id = OrganizationId(own_api.organization.id)
     ends = {
@@ -168,7 +187,7 @@ async def test_where_somebody_booked_from_is_known_while_it_is_counted(own_api: 
 
 
 @pytest.mark.parametrize(
-    "plan", ["holds_to_purge", "purge_claims", "purge_messages", "expired_holds"]
+    "plan", ["holds_to_purge", "purge_claims", "purge_messages", "purge_events", "expired_holds"]
 )
 async def test_no_sweep_reads_what_it_leaves(own_api: Api, plan: str) -> None:
     """With sequential scans forbidden, an index of its own is what each finds."""
@@ -185,6 +204,7 @@ async def test_no_sweep_reads_what_it_leaves(own_api: Api, plan: str) -> None:
         "holds_to_purge": "hold_by_expiry",
         "purge_claims": "claim_given_back",
         "purge_messages": "reminder_log_by_age",
+        "purge_events": "event_by_age",
         "expired_holds": "claim_of_expiring_hold",
     }[plan]
     assert expected in text, text
@@ -194,6 +214,6 @@ def test_every_purge_has_its_hour() -> None:
     names = {job.name for job in CRON_JOBS}
     assert {
         f"purge_{what}"
-        for what in ("idempotency_keys", "holds", "claims", "messages", "revoked_tokens")
+        for what in ("idempotency_keys", "holds", "claims", "messages", "events", "revoked_tokens")
     } <= names
     assert "purge_erased_history" in names

@@ -102,6 +102,7 @@ def test_the_periods_that_are_reckoned_with_are_the_defaults() -> None:
     for row in (
         f"| `reminder_log` | 3,400 (six e-mails) | {kept.messages_days} days |",
         f"| `hold` and its `claim` | 970 | {kept.holds_days} days |",
+        f"six e-mails sent) | {kept.events_days} days |",
         f"| `idempotency_key` | 310 | {kept.keys_hours} hours |",
         f"for good; {kept.erased_history_days} days after an erasure",
     ):

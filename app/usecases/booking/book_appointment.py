@@ -50,7 +50,7 @@ from app.usecases.booking.lock_calendar import (
 )
 from app.usecases.booking.refuse_early import Asker, in_turn
 from app.usecases.booking.use_hold import HeldTime, use_hold
-from app.usecases.events.record import record_change
+from app.usecases.events.record import customer_changed, record_change
 from app.usecases.events.tell import tell
 from app.usecases.listing.find_next_slots import nearest_slots
 from app.usecases.messages.vouch_for_phone import vouch_for_phone
@@ -240,6 +240,7 @@ async def _book(
         author=Author(actor=viewer.actor_on(booked), subject=viewer.subject),
         now=sight.now,
         key=key,
+        also=() if before.customer is not None else (customer_changed(customer.id),),
     )
     # Written with the time, in one statement.
     if not await _take_time(resources, tx, sight, decision, booked):

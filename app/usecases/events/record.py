@@ -8,13 +8,14 @@ statement or its commit. Each function returns the changes to publish after the 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from app.core.changes import AppointmentChanged
-from app.core.events import TYPE_OF_CHANGE, EventType, Happening
+from app.core.events import PROGRAM, TYPE_OF_CHANGE, EventType, Happening
 from app.core.history import history_entry
 from app.core.ids import EventId
 from app.core.message_rules import plan
+from app.core.messages import MessageStatus
 from app.store.idempotency import StoredAnswer
 from app.store.record import insert_answer, insert_events, insert_history, insert_outbox
 
@@ -26,11 +27,17 @@ if TYPE_CHECKING:
     from app.core.changes import AppointmentChangeKind
     from app.core.events import Author
     from app.core.hold import Hold
-    from app.core.ids import OrganizationId
+    from app.core.ids import CustomerId, MessageLogId, OrganizationId, ProviderId, ServiceId
     from app.store.holds import ExpiredHold
     from app.store.idempotency import RequestKey
     from app.store.pool import Transaction
     from app.usecases.resources import Resources
+
+
+_TYPE_OF_MESSAGE: Final = {
+    MessageStatus.SENT: EventType.MESSAGE_SENT,
+    MessageStatus.FAILED: EventType.MESSAGE_FAILED,
+}
 
 
 def record_change(
@@ -45,9 +52,11 @@ def record_change(
     now: datetime,
     reason: str | None = None,
     key: RequestKey | None = None,
+    also: Sequence[Happening] = (),
 ) -> AppointmentChanged:
     """An appointment was booked (`before` is None), moved, cancelled or closed. `key` is that of
-    the request: the same one again is answered with this appointment.
+    the request: the same one again is answered with this appointment. `also` is what the same
+    author did on the way.
     """
     (changed,) = record_changes(
         resources,
@@ -58,6 +67,7 @@ def record_change(
         author=author,
         now=now,
         reason=reason,
+        also=also,
     )
     if key is not None:
         answer = StoredAnswer(request_hash=key.request_hash, appointment_id=after.id)
@@ -75,6 +85,7 @@ def record_changes(
     author: Author,
     now: datetime,
     reason: str | None = None,
+    also: Sequence[Happening] = (),
 ) -> list[AppointmentChanged]:
     """The same change was made to all of these appointments, of which there is at least one."""
     entries = [
@@ -104,7 +115,7 @@ def record_changes(
         )
         for _, after in pairs
     ]
-    record_events(resources, tx, organization_id, happenings, author=author, now=now)
+    record_events(resources, tx, organization_id, [*also, *happenings], author=author, now=now)
     return [
         AppointmentChanged(
             organization_id=organization_id,
@@ -133,6 +144,41 @@ def record_hold(
     insert_answer(tx, key.scope, answer, now)
     held = Happening(type=EventType.HOLD_CREATED, subject_id=hold.id, provider_id=hold.provider_id)
     record_events(resources, tx, organization_id, [held], author=author, now=now)
+
+
+def record_message(
+    resources: Resources,
+    tx: Transaction,
+    organization_id: OrganizationId,
+    message_id: MessageLogId,
+    status: MessageStatus,
+) -> None:
+    """A message was sent, or has failed for good; one that was skipped is no event."""
+    event_type = _TYPE_OF_MESSAGE.get(status)
+    if event_type is not None:
+        ended = Happening(type=event_type, subject_id=message_id)
+        record_events(
+            resources, tx, organization_id, [ended], author=PROGRAM, now=resources.clock()
+        )
+
+
+def provider_changed(provider_id: ProviderId) -> Happening:
+    """The event of a provider who was created or changed, or whose hours were."""
+    return Happening(
+        type=EventType.PROVIDER_CHANGED, subject_id=provider_id, provider_id=provider_id
+    )
+
+
+def service_changed(service_id: ServiceId) -> Happening:
+    """The event of a service that was created or changed, or that others offer since."""
+    return Happening(type=EventType.SERVICE_CHANGED, subject_id=service_id)
+
+
+def customer_changed(customer_id: CustomerId) -> Happening:
+    """The event of a customer's record that was made or changed."""
+    return Happening(
+        type=EventType.CUSTOMER_CHANGED, subject_id=customer_id, customer_id=customer_id
+    )
 
 
 def hold_ended(hold: Hold | ExpiredHold) -> Happening:

@@ -30,6 +30,8 @@ from app.notify.outcome import NeverReceived, PermanentFailure, Sent, TemporaryF
 from app.notify.render import render
 from app.notify.sms import TextMessage
 from app.store.messages import begin_attempt, close_message, known_message_ids, postpone_message
+from app.store.pool import transaction
+from app.usecases.events.record import record_message
 from app.usecases.messages.compose_messages import facts_of, language_of, load_subjects
 
 if TYPE_CHECKING:
@@ -249,15 +251,12 @@ class Delivery:
         """`may_have_arrived` says so of an earlier attempt."""
         match outcome:
             case Sent():
-                await close_message(
-                    self.resources.pool,
-                    self.claimed,
+                return await self._close(
                     MessageStatus.SENT,
                     sent_at=self.resources.clock(),
                     provider_message_id=outcome.provider_message_id
                     and outcome.provider_message_id[:200],
                 )
-                return MessageStatus.SENT
             case PermanentFailure():
                 return await self._fail(outcome.detail, may_have_arrived=may_have_arrived)
             case TemporaryFailure():
@@ -276,6 +275,26 @@ class Delivery:
         return await self._end(Ended(status=MessageStatus.FAILED, detail=said))
 
     async def _end(self, ended: Ended) -> MessageStatus:
-        detail = ended.detail[:_DETAIL_LENGTH]
-        await close_message(self.resources.pool, self.claimed, ended.status, detail=detail)
-        return ended.status
+        return await self._close(ended.status, detail=ended.detail[:_DETAIL_LENGTH])
+
+    async def _close(
+        self,
+        status: MessageStatus,
+        *,
+        sent_at: datetime | None = None,
+        detail: str | None = None,
+        provider_message_id: str | None = None,
+    ) -> MessageStatus:
+        claimed = self.claimed
+        async with transaction(self.resources.pool) as tx:
+            ours = await close_message(
+                tx,
+                claimed,
+                status,
+                sent_at=sent_at,
+                detail=detail,
+                provider_message_id=provider_message_id,
+            )
+            if ours:
+                record_message(self.resources, tx, claimed.organization_id, claimed.id, status)
+        return status

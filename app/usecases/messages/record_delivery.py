@@ -11,6 +11,8 @@ from app.core.messages import MessageStatus
 from app.notify.outcome import PermanentFailure, Sent
 from app.notify.sms import is_genuine, read_form, read_status
 from app.store.messages import record_delivery as store_delivery
+from app.store.pool import transaction
+from app.usecases.events.record import record_message
 from app.usecases.messages.messaging import report_path
 
 if TYPE_CHECKING:
@@ -53,13 +55,17 @@ async def record_delivery(
     outcome = report.outcome
     if isinstance(outcome, Sent | PermanentFailure):
         failed = isinstance(outcome, PermanentFailure)
-        await store_delivery(
-            resources.pool,
-            organization_id,
-            message_id,
-            MessageStatus.FAILED if failed else MessageStatus.SENT,
-            at=resources.clock(),
-            detail=outcome.detail if isinstance(outcome, PermanentFailure) else None,
-            provider_message_id=report.provider_message_id,
-        )
+        status = MessageStatus.FAILED if failed else MessageStatus.SENT
+        async with transaction(resources.pool) as tx:
+            is_news = await store_delivery(
+                tx,
+                organization_id,
+                message_id,
+                status,
+                at=resources.clock(),
+                detail=outcome.detail if isinstance(outcome, PermanentFailure) else None,
+                provider_message_id=report.provider_message_id,
+            )
+            if is_news:
+                record_message(resources, tx, organization_id, message_id, status)
     return Report.TAKEN

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from app.core.appointment import Contact, Customer
+from app.core.events import EventType, Happening
+from app.core.messages import MessageStatus
 from app.core.refusals import InvalidInput, NotAllowed, NotFound
 from app.core.validation import ContactForm, valid_contact, valid_time_zone
 from app.core.viewer import Role
@@ -19,8 +21,10 @@ from app.store.customers import (
     update_customer,
 )
 from app.store.customers import erase_customer as store_erasure
+from app.store.messages import forget_wire_of_customer
 from app.store.pool import transaction
 from app.usecases.booking.idempotency import caller_name
+from app.usecases.events.record import customer_changed, record_events, record_message
 from app.usecases.messages.opt_out import want_again
 from app.usecases.messages.vouch_for_phone import vouch_for_phone
 
@@ -96,6 +100,14 @@ async def change_customer(
                 email=contact.email,
                 phone=contact.phone,
             )
+        record_events(
+            resources,
+            tx,
+            viewer.organization_id,
+            [customer_changed(customer_id)],
+            author=viewer.author,
+            now=resources.clock(),
+        )
     return customer
 
 
@@ -144,7 +156,23 @@ async def erase_customer(
         stored = await customer_for_update(tx, viewer.organization_id, customer_id)
         if stored is None:
             return NotFound(what="customer")
+        now = resources.clock()
+        for message_id in await forget_wire_of_customer(tx, viewer.organization_id, customer_id):
+            record_message(resources, tx, viewer.organization_id, message_id, MessageStatus.FAILED)
         caller = None if stored.subject is None else caller_name(Role.CUSTOMER, stored.subject)
-        return await store_erasure(
-            tx, viewer.organization_id, stored, caller=caller, erased_at=resources.clock()
+        erased = await store_erasure(
+            tx, viewer.organization_id, stored, caller=caller, erased_at=now
         )
+        if not stored.is_erased:
+            happening = Happening(
+                type=EventType.CUSTOMER_ERASED, subject_id=customer_id, customer_id=customer_id
+            )
+            record_events(
+                resources,
+                tx,
+                viewer.organization_id,
+                [happening],
+                author=viewer.author,
+                now=now,
+            )
+    return erased

@@ -15,6 +15,7 @@ from app.store.hours import replace_exception, replace_weekly_hours
 from app.store.locks import lock_rules
 from app.store.pool import transaction
 from app.store.providers import providers_by_ids
+from app.usecases.events.record import provider_changed, record_events
 from app.usecases.events.tell import tell
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ async def _rules_of(
     resources: Resources, viewer: Viewer, provider_id: ProviderId
 ) -> AsyncIterator[tuple[Transaction, Provider | NotAllowed | NotFound]]:
     """A transaction in which nobody books with the provider, and the provider, if the caller may
-    change its hours.
+    change its hours. The change is recorded at the end of the block.
     """
     async with transaction(resources.pool) as tx:
         if not viewer.is_staff:
@@ -55,6 +56,14 @@ async def _rules_of(
             yield tx, NotAllowed(message="A provider changes only when they work themselves.")
         else:
             yield tx, provider
+            record_events(
+                resources,
+                tx,
+                viewer.organization_id,
+                [provider_changed(provider_id)],
+                author=viewer.author,
+                now=resources.clock(),
+            )
 
 
 async def set_weekly_hours(

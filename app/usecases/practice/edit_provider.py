@@ -23,6 +23,7 @@ from app.store.hours import replace_weekly_hours
 from app.store.locks import lock_rules, lock_token_subjects
 from app.store.pool import transaction
 from app.store.providers import insert_provider, providers_by_ids, subject_is_taken, update_provider
+from app.usecases.events.record import provider_changed, record_events
 from app.usecases.events.tell import tell
 from app.usecases.messages.opt_out import want_again
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from app.core.hours import WeeklyRange
     from app.core.validation import Changes
     from app.core.viewer import Viewer
+    from app.store.pool import Transaction
     from app.usecases.resources import Resources
 
 DEFAULT_POLICY = CancellationPolicy()
@@ -97,6 +99,7 @@ async def create_provider(
             breaks=valid_breaks,
             new_id=resources.new_id,
         )
+        _record(resources, viewer, tx, provider_id)
     return provider
 
 
@@ -136,10 +139,22 @@ async def change_provider(
                 email=provider.email,
                 phone=provider.phone,
             )
+        _record(resources, viewer, tx, provider_id)
     await tell(
         resources, RulesChanged(organization_id=viewer.organization_id, provider_ids=(provider_id,))
     )
     return provider
+
+
+def _record(resources: Resources, viewer: Viewer, tx: Transaction, provider_id: ProviderId) -> None:
+    record_events(
+        resources,
+        tx,
+        viewer.organization_id,
+        [provider_changed(provider_id)],
+        author=viewer.author,
+        now=resources.clock(),
+    )
 
 
 def _form_of(provider: Provider) -> ProviderForm:

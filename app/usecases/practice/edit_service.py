@@ -28,6 +28,7 @@ from app.store.services import (
     services_by_ids,
     update_service,
 )
+from app.usecases.events.record import record_events, service_changed
 from app.usecases.events.tell import tell
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ async def create_service(
         await replace_providers(
             tx, viewer.organization_id, service.id, list(dict.fromkeys(provider_ids))
         )
+        _record(resources, viewer, tx, service.id)
     await tell(
         resources,
         RulesChanged(organization_id=viewer.organization_id, provider_ids=tuple(provider_ids)),
@@ -109,11 +111,23 @@ async def change_service(
             await replace_providers(
                 tx, viewer.organization_id, service_id, list(dict.fromkeys(provider_ids))
             )
+        _record(resources, viewer, tx, service_id)
     changed = tuple({*offering, *(provider_ids or ())})
     await tell(
         resources, RulesChanged(organization_id=viewer.organization_id, provider_ids=changed)
     )
     return service
+
+
+def _record(resources: Resources, viewer: Viewer, tx: Transaction, service_id: ServiceId) -> None:
+    record_events(
+        resources,
+        tx,
+        viewer.organization_id,
+        [service_changed(service_id)],
+        author=viewer.author,
+        now=resources.clock(),
+    )
 
 
 async def _lock_providers(

@@ -33,6 +33,8 @@ class Retention:
     """Holds, from their expiry on, and the times that were given back, from their end on."""
     messages: timedelta
     """The log of messages, from when each was due to be sent."""
+    events: timedelta
+    """Events, from when they happened: as long as a reader may be away."""
     erased_history: timedelta
     """Who did what with the appointments of an erased customer, from the erasure on."""
 
@@ -74,6 +76,16 @@ async def purge_messages(resources: Resources) -> int:
     return await _all(
         lambda: retention.purge_messages(
             resources.pool, made_before=made_before, batch_size=BATCH_SIZE
+        )
+    )
+
+
+async def purge_events(resources: Resources) -> int:
+    """Forget old events; how many there were."""
+    happened_before = resources.clock() - resources.retention.events
+    return await _all(
+        lambda: retention.purge_events(
+            resources.pool, happened_before=happened_before, batch_size=BATCH_SIZE
         )
     )
 
