@@ -77,3 +77,19 @@ class Appointment:
     cancelled_at: datetime | None
     cancellation_reason: str | None
     cancellation_fee: Money | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppointmentFilter:
+    """Which appointments of a list. `from_start` is inclusive, `until_start` exclusive; None bounds
+    nothing.
+    """
+
+    from_start: datetime | None = None
+    until_start: datetime | None = None
+    statuses: tuple[AppointmentStatus, ...] | None = None
+
+    @property
+    def parameters(self) -> tuple[object, ...]:
+        """The three bounds, in the order in which statements take them."""
+        return self.from_start, self.until_start, self.statuses

@@ -76,6 +76,24 @@ class Viewer:
         """
         return self.manages is None
 
+    @property
+    def sees_staff_matters(self) -> bool:
+        """How providers can be reached, whose tokens act for them, and why they are away."""
+        return self.is_staff
+
+    @property
+    def sees_all_appointments(self) -> bool:
+        """Whether the list of the caller's appointments is that of the whole organization."""
+        return self.is_admin
+
+    def sees_calendar_of(self, provider_id: ProviderId) -> bool:
+        """Whether the caller may list this provider's appointments."""
+        return self.runs(provider_id)
+
+    def sees_history_of(self, appointment: Appointment) -> bool:
+        """Who did what with an appointment is shown to those who run its calendar."""
+        return self.runs(appointment.provider_id)
+
     def runs(self, provider_id: ProviderId) -> bool:
         """Whether the caller may act for this provider: administrators for all, a provider for
         themselves.

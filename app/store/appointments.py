@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from app.core.appointment import Appointment, AppointmentStatus, Contact
+from app.core.appointment import Appointment, AppointmentFilter, AppointmentStatus, Contact
 from app.core.ids import AppointmentId, CustomerId, OrganizationId, ProviderId, ServiceId
 from app.core.money import CancellationPolicy, LateCancellation
 from app.store.providers import channels, money
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from app.store.keyset import Keyset
+    from app.core.keyset import Keyset
     from app.store.pool import Transaction
     from app.store.sql import Executor, Record
 
@@ -33,22 +32,6 @@ _PAGES = {
 }
 _COUNTS = {whose: query(f"count_appointments_of_{whose}") for whose in ("organization", "customer")}
 _COUNTS_OF_PROVIDERS = query("count_appointments_of_providers")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AppointmentFilter:
-    """Which appointments of a list. `from_start` is inclusive, `until_start` exclusive; None bounds
-    nothing.
-    """
-
-    from_start: datetime | None = None
-    until_start: datetime | None = None
-    statuses: tuple[AppointmentStatus, ...] | None = None
-
-    @property
-    def parameters(self) -> tuple[object, ...]:
-        """As the statements take them."""
-        return self.from_start, self.until_start, self.statuses
 
 
 def _appointment(row: Record) -> Appointment:

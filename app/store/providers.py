@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from app.core.ids import OrganizationId, ServiceId
-    from app.store.keyset import Keyset
+    from app.core.keyset import Keyset
     from app.store.pool import Transaction
     from app.store.sql import Executor, Record
 

@@ -14,8 +14,7 @@ from starlette.routing import Route
 import app
 from app.core.zones import tzdata_version
 from app.redis_client import BROKEN_REDIS
-from app.store.migrations import DatabaseAheadError, MigrationError, check
-from app.store.pool import DatabaseUnavailableError
+from app.usecases.upkeep.check_database import DatabaseState, check_database
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,14 +59,9 @@ def health_routes(
 async def _database(resources: Resources) -> str:
     try:
         async with asyncio.timeout(CHECK_SECONDS):
-            await check(resources.pool)
-    except DatabaseAheadError:
-        return "newer"
-    except MigrationError:
-        return "not migrated"
-    except (DatabaseUnavailableError, TimeoutError):
-        return "unavailable"
-    return "ok"
+            return await check_database(resources)
+    except TimeoutError:
+        return DatabaseState.UNAVAILABLE
 
 
 async def _redis(resources: Resources) -> str:

@@ -10,7 +10,6 @@ import strawberry
 from app.api.graph.availability import Slot, slots_of
 from app.api.graph.reminders import Reminder
 from app.api.operation.info import Info
-from app.api.operation.loaders import AppointmentCountQuestion, AppointmentsQuestion
 from app.api.words.enums import (
     Actor,
     AppointmentChangeKind,
@@ -57,18 +56,19 @@ from app.core import appointment as core
 from app.core import refusals
 from app.core.history import HistoryEntry
 from app.core.ids import ProviderId
+from app.core.keyset import Keyset
 from app.core.lifecycle import quote_cancellation
 from app.core.message_rules import LEADS
 from app.core.provider import Offer
 from app.core.validation import ContactForm
 from app.core.zones import local_text, minute_of
 from app.notify.ics import uid
-from app.store.appointments import AppointmentFilter, appointment_page, count_appointments
-from app.store.keyset import Keyset
 from app.telemetry.metrics import count_answer
 from app.usecases.booking.answer import Booked
 from app.usecases.booking.book_appointment import BookingForm, book_appointment
 from app.usecases.booking.find_appointment import find_appointment
+from app.usecases.booking.list_appointments import count_appointments, list_appointments
+from app.usecases.look_ups import AppointmentCountQuestion, AppointmentsQuestion
 
 if TYPE_CHECKING:
     from app.api.graph.providers import Provider
@@ -329,7 +329,7 @@ class Appointment(Node):
     )
     async def history(self, info: Info) -> list[AppointmentHistoryEntry]:
         """Batched."""
-        if not info.context.viewer.runs(self.row.provider_id):
+        if not info.context.viewer.sees_history_of(self.row):
             return []
         return [
             AppointmentHistoryEntry.of(entry)
@@ -351,10 +351,10 @@ def filter_of(
     from_start: datetime | None,
     until_start: datetime | None,
     status: list[AppointmentStatus] | None,
-) -> AppointmentFilter:
+) -> core.AppointmentFilter:
     """Which appointments of a list."""
     statuses = None if status is None else tuple(status)
-    return AppointmentFilter(from_start=from_start, until_start=until_start, statuses=statuses)
+    return core.AppointmentFilter(from_start=from_start, until_start=until_start, statuses=statuses)
 
 
 def no_appointments(page: PageRequest) -> AppointmentConnection:
@@ -363,7 +363,7 @@ def no_appointments(page: PageRequest) -> AppointmentConnection:
 
 
 async def appointments_of(
-    info: Info, provider_id: ProviderId, which: AppointmentFilter, page: PageRequest
+    info: Info, provider_id: ProviderId, which: core.AppointmentFilter, page: PageRequest
 ) -> AppointmentConnection:
     """A page of a provider's appointments, looked up together with those of the
     providers beside.
@@ -385,22 +385,17 @@ async def appointments_of(
 
 
 async def _own_appointments(
-    info: Info, which: AppointmentFilter, page: PageRequest
+    info: Info, which: core.AppointmentFilter, page: PageRequest
 ) -> AppointmentConnection:
-    """A page of the signed-in customer's appointments, or of all the organization's for an
-    administrator.
-    """
-    pool, viewer = info.context.resources.pool, info.context.viewer
-    whose = None if viewer.is_admin else viewer.customer_id
-    if whose is None and not viewer.is_admin:
-        return no_appointments(page)
+    """A page of the list of the use case."""
+    resources, viewer = info.context.resources, info.context.viewer
     return connect(
         page,
         BY_START,
-        await appointment_page(pool, viewer.organization_id, whose, which, keyset_of(page)),
+        await list_appointments(resources, viewer, which, keyset_of(page)),
         key=_sort_key,
         node=Appointment.of,
-        count=lambda: count_appointments(pool, viewer.organization_id, whose, which),
+        count=lambda: count_appointments(resources, viewer, which),
     )
 
 

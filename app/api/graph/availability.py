@@ -40,10 +40,10 @@ from app.core.provider import Calendar
 from app.core.provider import Provider as CoreProvider
 from app.core.validation import valid_time_zone
 from app.core.zones import Minute
-from app.store.providers import provider_ids_offering
 from app.usecases.listing.explain_time import explain_time
 from app.usecases.listing.find_next_slots import earliest_slots
 from app.usecases.listing.list_availability import FreeTimes, Listed
+from app.usecases.practice.list_providers import providers_for
 
 if TYPE_CHECKING:
     from app.api.graph.providers import Provider
@@ -342,7 +342,7 @@ class AvailabilityQuery:
         resources, organization_id = info.context.resources, info.context.viewer.organization_id
         service = optional_service_key(service_id)
         if provider_ids is None:
-            keys = await provider_ids_offering(resources.pool, organization_id, service)
+            keys = await providers_for(resources, info.context.viewer, service)
         else:
             keys = provider_keys(provider_ids)
         found, calendars = await earliest_slots(

@@ -33,7 +33,7 @@ from app.api.graph.week import (
     ranges_of,
 )
 from app.api.operation.info import Info
-from app.api.operation.loaders import ExceptionsQuestion, NextSlotQuestion
+from app.api.operation.loaders import NextSlotQuestion
 from app.api.words.enums import AppointmentStatus, Channel
 from app.api.words.errors import BadUserInput
 from app.api.words.keys import (
@@ -71,9 +71,10 @@ from app.api.words.scalars import TimeZoneName
 from app.core import provider as core
 from app.core import refusals
 from app.core.validation import ProviderForm
-from app.store.providers import count_providers, provider_page
 from app.usecases.listing.list_availability import SlotQuestion
+from app.usecases.look_ups import ExceptionsQuestion
 from app.usecases.practice.edit_provider import change_provider, create_provider
+from app.usecases.practice.list_providers import count_providers, list_providers
 
 BY_NAME = Order(name="providers", types=(str, UUID))
 MOST_EXCEPTION_DAYS = 400
@@ -127,31 +128,31 @@ class Provider(Node):
     @strawberry.field(description="Where they are reached. Staff only.")
     def email(self, info: Info) -> str | None:
         """Null for others."""
-        return self.row.email if info.context.viewer.is_staff else None
+        return self.row.email if info.context.viewer.sees_staff_matters else None
 
     @strawberry.field(description="Where they are reached, in E.164 form. Staff only.")
     def phone(self, info: Info) -> str | None:
         """Null for others."""
-        return self.row.phone if info.context.viewer.is_staff else None
+        return self.row.phone if info.context.viewer.sees_staff_matters else None
 
     @strawberry.field(
         description="The language in which they are written to, as a tag such as de-AT. Staff only."
     )
     def locale(self, info: Info) -> str | None:
         """Null for others."""
-        return self.row.locale if info.context.viewer.is_staff else None
+        return self.row.locale if info.context.viewer.sees_staff_matters else None
 
     @strawberry.field(description=f"{CHANNELS} Staff only.")
     def channels(self, info: Info) -> list[Channel] | None:
         """Null for others."""
-        return channels_of(self.row.channels) if info.context.viewer.is_staff else None
+        return channels_of(self.row.channels) if info.context.viewer.sees_staff_matters else None
 
     @strawberry.field(
         description="The `sub` of the access tokens that act for this provider. Staff only."
     )
     def subject(self, info: Info) -> str | None:
         """Null for others."""
-        return self.row.subject if info.context.viewer.is_staff else None
+        return self.row.subject if info.context.viewer.sees_staff_matters else None
 
     @strawberry.field(description="When they work, week by week, in the order of the week.")
     async def weekly_hours(self, info: Info) -> list[WeeklyHours]:
@@ -188,7 +189,8 @@ class Provider(Node):
         question = ExceptionsQuestion(self.row.id, from_, to)
         found = await info.context.loaders.exceptions.load(question)
         return [
-            AvailabilityException.of(each, for_staff=info.context.viewer.is_staff) for each in found
+            AvailabilityException.of(each, for_staff=info.context.viewer.sees_staff_matters)
+            for each in found
         ]
 
     @strawberry.field(description="What can be booked with them, by name.")
@@ -286,7 +288,7 @@ class Provider(Node):
     ) -> AppointmentConnection:
         """Batched."""
         page = PageRequest.read(BY_START, first=first, after=after, last=last, before=before)
-        if not info.context.viewer.runs(self.row.id):
+        if not info.context.viewer.sees_calendar_of(self.row.id):
             return no_appointments(page)
         return await appointments_of(info, self.row.id, filter_of(from_, to, status), page)
 
@@ -431,11 +433,11 @@ class ProviderQuery:
     ) -> ProviderConnection | None:
         """Keyset pages."""
         page = PageRequest.read(BY_NAME, first=first, after=after, last=last, before=before)
-        pool, organization_id = info.context.resources.pool, info.context.viewer.organization_id
+        resources, viewer = info.context.resources, info.context.viewer
         keys = None if ids is None else provider_keys(ids)
         text = search.replace("\0", "") if search else None
-        rows = await provider_page(
-            pool, organization_id, keyset=keyset_of(page), ids=keys, search=text
+        rows = await list_providers(
+            resources, viewer, keyset=keyset_of(page), ids=keys, search=text
         )
         return connect(
             page,
@@ -443,7 +445,7 @@ class ProviderQuery:
             rows,
             key=lambda row: (row.name, row.id),
             node=Provider.of,
-            count=lambda: count_providers(pool, organization_id, ids=keys, search=text),
+            count=lambda: count_providers(resources, viewer, ids=keys, search=text),
         )
 
 

@@ -12,31 +12,34 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from strawberry.dataloader import DataLoader
 
-from app.store.appointments import (
-    appointment_pages,
-    appointments_by_ids,
-    count_appointments_of_providers,
-)
-from app.store.customers import customers_by_ids
-from app.store.history import history_of_appointments
-from app.store.hours import (
-    exceptions_of_subjects,
-    weekly_breaks_of_subjects,
-    weekly_hours_of_subjects,
-)
-from app.store.services import provider_ids_of_services, services_by_ids, services_of_providers
 from app.usecases.listing.find_next_slots import next_slots
 from app.usecases.listing.list_availability import (
     SlotQuestion,
     known_listing,
     list_availability,
 )
+from app.usecases.look_ups import (
+    AppointmentCountQuestion,
+    AppointmentsQuestion,
+    ExceptionsQuestion,
+    appointment_counts,
+    appointment_pages,
+    find_appointments,
+    find_customers,
+    find_exceptions,
+    find_history,
+    find_services,
+    find_weekly_breaks,
+    find_weekly_hours,
+    providers_offering,
+    services_offered_by,
+)
 from app.usecases.messages.list_messages import list_messages
 from app.usecases.practice.find_providers import find_providers, known_providers
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
-    from datetime import date, datetime
+    from datetime import datetime
 
     from app.api.graph.availability import Shown
     from app.core.appointment import Appointment, Customer
@@ -53,8 +56,6 @@ if TYPE_CHECKING:
     )
     from app.core.zones import Minute
     from app.free_times.shared import Stamp
-    from app.store.appointments import AppointmentFilter
-    from app.store.keyset import Keyset
     from app.usecases.listing.list_availability import Listed
     from app.usecases.resources import Resources
 
@@ -72,35 +73,12 @@ class Loader(DataLoader[Key, Value]):
         return asyncio.shield(super().load(key))
 
 
-class ExceptionsQuestion(NamedTuple):
-    """A provider's exceptions on the dates from first to last, inclusive."""
-
-    provider_id: ProviderId
-    first: date
-    last: date
-
-
 class NextSlotQuestion(NamedTuple):
     """A provider's next bookable slot, for a service, at or after an instant (None: now)."""
 
     provider_id: ProviderId
     service_id: ServiceId | None
     after: datetime | None
-
-
-class AppointmentsQuestion(NamedTuple):
-    """A page of a provider's appointments."""
-
-    provider_id: ProviderId
-    which: AppointmentFilter
-    keyset: Keyset
-
-
-class AppointmentCountQuestion(NamedTuple):
-    """How many appointments a provider has."""
-
-    provider_id: ProviderId
-    which: AppointmentFilter
 
 
 def _one(
@@ -156,45 +134,43 @@ class Loaders:
 
     @cached_property
     def service(self) -> Loader[ServiceId, Service | None]:
-        return _one(partial(services_by_ids, self._resources.pool, self._organization_id))
+        return _one(partial(find_services, self._resources, self._organization_id))
 
     @cached_property
     def customer(self) -> Loader[CustomerId, Customer | None]:
-        return _one(partial(customers_by_ids, self._resources.pool, self._organization_id))
+        return _one(partial(find_customers, self._resources, self._organization_id))
 
     @cached_property
     def appointment(self) -> Loader[AppointmentId, Appointment | None]:
-        return _one(partial(appointments_by_ids, self._resources.pool, self._organization_id))
+        return _one(partial(find_appointments, self._resources, self._organization_id))
 
     @cached_property
     def services_of_provider(self) -> Loader[ProviderId, list[Service]]:
-        return _list(partial(services_of_providers, self._resources.pool, self._organization_id))
+        return _list(partial(services_offered_by, self._resources, self._organization_id))
 
     @cached_property
     def provider_ids_of_service(self) -> Loader[ServiceId, list[ProviderId]]:
-        return _list(partial(provider_ids_of_services, self._resources.pool, self._organization_id))
+        return _list(partial(providers_offering, self._resources, self._organization_id))
 
     @cached_property
     def weekly_hours(self) -> Loader[ProviderId, list[WeeklyHours]]:
-        return _list(partial(weekly_hours_of_subjects, self._resources.pool, self._organization_id))
+        return _list(partial(find_weekly_hours, self._resources, self._organization_id))
 
     @cached_property
     def weekly_breaks(self) -> Loader[ProviderId, list[WeeklyBreak]]:
-        return _list(
-            partial(weekly_breaks_of_subjects, self._resources.pool, self._organization_id)
-        )
+        return _list(partial(find_weekly_breaks, self._resources, self._organization_id))
 
     @cached_property
     def history(self) -> Loader[AppointmentId, list[HistoryEntry]]:
-        return _list(partial(history_of_appointments, self._resources.pool, self._organization_id))
+        return _list(partial(find_history, self._resources, self._organization_id))
 
     @cached_property
     def appointments_of_provider(self) -> Loader[AppointmentsQuestion, list[Appointment]]:
-        return Loader(partial(_appointment_pages, self._resources, self._organization_id))
+        return Loader(partial(appointment_pages, self._resources, self._organization_id))
 
     @cached_property
     def appointment_count_of_provider(self) -> Loader[AppointmentCountQuestion, int]:
-        return Loader(partial(_appointment_counts, self._resources, self._organization_id))
+        return Loader(partial(appointment_counts, self._resources, self._organization_id))
 
     @cached_property
     def messages(self) -> Loader[AppointmentId, list[Message]]:
@@ -202,7 +178,7 @@ class Loaders:
 
     @cached_property
     def exceptions(self) -> Loader[ExceptionsQuestion, list[AvailabilityException]]:
-        return Loader(partial(_exceptions, self._resources, self._organization_id))
+        return Loader(partial(find_exceptions, self._resources, self._organization_id))
 
     @cached_property
     def next_slot(self) -> Loader[NextSlotQuestion, tuple[Calendar, Minute] | None]:
@@ -233,48 +209,6 @@ async def _availability(
     questions: list[SlotQuestion],
 ) -> list[Shown]:
     return _shown(await list_availability(resources, organization_id, questions, stamps))
-
-
-async def _appointment_pages(
-    resources: Resources, organization_id: OrganizationId, questions: list[AppointmentsQuestion]
-) -> list[list[Appointment]]:
-    pages: dict[AppointmentsQuestion, list[Appointment]] = {}
-    for which, keyset in {(question.which, question.keyset) for question in questions}:
-        ids = [question.provider_id for question in questions if question[1:] == (which, keyset)]
-        found = await appointment_pages(resources.pool, organization_id, ids, which, keyset)
-        pages |= {
-            AppointmentsQuestion(provider_id, which, keyset): rows
-            for provider_id, rows in found.items()
-        }
-    return [pages[question] for question in questions]
-
-
-async def _appointment_counts(
-    resources: Resources, organization_id: OrganizationId, questions: list[AppointmentCountQuestion]
-) -> list[int]:
-    counts: dict[AppointmentCountQuestion, int] = {}
-    for which in {question.which for question in questions}:
-        ids = [question.provider_id for question in questions if question.which == which]
-        found = await count_appointments_of_providers(resources.pool, organization_id, ids, which)
-        counts |= {
-            AppointmentCountQuestion(provider_id, which): count
-            for provider_id, count in found.items()
-        }
-    return [counts.get(question, 0) for question in questions]
-
-
-async def _exceptions(
-    resources: Resources, organization_id: OrganizationId, questions: list[ExceptionsQuestion]
-) -> list[list[AvailabilityException]]:
-    answers: dict[ExceptionsQuestion, list[AvailabilityException]] = {}
-    for first, last in {(question.first, question.last) for question in questions}:
-        ids = [question.provider_id for question in questions if question[1:] == (first, last)]
-        found = await exceptions_of_subjects(resources.pool, organization_id, ids, first, last)
-        answers |= {
-            ExceptionsQuestion(provider_id, first, last): rows
-            for provider_id, rows in found.items()
-        }
-    return [answers.get(question, []) for question in questions]
 
 
 async def _next_slots(

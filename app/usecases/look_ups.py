@@ -1,0 +1,153 @@
+"""Look things up by key, for the resolvers of one organization: many keys, one statement.
+
+Nothing is hidden here. Whether a caller may see what was found, `app.core.viewer` says by name.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from app.store import appointments, customers, history, hours, services
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import date
+
+    from app.core.appointment import Appointment, AppointmentFilter, Customer
+    from app.core.history import HistoryEntry
+    from app.core.ids import AppointmentId, CustomerId, OrganizationId, ProviderId, ServiceId
+    from app.core.keyset import Keyset
+    from app.core.provider import AvailabilityException, Service, WeeklyBreak, WeeklyHours
+    from app.usecases.resources import Resources
+
+
+class ExceptionsQuestion(NamedTuple):
+    """A provider's exceptions on the dates from first to last, inclusive."""
+
+    provider_id: ProviderId
+    first: date
+    last: date
+
+
+class AppointmentsQuestion(NamedTuple):
+    """A page of a provider's appointments."""
+
+    provider_id: ProviderId
+    which: AppointmentFilter
+    keyset: Keyset
+
+
+class AppointmentCountQuestion(NamedTuple):
+    """How many appointments a provider has."""
+
+    provider_id: ProviderId
+    which: AppointmentFilter
+
+
+async def find_services(
+    resources: Resources, organization_id: OrganizationId, ids: Sequence[ServiceId]
+) -> dict[ServiceId, Service]:
+    """Those that exist."""
+    return await services.services_by_ids(resources.pool, organization_id, ids)
+
+
+async def services_offered_by(
+    resources: Resources, organization_id: OrganizationId, ids: Sequence[ProviderId]
+) -> dict[ProviderId, list[Service]]:
+    """The services of each provider that offers any, by name."""
+    return await services.services_of_providers(resources.pool, organization_id, ids)
+
+
+async def providers_offering(
+    resources: Resources, organization_id: OrganizationId, ids: Sequence[ServiceId]
+) -> dict[ServiceId, list[ProviderId]]:
+    """The providers of each service that anybody offers, by name."""
+    return await services.provider_ids_of_services(resources.pool, organization_id, ids)
+
+
+async def find_customers(
+    resources: Resources, organization_id: OrganizationId, ids: Sequence[CustomerId]
+) -> dict[CustomerId, Customer]:
+    """Those that exist."""
+    return await customers.customers_by_ids(resources.pool, organization_id, ids)
+
+
+async def find_appointments(
+    resources: Resources, organization_id: OrganizationId, ids: Sequence[AppointmentId]
+) -> dict[AppointmentId, Appointment]:
+    """Those that exist."""
+    return await appointments.appointments_by_ids(resources.pool, organization_id, ids)
+
+
+async def find_history(
+    resources: Resources, organization_id: OrganizationId, ids: Sequence[AppointmentId]
+) -> dict[AppointmentId, list[HistoryEntry]]:
+    """The history of each appointment that has one, in order."""
+    return await history.history_of_appointments(resources.pool, organization_id, ids)
+
+
+async def find_weekly_hours(
+    resources: Resources, organization_id: OrganizationId, ids: Sequence[ProviderId]
+) -> dict[ProviderId, list[WeeklyHours]]:
+    """The weekly hours of each provider that has any, in the order of the week."""
+    return await hours.weekly_hours_of_subjects(resources.pool, organization_id, ids)
+
+
+async def find_weekly_breaks(
+    resources: Resources, organization_id: OrganizationId, ids: Sequence[ProviderId]
+) -> dict[ProviderId, list[WeeklyBreak]]:
+    """The weekly breaks of each provider that has any, in the order of the week."""
+    return await hours.weekly_breaks_of_subjects(resources.pool, organization_id, ids)
+
+
+async def find_exceptions(
+    resources: Resources, organization_id: OrganizationId, questions: Sequence[ExceptionsQuestion]
+) -> list[list[AvailabilityException]]:
+    """The answers in the order of the questions; one statement for each stretch of dates."""
+    answers: dict[ExceptionsQuestion, list[AvailabilityException]] = {}
+    for first, last in {(question.first, question.last) for question in questions}:
+        ids = [question.provider_id for question in questions if question[1:] == (first, last)]
+        found = await hours.exceptions_of_subjects(
+            resources.pool, organization_id, ids, first, last
+        )
+        answers |= {
+            ExceptionsQuestion(provider_id, first, last): rows
+            for provider_id, rows in found.items()
+        }
+    return [answers.get(question, []) for question in questions]
+
+
+async def appointment_pages(
+    resources: Resources, organization_id: OrganizationId, questions: Sequence[AppointmentsQuestion]
+) -> list[list[Appointment]]:
+    """The answers in the order of the questions; one statement for each filter and page."""
+    pages: dict[AppointmentsQuestion, list[Appointment]] = {}
+    for which, keyset in {(question.which, question.keyset) for question in questions}:
+        ids = [question.provider_id for question in questions if question[1:] == (which, keyset)]
+        found = await appointments.appointment_pages(
+            resources.pool, organization_id, ids, which, keyset
+        )
+        pages |= {
+            AppointmentsQuestion(provider_id, which, keyset): rows
+            for provider_id, rows in found.items()
+        }
+    return [pages[question] for question in questions]
+
+
+async def appointment_counts(
+    resources: Resources,
+    organization_id: OrganizationId,
+    questions: Sequence[AppointmentCountQuestion],
+) -> list[int]:
+    """The answers in the order of the questions; one statement for each filter."""
+    counts: dict[AppointmentCountQuestion, int] = {}
+    for which in {question.which for question in questions}:
+        ids = [question.provider_id for question in questions if question.which == which]
+        found = await appointments.count_appointments_of_providers(
+            resources.pool, organization_id, ids, which
+        )
+        counts |= {
+            AppointmentCountQuestion(provider_id, which): count
+            for provider_id, count in found.items()
+        }
+    return [counts.get(question, 0) for question in questions]
