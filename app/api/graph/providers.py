@@ -20,6 +20,7 @@ from app.api.graph.availability import (
     AvailabilityResult,
     Shown,
     Slot,
+    availability_result,
     checked_zone,
     slots_of,
 )
@@ -230,7 +231,7 @@ class Provider(Node):
             last=to,
             time_zone=time_zone,
         )
-        return cast("Shown", info.context.loaders.availability(question))
+        return cast("Shown", info.context.loaders.availability(question, availability_result))
 
     @strawberry.field(
         description="The first bookable slot at or after `after` (default: now); localStart in "

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from strawberry.dataloader import DataLoader
 
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
     from datetime import datetime
 
-    from app.api.graph.availability import Shown
     from app.core.appointment import Appointment, Customer
     from app.core.history import HistoryEntry
     from app.core.ids import AppointmentId, CustomerId, OrganizationId, ProviderId, ServiceId
@@ -116,6 +115,7 @@ class Loaders:
         self._resources = resources
         self._organization_id = organization_id
         self._stamps: dict[ProviderId, Stamp] = {}
+        self._availability: Loader[SlotQuestion, Any] | None = None
 
     @cached_property
     def provider(self) -> Loader[ProviderId, Provider | None]:
@@ -184,31 +184,33 @@ class Loaders:
     def next_slot(self) -> Loader[NextSlotQuestion, tuple[Calendar, Minute] | None]:
         return Loader(partial(_next_slots, self._resources, self._organization_id))
 
-    @cached_property
-    def _availability(self) -> Loader[SlotQuestion, Shown]:
-        return Loader(partial(_availability, self._resources, self._organization_id, self._stamps))
-
-    def availability(self, question: SlotQuestion) -> Shown | Awaitable[Shown]:
-        """At once where the answer is known to be true still, as seen by this operation; else with
-        those beside.
+    def availability(
+        self, question: SlotQuestion, show: Callable[[Listed], Value]
+    ) -> Value | Awaitable[Value]:
+        """At once where a known answer is still true, as this operation sees it; else together with
+        the questions asked at the same time. `show` translates answers; one operation has one.
         """
         known = known_listing(self._resources, self._organization_id, question, self._stamps)
-        return self._availability.load(question) if known is None else _shown([known])[0]
-
-
-def _shown(found: Sequence[Listed]) -> list[Shown]:
-    from app.api.graph.availability import availability_result  # noqa: PLC0415  its resolvers use loaders
-
-    return [availability_result(each) for each in found]
+        if known is not None:
+            return show(known)
+        if self._availability is None:
+            self._availability = Loader(
+                partial(_availability, self._resources, self._organization_id, self._stamps, show)
+            )
+        return self._availability.load(question)
 
 
 async def _availability(
     resources: Resources,
     organization_id: OrganizationId,
     stamps: Mapping[ProviderId, Stamp],
+    show: Callable[[Listed], Value],
     questions: list[SlotQuestion],
-) -> list[Shown]:
-    return _shown(await list_availability(resources, organization_id, questions, stamps))
+) -> list[Value]:
+    return [
+        show(each)
+        for each in await list_availability(resources, organization_id, questions, stamps)
+    ]
 
 
 async def _next_slots(
