@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from datetime import date
 from functools import cache, wraps
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar
 
 import phonenumbers
 from babel import Locale, UnknownLocaleError
@@ -229,8 +229,22 @@ def valid_service(form: ServiceForm) -> ValidService:
     )
 
 
+class Week(NamedTuple):
+    """What a provider's weeks look like, checked and merged."""
+
+    hours: tuple[WeeklyRange, ...]
+    breaks: tuple[WeeklyRange, ...]
+
+
 @_answers
-def valid_weekly(field: str, ranges: Sequence[WeeklyRange]) -> tuple[WeeklyRange, ...]:
+def valid_week(
+    hours_field: str, hours: Sequence[WeeklyRange], breaks: Sequence[WeeklyRange]
+) -> Week:
+    """Check weekly hours, which the input calls `hours_field`, and then breaks."""
+    return Week(_weekly(hours_field, hours), _weekly("breaks", breaks))
+
+
+def _weekly(field: str, ranges: Sequence[WeeklyRange]) -> tuple[WeeklyRange, ...]:
     """Check weekly hours or breaks; ranges of one weekday and effect that overlap or touch are
     merged.
     """

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from app.core.changes import RulesChanged
 from app.core.refusals import InvalidInput, NotAllowed, NotFound
-from app.core.validation import valid_date, valid_exception, valid_reason, valid_weekly
+from app.core.validation import valid_date, valid_exception, valid_reason, valid_week
 from app.store.hours import remove_exception as delete_exception
 from app.store.hours import replace_exception, replace_weekly_hours
 from app.store.locks import lock_rules
@@ -75,12 +75,9 @@ async def set_weekly_hours(
     breaks: Sequence[WeeklyRange],
 ) -> Provider | InvalidInput | NotAllowed | NotFound:
     """Replace all weekly hours and breaks of the provider."""
-    valid_hours = valid_weekly("hours", hours)
-    if isinstance(valid_hours, InvalidInput):
-        return valid_hours
-    valid_breaks = valid_weekly("breaks", breaks)
-    if isinstance(valid_breaks, InvalidInput):
-        return valid_breaks
+    week = valid_week("hours", hours, breaks)
+    if isinstance(week, InvalidInput):
+        return week
     async with _rules_of(resources, viewer, provider_id) as (tx, provider):
         if isinstance(provider, NotAllowed | NotFound):
             return provider
@@ -88,8 +85,8 @@ async def set_weekly_hours(
             tx,
             viewer.organization_id,
             provider_id,
-            hours=valid_hours,
-            breaks=valid_breaks,
+            hours=week.hours,
+            breaks=week.breaks,
             new_id=resources.new_id,
         )
     await _tell_rules(resources, viewer, provider_id)

@@ -17,7 +17,7 @@ from app.core.validation import (
     ValidProvider,
     policy_form,
     valid_provider,
-    valid_weekly,
+    valid_week,
 )
 from app.store.hours import replace_weekly_hours
 from app.store.locks import lock_rules, lock_token_subjects
@@ -79,12 +79,9 @@ async def create_provider(
     valid = valid_provider(form)
     if isinstance(valid, InvalidInput):
         return valid
-    valid_hours = valid_weekly("weekly_hours", hours)
-    if isinstance(valid_hours, InvalidInput):
-        return valid_hours
-    valid_breaks = valid_weekly("breaks", breaks)
-    if isinstance(valid_breaks, InvalidInput):
-        return valid_breaks
+    week = valid_week("weekly_hours", hours, breaks)
+    if isinstance(week, InvalidInput):
+        return week
     provider = _provider(provider_id, valid)
     async with transaction(resources.pool) as tx:
         await lock_token_subjects(tx, viewer.organization_id)
@@ -95,8 +92,8 @@ async def create_provider(
             tx,
             viewer.organization_id,
             provider_id,
-            hours=valid_hours,
-            breaks=valid_breaks,
+            hours=week.hours,
+            breaks=week.breaks,
             new_id=resources.new_id,
         )
         _record(resources, viewer, tx, provider_id)

@@ -37,7 +37,7 @@ from app.core.validation import (
     valid_reason,
     valid_service,
     valid_time_zone,
-    valid_weekly,
+    valid_week,
 )
 from app.core.zones import known_zones
 
@@ -318,10 +318,12 @@ def readings(ranges: tuple[WeeklyRange, ...]) -> set[tuple[int, date | None, dat
 @given(ranges=st.lists(WEEKLY, max_size=6))
 def test_merging_hours_keeps_every_reading_and_says_none_twice(ranges: list[WeeklyRange]) -> None:
     """As few ranges as a day of 24 hours allows; merging what is merged changes nothing."""
-    merged = valid_weekly("hours", ranges)
-    assert not isinstance(merged, InvalidInput)
+    week = valid_week("hours", ranges, ranges)
+    assert not isinstance(week, InvalidInput)
+    merged = week.hours
+    assert week.breaks == merged
     assert readings(merged) == readings(tuple(ranges))
-    assert valid_weekly("hours", merged) == merged
+    assert valid_week("hours", merged, merged) == week
     assert len(merged) <= len(ranges)
     for one in merged:
         assert 0 <= one.start_minute <= 1_439
