@@ -44,7 +44,7 @@ MAX_DEPTH: Final = 16
 inside of three conditions are eleven deep.
 """
 
-COMPILE_SECONDS: Final = 5.0
+COMPILE_SECONDS: Final = 20.0
 """How long one part may take until it is ready: far more than its bounds need, also on a busy
 machine.
 """
