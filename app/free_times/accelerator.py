@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from datetime import date, datetime
 
     from app.core.free_days import FreeDay
-    from app.core.ids import OrganizationId, ProviderId, ServiceId
+    from app.core.ids import OrganizationId
+    from app.core.party import Party
     from app.core.refusals import NotFound
     from app.free_times.calendars import KnownCalendar
     from app.redis_client import RedisClient
@@ -30,8 +31,8 @@ _log: Final = logging.getLogger(__name__)
 DaysKey: TypeAlias = "tuple[str, str, bytes]"
 """Whose days, by the stamp's key; under which shape and stamp."""
 
-CalendarKey: TypeAlias = "tuple[OrganizationId, ProviderId, ServiceId | None, bytes]"
-"""Whose calendar, for which service, under which rules part of the stamp."""
+CalendarKey: TypeAlias = "tuple[OrganizationId, Party, bytes]"
+"""Whose calendar, under which rules part of the stamp."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

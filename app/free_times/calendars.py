@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from app.core.party import Party
 from app.free_times.keys import DAY_LIFETIME_MS
 from app.weighted_cache import WeightedCache
 
 if TYPE_CHECKING:
     from datetime import date
 
-    from app.core.ids import OrganizationId, ProviderId, ServiceId
+    from app.core.ids import OrganizationId, ProviderId
     from app.core.provider import Calendar
 
-CalendarKey: TypeAlias = "tuple[OrganizationId, ProviderId, ServiceId | None]"
-"""Whose, and for which service."""
+CalendarKey: TypeAlias = "tuple[OrganizationId, Party]"
 
 MOST_BYTES: Final = 64 * 1024 * 1024
 """Some 10,000 calendars."""
@@ -55,13 +55,11 @@ class Calendars:
             "calendars", most_bytes=MOST_BYTES, weigh=_weigh, evicted=self._evicted
         )
 
-    def find(
-        self, organization_id: OrganizationId, wanted: tuple[ProviderId, ServiceId | None]
-    ) -> KnownCalendar | None:
+    def find(self, organization_id: OrganizationId, party: Party) -> KnownCalendar | None:
         """The one that was read last. The caller checks that it counts, and that its exceptions
         reach far enough.
         """
-        key = (organization_id, *wanted)
+        key = (organization_id, party)
         known = self._known.get(key)
         if known is None or known.age_seconds > CALENDAR_LIFETIME_SECONDS:
             return None
@@ -70,12 +68,9 @@ class Calendars:
     def keep(self, organization_id: OrganizationId, known: KnownCalendar) -> None:
         """In place of an older one."""
         calendar = known.calendar
-        key = (
-            organization_id,
-            calendar.provider.id,
-            calendar.service.id if calendar.service else None,
-        )
-        self._latest[key[:2]] = known
+        party = Party(calendar.provider.id, calendar.service.id if calendar.service else None)
+        key = (organization_id, party)
+        self._latest[organization_id, party.provider_id] = known
         self._known.put(key, known)
 
     def latest(
@@ -88,8 +83,9 @@ class Calendars:
         return None if known is None or known.age_seconds > CALENDAR_LIFETIME_SECONDS else known
 
     def _evicted(self, key: CalendarKey, known: KnownCalendar) -> None:
-        if self._latest.get(key[:2]) is known:
-            del self._latest[key[:2]]
+        place = (key[0], key[1].provider_id)
+        if self._latest.get(place) is known:
+            del self._latest[place]
 
 
 def _weigh(_key: CalendarKey, known: KnownCalendar) -> int:

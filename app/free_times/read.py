@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from app.admission.gate import RETRY_AFTER_SECONDS
 from app.core.free_days import FreeDay, compute_free_days, free_starts_at
+from app.core.party import Party
 from app.core.refusals import NotFound, TemporarilyUnavailable
 from app.core.slots import bookable_by_date, claims_span
 from app.core.zones import dates_between
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from app.free_times.accelerator import Accelerator, CalendarKey, DaysKey
     from app.free_times.shared import Stamp
     from app.free_times.single_flight import Flight
-    from app.store.calendars import Wanted
     from app.store.pool import Pool
     from app.store.sql import Executor
 
@@ -86,12 +86,12 @@ async def read_free_days(
     accelerator: Accelerator,
     pool: Pool,
     organization_id: OrganizationId,
-    wanted: Iterable[Wanted],
+    wanted: Iterable[Party],
     first: date,
     last: date,
     dates: LocalDates,
     stamps: Collection[Stamp] = (),
-) -> dict[Wanted, Answer]:
+) -> dict[Party, Answer]:
     """The days of each; `first` and `last` enclose what `dates` gives for any zone.
 
     `stamps` are those of providers that were seen since the question came.
@@ -111,7 +111,7 @@ async def read_free_days_for_move(
     """The days on which this appointment could take place instead, past the caches: its own time
     counts as free, and its provider need not offer its service any more.
     """
-    wanted = (appointment.provider_id, appointment.service_id)
+    party = Party(appointment.provider_id, appointment.service_id)
     async with accelerator.gate.place() as admitted:
         if not admitted:
             accelerator.shared.counts.refused += 1
@@ -119,18 +119,18 @@ async def read_free_days_for_move(
         calendars = await load_calendars(
             pool,
             organization_id,
-            [wanted],
+            [party],
             first - RULES_MARGIN,
             last + RULES_MARGIN,
             with_withdrawn=True,
         )
-        calendar = calendars.get(wanted)
+        calendar = calendars.get(party)
         if calendar is None:
-            return _not_found(wanted)
+            return _not_found(party)
         claims = await claims_around(
             pool, organization_id, [calendar], first, last, without=appointment.id
         )
-    days = compute_free_days(calendar.hours, calendar.rules, claims[wanted[0]], first, last)
+    days = compute_free_days(calendar.hours, calendar.rules, claims[party.provider_id], first, last)
     return FreeDays(calendar, days)
 
 
@@ -176,7 +176,7 @@ async def claims_around(
 class _Standing:
     """A calendar that counts, the stamp, and the days that were found under it."""
 
-    wanted: Wanted
+    party: Party
     known: KnownCalendar
     question: Question
     stamp: Stamp
@@ -229,11 +229,11 @@ class _Reading:
         self._first, self._last = first, last
         self._dates = dates
         self._dates_by_zone: dict[str, tuple[date, ...]] = {}
-        self._answers: dict[Wanted, Answer] = {}
+        self._answers: dict[Party, Answer] = {}
 
     async def answer(
-        self, wanted: Sequence[Wanted], stamps: Collection[Stamp]
-    ) -> dict[Wanted, Answer]:
+        self, wanted: Sequence[Party], stamps: Collection[Stamp]
+    ) -> dict[Party, Answer]:
         left = list(wanted)
         is_kept = len(wanted) * ((self._last - self._first).days + 1) <= MOST_DAYS
         for _ in range(TRIES if is_kept else 0):
@@ -261,12 +261,12 @@ class _Reading:
             return False
         known = standing.known
         age = max(standing.age_seconds, known.age_seconds)
-        self._answers[standing.wanted] = FreeDays(
+        self._answers[standing.party] = FreeDays(
             known.calendar, standing.days, standing.stamp, DAY_LIFETIME_MS / 1000 - age
         )
         return True
 
-    def _refuse(self, wanted: Iterable[Wanted], flights: Iterable[Flight[Any, Any]] = ()) -> None:
+    def _refuse(self, wanted: Iterable[Party], flights: Iterable[Flight[Any, Any]] = ()) -> None:
         """There is too much to do for these, and for all who wait for the flights."""
         for each in wanted:
             self._accelerator.shared.counts.refused += 1
@@ -277,7 +277,7 @@ class _Reading:
     # ------------------------------------------------------------ looking
 
     async def _look(
-        self, wanted: Sequence[Wanted], stamps: Collection[Stamp]
+        self, wanted: Sequence[Party], stamps: Collection[Stamp]
     ) -> list[_Standing] | None:
         """How each stands; None where Redis can't be asked. Answers those that do not exist or are
         refused.
@@ -288,7 +288,7 @@ class _Reading:
         if seen is None:
             return None
         standings: list[_Standing] = []
-        unknown: dict[Wanted, Stamp] = {}
+        unknown: dict[Party, Stamp] = {}
         for each, (stamp, standing) in seen.items():
             if standing is not None and (standing.is_complete or self._is_fit(standing.known)):
                 standings.append(standing)
@@ -303,19 +303,19 @@ class _Reading:
         return standings
 
     async def _standings(
-        self, known: Mapping[Wanted, KnownCalendar | None], stamps: Collection[Stamp]
-    ) -> dict[Wanted, tuple[Stamp, _Standing | None]] | None:
+        self, known: Mapping[Party, KnownCalendar | None], stamps: Collection[Stamp]
+    ) -> dict[Party, tuple[Stamp, _Standing | None]] | None:
         """The stamp of each, and how it stands where its calendar counts under that stamp."""
         questions = [self._question(each, calendar) for each, calendar in known.items()]
         seen = await self._accelerator.shared.look(questions, stamps) if questions else []
         if seen is None:
             return None
-        found: dict[Wanted, tuple[Stamp, _Standing | None]] = {}
+        found: dict[Party, tuple[Stamp, _Standing | None]] = {}
         for (each, calendar), question, there in zip(known.items(), questions, seen, strict=True):
             standing = None
             if calendar is not None and calendar.rules_part == there.stamp.rules:
                 standing = _Standing(
-                    wanted=each,
+                    party=each,
                     known=calendar,
                     question=question,
                     stamp=there.stamp,
@@ -325,13 +325,15 @@ class _Reading:
             found[each] = (there.stamp, standing)
         return found
 
-    def _question(self, wanted: Wanted, known: KnownCalendar | None) -> Question:
+    def _question(self, party: Party, known: KnownCalendar | None) -> Question:
         """What is asked of the caches; the stamp alone where the rules are not known."""
         if known is None:
-            return Question(self._organization_id, wanted[0])
+            return Question(self._organization_id, party.provider_id)
         calendar = known.calendar
         dates = self._asked(calendar.hours.time_zone)
-        return Question(self._organization_id, wanted[0], calendar.rules, known.rules_part, dates)
+        return Question(
+            self._organization_id, party.provider_id, calendar.rules, known.rules_part, dates
+        )
 
     def _is_fit(self, known: KnownCalendar) -> bool:
         """Whether days may be computed from it. Days that are there are served under an older one,
@@ -343,14 +345,14 @@ class _Reading:
             and self._last + RULES_MARGIN <= known.last
         )
 
-    async def _read_calendars(self, stamps: Mapping[Wanted, Stamp]) -> dict[Wanted, KnownCalendar]:
+    async def _read_calendars(self, stamps: Mapping[Party, Stamp]) -> dict[Party, KnownCalendar]:
         """The calendars under stamps that were seen before; those that are being read here are
         waited for. What nobody brought is left out.
         """
         flights = self._accelerator.calendar_flights
-        read: dict[Wanted, KnownCalendar] = {}
-        mine: dict[Wanted, Flight[CalendarKey, KnownCalendar | NotFound]] = {}
-        others: dict[Wanted, Flight[CalendarKey, KnownCalendar | NotFound]] = {}
+        read: dict[Party, KnownCalendar] = {}
+        mine: dict[Party, Flight[CalendarKey, KnownCalendar | NotFound]] = {}
+        others: dict[Party, Flight[CalendarKey, KnownCalendar | NotFound]] = {}
         first, last = self._first - RULES_MARGIN, self._last + CALENDAR_MARGIN
         for each, stamp in stamps.items():
             # It may have been read while the stamp was asked for.
@@ -358,7 +360,7 @@ class _Reading:
             if known is not None and known.rules_part == stamp.rules and self._is_fit(known):
                 read[each] = known
                 continue
-            key = (self._organization_id, *each, stamp.rules)
+            key = (self._organization_id, each, stamp.rules)
             flight = flights.find(key, first, self._last + RULES_MARGIN)
             if flight is None:
                 mine[each] = flights.begin(key, first, last)
@@ -381,8 +383,8 @@ class _Reading:
 
     async def _load_calendars(
         self,
-        mine: Mapping[Wanted, Flight[CalendarKey, KnownCalendar | NotFound]],
-        stamps: Mapping[Wanted, Stamp],
+        mine: Mapping[Party, Flight[CalendarKey, KnownCalendar | NotFound]],
+        stamps: Mapping[Party, Stamp],
         first: date,
         last: date,
     ) -> None:
@@ -434,7 +436,7 @@ class _Reading:
             if computed is not None:
                 self._take(standing, computed)
             elif flight.is_refused:
-                self._refuse([standing.wanted])
+                self._refuse([standing.party])
 
     def _take(self, standing: _Standing, computed: Mapping[date, FreeDay]) -> None:
         """Answer it with what was found and what was computed."""
@@ -442,16 +444,14 @@ class _Reading:
         days = {**computed, **standing.days}
         if len(days) != len(dates) or standing.days:
             days = {day: days[day] for day in dates}
-        self._answers[standing.wanted] = FreeDays(standing.known.calendar, days)
+        self._answers[standing.party] = FreeDays(standing.known.calendar, days)
 
     async def _compute(self, mine: Sequence[_Work]) -> None:
         """From one statement, into the flights' results, and answer; or refuse."""
         started = monotonic()
         async with self._accelerator.gate.place() as admitted:
             if not admitted:
-                self._refuse(
-                    (work.standing.wanted for work in mine), (work.flight for work in mine)
-                )
+                self._refuse((work.standing.party for work in mine), (work.flight for work in mine))
                 return
             claims = await claims_around(
                 self._pool,
@@ -488,7 +488,7 @@ class _Reading:
 
     # ------------------------------------------------------------ without the caches
 
-    async def _compute_alone(self, wanted: Sequence[Wanted]) -> None:
+    async def _compute_alone(self, wanted: Sequence[Party]) -> None:
         """From PostgreSQL alone, for this question only: Redis can't be used, or the question is
         too wide to keep.
         """
@@ -515,10 +515,14 @@ class _Reading:
                 else:
                     dates = self._asked(calendar.hours.time_zone)
                     days = compute_free_days(
-                        calendar.hours, calendar.rules, claims[each[0]], dates[0], dates[-1]
+                        calendar.hours,
+                        calendar.rules,
+                        claims[each.provider_id],
+                        dates[0],
+                        dates[-1],
                     )
                     self._answers[each] = FreeDays(calendar, days)
 
 
-def _not_found(wanted: Wanted) -> NotFound:
-    return NotFound(what="provider" if wanted[1] is None else "service")
+def _not_found(party: Party) -> NotFound:
+    return NotFound(what="provider" if party.service_id is None else "service")

@@ -19,7 +19,8 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from app.core.changes import RulesChanged, TimeChanged
-from app.live.topic import Found, Page, Revision, Topic, Wanted
+from app.core.party import Party
+from app.live.topic import Found, Page, Revision, Topic
 
 if TYPE_CHECKING:
     from app.core.changes import Change
@@ -37,10 +38,10 @@ class Reading:
     """What PostgreSQL holds, all as of one position; what does not exist is absent."""
 
     position: int
-    found: Mapping[Wanted, Found]
+    found: Mapping[Party, Found]
 
 
-Read: TypeAlias = Callable[["OrganizationId", Mapping[Wanted, Sequence[date]]], Awaitable[Reading]]
+Read: TypeAlias = Callable[["OrganizationId", Mapping[Party, Sequence[date]]], Awaitable[Reading]]
 """Reads these days of these topics."""
 
 Repaired: TypeAlias = Callable[["OrganizationId", Sequence["ProviderId"]], None]
@@ -96,7 +97,7 @@ class Watch:
                         is_snapshot = told[number] is None
                         told[number] = revision
                         yield DayShown(
-                            provider_id=topic.wanted[0],
+                            provider_id=topic.party.provider_id,
                             calendar=topic.calendar,
                             date=page.date,
                             time_zone=page.time_zone,
@@ -129,7 +130,7 @@ class Board:
         self._counts = counts
         self._places = places
         self._tasks = tasks
-        self._topics: dict[Wanted, Topic] = {}
+        self._topics: dict[Party, Topic] = {}
         self._watches: dict[Topic, set[Watch]] = {}
         self._woken = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -163,10 +164,10 @@ class Board:
         pages = []
         waiting: list[asyncio.Future[None]] = []
         for provider_id in provider_ids:
-            wanted = (provider_id, service_id)
-            topic = self._topics.get(wanted)
+            party = Party(provider_id, service_id)
+            topic = self._topics.get(party)
             if topic is None:
-                topic = self._topics[wanted] = Topic(wanted)
+                topic = self._topics[party] = Topic(party)
                 self._watches[topic] = set()
             pages.append((topic, topic.watch(time_zone, dates)))
             waiting.append(asyncio.get_running_loop().create_future())
@@ -185,7 +186,7 @@ class Board:
                 topic.leave(of_topic)
                 self._watches[topic].discard(watch)
                 if not topic.is_watched:
-                    del self._topics[topic.wanted], self._watches[topic]
+                    del self._topics[topic.party], self._watches[topic]
             self._wake()
 
     # ------------------------------------------------------------ doubts
@@ -195,7 +196,7 @@ class Board:
         touched = [change for change in changes if isinstance(change, TimeChanged | RulesChanged)]
         doubted = False
         for topic in self._topics.values() if touched else ():
-            provider_id = topic.wanted[0]
+            provider_id = topic.party.provider_id
             for change in touched:
                 if isinstance(change, TimeChanged):
                     doubted |= change.subject_id == provider_id and topic.doubt(change)
@@ -272,7 +273,7 @@ class Board:
             topic.stale, topic.compared, topic.waiting = set(), set(), []
         try:
             async with self._places:
-                wanted = {topic.wanted: sorted(asked[topic]) for topic in topics}
+                wanted = {topic.party: sorted(asked[topic]) for topic in topics}
                 reading = await self._read_from(self._organization_id, wanted)
             repaired = self._take(reading, asked, told)
         except asyncio.CancelledError:
@@ -299,11 +300,11 @@ class Board:
         now = self._clock()
         repaired: dict[ProviderId, None] = {}
         for topic, days in asked.items():
-            changed = topic.take(days, reading.found.get(topic.wanted), reading.position, now)
+            changed = topic.take(days, reading.found.get(topic.party), reading.position, now)
             if changed:
                 self._say_changed(topic)
             if (changed & days) - told[topic]:
-                repaired[topic.wanted[0]] = None
+                repaired[topic.party.provider_id] = None
         return list(repaired)
 
     def _put_back(

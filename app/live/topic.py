@@ -11,10 +11,9 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from app.core.free_days import FreeDay, free_starts_at
-from app.core.ids import ProviderId, ServiceId
 from app.core.passing import next_change
 from app.core.slots import bookable_by_date, by_viewer_date, dates_changed, dates_of_viewer
 from app.core.zones import EPOCH, Minute, dates_between
@@ -24,10 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from app.core.changes import TimeChanged
+    from app.core.party import Party
     from app.core.provider import Calendar
-
-Wanted: TypeAlias = tuple[ProviderId, ServiceId | None]
-"""Whose free times, for which service."""
 
 ZONES_APART: Final = timedelta(days=2)
 """Two zones differ by less: so many more days hold the instants of any zone's dates, also if the
@@ -105,13 +102,13 @@ class Topic:
         "calendar",
         "changes_at",
         "compared",
+        "party",
         "stale",
         "waiting",
-        "wanted",
     )
 
-    def __init__(self, wanted: Wanted) -> None:
-        self.wanted = wanted
+    def __init__(self, party: Party) -> None:
+        self.party = party
         self.calendar: Calendar | None = None
         """None where the provider does not exist, or no longer offers the service; or nothing was
         read yet.

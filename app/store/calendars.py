@@ -4,10 +4,11 @@ one statement each.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from app.core.hours import ClockRange, DayException, Hours, WeeklyRange
-from app.core.ids import ProviderId, ServiceId, SubjectId
+from app.core.ids import ProviderId, SubjectId
+from app.core.party import Party
 from app.core.provider import Calendar
 from app.core.rules import rules_in_force
 from app.core.slots import LONGEST_CLAIM_MINUTES, Claim, ClaimKind
@@ -39,9 +40,6 @@ _CLAIMS_OF_APPOINTMENT = query("claims_of_appointment")
 _CLAIMS_OF_HOLD = query("claims_of_hold")
 
 Subject = TypeVar("Subject", bound=SubjectId)
-
-Wanted: TypeAlias = tuple[ProviderId, ServiceId | None]
-"""Whose calendar, for which service."""
 
 
 def _weekly(rows: list[tuple[int, int, int, int | None, int | None]]) -> tuple[WeeklyRange, ...]:
@@ -75,12 +73,12 @@ def _exceptions(rows: list[tuple[int, int, int | None, int | None]]) -> dict[dat
 async def load_calendars(
     on: Executor,
     organization_id: OrganizationId,
-    wanted: Sequence[Wanted],
+    wanted: Sequence[Party],
     first: date,
     last: date,
     *,
     with_withdrawn: bool = False,
-) -> dict[Wanted, Calendar]:
+) -> dict[Party, Calendar]:
     """The calendars of those wanted that exist, with the exceptions on the dates from first to
     last.
 
@@ -96,12 +94,13 @@ async def load_calendars(
         last,
         with_withdrawn,
     )
-    calendars: dict[Wanted, Calendar] = {}
+    calendars: dict[Party, Calendar] = {}
     for row in rows:
         provider = provider_from(row, ProviderId(row["wanted_provider_id"]))
         service = None if row["offered_id"] is None else service_from(row, "offered_")
         if row["wanted_service_id"] is None or service is not None:
-            calendars[provider.id, service.id if service else None] = Calendar(
+            party = Party(provider.id, service.id if service else None)
+            calendars[party] = Calendar(
                 provider=provider,
                 service=service,
                 hours=Hours(

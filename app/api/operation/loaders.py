@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from strawberry.dataloader import DataLoader
 
+from app.core.party import Party
 from app.usecases.listing.find_next_slots import next_slots
 from app.usecases.listing.list_availability import (
     SlotQuestion,
@@ -218,7 +219,7 @@ async def _next_slots(
 ) -> list[tuple[Calendar, Minute] | None]:
     answers: dict[NextSlotQuestion, tuple[Calendar, Minute]] = {}
     for after in dict.fromkeys(question.after for question in questions):
-        wanted = [question[:2] for question in questions if question.after == after]
+        wanted = [Party(*question[:2]) for question in questions if question.after == after]
         found = await next_slots(resources, organization_id, wanted, after)
         answers |= {NextSlotQuestion(*key, after): slot for key, slot in found.items()}
     return [answers.get(question) for question in questions]

@@ -11,6 +11,7 @@ from app.core.booking import Acceptance, BookingWish, accept, decide_booking
 from app.core.changes import AppointmentChangeKind
 from app.core.events import Author
 from app.core.ids import AppointmentId
+from app.core.party import Party
 from app.core.refusals import (
     BookingLimitReached,
     HoldExpired,
@@ -125,7 +126,7 @@ async def book_appointment(
         partial(_attempt, resources, viewer, request_key(resources, scope, wish), wish),
     )
     if isinstance(answer, SlotUnavailable | HoldExpired):
-        wanted = (wish.provider_id, wish.service_id)
+        wanted = Party(wish.provider_id, wish.service_id)
         nearest = await nearest_slots(resources, viewer.organization_id, wanted, wish.starts_at)
         return replace(answer, alternatives=nearest)
     if not isinstance(answer, Written):
@@ -262,7 +263,7 @@ async def _decide(
         return held.sight, accept(held.sight.calendar, held.sight.claims)
     if held is not None:
         return held
-    wanted = [(wish.provider_id, wish.service_id)]
+    wanted = [Party(wish.provider_id, wish.service_id)]
     sight = await lock_and_look(
         resources,
         tx,

@@ -12,6 +12,7 @@ from app.core.booking import dates_to_lock, refuse_time, visit_of
 from app.core.events import PROGRAM
 from app.core.hold import Hold
 from app.core.ids import HoldId
+from app.core.party import Party
 from app.core.refusals import (
     BookingLimitReached,
     IdempotencyKeyReused,
@@ -129,7 +130,7 @@ async def hold_slot(resources: Resources, viewer: Viewer, form: HoldForm) -> Hel
     attempt = partial(_transact, resources, viewer, used_key, form)
     answer = await in_turn(resources, viewer.organization_id, form.provider_id, asker, attempt)
     if isinstance(answer, SlotUnavailable):
-        wanted = (form.provider_id, form.service_id)
+        wanted = Party(form.provider_id, form.service_id)
         nearest = await nearest_slots(resources, viewer.organization_id, wanted, form.starts_at)
         return replace(answer, alternatives=nearest)
     if not isinstance(answer, _Written):
@@ -179,7 +180,7 @@ async def _hold(
         tx, organization_id, viewer.customer_id
     ):
         return NotAllowed(message=CUSTOMER_IS_ERASED)
-    wanted = [(form.provider_id, form.service_id)]
+    wanted = [Party(form.provider_id, form.service_id)]
     sight = await lock_and_look(resources, tx, organization_id, wanted, form.starts_at)
     if not isinstance(sight, Sight):
         return sight

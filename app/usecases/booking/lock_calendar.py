@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from app.core.booking import claim_for, dates_to_lock
 from app.core.changes import TimeChanged
+from app.core.party import Party
 from app.core.refusals import NotFound, SlotUnavailable
 from app.core.slots import UnbookableReason
 from app.core.zones import nearest_supported_date
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from app.core.ids import AppointmentId, OrganizationId, SubjectId
     from app.core.provider import Calendar
     from app.core.slots import Claim
-    from app.store.calendars import Wanted
     from app.store.locks import CalendarLock
     from app.store.pool import Transaction
     from app.usecases.resources import Resources
@@ -57,7 +57,7 @@ async def lock_and_look(
     resources: Resources,
     tx: Transaction,
     organization_id: OrganizationId,
-    wanted: Sequence[Wanted],
+    wanted: Sequence[Party],
     starts_at: datetime,
     *,
     moving: tuple[AppointmentId, Claims] | None = None,

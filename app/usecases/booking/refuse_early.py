@@ -13,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from app.core.booking import claim_for, refuse_time
+from app.core.party import Party
 from app.core.refusals import InvalidInput, NotFound, SlotUnavailable
 from app.core.zones import is_supported_date
 from app.store.calendars import load_claims
@@ -84,7 +85,7 @@ async def look_first(
     found: dict[tuple[ServiceId | None, datetime, int | None], TooLate | None] = {}
     for (service_id, day), wished in by_day.items():
         refusals = await _look_at_day(
-            resources, organization_id, (provider_id, service_id), day, wished
+            resources, organization_id, Party(provider_id, service_id), day, wished
         )
         found |= {(service_id, *wish): refusal for wish, refusal in refusals.items()}
     refused = [
@@ -104,7 +105,7 @@ async def look_first(
 async def _look_at_day(
     resources: Resources,
     organization_id: OrganizationId,
-    wanted: tuple[ProviderId, ServiceId | None],
+    wanted: Party,
     day: date,
     wished: set[tuple[datetime, int | None]],
 ) -> dict[tuple[datetime, int | None], TooLate | None]:
@@ -116,9 +117,9 @@ async def _look_at_day(
         min(claim.claimed_from for claim in reach),
         max(claim.claimed_until for claim in reach),
     )
-    claims = (await load_claims(resources.pool, organization_id, [wanted[0]], first, until + 1))[
-        wanted[0]
-    ]
+    claims = (
+        await load_claims(resources.pool, organization_id, [wanted.provider_id], first, until + 1)
+    )[wanted.provider_id]
     now = resources.clock()
     return {
         (starts_at, minutes): refuse_time(calendar, claims, starts_at, minutes, now)

@@ -12,6 +12,7 @@ from app.core.booking import visit_of
 from app.core.changes import AppointmentChangeKind
 from app.core.events import Author
 from app.core.lifecycle import moved, refuse_move
+from app.core.party import Party
 from app.core.refusals import (
     IdempotencyKeyReused,
     InvalidInput,
@@ -138,7 +139,7 @@ async def _move(
         )
         return refusal or NotFound(what="appointment")
     own = await claims_of_appointment(tx, organization_id, appointment.id)
-    wanted = [(appointment.provider_id, appointment.service_id)]
+    wanted = [Party(appointment.provider_id, appointment.service_id)]
     sight = await lock_and_look(
         resources, tx, organization_id, wanted, form.starts_at, moving=(appointment.id, own)
     )

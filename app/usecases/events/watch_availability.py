@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 
     from app.core.free_days import FreeDay
     from app.core.ids import OrganizationId, ProviderId, ServiceId
+    from app.core.party import Party
     from app.core.provider import Calendar
     from app.core.slots import Claim
-    from app.live.topic import Wanted
     from app.store.pool import Pool, Transaction
     from app.usecases.resources import Resources
 
@@ -108,7 +108,7 @@ def _refusal(form: WatchForm, providers: int) -> InvalidDateRange | InvalidInput
 
 
 async def read_days(
-    pool: Pool, organization_id: OrganizationId, wanted: Mapping[Wanted, Sequence[date]]
+    pool: Pool, organization_id: OrganizationId, wanted: Mapping[Party, Sequence[date]]
 ) -> Reading:
     """These dates of these providers' calendars, each sequence ascending; all as of the same
     commits.
@@ -126,7 +126,7 @@ async def read_days(
             max(dates[-1] for dates in asked.values()) + RULES_MARGIN,
         )
         claims = await _claims(tx, organization_id, calendars, asked)
-    found: dict[Wanted, Found] = {}
+    found: dict[Party, Found] = {}
     for index, (each, calendar) in enumerate(calendars.items()):
         if index % YIELD_AFTER == YIELD_AFTER - 1:
             await asyncio.sleep(0)
@@ -140,22 +140,22 @@ async def read_days(
 async def _claims(
     tx: Transaction,
     organization_id: OrganizationId,
-    calendars: Mapping[Wanted, Calendar],
-    asked: Mapping[Wanted, Sequence[date]],
-) -> dict[Wanted, Sequence[Claim]]:
+    calendars: Mapping[Party, Calendar],
+    asked: Mapping[Party, Sequence[date]],
+) -> dict[Party, Sequence[Claim]]:
     """The claims that matter for each. Those that begin in the same month are read together."""
-    months: dict[tuple[int, int], list[Wanted]] = {}
+    months: dict[tuple[int, int], list[Party]] = {}
     for each in calendars:
         first = asked[each][0]
         months.setdefault((first.year, first.month), []).append(each)
-    found: dict[Wanted, Sequence[Claim]] = {}
+    found: dict[Party, Sequence[Claim]] = {}
     for together in months.values():
         first = min(asked[each][0] for each in together)
         last = max(asked[each][-1] for each in together)
         claims = await claims_around(
             tx, organization_id, [calendars[each] for each in together], first, last
         )
-        found |= {each: claims[each[0]] for each in together}
+        found |= {each: claims[each.provider_id] for each in together}
     return found
 
 

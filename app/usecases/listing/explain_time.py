@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from app.core.party import Party
 from app.core.refusals import NotFound
 from app.core.slots import UnbookableReason, explain
 from app.core.zones import local_date, minute_of, nearest_supported_date
@@ -29,7 +30,7 @@ async def explain_time(
     # same.
     around = nearest_supported_date(starts_at.date())
     calendar = await load_calendar(
-        resources.pool, organization_id, (provider_id, service_id), around
+        resources.pool, organization_id, Party(provider_id, service_id), around
     )
     if isinstance(calendar, NotFound):
         return calendar

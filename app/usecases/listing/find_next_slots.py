@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from app.core.party import Party
 from app.core.provider import Offer
 from app.core.refusals import TemporarilyUnavailable
 from app.core.slots import ALTERNATIVES, nearest
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from app.core.provider import Calendar
     from app.core.zones import Minute
     from app.free_times.read import Answer
-    from app.store.calendars import Wanted
     from app.usecases.resources import Resources
 
 FIRST_STRETCH_DAYS: Final = 7
@@ -66,11 +66,11 @@ class FoundSlot:
 async def next_slots(
     resources: Resources,
     organization_id: OrganizationId,
-    wanted: Sequence[Wanted],
+    wanted: Sequence[Party],
     after: datetime | None,
-) -> dict[Wanted, tuple[Calendar, Minute]]:
+) -> dict[Party, tuple[Calendar, Minute]]:
     """The first bookable start at or after `after` (None: now) for each of those that have one."""
-    found: dict[Wanted, tuple[Calendar, Minute]] = {}
+    found: dict[Party, tuple[Calendar, Minute]] = {}
     open_questions = list(dict.fromkeys(wanted))
     async for calendars, starts, _ in _stretches(resources, organization_id, open_questions, after):
         for key, minutes in starts.items():
@@ -94,7 +94,7 @@ async def earliest_slots(
     """
     found: list[FoundSlot] = []
     known: dict[ProviderId, Calendar] = {}
-    questions = [(provider_id, service_id) for provider_id in dict.fromkeys(provider_ids)]
+    questions = [Party(provider_id, service_id) for provider_id in dict.fromkeys(provider_ids)]
     async for calendars, starts, complete_until in _stretches(
         resources, organization_id, questions, after
     ):
@@ -107,7 +107,7 @@ async def earliest_slots(
 
 
 async def nearest_slots(
-    resources: Resources, organization_id: OrganizationId, wanted: Wanted, wish: datetime
+    resources: Resources, organization_id: OrganizationId, wanted: Party, wish: datetime
 ) -> Offer | None:
     """Up to five bookable starts nearest to a wish that was refused; None where there is no such
     calendar, or the server is too busy to look.
@@ -170,10 +170,10 @@ async def _nearest(
 async def _days(
     resources: Resources,
     organization_id: OrganizationId,
-    wanted: Sequence[Wanted],
+    wanted: Sequence[Party],
     first: date,
     last: date,
-) -> dict[Wanted, Answer]:
+) -> dict[Party, Answer]:
     """The same dates of each provider, each in its own zone."""
     return await read_free_days(
         resources.accelerator,
@@ -189,9 +189,9 @@ async def _days(
 async def _stretches(
     resources: Resources,
     organization_id: OrganizationId,
-    questions: Sequence[Wanted],
+    questions: Sequence[Party],
     after: datetime | None,
-) -> AsyncIterator[tuple[dict[Wanted, Calendar], dict[Wanted, tuple[Minute, ...]], Minute]]:
+) -> AsyncIterator[tuple[dict[Party, Calendar], dict[Party, tuple[Minute, ...]], Minute]]:
     """Walk ahead in growing stretches: calendars, bookable starts, and the instant before which
     none is missing.
 

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from app.cache.written import WrittenLists
+from app.core.party import Party
 from app.core.refusals import InvalidDateRange, InvalidInput, NotFound, TemporarilyUnavailable
 from app.core.slots import by_viewer_date, dates_of_viewer
 from app.core.validation import valid_time_zone
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from app.core.provider import Calendar
     from app.core.zones import Minute
     from app.free_times.shared import Stamp
-    from app.store.calendars import Wanted
     from app.store.sql import Executor
     from app.usecases.resources import Resources
 
@@ -163,7 +163,7 @@ async def _answer(
         resources.accelerator,
         resources.pool,
         organization_id,
-        [(question.provider_id, question.service_id) for question in questions],
+        [Party(question.provider_id, question.service_id) for question in questions],
         first - ZONES_APART,
         last + ZONES_APART,
         dates,
@@ -172,7 +172,7 @@ async def _answer(
     now = resources.clock()
     answers: dict[SlotQuestion, Listed] = {}
     for question in questions:
-        answer = found[question.provider_id, question.service_id]
+        answer = found[Party(question.provider_id, question.service_id)]
         if not isinstance(answer, FreeDays):
             answers[question] = answer
             continue
@@ -241,7 +241,7 @@ def _size(found: FreeTimes) -> int:
 async def load_calendar(
     on: Executor,
     organization_id: OrganizationId,
-    wanted: Wanted,
+    wanted: Party,
     around: date,
     *,
     with_withdrawn: bool = False,
@@ -259,7 +259,7 @@ async def load_calendar(
 async def calendars_around(
     on: Executor,
     organization_id: OrganizationId,
-    wanted: Sequence[Wanted],
+    wanted: Sequence[Party],
     around: date,
     *,
     with_withdrawn: bool = False,
@@ -275,5 +275,7 @@ async def calendars_around(
     )
     for each in wanted:
         if each not in calendars:
-            return NotFound(what="provider" if each[1] is None else "provider with this service")
+            return NotFound(
+                what="provider" if each.service_id is None else "provider with this service"
+            )
     return [calendars[each] for each in wanted]

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from app.core.ids import ProviderId, ServiceId
+from app.core.party import Party
 from app.core.slots import bookable_starts
 from app.core.zones import Minute, instant_of
 from app.free_times.read import claims_around
@@ -250,7 +251,7 @@ async def truth(api: Api, question: SlotQuestion) -> dict[date, tuple[Minute, ..
     """What PostgreSQL and the law say, in the provider's zone; empty for a service that is not
     offered.
     """
-    wanted = (question.provider_id, question.service_id)
+    wanted = Party(question.provider_id, question.service_id)
     pool, organization_id = api.resources.pool, api.organization.id
     margin = timedelta(days=4)
     calendars = await load_calendars(

@@ -12,6 +12,7 @@ from app.core.free_days import FreeDay, Held
 from app.core.hours import Hours
 from app.core.ids import OrganizationId, ProviderId
 from app.core.money import CancellationPolicy, LateCancellation
+from app.core.party import Party
 from app.core.provider import Calendar, Provider
 from app.core.rules import ProviderRules, Rules
 from app.core.zones import EPOCH, minute_of
@@ -59,7 +60,7 @@ def a_day(*times: str, day: date = TODAY) -> FreeDay:
 
 
 def a_topic() -> Topic:
-    return Topic((ADA, None))
+    return Topic(Party(ADA, None))
 
 
 def shown(topic: Topic, page: Page) -> tuple[int, ...]:
