@@ -80,8 +80,10 @@ async def _compare(base: str, comparisons: Sequence[Comparison], rounds: int) ->
     async with _versions(base) as (this, other):
         rows: list[Row] = []
         for each in comparisons:
-            print(f"… {each.what}", file=sys.stderr, flush=True)
-            rows.append(await _row(each, this, other, rounds))
+            row = await _row(each, this, other, rounds)
+            # At once, as the rest may take minutes.
+            print(f"{row.what}: {row.ratio:.2f}; {row.ours}; {row.beside}", flush=True)
+            rows.append(row)
         return rows
 
 
