@@ -15,6 +15,8 @@ const { watchAppointments } = await import("./appointments.js");
 const { default: possibleTypes } = await import("./possible-types.js");
 const apollo = await import("./apollo.js");
 const urql = await import("./urql.js");
+const urqlManage = await import("./urql-manage.js");
+const manage = await import("./manage.js");
 const { environment } = await import("./relay.js");
 const { nextStarts } = await import("./typed.js");
 const { default: relayQuery } = await import("./__generated__/relayProvidersQuery.graphql.js");
@@ -111,9 +113,17 @@ for (const [name, seen] of Object.entries(gone)) results.live[name] = await seen
 // With the manage token: its appointment, watched and cancelled.
 caller.token = booking.manageToken;
 live.client.terminate(); // connects again, as somebody else
-const news = first((tell) => watchAppointments(tell));
+const news = first((tell) => watchAppointments(tell), ({ kind }) => kind === "CANCELLED");
 await new Promise((done) => setTimeout(done, 1000));
-await ask("mutation ($id: ID!) { cancelAppointment(input: { appointmentId: $id, acceptFeeMinor: 100000 }) { ... on UserError { message } } }", { id: booking.booked.id });
+const seen = await manage.see(booking.booked.id);
+results.quote = seen.cancellationQuote.allowed;
+results.moved = (await manage.move(seen, free[1])).moved?.startsAt === free[1];
+results.movedBack = (await urqlManage.move(seen.id, free[2], "key-of-the-move")).__typename;
+results.outdated = typeof (await manage.cancel(seen)).refused;
+const cancelled = await manage.cancel(await manage.see(seen.id));
+results.cancelled = cancelled.cancelled?.status;
+results.cancelledAgain = (await urqlManage.cancel(seen.id, 0)).status;
+results.money = manage.money({ amountMinor: 4050, currency: "EUR" }).replace(/[^\d.]/g, "");
 results.news = (await news).kind;
 caller.token = null;
 

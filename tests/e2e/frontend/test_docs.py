@@ -48,14 +48,28 @@ class Snippet:
 
 
 def snippets() -> list[Snippet]:
+    """Those that are files of their own; what is quoted from an example is built with it."""
     found = re.findall(
         r"^```(\S*)(?: (\S+))?\n(.*?)^```$",
         PAGE.read_text(encoding="utf-8"),
         re.MULTILINE | re.DOTALL,
     )
     return [
-        Snippet(language=language, file=file or None, text=text) for language, file, text in found
+        Snippet(language=language, file=file or None, text=text)
+        for language, file, text in found
+        if not file.startswith("examples/")
     ]
+
+
+def test_what_is_quoted_from_an_example_is_what_it_says() -> None:
+    quoted = re.findall(
+        r"^```ts (examples/\S+)\n(.*?)^```$",
+        PAGE.read_text(encoding="utf-8"),
+        re.MULTILINE | re.DOTALL,
+    )
+    assert quoted
+    for file, text in quoted:
+        assert (PAGE.parent / file).read_text(encoding="utf-8") == text, file
 
 
 @pytest.fixture(scope="module")
@@ -183,6 +197,13 @@ def test_every_snippet_runs(folder: Path) -> None:
         "again": True,
         "taken": ["string", True],
         "wrong": ["customer.email"],
+        "quote": True,
+        "moved": True,
+        "movedBack": "BookingConfirmation",
+        "outdated": "string",
+        "cancelled": "CANCELLED",
+        "cancelledAgain": "CANCELLED",
+        "money": "40.50",
         "live": {"socket": True, "events": True, "urql": True, "relay": True, "apollo": True},
         "news": "CANCELLED",
         "possibleTypes": True,
