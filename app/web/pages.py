@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from app.web import assets
+from app.web import assets, zone_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -105,18 +105,24 @@ def _files() -> _Files:
         for path in sorted(root.rglob("*")):
             if path.suffix not in MEDIA_TYPES or not path.is_file():
                 continue
-            content = path.read_bytes()
             packed = path.with_name(path.name + ".gz")
-            found[prefix + path.relative_to(root).as_posix()] = _File(
-                content=content,
-                compressed=packed.read_bytes()
-                if packed.is_file()
-                else gzip.compress(content, mtime=0),
-                media_type=MEDIA_TYPES[path.suffix],
-                etag=f'"{_digest(content)}"',
+            found[prefix + path.relative_to(root).as_posix()] = _made(
+                path.read_bytes(),
+                path.suffix,
+                compressed=packed.read_bytes() if packed.is_file() else None,
             )
+    found["zones.js"] = _made(zone_names.script().encode(), ".js")
     version = _digest("\n".join(f"{name} {file.etag}" for name, file in found.items()).encode())
     return _Files(by_path=found, version=version)
+
+
+def _made(content: bytes, suffix: str, *, compressed: bytes | None = None) -> _File:
+    return _File(
+        content=content,
+        compressed=gzip.compress(content, mtime=0) if compressed is None else compressed,
+        media_type=MEDIA_TYPES[suffix],
+        etag=f'"{_digest(content)}"',
+    )
 
 
 async def _booking(request: Request) -> Response:

@@ -4,7 +4,9 @@ import { calendarFile } from "./calendar-file.js";
 import { Calendar } from "./calendar.js";
 import { $, announce, h, showProblem, showSection } from "./dom.js";
 import { connect, newKey } from "./graphql.js";
+import { policyText, ruleText } from "./policy.js";
 import * as times from "./times.js";
+import { LOCALE, t, tn, translatePage } from "./words.js";
 
 const OFFERS = `query Offers($search: String, $zone: TimeZone!) {
   providers(first: 24, search: $search) {
@@ -16,10 +18,19 @@ const PROVIDER = `query Provider($id: ID!, $service: ID, $zone: TimeZone!) {
   provider(id: $id) { ...Bookable first: nextAvailableSlot(serviceId: $service, timeZone: $zone) { localStart } }
 }`;
 const BOOKABLE = `fragment Bookable on Provider {
-  id name timeZone serviceDurationMinutes maxAdvanceBookingDays
-  services { id name durationMinutes maxAdvanceBookingDays price { amountMinor currency } }
+  id name timeZone serviceDurationMinutes maxAdvanceBookingDays cancellationPolicy { ...Policy }
+  services { id name durationMinutes maxAdvanceBookingDays price { amountMinor currency } cancellationPolicy { ...Policy } }
   nextAvailableSlot(timeZone: $zone) { localStart }
 }`;
+const BOOKED = `fragment Booked on Appointment {
+  id calendarUid status startsAt endsAt localStart customerTimeZone version contact { email }
+  provider { id name cancellationPolicy { ...Policy } }
+  service { id name price { amountMinor currency } cancellationPolicy { ...Policy } }
+}`;
+const POLICY = `fragment Policy on CancellationPolicy {
+  freeUntilMinutesBefore lateCancellation lateFee { amountMinor currency } lateFeePercent
+}`;
+const SEE = `query See($id: ID!) { appointment(id: $id) { ...Booked } }`;
 const HOLD = `mutation Hold($input: HoldSlotInput!) {
   holdSlot(input: $input) {
     __typename
@@ -34,7 +45,7 @@ const BOOK = `mutation Book($input: BookAppointmentInput!) {
     __typename
     ... on BookingConfirmation {
       manageToken
-      appointment { id calendarUid startsAt endsAt localStart version provider { name } service { name } }
+      appointment { ...Booked }
     }
     ... on SlotUnavailableError { alternatives { startsAt } }
     ... on HoldExpiredError { alternatives { startsAt } }
@@ -47,6 +58,7 @@ const { endpoint, manage } = document.body.dataset;
 const organization = new URLSearchParams(location.search).get("organization") ?? "";
 const api = connect(endpoint, () => ({ organization }));
 const form = $("form");
+translatePage();
 const zone = times.myZone();
 const calendar = new Calendar($("calendar"), { api, zone, onPick: holdAndGoOn });
 
@@ -57,7 +69,9 @@ let attempt = {}; // { request, key }: the same request again has the same key, 
 const minutes = (provider, service) => (service ?? { durationMinutes: provider.serviceDurationMinutes }).durationMinutes;
 const facts = (provider, service) =>
   [times.durationText(minutes(provider, service)), service?.price && times.moneyText(service.price)].filter(Boolean).join(" · ");
-const title = ({ provider, service }) => [service?.name ?? "Appointment", provider.name, facts(provider, service)].join(" · ");
+/** The policy in force: the service's own, else the provider's. */
+const policy = ({ provider, service }) => service?.cancellationPolicy ?? provider.cancellationPolicy;
+const title = ({ provider, service }) => [service?.name ?? t("appointment"), provider.name, facts(provider, service)].join(" · ");
 
 // ---------------------------------------------------------------- where we are: the address tells, so that Back and links work
 
@@ -72,13 +86,17 @@ function go(step, where) {
   return arrive();
 }
 
+/** The booked appointment and its secret, from the address: a reload shows the confirmation again. */
+const secret = () => new URLSearchParams(location.hash.slice(1));
+
 async function arrive() {
   showProblem(null);
   const query = new URLSearchParams(location.search);
   if (history.state?.step === "details" && held) return showSection("details");
   try {
     await release();
-    if (query.has("provider")) await pick(query.get("provider"), query.get("service"));
+    if (secret().has("appointment")) await seeBooked();
+    else if (query.has("provider")) await pick(query.get("provider"), query.get("service"));
     else await choose();
   } catch (problem) {
     showProblem(problem.message, arrive);
@@ -105,7 +123,7 @@ async function choose() {
   const list = $("offers");
   if (!list.children.length) list.replaceChildren(...Array.from({ length: 3 }, () => h("li", { class: "card waiting", "aria-hidden": "true" })));
   list.setAttribute("aria-busy", "true");
-  const { providers } = await api.query(OFFERS + BOOKABLE, { search: search || null, zone }).catch((problem) => {
+  const { providers } = await api.query(OFFERS + BOOKABLE + POLICY, { search: search || null, zone }).catch((problem) => {
     if (problem.data?.providers) return problem.data; // who there is, without when they are free
     throw problem;
   });
@@ -113,8 +131,8 @@ async function choose() {
   if (search !== $("search").value.trim()) return;
   $("search-line").hidden &&= !providers.pageInfo.hasNextPage && providers.nodes.length < 6;
   list.replaceChildren(...providers.nodes.map(offer));
-  if (!providers.nodes.length) list.append(h("li", { class: "notice" }, search ? `Nobody called “${search}”.` : "There is nothing to book here yet."));
-  if (search) announce(`${providers.nodes.length} found`);
+  if (!providers.nodes.length) list.append(h("li", { class: "notice" }, search ? t("nobody_called", { name: search }) : t("nothing_to_book")));
+  if (search) announce(tn("found", providers.nodes.length));
 }
 
 function offer(provider) {
@@ -122,11 +140,11 @@ function offer(provider) {
   const rows = provider.services.length ? provider.services : [null];
   return h("li", { class: "card" },
     h("h2", {}, provider.name),
-    next && h("p", { class: "facts" }, `Next free ${times.shortDateText(times.dateOf(next))}, ${times.timeText(next)}`),
+    next && h("p", { class: "facts" }, t("next_free_at", { date: times.shortDateText(times.dateOf(next)), time: times.timeText(next) })),
     h("ul", {}, rows.map((service) => h("li", {}, h("a", {
       href: address({ provider: provider.id, service: service?.id }),
       "data-step": "pick", "data-provider": provider.id, "data-service": service?.id,
-    }, h("span", {}, service?.name ?? "Appointment"), h("small", {}, facts(provider, service)))))));
+    }, h("span", {}, service?.name ?? t("appointment")), h("small", {}, facts(provider, service)))))));
 }
 
 let typing;
@@ -142,11 +160,12 @@ async function pick(providerId, serviceId) {
   if (calendar.shows(providerId, serviceId)) return; // back from the form: the same month, the same day
   calendar.close();
   $("pick-facts").textContent = "…";
-  const { provider } = await api.query(PROVIDER + BOOKABLE, { id: providerId, service: serviceId, zone: calendar.zone });
-  if (!provider) throw new Error("This can't be booked any more.");
+  const { provider } = await api.query(PROVIDER + BOOKABLE + POLICY, { id: providerId, service: serviceId, zone: calendar.zone });
+  if (!provider) throw new Error(t("not_bookable"));
   const service = provider.services.find(({ id }) => id === serviceId) ?? null;
   chosen = { provider, service };
   $("pick-facts").textContent = title(chosen);
+  $("pick-policy").textContent = ruleText(policy(chosen), service?.price);
   const today = times.today(provider.timeZone);
   calendar.show({
     providerId,
@@ -164,7 +183,7 @@ async function hold({ startsAt, localStart }) {
 }
 
 const sorry = (localStart, answer) =>
-  answer.alternatives ? `${times.timeText(localStart)} has just been taken.` : answer.message;
+  answer.alternatives ? t("just_taken", { time: times.timeText(localStart) }) : answer.message;
 
 async function holdAndGoOn(slot) {
   try {
@@ -188,7 +207,8 @@ function release(options = {}) {
 
 function details() {
   $("summary-when").textContent = times.fullText(held.localStart);
-  $("summary-what").textContent = `${title(chosen)} · ${times.zoneText(calendar.zone)} time`;
+  $("summary-what").textContent = `${title(chosen)} · ${t("zone_time", { zone: times.zoneText(calendar.zone) })}`;
+  $("summary-policy").textContent = policyText(policy(chosen), chosen.service?.price, held.startsAt, calendar.zone);
   $("taken").hidden = true;
   countDown();
 }
@@ -199,9 +219,9 @@ function countDown() {
   if (!held) return;
   const left = Math.max(0, Math.ceil((Date.parse(held.expiresAt) - Date.now()) / 1000));
   $("kept").textContent = left
-    ? `Kept for you for ${Math.floor(left / 60)}:${String(left % 60).padStart(2, "0")}`
-    : "No longer kept for you; it can still be booked as long as it is free.";
-  if (left === 60) announce("This time is kept for you for one more minute.");
+    ? t("kept_for", { left: `${Math.floor(left / 60)}:${String(left % 60).padStart(2, "0")}` })
+    : t("no_longer_kept");
+  if (left === 60) announce(t("last_minute"));
   if (left) ticking = setTimeout(countDown, 1000);
   else held.holdToken = null;
 }
@@ -237,7 +257,7 @@ form.addEventListener("submit", async (event) => {
     holdToken: held.holdToken,
     startsAt: held.startsAt,
     durationMinutes: minutes(chosen.provider, chosen.service),
-    customer: { name, email, phone, locale: navigator.language },
+    customer: { name, email, phone, locale: LOCALE },
     customerTimeZone: calendar.zone,
     notes,
   };
@@ -245,11 +265,11 @@ form.addEventListener("submit", async (event) => {
   if (attempt.request !== request) attempt = { request, key: newKey() };
   $("book").disabled = true;
   try {
-    const { bookAppointment: answer } = await api.query(BOOK, { input: { ...input, idempotencyKey: attempt.key } });
-    if (answer.appointment) done(answer);
+    const { bookAppointment: answer } = await api.query(BOOK + BOOKED + POLICY, { input: { ...input, idempotencyKey: attempt.key } });
+    if (answer.appointment) booked(answer);
     else refused(answer);
   } catch (problem) {
-    formProblem(problem.kind === "offline" ? "No connection. Nothing is lost: press Book again." : problem.message);
+    formProblem(problem.kind === "offline" ? t("offline_book") : problem.message);
   } finally {
     $("book").disabled = false;
   }
@@ -274,7 +294,7 @@ function taken(localStart, answer) {
       const next = await hold(slot);
       if (!next.holdToken) return taken(slot.localStart, next);
       details();
-      announce(`${times.fullText(held.localStart)} is now kept for you.`);
+      announce(t("now_kept", { time: times.fullText(held.localStart) }));
       $("book").focus();
     } catch (problem) {
       formProblem(problem.message);
@@ -286,7 +306,7 @@ function taken(localStart, answer) {
   held.holdToken = null;
   clearTimeout(ticking);
   $("kept").textContent = "";
-  const message = h("p", { tabindex: "-1" }, sorry(localStart, answer) + (slots.length ? " The nearest free times:" : ""));
+  const message = h("p", { tabindex: "-1" }, sorry(localStart, answer) + (slots.length ? ` ${t("nearest")}` : ""));
   $("taken").replaceChildren(message, h("ul", { class: "slots" }, slots.map((slot) => h("li", {}, h("button", { type: "button", onclick: () => again(slot) }, label(slot))))));
   $("taken").hidden = false;
   message.focus();
@@ -294,23 +314,39 @@ function taken(localStart, answer) {
 
 // ---------------------------------------------------------------- done
 
-function done({ appointment, manageToken }) {
+/** The address now carries the appointment and its secret after the #, where browsers keep it to themselves. */
+function booked({ appointment, manageToken }) {
   held = null;
   attempt = {};
   calendar.close();
   form.reset();
+  const hash = new URLSearchParams({ appointment: appointment.id, token: manageToken });
+  history.replaceState({ step: "done" }, "", `${address()}#${hash}`);
+  done(appointment);
+}
+
+async function seeBooked() {
+  calendar.close();
+  const { appointment } = await connect(endpoint, () => ({ token: secret().get("token") })).query(SEE + BOOKED + POLICY, { id: secret().get("appointment") });
+  if (!appointment) throw new Error(t("no_such_link"));
+  done(appointment);
+}
+
+function done(appointment) {
+  const { provider, service, localStart, customerTimeZone, startsAt, contact } = appointment;
   const link = new URL(manage, location.href);
-  // After the #, where browsers keep it to themselves: it reaches no server and no log.
-  link.hash = new URLSearchParams({ appointment: appointment.id, token: manageToken });
-  const what = appointment.service?.name ?? "Appointment";
-  $("done-when").textContent = times.fullText(appointment.localStart);
-  $("done-what").textContent = title(chosen);
+  link.hash = location.hash;
+  const what = service?.name ?? t("appointment");
+  $("done-when").textContent = times.fullText(localStart);
+  $("done-what").textContent = [what, provider.name, t("zone_time", { zone: times.zoneText(customerTimeZone) })].join(" · ");
+  $("done-policy").textContent = policyText(policy(appointment), service?.price, startsAt, customerTimeZone);
+  $("done-written").hidden = !contact?.email;
+  $("done-written").textContent = contact?.email ? t("written", { email: contact.email }) : "";
   $("manage").href = link;
-  $("copy").textContent = "Copy it";
+  $("copy").textContent = t("copy");
   $("copy").hidden = !navigator.clipboard; // browsers offer it over https only
-  $("file").href = URL.createObjectURL(calendarFile({ ...appointment, title: `${what}: ${appointment.provider.name}`, link: link.href }));
-  $("copy").onclick = () => navigator.clipboard.writeText(link.href).then(() => { $("copy").textContent = "Copied"; });
-  history.replaceState({ step: "done" }, "", address());
+  $("file").href = URL.createObjectURL(calendarFile({ ...appointment, title: `${what}: ${provider.name}`, link: link.href }));
+  $("copy").onclick = () => navigator.clipboard.writeText(link.href).then(() => { $("copy").textContent = t("copied"); });
   showSection("done");
 }
 

@@ -1,5 +1,7 @@
 // An appointment as a file that calendar programs open (RFC 5545).
 
+import { t } from "./words.js";
+
 const instant = (text) => new Date(text).toISOString().replace(/[-:]|\.\d+/g, "");
 const escaped = (text) => text.replace(/[\\;,]/g, "\\$&").replace(/\r?\n/g, "\\n");
 
@@ -32,7 +34,7 @@ export function calendarFile({ calendarUid, version, startsAt, endsAt, title, li
     `DTSTART:${instant(startsAt)}`,
     `DTEND:${instant(endsAt)}`,
     `SUMMARY:${escaped(title)}`,
-    `DESCRIPTION:${escaped(`Change or cancel: ${link}`)}`,
+    `DESCRIPTION:${escaped(`${t("view_appointment")}: ${link}`)}`,
     `URL:${link}`,
     "END:VEVENT",
     "END:VCALENDAR",

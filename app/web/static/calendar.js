@@ -3,6 +3,7 @@
 import { announce, h } from "./dom.js";
 import { Problem } from "./graphql.js";
 import * as times from "./times.js";
+import { t, tn } from "./words.js";
 
 const POLL_MS = 15_000;
 const RETRY_MS = 4_000;
@@ -32,6 +33,7 @@ export class Calendar {
   #onPick;
   #what = null; // { providerId, serviceId, lastDate }
   #month;
+  #zone;
   #day = null;
   #days = new Map(); // date → its free slots; a date that is missing is not known yet
   #next = null; // the first free time from this month on, when the month has none
@@ -51,11 +53,16 @@ export class Calendar {
     this.#api = api;
     this.#onPick = onPick;
     this.month = h("h2", { id: "month-name", "aria-live": "polite" });
-    this.previous = h("button", { type: "button", class: "round", "aria-label": "Previous month", onclick: () => this.#turn(-1) }, "‹");
-    this.following = h("button", { type: "button", class: "round", "aria-label": "Next month", onclick: () => this.#turn(1) }, "›");
+    this.previous = h("button", { type: "button", class: "round", "aria-label": t("previous_month"), onclick: () => this.#turn(-1) }, "‹");
+    this.following = h("button", { type: "button", class: "round", "aria-label": t("next_month"), onclick: () => this.#turn(1) }, "›");
     this.grid = h("table", { role: "grid", "aria-labelledby": "month-name", onkeydown: (event) => this.#key(event) });
-    this.zones = h("select", { id: "zone", onchange: () => this.#changeZone() },
-      times.zones(zone).map((name) => h("option", { value: name, selected: name === zone }, times.zoneText(name))));
+    this.#zone = zone;
+    this.zones = h("input", { id: "zone", list: "zones", value: times.zoneText(zone), autocomplete: "off", spellcheck: "false", onchange: () => this.#changeZone(),
+      // An empty field shows the whole list; leaving it unchanged puts the name back.
+      onfocus: () => { this.zones.value = ""; this.zones.placeholder = times.zoneText(this.zone); },
+      onblur: () => { this.zones.value = times.zoneText(this.zone); } });
+    const list = h("datalist", { id: "zones" }, times.zones(zone).map(([name, offset]) => h("option", { value: times.zoneText(name) }, offset)));
+    this.offset = h("output", { for: "zone" }, times.zoneOffset(zone) ?? "");
     this.heading = h("h2", { id: "day-name" });
     this.notice = h("div", { class: "notice" });
     this.list = h("ul", { class: "slots times", "aria-labelledby": "day-name" });
@@ -66,7 +73,7 @@ export class Calendar {
       h("div", { class: "month" },
         h("div", { class: "turn" }, this.previous, this.month, this.following),
         this.grid,
-        h("p", { class: "zone" }, h("label", { for: "zone" }, "Times shown in"), this.zones)),
+        h("p", { class: "zone" }, h("label", { for: "zone" }, t("times_shown_in")), this.zones, list, this.offset)),
       h("div", { class: "day" }, this.heading, this.notice, this.list, this.freshness));
 
     api.socket.on("closed", () => this.#unplugged());
@@ -75,7 +82,7 @@ export class Calendar {
   }
 
   get zone() {
-    return this.zones.value;
+    return this.#zone;
   }
 
   get #live() {
@@ -146,6 +153,13 @@ export class Calendar {
   }
 
   #changeZone() {
+    const zone = times.findZone(this.zones.value);
+    if (!zone) return;
+    this.#zone = zone;
+    times.rememberZone(zone);
+    this.zones.value = times.zoneText(zone);
+    this.offset.textContent = times.zoneOffset(zone) ?? "";
+    if (!this.#what) return;
     this.#conflict = null;
     this.#open(this.#month);
   }
@@ -173,7 +187,7 @@ export class Calendar {
       if (run !== this.#run) return;
       const answer = provider?.availability;
       if (answer?.retryAfterSeconds) throw new Problem("overloaded", answer.message, answer);
-      if (!answer?.days) throw new Problem("broken", answer?.message ?? "This can't be booked any more.");
+      if (!answer?.days) throw new Problem("broken", answer?.message ?? t("not_bookable"));
       this.#problem = null;
       this.#next = provider.nextAvailableSlot;
       for (const { date, slots } of answer.days) if (!this.#pushed.has(date)) this.#days.set(date, slots);
@@ -220,7 +234,7 @@ export class Calendar {
   #announceChange(before, after) {
     const starts = new Set(after.map(({ startsAt }) => startsAt));
     const gone = before.filter(({ startsAt }) => !starts.has(startsAt)).map(({ localStart }) => times.timeText(localStart));
-    if (gone.length && gone.length < 4) announce(`${gone.join(", ")} no longer free.`);
+    if (gone.length && gone.length < 4) announce(t("no_longer_free", { times: gone.join(", ") }));
   }
 
   // ---------------------------------------------------------------- what is seen
@@ -264,9 +278,15 @@ export class Calendar {
     const count = this.#days.get(date)?.length;
     const chosen = date === this.#day;
     button.classList.toggle("free", count > 0);
-    button.setAttribute("aria-label", `${times.dateText(date)}, ${count === undefined ? "loading" : `${count || "no"} free time${count === 1 ? "" : "s"}`}`);
+    button.setAttribute("aria-label", this.#dateLabel(date, count));
     button.tabIndex = date === (this.#day ?? `${this.#month}-01`) ? 0 : -1;
     button.parentElement?.setAttribute("aria-selected", chosen);
+  }
+
+  #dateLabel(date, count) {
+    const named = { date: times.dateText(date) };
+    if (count === undefined) return t("date_loading", named);
+    return count ? tn("date_free", count, named) : t("date_free_none", named);
   }
 
   #select(date, { announced = false } = {}) {
@@ -275,7 +295,7 @@ export class Calendar {
     if (announced) this.#conflict = null;
     for (const one of [before, date]) if (this.#buttons.has(one)) this.#renderDate(one);
     this.#renderDay();
-    if (announced) announce(`${times.dateText(date)}: ${this.#days.get(date)?.length || "no"} free times`);
+    if (announced) announce(this.#dateLabel(date, this.#days.get(date)?.length ?? 0));
   }
 
   #key(event) {
@@ -311,10 +331,10 @@ export class Calendar {
     if (this.#problem) {
       const { kind, message, retryAfterSeconds } = this.#problem;
       const text = {
-        overloaded: `Many people are looking right now. Trying again in ${retryAfterSeconds ?? RETRY_MS / 1000} seconds.`,
-        offline: known ? "No connection. These times may be out of date." : "No connection. Trying again…",
+        overloaded: t("overloaded", { seconds: retryAfterSeconds ?? RETRY_MS / 1000 }),
+        offline: t(known ? "offline_known" : "offline_unknown"),
       }[kind];
-      return ["problem", text ?? message, [["Try now", () => this.#load()]]];
+      return ["problem", text ?? message, [[t("try_now"), () => this.#load()]]];
     }
     if (this.#conflict) {
       const { message, alternatives } = this.#conflict;
@@ -322,15 +342,15 @@ export class Calendar {
         const date = times.dateOf(localStart);
         return (date === this.#day ? "" : `${times.shortDateText(date)}, `) + times.timeText(localStart);
       };
-      const text = alternatives.length ? `${message} The nearest free times:` : message;
+      const text = alternatives.length ? `${message} ${t("nearest")}` : message;
       return ["conflict", text, alternatives.map((slot) => [label(slot), () => this.#pick(slot)])];
     }
-    if (!known) return ["", "Looking for free times…", []];
+    if (!known) return ["", t("looking"), []];
     if (slots.length) return ["", "", []];
-    if ([...this.#days.values()].some(({ length }) => length)) return ["", "Nothing is free on this day. Days with free times are marked.", []];
-    if (!this.#next) return ["", "Nothing is free at the moment. Please come back later.", []];
+    if ([...this.#days.values()].some(({ length }) => length)) return ["", t("nothing_this_day"), []];
+    if (!this.#next) return ["", t("nothing_now"), []];
     const date = times.dateOf(this.#next.localStart);
-    return ["", "Nothing is free this month.", [[`Next free: ${times.shortDateText(date)}`, () => this.#open(times.monthOf(date), date)]]];
+    return ["", t("nothing_this_month"), [[t("next_free", { date: times.shortDateText(date) }), () => this.#open(times.monthOf(date), date)]]];
   }
 
   #renderNotice(known, slots) {
@@ -381,7 +401,7 @@ export class Calendar {
   }
 
   #renderFreshness() {
-    const text = this.#problem || !this.#days.size ? "" : this.#live ? "Updates as times are taken" : "Refreshed every few seconds";
+    const text = this.#problem || !this.#days.size ? "" : t(this.#live ? "live" : "polled");
     this.freshness.textContent = text;
     this.freshness.classList.toggle("live", this.#live && !this.#problem);
   }

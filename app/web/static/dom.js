@@ -1,5 +1,7 @@
 // Elements without a framework.
 
+import { t } from "./words.js";
+
 /** An element with properties and attributes (`class`, `data-…`, `aria-…`, `on…` are understood) and children; false and null leave out. */
 export function h(tag, properties = {}, ...children) {
   const element = document.createElement(tag);
@@ -34,5 +36,5 @@ export function showProblem(message, retry) {
   const place = $("problem");
   place.hidden = !message;
   place.replaceChildren();
-  if (message) place.append(h("span", {}, message), retry ? h("button", { type: "button", onclick: retry }, "Try again") : "");
+  if (message) place.append(h("span", {}, message), retry ? h("button", { type: "button", onclick: retry }, t("try_again")) : "");
 }

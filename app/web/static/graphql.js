@@ -1,6 +1,7 @@
 // The GraphQL client of our pages: fetch for questions, graphql-ws for what changes. Nothing more is needed.
 
 import { createClient } from "./vendor/graphql-ws/client.js";
+import { LOCALE, t } from "./words.js";
 
 /**
  * What went wrong on the way, as opposed to a refusal, which is an answer. kind: offline | overloaded | refused | broken.
@@ -36,6 +37,7 @@ export function connect(endpoint, credentials) {
         headers: {
           "content-type": "application/json",
           accept: "application/json",
+          "accept-language": LOCALE, // refusals come in the language of the page
           ...(authorization && { authorization }),
           ...(organization && { "slotwright-organization": organization }),
         },
@@ -44,8 +46,8 @@ export function connect(endpoint, credentials) {
       answer = await response.json();
     } catch (error) {
       if (error.name === "AbortError") throw error;
-      if (response) throw new Problem("broken", `The server answered with something unreadable (${response.status}).`);
-      throw new Problem("offline", "The server can't be reached.");
+      if (response) throw new Problem("broken", t("unreadable", { status: response.status }));
+      throw new Problem("offline", t("offline"));
     }
     const [error] = answer.errors ?? [];
     if (!error) return answer.data;
@@ -76,7 +78,7 @@ export function connect(endpoint, credentials) {
   function subscribe(document, variables, next, ended) {
     return socket.subscribe({ query: document, variables }, {
       next: ({ data }) => data && next(data),
-      error: (reason) => ended(new Problem("broken", reason?.[0]?.message ?? reason?.reason ?? "The live connection ended.")),
+      error: (reason) => ended(new Problem("broken", reason?.[0]?.message ?? reason?.reason ?? t("live_ended"))),
       complete: () => ended(null),
     });
   }

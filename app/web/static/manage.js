@@ -4,7 +4,9 @@ import { calendarFile } from "./calendar-file.js";
 import { Calendar } from "./calendar.js";
 import { $, announce, showProblem, showSection } from "./dom.js";
 import { connect, newKey } from "./graphql.js";
+import { movable } from "./policy.js";
 import * as times from "./times.js";
+import { t, translatePage } from "./words.js";
 
 const APPOINTMENT = `fragment Shown on Appointment {
   id calendarUid status startsAt endsAt localStart customerTimeZone version
@@ -32,8 +34,8 @@ const MOVE = `mutation Move($input: RescheduleAppointmentInput!) {
     ... on UserError { message }
   }
 }`;
-const STATUS = { CONFIRMED: "Confirmed", CANCELLED: "Cancelled", COMPLETED: "Took place", NO_SHOW: "Missed" };
 
+translatePage();
 const { endpoint, booking } = document.body.dataset;
 const secret = () => new URLSearchParams(location.hash.slice(1));
 const api = connect(endpoint, () => ({ token: secret().get("token") }));
@@ -47,30 +49,31 @@ async function see() {
   try {
     const id = secret().get("appointment");
     appointment = id && (await api.query(SEE + APPOINTMENT, { id })).appointment;
-    if (!appointment) throw new Error("This link opens no appointment. It may be incomplete, or the appointment is long past.");
+    if (!appointment) throw new Error(t("no_such_link"));
     show();
     showSection("see");
   } catch (problem) {
-    showProblem(problem.kind === "refused" ? "This link is not valid. It may be incomplete." : problem.message, see);
+    showProblem(problem.kind === "refused" ? t("invalid_link") : problem.message, see);
   }
 }
 
 function show(news, kind = "good") {
   const { status, provider, service, contact, localStart, customerTimeZone, cancellationQuote: quote, cancellationFee } = appointment;
-  const what = service?.name ?? "Appointment";
-  $("status").textContent = STATUS[status] ?? status;
+  const what = service?.name ?? t("appointment");
+  $("status").textContent = t(`status_${status}`);
   $("status").dataset.status = status;
   $("when").textContent = times.fullText(localStart);
-  $("what").textContent = [what, provider.name, `${times.zoneText(customerTimeZone)} time`].join(" · ");
-  $("who").textContent = contact ? `For ${contact.name}` : "";
+  $("what").textContent = [what, provider.name, t("zone_time", { zone: times.zoneText(customerTimeZone) })].join(" · ");
+  $("who").textContent = contact ? t("for_whom", { name: contact.name }) : "";
   const link = location.href;
   $("file").href = URL.createObjectURL(calendarFile({ ...appointment, title: `${what}: ${provider.name}`, link }));
   $("actions").hidden = status !== "CONFIRMED" || !quote;
-  $("cancel").disabled = !quote?.allowed;
+  $("cancel").hidden = !quote?.allowed;
+  $("move").hidden = !movable(quote);
   $("terms").textContent = status === "CANCELLED" ? "" : terms(quote);
   $("again").hidden = status !== "CANCELLED";
   $("again-link").href = `${booking}?${new URLSearchParams({ provider: provider.id, ...(service && { service: service.id }) })}`;
-  if (status === "CANCELLED" && cancellationFee) news ??= `The cancellation costs ${times.moneyText(cancellationFee)}.`;
+  if (status === "CANCELLED" && cancellationFee) news ??= t("cancellation_cost", { fee: times.moneyText(cancellationFee) });
   $("news").hidden = !news;
   $("news").className = `notice ${kind}`;
   $("news").textContent = news ?? "";
@@ -79,9 +82,9 @@ function show(news, kind = "good") {
 function terms(quote) {
   if (!quote) return "";
   const until = times.fullText(times.wallIn(appointment.customerTimeZone, quote.freeUntil));
-  if (!quote.allowed) return `It could be cancelled until ${until}. Please get in touch with ${appointment.provider.name}.`;
-  if (quote.fee) return `Cancelling was free until ${until}; now it costs ${times.moneyText(quote.fee)}.`;
-  return Date.parse(quote.freeUntil) > Date.now() ? `Cancelling is free until ${until}.` : "Cancelling is free.";
+  if (!quote.allowed) return `${t("policy_late_refused")} ${t("contact_us", { name: appointment.provider.name })}`;
+  if (quote.fee) return t("policy_late_fee", { fee: times.moneyText(quote.fee) });
+  return Date.parse(quote.freeUntil) > Date.now() ? t("policy_free_until", { until }) : t("policy_free");
 }
 
 /** Asks, and resolves to whether the answer is yes. */
@@ -103,7 +106,7 @@ async function attemptTo(action) {
   try {
     await action();
   } catch (problem) {
-    showProblem(problem.kind === "offline" ? "No connection. Nothing is lost: try again." : problem.message, () => attemptTo(action));
+    showProblem(problem.kind === "offline" ? t("offline_retry") : problem.message, () => attemptTo(action));
   }
 }
 
@@ -113,10 +116,10 @@ async function attemptTo(action) {
 async function cancel(quote = appointment.cancellationQuote) {
   const fee = quote.fee;
   const yes = await confirmed({
-    title: "Cancel this appointment?",
-    text: fee ? `It costs ${times.moneyText(fee)} to cancel now.` : "It costs nothing.",
-    yes: fee ? `Cancel and pay ${times.moneyText(fee)}` : "Cancel it",
-    no: "Keep it",
+    title: t("cancel_question"),
+    text: fee ? t("cancel_costs", { fee: times.moneyText(fee) }) : t("cancel_free"),
+    yes: fee ? t("cancel_and_pay", { fee: times.moneyText(fee) }) : t("cancel"),
+    no: t("keep_it"),
     reason: true,
   });
   if (!yes) return;
@@ -128,7 +131,7 @@ async function cancel(quote = appointment.cancellationQuote) {
     appointment = answer;
     show();
     showSection("see");
-    announce("Your appointment is cancelled.");
+    announce(t("cancelled_announcement"));
   });
 }
 
@@ -146,7 +149,7 @@ async function refused(message) {
 function pick() {
   const { provider, service, localStart } = appointment;
   calendar ??= new Calendar($("calendar"), { api, zone: appointment.customerTimeZone, onPick: move });
-  $("pick-facts").textContent = `Now: ${times.fullText(localStart)} · ${service?.name ?? "Appointment"} · ${provider.name}`;
+  $("pick-facts").textContent = t("now_is", { what: [times.fullText(localStart), service?.name ?? t("appointment"), provider.name].join(" · ") });
   showSection("pick");
   calendar.show({
     providerId: provider.id,
@@ -157,18 +160,18 @@ function pick() {
 }
 
 async function move(slot) {
-  const yes = await confirmed({ title: "Move the appointment?", text: `From ${times.fullText(times.wallIn(calendar.zone, appointment.startsAt))} to ${times.fullText(slot.localStart)}.`, yes: "Move it", no: "Back" });
+  const yes = await confirmed({ title: t("move_question"), text: t("move_from_to", { from: times.fullText(times.wallIn(calendar.zone, appointment.startsAt)), to: times.fullText(slot.localStart) }), yes: t("move_it"), no: t("back") });
   if (!yes) return;
   await attemptTo(async () => {
     const input = { appointmentId: appointment.id, startsAt: slot.startsAt, expectedVersion: appointment.version };
     const request = JSON.stringify(input);
     if (attempt.request !== request) attempt = { request, key: newKey() };
     const { rescheduleAppointment: answer } = await api.query(MOVE + APPOINTMENT, { input: { ...input, idempotencyKey: attempt.key } });
-    if (answer.alternatives) return calendar.conflict(`${times.timeText(slot.localStart)} has just been taken. Your appointment stays as it was.`, answer.alternatives);
+    if (answer.alternatives) return calendar.conflict(t("taken_stays", { time: times.timeText(slot.localStart) }), answer.alternatives);
     if (answer.message) return refused(answer.message);
     appointment = answer.appointment;
     calendar.close();
-    show("Moved. The link to this page stays the same.");
+    show(t("moved"));
     showSection("see");
   });
 }

@@ -1,6 +1,8 @@
 // Dates, wall clocks and money as people read them. A wall clock comes ready from the server and is only formatted here.
 
-const LOCALE = navigator.languages.find((tag) => /^en\b/.test(tag)) ?? "en-GB";
+import { LOCALE } from "./words.js";
+import { NAMES, RENAMED } from "./zones.js";
+
 const DAY_MS = 86_400_000;
 
 const formats = new Map();
@@ -53,13 +55,64 @@ export function wallIn(zone, instant) {
 }
 export const today = (zone) => dateOf(wallIn(zone, Date.now()));
 
-export const myZone = () => Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
-export const zones = (...also) => [...new Set([...also, "UTC", ...(Intl.supportedValuesOf?.("timeZone") ?? [])])].sort();
+// ---------------------------------------------------------------- zones: by the names of today, with what their clocks show now
+
+const CHOSEN = "slotwright-zone";
+
+/** What the storage of a private window, or one that is full, refuses is only not remembered. */
+function remembered(value) {
+  try {
+    if (value) localStorage.setItem(CHOSEN, value);
+    return localStorage.getItem(CHOSEN);
+  } catch {
+    return null;
+  }
+}
+export const rememberZone = (zone) => void remembered(zone);
+
+/** The zone that was chosen here before, or else the browser's, by its name of today. */
+export function myZone() {
+  const known = remembered();
+  if (NAMES.includes(known)) return known;
+  const own = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
+  return RENAMED[own] ?? own;
+}
+
 export const zoneText = (zone) => zone.replaceAll("_", " ");
+
+/** How far a zone's clocks are from UTC now: "UTC+05:45"; null where this browser doesn't know the zone. */
+export function zoneOffset(zone) {
+  try {
+    const parts = new Intl.DateTimeFormat("en", { timeZone: zone, timeZoneName: "longOffset" }).formatToParts(Date.now());
+    const offset = parts.find(({ type }) => type === "timeZoneName").value.replace("GMT", "UTC").replace("-", "−");
+    return offset === "UTC" ? "UTC+00:00" : offset;
+  } catch {
+    return null;
+  }
+}
+
+/** Every zone that can be chosen, as [name, offset]. */
+export const zones = (...also) =>
+  [...new Set([...also, "UTC", ...NAMES])].sort().map((zone) => [zone, zoneOffset(zone)]).filter(([, offset]) => offset);
+
+/** The zone that somebody typed: its name, or the only one that contains it; else null. */
+export function findZone(text) {
+  const wanted = text.trim().replaceAll(" ", "_").toLowerCase();
+  const names = ["UTC", ...NAMES];
+  const exact = names.find((name) => name.toLowerCase() === wanted);
+  const containing = names.filter((name) => name.toLowerCase().includes(wanted));
+  return exact ?? (wanted && containing.length === 1 ? containing[0] : null);
+}
 
 export function durationText(minutes) {
   const [hours, rest] = [Math.floor(minutes / 60), minutes % 60];
   return [hours && `${hours} h`, (rest || !hours) && `${rest} min`].filter(Boolean).join(" ");
+}
+
+/** A span in whole days or hours where it is one: "24 hours", "2 days", "90 min". */
+export function spanText(minutes) {
+  const [unit, value] = minutes > 1440 && minutes % 1440 === 0 ? ["day", minutes / 1440] : minutes % 60 === 0 ? ["hour", minutes / 60] : ["minute", minutes];
+  return new Intl.NumberFormat(LOCALE, { style: "unit", unit, unitDisplay: "long" }).format(value);
 }
 
 export function moneyText({ amountMinor, currency }) {

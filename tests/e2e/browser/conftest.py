@@ -107,7 +107,7 @@ async def windows(browser: Browser) -> AsyncIterator[Windows]:
 
 SECRET = "a-secret-of-the-tests-thirty-two-bytes-or-more"
 ROOT = Path(app.__file__).parents[1]
-START_SECONDS = 30
+START_SECONDS = 120
 
 
 class Shop:

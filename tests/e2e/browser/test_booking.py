@@ -102,7 +102,7 @@ async def _book(page: Page, time: str) -> str:
     await _fill_in(page)
     await page.get_by_role("button", name="Book", exact=True).click()
     await expect(page.get_by_role("heading", name="You are booked")).to_be_focused()
-    return str(await page.get_by_role("link", name="Change or cancel").get_attribute("href"))
+    return str(await page.get_by_role("link", name="View appointment").get_attribute("href"))
 
 
 async def _taken_by_somebody_else(shop: Shop, provider: str, starts_at: str) -> None:
@@ -261,17 +261,17 @@ async def test_a_cancellation_shows_its_fee_first_and_then_costs_just_that(
     page = await _open(windows, shop, await _provider(shop, cancellationPolicy=FEE))
     await _tomorrow(page)
     await page.goto(await _book(page, "10:00"))
-    await expect(page.locator("#terms")).to_contain_text("it costs €20.50")
-    await page.get_by_role("button", name="Cancel it").click()
+    await expect(page.locator("#terms")).to_contain_text("cancelling costs €20.50")
+    await page.get_by_role("button", name="Cancel appointment").click()
     await page.get_by_role("button", name="Keep it").click()
     await expect(page.locator("#status")).to_have_text("Confirmed")
-    await page.get_by_role("button", name="Cancel it").click()
+    await page.get_by_role("button", name="Cancel appointment").click()
     await page.get_by_role("button", name="Cancel and pay €20.50").click()
     await expect(page.locator("#status")).to_have_text("Cancelled")
     await expect(page.locator("#news")).to_have_text("The cancellation costs €20.50.")
     await page.reload()
     await expect(page.locator("#status")).to_have_text("Cancelled")
-    await expect(page.get_by_role("button", name="Cancel it")).to_be_hidden()
+    await expect(page.get_by_role("button", name="Cancel appointment")).to_be_hidden()
 
 
 async def test_the_secret_of_the_link_is_in_no_address_that_is_asked_for(
@@ -304,12 +304,107 @@ async def test_times_are_shown_in_my_zone_and_in_any_that_i_choose(
     page = await _open(windows, shop, await _provider(shop), timezone_id="Asia/Kolkata")
     await _tomorrow(page)
     await expect(page.locator(".times button").first).to_have_text("00:30")
-    await page.get_by_label("Times shown in").select_option("Asia/Katmandu")
+    await page.get_by_label("Times shown in").fill("Kathmandu")
+    await page.keyboard.press("Tab")
     await _tomorrow(page)
     await expect(page.locator(".times button").first).to_have_text("00:45")
     await page.goto(await _book(page, "09:45"))
     await expect(page.locator("#when")).to_contain_text("09:45")
-    await expect(page.locator("#what")).to_contain_text("Asia/Katmandu time")
+    await expect(page.locator("#what")).to_contain_text("Asia/Kathmandu time")
+
+
+async def test_the_chosen_zone_is_remembered_and_has_its_name_of_today(
+    windows: Windows, shop: Shop
+) -> None:
+    provider = await _provider(shop)
+    page = await _open(windows, shop, provider, timezone_id="Asia/Calcutta")
+    zone = page.get_by_label("Times shown in")
+    await expect(zone).to_have_value("Asia/Kolkata")
+    listed = await page.locator("#zones option").evaluate_all("all => all.map(one => one.value)")
+    assert "Europe/Kyiv" in listed
+    assert {"Europe/Kiev", "Asia/Calcutta", "US/Eastern"} & set(listed) == set()
+    offsets = await page.locator("#zones option").evaluate_all("all => all.map(one => one.text)")
+    assert all(re.fullmatch(r"UTC[+−]\d\d:\d\d", offset) for offset in offsets)
+    await zone.fill("lord howe")
+    await page.keyboard.press("Tab")
+    await expect(zone).to_have_value("Australia/Lord Howe")
+    await page.reload()
+    await expect(zone).to_have_value("Australia/Lord Howe")
+    await zone.fill("nowhere")
+    await page.keyboard.press("Tab")
+    await expect(zone).to_have_value("Australia/Lord Howe")
+
+
+async def test_the_confirmation_survives_a_reload(windows: Windows, shop: Shop) -> None:
+    """It shows the zone, where we have written to, and what cancelling costs."""
+    rules = {"freeUntilMinutesBefore": 60, "lateCancellation": "FEE", "lateFee": FEE["lateFee"]}
+    page = await _open(windows, shop, await _provider(shop, cancellationPolicy=rules))
+    await expect(page.locator("#pick-policy")).to_have_text(
+        "Free cancellation until 1 hour before the start, then €20.50."
+    )
+    await _tomorrow(page)
+    link = await _book(page, "10:00")
+    for _ in range(2):
+        await expect(page.locator("#done-what")).to_contain_text("UTC time")
+        await expect(page.locator("#done-written")).to_have_text(
+            "We have written to ada@example.com."
+        )
+        await expect(page.locator("#done-policy")).to_contain_text("09:00; after that")
+        await expect(page.get_by_role("link", name="View appointment")).to_have_attribute(
+            "href", link
+        )
+        await page.reload()
+        await expect(page.get_by_role("heading", name="You are booked")).to_be_focused()
+
+
+async def test_a_booking_at_short_notice_says_so_before_it_is_made(
+    windows: Windows, shop: Shop
+) -> None:
+    refused = FEE | {"lateCancellation": "REFUSED", "lateFee": None}
+    page = await _open(windows, shop, await _provider(shop, cancellationPolicy=refused))
+    await _tomorrow(page)
+    await _pick(page, "10:00")
+    await expect(page.locator("#summary-policy")).to_contain_text("can’t be cancelled or changed")
+
+
+async def test_what_the_policy_refuses_is_not_offered(windows: Windows, shop: Shop) -> None:
+    """With a late fee the time can't be changed; where late cancelling is refused, nothing can."""
+    page = await _open(windows, shop, await _provider(shop, cancellationPolicy=FEE))
+    await _tomorrow(page)
+    await page.goto(await _book(page, "10:00"))
+    await expect(page.get_by_role("button", name="Cancel appointment")).to_be_visible()
+    await expect(page.get_by_role("button", name="Change the time")).to_be_hidden()
+    refused = FEE | {"lateCancellation": "REFUSED", "lateFee": None}
+    page = await _open(windows, shop, await _provider(shop, cancellationPolicy=refused))
+    await _tomorrow(page)
+    await page.goto(await _book(page, "10:00"))
+    await expect(page.locator("#terms")).to_contain_text("please contact Dr Grace")
+    await expect(page.get_by_role("button", name="Cancel appointment")).to_be_hidden()
+    await expect(page.get_by_role("button", name="Change the time")).to_be_hidden()
+
+
+@pytest.mark.parametrize(
+    ("locale", "button", "heading", "cancel"),
+    [
+        ("de-AT", "Buchen", "Ihr Termin ist gebucht", "Termin absagen"),
+        ("fr-FR", "Réserver", "Votre rendez-vous est pris", "Annuler le rendez-vous"),
+        ("es-ES", "Reservar", "Su cita está reservada", "Cancelar la cita"),
+    ],
+)
+async def test_it_speaks_the_languages_that_the_mails_speak(
+    locale: str, button: str, heading: str, cancel: str, windows: Windows, shop: Shop
+) -> None:
+    page = await _open(windows, shop, await _provider(shop), locale=locale)
+    await _tomorrow(page)
+    await page.locator(".times button").first.click()
+    await page.locator("#name").fill("Ada Lovelace")
+    await page.locator("#email").fill("ada@example.com")
+    await page.get_by_role("button", name=button, exact=True).click()
+    await expect(page.get_by_role("heading", name=heading)).to_be_focused()
+    await page.locator("#manage").click()
+    await expect(page.get_by_role("button", name=cancel)).to_be_visible()
+    assert await page.evaluate("document.documentElement.lang") == locale[:2]
+    assert windows.complaints == []
 
 
 async def test_it_works_without_a_mouse(windows: Windows, shop: Shop) -> None:
