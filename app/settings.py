@@ -268,6 +268,8 @@ class LimitSettings:
     """Open at once with one provider: more than a course of treatment has."""
     guest_bookings_per_address: Annotated[int, Whole(0, 10_000)] = 50
     """Open at once in one organization: an office's, not a program's."""
+    guest_bookings_per_address_per_day: Annotated[int, Whole(0, 100_000)] = 100
+    """Made in one organization, whatever becomes of them."""
     customer_bookings: Annotated[int, Whole(0, 10_000)] = 50
     """Open at once in one organization: more than a family has."""
     rate_limits: Switch = True
@@ -284,6 +286,8 @@ class LimitSettings:
     """Running at once in one process, of a signed-in caller or of an anonymous one's address."""
     messages_per_destination_per_day: Annotated[int, Whole(0, 100_000)] = 30
     """In one organization: a course of treatment booked at once, and some more."""
+    messages_per_address_per_day: Annotated[int, Whole(0, 1_000_000)] = 200
+    """In one organization: to unverified addresses, caused by guests behind one address."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -242,7 +242,10 @@ CREATE TABLE public.message_outbox (
     time_version integer NOT NULL,
     kind text NOT NULL,
     due_at timestamp with time zone NOT NULL,
-    CONSTRAINT message_outbox_kind_known CHECK ((kind = ANY (ARRAY['BOOKED'::text, 'RESCHEDULED'::text, 'CANCELLED'::text, 'DAY_BEFORE'::text, 'HOUR_BEFORE'::text])))
+    by_guest boolean DEFAULT false NOT NULL,
+    origin bytea,
+    CONSTRAINT message_outbox_kind_known CHECK ((kind = ANY (ARRAY['BOOKED'::text, 'RESCHEDULED'::text, 'CANCELLED'::text, 'DAY_BEFORE'::text, 'HOUR_BEFORE'::text]))),
+    CONSTRAINT message_outbox_origin_length CHECK ((octet_length(origin) = 16))
 );
 
 CREATE TABLE public.message_template (
@@ -260,6 +263,17 @@ CREATE TABLE public.message_template (
     CONSTRAINT message_template_length CHECK (((char_length(subject) <= 65536) AND (char_length(body_text) <= 65536) AND (char_length(body_html) <= 65536) AND (char_length(sms) <= 65536))),
     CONSTRAINT message_template_recipient_known CHECK ((recipient = ANY (ARRAY['CUSTOMER'::text, 'PROVIDER'::text]))),
     CONSTRAINT message_template_says_something CHECK ((num_nonnulls(subject, body_text, body_html, sms) > 0))
+);
+
+CREATE TABLE public.network_tally (
+    organization_id uuid NOT NULL,
+    origin bytea NOT NULL,
+    day date NOT NULL,
+    what text NOT NULL,
+    count integer NOT NULL,
+    CONSTRAINT network_tally_count_range CHECK ((count > 0)),
+    CONSTRAINT network_tally_origin_length CHECK ((octet_length(origin) = 16)),
+    CONSTRAINT network_tally_what_known CHECK ((what = ANY (ARRAY['BOOKINGS'::text, 'MESSAGES'::text])))
 );
 
 CREATE TABLE public.organization (
@@ -512,6 +526,9 @@ ALTER TABLE ONLY public.message_outbox
 ALTER TABLE ONLY public.message_template
     ADD CONSTRAINT message_template_pkey PRIMARY KEY (organization_id, kind, recipient, language);
 
+ALTER TABLE ONLY public.network_tally
+    ADD CONSTRAINT network_tally_pkey PRIMARY KEY (organization_id, origin, day, what);
+
 ALTER TABLE ONLY public.organization
     ADD CONSTRAINT organization_pkey PRIMARY KEY (id);
 
@@ -597,6 +614,8 @@ CREATE INDEX idempotency_key_by_age ON public.idempotency_key USING btree (creat
 CREATE INDEX idempotency_key_by_hold ON public.idempotency_key USING btree (organization_id, hold_id) WHERE (hold_id IS NOT NULL);
 
 CREATE INDEX message_outbox_due ON public.message_outbox USING btree (due_at);
+
+CREATE INDEX network_tally_by_day ON public.network_tally USING btree (day);
 
 CREATE INDEX provider_by_name ON public.provider USING btree (organization_id, name_sort, id);
 
@@ -684,6 +703,9 @@ ALTER TABLE ONLY public.message_outbox
 
 ALTER TABLE ONLY public.message_template
     ADD CONSTRAINT message_template_organization_fkey FOREIGN KEY (organization_id) REFERENCES public.organization(id);
+
+ALTER TABLE ONLY public.network_tally
+    ADD CONSTRAINT network_tally_organization_fkey FOREIGN KEY (organization_id) REFERENCES public.organization(id);
 
 ALTER TABLE ONLY public.provider
     ADD CONSTRAINT provider_is_subject_fkey FOREIGN KEY (organization_id, id) REFERENCES public.subject(organization_id, id);

@@ -1,10 +1,11 @@
 """The allowance of a destination: so many messages to one address of customers within a day, and no
-mailbox is flooded.
+mailbox is flooded; and that of a network, whose guests cause so many whatever addresses they give.
 
 Nobody verifies the address in a booking's form, so whoever fills it in decides where the news goes,
-again and again. News of a booking or a move therefore goes out only while its destination has had
-fewer than so many messages. What follows from news that did go out, reminders of that time and the
-cancellation, goes out in any case: each comes once, and whoever was told of an appointment must not
+again and again. News of a booking or a move, and of a cancellation that a guest makes, therefore
+goes out only while its destination and its network have had fewer than so many messages. What
+follows from news that did go out goes out in any case: reminders of that time, which do not count,
+and a cancellation by the practice. Each comes once, and whoever was told of an appointment must not
 be left to wait for it.
 """
 
@@ -13,6 +14,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from enum import Enum, auto
 from typing import TYPE_CHECKING, Final
 
 from app.core.addresses import same_mailbox
@@ -45,12 +47,30 @@ class Turn:
     """A message to a customer whose turn has come. It follows from news if its recipient knows
     `about` already.
 
-    A resend follows from nothing: staff may send it any number of times.
+    `destination` and `origin` are what it counts against; None: not. `by_guest` says that a guest
+    made the change that it is about. A resend follows from nothing: staff may send it any number of
+    times.
     """
 
-    destination: bytes
+    destination: bytes | None
+    origin: bytes | None
     about: Told
+    is_reminder: bool
     is_resend: bool
+    by_guest: bool
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether it counts against anything."""
+        return self.destination is not None or self.origin is not None
+
+
+class Verdict(Enum):
+    """Whether a message goes out, and whether it counts against its destination and network."""
+
+    COUNTED = auto()
+    UNCOUNTED = auto()
+    HELD_BACK = auto()
 
 
 def counted_address(channel: Channel, address: str) -> str:
@@ -67,23 +87,43 @@ def counted_address(channel: Channel, address: str) -> str:
 
 
 def let_out(
-    turns: Sequence[Turn], *, had: Mapping[bytes, int], known: Iterable[Told], most: int
-) -> list[bool]:
+    turns: Sequence[Turn],
+    *,
+    had: Mapping[bytes, int],
+    caused: Mapping[bytes, int],
+    known: Iterable[Told],
+    per_destination: int,
+    per_network: int,
+) -> list[Verdict]:
     """Which of these messages go out, in the order of their turns.
 
-    `had` is how many messages each destination has had within a day, `known` what was told before;
-    0 is no limit.
+    `had` is how many messages each destination has had within a day, `caused` how many guests of
+    each network have caused on this one, `known` what was told before; a limit of 0 is none.
     """
-    counts, told = Counter(had), {each for known_time in known for each in _with_any(known_time)}
-    answers: list[bool] = []
+    to, by = Counter(had), Counter(caused)
+    told = {each for known_time in known for each in _with_any(known_time)}
+    verdicts: list[Verdict] = []
     for turn in turns:
         follows = turn.about in told and not turn.is_resend
-        goes = follows or not most or counts[turn.destination] < most
-        if goes:
-            counts[turn.destination] += 1
+        if follows and turn.is_reminder:
+            verdict = Verdict.UNCOUNTED
+        elif (follows and not turn.by_guest) or (
+            _has_room(turn.destination, to, per_destination)
+            and _has_room(turn.origin, by, per_network)
+        ):
+            verdict = Verdict.COUNTED
+            to.update(() if turn.destination is None else (turn.destination,))
+            by.update(() if turn.origin is None else (turn.origin,))
+        else:
+            verdict = Verdict.HELD_BACK
+        if verdict is not Verdict.HELD_BACK:
             told.update(_with_any(turn.about))
-        answers.append(goes)
-    return answers
+        verdicts.append(verdict)
+    return verdicts
+
+
+def _has_room(name: bytes | None, counts: Mapping[bytes, int], most: int) -> bool:
+    return name is None or not most or counts.get(name, 0) < most
 
 
 def _with_any(told: Told) -> tuple[Told, Told]:

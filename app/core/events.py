@@ -45,10 +45,14 @@ TYPE_OF_CHANGE: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Author:
-    """Who did it. `subject` is that of their token; None for guests and for the program."""
+    """Who did it. `subject` is that of their token; None for guests and for the program.
+
+    `origin` is a guest's network, hashed, where what they cause is counted against it.
+    """
 
     actor: Actor
     subject: str | None = None
+    origin: bytes | None = None
 
     @property
     def staff_subject(self) -> str | None:

@@ -116,6 +116,11 @@ class Actor(StrEnum):
     SYSTEM = "SYSTEM"
 
     @property
+    def is_guest(self) -> bool:
+        """Whether they act without an account: nobody knows whose address they gave."""
+        return self in {Actor.GUEST, Actor.MANAGE_TOKEN}
+
+    @property
     def is_providers_side(self) -> bool:
         """Whose cancellations cost nothing, who moves always, and who says how a visit ended."""
         return self in {Actor.PROVIDER, Actor.ADMIN}

@@ -20,6 +20,10 @@ async def purge_claims(ctx: dict[Any, Any]) -> int:
     return await purge.purge_claims(resources_of(ctx))
 
 
+async def purge_tallies(ctx: dict[Any, Any]) -> int:
+    return await purge.purge_tallies(resources_of(ctx))
+
+
 async def purge_messages(ctx: dict[Any, Any]) -> int:
     return await purge.purge_messages(resources_of(ctx))
 

@@ -18,6 +18,7 @@ from app.jobs.purge import (
     purge_idempotency_keys,
     purge_messages,
     purge_revoked_tokens,
+    purge_tallies,
 )
 from app.jobs.watched import watched
 
@@ -41,6 +42,7 @@ CRON_JOBS: Final[tuple[CronJob, ...]] = (
     _job(purge_messages, minute=32),
     _job(purge_revoked_tokens, minute=37),
     _job(purge_events, minute=47),
+    _job(purge_tallies, hour=3, minute=52),
     _job(purge_erased_history, hour=3, minute=42),
 )
 

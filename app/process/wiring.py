@@ -115,6 +115,7 @@ async def open_resources(
             booking_limits=BookingLimits(
                 per_contact=settings.limits.guest_bookings_per_contact,
                 per_network=settings.limits.guest_bookings_per_address,
+                made_per_network=settings.limits.guest_bookings_per_address_per_day,
                 per_customer=settings.limits.customer_bookings,
             ),
             retention=Retention(
@@ -172,6 +173,7 @@ def make_messaging(
         gateway_token=None if gateway is None else gateway.auth_token,
         wake=wake,
         daily_limit=settings.limits.messages_per_destination_per_day,
+        daily_limit_of_network=settings.limits.messages_per_address_per_day,
     )
 
 

@@ -34,6 +34,8 @@ class BeforeBooking:
     open_of_contact: int
     open_of_customer: int
     open_of_network: int
+    made_of_network: int
+    """Bookings of the day, in UTC, whatever became of them."""
 
 
 async def before_booking(
@@ -61,6 +63,7 @@ async def before_booking(
         provider_id,
         guest_origin,
         now,
+        now.date(),
     )
     return BeforeBooking(
         answer=None if row["request_hash"] is None else stored_answer_from(row),
@@ -68,4 +71,5 @@ async def before_booking(
         open_of_contact=row["of_contact"],
         open_of_customer=row["of_customer"],
         open_of_network=row["open_of_network"],
+        made_of_network=row["made_of_network"] or 0,
     )

@@ -47,12 +47,18 @@ _FORGET_DESTINATIONS = query("forget_destinations_of_customer")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutboxEntry:
-    """A kind of message that is planned about one time of an appointment."""
+    """A kind of message that is planned about one time of an appointment.
+
+    `by_guest` says whether a guest, or the bearer of a manage link, made the change that it is
+    about, and `origin` from which network, where that is counted.
+    """
 
     appointment_id: AppointmentId
     time_version: int
     kind: MessageKind
     due_at: datetime
+    by_guest: bool
+    origin: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +74,8 @@ class OutboxKey:
 class NewMessage:
     """A row to be written to the log: PENDING without a `skipped`, else SKIPPED at once.
 
-    `destination` is the hash that it is counted under; None where it is not counted.
+    `destination` is what it is counted under, a hash; None where it is not counted. `by_guest` and
+    `origin` are those of the outbox, for news to an unverified address; they are not stored.
     """
 
     id: MessageLogId
@@ -77,6 +84,8 @@ class NewMessage:
     due_at: datetime
     skipped: SkipReason | None
     destination: bytes | None
+    by_guest: bool = False
+    origin: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +154,8 @@ def _entry(row: Record) -> OutboxEntry:
         time_version=row["time_version"],
         kind=MessageKind(row["kind"]),
         due_at=row["due_at"],
+        by_guest=row["by_guest"],
+        origin=row["origin"],
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from app.core.message_rules import LEADS
 from app.store.sql import query
 
 if TYPE_CHECKING:
@@ -62,8 +63,9 @@ def insert_outbox(
     organization_id: OrganizationId,
     appointment: Appointment,
     planned: Sequence[Planned],
+    author: Author,
 ) -> None:
-    """Messages about the appointment's current time."""
+    """Messages about the appointment's current time, after a change by this author."""
     _OUTBOX.later(
         tx,
         organization_id,
@@ -72,6 +74,9 @@ def insert_outbox(
         appointment.time_version,
         [each.kind for each in planned],
         [each.due_at for each in planned],
+        author.actor.is_guest,
+        # Reminders don't count, and wait for long: the network would outlive an erasure.
+        [None if each.kind in LEADS else author.origin for each in planned],
     )
 
 

@@ -2,17 +2,19 @@
 -- What there is when somebody books, under the locks of their key, contact and network: what the key stands for; the
 -- customer that they are, by subject, or as a guest by e-mail or, without one, by phone; and how many confirmed
 -- appointments are not over, the customer's with the provider, the customer's with anybody, and those booked by guests
--- from the network. One row, whatever there is.
+-- from the network; and how many bookings the latter made on the day. One row, whatever there is.
 -- The customer is locked against an erasure: one that was erased while this waited is not found, and one that is found
 -- is not erased before this transaction ends.
--- params: organization_id uuid, mutation text, caller text, key text, subject text, email text, phone text, provider_id uuid, guest_origin bytea, open_at timestamptz
+-- params: organization_id uuid, mutation text, caller text, key text, subject text, email text, phone text, provider_id uuid, guest_origin bytea, open_at timestamptz, day date
 SELECT known.request_hash, known.appointment_id, known.hold_id,
     customer.id, customer.subject, customer.name, customer.email, customer.phone, customer.time_zone, customer.locale,
     customer.channels, customer.erased_at, opened.of_contact, opened.of_customer, (
         SELECT count(*)
         FROM appointment
         WHERE organization_id = $1 AND status = 'CONFIRMED' AND guest_origin = $9 AND ends_at > $10
-    ) AS open_of_network
+    ) AS open_of_network, (
+        SELECT count FROM network_tally WHERE organization_id = $1 AND origin = $9 AND day = $11 AND what = 'BOOKINGS'
+    ) AS made_of_network
 FROM (VALUES (true)) AS always
 LEFT JOIN idempotency_key AS known
     ON known.organization_id = $1 AND known.mutation = $2 AND known.caller = $3 AND known.key = $4

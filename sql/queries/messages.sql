@@ -25,12 +25,13 @@ WHERE message_outbox.organization_id = $1
     AND message_outbox.appointment_id = taken.appointment_id
     AND message_outbox.time_version = taken.time_version
     AND message_outbox.kind = taken.kind
-RETURNING message_outbox.appointment_id, message_outbox.time_version, message_outbox.kind, message_outbox.due_at;
+RETURNING message_outbox.appointment_id, message_outbox.time_version, message_outbox.kind, message_outbox.due_at,
+    message_outbox.by_guest, message_outbox.origin;
 
 -- name: outbox_of_appointments :many
 -- What is still planned for these appointments, in the order in which it is due.
 -- params: organization_id uuid, appointment_ids uuid[]
-SELECT appointment_id, time_version, kind, due_at
+SELECT appointment_id, time_version, kind, due_at, by_guest, origin
 FROM message_outbox
 WHERE organization_id = $1 AND appointment_id = ANY($2)
 ORDER BY due_at, kind;

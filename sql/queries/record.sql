@@ -14,11 +14,11 @@ WHERE provider.organization_id = $1 AND provider.id = $2;
 -- name: insert_outbox :exec
 -- The messages about an appointment's current time, and when each is due; nothing where it is planned already. Joined with
 -- the provider for the same reason as the history.
--- params: organization_id uuid, provider_id uuid, appointment_id uuid, time_version integer, kinds text[], due_at timestamptz[]
-INSERT INTO message_outbox (organization_id, appointment_id, time_version, kind, due_at)
-SELECT $1, $3, $4, planned.kind, planned.due_at
+-- params: organization_id uuid, provider_id uuid, appointment_id uuid, time_version integer, kinds text[], due_at timestamptz[], by_guest boolean, origins bytea[]
+INSERT INTO message_outbox (organization_id, appointment_id, time_version, kind, due_at, by_guest, origin)
+SELECT $1, $3, $4, planned.kind, planned.due_at, $7, planned.origin
 FROM provider
-CROSS JOIN unnest($5::text[], $6::timestamptz[]) AS planned (kind, due_at)
+CROSS JOIN unnest($5::text[], $6::timestamptz[], $8::bytea[]) AS planned (kind, due_at, origin)
 WHERE provider.organization_id = $1 AND provider.id = $2
 ON CONFLICT ON CONSTRAINT message_outbox_pkey DO NOTHING;
 

@@ -15,6 +15,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from app.api.edge.proxies import TrustedProxies
 from app.settings import LimitSettings, Settings
+from app.usecases.upkeep.purge import purge_tallies
 from tests.builders import (
     BOOK,
     Api,
@@ -40,10 +41,12 @@ NOOR = {"name": "Noor", "email": "noor@example.com"}
 
 @pytest.fixture
 async def limited(environment: dict[str, str]) -> AsyncIterator[Api]:
-    """Three for a contact, five from a network, four for a customer; behind one proxy."""
+    """Three for a contact, five from a network (and seven made on a day), four for a
+    customer; behind one proxy."""
     limits = LimitSettings(
         guest_bookings_per_contact=3,
         guest_bookings_per_address=5,
+        guest_bookings_per_address_per_day=7,
         customer_bookings=4,
         trusted_hops=1,
     )
@@ -165,6 +168,46 @@ async def test_a_network_has_so_many_open_whatever_contacts_it_makes_up(limited:
     assert refused["__typename"] == "BookingLimitReachedError"
     answer = await book_from(limited, "2001:db8:1:3::1", ada, "2026-01-14T09:00Z")
     assert answer["__typename"] == "BookingConfirmation"
+
+
+async def test_a_network_makes_so_many_on_a_day_though_it_cancels_them(limited: Api) -> None:
+    """What was refused, and what came again under its key, is not counted. The next day begins at
+    midnight in UTC, and yesterday is forgotten.
+    """
+    ada = await a_provider(limited)
+    for number, start in enumerate(hours(14, 7)):
+        values = {
+            "idempotencyKey": f"{number}",
+            "customer": NOOR | {"email": f"{number}@x.example"},
+        }
+        booked, again = [
+            await book_from(limited, "192.0.2.7", ada, start, **values) for _try in range(2)
+        ]
+        assert booked["__typename"] == again["__typename"] == "BookingConfirmation"
+        taken = await book_from(limited, "192.0.2.7", ada, start)
+        assert taken["__typename"] == "SlotUnavailableError"
+        given = {
+            "appointmentId": booked["appointment"]["id"],
+            "manageToken": booked["manageToken"],
+        }
+        assert (await limited.ask(CANCEL, input=given))["answer"]["__typename"] == "Appointment"
+    refused = await book_from(limited, "192.0.2.7", ada, "2026-01-15T09:00Z")
+    assert (refused["__typename"], refused["code"]) == (
+        "BookingLimitReachedError",
+        "BOOKING_LIMIT_REACHED",
+    )
+    other = await book_from(limited, "192.0.2.8", ada, "2026-01-15T09:00Z")
+    assert other["__typename"] == "BookingConfirmation"
+    limited.clock.set("2026-01-12T23:59:59Z")
+    assert await purge_tallies(limited.resources) == 0
+    refused = await book_from(limited, "192.0.2.7", ada, "2026-01-15T10:00Z")
+    assert refused["__typename"] == "BookingLimitReachedError"
+    limited.clock.set("2026-01-13T00:00:00Z")
+    again = await book_from(limited, "192.0.2.7", ada, "2026-01-15T10:00Z")
+    assert again["__typename"] == "BookingConfirmation"
+    assert await purge_tallies(limited.resources) == 2
+    (left,) = await limited.rows("SELECT day::text, what, count FROM network_tally")
+    assert left == {"day": "2026-01-13", "what": "BOOKINGS", "count": 1}
 
 
 async def test_the_address_itself_is_stored_nowhere(limited: Api) -> None:

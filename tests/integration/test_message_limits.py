@@ -22,6 +22,8 @@ from tests.integration.reminders import RESEND, Post, a_post, a_resend
 GRACE, ADA, PHONE = "grace@example.org", "ada@salon.example", "+491701234567"
 TOO_MANY = "the recipient has had as many messages as go out within a day"
 MOST = "SLOTWRIGHT_MESSAGES_PER_DESTINATION_PER_DAY"
+OF_NETWORK = "SLOTWRIGHT_MESSAGES_PER_ADDRESS_PER_DAY"
+OPEN = "SLOTWRIGHT_GUEST_BOOKINGS_PER_ADDRESS"
 MESSAGES = """query ($id: ID!) { appointment(id: $id) { messages { kind recipient channel status detail } } }"""
 CANCEL = (
     "mutation ($input: CancelAppointmentInput!) { answer: cancelAppointment(input: $input) { "
@@ -60,12 +62,13 @@ async def booked(post: Post, ada: Json, starts_at: str, email: str = GRACE) -> J
     )
 
 
-async def cancel(post: Post, confirmation: Json) -> None:
-    values = {
-        "appointmentId": confirmation["appointment"]["id"],
-        "manageToken": confirmation["manageToken"],
-    }
-    made((await post.api.ask(CANCEL, input=values))["answer"], "Appointment")
+async def cancel(post: Post, confirmation: Json, *, by_staff: bool = False) -> None:
+    values = {"appointmentId": confirmation["appointment"]["id"]}
+    if by_staff:
+        caller = post.api.admin
+    else:
+        caller, values["manageToken"] = post.api.anonymous, confirmation["manageToken"]
+    made((await post.api.ask(CANCEL, caller=caller, input=values))["answer"], "Appointment")
 
 
 async def told(post: Post, confirmation: Json) -> list[tuple[str, str, str | None]]:
@@ -121,24 +124,31 @@ async def test_a_day_is_24_hours_back_from_now(post: Post) -> None:
 
 
 async def test_who_was_told_is_reminded_and_hears_of_the_cancellation(post: Post) -> None:
-    """Each once, beyond the allowance too; who was told nothing is not told that it was
-    called off.
+    """Of the practice's, each once, beyond the allowance too. A cancellation that a guest makes
+    counts like other news; who was told nothing is not told that it was called off.
     """
     ada = await a_salon(post)
     known = [await booked(post, ada, f"2026-01-13T{10 + hour}:00Z") for hour in range(3)]
     unknown = await booked(post, ada, "2026-01-13T14:00Z")
     await post.work()
-    await cancel(post, known[0])
+    await cancel(post, known[0], by_staff=True)
+    await cancel(post, known[2])
     await cancel(post, unknown)
     await post.work()
     assert await told(post, known[0]) == [("BOOKED", "SENT", None), ("CANCELLED", "SENT", None)]
+    assert await told(post, known[2]) == [
+        ("BOOKED", "SENT", None),
+        ("CANCELLED", "SKIPPED", TOO_MANY),
+    ]
     assert await told(post, unknown) == [
         ("BOOKED", "SKIPPED", TOO_MANY),
         ("CANCELLED", "SKIPPED", TOO_MANY),
     ]
     await post.work_at("2026-01-12T12:00Z")
     assert (await told(post, known[1]))[1:] == [("DAY_BEFORE", "SENT", None)]
-    assert len(post.letters(GRACE)) == 6
+    assert len(post.letters(GRACE)) == 5
+    counted = await post.api.rows("SELECT kind FROM reminder_log WHERE destination IS NOT NULL")
+    assert sorted(row["kind"] for row in counted) == [*["BOOKED"] * 3, "CANCELLED"]
 
 
 async def test_a_move_is_news_and_the_cancellation_after_it_still_comes(post: Post) -> None:
@@ -157,7 +167,7 @@ async def test_a_move_is_news_and_the_cancellation_after_it_still_comes(post: Po
         }
         made((await post.api.ask(MOVE, input=values))["answer"], "BookingConfirmation")
         await post.work()
-    await cancel(post, confirmation)
+    await cancel(post, confirmation, by_staff=True)
     await post.work()
     statuses = [
         (kind, status) for kind, status, _ in await told(post, confirmation) if kind != "BOOKED"
@@ -251,6 +261,58 @@ async def test_a_resend_counts_and_is_refused_beyond_the_allowance(post: Post) -
     theirs = values | {"recipient": "PROVIDER"}
     made((await post.api.ask(RESEND, caller=acting, input=theirs))["answer"], "Reminder")
     assert len(post.letters(GRACE)) == 3
+
+
+async def test_a_guest_who_books_and_cancels_fills_nobodys_mailbox(post: Post) -> None:
+    """Three messages in all, though each booking is cancelled and none is open."""
+    ada = await a_salon(post)
+    for hour in range(8):
+        confirmation = await booked(post, ada, f"2026-01-20T{10 + hour}:00Z")
+        await post.work()
+        await cancel(post, confirmation)
+        await post.work()
+    assert len(post.letters(GRACE)) == 3
+
+
+async def test_guests_of_one_network_cause_so_many_messages_whatever_addresses_they_give(
+    environment: dict[str, str],
+) -> None:
+    """By booking, moving and cancelling, on one day; what staff do for them does not count, and on
+    the next day they begin anew. What guests book is told to the provider all the same.
+    """
+    limits = {MOST: "0", OPEN: "50", OF_NETWORK: "4"}
+    async with a_post(environment | limits) as post:
+        ada = await a_salon(post)
+        bookings = [
+            await booked(post, ada, f"2026-01-20T{10 + at}:00Z", f"stranger-{at}@example.org")
+            for at in range(3)
+        ]
+        await post.work()
+        await cancel(post, bookings[0])
+        await post.work()
+        await cancel(post, bookings[1])
+        await cancel(post, bookings[2], by_staff=True)
+        late = await booked(post, ada, "2026-01-20T20:00Z", "late@example.org")
+        await post.work()
+        assert [await told(post, each) for each in bookings] == [
+            [("BOOKED", "SENT", None), ("CANCELLED", "SENT", None)],
+            [("BOOKED", "SENT", None), ("CANCELLED", "SKIPPED", TOO_MANY)],
+            [("BOOKED", "SENT", None), ("CANCELLED", "SENT", None)],
+        ]
+        assert await told(post, late) == [("BOOKED", "SKIPPED", TOO_MANY)]
+        assert len(post.letters(ADA)) == 7
+        by_staff = await an_appointment(
+            post.api,
+            ada,
+            "2026-01-21T10:00Z",
+            caller=post.api.admin,
+            customer={"name": "Grace", "email": GRACE},
+        )
+        post.api.clock.set("2026-01-13T00:00:00Z")
+        later = await booked(post, ada, "2026-01-20T21:00Z", "late@example.org")
+        await post.work()
+        assert await told(post, by_staff) == [("BOOKED", "SENT", None)]
+        assert await told(post, later) == [("BOOKED", "SENT", None)]
 
 
 async def test_without_a_limit_nothing_is_counted(environment: dict[str, str]) -> None:

@@ -75,6 +75,8 @@ def test_the_limits_that_are_promised_are_those_in_force() -> None:
         f"{guests.guest_bookings_per_contact} open bookings of a contact",
         f"{guests.guest_bookings_per_address} from an address",
         f"{HOLDS_OF_ADDRESS} holds at once",
+        f"{guests.guest_bookings_per_address_per_day} made from an address",
+        f"at most {guests.messages_per_address_per_day} messages to unverified addresses",
         f"customer: {guests.customer_bookings} open bookings in an organization",
         (
             f"after {guests.messages_per_destination_per_day} within {A_DAY.total_seconds() / 3600:g} "

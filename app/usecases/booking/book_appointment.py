@@ -35,6 +35,7 @@ from app.store.bookings import before_booking
 from app.store.calendars import take_time
 from app.store.customers import CustomerIsKnownError, customer_may_be_known
 from app.store.locks import lock_idempotency_key
+from app.store.network_tallies import tally_booking
 from app.store.pool import transaction
 from app.usecases.booking.answer import Booked, Written, confirmation, written_before
 from app.usecases.booking.idempotency import key_scope, of_this_request, request_key
@@ -231,6 +232,8 @@ async def _book(
         return customer
     booked = _new_appointment(resources, customer, wish, decision, sight.now)
     insert_appointment(tx, organization_id, booked, guest_origin=guest_origin)
+    if guest_origin is not None:
+        tally_booking(tx, organization_id, guest_origin, sight.now.date())
     changed = record_change(
         resources,
         tx,
@@ -238,7 +241,7 @@ async def _book(
         None,
         booked,
         AppointmentChangeKind.BOOKED,
-        author=Author(actor=viewer.actor_on(booked), subject=viewer.subject),
+        author=Author(actor=viewer.actor_on(booked), subject=viewer.subject, origin=guest_origin),
         now=sight.now,
         key=key,
         also=() if before.customer is not None else (customer_changed(customer.id),),

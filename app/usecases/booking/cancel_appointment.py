@@ -23,6 +23,7 @@ from app.store.calendars import free_appointment_time
 from app.store.customers import customer_remains
 from app.store.pool import transaction
 from app.usecases.booking.answer import Written, unchanged
+from app.usecases.booking.limit_guests import counted_origin
 from app.usecases.booking.lock_calendar import lock_own_time, times_changed
 from app.usecases.booking.open_appointment import open_appointment, opened_by
 from app.usecases.events.record import record_change
@@ -120,7 +121,9 @@ async def _cancel(
         appointment,
         after,
         AppointmentChangeKind.CANCELLED,
-        author=Author(actor=actor, subject=viewer.subject),
+        author=Author(
+            actor=actor, subject=viewer.subject, origin=counted_origin(resources, viewer)
+        ),
         now=own.now,
         reason=reason,
     )

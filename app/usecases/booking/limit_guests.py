@@ -1,5 +1,5 @@
-"""Limit open bookings: so many of one contact with one provider, so many from one network, and so
-many of one signed-in customer.
+"""Limit bookings: so many open ones of one contact with one provider, so many from one network,
+open ones and made on a day, and so many open ones of one signed-in customer.
 
 Guests do not sign in to book, so without these a program could fill a calendar, or send mail in our
 name to any address. A signed-in customer is known and gets more. Staff are not limited.
@@ -32,7 +32,9 @@ class BookingLimits:
     per_contact: int
     """Of guests, with one provider."""
     per_network: int
-    """Of guests, in one organization."""
+    """Of guests, in one organization; at 0 networks are not counted at all."""
+    made_per_network: int
+    """By guests, in one organization on one day, whatever becomes of them."""
     per_customer: int
     """Of a signed-in customer, in one organization."""
 
@@ -59,7 +61,7 @@ def limited_booker(resources: Resources, viewer: Viewer, wish: BookingWish) -> L
     if viewer.role is not Role.ANONYMOUS or wish.contact is None:
         return None
     contact = (wish.contact.email or wish.contact.phone or "").lower()
-    origin = origin_of(resources, viewer) if limits.per_network else None
+    origin = counted_origin(resources, viewer)
     return Limited(
         is_guest=True,
         origin=origin,
@@ -68,6 +70,13 @@ def limited_booker(resources: Resources, viewer: Viewer, wish: BookingWish) -> L
             *(() if origin is None else (f"origin:{origin.hex()}",)),
         ),
     )
+
+
+def counted_origin(resources: Resources, viewer: Viewer) -> bytes | None:
+    """`origin_of` a caller without a token, where networks are counted; else None."""
+    if viewer.role is not Role.ANONYMOUS or not resources.booking_limits.per_network:
+        return None
+    return origin_of(resources, viewer)
 
 
 def origin_of(resources: Resources, viewer: Viewer) -> bytes | None:
@@ -93,15 +102,23 @@ def limit_reached(
             before.open_of_customer,
             "You have too many open bookings. Cancel one of them, or call the provider.",
         )
-    return _reached(
-        limits.per_contact,
-        before.open_of_contact,
-        "There are too many open bookings with this contact. Cancel one of them, or call the "
-        "provider.",
-    ) or _reached(
-        limits.per_network,
-        before.open_of_network,
-        "There are too many open bookings from your network. Sign in, or call the provider.",
+    return (
+        _reached(
+            limits.per_contact,
+            before.open_of_contact,
+            "There are too many open bookings with this contact. Cancel one of them, or call the "
+            "provider.",
+        )
+        or _reached(
+            limits.per_network,
+            before.open_of_network,
+            "There are too many open bookings from your network. Sign in, or call the provider.",
+        )
+        or _reached(
+            limits.made_per_network,
+            before.made_of_network,
+            "Too many bookings were made from your network today. Sign in, or call the provider.",
+        )
     )
 
 

@@ -30,6 +30,7 @@ from app.store.calendars import claims_of_appointment, free_appointment_time, ta
 from app.store.pool import transaction
 from app.usecases.booking.answer import Booked, Written, confirmation, written_before
 from app.usecases.booking.idempotency import earlier_answer, key_scope, request_key
+from app.usecases.booking.limit_guests import counted_origin
 from app.usecases.booking.lock_calendar import (
     Sight,
     lock_and_look,
@@ -172,7 +173,9 @@ async def _move(
         appointment,
         after,
         AppointmentChangeKind.RESCHEDULED,
-        author=Author(actor=actor, subject=viewer.subject),
+        author=Author(
+            actor=actor, subject=viewer.subject, origin=counted_origin(resources, viewer)
+        ),
         now=now,
         key=key,
     )

@@ -104,7 +104,7 @@ def record_changes(
     for before, after in pairs:
         planned = plan(before, after, kind, now)
         if planned:
-            insert_outbox(tx, organization_id, after, planned)
+            insert_outbox(tx, organization_id, after, planned, author)
     happenings = [
         Happening(
             type=TYPE_OF_CHANGE[kind],

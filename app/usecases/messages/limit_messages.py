@@ -1,5 +1,5 @@
-"""Limit messages: beyond so many within a day, a destination of customers gets no further news.
-What is held back is logged.
+"""Limit messages: beyond so many within a day, a destination of customers gets no further news, and
+guests of one network cause none. What is held back is logged.
 
 Counted is where a row of the log is written, under a lock of the organization and in the same
 transaction, so the limit is exact however many workers there are. Providers' own addresses are set
@@ -10,14 +10,16 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections import Counter
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, assert_never
 
-from app.core.allowance import A_DAY, Told, Turn, counted_address, let_out
+from app.core.allowance import A_DAY, Told, Turn, Verdict, counted_address, let_out
 from app.core.message_rules import LEADS, SkipReason
-from app.core.messages import MessageKind, Recipient
+from app.core.messages import Channel, MessageKind, Recipient
 from app.store.locks import lock_destinations
 from app.store.messages import count_messages, told_times
+from app.store.network_tallies import messages_of_networks, tally_messages
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from app.core.message_rules import MessageKey, Reach
     from app.store.messages import NewMessage
     from app.store.pool import Transaction
+    from app.usecases.messages.compose_messages import Subject
+    from app.usecases.messages.messaging import Messaging
     from app.usecases.resources import Resources
 
 DESTINATION_BYTES: Final = 16
@@ -49,6 +53,17 @@ def destination_of(
     return hmac.digest(resources.hash_secret, text.encode(), hashlib.sha256)[:DESTINATION_BYTES]
 
 
+def is_unverified(subject: Subject, message: MessageKey) -> bool:
+    """Whether it is news to an address of which nobody knows that it is the customer's: any e-mail
+    address, and a phone where texts go to any number.
+    """
+    return (
+        message.recipient is Recipient.CUSTOMER
+        and message.kind not in LEADS
+        and (message.channel is Channel.EMAIL or subject.organization.sms_to_unverified_numbers)
+    )
+
+
 async def limit_messages(
     resources: Resources,
     tx: Transaction,
@@ -56,32 +71,52 @@ async def limit_messages(
     rows: Sequence[NewMessage],
     now: datetime,
 ) -> list[NewMessage]:
-    """The rows as they are to be written: those too many for their destination are skipped, and not
-    counted.
+    """The rows as they are to be written: those too many for their destination, or for the network
+    that caused them, are skipped; those that don't count have no destination.
     """
+    limits = resources.messaging
     # News before reminders that are due at the same instant, which follow from it.
     in_turn = sorted(rows, key=lambda row: (row.due_at, row.message.kind in LEADS))
-    turns = {row.id: _turn(row, row.destination) for row in in_turn if row.destination is not None}
+    all_turns = {row.id: _turn(row, limits) for row in in_turn}
+    turns = {row_id: turn for row_id, turn in all_turns.items() if turn.is_counted}
     if not turns:
         return in_turn
     await lock_destinations(tx, organization_id)
-    had = await count_messages(
-        tx, organization_id, {turn.destination for turn in turns.values()}, since=now - A_DAY
+    destinations = {turn.destination for turn in turns.values() if turn.destination is not None}
+    origins = {turn.origin for turn in turns.values() if turn.origin is not None}
+    verdicts = let_out(
+        list(turns.values()),
+        had=await count_messages(tx, organization_id, destinations, since=now - A_DAY),
+        caused=await messages_of_networks(tx, organization_id, origins, now.date()),
+        known=await told_times(
+            tx, organization_id, {turn.about.appointment_id for turn in turns.values()}
+        ),
+        per_destination=limits.daily_limit,
+        per_network=limits.daily_limit_of_network,
     )
-    known = await told_times(
-        tx, organization_id, {turn.about.appointment_id for turn in turns.values()}
+    verdict_of = dict(zip(turns, verdicts, strict=True))
+    caused = Counter(
+        turn.origin
+        for row_id, turn in turns.items()
+        if turn.origin is not None and verdict_of[row_id] is Verdict.COUNTED
     )
-    answers = let_out(
-        list(turns.values()), had=had, known=known, most=resources.messaging.daily_limit
-    )
-    held_back = {row_id for row_id, goes in zip(turns, answers, strict=True) if not goes}
-    return [
-        replace(row, skipped=SkipReason.TOO_MANY, destination=None) if row.id in held_back else row
-        for row in in_turn
-    ]
+    await tally_messages(tx, organization_id, caused, now.date())
+    return [_judged(row, verdict_of.get(row.id)) for row in in_turn]
 
 
-def _turn(row: NewMessage, destination: bytes) -> Turn:
+def _judged(row: NewMessage, verdict: Verdict | None) -> NewMessage:
+    match verdict:
+        case None | Verdict.COUNTED:
+            return row
+        case Verdict.UNCOUNTED:
+            return replace(row, destination=None)
+        case Verdict.HELD_BACK:
+            return replace(row, skipped=SkipReason.TOO_MANY, destination=None)
+        case _:
+            assert_never(verdict)
+
+
+def _turn(row: NewMessage, limits: Messaging) -> Turn:
     message = row.message
     about = Told(
         appointment_id=row.appointment_id,
@@ -89,4 +124,11 @@ def _turn(row: NewMessage, destination: bytes) -> Turn:
         # Who was told of any time of an appointment has to hear that there is none any more.
         time_version=None if message.kind is MessageKind.CANCELLED else message.time_version,
     )
-    return Turn(destination=destination, about=about, is_resend=message.is_resend)
+    return Turn(
+        destination=row.destination,
+        origin=row.origin if limits.daily_limit_of_network else None,
+        about=about,
+        is_reminder=message.kind in LEADS,
+        is_resend=message.is_resend,
+        by_guest=row.by_guest,
+    )

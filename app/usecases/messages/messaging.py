@@ -43,6 +43,7 @@ class Messaging:
     gateway_token: str | None = field(repr=False)
     wake: Callable[[], None]
     daily_limit: int
+    daily_limit_of_network: int
 
     @property
     def domain(self) -> str:

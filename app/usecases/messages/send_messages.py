@@ -29,7 +29,11 @@ from app.store.messages import (
 from app.store.pool import DatabaseUnavailableError, transaction
 from app.usecases.messages.compose_messages import load_subjects, load_words
 from app.usecases.messages.deliver_message import Delivery
-from app.usecases.messages.limit_messages import destination_of, limit_messages
+from app.usecases.messages.limit_messages import (
+    destination_of,
+    is_unverified,
+    limit_messages,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -112,6 +116,7 @@ async def _log_due(
                 reach = subject.reach(message.recipient)
                 skipped = why_not(message, subject.appointment, reach, now)
                 counted = skipped is None
+                origin = entry.origin if counted and is_unverified(subject, message) else None
                 new.append(
                     NewMessage(
                         id=MessageLogId(resources.new_id()),
@@ -122,6 +127,8 @@ async def _log_due(
                         destination=destination_of(resources, organization_id, message, reach)
                         if counted
                         else None,
+                        by_guest=entry.by_guest,
+                        origin=origin,
                     )
                 )
         if new:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from app.core.zones import minute_of
 from app.store import retention
 from app.store.idempotency import purge_keys
+from app.store.network_tallies import purge_tallies as purge_network_tallies
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -67,6 +68,14 @@ async def purge_claims(resources: Resources) -> int:
         lambda: retention.purge_claims(
             resources.pool, ended_before=ended_before, batch_size=BATCH_SIZE
         )
+    )
+
+
+async def purge_tallies(resources: Resources) -> int:
+    """Forget what networks did on days that are over; how many rows there were."""
+    before = resources.clock().date()
+    return await _all(
+        lambda: purge_network_tallies(resources.pool, before=before, batch_size=BATCH_SIZE)
     )
 
 

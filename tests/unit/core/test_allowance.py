@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from uuid import UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.core.allowance import Told, Turn, counted_address, let_out
+from app.core.allowance import Told, Turn, Verdict, counted_address, let_out
 from app.core.ids import AppointmentId
 from app.core.messages import Channel
 
 GRACE, ALAN = b"grace", b"alan"
+HERE, THERE = b"here", b"there"
 
 
 def told(appointment: int, time_version: int | None = 1, channel: Channel = Channel.EMAIL) -> Told:
@@ -24,8 +26,49 @@ def told(appointment: int, time_version: int | None = 1, channel: Channel = Chan
     )
 
 
-def a_turn(about: Told, destination: bytes = GRACE, *, is_resend: bool = False) -> Turn:
-    return Turn(destination=destination, about=about, is_resend=is_resend)
+def a_turn(
+    about: Told,
+    destination: bytes | None = GRACE,
+    *,
+    origin: bytes | None = None,
+    is_reminder: bool = False,
+    is_resend: bool = False,
+    by_guest: bool = False,
+) -> Turn:
+    return Turn(
+        destination=destination,
+        origin=origin,
+        about=about,
+        is_reminder=is_reminder,
+        is_resend=is_resend,
+        by_guest=by_guest,
+    )
+
+
+def judged(
+    turns: list[Turn],
+    *,
+    had: dict[bytes, int] | None = None,
+    caused: dict[bytes, int] | None = None,
+    known: Iterable[Told] = (),
+    most: int = 3,
+    per_network: int = 0,
+) -> list[Verdict]:
+    return let_out(
+        turns,
+        had=had or {},
+        caused=caused or {},
+        known=known,
+        per_destination=most,
+        per_network=per_network,
+    )
+
+
+def goes_out(
+    turns: list[Turn], *, had: dict[bytes, int], known: Iterable[Told] = (), most: int = 3
+) -> list[bool]:
+    verdicts = judged(turns, had=had, known=known, most=most)
+    return [verdict is not Verdict.HELD_BACK for verdict in verdicts]
 
 
 @pytest.mark.parametrize(
@@ -53,9 +96,9 @@ def test_a_domain_is_counted_by_its_name_in_dns() -> None:
 
 def test_news_goes_out_until_the_destination_has_had_so_many() -> None:
     turns = [a_turn(told(number)) for number in range(4)] + [a_turn(told(9), ALAN)]
-    assert let_out(turns, had={GRACE: 1}, known=(), most=3) == [True, True, False, False, True]
-    assert let_out(turns, had={GRACE: 3}, known=(), most=3) == [False, False, False, False, True]
-    assert let_out(turns, had={GRACE: 99}, known=(), most=0) == [True] * 5
+    assert goes_out(turns, had={GRACE: 1}) == [True, True, False, False, True]
+    assert goes_out(turns, had={GRACE: 3}) == [False, False, False, False, True]
+    assert goes_out(turns, had={GRACE: 99}, most=0) == [True] * 5
 
 
 def test_what_follows_from_news_that_went_out_goes_out() -> None:
@@ -72,7 +115,7 @@ def test_what_follows_from_news_that_went_out_goes_out() -> None:
         (told(1, 2, Channel.SMS), False),
         (told(2, None), False),
     ):
-        assert let_out([a_turn(about)], had=full, known=known, most=3) == [goes], about
+        assert goes_out([a_turn(about)], had=full, known=known) == [goes], about
 
 
 def test_what_was_let_out_a_moment_ago_is_known() -> None:
@@ -83,52 +126,108 @@ def test_what_was_let_out_a_moment_ago_is_known() -> None:
         a_turn(told(2)),
         a_turn(told(1, None)),
     ]
-    assert let_out(turns, had={GRACE: 2}, known=(), most=3) == [True, False, True, False, True]
+    assert goes_out(turns, had={GRACE: 2}) == [True, False, True, False, True]
 
 
 def test_what_followed_counts_against_the_next_news() -> None:
     turns = [a_turn(told(1)), a_turn(told(2))]
-    assert let_out(turns, had={GRACE: 2}, known=[told(1)], most=3) == [True, False]
+    assert goes_out(turns, had={GRACE: 2}, known=[told(1)]) == [True, False]
 
 
 def test_a_resend_follows_from_nothing() -> None:
-    assert let_out([a_turn(told(1), is_resend=True)], had={GRACE: 3}, known=[told(1)], most=3) == [
-        False
+    assert goes_out([a_turn(told(1), is_resend=True)], had={GRACE: 3}, known=[told(1)]) == [False]
+    assert goes_out([a_turn(told(1), is_resend=True)], had={GRACE: 2}, known=[told(1)]) == [True]
+
+
+def test_reminders_of_what_was_told_do_not_count_and_others_are_news() -> None:
+    reminder = a_turn(told(1), is_reminder=True)
+    assert judged([reminder], had={GRACE: 3}, known=[told(1)]) == [Verdict.UNCOUNTED]
+    assert judged([reminder, a_turn(told(2))], had={GRACE: 2}, known=[told(1)]) == [
+        Verdict.UNCOUNTED,
+        Verdict.COUNTED,
     ]
-    assert let_out([a_turn(told(1), is_resend=True)], had={GRACE: 2}, known=[told(1)], most=3) == [
-        True
+    assert judged([reminder], had={GRACE: 3}) == [Verdict.HELD_BACK]
+    assert judged([reminder], had={GRACE: 2}) == [Verdict.COUNTED]
+
+
+def test_a_cancellation_by_a_guest_has_no_way_past_the_allowance() -> None:
+    """The practice's has: whoever was told to come must not come for nothing."""
+    for by_guest, verdict in ((True, Verdict.HELD_BACK), (False, Verdict.COUNTED)):
+        cancelled = a_turn(told(1, None), by_guest=by_guest)
+        assert judged([cancelled], had={GRACE: 3}, known=[told(1)]) == [verdict]
+    within = a_turn(told(1, None), by_guest=True)
+    assert judged([within, within], had={GRACE: 2}, known=[told(1)]) == [
+        Verdict.COUNTED,
+        Verdict.HELD_BACK,
     ]
+
+
+def test_a_network_causes_so_many_whatever_addresses_it_gives() -> None:
+    turns = [
+        a_turn(told(number), bytes([number]), origin=origin, by_guest=True)
+        for number, origin in enumerate((HERE, HERE, THERE, HERE))
+    ]
+    counted, held_back = Verdict.COUNTED, Verdict.HELD_BACK
+    assert judged(turns, per_network=2) == [counted, counted, counted, held_back]
+    assert judged(turns, caused={HERE: 1}, per_network=2) == [
+        counted,
+        held_back,
+        counted,
+        held_back,
+    ]
+    assert judged(turns, caused={HERE: 99}, per_network=0) == [counted] * 4
+    # Also where destinations are not counted.
+    alone = [a_turn(told(1), None, origin=HERE, by_guest=True)]
+    assert judged(alone, caused={HERE: 2}, most=0, per_network=2) == [held_back]
 
 
 times = st.builds(told, st.integers(0, 3), st.sampled_from([None, 1, 2]), st.sampled_from(Channel))
 turns_taken = st.lists(
-    st.builds(a_turn, times, st.sampled_from([GRACE, ALAN]), is_resend=st.booleans()), max_size=30
-)  # fmt: skip
+    st.builds(
+        a_turn,
+        times,
+        st.sampled_from([GRACE, ALAN, None]),
+        origin=st.sampled_from([HERE, THERE, None]),
+        is_reminder=st.booleans(),
+        is_resend=st.booleans(),
+        by_guest=st.booleans(),
+    ),
+    max_size=30,
+)
 
 
 @given(
     turns=turns_taken,
     had=st.dictionaries(st.sampled_from([GRACE, ALAN]), st.integers(0, 5)),
+    caused=st.dictionaries(st.sampled_from([HERE, THERE]), st.integers(0, 5)),
     most=st.integers(1, 5),
+    per_network=st.integers(1, 5),
 )
-def test_what_follows_from_nothing_never_exceeds_the_allowance(
-    turns: list[Turn], had: dict[bytes, int], most: int
+def test_what_follows_from_nothing_never_exceeds_an_allowance(
+    turns: list[Turn],
+    had: dict[bytes, int],
+    caused: dict[bytes, int],
+    most: int,
+    per_network: int,
 ) -> None:
-    """Walked one by one: whatever was let out beyond the allowance was about something that had
-    been let out before.
+    """Walked one by one: whatever was let out beyond an allowance was a reminder, or a change by the
+    practice, about something that had been let out before.
     """
-    counts = Counter(had)
+    to, by = Counter(had), Counter(caused)
     about: set[tuple[AppointmentId, Channel, int | None]] = set()
-    for turn, goes in zip(turns, let_out(turns, had=had, known=(), most=most), strict=True):
+    verdicts = judged(turns, had=had, caused=caused, most=most, per_network=per_network)
+    for turn, verdict in zip(turns, verdicts, strict=True):
         this = turn.about
-        follows = (
-            this.appointment_id,
-            this.channel,
-            this.time_version,
-        ) in about and not turn.is_resend
-        assert goes == (follows or counts[turn.destination] < most)
-        if goes:
-            counts[turn.destination] += 1
+        known = (this.appointment_id, this.channel, this.time_version) in about
+        free = known and not turn.is_resend and (turn.is_reminder or not turn.by_guest)
+        room = (turn.destination is None or to[turn.destination] < most) and (
+            turn.origin is None or by[turn.origin] < per_network
+        )
+        assert (verdict is not Verdict.HELD_BACK) == (free or room)
+        if verdict is Verdict.COUNTED:
+            to[turn.destination or b""] += 1
+            by[turn.origin or b""] += 1
+        if verdict is not Verdict.HELD_BACK:
             about |= {
                 (this.appointment_id, this.channel, version)
                 for version in (this.time_version, None)
