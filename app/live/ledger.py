@@ -12,9 +12,10 @@ import logging
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from time import monotonic
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar, cast
 
 from app.core.changes import AppointmentChanged, RulesChanged
 
@@ -31,6 +32,8 @@ OVERLAP: Final = timedelta(seconds=60)
 that may be behind. Longer than any transaction lives.
 """
 
+Shared = TypeVar("Shared")
+
 ReadHistory: TypeAlias = Callable[
     ["OrganizationId", datetime], Awaitable[Sequence[AppointmentChanged]]
 ]
@@ -41,6 +44,22 @@ Concerns: TypeAlias = Callable[[AppointmentChanged], bool]
 """
 
 
+@dataclass(slots=True, kw_only=True, eq=False)
+class Told:
+    """A change as it is told to all whom it concerns."""
+
+    change: AppointmentChanged
+    _shared: object = None
+
+    def shared(self, make: Callable[[], Shared]) -> Shared:
+        """What its subscribers have in common, made for the first who asks: what is read through
+        it is read once, and after the change.
+        """
+        if self._shared is None:
+            self._shared = make()
+        return cast("Shared", self._shared)
+
+
 class Following:
     """One subscriber: what was not taken yet."""
 
@@ -49,28 +68,31 @@ class Following:
     def __init__(self, concerns: Concerns, most_pending: int) -> None:
         self._concerns = concerns
         self._most = most_pending
-        self._pending: dict[tuple[AppointmentId, int], AppointmentChanged] = {}
+        self._pending: dict[tuple[AppointmentId, int], Told] = {}
         self._woken = asyncio.Event()
 
-    def offer(self, change: AppointmentChanged) -> None:
+    def offer(self, told: Told) -> None:
         """It is taken later, if it concerns the subscriber."""
+        change = told.change
         if not self._concerns(change):
             return
-        self._pending[change.appointment_id, change.version] = change
+        self._pending[change.appointment_id, change.version] = told
         if len(self._pending) > self._most:
-            newest: dict[AppointmentId, AppointmentChanged] = {}
+            newest: dict[AppointmentId, Told] = {}
             for each in self._pending.values():
-                newest.pop(each.appointment_id, None)
-                newest[each.appointment_id] = each
+                newest.pop(each.change.appointment_id, None)
+                newest[each.change.appointment_id] = each
             kept = list(newest.values())[-self._most :]
-            self._pending = {(each.appointment_id, each.version): each for each in kept}
+            self._pending = {
+                (each.change.appointment_id, each.change.version): each for each in kept
+            }
         self._woken.set()
 
     def recheck(self) -> None:
         """Who the subscriber is may have changed."""
         self._woken.set()
 
-    async def take(self) -> list[AppointmentChanged]:
+    async def take(self) -> list[Told]:
         """What has gathered, in the order of their versions; empty where only the subscriber is to
         be looked at again.
         """
@@ -157,8 +179,9 @@ class Ledger:
         if key in self._heard:
             return False
         self._heard[key] = now
+        told = Told(change=change)
         for following in self._followings:
-            following.offer(change)
+            following.offer(told)
         return True
 
     async def _run(self) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from typing import Final, TypeAlias
 
 import pytest
@@ -36,6 +37,7 @@ from tests.integration.live.subscriber import (
     Subscriber,
     a_process,
     joined,
+    load_for,
     provider_id,
 )
 from tests.lives import booked, cancel
@@ -232,7 +234,7 @@ async def test_a_change_that_could_not_be_published_is_found_as_soon_as_redis_is
                 there, authorization=f"Bearer {world.there.admin.token}", organization=None
             )
             assert isinstance(viewer, Viewer)
-            events = watch_appointments(there, viewer)
+            events = watch_appointments(there, viewer, load_for=partial(load_for, there))
             news = asyncio.ensure_future(anext(events))
             await joined(world.there.resources, world.here)
             world.redis.refuse()

@@ -11,6 +11,7 @@ from app.api.execution.fastlists import Leaves
 from app.api.graph.appointments import Appointment
 from app.api.graph.availability import Slot, slots_of
 from app.api.operation.info import Info
+from app.api.operation.loaders import EventLoaders
 from app.api.words.enums import AppointmentChangeKind
 from app.api.words.errors import (
     BadUserInput,
@@ -24,8 +25,10 @@ from app.api.words.relay import global_id
 from app.api.words.scalars import TimeZoneName
 from app.core import refusals as core
 from app.live.board import DayShown
+from app.live.ledger import Told
 from app.usecases.events.watch_appointments import AppointmentNews, watch_appointments
 from app.usecases.events.watch_availability import WatchForm, watch_availability
+from app.usecases.resources import Resources
 
 
 @strawberry.type(
@@ -82,6 +85,10 @@ class AvailabilityChange:
         return cast("list[datetime]", Leaves(utc_texts(self.shown.starts)))
 
 
+def _loaders_of(resources: Resources, told: Told) -> EventLoaders:
+    return told.shared(lambda: EventLoaders(resources, told.change.organization_id))
+
+
 @strawberry.type(description="What happened to an appointment.")
 class AppointmentChange:
     """Maps `AppointmentNews`."""
@@ -97,6 +104,7 @@ class AppointmentChange:
         them.
         """
         info.context.viewer = self.news.viewer
+        info.context.loaders.share(_loaders_of(info.context.resources, self.news.told))
         return Appointment.of(self.news.appointment)
 
 
@@ -170,8 +178,13 @@ class Subscription:
     )
     async def appointment_changes(self, info: Info) -> AsyncGenerator[AppointmentChange, None]:
         """Permission is asked at every event."""
+        resources = info.context.resources
         async with aclosing(
-            watch_appointments(info.context.resources, info.context.viewer)
+            watch_appointments(
+                resources,
+                info.context.viewer,
+                load_for=lambda told: _loaders_of(resources, told).appointment.load,
+            )
         ) as watched:
             async for news in watched:
                 match news:

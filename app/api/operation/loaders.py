@@ -73,6 +73,20 @@ class Loader(DataLoader[Key, Value]):
         return asyncio.shield(super().load(key))
 
 
+class _SharedLoader(Loader[Key, Value]):
+    """A loader that outlives an operation: what failed is looked up again by the next who asks."""
+
+    def load(self, key: Key) -> Awaitable[Value]:
+        """What is known of the key, once it is."""
+        found = asyncio.ensure_future(super().load(key))
+        found.add_done_callback(partial(self._ended, key))
+        return found
+
+    def _ended(self, key: Key, found: asyncio.Future[Value]) -> None:
+        if found.cancelled() or found.exception() is not None:
+            self.clear(key)
+
+
 class NextSlotQuestion(NamedTuple):
     """A provider's next bookable slot, for a service, at or after an instant (None: now)."""
 
@@ -83,6 +97,8 @@ class NextSlotQuestion(NamedTuple):
 
 def _one(
     fetch: Callable[[Sequence[Key]], Awaitable[dict[Key, Value]]],
+    *,
+    is_shared: bool = False,
 ) -> Loader[Key, Value | None]:
     """A loader of what a key names, or None."""
 
@@ -90,7 +106,7 @@ def _one(
         found = await fetch(keys)
         return [found.get(key) for key in keys]
 
-    return Loader(load)
+    return _SharedLoader(load) if is_shared else Loader(load)
 
 
 def _list(
@@ -103,6 +119,22 @@ def _list(
         return [found.get(key, []) for key in keys]
 
     return Loader(load)
+
+
+class EventLoaders:
+    """What the events of one change show, looked up once for all of its subscribers. Nothing here
+    depends on who asks.
+    """
+
+    def __init__(self, resources: Resources, organization_id: OrganizationId) -> None:
+        def one(
+            fetch: Callable[..., Awaitable[dict[Key, Value]]],
+        ) -> Loader[Key, Value | None]:
+            return _one(partial(fetch, resources, organization_id), is_shared=True)
+
+        self.appointment: Loader[AppointmentId, Appointment | None] = one(find_appointments)
+        self.customer: Loader[CustomerId, Customer | None] = one(find_customers)
+        self.service: Loader[ServiceId, Service | None] = one(find_services)
 
 
 class Loaders:
@@ -123,6 +155,12 @@ class Loaders:
         return _one(
             partial(find_providers, self._resources, self._organization_id, stamps=self._stamps)
         )
+
+    def share(self, loaders: EventLoaders) -> None:
+        """Look up with the others who are told of the same change."""
+        self.appointment = loaders.appointment
+        self.customer = loaders.customer
+        self.service = loaders.service
 
     async def find_provider(self, provider_id: ProviderId) -> Provider | None:
         """From what is known, where a stamp vouches for it: questions for stamps gather by

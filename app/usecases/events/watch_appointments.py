@@ -8,12 +8,11 @@ import asyncio
 import logging
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 
 from app.core.changes import AppointmentChangeKind
 from app.core.refusals import NotAllowed
 from app.core.viewer import Role
-from app.store.appointments import appointments_by_ids
 from app.store.changes import Mark, appointment_changes_since
 from app.store.pool import DatabaseUnavailableError
 from app.usecases.booking.find_appointment import find_appointment
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from app.core.changes import AppointmentChanged
     from app.core.ids import AppointmentId, OrganizationId
     from app.core.viewer import Viewer
+    from app.live.ledger import Told
     from app.store.pool import Pool
     from app.usecases.resources import Resources
 
@@ -40,6 +40,8 @@ PATIENCE_SECONDS: Final = 1.0
 
 T = TypeVar("T")
 
+LoadAppointment: TypeAlias = "Callable[[AppointmentId], Awaitable[Appointment | None]]"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppointmentNews:
@@ -47,16 +49,24 @@ class AppointmentNews:
     now say.
     """
 
-    kind: AppointmentChangeKind
+    told: Told
     appointment: Appointment
     viewer: Viewer
 
+    @property
+    def kind(self) -> AppointmentChangeKind:
+        """What happened."""
+        return self.told.change.kind
+
 
 async def watch_appointments(
-    resources: Resources, viewer: Viewer
+    resources: Resources, viewer: Viewer, *, load_for: Callable[[Told], LoadAppointment]
 ) -> AsyncGenerator[AppointmentNews | NotAllowed, None]:
     """Each change of an appointment that the viewer may see then, at least once; a refusal, and
     nothing after it.
+
+    `load_for` gives the look-up for a change, which reads an appointment after that change, once
+    for all of its subscribers.
     """
     if viewer.role is Role.ANONYMOUS and viewer.manages is None:
         yield NotAllowed(message="Only signed-in callers have appointments to watch. Send a token.")
@@ -76,8 +86,8 @@ async def watch_appointments(
             changes = await following.take()
             looked_at = frozenset(ahead)
             current = await _patiently(partial(with_records, resources, current))
-            for change in changes:
-                news = await _patiently(partial(_news, resources, current, change))
+            for told in changes:
+                news = await _patiently(partial(_news, resources, current, told, load_for(told)))
                 if news is None:
                     continue
                 yield news
@@ -100,22 +110,17 @@ def may_concern(viewer: Viewer, change: AppointmentChanged) -> bool:
 
 
 async def _news(
-    resources: Resources, viewer: Viewer, change: AppointmentChanged
+    resources: Resources, viewer: Viewer, told: Told, load: LoadAppointment
 ) -> AppointmentNews | None:
     viewer = await with_records(resources, viewer)
-    if not may_concern(viewer, change):
+    if not may_concern(viewer, told.change):
         return None
-
-    async def load(appointment_id: AppointmentId) -> Appointment | None:
-        found = await appointments_by_ids(resources.pool, viewer.organization_id, [appointment_id])
-        return found.get(appointment_id)
-
     appointment = await find_appointment(
-        resources, viewer, change.appointment_id, manage_token=None, load=load
+        resources, viewer, told.change.appointment_id, manage_token=None, load=load
     )
     if appointment is None:
         return None
-    return AppointmentNews(kind=change.kind, appointment=appointment, viewer=viewer)
+    return AppointmentNews(told=told, appointment=appointment, viewer=viewer)
 
 
 async def _patiently(attempt: Callable[[], Awaitable[T]]) -> T:

@@ -11,13 +11,16 @@ from dataclasses import replace
 from datetime import date
 from typing import Final
 
+from app.api.operation.loaders import EventLoaders
 from app.core.ids import ProviderId
 from app.core.zones import instant_of
 from app.live.board import DayShown
+from app.live.ledger import Told
 from app.live.pace import Pace
 from app.live.wire import channel_of
 from app.process.wiring import make_feed
 from app.redis_client import RedisClient
+from app.usecases.events.watch_appointments import LoadAppointment
 from app.usecases.events.watch_availability import Refusal
 from app.usecases.resources import Resources
 from tests.builders import TODAY, Api, Json, key_in
@@ -108,6 +111,13 @@ class Subscriber:
             self._waiting.cancel()
             await asyncio.gather(self._waiting, return_exceptions=True)
         await self.events.aclose()
+
+
+def load_for(resources: Resources, told: Told) -> LoadAppointment:
+    """The look-up that a change's subscribers share, as the API gives it."""
+    return told.shared(
+        lambda: EventLoaders(resources, told.change.organization_id)
+    ).appointment.load
 
 
 def times(shown: DayShown) -> list[str]:

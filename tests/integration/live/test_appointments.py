@@ -3,21 +3,35 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import TypeAlias
 
 import pytest
 
+from app.api.operation.loaders import EventLoaders
+from app.core.ids import AppointmentId
 from app.core.refusals import NotAllowed
 from app.core.viewer import Role, Viewer
 from app.live.pace import Pace
+from app.standins.embedded import Servers
+from app.store import pool as store_pool
+from app.store.pool import DatabaseUnavailableError
+from app.store.sql import Record, catalogue
 from app.usecases.booking.close_appointment import complete_what_ended
 from app.usecases.callers.identify import identify, with_records
 from app.usecases.events.watch_appointments import AppointmentNews, watch_appointments
 from app.usecases.resources import Resources
 from tests.builders import Api, Caller, Json, a_provider, key_in, weekly
-from tests.integration.live.subscriber import PATIENCE_SECONDS, SUSPICIOUS, a_process, joined, until
+from tests.integration.live.subscriber import (
+    PATIENCE_SECONDS,
+    SUSPICIOUS,
+    a_process,
+    joined,
+    load_for,
+    until,
+)
 from tests.lives import booked, cancel, move, no_show
 
 HOURS = weekly("09:00", "12:00")
@@ -80,7 +94,9 @@ async def following() -> AsyncIterator[Following]:
     async with AsyncExitStack() as stack:
 
         def subscribe(resources: Resources, viewer: Viewer) -> Follower:
-            follower = Follower(watch_appointments(resources, viewer))
+            follower = Follower(
+                watch_appointments(resources, viewer, load_for=partial(load_for, resources))
+            )
             stack.push_async_callback(follower.leave)
             return follower
 
@@ -284,6 +300,45 @@ async def test_a_slow_follower_keeps_the_newest_of_each(api: Api, following: Fol
         await asyncio.sleep(0.2)
         assert (await slow.next()).kind == "CANCELLED"
         await slow.hears_nothing()
+
+
+async def test_an_appointment_is_read_once_for_all_who_are_told_of_its_change(
+    api: Api, following: Following, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada = await a_provider(api, weeklyHours=HOURS)
+    sent: list[str] = []
+    fetch = store_pool._fetch
+
+    async def fetch_and_note(
+        connection: store_pool.Connection, sql: str, arguments: Sequence[object]
+    ) -> list[Record]:
+        sent.append(sql)
+        return await fetch(connection, sql, arguments)
+
+    async with a_process(api) as here:
+        followers = [following(here, await viewer_of(api, api.admin)) for _ in range(20)]
+        await ready(here, api, *followers)
+        visit = await booked(api, ada, "2026-01-12T09:00Z")
+        for follower in followers:
+            await follower.hears("BOOKED")
+        waiting = [asyncio.ensure_future(follower.hears("CANCELLED")) for follower in followers]
+        monkeypatch.setattr(store_pool, "_fetch", fetch_and_note)
+        await cancel(api, visit)
+        told = [news for (news,) in await asyncio.gather(*waiting)]
+    assert {news.appointment.status for news in told} == {"CANCELLED"}
+    assert sent.count(catalogue()["appointment_by_ids"].sql) == 1
+
+
+async def test_a_look_up_that_failed_is_made_again_for_the_next_subscriber(
+    api: Api, own_postgres: Servers
+) -> None:
+    loaders = EventLoaders(api.resources, api.organization.id)
+    unknown = AppointmentId(api.organization.id)
+    own_postgres.stop_postgres()
+    with pytest.raises(DatabaseUnavailableError):
+        await loaders.appointment.load(unknown)
+    own_postgres.start_postgres()
+    assert await loaders.appointment.load(unknown) is None
 
 
 async def test_who_leaves_leaves_nothing_behind(api: Api, following: Following) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from app.core.changes import AppointmentChanged, AppointmentChangeKind
 from app.core.ids import AppointmentId, CustomerId, OrganizationId, ProviderId
-from app.live.ledger import Ledger
+from app.live.ledger import Following, Ledger
 from app.live.pace import Counts, Pace
 from app.live.tasks import Tasks
 
@@ -78,7 +78,7 @@ async def test_a_subscriber_who_is_let_in_hears_what_is_committed_from_then_on(
         await history.read_while_away.wait()
         history.changes.append(change(2))
         history.is_away = False
-        assert await following.take() == [change(2)]
+        assert await taken(following) == [change(2)]
 
 
 async def test_a_subscriber_is_not_let_in_before_the_history_was_read(
@@ -93,7 +93,7 @@ async def test_a_subscriber_is_not_let_in_before_the_history_was_read(
     history.changes, history.is_away = [change(1)], False
     async with asyncio.timeout(PATIENCE_SECONDS), ledger.follow(lambda _: True) as following:
         history.changes.append(change(2))
-        assert await following.take() == [change(2)]
+        assert await taken(following) == [change(2)]
 
 
 async def test_what_is_heard_before_the_first_reading_is_told(
@@ -107,6 +107,10 @@ async def test_what_is_heard_before_the_first_reading_is_told(
     assert await asyncio.wait_for(entering, PATIENCE_SECONDS) == [change(1)]
 
 
+async def taken(following: Following) -> list[AppointmentChanged]:
+    return [told.change for told in await following.take()]
+
+
 async def _first_taken(ledger: Ledger) -> list[AppointmentChanged]:
     async with ledger.follow(lambda _: True) as following:
-        return await following.take()
+        return await taken(following)
