@@ -234,12 +234,17 @@ async def history(api: Api, booked: Json, *, caller: Caller | None = None) -> li
 
 # ---------------------------------------------------------------- what always holds
 
-_LAWS: Final = {
+_LAWS_OF_CLAIMS: Final = {
+    # Of claims in the order of their beginnings, some overlap if, and only if, two neighbours do.
     "active claims of a unit overlap": """
-        SELECT one.id, other.id AS other_id
-        FROM claim AS one
-        JOIN claim AS other USING (organization_id, subject_id, unit)
-        WHERE organization_id = $1 AND one.active AND other.active AND one.id < other.id AND one.during && other.during
+        SELECT id
+        FROM (
+            SELECT id, lower(during) AS begins,
+                lag(upper(during)) OVER (PARTITION BY subject_id, unit ORDER BY lower(during)) AS last_ends
+            FROM claim
+            WHERE organization_id = $1 AND active
+        ) AS row_of_claims
+        WHERE begins < last_ends
     """,
     "an appointment has not exactly the time that it should": """
         SELECT appointment.id, appointment.status, count(claim.id) AS claims
@@ -265,6 +270,10 @@ _LAWS: Final = {
         JOIN claim ON claim.organization_id = hold.organization_id AND claim.hold_id = hold.id AND claim.active
         WHERE hold.organization_id = $1 AND hold.ended_at IS NOT NULL
     """,
+}
+
+_LAWS: Final = {
+    **_LAWS_OF_CLAIMS,
     "a version without its entry, or an entry without its version": """
         SELECT appointment.id, appointment.version, count(entry.version) AS entries
         FROM appointment
@@ -327,8 +336,19 @@ _LAWS: Final = {
 
 async def broken_laws(pool: Pool, organization_id: UUID) -> dict[str, list[Json]]:
     """The laws that this organization's rows break, with the rows; nothing where all is well."""
+    return await _broken(_LAWS, pool, organization_id)
+
+
+async def broken_claims(pool: Pool, organization_id: UUID) -> dict[str, list[Json]]:
+    """The same for what the organization's appointments and holds have taken."""
+    return await _broken(_LAWS_OF_CLAIMS, pool, organization_id)
+
+
+async def _broken(
+    laws: Mapping[str, str], pool: Pool, organization_id: UUID
+) -> dict[str, list[Json]]:
     found = {
         law: [dict(row) for row in await pool.fetch(sql, [organization_id])]
-        for law, sql in _LAWS.items()
+        for law, sql in laws.items()
     }
     return {law: rows for law, rows in found.items() if rows}

@@ -12,13 +12,21 @@ A file holds any number of statements, each under its header:
 touched. Parameters stand in the order $1, $2 …; `-- params: none` where there are none. `-- scope:
 all organizations` marks a sweep: every other statement is bound to one organization.
 
+What several statements have in common stands once, as a fragment, in the file of its aggregate:
+
+    -- fragment: provider_columns
+    -- The columns of a provider, as `provider_from` reads them.
+    id, subject, name;
+
+`{{provider_columns}}` in a statement of any file is its text. A fragment includes no other.
+
 Writes that nobody waits for one by one may go to the server as one statement (`later`, `together`).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -34,7 +42,9 @@ Record: TypeAlias = asyncpg.Record
 
 ALL_ORGANIZATIONS: Final = "all organizations"
 
-_HEADER: Final = re.compile(r"^-- name: *(.*)$", re.MULTILINE)
+_HEADER: Final = re.compile(r"^-- (?:name|fragment): *(.*)$", re.MULTILINE)
+_FRAGMENT: Final = re.compile(r"-- fragment: *([a-z][a-z0-9_]*)")
+_INCLUDED: Final = re.compile(r"\{\{ *([^{}]*?) *\}\}")
 _NAME: Final = re.compile(r"([a-z][a-z0-9_]*) :([a-z]+)")
 _PLACE: Final = re.compile(r"\$(\d+)")
 _PARAMETER: Final = re.compile(r"([a-z][a-z0-9_]*) ([a-z][a-z0-9_ ]*(?:\[\])?)")
@@ -157,17 +167,53 @@ def sql_folder() -> Path:
     return inside if inside.is_dir() else package.parent / "sql"
 
 
-def parse(text: str, *, source: str) -> list[Query]:
-    """The statements of one file, in order; `source` names it in errors."""
-    headers = list(_HEADER.finditer(text))
-    ends = [header.start() for header in headers[1:]] + [len(text)]
+def parse(text: str, *, source: str, fragments: Mapping[str, str] | None = None) -> list[Query]:
+    """The statements of one file, in order; `source` names it in errors, `fragments` are those of
+    other files.
+    """
+    known = {**(fragments or {}), **parse_fragments(text, source=source)}
     return [
-        _parse_one(text[head.start() : end], source)
-        for head, end in zip(headers, ends, strict=True)
+        _parse_one(block, source, known)
+        for block in _blocks(text)
+        if not block.startswith("-- fragment:")
     ]
 
 
-def _parse_one(text: str, source: str) -> Query:
+def parse_fragments(text: str, *, source: str) -> dict[str, str]:
+    """The fragments of one file, by name."""
+    fragments: dict[str, str] = {}
+    for block in _blocks(text):
+        if not block.startswith("-- fragment:"):
+            continue
+        title, *lines = block.strip().splitlines()
+        named = _FRAGMENT.fullmatch(title)
+        body = "\n".join(line for line in lines if not line.startswith("--")).strip()
+        if named is None or body == ";" or not body.endswith(";") or _INCLUDED.search(body):
+            raise QueryFileError(
+                f"{source}: “{title}” needs a name and a text that ends with “;” and includes no "
+                "other fragment"
+            )
+        if named[1] in fragments:
+            raise QueryFileError(f"{source}: the fragment {named[1]} stands twice")
+        fragments[named[1]] = body.removesuffix(";")
+    return fragments
+
+
+def _blocks(text: str) -> list[str]:
+    starts = [header.start() for header in _HEADER.finditer(text)]
+    return [text[start:end] for start, end in zip(starts, [*starts[1:], len(text)], strict=True)]
+
+
+def _with_fragments(sql: str, fragments: Mapping[str, str], source: str) -> str:
+    def included(match: re.Match[str]) -> str:
+        if match[1] not in fragments:
+            raise QueryFileError(f"{source}: there is no fragment “{match[1]}”")
+        return fragments[match[1]]
+
+    return _INCLUDED.sub(included, sql)
+
+
+def _parse_one(text: str, source: str, fragments: Mapping[str, str]) -> Query:
     lines = text.strip().splitlines()
     head: list[str] = []
     while lines and lines[0].startswith("--"):
@@ -200,7 +246,7 @@ def _parse_one(text: str, source: str) -> Query:
         if params == "none"
         else tuple(_parse_parameter(part, source) for part in params.split(",")),
         all_organizations=scope == ALL_ORGANIZATIONS,
-        sql=sql.removesuffix(";"),
+        sql=_with_fragments(sql.removesuffix(";"), fragments, source),
     )
 
 
@@ -213,11 +259,18 @@ def _parse_parameter(text: str, source: str) -> Parameter:
 
 def load(folder: Path) -> dict[str, Query]:
     """Every statement under `folder`, by name; a name that stands twice is an error."""
+    texts = {path.name: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.sql"))}
+    fragments: dict[str, str] = {}
+    for name, text in texts.items():
+        for fragment, body in parse_fragments(text, source=name).items():
+            if fragment in fragments:
+                raise QueryFileError(f"{name}: the fragment {fragment} stands twice")
+            fragments[fragment] = body
     queries: dict[str, Query] = {}
-    for path in sorted(folder.glob("*.sql")):
-        for parsed in parse(path.read_text(encoding="utf-8"), source=path.name):
+    for name, text in texts.items():
+        for parsed in parse(text, source=name, fragments=fragments):
             if parsed.name in queries:
-                raise QueryFileError(f"{path.name}: {parsed.name} stands twice")
+                raise QueryFileError(f"{name}: {parsed.name} stands twice")
             queries[parsed.name] = parsed
     return queries
 

@@ -1,12 +1,15 @@
+-- fragment: appointment_columns
+-- The columns of an appointment, as `_appointment` reads them.
+id, provider_id, service_id, customer_id, status, starts_at, ends_at, customer_time_zone, contact_name,
+contact_email, contact_phone, contact_locale, contact_channels, notes, version, time_version, price_minor,
+price_currency, policy_free_until_minutes_before, policy_late_cancellation, policy_late_fee_minor,
+policy_late_fee_currency, policy_late_fee_percent, created_at, cancelled_at, cancellation_reason,
+cancellation_fee_minor, cancellation_fee_currency;
+
 -- name: appointment_by_ids :many
 -- The appointments with these ids, in no particular order.
 -- params: organization_id uuid, ids uuid[]
-SELECT id, provider_id, service_id, customer_id, status, starts_at, ends_at, customer_time_zone, contact_name,
-    contact_email, contact_phone, contact_locale, contact_channels, notes, version, time_version, price_minor,
-    price_currency,
-    policy_free_until_minutes_before, policy_late_cancellation, policy_late_fee_minor, policy_late_fee_currency,
-    policy_late_fee_percent, created_at, cancelled_at, cancellation_reason, cancellation_fee_minor,
-    cancellation_fee_currency
+SELECT {{appointment_columns}}
 FROM appointment
 WHERE organization_id = $1 AND id = ANY($2);
 
@@ -14,12 +17,7 @@ WHERE organization_id = $1 AND id = ANY($2);
 -- A page of all the organization's appointments in the order of (starts_at, id), strictly between two cursors; null ones
 -- bound nothing. $7 and $8 bound the start, from inclusive to exclusive, $9 the status.
 -- params: organization_id uuid, after_start timestamptz, after_id uuid, before_start timestamptz, before_id uuid, page_size integer, from_start timestamptz, until_start timestamptz, statuses text[]
-SELECT id, provider_id, service_id, customer_id, status, starts_at, ends_at, customer_time_zone, contact_name,
-    contact_email, contact_phone, contact_locale, contact_channels, notes, version, time_version, price_minor,
-    price_currency,
-    policy_free_until_minutes_before, policy_late_cancellation, policy_late_fee_minor, policy_late_fee_currency,
-    policy_late_fee_percent, created_at, cancelled_at, cancellation_reason, cancellation_fee_minor,
-    cancellation_fee_currency
+SELECT {{appointment_columns}}
 FROM appointment
 WHERE organization_id = $1
     AND (starts_at, id) > (coalesce($2::timestamptz, '-infinity'), coalesce($3::uuid, '00000000-0000-0000-0000-000000000000'))
@@ -34,20 +32,10 @@ LIMIT $6::integer;
 -- The same page of each of these providers' appointments in the order of (starts_at, id), strictly between two
 -- cursors; null ones bound nothing. $7 and $8 bound the start, from inclusive to exclusive, $9 the status.
 -- params: organization_id uuid, after_start timestamptz, after_id uuid, before_start timestamptz, before_id uuid, page_size integer, from_start timestamptz, until_start timestamptz, statuses text[], provider_ids uuid[]
-SELECT id, provider_id, service_id, customer_id, status, starts_at, ends_at, customer_time_zone, contact_name,
-    contact_email, contact_phone, contact_locale, contact_channels, notes, version, time_version, price_minor,
-    price_currency,
-    policy_free_until_minutes_before, policy_late_cancellation, policy_late_fee_minor, policy_late_fee_currency,
-    policy_late_fee_percent, created_at, cancelled_at, cancellation_reason, cancellation_fee_minor,
-    cancellation_fee_currency
+SELECT {{appointment_columns}}
 FROM unnest($10::uuid[]) AS wanted (wanted_id)
 CROSS JOIN LATERAL (
-    SELECT id, provider_id, service_id, customer_id, status, starts_at, ends_at, customer_time_zone, contact_name,
-        contact_email, contact_phone, contact_locale, contact_channels, notes, version, time_version, price_minor,
-        price_currency,
-        policy_free_until_minutes_before, policy_late_cancellation, policy_late_fee_minor, policy_late_fee_currency,
-        policy_late_fee_percent, created_at, cancelled_at, cancellation_reason, cancellation_fee_minor,
-        cancellation_fee_currency
+    SELECT {{appointment_columns}}
     FROM appointment
     WHERE organization_id = $1 AND provider_id = wanted.wanted_id
         AND (starts_at, id) > (coalesce($2::timestamptz, '-infinity'), coalesce($3::uuid, '00000000-0000-0000-0000-000000000000'))
@@ -64,12 +52,7 @@ ORDER BY starts_at, id;
 -- A page of a customer's appointments in the order of (starts_at, id), strictly between two cursors; null ones
 -- bound nothing. $7 and $8 bound the start, from inclusive to exclusive, $9 the status.
 -- params: organization_id uuid, after_start timestamptz, after_id uuid, before_start timestamptz, before_id uuid, page_size integer, from_start timestamptz, until_start timestamptz, statuses text[], customer_id uuid
-SELECT id, provider_id, service_id, customer_id, status, starts_at, ends_at, customer_time_zone, contact_name,
-    contact_email, contact_phone, contact_locale, contact_channels, notes, version, time_version, price_minor,
-    price_currency,
-    policy_free_until_minutes_before, policy_late_cancellation, policy_late_fee_minor, policy_late_fee_currency,
-    policy_late_fee_percent, created_at, cancelled_at, cancellation_reason, cancellation_fee_minor,
-    cancellation_fee_currency
+SELECT {{appointment_columns}}
 FROM appointment
 WHERE organization_id = $1 AND customer_id = $10
     AND (starts_at, id) > (coalesce($2::timestamptz, '-infinity'), coalesce($3::uuid, '00000000-0000-0000-0000-000000000000'))
@@ -83,12 +66,7 @@ LIMIT $6::integer;
 -- name: appointments_of_organization_backward :many
 -- The same list from its other end: the last of all the organization's appointments, in descending order.
 -- params: organization_id uuid, after_start timestamptz, after_id uuid, before_start timestamptz, before_id uuid, page_size integer, from_start timestamptz, until_start timestamptz, statuses text[]
-SELECT id, provider_id, service_id, customer_id, status, starts_at, ends_at, customer_time_zone, contact_name,
-    contact_email, contact_phone, contact_locale, contact_channels, notes, version, time_version, price_minor,
-    price_currency,
-    policy_free_until_minutes_before, policy_late_cancellation, policy_late_fee_minor, policy_late_fee_currency,
-    policy_late_fee_percent, created_at, cancelled_at, cancellation_reason, cancellation_fee_minor,
-    cancellation_fee_currency
+SELECT {{appointment_columns}}
 FROM appointment
 WHERE organization_id = $1
     AND (starts_at, id) > (coalesce($2::timestamptz, '-infinity'), coalesce($3::uuid, '00000000-0000-0000-0000-000000000000'))
@@ -102,20 +80,10 @@ LIMIT $6::integer;
 -- name: appointments_of_providers_backward :many
 -- The same lists from their other end: the last of each provider's appointments, in descending order.
 -- params: organization_id uuid, after_start timestamptz, after_id uuid, before_start timestamptz, before_id uuid, page_size integer, from_start timestamptz, until_start timestamptz, statuses text[], provider_ids uuid[]
-SELECT id, provider_id, service_id, customer_id, status, starts_at, ends_at, customer_time_zone, contact_name,
-    contact_email, contact_phone, contact_locale, contact_channels, notes, version, time_version, price_minor,
-    price_currency,
-    policy_free_until_minutes_before, policy_late_cancellation, policy_late_fee_minor, policy_late_fee_currency,
-    policy_late_fee_percent, created_at, cancelled_at, cancellation_reason, cancellation_fee_minor,
-    cancellation_fee_currency
+SELECT {{appointment_columns}}
 FROM unnest($10::uuid[]) AS wanted (wanted_id)
 CROSS JOIN LATERAL (
-    SELECT id, provider_id, service_id, customer_id, status, starts_at, ends_at, customer_time_zone, contact_name,
-        contact_email, contact_phone, contact_locale, contact_channels, notes, version, time_version, price_minor,
-        price_currency,
-        policy_free_until_minutes_before, policy_late_cancellation, policy_late_fee_minor, policy_late_fee_currency,
-        policy_late_fee_percent, created_at, cancelled_at, cancellation_reason, cancellation_fee_minor,
-        cancellation_fee_currency
+    SELECT {{appointment_columns}}
     FROM appointment
     WHERE organization_id = $1 AND provider_id = wanted.wanted_id
         AND (starts_at, id) > (coalesce($2::timestamptz, '-infinity'), coalesce($3::uuid, '00000000-0000-0000-0000-000000000000'))
@@ -131,12 +99,7 @@ ORDER BY starts_at DESC, id DESC;
 -- name: appointments_of_customer_backward :many
 -- The same list from its other end: the last of a customer's appointments, in descending order.
 -- params: organization_id uuid, after_start timestamptz, after_id uuid, before_start timestamptz, before_id uuid, page_size integer, from_start timestamptz, until_start timestamptz, statuses text[], customer_id uuid
-SELECT id, provider_id, service_id, customer_id, status, starts_at, ends_at, customer_time_zone, contact_name,
-    contact_email, contact_phone, contact_locale, contact_channels, notes, version, time_version, price_minor,
-    price_currency,
-    policy_free_until_minutes_before, policy_late_cancellation, policy_late_fee_minor, policy_late_fee_currency,
-    policy_late_fee_percent, created_at, cancelled_at, cancellation_reason, cancellation_fee_minor,
-    cancellation_fee_currency
+SELECT {{appointment_columns}}
 FROM appointment
 WHERE organization_id = $1 AND customer_id = $10
     AND (starts_at, id) > (coalesce($2::timestamptz, '-infinity'), coalesce($3::uuid, '00000000-0000-0000-0000-000000000000'))
@@ -191,12 +154,7 @@ VALUES ($1, $2, $3, $4, $5, 'CONFIRMED', $6, $7, $8, $9, $10, $11, $12, $13, 1, 
 -- name: appointment_for_update :maybe
 -- An appointment as it is now, locked until the transaction ends: changes of one appointment go one after the other.
 -- params: organization_id uuid, id uuid
-SELECT id, provider_id, service_id, customer_id, status, starts_at, ends_at, customer_time_zone, contact_name,
-    contact_email, contact_phone, contact_locale, contact_channels, notes, version, time_version, price_minor,
-    price_currency,
-    policy_free_until_minutes_before, policy_late_cancellation, policy_late_fee_minor, policy_late_fee_currency,
-    policy_late_fee_percent, created_at, cancelled_at, cancellation_reason, cancellation_fee_minor,
-    cancellation_fee_currency
+SELECT {{appointment_columns}}
 FROM appointment
 WHERE organization_id = $1 AND id = $2
 FOR UPDATE;
@@ -233,12 +191,7 @@ WHERE organization_id = $1 AND id = $2;
 -- Those of these appointments that are still confirmed and have ended, locked until the transaction ends. In one order, so
 -- that two workers never wait for each other in a circle.
 -- params: organization_id uuid, ids uuid[], ended_by timestamptz
-SELECT id, provider_id, service_id, customer_id, status, starts_at, ends_at, customer_time_zone, contact_name,
-    contact_email, contact_phone, contact_locale, contact_channels, notes, version, time_version, price_minor,
-    price_currency,
-    policy_free_until_minutes_before, policy_late_cancellation, policy_late_fee_minor, policy_late_fee_currency,
-    policy_late_fee_percent, created_at, cancelled_at, cancellation_reason, cancellation_fee_minor,
-    cancellation_fee_currency
+SELECT {{appointment_columns}}
 FROM appointment
 WHERE organization_id = $1 AND id = ANY($2) AND status = 'CONFIRMED' AND ends_at <= $3
 ORDER BY id

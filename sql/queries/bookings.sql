@@ -19,7 +19,7 @@ FROM (VALUES (true)) AS always
 LEFT JOIN idempotency_key AS known
     ON known.organization_id = $1 AND known.mutation = $2 AND known.caller = $3 AND known.key = $4
 LEFT JOIN LATERAL (
-    SELECT id, subject, name, email, phone, time_zone, locale, channels, erased_at
+    SELECT {{customer_columns}}
     FROM customer
     WHERE organization_id = $1
         AND id = coalesce((

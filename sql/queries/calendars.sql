@@ -1,3 +1,7 @@
+-- fragment: claim_columns
+-- The columns of a claim, as `_claim` reads them.
+subject_id, claimed_from, claimed_until, visit_from, visit_until, appointment_id, expires_at, unit;
+
 -- name: calendars :many
 -- All that decides over the time of each wanted (provider, service or null) but the claims: rules, weekly hours,
 -- breaks, and the exceptions on the dates from $4 to $5. One statement, however many are wanted. A service that the
@@ -61,7 +65,7 @@ WHERE organization_id = $1 AND id = ANY($2);
 -- name: claims_of_subjects :many
 -- The active claims of these subjects that overlap the minutes from $3 to $4. $5 is the length of the longest claim.
 -- params: organization_id uuid, subject_ids uuid[], from_minute integer, until_minute integer, longest_minutes integer
-SELECT subject_id, claimed_from, claimed_until, visit_from, visit_until, appointment_id, expires_at, unit
+SELECT {{claim_columns}}
 FROM claim
 WHERE organization_id = $1
     AND subject_id = ANY($2)
@@ -139,7 +143,7 @@ WHERE claim.organization_id = $1 AND claim.id = given_back.id;
 -- name: claims_of_appointment :many
 -- The time that an appointment has; none where it is cancelled.
 -- params: organization_id uuid, appointment_id uuid
-SELECT subject_id, claimed_from, claimed_until, visit_from, visit_until, appointment_id, expires_at, unit
+SELECT {{claim_columns}}
 FROM claim
 WHERE organization_id = $1 AND appointment_id = $2 AND active
 ORDER BY subject_id, unit;
@@ -147,7 +151,7 @@ ORDER BY subject_id, unit;
 -- name: claims_of_hold :many
 -- The time that a hold has, expired or not; none where it was given back.
 -- params: organization_id uuid, hold_id uuid
-SELECT subject_id, claimed_from, claimed_until, visit_from, visit_until, appointment_id, expires_at, unit
+SELECT {{claim_columns}}
 FROM claim
 WHERE organization_id = $1 AND hold_id = $2 AND active
 ORDER BY subject_id, unit;

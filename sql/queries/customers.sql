@@ -1,14 +1,18 @@
+-- fragment: customer_columns
+-- The columns of a customer, as `customer_from` reads them.
+id, subject, name, email, phone, time_zone, locale, channels, erased_at;
+
 -- name: customer_by_ids :many
 -- The customers with these ids, in no particular order.
 -- params: organization_id uuid, ids uuid[]
-SELECT id, subject, name, email, phone, time_zone, locale, channels, erased_at
+SELECT {{customer_columns}}
 FROM customer
 WHERE organization_id = $1 AND id = ANY($2);
 
 -- name: customer_by_subject :maybe
 -- The account of a signed-in customer, once they have booked.
 -- params: organization_id uuid, subject text
-SELECT id, subject, name, email, phone, time_zone, locale, channels, erased_at
+SELECT {{customer_columns}}
 FROM customer
 WHERE organization_id = $1 AND subject = $2;
 
@@ -30,7 +34,7 @@ ON CONFLICT DO NOTHING;
 -- name: customer_for_update :maybe
 -- A customer as they are now, locked until the transaction ends.
 -- params: organization_id uuid, id uuid
-SELECT id, subject, name, email, phone, time_zone, locale, channels, erased_at
+SELECT {{customer_columns}}
 FROM customer
 WHERE organization_id = $1 AND id = $2
 FOR UPDATE;
@@ -71,7 +75,7 @@ UPDATE customer
 SET subject = NULL, name = $3, email = NULL, phone = NULL, time_zone = 'UTC', locale = NULL, channels = NULL,
     erased_at = coalesce(erased_at, $4)
 WHERE organization_id = $1 AND id = $2
-RETURNING id, subject, name, email, phone, time_zone, locale, channels, erased_at;
+RETURNING {{customer_columns}};
 
 -- name: erase_appointments_of_customer :exec
 -- Everything personal goes from a customer's appointments; times, states and prices stay.

@@ -1,14 +1,18 @@
+-- fragment: hold_columns
+-- The columns of a hold, as `_hold` reads them.
+id, provider_id, service_id, starts_at, ends_at, expires_at, ended_at;
+
 -- name: hold_by_id :maybe
 -- A hold, whether it still stands or not.
 -- params: organization_id uuid, id uuid
-SELECT id, provider_id, service_id, starts_at, ends_at, expires_at, ended_at
+SELECT {{hold_columns}}
 FROM hold
 WHERE organization_id = $1 AND id = $2;
 
 -- name: hold_for_update :maybe
 -- The same, locked until the transaction ends: it is used or released once.
 -- params: organization_id uuid, id uuid
-SELECT id, provider_id, service_id, starts_at, ends_at, expires_at, ended_at
+SELECT {{hold_columns}}
 FROM hold
 WHERE organization_id = $1 AND id = $2
 FOR UPDATE;

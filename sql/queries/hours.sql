@@ -1,7 +1,11 @@
+-- fragment: weekly_columns
+-- The columns of a weekly range, as hours.py reads them.
+id, subject_id, weekday, start_minute, end_minute, effective_from, effective_until;
+
 -- name: weekly_hours_of_subjects :many
 -- The weekly hours of these subjects, in the order of the week.
 -- params: organization_id uuid, subject_ids uuid[]
-SELECT id, subject_id, weekday, start_minute, end_minute, effective_from, effective_until
+SELECT {{weekly_columns}}
 FROM weekly_hours
 WHERE organization_id = $1 AND subject_id = ANY($2)
 ORDER BY weekday, start_minute, effective_from NULLS FIRST, id;
@@ -9,7 +13,7 @@ ORDER BY weekday, start_minute, effective_from NULLS FIRST, id;
 -- name: weekly_breaks_of_subjects :many
 -- The weekly breaks of these subjects, in the order of the week.
 -- params: organization_id uuid, subject_ids uuid[]
-SELECT id, subject_id, weekday, start_minute, end_minute, effective_from, effective_until
+SELECT {{weekly_columns}}
 FROM weekly_break
 WHERE organization_id = $1 AND subject_id = ANY($2)
 ORDER BY weekday, start_minute, effective_from NULLS FIRST, id;

@@ -1,3 +1,7 @@
+-- fragment: message_columns
+-- The columns of a row of the message log, as messages.py reads them.
+id, appointment_id, time_version, kind, recipient, channel, status, due_at, sent_at, detail, is_resend;
+
 -- name: due_outbox :many
 -- A batch of what is due, longest due first, of all organizations. Nothing is locked.
 -- params: due_by timestamptz, batch_size integer
@@ -76,7 +80,7 @@ WHERE organization_id = $1 AND appointment_id = ANY($2) AND recipient = 'CUSTOME
 -- name: messages_of_appointments :many
 -- Every row of the log for these appointments, in the order in which they were due.
 -- params: organization_id uuid, appointment_ids uuid[]
-SELECT id, appointment_id, time_version, kind, recipient, channel, status, due_at, sent_at, detail, is_resend
+SELECT {{message_columns}}
 FROM reminder_log
 WHERE organization_id = $1 AND appointment_id = ANY($2)
 ORDER BY due_at, id;
@@ -164,7 +168,7 @@ WHERE organization_id = $1 AND id = $2 AND channel = 'SMS'
 -- name: message_by_id :maybe
 -- One row of the log.
 -- params: organization_id uuid, id uuid
-SELECT id, appointment_id, time_version, kind, recipient, channel, status, due_at, sent_at, detail, is_resend
+SELECT {{message_columns}}
 FROM reminder_log
 WHERE organization_id = $1 AND id = $2;
 

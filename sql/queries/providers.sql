@@ -1,9 +1,13 @@
+-- fragment: provider_columns
+-- The columns of a provider, as `provider_from` reads them.
+id, subject, name, email, phone, time_zone, service_duration_minutes, buffer_minutes, slot_interval_minutes,
+min_notice_minutes, max_advance_booking_days, policy_free_until_minutes_before, policy_late_cancellation,
+policy_late_fee_minor, policy_late_fee_currency, locale, channels;
+
 -- name: provider_by_ids :many
 -- The providers with these ids, in no particular order.
 -- params: organization_id uuid, ids uuid[]
-SELECT id, subject, name, email, phone, time_zone, service_duration_minutes, buffer_minutes, slot_interval_minutes,
-    min_notice_minutes, max_advance_booking_days, policy_free_until_minutes_before, policy_late_cancellation,
-    policy_late_fee_minor, policy_late_fee_currency, locale, channels
+SELECT {{provider_columns}}
 FROM provider
 WHERE organization_id = $1 AND id = ANY($2);
 
@@ -18,9 +22,7 @@ WHERE organization_id = $1 AND subject = $2;
 -- A page of providers in the order of (name_sort, id), strictly between two cursors, which give the name; null ones
 -- bound nothing. $7 restricts it to ids, $8 to names that contain a text, in any case.
 -- params: organization_id uuid, after_name text, after_id uuid, before_name text, before_id uuid, page_size integer, ids uuid[], search text
-SELECT id, subject, name, email, phone, time_zone, service_duration_minutes, buffer_minutes, slot_interval_minutes,
-    min_notice_minutes, max_advance_booking_days, policy_free_until_minutes_before, policy_late_cancellation,
-    policy_late_fee_minor, policy_late_fee_currency, locale, channels
+SELECT {{provider_columns}}
 FROM provider
 WHERE organization_id = $1
     AND (name_sort, id) > (coalesce(name_sort_key($2::text), ''), coalesce($3::uuid, '00000000-0000-0000-0000-000000000000'))
@@ -33,9 +35,7 @@ LIMIT $6::integer;
 -- name: provider_page_backward :many
 -- The same list from its other end: its last providers, in descending order.
 -- params: organization_id uuid, after_name text, after_id uuid, before_name text, before_id uuid, page_size integer, ids uuid[], search text
-SELECT id, subject, name, email, phone, time_zone, service_duration_minutes, buffer_minutes, slot_interval_minutes,
-    min_notice_minutes, max_advance_booking_days, policy_free_until_minutes_before, policy_late_cancellation,
-    policy_late_fee_minor, policy_late_fee_currency, locale, channels
+SELECT {{provider_columns}}
 FROM provider
 WHERE organization_id = $1
     AND (name_sort, id) > (coalesce(name_sort_key($2::text), ''), coalesce($3::uuid, '00000000-0000-0000-0000-000000000000'))
@@ -62,10 +62,7 @@ WITH known AS (
     INSERT INTO subject (organization_id, id, kind) VALUES ($1, $2, 'PROVIDER')
     ON CONFLICT ON CONSTRAINT subject_pkey DO NOTHING
 )
-INSERT INTO provider (organization_id, id, subject, name, email, phone, time_zone, service_duration_minutes,
-    buffer_minutes, slot_interval_minutes, min_notice_minutes, max_advance_booking_days,
-    policy_free_until_minutes_before, policy_late_cancellation, policy_late_fee_minor, policy_late_fee_currency,
-    locale, channels, created_at)
+INSERT INTO provider (organization_id, {{provider_columns}}, created_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
 ON CONFLICT ON CONSTRAINT provider_subject_key DO NOTHING
 RETURNING id;

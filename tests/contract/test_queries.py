@@ -14,7 +14,7 @@ import asyncpg
 import pytest
 
 import app.store
-from app.store.sql import Query, bound, catalogue, parse, sql_folder
+from app.store.sql import Query, bound, catalogue, parse_fragments, sql_folder
 
 QUERIES = sorted(catalogue().values(), key=lambda query: query.name)
 STORE = Path(app.store.__file__).parent
@@ -33,11 +33,22 @@ def test_every_statement_is_bound_by_a_module_of_the_store() -> None:
 def test_every_file_has_only_statements() -> None:
     for path in sorted((sql_folder() / "queries").glob("*.sql")):
         text = path.read_text(encoding="utf-8")
-        assert text.startswith("-- name: "), f"{path.name} has something before its first statement"
-        for parsed in parse(text, source=path.name):
-            assert ";" not in re.sub(r"'[^']*'|--[^\n]*", "", parsed.sql), (
-                f"{parsed.name} is more than one statement"
-            )
+        assert text.startswith(("-- name: ", "-- fragment: ")), (
+            f"{path.name} has something before its first statement"
+        )
+    for parsed in QUERIES:
+        assert ";" not in re.sub(r"'[^']*'|--[^\n]*", "", parsed.sql), (
+            f"{parsed.name} is more than one statement"
+        )
+
+
+def test_every_fragment_is_included_by_several_statements() -> None:
+    """Otherwise it hides what one statement reads."""
+    texts = [path.read_text(encoding="utf-8") for path in (sql_folder() / "queries").glob("*.sql")]
+    fragments = {name for text in texts for name in parse_fragments(text, source="")}
+    assert fragments
+    for name in fragments:
+        assert sum(text.count(f"{{{{{name}}}}}") for text in texts) > 1, name
 
 
 @pytest.mark.parametrize("query", QUERIES, ids=lambda query: query.name)
@@ -66,6 +77,8 @@ async def test_a_statement_takes_and_gives_what_it_says(
     columns = [attribute.name for attribute in statement.get_attributes()]
     assert len(columns) == len(set(columns)), "two columns of one name hide each other"
     assert "?column?" not in columns, "a column without a name"
+    records = [each.name for each in statement.get_attributes() if "record" in each.type.name]
+    assert records == [], "rows of an anonymous type: give arrays of plain types"
     if query.cardinality != "exec":
         assert columns, f"a :{query.cardinality} statement gives rows"
 

@@ -382,6 +382,7 @@ class Traffic:
 class Upgraded:
     """What happened while a database was migrated under 0.1.0; seconds."""
 
+    organization_id: UUID
     applied: list[Migration]
     took: float
     longest_before: float
@@ -433,6 +434,7 @@ async def upgrade(
         said = "".join(process.said for process in processes)
     ends = [at for _, at in files[1:]] + [end]
     return Upgraded(
+        organization_id=practice.organization_id,
         applied=applied,
         took=end - start,
         longest_before=traffic.longest(began, start),

@@ -11,10 +11,12 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from app.store import migrations
 from app.store.migrations import (
     DatabaseAheadError,
     EditedMigrationError,
     MigrationError,
+    TablesInUseError,
     UnmigratedError,
     check,
     migrate,
@@ -85,6 +87,109 @@ async def test_a_file_that_fails_leaves_nothing_of_itself(
         await migrate(empty_database, folder=folder)
     assert await names(empty_pool) == ["0001_first", "0002_second"]
     assert not await exists(empty_pool, "third")
+
+
+BATCHES = """\
+-- transaction: each statement
+-- Doubles what is there, two rows at a time.
+WITH batch AS (
+    SELECT n FROM many WHERE n > coalesce($1::integer, 0) ORDER BY n LIMIT 2
+), doubled AS (
+    UPDATE many SET twice = 2 * batch.n FROM batch WHERE many.n = batch.n
+)
+SELECT n FROM batch ORDER BY n DESC LIMIT 1;
+
+CREATE INDEX CONCURRENTLY IF NOT EXISTS many_twice ON many (twice);
+
+SELECT 1 / (SELECT count(*) FROM first);
+"""
+
+
+async def test_a_file_may_be_committed_statement_by_statement(
+    folder: Path, empty_database: str, empty_pool: Pool
+) -> None:
+    """Batches go on from the row that the one before returned. A file that fails in the middle is
+    not recorded, and is repeated from its start.
+    """
+    await migrate(empty_database, folder=folder)
+    (folder / "0003_many.sql").write_text(
+        "CREATE TABLE many (n integer, twice integer); INSERT INTO many SELECT generate_series(1, 5);"
+    )
+    (folder / "0004_batches.sql").write_text(BATCHES)
+    await empty_pool.execute("DELETE FROM first", ())
+    with pytest.raises(asyncpg.DivisionByZeroError):
+        await migrate(empty_database, folder=folder)
+    rows = await empty_pool.fetch("SELECT n, twice FROM many ORDER BY n", ())
+    assert [(row["n"], row["twice"]) for row in rows] == [(n, 2 * n) for n in range(1, 6)]
+    assert await names(empty_pool) == ["0001_first", "0002_second", "0003_many"]
+
+    await empty_pool.execute("INSERT INTO first VALUES (1)", ())
+    assert [done.version for done in await migrate(empty_database, folder=folder)] == [4]
+    assert await exists(empty_pool, "many_twice")
+    await check(empty_pool, folder=folder)
+
+
+async def test_a_migration_that_waits_for_a_table_does_not_block_it(
+    folder: Path, empty_database: str, empty_pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While somebody's transaction keeps a table, others get through to it: the migration gives way
+    each time, and is applied once that transaction has ended.
+    """
+    monkeypatch.setattr(migrations, "LOCK_PAUSE_SECONDS", 0.01)
+    await migrate(empty_database, folder=folder)
+    (folder / "0003_more.sql").write_text("ALTER TABLE first ADD COLUMN m integer;")
+    reader = await asyncpg.connect(empty_database)
+    backup = reader.transaction()
+    await backup.start()
+    await reader.execute("LOCK TABLE first IN ACCESS SHARE MODE")
+    migrating = asyncio.create_task(migrate(empty_database, folder=folder))
+    try:
+        for _ in range(3):
+            await until_a_lock_was_refused(empty_pool, migrating)
+            await empty_pool.execute("INSERT INTO first VALUES (2)", ())
+        assert not migrating.done()
+        await backup.rollback()
+        async with asyncio.timeout(60):
+            assert [done.version for done in await migrating] == [3]
+    finally:
+        migrating.cancel()
+        await reader.close()
+
+
+async def until_a_lock_was_refused(pool: Pool, migrating: asyncio.Task[object]) -> None:
+    """Until the migration waits for the table."""
+    async with asyncio.timeout(60):
+        while not migrating.done():
+            waiting = await pool.fetch(
+                """
+                SELECT pid FROM pg_locks
+                WHERE relation = 'first'::regclass AND mode = 'AccessExclusiveLock' AND NOT granted
+                """,
+                (),
+            )
+            if waiting:
+                return
+
+
+async def test_a_migration_that_never_gets_its_lock_says_so(
+    folder: Path, empty_database: str, empty_pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(migrations, "LOCK_PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(migrations, "LOCK_TIMEOUT_MS", 1)
+    monkeypatch.setattr(migrations, "LOCK_TRIES", 2)
+    await migrate(empty_database, folder=folder)
+    (folder / "0003_more.sql").write_text("ALTER TABLE first ADD COLUMN m integer;")
+    reader = await asyncpg.connect(empty_database)
+    try:
+        async with reader.transaction():
+            await reader.execute("LOCK TABLE first IN ACCESS SHARE MODE")
+            with pytest.raises(
+                TablesInUseError, match="0003_more did not get its locks in 2 tries"
+            ):
+                await migrate(empty_database, folder=folder)
+    finally:
+        await reader.close()
+    assert await names(empty_pool) == ["0001_first", "0002_second"]
 
 
 async def test_many_at_once_take_turns(folder: Path, empty_database: str, empty_pool: Pool) -> None:

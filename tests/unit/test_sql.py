@@ -65,6 +65,39 @@ def test_a_header_that_lacks_something_is_refused_with_its_file(text: str) -> No
         parse(text, source="odd.sql")
 
 
+def test_a_fragment_is_included_by_statements_of_any_file(tmp_path: Path) -> None:
+    fragment = "-- fragment: thing_columns\n-- What a thing is.\nid,\nname;\n\n"
+    by_name = (
+        "-- name: {} :many\n-- S.\n-- params: none\nSELECT {{{{thing_columns}}}} FROM thing;\n"
+    )
+    (tmp_path / "a.sql").write_text(by_name.format("first"))
+    (tmp_path / "b.sql").write_text(fragment + by_name.format("second"))
+    found = load(tmp_path)
+    assert [found[name].sql for name in ("first", "second")] == [
+        "SELECT id,\nname FROM thing",
+        "SELECT id,\nname FROM thing",
+    ]
+    (tmp_path / "c.sql").write_text(fragment)
+    with pytest.raises(QueryFileError, match=r"c\.sql: the fragment thing_columns stands twice"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "-- fragment: thing_columns\nid",
+        "-- fragment: thing_columns\n;",
+        "-- fragment: Thing\nid;",
+        "-- fragment: one\nid;\n-- fragment: one\nid;",
+        "-- fragment: one\n{{other}};\n-- fragment: other\nid;",
+        "-- name: things :many\n-- S.\n-- params: none\nSELECT {{thing_columns}} FROM thing;",
+    ],
+)
+def test_a_fragment_that_lacks_something_is_refused_with_its_file(text: str) -> None:
+    with pytest.raises(QueryFileError, match=r"^odd\.sql: "):
+        parse(text, source="odd.sql")
+
+
 def test_a_name_that_stands_twice_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.sql").write_text(TWO)
     (tmp_path / "b.sql").write_text(TWO)
