@@ -591,8 +591,6 @@ CREATE INDEX claim_by_hold ON public.claim USING btree (organization_id, hold_id
 
 CREATE INDEX claim_given_back ON public.claim USING btree (claimed_until) WHERE (NOT active);
 
-CREATE INDEX claim_of_expiring_hold ON public.claim USING btree (expires_at) WHERE (active AND (hold_id IS NOT NULL));
-
 CREATE INDEX claim_taken ON public.claim USING btree (organization_id, subject_id, claimed_from) INCLUDE (claimed_until, visit_from, visit_until, appointment_id, expires_at, unit) WHERE active;
 
 CREATE INDEX customer_erased ON public.customer USING btree (erased_at) WHERE (erased_at IS NOT NULL);
@@ -608,6 +606,8 @@ CREATE UNIQUE INDEX event_in_order ON public.event USING btree (organization_id,
 CREATE INDEX hold_by_caller ON public.hold USING btree (organization_id, caller, expires_at) WHERE (ended_at IS NULL);
 
 CREATE INDEX hold_by_expiry ON public.hold USING btree (expires_at);
+
+CREATE INDEX hold_to_end ON public.hold USING btree (expires_at) WHERE (ended_at IS NULL);
 
 CREATE INDEX idempotency_key_by_age ON public.idempotency_key USING btree (created_at);
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
     """A hold. From `expires_at` on it is as if it were not there; `ended_at` is when it was
-    released or used.
+    released or used, or its expiry once the sweep has recorded that.
     """
 
     id: HoldId

@@ -226,9 +226,9 @@ async def free_appointment_time(
     await _FREE_APPOINTMENT_TIME.exec(tx, lock.organization_id, appointment_id)
 
 
-async def free_hold_time(on: Executor, organization_id: OrganizationId, hold_id: HoldId) -> bool:
-    """The hold gives all of its time back; whether it still had any."""
-    return await _FREE_HOLD_TIME.exec(on, organization_id, hold_id) > 0
+async def free_hold_time(tx: Transaction, organization_id: OrganizationId, hold_id: HoldId) -> None:
+    """The hold gives back all of the time that it still has."""
+    await _FREE_HOLD_TIME.exec(tx, organization_id, hold_id)
 
 
 async def claims_of_appointment(

@@ -81,9 +81,9 @@ def insert_hold(
 
 async def end_hold(
     tx: Transaction, organization_id: OrganizationId, hold_id: HoldId, ended_at: datetime
-) -> None:
-    """The hold was released or used; nothing happens where it was before."""
-    await _END.exec(tx, organization_id, hold_id, ended_at)
+) -> bool:
+    """The hold was released or used, or has expired; False where its end was recorded before."""
+    return await _END.exec(tx, organization_id, hold_id, ended_at) == 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,17 +93,19 @@ class ExpiredHold:
     organization_id: OrganizationId
     id: HoldId
     provider_id: ProviderId
+    expires_at: datetime
 
 
 async def expired_holds(
     on: Executor, *, expired_by: datetime, batch_size: int
 ) -> list[ExpiredHold]:
-    """A batch of holds that expired and still have claims. Nothing is locked."""
+    """A batch of holds that expired and whose end is not recorded yet. Nothing is locked."""
     return [
         ExpiredHold(
             organization_id=OrganizationId(row["organization_id"]),
             id=HoldId(row["id"]),
             provider_id=ProviderId(row["provider_id"]),
+            expires_at=row["expires_at"],
         )
         for row in await _EXPIRED.many(on, expired_by, batch_size)
     ]

@@ -31,23 +31,18 @@ INSERT INTO hold (organization_id, id, provider_id, service_id, caller, starts_a
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9);
 
 -- name: end_hold :exec
--- The hold was released or used.
+-- The hold was released or used, or has expired; no row where that was recorded before.
 -- params: organization_id uuid, id uuid, ended_at timestamptz
 UPDATE hold
 SET ended_at = $3
 WHERE organization_id = $1 AND id = $2 AND ended_at IS NULL;
 
 -- name: expired_holds :many
--- A batch of holds that expired unused and still have claims, whoever's they are. Nothing is locked.
+-- A batch of holds that expired unused and whose end is not recorded yet, whoever's they are. Nothing is locked.
 -- params: expired_by timestamptz, batch_size integer
 -- scope: all organizations
-SELECT DISTINCT hold.organization_id, hold.id, hold.provider_id
-FROM (
-    SELECT organization_id, hold_id
-    FROM claim
-    WHERE active AND hold_id IS NOT NULL AND expires_at <= $1
-    -- Through the index of claims that expire: it holds only those that are still active.
-    ORDER BY expires_at
-    LIMIT $2::integer
-) AS oldest
-JOIN hold ON hold.organization_id = oldest.organization_id AND hold.id = oldest.hold_id;
+SELECT organization_id, id, provider_id, expires_at
+FROM hold
+WHERE ended_at IS NULL AND expires_at <= $1
+ORDER BY expires_at
+LIMIT $2::integer;

@@ -23,9 +23,10 @@ from app.store.events import START_OF_EVENTS, end_of_events, events_after
 from app.store.organizations import insert_organization
 from app.store.pool import Pool, Transaction, create_pool, transaction
 from app.store.record import insert_events
+from app.usecases.booking.hold_slot import sweep_expired_holds
 from tests.builders import NOW, Api, a_provider, a_service, an_appointment, made, weekly
 from tests.conftest import TEST_STATEMENT_TIMEOUT_MS
-from tests.lives import booked, cancel, complete, held, move, no_show, release
+from tests.lives import booked, broken_laws, cancel, complete, held, move, no_show, release
 
 TEN = "2026-01-12T10:00Z"
 ELEVEN = "2026-01-12T11:00Z"
@@ -344,6 +345,21 @@ async def test_a_hold_is_an_event_when_it_is_made_and_when_it_is_released_or_use
         ("HOLD_ENDED", "GUEST"),
         ("APPOINTMENT_BOOKED", "GUEST"),
     ]
+
+
+async def test_an_expired_hold_ends_once_also_where_its_time_was_taken_before_the_sweep(
+    own_api: Api,
+) -> None:
+    ada = await a_provider(own_api)
+    await held(own_api, ada, TEN)
+    await held(own_api, ada, ELEVEN)
+    own_api.clock.set("2026-01-12T08:10Z")
+    await booked(own_api, ada, TEN)
+    assert await sweep_expired_holds(own_api.resources) == 2
+    assert await sweep_expired_holds(own_api.resources) == 0
+    ended = [event for event in await events_of(own_api, "HOLD") if event[0] == "HOLD_ENDED"]
+    assert ended == [("HOLD_ENDED", "SYSTEM", None, None)] * 2
+    assert await broken_laws(own_api.resources.pool, own_api.organization.id) == {}
 
 
 CHANGE = """mutation ($provider: UpdateProviderInput!, $hours: SetWeeklyHoursInput!,

@@ -205,7 +205,7 @@ async def test_no_sweep_reads_what_it_leaves(own_api: Api, plan: str) -> None:
         "purge_claims": "claim_given_back",
         "purge_messages": "reminder_log_by_age",
         "purge_events": "event_by_age",
-        "expired_holds": "claim_of_expiring_hold",
+        "expired_holds": "hold_to_end",
     }[plan]
     assert expected in text, text
 

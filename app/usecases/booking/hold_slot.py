@@ -253,15 +253,16 @@ async def release_hold(resources: Resources, viewer: Viewer, token: str) -> Held
 
 
 async def sweep_expired_holds(resources: Resources) -> int:
-    """Free the time of holds that expired; how many there were. Nothing waits for it: readers
-    compare the expiry.
+    """End the holds that expired and free what they still have; how many there were. Nothing waits
+    for it: readers compare the expiry, and bookings take the time of an expired hold.
     """
     swept = 0
     now = resources.clock()
     while batch := await expired_holds(resources.pool, expired_by=now, batch_size=SWEEP_SIZE):
         for hold in batch:
             async with transaction(resources.pool) as tx:
-                if await free_hold_time(tx, hold.organization_id, hold.id):
+                if await end_hold(tx, hold.organization_id, hold.id, hold.expires_at):
+                    await free_hold_time(tx, hold.organization_id, hold.id)
                     ended = [hold_ended(hold)]
                     record_events(
                         resources, tx, hold.organization_id, ended, author=PROGRAM, now=now
