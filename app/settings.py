@@ -276,6 +276,8 @@ class LimitSettings:
     """Whether callers have the two budgets below."""
     points_per_minute: Annotated[int, Whole(1_000, 10**9)] = 1_000_000
     """Fields of answers that one caller may ask for: a thousand lists of a week's free times."""
+    answer_kib: Annotated[int, Whole(64, 1024 * 1024)] = 8 * 1024
+    """Of one answer, in units of 1,024 bytes; it is refused while it is being made."""
     guest_bookings_per_minute: Annotated[int, Whole(1, 10**6)] = 60
     """Bookings and holds that may be tried without a token from one address."""
     trusted_hops: Annotated[int, Whole(0, 10)] = 0
@@ -479,6 +481,8 @@ class Settings:
     graphiql: Switch = False
     """Whether a browser that opens /graphql gets GraphiQL."""
     introspection: Switch = False
+    plain_executor: Switch = False
+    """Whether operations are executed by graphql-core alone, without what makes lists fast."""
     """Whether the schema may be asked for, and names are suggested for mistyped ones. Where the
     variable is not set, as GraphiQL, which is of no use without.
     """

@@ -127,7 +127,7 @@ def create_app(
 
     try:
         endpoint = GraphQLEndpoint(
-            build_schema(),
+            build_schema(plain=settings.plain_executor),
             identify=identify,
             make_context=make_context,
             limits=Limits(
@@ -135,7 +135,9 @@ def create_app(
                 subscriptions_per_caller=settings.limits.subscriptions_per_caller,
                 body_seconds=settings.connections.body_seconds,
                 send_seconds=settings.connections.unread_seconds,
+                answer_bytes=settings.limits.answer_kib * 1024,
             ),
+            plain=settings.plain_executor,
             ide=pages.graphiql_page if settings.graphiql else None,
             introspection=settings.introspection,
             name_caller=caller_of,

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from contextlib import suppress
 from copy import copy
 from enum import Enum, auto
 from functools import partial
@@ -34,7 +33,8 @@ from graphql import (
 from graphql.execution.executor import CollectedErrors, to_nodes
 from graphql.execution.values import get_argument_values
 from graphql.pyutils import Path, gather_with_cancel
-from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
+
+from app.api.execution.executor import AnswerTooLargeError, PlainExecutor, names_size
 
 if TYPE_CHECKING:
     from graphql import (
@@ -68,7 +68,7 @@ class _Way(Enum):
     """Object by object."""
 
 
-class ColumnExecutor(StrawberryGraphQLCoreExecutionContext):
+class ColumnExecutor(PlainExecutor):
     """Executes as Strawberry does, but for the order in which it goes through lists of objects."""
 
     _way = _Way.TRY
@@ -105,12 +105,20 @@ class ColumnExecutor(StrawberryGraphQLCoreExecutionContext):
 
         trial = self._going(_Way.FIELDS)
         trial.collected_errors = CollectedErrors()
+        trial._size = self._size.part()  # noqa: SLF001  one of us
         objects: AwaitableOrValue[Values] | None = None
-        with suppress(Exception):
+        try:
             objects = trial._objects(kind, field_details_list, places, sources, info)  # noqa: SLF001  one of us
+        except AnswerTooLargeError:
+            raise
+        except Exception:  # noqa: BLE001, S110  whatever failed is tried again
+            pass
         if objects is not None and self.is_awaitable(objects):
             return trial._or_else(objects, object_by_object)  # noqa: SLF001  one of us
-        return object_by_object() if objects is None or trial.collected_errors.errors else objects
+        if objects is None or trial.collected_errors.errors:
+            trial._size.take_back()  # noqa: SLF001  one of us
+            return object_by_object()
+        return objects
 
     def _going(self, way: _Way) -> Self:
         executor = copy(self)
@@ -120,10 +128,15 @@ class ColumnExecutor(StrawberryGraphQLCoreExecutionContext):
     async def _or_else(
         self, objects: Awaitable[Values], object_by_object: Callable[[], Any]
     ) -> Any:  # noqa: ANN401
-        with suppress(Exception):
+        try:
             found = await objects
             if not self.collected_errors.errors:
                 return found
+        except AnswerTooLargeError:
+            raise
+        except Exception:  # noqa: BLE001, S110  whatever failed is tried again
+            pass
+        self._size.take_back()
         ordinary = object_by_object()
         return await ordinary if self.is_awaitable(ordinary) else ordinary
 
@@ -142,6 +155,7 @@ class ColumnExecutor(StrawberryGraphQLCoreExecutionContext):
             raise _ForTheExecutorError
         if kind.is_type_of is not None and not kind.is_type_of(sources[0], info):
             raise _ForTheExecutorError
+        self._size.add(len(sources) * names_size(fields))
         columns = self._each(
             self._column(kind, name, of_field, paths, sources) for name, of_field in fields.items()
         )

@@ -10,12 +10,10 @@ is answered the ordinary way, from the objects that the rows stand for.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache, lru_cache
-from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias, overload
-from weakref import proxy
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, overload
 
 import orjson
 from graphql import (
@@ -23,18 +21,18 @@ from graphql import (
     GraphQLObjectType,
     GraphQLOutputType,
     GraphQLResolveInfo,
-    GraphQLResolveInfoHelpers,
     get_nullable_type,
     is_leaf_type,
     is_list_type,
     is_object_type,
 )
-from graphql.execution.collect_fields import DeferUsage, FieldDetailsList, GroupedFieldSet
-from graphql.execution.executor import CollectedErrors
-from graphql.pyutils import AwaitableOrValue, Path
+from graphql.execution.collect_fields import FieldDetailsList
+from graphql.pyutils import Path
 from strawberry.utils.str_converters import to_camel_case
 
 from app.api.execution.columns import ColumnExecutor
+from app.api.execution.executor import names_size
+from app.weighted_cache import WeightedCache, remembered
 
 if TYPE_CHECKING:
     from app.cache.written import WrittenLists
@@ -49,6 +47,7 @@ class Builder:
     build: Callable[[Sequence[Row]], list[dict[str, Any]]]
     is_owned: bool
     """Whether the selection asks for what is the owner's."""
+    plan: Plan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -164,20 +163,6 @@ class Leaves(list[Any]):
     __slots__ = ()
 
 
-def _helpers_of(executor: RowExecutor) -> GraphQLResolveInfoHelpers:
-    """What resolvers may ask the executor for.
-
-    The library's own refer to the executor, and it to them: a cycle with all that was prepared for
-    a request, which only the garbage collector frees. At a thousand requests a second that stopped
-    the process for a second.
-    """
-    own = proxy(executor)
-    return GraphQLResolveInfoHelpers(
-        gather=lambda values: own.gather_async_work(values),  # noqa: PLW0108  its methods would refer to it again
-        track=lambda values: own.track_async_work(values),  # noqa: PLW0108
-    )
-
-
 class RowExecutor(ColumnExecutor):
     """Executes as `ColumnExecutor` does, but for `Rows` and `Leaves`. Our endpoint uses
     no other.
@@ -185,42 +170,7 @@ class RowExecutor(ColumnExecutor):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  the library's, passed on
         super().__init__(*args, **kwargs)
-        self.async_helpers = _helpers_of(self)
         self._builders: dict[tuple[int, Shape], Builder | None] = {}
-        self._root_fields: list[GroupedFieldSet] = []
-
-    def again(self, context: object) -> Self:
-        """For another answer to the same operation with the same variables, in another context.
-
-        What follows from those two alone is shared: their values, and what is remembered of
-        selections. Nothing in the new one refers to it, so all of it is gone as soon as it is let
-        go, without the garbage collector.
-        """
-        executor = object.__new__(type(self))
-        executor.__dict__.update(self.__dict__)
-        executor.async_helpers = _helpers_of(executor)
-        executor.context_value = context
-        executor.collected_errors = CollectedErrors()
-        executor.pending_incremental_futures = set()
-        executor.background_futures = set()
-        return executor
-
-    def execute_collected_root_fields(
-        self,
-        root_type: GraphQLObjectType,
-        root_value: Any,  # noqa: ANN401  the library's
-        grouped_field_set: GroupedFieldSet,
-        serially: bool,  # noqa: FBT001  the library's
-        new_defer_usages: Sequence[DeferUsage],
-    ) -> AwaitableOrValue[dict[str, Any]]:
-        # The library collects them anew for every execution, and remembers what it knows of a
-        # selection by its list: with the same lists all who share this memory find it, and a
-        # million events of a subscription add nothing.
-        if not self._root_fields:
-            self._root_fields.append(grouped_field_set)
-        return super().execute_collected_root_fields(
-            root_type, root_value, self._root_fields[0], serially, new_defer_usages
-        )
 
     def complete_list_value(
         self,
@@ -241,12 +191,14 @@ class RowExecutor(ColumnExecutor):
                     return_type, field_details_list, result.shape
                 )
             if build is not None:
-                return (
-                    written(build, result)
-                    if type(result) is KnownRows
-                    else build.build(result.rows)
-                )
+                if type(result) is KnownRows:
+                    text = written(build, result)
+                    self._size.add(len(text))
+                    return orjson.Fragment(text)
+                self._size.add(_answer_size(build.plan, result.rows))
+                return build.build(result.rows)
         elif type(result) is Leaves and is_leaf_type(get_nullable_type(return_type.of_type)):
+            self._size.add(len(result) * _COLUMN_BYTES)
             return result
         return super().complete_list_value(
             return_type, field_details_list, info, path, result, position_context
@@ -303,22 +255,45 @@ with nested rows.
 Plan = tuple[Entry, ...]
 
 
+_COLUMN_BYTES: Final = 30
+"""Of a value in an answer, about: an instant has 27."""
+
+
+def _answer_size(plan: Plan, rows: Sequence[Row]) -> int:
+    """Bytes of these rows in the answer, about."""
+    size = len(rows) * (names_size(name for name, _, _ in plan) + _COLUMN_BYTES * len(plan))
+    for _, source, inner in plan:
+        if inner is not None and isinstance(source, int):
+            size += sum(_answer_size(inner, row[source]) for row in rows)
+    return size
+
+
 def _holds_leaves(kind: GraphQLOutputType) -> bool:
     while is_list_type(kind):
         kind = get_nullable_type(kind.of_type)
     return is_leaf_type(kind)
 
 
-# A client has some dozens of selections of lists; each takes about 50 µs to compile, and then 1 kB.
-_MAX_COMPILED: Final = 1024
+_MOST_COMPILED_BYTES: Final = 8 * 1024 * 1024
+"""A client has some dozens of selections of lists, each of which takes about 50 µs to compile."""
+_BUILDER_BYTES: Final = 2_500
+_PLAN_ENTRY_BYTES: Final = 250
 
 
-@lru_cache(maxsize=_MAX_COMPILED)
+def _entries(plan: Plan) -> int:
+    return sum(1 + (0 if inner is None else _entries(inner)) for _, _, inner in plan)
+
+
+@remembered(
+    "compiled lists",
+    most_bytes=_MOST_COMPILED_BYTES,
+    weigh=lambda arguments, _builder: _BUILDER_BYTES + _PLAN_ENTRY_BYTES * _entries(arguments[0]),
+)
 def _compile(plan: Plan, is_owned: bool) -> Builder:  # noqa: FBT001  the two are its key
     # Response names are GraphQL names, columns are numbers: nothing of the caller's can be read as
     # anything else.
     code = f"lambda rows: {_comprehension(plan, 'rows', 0)}"
-    return Builder(build=eval(code, {"__builtins__": {}}), is_owned=is_owned)  # noqa: S307  code of our own making, see above
+    return Builder(build=eval(code, {"__builtins__": {}}), is_owned=is_owned, plan=plan)  # noqa: S307  code of our own making, see above
 
 
 def _is_owned(plan: Plan, shape: Shape) -> bool:
@@ -358,31 +333,30 @@ Kind: TypeAlias = "tuple[Builder, Shape, Hashable, Hashable]"
 class _Written:
     """Rows as they are written, by what builds them and of which kind they are."""
 
-    __slots__ = ("_bytes", "_texts")
+    __slots__ = ("_texts",)
 
     def __init__(self) -> None:
-        self._texts: OrderedDict[Kind, _Texts] = OrderedDict()
-        self._bytes = 0
+        self._texts: WeightedCache[Kind, _Texts] = WeightedCache(
+            "written rows", most_bytes=_MOST_WRITTEN_BYTES, weigh=lambda _kind, texts: texts.bytes
+        )
 
-    def __call__(self, builder: Builder, rows: KnownRows) -> orjson.Fragment:
+    def __call__(self, builder: Builder, rows: KnownRows) -> bytes:
         kind = (builder, rows.shape, rows.kind, rows.owner if builder.is_owned else None)
         text = rows.written.get(kind)
         if text is None:
             text = self._join(kind, rows)
             rows.written.keep(kind, text)
-        return orjson.Fragment(text)
+        return text
 
     def _join(self, kind: Kind, rows: KnownRows) -> bytes:
         texts = self._texts.get(kind)
         if texts is None:
-            texts = self._texts[kind] = _Texts()
-            self._count(texts.bytes)
-        else:
-            self._texts.move_to_end(kind)
+            texts = _Texts()
         try:
             joined = b",".join(map(texts.__getitem__, rows.keys))
         except KeyError:
             self._write(kind[0], rows, texts)
+            self._texts.put(kind, texts)
             joined = b",".join(map(texts.__getitem__, rows.keys))
         return b"[%b]" % joined
 
@@ -391,14 +365,7 @@ class _Written:
         # Copied, since orjson's own result holds on to 4 KiB, however short it is.
         new = [b"%b" % orjson.dumps(row) for row in builder.build(rows.make(missing))]
         texts.update(zip(missing, new, strict=True))
-        size = sum(map(len, new)) + _ENTRY_BYTES * len(new)
-        texts.bytes += size
-        self._count(size)
-
-    def _count(self, size: int) -> None:
-        self._bytes += size
-        while self._bytes > _MOST_WRITTEN_BYTES:
-            self._bytes -= self._texts.popitem(last=False)[1].bytes
+        texts.bytes += sum(map(len, new)) + _ENTRY_BYTES * len(new)
 
 
 written: Final = _Written()

@@ -87,10 +87,14 @@ class Limits:
     """At the same time, in this process; 0 is no limit. Offices and phone networks put many people
     behind one address.
     """
-    cached_tokens: int = 100_000
-    """Of all parsed and validated documents that are kept, together; a token and its share of the
-    tree take 1 kB.
+    answer_bytes: int = 8 * 1024 * 1024
+    """Of an answer, nearly as it is written: it is refused while it is being made. A hundred
+    providers with a week of slots each take a quarter.
     """
+    document_bytes: int = 64 * 1024 * 1024
+    """Of all parsed and validated documents that are kept, together with their texts."""
+    prepared_bytes: int = 32 * 1024 * 1024
+    """Of all queries that are kept with their variables, ready to run."""
 
 
 def check_variables(variables: Mapping[str, object], limits: Limits) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
+import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -42,6 +42,7 @@ from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRul
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
 from app.api.execution.cost import Cost, measure
+from app.api.execution.executor import AnswerTooLargeError, PlainExecutor
 from app.api.execution.fastlists import RowExecutor
 from app.api.execution.limits import Limits, check_variables
 from app.api.execution.overlaps import bounded_overlaps
@@ -52,6 +53,7 @@ from app.api.execution.structure import (
     root_fields,
 )
 from app.api.words.errors import Code, Failure, cause_of
+from app.weighted_cache import WeightedCache
 
 # Strawberry's knows plain values at sight. It is a type guard in all but its signature.
 _IS_AWAITABLE: Final = cast("Callable[[Any], TypeGuard[Awaitable[Any]]]", optimized_is_awaitable)
@@ -63,9 +65,15 @@ _MAX_ERRORS: Final = 20
 # A document, the name of its operation, and the variables as JSON: Python takes 1 and true for the
 # same.
 _Key: TypeAlias = tuple[str, str | None, bytes]
-# Queries that are kept with their variables, some 5 kB each: what many people look at is asked for
-# in the same words.
-_MOST_READY: Final = 1_000
+_HINTS: Final = (
+    (re.compile(r" Did you mean .*\?$", re.DOTALL), ""),
+    (re.compile(r"to include required field '\w+'"), "to include every required field"),
+    (
+        re.compile(r"^Argument '(\S+)\(\w+:\)' of type '\S+' is required"),
+        r"An argument of '\1' is required",
+    ),
+)
+"""Parts of messages that tell what nobody asked for, and what is said instead."""
 _LONGEST_VARIABLES: Final = 1_000
 
 
@@ -85,13 +93,16 @@ class Document:
     sha256: str
     costs: dict[str | None, Cost]
     fields: dict[str | None, tuple[str, ...]]
+    prepared: set[_Key]
+    """Which of its operations are kept ready to run; they go when it goes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
     """An operation that is ready to run, with its variables, any number of times."""
 
-    executor: RowExecutor
+    executor: PlainExecutor
+    document: Document
     kind: OperationType
     name: str | None
     fields: tuple[str, ...]
@@ -111,6 +122,7 @@ class Operations:
         limits: Limits,
         introspection: bool,
         unavailable: tuple[type[BaseException], ...] = (),
+        plain: bool = False,
     ) -> None:
         self._schema: GraphQLSchema = schema._schema  # noqa: SLF001  Strawberry has no public name for it
         self._limits = limits
@@ -123,11 +135,22 @@ class Operations:
             OneOfInputValidationRule,
             *(() if introspection else (NoSchemaIntrospectionCustomRule,)),
         )
-        self._documents: OrderedDict[str, Document] = OrderedDict()
+        self._executor_class = PlainExecutor if plain else RowExecutor
+        self._is_plain = plain
+        self._documents: WeightedCache[str, Document] = WeightedCache(
+            "documents",
+            most_bytes=limits.document_bytes,
+            weigh=_weigh_document,
+            evicted=self._forget_document,
+        )
         self._texts: dict[str, str] = {}  # of the same documents, by their hashes
-        self._cached_tokens = 0
         # queries, by all that a request says
-        self._ready: OrderedDict[_Key, Operation] = OrderedDict()
+        self._prepared: WeightedCache[_Key, Operation] = WeightedCache(
+            "prepared operations",
+            most_bytes=limits.prepared_bytes,
+            weigh=_weigh_operation,
+            evicted=lambda key, operation: operation.document.prepared.discard(key),
+        )
         self._mutations: set[asyncio.Task[ExecutionResult]] = set()
 
     # ------------------------------------------------------------ before it runs
@@ -167,17 +190,20 @@ class Operations:
         """Raises OperationRefused with errors that have a code, all of them the caller's."""
         variables = variables or {}
         key = _key(text, operation_name, variables)
-        ready = None if key is None else self._ready.get(key)
-        if key is not None and ready is not None and text in self._documents:
-            self._documents.move_to_end(text)
-            self._ready.move_to_end(key)
+        ready = None if key is None else self._prepared.get(key)
+        if ready is not None:
+            self._documents.get(text)  # it was used
             return ready
         operation = self._prepare(text, variables, operation_name)
         # A query's variables may be kept for a while; a mutation's are personal data.
-        if key is not None and operation.kind is OperationType.QUERY and operation.may_be_kept:
-            self._ready[key] = operation
-            if len(self._ready) > _MOST_READY:
-                self._ready.popitem(last=False)
+        if (
+            key is not None
+            and operation.kind is OperationType.QUERY
+            and not self._is_plain
+            and text in self._documents
+        ):
+            operation.document.prepared.add(key)
+            self._prepared.put(key, operation)
         return operation
 
     def _prepare(
@@ -199,18 +225,21 @@ class Operations:
         if document is None:
             self._validate(node)
             document = Document(
-                node=node, sha256=sha256(text.encode()).hexdigest(), costs={}, fields={}
+                node=node,
+                sha256=sha256(text.encode()).hexdigest(),
+                costs={},
+                fields={},
+                prepared=set(),
             )
             may_be_kept = not has_text_in_mutations(node)
             if may_be_kept:
                 self._remember(text, document)
         else:
             may_be_kept = True
-            self._documents.move_to_end(text)
         document.costs[name] = cost
         if name not in document.fields:
             document.fields[name] = root_fields(node, operation)
-        executor = RowExecutor.build(
+        executor = self._executor_class.build(
             self._schema,
             node,
             raw_variable_values=dict(variables),
@@ -221,9 +250,10 @@ class Operations:
         )
         if isinstance(executor, list):
             raise OperationRefused(*self._input_errors(operation, variables, executor))
-        assert isinstance(executor, RowExecutor)  # noqa: S101  for the type checker: the library says less
+        assert isinstance(executor, PlainExecutor)  # noqa: S101  for the type checker: the library says less
         return Operation(
             executor=executor,
+            document=document,
             kind=operation.operation,
             name=name,
             fields=document.fields[name],
@@ -260,8 +290,20 @@ class Operations:
             raise OperationRefused(failure) from None
         if errors:
             raise OperationRefused(
-                *(_with_code(error, Code.GRAPHQL_VALIDATION_FAILED) for error in errors)
+                *(
+                    _with_code(self._without_hint(error), Code.GRAPHQL_VALIDATION_FAILED)
+                    for error in errors
+                )
             )
+
+    def _without_hint(self, error: GraphQLError) -> GraphQLError:
+        """The error; where suggestions are off, without those that the library makes all the same,
+        and without the names of what is missing.
+        """
+        if self._hide_suggestions:
+            for pattern, instead in _HINTS:
+                error.message = pattern.sub(instead, error.message)
+        return error
 
     def _cost(
         self,
@@ -281,14 +323,15 @@ class Operations:
         return measure(self._schema, node, operation, variables, self._limits)
 
     def _remember(self, text: str, document: Document) -> None:
-        """Keeps the documents used last, as many as `cached_tokens` allows."""
-        self._documents[text] = document
         self._texts[document.sha256] = text
-        self._cached_tokens += _weight(text, document)
-        while self._cached_tokens > self._limits.cached_tokens:
-            oldest, forgotten = self._documents.popitem(last=False)
-            del self._texts[forgotten.sha256]
-            self._cached_tokens -= _weight(oldest, forgotten)
+        self._documents.put(text, document)
+
+    def _forget_document(self, _text: str, document: Document) -> None:
+        """What was prepared of a document would keep all of it alive."""
+        self._texts.pop(document.sha256, None)
+        for key in document.prepared:
+            self._prepared.pop(key)
+        document.prepared.clear()
 
     def _input_errors(
         self,
@@ -312,7 +355,8 @@ class Operations:
                 place = ".".join(map(str, (name, *path)))
                 code = {"code": str(Code.BAD_USER_INPUT), "field": place}
                 message = f"Variable '${name}' has an invalid value at '{place}': {error.message}"
-                errors.append(GraphQLError(message, definition, extensions=code))  # noqa: B023  called within this turn
+                named = GraphQLError(message, definition, extensions=code)  # noqa: B023  called within this turn
+                errors.append(self._without_hint(named))
 
             value = variables.get(name, Undefined)
             if value is Undefined and not is_non_null_type(signature.type):
@@ -329,14 +373,30 @@ class Operations:
         A mutation that has begun goes on when its caller is gone or its time is over: it may have
         been committed, and then the world is to be told.
         """
-        executor = operation.executor.again(context)
+        executor = operation.executor.again(context, self._limits.answer_bytes)
         async with asyncio.timeout(self._limits.operation_seconds):
             if operation.kind is not OperationType.MUTATION:
-                return await _execute(executor)
-            task = asyncio.create_task(_execute(executor))
+                return await self._execute(executor)
+            task = asyncio.create_task(self._execute(executor))
             self._mutations.add(task)
             task.add_done_callback(self._mutations.discard)
             return await asyncio.shield(task)
+
+    async def _execute(self, executor: PlainExecutor) -> ExecutionResult:
+        try:
+            result = execute_root_selection_set(executor)
+            return await result if isawaitable(result) else result
+        except AnswerTooLargeError:
+            return ExecutionResult(None, [self._too_large()])
+
+    def _too_large(self) -> Failure:
+        most = self._limits.answer_bytes
+        return Failure(
+            Code.ANSWER_TOO_LARGE,
+            f"The answer would have more than {most} bytes. Ask for smaller pages, or for less in "
+            "each row. A mutation has been carried out all the same.",
+            mostBytes=most,
+        )
 
     async def subscribe(
         self, operation: Operation, make_context: Callable[[], object]
@@ -352,10 +412,14 @@ class Operations:
         async def execute_event(executor: Executor[Any]) -> ExecutionResult:
             # The source says a change once: it may not be lost because what it shows can't be read.
             while True:
-                result = execute_subscription_event(
-                    cast("RowExecutor", executor).again(make_context())
+                own = cast("PlainExecutor", executor).again(
+                    make_context(), self._limits.answer_bytes
                 )
-                answer = await result if isawaitable(result) else result
+                try:
+                    result = execute_subscription_event(own)
+                    answer = await result if isawaitable(result) else result
+                except AnswerTooLargeError:
+                    return ExecutionResult(None, [self._too_large()])
                 if not any(
                     isinstance(cause_of(error), self._unavailable) for error in answer.errors or ()
                 ):
@@ -372,11 +436,6 @@ class Operations:
             _done, late = await asyncio.wait(set(self._mutations), timeout=seconds)
             for task in late:
                 task.cancel()
-
-
-async def _execute(executor: Executor[Any]) -> ExecutionResult:
-    result = execute_root_selection_set(executor)
-    return await result if isawaitable(result) else result
 
 
 def _select(node: DocumentNode, name: str | None) -> OperationDefinitionNode:
@@ -413,9 +472,22 @@ def _key(text: str, operation_name: str | None, variables: Mapping[str, object])
     return (text, operation_name, b"%b" % said) if len(said) <= _LONGEST_VARIABLES else None
 
 
-def _weight(text: str, document: Document) -> int:
-    """In tokens; a few of them may be very long."""
-    return max(document.node.token_count, len(text) // 8)
+_TOKEN_BYTES: Final = 350
+"""Of a token, and its share of the tree: by measurement."""
+_DOCUMENT_BYTES: Final = 3_000
+_OPERATION_BYTES: Final = 6_000
+_SELECTION_BYTES: Final = 150
+"""Of an executor, and of what it remembers of the selections that it went through, for a token."""
+
+
+def _weigh_document(text: str, document: Document) -> int:
+    return _DOCUMENT_BYTES + _TOKEN_BYTES * document.node.token_count + 2 * len(text)
+
+
+def _weigh_operation(key: _Key, operation: Operation) -> int:
+    """Besides the document, whose weight is counted elsewhere."""
+    selections = _SELECTION_BYTES * operation.document.node.token_count
+    return _OPERATION_BYTES + selections + 4 * len(key[2])
 
 
 def _with_code(error: GraphQLError, code: Code) -> GraphQLError:

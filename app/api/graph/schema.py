@@ -67,13 +67,14 @@ class Mutation(
     """All root fields of mutations."""
 
 
-def build_schema() -> strawberry.Schema:
-    """The schema; made once a process."""
+def build_schema(*, plain: bool = False) -> strawberry.Schema:
+    """The schema; made once a process. `plain` leaves the resolvers as Strawberry makes them."""
     config = StrawberryConfig(scalar_map=SCALARS)
     schema = strawberry.Schema(
         query=Query, mutation=Mutation, subscription=Subscription, config=config
     )
-    unwrap(schema._schema)  # noqa: SLF001  Strawberry has no public name for it
+    if not plain:
+        unwrap(schema._schema)  # noqa: SLF001  Strawberry has no public name for it
     mutations = schema._schema.mutation_type  # noqa: SLF001  Strawberry has no public name for it
     for field in mutations.fields.values() if mutations else ():
         if field.resolve is not None:

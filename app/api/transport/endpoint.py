@@ -36,7 +36,8 @@ class GraphQLEndpoint(Generic[V]):
     those run; UnfitDocumentsError says that one of them never could. `ide` answers browsers with a
     page. Without `introspection` nothing tells the schema, error messages included. Exceptions of
     the kinds in `unavailable` mean that something we stand on is down. `watch` sees every
-    operation, and may refuse it.
+    operation, and may refuse it. `plain` executes as the library does, to find out whose a wrong
+    answer is.
     """
 
     def __init__(
@@ -53,10 +54,15 @@ class GraphQLEndpoint(Generic[V]):
         listed: Mapping[str, str] | None = None,
         unavailable: tuple[type[BaseException], ...] = (),
         watch: Watch[V] | None = None,
+        plain: bool = False,
         clock: Callable[[], datetime] = _real_clock,
     ) -> None:
         self._operations = Operations(
-            schema, limits=limits, introspection=introspection, unavailable=unavailable
+            schema,
+            limits=limits,
+            introspection=introspection,
+            unavailable=unavailable,
+            plain=plain,
         )
         if listed is not None:
             check_list(listed, self._operations)

@@ -144,6 +144,7 @@ SCALARS: Final[dict[object, ScalarDefinition]] = {
         "What a wall clock reads, HH:MM. 24:00 is allowed where a range ends.",
         parse_local_time,
         format_local_time,
+        "https://datatracker.ietf.org/doc/html/rfc3339#appendix-A",
     ),
     TimeZoneName: _scalar(
         "TimeZone",

@@ -3,7 +3,11 @@ stretch.
 """
 
 # Strawberry reads annotations at run time, so they are not postponed here.
+import gc
+import re
 import time
+import weakref
+from enum import Enum
 from typing import Any
 
 import pytest
@@ -56,11 +60,25 @@ class Provider:
         return Connection(nodes=[self] * size, cursors=lambda: ["x"] * size, page_info=INFO)
 
 
+@strawberry.enum
+class Color(Enum):
+    GREEN = "green"
+
+
+@strawberry.input
+class Wish:
+    shade: int
+
+
 @strawberry.type
 class Query(Provider):
     @strawberry.field
     def nodes(self, ids: list[strawberry.ID]) -> list[Provider | None]:
         return [self for _ in ids]
+
+    @strawberry.field
+    def paint(self, color: Color, wish: Wish | None = None) -> str:
+        return f"{color} {wish}"
 
     @strawberry.field
     def next_slots(self, first: int = 5) -> list[Provider]:
@@ -458,15 +476,73 @@ def test_no_text_makes_it_stumble(query: str) -> None:
 
 
 def test_documents_are_parsed_once_and_forgotten_by_their_weight() -> None:
-    operations = Operations(schema, limits=Limits(cached_tokens=100), introspection=True)
+    operations = Operations(schema, limits=Limits(document_bytes=100_000), introspection=True)
     for number in range(500):
         operations.prepare(f"{{a{number}: name}}")
         operations.prepare("{name}")
     assert "{name}" in operations._documents
-    assert 10 < len(operations._documents) < 40
-    assert 50 < operations._cached_tokens <= 100
+    assert 5 < len(operations._documents) < 40
+    assert len(operations._texts) == len(operations._documents)
     operations.prepare('{nodes(ids: ["' + "x" * 30_000 + '"]) {name}}')
-    assert (len(operations._documents), operations._cached_tokens) == (0, 0)
+    assert len(operations._texts) == len(operations._documents)
+
+
+def test_what_was_prepared_goes_with_its_document() -> None:
+    """It refers to all of the document, which would live on."""
+    operations = Operations(schema, limits=Limits(document_bytes=100_000), introspection=True)
+    first = weakref.ref(operations.prepare("{first: name}").document.node)
+    for number in range(500):
+        operations.prepare(f"{{a{number}: name}}")
+        assert len(operations._prepared) == len(operations._documents)
+    gc.collect()
+    assert first() is None
+
+
+def test_a_document_does_not_list_what_is_no_longer_prepared() -> None:
+    operations = Operations(schema, limits=Limits(prepared_bytes=100_000), introspection=True)
+    query = "query ($size: Int!) {nextSlots(first: $size) {name}}"
+    operation = operations.prepare(query, {"size": 1})
+    for size in range(100):
+        operation = operations.prepare(query, {"size": size})
+    assert 1 < len(operations._prepared) < 20
+    assert len(operation.document.prepared) == len(operations._prepared)
+
+
+def test_a_document_that_is_too_heavy_leaves_nothing_behind() -> None:
+    operations = Operations(schema, limits=Limits(document_bytes=1_000), introspection=True)
+    assert operations.prepare("{name}").cost == 1
+    assert (len(operations._documents), len(operations._texts), len(operations._prepared)) == (
+        0,
+        0,
+        0,
+    )
+
+
+@pytest.mark.parametrize(
+    ("query", "variables"),
+    [
+        ("{nam}", {}),
+        ("{friend}", {}),
+        ("{nodes {name}}", {}),
+        ("{nodes(id: 1, ids: []) {name}}", {}),
+        ("query ($x: Provide) {name}", {}),
+        ("{paint(color: GREE)}", {}),
+        ("{paint(color: GREEN, wish: {})}", {}),
+        ("{paint(color: GREEN, wish: {shad: 1})}", {}),
+        ("query ($color: Color!) {paint(color: $color)}", {"color": "GREE"}),
+        ("query ($wish: Wish!) {paint(color: GREEN, wish: $wish)}", {"wish": {}}),
+        ("query ($wish: Wish!) {paint(color: GREEN, wish: $wish)}", {"wish": {"shad": 1}}),
+    ],
+)
+def test_without_suggestions_no_message_tells_what_was_not_asked(
+    query: str, variables: dict[str, object]
+) -> None:
+    with pytest.raises(OperationRefused) as refused:
+        Operations(schema, limits=Limits(), introspection=False).prepare(query, variables)
+    messages = " ".join(error.message for error in refused.value.errors)
+    assert "Did you mean" not in messages
+    assert not {"ids:", "'name'", "'GREEN'", "'shade'"} & set(re.split(r"[ ?.,()]", messages))
+    assert "Query.nodes(ids" not in messages
 
 
 def test_an_invalid_document_is_not_kept() -> None:
