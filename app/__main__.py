@@ -108,7 +108,7 @@ def _schema(options: argparse.Namespace) -> int:
     if options.check.is_file() and options.check.read_text(encoding="utf-8") == printed:
         return 0
     print(
-        f"slotwright: {options.check} is not what the code says: run “make schema”.",
+        f"slotwright: {options.check} does not match the code: run “make schema”.",
         file=sys.stderr,
     )
     return 1
@@ -243,7 +243,7 @@ def command_line() -> argparse.ArgumentParser:
         type=_instant,
         metavar="INSTANT",
         help=(
-            "let the whole server take this instant (2030-03-30T12:00:00Z) for now; it runs on "
+            "start the whole server's clock at this instant (2030-03-30T12:00:00Z); it runs on "
             "from there"
         ),
     )
@@ -257,22 +257,22 @@ def command_line() -> argparse.ArgumentParser:
     command.add_argument(
         "--check",
         action="store_true",
-        help="only tell, by the exit status, whether this host's worker is well",
+        help="only check this host's worker: exit with 0 if it is healthy, else with 1",
     )
 
-    add("migrate", _migrate, "Brings the database of DATABASE_URL to where this program needs it.")
+    add("migrate", _migrate, "Migrates the database of DATABASE_URL to this program's schema.")
 
     command = add("schema", _schema, "Prints the GraphQL schema.")
     command.add_argument(
-        "--check", type=Path, metavar="FILE", help="print nothing; fail where this file differs"
+        "--check", type=Path, metavar="FILE", help="print nothing; exit with 1 if this file differs"
     )
 
-    add("seed", _seed, "Loads the demo data; what is there already stays.")
+    add("seed", _seed, "Loads the demo data; existing rows are kept.")
 
     command = add("token", _token, "Prints a signed access token, or revokes one.")
     command.set_defaults(misused=command.error)
     command.add_argument(
-        "--role", choices=("admin", "provider", "customer"), help="required, but to revoke"
+        "--role", choices=("admin", "provider", "customer"), help="required, except for revoke"
     )
     command.add_argument(
         "--id",
@@ -294,7 +294,7 @@ def command_line() -> argparse.ArgumentParser:
     command = command.add_subparsers(metavar="VERB").add_parser(
         "revoke",
         help="Ends a token before it expires.",
-        description="Ends a token before it expires: every process refuses it some seconds later.",
+        description="Ends a token before it expires: within seconds, every process refuses it.",
     )
     command.set_defaults(run=_token_revoke, misused=command.error)
     command.add_argument("--token", help="the token itself")
@@ -305,8 +305,7 @@ def command_line() -> argparse.ArgumentParser:
         type=_ttl,
         metavar="TIME",
         help=(
-            "with --jti: when the token ends by itself, and its revocation may be forgotten "
-            "(default: never)"
+            "with --jti: when the token expires and its revocation may be deleted (default: never)"
         ),
     )
 
@@ -344,7 +343,7 @@ def _instant(text: str) -> datetime:
         instant = None
     if instant is None or instant.tzinfo is None:
         raise argparse.ArgumentTypeError(
-            f"“{text}” is no instant with an offset, such as 2030-03-30T12:00:00Z"
+            f"“{text}” is not an instant with an offset, such as 2030-03-30T12:00:00Z"
         )
     return instant.astimezone(UTC)
 

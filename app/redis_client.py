@@ -74,7 +74,7 @@ class Breaker:
     def trip(self, failure: Exception) -> None:
         """Redis has just failed."""
         if not self.is_open:
-            _log.warning("Redis failed, the program goes on without it: %s", describe(failure))
+            _log.warning("Redis failed, continuing without it: %s", describe(failure))
         self._open_until = self._seconds() + REST_SECONDS
 
 
@@ -134,7 +134,7 @@ class _Parser(DefaultParser):  # type: ignore[misc, valid-type]  # chosen at run
     async def read_from_socket(self) -> bool:
         stream = self._stream
         if stream is None:
-            raise RedisConnectionError("Connection closed while it was made")
+            raise RedisConnectionError("Connection closed while connecting")
         try:
             return bool(await super().read_from_socket())
         except RuntimeError as error:

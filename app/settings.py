@@ -65,7 +65,7 @@ class Whole:
             not re.fullmatch(r"\d{1,18}", text, re.ASCII)
             or not self.least <= int(text) <= self.most
         ):
-            raise ValueError(f"has to be a whole number from {self.least} to {self.most}.")
+            raise ValueError(f"must be a whole number from {self.least} to {self.most}.")
         return int(text)
 
     def __get_pydantic_core_schema__(
@@ -77,7 +77,7 @@ class Whole:
 def _one_of(meanings: Mapping[str, T]) -> BeforeValidator:
     def check(text: str) -> T:
         if text.lower() not in meanings:
-            raise ValueError(f"has to be {' or '.join(f'“{word}”' for word in meanings)}.")
+            raise ValueError(f"must be {' or '.join(f'“{word}”' for word in meanings)}.")
         return meanings[text.lower()]
 
     return BeforeValidator(check)
@@ -99,7 +99,7 @@ def _split(text: str, *schemes: str) -> SplitResult:
     except ValueError:
         parts = None
     if parts is None or parts.scheme not in schemes:
-        raise ValueError(f"has to start with {' or '.join(f'{name}://' for name in schemes)}.")
+        raise ValueError(f"must start with {' or '.join(f'{name}://' for name in schemes)}.")
     return parts
 
 
@@ -129,7 +129,7 @@ def _redis_url(text: str) -> str:
     parts = _split(text, "redis", "rediss", "unix")
     numbered = _port(parts) != 0 and re.fullmatch(r"/?\d{0,4}", parts.path, re.ASCII)
     if parts.scheme != "unix" and not numbered:
-        raise ValueError("has to read “redis://:password@host:port/number”.")
+        raise ValueError("must have the form “redis://:password@host:port/number”.")
     return text
 
 
@@ -142,14 +142,14 @@ def _jwks_url(text: str) -> str:
         safe = parts.scheme == "https" or host == "localhost" or ip_address(host).is_loopback
         good = safe and bool(host) and parts.username is None
     if not good:
-        raise ValueError("has to be an https:// address without a user name.")
+        raise ValueError("must be an https:// address without a user name.")
     return text
 
 
 def _web_address(text: str) -> str:
     parts = _split(text, "https", "http")
     if not parts.netloc or parts.query or parts.fragment:
-        raise ValueError("has to be an address like “https://api.salon.example”.")
+        raise ValueError("must be an address like “https://api.salon.example”.")
     return text.rstrip("/")
 
 
@@ -162,8 +162,8 @@ def _manage_keys(text: str) -> tuple[ManageKey, ...]:
             or len(secret.encode()) < SECRET_MIN_BYTES
         ):
             raise ValueError(
-                "has to read “id:secret,id:secret”, each id of up to 32 letters, digits, “-” and "
-                f"“_”, each secret of at least {SECRET_MIN_BYTES} bytes."
+                "must have the form “id:secret,id:secret”, each id of up to 32 letters, digits, "
+                f"“-” and “_”, each secret of at least {SECRET_MIN_BYTES} bytes."
             )
         if key_id in keys:
             raise ValueError(f"names the key “{key_id}” twice.")
@@ -178,7 +178,7 @@ def _items(text: str) -> tuple[str, ...]:
 def _header_names(text: str) -> tuple[str, ...]:
     names = _items(text)
     if not all(re.fullmatch(r"[A-Za-z0-9-]{1,100}", name) for name in names):
-        raise ValueError("has to be a list of headers like “x-tenant,x-trace-id”.")
+        raise ValueError("must be a list of headers like “x-tenant,x-trace-id”.")
     return names
 
 
@@ -189,7 +189,7 @@ def _origins(text: str) -> tuple[str, ...]:
         bare = parts.netloc and origin == f"{parts.scheme}://{parts.netloc}"
         if parts.scheme not in {"http", "https"} or not bare:
             raise ValueError(
-                "has to be “*” or a list like “https://shop.example,http://localhost:3000”."
+                "must be “*” or a list like “https://shop.example,http://localhost:3000”."
             )
     return origins
 
@@ -198,7 +198,7 @@ def _smtp_url(text: str) -> str:
     parts = _split(text, *_TLS)
     rest = parts.path.strip("/") or parts.query or parts.fragment
     if not parts.hostname or _port(parts) == 0 or rest:
-        raise ValueError("has to read “smtp://user:password@host:port”.")
+        raise ValueError("must have the form “smtp://user:password@host:port”.")
     if parts.username and parts.scheme == "smtp+plain":
         raise ValueError("would send a password unprotected: use smtp:// or smtps://.")
     return text
@@ -207,7 +207,7 @@ def _smtp_url(text: str) -> str:
 def _api_key(text: str) -> tuple[str, str]:
     key_sid, _, secret = text.partition(":")
     if not key_sid or not secret:
-        raise ValueError("has to read “sid:secret”.")
+        raise ValueError("must have the form “sid:secret”.")
     return key_sid, secret
 
 
@@ -220,22 +220,22 @@ Slug = Annotated[
     str,
     _matching(
         r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?",
-        "has to be an organization's slug: small letters, digits and “-”.",
+        "must be an organization's slug: small letters, digits and “-”.",
     ),
 ]
 MailAddress = Annotated[
     str,
     _matching(
         r"[^\s@<>,;:]+@[^\s@<>,;:]+",
-        "has to be a bare e-mail address, such as no-reply@salon.example.",
+        "must be a bare e-mail address, such as no-reply@salon.example.",
     ),
 ]
 ManageUrl = Annotated[
     str,
     _matching(
         r"https?://(?=.*\{token\})(?:[^{}\s]|\{token\}|\{appointment\})*",
-        "has to be a web address that holds {token}, and may hold {appointment}, and nothing else "
-        "in braces.",
+        "must be a web address that contains {token}; it may contain {appointment}, and nothing "
+        "else in braces.",
     ),
 ]
 
@@ -519,8 +519,8 @@ class Settings:
         leave = _read(LeaveSettings, given)
         if leave.drain_seconds >= leave.grace_seconds:
             raise SettingsError(
-                "SLOTWRIGHT_DRAIN_SECONDS has to be less than SLOTWRIGHT_GRACE_SECONDS, which "
-                "holds it."
+                "SLOTWRIGHT_DRAIN_SECONDS must be less than SLOTWRIGHT_GRACE_SECONDS, which "
+                "includes it."
             )
         mail = _read(_MailVariables, given) if "SLOTWRIGHT_SMTP_URL" in given else None
         texts = _read(TextGateway, given) if "SLOTWRIGHT_TWILIO_ACCOUNT_SID" in given else None

@@ -251,7 +251,7 @@ def _check(children: list[_Child]) -> None:
         status = child.process.poll()
         if status is not None:
             raise DevError(
-                f"The {child.name} ended with status {status}, so everything else was stopped too."
+                f"The {child.name} exited with status {status}, so everything else was stopped."
             )
 
 

@@ -358,7 +358,7 @@ class SharedDays:
                     continue
                 self.counts.outages += 1
                 self.counts.invalidations_lost += 1
-                _log.warning("an invalidation of free times was lost: %s", describe(outage))
+                _log.warning("could not invalidate cached free times: %s", describe(outage))
             return
 
     async def _forget(self, changes: Sequence[TimeChanged | RulesChanged]) -> None:

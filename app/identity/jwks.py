@@ -142,7 +142,7 @@ class KeySet:
             TimeoutError,
             _UnusableSetError,
         ) as error:
-            _log.warning("the JWKS can't be read: %s", type(error).__name__)
+            _log.warning("the JWKS could not be read: %s", type(error).__name__)
             return
         self._keys = keys
         self._read_at = asked_at

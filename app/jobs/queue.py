@@ -92,7 +92,7 @@ class Waker:
                 )
         except BROKEN_REDIS as away:
             _log.warning(
-                "the worker could not be woken (%s); it looks by itself within a minute",
+                "could not wake the worker (%s); it polls again within a minute",
                 describe(away),
             )
 

@@ -290,7 +290,10 @@ class Board:
                 future.set_result(None)
         if repaired:
             self._counts.repaired += len(repaired)
-            _log.warning("free times of %d providers had changed without a word", len(repaired))
+            _log.warning(
+                "repaired free times of %d providers whose change event was lost or late",
+                len(repaired),
+            )
             self._repaired(self._organization_id, repaired)
 
     def _take(
@@ -315,7 +318,7 @@ class Board:
     ) -> None:
         """Those who just came are told; for the others it is tried again, ever less often."""
         if not self._failures:
-            _log.warning("live free times can't be read, and wait: %s", type(failure).__name__)
+            _log.warning("could not read live free times; retrying: %s", type(failure).__name__)
         self._read_after = monotonic() + self._pace.retry_after(self._failures)
         self._failures += 1
         for topic, days in asked.items():

@@ -186,7 +186,7 @@ class Feed:
         except BROKEN_REDIS as outage:
             self.counts.untold += 1
             self._redis.breaker.trip(outage)
-            _log.warning("other processes were not told of a change: %s", describe(outage))
+            _log.warning("could not publish a change to other processes: %s", describe(outage))
             self._untold.update(by_organization)
             if self._teller is None:
                 self._teller = self._tasks.start(self._tell_untold())
@@ -224,7 +224,7 @@ class Feed:
             organization_id = organization_of(channel)
             origin, changes = decode(organization_id, message)
         except ValueError:
-            _log.warning("a message on a channel of changes was not understood")
+            _log.warning("ignored a malformed message on a channel of changes")
             return
         if origin == self._origin:
             return

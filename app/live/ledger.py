@@ -205,7 +205,9 @@ class Ledger:
                 self._answer_waiting(None)
             except Exception as failure:  # noqa: BLE001  whatever it is, subscribers stay, and it is tried again
                 if not self._failures:
-                    _log.warning("the history can't be read, and waits: %s", type(failure).__name__)
+                    _log.warning(
+                        "could not read the history, will retry: %s", type(failure).__name__
+                    )
                 self._sweep_at = monotonic() + self._pace.retry_after(self._failures)
                 self._failures += 1
                 self._answer_waiting(failure)

@@ -91,7 +91,8 @@ class Listener:
                 except BROKEN_REDIS as outage:
                     if not failures:
                         _log.warning(
-                            "Redis can't be heard, changes may come late: %s", describe(outage)
+                            "could not listen to Redis, changes may arrive late: %s",
+                            describe(outage),
                         )
                     self._counts.disconnections += 1
                     await asyncio.sleep(self._pace.retry_after(failures))

@@ -44,7 +44,7 @@ class Tasks:
         self._running.discard(task)
         if not task.cancelled() and (failure := task.exception()) is not None:
             _log.error("a task of the live feed failed: %s", type(failure).__name__)
-            _log.debug("in full", exc_info=failure)
+            _log.debug("traceback of the failed task", exc_info=failure)
 
     @property
     def count(self) -> int:

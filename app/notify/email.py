@@ -86,7 +86,7 @@ class SmtpSettings:
             raise ValueError("SMTP needs at least one connection and a timeout above zero.")
         _mailbox(self.from_address)
         if ascii_domain(self.host) is None:
-            raise ValueError("The name of the mail server is no host name.")
+            raise ValueError("The name of the mail server is not a valid host name.")
 
     @property
     def domain(self) -> str:
@@ -143,7 +143,7 @@ class _Policy(EmailPolicy):
         if name.lower() not in _LITERAL:
             return super().header_store_parse(name, value)
         if "\r" in value or "\n" in value:
-            raise ValueError("A header's value is one line.")
+            raise ValueError("A header's value must be a single line.")
         return name, value  # unparsed: parsing decodes encoded words, and a name may look like one
 
     def fold(self, name: str, value: str) -> str:

@@ -232,13 +232,13 @@ class _Page:
         if next_page is not None and (
             not str(next_page).startswith("/") or str(next_page).startswith("//")
         ):
-            raise ValueError("The next page is not a path.")
+            raise ValueError("The URI of the next page is not a path.")
         return cls(messages=messages, next_page=next_page)
 
 
 def _aware(instant: datetime) -> datetime:
     if instant.tzinfo is None:
-        raise ValueError("A date without an offset.")
+        raise ValueError("The date has no offset.")
     return instant
 
 

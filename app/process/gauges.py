@@ -77,5 +77,5 @@ async def _beat(measures: Sequence[Measure], seconds: float) -> None:
             try:
                 await measure()
             except Exception:  # noqa: BLE001  what measures must not end what it measures
-                _log.exception("a measurement failed")
+                _log.exception("measuring a gauge failed")
         await asyncio.sleep(seconds)

@@ -92,7 +92,7 @@ def serve(settings: Settings, *, host: str, port: int, workers: int) -> None:
             with served(*where):
                 server.run(sockets=[listener])
             if not server.started:
-                raise ServeError("The API did not start; the log says why.")
+                raise ServeError("The API did not start; see its log.")
 
 
 def application() -> Starlette:

@@ -111,9 +111,9 @@ async def supervise(
         if worker.jobs_complete or worker.jobs_failed:
             pause = FIRST_PAUSE_SECONDS
         if isinstance(failure, BROKEN_REDIS):
-            _log.warning("Redis is away (%s); trying again in %.1f s", describe(failure), pause)
+            _log.warning("Redis is unavailable (%s); retrying in %.1f s", describe(failure), pause)
         else:
-            _log.error("the worker broke; starting it again in %.1f s", pause, exc_info=failure)
+            _log.error("the worker failed; restarting it in %.1f s", pause, exc_info=failure)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), pause)
         pause = min(pause * 2, LONGEST_PAUSE_SECONDS)

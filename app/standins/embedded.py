@@ -626,7 +626,7 @@ def _run(place: _Place, command: list[str], *, stdin: str = "") -> None:
     if done.returncode != 0:
         said = done.stdout.decode(errors="replace").strip().splitlines()
         raise EmbeddedError(
-            f"{Path(command[0]).name} failed: {said[-1] if said else 'it said nothing'}"
+            f"{Path(command[0]).name} failed: {said[-1] if said else 'it printed nothing'}"
         )
 
 
@@ -635,10 +635,12 @@ def _said(log: Path, since: int) -> str:
     that it has ended.
     """
     lines = log.read_bytes()[since:].decode(errors="replace").strip().splitlines()
-    return "\n".join((f"{log} says", *lines[-MOST_SAID:])) if lines else f"{log} says nothing."
+    return "\n".join((f"{log} says", *lines[-MOST_SAID:])) if lines else f"{log} has nothing new."
 
 
 def _ours(server: _Process | None) -> _Process:
     if server is None:
-        raise EmbeddedError("This server is not ours to stop: DATABASE_URL or REDIS_URL named it.")
+        raise EmbeddedError(
+            "This server can't be stopped: it is external (DATABASE_URL or REDIS_URL)."
+        )
     return server

@@ -145,7 +145,7 @@ def read_migrations(folder: Path | None = None) -> list[Migration]:
         match = _FILE_NAME.fullmatch(path.name)
         if match is None or int(match[1]) != len(migrations) + 1:
             raise MigrationError(
-                f"{path.name} is not the next of 0001_subject.sql, 0002_subject.sql …"
+                f"{path.name} breaks the sequence 0001_subject.sql, 0002_subject.sql …"
             )
         content = path.read_bytes()
         migrations.append(

@@ -132,7 +132,7 @@ class Query:
 
     def _expect(self, cardinality: Cardinality) -> None:
         if self.cardinality != cardinality:
-            raise TypeError(f"{self.name} is :{self.cardinality}, it was called as :{cardinality}")
+            raise TypeError(f"{self.name} is :{self.cardinality}, but was called as :{cardinality}")
 
 
 @remembered(
@@ -194,7 +194,7 @@ def parse_fragments(text: str, *, source: str) -> dict[str, str]:
                 "other fragment"
             )
         if named[1] in fragments:
-            raise QueryFileError(f"{source}: the fragment {named[1]} stands twice")
+            raise QueryFileError(f"{source}: the fragment {named[1]} is defined twice")
         fragments[named[1]] = body.removesuffix(";")
     return fragments
 
@@ -258,19 +258,19 @@ def _parse_parameter(text: str, source: str) -> Parameter:
 
 
 def load(folder: Path) -> dict[str, Query]:
-    """Every statement under `folder`, by name; a name that stands twice is an error."""
+    """Every statement under `folder`, by name; a name that is defined twice is an error."""
     texts = {path.name: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.sql"))}
     fragments: dict[str, str] = {}
     for name, text in texts.items():
         for fragment, body in parse_fragments(text, source=name).items():
             if fragment in fragments:
-                raise QueryFileError(f"{name}: the fragment {fragment} stands twice")
+                raise QueryFileError(f"{name}: the fragment {fragment} is defined twice")
             fragments[fragment] = body
     queries: dict[str, Query] = {}
     for name, text in texts.items():
         for parsed in parse(text, source=name, fragments=fragments):
             if parsed.name in queries:
-                raise QueryFileError(f"{name}: {parsed.name} stands twice")
+                raise QueryFileError(f"{name}: {parsed.name} is defined twice")
             queries[parsed.name] = parsed
     return queries
 

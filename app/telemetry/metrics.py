@@ -56,7 +56,7 @@ LOCK_SECONDS: Final = Histogram(
     "slotwright_lock_seconds", "Waiting for advisory locks.", buckets=_FAST
 )
 TURN_SECONDS: Final = Histogram(
-    "slotwright_turn_seconds", "Waiting for one's turn with a provider.", buckets=_FAST
+    "slotwright_turn_seconds", "Waiting in a provider's queue.", buckets=_FAST
 )
 POOL_WAIT_SECONDS: Final = Histogram(
     "slotwright_pool_wait_seconds", "Waiting for a connection.", buckets=_FAST
@@ -73,18 +73,18 @@ STREAMS: Final = Gauge(
 )
 CONNECTIONS_CUT: Final = Counter(
     "slotwright_connections_cut",
-    "Connections that were aborted: the head, the body or the reading (unread) took too long, or "
-    "the process (total) or the network had as many as it may have.",
+    "Connections that were aborted: sending the head, sending the body or reading the answer "
+    "(unread) took too long, or the process (total) or the network was at its limit.",
     ["reason"],
 )
 CACHE: Final = Counter(
     "slotwright_cache",
-    "Days of free times by what became of the look-up, and what went wrong.",
+    "Days of free times, by outcome of the look-up; and failures.",
     ["event"],
 )
 REMEMBERED_BYTES: Final = Gauge(
     "slotwright_remembered_bytes",
-    "How full the caches of the processes are, by cache.",
+    "Bytes in the processes' in-memory caches, by cache.",
     ["cache"],
     multiprocess_mode="livesum",
 )
@@ -104,23 +104,18 @@ MESSAGE_LAG_SECONDS: Final = Gauge(
 JOB_RUNS: Final = Counter(
     "slotwright_job_runs",
     "Runs of the worker's jobs that ended, by name and outcome: done, failed, or cut_off by the "
-    "time limit or the end of the "
-    "worker.",
+    "time limit or the end of the worker.",
     ["name", "outcome"],  # Prometheus itself calls what it scrapes a job
 )
 JOB_SECONDS: Final = Histogram(
     "slotwright_job_seconds",
-    "How long a run of a job took, whatever became of it.",
+    "How long a run of a job took, whatever its outcome.",
     ["name"],
     buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0),
 )
 JOB_SUCCEEDED: Final = Gauge(
     "slotwright_job_succeeded_timestamp_seconds",
-    (
-        "When a run of a job was done the last time. Not there before the first one since the "
-        "worker's "
-        "start."
-    ),
+    "When the job last succeeded. Absent until its first success after the worker's start.",
     ["name"],
     multiprocess_mode="max",
 )

@@ -20,7 +20,7 @@ HELLO = "query Hello { __typename }"
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        ("[]", "has to be a JSON object"),
+        ("[]", "must be a JSON object"),
         (json.dumps({"sha256:abc": "{ nothing }"}), "Cannot query field 'nothing'"),
     ],
 )

@@ -211,7 +211,7 @@ def test_the_worker_goes_on_when_redis_was_away(
         try:
             worker.wait_until_said("the worker runs")
             servers.stop_redis()
-            worker.wait_until_said("Redis is away")
+            worker.wait_until_said("Redis is unavailable")
         finally:
             servers.start_redis()
         while run("work", "--check", env=environment).status != 0:

@@ -329,7 +329,7 @@ async def test_while_redis_is_away_nothing_is_lost_and_work_goes_on_by_itself(
         worker.wait_until_said("the worker runs")
         try:
             servers.stop_redis()
-            worker.wait_until_said("Redis is away")
+            worker.wait_until_said("Redis is unavailable")
             await due_reminders(world, 20)
         finally:
             servers.start_redis()

@@ -43,5 +43,5 @@ async def test_exec_gives_the_number_of_rows(pool: Pool) -> None:
 
 
 async def test_a_statement_is_called_as_what_it_is(pool: Pool) -> None:
-    with pytest.raises(TypeError, match="numbers is :many, it was called as :one"):
+    with pytest.raises(TypeError, match="numbers is :many, but was called as :one"):
         await numbers("many").one(pool, 1)

@@ -108,7 +108,7 @@ def test_the_ways_out_to_people_are_read_whole() -> None:
         ),
         (
             {"SLOTWRIGHT_SMTP_URL": "smtp://mail.example:x", "SLOTWRIGHT_MAIL_FROM": "a@b.c"},
-            "has to read",
+            "must have the form",
         ),
         (
             {"SLOTWRIGHT_SMTP_URL": "smtp://mail.example", "SLOTWRIGHT_MAIL_FROM": "Me <a@b.c>"},
@@ -289,7 +289,7 @@ def test_every_number_of_the_settings_is_read_from_a_variable_of_its_own() -> No
 @pytest.mark.parametrize("odd", ODD, ids=lambda odd: repr(odd[:12]))
 def test_an_odd_number_is_refused_by_its_name(number: Number, odd: str) -> None:
     with pytest.raises(
-        SettingsError, match=rf"^{number.name} has to be a whole number from \d+ to \d+\.$"
+        SettingsError, match=rf"^{number.name} must be a whole number from \d+ to \d+\.$"
     ):
         Settings.from_environment(ROOMY | {number.name: odd})
 

@@ -78,7 +78,9 @@ def test_a_fragment_is_included_by_statements_of_any_file(tmp_path: Path) -> Non
         "SELECT id,\nname FROM thing",
     ]
     (tmp_path / "c.sql").write_text(fragment)
-    with pytest.raises(QueryFileError, match=r"c\.sql: the fragment thing_columns stands twice"):
+    with pytest.raises(
+        QueryFileError, match=r"c\.sql: the fragment thing_columns is defined twice"
+    ):
         load(tmp_path)
 
 
@@ -101,7 +103,7 @@ def test_a_fragment_that_lacks_something_is_refused_with_its_file(text: str) -> 
 def test_a_name_that_stands_twice_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.sql").write_text(TWO)
     (tmp_path / "b.sql").write_text(TWO)
-    with pytest.raises(QueryFileError, match=r"b\.sql: provider_by_ids stands twice"):
+    with pytest.raises(QueryFileError, match=r"b\.sql: provider_by_ids is defined twice"):
         load(tmp_path)
 
 

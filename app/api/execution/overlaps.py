@@ -42,7 +42,7 @@ def bounded_overlaps(comparisons: int) -> type[OverlappingFieldsCanBeMergedRule]
                 if self.rule_context.remaining_complexity_budget >= 0:
                     raise  # there were too many errors
                 raise TooComplex(
-                    "The document asks for the same fields too often: ask for each once in a place."
+                    "The document repeats the same fields too often: select each once per place."
                 ) from None
 
     return BoundedOverlaps

@@ -56,7 +56,8 @@ def unwrap(schema: GraphQLSchema) -> None:
                 for argument in field.args.values()
             ):
                 raise TypeError(
-                    f"{definition.name} is not plain, and would get its inputs made already"
+                    f"{definition.name} needs Strawberry's own resolver, which converts inputs: "
+                    "they would be converted twice"
                 )
 
 

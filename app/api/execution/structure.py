@@ -174,7 +174,7 @@ def _check_place(node: SelectionSetNode, fragments: Fragments, limits: Limits) -
         counts[name] += 1
         if counts[name] > limits.repeats:
             raise TooComplex(
-                f"One field is asked for more than {limits.repeats} times at one place."
+                f"One field is selected more than {limits.repeats} times at one place."
             )
 
 

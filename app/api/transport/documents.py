@@ -129,7 +129,7 @@ def read_list(path: Path) -> dict[str, str]:
         or not all(isinstance(text, str) for text in read.values())
     ):
         raise UnfitDocumentsError(
-            f"{path} has to be a JSON object with the text of each document under its hash."
+            f"{path} must be a JSON object that maps hashes to the text of documents."
         )
     listed: dict[str, str] = {}
     for name, text in read.items():

@@ -179,7 +179,7 @@ class Service(Generic[V]):
             except (Unauthenticated, Forbidden) as refusal:
                 return refusal
             except Exception as exception:  # noqa: BLE001  the last line of defence; those who begin anew are told
-                _log.info("a caller could not be identified again (%s)", type(exception).__name__)
+                _log.info("could not re-identify a caller (%s)", type(exception).__name__)
 
     def _seconds_left(self, viewer: V) -> float:
         """Until the viewer's credentials end."""

@@ -39,7 +39,7 @@ def _bugs_logged() -> Iterator[None]:
     try:
         yield
     except Exception:  # noqa: BLE001  the transaction is committed: no exception may contradict that
-        _log.exception("a committed change was not announced in full")
+        _log.exception("announcing a committed change failed")
 
 
 def told_again(organization_id: OrganizationId, provider_id: ProviderId) -> RulesChanged:

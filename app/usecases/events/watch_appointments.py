@@ -129,7 +129,7 @@ async def _patiently(attempt: Callable[[], Awaitable[T]]) -> T:
         try:
             return await attempt()
         except DatabaseUnavailableError:
-            _log.info("a subscriber waits for the database")
+            _log.info("the database is unavailable: a subscription waits to start")
             await asyncio.sleep(PATIENCE_SECONDS)
 
 

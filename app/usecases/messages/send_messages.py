@@ -172,8 +172,8 @@ async def _deliver(delivery: Delivery, slots: asyncio.Semaphore, *, begin_by: da
             return await delivery.run() or LEFT
         except DatabaseUnavailableError:
             # It may have been sent; its lease ends, and the next attempt knows that.
-            _log.warning("the outcome of message %s could not be recorded", delivery.claimed.id)
+            _log.warning("could not record the outcome of message %s", delivery.claimed.id)
             return LEFT
         except Exception:  # noqa: BLE001  logged with its traceback, and tried again
-            _log.exception("message %s could not be sent", delivery.claimed.id)
+            _log.exception("sending message %s failed", delivery.claimed.id)
             return await delivery.postpone(_UNEXPECTED, may_have_arrived=True)

@@ -319,9 +319,9 @@ async def test_any_other_document_is_refused_and_cannot_be_registered(
     [
         (None, "can't be read: No such file or directory."),
         ("{", "is not JSON."),
-        ("[]", "has to be a JSON object"),
-        ("{}", "has to be a JSON object"),
-        ('{"a": 5}', "has to be a JSON object"),
+        ("[]", "must be a JSON object"),
+        ("{}", "must be a JSON object"),
+        ('{"a": 5}', "must be a JSON object"),
         (json.dumps({hash_of("{viewer}"): HELLO}), f"has another hash, {hash_of(HELLO)}."),
     ],
 )
