@@ -23,7 +23,7 @@ from app.usecases.events.record import hold_ended, record_events
 
 if TYPE_CHECKING:
     from app.core.booking import BookingWish, Claims
-    from app.core.ids import HoldId, OrganizationId
+    from app.core.ids import HoldId, OrganizationId, SubjectId
     from app.core.viewer import Viewer
     from app.store.pool import Transaction
     from app.usecases.resources import Resources
@@ -67,7 +67,9 @@ async def use_hold(
     lead = hold.provider_id
     await share_rules(tx, organization_id, {lead, *held})
     calendar = await _calendar(tx, organization_id, wish)
-    zones = await time_zones(tx, organization_id, {lead, *held})
+    zones: dict[SubjectId, str] = {lead: calendar.hours.time_zone}
+    if not held.keys() <= zones.keys():
+        zones |= await time_zones(tx, organization_id, held.keys() - zones.keys())
     # The dates under the rules in force too: should the hold expire while we wait, the booking goes
     # on without it, and must find all of its locks taken.
     visit_now: Claims = {lead: (claim_for(calendar.rules, hold.starts_at),)}
