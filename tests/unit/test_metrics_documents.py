@@ -66,7 +66,10 @@ def test_the_limits_that_are_promised_are_those_in_force() -> None:
         f"depth | {limits.depth}, introspection {limits.introspection_depth}",
         f"{limits.aliases}, {limits.root_fields}, {limits.directives} |",
         f"| {limits.cost:,} |",
-        f"any list in the input | {limits.input_items} |",
+        (
+            f"values of all variables together | {limits.input_items}; {limits.input_fields}; "
+            f"{limits.input_values:,} |"
+        ),
         (
             f"{limits.operations_per_socket}; {guests.sockets_per_address}; "
             f"{guests.subscriptions_per_caller}"
