@@ -80,7 +80,7 @@ LazyService = Annotated["Service", strawberry.lazy("app.api.graph.services")]
 BY_START = Order(name="appointments", types=(datetime, UUID))
 
 
-@strawberry.type(description="How a customer wants to be called and reached, as given at booking.")
+@strawberry.type(description="A customer's name and contact data, as given at booking.")
 class Contact:
     """Maps the core's `Contact`."""
 
@@ -117,7 +117,7 @@ class Customer(Node):
     email: str | None = strawberry.field(description="Their e-mail address.")
     phone: str | None = strawberry.field(description="Their phone number, in E.164 form.")
     time_zone: TimeZoneName = strawberry.field(
-        description="The zone they last booked from for the first time."
+        description="Their time zone: that of the booking that created the record, until changed."
     )
     locale: str | None = strawberry.field(
         description="The language they read, as a tag such as de-AT."
@@ -158,7 +158,7 @@ class AppointmentHistoryEntry:
         description="The start before; null where it was booked."
     )
     to_starts_at: datetime = strawberry.field(description="The start since.")
-    reason: str | None = strawberry.field(description="Why, as the actor said.")
+    reason: str | None = strawberry.field(description="The reason that the actor gave.")
 
     @classmethod
     def of(cls, entry: HistoryEntry) -> Self:
@@ -186,12 +186,14 @@ class Appointment(Node):
     """Maps the core's `Appointment`; made only for callers who may see it."""
 
     row: strawberry.Private[core.Appointment]
-    status: AppointmentStatus = strawberry.field(description="Where it stands in its life.")
+    status: AppointmentStatus = strawberry.field(description="Its current state.")
     starts_at: datetime = strawberry.field(description="The start of the visit, in UTC.")
     ends_at: datetime = strawberry.field(description="The end of the visit, in UTC.")
-    customer_time_zone: TimeZoneName = strawberry.field(description="The zone it was booked from.")
-    notes: str | None = strawberry.field(description="What the customer wanted to be known.")
-    version: int = strawberry.field(description="Raised by every change, from 1.")
+    customer_time_zone: TimeZoneName = strawberry.field(
+        description="The customer's time zone, as given at booking."
+    )
+    notes: str | None = strawberry.field(description="The customer's remarks, as given at booking.")
+    version: int = strawberry.field(description="Starts at 1; every change increments it.")
     created_at: datetime = strawberry.field(description="When it was booked.")
 
     @classmethod
@@ -253,7 +255,7 @@ class Appointment(Node):
         )
     )
     def contact(self) -> Contact | None:
-        """Whoever sees the appointment sees it."""
+        """Shown to everybody who may see the appointment."""
         return Contact.of(self.row.contact)
 
     @strawberry.field(
@@ -272,14 +274,14 @@ class Appointment(Node):
         """As recorded."""
         return self.row.cancelled_at
 
-    @strawberry.field(description="Why it was cancelled, as its canceller said.")
+    @strawberry.field(description="The reason that was given for the cancellation.")
     def cancellation_reason(self) -> str | None:
         """As recorded."""
         return self.row.cancellation_reason
 
     @strawberry.field(
         description=(
-            "What cancelling cost; null where it was free. Charging it is not this server's work."
+            "The fee for the cancellation; null where it was free. This server does not charge it."
         )
     )
     def cancellation_fee(self) -> Money | None:
@@ -288,7 +290,7 @@ class Appointment(Node):
 
     @strawberry.field(
         description=(
-            "What cancelling right now would cost the caller; null once it can't be cancelled."
+            "What the caller would pay to cancel right now; null once it can't be cancelled."
         )
     )
     def cancellation_quote(self, info: Info) -> CancellationQuote | None:
@@ -312,7 +314,7 @@ class Appointment(Node):
 
     @strawberry.field(
         description=(
-            "Every message about it, in the order in which they are due: reminders and news alike."
+            "Every message about it, reminders and notices alike, in the order they are due."
         )
     )
     async def messages(self, info: Info) -> list[Reminder]:
@@ -324,7 +326,7 @@ class Appointment(Node):
 
     @strawberry.field(
         description=(
-            "What became of it, version by version. Empty but for its provider and administrators."
+            "Its history, one entry per version. Only its provider and administrators get entries."
         )
     )
     async def history(self, info: Info) -> list[AppointmentHistoryEntry]:
@@ -365,8 +367,8 @@ def no_appointments(page: PageRequest) -> AppointmentConnection:
 async def appointments_of(
     info: Info, provider_id: ProviderId, which: core.AppointmentFilter, page: PageRequest
 ) -> AppointmentConnection:
-    """A page of a provider's appointments, looked up together with those of the
-    providers beside.
+    """A page of a provider's appointments, loaded in one batch with those of the operation's other
+    providers.
     """
     loaders = info.context.loaders
     rows = await loaders.appointments_of_provider.load(
@@ -408,7 +410,7 @@ async def _none() -> int:
 
 
 @strawberry.input(
-    description="How the customer wants to be called and reached: at least one of e-mail and phone."
+    description="The customer's name and contact data: at least one of e-mail and phone."
 )
 class CustomerInput:
     """Becomes a `ContactForm`."""
@@ -450,7 +452,7 @@ class BookAppointmentInput:
     )
     hold_token: str | None = strawberry.field(
         default=None,
-        description="From `holdSlot`; the time is then certain, until the hold expires.",
+        description="From `holdSlot`; the time is reserved until the hold expires.",
     )
     starts_at: datetime = strawberry.field(
         description="The start of the visit: one of the listed slots."
@@ -466,11 +468,11 @@ class BookAppointmentInput:
         default=None, description="Who it is for; required unless the viewer is a customer."
     )
     customer_time_zone: TimeZoneName = strawberry.field(
-        description="The zone in which the customer reads their times."
+        description="The time zone in which the customer reads times."
     )
     notes: str | None = strawberry.field(default=None, description="Up to 2,000 characters.")
     idempotency_key: str = strawberry.field(
-        description="1 to 255 characters, new for every new booking: a random UUID does well."
+        description="1 to 255 characters, new for every new booking, such as a random UUID."
     )
 
 
@@ -510,7 +512,7 @@ class AppointmentQuery:
     """The root fields about appointments."""
 
     @strawberry.field(
-        description="One appointment; null where there is none of this id that the caller may see."
+        description="The appointment with this id; null if there is none that the caller may see."
     )
     async def appointment(
         self,

@@ -1,4 +1,4 @@
-"""Availability: slots, days, and why a time can't be booked."""
+"""Availability: slots, days, and the reasons why a time can't be booked."""
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
@@ -106,7 +106,7 @@ def slots_of(calendar: Calendar, starts: Sequence[Minute], time_zone: str) -> li
 
 
 def _as_slots(rows: Sequence[Row]) -> list[Slot]:
-    """Rows are a sequence of what they stand for; to those who resolve fields that is a list."""
+    """Presents the rows as the list of objects that resolvers of fields expect."""
     return cast("list[Slot]", Rows(SLOT_ROWS, rows))
 
 
@@ -191,7 +191,7 @@ class Availability:
 
         return ProviderType.of(self.found.calendar.provider)
 
-    @strawberry.field(description="The service whose rules hold; null where none was named.")
+    @strawberry.field(description="The service whose rules apply; null where none was named.")
     def service(self) -> LazyService | None:
         """The service, already loaded."""
         from app.api.graph.services import Service as ServiceType  # noqa: PLC0415  the two types name each other
@@ -292,9 +292,7 @@ class TimeExplanation:
 
 
 def checked_zone(name: TimeZoneName | None) -> str | None:
-    """The zone's name; raises BadUserInput for an unknown one, where the answer has no place for a
-    refusal.
-    """
+    """The zone's name. Raises BadUserInput for an unknown zone: the field has no refusal type."""
     if name is None:
         return None
     zone = valid_time_zone("time_zone", name)
@@ -361,9 +359,8 @@ class AvailabilityQuery:
         )
 
     @strawberry.field(
-        description="Why can, or can't, this instant be booked? Null for an unknown provider, and "
-        "for a service that "
-        "the provider does not offer."
+        description="Whether this instant can be booked, and if not, why. Null for an unknown "
+        "provider, and for a service that the provider does not offer."
     )
     async def explain_time(
         self,

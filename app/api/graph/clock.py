@@ -16,24 +16,24 @@ from app.core import refusals
 from app.usecases.upkeep.advance_clock import advance_clock
 
 
-@strawberry.input(description="How far to move the clock on.")
+@strawberry.input(description="How far to move the clock forward.")
 class AdvanceClockInput:
     """See `advance_clock`."""
 
     minutes: int = strawberry.field(description="1 to 527,040 minutes; the clock never moves back.")
 
 
-@strawberry.type(description="What the server takes for now.")
+@strawberry.type(description="The server's current time.")
 class Clock:
     """The program's clock."""
 
-    now: datetime = strawberry.field(description="The instant that it reads.")
+    now: datetime = strawberry.field(description="The server's current instant.")
 
 
 AdvanceClockResult = Annotated[
     Clock | InvalidInputError | NotAllowedError,
     strawberry.union(
-        "AdvanceClockResult", description="The clock after the move, or why it goes on as it was."
+        "AdvanceClockResult", description="The clock after the move, or why it was not moved."
     ),
 ]
 
@@ -43,9 +43,9 @@ class ClockMutation:
     """The mutation of the clock."""
 
     @strawberry.mutation(
-        description="Moves the clock of the whole server on, the worker's too, which then looks "
-        "what is due. Only on a "
-        "server that `dev --test-clock` started; administrators only."
+        description="Moves the clock of the whole server forward, the worker's too; the worker "
+        "then handles what is due. "
+        "Only on a server that `dev --test-clock` started; administrators only."
     )
     async def advance_clock(
         self,

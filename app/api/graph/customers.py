@@ -41,11 +41,10 @@ class UpdateCustomerInput:
     phone: str | None = strawberry.field(
         default=strawberry.UNSET,
         description="With the country code; kept in E.164 form. Set by an administrator it counts "
-        "as verified, even if it was set before, "
-        "and the one in whose place it stands no longer does.",
+        "as verified, even if it was set before; the number that it replaces no longer does.",
     )
     time_zone: TimeZoneName | None = strawberry.field(
-        default=strawberry.UNSET, description="Where they read times."
+        default=strawberry.UNSET, description="The time zone in which they read times."
     )
     locale: str | None = strawberry.field(
         default=strawberry.UNSET, description="A language tag, such as de-AT."
@@ -71,7 +70,8 @@ UpdateCustomerResult = Annotated[
 EraseCustomerResult = Annotated[
     Customer | NotAllowedError | NotFoundError,
     strawberry.union(
-        "EraseCustomerResult", description="What is left of the record, or why nothing was erased."
+        "EraseCustomerResult",
+        description="The record after the erasure, or why nothing was erased.",
     ),
 ]
 
@@ -87,7 +87,7 @@ class CustomerMutation:
     """The mutations of customers."""
 
     @strawberry.mutation(
-        description="Changes a customer's record; appointments keep the contact as it was given. "
+        description="Changes a customer's record; appointments keep the contact given at booking. "
         "The customer themselves, and administrators."
     )
     async def update_customer(
@@ -107,9 +107,8 @@ class CustomerMutation:
         )
 
     @strawberry.mutation(
-        description="Erases everything personal of a customer, everywhere and for good; the times "
-        "of their appointments "
-        "stay. Administrators only."
+        description="Permanently erases all personal data of a customer, everywhere; the times of "
+        "their appointments stay. Administrators only."
     )
     async def erase_customer(
         self,

@@ -1,4 +1,4 @@
-"""Holds: a time kept for some minutes while somebody fills in a form."""
+"""Holds: times reserved for some minutes while somebody fills in a form."""
 
 from datetime import datetime
 from typing import Annotated, assert_never
@@ -34,7 +34,7 @@ from app.usecases.booking.hold_slot import (
 
 
 @strawberry.type(
-    description="A time that nobody else gets, until it expires. Book it with its token."
+    description="A time that is reserved until the hold expires. Book it with its token."
 )
 class Hold:
     """Maps the core's `Hold`."""
@@ -44,7 +44,7 @@ class Hold:
     starts_at: datetime = strawberry.field(description="The start of the visit, in UTC.")
     ends_at: datetime = strawberry.field(description="The end of the visit, in UTC.")
     expires_at: datetime = strawberry.field(
-        description="From this instant on it is as if it were not there."
+        description="From this instant on, the hold has no effect."
     )
 
     @classmethod
@@ -105,7 +105,9 @@ HoldSlotResult = Annotated[
 ]
 ReleaseHoldResult = Annotated[
     Hold | NotFoundError,
-    strawberry.union("ReleaseHoldResult", description="The hold that was, or that there is none."),
+    strawberry.union(
+        "ReleaseHoldResult", description="The released hold, or that it was not found."
+    ),
 ]
 
 
@@ -114,7 +116,7 @@ class HoldMutation:
     """The mutations of holds."""
 
     @strawberry.mutation(
-        description="Keeps a listed slot for some minutes, so that nobody else gets it meanwhile."
+        description="Reserves a listed slot for some minutes: nobody else can book or hold it."
     )
     async def hold_slot(
         self,
@@ -148,9 +150,7 @@ class HoldMutation:
             case _:
                 assert_never(answer)
 
-    @strawberry.mutation(
-        description="Gives a held time back at once. What is released already stays so."
-    )
+    @strawberry.mutation(description="Releases a held time at once. Releasing it again is safe.")
     async def release_hold(
         self,
         info: Info,

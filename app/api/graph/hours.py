@@ -38,7 +38,9 @@ class LocalTimeRangeInput:
     end: LocalTime = strawberry.field(description="Excluded; 24:00 is allowed.")
 
 
-@strawberry.input(description="All weekly hours and breaks of a provider, anew.")
+@strawberry.input(
+    description="All weekly hours and breaks of a provider; they replace the earlier ones."
+)
 class SetWeeklyHoursInput:
     """See `set_weekly_hours`."""
 
@@ -48,12 +50,12 @@ class SetWeeklyHoursInput:
     )
     breaks: list[WeeklyBreakInput] | None = strawberry.field(
         default_factory=list,
-        description="When they pause: cut out of weekly hours, never out of custom hours.",
+        description="Their breaks: cut out of weekly hours, never out of custom hours.",
     )
 
 
 @strawberry.input(
-    description="All that is exceptional about a date; it replaces what was set before. isBlocked "
+    description="The whole exception of a date; it replaces what was set before. isBlocked "
     "without ranges: closed all day; isBlocked with ranges: those parts are closed; not isBlocked: "
     "custom hours, at least one range."
 )
@@ -63,19 +65,19 @@ class SetExceptionInput:
     provider_id: strawberry.ID = strawberry.field(description="Whose date.")
     day: date = strawberry.field(name="date", description="In the provider's zone.")
     is_blocked: bool = strawberry.field(
-        description="Whether time is taken away, rather than set anew."
+        description="Whether time is closed; otherwise, the date has custom hours."
     )
     ranges: list[LocalTimeRangeInput] | None = strawberry.field(
         default_factory=list,
-        description="All parts that are closed, or all custom hours, of the date: parts that were "
-        "set before and are left out here are gone.",
+        description="All closed parts, or all custom hours, of the date. Parts that were set "
+        "before and are left out here are removed.",
     )
     reason: str | None = strawberry.field(
         default=None, description="For staff; up to 500 characters."
     )
 
 
-@strawberry.input(description="The date to make an ordinary one again.")
+@strawberry.input(description="The date whose exception to remove.")
 class RemoveExceptionInput:
     """See `remove_exception`."""
 
@@ -113,7 +115,8 @@ class HoursMutation:
     """The mutations of hours."""
 
     @strawberry.mutation(
-        description="Replaces all weekly hours and breaks of the provider. What is booked stays."
+        description="Replaces all weekly hours and breaks of the provider. Booked appointments "
+        "stay."
     )
     async def set_weekly_hours(
         self,
@@ -132,9 +135,9 @@ class HoursMutation:
 
     @strawberry.mutation(
         description="REPLACES the whole exception of a date: what was set on the date before is "
-        "gone, and its time is open again. To close a second part of a day, send all closed parts "
-        'in one call. Example: `ranges: [{start: "09:00", end: "10:00"}, '
-        '{start: "13:00", end: "18:00"}]`. What is booked stays.'
+        "removed, and its time is open again. To close a second part of a day, send all closed "
+        'parts in one call. Example: `ranges: [{start: "09:00", end: "10:00"}, '
+        '{start: "13:00", end: "18:00"}]`. Booked appointments stay.'
     )
     async def set_exception(
         self,
@@ -156,7 +159,7 @@ class HoursMutation:
         return provider_result(answer)
 
     @strawberry.mutation(
-        description="Makes a date an ordinary one again; nothing happens where it is."
+        description="Removes a date's exception; does nothing where there is none."
     )
     async def remove_exception(
         self,

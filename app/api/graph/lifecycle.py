@@ -43,7 +43,7 @@ from app.usecases.booking.close_appointment import close_appointment
 from app.usecases.booking.reschedule_appointment import MoveForm, reschedule_appointment
 
 _VERSION = (
-    "The version that the caller saw; a change since then is a conflict. Left out: whatever it is."
+    "The version that the caller saw; a change since then is a conflict. Left out: any version."
 )
 _TOKEN = "The secret that came with the booking, for callers without an account."  # noqa: S105 — a description
 
@@ -67,7 +67,7 @@ class RescheduleAppointmentInput:
     manage_token: str | None = strawberry.field(default=None, description=_TOKEN)
 
 
-@strawberry.input(description="A cancellation. Retrying it is safe: what is cancelled stays so.")
+@strawberry.input(description="A cancellation. Retrying it is safe.")
 class CancelAppointmentInput:
     """Becomes a `CancellationForm`."""
 
@@ -85,7 +85,7 @@ class CancelAppointmentInput:
     manage_token: str | None = strawberry.field(default=None, description=_TOKEN)
 
 
-@strawberry.input(description="That an appointment took place.")
+@strawberry.input(description="Marks an appointment as completed.")
 class CompleteAppointmentInput:
     """See `close_appointment`."""
 
@@ -93,7 +93,7 @@ class CompleteAppointmentInput:
     expected_version: int | None = strawberry.field(default=None, description=_VERSION)
 
 
-@strawberry.input(description="That nobody came.")
+@strawberry.input(description="Marks an appointment as a no-show.")
 class MarkNoShowInput:
     """See `close_appointment`."""
 
@@ -111,7 +111,7 @@ RescheduleAppointmentResult = Annotated[
     | VersionConflictError
     | IdempotencyKeyReusedError,
     strawberry.union(
-        "RescheduleAppointmentResult", description="The moved appointment, or why it stays."
+        "RescheduleAppointmentResult", description="The moved appointment, or why it was not moved."
     ),
 ]
 CancelAppointmentResult = Annotated[
@@ -123,7 +123,8 @@ CancelAppointmentResult = Annotated[
     | NotFoundError
     | VersionConflictError,
     strawberry.union(
-        "CancelAppointmentResult", description="The cancelled appointment, or why it stands."
+        "CancelAppointmentResult",
+        description="The cancelled appointment, or why it was not cancelled.",
     ),
 ]
 CompleteAppointmentResult = Annotated[
@@ -134,7 +135,8 @@ CompleteAppointmentResult = Annotated[
     | NotFoundError
     | VersionConflictError,
     strawberry.union(
-        "CompleteAppointmentResult", description="The completed appointment, or why it is none."
+        "CompleteAppointmentResult",
+        description="The completed appointment, or why it was not changed.",
     ),
 ]
 MarkNoShowResult = Annotated[
@@ -145,7 +147,7 @@ MarkNoShowResult = Annotated[
     | NotFoundError
     | VersionConflictError,
     strawberry.union(
-        "MarkNoShowResult", description="The appointment nobody came to, or why it is none."
+        "MarkNoShowResult", description="The no-show appointment, or why it was not changed."
     ),
 ]
 
@@ -155,9 +157,8 @@ class LifecycleMutation:
     """The mutations after booking."""
 
     @strawberry.mutation(
-        description="Moves an appointment: the same one, at another time, under the rules in force "
-        "now. Where the time is "
-        "taken, nothing changes."
+        description="Moves an appointment to another time, under the rules in force now. It stays "
+        "the same appointment. If the time is taken, nothing changes."
     )
     async def reschedule_appointment(
         self,
@@ -198,9 +199,7 @@ class LifecycleMutation:
                 assert_never(answer)
 
     @strawberry.mutation(
-        description=(
-            "Cancels an appointment, for the fee that its policy asks and the caller accepts."
-        )
+        description=("Cancels an appointment. The caller must accept the fee that its policy asks.")
     )
     async def cancel_appointment(
         self,
@@ -239,9 +238,8 @@ class LifecycleMutation:
                 assert_never(answer)
 
     @strawberry.mutation(
-        description="Says that an appointment took place, from its start on. It happens by itself "
-        "after the end. "
-        "The provider and administrators only."
+        description="Marks an appointment as completed, from its start on. The server does so "
+        "automatically after the end. The provider and administrators only."
     )
     async def complete_appointment(
         self,
@@ -255,7 +253,8 @@ class LifecycleMutation:
 
     @strawberry.mutation(
         description=(
-            "Says that nobody came, from the start on. The provider and administrators only."
+            "Marks an appointment as a no-show, from its start on. The provider and "
+            "administrators only."
         )
     )
     async def mark_no_show(

@@ -23,14 +23,14 @@ _SMS = (
 )
 
 
-@strawberry.type(description="Whom everything belongs to. For staff.")
+@strawberry.type(description="The organization that owns all data. For staff.")
 class Organization:
     """Maps the core's `Organization`."""
 
     slug: str = strawberry.field(
         description="Its public name, by which anonymous callers and tokens name it."
     )
-    name: str = strawberry.field(description="What people call it; it stands in messages.")
+    name: str = strawberry.field(description="Its name as people know it; used in messages.")
     sms_to_unverified_numbers: bool = strawberry.field(description=_SMS)
 
     @classmethod

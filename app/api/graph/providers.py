@@ -1,6 +1,4 @@
-"""Providers: who can be booked, everything that hangs on them, and the mutations that
-change them.
-"""
+"""Providers: who can be booked, their related fields, and the mutations that change them."""
 
 from datetime import date, datetime
 from typing import Annotated, Self, assert_never, cast
@@ -79,7 +77,7 @@ from app.usecases.practice.list_providers import count_providers, list_providers
 
 BY_NAME = Order(name="providers", types=(str, UUID))
 MOST_EXCEPTION_DAYS = 400
-"""A year of exceptions, and a month, in one list."""
+"""Of exceptions in one list: a year and a month."""
 
 
 @strawberry.type(description="Somebody who can be booked: a doctor, a barber, a consultant.")
@@ -88,9 +86,7 @@ class Provider(Node):
 
     row: strawberry.Private[core.Provider]
     name: str = strawberry.field(description="What people call them.")
-    time_zone: TimeZoneName = strawberry.field(
-        description="The zone in which their hours are meant."
-    )
+    time_zone: TimeZoneName = strawberry.field(description="The time zone of their hours.")
     service_duration_minutes: int = strawberry.field(
         description="How long a visit takes where no service is named."
     )
@@ -121,7 +117,7 @@ class Provider(Node):
             max_advance_booking_days=rules.max_advance_booking_days,
         )
 
-    @strawberry.field(description="What holds where no service has a policy of its own.")
+    @strawberry.field(description="Applies where the service has no policy of its own.")
     def cancellation_policy(self) -> CancellationPolicy:
         """As set."""
         return CancellationPolicy.of(self.row.cancellation_policy)
@@ -137,7 +133,7 @@ class Provider(Node):
         return self.row.phone if info.context.viewer.sees_staff_matters else None
 
     @strawberry.field(
-        description="The language in which they are written to, as a tag such as de-AT. Staff only."
+        description="The language of messages to them, as a tag such as de-AT. Staff only."
     )
     def locale(self, info: Info) -> str | None:
         """Null for others."""
@@ -163,7 +159,7 @@ class Provider(Node):
             for hours in await info.context.loaders.weekly_hours.load(self.row.id)
         ]
 
-    @strawberry.field(description="When they pause, week by week, in the order of the week.")
+    @strawberry.field(description="Their breaks, week by week, in the order of the week.")
     async def breaks(self, info: Info) -> list[WeeklyBreak]:
         """Batched."""
         return [
@@ -221,8 +217,8 @@ class Provider(Node):
             strawberry.ID | None, strawberry.argument(description="For this service's rules.")
         ] = None,
     ) -> AvailabilityResult | None:
-        """Batched. What has to be waited for is given to the executor as it is: a hundred tasks
-        fewer.
+        """Batched. Returns an awaitable for the executor to await, which saves a task for each
+        provider.
         """
         question = SlotQuestion(
             provider_id=self.row.id,
@@ -264,7 +260,7 @@ class Provider(Node):
 
     @strawberry.field(
         description=(
-            "Their appointments that start in from…to, by start. Empty but for this "
+            "Their appointments that start in from…to, by start. Empty except for this "
             "provider and administrators."
         )
     )
@@ -304,9 +300,7 @@ class CreateProviderInput:
     """Becomes a `ProviderForm`."""
 
     name: str = strawberry.field(description="1 to 200 characters.")
-    time_zone: TimeZoneName = strawberry.field(
-        description="The zone in which their hours are meant."
-    )
+    time_zone: TimeZoneName = strawberry.field(description="The time zone of their hours.")
     service_duration_minutes: int = strawberry.field(description="1 to 1,440.")
     buffer_minutes: int | None = strawberry.field(default=0, description="0 to 1,440.")
     slot_interval_minutes: int | None = strawberry.field(default=None, description="1 to 1,440.")
@@ -323,7 +317,7 @@ class CreateProviderInput:
         default=None, description="When they work; ranges that overlap are merged."
     )
     breaks: list[WeeklyBreakInput] | None = strawberry.field(
-        default=None, description="When they pause."
+        default=None, description="Their breaks."
     )
     subject: str | None = strawberry.field(
         default=None,
@@ -333,7 +327,7 @@ class CreateProviderInput:
         ),
     )
     locale: str | None = strawberry.field(
-        default=None, description="The language to write to them in, such as de-AT."
+        default=None, description="The language of messages to them, such as de-AT."
     )
     channels: list[Channel] | None = strawberry.field(default=None, description=CHANNELS)
 
@@ -350,7 +344,7 @@ class UpdateProviderInput:
     )
     time_zone: TimeZoneName | None = strawberry.field(
         default=strawberry.UNSET,
-        description="Hours keep their wall clock; what is booked keeps its instant.",
+        description="Hours keep their wall-clock times; booked appointments keep their instants.",
     )
     service_duration_minutes: int | None = strawberry.field(
         default=strawberry.UNSET, description="1 to 1,440."
@@ -368,13 +362,13 @@ class UpdateProviderInput:
         default=strawberry.UNSET, description="0 to 1,100."
     )
     email: str | None = strawberry.field(
-        default=strawberry.UNSET, description="Where they are reached; null: nowhere."
+        default=strawberry.UNSET, description="Their e-mail address; null: none."
     )
     phone: str | None = strawberry.field(
         default=strawberry.UNSET, description="With the country code; null: none."
     )
     cancellation_policy: CancellationPolicyInput | None = strawberry.field(
-        default=strawberry.UNSET, description="Holds for bookings from now on."
+        default=strawberry.UNSET, description="Applies to bookings from now on."
     )
     subject: str | None = strawberry.field(
         default=strawberry.UNSET,
@@ -382,7 +376,7 @@ class UpdateProviderInput:
     )
     locale: str | None = strawberry.field(
         default=strawberry.UNSET,
-        description="The language to write to them in, such as de-AT; null: English.",
+        description="The language of messages to them, such as de-AT; null: English.",
     )
     channels: list[Channel] | None = strawberry.field(
         default=strawberry.UNSET, description=CHANNELS_AGAIN
@@ -405,7 +399,7 @@ UpdateProviderResult = Annotated[
 class ProviderQuery:
     """The root fields about providers."""
 
-    @strawberry.field(description="One provider; null where there is none of this id.")
+    @strawberry.field(description="The provider with this id; null if there is none.")
     async def provider(
         self,
         info: Info,
@@ -497,7 +491,7 @@ class ProviderMutation:
 
     @strawberry.mutation(
         description=(
-            "Changes a provider. What is booked stays as it was booked. The provider and "
+            "Changes a provider. Booked appointments stay unchanged. The provider and "
             "administrators only."
         )
     )

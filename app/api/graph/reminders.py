@@ -28,7 +28,9 @@ from app.core.messages import Message
 from app.usecases.messages.resend_message import ResendForm, resend_message
 
 
-@strawberry.type(description="A message about an appointment: planned, on its way, or as it ended.")
+@strawberry.type(
+    description="A message about an appointment: planned, in transit, or with its outcome."
+)
 class Reminder:
     """Maps the core's `Message`."""
 
@@ -36,7 +38,7 @@ class Reminder:
     channel: Channel = strawberry.field(description="How it travels.")
     recipient: Recipient = strawberry.field(description="Whom it is for.")
     status: MessageStatus = strawberry.field(
-        description="What became of it; PENDING while it is planned."
+        description="Its status; PENDING until it is sent, skipped or has failed."
     )
     due_at: datetime = strawberry.field(description="When it is to be sent.")
     sent_at: datetime | None = strawberry.field(description="When it was sent.")
@@ -47,7 +49,7 @@ class Reminder:
             "next one."
         )
     )
-    is_resend: bool = strawberry.field(description="Whether staff had it sent again.")
+    is_resend: bool = strawberry.field(description="Whether staff asked to send it again.")
 
     @classmethod
     def of(cls, message: Message) -> Self:
@@ -69,11 +71,13 @@ class ResendReminderInput:
     """Becomes a `ResendForm`."""
 
     appointment_id: strawberry.ID = strawberry.field(
-        description="About which appointment; as it is now."
+        description="Which appointment; the message shows its present state."
     )
     kind: MessageKind = strawberry.field(description="Which message.")
     recipient: Recipient = strawberry.field(description="To whom.")
-    channel: Channel = strawberry.field(description="How; it need not be the one that they prefer.")
+    channel: Channel = strawberry.field(
+        description="The channel; it need not be one that they prefer."
+    )
 
 
 ResendReminderResult = Annotated[

@@ -28,12 +28,12 @@ from app.api.operation.context import Context
 from app.api.words.scalars import SCALARS
 
 Resolver: TypeAlias = Callable[..., object]
-"""As GraphQL calls it: with the source, the info, and the arguments by name; it answers, or gives
-something to await.
+"""A resolver as GraphQL calls it: with the source, the info, and the arguments by name. It returns
+a value or an awaitable.
 """
 
 
-@strawberry.type(description="What can be read.")
+@strawberry.type(description="Everything that can be read.")
 class Query(
     NodeQuery,
     ViewerQuery,
@@ -83,8 +83,8 @@ def build_schema(*, plain: bool = False) -> strawberry.Schema:
 
 
 def _then_forget(mutation: Resolver) -> Resolver:
-    """The mutation; whatever is read below it, and by the next one in the document, is
-    read anew.
+    """The mutation, after which the loaders forget what they hold: the fields below it and the
+    document's next mutation read fresh data.
     """
 
     async def mutate(

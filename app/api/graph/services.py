@@ -74,7 +74,7 @@ class Service(Node):
             max_advance_booking_days=rules.max_advance_booking_days,
         )
 
-    @strawberry.field(description="What it costs; null where nothing is said.")
+    @strawberry.field(description="What it costs; null where no price is set.")
     def price(self) -> Money | None:
         """As set."""
         return Money.of(self.row.price)
@@ -148,7 +148,7 @@ class UpdateServiceInput:
         default=strawberry.UNSET, description="0 to 1,100."
     )
     price: MoneyInput | None = strawberry.field(
-        default=strawberry.UNSET, description="What it costs; null: nothing said."
+        default=strawberry.UNSET, description="What it costs; null: no price."
     )
     cancellation_policy: CancellationPolicyInput | None = strawberry.field(
         default=strawberry.UNSET, description="Its own policy; null: the provider's."
@@ -216,7 +216,7 @@ class ServiceMutation:
         )
 
     @strawberry.mutation(
-        description="Changes a service. What is booked stays as it was booked. Administrators only."
+        description="Changes a service. Booked appointments stay unchanged. Administrators only."
     )
     async def update_service(
         self,

@@ -1,4 +1,4 @@
-"""What is pushed: free times and appointments, as they change."""
+"""Subscriptions: free times and appointments, as they change."""
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -46,14 +46,14 @@ class AvailabilityChange:
     )
     is_snapshot: bool = strawberry.field(
         description=(
-            "Whether this is the first word about this provider's date since the "
+            "Whether this is the first event for this provider and date since the "
             "subscription began."
         )
     )
     revision: str = strawberry.field(
-        description="Opaque. Compared as text it grows with each change of this provider's date; "
-        "equal means equal. "
-        "After a reconnection, ignore what is not greater than the one you have."
+        description="Opaque. Compared as text, it grows with each change of this provider's date; "
+        "equal revisions mean equal content. "
+        "After a reconnection, ignore events whose revision is not greater than yours."
     )
 
     @classmethod
@@ -100,8 +100,8 @@ class AppointmentChange:
         description="The appointment as it is now; its version may be later than this change."
     )
     def appointment(self, info: Info) -> Appointment:
-        """Seen by the viewer as the records now know them: their first booking makes a customer of
-        them.
+        """As the viewer may see it, with the viewer's current records: their first booking creates
+        their customer record.
         """
         info.context.viewer = self.news.viewer
         info.context.loaders.share(_loaders_of(info.context.resources, self.news.told))
@@ -109,7 +109,7 @@ class AppointmentChange:
 
 
 @strawberry.type(
-    description="What is pushed, over WebSockets (graphql-transport-ws) and server-sent events."
+    description="Pushed events, over WebSockets (graphql-transport-ws) and server-sent events."
 )
 class Subscription:
     """All root fields of subscriptions."""
@@ -177,7 +177,7 @@ class Subscription:
         "once."
     )
     async def appointment_changes(self, info: Info) -> AsyncGenerator[AppointmentChange, None]:
-        """Permission is asked at every event."""
+        """Permission is checked for every event."""
         resources = info.context.resources
         async with aclosing(
             watch_appointments(

@@ -1,4 +1,4 @@
-"""The words of messages: an organization's own, and a look at what would be sent."""
+"""The words of messages: an organization's own templates, and previews."""
 
 from datetime import datetime
 from typing import Annotated, Self, assert_never
@@ -161,7 +161,7 @@ class SetMessageTemplateInput:
 SetMessageTemplateResult = Annotated[
     MessageTemplate | InvalidInputError | NotAllowedError,
     strawberry.union(
-        "SetMessageTemplateResult", description="The words as kept, or why they are not."
+        "SetMessageTemplateResult", description="The words as stored, or why they were refused."
     ),
 ]
 

@@ -1,4 +1,4 @@
-"""The viewer: who the server takes the caller for."""
+"""The viewer: the caller's identity, as the server sees it."""
 
 import strawberry
 

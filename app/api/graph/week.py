@@ -13,14 +13,14 @@ from app.core import provider as core
 from app.core.hours import WeeklyRange
 
 _FROM = "The first date on which it starts; null: always has."
-_UNTIL = "The last date on which it starts; null: for good."
+_UNTIL = "The last date on which it starts; null: no end."
 
 
 @strawberry.type(description="A range of weekly hours, on the wall clock of the provider's zone.")
 class WeeklyHours:
     """Maps the core's `WeeklyHours`."""
 
-    id: strawberry.ID = strawberry.field(description="Opaque; new whenever the week is set anew.")
+    id: strawberry.ID = strawberry.field(description="Opaque; new after every change of the week.")
     weekday: Weekday = strawberry.field(description="The day on which it starts.")
     start: LocalTime = strawberry.field(description="Included.")
     end: LocalTime = strawberry.field(
@@ -41,7 +41,7 @@ class WeeklyHours:
 class WeeklyBreak:
     """Maps the core's `WeeklyBreak`."""
 
-    id: strawberry.ID = strawberry.field(description="Opaque; new whenever the week is set anew.")
+    id: strawberry.ID = strawberry.field(description="Opaque; new after every change of the week.")
     weekday: Weekday = strawberry.field(description="The day on which it starts.")
     start: LocalTime = strawberry.field(description="Included.")
     end: LocalTime = strawberry.field(
@@ -65,11 +65,11 @@ class AvailabilityException:
     """Maps the core's `AvailabilityException`."""
 
     id: strawberry.ID = strawberry.field(
-        description="Opaque; new whenever the date's exception is set anew."
+        description="Opaque; new after every change of the exception."
     )
     day: date = strawberry.field(name="date", description="In the provider's zone.")
     is_blocked: bool = strawberry.field(
-        description="Whether time is taken away, rather than set anew."
+        description="Whether time is closed; otherwise, the date has custom hours."
     )
     start: LocalTime | None = strawberry.field(description="Included; null: closed all day.")
     end: LocalTime | None = strawberry.field(description="Excluded; null: closed all day.")

@@ -1,3 +1,3 @@
-"""The words that features share: scalars, enums, money, ids, errors and refusals, Relay's
+"""Types that several features share: scalars, enums, money, ids, errors and refusals, Relay's
 conventions.
 """

@@ -70,11 +70,9 @@ _publish(
     Role,
     "What a caller is to the organization.",
     {
-        "ANONYMOUS": (
-            "Nobody in particular: may read public availability and book with contact data."
-        ),
+        "ANONYMOUS": ("Not signed in: may read public availability and book with contact data."),
         "CUSTOMER": "A signed-in customer: sees and changes their own appointments.",
-        "PROVIDER": "A provider: sees and changes what is their own.",
+        "PROVIDER": "A provider: sees and changes their own data and appointments.",
         "ADMIN": "An administrator: may do everything in the organization.",
     },
 )
@@ -83,7 +81,7 @@ _publish(
     LateCancellation,
     "What happens to a cancellation after the free time has passed.",
     {
-        "ALLOWED": "It is free all the same.",
+        "ALLOWED": "It is still free.",
         "FEE": "It costs a fixed fee or a share of the price.",
         "REFUSED": "It is refused.",
     },
@@ -91,10 +89,10 @@ _publish(
 
 _publish(
     AppointmentStatus,
-    "Where an appointment stands in its life.",
+    "The state of an appointment.",
     {
         "CONFIRMED": "Booked; its time is taken.",
-        "CANCELLED": "Cancelled; its time is free again. Nothing leaves this state.",
+        "CANCELLED": "Cancelled; its time is free again. This state is final.",
         "COMPLETED": "It took place.",
         "NO_SHOW": "The customer did not come.",
     },
@@ -105,11 +103,11 @@ _publish(
     "Why an instant can't be booked.",
     {
         "IN_THE_PAST": "It has passed.",
-        "TOO_SHORT_NOTICE": "It is nearer than the minimum notice.",
-        "BEYOND_HORIZON": "It is further ahead than bookings are taken.",
-        "OUTSIDE_HOURS": "The provider keeps no hours then.",
+        "TOO_SHORT_NOTICE": "It is sooner than the minimum notice allows.",
+        "BEYOND_HORIZON": "It is further ahead than bookings are accepted.",
+        "OUTSIDE_HOURS": "It is outside the provider's working hours.",
         "BREAK": "The provider has a weekly break then.",
-        "EXCEPTION": "An exception on that date shuts it.",
+        "EXCEPTION": "An exception closes that time.",
         "NOT_ON_GRID": "The provider is open, but appointments start at other minutes.",
         "DOES_NOT_FIT": "It starts in open time, but does not end in it.",
         "ALREADY_TAKEN": "Another appointment overlaps the visit.",
@@ -125,13 +123,13 @@ _publish(
         "ALREADY_STARTED": "Its start has come.",
         "ALREADY_CANCELLED": "It is cancelled.",
         "ALREADY_CLOSED": "It took place, or nobody came.",
-        "TOO_LATE": "Its policy allows no change so near to the start.",
+        "TOO_LATE": "Its policy allows no change this close to the start.",
     },
 )
 
 _publish(
     AppointmentChangeKind,
-    "What became of an appointment.",
+    "What happened to an appointment.",
     {
         "BOOKED": "It was booked.",
         "RESCHEDULED": "It was moved to another time.",
@@ -177,7 +175,7 @@ _publish(
 
 _publish(
     Recipient,
-    "Whose side of the appointment a message is for.",
+    "Who receives a message.",
     {
         "CUSTOMER": "The customer, at the contact given at booking.",
         "PROVIDER": "The provider, where they are reached.",
@@ -187,12 +185,12 @@ _publish(
 
 _publish(
     MessageStatus,
-    "What became of a message.",
+    "The status of a message.",
     {
-        "PENDING": "It is planned, on its way, or waits to be tried again.",
-        "SENT": "The mail server or the gateway took it.",
+        "PENDING": "It is planned, in transit, or waits for a retry.",
+        "SENT": "The mail server or the gateway accepted it.",
         "FAILED": "It could not be delivered; `detail` says why.",
-        "SKIPPED": "It was not sent, on purpose; `detail` says why.",
+        "SKIPPED": "It was deliberately not sent; `detail` says why.",
     },
     name="ReminderStatus",
 )

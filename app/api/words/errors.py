@@ -1,7 +1,7 @@
 """What may go wrong with a request, as GraphQL errors with a code that programs can act on.
 
-Only these reach a caller as they are. Whatever else a resolver raises is a bug or a broken world,
-and is masked.
+Only these errors reach a caller unchanged. Every other exception of a resolver is a bug or an
+outage, and is masked.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from graphql import GraphQLError
 
 
 class Code(StrEnum):
-    """`extensions.code` of every error; the names that Apollo's clients and gateways know, where
-    they have one.
+    """`extensions.code` of every error. Where Apollo's clients and gateways have a name for it, it
+    is theirs.
     """
 
     BAD_REQUEST = "BAD_REQUEST"
@@ -35,7 +35,7 @@ class Code(StrEnum):
 
 
 class Failure(GraphQLError):  # noqa: N818  these names say what happened, as the codes do
-    """An error meant for the caller: its message and its extensions are shown as they are."""
+    """An error meant for the caller, who gets its message and extensions unchanged."""
 
     def __init__(self, code: str, message: str, **extensions: object) -> None:
         super().__init__(message, extensions={"code": str(code), **extensions})
@@ -46,8 +46,8 @@ class Failure(GraphQLError):  # noqa: N818  these names say what happened, as th
 
 
 class BadUserInput(Failure):
-    """An argument of the right type that cannot be meant; `field` names it as the
-    caller wrote it.
+    """An argument with the right type and an unusable value; `field` names it as the caller
+    wrote it.
     """
 
     def __init__(self, message: str, field: str | None = None) -> None:
@@ -65,7 +65,7 @@ class Unauthenticated(Failure):
 
 
 class Forbidden(Failure):
-    """The credentials are valid and not good for what was asked. Over HTTP 403, on a
+    """The credentials are valid but do not permit the request. Over HTTP 403, on a
     socket 4403.
     """
 
@@ -74,8 +74,8 @@ class Forbidden(Failure):
 
 
 class TooComplex(Failure):
-    """The document asks for more than one request may; the message says which limit, and how much
-    was asked for.
+    """The document exceeds a limit of one request; the message names the limit and how much was
+    asked for.
     """
 
     def __init__(self, message: str) -> None:
@@ -83,7 +83,7 @@ class TooComplex(Failure):
 
 
 def cause_of(error: GraphQLError) -> BaseException:
-    """What was raised first, inside the wrappers that the executor puts around it."""
+    """The original exception, inside the wrappers that the executor puts around it."""
     cause: BaseException = error
     while isinstance(cause, GraphQLError) and cause.original_error is not None:
         cause = cause.original_error

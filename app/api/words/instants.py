@@ -1,6 +1,4 @@
-"""Instants as texts, for lists of them: put together from dates and readings that are
-written once.
-"""
+"""Formats lists of instants as text, from dates and clock readings that are each formatted once."""
 
 from __future__ import annotations
 

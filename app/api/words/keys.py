@@ -1,5 +1,5 @@
-"""From opaque ids to the domain's: what is no id of the type becomes one that nothing has, so that
-it finds nothing.
+"""Converts opaque ids to the domain's. Text that is not an id of the type becomes an id that no row
+has, so that it finds nothing.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How people want to be told, in GraphQL's words: the same for customers and providers."""
+"""Preferences for messages in GraphQL: the same for customers and providers."""
 
 from typing import Final
 

@@ -23,7 +23,7 @@ LazySlot = Annotated["Slot", strawberry.lazy("app.api.graph.availability")]
 
 
 @strawberry.interface(
-    description="A refusal: an expected answer that is no success. Nothing was changed."
+    description="A refusal: an expected answer that is not a success. Nothing was changed."
 )
 class UserError:
     """What every refusal says."""
@@ -45,16 +45,12 @@ class InvalidInputError(UserError):
     )
 
 
-@strawberry.type(description="The caller may not do this. Sign in as somebody who may.")
+@strawberry.type(description="The caller is not allowed to do this. Sign in as somebody who is.")
 class NotAllowedError(UserError):
     """Maps `NotAllowed`."""
 
 
-@strawberry.type(
-    description=(
-        "What an id names does not exist in this organization, or the caller may not see it."
-    )
-)
+@strawberry.type(description=("An id names nothing in this organization that the caller may see."))
 class NotFoundError(UserError):
     """Maps `NotFound`."""
 
@@ -70,7 +66,7 @@ class InvalidDateRangeError(UserError):
 
 @strawberry.type(
     description=(
-        "The idempotency key already stands for another request. Send a new request with a new key."
+        "The idempotency key was already used for another request. Use a new key for a new one."
     )
 )
 class IdempotencyKeyReusedError(UserError):
@@ -78,19 +74,17 @@ class IdempotencyKeyReusedError(UserError):
 
 
 @strawberry.type(
-    description=(
-        "The server has too much to do to compute this now. Ask again after the seconds given."
-    )
+    description=("The server is too busy to compute this now. Retry after the seconds given.")
 )
 class TemporarilyUnavailableError(UserError):
-    """Answered where computing free times would pile up."""
+    """Returned when too many computations of free times are waiting."""
 
-    retry_after_seconds: int = strawberry.field(description="Wait this long before asking again.")
+    retry_after_seconds: int = strawberry.field(description="Wait this long before retrying.")
 
 
 @strawberry.type(
     description=(
-        "The time can't be booked. The reasons say why, the alternatives what can be had instead."
+        "The time can't be booked. `reasons` says why; `alternatives` lists bookable times."
     )
 )
 class SlotUnavailableError(UserError):
@@ -129,7 +123,7 @@ def not_found(refusal: core.NotFound) -> NotFoundError:
 def edit_refused(
     refusal: core.InvalidInput | core.NotAllowed | core.NotFound,
 ) -> InvalidInputError | NotAllowedError | NotFoundError:
-    """What may stand in the way of any change of a provider, a service or a customer."""
+    """The refusals common to all changes of a provider, a service or a customer."""
     match refusal:
         case core.InvalidInput():
             return invalid_input(refusal)
@@ -147,7 +141,7 @@ def invalid_date_range(refusal: core.InvalidDateRange) -> InvalidDateRangeError:
 
 
 def idempotency_key_reused(refusal: core.IdempotencyKeyReused) -> IdempotencyKeyReusedError:
-    """The refusal of a key that stands for something else."""
+    """The refusal of a key that was used for another request."""
     return IdempotencyKeyReusedError(code="IDEMPOTENCY_KEY_REUSED", message=refusal.message)
 
 
@@ -175,7 +169,7 @@ class HoldExpiredError(UserError):
 class VersionConflictError(UserError):
     """Maps `VersionConflict`."""
 
-    current_version: int = strawberry.field(description="The version that it has now.")
+    current_version: int = strawberry.field(description="Its current version.")
 
 
 @strawberry.type(description="The appointment can't be cancelled any more.")
@@ -220,12 +214,12 @@ class CancellationFeeNotAcceptedError(UserError):
 
 
 @strawberry.type(
-    description="An appointment in this state can't become what was asked for, or not yet."
+    description="The requested change is not possible in the appointment's state, or not yet."
 )
 class InvalidTransitionError(UserError):
     """Maps `InvalidTransition`."""
 
-    from_: AppointmentStatus = strawberry.field(name="from", description="The state that it is in.")
+    from_: AppointmentStatus = strawberry.field(name="from", description="Its current state.")
 
 
 def booking_limit_reached(refusal: core.BookingLimitReached) -> BookingLimitReachedError:
@@ -264,14 +258,14 @@ def fee_not_accepted(refusal: core.CancellationFeeNotAccepted) -> CancellationFe
 
 
 def invalid_transition(refusal: core.InvalidTransition) -> InvalidTransitionError:
-    """The refusal of an end that can't be."""
+    """The refusal of a change of state."""
     return InvalidTransitionError(
         code="INVALID_TRANSITION", message=refusal.message, from_=refusal.from_status
     )
 
 
 def temporarily_unavailable(refusal: core.TemporarilyUnavailable) -> TemporarilyUnavailableError:
-    """The refusal for want of time."""
+    """The refusal because the server is overloaded."""
     return TemporarilyUnavailableError(
         code="TEMPORARILY_UNAVAILABLE",
         message=refusal.message,

@@ -24,10 +24,10 @@ from app.weighted_cache import remembered
 DEFAULT_PAGE_SIZE: Final = 20
 MAX_PAGE_SIZE: Final = 100
 
-# Rises when the meaning of what a cursor holds changes; cursors of another version are refused, not
-# misread.
+# Incremented when the content of cursors changes its meaning: cursors of another version are
+# refused instead of misread.
 _CURSOR_VERSION: Final = 1
-# No cursor or global id of ours is longer; whatever is, need not be decoded to be refused.
+# No cursor or global id of ours is longer; a longer text is refused without decoding it.
 _LONGEST_TOKEN: Final = 1024
 _UUID_BYTES: Final = 16
 _TYPE_NAME: Final = re.compile(r"[A-Z][A-Za-z]{0,63}")
@@ -71,8 +71,8 @@ def global_id(type_name: str, key: UUID) -> strawberry.ID:
     weigh=lambda arguments, _found: getsizeof(arguments[0]) + _READ_BYTES,
 )
 def read_global_id(text: str) -> tuple[str, UUID] | None:
-    """The type and the key; None for whatever `global_id` did not make: it finds nothing, as an
-    unknown id does.
+    """The type and the key; None for a text that `global_id` did not make. Like an unknown id, it
+    finds nothing.
     """
     data = _decode(text)
     if data is None or len(data) <= _UUID_BYTES:
@@ -85,8 +85,8 @@ def read_global_id(text: str) -> tuple[str, UUID] | None:
 
 
 def key_of(type_name: str, text: str) -> UUID | None:
-    """The key in a global id of this type; None for an id of any other type and for
-    what is no id.
+    """The key in a global id of this type; None for an id of another type and for text that is not
+    an id.
     """
     found = read_global_id(text)
     return found[1] if found is not None and found[0] == type_name else None
@@ -109,8 +109,8 @@ class Order:
         return _encode(orjson.dumps([_CURSOR_VERSION, self.name, *values]))
 
     def key(self, cursor: str) -> SortKey | None:
-        """The sort key in a cursor; None for a cursor of another list, of another version, or of
-        nobody.
+        """The sort key in a cursor; None for a cursor of another list or version, and for text that
+        is not a cursor.
         """
         data = _decode(cursor)
         try:
@@ -136,8 +136,8 @@ _BIGINT: Final = 2**63
 
 
 def _sort_value(value: object, kind: type[SortValue]) -> SortValue:
-    """Raises ValueError unless the value is of the kind. Text with a zero byte is none that
-    PostgreSQL could hold.
+    """Raises ValueError unless the value is of the kind. Text with a zero byte is refused:
+    PostgreSQL can't store it.
     """
     if kind is int and type(value) is int and -_BIGINT <= value < _BIGINT:
         return value
@@ -249,13 +249,15 @@ class Connection(Generic[NodeType]):
     nodes: list[NodeType] = strawberry.field(
         description="The rows alone: the same ones as in `edges`."
     )
-    page_info: PageInfo = strawberry.field(description="How to page on.")
+    page_info: PageInfo = strawberry.field(
+        description="What a client needs to fetch further pages."
+    )
     total_count: int | None = strawberry.field(
         resolver=_total_count,
         description="How many rows the whole list has. Counted only when asked for.",
     )
     cursors: strawberry.Private[Callable[[], list[str]]]
-    """Makes a cursor for each row: most who ask want the rows alone."""
+    """Makes a cursor for each row, on demand: most callers want the rows alone."""
     count: strawberry.Private[Callable[[], Awaitable[int]] | None] = None
 
 

@@ -1,7 +1,7 @@
 """Scalars: strict on the way in, one form on the way out.
 
 A value of the wrong shape is a request error. Whether a well-formed value makes sense (a zone that
-exists, a date within reach) is for the rules to say.
+exists, a date within reach) is decided by the rules.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ LocalTime = NewType("LocalTime", int)
 """Minutes of a wall clock since 00:00; 1,440 is 24:00, the end of the day."""
 
 TimeZoneName = NewType("TimeZoneName", str)
-"""What a caller gave as an IANA name; nobody has looked it up yet."""
+"""The IANA name that a caller gave, not yet looked up."""
 
 MINUTES_A_DAY: Final = 1440
 # The longest name in the IANA database has 32 characters; twice that leaves room for its future.
@@ -48,8 +48,8 @@ def parse_date_time(value: object) -> datetime:
 
 
 def format_date_time(value: object) -> str:
-    """RFC 3339 in UTC with `Z`; microseconds only where there are any. Text is a row's, made ready
-    by this function.
+    """RFC 3339 in UTC with `Z`; microseconds only where there are any. Text comes from a row, where
+    this function made it.
     """
     if isinstance(value, str):
         return value
@@ -134,14 +134,14 @@ SCALARS: Final[dict[object, ScalarDefinition]] = {
     ),
     date: _scalar(
         "Date",
-        "A calendar date, YYYY-MM-DD, in the zone that the field speaks of.",
+        "A calendar date, YYYY-MM-DD, in the zone that the field names.",
         parse_date,
         format_date,
         "https://datatracker.ietf.org/doc/html/rfc3339#section-5.6",
     ),
     LocalTime: _scalar(
         "LocalTime",
-        "What a wall clock reads, HH:MM. 24:00 is allowed where a range ends.",
+        "A wall-clock time, HH:MM. 24:00 is allowed where a range ends.",
         parse_local_time,
         format_local_time,
         "https://datatracker.ietf.org/doc/html/rfc3339#appendix-A",
