@@ -1,3 +1,1 @@
-"""The live feed: what is shown to subscribers, and how the processes tell each other that it
-changed.
-"""
+"""The live feed: pushes changes to subscribers, and passes them between processes."""

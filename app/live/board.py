@@ -1,10 +1,10 @@
-"""A board: all free times of one organization that somebody here watches, and the one task that
-keeps them true.
+"""A board: the free times of one organization that are watched in this process, and the one task
+that keeps them current.
 
-The task reads what is doubted, all of it at once, and meanwhile gathers what is doubted next: so
-there is one reading at a time, each newer than the one before, and what is shown never goes back.
-Subscribers pull: a topic marks itself as changed to those who watch it, and each takes what is
-newest when it comes to it. Nothing queues up.
+The task reads all stale days in one batch; days that become stale during a reading wait for the
+next one. So readings never overlap, each is newer than the one before, and what is shown never
+goes backwards. Subscribers pull: a topic marks itself as changed for its subscribers, and each
+takes the newest state when it is ready. Nothing queues up.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _log: Final = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """What PostgreSQL holds, all as of one position; what does not exist is absent."""
+    """A snapshot from PostgreSQL, all as of one position; topics that do not exist are absent."""
 
     position: int
     found: Mapping[Party, Found]
@@ -45,13 +45,13 @@ Read: TypeAlias = Callable[["OrganizationId", Mapping[Party, Sequence[date]]], A
 """Reads these days of these topics."""
 
 Repaired: TypeAlias = Callable[["OrganizationId", Sequence["ProviderId"]], None]
-"""Told of providers whose free times had changed without a word."""
+"""Called with the providers whose free times had changed without an event."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DayShown:
-    """The free times of a provider on a date, as of now. `calendar` is None where nothing of the
-    kind exists any more.
+    """The free times of a provider on a date, as of now. `calendar` is None where the provider or
+    the service is gone.
     """
 
     provider_id: ProviderId
@@ -64,7 +64,7 @@ class DayShown:
 
 
 class Watch:
-    """One subscriber: its pages, and what it was told of each."""
+    """One subscriber: its pages, and the last revision of each that it received."""
 
     __slots__ = ("_changed", "_told", "_woken", "pages")
 
@@ -76,13 +76,13 @@ class Watch:
         self._woken.set()
 
     def changed(self, topic: Topic) -> None:
-        """Something of it may have to be told."""
+        """One of its pages may have changed."""
         self._changed.update(index for index, (each, _) in enumerate(self.pages) if each is topic)
         self._woken.set()
 
     async def changes(self) -> AsyncGenerator[DayShown, None]:
-        """Every page, and each again when it changed, at its newest when it is asked for. Ends with
-        its caller only.
+        """Every page, and each again after a change, in its newest state. Ends only when its caller
+        stops.
         """
         while True:
             await self._woken.wait()
@@ -158,8 +158,8 @@ class Board:
         time_zone: str | None,
         dates: Sequence[date],
     ) -> AsyncIterator[Watch]:
-        """A subscriber to these pages, each read after they came, until the block ends. Raises what
-        reading raises.
+        """A subscriber to these pages, each read after the subscription began, until the block
+        ends. Raises what reading raises.
         """
         pages = []
         waiting: list[asyncio.Future[None]] = []
@@ -206,7 +206,7 @@ class Board:
             self._wake()
 
     def compare(self) -> None:
-        """Something may have been missed: everything is to be read again."""
+        """Events may have been missed: reads everything again."""
         for topic in self._topics.values():
             topic.compare()
         self._compare_at = monotonic() + self._pace.compare_seconds
@@ -252,7 +252,7 @@ class Board:
                 self._say_changed(topic)
 
     async def _sleep(self) -> None:
-        """Until somebody wakes us, time changes something, or a comparison is due."""
+        """Waits until it is woken, time changes something, or a comparison is due."""
         seconds = min(self._pace.glance_seconds, max(0.0, self._compare_at - monotonic()))
         if self._read_after > monotonic():
             seconds = min(seconds, self._read_after - monotonic())
@@ -299,7 +299,7 @@ class Board:
     def _take(
         self, reading: Reading, asked: Mapping[Topic, set[date]], told: Mapping[Topic, set[date]]
     ) -> list[ProviderId]:
-        """Show what was read; the providers of whom something changed that nobody told of."""
+        """Shows what was read. Returns the providers that had changed without an event."""
         now = self._clock()
         repaired: dict[ProviderId, None] = {}
         for topic, days in asked.items():
@@ -316,7 +316,7 @@ class Board:
         waiting: Sequence[asyncio.Future[None]],
         failure: Exception,
     ) -> None:
-        """Those who just came are told; for the others it is tried again, ever less often."""
+        """Fails the new subscribers; for the others, retries with growing pauses."""
         if not self._failures:
             _log.warning("could not read live free times; retrying: %s", type(failure).__name__)
         self._read_after = monotonic() + self._pace.retry_after(self._failures)

@@ -1,7 +1,7 @@
-"""The feed: one a process. What is committed anywhere reaches the boards and ledgers of the
-organizations watched here.
+"""The feed, one per process: passes every commit, of any process, to the boards and ledgers of the
+organizations that are watched here.
 
-Everything starts with its first subscriber and ends with its last.
+Boards, ledgers and channels start with their first subscriber and end with their last.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ _log: Final = logging.getLogger(__name__)
 
 
 class TooManySubscribersError(Exception):
-    """As many subscribers as a process can bear are there already."""
+    """The process already has its maximum of subscribers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sources:
-    """Where the feed reads from, and whom it tells of what it found out by itself."""
+    """Where the feed reads from, and the callback for changes that it found without an event."""
 
     read: Read
     read_history: ReadHistory
@@ -52,7 +52,7 @@ class _Organization:
 
 
 class Feed:
-    """Tells Redis what was committed here, and subscribers here what was committed anywhere."""
+    """Publishes this process's commits to Redis, and all processes' commits to subscribers here."""
 
     def __init__(
         self,
@@ -167,12 +167,12 @@ class Feed:
         """How many tasks run for them."""
         return self._tasks.count
 
-    # ------------------------------------------------------------ telling and hearing
+    # ------------------------------------------------------------ publishing and receiving
 
     async def tell(self, changes: Sequence[Change]) -> None:
-        """These changes were committed here. Subscribers here know at once; other processes by a
-        message. One that can't be sent is counted, not raised; as soon as Redis can be reached,
-        they are told to look for themselves.
+        """Publishes changes that were committed here: to subscribers here at once, to other
+        processes by a message. A message that can't be sent is counted, and no exception is raised;
+        once Redis is reachable again, the other processes get a message to read for themselves.
         """
         if not changes:
             return
@@ -198,7 +198,7 @@ class Feed:
             await pipeline.execute()
 
     async def _tell_untold(self) -> None:
-        """Until Redis takes it: something was missed here, look for yourselves."""
+        """Tells other processes, once Redis accepts it, that they missed changes and must read."""
         failures = 0
         try:
             while self._untold:
@@ -237,7 +237,7 @@ class Feed:
         self._compare(organization_of(channel))
 
     def _compare(self, organization_id: OrganizationId) -> None:
-        """Something may have been missed."""
+        """Events may have been missed."""
         organization = self._organizations.get(organization_id)
         if organization is not None:
             organization.board.compare()

@@ -1,8 +1,8 @@
-"""A ledger: what becomes of one organization's appointments, told to those here whom it concerns,
-at least once.
+"""A ledger: delivers the changes of one organization's appointments to the subscribers here whom
+they concern, at least once.
 
-Changes are heard as they are committed, and now and then the history is read for those that were
-never heard.
+Changes arrive as events after their commits; at intervals, the history is read for changes whose
+event was lost.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _log: Final = logging.getLogger(__name__)
 
 OVERLAP: Final = timedelta(seconds=60)
-"""The history is read again from so long before: a change is dated before its commit, by a clock
+"""How far each reading of the history reaches back: a change is dated before its commit, by a clock
 that may be behind. Longer than any transaction lives.
 """
 
@@ -40,20 +40,19 @@ ReadHistory: TypeAlias = Callable[
 """All changes dated since an instant."""
 
 Concerns: TypeAlias = Callable[[AppointmentChanged], bool]
-"""Whether a change may concern a subscriber; whether they may see it is asked when they are told.
-"""
+"""Whether a change may concern a subscriber; permission is checked at delivery."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Told:
-    """A change as it is told to all whom it concerns."""
+    """A change, as it is delivered to all subscribers whom it concerns."""
 
     change: AppointmentChanged
     _shared: object = None
 
     def shared(self, make: Callable[[], Shared]) -> Shared:
-        """What its subscribers have in common, made for the first who asks: what is read through
-        it is read once, and after the change.
+        """Shared by its subscribers, and made for the first one that asks: what is read through it
+        is read once, and after the change.
         """
         if self._shared is None:
             self._shared = make()
@@ -61,7 +60,7 @@ class Told:
 
 
 class Following:
-    """One subscriber: what was not taken yet."""
+    """One subscriber: its pending changes."""
 
     __slots__ = ("_concerns", "_is_recheck_due", "_most", "_pending", "_woken")
 
@@ -72,7 +71,7 @@ class Following:
         self._woken = asyncio.Event()
 
     def offer(self, told: Told) -> None:
-        """It is taken later, if it concerns the subscriber."""
+        """Queues the change if it concerns the subscriber."""
         change = told.change
         if not self._concerns(change):
             return
@@ -89,12 +88,12 @@ class Following:
         self._woken.set()
 
     def recheck(self) -> None:
-        """Who the subscriber is may have changed."""
+        """The subscriber's identity may have changed."""
         self._woken.set()
 
     async def take(self) -> list[Told]:
-        """What has gathered, in the order of their versions; empty where only the subscriber is to
-        be looked at again.
+        """Waits for pending changes and takes them, in the order of their versions; empty where
+        only the subscriber's identity may have changed.
         """
         await self._woken.wait()
         self._woken.clear()
@@ -103,7 +102,7 @@ class Following:
 
 
 class Ledger:
-    """What becomes of the appointments of one organization."""
+    """The changes of one organization's appointments."""
 
     def __init__(
         self,
@@ -141,8 +140,8 @@ class Ledger:
     async def follow(self, concerns: Concerns) -> AsyncIterator[Following]:
         """A subscriber, until the block ends. Raises what reading the history raises.
 
-        The first one waits for a reading: only then is it known what was there before, so that
-        everything later is found, whatever fails meanwhile.
+        The first one waits for a reading, which finds the changes that were there before. So every
+        later change is found, even if readings in between fail.
         """
         following = Following(concerns, self._pace.most_pending)
         self._followings.add(following)
@@ -170,7 +169,7 @@ class Ledger:
                     following.recheck()
 
     def compare(self) -> None:
-        """Something may have been missed: the history is to be read."""
+        """Events may have been missed: reads the history."""
         self._sweep_at = monotonic()
         self._woken.set()
 
@@ -232,7 +231,7 @@ class Ledger:
         now = self._clock()
         since = min(now, self._swept_until or now) - OVERLAP
         changes = await self._read(self._organization_id, since)
-        # What was there before the first subscriber is no news.
+        # Changes from before the first subscriber are not delivered.
         is_news = self._swept_until is not None
         for change in changes:
             if is_news:

@@ -1,8 +1,8 @@
-"""The listener: one connection to Redis for all channels of this process, made again whenever it is
-lost.
+"""The listener: one connection to Redis for all channels of this process. It reconnects whenever
+the connection is lost.
 
-Whatever was said while it was away is not said again. So each time a channel is joined, the first
-time too, those who listen there are told that they may have missed something.
+Redis does not repeat messages sent during a disconnection. So each time a channel is joined, the
+first time too, `joined` reports that messages may have been missed.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ class _SilentError(OSError):
 
 
 class Listener:
-    """Hears channels; `heard` is called with each message, `joined` when a channel was joined or
-    joined again.
+    """Listens to channels. `heard` is called with each message, `joined` whenever a channel was
+    joined or rejoined.
     """
 
     __slots__ = (
@@ -66,14 +66,14 @@ class Listener:
         self._task: asyncio.Task[None] | None = None
 
     def listen(self, channel: str) -> None:
-        """Join the channel as soon as possible, and stay."""
+        """Joins the channel as soon as possible, and rejoins it after each disconnection."""
         self._channels.add(channel)
         self._woken.set()
         if self._task is None:
             self._task = self._tasks.start(self._run())
 
     def leave(self, channel: str) -> None:
-        """Nobody wants to hear it any more."""
+        """Leaves the channel: it has no listener any more."""
         self._channels.discard(channel)
         self._woken.set()
 
@@ -81,8 +81,8 @@ class Listener:
         failures = 0
         try:
             while self._channels:
-                # A connection of our own, and not the client's PubSub: that one connects again by
-                # itself, without a word, and without end where Redis answers with an error.
+                # A connection of our own, not the client's PubSub: that one reconnects silently,
+                # and endlessly where Redis answers with an error.
                 line = self._redis.connection_pool.make_connection()  # type: ignore[no-untyped-call]
                 try:
                     await line.connect()
@@ -112,8 +112,8 @@ class Listener:
             await end(tasks)
 
     async def _speak(self, line: AbstractConnection) -> None:
-        """Joins and leaves, and asks now and then whether Redis is there; until nothing is to be
-        heard any more.
+        """Joins and leaves channels and pings Redis at intervals, until no channel is wanted any
+        more.
         """
         joined: set[str] = set()
         while self._channels:

@@ -1,4 +1,4 @@
-"""How often the live feed looks by itself, what it holds at most, and what it has seen."""
+"""The live feed's polling intervals, its bounds and its counters."""
 
 from __future__ import annotations
 
@@ -10,35 +10,34 @@ class Pace:
     """Intervals, in seconds of the machine; and bounds."""
 
     compare_seconds: float = 12.0
-    """What is watched is read again so often, said to have changed or not: with the reading, and
-    one that failed, a lost message is repaired well within 30 s.
+    """Watched free times are read again at this interval, with or without an event: a lost message
+    is repaired well within 30 s, including the reading and a failed one.
     """
     sweep_seconds: float = 3.0
-    """The history of appointments is read so often for changes that were never heard: with the
-    reading and the event, a lost message is repaired within 5 s.
+    """The history of appointments is read at this interval for changes whose message was lost: it
+    is repaired within 5 s, including the reading and the event.
     """
     glance_seconds: float = 1.0
-    """The program's clock is looked at so often at least: a machine that slept, or whose clock was
-    set, is noticed.
+    """The program's clock is read at least this often, to notice that the machine slept or that its
+    clock was set.
     """
     retry_seconds: float = 0.25
-    """Before PostgreSQL or Redis is tried again; doubled each time."""
+    """Before PostgreSQL or Redis is retried; doubled each time."""
     longest_retry_seconds: float = 3.0
     ping_seconds: float = 5.0
-    """A silent Redis is asked so often whether it is there, and given up when it is silent for
-    thrice as long.
+    """A silent Redis is pinged at this interval; after three times as long without an answer, the
+    connection is given up.
     """
     most_days: int = 200_000
     """Provider-days watched in one process, some 2 kB each with half-hour slots."""
     most_subscribers: int = 20_000
     """In one process."""
     most_pending: int = 1_000
-    """Changes of appointments that one subscriber may have before it; then only the newest of each
-    is kept.
+    """Pending changes of one subscriber; beyond that, only the newest of each appointment is kept.
     """
 
     def retry_after(self, failures: int) -> float:
-        """Seconds to wait after one more failure than these."""
+        """Seconds to wait after one more failure than this number."""
         return min(self.retry_seconds * 2.0 ** min(failures, 10), self.longest_retry_seconds)
 
 
@@ -47,10 +46,10 @@ class Counts:
     """What happened in this process since it started."""
 
     readings: int = 0
-    """Of PostgreSQL, each for all that was doubted then."""
+    """Of PostgreSQL, each for everything that was stale then."""
     repaired: int = 0
-    """Topics and appointments that had changed without a word: the message was lost, or is late."""
+    """Topics and appointments that had changed without an event: it was lost, or is late."""
     untold: int = 0
-    """Commits that Redis could not be told of."""
+    """Commits that could not be published to Redis."""
     disconnections: int = 0
-    """Redis could not be heard, or no longer."""
+    """Times that the connection to Redis failed or was lost."""

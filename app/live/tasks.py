@@ -1,5 +1,5 @@
-"""Tasks that run beside everything else: none is lost by the garbage collector, none fails unheard,
-all can be ended.
+"""Background tasks: the garbage collector collects none, every failure is logged, and all can be
+ended.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""A topic: the free times of one provider under one service, as far as somebody here watches them.
+"""A topic: the free times of one provider under one service that are watched in this process.
 No await, no clock.
 
-Two kinds of dates meet here. *Days* are the provider's own: free times are read, kept and dated by
-them, once, however many watch. *Pages* are what is shown: a date in a zone that somebody asked for,
+There are two kinds of dates. *Days* are dates of the provider's own zone: free times are read and
+kept by day, once for all subscribers. *Pages* are what subscribers get: a date in a requested zone,
 made of one day or of parts of several.
 """
 
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from app.core.provider import Calendar
 
 ZONES_APART: Final = timedelta(days=2)
-"""Two zones differ by less: so many more days hold the instants of any zone's dates, also if the
-provider moves.
+"""Days to read before and after: two zones differ by less, so these days contain the instants of
+the dates of any zone, even if the provider's zone changes.
 """
 
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -36,11 +36,11 @@ _EMPTY: Final = FreeDay(())
 
 
 class Revision(NamedTuple):
-    """When a page became what it is: the position among all commits that it was read at, and the
+    """When a page got its content: the position among all commits at which it was read, and the
     clock.
 
-    What is shown follows from these two, so equal revisions mean equal pages, in whichever process;
-    and a later commit always gives a greater one.
+    The content follows from these two. So equal revisions mean equal pages, in any process, and a
+    later commit always gives a greater revision.
     """
 
     position: int
@@ -52,7 +52,7 @@ class Revision(NamedTuple):
 
 
 class Content(NamedTuple):
-    """What can be seen of a date. Two that are equal need not be told apart."""
+    """The visible content of a date; a page with equal content is not sent again."""
 
     starts: tuple[Minute, ...] = ()
     duration_minutes: int = 0
@@ -61,7 +61,7 @@ class Content(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What was read of a topic: its free days under its calendar."""
+    """The result of reading a topic: its free days under its calendar."""
 
     calendar: Calendar
     days: Mapping[date, FreeDay]
@@ -78,7 +78,7 @@ class _Day:
 
 @dataclass(slots=True, eq=False)
 class Page:
-    """A date as it is shown in a zone (None: the provider's own), shared by all who watch it."""
+    """A date as shown in a zone (None: the provider's own), shared by all its subscribers."""
 
     time_zone: str | None
     date: date
@@ -116,21 +116,21 @@ class Topic:
         self.changes_at: datetime | None = None
         """When time alone will next change something."""
         self.stale: set[date] = set()
-        """Days to be read again, because somebody said that they changed, or asks anew."""
+        """Days to be read again, because an event named them or a new subscriber asks for them."""
         self.compared: set[date] = set()
-        """Days to be read again, to see whether something changed that nobody told of."""
+        """Days to be read again, to find changes without an event."""
         self.waiting: list[Future[None]] = []
-        """Those who wait for a reading that begins after they came."""
+        """New subscribers, which wait for a reading that begins after they subscribed."""
         self._watched: Counter[date] = Counter()
         self._days: dict[date, _Day] = {}
         self._pages: dict[tuple[str | None, date], Page] = {}
         self._latest = Revision(0, 0)
         self._edition = 0
 
-    # ------------------------------------------------------------ who watches
+    # ------------------------------------------------------------ subscribers
 
     def watch(self, time_zone: str | None, dates: Iterable[date]) -> list[Page]:
-        """The pages of these dates, now watched by one more; all of them are to be read anew."""
+        """Adds a subscriber to the pages of these dates; all of them are read again."""
         pages = []
         for each in dates:
             page = self._pages.get((time_zone, each))
@@ -144,7 +144,7 @@ class Topic:
         return pages
 
     def leave(self, pages: Sequence[Page]) -> None:
-        """One watches these pages no longer; what nobody watches is dropped."""
+        """Removes a subscriber from these pages, and drops pages without any."""
         for page in pages:
             page.watchers -= 1
             if not page.watchers:
@@ -170,9 +170,7 @@ class Topic:
     # ------------------------------------------------------------ what to read
 
     def doubt(self, change: TimeChanged) -> bool:
-        """Time was taken or freed: the days that it reaches are to be read again; whether there are
-        any.
-        """
+        """Time was taken or freed: marks the watched days that it touches as stale; whether any."""
         claimed = (change.claimed_from, change.claimed_until)
         if self.calendar is None:
             return self.doubt_all()
@@ -189,12 +187,12 @@ class Topic:
         return bool(doubted)
 
     def doubt_all(self) -> bool:
-        """Every day is to be read again."""
+        """Marks every day as stale."""
         self.stale.update(self._watched)
         return True
 
     def compare(self) -> None:
-        """Every day is to be read again, though nobody said that it changed."""
+        """Marks every day for a comparison, to find changes without an event."""
         self.compared.update(self._watched)
 
     # ------------------------------------------------------------ what was read
@@ -202,13 +200,13 @@ class Topic:
     def take(
         self, dates: Iterable[date], found: Found | None, position: int, now: datetime
     ) -> set[date]:
-        """Show what was read of these days; None where there is no such provider or service. The
-        days that changed.
+        """Shows what was read of these days; None where there is no such provider or service.
+        Returns the days that changed.
         """
         before = self.calendar
         self.calendar = None if found is None else found.calendar
         if found is not None and before is not None and _is_ruled_otherwise(before, found.calendar):
-            # The rest was computed by other rules, and nobody has told us yet.
+            # The other days were computed by the old rules, and the event has not arrived yet.
             self.stale.update(self._watched.keys() - set(dates))
         for each in dates:
             if each in self._watched:
@@ -221,7 +219,7 @@ class Topic:
         return self._settle(position, now)
 
     def let_time_pass(self, now: datetime) -> bool:
-        """Show what can be booked at this instant; whether anything changed."""
+        """Shows what can be booked at this instant. Returns whether anything changed."""
         return bool(self._settle(self._latest.position, now))
 
     def _settle(self, position: int, now: datetime) -> set[date]:
@@ -253,8 +251,8 @@ class Topic:
     def _next_revision(self, position: int, now: datetime) -> Revision:
         revision = Revision(position, (now - EPOCH) // _MICROSECOND)
         if revision <= self._latest:
-            # A clock was set back, or the database is another one: what is read later is later all
-            # the same.
+            # A clock was set back, or the database is another one. A later reading still counts as
+            # later.
             revision = Revision(self._latest.position, self._latest.microseconds + 1)
         self._latest = revision
         return revision
@@ -262,7 +260,7 @@ class Topic:
     # ------------------------------------------------------------ what is shown
 
     def refresh(self, page: Page) -> Page:
-        """The page as it is now; made once for all who watch it."""
+        """The page as it is now, made once for all its subscribers."""
         if page.made_at == self._edition:
             return page
         sources, content = self._content_of(page)
@@ -301,7 +299,7 @@ def _days_around(pages: Sequence[Page]) -> set[date]:
 
 
 def _is_ruled_otherwise(before: Calendar, after: Calendar) -> bool:
-    """Whether the rules or the weekly hours differ. Exceptions are not asked: each reading has
+    """Whether the rules or the weekly hours differ. Exceptions are not compared: each reading has
     those around its days.
     """
     return (

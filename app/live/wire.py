@@ -1,8 +1,8 @@
-"""What processes say to each other over Redis: a channel for each organization, a message for each
+"""The messages between processes over Redis: a channel for each organization, a message for each
 commit.
 
-A message says what was touched, never what it became: whoever hears it reads PostgreSQL. So one
-that is lost, doubled or late does no harm that reading again would not repair.
+A message names what was touched, never the new state: its receiver reads PostgreSQL. So a message
+that is lost, duplicated or late does no harm that another reading would not repair.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
     from app.core.changes import Change
 
-# the number is the messages' format; raise it with every change of theirs
+# the number is the version of the messages' format; increment it with every change
 _CHANNEL = "slotwright:live:1:"
 
 
 def channel_of(organization_id: OrganizationId) -> str:
-    """Where an organization's changes are told; heard by every process that has
-    subscribers of it.
+    """The channel of an organization's changes. Every process with subscribers of the organization
+    listens to it.
     """
     return f"{_CHANNEL}{organization_id.hex}"
 
@@ -44,7 +44,7 @@ def encode(origin: str, changes: Iterable[Change]) -> bytes:
 
 
 def decode(organization_id: OrganizationId, message: bytes) -> tuple[str, list[Change]]:
-    """Who sent it, and what changed; raises ValueError for what is no message of ours."""
+    """Its sender and its changes. Raises ValueError for text that is not one of our messages."""
     try:
         origin, packed = orjson.loads(message)
         return origin, [_unpacked(organization_id, each) for each in packed]

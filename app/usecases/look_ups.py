@@ -1,6 +1,6 @@
 """Look things up by key, for the resolvers of one organization: many keys, one statement.
 
-Nothing is hidden here. Whether a caller may see what was found, `app.core.viewer` says by name.
+These functions check no permission: `app.core.viewer` decides, by name, what a caller may see.
 """
 
 from __future__ import annotations

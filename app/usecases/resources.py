@@ -1,5 +1,5 @@
-"""What the use cases work with. Made once a process by `app.process.wiring`, passed down, never
-reached for.
+"""The dependencies of the use cases. `app.process.wiring` makes them once per process; they are
+passed as arguments, never global.
 """
 
 from __future__ import annotations
@@ -36,10 +36,9 @@ class Resources:
     """Connections, clocks and keys.
 
     `real_clock` judges tokens and leases; `clock` may run ahead of it in a test. `hash_secret` keys
-    the hashes of idempotent requests. `accelerator` stands before every computation of free times,
-    `feed` tells of every change. `default_organization` is the slug of callers who name none.
-    `messaging` is how people are written to. `test_clock` is the one that `clock` reads where it
-    may be moved.
+    the hashes of idempotent requests. `accelerator` caches the computation of free times, `feed`
+    publishes changes. `default_organization` is the slug of callers who name none. `messaging`
+    sends messages to people. `test_clock` is the clock behind `clock` where it may be moved.
     """
 
     pool: Pool

@@ -1,1 +1,1 @@
-"""Who calls, and whether their token still counts."""
+"""Identify callers, and revoke their tokens."""

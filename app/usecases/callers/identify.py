@@ -1,5 +1,5 @@
-"""Identify a caller: from a bearer token and an organization's name to a viewer, or a refusal.
-Never to somebody else.
+"""Identify a caller: from a bearer token and an organization's name to a viewer, or a refusal. An
+invalid token is never treated as another identity.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotIdentified:
-    """The token is no good. It is never taken for no token at all."""
+    """The token is not valid. It is never treated like a missing one."""
 
     message: str
 
@@ -120,9 +120,7 @@ async def _signed_in(
 
 
 async def with_records(resources: Resources, viewer: Viewer) -> Viewer:
-    """The signed-in viewer with the provider's or customer's record that their subject
-    has by now.
-    """
+    """The signed-in viewer, with the current provider's or customer's record of their subject."""
     if viewer.subject is None:
         return viewer
     if viewer.role is Role.PROVIDER:

@@ -1,5 +1,5 @@
-"""Revoke a token by its id, and find out whether one was revoked: asked at most once in some
-seconds a token.
+"""Revoke a token by its id, and check whether one was revoked: at most one query per token in some
+seconds.
 """
 
 from __future__ import annotations
@@ -32,10 +32,11 @@ async def is_revoked(resources: Resources, organization_id: OrganizationId, toke
 async def revoke_token(
     resources: Resources, *, organization: str, token_id: str, expires_at: datetime | None
 ) -> InvalidInput | NotFound | None:
-    """Revoke it in this organization, named by its slug or id; None is success, also where it was
-    revoked before.
+    """Revoke it in this organization, named by its slug or id. None is success, also for a token
+    that was revoked before.
 
-    `expires_at` is when the token ends by itself and may be forgotten; None where nobody knows.
+    `expires_at` is when the token expires and its revocation may be deleted; None where that is
+    unknown.
     """
     if not is_subject(token_id):
         return InvalidInput(

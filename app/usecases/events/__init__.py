@@ -1,1 +1,1 @@
-"""What happens after a commit: caches and subscribers hear of it."""
+"""Record changes, publish them after the commit, and let subscribers watch them."""

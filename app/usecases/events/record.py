@@ -1,4 +1,4 @@
-"""Record what happened, in the transaction that makes it so: the last step before the commit.
+"""Record changes in the transaction that makes them: the last step before the commit.
 
 Every use case that changes something ends here, and nothing else writes the history, the outbox,
 idempotency keys or events. What is recorded goes to the database with the transaction's next
@@ -54,9 +54,9 @@ def record_change(
     key: RequestKey | None = None,
     also: Sequence[Happening] = (),
 ) -> AppointmentChanged:
-    """An appointment was booked (`before` is None), moved, cancelled or closed. `key` is that of
-    the request: the same one again is answered with this appointment. `also` is what the same
-    author did on the way.
+    """An appointment was booked (`before` is None), moved, cancelled or closed. `key` is the
+    request's idempotency key: a retry with the same one gets this appointment. `also` has the
+    further events of the same author.
     """
     (changed,) = record_changes(
         resources,
@@ -139,7 +139,7 @@ def record_hold(
     now: datetime,
     key: RequestKey,
 ) -> None:
-    """A hold was made. The same request again is answered with it."""
+    """A hold was made. A retry of the same request gets this hold."""
     answer = StoredAnswer(request_hash=key.request_hash, hold_id=hold.id)
     insert_answer(tx, key.scope, answer, now)
     held = Happening(type=EventType.HOLD_CREATED, subject_id=hold.id, provider_id=hold.provider_id)
@@ -153,7 +153,7 @@ def record_message(
     message_id: MessageLogId,
     status: MessageStatus,
 ) -> None:
-    """A message was sent, or has failed for good; one that was skipped is no event."""
+    """A message was sent or has failed permanently; a skipped one makes no event."""
     event_type = _TYPE_OF_MESSAGE.get(status)
     if event_type is not None:
         ended = Happening(type=event_type, subject_id=message_id)

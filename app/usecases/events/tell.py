@@ -1,5 +1,5 @@
-"""Tell: the last step of a mutation, after its commit and before its answer. It logs and counts,
-and never raises.
+"""Tell: publish the changes of a mutation, after its commit and before its answer. Failures are
+logged and counted, never raised.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ _log: Final = logging.getLogger(__name__)
 
 
 async def tell(resources: Resources, *changes: Change) -> None:
-    """Invalidate caches, publish to subscribers, and wake the sender of messages. What was
-    committed is answered as such, even where one of these has a bug.
+    """Invalidate caches, publish to subscribers, and wake the sender of messages. A committed
+    mutation is answered as a success even if one of these has a bug.
     """
     forgotten = [change for change in changes if isinstance(change, TimeChanged | RulesChanged)]
     if forgotten:
@@ -43,9 +43,9 @@ def _bugs_logged() -> Iterator[None]:
 
 
 def told_again(organization_id: OrganizationId, provider_id: ProviderId) -> RulesChanged:
-    """What to tell with an answer that is given again: whoever gave it first may have died before
-    telling, or be about to.
+    """What to publish with the answer to a retry: the process that gave the first answer may have
+    died before it published, or may not have published yet.
 
-    Everything of the provider is forgotten, as the answer no longer says what it changed.
+    It invalidates everything of the provider, since the answer no longer says what it changed.
     """
     return RulesChanged(organization_id=organization_id, provider_ids=(provider_id,))

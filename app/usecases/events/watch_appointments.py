@@ -1,5 +1,5 @@
-"""Watch appointments: one's own, as they are booked, moved, cancelled or closed. Who may see one is
-asked every time.
+"""Watch one's own appointments as they are booked, moved, cancelled or closed. Every event's
+permission is checked.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ PAGE_SIZE: Final = 1_000
 """Changes read from the history at once."""
 
 PATIENCE_SECONDS: Final = 1.0
-"""Between two tries where PostgreSQL is away: a subscriber outlives that."""
+"""Between two attempts while PostgreSQL is unavailable: a subscription survives that."""
 
 T = TypeVar("T")
 
@@ -45,8 +45,8 @@ LoadAppointment: TypeAlias = "Callable[[AppointmentId], Awaitable[Appointment | 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppointmentNews:
-    """What happened to an appointment, as it is now; `viewer` is the subscriber by what the records
-    now say.
+    """A change of an appointment, and the appointment as it is now; `viewer` is the subscriber,
+    with their current records.
     """
 
     told: Told
@@ -62,8 +62,8 @@ class AppointmentNews:
 async def watch_appointments(
     resources: Resources, viewer: Viewer, *, load_for: Callable[[Told], LoadAppointment]
 ) -> AsyncGenerator[AppointmentNews | NotAllowed, None]:
-    """Each change of an appointment that the viewer may see then, at least once; a refusal, and
-    nothing after it.
+    """Each change of an appointment that the viewer may see at that time, at least once. A refusal
+    ends it.
 
     `load_for` gives the look-up for a change, which reads an appointment after that change, once
     for all of its subscribers.
@@ -72,8 +72,8 @@ async def watch_appointments(
         yield NotAllowed(message="Only signed-in callers have appointments to watch. Send a token.")
         return
     current = viewer
-    # What may concern them and was not looked at yet: a first booking may make it theirs, and what
-    # becomes of it too.
+    # Changes that may concern them and were not examined yet: a first booking may make the
+    # appointment theirs, with its later changes.
     ahead: set[AppointmentId] = set()
 
     def concerns(change: AppointmentChanged) -> bool:
@@ -96,9 +96,7 @@ async def watch_appointments(
 
 
 def may_concern(viewer: Viewer, change: AppointmentChanged) -> bool:
-    """Whether the viewer may be allowed to see the appointment, as far as that can be told without
-    looking.
-    """
+    """Whether the viewer might be allowed to see the appointment, judged without a look-up."""
     if viewer.manages is not None:
         return viewer.manages == change.appointment_id
     if viewer.role is Role.CUSTOMER:
@@ -124,7 +122,7 @@ async def _news(
 
 
 async def _patiently(attempt: Callable[[], Awaitable[T]]) -> T:
-    """What it gives, however long PostgreSQL is away."""
+    """Its result, retried for as long as PostgreSQL is unavailable."""
     while True:
         try:
             return await attempt()

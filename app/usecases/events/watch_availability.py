@@ -1,8 +1,8 @@
-"""Watch free times: every date of every provider asked for, as it is now, and again whenever it
-changes.
+"""Watch free times: every requested date of every requested provider, as it is now, and again
+whenever it changes.
 
-What is shown is read from PostgreSQL, past the cache: where a change is told or found out, its
-reading sees it, and no later reading sees less.
+Readings bypass the cache and go to PostgreSQL: the reading after an event sees its change, and no
+later reading sees less.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ if TYPE_CHECKING:
     from app.usecases.resources import Resources
 
 MOST_PROVIDERS: Final = 20
-"""In one subscription: what a page shows side by side."""
+"""In one subscription: as many as one page shows."""
 MOST_PROVIDER_DAYS: Final = 400
 """In one subscription: each is kept in memory while it lasts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WatchForm:
-    """What to watch, as asked for: the dates from first to last, inclusive, in a zone (None: each
+    """The request: which dates to watch, from first to last, inclusive, in a zone (None: each
     provider's).
     """
 

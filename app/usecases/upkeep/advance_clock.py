@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from app.usecases.resources import Resources
 
 MOST_MINUTES: Final = 366 * 1440
-"""A leap year at once; more is more than one call."""
+"""A leap year in one call."""
 
 
 async def advance_clock(
     resources: Resources, viewer: Viewer, minutes: int
 ) -> datetime | InvalidInput | NotAllowed:
-    """Move the clock of the API and the worker on; the instant that it reads since. The worker
-    looks what is due then.
+    """Move the clock of the API and the worker forward. Returns its new instant. The worker then
+    handles what is due.
     """
     if resources.test_clock is None:
         return NotAllowed(

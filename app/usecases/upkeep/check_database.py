@@ -1,4 +1,4 @@
-"""Check the database: whether it answers, and is where this program needs it."""
+"""Check the database: whether it answers, and has this program's schema version."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 
 class DatabaseState(StrEnum):
-    """What `/readyz` says of PostgreSQL. A newer one is being upgraded: who runs goes on until
-    they are replaced.
+    """What `/readyz` reports about PostgreSQL. A newer schema means an upgrade in progress: running
+    processes go on working until they are replaced.
     """
 
     OK = "ok"
@@ -24,7 +24,7 @@ class DatabaseState(StrEnum):
 
 
 async def check_database(resources: Resources) -> DatabaseState:
-    """How it is; it may take as long as PostgreSQL does."""
+    """The database's state; this may take as long as PostgreSQL takes to answer."""
     try:
         await check(resources.pool)
     except DatabaseAheadError:

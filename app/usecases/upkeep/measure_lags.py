@@ -1,4 +1,4 @@
-"""Measure how late messages are: what is due and waits."""
+"""Measure how late messages are: how long due ones have waited."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lags:
-    """How long the oldest one waits; nothing where none does."""
+    """How long the oldest one has waited; zero where none waits."""
 
     outbox: timedelta
-    """What is due to be told about an appointment, by the program's clock."""
+    """Due entries of the outbox, by the program's clock."""
     messages: timedelta
-    """What is due to be sent, or to be sent again, by the real clock."""
+    """Due messages, retries included, by the real clock."""
 
 
 async def measure_lags(resources: Resources) -> Lags:

@@ -1,8 +1,8 @@
 """The test clock of development: the real one plus a lead that the database holds, the same for the
 API and the worker.
 
-Every operation and every job reads the lead anew before it begins, so that after `advanceClock` has
-answered nothing in any process tells the old time. Tokens and leases never look at it.
+Every operation and every job reads the lead before it begins, so that nothing in any process uses
+the old time after `advanceClock` has answered. Tokens and leases use the real clock.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 
 class TestClock:
-    """A `Clock` that runs on from where it was put. `wake_all` has every job look at
-    the new time.
+    """A `Clock` that runs on from the instant it was set to. `wake_all` makes every job check the
+    new time.
     """
 
     __test__ = False  # its name begins like a test's
@@ -38,11 +38,11 @@ class TestClock:
         return self._real_clock() + self._ahead
 
     async def follow(self) -> None:
-        """Take over the lead as it is now."""
+        """Read the current lead."""
         self._ahead = await clock_ahead(self._pool)
 
     async def advance(self, by: timedelta) -> datetime:
-        """Move the clock of every process on; the instant that it reads since."""
+        """Move the clock of every process forward. Returns its new instant."""
         self._ahead = await advance_clock(self._pool, by)
         self.wake_all()
         return self()

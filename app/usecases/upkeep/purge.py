@@ -1,5 +1,5 @@
-"""Purge what has served its time, in small batches: each is a statement of its own and holds no
-lock for long.
+"""Purge rows whose retention is over, in small batches: each is a statement of its own and holds
+locks only briefly.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 BATCH_SIZE: Final = 1_000
 
 REVOKED_AFTER_EXPIRY: Final = timedelta(days=1)
-"""More than the leeway that a token's expiry may be given."""
+"""More than the allowed leeway of a token's expiry."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retention:
-    """How long each thing is kept after it has served."""
+    """How long each kind of row is kept after its use has ended."""
 
     keys: timedelta
     """Idempotency keys, from the request on: clients are promised a day."""
@@ -41,7 +41,7 @@ class Retention:
 
 
 async def purge_idempotency_keys(resources: Resources) -> int:
-    """Forget old idempotency keys; how many there were."""
+    """Delete old idempotency keys. Returns how many."""
     made_before = resources.clock() - resources.retention.keys
     return await _all(
         lambda: purge_keys(resources.pool, made_before=made_before, batch_size=BATCH_SIZE)
@@ -49,8 +49,8 @@ async def purge_idempotency_keys(resources: Resources) -> int:
 
 
 async def purge_holds(resources: Resources) -> int:
-    """Forget holds that are long over, never before the keys of the requests that made them; how
-    many there were.
+    """Delete holds that ended long ago, never before the keys of the requests that made them.
+    Returns how many.
     """
     periods = resources.retention
     expired_before = resources.clock() - max(periods.holds, periods.keys)
@@ -62,7 +62,7 @@ async def purge_holds(resources: Resources) -> int:
 
 
 async def purge_claims(resources: Resources) -> int:
-    """Forget times that were given back and are long over; how many there were."""
+    """Delete claims that were released and ended long ago. Returns how many."""
     ended_before = minute_of(resources.clock() - resources.retention.holds)
     return await _all(
         lambda: retention.purge_claims(
@@ -72,7 +72,7 @@ async def purge_claims(resources: Resources) -> int:
 
 
 async def purge_tallies(resources: Resources) -> int:
-    """Forget what networks did on days that are over; how many rows there were."""
+    """Delete the counts of networks for past days. Returns how many rows."""
     before = resources.clock().date()
     return await _all(
         lambda: purge_network_tallies(resources.pool, before=before, batch_size=BATCH_SIZE)
@@ -80,7 +80,7 @@ async def purge_tallies(resources: Resources) -> int:
 
 
 async def purge_messages(resources: Resources) -> int:
-    """Forget the old part of the log of messages; how many rows there were."""
+    """Delete the old part of the log of messages. Returns how many rows."""
     made_before = resources.clock() - resources.retention.messages
     return await _all(
         lambda: retention.purge_messages(
@@ -90,7 +90,7 @@ async def purge_messages(resources: Resources) -> int:
 
 
 async def purge_events(resources: Resources) -> int:
-    """Forget old events; how many there were."""
+    """Delete old events. Returns how many."""
     happened_before = resources.clock() - resources.retention.events
     return await _all(
         lambda: retention.purge_events(
@@ -100,7 +100,7 @@ async def purge_events(resources: Resources) -> int:
 
 
 async def purge_erased_history(resources: Resources) -> int:
-    """Forget the history of customers who were erased long ago; how many rows there were."""
+    """Delete the history of customers who were erased long ago. Returns how many rows."""
     erased_before = resources.clock() - resources.retention.erased_history
     purged = 0
     while batch := await retention.erased_customers_with_history(
@@ -114,9 +114,7 @@ async def purge_erased_history(resources: Resources) -> int:
 
 
 async def purge_revoked_tokens(resources: Resources) -> int:
-    """Forget revocations that nobody needs any more; how many there were. Tokens end by the real
-    clock.
-    """
+    """Delete revocations of expired tokens. Returns how many. Tokens expire by the real clock."""
     expired_before = resources.real_clock() - REVOKED_AFTER_EXPIRY
     return await _all(
         lambda: retention.purge_revoked_tokens(
