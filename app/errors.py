@@ -1,4 +1,4 @@
-"""What the person who runs the program is told when it can't go on."""
+"""Errors for the person who runs the program, when it can't continue."""
 
 from __future__ import annotations
 

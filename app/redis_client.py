@@ -4,8 +4,8 @@ Redis, and the breaker.
 redis-py lets some deaths of a connection through as what the event loop raised: uvloop answers a
 write to a connection that was reset with `RuntimeError`, and a writer that another task has closed
 is None. Connections made here report all of them as redis-py's `ConnectionError`. So `BROKEN_REDIS`
-names everything that a caller has to expect, and a command on a connection that died idle is sent
-once more on a new one.
+names everything that a caller has to expect, and a command on a connection that died while idle is
+retried once on a new one.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ BROKEN_REDIS: Final = (
 """Every exception that means that Redis could not be used. Anything else is a bug."""
 
 REST_SECONDS: Final = 1.0
-"""How long a Redis that failed is left alone: callers need not all wait for its timeout."""
+"""How long Redis is avoided after a failure, so that not every caller waits for its timeout."""
 
 _log: Final = logging.getLogger(__name__)
 
@@ -56,8 +56,8 @@ _log: Final = logging.getLogger(__name__)
 class Breaker:
     """Whether Redis failed a moment ago. One for each client, shared by all who use it.
 
-    What may be skipped is skipped while it is open: reads, fills, reports. What must be tried is
-    always tried: invalidations, and messages about changes.
+    While it is open, optional commands are skipped: reads, fills, reports. Invalidations and
+    messages about changes are always attempted.
     """
 
     __slots__ = ("_open_until", "_seconds")
@@ -68,7 +68,7 @@ class Breaker:
 
     @property
     def is_open(self) -> bool:
-        """Whether to go on without Redis."""
+        """Whether to continue without Redis."""
         return self._seconds() < self._open_until
 
     def trip(self, failure: Exception) -> None:
@@ -129,7 +129,7 @@ def describe(failure: BaseException) -> str:
 
 
 class _Parser(DefaultParser):  # type: ignore[misc, valid-type]  # chosen at run time: hiredis
-    """Reading from a connection that was closed meanwhile is a `ConnectionError` too."""
+    """Makes reading from a connection that was closed raise `ConnectionError` too."""
 
     async def read_from_socket(self) -> bool:
         stream = self._stream

@@ -1,7 +1,7 @@
 """The one kind of cache that a process has: bounded by weight, least recently used out first.
 
-A bound in entries is no bound where callers choose how large an entry is. So every cache here says
-in bytes how much it may hold, and weighs what it is given. `instances` lists them all: a test fills
+A bound in entries bounds nothing where callers choose how large an entry is. So every cache here
+has a bound in bytes, and weighs its entries. `instances` lists them all: a test fills
 each one, checks that its weights are honest, and compares its bound with the table in
 docs/operations.md; the gauges report how full each one is.
 """

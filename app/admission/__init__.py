@@ -1,3 +1,1 @@
-"""What is let in under load: computations, bookings in a rush, and how much each caller may ask
-for.
-"""
+"""Admission under load: computations, rushes of bookings, and each caller's rate."""

@@ -1,7 +1,8 @@
-"""The gate before computations: some at once, some waiting for a short time, and nobody else.
+"""The gate before computations: a few run at once, a few wait for a short time, the others are
+refused.
 
-What can't be computed soon is refused quickly, so that nothing piles up: what is cached is served
-all the same, and the connections that the gate does not give away are left to bookings.
+Work that can't begin soon is refused quickly, so that nothing piles up. Cached answers are served
+regardless, and the connections outside the gate are left to bookings.
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ some dozens.
 """
 
 PATIENCE_SECONDS: Final = 0.5
-"""Nobody waits longer: whoever then still has no place is better told."""
+"""The longest wait; after that, a request without a place is refused."""
 
 RETRY_AFTER_SECONDS: Final = 2
-"""What a refused caller is told to wait: several times the patience of those who wait now."""
+"""The `Retry-After` of refused callers: several times the longest wait at the gate."""
 
 
 class Gate:
@@ -37,7 +38,7 @@ class Gate:
 
     @asynccontextmanager
     async def place(self) -> AsyncIterator[bool]:
-        """Whether there is a place; if so it is the caller's until the block ends."""
+        """Whether the caller gets a place, which is theirs until the block ends."""
         if not await self._enter():
             yield False
             return
@@ -48,7 +49,7 @@ class Gate:
 
     @property
     def is_full(self) -> bool:
-        """Whether who comes now is turned away."""
+        """Whether a new computation would be refused."""
         return self._waiting >= self._waiting_at_most and self._places.locked()
 
     async def _enter(self) -> bool:

@@ -1,9 +1,10 @@
-"""Lines: in a rush on one provider, those who want to book wait here, and hold nothing while they
-wait.
+"""Lines: queues of bookings, one per provider. In a rush, requests wait here without holding a
+connection or a lock.
 
-A few are let in at once, so that a rush on one provider leaves the connections to everybody else.
-As soon as somebody inside came too late, all who wait are looked at together: who can't win is told
-at once, and never goes in. Where nobody contests anything, nobody waits, and nobody is looked at.
+A few requests are admitted at once, so that a rush on one provider leaves the connections to the
+others. Once an admitted request finds its time taken, one look checks all waiting requests: those
+that can't win are refused at once and never admitted. Without a rush, no request waits or is
+checked.
 """
 
 from __future__ import annotations
@@ -25,12 +26,12 @@ Asker = TypeVar("Asker")
 Refusal = TypeVar("Refusal")
 
 AT_ONCE: Final = 4
-"""Inside at the same time: some for other dates than the rest, and far fewer than there are
-connections.
+"""Admitted at the same time: enough that requests for other dates make progress, and far fewer than
+there are connections.
 """
 
 CONTESTED_SECONDS: Final = 5.0
-"""Longer than a rush pauses, shorter than anybody would notice the look before."""
+"""Longer than the pauses within a rush, and too short for anybody to notice the added look."""
 
 MOST_CONTESTED_BYTES: Final = 4 * 1024 * 1024
 """Some 8,000 providers at once."""
@@ -38,12 +39,12 @@ _CONTESTED_BYTES: Final = 270
 """The ids of an organization and of a provider, and a number."""
 
 Look: TypeAlias = "Callable[[Sequence[Asker]], Coroutine[None, None, Sequence[Refusal | None]]]"
-"""Says of each asker, in order, why they can't win; None where they may."""
+"""Returns for each asker, in order, why they can't win; None where they still may."""
 
 
 @dataclass(slots=True, eq=False)
 class _Waiter(Generic[Asker, Refusal]):
-    """`asker` is None where there is nothing to look at; `is_seen` once they were looked at."""
+    """`asker` is None where there is nothing to check; `is_seen` is set once it was checked."""
 
     asker: Asker | None
     is_seen: bool
@@ -52,8 +53,8 @@ class _Waiter(Generic[Asker, Refusal]):
 
 @dataclass(slots=True)
 class Turn(Generic[Refusal]):
-    """`refusal` is what the look found: then it is over. Whoever is refused inside says so:
-    `came_too_late`.
+    """With a `refusal`, which the look found, the request is over. An admitted request that finds
+    its time taken sets `came_too_late`.
     """
 
     refusal: Refusal | None
@@ -62,19 +63,19 @@ class Turn(Generic[Refusal]):
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class _Line(Generic[Asker, Refusal]):
-    """Those who are inside, and those who wait."""
+    """The admitted and the waiting requests of one key."""
 
     look: Look[Asker, Refusal]
     is_contested: Callable[[], bool]
     is_over: Callable[[], object]
-    """Called when nobody is left."""
+    """Called when the line is empty."""
     _inside: int = 0
     _waiting: dict[_Waiter[Asker, Refusal], None] = field(default_factory=dict)
-    """In the order in which they came."""
+    """In order of arrival."""
     _looking: asyncio.Task[None] | None = None
 
     async def enter(self, asker: Asker | None) -> Refusal | None:
-        """Wait to be called: inside, or with a refusal."""
+        """Wait until admitted or refused."""
         waiter: _Waiter[Asker, Refusal] = _Waiter(
             asker, asker is None, asyncio.get_running_loop().create_future()
         )
@@ -86,13 +87,13 @@ class _Line(Generic[Asker, Refusal]):
             self._waiting.pop(waiter, None)
             called = waiter.called.done() and not waiter.called.cancelled()
             if called and waiter.called.result() is None:
-                self._inside -= 1  # called, and gone at the same moment
+                self._inside -= 1  # admitted and cancelled at the same moment
             self._go_on()
             raise
 
     def leave(self, *, came_too_late: bool) -> None:
-        """The place is the next one's; after who came too late, those who wait are looked at once
-        more.
+        """Pass the place to the next request. After one that came too late, check the waiting
+        requests once more.
         """
         self._inside -= 1
         if came_too_late:
@@ -101,7 +102,7 @@ class _Line(Generic[Asker, Refusal]):
         self._go_on()
 
     def _go_on(self) -> None:
-        """Let in who may; where it is contested, look at them before."""
+        """Admit the next requests; in a rush, check them first."""
         if self._looking is not None:
             return
         if self.is_contested() and not all(waiter.is_seen for waiter in self._waiting):
@@ -162,8 +163,8 @@ class Lines(Generic[Asker, Refusal]):
     async def turn(
         self, key: Hashable, asker: Asker | None, look: Look[Asker, Refusal]
     ) -> AsyncIterator[Turn[Refusal]]:
-        """Wait for one's turn, which lasts as long as the block; or for a refusal. `look` is the
-        same for all of a key.
+        """Wait for a place, held until the block ends, or for a refusal. `look` is the same for all
+        requests of a key.
         """
         line = self._lines.get(key) or self._begin(key, look)
         with TURN_SECONDS.time():

@@ -1,10 +1,10 @@
-"""How much callers have spent. Its rule: nobody waits for Redis to be let in.
+"""The rate limit: how much callers have spent. Its rule: no request waits for Redis.
 
 A caller's spending is a debt that time repays: spending a minute's budget makes a debt of a minute,
-and whoever owes as much as that waits until they owe less. Each process adds to the debts that it
-knows, and several times a second tells Redis what was spent here and learns what was spent
-everywhere. So a caller who uses many processes at once may overdraw by what they spend in that
-fraction of a second. Without Redis each process limits by what it knows itself.
+and a caller who owes that much waits until they owe less. Each process adds to the debts that it
+knows. Several times a second, it reports its callers' spending to Redis and reads that of all
+processes. So a caller who uses many processes at once may overdraw by what they spend in that
+fraction of a second. Without Redis, each process limits by its own counts.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from app.redis_client import RedisClient
 
 PERIOD_SECONDS: Final = 60.0
-"""What a budget is for, and how long a spent one takes to be whole again."""
+"""The period of a budget: a spent one is repaid after this time."""
 
 MOST_DEBT_SECONDS: Final = 2 * PERIOD_SECONDS
-"""Nobody owes more: one costly answer makes a caller wait for a minute at most."""
+"""The largest debt: one costly answer makes a caller wait for a minute at most."""
 
 TELL_SECONDS: Final = 0.2
-"""Between two reports to Redis: how far behind the processes are of each other."""
+"""Between two reports to Redis: how far the processes' counts lag behind each other."""
 
 MOST_BYTES: Final = 32 * 1024 * 1024
 """Of debts that one process knows: some 100,000 callers. Those evicted are still in Redis."""
@@ -71,14 +71,14 @@ def debt_key(rate: Rate, caller: str) -> str:
     """When a caller's debt is repaid, in milliseconds since 1970; lives as long as the debt. Every
     process adds to it.
 
-    Hashed: callers' names and addresses are nobody's business.
+    Hashed, to keep callers' names and addresses private.
     """
     digest = hashlib.blake2b(caller.encode(errors="surrogatepass"), digest_size=12).hexdigest()
     return f"slotwright:rate:1:{rate.name}:{digest}"
 
 
 class Rates:
-    """The debts that this process knows. `seconds` tells the time between two moments."""
+    """The debts that this process knows. `seconds` is a monotonic clock."""
 
     def __init__(self, redis: RedisClient, *, seconds: Callable[[], float] = monotonic) -> None:
         self._tell = redis.register_script(_SCRIPT)
@@ -97,7 +97,7 @@ class Rates:
         return 0.0 if owed < PERIOD_SECONDS else max(owed - PERIOD_SECONDS, _LEAST_WAIT_SECONDS)
 
     def spend(self, rate: Rate, caller: str, points: int) -> None:
-        """Add to the caller's debt. Whether they may is asked before, by `wait`."""
+        """Add to the caller's debt. Call `wait` first, which tells whether they may spend."""
         key = debt_key(rate, caller)
         debt = points / rate.points * PERIOD_SECONDS
         self._owe(key, debt)
@@ -106,14 +106,14 @@ class Rates:
             self._teller = asyncio.create_task(self._tell_in_a_while())
 
     async def close(self) -> None:
-        """Tell what is left to be told."""
+        """Report the spending that was not reported yet."""
         if self._teller is not None:
             self._teller.cancel()
             await asyncio.gather(self._teller, return_exceptions=True)
         await self.tell()
 
     async def tell(self) -> None:
-        """Tell Redis what was spent here, and learn what was spent everywhere."""
+        """Report this process's spending to Redis, and read that of all processes."""
         untold, self._untold = self._untold, {}
         if not untold or self._breaker.is_open:
             return
@@ -132,7 +132,7 @@ class Rates:
         owed = await self._tell(keys=list(spent), args=milliseconds)
         now = self._seconds()
         for key, debt in zip(spent, owed, strict=True):
-            # What was spent here while Redis answered comes on top.
+            # Spending during the call to Redis is added on top.
             self._repaid.put(key, now + debt / 1000 + self._untold.get(key, 0.0))
 
     def _owe(self, key: str, debt: float) -> None:
@@ -141,7 +141,7 @@ class Rates:
         self._repaid.put(key, min(repaid, now + MOST_DEBT_SECONDS))
 
     async def _tell_in_a_while(self) -> None:
-        """Until there is nothing left to be told; the next spending begins anew."""
+        """Runs until nothing is left to report; the next spending starts it again."""
         try:
             while self._untold:
                 await asyncio.sleep(TELL_SECONDS)

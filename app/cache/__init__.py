@@ -1,1 +1,1 @@
-"""What else Redis and this process remember: documents, organizations, recent answers."""
+"""The caches besides free times: documents, organizations, recent answers."""

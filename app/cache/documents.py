@@ -1,9 +1,9 @@
-"""Documents that callers registered by their hash, in Redis, for every process. It may fail, and
-then knows nothing.
+"""Documents that callers registered by their hash, in Redis, for every process. When Redis fails,
+no document is found.
 
 Anybody may register, so what is kept is bounded: the documents used last, `MOST_DOCUMENTS` of them.
-Whoever floods it costs others a second request for each of theirs, and Redis no more than that many
-documents.
+A caller who floods it costs others a second request for each of their documents, and Redis no more
+memory than that many documents.
 """
 
 from __future__ import annotations

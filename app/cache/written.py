@@ -1,6 +1,4 @@
-"""Lists of an answer as they were written into a response: kept with the answer that they are of,
-so they are known exactly as long as it is.
-"""
+"""Serialized lists of an answer, kept with that answer for exactly as long as it is."""
 
 from __future__ import annotations
 
@@ -14,8 +12,8 @@ TEXT_BYTES: Final = 1_000
 
 
 class WrittenLists:
-    """Texts by what they were written for, as many as fit. An answer says beforehand how much there
-    may be, and weighs that much in the cache that keeps it.
+    """Texts by what they were written for, as many as fit. An answer reserves their maximum size in
+    advance, and counts with it in the cache that keeps it.
     """
 
     __slots__ = ("_texts", "bytes_left")

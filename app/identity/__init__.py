@@ -1,3 +1,3 @@
-"""Tokens: who a caller says they are, signed. Two kinds, each with keys and an audience
-of its own.
+"""Tokens: signed statements of who a caller is. Two kinds, each with keys and an audience of its
+own.
 """

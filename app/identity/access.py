@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 ALGORITHM: Final = "HS256"
 PUBLIC_ALGORITHMS: Final = ("RS256", "ES256")
 AUDIENCE: Final = "slotwright"
-"""What our own tokens are for. Where the settings name no audience, a token may name none, or this
-one.
+"""The audience of our own tokens. Where the settings name no audience, a token may name none, or
+this one.
 """
 _ROLES: Final = {"admin": Role.ADMIN, "provider": Role.PROVIDER, "customer": Role.CUSTOMER}
 _LONGEST_TOKEN: Final = 8_192
@@ -40,8 +40,8 @@ _LONGEST_TOKEN: Final = 8_192
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessClaims:
-    """What a good token says. `organization` is a slug or an id; `token_id` is what it can be
-    revoked by.
+    """The claims of a valid token. `organization` is a slug or an id; `token_id` is the id to
+    revoke it by.
     """
 
     subject: str
@@ -56,7 +56,7 @@ class AccessClaims:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenRules:
-    """What a token has to say beside who calls; `leeway` is how far two machines' clocks may be
+    """The required claims, besides the caller's; `leeway` is how far two machines' clocks may be
     apart.
     """
 
@@ -84,7 +84,7 @@ class AccessTokens:
         self._rules = rules or TokenRules()
 
     def sign(self, claims: AccessClaims) -> str:
-        """The token that says this, by the first secret."""
+        """A token with these claims, signed with the first secret."""
         payload = {
             "sub": claims.subject,
             "organization": claims.organization,
@@ -102,10 +102,10 @@ class AccessTokens:
         return jwt.encode(said, self._secrets[0], algorithm=ALGORITHM)
 
     async def verify(self, token: str) -> AccessClaims | str:
-        """What the token says; or, where it is no good, the sentence that says why.
+        """The token's claims; if it is not valid, a sentence that says why.
 
-        Raises `KeysUnavailableError` where it may be good, but the identity provider's keys can't
-        be had.
+        Raises `KeysUnavailableError` where it may be valid, but the identity provider's keys are
+        unavailable.
         """
         if len(token) > _LONGEST_TOKEN:
             return "The access token is too long."
@@ -133,7 +133,7 @@ class AccessTokens:
         return "The access token is not signed by a key that this server knows."
 
     async def close(self) -> None:
-        """End what runs beside."""
+        """End the background tasks."""
         if self._keys is not None:
             await self._keys.close()
 
@@ -148,7 +148,7 @@ class AccessTokens:
         return _caller(payload, ends_at)
 
     def _end(self, payload: dict[str, object]) -> datetime | str:
-        """When the token ends, the leeway included; or why it is not good now."""
+        """When the token expires, the leeway included; or why it is not valid now."""
         now, leeway = self._clock(), self._rules.leeway
         ends_at = _instant(payload.get("exp"), later=leeway)
         if ends_at is None:
@@ -170,7 +170,7 @@ class AccessTokens:
 
 
 def _caller(payload: dict[str, object], ends_at: datetime) -> AccessClaims | str:
-    """Who the token says calls."""
+    """The caller that the token names."""
     role, organization, subject = (
         payload.get("role"),
         payload.get("organization"),
@@ -202,7 +202,7 @@ def _caller(payload: dict[str, object], ends_at: datetime) -> AccessClaims | str
 
 
 _MALFORMED: Final = (jwt.InvalidTokenError, UnicodeError, RecursionError)
-"""What the library raises for what is no token; the last for JSON that is nested too deeply."""
+"""What the library raises for invalid tokens; the last for JSON that is nested too deeply."""
 
 _SIGNATURE_ALONE: Final[Any] = {
     "verify_signature": True,
@@ -228,9 +228,7 @@ def is_token_id(text: str) -> bool:
 
 
 def unverified_claims(token: str) -> dict[str, object] | None:
-    """What a token says, whoever wrote it: only to name the token by. None where it
-    says nothing.
-    """
+    """The claims of an unverified token, only to identify the token by. None where it has none."""
     try:
         said: dict[str, object] = jwt.decode(
             token, options={"verify_signature": False, "verify_exp": False}
@@ -241,8 +239,8 @@ def unverified_claims(token: str) -> dict[str, object] | None:
 
 
 def _instant(value: object, *, later: timedelta = timedelta(0)) -> datetime | None:
-    """RFC 7519's NumericDate, so much later; None where that is no date, as after the year 9999. A
-    boolean is no number.
+    """RFC 7519's NumericDate, so much later; None where that is not a date, as after the year 9999.
+    A boolean is not a number.
     """
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None

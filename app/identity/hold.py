@@ -28,6 +28,6 @@ class HoldTokens:
         return self._signed.sign_ids(organization_id, hold_id)
 
     def verify(self, organization_id: OrganizationId, token: str) -> HoldId | None:
-        """The hold that the token names; None where it is no good, or for another organization."""
+        """The hold that the token names; None if it is invalid, or for another organization."""
         named = self._signed.verify_ids(token)
         return HoldId(named[1]) if named is not None and named[0] == organization_id else None

@@ -2,9 +2,9 @@
 decides what is fetched.
 
 One address, from the settings; a token's `jku`, `x5u` and `jwk` are never looked at. A set is
-fetched when it is first needed, again beside the work every few minutes, and again where a token
-names a key that is not in it: at most once in `LEAST_SECONDS_BETWEEN`, whatever is sent. Where the
-provider is away, the keys last read are believed for some hours.
+fetched when it is first needed, again in the background every few minutes, and again where a token
+names a key that is not in it: at most once in `LEAST_SECONDS_BETWEEN`, no matter which tokens
+arrive. While the provider is unavailable, the keys last read are used for some hours.
 """
 
 from __future__ import annotations
@@ -25,17 +25,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 FRESH_SECONDS: Final = 300.0
-"""How long a set is used before it is fetched again, beside the work: as long as a withdrawn key
-may live on.
+"""How long a set is used before it is fetched again in the background. A withdrawn key may be
+accepted for as long.
 """
 
 BELIEVED_SECONDS: Final = 6 * 3_600.0
-"""How long a set is used while the provider is away."""
+"""How long a set is used while the provider is unavailable."""
 
 LEAST_SECONDS_BETWEEN: Final = 30.0
-"""Between two fetches: whoever sends tokens with made-up key ids makes us ask twice a minute, not
-more.
-"""
+"""Between two fetches: tokens with made-up key ids cause at most two fetches a minute."""
 
 FETCH_SECONDS: Final = 5.0
 """For the whole of a fetch; those whose token names an unknown key wait for it."""
@@ -49,13 +47,13 @@ _log: Final = logging.getLogger(__name__)
 
 
 class KeysUnavailableError(Exception):
-    """The identity provider's keys can't be read, so that nothing is known of a token that it may
-    have signed.
+    """The identity provider's keys can't be read, so a token that it may have signed can't be
+    verified.
     """
 
 
 class _UnusableSetError(Exception):
-    """What was fetched is no set of keys."""
+    """The response is not a set of keys."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +64,7 @@ class _Key:
 
 
 class KeySet:
-    """The keys at one address. `client` must not follow redirects; `monotonic` tells seconds."""
+    """The keys at one address. `client` must not follow redirects; `seconds` must be monotonic."""
 
     def __init__(
         self, url: str, client: httpx.AsyncClient, *, seconds: Callable[[], float] = monotonic
@@ -98,7 +96,7 @@ class KeySet:
         return None if found is None else found.public
 
     async def close(self) -> None:
-        """End what runs beside."""
+        """End the background fetch."""
         if self._fetching is not None:
             self._fetching.cancel()
             await asyncio.gather(self._fetching, return_exceptions=True)
@@ -112,12 +110,12 @@ class KeySet:
             return None
         usable = [key for key in self._keys if key.algorithm == algorithm]
         if key_id is None:
-            # Without an id there must be nothing to choose from.
+            # Without an id, the set must have exactly one key.
             return usable[0] if len(usable) == 1 else None
         return next((key for key in usable if key.id == key_id), None)
 
     def _fetch(self) -> asyncio.Task[None] | None:
-        """The fetch that runs, or a new one; None where the last one was just now."""
+        """The running fetch, or a new one; None where the last one was too recent."""
         if self._fetching is not None and not self._fetching.done():
             return self._fetching
         now = self._seconds()
@@ -128,8 +126,8 @@ class KeySet:
         return self._fetching
 
     async def _read(self) -> None:
-        """Takes over what the provider says now; keeps what there is where it says nothing that can
-        be used.
+        """Replaces the keys with the provider's current ones; keeps the old ones if its response
+        can't be used.
         """
         asked_at = self._seconds()
         try:
@@ -169,7 +167,7 @@ def open_key_set(url: str) -> KeySet:
 
 
 def _keys_of(body: bytes) -> tuple[_Key, ...]:
-    """Those keys that check signatures we accept; a provider may publish others beside them."""
+    """The keys for signatures that we accept; a provider may publish other keys too."""
     try:
         said = orjson.loads(body)
     except orjson.JSONDecodeError:

@@ -1,7 +1,7 @@
 """Manage tokens: the signed secret that lets someone without an account see, move or cancel one
 appointment.
 
-It is good until some time after the appointment's end, wherever that has moved to.
+It is valid until some time after the appointment's end, even if the appointment was moved.
 """
 
 from __future__ import annotations
@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 
 AUDIENCE: Final = "manage"
 GOOD_AFTER_END: Final = timedelta(days=30)
-"""How long after an appointment's end its manage token still shows it: time for a receipt or a
-complaint.
+"""How long after an appointment's end its manage token stays valid: for a receipt or a complaint.
 """
 
 
@@ -44,7 +43,7 @@ class ManageTokens:
         return self._signed.sign_ids(claims.organization_id, claims.appointment_id)
 
     def verify(self, token: str) -> ManageClaims | None:
-        """The appointment that the token opens; None where it is no good."""
+        """The appointment that the token opens; None if it is invalid."""
         named = self._signed.verify_ids(token)
         if named is None:
             return None
@@ -54,7 +53,5 @@ class ManageTokens:
 
 
 def is_manage_token(token: str) -> bool:
-    """Whether a bearer token says that it is a manage token; whether it is a good one, `verify`
-    says.
-    """
+    """Whether a bearer token claims to be a manage token; `verify` decides whether it is valid."""
     return has_type(token, AUDIENCE)

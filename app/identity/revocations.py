@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from app.core.ids import OrganizationId
 
 KNOWN_SECONDS: Final = 10.0
-"""How long an answer is believed: a revoked token is refused everywhere after so long at most."""
+"""How long an answer is cached: after this time at most, every process refuses a revoked token."""
 
 MOST_BYTES: Final = 8 * 1024 * 1024
 """Some 15,000 answers."""
@@ -25,8 +25,8 @@ _Key: TypeAlias = "tuple[OrganizationId, str]"
 
 
 class Revocations:
-    """Whether tokens were revoked, as PostgreSQL said lately. A revocation is never taken back, so
-    it is kept.
+    """PostgreSQL's recent answers on whether tokens were revoked. A revocation is final, so it is
+    kept.
     """
 
     __slots__ = ("_known", "_seconds")
@@ -38,7 +38,7 @@ class Revocations:
         )
 
     def known(self, organization_id: OrganizationId, token_id: str) -> bool | None:
-        """Whether the token is revoked; None where that has to be asked."""
+        """Whether the token is revoked; None where PostgreSQL has to be asked."""
         found = self._known.get((organization_id, token_id))
         if found is None or (not found[0] and self._seconds() - found[1] > KNOWN_SECONDS):
             return None
@@ -51,7 +51,7 @@ class Revocations:
     def remember(
         self, organization_id: OrganizationId, token_id: str, asked_at: float, *, revoked: bool
     ) -> None:
-        """What PostgreSQL said when it was asked."""
+        """Keep PostgreSQL's answer."""
         self._known.put((organization_id, token_id), (revoked, asked_at))
 
 

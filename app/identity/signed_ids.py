@@ -1,8 +1,8 @@
 """Signed ids: a JWT (RFC 7519, HS256) that names one thing of one organization, and nothing else.
 
 It carries no expiry and no time of signing, so that a thing always has the same token under a key;
-how long it is good is decided where the thing is read. The key id in its header keeps old tokens
-alive when keys rotate; the audience and the type keep the kinds of tokens apart.
+the code that reads the thing decides how long it is valid. The key id in its header keeps old
+tokens valid when keys rotate; the audience and the type keep the kinds of tokens apart.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class SignedIds:
         return jwt.encode(payload, self._keys[key_id], algorithm=ALGORITHM, headers=headers)
 
     def verify_ids(self, token: str) -> tuple[UUID, UUID] | None:
-        """The organization and the thing that the token names; None where it is no good."""
+        """The organization and the thing that the token names; None if it is invalid."""
         if len(token) > _LONGEST_TOKEN or not has_type(token, self._audience):
             return None
         try:
@@ -60,9 +60,7 @@ def token_type(audience: str) -> str:
 
 
 def has_type(token: str, audience: str) -> bool:
-    """Whether a token says that it is for this audience; whether it is a good one, `verify_ids`
-    says.
-    """
+    """Whether a token claims this audience; `verify_ids` decides whether it is valid."""
     try:
         return jwt.get_unverified_header(token).get("typ") == token_type(audience)
     except (jwt.InvalidTokenError, UnicodeError, RecursionError):

@@ -16,8 +16,8 @@ AUDIENCE: Final = "unsubscribe"
 
 
 class UnsubscribeTokens:
-    """Signs and verifies unsubscribe tokens, with the keys of manage tokens. They are good for as
-    long as the key is.
+    """Signs and verifies unsubscribe tokens, with the keys of manage tokens. They are valid for as
+    long as their key is.
     """
 
     def __init__(self, keys: Mapping[str, str]) -> None:
@@ -28,6 +28,6 @@ class UnsubscribeTokens:
         return self._signed.sign_ids(organization_id, message_id)
 
     def verify(self, token: str) -> tuple[OrganizationId, MessageLogId] | None:
-        """The message that the token came in; None where it is no good."""
+        """The message that the token came in; None if it is invalid."""
         named = self._signed.verify_ids(token)
         return None if named is None else (OrganizationId(named[0]), MessageLogId(named[1]))

@@ -1,3 +1,1 @@
-"""arq jobs: five lines each, calling one use case. They run at least once, so what they do is
-idempotent.
-"""
+"""arq jobs: five lines each, calling one use case. They run at least once, so are idempotent."""

@@ -1,4 +1,4 @@
-"""What time itself does to calendars: appointments end, holds expire."""
+"""Jobs for what time does to calendars: appointments end, holds expire."""
 
 from __future__ import annotations
 

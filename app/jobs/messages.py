@@ -1,4 +1,4 @@
-"""Messages that are due are sent, by any worker."""
+"""Jobs that send due messages, by any worker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Housekeeping: what has served its time goes."""
+"""Jobs that delete rows whose retention is over."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The queue between the API and the worker: its name, its connection, and the call that wakes the
 worker early.
 
-Jobs are sweeps that run by the clock; waking one only brings its next run forward. So nothing is
-lost where Redis is away, and nothing waits for it.
+Jobs are sweeps on a schedule; waking one only brings its next run forward. So nothing is lost while
+Redis is unavailable, and nothing waits for it.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ QUEUE: Final = "slotwright:jobs"
 """The sorted set of waiting jobs, owned by arq."""
 
 REDIS_TIMEOUT_SECONDS: Final = 5.0
-"""For connecting and for each command: a Redis that hangs is taken for one that is away."""
+"""For connecting and for each command: a Redis that hangs counts as unavailable."""
 
 WAKE_WINDOW: Final = timedelta(seconds=1)
-"""However much is booked, a job is woken once a window, at its end: it then sees all that was
-committed before.
+"""A job is woken at most once per window, no matter how many bookings there are. It runs at the
+window's end and sees everything committed before.
 """
 
 _log: Final = logging.getLogger(__name__)
@@ -59,8 +59,8 @@ def wake_job_id(name: str, window: int) -> str:
 
 
 class Waker:
-    """Brings the next run of jobs forward. Calls return at once; what they start ends with
-    `aclose`.
+    """Brings the next run of jobs forward. Calls return at once; `aclose` waits for the tasks that
+    they start.
     """
 
     __slots__ = ("_clock", "_queue", "_tasks", "_window")
@@ -72,13 +72,13 @@ class Waker:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def wake(self, names: Sequence[str]) -> None:
-        """Have these jobs run at the end of this window; what runs by then anyway is not asked for
-        again.
+        """Make these jobs run at the end of this window. Jobs that are scheduled by then anyway are
+        not queued again.
         """
         window = int(self._clock().timestamp() // WAKE_WINDOW.total_seconds())
         asked = [name for name in names if self._window.get(name) != window]
         self._window |= dict.fromkeys(asked, window)
-        # One call to Redis at a time: while it hangs, the jobs' own time comes.
+        # One call to Redis at a time: while it hangs, the jobs run on schedule.
         if asked and not self._tasks:
             task = asyncio.create_task(self._enqueue(asked, window))
             self._tasks.add(task)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def watched(job: WorkerCoroutine, name: str) -> WorkerCoroutine:
-    """The same job, seen."""
+    """The same job, counted, timed and traced."""
 
     @wraps(job)
     async def run(ctx: dict[Any, Any]) -> object:

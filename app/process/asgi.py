@@ -82,8 +82,8 @@ def create_app(
     """The application; it connects when it starts, and not before. The clocks are those of
     `open_resources`.
 
-    `leaving` is how the process ends, where it is a server's own. Raises SettingsError for a list
-    of documents that can't be used.
+    `leaving` handles the shutdown where the process belongs to a server. Raises SettingsError for a
+    list of documents that can't be used.
     """
     opened: list[Resources] = []
     throttles: list[Throttle] = []
@@ -191,13 +191,13 @@ def create_app(
         ],
         lifespan=lifespan,
     )
-    # A redirect would name the scheme that this process is asked by, not that of the proxy.
+    # A redirect would name the scheme of the request to this process, not that of the proxy.
     application.router.redirect_slashes = False
     return application
 
 
 def throttle_of(resources: Resources, settings: Settings) -> Throttle:
-    """The budgets of the settings, spent where the resources say."""
+    """The budgets of the settings, counted in the resources' store."""
     limits = settings.limits
     return Throttle(
         resources.rates,

@@ -16,7 +16,7 @@ there are. The two protocols here are uvicorn's, with a `Connection` that watche
     idle     uvicorn's own `timeout_keep_alive`.
 
 Time in which the server itself does not read, as it does while it answers an earlier request, does
-not count. Whoever is late is aborted, not closed: closing would wait for the peer once more.
+not count. A late connection is aborted, not closed: closing would wait for the peer once more.
 Silence on a WebSocket is the business of `connection_init` and of uvicorn's pings.
 
 A new connection is refused, by an abort, where the process or the network that it comes from has as
@@ -47,13 +47,13 @@ proxies send 8 KiB at most.
 """
 
 OWN_DESCRIPTORS: Final = 100
-"""Kept back of the files that the process may have open, beside those of the pool: listeners,
-Redis, logs, keys of an identity provider.
+"""File descriptors reserved for everything but connections and the pool: listeners, Redis, logs,
+keys of an identity provider.
 """
 
 LAST_CHANCE_SECONDS: Final = 0.1
-"""Between a deadline and the abort: what came in time is read meanwhile, however long the event
-loop was held up.
+"""Between a deadline and the abort: data that arrived in time is read in this time, even if the
+event loop was blocked.
 """
 
 ANSWER_408_SECONDS: Final = 5
@@ -113,12 +113,12 @@ class Connections:
 
     @property
     def state(self) -> dict[str, object]:
-        """For the protocols, which get nothing but the state of the application's lifespan."""
+        """For the protocols, which can only reach the state of the application's lifespan."""
         return {_STATE: self}
 
 
 class Connection:
-    """One connection: what its peer owes, until when."""
+    """One connection: what its peer must send or read, and until when."""
 
     __slots__ = ("_connections", "_expected", "_loop", "_place", "_timers", "_transport")
 
@@ -131,7 +131,7 @@ class Connection:
         self._loop = asyncio.get_running_loop()
         self._expected: Awaited | None = None
         self._timers: dict[Awaited, asyncio.TimerHandle] = {}
-        # The protocol then hears of the first byte that is not taken, and when all are.
+        # The transport then reports the first byte that it could not send, and when all are sent.
         transport.set_write_buffer_limits(high=0)
 
     def expect(self, awaited: Awaited | None) -> None:

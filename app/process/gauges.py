@@ -1,5 +1,5 @@
-"""The pulse: what is not counted as it happens is measured every few seconds, in each process for
-itself.
+"""The gauges: every process measures its state every few seconds, except what is counted as it
+happens.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ _log: Final = logging.getLogger(__name__)
 
 @asynccontextmanager
 async def pulse(measures: Sequence[Measure], *, seconds: float = SECONDS) -> AsyncIterator[None]:
-    """Takes each measure again and again while the block runs; one that fails is tried again the
-    next time.
+    """Takes each measurement at every interval while the block runs; one that fails is retried at
+    the next interval.
     """
     beating = asyncio.create_task(_beat(measures, seconds))
     try:

@@ -102,8 +102,8 @@ def application() -> Starlette:
     leave = settings.leave
     leaving = Leaving(drain_seconds=leave.drain_seconds, finishing_seconds=leave.finishing_seconds)
     made = create_app(settings, leaving=leaving)
-    # What stands now stands for good: it need not be walked at every collection, which would be
-    # most of the slowest answers' time. Answers are large and have no cycles, so collections may be
+    # The objects made so far stay until the end. Walking them at every collection would take most
+    # of the slowest answers' time. Answers are large and have no cycles, so collections may be
     # rare.
     gc.collect()
     gc.freeze()
@@ -130,7 +130,7 @@ def _why_not(host: str, port: int, error: OSError | OverflowError) -> str:
 
 
 async def require_migrated(settings: Settings) -> None:
-    """Raises where the database is away, unmigrated or newer than the program."""
+    """Raises if the database is unavailable, unmigrated or newer than the program."""
     pool = await create_pool(
         settings.database_url, size=1, statement_timeout_ms=settings.statement_timeout_ms
     )

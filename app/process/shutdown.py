@@ -1,9 +1,9 @@
-"""Leaving: what a server process does between SIGTERM and its end, in an order that loses no
+"""Shutdown: what a server process does between SIGTERM and its end, in an order that loses no
 request.
 
-First readiness goes red, so that whoever balances load sends nothing new; some seconds later the
-server stops accepting, and what is open for long (sockets, streams) is told to go elsewhere; what
-runs is finished, while there is time. A second signal skips the wait.
+First readiness turns red, so that load balancers send no new requests. Some seconds later, the
+server stops accepting connections and closes sockets and streams, so that their clients reconnect
+elsewhere. Running requests finish while there is time. A second signal skips the wait.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from typing import Final
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 STOPPED_SECONDS: Final = 0.3
-"""The server looks ten times a second whether it is to stop; then nobody can come back to it."""
+"""The server checks ten times a second whether to stop; after that, no client can reconnect to it.
+"""
 
 
 class Leaving:
@@ -37,9 +38,7 @@ class Leaving:
 
     @property
     def seconds_left(self) -> float:
-        """Until what runs has to be given up; all of the time where nobody has told the process to
-        leave.
-        """
+        """Until running requests have to be given up; the whole time if no signal has arrived."""
         if self._begun_at is None:
             return self._finishing_seconds
         return max(
@@ -48,10 +47,10 @@ class Leaving:
 
     @contextmanager
     def watched(self, close_all: Callable[[float], Awaitable[None]]) -> Iterator[None]:
-        """Stands before the server's own handlers of signals while the block runs; in the main
+        """Handles signals before the server's own handlers while the block runs; in the main
         thread only.
 
-        `close_all` is called when nobody can come any more, with the seconds that are left.
+        `close_all` is called when no new connection can arrive, with the seconds that are left.
         """
         loop = asyncio.get_running_loop()
         servers = {number: signal.getsignal(number) for number in SIGNALS}

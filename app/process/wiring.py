@@ -1,5 +1,5 @@
-"""Wiring: what the use cases stand on, opened in order and closed in reverse. Every process goes
-through here once.
+"""Wiring: opens the resources of the use cases in order, and closes them in reverse. Every process
+does so once.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from app.usecases.resources import Clock
 
 REDIS_TIMEOUT_SECONDS: Final = 0.5
-"""Redis is an accelerator: whoever waits longer for it than this is faster without."""
+"""Redis is an accelerator: after this wait, continuing without it is faster."""
 
 
 def system_clock() -> datetime:
@@ -81,8 +81,7 @@ async def open_resources(
         )
         await test_clock.follow()
     redis = open_redis(settings.redis_url, timeout_seconds=REDIS_TIMEOUT_SECONDS)
-    # Half of the connections compute free times at most: the others are left to bookings, whatever
-    # is asked.
+    # At most half of the connections compute free times: the others are always left to bookings.
     accelerator = make_accelerator(
         redis, real_clock=system_clock, computations=max(1, settings.pool_size // 2)
     )
@@ -146,7 +145,7 @@ def make_feed(
     readings_at_once: int,
     pace: Pace | None = None,
 ) -> Feed:
-    """A feed that reads PostgreSQL, and has the cache forget what had changed without a word."""
+    """A feed that reads PostgreSQL and invalidates cached times that changed without an event."""
 
     def forget(organization_id: OrganizationId, provider_ids: Sequence[ProviderId]) -> None:
         change = RulesChanged(organization_id=organization_id, provider_ids=tuple(provider_ids))
@@ -161,7 +160,7 @@ def make_feed(
 def make_messaging(
     settings: Settings, keys: Mapping[str, str], *, wake: Callable[[], None]
 ) -> Messaging:
-    """How this deployment writes to people. Nothing connects before the first message."""
+    """How this deployment sends messages. Nothing connects before the first message."""
     mail, gateway, public_url = settings.mail_server, settings.text_gateway, settings.public_url
     return Messaging(
         senders=make_senders(settings),
@@ -178,7 +177,7 @@ def make_messaging(
 
 
 def make_senders(settings: Settings) -> Senders:
-    """The ways out that the settings name."""
+    """The senders that the settings configure."""
     mail, gateway = settings.mail_server, settings.text_gateway
     smtp = twilio = None
     if mail is not None:
@@ -220,7 +219,7 @@ def _manage_link(settings: Settings) -> Callable[[AppointmentId, str], str] | No
 
 
 def _access_tokens(settings: Settings) -> AccessTokens:
-    """They are always judged by the machine's clock: their issuer reads no other."""
+    """Access tokens, always judged by the machine's clock, as their issuer uses no other."""
     tokens = settings.tokens
     return AccessTokens(
         [

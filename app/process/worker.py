@@ -1,9 +1,7 @@
-"""The worker as a process: runs the schedule of `app.jobs`, and goes on by itself when Redis went
-away and came back.
+"""The worker as a process: runs the schedule of `app.jobs`, and survives outages of Redis.
 
-arq's worker ends at the first lost connection. Here it is run again and again, with growing pauses,
-until SIGTERM or SIGINT; then running jobs may finish. Jobs are sweeps: what one of them missed is
-made good by the next.
+arq's worker ends at the first lost connection. Here it is restarted, with growing pauses, until
+SIGTERM or SIGINT; then running jobs may finish. Jobs are sweeps: the next run does what one missed.
 """
 
 from __future__ import annotations
@@ -39,7 +37,7 @@ from app.telemetry.tracing import traced
 from app.usecases.resources import Resources
 
 HEALTH_SECONDS: Final = 10
-"""How often the worker says that it is well."""
+"""How often the worker records that it is healthy."""
 
 JOB_TIMEOUT_SECONDS: Final = 300
 """A job that takes longer is cancelled; its next run goes on."""
@@ -90,7 +88,7 @@ async def supervise(
     stop: asyncio.Event,
     leave: LeaveSettings,
 ) -> None:
-    """Keeps one arq worker running until `stop` is set, whatever happens to Redis; then jobs may
+    """Keeps one arq worker running until `stop` is set, through outages of Redis; then jobs may
     finish, in time.
     """
     pause = FIRST_PAUSE_SECONDS
@@ -120,7 +118,7 @@ async def supervise(
 
 
 async def is_well(redis_url: str) -> bool:
-    """Whether this host's worker has said so lately."""
+    """Whether this host's worker is healthy: whether its record is recent."""
     redis = open_redis(redis_url, timeout_seconds=REDIS_TIMEOUT_SECONDS)
     try:
         return bool(await redis.exists(health_key()))
@@ -162,7 +160,7 @@ async def _follow_clock(ctx: dict[Any, Any]) -> None:
 async def _end(
     worker: Worker, running: asyncio.Task[None], leave: LeaveSettings
 ) -> BaseException | None:
-    """Lets running jobs finish, for a while, and tells what the worker ended with."""
+    """Lets running jobs finish, for a while, and returns the worker's exception."""
     failure = running.exception() if running.done() and not running.cancelled() else None
     jobs = [task for task in worker.tasks.values() if not task.done()]
     if jobs:

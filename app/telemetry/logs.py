@@ -2,9 +2,9 @@
 data.
 
 In production a line is a JSON object: `at`, `level`, `logger`, `message`, `request_id` where it is
-about a request, and what the caller of the logger gave as `extra`. An exception is told by its
-kinds and by where they were raised, never by what they say: a driver quotes rows. In development a
-line is for reading, and tells all.
+about a request, and the fields that the caller of the logger gave as `extra`. Of an exception, its
+types and where they were raised are logged, never their messages: a driver quotes rows. In
+development, a line is for reading and has everything.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ _LONGEST_MESSAGE: Final = 2_000
 def configure_logs(
     style: LogFormat = "text", *, request_id: Callable[[], str | None] = lambda: None
 ) -> None:
-    """For a process of its own; nothing calls it at import. `request_id` tells which request is
-    being worked for.
+    """For a process of its own; nothing calls it at import. `request_id` returns the id of the
+    current request.
     """
     handler = logging.StreamHandler()
     handler.setFormatter(JsonLines(request_id) if style == "json" else _text_lines())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-    # Their every step at INFO says nothing that ours does not.
+    # Their INFO lines for every step only repeat ours.
     for chatty in ("httpx", "arq.worker", "arq.jobs"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
 
@@ -74,8 +74,8 @@ class JsonLines(logging.Formatter):
 
 
 def kinds_and_frames(exception: BaseException) -> Iterator[str]:
-    """The exception and those behind it, newest first: what kind each is and where it was raised,
-    not what it says.
+    """The exception and its causes, newest first: the type of each and where it was raised, without
+    its message.
     """
     seen: set[int] = set()
     link: BaseException | None = exception

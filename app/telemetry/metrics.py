@@ -146,8 +146,8 @@ def count_answer(mutation: str, answer: object) -> None:
 
 
 def expect_runs(names: Iterable[str]) -> None:
-    """Has these jobs' counts begin at zero: what appears with its first failure has not grown, to
-    Prometheus.
+    """Makes these jobs' counts begin at zero: Prometheus sees no increase in a counter that first
+    appears with a failure.
     """
     for name in names:
         JOB_SECONDS.labels(name)
@@ -217,7 +217,7 @@ def _served(host: str, port: int | None, registry: CollectorRegistry) -> Iterato
 
 
 class _OfLiving(MultiProcessCollector):
-    """What all processes say together; what a dead one had open is open no longer."""
+    """The sums over all processes; gauges of dead processes are left out."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(None, path=str(folder))  # type: ignore[no-untyped-call]

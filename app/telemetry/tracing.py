@@ -1,7 +1,7 @@
-"""Traces, by OpenTelemetry, where the extra `slotwright[otel]` is installed and they are wanted.
-Otherwise a span is nothing.
+"""Traces, by OpenTelemetry, if the extra `slotwright[otel]` is installed and they are switched on.
+Otherwise spans do nothing.
 
-Where they go to is said in OpenTelemetry's own variables, such as OTEL_EXPORTER_OTLP_ENDPOINT. A
+OpenTelemetry's own variables, such as OTEL_EXPORTER_OTLP_ENDPOINT, say where traces are sent. A
 span's attributes are names and codes, never what a caller sent.
 """
 
@@ -21,26 +21,26 @@ if TYPE_CHECKING:
 SERVICE: Final = "slotwright"
 
 LAST_SECONDS: Final = 0.5
-"""For the collector to take what is left when the process ends; after that it is lost."""
+"""For exporting the remaining spans when the process ends; after that they are lost."""
 
 
 class TracesError(OperatorError):
-    """Traces are wanted, and what they need is not installed."""
+    """Traces are switched on, but their packages are not installed."""
 
 
 class _Tracing:
-    """One a process: spans are opened in rooms that know nothing of each other."""
+    """One per process: spans are opened in packages that know nothing of each other."""
 
     tracer: Tracer | None = None
 
 
 def trace_with(tracer: Tracer | None) -> None:
-    """From now on spans are this tracer's; None: nothing is traced."""
+    """Makes spans use this tracer from now on; None: nothing is traced."""
     _Tracing.tracer = tracer
 
 
 def check_traces(*, wanted: bool) -> None:
-    """Raises `TracesError` where they are wanted and can't be."""
+    """Raises `TracesError` if they are switched on but not available."""
     if not wanted:
         return
     try:
@@ -85,9 +85,7 @@ def traced(process: str, *, wanted: bool) -> Iterator[None]:
 
 @contextmanager
 def span(name: str, **attributes: str) -> Iterator[None]:
-    """What happens in the block, as a span below the one around it. What is raised is told by its
-    kind alone.
-    """
+    """The block as a span below the one around it. Of an exception, only its type is recorded."""
     tracer = _Tracing.tracer
     if tracer is None:
         yield
