@@ -2,8 +2,8 @@
 named, one after the other.
 
 A measurement is a module with a `main()`; what it is compared with may be a module without one.
-Where it gives rows, they are printed as a table, and a run of all of them writes docs/benchmarks.md
-and its chart.
+Where it gives rows, they are printed as a table; a text is printed as it is. A run of all of them
+writes docs/benchmarks.md, each text between the marks of its module, and the chart of the rows.
 
 With `--base`, another version runs in turns with this one from a git worktree (see `versions`): a
 module's `COMPARISONS` are taken, and one without any, which needs this version's own modules, is
@@ -19,6 +19,7 @@ import pkgutil
 import platform
 import sys
 from datetime import UTC, datetime
+from inspect import signature
 from pathlib import Path
 
 from tests.benchmarks import versions
@@ -28,6 +29,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 MARKS = {
     "table": ("<!-- written by make bench: the table -->", "<!-- up to here: the table -->"),
     "profiles": ("<!-- written by make bench: profiles -->", "<!-- up to here: profiles -->"),
+    "hostile": ("<!-- written by make bench: hostile -->", "<!-- up to here: hostile -->"),
 }
 
 
@@ -43,7 +45,7 @@ def names() -> list[str]:
     ]
 
 
-def write(rows: list[Row], profiles: str) -> None:
+def write(rows: list[Row], found: dict[str, str]) -> None:
     """Into the page, between its marks; what people wrote around them stays."""
     load = os.getloadavg()[0]
     where = (
@@ -51,9 +53,8 @@ def write(rows: list[Row], profiles: str) -> None:
         f"{os.cpu_count()} cores "
         f"({platform.system()} {platform.machine()}); the load average at the end was {load:.1f}."
     )
-    texts = {
+    texts = found | {
         "table": f"{where}\n\n{table(rows)}\n\n![The ratios against their bars](benchmarks.svg)",
-        "profiles": profiles,
     }
     page = (DOCS / "benchmarks.md").read_text(encoding="utf-8")
     for name, (start, end) in MARKS.items():
@@ -68,7 +69,7 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks")
     parser.add_argument("--base", metavar="COMMIT", help="compare with this version, in turns")
     parser.add_argument(
-        "--rounds", type=int, default=versions.ROUNDS, help="of each row that is compared"
+        "--rounds", type=int, help="of each row that is compared, and of each attack"
     )
     parser.add_argument("names", nargs="*", metavar="NAME")
     options = parser.parse_args(arguments)
@@ -78,20 +79,22 @@ def main(arguments: list[str]) -> int:
         print(f"there is no {', '.join(unknown)}; there are {', '.join(there)}", file=sys.stderr)
         return 2
     if options.base:
-        return compare(options.base, options.names or there, options.rounds)
+        return compare(options.base, options.names or there, options.rounds or versions.ROUNDS)
     rows: list[Row] = []
-    profiles = ""
+    texts: dict[str, str] = {}
     for name in options.names or there:
         print(f"\n== {name}", flush=True)
-        found = importlib.import_module(f"tests.benchmarks.{name}").main()
+        run = importlib.import_module(f"tests.benchmarks.{name}").main
+        takes_rounds = options.rounds and "rounds" in signature(run).parameters
+        found = run(rounds=options.rounds) if takes_rounds else run()
         if isinstance(found, str):
             print(found, flush=True)
-            profiles += found
+            texts[name] = found
         elif found:
             print(table(found), flush=True)
             rows += found
     if not options.names:
-        write(rows, profiles)
+        write(rows, texts)
     return 0
 
 
