@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from app.core.money import CancellationPolicy
 from app.core.refusals import InvalidInput, SlotUnavailable
+from app.core.sentences import Duration, say
 from app.core.slots import Claim, ClaimKind, explain
 from app.core.zones import dates_touched, instant_of, minute_of
 
@@ -130,7 +131,10 @@ def refuse_time(
     if duration_minutes is not None and duration_minutes != rules.duration_minutes:
         return InvalidInput(
             field="duration_minutes",
-            message=f"A visit takes {rules.duration_minutes} minutes now. Load the rules again.",
+            message=say(
+                "A visit takes {length} now. Load the rules again.",
+                length=Duration(rules.duration_minutes, "minute"),
+            ),
         )
     reasons = explain(calendar.hours, rules, claims, starts_at, now)
     return SlotUnavailable(reasons=reasons) if reasons else None

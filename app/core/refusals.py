@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, Literal
 
 from app.core.appointment import AppointmentStatus
+from app.core.sentences import Duration, Sentence, say
 from app.core.slots import UnbookableReason
 
 if TYPE_CHECKING:
@@ -18,18 +19,48 @@ if TYPE_CHECKING:
     from app.core.money import Money
     from app.core.provider import Offer
 
+Missing = Literal[
+    "appointment",
+    "customer",
+    "hold",
+    "organization",
+    "provider",
+    "provider with this service",
+    "service",
+]
+"""What an id may fail to name."""
+
+_NOT_FOUND_SENTENCES: Final[dict[Missing, Sentence]] = {
+    "appointment": say("There is no such appointment here. Check its id."),
+    "customer": say("There is no such customer here. Check its id."),
+    "hold": say("There is no such hold here. Check its id."),
+    "organization": say("There is no such organization here. Check its id."),
+    "provider": say("There is no such provider here. Check its id."),
+    "provider with this service": say(
+        "There is no such provider with this service here. Check its id."
+    ),
+    "service": say("There is no such service here. Check its id."),
+}
+
+_STATUS_SENTENCES = {
+    AppointmentStatus.CONFIRMED: say("confirmed"),
+    AppointmentStatus.CANCELLED: say("cancelled"),
+    AppointmentStatus.COMPLETED: say("completed"),
+    AppointmentStatus.NO_SHOW: say("no show"),
+}
+
 _REASON_SENTENCES = {
-    UnbookableReason.IN_THE_PAST: "it is in the past",
-    UnbookableReason.TOO_SHORT_NOTICE: "it is too soon from now",
-    UnbookableReason.BEYOND_HORIZON: "it is too far in the future",
-    UnbookableReason.OUTSIDE_HOURS: "it is outside the provider's hours",
-    UnbookableReason.BREAK: "the provider has a break then",
-    UnbookableReason.EXCEPTION: "the provider keeps other hours on that date",
-    UnbookableReason.NOT_ON_GRID: "appointments start at other minutes",
-    UnbookableReason.DOES_NOT_FIT: "it would run past the provider's hours",
-    UnbookableReason.ALREADY_TAKEN: "it is already taken",
-    UnbookableReason.BUFFER: "it is too close to another appointment",
-    UnbookableReason.HELD: "someone is booking it right now",
+    UnbookableReason.IN_THE_PAST: say("it is in the past"),
+    UnbookableReason.TOO_SHORT_NOTICE: say("it is too soon from now"),
+    UnbookableReason.BEYOND_HORIZON: say("it is too far in the future"),
+    UnbookableReason.OUTSIDE_HOURS: say("it is outside the provider's hours"),
+    UnbookableReason.BREAK: say("the provider has a break then"),
+    UnbookableReason.EXCEPTION: say("the provider keeps other hours on that date"),
+    UnbookableReason.NOT_ON_GRID: say("appointments start at other minutes"),
+    UnbookableReason.DOES_NOT_FIT: say("it would run past the provider's hours"),
+    UnbookableReason.ALREADY_TAKEN: say("it is already taken"),
+    UnbookableReason.BUFFER: say("it is too close to another appointment"),
+    UnbookableReason.HELD: say("someone is booking it right now"),
 }
 
 
@@ -40,26 +71,26 @@ class InvalidInput:
     """
 
     field: str
-    message: str
+    message: Sentence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotAllowed:
     """The caller may not do this."""
 
-    message: str
+    message: Sentence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotFound:
     """There is no such thing in the caller's organization, or none that the caller may see."""
 
-    what: str
+    what: Missing
 
     @property
-    def message(self) -> str:
+    def message(self) -> Sentence:
         """The sentence for a person."""
-        return f"There is no such {self.what} here. Check its id."
+        return _NOT_FOUND_SENTENCES[self.what]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +99,7 @@ class InvalidDateRange:
     years.
     """
 
-    message: str
+    message: Sentence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,11 +112,11 @@ class SlotUnavailable:
     alternatives: Offer | None = None
 
     @property
-    def message(self) -> str:
+    def message(self) -> Sentence:
         """The sentence for a person."""
-        return (
-            "This time can't be booked: "
-            f"{', and '.join(_REASON_SENTENCES[reason] for reason in self.reasons)}."
+        return say(
+            "This time can't be booked: {reasons}.",
+            reasons=tuple(_REASON_SENTENCES[reason] for reason in self.reasons),
         )
 
 
@@ -94,9 +125,9 @@ class IdempotencyKeyReused:
     """The idempotency key already stands for another request."""
 
     @property
-    def message(self) -> str:
+    def message(self) -> Sentence:
         """The sentence for a person."""
-        return (
+        return say(
             "This idempotency key was used for another request. Send a new key with a new request."
         )
 
@@ -122,12 +153,14 @@ class NotChangeableReason(StrEnum):
 
 
 _NOT_CHANGEABLE_SENTENCES = {
-    NotChangeableReason.ALREADY_STARTED: "The appointment has started. Call the provider.",
-    NotChangeableReason.ALREADY_CANCELLED: "The appointment is cancelled. Book a new one.",
-    NotChangeableReason.ALREADY_CLOSED: (
+    NotChangeableReason.ALREADY_STARTED: say("The appointment has started. Call the provider."),
+    NotChangeableReason.ALREADY_CANCELLED: say("The appointment is cancelled. Book a new one."),
+    NotChangeableReason.ALREADY_CLOSED: say(
         "The appointment is over. If that is not so, call the provider."
     ),
-    NotChangeableReason.TOO_LATE: "It is too late to change this appointment. Call the provider.",
+    NotChangeableReason.TOO_LATE: say(
+        "It is too late to change this appointment. Call the provider."
+    ),
 }
 
 
@@ -138,7 +171,7 @@ class NotCancellable:
     reason: NotChangeableReason
 
     @property
-    def message(self) -> str:
+    def message(self) -> Sentence:
         """The sentence for a person."""
         return _NOT_CHANGEABLE_SENTENCES[self.reason]
 
@@ -150,7 +183,7 @@ class NotReschedulable:
     reason: NotChangeableReason
 
     @property
-    def message(self) -> str:
+    def message(self) -> Sentence:
         """The sentence for a person."""
         return _NOT_CHANGEABLE_SENTENCES[self.reason]
 
@@ -162,9 +195,11 @@ class CancellationFeeNotAccepted:
     quote: CancellationQuote
 
     @property
-    def message(self) -> str:
+    def message(self) -> Sentence:
         """The sentence for a person."""
-        return "Cancelling now costs a fee. Show it, and send it as acceptFeeMinor to agree to it."
+        return say(
+            "Cancelling now costs a fee. Show it, and send it as acceptFeeMinor to agree to it."
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,9 +209,9 @@ class VersionConflict:
     current_version: int
 
     @property
-    def message(self) -> str:
+    def message(self) -> Sentence:
         """The sentence for a person."""
-        return "The appointment was changed meanwhile. Load it again, then decide."
+        return say("The appointment was changed meanwhile. Load it again, then decide.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,19 +222,24 @@ class InvalidTransition:
     to_status: AppointmentStatus
 
     @property
-    def message(self) -> str:
+    def message(self) -> Sentence:
         """The sentence for a person."""
-        wanted = self.to_status.replace("_", " ").lower()
+        wanted = _STATUS_SENTENCES[self.to_status]
         if self.from_status is AppointmentStatus.CANCELLED:
-            return f"A cancelled appointment can't become {wanted}. Book a new one."
-        return f"Before its start an appointment can't become {wanted}. Wait until it has begun."
+            return say(
+                "A cancelled appointment can't become {status}. Book a new one.", status=wanted
+            )
+        return say(
+            "Before its start an appointment can't become {status}. Wait until it has begun.",
+            status=wanted,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BookingLimitReached:
     """Too many open bookings or holds by one contact or caller."""
 
-    message: str
+    message: Sentence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,9 +249,9 @@ class HoldExpired:
     alternatives: Offer | None = None
 
     @property
-    def message(self) -> str:
+    def message(self) -> Sentence:
         """The sentence for a person."""
-        return "The hold has ended, and its time can't be booked any more. Choose another one."
+        return say("The hold has ended, and its time can't be booked any more. Choose another one.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,8 +261,9 @@ class TemporarilyUnavailable:
     retry_after_seconds: int
 
     @property
-    def message(self) -> str:
+    def message(self) -> Sentence:
         """The sentence for a person."""
-        return (
-            f"There is too much to do right now. Try again in {self.retry_after_seconds} seconds."
+        return say(
+            "There is too much to do right now. Try again in {wait}.",
+            wait=Duration(self.retry_after_seconds, "second"),
         )

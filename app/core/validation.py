@@ -25,6 +25,7 @@ from app.core.messages import Channel
 from app.core.money import CancellationPolicy, LateCancellation, Money
 from app.core.refusals import InvalidInput
 from app.core.rules import ProviderRules, ServiceRules
+from app.core.sentences import Sentence, say
 from app.core.zones import is_known_zone, is_supported_date
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 class _Refused(Exception):  # noqa: N818  it never leaves this module: it carries a refusal out of a nested check
     """A check failed."""
 
-    def __init__(self, field: str, message: str) -> None:
+    def __init__(self, field: str, message: Sentence) -> None:
         super().__init__(message)
         self.refusal = InvalidInput(field=field, message=message)
 
@@ -249,7 +250,7 @@ def _weekly(field: str, ranges: Sequence[WeeklyRange]) -> tuple[WeeklyRange, ...
     merged.
     """
     if len(ranges) > WEEKLY_RANGES:
-        raise _Refused(field, f"At most {WEEKLY_RANGES} ranges can be kept.")
+        raise _Refused(field, say("At most {count} ranges can be kept.", count=WEEKLY_RANGES))
     grouped: dict[tuple[int, date | None, date | None], list[ClockRange]] = {}
     for at, weekly in enumerate(ranges):
         for name in ("effective_from", "effective_until"):
@@ -262,7 +263,7 @@ def _weekly(field: str, ranges: Sequence[WeeklyRange]) -> tuple[WeeklyRange, ...
             and weekly.effective_until < weekly.effective_from
         ):
             raise _Refused(
-                f"{field}.{at}.effective_until", "The last date must not be before the first."
+                f"{field}.{at}.effective_until", say("The last date must not be before the first.")
             )
         clock = _clock_range(
             f"{field}.{at}",
@@ -290,15 +291,19 @@ def valid_exception(day: date, *, is_blocked: bool, ranges: Sequence[ClockRange]
     _date("date", day)
     if not is_blocked and not ranges:
         raise _Refused(
-            "ranges", "Custom hours need at least one range; to close the day, set isBlocked."
+            "ranges", say("Custom hours need at least one range; to close the day, set isBlocked.")
         )
     if len(ranges) > EXCEPTION_RANGES:
-        raise _Refused("ranges", f"At most {EXCEPTION_RANGES} ranges can be kept for one date.")
+        raise _Refused(
+            "ranges",
+            say("At most {count} ranges can be kept for one date.", count=EXCEPTION_RANGES),
+        )
     clocks = [_clock_range(f"ranges.{at}", clock) for at, clock in enumerate(ranges)]
     for at, clock in enumerate(clocks):
         if is_blocked and clock.end_minute <= clock.start_minute:
             raise _Refused(
-                f"ranges.{at}.end", "A block ends on the date it starts on, at 24:00 at the latest."
+                f"ranges.{at}.end",
+                say("A block ends on the date it starts on, at 24:00 at the latest."),
             )
     return DayException(date=day, is_blocked=is_blocked, ranges=tuple(merge_clock_ranges(clocks)))
 
@@ -322,7 +327,7 @@ def valid_contact(form: ContactForm) -> Contact:
     if contact.email is None and contact.phone is None:
         raise _Refused(
             "customer.email",
-            "Give an e-mail address or a phone number, so that you can be reached.",
+            say("Give an e-mail address or a phone number, so that you can be reached."),
         )
     return contact
 
@@ -356,10 +361,11 @@ def valid_idempotency_key(key: str) -> str:
     """Check an idempotency key: 1 to 255 characters, taken as they are."""
     if not 1 <= len(key) <= IDEMPOTENCY_KEY_LENGTH:
         raise _Refused(
-            "idempotency_key", f"An idempotency key has 1 to {IDEMPOTENCY_KEY_LENGTH} characters."
+            "idempotency_key",
+            say("An idempotency key has 1 to {count} characters.", count=IDEMPOTENCY_KEY_LENGTH),
         )
     if _UNPRINTABLE.search(key):
-        raise _Refused("idempotency_key", "An idempotency key has no control characters.")
+        raise _Refused("idempotency_key", say("An idempotency key has no control characters."))
     return key
 
 
@@ -381,7 +387,8 @@ def valid_organization(slug: str, name: str) -> tuple[str, str]:
     """Check an organization's public name and its name for people."""
     if not is_slug(slug):
         raise _Refused(
-            "slug", "A slug has 1 to 63 lower-case letters, digits and hyphens, none at its ends."
+            "slug",
+            say("A slug has 1 to 63 lower-case letters, digits and hyphens, none at its ends."),
         )
     return slug, _text("name", name, NAME_LENGTH)
 
@@ -391,7 +398,8 @@ def valid_provider_count(count: int) -> int:
     """Check how many providers a service is offered by."""
     if count > SERVICE_PROVIDERS:
         raise _Refused(
-            "provider_ids", f"At most {SERVICE_PROVIDERS} providers can be named at once."
+            "provider_ids",
+            say("At most {count} providers can be named at once.", count=SERVICE_PROVIDERS),
         )
     return count
 
@@ -406,14 +414,14 @@ def is_subject(text: str) -> bool:
 
 def _text(field: str, value: str | None, longest: int, *, paragraphs: bool = False) -> str:
     if value is None:
-        raise _Refused(field, "This can't be null.")
+        raise _Refused(field, say("This can't be null."))
     text = value.strip()
     if not text:
-        raise _Refused(field, "This can't be empty.")
+        raise _Refused(field, say("This can't be empty."))
     if len(text) > longest:
-        raise _Refused(field, f"This can have at most {longest:,} characters.")
+        raise _Refused(field, say("This can have at most {count} characters.", count=longest))
     if (_UNPRINTABLE_IN_PARAGRAPHS if paragraphs else _UNPRINTABLE).search(text):
-        raise _Refused(field, "This contains characters that can't be printed.")
+        raise _Refused(field, say("This contains characters that can't be printed."))
     return text
 
 
@@ -429,9 +437,9 @@ def _optional_text(
 
 def _integer(field: str, value: int | None, least: int, most: int) -> int:
     if value is None:
-        raise _Refused(field, "This can't be null.")
+        raise _Refused(field, say("This can't be null."))
     if not least <= value <= most:
-        raise _Refused(field, f"This must be from {least:,} to {most:,}.")
+        raise _Refused(field, say("This must be from {least} to {most}.", least=least, most=most))
     return value
 
 
@@ -441,26 +449,36 @@ def _optional_integer(field: str, value: int | None, least: int, most: int) -> i
 
 def _zone(field: str, name: str | None) -> str:
     if name is None:
-        raise _Refused(field, "This can't be null.")
+        raise _Refused(field, say("This can't be null."))
     if not is_known_zone(name):
-        shown = name if len(name) <= ZONE_NAME_LENGTH and name.isprintable() else "That"
+        if len(name) > ZONE_NAME_LENGTH or not name.isprintable():
+            raise _Refused(
+                field,
+                say(
+                    "That is not a time zone in the IANA database. "
+                    "Use a name such as Europe/Berlin."
+                ),
+            )
         raise _Refused(
             field,
-            f"{shown} is no time zone of the IANA database. Use a name such as Europe/Berlin.",
+            say(
+                "{name} is not a time zone in the IANA database. Use a name such as Europe/Berlin.",
+                name=name,
+            ),
         )
     return name
 
 
 def _date(field: str, day: date) -> date:
     if not is_supported_date(day):
-        raise _Refused(field, "This date is outside the years the calendar supports.")
+        raise _Refused(field, say("This date is outside the years the calendar supports."))
     return day
 
 
 def _clock_range(field: str, clock: ClockRange) -> ClockRange:
     if clock.start_minute >= DAY_MINUTES:
         raise _Refused(
-            f"{field}.start", "A range starts at 23:59 at the latest; 24:00 is an end only."
+            f"{field}.start", say("A range starts at 23:59 at the latest; 24:00 is an end only.")
         )
     return clock
 
@@ -470,14 +488,18 @@ def _email(field: str, value: str | None) -> str | None:
         return None
     try:
         return validate_email(value.strip(), check_deliverability=False).normalized
-    except EmailNotValidError as error:
-        raise _Refused(field, f"This is no e-mail address. {error}") from None
+    except EmailNotValidError:
+        raise _Refused(
+            field, say("This is not an e-mail address. Write it like name@example.com.")
+        ) from None
 
 
 def _phone(field: str, value: str | None) -> str | None:
     if value is None:
         return None
-    problem = "This is no phone number. Write it with its country code, such as +49 30 901820."
+    problem = say(
+        "This is not a phone number. Write it with its country code, such as +49 30 901820."
+    )
     try:
         number = phonenumbers.parse(_INTERNATIONAL_PREFIX.sub("+", value), None)
     except phonenumbers.NumberParseException:
@@ -499,7 +521,9 @@ def _locale(field: str, value: str | None) -> str | None:
             pass
         else:
             return value.replace("_", "-")
-    raise _Refused(field, "This is no known locale. Use a language tag such as en or de-AT.")
+    raise _Refused(
+        field, say("This is not a known locale. Use a language tag such as en or de-AT.")
+    )
 
 
 def _channels(channels: Sequence[Channel] | None) -> tuple[Channel, ...] | None:
@@ -518,14 +542,15 @@ def _money(field: str, money: Money) -> Money:
     _integer(f"{field}.amount_minor", money.amount_minor, 0, AMOUNT_MINOR)
     if money.currency not in _currencies():
         raise _Refused(
-            f"{field}.currency", "This is no ISO 4217 currency code. Use a code such as EUR."
+            f"{field}.currency",
+            say("This is not an ISO 4217 currency code. Use a code such as EUR."),
         )
     return money
 
 
 def _policy(field: str, form: PolicyForm | None, *, price: Money | None) -> CancellationPolicy:
     if form is None:
-        raise _Refused(field, "This can't be null.")
+        raise _Refused(field, say("This can't be null."))
     free_until = _integer(
         f"{field}.free_until_minutes_before", form.free_until_minutes_before, 0, NOTICE_MINUTES
     )
@@ -535,15 +560,17 @@ def _policy(field: str, form: PolicyForm | None, *, price: Money | None) -> Canc
         if (fee is None) == (percent is None):
             raise _Refused(
                 f"{field}.late_fee",
-                "A fee is either a fixed amount or a share of the price: set one of them.",
+                say("A fee is either a fixed amount or a share of the price: set one of them."),
             )
         if percent is not None and price is None:
             raise _Refused(
                 f"{field}.late_fee_percent",
-                "A share needs a price to take it of; only services have one.",
+                say("A share needs a price; only services have one."),
             )
     elif fee is not None or percent is not None:
-        raise _Refused(f"{field}.late_fee", "A fee is given only where lateCancellation is FEE.")
+        raise _Refused(
+            f"{field}.late_fee", say("A fee is given only where lateCancellation is FEE.")
+        )
     return CancellationPolicy(
         free_until_minutes_before=free_until,
         late_cancellation=form.late_cancellation,

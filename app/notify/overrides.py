@@ -20,6 +20,7 @@ from typing import Final
 from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError, meta, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from app.core.sentences import Sentence, say
 from app.notify import plain
 from app.notify.message import OverrideProblem, TemplateOverride
 from app.weighted_cache import remembered
@@ -112,7 +113,7 @@ async def prepare(words: TemplateOverride, *, within_seconds: float = COMPILE_SE
                 asyncio.to_thread(_compiled, part, source), within_seconds
             )
         except TimeoutError:
-            detail = "it takes too long to compile"
+            detail = say("it takes too long to compile")
             ready[part] = OverrideProblem(part=part, line=None, detail=detail)
     return OwnWords(ready)
 
@@ -150,7 +151,9 @@ def _rendered(part: str, template: Template, words: Words) -> str | OverrideProb
             said.append(piece)
             length += len(piece)
             if length > MAX_RENDERED_CHARACTERS:
-                detail = f"it becomes longer than {MAX_RENDERED_CHARACTERS} characters"
+                detail = say(
+                    "it becomes longer than {count} characters", count=MAX_RENDERED_CHARACTERS
+                )
                 return OverrideProblem(part=part, line=None, detail=detail)
     except Exception as broken:  # noqa: BLE001 - whatever somebody's template does, the message still goes out
         return OverrideProblem(part=part, line=None, detail=_reason(broken))
@@ -196,25 +199,25 @@ def _compiled(part: str, source: str) -> Template | OverrideProblem:
         return OverrideProblem(part=part, line=None, detail=_reason(broken))
 
 
-def _too_long(source: str) -> str | None:
+def _too_long(source: str) -> Sentence | None:
     """What shows before the template is parsed, which takes a third of a second at its worst."""
     if len(source) > MAX_SOURCE_CHARACTERS:
-        return f"longer than {MAX_SOURCE_CHARACTERS} characters"
+        return say("it is longer than {count} characters", count=MAX_SOURCE_CHARACTERS)
     if sum(source.count(opening) for opening in _OPENINGS) > MAX_NODES:
-        return f"it has more than {MAX_NODES} values and conditions"
+        return say("it has more than {count} values and conditions", count=MAX_NODES)
     return None
 
 
-def _too_large(tree: nodes.Template) -> str | None:
+def _too_large(tree: nodes.Template) -> Sentence | None:
     """Level by level, so that no depth is too much for the walk itself."""
     level: list[nodes.Node] = [tree]
     count = depth = 0
     while level:
         count, depth = count + len(level), depth + 1
         if depth > MAX_DEPTH:
-            return f"conditions and filters are nested more than {MAX_DEPTH} deep"
+            return say("conditions and filters are nested more than {count} deep", count=MAX_DEPTH)
         if count > MAX_NODES:
-            return f"it has more than {MAX_NODES} values and conditions"
+            return say("it has more than {count} values and conditions", count=MAX_NODES)
         level = [child for node in level for child in node.iter_child_nodes()]
     return None
 
@@ -222,30 +225,40 @@ def _too_large(tree: nodes.Template) -> str | None:
 def _forbidden(part: str, tree: nodes.Template) -> OverrideProblem | None:
     for node in tree.find_all(nodes.Node):
         if not isinstance(node, _SYNTAX) or (isinstance(node, nodes.Name) and node.ctx != "load"):
-            detail = (
-                f"{type(node).__name__} is not allowed: only text, values, conditions and "
-                "some filters"
+            detail = say(
+                "{syntax} is not allowed: only text, values, conditions and some filters",
+                syntax=type(node).__name__,
             )
         elif isinstance(node, nodes.Filter) and node.name not in _FILTERS:
-            detail = f"the filter {node.name!r} is not one of {', '.join(sorted(_FILTERS))}"
+            detail = say(
+                "the filter '{name}' is not one of {known}",
+                name=node.name,
+                known=", ".join(sorted(_FILTERS)),
+            )
         elif isinstance(node, nodes.Test) and node.name not in _TESTS:
-            detail = f"the test {node.name!r} is not one of {', '.join(sorted(_TESTS))}"
+            detail = say(
+                "the test '{name}' is not one of {known}",
+                name=node.name,
+                known=", ".join(sorted(_TESTS)),
+            )
         else:
             continue
         return OverrideProblem(part=part, line=node.lineno, detail=detail)
     if unknown := meta.find_undeclared_variables(tree) - WORDS:
         return OverrideProblem(
-            part=part, line=None, detail=f"unknown: {', '.join(sorted(unknown))}"
+            part=part, line=None, detail=say("unknown: {names}", names=", ".join(sorted(unknown)))
         )
     return None
 
 
 def _unusable(part: str, said: str) -> OverrideProblem | None:
     if not said.strip():
-        return OverrideProblem(part=part, line=None, detail="it says nothing")
+        return OverrideProblem(part=part, line=None, detail=say("it says nothing"))
     if part == "sms" and len(said) > MAX_SMS_CHARACTERS:
         return OverrideProblem(
-            part=part, line=None, detail=f"longer than {MAX_SMS_CHARACTERS} characters"
+            part=part,
+            line=None,
+            detail=say("it is longer than {count} characters", count=MAX_SMS_CHARACTERS),
         )
     return None
 

@@ -25,10 +25,8 @@ from babel.units import format_unit
 
 from app.core import zones
 from app.core.money import Money
+from app.core.sentences import DEFAULT_LANGUAGE, LANGUAGES
 from app.weighted_cache import remembered
-
-LANGUAGES = ("en", "de", "fr", "es")
-DEFAULT_LANGUAGE = "en"
 
 _TAG = re.compile(
     r"(?P<language>[a-z]{2,3})(?:[-_][a-z]{4})?(?:[-_](?P<region>[a-z]{2}|[0-9]{3}))?(?:[-_].*)?",

@@ -96,8 +96,8 @@ def create_app(
             await opened[0].test_clock.follow()
         return await viewer_of(opened[0], credentials)
 
-    def make_context(viewer: Viewer, _info: RequestInfo) -> Context:
-        return Context(opened[0], viewer)
+    def make_context(viewer: Viewer, info: RequestInfo) -> Context:
+        return Context(opened[0], viewer, info.language)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[dict[str, object]]:

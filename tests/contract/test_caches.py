@@ -26,7 +26,7 @@ from app.api.execution import fastlists
 from app.api.execution.limits import Limits
 from app.api.execution.operations import Document, Operation, Operations
 from app.api.graph.schema import build_schema
-from app.api.transport.negotiation import answer_type
+from app.api.transport.negotiation import answer_type, language_of
 from app.api.transport.places import network_of
 from app.api.words import instants
 from app.api.words.relay import global_id, read_global_id
@@ -253,6 +253,7 @@ def _write(cache: WeightedCache[Any, Any], number: int) -> None:
 
 
 FILLINGS: Final[dict[str, Filling]] = {
+    "accepted languages": Filling(put=lambda _owner, number: language_of(f"it-{number}, de")),
     "accepted types": Filling(
         put=lambda _owner, number: answer_type(f"text/html, text/x-{number}")
     ),

@@ -609,7 +609,7 @@ class AppointmentMutation:
             case refusals.HoldExpired():
                 return HoldExpiredError(
                     code="HOLD_EXPIRED",
-                    message=answer.message,
+                    said=answer.message,
                     alternatives=_slots_offered(answer.alternatives, form.customer_time_zone),
                 )
             case refusals.InvalidInput():
@@ -630,7 +630,7 @@ def slot_unavailable(
     """The refusal of a time, with its alternatives shown in the customer's zone."""
     return SlotUnavailableError(
         code="SLOT_UNAVAILABLE",
-        message=refusal.message,
+        said=refusal.message,
         reasons=list(refusal.reasons),
         alternatives=_slots_offered(refusal.alternatives, time_zone),
     )

@@ -23,6 +23,7 @@ from app.api.words.refusals import (
 from app.api.words.relay import global_id
 from app.core import provider as core
 from app.core import refusals
+from app.core.sentences import say
 from app.core.validation import Changes, ServiceForm
 from app.usecases.practice.edit_service import change_service, create_service
 
@@ -228,7 +229,7 @@ class ServiceMutation:
         """See the use case."""
         if input.provider_ids is None:
             null = refusals.InvalidInput(
-                field="provider_ids", message="This can't be null; send an empty list."
+                field="provider_ids", message=say("This can't be null; send an empty list.")
             )
             return invalid_input(null)
         answer = await change_service(

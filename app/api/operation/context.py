@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from app.api.operation.loaders import Loaders
+from app.core.sentences import DEFAULT_LANGUAGE
 
 if TYPE_CHECKING:
     from app.core.viewer import Viewer
@@ -14,13 +15,18 @@ if TYPE_CHECKING:
 
 
 class Context:
-    """Who asks, what the use cases need, and the loaders that batch this operation's look-ups."""
+    """Who asks and in which language, what the use cases need, and the loaders that batch this
+    operation's look-ups.
+    """
 
-    __slots__ = ("loaders", "resources", "viewer")
+    __slots__ = ("language", "loaders", "resources", "viewer")
 
-    def __init__(self, resources: Resources, viewer: Viewer) -> None:
+    def __init__(
+        self, resources: Resources, viewer: Viewer, language: str = DEFAULT_LANGUAGE
+    ) -> None:
         self.resources = resources
         self.viewer = viewer
+        self.language = language
         self.loaders = Loaders(resources, viewer.organization_id)
 
     def forget(self) -> None:

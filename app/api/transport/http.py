@@ -26,6 +26,7 @@ from app.api.transport.negotiation import (
     RESPONSE_JSON,
     answer_type,
     is_json,
+    language_of,
     wants_html,
 )
 from app.api.transport.requests import (
@@ -49,7 +50,7 @@ _READ_ON: Final = 4
 # Of every answer.
 _HEADERS: Final = (
     (b"cache-control", b"no-store"),
-    (b"vary", b"accept"),
+    (b"vary", b"accept, accept-language"),
     (b"x-content-type-options", b"nosniff"),
 )
 # Codes of failures that are HTTP's business before they are GraphQL's, whatever media type was
@@ -93,7 +94,10 @@ class HttpTransport(Generic[V]):
         media = answer_type(accept)
         transport: Literal["http", "sse"] = "sse" if media == EVENT_STREAM else "http"
         info = RequestInfo(
-            request_id=request_id_of(scope), transport=transport, address=address_of(scope)
+            request_id=request_id_of(scope),
+            transport=transport,
+            address=address_of(scope),
+            language=language_of(headers.get("accept-language")),
         )
         CURRENT_REQUEST_ID.set(info.request_id)
         if scope["method"] == "GET" and self.ide is not None and wants_html(accept):

@@ -1,5 +1,5 @@
-"""What a caller sends and wants to get: Content-Type and Accept, as GraphQL over HTTP
-reads them.
+"""What a caller sends and wants to get: Content-Type and Accept, as GraphQL over HTTP reads them,
+and Accept-Language.
 """
 
 from __future__ import annotations
@@ -7,6 +7,7 @@ from __future__ import annotations
 from sys import getsizeof
 from typing import Final
 
+from app.core.sentences import DEFAULT_LANGUAGE, LANGUAGES
 from app.weighted_cache import remembered
 
 JSON: Final = "application/json"
@@ -73,8 +74,28 @@ def wants_html(accept: str | None) -> bool:
     )
 
 
+@remembered(
+    "accepted languages",
+    most_bytes=1024 * 1024,
+    weigh=lambda arguments, _answer: getsizeof(arguments[0]),
+)
+def language_of(accept_language: str | None) -> str:
+    """The one of `LANGUAGES` that is preferred; English where none is wanted.
+
+    A regional tag, `de-AT`, wants its language too (RFC 4647, section 3.4).
+    """
+    ranges = _ranges(accept_language or "")
+    named = {tag.partition("-")[0] for tag in ranges}
+    wanted = [(-quality, place, tag) for tag, (quality, place) in ranges.items() if quality > 0]
+    for _, _, tag in sorted(wanted):
+        for language in LANGUAGES:
+            if language == tag.partition("-")[0] or (tag == "*" and language not in named):
+                return language
+    return DEFAULT_LANGUAGE
+
+
 def _ranges(accept: str) -> dict[str, tuple[float, int]]:
-    """Media range → its quality and its place in the header."""
+    """Range → its quality and its place in the header."""
     ranges: dict[str, tuple[float, int]] = {}
     for place, item in enumerate(accept[:_LONGEST_ACCEPT].split(",")):
         media, *parameters = item.split(";")

@@ -44,12 +44,13 @@ class Expiring(Protocol):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestInfo:
     """Where an operation comes from. `request_id` is in the response and in every log line about
-    it.
+    it; `language`, one of `LANGUAGES`, is the one that the caller reads best.
     """
 
     request_id: str
     transport: Literal["http", "sse", "websocket"]
     address: str | None
+    language: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -129,7 +129,7 @@ class EventStreams:
         headers = [
             (b"content-type", b"text/event-stream; charset=utf-8"),
             (b"cache-control", b"no-cache, no-transform"),
-            (b"vary", b"accept"),
+            (b"vary", b"accept, accept-language"),
             (b"x-accel-buffering", b"no"),  # nginx would hold events back
             (b"x-content-type-options", b"nosniff"),
             (b"x-request-id", stream.info.request_id.encode()),

@@ -22,6 +22,7 @@ from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from app.api.transport.negotiation import language_of
 from app.api.transport.places import Places, network_of
 from app.api.transport.requests import (
     CURRENT_REQUEST_ID,
@@ -136,9 +137,9 @@ class _Socket(Generic[V]):
     def __init__(self, service: Service[V], websocket: WebSocket) -> None:
         self._service = service
         self._websocket = websocket
-        self._credentials = credentials_in_headers(
-            Headers(scope=websocket.scope), address_of(websocket.scope)
-        )
+        headers = Headers(scope=websocket.scope)
+        self._credentials = credentials_in_headers(headers, address_of(websocket.scope))
+        self._language = language_of(headers.get("accept-language"))
         self._initialised = False
         self._acknowledged = False
         self._operations: dict[str, asyncio.Task[None]] = {}
@@ -337,7 +338,10 @@ class _Socket(Generic[V]):
 
     def _info(self) -> RequestInfo:
         return RequestInfo(
-            request_id=new_request_id(), transport="websocket", address=self._credentials.address
+            request_id=new_request_id(),
+            transport="websocket",
+            address=self._credentials.address,
+            language=self._language,
         )
 
 

@@ -14,7 +14,9 @@ from app.api.words.enums import (
     UnbookableReason,
 )
 from app.api.words.money import Money
+from app.api.words.sentences import translate
 from app.core import refusals as core
+from app.core.sentences import Sentence
 
 if TYPE_CHECKING:
     from app.api.graph.availability import Slot
@@ -31,7 +33,18 @@ class UserError:
     code: str = strawberry.field(
         description="Stable, SCREAMING_SNAKE_CASE, one per type: for programs."
     )
-    message: str = strawberry.field(description="A sentence that a person can act on.")
+    said: strawberry.Private[Sentence]
+
+    @strawberry.field(
+        description=(
+            "A sentence that a person can act on, in the language of the request's "
+            "Accept-Language, or of the WebSocket's: English, German, French or Spanish; English "
+            "for others."
+        )
+    )
+    def message(self, info: strawberry.Info) -> str:
+        """In the caller's language."""
+        return translate(self.said, info.context.language)
 
 
 @strawberry.type(
@@ -105,19 +118,17 @@ def camel(field: str) -> str:
 
 def invalid_input(refusal: core.InvalidInput) -> InvalidInputError:
     """The refusal of a value."""
-    return InvalidInputError(
-        code="INVALID_INPUT", message=refusal.message, field=camel(refusal.field)
-    )
+    return InvalidInputError(code="INVALID_INPUT", said=refusal.message, field=camel(refusal.field))
 
 
 def not_allowed(refusal: core.NotAllowed) -> NotAllowedError:
     """The refusal of a caller."""
-    return NotAllowedError(code="NOT_ALLOWED", message=refusal.message)
+    return NotAllowedError(code="NOT_ALLOWED", said=refusal.message)
 
 
 def not_found(refusal: core.NotFound) -> NotFoundError:
     """The refusal of an id."""
-    return NotFoundError(code="NOT_FOUND", message=refusal.message)
+    return NotFoundError(code="NOT_FOUND", said=refusal.message)
 
 
 def edit_refused(
@@ -137,12 +148,12 @@ def edit_refused(
 
 def invalid_date_range(refusal: core.InvalidDateRange) -> InvalidDateRangeError:
     """The refusal of a range of dates."""
-    return InvalidDateRangeError(code="INVALID_DATE_RANGE", message=refusal.message)
+    return InvalidDateRangeError(code="INVALID_DATE_RANGE", said=refusal.message)
 
 
 def idempotency_key_reused(refusal: core.IdempotencyKeyReused) -> IdempotencyKeyReusedError:
     """The refusal of a key that was used for another request."""
-    return IdempotencyKeyReusedError(code="IDEMPOTENCY_KEY_REUSED", message=refusal.message)
+    return IdempotencyKeyReusedError(code="IDEMPOTENCY_KEY_REUSED", said=refusal.message)
 
 
 @strawberry.type(description="Too many open bookings or holds by one contact or caller.")
@@ -224,27 +235,25 @@ class InvalidTransitionError(UserError):
 
 def booking_limit_reached(refusal: core.BookingLimitReached) -> BookingLimitReachedError:
     """The refusal of one more."""
-    return BookingLimitReachedError(code="BOOKING_LIMIT_REACHED", message=refusal.message)
+    return BookingLimitReachedError(code="BOOKING_LIMIT_REACHED", said=refusal.message)
 
 
 def version_conflict(refusal: core.VersionConflict) -> VersionConflictError:
     """The refusal of a change that was decided on an old state."""
     return VersionConflictError(
-        code="VERSION_CONFLICT", message=refusal.message, current_version=refusal.current_version
+        code="VERSION_CONFLICT", said=refusal.message, current_version=refusal.current_version
     )
 
 
 def not_cancellable(refusal: core.NotCancellable) -> NotCancellableError:
     """The refusal of a cancellation."""
-    return NotCancellableError(
-        code="NOT_CANCELLABLE", message=refusal.message, reason=refusal.reason
-    )
+    return NotCancellableError(code="NOT_CANCELLABLE", said=refusal.message, reason=refusal.reason)
 
 
 def not_reschedulable(refusal: core.NotReschedulable) -> NotReschedulableError:
     """The refusal of a move."""
     return NotReschedulableError(
-        code="NOT_RESCHEDULABLE", message=refusal.message, reason=refusal.reason
+        code="NOT_RESCHEDULABLE", said=refusal.message, reason=refusal.reason
     )
 
 
@@ -252,7 +261,7 @@ def fee_not_accepted(refusal: core.CancellationFeeNotAccepted) -> CancellationFe
     """The refusal of a cancellation for less than it costs."""
     return CancellationFeeNotAcceptedError(
         code="CANCELLATION_FEE_NOT_ACCEPTED",
-        message=refusal.message,
+        said=refusal.message,
         quote=CancellationQuote.of(refusal.quote),
     )
 
@@ -260,7 +269,7 @@ def fee_not_accepted(refusal: core.CancellationFeeNotAccepted) -> CancellationFe
 def invalid_transition(refusal: core.InvalidTransition) -> InvalidTransitionError:
     """The refusal of a change of state."""
     return InvalidTransitionError(
-        code="INVALID_TRANSITION", message=refusal.message, from_=refusal.from_status
+        code="INVALID_TRANSITION", said=refusal.message, from_=refusal.from_status
     )
 
 
@@ -268,6 +277,6 @@ def temporarily_unavailable(refusal: core.TemporarilyUnavailable) -> Temporarily
     """The refusal because the server is overloaded."""
     return TemporarilyUnavailableError(
         code="TEMPORARILY_UNAVAILABLE",
-        message=refusal.message,
+        said=refusal.message,
         retry_after_seconds=refusal.retry_after_seconds,
     )

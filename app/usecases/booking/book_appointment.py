@@ -21,6 +21,7 @@ from app.core.refusals import (
     NotFound,
     SlotUnavailable,
 )
+from app.core.sentences import say
 from app.core.slots import UnbookableReason
 from app.core.validation import (
     ContactForm,
@@ -103,9 +104,11 @@ async def book_appointment(
     again.
     """
     if not viewer.may_book:
-        return NotAllowed(message="A manage token opens its one appointment only. Book without it.")
+        return NotAllowed(
+            message=say("A manage token opens its one appointment only. Book without it.")
+        )
     if viewer.role is Role.PROVIDER and not viewer.runs(form.provider_id):
-        return NotAllowed(message="A provider books into their own calendar only.")
+        return NotAllowed(message=say("A provider books into their own calendar only."))
     wish = _wish(resources, viewer, form)
     if isinstance(wish, InvalidInput):
         return wish
@@ -143,7 +146,7 @@ def _wish(resources: Resources, viewer: Viewer, form: BookingForm) -> BookingWis
     elif viewer.role is not Role.CUSTOMER:
         contact = InvalidInput(
             field="customer",
-            message="Say who the appointment is for: a name, and an e-mail or phone.",
+            message=say("Say who the appointment is for: a name, and an e-mail or phone."),
         )
     if isinstance(contact, InvalidInput):
         return contact
@@ -158,7 +161,8 @@ def _wish(resources: Resources, viewer: Viewer, form: BookingForm) -> BookingWis
         hold_id = resources.hold_tokens.verify(viewer.organization_id, form.hold_token)
         if hold_id is None:
             return InvalidInput(
-                field="hold_token", message="This hold token is not valid. Hold the time again."
+                field="hold_token",
+                message=say("This hold token is not valid. Hold the time again."),
             )
     return BookingWish(
         provider_id=form.provider_id,

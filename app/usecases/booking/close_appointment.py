@@ -11,6 +11,7 @@ from app.core.changes import AppointmentChangeKind
 from app.core.events import PROGRAM, Author
 from app.core.lifecycle import CLOSING_KINDS, Unchanged, closed, decide_closing
 from app.core.refusals import InvalidTransition, NotAllowed, NotFound, VersionConflict
+from app.core.sentences import say
 from app.store.appointments import (
     appointments_to_complete,
     complete_appointments,
@@ -47,7 +48,7 @@ async def close_appointment(
     """Make it COMPLETED or NO_SHOW, or say why not. What is so already is the answer, unchanged."""
     if not viewer.is_staff:
         return NotAllowed(
-            message="Only the provider and administrators say how an appointment ended."
+            message=say("Only the provider and administrators say how an appointment ended.")
         )
     async with transaction(resources.pool) as tx:
         found = await open_appointment(resources, viewer, tx, appointment_id, None)

@@ -21,6 +21,7 @@ from app.core.refusals import (
     NotFound,
     SlotUnavailable,
 )
+from app.core.sentences import say
 from app.core.slots import ClaimKind, UnbookableReason
 from app.core.validation import valid_idempotency_key
 from app.core.viewer import Role
@@ -113,9 +114,11 @@ async def hold_slot(resources: Resources, viewer: Viewer, form: HoldForm) -> Hel
     hold again.
     """
     if not viewer.may_book:
-        return NotAllowed(message="A manage token opens its one appointment only. Hold without it.")
+        return NotAllowed(
+            message=say("A manage token opens its one appointment only. Hold without it.")
+        )
     if viewer.role is Role.PROVIDER and not viewer.runs(form.provider_id):
-        return NotAllowed(message="A provider holds times of their own calendar only.")
+        return NotAllowed(message=say("A provider holds times of their own calendar only."))
     key = valid_idempotency_key(form.idempotency_key)
     if isinstance(key, InvalidInput):
         return key
@@ -187,7 +190,7 @@ async def _hold(
     now = sight.now
     if not viewer.is_staff and await count_open_holds(tx, organization_id, caller, now) >= most:
         return BookingLimitReached(
-            message="You hold too many times at once. Book or release one of them first."
+            message=say("You hold too many times at once. Book or release one of them first.")
         )
     refusal = refuse_time(sight.calendar, sight.standing[sight.lead], form.starts_at, None, now)
     if refusal is not None:

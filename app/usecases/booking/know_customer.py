@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from app.core.appointment import Contact, Customer
 from app.core.ids import CustomerId
 from app.core.refusals import InvalidInput
+from app.core.sentences import say
 from app.core.validation import ContactForm, valid_contact, valid_phone
 from app.core.viewer import Role
 from app.store.customers import insert_customer
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
     from app.store.pool import Transaction
     from app.usecases.resources import Resources
 
-CUSTOMER_IS_ERASED: Final = (
-    "Your customer record was erased while you asked. Sign in again to book anew."
+CUSTOMER_IS_ERASED: Final = say(
+    "Your customer record was erased during your request. Sign in again, then book."
 )
 
 
@@ -64,6 +65,8 @@ def _contact_in_token(viewer: Viewer) -> Contact | InvalidInput:
     if isinstance(contact, InvalidInput):
         return InvalidInput(
             field="customer",
-            message="At your first booking, say how you are called and how you can be reached.",
+            message=say(
+                "At your first booking, give your name, and an e-mail address or phone number."
+            ),
         )
     return contact

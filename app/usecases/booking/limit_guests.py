@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from app.core.network import network_of
 from app.core.refusals import BookingLimitReached
+from app.core.sentences import Sentence, say
 from app.core.viewer import Role
 
 if TYPE_CHECKING:
@@ -100,27 +101,34 @@ def limit_reached(
         return _reached(
             limits.per_customer,
             before.open_of_customer,
-            "You have too many open bookings. Cancel one of them, or call the provider.",
+            say("You have too many open bookings. Cancel one of them, or call the provider."),
         )
     return (
         _reached(
             limits.per_contact,
             before.open_of_contact,
-            "There are too many open bookings with this contact. Cancel one of them, or call the "
-            "provider.",
+            say(
+                "There are too many open bookings with this contact. Cancel one of them, or call "
+                "the provider."
+            ),
         )
         or _reached(
             limits.per_network,
             before.open_of_network,
-            "There are too many open bookings from your network. Sign in, or call the provider.",
+            say(
+                "There are too many open bookings from your network. Sign in, or call the provider."
+            ),
         )
         or _reached(
             limits.made_per_network,
             before.made_of_network,
-            "Too many bookings were made from your network today. Sign in, or call the provider.",
+            say(
+                "Too many bookings were made from your network today. Sign in, or call the "
+                "provider."
+            ),
         )
     )
 
 
-def _reached(most: int, so_far: int, message: str) -> BookingLimitReached | None:
+def _reached(most: int, so_far: int, message: Sentence) -> BookingLimitReached | None:
     return BookingLimitReached(message=message) if 0 < most <= so_far else None

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from app.core.lifecycle import Actor
 from app.core.refusals import NotAllowed, NotFound
+from app.core.sentences import say
 from app.identity.manage import GOOD_AFTER_END
 from app.store.appointments import appointment_for_update
 from app.store.customers import customer_remains
@@ -32,7 +33,7 @@ def opened_by(
         appointment_id,
     ):
         return NotAllowed(
-            message=(
+            message=say(
                 "This manage token does not open this appointment. Use the link of its own message."
             )
         )

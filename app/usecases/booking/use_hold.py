@@ -12,6 +12,7 @@ from app.core.hours import Hours
 from app.core.provider import Calendar
 from app.core.refusals import InvalidInput, NotFound
 from app.core.rules import rules_in_force
+from app.core.sentences import say
 from app.core.slots import ClaimKind
 from app.store.calendars import claims_of_hold, free_hold_time, time_zones
 from app.store.holds import end_hold, hold_for_update
@@ -54,7 +55,7 @@ async def use_hold(
         wish.starts_at,
     ):
         return InvalidInput(
-            field="hold_token", message="This hold is for another time. Book what was held."
+            field="hold_token", message=say("This hold is for another time. Book what was held.")
         )
     held = await claims_of_hold(tx, organization_id, hold_id)
     if not held or not hold.stands_at(resources.clock()):
@@ -62,7 +63,7 @@ async def use_hold(
     start, end = visit_of(held)
     if wish.duration_minutes is not None and wish.duration_minutes != end - start:
         return InvalidInput(
-            field="duration_minutes", message="The time that is held has another length."
+            field="duration_minutes", message=say("The time that is held has another length.")
         )
     lead = hold.provider_id
     await share_rules(tx, organization_id, {lead, *held})

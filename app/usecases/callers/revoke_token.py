@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from app.core.refusals import InvalidInput, NotFound
+from app.core.sentences import say
 from app.core.validation import SUBJECT_LENGTH, is_subject
 from app.store.revoked_tokens import insert_revoked_token, token_is_revoked
 from app.usecases.practice.find_organization import organization_named
@@ -41,7 +42,9 @@ async def revoke_token(
     if not is_subject(token_id):
         return InvalidInput(
             field="jti",
-            message=f"A token's id is a printable text of 1 to {SUBJECT_LENGTH} characters.",
+            message=say(
+                "A token's id is a printable text of 1 to {count} characters.", count=SUBJECT_LENGTH
+            ),
         )
     found = await organization_named(resources, organization)
     if found is None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 
 from app.core.changes import AppointmentChangeKind
 from app.core.refusals import NotAllowed
+from app.core.sentences import say
 from app.core.viewer import Role
 from app.store.changes import Mark, appointment_changes_since
 from app.store.pool import DatabaseUnavailableError
@@ -69,7 +70,9 @@ async def watch_appointments(
     for all of its subscribers.
     """
     if viewer.role is Role.ANONYMOUS and viewer.manages is None:
-        yield NotAllowed(message="Only signed-in callers have appointments to watch. Send a token.")
+        yield NotAllowed(
+            message=say("Only signed-in callers have appointments to watch. Send a token.")
+        )
         return
     current = viewer
     # Changes that may concern them and were not examined yet: a first booking may make the

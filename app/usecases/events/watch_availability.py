@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from app.core.free_days import compute_free_days
 from app.core.refusals import InvalidDateRange, InvalidInput, NotFound
+from app.core.sentences import say
 from app.core.validation import valid_time_zone
 from app.core.zones import date_of_number, day_number
 from app.free_times.read import (
@@ -90,14 +91,16 @@ async def watch_availability(
 
 def _refusal(form: WatchForm, providers: int) -> InvalidDateRange | InvalidInput | None:
     if not 1 <= providers <= MOST_PROVIDERS:
-        return InvalidInput(field="provider_ids", message=f"Name 1 to {MOST_PROVIDERS} providers.")
+        return InvalidInput(
+            field="provider_ids", message=say("Name 1 to {count} providers.", count=MOST_PROVIDERS)
+        )
     refusal = valid_dates(form.first, form.last)
     if refusal is not None:
         return refusal
     if providers * ((form.last - form.first).days + 1) > MOST_PROVIDER_DAYS:
-        message = (
-            f"Watch at most {MOST_PROVIDER_DAYS} days of all providers together. Ask for "
-            "fewer dates."
+        message = say(
+            "Watch at most {count} days of all providers together. Ask for fewer dates.",
+            count=MOST_PROVIDER_DAYS,
         )
         return InvalidDateRange(message=message)
     zone = None if form.time_zone is None else valid_time_zone("time_zone", form.time_zone)

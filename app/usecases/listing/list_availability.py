@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 from app.cache.written import WrittenLists
 from app.core.party import Party
 from app.core.refusals import InvalidDateRange, InvalidInput, NotFound, TemporarilyUnavailable
+from app.core.sentences import say
 from app.core.slots import by_viewer_date, dates_of_viewer
 from app.core.validation import valid_time_zone
 from app.core.zones import is_supported_date, minute_at_or_after, minute_of
@@ -67,11 +68,15 @@ class FreeTimes:
 def valid_dates(first: date, last: date) -> InvalidDateRange | None:
     """What is wrong with a range of dates; None where nothing is."""
     if last < first:
-        return InvalidDateRange(message="The last date is before the first. Swap from and to.")
+        return InvalidDateRange(message=say("The last date is before the first. Swap from and to."))
     if (last - first).days >= MOST_DATES:
-        return InvalidDateRange(message=f"Ask for at most {MOST_DATES} dates at once.")
+        return InvalidDateRange(
+            message=say("Ask for at most {count} dates at once.", count=MOST_DATES)
+        )
     if not is_supported_date(first) or not is_supported_date(last):
-        return InvalidDateRange(message="These dates are outside the years the calendar supports.")
+        return InvalidDateRange(
+            message=say("These dates are outside the years the calendar supports.")
+        )
     return None
 
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from app.core.messages import Channel, OwnTemplate, TemplateOverride
 from app.core.refusals import InvalidInput, NotAllowed
-from app.notify import overrides, wording
+from app.core.sentences import LANGUAGES, Sentence, say
+from app.notify import overrides
 from app.notify.render import render
 from app.store.templates import delete_template, put_template, templates_of_organization
 from app.usecases.messages.preview_message import sample_facts
@@ -31,10 +32,14 @@ async def set_template(
 ) -> OwnTemplate | InvalidInput | NotAllowed:
     """Keep these words in place of earlier ones; without any, the built-in ones are used again."""
     if not viewer.is_admin:
-        return NotAllowed(message="Only administrators change the words of messages.")
-    if language not in wording.LANGUAGES:
-        known = ", ".join(wording.LANGUAGES)
-        return InvalidInput(field="language", message=f"Messages are written in one of {known}.")
+        return NotAllowed(message=say("Only administrators change the words of messages."))
+    if language not in LANGUAGES:
+        return InvalidInput(
+            field="language",
+            message=say(
+                "Messages are written in one of {languages}.", languages=", ".join(LANGUAGES)
+            ),
+        )
     template = OwnTemplate(
         kind=kind, recipient=recipient, language=language, words=words, updated_at=resources.clock()
     )
@@ -44,10 +49,7 @@ async def set_template(
     own = await overrides.prepare(words)
     problem = own.problem or _problem_in_use(template, own)
     if problem is not None:
-        line = "" if problem.line is None else f" (line {problem.line})"
-        return InvalidInput(
-            field=problem.part, message=f"This template does not work{line}: {problem.detail}."
-        )
+        return InvalidInput(field=problem.part, message=_does_not_work(problem))
     await put_template(resources.pool, viewer.organization_id, template)
     return template
 
@@ -71,3 +73,13 @@ def _problem_in_use(template: OwnTemplate, own: OwnWords) -> OverrideProblem | N
         if used.problem is not None:
             return used.problem
     return None
+
+
+def _does_not_work(problem: OverrideProblem) -> Sentence:
+    if problem.line is None:
+        return say("This template does not work: {detail}.", detail=problem.detail)
+    return say(
+        "This template does not work (line {line}): {detail}.",
+        line=problem.line,
+        detail=problem.detail,
+    )

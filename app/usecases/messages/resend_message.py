@@ -10,6 +10,7 @@ from app.core.ids import MessageLogId
 from app.core.message_rules import MessageKey, SkipReason, why_not
 from app.core.messages import Message, MessageKind, MessageStatus
 from app.core.refusals import InvalidInput, NotAllowed, NotFound
+from app.core.sentences import Sentence, say
 from app.store.messages import NewMessage, insert_resend, messages_of_appointments
 from app.store.pool import transaction
 from app.usecases.messages.compose_messages import load_subjects
@@ -50,7 +51,7 @@ async def resend_message(
     is that one.
     """
     if not viewer.is_staff:
-        return NotAllowed(message="Only the provider and administrators send a message again.")
+        return NotAllowed(message=say("Only the provider and administrators send a message again."))
     organization_id = viewer.organization_id
     async with transaction(resources.pool) as tx:
         subject = (await load_subjects(tx, organization_id, [form.appointment_id])).get(
@@ -96,14 +97,16 @@ async def resend_message(
 
 def _refused(reason: SkipReason) -> InvalidInput:
     field = "channel" if reason in _OF_THE_CHANNEL else "appointment_id"
-    return InvalidInput(field=field, message=f"It can't be sent: {reason}.")
+    return InvalidInput(
+        field=field, message=say("It can't be sent: {reason}.", reason=say(reason.value))
+    )
 
 
-def _never_happened(kind: MessageKind, appointment: Appointment) -> str | None:
+def _never_happened(kind: MessageKind, appointment: Appointment) -> Sentence | None:
     if kind is MessageKind.CANCELLED and appointment.status is not AppointmentStatus.CANCELLED:
-        return "The appointment is not cancelled."
+        return say("The appointment is not cancelled.")
     if kind is MessageKind.RESCHEDULED and appointment.time_version == 1:
-        return "The appointment was never moved."
+        return say("The appointment was never moved.")
     return None
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from app.core.ids import OrganizationId
 from app.core.provider import Organization
 from app.core.refusals import InvalidInput
+from app.core.sentences import say
 from app.core.validation import valid_organization
 from app.store.organizations import insert_organization
 
@@ -28,5 +29,7 @@ async def create_organization(
         sms_to_unverified_numbers=sms_to_unverified_numbers,
     )
     if not await insert_organization(resources.pool, organization, resources.clock()):
-        return InvalidInput(field="slug", message="Another organization has this slug already.")
+        return InvalidInput(
+            field="slug", message=say("Another organization has this slug already.")
+        )
     return organization

@@ -11,6 +11,7 @@ from app.core.appointment import Contact, Customer
 from app.core.events import EventType, Happening
 from app.core.messages import MessageStatus
 from app.core.refusals import InvalidInput, NotAllowed, NotFound
+from app.core.sentences import say
 from app.core.validation import ContactForm, valid_contact, valid_time_zone
 from app.core.viewer import Role
 from app.store.customers import (
@@ -62,7 +63,9 @@ async def change_customer(
     """
     if viewer.role not in {Role.CUSTOMER, Role.ADMIN}:
         return NotAllowed(
-            message="Only the signed-in customer and administrators change a customer's record."
+            message=say(
+                "Only the signed-in customer and administrators change a customer's record."
+            )
         )
     if not viewer.sees_record(customer_id):
         return NotFound(what="customer")
@@ -78,7 +81,7 @@ async def change_customer(
         contact = customer.contact
         known = InvalidInput(
             field="phone" if contact.email is None else "email",
-            message="Another customer is known by this already.",
+            message=say("This already belongs to another customer."),
         )
         if stored.subject is None and await guest_is_known(
             tx, viewer.organization_id, customer_id, contact
@@ -149,7 +152,7 @@ async def erase_customer(
     changes nothing.
     """
     if not viewer.is_admin:
-        return NotAllowed(message="Only administrators erase customers.")
+        return NotAllowed(message=say("Only administrators erase customers."))
     async with transaction(resources.pool) as tx:
         # What is being written about them right now is written before, and so erased as well.
         await lock_appointments_of_customer(tx, viewer.organization_id, customer_id)

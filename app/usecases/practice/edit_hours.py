@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from app.core.changes import RulesChanged
 from app.core.refusals import InvalidInput, NotAllowed, NotFound
+from app.core.sentences import say
 from app.core.validation import valid_date, valid_exception, valid_reason, valid_week
 from app.store.hours import remove_exception as delete_exception
 from app.store.hours import replace_exception, replace_weekly_hours
@@ -42,7 +43,9 @@ async def _rules_of(
             yield (
                 tx,
                 NotAllowed(
-                    message="Only the provider and administrators change when a provider works."
+                    message=say(
+                        "Only the provider and administrators change when a provider works."
+                    )
                 ),
             )
             return
@@ -53,7 +56,7 @@ async def _rules_of(
         if provider is None:
             yield tx, NotFound(what="provider")
         elif not viewer.runs(provider_id):
-            yield tx, NotAllowed(message="A provider changes only when they work themselves.")
+            yield tx, NotAllowed(message=say("A provider changes only when they work themselves."))
         else:
             yield tx, provider
             record_events(

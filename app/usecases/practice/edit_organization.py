@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from app.core.refusals import InvalidInput, NotAllowed
+from app.core.sentences import say
 from app.store.organizations import organization_by_id, update_organization
 
 if TYPE_CHECKING:
@@ -28,10 +29,10 @@ async def change_organization(
 ) -> Organization | InvalidInput | NotAllowed:
     """Change the named settings of the caller's organization; the others stay."""
     if not viewer.is_admin:
-        return NotAllowed(message="Only administrators change the organization.")
+        return NotAllowed(message=say("Only administrators change the organization."))
     for field, value in changes.items():
         if value is None:
-            return InvalidInput(field=field, message="This can't be null.")
+            return InvalidInput(field=field, message=say("This can't be null."))
     return await update_organization(
         resources.pool,
         viewer.organization_id,

@@ -12,6 +12,7 @@ from app.core.ids import ProviderId
 from app.core.money import CancellationPolicy
 from app.core.provider import Provider
 from app.core.refusals import InvalidInput, NotAllowed, NotFound
+from app.core.sentences import say
 from app.core.validation import (
     ProviderForm,
     ValidProvider,
@@ -39,7 +40,9 @@ if TYPE_CHECKING:
 DEFAULT_POLICY = CancellationPolicy()
 """Free until the start: what holds where nothing else is said."""
 
-_SUBJECT_TAKEN = InvalidInput(field="subject", message="Another provider has this subject already.")
+_SUBJECT_TAKEN = InvalidInput(
+    field="subject", message=say("Another provider has this subject already.")
+)
 
 
 def _provider(provider_id: ProviderId, valid: ValidProvider) -> Provider:
@@ -69,7 +72,7 @@ async def create_provider(
     provider's id.
     """
     if not viewer.is_admin:
-        return NotAllowed(message="Only administrators create providers.")
+        return NotAllowed(message=say("Only administrators create providers."))
     provider_id = ProviderId(resources.new_id())
     form = replace(
         form,
@@ -105,7 +108,7 @@ async def change_provider(
 ) -> Provider | InvalidInput | NotAllowed | NotFound:
     """Change the named fields of a provider; the others stay."""
     if not viewer.is_staff:
-        return NotAllowed(message="Only the provider and administrators change a provider.")
+        return NotAllowed(message=say("Only the provider and administrators change a provider."))
     async with transaction(resources.pool) as tx:
         if "subject" in changes:
             await lock_token_subjects(tx, viewer.organization_id)
@@ -117,7 +120,9 @@ async def change_provider(
             return NotFound(what="provider")
         if not viewer.runs(provider_id) or ("subject" in changes and not viewer.is_admin):
             return NotAllowed(
-                message="A provider changes only themselves, and not whose tokens act for them."
+                message=say(
+                    "A provider changes only themselves, and not whose tokens act for them."
+                )
             )
         valid = valid_provider(replace(_form_of(stored), **changes))
         if isinstance(valid, InvalidInput):

@@ -11,6 +11,7 @@ from app.core.changes import RulesChanged
 from app.core.ids import ServiceId
 from app.core.provider import Service
 from app.core.refusals import InvalidInput, NotAllowed, NotFound
+from app.core.sentences import say
 from app.core.validation import (
     ServiceForm,
     ValidService,
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from app.store.pool import Transaction
     from app.usecases.resources import Resources
 
-_NOT_ALLOWED = NotAllowed(message="Only administrators create and change services.")
+_NOT_ALLOWED = NotAllowed(message=say("Only administrators create and change services."))
 
 
 def _service(service_id: ServiceId, valid: ValidService) -> Service:

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from app.core.refusals import InvalidInput, NotAllowed
+from app.core.sentences import say
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -27,13 +28,17 @@ async def advance_clock(
     """
     if resources.test_clock is None:
         return NotAllowed(
-            message="This server runs on the real clock. Start it with “dev --test-clock INSTANT”."
+            message=say(
+                "This server runs on the real clock. Start it with “dev --test-clock INSTANT”."
+            )
         )
     if not viewer.is_admin:
-        return NotAllowed(message="Only administrators move the clock.")
+        return NotAllowed(message=say("Only administrators move the clock."))
     if not 1 <= minutes <= MOST_MINUTES:
         return InvalidInput(
             field="minutes",
-            message=f"The clock moves on by 1 to {MOST_MINUTES:,} minutes, never back.",
+            message=say(
+                "The clock moves on by 1 to {count} minutes, never back.", count=MOST_MINUTES
+            ),
         )
     return await resources.test_clock.advance(timedelta(minutes=minutes))

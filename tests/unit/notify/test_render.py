@@ -15,6 +15,7 @@ from jinja2 import meta
 
 from app.core.lifecycle import CustomerTerms
 from app.core.money import Money
+from app.core.sentences import LANGUAGES
 from app.notify import gsm, overrides, render, wording
 from app.notify.message import (
     Channel,
@@ -104,16 +105,16 @@ def test_the_languages_say_the_same_things() -> None:
     facts = render._words(full_facts(), MessageKind.BOOKED, CUSTOMER, wording.negotiate("en"))
     names = {
         language: set(vars(environment.get_template(f"{language}.j2").make_module(dict(facts))))
-        for language in wording.LANGUAGES
+        for language in LANGUAGES
     }
-    assert all(names[language] == names["en"] for language in wording.LANGUAGES)
+    assert all(names[language] == names["en"] for language in LANGUAGES)
 
 
 def test_the_words_of_templates_are_those_that_are_documented() -> None:
     words = render._words(full_facts(), MessageKind.BOOKED, PROVIDER, wording.negotiate("en"))
     assert set(words) == overrides.WORDS
     environment = render._environment()
-    for language in wording.LANGUAGES:
+    for language in LANGUAGES:
         assert environment.loader is not None
         source, _, _ = environment.loader.get_source(environment, f"{language}.j2")
         assert meta.find_undeclared_variables(environment.parse(source)) <= overrides.WORDS
@@ -277,7 +278,7 @@ TERMS = [
 
 
 @pytest.mark.parametrize(("terms", "policy", "label"), TERMS)
-@pytest.mark.parametrize("language", wording.LANGUAGES)
+@pytest.mark.parametrize("language", LANGUAGES)
 def test_a_message_says_the_policy_and_offers_what_it_allows(
     terms: CustomerTerms, policy: dict[str, str], label: dict[str, str], language: str
 ) -> None:
@@ -374,7 +375,7 @@ def _said(facts: MessageFacts, kind: MessageKind, recipient: Recipient) -> list[
 
 
 @pytest.mark.parametrize("kind", MessageKind)
-@pytest.mark.parametrize("locale", wording.LANGUAGES)
+@pytest.mark.parametrize("locale", LANGUAGES)
 def test_what_a_customers_side_wrote_does_not_go_to_a_customer(
     kind: MessageKind, locale: str
 ) -> None:

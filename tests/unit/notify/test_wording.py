@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from app.core import zones
 from app.core.money import Money
+from app.core.sentences import LANGUAGES
 from app.notify import wording
 from tests.unit.notify.facts import utc
 
@@ -51,13 +52,13 @@ def test_a_locale_is_negotiated(tag: str | None, language: str, formats: str) ->
 @example("en-\x00")
 def test_any_tag_finds_a_language(tag: str) -> None:
     speech = wording.negotiate(tag)
-    assert speech.language in wording.LANGUAGES
+    assert speech.language in LANGUAGES
     assert speech.formats.language == speech.language
 
 
 def test_every_region_of_our_languages_can_write_a_date() -> None:
     for identifier in localedata.locale_identifiers():
-        if identifier.split("_")[0] not in wording.LANGUAGES:
+        if identifier.split("_")[0] not in LANGUAGES:
             continue
         speech = wording.negotiate(identifier)
         when = wording.when(
@@ -77,7 +78,7 @@ def test_every_region_of_our_languages_can_write_a_date() -> None:
 # ---------------------------------------------------------------- time zones
 
 
-@pytest.mark.parametrize("language", wording.LANGUAGES)
+@pytest.mark.parametrize("language", LANGUAGES)
 def test_every_zone_is_named_truly(language: str) -> None:
     """City and offset at that instant, never an unknown city, never the inverted sign
     of Etc/GMT+5.

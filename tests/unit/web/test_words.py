@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from app.notify.wording import LANGUAGES
+from app.core.sentences import LANGUAGES
 from app.web.pages import HERE, STATIC
 
 SOURCE = (STATIC / "words.js").read_text(encoding="utf-8")
