@@ -74,7 +74,7 @@ def _serve(options: argparse.Namespace) -> None:
     from app.process.serve import serve
 
     if settings.documents is not None:
-        # refuses a list that can't be used, here, and not anew in every process of `serve`
+        # refuses an unusable list once here, instead of in every process of `serve`
         create_app(settings)
     serve(settings, host=options.host, port=options.port, workers=options.workers)
 
@@ -171,7 +171,7 @@ def _token_revoke(options: argparse.Namespace) -> int:
 
 
 def _token_to_revoke(options: argparse.Namespace) -> tuple[str, str, datetime | None]:
-    """Its organization, its id and when it ends: told, or read from the token itself."""
+    """Its organization, its id and when it expires, from the arguments or the token itself."""
     from app.development.access_tokens import name_of_token
     from app.process.wiring import system_clock
 

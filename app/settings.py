@@ -123,7 +123,7 @@ def _database_url(text: str) -> str:
 
 
 def _redis_url(text: str) -> str:
-    """The driver would take a database that is no number for the first one, and fail on the port
+    """The driver would treat a database that is not a number as the first one, and fail on the port
     much later.
     """
     parts = _split(text, "redis", "rediss", "unix")
@@ -134,7 +134,9 @@ def _redis_url(text: str) -> str:
 
 
 def _jwks_url(text: str) -> str:
-    """Who can change the keys can be anybody: they are read over TLS, or from this machine."""
+    """Keys that an attacker could change would allow any identity: they are read over TLS, or from
+    this machine.
+    """
     good = False
     with suppress(ValueError):
         parts = _split(text, "https", "http")
@@ -260,7 +262,7 @@ class ManageKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LimitSettings:
-    """How much one caller may have and ask for; 0 is no limit."""
+    """The limits of one caller; 0 is no limit."""
 
     __pydantic_config__ = _named("SLOTWRIGHT_")
 
@@ -269,7 +271,7 @@ class LimitSettings:
     guest_bookings_per_address: Annotated[int, Whole(0, 10_000)] = 50
     """Open at once in one organization: an office's, not a program's."""
     guest_bookings_per_address_per_day: Annotated[int, Whole(0, 100_000)] = 100
-    """Made in one organization, whatever becomes of them."""
+    """Made in one organization, including those that were cancelled since."""
     customer_bookings: Annotated[int, Whole(0, 10_000)] = 50
     """Open at once in one organization: more than a family has."""
     rate_limits: Switch = True
@@ -390,7 +392,7 @@ class LeaveSettings:
     __pydantic_config__ = _named("SLOTWRIGHT_")
 
     drain_seconds: Annotated[int, Whole(0, 300)] = 2
-    """How long it still accepts, while readiness is red already."""
+    """How long it still accepts connections after readiness turned red."""
     grace_seconds: Annotated[int, Whole(1, 600)] = 10
     """How long everything may take; orchestrators kill after 10 to 30 s."""
 
@@ -401,7 +403,7 @@ class LeaveSettings:
 
     @property
     def finishing_seconds(self) -> float:
-        """How long requests may go on when nothing is accepted any more."""
+        """How long running requests may take after the process stops accepting."""
         return self.grace_seconds - self.drain_seconds - self.closing_seconds
 
 
@@ -418,29 +420,29 @@ class RetentionSettings:
     messages_days: Days = 365
     """Customers ask within months whether a message was sent."""
     events_days: Days = 30
-    """A reader of events that was away for weeks goes on without a gap."""
+    """A reader of events that was offline for weeks continues without a gap."""
     erased_history_days: Days = 30
     """Long enough to prove that an erasure was carried out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class TokenSettings:
-    """Which access tokens are good, beside those that `token_secret` signs."""
+    """Which access tokens are valid, besides those that `token_secret` signs."""
 
     __pydantic_config__ = _named("SLOTWRIGHT_TOKEN_")
 
     previous_secret: Annotated[
         Secret | None, Field(validation_alias="SLOTWRIGHT_TOKEN_SECRET_PREVIOUS")
     ] = None
-    """The secret before the present one: what it signed is good until it expires."""
+    """The previous secret: tokens that it signed stay valid until they expire."""
     jwks_url: Annotated[
         str | None, Field(validation_alias="SLOTWRIGHT_JWKS_URL"), BeforeValidator(_jwks_url)
     ] = None
     """Where the public keys of an identity provider are; None: there is none."""
     audience: str | None = None
-    """What a token has to be for; None: it may say nothing, or “slotwright”."""
+    """The required audience of tokens; None: a token may have none, or “slotwright”."""
     issuer: str | None = None
-    """Who has to have issued a token; None: anybody."""
+    """The required issuer of tokens; None: any."""
     leeway_seconds: Annotated[int, Whole(0, 300)] = 0
     """How far the clocks of this machine and of the issuer's may be apart."""
 
@@ -459,7 +461,7 @@ class Settings:
     manage_keys: Annotated[tuple[ManageKey, ...], BeforeValidator(_manage_keys)]
     """The first signs manage tokens, all check: a change of keys locks no guest out."""
     hash_secret: Secret
-    """Keys the hashes of idempotent requests, which so tell nothing about their contact data."""
+    """Keys the hashes of idempotent requests, so that a hash reveals no contact data."""
     tokens: TokenSettings = TokenSettings()
     limits: LimitSettings = LimitSettings()
     connections: ConnectionSettings = ConnectionSettings()
@@ -467,17 +469,17 @@ class Settings:
     watch: WatchSettings = WatchSettings()
     leave: LeaveSettings = LeaveSettings()
     hsts_seconds: Annotated[int, Whole(0, 63_072_000)] = 0
-    """How long browsers shall come back over TLS alone; 0 sends no such header."""
+    """How long browsers must use TLS only (HSTS); 0 sends no such header."""
     default_organization: Slug | None = None
-    """Of anonymous callers that name none; None: they have to name one."""
+    """Of anonymous callers that name none; None: they must name one."""
     cors_origins: Annotated[tuple[str, ...], BeforeValidator(_origins)] = ()
     """Origins whose pages may call the API; ("*",) allows all: tokens are no cookies."""
     cors_headers: Annotated[tuple[str, ...], BeforeValidator(_header_names)] = ()
     """Further headers that those pages may send."""
     hold_minutes: Annotated[int, Whole(1, 60)] = 10
-    """How long a time is held: long enough for a form, short enough that nobody else minds."""
+    """How long a time is held: long enough for a form, short enough not to block others."""
     booking_page: Switch = False
-    """Whether / and /manage are the booking page that comes along."""
+    """Whether / and /manage serve the bundled booking page."""
     graphiql: Switch = False
     """Whether a browser that opens /graphql gets GraphiQL."""
     introspection: Switch = False
@@ -491,13 +493,13 @@ class Settings:
     text_gateway: TextGateway | None = None
     """Where text messages go out; None: they are skipped."""
     log_messages: Switch = False
-    """Whether messages without a way out are logged, words and addresses and all."""
+    """Whether messages without a configured sender are logged, with their text and addresses."""
     public_url: WebAddress | None = None
     """Where this API is reached from outside. No slash at its end."""
     manage_url: ManageUrl | None = None
     """The page where a guest manages an appointment, with {token} and {appointment} in it."""
     test_clock: Switch = False
-    """Whether the clock follows the lead that the database holds, and may be moved."""
+    """Whether the clock has the lead that is stored in the database, and may be moved."""
     mailbox: str | None = None
     """The folder that caught messages are shown from, at /dev/mailbox."""
     pool_size: Annotated[int, Whole(1, 200)] = 16
@@ -575,7 +577,7 @@ def token_secret(env: Mapping[str, str]) -> str:
 
 
 def token_settings(env: Mapping[str, str]) -> TokenSettings:
-    """What `token` writes into a token beside who it is for."""
+    """What `token` writes into a token besides its subject."""
     tokens = _read(TokenSettings, _given(env))
     if tokens.jwks_url is not None and (tokens.audience is None or tokens.issuer is None):
         # The provider signs tokens for other services with the same keys; they must not be good
@@ -587,7 +589,7 @@ def token_settings(env: Mapping[str, str]) -> TokenSettings:
 
 
 def _given(env: Mapping[str, str]) -> dict[str, str | None]:
-    """An empty variable counts as one that is not set: Compose and CI systems pass such."""
+    """An empty variable counts as not set: Compose and CI systems pass such variables."""
     return {name: text.strip() for name, text in env.items() if text.strip()}
 
 

@@ -131,7 +131,7 @@ class _Line(Generic[Asker, Refusal]):
         }
         try:
             refusals = await self.look(list(unseen.values()))
-        except Exception as failure:  # noqa: BLE001  whoever asked is told
+        except Exception as failure:  # noqa: BLE001  raised to those that wait
             for waiter in unseen:
                 self._waiting.pop(waiter, None)
                 if not waiter.called.done():

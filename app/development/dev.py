@@ -80,7 +80,7 @@ def dev(options: DevOptions, env: Mapping[str, str]) -> None:
     """
     started = time.monotonic()
     _stop_on_signals()
-    listen(options.host, options.port).close()  # a busy port is told before anything is started
+    listen(options.host, options.port).close()  # a busy port is reported before anything is started
     given = {name: value for name, value in env.items() if value}
     with (
         contextlib.suppress(KeyboardInterrupt),
@@ -272,7 +272,7 @@ def _base_url(options: DevOptions) -> str:
 
 
 def _reachable_host(host: str) -> str:
-    """An address to knock at, for a server that listens everywhere."""
+    """An address to connect to, for a server that listens on all of them."""
     return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # compared, not bound
 
 

@@ -26,7 +26,7 @@ def uid(appointment_id: AppointmentId) -> str:
 
 
 def method_of(facts: MessageFacts, kind: MessageKind) -> CalendarMethod:
-    """CANCEL for whatever no longer takes place, whichever message says so."""
+    """CANCEL for every appointment that no longer takes place, whichever message it is in."""
     gone = kind is MessageKind.CANCELLED or facts.status is AppointmentStatus.CANCELLED
     return CalendarMethod.CANCEL if gone else CalendarMethod.REQUEST
 

@@ -1,4 +1,4 @@
-"""Messages into the log instead of the world: for development only, since the log then holds
+"""Logs messages instead of sending them: for development only, since the log then holds
 personal data.
 """
 
@@ -37,7 +37,7 @@ class LogEmailSender:
 
 
 class LogSmsSender:
-    """Logs each text message. It remembers none, so asked for a fate it cannot tell."""
+    """Logs each text message. It stores none, so it can't report the fate of one."""
 
     async def send(self, text: TextMessage) -> Outcome:
         _LOG.info("SMS to %s: %s", text.to, text.body)

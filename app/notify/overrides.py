@@ -99,13 +99,13 @@ class OwnWords:
 
     @property
     def problem(self) -> OverrideProblem | None:
-        """The first problem that shows without rendering them: for whoever stores them."""
+        """The first problem found without rendering: checked before the words are stored."""
         problems = (part for part in self.parts.values() if isinstance(part, OverrideProblem))
         return next(problems, None)
 
 
 async def prepare(words: TemplateOverride, *, within_seconds: float = COMPILE_SECONDS) -> OwnWords:
-    """Check and compile the words, each part in its time, while the event loop goes on."""
+    """Check and compile the words, each part within its time, without blocking the event loop."""
     ready: dict[str, Template | OverrideProblem] = {}
     for part, source in _sources(words).items():
         try:

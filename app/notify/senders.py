@@ -20,7 +20,7 @@ class Senders:
     sms: SmsSender | None
 
     async def aclose(self) -> None:
-        """Close both, whatever the other does."""
+        """Close both, even if closing one fails."""
         await asyncio.gather(
             *(sender.aclose() for sender in (self.email, self.sms) if sender is not None)
         )

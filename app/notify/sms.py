@@ -213,7 +213,7 @@ class _Page:
 
     @classmethod
     def read(cls, response: httpx.Response) -> _Page:
-        """Raises ValueError, TypeError or KeyError where the answer is no list of messages."""
+        """Raises ValueError, TypeError or KeyError if the answer is not a list of messages."""
         answer: dict[str, Any] = response.json()
         messages = [
             _Resource(
@@ -297,7 +297,7 @@ def _same_words(listed: str, sent: str) -> bool:
     return gsm.fold(listed).strip().endswith(gsm.fold(sent).strip())
 
 
-# ---------------------------------------------------------------- what the gateway tells afterwards
+# ---------------------------------------------------------------- the gateway's reports
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

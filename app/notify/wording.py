@@ -4,7 +4,7 @@ format, by CLDR.
 A time zone is named by its city and its offset from GMT at that instant. The long names ("Pacific
 Standard Time") are not used: CLDR assigns them by the shape of the rules, and says "Irish Standard
 Time" in January and "Pacific Standard Time" for Vancouver after 2026, where neither is the time.
-City and offset are true everywhere, and tell the two 01:30s of an autumn night apart.
+City and offset are right everywhere, and distinguish the two 01:30s of an autumn night.
 """
 
 from __future__ import annotations
@@ -63,11 +63,11 @@ _MINOR_DIGITS = {
     **dict.fromkeys(("CLF", "UYW"), 4),
 }
 
-# From here on a remaining time is told to five minutes: the queue's own delay would only add noise
+# From here on, remaining time is rounded to 5 minutes: the queue's own delay would only add noise
 # ("23 h 59 min").
 _EXACT_BELOW = timedelta(hours=2)
 _COARSE_MINUTES = 5
-# Up to here it is told in hours ("36 hours"), beyond in days and hours.
+# Up to here it is given in hours ("36 hours"), beyond in days and hours.
 _HOURS_BELOW_MINUTES = 48 * 60
 
 _SPEECH_BYTES = 350

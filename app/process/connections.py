@@ -12,7 +12,7 @@ there are. The two protocols here are uvicorn's, with a `Connection` that watche
     BODY     `body_seconds` from there until the body is there whole, whatever the route. A handler
              may answer 408 at that time; the connection is cut a little later.
     UNREAD   `unread_seconds` from the moment the peer's window is full until it has taken
-             everything, on HTTP, event streams and WebSockets alike. It runs beside the others.
+             everything, on HTTP, event streams and WebSockets alike. It runs along with the others.
     idle     uvicorn's own `timeout_keep_alive`.
 
 Time in which the server itself does not read, as it does while it answers an earlier request, does

@@ -40,7 +40,7 @@ HEALTH_SECONDS: Final = 10
 """How often the worker records that it is healthy."""
 
 JOB_TIMEOUT_SECONDS: Final = 300
-"""A job that takes longer is cancelled; its next run goes on."""
+"""A job that takes longer is cancelled; its next run continues."""
 
 FIRST_PAUSE_SECONDS: Final = 0.5
 LONGEST_PAUSE_SECONDS: Final = 5.0

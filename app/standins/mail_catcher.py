@@ -49,7 +49,7 @@ class Caught:
 @contextlib.contextmanager
 def catching(folder: Path, clock: Callable[[], datetime]) -> Iterator[Caught]:
     """Catch what is sent, for as long as the block lasts. Both run in threads of their own. The
-    folder is for its owner alone, whoever made it: messages hold names, addresses and links.
+    folder is for its owner alone, also an old one: messages hold names, addresses and links.
     """
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)

@@ -22,7 +22,7 @@ _BEFORE = query("before_booking")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BeforeBooking:
-    """What the key stands for, if it was used; the customer, if they have booked before; and what
+    """The result under the key, if any; the customer, if they have booked before; and what
     is open.
 
     Open are confirmed appointments that are not over: the customer's with the provider, the
@@ -35,7 +35,7 @@ class BeforeBooking:
     open_of_customer: int
     open_of_network: int
     made_of_network: int
-    """Bookings of the day, in UTC, whatever became of them."""
+    """Bookings made on the day, in UTC, including those cancelled since."""
 
 
 async def before_booking(

@@ -104,7 +104,7 @@ def insert_customer(
 
 
 class CustomerIsKnownError(Exception):
-    """Somebody else has made the record of this customer at the same moment: theirs counts. The
+    """A concurrent transaction created this customer's record first, so theirs counts. The
     transaction is over.
     """
 
@@ -131,7 +131,7 @@ async def customer_for_update(
 async def guest_is_known(
     tx: Transaction, organization_id: OrganizationId, customer_id: CustomerId, contact: Contact
 ) -> bool:
-    """Whether another record already stands for guests with this contact."""
+    """Whether guests with this contact already have another record."""
     row = await _GUEST_IS_KNOWN.one(tx, organization_id, customer_id, contact.email, contact.phone)
     known: bool = row["known"]
     return known
@@ -140,11 +140,11 @@ async def guest_is_known(
 async def update_customer(
     tx: Transaction, organization_id: OrganizationId, customer: Customer
 ) -> bool:
-    """Store all values of an existing customer anew; False where another record stands for guests
-    with this contact.
+    """Replace all values of an existing customer; False if guests with this contact have another
+    record.
 
-    `guest_is_known` tells so cheaply; only a guest who books at this very moment is found out here.
-    On False the transaction must roll back.
+    `guest_is_known` checks this cheaply; this function also detects a guest who books at the same
+    moment. On False the transaction must roll back.
     """
     contact = customer.contact
     try:
@@ -174,7 +174,7 @@ async def forget_channels_of_customer(
 
 
 ERASED_NAME = "Erased"
-"""What stands where a name must."""
+"""The name of an erased customer, since a name is required."""
 
 
 async def lock_appointments_of_customer(

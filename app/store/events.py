@@ -32,7 +32,7 @@ async def events_after(
     on: Executor, organization_id: OrganizationId, cursor: EventCursor, *, page_size: int
 ) -> list[Event]:
     """The next events after a place, oldest first; fewer than `page_size` where that is all for
-    now. Whoever goes on from the last of them misses none, also none that commits late.
+    now. A reader that continues after the last one misses none, even one that commits late.
     """
     rows = await _AFTER.many(
         on, organization_id, cursor.epoch, cursor.transaction_id, cursor.id, page_size

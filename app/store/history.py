@@ -23,7 +23,7 @@ _OF_APPOINTMENTS = query("history_of_appointments")
 async def history_of_appointments(
     on: Executor, organization_id: OrganizationId, appointment_ids: Sequence[AppointmentId]
 ) -> dict[AppointmentId, list[HistoryEntry]]:
-    """All that became of each of these appointments, in order."""
+    """The history of each of these appointments, in order."""
     found: dict[AppointmentId, list[HistoryEntry]] = {}
     for row in await _OF_APPOINTMENTS.many(on, organization_id, appointment_ids):
         appointment_id = AppointmentId(row["appointment_id"])

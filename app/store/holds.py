@@ -39,7 +39,7 @@ def _hold(row: Record | None) -> Hold | None:
 
 
 async def hold_by_id(on: Executor, organization_id: OrganizationId, hold_id: HoldId) -> Hold | None:
-    """The hold, whether it still stands or not."""
+    """The hold, whether it is still in force or not."""
     return _hold(await _BY_ID.maybe(on, organization_id, hold_id))
 
 

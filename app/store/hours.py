@@ -144,7 +144,7 @@ async def replace_exception(
     reason: str | None,
     new_id: Callable[[], UUID],
 ) -> None:
-    """From now on the date has this exception, whatever stood on it."""
+    """Sets the date's exception; it replaces an earlier one."""
     await remove_exception(tx, organization_id, subject_id, exception.date)
     ranges: Sequence[ClockRange | None] = exception.ranges or (None,)
     await _INSERT_EXCEPTION.exec(

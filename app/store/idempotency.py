@@ -41,7 +41,7 @@ class RequestKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredAnswer:
-    """What a key stands for: an appointment or a hold."""
+    """The result that a key was used for: an appointment or a hold."""
 
     request_hash: bytes
     appointment_id: AppointmentId | None = None
@@ -49,7 +49,7 @@ class StoredAnswer:
 
 
 async def stored_answer(on: Executor, scope: KeyScope) -> StoredAnswer | None:
-    """What the key stands for, if it was used; ask under `lock_idempotency_key`."""
+    """The result that the key was used for, if any; call it under `lock_idempotency_key`."""
     row = await _FIND.maybe(on, scope.organization_id, scope.mutation, scope.caller, scope.key)
     return None if row is None else stored_answer_from(row)
 
@@ -78,7 +78,7 @@ async def used_keys(
 
 
 async def purge_keys(on: Executor, *, made_before: datetime, batch_size: int) -> int:
-    """Forget a batch of keys made before this instant; how many there were."""
+    """Delete a batch of keys made before this instant. Returns how many."""
     row = await _PURGE.one(on, made_before, batch_size)
     purged: int = row["purged"]
     return purged

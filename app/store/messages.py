@@ -240,7 +240,7 @@ async def count_messages(
 async def told_times(
     tx: Transaction, organization_id: OrganizationId, appointment_ids: Collection[AppointmentId]
 ) -> set[Told]:
-    """What the customers of these appointments were told of, or are about to be."""
+    """The times of these appointments that messages to customers were sent or are pending about."""
     return {
         Told(
             appointment_id=AppointmentId(row["appointment_id"]),
@@ -404,7 +404,7 @@ async def record_delivery(
     detail: str | None,
     provider_message_id: str,
 ) -> bool:
-    """What the gateway tells of a text message afterwards; False where it changes nothing."""
+    """Record the gateway's report on a text message; False if it changes nothing."""
     count = await _RECORD_DELIVERY.exec(
         on, organization_id, message_id, status, at, detail, provider_message_id
     )
@@ -414,7 +414,7 @@ async def record_delivery(
 async def forget_wire_of_customer(
     tx: Transaction, organization_id: OrganizationId, customer_id: CustomerId
 ) -> list[MessageLogId]:
-    """The words of text messages on their way to an erased customer go; these have failed."""
+    """Delete the words of pending text messages to an erased customer; these have failed."""
     rows = await _FORGET_WIRE.many(tx, organization_id, customer_id)
     return [MessageLogId(row["id"]) for row in rows]
 
@@ -422,5 +422,5 @@ async def forget_wire_of_customer(
 async def forget_destinations_of_customer(
     tx: Transaction, organization_id: OrganizationId, customer_id: CustomerId
 ) -> None:
-    """Where an erased customer's messages went can't even be recognized any more."""
+    """Remove the hashes of the destinations from an erased customer's messages."""
     await _FORGET_DESTINATIONS.exec(tx, organization_id, customer_id)

@@ -1,11 +1,10 @@
-"""Moves the database forward, a file of sql/migrations/ at a time, and tells whether it is where it
-has to be.
+"""Migrates the database, a file of sql/migrations/ at a time, and checks its schema version.
 
 Forward only. A file that was applied is never edited: its checksum is kept, and another one is an
 error.
 
-Programs of the release before go on while the files are applied, so a migration must not make them
-wait for long:
+Programs of the previous release keep running while the files are applied, so a migration must not
+block them for long:
 
 - A file is one transaction. Where it does not get a lock within `LOCK_TIMEOUT_MS` it is rolled back
   and tried again a moment later: those who queue behind it get through in between.
@@ -168,8 +167,8 @@ def own_migrations() -> tuple[Migration, ...]:
 
 
 def pending(migrations: Sequence[Migration], applied: Sequence[Applied]) -> list[Migration]:
-    """What is still to be applied; raises where the past of the database is not the past of these
-    files.
+    """The migrations still to apply; raises if the database's applied migrations are not the first
+    of these files.
     """
     known = {migration.version: migration for migration in migrations}
     for row in applied:
@@ -183,8 +182,8 @@ def pending(migrations: Sequence[Migration], applied: Sequence[Applied]) -> list
 
 
 async def check(pool: Pool, *, folder: Path | None = None) -> None:
-    """Returns where the database is exactly where this program needs it; raises a `MigrationError`
-    elsewhere.
+    """Returns if the database has exactly this program's schema version; else raises a
+    `MigrationError`.
     """
 
     async def read(sql: str) -> list[Record]:
@@ -258,9 +257,7 @@ async def _locking(
     work: Callable[..., Awaitable[T]],
     *arguments: object,
 ) -> T:
-    """What the work gives, in a transaction of its own; tried again where a lock is not to be had
-    soon.
-    """
+    """The work's result, in a transaction of its own; retried if a lock is not available soon."""
     for _ in range(LOCK_TRIES):
         try:
             async with connection.transaction():

@@ -1,5 +1,5 @@
-"""Connections: one pool a process, one transaction a mutation, and one exception for a PostgreSQL
-that is not there.
+"""Connections: one pool per process, one transaction per mutation, and one exception for a
+PostgreSQL that is unavailable.
 
 No session state outlives a use: every use is a transaction or a single plain read, locks are the
 transaction's (`pg_advisory_xact_lock`) and settings are `SET LOCAL`. So a connection goes back to
@@ -35,11 +35,11 @@ clients wait.
 """
 
 CLOSING_SECONDS: Final = 1.0
-"""Whoever closes the pool has let finish what was to finish: what still runs hangs."""
+"""How long `close` waits for running uses: the caller has let work finish before, so these hang."""
 
 COMMAND_GRACE_SECONDS: Final = 1.0
-"""How much longer than PostgreSQL's own statement timeout the program waits, before it takes the
-server for gone.
+"""How much longer than PostgreSQL's own statement timeout the program waits before it considers the
+server unavailable.
 """
 
 IDLE_IN_TRANSACTION_SECONDS: Final = 15
@@ -57,8 +57,7 @@ _OUTAGES: Final = (
     asyncpg.InsufficientResourcesError,  # too many connections, no memory, a full disk
     asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.ReadOnlySQLTransactionError,  # after a failover: this server is a replica now
-    # The server said goodbye between two statements: the connection has failed, and does not know
-    # yet that it ends.
+    # The server closed the connection between two statements, and the driver has not noticed yet.
     asyncpg.InternalClientError,
 )
 """What the driver raises for a PostgreSQL that can't be used, whatever the connection says."""
@@ -129,8 +128,8 @@ def _outages_hidden(connection: Connection) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _refusals_told() -> Iterator[None]:
-    """While connecting for the first time, a wrong password or name is as bad as a server that is
-    away.
+    """While connecting for the first time, a wrong password or name counts like an unavailable
+    server.
     """
     try:
         yield
@@ -146,7 +145,7 @@ def _refusals_told() -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolUsage:
-    """Connections that somebody uses, and those that wait for somebody."""
+    """Connections in use, and idle ones."""
 
     used: int
     idle: int
@@ -244,7 +243,7 @@ class Transaction:
             self.later(sql, arguments)
 
     async def write(self) -> int:
-        """Do what waits; how many rows the last of it touched."""
+        """Execute the waiting writes. Returns how many rows the last of them touched."""
         if not self._waiting:
             return 0
         waiting, self._waiting = self._waiting, []
@@ -254,7 +253,7 @@ class Transaction:
         )
 
     def roll_back(self) -> None:
-        """When the block ends, nothing of it is kept: for a refusal that comes after a write."""
+        """Roll everything back when the block ends: for a refusal that comes after a write."""
         self._doomed = True
 
     @property

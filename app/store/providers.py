@@ -163,5 +163,5 @@ async def subject_is_taken(
 async def update_provider(
     tx: Transaction, organization_id: OrganizationId, provider: Provider
 ) -> None:
-    """Store all values of an existing provider anew."""
+    """Replace all values of an existing provider."""
     await _UPDATE.one(tx, organization_id, provider.id, *_values(provider))

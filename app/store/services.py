@@ -117,7 +117,7 @@ async def insert_service(
 async def update_service(
     tx: Transaction, organization_id: OrganizationId, service: Service
 ) -> None:
-    """Store all values of an existing service anew."""
+    """Replace all values of an existing service."""
     await _UPDATE.one(tx, organization_id, service.id, *_values(service))
 
 

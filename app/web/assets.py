@@ -168,7 +168,7 @@ def _fetch_npm(target: Path) -> _Npm:
 
 
 def _run(command: tuple[str, ...], what: str, *, cwd: Path | None = None) -> None:
-    """Runs a command to its end, telling the console that it goes on; its output is shown only if
+    """Runs a command to its end and reports progress to the console; its output is shown only if
     it fails.
     """
     _tell(f"{what} …")
@@ -198,7 +198,7 @@ def _run(command: tuple[str, ...], what: str, *, cwd: Path | None = None) -> Non
         if process.returncode:
             output.seek(0)
             sys.stderr.write(output.read())
-            message = f"Failed at {what}; what it printed stands above."
+            message = f"Failed at {what}; see its output above."
             raise InstallError(message)
 
 

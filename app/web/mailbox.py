@@ -89,7 +89,7 @@ def mailbox_routes(folder: Path) -> list[BaseRoute]:
 def _shown(folder: Path, name: str) -> str:
     try:
         return _shown_text(folder / name) if name.endswith(_TEXT) else _shown_letter(folder / name)
-    except FileNotFoundError:  # forgotten meanwhile
+    except FileNotFoundError:  # deleted since it was listed
         return ""
 
 

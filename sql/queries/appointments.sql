@@ -152,7 +152,7 @@ VALUES ($1, $2, $3, $4, $5, 'CONFIRMED', $6, $7, $8, $9, $10, $11, $12, $13, 1, 
     $21, $22, $23);
 
 -- name: appointment_for_update :maybe
--- An appointment as it is now, locked until the transaction ends: changes of one appointment go one after the other.
+-- An appointment as it is now, locked until the transaction ends: changes of one appointment are serialized.
 -- params: organization_id uuid, id uuid
 SELECT {{appointment_columns}}
 FROM appointment
@@ -160,7 +160,7 @@ WHERE organization_id = $1 AND id = $2
 FOR UPDATE;
 
 -- name: appointments_to_complete :many
--- A batch of appointments that have ended and are still confirmed, whoever's they are.
+-- A batch of appointments that have ended and are still confirmed, of all organizations.
 -- params: ended_by timestamptz, batch_size integer
 -- scope: all organizations
 SELECT organization_id, id
@@ -170,7 +170,7 @@ ORDER BY ends_at
 LIMIT $2::integer;
 
 -- name: history_of_appointments :many
--- All that became of these appointments, in order.
+-- The history of these appointments, in order.
 -- params: organization_id uuid, appointment_ids uuid[]
 SELECT appointment_id, version, kind, occurred_at, actor, actor_subject, from_status, to_status, from_starts_at,
     to_starts_at, reason

@@ -94,7 +94,7 @@ ORDER BY given.subject_id, given.unit
 ON CONFLICT ON CONSTRAINT claim_no_overlap DO NOTHING;
 
 -- name: free_appointment_time :exec
--- The appointment gives all of its time back. Only whoever has locked its row changes its claims.
+-- The appointment gives all of its time back. Its claims are changed only by the transaction that has locked its row.
 -- params: organization_id uuid, appointment_id uuid
 UPDATE claim
 SET active = false
@@ -107,7 +107,7 @@ WITH given_back AS (
     SELECT id
     FROM claim
     WHERE organization_id = $1 AND hold_id = $2 AND active
-    -- The sweep, and whoever takes the time of an expired hold, lock its claims in one order: never in a circle.
+    -- The sweep and a booking of an expired hold's time lock its claims in the same order: no deadlock.
     ORDER BY subject_id, unit, claimed_from
     FOR UPDATE
 )

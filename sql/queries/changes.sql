@@ -7,7 +7,7 @@ SELECT pg_snapshot_xmax(snapshot)::text::bigint - (SELECT count(*) FROM pg_snaps
 FROM pg_current_snapshot() AS snapshot;
 
 -- name: appointment_changes_since :many
--- What became of the organization's appointments from $2 on, oldest first; after the row ($3, $4) of a page before.
+-- The changes of the organization's appointments from $2 on, oldest first; after the row ($3, $4) of a page before.
 -- params: organization_id uuid, since timestamptz, after_appointment_id uuid, after_version integer, page_size integer
 SELECT appointment_history.occurred_at, appointment_history.appointment_id, appointment_history.version,
     appointment_history.kind, appointment.provider_id, appointment.customer_id

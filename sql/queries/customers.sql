@@ -40,7 +40,7 @@ WHERE organization_id = $1 AND id = $2
 FOR UPDATE;
 
 -- name: guest_is_known :one
--- Whether another record already stands for guests with this e-mail, or, without one, this phone number.
+-- Whether guests with this e-mail (or, without one, this phone number) already have another record.
 -- params: organization_id uuid, id uuid, email text, phone text
 SELECT EXISTS (
     SELECT FROM customer
@@ -51,7 +51,7 @@ SELECT EXISTS (
 ) AS known;
 
 -- name: update_customer :one
--- All values of a customer, anew.
+-- Replaces all values of a customer.
 -- params: organization_id uuid, id uuid, name text, email text, phone text, time_zone text, locale text, channels text[]
 UPDATE customer
 SET name = $3, email = $4, phone = $5, time_zone = $6, locale = $7, channels = $8

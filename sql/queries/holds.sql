@@ -3,7 +3,7 @@
 id, provider_id, service_id, starts_at, ends_at, expires_at, ended_at;
 
 -- name: hold_by_id :maybe
--- A hold, whether it still stands or not.
+-- A hold, whether it is still in force or not.
 -- params: organization_id uuid, id uuid
 SELECT {{hold_columns}}
 FROM hold
@@ -25,7 +25,7 @@ FROM hold
 WHERE organization_id = $1 AND caller = $2 AND ended_at IS NULL AND expires_at > $3;
 
 -- name: insert_hold :exec
--- A hold that stands until it expires.
+-- Stores a hold, in force until it expires.
 -- params: organization_id uuid, id uuid, provider_id uuid, service_id uuid, caller text, starts_at timestamptz, ends_at timestamptz, created_at timestamptz, expires_at timestamptz
 INSERT INTO hold (organization_id, id, provider_id, service_id, caller, starts_at, ends_at, created_at, expires_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9);
@@ -38,7 +38,7 @@ SET ended_at = $3
 WHERE organization_id = $1 AND id = $2 AND ended_at IS NULL;
 
 -- name: expired_holds :many
--- A batch of holds that expired unused and whose end is not recorded yet, whoever's they are. Nothing is locked.
+-- A batch of holds that expired unused and whose end is not recorded yet, of all organizations. Nothing is locked.
 -- params: expired_by timestamptz, batch_size integer
 -- scope: all organizations
 SELECT organization_id, id, provider_id, expires_at

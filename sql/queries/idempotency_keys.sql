@@ -1,12 +1,12 @@
 -- name: idempotency_key :maybe
--- What this key stands for, if it was used.
+-- The result that this key was used for, if any.
 -- params: organization_id uuid, mutation text, caller text, key text
 SELECT request_hash, appointment_id, hold_id
 FROM idempotency_key
 WHERE organization_id = $1 AND mutation = $2 AND caller = $3 AND key = $4;
 
 -- name: used_keys :many
--- Those of these keys that were used, by the place at which they stand in the arrays, from 1 on.
+-- Those of these keys that were used, by their index in the arrays, from 1 on.
 -- params: organization_id uuid, mutations text[], callers text[], keys text[]
 SELECT wanted.place
 FROM unnest($2::text[], $3::text[], $4::text[]) WITH ORDINALITY AS wanted (mutation, caller, key, place)

@@ -71,7 +71,7 @@ WHERE organization_id = $1 AND destination = ANY($2) AND created_at > $3 AND sta
 GROUP BY destination;
 
 -- name: told_times :many
--- The times of these appointments that their customer was told of, or waits to be told of, with the channel.
+-- The times of these appointments that a message to the customer was sent about, or is pending about, with the channel.
 -- params: organization_id uuid, appointment_ids uuid[]
 SELECT DISTINCT appointment_id, channel, time_version
 FROM reminder_log
@@ -152,7 +152,7 @@ FROM reminder_log
 WHERE organization_id = $1 AND appointment_id = $2 AND channel = 'SMS' AND provider_message_id IS NOT NULL;
 
 -- name: record_delivery :exec
--- What the gateway tells of a message afterwards. A message that it failed to deliver stays so: reports come in any order.
+-- Records the gateway's report on a message. A message that it failed to deliver stays so: reports come in any order.
 -- One that failed because its fate was unknown, or that waits because its answer was lost, is known now.
 -- params: organization_id uuid, id uuid, status text, sent_at timestamptz, detail text, provider_message_id text
 UPDATE reminder_log

@@ -24,7 +24,7 @@ ON CONFLICT ON CONSTRAINT organization_slug_key DO NOTHING
 RETURNING id;
 
 -- name: update_organization :one
--- The settings of an organization, anew; a null one stays as it is.
+-- Sets the settings of an organization; a null one stays unchanged.
 -- params: organization_id uuid, sms_to_unverified_numbers boolean
 -- scope: all organizations
 UPDATE organization

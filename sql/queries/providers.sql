@@ -75,7 +75,7 @@ SELECT EXISTS (
 ) AS taken;
 
 -- name: update_provider :one
--- All values of a provider, anew.
+-- Replaces all values of a provider.
 -- params: organization_id uuid, id uuid, subject text, name text, email text, phone text, time_zone text, service_duration_minutes integer, buffer_minutes integer, slot_interval_minutes integer, min_notice_minutes integer, max_advance_booking_days integer, policy_free_until_minutes_before integer, policy_late_cancellation text, policy_late_fee_minor bigint, policy_late_fee_currency text, locale text, channels text[]
 UPDATE provider
 SET subject = $3, name = $4, email = $5, phone = $6, time_zone = $7, service_duration_minutes = $8,

@@ -40,7 +40,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $
 RETURNING id;
 
 -- name: update_service :one
--- All values of a service, anew.
+-- Replaces all values of a service.
 -- params: organization_id uuid, id uuid, name text, duration_minutes integer, buffer_before_minutes integer, buffer_after_minutes integer, slot_interval_minutes integer, min_notice_minutes integer, max_advance_booking_days integer, price_minor bigint, price_currency text, policy_free_until_minutes_before integer, policy_late_cancellation text, policy_late_fee_minor bigint, policy_late_fee_currency text, policy_late_fee_percent integer
 UPDATE service
 SET name = $3, duration_minutes = $4, buffer_before_minutes = $5, buffer_after_minutes = $6,

@@ -1,5 +1,5 @@
-"""Where the gateway reports what became of a text message. Signed by it; nobody else has business
-here.
+"""Receives the gateway's reports on the delivery of text messages. Only requests with its signature
+are accepted.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _STATUS: Final = {
 
 
 def callback_routes(resources_of: Callable[[Request], Resources]) -> list[BaseRoute]:
-    """The one route; its address stands in every text message that is handed to the gateway."""
+    """The one route; every text message that is handed to the gateway names its address."""
 
     async def sms(request: Request) -> Response:
         body = bytearray()

@@ -1,6 +1,4 @@
-"""Clients that leave while their request is read: nobody is left to be answered, and nothing is
-wrong.
-"""
+"""Clients that disconnect while their request is read: there is nobody to answer, and no error."""
 
 from __future__ import annotations
 

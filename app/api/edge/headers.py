@@ -1,4 +1,4 @@
-"""Headers of every HTTP response, whoever made it: nothing is sniffed, framed, or told to other
+"""Headers of every HTTP response, from any handler: no sniffing, no framing, no referrer for other
 sites.
 """
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 POLICY: Final = "default-src 'none'; frame-ancestors 'none'"
-"""For what is no page: a browser that is made to show it runs nothing. Pages bring a policy of
+"""For responses that are not pages: a browser that shows one runs nothing. Pages have a policy of
 their own.
 """
 

@@ -42,7 +42,7 @@ def health_routes(
         resources = resources_of(request)
         database, redis = await asyncio.gather(_database(resources), _redis(resources))
         # Without Redis everything works, slower: an instance must not be taken out of service for
-        # it. A newer database is one that is being upgraded: who runs goes on until they are
+        # it. A newer schema means an upgrade in progress: running processes go on until they are
         # replaced.
         ready = database in {"ok", "newer"} and not is_leaving()
         status = "ok" if redis == "ok" else "degraded"

@@ -1,4 +1,4 @@
-"""Who calls: from a request's credentials to a viewer, or the error that says why not."""
+"""Identify callers: from a request's credentials to a viewer, or an error that says why not."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ async def viewer_of(resources: Resources, credentials: Credentials) -> Viewer:
 
 
 def caller_of(viewer: Viewer) -> Hashable | None:
-    """Who somebody is, whatever token they come with; None for those whom only their address tells
-    apart.
+    """A name for the caller that is the same for all of their tokens; None for those who have only
+    an address.
     """
     if viewer.manages is not None:
         return viewer.organization_id, viewer.manages

@@ -1,6 +1,4 @@
-"""Whom the proxies in front of us were asked by: the caller's address, put where the server puts
-its peer's.
-"""
+"""The caller's address behind trusted proxies, put where the server puts its peer's address."""
 
 from __future__ import annotations
 

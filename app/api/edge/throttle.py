@@ -3,8 +3,8 @@ token may book.
 
 A point is a field of an answer, as the transport reckons it beforehand, or 10 µs of processor time
 that preparing the operation took. Callers are told apart by
-their token's subject, else by their network. Nobody is locked out for what somebody else did in
-their name: only a valid token spends its budget.
+their token's subject, else by their network. Only a valid token spends its caller's budget, so
+nobody can lock out somebody else by using their name.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from app.core.viewer import Viewer
 
 LEAST_POINTS: Final = 100
-"""Of any operation, and of one that is refused."""
+"""The least cost of any operation, refused ones included."""
 
 POINTS_PER_SECOND: Final = 100_000
 """Of processor time, for parsing, validating and coercing: a field of an answer takes about 10 µs.
@@ -31,12 +31,12 @@ A document that is known costs next to nothing; the largest new one some 10,000 
 """
 
 GUEST_FIELDS: Final = frozenset({"bookAppointment", "holdSlot"})
-"""The mutations that take somebody's time."""
+"""The mutations that occupy a provider's time."""
 
 
 class Throttle:
-    """Two budgets: `points` for everything, `guest_bookings` for what callers without a token take,
-    both a minute.
+    """Two budgets per minute: `points` for everything, `guest_bookings` for bookings of callers
+    without a token.
     """
 
     def __init__(self, rates: Rates, *, points: int, guest_bookings: int) -> None:
@@ -45,8 +45,8 @@ class Throttle:
         self._guest_bookings = Rate(name="guest-bookings", points=guest_bookings)
 
     def knock(self, viewer: Viewer) -> None:
-        """Raises Failure (RATE_LIMITED) where the caller has spent their budget; asked before
-        anything costs.
+        """Raises Failure (RATE_LIMITED) if the caller has spent their budget; called before any
+        work is done.
         """
         caller = _caller(viewer)
         if caller is not None:
@@ -74,7 +74,7 @@ class Throttle:
 
 
 def _caller(viewer: Viewer) -> str | None:
-    """Whose budget it is; None where nothing tells callers apart."""
+    """Whose budget it is; None where the caller has neither a subject nor an address."""
     if viewer.subject is not None:
         return f"{viewer.organization_id}\x1f{viewer.role}\x1f{viewer.subject}"
     return None if viewer.address is None else network_of(viewer.address)

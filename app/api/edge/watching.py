@@ -1,8 +1,8 @@
-"""Watching the API: every operation is counted, throttled where that is wanted, and logged where it
-was slow.
+"""The watch of the API: counts every operation, throttles callers if configured, and logs slow
+operations.
 
-A log line tells the operation by the schema's words and by its request id; never what was asked, or
-who asked.
+A log line has the schema's names of the operation and its request id; never its content or its
+caller.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from app.core.viewer import Viewer
 
 SLOW_SECONDS: Final = 1.0
-"""An answer that took so long is worth a line, wanted or not."""
+"""Operations that take this long are always logged."""
 
 _log: Final = logging.getLogger("slotwright.operations")
 
@@ -34,7 +34,7 @@ _seconds: Final = cache(metrics.OPERATION_SECONDS.labels)
 
 
 def watch_with(throttle: Callable[[], Throttle | None], *, logs_all: bool) -> Watch[Viewer]:
-    """The watch of the API. `throttle` is asked each time, as it comes with the connections."""
+    """The watch of the API. `throttle` is called each time, as it exists only once connected."""
 
     def knock(viewer: Viewer) -> None:
         if (found := throttle()) is not None:

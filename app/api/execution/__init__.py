@@ -15,11 +15,11 @@ What is relied on, besides what the libraries document:
   `gather_async_work` are called with the arguments that they are overridden with; a selection's
   subfields are remembered by the identity of its list of details.
 - graphql.validation.rules.overlapping_fields_can_be_merged: `rule_context` has the budget that is
-  left, and ValidationAbortedError says that it is spent.
+  left, and ValidationAbortedError means that it is used up.
 - strawberry: `schema._schema` is graphql-core's schema; `GraphQLCoreConverter.DEFINITION_BACKREF`
   leads from a field to its definition; `StrawberryGraphQLCoreExecutionContext` is its executor.
 
 SLOTWRIGHT_PLAIN_EXECUTOR leaves all of it out but `executor`, whose answers are the libraries' own:
-to find out whose a wrong answer is. When a version is raised, the contract test and the tests that
-compare both executors say what moved.
+to find out which of the two makes a wrong answer. After an upgrade of either library, the contract
+test and the tests that compare both executors show what changed.
 """

@@ -1,15 +1,14 @@
 """Lists of objects, answered field by field: each field of the selection for all objects, then the
 next.
 
-The executor walks through a list object by object: it looks every field up, coerces its arguments
-and makes what it tells the resolver for each of them anew, and a task for each that has to wait;
-for a hundred providers that took longer than everything that stands in the answer. What is the same
-for all objects is done once here, and they are waited for together.
+The executor walks through a list object by object. For each object it looks up every field, coerces
+its arguments, builds the resolver's info, and starts a task for each value that it has to await.
+For a hundred providers, that took longer than the rest of the answer. Here, the work common to all
+objects is done once, and their values are awaited together.
 
-That is tried with errors of its own. Where anything at all goes wrong, at any depth, the list is
-completed once more by the executor itself, which knows what an error does to everything around it,
-and what was tried is forgotten. Resolvers of what is in a list only read, and what was loaded is
-not loaded again.
+This is an attempt, with a list of errors of its own. If anything fails, at any depth, the attempt
+is discarded and graphql-core's executor completes the list once more: it knows how an error affects
+the fields around it. Resolvers within lists only read, and loaded data is not loaded again.
 """
 
 from __future__ import annotations
@@ -54,28 +53,28 @@ Values: TypeAlias = "list[Any]"
 
 
 class _ForTheExecutorError(Exception):
-    """Something here is not for us to complete."""
+    """The list can't be completed by columns."""
 
 
 class _Way(Enum):
-    """How an executor goes through the lists that it comes to."""
+    """How an executor completes lists."""
 
     TRY = auto()
-    """Field by field, and if that fails object by object."""
+    """Field by field; if that fails, object by object."""
     FIELDS = auto()
-    """Field by field, within a list that is tried: whatever fails has failed for all of it."""
+    """Field by field, within an attempt: any failure fails the whole attempt."""
     OBJECTS = auto()
     """Object by object."""
 
 
 class ColumnExecutor(PlainExecutor):
-    """Executes as Strawberry does, but for the order in which it goes through lists of objects."""
+    """Executes as Strawberry does, but completes lists of objects in another order."""
 
     _way = _Way.TRY
 
     @property
     def _is_wrapped(self) -> bool:
-        """Whether every resolver is to be called by way of something else."""
+        """Whether middleware has to call every resolver."""
         return self.middleware_manager is not None and bool(self.middleware_manager.middlewares)
 
     def complete_list_value(
@@ -174,12 +173,12 @@ class ColumnExecutor(PlainExecutor):
         parents: Sequence[Path],
         sources: Sequence[object],
     ) -> AwaitableOrValue[Values]:
-        """The values of a field, for each of the sources, which stand at these places."""
+        """The values of a field for each of the sources, which are at these paths."""
         node = details[0].node
         definition = self.schema.get_field(kind, node.name.value)
         if definition is None:
             raise _ForTheExecutorError
-        # The same for all of them, but for the path, which is read where something went wrong only.
+        # The same for all of them, except the path, which is read only after an error.
         info = self.build_resolve_info(
             definition, to_nodes(details), kind, Path(parents[0], name, kind.name)
         )
@@ -208,7 +207,7 @@ class ColumnExecutor(PlainExecutor):
         parents: Sequence[Path],
         values: Values,
     ) -> AwaitableOrValue[Values]:
-        """What stands in the answer for values of a field."""
+        """The completed values of a field, as the answer has them."""
         inner = get_nullable_type(kind)
         completed: AwaitableOrValue[Values]
         if is_leaf_type(inner):
@@ -278,7 +277,7 @@ class ColumnExecutor(PlainExecutor):
         return self.ensure_valid_runtime_type(name, kind, details, info, value)
 
     def _each(self, values: Iterable[Any]) -> Values:
-        """All of them; where one fails, those that wait already are not lost."""
+        """All of them; if one fails, the awaitables that have begun are still awaited."""
         each: Values = []
         try:
             each.extend(values)
@@ -290,13 +289,12 @@ class ColumnExecutor(PlainExecutor):
     def _when_here(
         self, values: Sequence[Any], then: Callable[[Any], AwaitableOrValue[Values]]
     ) -> AwaitableOrValue[Values]:
-        """`then` of these values; later, where some of them have to be waited for."""
+        """`then` of these values; later, if some of them have to be awaited."""
         waiting = [place for place, value in enumerate(values) if self.is_awaitable(value)]
         if not waiting:
             return then(values)
 
-        # They begin together, however deep in the answer they stand: so what they look up is looked
-        # up together.
+        # They begin together, at any depth of the answer, so their look-ups are batched.
         begun = [asyncio.ensure_future(values[place]) for place in waiting]
 
         async def later() -> Values:

@@ -35,10 +35,9 @@ from app.api.execution.limits import Limits
 from app.api.execution.structure import Fragments, fragments_of
 from app.api.words.errors import TooComplex
 
-# A multiple of this is as good as infinite; it keeps the numbers, and the time to multiply them,
-# small.
+# Costs are capped at this: it keeps the numbers, and the time to multiply them, small.
 _COST_CEILING: Final = 10**15
-# Longer numbers are no GraphQL integers, and Python refuses to read the longest of them.
+# Longer numbers are not GraphQL integers, and Python refuses to read the longest of them.
 _LONGEST_INT: Final = 12
 _NAME_CHARACTERS: Final = 32
 """Of a response name, as costly as a field. No field of the schema has a name as long."""
@@ -102,7 +101,7 @@ class _Walk:
             return found
         definition = self.fragments.get(name)
         if definition is None or name in self.open:
-            return _Measure()  # unknown or cyclic: validation says so in words
+            return _Measure()  # unknown or cyclic: validation reports it
         self.open.add(name)
         parent = self.schema.get_type(definition.type_condition.name.value)
         measured = self.done[name] = self.selections(definition.selection_set, parent)
@@ -136,7 +135,7 @@ class _Walk:
         )
 
     def size(self, node: FieldNode, definition: GraphQLField, *, in_schema: bool) -> int:
-        """How many rows the field may answer with, as far as its arguments tell."""
+        """The maximum number of rows of the field, by its arguments."""
         if in_schema:
             return self.limits.introspection_list_size
         given = {argument.name.value: argument for argument in node.arguments or ()}
@@ -190,8 +189,8 @@ def measure(
     variables: Mapping[str, object],
     limits: Limits,
 ) -> Cost:
-    """What the operation costs with these variables. Raises TooComplex where that, or its depth, is
-    too much.
+    """What the operation costs with these variables. Raises TooComplex if its cost or its depth
+    exceeds a limit.
     """
     walk = _Walk(
         schema=schema,

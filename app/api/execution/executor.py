@@ -1,7 +1,7 @@
 """The executor as the library has it, for answers of a bounded size, and to be used many times.
 
-`PlainExecutor` decides nothing about how an answer is made: that is graphql-core's, by way of
-Strawberry. What is faster derives from it, and has to answer the same.
+`PlainExecutor` makes answers exactly as graphql-core does, by way of Strawberry. Faster executors
+derive from it, and must give the same answers.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _FIELD_BYTES: Final = 6
 """Of a field in an answer, besides its name and its value: quotation marks, a colon, a comma."""
 
 _LEAF_BYTES: Final = 8
-"""Of a leaf that is no text."""
+"""Of a leaf that is not text."""
 
 
 class AnswerTooLargeError(Exception):
@@ -52,7 +52,7 @@ class AnswerSize:
             raise AnswerTooLargeError
 
     def part(self) -> AnswerSize:
-        """A part that may be taken back."""
+        """A part that may be discarded."""
         return AnswerSize(inf, self)
 
     def take_back(self) -> None:

@@ -2,10 +2,10 @@
 leaf by leaf.
 
 The executor completes a list one field of one item at a time, some three microseconds each; for
-slots that is nearly all the time an answer takes. A resolver that returns `Rows` promises that the
-values are what the answer shall hold, so where a selection asks for nothing else the whole list is
-built at once. Whatever else is asked for (an object inside, an argument, a field that is no column)
-is answered the ordinary way, from the objects that the rows stand for.
+slots that is nearly all the time an answer takes. A resolver that returns `Rows` promises that its
+values are final, so a selection of columns alone is built as a whole list. Any other selection (an
+object inside, an argument, a field that is not a column) is answered the ordinary way, from the
+objects behind the rows.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Builder:
 
     build: Callable[[Sequence[Row]], list[dict[str, Any]]]
     is_owned: bool
-    """Whether the selection asks for what is the owner's."""
+    """Whether the selection has columns of the owner."""
     plan: Plan
 
 
@@ -83,7 +83,7 @@ def _places(shape: Shape) -> dict[str, int]:
 
 
 class Rows(Sequence[Any]):
-    """Rows of a shape; as a sequence, the objects they stand for."""
+    """Rows of a shape; as a sequence, the objects behind them."""
 
     __slots__ = ("rows", "shape")
 
@@ -158,14 +158,14 @@ class KnownRows(Rows):
 
 
 class Leaves(list[Any]):
-    """A list of scalars that are what the answer shall hold."""
+    """A list of scalars, final as they are."""
 
     __slots__ = ()
 
 
 class RowExecutor(ColumnExecutor):
-    """Executes as `ColumnExecutor` does, but for `Rows` and `Leaves`. Our endpoint uses
-    no other.
+    """Executes as `ColumnExecutor` does, except for `Rows` and `Leaves`. Our endpoint uses it,
+    unless it is plain.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  the library's, passed on
@@ -207,8 +207,8 @@ class RowExecutor(ColumnExecutor):
     def _builder(
         self, list_type: GraphQLList[Any], field_details_list: FieldDetailsList, shape: Shape
     ) -> Builder | None:
-        """What builds the list for this selection; None where rows of this shape do not have all
-        that it asks for.
+        """The builder of the list for this selection; None where the selection has fields that are
+        not columns of this shape.
         """
         plan = self._plan(list_type, field_details_list, shape)
         return None if plan is None else _compile(plan, _is_owned(plan, shape))
@@ -290,8 +290,7 @@ def _entries(plan: Plan) -> int:
     weigh=lambda arguments, _builder: _BUILDER_BYTES + _PLAN_ENTRY_BYTES * _entries(arguments[0]),
 )
 def _compile(plan: Plan, is_owned: bool) -> Builder:  # noqa: FBT001  the two are its key
-    # Response names are GraphQL names, columns are numbers: nothing of the caller's can be read as
-    # anything else.
+    # Response names are GraphQL names, columns are numbers: a caller's text can't become code.
     code = f"lambda rows: {_comprehension(plan, 'rows', 0)}"
     return Builder(build=eval(code, {"__builtins__": {}}), is_owned=is_owned, plan=plan)  # noqa: S307  code of our own making, see above
 
@@ -308,8 +307,8 @@ def _is_owned(plan: Plan, shape: Shape) -> bool:
 
 
 _MOST_WRITTEN_BYTES: Final = 32 * 1024 * 1024
-"""Of rows that are remembered as they are written: some 100,000 slots. Those of the kind used
-longest ago go first.
+"""Of the cache of serialized rows: some 100,000 slots. The least recently used kind is evicted
+first.
 """
 _KIND_BYTES: Final = 2_000
 """What a kind takes, with the builder that only it may still know."""

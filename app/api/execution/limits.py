@@ -1,4 +1,4 @@
-"""How much one caller may ask for at once."""
+"""The limits of one request, one document and one connection."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from app.api.words.errors import BadUserInput
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What one request, one document and one socket may ask for. The defaults are for the public
+    """The limits of one request, one document and one socket. The defaults suit the public
     internet.
     """
 
@@ -66,16 +66,16 @@ class Limits:
     input_values: int = 10_000
     """Of all variables together, however they are nested."""
     operation_seconds: float = 30
-    """For a query or mutation; a mutation goes on in the background, since it may have been
-    committed.
+    """For a query or mutation; after that, a mutation continues in the background, since it may
+    have been committed.
     """
     init_seconds: float = 10
     """For a socket to send connection_init; then 4408."""
     recheck_seconds: float = 10
-    """Between two looks at whether the caller of an open socket or event stream is still good."""
+    """Between two checks that the caller of an open socket or event stream is still authorized."""
     send_seconds: float = 30
-    """For a caller to read what was sent, before it is given up: a socket that never reads holds
-    memory.
+    """For a caller to read what was sent, before the connection is dropped: a socket that never
+    reads holds memory.
     """
     keep_alive_seconds: float = 12
     """Between comments on a silent event stream; proxies cut silence off after 30 or 60 seconds."""
@@ -98,8 +98,8 @@ class Limits:
 
 
 def check_variables(variables: Mapping[str, object], limits: Limits) -> None:
-    """Raises BadUserInput where a list or an object among the variables is too large, however deep
-    it lies, or where they hold too many values together.
+    """Raises BadUserInput if a list or an object among the variables is too large, at any depth, or
+    if they have too many values in total.
     """
     left = limits.input_values
     waiting: list[tuple[object, str]] = [(value, name) for name, value in variables.items()]

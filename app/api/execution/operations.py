@@ -1,4 +1,4 @@
-"""Runs operations: parse, measure, validate, coerce, execute. Knows nothing of the wire."""
+"""Runs operations: parse, measure, validate, coerce, execute. Independent of the transport."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ from app.weighted_cache import WeightedCache
 _IS_AWAITABLE: Final = cast("Callable[[Any], TypeGuard[Awaitable[Any]]]", optimized_is_awaitable)
 # As many mistakes as a person can read; the rest would be work for an attacker.
 EVENT_RETRY_SECONDS: Final = 0.5
-"""Before an event of a subscription is run again that could not be read."""
+"""Pause before an event of a subscription is retried after an outage."""
 
 _MAX_ERRORS: Final = 20
 # A document, the name of its operation, and the variables as JSON: Python takes 1 and true for the
@@ -73,12 +73,12 @@ _HINTS: Final = (
         r"An argument of '\1' is required",
     ),
 )
-"""Parts of messages that tell what nobody asked for, and what is said instead."""
+"""Parts of messages that would reveal the schema, and their replacements."""
 _LONGEST_VARIABLES: Final = 1_000
 
 
 class OperationRefused(Exception):  # noqa: N818  says what happened: nothing, or nothing more, is going to run
-    """The operation can't be run, or can't be gone on with."""
+    """The operation can't be run, or can't be continued."""
 
     def __init__(self, *errors: GraphQLError) -> None:
         super().__init__()
@@ -94,7 +94,7 @@ class Document:
     costs: dict[str | None, Cost]
     fields: dict[str | None, tuple[str, ...]]
     prepared: set[_Key]
-    """Which of its operations are kept ready to run; they go when it goes."""
+    """Which of its operations are kept ready to run; they are evicted with it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,9 +160,7 @@ class Operations:
         return self._texts.get(sha256)
 
     def check(self, text: str) -> None:
-        """Raises OperationRefused where the document has an operation that could never run, or
-        none.
-        """
+        """Raises OperationRefused if the document has no operation, or one that could never run."""
         node = self._parse(text)
         operations = [
             each for each in node.definitions if isinstance(each, OperationDefinitionNode)
@@ -187,7 +185,7 @@ class Operations:
         variables: Mapping[str, object] | None = None,
         operation_name: str | None = None,
     ) -> Operation:
-        """Raises OperationRefused with errors that have a code, all of them the caller's."""
+        """Raises OperationRefused; its errors have a code and are all the caller's."""
         variables = variables or {}
         key = _key(text, operation_name, variables)
         ready = None if key is None else self._prepared.get(key)
@@ -370,8 +368,8 @@ class Operations:
         """A query's or mutation's result, field errors included. Raises TimeoutError after
         `operation_seconds`.
 
-        A mutation that has begun goes on when its caller is gone or its time is over: it may have
-        been committed, and then the world is to be told.
+        A mutation that has begun continues when its caller has left or its time is over: it may
+        have been committed, and then its changes must be published.
         """
         executor = operation.executor.again(context, self._limits.answer_bytes)
         async with asyncio.timeout(self._limits.operation_seconds):
@@ -410,7 +408,7 @@ class Operations:
             raise OperationRefused(*(stream.errors or ()))
 
         async def execute_event(executor: Executor[Any]) -> ExecutionResult:
-            # The source says a change once: it may not be lost because what it shows can't be read.
+            # The source yields a change once: an outage while reading it must not lose it.
             while True:
                 own = cast("PlainExecutor", executor).again(
                     make_context(), self._limits.answer_bytes
@@ -429,9 +427,7 @@ class Operations:
         return map_source_to_response_event(operation.executor, stream, execute_event)
 
     async def finish(self, seconds: float) -> None:
-        """Waits for the mutations that still run, so long at most; what is not committed then is
-        given up.
-        """
+        """Waits for the running mutations, up to this time; then cancels those that are left."""
         if self._mutations:
             _done, late = await asyncio.wait(set(self._mutations), timeout=seconds)
             for task in late:
@@ -461,9 +457,7 @@ def _select(node: DocumentNode, name: str | None) -> OperationDefinitionNode:
 
 
 def _key(text: str, operation_name: str | None, variables: Mapping[str, object]) -> _Key | None:
-    """What two requests have in common that ask the same; None for variables that are not worth
-    keeping.
-    """
+    """A key that is equal for equal requests; None for variables that are not worth keeping."""
     try:
         said = orjson.dumps(variables)
     except orjson.JSONEncodeError:  # it writes less deep than it reads

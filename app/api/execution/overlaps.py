@@ -1,9 +1,9 @@
-"""Fields of one response name, compared in pairs by validation: as many as a limit allows.
+"""Limits how many pairs of fields with one response name validation compares.
 
 graphql-core's rule compares every two fields of one response name at one place, and below them
 again: some 1,500 tokens made 80,000 pairs, a quarter of a second. The library meters that work and
-gives up after half a million units, which is as much as the limit was meant to forbid; here the
-meter starts lower, and what exceeds it is refused with the code of all that is too complex.
+gives up after half a million units, which is far too late; here the budget is smaller, and a
+document that exceeds it is refused with the code for too complex documents.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 
 def bounded_overlaps(comparisons: int) -> type[OverlappingFieldsCanBeMergedRule]:
-    """The rule with so many units of work: two for each pair of fields, one for each argument. It
-    raises TooComplex where they are spent.
+    """The rule with this budget of units: two for each pair of fields, one for each argument. It
+    raises TooComplex when they are used up.
     """
 
     class BoundedOverlaps(OverlappingFieldsCanBeMergedRule):

@@ -49,8 +49,8 @@ def fragments_of(document: DocumentNode) -> Fragments:
 
 
 def has_text_in_mutations(document: DocumentNode) -> bool:
-    """Whether the document has a mutation, and a string literal anywhere: then it may quote
-    somebody's name or address, and must not outlive its request. An erasure could not find it.
+    """Whether the document has a mutation and any string literal. Then it may contain somebody's
+    name or address, and must not outlive its request: an erasure could not find it.
     """
     has_mutation = any(
         isinstance(node, OperationDefinitionNode) and node.operation is OperationType.MUTATION
@@ -65,7 +65,7 @@ def has_text_in_mutations(document: DocumentNode) -> bool:
 
 
 def check_document(document: DocumentNode, limits: Limits) -> None:
-    """Raises TooComplex for what no definition may have, used or not: validation walks through all
+    """Raises TooComplex if a definition, used or not, exceeds a limit: validation walks through all
     of them.
     """
     fragments = fragments_of(document)

@@ -1,5 +1,5 @@
-"""The context: what the resolvers of one operation share. Made anew for every operation and every
-event of a stream.
+"""The context that the resolvers of one operation share. There is a new one for every operation and
+every event of a stream.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Context:
-    """Who asks and in which language, what the use cases need, and the loaders that batch this
+    """The viewer and their language, the use cases' resources, and the loaders that batch the
     operation's look-ups.
     """
 
@@ -30,5 +30,5 @@ class Context:
         self.loaders = Loaders(resources, viewer.organization_id)
 
     def forget(self) -> None:
-        """Start the loaders anew: what they remember of the world may be true no longer."""
+        """Replace the loaders, because their cached data may be outdated."""
         self.loaders = Loaders(self.resources, self.viewer.organization_id)

@@ -1,5 +1,4 @@
-"""Dataloaders: look-ups of one operation that are made side by side become one statement, however
-many there are.
+"""Dataloaders: concurrent look-ups of one operation become one statement, however many there are.
 
 They hold the pool, not a connection: each batch takes one for its statement and gives it back.
 """
@@ -64,8 +63,8 @@ Value = TypeVar("Value")
 
 
 class Loader(DataLoader[Key, Value]):
-    """A loader whose look-ups go on though one of those who wait for them stops: others wait for
-    the same.
+    """A loader whose look-ups survive the cancellation of a waiting task: others wait for the same
+    look-up.
     """
 
     def load(self, key: Key) -> Awaitable[Value]:
@@ -74,7 +73,7 @@ class Loader(DataLoader[Key, Value]):
 
 
 class _SharedLoader(Loader[Key, Value]):
-    """A loader that outlives an operation: what failed is looked up again by the next who asks."""
+    """A loader that outlives an operation: a failed look-up is retried by the next caller."""
 
     def load(self, key: Key) -> Awaitable[Value]:
         """What is known of the key, once it is."""
@@ -122,8 +121,8 @@ def _list(
 
 
 class EventLoaders:
-    """What the events of one change show, looked up once for all of its subscribers. Nothing here
-    depends on who asks.
+    """Loaders for the events of one change, shared by all of its subscribers. Nothing here depends
+    on the viewer.
     """
 
     def __init__(self, resources: Resources, organization_id: OrganizationId) -> None:
@@ -157,7 +156,7 @@ class Loaders:
         )
 
     def share(self, loaders: EventLoaders) -> None:
-        """Look up with the others who are told of the same change."""
+        """Share the loaders of the other subscribers to the same change."""
         self.appointment = loaders.appointment
         self.customer = loaders.customer
         self.service = loaders.service

@@ -1,6 +1,6 @@
 """GraphQL on the wire: HTTP, server-sent events and WebSockets, their limits and their errors.
 
-Knows the protocols and graphql-core; nothing of appointments, nor what is in a context or a viewer.
+Knows the protocols and graphql-core, but nothing of appointments, contexts or viewers.
 """
 
 from app.api.execution.limits import Limits

@@ -1,8 +1,8 @@
-"""What a caller is told when something went wrong, and what the log is told.
+"""Errors in answers and in the log.
 
-The caller: errors that are theirs, as they are; all else masked, with an id. The log: the id, the
+Callers get their own errors unchanged; all others are masked, with an id. The log gets the id, the
 kind of exception and where it was raised; never its message, variables or the document, because
-they may hold personal data. At DEBUG the message is logged too.
+they may contain personal data. At DEBUG the message is logged too.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ TIMED_OUT: Final = "The request took too long and was given up."
 
 
 class Answers:
-    """Turns exceptions into what may be said about them."""
+    """Turns exceptions into errors that may be shown."""
 
     def __init__(self, unavailable: tuple[type[BaseException], ...]) -> None:
         self._unavailable = unavailable
@@ -45,7 +45,7 @@ class Answers:
     def exception(
         self, exception: BaseException, info: RequestInfo, operation: str | None = None
     ) -> dict[str, Any]:
-        """One error for an exception that no field is to blame for."""
+        """One error for an exception that belongs to no field."""
         if isinstance(exception, GraphQLError):
             return self._error(exception, info, operation)
         return self._masked(exception, info, operation)
@@ -76,7 +76,7 @@ class Answers:
             "error_id": error_id,
             "request_id": info.request_id,
             "operation": operation[:_LONGEST_NAME] if operation else None,
-            # Response names are the caller's own words; the depth and the indexes are not.
+            # Response names are text of the caller's; the depth and the indexes are not.
             "field_depth": len(path) if path else 0,
         }
         if isinstance(exception, self._unavailable):
@@ -99,8 +99,8 @@ class Answers:
 
 
 def _is_about_an_argument(error: GraphQLError) -> bool:
-    """Whether the executor found an argument unfit only when the field ran: null from a variable
-    that has a default.
+    """Whether the executor rejected an argument only when the field ran: null from a variable that
+    has a default.
     """
     return any(isinstance(node, ValueNode | ArgumentNode) for node in error.nodes or ())
 
@@ -110,7 +110,7 @@ def _kind(exception: BaseException) -> str:
 
 
 def _frames(exception: BaseException) -> str:
-    """Where the exception and those behind it were raised, oldest first, without what they say."""
+    """Where the exception and its causes were raised, oldest first, without their messages."""
     chain: list[BaseException] = []
     link: BaseException | None = exception
     while link is not None and link not in chain:

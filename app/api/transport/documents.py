@@ -1,8 +1,8 @@
-"""Persisted documents: those that callers register by their hash, or those alone that the operator
-has listed.
+"""Persisted documents: callers register them by their hash, or the operator lists the only allowed
+ones.
 
-The first is Apollo's protocol for automatic persisted queries; its words and codes are kept,
-clients compare them. https://github.com/apollographql/apollo-link-persisted-queries#protocol
+The first is Apollo's protocol for automatic persisted queries; its messages and codes are kept,
+since clients compare them. https://github.com/apollographql/apollo-link-persisted-queries#protocol
 
 The list is what GraphQL Code Generator writes for its client preset (`persistedDocuments`): a JSON
 object from the hash of each document to its text. Requests name documents as the appendix of
@@ -39,8 +39,8 @@ _LONGEST_REASON: Final = 300
 
 
 class SharedDocuments(Protocol):
-    """Where registered documents are remembered for every process. What can't be reached knows
-    nothing, and raises nothing.
+    """The store of registered documents, shared by all processes. While it is unavailable, it finds
+    nothing and raises nothing.
     """
 
     async def find(self, sha256: str, /) -> str | None: ...
@@ -61,9 +61,7 @@ class Spent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Documents:
-    """Finds the document that a request is about. `listed`, if there is such a list, has the only
-    ones that run.
-    """
+    """Finds the document of a request. If there is a list, `listed`, only its documents run."""
 
     operations: Operations
     listed: Mapping[str, str] | None
@@ -97,7 +95,7 @@ class Documents:
             return self._ready(await self._find(name, shared), request, spent)
         if _sha256_of(text) != name:
             raise OperationRefused(Failure(Code.BAD_REQUEST, "provided sha does not match query"))
-        operation = self._ready(text, request, spent)  # what may not run is not remembered
+        operation = self._ready(text, request, spent)  # a document that may not run is not stored
         if operation.may_be_kept:
             await shared.keep(name, text)
         return operation
@@ -151,7 +149,7 @@ def check_list(listed: Mapping[str, str], operations: Operations) -> None:
 
 
 def _text_in(listed: Mapping[str, str], request: GraphQLRequest) -> str:
-    """What is spelled out in full counts by what it says: a client may hash in ways of its own."""
+    """A document sent in full is found by its text: a client may use hashes of its own."""
     if request.query is not None:
         text = listed.get(_sha256_of(request.query))
         if text is None:

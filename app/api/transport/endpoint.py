@@ -28,16 +28,16 @@ def _real_clock() -> datetime:
 class GraphQLEndpoint(Generic[V]):
     """Serves a schema.
 
-    `identify` says who a caller is; it raises Unauthenticated or Forbidden, and is asked again for
+    `identify` returns the viewer; it raises Unauthenticated or Forbidden, and is called again for
     every operation on a socket. `make_context` is called for every operation and for every event of
-    a subscription, so that what a context remembers is never old. `name_caller` tells callers apart
-    whose subscriptions are counted; for None their address does. `shared` remembers the documents
-    that callers register by their hash. Where there are `listed` documents, from `read_list`, only
-    those run; UnfitDocumentsError says that one of them never could. `ide` answers browsers with a
-    page. Without `introspection` nothing tells the schema, error messages included. Exceptions of
-    the kinds in `unavailable` mean that something we stand on is down. `watch` sees every
-    operation, and may refuse it. `plain` executes as the library does, to find out whose a wrong
-    answer is.
+    a subscription, so that a context never holds old data. `name_caller` names callers, to count
+    their subscriptions; where it returns None, their address does. `shared` stores the documents
+    that callers register by their hash. If there are `listed` documents, from `read_list`, only
+    those run; UnfitDocumentsError means that one of them never could. `ide` answers browsers with a
+    page. Without `introspection` nothing reveals the schema, error messages included. Exceptions of
+    the kinds in `unavailable` mean that a dependency is down. `watch` sees every operation, and may
+    refuse it. `plain` executes as the library does, to find out which executor makes a wrong
+    answer.
     """
 
     def __init__(
@@ -94,11 +94,11 @@ class GraphQLEndpoint(Generic[V]):
         return self._http.streams.number
 
     async def close_all(self, seconds: float) -> None:
-        """Ends every socket (1012) and event stream, so that clients connect again; mutations may
-        finish, for so long.
+        """Ends every socket (1012) and event stream, so that clients reconnect; mutations may
+        finish within this time.
 
         To be called when the server stops accepting, before it waits for its connections: an open
-        event stream would hold it up for ever.
+        event stream would block it forever.
         """
         self._sockets.close()
         self._http.streams.close()

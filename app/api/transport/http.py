@@ -53,8 +53,7 @@ _HEADERS: Final = (
     (b"vary", b"accept, accept-language"),
     (b"x-content-type-options", b"nosniff"),
 )
-# Codes of failures that are HTTP's business before they are GraphQL's, whatever media type was
-# asked for.
+# Codes of failures with an HTTP status of their own, for every media type.
 _STATUS: Final = {
     Code.UNAUTHENTICATED: HTTPStatus.UNAUTHORIZED,
     Code.FORBIDDEN: HTTPStatus.FORBIDDEN,
@@ -65,7 +64,7 @@ _STATUS: Final = {
 
 
 class _Rejected(Exception):  # noqa: N818  says what happened
-    """The HTTP request itself is not one that is served here."""
+    """The HTTP request itself is not acceptable."""
 
     def __init__(
         self, status: HTTPStatus, message: str, headers: Mapping[str, str] | None = None
@@ -77,7 +76,7 @@ class _Rejected(Exception):  # noqa: N818  says what happened
 
 
 class _Gone(Exception):  # noqa: N818  says what happened
-    """Nobody is left to be answered."""
+    """The client has disconnected."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,8 +149,8 @@ class HttpTransport(Generic[V]):
     async def _stream(
         self, request: GraphQLRequest, credentials: Credentials, viewer: V, info: RequestInfo
     ) -> EventStream[V]:
-        """What was asked wrongly is told in the stream; only who may ask for nothing now is refused
-        before.
+        """Errors of the request are sent in the stream; only callers who may not stream now are
+        refused before it.
         """
         try:
             operation: Operation | OperationRefused = await self.service.prepare(request, viewer)
@@ -176,8 +175,8 @@ class HttpTransport(Generic[V]):
         return operation
 
     async def _body(self, scope: Scope, headers: Headers, receive: Receive) -> object:
-        """The body's JSON. Raises _Rejected for whatever is not a POST of JSON that is short and
-        soon there.
+        """The body's JSON. Raises _Rejected unless the request is a POST of JSON, small enough and
+        in time.
         """
         if scope["method"] != "POST":
             allow = {"allow": "POST" if self.ide is None else "GET, POST"}
@@ -209,8 +208,8 @@ class HttpTransport(Generic[V]):
             ) from None
 
     async def _read(self, receive: Receive) -> bytes:
-        """Reads on for a while where the body is too large, keeping nothing: else the caller would
-        miss the answer.
+        """Reads and discards the rest of a too large body for a while: otherwise the caller would
+        not get the answer.
         """
         most = self.service.limits.body_bytes
         chunks: list[bytes] = []

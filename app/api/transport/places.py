@@ -14,7 +14,7 @@ _SUBSCRIBER_BITS = 64
 
 
 class Places:
-    """So many for each holder, and no more; 0 is no limit."""
+    """At most this many for each holder; 0 is no limit."""
 
     __slots__ = ("_most", "_taken")
 
@@ -24,7 +24,7 @@ class Places:
 
     @contextmanager
     def place(self, holder: Hashable | None) -> Iterator[bool]:
-        """Whether there is a place; if so it is the holder's until the block ends. None has no
+        """Whether the holder gets a place, which is theirs until the block ends. None has no
         limit.
         """
         if holder is None or not self._most:
@@ -49,7 +49,7 @@ class Places:
     weigh=lambda arguments, network: getsizeof(arguments[0]) + getsizeof(network),
 )
 def network_of(address: str | None) -> str | None:
-    """Who is behind an address: whoever has one IPv6 address has the whole network around it."""
+    """The holder behind an address: an IPv6 subscriber has the whole network around it."""
     try:
         parsed = ip_address(address or "")
     except ValueError:

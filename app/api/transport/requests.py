@@ -34,7 +34,7 @@ class Credentials:
 
 
 class Expiring(Protocol):
-    """Whoever a caller turned out to be: all that the transport needs to know of them."""
+    """An identified caller: the part that the transport needs."""
 
     @property
     def expires_at(self) -> datetime | None:
@@ -64,8 +64,8 @@ class GraphQLRequest:
 
 
 def read_request(body: object) -> GraphQLRequest:
-    """Raises Failure (BAD_REQUEST) naming the part that has the wrong type. What GraphQL doesn't
-    know is ignored.
+    """Raises Failure (BAD_REQUEST) naming the part that has the wrong type. Unknown parts are
+    ignored.
     """
     if isinstance(body, list):
         raise Failure(Code.BAD_REQUEST, "Batching is not supported: send one operation a request.")
@@ -124,10 +124,10 @@ def credentials_in_headers(headers: Headers, address: str | None) -> Credentials
 
 
 def credentials_in_payload(payload: Mapping[str, object], of_socket: Credentials) -> Credentials:
-    """What connection_init says, where it says something; otherwise what the socket's headers said.
+    """The credentials in connection_init; those it leaves out are taken from the socket's headers.
 
-    The organization's key may also be spelled like its header. Raises Failure (BAD_REQUEST) for
-    what is no text.
+    The organization's key may also be spelled like its header. Raises Failure (BAD_REQUEST) for a
+    value that is not text.
     """
     said: dict[str, str] = {}
     for key, name in (
@@ -153,7 +153,7 @@ def address_of(scope: Scope) -> str | None:
     return str(client[0]) if client else None
 
 
-# What may safely stand in a header and in a log line, and tells one request from another.
+# Characters that are safe in a header and in a log line.
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._=+/-]{8,128}", re.ASCII)
 
 

@@ -123,7 +123,7 @@ class Service(Generic[V]):
         async with aclosing(stream):
             async for result in stream:
                 yield self.payload(result, info, operation.name)
-                # a source with much to say and a caller who reads quickly let others run
+                # lets other tasks run between the answers of a busy source with a fast reader
                 await asyncio.sleep(0)
 
     def payload(self, result: ExecutionResult, info: RequestInfo, operation: str | None) -> Payload:
@@ -161,14 +161,13 @@ class Service(Generic[V]):
         )
 
     async def lapse(self, credentials: Credentials, viewer: V) -> Failure:
-        """Waits until the caller is good no longer, because their token expired or was withdrawn;
-        and tells which.
+        """Waits until the caller's token expires or is revoked, and returns which.
 
-        They are identified again every `recheck_seconds`; where that can't be done, they are
-        believed until it can.
+        The caller is re-identified every `recheck_seconds`. If that is impossible for now, they
+        keep their access until it is possible again.
         """
         if credentials.authorization is None:
-            await asyncio.get_running_loop().create_future()  # nobody in particular stays that
+            await asyncio.get_running_loop().create_future()  # an anonymous caller stays anonymous
         while True:
             left, pause = self._seconds_left(viewer), self.limits.recheck_seconds
             await asyncio.sleep(min(left, pause))
@@ -182,7 +181,7 @@ class Service(Generic[V]):
                 _log.info("could not re-identify a caller (%s)", type(exception).__name__)
 
     def _seconds_left(self, viewer: V) -> float:
-        """Until the viewer's credentials end."""
+        """Until the viewer's credentials expire."""
         if viewer.expires_at is None:
             return inf
         return max(0.0, (viewer.expires_at - self.clock()).total_seconds())

@@ -2,8 +2,8 @@
 
 https://github.com/enisdenjo/graphql-sse/blob/master/PROTOCOL.md
 
-Once the stream has begun, every error is an event in it; what the HTTP request itself got wrong was
-refused before, and so was a caller who asked for too much.
+Once the stream has begun, every error is an event in it. Faults of the HTTP request itself, and
+callers above their limits, are refused before.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _Emit: TypeAlias = Callable[[bytes], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventStream(Generic[V]):
-    """What is streamed, to whom: the answers of an operation, or why there are none."""
+    """A stream and its caller: the answers of an operation, or why there are none."""
 
     service: Service[V]
     operation: Operation | OperationRefused
@@ -41,8 +41,8 @@ class EventStream(Generic[V]):
     info: RequestInfo
 
     def place(self) -> AbstractContextManager[None]:
-        """To be held while it runs. Raises Failure where the caller has no place left for a
-        subscription.
+        """The caller's place, held while the stream runs. Raises Failure if the caller has no place
+        left for a subscription.
         """
         if (
             isinstance(self.operation, Operation)
@@ -52,7 +52,7 @@ class EventStream(Generic[V]):
         return nullcontext()
 
     async def run(self, send: Send) -> None:
-        """Until the operation is over, the caller is good no longer, or does not read."""
+        """Runs until the operation ends, the caller's token ends, or the caller stops reading."""
 
         async def emit(data: bytes) -> None:
             try:
@@ -93,8 +93,8 @@ class EventStream(Generic[V]):
     async def _forward(
         self, payloads: AsyncGenerator[Payload, None], emit: _Emit, lapse: asyncio.Task[Failure]
     ) -> Failure | None:
-        """Emits each answer as it comes, and comments while none does; why it stopped, where that
-        was the caller.
+        """Emits each answer as it comes, and comments while none does. Returns why it stopped, if
+        the caller was the cause.
         """
         pause = self.service.limits.keep_alive_seconds
         while True:
@@ -161,7 +161,7 @@ class EventStreams:
 
 
 class _NotReadError(Exception):
-    """The caller does not read what is sent, so there is nothing more to tell them."""
+    """The caller does not read, so nothing more can be sent to them."""
 
 
 def _next(payload: Payload) -> bytes:

@@ -1,5 +1,5 @@
-"""Who watches an operation: asked before anything is done for a caller, told of what it cost and
-how it ended.
+"""The watch of operations: called before any work for a caller, and again with the cost and the
+outcome of each operation.
 
 Operations are named by the root fields that they select: those are the schema's words, so there are
 only so many.
@@ -30,13 +30,13 @@ class Done:
 
     @property
     def name(self) -> str:
-        """The one root field that was asked for, or that there were several, or none."""
+        """The name of its one root field; or a word for several, or for none."""
         return label_of(self.fields)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watch(Generic[V_contra]):
-    """What a watcher does; nothing where it is not said.
+    """The watcher's callbacks; the defaults do nothing.
 
     `knock` and `charge` may raise Failure, which refuses the operation. `charge` gets its cost, the
     names of its root fields, and the seconds of processor time that preparing it took; the seconds

@@ -3,8 +3,8 @@ spoken.
 
 https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md
 
-An operation that fails, fails alone. What breaks the protocol closes the socket, with the
-protocol's code for it.
+A failing operation does not affect the others. A violation of the protocol closes the socket, with
+the protocol's code for it.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ _LONGEST_ID: Final = 255
 
 
 class CloseCode(IntEnum):
-    """Why a socket is closed. Clients take those from 4400 on for their own mistakes, but 4403, and
-    don't come back.
+    """Why a socket is closed. Clients treat codes from 4400 on, except 4403, as their own mistakes,
+    and do not reconnect.
     """
 
     MESSAGE_TOO_BIG = 1009
@@ -70,7 +70,7 @@ class CloseCode(IntEnum):
     INTERNAL_SERVER_ERROR = 4500
 
 
-# What closes a socket whose caller could not be identified; any other code says that the caller is
+# The codes that close a socket whose caller could not be identified; for any other, the caller is
 # refused.
 _NOT_INITIALISED: Final = {
     Code.INTERNAL_SERVER_ERROR: CloseCode.INTERNAL_SERVER_ERROR,
@@ -132,7 +132,7 @@ class SocketTransport(Generic[V]):
 
 
 class _Socket(Generic[V]):
-    """One socket: who is on it, and the operations that run."""
+    """One socket: its caller, and the operations that run."""
 
     def __init__(self, service: Service[V], websocket: WebSocket) -> None:
         self._service = service
@@ -160,7 +160,7 @@ class _Socket(Generic[V]):
             self._end.set_result(_Close(code, reason))
 
     async def serve(self) -> None:
-        """Until the client leaves or the socket is closed; then nothing of it is left behind."""
+        """Runs until the client leaves or the socket is closed; then cleans up everything of it."""
         reading = asyncio.create_task(self._read())
         try:
             await asyncio.wait({reading, self._end}, return_when=asyncio.FIRST_COMPLETED)
@@ -172,7 +172,7 @@ class _Socket(Generic[V]):
             await asyncio.wait(tasks)
         close = self._end.result() if self._end.done() else reading.result()
         if close is not None:
-            # One who does not read can't be told; the server then drops the connection.
+            # A client that does not read gets no close frame; the server then drops the connection.
             with suppress(TimeoutError, RuntimeError, WebSocketDisconnect):
                 async with asyncio.timeout(_CLOSING_SECONDS):
                     await self._websocket.close(close.code, _cut(close.reason))
@@ -280,8 +280,8 @@ class _Socket(Generic[V]):
     # ------------------------------------------------------------ operations
 
     async def _operate(self, key: str, request: GraphQLRequest) -> None:
-        """Runs one operation to its `complete` or `error`. A socket lives for hours: the caller is
-        identified anew.
+        """Runs one operation to its `complete` or `error`. A socket lives for hours, so the caller
+        is re-identified.
         """
         info = self._info()
         CURRENT_REQUEST_ID.set(info.request_id)

@@ -1,6 +1,4 @@
-"""Compose messages: what a message may say about an appointment, read together for all that go out
-of one organization.
-"""
+"""Compose messages: reads the facts for a batch of messages of one organization together."""
 
 from __future__ import annotations
 
@@ -41,8 +39,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recent:
-    """What brought an appointment to its current time and state. `by_practice` are the kinds of
-    messages about it that tell of something the provider's side did.
+    """The changes that led to an appointment's current time and state. `by_practice` are the kinds
+    of messages about changes that the provider's side made.
     """
 
     moved_from: datetime | None = None
@@ -51,8 +49,8 @@ class Recent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """An appointment as messages see it: who is told about it, how they are reached as of now, and
-    what there is to say.
+    """An appointment with the data for its messages: the recipients, how they are reached now, and
+    the facts.
     """
 
     organization: Organization
@@ -252,7 +250,7 @@ def _customer_reach(
 
 
 def _provider_reach(provider: Provider, silent: Collection[Address]) -> Reach:
-    """At the addresses that staff set, which need no further word."""
+    """At the addresses that staff set, which need no verification."""
     return Reach(
         recipient=Recipient.PROVIDER,
         email=provider.email,

@@ -3,8 +3,8 @@
 The order of one attempt, which is the same on both channels: the channel is ready (a connection to
 the mail server is open); the message is decided upon and rendered; the attempt is recorded, if the
 appointment is still as it was decided upon; the message is handed over; the outcome is recorded.
-What dies in between leaves the record of the attempt, so the next worker knows that the message may
-have arrived.
+A worker that dies in between leaves the record of the attempt, so the next worker knows that the
+message may have arrived.
 """
 
 from __future__ import annotations
@@ -84,8 +84,8 @@ class Delivery:
     own: Mapping[tuple[MessageKind, Recipient, str], OwnWords]
 
     async def run(self) -> MessageStatus | None:
-        """The message's status after this attempt: PENDING where it will be tried again; None where
-        it is left to the next claim.
+        """The message's status after this attempt: PENDING if it will be retried, None if it is
+        left to the next claim.
         """
         if self.claimed.message.channel is Channel.EMAIL:
             return await self._run_email()
@@ -153,8 +153,8 @@ class Delivery:
     async def _begin(self, *, may_have_arrived: bool) -> Beginning:
         """Decide upon the message as things are now, and record that an attempt begins.
 
-        The appointment's version is compared where the attempt is recorded: a change that was
-        committed meanwhile has the message decided upon once more.
+        Recording the attempt compares the appointment's version: if a change was committed since,
+        the decision is made once more.
         """
         claimed, resources = self.claimed, self.resources
         message, about = claimed.message, claimed.appointment_id
@@ -218,7 +218,7 @@ class Delivery:
             message_id=message_id(self.claimed.id, self.resources.messaging.domain),
             now=facts.now,
             from_name=facts.organization_name,
-            # Who typed the customer's name, and whether it is theirs, nobody knows.
+            # The customer's name is unverified: anybody may have typed it.
             to_name="" if to_customer else facts.provider_name,
             to_address=begun.address,
             content=content,

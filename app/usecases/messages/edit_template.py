@@ -1,5 +1,5 @@
-"""Edit an organization's own words for a kind of message. What would not work is refused before it
-is kept.
+"""Edit an organization's own words for a kind of message. Words that would not work are refused
+before they are stored.
 """
 
 from __future__ import annotations
@@ -64,8 +64,8 @@ async def list_templates(resources: Resources, viewer: Viewer) -> list[OwnTempla
 
 
 def _problem_in_use(template: OwnTemplate, own: OwnWords) -> OverrideProblem | None:
-    """What only shows when the words are used: on both channels, with everything there may be to
-    say.
+    """The problems that appear only when rendering: on both channels, with every fact that a
+    message may have.
     """
     facts = sample_facts(template.kind, "Sample", template.updated_at)
     for channel in Channel:

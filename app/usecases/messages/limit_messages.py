@@ -39,8 +39,8 @@ DESTINATION_BYTES: Final = 16
 def destination_of(
     resources: Resources, organization_id: OrganizationId, message: MessageKey, reach: Reach
 ) -> bytes | None:
-    """A keyed hash of where the message goes: tells two destinations apart, and nothing else. None:
-    it is not counted.
+    """A keyed hash of the destination: it distinguishes destinations and reveals nothing else.
+    None: the message is not counted.
     """
     address = reach.address(message.channel)
     if (
@@ -54,8 +54,8 @@ def destination_of(
 
 
 def is_unverified(subject: Subject, message: MessageKey) -> bool:
-    """Whether it is news to an address of which nobody knows that it is the customer's: any e-mail
-    address, and a phone where texts go to any number.
+    """Whether it is news to an unverified address: any e-mail address, and a phone where texts go
+    to any number.
     """
     return (
         message.recipient is Recipient.CUSTOMER
@@ -121,7 +121,7 @@ def _turn(row: NewMessage, limits: Messaging) -> Turn:
     about = Told(
         appointment_id=row.appointment_id,
         channel=message.channel,
-        # Who was told of any time of an appointment has to hear that there is none any more.
+        # A customer who got a message about any time of an appointment must get its cancellation.
         time_version=None if message.kind is MessageKind.CANCELLED else message.time_version,
     )
     return Turn(

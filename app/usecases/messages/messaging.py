@@ -1,6 +1,4 @@
-"""What messages are made with and leave by: the senders, and the links that stand in them. A part
-of `Resources`.
-"""
+"""The senders of messages, and the links in them. A part of `Resources`."""
 
 from __future__ import annotations
 
@@ -24,12 +22,12 @@ LOCAL_DOMAIN = "slotwright.invalid"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Messaging:
-    """How this deployment writes to people.
+    """How this deployment sends messages to people.
 
     `from_address` is the sending address of its mail. `manage_link` makes the address of the page
     where a customer manages an appointment, of its id and manage token. `public_url` is where the
     API is reached from outside. `gateway_token` is what the gateway's reports are signed with.
-    `wake` has the worker look at once for what is due; it returns before that, and never raises.
+    `wake` makes the worker check for due messages now; it returns before that, and never raises.
     `daily_limit` is how many messages one destination of customers gets within a day; 0 is no
     limit.
     """

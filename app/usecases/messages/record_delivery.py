@@ -36,9 +36,7 @@ async def record_delivery(
     body: bytes,
     signature: str,
 ) -> Report:
-    """Record the report. One that comes late, twice or out of order does not override what is known
-    already.
-    """
+    """Record the report. A late, repeated or out-of-order one does not override what is known."""
     messaging = resources.messaging
     if messaging.gateway_token is None or messaging.public_url is None:
         return Report.FORGED

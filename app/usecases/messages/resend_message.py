@@ -36,7 +36,7 @@ _OF_THE_CHANNEL = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResendForm:
-    """What is to be sent again, to whom and how."""
+    """The message to send again, its recipient and its channel."""
 
     appointment_id: AppointmentId
     kind: MessageKind

@@ -1,10 +1,10 @@
 """Send messages: what is due becomes rows of the log, and each row is claimed, decided upon right
 before it is sent, and closed with its outcome.
 
-Any number of workers do so at once, and any of them may die anywhere. A death leaves a lease that
-ends and the record of the attempt: the next worker sends the same mail under the same Message-ID,
-and asks the gateway about a text message before it sends that again. Where the message is not to be
-sent any more by then, it ends as FAILED, its fate unknown.
+Any number of workers do so at once, and any of them may die at any point. A dead worker leaves a
+lease that expires, and the record of the attempt: the next worker sends the same mail under the
+same Message-ID, and asks the gateway about a text message before it sends that again. If the
+message must not be sent any more by then, it ends as FAILED, its fate unknown.
 """
 
 from __future__ import annotations
@@ -47,8 +47,7 @@ DUE_BATCH: Final = 500
 """Entries of the outbox taken at once: two or three rows of the log each."""
 
 SEND_BATCH: Final = 64
-"""Messages claimed at once: few enough to be sent well within a lease, whatever the mail server
-does.
+"""Messages claimed at once: few enough to send within a lease, even over a slow mail server.
 """
 
 SENDING_AT_ONCE: Final = 16
@@ -138,7 +137,7 @@ async def _log_due(
             )
 
 
-# ---------------------------------------------------------------- from the log to the world
+# ---------------------------------------------------------------- from the log to the senders
 
 
 async def _send_batch(resources: Resources, counts: Counter[str]) -> int:
@@ -164,7 +163,7 @@ async def _send_batch(resources: Resources, counts: Counter[str]) -> int:
 
 
 async def _deliver(delivery: Delivery, slots: asyncio.Semaphore, *, begin_by: datetime) -> str:
-    """One message. What goes wrong with it must not keep the others from going out."""
+    """One message. Its failure must not keep the others from being sent."""
     async with slots:
         if delivery.resources.real_clock() > begin_by:
             return LEFT

@@ -1,1 +1,1 @@
-"""What an organization sets up: providers, services, hours, customers."""
+"""Changes to an organization's data: providers, services, hours, customers."""

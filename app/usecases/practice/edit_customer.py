@@ -1,5 +1,5 @@
-"""Change or erase a customer. Appointments keep the contact as it was given; an erasure takes it
-from there, too.
+"""Change or erase a customer. Appointments keep the contact given at booking; an erasure removes it
+there, too.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _CustomerForm:
-    """A customer's values, before they are checked. None where a value must stand means that null
-    was sent.
+    """A customer's values, before they are checked. None for a required value means that null was
+    sent.
     """
 
     name: str | None
@@ -58,8 +58,8 @@ async def change_customer(
 ) -> Customer | InvalidInput | NotAllowed | NotFound:
     """Change the named fields of a customer's record: the customer themselves, and administrators.
 
-    Providers may not: a record is shared by all providers of the organization, and whoever books
-    somebody by their e-mail would get hold of it. An erased record is not changed any more.
+    Providers may not: all providers of the organization share a record, and a provider could get
+    hold of one by booking with the customer's e-mail. An erased record is not changed any more.
     """
     if viewer.role not in {Role.CUSTOMER, Role.ADMIN}:
         return NotAllowed(
@@ -154,7 +154,7 @@ async def erase_customer(
     if not viewer.is_admin:
         return NotAllowed(message=say("Only administrators erase customers."))
     async with transaction(resources.pool) as tx:
-        # What is being written about them right now is written before, and so erased as well.
+        # Concurrent writes about them finish before this one, and so are erased as well.
         await lock_appointments_of_customer(tx, viewer.organization_id, customer_id)
         stored = await customer_for_update(tx, viewer.organization_id, customer_id)
         if stored is None:

@@ -1,5 +1,5 @@
-"""Change when a provider works: weekly hours, breaks, exceptions. What is booked is
-never touched.
+"""Change when a provider works: weekly hours, breaks, exceptions. Booked appointments are never
+changed.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 async def _rules_of(
     resources: Resources, viewer: Viewer, provider_id: ProviderId
 ) -> AsyncIterator[tuple[Transaction, Provider | NotAllowed | NotFound]]:
-    """A transaction in which nobody books with the provider, and the provider, if the caller may
+    """A transaction that holds back bookings with the provider, and the provider, if the caller may
     change its hours. The change is recorded at the end of the block.
     """
     async with transaction(resources.pool) as tx:
@@ -106,7 +106,7 @@ async def set_exception(
     ranges: Sequence[ClockRange],
     reason: str | None,
 ) -> Provider | InvalidInput | NotAllowed | NotFound:
-    """Give the date an exception, in place of whatever stood on it."""
+    """Set the date's exception; it replaces an earlier one."""
     exception = valid_exception(day, is_blocked=is_blocked, ranges=ranges)
     if isinstance(exception, InvalidInput):
         return exception
@@ -131,7 +131,7 @@ async def set_exception(
 async def remove_exception(
     resources: Resources, viewer: Viewer, provider_id: ProviderId, day: date
 ) -> Provider | InvalidInput | NotAllowed | NotFound:
-    """Make the date an ordinary one again; nothing happens where it is."""
+    """Remove the date's exception, if it has one."""
     checked = valid_date("date", day)
     if isinstance(checked, InvalidInput):
         return checked

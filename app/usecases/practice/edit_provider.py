@@ -1,5 +1,5 @@
-"""Create and change providers. A change holds back bookings for the moment it takes; what is booked
-stays as it is.
+"""Create and change providers. A change holds back bookings while it runs; booked appointments stay
+unchanged.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from app.usecases.resources import Resources
 
 DEFAULT_POLICY = CancellationPolicy()
-"""Free until the start: what holds where nothing else is said."""
+"""Free until the start: the default."""
 
 _SUBJECT_TAKEN = InvalidInput(
     field="subject", message=say("Another provider has this subject already.")

@@ -1,5 +1,5 @@
 """Create and change services, and who offers them. A change holds back bookings with those
-providers meanwhile.
+providers while it runs.
 """
 
 from __future__ import annotations

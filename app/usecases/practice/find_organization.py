@@ -29,7 +29,7 @@ async def organization_named(resources: Resources, name: str) -> Organization | 
 
 
 async def organization_of_slug(resources: Resources, slug: str) -> Organization | None:
-    """What can't be a slug names nothing, and never reaches PostgreSQL, which takes no
+    """A text that can't be a slug names nothing, and never reaches PostgreSQL, which accepts no
     zero bytes.
     """
     if not is_slug(slug):

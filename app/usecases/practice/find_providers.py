@@ -1,6 +1,4 @@
-"""Find providers: from the calendars known here, where nothing about them has changed since, else
-from PostgreSQL.
-"""
+"""Find providers: in the calendars cached here, if they are unchanged, else in PostgreSQL."""
 
 from __future__ import annotations
 
