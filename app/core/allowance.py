@@ -1,12 +1,11 @@
-"""The allowance of a destination: so many messages to one address of customers within a day, and no
-mailbox is flooded; and that of a network, whose guests cause so many whatever addresses they give.
+"""The allowance of a destination limits the messages to one address of customers within a day, so
+that no mailbox is flooded. That of a network limits those that its guests cause, to any addresses.
 
-Nobody verifies the address in a booking's form, so whoever fills it in decides where the news goes,
-again and again. News of a booking or a move, and of a cancellation that a guest makes, therefore
-goes out only while its destination and its network have had fewer than so many messages. What
-follows from news that did go out goes out in any case: reminders of that time, which do not count,
-and a cancellation by the practice. Each comes once, and whoever was told of an appointment must not
-be left to wait for it.
+Nobody verifies the address in a booking's form, so its sender could direct any number of messages
+there. News of a booking or a move, and of a cancellation that a guest makes, is therefore sent only
+while its destination and its network are below their limits. Messages that follow from news that
+was sent are always sent: reminders of that time, which do not count, and a cancellation by the
+practice. Each comes once, and a customer who knows of an appointment must learn that it is off.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 
 A_DAY: Final = timedelta(hours=24)
 """Rolling: a message counts against its destination for so long after its turn came. Retries don't
-count anew.
+count again.
 """
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class AppointmentStatus(StrEnum):
-    """Where an appointment stands in its life."""
+    """The state of an appointment."""
 
     CONFIRMED = "CONFIRMED"
     CANCELLED = "CANCELLED"

@@ -1,6 +1,4 @@
-"""The decision over a booking: what is wished, against what stands in the calendar, at this
-instant.
-"""
+"""The decision over a booking: the wish is compared with the calendar, as of this instant."""
 
 from __future__ import annotations
 
@@ -36,7 +34,7 @@ class BookingWish:
     """What a caller asks for, checked for form.
 
     `duration_minutes`, where given, guards against a page that shows old rules. `contact` is None
-    only for a signed-in customer, whose record then stands for it.
+    only for a signed-in customer, whose record then takes its place.
     """
 
     provider_id: ProviderId
@@ -51,9 +49,7 @@ class BookingWish:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Acceptance:
-    """A booking that the law allows: its time, and the price and policy that go with it
-    for good.
-    """
+    """A booking that the rules allow: its time, and the price and policy that it keeps."""
 
     claims: Claims
     price: Money | None
@@ -109,8 +105,8 @@ def dates_to_lock(
 def decide_booking(
     calendar: Calendar, claims: Sequence[Claim], wish: BookingWish, now: datetime
 ) -> Acceptance | SlotUnavailable | InvalidInput:
-    """Whether the wished time can be booked at this instant; `claims` are all that could stand in
-    its way.
+    """Whether the wished time can be booked at this instant; `claims` are all that could conflict
+    with it.
     """
     refusal = refuse_time(calendar, claims, wish.starts_at, wish.duration_minutes, now)
     claim = claim_for(calendar.rules, wish.starts_at)

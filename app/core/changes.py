@@ -1,5 +1,5 @@
-"""What changed, as told to caches and subscribers after the commit. A change names what it touches,
-not what it made of it.
+"""Changes, as published to caches and subscribers after the commit. A change names what it touched,
+not the new state.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Free days: what is free on a date, whatever the time is now and whatever the grid's step is, so
-that it can be kept for a while.
+"""Free days: what is free on a date, independent of the current time and of the grid's step, so
+that it can be cached.
 
 *Now*, notice, horizon, the grid and the end of holds are applied on reading. Appointments are cut
-out of the stretches; holds are kept beside them, each with its expiry.
+out of the stretches; holds are kept separately, each with its expiry.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The history of an appointment: what became of it, version by version."""
+"""The history of an appointment: its changes, version by version."""
 
 from __future__ import annotations
 

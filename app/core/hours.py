@@ -1,4 +1,4 @@
-"""When is a provider open? At an instant if, and only if, the wall clock in their zone reads a time
+"""When a provider is open: at an instant if, and only if, the wall clock in their zone reads a time
 inside their hours.
 
 Hours are ranges of wall-clock readings; each range belongs to the date that it starts on. The
@@ -92,7 +92,7 @@ class DayException:
 
     @property
     def is_custom(self) -> bool:
-        """Its ranges stand in place of the weekly hours and breaks that start on the date."""
+        """Its ranges replace the weekly hours and breaks that start on the date."""
         return not self.is_blocked
 
     @property

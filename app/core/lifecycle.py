@@ -278,8 +278,8 @@ def refuse_move(
 def decide_closing(
     appointment: Appointment, to: AppointmentStatus, now: datetime, *, expected_version: int | None
 ) -> AppointmentStatus | Unchanged | InvalidTransition | VersionConflict:
-    """Whether the provider's side may say that the visit took place, or that nobody came: from its
-    start on.
+    """Whether the provider's side may mark the visit as completed or as a no-show: from its start
+    on.
     """
     if appointment.status is to:
         return Unchanged()

@@ -268,7 +268,7 @@ _TOO_LATE: Final = frozenset({SkipReason.STARTED, SkipReason.HOUR_IS_DUE})
 
 
 def unknown_fate(detail: str) -> str:
-    """The log's sentence for a message of which nobody can say whether it arrived."""
+    """The log's sentence for a message of which it is unknown whether it arrived."""
     return f"its fate is unknown: {detail}"
 
 

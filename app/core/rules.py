@@ -39,7 +39,7 @@ class ServiceRules:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """The rules in force. A value: two equal ones give equal times, so it can stand in a cache's
+    """The rules in force. A value: two equal ones give equal times, so it can be part of a cache's
     key.
     """
 

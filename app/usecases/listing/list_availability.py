@@ -216,7 +216,7 @@ def free_times(found: FreeDays, question: SlotQuestion, now: datetime) -> FreeTi
         in_order = [minute for day in starts.values() for minute in day]
         starts = by_viewer_date(in_order, zone, question.first, question.last)
     elif len(starts) != (question.last - question.first).days + 1:
-        # Somebody beside asked for the same dates in another zone, and so for a date more.
+        # The batch has a question for the same dates in another zone, and so one date more.
         starts = {
             day: minutes
             for day, minutes in starts.items()
