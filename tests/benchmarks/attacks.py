@@ -81,6 +81,8 @@ def carry_out(name: str, target: Target) -> Got:
             async with asyncio.timeout(target.seconds):
                 await ATTACKS[name](target, got)
         got.seconds = monotonic() - started
+        if (unanswered := got.tries - got.answers.total()) > 0:
+            got.answers["unanswered"] = unanswered
 
     asyncio.run(until_the_end())
     return got
