@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from app.admission.gate import Gate
 from app.admission.lines import Lines
@@ -14,9 +12,10 @@ from app.free_times.calendars import Calendars
 from app.free_times.listings import Listings
 from app.free_times.shared import SharedDays
 from app.free_times.single_flight import Flights
+from app.tasks import Tasks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping
+    from collections.abc import Callable, Mapping
     from datetime import date, datetime
 
     from app.core.free_days import FreeDay
@@ -25,8 +24,6 @@ if TYPE_CHECKING:
     from app.core.refusals import NotFound
     from app.free_times.calendars import KnownCalendar
     from app.redis_client import RedisClient
-
-_log: Final = logging.getLogger(__name__)
 
 DaysKey: TypeAlias = "tuple[str, str, bytes]"
 """Whose days, by the stamp's key; under which shape and stamp."""
@@ -51,25 +48,12 @@ class Accelerator:
     calendar_flights: Flights[CalendarKey, KnownCalendar | NotFound] = field(
         default_factory=Flights
     )
-    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
-
-    def start(self, work: Coroutine[None, None, None]) -> None:
-        """Run this in the background."""
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._ended)
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (failure := task.exception()) is not None:
-            _log.warning("background task failed: %s", type(failure).__name__)
+    tasks: Tasks = field(default_factory=lambda: Tasks("free times"))
+    """In the background; ended by `close`."""
 
     async def close(self) -> None:
-        """End the background tasks, and give the connections back."""
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        """End the background tasks, and close the connections."""
+        await self.tasks.close()
         await self.shared.close()
 
 

@@ -478,7 +478,7 @@ class _Reading:
                 )
                 self._take(standing, days)
         self._accelerator.shared.keep_here(fills)
-        self._accelerator.start(self._keep(fills))
+        self._accelerator.tasks.start(self._keep(fills))
 
     async def _keep(self, fills: Sequence[Fill]) -> None:
         """Keep what was computed for other processes; in this one it counts already."""

@@ -7,7 +7,6 @@ Redis is unavailable, and nothing waits for it.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
 from datetime import timedelta
@@ -17,6 +16,7 @@ import orjson
 from arq.connections import ArqRedis
 
 from app.redis_client import BROKEN_REDIS, describe, make_pool
+from app.tasks import Tasks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -69,7 +69,7 @@ class Waker:
         self._queue = connect(redis_url)
         self._clock = real_clock
         self._window: dict[str, int] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks("the queue of jobs")
 
     def wake(self, names: Sequence[str]) -> None:
         """Make these jobs run at the end of this window. Jobs that are scheduled by then anyway are
@@ -79,10 +79,8 @@ class Waker:
         asked = [name for name in names if self._window.get(name) != window]
         self._window |= dict.fromkeys(asked, window)
         # One call to Redis at a time: while it hangs, the jobs run on schedule.
-        if asked and not self._tasks:
-            task = asyncio.create_task(self._enqueue(asked, window))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+        if asked and not self._tasks.count:
+            self._tasks.start(self._enqueue(asked, window))
 
     async def _enqueue(self, names: Sequence[str], window: int) -> None:
         try:
@@ -97,11 +95,8 @@ class Waker:
             )
 
     async def aclose(self) -> None:
-        """Let running calls end, and close the connections."""
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=WAKE_WINDOW.total_seconds())
-        for task in self._tasks:
-            task.cancel()
+        """Let running calls finish, for a window at most, and close the connections."""
+        await self._tasks.close(grace_seconds=WAKE_WINDOW.total_seconds())
         with contextlib.suppress(*BROKEN_REDIS):
             await self._queue.aclose()
             await self._queue.connection_pool.disconnect()

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from time import monotonic
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from app.core.changes import RulesChanged, TimeChanged
 from app.core.party import Party
+from app.live.loop import Loop
 from app.live.topic import Found, Page, Revision, Topic
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from app.core.provider import Calendar
     from app.core.zones import Minute
     from app.live.pace import Counts, Pace
-    from app.live.tasks import Tasks
+    from app.tasks import Tasks
 
 _log: Final = logging.getLogger(__name__)
 
@@ -128,15 +129,10 @@ class Board:
         self._clock = clock
         self._pace = pace
         self._counts = counts
-        self._places = places
-        self._tasks = tasks
         self._topics: dict[Party, Topic] = {}
         self._watches: dict[Topic, set[Watch]] = {}
-        self._woken = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
         self._compare_at = monotonic() + pace.compare_seconds
-        self._read_after = 0.0
-        self._failures = 0
+        self._loop = Loop(self, "live free times", pace=pace, places=places, tasks=tasks)
 
     # ------------------------------------------------------------ subscribers
 
@@ -162,7 +158,6 @@ class Board:
         ends. Raises what reading raises.
         """
         pages = []
-        waiting: list[asyncio.Future[None]] = []
         for provider_id in provider_ids:
             party = Party(provider_id, service_id)
             topic = self._topics.get(party)
@@ -170,24 +165,19 @@ class Board:
                 topic = self._topics[party] = Topic(party)
                 self._watches[topic] = set()
             pages.append((topic, topic.watch(time_zone, dates)))
-            waiting.append(asyncio.get_running_loop().create_future())
-            topic.waiting.append(waiting[-1])
         watch = Watch(pages)
         for topic, _ in pages:
             self._watches[topic].add(watch)
         try:
-            self._wake()
-            await asyncio.gather(*waiting)
+            await self._loop.next_reading()
             yield watch
         finally:
-            for future in waiting:
-                future.cancel()
             for topic, of_topic in pages:
                 topic.leave(of_topic)
                 self._watches[topic].discard(watch)
                 if not topic.is_watched:
                     del self._topics[topic.party], self._watches[topic]
-            self._wake()
+            self._loop.wake()
 
     # ------------------------------------------------------------ doubts
 
@@ -203,43 +193,57 @@ class Board:
                 else:
                     doubted |= provider_id in change.provider_ids and topic.doubt_all()
         if doubted:
-            self._wake()
+            self._loop.wake()
 
     def compare(self) -> None:
         """Events may have been missed: reads everything again."""
         for topic in self._topics.values():
             topic.compare()
         self._compare_at = monotonic() + self._pace.compare_seconds
-        self._wake()
+        self._loop.wake()
 
-    # ------------------------------------------------------------ the task
+    # ------------------------------------------------------------ for the loop
 
-    def _wake(self) -> None:
-        self._woken.set()
-        if self._task is None and self._topics:
-            self._task = self._tasks.start(self._run())
-
-    async def _run(self) -> None:
-        try:
-            while self._topics:
-                await self._step()
-        finally:
-            self._task = None
-
-    async def _step(self) -> None:
-        self._woken.clear()
+    def is_due(self) -> bool:
+        """Whether days are to be read. Shows what time alone has changed."""
         self._let_time_pass()
         if monotonic() >= self._compare_at:
             self.compare()
-        doubted = [
-            topic
-            for topic in self._topics.values()
-            if topic.stale or topic.compared or topic.waiting
-        ]
-        if doubted and monotonic() >= self._read_after:
-            await self._read(doubted)
-        else:
-            await self._sleep()
+        return any(topic.stale or topic.compared for topic in self._topics.values())
+
+    def seconds_left(self) -> float:
+        """Until time changes something, a comparison is due, or the clock is to be checked."""
+        seconds = min(self._pace.glance_seconds, self._compare_at - monotonic())
+        changes_at = min(
+            (each.changes_at for each in self._topics.values() if each.changes_at), default=None
+        )
+        if changes_at is not None:
+            seconds = min(seconds, (changes_at - self._clock()).total_seconds())
+        return max(0.0, seconds)
+
+    async def read(self) -> None:
+        """Reads all stale days in one batch and shows them."""
+        topics = [topic for topic in self._topics.values() if topic.stale or topic.compared]
+        told = {topic: topic.stale for topic in topics}
+        asked = {topic: topic.stale | topic.compared for topic in topics}
+        for topic in topics:
+            topic.stale, topic.compared = set(), set()
+        try:
+            wanted = {topic.party: sorted(days) for topic, days in asked.items()}
+            reading = await self._read_from(self._organization_id, wanted)
+            repaired = self._take(reading, asked, told)
+        except Exception:
+            for topic, days in asked.items():
+                topic.stale |= days
+            raise
+        self._counts.readings += 1
+        if repaired:
+            self._counts.repaired += len(repaired)
+            _log.warning(
+                "repaired free times of %d providers whose change event was lost or late",
+                len(repaired),
+            )
+            self._repaired(self._organization_id, repaired)
 
     def _let_time_pass(self) -> None:
         now = self._clock()
@@ -250,51 +254,6 @@ class Board:
                 and topic.let_time_pass(now)
             ):
                 self._say_changed(topic)
-
-    async def _sleep(self) -> None:
-        """Waits until it is woken, time changes something, or a comparison is due."""
-        seconds = min(self._pace.glance_seconds, max(0.0, self._compare_at - monotonic()))
-        if self._read_after > monotonic():
-            seconds = min(seconds, self._read_after - monotonic())
-        changes_at = min(
-            (each.changes_at for each in self._topics.values() if each.changes_at), default=None
-        )
-        if changes_at is not None:
-            seconds = min(seconds, max(0.0, (changes_at - self._clock()).total_seconds()))
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._woken.wait()
-
-    async def _read(self, topics: Sequence[Topic]) -> None:
-        told = {topic: topic.stale for topic in topics}
-        asked = {topic: topic.stale | topic.compared for topic in topics}
-        waiting = [future for topic in topics for future in topic.waiting]
-        for topic in topics:
-            topic.stale, topic.compared, topic.waiting = set(), set(), []
-        try:
-            async with self._places:
-                wanted = {topic.party: sorted(asked[topic]) for topic in topics}
-                reading = await self._read_from(self._organization_id, wanted)
-            repaired = self._take(reading, asked, told)
-        except asyncio.CancelledError:
-            for future in waiting:
-                future.cancel()
-            raise
-        except Exception as failure:  # noqa: BLE001  whatever it is, subscribers stay, and it is tried again
-            self._put_back(asked, waiting, failure)
-            return
-        self._failures = 0
-        self._counts.readings += 1
-        for future in waiting:
-            if not future.done():
-                future.set_result(None)
-        if repaired:
-            self._counts.repaired += len(repaired)
-            _log.warning(
-                "repaired free times of %d providers whose change event was lost or late",
-                len(repaired),
-            )
-            self._repaired(self._organization_id, repaired)
 
     def _take(
         self, reading: Reading, asked: Mapping[Topic, set[date]], told: Mapping[Topic, set[date]]
@@ -309,23 +268,6 @@ class Board:
             if (changed & days) - told[topic]:
                 repaired[topic.party.provider_id] = None
         return list(repaired)
-
-    def _put_back(
-        self,
-        asked: Mapping[Topic, set[date]],
-        waiting: Sequence[asyncio.Future[None]],
-        failure: Exception,
-    ) -> None:
-        """Fails the new subscribers; for the others, retries with growing pauses."""
-        if not self._failures:
-            _log.warning("could not read live free times; retrying: %s", type(failure).__name__)
-        self._read_after = monotonic() + self._pace.retry_after(self._failures)
-        self._failures += 1
-        for topic, days in asked.items():
-            topic.stale |= days
-        for future in waiting:
-            if not future.done():
-                future.set_exception(failure)
 
     def _say_changed(self, topic: Topic) -> None:
         for watch in self._watches.get(topic, ()):

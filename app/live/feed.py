@@ -19,9 +19,9 @@ from app.live.board import Board, Read, Repaired, Watch
 from app.live.ledger import Concerns, Following, Ledger, ReadHistory
 from app.live.listener import Listener
 from app.live.pace import Counts, Pace
-from app.live.tasks import Tasks
 from app.live.wire import channel_of, decode, encode, organization_of
 from app.redis_client import BROKEN_REDIS, describe
+from app.tasks import Tasks
 
 if TYPE_CHECKING:
     from app.core.changes import Change
@@ -70,7 +70,7 @@ class Feed:
         self._origin = secrets.token_hex(8)
         self._organizations: dict[OrganizationId, _Organization] = {}
         self._places = asyncio.Semaphore(readings_at_once)
-        self._tasks = Tasks()
+        self._tasks = Tasks("the live feed")
         self._untold: set[OrganizationId] = set()
         self._teller: asyncio.Task[None] | None = None
         self.counts = Counts()

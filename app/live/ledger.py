@@ -11,19 +11,20 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from time import monotonic
 from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar, cast
 
 from app.core.changes import AppointmentChanged, RulesChanged
+from app.live.loop import Loop
 
 if TYPE_CHECKING:
     from app.core.changes import Change
     from app.core.ids import AppointmentId, OrganizationId
     from app.live.pace import Counts, Pace
-    from app.live.tasks import Tasks
+    from app.tasks import Tasks
 
 _log: Final = logging.getLogger(__name__)
 
@@ -116,20 +117,16 @@ class Ledger:
         tasks: Tasks,
     ) -> None:
         self._organization_id = organization_id
-        self._read = read
+        self._read_from = read
         self._clock = clock
         self._pace = pace
         self._counts = counts
-        self._places = places
-        self._tasks = tasks
         self._followings: set[Following] = set()
         self._heard: OrderedDict[tuple[AppointmentId, int], datetime] = OrderedDict()
         self._swept_until: datetime | None = None
-        self._woken = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
-        self._waiting: list[asyncio.Future[None]] = []
         self._sweep_at = 0.0
-        self._failures = 0
+        self._is_doubted = False
+        self._loop = Loop(self, "the history", pace=pace, places=places, tasks=tasks)
 
     @property
     def is_watched(self) -> bool:
@@ -144,22 +141,23 @@ class Ledger:
         later change is found, even if readings in between fail.
         """
         following = Following(concerns, self._pace.most_pending)
+        if not self._loop.is_running:
+            self._swept_until = None
+            self._heard.clear()
         self._followings.add(following)
-        if self._task is None:
-            self._sweep_at = monotonic()
-            self._task = self._tasks.start(self._run())
         try:
             if self._swept_until is None:
-                first_reading: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-                self._waiting.append(first_reading)
-                await first_reading
+                self._is_doubted = True
+                await self._loop.next_reading()
             yield following
         finally:
             self._followings.discard(following)
-            self._woken.set()
+            self._loop.wake()
 
     def hear(self, changes: Iterable[Change]) -> None:
-        """These changes were committed."""
+        """These changes were committed. Ignored while there are no subscribers."""
+        if not self._loop.is_running:
+            return
         now = self._clock()
         for change in changes:
             if isinstance(change, AppointmentChanged):
@@ -170,8 +168,8 @@ class Ledger:
 
     def compare(self) -> None:
         """Events may have been missed: reads the history."""
-        self._sweep_at = monotonic()
-        self._woken.set()
+        self._is_doubted = True
+        self._loop.wake()
 
     def _tell(self, change: AppointmentChanged, now: datetime) -> bool:
         key = (change.appointment_id, change.version)
@@ -183,54 +181,30 @@ class Ledger:
             following.offer(told)
         return True
 
-    async def _run(self) -> None:
-        try:
-            while self._followings:
-                await self._step()
-        finally:
-            self._task = None
-            self._swept_until = None
-            self._heard.clear()
-            self._answer_waiting(asyncio.CancelledError())
+    # ------------------------------------------------------------ for the loop
 
-    async def _step(self) -> None:
-        self._woken.clear()
+    def is_due(self) -> bool:
+        """Whether the history is to be read."""
         if monotonic() >= self._sweep_at:
             self._sweep_at = monotonic() + self._pace.sweep_seconds
-            try:
-                async with self._places:
-                    await self._sweep()
-                self._failures = 0
-                self._answer_waiting(None)
-            except Exception as failure:  # noqa: BLE001  whatever it is, subscribers stay, and it is tried again
-                if not self._failures:
-                    _log.warning(
-                        "could not read the history, will retry: %s", type(failure).__name__
-                    )
-                self._sweep_at = monotonic() + self._pace.retry_after(self._failures)
-                self._failures += 1
-                self._answer_waiting(failure)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(max(0.0, self._sweep_at - monotonic())):
-                await self._woken.wait()
+            self._is_doubted = True
+        return self._is_doubted
 
-    def _answer_waiting(self, failure: BaseException | None) -> None:
-        """The first reading is done, or has failed."""
-        waiting, self._waiting = self._waiting, []
-        for future in waiting:
-            if future.done():
-                continue
-            if failure is None:
-                future.set_result(None)
-            elif isinstance(failure, asyncio.CancelledError):
-                future.cancel()
-            else:
-                future.set_exception(failure)
+    def seconds_left(self) -> float:
+        """Until the next regular reading."""
+        return max(0.0, self._sweep_at - monotonic())
 
-    async def _sweep(self) -> None:
+    async def read(self) -> None:
+        """Reads the history, and delivers the changes whose event was lost."""
+        self._is_doubted = False
+        self._sweep_at = monotonic() + self._pace.sweep_seconds
         now = self._clock()
         since = min(now, self._swept_until or now) - OVERLAP
-        changes = await self._read(self._organization_id, since)
+        try:
+            changes = await self._read_from(self._organization_id, since)
+        except Exception:
+            self._is_doubted = True
+            raise
         # Changes from before the first subscriber are not delivered.
         is_news = self._swept_until is not None
         for change in changes:

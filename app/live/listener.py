@@ -12,8 +12,8 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from app.live.tasks import Tasks, end
 from app.redis_client import BROKEN_REDIS, describe
+from app.tasks import Tasks, end
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis

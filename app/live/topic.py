@@ -19,7 +19,6 @@ from app.core.slots import bookable_by_date, by_viewer_date, dates_changed, date
 from app.core.zones import EPOCH, Minute, dates_between
 
 if TYPE_CHECKING:
-    from asyncio import Future
     from collections.abc import Iterable, Mapping, Sequence
 
     from app.core.changes import TimeChanged
@@ -104,7 +103,6 @@ class Topic:
         "compared",
         "party",
         "stale",
-        "waiting",
     )
 
     def __init__(self, party: Party) -> None:
@@ -119,8 +117,6 @@ class Topic:
         """Days to be read again, because an event named them or a new subscriber asks for them."""
         self.compared: set[date] = set()
         """Days to be read again, to find changes without an event."""
-        self.waiting: list[Future[None]] = []
-        """New subscribers, which wait for a reading that begins after they subscribed."""
         self._watched: Counter[date] = Counter()
         self._days: dict[date, _Day] = {}
         self._pages: dict[tuple[str | None, date], Page] = {}

@@ -149,7 +149,7 @@ def make_feed(
 
     def forget(organization_id: OrganizationId, provider_ids: Sequence[ProviderId]) -> None:
         change = RulesChanged(organization_id=organization_id, provider_ids=tuple(provider_ids))
-        accelerator.start(accelerator.shared.forget([change]))
+        accelerator.tasks.start(accelerator.shared.forget([change]))
 
     sources = Sources(
         read=partial(read_days, pool), read_history=partial(read_history, pool), repaired=forget

@@ -290,7 +290,7 @@ async def test_the_worker_is_woken_over_a_connection_that_was_reset(play: Play) 
         for passes in PASSES:
             waker = Waker(world.redis.url, real_clock=clock)
             waker.wake(["first"])
-            await asyncio.wait(waker._tasks)
+            await asyncio.wait(waker._tasks._running)
             await world.reset(world.redis, passes)
             clock.set(clock() + timedelta(minutes=1))
             waker.wake(["second"])

@@ -14,7 +14,7 @@ from app.core.changes import AppointmentChanged, AppointmentChangeKind
 from app.core.ids import AppointmentId, CustomerId, OrganizationId, ProviderId
 from app.live.ledger import Following, Ledger
 from app.live.pace import Counts, Pace
-from app.live.tasks import Tasks
+from app.tasks import Tasks
 
 ORGANIZATION: Final = OrganizationId(UUID(int=1))
 NOW: Final = datetime(2026, 1, 12, tzinfo=UTC)
@@ -64,7 +64,7 @@ def ledger(history: History) -> Ledger:
         pace=Pace(sweep_seconds=0.01, retry_seconds=0.001, longest_retry_seconds=0.002),
         counts=Counts(),
         places=asyncio.Semaphore(1),
-        tasks=Tasks(),
+        tasks=Tasks("the live feed"),
     )
 
 
@@ -105,6 +105,16 @@ async def test_what_is_heard_before_the_first_reading_is_told(
     await asyncio.sleep(0)
     ledger.hear([change(1)])
     assert await asyncio.wait_for(entering, PATIENCE_SECONDS) == [change(1)]
+
+
+async def test_what_is_heard_without_subscribers_is_not_kept(
+    ledger: Ledger, history: History
+) -> None:
+    """Else the ledger would grow while only free times are watched."""
+    ledger.hear([change(1)])
+    async with asyncio.timeout(PATIENCE_SECONDS), ledger.follow(lambda _: True) as following:
+        history.changes = [change(1)]
+        assert await taken(following) == [change(1)]
 
 
 async def taken(following: Following) -> list[AppointmentChanged]:

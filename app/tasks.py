@@ -26,11 +26,12 @@ async def end(tasks: Iterable[asyncio.Task[None]]) -> None:
 
 
 class Tasks:
-    """Those of one feed."""
+    """The background tasks of one owner, which log lines name."""
 
-    __slots__ = ("_running",)
+    __slots__ = ("_owner", "_running")
 
-    def __init__(self) -> None:
+    def __init__(self, owner: str) -> None:
+        self._owner = owner
         self._running: set[asyncio.Task[None]] = set()
 
     def start(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
@@ -43,7 +44,7 @@ class Tasks:
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
         if not task.cancelled() and (failure := task.exception()) is not None:
-            _log.error("a task of the live feed failed: %s", type(failure).__name__)
+            _log.error("a task of %s failed: %s", self._owner, type(failure).__name__)
             _log.debug("traceback of the failed task", exc_info=failure)
 
     @property
@@ -51,6 +52,8 @@ class Tasks:
         """How many run."""
         return len(self._running)
 
-    async def close(self) -> None:
-        """Ends them all."""
+    async def close(self, *, grace_seconds: float = 0.0) -> None:
+        """Ends them all; they may finish by themselves for `grace_seconds`."""
+        if self._running and grace_seconds:
+            await asyncio.wait(self._running, timeout=grace_seconds)
         await end(self._running)
