@@ -8,6 +8,7 @@ refused.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -26,6 +27,7 @@ from app.identity.access import AccessClaims, AccessTokens
 from app.process.asgi import create_app
 from app.process.wiring import open_resources, system_clock
 from app.settings import Settings
+from app.store.pool import Transaction
 from app.usecases.practice.create_organization import create_organization
 from app.usecases.resources import Resources
 
@@ -436,3 +438,13 @@ def utc(day: str, *times: str) -> list[str]:
 def subset(values: Mapping[str, Any], names: Sequence[str]) -> Json:
     """These entries alone."""
     return {name: values[name] for name in names}
+
+
+async def blocked_by(api: Api, holder: Transaction) -> None:
+    """Until another transaction waits for what this one holds."""
+    [[holds]] = await holder.fetch("SELECT pg_backend_pid()", [])
+    async with asyncio.timeout(10):
+        while not await api.rows(  # noqa: ASYNC110
+            "SELECT pid FROM pg_stat_activity WHERE $1 = ANY(pg_blocking_pids(pid))", holds
+        ):
+            await asyncio.sleep(0)  # PostgreSQL tells nobody that a lock is waited for

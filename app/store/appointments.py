@@ -11,7 +11,7 @@ from app.store.providers import channels, money
 from app.store.sql import query
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
 
     from app.core.keyset import Keyset
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _BY_IDS = query("appointment_by_ids")
 _INSERT = query("insert_appointment")
 _FOR_UPDATE = query("appointment_for_update")
+_SHARE = query("share_appointments")
 _UPDATE = query("update_appointment")
 _TO_COMPLETE = query("appointments_to_complete")
 _ENDED = query("ended_for_update")
@@ -177,6 +178,15 @@ def insert_appointment(
         appointment.created_at,
         guest_origin,
     )
+
+
+async def share_appointments(
+    tx: Transaction, organization_id: OrganizationId, appointment_ids: Iterable[AppointmentId]
+) -> None:
+    """No change of these appointments, and no erasure of their customers, commits until the
+    transaction ends. Taken before their outbox and their messages.
+    """
+    await _SHARE.exec(tx, organization_id, list(appointment_ids))
 
 
 async def appointment_for_update(

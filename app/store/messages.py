@@ -41,7 +41,7 @@ _CLOSE = query("close_message")
 _POSTPONE = query("postpone_message")
 _KNOWN_IDS = query("known_message_ids")
 _RECORD_DELIVERY = query("record_delivery")
-_FORGET_WIRE = query("forget_wire_of_customer")
+_STOP = query("stop_messages_of_customer")
 _FORGET_DESTINATIONS = query("forget_destinations_of_customer")
 
 
@@ -411,12 +411,14 @@ async def record_delivery(
     return count == 1
 
 
-async def forget_wire_of_customer(
+async def stop_messages_of_customer(
     tx: Transaction, organization_id: OrganizationId, customer_id: CustomerId
 ) -> list[MessageLogId]:
-    """Delete the words of pending text messages to an erased customer; these have failed."""
-    rows = await _FORGET_WIRE.many(tx, organization_id, customer_id)
-    return [MessageLogId(row["id"]) for row in rows]
+    """Invalidate all claims of messages about an erased customer's appointments, and delete the
+    words of text messages that were on their way. Returns the latter, which have failed.
+    """
+    rows = await _STOP.many(tx, organization_id, customer_id)
+    return [MessageLogId(row["id"]) for row in rows if row["status"] == MessageStatus.FAILED]
 
 
 async def forget_destinations_of_customer(

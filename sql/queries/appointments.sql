@@ -159,6 +159,16 @@ FROM appointment
 WHERE organization_id = $1 AND id = $2
 FOR UPDATE;
 
+-- name: share_appointments :exec
+-- No change of these appointments, and no erasure of their customers, commits until the transaction ends. In one order, so
+-- that nobody waits in a circle.
+-- params: organization_id uuid, ids uuid[]
+SELECT id
+FROM appointment
+WHERE organization_id = $1 AND id = ANY($2)
+ORDER BY id
+FOR KEY SHARE;
+
 -- name: appointments_to_complete :many
 -- A batch of appointments that have ended and are still confirmed, of all organizations.
 -- params: ended_by timestamptz, batch_size integer

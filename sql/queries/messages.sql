@@ -41,15 +41,18 @@ WHERE organization_id = $1 AND appointment_id = ANY($2)
 ORDER BY due_at, kind;
 
 -- name: insert_messages :exec
--- Rows of the log, each once: one that is there for the same time, kind, recipient and channel stays as it is.
+-- Rows of the log, each once: one that is there for the same time, kind, recipient and channel stays as it is. Joined with
+-- their appointments, so that the statement runs where the organization's rows are.
 -- params: organization_id uuid, ids uuid[], appointment_ids uuid[], time_versions integer[], kinds text[], recipients text[], channels text[], statuses text[], due_at timestamptz[], leases timestamptz[], details text[], created_at timestamptz, destinations bytea[]
 INSERT INTO reminder_log (organization_id, id, appointment_id, time_version, kind, recipient, channel, status, due_at,
     lease_until, detail, created_at, destination)
 SELECT $1, new.id, new.appointment_id, new.time_version, new.kind, new.recipient, new.channel, new.status, new.due_at,
     new.lease_until, new.detail, $12, new.destination
-FROM unnest($2::uuid[], $3::uuid[], $4::integer[], $5::text[], $6::text[], $7::text[], $8::text[], $9::timestamptz[],
-        $10::timestamptz[], $11::text[], $13::bytea[])
+FROM appointment
+CROSS JOIN unnest($2::uuid[], $3::uuid[], $4::integer[], $5::text[], $6::text[], $7::text[], $8::text[],
+        $9::timestamptz[], $10::timestamptz[], $11::text[], $13::bytea[])
     AS new (id, appointment_id, time_version, kind, recipient, channel, status, due_at, lease_until, detail, destination)
+WHERE appointment.organization_id = $1 AND appointment.id = new.appointment_id
 ON CONFLICT (organization_id, appointment_id, time_version, kind, recipient, channel) WHERE (NOT is_resend) DO NOTHING;
 
 -- name: insert_resend :maybe
@@ -172,16 +175,24 @@ SELECT {{message_columns}}
 FROM reminder_log
 WHERE organization_id = $1 AND id = $2;
 
--- name: forget_wire_of_customer :many
--- The words of text messages on their way to an erased customer go, and the messages have failed.
+-- name: stop_messages_of_customer :many
+-- Text messages on their way to an erased customer have failed, and their words go. Every other pending message loses its
+-- claim, so that no worker begins an attempt with what it read of the customer before; the next claim decides again. An
+-- e-mail that is being handed over is left to its worker: its outcome is still to be recorded.
 -- params: organization_id uuid, customer_id uuid
 UPDATE reminder_log
-SET wire_text = NULL, wire_since = NULL, status = 'FAILED', lease_until = NULL,
-    detail = 'the customer was erased while the message was on its way'
+-- Evaluated once the row is locked: an attempt that began in a transaction still open when this statement started is seen
+-- here. WHERE alone would miss its words.
+SET attempts = attempts + 1, wire_text = NULL,
+    wire_since = CASE WHEN wire_text IS NULL THEN wire_since END,
+    status = CASE WHEN wire_text IS NULL THEN status ELSE 'FAILED' END,
+    lease_until = CASE WHEN wire_text IS NULL THEN lease_until END,
+    detail = CASE WHEN wire_text IS NULL THEN detail ELSE 'the customer was erased while the message was on its way' END
 WHERE organization_id = $1
-    AND wire_text IS NOT NULL
+    AND status = 'PENDING'
+    AND (wire_text IS NOT NULL OR wire_since IS NULL)
     AND appointment_id IN (SELECT id FROM appointment WHERE organization_id = $1 AND customer_id = $2)
-RETURNING id;
+RETURNING id, status;
 
 -- name: forget_destinations_of_customer :exec
 -- The hashes of the addresses that an erased customer's messages went to go.

@@ -14,14 +14,24 @@ from app.core.ids import AppointmentId, ProviderId
 from app.core.refusals import NotAllowed, NotFound
 from app.core.validation import ContactForm
 from app.core.viewer import Role, Viewer
-from app.store.pool import Transaction, transaction
+from app.store.pool import transaction
 from app.usecases.booking.book_appointment import BookingForm, book_appointment
 from app.usecases.booking.cancel_appointment import CancellationForm, cancel_appointment
 from app.usecases.booking.hold_slot import HoldForm, hold_slot
 from app.usecases.booking.reschedule_appointment import MoveForm, reschedule_appointment
 from app.usecases.callers.identify import with_records
 from app.usecases.practice.edit_customer import change_customer
-from tests.builders import Api, Caller, Json, a_provider, an_appointment, book, key_in, weekly
+from tests.builders import (
+    Api,
+    Caller,
+    Json,
+    a_provider,
+    an_appointment,
+    blocked_by,
+    book,
+    key_in,
+    weekly,
+)
 
 UPDATE = """mutation ($input: UpdateCustomerInput!) { answer: updateCustomer(input: $input) {
   __typename ... on Customer { id name email phone timeZone locale } ... on InvalidInputError { field message }
@@ -402,13 +412,3 @@ async def test_a_booking_waits_for_the_erasure_that_has_begun(api: Api) -> None:
         )
     booked = await booking
     assert key_in((await _behind(api, booked))["customer"]["id"]) != customer
-
-
-async def blocked_by(api: Api, holder: Transaction) -> None:
-    """Until another transaction waits for what this one holds."""
-    [[holds]] = await holder.fetch("SELECT pg_backend_pid()", [])
-    async with asyncio.timeout(10):
-        while not await api.rows(  # noqa: ASYNC110
-            "SELECT pid FROM pg_stat_activity WHERE $1 = ANY(pg_blocking_pids(pid))", holds
-        ):
-            await asyncio.sleep(0)  # PostgreSQL tells nobody that a lock is waited for

@@ -9,15 +9,22 @@ import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
+from uuid import UUID
 
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
 from app.api.edge.proxies import TrustedProxies
+from app.core.appointment import Contact
+from app.core.booking import BookingWish
+from app.core.ids import ProviderId
+from app.core.viewer import Viewer
 from app.settings import LimitSettings, Settings
+from app.usecases.booking.limit_guests import limited_booker
 from app.usecases.upkeep.purge import purge_tallies
 from tests.builders import (
     BOOK,
+    NOW,
     Api,
     Json,
     a_booking,
@@ -231,6 +238,32 @@ async def test_of_many_at_once_the_limit_lets_through_so_many(limited: Api) -> N
     answers = await asyncio.gather(*(book(limited, ada, start, customer=NOOR) for start in starts))
     types = [answer["__typename"] for answer in answers]
     assert (types.count("BookingConfirmation"), types.count("BookingLimitReachedError")) == (3, 17)
+
+
+async def test_bookings_by_one_mailbox_wait_for_each_other_however_it_is_spelled(
+    limited: Api,
+) -> None:
+    """PostgreSQL finds one customer for these spellings, so their bookings are counted together."""
+
+    def locked(email: str | None, phone: str | None = None) -> tuple[str, ...]:
+        wish = BookingWish(
+            provider_id=ProviderId(UUID(int=1)),
+            service_id=None,
+            starts_at=NOW,
+            duration_minutes=None,
+            contact=Contact(name="Noor", email=email, phone=phone, locale=None),
+            customer_time_zone="UTC",
+            notes=None,
+        )
+        guest = Viewer(organization_id=limited.organization.id)
+        booker = limited_booker(limited.resources, guest, wish)
+        assert booker is not None
+        return booker.names
+
+    spellings = ("ΟΔΟΣ@faß.example", "οδοσ@faß.example", "οδοσ@xn--fa-hia.example")
+    assert len({locked(each) for each in spellings}) == 1
+    assert locked("noor@example.com") != locked("noor@fass.example")
+    assert locked(None, "+491701234567") != locked(None, "+491701234568")
 
 
 async def test_a_retry_is_answered_whatever_the_limit(limited: Api) -> None:

@@ -12,11 +12,13 @@ from itertools import count
 import pytest
 
 from app.api.words.relay import global_id
-from app.core.ids import OrganizationId
+from app.core.ids import CustomerId, OrganizationId
+from app.store.customers import customer_for_update, erase_customer, lock_appointments_of_customer
 from app.store.messages import OutboxKey, due_outbox
+from app.store.pool import transaction
 from app.store.sql import Executor
 from app.usecases.messages import send_messages
-from tests.builders import Json, a_provider, an_appointment, made, weekly
+from tests.builders import Json, a_provider, an_appointment, blocked_by, made, weekly
 from tests.integration.reminders import RESEND, Post, a_post, a_resend
 
 GRACE, ADA, PHONE = "grace@example.org", "ada@salon.example", "+491701234567"
@@ -322,6 +324,28 @@ async def test_without_a_limit_nothing_is_counted(environment: dict[str, str]) -
             await booked(post, ada, f"2026-01-20T{10 + hour}:00Z")
         assert await post.work() == {"SENT": 8}
         assert await post.api.rows("SELECT FROM reminder_log WHERE destination IS NOT NULL") == []
+
+
+async def test_a_worker_waits_for_an_erasure_that_has_begun_and_keeps_no_hash(post: Post) -> None:
+    silent = await a_provider(post.api, channels=[])
+    await booked(post, silent, "2026-01-20T10:00Z")
+    organization_id, pool = post.api.organization.id, post.api.resources.pool
+    [row] = await post.api.rows(
+        "SELECT id FROM customer WHERE organization_id = $1", organization_id
+    )
+    customer_id = CustomerId(row["id"])
+    async with transaction(pool) as erasing:
+        await lock_appointments_of_customer(erasing, organization_id, customer_id)
+        customer = await customer_for_update(erasing, organization_id, customer_id)
+        assert customer is not None
+        working = asyncio.create_task(post.work())
+        await blocked_by(post.api, erasing)
+        await erase_customer(
+            erasing, organization_id, customer, caller=None, erased_at=post.api.clock.now
+        )
+    assert await working == {}
+    rows = await post.api.rows("SELECT status, detail, destination FROM reminder_log")
+    assert [tuple(row.values()) for row in rows] == [("SKIPPED", "the customer was erased", None)]
 
 
 async def test_where_messages_went_is_kept_as_a_hash_until_an_erasure(post: Post) -> None:

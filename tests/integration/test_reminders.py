@@ -7,11 +7,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from app.api.words.relay import global_id
-from tests.builders import Json, a_provider, an_appointment, instant, made
+from app.store.messages import ClaimedMessage, begin_attempt, claim_messages
+from app.store.pool import transaction
+from app.store.sql import Executor
+from app.usecases.messages.send_messages import log_what_is_due
+from tests.builders import Json, a_provider, an_appointment, blocked_by, instant, made
 from tests.integration.reminders import Post, a_post
 
 GRACE = "grace@example.org"
@@ -196,6 +201,93 @@ async def test_an_erased_customer_is_not_written_to_and_their_provider_is(post: 
         ("DAY_BEFORE", "CUSTOMER", "EMAIL", "SKIPPED", "the customer was erased"),
         ("DAY_BEFORE", "PROVIDER", "EMAIL", "SENT", None),
     ]
+
+
+async def claimed_before_an_erasure(post: Post) -> tuple[ClaimedMessage, Json]:
+    """A text message that a worker has claimed and decided upon, and the input of the erasure."""
+    silent = await a_provider(post.api, channels=[])
+    await booked(post, "2026-01-14T12:00Z", provider=silent, email=None, phone="+491701234567")
+    await log_what_is_due(post.api.resources)
+    now, organization_id = post.api.resources.real_clock(), post.api.organization.id
+    [row] = await post.log()
+    [claimed] = await claim_messages(
+        post.api.resources.pool,
+        organization_id,
+        [row["id"]],
+        real_now=now,
+        lease_until=now + timedelta(minutes=5),
+    )
+    [customer] = await post.api.rows(
+        "SELECT id FROM customer WHERE organization_id = $1", organization_id
+    )
+    return claimed, {"id": global_id("Customer", customer["id"])}
+
+
+async def begin(on: Executor, claimed: ClaimedMessage) -> bool:
+    now = datetime.now(UTC)
+    return await begin_attempt(
+        on,
+        claimed,
+        appointment_version=1,
+        begun_at=now,
+        lease_until=now + timedelta(minutes=2),
+        wire_text="Hello Grace",
+    )
+
+
+async def test_a_worker_that_read_a_customer_before_their_erasure_sends_them_nothing(
+    post: Post,
+) -> None:
+    claimed, customer = await claimed_before_an_erasure(post)
+    answer = (await post.api.ask(ERASE, caller=post.api.admin, input=customer))["answer"]
+    made(answer, "Customer")
+    assert not await begin(post.api.resources.pool, claimed)
+    await post.end_leases()
+    await post.work()
+    assert await post.ends() == [
+        ("BOOKED", "CUSTOMER", "SMS", "SKIPPED", "the customer was erased")
+    ]
+    assert post.sms.taken == []
+
+
+async def test_an_erasure_waits_for_an_attempt_that_is_being_recorded_and_forgets_its_words(
+    post: Post,
+) -> None:
+    claimed, customer = await claimed_before_an_erasure(post)
+    async with transaction(post.api.resources.pool) as beginning:
+        assert await begin(beginning, claimed)
+        erasing = asyncio.create_task(post.api.ask(ERASE, caller=post.api.admin, input=customer))
+        await blocked_by(post.api, beginning)
+    made((await erasing)["answer"], "Customer")
+    [row] = await post.log()
+    assert (row["status"], row["wire_text"], row["detail"]) == (
+        "FAILED",
+        None,
+        "the customer was erased while the message was on its way",
+    )
+
+
+async def test_an_e_mail_that_is_handed_over_during_an_erasure_counts_as_sent(post: Post) -> None:
+    silent = await a_provider(post.api, channels=[])
+    await booked(post, "2026-01-14T12:00Z", provider=silent)
+    taken, goes_on = asyncio.Event(), asyncio.Event()
+
+    async def reached(stage: str, _address: str) -> None:
+        if stage == "DATA":
+            taken.set()
+            await goes_on.wait()
+
+    post.mail.reached = reached
+    working = asyncio.create_task(post.work())
+    await taken.wait()
+    [customer] = await post.api.rows(
+        "SELECT id FROM customer WHERE organization_id = $1", post.api.organization.id
+    )
+    values = {"id": global_id("Customer", customer["id"])}
+    made((await post.api.ask(ERASE, caller=post.api.admin, input=values))["answer"], "Customer")
+    goes_on.set()
+    assert await working == {"SENT": 1}
+    assert await post.ends("BOOKED") == [("BOOKED", "CUSTOMER", "EMAIL", "SENT", None)]
 
 
 async def test_channels_are_those_that_each_prefers_at_the_time(post: Post) -> None:

@@ -12,6 +12,7 @@ import hmac
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from app.core.addresses import same_mailbox
 from app.core.network import network_of
 from app.core.refusals import BookingLimitReached
 from app.core.sentences import Sentence, say
@@ -61,7 +62,7 @@ def limited_booker(resources: Resources, viewer: Viewer, wish: BookingWish) -> L
         return Limited(is_guest=False, names=names)
     if viewer.role is not Role.ANONYMOUS or wish.contact is None:
         return None
-    contact = (wish.contact.email or wish.contact.phone or "").lower()
+    contact = same_mailbox(wish.contact.email) if wish.contact.email else wish.contact.phone
     origin = counted_origin(resources, viewer)
     return Limited(
         is_guest=True,

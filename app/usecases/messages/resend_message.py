@@ -11,6 +11,7 @@ from app.core.message_rules import MessageKey, SkipReason, why_not
 from app.core.messages import Message, MessageKind, MessageStatus
 from app.core.refusals import InvalidInput, NotAllowed, NotFound
 from app.core.sentences import Sentence, say
+from app.store.appointments import share_appointments
 from app.store.messages import NewMessage, insert_resend, messages_of_appointments
 from app.store.pool import transaction
 from app.usecases.messages.compose_messages import load_subjects
@@ -54,6 +55,8 @@ async def resend_message(
         return NotAllowed(message=say("Only the provider and administrators send a message again."))
     organization_id = viewer.organization_id
     async with transaction(resources.pool) as tx:
+        # An erasure is over, or waits and erases what is written here.
+        await share_appointments(tx, organization_id, [form.appointment_id])
         subject = (await load_subjects(tx, organization_id, [form.appointment_id])).get(
             form.appointment_id
         )

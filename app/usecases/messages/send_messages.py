@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 from app.core.ids import MessageLogId
 from app.core.message_rules import recipients, why_not
+from app.store.appointments import share_appointments
 from app.store.messages import (
     NewMessage,
     claim_messages,
@@ -101,6 +102,9 @@ async def _log_due(
     resources: Resources, organization_id: OrganizationId, keys: Sequence[OutboxKey]
 ) -> None:
     async with transaction(resources.pool) as tx:
+        # An erasure is over, or waits: what is written here is erased with the rest. Changes of an
+        # appointment lock it before its outbox, and so does this.
+        await share_appointments(tx, organization_id, {key.appointment_id for key in keys})
         entries = await take_outbox(tx, organization_id, keys)
         subjects = await load_subjects(
             tx, organization_id, {entry.appointment_id for entry in entries}

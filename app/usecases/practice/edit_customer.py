@@ -22,7 +22,7 @@ from app.store.customers import (
     update_customer,
 )
 from app.store.customers import erase_customer as store_erasure
-from app.store.messages import forget_wire_of_customer
+from app.store.messages import stop_messages_of_customer
 from app.store.pool import transaction
 from app.usecases.booking.idempotency import caller_name
 from app.usecases.events.record import customer_changed, record_events, record_message
@@ -160,7 +160,7 @@ async def erase_customer(
         if stored is None:
             return NotFound(what="customer")
         now = resources.clock()
-        for message_id in await forget_wire_of_customer(tx, viewer.organization_id, customer_id):
+        for message_id in await stop_messages_of_customer(tx, viewer.organization_id, customer_id):
             record_message(resources, tx, viewer.organization_id, message_id, MessageStatus.FAILED)
         caller = None if stored.subject is None else caller_name(Role.CUSTOMER, stored.subject)
         erased = await store_erasure(
