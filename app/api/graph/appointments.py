@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Self, assert_never
+from typing import TYPE_CHECKING, Annotated, Self
 from uuid import UUID
 
 import strawberry
@@ -34,11 +34,7 @@ from app.api.words.refusals import (
     NotAllowedError,
     NotFoundError,
     SlotUnavailableError,
-    booking_limit_reached,
-    idempotency_key_reused,
-    invalid_input,
-    not_allowed,
-    not_found,
+    refused,
 )
 from app.api.words.relay import (
     After,
@@ -604,24 +600,14 @@ class AppointmentMutation:
                 return confirmation_of(answer)
             case refusals.SlotUnavailable():
                 return slot_unavailable(answer, form.customer_time_zone)
-            case refusals.BookingLimitReached():
-                return booking_limit_reached(answer)
             case refusals.HoldExpired():
                 return HoldExpiredError(
                     code="HOLD_EXPIRED",
                     said=answer.message,
                     alternatives=_slots_offered(answer.alternatives, form.customer_time_zone),
                 )
-            case refusals.InvalidInput():
-                return invalid_input(answer)
-            case refusals.NotAllowed():
-                return not_allowed(answer)
-            case refusals.NotFound():
-                return not_found(answer)
-            case refusals.IdempotencyKeyReused():
-                return idempotency_key_reused(answer)
             case _:
-                assert_never(answer)
+                return refused(answer)
 
 
 def slot_unavailable(

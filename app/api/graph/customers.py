@@ -1,6 +1,6 @@
 """Customers: the record behind bookings, and the mutations that change or erase it."""
 
-from typing import Annotated, assert_never
+from typing import Annotated
 
 import strawberry
 
@@ -14,9 +14,7 @@ from app.api.words.refusals import (
     InvalidInputError,
     NotAllowedError,
     NotFoundError,
-    edit_refused,
-    not_allowed,
-    not_found,
+    refused,
 )
 from app.api.words.scalars import TimeZoneName
 from app.core import appointment as core
@@ -79,7 +77,7 @@ EraseCustomerResult = Annotated[
 def _customer_result(
     answer: core.Customer | refusals.InvalidInput | refusals.NotAllowed | refusals.NotFound,
 ) -> Customer | InvalidInputError | NotAllowedError | NotFoundError:
-    return Customer.of(answer) if isinstance(answer, core.Customer) else edit_refused(answer)
+    return Customer.of(answer) if isinstance(answer, core.Customer) else refused(answer)
 
 
 @strawberry.type
@@ -122,9 +120,5 @@ class CustomerMutation:
         match answer:
             case core.Customer():
                 return Customer.of(answer)
-            case refusals.NotAllowed():
-                return not_allowed(answer)
-            case refusals.NotFound():
-                return not_found(answer)
             case _:
-                assert_never(answer)
+                return refused(answer)

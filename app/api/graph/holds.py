@@ -1,7 +1,7 @@
 """Holds: times reserved for some minutes while somebody fills in a form."""
 
 from datetime import datetime
-from typing import Annotated, assert_never
+from typing import Annotated
 
 import strawberry
 
@@ -16,11 +16,8 @@ from app.api.words.refusals import (
     NotAllowedError,
     NotFoundError,
     SlotUnavailableError,
-    booking_limit_reached,
-    idempotency_key_reused,
-    invalid_input,
-    not_allowed,
     not_found,
+    refused,
 )
 from app.core import hold as core
 from app.core import refusals
@@ -137,18 +134,8 @@ class HoldMutation:
                 return Hold.of(answer)
             case refusals.SlotUnavailable():
                 return slot_unavailable(answer, None)
-            case refusals.BookingLimitReached():
-                return booking_limit_reached(answer)
-            case refusals.InvalidInput():
-                return invalid_input(answer)
-            case refusals.NotAllowed():
-                return not_allowed(answer)
-            case refusals.NotFound():
-                return not_found(answer)
-            case refusals.IdempotencyKeyReused():
-                return idempotency_key_reused(answer)
             case _:
-                assert_never(answer)
+                return refused(answer)
 
     @strawberry.mutation(description="Releases a held time at once. Releasing it again is safe.")
     async def release_hold(

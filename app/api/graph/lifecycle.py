@@ -1,7 +1,7 @@
 """The mutations of an appointment's life after booking: move, cancel, complete, no-show."""
 
 from datetime import datetime
-from typing import Annotated, assert_never
+from typing import Annotated
 
 import strawberry
 
@@ -24,15 +24,7 @@ from app.api.words.refusals import (
     NotReschedulableError,
     SlotUnavailableError,
     VersionConflictError,
-    fee_not_accepted,
-    idempotency_key_reused,
-    invalid_input,
-    invalid_transition,
-    not_allowed,
-    not_cancellable,
-    not_found,
-    not_reschedulable,
-    version_conflict,
+    refused,
 )
 from app.core import appointment as core
 from app.core import refusals
@@ -183,20 +175,8 @@ class LifecycleMutation:
                 return confirmation_of(answer)
             case refusals.SlotUnavailable():
                 return slot_unavailable(answer, None)
-            case refusals.NotReschedulable():
-                return not_reschedulable(answer)
-            case refusals.InvalidInput():
-                return invalid_input(answer)
-            case refusals.NotAllowed():
-                return not_allowed(answer)
-            case refusals.NotFound():
-                return not_found(answer)
-            case refusals.VersionConflict():
-                return version_conflict(answer)
-            case refusals.IdempotencyKeyReused():
-                return idempotency_key_reused(answer)
             case _:
-                assert_never(answer)
+                return refused(answer)
 
     @strawberry.mutation(
         description=("Cancels an appointment. The caller must accept the fee that its policy asks.")
@@ -222,20 +202,8 @@ class LifecycleMutation:
         match answer:
             case core.Appointment():
                 return Appointment.of(answer)
-            case refusals.NotCancellable():
-                return not_cancellable(answer)
-            case refusals.CancellationFeeNotAccepted():
-                return fee_not_accepted(answer)
-            case refusals.InvalidInput():
-                return invalid_input(answer)
-            case refusals.NotAllowed():
-                return not_allowed(answer)
-            case refusals.NotFound():
-                return not_found(answer)
-            case refusals.VersionConflict():
-                return version_conflict(answer)
             case _:
-                assert_never(answer)
+                return refused(answer)
 
     @strawberry.mutation(
         description="Marks an appointment as completed, from its start on. The server does so "
@@ -279,13 +247,5 @@ async def _close(
     match answer:
         case core.Appointment():
             return Appointment.of(answer)
-        case refusals.InvalidTransition():
-            return invalid_transition(answer)
-        case refusals.NotAllowed():
-            return not_allowed(answer)
-        case refusals.NotFound():
-            return not_found(answer)
-        case refusals.VersionConflict():
-            return version_conflict(answer)
         case _:
-            assert_never(answer)
+            return refused(answer)

@@ -1,6 +1,6 @@
 """The organization, as its staff see it, and the mutation of its settings."""
 
-from typing import Annotated, Self, assert_never
+from typing import Annotated, Self
 
 import strawberry
 
@@ -9,11 +9,9 @@ from app.api.operation.info import Info
 from app.api.words.refusals import (
     InvalidInputError,
     NotAllowedError,
-    invalid_input,
-    not_allowed,
+    refused,
 )
 from app.core import provider as core
-from app.core import refusals
 from app.usecases.practice.edit_organization import change_organization, read_organization
 
 _SMS = (
@@ -89,9 +87,5 @@ class OrganizationMutation:
         match answer:
             case core.Organization():
                 return Organization.of(answer)
-            case refusals.InvalidInput():
-                return invalid_input(answer)
-            case refusals.NotAllowed():
-                return not_allowed(answer)
             case _:
-                assert_never(answer)
+                return refused(answer)

@@ -1,7 +1,7 @@
 """Providers: who can be booked, their related fields, and the mutations that change them."""
 
 from datetime import date, datetime
-from typing import Annotated, Self, assert_never, cast
+from typing import Annotated, Self, cast
 from uuid import UUID
 
 import strawberry
@@ -51,9 +51,7 @@ from app.api.words.refusals import (
     InvalidInputError,
     NotAllowedError,
     NotFoundError,
-    edit_refused,
-    invalid_input,
-    not_allowed,
+    refused,
 )
 from app.api.words.relay import (
     After,
@@ -482,12 +480,8 @@ class ProviderMutation:
         match answer:
             case core.Provider():
                 return Provider.of(answer)
-            case refusals.InvalidInput():
-                return invalid_input(answer)
-            case refusals.NotAllowed():
-                return not_allowed(answer)
             case _:
-                assert_never(answer)
+                return refused(answer)
 
     @strawberry.mutation(
         description=(
@@ -517,4 +511,4 @@ def provider_result(
     answer: core.Provider | refusals.InvalidInput | refusals.NotAllowed | refusals.NotFound,
 ) -> Provider | InvalidInputError | NotAllowedError | NotFoundError:
     """The provider after a change, or why it is unchanged."""
-    return Provider.of(answer) if isinstance(answer, core.Provider) else edit_refused(answer)
+    return Provider.of(answer) if isinstance(answer, core.Provider) else refused(answer)

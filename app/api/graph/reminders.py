@@ -3,7 +3,7 @@ again.
 """
 
 from datetime import datetime
-from typing import Annotated, Self, assert_never
+from typing import Annotated, Self
 
 import strawberry
 
@@ -19,11 +19,8 @@ from app.api.words.refusals import (
     InvalidInputError,
     NotAllowedError,
     NotFoundError,
-    invalid_input,
-    not_allowed,
-    not_found,
+    refused,
 )
-from app.core import refusals
 from app.core.messages import Message
 from app.usecases.messages.resend_message import ResendForm, resend_message
 
@@ -113,11 +110,5 @@ class ReminderMutation:
         match answer:
             case Message():
                 return Reminder.of(answer)
-            case refusals.InvalidInput():
-                return invalid_input(answer)
-            case refusals.NotAllowed():
-                return not_allowed(answer)
-            case refusals.NotFound():
-                return not_found(answer)
             case _:
-                assert_never(answer)
+                return refused(answer)

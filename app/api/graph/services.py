@@ -17,8 +17,8 @@ from app.api.words.refusals import (
     InvalidInputError,
     NotAllowedError,
     NotFoundError,
-    edit_refused,
     invalid_input,
+    refused,
 )
 from app.api.words.relay import global_id
 from app.core import provider as core
@@ -184,7 +184,7 @@ UpdateServiceResult = Annotated[
 def _service_result(
     answer: core.Service | refusals.InvalidInput | refusals.NotAllowed | refusals.NotFound,
 ) -> Service | InvalidInputError | NotAllowedError | NotFoundError:
-    return Service.of(answer) if isinstance(answer, core.Service) else edit_refused(answer)
+    return Service.of(answer) if isinstance(answer, core.Service) else refused(answer)
 
 
 @strawberry.type

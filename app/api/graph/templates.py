@@ -1,7 +1,7 @@
 """The words of messages: an organization's own templates, and previews."""
 
 from datetime import datetime
-from typing import Annotated, Self, assert_never
+from typing import Annotated, Self
 
 import strawberry
 
@@ -15,10 +15,8 @@ from app.api.words.keys import appointment_key
 from app.api.words.refusals import (
     InvalidInputError,
     NotAllowedError,
-    invalid_input,
-    not_allowed,
+    refused,
 )
-from app.core import refusals
 from app.core.messages import OwnTemplate, TemplateOverride
 from app.notify import overrides
 from app.notify.message import OverrideProblem, Rendered, RenderedEmail
@@ -255,9 +253,5 @@ class TemplateMutation:
         match answer:
             case OwnTemplate():
                 return MessageTemplate.of(answer)
-            case refusals.InvalidInput():
-                return invalid_input(answer)
-            case refusals.NotAllowed():
-                return not_allowed(answer)
             case _:
-                assert_never(answer)
+                return refused(answer)

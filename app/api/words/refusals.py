@@ -4,7 +4,7 @@
 
 import re
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, assert_never
+from typing import TYPE_CHECKING, Annotated, TypeAlias, assert_never, overload
 
 import strawberry
 
@@ -129,21 +129,6 @@ def not_allowed(refusal: core.NotAllowed) -> NotAllowedError:
 def not_found(refusal: core.NotFound) -> NotFoundError:
     """The refusal of an id."""
     return NotFoundError(code="NOT_FOUND", said=refusal.message)
-
-
-def edit_refused(
-    refusal: core.InvalidInput | core.NotAllowed | core.NotFound,
-) -> InvalidInputError | NotAllowedError | NotFoundError:
-    """The refusals common to all changes of a provider, a service or a customer."""
-    match refusal:
-        case core.InvalidInput():
-            return invalid_input(refusal)
-        case core.NotAllowed():
-            return not_allowed(refusal)
-        case core.NotFound():
-            return not_found(refusal)
-        case _:
-            assert_never(refusal)
 
 
 def invalid_date_range(refusal: core.InvalidDateRange) -> InvalidDateRangeError:
@@ -280,3 +265,77 @@ def temporarily_unavailable(refusal: core.TemporarilyUnavailable) -> Temporarily
         said=refusal.message,
         retry_after_seconds=refusal.retry_after_seconds,
     )
+
+
+Refusal: TypeAlias = (
+    core.InvalidInput
+    | core.NotAllowed
+    | core.NotFound
+    | core.InvalidDateRange
+    | core.IdempotencyKeyReused
+    | core.BookingLimitReached
+    | core.VersionConflict
+    | core.NotCancellable
+    | core.NotReschedulable
+    | core.CancellationFeeNotAccepted
+    | core.InvalidTransition
+    | core.TemporarilyUnavailable
+)
+"""Those whose translation needs nothing but the refusal."""
+
+
+@overload
+def refused(refusal: core.InvalidInput) -> InvalidInputError: ...
+@overload
+def refused(refusal: core.NotAllowed) -> NotAllowedError: ...
+@overload
+def refused(refusal: core.NotFound) -> NotFoundError: ...
+@overload
+def refused(refusal: core.InvalidDateRange) -> InvalidDateRangeError: ...
+@overload
+def refused(refusal: core.IdempotencyKeyReused) -> IdempotencyKeyReusedError: ...
+@overload
+def refused(refusal: core.BookingLimitReached) -> BookingLimitReachedError: ...
+@overload
+def refused(refusal: core.VersionConflict) -> VersionConflictError: ...
+@overload
+def refused(refusal: core.NotCancellable) -> NotCancellableError: ...
+@overload
+def refused(refusal: core.NotReschedulable) -> NotReschedulableError: ...
+@overload
+def refused(refusal: core.CancellationFeeNotAccepted) -> CancellationFeeNotAcceptedError: ...
+@overload
+def refused(refusal: core.InvalidTransition) -> InvalidTransitionError: ...
+@overload
+def refused(refusal: core.TemporarilyUnavailable) -> TemporarilyUnavailableError: ...
+def refused(refusal: Refusal) -> UserError:  # noqa: C901, PLR0912  one case for each type
+    """Translates a refusal. The result of a union is the union of the results, so mypy checks that
+    an answer declares every refusal that it can hold.
+    """
+    match refusal:
+        case core.InvalidInput():
+            return invalid_input(refusal)
+        case core.NotAllowed():
+            return not_allowed(refusal)
+        case core.NotFound():
+            return not_found(refusal)
+        case core.InvalidDateRange():
+            return invalid_date_range(refusal)
+        case core.IdempotencyKeyReused():
+            return idempotency_key_reused(refusal)
+        case core.BookingLimitReached():
+            return booking_limit_reached(refusal)
+        case core.VersionConflict():
+            return version_conflict(refusal)
+        case core.NotCancellable():
+            return not_cancellable(refusal)
+        case core.NotReschedulable():
+            return not_reschedulable(refusal)
+        case core.CancellationFeeNotAccepted():
+            return fee_not_accepted(refusal)
+        case core.InvalidTransition():
+            return invalid_transition(refusal)
+        case core.TemporarilyUnavailable():
+            return temporarily_unavailable(refusal)
+        case _:
+            assert_never(refusal)
