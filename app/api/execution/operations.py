@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from inspect import isawaitable
+from time import thread_time
 from typing import Any, Final, TypeAlias, TypeGuard, cast
 
 import orjson
@@ -83,6 +84,13 @@ class OperationRefused(Exception):  # noqa: N818  says what happened: nothing, o
     def __init__(self, *errors: GraphQLError) -> None:
         super().__init__()
         self.errors = errors
+
+
+@dataclass(slots=True)
+class Spent:
+    """The processor time that preparing operations took, whether they were refused or not."""
+
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,15 +192,25 @@ class Operations:
         text: str,
         variables: Mapping[str, object] | None = None,
         operation_name: str | None = None,
+        spent: Spent | None = None,
     ) -> Operation:
-        """Raises OperationRefused; its errors have a code and are all the caller's."""
+        """Raises OperationRefused; its errors have a code and are all the caller's.
+
+        Adds the processor time to `spent`, except for a query that is ready: asking the kernel for
+        the time would take longer than finding it.
+        """
         variables = variables or {}
         key = _key(text, operation_name, variables)
         ready = None if key is None else self._prepared.get(key)
         if ready is not None:
             self._documents.get(text)  # it was used
             return ready
-        operation = self._prepare(text, variables, operation_name)
+        began = thread_time()
+        try:
+            operation = self._prepare(text, variables, operation_name)
+        finally:
+            if spent is not None:
+                spent.seconds += thread_time() - began
         # A query's variables may be kept for a while; a mutation's are personal data.
         if (
             key is not None

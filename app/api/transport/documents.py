@@ -20,7 +20,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from time import thread_time
 from typing import Final, Protocol
 
 import orjson
@@ -29,6 +28,7 @@ from app.api.execution.operations import (
     Operation,
     OperationRefused,
     Operations,
+    Spent,
 )
 from app.api.transport.requests import GraphQLRequest
 from app.api.words.errors import Code, Failure
@@ -50,13 +50,6 @@ class SharedDocuments(Protocol):
 
 class UnfitDocumentsError(ValueError):
     """A list of documents can't be used. The message says why, in one sentence."""
-
-
-@dataclass(slots=True)
-class Spent:
-    """The processor time that preparing an operation took, whether it was refused or not."""
-
-    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,11 +74,7 @@ class Documents:
         return self._ready(request.query, request, spent)
 
     def _ready(self, text: str, request: GraphQLRequest, spent: Spent) -> Operation:
-        began = thread_time()
-        try:
-            return self.operations.prepare(text, request.variables, request.operation_name)
-        finally:
-            spent.seconds += thread_time() - began
+        return self.operations.prepare(text, request.variables, request.operation_name, spent)
 
     async def _prepare_shared(
         self, request: GraphQLRequest, name: str, shared: SharedDocuments, spent: Spent

@@ -19,9 +19,10 @@ from app.api.execution.operations import (
     Operation,
     OperationRefused,
     Operations,
+    Spent,
 )
 from app.api.transport.answers import TIMED_OUT, Answers
-from app.api.transport.documents import Documents, Spent
+from app.api.transport.documents import Documents
 from app.api.transport.places import Places, network_of
 from app.api.transport.requests import Credentials, Expiring, GraphQLRequest, RequestInfo
 from app.api.transport.watch import OK, Done, Watch, label_of, outcome_of

@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app.api.transport import documents
+from app.api.execution import operations
 from app.process.asgi import create_app
 from app.settings import LimitSettings, Settings
 from tests.builders import BOOK, Api, Caller, a_booking, a_provider, running
@@ -32,7 +32,7 @@ LIMITS = LimitSettings(
 @pytest.fixture(autouse=True)
 def _no_processor_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Preparing an operation takes none, whatever the machine is doing."""
-    monkeypatch.setattr(documents, "thread_time", lambda: 0.0)
+    monkeypatch.setattr(operations, "thread_time", lambda: 0.0)
 
 
 @pytest.fixture
@@ -239,6 +239,16 @@ async def test_processor_time_is_charged_whatever_the_answer(
 ) -> None:
     """Six milliseconds are 600 points: two such operations spend the budget of 1,000."""
     seconds = itertools.count(step=0.006)
-    monkeypatch.setattr(documents, "thread_time", lambda: next(seconds))
-    statuses = [(await send(throttled, document)).status_code for _ in range(3)]
+    monkeypatch.setattr(operations, "thread_time", lambda: next(seconds))
+    sent = [f"{document} # {number}" for number in range(3)]
+    statuses = [(await send(throttled, each)).status_code for each in sent]
     assert (429 in statuses[:2], statuses[2]) == (False, 429)
+
+
+async def test_a_query_that_is_ready_costs_no_processor_time(
+    throttled: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = itertools.count(step=0.006)
+    monkeypatch.setattr(operations, "thread_time", lambda: next(seconds))
+    statuses = [(await send(throttled, VIEWER)).status_code for _ in range(4)]
+    assert (statuses, next(seconds)) == ([200] * 4, 0.012)
