@@ -10,16 +10,16 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from app.core.slots import free_stretches, starts_on_grid, taken_starts
+from app.core.slots import free_stretches, starts_on_grid, stretches_in, taken_starts
 from app.core.zones import EPOCH
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
     from datetime import date
 
     from app.core.hours import Hours
     from app.core.rules import Rules
-    from app.core.slots import Claim, Stretch
+    from app.core.slots import Claim, Stretches
     from app.core.zones import Minute
 
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -39,7 +39,7 @@ class FreeDay(NamedTuple):
     holds that take some of them.
     """
 
-    stretches: tuple[Stretch, ...]
+    stretches: Stretches
     held: tuple[Held, ...] = ()
 
 
@@ -68,7 +68,7 @@ def compute_free_days(
 
 def free_starts_at(day: FreeDay, step_minutes: int, now: datetime) -> tuple[Minute, ...]:
     """The starts on the grid that are free at this instant, ascending."""
-    stretches: Sequence[Stretch] = day.stretches
+    stretches = day.stretches
     if day.held:
         instant = _microseconds(now)
         for hold in day.held:
@@ -85,23 +85,24 @@ def releases_after(day: FreeDay, now: datetime) -> list[datetime]:
     ]
 
 
-def _takes(hold: Held, stretches: Sequence[Stretch]) -> bool:
-    return any(first < hold.until and hold.first < until for first, until, _ in stretches)
+def _takes(hold: Held, stretches: Stretches) -> bool:
+    return any(
+        first < hold.until and hold.first < until for first, until, _ in stretches_in(stretches)
+    )
 
 
-def _without(stretches: Sequence[Stretch], hold: Held) -> list[Stretch]:
+def _without(stretches: Stretches, hold: Held) -> Stretches:
     """What a hold leaves of them."""
-    left: list[Stretch] = []
-    for each in stretches:
-        first, until, anchor = each
+    left: list[Minute] = []
+    for first, until, anchor in stretches_in(stretches):
         if first >= hold.until or hold.first >= until:
-            left.append(each)
+            left += (first, until, anchor)
             continue
         if first < hold.first:
-            left.append((first, hold.first, anchor))
+            left += (first, hold.first, anchor)
         if hold.until < until:
-            left.append((hold.until, until, anchor))
-    return left
+            left += (hold.until, until, anchor)
+    return tuple(left)
 
 
 def _microseconds(instant: datetime) -> int:

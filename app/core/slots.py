@@ -47,7 +47,13 @@ _LONG: Final = 10_000 * 366 * DAY_MINUTES
 Stretch: TypeAlias = tuple[Minute, Minute, Minute]
 """Possible starts, as (first, until, anchor): every minute of `[first, until)`, of which those on
 the grid are listed. The grid counts from the anchor, the beginning of the window, which may be
-earlier than the first. Plain tuples: listings make tens of thousands of them.
+earlier than the first.
+"""
+
+Stretches: TypeAlias = tuple[Minute, ...]
+"""Those of a date, ascending, one after the other: first, until, anchor, first, until, anchor …
+Flat, since listings keep tens of thousands of them: a tuple each would take twice the memory, and
+the garbage collector would walk them all. `stretches_in` reads them.
 """
 
 ALTERNATIVES: Final = 5
@@ -120,7 +126,7 @@ def active(claims: Iterable[Claim], now: datetime) -> tuple[Claim, ...]:
 
 def free_stretches(
     hours: Hours, rules: Rules, claims: Iterable[Claim], first: date, last: date
-) -> dict[date, tuple[Stretch, ...]]:
+) -> dict[date, Stretches]:
     """The possible starts by their provider-local date; every date asked for, ascending. Within a
     date stretches ascend, and overlap where a window runs into that of the next date.
 
@@ -143,12 +149,18 @@ def free_stretches(
     return {**everything, **free}
 
 
-def starts_on_grid(stretches: Sequence[Stretch], step_minutes: int) -> tuple[Minute, ...]:
+def stretches_in(flat: Iterable[Minute]) -> Iterable[Stretch]:
+    """Each of the stretches of a date."""
+    minutes = iter(flat)
+    return zip(minutes, minutes, minutes, strict=True)
+
+
+def starts_on_grid(stretches: Iterable[Minute], step_minutes: int) -> tuple[Minute, ...]:
     """The possible starts of a date on the grids of their windows, ascending, each once."""
     starts: list[Minute] = []
     reached = None
     has_overlap = False
-    for first, until, anchor in stretches:
+    for first, until, anchor in stretches_in(stretches):
         if reached is not None and first < reached:
             has_overlap = True
         reached = until
@@ -543,12 +555,12 @@ def _pieces(zone: str, days: Sequence[LocalDay]) -> list[tuple[Minute, Minute, d
 
 def _by_date(
     stretches: Sequence[Stretch], zone: str, days: Sequence[LocalDay]
-) -> dict[date, tuple[Stretch, ...]]:
+) -> dict[date, Stretches]:
     """The stretches of each date, cut where one ends."""
-    free: dict[date, tuple[Stretch, ...]] = {day: () for _, day, _, _ in days}
+    free: dict[date, Stretches] = {day: () for _, day, _, _ in days}
     at, count = 0, len(stretches)
     for begin, end, day in _pieces(zone, days):
-        here: list[Stretch] = []
+        here: list[Minute] = []
         place = at
         while place < count:
             stretch = stretches[place]
@@ -556,14 +568,14 @@ def _by_date(
             if first >= end:
                 break
             if until > end:
-                here.append((first if first >= begin else begin, end, anchor))  # noqa: FURB136
+                here += (first if first >= begin else begin, end, anchor)  # noqa: FURB136
             else:
                 if place == at:
                     at += 1
                 if first >= begin:
-                    here.append(stretch)
+                    here += stretch
                 elif until > begin:
-                    here.append((begin, until, anchor))
+                    here += (begin, until, anchor)
             place += 1
         if here:
             free[day] += tuple(here)

@@ -26,7 +26,12 @@ Key: TypeAlias = "tuple[str, str]"
 
 
 class _Local(NamedTuple):
+    """`weight` is that of the days in bytes, kept here since counting them all each time would cost
+    as much as computing those that are added.
+    """
+
     stamp: bytes
+    weight: int
     days: Mapping[date, FreeDay]
     since: Mapping[date, int]
     """The second since when each of them has been kept."""
@@ -70,12 +75,17 @@ class LocalDays:
     ) -> None:
         """Add these days to those that are here under the same stamp; those under another go."""
         local = self._local.get(key)
+        weight = sum(map(_weigh_day, days.values()))
         if local is not None and local.stamp == stamp:
+            replaced = days.keys() & local.days.keys()
+            weight += local.weight - sum(_weigh_day(local.days[day]) for day in replaced)
             days, since = {**local.days, **days}, {**local.since, **since}
-        self._local.put(key, _Local(stamp, days, since))
+        self._local.put(key, _Local(stamp, weight, days, since))
 
 
 def _weigh(key: Key, local: _Local) -> int:
-    stretches = sum(len(day.stretches) for day in local.days.values())
-    held = sum(len(day.held) for day in local.days.values())
-    return 600 + sum(map(len, key)) + 300 * len(local.days) + 170 * stretches + 180 * held
+    return 600 + sum(map(len, key)) + local.weight
+
+
+def _weigh_day(day: FreeDay) -> int:
+    return 300 + 42 * len(day.stretches) + 180 * len(day.held)

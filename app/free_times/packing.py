@@ -6,7 +6,6 @@ A day that is wholly free takes 42 bytes, one with ten bookings some 100.
 from __future__ import annotations
 
 import struct
-from itertools import chain
 from typing import Final, NamedTuple
 
 from app.core.free_days import FreeDay, Held
@@ -15,7 +14,6 @@ STAMP_BYTES: Final = 24
 
 # stamp, kept since, base, number of stretches, number of holds
 _HEAD: Final = struct.Struct("<24sIIHH")
-_STRETCH_FIELDS: Final = "hhh"  # minutes after the base: first, until, anchor
 _HELD: Final = struct.Struct("<hhq")  # minutes after the base: first, until; expires at
 
 
@@ -33,9 +31,9 @@ def pack_day(day: FreeDay, *, stamp: bytes, kept_since: int) -> bytes:
     lie within a week, so minutes after its first stretch fit into 16 bits.
     """
     stretches, held = day
-    base = stretches[0][0] if stretches else 0
-    head = _HEAD.pack(stamp, kept_since, base, len(stretches), len(held))
-    minutes = [minute - base for minute in chain.from_iterable(stretches)]
+    base = stretches[0] if stretches else 0
+    head = _HEAD.pack(stamp, kept_since, base, len(stretches) // 3, len(held))
+    minutes = [minute - base for minute in stretches]
     packed = head + struct.pack(f"<{len(minutes)}h", *minutes)
     if held:
         packed += b"".join(
@@ -48,8 +46,7 @@ def unpack_day(value: bytes) -> PackedDay:
     """What `pack_day` packed."""
     stamp, kept_since, base, stretch_count, held_count = _HEAD.unpack_from(value)
     minutes = struct.unpack_from(f"<{3 * stretch_count}h", value, _HEAD.size)
-    ends = iter([base + minute for minute in minutes])
-    stretches = tuple(zip(ends, ends, ends, strict=True))
+    stretches = tuple([base + minute for minute in minutes])
     held: tuple[Held, ...] = ()
     if held_count:
         held = tuple(

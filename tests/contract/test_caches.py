@@ -164,8 +164,9 @@ def _days(number: int) -> tuple[dict[date, FreeDay], dict[date, int]]:
     days = {
         day: FreeDay(
             tuple(
-                (base + each * 1440 + 90 * at, base + each * 1440 + 90 * at + 30, base + each)
+                base + each * 1440 + minute
                 for at in range(5)
+                for minute in (90 * at, 90 * at + 30, -1439 * each)
             )
         )
         for each, day in enumerate(dates)

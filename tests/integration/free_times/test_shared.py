@@ -41,7 +41,7 @@ MONDAY = day_number(date(2026, 1, 12))
 NINE = MONDAY * 1440 + 540
 WEEK = {
     date_of_number(MONDAY + ahead): FreeDay(
-        ((NINE + 1440 * ahead, NINE + 1440 * ahead + 31, NINE + 1440 * ahead),)
+        (NINE + 1440 * ahead, NINE + 1440 * ahead + 31, NINE + 1440 * ahead)
     )
     for ahead in range(7)
 }
@@ -138,7 +138,7 @@ async def test_held_starts_are_kept_with_the_instant_of_their_release(
 ) -> None:
     days = {
         date_of_number(MONDAY): FreeDay(
-            ((NINE, NINE + 31, NINE),), (Held(NINE + 1, NINE + 60, 1_768_209_000_123_456),)
+            (NINE, NINE + 31, NINE), (Held(NINE + 1, NINE + 60, 1_768_209_000_123_456),)
         )
     }
     question = Question(ORGANIZATION, provider, RULES, b"", tuple(days))

@@ -30,7 +30,7 @@ def minute(text: str) -> int:
 
 def free(*starts: int) -> FreeDay:
     """These starts, and no others."""
-    return FreeDay(tuple((each, each + 1, each) for each in starts))
+    return FreeDay(tuple(at for each in starts for at in (each, each + 1, each)))
 
 
 def test_a_start_leaves_right_after_its_own_instant() -> None:

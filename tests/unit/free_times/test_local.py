@@ -12,7 +12,7 @@ from app.free_times.local import (
 
 KEY = ("stamp", "rules")
 NOW = 1_768_200_000
-DAY = FreeDay(((29_470_000, 29_470_001, 29_470_000),))
+DAY = FreeDay((29_470_000, 29_470_001, 29_470_000))
 FIRST = date(2026, 1, 12)
 
 
@@ -59,3 +59,15 @@ def test_a_day_lives_no_longer_than_in_redis_and_a_younger_one_beside_it_does_no
     assert local.find(KEY, dates(2, 2), NOW + LIFETIME_SECONDS) is not None
     put(local, b"one", {1: NOW + 50})
     assert local.find(KEY, dates(1, 2), NOW + LIFETIME_SECONDS) == (b"one", days(1, 2), NOW + 30)
+
+
+def test_days_that_came_in_turns_weigh_what_they_weigh_together() -> None:
+    """Those that replace others included."""
+    in_turns, together = LocalDays(), LocalDays()
+    put(in_turns, b"one", {1: NOW, 2: NOW})
+    in_turns.put(KEY, b"one", {FIRST + timedelta(days=2): FreeDay(())}, {})
+    put(in_turns, b"one", {2: NOW + 1, 3: NOW + 1})
+    put(together, b"one", {1: NOW, 2: NOW + 1, 3: NOW + 1})
+    weights = {each._local.bytes for each in (in_turns, together)}
+    assert len(weights) == 1
+    assert weights.pop() > 3 * 300

@@ -56,7 +56,7 @@ def minutes(day: date, *times: str) -> tuple[int, ...]:
 
 
 def a_day(*times: str, day: date = TODAY) -> FreeDay:
-    return FreeDay(tuple((each, each + 1, each) for each in minutes(day, *times)))
+    return FreeDay(tuple(at for each in minutes(day, *times) for at in (each, each + 1, each)))
 
 
 def a_topic() -> Topic:
