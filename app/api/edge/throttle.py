@@ -30,18 +30,27 @@ POINTS_PER_SECOND: Final = 100_000
 A document that is known costs next to nothing; the largest new one some 10,000 points.
 """
 
+COSTLY_SECONDS: Final = 0.005
+"""Of processor time: what takes longer to prepare counts against a budget of its own, since the
+process answers nobody else in the meantime. A page's documents take 1 to 3 ms, and only once.
+"""
+
+COSTLY_MS_PER_MINUTE: Final = 300
+"""How far one caller's operations may exceed `COSTLY_SECONDS` within a minute, all together."""
+
 GUEST_FIELDS: Final = frozenset({"bookAppointment", "holdSlot"})
 """The mutations that occupy a provider's time."""
 
 
 class Throttle:
-    """Two budgets per minute: `points` for everything, `guest_bookings` for bookings of callers
-    without a token.
+    """Three budgets per minute: `points` for everything, `guest_bookings` for bookings of callers
+    without a token, and one for operations that are costly to prepare.
     """
 
     def __init__(self, rates: Rates, *, points: int, guest_bookings: int) -> None:
         self._rates = rates
         self._points = Rate(name="points", points=points)
+        self._costly = Rate(name="costly", points=COSTLY_MS_PER_MINUTE)
         self._guest_bookings = Rate(name="guest-bookings", points=guest_bookings)
 
     def knock(self, viewer: Viewer) -> None:
@@ -51,7 +60,7 @@ class Throttle:
         caller = _caller(viewer)
         if caller is not None:
             _refuse(
-                self._rates.wait(self._points, caller),
+                max(self._rates.wait(rate, caller) for rate in (self._points, self._costly)),
                 "Too much was asked for in too short a time.",
             )
 
@@ -64,6 +73,9 @@ class Throttle:
             return
         points = cost + round(seconds * POINTS_PER_SECOND)
         self._rates.spend(self._points, caller, max(LEAST_POINTS, points))
+        excess_ms = round((seconds - COSTLY_SECONDS) * 1000)
+        if excess_ms > 0:
+            self._rates.spend(self._costly, caller, excess_ms)
         taking = sum(name in GUEST_FIELDS for name in fields)
         if taking and viewer.role is Role.ANONYMOUS:
             _refuse(

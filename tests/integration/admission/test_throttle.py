@@ -252,3 +252,21 @@ async def test_a_query_that_is_ready_costs_no_processor_time(
     monkeypatch.setattr(operations, "thread_time", lambda: next(seconds))
     statuses = [(await send(throttled, VIEWER)).status_code for _ in range(4)]
     assert (statuses, next(seconds)) == ([200] * 4, 0.012)
+
+
+async def test_costly_documents_have_a_budget_of_their_own(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 25 ms each, 15 exceed what a caller may take; cheap ones, and other callers, may go on."""
+    limits = replace(LIMITS, points_per_minute=10_000_000)
+    clock = itertools.count()
+    async with running(replace(Settings.from_environment(environment), limits=limits)) as own:
+        api = await own.api()
+        assert {(await send(api, VIEWER)).status_code for _ in range(40)} == {200}
+        monkeypatch.setattr(operations, "thread_time", lambda: next(clock) * 0.025)
+        statuses = [(await send(api, "{ nothing }")).status_code for _ in range(20)]
+        monkeypatch.setattr(operations, "thread_time", lambda: 0.0)
+        assert statuses[:15] == [200] * 15
+        assert statuses[17:] == [429] * 3
+        assert (await send(api, VIEWER)).status_code == 429
+        assert (await send(api, VIEWER, address="192.0.2.8")).status_code == 200
