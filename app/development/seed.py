@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from dateutil.rrule import MONTHLY, SU, rrule
 
+from app.core.appointment import AppointmentStatus
 from app.core.hours import ClockRange, WeeklyRange
 from app.core.ids import ProviderId
 from app.core.money import LateCancellation, Money
@@ -19,7 +20,9 @@ from app.core.viewer import Role, Viewer
 from app.core.zones import instant_of
 from app.store.organizations import organization_by_slug
 from app.store.providers import provider_id_by_subject
+from app.usecases.booking.answer import Booked
 from app.usecases.booking.book_appointment import BookingForm, book_appointment
+from app.usecases.booking.close_appointment import close_appointment
 from app.usecases.listing.find_next_slots import earliest_slots
 from app.usecases.practice.create_organization import create_organization
 from app.usecases.practice.edit_hours import set_exception
@@ -45,6 +48,9 @@ class Demo:
 
 
 DEMO: Final = Demo()
+
+PAST: Final = timedelta(days=9)
+"""How long ago the demo's past visits were booked: all of them are over by now."""
 
 _WORKDAYS: Final = range(5)
 _EVERY_DAY: Final = range(7)
@@ -139,6 +145,7 @@ async def seed(resources: Resources) -> None:
     if len(fresh) == len(_PEOPLE):
         services = await _services(resources, admin, [provider.id for provider in fresh])
         await _bookings(resources, organization.id, fresh, services[0])
+        await _past_visits(resources, admin, fresh[0], services[0])
 
 
 async def _provider(resources: Resources, admin: Viewer, person: _Person) -> Provider:
@@ -295,6 +302,45 @@ async def _bookings(
                 idempotency_key=f"seed-{provider.subject}-{at}",
             )
             await book_appointment(resources, viewer, form)
+
+
+async def _past_visits(
+    resources: Resources, admin: Viewer, provider: Provider, service: Service
+) -> None:
+    """Visits of the last days: two that took place, and one to which nobody came.
+
+    They are booked by a clock that was right then, and closed by the one of now. No message goes
+    out: what a message would announce has passed.
+    """
+    then = resources.clock() - PAST
+    past = replace(resources, clock=lambda: then)
+    found, _ = await earliest_slots(
+        past, admin.organization_id, [provider.id], service.id, after=then, count=9
+    )
+    guest = Viewer(organization_id=admin.organization_id)
+    for at, (name, outcome) in enumerate(
+        (
+            ("Noor Haddad", AppointmentStatus.COMPLETED),
+            ("Jo Weber", AppointmentStatus.COMPLETED),
+            ("Sam Okoye", AppointmentStatus.NO_SHOW),
+        )
+    ):
+        form = BookingForm(
+            provider_id=provider.id,
+            service_id=service.id,
+            starts_at=instant_of(found[at * 4].start),
+            duration_minutes=None,
+            customer=ContactForm(
+                name=name, email=f"past-{at}@example.com", phone=None, locale="en"
+            ),
+            customer_time_zone="Europe/Vienna",
+            notes="Booked by the demo data.",
+            idempotency_key=f"seed-past-{at}",
+        )
+        booked = _made(await book_appointment(past, guest, form), Booked)
+        await close_appointment(
+            resources, admin, booked.appointment.id, outcome, expected_version=None
+        )
 
 
 Made = TypeVar("Made")
