@@ -450,9 +450,20 @@ async def test_what_json_cannot_say_is_a_masked_500(served: Served) -> None:
     assert (response.status_code, code_of(response)) == (500, "INTERNAL_SERVER_ERROR")
 
 
-async def test_an_error_message_is_never_long(served: Served) -> None:
-    response = await served.post("{" + "x" * 30_000 + "}")
-    assert code_of(response) == "GRAPHQL_VALIDATION_FAILED"
+@pytest.mark.parametrize(
+    ("document", "code"),
+    [
+        ("{" + "x" * 30_000 + "}", "QUERY_TOO_COMPLEX"),
+        (
+            'subscription { count(to: "' + "y" * 30_000 + '") { number } }',
+            "GRAPHQL_VALIDATION_FAILED",
+        ),
+    ],
+    ids=["a name", "a value"],
+)
+async def test_an_error_message_is_never_long(document: str, code: str, served: Served) -> None:
+    response = await served.post(document)
+    assert code_of(response) == code
     assert len(response.content) < 1_000
 
 
