@@ -82,7 +82,7 @@ class EventCursor:
     """A place in an organization's log of events: after one event, or before all of a transaction.
 
     `epoch` rises with the first event after the database server was started: a restored database
-    may go on in a cluster whose transaction ids begin anew.
+    may go on in a cluster whose transaction ids start again.
     """
 
     epoch: int

@@ -481,7 +481,7 @@ def _sweep(  # noqa: C901 - one loop, walked by every listing: a call in it woul
         return []
     duration = rules.duration_minutes
     # What claims take from the starts: `[taken_from, taken_until)`. Beginnings and ends are sorted
-    # apart: that pairs them anew where claims overlap, but what they cover together stays the same,
+    # apart: that pairs them differently where claims overlap, but they cover the same together,
     # and both lists ascend.
     ahead = duration + rules.buffer_after_minutes - 1
     behind = rules.buffer_before_minutes

@@ -31,8 +31,8 @@ What a question goes through (`read`)
     MISSING     somebody here computes these days under this very stamp: wait, take    → ANSWERED
                 nobody does: pass the gate, read the claims, compute, keep             → ANSWERED
                 the gate is full                                                       → REFUSED
-    LEFT        whoever was waited for gave up, or the rules changed in between: ASKED again, three
-                times at most; then, as whenever Redis is away: computed from PostgreSQL alone.
+    LEFT        the computation waited for gave up, or the rules changed in between: ASKED again,
+                three times at most; then, as when Redis is away, computed from PostgreSQL alone.
 
     The stamp is made on the way by the look that finds none. Where it has to be replaced (Redis
     was restarted), or local days are found to count no more, a look takes a second round trip.

@@ -1,9 +1,9 @@
 """Batches: what is asked of Redis side by side in one process, by one request or by many, travels
 together.
 
-A batch leaves after everything in it was asked for, never before, so whoever reads after a change
-sees what stands after it. While one is on its way the next one gathers: a rush makes larger
-batches, not more connections.
+A batch leaves after everything in it was asked for, never before, so a read after a change
+sees its result. While one is on its way the next one gathers: a rush makes larger batches, not more
+connections.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Batches(Generic[Request, Answer]):
             batch, self._gathered = self._gathered, []
             try:
                 answers = await self._send([request for request, _ in batch])
-            except Exception as error:  # noqa: BLE001  whoever asked is told
+            except Exception as error:  # noqa: BLE001  every caller gets it
                 for _, waiting in batch:
                     if not waiting.done():
                         waiting.set_exception(error)

@@ -59,7 +59,7 @@ TRIES: Final = 3
 """How often a question is asked of the caches before it is computed from PostgreSQL alone."""
 
 KEEP_AFTER_SECONDS: Final = 0.02
-"""What was computed is packed and sent so much later: whoever asked for it is answered first."""
+"""How much later a computed day is packed and sent: the callers who wait for it go first."""
 
 YIELD_AFTER: Final = 25
 """Providers computed in a row (some 1 ms) before others get their turn."""

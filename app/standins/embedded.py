@@ -78,7 +78,7 @@ class Addresses:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Place:
-    """A folder that the servers own, and the user that they run as (None: whoever we are)."""
+    """A folder that the servers own, and the user that they run as (None: our own)."""
 
     folder: Path
     user: pwd.struct_passwd | None
@@ -361,7 +361,7 @@ def _postgres(place: _Place, port: int, *, durable: bool) -> tuple[_Process, str
 
 def _make_cluster(place: _Place, programs: Path, cluster: Path, *, durable: bool) -> None:
     """A cluster with an empty database; the file "ready" is written last, so a half-made cluster is
-    made anew.
+    made again.
     """
     shutil.rmtree(cluster)
     place.make(cluster.name)

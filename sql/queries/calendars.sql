@@ -26,7 +26,7 @@ SELECT wanted.provider_id AS wanted_provider_id, wanted.service_id AS wanted_ser
     service.policy_late_fee_currency AS offered_policy_late_fee_currency,
     service.policy_late_fee_percent AS offered_policy_late_fee_percent,
     -- Arrays of numbers, each row alike: dates are days since 1970. Rows of a composite type would be described to each
-    -- connection anew.
+    -- connection again.
     ARRAY(
         SELECT ARRAY[weekday, start_minute, end_minute, effective_from - date '1970-01-01', effective_until - date '1970-01-01']
         FROM weekly_hours

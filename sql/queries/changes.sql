@@ -1,5 +1,5 @@
 -- name: commit_position :one
--- How many transactions have ended, as this snapshot sees it: whoever sees one more commit gets a greater number, on any
+-- How many transactions have ended, as this snapshot sees it: a snapshot with one more commit gets a greater number, on any
 -- connection. It orders what different processes read, and costs no write: no counter that bookings would wait for.
 -- params: none
 -- scope: all organizations

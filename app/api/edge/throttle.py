@@ -2,9 +2,8 @@
 token may book.
 
 A point is a field of an answer, as the transport reckons it beforehand, or 10 µs of processor time
-that preparing the operation took. Callers are told apart by
-their token's subject, else by their network. Only a valid token spends its caller's budget, so
-nobody can lock out somebody else by using their name.
+that preparing the operation took. A caller is a token's subject, or else a network. Only a valid
+token spends its caller's budget, so nobody can lock out somebody else by using their name.
 """
 
 from __future__ import annotations

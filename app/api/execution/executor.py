@@ -115,7 +115,7 @@ class PlainExecutor(StrawberryGraphQLCoreExecutionContext):
         serially: bool,  # noqa: FBT001  the library's
         new_defer_usages: Sequence[DeferUsage],
     ) -> AwaitableOrValue[dict[str, Any]]:
-        # The library collects them anew for every execution, and remembers what it knows of a
+        # The library collects them again for every execution, and remembers what it knows of a
         # selection by its list: with the same lists all who share this memory find it, and a
         # million events of a subscription add nothing.
         if not self._root_fields:

@@ -178,7 +178,7 @@ class Service(Generic[V]):
                 viewer = await self.identify(credentials)
             except (Unauthenticated, Forbidden) as refusal:
                 return refusal
-            except Exception as exception:  # noqa: BLE001  the last line of defence; those who begin anew are told
+            except Exception as exception:  # noqa: BLE001  the last line of defence; the next operation gets the error
                 _log.info("could not re-identify a caller (%s)", type(exception).__name__)
 
     def _seconds_left(self, viewer: V) -> float:

@@ -2,7 +2,7 @@
 
 A key counts within its organization, mutation and caller. It is stored in the transaction that made
 something, beside a keyed hash of the whole request, so that a retry finds both or neither and
-another request under the same key is told apart.
+another request under the same key is recognized.
 """
 
 from __future__ import annotations

@@ -58,7 +58,7 @@ def new_customer(
 def _contact_in_token(viewer: Viewer) -> Contact | InvalidInput:
     phone = valid_phone(viewer.verified_phone)
     if isinstance(phone, InvalidInput):
-        phone = None  # whoever can be reached by e-mail need not mend their token
+        phone = None  # a customer with an e-mail address need not correct their token
     contact = valid_contact(
         ContactForm(name=viewer.name or "", email=viewer.email, phone=phone, locale=None)
     )

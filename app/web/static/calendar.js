@@ -38,7 +38,7 @@ export class Calendar {
   #days = new Map(); // date → its free slots; a date that is missing is not known yet
   #next = null; // the first free time from this month on, when the month has none
   #pushed = new Set(); // dates that the subscription keeps
-  #run = 0; // raised whenever what is shown changes, so that late answers are told apart
+  #run = 0; // raised whenever what is shown changes, so that late answers are recognized
   #abort = new AbortController();
   #unsubscribe = () => {};
   #timer;
@@ -68,7 +68,7 @@ export class Calendar {
     this.list = h("ul", { class: "slots times", "aria-labelledby": "day-name" });
     this.freshness = h("p", { class: "freshness" });
     root.classList.add("calendar");
-    root.inert = true; // until it is told what to show
+    root.inert = true; // until `show` is called
     root.replaceChildren(
       h("div", { class: "month" },
         h("div", { class: "turn" }, this.previous, this.month, this.following),

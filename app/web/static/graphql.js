@@ -5,7 +5,7 @@ import { LOCALE, t } from "./words.js";
 
 /**
  * What went wrong on the way, as opposed to a refusal, which is an answer. kind: offline | overloaded | refused | broken.
- * data is the part of the answer that came all the same, for whoever can use it.
+ * data is the part of the answer that did arrive.
  */
 export class Problem extends Error {
   constructor(kind, message, { retryAfterSeconds = null, data = null } = {}) {

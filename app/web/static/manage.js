@@ -1,4 +1,4 @@
-// One appointment, for whoever has its link: see it, move it, cancel it. The secret stands in the address, after the #.
+// One appointment, for the holder of its link: see it, move it, cancel it. The secret is in the address, after the #.
 
 import { calendarFile } from "./calendar-file.js";
 import { Calendar } from "./calendar.js";
