@@ -29,17 +29,20 @@ class Flight(Generic[Key, Result]):
     """There was too much to do; those who wait are refused too."""
     result: Result | None = None
     """None while it lasts, and where it was refused or given up."""
+    _is_over: bool = False
     _ended: asyncio.Event | None = None
     """Made by the first who waits: most are waited for by nobody."""
 
     async def wait(self) -> Result | None:
-        """The result, when it has ended."""
-        self._ended = self._ended or asyncio.Event()
-        await self._ended.wait()
+        """The result, when it has ended; at once where it has ended before anybody waited."""
+        if not self._is_over:
+            self._ended = self._ended or asyncio.Event()
+            await self._ended.wait()
         return self.result
 
     def end(self) -> None:
         """Wake those who wait."""
+        self._is_over = True
         if self._ended is not None:
             self._ended.set()
 

@@ -198,7 +198,7 @@ def test_given_servers_are_not_ours_to_stop(folder: Path) -> None:
             servers.stop_redis,
             servers.start_redis,
         ):
-            with pytest.raises(EmbeddedError, match="not ours"):
+            with pytest.raises(EmbeddedError, match="it is external"):
                 switch()
 
 

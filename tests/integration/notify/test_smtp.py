@@ -124,13 +124,13 @@ def _body(source: bytes) -> list[tuple[str, str]]:
 
 async def test_lines_of_dots_survive() -> None:
     content = render.render_email(
-        full_facts(notes="Dots:\n.\n..\n.hidden"), MessageKind.BOOKED, Recipient.PROVIDER
+        full_facts(notes="Dots:\n.\n..\n.5"), MessageKind.BOOKED, Recipient.PROVIDER
     )
     async with mail_server() as mail, a_sender(mail.port) as sender:
         await sender.send(ready(a_letter(content=content)))
     assert isinstance(mail.letters[0].content, bytes)
     parts = dict(_body(mail.letters[0].content))
-    assert "\n.\n..\n.hidden\n" in parts["text/plain"].replace("\r\n", "\n")
+    assert "\n.\n..\n.5\n" in parts["text/plain"].replace("\r\n", "\n")
 
 
 async def test_one_connection_carries_many_letters() -> None:
