@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from inspect import isawaitable
+from math import inf
 from time import thread_time
 from typing import Any, Final, TypeAlias, TypeGuard, cast
 
@@ -197,7 +198,8 @@ class Operations:
         """Raises OperationRefused; its errors have a code and are all the caller's.
 
         Adds the processor time to `spent`, except for a query that is ready: asking the kernel for
-        the time would take longer than finding it.
+        the time would take longer than finding it. A short request is charged for a short time: a
+        garbage collection, or a module's first use, may happen to fall into it.
         """
         variables = variables or {}
         key = _key(text, operation_name, variables)
@@ -210,7 +212,7 @@ class Operations:
             operation = self._prepare(text, variables, operation_name)
         finally:
             if spent is not None:
-                spent.seconds += thread_time() - began
+                spent.seconds += min(thread_time() - began, _most_seconds(text, key))
         # A query's variables may be kept for a while; a mutation's are personal data.
         if (
             key is not None
@@ -482,6 +484,15 @@ def _key(text: str, operation_name: str | None, variables: Mapping[str, object])
         return None
     # Copied, since orjson's own result holds on to 4 KiB, however short it is.
     return (text, operation_name, b"%b" % said) if len(said) <= _LONGEST_VARIABLES else None
+
+
+_SECONDS_PER_CHARACTER: Final = 0.000_05
+"""Of a document and its variables: several times what the costliest documents take to prepare."""
+
+
+def _most_seconds(text: str, key: _Key | None) -> float:
+    """What preparing a request can take on account of its size; infinite for large variables."""
+    return inf if key is None else _SECONDS_PER_CHARACTER * (len(text) + len(key[2]))
 
 
 _TOKEN_BYTES: Final = 350

@@ -240,7 +240,7 @@ async def test_processor_time_is_charged_whatever_the_answer(
     """Six milliseconds are 600 points: two such operations spend the budget of 1,000."""
     seconds = itertools.count(step=0.006)
     monkeypatch.setattr(operations, "thread_time", lambda: next(seconds))
-    sent = [f"{document} # {number}" for number in range(3)]
+    sent = [f"{document} # {number:0200}" for number in range(3)]
     statuses = [(await send(throttled, each)).status_code for each in sent]
     assert (429 in statuses[:2], statuses[2]) == (False, 429)
 
@@ -264,9 +264,23 @@ async def test_costly_documents_have_a_budget_of_their_own(
         api = await own.api()
         assert {(await send(api, VIEWER)).status_code for _ in range(40)} == {200}
         monkeypatch.setattr(operations, "thread_time", lambda: next(clock) * 0.025)
-        statuses = [(await send(api, "{ nothing }")).status_code for _ in range(20)]
+        long = "{ " + "nothing " * 70 + "}"
+        statuses = [(await send(api, long)).status_code for _ in range(20)]
         monkeypatch.setattr(operations, "thread_time", lambda: 0.0)
         assert statuses[:15] == [200] * 15
         assert statuses[17:] == [429] * 3
         assert (await send(api, VIEWER)).status_code == 429
         assert (await send(api, VIEWER, address="192.0.2.8")).status_code == 200
+
+
+async def test_a_pause_of_the_process_is_not_charged_to_the_caller_of_a_short_document(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A garbage collection of a second may fall into any caller's time."""
+    limits = replace(LIMITS, points_per_minute=10_000_000)
+    clock = itertools.count()
+    async with running(replace(Settings.from_environment(environment), limits=limits)) as own:
+        api = await own.api()
+        monkeypatch.setattr(operations, "thread_time", lambda: float(next(clock)))
+        statuses = [(await send(api, "{ nothing }")).status_code for _ in range(20)]
+        assert statuses == [200] * 20
