@@ -80,6 +80,12 @@ class WeeklyRange(NamedTuple):
         )
 
 
+ALWAYS_OPEN: Final = tuple(
+    WeeklyRange(weekday=weekday, start_minute=0, end_minute=DAY_MINUTES) for weekday in range(7)
+)
+"""Weekly hours without a closed reading."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DayException:
     """What is different on one date: *closed* (blocked, no range), a *block* (blocked ranges), or
