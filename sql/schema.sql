@@ -108,6 +108,19 @@ CREATE TABLE public.appointment_history (
     CONSTRAINT appointment_history_transition_known CHECK ((((((kind || ' '::text) || COALESCE(from_status, '-'::text)) || ' '::text) || to_status) = ANY (ARRAY['BOOKED - CONFIRMED'::text, 'RESCHEDULED CONFIRMED CONFIRMED'::text, 'CANCELLED CONFIRMED CANCELLED'::text, 'COMPLETED CONFIRMED COMPLETED'::text, 'COMPLETED NO_SHOW COMPLETED'::text, 'NO_SHOW CONFIRMED NO_SHOW'::text, 'NO_SHOW COMPLETED NO_SHOW'::text])))
 );
 
+CREATE TABLE public.appointment_subject (
+    organization_id uuid NOT NULL,
+    appointment_id uuid NOT NULL,
+    subject_id uuid NOT NULL,
+    unit integer NOT NULL,
+    "position" integer NOT NULL,
+    is_named boolean NOT NULL,
+    service_id uuid NOT NULL,
+    assigned_at timestamp with time zone NOT NULL,
+    CONSTRAINT appointment_subject_position_range CHECK (("position" >= 1)),
+    CONSTRAINT appointment_subject_unit_range CHECK ((unit >= 1))
+);
+
 CREATE TABLE public.availability_exception (
     organization_id uuid NOT NULL,
     id uuid NOT NULL,
@@ -209,6 +222,9 @@ CREATE TABLE public.hold (
     created_at timestamp with time zone NOT NULL,
     expires_at timestamp with time zone NOT NULL,
     ended_at timestamp with time zone,
+    provider_ids uuid[],
+    named integer,
+    CONSTRAINT hold_of_several CHECK ((((provider_ids IS NULL) AND (named IS NULL)) OR (((provider_ids[1] = provider_id) AND ((named >= 0) AND (named <= cardinality(provider_ids)))) IS TRUE))),
     CONSTRAINT hold_time_order CHECK (((starts_at < ends_at) AND (created_at < expires_at)))
 );
 
@@ -364,6 +380,25 @@ CREATE TABLE public.reminder_log (
     CONSTRAINT reminder_log_wire_whole CHECK ((((wire_text IS NULL) OR (wire_since IS NOT NULL)) AND ((wire_since IS NULL) OR (status = 'PENDING'::text))))
 );
 
+CREATE TABLE public.resource (
+    organization_id uuid NOT NULL,
+    id uuid NOT NULL,
+    name text NOT NULL,
+    kind text NOT NULL,
+    time_zone text NOT NULL,
+    units integer NOT NULL,
+    is_always_open boolean NOT NULL,
+    is_archived boolean DEFAULT false NOT NULL,
+    external_id text,
+    created_at timestamp with time zone NOT NULL,
+    name_sort text GENERATED ALWAYS AS (public.name_sort_key(name)) STORED NOT NULL COLLATE pg_catalog."C",
+    CONSTRAINT resource_external_id_length CHECK (((char_length(external_id) >= 1) AND (char_length(external_id) <= 255))),
+    CONSTRAINT resource_kind_length CHECK (((char_length(kind) >= 1) AND (char_length(kind) <= 100))),
+    CONSTRAINT resource_name_length CHECK (((char_length(name) >= 1) AND (char_length(name) <= 200))),
+    CONSTRAINT resource_time_zone_length CHECK (((char_length(time_zone) >= 1) AND (char_length(time_zone) <= 64))),
+    CONSTRAINT resource_units_range CHECK (((units >= 1) AND (units <= 1000)))
+);
+
 CREATE TABLE public.revoked_token (
     organization_id uuid NOT NULL,
     token_id text NOT NULL,
@@ -398,6 +433,10 @@ CREATE TABLE public.service (
     policy_late_fee_percent integer,
     created_at timestamp with time zone NOT NULL,
     name_sort text GENERATED ALWAYS AS (public.name_sort_key(name)) STORED NOT NULL COLLATE pg_catalog."C",
+    providers_needed integer DEFAULT 1,
+    assignment text DEFAULT 'PRIORITY'::text NOT NULL,
+    seats integer DEFAULT 1 NOT NULL,
+    CONSTRAINT service_assignment_known CHECK ((assignment = ANY (ARRAY['PRIORITY'::text, 'LEAST_BUSY'::text, 'LONGEST_IDLE'::text]))),
     CONSTRAINT service_buffer_after_range CHECK (((buffer_after_minutes >= 0) AND (buffer_after_minutes <= 1440))),
     CONSTRAINT service_buffer_before_range CHECK (((buffer_before_minutes >= 0) AND (buffer_before_minutes <= 1440))),
     CONSTRAINT service_duration_range CHECK (((duration_minutes >= 1) AND (duration_minutes <= 1440))),
@@ -418,13 +457,36 @@ END) AND ((policy_late_fee_minor IS NULL) = (policy_late_fee_currency IS NULL)) 
     CONSTRAINT service_price_currency_form CHECK ((price_currency ~ '^[A-Z]{3}$'::text)),
     CONSTRAINT service_price_range CHECK (((price_minor >= 0) AND (price_minor <= 2147483647))),
     CONSTRAINT service_price_whole CHECK (((price_minor IS NULL) = (price_currency IS NULL))),
+    CONSTRAINT service_providers_needed_range CHECK (((providers_needed >= 1) AND (providers_needed <= 1000))),
+    CONSTRAINT service_seats_range CHECK (((seats >= 1) AND (seats <= 1000))),
     CONSTRAINT service_slot_interval_range CHECK (((slot_interval_minutes >= 1) AND (slot_interval_minutes <= 1440)))
+);
+
+CREATE TABLE public.service_need (
+    organization_id uuid NOT NULL,
+    service_id uuid NOT NULL,
+    "position" integer NOT NULL,
+    name text NOT NULL,
+    count integer NOT NULL,
+    CONSTRAINT service_need_count_range CHECK (((count >= 1) AND (count <= 1000))),
+    CONSTRAINT service_need_name_length CHECK (((char_length(name) >= 1) AND (char_length(name) <= 200))),
+    CONSTRAINT service_need_position_range CHECK (("position" >= 1))
+);
+
+CREATE TABLE public.service_need_resource (
+    organization_id uuid NOT NULL,
+    service_id uuid NOT NULL,
+    need_position integer NOT NULL,
+    "position" integer NOT NULL,
+    resource_id uuid NOT NULL,
+    CONSTRAINT service_need_resource_position_range CHECK (("position" >= 1))
 );
 
 CREATE TABLE public.service_provider (
     organization_id uuid NOT NULL,
     service_id uuid NOT NULL,
-    provider_id uuid NOT NULL
+    provider_id uuid NOT NULL,
+    "position" integer DEFAULT 0 NOT NULL
 );
 
 CREATE TABLE public.subject (
@@ -478,6 +540,9 @@ ALTER TABLE ONLY public.appointment_history
 
 ALTER TABLE ONLY public.appointment
     ADD CONSTRAINT appointment_pkey PRIMARY KEY (organization_id, id);
+
+ALTER TABLE ONLY public.appointment_subject
+    ADD CONSTRAINT appointment_subject_pkey PRIMARY KEY (organization_id, appointment_id, subject_id, unit);
 
 ALTER TABLE ONLY public.availability_exception
     ADD CONSTRAINT availability_exception_one_kind EXCLUDE USING gist (organization_id WITH =, subject_id WITH =, date WITH =, (
@@ -547,11 +612,26 @@ ALTER TABLE ONLY public.provider
 ALTER TABLE ONLY public.reminder_log
     ADD CONSTRAINT reminder_log_pkey PRIMARY KEY (organization_id, id);
 
+ALTER TABLE ONLY public.resource
+    ADD CONSTRAINT resource_external_id_key UNIQUE (organization_id, external_id);
+
+ALTER TABLE ONLY public.resource
+    ADD CONSTRAINT resource_pkey PRIMARY KEY (organization_id, id);
+
 ALTER TABLE ONLY public.revoked_token
     ADD CONSTRAINT revoked_token_pkey PRIMARY KEY (organization_id, token_id);
 
 ALTER TABLE ONLY public.schema_migration
     ADD CONSTRAINT schema_migration_pkey PRIMARY KEY (version);
+
+ALTER TABLE ONLY public.service_need
+    ADD CONSTRAINT service_need_pkey PRIMARY KEY (organization_id, service_id, "position");
+
+ALTER TABLE ONLY public.service_need_resource
+    ADD CONSTRAINT service_need_resource_in_one_need UNIQUE (organization_id, service_id, resource_id);
+
+ALTER TABLE ONLY public.service_need_resource
+    ADD CONSTRAINT service_need_resource_pkey PRIMARY KEY (organization_id, service_id, need_position, "position");
 
 ALTER TABLE ONLY public.service
     ADD CONSTRAINT service_pkey PRIMARY KEY (organization_id, id);
@@ -580,6 +660,8 @@ CREATE INDEX appointment_by_provider ON public.appointment USING btree (organiza
 CREATE INDEX appointment_by_start ON public.appointment USING btree (organization_id, starts_at, id);
 
 CREATE INDEX appointment_history_by_time ON public.appointment_history USING btree (organization_id, occurred_at, appointment_id, version);
+
+CREATE INDEX appointment_subject_assigned ON public.appointment_subject USING btree (organization_id, service_id, subject_id, assigned_at) WHERE (NOT is_named);
 
 CREATE INDEX appointment_to_complete ON public.appointment USING btree (ends_at) WHERE (status = 'CONFIRMED'::text);
 
@@ -631,7 +713,13 @@ CREATE UNIQUE INDEX reminder_log_one_resend ON public.reminder_log USING btree (
 
 CREATE INDEX reminder_log_waiting ON public.reminder_log USING btree (lease_until) WHERE (status = 'PENDING'::text);
 
+CREATE INDEX resource_by_name ON public.resource USING btree (organization_id, name_sort, id);
+
 CREATE INDEX revoked_token_by_expiry ON public.revoked_token USING btree (expires_at) WHERE (expires_at IS NOT NULL);
+
+CREATE INDEX service_by_name ON public.service USING btree (organization_id, name_sort, id);
+
+CREATE INDEX service_need_resource_by_resource ON public.service_need_resource USING btree (organization_id, resource_id, service_id);
 
 CREATE INDEX service_provider_by_provider ON public.service_provider USING btree (organization_id, provider_id, service_id);
 
@@ -664,6 +752,15 @@ ALTER TABLE ONLY public.appointment
 
 ALTER TABLE ONLY public.appointment
     ADD CONSTRAINT appointment_service_fkey FOREIGN KEY (organization_id, service_id) REFERENCES public.service(organization_id, id);
+
+ALTER TABLE ONLY public.appointment_subject
+    ADD CONSTRAINT appointment_subject_appointment_fkey FOREIGN KEY (organization_id, appointment_id) REFERENCES public.appointment(organization_id, id);
+
+ALTER TABLE ONLY public.appointment_subject
+    ADD CONSTRAINT appointment_subject_service_fkey FOREIGN KEY (organization_id, service_id) REFERENCES public.service(organization_id, id);
+
+ALTER TABLE ONLY public.appointment_subject
+    ADD CONSTRAINT appointment_subject_subject_fkey FOREIGN KEY (organization_id, subject_id) REFERENCES public.subject(organization_id, id);
 
 ALTER TABLE ONLY public.availability_exception
     ADD CONSTRAINT availability_exception_subject_fkey FOREIGN KEY (organization_id, subject_id) REFERENCES public.subject(organization_id, id);
@@ -716,8 +813,20 @@ ALTER TABLE ONLY public.provider
 ALTER TABLE ONLY public.reminder_log
     ADD CONSTRAINT reminder_log_appointment_fkey FOREIGN KEY (organization_id, appointment_id) REFERENCES public.appointment(organization_id, id);
 
+ALTER TABLE ONLY public.resource
+    ADD CONSTRAINT resource_is_subject_fkey FOREIGN KEY (organization_id, id) REFERENCES public.subject(organization_id, id);
+
 ALTER TABLE ONLY public.revoked_token
     ADD CONSTRAINT revoked_token_organization_fkey FOREIGN KEY (organization_id) REFERENCES public.organization(id);
+
+ALTER TABLE ONLY public.service_need_resource
+    ADD CONSTRAINT service_need_resource_need_fkey FOREIGN KEY (organization_id, service_id, need_position) REFERENCES public.service_need(organization_id, service_id, "position");
+
+ALTER TABLE ONLY public.service_need_resource
+    ADD CONSTRAINT service_need_resource_resource_fkey FOREIGN KEY (organization_id, resource_id) REFERENCES public.resource(organization_id, id);
+
+ALTER TABLE ONLY public.service_need
+    ADD CONSTRAINT service_need_service_fkey FOREIGN KEY (organization_id, service_id) REFERENCES public.service(organization_id, id);
 
 ALTER TABLE ONLY public.service
     ADD CONSTRAINT service_organization_fkey FOREIGN KEY (organization_id) REFERENCES public.organization(id);

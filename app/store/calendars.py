@@ -7,13 +7,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from app.core.hours import ClockRange, DayException, Hours, WeeklyRange
-from app.core.ids import ProviderId, SubjectId
+from app.core.ids import ProviderId, ResourceId, SubjectId
 from app.core.party import Party
 from app.core.provider import Calendar
+from app.core.resource import ResourceCalendar, hours_in_force
 from app.core.rules import rules_in_force
 from app.core.slots import LONGEST_CLAIM_MINUTES, Claim, ClaimKind
 from app.core.zones import date_of_number, instant_of
 from app.store.providers import provider_from
+from app.store.resources import resource_from
 from app.store.services import service_from
 from app.store.sql import query
 
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from app.store.sql import Executor, Record
 
 _CALENDARS = query("calendars")
+_RESOURCE_CALENDARS = query("resource_calendars")
 _TIME_ZONES = query("time_zones_of_subjects")
 _CLAIMS = query("claims_of_subjects")
 _INSERT_CLAIMS = query("insert_claims")
@@ -112,6 +115,32 @@ async def load_calendars(
                 rules=rules_in_force(provider.rules, service.rules if service else None),
             )
     return calendars
+
+
+async def load_resource_calendars(
+    on: Executor,
+    organization_id: OrganizationId,
+    resource_ids: Sequence[ResourceId],
+    first: date,
+    last: date,
+) -> dict[ResourceId, ResourceCalendar]:
+    """Those of these resources that exist, each with its hours: with the exceptions on the dates
+    from first to last.
+    """
+    rows = await _RESOURCE_CALENDARS.many(on, organization_id, resource_ids, first, last)
+    return {
+        ResourceId(row["id"]): ResourceCalendar(
+            resource=resource,
+            hours=hours_in_force(
+                resource,
+                _weekly(row["weekly_hours"]),
+                _weekly(row["weekly_breaks"]),
+                _exceptions(row["exceptions"]),
+            ),
+        )
+        for row in rows
+        for resource in (resource_from(row),)
+    }
 
 
 async def time_zones(

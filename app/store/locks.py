@@ -4,8 +4,9 @@ nowhere else.
 A key is the first 64 bits of a BLAKE2b hash of its parts: the same on every machine, in every
 process, in every version. Two things that share a key by accident only wait for each other. Order
 within a transaction, so that no two wait in a circle: the idempotency key, a guest's names in the
-order of their keys, an appointment's or hold's row, the caller, tokens' subjects, a service, the
-rules of all subjects, all (subject, date), the destinations of messages. Within each, ascending.
+order of their keys, an appointment's or hold's row, the caller, tokens' subjects, external ids, a
+service, the rules of all subjects, all (subject, date), the destinations of messages. Within each,
+ascending.
 
 Programs of 0.1.0 make the same keys for providers, so they and this one wait for each other.
 """
@@ -69,6 +70,11 @@ async def lock_caller(tx: Transaction, organization_id: OrganizationId, caller: 
 async def lock_token_subjects(tx: Transaction, organization_id: OrganizationId) -> None:
     """Changes of who acts for which provider (the `sub` of their tokens) go one after the other."""
     await _wait_for(tx, [lock_key("subjects", organization_id)])
+
+
+async def lock_external_ids(tx: Transaction, organization_id: OrganizationId) -> None:
+    """Changes of external ids go one after the other."""
+    await _wait_for(tx, [lock_key("external-ids", organization_id)])
 
 
 async def lock_service(

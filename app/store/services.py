@@ -1,4 +1,4 @@
-"""Services and who offers them, as stored."""
+"""Services, and who offers them, as stored."""
 
 from __future__ import annotations
 
@@ -24,8 +24,6 @@ _OF_PROVIDERS = query("services_of_providers")
 _PROVIDER_IDS = query("provider_ids_of_services")
 _INSERT = query("insert_service")
 _UPDATE = query("update_service")
-_DELETE_PROVIDERS = query("delete_service_providers")
-_INSERT_PROVIDERS = query("insert_service_providers")
 
 
 def service_from(row: Record, prefix: str = "") -> Service:
@@ -79,7 +77,7 @@ async def services_of_providers(
 async def provider_ids_of_services(
     on: Executor, organization_id: OrganizationId, service_ids: Sequence[ServiceId]
 ) -> dict[ServiceId, list[ProviderId]]:
-    """The providers of each service that anyone offers, by name."""
+    """The providers of each service that anyone offers, in the service's order."""
     offering: dict[ServiceId, list[ProviderId]] = {}
     for row in await _PROVIDER_IDS.many(on, organization_id, service_ids):
         offering.setdefault(ServiceId(row["service_id"]), []).append(ProviderId(row["provider_id"]))
@@ -119,14 +117,3 @@ async def update_service(
 ) -> None:
     """Replace all values of an existing service."""
     await _UPDATE.one(tx, organization_id, service.id, *_values(service))
-
-
-async def replace_providers(
-    tx: Transaction,
-    organization_id: OrganizationId,
-    service_id: ServiceId,
-    provider_ids: Sequence[ProviderId],
-) -> None:
-    """From now on these providers, and no others, offer the service."""
-    await _DELETE_PROVIDERS.exec(tx, organization_id, service_id)
-    await _INSERT_PROVIDERS.exec(tx, organization_id, service_id, provider_ids)

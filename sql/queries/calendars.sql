@@ -60,6 +60,10 @@ LEFT JOIN service
 -- params: organization_id uuid, subject_ids uuid[]
 SELECT id AS subject_id, time_zone
 FROM provider
+WHERE organization_id = $1 AND id = ANY($2)
+UNION ALL
+SELECT id AS subject_id, time_zone
+FROM resource
 WHERE organization_id = $1 AND id = ANY($2);
 
 -- name: claims_of_subjects :many

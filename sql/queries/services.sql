@@ -21,13 +21,12 @@ WHERE offered.organization_id = $1 AND offered.provider_id = ANY($2)
 ORDER BY service.name_sort, service.id;
 
 -- name: provider_ids_of_services :many
--- The providers that offer each of these services, by name.
+-- The providers that offer each of these services, in the service's order.
 -- params: organization_id uuid, service_ids uuid[]
-SELECT offered.service_id, offered.provider_id
-FROM service_provider AS offered
-JOIN provider ON provider.organization_id = offered.organization_id AND provider.id = offered.provider_id
-WHERE offered.organization_id = $1 AND offered.service_id = ANY($2)
-ORDER BY provider.name_sort, provider.id;
+SELECT service_id, provider_id
+FROM service_provider
+WHERE organization_id = $1 AND service_id = ANY($2)
+ORDER BY position, provider_id;
 
 -- name: insert_service :one
 -- A new service.
@@ -49,16 +48,3 @@ SET name = $3, duration_minutes = $4, buffer_before_minutes = $5, buffer_after_m
     policy_late_fee_minor = $14, policy_late_fee_currency = $15, policy_late_fee_percent = $16
 WHERE organization_id = $1 AND id = $2
 RETURNING id;
-
--- name: delete_service_providers :exec
--- Nobody offers the service any more; what follows in the same transaction says who does.
--- params: organization_id uuid, service_id uuid
-DELETE FROM service_provider
-WHERE organization_id = $1 AND service_id = $2;
-
--- name: insert_service_providers :exec
--- These providers offer the service.
--- params: organization_id uuid, service_id uuid, provider_ids uuid[]
-INSERT INTO service_provider (organization_id, service_id, provider_id)
-SELECT $1, $2, provider_id
-FROM unnest($3::uuid[]) AS named (provider_id);

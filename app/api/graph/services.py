@@ -86,7 +86,7 @@ class Service(Node):
         policy = self.row.cancellation_policy
         return None if policy is None else CancellationPolicy.of(policy)
 
-    @strawberry.field(description="Who offers it, by name.")
+    @strawberry.field(description="Who offers it, in the service's order.")
     async def providers(self, info: Info) -> list[LazyProvider]:
         """Batched."""
         from app.api.graph.providers import Provider as ProviderType  # noqa: PLC0415  the two types name each other

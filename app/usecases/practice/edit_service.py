@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from app.core.changes import RulesChanged
 from app.core.ids import ServiceId
+from app.core.needs import Needs
 from app.core.provider import Service
 from app.core.refusals import InvalidInput, NotAllowed, NotFound
 from app.core.sentences import say
@@ -20,15 +21,10 @@ from app.core.validation import (
     valid_service,
 )
 from app.store.locks import lock_rules, lock_service
+from app.store.needs import load_needs, replace_needs
 from app.store.pool import transaction
 from app.store.providers import providers_by_ids
-from app.store.services import (
-    insert_service,
-    provider_ids_of_services,
-    replace_providers,
-    services_by_ids,
-    update_service,
-)
+from app.store.services import insert_service, services_by_ids, update_service
 from app.usecases.events.record import record_events, service_changed
 from app.usecases.events.tell import tell
 
@@ -69,9 +65,8 @@ async def create_service(
         if refusal is not None:
             return refusal
         await insert_service(tx, viewer.organization_id, service, resources.clock())
-        await replace_providers(
-            tx, viewer.organization_id, service.id, list(dict.fromkeys(provider_ids))
-        )
+        needs = Needs(provider_ids=tuple(dict.fromkeys(provider_ids)))
+        await replace_needs(tx, viewer.organization_id, service.id, needs)
         _record(resources, viewer, tx, service.id)
     await tell(
         resources,
@@ -92,16 +87,15 @@ async def change_service(
         return _NOT_ALLOWED
     async with transaction(resources.pool) as tx:
         await lock_service(tx, viewer.organization_id, service_id)
-        offering = (await provider_ids_of_services(tx, viewer.organization_id, [service_id])).get(
-            service_id, []
-        )
+        needs = (await load_needs(tx, viewer.organization_id, [service_id])).get(service_id)
+        offering = needs.provider_ids if needs else ()
         refusal = await _lock_providers(
             tx, viewer.organization_id, provider_ids or (), also=offering
         )
         if refusal is not None:
             return refusal
         stored = (await services_by_ids(tx, viewer.organization_id, [service_id])).get(service_id)
-        if stored is None:
+        if stored is None or needs is None:
             return NotFound(what="service")
         valid = valid_service(replace(_form_of(stored), **changes))
         if isinstance(valid, InvalidInput):
@@ -109,9 +103,8 @@ async def change_service(
         service = _service(service_id, valid)
         await update_service(tx, viewer.organization_id, service)
         if provider_ids is not None:
-            await replace_providers(
-                tx, viewer.organization_id, service_id, list(dict.fromkeys(provider_ids))
-            )
+            needs = replace(needs, provider_ids=tuple(dict.fromkeys(provider_ids)))
+            await replace_needs(tx, viewer.organization_id, service_id, needs)
         _record(resources, viewer, tx, service_id)
     changed = tuple({*offering, *(provider_ids or ())})
     await tell(
