@@ -61,6 +61,8 @@ _REASON_SENTENCES = {
     UnbookableReason.ALREADY_TAKEN: say("it is already taken"),
     UnbookableReason.BUFFER: say("it is too close to another appointment"),
     UnbookableReason.HELD: say("someone is booking it right now"),
+    UnbookableReason.NOBODY_FREE: say("nobody is free then"),
+    UnbookableReason.RESOURCE_TAKEN: say("a room or a device that it needs is not free then"),
 }
 
 

@@ -11,7 +11,7 @@ against exactly the starts that `bookable_starts` lists.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Final, NamedTuple, TypeAlias
@@ -103,6 +103,11 @@ class UnbookableReason(StrEnum):
     ALREADY_TAKEN = "ALREADY_TAKEN"
     BUFFER = "BUFFER"
     HELD = "HELD"
+    NOBODY_FREE = "NOBODY_FREE"
+    """Of a service whose providers are chosen for the customer: nobody can lead, or too few can
+    take part."""
+    RESOURCE_TAKEN = "RESOURCE_TAKEN"
+    """A group of resources can't be filled."""
 
 
 class ViewerDates(NamedTuple):
@@ -293,19 +298,47 @@ def explain(
 
     `claims` are those in `claims_span` of its date. A start between two minutes is never on a grid.
     """
-    standing = active(claims, now)
     minute = minute_of(starts_at)
-    is_whole = (starts_at - EPOCH) % _MINUTE == timedelta(0)
+    standing = active(claims, now)
     day = local_date(hours.time_zone, minute)
-    if is_whole and minute in bookable_starts(hours, rules, standing, day, day, now)[day]:
+    if (
+        _is_whole(starts_at)
+        and minute in bookable_starts(hours, rules, standing, day, day, now)[day]
+    ):
         return ()
-    next_minute = minute if is_whole else minute + 1
-    found = (
+    return in_order(
         _reasons_of_the_clock(hours, rules, starts_at, now)
-        | _reasons_of_the_hours(hours, rules, minute, is_whole=is_whole)
-        | _reasons_of_claims(rules, standing, minute, next_minute)
+        | _reasons_of_the_hours(hours, rules, starts_at)
+        | _reasons_of_claims(rules, standing, starts_at)
     )
-    return tuple(reason for reason in UnbookableReason if reason in found)
+
+
+def why_not_open(hours: Hours, rules: Rules, starts_at: datetime) -> frozenset[UnbookableReason]:
+    """Why a visit that starts here does not lie in open time, wherever the grid is; empty if, and
+    only if, it does.
+    """
+    return frozenset(
+        _reasons_of_the_hours(hours, rules, starts_at) - {UnbookableReason.NOT_ON_GRID}
+    )
+
+
+def why_not_free(
+    rules: Rules, claims: Iterable[Claim], starts_at: datetime, now: datetime
+) -> frozenset[UnbookableReason]:
+    """Why a visit that starts here, with its buffers, overlaps these claims of one unit; empty if,
+    and only if, it does not.
+    """
+    return frozenset(_reasons_of_claims(rules, active(claims, now), starts_at))
+
+
+def in_order(reasons: Collection[UnbookableReason]) -> tuple[UnbookableReason, ...]:
+    """The reasons in the contract's order."""
+    return tuple(reason for reason in UnbookableReason if reason in reasons)
+
+
+def _is_whole(starts_at: datetime) -> bool:
+    """Whether a minute begins at this instant."""
+    return (starts_at - EPOCH) % _MINUTE == timedelta(0)
 
 
 def is_bookable(
@@ -330,9 +363,9 @@ def _reasons_of_the_clock(
     return found
 
 
-def _reasons_of_the_hours(
-    hours: Hours, rules: Rules, minute: Minute, *, is_whole: bool
-) -> set[UnbookableReason]:
+def _reasons_of_the_hours(hours: Hours, rules: Rules, starts_at: datetime) -> set[UnbookableReason]:
+    minute = minute_of(starts_at)
+    is_whole = _is_whole(starts_at)
     shut = why_shut(hours, minute)
     if shut:
         return {_OF_SHUT[kind] for kind in shut}
@@ -352,12 +385,11 @@ def _reasons_of_the_hours(
 
 
 def _reasons_of_claims(
-    rules: Rules, claims: Iterable[Claim], minute: Minute, next_minute: Minute
+    rules: Rules, claims: Iterable[Claim], starts_at: datetime
 ) -> set[UnbookableReason]:
-    """`next_minute` is the first whole minute at or after the start: claims begin and end on whole
-    minutes.
-    """
-    visit_until = next_minute + rules.duration_minutes
+    # Claims begin and end on whole minutes.
+    minute = minute_of(starts_at)
+    visit_until = minute_at_or_after(starts_at) + rules.duration_minutes
     found: set[UnbookableReason] = set()
     for claim in claims:
         if (

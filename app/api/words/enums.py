@@ -113,6 +113,9 @@ _publish(
         "ALREADY_TAKEN": "Another appointment overlaps the visit.",
         "BUFFER": "Only the buffers of two appointments overlap.",
         "HELD": "Somebody holds the time while they fill in a form.",
+        "NOBODY_FREE": "None of the service's providers can lead the visit then, or too few of "
+        "them can take part.",
+        "RESOURCE_TAKEN": "Too few of the rooms or devices that the service needs are free then.",
     },
 )
 

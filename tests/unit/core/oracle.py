@@ -102,13 +102,15 @@ def open_dates(hours: Hours, moment: Moment) -> set[date]:
 
 
 class Walk:
-    """Every minute around some dates, walked once."""
+    """Every minute around some dates, walked once, up to so many dates after the last."""
 
-    def __init__(self, hours: Hours, rules: Rules, first: date, last: date) -> None:
+    def __init__(
+        self, hours: Hours, rules: Rules, first: date, last: date, dates_after: int = 4
+    ) -> None:
         self.hours, self.rules, self.first, self.last = hours, rules, first, last
         epoch = date(1970, 1, 1)
         begin = ((first - epoch).days - 2) * 1440
-        end = ((last - epoch).days + 4) * 1440 + rules.duration_minutes
+        end = ((last - epoch).days + dates_after) * 1440 + rules.duration_minutes
         self.open: dict[Moment, set[date]] = {}
         for moment in range(begin, end):
             dates = open_dates(hours, moment)

@@ -260,6 +260,8 @@ def test_reasons_come_all_and_in_the_contracts_order() -> None:
         "ALREADY_TAKEN",
         "BUFFER",
         "HELD",
+        "NOBODY_FREE",
+        "RESOURCE_TAKEN",
     ]
 
 

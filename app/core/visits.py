@@ -1,0 +1,386 @@
+"""Whom and what a visit of a service takes, at one start: its lead, other providers, and units of
+resources.
+
+Everything rests on whether the start is *possible* for a subject. For a provider, `explain` finds
+no reason against it, the grid left out. For a unit of a resource, the visit lies in the resource's
+open time and, with the lead's buffers, overlaps no claim on that unit; notice and horizon play no
+part. A start can be booked if a provider can *lead* (possible, and on that provider's grid) and
+enough other providers and units are possible. Each group is counted for itself, since no subject
+is in two of them.
+
+A move counts the appointment's own claims as free. Where it keeps the start, grid, notice and
+horizon play no part, and a claim that stays as it is is not checked again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Final, NamedTuple, assert_never
+
+from app.core.booking import claim_for, visit_of
+from app.core.needs import Assignment
+from app.core.slots import UnbookableReason, explain, in_order, why_not_free, why_not_open
+from app.core.zones import instant_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from datetime import datetime
+
+    from app.core.booking import Claims
+    from app.core.ids import ProviderId, ResourceId, SubjectId
+    from app.core.needs import Needs, ResourceGroup
+    from app.core.provider import Calendar
+    from app.core.resource import ResourceCalendar
+    from app.core.rules import Rules
+    from app.core.slots import Claim
+
+
+_GRID: Final = frozenset({UnbookableReason.NOT_ON_GRID})
+_OF_THE_START: Final = _GRID | {
+    UnbookableReason.IN_THE_PAST,
+    UnbookableReason.TOO_SHORT_NOTICE,
+    UnbookableReason.BEYOND_HORIZON,
+}
+"""What plays no part in a move that keeps the start."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A provider whom the visit could take, by the rules in force for the service.
+
+    `claims` are all that could be in the visit's way, without the moving appointment's own.
+    `booked_minutes` counts for LEAST_BUSY only, `last_assigned_at` for LONGEST_IDLE only: None if
+    the service never assigned them.
+    """
+
+    calendar: Calendar
+    claims: Sequence[Claim] = ()
+    booked_minutes: int = 0
+    last_assigned_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResourceCandidate:
+    """A resource of which the visit could take units; `claims` are those on any of its units. Of an
+    archived one, and beyond the number of units, only a claim that stays as it is can be had.
+    """
+
+    calendar: ResourceCalendar
+    claims: Sequence[Claim] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visit:
+    """What a visit takes. `providers` has the lead first; the first `named` of them were named, in
+    this order, the others assigned. `claims` are on all of it.
+    """
+
+    lead: ProviderId
+    providers: tuple[ProviderId, ...]
+    named: int
+    units: tuple[tuple[ResourceId, int], ...]
+    claims: Claims
+
+
+class Member(NamedTuple):
+    """Whom or what a visit could take, and every reason why it can't take them: none if it can.
+    Those of a provider are the reasons against leading it.
+    """
+
+    subject_id: SubjectId
+    reasons: tuple[UnbookableReason, ...]
+
+
+def assign(
+    needs: Needs,
+    named: Sequence[ProviderId],
+    candidates: Mapping[ProviderId, Candidate],
+    resources: Mapping[ResourceId, ResourceCandidate],
+    starts_at: datetime,
+    now: datetime,
+    *,
+    own: Claims | None = None,
+) -> Visit | tuple[UnbookableReason, ...]:
+    """What a visit at this start takes, or every reason why it can't be had, in the contract's
+    order.
+
+    The first of those `named` leads, and all of them are taken, even if the service needs fewer by
+    now. Whoever else is needed is the first possible one in the order of the service's assignment;
+    so is the lead where nobody is named. Everybody named is among `candidates`. Candidates whom the
+    service does not name (any more) come after those whom it does. Only those in `candidates` and
+    `resources` are taken, so a decision can be restricted to what is locked.
+
+    `own` are the claims of the appointment that moves, if one does.
+
+    Where one provider is named, the reasons against the start are theirs; otherwise NOBODY_FREE
+    stands for all reasons of providers. RESOURCE_TAKEN is given where no lead, or failing that no
+    provider at all, can have the units that the service needs.
+    """
+    start = _Start(needs, named, candidates, resources, starts_at, now, own)
+    for lead in start.leads():
+        visit = start.completed(lead)
+        if visit is not None:
+            return visit
+    return start.refusal()
+
+
+def leads_at(
+    needs: Needs,
+    named: Sequence[ProviderId],
+    candidates: Mapping[ProviderId, Candidate],
+    resources: Mapping[ResourceId, ResourceCandidate],
+    starts_at: datetime,
+    now: datetime,
+    *,
+    own: Claims | None = None,
+) -> tuple[ProviderId, ...]:
+    """With whom as lead the start can be booked, in the service's order; nobody if, and only if,
+    `assign` refuses it. The arguments are those of `assign`.
+    """
+    start = _Start(needs, named, candidates, resources, starts_at, now, own)
+    found = {lead for lead in start.leads() if start.completed(lead) is not None}
+    return tuple(each for each in _in_the_services_order(needs, candidates) if each in found)
+
+
+def explain_members(
+    needs: Needs,
+    named: Sequence[ProviderId],
+    candidates: Mapping[ProviderId, Candidate],
+    resources: Mapping[ResourceId, ResourceCandidate],
+    starts_at: datetime,
+    now: datetime,
+    *,
+    own: Claims | None = None,
+) -> tuple[Member, ...]:
+    """The reasons of every provider and resource that the service could take, in its order. The
+    arguments are those of `assign`.
+
+    A resource has reasons if none of its units is possible. They are asked about with the buffers
+    of the first named provider, else of the first who can lead, else of the first.
+    """
+    start = _Start(needs, named, candidates, resources, starts_at, now, own)
+    order = _in_the_services_order(needs, candidates)
+    members = [Member(each, in_order(start.reasons(each))) for each in order]
+    if order:
+        lead = named[0] if named else next(start.leads(), order[0])
+        rules = candidates[lead].calendar.rules
+        members += [
+            Member(each, in_order(start.reasons_of_resource(each, rules)))
+            for each in needs.resource_ids
+            if each in resources and not resources[each].calendar.resource.is_archived
+        ]
+    return tuple(members)
+
+
+def _in_the_services_order(
+    needs: Needs, candidates: Mapping[ProviderId, Candidate]
+) -> list[ProviderId]:
+    order = [each for each in needs.provider_ids if each in candidates]
+    return order + [each for each in candidates if each not in needs.provider_ids]
+
+
+def _in_order_of_assignment(
+    needs: Needs, candidates: Mapping[ProviderId, Candidate]
+) -> list[ProviderId]:
+    order = _in_the_services_order(needs, candidates)
+    match needs.assignment:
+        case Assignment.PRIORITY:
+            return order
+        case Assignment.LEAST_BUSY:
+            return sorted(order, key=lambda each: candidates[each].booked_minutes)
+        case Assignment.LONGEST_IDLE:
+            never = [each for each in order if candidates[each].last_assigned_at is None]
+            before = [
+                (at, each)
+                for each in order
+                if (at := candidates[each].last_assigned_at) is not None
+            ]
+            return never + [each for _, each in sorted(before, key=lambda pair: pair[0])]
+        case _:
+            assert_never(needs.assignment)
+
+
+class _Start:
+    """A start of a service. Each provider, and each resource by each lead's rules, is looked at
+    once, and only when somebody asks.
+    """
+
+    def __init__(
+        self,
+        needs: Needs,
+        named: Sequence[ProviderId],
+        candidates: Mapping[ProviderId, Candidate],
+        resources: Mapping[ResourceId, ResourceCandidate],
+        starts_at: datetime,
+        now: datetime,
+        own: Claims | None,
+    ) -> None:
+        self._needs = needs
+        self._named = tuple(named)
+        self._candidates = candidates
+        self._resources = resources
+        self._starts_at = starts_at
+        self._now = now
+        self._own: Claims = {}
+        """The claims that may stay as they are."""
+        self._set_aside: frozenset[UnbookableReason] = frozenset()
+        if own and instant_of(visit_of(own)[0]) == starts_at:
+            self._own = own
+            self._set_aside = _OF_THE_START
+        self._order = _in_order_of_assignment(needs, candidates)
+        self._reasons: dict[ProviderId, frozenset[UnbookableReason]] = {}
+        self._units: dict[Rules, tuple[tuple[ResourceId, int], ...] | None] = {}
+
+    # ------------------------------------------------------------ one subject
+
+    def reasons(self, provider_id: ProviderId) -> frozenset[UnbookableReason]:
+        """Everything that keeps this provider from leading the visit."""
+        found = self._reasons.get(provider_id)
+        if found is None:
+            candidate = self._candidates[provider_id]
+            calendar = candidate.calendar
+            found = frozenset()
+            if not self._stays(provider_id, claim_for(calendar.rules, self._starts_at)):
+                found = (
+                    frozenset(
+                        explain(
+                            calendar.hours,
+                            calendar.rules,
+                            candidate.claims,
+                            self._starts_at,
+                            self._now,
+                        )
+                    )
+                    - self._set_aside
+                )
+            self._reasons[provider_id] = found
+        return found
+
+    def _is_possible(self, provider_id: ProviderId) -> bool:
+        return self.reasons(provider_id) <= _GRID
+
+    def reasons_of_resource(
+        self, resource_id: ResourceId, rules: Rules
+    ) -> frozenset[UnbookableReason]:
+        """Everything that keeps the visit from taking any unit of this resource."""
+        if next(self._units_of(resource_id, rules), None) is not None:
+            return frozenset()
+        candidate = self._resources[resource_id]
+        return why_not_open(candidate.calendar.hours, rules, self._starts_at) | why_not_free(
+            rules,
+            (each for each in candidate.claims if each.unit <= candidate.calendar.resource.units),
+            self._starts_at,
+            self._now,
+        )
+
+    def _units_of(self, resource_id: ResourceId, rules: Rules) -> Iterator[int]:
+        """The possible units of the resource, lowest first."""
+        candidate = self._resources[resource_id]
+        claim = claim_for(rules, self._starts_at)
+        staying = {
+            each.unit
+            for each in self._own.get(resource_id, ())
+            if self._stays(resource_id, claim._replace(unit=each.unit))
+        }
+        resource = candidate.calendar.resource
+        if resource.is_archived or why_not_open(candidate.calendar.hours, rules, self._starts_at):
+            yield from sorted(staying)
+            return
+        by_unit: dict[int, list[Claim]] = {}
+        for each in candidate.claims:
+            by_unit.setdefault(each.unit, []).append(each)
+        for unit in sorted(staying.union(range(1, resource.units + 1))):
+            claims = by_unit.get(unit)
+            if (
+                unit in staying
+                or claims is None
+                or not why_not_free(rules, claims, self._starts_at, self._now)
+            ):
+                yield unit
+
+    def _stays(self, subject_id: SubjectId, claim: Claim) -> bool:
+        """Whether the moving appointment has this very claim already."""
+        return any(
+            each[:4] == claim[:4] and each.unit == claim.unit
+            for each in self._own.get(subject_id, ())
+        )
+
+    # ------------------------------------------------------------ the whole visit
+
+    def leads(self) -> Iterator[ProviderId]:
+        """Who can lead, in the order in which they are tried."""
+        if not self._named:
+            yield from (each for each in self._order if not self.reasons(each))
+        elif not self.reasons(self._named[0]) and all(map(self._is_possible, self._named[1:])):
+            yield self._named[0]
+
+    def completed(self, lead: ProviderId) -> Visit | None:
+        """The visit with this lead; None if it lacks providers or units."""
+        providers = self._providers(lead)
+        rules = self._candidates[lead].calendar.rules
+        units = None if providers is None else self._units_for(rules)
+        if providers is None or units is None:
+            return None
+        claims: dict[SubjectId, tuple[Claim, ...]] = {
+            each: (claim_for(self._candidates[each].calendar.rules, self._starts_at),)
+            for each in providers
+        }
+        for resource_id, unit in units:
+            claim = claim_for(rules, self._starts_at)._replace(unit=unit)
+            claims[resource_id] = (*claims.get(resource_id, ()), claim)
+        return Visit(
+            lead=lead,
+            providers=providers,
+            named=len(self._named),
+            units=units,
+            claims=claims,
+        )
+
+    def _providers(self, lead: ProviderId) -> tuple[ProviderId, ...] | None:
+        taken = self._named or (lead,)
+        missing = max(0, self._needs.how_many - len(taken))
+        others = (each for each in self._order if each not in taken and self._is_possible(each))
+        chosen = tuple(islice(others, missing))
+        return (*taken, *chosen) if len(chosen) == missing else None
+
+    def _units_for(self, rules: Rules) -> tuple[tuple[ResourceId, int], ...] | None:
+        """The units that a lead with these rules takes; None if some group lacks units."""
+        if rules not in self._units:
+            groups = [self._units_of_group(group, rules) for group in self._needs.groups]
+            is_filled = all(
+                len(units) == group.count
+                for units, group in zip(groups, self._needs.groups, strict=True)
+            )
+            self._units[rules] = tuple(pair for units in groups for pair in units)
+            if not is_filled:
+                self._units[rules] = None
+        return self._units[rules]
+
+    def _units_of_group(
+        self, group: ResourceGroup, rules: Rules
+    ) -> tuple[tuple[ResourceId, int], ...]:
+        possible = (
+            (resource_id, unit)
+            for resource_id in group.resource_ids
+            if resource_id in self._resources
+            for unit in self._units_of(resource_id, rules)
+        )
+        return tuple(islice(possible, group.count))
+
+    def refusal(self) -> tuple[UnbookableReason, ...]:
+        """Why there is no visit here."""
+        leads = list(self.leads())
+        can_staff = any(self._providers(each) is not None for each in leads)
+        found: set[UnbookableReason] = set()
+        if len(self._named) == 1:
+            found |= self.reasons(self._named[0])
+            can_staff = self._providers(self._named[0]) is not None
+        if not can_staff:
+            found.add(UnbookableReason.NOBODY_FREE)
+        asked = self._named[:1] or leads or self._order
+        if asked and all(
+            self._units_for(self._candidates[each].calendar.rules) is None for each in asked
+        ):
+            found.add(UnbookableReason.RESOURCE_TAKEN)
+        return in_order(found)

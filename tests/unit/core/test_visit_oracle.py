@@ -1,0 +1,214 @@
+"""The law of visits against its oracle: the same starts, the same leads, the same choice, the same
+reasons.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from app.core.booking import Claims, claim_for
+from app.core.ids import SubjectId
+from app.core.needs import Needs
+from app.core.slots import Claim, UnbookableReason, explain
+from app.core.visits import Visit, assign, explain_members, leads_at
+from app.core.zones import instant_of
+from tests.unit.core.service_worlds import World, some_hours, worlds
+from tests.unit.core.visit_oracle import VisitOracle
+from tests.unit.core.worlds import claims_around
+
+PATIENT = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example]
+
+
+def the_oracle(world: World, own: Claims | None = None) -> VisitOracle:
+    return VisitOracle(
+        world.needs,
+        world.named,
+        world.candidates,
+        world.resources,
+        world.day,
+        world.now,
+        own,
+    )
+
+
+def starts_to_ask(data: st.DataObject, world: World, oracle: VisitOracle) -> list[int]:
+    """Minutes on somebody's grid, edges of claims, and any others."""
+    asked = data.draw(st.lists(st.integers(world.begin, world.end - 1), max_size=3))
+    on_grid = sorted(
+        minute
+        for each in world.candidates
+        for minute in oracle.walks[each].on_grid
+        if world.begin <= minute < world.end
+    )
+    if on_grid:
+        asked += data.draw(st.lists(st.sampled_from(on_grid), min_size=5, max_size=12))
+    return asked
+
+
+def assert_chosen(
+    world: World, oracle: VisitOracle, minute: int, own: Claims | None = None
+) -> None:
+    starts_at = instant_of(minute)
+    everything = (world.needs, world.named, world.candidates, world.resources, starts_at, world.now)
+    found = assign(*everything, own=own)
+    leads = leads_at(*everything, own=own)
+    assert leads == oracle.leads(minute)
+    chosen = oracle.chosen(minute)
+    if chosen is None:
+        assert not leads
+        assert isinstance(found, tuple)
+        assert set(found) == oracle.refusal(minute)
+        assert found == tuple(reason for reason in UnbookableReason if reason in found)
+        assert found
+        return
+    assert leads
+    assert isinstance(found, Visit)
+    assert (found.providers, found.units) == chosen
+    assert found.lead == found.providers[0]
+    assert found.named == len(world.named)
+    assert found.providers[: found.named] == world.named
+    claims: dict[SubjectId, list[Claim]] = {
+        each: [claim_for(world.candidates[each].calendar.rules, starts_at)]
+        for each in found.providers
+    }
+    lead = world.candidates[found.lead].calendar.rules
+    for resource_id, unit in found.units:
+        claim = claim_for(lead, starts_at)._replace(unit=unit)
+        claims.setdefault(resource_id, []).append(claim)
+    assert {each: list(of) for each, of in found.claims.items()} == claims
+
+
+def assert_explained(world: World, oracle: VisitOracle, minute: int) -> None:
+    """A provider's reasons are those of the provider alone; a resource has some if no unit is
+    possible.
+    """
+    members = dict(
+        explain_members(
+            world.needs,
+            world.named,
+            world.candidates,
+            world.resources,
+            instant_of(minute),
+            world.now,
+        )
+    )
+    order = oracle.in_the_services_order()
+    assert list(members) == [*order, *world.needs.resource_ids]
+    for each in order:
+        assert set(members[each]) == oracle.reasons(each, minute)
+    asked = world.named[:1] or [
+        *(each for each in oracle.in_order_of_assignment() if not oracle.reasons(each, minute)),
+        *order,
+    ]
+    rules = world.candidates[asked[0]].calendar.rules
+    for resource_id in world.needs.resource_ids:
+        possible = list(oracle.possible_units(resource_id, rules, minute))
+        assert bool(members[resource_id]) == (not possible)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=PATIENT)
+@given(st.data())
+def test_a_visit_takes_what_trying_every_assignment_finds(data: st.DataObject) -> None:
+    """Whether it can be had, with whom as lead, whom and what it takes, and why not."""
+    world = data.draw(worlds())
+    oracle = the_oracle(world)
+    for minute in starts_to_ask(data, world, oracle):
+        assert_chosen(world, oracle, minute)
+        assert_explained(world, oracle, minute)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=PATIENT)
+@given(st.data())
+def test_a_move_takes_what_trying_every_assignment_finds(data: st.DataObject) -> None:
+    """Hours, claims and offers may have changed since the appointment was booked; whoever was named
+    stays.
+    """
+    world = data.draw(worlds())
+    oracle = the_oracle(world)
+    asked = starts_to_ask(data, world, oracle)
+    booked = next((minute for minute in asked if oracle.chosen(minute)), None)
+    if booked is None:
+        return
+    visit = assign(
+        world.needs,
+        world.named,
+        world.candidates,
+        world.resources,
+        instant_of(booked),
+        world.now,
+    )
+    assert isinstance(visit, Visit)
+    candidates = dict(world.candidates)
+    for each in data.draw(st.sets(st.sampled_from(sorted(candidates)), max_size=2)):
+        calendar = replace(candidates[each].calendar, hours=data.draw(some_hours(world.day)))
+        claims = data.draw(claims_around(world.day, world.now))
+        candidates[each] = replace(candidates[each], calendar=calendar, claims=claims)
+    resources = {
+        each: replace(
+            candidate,
+            calendar=replace(
+                candidate.calendar,
+                resource=replace(
+                    candidate.calendar.resource,
+                    units=data.draw(st.integers(1, candidate.calendar.resource.units)),
+                    is_archived=data.draw(st.integers(0, 4)) == 0,
+                ),
+            ),
+        )
+        for each, candidate in world.resources.items()
+    }
+    withdrawn = data.draw(st.sets(st.sampled_from(visit.providers), max_size=1))
+    after = replace(
+        world,
+        needs=replace(
+            world.needs,
+            provider_ids=tuple(each for each in world.needs.provider_ids if each not in withdrawn),
+        ),
+        named=visit.providers[: visit.named],
+        candidates=candidates,
+        resources=resources,
+        now=instant_of(booked) - timedelta(minutes=data.draw(st.sampled_from([1, 60, 4000]))),
+    )
+    oracle = the_oracle(after, visit.claims)
+    for minute in (booked, *asked):
+        assert_chosen(after, oracle, minute, visit.claims)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=PATIENT)
+@given(st.data())
+def test_one_provider_and_no_group_is_the_law_of_one_provider(data: st.DataObject) -> None:
+    """Where a service needs one provider and nothing else, a named wish gets the very reasons of
+    that provider, and nobody named means that somebody is free.
+    """
+    world = data.draw(worlds())
+    needs = Needs(provider_ids=world.needs.provider_ids, assignment=world.needs.assignment)
+    assert needs.is_plain
+    oracle = the_oracle(replace(world, needs=needs, named=()))
+    for minute in starts_to_ask(data, world, oracle):
+        starts_at = instant_of(minute)
+        free = set()
+        for each, candidate in world.candidates.items():
+            calendar = candidate.calendar
+            reasons = explain(
+                calendar.hours, calendar.rules, candidate.claims, starts_at, world.now
+            )
+            answer = assign(needs, (each,), world.candidates, {}, starts_at, world.now)
+            if reasons:
+                assert answer == reasons
+            else:
+                free.add(each)
+                claims: Claims = {each: (claim_for(calendar.rules, starts_at),)}
+                assert answer == Visit(
+                    lead=each, providers=(each,), named=1, units=(), claims=claims
+                )
+        answer = assign(needs, (), world.candidates, {}, starts_at, world.now)
+        if free:
+            assert isinstance(answer, Visit)
+            assert answer.lead in free
+            assert answer.named == 0
+        else:
+            assert answer == (UnbookableReason.NOBODY_FREE,)
