@@ -9,7 +9,14 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from app.core.ids import AppointmentId, CustomerId, OrganizationId, ProviderId, SubjectId
+    from app.core.ids import (
+        AppointmentId,
+        CustomerId,
+        OrganizationId,
+        ProviderId,
+        ServiceId,
+        SubjectId,
+    )
     from app.core.zones import Minute
 
 
@@ -26,12 +33,12 @@ class TimeChanged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RulesChanged:
-    """Hours, exceptions, rules, services or the zone of providers changed: any date may look
-    different.
+    """Hours, exceptions, rules, units, offers, needs or the zone of these subjects and services
+    changed: any date may look different.
     """
 
     organization_id: OrganizationId
-    provider_ids: tuple[ProviderId, ...]
+    ids: tuple[SubjectId | ServiceId, ...]
 
 
 class AppointmentChangeKind(StrEnum):

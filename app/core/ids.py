@@ -13,6 +13,7 @@ ResourceId = NewType("ResourceId", UUID)
 SubjectId: TypeAlias = ProviderId | ResourceId
 """Whatever has hours and time that can be taken. No provider and resource share an id."""
 ServiceId = NewType("ServiceId", UUID)
+"""No service shares an id with a subject."""
 CustomerId = NewType("CustomerId", UUID)
 AppointmentId = NewType("AppointmentId", UUID)
 HoldId = NewType("HoldId", UUID)

@@ -372,8 +372,7 @@ class SharedDays:
                 case RulesChanged():
                     # Without a stamp nothing counts; the next one has other random parts.
                     commands += (
-                        ("DEL", stamp_key(change.organization_id, provider_id))
-                        for provider_id in change.provider_ids
+                        ("DEL", stamp_key(change.organization_id, each)) for each in change.ids
                     )
         if commands:
             await self._changes.ask(commands)

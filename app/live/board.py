@@ -191,7 +191,7 @@ class Board:
                 if isinstance(change, TimeChanged):
                     doubted |= change.subject_id == provider_id and topic.doubt(change)
                 else:
-                    doubted |= provider_id in change.provider_ids and topic.doubt_all()
+                    doubted |= provider_id in change.ids and topic.doubt_all()
         if doubted:
             self._loop.wake()
 

@@ -63,7 +63,7 @@ def _packed(change: Change) -> Sequence[object]:
                 change.claimed_until,
             ]
         case RulesChanged():
-            return ["rules", [each.hex for each in change.provider_ids]]
+            return ["rules", [each.hex for each in change.ids]]
         case AppointmentChanged():
             return [
                 "appointment",
@@ -85,10 +85,11 @@ def _unpacked(organization_id: OrganizationId, packed: list[Any]) -> Change:
                 claimed_from=claimed_from,
                 claimed_until=claimed_until,
             )
-        case ["rules", [*providers]]:
+        case ["rules", [*owners]]:
+            # Of whichever kind: no two of them share an id.
             return RulesChanged(
                 organization_id=organization_id,
-                provider_ids=tuple(ProviderId(UUID(provider)) for provider in providers),
+                ids=tuple(ProviderId(UUID(owner)) for owner in owners),
             )
         case ["appointment", appointment, provider, customer, kind, int(version)]:
             return AppointmentChanged(

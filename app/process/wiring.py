@@ -148,7 +148,7 @@ def make_feed(
     """A feed that reads PostgreSQL and invalidates cached times that changed without an event."""
 
     def forget(organization_id: OrganizationId, provider_ids: Sequence[ProviderId]) -> None:
-        change = RulesChanged(organization_id=organization_id, provider_ids=tuple(provider_ids))
+        change = RulesChanged(organization_id=organization_id, ids=tuple(provider_ids))
         accelerator.tasks.start(accelerator.shared.forget([change]))
 
     sources = Sources(

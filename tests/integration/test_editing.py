@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import pytest
 
+from app.core.ids import ProviderId
+from app.free_times.keys import stamp_key
 from tests.builders import (
     CREATE_PROVIDER,
     CREATE_SERVICE,
@@ -18,6 +20,7 @@ from tests.builders import (
     a_provider,
     a_service,
     an_appointment,
+    key_in,
     listed,
     made,
     subset,
@@ -564,3 +567,21 @@ async def test_no_change_of_hours_rules_or_zone_touches_what_is_booked(api: Api)
     # 09:00–10:00 in Berlin was 08:00–09:00, and it keeps the half hour after it that it was booked
     # with.
     assert (await listed(api, ada, "2026-01-13"))[:2] == utc("2026-01-13", "09:30", "09:45")
+
+
+async def test_a_change_of_a_service_invalidates_what_is_cached_of_it_and_its_providers(
+    api: Api,
+) -> None:
+    """Of those who offered it before, who offer it from now on, and of the service itself."""
+    ada, ben, other = [await a_provider(api) for _ in range(3)]
+    service = await a_service(api, ada)
+    keys = {
+        each["id"]: stamp_key(api.organization.id, ProviderId(key_in(each["id"])))
+        for each in (ada, ben, other, service)
+    }
+    redis = api.resources.redis
+    for key in keys.values():
+        await redis.set(key, b"a stamp")
+    await change(api, UPDATE_SERVICE, id=service["id"], providerIds=[ben["id"]])
+    left = {name for name, key in keys.items() if await redis.exists(key)}
+    assert left == {other["id"]}

@@ -174,13 +174,13 @@ async def test_an_invalidation_that_cannot_be_sent_is_counted_and_the_cancellati
         world.redis.serve()
 
         resources = application.resources
-        change = RulesChanged(organization_id=application.organization.id, provider_ids=())
+        change = RulesChanged(organization_id=application.organization.id, ids=())
         resources.redis.breaker = Breaker()
         await tell(resources, change)
         assert resources.accelerator.shared.counts.invalidations_lost == 0
         assert resources.feed.counts.untold == 0
         world.redis.refuse()
-        await tell(resources, replace(change, provider_ids=(provider_id(ada),)))
+        await tell(resources, replace(change, ids=(provider_id(ada),)))
         assert resources.accelerator.shared.counts.invalidations_lost == 1
         assert resources.feed.counts.untold == 1
         world.redis.serve()
@@ -381,7 +381,7 @@ async def test_commands_that_are_reset_at_any_moment_are_answered_or_counted(pla
         organization_id = world.here.organization.id
         ada = provider_id(await a_provider(world.here, weeklyHours=HOURS))
         documents = RegisteredDocuments(lambda: resources.redis)
-        change = RulesChanged(organization_id=organization_id, provider_ids=(ada,))
+        change = RulesChanged(organization_id=organization_id, ids=(ada,))
 
         async def use() -> None:
             number = 0

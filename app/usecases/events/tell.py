@@ -48,4 +48,4 @@ def told_again(organization_id: OrganizationId, provider_id: ProviderId) -> Rule
 
     It invalidates everything of the provider, since the answer no longer says what it changed.
     """
-    return RulesChanged(organization_id=organization_id, provider_ids=(provider_id,))
+    return RulesChanged(organization_id=organization_id, ids=(provider_id,))

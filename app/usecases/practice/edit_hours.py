@@ -144,6 +144,4 @@ async def remove_exception(
 
 
 async def _tell_rules(resources: Resources, viewer: Viewer, provider_id: ProviderId) -> None:
-    await tell(
-        resources, RulesChanged(organization_id=viewer.organization_id, provider_ids=(provider_id,))
-    )
+    await tell(resources, RulesChanged(organization_id=viewer.organization_id, ids=(provider_id,)))

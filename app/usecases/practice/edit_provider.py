@@ -142,9 +142,7 @@ async def change_provider(
                 phone=provider.phone,
             )
         _record(resources, viewer, tx, provider_id)
-    await tell(
-        resources, RulesChanged(organization_id=viewer.organization_id, provider_ids=(provider_id,))
-    )
+    await tell(resources, RulesChanged(organization_id=viewer.organization_id, ids=(provider_id,)))
     return provider
 
 

@@ -70,7 +70,7 @@ async def create_service(
         _record(resources, viewer, tx, service.id)
     await tell(
         resources,
-        RulesChanged(organization_id=viewer.organization_id, provider_ids=tuple(provider_ids)),
+        RulesChanged(organization_id=viewer.organization_id, ids=(service.id, *provider_ids)),
     )
     return service
 
@@ -106,9 +106,10 @@ async def change_service(
             needs = replace(needs, provider_ids=tuple(dict.fromkeys(provider_ids)))
             await replace_needs(tx, viewer.organization_id, service_id, needs)
         _record(resources, viewer, tx, service_id)
-    changed = tuple({*offering, *(provider_ids or ())})
+    changed = {*offering, *(provider_ids or ())}
     await tell(
-        resources, RulesChanged(organization_id=viewer.organization_id, provider_ids=changed)
+        resources,
+        RulesChanged(organization_id=viewer.organization_id, ids=(service_id, *changed)),
     )
     return service
 

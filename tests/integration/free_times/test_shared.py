@@ -110,7 +110,7 @@ def taken(provider: ProviderId, since: int = NINE, until: int = NINE + 30) -> Ti
 
 
 def rules_changed(*providers: ProviderId) -> RulesChanged:
-    return RulesChanged(organization_id=ORGANIZATION, provider_ids=providers)
+    return RulesChanged(organization_id=ORGANIZATION, ids=providers)
 
 
 async def test_nothing_counts_before_anything_is_kept(

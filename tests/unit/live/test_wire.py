@@ -29,7 +29,7 @@ CHANGES: tuple[Change, ...] = (
         claimed_from=29_000_000,
         claimed_until=-5,
     ),
-    RulesChanged(organization_id=PRACTICE, provider_ids=(ADA, BEA)),
+    RulesChanged(organization_id=PRACTICE, ids=(ADA, BEA)),
     AppointmentChanged(
         organization_id=PRACTICE,
         appointment_id=AppointmentId(UUID(int=4)),
