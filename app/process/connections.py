@@ -185,6 +185,7 @@ class _Together:
         self._transport = transport
         self._loop = asyncio.get_running_loop()
         self._waiting: list[bytes] = []
+        self.is_closing = transport.is_closing  # the one that every request calls
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._transport, name)
@@ -218,7 +219,10 @@ class HttpConnection(HttpToolsProtocol):
     watched: Connection | None = None
     _awaited: Awaited | None = Awaited.HEAD
     _head_bytes = 0
-    _unparsed_bytes = 0  # since the parser last found something
+    _head_lines = 0
+    """Headers and trailers that `_head_bytes` counts."""
+    _unfinished_bytes = 0
+    """Received since the last head, chunk or message that the parser finished."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(cast("asyncio.Transport", _Together(transport)))
@@ -235,13 +239,13 @@ class HttpConnection(HttpToolsProtocol):
             self.watched.end()
 
     def data_received(self, data: bytes) -> None:
-        self._unparsed_bytes += len(data)
+        self._unfinished_bytes += len(data)
         super().data_received(data)
         if self.watched is None or self.transport.is_closing():
             return
-        if self._unparsed_bytes > MOST_HEAD_BYTES:
+        if self._unfinished_bytes > MOST_HEAD_BYTES:
             self._refuse_head()
-        elif self._unparsed_bytes and self._awaited is None:
+        elif self._unfinished_bytes and self._awaited is None:
             self.watched.expect(Awaited.HEAD)
         else:
             self.watched.expect(self._awaited)
@@ -284,38 +288,36 @@ class HttpConnection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._awaited = Awaited.HEAD
-        self._head_bytes = self._unparsed_bytes = 0
+        self._head_lines = self._unfinished_bytes = 0
         if self.watched is not None:
             self.watched.expect(None)  # the time of an earlier message is over
 
-    def on_url(self, url: bytes) -> None:
-        super().on_url(url)
-        self._grow(len(url))
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        super().on_header(name, value)
-        self._grow(len(name) + len(value) + len(b": \r\n"))
-
     def on_headers_complete(self) -> None:
+        self._measure_head()
         super().on_headers_complete()
         self._awaited = Awaited.BODY
-        self._unparsed_bytes = 0
+        self._unfinished_bytes = 0
 
     def on_chunk_header(self) -> None:
-        self._unparsed_bytes = 0
+        self._unfinished_bytes = 0
 
     def on_body(self, body: bytes) -> None:
         super().on_body(body)
-        self._unparsed_bytes = 0
+        self._unfinished_bytes = 0
 
     def on_message_complete(self) -> None:
+        if len(self.headers) != self._head_lines:
+            self._measure_head()  # with trailers
         super().on_message_complete()
         self._awaited = None
-        self._unparsed_bytes = 0
+        self._unfinished_bytes = 0
 
-    def _grow(self, size: int) -> None:
-        self._unparsed_bytes = 0
-        self._head_bytes += size
+    def _measure_head(self) -> None:
+        """Counted once it is whole: counting header by header takes longer than parsing them."""
+        self._head_lines = len(self.headers)
+        self._head_bytes = len(self.url) + sum(
+            [len(name) + len(value) + len(b": \r\n") for name, value in self.headers]
+        )
         if self._head_bytes > MOST_HEAD_BYTES:
             raise _HeadTooLargeError
 
