@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 _log: Final = logging.getLogger(__name__)
 
 FILLS_AT_ONCE: Final = 50
-"""Providers whose days are sent in one go: some hundreds of days, in less time than a reader would
+"""Providers whose days one script keeps: some hundreds of days, in less time than a reader would
 notice.
 """
 
@@ -48,14 +48,26 @@ _PART: Final = 8
 _RUN: Final = slice(_PART)
 _RULES: Final = slice(_PART, 2 * _PART)
 
-# KEYS: the stamp, days. ARGV: the stamp as it was seen, its lifetime in seconds, the days' lifetime
-# in milliseconds, and the days themselves. Comparing and setting in one step is what keeps a fill
-# from outliving a change that it did not see.
+# KEYS: for each provider of one organization, its stamp and its days. ARGV: the stamps' lifetime in
+# seconds; then for each provider, the stamp as it was seen, the days' lifetime in milliseconds, how
+# many days, and the days. Comparing and setting in one step is what keeps a fill from outliving a
+# change that it did not see.
 _KEEP: Final = """
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
-redis.call('EXPIRE', KEYS[1], ARGV[2])
-for at = 2, #KEYS do redis.call('SET', KEYS[at], ARGV[at + 2], 'PX', ARGV[3]) end
-return 1
+local function keep(key, arg, days)
+    if redis.call('GET', KEYS[key]) ~= ARGV[arg] then return 0 end
+    redis.call('EXPIRE', KEYS[key], ARGV[1])
+    for at = 1, days do
+        redis.call('SET', KEYS[key + at], ARGV[arg + 2 + at], 'PX', ARGV[arg + 1])
+    end
+    return 1
+end
+local kept, key, arg = {}, 1, 2
+while key <= #KEYS do
+    local days = tonumber(ARGV[arg + 2])
+    kept[#kept + 1] = keep(key, arg, days)
+    key, arg = key + 1 + days, arg + 3 + days
+end
+return kept
 """
 
 # KEYS: the stamp. ARGV: a random time part, the stamp's lifetime in seconds.
@@ -328,16 +340,15 @@ class SharedDays:
             self._local.put((question.stamp_key, question.shape), fill.stamp, fill.days, since)
 
     async def keep(self, fills: Sequence[Fill]) -> None:
-        """Keep what was computed for all processes, unless something changed since its stamp was
-        seen. Days live as much shorter as their sources are old, so nothing is believed for more
-        than a minute.
+        """Keep what was computed for all processes, all of one organization, unless something
+        changed since its stamp was seen. Days live as much shorter as their sources are old, so
+        nothing is believed for more than a minute.
         """
         worth = [fill for fill in fills if fill.age_seconds * 1000 < DAY_LIFETIME_MS]
         for at in range(0, len(worth), FILLS_AT_ONCE):
             now = self.real_clock().timestamp()
-            commands = [_keep(fill, now) for fill in worth[at : at + FILLS_AT_ONCE]]
             try:
-                kept = await self._fills.ask(commands)
+                (kept,) = await self._fills.ask([_keep(worth[at : at + FILLS_AT_ONCE], now)])
             except BROKEN_REDIS as outage:
                 self._went_away(outage)
                 return
@@ -423,14 +434,20 @@ def _new_stamp(run: bytes, key: str, *condition: str) -> Command:
     return ("SET", key, stamp, "EX", NEW_STAMP_LIFETIME_SECONDS, *condition)
 
 
-def _keep(fill: Fill, now: float) -> Command:
-    age = fill.age_seconds
-    packed = [
-        pack_day(day, stamp=fill.stamp, kept_since=int(now - age)) for day in fill.days.values()
-    ]
-    keys = [fill.question.stamp_key, *fill.question.day_keys(fill.days)]
-    lifetime = max(1, DAY_LIFETIME_MS - int(age * 1000))
-    return _script(_KEEP, keys, [fill.stamp, STAMP_LIFETIME_SECONDS, lifetime, *packed])
+def _keep(fills: Sequence[Fill], now: float) -> Command:
+    """All of one organization: a script's keys have to lie on one node of a Redis Cluster."""
+    keys: list[str] = []
+    arguments: list[bytes | str | int] = [STAMP_LIFETIME_SECONDS]
+    for fill in fills:
+        age = fill.age_seconds
+        since = int(now - age)
+        lifetime = max(1, DAY_LIFETIME_MS - int(age * 1000))
+        keys += (fill.question.stamp_key, *fill.question.day_keys(fill.days))
+        arguments += (fill.stamp, lifetime, len(fill.days))
+        arguments += [
+            pack_day(day, stamp=fill.stamp, kept_since=since) for day in fill.days.values()
+        ]
+    return _script(_KEEP, keys, arguments)
 
 
 def _seen(here: LocalFound, now: int) -> Seen:
