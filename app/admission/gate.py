@@ -11,6 +11,8 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
+from app.deadlines import within
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
@@ -57,8 +59,7 @@ class Gate:
             return False
         self._waiting += 1
         try:
-            async with asyncio.timeout(PATIENCE_SECONDS):
-                await self._places.acquire()
+            await within(PATIENCE_SECONDS, self._places.acquire())
         except TimeoutError:
             return False
         finally:

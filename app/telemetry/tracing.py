@@ -8,7 +8,7 @@ span's attributes are names and codes, never what a caller sent.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from importlib.util import find_spec
 from threading import Thread
 from typing import TYPE_CHECKING, Final
@@ -83,13 +83,17 @@ def traced(process: str, *, wanted: bool) -> Iterator[None]:
         last_words.join(LAST_SECONDS)
 
 
-@contextmanager
-def span(name: str, **attributes: str) -> Iterator[None]:
+_NOTHING: Final = nullcontext()
+
+
+def span(name: str, **attributes: str) -> AbstractContextManager[None]:
     """The block as a span below the one around it. Of an exception, only its type is recorded."""
     tracer = _Tracing.tracer
-    if tracer is None:
-        yield
-        return
+    return _NOTHING if tracer is None else _span(tracer, name, attributes)
+
+
+@contextmanager
+def _span(tracer: Tracer, name: str, attributes: dict[str, str]) -> Iterator[None]:
     with tracer.start_as_current_span(
         name, attributes=attributes, record_exception=False, set_status_on_exception=False
     ) as running:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final
 from starlette.middleware.gzip import GZipResponder, IdentityResponder
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from starlette.types import ASGIApp, Receive, Scope, Send
 
 MIN_BYTES: Final = 4_096
@@ -22,6 +24,13 @@ _GZIP: Final = re.compile(
 """In Accept-Encoding: gzip, and not “q=0”."""
 
 
+def _takes_gzip(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    for name, value in headers:  # noqa: SIM110  `any` takes twice as long
+        if name == b"accept-encoding" and _GZIP.search(value):
+            return True
+    return False
+
+
 class Compression:
     """Middleware. An answer to POST is cached by nobody, so it needs no `Vary`: for clients that
     take no gzip it passes untouched.
@@ -33,7 +42,7 @@ class Compression:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         app = self._app
         if scope["type"] == "http":
-            if any(name == b"accept-encoding" and _GZIP.search(v) for name, v in scope["headers"]):
+            if _takes_gzip(scope["headers"]):
                 app = GZipResponder(app, MIN_BYTES, LEVEL)
             elif scope["method"] != "POST":
                 app = IdentityResponder(app, MIN_BYTES)

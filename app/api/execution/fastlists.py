@@ -261,7 +261,7 @@ _COLUMN_BYTES: Final = 30
 
 def _answer_size(plan: Plan, rows: Sequence[Row]) -> int:
     """Bytes of these rows in the answer, about."""
-    size = len(rows) * (names_size(name for name, _, _ in plan) + _COLUMN_BYTES * len(plan))
+    size = len(rows) * (names_size([name for name, _, _ in plan]) + _COLUMN_BYTES * len(plan))
     for _, source, inner in plan:
         if inner is not None and isinstance(source, int):
             size += sum(_answer_size(inner, row[source]) for row in rows)

@@ -55,6 +55,7 @@ from app.api.execution.structure import (
     root_fields,
 )
 from app.api.words.errors import Code, Failure, cause_of
+from app.deadlines import within
 from app.weighted_cache import WeightedCache
 
 # Strawberry's knows plain values at sight. It is a type guard in all but its signature.
@@ -392,9 +393,10 @@ class Operations:
         have been committed, and then its changes must be published.
         """
         executor = operation.executor.again(context, self._limits.answer_bytes)
-        async with asyncio.timeout(self._limits.operation_seconds):
-            if operation.kind is not OperationType.MUTATION:
-                return await self._execute(executor)
+        seconds = self._limits.operation_seconds
+        if operation.kind is not OperationType.MUTATION:
+            return await within(seconds, self._execute(executor))
+        async with asyncio.timeout(seconds):
             task = asyncio.create_task(self._execute(executor))
             self._mutations.add(task)
             task.add_done_callback(self._mutations.discard)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Hashable, Mapping
+from collections.abc import Callable, Coroutine, Hashable, Mapping
 from datetime import UTC, datetime
-from typing import Generic
+from typing import Any, Generic
 
 import strawberry
 from starlette.routing import BaseRoute, Route, WebSocketRoute
@@ -44,7 +44,7 @@ class GraphQLEndpoint(Generic[V]):
         self,
         schema: strawberry.Schema,
         *,
-        identify: Callable[[Credentials], Awaitable[V]],
+        identify: Callable[[Credentials], Coroutine[Any, Any, V]],
         make_context: Callable[[V, RequestInfo], object],
         limits: Limits,
         ide: IDE | None,

@@ -6,7 +6,6 @@ https://graphql.github.io/graphql-over-http/draft/
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -14,7 +13,6 @@ from typing import Any, Final, Generic, Literal
 
 import orjson
 from graphql import OperationType
-from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -36,12 +34,14 @@ from app.api.transport.requests import (
     RequestInfo,
     address_of,
     credentials_in_headers,
+    headers_of,
     read_request,
     request_id_of,
 )
 from app.api.transport.service import Payload, Service, V
 from app.api.transport.sse import EventStream, EventStreams
 from app.api.words.errors import Code, Failure
+from app.deadlines import within
 
 IDE = Callable[[Request], Response]
 
@@ -88,7 +88,7 @@ class HttpTransport(Generic[V]):
     streams: EventStreams = field(default_factory=EventStreams)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = Headers(scope=scope)
+        headers = headers_of(scope)
         accept = headers.get("accept")
         media = answer_type(accept)
         transport: Literal["http", "sse"] = "sse" if media == EVENT_STREAM else "http"
@@ -108,7 +108,17 @@ class HttpTransport(Generic[V]):
             send=send, info=info, media=RESPONSE_JSON if media == RESPONSE_JSON else JSON
         )
         try:
-            request = read_request(await self._body(scope, headers, receive))
+            if scope["method"] != "POST":
+                allow = {"allow": "POST" if self.ide is None else "GET, POST"}
+                raise _Rejected(  # noqa: TRY301  answered below
+                    HTTPStatus.METHOD_NOT_ALLOWED, "Operations are sent by POST.", allow
+                )
+            if media is None:
+                raise _Rejected(  # noqa: TRY301  answered below
+                    HTTPStatus.NOT_ACCEPTABLE,
+                    f"Answers are {JSON}, {RESPONSE_JSON} or {EVENT_STREAM}.",
+                )
+            request = read_request(await self._body(headers, receive))
             credentials = credentials_in_headers(headers, info.address)
             viewer = await self.service.identify(credentials)
             if media == EVENT_STREAM:
@@ -174,17 +184,8 @@ class HttpTransport(Generic[V]):
             raise OperationRefused(Failure(Code.OPERATION_RESOLUTION_FAILURE, message))
         return operation
 
-    async def _body(self, scope: Scope, headers: Headers, receive: Receive) -> object:
-        """The body's JSON. Raises _Rejected unless the request is a POST of JSON, small enough and
-        in time.
-        """
-        if scope["method"] != "POST":
-            allow = {"allow": "POST" if self.ide is None else "GET, POST"}
-            raise _Rejected(HTTPStatus.METHOD_NOT_ALLOWED, "Operations are sent by POST.", allow)
-        if answer_type(headers.get("accept")) is None:
-            raise _Rejected(
-                HTTPStatus.NOT_ACCEPTABLE, f"Answers are {JSON}, {RESPONSE_JSON} or {EVENT_STREAM}."
-            )
+    async def _body(self, headers: Mapping[str, str], receive: Receive) -> object:
+        """The body's JSON. Raises _Rejected unless it is JSON, small enough and in time."""
         if (
             not is_json(headers.get("content-type"))
             or headers.get("content-encoding", "identity") != "identity"
@@ -194,8 +195,7 @@ class HttpTransport(Generic[V]):
                 f"Content-Type must be {JSON}, in UTF-8, uncompressed.",
             )
         try:
-            async with asyncio.timeout(self.service.limits.body_seconds):
-                body = await self._read(receive)
+            body = await within(self.service.limits.body_seconds, self._read(receive))
         except TimeoutError:
             raise _Rejected(
                 HTTPStatus.REQUEST_TIMEOUT, "The body came too slowly.", {"connection": "close"}

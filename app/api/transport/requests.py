@@ -10,12 +10,11 @@ from datetime import datetime
 from secrets import token_hex
 from typing import Literal, Protocol
 
-from starlette.datastructures import Headers
 from starlette.types import Scope
 
 from app.api.words.errors import Code, Failure
 
-ORGANIZATION_HEADER = "Slotwright-Organization"
+ORGANIZATION_HEADER = "slotwright-organization"
 
 # Names of documents are hashes, as a rule: a SHA-512 and what it is called have 135.
 _LONGEST_DOCUMENT_ID = 255
@@ -115,7 +114,15 @@ def _document_id(document_id: object, persisted: object) -> str | None:
     return document_id
 
 
-def credentials_in_headers(headers: Headers, address: str | None) -> Credentials:
+def headers_of(scope: Scope) -> dict[str, str]:
+    """By their names in lower case; of a header that is sent several times, the first."""
+    return {
+        name.decode("latin-1"): value.decode("latin-1")
+        for name, value in reversed(scope["headers"])
+    }
+
+
+def credentials_in_headers(headers: Mapping[str, str], address: str | None) -> Credentials:
     return Credentials(
         authorization=headers.get("authorization"),
         organization=headers.get(ORGANIZATION_HEADER),
@@ -133,7 +140,7 @@ def credentials_in_payload(payload: Mapping[str, object], of_socket: Credentials
     for key, name in (
         ("authorization", "authorization"),
         ("organization", "organization"),
-        (ORGANIZATION_HEADER.lower(), "organization"),
+        (ORGANIZATION_HEADER, "organization"),
     ):
         for given, value in payload.items():
             if given.lower() != key or value is None:
@@ -154,7 +161,7 @@ def address_of(scope: Scope) -> str | None:
 
 
 # Characters that are safe in a header and in a log line.
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._=+/-]{8,128}", re.ASCII)
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._=+/-]{8,128}")
 
 
 _KNOWN = "slotwright.request_id"
@@ -166,8 +173,8 @@ def request_id_of(scope: Scope) -> str:
     """
     known: str | None = scope.get(_KNOWN)
     if known is None:
-        given = Headers(scope=scope).get("x-request-id")
-        known = given if given is not None and _REQUEST_ID.fullmatch(given) else new_request_id()
+        given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
+        known = given.decode() if _REQUEST_ID.fullmatch(given) else new_request_id()
         scope[_KNOWN] = known
     return known
 

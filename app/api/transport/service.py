@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Iterator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Hashable, Iterator
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -32,6 +32,7 @@ from app.api.words.errors import (
     Forbidden,
     Unauthenticated,
 )
+from app.deadlines import within
 from app.telemetry.tracing import span
 
 V = TypeVar("V", bound=Expiring)
@@ -48,7 +49,7 @@ class Service(Generic[V]):
 
     operations: Operations
     documents: Documents
-    identifier: Callable[[Credentials], Awaitable[V]]
+    identifier: Callable[[Credentials], Coroutine[Any, Any, V]]
     name_caller: Callable[[V], Hashable | None]
     make_context: Callable[[V, RequestInfo], object]
     subscriptions: Places
@@ -62,8 +63,7 @@ class Service(Generic[V]):
         takes too long.
         """
         try:
-            async with asyncio.timeout(self.limits.operation_seconds):
-                return await self.identifier(credentials)
+            return await within(self.limits.operation_seconds, self.identifier(credentials))
         except TimeoutError:
             raise Failure(Code.SERVICE_UNAVAILABLE, TIMED_OUT) from None
 

@@ -18,7 +18,6 @@ from typing import Any, Final, Generic
 
 import orjson
 from graphql import OperationType
-from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
@@ -31,6 +30,7 @@ from app.api.transport.requests import (
     address_of,
     credentials_in_headers,
     credentials_in_payload,
+    headers_of,
     new_request_id,
     read_request,
 )
@@ -137,7 +137,7 @@ class _Socket(Generic[V]):
     def __init__(self, service: Service[V], websocket: WebSocket) -> None:
         self._service = service
         self._websocket = websocket
-        headers = Headers(scope=websocket.scope)
+        headers = headers_of(websocket.scope)
         self._credentials = credentials_in_headers(headers, address_of(websocket.scope))
         self._language = language_of(headers.get("accept-language"))
         self._initialised = False
