@@ -59,6 +59,17 @@ class Rules:
             return self.slot_interval_minutes
         return self.buffer_before_minutes + self.duration_minutes + self.buffer_after_minutes
 
+    @property
+    def shape(self) -> Rules:
+        """What of these decides over possible starts: duration and buffers. Equal shapes give equal
+        stretches.
+        """
+        return Rules(
+            duration_minutes=self.duration_minutes,
+            buffer_before_minutes=self.buffer_before_minutes,
+            buffer_after_minutes=self.buffer_after_minutes,
+        )
+
 
 def rules_in_force(provider: ProviderRules, service: ServiceRules | None) -> Rules:
     """The provider's rules, each replaced by the service's where the service has one.

@@ -233,6 +233,32 @@ def bookable_by_date(
     }
 
 
+def bookable_stretches(
+    hours: Hours, rules: Rules, free: Mapping[date, Stretches], now: datetime
+) -> Stretches:
+    """The possible starts that notice and horizon allow at this instant, of all these
+    provider-local dates.
+
+    Ascending but for what `free_stretches` says of windows, and for a clock that is turned back
+    past midnight.
+    """
+    earliest = _earliest(rules, now)
+    horizon = _horizon(hours, rules, now)
+    left: list[Minute] = []
+    for day, stretches in free.items():
+        midnight = day_number(day) * DAY_MINUTES
+        if not stretches or midnight >= horizon:
+            continue
+        # A date's starts are less than a day away from its UTC namesake.
+        if midnight - DAY_MINUTES >= earliest:
+            left += stretches
+            continue
+        for first, until, anchor in stretches_in(stretches):
+            if until > earliest:
+                left += (max(first, earliest), until, anchor)
+    return tuple(left)
+
+
 def bookable_starts(
     hours: Hours, rules: Rules, claims: Iterable[Claim], first: date, last: date, now: datetime
 ) -> dict[date, tuple[Minute, ...]]:

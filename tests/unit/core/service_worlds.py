@@ -11,6 +11,7 @@ from uuid import UUID
 
 from hypothesis import strategies as st
 
+from app.core.free_days import compute_free_days, compute_resource_days
 from app.core.hours import ALWAYS_OPEN, Hours, WeeklyRange
 from app.core.ids import ProviderId, ResourceId
 from app.core.money import CancellationPolicy
@@ -18,8 +19,10 @@ from app.core.needs import Assignment, Needs, ResourceGroup
 from app.core.provider import Calendar, Provider
 from app.core.resource import Resource, ResourceCalendar
 from app.core.rules import ProviderRules, Rules
-from app.core.slots import Claim
+from app.core.service_starts import service_starts
+from app.core.slots import Claim, dates_of_viewer
 from app.core.visits import Candidate, ResourceCandidate
+from app.core.zones import Minute
 from tests.unit.core.worlds import claims_around, dates_in, hours_around, some_rules, zones
 
 BUSY_HOURS = tuple(
@@ -49,6 +52,42 @@ class World:
     def end(self) -> int:
         """The minute up to which they are."""
         return self.begin + 1320
+
+
+def listed(world: World) -> dict[Minute, tuple[ProviderId, ...]]:
+    """The listing of the world's date in UTC, from free days as the caches keep them."""
+    providers = {
+        each: (
+            candidate.calendar,
+            compute_free_days(
+                candidate.calendar.hours,
+                candidate.calendar.rules,
+                candidate.claims,
+                *_dates_of(candidate.calendar.hours, world.day),
+            ),
+        )
+        for each, candidate in world.candidates.items()
+    }
+    shapes = {candidate.calendar.rules.shape for candidate in world.candidates.values()}
+    resources = {
+        (each, shape): compute_resource_days(
+            candidate.calendar.hours,
+            shape,
+            candidate.calendar.resource.units,
+            candidate.claims,
+            *_dates_of(candidate.calendar.hours, world.day),
+        )
+        for each, candidate in world.resources.items()
+        for shape in shapes
+    }
+    starts = service_starts(world.needs, world.named, providers, resources, world.now)
+    assert list(starts) == sorted(starts)
+    return {start: leads for start, leads in starts.items() if world.begin <= start < world.end}
+
+
+def _dates_of(hours: Hours, day: date) -> tuple[date, date]:
+    asked = dates_of_viewer(hours.time_zone, "UTC", day, day)
+    return asked.first, asked.last
 
 
 def a_calendar(provider_id: ProviderId, hours: Hours, rules: Rules) -> Calendar:

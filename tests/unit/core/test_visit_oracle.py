@@ -16,7 +16,7 @@ from app.core.needs import Needs
 from app.core.slots import Claim, UnbookableReason, explain
 from app.core.visits import Visit, assign, explain_members, leads_at
 from app.core.zones import instant_of
-from tests.unit.core.service_worlds import World, some_hours, worlds
+from tests.unit.core.service_worlds import World, listed, some_hours, worlds
 from tests.unit.core.visit_oracle import VisitOracle
 from tests.unit.core.worlds import claims_around
 
@@ -112,10 +112,13 @@ def assert_explained(world: World, oracle: VisitOracle, minute: int) -> None:
 
 @settings(max_examples=60, deadline=None, suppress_health_check=PATIENT)
 @given(st.data())
-def test_a_visit_takes_what_trying_every_assignment_finds(data: st.DataObject) -> None:
-    """Whether it can be had, with whom as lead, whom and what it takes, and why not."""
+def test_listed_is_bookable_is_what_trying_every_assignment_finds(data: st.DataObject) -> None:
+    """The starts that are listed with their leads; and of one start, whether it can be had, whom
+    and what it takes, and why not.
+    """
     world = data.draw(worlds())
     oracle = the_oracle(world)
+    assert listed(world) == oracle.starts_between(world.begin, world.end)
     for minute in starts_to_ask(data, world, oracle):
         assert_chosen(world, oracle, minute)
         assert_explained(world, oracle, minute)

@@ -32,7 +32,6 @@ NINE: Final = datetime(2026, 6, 1, 9, tzinfo=UTC)
 TEN: Final = NINE + timedelta(hours=1)
 HALF_PAST: Final = NINE + timedelta(minutes=30)
 AN_HOUR: Final = Rules(duration_minutes=60)
-EVERY_DAY: Final = tuple(WeeklyRange(day, 9 * 60, 17 * 60) for day in range(7))
 
 
 def a_candidate(

@@ -1,0 +1,180 @@
+"""The listing of a service: the starts that can be booked right now, and with whom as lead.
+
+A start is listed if some provider can lead it, and enough providers and units are possible for it;
+`app.core.visits` says the same of a single start. Possible starts come in stretches, so nobody
+tries combinations: a sweep over the edges of the stretches counts how many providers, and how many
+units of each group, are possible where, and each lead's grid is cut down to where there are enough.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from typing import TYPE_CHECKING
+
+from app.core.free_days import possible_at, units_free_at
+from app.core.hours import merge_intervals
+from app.core.slots import bookable_stretches, starts_on_grid, stretches_in
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import date, datetime
+
+    from app.core.free_days import FreeDay
+    from app.core.ids import ProviderId, ResourceId
+    from app.core.needs import Needs, ResourceGroup
+    from app.core.provider import Calendar
+    from app.core.rules import Rules
+    from app.core.slots import Stretches
+    from app.core.zones import Interval, Minute
+
+
+def service_starts(
+    needs: Needs,
+    named: Sequence[ProviderId],
+    providers: Mapping[ProviderId, tuple[Calendar, Mapping[date, FreeDay]]],
+    resources: Mapping[tuple[ResourceId, Rules], Mapping[date, FreeDay]],
+    now: datetime,
+) -> dict[Minute, tuple[ProviderId, ...]]:
+    """The starts on all of these days, ascending, each with those who can lead it, in the service's
+    order.
+
+    The first of those `named` leads, and all of them take part. Providers whom the service does not
+    name (any more) count too, after those whom it does. Resources, with days as
+    `compute_resource_days` gives them, are asked for with the shape of each lead's rules.
+
+    Days are by the subject's own dates. A start is missing where those of a subject that it takes
+    are: ask for the same instants of everybody.
+    """
+    if not all(each in providers for each in named):
+        return {}
+    offering = set(needs.provider_ids)
+    order = [each for each in needs.provider_ids if each in providers]
+    order += [each for each in providers if each not in offering]
+    leads = named[:1] or order
+    how_many = max(needs.how_many, len(named), 1)
+    possible = {
+        each: _possible(*providers[each], now) for each in (leads if how_many == 1 else order)
+    }
+    staffed = None if how_many == 1 else _staffed(how_many, named[1:], possible)
+    equipped: dict[Rules, list[Interval] | None] = {}
+    starts: dict[ProviderId, Sequence[Minute]] = {}
+    for lead in leads:
+        rules = providers[lead][0].rules
+        where = staffed
+        if needs.groups:
+            shape = rules.shape
+            if shape not in equipped:
+                equipped[shape] = _equipped(needs.groups, resources, shape, staffed, now)
+            where = equipped[shape]
+        on_grid = starts_on_grid(possible[lead], rules.step_minutes)
+        starts[lead] = on_grid if where is None else _within(on_grid, where)
+    return _leads_by_start(starts)
+
+
+def _leads_by_start(
+    starts: Mapping[ProviderId, Sequence[Minute]],
+) -> dict[Minute, tuple[ProviderId, ...]]:
+    """From the starts of each lead to the leads of each start, ascending."""
+    order = tuple(starts)
+    places: dict[Minute, list[int]] = {}
+    for place, of_lead in enumerate(starts.values()):
+        for start in of_lead:
+            if start in places:
+                places[start].append(place)
+            else:
+                places[start] = [place]
+    # Most starts have the same leads as another: one tuple for all of them.
+    known: dict[tuple[int, ...], tuple[ProviderId, ...]] = {}
+    leads: dict[Minute, tuple[ProviderId, ...]] = {}
+    for start in sorted(places):
+        several = tuple(places[start])
+        if several not in known:
+            known[several] = tuple([order[place] for place in several])
+        leads[start] = known[several]
+    return leads
+
+
+def _possible(calendar: Calendar, days: Mapping[date, FreeDay], now: datetime) -> Stretches:
+    """All possible starts of a provider at this instant, on the grid or not."""
+    free = {day: possible_at(each, now) if each.held else each[0] for day, each in days.items()}
+    return bookable_stretches(calendar.hours, calendar.rules, free, now)
+
+
+def _together(stretches: Stretches) -> list[tuple[Minute, Minute, int]]:
+    """The same starts, each counted once: stretches of two windows may overlap."""
+    merged = merge_intervals((first, until) for first, until, _ in stretches_in(stretches))
+    return [(first, until, 1) for first, until in merged]
+
+
+def _staffed(
+    how_many: int, named: Sequence[ProviderId], possible: Mapping[ProviderId, Stretches]
+) -> list[Interval]:
+    """Where so many providers are possible, and all of those named among them."""
+    together = {each: _together(stretches) for each, stretches in possible.items()}
+    where = _with_at_least(how_many, (part for parts in together.values() for part in parts))
+    for each in named:
+        where = _common(where, together[each])
+    return where
+
+
+def _equipped(
+    groups: Sequence[ResourceGroup],
+    resources: Mapping[tuple[ResourceId, Rules], Mapping[date, FreeDay]],
+    shape: Rules,
+    where: list[Interval] | None,
+    now: datetime,
+) -> list[Interval] | None:
+    """Where enough units of every group are possible, of these intervals alone; None is anywhere,
+    here and in the answer.
+    """
+    for group in groups:
+        units = _with_at_least(
+            group.count,
+            (
+                part
+                for each in group.resource_ids
+                for day in resources.get((each, shape), {}).values()
+                for part in units_free_at(day, now)
+            ),
+        )
+        where = units if where is None else _common(where, ((*part, 1) for part in units))
+    return where
+
+
+def _with_at_least(least: int, parts: Iterable[tuple[Minute, Minute, int]]) -> list[Interval]:
+    """Where at least so many are possible, ascending and apart; the parts, each with how many are
+    possible in it, add up.
+    """
+    changes: dict[Minute, int] = {}
+    for first, until, count in parts:
+        changes[first] = changes.get(first, 0) + count
+        changes[until] = changes.get(until, 0) - count
+    found: list[Interval] = []
+    count, since = 0, None
+    for minute in sorted(changes):
+        count += changes[minute]
+        if count >= least:
+            since = minute if since is None else since
+        elif since is not None:
+            found.append((since, minute))
+            since = None
+    return found
+
+
+def _common(
+    some: Iterable[Interval], others: Iterable[tuple[Minute, Minute, int]]
+) -> list[Interval]:
+    """What both hold; each counts everything once."""
+    return _with_at_least(2, (*((*part, 1) for part in some), *others))
+
+
+def _within(starts: Sequence[Minute], where: Iterable[Interval]) -> list[Minute]:
+    """Those of the starts, ascending, that lie in these intervals, ascending and apart."""
+    left: list[Minute] = []
+    place = 0
+    for begin, end in where:
+        place = bisect_left(starts, begin, place)
+        beyond = bisect_left(starts, end, place)
+        left += starts[place:beyond]
+        place = beyond
+    return left
