@@ -276,6 +276,21 @@ CREATE_SERVICE: Final = f"""
     }} {SERVICE_FIELDS}
 """
 
+RESOURCE_FIELDS: Final = """
+    fragment ResourceFields on Resource {
+        id name kind timeZone units alwaysOpen isArchived externalId
+        weeklyHours { weekday start end effectiveFrom effectiveUntil }
+        breaks { weekday start end effectiveFrom effectiveUntil }
+        exceptions(from: "2026-01-01", to: "2026-12-31") { date isBlocked start end reason }
+    }
+"""
+
+CREATE_RESOURCE: Final = f"""
+    mutation ($input: CreateResourceInput!) {{
+        answer: createResource(input: $input) {{ __typename ...ResourceFields {REFUSALS} }}
+    }} {RESOURCE_FIELDS}
+"""
+
 APPOINTMENT_FIELDS: Final = """
     fragment AppointmentFields on Appointment {
         id status startsAt endsAt customerTimeZone localStart notes version createdAt
@@ -353,6 +368,13 @@ async def a_service(
     }
     data = await api.ask(CREATE_SERVICE, caller=(of or api).admin, input=values | changes)
     return made(data["answer"], "Service")
+
+
+async def a_resource(api: Api, *, of: Tenant | None = None, **changes: object) -> Json:
+    """A room, one, that is always open; but for the changes."""
+    values: Json = {"name": f"Room {next(_numbers)}", "kind": "room", "timeZone": "UTC"}
+    data = await api.ask(CREATE_RESOURCE, caller=(of or api).admin, input=values | changes)
+    return made(data["answer"], "Resource")
 
 
 def a_booking(provider: Mapping[str, Any], starts_at: datetime | str, **changes: object) -> Json:

@@ -26,6 +26,7 @@ Missing = Literal[
     "organization",
     "provider",
     "provider with this service",
+    "resource",
     "service",
 ]
 """What an id may fail to name."""
@@ -39,6 +40,7 @@ _NOT_FOUND_SENTENCES: Final[dict[Missing, Sentence]] = {
     "provider with this service": say(
         "There is no such provider with this service here. Check its id."
     ),
+    "resource": say("There is no such resource here. Check its id."),
     "service": say("There is no such service here. Check its id."),
 }
 

@@ -24,6 +24,7 @@ from app.core.hours import ClockRange, DayException, WeeklyRange, merge_clock_ra
 from app.core.messages import Channel
 from app.core.money import CancellationPolicy, LateCancellation, Money
 from app.core.refusals import InvalidInput
+from app.core.resource import MOST_UNITS
 from app.core.rules import ProviderRules, ServiceRules
 from app.core.sentences import Sentence, say
 from app.core.zones import is_known_zone, is_supported_date
@@ -36,6 +37,8 @@ T = TypeVar("T")
 
 DAY_MINUTES = 1440
 NAME_LENGTH = 200
+KIND_LENGTH = 100
+EXTERNAL_ID_LENGTH = 255
 REASON_LENGTH = 500
 NOTES_LENGTH = 2_000
 SUBJECT_LENGTH = 255
@@ -128,6 +131,18 @@ class ServiceForm:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ResourceForm:
+    """A resource as typed. None where a value must stand means that null was sent."""
+
+    name: str | None
+    kind: str | None
+    time_zone: str | None
+    units: int | None
+    always_open: bool | None
+    external_id: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ContactForm:
     """Contact data as typed."""
 
@@ -164,6 +179,18 @@ class ValidService:
     rules: ServiceRules
     price: Money | None
     cancellation_policy: CancellationPolicy | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValidResource:
+    """A resource's values, checked."""
+
+    name: str
+    kind: str
+    time_zone: str
+    units: int
+    is_always_open: bool
+    external_id: str | None
 
 
 @_answers
@@ -230,8 +257,25 @@ def valid_service(form: ServiceForm) -> ValidService:
     )
 
 
+@_answers
+def valid_resource(form: ResourceForm) -> ValidResource:
+    """Check a resource's values."""
+    if form.always_open is None:
+        raise _Refused("always_open", say("This can't be null."))
+    return ValidResource(
+        name=_text("name", form.name, NAME_LENGTH),
+        kind=_text("kind", form.kind, KIND_LENGTH),
+        time_zone=_zone("time_zone", form.time_zone),
+        units=_integer("units", form.units, 1, MOST_UNITS),
+        is_always_open=form.always_open,
+        external_id=None
+        if form.external_id is None
+        else _text("external_id", form.external_id, EXTERNAL_ID_LENGTH),
+    )
+
+
 class Week(NamedTuple):
-    """What a provider's weeks look like, checked and merged."""
+    """What the weeks of a provider or resource look like, checked and merged."""
 
     hours: tuple[WeeklyRange, ...]
     breaks: tuple[WeeklyRange, ...]

@@ -25,7 +25,7 @@ from app.usecases.booking.book_appointment import BookingForm, book_appointment
 from app.usecases.booking.close_appointment import close_appointment
 from app.usecases.listing.find_next_slots import earliest_slots
 from app.usecases.practice.create_organization import create_organization
-from app.usecases.practice.edit_hours import set_exception
+from app.usecases.practice.edit_hours import Owner, set_exception
 from app.usecases.practice.edit_provider import create_provider
 from app.usecases.practice.edit_service import create_service
 
@@ -181,7 +181,7 @@ async def _provider(resources: Resources, admin: Viewer, person: _Person) -> Pro
         await set_exception(
             resources,
             admin,
-            provider.id,
+            Owner(provider_id=provider.id),
             day,
             is_blocked=True,
             ranges=(),
@@ -190,7 +190,7 @@ async def _provider(resources: Resources, admin: Viewer, person: _Person) -> Pro
     await set_exception(
         resources,
         admin,
-        provider.id,
+        Owner(provider_id=provider.id),
         today + timedelta(days=10),
         is_blocked=False,
         ranges=[ClockRange(start_minute=10 * 60, end_minute=13 * 60)],
@@ -200,7 +200,7 @@ async def _provider(resources: Resources, admin: Viewer, person: _Person) -> Pro
     await set_exception(
         resources,
         admin,
-        provider.id,
+        Owner(provider_id=provider.id),
         today + timedelta(days=11),
         is_blocked=True,
         ranges=[

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from app.store import appointments, customers, history, hours, services
+from app.store import resources as store_resources
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,16 +16,25 @@ if TYPE_CHECKING:
 
     from app.core.appointment import Appointment, AppointmentFilter, Customer
     from app.core.history import HistoryEntry
-    from app.core.ids import AppointmentId, CustomerId, OrganizationId, ProviderId, ServiceId
+    from app.core.ids import (
+        AppointmentId,
+        CustomerId,
+        OrganizationId,
+        ProviderId,
+        ResourceId,
+        ServiceId,
+        SubjectId,
+    )
     from app.core.keyset import Keyset
     from app.core.provider import AvailabilityException, Service, WeeklyBreak, WeeklyHours
+    from app.core.resource import Resource
     from app.usecases.resources import Resources
 
 
 class ExceptionsQuestion(NamedTuple):
-    """A provider's exceptions on the dates from first to last, inclusive."""
+    """A subject's exceptions on the dates from first to last, inclusive."""
 
-    provider_id: ProviderId
+    subject_id: SubjectId
     first: date
     last: date
 
@@ -61,8 +71,15 @@ async def services_offered_by(
 async def providers_offering(
     resources: Resources, organization_id: OrganizationId, ids: Sequence[ServiceId]
 ) -> dict[ServiceId, list[ProviderId]]:
-    """The providers of each service that anybody offers, by name."""
+    """The providers of each service that anybody offers, in the service's order."""
     return await services.provider_ids_of_services(resources.pool, organization_id, ids)
+
+
+async def find_resources(
+    resources: Resources, organization_id: OrganizationId, ids: Sequence[ResourceId]
+) -> dict[ResourceId, Resource]:
+    """Those that exist."""
+    return await store_resources.resources_by_ids(resources.pool, organization_id, ids)
 
 
 async def find_customers(
@@ -87,16 +104,16 @@ async def find_history(
 
 
 async def find_weekly_hours(
-    resources: Resources, organization_id: OrganizationId, ids: Sequence[ProviderId]
-) -> dict[ProviderId, list[WeeklyHours]]:
-    """The weekly hours of each provider that has any, in the order of the week."""
+    resources: Resources, organization_id: OrganizationId, ids: Sequence[SubjectId]
+) -> dict[SubjectId, list[WeeklyHours]]:
+    """The weekly hours of each subject that has any, in the order of the week."""
     return await hours.weekly_hours_of_subjects(resources.pool, organization_id, ids)
 
 
 async def find_weekly_breaks(
-    resources: Resources, organization_id: OrganizationId, ids: Sequence[ProviderId]
-) -> dict[ProviderId, list[WeeklyBreak]]:
-    """The weekly breaks of each provider that has any, in the order of the week."""
+    resources: Resources, organization_id: OrganizationId, ids: Sequence[SubjectId]
+) -> dict[SubjectId, list[WeeklyBreak]]:
+    """The weekly breaks of each subject that has any, in the order of the week."""
     return await hours.weekly_breaks_of_subjects(resources.pool, organization_id, ids)
 
 
@@ -106,13 +123,12 @@ async def find_exceptions(
     """The answers in the order of the questions; one statement for each stretch of dates."""
     answers: dict[ExceptionsQuestion, list[AvailabilityException]] = {}
     for first, last in {(question.first, question.last) for question in questions}:
-        ids = [question.provider_id for question in questions if question[1:] == (first, last)]
+        ids = [question.subject_id for question in questions if question[1:] == (first, last)]
         found = await hours.exceptions_of_subjects(
             resources.pool, organization_id, ids, first, last
         )
         answers |= {
-            ExceptionsQuestion(provider_id, first, last): rows
-            for provider_id, rows in found.items()
+            ExceptionsQuestion(subject_id, first, last): rows for subject_id, rows in found.items()
         }
     return [answers.get(question, []) for question in questions]
 

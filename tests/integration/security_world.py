@@ -27,6 +27,7 @@ from tests.builders import (
     Caller,
     Json,
     a_provider,
+    a_resource,
     a_service,
     an_appointment,
     key_in,
@@ -124,21 +125,25 @@ async def a_world(api: Api) -> World:
         price={"amountMinor": 5_000, "currency": "EUR"},
         cancellationPolicy={**policy, "freeUntilMinutesBefore": 0},
     )
+    always = {"effectiveFrom": "2020-01-01", "effectiveUntil": "2030-01-01"}
+    room = await a_resource(
+        api,
+        externalId="room-1",
+        weeklyHours=weekly("09:00", "17:00", **always),
+        breaks=weekly("12:00", "12:30", **always),
+    )
     times = {
         "isBlocked": True,
         "reason": "At the dentist's",
         "ranges": [{"start": "16:00", "end": "16:30"}],
     }
-    made(
-        (
-            await api.ask(
-                _SET_EXCEPTION,
-                caller=api.admin,
-                input={"providerId": ada["id"], "date": "2026-01-20", **times},
-            )
-        )["answer"],
-        "Provider",
-    )
+    for whose, type_name in (
+        ({"providerId": ada["id"]}, "Provider"),
+        ({"resourceId": room["id"]}, "Resource"),
+    ):
+        values = {**whose, "date": "2026-01-20", **times}
+        answer = await api.ask(_SET_EXCEPTION, caller=api.admin, input=values)
+        made(answer["answer"], type_name)
     robin = api.customer("robin")
     person = {
         "name": "Robin",
@@ -185,6 +190,7 @@ async def a_world(api: Api) -> World:
         },
         things={
             "Provider": [ada["id"]],
+            "Resource": [room["id"]],
             "Service": [service["id"], fixed["id"]],
             "Customer": [customer_id],
             "Appointment": [standing["appointment"]["id"], cancelled["appointment"]["id"]],

@@ -60,6 +60,17 @@ FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
             cancellationPolicy.lateFeePercent providers
         """,
     },
+    # Others see some of it where a service needs it, never by its id.
+    "Resource": {
+        STAFF: """
+            id name kind timeZone units alwaysOpen isArchived externalId
+            weeklyHours weeklyHours.id weeklyHours.weekday weeklyHours.start weeklyHours.end
+            weeklyHours.effectiveFrom weeklyHours.effectiveUntil
+            breaks breaks.id breaks.weekday breaks.start breaks.end breaks.effectiveFrom breaks.effectiveUntil
+            exceptions exceptions.id exceptions.date exceptions.isBlocked exceptions.start exceptions.end
+            exceptions.reason
+        """,
+    },
     "Customer": {"robin admin": "id name email phone timeZone locale channels"},
     "Appointment": {
         THOSE_IN_IT: """
@@ -98,6 +109,8 @@ QUERIES: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "provider": ("provider(id: $provider) { id }", EVERYBODY),
     "providers": ("providers(ids: [$provider]) { nodes { id } }", EVERYBODY),
+    "resource": ("resource(id: $resource) { id }", STAFF),
+    "resources": ("resources(ids: [$resource]) { nodes { id } }", STAFF),
     "nextAvailableSlots": ("nextAvailableSlots(providerIds: [$provider]) { startsAt }", EVERYBODY),
     "explainTime": (
         'explainTime(providerId: $provider, startsAt: "2026-01-13T10:00:00Z") { reasons }',
@@ -119,6 +132,8 @@ MUTATIONS: Final[Mapping[str, str]] = {
     "updateProvider": "ada admin",
     "createService": "admin",
     "updateService": "admin",
+    "createResource": "admin other-admin",  # each in their own organization
+    "updateResource": "admin",
     "setWeeklyHours": "ada admin",
     "setException": "ada admin",
     "removeException": "ada admin",
@@ -170,7 +185,11 @@ async def test_every_field_is_seen_by_those_of_its_rule(
 async def test_every_root_field_answers_those_of_its_rule(world: World) -> None:
     assert SCHEMA.query_type is not None
     assert set(QUERIES) == set(SCHEMA.query_type.fields), "each root field needs a rule"
-    values = {"provider": world.ada["id"], "appointment": world.standing["appointment"]["id"]}
+    values = {
+        "provider": world.ada["id"],
+        "resource": world.things["Resource"][0],
+        "appointment": world.standing["appointment"]["id"],
+    }
     for field, (question, audience) in QUERIES.items():
         used = " ".join(f"${name}: ID!" for name in values if f"${name}" in question)
         document = f"query {f'({used})' if used else ''} {{ answer: {question} }}"
@@ -206,6 +225,27 @@ async def test_every_mutation_is_for_those_of_its_rule(field: str, world: World)
     assert allowed == of(MUTATIONS[field])
 
 
+async def test_hours_of_a_resource_are_for_administrators_to_change(world: World) -> None:
+    room = {"resourceId": world.things["Resource"][0]}
+    for field, values in (
+        ("setWeeklyHours", {"hours": weekly("09:00", "17:00")}),
+        ("setException", {"date": "2026-02-02", "isBlocked": True}),
+        ("removeException", {"date": "2026-02-02"}),
+    ):
+        type_name = f"{field[0].upper()}{field[1:]}Input"
+        document = (
+            f"mutation ($input: {type_name}!) {{ answer: {field}(input: $input) {{ __typename }} }}"
+        )
+        allowed = set()
+        for name, caller in world.callers.items():
+            answer = await world.api.ask(document, caller=caller, input=room | values)
+            kind = answer["answer"]["__typename"]
+            assert kind in {"Resource", "NotAllowedError", "NotFoundError"}
+            if kind == "Resource":
+                allowed.add(name)
+        assert allowed == {"admin"}, field
+
+
 def test_every_rule_is_about_something() -> None:
     assert SCHEMA.mutation_type is not None
     assert set(MUTATIONS) == set(SCHEMA.mutation_type.fields)
@@ -232,6 +272,8 @@ async def an_input(field: str, world: World, number: int) -> Json:
         "updateProvider": {"id": world.ada["id"], "name": "Ada"},
         "createService": {"name": "Cut", "providerIds": [world.ada["id"]], "durationMinutes": 30},
         "updateService": {"id": world.service["id"], "name": "Cut"},
+        "createResource": {"name": "Room", "kind": "room", "timeZone": "UTC"},
+        "updateResource": {"id": world.things["Resource"][0], "name": "Room"},
         "setWeeklyHours": {**ada, "hours": weekly("09:00", "17:00")},
         "setException": {**ada, "date": "2026-02-02", "isBlocked": True},
         "removeException": {**ada, "date": "2026-02-02"},

@@ -52,7 +52,6 @@ from app.core import appointment as core
 from app.core import refusals
 from app.core.history import HistoryEntry
 from app.core.ids import ProviderId
-from app.core.keyset import Keyset
 from app.core.lifecycle import quote_cancellation
 from app.core.message_rules import LEADS
 from app.core.provider import Offer
@@ -338,13 +337,6 @@ class Appointment(Node):
 AppointmentConnection = Connection[Appointment]
 
 
-def keyset_of(page: PageRequest) -> Keyset:
-    """The rows that a page needs from the store."""
-    return Keyset(
-        limit=page.fetch_limit, backward=page.backward, after=page.after, before=page.before
-    )
-
-
 def filter_of(
     from_start: datetime | None,
     until_start: datetime | None,
@@ -368,7 +360,7 @@ async def appointments_of(
     """
     loaders = info.context.loaders
     rows = await loaders.appointments_of_provider.load(
-        AppointmentsQuestion(provider_id, which, keyset_of(page))
+        AppointmentsQuestion(provider_id, which, page.keyset)
     )
     return connect(
         page,
@@ -390,7 +382,7 @@ async def _own_appointments(
     return connect(
         page,
         BY_START,
-        await list_appointments(resources, viewer, which, keyset_of(page)),
+        await list_appointments(resources, viewer, which, page.keyset),
         key=_sort_key,
         node=Appointment.of,
         count=lambda: count_appointments(resources, viewer, which),

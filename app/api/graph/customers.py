@@ -5,8 +5,8 @@ from typing import Annotated
 import strawberry
 
 from app.api.graph.appointments import Customer
-from app.api.graph.services import changes_of
 from app.api.operation.info import Info
+from app.api.words.changes import changes_of
 from app.api.words.enums import Channel
 from app.api.words.keys import customer_key
 from app.api.words.preferences import CHANNELS_AGAIN

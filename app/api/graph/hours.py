@@ -6,26 +6,35 @@ from typing import Annotated
 
 import strawberry
 
-from app.api.graph.providers import Provider, provider_result
+from app.api.graph.providers import Provider
+from app.api.graph.resources import Resource
 from app.api.graph.week import (
     WeeklyBreakInput,
     WeeklyHoursInput,
     ranges_of,
 )
 from app.api.operation.info import Info
-from app.api.words.keys import provider_key
+from app.api.words.keys import optional_provider_key, optional_resource_key
 from app.api.words.refusals import (
     InvalidInputError,
     NotAllowedError,
     NotFoundError,
+    refused,
 )
 from app.api.words.scalars import LocalTime
+from app.core import provider, resource
 from app.core.hours import ClockRange
 from app.usecases.practice.edit_hours import (
+    Changed,
+    Owner,
+    Refusal,
     remove_exception,
     set_exception,
     set_weekly_hours,
 )
+
+_PROVIDER = "Whose: a provider's. Exactly one of providerId and resourceId is given."
+_RESOURCE = "Whose: a resource's. Administrators only."
 
 
 @strawberry.input(
@@ -39,19 +48,21 @@ class LocalTimeRangeInput:
 
 
 @strawberry.input(
-    description="All weekly hours and breaks of a provider; they replace the earlier ones."
+    description="All weekly hours and breaks of a provider or resource; they replace "
+    "the earlier ones."
 )
 class SetWeeklyHoursInput:
     """See `set_weekly_hours`."""
 
-    provider_id: strawberry.ID = strawberry.field(description="Whose hours.")
     hours: list[WeeklyHoursInput] = strawberry.field(
-        description="When they work; ranges that overlap are merged. Empty: never."
+        description="When they work, or it is open; ranges that overlap are merged. Empty: never."
     )
     breaks: list[WeeklyBreakInput] | None = strawberry.field(
         default_factory=list,
         description="Their breaks: cut out of weekly hours, never out of custom hours.",
     )
+    provider_id: strawberry.ID | None = strawberry.field(default=None, description=_PROVIDER)
+    resource_id: strawberry.ID | None = strawberry.field(default=None, description=_RESOURCE)
 
 
 @strawberry.input(
@@ -62,8 +73,9 @@ class SetWeeklyHoursInput:
 class SetExceptionInput:
     """See `set_exception`."""
 
-    provider_id: strawberry.ID = strawberry.field(description="Whose date.")
-    day: date = strawberry.field(name="date", description="In the provider's zone.")
+    day: date = strawberry.field(
+        name="date", description="In the zone of the provider or resource."
+    )
     is_blocked: bool = strawberry.field(
         description="Whether time is closed; otherwise, the date has custom hours."
     )
@@ -75,35 +87,61 @@ class SetExceptionInput:
     reason: str | None = strawberry.field(
         default=None, description="For staff; up to 500 characters."
     )
+    provider_id: strawberry.ID | None = strawberry.field(default=None, description=_PROVIDER)
+    resource_id: strawberry.ID | None = strawberry.field(default=None, description=_RESOURCE)
 
 
 @strawberry.input(description="The date whose exception to remove.")
 class RemoveExceptionInput:
     """See `remove_exception`."""
 
-    provider_id: strawberry.ID = strawberry.field(description="Whose date.")
-    day: date = strawberry.field(name="date", description="In the provider's zone.")
+    day: date = strawberry.field(
+        name="date", description="In the zone of the provider or resource."
+    )
+    provider_id: strawberry.ID | None = strawberry.field(default=None, description=_PROVIDER)
+    resource_id: strawberry.ID | None = strawberry.field(default=None, description=_RESOURCE)
 
 
 SetWeeklyHoursResult = Annotated[
-    Provider | InvalidInputError | NotAllowedError | NotFoundError,
+    Provider | Resource | InvalidInputError | NotAllowedError | NotFoundError,
     strawberry.union(
         "SetWeeklyHoursResult",
-        description="The provider with the new hours, or why they are unchanged.",
+        description="The provider or resource with the new hours, or why they are unchanged.",
     ),
 ]
 SetExceptionResult = Annotated[
-    Provider | InvalidInputError | NotAllowedError | NotFoundError,
+    Provider | Resource | InvalidInputError | NotAllowedError | NotFoundError,
     strawberry.union(
-        "SetExceptionResult", description="The provider with the exception, or why there is none."
+        "SetExceptionResult",
+        description="The provider or resource with the exception, or why there is none.",
     ),
 ]
 RemoveExceptionResult = Annotated[
-    Provider | InvalidInputError | NotAllowedError | NotFoundError,
+    Provider | Resource | InvalidInputError | NotAllowedError | NotFoundError,
     strawberry.union(
-        "RemoveExceptionResult", description="The provider without the exception, or why it stays."
+        "RemoveExceptionResult",
+        description="The provider or resource without the exception, or why it stays.",
     ),
 ]
+
+
+def _owner(input: SetWeeklyHoursInput | SetExceptionInput | RemoveExceptionInput) -> Owner:
+    return Owner(
+        provider_id=optional_provider_key(input.provider_id),
+        resource_id=optional_resource_key(input.resource_id),
+    )
+
+
+def _result(
+    answer: Changed | Refusal,
+) -> Provider | Resource | InvalidInputError | NotAllowedError | NotFoundError:
+    match answer:
+        case provider.Provider():
+            return Provider.of(answer)
+        case resource.Resource():
+            return Resource.of(answer)
+        case _:
+            return refused(answer)
 
 
 def _clock_ranges(ranges: Sequence[LocalTimeRangeInput]) -> list[ClockRange]:
@@ -115,8 +153,8 @@ class HoursMutation:
     """The mutations of hours."""
 
     @strawberry.mutation(
-        description="Replaces all weekly hours and breaks of the provider. Booked appointments "
-        "stay."
+        description="Replaces all weekly hours and breaks of a provider or a resource. Booked "
+        "appointments stay."
     )
     async def set_weekly_hours(
         self,
@@ -127,11 +165,11 @@ class HoursMutation:
         answer = await set_weekly_hours(
             info.context.resources,
             info.context.viewer,
-            provider_key(input.provider_id),
+            _owner(input),
             hours=ranges_of(input.hours),
             breaks=ranges_of(input.breaks or []),
         )
-        return provider_result(answer)
+        return _result(answer)
 
     @strawberry.mutation(
         description="REPLACES the whole exception of a date: what was set on the date before is "
@@ -150,13 +188,13 @@ class HoursMutation:
         answer = await set_exception(
             info.context.resources,
             info.context.viewer,
-            provider_key(input.provider_id),
+            _owner(input),
             input.day,
             is_blocked=input.is_blocked,
             ranges=_clock_ranges(input.ranges or []),
             reason=input.reason,
         )
-        return provider_result(answer)
+        return _result(answer)
 
     @strawberry.mutation(
         description="Removes a date's exception; does nothing where there is none."
@@ -168,6 +206,6 @@ class HoursMutation:
     ) -> RemoveExceptionResult:
         """See the use case."""
         answer = await remove_exception(
-            info.context.resources, info.context.viewer, provider_key(input.provider_id), input.day
+            info.context.resources, info.context.viewer, _owner(input), input.day
         )
-        return provider_result(answer)
+        return _result(answer)

@@ -7,12 +7,13 @@ import strawberry
 
 from app.api.graph.appointments import Appointment, Customer
 from app.api.graph.providers import Provider
+from app.api.graph.resources import Resource
 from app.api.graph.services import Service
 from app.api.operation.info import Info
 from app.api.words.errors import BadUserInput
 from app.api.words.node import Node
 from app.api.words.relay import read_global_id
-from app.core.ids import AppointmentId, CustomerId, ProviderId, ServiceId
+from app.core.ids import AppointmentId, CustomerId, ProviderId, ResourceId, ServiceId
 from app.usecases.booking.find_appointment import find_appointment
 
 MOST_IDS = 100
@@ -28,6 +29,11 @@ async def _node(info: Info, text: str) -> Node | None:
         case "Provider":
             provider = await loaders.provider.load(ProviderId(key))
             return None if provider is None else Provider.of(provider)
+        case "Resource":
+            if not viewer.sees_staff_matters:
+                return None
+            resource = await loaders.resource.load(ResourceId(key))
+            return None if resource is None else Resource.of(resource)
         case "Service":
             service = await loaders.service.load(ServiceId(key))
             return None if service is None else Service.of(service)

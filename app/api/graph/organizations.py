@@ -4,8 +4,8 @@ from typing import Annotated, Self
 
 import strawberry
 
-from app.api.graph.services import changes_of
 from app.api.operation.info import Info
+from app.api.words.changes import changes_of
 from app.api.words.refusals import (
     InvalidInputError,
     NotAllowedError,

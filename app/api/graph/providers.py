@@ -11,7 +11,6 @@ from app.api.graph.appointments import (
     AppointmentConnection,
     appointments_of,
     filter_of,
-    keyset_of,
     no_appointments,
 )
 from app.api.graph.availability import (
@@ -22,19 +21,24 @@ from app.api.graph.availability import (
     checked_zone,
     slots_of,
 )
-from app.api.graph.services import Service, changes_of
+from app.api.graph.services import Service
 from app.api.graph.week import (
     AvailabilityException,
+    FirstDate,
+    LastDate,
     WeeklyBreak,
     WeeklyBreakInput,
     WeeklyHours,
     WeeklyHoursInput,
+    breaks_of,
+    exceptions_of,
     ranges_of,
+    weekly_hours_of,
 )
 from app.api.operation.info import Info
 from app.api.operation.loaders import NextSlotQuestion
+from app.api.words.changes import changes_of
 from app.api.words.enums import AppointmentStatus, Channel
-from app.api.words.errors import BadUserInput
 from app.api.words.keys import (
     optional_service_key,
     provider_key,
@@ -58,9 +62,11 @@ from app.api.words.relay import (
     Before,
     Connection,
     First,
+    Ids,
     Last,
     Order,
     PageRequest,
+    Search,
     connect,
     global_id,
 )
@@ -69,13 +75,10 @@ from app.core import provider as core
 from app.core import refusals
 from app.core.validation import ProviderForm
 from app.usecases.listing.list_availability import SlotQuestion
-from app.usecases.look_ups import ExceptionsQuestion
 from app.usecases.practice.edit_provider import change_provider, create_provider
 from app.usecases.practice.list_providers import count_providers, list_providers
 
 BY_NAME = Order(name="providers", types=(str, UUID))
-MOST_EXCEPTION_DAYS = 400
-"""Of exceptions in one list: a year and a month."""
 
 
 @strawberry.type(description="Somebody who can be booked: a doctor, a barber, a consultant.")
@@ -152,18 +155,12 @@ class Provider(Node):
     @strawberry.field(description="When they work, week by week, in the order of the week.")
     async def weekly_hours(self, info: Info) -> list[WeeklyHours]:
         """Batched."""
-        return [
-            WeeklyHours.of(hours)
-            for hours in await info.context.loaders.weekly_hours.load(self.row.id)
-        ]
+        return await weekly_hours_of(info, self.row.id)
 
     @strawberry.field(description="Their breaks, week by week, in the order of the week.")
     async def breaks(self, info: Info) -> list[WeeklyBreak]:
         """Batched."""
-        return [
-            WeeklyBreak.of(pause)
-            for pause in await info.context.loaders.weekly_breaks.load(self.row.id)
-        ]
+        return await breaks_of(info, self.row.id)
 
     @strawberry.field(
         description=(
@@ -173,20 +170,11 @@ class Provider(Node):
     async def exceptions(
         self,
         info: Info,
-        from_: Annotated[date, strawberry.argument(name="from", description="The first date.")],
-        to: Annotated[
-            date, strawberry.argument(description="The last date, inclusive; at most 400 dates.")
-        ],
+        from_: FirstDate,
+        to: LastDate,
     ) -> list[AvailabilityException]:
         """Batched."""
-        if to < from_ or (to - from_).days >= MOST_EXCEPTION_DAYS:
-            raise BadUserInput(f"Ask for 1 to {MOST_EXCEPTION_DAYS} dates, in order.", "to")
-        question = ExceptionsQuestion(self.row.id, from_, to)
-        found = await info.context.loaders.exceptions.load(question)
-        return [
-            AvailabilityException.of(each, for_staff=info.context.viewer.sees_staff_matters)
-            for each in found
-        ]
+        return await exceptions_of(info, self.row.id, from_, to)
 
     @strawberry.field(description="What can be booked with them, by name.")
     async def services(self, info: Info) -> list[Service]:
@@ -415,23 +403,15 @@ class ProviderQuery:
         after: After = None,
         last: Last = None,
         before: Before = None,
-        search: Annotated[
-            str | None,
-            strawberry.argument(description="Only names that contain this text, in any case."),
-        ] = None,
-        ids: Annotated[
-            list[strawberry.ID] | None,
-            strawberry.argument(description="Only these; unknown ones are left out."),
-        ] = None,
+        search: Search = None,
+        ids: Ids = None,
     ) -> ProviderConnection | None:
         """Keyset pages."""
         page = PageRequest.read(BY_NAME, first=first, after=after, last=last, before=before)
         resources, viewer = info.context.resources, info.context.viewer
         keys = None if ids is None else provider_keys(ids)
         text = search.replace("\0", "") if search else None
-        rows = await list_providers(
-            resources, viewer, keyset=keyset_of(page), ids=keys, search=text
-        )
+        rows = await list_providers(resources, viewer, keyset=page.keyset, ids=keys, search=text)
         return connect(
             page,
             BY_NAME,

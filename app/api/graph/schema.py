@@ -20,6 +20,7 @@ from app.api.graph.nodes import NodeQuery
 from app.api.graph.organizations import OrganizationMutation, OrganizationQuery
 from app.api.graph.providers import ProviderMutation, ProviderQuery
 from app.api.graph.reminders import ReminderMutation
+from app.api.graph.resources import ResourceMutation, ResourceQuery
 from app.api.graph.services import ServiceMutation
 from app.api.graph.subscriptions import Subscription
 from app.api.graph.templates import TemplateMutation, TemplateQuery
@@ -39,6 +40,7 @@ class Query(
     ViewerQuery,
     OrganizationQuery,
     ProviderQuery,
+    ResourceQuery,
     AvailabilityQuery,
     AppointmentQuery,
     TemplateQuery,
@@ -55,6 +57,7 @@ class Mutation(
     OrganizationMutation,
     ProviderMutation,
     ServiceMutation,
+    ResourceMutation,
     HoursMutation,
     HoldMutation,
     AppointmentMutation,

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 import strawberry
 
 from app.api.operation.info import Info
+from app.api.words.changes import changes_of
 from app.api.words.keys import provider_keys, service_key
 from app.api.words.money import (
     CancellationPolicy,
@@ -24,7 +25,7 @@ from app.api.words.relay import global_id
 from app.core import provider as core
 from app.core import refusals
 from app.core.sentences import say
-from app.core.validation import Changes, ServiceForm
+from app.core.validation import ServiceForm
 from app.usecases.practice.edit_service import change_service, create_service
 
 if TYPE_CHECKING:
@@ -154,19 +155,6 @@ class UpdateServiceInput:
     cancellation_policy: CancellationPolicyInput | None = strawberry.field(
         default=strawberry.UNSET, description="Its own policy; null: the provider's."
     )
-
-
-def changes_of(form: object, *, without: frozenset[str]) -> Changes:
-    """The fields that an update input names, with their values in the core's terms."""
-    changes: Changes = {}
-    for name, value in vars(form).items():
-        if value is not strawberry.UNSET and name not in without:
-            changes[name] = (
-                value.to_core()
-                if isinstance(value, MoneyInput | CancellationPolicyInput)
-                else value
-            )
-    return changes
 
 
 CreateServiceResult = Annotated[

@@ -1,22 +1,31 @@
-"""The provider's week and its exceptions, as GraphQL shows and takes them."""
+"""The week of a provider or resource and its exceptions, as GraphQL shows and takes them."""
 
 from collections.abc import Sequence
 from datetime import date
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 import strawberry
 
+from app.api.operation.info import Info
 from app.api.words.enums import Weekday
+from app.api.words.errors import BadUserInput
 from app.api.words.relay import global_id
 from app.api.words.scalars import LocalTime
 from app.core import provider as core
 from app.core.hours import WeeklyRange
+from app.core.ids import SubjectId
+from app.usecases.look_ups import ExceptionsQuestion
+
+MOST_EXCEPTION_DAYS = 400
+"""Of exceptions in one list: a year and a month."""
 
 _FROM = "The first date on which it starts; null: always has."
 _UNTIL = "The last date on which it starts; null: no end."
 
 
-@strawberry.type(description="A range of weekly hours, on the wall clock of the provider's zone.")
+@strawberry.type(
+    description="A range of weekly hours, on the wall clock of its provider or resource."
+)
 class WeeklyHours:
     """Maps the core's `WeeklyHours`."""
 
@@ -36,7 +45,8 @@ class WeeklyHours:
 
 
 @strawberry.type(
-    description="A weekly break, on the wall clock of the provider's zone: cut out of weekly hours."
+    description="A weekly break, on the wall clock of its provider or resource: cut out of "
+    "weekly hours."
 )
 class WeeklyBreak:
     """Maps the core's `WeeklyBreak`."""
@@ -67,7 +77,9 @@ class AvailabilityException:
     id: strawberry.ID = strawberry.field(
         description="Opaque; new after every change of the exception."
     )
-    day: date = strawberry.field(name="date", description="In the provider's zone.")
+    day: date = strawberry.field(
+        name="date", description="In the zone of its provider or resource."
+    )
     is_blocked: bool = strawberry.field(
         description="Whether time is closed; otherwise, the date has custom hours."
     )
@@ -88,7 +100,9 @@ class AvailabilityException:
         )
 
 
-@strawberry.input(description="A range of weekly hours, on the wall clock of the provider's zone.")
+@strawberry.input(
+    description="A range of weekly hours, on the wall clock of its provider or resource."
+)
 class WeeklyHoursInput:
     """Becomes a `WeeklyRange`."""
 
@@ -101,7 +115,7 @@ class WeeklyHoursInput:
     effective_until: date | None = strawberry.field(default=None, description=_UNTIL)
 
 
-@strawberry.input(description="A weekly break, on the wall clock of the provider's zone.")
+@strawberry.input(description="A weekly break, on the wall clock of its provider or resource.")
 class WeeklyBreakInput:
     """Becomes a `WeeklyRange`."""
 
@@ -125,6 +139,40 @@ def ranges_of(inputs: Sequence[WeeklyHoursInput | WeeklyBreakInput]) -> list[Wee
             effective_until=each.effective_until,
         )
         for each in inputs
+    ]
+
+
+FirstDate = Annotated[date, strawberry.argument(name="from", description="The first date.")]
+LastDate = Annotated[
+    date, strawberry.argument(description="The last date, inclusive; at most 400 dates.")
+]
+
+
+async def weekly_hours_of(info: Info, owner_id: SubjectId) -> list[WeeklyHours]:
+    """In the order of the week; batched."""
+    return [
+        WeeklyHours.of(hours) for hours in await info.context.loaders.weekly_hours.load(owner_id)
+    ]
+
+
+async def breaks_of(info: Info, owner_id: SubjectId) -> list[WeeklyBreak]:
+    """In the order of the week; batched."""
+    return [
+        WeeklyBreak.of(pause) for pause in await info.context.loaders.weekly_breaks.load(owner_id)
+    ]
+
+
+async def exceptions_of(
+    info: Info, owner_id: SubjectId, first: date, last: date
+) -> list[AvailabilityException]:
+    """Those on the dates from first to last, inclusive; batched."""
+    if last < first or (last - first).days >= MOST_EXCEPTION_DAYS:
+        raise BadUserInput(f"Ask for 1 to {MOST_EXCEPTION_DAYS} dates, in order.", "to")
+    question = ExceptionsQuestion(owner_id, first, last)
+    for_staff = info.context.viewer.sees_staff_matters
+    return [
+        AvailabilityException.of(each, for_staff=for_staff)
+        for each in await info.context.loaders.exceptions.load(question)
     ]
 
 

@@ -28,6 +28,7 @@ from app.usecases.look_ups import (
     find_customers,
     find_exceptions,
     find_history,
+    find_resources,
     find_services,
     find_weekly_breaks,
     find_weekly_hours,
@@ -43,7 +44,15 @@ if TYPE_CHECKING:
 
     from app.core.appointment import Appointment, Customer
     from app.core.history import HistoryEntry
-    from app.core.ids import AppointmentId, CustomerId, OrganizationId, ProviderId, ServiceId
+    from app.core.ids import (
+        AppointmentId,
+        CustomerId,
+        OrganizationId,
+        ProviderId,
+        ResourceId,
+        ServiceId,
+        SubjectId,
+    )
     from app.core.messages import Message
     from app.core.provider import (
         AvailabilityException,
@@ -53,6 +62,7 @@ if TYPE_CHECKING:
         WeeklyBreak,
         WeeklyHours,
     )
+    from app.core.resource import Resource
     from app.core.zones import Minute
     from app.free_times.shared import Stamp
     from app.usecases.listing.list_availability import Listed
@@ -175,6 +185,10 @@ class Loaders:
         return _one(partial(find_services, self._resources, self._organization_id))
 
     @cached_property
+    def resource(self) -> Loader[ResourceId, Resource | None]:
+        return _one(partial(find_resources, self._resources, self._organization_id))
+
+    @cached_property
     def customer(self) -> Loader[CustomerId, Customer | None]:
         return _one(partial(find_customers, self._resources, self._organization_id))
 
@@ -191,11 +205,11 @@ class Loaders:
         return _list(partial(providers_offering, self._resources, self._organization_id))
 
     @cached_property
-    def weekly_hours(self) -> Loader[ProviderId, list[WeeklyHours]]:
+    def weekly_hours(self) -> Loader[SubjectId, list[WeeklyHours]]:
         return _list(partial(find_weekly_hours, self._resources, self._organization_id))
 
     @cached_property
-    def weekly_breaks(self) -> Loader[ProviderId, list[WeeklyBreak]]:
+    def weekly_breaks(self) -> Loader[SubjectId, list[WeeklyBreak]]:
         return _list(partial(find_weekly_breaks, self._resources, self._organization_id))
 
     @cached_property

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 from app.api.words.relay import key_of
-from app.core.ids import AppointmentId, CustomerId, ProviderId, ServiceId
+from app.core.ids import AppointmentId, CustomerId, ProviderId, ResourceId, ServiceId
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,6 +24,26 @@ def provider_key(text: str) -> ProviderId:
 def provider_keys(texts: Iterable[str]) -> list[ProviderId]:
     """The providers that these global ids name."""
     return [provider_key(text) for text in texts]
+
+
+def optional_provider_key(text: str | None) -> ProviderId | None:
+    """The provider that this global id names; None where none was given."""
+    return None if text is None else provider_key(text)
+
+
+def resource_key(text: str) -> ResourceId:
+    """The resource that this global id names."""
+    return ResourceId(key_of("Resource", text) or _NOTHING)
+
+
+def resource_keys(texts: Iterable[str]) -> list[ResourceId]:
+    """The resources that these global ids name."""
+    return [resource_key(text) for text in texts]
+
+
+def optional_resource_key(text: str | None) -> ResourceId | None:
+    """The resource that this global id names; None where none was given."""
+    return None if text is None else resource_key(text)
 
 
 def service_key(text: str) -> ServiceId:

@@ -19,6 +19,7 @@ import orjson
 import strawberry
 
 from app.api.words.errors import BadUserInput
+from app.core.keyset import Keyset
 from app.weighted_cache import remembered
 
 DEFAULT_PAGE_SIZE: Final = 20
@@ -173,6 +174,13 @@ class PageRequest:
         """One row more than asked for tells whether there is another page."""
         return self.limit + 1
 
+    @property
+    def keyset(self) -> Keyset:
+        """The rows to fetch."""
+        return Keyset(
+            limit=self.fetch_limit, backward=self.backward, after=self.after, before=self.before
+        )
+
     @classmethod
     def read(
         cls,
@@ -291,6 +299,14 @@ def connect(
     )
 
 
+Search = Annotated[
+    str | None,
+    strawberry.argument(description="Only names that contain this text, in any case."),
+]
+Ids = Annotated[
+    list[strawberry.ID] | None,
+    strawberry.argument(description="Only these; unknown ones are left out."),
+]
 First = Annotated[
     int | None,
     strawberry.argument(

@@ -27,7 +27,14 @@ if TYPE_CHECKING:
     from app.core.changes import AppointmentChangeKind
     from app.core.events import Author
     from app.core.hold import Hold
-    from app.core.ids import CustomerId, MessageLogId, OrganizationId, ProviderId, ServiceId
+    from app.core.ids import (
+        CustomerId,
+        MessageLogId,
+        OrganizationId,
+        ProviderId,
+        ResourceId,
+        ServiceId,
+    )
     from app.store.holds import ExpiredHold
     from app.store.idempotency import RequestKey
     from app.store.pool import Transaction
@@ -172,6 +179,11 @@ def provider_changed(provider_id: ProviderId) -> Happening:
 def service_changed(service_id: ServiceId) -> Happening:
     """The event of a service that was created or changed, or that others offer since."""
     return Happening(type=EventType.SERVICE_CHANGED, subject_id=service_id)
+
+
+def resource_changed(resource_id: ResourceId) -> Happening:
+    """The event of a resource that was created or changed, or whose hours were."""
+    return Happening(type=EventType.RESOURCE_CHANGED, subject_id=resource_id)
 
 
 def customer_changed(customer_id: CustomerId) -> Happening:

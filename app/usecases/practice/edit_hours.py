@@ -1,14 +1,17 @@
-"""Change when a provider works: weekly hours, breaks, exceptions. Booked appointments are never
-changed.
+"""Change when a provider works, or a resource is open: weekly hours, breaks, exceptions. Booked
+appointments are never changed.
 """
 
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from app.core.changes import RulesChanged
+from app.core.provider import Provider
 from app.core.refusals import InvalidInput, NotAllowed, NotFound
+from app.core.resource import Resource
 from app.core.sentences import say
 from app.core.validation import valid_date, valid_exception, valid_reason, valid_week
 from app.store.hours import remove_exception as delete_exception
@@ -16,96 +19,138 @@ from app.store.hours import replace_exception, replace_weekly_hours
 from app.store.locks import lock_rules
 from app.store.pool import transaction
 from app.store.providers import providers_by_ids
-from app.usecases.events.record import provider_changed, record_events
+from app.store.resources import resources_by_ids
+from app.usecases.events.record import provider_changed, record_events, resource_changed
 from app.usecases.events.tell import tell
+from app.usecases.practice.edit_resource import NOT_ALLOWED as RESOURCES_NOT_ALLOWED
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
     from datetime import date
 
     from app.core.hours import ClockRange, WeeklyRange
-    from app.core.ids import ProviderId
-    from app.core.provider import Provider
+    from app.core.ids import ProviderId, ResourceId
     from app.core.viewer import Viewer
     from app.store.pool import Transaction
     from app.usecases.resources import Resources
 
+_EXACTLY_ONE: Final = InvalidInput(
+    field="resource_id",
+    message=say("Name either a provider or a resource, exactly one of the two."),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owner:
+    """Whose hours: those of a provider or of a resource. Exactly one of the two is named, or the
+    change is refused.
+    """
+
+    provider_id: ProviderId | None = None
+    resource_id: ResourceId | None = None
+
+
+Changed: TypeAlias = Provider | Resource
+Refusal: TypeAlias = InvalidInput | NotAllowed | NotFound
+
 
 @asynccontextmanager
 async def _rules_of(
-    resources: Resources, viewer: Viewer, provider_id: ProviderId
-) -> AsyncIterator[tuple[Transaction, Provider | NotAllowed | NotFound]]:
-    """A transaction that holds back bookings with the provider, and the provider, if the caller may
-    change its hours. The change is recorded at the end of the block.
+    resources: Resources, viewer: Viewer, owner: Owner
+) -> AsyncIterator[tuple[Transaction, Changed | Refusal]]:
+    """A transaction that holds back bookings with the owner, and the owner, if the caller may
+    change its hours. The change is recorded at the end of the block, and published after it.
     """
     async with transaction(resources.pool) as tx:
-        if not viewer.is_staff:
-            yield (
-                tx,
-                NotAllowed(
-                    message=say(
-                        "Only the provider and administrators change when a provider works."
-                    )
-                ),
-            )
+        found = await _lock(tx, viewer, owner)
+        yield tx, found
+        if isinstance(found, InvalidInput | NotAllowed | NotFound):
             return
-        await lock_rules(tx, viewer.organization_id, [provider_id])
-        provider = (await providers_by_ids(tx, viewer.organization_id, [provider_id])).get(
-            provider_id
+        record_events(
+            resources,
+            tx,
+            viewer.organization_id,
+            [
+                provider_changed(found.id)
+                if isinstance(found, Provider)
+                else resource_changed(found.id)
+            ],
+            author=viewer.author,
+            now=resources.clock(),
         )
-        if provider is None:
-            yield tx, NotFound(what="provider")
-        elif not viewer.runs(provider_id):
-            yield tx, NotAllowed(message=say("A provider changes only when they work themselves."))
-        else:
-            yield tx, provider
-            record_events(
-                resources,
-                tx,
-                viewer.organization_id,
-                [provider_changed(provider_id)],
-                author=viewer.author,
-                now=resources.clock(),
-            )
+    await tell(resources, RulesChanged(organization_id=viewer.organization_id, ids=(found.id,)))
+
+
+async def _lock(tx: Transaction, viewer: Viewer, owner: Owner) -> Changed | Refusal:
+    if owner.provider_id is not None and owner.resource_id is None:
+        return await _lock_provider(tx, viewer, owner.provider_id)
+    if owner.resource_id is not None and owner.provider_id is None:
+        return await _lock_resource(tx, viewer, owner.resource_id)
+    return _EXACTLY_ONE
+
+
+async def _lock_provider(
+    tx: Transaction, viewer: Viewer, provider_id: ProviderId
+) -> Provider | NotAllowed | NotFound:
+    if not viewer.is_staff:
+        return NotAllowed(
+            message=say("Only the provider and administrators change when a provider works.")
+        )
+    await lock_rules(tx, viewer.organization_id, [provider_id])
+    provider = (await providers_by_ids(tx, viewer.organization_id, [provider_id])).get(provider_id)
+    if provider is None:
+        return NotFound(what="provider")
+    if not viewer.runs(provider_id):
+        return NotAllowed(message=say("A provider changes only when they work themselves."))
+    return provider
+
+
+async def _lock_resource(
+    tx: Transaction, viewer: Viewer, resource_id: ResourceId
+) -> Resource | NotAllowed | NotFound:
+    if not viewer.is_admin:
+        return RESOURCES_NOT_ALLOWED
+    await lock_rules(tx, viewer.organization_id, [resource_id])
+    resource = (await resources_by_ids(tx, viewer.organization_id, [resource_id])).get(resource_id)
+    return resource or NotFound(what="resource")
 
 
 async def set_weekly_hours(
     resources: Resources,
     viewer: Viewer,
-    provider_id: ProviderId,
+    owner: Owner,
     *,
     hours: Sequence[WeeklyRange],
     breaks: Sequence[WeeklyRange],
-) -> Provider | InvalidInput | NotAllowed | NotFound:
-    """Replace all weekly hours and breaks of the provider."""
+) -> Changed | Refusal:
+    """Replace all weekly hours and breaks of the owner."""
     week = valid_week("hours", hours, breaks)
     if isinstance(week, InvalidInput):
         return week
-    async with _rules_of(resources, viewer, provider_id) as (tx, provider):
-        if isinstance(provider, NotAllowed | NotFound):
-            return provider
+    async with _rules_of(resources, viewer, owner) as (tx, found):
+        if isinstance(found, InvalidInput | NotAllowed | NotFound):
+            return found
         await replace_weekly_hours(
             tx,
             viewer.organization_id,
-            provider_id,
+            found.id,
             hours=week.hours,
             breaks=week.breaks,
             new_id=resources.new_id,
         )
-    await _tell_rules(resources, viewer, provider_id)
-    return provider
+    return found
 
 
 async def set_exception(
     resources: Resources,
     viewer: Viewer,
-    provider_id: ProviderId,
+    owner: Owner,
     day: date,
     *,
     is_blocked: bool,
     ranges: Sequence[ClockRange],
     reason: str | None,
-) -> Provider | InvalidInput | NotAllowed | NotFound:
+) -> Changed | Refusal:
     """Set the date's exception; it replaces an earlier one."""
     exception = valid_exception(day, is_blocked=is_blocked, ranges=ranges)
     if isinstance(exception, InvalidInput):
@@ -113,35 +158,29 @@ async def set_exception(
     checked_reason = valid_reason(reason)
     if isinstance(checked_reason, InvalidInput):
         return checked_reason
-    async with _rules_of(resources, viewer, provider_id) as (tx, provider):
-        if isinstance(provider, NotAllowed | NotFound):
-            return provider
+    async with _rules_of(resources, viewer, owner) as (tx, found):
+        if isinstance(found, InvalidInput | NotAllowed | NotFound):
+            return found
         await replace_exception(
             tx,
             viewer.organization_id,
-            provider_id,
+            found.id,
             exception,
             reason=checked_reason,
             new_id=resources.new_id,
         )
-    await _tell_rules(resources, viewer, provider_id)
-    return provider
+    return found
 
 
 async def remove_exception(
-    resources: Resources, viewer: Viewer, provider_id: ProviderId, day: date
-) -> Provider | InvalidInput | NotAllowed | NotFound:
+    resources: Resources, viewer: Viewer, owner: Owner, day: date
+) -> Changed | Refusal:
     """Remove the date's exception, if it has one."""
     checked = valid_date("date", day)
     if isinstance(checked, InvalidInput):
         return checked
-    async with _rules_of(resources, viewer, provider_id) as (tx, provider):
-        if isinstance(provider, NotAllowed | NotFound):
-            return provider
-        await delete_exception(tx, viewer.organization_id, provider_id, day)
-    await _tell_rules(resources, viewer, provider_id)
-    return provider
-
-
-async def _tell_rules(resources: Resources, viewer: Viewer, provider_id: ProviderId) -> None:
-    await tell(resources, RulesChanged(organization_id=viewer.organization_id, ids=(provider_id,)))
+    async with _rules_of(resources, viewer, owner) as (tx, found):
+        if isinstance(found, InvalidInput | NotAllowed | NotFound):
+            return found
+        await delete_exception(tx, viewer.organization_id, found.id, day)
+    return found

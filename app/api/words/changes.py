@@ -1,0 +1,25 @@
+"""What an update input changes: the fields that it names."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import strawberry
+
+from app.api.words.money import CancellationPolicyInput, MoneyInput
+
+if TYPE_CHECKING:
+    from app.core.validation import Changes
+
+
+def changes_of(form: object, *, without: frozenset[str]) -> Changes:
+    """The fields that an update input names, with their values in the core's terms."""
+    changes: Changes = {}
+    for name, value in vars(form).items():
+        if value is not strawberry.UNSET and name not in without:
+            changes[name] = (
+                value.to_core()
+                if isinstance(value, MoneyInput | CancellationPolicyInput)
+                else value
+            )
+    return changes
