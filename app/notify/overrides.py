@@ -5,14 +5,15 @@ A template that an organization wrote may spoil its own message, and nothing els
 it from Python's insides, and its environment knows no globals. The closed list of syntax below
 keeps it from time and memory: without loops, macros, arithmetic and assignment every part of a
 template runs at most once. Its size and depth are bounded before it is compiled, since compiling
-takes time that grows with the cube of the depth; and it is compiled in a thread, so that the event
-loop goes on meanwhile. What breaks is reported, and the built-in words are used.
+takes time that grows with the cube of the depth; and one at a time is compiled in a thread, so that
+the event loop goes on meanwhile. What breaks is reported, and the built-in words are used.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from sys import getsizeof
 from typing import Final
@@ -83,6 +84,9 @@ _TEMPLATE_BYTES: Final = 12_000
 _SOURCE_FACTOR: Final = 30
 """How many bytes a compiled template takes, and how many more for each of its source."""
 
+_COMPILER: Final = ThreadPoolExecutor(1, thread_name_prefix="templates")
+"""One thread, started at the first use: each more would take the event loop's turns from it."""
+
 _PARTS: Final = ("subject", "text", "html", "sms")
 _HTML: Final = frozenset({"html"})
 
@@ -110,7 +114,8 @@ async def prepare(words: TemplateOverride, *, within_seconds: float = COMPILE_SE
     for part, source in _sources(words).items():
         try:
             ready[part] = await asyncio.wait_for(
-                asyncio.to_thread(_compiled, part, source), within_seconds
+                asyncio.get_running_loop().run_in_executor(_COMPILER, _compiled, part, source),
+                within_seconds,
             )
         except TimeoutError:
             detail = say("it takes too long to compile")

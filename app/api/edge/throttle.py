@@ -8,9 +8,11 @@ token spends its caller's budget, so nobody can lock out somebody else by using 
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from math import ceil
 from typing import TYPE_CHECKING, Final
 
+from app.admission.pace import Pace
 from app.admission.rates import Rate, Rates
 from app.api.words.errors import Code, Failure
 from app.core.network import network_of
@@ -18,6 +20,7 @@ from app.core.viewer import Role
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from contextlib import AbstractAsyncContextManager
 
     from app.core.viewer import Viewer
 
@@ -37,13 +40,18 @@ process answers nobody else in the meantime. A page's documents take 1 to 3 ms, 
 COSTLY_MS_PER_MINUTE: Final = 300
 """How far one caller's operations may exceed `COSTLY_SECONDS` within a minute, all together."""
 
+PAUSE: Final = 3
+"""How long an operation keeps its caller's turn, in multiples of the processor time that it is
+reckoned to take: one caller takes a third of a process at most, a short burst aside.
+"""
+
 GUEST_FIELDS: Final = frozenset({"bookAppointment", "holdSlot"})
 """The mutations that occupy a provider's time."""
 
 
 class Throttle:
     """Three budgets per minute: `points` for everything, `guest_bookings` for bookings of callers
-    without a token, and one for operations that are costly to prepare.
+    without a token, and one for operations that are costly to prepare. Within it, the pace.
     """
 
     def __init__(self, rates: Rates, *, points: int, guest_bookings: int) -> None:
@@ -51,6 +59,12 @@ class Throttle:
         self._points = Rate(name="points", points=points)
         self._costly = Rate(name="costly", points=COSTLY_MS_PER_MINUTE)
         self._guest_bookings = Rate(name="guest-bookings", points=guest_bookings)
+        self._pace = Pace()
+
+    def turn(self, viewer: Viewer) -> AbstractAsyncContextManager[bool | None]:
+        """The caller's turn to have an operation prepared and charged."""
+        caller = _caller(viewer)
+        return nullcontext() if caller is None else self._pace.turn(caller)
 
     def knock(self, viewer: Viewer) -> None:
         """Raises Failure (RATE_LIMITED) if the caller has spent their budget; called before any
@@ -70,8 +84,9 @@ class Throttle:
         caller = _caller(viewer)
         if caller is None:
             return
-        points = cost + round(seconds * POINTS_PER_SECOND)
-        self._rates.spend(self._points, caller, max(LEAST_POINTS, points))
+        points = max(LEAST_POINTS, cost + round(seconds * POINTS_PER_SECOND))
+        self._rates.spend(self._points, caller, points)
+        self._pace.spend(caller, points / POINTS_PER_SECOND * PAUSE)
         excess_ms = round((seconds - COSTLY_SECONDS) * 1000)
         if excess_ms > 0:
             self._rates.spend(self._costly, caller, excess_ms)

@@ -8,6 +8,7 @@ caller.
 from __future__ import annotations
 
 import logging
+from contextlib import nullcontext
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
@@ -16,6 +17,7 @@ from app.telemetry import metrics
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractAsyncContextManager
 
     from app.api.edge.throttle import Throttle
     from app.api.transport import Done
@@ -44,6 +46,9 @@ def watch_with(throttle: Callable[[], Throttle | None], *, logs_all: bool) -> Wa
         if (found := throttle()) is not None:
             found.charge(viewer, cost, fields, seconds)
 
+    def turn(viewer: Viewer) -> AbstractAsyncContextManager[bool | None]:
+        return nullcontext() if (found := throttle()) is None else found.turn(viewer)
+
     def done(what: Done) -> None:
         name = what.name
         _count(name, what.transport, what.outcome).inc()
@@ -60,4 +65,4 @@ def watch_with(throttle: Callable[[], Throttle | None], *, logs_all: bool) -> Wa
             }
             _log.info("slow operation %s" if slow else "operation %s", name, extra=said)
 
-    return Watch(knock=knock, charge=charge, done=done)
+    return Watch(knock=knock, charge=charge, turn=turn, done=done)

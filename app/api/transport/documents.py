@@ -28,7 +28,6 @@ from app.api.execution.operations import (
     Operation,
     OperationRefused,
     Operations,
-    Spent,
 )
 from app.api.transport.requests import GraphQLRequest
 from app.api.words.errors import Code, Failure
@@ -60,34 +59,35 @@ class Documents:
     listed: Mapping[str, str] | None
     shared: SharedDocuments | None
 
-    async def prepare(self, request: GraphQLRequest, spent: Spent) -> Operation:
-        """The operation, ready to run; adds to `spent`. Raises OperationRefused."""
+    async def find(self, request: GraphQLRequest) -> str:
+        """The text of the request's document. Raises OperationRefused."""
         if self.listed is not None:
-            return self._ready(_text_in(self.listed, request), request, spent)
+            return _text_in(self.listed, request)
+        text = request.query
         if request.document_id is not None and self.shared is not None:
             name = _plain(request.document_id)
-            return await self._prepare_shared(request, name, self.shared, spent)
-        if request.query is None:
+            if text is None:
+                return await self._find(name, self.shared)
+            if _sha256_of(text) != name:
+                raise OperationRefused(
+                    Failure(Code.BAD_REQUEST, "provided sha does not match query")
+                )
+        if text is None:
             raise OperationRefused(
                 Failure(Code.PERSISTED_QUERY_NOT_SUPPORTED, "PersistedQueryNotSupported")
             )
-        return self._ready(request.query, request, spent)
+        return text
 
-    def _ready(self, text: str, request: GraphQLRequest, spent: Spent) -> Operation:
-        return self.operations.prepare(text, request.variables, request.operation_name, spent)
-
-    async def _prepare_shared(
-        self, request: GraphQLRequest, name: str, shared: SharedDocuments, spent: Spent
-    ) -> Operation:
-        text = request.query
-        if text is None:
-            return self._ready(await self._find(name, shared), request, spent)
-        if _sha256_of(text) != name:
-            raise OperationRefused(Failure(Code.BAD_REQUEST, "provided sha does not match query"))
-        operation = self._ready(text, request, spent)  # a document that may not run is not stored
-        if operation.may_be_kept:
-            await shared.keep(name, text)
-        return operation
+    async def keep(self, request: GraphQLRequest, operation: Operation) -> None:
+        """Register the document if the request asks for it; called once it was found to run."""
+        if (
+            self.listed is None
+            and self.shared is not None
+            and request.document_id is not None
+            and request.query is not None
+            and operation.may_be_kept
+        ):
+            await self.shared.keep(_plain(request.document_id), request.query)
 
     async def _find(self, name: str, shared: SharedDocuments) -> str:
         text = None

@@ -71,13 +71,28 @@ class Service(Generic[V]):
         """Raises OperationRefused, and Failure where the watch says no."""
         self.watch.knock(viewer)
         spent = Spent()
-        try:
-            operation = await self.documents.prepare(request, spent)
-        except OperationRefused:
-            self.watch.charge(viewer, 0, (), spent.seconds)
-            raise
-        self.watch.charge(viewer, operation.cost, operation.fields, spent.seconds)
+        text = await self._text(request, viewer)
+        async with self.watch.turn(viewer) as has_waited:
+            if has_waited:
+                self.watch.knock(viewer)  # the operations before it may have spent the rest
+            try:
+                operation = self.operations.prepare(
+                    text, request.variables, request.operation_name, spent
+                )
+            except OperationRefused:
+                self.watch.charge(viewer, 0, (), spent.seconds)
+                raise
+            self.watch.charge(viewer, operation.cost, operation.fields, spent.seconds)
+        await self.documents.keep(request, operation)
         return operation
+
+    async def _text(self, request: GraphQLRequest, viewer: V) -> str:
+        try:
+            return await self.documents.find(request)
+        except OperationRefused:
+            async with self.watch.turn(viewer):
+                self.watch.charge(viewer, 0, (), 0.0)
+            raise
 
     async def answer(self, operation: Operation, viewer: V, info: RequestInfo) -> Payload:
         """A query's or mutation's answer; never raises but for cancellation."""

@@ -8,6 +8,7 @@ only so many.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -40,12 +41,16 @@ class Watch(Generic[V_contra]):
 
     `knock` and `charge` may raise Failure, which refuses the operation. `charge` gets its cost, the
     names of its root fields, and the seconds of processor time that preparing it took; the seconds
-    alone where the operation itself was refused.
+    alone where the operation itself was refused. It is prepared and charged while it has the
+    caller's `turn`, which says whether it had to wait for it.
     """
 
     knock: Callable[[V_contra], None] = lambda _viewer: None
     charge: Callable[[V_contra, int, tuple[str, ...], float], None] = (
         lambda _viewer, _cost, _fields, _seconds: None
+    )
+    turn: Callable[[V_contra], AbstractAsyncContextManager[bool | None]] = lambda _viewer: (
+        nullcontext()
     )
     done: Callable[[Done], None] = lambda _done: None
 

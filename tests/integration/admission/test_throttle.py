@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
+from app.api.edge import throttle
 from app.api.execution import operations
 from app.process.asgi import create_app
 from app.settings import LimitSettings, Settings
@@ -284,3 +285,19 @@ async def test_a_pause_of_the_process_is_not_charged_to_the_caller_of_a_short_do
         monkeypatch.setattr(operations, "thread_time", lambda: float(next(clock)))
         statuses = [(await send(api, "{ nothing }")).status_code for _ in range(20)]
         assert statuses == [200] * 20
+
+
+async def test_a_costly_operation_delays_its_callers_next_ones_and_nobody_elses(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(throttle, "PAUSE", 100_000)
+    limits = replace(LIMITS, points_per_minute=10_000_000)
+    async with running(replace(Settings.from_environment(environment), limits=limits)) as own:
+        api = await own.api()
+        assert (await send(api, VIEWER)).status_code == 200
+        following = asyncio.create_task(send(api, VIEWER))
+        assert (await send(api, VIEWER, address="192.0.2.8")).status_code == 200
+        assert (await send(api, VIEWER, caller=api.admin)).status_code == 200
+        assert not following.done()
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
