@@ -5,9 +5,10 @@ wish.
 from __future__ import annotations
 
 import heapq
+from bisect import bisect_left
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from app.core.party import Party
 from app.core.provider import Offer
@@ -30,7 +31,7 @@ from app.free_times.read import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
     from datetime import date, datetime
 
     from app.core.appointment import Appointment
@@ -72,10 +73,11 @@ async def next_slots(
     """The first bookable start at or after `after` (None: now) for each of those that have one."""
     found: dict[Party, tuple[Calendar, Minute]] = {}
     open_questions = list(dict.fromkeys(wanted))
-    async for calendars, starts, _ in _stretches(resources, organization_id, open_questions, after):
-        for key, minutes in starts.items():
-            if minutes and key not in found:
-                found[key] = (calendars[key], minutes[0])
+    async for stretch in _stretches(resources, organization_id, open_questions, after):
+        for key, answer in stretch.found.items():
+            start = stretch.first(key)
+            if start is not None and key not in found:
+                found[key] = (answer.calendar, start)
                 open_questions.remove(key)
     return found
 
@@ -95,13 +97,15 @@ async def earliest_slots(
     found: list[FoundSlot] = []
     known: dict[ProviderId, Calendar] = {}
     questions = [Party(provider_id, service_id) for provider_id in dict.fromkeys(provider_ids)]
-    async for calendars, starts, complete_until in _stretches(
-        resources, organization_id, questions, after
-    ):
-        known |= {provider_id: calendar for (provider_id, _), calendar in calendars.items()}
-        fresh = (FoundSlot(minute, key[0]) for key, minutes in starts.items() for minute in minutes)
+    async for stretch in _stretches(resources, organization_id, questions, after):
+        known |= {key.provider_id: answer.calendar for key, answer in stretch.found.items()}
+        fresh = (
+            FoundSlot(minute, key.provider_id)
+            for key in stretch.found
+            for minute in stretch.starts(key)
+        )
         found = heapq.nsmallest(count, {*found, *fresh})
-        if len(found) == count and found[-1].start < complete_until:
+        if len(found) == count and found[-1].start < stretch.complete_until:
             break
     return found, known
 
@@ -186,14 +190,45 @@ async def _days(
     )
 
 
+class _Stretch(NamedTuple):
+    """Free days of some dates. Bookable starts count from `earliest` on; before `complete_until`,
+    none is missing.
+    """
+
+    found: Mapping[Party, FreeDays]
+    now: datetime
+    earliest: Minute
+    complete_until: Minute
+
+    def starts(self, key: Party) -> list[Minute]:
+        """The bookable starts, date by date."""
+        return [
+            minute
+            for minutes in bookable_days(self.found[key], self.now).values()
+            for minute in minutes
+            if minute >= self.earliest
+        ]
+
+    def first(self, key: Party) -> Minute | None:
+        """The first of `starts`, without computing those of the dates around it."""
+        found = self.found[key]
+        for day, free in found.days.items():
+            if max(free.stretches[1::3], default=0) <= self.earliest:
+                continue
+            starts = bookable_days(FreeDays(found.calendar, {day: free}), self.now)[day]
+            at = bisect_left(starts, self.earliest)
+            if at < len(starts):
+                return starts[at]
+        return None
+
+
 async def _stretches(
     resources: Resources,
     organization_id: OrganizationId,
     questions: Sequence[Party],
     after: datetime | None,
-) -> AsyncIterator[tuple[dict[Party, Calendar], dict[Party, tuple[Minute, ...]], Minute]]:
-    """Walk ahead in growing stretches: calendars, bookable starts, and the instant before which
-    none is missing.
+) -> AsyncIterator[_Stretch]:
+    """Look ahead in growing stretches of dates.
 
     The caller may take questions out of the list that it gave, once they are answered. Ends at the
     horizon of the most patient rules.
@@ -210,24 +245,13 @@ async def _stretches(
         if any(isinstance(answer, TemporarilyUnavailable) for answer in answers.values()):
             raise TooMuchToDoError
         found = {key: answer for key, answer in answers.items() if isinstance(answer, FreeDays)}
-        calendars = {key: answer.calendar for key, answer in found.items()}
-        starts = {
-            key: tuple(
-                minute
-                for day in bookable_days(answer, now).values()
-                for minute in day
-                if minute >= earliest
-            )
-            for key, answer in found.items()
-        }
         # The next stretch begins a day later in every zone; what it can add starts after the last
         # date's last minute.
-        complete_until = day_number(last) * DAY_MINUTES
-        yield calendars, starts, complete_until
+        yield _Stretch(found, now, earliest, complete_until=day_number(last) * DAY_MINUTES)
         horizons = [
-            local_date(calendar.hours.time_zone, minute_of(now))
-            + timedelta(days=calendar.rules.max_advance_booking_days)
-            for key, calendar in calendars.items()
+            local_date(answer.calendar.hours.time_zone, minute_of(now))
+            + timedelta(days=answer.calendar.rules.max_advance_booking_days)
+            for key, answer in found.items()
             if key in questions
         ]
         if not horizons or last >= max(horizons):
