@@ -13,8 +13,8 @@ if TYPE_CHECKING:
         AppointmentId,
         CustomerId,
         OrganizationId,
+        OwnerId,
         ProviderId,
-        ServiceId,
         SubjectId,
     )
     from app.core.zones import Minute
@@ -38,7 +38,7 @@ class RulesChanged:
     """
 
     organization_id: OrganizationId
-    ids: tuple[SubjectId | ServiceId, ...]
+    ids: tuple[OwnerId, ...]
 
 
 class AppointmentChangeKind(StrEnum):

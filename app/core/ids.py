@@ -14,6 +14,8 @@ SubjectId: TypeAlias = ProviderId | ResourceId
 """Whatever has hours and time that can be taken. No provider and resource share an id."""
 ServiceId = NewType("ServiceId", UUID)
 """No service shares an id with a subject."""
+OwnerId: TypeAlias = SubjectId | ServiceId
+"""Who has rules that may change, and so a stamp."""
 CustomerId = NewType("CustomerId", UUID)
 AppointmentId = NewType("AppointmentId", UUID)
 HoldId = NewType("HoldId", UUID)

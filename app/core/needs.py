@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from app.core.ids import ProviderId, ResourceId
+    from app.core.provider import Service
 
 
 class Assignment(StrEnum):
@@ -68,3 +69,11 @@ class Needs:
     def resource_ids(self) -> tuple[ResourceId, ...]:
         """The resources of all groups, in order."""
         return tuple(resource_id for group in self.groups for resource_id in group.resource_ids)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offering:
+    """A service, and what a visit of it takes."""
+
+    service: Service
+    needs: Needs

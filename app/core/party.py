@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from app.core.ids import ProviderId, ServiceId
+    from app.core.ids import ProviderId, ResourceId, ServiceId
+    from app.core.rules import Rules
 
 
 class Party(NamedTuple):
@@ -15,3 +16,19 @@ class Party(NamedTuple):
 
     provider_id: ProviderId
     service_id: ServiceId | None = None
+
+
+class ServiceParty(NamedTuple):
+    """A service with all of those named, the first of whom leads; whoever of its providers is free
+    where nobody is.
+    """
+
+    service_id: ServiceId
+    named: tuple[ProviderId, ...] = ()
+
+
+class ResourceUse(NamedTuple):
+    """A resource, for visits of a shape (`Rules.shape`): that of the visit's lead."""
+
+    resource_id: ResourceId
+    shape: Rules

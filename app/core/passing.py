@@ -16,12 +16,13 @@ from app.core.zones import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import date
 
     from app.core.free_days import FreeDay
     from app.core.hours import Hours
     from app.core.rules import Rules
+    from app.core.zones import Minute
 
 _MICROSECOND: Final = timedelta(microseconds=1)
 
@@ -44,10 +45,42 @@ def next_change(
         if first < len(starts):
             instants.append(instant_of(starts[first] - rules.min_notice_minutes) + _MICROSECOND)
         instants += releases_after(day, now)
+    instants += _horizon_moves(hours, rules, days, now)
+    return min(instants, default=None)
+
+
+def next_service_change(
+    providers: Iterable[tuple[Hours, Rules, Mapping[date, FreeDay]]],
+    resources: Iterable[Mapping[date, FreeDay]],
+    starts: Sequence[Minute],
+    now: datetime,
+) -> datetime | None:
+    """As `next_change`, for a service on these days of all that a visit could take. Of the starts
+    that are listed, one may leave when anybody's notice is kept for the last time.
+    """
+    instants: list[datetime] = []
+    soonest = minute_at_or_after(now)
+    for hours, rules, days in providers:
+        first = bisect_left(starts, soonest + rules.min_notice_minutes)
+        if first < len(starts):
+            instants.append(instant_of(starts[first] - rules.min_notice_minutes) + _MICROSECOND)
+        instants += _horizon_moves(hours, rules, days, now)
+        for day in days.values():
+            instants += releases_after(day, now)
+    for days in resources:
+        for day in days.values():
+            instants += releases_after(day, now)
+    return min(instants, default=None)
+
+
+def _horizon_moves(
+    hours: Hours, rules: Rules, days: Mapping[date, FreeDay], now: datetime
+) -> list[datetime]:
+    """The next midnight, where some of the days are beyond the horizon."""
     minute = minute_of(now)
     today = local_date(hours.time_zone, minute)
     last = today.toordinal() + rules.max_advance_booking_days
-    if any(day.toordinal() > last for day, free in days.items() if free.stretches):
-        pieces = date_interval(hours.time_zone, today)
-        instants += [instant_of(end) for start, end in pieces if start <= minute < end]
-    return min(instants, default=None)
+    if not any(day.toordinal() > last for day, free in days.items() if free.stretches):
+        return []
+    pieces = date_interval(hours.time_zone, today)
+    return [instant_of(end) for start, end in pieces if start <= minute < end]

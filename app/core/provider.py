@@ -108,12 +108,16 @@ class AvailabilityException:
 class Calendar:
     """All that decides over a provider's time besides the claims on it: who, for what, when open,
     by which rules.
+
+    `is_plain` is whether a visit takes this provider alone: the service needs no other and no
+    resource, and a start of it has one seat.
     """
 
     provider: Provider
     service: Service | None
     hours: Hours
     rules: Rules
+    is_plain: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,6 +35,11 @@ class Resource:
     is_archived: bool = False
     external_id: str | None = None
 
+    @property
+    def bookable_units(self) -> int:
+        """How many units a new visit may choose from: none of an archived resource."""
+        return 0 if self.is_archived else self.units
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceCalendar:

@@ -6,21 +6,25 @@ shows the list from before it, on any node. Redis may restart, lose writes, or b
 may then take longer, and is never wrong. Booking does not read here.
 
 What is kept
-    A *calendar* (hours, rules, exceptions) in this process, `calendars`.
-    *Free days*: the stretches of possible starts of a provider-local date under a *shape* (duration
-    and buffers), and the holds on it; in Redis, `shared`, and in this process, `local`. The grid,
-    now, notice, horizon and the end of holds are applied on reading.
+    A *calendar* of a provider (hours, rules, exceptions) or of a resource (hours, exceptions,
+    units), and a service with its *needs*, in this process, `calendars`.
+    *Free days*: the stretches of possible starts on a date of the subject's zone under a *shape*
+    (duration and buffers), and the holds on it; in Redis, `shared`, and in this process, `local`.
+    The grid, now, notice, horizon and the end of holds are applied on reading. A resource is asked
+    for under its lead's shape; its stretches say how many units are possible.
 
 What it counts under
-    Every provider has a *stamp* in Redis, three parts of eight bytes:
+    Every subject and every service has a *stamp* in Redis, three parts of eight bytes:
 
         run     which run of the Redis server it was made under; see `connection`
-        rules   random, other after every change of the provider's hours, rules or services
-        time    random, other after every change of the provider's appointments or holds
+        rules   random, other after every change of the hours, rules, services or units; of a
+                service, of the service itself or its needs
+        time    random, other after every change of the subject's appointments or holds
 
-    A calendar counts under the rules part that was seen before it was read from PostgreSQL. Free
-    days count under the whole stamp that was seen before their claims were read. A stamp of another
-    run than the connection's counts for nothing, and neither does what was kept under it.
+    A calendar, or needs, count under the rules part that was seen before they were read from
+    PostgreSQL. Free days count under the whole stamp that was seen before their claims were read. A
+    stamp of another run than the connection's counts for nothing, and neither does what was kept
+    under it.
 
 What a question goes through (`read`)
 
@@ -34,8 +38,17 @@ What a question goes through (`read`)
     LEFT        the computation waited for gave up, or the rules changed in between: ASKED again,
                 three times at most; then, as when Redis is away, computed from PostgreSQL alone.
 
+    A service has no days, so its question is answered where its needs count, or once they are read.
+
     The stamp is made on the way by the look that finds none. Where it has to be replaced (Redis
     was restarted), or local days are found to count no more, a look takes a second round trip.
+
+What a service goes through (`read_service_days`): a question for its needs, then one for each of
+its providers, whose rules say the shapes, then one for each resource and shape. Each step asks for
+everything at once, so neither round trips nor statements grow with the number of subjects. Whoever
+lists services first looks at all stamps in one round trip: under those, nothing that this process
+has kept is asked for again. The listing itself is a sweep over the days, and is kept as a whole,
+`listings`, under the stamps of everybody and everything that it was made of.
 
 What a change goes through (`SharedDays.forget`)
 
@@ -54,11 +67,12 @@ Invariants
     5. No connection to PostgreSQL is held while Redis is waited for, and none is taken without a
        place in the gate, so half of them stay free for bookings.
 
-A stamp covers all dates of a provider: a change makes all of their days be computed again, one
+A stamp covers all dates of a subject: a change makes all of their days be computed again, one
 statement and some 20 µs a week, which costs less than knowing which dates it reaches under which
 shapes. Other processes are not waited for: each computes a question at most once.
 
 Who calls whom: `read` → `shared` → `local`, `batches` → `connection`. `keys` names everything in
-Redis, `packing` is its format. Use cases call `read_free_days`, `SharedDays.stamps` (what this
-operation has seen current) and `SharedDays.forget`, and nothing else.
+Redis, `packing` is its format. Use cases call `read_free_days`, `read_service_days`,
+`SharedDays.stamps` (what this operation has seen current) and `SharedDays.forget`, and nothing
+else.
 """

@@ -20,15 +20,14 @@ if TYPE_CHECKING:
 
     from app.core.free_days import FreeDay
     from app.core.ids import OrganizationId
-    from app.core.party import Party
     from app.core.refusals import NotFound
-    from app.free_times.calendars import KnownCalendar
+    from app.free_times.calendars import Known, SourceKey
     from app.redis_client import RedisClient
 
 DaysKey: TypeAlias = "tuple[str, str, bytes]"
 """Whose days, by the stamp's key; under which shape and stamp."""
 
-CalendarKey: TypeAlias = "tuple[OrganizationId, Party, bytes]"
+CalendarKey: TypeAlias = "tuple[OrganizationId, SourceKey, bytes]"
 """Whose calendar, under which rules part of the stamp."""
 
 
@@ -41,13 +40,11 @@ class Accelerator:
     calendars: Calendars = field(default_factory=Calendars)
     organizations: Organizations = field(default_factory=Organizations)
     listings: Listings[Any] = field(default_factory=Listings)
-    """Whole answers of listings, by question, under the provider's stamp and the minute."""
+    """Whole answers of listings, by question, under the stamps and the minute."""
     lines: Lines[Any, Any] = field(default_factory=Lines)
     """Those who wait to book, by organization and provider."""
     flights: Flights[DaysKey, Mapping[date, FreeDay]] = field(default_factory=Flights)
-    calendar_flights: Flights[CalendarKey, KnownCalendar | NotFound] = field(
-        default_factory=Flights
-    )
+    calendar_flights: Flights[CalendarKey, Known | NotFound] = field(default_factory=Flights)
     tasks: Tasks = field(default_factory=lambda: Tasks("free times"))
     """In the background; ended by `close`."""
 

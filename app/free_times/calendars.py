@@ -1,24 +1,30 @@
-"""Calendars that this process has read, each believed only under the rules part of the provider's
-stamp that was seen before it was read. Without a stamp (no Redis) none is believed.
+"""What this process has read about those whose time is asked for: calendars of providers, calendars
+of resources, and services with their needs. Each is believed only under the rules part of the stamp
+that was seen before it was read. Without a stamp (no Redis) none is believed.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from time import monotonic
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, Generic, TypeAlias, TypeVar, overload
 
+from app.core.needs import Offering
 from app.core.party import Party
+from app.core.provider import Calendar
+from app.core.resource import ResourceCalendar
 from app.free_times.keys import DAY_LIFETIME_MS
 from app.weighted_cache import WeightedCache
 
 if TYPE_CHECKING:
     from datetime import date
 
-    from app.core.ids import OrganizationId, ProviderId
-    from app.core.provider import Calendar
+    from app.core.ids import OrganizationId, ProviderId, ResourceId, ServiceId
 
-CalendarKey: TypeAlias = "tuple[OrganizationId, Party]"
+Source = TypeVar("Source", bound="Calendar | ResourceCalendar | Offering")
+
+SourceKey: TypeAlias = "Party | ResourceId | ServiceId"
+"""Whose calendar, or which service's needs. No two kinds share an id."""
 
 MOST_BYTES: Final = 64 * 1024 * 1024
 """Some 10,000 calendars."""
@@ -28,10 +34,12 @@ CALENDAR_LIFETIME_SECONDS: Final = DAY_LIFETIME_MS / 1000
 
 
 @dataclass(slots=True, kw_only=True)
-class KnownCalendar:
-    """A calendar with the exceptions on the dates from `first` to `last`."""
+class KnownCalendar(Generic[Source]):
+    """A calendar with the exceptions on the dates from `first` to `last`; or a service's needs,
+    which no date matters for.
+    """
 
-    calendar: Calendar
+    calendar: Source
     rules_part: bytes
     first: date
     last: date
@@ -44,52 +52,84 @@ class KnownCalendar:
         return monotonic() - self.read_at
 
 
+Known: TypeAlias = (
+    "KnownCalendar[Calendar] | KnownCalendar[ResourceCalendar] | KnownCalendar[Offering]"
+)
+
+
 class Calendars:
-    """The calendars known, by whose they are and for which service."""
+    """What is known, by whose it is; a provider's also by service."""
 
     __slots__ = ("_known", "_latest")
 
     def __init__(self) -> None:
-        self._latest: dict[tuple[OrganizationId, ProviderId], KnownCalendar] = {}
-        self._known: WeightedCache[CalendarKey, KnownCalendar] = WeightedCache(
+        self._latest: dict[tuple[OrganizationId, ProviderId], KnownCalendar[Calendar]] = {}
+        self._known: WeightedCache[tuple[OrganizationId, SourceKey], Known] = WeightedCache(
             "calendars", most_bytes=MOST_BYTES, weigh=_weigh, evicted=self._evicted
         )
 
-    def find(self, organization_id: OrganizationId, party: Party) -> KnownCalendar | None:
+    @overload
+    def find(
+        self, organization_id: OrganizationId, key: Party
+    ) -> KnownCalendar[Calendar] | None: ...
+
+    @overload
+    def find(
+        self, organization_id: OrganizationId, key: ResourceId
+    ) -> KnownCalendar[ResourceCalendar] | None: ...
+
+    @overload
+    def find(
+        self, organization_id: OrganizationId, key: ServiceId
+    ) -> KnownCalendar[Offering] | None: ...
+
+    @overload
+    def find(self, organization_id: OrganizationId, key: SourceKey) -> Known | None: ...
+
+    def find(self, organization_id: OrganizationId, key: SourceKey) -> Known | None:
         """The one that was read last. The caller checks that it counts, and that its exceptions
         reach far enough.
         """
-        key = (organization_id, party)
-        known = self._known.get(key)
+        known = self._known.get((organization_id, key))
         if known is None or known.age_seconds > CALENDAR_LIFETIME_SECONDS:
             return None
         return known
 
-    def keep(self, organization_id: OrganizationId, known: KnownCalendar) -> None:
+    def keep(self, organization_id: OrganizationId, known: Known) -> None:
         """In place of an older one."""
-        calendar = known.calendar
-        party = Party(calendar.provider.id, calendar.service.id if calendar.service else None)
-        key = (organization_id, party)
-        self._latest[organization_id, party.provider_id] = known
-        self._known.put(key, known)
+        key: SourceKey
+        match known.calendar:
+            case Calendar(provider=provider, service=service):
+                key = Party(provider.id, service.id if service else None)
+                self._latest[organization_id, provider.id] = known
+            case ResourceCalendar(resource=resource):
+                key = resource.id
+            case Offering(service=offered):
+                key = offered.id
+        self._known.put((organization_id, key), known)
 
     def latest(
         self, organization_id: OrganizationId, provider_id: ProviderId
-    ) -> KnownCalendar | None:
+    ) -> KnownCalendar[Calendar] | None:
         """The calendar of the provider that was read last, for whichever service, if it is not too
         old.
         """
         known = self._latest.get((organization_id, provider_id))
         return None if known is None or known.age_seconds > CALENDAR_LIFETIME_SECONDS else known
 
-    def _evicted(self, key: CalendarKey, known: KnownCalendar) -> None:
-        place = (key[0], key[1].provider_id)
-        if self._latest.get(place) is known:
-            del self._latest[place]
+    def _evicted(self, key: tuple[OrganizationId, SourceKey], known: Known) -> None:
+        organization_id, whose = key
+        if isinstance(whose, Party):
+            place = (organization_id, whose.provider_id)
+            if self._latest.get(place) is known:
+                del self._latest[place]
 
 
-def _weigh(_key: CalendarKey, known: KnownCalendar) -> int:
-    hours = known.calendar.hours
-    ranges = len(hours.weekly) + len(hours.breaks)
-    exceptions = sum(1 + len(each.ranges) for each in hours.exceptions.values())
-    return 3_500 + 250 * ranges + 350 * exceptions
+def _weigh(_key: tuple[OrganizationId, SourceKey], known: Known) -> int:
+    match known.calendar:
+        case Offering(needs=needs):
+            return 3_000 + 120 * (len(needs.provider_ids) + len(needs.resource_ids))
+        case Calendar(hours=hours) | ResourceCalendar(hours=hours):
+            ranges = len(hours.weekly) + len(hours.breaks)
+            exceptions = sum(1 + len(each.ranges) for each in hours.exceptions.values())
+            return 3_500 + 250 * ranges + 350 * exceptions

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from app.core.ids import OrganizationId, ServiceId, SubjectId
+    from app.core.ids import OrganizationId, OwnerId
     from app.core.rules import Rules
 
 DAY_LIFETIME_MS: Final = 60_000
@@ -28,7 +28,7 @@ exist.
 _PREFIX: Final = "slotwright:free:6"
 
 
-def stamp_key(organization_id: OrganizationId, owner_id: SubjectId | ServiceId) -> str:
+def stamp_key(organization_id: OrganizationId, owner_id: OwnerId) -> str:
     """The stamp of a subject or a service; see the package's docstring. Made by the first reader,
     changed by whatever changes the owner's time or rules.
     """

@@ -1,5 +1,6 @@
-"""Listings: whole answers of this process, each true under the provider's stamp in the minute that
-it was made for. They are given again without reading or computing anything.
+"""Listings: whole answers of this process, each true in the minute that it was made for and under
+the stamps of all whose times it is made of. They are given again without reading or computing
+anything.
 """
 
 from __future__ import annotations

@@ -8,30 +8,58 @@ import asyncio
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import chain
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Final,
+    Generic,
+    NamedTuple,
+    TypeAlias,
+    TypeVar,
+    cast,
+)
 
 from app.admission.gate import RETRY_AFTER_SECONDS
-from app.core.free_days import FreeDay, compute_free_days, free_starts_at
-from app.core.party import Party
+from app.core.free_days import (
+    FreeDay,
+    compute_free_days,
+    compute_resource_days,
+    free_starts_at,
+)
+from app.core.needs import Needs, Offering
+from app.core.party import Party, ResourceUse
+from app.core.provider import Calendar
 from app.core.refusals import NotFound, TemporarilyUnavailable
+from app.core.resource import ResourceCalendar
 from app.core.slots import bookable_by_date, claims_span
 from app.core.zones import dates_between
 from app.free_times.calendars import KnownCalendar
 from app.free_times.keys import DAY_LIFETIME_MS
 from app.free_times.shared import Fill, Question
-from app.store.calendars import load_calendars, load_claims
+from app.store.calendars import load_calendars, load_claims, load_resource_calendars
+from app.store.needs import load_offerings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from datetime import datetime
 
     from app.core.appointment import Appointment
-    from app.core.ids import AppointmentId, OrganizationId, ProviderId
-    from app.core.provider import Calendar
+    from app.core.ids import (
+        AppointmentId,
+        OrganizationId,
+        OwnerId,
+        ProviderId,
+        ResourceId,
+        ServiceId,
+        SubjectId,
+    )
+    from app.core.rules import Rules
     from app.core.slots import Claim
     from app.core.zones import Minute
     from app.free_times.accelerator import Accelerator, CalendarKey, DaysKey
+    from app.free_times.calendars import Known, SourceKey
     from app.free_times.shared import Stamp
     from app.free_times.single_flight import Flight
     from app.store.pool import Pool
@@ -68,18 +96,29 @@ LocalDates: TypeAlias = "Callable[[str], tuple[date, date]]"
 """From a provider's zone to the dates that are wanted there, inclusive."""
 
 
-class FreeDays(NamedTuple):
-    """Free days by their provider-local date: every date wanted, ascending."""
+Source = TypeVar("Source", bound=Calendar | ResourceCalendar | Offering)
 
-    calendar: Calendar
+
+class FreeDays(NamedTuple, Generic[Source]):
+    """Free days by their local date: every date wanted, ascending; a service has none."""
+
+    calendar: Source
     days: Mapping[date, FreeDay]
     stamp: Stamp | None = None
-    """The provider's stamp under which this is true; None where it was just computed."""
+    """The stamp under which this is true; None where it was just computed."""
     fresh_seconds: float = 0.0
     """How long this may be given again under the same stamp."""
 
 
-Answer: TypeAlias = FreeDays | NotFound | TemporarilyUnavailable
+Answer: TypeAlias = FreeDays[Calendar] | NotFound | TemporarilyUnavailable
+
+Wanted: TypeAlias = "Party | ResourceUse | ServiceId"
+"""Days of a provider or of a resource; or a service's needs."""
+
+Dated: TypeAlias = Calendar | ResourceCalendar
+"""What days are computed from."""
+
+AnyAnswer: TypeAlias = FreeDays[Any] | NotFound | TemporarilyUnavailable
 
 
 async def read_free_days(
@@ -90,14 +129,84 @@ async def read_free_days(
     first: date,
     last: date,
     dates: LocalDates,
-    stamps: Collection[Stamp] = (),
+    stamps: Mapping[ProviderId, Stamp] | None = None,
 ) -> dict[Party, Answer]:
     """The days of each; `first` and `last` enclose what `dates` gives for any zone.
 
     `stamps` are those of providers that were seen since the question came.
     """
     reading = _Reading(accelerator, pool, organization_id, first, last, dates)
-    return await reading.answer(list(dict.fromkeys(wanted)), stamps)
+    return await reading.answer(list(dict.fromkeys(wanted)), stamps)  # type: ignore[return-value]  # a provider's for each
+
+
+class ServiceDays(NamedTuple):
+    """A service, and the free days of all that a visit of it could take. Who is missing does not
+    exist, or no longer offers the service.
+    """
+
+    offering: Offering
+    providers: Mapping[ProviderId, FreeDays[Calendar]]
+    resources: Mapping[ResourceUse, FreeDays[ResourceCalendar]]
+    stamps: tuple[Stamp, ...] | None = None
+    """Those of the service, its providers and its resources, in this order, under which this is
+    true; None where something was just computed.
+    """
+    fresh_seconds: float = 0.0
+    """How long this may be given again under the same stamps."""
+
+    @property
+    def has_holds(self) -> bool:
+        """Whether it depends on the end of a hold."""
+        several = [found.days for found in self.providers.values()]
+        several += [found.days for found in self.resources.values()]
+        return any(day.held for days in several for day in days.values())
+
+
+ServiceAnswer: TypeAlias = ServiceDays | NotFound | TemporarilyUnavailable
+
+
+async def read_service_days(
+    accelerator: Accelerator,
+    pool: Pool,
+    organization_id: OrganizationId,
+    service_ids: Iterable[ServiceId],
+    first: date,
+    last: date,
+    dates: LocalDates,
+    stamps: Mapping[OwnerId, Stamp] | None = None,
+) -> dict[ServiceId, ServiceAnswer]:
+    """What each of these services could take, on the dates that `read_free_days` would give of it.
+
+    The needs come first; then the providers, since their rules say for which shapes the resources
+    are asked. So the number of statements does not depend on how many there are of either.
+    """
+    reading = _Reading(accelerator, pool, organization_id, first, last, dates)
+    services = list(dict.fromkeys(service_ids))
+    await reading.answer(services, stamps)
+    needs = {each: reading.needs_of(each) for each in services}
+    parties = {
+        each: [Party(provider_id, each) for provider_id in of_service.provider_ids]
+        for each, of_service in needs.items()
+    }
+    await reading.answer(list(chain.from_iterable(parties.values())), stamps)
+    uses = {
+        each: [
+            ResourceUse(resource_id, shape)
+            for shape in reading.shapes_of(parties[each])
+            for resource_id in of_service.resource_ids
+        ]
+        for each, of_service in needs.items()
+    }
+    await reading.answer(list(chain.from_iterable(uses.values())), stamps)
+    return {each: reading.of_service(each, parties[each], uses[each]) for each in services}
+
+
+def known_offering(
+    accelerator: Accelerator, organization_id: OrganizationId, service_id: ServiceId
+) -> Offering | None:
+    """What this process has read of the service, be it still true or not."""
+    known = accelerator.calendars.find(organization_id, service_id)
+    return None if known is None else known.calendar
 
 
 async def read_free_days_for_move(
@@ -134,7 +243,7 @@ async def read_free_days_for_move(
     return FreeDays(calendar, days)
 
 
-def bookable_days(found: FreeDays, now: datetime) -> dict[date, tuple[Minute, ...]]:
+def bookable_days(found: FreeDays[Calendar], now: datetime) -> dict[date, tuple[Minute, ...]]:
     """The starts that can be booked at this instant: the grid, notice, horizon and the end of holds
     are applied here.
     """
@@ -156,16 +265,30 @@ async def claims_around(
     """All claims that matter for starts on these provider-local dates, but for those of one
     appointment, in one statement for all calendars.
     """
-    if not calendars:
+    subjects = [(each.provider.id, each.hours.time_zone, each.rules) for each in calendars]
+    return await claims_on(on, organization_id, subjects, first, last, without=without)
+
+
+Subject = TypeVar("Subject", bound="SubjectId")
+
+
+async def claims_on(
+    on: Executor,
+    organization_id: OrganizationId,
+    subjects: Sequence[tuple[Subject, str, Rules]],
+    first: date,
+    last: date,
+    *,
+    without: AppointmentId | None = None,
+) -> dict[Subject, list[Claim]]:
+    """As `claims_around`, of any subjects: each with its zone and a visit's rules."""
+    if not subjects:
         return {}
-    spans = [
-        claims_span(calendar.hours.time_zone, calendar.rules, first, last) for calendar in calendars
-    ]
-    provider_ids = list(dict.fromkeys(calendar.provider.id for calendar in calendars))
+    spans = [claims_span(zone, rules, first, last) for _, zone, rules in dict.fromkeys(subjects)]
     return await load_claims(
         on,
         organization_id,
-        provider_ids,
+        list(dict.fromkeys(subject_id for subject_id, _, _ in subjects)),
         min(span[0] for span in spans),
         max(span[1] for span in spans),
         without=without,
@@ -176,8 +299,8 @@ async def claims_around(
 class _Standing:
     """A calendar that counts, the stamp, and the days that were found under it."""
 
-    party: Party
-    known: KnownCalendar
+    wanted: Wanted
+    known: Known
     question: Question
     stamp: Stamp
     days: Mapping[date, FreeDay]
@@ -186,6 +309,11 @@ class _Standing:
     @property
     def is_complete(self) -> bool:
         return len(self.days) == len(self.question.dates)
+
+    @property
+    def subject(self) -> tuple[SubjectId, str, Rules]:
+        """Whose claims matter; only days are ever missing."""
+        return _subject(self.wanted, cast("Dated", self.known.calendar))
 
     def missing(self) -> tuple[date, date]:
         """From the first date that is missing to the last."""
@@ -229,12 +357,13 @@ class _Reading:
         self._first, self._last = first, last
         self._dates = dates
         self._dates_by_zone: dict[str, tuple[date, ...]] = {}
-        self._answers: dict[Party, Answer] = {}
+        self._answers: dict[Wanted, AnyAnswer] = {}
 
     async def answer(
-        self, wanted: Sequence[Party], stamps: Collection[Stamp]
-    ) -> dict[Party, Answer]:
-        left = list(wanted)
+        self, wanted: Sequence[Wanted], stamps: Mapping[Any, Stamp] | None
+    ) -> dict[Wanted, AnyAnswer]:
+        """What is wanted, besides what was answered before."""
+        left = [each for each in wanted if each not in self._answers]
         is_kept = len(wanted) * ((self._last - self._first).days + 1) <= MOST_DAYS
         for _ in range(TRIES if is_kept else 0):
             standings = await self._look(left, stamps)
@@ -244,9 +373,15 @@ class _Reading:
             left = [each for each in left if each not in self._answers]
             if not left:
                 return self._answers
-            stamps = ()  # They were seen before the question was asked again.
-        await self._compute_alone(left)
+            stamps = None  # They were seen before the question was asked again.
+        if left:
+            await self._compute_alone(left)
         return self._answers
+
+    def found(self, wanted: Wanted) -> FreeDays[Any] | None:
+        """What was answered; None for a refusal."""
+        answer = self._answers[wanted]
+        return answer if isinstance(answer, FreeDays) else None
 
     def _asked(self, zone: str) -> tuple[date, ...]:
         """The dates that are wanted in this zone."""
@@ -261,12 +396,12 @@ class _Reading:
             return False
         known = standing.known
         age = max(standing.age_seconds, known.age_seconds)
-        self._answers[standing.party] = FreeDays(
+        self._answers[standing.wanted] = FreeDays(
             known.calendar, standing.days, standing.stamp, DAY_LIFETIME_MS / 1000 - age
         )
         return True
 
-    def _refuse(self, wanted: Iterable[Party], flights: Iterable[Flight[Any, Any]] = ()) -> None:
+    def _refuse(self, wanted: Iterable[Wanted], flights: Iterable[Flight[Any, Any]] = ()) -> None:
         """There is too much to do for these, and for all who wait for the flights."""
         for each in wanted:
             self._accelerator.shared.counts.refused += 1
@@ -277,18 +412,18 @@ class _Reading:
     # ------------------------------------------------------------ looking
 
     async def _look(
-        self, wanted: Sequence[Party], stamps: Collection[Stamp]
+        self, wanted: Sequence[Wanted], stamps: Mapping[Any, Stamp] | None
     ) -> list[_Standing] | None:
         """How each stands; None where Redis can't be asked. Answers those that do not exist or are
         refused.
         """
         calendars = self._accelerator.calendars
-        known = {each: calendars.find(self._organization_id, each) for each in wanted}
+        known = {each: calendars.find(self._organization_id, _source(each)) for each in wanted}
         seen = await self._standings(known, stamps)
         if seen is None:
             return None
         standings: list[_Standing] = []
-        unknown: dict[Party, Stamp] = {}
+        unknown: dict[Wanted, Stamp] = {}
         for each, (stamp, standing) in seen.items():
             if standing is not None and (standing.is_complete or self._is_fit(standing.known)):
                 standings.append(standing)
@@ -296,26 +431,26 @@ class _Reading:
                 unknown[each] = stamp
         if unknown:
             read = await self._read_calendars(unknown)
-            again = await self._standings(read, ())
+            again = await self._standings(read, None)
             if again is None:
                 return None
             standings += [standing for _, standing in again.values() if standing is not None]
         return standings
 
     async def _standings(
-        self, known: Mapping[Party, KnownCalendar | None], stamps: Collection[Stamp]
-    ) -> dict[Party, tuple[Stamp, _Standing | None]] | None:
+        self, known: Mapping[Wanted, Known | None], stamps: Mapping[Any, Stamp] | None
+    ) -> dict[Wanted, tuple[Stamp, _Standing | None]] | None:
         """The stamp of each, and how it stands where its calendar counts under that stamp."""
         questions = [self._question(each, calendar) for each, calendar in known.items()]
         seen = await self._accelerator.shared.look(questions, stamps) if questions else []
         if seen is None:
             return None
-        found: dict[Party, tuple[Stamp, _Standing | None]] = {}
+        found: dict[Wanted, tuple[Stamp, _Standing | None]] = {}
         for (each, calendar), question, there in zip(known.items(), questions, seen, strict=True):
             standing = None
             if calendar is not None and calendar.rules_part == there.stamp.rules:
                 standing = _Standing(
-                    party=each,
+                    wanted=each,
                     known=calendar,
                     question=question,
                     stamp=there.stamp,
@@ -325,17 +460,22 @@ class _Reading:
             found[each] = (there.stamp, standing)
         return found
 
-    def _question(self, party: Party, known: KnownCalendar | None) -> Question:
-        """What is asked of the caches; the stamp alone where the rules are not known."""
-        if known is None:
-            return Question(self._organization_id, party.provider_id)
+    def _question(self, wanted: Wanted, known: Known | None) -> Question:
+        """What is asked of the caches; the stamp alone where the rules are not known, and of a
+        service.
+        """
+        if known is None or isinstance(known.calendar, Offering):
+            return Question(self._organization_id, _owner(wanted))
         calendar = known.calendar
-        dates = self._asked(calendar.hours.time_zone)
         return Question(
-            self._organization_id, party.provider_id, calendar.rules, known.rules_part, dates
+            self._organization_id,
+            _owner(wanted),
+            _rules(wanted, calendar),
+            known.rules_part,
+            self._asked(calendar.hours.time_zone),
         )
 
-    def _is_fit(self, known: KnownCalendar) -> bool:
+    def _is_fit(self, known: Known) -> bool:
         """Whether days may be computed from it. Days that are there are served under an older one,
         too.
         """
@@ -345,22 +485,22 @@ class _Reading:
             and self._last + RULES_MARGIN <= known.last
         )
 
-    async def _read_calendars(self, stamps: Mapping[Party, Stamp]) -> dict[Party, KnownCalendar]:
+    async def _read_calendars(self, stamps: Mapping[Wanted, Stamp]) -> dict[Wanted, Known]:
         """The calendars under stamps that were seen before; those that are being read here are
         waited for. What nobody brought is left out.
         """
         flights = self._accelerator.calendar_flights
-        read: dict[Party, KnownCalendar] = {}
-        mine: dict[Party, Flight[CalendarKey, KnownCalendar | NotFound]] = {}
-        others: dict[Party, Flight[CalendarKey, KnownCalendar | NotFound]] = {}
+        read: dict[Wanted, Known] = {}
+        mine: dict[Wanted, Flight[CalendarKey, Known | NotFound]] = {}
+        others: dict[Wanted, Flight[CalendarKey, Known | NotFound]] = {}
         first, last = self._first - RULES_MARGIN, self._last + CALENDAR_MARGIN
         for each, stamp in stamps.items():
             # It may have been read while the stamp was asked for.
-            known = self._accelerator.calendars.find(self._organization_id, each)
+            known = self._accelerator.calendars.find(self._organization_id, _source(each))
             if known is not None and known.rules_part == stamp.rules and self._is_fit(known):
                 read[each] = known
                 continue
-            key = (self._organization_id, each, stamp.rules)
+            key = (self._organization_id, _source(each), stamp.rules)
             flight = flights.find(key, first, self._last + RULES_MARGIN)
             if flight is None:
                 mine[each] = flights.begin(key, first, last)
@@ -383,33 +523,57 @@ class _Reading:
 
     async def _load_calendars(
         self,
-        mine: Mapping[Party, Flight[CalendarKey, KnownCalendar | NotFound]],
-        stamps: Mapping[Party, Stamp],
+        mine: Mapping[Wanted, Flight[CalendarKey, Known | NotFound]],
+        stamps: Mapping[Wanted, Stamp],
         first: date,
         last: date,
     ) -> None:
-        """In one statement, into the flights' results; kept in this process."""
+        """In one statement for each kind, into the flights' results; kept in this process."""
         async with self._accelerator.gate.place() as admitted:
             if not admitted:
                 self._refuse(mine, mine.values())
                 return
             read_at = monotonic()
-            calendars = await load_calendars(
-                self._pool, self._organization_id, list(mine), first, last
-            )
+            calendars = await self._load(mine, first, last)
         for each, flight in mine.items():
-            calendar = calendars.get(each)
+            calendar = calendars.get(_source(each))
             if calendar is None:
                 flight.result = _not_found(each)
                 continue
-            flight.result = KnownCalendar(
+            known = KnownCalendar(
                 calendar=calendar,
                 rules_part=stamps[each].rules,
-                first=first,
-                last=last,
+                first=date.min if isinstance(calendar, Offering) else first,
+                last=date.max if isinstance(calendar, Offering) else last,
                 read_at=read_at,
             )
+            flight.result = cast("Known", known)
             self._accelerator.calendars.keep(self._organization_id, flight.result)
+
+    async def _load(
+        self, wanted: Iterable[Wanted], first: date, last: date
+    ) -> Mapping[SourceKey, Calendar | ResourceCalendar | Offering]:
+        """From PostgreSQL: those that exist."""
+        found: dict[Any, Calendar | ResourceCalendar | Offering] = {}
+        parties: list[Party] = []
+        resource_ids: dict[ResourceId, None] = {}
+        service_ids: list[ServiceId] = []
+        for each in wanted:
+            match each:
+                case Party():
+                    parties.append(each)
+                case ResourceUse():
+                    resource_ids[each.resource_id] = None
+                case _:
+                    service_ids.append(each)
+        place = (self._pool, self._organization_id)
+        if parties:
+            found.update(await load_calendars(*place, parties, first, last))
+        if resource_ids:
+            found.update(await load_resource_calendars(*place, list(resource_ids), first, last))
+        if service_ids:
+            found.update(await load_offerings(*place, service_ids))
+        return found
 
     # ------------------------------------------------------------ computing
 
@@ -436,7 +600,7 @@ class _Reading:
             if computed is not None:
                 self._take(standing, computed)
             elif flight.is_refused:
-                self._refuse([standing.party])
+                self._refuse([standing.wanted])
 
     def _take(self, standing: _Standing, computed: Mapping[date, FreeDay]) -> None:
         """Answer it with what was found and what was computed."""
@@ -444,19 +608,21 @@ class _Reading:
         days = {**computed, **standing.days}
         if len(days) != len(dates) or standing.days:
             days = {day: days[day] for day in dates}
-        self._answers[standing.party] = FreeDays(standing.known.calendar, days)
+        self._answers[standing.wanted] = FreeDays(standing.known.calendar, days)
 
     async def _compute(self, mine: Sequence[_Work]) -> None:
         """From one statement, into the flights' results, and answer; or refuse."""
         started = monotonic()
         async with self._accelerator.gate.place() as admitted:
             if not admitted:
-                self._refuse((work.standing.party for work in mine), (work.flight for work in mine))
+                self._refuse(
+                    (work.standing.wanted for work in mine), (work.flight for work in mine)
+                )
                 return
-            claims = await claims_around(
+            claims = await claims_on(
                 self._pool,
                 self._organization_id,
-                [work.standing.known.calendar for work in mine],
+                [work.standing.subject for work in mine],
                 min(work.flight.first for work in mine),
                 max(work.flight.last for work in mine),
             )
@@ -465,11 +631,10 @@ class _Reading:
                 if index % YIELD_AFTER == YIELD_AFTER - 1:
                     await asyncio.sleep(0)
                 known = standing.known
-                calendar = known.calendar
-                flight.result = days = compute_free_days(
-                    calendar.hours,
-                    calendar.rules,
-                    claims[calendar.provider.id],
+                flight.result = days = _compute(
+                    standing.wanted,
+                    cast("Dated", known.calendar),
+                    claims,
                     flight.first,
                     flight.last,
                 )
@@ -488,7 +653,7 @@ class _Reading:
 
     # ------------------------------------------------------------ without the caches
 
-    async def _compute_alone(self, wanted: Sequence[Party]) -> None:
+    async def _compute_alone(self, wanted: Sequence[Wanted]) -> None:
         """From PostgreSQL alone, for this question only: Redis can't be used, or the question is
         too wide to keep.
         """
@@ -496,33 +661,130 @@ class _Reading:
             if not admitted:
                 self._refuse(wanted)
                 return
-            calendars = await load_calendars(
+            calendars = await self._load(
+                wanted, self._first - RULES_MARGIN, self._last + RULES_MARGIN
+            )
+            found = {each: calendars.get(_source(each)) for each in wanted}
+            claims = await claims_on(
                 self._pool,
                 self._organization_id,
-                wanted,
-                self._first - RULES_MARGIN,
-                self._last + RULES_MARGIN,
+                [
+                    _subject(each, calendar)
+                    for each, calendar in found.items()
+                    if isinstance(calendar, Dated)
+                ],
+                self._first,
+                self._last,
             )
-            claims = await claims_around(
-                self._pool, self._organization_id, list(calendars.values()), self._first, self._last
-            )
-            for index, each in enumerate(wanted):
+            for index, (each, calendar) in enumerate(found.items()):
                 if index % YIELD_AFTER == YIELD_AFTER - 1:
                     await asyncio.sleep(0)
-                calendar = calendars.get(each)
-                if calendar is None:
-                    self._answers[each] = _not_found(each)
-                else:
-                    dates = self._asked(calendar.hours.time_zone)
-                    days = compute_free_days(
-                        calendar.hours,
-                        calendar.rules,
-                        claims[each.provider_id],
-                        dates[0],
-                        dates[-1],
-                    )
-                    self._answers[each] = FreeDays(calendar, days)
+                match calendar:
+                    case None:
+                        self._answers[each] = _not_found(each)
+                    case Offering():
+                        self._answers[each] = FreeDays(calendar, {})
+                    case _:
+                        dates = self._asked(calendar.hours.time_zone)
+                        days = _compute(each, calendar, claims, dates[0], dates[-1])
+                        self._answers[each] = FreeDays(calendar, days)
+
+    # ------------------------------------------------------------ services
+
+    def needs_of(self, service_id: ServiceId) -> Needs:
+        """What was answered for the service; nobody and nothing where that is a refusal."""
+        found = self.found(service_id)
+        return Needs(provider_ids=()) if found is None else found.calendar.needs
+
+    def shapes_of(self, parties: Iterable[Party]) -> list[Rules]:
+        """Those of visits with these as leads, each once."""
+        found = [self.found(each) for each in parties]
+        return list(dict.fromkeys(each.calendar.rules.shape for each in found if each is not None))
+
+    def of_service(
+        self, service_id: ServiceId, parties: Sequence[Party], uses: Sequence[ResourceUse]
+    ) -> ServiceAnswer:
+        """The answers for the service together, after each was given."""
+        offering = self._answers[service_id]
+        if not isinstance(offering, FreeDays):
+            return offering
+        wanted: tuple[Wanted, ...] = (service_id, *parties, *uses)
+        found: list[FreeDays[Any]] = []
+        stamps: dict[OwnerId, Stamp] = {}
+        is_settled = True
+        for each in wanted:
+            answer = self._answers[each]
+            if isinstance(answer, TemporarilyUnavailable):
+                return answer
+            if isinstance(answer, FreeDays):
+                found.append(answer)
+            stamp = answer.stamp if isinstance(answer, FreeDays) else None
+            # A resource is asked for under each lead's shape, in this very moment perhaps.
+            if stamp is None or stamps.setdefault(_owner(each), stamp) != stamp:
+                is_settled = False
+        return ServiceDays(
+            offering=offering.calendar,
+            providers={
+                party.provider_id: days
+                for party in parties
+                if (days := self.found(party)) is not None
+            },
+            resources={use: days for use in uses if (days := self.found(use)) is not None},
+            stamps=tuple(stamps.values()) if is_settled else None,
+            fresh_seconds=min(each.fresh_seconds for each in found),
+        )
 
 
-def _not_found(party: Party) -> NotFound:
-    return NotFound(what="provider" if party.service_id is None else "service")
+# ---------------------------------------------------------------- what is wanted
+
+
+def _owner(wanted: Wanted) -> OwnerId:
+    """Whose stamp it counts under."""
+    match wanted:
+        case Party():
+            return wanted.provider_id
+        case ResourceUse():
+            return wanted.resource_id
+        case _:
+            return wanted
+
+
+def _source(wanted: Wanted) -> SourceKey:
+    """What it is computed from, besides claims."""
+    return wanted.resource_id if isinstance(wanted, ResourceUse) else wanted
+
+
+def _rules(wanted: Wanted, calendar: Dated) -> Rules:
+    if isinstance(calendar, Calendar):
+        return calendar.rules
+    return cast("ResourceUse", wanted).shape
+
+
+def _subject(wanted: Wanted, calendar: Dated) -> tuple[SubjectId, str, Rules]:
+    """Whose claims matter, in which zone and by which rules."""
+    return cast("SubjectId", _owner(wanted)), calendar.hours.time_zone, _rules(wanted, calendar)
+
+
+def _compute(
+    wanted: Wanted,
+    calendar: Dated,
+    claims: Mapping[SubjectId, Sequence[Claim]],
+    first: date,
+    last: date,
+) -> dict[date, FreeDay]:
+    rules = _rules(wanted, calendar)
+    match calendar:
+        case Calendar(provider=provider):
+            return compute_free_days(calendar.hours, rules, claims[provider.id], first, last)
+        case ResourceCalendar(resource=resource):
+            return compute_resource_days(
+                calendar.hours, rules, resource.bookable_units, claims[resource.id], first, last
+            )
+
+
+def _not_found(wanted: Wanted) -> NotFound:
+    match wanted:
+        case Party(service_id=None):
+            return NotFound(what="provider")
+        case _:
+            return NotFound(what="service")

@@ -9,7 +9,7 @@ import secrets
 from contextlib import suppress
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from app.core.changes import RulesChanged, TimeChanged
 from app.core.zones import day_number
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from datetime import date, datetime
 
     from app.core.free_days import FreeDay
-    from app.core.ids import OrganizationId, ProviderId
+    from app.core.ids import OrganizationId, OwnerId
     from app.core.rules import Rules
     from app.free_times.batches import Command
     from app.free_times.local import LocalFound
@@ -43,6 +43,8 @@ FILLS_AT_ONCE: Final = 50
 """Providers whose days one script keeps: some hundreds of days, in less time than a reader would
 notice.
 """
+
+Owner = TypeVar("Owner", bound="OwnerId")
 
 _PART: Final = 8
 _RUN: Final = slice(_PART)
@@ -80,34 +82,37 @@ return 1
 
 
 class Stamp(bytes):
-    """A provider's stamp, as it was seen before anything else was read: run, rules, time."""
+    """The stamp of a subject or service, as it was seen before anything else was read: run, rules,
+    time.
+    """
 
     __slots__ = ()
 
     @property
     def rules(self) -> bytes:
-        """The part that changes with the provider's rules, under which a calendar counts."""
+        """The part that changes with the rules, under which a calendar counts."""
         return self[_RULES]
 
 
 class Question:
-    """Days of one provider under some rules, on dates that follow each other; without rules, the
+    """Days of one subject under some rules, on dates that follow each other; without rules, the
     stamp alone. `rules_part` is that of the stamp under which the rules count.
     """
 
-    __slots__ = ("dates", "rules_part", "shape", "stamp_key")
+    __slots__ = ("dates", "owner", "rules_part", "shape", "stamp_key")
 
     def __init__(
         self,
         organization_id: OrganizationId,
-        provider_id: ProviderId,
+        owner: OwnerId,
         rules: Rules | None = None,
         rules_part: bytes = b"",
         dates: Sequence[date] = (),
     ) -> None:
+        self.owner = owner
         self.dates = dates
         self.rules_part = rules_part
-        self.stamp_key = stamp_key(organization_id, provider_id)
+        self.stamp_key = stamp_key(organization_id, owner)
         self.shape = "" if rules is None else shape(rules)
 
     def day_keys(self, dates: Iterable[date]) -> list[str]:
@@ -196,15 +201,16 @@ class SharedDays:
     # ------------------------------------------------------------ reading
 
     async def look(
-        self, questions: Sequence[Question], stamps: Collection[Stamp] = ()
+        self, questions: Sequence[Question], stamps: Mapping[Any, Stamp] | None = None
     ) -> list[Seen] | None:
         """The stamp and the days that count, for each question, all of one organization. One round
         trip; two where a stamp has to be replaced, or local days no longer count. None where Redis
         can't be asked.
 
-        `stamps` were seen since the caller's question came: local days under one of them are
-        answered without any.
+        `stamps` were seen since the caller's question came: local days under them, and questions
+        for a stamp alone, are answered without any.
         """
+        stamps = stamps or {}
         if self.redis.breaker.is_open:
             return None
         now = int(self.real_clock().timestamp())
@@ -215,8 +221,14 @@ class SharedDays:
         seen: dict[int, Seen] = {
             at: _seen(here, now)
             for at, here in enumerate(local)
-            if here is not None and here.stamp in stamps
+            if here is not None and here.stamp == stamps.get(questions[at].owner)
         }
+        if stamps:
+            seen |= {
+                at: Seen(stamps[each.owner], {})
+                for at, each in enumerate(questions)
+                if not each.shape and each.owner in stamps
+            }
         left = [at for at in range(len(questions)) if at not in seen]
         try:
             if left:
@@ -233,12 +245,12 @@ class SharedDays:
         return found
 
     async def stamps(
-        self, organization_id: OrganizationId, provider_ids: Collection[ProviderId]
-    ) -> dict[ProviderId, Stamp]:
-        """The stamps of those providers that have one; none where Redis can't be asked."""
-        if self.redis.breaker.is_open or not provider_ids:
+        self, organization_id: OrganizationId, owners: Collection[Owner]
+    ) -> dict[Owner, Stamp]:
+        """The stamps of those that have one; none where Redis can't be asked."""
+        if self.redis.breaker.is_open or not owners:
             return {}
-        keys = [stamp_key(organization_id, each) for each in provider_ids]
+        keys = [stamp_key(organization_id, each) for each in owners]
         try:
             run, values = await self._reads.ask(_Look(_tag(keys[0]), (), (), keys))
         except BROKEN_REDIS as outage:
@@ -246,7 +258,7 @@ class SharedDays:
             return {}
         return {
             each: Stamp(value)
-            for each, value in zip(provider_ids, values, strict=True)
+            for each, value in zip(owners, values, strict=True)
             if value is not None and value[_RUN] == run
         }
 

@@ -21,12 +21,11 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from app.core.changes import RulesChanged, TimeChanged
 from app.core.party import Party
 from app.live.loop import Loop
-from app.live.topic import Found, Page, Revision, Topic
+from app.live.topic import Content, Found, Page, Revision, Rulebook, Subject, Topic
 
 if TYPE_CHECKING:
     from app.core.changes import Change
-    from app.core.ids import OrganizationId, ProviderId, ServiceId
-    from app.core.provider import Calendar
+    from app.core.ids import OrganizationId, OwnerId, ProviderId
     from app.core.zones import Minute
     from app.live.pace import Counts, Pace
     from app.tasks import Tasks
@@ -39,29 +38,41 @@ class Reading:
     """A snapshot from PostgreSQL, all as of one position; topics that do not exist are absent."""
 
     position: int
-    found: Mapping[Party, Found]
+    found: Mapping[Subject, Found]
 
 
-Read: TypeAlias = Callable[["OrganizationId", Mapping[Party, Sequence[date]]], Awaitable[Reading]]
+Read: TypeAlias = Callable[["OrganizationId", Mapping[Subject, Sequence[date]]], Awaitable[Reading]]
 """Reads these days of these topics."""
 
-Repaired: TypeAlias = Callable[["OrganizationId", Sequence["ProviderId"]], None]
-"""Called with the providers whose free times had changed without an event."""
+Repaired: TypeAlias = Callable[["OrganizationId", Sequence["OwnerId"]], None]
+"""Called with all that matters for topics whose free times had changed without an event."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DayShown:
-    """The free times of a provider on a date, as of now. `calendar` is None where the provider or
-    the service is gone.
+    """The free times of a topic on a date, as of now. `rulebook` is None where the provider or the
+    service is gone.
     """
 
-    provider_id: ProviderId
-    calendar: Calendar | None
+    subject: Subject
+    rulebook: Rulebook | None
     date: date
     time_zone: str | None
-    starts: tuple[Minute, ...]
+    content: Content
     revision: Revision
     is_snapshot: bool
+
+    @property
+    def provider_id(self) -> ProviderId:
+        """Whose free times they are; not of a service's topic."""
+        if not isinstance(self.subject, Party):
+            raise TypeError(self.subject)
+        return self.subject.provider_id
+
+    @property
+    def starts(self) -> tuple[Minute, ...]:
+        """What can be booked, ascending."""
+        return self.content.starts
 
 
 class Watch:
@@ -98,11 +109,11 @@ class Watch:
                         is_snapshot = told[number] is None
                         told[number] = revision
                         yield DayShown(
-                            provider_id=topic.party.provider_id,
-                            calendar=topic.calendar,
+                            subject=topic.subject,
+                            rulebook=topic.rulebook,
                             date=page.date,
                             time_zone=page.time_zone,
-                            starts=page.content.starts,
+                            content=page.content,
                             revision=revision,
                             is_snapshot=is_snapshot,
                         )
@@ -129,7 +140,7 @@ class Board:
         self._clock = clock
         self._pace = pace
         self._counts = counts
-        self._topics: dict[Party, Topic] = {}
+        self._topics: dict[Subject, Topic] = {}
         self._watches: dict[Topic, set[Watch]] = {}
         self._compare_at = monotonic() + pace.compare_seconds
         self._loop = Loop(self, "live free times", pace=pace, places=places, tasks=tasks)
@@ -143,14 +154,13 @@ class Board:
 
     @property
     def watched_days(self) -> int:
-        """How many provider-days are kept."""
+        """How many days of providers and of members of services are kept."""
         return sum(topic.watched_days for topic in self._topics.values())
 
     @asynccontextmanager
     async def watch(
         self,
-        provider_ids: Sequence[ProviderId],
-        service_id: ServiceId | None,
+        subjects: Sequence[Subject],
         time_zone: str | None,
         dates: Sequence[date],
     ) -> AsyncIterator[Watch]:
@@ -158,11 +168,10 @@ class Board:
         ends. Raises what reading raises.
         """
         pages = []
-        for provider_id in provider_ids:
-            party = Party(provider_id, service_id)
-            topic = self._topics.get(party)
+        for subject in subjects:
+            topic = self._topics.get(subject)
             if topic is None:
-                topic = self._topics[party] = Topic(party)
+                topic = self._topics[subject] = Topic(subject)
                 self._watches[topic] = set()
             pages.append((topic, topic.watch(time_zone, dates)))
         watch = Watch(pages)
@@ -176,7 +185,7 @@ class Board:
                 topic.leave(of_topic)
                 self._watches[topic].discard(watch)
                 if not topic.is_watched:
-                    del self._topics[topic.party], self._watches[topic]
+                    del self._topics[topic.subject], self._watches[topic]
             self._loop.wake()
 
     # ------------------------------------------------------------ doubts
@@ -186,12 +195,11 @@ class Board:
         touched = [change for change in changes if isinstance(change, TimeChanged | RulesChanged)]
         doubted = False
         for topic in self._topics.values() if touched else ():
-            provider_id = topic.party.provider_id
             for change in touched:
                 if isinstance(change, TimeChanged):
-                    doubted |= change.subject_id == provider_id and topic.doubt(change)
+                    doubted |= change.subject_id in topic.members and topic.doubt(change)
                 else:
-                    doubted |= provider_id in change.ids and topic.doubt_all()
+                    doubted |= not topic.members.isdisjoint(change.ids) and topic.doubt_all()
         if doubted:
             self._loop.wake()
 
@@ -229,7 +237,7 @@ class Board:
         for topic in topics:
             topic.stale, topic.compared = set(), set()
         try:
-            wanted = {topic.party: sorted(days) for topic, days in asked.items()}
+            wanted = {topic.subject: sorted(days) for topic, days in asked.items()}
             reading = await self._read_from(self._organization_id, wanted)
             repaired = self._take(reading, asked, told)
         except Exception:
@@ -240,7 +248,7 @@ class Board:
         if repaired:
             self._counts.repaired += len(repaired)
             _log.warning(
-                "repaired free times of %d providers whose change event was lost or late",
+                "repaired free times of %d topics whose change event was lost or late",
                 len(repaired),
             )
             self._repaired(self._organization_id, repaired)
@@ -257,16 +265,18 @@ class Board:
 
     def _take(
         self, reading: Reading, asked: Mapping[Topic, set[date]], told: Mapping[Topic, set[date]]
-    ) -> list[ProviderId]:
-        """Shows what was read. Returns the providers that had changed without an event."""
+    ) -> list[OwnerId]:
+        """Shows what was read. Returns all that matters for the topics that had changed without an
+        event.
+        """
         now = self._clock()
-        repaired: dict[ProviderId, None] = {}
+        repaired: dict[OwnerId, None] = {}
         for topic, days in asked.items():
-            changed = topic.take(days, reading.found.get(topic.party), reading.position, now)
+            changed = topic.take(days, reading.found.get(topic.subject), reading.position, now)
             if changed:
                 self._say_changed(topic)
             if (changed & days) - told[topic]:
-                repaired[topic.party.provider_id] = None
+                repaired.update(dict.fromkeys(topic.members))
         return list(repaired)
 
     def _say_changed(self, topic: Topic) -> None:

@@ -25,7 +25,8 @@ from app.tasks import Tasks
 
 if TYPE_CHECKING:
     from app.core.changes import Change
-    from app.core.ids import OrganizationId, ProviderId, ServiceId
+    from app.core.ids import OrganizationId
+    from app.live.topic import Subject
     from app.redis_client import RedisClient
 
 _log: Final = logging.getLogger(__name__)
@@ -89,19 +90,16 @@ class Feed:
     async def watch(
         self,
         organization_id: OrganizationId,
-        provider_ids: Sequence[ProviderId],
-        service_id: ServiceId | None,
+        subjects: Sequence[Subject],
         time_zone: str | None,
         dates: Sequence[date],
     ) -> AsyncIterator[Watch]:
         """A subscriber to free times, until the block ends."""
         async with self._subscribed(organization_id) as organization:
             watched = sum(each.board.watched_days for each in self._organizations.values())
-            if watched + len(provider_ids) * len(dates) > self._pace.most_days:
+            if watched + len(subjects) * len(dates) > self._pace.most_days:
                 raise TooManySubscribersError
-            async with organization.board.watch(
-                provider_ids, service_id, time_zone, dates
-            ) as watch:
+            async with organization.board.watch(subjects, time_zone, dates) as watch:
                 yield watch
 
     @asynccontextmanager

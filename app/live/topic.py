@@ -1,9 +1,10 @@
-"""A topic: the free times of one provider under one service that are watched in this process.
+"""A topic: the free times of one provider, or of one service, that are watched in this process.
 No await, no clock.
 
-There are two kinds of dates. *Days* are dates of the provider's own zone: free times are read and
+There are two kinds of dates. *Days* are dates of the topic's own zone: free times are read and
 kept by day, once for all subscribers. *Pages* are what subscribers get: a date in a requested zone,
-made of one day or of parts of several.
+made of one day or of parts of several. A provider's topic has the provider's zone; a service has a
+topic for each zone that is asked for, so its pages are its days.
 """
 
 from __future__ import annotations
@@ -11,19 +12,18 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeAlias
 
-from app.core.free_days import FreeDay, free_starts_at
-from app.core.passing import next_change
-from app.core.slots import bookable_by_date, by_viewer_date, dates_changed, dates_of_viewer
+from app.core.party import Party
+from app.core.slots import by_viewer_date, dates_of_viewer
 from app.core.zones import EPOCH, Minute, dates_between
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from app.core.changes import TimeChanged
-    from app.core.party import Party
-    from app.core.provider import Calendar
+    from app.core.ids import OwnerId, ProviderId
+    from app.core.party import ServiceParty
 
 ZONES_APART: Final = timedelta(days=2)
 """Days to read before and after: two zones differ by less, so these days contain the instants of
@@ -31,7 +31,17 @@ the dates of any zone, even if the provider's zone changes.
 """
 
 _MICROSECOND: Final = timedelta(microseconds=1)
-_EMPTY: Final = FreeDay(())
+
+
+class ServiceWatch(NamedTuple):
+    """A service's topic: whom it is about, and the zone of its dates."""
+
+    party: ServiceParty
+    time_zone: str
+
+
+Subject: TypeAlias = "Party | ServiceWatch"
+"""What a topic is about."""
 
 
 class Revision(NamedTuple):
@@ -56,21 +66,50 @@ class Content(NamedTuple):
     starts: tuple[Minute, ...] = ()
     duration_minutes: int = 0
     time_zone: str = ""
-    """The provider's: a page without a zone of its own is shown in it."""
+    """The topic's: a page without a zone of its own is shown in it."""
+    leads: tuple[tuple[ProviderId, ...], ...] = ()
+    """Of a service, for each start: with whom as lead it can be booked."""
+
+
+class Rulebook(Protocol):
+    """What was read of a topic besides its days: it says what they show. A provider's calendar is
+    one, a service with the calendars of all that it could take another.
+    """
+
+    @property
+    def time_zone(self) -> str:
+        """The zone of its days."""
+
+    @property
+    def members(self) -> Collection[OwnerId]:
+        """Those whose changes matter, by their ids."""
+
+    def contents(self, days: Mapping[date, Any], now: datetime) -> dict[date, Content]:
+        """What these days show at this instant."""
+
+    def next_change(self, days: Mapping[date, Any], now: datetime) -> datetime | None:
+        """The first instant after now at which time alone may change that."""
+
+    def dates_changed(self, change: TimeChanged) -> Iterable[date]:
+        """The days that it may have changed."""
+
+    def differs_from(self, before: Any) -> bool:  # noqa: ANN401  one of its own kind
+        """Whether days read under the other one count no more."""
 
 
 class Found(NamedTuple):
-    """The result of reading a topic: its free days under its calendar."""
+    """The result of reading a topic."""
 
-    calendar: Calendar
-    days: Mapping[date, FreeDay]
+    rulebook: Rulebook
+    days: Mapping[date, Any]
+    """As the rulebook understands them."""
 
 
 @dataclass(slots=True)
 class _Day:
-    """A provider's own date."""
+    """A date of the topic's own zone."""
 
-    free: FreeDay
+    free: Any
     content: Content
     since: Revision
 
@@ -90,7 +129,7 @@ class Page:
 
 
 class Topic:
-    """The free times of one provider, for one service."""
+    """The free times of one provider or service."""
 
     __slots__ = (
         "_days",
@@ -98,19 +137,22 @@ class Topic:
         "_latest",
         "_pages",
         "_watched",
-        "calendar",
         "changes_at",
         "compared",
-        "party",
+        "members",
+        "rulebook",
         "stale",
+        "subject",
     )
 
-    def __init__(self, party: Party) -> None:
-        self.party = party
-        self.calendar: Calendar | None = None
-        """None where the provider does not exist, or no longer offers the service; or nothing was
-        read yet.
+    def __init__(self, subject: Subject) -> None:
+        self.subject = subject
+        self.rulebook: Rulebook | None = None
+        """None where the provider or service does not exist, or the provider no longer offers the
+        service; or nothing was read yet.
         """
+        self.members = frozenset((_id_of(subject),))
+        """Those whose changes matter, by their ids, as far as they are known."""
         self.changes_at: datetime | None = None
         """When time alone will next change something."""
         self.stale: set[date] = set()
@@ -160,24 +202,16 @@ class Topic:
 
     @property
     def watched_days(self) -> int:
-        """How many days are kept here."""
-        return len(self._watched)
+        """How many days are kept here: for a service as many for each date as it has members."""
+        return len(self._watched) * len(self.members)
 
     # ------------------------------------------------------------ what to read
 
     def doubt(self, change: TimeChanged) -> bool:
         """Time was taken or freed: marks the watched days that it touches as stale; whether any."""
-        claimed = (change.claimed_from, change.claimed_until)
-        if self.calendar is None:
+        if self.rulebook is None:
             return self.doubt_all()
-        rules = self.calendar.rules
-        reached = dates_changed(
-            self.calendar.hours.time_zone,
-            claimed,
-            before_minutes=rules.buffer_before_minutes,
-            duration_minutes=rules.duration_minutes,
-            after_minutes=rules.buffer_after_minutes,
-        )
+        reached = self.rulebook.dates_changed(change)
         doubted = [day for day in reached if day in self._watched]
         self.stale.update(doubted)
         return bool(doubted)
@@ -199,14 +233,16 @@ class Topic:
         """Shows what was read of these days; None where there is no such provider or service.
         Returns the days that changed.
         """
-        before = self.calendar
-        self.calendar = None if found is None else found.calendar
-        if found is not None and before is not None and _is_ruled_otherwise(before, found.calendar):
+        before = self.rulebook
+        self.rulebook = None if found is None else found.rulebook
+        if found is not None:
+            self.members = frozenset((_id_of(self.subject), *found.rulebook.members))
+        if found is not None and before is not None and found.rulebook.differs_from(before):
             # The other days were computed by the old rules, and the event has not arrived yet.
             self.stale.update(self._watched.keys() - set(dates))
         for each in dates:
             if each in self._watched:
-                free = _EMPTY if found is None else found.days[each]
+                free = None if found is None else found.days[each]
                 known = self._days.get(each)
                 if known is None:
                     self._days[each] = _Day(free, Content(), Revision(-1, 0))
@@ -219,18 +255,14 @@ class Topic:
         return bool(self._settle(self._latest.position, now))
 
     def _settle(self, position: int, now: datetime) -> set[date]:
-        calendar = self.calendar
-        if calendar is None:
+        rulebook = self.rulebook
+        if rulebook is None:
             contents = dict.fromkeys(self._days, Content())
             self.changes_at = None
         else:
-            free = {day: kept.free for day, kept in self._days.items()}
-            step = calendar.rules.step_minutes
-            starts = {day: free_starts_at(each, step, now) for day, each in free.items()}
-            bookable = bookable_by_date(calendar.hours, calendar.rules, starts, now)
-            seen = (calendar.rules.duration_minutes, calendar.hours.time_zone)
-            contents = {day: Content(bookable[day], *seen) for day in free}
-            self.changes_at = next_change(calendar.hours, calendar.rules, free, now)
+            free = {day: kept.free for day, kept in self._days.items() if kept.free is not None}
+            contents = dict.fromkeys(self._days, Content()) | rulebook.contents(free, now)
+            self.changes_at = rulebook.next_change(free, now)
         changed = {
             day
             for day, kept in self._days.items()
@@ -268,7 +300,7 @@ class Topic:
         return page
 
     def _content_of(self, page: Page) -> tuple[list[_Day | None], Content]:
-        own_zone = None if self.calendar is None else self.calendar.hours.time_zone
+        own_zone = None if self.rulebook is None else self.rulebook.time_zone
         if page.time_zone is None or own_zone is None or page.time_zone == own_zone:
             day = self._days.get(page.date)
             return [day], Content() if day is None else day.content
@@ -280,8 +312,16 @@ class Topic:
         return sources, Content(shown, duration, own_zone)
 
 
+def _id_of(subject: Subject) -> OwnerId:
+    match subject:
+        case Party():
+            return subject.provider_id
+        case ServiceWatch():
+            return subject.party.service_id
+
+
 def _days_around(pages: Sequence[Page]) -> set[date]:
-    """The provider's own days that these pages can be made of."""
+    """The topic's own days that these pages can be made of."""
     days: set[date] = set()
     for page in pages:
         around = 0 if page.time_zone is None else ZONES_APART.days
@@ -292,15 +332,3 @@ def _days_around(pages: Sequence[Page]) -> set[date]:
         )
         days.update(date.fromordinal(each) for each in range(first, last + 1))
     return days
-
-
-def _is_ruled_otherwise(before: Calendar, after: Calendar) -> bool:
-    """Whether the rules or the weekly hours differ. Exceptions are not compared: each reading has
-    those around its days.
-    """
-    return (
-        before.rules != after.rules
-        or before.hours.time_zone != after.hours.time_zone
-        or set(before.hours.weekly) != set(after.hours.weekly)
-        or set(before.hours.breaks) != set(after.hours.breaks)
-    )

@@ -41,7 +41,7 @@ from app.settings import SettingsError
 from app.store.pool import DatabaseUnavailableError
 from app.telemetry import metrics
 from app.telemetry.tracing import traced
-from app.usecases.listing.find_next_slots import TooMuchToDoError
+from app.usecases.listing.look_ahead import TooMuchToDoError
 from app.web import pages
 from app.web.mailbox import mailbox_routes
 from app.web.unsubscribe import unsubscribe_routes

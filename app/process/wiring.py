@@ -42,7 +42,7 @@ from app.usecases.upkeep.purge import Retention
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
-    from app.core.ids import AppointmentId, OrganizationId, ProviderId
+    from app.core.ids import AppointmentId, OrganizationId, OwnerId
     from app.free_times.accelerator import Accelerator
     from app.redis_client import RedisClient
     from app.settings import Settings
@@ -147,8 +147,8 @@ def make_feed(
 ) -> Feed:
     """A feed that reads PostgreSQL and invalidates cached times that changed without an event."""
 
-    def forget(organization_id: OrganizationId, provider_ids: Sequence[ProviderId]) -> None:
-        change = RulesChanged(organization_id=organization_id, ids=tuple(provider_ids))
+    def forget(organization_id: OrganizationId, ids: Sequence[OwnerId]) -> None:
+        change = RulesChanged(organization_id=organization_id, ids=tuple(ids))
         accelerator.tasks.start(accelerator.shared.forget([change]))
 
     sources = Sources(

@@ -113,6 +113,7 @@ async def load_calendars(
                     exceptions=_exceptions(row["exceptions"]),
                 ),
                 rules=rules_in_force(provider.rules, service.rules if service else None),
+                is_plain=row["offered_is_plain"],
             )
     return calendars
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from app.core.ids import ProviderId, ResourceId, ServiceId
-from app.core.needs import Assignment, Needs, ResourceGroup
+from app.core.needs import Assignment, Needs, Offering, ResourceGroup
+from app.store.services import services_by_ids
 from app.store.sql import query
 
 if TYPE_CHECKING:
@@ -47,6 +48,19 @@ async def load_needs(
     """What a visit of each of these services takes; one that does not exist is absent."""
     rows = await _OF_SERVICES.many(on, organization_id, service_ids)
     return {ServiceId(row["id"]): _needs(row) for row in rows}
+
+
+async def load_offerings(
+    on: Executor, organization_id: OrganizationId, service_ids: Sequence[ServiceId]
+) -> dict[ServiceId, Offering]:
+    """Those of these services that exist, with their needs."""
+    services = await services_by_ids(on, organization_id, service_ids)
+    needs = await load_needs(on, organization_id, service_ids)
+    return {
+        each: Offering(service=service, needs=needs[each])
+        for each, service in services.items()
+        if each in needs
+    }
 
 
 async def replace_needs(

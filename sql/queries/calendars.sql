@@ -25,6 +25,18 @@ SELECT wanted.provider_id AS wanted_provider_id, wanted.service_id AS wanted_ser
     service.policy_late_fee_minor AS offered_policy_late_fee_minor,
     service.policy_late_fee_currency AS offered_policy_late_fee_currency,
     service.policy_late_fee_percent AS offered_policy_late_fee_percent,
+    -- Whether a visit takes the provider alone, as Needs.is_plain says it.
+    service.id IS NULL OR (
+        service.seats = 1
+        AND coalesce(service.providers_needed, (
+            SELECT count(*)
+            FROM service_provider AS every
+            WHERE every.organization_id = $1 AND every.service_id = service.id
+        )) = 1
+        AND NOT EXISTS (
+            SELECT FROM service_need WHERE service_need.organization_id = $1 AND service_need.service_id = service.id
+        )
+    ) AS offered_is_plain,
     -- Arrays of numbers, each row alike: dates are days since 1970. Rows of a composite type would be described to each
     -- connection again.
     ARRAY(

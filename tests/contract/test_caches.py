@@ -110,7 +110,7 @@ def _weekly(number: int) -> tuple[WeeklyRange, ...]:
     )
 
 
-def _calendar(number: int) -> KnownCalendar:
+def _calendar(number: int) -> KnownCalendar[Calendar]:
     """A usual one: hours, breaks and a few exceptions, all of them read anew."""
     free = CancellationPolicy(
         free_until_minutes_before=0, late_cancellation=LateCancellation.ALLOWED

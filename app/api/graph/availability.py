@@ -38,17 +38,20 @@ from app.api.words.scalars import TimeZoneName
 from app.core import refusals as core
 from app.core.provider import Calendar
 from app.core.provider import Provider as CoreProvider
+from app.core.resource import Resource as CoreResource
 from app.core.validation import valid_time_zone
 from app.core.zones import Minute
-from app.usecases.listing.explain_time import explain_time
+from app.usecases.listing.explain_time import Explanation, MemberReasons, explain_time
 from app.usecases.listing.find_next_slots import earliest_slots
 from app.usecases.listing.list_availability import FreeTimes, Listed
 from app.usecases.practice.list_providers import providers_for
 
 if TYPE_CHECKING:
     from app.api.graph.providers import Provider
+    from app.api.graph.resources import Resource
     from app.api.graph.services import Service
 
+LazyResource = Annotated["Resource", strawberry.lazy("app.api.graph.resources")]
 LazyProvider = Annotated["Provider", strawberry.lazy("app.api.graph.providers")]
 LazyService = Annotated["Service", strawberry.lazy("app.api.graph.services")]
 
@@ -168,13 +171,13 @@ DAY_ROWS = Shape(
 )
 
 
-def _days_of(
+def days_of(
     starts_by_date: Mapping[date, tuple[Minute, ...]],
 ) -> Iterable[tuple[date, tuple[Minute, ...]]]:
     return starts_by_date.items()
 
 
-def _starts_of(starts_by_date: Mapping[date, tuple[Minute, ...]]) -> Iterable[Minute]:
+def starts_of(starts_by_date: Mapping[date, tuple[Minute, ...]]) -> Iterable[Minute]:
     return chain.from_iterable(starts_by_date.values())
 
 
@@ -212,12 +215,12 @@ class Availability:
     @strawberry.field(description="Every date asked for, also the empty ones.")
     def days(self) -> list[AvailabilityDay]:
         """In order."""
-        return cast("list[AvailabilityDay]", self._rows(DAY_ROWS, _days_of, self._days))
+        return cast("list[AvailabilityDay]", self._rows(DAY_ROWS, days_of, self._days))
 
     @strawberry.field(description="All slots of all dates, in order.")
     def slots(self) -> list[Slot]:
         """Built when asked for."""
-        return cast("list[Slot]", self._rows(SLOT_ROWS, _starts_of, self._slots))
+        return cast("list[Slot]", self._rows(SLOT_ROWS, starts_of, self._slots))
 
     def _rows(
         self,
@@ -281,20 +284,67 @@ def availability_result(found: Listed) -> Shown:
             return temporarily_unavailable(found)
 
 
+@strawberry.type(
+    description="A provider or a resource that a visit could take, and why it can't be taken."
+)
+class MemberExplanation:
+    """Maps `MemberReasons`."""
+
+    member: strawberry.Private[MemberReasons]
+
+    @strawberry.field(description="Who it is; null where it is a resource.")
+    def provider(self) -> LazyProvider | None:
+        """The provider, already loaded."""
+        from app.api.graph.providers import Provider as ProviderType  # noqa: PLC0415  the two types name each other
+
+        who = self.member.who
+        return ProviderType.of(who) if isinstance(who, CoreProvider) else None
+
+    @strawberry.field(description="What it is; null where it is a provider.")
+    def resource(self) -> LazyResource | None:
+        """The resource, already loaded."""
+        from app.api.graph.resources import Resource as ResourceType  # noqa: PLC0415  as above
+
+        who = self.member.who
+        return ResourceType.of(who) if isinstance(who, CoreResource) else None
+
+    @strawberry.field(
+        description="A provider's reasons against leading the visit, of which NOT_ON_GRID speaks "
+        "against leading alone; a resource's where none of its units can be taken."
+    )
+    def reasons(self) -> list[UnbookableReason]:
+        """In a fixed order."""
+        return list(self.member.reasons)
+
+
 @strawberry.type(description="Whether an instant can be booked right now, and if not, why.")
 class TimeExplanation:
-    """Every reason, or none."""
+    """Maps `Explanation`."""
 
+    found: strawberry.Private[Explanation]
     bookable: bool = strawberry.field(description="Whether booking it right now would succeed.")
     reasons: list[UnbookableReason] = strawberry.field(
         description="Every reason why not, in a fixed order; empty where it is bookable."
     )
 
+    @strawberry.field(
+        description="Every provider and resource that the visit could take, in the service's "
+        "order, with their own reasons. Staff only."
+    )
+    def members(self, info: Info) -> list[MemberExplanation] | None:
+        """Null for others."""
+        if not info.context.viewer.sees_staff_matters:
+            return None
+        return [MemberExplanation(member=each) for each in self.found.members]
 
-def checked_zone(name: TimeZoneName | None) -> str | None:
+
+def optional_zone(name: TimeZoneName | None) -> str | None:
+    """As `checked_zone`; None where none was named."""
+    return None if name is None else checked_zone(name)
+
+
+def checked_zone(name: TimeZoneName) -> str:
     """The zone's name. Raises BadUserInput for an unknown zone: the field has no refusal type."""
-    if name is None:
-        return None
     zone = valid_time_zone("time_zone", name)
     if isinstance(zone, core.InvalidInput):
         raise BadUserInput(zone.message, "timeZone")
@@ -336,7 +386,7 @@ class AvailabilityQuery:
             raise BadUserInput(f"first must be between 1 and {MOST_SLOTS}.", "first")
         if provider_ids is not None and len(provider_ids) > MOST_PROVIDERS:
             raise BadUserInput(f"Name at most {MOST_PROVIDERS:,} providers.", "providerIds")
-        zone = checked_zone(time_zone)
+        zone = optional_zone(time_zone)
         resources, organization_id = info.context.resources, info.context.viewer.organization_id
         service = optional_service_key(service_id)
         if provider_ids is None:
@@ -359,26 +409,32 @@ class AvailabilityQuery:
         )
 
     @strawberry.field(
-        description="Whether this instant can be booked, and if not, why. Null for an unknown "
-        "provider, and for a service that the provider does not offer."
+        description="Whether this instant can be booked, and if not, why: with a provider, for a "
+        "service whoever is free, or for a service with a provider as lead; name at least one of "
+        "the two. Null for an unknown one, and for a service that the provider does not offer."
     )
     async def explain_time(
         self,
         info: Info,
-        provider_id: Annotated[strawberry.ID, strawberry.argument(description="Whose time.")],
         starts_at: Annotated[datetime, strawberry.argument(description="The start of the visit.")],
+        provider_id: Annotated[
+            strawberry.ID | None, strawberry.argument(description="Whose time.")
+        ] = None,
         service_id: Annotated[
-            strawberry.ID | None, strawberry.argument(description="For this service's rules.")
+            strawberry.ID | None,
+            strawberry.argument(description="By this service's rules, and with all that it needs."),
         ] = None,
     ) -> TimeExplanation | None:
         """The same pure function that decides over bookings."""
-        reasons = await explain_time(
+        if provider_id is None and service_id is None:
+            raise BadUserInput("Name a provider, a service, or both.", "providerId")
+        found = await explain_time(
             info.context.resources,
             info.context.viewer.organization_id,
-            provider_key(provider_id),
+            None if provider_id is None else provider_key(provider_id),
             optional_service_key(service_id),
             starts_at,
         )
-        if isinstance(reasons, core.NotFound):
+        if isinstance(found, core.NotFound):
             return None
-        return TimeExplanation(bookable=not reasons, reasons=list(reasons))
+        return TimeExplanation(found=found, bookable=not found.reasons, reasons=list(found.reasons))

@@ -18,7 +18,7 @@ from app.api.graph.availability import (
     Shown,
     Slot,
     availability_result,
-    checked_zone,
+    optional_zone,
     slots_of,
 )
 from app.api.graph.services import Service
@@ -235,7 +235,7 @@ class Provider(Node):
         ] = None,
     ) -> Slot | None:
         """Batched."""
-        zone = checked_zone(time_zone)
+        zone = optional_zone(time_zone)
         question = NextSlotQuestion(self.row.id, optional_service_key(service_id), after)
         found = await info.context.loaders.next_slot.load(question)
         return (

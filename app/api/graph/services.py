@@ -1,10 +1,20 @@
 """Services: what can be booked, with whom, and the mutations that change it."""
 
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Annotated, Self
 
 import strawberry
 
+from app.api.graph.availability import checked_zone
+from app.api.graph.service_times import (
+    NAMED,
+    ServiceAvailabilityResult,
+    ServiceSlot,
+    service_availability_result,
+    service_slots,
+)
 from app.api.operation.info import Info
+from app.api.operation.loaders import NextServiceQuestion
 from app.api.words.changes import changes_of
 from app.api.words.keys import provider_keys, service_key
 from app.api.words.money import (
@@ -22,10 +32,12 @@ from app.api.words.refusals import (
     refused,
 )
 from app.api.words.relay import global_id
+from app.api.words.scalars import TimeZoneName
 from app.core import provider as core
 from app.core import refusals
 from app.core.sentences import say
 from app.core.validation import ServiceForm
+from app.usecases.listing.list_service import ServiceQuestion
 from app.usecases.practice.edit_service import change_service, create_service
 
 if TYPE_CHECKING:
@@ -86,6 +98,61 @@ class Service(Node):
         """As set."""
         policy = self.row.cancellation_policy
         return None if policy is None else CancellationPolicy.of(policy)
+
+    @strawberry.field(
+        description="Free times on the dates from…to, inclusive, in timeZone, whoever of its "
+        "providers is free; or, where providers are named, with all of these. At most 62 days."
+    )
+    async def availability(
+        self,
+        info: Info,
+        from_: Annotated[date, strawberry.argument(name="from", description="The first date.")],
+        to: Annotated[date, strawberry.argument(description="The last date, inclusive.")],
+        time_zone: Annotated[
+            TimeZoneName,
+            strawberry.argument(description="The zone that the dates and local times are in."),
+        ],
+        provider_ids: Annotated[
+            list[strawberry.ID] | None, strawberry.argument(description=NAMED)
+        ] = None,
+    ) -> ServiceAvailabilityResult | None:
+        """Batched."""
+        question = ServiceQuestion(
+            service_id=self.row.id,
+            named=tuple(provider_keys(provider_ids or ())),
+            first=from_,
+            last=to,
+            time_zone=time_zone,
+        )
+        return service_availability_result(await info.context.loaders.service_times.load(question))
+
+    @strawberry.field(
+        description="The first time at or after `after` (default: now) that can be booked, whoever "
+        "is free; or, where providers are named, with all of these."
+    )
+    async def next_available_slot(
+        self,
+        info: Info,
+        time_zone: Annotated[
+            TimeZoneName, strawberry.argument(description="The zone of the local times.")
+        ],
+        after: Annotated[
+            datetime | None,
+            strawberry.argument(description="Not before this instant (default: now)."),
+        ] = None,
+        provider_ids: Annotated[
+            list[strawberry.ID] | None, strawberry.argument(description=NAMED)
+        ] = None,
+    ) -> ServiceSlot | None:
+        """Batched."""
+        zone = checked_zone(time_zone)
+        named = tuple(provider_keys(provider_ids or ()))
+        question = NextServiceQuestion((self.row.id, named), after)
+        found = await info.context.loaders.next_of_service.load(question)
+        if found is None:
+            return None
+        duration = self.row.rules.duration_minutes
+        return service_slots([found.start], {found.start: found.leads}, duration, zone)[0]
 
     @strawberry.field(description="Who offers it, in the service's order.")
     async def providers(self, info: Info) -> list[LazyProvider]:

@@ -10,6 +10,7 @@ import strawberry
 from app.api.execution.fastlists import Leaves
 from app.api.graph.appointments import Appointment
 from app.api.graph.availability import Slot, slots_of
+from app.api.graph.service_times import NAMED, ServiceSlot, service_slots
 from app.api.operation.info import Info
 from app.api.operation.loaders import EventLoaders
 from app.api.words.enums import AppointmentChangeKind
@@ -19,15 +20,21 @@ from app.api.words.errors import (
     Failure,
 )
 from app.api.words.instants import utc_texts
-from app.api.words.keys import optional_service_key, provider_keys
+from app.api.words.keys import optional_service_key, provider_keys, service_key
 from app.api.words.refusals import camel
 from app.api.words.relay import global_id
 from app.api.words.scalars import TimeZoneName
 from app.core import refusals as core
 from app.live.board import DayShown
 from app.live.ledger import Told
+from app.live.rulebooks import ProviderRulebook
 from app.usecases.events.watch_appointments import AppointmentNews, watch_appointments
-from app.usecases.events.watch_availability import WatchForm, watch_availability
+from app.usecases.events.watch_availability import (
+    ServiceWatchForm,
+    WatchForm,
+    watch_availability,
+    watch_service,
+)
 from app.usecases.resources import Resources
 
 
@@ -70,11 +77,59 @@ class AvailabilityChange:
     @strawberry.field(description="All free slots of that date now.")
     def slots(self) -> list[Slot]:
         """Built when asked for."""
-        calendar = self.shown.calendar
-        if calendar is None:
+        book = self.shown.rulebook
+        if not isinstance(book, ProviderRulebook):
             return []
-        return slots_of(
-            calendar, self.shown.starts, self.shown.time_zone or calendar.provider.time_zone
+        return slots_of(book.calendar, self.shown.starts, self.shown.time_zone or book.time_zone)
+
+    @strawberry.field(
+        description="The starts of the same slots alone: the compact form for big grids."
+    )
+    def start_times(self) -> list[datetime]:
+        """Starts only, their texts ready."""
+        return cast("list[datetime]", Leaves(utc_texts(self.shown.starts)))
+
+
+@strawberry.type(
+    description=(
+        "The free times of a service on a date, as they are now. Replaces what was sent before."
+    )
+)
+class ServiceAvailabilityChange:
+    """Maps `DayShown`."""
+
+    shown: strawberry.Private[DayShown]
+    service_id: strawberry.ID = strawberry.field(description="Which service.")
+    day: date = strawberry.field(
+        name="date", description="The date on which the slots start, in the zone asked for."
+    )
+    is_snapshot: bool = strawberry.field(
+        description="Whether this is the first event for this date since the subscription began."
+    )
+    revision: str = strawberry.field(
+        description="Opaque. Compared as text, it grows with each change of this date; equal "
+        "revisions mean equal content. "
+        "After a reconnection, ignore events whose revision is not greater than yours."
+    )
+
+    @classmethod
+    def of(cls, shown: DayShown, service_id: str) -> "ServiceAvailabilityChange":
+        """From the use case."""
+        return cls(
+            shown=shown,
+            service_id=strawberry.ID(service_id),
+            day=shown.date,
+            is_snapshot=shown.is_snapshot,
+            revision=str(shown.revision),
+        )
+
+    @strawberry.field(description="All free slots of that date now.")
+    def slots(self) -> list[ServiceSlot]:
+        """Built when asked for."""
+        content = self.shown.content
+        leads = dict(zip(content.starts, content.leads, strict=True))
+        return service_slots(
+            content.starts, leads, content.duration_minutes, content.time_zone or "UTC"
         )
 
     @strawberry.field(
@@ -166,6 +221,53 @@ class Subscription:
                     case core.NotFound():
                         raise BadUserInput(
                             shown.message, "providerIds" if service_id is None else "serviceId"
+                        )
+                    case _:
+                        assert_never(shown)
+
+    @strawberry.subscription(
+        description="As availabilityChanges, for a service whoever is free: a snapshot of every "
+        "date, then each date again when its slots, or those who can lead them, change. At most 62 "
+        "dates. A bad argument fails the operation with BAD_USER_INPUT."
+    )
+    async def service_availability_changes(
+        self,
+        info: Info,
+        service_id: Annotated[strawberry.ID, strawberry.argument(description="Which service.")],
+        from_: Annotated[date, strawberry.argument(name="from", description="The first date.")],
+        to: Annotated[date, strawberry.argument(description="The last date, inclusive.")],
+        time_zone: Annotated[
+            TimeZoneName,
+            strawberry.argument(description="The zone of the dates and of local times."),
+        ],
+        provider_ids: Annotated[
+            list[strawberry.ID] | None, strawberry.argument(description=NAMED)
+        ] = None,
+    ) -> AsyncGenerator[ServiceAvailabilityChange, None]:
+        """As `availability_changes`."""
+        form = ServiceWatchForm(
+            service_id=service_key(service_id),
+            named=tuple(provider_keys(provider_ids or ())),
+            first=from_,
+            last=to,
+            time_zone=time_zone,
+        )
+        context = info.context
+        async with aclosing(
+            watch_service(context.resources, context.viewer.organization_id, form)
+        ) as watched:
+            async for shown in watched:
+                match shown:
+                    case DayShown():
+                        yield ServiceAvailabilityChange.of(shown, service_id)
+                    case core.InvalidDateRange():
+                        raise BadUserInput(shown.message, "to")
+                    case core.InvalidInput():
+                        raise BadUserInput(shown.message, camel(shown.field))
+                    case core.NotFound():
+                        raise BadUserInput(
+                            shown.message,
+                            "serviceId" if shown.what == "service" else "providerIds",
                         )
                     case _:
                         assert_never(shown)

@@ -18,6 +18,14 @@ from app.usecases.listing.list_availability import (
     known_listing,
     list_availability,
 )
+from app.usecases.listing.list_service import (
+    NextOfService,
+    NextStart,
+    ServiceListed,
+    ServiceQuestion,
+    list_services,
+    next_of_services,
+)
 from app.usecases.look_ups import (
     AppointmentCountQuestion,
     AppointmentsQuestion,
@@ -101,6 +109,13 @@ class NextSlotQuestion(NamedTuple):
 
     provider_id: ProviderId
     service_id: ServiceId | None
+    after: datetime | None
+
+
+class NextServiceQuestion(NamedTuple):
+    """A service's next bookable start, with those named, at or after an instant (None: now)."""
+
+    which: NextOfService
     after: datetime | None
 
 
@@ -236,6 +251,16 @@ class Loaders:
     def next_slot(self) -> Loader[NextSlotQuestion, tuple[Calendar, Minute] | None]:
         return Loader(partial(_next_slots, self._resources, self._organization_id))
 
+    @cached_property
+    def service_times(self) -> Loader[ServiceQuestion, ServiceListed]:
+        return Loader(
+            partial(list_services, self._resources, self._organization_id, stamps=self._stamps)
+        )
+
+    @cached_property
+    def next_of_service(self) -> Loader[NextServiceQuestion, NextStart | None]:
+        return Loader(partial(_next_of_services, self._resources, self._organization_id))
+
     def availability(
         self, question: SlotQuestion, show: Callable[[Listed], Value]
     ) -> Value | Awaitable[Value]:
@@ -273,4 +298,15 @@ async def _next_slots(
         wanted = [Party(*question[:2]) for question in questions if question.after == after]
         found = await next_slots(resources, organization_id, wanted, after)
         answers |= {NextSlotQuestion(*key, after): slot for key, slot in found.items()}
+    return [answers.get(question) for question in questions]
+
+
+async def _next_of_services(
+    resources: Resources, organization_id: OrganizationId, questions: list[NextServiceQuestion]
+) -> list[NextStart | None]:
+    answers: dict[NextServiceQuestion, NextStart] = {}
+    for after in dict.fromkeys(question.after for question in questions):
+        wanted = [question.which for question in questions if question.after == after]
+        found = await next_of_services(resources, organization_id, wanted, after)
+        answers |= {NextServiceQuestion(which, after): start for which, start in found.items()}
     return [answers.get(question) for question in questions]

@@ -1,5 +1,5 @@
-"""Watch free times: every requested date of every requested provider, as it is now, and again
-whenever it changes.
+"""Watch free times: every requested date of every requested provider, or of a service, as it is
+now, and again whenever it changes.
 
 Readings bypass the cache and go to PostgreSQL: the reading after an event sees its change, and no
 later reading sees less.
@@ -9,34 +9,40 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TypeAlias
+from datetime import timedelta
+from itertools import chain
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
-from app.core.free_days import compute_free_days
+from app.core.free_days import compute_free_days, compute_resource_days
+from app.core.party import Party, ServiceParty
 from app.core.refusals import InvalidDateRange, InvalidInput, NotFound
 from app.core.sentences import say
+from app.core.slots import dates_of_viewer
 from app.core.validation import valid_time_zone
-from app.core.zones import date_of_number, day_number
-from app.free_times.read import (
-    RULES_MARGIN,
-    YIELD_AFTER,
-    claims_around,
-)
+from app.core.zones import dates_between
+from app.free_times.read import RULES_MARGIN, YIELD_AFTER, claims_on
 from app.live.board import DayShown, Reading
-from app.live.topic import Found
-from app.store.calendars import load_calendars
+from app.live.rulebooks import ProviderRulebook, ServiceDay, ServiceRulebook
+from app.live.topic import Found, ServiceWatch
+from app.store.calendars import load_calendars, load_resource_calendars
 from app.store.changes import commit_position
+from app.store.needs import load_offerings
 from app.store.pool import snapshot
-from app.usecases.listing.list_availability import valid_dates
+from app.usecases.listing.dates import ZONES_APART, valid_dates
+from app.usecases.listing.list_service import valid_names
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping, Sequence
     from datetime import date
 
     from app.core.free_days import FreeDay
-    from app.core.ids import OrganizationId, ProviderId, ServiceId
-    from app.core.party import Party
+    from app.core.ids import OrganizationId, ProviderId, ResourceId, ServiceId, SubjectId
+    from app.core.needs import Offering
     from app.core.provider import Calendar
+    from app.core.resource import ResourceCalendar
+    from app.core.rules import Rules
     from app.core.slots import Claim
+    from app.live.topic import Subject
     from app.store.pool import Pool, Transaction
     from app.usecases.resources import Resources
 
@@ -73,17 +79,56 @@ async def watch_availability(
     if refusal is not None:
         yield refusal
         return
-    dates = [
-        date_of_number(number)
-        for number in range(day_number(form.first), day_number(form.last) + 1)
-    ]
-    async with resources.feed.watch(
-        organization_id, provider_ids, form.service_id, form.time_zone, dates
-    ) as watch:
-        if any(topic.calendar is None for topic, _ in watch.pages):
+    dates = dates_between(form.first, form.last)
+    parties = [Party(provider_id, form.service_id) for provider_id in provider_ids]
+    async with resources.feed.watch(organization_id, parties, form.time_zone, dates) as watch:
+        if any(topic.rulebook is None for topic, _ in watch.pages):
             yield NotFound(
                 what="provider" if form.service_id is None else "provider with this service"
             )
+            return
+        async for shown in watch.changes():
+            yield shown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceWatchForm:
+    """The request: a service with those named (nobody: whoever is free), on the dates from first to
+    last, inclusive, in a zone.
+    """
+
+    service_id: ServiceId
+    named: tuple[ProviderId, ...]
+    first: date
+    last: date
+    time_zone: str
+
+
+async def watch_service(
+    resources: Resources, organization_id: OrganizationId, form: ServiceWatchForm
+) -> AsyncGenerator[DayShown | Refusal, None]:
+    """A snapshot of every date, then each again when it changed; or one refusal, and
+    nothing more. Where the service comes to need fewer providers than are named, or one of these no
+    longer offers it, nothing can be booked.
+    """
+    refusal = valid_dates(form.first, form.last)
+    zone = valid_time_zone("time_zone", form.time_zone)
+    if refusal is not None:
+        yield refusal
+        return
+    if isinstance(zone, InvalidInput):
+        yield zone
+        return
+    subject = ServiceWatch(ServiceParty(form.service_id, form.named), zone)
+    dates = dates_between(form.first, form.last)
+    async with resources.feed.watch(organization_id, [subject], None, dates) as watch:
+        rulebook = watch.pages[0][0].rulebook
+        if not isinstance(rulebook, ServiceRulebook):
+            yield NotFound(what="service")
+            return
+        wrong = valid_names(rulebook.offering.needs, form.named)
+        if wrong is not None:
+            yield wrong
             return
         async for shown in watch.changes():
             yield shown
@@ -111,55 +156,209 @@ def _refusal(form: WatchForm, providers: int) -> InvalidDateRange | InvalidInput
 
 
 async def read_days(
-    pool: Pool, organization_id: OrganizationId, wanted: Mapping[Party, Sequence[date]]
+    pool: Pool, organization_id: OrganizationId, wanted: Mapping[Subject, Sequence[date]]
 ) -> Reading:
-    """These dates of these providers' calendars, each sequence ascending; all as of the same
-    commits.
+    """These dates of these topics, each sequence ascending; all as of the same commits. The number
+    of statements does not depend on how many there are.
     """
     asked = {each: dates for each, dates in wanted.items() if dates}
     async with snapshot(pool) as tx:
         position = await commit_position(tx)
         if not asked:
             return Reading(position=position, found={})
-        calendars = await load_calendars(
-            tx,
-            organization_id,
-            list(asked),
-            min(dates[0] for dates in asked.values()) - RULES_MARGIN,
-            max(dates[-1] for dates in asked.values()) + RULES_MARGIN,
-        )
-        claims = await _claims(tx, organization_id, calendars, asked)
-    found: dict[Party, Found] = {}
-    for index, (each, calendar) in enumerate(calendars.items()):
-        if index % YIELD_AFTER == YIELD_AFTER - 1:
+        sources = await _sources(tx, organization_id, asked)
+        claims = await _claims(tx, organization_id, sources, asked)
+    found: dict[Subject, Found] = {}
+    for each, dates in asked.items():
+        match each:
+            case Party():
+                calendar = sources.calendars.get(each)
+                if calendar is not None:
+                    free: dict[date, FreeDay] = {}
+                    for first, last in _runs(dates):
+                        free |= compute_free_days(
+                            calendar.hours,
+                            calendar.rules,
+                            claims[each][each.provider_id],
+                            first,
+                            last,
+                        )
+                    found[each] = Found(ProviderRulebook(calendar), free)
+            case ServiceWatch():
+                book = sources.rulebook(each)
+                if book is not None:
+                    days: dict[date, ServiceDay] = {}
+                    for first, last in _runs(dates):
+                        days |= _service_days(book, claims[each], first, last)
+                    found[each] = Found(book, days)
+                    await asyncio.sleep(0)
+        if len(found) % YIELD_AFTER == YIELD_AFTER - 1:
             await asyncio.sleep(0)
-        days: dict[date, FreeDay] = {}
-        for first, last in _runs(asked[each]):
-            days |= compute_free_days(calendar.hours, calendar.rules, claims[each], first, last)
-        found[each] = Found(calendar, days)
     return Reading(position=position, found=found)
+
+
+class _Sources(NamedTuple):
+    """What days are computed from, besides claims."""
+
+    offerings: Mapping[ServiceId, Offering]
+    calendars: Mapping[Party, Calendar]
+    resources: Mapping[ResourceId, ResourceCalendar]
+
+    def rulebook(self, watched: ServiceWatch) -> ServiceRulebook | None:
+        """That of a service; None where there is no such service."""
+        service_id, named = watched.party
+        offering = self.offerings.get(service_id)
+        if offering is None:
+            return None
+        needs = offering.needs
+        return ServiceRulebook(
+            offering=offering,
+            named=named,
+            time_zone=watched.time_zone,
+            calendars={
+                each: calendar
+                for each in needs.provider_ids
+                if (calendar := self.calendars.get(Party(each, service_id))) is not None
+            },
+            resources={
+                each: self.resources[each] for each in needs.resource_ids if each in self.resources
+            },
+        )
+
+    def subjects(self, watched: Subject) -> list[tuple[SubjectId, str, Rules]]:
+        """Whose claims matter for it, in which zone and by which rules."""
+        if isinstance(watched, Party):
+            calendar = self.calendars.get(watched)
+            return [] if calendar is None else [_by_own_rules(calendar)]
+        book = self.rulebook(watched)
+        return (
+            []
+            if book is None
+            else [_by_own_rules(each) for each in book.calendars.values()]
+            + [
+                (each, calendar.hours.time_zone, shape)
+                for each, calendar in book.resources.items()
+                for shape in book.shapes
+            ]
+        )
+
+
+def _by_own_rules(calendar: Calendar) -> tuple[SubjectId, str, Rules]:
+    return calendar.provider.id, calendar.hours.time_zone, calendar.rules
+
+
+async def _sources(
+    tx: Transaction, organization_id: OrganizationId, asked: Mapping[Subject, Sequence[date]]
+) -> _Sources:
+    first = min(dates[0] for dates in asked.values()) - RULES_MARGIN - ZONES_APART
+    last = max(dates[-1] for dates in asked.values()) + RULES_MARGIN + ZONES_APART
+    service_ids = list(
+        dict.fromkeys(each.party.service_id for each in asked if isinstance(each, ServiceWatch))
+    )
+    offerings = await load_offerings(tx, organization_id, service_ids) if service_ids else {}
+    parties = [each for each in asked if isinstance(each, Party)]
+    parties += [
+        Party(provider_id, service_id)
+        for service_id, offering in offerings.items()
+        for provider_id in offering.needs.provider_ids
+    ]
+    resource_ids = list(
+        dict.fromkeys(chain.from_iterable(each.needs.resource_ids for each in offerings.values()))
+    )
+    return _Sources(
+        offerings=offerings,
+        calendars=await load_calendars(
+            tx, organization_id, list(dict.fromkeys(parties)), first, last
+        ),
+        resources=await load_resource_calendars(tx, organization_id, resource_ids, first, last)
+        if resource_ids
+        else {},
+    )
+
+
+Claims: TypeAlias = "Mapping[SubjectId, Sequence[Claim]]"
 
 
 async def _claims(
     tx: Transaction,
     organization_id: OrganizationId,
-    calendars: Mapping[Party, Calendar],
-    asked: Mapping[Party, Sequence[date]],
-) -> dict[Party, Sequence[Claim]]:
+    sources: _Sources,
+    asked: Mapping[Subject, Sequence[date]],
+) -> dict[Subject, Claims]:
     """The claims that matter for each. Those that begin in the same month are read together."""
-    months: dict[tuple[int, int], list[Party]] = {}
-    for each in calendars:
+    months: dict[tuple[int, int], list[Subject]] = {}
+    for each in asked:
         first = asked[each][0]
         months.setdefault((first.year, first.month), []).append(each)
-    found: dict[Party, Sequence[Claim]] = {}
+    found: dict[Subject, Claims] = {}
     for together in months.values():
-        first = min(asked[each][0] for each in together)
-        last = max(asked[each][-1] for each in together)
-        claims = await claims_around(
-            tx, organization_id, [calendars[each] for each in together], first, last
+        apart = (
+            ZONES_APART
+            if any(isinstance(each, ServiceWatch) for each in together)
+            else timedelta(0)
         )
-        found |= {each: claims[each.provider_id] for each in together}
+        claims = await claims_on(
+            tx,
+            organization_id,
+            list(chain.from_iterable(map(sources.subjects, together))),
+            min(asked[each][0] for each in together) - apart,
+            max(asked[each][-1] for each in together) + apart,
+        )
+        found |= dict.fromkeys(together, claims)
     return found
+
+
+def _service_days(
+    book: ServiceRulebook, claims: Claims, first: date, last: date
+) -> dict[date, ServiceDay]:
+    """The dates of the service's topic from first to last, each with the free days around it."""
+    zones = {each.hours.time_zone for each in book.calendars.values()}
+    zones |= {each.hours.time_zone for each in book.resources.values()}
+    around = {
+        (zone, day): dates_between(reach.first, reach.last)
+        for zone in zones
+        for day in dates_between(first, last)
+        for reach in (dates_of_viewer(zone, book.time_zone, day, day),)
+    }
+    whole = {zone: (around[zone, first][0], around[zone, last][-1]) for zone in zones}
+    providers = {
+        each: compute_free_days(
+            calendar.hours, calendar.rules, claims[each], *whole[calendar.hours.time_zone]
+        )
+        for each, calendar in book.calendars.items()
+    }
+    resources = {
+        (each, shape): compute_resource_days(
+            calendar.hours,
+            shape,
+            calendar.resource.bookable_units,
+            claims[each],
+            *whole[calendar.hours.time_zone],
+        )
+        for each, calendar in book.resources.items()
+        for shape in book.shapes
+    }
+    return {
+        day: ServiceDay(
+            day=day,
+            read_with=book,
+            providers={
+                each: {
+                    local: free[local]
+                    for local in around[book.calendars[each].hours.time_zone, day]
+                }
+                for each, free in providers.items()
+            },
+            resources={
+                (each, shape): {
+                    local: free[local]
+                    for local in around[book.resources[each].hours.time_zone, day]
+                }
+                for (each, shape), free in resources.items()
+            },
+        )
+        for day in dates_between(first, last)
+    }
 
 
 def _runs(dates: Sequence[date]) -> list[tuple[date, date]]:

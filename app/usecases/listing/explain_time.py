@@ -2,43 +2,150 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from app.core.needs import Needs
 from app.core.party import Party
 from app.core.refusals import NotFound
-from app.core.slots import UnbookableReason, explain
+from app.core.slots import UnbookableReason
+from app.core.visits import Candidate, ResourceCandidate, Visit, assign, explain_members
 from app.core.zones import local_date, minute_of, nearest_supported_date
-from app.free_times.read import claims_around
-from app.usecases.listing.list_availability import load_calendar
+from app.free_times.read import RULES_MARGIN, claims_on
+from app.store.calendars import load_calendars, load_resource_calendars
+from app.store.needs import load_needs
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from collections.abc import Mapping
+    from datetime import date, datetime
 
-    from app.core.ids import OrganizationId, ProviderId, ServiceId
+    from app.core.ids import OrganizationId, ProviderId, ResourceId, ServiceId, SubjectId
+    from app.core.provider import Calendar, Provider
+    from app.core.resource import Resource, ResourceCalendar
+    from app.core.rules import Rules
+    from app.store.sql import Executor
     from app.usecases.resources import Resources
+
+
+class MemberReasons(NamedTuple):
+    """Everything against taking this provider or resource; nothing where a visit could."""
+
+    who: Provider | Resource
+    reasons: tuple[UnbookableReason, ...]
+
+
+class Explanation(NamedTuple):
+    """Why an instant can't be booked, in the contract's order, empty where it can; and the reasons
+    of everybody and everything that the visit could take.
+    """
+
+    reasons: tuple[UnbookableReason, ...]
+    members: tuple[MemberReasons, ...]
+
+
+class _Candidates(NamedTuple):
+    needs: Needs
+    providers: Mapping[ProviderId, Calendar]
+    resources: Mapping[ResourceId, ResourceCalendar]
 
 
 async def explain_time(
     resources: Resources,
     organization_id: OrganizationId,
-    provider_id: ProviderId,
+    provider_id: ProviderId | None,
     service_id: ServiceId | None,
     starts_at: datetime,
-) -> tuple[UnbookableReason, ...] | NotFound:
-    """Why the instant can't be booked, in the contract's order; empty where it can."""
+) -> Explanation | NotFound:
+    """Of a provider, of a service whoever is free, or of a service with a provider as lead: by the
+    same pure functions that decide over bookings.
+    """
     # Outside the supported years nobody keeps hours, but who is asked about must exist all the
     # same.
     around = nearest_supported_date(starts_at.date())
-    calendar = await load_calendar(
-        resources.pool, organization_id, Party(provider_id, service_id), around
-    )
-    if isinstance(calendar, NotFound):
-        return calendar
+    named = () if provider_id is None else (provider_id,)
+    found = await _candidates(resources.pool, organization_id, named, service_id, around)
+    if isinstance(found, NotFound):
+        return found
     if around != starts_at.date():
         past = starts_at < resources.clock()
-        return (UnbookableReason.IN_THE_PAST if past else UnbookableReason.BEYOND_HORIZON,)
-    day = local_date(calendar.hours.time_zone, minute_of(starts_at))
-    claims = await claims_around(resources.pool, organization_id, [calendar], day, day)
-    return explain(
-        calendar.hours, calendar.rules, claims[provider_id], starts_at, resources.clock()
+        reasons = (UnbookableReason.IN_THE_PAST if past else UnbookableReason.BEYOND_HORIZON,)
+        everybody = (each.provider for each in found.providers.values())
+        return Explanation(reasons, tuple(MemberReasons(each, reasons) for each in everybody))
+    claims = await claims_on(
+        resources.pool,
+        organization_id,
+        _subjects(found),
+        *_dates_around(found, starts_at),
     )
+    asked = (
+        found.needs,
+        named,
+        {
+            each: Candidate(calendar=calendar, claims=claims[each])
+            for each, calendar in found.providers.items()
+        },
+        {
+            each: ResourceCandidate(calendar=calendar, claims=claims[each])
+            for each, calendar in found.resources.items()
+        },
+        starts_at,
+        resources.clock(),
+    )
+    visit = assign(*asked)
+    who: dict[SubjectId, Provider | Resource] = {
+        each: calendar.provider for each, calendar in found.providers.items()
+    }
+    who |= {each: calendar.resource for each, calendar in found.resources.items()}
+    return Explanation(
+        () if isinstance(visit, Visit) else visit,
+        tuple(MemberReasons(who[each], reasons) for each, reasons in explain_members(*asked)),
+    )
+
+
+async def _candidates(
+    on: Executor,
+    organization_id: OrganizationId,
+    named: tuple[ProviderId, ...],
+    service_id: ServiceId | None,
+    around: date,
+) -> _Candidates | NotFound:
+    needs = Needs(provider_ids=named)
+    if service_id is not None:
+        found = (await load_needs(on, organization_id, [service_id])).get(service_id)
+        if found is None:
+            return NotFound(what="service")
+        needs = found
+    parties = [Party(each, service_id) for each in dict.fromkeys((*named, *needs.provider_ids))]
+    first, last = around - RULES_MARGIN, around + RULES_MARGIN
+    calendars = await load_calendars(on, organization_id, parties, first, last)
+    providers = {each.provider_id: calendar for each, calendar in calendars.items()}
+    if not providers.keys() >= set(named):
+        return NotFound(what="provider" if service_id is None else "provider with this service")
+    if not needs.resource_ids:
+        return _Candidates(needs, providers, {})
+    return _Candidates(
+        needs,
+        providers,
+        await load_resource_calendars(on, organization_id, needs.resource_ids, first, last),
+    )
+
+
+def _subjects(found: _Candidates) -> list[tuple[SubjectId, str, Rules]]:
+    """Whose claims matter: those of resources by the rules of any lead."""
+    subjects: list[tuple[SubjectId, str, Rules]] = [
+        (each, calendar.hours.time_zone, calendar.rules)
+        for each, calendar in found.providers.items()
+    ]
+    shapes = dict.fromkeys(each.rules.shape for each in found.providers.values())
+    return subjects + [
+        (each, calendar.hours.time_zone, shape)
+        for each, calendar in found.resources.items()
+        for shape in shapes
+    ]
+
+
+def _dates_around(found: _Candidates, starts_at: datetime) -> tuple[date, date]:
+    """The dates that everybody's clock reads then."""
+    zones = {each.hours.time_zone for each in found.providers.values()}
+    zones |= {each.hours.time_zone for each in found.resources.values()}
+    dates = [local_date(zone, minute_of(starts_at)) for zone in zones] or [starts_at.date()]
+    return min(dates), max(dates)

@@ -19,7 +19,6 @@ from app.core.zones import (
     day_number,
     instant_of,
     is_supported_date,
-    local_date,
     minute_at_or_after,
     minute_of,
 )
@@ -29,6 +28,8 @@ from app.free_times.read import (
     read_free_days,
     read_free_days_for_move,
 )
+from app.usecases.listing.list_service import earliest_of_service, next_of_services
+from app.usecases.listing.look_ahead import TooMuchToDoError, last_bookable_date, stretches_from
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -39,21 +40,13 @@ if TYPE_CHECKING:
     from app.core.provider import Calendar
     from app.core.zones import Minute
     from app.free_times.read import Answer
+    from app.usecases.listing.list_service import NextOfService
     from app.usecases.resources import Resources
 
-FIRST_STRETCH_DAYS: Final = 7
-"""The next free time is usually this close; each further stretch is twice as long, so that a year
-takes six steps.
-"""
-LONGEST_STRETCH_DAYS: Final = 224
 ALTERNATIVES_WITHIN: Final = (timedelta(days=3), timedelta(days=31))
 """How far around a wish alternatives are looked for: first near by, then, where there are too few,
 over a month.
 """
-
-
-class TooMuchToDoError(Exception):
-    """There is too much to compute right now; the answer has no place for a refusal."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -73,12 +66,22 @@ async def next_slots(
     """The first bookable start at or after `after` (None: now) for each of those that have one."""
     found: dict[Party, tuple[Calendar, Minute]] = {}
     open_questions = list(dict.fromkeys(wanted))
+    leading: dict[NextOfService, Calendar] = {}
     async for stretch in _stretches(resources, organization_id, open_questions, after):
         for key, answer in stretch.found.items():
-            start = stretch.first(key)
-            if start is not None and key not in found:
-                found[key] = (answer.calendar, start)
+            calendar = answer.calendar
+            if calendar.service is not None and not calendar.is_plain:
+                leading[calendar.service.id, (key.provider_id,)] = calendar
                 open_questions.remove(key)
+            elif (start := stretch.first(key)) is not None:
+                found[key] = (calendar, start)
+                open_questions.remove(key)
+    if leading:
+        next_ones = await next_of_services(resources, organization_id, list(leading), after)
+        found |= {
+            Party(lead, service_id): (leading[service_id, (lead,)], next_one.start)
+            for (service_id, (lead,)), next_one in next_ones.items()
+        }
     return found
 
 
@@ -99,6 +102,11 @@ async def earliest_slots(
     questions = [Party(provider_id, service_id) for provider_id in dict.fromkeys(provider_ids)]
     async for stretch in _stretches(resources, organization_id, questions, after):
         known |= {key.provider_id: answer.calendar for key, answer in stretch.found.items()}
+        if service_id is not None and not all(each.is_plain for each in known.values()):
+            earliest = await earliest_of_service(
+                resources, organization_id, service_id, after=after, count=count, leads=known.keys()
+            )
+            return [FoundSlot(*each) for each in earliest], known
         fresh = (
             FoundSlot(minute, key.provider_id)
             for key in stretch.found
@@ -195,7 +203,7 @@ class _Stretch(NamedTuple):
     none is missing.
     """
 
-    found: Mapping[Party, FreeDays]
+    found: Mapping[Party, FreeDays[Calendar]]
     now: datetime
     earliest: Minute
     complete_until: Minute
@@ -237,10 +245,9 @@ async def _stretches(
     begin = max(now, after) if after else now
     earliest = minute_at_or_after(begin)
     # A day early, because the provider's date may still be the one before.
-    first = begin.date() - timedelta(days=1)
-    days = FIRST_STRETCH_DAYS
-    while questions and is_supported_date(first):
-        last = _last_supported(first, days)
+    for first, last in stretches_from(begin.date() - timedelta(days=1)):
+        if not questions:
+            return
         answers = await _days(resources, organization_id, questions, first, last)
         if any(isinstance(answer, TemporarilyUnavailable) for answer in answers.values()):
             raise TooMuchToDoError
@@ -248,19 +255,8 @@ async def _stretches(
         # The next stretch begins a day later in every zone; what it can add starts after the last
         # date's last minute.
         yield _Stretch(found, now, earliest, complete_until=day_number(last) * DAY_MINUTES)
-        horizons = [
-            local_date(answer.calendar.hours.time_zone, minute_of(now))
-            + timedelta(days=answer.calendar.rules.max_advance_booking_days)
-            for key, answer in found.items()
-            if key in questions
-        ]
-        if not horizons or last >= max(horizons):
+        horizon = last_bookable_date(
+            (answer.calendar for key, answer in found.items() if key in questions), now
+        )
+        if horizon is None or last >= horizon:
             return
-        first, days = last + timedelta(days=1), min(days * 2, LONGEST_STRETCH_DAYS)
-
-
-def _last_supported(first: date, days: int) -> date:
-    last = first + timedelta(days=days - 1)
-    while not is_supported_date(last):
-        last -= timedelta(days=1)
-    return last

@@ -5,16 +5,13 @@ side.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import timedelta
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from app.cache.written import WrittenLists
 from app.core.party import Party
 from app.core.refusals import InvalidDateRange, InvalidInput, NotFound, TemporarilyUnavailable
-from app.core.sentences import say
 from app.core.slots import by_viewer_date, dates_of_viewer
 from app.core.validation import valid_time_zone
-from app.core.zones import is_supported_date, minute_at_or_after, minute_of
 from app.free_times.read import (
     RULES_MARGIN,
     FreeDays,
@@ -22,6 +19,8 @@ from app.free_times.read import (
     read_free_days,
 )
 from app.store.calendars import load_calendars
+from app.usecases.listing.dates import ZONES_APART, circumstances_of, valid_dates
+from app.usecases.listing.list_service import ServiceQuestion, ServiceTimes, list_services
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,13 +32,6 @@ if TYPE_CHECKING:
     from app.free_times.shared import Stamp
     from app.store.sql import Executor
     from app.usecases.resources import Resources
-
-MOST_DATES: Final = 62
-"""Two whole months: what a calendar page shows."""
-ZONES_APART: Final = timedelta(days=2)
-"""Two zones differ by less: so many more dates of any provider hold the instants of those of any
-viewer.
-"""
 
 
 class SlotQuestion(NamedTuple):
@@ -65,21 +57,6 @@ class FreeTimes:
     """Its lists as they were shown before."""
 
 
-def valid_dates(first: date, last: date) -> InvalidDateRange | None:
-    """What is wrong with a range of dates; None where nothing is."""
-    if last < first:
-        return InvalidDateRange(message=say("The last date is before the first. Swap from and to."))
-    if (last - first).days >= MOST_DATES:
-        return InvalidDateRange(
-            message=say("Ask for at most {count} dates at once.", count=MOST_DATES)
-        )
-    if not is_supported_date(first) or not is_supported_date(last):
-        return InvalidDateRange(
-            message=say("These dates are outside the years the calendar supports.")
-        )
-    return None
-
-
 Listed: TypeAlias = FreeTimes | InvalidDateRange | InvalidInput | NotFound | TemporarilyUnavailable
 
 
@@ -96,7 +73,7 @@ def known_listing(
     if stamp is None:
         return None
     return resources.accelerator.listings.find(
-        (organization_id, question), (stamp, *_circumstances(resources.clock()))
+        (organization_id, question), (stamp, *circumstances_of(resources.clock()))
     )
 
 
@@ -172,14 +149,18 @@ async def _answer(
         first - ZONES_APART,
         last + ZONES_APART,
         dates,
-        stamps.values(),
+        stamps,
     )
     now = resources.clock()
     answers: dict[SlotQuestion, Listed] = {}
+    leading: dict[SlotQuestion, Calendar] = {}
     for question in questions:
         answer = found[Party(question.provider_id, question.service_id)]
         if not isinstance(answer, FreeDays):
             answers[question] = answer
+            continue
+        if not answer.calendar.is_plain:
+            leading[question] = answer.calendar
             continue
         listed = answers[question] = free_times(answer, question, now)
         if (
@@ -189,24 +170,60 @@ async def _answer(
         ):
             resources.accelerator.listings.keep(
                 (organization_id, question),
-                (answer.stamp, *_circumstances(now)),
+                (answer.stamp, *circumstances_of(now)),
                 listed,
                 seconds=answer.fresh_seconds,
                 size_bytes=_size(listed),
             )
+    if leading:
+        answers |= await _with_leads(resources, organization_id, leading, stamps)
     return answers
 
 
-def _circumstances(now: datetime) -> tuple[Minute, Minute]:
-    """All that a listing depends on of *now*: notice counts from the next whole minute, the horizon
-    from this one's date.
-
-    Where there are holds it depends on their ends too.
+async def _with_leads(
+    resources: Resources,
+    organization_id: OrganizationId,
+    leading: Mapping[SlotQuestion, Calendar],
+    stamps: Mapping[ProviderId, Stamp],
+) -> dict[SlotQuestion, Listed]:
+    """What can be booked with each of these providers as lead, of a service that takes others or
+    resources as well: a part of what the service lists.
     """
-    return minute_of(now), minute_at_or_after(now)
+    asked = {
+        question: ServiceQuestion(
+            service_id=calendar.service.id,
+            named=(),
+            first=question.first,
+            last=question.last,
+            time_zone=question.time_zone or calendar.hours.time_zone,
+        )
+        for question, calendar in leading.items()
+        if calendar.service is not None
+    }
+    several = list(dict.fromkeys(asked.values()))
+    found = dict(
+        zip(several, await list_services(resources, organization_id, several, stamps), strict=True)
+    )
+    answers: dict[SlotQuestion, Listed] = {}
+    for question, of_service in asked.items():
+        listed = found[of_service]
+        if not isinstance(listed, ServiceTimes):
+            answers[question] = listed
+            continue
+        starts = {
+            day: tuple(start for start in each if question.provider_id in listed.leads[start])
+            for day, each in listed.starts_by_date.items()
+        }
+        answers[question] = FreeTimes(
+            calendar=leading[question],
+            time_zone=listed.time_zone,
+            starts_by_date=starts,
+            written=WrittenLists(_room(starts)),
+        )
+    return answers
 
 
-def free_times(found: FreeDays, question: SlotQuestion, now: datetime) -> FreeTimes:
+def free_times(found: FreeDays[Calendar], question: SlotQuestion, now: datetime) -> FreeTimes:
     """The starts that can be booked right now, by their date in the zone asked for."""
     calendar = found.calendar
     own_zone = calendar.hours.time_zone

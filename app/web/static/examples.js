@@ -16,6 +16,7 @@ export async function examples(api) {
   const free = nodes.filter((provider) => provider.nextAvailableSlot);
   const provider = free.find((one) => one.services.length) ?? free[0] ?? nodes[0];
   const slot = provider?.nextAvailableSlot;
+  const service = provider?.services[0];
   const from = slot?.localStart.slice(0, 10) ?? new Date().toISOString().slice(0, 10);
   const id = provider?.id ?? "paste a provider's id from the first tab";
   const startsAt = slot?.startsAt ?? `${addDays(from, 1)}T09:00:00Z`;
@@ -25,6 +26,7 @@ export async function examples(api) {
   const tabs = [
     [PROVIDERS],
     [AVAILABILITY, { providerId: id, from, to: addDays(from, 6) }],
+    service && [WHOEVER, { serviceId: service.id, from, to: addDays(from, 6), timeZone: zone }],
     [NEXT, { first: 10, timeZone: zone }],
     [EXPLAIN, { providerId: id, startsAt: startsAt.replace(/T(\d\d):(\d\d)/, "T$1:07") }],
     [BOOK, {
@@ -38,6 +40,8 @@ export async function examples(api) {
       },
     }],
     offers("subscriptionType", "availabilityChanges") && [LIVE, { providerIds: [id], from, to: addDays(from, 1) }],
+    service && offers("subscriptionType", "serviceAvailabilityChanges")
+      && [LIVE_SERVICE, { serviceId: service.id, from, to: addDays(from, 1), timeZone: zone }],
     [WHO],
     [MINE],
   ];
@@ -90,6 +94,32 @@ query Availability(
         }
       }
       ... on UserError { code message }
+    }
+  }
+}
+`;
+
+const WHOEVER = `
+# The free times of a service, whoever of its
+# providers is free. providerIds are those who can
+# lead the visit; book with one of them, or name
+# nobody.
+query WhoeverIsFree(
+  $serviceId: ID!, $from: Date!, $to: Date!, $timeZone: TimeZone!
+) {
+  node(id: $serviceId) {
+    ... on Service {
+      name
+      availability(from: $from, to: $to, timeZone: $timeZone) {
+        __typename
+        ... on ServiceAvailability {
+          days {
+            date slotCount
+            slots { startsAt localStart providerIds }
+          }
+        }
+        ... on UserError { code message }
+      }
     }
   }
 }
@@ -165,6 +195,23 @@ subscription LiveTimes(
     isSnapshot
     revision
     startTimes
+  }
+}
+`;
+
+const LIVE_SERVICE = `
+# The same of a service, whoever is free: each date
+# again when somebody else becomes free, too.
+subscription LiveService(
+  $serviceId: ID!, $from: Date!, $to: Date!, $timeZone: TimeZone!
+) {
+  serviceAvailabilityChanges(
+    serviceId: $serviceId, from: $from, to: $to, timeZone: $timeZone
+  ) {
+    date
+    isSnapshot
+    revision
+    slots { startsAt providerIds }
   }
 }
 `;

@@ -38,6 +38,10 @@ async def test_every_example_shows_something_on_the_demo_data(windows: Windows, 
     assert (await _run(page, "Providers"))["providers"]["nodes"]
     availability = (await _run(page, "Availability"))["provider"]["availability"]
     assert sum(day["slotCount"] for day in availability["days"]) > 0
+    service = (await _run(page, "WhoeverIsFree"))["node"]["availability"]
+    slots = [slot for day in service["days"] for slot in day["slots"]]
+    assert slots
+    assert all(slot["providerIds"] for slot in slots)
     assert len((await _run(page, "NextFreeTimes"))["nextAvailableSlots"]) == 10
     assert (await _run(page, "ExplainTime"))["explainTime"]["reasons"] == ["NOT_ON_GRID"]
     assert (await _run(page, "Viewer"))["viewer"]["role"] == "ANONYMOUS"

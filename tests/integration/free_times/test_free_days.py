@@ -33,13 +33,14 @@ from app.usecases.booking.book_appointment import (
     BookingForm,
     book_appointment,
 )
-from app.usecases.listing.find_next_slots import TooMuchToDoError, earliest_slots
+from app.usecases.listing.find_next_slots import earliest_slots
 from app.usecases.listing.list_availability import (
     FreeTimes,
     Listed,
     SlotQuestion,
     list_availability,
 )
+from app.usecases.listing.look_ahead import TooMuchToDoError
 from app.usecases.resources import Resources
 from tests.builders import (
     BOOK,

@@ -252,9 +252,9 @@ async def test_what_is_local_is_answered_by_the_stamp_alone_or_by_none_where_tha
     }
     before = (await redis.info("commandstats"))["cmdstat_mget"]["calls"]
     for stamps, reads in (
-        ([stamp], 0),
-        ([Stamp(bytes(24))], 1),
-        ([], 1),
+        ({provider: stamp}, 0),
+        ({provider: Stamp(bytes(24))}, 1),
+        ({}, 1),
     ):
         found = await cache.look([week_of(provider)], stamps)
         assert found is not None

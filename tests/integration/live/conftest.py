@@ -10,7 +10,12 @@ from typing import TypeAlias
 import pytest
 
 from app.core.ids import ServiceId
-from app.usecases.events.watch_availability import WatchForm, watch_availability
+from app.usecases.events.watch_availability import (
+    ServiceWatchForm,
+    WatchForm,
+    watch_availability,
+    watch_service,
+)
 from app.usecases.resources import Resources
 from tests.builders import TODAY, Api, Json, key_in
 from tests.integration.live.subscriber import Subscriber, provider_id
@@ -39,6 +44,35 @@ async def watching(api: Api) -> AsyncIterator[Watching]:
                 time_zone=time_zone,
             )
             subscriber = Subscriber(watch_availability(resources, api.organization.id, form))
+            stack.push_async_callback(subscriber.leave)
+            return subscriber
+
+        yield subscribe
+
+
+@pytest.fixture
+async def watching_service(api: Api) -> AsyncIterator[Watching]:
+    """Subscribes: `watching_service(resources, service, named, …)`, today in UTC unless dates and a
+    zone are given.
+    """
+    async with AsyncExitStack() as stack:
+
+        def subscribe(
+            resources: Resources,
+            service: Json,
+            *named: Json,
+            first: date = TODAY,
+            last: date | None = None,
+            time_zone: str = "UTC",
+        ) -> Subscriber:
+            form = ServiceWatchForm(
+                service_id=ServiceId(key_in(service["id"])),
+                named=tuple(provider_id(provider) for provider in named),
+                first=first,
+                last=last or first,
+                time_zone=time_zone,
+            )
+            subscriber = Subscriber(watch_service(resources, api.organization.id, form))
             stack.push_async_callback(subscriber.leave)
             return subscriber
 

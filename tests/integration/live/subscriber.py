@@ -64,7 +64,10 @@ class Subscriber:
         self._waiting = None
         shown = waiting.result()
         assert isinstance(shown, DayShown), shown
-        before = self.last(shown.provider_id, shown.date)
+        earlier = [
+            each for each in self.told if (each.subject, each.date) == (shown.subject, shown.date)
+        ]
+        before = earlier[-1] if earlier else None
         assert shown.is_snapshot == (before is None)
         assert before is None or str(shown.revision) > str(before.revision)
         self.told.append(shown)
@@ -85,8 +88,8 @@ class Subscriber:
         return told[-1] if told else None
 
     def lasts(self, day: date) -> list[DayShown]:
-        """The last word about this date, of each provider."""
-        return list({shown.provider_id: shown for shown in self.told if shown.date == day}.values())
+        """The last word about this date, of each provider, or of the service."""
+        return list({shown.subject: shown for shown in self.told if shown.date == day}.values())
 
     async def until(self, starts: Sequence[str], day: date = TODAY) -> None:
         """Waits until some provider's last word about this date is these starts, given as `09:00`

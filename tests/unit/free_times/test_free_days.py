@@ -4,6 +4,7 @@ packed or not.
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 from itertools import chain, pairwise
 from uuid import UUID
@@ -12,7 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from redis.crc import key_slot
 
-from app.core.free_days import FreeDay, Held, compute_free_days, free_starts_at
+from app.core.free_days import (
+    FreeDay,
+    Held,
+    compute_free_days,
+    compute_resource_days,
+    free_starts_at,
+    units_free_at,
+)
 from app.core.hours import Hours, WeeklyRange
 from app.core.ids import OrganizationId, ProviderId
 from app.core.rules import Rules
@@ -23,6 +31,8 @@ from app.core.slots import (
     bookable_by_date,
     bookable_starts,
     free_starts,
+    free_stretches,
+    stretches_in,
 )
 from app.core.zones import EPOCH, instant_of, minute_of
 from app.free_times.keys import (
@@ -182,3 +192,42 @@ def test_all_keys_of_an_organization_are_on_one_node_of_a_redis_cluster() -> Non
     assert len({key_slot(key.encode()) for key in keys}) == 1
     others = [stamp_key(OrganizationId(UUID(int=n)), ProviderId(UUID(int=1))) for n in range(50)]
     assert len({key_slot(key.encode()) for key in others}) > 25
+
+
+@given(st.data())
+def test_as_many_units_of_a_resource_are_possible_as_are_possible_one_by_one(
+    data: st.DataObject,
+) -> None:
+    zone = data.draw(zones)
+    day = data.draw(dates_in(zone))
+    now = datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
+    hours, shape = data.draw(hours_around(zone, day)), data.draw(some_rules()).shape
+    units = data.draw(st.integers(1, 4))
+    claims = [
+        claim._replace(unit=data.draw(st.integers(1, 5)))
+        for claim in data.draw(claims_around(day, now))
+    ]
+    last = day + timedelta(days=data.draw(st.integers(0, 2)))
+    kept = {
+        each: unpack_day(pack_day(free, stamp=bytes(24), kept_since=0)).day
+        for each, free in compute_resource_days(hours, shape, units, claims, day, last).items()
+    }
+    for read_at in (now - timedelta(minutes=2), now, now + timedelta(minutes=1)):
+        one_by_one = Counter[int]()
+        for unit in range(1, units + 1):
+            of_unit = [claim for claim in active(claims, read_at) if claim.unit == unit]
+            for found in free_stretches(hours, shape, of_unit, day, last).values():
+                one_by_one.update(
+                    {
+                        minute
+                        for first, until, _ in stretches_in(found)
+                        for minute in range(first, until)
+                    }
+                )
+        counted = Counter[int]()
+        for free in kept.values():
+            for first, until, count in units_free_at(free, read_at):
+                for minute in range(first, until):
+                    counted[minute] += count
+        assert +counted == one_by_one
+        assert min(counted.values(), default=0) >= 0

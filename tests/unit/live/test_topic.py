@@ -16,6 +16,7 @@ from app.core.party import Party
 from app.core.provider import Calendar, Provider
 from app.core.rules import ProviderRules, Rules
 from app.core.zones import EPOCH, minute_of
+from app.live.rulebooks import ProviderRulebook
 from app.live.topic import Found, Page, Revision, Topic
 
 NOW = datetime(2026, 1, 12, 8, tzinfo=UTC)
@@ -84,7 +85,7 @@ def read(
     dates = {"today": TODAY, "tomorrow": TOMORROW}
     found = {dates[name]: day for name, day in days.items()}
     topic.stale.difference_update(found)
-    topic.take(found, Found(calendar or a_calendar(), found), position, now)
+    topic.take(found, Found(ProviderRulebook(calendar or a_calendar()), found), position, now)
 
 
 def test_what_was_not_read_is_not_shown() -> None:
@@ -150,7 +151,7 @@ def test_a_page_in_another_zone_is_made_of_parts_of_several_days() -> None:
     around = [TODAY + timedelta(days=days) for days in range(-1, 4)]
     assert topic.stale == set(around)
     free = {day: a_day("09:00", "16:00", day=day) for day in around}
-    topic.take(around, Found(a_calendar(), free), 5, NOW)
+    topic.take(around, Found(ProviderRulebook(a_calendar()), free), 5, NOW)
     assert shown(topic, page) == (*minutes(TODAY, "16:00"), *minutes(TOMORROW, "09:00"))
 
 
@@ -160,9 +161,9 @@ def test_a_change_of_a_day_that_a_page_does_not_show_leaves_its_revision() -> No
     (utc,) = topic.watch(None, [TODAY])
     around = sorted(topic.stale)
     free = {day: a_day("09:00", "16:00", day=day) for day in around}
-    topic.take(around, Found(a_calendar(), free), 5, NOW)
+    topic.take(around, Found(ProviderRulebook(a_calendar()), free), 5, NOW)
     before = revision(topic, tokyo), revision(topic, utc)
-    topic.take([TODAY], Found(a_calendar(), {TODAY: a_day("16:00")}), 6, NOW)
+    topic.take([TODAY], Found(ProviderRulebook(a_calendar()), {TODAY: a_day("16:00")}), 6, NOW)
     assert revision(topic, tokyo) == before[0]
     assert revision(topic, utc) > before[1]
 

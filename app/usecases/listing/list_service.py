@@ -1,0 +1,384 @@
+"""List the free times of services: when a visit can start whoever is free, and with whom it can be
+booked then.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+from app.cache.written import WrittenLists
+from app.core.refusals import InvalidDateRange, InvalidInput, NotFound, TemporarilyUnavailable
+from app.core.sentences import say
+from app.core.service_starts import service_starts
+from app.core.slots import by_viewer_date, dates_of_viewer
+from app.core.validation import valid_time_zone
+from app.core.zones import DAY_MINUTES, day_number, minute_at_or_after
+from app.free_times.read import ServiceDays, known_offering, read_service_days
+from app.usecases.listing.dates import ZONES_APART, circumstances_of, valid_dates
+from app.usecases.listing.look_ahead import TooMuchToDoError, last_bookable_date, stretches_from
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+    from datetime import date, datetime
+
+    from app.core.ids import OrganizationId, OwnerId, ProviderId, ServiceId
+    from app.core.needs import Needs
+    from app.core.provider import Service
+    from app.core.zones import Minute
+    from app.free_times.shared import Stamp
+    from app.usecases.resources import Resources
+
+
+class ServiceQuestion(NamedTuple):
+    """Free times of a service on the dates from first to last, inclusive, in a zone: with all of
+    those named, the first of whom leads; whoever is free where nobody is.
+    """
+
+    service_id: ServiceId
+    named: tuple[ProviderId, ...]
+    first: date
+    last: date
+    time_zone: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ServiceTimes:
+    """The answer: every date asked for with its bookable starts, ascending, in `time_zone`; and
+    with whom as lead each of them can be booked. `service` is None where an appointment without one
+    is to be moved.
+    """
+
+    service: Service | None
+    duration_minutes: int
+    time_zone: str
+    starts_by_date: Mapping[date, tuple[Minute, ...]]
+    leads: Mapping[Minute, tuple[ProviderId, ...]]
+    """In the service's order."""
+    written: WrittenLists = field(repr=False)
+    """Its lists as they were shown before."""
+    identity: object = field(default_factory=object, repr=False)
+    """Stands for this answer in keys, without keeping it alive."""
+
+
+ServiceListed: TypeAlias = (
+    ServiceTimes | InvalidDateRange | InvalidInput | NotFound | TemporarilyUnavailable
+)
+
+
+async def list_services(
+    resources: Resources,
+    organization_id: OrganizationId,
+    questions: Sequence[ServiceQuestion],
+    stamps: Mapping[ProviderId, Stamp] | None = None,
+) -> list[ServiceListed]:
+    """The answer to each question, in order. Questions with the same dates are answered together.
+
+    `stamps` are those that were seen since the questions came. All others that may matter are
+    looked at in one go; an answer that was given before is given again if none has changed.
+    """
+    answers: dict[ServiceQuestion, ServiceListed] = {}
+    asked: list[ServiceQuestion] = []
+    for question in dict.fromkeys(questions):
+        refusal = valid_dates(question.first, question.last)
+        zone = valid_time_zone("time_zone", question.time_zone)
+        if refusal is not None:
+            answers[question] = refusal
+        elif isinstance(zone, InvalidInput):
+            answers[question] = zone
+        else:
+            asked.append(question)
+    owners = {each: _owners(resources, organization_id, each) for each in asked}
+    unseen = {each for of_question in owners.values() for each in of_question} - (
+        stamps or {}
+    ).keys()
+    seen: dict[Any, Stamp] = dict(stamps or {})
+    seen |= await resources.accelerator.shared.stamps(organization_id, unseen)
+    now = resources.clock()
+    groups: dict[tuple[date, date], list[ServiceQuestion]] = {}
+    for question in asked:
+        known: ServiceTimes | None = resources.accelerator.listings.find(
+            (organization_id, question),
+            (tuple(seen.get(each) for each in owners[question]), *circumstances_of(now)),
+        )
+        if known is None:
+            groups.setdefault((question.first, question.last), []).append(question)
+        else:
+            answers[question] = known
+    for (first, last), group in groups.items():
+        answers |= await _answer(resources, organization_id, group, first, last, seen)
+    return [answers[question] for question in questions]
+
+
+def _owners(
+    resources: Resources, organization_id: OrganizationId, question: ServiceQuestion
+) -> tuple[OwnerId, ...]:
+    """Whose stamps the answer depends on: the service, its providers and its resources, as far as
+    they are known here.
+    """
+    offering = known_offering(resources.accelerator, organization_id, question.service_id)
+    if offering is None:
+        return (question.service_id,)
+    needs = offering.needs
+    return (question.service_id, *needs.provider_ids, *needs.resource_ids)
+
+
+async def _answer(
+    resources: Resources,
+    organization_id: OrganizationId,
+    questions: Sequence[ServiceQuestion],
+    first: date,
+    last: date,
+    stamps: Mapping[OwnerId, Stamp],
+) -> dict[ServiceQuestion, ServiceListed]:
+    zones = {question.time_zone for question in questions}
+
+    def dates(zone: str) -> tuple[date, date]:
+        asked = [dates_of_viewer(zone, viewer_zone, first, last) for viewer_zone in zones]
+        return min(each.first for each in asked), max(each.last for each in asked)
+
+    found = await read_service_days(
+        resources.accelerator,
+        resources.pool,
+        organization_id,
+        [question.service_id for question in questions],
+        first - ZONES_APART,
+        last + ZONES_APART,
+        dates,
+        stamps,
+    )
+    now = resources.clock()
+    answers: dict[ServiceQuestion, ServiceListed] = {}
+    for question in questions:
+        answer = found[question.service_id]
+        if not isinstance(answer, ServiceDays):
+            answers[question] = answer
+            continue
+        refusal = valid_names(answer.offering.needs, question.named)
+        if refusal is not None:
+            answers[question] = refusal
+            continue
+        listed = answers[question] = _times(answer, question, now)
+        if answer.stamps is not None and answer.fresh_seconds > 0 and not answer.has_holds:
+            resources.accelerator.listings.keep(
+                (organization_id, question),
+                (answer.stamps, *circumstances_of(now)),
+                listed,
+                seconds=answer.fresh_seconds,
+                size_bytes=_size(listed),
+            )
+    return answers
+
+
+def valid_names(needs: Needs, named: Sequence[ProviderId]) -> InvalidInput | NotFound | None:
+    """What is wrong with the providers that a wish names; None where nothing is."""
+    if len(set(named)) < len(named):
+        return InvalidInput(field="provider_ids", message=say("Name each provider once."))
+    if not set(named) <= set(needs.provider_ids):
+        return NotFound(what="provider with this service")
+    if len(named) > needs.how_many:
+        return InvalidInput(
+            field="provider_ids",
+            message=say("The service takes {count} providers. Name no more.", count=needs.how_many),
+        )
+    return None
+
+
+def leads_by_start(
+    found: ServiceDays, named: Sequence[ProviderId], now: datetime
+) -> dict[Minute, tuple[ProviderId, ...]]:
+    """What can be booked at this instant, ascending, each with those who can lead it."""
+    return service_starts(
+        found.offering.needs,
+        named,
+        {each: (days.calendar, days.days) for each, days in found.providers.items()},
+        {(use.resource_id, use.shape): days.days for use, days in found.resources.items()},
+        now,
+    )
+
+
+def _times(found: ServiceDays, question: ServiceQuestion, now: datetime) -> ServiceTimes:
+    service = found.offering.service
+    return service_times(
+        leads_by_start(found, question.named, now),
+        service=service,
+        duration_minutes=service.rules.duration_minutes,
+        time_zone=question.time_zone,
+        first=question.first,
+        last=question.last,
+    )
+
+
+def service_times(
+    leads: Mapping[Minute, tuple[ProviderId, ...]],
+    *,
+    service: Service | None,
+    duration_minutes: int,
+    time_zone: str,
+    first: date,
+    last: date,
+) -> ServiceTimes:
+    """Those of the starts that are on these dates in the zone."""
+    starts = by_viewer_date(leads, time_zone, first, last)
+    return ServiceTimes(
+        service=service,
+        duration_minutes=duration_minutes,
+        time_zone=time_zone,
+        starts_by_date=starts,
+        leads=leads,
+        written=WrittenLists(_room(starts)),
+    )
+
+
+def _room(starts: Mapping[date, Sequence[Minute]]) -> int:
+    """As in `list_availability`; the slots have an end on the zone's clock, too."""
+    return 4_000 + 250 * sum(map(len, starts.values()))
+
+
+def _size(found: ServiceTimes) -> int:
+    """The bytes that an answer keeps alive, with its lists as they are written: the text of a slot
+    names all of its leads.
+    """
+    count = sum(map(len, found.starts_by_date.values()))
+    leads = sum(map(len, found.leads.values()))
+    return (
+        500
+        + 150 * len(found.starts_by_date)
+        + 45 * count
+        + 200 * len(found.leads)
+        + 8 * leads
+        + _room(found.starts_by_date)
+    )
+
+
+# ---------------------------------------------------------------- the next ones
+
+NextOfService: TypeAlias = "tuple[ServiceId, tuple[ProviderId, ...]]"
+"""Of which service, with whom; see `ServiceQuestion`."""
+
+
+Leads: TypeAlias = "Mapping[Minute, tuple[ProviderId, ...]]"
+"""With whom as lead each start can be booked, in the service's order; ascending."""
+
+
+class NextStart(NamedTuple):
+    """A start that can be booked, and with whom as lead."""
+
+    found: ServiceDays
+    start: Minute
+    leads: tuple[ProviderId, ...]
+
+
+async def next_of_services(
+    resources: Resources,
+    organization_id: OrganizationId,
+    wanted: Sequence[NextOfService],
+    after: datetime | None,
+) -> dict[NextOfService, NextStart]:
+    """The first bookable start at or after `after` (None: now) for each of those that have one."""
+    found: dict[NextOfService, NextStart] = {}
+    open_questions = list(dict.fromkeys(wanted))
+    async for days, starts in _service_stretches(resources, organization_id, open_questions, after):
+        for question, several in starts.items():
+            for start, leads in several.items():
+                found[question] = NextStart(days[question[0]], start, leads)
+                open_questions.remove(question)
+                break
+    return found
+
+
+async def earliest_of_service(
+    resources: Resources,
+    organization_id: OrganizationId,
+    service_id: ServiceId,
+    *,
+    after: datetime | None,
+    count: int,
+    leads: Collection[ProviderId],
+) -> list[tuple[Minute, ProviderId]]:
+    """The `count` earliest bookable starts with one of these as lead, in order."""
+    found: list[tuple[Minute, ProviderId]] = []
+    question: NextOfService = (service_id, ())
+    async for _, starts in _service_stretches(resources, organization_id, [question], after):
+        found += sorted(
+            (start, lead)
+            for start, those in starts[question].items()
+            for lead in those
+            if lead in leads
+        )
+        if len(found) >= count:
+            break
+    return found[:count]
+
+
+async def _service_stretches(
+    resources: Resources,
+    organization_id: OrganizationId,
+    questions: Sequence[NextOfService],
+    after: datetime | None,
+) -> AsyncIterator[
+    tuple[dict[ServiceId, ServiceDays], dict[NextOfService, dict[Minute, tuple[ProviderId, ...]]]]
+]:
+    """Walk ahead in growing stretches of UTC dates: the days, and what can be booked on them,
+    ascending. Nothing is missing between two stretches.
+
+    The caller may take questions out of the list that it gave, once they are answered. Ends at the
+    horizon of the most patient rules.
+    """
+    now = resources.clock()
+    begin = max(now, after) if after else now
+    earliest = minute_at_or_after(begin)
+    for first, last in stretches_from(begin.date()):
+        if not questions:
+            return
+        until = (day_number(last) + 1) * DAY_MINUTES
+        found = await _days_of(resources, organization_id, questions, first, last)
+        starts = {
+            each: {
+                start: leads
+                for start, leads in leads_by_start(found[each[0]], each[1], now).items()
+                if earliest <= start < until
+            }
+            for each in questions
+            if each[0] in found and valid_names(found[each[0]].offering.needs, each[1]) is None
+        }
+        yield found, starts
+        horizon = last_bookable_date(
+            (
+                days.calendar
+                for service_id, _ in questions
+                if service_id in found
+                for days in found[service_id].providers.values()
+            ),
+            now,
+        )
+        # The provider's date may be the next one already.
+        if horizon is None or last > horizon:
+            return
+
+
+async def _days_of(
+    resources: Resources,
+    organization_id: OrganizationId,
+    questions: Sequence[NextOfService],
+    first: date,
+    last: date,
+) -> dict[ServiceId, ServiceDays]:
+    """Of those services that exist, for these dates in UTC."""
+
+    def dates(zone: str) -> tuple[date, date]:
+        asked = dates_of_viewer(zone, "UTC", first, last)
+        return asked.first, asked.last
+
+    answers = await read_service_days(
+        resources.accelerator,
+        resources.pool,
+        organization_id,
+        [service_id for service_id, _ in questions],
+        first - ZONES_APART,
+        last + ZONES_APART,
+        dates,
+    )
+    if any(isinstance(answer, TemporarilyUnavailable) for answer in answers.values()):
+        raise TooMuchToDoError
+    return {each: answer for each, answer in answers.items() if isinstance(answer, ServiceDays)}

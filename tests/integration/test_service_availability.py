@@ -1,0 +1,318 @@
+"""Listing a service: whoever is free, with everything that it needs; and the reasons where nobody
+is.
+"""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+
+from tests.builders import (
+    TODAY,
+    Api,
+    Json,
+    a_provider,
+    a_resource,
+    a_service,
+    an_appointment,
+    listed,
+    made,
+    unknown,
+    utc,
+    weekly,
+)
+from tests.integration.test_batching import Statements
+from tests.lives import hold
+from tests.rooms import a_team_service
+
+LISTING = """
+    query ($id: ID!, $from: Date!, $to: Date!, $timeZone: TimeZone!, $providerIds: [ID!]) {
+        node(id: $id) { ... on Service {
+            availability(from: $from, to: $to, timeZone: $timeZone, providerIds: $providerIds) {
+                __typename
+                ... on ServiceAvailability {
+                    timeZone durationMinutes service { id }
+                    days {
+                        date slotCount startTimes slots { startsAt endsAt localStart localEnd providerIds }
+                    }
+                    slots { startsAt providerIds }
+                }
+                ... on UserError { code message }
+                ... on InvalidInputError { field }
+            }
+        } }
+    }
+"""
+
+NEXT = """
+    query ($id: ID!, $after: DateTime, $providerIds: [ID!]) {
+        node(id: $id) { ... on Service {
+            nextAvailableSlot(after: $after, timeZone: "Europe/Berlin", providerIds: $providerIds) {
+                startsAt endsAt localStart localEnd providerIds
+            }
+        } }
+    }
+"""
+
+EXPLAIN = """
+    query ($serviceId: ID, $providerId: ID, $startsAt: DateTime!) {
+        explainTime(serviceId: $serviceId, providerId: $providerId, startsAt: $startsAt) {
+            bookable reasons members { provider { id } resource { id } reasons }
+        }
+    }
+"""
+
+ALL = """
+    query ($ids: [ID!]!, $from: Date!, $to: Date!) {
+        nodes(ids: $ids) { ... on Service {
+            availability(from: $from, to: $to, timeZone: "America/New_York") {
+                ... on ServiceAvailability { slots { startsAt providerIds } }
+            }
+        } }
+    }
+"""
+
+NINE, TEN, ELEVEN = utc(str(TODAY), "09:00", "10:00", "11:00")
+
+
+async def answer(
+    api: Api,
+    service: Json,
+    first: date | str = TODAY,
+    last: date | str | None = None,
+    zone: str = "UTC",
+    **asked: object,
+) -> Json:
+    """What the service answers for these dates."""
+    days: Json = {"from": str(first), "to": str(last or first), "timeZone": zone}
+    data = await api.ask(LISTING, id=service["id"], **(days | asked))
+    found: Json = data["node"]["availability"]
+    return found
+
+
+async def offered(
+    api: Api,
+    service: Json,
+    first: date | str = TODAY,
+    last: date | str | None = None,
+    zone: str = "UTC",
+    **asked: object,
+) -> dict[str, list[str]]:
+    """Who can lead at each start that is listed on these dates, in order."""
+    found = made(await answer(api, service, first, last, zone, **asked), "ServiceAvailability")
+    return {slot["startsAt"]: slot["providerIds"] for slot in found["slots"]}
+
+
+def ids_of(providers: list[Json]) -> list[str]:
+    """Their ids."""
+    return [each["id"] for each in providers]
+
+
+async def explained(api: Api, starts_at: str, *, staff: bool = True, **asked: str) -> Json:
+    """What `explainTime` says."""
+    caller = api.admin if staff else None
+    data = await api.ask(EXPLAIN, caller=caller, startsAt=starts_at, **asked)
+    found: Json = data["explainTime"]
+    return found
+
+
+# ---------------------------------------------------------------- what is listed
+
+
+async def test_a_service_is_listed_whoever_is_free(api: Api) -> None:
+    early = await a_provider(api, weeklyHours=weekly("09:00", "11:00"))
+    late = await a_provider(api, weeklyHours=weekly("10:00", "12:00"))
+    service = await a_service(api, late, early, durationMinutes=60)
+    both = [late["id"], early["id"]]
+    assert await offered(api, service) == {NINE: [early["id"]], TEN: both, ELEVEN: [late["id"]]}
+    await an_appointment(api, late, TEN, serviceId=service["id"])
+    for _ in range(3):  # computed, from the days that are kept, given again
+        assert await offered(api, service) == {
+            NINE: [early["id"]],
+            TEN: [early["id"]],
+            ELEVEN: [late["id"]],
+        }
+        assert await offered(api, service, providerIds=[late["id"]]) == {ELEVEN: [late["id"]]}
+
+
+async def test_a_team_is_listed_where_enough_of_it_are_possible_and_one_can_lead(api: Api) -> None:
+    """Those who only take part need not have the start on their grid."""
+    ada = await a_provider(api, weeklyHours=weekly("09:00", "12:00"))
+    bea = await a_provider(api, weeklyHours=weekly("09:30", "12:30"))
+    service = await a_team_service(api, ada, bea, needed=2, durationMinutes=60)
+    half_past = utc(str(TODAY), "09:30", "10:30")
+    assert await offered(api, service) == {
+        half_past[0]: [bea["id"]],
+        TEN: [ada["id"]],
+        half_past[1]: [bea["id"]],
+        ELEVEN: [ada["id"]],
+    }
+    await an_appointment(api, ada, ELEVEN)
+    assert await offered(api, service) == {half_past[0]: [bea["id"]], TEN: [ada["id"]]}
+    assert await offered(api, service, providerIds=ids_of([bea, ada])) == {
+        half_past[0]: [bea["id"]]
+    }
+
+
+async def test_dates_are_read_in_the_zone_asked_for_whatever_the_zones_of_those_taken(
+    api: Api,
+) -> None:
+    tokyo = await a_provider(api, timeZone="Asia/Tokyo", weeklyHours=weekly("08:00", "10:00"))
+    apia = await a_provider(api, timeZone="Pacific/Apia", weeklyHours=weekly("12:00", "14:00"))
+    service = await a_team_service(api, tokyo, apia, needed=2, durationMinutes=60)
+    # 08:00 in Tokyo is 12:00 in Apia, and 23:00 of the day before in UTC.
+    starts = utc("2026-01-13", "23:00") + utc("2026-01-14", "00:00")
+    for zone, days in (
+        ("Asia/Tokyo", ["2026-01-14"]),
+        ("America/New_York", ["2026-01-13"]),
+        ("UTC", ["2026-01-13", "2026-01-14"]),
+    ):
+        one_by_one = [
+            start for day in days for start in await offered(api, service, day, zone=zone)
+        ]
+        together = list(await offered(api, service, days[0], days[-1], zone))
+        part = [start for start in together if start in starts]
+        assert part == starts
+        assert one_by_one == together
+    found = await answer(api, service, "2026-01-13", zone="America/New_York")
+    assert found["timeZone"] == "America/New_York"
+    assert found["service"] == {"id": service["id"]}
+    [day] = found["days"]
+    assert (day["date"], day["slotCount"]) == ("2026-01-13", 2)
+    assert day["slots"][0] == {
+        "startsAt": starts[0],
+        "endsAt": starts[1],
+        "localStart": "2026-01-13T18:00:00-05:00",
+        "localEnd": "2026-01-13T19:00:00-05:00",
+        "providerIds": ids_of([tokyo, apia]),
+    }
+    assert day["startTimes"] == starts
+
+
+async def test_what_is_held_is_listed_from_the_instant_on_at_which_the_hold_expires(
+    api: Api,
+) -> None:
+    ada = await a_provider(api, weeklyHours=weekly("09:00", "10:00"))
+    bea = await a_provider(api, weeklyHours=weekly("09:00", "10:00"))
+    service = await a_team_service(api, ada, bea, needed=2, durationMinutes=60)
+    held = await hold(api, bea, NINE)
+    assert await offered(api, service) == {}
+    api.clock.set(held["expiresAt"])
+    assert await offered(api, service) == {NINE: ids_of([ada, bea])}
+
+
+async def test_what_can_not_be_listed_is_refused_by_name(api: Api) -> None:
+    ada, bea = [await a_provider(api) for _ in range(2)]
+    service = await a_service(api, ada)
+    for asked, type_name in (
+        ({"last": TODAY - timedelta(days=1)}, "InvalidDateRangeError"),
+        ({"last": TODAY + timedelta(days=62)}, "InvalidDateRangeError"),
+        ({"zone": "Mars/Olympus"}, "InvalidInputError"),
+        ({"providerIds": ids_of([bea])}, "NotFoundError"),
+        ({"providerIds": [unknown("Provider")]}, "NotFoundError"),
+        ({"providerIds": ids_of([ada, ada])}, "InvalidInputError"),
+    ):
+        found = await answer(api, service, **asked)
+        assert found["__typename"] == type_name, asked
+    team = await a_team_service(api, ada, bea, needed=1)
+    found = await answer(api, team, providerIds=ids_of([ada, bea]))
+    assert (found["__typename"], found["field"]) == ("InvalidInputError", "providerIds")
+    nobody = await a_service(api)
+    assert await offered(api, nobody) == {}
+
+
+# ---------------------------------------------------------------- the next ones
+
+
+async def test_the_next_slot_is_the_first_that_is_listed(api: Api) -> None:
+    ada = await a_provider(api, weeklyHours=weekly("09:00", "12:00", ["MONDAY"]))
+    bea = await a_provider(api, weeklyHours=weekly("09:00", "12:00", ["TUESDAY"]))
+    service = await a_service(api, ada, bea, durationMinutes=60)
+
+    async def first(**asked: Any) -> Json | None:  # noqa: ANN401  variables
+        data = await api.ask(NEXT, id=service["id"], **asked)
+        found: Json | None = data["node"]["nextAvailableSlot"]
+        return found
+
+    assert await first() == {
+        "startsAt": NINE,
+        "endsAt": TEN,
+        "localStart": "2026-01-12T10:00:00+01:00",
+        "localEnd": "2026-01-12T11:00:00+01:00",
+        "providerIds": [ada["id"]],
+    }
+    later = await first(after=f"{TODAY}T11:00:01Z")
+    assert later is not None
+    assert later["startsAt"] == "2026-01-13T09:00:00Z"
+    named = await first(providerIds=[bea["id"]], after="2026-02-03T10:00:00Z")
+    assert named is not None
+    assert named["startsAt"] == "2026-02-03T10:00:00Z"
+    assert await first(after="2027-01-01T00:00:00Z") is None, "beyond everybody's horizon"
+
+
+async def test_providers_of_a_team_are_listed_as_leads(api: Api) -> None:
+    ada = await a_provider(api, weeklyHours=weekly("09:00", "12:00"))
+    bea = await a_provider(api, weeklyHours=weekly("10:00", "13:00"))
+    service = await a_team_service(api, ada, bea, needed=2, durationMinutes=60)
+    both = [TEN, ELEVEN]
+    for provider in (ada, bea):
+        assert await listed(api, provider, serviceId=service["id"]) == both
+        data = await api.ask(
+            "query ($id: ID!, $serviceId: ID) { provider(id: $id) {"
+            " nextAvailableSlot(serviceId: $serviceId) { startsAt providerId } } }",
+            id=provider["id"],
+            serviceId=service["id"],
+        )
+        assert data["provider"]["nextAvailableSlot"] == {
+            "startsAt": TEN,
+            "providerId": provider["id"],
+        }
+    data = await api.ask(
+        "query ($serviceId: ID) { nextAvailableSlots(serviceId: $serviceId, first: 5) {"
+        " startsAt providerId } }",
+        serviceId=service["id"],
+    )
+    found = data["nextAvailableSlots"]
+    assert [slot["startsAt"] for slot in found[:4]] == [TEN, TEN, ELEVEN, ELEVEN]
+    assert {slot["providerId"] for slot in found} == set(ids_of([ada, bea]))
+    assert found[4]["startsAt"] == "2026-01-13T10:00:00Z"
+
+
+# ---------------------------------------------------------------- why not
+
+
+# ---------------------------------------------------------------- what it costs
+
+
+@pytest.mark.parametrize("is_alone", [False, True])
+async def test_a_listing_costs_the_same_for_two_providers_and_rooms_as_for_twenty(
+    api: Api, monkeypatch: pytest.MonkeyPatch, *, is_alone: bool
+) -> None:
+    """However many services are listed side by side; computed it costs the same with and without
+    the caches, and from what is kept nothing.
+    """
+    statements = Statements(monkeypatch)
+    sent: list[list[str]] = []
+    for count in (2, 20):
+        providers = [
+            await a_provider(api, bufferMinutes=5 * (number % 3)) for number in range(count)
+        ]
+        rooms = [await a_resource(api, units=1 + number % 2) for number in range(count)]
+        services = [
+            await a_team_service(api, *providers, needed=2, rooms=rooms, durationMinutes=60)
+            for _ in range(1 if is_alone else count // 2)
+        ]
+        days: Json = {"from": str(TODAY), "to": str(TODAY + timedelta(days=6))}
+        sent.append(await statements.of(api, ALL, ids=[each["id"] for each in services], **days))
+        again = await statements.of(api, ALL, ids=[each["id"] for each in services], **days)
+        assert set(again) <= {"service_by_ids"}, "the node itself"
+    assert sent[0] == sent[1]
+    for name, most in (
+        ("calendars", 1),
+        ("resource_calendars", 1),
+        ("needs_of_services", 1),
+        ("claims_of_subjects", 2),
+    ):
+        assert sent[0].count(name) <= most, name
