@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         WeeklyBreakId,
         WeeklyHoursId,
     )
+    from app.core.limits import BookingLimit
     from app.core.messages import Channel
     from app.core.money import CancellationPolicy, Money
     from app.core.rules import ProviderRules, Rules, ServiceRules
@@ -42,6 +43,7 @@ class Provider:
     """Somebody who can be booked. `subject` is the `sub` of the tokens that act for them.
 
     `locale` and `channels` say in which language and on which channels they want messages.
+    `limits` count every visit that takes them.
     """
 
     id: ProviderId
@@ -54,12 +56,13 @@ class Provider:
     cancellation_policy: CancellationPolicy
     locale: str | None = None
     channels: tuple[Channel, ...] | None = None
+    limits: tuple[BookingLimit, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
     """What can be booked with the providers that offer it. A null policy means the
-    provider's own.
+    provider's own. `limits` count, for each lead, the visits of this service that they lead.
     """
 
     id: ServiceId
@@ -67,6 +70,7 @@ class Service:
     rules: ServiceRules
     price: Money | None
     cancellation_policy: CancellationPolicy | None
+    limits: tuple[BookingLimit, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

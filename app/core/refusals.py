@@ -65,6 +65,7 @@ _REASON_SENTENCES = {
     UnbookableReason.HELD: say("someone is booking it right now"),
     UnbookableReason.NOBODY_FREE: say("nobody is free then"),
     UnbookableReason.RESOURCE_TAKEN: say("a room or a device that it needs is not free then"),
+    UnbookableReason.LIMIT_REACHED: say("no more appointments are taken around then"),
 }
 
 

@@ -13,14 +13,16 @@ from typing import TYPE_CHECKING
 
 from app.core.free_days import possible_at, units_free_at
 from app.core.hours import merge_intervals
+from app.core.limits import UNLIMITED
 from app.core.slots import bookable_stretches, starts_on_grid, stretches_in
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from datetime import date, datetime
 
     from app.core.free_days import FreeDay
     from app.core.ids import ProviderId, ResourceId
+    from app.core.limits import FullDates
     from app.core.needs import Needs, ResourceGroup
     from app.core.provider import Calendar
     from app.core.rules import Rules
@@ -34,6 +36,7 @@ def service_starts(
     providers: Mapping[ProviderId, tuple[Calendar, Mapping[date, FreeDay]]],
     resources: Mapping[tuple[ResourceId, Rules], Mapping[date, FreeDay]],
     now: datetime,
+    full: Mapping[ProviderId, FullDates] | None = None,
 ) -> dict[Minute, tuple[ProviderId, ...]]:
     """The starts on all of these days, ascending, each with those who can lead it, in the service's
     order.
@@ -43,7 +46,8 @@ def service_starts(
     `compute_resource_days` gives them, are asked for with the shape of each lead's rules.
 
     Days are by the subject's own dates. A start is missing where those of a subject that it takes
-    are: ask for the same instants of everybody.
+    are: ask for the same instants of everybody. `full` are the dates on which limits keep a
+    provider out; whom it lacks has no limits.
     """
     if not all(each in providers for each in named):
         return {}
@@ -52,8 +56,10 @@ def service_starts(
     order += [each for each in providers if each not in offering]
     leads = named[:1] or order
     how_many = max(needs.how_many, len(named), 1)
+    limited = full or {}
     possible = {
-        each: _possible(*providers[each], now) for each in (leads if how_many == 1 else order)
+        each: _possible(*providers[each], now, limited.get(each, UNLIMITED).taking)
+        for each in (leads if how_many == 1 else order)
     }
     staffed = None if how_many == 1 else _staffed(how_many, named[1:], possible)
     equipped: dict[Rules, list[Interval] | None] = {}
@@ -66,7 +72,11 @@ def service_starts(
             if shape not in equipped:
                 equipped[shape] = _equipped(needs.groups, resources, shape, staffed, now)
             where = equipped[shape]
-        on_grid = starts_on_grid(possible[lead], rules.step_minutes)
+        stretches = possible[lead]
+        taking, leading = limited.get(lead, UNLIMITED)
+        if leading:
+            stretches = _possible(*providers[lead], now, taking | leading)
+        on_grid = starts_on_grid(stretches, rules.step_minutes)
         starts[lead] = on_grid if where is None else _within(on_grid, where)
     return _leads_by_start(starts)
 
@@ -94,9 +104,15 @@ def _leads_by_start(
     return leads
 
 
-def _possible(calendar: Calendar, days: Mapping[date, FreeDay], now: datetime) -> Stretches:
-    """All possible starts of a provider at this instant, on the grid or not."""
-    free = {day: possible_at(each, now) if each.held else each[0] for day, each in days.items()}
+def _possible(
+    calendar: Calendar, days: Mapping[date, FreeDay], now: datetime, full: Collection[date]
+) -> Stretches:
+    """All possible starts of a provider at this instant, on the grid or not, but for full dates."""
+    free = {
+        day: possible_at(each, now) if each.held else each.stretches
+        for day, each in days.items()
+        if day not in full
+    }
     return bookable_stretches(calendar.hours, calendar.rules, free, now)
 
 

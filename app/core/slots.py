@@ -108,6 +108,9 @@ class UnbookableReason(StrEnum):
     take part."""
     RESOURCE_TAKEN = "RESOURCE_TAKEN"
     """A group of resources can't be filled."""
+    LIMIT_REACHED = "LIMIT_REACHED"
+    """A period of a provider's calendar has as many visits as a limit allows (`app.core.limits`).
+    """
 
 
 class ViewerDates(NamedTuple):

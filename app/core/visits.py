@@ -2,11 +2,12 @@
 resources.
 
 Everything rests on whether the start is *possible* for a subject. For a provider, `explain` finds
-no reason against it, the grid left out. For a unit of a resource, the visit lies in the resource's
-open time and, with the lead's buffers, overlaps no claim on that unit; notice and horizon play no
-part. A start can be booked if a provider can *lead* (possible, and on that provider's grid) and
-enough other providers and units are possible. Each group is counted for itself, since no subject
-is in two of them.
+no reason against it, the grid left out, and no limit of the provider's is reached. For a unit of a
+resource, the visit lies in the resource's open time and, with the lead's buffers, overlaps no claim
+on that unit; notice and horizon play no part. A start can be booked if a provider can *lead* (it is
+possible, on that provider's grid, and no limit of the service's is reached) and enough other
+providers and units are possible. Each group is counted for itself, since no subject is in two of
+them.
 
 A move counts the appointment's own claims as free. Where it keeps the start, grid, notice and
 horizon play no part, and a claim that stays as it is is not checked again.
@@ -19,9 +20,10 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple, assert_never
 
 from app.core.booking import claim_for, visit_of
+from app.core.limits import is_full
 from app.core.needs import Assignment
 from app.core.slots import UnbookableReason, explain, in_order, why_not_free, why_not_open
-from app.core.zones import instant_of
+from app.core.zones import instant_of, minute_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
     from app.core.booking import Claims
     from app.core.ids import ProviderId, ResourceId, SubjectId
+    from app.core.limits import BookingLimit
     from app.core.needs import Needs, ResourceGroup
     from app.core.provider import Calendar
     from app.core.resource import ResourceCalendar
@@ -43,19 +46,24 @@ _OF_THE_START: Final = _GRID | {
     UnbookableReason.BEYOND_HORIZON,
 }
 """What plays no part in a move that keeps the start."""
+_LIMIT: Final = frozenset({UnbookableReason.LIMIT_REACHED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
     """A provider whom the visit could take, by the rules in force for the service.
 
-    `claims` are all that could be in the visit's way, without the moving appointment's own.
-    `booked_minutes` counts for LEAST_BUSY only, `last_assigned_at` for LONGEST_IDLE only: None if
-    the service never assigned them.
+    `claims` are all that could be in the visit's way, and where the provider has limits, all that
+    count in a period of the start. `led` are those that count for the service's limits, where it
+    has some. Both are without the moving appointment's own; `leads_own` is whether they lead that
+    appointment. `booked_minutes` counts for LEAST_BUSY only, `last_assigned_at` for LONGEST_IDLE
+    only: None if the service never assigned them.
     """
 
     calendar: Calendar
     claims: Sequence[Claim] = ()
+    led: Sequence[Claim] = ()
+    leads_own: bool = False
     booked_minutes: int = 0
     last_assigned_at: datetime | None = None
 
@@ -114,7 +122,8 @@ def assign(
     `own` are the claims of the appointment that moves, if one does.
 
     Where one provider is named, the reasons against the start are theirs; otherwise NOBODY_FREE
-    stands for all reasons of providers. RESOURCE_TAKEN is given where no lead, or failing that no
+    stands for all reasons of providers, and LIMIT_REACHED is added if there were enough of them
+    without their limits. RESOURCE_TAKEN is given where no lead, or failing that no
     provider at all, can have the units that the service needs.
     """
     start = _Start(needs, named, candidates, resources, starts_at, now, own)
@@ -215,50 +224,79 @@ class _Start:
         starts_at: datetime,
         now: datetime,
         own: Claims | None,
+        *,
+        heeds_limits: bool = True,
     ) -> None:
+        self._arguments = (needs, named, candidates, resources, starts_at, now, own)
+        self._heeds_limits = heeds_limits
         self._needs = needs
         self._named = tuple(named)
         self._candidates = candidates
         self._resources = resources
         self._starts_at = starts_at
         self._now = now
-        self._own: Claims = {}
-        """The claims that may stay as they are."""
-        self._set_aside: frozenset[UnbookableReason] = frozenset()
-        if own and instant_of(visit_of(own)[0]) == starts_at:
-            self._own = own
-            self._set_aside = _OF_THE_START
+        self._own: Claims = own or {}
+        self._keeps_start = bool(own) and instant_of(visit_of(self._own)[0]) == starts_at
         self._order = _in_order_of_assignment(needs, candidates)
-        self._reasons: dict[ProviderId, frozenset[UnbookableReason]] = {}
+        self._against: dict[ProviderId, frozenset[UnbookableReason]] = {}
         self._units: dict[Rules, tuple[tuple[ResourceId, int], ...] | None] = {}
 
     # ------------------------------------------------------------ one subject
 
     def reasons(self, provider_id: ProviderId) -> frozenset[UnbookableReason]:
         """Everything that keeps this provider from leading the visit."""
-        found = self._reasons.get(provider_id)
-        if found is None:
-            candidate = self._candidates[provider_id]
-            calendar = candidate.calendar
-            found = frozenset()
-            if not self._stays(provider_id, claim_for(calendar.rules, self._starts_at)):
-                found = (
-                    frozenset(
-                        explain(
-                            calendar.hours,
-                            calendar.rules,
-                            candidate.claims,
-                            self._starts_at,
-                            self._now,
-                        )
-                    )
-                    - self._set_aside
-                )
-            self._reasons[provider_id] = found
+        found = self._against_taking(provider_id)
+        candidate = self._candidates[provider_id]
+        service = candidate.calendar.service
+        if service is not None and service.limits:
+            moving = self._moving_claim() if candidate.leads_own else None
+            found |= self._of_limits(candidate, service.limits, candidate.led, moving)
         return found
 
     def _is_possible(self, provider_id: ProviderId) -> bool:
-        return self.reasons(provider_id) <= _GRID
+        return self._against_taking(provider_id) <= _GRID
+
+    def _against_taking(self, provider_id: ProviderId) -> frozenset[UnbookableReason]:
+        """Everything that keeps this provider out of the visit, and the grid, which does not."""
+        found = self._against.get(provider_id)
+        if found is None:
+            found = self._against[provider_id] = self._look_at(provider_id)
+        return found
+
+    def _look_at(self, provider_id: ProviderId) -> frozenset[UnbookableReason]:
+        candidate = self._candidates[provider_id]
+        calendar = candidate.calendar
+        if self._stays(provider_id, claim_for(calendar.rules, self._starts_at)):
+            return frozenset()
+        found = frozenset(
+            explain(calendar.hours, calendar.rules, candidate.claims, self._starts_at, self._now)
+        )
+        if self._keeps_start:
+            found -= _OF_THE_START
+        limits = calendar.provider.limits
+        moving = next(iter(self._own.get(provider_id, ())), None)
+        return found | self._of_limits(candidate, limits, candidate.claims, moving)
+
+    def _of_limits(
+        self,
+        candidate: Candidate,
+        limits: Sequence[BookingLimit],
+        claims: Sequence[Claim],
+        moving: Claim | None,
+    ) -> frozenset[UnbookableReason]:
+        is_reached = self._heeds_limits and is_full(
+            limits,
+            candidate.calendar.hours.time_zone,
+            claims,
+            minute_of(self._starts_at),
+            candidate.calendar.rules.duration_minutes,
+            self._now,
+            moving=moving,
+        )
+        return _LIMIT if is_reached else frozenset()
+
+    def _moving_claim(self) -> Claim | None:
+        return next((each for claims in self._own.values() for each in claims), None)
 
     def reasons_of_resource(
         self, resource_id: ResourceId, rules: Rules
@@ -301,7 +339,7 @@ class _Start:
 
     def _stays(self, subject_id: SubjectId, claim: Claim) -> bool:
         """Whether the moving appointment has this very claim already."""
-        return any(
+        return self._keeps_start and any(
             each[:4] == claim[:4] and each.unit == claim.unit
             for each in self._own.get(subject_id, ())
         )
@@ -370,17 +408,23 @@ class _Start:
 
     def refusal(self) -> tuple[UnbookableReason, ...]:
         """Why there is no visit here."""
-        leads = list(self.leads())
-        can_staff = any(self._providers(each) is not None for each in leads)
         found: set[UnbookableReason] = set()
         if len(self._named) == 1:
             found |= self.reasons(self._named[0])
-            can_staff = self._providers(self._named[0]) is not None
-        if not can_staff:
+        if not self.is_staffed():
             found.add(UnbookableReason.NOBODY_FREE)
-        asked = self._named[:1] or leads or self._order
+            if _Start(*self._arguments, heeds_limits=False).is_staffed():
+                found |= _LIMIT
+        asked = self._named[:1] or list(self.leads()) or self._order
         if asked and all(
             self._units_for(self._candidates[each].calendar.rules) is None for each in asked
         ):
             found.add(UnbookableReason.RESOURCE_TAKEN)
         return in_order(found)
+
+    def is_staffed(self) -> bool:
+        """Whether there are enough providers for a lead. The reasons of the only provider who is
+        named are told apart, so whether they can lead plays no part.
+        """
+        leads = self._named if len(self._named) == 1 else self.leads()
+        return any(self._providers(each) is not None for each in leads)

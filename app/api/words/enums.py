@@ -116,6 +116,8 @@ _publish(
         "NOBODY_FREE": "None of the service's providers can lead the visit then, or too few of "
         "them can take part.",
         "RESOURCE_TAKEN": "Too few of the rooms or devices that the service needs are free then.",
+        "LIMIT_REACHED": "The provider's or the service's limit for that day, week or month is "
+        "reached.",
     },
 )
 

@@ -13,16 +13,24 @@ from hypothesis import strategies as st
 
 from app.core.free_days import compute_free_days, compute_resource_days
 from app.core.hours import ALWAYS_OPEN, Hours, WeeklyRange
-from app.core.ids import ProviderId, ResourceId
+from app.core.ids import ProviderId, ResourceId, ServiceId
+from app.core.limits import (
+    BookingLimit,
+    FullDates,
+    LimitPeriod,
+    dates_that_count,
+    full_dates,
+    loads,
+)
 from app.core.money import CancellationPolicy
 from app.core.needs import Assignment, Needs, ResourceGroup
-from app.core.provider import Calendar, Provider
+from app.core.provider import Calendar, Provider, Service
 from app.core.resource import Resource, ResourceCalendar
-from app.core.rules import ProviderRules, Rules
+from app.core.rules import ProviderRules, Rules, ServiceRules
 from app.core.service_starts import service_starts
 from app.core.slots import Claim, dates_of_viewer
 from app.core.visits import Candidate, ResourceCandidate
-from app.core.zones import Minute
+from app.core.zones import Minute, dates_between
 from tests.unit.core.worlds import claims_around, dates_in, hours_around, some_rules, zones
 
 BUSY_HOURS = tuple(
@@ -80,9 +88,32 @@ def listed(world: World) -> dict[Minute, tuple[ProviderId, ...]]:
         for each, candidate in world.resources.items()
         for shape in shapes
     }
-    starts = service_starts(world.needs, world.named, providers, resources, world.now)
+    full = {each: _full_dates(candidate, world) for each, candidate in world.candidates.items()}
+    starts = service_starts(world.needs, world.named, providers, resources, world.now, full)
     assert list(starts) == sorted(starts)
     return {start: leads for start, leads in starts.items() if world.begin <= start < world.end}
+
+
+def _full_dates(candidate: Candidate, world: World) -> FullDates:
+    calendar = candidate.calendar
+    zone = calendar.hours.time_zone
+    dates = dates_between(*_dates_of(calendar.hours, world.day))
+    assert calendar.service is not None
+    return FullDates(
+        *(
+            full_dates(
+                limits,
+                loads(zone, claims, *dates_that_count(limits, dates[0], dates[-1])),
+                calendar.rules.duration_minutes,
+                dates,
+                world.now,
+            )
+            for limits, claims in (
+                (calendar.provider.limits, candidate.claims),
+                (calendar.service.limits, candidate.led),
+            )
+        )
+    )
 
 
 def _dates_of(hours: Hours, day: date) -> tuple[date, date]:
@@ -90,7 +121,14 @@ def _dates_of(hours: Hours, day: date) -> tuple[date, date]:
     return asked.first, asked.last
 
 
-def a_calendar(provider_id: ProviderId, hours: Hours, rules: Rules) -> Calendar:
+def a_calendar(
+    provider_id: ProviderId,
+    hours: Hours,
+    rules: Rules,
+    *,
+    limits: tuple[BookingLimit, ...] = (),
+    limits_of_service: tuple[BookingLimit, ...] = (),
+) -> Calendar:
     provider = Provider(
         id=provider_id,
         subject=str(provider_id),
@@ -100,8 +138,17 @@ def a_calendar(provider_id: ProviderId, hours: Hours, rules: Rules) -> Calendar:
         time_zone=hours.time_zone,
         rules=ProviderRules(service_duration_minutes=rules.duration_minutes),
         cancellation_policy=CancellationPolicy(free_until_minutes_before=0),
+        limits=limits,
     )
-    return Calendar(provider=provider, service=None, hours=hours, rules=rules)
+    service = Service(
+        id=ServiceId(UUID(int=1000)),
+        name="Cut",
+        rules=ServiceRules(duration_minutes=rules.duration_minutes),
+        price=None,
+        cancellation_policy=None,
+        limits=limits_of_service,
+    )
+    return Calendar(provider=provider, service=service, hours=hours, rules=rules)
 
 
 def a_resource(resource_id: ResourceId, hours: Hours, units: int = 1) -> ResourceCalendar:
@@ -109,6 +156,29 @@ def a_resource(resource_id: ResourceId, hours: Hours, units: int = 1) -> Resourc
         id=resource_id, name="Room", kind="room", time_zone=hours.time_zone, units=units
     )
     return ResourceCalendar(resource=resource, hours=hours)
+
+
+some_limits = st.one_of(
+    st.just(()),
+    st.just(()),
+    st.lists(
+        st.one_of(
+            st.builds(
+                BookingLimit,
+                period=st.sampled_from(LimitPeriod),
+                max_visits=st.integers(1, 5),
+                max_minutes=st.sampled_from([None, 60, 400]),
+            ),
+            st.builds(
+                BookingLimit,
+                period=st.sampled_from(LimitPeriod),
+                max_minutes=st.sampled_from([30, 60, 120, 400]),
+            ),
+        ),
+        min_size=1,
+        max_size=2,
+    ).map(tuple),
+)
 
 
 @st.composite
@@ -125,15 +195,24 @@ def some_hours(draw: st.DrawFn, day: date) -> Hours:
 def candidates_on(draw: st.DrawFn, day: date, now: datetime) -> dict[ProviderId, Candidate]:
     common = draw(some_rules())
     duration = min(common.duration_minutes, 240)
+    limits_of_service = draw(some_limits)
     found = {}
     for number in range(draw(st.integers(1, 4))):
         provider_id = ProviderId(UUID(int=number + 1))
         rules = replace(draw(st.one_of(st.just(common), some_rules())), duration_minutes=duration)
         if draw(st.integers(0, 2)):
             rules = replace(rules, min_notice_minutes=0, max_advance_booking_days=60)
+        claims = draw(claims_around(day, now))
         found[provider_id] = Candidate(
-            calendar=a_calendar(provider_id, draw(some_hours(day)), rules),
-            claims=draw(claims_around(day, now)),
+            calendar=a_calendar(
+                provider_id,
+                draw(some_hours(day)),
+                rules,
+                limits=draw(some_limits),
+                limits_of_service=limits_of_service,
+            ),
+            claims=claims,
+            led=claims[: draw(st.integers(0, 6))],
             booked_minutes=draw(st.sampled_from([0, 30, 60])),
             last_assigned_at=draw(
                 st.sampled_from([None, now - timedelta(days=1), now - timedelta(hours=1)])

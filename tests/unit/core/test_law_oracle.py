@@ -17,6 +17,7 @@ from app.core.slots import (
     active,
     bookable,
     bookable_starts,
+    bookable_stretches,
     explain,
     free_starts,
     free_stretches,
@@ -69,6 +70,9 @@ def the_engine_is_the_oracle(data: st.DataObject, zone: str, day: date) -> None:
     flat = [minute for starts in listed.values() for minute in starts]
     every = [minute for starts in walk.free(active(claims, now)).values() for minute in starts]
     assert bookable(hours, rules, sorted(every), now) == tuple(sorted(flat))
+    possible = free_stretches(hours, rules, active(claims, now), day, last)
+    allowed = bookable_stretches(hours, rules, possible, now)
+    assert starts_on_grid(allowed, rules.step_minutes) == tuple(sorted(flat))
     start = minute_of(midnight)
     asked = data.draw(st.lists(st.integers(start - 600, start + 2040), min_size=1, max_size=10))
     asked += data.draw(st.lists(st.sampled_from(every), max_size=10)) if every else []

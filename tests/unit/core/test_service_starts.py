@@ -13,6 +13,7 @@ import pytest
 from app.core.free_days import FreeDay, compute_free_days, compute_resource_days
 from app.core.hours import ALWAYS_OPEN, Hours, WeeklyRange
 from app.core.ids import ProviderId, ResourceId
+from app.core.limits import FullDates
 from app.core.needs import Needs, ResourceGroup
 from app.core.provider import Calendar
 from app.core.rules import Rules
@@ -139,6 +140,28 @@ def test_a_hold_is_listed_again_from_the_instant_on_at_which_it_expires(who: str
     just_before = NOW + timedelta(minutes=10, microseconds=-1)
     assert shown(needs, ada, resources=rooms, now=just_before) == {}
     assert list(shown(needs, ada, resources=rooms, now=NOW + timedelta(minutes=10))) == ["09:00"]
+
+
+def test_limits_keep_providers_out_or_only_from_leading() -> None:
+    both = (open_from(ADA, 9, 11), open_from(BOB, 9, 11))
+    needs = Needs(provider_ids=(ADA, BOB), providers_needed=2)
+    monday = frozenset({MONDAY})
+    for full, leads in (
+        (FullDates(taking=monday), None),
+        (FullDates(leading=monday), (BOB,)),
+        (FullDates(taking=frozenset({date(2026, 6, 2)})), (ADA, BOB)),
+    ):
+        found = service_starts(needs, (), dict(both), {}, NOW, {ADA: full})
+        assert set(found.values()) == ({leads} if leads else set())
+
+
+def test_the_horizon_counts_for_everybody_who_takes_part() -> None:
+    """On Friday, Monday is three dates ahead."""
+    for days, starts in ((2, []), (3, ["09:00", "10:00"])):
+        near = replace(AN_HOUR, max_advance_booking_days=days)
+        needs = Needs(provider_ids=(ADA, BOB), providers_needed=2)
+        both = (open_from(ADA, 9, 11), open_from(BOB, 9, 11, rules=near))
+        assert list(shown(needs, *both)) == starts
 
 
 def test_notice_counts_for_everybody_who_takes_part() -> None:

@@ -262,6 +262,7 @@ def test_reasons_come_all_and_in_the_contracts_order() -> None:
         "HELD",
         "NOBODY_FREE",
         "RESOURCE_TAKEN",
+        "LIMIT_REACHED",
     ]
 
 

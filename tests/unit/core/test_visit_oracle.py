@@ -4,10 +4,12 @@ reasons.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
-from hypothesis import HealthCheck, given, settings
+import pytest
+from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
 from app.core.booking import Claims, claim_for
@@ -16,9 +18,12 @@ from app.core.needs import Needs
 from app.core.slots import Claim, UnbookableReason, explain
 from app.core.visits import Visit, assign, explain_members, leads_at
 from app.core.zones import instant_of
-from tests.unit.core.service_worlds import World, listed, some_hours, worlds
+from tests.unit.core.service_worlds import World, listed, some_hours, unit_claims, worlds
 from tests.unit.core.visit_oracle import VisitOracle
 from tests.unit.core.worlds import claims_around
+
+SHARDS = 16
+"""Pieces of the long run, for as many processes as there are."""
 
 PATIENT = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example]
 
@@ -99,9 +104,13 @@ def assert_explained(world: World, oracle: VisitOracle, minute: int) -> None:
     order = oracle.in_the_services_order()
     assert list(members) == [*order, *world.needs.resource_ids]
     for each in order:
-        assert set(members[each]) == oracle.reasons(each, minute)
+        assert set(members[each]) == oracle.reasons_to_lead(each, minute)
     asked = world.named[:1] or [
-        *(each for each in oracle.in_order_of_assignment() if not oracle.reasons(each, minute)),
+        *(
+            each
+            for each in oracle.in_order_of_assignment()
+            if not oracle.reasons_to_lead(each, minute)
+        ),
         *order,
     ]
     rules = world.candidates[asked[0]].calendar.rules
@@ -110,12 +119,7 @@ def assert_explained(world: World, oracle: VisitOracle, minute: int) -> None:
         assert bool(members[resource_id]) == (not possible)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=PATIENT)
-@given(st.data())
-def test_listed_is_bookable_is_what_trying_every_assignment_finds(data: st.DataObject) -> None:
-    """The starts that are listed with their leads; and of one start, whether it can be had, whom
-    and what it takes, and why not.
-    """
+def listed_is_bookable(data: st.DataObject) -> None:
     world = data.draw(worlds())
     oracle = the_oracle(world)
     assert listed(world) == oracle.starts_between(world.begin, world.end)
@@ -124,12 +128,7 @@ def test_listed_is_bookable_is_what_trying_every_assignment_finds(data: st.DataO
         assert_explained(world, oracle, minute)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=PATIENT)
-@given(st.data())
-def test_a_move_takes_what_trying_every_assignment_finds(data: st.DataObject) -> None:
-    """Hours, claims and offers may have changed since the appointment was booked; whoever was named
-    stays.
-    """
+def movable_is_what_can_be_had(data: st.DataObject) -> None:
     world = data.draw(worlds())
     oracle = the_oracle(world)
     asked = starts_to_ask(data, world, oracle)
@@ -149,7 +148,10 @@ def test_a_move_takes_what_trying_every_assignment_finds(data: st.DataObject) ->
     for each in data.draw(st.sets(st.sampled_from(sorted(candidates)), max_size=2)):
         calendar = replace(candidates[each].calendar, hours=data.draw(some_hours(world.day)))
         claims = data.draw(claims_around(world.day, world.now))
-        candidates[each] = replace(candidates[each], calendar=calendar, claims=claims)
+        candidates[each] = replace(
+            candidates[each], calendar=calendar, claims=claims, led=claims[1:]
+        )
+    candidates[visit.lead] = replace(candidates[visit.lead], leads_own=True)
     resources = {
         each: replace(
             candidate,
@@ -161,6 +163,7 @@ def test_a_move_takes_what_trying_every_assignment_finds(data: st.DataObject) ->
                     is_archived=data.draw(st.integers(0, 4)) == 0,
                 ),
             ),
+            claims=data.draw(unit_claims(world.day, world.now, candidate.calendar.resource.units)),
         )
         for each, candidate in world.resources.items()
     }
@@ -181,7 +184,42 @@ def test_a_move_takes_what_trying_every_assignment_finds(data: st.DataObject) ->
         assert_chosen(after, oracle, minute, visit.claims)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=PATIENT)
+@settings(max_examples=40, deadline=None, suppress_health_check=PATIENT)
+@given(st.data())
+def test_listed_is_bookable_is_what_trying_every_assignment_finds(data: st.DataObject) -> None:
+    """The starts that are listed with their leads; and of one start, whether it can be had, whom
+    and what it takes, and why not.
+    """
+    listed_is_bookable(data)
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=PATIENT)
+@given(st.data())
+def test_a_move_takes_what_trying_every_assignment_finds(data: st.DataObject) -> None:
+    """Hours, claims and offers may have changed since the appointment was booked; whoever was named
+    stays.
+    """
+    movable_is_what_can_be_had(data)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("shard", range(SHARDS))
+@pytest.mark.parametrize("law", [listed_is_bookable, movable_is_what_can_be_had])
+def test_the_law_of_visits_holds_in_many_more_worlds(
+    law: Callable[[st.DataObject], None], shard: int
+) -> None:
+    @seed(f"{law.__name__} {shard}")
+    @settings(
+        max_examples=100, deadline=None, database=None, suppress_health_check=list(HealthCheck)
+    )
+    @given(st.data())
+    def try_worlds(data: st.DataObject) -> None:
+        law(data)
+
+    try_worlds()
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=PATIENT)
 @given(st.data())
 def test_one_provider_and_no_group_is_the_law_of_one_provider(data: st.DataObject) -> None:
     """Where a service needs one provider and nothing else, a named wish gets the very reasons of
@@ -199,6 +237,8 @@ def test_one_provider_and_no_group_is_the_law_of_one_provider(data: st.DataObjec
             reasons = explain(
                 calendar.hours, calendar.rules, candidate.claims, starts_at, world.now
             )
+            if oracle.reasons_to_lead(each, minute) == {*reasons, "LIMIT_REACHED"}:
+                reasons = (*reasons, UnbookableReason.LIMIT_REACHED)
             answer = assign(needs, (each,), world.candidates, {}, starts_at, world.now)
             if reasons:
                 assert answer == reasons
@@ -214,4 +254,5 @@ def test_one_provider_and_no_group_is_the_law_of_one_provider(data: st.DataObjec
             assert answer.lead in free
             assert answer.named == 0
         else:
-            assert answer == (UnbookableReason.NOBODY_FREE,)
+            assert isinstance(answer, tuple)
+            assert answer[0] is UnbookableReason.NOBODY_FREE

@@ -11,6 +11,7 @@ from uuid import UUID
 from app.core.booking import Claims, claim_for
 from app.core.hours import ALWAYS_OPEN, Hours, WeeklyRange
 from app.core.ids import ProviderId, ResourceId
+from app.core.limits import BookingLimit, LimitPeriod
 from app.core.needs import Assignment, Needs, ResourceGroup
 from app.core.rules import Rules
 from app.core.slots import Claim, ClaimKind, UnbookableReason
@@ -38,6 +39,10 @@ def a_candidate(
     who: ProviderId,
     *claims: Claim,
     rules: Rules = AN_HOUR,
+    limits: Sequence[BookingLimit] = (),
+    limits_of_service: Sequence[BookingLimit] = (),
+    led: Sequence[Claim] = (),
+    leads_own: bool = False,
     busy: int = 0,
     idle_since: datetime | None = None,
     opens_at: int = 9,
@@ -45,8 +50,12 @@ def a_candidate(
     weekly = tuple(WeeklyRange(day, opens_at * 60, 17 * 60) for day in range(7))
     hours = Hours(time_zone="UTC", weekly=weekly, exceptions={})
     return Candidate(
-        calendar=a_calendar(who, hours, rules),
+        calendar=a_calendar(
+            who, hours, rules, limits=tuple(limits), limits_of_service=tuple(limits_of_service)
+        ),
         claims=claims,
+        led=led,
+        leads_own=leads_own,
         booked_minutes=busy,
         last_assigned_at=idle_since,
     )
@@ -210,6 +219,15 @@ def test_a_group_that_cant_be_filled_is_the_reason() -> None:
         assert assign(needs, (ADA,), ada, busy, NINE, NOW) == (R.RESOURCE_TAKEN,)
 
 
+def test_a_room_is_the_reason_also_where_somebody_who_is_busy_could_have_had_it() -> None:
+    """Ada is free and needs half an hour more in the room than there is; Bob would not."""
+    tidy = replace(AN_HOUR, buffer_after_minutes=30, slot_interval_minutes=60)
+    both = people(a_candidate(ADA, rules=tidy), a_candidate(BOB, taken(NINE)))
+    needs = anybody(ADA, BOB, groups=(room(1, BLUE),))
+    busy = rooms(blue=[taken(TEN)])
+    assert assign(needs, (), both, busy, NINE, NOW) == (R.RESOURCE_TAKEN,)
+
+
 def test_a_closed_or_archived_room_takes_nobody_in() -> None:
     ada = people(a_candidate(ADA))
     needs = anybody(ADA, groups=(room(1, RED),))
@@ -311,3 +329,51 @@ def test_all_who_were_named_stay_even_if_the_service_needs_fewer_by_now() -> Non
     own: Claims = {ADA: (taken(NINE),), BOB: (taken(NINE),)}
     visit = chosen(anybody(ADA, BOB), both, TEN, named=(BOB, ADA), own=own)
     assert (visit.providers, visit.named) == ((BOB, ADA), 2)
+
+
+# ---------------------------------------------------------------- limits
+
+ONE_A_DAY: Final = (BookingLimit(period=LimitPeriod.DAY, max_visits=1),)
+
+
+def test_who_has_reached_a_limit_is_not_taken_and_the_next_one_is() -> None:
+    full = a_candidate(ADA, taken(TEN), limits=ONE_A_DAY)
+    assert assign(anybody(ADA), (ADA,), people(full), {}, NINE, NOW) == (R.LIMIT_REACHED,)
+    assert chosen(anybody(ADA, BOB), people(full, a_candidate(BOB))).lead == BOB
+    team = anybody(ADA, BOB, providers_needed=2)
+    refused = assign(team, (), people(full, a_candidate(BOB)), {}, NINE, NOW)
+    assert refused == (R.NOBODY_FREE, R.LIMIT_REACHED)
+    tomorrow = NINE + timedelta(days=1)
+    assert chosen(team, people(full, a_candidate(BOB)), tomorrow).lead == ADA
+
+
+def test_a_services_limit_keeps_nobody_from_taking_part() -> None:
+    """It counts the service's visits by their leads."""
+    ada = a_candidate(ADA, taken(TEN), limits_of_service=ONE_A_DAY, led=(taken(TEN),))
+    bob = a_candidate(BOB, taken(TEN), limits_of_service=ONE_A_DAY)
+    needs = anybody(ADA, BOB, providers_needed=2)
+    assert chosen(needs, people(ada, bob)).providers == (BOB, ADA)
+    assert assign(needs, (ADA,), people(ada, bob), {}, NINE, NOW) == (R.LIMIT_REACHED,)
+
+
+def test_a_move_inside_a_period_is_not_one_more() -> None:
+    """Not even where the limit was lowered since; into another period it is one."""
+    tomorrow = NINE + timedelta(days=1)
+    own: Claims = {ADA: (taken(NINE),)}
+    ada = a_candidate(
+        ADA,
+        taken(TEN + timedelta(hours=1)),
+        taken(tomorrow),
+        limits=ONE_A_DAY,
+        limits_of_service=ONE_A_DAY,
+        led=(taken(tomorrow),),
+        leads_own=True,
+    )
+    needs = anybody(ADA)
+    assert chosen(needs, people(ada), TEN, named=(ADA,), own=own).lead == ADA
+    for own_claims in (own, None):
+        refused = assign(
+            needs, (ADA,), people(ada), {}, tomorrow + timedelta(hours=1), NOW, own=own_claims
+        )
+        assert refused == (R.LIMIT_REACHED,)
+    assert assign(needs, (ADA,), people(ada), {}, TEN, NOW) == (R.LIMIT_REACHED,)

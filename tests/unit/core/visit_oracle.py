@@ -12,11 +12,13 @@ from datetime import UTC, date, datetime
 from itertools import combinations
 
 from app.core.ids import ProviderId, ResourceId
+from app.core.limits import BookingLimit, LimitPeriod
 from app.core.needs import Assignment, Needs, ResourceGroup
+from app.core.provider import Calendar
 from app.core.rules import Rules
 from app.core.slots import Claim
 from app.core.visits import Candidate, ResourceCandidate
-from tests.unit.core.oracle import Moment, Walk, open_dates
+from tests.unit.core.oracle import Moment, Walk, open_dates, wall_clock
 
 Units = tuple[tuple[ResourceId, int], ...]
 
@@ -50,6 +52,8 @@ class VisitOracle:
         self.needs, self.named = needs, tuple(named)
         self.candidates, self.resources = candidates, resources
         self.now, self.own = now, own or {}
+        self.heedless = False
+        """Whether limits play no part."""
         self.walks = {
             each: Walk(candidate.calendar.hours, candidate.calendar.rules, day, day, 1)
             for each, candidate in candidates.items()
@@ -67,14 +71,67 @@ class VisitOracle:
         if known is not None:
             return known
         candidate = self.candidates[provider_id]
+        calendar = candidate.calendar
+        mine = self.own.get(provider_id, ())
         found = self.walks[provider_id].reasons(candidate.claims, instant(moment), self.now)
+        if self.is_limited(calendar, calendar.provider.limits, candidate.claims, mine, moment):
+            found.add("LIMIT_REACHED")
         if self.keeps_start(moment):
             found -= OF_THE_START
-            mine = self.own.get(provider_id, ())
-            if any(tuple(each[:4]) == claimed(candidate.calendar.rules, moment) for each in mine):
+            if any(tuple(each[:4]) == claimed(calendar.rules, moment) for each in mine):
                 found = set()
         self._reasons[provider_id, moment] = found
         return found
+
+    def reasons_to_lead(self, provider_id: ProviderId, moment: Moment) -> set[str]:
+        candidate = self.candidates[provider_id]
+        calendar = candidate.calendar
+        found = set(self.reasons(provider_id, moment))
+        mine = [each for claims in self.own.values() for each in claims]
+        mine = mine[:1] if candidate.leads_own else []
+        limits = calendar.service.limits if calendar.service else ()
+        if self.is_limited(calendar, limits, candidate.led, mine, moment):
+            found.add("LIMIT_REACHED")
+        return found
+
+    def is_limited(
+        self,
+        calendar: Calendar,
+        limits: Sequence[BookingLimit],
+        claims: Sequence[Claim],
+        mine: Sequence[Claim],
+        moment: Moment,
+    ) -> bool:
+        """Whether the visit makes some period fuller than it is, and fuller than allowed."""
+
+        def period(limit: BookingLimit, at: Moment) -> object:
+            day, _ = wall_clock(calendar.hours.time_zone, at)
+            if limit.period is LimitPeriod.DAY:
+                return day
+            if limit.period is LimitPeriod.WEEK:
+                return day.isocalendar()[:2]
+            return day.year, day.month
+
+        for limit in () if self.heedless else limits:
+            here = period(limit, moment)
+            others = [
+                claim.visit_until - claim.visit_from
+                for claim in claims
+                if period(limit, claim.visit_from) == here
+                and (claim.expires_at is None or claim.expires_at > self.now)
+            ]
+            before = others + [
+                claim.visit_until - claim.visit_from
+                for claim in mine
+                if period(limit, claim.visit_from) == here
+            ]
+            after = [*others, calendar.rules.duration_minutes]
+            visits, minutes = limit.max_visits, limit.max_minutes
+            if visits is not None and len(after) > max(visits, len(before)):
+                return True
+            if minutes is not None and sum(after) > max(minutes, sum(before)):
+                return True
+        return False
 
     def is_open(self, resource_id: ResourceId, moment: Moment) -> bool:
         if (resource_id, moment) not in self._is_open:
@@ -133,7 +190,7 @@ class VisitOracle:
         needed = max(self.needs.how_many, len(self.named), 1)
         leads = self.named[:1] or order
         for lead in leads:
-            if self.reasons(lead, moment):
+            if self.reasons_to_lead(lead, moment):
                 continue
             head = self.named or (lead,)
             rest = [each for each in order if each not in head]
@@ -179,32 +236,42 @@ class VisitOracle:
     def refusal(self, moment: Moment) -> set[str]:
         """Why a visit that can't be had can't be had."""
         found: set[str] = set()
-        order = self.in_order_of_assignment()
-        possible = [each for each in order if self.reasons(each, moment) <= {"NOT_ON_GRID"}]
-        leads = [each for each in order if not self.reasons(each, moment)]
-        needed = max(self.needs.how_many, 1)
         if len(self.named) == 1:
-            lead = self.named[0]
-            found |= self.reasons(lead, moment)
-            if len([each for each in possible if each != lead]) < needed - 1:
-                found.add("NOBODY_FREE")
-            asked = [lead]
-        elif self.named:
-            others = [each for each in possible if each not in self.named]
-            if (
-                self.named[0] not in leads
-                or not set(self.named) <= set(possible)
-                or len(others) < needed - len(self.named)
-            ):
-                found.add("NOBODY_FREE")
-            asked = [self.named[0]]
-        else:
-            if not leads or len(possible) < needed:
-                found.add("NOBODY_FREE")
-            asked = leads or order
+            found |= self.reasons_to_lead(self.named[0], moment)
+        if not self.is_staffed(moment):
+            found.add("NOBODY_FREE")
+            self.heedless, self._reasons = True, {}
+            if self.is_staffed(moment):
+                found.add("LIMIT_REACHED")
+            self.heedless, self._reasons = False, {}
+        order = self.in_order_of_assignment()
+        leads = [each for each in order if not self.reasons_to_lead(each, moment)]
+        asked = self.named[:1] or leads or order
         if asked and all(self.units(each, moment) is None for each in asked):
             found.add("RESOURCE_TAKEN")
         return found
+
+    def can_all_lead(self, moment: Moment) -> bool:
+        """Whether the first named can lead and all others named can be taken."""
+        return not self.reasons_to_lead(self.named[0], moment) and all(
+            self.reasons(each, moment) <= {"NOT_ON_GRID"} for each in self.named[1:]
+        )
+
+    def is_staffed(self, moment: Moment) -> bool:
+        """Whether there are enough providers; whether the only one named can lead is another
+        question.
+        """
+        order = self.in_order_of_assignment()
+        needed = max(self.needs.how_many, len(self.named), 1)
+        if self.named:
+            others = [
+                each
+                for each in order
+                if each not in self.named and self.reasons(each, moment) <= {"NOT_ON_GRID"}
+            ]
+            is_enough = len(others) >= needed - len(self.named)
+            return is_enough and (len(self.named) == 1 or self.can_all_lead(moment))
+        return any(True for _ in self.teams(moment))
 
     def starts_between(self, begin: Moment, end: Moment) -> dict[Moment, tuple[ProviderId, ...]]:
         """The starts that are listed, with those who can lead them."""
