@@ -267,7 +267,7 @@ class LimitSettings:
     __pydantic_config__ = _named("SLOTWRIGHT_")
 
     guest_bookings_per_contact: Annotated[int, Whole(0, 10_000)] = 20
-    """Open at once with one provider: more than a course of treatment has."""
+    """Open at once in an organization: more than a course of treatment has."""
     guest_bookings_per_address: Annotated[int, Whole(0, 10_000)] = 50
     """Open at once in one organization: an office's, not a program's."""
     guest_bookings_per_address_per_day: Annotated[int, Whole(0, 100_000)] = 100

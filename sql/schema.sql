@@ -56,6 +56,9 @@ CREATE TABLE public.appointment (
     cancellation_fee_currency text,
     contact_channels text[],
     guest_origin bytea,
+    provider_ids uuid[],
+    named integer,
+    resource_ids uuid[],
     CONSTRAINT appointment_cancellation_fee_currency_form CHECK ((cancellation_fee_currency ~ '^[A-Z]{3}$'::text)),
     CONSTRAINT appointment_cancellation_fee_range CHECK (((cancellation_fee_minor >= 0) AND (cancellation_fee_minor <= 2147483647))),
     CONSTRAINT appointment_cancellation_fee_whole CHECK ((((cancellation_fee_minor IS NULL) = (cancellation_fee_currency IS NULL)) AND ((cancellation_fee_minor IS NULL) OR (status = 'CANCELLED'::text)))),
@@ -69,6 +72,7 @@ CREATE TABLE public.appointment (
     CONSTRAINT appointment_customer_time_zone_length CHECK (((char_length(customer_time_zone) >= 1) AND (char_length(customer_time_zone) <= 64))),
     CONSTRAINT appointment_guest_origin_length CHECK ((octet_length(guest_origin) = 16)),
     CONSTRAINT appointment_notes_length CHECK (((char_length(notes) >= 1) AND (char_length(notes) <= 2000))),
+    CONSTRAINT appointment_of_several CHECK ((((provider_ids IS NULL) AND (named IS NULL) AND (resource_ids IS NULL)) OR (((provider_ids[1] = provider_id) AND ((named >= 0) AND (named <= cardinality(provider_ids))) AND (resource_ids IS NOT NULL)) IS TRUE))),
     CONSTRAINT appointment_policy_fee_computable CHECK (((num_nonnulls(policy_late_fee_minor, policy_late_fee_percent) =
 CASE
     WHEN (policy_late_cancellation = 'FEE'::text) THEN 1
@@ -100,7 +104,10 @@ CREATE TABLE public.appointment_history (
     from_starts_at timestamp with time zone,
     to_starts_at timestamp with time zone NOT NULL,
     reason text,
+    from_provider_ids uuid[],
+    assignment text,
     CONSTRAINT appointment_history_actor_known CHECK ((actor = ANY (ARRAY['GUEST'::text, 'MANAGE_TOKEN'::text, 'CUSTOMER'::text, 'PROVIDER'::text, 'ADMIN'::text, 'SYSTEM'::text]))),
+    CONSTRAINT appointment_history_assignment_known CHECK ((assignment = ANY (ARRAY['PRIORITY'::text, 'LEAST_BUSY'::text, 'LONGEST_IDLE'::text]))),
     CONSTRAINT appointment_history_before CHECK ((((kind = 'BOOKED'::text) = (from_status IS NULL)) AND ((from_status IS NULL) = (from_starts_at IS NULL)))),
     CONSTRAINT appointment_history_begins CHECK (((version = 1) = (kind = 'BOOKED'::text))),
     CONSTRAINT appointment_history_kind_known CHECK ((kind = ANY (ARRAY['BOOKED'::text, 'RESCHEDULED'::text, 'CANCELLED'::text, 'COMPLETED'::text, 'NO_SHOW'::text]))),
@@ -117,6 +124,7 @@ CREATE TABLE public.appointment_subject (
     is_named boolean NOT NULL,
     service_id uuid NOT NULL,
     assigned_at timestamp with time zone NOT NULL,
+    starts_at timestamp with time zone NOT NULL,
     CONSTRAINT appointment_subject_position_range CHECK (("position" >= 1)),
     CONSTRAINT appointment_subject_unit_range CHECK ((unit >= 1))
 );
@@ -224,6 +232,8 @@ CREATE TABLE public.hold (
     ended_at timestamp with time zone,
     provider_ids uuid[],
     named integer,
+    resource_ids uuid[],
+    CONSTRAINT hold_of_resources CHECK (((provider_ids IS NULL) = (resource_ids IS NULL))),
     CONSTRAINT hold_of_several CHECK ((((provider_ids IS NULL) AND (named IS NULL)) OR (((provider_ids[1] = provider_id) AND ((named >= 0) AND (named <= cardinality(provider_ids)))) IS TRUE))),
     CONSTRAINT hold_time_order CHECK (((starts_at < ends_at) AND (created_at < expires_at)))
 );
@@ -662,6 +672,8 @@ CREATE INDEX appointment_by_start ON public.appointment USING btree (organizatio
 CREATE INDEX appointment_history_by_time ON public.appointment_history USING btree (organization_id, occurred_at, appointment_id, version);
 
 CREATE INDEX appointment_subject_assigned ON public.appointment_subject USING btree (organization_id, service_id, subject_id, assigned_at) WHERE (NOT is_named);
+
+CREATE INDEX appointment_subject_by_start ON public.appointment_subject USING btree (organization_id, subject_id, starts_at, appointment_id) WHERE ("position" > 1);
 
 CREATE INDEX appointment_to_complete ON public.appointment USING btree (ends_at) WHERE (status = 'CONFIRMED'::text);
 

@@ -253,7 +253,15 @@ _LAWS_OF_CLAIMS: Final = {
             AND claim.appointment_id = appointment.id AND claim.active
         WHERE appointment.organization_id = $1
         GROUP BY appointment.organization_id, appointment.id
-        HAVING count(claim.id) <> CASE WHEN appointment.status = 'CANCELLED' THEN 0 ELSE 1 END
+        HAVING count(claim.id) <> CASE
+            WHEN appointment.status = 'CANCELLED' THEN 0
+            WHEN appointment.provider_ids IS NULL THEN 1
+            ELSE (
+                SELECT count(*)
+                FROM appointment_subject AS taken
+                WHERE taken.organization_id = $1 AND taken.appointment_id = appointment.id
+            )
+        END
     """,
     "an appointment's claim is for another time": """
         SELECT appointment.id
@@ -261,8 +269,48 @@ _LAWS_OF_CLAIMS: Final = {
         JOIN claim ON claim.organization_id = appointment.organization_id
             AND claim.appointment_id = appointment.id AND claim.active
         WHERE appointment.organization_id = $1
-            AND (claim.subject_id <> appointment.provider_id OR claim.provider_id <> claim.subject_id
-                OR claim.visit <> tstzrange(appointment.starts_at, appointment.ends_at))
+            AND (
+                claim.visit <> tstzrange(appointment.starts_at, appointment.ends_at)
+                OR CASE
+                    WHEN appointment.provider_ids IS NULL
+                    THEN claim.subject_id <> appointment.provider_id OR claim.provider_id <> claim.subject_id
+                    ELSE NOT EXISTS (
+                        SELECT
+                        FROM appointment_subject AS taken
+                        WHERE taken.organization_id = $1 AND taken.appointment_id = appointment.id
+                            AND taken.subject_id = claim.subject_id AND taken.unit = claim.unit
+                            AND (claim.provider_id IS NULL) = (claim.subject_id <> ALL (appointment.provider_ids))
+                    )
+                END
+            )
+    """,
+    "an appointment's row and its subjects say different things": """
+        SELECT appointment.id
+        FROM appointment
+        LEFT JOIN appointment_subject AS taken
+            ON taken.organization_id = $1 AND taken.appointment_id = appointment.id
+        WHERE appointment.organization_id = $1
+        GROUP BY appointment.organization_id, appointment.id
+        HAVING CASE
+            WHEN appointment.provider_ids IS NULL THEN count(taken.subject_id) > 0
+            ELSE appointment.provider_ids <> coalesce(
+                    array_agg(taken.subject_id ORDER BY taken.position)
+                        FILTER (WHERE taken.position <= cardinality(appointment.provider_ids)), '{}')
+                OR appointment.resource_ids <> coalesce(
+                    (
+                        SELECT array_agg(each.subject_id ORDER BY each.position)
+                        FROM (
+                            SELECT subject_id, min(position) AS position
+                            FROM appointment_subject
+                            WHERE organization_id = $1 AND appointment_id = appointment.id
+                                AND appointment_subject.position > cardinality(appointment.provider_ids)
+                            GROUP BY subject_id
+                        ) AS each
+                    ), '{}')
+                OR appointment.named <> count(*) FILTER (WHERE taken.is_named)
+                OR bool_or(taken.is_named <> (taken.position <= appointment.named))
+                OR bool_or(taken.starts_at <> appointment.starts_at)
+        END
     """,
     "a hold that is over has time": """
         SELECT hold.id
@@ -328,7 +376,8 @@ _LAWS: Final = {
                 SELECT count(*)
                 FROM appointment_history AS entry
                 WHERE entry.organization_id = appointment.organization_id
-                    AND entry.appointment_id = appointment.id AND entry.from_starts_at <> entry.to_starts_at
+                    AND entry.appointment_id = appointment.id
+                    AND (entry.from_starts_at <> entry.to_starts_at OR entry.from_provider_ids IS NOT NULL)
             )
     """,
 }

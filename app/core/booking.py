@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from app.core.money import CancellationPolicy
+from app.core.party import Party
 from app.core.refusals import InvalidInput, SlotUnavailable
 from app.core.sentences import Duration, say
-from app.core.slots import Claim, ClaimKind, explain
-from app.core.zones import dates_touched, instant_of, minute_of
+from app.core.slots import Claim, ClaimKind, active, explain
+from app.core.zones import (
+    DAY_MINUTES,
+    date_of_number,
+    dates_touched,
+    instant_of,
+    instants_reading,
+    minute_of,
+    wall_at,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import date, datetime
 
     from app.core.appointment import Contact
@@ -29,6 +38,22 @@ those of one subject are on different units.
 """
 
 
+class Wanted(NamedTuple):
+    """With whom a visit is wished, and for what.
+
+    The first of those `named` is to lead, and all of them are to be taken. Nobody is named where
+    any of the service's providers will do, or where a hold says who they are.
+    """
+
+    named: tuple[ProviderId, ...]
+    service_id: ServiceId | None
+
+    @property
+    def party(self) -> Party | None:
+        """The only provider who is named; None where several are, or nobody."""
+        return Party(self.named[0], self.service_id) if len(self.named) == 1 else None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BookingWish:
     """What a caller asks for, checked for form.
@@ -37,8 +62,7 @@ class BookingWish:
     only for a signed-in customer, whose record then takes its place.
     """
 
-    provider_id: ProviderId
-    service_id: ServiceId | None
+    wanted: Wanted
     starts_at: datetime
     duration_minutes: int | None
     contact: Contact | None
@@ -102,15 +126,25 @@ def dates_to_lock(
     return dates
 
 
-def decide_booking(
-    calendar: Calendar, claims: Sequence[Claim], wish: BookingWish, now: datetime
-) -> Acceptance | SlotUnavailable | InvalidInput:
-    """Whether the wished time can be booked at this instant; `claims` are all that could conflict
-    with it.
+def week_around(zone: str, starts_at: datetime) -> tuple[Interval, ...]:
+    """The instants of the ISO week, from Monday on, in which a clock of this zone reads a start.
+    Usually one interval.
     """
-    refusal = refuse_time(calendar, claims, wish.starts_at, wish.duration_minutes, now)
-    claim = claim_for(calendar.rules, wish.starts_at)
-    return refusal or accept(calendar, {calendar.provider.id: (claim,)})
+    today = wall_at(zone, minute_of(starts_at)) // DAY_MINUTES
+    monday = today - date_of_number(today).weekday()
+    return instants_reading(zone, monday * DAY_MINUTES, (monday + 7) * DAY_MINUTES)
+
+
+def booked_minutes(zone: str, claims: Iterable[Claim], starts_at: datetime, now: datetime) -> int:
+    """How long the visits last that start in the same week (`week_around`); holds in force count,
+    buffers do not.
+    """
+    week = week_around(zone, starts_at)
+    return sum(
+        claim.visit_until - claim.visit_from
+        for claim in active(claims, now)
+        if any(first <= claim.visit_from < until for first, until in week)
+    )
 
 
 def refuse_time(
@@ -124,16 +158,24 @@ def refuse_time(
     that is expected.
     """
     rules = calendar.rules
-    if duration_minutes is not None and duration_minutes != rules.duration_minutes:
-        return InvalidInput(
-            field="duration_minutes",
-            message=say(
-                "A visit takes {length} now. Load the rules again.",
-                length=Duration(rules.duration_minutes, "minute"),
-            ),
-        )
+    refusal = refuse_duration(rules, duration_minutes)
+    if refusal is not None:
+        return refusal
     reasons = explain(calendar.hours, rules, claims, starts_at, now)
     return SlotUnavailable(reasons=reasons) if reasons else None
+
+
+def refuse_duration(rules: Rules, expected_minutes: int | None) -> InvalidInput | None:
+    """The refusal where a caller expects visits of another length than they have now."""
+    if expected_minutes in {None, rules.duration_minutes}:
+        return None
+    return InvalidInput(
+        field="duration_minutes",
+        message=say(
+            "A visit takes {length} now. Load the rules again.",
+            length=Duration(rules.duration_minutes, "minute"),
+        ),
+    )
 
 
 def accept(lead: Calendar, claims: Claims) -> Acceptance:

@@ -53,11 +53,14 @@ class AppointmentChangeKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppointmentChanged:
-    """An appointment was booked, moved, cancelled or closed; `version` is the one it has since."""
+    """An appointment was booked, moved, cancelled or closed; `version` is the one it has since.
+
+    `provider_ids` are those taken since, the lead first.
+    """
 
     organization_id: OrganizationId
     appointment_id: AppointmentId
-    provider_id: ProviderId
+    provider_ids: tuple[ProviderId, ...]
     customer_id: CustomerId
     kind: AppointmentChangeKind
     version: int

@@ -10,14 +10,18 @@ if TYPE_CHECKING:
 
     from app.core.appointment import Appointment, AppointmentStatus
     from app.core.changes import AppointmentChangeKind
-    from app.core.ids import AppointmentId
+    from app.core.ids import AppointmentId, ProviderId
     from app.core.lifecycle import Actor
+    from app.core.needs import Assignment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryEntry:
-    """One change. `actor_subject` is that of the actor's token; the two `from_` fields are None
-    where it began.
+    """One change. `actor_subject` is that of the actor's token; the `from_` fields are None, or
+    empty, where it began.
+
+    `assignment` is the order by which providers were chosen; None where all were named, or none
+    were chosen.
     """
 
     appointment_id: AppointmentId
@@ -31,6 +35,9 @@ class HistoryEntry:
     from_starts_at: datetime | None
     to_starts_at: datetime
     reason: str | None
+    from_providers: tuple[ProviderId, ...]
+    to_providers: tuple[ProviderId, ...]
+    assignment: Assignment | None = None
 
 
 def history_entry(
@@ -42,6 +49,7 @@ def history_entry(
     actor: Actor,
     actor_subject: str | None,
     reason: str | None = None,
+    assignment: Assignment | None = None,
 ) -> HistoryEntry:
     """The entry of a change; `before` is None where the appointment was booked."""
     return HistoryEntry(
@@ -56,4 +64,7 @@ def history_entry(
         from_starts_at=None if before is None else before.starts_at,
         to_starts_at=after.starts_at,
         reason=reason,
+        from_providers=() if before is None else before.providers,
+        to_providers=after.providers,
+        assignment=assignment,
     )

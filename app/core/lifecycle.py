@@ -28,9 +28,11 @@ from app.core.refusals import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from app.core.appointment import Appointment
+    from app.core.ids import ProviderId, ResourceId
 
 
 class Period(StrEnum):
@@ -299,14 +301,30 @@ def _after(appointment: Appointment, kind: AppointmentChangeKind) -> Appointment
     return replace(appointment, status=transition.target, version=appointment.version + 1)
 
 
-def moved(appointment: Appointment, starts_at: datetime, ends_at: datetime) -> Appointment:
-    """The appointment at another time. The time version rises only when the start does move."""
-    return replace(
+def moved(
+    appointment: Appointment,
+    starts_at: datetime,
+    ends_at: datetime,
+    *,
+    providers: Sequence[ProviderId],
+    named: int,
+    resources: tuple[ResourceId, ...],
+) -> Appointment:
+    """The appointment at another time, or with others. The time version rises only when the start
+    moves or the providers change.
+    """
+    lead, *others = providers
+    after = replace(
         _after(appointment, AppointmentChangeKind.RESCHEDULED),
         starts_at=starts_at,
         ends_at=ends_at,
-        time_version=appointment.time_version + (starts_at != appointment.starts_at),
+        provider_id=lead,
+        others=tuple(others),
+        named=named,
+        resources=resources,
     )
+    is_news = (starts_at, after.providers) != (appointment.starts_at, appointment.providers)
+    return replace(after, time_version=appointment.time_version + is_news)
 
 
 def cancelled(

@@ -20,6 +20,7 @@ from babel.numbers import list_currencies
 from email_validator import EmailNotValidError, validate_email
 
 from app.core.appointment import Contact
+from app.core.booking import Wanted
 from app.core.hours import ClockRange, DayException, WeeklyRange, merge_clock_ranges
 from app.core.messages import Channel
 from app.core.money import CancellationPolicy, LateCancellation, Money
@@ -31,6 +32,8 @@ from app.core.zones import is_known_zone, is_supported_date
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from app.core.ids import ProviderId, ServiceId
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -55,6 +58,9 @@ AMOUNT_MINOR = 2**31 - 1
 WEEKLY_RANGES = 200
 EXCEPTION_RANGES = 48
 SERVICE_PROVIDERS = 1_000
+
+NAMED_TWICE = say("Name each provider once.")
+SEVERAL_NEED_A_SERVICE = say("Several providers are taken for a service only.")
 
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\u2028\u2029\ud800-\udfff]")
 _UNPRINTABLE_IN_PARAGRAPHS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
@@ -398,6 +404,31 @@ def valid_notes(notes: str | None) -> str | None:
 def valid_reason(reason: str | None) -> str | None:
     """Check the reason for a change; nothing but white space is none."""
     return _optional_text("reason", reason, REASON_LENGTH, paragraphs=True)
+
+
+@_answers
+def valid_wanted(
+    provider_id: ProviderId | None,
+    provider_ids: Sequence[ProviderId] | None,
+    service_id: ServiceId | None,
+    *,
+    is_held: bool,
+) -> Wanted:
+    """Check with whom a visit is wished: one provider, several for a service, each once, or nobody
+    for a service. With a hold both may be left out: it says who and what is held.
+    """
+    if provider_id is not None and provider_ids:
+        raise _Refused(
+            "provider_ids", say("Name providers either by providerId or by providerIds.")
+        )
+    named = tuple(provider_ids or ()) if provider_id is None else (provider_id,)
+    if len(set(named)) < len(named):
+        raise _Refused("provider_ids", NAMED_TWICE)
+    if service_id is None and not named and not is_held:
+        raise _Refused("provider_id", say("Name a provider, or a service that somebody offers."))
+    if service_id is None and len(named) > 1 and not is_held:
+        raise _Refused("provider_ids", SEVERAL_NEED_A_SERVICE)
+    return Wanted(named, service_id)
 
 
 @_answers

@@ -12,6 +12,7 @@ from app.core.events import Author
 from app.core.lifecycle import Actor
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
 
     from app.core.appointment import Appointment
@@ -92,13 +93,25 @@ class Viewer:
 
     def sees_history_of(self, appointment: Appointment) -> bool:
         """Who did what with an appointment is shown to those who run its calendar."""
-        return self.runs(appointment.provider_id)
+        return self.runs_any(appointment.providers)
 
     def runs(self, provider_id: ProviderId) -> bool:
         """Whether the caller may act for this provider: administrators for all, a provider for
         themselves.
         """
         return self.is_admin or (self.role is Role.PROVIDER and self.provider_id == provider_id)
+
+    def may_take(self, provider_ids: Iterable[ProviderId]) -> bool:
+        """Whether the caller may book and hold time of these: a provider only where they are one of
+        them.
+        """
+        return self.role is not Role.PROVIDER or self.runs_any(provider_ids)
+
+    def runs_any(self, provider_ids: Iterable[ProviderId]) -> bool:
+        """Whether the caller may act for one of these providers: those of a visit have the same
+        rights over it.
+        """
+        return any(self.runs(provider_id) for provider_id in provider_ids)
 
     @property
     def author(self) -> Author:
@@ -110,7 +123,7 @@ class Viewer:
         """As whom the caller acts on an appointment that they see, or just booked."""
         if self.is_admin:
             return Actor.ADMIN
-        if self.runs(appointment.provider_id):
+        if self.runs_any(appointment.providers):
             return Actor.PROVIDER
         if self.role is Role.CUSTOMER:
             return Actor.CUSTOMER
@@ -121,11 +134,11 @@ class Viewer:
         return self.role is Role.CUSTOMER and self.customer_id == appointment.customer_id
 
     def sees(self, appointment: Appointment) -> bool:
-        """Whether the caller may read the appointment: its customer, its provider, administrators,
-        its manage token.
+        """Whether the caller may read the appointment: its customer, its providers,
+        administrators, its manage token.
         """
         return (
-            self.runs(appointment.provider_id)
+            self.runs_any(appointment.providers)
             or self.owns(appointment)
             or self.manages == appointment.id
         )

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from app.core.changes import Change
 
 # the number is the version of the messages' format; increment it with every change
-_CHANNEL = "slotwright:live:1:"
+_CHANNEL = "slotwright:live:2:"
 
 
 def channel_of(organization_id: OrganizationId) -> str:
@@ -68,7 +68,7 @@ def _packed(change: Change) -> Sequence[object]:
             return [
                 "appointment",
                 change.appointment_id.hex,
-                change.provider_id.hex,
+                [each.hex for each in change.provider_ids],
                 change.customer_id.hex,
                 change.kind,
                 change.version,
@@ -91,11 +91,11 @@ def _unpacked(organization_id: OrganizationId, packed: list[Any]) -> Change:
                 organization_id=organization_id,
                 ids=tuple(ProviderId(UUID(owner)) for owner in owners),
             )
-        case ["appointment", appointment, provider, customer, kind, int(version)]:
+        case ["appointment", appointment, [*providers], customer, kind, int(version)]:
             return AppointmentChanged(
                 organization_id=organization_id,
                 appointment_id=AppointmentId(UUID(appointment)),
-                provider_id=ProviderId(UUID(provider)),
+                provider_ids=tuple(ProviderId(UUID(provider)) for provider in providers),
                 customer_id=CustomerId(UUID(customer)),
                 kind=AppointmentChangeKind(kind),
                 version=version,

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from app.core.appointment import Appointment, AppointmentFilter, AppointmentStatus, Contact
-from app.core.ids import AppointmentId, CustomerId, OrganizationId, ProviderId, ServiceId
+from app.core.ids import (
+    AppointmentId,
+    CustomerId,
+    OrganizationId,
+    ProviderId,
+    ResourceId,
+    ServiceId,
+)
 from app.core.money import CancellationPolicy, LateCancellation
 from app.store.providers import channels, money
 from app.store.sql import query
@@ -14,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime
 
+    from app.core.hold import Hold
     from app.core.keyset import Keyset
     from app.store.pool import Transaction
     from app.store.sql import Executor, Record
@@ -33,6 +41,34 @@ _PAGES = {
 }
 _COUNTS = {whose: query(f"count_appointments_of_{whose}") for whose in ("organization", "customer")}
 _COUNTS_OF_PROVIDERS = query("count_appointments_of_providers")
+
+
+class Taken(TypedDict):
+    """The fields of an appointment or a hold that say what it takes besides its lead, and how many
+    of its providers were named.
+    """
+
+    others: tuple[ProviderId, ...]
+    named: int
+    resources: tuple[ResourceId, ...]
+
+
+def taken_from(row: Record) -> Taken:
+    """From `provider_ids`, `named` and `resource_ids`: null where it takes its lead alone, who was
+    named.
+    """
+    if row["provider_ids"] is None:
+        return Taken(others=(), named=1, resources=())
+    return Taken(
+        others=tuple(map(ProviderId, row["provider_ids"][1:])),
+        named=row["named"],
+        resources=tuple(map(ResourceId, row["resource_ids"])),
+    )
+
+
+def taken_values(of: Appointment | Hold) -> tuple[object, object, object]:
+    """The three columns that `taken_from` reads."""
+    return (None, None, None) if of.is_plain else (of.providers, of.named, of.resources)
 
 
 def _appointment(row: Record) -> Appointment:
@@ -66,6 +102,7 @@ def _appointment(row: Record) -> Appointment:
         cancelled_at=row["cancelled_at"],
         cancellation_reason=row["cancellation_reason"],
         cancellation_fee=money(row["cancellation_fee_minor"], row["cancellation_fee_currency"]),
+        **taken_from(row),
     )
 
 
@@ -126,7 +163,7 @@ async def appointment_pages(
     for row in await page.many(
         on, organization_id, *keyset.bounds, keyset.limit, *which.parameters, list(pages)
     ):
-        pages[ProviderId(row["provider_id"])].append(_appointment(row))
+        pages[ProviderId(row["wanted_id"])].append(_appointment(row))
     return pages
 
 
@@ -177,6 +214,7 @@ def insert_appointment(
         appointment.contact.channels,
         appointment.created_at,
         guest_origin,
+        *taken_values(appointment),
     )
 
 
@@ -219,6 +257,8 @@ def update_appointment(
         after.cancellation_reason,
         fee and fee.amount_minor,
         fee and fee.currency,
+        after.provider_id,
+        *taken_values(after),
     )
 
 

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from app.core.appointment import Contact, Customer
-    from app.core.ids import ProviderId
     from app.store.idempotency import KeyScope, StoredAnswer
     from app.store.pool import Transaction
 
@@ -25,13 +24,12 @@ class BeforeBooking:
     """The result under the key, if any; the customer, if they have booked before; and what
     is open.
 
-    Open are confirmed appointments that are not over: the customer's with the provider, the
-    customer's with anybody, and those of guests from one network.
+    Open are confirmed appointments that are not over: the customer's, and those of guests from one
+    network.
     """
 
     answer: StoredAnswer | None
     customer: Customer | None
-    open_of_contact: int
     open_of_customer: int
     open_of_network: int
     made_of_network: int
@@ -41,7 +39,6 @@ class BeforeBooking:
 async def before_booking(
     tx: Transaction,
     scope: KeyScope,
-    provider_id: ProviderId,
     *,
     subject: str | None,
     contact: Contact | None,
@@ -60,7 +57,6 @@ async def before_booking(
         subject,
         contact and contact.email,
         contact and contact.phone,
-        provider_id,
         guest_origin,
         now,
         now.date(),
@@ -68,7 +64,6 @@ async def before_booking(
     return BeforeBooking(
         answer=None if row["request_hash"] is None else stored_answer_from(row),
         customer=None if row["id"] is None else customer_from(row),
-        open_of_contact=row["of_contact"],
         open_of_customer=row["of_customer"],
         open_of_network=row["open_of_network"],
         made_of_network=row["made_of_network"] or 0,

@@ -54,7 +54,7 @@ async def appointment_changes_since(
         AppointmentChanged(
             organization_id=organization_id,
             appointment_id=AppointmentId(row["appointment_id"]),
-            provider_id=ProviderId(row["provider_id"]),
+            provider_ids=tuple(map(ProviderId, row["provider_ids"])),
             customer_id=CustomerId(row["customer_id"]),
             kind=AppointmentChangeKind(row["kind"]),
             version=row["version"],

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 from app.core.appointment import AppointmentStatus
 from app.core.changes import AppointmentChangeKind
 from app.core.history import HistoryEntry
-from app.core.ids import AppointmentId
+from app.core.ids import AppointmentId, ProviderId
 from app.core.lifecycle import Actor
+from app.core.needs import Assignment
 from app.store.sql import query
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from uuid import UUID
 
     from app.core.ids import OrganizationId
     from app.store.sql import Executor
@@ -25,8 +27,14 @@ async def history_of_appointments(
 ) -> dict[AppointmentId, list[HistoryEntry]]:
     """The history of each of these appointments, in order."""
     found: dict[AppointmentId, list[HistoryEntry]] = {}
-    for row in await _OF_APPOINTMENTS.many(on, organization_id, appointment_ids):
+    providers: dict[AppointmentId, tuple[ProviderId, ...]] = {}
+    # Backwards: who an appointment takes now is known, and of each change whom it took before.
+    for row in reversed(await _OF_APPOINTMENTS.many(on, organization_id, appointment_ids)):
         appointment_id = AppointmentId(row["appointment_id"])
+        after = providers.get(appointment_id) or _providers(row["provider_ids"])
+        changed = row["from_provider_ids"]
+        before = after if changed is None else _providers(changed)
+        providers[appointment_id] = before
         entry = HistoryEntry(
             appointment_id=appointment_id,
             version=row["version"],
@@ -41,6 +49,13 @@ async def history_of_appointments(
             from_starts_at=row["from_starts_at"],
             to_starts_at=row["to_starts_at"],
             reason=row["reason"],
+            from_providers=() if row["from_status"] is None else before,
+            to_providers=after,
+            assignment=None if row["assignment"] is None else Assignment(row["assignment"]),
         )
-        found.setdefault(appointment_id, []).append(entry)
+        found.setdefault(appointment_id, []).insert(0, entry)
     return found
+
+
+def _providers(stored: Sequence[UUID]) -> tuple[ProviderId, ...]:
+    return tuple(map(ProviderId, stored))

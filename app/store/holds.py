@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from app.core.hold import Hold
 from app.core.ids import HoldId, OrganizationId, ProviderId, ServiceId
+from app.store.appointments import taken_from, taken_values
 from app.store.sql import query
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def _hold(row: Record | None) -> Hold | None:
         ends_at=row["ends_at"],
         expires_at=row["expires_at"],
         ended_at=row["ended_at"],
+        **taken_from(row),
     )
 
 
@@ -76,6 +78,7 @@ def insert_hold(
         hold.ends_at,
         created_at,
         hold.expires_at,
+        *taken_values(hold),
     )
 
 

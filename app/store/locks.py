@@ -50,16 +50,19 @@ def lock_key(*parts: object) -> int:
 async def lock_idempotency_key(
     tx: Transaction,
     scope: KeyScope,
+    *,
     guests: Iterable[str] = (),
+    service_id: ServiceId | None = None,
     rules: Iterable[SubjectId] = (),
 ) -> None:
     """Requests that carry the same key go one after the other; and so do those that count against
-    one of these guests' limits, by the names in `guests`. The rules of the subjects in `rules` are
-    shared in the same round trip.
+    one of these guests' limits, by the names in `guests`. The service, and the rules of the
+    subjects in `rules`, are shared in the same round trip.
     """
-    key = lock_key("idempotency", scope.organization_id, scope.mutation, scope.caller, scope.key)
-    counted = sorted(lock_key("guest", scope.organization_id, guest) for guest in guests)
-    await _wait_for(tx, [key, *counted], shared=_rules_keys(scope.organization_id, rules))
+    organization_id = scope.organization_id
+    key = lock_key("idempotency", organization_id, scope.mutation, scope.caller, scope.key)
+    counted = sorted(lock_key("guest", organization_id, guest) for guest in guests)
+    await _wait_for(tx, [key, *counted], shared=_shared_keys(organization_id, service_id, rules))
 
 
 async def lock_caller(tx: Transaction, organization_id: OrganizationId, caller: str) -> None:
@@ -83,7 +86,7 @@ async def lock_service(
     """Changes of a service, and of who offers it, go one after the other. Taken before its
     providers' locks.
     """
-    await _wait_for(tx, [lock_key("service", organization_id, service_id)])
+    await _wait_for(tx, [_service_key(organization_id, service_id)])
 
 
 async def lock_rules(
@@ -94,12 +97,16 @@ async def lock_rules(
 
 
 async def share_rules(
-    tx: Transaction, organization_id: OrganizationId, subject_ids: Iterable[SubjectId]
+    tx: Transaction,
+    organization_id: OrganizationId,
+    subject_ids: Iterable[SubjectId],
+    *,
+    service_id: ServiceId | None = None,
 ) -> None:
-    """Hours, rules, services and zones of these subjects don't change until the transaction ends.
-    Other bookings share the lock.
+    """Hours, rules, services and zones of these subjects don't change until the transaction ends,
+    nor does what a visit of the service needs. Other bookings share the locks.
     """
-    await _wait_for(tx, shared=_rules_keys(organization_id, subject_ids))
+    await _wait_for(tx, shared=_shared_keys(organization_id, service_id, subject_ids))
 
 
 async def lock_destinations(tx: Transaction, organization_id: OrganizationId) -> None:
@@ -132,6 +139,19 @@ async def _wait_for(
 ) -> None:
     with LOCK_SECONDS.time():
         await _LOCK_EACH.exec(tx, alone, shared)
+
+
+def _service_key(organization_id: OrganizationId, service_id: ServiceId) -> int:
+    return lock_key("service", organization_id, service_id)
+
+
+def _shared_keys(
+    organization_id: OrganizationId,
+    service_id: ServiceId | None,
+    subject_ids: Iterable[SubjectId],
+) -> list[int]:
+    service = [] if service_id is None else [_service_key(organization_id, service_id)]
+    return [*service, *_rules_keys(organization_id, subject_ids)]
 
 
 def _rules_keys(organization_id: OrganizationId, subject_ids: Iterable[SubjectId]) -> list[int]:

@@ -36,10 +36,12 @@ def insert_history(
     provider_id: ProviderId,
     entries: Sequence[HistoryEntry],
 ) -> None:
-    """One entry for each appointment that the same change was made to: of one kind, by one author
-    and into one state. `provider_id` is any provider of the organization.
+    """One entry for each appointment that the same change was made to: of one kind, by one author,
+    into one state, and from the same providers to the same ones where it changed them.
+    `provider_id` is any provider of the organization.
     """
     first = entries[0]
+    replaced = first.from_providers not in {(), first.to_providers}
     _HISTORY.later(
         tx,
         organization_id,
@@ -55,6 +57,8 @@ def insert_history(
         [entry.from_starts_at for entry in entries],
         [entry.to_starts_at for entry in entries],
         first.reason,
+        first.from_providers if replaced else None,
+        first.assignment,
     )
 
 

@@ -1,6 +1,7 @@
 -- fragment: appointment_columns
 -- The columns of an appointment, as `_appointment` reads them.
-id, provider_id, service_id, customer_id, status, starts_at, ends_at, customer_time_zone, contact_name,
+id, provider_id, provider_ids, named, resource_ids, service_id, customer_id, status, starts_at, ends_at,
+customer_time_zone, contact_name,
 contact_email, contact_phone, contact_locale, contact_channels, notes, version, time_version, price_minor,
 price_currency, policy_free_until_minutes_before, policy_late_cancellation, policy_late_fee_minor,
 policy_late_fee_currency, policy_late_fee_percent, created_at, cancelled_at, cancellation_reason,
@@ -29,24 +30,53 @@ ORDER BY starts_at, id
 LIMIT $6::integer;
 
 -- name: appointments_of_providers_forward :many
--- The same page of each of these providers' appointments in the order of (starts_at, id), strictly between two
--- cursors; null ones bound nothing. $7 and $8 bound the start, from inclusive to exclusive, $9 the status.
+-- The same page of each of these providers' appointments, those that they lead and others, in the order of (starts_at, id),
+-- strictly between two cursors; null ones bound nothing. $7 and $8 bound the start, from inclusive to exclusive, $9 the
+-- status.
 -- params: organization_id uuid, after_start timestamptz, after_id uuid, before_start timestamptz, before_id uuid, page_size integer, from_start timestamptz, until_start timestamptz, statuses text[], provider_ids uuid[]
-SELECT {{appointment_columns}}
+SELECT wanted.wanted_id, page.*
 FROM unnest($10::uuid[]) AS wanted (wanted_id)
 CROSS JOIN LATERAL (
     SELECT {{appointment_columns}}
     FROM appointment
-    WHERE organization_id = $1 AND provider_id = wanted.wanted_id
-        AND (starts_at, id) > (coalesce($2::timestamptz, '-infinity'), coalesce($3::uuid, '00000000-0000-0000-0000-000000000000'))
-        AND (starts_at, id) < (coalesce($4::timestamptz, 'infinity'), coalesce($5::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
-        AND starts_at >= coalesce($7::timestamptz, '-infinity')
-        AND starts_at < coalesce($8::timestamptz, 'infinity')
-        AND ($9::text[] IS NULL OR status = ANY($9))
-    ORDER BY starts_at, id
-    LIMIT $6::integer
+    WHERE organization_id = $1 AND id IN (
+        SELECT id
+        FROM (
+            (
+                SELECT id, starts_at
+                FROM appointment
+                WHERE organization_id = $1 AND provider_id = wanted.wanted_id
+                    AND (starts_at, id) > (coalesce($2::timestamptz, '-infinity'), coalesce($3::uuid, '00000000-0000-0000-0000-000000000000'))
+                    AND (starts_at, id) < (coalesce($4::timestamptz, 'infinity'), coalesce($5::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
+                    AND starts_at >= coalesce($7::timestamptz, '-infinity')
+                    AND starts_at < coalesce($8::timestamptz, 'infinity')
+                    AND ($9::text[] IS NULL OR status = ANY($9))
+                ORDER BY starts_at, id
+                LIMIT $6::integer
+            )
+            UNION ALL
+            (
+                SELECT taken.appointment_id, taken.starts_at
+                FROM appointment_subject AS taken
+                WHERE taken.organization_id = $1 AND taken.subject_id = wanted.wanted_id AND taken.position > 1
+                    AND (taken.starts_at, taken.appointment_id) > (coalesce($2::timestamptz, '-infinity'), coalesce($3::uuid, '00000000-0000-0000-0000-000000000000'))
+                    AND (taken.starts_at, taken.appointment_id) < (coalesce($4::timestamptz, 'infinity'), coalesce($5::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
+                    AND taken.starts_at >= coalesce($7::timestamptz, '-infinity')
+                    AND taken.starts_at < coalesce($8::timestamptz, 'infinity')
+                    AND ($9::text[] IS NULL OR EXISTS (
+                        SELECT
+                        FROM appointment AS other
+                        WHERE other.organization_id = $1 AND other.id = taken.appointment_id AND other.status = ANY($9)
+                    ))
+                ORDER BY taken.starts_at, taken.appointment_id
+                LIMIT $6::integer
+            )
+        ) AS theirs (id, starts_at)
+        ORDER BY starts_at, id
+        LIMIT $6::integer
+    )
 ) AS page
-ORDER BY starts_at, id;
+ORDER BY page.starts_at, page.id;
 
 -- name: appointments_of_customer_forward :many
 -- A page of a customer's appointments in the order of (starts_at, id), strictly between two cursors; null ones
@@ -80,21 +110,49 @@ LIMIT $6::integer;
 -- name: appointments_of_providers_backward :many
 -- The same lists from their other end: the last of each provider's appointments, in descending order.
 -- params: organization_id uuid, after_start timestamptz, after_id uuid, before_start timestamptz, before_id uuid, page_size integer, from_start timestamptz, until_start timestamptz, statuses text[], provider_ids uuid[]
-SELECT {{appointment_columns}}
+SELECT wanted.wanted_id, page.*
 FROM unnest($10::uuid[]) AS wanted (wanted_id)
 CROSS JOIN LATERAL (
     SELECT {{appointment_columns}}
     FROM appointment
-    WHERE organization_id = $1 AND provider_id = wanted.wanted_id
-        AND (starts_at, id) > (coalesce($2::timestamptz, '-infinity'), coalesce($3::uuid, '00000000-0000-0000-0000-000000000000'))
-        AND (starts_at, id) < (coalesce($4::timestamptz, 'infinity'), coalesce($5::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
-        AND starts_at >= coalesce($7::timestamptz, '-infinity')
-        AND starts_at < coalesce($8::timestamptz, 'infinity')
-        AND ($9::text[] IS NULL OR status = ANY($9))
-    ORDER BY starts_at DESC, id DESC
-    LIMIT $6::integer
+    WHERE organization_id = $1 AND id IN (
+        SELECT id
+        FROM (
+            (
+                SELECT id, starts_at
+                FROM appointment
+                WHERE organization_id = $1 AND provider_id = wanted.wanted_id
+                    AND (starts_at, id) > (coalesce($2::timestamptz, '-infinity'), coalesce($3::uuid, '00000000-0000-0000-0000-000000000000'))
+                    AND (starts_at, id) < (coalesce($4::timestamptz, 'infinity'), coalesce($5::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
+                    AND starts_at >= coalesce($7::timestamptz, '-infinity')
+                    AND starts_at < coalesce($8::timestamptz, 'infinity')
+                    AND ($9::text[] IS NULL OR status = ANY($9))
+                ORDER BY starts_at DESC, id DESC
+                LIMIT $6::integer
+            )
+            UNION ALL
+            (
+                SELECT taken.appointment_id, taken.starts_at
+                FROM appointment_subject AS taken
+                WHERE taken.organization_id = $1 AND taken.subject_id = wanted.wanted_id AND taken.position > 1
+                    AND (taken.starts_at, taken.appointment_id) > (coalesce($2::timestamptz, '-infinity'), coalesce($3::uuid, '00000000-0000-0000-0000-000000000000'))
+                    AND (taken.starts_at, taken.appointment_id) < (coalesce($4::timestamptz, 'infinity'), coalesce($5::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
+                    AND taken.starts_at >= coalesce($7::timestamptz, '-infinity')
+                    AND taken.starts_at < coalesce($8::timestamptz, 'infinity')
+                    AND ($9::text[] IS NULL OR EXISTS (
+                        SELECT
+                        FROM appointment AS other
+                        WHERE other.organization_id = $1 AND other.id = taken.appointment_id AND other.status = ANY($9)
+                    ))
+                ORDER BY taken.starts_at DESC, taken.appointment_id DESC
+                LIMIT $6::integer
+            )
+        ) AS theirs (id, starts_at)
+        ORDER BY starts_at DESC, id DESC
+        LIMIT $6::integer
+    )
 ) AS page
-ORDER BY starts_at DESC, id DESC;
+ORDER BY page.starts_at DESC, page.id DESC;
 
 -- name: appointments_of_customer_backward :many
 -- The same list from its other end: the last of a customer's appointments, in descending order.
@@ -123,13 +181,24 @@ WHERE organization_id = $1
 -- name: count_appointments_of_providers :many
 -- How many appointments each of those lists holds in all; no row for an empty one.
 -- params: organization_id uuid, from_start timestamptz, until_start timestamptz, statuses text[], provider_ids uuid[]
-SELECT provider_id, count(*) AS total
-FROM appointment
-WHERE organization_id = $1 AND provider_id = ANY($5)
-    AND starts_at >= coalesce($2::timestamptz, '-infinity')
-    AND starts_at < coalesce($3::timestamptz, 'infinity')
-    AND ($4::text[] IS NULL OR status = ANY($4))
-GROUP BY provider_id;
+SELECT theirs.provider_id, count(*) AS total
+FROM (
+    SELECT provider_id
+    FROM appointment
+    WHERE organization_id = $1 AND provider_id = ANY($5)
+        AND starts_at >= coalesce($2::timestamptz, '-infinity')
+        AND starts_at < coalesce($3::timestamptz, 'infinity')
+        AND ($4::text[] IS NULL OR status = ANY($4))
+    UNION ALL
+    SELECT taken.subject_id
+    FROM appointment_subject AS taken
+    JOIN appointment ON appointment.organization_id = $1 AND appointment.id = taken.appointment_id
+    WHERE taken.organization_id = $1 AND taken.subject_id = ANY($5) AND taken.position > 1
+        AND taken.starts_at >= coalesce($2::timestamptz, '-infinity')
+        AND taken.starts_at < coalesce($3::timestamptz, 'infinity')
+        AND ($4::text[] IS NULL OR appointment.status = ANY($4))
+) AS theirs (provider_id)
+GROUP BY theirs.provider_id;
 
 -- name: count_appointments_of_customer :one
 -- How many appointments that list holds in all.
@@ -143,13 +212,14 @@ WHERE organization_id = $1 AND customer_id = $5
 
 -- name: insert_appointment :exec
 -- A confirmed appointment, in its first version.
--- params: organization_id uuid, id uuid, provider_id uuid, service_id uuid, customer_id uuid, starts_at timestamptz, ends_at timestamptz, customer_time_zone text, contact_name text, contact_email text, contact_phone text, contact_locale text, notes text, price_minor bigint, price_currency text, policy_free_until_minutes_before integer, policy_late_cancellation text, policy_late_fee_minor bigint, policy_late_fee_currency text, policy_late_fee_percent integer, contact_channels text[], created_at timestamptz, guest_origin bytea
+-- params: organization_id uuid, id uuid, provider_id uuid, service_id uuid, customer_id uuid, starts_at timestamptz, ends_at timestamptz, customer_time_zone text, contact_name text, contact_email text, contact_phone text, contact_locale text, notes text, price_minor bigint, price_currency text, policy_free_until_minutes_before integer, policy_late_cancellation text, policy_late_fee_minor bigint, policy_late_fee_currency text, policy_late_fee_percent integer, contact_channels text[], created_at timestamptz, guest_origin bytea, provider_ids uuid[], named integer, resource_ids uuid[]
 INSERT INTO appointment (organization_id, id, provider_id, service_id, customer_id, status, starts_at, ends_at,
     customer_time_zone, contact_name, contact_email, contact_phone, contact_locale, notes, version, time_version,
     price_minor, price_currency, policy_free_until_minutes_before, policy_late_cancellation, policy_late_fee_minor,
-    policy_late_fee_currency, policy_late_fee_percent, contact_channels, created_at, guest_origin)
+    policy_late_fee_currency, policy_late_fee_percent, contact_channels, created_at, guest_origin, provider_ids, named,
+    resource_ids)
 VALUES ($1, $2, $3, $4, $5, 'CONFIRMED', $6, $7, $8, $9, $10, $11, $12, $13, 1, 1, $14, $15, $16, $17, $18, $19, $20,
-    $21, $22, $23);
+    $21, $22, $23, $24, $25, $26);
 
 -- name: appointment_for_update :maybe
 -- An appointment as it is now, locked until the transaction ends: changes of one appointment are serialized.
@@ -180,20 +250,23 @@ ORDER BY ends_at
 LIMIT $2::integer;
 
 -- name: history_of_appointments :many
--- The history of these appointments, in order.
+-- The history of these appointments, in order; with each entry the providers that its appointment takes now.
 -- params: organization_id uuid, appointment_ids uuid[]
-SELECT appointment_id, version, kind, occurred_at, actor, actor_subject, from_status, to_status, from_starts_at,
-    to_starts_at, reason
-FROM appointment_history
-WHERE organization_id = $1 AND appointment_id = ANY($2)
-ORDER BY appointment_id, version;
+SELECT entry.appointment_id, entry.version, entry.kind, entry.occurred_at, entry.actor, entry.actor_subject,
+    entry.from_status, entry.to_status, entry.from_starts_at, entry.to_starts_at, entry.reason, entry.from_provider_ids,
+    entry.assignment, coalesce(appointment.provider_ids, ARRAY[appointment.provider_id]) AS provider_ids
+FROM appointment_history AS entry
+JOIN appointment ON appointment.organization_id = $1 AND appointment.id = entry.appointment_id
+WHERE entry.organization_id = $1 AND entry.appointment_id = ANY($2)
+ORDER BY entry.appointment_id, entry.version;
 
 -- name: update_appointment :exec
 -- An appointment that is locked, in its next version. A guest's network is kept no longer than the appointment is open.
--- params: organization_id uuid, id uuid, status text, starts_at timestamptz, ends_at timestamptz, version integer, time_version integer, cancelled_at timestamptz, cancellation_reason text, cancellation_fee_minor bigint, cancellation_fee_currency text
+-- params: organization_id uuid, id uuid, status text, starts_at timestamptz, ends_at timestamptz, version integer, time_version integer, cancelled_at timestamptz, cancellation_reason text, cancellation_fee_minor bigint, cancellation_fee_currency text, provider_id uuid, provider_ids uuid[], named integer, resource_ids uuid[]
 UPDATE appointment
 SET status = $3, starts_at = $4, ends_at = $5, version = $6, time_version = $7, cancelled_at = $8,
     cancellation_reason = $9, cancellation_fee_minor = $10, cancellation_fee_currency = $11,
+    provider_id = $12, provider_ids = $13, named = $14, resource_ids = $15,
     guest_origin = CASE WHEN $3 = 'CONFIRMED' THEN guest_origin END
 WHERE organization_id = $1 AND id = $2;
 

@@ -1,19 +1,19 @@
 -- name: before_booking :one
 -- What there is when somebody books, under the locks of their key, contact and network: what the key stands for; the
 -- customer that they are, by subject, or as a guest by e-mail or, without one, by phone; and how many confirmed
--- appointments are not over, the customer's with the provider, the customer's with anybody, and those booked by guests
--- from the network; and how many bookings the latter made on the day. One row, whatever there is.
+-- appointments are not over, the customer's and those booked by guests from the network; and how many bookings the latter
+-- made on the day. One row, whatever there is.
 -- The customer is locked against an erasure: one that was erased while this waited is not found, and one that is found
 -- is not erased before this transaction ends.
--- params: organization_id uuid, mutation text, caller text, key text, subject text, email text, phone text, provider_id uuid, guest_origin bytea, open_at timestamptz, day date
+-- params: organization_id uuid, mutation text, caller text, key text, subject text, email text, phone text, guest_origin bytea, open_at timestamptz, day date
 SELECT known.request_hash, known.appointment_id, known.hold_id,
     customer.id, customer.subject, customer.name, customer.email, customer.phone, customer.time_zone, customer.locale,
-    customer.channels, customer.erased_at, opened.of_contact, opened.of_customer, (
+    customer.channels, customer.erased_at, opened.of_customer, (
         SELECT count(*)
         FROM appointment
-        WHERE organization_id = $1 AND status = 'CONFIRMED' AND guest_origin = $9 AND ends_at > $10
+        WHERE organization_id = $1 AND status = 'CONFIRMED' AND guest_origin = $8 AND ends_at > $9
     ) AS open_of_network, (
-        SELECT count FROM network_tally WHERE organization_id = $1 AND origin = $9 AND day = $11 AND what = 'BOOKINGS'
+        SELECT count FROM network_tally WHERE organization_id = $1 AND origin = $8 AND day = $10 AND what = 'BOOKINGS'
     ) AS made_of_network
 FROM (VALUES (true)) AS always
 LEFT JOIN idempotency_key AS known
@@ -40,11 +40,11 @@ LEFT JOIN LATERAL (
 ) AS customer ON true
 -- No visit lasts longer than three days (claim_length), so the index is entered three days before now.
 LEFT JOIN LATERAL (
-    SELECT count(*) FILTER (WHERE provider_id = $8) AS of_contact, count(*) AS of_customer
+    SELECT count(*) AS of_customer
     FROM appointment
     WHERE organization_id = $1
         AND customer_id = customer.id
         AND status = 'CONFIRMED'
-        AND starts_at > $10::timestamptz - interval '3 days'
-        AND ends_at > $10
+        AND starts_at > $9::timestamptz - interval '3 days'
+        AND ends_at > $9
 ) AS opened ON true;

@@ -7,10 +7,12 @@ SELECT pg_snapshot_xmax(snapshot)::text::bigint - (SELECT count(*) FROM pg_snaps
 FROM pg_current_snapshot() AS snapshot;
 
 -- name: appointment_changes_since :many
--- The changes of the organization's appointments from $2 on, oldest first; after the row ($3, $4) of a page before.
+-- The changes of the organization's appointments from $2 on, oldest first, with the providers that each takes now; after
+-- the row ($3, $4) of a page before.
 -- params: organization_id uuid, since timestamptz, after_appointment_id uuid, after_version integer, page_size integer
 SELECT appointment_history.occurred_at, appointment_history.appointment_id, appointment_history.version,
-    appointment_history.kind, appointment.provider_id, appointment.customer_id
+    appointment_history.kind, coalesce(appointment.provider_ids, ARRAY[appointment.provider_id]) AS provider_ids,
+    appointment.customer_id
 FROM appointment_history
 JOIN appointment
     ON appointment.organization_id = $1 AND appointment.id = appointment_history.appointment_id

@@ -242,7 +242,7 @@ async def test_a_change_that_could_not_be_published_is_found_as_soon_as_redis_is
             change = AppointmentChanged(
                 organization_id=world.here.organization.id,
                 appointment_id=AppointmentId(key_in(appointment["appointment"]["id"])),
-                provider_id=provider_id(ada),
+                provider_ids=(provider_id(ada),),
                 customer_id=CustomerId(key_in(ada["id"])),
                 kind=AppointmentChangeKind.BOOKED,
                 version=1,

@@ -1,5 +1,7 @@
 """Appointments: what is booked, by whom, and the mutation that books."""
 
+import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Self
@@ -14,13 +16,15 @@ from app.api.words.enums import (
     Actor,
     AppointmentChangeKind,
     AppointmentStatus,
+    Assignment,
     Channel,
     Role,
 )
 from app.api.words.keys import (
     appointment_key,
+    optional_provider_key,
+    optional_provider_keys,
     optional_service_key,
-    provider_key,
 )
 from app.api.words.money import Money
 from app.api.words.node import Node
@@ -154,11 +158,30 @@ class AppointmentHistoryEntry:
     )
     to_starts_at: datetime = strawberry.field(description="The start since.")
     reason: str | None = strawberry.field(description="The reason that the actor gave.")
+    assignment: Assignment | None = strawberry.field(
+        description="The order in which the service's providers were tried; null where nobody was "
+        "assigned by it."
+    )
+    row: strawberry.Private[HistoryEntry]
+
+    @strawberry.field(
+        description="The providers before, the lead first; empty where it was booked."
+    )
+    async def from_providers(self, info: Info) -> list[LazyProvider]:
+        """Batched."""
+        return await providers_of(info, self.row.from_providers)
+
+    @strawberry.field(description="The providers since, the lead first.")
+    async def to_providers(self, info: Info) -> list[LazyProvider]:
+        """Batched."""
+        return await providers_of(info, self.row.to_providers)
 
     @classmethod
     def of(cls, entry: HistoryEntry) -> Self:
         """From the core."""
         return cls(
+            row=entry,
+            assignment=entry.assignment,
             version=entry.version,
             kind=entry.kind,
             occurred_at=entry.occurred_at,
@@ -174,7 +197,7 @@ class AppointmentHistoryEntry:
 
 @strawberry.type(
     description=(
-        "A booked visit. Seen by its customer, its provider, administrators and its manage token."
+        "A booked visit. Seen by its customer, its providers, administrators and its manage token."
     )
 )
 class Appointment(Node):
@@ -223,15 +246,16 @@ class Appointment(Node):
         """As in the calendar parts of our mails."""
         return uid(self.row.id)
 
-    @strawberry.field(description="With whom.")
+    @strawberry.field(description="With whom: the lead, where it takes several.")
     async def provider(self, info: Info) -> LazyProvider:
         """Batched."""
-        from app.api.graph.providers import Provider as ProviderType  # noqa: PLC0415  the two types name each other
+        [lead] = await providers_of(info, [self.row.provider_id])
+        return lead
 
-        found = await info.context.loaders.provider.load(self.row.provider_id)
-        if found is None:
-            raise LookupError("the appointment's provider is gone")
-        return ProviderType.of(found)
+    @strawberry.field(description="All providers that it takes, the lead first.")
+    async def providers(self, info: Info) -> list[LazyProvider]:
+        """Batched."""
+        return await providers_of(info, self.row.providers)
 
     @strawberry.field(description="For what; null where no service was named.")
     async def service(self, info: Info) -> LazyService | None:
@@ -334,6 +358,17 @@ class Appointment(Node):
         ]
 
 
+async def providers_of(info: Info, provider_ids: Sequence[ProviderId]) -> list[LazyProvider]:
+    """These providers, in order. Batched."""
+    from app.api.graph.providers import Provider as ProviderType  # noqa: PLC0415  the two types name each other
+
+    found = await asyncio.gather(*map(info.context.loaders.provider.load, provider_ids))
+    gone = [each for each, provider in zip(provider_ids, found, strict=True) if provider is None]
+    if gone:
+        raise LookupError(f"providers are gone: {gone}")
+    return [ProviderType.of(provider) for provider in found if provider is not None]
+
+
 AppointmentConnection = Connection[Appointment]
 
 
@@ -434,13 +469,23 @@ class CustomerInput:
 class BookAppointmentInput:
     """Becomes a `BookingForm`."""
 
-    provider_id: strawberry.ID = strawberry.field(description="With whom.")
+    provider_id: strawberry.ID | None = strawberry.field(
+        default=None,
+        description="With whom. Without `providerId` and `providerIds`, and with a service: with "
+        "whoever of its providers is free.",
+    )
+    provider_ids: list[strawberry.ID] | None = strawberry.field(
+        default=None,
+        description="With all of these, the first as the lead: as many as the service takes, or "
+        "fewer. Give either this or `providerId`.",
+    )
     service_id: strawberry.ID | None = strawberry.field(
         default=None, description="For what; left out: by the provider's own rules."
     )
     hold_token: str | None = strawberry.field(
         default=None,
-        description="From `holdSlot`; the time is reserved until the hold expires.",
+        description="From `holdSlot`; the time is reserved until the hold expires. Providers and "
+        "service may be left out; those that are given must be those that are held.",
     )
     starts_at: datetime = strawberry.field(
         description="The start of the visit: one of the listed slots."
@@ -568,7 +613,8 @@ class AppointmentMutation:
     ) -> BookAppointmentResult:
         """See the use case."""
         form = BookingForm(
-            provider_id=provider_key(input.provider_id),
+            provider_id=optional_provider_key(input.provider_id),
+            provider_ids=optional_provider_keys(input.provider_ids),
             service_id=optional_service_key(input.service_id),
             starts_at=input.starts_at,
             duration_minutes=input.duration_minutes,

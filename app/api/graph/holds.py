@@ -5,10 +5,14 @@ from typing import Annotated
 
 import strawberry
 
-from app.api.graph.appointments import slot_unavailable
+from app.api.graph.appointments import providers_of, slot_unavailable
 from app.api.graph.providers import Provider
 from app.api.operation.info import Info
-from app.api.words.keys import optional_service_key, provider_key
+from app.api.words.keys import (
+    optional_provider_key,
+    optional_provider_keys,
+    optional_service_key,
+)
 from app.api.words.refusals import (
     BookingLimitReachedError,
     IdempotencyKeyReusedError,
@@ -56,13 +60,16 @@ class Hold:
             expires_at=hold.expires_at,
         )
 
-    @strawberry.field(description="Whose time it is.")
+    @strawberry.field(description="Whose time it is: the lead's, where it is that of several.")
     async def provider(self, info: Info) -> Provider:
         """Batched."""
-        found = await info.context.loaders.provider.load(self.row.provider_id)
-        if found is None:
-            raise LookupError("the hold's provider is gone")
-        return Provider.of(found)
+        [lead] = await providers_of(info, [self.row.provider_id])
+        return lead
+
+    @strawberry.field(description="All providers whose time it is, the lead first.")
+    async def providers(self, info: Info) -> list[Provider]:
+        """Batched."""
+        return await providers_of(info, self.row.providers)
 
 
 @strawberry.input(
@@ -71,7 +78,16 @@ class Hold:
 class HoldSlotInput:
     """Becomes a `HoldForm`."""
 
-    provider_id: strawberry.ID = strawberry.field(description="Whose time.")
+    provider_id: strawberry.ID | None = strawberry.field(
+        default=None,
+        description="Whose time. Without `providerId` and `providerIds`, and with a service: that "
+        "of whoever of its providers is free.",
+    )
+    provider_ids: list[strawberry.ID] | None = strawberry.field(
+        default=None,
+        description="The time of all of these, the first as the lead: as many as the service "
+        "takes, or fewer. Give either this or `providerId`.",
+    )
     service_id: strawberry.ID | None = strawberry.field(
         default=None, description="For this service's rules."
     )
@@ -122,7 +138,8 @@ class HoldMutation:
     ) -> HoldSlotResult:
         """See the use case."""
         form = HoldForm(
-            provider_id=provider_key(input.provider_id),
+            provider_id=optional_provider_key(input.provider_id),
+            provider_ids=optional_provider_keys(input.provider_ids),
             service_id=optional_service_key(input.service_id),
             starts_at=input.starts_at,
             idempotency_key=input.idempotency_key,

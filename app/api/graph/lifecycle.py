@@ -12,7 +12,7 @@ from app.api.graph.appointments import (
     slot_unavailable,
 )
 from app.api.operation.info import Info
-from app.api.words.keys import appointment_key
+from app.api.words.keys import appointment_key, optional_provider_keys
 from app.api.words.refusals import (
     CancellationFeeNotAcceptedError,
     IdempotencyKeyReusedError,
@@ -51,6 +51,11 @@ class RescheduleAppointmentInput:
     appointment_id: strawberry.ID = strawberry.field(description="Which appointment.")
     starts_at: datetime = strawberry.field(
         description="The new start: one of the listed slots, or in its own time."
+    )
+    provider_ids: list[strawberry.ID] | None = strawberry.field(
+        default=None,
+        description="Staff only: with all of these, the first as the lead, also at the same start. "
+        "Left out: those who were named stay, and those who were assigned may change.",
     )
     expected_version: int | None = strawberry.field(default=None, description=_VERSION)
     idempotency_key: str = strawberry.field(
@@ -164,6 +169,7 @@ class LifecycleMutation:
         form = MoveForm(
             appointment_id=appointment_key(input.appointment_id),
             starts_at=input.starts_at,
+            provider_ids=optional_provider_keys(input.provider_ids),
             expected_version=input.expected_version,
             idempotency_key=input.idempotency_key,
             manage_token=input.manage_token,

@@ -9,6 +9,7 @@ from app.core.changes import AppointmentChangeKind
 from app.core.lifecycle import Actor
 from app.core.messages import Channel, MessageKind, MessageStatus, Recipient
 from app.core.money import LateCancellation
+from app.core.needs import Assignment
 from app.core.refusals import NotChangeableReason
 from app.core.slots import UnbookableReason
 from app.core.viewer import Role
@@ -17,6 +18,7 @@ __all__ = [
     "Actor",
     "AppointmentChangeKind",
     "AppointmentStatus",
+    "Assignment",
     "Channel",
     "LateCancellation",
     "MessageKind",
@@ -84,6 +86,16 @@ _publish(
         "ALLOWED": "It is still free.",
         "FEE": "It costs a fixed fee or a share of the price.",
         "REFUSED": "It is refused.",
+    },
+)
+
+_publish(
+    Assignment,
+    "In which order a service's providers are tried for a visit that names none of them.",
+    {
+        "PRIORITY": "In the order in which the service names them.",
+        "LEAST_BUSY": "Fewest booked minutes in the week of the visit first.",
+        "LONGEST_IDLE": "Longest time since the service assigned them a visit first.",
     },
 )
 

@@ -46,6 +46,11 @@ def optional_resource_key(text: str | None) -> ResourceId | None:
     return None if text is None else resource_key(text)
 
 
+def optional_provider_keys(texts: Iterable[str] | None) -> list[ProviderId] | None:
+    """The providers that these global ids name; None where no list was given."""
+    return None if texts is None else provider_keys(texts)
+
+
 def service_key(text: str) -> ServiceId:
     """The service that this global id names."""
     return ServiceId(key_of("Service", text) or _NOTHING)

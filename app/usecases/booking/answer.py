@@ -47,9 +47,7 @@ def unchanged(organization_id: OrganizationId, appointment: Appointment) -> Writ
     """The appointment as an earlier request left it. Its changes are published again: that request
     may have died before it could.
     """
-    return Written(
-        appointment=appointment, changes=(told_again(organization_id, appointment.provider_id),)
-    )
+    return Written(appointment=appointment, changes=(told_again(organization_id, appointment),))
 
 
 def confirmation(

@@ -7,11 +7,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from app.core.appointment import Appointment, AppointmentStatus, Contact
-from app.core.booking import Acceptance, BookingWish, accept, decide_booking
+from app.core.booking import BookingWish, Wanted, accept
 from app.core.changes import AppointmentChangeKind
 from app.core.events import Author
 from app.core.ids import AppointmentId
-from app.core.party import Party
 from app.core.refusals import (
     BookingLimitReached,
     HoldExpired,
@@ -22,24 +21,39 @@ from app.core.refusals import (
     SlotUnavailable,
 )
 from app.core.sentences import say
-from app.core.slots import UnbookableReason
 from app.core.validation import (
     ContactForm,
     valid_contact,
     valid_idempotency_key,
     valid_notes,
     valid_time_zone,
+    valid_wanted,
 )
 from app.core.viewer import Role
 from app.store.appointments import insert_appointment
 from app.store.bookings import before_booking
 from app.store.calendars import take_time
 from app.store.customers import CustomerIsKnownError, customer_may_be_known
-from app.store.locks import lock_idempotency_key
+from app.store.locks import lock_idempotency_key, share_rules
 from app.store.network_tallies import tally_booking
 from app.store.pool import transaction
+from app.store.subjects import insert_subjects
 from app.usecases.booking.answer import Booked, Written, confirmation, written_before
-from app.usecases.booking.idempotency import key_scope, of_this_request, request_key
+from app.usecases.booking.choose_visit import (
+    MOST_TRIES,
+    NOTHING,
+    Way,
+    choose_and_take,
+    lock_and_decide,
+    lost_race,
+    shared_first,
+)
+from app.usecases.booking.idempotency import (
+    key_scope,
+    named_in_request,
+    of_this_request,
+    request_key,
+)
 from app.usecases.booking.know_customer import (
     CUSTOMER_IS_ERASED,
     new_customer,
@@ -47,23 +61,26 @@ from app.usecases.booking.know_customer import (
 )
 from app.usecases.booking.limit_guests import limit_reached, limited_booker
 from app.usecases.booking.lock_calendar import (
+    NOT_THEIR_CALENDAR,
+    Retry,
     Sight,
-    lock_and_look,
     times_changed,
 )
 from app.usecases.booking.refuse_early import Asker, in_turn
 from app.usecases.booking.use_hold import HeldTime, use_hold
 from app.usecases.events.record import customer_changed, record_change
 from app.usecases.events.tell import tell
-from app.usecases.listing.find_next_slots import nearest_slots
+from app.usecases.listing.find_next_slots import nearest_visits
 from app.usecases.messages.vouch_for_phone import vouch_for_phone
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from app.core.appointment import Customer
     from app.core.ids import HoldId, ProviderId, ServiceId
     from app.core.viewer import Viewer
+    from app.core.visits import Visit
     from app.store.idempotency import RequestKey
     from app.store.pool import Transaction
     from app.usecases.resources import Resources
@@ -73,9 +90,11 @@ MUTATION: Final = "bookAppointment"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BookingForm:
-    """A booking as typed; the instant is in UTC."""
+    """A booking as typed; the instant is in UTC. Providers are named in one of the two ways, or
+    not at all.
+    """
 
-    provider_id: ProviderId
+    provider_id: ProviderId | None
     service_id: ServiceId | None
     starts_at: datetime
     duration_minutes: int | None
@@ -84,6 +103,7 @@ class BookingForm:
     notes: str | None
     idempotency_key: str
     hold_token: str | None = None
+    provider_ids: Sequence[ProviderId] | None = None
 
 
 Refusal: TypeAlias = (
@@ -107,31 +127,32 @@ async def book_appointment(
         return NotAllowed(
             message=say("A manage token opens its one appointment only. Book without it.")
         )
-    if viewer.role is Role.PROVIDER and not viewer.runs(form.provider_id):
-        return NotAllowed(message=say("A provider books into their own calendar only."))
     wish = _wish(resources, viewer, form)
     if isinstance(wish, InvalidInput):
         return wish
+    wanted = wish.wanted
+    if not viewer.may_take(wanted.named) and (wanted.named or wish.hold_id is None):
+        return NotAllowed(message=NOT_THEIR_CALENDAR)
     key = valid_idempotency_key(form.idempotency_key)
     if isinstance(key, InvalidInput):
         return key
     scope = key_scope(viewer, MUTATION, key)
+    used_key = request_key(resources, scope, _request(wish))
     asker = Asker(
         scope=scope,
-        service_id=wish.service_id,
+        wanted=wanted,
         starts_at=wish.starts_at,
         duration_minutes=wish.duration_minutes,
     )
     answer = await in_turn(
         resources,
         viewer.organization_id,
-        wish.provider_id,
+        wanted,
         asker if wish.hold_id is None else None,
-        partial(_attempt, resources, viewer, request_key(resources, scope, wish), wish),
+        partial(_attempt, resources, viewer, used_key, wish),
     )
     if isinstance(answer, SlotUnavailable | HoldExpired):
-        wanted = Party(wish.provider_id, wish.service_id)
-        nearest = await nearest_slots(resources, viewer.organization_id, wanted, wish.starts_at)
+        nearest = await nearest_visits(resources, viewer.organization_id, wanted, wish.starts_at)
         return replace(answer, alternatives=nearest)
     if not isinstance(answer, Written):
         return answer
@@ -139,7 +160,31 @@ async def book_appointment(
     return confirmation(resources, viewer.organization_id, answer.appointment)
 
 
+def _request(wish: BookingWish) -> dict[str, object]:
+    """What a booking asks for; names and order as they always were."""
+    named, several = named_in_request("provider_id", wish.wanted.named)
+    return {
+        **named,
+        "service_id": wish.wanted.service_id,
+        "starts_at": wish.starts_at,
+        "duration_minutes": wish.duration_minutes,
+        "contact": wish.contact,
+        "customer_time_zone": wish.customer_time_zone,
+        "notes": wish.notes,
+        "hold_id": wish.hold_id,
+        **several,
+    }
+
+
 def _wish(resources: Resources, viewer: Viewer, form: BookingForm) -> BookingWish | InvalidInput:
+    wanted = valid_wanted(
+        form.provider_id,
+        form.provider_ids,
+        form.service_id,
+        is_held=form.hold_token is not None,
+    )
+    if isinstance(wanted, InvalidInput):
+        return wanted
     contact: Contact | InvalidInput | None = None
     if form.customer is not None:
         contact = valid_contact(form.customer)
@@ -165,8 +210,7 @@ def _wish(resources: Resources, viewer: Viewer, form: BookingForm) -> BookingWis
                 message=say("This hold token is not valid. Hold the time again."),
             )
     return BookingWish(
-        provider_id=form.provider_id,
-        service_id=form.service_id,
+        wanted=wanted,
         starts_at=form.starts_at,
         duration_minutes=form.duration_minutes,
         contact=contact,
@@ -179,37 +223,71 @@ def _wish(resources: Resources, viewer: Viewer, form: BookingForm) -> BookingWis
 async def _attempt(
     resources: Resources, viewer: Viewer, key: RequestKey, wish: BookingWish
 ) -> Written | Refusal:
+    take = partial(_transact_once_more, resources, viewer, key, wish)
+    if wish.hold_id is None:
+        return await choose_and_take(
+            resources,
+            viewer.organization_id,
+            wish.wanted,
+            wish.starts_at,
+            wish.duration_minutes,
+            key.scope,
+            take,
+        )
+    answer = await take(Way.NO_CHOICE)
+    tries = 1
+    while isinstance(answer, Retry) and tries < MOST_TRIES:
+        # The hold expired, perhaps while the transaction waited for a lock: the next one finds it
+        # expired from its start.
+        answer = await take(Way.FROM_ALL)
+        tries += 1
+    return HoldExpired() if isinstance(answer, Retry) else answer
+
+
+async def _transact_once_more(
+    resources: Resources, viewer: Viewer, key: RequestKey, wish: BookingWish, way: Visit | Way
+) -> Written | Refusal | Retry:
     try:
-        return await _transact(resources, viewer, key, wish)
+        return await _transact(resources, viewer, key, wish, way)
     except CustomerIsKnownError:
         # Theirs is there now, and is found.
-        return await _transact(resources, viewer, key, wish)
+        return await _transact(resources, viewer, key, wish, way)
 
 
 async def _transact(
-    resources: Resources, viewer: Viewer, key: RequestKey, wish: BookingWish
-) -> Written | Refusal:
+    resources: Resources, viewer: Viewer, key: RequestKey, wish: BookingWish, way: Visit | Way
+) -> Written | Refusal | Retry:
     async with transaction(resources.pool) as tx:
-        answer = await _book(resources, viewer, tx, key, wish)
+        answer = await _book(resources, viewer, tx, key, wish, way)
         if not isinstance(answer, Written):
             tx.roll_back()
     return answer
 
 
 async def _book(
-    resources: Resources, viewer: Viewer, tx: Transaction, key: RequestKey, wish: BookingWish
-) -> Written | Refusal:
+    resources: Resources,
+    viewer: Viewer,
+    tx: Transaction,
+    key: RequestKey,
+    wish: BookingWish,
+    way: Visit | Way,
+) -> Written | Refusal | Retry:
     organization_id = viewer.organization_id
     booker = limited_booker(resources, viewer, wish)
     guest_origin = None if booker is None else booker.origin
-    # A hold's row is locked before its provider's rules; where there is none, the rules' lock comes
+    # A hold's row is locked before what a choice rests on; where there is none, those locks come
     # along right here.
-    rules = () if wish.hold_id is not None else (wish.provider_id,)
-    await lock_idempotency_key(tx, key.scope, () if booker is None else booker.names, rules)
+    first = NOTHING if wish.hold_id is not None else shared_first(wish.wanted, way)
+    await lock_idempotency_key(
+        tx,
+        key.scope,
+        guests=() if booker is None else booker.names,
+        service_id=first.service_id,
+        rules=first.rules,
+    )
     before = await before_booking(
         tx,
         key.scope,
-        wish.provider_id,
         subject=subject_of(viewer),
         contact=wish.contact,
         guest_origin=guest_origin,
@@ -224,18 +302,19 @@ async def _book(
     if viewer.customer_id not in {None, before.customer and before.customer.id}:
         # Erased since the caller was identified: booking would write them back.
         return NotAllowed(message=CUSTOMER_IS_ERASED)
-    decided = await _decide(resources, viewer, tx, wish)
+    decided = await _decide(resources, viewer, tx, wish, way)
     if not isinstance(decided, tuple):
         return decided
-    sight, decision = decided
+    sight, service_id = decided
     refusal = None if booker is None else limit_reached(resources, booker, before)
     if refusal is not None:
         return refusal
     customer = before.customer or new_customer(resources, viewer, tx, wish, sight.now)
     if isinstance(customer, InvalidInput):
         return customer
-    booked = _new_appointment(resources, customer, wish, decision, sight.now)
+    booked = _new_appointment(resources, customer, wish, service_id, sight)
     insert_appointment(tx, organization_id, booked, guest_origin=guest_origin)
+    insert_subjects(tx, organization_id, booked, sight.claims, sight.now)
     if guest_origin is not None:
         tally_booking(tx, organization_id, guest_origin, sight.now.date())
     changed = record_change(
@@ -249,82 +328,99 @@ async def _book(
         now=sight.now,
         key=key,
         also=() if before.customer is not None else (customer_changed(customer.id),),
+        assignment=sight.assignment,
     )
     # Written with the time, in one statement.
-    if not await _take_time(resources, tx, sight, decision, booked):
+    if not await _take_time(resources, tx, sight, booked):
         # The exclusion constraint has the last word: somebody else was faster.
-        return SlotUnavailable(reasons=(UnbookableReason.ALREADY_TAKEN,))
+        return lost_race(way)
     await vouch_for_phone(tx, viewer, booked.contact.phone, sight.now)
-    times = times_changed(organization_id, sight.zones, decision.claims)
+    times = times_changed(organization_id, sight.zones, sight.claims)
     return Written(appointment=booked, changes=(*times, changed))
 
 
 async def _decide(
-    resources: Resources, viewer: Viewer, tx: Transaction, wish: BookingWish
-) -> tuple[Sight, Acceptance] | SlotUnavailable | HoldExpired | InvalidInput | NotFound:
-    """Lock and look, at what is held or at what is wished, and judge by what is seen."""
-    held = (
-        None if wish.hold_id is None else await use_hold(resources, viewer, tx, wish, wish.hold_id)
-    )
+    resources: Resources, viewer: Viewer, tx: Transaction, wish: BookingWish, way: Visit | Way
+) -> tuple[Sight, ServiceId | None] | Refusal | Retry:
+    """Lock and look, at what is held or at what is wished, and judge by what is seen: the time that
+    is taken, and for which service.
+    """
+    if wish.hold_id is None:
+        sight = await lock_and_decide(
+            resources,
+            tx,
+            viewer.organization_id,
+            wish.wanted,
+            wish.starts_at,
+            wish.duration_minutes,
+            way,
+        )
+        return (sight, wish.wanted.service_id) if isinstance(sight, Sight) else sight
+    held = await use_hold(resources, viewer, tx, wish, wish.hold_id)
     if isinstance(held, HeldTime):
-        return held.sight, accept(held.sight.calendar, held.sight.claims)
-    if held is not None:
+        return held.sight, held.service_id
+    if not isinstance(held, Wanted):
         return held
-    wanted = [Party(wish.provider_id, wish.service_id)]
-    sight = await lock_and_look(
+    # An expired hold is a new booking, for which the offer counts.
+    way = way if held.party is not None else Way.FROM_ALL
+    first = shared_first(held, way)
+    await share_rules(tx, viewer.organization_id, first.rules, service_id=first.service_id)
+    sight = await lock_and_decide(
         resources,
         tx,
         viewer.organization_id,
-        wanted,
+        held,
         wish.starts_at,
-        rules_are_shared=wish.hold_id is None,
+        wish.duration_minutes,
+        way,
     )
-    if not isinstance(sight, Sight):
-        # An expired hold is a new booking, for which the offer counts.
-        return sight if wish.hold_id is None else HoldExpired()
-    decision = decide_booking(sight.calendar, sight.standing[sight.lead], wish, sight.now)
-    if isinstance(decision, Acceptance):
-        return sight, decision
-    return (
-        HoldExpired()
-        if wish.hold_id is not None and isinstance(decision, SlotUnavailable)
-        else decision
-    )
+    if isinstance(sight, Sight):
+        return sight, held.service_id
+    return sight if isinstance(sight, InvalidInput | Retry) else HoldExpired()
 
 
 def _new_appointment(
-    resources: Resources, customer: Customer, wish: BookingWish, decision: Acceptance, now: datetime
+    resources: Resources,
+    customer: Customer,
+    wish: BookingWish,
+    service_id: ServiceId | None,
+    sight: Sight,
 ) -> Appointment:
+    # Price and policy are in force for the lead.
+    accepted = accept(sight.calendar, sight.claims)
     return Appointment(
         id=AppointmentId(resources.new_id()),
-        provider_id=wish.provider_id,
-        service_id=wish.service_id,
+        provider_id=sight.lead,
+        service_id=service_id,
         customer_id=customer.id,
         status=AppointmentStatus.CONFIRMED,
-        starts_at=decision.starts_at,
-        ends_at=decision.ends_at,
+        starts_at=accepted.starts_at,
+        ends_at=accepted.ends_at,
         customer_time_zone=wish.customer_time_zone,
         contact=wish.contact or customer.contact,
         notes=wish.notes,
         version=1,
         time_version=1,
-        price=decision.price,
-        cancellation_policy=decision.cancellation_policy,
-        created_at=now,
+        price=accepted.price,
+        cancellation_policy=accepted.cancellation_policy,
+        created_at=sight.now,
         cancelled_at=None,
         cancellation_reason=None,
         cancellation_fee=None,
+        others=sight.providers[1:],
+        named=sight.named,
+        resources=sight.resources,
     )
 
 
 async def _take_time(
-    resources: Resources, tx: Transaction, sight: Sight, decision: Acceptance, booked: Appointment
+    resources: Resources, tx: Transaction, sight: Sight, booked: Appointment
 ) -> bool:
     with customer_may_be_known():
         return await take_time(
             tx,
             sight.lock,
-            decision.claims,
+            sight.claims,
             booked.id,
             standing=sight.standing,
             now=sight.now,

@@ -8,11 +8,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from app.core.booking import dates_to_lock, refuse_time, visit_of
+from app.core.booking import dates_to_lock, visit_of
 from app.core.events import PROGRAM
 from app.core.hold import Hold
 from app.core.ids import HoldId
-from app.core.party import Party
 from app.core.refusals import (
     BookingLimitReached,
     IdempotencyKeyReused,
@@ -22,9 +21,8 @@ from app.core.refusals import (
     SlotUnavailable,
 )
 from app.core.sentences import say
-from app.core.slots import ClaimKind, UnbookableReason
-from app.core.validation import valid_idempotency_key
-from app.core.viewer import Role
+from app.core.slots import ClaimKind
+from app.core.validation import valid_idempotency_key, valid_wanted
 from app.core.zones import instant_of
 from app.store.calendars import claims_of_hold, free_hold_time, take_time, time_zones
 from app.store.customers import customer_remains
@@ -38,31 +36,37 @@ from app.store.holds import (
 )
 from app.store.locks import lock_calendars, lock_caller, share_rules
 from app.store.pool import transaction
+from app.usecases.booking.choose_visit import (
+    Way,
+    choose_and_take,
+    lock_and_decide,
+    lost_race,
+    shared_first,
+)
 from app.usecases.booking.idempotency import (
     caller_name,
     earlier_answer,
     key_scope,
+    named_in_request,
     request_key,
 )
 from app.usecases.booking.know_customer import CUSTOMER_IS_ERASED
 from app.usecases.booking.limit_guests import origin_of
-from app.usecases.booking.lock_calendar import (
-    Sight,
-    lock_and_look,
-    times_changed,
-)
+from app.usecases.booking.lock_calendar import Retry, Sight, times_changed
 from app.usecases.booking.refuse_early import Asker, in_turn
 from app.usecases.events.record import hold_ended, record_events, record_hold
 from app.usecases.events.tell import tell, told_again
-from app.usecases.listing.find_next_slots import nearest_slots
+from app.usecases.listing.find_next_slots import nearest_visits
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
-    from app.core.booking import Claims
+    from app.core.booking import Claims, Wanted
     from app.core.changes import Change
     from app.core.ids import ProviderId, ServiceId
     from app.core.viewer import Viewer
+    from app.core.visits import Visit
     from app.store.idempotency import RequestKey
     from app.store.pool import Transaction
     from app.usecases.resources import Resources
@@ -77,12 +81,15 @@ SWEEP_SIZE: Final = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HoldForm:
-    """A hold as typed; the instant is in UTC."""
+    """A hold as typed; the instant is in UTC. Providers are named in one of the two ways, or not at
+    all.
+    """
 
-    provider_id: ProviderId
+    provider_id: ProviderId | None
     service_id: ServiceId | None
     starts_at: datetime
     idempotency_key: str
+    provider_ids: Sequence[ProviderId] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,24 +124,21 @@ async def hold_slot(resources: Resources, viewer: Viewer, form: HoldForm) -> Hel
         return NotAllowed(
             message=say("A manage token opens its one appointment only. Hold without it.")
         )
-    if viewer.role is Role.PROVIDER and not viewer.runs(form.provider_id):
+    wanted = valid_wanted(form.provider_id, form.provider_ids, form.service_id, is_held=False)
+    if isinstance(wanted, InvalidInput):
+        return wanted
+    if not viewer.may_take(wanted.named):
         return NotAllowed(message=say("A provider holds times of their own calendar only."))
     key = valid_idempotency_key(form.idempotency_key)
     if isinstance(key, InvalidInput):
         return key
     scope = key_scope(viewer, MUTATION, key)
-    asker = Asker(scope=scope, service_id=form.service_id, starts_at=form.starts_at)
-    request = {
-        "provider": form.provider_id,
-        "service": form.service_id,
-        "starts_at": form.starts_at,
-    }
-    used_key = request_key(resources, scope, request)
-    attempt = partial(_transact, resources, viewer, used_key, form)
-    answer = await in_turn(resources, viewer.organization_id, form.provider_id, asker, attempt)
+    asker = Asker(scope=scope, wanted=wanted, starts_at=form.starts_at)
+    used_key = request_key(resources, scope, _request(form, wanted))
+    attempt = partial(_attempt, resources, viewer, used_key, form, wanted)
+    answer = await in_turn(resources, viewer.organization_id, wanted, asker, attempt)
     if isinstance(answer, SlotUnavailable):
-        wanted = Party(form.provider_id, form.service_id)
-        nearest = await nearest_slots(resources, viewer.organization_id, wanted, form.starts_at)
+        nearest = await nearest_visits(resources, viewer.organization_id, wanted, form.starts_at)
         return replace(answer, alternatives=nearest)
     if not isinstance(answer, _Written):
         return answer
@@ -144,11 +148,31 @@ async def hold_slot(resources: Resources, viewer: Viewer, form: HoldForm) -> Hel
     )
 
 
-async def _transact(
-    resources: Resources, viewer: Viewer, key: RequestKey, form: HoldForm
+def _request(form: HoldForm, wanted: Wanted) -> dict[str, object]:
+    """What a hold asks for; names and order as they always were."""
+    named, several = named_in_request("provider", wanted.named)
+    return {**named, "service": form.service_id, "starts_at": form.starts_at, **several}
+
+
+async def _attempt(
+    resources: Resources, viewer: Viewer, key: RequestKey, form: HoldForm, wanted: Wanted
 ) -> _Written | Refusal:
+    take = partial(_transact, resources, viewer, key, form, wanted)
+    return await choose_and_take(
+        resources, viewer.organization_id, wanted, form.starts_at, None, key.scope, take
+    )
+
+
+async def _transact(
+    resources: Resources,
+    viewer: Viewer,
+    key: RequestKey,
+    form: HoldForm,
+    wanted: Wanted,
+    way: Visit | Way,
+) -> _Written | Refusal | Retry:
     async with transaction(resources.pool) as tx:
-        answer = await _hold(resources, viewer, tx, key, form)
+        answer = await _hold(resources, viewer, tx, key, form, wanted, way)
         if not isinstance(answer, _Written):
             tx.roll_back()
     return answer
@@ -163,8 +187,14 @@ def _caller(resources: Resources, viewer: Viewer) -> tuple[str, int]:
 
 
 async def _hold(
-    resources: Resources, viewer: Viewer, tx: Transaction, key: RequestKey, form: HoldForm
-) -> _Written | Refusal:
+    resources: Resources,
+    viewer: Viewer,
+    tx: Transaction,
+    key: RequestKey,
+    form: HoldForm,
+    wanted: Wanted,
+    way: Visit | Way,
+) -> _Written | Refusal | Retry:
     organization_id = viewer.organization_id
     earlier = await earlier_answer(tx, key)
     if isinstance(earlier, IdempotencyKeyReused):
@@ -173,9 +203,7 @@ async def _hold(
         held_before = await hold_by_id(tx, organization_id, earlier.hold_id)
         if held_before is None:
             return NotFound(what="hold")
-        return _Written(
-            hold=held_before, changes=(told_again(organization_id, held_before.provider_id),)
-        )
+        return _Written(hold=held_before, changes=(told_again(organization_id, held_before),))
 
     caller, most = _caller(resources, viewer)
     await lock_caller(tx, organization_id, caller)
@@ -183,8 +211,9 @@ async def _hold(
         tx, organization_id, viewer.customer_id
     ):
         return NotAllowed(message=CUSTOMER_IS_ERASED)
-    wanted = [Party(form.provider_id, form.service_id)]
-    sight = await lock_and_look(resources, tx, organization_id, wanted, form.starts_at)
+    first = shared_first(wanted, way)
+    await share_rules(tx, organization_id, first.rules, service_id=first.service_id)
+    sight = await lock_and_decide(resources, tx, organization_id, wanted, form.starts_at, None, way)
     if not isinstance(sight, Sight):
         return sight
     now = sight.now
@@ -192,18 +221,18 @@ async def _hold(
         return BookingLimitReached(
             message=say("You hold too many times at once. Book or release one of them first.")
         )
-    refusal = refuse_time(sight.calendar, sight.standing[sight.lead], form.starts_at, None, now)
-    if refusal is not None:
-        return refusal
     start, end = visit_of(sight.claims)
     hold = Hold(
         id=HoldId(resources.new_id()),
-        provider_id=form.provider_id,
+        provider_id=sight.lead,
         service_id=form.service_id,
         starts_at=instant_of(start),
         ends_at=instant_of(end),
         expires_at=now + resources.hold_lasts,
         ended_at=None,
+        others=sight.providers[1:],
+        named=sight.named,
+        resources=sight.resources,
     )
     insert_hold(tx, sight.lock, hold, caller=caller, created_at=now)
     record_hold(resources, tx, organization_id, hold, author=viewer.author, now=now, key=key)
@@ -222,7 +251,7 @@ async def _hold(
         now=now,
         new_id=resources.new_id,
     ):
-        return SlotUnavailable(reasons=(UnbookableReason.ALREADY_TAKEN,))
+        return lost_race(way)
     return _Written(hold=hold, changes=times_changed(organization_id, sight.zones, claims))
 
 
@@ -237,7 +266,7 @@ async def release_hold(resources: Resources, viewer: Viewer, token: str) -> Held
         hold = await hold_for_update(tx, organization_id, hold_id)
         if hold is None:
             return NotFound(what="hold")
-        changes = (told_again(organization_id, hold.provider_id),)
+        changes = (told_again(organization_id, hold),)
         held = await claims_of_hold(tx, organization_id, hold_id)
         if held:
             await share_rules(tx, organization_id, held)

@@ -18,7 +18,9 @@ from app.store.idempotency import KeyScope, RequestKey, StoredAnswer, stored_ans
 from app.store.locks import lock_idempotency_key
 
 if TYPE_CHECKING:
-    from app.core.ids import AppointmentId
+    from collections.abc import Mapping, Sequence
+
+    from app.core.ids import AppointmentId, ProviderId
     from app.core.viewer import Role, Viewer
     from app.store.pool import Transaction
     from app.usecases.resources import Resources
@@ -47,14 +49,29 @@ def caller_name(role: Role, subject: str) -> str:
     return f"{role.lower()}:{subject}"
 
 
-def request_key(resources: Resources, scope: KeyScope, request: object) -> RequestKey:
-    """The key with an HMAC-SHA-256 of all normalized inputs, a mapping or a dataclass: equal for
-    equal requests, and telling nothing.
+def request_key(resources: Resources, scope: KeyScope, request: Mapping[str, object]) -> RequestKey:
+    """The key with an HMAC-SHA-256 of all normalized inputs: equal for equal requests, and telling
+    nothing.
+
+    Hashes outlive an upgrade, so names and their order never change. An input that was added since
+    is left out where it has its default.
     """
     # Ids may be subclasses of UUID, which orjson leaves to `default`.
-    body = orjson.dumps(request, default=str, option=orjson.OPT_SORT_KEYS)
+    body = orjson.dumps(request, default=str)
     hashed = hmac.digest(resources.hash_secret, body, hashlib.sha256)
     return RequestKey(scope=scope, request_hash=hashed)
+
+
+def named_in_request(
+    field: str, provider_ids: Sequence[ProviderId]
+) -> tuple[dict[str, object], dict[str, object]]:
+    """How a request's hash says who is named: the entries that come first in it, and those that
+    come last. One provider is the same whether they are named alone or in a list; the order of
+    several counts.
+    """
+    if len(provider_ids) == 1:
+        return {field: provider_ids[0]}, {}
+    return {field: None}, ({"provider_ids": list(provider_ids)} if provider_ids else {})
 
 
 async def earlier_answer(

@@ -1,5 +1,5 @@
-"""Limit bookings: so many open ones of one contact with one provider, so many from one network,
-open ones and made on a day, and so many open ones of one signed-in customer.
+"""Limit bookings: so many open ones of one contact, so many from one network, open ones and made on
+a day, and so many open ones of one signed-in customer.
 
 Guests do not sign in to book, so without these a program could fill a calendar, or send mail in our
 name to any address. A signed-in customer is known and gets more. Staff are not limited.
@@ -32,7 +32,7 @@ class BookingLimits:
     """How many open bookings at once; 0 is no limit."""
 
     per_contact: int
-    """Of guests, with one provider."""
+    """Of guests, in one organization."""
     per_network: int
     """Of guests, in one organization; at 0 networks are not counted at all."""
     made_per_network: int
@@ -68,7 +68,7 @@ def limited_booker(resources: Resources, viewer: Viewer, wish: BookingWish) -> L
         is_guest=True,
         origin=origin,
         names=(
-            *((f"contact:{wish.provider_id}:{contact}",) if limits.per_contact else ()),
+            *((f"contact:{contact}",) if limits.per_contact else ()),
             *(() if origin is None else (f"origin:{origin.hex()}",)),
         ),
     )
@@ -107,7 +107,7 @@ def limit_reached(
     return (
         _reached(
             limits.per_contact,
-            before.open_of_contact,
+            before.open_of_customer,
             say(
                 "There are too many open bookings with this contact. Cancel one of them, or call "
                 "the provider."

@@ -5,17 +5,19 @@ writes.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from app.core.booking import claim_for, dates_to_lock
 from app.core.changes import TimeChanged
-from app.core.party import Party
+from app.core.ids import ResourceId
 from app.core.refusals import NotFound, SlotUnavailable
+from app.core.sentences import say
 from app.core.slots import UnbookableReason
-from app.core.zones import nearest_supported_date
+from app.core.zones import is_supported_date, nearest_supported_date
 from app.store.calendars import claims_of_appointment, load_claims, time_zones
 from app.store.locks import lock_calendars, share_rules
-from app.usecases.listing.list_availability import calendars_around
+from app.usecases.listing.list_availability import load_calendar
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,7 +25,9 @@ if TYPE_CHECKING:
 
     from app.core.appointment import Appointment
     from app.core.booking import Claims
-    from app.core.ids import AppointmentId, OrganizationId, SubjectId
+    from app.core.ids import OrganizationId, ProviderId, SubjectId
+    from app.core.needs import Assignment
+    from app.core.party import Party
     from app.core.provider import Calendar
     from app.core.slots import Claim
     from app.store.locks import CalendarLock
@@ -31,16 +35,23 @@ if TYPE_CHECKING:
     from app.usecases.resources import Resources
 
 
+NOT_THEIR_CALENDAR: Final = say("A provider books into their own calendar only.")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sight:
     """What a decision over a visit's time needs to see, and the lock under which it was seen.
 
     `claims` is what the visit would take; `standing` are all claims that could be in its way, by
-    subject; `zones` are those of every subject whose time may change. `now` was read last.
+    subject; `zones` are those of every subject whose time may change. The first `named` of its
+    `providers` were named, the others chosen by the order of `assignment`. `now` was read last.
     """
 
-    lead: SubjectId
-    calendars: Mapping[SubjectId, Calendar]
+    lead: ProviderId
+    providers: tuple[ProviderId, ...]
+    named: int = 1
+    assignment: Assignment | None = None
+    calendars: Mapping[ProviderId, Calendar]
     zones: Mapping[SubjectId, str]
     lock: CalendarLock
     claims: Claims
@@ -52,68 +63,96 @@ class Sight:
         """The lead's: grid, price and policy of the visit are theirs."""
         return self.calendars[self.lead]
 
+    @property
+    def resources(self) -> tuple[ResourceId, ...]:
+        """What is claimed beside the providers, each once."""
+        return tuple(ResourceId(each) for each in self.claims if each not in self.providers)
+
+
+class Moving(NamedTuple):
+    """An appointment that moves: its row is locked, and these are its claims."""
+
+    appointment: Appointment
+    claims: Claims
+
+
+class Retry(Enum):
+    """The transaction can't decide: it is rolled back, and another one locks more."""
+
+    TAKES_MORE = auto()
+    """A visit of this service takes more than one provider, or seats."""
+    OVERTAKEN = auto()
+    """What was chosen before can't be had any more, or others took it at this very moment."""
+
 
 async def lock_and_look(
     resources: Resources,
     tx: Transaction,
     organization_id: OrganizationId,
-    wanted: Sequence[Party],
+    wanted: Party,
     starts_at: datetime,
     *,
-    moving: tuple[AppointmentId, Claims] | None = None,
+    moving: Moving | None = None,
     rules_are_shared: bool = False,
-) -> Sight | NotFound | SlotUnavailable:
-    """Lock the rules of those wanted (the lead first) and the dates that a visit at this start
-    would touch; then look at the claims there.
+) -> Sight | NotFound | SlotUnavailable | Retry:
+    """For a visit that takes one provider alone: lock their rules and the dates that it would touch
+    at this start; then look at the claims there.
 
     With `moving`, the dates of that appointment's claims are locked too, the claims count as free,
-    and the providers need not offer the service any more. With `rules_are_shared` the rules' locks
-    were taken before.
+    and the provider need not offer the service any more. With `rules_are_shared` the rules' lock
+    was taken before.
     """
-    own: Claims = {} if moving is None else moving[1]
+    own: Claims = {} if moving is None else moving.claims
+    lead = wanted.provider_id
     if not rules_are_shared:
-        await share_rules(tx, organization_id, {*own, *(each for each, _ in wanted)})
+        await share_rules(tx, organization_id, {*own, lead})
     # Outside the supported years nobody keeps hours, but who is asked for must exist all the same.
     around = nearest_supported_date(starts_at.date())
-    calendars = await calendars_around(
+    calendar = await load_calendar(
         tx, organization_id, wanted, around, with_withdrawn=moving is not None
     )
-    if isinstance(calendars, NotFound):
-        return calendars
-    if around != starts_at.date():
-        past = starts_at < resources.clock()
-        return SlotUnavailable(
-            reasons=(UnbookableReason.IN_THE_PAST if past else UnbookableReason.BEYOND_HORIZON,)
-        )
-    by_subject: dict[SubjectId, Calendar] = {
-        calendar.provider.id: calendar for calendar in calendars
-    }
-    zones = {subject_id: each.hours.time_zone for subject_id, each in by_subject.items()}
+    if isinstance(calendar, NotFound):
+        return calendar
+    if not calendar.is_plain:
+        return Retry.TAKES_MORE
+    refusal = refuse_unsupported(starts_at, resources.clock())
+    if refusal is not None:
+        return refusal
+    zones: dict[SubjectId, str] = {lead: calendar.hours.time_zone}
     if not own.keys() <= zones.keys():
         zones |= await time_zones(tx, organization_id, own.keys() - zones.keys())
-    claims: Claims = {
-        subject_id: (claim_for(each.rules, starts_at),) for subject_id, each in by_subject.items()
-    }
+    claim = claim_for(calendar.rules, starts_at)
+    claims: Claims = {lead: (claim,)}
     lock = await lock_calendars(tx, organization_id, dates_to_lock(zones, claims, own))
     now = resources.clock()
-    reach = [each for of_subject in claims.values() for each in of_subject]
-    standing = await load_claims(
+    standing: Mapping[SubjectId, Sequence[Claim]] = await load_claims(
         tx,
         organization_id,
-        list(claims),
-        min(each.claimed_from for each in reach),
+        [lead],
+        claim.claimed_from,
         # A start between two minutes reaches into the next.
-        max(each.claimed_until for each in reach) + 1,
-        without=None if moving is None else moving[0],
+        claim.claimed_until + 1,
+        without=None if moving is None else moving.appointment.id,
     )
     return Sight(
-        lead=wanted[0][0],
-        calendars=by_subject,
+        lead=lead,
+        providers=(lead,),
+        calendars={lead: calendar},
         zones=zones,
         lock=lock,
         claims=claims,
         standing=standing,
         now=now,
+    )
+
+
+def refuse_unsupported(starts_at: datetime, now: datetime) -> SlotUnavailable | None:
+    """The refusal of a start outside the supported years, in which nobody keeps hours."""
+    if is_supported_date(starts_at.date()):
+        return None
+    past = starts_at < now
+    return SlotUnavailable(
+        reasons=(UnbookableReason.IN_THE_PAST if past else UnbookableReason.BEYOND_HORIZON,)
     )
 
 

@@ -2,8 +2,8 @@
 lock.
 
 It refuses by the same decision as everybody else, and it never accepts. Those who book where nobody
-contests it do not pay for it; those who wait in line are looked at together, in two statements for
-each date that they want and one for keys.
+contests it do not pay for it; those who wait in line are looked at together, in a few statements
+for each date that they want and one for keys.
 """
 
 from __future__ import annotations
@@ -13,33 +13,37 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from app.core.booking import claim_for, refuse_time
-from app.core.party import Party
 from app.core.refusals import InvalidInput, NotFound, SlotUnavailable
+from app.core.visits import Visit
 from app.core.zones import is_supported_date
 from app.store.calendars import load_claims
 from app.store.idempotency import used_keys
+from app.usecases.booking.choose_visit import Choices, decide_visit, load_choices, look_at
 from app.usecases.listing.list_availability import load_calendar
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Sequence
     from datetime import date, datetime
 
-    from app.core.ids import OrganizationId, ProviderId, ServiceId
+    from app.core.booking import Wanted
+    from app.core.ids import OrganizationId
+    from app.core.party import Party
     from app.store.idempotency import KeyScope
     from app.usecases.resources import Resources
 
 TooLate: TypeAlias = SlotUnavailable | InvalidInput
 Answer = TypeVar("Answer")
 
+Wish: TypeAlias = "tuple[datetime, int | None]"
+"""A start, and the length that is expected of the visit."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asker:
-    """Who wants a provider's time, and under which key: who has used it gets what they have, taken
-    or not.
-    """
+    """Who wants a time, and under which key: who has used it gets what they have, taken or not."""
 
     scope: KeyScope
-    service_id: ServiceId | None
+    wanted: Wanted
     starts_at: datetime
     duration_minutes: int | None = None
 
@@ -47,19 +51,18 @@ class Asker:
 async def in_turn(
     resources: Resources,
     organization_id: OrganizationId,
-    provider_id: ProviderId,
+    wanted: Wanted,
     asker: Asker | None,
     attempt: Callable[[], Awaitable[Answer]],
 ) -> Answer | TooLate:
-    """What the attempt gives when it is the asker's turn with a provider; or what was found while
-    they waited.
+    """What the attempt gives when it is the asker's turn, with the provider named first or with
+    the service; or what was found while they waited.
 
     None as an asker is never refused before.
     """
-    look = partial(look_first, resources, organization_id, provider_id)
-    async with resources.accelerator.lines.turn(
-        (organization_id, provider_id), asker, look
-    ) as turn:
+    line = wanted.named[0] if wanted.named else wanted.service_id
+    look = partial(look_first, resources, organization_id)
+    async with resources.accelerator.lines.turn((organization_id, line), asker, look) as turn:
         if turn.refusal is not None:
             refusal: TooLate = turn.refusal
             return refusal
@@ -69,27 +72,22 @@ async def in_turn(
 
 
 async def look_first(
-    resources: Resources,
-    organization_id: OrganizationId,
-    provider_id: ProviderId,
-    askers: Sequence[Asker],
+    resources: Resources, organization_id: OrganizationId, askers: Sequence[Asker]
 ) -> list[TooLate | None]:
     """For each asker the refusal of a time that can't be had; None where there is more
     to find out.
     """
-    by_day: dict[tuple[ServiceId | None, date], set[tuple[datetime, int | None]]] = {}
+    by_day: dict[tuple[Wanted, date], set[Wish]] = {}
     for asker in askers:
         if is_supported_date(asker.starts_at.date()):
-            wished = by_day.setdefault((asker.service_id, asker.starts_at.date()), set())
+            wished = by_day.setdefault((asker.wanted, asker.starts_at.date()), set())
             wished.add((asker.starts_at, asker.duration_minutes))
-    found: dict[tuple[ServiceId | None, datetime, int | None], TooLate | None] = {}
-    for (service_id, day), wished in by_day.items():
-        refusals = await _look_at_day(
-            resources, organization_id, Party(provider_id, service_id), day, wished
-        )
-        found |= {(service_id, *wish): refusal for wish, refusal in refusals.items()}
+    found: dict[tuple[Wanted, Wish], TooLate | None] = {}
+    for (wanted, day), wished in by_day.items():
+        refusals = await _look_at_day(resources, organization_id, wanted, day, wished)
+        found |= {(wanted, wish): refusal for wish, refusal in refusals.items()}
     refused = [
-        found.get((asker.service_id, asker.starts_at, asker.duration_minutes)) for asker in askers
+        found.get((asker.wanted, (asker.starts_at, asker.duration_minutes))) for asker in askers
     ]
     # After the times: a key that is not there yet did not take any of what was seen to be taken.
     scopes = [
@@ -105,13 +103,43 @@ async def look_first(
 async def _look_at_day(
     resources: Resources,
     organization_id: OrganizationId,
+    wanted: Wanted,
+    day: date,
+    wished: Collection[Wish],
+) -> dict[Wish, TooLate | None]:
+    if wanted.party is not None:
+        refusals = await _look_at_provider(resources, organization_id, wanted.party, day, wished)
+        if refusals is not None:
+            return refusals
+    choices = await load_choices(resources.pool, organization_id, wanted, day)
+    if not isinstance(choices, Choices):
+        return {}
+    starts = {starts_at for starts_at, _ in wished}
+    seen = await look_at(resources.pool, organization_id, choices, starts, in_order=False)
+    now = resources.clock()
+    found: dict[datetime, TooLate | None] = {}
+    for starts_at in starts:
+        visit = decide_visit(choices, seen, wanted.named, starts_at, now)
+        found[starts_at] = None if isinstance(visit, Visit) else SlotUnavailable(reasons=visit)
+    return {
+        (starts_at, minutes): choices.refuse_duration(minutes) or found[starts_at]
+        for starts_at, minutes in wished
+    }
+
+
+async def _look_at_provider(
+    resources: Resources,
+    organization_id: OrganizationId,
     wanted: Party,
     day: date,
-    wished: set[tuple[datetime, int | None]],
-) -> dict[tuple[datetime, int | None], TooLate | None]:
+    wished: Collection[Wish],
+) -> dict[Wish, TooLate | None] | None:
+    """None where a visit takes more than the provider."""
     calendar = await load_calendar(resources.pool, organization_id, wanted, day)
     if isinstance(calendar, NotFound):
         return {}
+    if not calendar.is_plain:
+        return None
     reach = [claim_for(calendar.rules, starts_at) for starts_at, _ in wished]
     first, until = (
         min(claim.claimed_from for claim in reach),

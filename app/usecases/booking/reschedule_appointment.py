@@ -1,5 +1,8 @@
-"""Reschedule an appointment: the same one at another time, in one transaction. Where the target is
-taken, nothing changes.
+"""Reschedule an appointment: the same one at another time, or with others, in one transaction.
+Where the target is taken, nothing changes.
+
+Whoever was named stays, unless staff name others; whoever was assigned may change. What the service
+needs now is taken, and the appointment's own claims count as free.
 """
 
 from __future__ import annotations
@@ -8,10 +11,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from app.core.appointment import Appointment, AppointmentStatus
-from app.core.booking import visit_of
+from app.core.booking import Wanted, visit_of
 from app.core.changes import AppointmentChangeKind
 from app.core.events import Author
 from app.core.lifecycle import moved, refuse_move
+from app.core.needs import Needs
 from app.core.party import Party
 from app.core.refusals import (
     IdempotencyKeyReused,
@@ -22,16 +26,23 @@ from app.core.refusals import (
     SlotUnavailable,
     VersionConflict,
 )
-from app.core.slots import UnbookableReason, explain
-from app.core.validation import valid_idempotency_key
+from app.core.sentences import say
+from app.core.slots import UnbookableReason
+from app.core.validation import NAMED_TWICE, valid_idempotency_key
+from app.core.visits import Candidate, Visit, assign
 from app.core.zones import instant_of
 from app.store.appointments import update_appointment
 from app.store.calendars import claims_of_appointment, free_appointment_time, take_time
+from app.store.locks import share_rules
 from app.store.pool import transaction
+from app.store.subjects import replace_subjects
 from app.usecases.booking.answer import Booked, Written, confirmation, written_before
+from app.usecases.booking.choose_visit import MOST_TRIES, Way, lock_and_choose, lost_race
 from app.usecases.booking.idempotency import earlier_answer, key_scope, request_key
 from app.usecases.booking.limit_guests import counted_origin
 from app.usecases.booking.lock_calendar import (
+    Moving,
+    Retry,
     Sight,
     lock_and_look,
     times_changed,
@@ -42,9 +53,11 @@ from app.usecases.events.tell import tell
 from app.usecases.listing.find_next_slots import nearest_slots_for_move
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
-    from app.core.ids import AppointmentId
+    from app.core.ids import AppointmentId, OrganizationId, ProviderId
+    from app.core.lifecycle import Actor
     from app.core.viewer import Viewer
     from app.store.idempotency import RequestKey
     from app.store.pool import Transaction
@@ -55,13 +68,16 @@ MUTATION: Final = "rescheduleAppointment"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MoveForm:
-    """A move as typed; the instant is in UTC."""
+    """A move as typed; the instant is in UTC. Staff may name other providers than those who were
+    named.
+    """
 
     appointment_id: AppointmentId
     starts_at: datetime
     expected_version: int | None
     idempotency_key: str
     manage_token: str | None
+    provider_ids: Sequence[ProviderId] | None = None
 
 
 Refusal: TypeAlias = (
@@ -95,14 +111,20 @@ async def reschedule_appointment(
     opened = opened_by(resources, viewer, form.appointment_id, form.manage_token)
     if isinstance(opened, NotAllowed):
         return opened
+    if len(set(form.provider_ids or ())) < len(form.provider_ids or ()):
+        return InvalidInput(field="provider_ids", message=NAMED_TWICE)
     scope = key_scope(viewer, MUTATION, key, opened=opened)
-    # The token only says who asks, and the key is no part of the request.
-    request = replace(form, manage_token=None, idempotency_key="")
-    used_key = request_key(resources, scope, request)
-    async with transaction(resources.pool) as tx:
-        answer = await _move(resources, viewer, tx, used_key, form, opened)
-        if not isinstance(answer, Written):
-            tx.roll_back()
+    used_key = request_key(resources, scope, _request(form))
+    answer: Written | _Taken | Refusal | Retry = Retry.TAKES_MORE
+    way, tries = Way.NO_CHOICE, 0
+    while isinstance(answer, Retry) and tries < MOST_TRIES:
+        async with transaction(resources.pool) as tx:
+            answer = await _move(resources, viewer, tx, used_key, form, opened, way)
+            if not isinstance(answer, Written):
+                tx.roll_back()
+        way, tries = Way.FROM_ALL, tries + 1
+    if isinstance(answer, Retry):
+        return SlotUnavailable(reasons=(UnbookableReason.ALREADY_TAKEN,))
     if isinstance(answer, _Taken):
         nearest = await nearest_slots_for_move(
             resources, viewer.organization_id, answer.appointment, form.starts_at
@@ -114,6 +136,21 @@ async def reschedule_appointment(
     return confirmation(resources, viewer.organization_id, answer.appointment)
 
 
+def _request(form: MoveForm) -> dict[str, object]:
+    """What a move asks for; names and order as they always were, and so are the two empty ones: the
+    token only says who asks, and the key is no part of the request.
+    """
+    named = {"provider_ids": list(form.provider_ids)} if form.provider_ids else {}
+    return {
+        "appointment_id": form.appointment_id,
+        "starts_at": form.starts_at,
+        "expected_version": form.expected_version,
+        "idempotency_key": "",
+        "manage_token": None,
+        **named,
+    }
+
+
 async def _move(
     resources: Resources,
     viewer: Viewer,
@@ -121,7 +158,8 @@ async def _move(
     key: RequestKey,
     form: MoveForm,
     opened: AppointmentId | None,
-) -> Written | _Taken | Refusal:
+    way: Way,
+) -> Written | _Taken | Refusal | Retry:
     organization_id = viewer.organization_id
     earlier = await earlier_answer(tx, key)
     if isinstance(earlier, IdempotencyKeyReused):
@@ -133,6 +171,8 @@ async def _move(
     if isinstance(found, NotFound):
         return found
     appointment, actor = found
+    if form.provider_ids and not actor.is_providers_side:
+        return NotAllowed(message=say("Only the provider and administrators name other providers."))
     if appointment.status is AppointmentStatus.CANCELLED:
         # It has no time that could be locked; neither does the refusal depend on any.
         refusal = refuse_move(
@@ -140,32 +180,46 @@ async def _move(
         )
         return refusal or NotFound(what="appointment")
     own = await claims_of_appointment(tx, organization_id, appointment.id)
-    wanted = [Party(appointment.provider_id, appointment.service_id)]
-    sight = await lock_and_look(
-        resources, tx, organization_id, wanted, form.starts_at, moving=(appointment.id, own)
-    )
+    moving = Moving(appointment, own)
+    if form.provider_ids or not appointment.is_plain:
+        way = Way.FROM_ALL
+    sight = await _lock_and_decide(resources, tx, organization_id, form, moving, way)
     now = sight.now if isinstance(sight, Sight) else resources.clock()
     refused = refuse_move(appointment, actor, now, expected_version=form.expected_version)
     if refused is not None:
         return refused
-    if isinstance(sight, NotFound):
-        return sight
     if isinstance(sight, SlotUnavailable):
         return _Taken(refusal=sight, appointment=appointment)
-    reasons = explain(
-        sight.calendar.hours,
-        sight.calendar.rules,
-        sight.standing[sight.lead],
-        form.starts_at,
-        now,
-    )
-    if reasons:
-        return _Taken(refusal=SlotUnavailable(reasons=reasons), appointment=appointment)
+    if not isinstance(sight, Sight):
+        return sight
+    return await _write(resources, viewer, tx, key, moving, actor, sight, way)
 
+
+async def _write(
+    resources: Resources,
+    viewer: Viewer,
+    tx: Transaction,
+    key: RequestKey,
+    moving: Moving,
+    actor: Actor,
+    sight: Sight,
+    way: Way,
+) -> Written | _Taken | Retry:
+    """Give the old time back and take the new one."""
+    organization_id, now = viewer.organization_id, sight.now
+    appointment, own = moving
     await free_appointment_time(tx, sight.lock, appointment.id)
     start, end = visit_of(sight.claims)
-    after = moved(appointment, instant_of(start), instant_of(end))
+    after = moved(
+        appointment,
+        instant_of(start),
+        instant_of(end),
+        providers=sight.providers,
+        named=sight.named,
+        resources=sight.resources,
+    )
     update_appointment(tx, organization_id, after)
+    replace_subjects(tx, organization_id, appointment, after, sight.claims, now)
     changed = record_change(
         resources,
         tx,
@@ -178,6 +232,7 @@ async def _move(
         ),
         now=now,
         key=key,
+        assignment=sight.assignment,
     )
     # Written with the time, in one statement.
     if not await take_time(
@@ -189,7 +244,42 @@ async def _move(
         now=now,
         new_id=resources.new_id,
     ):
-        taken = SlotUnavailable(reasons=(UnbookableReason.ALREADY_TAKEN,))
-        return _Taken(refusal=taken, appointment=appointment)
+        lost = lost_race(way)
+        return lost if isinstance(lost, Retry) else _Taken(refusal=lost, appointment=appointment)
     times = times_changed(organization_id, sight.zones, own, sight.claims)
     return Written(appointment=after, changes=(*times, changed))
+
+
+async def _lock_and_decide(
+    resources: Resources,
+    tx: Transaction,
+    organization_id: OrganizationId,
+    form: MoveForm,
+    moving: Moving,
+    way: Way,
+) -> Sight | NotFound | InvalidInput | SlotUnavailable | Retry:
+    """What the appointment takes after the move."""
+    appointment, own = moving
+    if way is not Way.NO_CHOICE:
+        named = tuple(form.provider_ids or appointment.providers[: appointment.named])
+        wanted = Wanted(named, appointment.service_id)
+        if wanted.service_id is not None:
+            await share_rules(tx, organization_id, (), service_id=wanted.service_id)
+        return await lock_and_choose(
+            resources, tx, organization_id, wanted, form.starts_at, None, moving=moving
+        )
+    lead = appointment.provider_id
+    sight = await lock_and_look(
+        resources,
+        tx,
+        organization_id,
+        Party(lead, appointment.service_id),
+        form.starts_at,
+        moving=moving,
+    )
+    if not isinstance(sight, Sight):
+        return sight
+    alone = Candidate(calendar=sight.calendar, claims=sight.standing[lead])
+    needs = Needs(provider_ids=(lead,))
+    visit = assign(needs, (lead,), {lead: alone}, {}, form.starts_at, sight.now, own=own)
+    return sight if isinstance(visit, Visit) else SlotUnavailable(reasons=visit)

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         ResourceId,
         ServiceId,
     )
+    from app.core.needs import Assignment
     from app.store.holds import ExpiredHold
     from app.store.idempotency import RequestKey
     from app.store.pool import Transaction
@@ -60,10 +61,11 @@ def record_change(
     reason: str | None = None,
     key: RequestKey | None = None,
     also: Sequence[Happening] = (),
+    assignment: Assignment | None = None,
 ) -> AppointmentChanged:
     """An appointment was booked (`before` is None), moved, cancelled or closed. `key` is the
     request's idempotency key: a retry with the same one gets this appointment. `also` has the
-    further events of the same author.
+    further events of the same author. `assignment` is how its providers were chosen, if any were.
     """
     (changed,) = record_changes(
         resources,
@@ -75,6 +77,7 @@ def record_change(
         now=now,
         reason=reason,
         also=also,
+        assignment=assignment,
     )
     if key is not None:
         answer = StoredAnswer(request_hash=key.request_hash, appointment_id=after.id)
@@ -93,6 +96,7 @@ def record_changes(
     now: datetime,
     reason: str | None = None,
     also: Sequence[Happening] = (),
+    assignment: Assignment | None = None,
 ) -> list[AppointmentChanged]:
     """The same change was made to all of these appointments, of which there is at least one."""
     entries = [
@@ -104,6 +108,7 @@ def record_changes(
             actor=author.actor,
             actor_subject=author.subject,
             reason=reason,
+            assignment=assignment,
         )
         for before, after in pairs
     ]
@@ -127,7 +132,7 @@ def record_changes(
         AppointmentChanged(
             organization_id=organization_id,
             appointment_id=after.id,
-            provider_id=after.provider_id,
+            provider_ids=after.providers,
             customer_id=after.customer_id,
             kind=kind,
             version=after.version,

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Final
 from app.core.changes import AppointmentChanged, RulesChanged, TimeChanged
 
 if TYPE_CHECKING:
+    from app.core.appointment import Appointment
     from app.core.changes import Change
-    from app.core.ids import OrganizationId, ProviderId
+    from app.core.hold import Hold
+    from app.core.ids import OrganizationId
     from app.usecases.resources import Resources
 
 _log: Final = logging.getLogger(__name__)
@@ -42,10 +44,11 @@ def _bugs_logged() -> Iterator[None]:
         _log.exception("announcing a committed change failed")
 
 
-def told_again(organization_id: OrganizationId, provider_id: ProviderId) -> RulesChanged:
+def told_again(organization_id: OrganizationId, taken: Appointment | Hold) -> RulesChanged:
     """What to publish with the answer to a retry: the process that gave the first answer may have
     died before it published, or may not have published yet.
 
-    It invalidates everything of the provider, since the answer no longer says what it changed.
+    It invalidates everything of whom and what is taken, since the answer no longer says what it
+    changed.
     """
-    return RulesChanged(organization_id=organization_id, ids=(provider_id,))
+    return RulesChanged(organization_id=organization_id, ids=(*taken.providers, *taken.resources))

@@ -107,7 +107,7 @@ def may_concern(viewer: Viewer, change: AppointmentChanged) -> bool:
             # Their first booking makes them a customer on record.
             return change.kind is AppointmentChangeKind.BOOKED
         return viewer.customer_id == change.customer_id
-    return viewer.runs(change.provider_id)
+    return viewer.runs_any(change.provider_ids)
 
 
 async def _news(

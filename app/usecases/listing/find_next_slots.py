@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from datetime import date, datetime
 
     from app.core.appointment import Appointment
+    from app.core.booking import Wanted
     from app.core.ids import OrganizationId, ProviderId, ServiceId
     from app.core.provider import Calendar
     from app.core.zones import Minute
@@ -129,6 +130,15 @@ async def nearest_slots(
         return (await _days(resources, organization_id, [wanted], first, last))[wanted]
 
     return await _nearest(resources, read, wish)
+
+
+async def nearest_visits(
+    resources: Resources, organization_id: OrganizationId, wanted: Wanted, wish: datetime
+) -> Offer | None:
+    """The same for a wish that may name several providers, or nobody."""
+    if wanted.party is None:
+        return None
+    return await nearest_slots(resources, organization_id, wanted.party, wish)
 
 
 async def nearest_slots_for_move(

@@ -60,7 +60,7 @@ async def resend_message(
         subject = (await load_subjects(tx, organization_id, [form.appointment_id])).get(
             form.appointment_id
         )
-        if subject is None or not viewer.runs(subject.appointment.provider_id):
+        if subject is None or not viewer.runs_any(subject.appointment.providers):
             return NotFound(what="appointment")
         appointment, now = subject.appointment, resources.clock()
         message = MessageKey(

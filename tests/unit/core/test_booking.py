@@ -12,7 +12,7 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.core.booking import Acceptance, BookingWish, claim_for, dates_to_lock, decide_booking
+from app.core.booking import accept, claim_for, dates_to_lock, refuse_time
 from app.core.hours import Hours, WeeklyRange
 from app.core.ids import ProviderId, ServiceId
 from app.core.money import CancellationPolicy, LateCancellation, Money
@@ -45,15 +45,7 @@ CUT: Final = Service(
     ),
 )
 EVERY_DAY: Final = tuple(WeeklyRange(day, 9 * 60, 17 * 60) for day in range(7))
-WISH: Final = BookingWish(
-    provider_id=ADA.id,
-    service_id=None,
-    starts_at=TEN - timedelta(hours=1),
-    duration_minutes=None,
-    contact=None,
-    customer_time_zone="UTC",
-    notes=None,
-)
+NINE: Final = TEN - timedelta(hours=1)
 
 
 def a_calendar(service: Service | None = None, provider: Provider = ADA) -> Calendar:
@@ -69,9 +61,9 @@ def test_a_claim_is_the_visit_with_its_buffers_around_it() -> None:
     """Nothing is before a visit unless a service says so; after it comes the service's buffer, or
     the provider's.
     """
-    nine = minute_of(WISH.starts_at)
-    assert claim_for(a_calendar().rules, WISH.starts_at)[:4] == (nine, nine + 75, nine, nine + 60)
-    assert claim_for(a_calendar(CUT).rules, WISH.starts_at)[:4] == (
+    nine = minute_of(NINE)
+    assert claim_for(a_calendar().rules, NINE)[:4] == (nine, nine + 75, nine, nine + 60)
+    assert claim_for(a_calendar(CUT).rules, NINE)[:4] == (
         nine - 10,
         nine + 45,
         nine,
@@ -85,20 +77,17 @@ def test_price_and_policy_come_from_the_service_or_from_the_provider() -> None:
         (a_calendar(CUT), CUT.price, CUT.cancellation_policy),
         (a_calendar(replace(CUT, cancellation_policy=None)), CUT.price, ADA.cancellation_policy),
     ):
-        answer = decide_booking(calendar, [], WISH, NOW)
-        assert isinstance(answer, Acceptance)
+        answer = accept(calendar, {ADA.id: (claim_for(calendar.rules, NINE),)})
         assert (answer.price, answer.cancellation_policy) == (price, policy)
         assert (answer.starts_at, answer.ends_at - answer.starts_at) == (
-            WISH.starts_at,
+            NINE,
             timedelta(minutes=calendar.rules.duration_minutes),
         )
 
 
 def test_a_page_that_shows_an_old_duration_books_nothing() -> None:
-    assert isinstance(
-        decide_booking(a_calendar(), [], replace(WISH, duration_minutes=60), NOW), Acceptance
-    )
-    refused = decide_booking(a_calendar(), [], replace(WISH, duration_minutes=45), NOW)
+    assert refuse_time(a_calendar(), [], NINE, 60, NOW) is None
+    refused = refuse_time(a_calendar(), [], NINE, 45, NOW)
     assert isinstance(refused, InvalidInput)
     assert refused.field == "duration_minutes"
 
@@ -114,21 +103,21 @@ def test_booking_decides_as_the_listing_explains(
     minutes: int, seconds: int, claims: list[tuple[int, int, int]]
 ) -> None:
     """Accepted if and only if there is no reason against it; refused with all reasons."""
-    nine = minute_of(WISH.starts_at)
+    nine = minute_of(NINE)
     standing = [
         Claim(nine + at - gap, nine + at + length + gap, nine + at, nine + at + length)
         for at, length, gap in claims
     ]
-    wish = replace(WISH, starts_at=WISH.starts_at + timedelta(minutes=minutes, seconds=seconds))
+    start = NINE + timedelta(minutes=minutes, seconds=seconds)
     calendar = a_calendar()
-    reasons = explain(calendar.hours, calendar.rules, standing, wish.starts_at, NOW)
-    answer = decide_booking(calendar, standing, wish, NOW)
+    reasons = explain(calendar.hours, calendar.rules, standing, start, NOW)
+    answer = refuse_time(calendar, standing, start, None, NOW)
     if reasons:
         assert answer == SlotUnavailable(reasons=reasons)
         assert list(reasons) == [reason for reason in UnbookableReason if reason in reasons]
     else:
-        assert isinstance(answer, Acceptance)
-        (taken,) = answer.claims[calendar.provider.id]
+        assert answer is None
+        taken = claim_for(calendar.rules, start)
         assert all(
             claim.claimed_until <= taken.claimed_from or taken.claimed_until <= claim.claimed_from
             for claim in standing

@@ -25,7 +25,7 @@ def change(number: int) -> AppointmentChanged:
     return AppointmentChanged(
         organization_id=ORGANIZATION,
         appointment_id=AppointmentId(UUID(int=number)),
-        provider_id=ProviderId(UUID(int=7)),
+        provider_ids=(ProviderId(UUID(int=7)),),
         customer_id=CustomerId(UUID(int=8)),
         kind=AppointmentChangeKind.BOOKED,
         version=1,

@@ -33,7 +33,7 @@ CHANGES: tuple[Change, ...] = (
     AppointmentChanged(
         organization_id=PRACTICE,
         appointment_id=AppointmentId(UUID(int=4)),
-        provider_id=ADA,
+        provider_ids=(ADA, BEA),
         customer_id=CustomerId(UUID(int=5)),
         kind=AppointmentChangeKind.NO_SHOW,
         version=7,
