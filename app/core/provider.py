@@ -126,7 +126,6 @@ class Calendar:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
-    """Bookable starts of one calendar, ascending."""
+    """Bookable starts, ascending, each in the calendar of whom it can be booked with as lead."""
 
-    calendar: Calendar
-    starts: tuple[Minute, ...]
+    slots: tuple[tuple[Calendar, Minute], ...]

@@ -610,3 +610,48 @@ async def test_the_same_key_gives_the_same_visit_also_where_nobody_is_left(api: 
         "providerIds": [node("Provider", key_in(booked[0]["appointment"]["provider"]["id"]))]
     }
     made((await api.ask(BOOK_VISIT, input=other))["answer"], "IdempotencyKeyReusedError")
+
+
+# ---------------------------------------------------------------- what else there is
+
+
+async def test_a_refused_wish_is_offered_the_nearest_starts_that_can_be_booked(api: Api) -> None:
+    """With whoever can lead them; so is a refused hold, and a refused move."""
+    ada, ben = await a_team(api, 2, weeklyHours=weekly("09:00", "11:00"))
+    room = await a_room(api)
+    service = await a_treatment(api, ada, ben, rooms=[room], slotIntervalMinutes=30)
+    booked = await a_visit(api, service, NINE)
+    await an_appointment(api, ada, TEN)
+    for refused in (await try_visit(api, service, NINE), await try_hold(api, service, NINE)):
+        offered = [(each["providerId"], each["startsAt"]) for each in refused["alternatives"]]
+        assert offered == [
+            (ada["id"], "2026-01-12T10:00:00Z"),
+            (ada["id"], "2026-01-12T10:30:00Z"),
+            (ada["id"], "2026-01-13T09:30:00Z"),
+            (ben["id"], "2026-01-13T10:00:00Z"),
+            (ben["id"], "2026-01-13T10:30:00Z"),
+        ]
+    for each in refused["alternatives"][:2]:
+        await a_visit(api, service, each["startsAt"])
+    with_ada = await try_visit(api, service, NINE, ada)
+    assert {each["providerId"] for each in with_ada["alternatives"]} == {ada["id"]}
+    refused = await try_move(api, booked, "2026-01-13T10:45Z")
+    moved = await try_move(api, booked, refused["alternatives"][0]["startsAt"])
+    made(moved, "BookingConfirmation")
+
+
+async def test_an_appointment_shows_its_rooms_also_when_it_is_cancelled(api: Api) -> None:
+    ada = await a_provider(api)
+    room = await a_room(api, units=2)
+    booked = await a_visit(api, await a_treatment(api, ada, rooms=[room], of_rooms=2), NINE)
+    document = """
+        query ($id: ID!, $manageToken: String) {
+            appointment(id: $id, manageToken: $manageToken) { resources { id kind units } }
+        }
+    """
+    asked = {"id": booked["appointment"]["id"], "manageToken": booked["manageToken"]}
+    for _ in range(2):
+        seen = (await api.ask(document, **asked))["appointment"]
+        # How many there are is staff's.
+        assert seen["resources"] == [{"id": node("Resource", room), "kind": "room", "units": None}]
+        await cancel(api, booked)

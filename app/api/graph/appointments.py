@@ -9,7 +9,7 @@ from uuid import UUID
 
 import strawberry
 
-from app.api.graph.availability import Slot, slots_of
+from app.api.graph.availability import Slot, slots_offered
 from app.api.graph.reminders import Reminder
 from app.api.operation.info import Info
 from app.api.words.enums import (
@@ -71,9 +71,11 @@ from app.usecases.look_ups import AppointmentCountQuestion, AppointmentsQuestion
 
 if TYPE_CHECKING:
     from app.api.graph.providers import Provider
+    from app.api.graph.resources import Resource
     from app.api.graph.services import Service
 
 LazyProvider = Annotated["Provider", strawberry.lazy("app.api.graph.providers")]
+LazyResource = Annotated["Resource", strawberry.lazy("app.api.graph.resources")]
 LazyService = Annotated["Service", strawberry.lazy("app.api.graph.services")]
 
 BY_START = Order(name="appointments", types=(datetime, UUID))
@@ -256,6 +258,14 @@ class Appointment(Node):
     async def providers(self, info: Info) -> list[LazyProvider]:
         """Batched."""
         return await providers_of(info, self.row.providers)
+
+    @strawberry.field(description="The rooms and devices that it takes, or took.")
+    async def resources(self, info: Info) -> list[LazyResource]:
+        """Batched."""
+        from app.api.graph.resources import Resource as ResourceType  # noqa: PLC0415  the two types name each other
+
+        found = await asyncio.gather(*map(info.context.loaders.resource.load, self.row.resources))
+        return [ResourceType.of(resource) for resource in found if resource is not None]
 
     @strawberry.field(description="For what; null where no service was named.")
     async def service(self, info: Info) -> LazyService | None:
@@ -662,9 +672,7 @@ def slot_unavailable(
 
 def _slots_offered(offer: Offer | None, time_zone: str | None) -> list[Slot]:
     """The slots of an offer, in this zone or else the provider's."""
-    if offer is None:
-        return []
-    return slots_of(offer.calendar, offer.starts, time_zone or offer.calendar.provider.time_zone)
+    return [] if offer is None else slots_offered(offer.slots, time_zone)
 
 
 def confirmation_of(booked: Booked) -> BookingConfirmation:

@@ -108,6 +108,17 @@ def slots_of(calendar: Calendar, starts: Sequence[Minute], time_zone: str) -> li
     return _as_slots(slot_rows(calendar, starts, time_zone))
 
 
+def slots_offered(slots: Iterable[tuple[Calendar, Minute]], time_zone: str | None) -> list[Slot]:
+    """These slots, each shown in this zone or else its provider's."""
+    return _as_slots(
+        [
+            row
+            for calendar, start in slots
+            for row in slot_rows(calendar, [start], time_zone or calendar.provider.time_zone)
+        ]
+    )
+
+
 def _as_slots(rows: Sequence[Row]) -> list[Slot]:
     """Presents the rows as the list of objects that resolvers of fields expect."""
     return cast("list[Slot]", Rows(SLOT_ROWS, rows))

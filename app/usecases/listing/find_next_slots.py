@@ -8,8 +8,10 @@ import heapq
 from bisect import bisect_left
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final, NamedTuple
+from itertools import chain
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
+from app.core.booking import Wanted
 from app.core.party import Party
 from app.core.provider import Offer
 from app.core.refusals import TemporarilyUnavailable
@@ -28,15 +30,19 @@ from app.free_times.read import (
     read_free_days,
     read_free_days_for_move,
 )
-from app.usecases.listing.list_service import earliest_of_service, next_of_services
+from app.usecases.listing.list_service import (
+    days_of_service,
+    earliest_of_service,
+    leads_by_start,
+    next_of_services,
+)
 from app.usecases.listing.look_ahead import TooMuchToDoError, last_bookable_date, stretches_from
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
     from datetime import date, datetime
 
     from app.core.appointment import Appointment
-    from app.core.booking import Wanted
     from app.core.ids import OrganizationId, ProviderId, ServiceId
     from app.core.provider import Calendar
     from app.core.zones import Minute
@@ -119,26 +125,36 @@ async def earliest_slots(
     return found, known
 
 
-async def nearest_slots(
-    resources: Resources, organization_id: OrganizationId, wanted: Party, wish: datetime
-) -> Offer | None:
-    """Up to five bookable starts nearest to a wish that was refused; None where there is no such
-    calendar, or the server is too busy to look.
-    """
-
-    async def read(first: date, last: date) -> Answer:
-        return (await _days(resources, organization_id, [wanted], first, last))[wanted]
-
-    return await _nearest(resources, read, wish)
+Bookable: TypeAlias = "tuple[Iterable[Minute], Callable[[Minute], Calendar]]"
+"""Starts, and in whose calendar each of them is."""
 
 
 async def nearest_visits(
     resources: Resources, organization_id: OrganizationId, wanted: Wanted, wish: datetime
 ) -> Offer | None:
-    """The same for a wish that may name several providers, or nobody."""
-    if wanted.party is None:
-        return None
-    return await nearest_slots(resources, organization_id, wanted.party, wish)
+    """Up to five bookable starts nearest to a wish that was refused; None where there is no such
+    calendar, or the server is too busy to look.
+    """
+    party, service_id = wanted.party, wanted.service_id
+
+    async def with_provider(first: date, last: date) -> Bookable | None:
+        assert party is not None  # noqa: S101  looked at below
+        found = (await _days(resources, organization_id, [party], first, last))[party]
+        return _of_calendar(resources, found) if isinstance(found, FreeDays) else None
+
+    async def of_service(first: date, last: date) -> Bookable | None:
+        assert service_id is not None  # noqa: S101  looked at below
+        found = await days_of_service(resources, organization_id, service_id, first, last)
+        if found is None:
+            return None
+        leads = leads_by_start(found, wanted.named, resources.clock())
+        return leads, lambda start: found.providers[leads[start][0]].calendar
+
+    if party is not None:
+        offer = await _nearest(resources, with_provider, wish)
+        if service_id is None or offer is None or all(each.is_plain for each, _ in offer.slots):
+            return offer
+    return None if service_id is None else await _nearest(resources, of_service, wish)
 
 
 async def nearest_slots_for_move(
@@ -150,17 +166,28 @@ async def nearest_slots_for_move(
     service any more. Neither is true of the cached days, so these are read from PostgreSQL.
     """
 
-    async def read(first: date, last: date) -> Answer:
-        return await read_free_days_for_move(
+    async def read(first: date, last: date) -> Bookable | None:
+        found = await read_free_days_for_move(
             resources.accelerator, resources.pool, organization_id, appointment, first, last
         )
+        return _of_calendar(resources, found) if isinstance(found, FreeDays) else None
 
+    if not appointment.is_plain:
+        # Its own time is missing here: a start that overlaps it is not offered.
+        named = appointment.providers[: appointment.named]
+        wanted = Wanted(named, appointment.service_id)
+        return await nearest_visits(resources, organization_id, wanted, wish)
     return await _nearest(resources, read, wish, instead_of=minute_of(appointment.starts_at))
+
+
+def _of_calendar(resources: Resources, found: FreeDays[Calendar]) -> Bookable:
+    by_date = bookable_days(found, resources.clock())
+    return chain.from_iterable(by_date.values()), lambda _: found.calendar
 
 
 async def _nearest(
     resources: Resources,
-    read: Callable[[date, date], Awaitable[Answer]],
+    read: Callable[[date, date], Awaitable[Bookable | None]],
     wish: datetime,
     *,
     instead_of: Minute | None = None,
@@ -175,15 +202,13 @@ async def _nearest(
         first, last = around - reach, around + reach
         if not is_supported_date(first.date()) or not is_supported_date(last.date()):
             return None
-        found = await read(first.date(), last.date())
-        if not isinstance(found, FreeDays):
+        bookable = await read(first.date(), last.date())
+        if bookable is None:
             # A server that is too busy refuses without alternatives.
             return offer
-        by_date = bookable_days(found, resources.clock())
-        starts = nearest(
-            (minute for day in by_date.values() for minute in day if minute not in excluded), wish
-        )
-        offer = Offer(calendar=found.calendar, starts=starts)
+        minutes, calendar_of = bookable
+        starts = nearest((each for each in minutes if each not in excluded), wish)
+        offer = Offer(slots=tuple((calendar_of(start), start) for start in starts))
         if len(starts) == ALTERNATIVES:
             break
     return offer

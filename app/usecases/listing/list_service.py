@@ -357,6 +357,21 @@ async def _service_stretches(
             return
 
 
+async def days_of_service(
+    resources: Resources,
+    organization_id: OrganizationId,
+    service_id: ServiceId,
+    first: date,
+    last: date,
+) -> ServiceDays | None:
+    """For these dates in UTC; None where there is no such service, or too much to do."""
+    try:
+        found = await _days_of(resources, organization_id, [(service_id, ())], first, last)
+    except TooMuchToDoError:
+        return None
+    return found.get(service_id)
+
+
 async def _days_of(
     resources: Resources,
     organization_id: OrganizationId,
