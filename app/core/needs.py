@@ -11,6 +11,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from app.core.ids import ProviderId, ResourceId
     from app.core.provider import Service
 
@@ -59,6 +61,15 @@ class Needs:
         offer the service; then no visit is possible.
         """
         return len(self.provider_ids) if self.providers_needed is None else self.providers_needed
+
+    def how_many_with(self, named: Sequence[ProviderId]) -> int:
+        """The number of providers that a visit takes which takes all of those named: at least one.
+        They may be more than the service needs, or no longer offer it, where the visit is moved;
+        whoever needs all providers then has these as well.
+        """
+        if self.providers_needed is None:
+            return max(len({*self.provider_ids, *named}), 1)
+        return max(self.providers_needed, len(named), 1)
 
     @property
     def is_plain(self) -> bool:

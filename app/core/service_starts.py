@@ -55,7 +55,7 @@ def service_starts(
     order = [each for each in needs.provider_ids if each in providers]
     order += [each for each in providers if each not in offering]
     leads = named[:1] or order
-    how_many = max(needs.how_many, len(named), 1)
+    how_many = needs.how_many_with(named)
     limited = full or {}
     possible = {
         each: _possible(*providers[each], now, limited.get(each, UNLIMITED).taking)

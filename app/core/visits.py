@@ -377,7 +377,7 @@ class _Start:
 
     def _providers(self, lead: ProviderId) -> tuple[ProviderId, ...] | None:
         taken = self._named or (lead,)
-        missing = max(0, self._needs.how_many - len(taken))
+        missing = self._needs.how_many_with(self._named) - len(taken)
         others = (each for each in self._order if each not in taken and self._is_possible(each))
         chosen = tuple(islice(others, missing))
         return (*taken, *chosen) if len(chosen) == missing else None

@@ -331,6 +331,14 @@ def test_all_who_were_named_stay_even_if_the_service_needs_fewer_by_now() -> Non
     assert (visit.providers, visit.named) == ((BOB, ADA), 2)
 
 
+def test_all_providers_are_those_of_the_service_and_whoever_was_named_and_left_it() -> None:
+    own: Claims = {CAI: (taken(NINE),), ADA: (taken(NINE),)}
+    everybody = people(a_candidate(ADA), a_candidate(BOB), a_candidate(CAI))
+    needs = anybody(ADA, BOB, providers_needed=None)
+    assert chosen(needs, everybody, TEN, named=(CAI,), own=own).providers == (CAI, ADA, BOB)
+    assert chosen(needs, everybody, TEN, named=(ADA,), own=own).providers == (ADA, BOB)
+
+
 # ---------------------------------------------------------------- limits
 
 ONE_A_DAY: Final = (BookingLimit(period=LimitPeriod.DAY, max_visits=1),)

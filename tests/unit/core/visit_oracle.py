@@ -184,10 +184,16 @@ class VisitOracle:
             ranked.append((rank, place, each))
         return [each for _, _, each in sorted(ranked, key=lambda item: item[:2])]
 
+    def needed(self) -> int:
+        if self.needs.providers_needed is not None:
+            return max(self.needs.providers_needed, len(self.named), 1)
+        left = [each for each in self.named if each not in self.needs.provider_ids]
+        return max(len(self.needs.provider_ids) + len(left), 1)
+
     def teams(self, moment: Moment) -> Iterator[tuple[ProviderId, ...]]:
         """Every team that could be taken, the lead first, better ones first."""
         order = self.in_order_of_assignment()
-        needed = max(self.needs.how_many, len(self.named), 1)
+        needed = self.needed()
         leads = self.named[:1] or order
         for lead in leads:
             if self.reasons_to_lead(lead, moment):
@@ -262,7 +268,7 @@ class VisitOracle:
         question.
         """
         order = self.in_order_of_assignment()
-        needed = max(self.needs.how_many, len(self.named), 1)
+        needed = self.needed()
         if self.named:
             others = [
                 each
