@@ -5,19 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
+from app.core.limits import LimitPeriod, instants_that_count
 from app.core.money import CancellationPolicy
 from app.core.party import Party
 from app.core.refusals import InvalidInput, SlotUnavailable
 from app.core.sentences import Duration, say
 from app.core.slots import Claim, ClaimKind, active, explain
 from app.core.zones import (
-    DAY_MINUTES,
-    date_of_number,
     dates_touched,
     instant_of,
-    instants_reading,
+    local_date,
     minute_of,
-    wall_at,
 )
 
 if TYPE_CHECKING:
@@ -130,9 +128,8 @@ def week_around(zone: str, starts_at: datetime) -> tuple[Interval, ...]:
     """The instants of the ISO week, from Monday on, in which a clock of this zone reads a start.
     Usually one interval.
     """
-    today = wall_at(zone, minute_of(starts_at)) // DAY_MINUTES
-    monday = today - date_of_number(today).weekday()
-    return instants_reading(zone, monday * DAY_MINUTES, (monday + 7) * DAY_MINUTES)
+    first, last = LimitPeriod.WEEK.around(local_date(zone, minute_of(starts_at)))
+    return instants_that_count(zone, first, last)
 
 
 def booked_minutes(zone: str, claims: Iterable[Claim], starts_at: datetime, now: datetime) -> int:

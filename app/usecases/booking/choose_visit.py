@@ -12,7 +12,7 @@ takes more than the provider.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar, assert_never
 
@@ -224,16 +224,12 @@ async def _needs(
             field="provider_ids",
             message=say("The service takes {count} providers. Name no more.", count=needs.how_many),
         )
-    if needs.providers_needed is None:
-        # All of them, and whoever was named and has left.
-        everybody = {*needs.provider_ids, *wanted.named}
-        return replace(needs, providers_needed=len(everybody))
     return needs
 
 
 def _providers(needs: Needs, wanted: Wanted, moving: Moving | None) -> tuple[ProviderId, ...]:
     """Those whom a visit could take: the named alone where nobody else is needed."""
-    if wanted.named and len(wanted.named) >= needs.how_many:
+    if wanted.named and len(wanted.named) == needs.how_many_with(wanted.named):
         return wanted.named
     kept = () if moving is None else moving.appointment.providers
     return tuple(dict.fromkeys((*wanted.named, *needs.provider_ids, *kept)))

@@ -12,14 +12,21 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.core.booking import accept, claim_for, dates_to_lock, refuse_time
+from app.core.booking import (
+    accept,
+    booked_minutes,
+    claim_for,
+    dates_to_lock,
+    refuse_time,
+    week_around,
+)
 from app.core.hours import Hours, WeeklyRange
 from app.core.ids import ProviderId, ServiceId
 from app.core.money import CancellationPolicy, LateCancellation, Money
 from app.core.provider import Calendar, Provider, Service
 from app.core.refusals import InvalidInput, SlotUnavailable
 from app.core.rules import ProviderRules, Rules, ServiceRules, rules_in_force
-from app.core.slots import Claim, UnbookableReason, explain
+from app.core.slots import Claim, ClaimKind, UnbookableReason, explain
 from app.core.zones import instant_of, minute_of
 
 NOW: Final = datetime(2026, 1, 12, 8, tzinfo=UTC)
@@ -122,6 +129,32 @@ def test_booking_decides_as_the_listing_explains(
             claim.claimed_until <= taken.claimed_from or taken.claimed_until <= claim.claimed_from
             for claim in standing
         )
+
+
+def test_the_least_busy_is_so_in_the_week_of_their_own_calendar() -> None:
+    """In Auckland Monday begins while it is Sunday noon in UTC. Visits count by their starts,
+    without buffers; a hold counts until it expires.
+    """
+    auckland = "Pacific/Auckland"
+    monday = datetime(2026, 1, 11, 11, tzinfo=UTC)
+    week = timedelta(days=7)
+    for start in (monday, monday + week - timedelta(minutes=1)):
+        assert week_around(auckland, start) == ((minute_of(monday), minute_of(monday + week)),)
+    at = minute_of(monday)
+
+    def visit(start: int, minutes: int) -> Claim:
+        return Claim(start - 10, start + minutes + 10, start, start + minutes)
+
+    held = visit(at + 500, 30)._replace(kind=ClaimKind.HOLD, expires_at=NOW + timedelta(minutes=10))
+    visits = (visit(at - 1, 60), visit(at, 45), visit(at + 10_079, 20), visit(at + 10_080, 60))
+    assert booked_minutes(auckland, visits, monday, NOW) == 65
+    assert booked_minutes(auckland, (*visits, held), monday, NOW) == 95
+    assert booked_minutes(auckland, (held,), monday, NOW + timedelta(minutes=10)) == 0
+
+
+def test_a_week_in_which_the_clock_is_turned_back_is_an_hour_longer() -> None:
+    ((begin, end),) = week_around("Europe/Berlin", datetime(2026, 10, 25, 12, tzinfo=UTC))
+    assert end - begin == (7 * 24 + 1) * 60
 
 
 ZONES: Final = (
