@@ -24,6 +24,7 @@ from app.core.booking import Wanted
 from app.core.hours import ClockRange, DayException, WeeklyRange, merge_clock_ranges
 from app.core.messages import Channel
 from app.core.money import CancellationPolicy, LateCancellation, Money
+from app.core.needs import Assignment, Needs, ResourceGroup
 from app.core.refusals import InvalidInput
 from app.core.resource import MOST_UNITS
 from app.core.rules import ProviderRules, ServiceRules
@@ -31,9 +32,10 @@ from app.core.sentences import Sentence, say
 from app.core.zones import is_known_zone, is_supported_date
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-    from app.core.ids import ProviderId, ServiceId
+    from app.core.ids import ProviderId, ResourceId, ServiceId
+    from app.core.resource import Resource
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -58,6 +60,8 @@ AMOUNT_MINOR = 2**31 - 1
 WEEKLY_RANGES = 200
 EXCEPTION_RANGES = 48
 SERVICE_PROVIDERS = 1_000
+SERVICE_NEEDS = 20
+SERVICE_RESOURCES = 1_000
 
 NAMED_TWICE = say("Name each provider once.")
 SEVERAL_NEED_A_SERVICE = say("Several providers are taken for a service only.")
@@ -134,6 +138,27 @@ class ServiceForm:
     max_advance_booking_days: int | None
     price: Money | None
     cancellation_policy: PolicyForm | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NeedForm:
+    """A group of resources as typed: a visit takes `count` units of them."""
+
+    name: str | None
+    count: int | None
+    resource_ids: Sequence[ResourceId]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NeedsForm:
+    """What a visit takes, as typed; providers and resources in the order to try them in. None
+    where a value must stand means that null was sent; `providers_needed` None: all of them.
+    """
+
+    provider_ids: Sequence[ProviderId] | None
+    providers_needed: int | None = 1
+    assignment: Assignment | None = Assignment.PRIORITY
+    needs: Sequence[NeedForm] | None = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -469,14 +494,73 @@ def valid_organization(slug: str, name: str) -> tuple[str, str]:
 
 
 @_answers
-def valid_provider_count(count: int) -> int:
-    """Check how many providers a service is offered by."""
-    if count > SERVICE_PROVIDERS:
+def valid_needs(form: NeedsForm) -> Needs:
+    """Check what a visit of a service takes. How many units there are is for `valid_units` to
+    check.
+    """
+    if form.assignment is None:
+        raise _Refused("assignment", say("This can't be null."))
+    provider_ids = tuple(dict.fromkeys(_not_null("provider_ids", form.provider_ids)))
+    if len(provider_ids) > SERVICE_PROVIDERS:
         raise _Refused(
             "provider_ids",
             say("At most {count} providers can be named at once.", count=SERVICE_PROVIDERS),
         )
-    return count
+    needed = _optional_integer("providers_needed", form.providers_needed, 1, SERVICE_PROVIDERS)
+    # Nobody may offer a service for now: one provider is what it needs by default.
+    if needed is not None and needed > max(1, len(provider_ids)):
+        raise _Refused(
+            "providers_needed", say("A visit can't take more providers than the service names.")
+        )
+    return Needs(
+        provider_ids=provider_ids,
+        providers_needed=needed,
+        assignment=form.assignment,
+        groups=_groups(_not_null("needs", form.needs)),
+    )
+
+
+def _groups(forms: Sequence[NeedForm]) -> tuple[ResourceGroup, ...]:
+    if len(forms) > SERVICE_NEEDS:
+        raise _Refused("needs", say("At most {count} groups can be named.", count=SERVICE_NEEDS))
+    if sum(len(form.resource_ids) for form in forms) > SERVICE_RESOURCES:
+        raise _Refused(
+            "needs", say("At most {count} resources can be named at once.", count=SERVICE_RESOURCES)
+        )
+    groups: list[ResourceGroup] = []
+    named: set[ResourceId] = set()
+    for at, form in enumerate(forms):
+        field = f"needs.{at}"
+        resource_ids = tuple(dict.fromkeys(form.resource_ids))
+        if not resource_ids:
+            raise _Refused(f"{field}.resource_ids", say("Name at least one resource."))
+        if not named.isdisjoint(resource_ids):
+            raise _Refused(
+                f"{field}.resource_ids", say("A resource can be in one group of a service only.")
+            )
+        named.update(resource_ids)
+        group = ResourceGroup(
+            name=_text(f"{field}.name", form.name, NAME_LENGTH),
+            count=_integer(f"{field}.count", form.count, 1, MOST_UNITS),
+            resource_ids=resource_ids,
+        )
+        groups.append(group)
+    return tuple(groups)
+
+
+@_answers
+def valid_units(needs: Needs, resources: Mapping[ResourceId, Resource]) -> Needs:
+    """Check that each group has as many units as a visit takes of it. All of its resources are
+    given.
+    """
+    for at, group in enumerate(needs.groups):
+        units = sum(resources[resource_id].units for resource_id in group.resource_ids)
+        if group.count > units:
+            raise _Refused(
+                f"needs.{at}.count",
+                say("These resources have fewer units than a visit would take of them."),
+            )
+    return needs
 
 
 def is_subject(text: str) -> bool:
@@ -508,6 +592,12 @@ def _optional_text(
         if value is None or not value.strip()
         else _text(field, value, longest, paragraphs=paragraphs)
     )
+
+
+def _not_null(field: str, values: Sequence[T] | None) -> Sequence[T]:
+    if values is None:
+        raise _Refused(field, say("This can't be null; send an empty list."))
+    return values
 
 
 def _integer(field: str, value: int | None, least: int, most: int) -> int:
@@ -651,6 +741,19 @@ def _policy(field: str, form: PolicyForm | None, *, price: Money | None) -> Canc
         late_cancellation=form.late_cancellation,
         late_fee=fee,
         late_fee_percent=percent,
+    )
+
+
+def needs_form(needs: Needs) -> NeedsForm:
+    """The form that would be checked into these needs, the seats left out."""
+    return NeedsForm(
+        provider_ids=needs.provider_ids,
+        providers_needed=needs.providers_needed,
+        assignment=needs.assignment,
+        needs=[
+            NeedForm(name=group.name, count=group.count, resource_ids=group.resource_ids)
+            for group in needs.groups
+        ],
     )
 
 

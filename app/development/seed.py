@@ -15,7 +15,7 @@ from app.core.hours import ClockRange, WeeklyRange
 from app.core.ids import ProviderId
 from app.core.money import LateCancellation, Money
 from app.core.provider import Organization, Provider, Service
-from app.core.validation import ContactForm, PolicyForm, ProviderForm, ServiceForm
+from app.core.validation import ContactForm, NeedsForm, PolicyForm, ProviderForm, ServiceForm
 from app.core.viewer import Role, Viewer
 from app.core.zones import instant_of
 from app.store.organizations import organization_by_slug
@@ -258,7 +258,7 @@ async def _services(
     )
     offers = ((plain, everybody), (follow_up, everybody), (call, everybody[:3]))
     return [
-        _made(await create_service(resources, admin, form, whose), Service)
+        _made(await create_service(resources, admin, form, NeedsForm(provider_ids=whose)), Service)
         for form, whose in offers
     ]
 

@@ -1,4 +1,4 @@
-"""Services, and who offers them, as stored."""
+"""Services, as stored."""
 
 from __future__ import annotations
 
@@ -16,12 +16,15 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from app.core.ids import OrganizationId
+    from app.core.keyset import Keyset
     from app.store.pool import Transaction
     from app.store.sql import Executor, Record
 
 _BY_IDS = query("service_by_ids")
 _OF_PROVIDERS = query("services_of_providers")
-_PROVIDER_IDS = query("provider_ids_of_services")
+_PAGE_FORWARD = query("service_page_forward")
+_PAGE_BACKWARD = query("service_page_backward")
+_COUNT = query("count_services")
 _INSERT = query("insert_service")
 _UPDATE = query("update_service")
 
@@ -74,14 +77,31 @@ async def services_of_providers(
     return offered
 
 
-async def provider_ids_of_services(
-    on: Executor, organization_id: OrganizationId, service_ids: Sequence[ServiceId]
-) -> dict[ServiceId, list[ProviderId]]:
-    """The providers of each service that anyone offers, in the service's order."""
-    offering: dict[ServiceId, list[ProviderId]] = {}
-    for row in await _PROVIDER_IDS.many(on, organization_id, service_ids):
-        offering.setdefault(ServiceId(row["service_id"]), []).append(ProviderId(row["provider_id"]))
-    return offering
+async def service_page(
+    on: Executor,
+    organization_id: OrganizationId,
+    *,
+    keyset: Keyset,
+    ids: Sequence[ServiceId] | None,
+    search: str | None,
+) -> list[Service]:
+    """A page of services, by name as people sort names; the cursors are (name, id)."""
+    page = _PAGE_BACKWARD if keyset.backward else _PAGE_FORWARD
+    rows = await page.many(on, organization_id, *keyset.bounds, keyset.limit, ids, search)
+    return [service_from(row) for row in rows]
+
+
+async def count_services(
+    on: Executor,
+    organization_id: OrganizationId,
+    *,
+    ids: Sequence[ServiceId] | None,
+    search: str | None,
+) -> int:
+    """How many services the list holds in all."""
+    row = await _COUNT.one(on, organization_id, ids, search)
+    total: int = row["total"]
+    return total
 
 
 def _values(service: Service) -> tuple[object, ...]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from app.store import appointments, customers, history, hours, services
 from app.store import resources as store_resources
+from app.store.needs import load_needs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
         SubjectId,
     )
     from app.core.keyset import Keyset
+    from app.core.needs import Needs
     from app.core.provider import AvailabilityException, Service, WeeklyBreak, WeeklyHours
     from app.core.resource import Resource
     from app.usecases.resources import Resources
@@ -68,11 +70,11 @@ async def services_offered_by(
     return await services.services_of_providers(resources.pool, organization_id, ids)
 
 
-async def providers_offering(
+async def find_needs(
     resources: Resources, organization_id: OrganizationId, ids: Sequence[ServiceId]
-) -> dict[ServiceId, list[ProviderId]]:
-    """The providers of each service that anybody offers, in the service's order."""
-    return await services.provider_ids_of_services(resources.pool, organization_id, ids)
+) -> dict[ServiceId, Needs]:
+    """What a visit of each service takes; those that exist."""
+    return await load_needs(resources.pool, organization_id, ids)
 
 
 async def find_resources(

@@ -1,9 +1,13 @@
+-- fragment: service_columns
+-- The columns of a service, as `service_from` reads them.
+id, name, duration_minutes, buffer_before_minutes, buffer_after_minutes, slot_interval_minutes,
+min_notice_minutes, max_advance_booking_days, price_minor, price_currency, policy_free_until_minutes_before,
+policy_late_cancellation, policy_late_fee_minor, policy_late_fee_currency, policy_late_fee_percent;
+
 -- name: service_by_ids :many
 -- The services with these ids, in no particular order.
 -- params: organization_id uuid, ids uuid[]
-SELECT id, name, duration_minutes, buffer_before_minutes, buffer_after_minutes, slot_interval_minutes,
-    min_notice_minutes, max_advance_booking_days, price_minor, price_currency, policy_free_until_minutes_before,
-    policy_late_cancellation, policy_late_fee_minor, policy_late_fee_currency, policy_late_fee_percent
+SELECT {{service_columns}}
 FROM service
 WHERE organization_id = $1 AND id = ANY($2);
 
@@ -20,13 +24,41 @@ JOIN service ON service.organization_id = offered.organization_id AND service.id
 WHERE offered.organization_id = $1 AND offered.provider_id = ANY($2)
 ORDER BY service.name_sort, service.id;
 
--- name: provider_ids_of_services :many
--- The providers that offer each of these services, in the service's order.
--- params: organization_id uuid, service_ids uuid[]
-SELECT service_id, provider_id
-FROM service_provider
-WHERE organization_id = $1 AND service_id = ANY($2)
-ORDER BY position, provider_id;
+-- name: service_page_forward :many
+-- A page of services in the order of (name_sort, id), strictly between two cursors, which give the name; null ones
+-- bound nothing. $7 restricts it to ids, $8 to names that contain a text, in any case.
+-- params: organization_id uuid, after_name text, after_id uuid, before_name text, before_id uuid, page_size integer, ids uuid[], search text
+SELECT {{service_columns}}
+FROM service
+WHERE organization_id = $1
+    AND (name_sort, id) > (coalesce(name_sort_key($2::text), ''), coalesce($3::uuid, '00000000-0000-0000-0000-000000000000'))
+    AND ($4::text IS NULL OR (name_sort, id) < (name_sort_key($4), $5::uuid))
+    AND ($7::uuid[] IS NULL OR id = ANY($7))
+    AND ($8::text IS NULL OR position(lower($8) IN lower(name)) > 0)
+ORDER BY name_sort, id
+LIMIT $6::integer;
+
+-- name: service_page_backward :many
+-- The same list from its other end: its last services, in descending order.
+-- params: organization_id uuid, after_name text, after_id uuid, before_name text, before_id uuid, page_size integer, ids uuid[], search text
+SELECT {{service_columns}}
+FROM service
+WHERE organization_id = $1
+    AND (name_sort, id) > (coalesce(name_sort_key($2::text), ''), coalesce($3::uuid, '00000000-0000-0000-0000-000000000000'))
+    AND ($4::text IS NULL OR (name_sort, id) < (name_sort_key($4), $5::uuid))
+    AND ($7::uuid[] IS NULL OR id = ANY($7))
+    AND ($8::text IS NULL OR position(lower($8) IN lower(name)) > 0)
+ORDER BY name_sort DESC, id DESC
+LIMIT $6::integer;
+
+-- name: count_services :one
+-- How many services the list holds in all.
+-- params: organization_id uuid, ids uuid[], search text
+SELECT count(*) AS total
+FROM service
+WHERE organization_id = $1
+    AND ($2::uuid[] IS NULL OR id = ANY($2))
+    AND ($3::text IS NULL OR position(lower($3) IN lower(name)) > 0);
 
 -- name: insert_service :one
 -- A new service.

@@ -13,10 +13,9 @@ from app.core.ids import OrganizationId, ProviderId, ResourceId, ServiceId
 from app.core.needs import Needs, ResourceGroup
 from app.core.provider import Service
 from app.core.resource import Resource
-from app.core.validation import ServiceForm
+from app.core.validation import ServiceForm, needs_form
 from app.core.viewer import Role, Viewer
 from app.process.wiring import open_resources
-from app.store.needs import replace_needs
 from app.store.pool import transaction
 from app.store.resources import insert_resource
 from app.usecases.practice.edit_service import create_service
@@ -62,10 +61,8 @@ async def _service(
         price=None,
         cancellation_policy=None,
     )
-    answer = await create_service(resources, admin, form, needs.provider_ids)
+    answer = await create_service(resources, admin, form, needs_form(needs))
     assert isinstance(answer, Service), answer
-    async with transaction(resources.pool) as tx:
-        await replace_needs(tx, organization_id, answer.id, needs)
     return answer.id
 
 

@@ -41,7 +41,8 @@ SCHEMA: Final = build_schema(
 
 ARGUMENTS: Final = {
     "exceptions": '(from: "2026-01-01", to: "2026-02-01")',
-    "availability": '(from: "2026-01-13", to: "2026-01-13")',
+    "availability": '(from: "2026-01-13", to: "2026-01-13", timeZone: "UTC")',
+    "nextAvailableSlot": '(timeZone: "UTC")',
 }
 """Of the fields that can't do without."""
 
@@ -119,18 +120,19 @@ async def a_world(api: Api) -> World:
         price={"amountMinor": 5_000, "currency": "EUR"},
         cancellationPolicy=share,
     )
-    fixed = await a_service(
-        api,
-        ada,
-        price={"amountMinor": 5_000, "currency": "EUR"},
-        cancellationPolicy={**policy, "freeUntilMinutesBefore": 0},
-    )
     always = {"effectiveFrom": "2020-01-01", "effectiveUntil": "2030-01-01"}
     room = await a_resource(
         api,
         externalId="room-1",
         weeklyHours=weekly("09:00", "17:00", **always),
         breaks=weekly("12:00", "12:30", **always),
+    )
+    fixed = await a_service(
+        api,
+        ada,
+        price={"amountMinor": 5_000, "currency": "EUR"},
+        cancellationPolicy={**policy, "freeUntilMinutesBefore": 0},
+        needs=[{"name": "room", "resourceIds": [room["id"]]}],
     )
     times = {
         "isBlocked": True,
@@ -238,7 +240,7 @@ def is_part(type_: object) -> bool:
     if (
         not isinstance(type_, GraphQLObjectType)
         or type_.name.endswith(("Connection", "Edge"))
-        or type_.name == "Slot"
+        or type_.name in {"Slot", "ServiceSlot"}
     ):
         return False
     return all(interface.name != "Node" for interface in type_.interfaces)

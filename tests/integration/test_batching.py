@@ -20,6 +20,7 @@ from tests.builders import (
     Caller,
     Json,
     a_provider,
+    a_resource,
     a_service,
     an_appointment,
     key_in,
@@ -50,6 +51,19 @@ EVERYTHING = """
                 weeklyHours { id } breaks { id } exceptions(from: "2026-01-01", to: "2026-03-01") { id }
                 services { name providers { name } }
             }
+        }
+    }
+"""
+
+NEEDS = """
+    {
+        services(first: 5) {
+            totalCount
+            nodes { providersNeeded assignment providers { name } needs { name resources { name weeklyHours { id } } } }
+        }
+        resources(first: 100) {
+            totalCount
+            nodes { weeklyHours { id } breaks { id } exceptions(from: "2026-01-01", to: "2026-03-01") { id } }
         }
     }
 """
@@ -110,8 +124,12 @@ async def some_providers(api: Api, count: int) -> list[Json]:
             await an_appointment(
                 api, provider, (await listed(api, provider, "2026-01-20"))[number % 3]
             )
+    rooms = [await a_resource(api, weeklyHours=weekly("09:00", "17:00")) for _ in range(count)]
+    needs = [{"name": "Room", "resourceIds": [room["id"] for room in rooms]}]
     await a_service(api, *providers)
     await a_service(api, *providers[::2])
+    # Offered by nobody, so that it is in no listing.
+    await a_service(api, needs=needs)
     return providers
 
 
@@ -137,7 +155,9 @@ async def test_what_is_nested_is_looked_up_once_for_all(
 ) -> None:
     statements = Statements(monkeypatch)
     asked = [
-        (document, caller) for document in (EVERYTHING, VISITS, EARLIEST) for caller in (api.admin,)
+        (document, caller)
+        for document in (EVERYTHING, NEEDS, VISITS, EARLIEST)
+        for caller in (api.admin,)
     ]
     await some_providers(api, 5)
     few = [await statements.of(api, document, caller=caller) for document, caller in asked]

@@ -27,7 +27,6 @@ from app.store.resources import (
     resources_by_ids,
     update_resource,
 )
-from app.store.services import provider_ids_of_services
 from tests.builders import NOW, Api, a_provider, a_service, key_in
 
 MONDAY = date(2026, 1, 12)
@@ -83,8 +82,6 @@ async def test_needs_are_read_as_they_were_written(api: Api) -> None:
     )
     await keep(api, service_id, team)
     assert await needs_of(api, service_id) == team
-    offering = await provider_ids_of_services(api.resources.pool, api.organization.id, [service_id])
-    assert tuple(offering[service_id]) == team.provider_ids
 
     everybody = Needs(provider_ids=tuple(reversed(team.provider_ids)), providers_needed=None)
     await keep(api, service_id, everybody)

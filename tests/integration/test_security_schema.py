@@ -57,7 +57,8 @@ FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
             maxAdvanceBookingDays price price.amountMinor price.currency
             cancellationPolicy cancellationPolicy.freeUntilMinutesBefore cancellationPolicy.lateCancellation
             cancellationPolicy.lateFee cancellationPolicy.lateFee.amountMinor cancellationPolicy.lateFee.currency
-            cancellationPolicy.lateFeePercent providers
+            cancellationPolicy.lateFeePercent providers providersNeeded assignment
+            needs needs.name needs.count needs.resources availability nextAvailableSlot
         """,
     },
     # Others see some of it where a service needs it, never by its id.
@@ -109,6 +110,8 @@ QUERIES: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "provider": ("provider(id: $provider) { id }", EVERYBODY),
     "providers": ("providers(ids: [$provider]) { nodes { id } }", EVERYBODY),
+    "service": ("service(id: $service) { id }", EVERYBODY),
+    "services": ("services(ids: [$service]) { nodes { id } }", EVERYBODY),
     "resource": ("resource(id: $resource) { id }", STAFF),
     "resources": ("resources(ids: [$resource]) { nodes { id } }", STAFF),
     "nextAvailableSlots": ("nextAvailableSlots(providerIds: [$provider]) { startsAt }", EVERYBODY),
@@ -187,6 +190,7 @@ async def test_every_root_field_answers_those_of_its_rule(world: World) -> None:
     assert set(QUERIES) == set(SCHEMA.query_type.fields), "each root field needs a rule"
     values = {
         "provider": world.ada["id"],
+        "service": world.service["id"],
         "resource": world.things["Resource"][0],
         "appointment": world.standing["appointment"]["id"],
     }

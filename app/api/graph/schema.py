@@ -21,7 +21,7 @@ from app.api.graph.organizations import OrganizationMutation, OrganizationQuery
 from app.api.graph.providers import ProviderMutation, ProviderQuery
 from app.api.graph.reminders import ReminderMutation
 from app.api.graph.resources import ResourceMutation, ResourceQuery
-from app.api.graph.services import ServiceMutation
+from app.api.graph.services import ServiceMutation, ServiceQuery
 from app.api.graph.subscriptions import Subscription
 from app.api.graph.templates import TemplateMutation, TemplateQuery
 from app.api.graph.viewer import ViewerQuery
@@ -40,6 +40,7 @@ class Query(
     ViewerQuery,
     OrganizationQuery,
     ProviderQuery,
+    ServiceQuery,
     ResourceQuery,
     AvailabilityQuery,
     AppointmentQuery,

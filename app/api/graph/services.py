@@ -1,11 +1,13 @@
 """Services: what can be booked, with whom, and the mutations that change it."""
 
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Final, Self
+from uuid import UUID
 
 import strawberry
 
 from app.api.graph.availability import checked_zone
+from app.api.graph.resources import Resource
 from app.api.graph.service_times import (
     NAMED,
     ServiceAvailabilityResult,
@@ -16,7 +18,8 @@ from app.api.graph.service_times import (
 from app.api.operation.info import Info
 from app.api.operation.loaders import NextServiceQuestion
 from app.api.words.changes import changes_of
-from app.api.words.keys import provider_keys, service_key
+from app.api.words.enums import Assignment
+from app.api.words.keys import provider_keys, resource_keys, service_key
 from app.api.words.money import (
     CancellationPolicy,
     CancellationPolicyInput,
@@ -28,22 +31,60 @@ from app.api.words.refusals import (
     InvalidInputError,
     NotAllowedError,
     NotFoundError,
-    invalid_input,
     refused,
 )
-from app.api.words.relay import global_id
+from app.api.words.relay import (
+    After,
+    Before,
+    Connection,
+    First,
+    Ids,
+    Last,
+    Order,
+    PageRequest,
+    Search,
+    connect,
+    global_id,
+)
 from app.api.words.scalars import TimeZoneName
 from app.core import provider as core
 from app.core import refusals
-from app.core.sentences import say
-from app.core.validation import ServiceForm
+from app.core.ids import ResourceId
+from app.core.needs import Needs, ResourceGroup
+from app.core.validation import Changes, NeedForm, NeedsForm, ServiceForm
 from app.usecases.listing.list_service import ServiceQuestion
 from app.usecases.practice.edit_service import change_service, create_service
+from app.usecases.practice.list_services import count_services, list_services
 
 if TYPE_CHECKING:
     from app.api.graph.providers import Provider
 
 LazyProvider = Annotated["Provider", strawberry.lazy("app.api.graph.providers")]
+
+BY_NAME = Order(name="services", types=(str, UUID))
+
+
+@strawberry.type(
+    description="A group of resources that each visit of a service takes units of: one of these "
+    "rooms, two of those chairs."
+)
+class ServiceNeed:
+    """Maps the core's `ResourceGroup`."""
+
+    name: str = strawberry.field(description="What the group is called, such as treatment room.")
+    count: int = strawberry.field(description="How many units a visit takes.")
+    resource_ids: strawberry.Private[tuple[ResourceId, ...]]
+
+    @classmethod
+    def of(cls, group: ResourceGroup) -> Self:
+        """From the core."""
+        return cls(name=group.name, count=group.count, resource_ids=group.resource_ids)
+
+    @strawberry.field(description="Of which, in the order in which they are tried.")
+    async def resources(self, info: Info) -> list[Resource]:
+        """Batched."""
+        found = await info.context.loaders.resource.load_many(self.resource_ids)
+        return [Resource.of(resource) for resource in found if resource is not None]
 
 
 @strawberry.type(
@@ -159,10 +200,59 @@ class Service(Node):
         """Batched."""
         from app.api.graph.providers import Provider as ProviderType  # noqa: PLC0415  the two types name each other
 
-        loaders = info.context.loaders
-        ids = await loaders.provider_ids_of_service.load(self.row.id)
-        providers = await loaders.provider.load_many(ids)
+        needs = await self._needs(info)
+        providers = await info.context.loaders.provider.load_many(needs.provider_ids)
         return [ProviderType.of(provider) for provider in providers if provider is not None]
+
+    @strawberry.field(
+        description="How many of its providers a visit takes at once; null: all of them."
+    )
+    async def providers_needed(self, info: Info) -> int | None:
+        """Batched."""
+        return (await self._needs(info)).providers_needed
+
+    @strawberry.field(description="Which provider is tried first where a visit names none.")
+    async def assignment(self, info: Info) -> Assignment:
+        """Batched."""
+        return (await self._needs(info)).assignment
+
+    @strawberry.field(
+        description="What a visit takes besides its providers: units of each of these groups."
+    )
+    async def needs(self, info: Info) -> list[ServiceNeed]:
+        """Batched."""
+        return [ServiceNeed.of(group) for group in (await self._needs(info)).groups]
+
+    async def _needs(self, info: Info) -> Needs:
+        needs = await info.context.loaders.needs.load(self.row.id)
+        return needs or Needs(provider_ids=())
+
+
+ServiceConnection = Connection[Service]
+
+_PROVIDER_IDS = "Who offers it, in the order in which they are tried."
+_PROVIDERS_NEEDED = "How many of them a visit takes at once, 1 or more; null: all of them."
+_ASSIGNMENT = "Which of them is tried first where a visit names none."
+_NEEDS = "What a visit takes besides; at most 20 groups, and each resource in one of them only."
+
+
+@strawberry.input(description="A group of resources that each visit takes units of.")
+class ServiceNeedInput:
+    """Becomes a `NeedForm`."""
+
+    name: str = strawberry.field(description="1 to 200 characters.")
+    count: int | None = strawberry.field(
+        default=1, description="How many units a visit takes; no more than they have in all."
+    )
+    resource_ids: list[strawberry.ID] = strawberry.field(
+        description="Of which, in the order in which they are tried; at least one."
+    )
+
+    def to_core(self) -> NeedForm:
+        """Unchecked."""
+        return NeedForm(
+            name=self.name, count=self.count, resource_ids=resource_keys(self.resource_ids)
+        )
 
 
 @strawberry.input(description="A new service. A rule left out is the provider's own.")
@@ -170,7 +260,9 @@ class CreateServiceInput:
     """Becomes a `ServiceForm`."""
 
     name: str = strawberry.field(description="1 to 200 characters.")
-    provider_ids: list[strawberry.ID] = strawberry.field(description="Who offers it; may be empty.")
+    provider_ids: list[strawberry.ID] = strawberry.field(
+        description=f"{_PROVIDER_IDS} May be empty."
+    )
     duration_minutes: int = strawberry.field(description="1 to 1,440.")
     buffer_before_minutes: int | None = strawberry.field(default=0, description="0 to 1,440.")
     buffer_after_minutes: int | None = strawberry.field(default=None, description="0 to 1,440.")
@@ -180,6 +272,13 @@ class CreateServiceInput:
     price: MoneyInput | None = strawberry.field(default=None, description="What it costs.")
     cancellation_policy: CancellationPolicyInput | None = strawberry.field(
         default=None, description="Its own policy; a share of the price needs a price."
+    )
+    providers_needed: int | None = strawberry.field(default=1, description=_PROVIDERS_NEEDED)
+    assignment: Assignment | None = strawberry.field(
+        default=Assignment.PRIORITY, description=_ASSIGNMENT
+    )
+    needs: list[ServiceNeedInput] | None = strawberry.field(
+        default_factory=list, description=_NEEDS
     )
 
 
@@ -196,7 +295,7 @@ class UpdateServiceInput:
         default=strawberry.UNSET, description="1 to 200 characters."
     )
     provider_ids: list[strawberry.ID] | None = strawberry.field(
-        default=strawberry.UNSET, description="Who offers it from now on."
+        default=strawberry.UNSET, description=_PROVIDER_IDS
     )
     duration_minutes: int | None = strawberry.field(
         default=strawberry.UNSET, description="1 to 1,440."
@@ -222,6 +321,15 @@ class UpdateServiceInput:
     cancellation_policy: CancellationPolicyInput | None = strawberry.field(
         default=strawberry.UNSET, description="Its own policy; null: the provider's."
     )
+    providers_needed: int | None = strawberry.field(
+        default=strawberry.UNSET, description=_PROVIDERS_NEEDED
+    )
+    assignment: Assignment | None = strawberry.field(
+        default=strawberry.UNSET, description=_ASSIGNMENT
+    )
+    needs: list[ServiceNeedInput] | None = strawberry.field(
+        default=strawberry.UNSET, description=f"{_NEEDS} They replace the earlier ones."
+    )
 
 
 CreateServiceResult = Annotated[
@@ -240,6 +348,64 @@ def _service_result(
     answer: core.Service | refusals.InvalidInput | refusals.NotAllowed | refusals.NotFound,
 ) -> Service | InvalidInputError | NotAllowedError | NotFoundError:
     return Service.of(answer) if isinstance(answer, core.Service) else refused(answer)
+
+
+_NEEDS_FIELDS: Final = frozenset({"provider_ids", "providers_needed", "assignment", "needs"})
+
+
+def _needs_changes(input: UpdateServiceInput) -> Changes:
+    """Those of the fields that say what a visit takes."""
+    changes: Changes = {
+        name: value
+        for name in _NEEDS_FIELDS
+        if (value := getattr(input, name)) is not strawberry.UNSET
+    }
+    if changes.get("provider_ids") is not None:
+        changes["provider_ids"] = provider_keys(changes["provider_ids"])
+    if changes.get("needs") is not None:
+        changes["needs"] = [need.to_core() for need in changes["needs"]]
+    return changes
+
+
+@strawberry.type
+class ServiceQuery:
+    """The root fields about services."""
+
+    @strawberry.field(description="The service with this id; null if there is none.")
+    async def service(
+        self,
+        info: Info,
+        id: Annotated[strawberry.ID, strawberry.argument(description="Which.")],
+    ) -> Service | None:
+        """Batched."""
+        found = await info.context.loaders.service.load(service_key(id))
+        return None if found is None else Service.of(found)
+
+    @strawberry.field(description="The organization's services, by name.")
+    async def services(
+        self,
+        info: Info,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+        search: Search = None,
+        ids: Ids = None,
+    ) -> ServiceConnection | None:
+        """Keyset pages."""
+        page = PageRequest.read(BY_NAME, first=first, after=after, last=last, before=before)
+        resources, viewer = info.context.resources, info.context.viewer
+        keys = None if ids is None else [service_key(text) for text in ids]
+        text = search.replace("\0", "") if search else None
+        rows = await list_services(resources, viewer, keyset=page.keyset, ids=keys, search=text)
+        return connect(
+            page,
+            BY_NAME,
+            rows,
+            key=lambda row: (row.name, row.id),
+            node=Service.of,
+            count=lambda: count_services(resources, viewer, ids=keys, search=text),
+        )
 
 
 @strawberry.type
@@ -266,9 +432,14 @@ class ServiceMutation:
             if input.cancellation_policy
             else None,
         )
-        keys = provider_keys(input.provider_ids)
+        wanted = NeedsForm(
+            provider_ids=provider_keys(input.provider_ids),
+            providers_needed=input.providers_needed,
+            assignment=input.assignment,
+            needs=[need.to_core() for need in input.needs or ()],
+        )
         return _service_result(
-            await create_service(info.context.resources, info.context.viewer, form, keys)
+            await create_service(info.context.resources, info.context.viewer, form, wanted)
         )
 
     @strawberry.mutation(
@@ -282,16 +453,11 @@ class ServiceMutation:
         ],
     ) -> UpdateServiceResult:
         """See the use case."""
-        if input.provider_ids is None:
-            null = refusals.InvalidInput(
-                field="provider_ids", message=say("This can't be null; send an empty list.")
-            )
-            return invalid_input(null)
         answer = await change_service(
             info.context.resources,
             info.context.viewer,
             service_key(input.id),
-            changes_of(input, without=frozenset({"id", "provider_ids"})),
-            None if input.provider_ids is strawberry.UNSET else provider_keys(input.provider_ids),
+            changes_of(input, without=_NEEDS_FIELDS | {"id"}),
+            _needs_changes(input),
         )
         return _service_result(answer)

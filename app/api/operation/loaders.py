@@ -36,11 +36,11 @@ from app.usecases.look_ups import (
     find_customers,
     find_exceptions,
     find_history,
+    find_needs,
     find_resources,
     find_services,
     find_weekly_breaks,
     find_weekly_hours,
-    providers_offering,
     services_offered_by,
 )
 from app.usecases.messages.list_messages import list_messages
@@ -62,6 +62,7 @@ if TYPE_CHECKING:
         SubjectId,
     )
     from app.core.messages import Message
+    from app.core.needs import Needs
     from app.core.provider import (
         AvailabilityException,
         Calendar,
@@ -216,8 +217,8 @@ class Loaders:
         return _list(partial(services_offered_by, self._resources, self._organization_id))
 
     @cached_property
-    def provider_ids_of_service(self) -> Loader[ServiceId, list[ProviderId]]:
-        return _list(partial(providers_offering, self._resources, self._organization_id))
+    def needs(self) -> Loader[ServiceId, Needs | None]:
+        return _one(partial(find_needs, self._resources, self._organization_id))
 
     @cached_property
     def weekly_hours(self) -> Loader[SubjectId, list[WeeklyHours]]:

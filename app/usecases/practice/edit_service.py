@@ -1,41 +1,45 @@
-"""Create and change services, and who offers them. A change holds back bookings with those
-providers while it runs.
+"""Create and change services, who offers them, and what a visit of them takes. A change holds back
+bookings with those providers and resources while it runs.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from app.core.changes import RulesChanged
 from app.core.ids import ServiceId
-from app.core.needs import Needs
 from app.core.provider import Service
 from app.core.refusals import InvalidInput, NotAllowed, NotFound
 from app.core.sentences import say
 from app.core.validation import (
+    NeedsForm,
     ServiceForm,
     ValidService,
+    needs_form,
     policy_form,
-    valid_provider_count,
+    valid_needs,
     valid_service,
+    valid_units,
 )
 from app.store.locks import lock_rules, lock_service
 from app.store.needs import load_needs, replace_needs
 from app.store.pool import transaction
 from app.store.providers import providers_by_ids
+from app.store.resources import resources_by_ids
 from app.store.services import insert_service, services_by_ids, update_service
 from app.usecases.events.record import record_events, service_changed
 from app.usecases.events.tell import tell
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from app.core.ids import OrganizationId, ProviderId
+    from app.core.ids import OrganizationId, SubjectId
+    from app.core.needs import Needs
     from app.core.validation import Changes
     from app.core.viewer import Viewer
     from app.store.pool import Transaction
     from app.usecases.resources import Resources
+
+Refusal: TypeAlias = InvalidInput | NotAllowed | NotFound
 
 _NOT_ALLOWED = NotAllowed(message=say("Only administrators create and change services."))
 
@@ -51,27 +55,28 @@ def _service(service_id: ServiceId, valid: ValidService) -> Service:
 
 
 async def create_service(
-    resources: Resources, viewer: Viewer, form: ServiceForm, provider_ids: Sequence[ProviderId]
-) -> Service | InvalidInput | NotAllowed | NotFound:
-    """Create a service that these providers offer."""
+    resources: Resources, viewer: Viewer, form: ServiceForm, wanted: NeedsForm
+) -> Service | Refusal:
+    """Create a service that takes this, and that these providers offer."""
     if not viewer.is_admin:
         return _NOT_ALLOWED
     valid = valid_service(form)
     if isinstance(valid, InvalidInput):
         return valid
+    needs = valid_needs(wanted)
+    if isinstance(needs, InvalidInput):
+        return needs
     service = _service(ServiceId(resources.new_id()), valid)
     async with transaction(resources.pool) as tx:
-        refusal = await _lock_providers(tx, viewer.organization_id, provider_ids)
+        subject_ids = _subject_ids(needs)
+        await lock_rules(tx, viewer.organization_id, subject_ids)
+        refusal = await _refusal(tx, viewer.organization_id, needs)
         if refusal is not None:
             return refusal
         await insert_service(tx, viewer.organization_id, service, resources.clock())
-        needs = Needs(provider_ids=tuple(dict.fromkeys(provider_ids)))
         await replace_needs(tx, viewer.organization_id, service.id, needs)
         _record(resources, viewer, tx, service.id)
-    await tell(
-        resources,
-        RulesChanged(organization_id=viewer.organization_id, ids=(service.id, *provider_ids)),
-    )
+    await _tell(resources, viewer, service.id, subject_ids)
     return service
 
 
@@ -80,38 +85,65 @@ async def change_service(
     viewer: Viewer,
     service_id: ServiceId,
     changes: Changes,
-    provider_ids: Sequence[ProviderId] | None,
-) -> Service | InvalidInput | NotAllowed | NotFound:
-    """Change the named fields of a service, and where `provider_ids` is not None, who offers it."""
+    needs_changes: Changes,
+) -> Service | Refusal:
+    """Change the named fields of a service, and of what it needs; the others stay."""
     if not viewer.is_admin:
         return _NOT_ALLOWED
     async with transaction(resources.pool) as tx:
         await lock_service(tx, viewer.organization_id, service_id)
-        needs = (await load_needs(tx, viewer.organization_id, [service_id])).get(service_id)
-        offering = needs.provider_ids if needs else ()
-        refusal = await _lock_providers(
-            tx, viewer.organization_id, provider_ids or (), also=offering
-        )
-        if refusal is not None:
-            return refusal
+        before = (await load_needs(tx, viewer.organization_id, [service_id])).get(service_id)
         stored = (await services_by_ids(tx, viewer.organization_id, [service_id])).get(service_id)
-        if stored is None or needs is None:
+        if stored is None or before is None:
             return NotFound(what="service")
         valid = valid_service(replace(_form_of(stored), **changes))
         if isinstance(valid, InvalidInput):
             return valid
+        wanted = valid_needs(replace(needs_form(before), **needs_changes))
+        if isinstance(wanted, InvalidInput):
+            return wanted
+        needs = replace(wanted, seats=before.seats)
+        subject_ids = _subject_ids(before) | _subject_ids(needs)
+        await lock_rules(tx, viewer.organization_id, subject_ids)
+        if needs != before:
+            refusal = await _refusal(tx, viewer.organization_id, needs)
+            if refusal is not None:
+                return refusal
+            await replace_needs(tx, viewer.organization_id, service_id, needs)
         service = _service(service_id, valid)
         await update_service(tx, viewer.organization_id, service)
-        if provider_ids is not None:
-            needs = replace(needs, provider_ids=tuple(dict.fromkeys(provider_ids)))
-            await replace_needs(tx, viewer.organization_id, service_id, needs)
         _record(resources, viewer, tx, service_id)
-    changed = {*offering, *(provider_ids or ())}
-    await tell(
-        resources,
-        RulesChanged(organization_id=viewer.organization_id, ids=(service_id, *changed)),
-    )
+    await _tell(resources, viewer, service_id, subject_ids)
     return service
+
+
+def _subject_ids(needs: Needs) -> set[SubjectId]:
+    """Whose time a visit may take."""
+    return {*needs.provider_ids, *needs.resource_ids}
+
+
+async def _refusal(
+    tx: Transaction, organization_id: OrganizationId, needs: Needs
+) -> InvalidInput | NotFound | None:
+    """Why this can't be needed: somebody or something does not exist, or has too few units. The
+    rules of all of them are locked.
+    """
+    providers = await providers_by_ids(tx, organization_id, needs.provider_ids)
+    if len(providers) < len(needs.provider_ids):
+        return NotFound(what="provider")
+    known = await resources_by_ids(tx, organization_id, needs.resource_ids)
+    if len(known) < len(needs.resource_ids):
+        return NotFound(what="resource")
+    units = valid_units(needs, known)
+    return units if isinstance(units, InvalidInput) else None
+
+
+async def _tell(
+    resources: Resources, viewer: Viewer, service_id: ServiceId, subject_ids: set[SubjectId]
+) -> None:
+    """Listings of all these may differ from now on."""
+    change = RulesChanged(organization_id=viewer.organization_id, ids=(service_id, *subject_ids))
+    await tell(resources, change)
 
 
 def _record(resources: Resources, viewer: Viewer, tx: Transaction, service_id: ServiceId) -> None:
@@ -123,24 +155,6 @@ def _record(resources: Resources, viewer: Viewer, tx: Transaction, service_id: S
         author=viewer.author,
         now=resources.clock(),
     )
-
-
-async def _lock_providers(
-    tx: Transaction,
-    organization_id: OrganizationId,
-    provider_ids: Sequence[ProviderId],
-    *,
-    also: Sequence[ProviderId] = (),
-) -> InvalidInput | NotFound | None:
-    """Hold back bookings with all of these; a refusal where one that the caller named does not
-    exist.
-    """
-    count = valid_provider_count(len(provider_ids))
-    if isinstance(count, InvalidInput):
-        return count
-    await lock_rules(tx, organization_id, {*provider_ids, *also})
-    known = await providers_by_ids(tx, organization_id, provider_ids)
-    return None if known.keys() >= set(provider_ids) else NotFound(what="provider")
 
 
 def _form_of(service: Service) -> ServiceForm:
