@@ -1,5 +1,5 @@
-"""Demo data: a small practice with people in several zones, enough to try every query on. What is
-there already stays.
+"""Demo data: a small practice with people in several zones, and a clinic with therapists who share
+rooms and treat in pairs. Enough to try every query on. What is there already stays.
 """
 
 from __future__ import annotations
@@ -14,8 +14,18 @@ from app.core.appointment import AppointmentStatus
 from app.core.hours import ClockRange, WeeklyRange
 from app.core.ids import ProviderId
 from app.core.money import LateCancellation, Money
+from app.core.needs import Assignment
 from app.core.provider import Organization, Provider, Service
-from app.core.validation import ContactForm, NeedsForm, PolicyForm, ProviderForm, ServiceForm
+from app.core.resource import Resource
+from app.core.validation import (
+    ContactForm,
+    NeedForm,
+    NeedsForm,
+    PolicyForm,
+    ProviderForm,
+    ResourceForm,
+    ServiceForm,
+)
 from app.core.viewer import Role, Viewer
 from app.core.zones import instant_of
 from app.store.organizations import organization_by_slug
@@ -27,12 +37,13 @@ from app.usecases.listing.find_next_slots import earliest_slots
 from app.usecases.practice.create_organization import create_organization
 from app.usecases.practice.edit_hours import Owner, set_exception
 from app.usecases.practice.edit_provider import create_provider
+from app.usecases.practice.edit_resource import create_resource
 from app.usecases.practice.edit_service import create_service
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from app.core.ids import OrganizationId
+    from app.core.ids import ResourceId
     from app.usecases.resources import Resources
 
 
@@ -52,6 +63,8 @@ DEMO: Final = Demo()
 PAST: Final = timedelta(days=9)
 """How long ago the demo's past visits were booked: all of them are over by now."""
 
+CLINIC_ZONE: Final = "Europe/Paris"
+
 _WORKDAYS: Final = range(5)
 _EVERY_DAY: Final = range(7)
 
@@ -70,7 +83,7 @@ class _Person:
     interval: int | None = None
 
 
-_PEOPLE: Final = (
+_PRACTICE: Final = (
     _Person(
         subject=DEMO.provider_subject,
         name="Dr Ada Moreau",
@@ -125,6 +138,49 @@ _PEOPLE: Final = (
     ),
 )
 
+_CLINIC: Final = (
+    _Person(
+        subject="ines-caron",
+        name="Inès Caron, Massage Therapist",
+        time_zone=CLINIC_ZONE,
+        days=_WORKDAYS,
+        hours=(9, 17),
+        lunch=(12, 13),
+        minutes=60,
+        buffer=15,
+    ),
+    _Person(
+        subject="luca-ferri",
+        name="Luca Ferri, Massage Therapist",
+        time_zone=CLINIC_ZONE,
+        days=range(1, 6),
+        hours=(11, 19),
+        lunch=(15, 16),
+        minutes=60,
+        buffer=15,
+    ),
+    _Person(
+        subject="maja-nowak",
+        name="Maja Nowak, Massage Therapist",
+        time_zone=CLINIC_ZONE,
+        days=_EVERY_DAY,
+        hours=(10, 16),
+        lunch=None,
+        minutes=60,
+        buffer=15,
+    ),
+)
+
+_CUSTOMERS: Final = (
+    (
+        DEMO.customer_subject,
+        ContactForm(name="Robin Demo", email="robin@example.com", phone=None, locale="en"),
+    ),
+    (None, ContactForm(name="Noor Haddad", email="noor@example.com", phone=None, locale="fr")),
+    (None, ContactForm(name="Jo Weber", email="jo@example.com", phone=None, locale="de-AT")),
+)
+"""Their contacts, and the subject of the one who is signed in."""
+
 
 async def seed(resources: Resources) -> None:
     """Load the demo data into an organization of its own; run again, it adds what is missing and
@@ -137,15 +193,27 @@ async def seed(resources: Resources) -> None:
         )
         organization = _made(answer, Organization)
     admin = Viewer(organization_id=organization.id, role=Role.ADMIN, subject=DEMO.admin_subject)
-    fresh = [
+    practice = await _people(resources, admin, _PRACTICE)
+    if len(practice) == len(_PRACTICE):
+        services = await _services(resources, admin, [provider.id for provider in practice])
+        for provider in practice:
+            await _bookings(resources, admin, services[0], [provider.id], named=True)
+        await _past_visits(resources, admin, practice[0], services[0])
+    clinic = await _people(resources, admin, _CLINIC)
+    if len(clinic) == len(_CLINIC):
+        therapists = [provider.id for provider in clinic]
+        for service in await _treatments(resources, admin, therapists):
+            await _bookings(resources, admin, service, therapists, named=False)
+
+
+async def _people(resources: Resources, admin: Viewer, people: Sequence[_Person]) -> list[Provider]:
+    """Those of these people who were missing, created."""
+    return [
         await _provider(resources, admin, person)
-        for person in _PEOPLE
-        if await provider_id_by_subject(resources.pool, organization.id, person.subject) is None
+        for person in people
+        if await provider_id_by_subject(resources.pool, admin.organization_id, person.subject)
+        is None
     ]
-    if len(fresh) == len(_PEOPLE):
-        services = await _services(resources, admin, [provider.id for provider in fresh])
-        await _bookings(resources, organization.id, fresh, services[0])
-        await _past_visits(resources, admin, fresh[0], services[0])
 
 
 async def _provider(resources: Resources, admin: Viewer, person: _Person) -> Provider:
@@ -263,45 +331,128 @@ async def _services(
     ]
 
 
+async def _treatments(
+    resources: Resources, admin: Viewer, therapists: Sequence[ProviderId]
+) -> list[Service]:
+    """The clinic's services, with the rooms and stones that they need: a massage by whoever is
+    free, one with hot stones, of which there are two sets for three therapists, and one by two
+    therapists at once in a room with hours of its own.
+    """
+    linden, maple, garden, stones = [
+        await _resource(resources, admin, form, hours)
+        for form, hours in (
+            (_room("Linden"), ()),
+            (_room("Maple"), ()),
+            (
+                replace(_room("Garden"), always_open=False),
+                [_range(day, (10, 18)) for day in range(6)],
+            ),
+            (replace(_room("Hot stones"), kind="Set", units=2), ()),
+        )
+    ]
+    room = NeedForm(name="Treatment room", count=1, resource_ids=(linden, maple))
+    massage = ServiceForm(
+        name="Massage",
+        duration_minutes=60,
+        buffer_before_minutes=0,
+        buffer_after_minutes=None,
+        slot_interval_minutes=30,
+        min_notice_minutes=None,
+        max_advance_booking_days=None,
+        price=Money(amount_minor=7_500, currency="EUR"),
+        cancellation_policy=None,
+    )
+    hot_stones = replace(
+        massage,
+        name="Hot stone massage",
+        duration_minutes=90,
+        price=Money(amount_minor=11_000, currency="EUR"),
+    )
+    four_hands = replace(
+        massage, name="Four-hand massage", price=Money(amount_minor=14_000, currency="EUR")
+    )
+    offers = (
+        (
+            massage,
+            NeedsForm(provider_ids=therapists, assignment=Assignment.LEAST_BUSY, needs=(room,)),
+        ),
+        (
+            hot_stones,
+            NeedsForm(
+                provider_ids=therapists,
+                assignment=Assignment.LONGEST_IDLE,
+                needs=(room, NeedForm(name="Hot stones", count=1, resource_ids=(stones,))),
+            ),
+        ),
+        (
+            four_hands,
+            NeedsForm(
+                provider_ids=therapists,
+                providers_needed=2,
+                assignment=Assignment.LEAST_BUSY,
+                needs=(NeedForm(name="Large room", count=1, resource_ids=(garden,)),),
+            ),
+        ),
+    )
+    return [
+        _made(await create_service(resources, admin, form, wanted), Service)
+        for form, wanted in offers
+    ]
+
+
+def _room(name: str) -> ResourceForm:
+    return ResourceForm(
+        name=name,
+        kind="Room",
+        time_zone=CLINIC_ZONE,
+        units=1,
+        always_open=True,
+        external_id=None,
+    )
+
+
+async def _resource(
+    resources: Resources, admin: Viewer, form: ResourceForm, hours: Sequence[WeeklyRange]
+) -> ResourceId:
+    made = await create_resource(resources, admin, form, hours=hours, breaks=())
+    return _made(made, Resource).id
+
+
 async def _bookings(
     resources: Resources,
-    organization_id: OrganizationId,
-    providers: Sequence[Provider],
+    admin: Viewer,
     service: Service,
+    provider_ids: Sequence[ProviderId],
+    *,
+    named: bool,
 ) -> None:
-    customer = Viewer(
-        organization_id=organization_id, role=Role.CUSTOMER, subject=DEMO.customer_subject
+    """A visit of each customer: with the first of these providers where it is named, else with
+    whoever of them is free. A limit that is set for guests' bookings may refuse some.
+    """
+    found, _ = await earliest_slots(
+        resources,
+        admin.organization_id,
+        provider_ids,
+        service.id,
+        after=resources.clock() + timedelta(days=1),
+        count=9 * len(provider_ids),
     )
-    guest = Viewer(organization_id=organization_id)
-    people = (
-        (
-            customer,
-            ContactForm(name="Robin Demo", email="robin@example.com", phone=None, locale="en"),
-        ),
-        (guest, ContactForm(name="Noor Haddad", email="noor@example.com", phone=None, locale="fr")),
-        (guest, ContactForm(name="Jo Weber", email="jo@example.com", phone=None, locale="de-AT")),
-    )
-    for provider in providers:
-        found, _ = await earliest_slots(
-            resources,
-            organization_id,
-            [provider.id],
-            service.id,
-            after=resources.clock() + timedelta(days=1),
-            count=9,
+    starts = sorted({slot.start for slot in found})
+    for at, (subject, contact) in enumerate(_CUSTOMERS):
+        viewer = Viewer(organization_id=admin.organization_id)
+        if subject is not None:
+            viewer = replace(viewer, role=Role.CUSTOMER, subject=subject)
+        form = BookingForm(
+            provider_id=provider_ids[0] if named else None,
+            service_id=service.id,
+            starts_at=instant_of(starts[at * 4]),
+            duration_minutes=None,
+            customer=contact,
+            customer_time_zone="Europe/Vienna",
+            notes="Booked by the demo data.",
+            idempotency_key=f"seed-{service.id}-{provider_ids[0]}-{at}",
         )
-        for at, (viewer, contact) in enumerate(people):
-            form = BookingForm(
-                provider_id=provider.id,
-                service_id=service.id,
-                starts_at=instant_of(found[at * 4].start),
-                duration_minutes=None,
-                customer=contact,
-                customer_time_zone="Europe/Vienna",
-                notes="Booked by the demo data.",
-                idempotency_key=f"seed-{provider.subject}-{at}",
-            )
-            await book_appointment(resources, viewer, form)
+        await book_appointment(resources, viewer, form)
 
 
 async def _past_visits(
