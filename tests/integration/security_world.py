@@ -110,6 +110,13 @@ async def a_world(api: Api) -> World:
     )
     ben = await a_provider(api)
     share = {"freeUntilMinutesBefore": 100_000, "lateCancellation": "FEE", "lateFeePercent": 50}
+    always = {"effectiveFrom": "2020-01-01", "effectiveUntil": "2030-01-01"}
+    room = await a_resource(
+        api,
+        externalId="room-1",
+        weeklyHours=weekly("09:00", "17:00", **always),
+        breaks=weekly("12:00", "12:30", **always),
+    )
     service = await a_service(
         api,
         ada,
@@ -119,20 +126,13 @@ async def a_world(api: Api) -> World:
         maxAdvanceBookingDays=60,
         price={"amountMinor": 5_000, "currency": "EUR"},
         cancellationPolicy=share,
-    )
-    always = {"effectiveFrom": "2020-01-01", "effectiveUntil": "2030-01-01"}
-    room = await a_resource(
-        api,
-        externalId="room-1",
-        weeklyHours=weekly("09:00", "17:00", **always),
-        breaks=weekly("12:00", "12:30", **always),
+        needs=[{"name": "room", "resourceIds": [room["id"]]}],
     )
     fixed = await a_service(
         api,
         ada,
         price={"amountMinor": 5_000, "currency": "EUR"},
         cancellationPolicy={**policy, "freeUntilMinutesBefore": 0},
-        needs=[{"name": "room", "resourceIds": [room["id"]]}],
     )
     times = {
         "isBlocked": True,
@@ -170,7 +170,8 @@ async def a_world(api: Api) -> World:
     customer_id = cancelled["appointment"]["customer"]["id"]
     changed = {"id": customer_id, "channels": ["EMAIL"]}
     made((await api.ask(_UPDATE_CUSTOMER, caller=robin, input=changed))["answer"], "Customer")
-    standing = await an_appointment(api, ada, "2026-01-13T10:00Z", **asked)
+    # It takes a room, and Ada was assigned to it.
+    standing = await an_appointment(api, ada, "2026-01-13T10:00Z", providerId=None, **asked)
     await api.rows(_SENT, api.organization.id, key_in(standing["appointment"]["id"]))
     words = {"kind": "BOOKED", "recipient": "CUSTOMER", "language": "en", "subject": "Booked"}
     made((await api.ask(_SET_TEMPLATE, caller=api.admin, input=words))["answer"], "MessageTemplate")

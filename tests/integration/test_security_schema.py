@@ -75,7 +75,8 @@ FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
     "Customer": {"robin admin": "id name email phone timeZone locale channels"},
     "Appointment": {
         THOSE_IN_IT: """
-            id status startsAt endsAt customerTimeZone notes version createdAt localStart calendarUid provider service
+            id status startsAt endsAt customerTimeZone notes version createdAt localStart calendarUid provider providers resources
+            service
             contact contact.name contact.email contact.phone contact.locale contact.channels
             cancellationQuote cancellationQuote.freeUntil cancellationQuote.allowed
             reminders reminders.kind reminders.channel reminders.recipient reminders.status reminders.dueAt
@@ -95,6 +96,7 @@ FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
         "ada admin": """
             history history.version history.kind history.occurredAt history.actor history.actorSubject
             history.fromStatus history.toStatus history.fromStartsAt history.toStartsAt history.reason
+            history.fromProviders history.toProviders history.assignment
         """,
     },
 }
