@@ -45,7 +45,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from datetime import datetime
 
-    from app.core.appointment import Appointment
     from app.core.ids import (
         AppointmentId,
         OrganizationId,
@@ -207,40 +206,6 @@ def known_offering(
     """What this process has read of the service, be it still true or not."""
     known = accelerator.calendars.find(organization_id, service_id)
     return None if known is None else known.calendar
-
-
-async def read_free_days_for_move(
-    accelerator: Accelerator,
-    pool: Pool,
-    organization_id: OrganizationId,
-    appointment: Appointment,
-    first: date,
-    last: date,
-) -> Answer:
-    """The days on which this appointment could take place instead, past the caches: its own time
-    counts as free, and its provider need not offer its service any more.
-    """
-    party = Party(appointment.provider_id, appointment.service_id)
-    async with accelerator.gate.place() as admitted:
-        if not admitted:
-            accelerator.shared.counts.refused += 1
-            return TemporarilyUnavailable(retry_after_seconds=RETRY_AFTER_SECONDS)
-        calendars = await load_calendars(
-            pool,
-            organization_id,
-            [party],
-            first - RULES_MARGIN,
-            last + RULES_MARGIN,
-            with_withdrawn=True,
-        )
-        calendar = calendars.get(party)
-        if calendar is None:
-            return _not_found(party)
-        claims = await claims_around(
-            pool, organization_id, [calendar], first, last, without=appointment.id
-        )
-    days = compute_free_days(calendar.hours, calendar.rules, claims[party.provider_id], first, last)
-    return FreeDays(calendar, days)
 
 
 def bookable_days(found: FreeDays[Calendar], now: datetime) -> dict[date, tuple[Minute, ...]]:

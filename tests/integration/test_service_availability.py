@@ -24,8 +24,8 @@ from tests.builders import (
     weekly,
 )
 from tests.integration.test_batching import Statements
-from tests.lives import hold
-from tests.rooms import a_team_service
+from tests.lives import cancel, hold
+from tests.visits import a_visit, ids_of
 
 LISTING = """
     query ($id: ID!, $from: Date!, $to: Date!, $timeZone: TimeZone!, $providerIds: [ID!]) {
@@ -105,9 +105,9 @@ async def offered(
     return {slot["startsAt"]: slot["providerIds"] for slot in found["slots"]}
 
 
-def ids_of(providers: list[Json]) -> list[str]:
-    """Their ids."""
-    return [each["id"] for each in providers]
+def needing(*rooms: Json, count: int = 1) -> list[Json]:
+    """The need of so many of these rooms."""
+    return [{"name": "room", "count": count, "resourceIds": ids_of(rooms)}]
 
 
 async def explained(api: Api, starts_at: str, *, staff: bool = True, **asked: str) -> Json:
@@ -141,7 +141,7 @@ async def test_a_team_is_listed_where_enough_of_it_are_possible_and_one_can_lead
     """Those who only take part need not have the start on their grid."""
     ada = await a_provider(api, weeklyHours=weekly("09:00", "12:00"))
     bea = await a_provider(api, weeklyHours=weekly("09:30", "12:30"))
-    service = await a_team_service(api, ada, bea, needed=2, durationMinutes=60)
+    service = await a_service(api, ada, bea, providersNeeded=2, durationMinutes=60)
     half_past = utc(str(TODAY), "09:30", "10:30")
     assert await offered(api, service) == {
         half_past[0]: [bea["id"]],
@@ -156,12 +156,37 @@ async def test_a_team_is_listed_where_enough_of_it_are_possible_and_one_can_lead
     }
 
 
+async def test_a_room_that_another_service_has_is_not_listed(api: Api) -> None:
+    """With its buffers, and whoever of both services' providers is free."""
+    ada, bea = [await a_provider(api, weeklyHours=weekly("09:00", "12:00")) for _ in range(2)]
+    room = await a_resource(api)
+    massage = await a_service(api, ada, needs=needing(room), durationMinutes=60)
+    sauna = await a_service(
+        api, bea, needs=needing(room), durationMinutes=60, bufferAfterMinutes=30
+    )
+    assert list(await offered(api, sauna)) == [NINE, utc(str(TODAY), "10:30")[0]]
+    await a_visit(api, massage, TEN)
+    assert list(await offered(api, sauna)) == []
+    assert list(await offered(api, massage)) == [NINE, ELEVEN]
+    assert await listed(api, bea, serviceId=sauna["id"]) == []
+    assert len(await listed(api, bea)) == 3, "without the service there is no need of a room"
+
+
+async def test_units_are_counted(api: Api) -> None:
+    providers = [await a_provider(api, weeklyHours=weekly("09:00", "11:00")) for _ in range(4)]
+    chairs = await a_resource(api, units=3)
+    service = await a_service(api, *providers, needs=needing(chairs, count=2), durationMinutes=60)
+    assert list(await offered(api, service)) == [NINE, TEN]
+    await a_visit(api, service, TEN, providers[0])
+    assert await offered(api, service) == {NINE: ids_of(providers)}, "one chair is left at ten"
+
+
 async def test_dates_are_read_in_the_zone_asked_for_whatever_the_zones_of_those_taken(
     api: Api,
 ) -> None:
     tokyo = await a_provider(api, timeZone="Asia/Tokyo", weeklyHours=weekly("08:00", "10:00"))
     apia = await a_provider(api, timeZone="Pacific/Apia", weeklyHours=weekly("12:00", "14:00"))
-    service = await a_team_service(api, tokyo, apia, needed=2, durationMinutes=60)
+    service = await a_service(api, tokyo, apia, providersNeeded=2, durationMinutes=60)
     # 08:00 in Tokyo is 12:00 in Apia, and 23:00 of the day before in UTC.
     starts = utc("2026-01-13", "23:00") + utc("2026-01-14", "00:00")
     for zone, days in (
@@ -196,7 +221,7 @@ async def test_what_is_held_is_listed_from_the_instant_on_at_which_the_hold_expi
 ) -> None:
     ada = await a_provider(api, weeklyHours=weekly("09:00", "10:00"))
     bea = await a_provider(api, weeklyHours=weekly("09:00", "10:00"))
-    service = await a_team_service(api, ada, bea, needed=2, durationMinutes=60)
+    service = await a_service(api, ada, bea, providersNeeded=2, durationMinutes=60)
     held = await hold(api, bea, NINE)
     assert await offered(api, service) == {}
     api.clock.set(held["expiresAt"])
@@ -216,7 +241,7 @@ async def test_what_can_not_be_listed_is_refused_by_name(api: Api) -> None:
     ):
         found = await answer(api, service, **asked)
         assert found["__typename"] == type_name, asked
-    team = await a_team_service(api, ada, bea, needed=1)
+    team = await a_service(api, ada, bea, providersNeeded=1)
     found = await answer(api, team, providerIds=ids_of([ada, bea]))
     assert (found["__typename"], found["field"]) == ("InvalidInputError", "providerIds")
     nobody = await a_service(api)
@@ -255,7 +280,7 @@ async def test_the_next_slot_is_the_first_that_is_listed(api: Api) -> None:
 async def test_providers_of_a_team_are_listed_as_leads(api: Api) -> None:
     ada = await a_provider(api, weeklyHours=weekly("09:00", "12:00"))
     bea = await a_provider(api, weeklyHours=weekly("10:00", "13:00"))
-    service = await a_team_service(api, ada, bea, needed=2, durationMinutes=60)
+    service = await a_service(api, ada, bea, providersNeeded=2, durationMinutes=60)
     both = [TEN, ELEVEN]
     for provider in (ada, bea):
         assert await listed(api, provider, serviceId=service["id"]) == both
@@ -283,6 +308,38 @@ async def test_providers_of_a_team_are_listed_as_leads(api: Api) -> None:
 # ---------------------------------------------------------------- why not
 
 
+async def test_every_member_has_reasons_of_their_own_and_only_staff_see_them(api: Api) -> None:
+    ada = await a_provider(api, weeklyHours=weekly("09:00", "12:00"))
+    bea = await a_provider(api, weeklyHours=weekly("10:00", "12:00"))
+    room = await a_resource(api)
+    service = await a_service(api, ada, bea, needs=needing(room), durationMinutes=60)
+    await a_visit(api, service, TEN, ada)
+    at_nine = await explained(api, NINE, serviceId=service["id"])
+    assert (at_nine["bookable"], at_nine["reasons"]) == (True, [])
+    assert [
+        (each["provider"], each["resource"], each["reasons"]) for each in at_nine["members"]
+    ] == [
+        ({"id": ada["id"]}, None, []),
+        ({"id": bea["id"]}, None, ["OUTSIDE_HOURS"]),
+        (None, {"id": room["id"]}, []),
+    ]
+    at_ten = await explained(api, TEN, serviceId=service["id"])
+    assert at_ten["reasons"] == ["RESOURCE_TAKEN"]
+    assert [each["reasons"] for each in at_ten["members"]] == [
+        ["ALREADY_TAKEN"],
+        [],
+        ["ALREADY_TAKEN"],
+    ]
+    named = await explained(api, TEN, serviceId=service["id"], providerId=ada["id"])
+    assert named["reasons"] == ["ALREADY_TAKEN", "RESOURCE_TAKEN"]
+    assert (await explained(api, TEN, staff=False, serviceId=service["id"]))["members"] is None
+    alone = await explained(api, TEN, providerId=ada["id"])
+    assert [each["reasons"] for each in alone["members"]] == [["ALREADY_TAKEN"]]
+    refused = await api.send(EXPLAIN, startsAt=TEN)
+    assert refused.codes == ["BAD_USER_INPUT"]
+    assert await explained(api, TEN, serviceId=unknown("Service")) is None
+
+
 # ---------------------------------------------------------------- what it costs
 
 
@@ -301,7 +358,9 @@ async def test_a_listing_costs_the_same_for_two_providers_and_rooms_as_for_twent
         ]
         rooms = [await a_resource(api, units=1 + number % 2) for number in range(count)]
         services = [
-            await a_team_service(api, *providers, needed=2, rooms=rooms, durationMinutes=60)
+            await a_service(
+                api, *providers, providersNeeded=2, needs=needing(*rooms), durationMinutes=60
+            )
             for _ in range(1 if is_alone else count // 2)
         ]
         days: Json = {"from": str(TODAY), "to": str(TODAY + timedelta(days=6))}
@@ -316,3 +375,96 @@ async def test_a_listing_costs_the_same_for_two_providers_and_rooms_as_for_twent
         ("claims_of_subjects", 2),
     ):
         assert sent[0].count(name) <= most, name
+
+
+# ---------------------------------------------------------------- where it can be moved to
+
+MOVES = """
+    query ($id: ID!, $token: String, $from: Date!, $to: Date!, $providerIds: [ID!]) {
+        appointment(id: $id, manageToken: $token) {
+            rescheduleAvailability(from: $from, to: $to, timeZone: "UTC", providerIds: $providerIds) {
+                __typename
+                ... on ServiceAvailability { durationMinutes service { id } slots { startsAt providerIds } }
+                ... on UserError { message }
+                ... on InvalidInputError { field }
+            }
+        }
+    }
+"""
+
+
+async def moves(api: Api, booked: Json, *, staff: bool = True, **asked: object) -> Json | None:
+    """Where the appointment can be moved to today, as an administrator or its manage token sees
+    it.
+    """
+    variables: Json = {
+        "id": booked["appointment"]["id"],
+        "from": str(TODAY),
+        "to": str(TODAY),
+        "token": None if staff else booked["manageToken"],
+    }
+    caller = api.admin if staff else None
+    data = await api.ask(MOVES, caller=caller, **(variables | asked))
+    found: Json | None = data["appointment"]["rescheduleAvailability"]
+    return found
+
+
+def leading(found: Json | None) -> dict[str, list[str]]:
+    """Who can lead at each start."""
+    assert found is not None
+    return {
+        slot["startsAt"]: slot["providerIds"]
+        for slot in made(found, "ServiceAvailability")["slots"]
+    }
+
+
+async def test_an_appointments_own_time_and_rooms_count_as_free_where_it_moves(api: Api) -> None:
+    ada, bea = [await a_provider(api, weeklyHours=weekly("09:00", "12:00")) for _ in range(2)]
+    room = await a_resource(api)
+    service = await a_service(
+        api, ada, bea, needs=needing(room), durationMinutes=60, slotIntervalMinutes=30
+    )
+    booked = await a_visit(api, service, TEN, ada)
+    half = utc(str(TODAY), "09:30", "10:30")
+    assert await offered(api, service) == {
+        NINE: [ada["id"], bea["id"]],
+        ELEVEN: [ada["id"], bea["id"]],
+    }
+    by_half_hours = {key: [ada["id"]] for key in [NINE, half[0], TEN, half[1], ELEVEN]}
+    assert leading(await moves(api, booked)) == by_half_hours, "who was named stays"
+    assert leading(await moves(api, booked, staff=False)) == by_half_hours
+    instead = leading(await moves(api, booked, providerIds=[bea["id"]]))
+    assert instead == {key: [bea["id"]] for key in by_half_hours}
+    assigned = await a_visit(api, service, NINE)
+    either = leading(await moves(api, assigned))
+    assert either == {NINE: [ada["id"], bea["id"]], ELEVEN: [ada["id"], bea["id"]]}, (
+        "whoever is free, but the room is taken at ten"
+    )
+
+
+async def test_an_appointment_without_a_service_can_be_moved_by_its_providers_own_rules(
+    api: Api,
+) -> None:
+    ada = await a_provider(api, weeklyHours=weekly("09:00", "12:00"))
+    booked = await an_appointment(api, ada, TEN)
+    found = await moves(api, booked, staff=False)
+    assert leading(found) == {key: [ada["id"]] for key in [NINE, TEN, ELEVEN]}
+    assert found is not None
+    assert (found["service"], found["durationMinutes"]) == (None, 60)
+
+
+async def test_where_an_appointment_can_not_be_moved_nothing_is_listed_and_others_name_nobody(
+    api: Api,
+) -> None:
+    ada, bea = [await a_provider(api, weeklyHours=weekly("09:00", "12:00")) for _ in range(2)]
+    service = await a_service(api, ada, bea, durationMinutes=60)
+    booked = await a_visit(api, service, TEN, ada)
+    named = await moves(api, booked, staff=False, providerIds=[bea["id"]])
+    assert named is not None
+    assert (named["__typename"], named["field"]) == ("InvalidInputError", "providerIds")
+    stranger = await a_provider(api)
+    refused = await moves(api, booked, providerIds=[stranger["id"]])
+    assert refused is not None
+    assert refused["__typename"] == "NotFoundError"
+    await cancel(api, booked)
+    assert await moves(api, booked) is None

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Annotated, Self
 from uuid import UUID
 
@@ -11,6 +11,7 @@ import strawberry
 
 from app.api.graph.availability import Slot, slots_offered
 from app.api.graph.reminders import Reminder
+from app.api.graph.service_times import ServiceAvailabilityResult, service_availability_result
 from app.api.operation.info import Info
 from app.api.words.enums import (
     Actor,
@@ -25,6 +26,7 @@ from app.api.words.keys import (
     optional_provider_key,
     optional_provider_keys,
     optional_service_key,
+    provider_keys,
 )
 from app.api.words.money import Money
 from app.api.words.node import Node
@@ -67,6 +69,7 @@ from app.usecases.booking.answer import Booked
 from app.usecases.booking.book_appointment import BookingForm, book_appointment
 from app.usecases.booking.find_appointment import find_appointment
 from app.usecases.booking.list_appointments import count_appointments, list_appointments
+from app.usecases.listing.list_moves import list_moves
 from app.usecases.look_ups import AppointmentCountQuestion, AppointmentsQuestion
 
 if TYPE_CHECKING:
@@ -329,6 +332,40 @@ class Appointment(Node):
             self.row, context.viewer.actor_on(self.row), context.resources.clock()
         )
         return None if quote is None else CancellationQuote.of(quote)
+
+    @strawberry.field(
+        description="Where and when the caller can move it to, by the same law as the move itself, "
+        "on the dates from…to, inclusive; null where they can't move it. At most 62 days."
+    )
+    async def reschedule_availability(
+        self,
+        info: Info,
+        from_: Annotated[date, strawberry.argument(name="from", description="The first date.")],
+        to: Annotated[date, strawberry.argument(description="The last date, inclusive.")],
+        time_zone: Annotated[
+            TimeZoneName | None,
+            strawberry.argument(
+                description="The zone of the dates and local times (default: the customer's)."
+            ),
+        ] = None,
+        provider_ids: Annotated[
+            list[strawberry.ID] | None,
+            strawberry.argument(
+                description="Staff: with these instead of those who were named; the first leads."
+            ),
+        ] = None,
+    ) -> ServiceAvailabilityResult | None:
+        """Past the caches."""
+        found = await list_moves(
+            info.context.resources,
+            info.context.viewer,
+            self.row,
+            provider_keys(provider_ids or ()),
+            from_,
+            to,
+            time_zone or self.row.customer_time_zone,
+        )
+        return None if found is None else service_availability_result(found)
 
     @strawberry.field(
         description=(

@@ -193,14 +193,32 @@ class Seen:
 
 
 async def load_choices(
-    on: Executor, organization_id: OrganizationId, wanted: Wanted, around: date
+    on: Executor,
+    organization_id: OrganizationId,
+    wanted: Wanted,
+    around: date,
+    *,
+    until: date | None = None,
+    moving: Moving | None = None,
 ) -> Choices | NotFound | InvalidInput:
-    """All that the service could take for this wish, for visits around a date."""
-    needs = await _needs(on, organization_id, wanted, None)
+    """All that the service could take for this wish, for visits around a date, or around those from
+    it to another.
+    """
+    needs = await _needs(on, organization_id, wanted, moving)
     if not isinstance(needs, Needs):
         return needs
-    providers = _providers(needs, wanted, None)
-    return await _choices(on, organization_id, wanted, needs, providers, needs.resource_ids, around)
+    providers = _providers(needs, wanted, moving)
+    return await _choices(
+        on,
+        organization_id,
+        wanted,
+        needs,
+        providers,
+        needs.resource_ids,
+        around,
+        until=until,
+        moving=moving,
+    )
 
 
 async def _needs(
@@ -244,18 +262,23 @@ async def _choices(
     resource_ids: Sequence[ResourceId],
     around: date,
     *,
+    until: date | None = None,
     moving: Moving | None = None,
 ) -> Choices | NotFound:
     parties = [Party(each, wanted.service_id) for each in provider_ids]
     calendars = await calendars_around(
-        on, organization_id, parties, around, with_withdrawn=moving is not None
+        on, organization_id, parties, around, until=until, with_withdrawn=moving is not None
     )
     if isinstance(calendars, NotFound):
         return calendars
     own: Claims = {} if moving is None else moving.claims
     found = (
         await load_resource_calendars(
-            on, organization_id, resource_ids, around - RULES_MARGIN, around + RULES_MARGIN
+            on,
+            organization_id,
+            resource_ids,
+            around - RULES_MARGIN,
+            (until or around) + RULES_MARGIN,
         )
         if resource_ids
         else {}

@@ -28,8 +28,8 @@ from app.free_times.read import (
     FreeDays,
     bookable_days,
     read_free_days,
-    read_free_days_for_move,
 )
+from app.usecases.listing.list_moves import moves_on
 from app.usecases.listing.list_service import (
     days_of_service,
     earliest_of_service,
@@ -160,23 +160,18 @@ async def nearest_visits(
 async def nearest_slots_for_move(
     resources: Resources, organization_id: OrganizationId, appointment: Appointment, wish: datetime
 ) -> Offer | None:
-    """Up to five starts nearest to a refused wish to which the appointment could move instead.
-
-    The rule is that of the move: its own time counts as free, and its provider need not offer the
-    service any more. Neither is true of the cached days, so these are read from PostgreSQL.
+    """Up to five starts nearest to a refused wish to which the appointment could move instead, by
+    the rule of the move.
     """
+    wanted = Wanted(appointment.providers[: appointment.named], appointment.service_id)
 
     async def read(first: date, last: date) -> Bookable | None:
-        found = await read_free_days_for_move(
-            resources.accelerator, resources.pool, organization_id, appointment, first, last
-        )
-        return _of_calendar(resources, found) if isinstance(found, FreeDays) else None
+        found = await moves_on(resources, organization_id, appointment, wanted, first, last, "UTC")
+        if not isinstance(found, tuple):
+            return None
+        choices, leads = found
+        return leads, lambda start: choices.calendars[leads[start][0]]
 
-    if not appointment.is_plain:
-        # Its own time is missing here: a start that overlaps it is not offered.
-        named = appointment.providers[: appointment.named]
-        wanted = Wanted(named, appointment.service_id)
-        return await nearest_visits(resources, organization_id, wanted, wish)
     return await _nearest(resources, read, wish, instead_of=minute_of(appointment.starts_at))
 
 

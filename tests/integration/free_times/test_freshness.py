@@ -12,29 +12,35 @@ from typing import Any
 
 import pytest
 
-from app.core.ids import ProviderId, ServiceId
+from app.core.ids import ProviderId, ServiceId, SubjectId
 from app.core.party import Party
-from app.core.slots import bookable_starts
-from app.core.zones import Minute, instant_of
+from app.core.slots import bookable_starts, free_starts
+from app.core.visits import Candidate, ResourceCandidate, leads_at
+from app.core.zones import Minute, day_number, instant_of
 from app.free_times.read import claims_around
 from app.standins.embedded import Servers
-from app.store.calendars import load_calendars
+from app.store.calendars import load_calendars, load_claims, load_resource_calendars
+from app.store.needs import load_needs
 from app.usecases.listing.list_availability import (
     FreeTimes,
     SlotQuestion,
     list_availability,
 )
+from app.usecases.listing.list_service import ServiceQuestion, ServiceTimes, list_services
 from tests.builders import (
     TODAY,
     Api,
     Json,
     a_booking,
     a_provider,
+    a_resource,
     a_service,
     key_in,
     listed,
+    made,
     weekly,
 )
+from tests.visits import a_wish
 
 BOOK = """
     mutation ($input: BookAppointmentInput!) {
@@ -70,6 +76,10 @@ UPDATE_PROVIDER = (
     "mutation ($input: UpdateProviderInput!) { answer: updateProvider(input: "
     "$input) "
     "{ __typename } }"
+)
+UPDATE_RESOURCE = (
+    "mutation ($input: UpdateResourceInput!) { answer: updateResource(input: $input) { "
+    "__typename } }"
 )
 UPDATE_SERVICE = (
     "mutation ($input: UpdateServiceInput!) { answer: updateService(input: $input) { __typename } }"
@@ -246,6 +256,40 @@ class World:
         )
         return await self.ask(UPDATE_SERVICE, id=self.service["id"], **value)
 
+    async def compare(self) -> None:
+        """What is listed, and what PostgreSQL and the law say."""
+        provider = self.chance.choice(self.providers)
+        question = self.question(provider)
+        if (
+            question.time_zone is None
+            and question.service_id is None
+            and self.chance.random() < 0.5
+        ):
+            found = await listed(self.node, provider, question.first, question.last)
+            by_date = await truth(self.nodes[0], question)
+            assert found == [
+                f"{instant_of(start):%Y-%m-%dT%H:%M:%SZ}"
+                for day in by_date.values()
+                for start in day
+            ]
+            return
+        if question.time_zone is None:
+            assert await shown(self.node, question) == await truth(self.nodes[0], question)
+            return
+        days = await shown(self.node, question)
+        wide = SlotQuestion(
+            provider_id=question.provider_id,
+            service_id=question.service_id,
+            first=question.first - timedelta(days=2),
+            last=question.last + timedelta(days=2),
+            time_zone=None,
+        )
+        free = [start for day in (await truth(self.nodes[0], wide)).values() for start in day]
+        assert {start for day in days.values() for start in day} <= set(free)
+        assert sum(map(len, days.values())) == sum(
+            question.first <= instant_of(start + 60).date() <= question.last for start in free
+        ), "Berlin is an hour ahead in January"
+
 
 async def truth(api: Api, question: SlotQuestion) -> dict[date, tuple[Minute, ...]]:
     """What PostgreSQL and the law say, in the provider's zone; empty for a service that is not
@@ -277,32 +321,135 @@ async def shown(api: Api, question: SlotQuestion) -> dict[date, tuple[Minute, ..
     return dict(found.starts_by_date) if isinstance(found, FreeTimes) else {}
 
 
-async def compare(world: World) -> None:
-    provider = world.chance.choice(world.providers)
-    question = world.question(provider)
-    if question.time_zone is None and question.service_id is None and world.chance.random() < 0.5:
-        found = await listed(world.node, provider, question.first, question.last)
-        by_date = await truth(world.nodes[0], question)
-        assert found == [
-            f"{instant_of(start):%Y-%m-%dT%H:%M:%SZ}" for day in by_date.values() for start in day
+class Clinic(World):
+    """And a service that takes one of the two and one of two rooms, which another service takes,
+    too.
+    """
+
+    async def make(self) -> Clinic:
+        await super().make()
+        one = self.nodes[0]
+        self.rooms = [await a_resource(one, units=2), await a_resource(one, timeZone="Asia/Tokyo")]
+        rooms = [each["id"] for each in self.rooms]
+        self.services = [
+            await a_service(
+                one,
+                *self.providers[:count],
+                durationMinutes=45,
+                needs=[{"name": "room", "resourceIds": rooms[:count]}],
+            )
+            for count in (2, 1)
         ]
-        return
-    if question.time_zone is None:
-        assert await shown(world.node, question) == await truth(world.nodes[0], question)
-        return
-    days = await shown(world.node, question)
-    wide = SlotQuestion(
-        provider_id=question.provider_id,
-        service_id=question.service_id,
-        first=question.first - timedelta(days=2),
-        last=question.last + timedelta(days=2),
-        time_zone=None,
+        return self
+
+    async def change(self) -> None:
+        actions: list[tuple[int, Callable[[], Awaitable[Any]]]] = [
+            (6, super().change),
+            (6, self.visit),
+            (1, self.change_room),
+            (1, self.change_hours_of_room),
+            (1, self.change_needs),
+        ]
+        weights, ways = zip(*actions, strict=True)
+        await self.chance.choices(ways, weights)[0]()
+
+    async def visit(self) -> None:
+        service = self.chance.choice(self.services)
+        free = await truth_of_service(self.nodes[0], service, TODAY, TODAY + timedelta(days=DAYS))
+        if free:
+            wish = a_wish(service, instant_of(self.chance.choice(list(free))).isoformat())
+            answer = await self.ask(BOOK, admin=False, **wish)
+            self.appointments.append(made(answer, "BookingConfirmation")["appointment"]["id"])
+
+    async def change_room(self) -> None:
+        room = self.chance.choice(self.rooms)
+        value: Json = self.chance.choice(
+            [{"units": self.chance.choice([1, 2, 3])}, {"alwaysOpen": self.chance.random() < 0.5}]
+        )
+        made(await self.ask(UPDATE_RESOURCE, id=room["id"], **value), "Resource")
+
+    async def change_hours_of_room(self) -> None:
+        room = self.chance.choice(self.rooms)
+        hours = weekly(self.chance.choice(["09:00", "11:00"]), "19:00")
+        made(await self.ask(SET_HOURS, resourceId=room["id"], hours=hours), "Resource")
+
+    async def change_needs(self) -> None:
+        value: Json = self.chance.choice(
+            [
+                {"providersNeeded": self.chance.choice([1, 2, None])},
+                {"bufferAfterMinutes": self.chance.choice([0, 30])},
+                {
+                    "needs": [
+                        {
+                            "name": "room",
+                            "count": self.chance.choice([1, 2]),
+                            "resourceIds": [each["id"] for each in self.rooms],
+                        }
+                    ]
+                },
+            ]
+        )
+        service = self.chance.choice(self.services)
+        made(await self.ask(UPDATE_SERVICE, id=service["id"], **value), "Service")
+
+    async def compare(self) -> None:
+        """What both kinds of lists show, and what PostgreSQL and the law say."""
+        await super().compare()
+        service = self.chance.choice(self.services)
+        first = TODAY + timedelta(days=self.chance.randrange(DAYS))
+        last = first + timedelta(days=self.chance.randrange(3))
+        question = ServiceQuestion(
+            service_id=ServiceId(key_in(service["id"])),
+            named=(),
+            first=first,
+            last=last,
+            time_zone="UTC",
+        )
+        node = self.node
+        [found] = await list_services(node.resources, node.organization.id, [question])
+        assert isinstance(found, ServiceTimes), found
+        shown = {
+            start: found.leads[start] for day in found.starts_by_date.values() for start in day
+        }
+        assert shown == await truth_of_service(self.nodes[0], service, first, last)
+
+
+async def truth_of_service(
+    api: Api, service: Json, first: date, last: date
+) -> dict[Minute, tuple[ProviderId, ...]]:
+    """What PostgreSQL and the law of a single start say of these dates in UTC."""
+    pool, organization_id = api.resources.pool, api.organization.id
+    service_id, margin = ServiceId(key_in(service["id"])), timedelta(days=6)
+    needs = (await load_needs(pool, organization_id, [service_id]))[service_id]
+    parties = [Party(each, service_id) for each in needs.provider_ids]
+    calendars = await load_calendars(pool, organization_id, parties, first - margin, last + margin)
+    rooms = await load_resource_calendars(
+        pool, organization_id, needs.resource_ids, first - margin, last + margin
     )
-    free = [start for day in (await truth(world.nodes[0], wide)).values() for start in day]
-    assert {start for day in days.values() for start in day} <= set(free)
-    assert sum(map(len, days.values())) == sum(
-        question.first <= instant_of(start + 60).date() <= question.last for start in free
-    ), "Berlin is an hour ahead in January"
+    begin, end = (day_number(each) * 1440 for each in (first, last + timedelta(days=1)))
+    subjects: list[SubjectId] = [*needs.provider_ids, *rooms]
+    claims = await load_claims(pool, organization_id, subjects, begin - 4 * 1440, end + 4 * 1440)
+    candidates = {
+        party.provider_id: Candidate(calendar=calendar, claims=claims[party.provider_id])
+        for party, calendar in calendars.items()
+    }
+    resources = {
+        each: ResourceCandidate(calendar=room, claims=claims[each]) for each, room in rooms.items()
+    }
+    on_a_grid = {
+        start
+        for each in calendars.values()
+        for day in free_starts(
+            each.hours, each.rules, (), first - timedelta(days=2), last + timedelta(days=2)
+        ).values()
+        for start in day
+        if begin <= start < end
+    }
+    found = {
+        start: leads_at(needs, (), candidates, resources, instant_of(start), api.clock.now)
+        for start in sorted(on_a_grid)
+    }
+    return {start: leads for start, leads in found.items() if leads}
 
 
 async def trial(world: World) -> None:
@@ -316,7 +463,7 @@ async def trial(world: World) -> None:
         if world.chance.random() < 0.5
     ]
     await world.change()
-    await compare(world)
+    await world.compare()
     await asyncio.gather(*asking)
 
 
@@ -333,6 +480,16 @@ async def run(world: World, trials: int) -> None:
 async def test_after_every_answer_both_nodes_show_the_new_list(nodes: tuple[Api, Api]) -> None:
     world = await World(nodes, seed=5).make()
     await run(world, 200)
+
+
+async def test_after_every_answer_both_nodes_show_the_new_list_of_a_service(
+    nodes: tuple[Api, Api],
+) -> None:
+    """Whatever changed: a room's hours or units, a service's needs, or time that another service
+    has taken.
+    """
+    world = await Clinic(nodes, seed=8).make()
+    await run(world, 120)
 
 
 @pytest.mark.full

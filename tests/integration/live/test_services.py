@@ -25,15 +25,16 @@ from tests.integration.live.subscriber import (
 )
 from tests.integration.live.test_availability import (
     DAYS,
+    UPDATE_SERVICE,
     WEEKLY,
     Customers,
     change,
     instants,
 )
 from tests.integration.live.test_outages import cancel_without_a_word
-from tests.integration.test_service_availability import ids_of, offered
+from tests.integration.test_service_availability import needing, offered
 from tests.lives import booked, cancel, held, move
-from tests.rooms import a_team_service, needs_now
+from tests.visits import ids_of
 
 Watching: TypeAlias = Callable[..., Subscriber]
 
@@ -83,7 +84,7 @@ async def test_a_date_comes_again_when_others_can_lead_at_the_same_starts(
 async def test_rooms_and_needs_are_changes(api: Api, watching_service: Watching) -> None:
     ada, bea = [await a_provider(api, weeklyHours=HOURS) for _ in range(2)]
     room = await a_resource(api, alwaysOpen=False, weeklyHours=weekly("10:00", "14:00"))
-    service = await a_team_service(api, ada, bea, rooms=[room], durationMinutes=60)
+    service = await a_service(api, ada, bea, needs=needing(room), durationMinutes=60)
     async with a_process(api) as here:
         subscriber = watching_service(here, service)
         await subscriber.until(["10:00", "11:00"])
@@ -92,12 +93,15 @@ async def test_rooms_and_needs_are_changes(api: Api, watching_service: Watching)
         await subscriber.until(["09:00", "10:00"])
         await change(api, UPDATE_RESOURCE, id=room["id"], alwaysOpen=True)
         await subscriber.until(["09:00", "10:00", "11:00"])
-        await needs_now(api, service, rooms=[room], of_rooms=2)
-        await subscriber.until([])
         await change(api, UPDATE_RESOURCE, id=room["id"], units=2)
+        await change(api, UPDATE_SERVICE, id=service["id"], needs=needing(room, count=2))
+        await subscriber.hears_nothing()
+        await change(api, UPDATE_RESOURCE, id=room["id"], units=1)
+        await subscriber.until([])
+        await change(api, UPDATE_SERVICE, id=service["id"], needs=needing(room))
         await subscriber.until(["09:00", "10:00", "11:00"])
         await booked(api, bea, "2026-01-12T10:00Z")
-        await needs_now(api, service, needed=2)
+        await change(api, UPDATE_SERVICE, id=service["id"], providersNeeded=2, needs=[])
         await subscriber.until(["09:00", "11:00"])
 
 
@@ -107,7 +111,7 @@ async def test_time_alone_changes_it_by_anybodys_notice_and_at_the_end_of_a_hold
     """The clock reads eight; who only takes part wants an hour's notice."""
     ada = await a_provider(api, weeklyHours=HOURS)
     bea = await a_provider(api, weeklyHours=weekly("08:30", "12:30"), minNoticeMinutes=60)
-    service = await a_team_service(api, ada, bea, needed=2, durationMinutes=60)
+    service = await a_service(api, ada, bea, providersNeeded=2, durationMinutes=60)
     async with a_process(api, WATCHFUL) as here:
         subscriber = watching_service(here, service, ada)
         await subscriber.until(["09:00", "10:00", "11:00"])
@@ -127,7 +131,7 @@ async def test_a_change_that_nobody_told_is_found_and_the_cached_list_forgets_it
     api: Api, watching_service: Watching
 ) -> None:
     ada, bea = [await a_provider(api, weeklyHours=HOURS) for _ in range(2)]
-    service = await a_team_service(api, ada, bea, needed=2, durationMinutes=60)
+    service = await a_service(api, ada, bea, providersNeeded=2, durationMinutes=60)
     appointment = await booked(api, bea, "2026-01-12T10:00Z")
     async with a_process(api, SUSPICIOUS) as here:
         subscriber = watching_service(here, service)
@@ -170,7 +174,7 @@ async def test_whatever_happens_the_last_word_is_what_the_service_lists(
     ]
     services = [
         await a_service(api, *providers, durationMinutes=45),
-        await a_team_service(api, *providers, needed=2, durationMinutes=45),
+        await a_service(api, *providers, providersNeeded=2, durationMinutes=45),
     ]
     async with a_process(api) as one, a_process(api) as two:
         subscribers = [
