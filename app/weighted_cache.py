@@ -30,8 +30,13 @@ class WeightedCache(Generic[Key, Value]):
     """Values by their keys, `most_bytes` of them at most. Threads may share it.
 
     `weigh` estimates the bytes that a key and its value keep alive and nothing else does. A value
-    that grows is put again. `evicted` is called with each entry that had to make room; not with
-    those that were replaced or removed on purpose.
+    that grows is put again. `is_over` says whether a value is of no use any more, because its time
+    is over: such values are evicted when another is put, whether there is room or not. Otherwise a
+    cache of values that live for a minute would hold those of an hour. Only the least recently used
+    one is asked each time, so one that is used after its end may stay until it is not.
+
+    `evicted` is called with each entry that was evicted; not with those that were replaced or
+    removed on purpose.
     """
 
     __slots__ = (
@@ -39,6 +44,7 @@ class WeightedCache(Generic[Key, Value]):
         "_bytes",
         "_entries",
         "_evicted",
+        "_is_over",
         "_lock",
         "_weigh",
         "most_bytes",
@@ -51,11 +57,13 @@ class WeightedCache(Generic[Key, Value]):
         *,
         most_bytes: int,
         weigh: Callable[[Key, Value], int],
+        is_over: Callable[[Value], bool] | None = None,
         evicted: Callable[[Key, Value], object] | None = None,
     ) -> None:
         self.name = name
         self.most_bytes = most_bytes
         self._weigh = weigh
+        self._is_over = is_over
         self._evicted = evicted
         self._entries: OrderedDict[Key, tuple[Value, int]] = OrderedDict()
         self._bytes = 0
@@ -105,7 +113,7 @@ class WeightedCache(Generic[Key, Value]):
             else:
                 self._entries[key] = (value, weight)
                 self._bytes += weight
-                while self._bytes > self.most_bytes:
+                while self._bytes > self.most_bytes or self._oldest_is_over():
                     oldest, (old, old_weight) = self._entries.popitem(last=False)
                     self._bytes -= old_weight
                     evicted.append((oldest, old))
@@ -122,6 +130,11 @@ class WeightedCache(Generic[Key, Value]):
         with self._lock:
             self._entries.clear()
             self._bytes = 0
+
+    def _oldest_is_over(self) -> bool:
+        if self._is_over is None or not self._entries:
+            return False
+        return self._is_over(next(iter(self._entries.values()))[0])
 
     def _remove(self, key: Key) -> Value | None:
         entry = self._entries.pop(key, None)

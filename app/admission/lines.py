@@ -157,6 +157,7 @@ class Lines(Generic[Asker, Refusal]):
             "contested",
             most_bytes=MOST_CONTESTED_BYTES,
             weigh=lambda _key, _until: _CONTESTED_BYTES,
+            is_over=lambda until: monotonic() >= until,
         )
 
     @asynccontextmanager

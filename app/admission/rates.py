@@ -86,7 +86,10 @@ class Rates:
         self._seconds = seconds
         # when each debt is repaid, by our time
         self._repaid: WeightedCache[str, float] = WeightedCache(
-            "debts", most_bytes=MOST_BYTES, weigh=lambda _key, _repaid: _DEBT_BYTES
+            "debts",
+            most_bytes=MOST_BYTES,
+            weigh=lambda _key, _repaid: _DEBT_BYTES,
+            is_over=lambda repaid: repaid <= self._seconds(),
         )
         self._untold: dict[str, float] = {}
         self._teller: asyncio.Task[None] | None = None

@@ -29,7 +29,12 @@ class Organizations:
 
     def __init__(self) -> None:
         self._known: WeightedCache[str | OrganizationId, tuple[Organization, float]] = (
-            WeightedCache("organizations", most_bytes=MOST_BYTES, weigh=_weigh)
+            WeightedCache(
+                "organizations",
+                most_bytes=MOST_BYTES,
+                weigh=_weigh,
+                is_over=lambda known: monotonic() >= known[1],
+            )
         )
 
     async def find(

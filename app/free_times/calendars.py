@@ -65,7 +65,11 @@ class Calendars:
     def __init__(self) -> None:
         self._latest: dict[tuple[OrganizationId, ProviderId], KnownCalendar[Calendar]] = {}
         self._known: WeightedCache[tuple[OrganizationId, SourceKey], Known] = WeightedCache(
-            "calendars", most_bytes=MOST_BYTES, weigh=_weigh, evicted=self._evicted
+            "calendars",
+            most_bytes=MOST_BYTES,
+            weigh=_weigh,
+            is_over=lambda known: known.age_seconds > CALENDAR_LIFETIME_SECONDS,
+            evicted=self._evicted,
         )
 
     @overload

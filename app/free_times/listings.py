@@ -33,7 +33,10 @@ class Listings(Generic[Listing]):
 
     def __init__(self) -> None:
         self._kept: WeightedCache[Hashable, _Kept] = WeightedCache(
-            "listings", most_bytes=MOST_BYTES, weigh=lambda _question, kept: 900 + kept.bytes
+            "listings",
+            most_bytes=MOST_BYTES,
+            weigh=lambda _question, kept: 900 + kept.bytes,
+            is_over=lambda kept: monotonic() >= kept.until,
         )
 
     def __contains__(self, question: Hashable) -> bool:

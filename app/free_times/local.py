@@ -4,6 +4,7 @@ the very stamp that was seen then. A reader who has just seen the same stamp nee
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from app.free_times.keys import DAY_LIFETIME_MS
@@ -35,6 +36,8 @@ class _Local(NamedTuple):
     days: Mapping[date, FreeDay]
     since: Mapping[date, int]
     """The second since when each of them has been kept."""
+    until: float
+    """By `time.monotonic`: from then on, none of them counts."""
 
 
 class LocalFound(NamedTuple):
@@ -52,7 +55,10 @@ class LocalDays:
 
     def __init__(self) -> None:
         self._local: WeightedCache[Key, _Local] = WeightedCache(
-            "free days", most_bytes=MOST_BYTES, weigh=_weigh
+            "free days",
+            most_bytes=MOST_BYTES,
+            weigh=_weigh,
+            is_over=lambda local: monotonic() >= local.until,
         )
 
     def find(self, key: Key, dates: Sequence[date], now: int) -> LocalFound | None:
@@ -73,14 +79,22 @@ class LocalDays:
     def put(
         self, key: Key, stamp: bytes, days: Mapping[date, FreeDay], since: Mapping[date, int]
     ) -> None:
-        """Add these days to those that are here under the same stamp; those under another go."""
+        """Add these days to those that are here under the same stamp. Those under another stamp go,
+        and those that no longer count: else a provider would come to keep every date that anybody
+        ever asked for.
+        """
         local = self._local.get(key)
         weight = sum(map(_weigh_day, days.values()))
         if local is not None and local.stamp == stamp:
-            replaced = days.keys() & local.days.keys()
-            weight += local.weight - sum(_weigh_day(local.days[day]) for day in replaced)
-            days, since = {**local.days, **days}, {**local.since, **since}
-        self._local.put(key, _Local(stamp, weight, days, since))
+            over = max(since.values(), default=0) - LIFETIME_SECONDS
+            gone = days.keys() | {day for day, kept in local.since.items() if kept <= over}
+            left = {day: free for day, free in local.days.items() if day not in gone}
+            weight += local.weight - sum(
+                _weigh_day(local.days[day]) for day in gone if day in local.days
+            )
+            days, since = {**left, **days}, {**{day: local.since[day] for day in left}, **since}
+        until = monotonic() + LIFETIME_SECONDS
+        self._local.put(key, _Local(stamp, weight, days, since, until))
 
 
 def _weigh(key: Key, local: _Local) -> int:

@@ -34,15 +34,17 @@ class Revocations:
     def __init__(self, *, seconds: Callable[[], float] = monotonic) -> None:
         self._seconds = seconds
         self._known: WeightedCache[_Key, tuple[bool, float]] = WeightedCache(
-            "revocations", most_bytes=MOST_BYTES, weigh=_weigh
+            "revocations", most_bytes=MOST_BYTES, weigh=_weigh, is_over=self._is_over
         )
 
     def known(self, organization_id: OrganizationId, token_id: str) -> bool | None:
         """Whether the token is revoked; None where PostgreSQL has to be asked."""
         found = self._known.get((organization_id, token_id))
-        if found is None or (not found[0] and self._seconds() - found[1] > KNOWN_SECONDS):
-            return None
-        return found[0]
+        return None if found is None or self._is_over(found) else found[0]
+
+    def _is_over(self, answer: tuple[bool, float]) -> bool:
+        revoked, asked_at = answer
+        return not revoked and self._seconds() - asked_at > KNOWN_SECONDS
 
     def asked_at(self) -> float:
         """To be taken before asking, and given to `remember`."""

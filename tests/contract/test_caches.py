@@ -52,6 +52,9 @@ from app.weighted_cache import WeightedCache, instances
 ROOT: Final = Path(__file__).parents[2]
 MEGABYTE: Final = 1024 * 1024
 
+LATER: Final = 1e9
+"""By a monotonic clock: the test's values are never over."""
+
 MAY_ORDER: Final = frozenset({"app/weighted_cache.py", "app/live/ledger.py"})
 """Modules that use OrderedDict: the cache itself, and a queue that is swept by time."""
 
@@ -100,7 +103,7 @@ def _organization(number: int) -> Organization:
 
 def _put_organization(owner: object, number: int) -> None:
     found = _organization(number)
-    _of(owner).put(found.slug, (found, float(number)))
+    _of(owner).put(found.slug, (found, LATER + number))
 
 
 def _weekly(number: int) -> tuple[WeeklyRange, ...]:
@@ -153,7 +156,7 @@ def _calendar(number: int) -> KnownCalendar[Calendar]:
         rules_part=uuid4().bytes[:8],
         first=first,
         last=date.fromordinal(730_074 + number),
-        read_at=float(number),
+        read_at=LATER + number,
     )
 
 
@@ -205,7 +208,7 @@ def _put_listing(owner: object, number: int) -> None:
         question,
         (uuid4().bytes, number),
         found,
-        seconds=float(number),
+        seconds=LATER + number,
         size_bytes=list_availability._size(found),
     )
 
@@ -284,7 +287,7 @@ FILLINGS: Final[dict[str, Filling]] = {
         put=lambda owner, number: _write(_of(owner), number),
     ),
     "contested": Filling(
-        make=Lines, put=lambda owner, number: _of(owner).put((uuid4(), uuid4()), float(number))
+        make=Lines, put=lambda owner, number: _of(owner).put((uuid4(), uuid4()), LATER + number)
     ),
     "date intervals": Filling(
         put=lambda _owner, number: zones.date_interval(_zone(number), _day(number // 400))
@@ -295,7 +298,7 @@ FILLINGS: Final[dict[str, Filling]] = {
     "debts": Filling(
         make=lambda: Rates(_Redis()),  # type: ignore[arg-type]  # nothing is reported
         put=lambda owner, number: _of(owner).put(
-            debt_key(Rate(name="points", points=1), f"caller {number}"), float(number)
+            debt_key(Rate(name="points", points=1), f"caller {number}"), LATER + number
         ),
     ),
     "free days": Filling(
@@ -323,7 +326,7 @@ FILLINGS: Final[dict[str, Filling]] = {
     "revocations": Filling(
         make=Revocations,
         put=lambda owner, number: owner.remember(
-            OrganizationId(uuid4()), f"token {number}", float(number), revoked=False
+            OrganizationId(uuid4()), f"token {number}", LATER + number, revoked=False
         ),
     ),
     "templates": Filling(

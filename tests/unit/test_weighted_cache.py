@@ -31,6 +31,32 @@ def test_the_least_recently_used_entry_is_evicted_first() -> None:
     assert [key for key in "abcd" if key in cache] == ["a", "c", "d"]
 
 
+def test_what_is_over_is_evicted_though_there_is_room() -> None:
+    """From the least recently used one on, when another is put."""
+    evicted: list[str] = []
+    now = [0]
+    cache: WeightedCache[str, int] = WeightedCache(
+        "a test's",
+        most_bytes=100 * ENTRY_BYTES,
+        weigh=lambda _key, _until: 0,
+        is_over=lambda until: until <= now[0],
+        evicted=lambda key, _until: evicted.append(key),
+    )
+    for key, until in (("a", 10), ("b", 20), ("c", 30)):
+        cache.put(key, until)
+    assert cache.get("a") == 10
+    now[0] = 20
+    cache.put("d", 40)
+    assert evicted == ["b"]
+    assert (len(cache), cache.bytes) == (3, 3 * ENTRY_BYTES)
+    now[0] = 35
+    cache.put("e", 50)
+    assert evicted == ["b", "c", "a"]
+    now[0] = 60
+    cache.put("f", 60)
+    assert (len(cache), cache.bytes) == (0, 0)
+
+
 def test_a_heavy_entry_evicts_as_many_as_it_needs_room_for() -> None:
     cache = a_cache(4)
     for key in ("a", "b", "c", "d"):

@@ -71,3 +71,14 @@ def test_days_that_came_in_turns_weigh_what_they_weigh_together() -> None:
     weights = {each._local.bytes for each in (in_turns, together)}
     assert len(weights) == 1
     assert weights.pop() > 3 * 300
+
+
+def test_days_that_no_longer_count_take_no_memory() -> None:
+    """However many dates of a provider are asked for, only those of the last minute are kept."""
+    local, fresh = LocalDays(), LocalDays()
+    for second in range(3 * LIFETIME_SECONDS):
+        put(local, b"one", {second: NOW + second})
+    last = range(2 * LIFETIME_SECONDS, 3 * LIFETIME_SECONDS)
+    put(fresh, b"one", {second: NOW + second for second in last})
+    assert local._local.bytes == fresh._local.bytes
+    assert local.find(KEY, dates(last[0], last[-1]), NOW + last[-1]) is not None
