@@ -282,7 +282,7 @@ class Operations:
 
     def _parse(self, text: str) -> DocumentNode:
         try:
-            return parse(
+            node = parse(
                 text,
                 max_lexical_tokens=self._limits.tokens,
                 max_comments=self._limits.tokens,
@@ -295,6 +295,8 @@ class Operations:
             gave_up = error.message.endswith("Parsing aborted.")
             code = Code.QUERY_TOO_COMPLEX if gave_up else Code.GRAPHQL_PARSE_FAILED
             raise OperationRefused(_with_code(error, code)) from None
+        _unlink_tokens(node)
+        return node
 
     def _validate(self, node: DocumentNode) -> None:
         try:
@@ -476,6 +478,19 @@ def _select(node: DocumentNode, name: str | None) -> OperationDefinitionNode:
             "The document has several operations: name each once, and say which in operationName."
         )
     raise OperationRefused(Failure(Code.OPERATION_RESOLUTION_FAILURE, message))
+
+
+def _unlink_tokens(node: DocumentNode) -> None:
+    """Take the document's tokens out of the list in which each knows its neighbours.
+
+    Nothing reads the list once a document is parsed, and it is made of cycles. An evicted document
+    would stay until a full garbage collection, of which there is none for hours.
+    """
+    token = None if node.loc is None else node.loc.start_token
+    while token is not None:
+        following = token.next
+        token.prev = token.next = None
+        token = following
 
 
 def _key(text: str, operation_name: str | None, variables: Mapping[str, object]) -> _Key | None:
