@@ -1,5 +1,5 @@
-"""What tests stand on: the API in process on a real PostgreSQL and Redis, a clock that they turn,
-and builders.
+"""What tests use: the API in process on a real PostgreSQL and Redis, a clock that they set, and
+builders.
 
 Builders speak the API's own words: `await a_provider(api, timeZone="America/New_York",
 bufferMinutes=15)`. They answer with what the API answered, as plain dictionaries, and fail where it
@@ -148,7 +148,7 @@ class Api(Tenant):
     async def send(
         self, document: str, *, caller: Caller | None = None, **variables: object
     ) -> Answer:
-        """The response, whatever it is. The caller is anonymous where none is given."""
+        """The response, of any kind. Without a given caller, it is anonymous."""
         response = await self.http.post(
             "/graphql",
             content=json.dumps({"query": document, "variables": variables}),
@@ -167,7 +167,7 @@ class Api(Tenant):
         return [dict(row) for row in await self.resources.pool.fetch(sql, arguments)]
 
     async def another_organization(self) -> Tenant:
-        """An organization beside the test's own."""
+        """Another organization than the test's own."""
         return Tenant(await an_organization(self.resources), self._tokens)
 
 
@@ -398,7 +398,7 @@ async def book(
     caller: Caller | None = None,
     **changes: object,
 ) -> Json:
-    """Try to book; the answer, whatever it is."""
+    """Try to book; the answer, of any type."""
     data = await api.ask(BOOK, caller=caller, input=a_booking(provider, starts_at, **changes))
     answer: Json = data["answer"]
     return answer

@@ -38,7 +38,7 @@ _REFUSED: Final = {
 
 
 def _refusals(*type_names: str) -> str:
-    """What every refusal says, and what these types say beside it."""
+    """The fields of every refusal, and the further ones of these types."""
     own = (f"... on {type_name} {{ {_REFUSED[type_name]} }}" for type_name in type_names)
     return " ".join(["... on UserError { code message }", *own])
 
@@ -129,7 +129,7 @@ async def try_booking(
     caller: Caller | None = None,
     **values: object,
 ) -> Json:
-    """Book; the answer, whatever it is, with all that the life of an appointment shows."""
+    """Book; the answer of any type, with everything that the tests of appointments read."""
     return await _try(api, BOOK, caller, a_booking(provider, starts_at, **values))
 
 
@@ -148,7 +148,7 @@ async def booked(
 
 
 async def cancel(api: Api, booked: Json, *, caller: Caller | None = None, **values: object) -> Json:
-    """Cancel with the manage token, or as this caller; the answer, whatever it is."""
+    """Cancel with the manage token, or as this caller; the answer, of any type."""
     return await _try(api, CANCEL, caller, _opened(booked, caller, values))
 
 
@@ -160,7 +160,7 @@ async def move(
     caller: Caller | None = None,
     **values: object,
 ) -> Json:
-    """Move with the manage token, or as this caller; the answer, whatever it is."""
+    """Move with the manage token, or as this caller; the answer, of any type."""
     asked = {"startsAt": instant(starts_at).isoformat(), "idempotencyKey": new_key(), **values}
     return await _try(api, MOVE, caller, _opened(booked, caller, asked))
 
@@ -191,7 +191,7 @@ async def hold(
     caller: Caller | None = None,
     **values: object,
 ) -> Json:
-    """Hold a time; the answer, whatever it is."""
+    """Hold a time; the answer, of any type."""
     asked = {
         "providerId": provider["id"],
         "startsAt": instant(starts_at).isoformat(),
@@ -213,7 +213,7 @@ async def held(
 
 
 async def release(api: Api, token: str, *, caller: Caller | None = None) -> Json:
-    """Release a hold; the answer, whatever it is."""
+    """Release a hold; the answer, of any type."""
     return await _try(api, RELEASE, caller, {"holdToken": token})
 
 
@@ -226,7 +226,7 @@ async def seen(api: Api, booked: Json, *, caller: Caller | None = None) -> Json 
 
 
 async def history(api: Api, booked: Json, *, caller: Caller | None = None) -> list[Json]:
-    """What became of the appointment, as an administrator or this caller sees it."""
+    """The appointment now, as an administrator or this caller sees it."""
     answer = await api.ask(HISTORY, caller=caller or api.admin, id=booked["appointment"]["id"])
     found: list[Json] = answer["appointment"]["history"]
     return found

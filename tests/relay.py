@@ -1,5 +1,6 @@
-"""A wire between a process and its PostgreSQL or Redis that can be reset, or go dead without a
-word. It runs in a thread of its own, so it also serves other processes and other event loops.
+"""A relay between a process and its PostgreSQL or Redis, which can reset connections, or stop
+forwarding without closing them. It runs in a thread of its own, so it also serves other processes
+and other event loops.
 """
 
 from __future__ import annotations

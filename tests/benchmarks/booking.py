@@ -411,7 +411,7 @@ async def _booked(version: Version, number: int) -> Load:
 
 
 async def _booked_and_listed(version: Version, number: int) -> Load:
-    """A booking, then its provider's week, which is to be computed anew."""
+    """A booking, then its provider's week, which has to be computed again."""
     week = 40 + number
     free = await _free_over_http(version, week)
     first = worlds.MONDAY + timedelta(days=7 * week)

@@ -1,5 +1,5 @@
-"""Memory of an API process under a mixed load with thousands of distinct documents: it is full after
-some minutes, and stays that way.
+"""Memory of an API process under a mixed load with thousands of distinct documents: after some
+minutes its caches are full, and it grows no more.
 """
 
 from __future__ import annotations

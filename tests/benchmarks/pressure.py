@@ -1,5 +1,5 @@
-"""Under pressure: three times as many questions as can be computed; and listings while appointments
-pour in beside.
+"""Under pressure: three times as many queries as can be computed; and listings while appointments
+are loaded at the same time.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ async def _loading(world: worlds.World) -> Row:
         )
         await pouring
     return Row(
-        what="cold months while appointments are loaded beside",
+        what="cold months while appointments are loaded",
         ours=f"{busy.rate:,.0f}/s, p50 {busy.quantile_ms(0.5):.0f} ms, p99 "
         f"{busy.quantile_ms(0.99):.0f} ms "
         f"at {loaded / LOADING_SECONDS * 60:,.0f} appointments a minute",

@@ -1,5 +1,5 @@
-"""Listing a service over HTTP, whoever of its providers is free, against the separate listings of
-all that it could take.
+"""Listing a service over HTTP, by any of its providers, against separate listings of all that it
+could take.
 """
 
 from __future__ import annotations

@@ -90,7 +90,7 @@ async def _compare(base: str, comparisons: Sequence[Comparison], rounds: int) ->
 async def _row(comparison: Comparison, this: Version, other: Version, rounds: int) -> Row:
     taken: dict[str, list[_Taken]] = {this.name: [], other.name: []}
     for number in range(rounds + 1):
-        # Whoever comes second finds a warmer machine: they take turns at that, too.
+        # The second one finds a warmer machine, so they take turns at being first.
         for version in (this, other) if number % 2 else (other, this):
             found = await _take(comparison, version, number)
             if number:

@@ -1,5 +1,5 @@
-"""What the measurements stand on: servers of their own, durable as in production, with providers,
-and processes on them.
+"""What the measurements use: servers of their own, durable as in production, with providers, and
+processes on them.
 """
 
 from __future__ import annotations
@@ -215,7 +215,7 @@ SELECT $1, gen_random_uuid(), provider_id, id, tstzrange(starts_at, ends_at), ts
 FROM appointed
 ON CONFLICT ON CONSTRAINT claim_no_overlap DO NOTHING
 """
-"""Appointments without any use case: history, or a load beside."""
+"""Appointments without any use case: history, or load in the background."""
 
 
 async def book_directly(

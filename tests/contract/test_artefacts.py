@@ -1,4 +1,4 @@
-"""What is made from the code, or from the migrations, is what stands in the repository."""
+"""Generated files in the repository are what the code and the migrations generate now."""
 
 from __future__ import annotations
 

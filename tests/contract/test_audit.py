@@ -1,5 +1,5 @@
-"""Nothing that runs has a hole that is publicly known, as far as there is a network to ask on; and
-asking works.
+"""No locked dependency has a known vulnerability, as far as there is a network to look it up; and
+the look-up works.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ ROOT: Final = Path(__file__).parents[2]
 
 ADVISORIES: Final = "https://api.osv.dev/v1/query"
 LONG_KNOWN: Final = {"version": "2.4.1", "package": {"name": "jinja2", "ecosystem": "PyPI"}}
-"""A version with holes: whoever does not know of them is no service of advisories."""
+"""A version with known vulnerabilities: every advisory service knows them."""
 
 EVERY_VERSION: Final = [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"fixed": "99"}]}]
 

@@ -120,7 +120,7 @@ def _weekly(number: int) -> tuple[WeeklyRange, ...]:
 
 
 def _calendar(number: int) -> KnownCalendar[Calendar]:
-    """A usual one: hours, breaks and a few exceptions, all of them read anew."""
+    """A usual one: hours, breaks and a few exceptions, all of them new objects."""
     free = CancellationPolicy(
         free_until_minutes_before=0, late_cancellation=LateCancellation.ALLOWED
     )
@@ -454,7 +454,7 @@ def test_an_entry_takes_no_more_memory_than_it_weighs(name: str) -> None:
     """Nor so much less that the bound would be a fiction."""
     filling = FILLINGS[name]
     owner, cache = _made(name, filling)
-    for number in range(filling.samples + 100):  # whatever is made for the first one only
+    for number in range(filling.samples + 100):  # what only the first one makes
         filling.put(owner, number)
     cache.clear()
     gc.collect()

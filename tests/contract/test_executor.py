@@ -1,4 +1,4 @@
-"""What is built upon the insides of graphql-core notices when they move: see app/api/execution."""
+"""What relies on graphql-core's internals fails here when they change: see app/api/execution."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_the_libraries_are_pinned_to_one_version() -> None:
 
 
 def test_an_executor_has_the_attributes_that_copies_are_made_of() -> None:
-    """`again` copies all of them, and makes anew those that belong to one execution."""
+    """`again` copies all of them, but makes new ones of those that belong to one execution."""
     executor = RowExecutor.build(SCHEMA, parse("{ __typename }"))
     assert isinstance(executor, RowExecutor)
     assert sorted(vars(executor)) == sorted(KNOWN)

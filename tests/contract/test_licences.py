@@ -1,6 +1,4 @@
-"""What is shipped may be shipped: every locked dependency has a permissive licence, and the image
-and the wheel carry its text.
-"""
+"""Every locked dependency has a permissive licence, and the image and the wheel include its text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The lock files pin everything, with hashes, and name no place to get it from."""
+"""The lock files pin everything, with hashes, and name no package index."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""What happened is written in one place: no other statement, and no other caller."""
+"""History, outbox, idempotency answers and events are written in one place: by no other statement,
+and no other caller.
+"""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ def test_a_statement_names_its_organization(query: Query) -> None:
     assert query.params
     assert query.params[0].name == "organization_id", "the organization leads the parameters"
     assert query.params[0].type == "uuid"
-    assert re.search(r"\borganization_id\b", query.sql), "the organization stands in the statement"
+    assert re.search(r"\borganization_id\b", query.sql), "the statement filters by organization"
     assert "$1" in query.sql
 
 

@@ -93,7 +93,7 @@ def running(
     user: int | None = None,
     cwd: Path = ROOT,
 ) -> Iterator[Running]:
-    """Whatever the test does with it, neither it nor a child of it outlives the block."""
+    """However the test uses it, neither it nor a child of it outlives the block."""
     with log.open("ab") as output:
         process = subprocess.Popen(
             [*command, *arguments],
@@ -136,7 +136,7 @@ def get(url: str) -> tuple[int, str]:
 def ask(
     base: str, query: str, *, token: str | None = None, organization: str | None = None
 ) -> dict[str, Any]:
-    """The answer of GraphQL, whatever its status."""
+    """The answer of GraphQL, with any status."""
     headers = {"Accept": "application/json"}
     if token is not None:
         headers["Authorization"] = f"Bearer {token}"

@@ -1,8 +1,8 @@
-"""Soak: people book, hold, move, cancel, list and subscribe while everything that the program
-stands on is killed or cut, again and again. `python -m tests.e2e.soak --minutes 20 --seed 1`.
+"""Soak: people book, hold, move, cancel, list and subscribe while all servers and processes are
+killed or disconnected again and again. `python -m tests.e2e.soak --minutes 20 --seed 1`.
 
 Real processes: an API with two workers, a worker, PostgreSQL and Redis, the last two behind relays
-that can reset their connections. What was acknowledged is kept beside, and compared at the end.
+that can reset their connections. Acknowledged changes are recorded, and compared at the end.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ FAULT_SECONDS: Final = (1.0, 4.0)
 """Between two faults, at least and at most."""
 
 HEARD_WITHIN_SECONDS: Final = 20.0
-"""A subscriber who stays connected so long after a change has heard it, whatever failed."""
+"""A subscriber that stays connected for this long after a change has got it, despite failures."""
 
 LIVE_AFTER_SECONDS: Final = 3.0
 """A subscriber counts from so long after asking: the protocol does not say when it was let in."""
@@ -190,7 +190,7 @@ class Report:
 
 
 class Soak:
-    """The world, those who live in it, and what was acknowledged to them."""
+    """The world, its people, and the changes that were acknowledged to them."""
 
     def __init__(
         self,
@@ -252,7 +252,7 @@ class Soak:
         raise AssertionError("a request was never answered")
 
     async def live(self) -> None:
-        """One of those who book."""
+        """One of the people who book."""
         mine: list[Booked] = []
         while not self.done.is_set():
             open_ones = [each for each in mine if each.status == "CONFIRMED"]

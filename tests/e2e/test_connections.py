@@ -1,4 +1,4 @@
-"""Connections: no peer keeps the server waiting, and no address takes all of them."""
+"""Connections: no client keeps the server waiting, and no address takes all of them."""
 
 from __future__ import annotations
 
@@ -157,7 +157,9 @@ WAITING = {
 
 
 @pytest.mark.parametrize("drip", [b"", b"a"], ids=["silent", "dripping"])
-async def test_who_keeps_the_server_waiting_is_cut_off(impatient: Served, drip: bytes) -> None:
+async def test_a_client_that_keeps_the_server_waiting_is_cut_off(
+    impatient: Served, drip: bytes
+) -> None:
     async def wait(said: bytes) -> str:
         async with impatient.peer() as peer:
             await peer.send(said)
@@ -208,7 +210,9 @@ PING = frame(json.dumps({"type": "ping", "payload": {"x": "y" * 100_000}}).encod
         pytest.param(UPGRADE + b"\r\n", PING, id="websocket"),
     ],
 )
-async def test_who_does_not_read_is_cut_off(impatient: Served, before: bytes, again: bytes) -> None:
+async def test_a_client_that_does_not_read_is_cut_off(
+    impatient: Served, before: bytes, again: bytes
+) -> None:
     async with impatient.peer() as peer:
         await peer.send(before or again)
         with pytest.raises(ConnectionError):
@@ -217,7 +221,7 @@ async def test_who_does_not_read_is_cut_off(impatient: Served, before: bytes, ag
 
 
 @pytest.mark.parametrize("path", [f"/callbacks/sms/{IDS}", "/graphql", "/unsubscribe/x"])
-async def test_who_leaves_in_the_middle_of_a_body_leaves_no_traceback(
+async def test_a_client_that_leaves_in_the_middle_of_a_body_causes_no_traceback(
     impatient: Served, path: str
 ) -> None:
     async with impatient.peer() as peer:
@@ -232,7 +236,7 @@ async def test_an_idle_connection_is_closed(impatient: Served) -> None:
         assert (await peer.rest()).startswith(b"HTTP/1.1 200 ")
 
 
-async def test_who_reads_slowly_but_reads_gets_the_whole_answer(impatient: Served) -> None:
+async def test_a_slow_reader_gets_the_whole_answer(impatient: Served) -> None:
     async with impatient.peer() as peer:
         await peer.send(b"".join([LIVEZ + b"\r\n"] * 100 + [LIVEZ + b"connection: close\r\n\r\n"]))
         assert (await peer.rest()).count(b"HTTP/1.1 200 ") == 101
@@ -311,7 +315,7 @@ async def test_a_process_without_descriptors_sheds_connections_and_goes_on(
         usual = process.rlimit(psutil.RLIMIT_NOFILE)
         async with contextlib.AsyncExitStack() as stack:
             process.rlimit(psutil.RLIMIT_NOFILE, (process.num_fds(), usual[1]))
-            for _ in range(20):  # whatever descriptor became free is taken
+            for _ in range(20):  # every descriptor that became free is taken
                 await stack.enter_async_context(served.peer())
             before = sum(process.cpu_times()[:2])
             for _ in range(20):

@@ -1,5 +1,5 @@
-"""`serve` with a list of documents: those run, and a list that can't be used stops it at the start,
-in one sentence.
+"""`serve` with a list of documents: listed documents run; with an unusable list, it refuses to
+start and says why in one sentence.
 """
 
 from __future__ import annotations

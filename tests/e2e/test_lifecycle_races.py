@@ -1,4 +1,4 @@
-"""Changes that meet in two server processes over HTTP: one consistent outcome, never a 500, no
+"""Concurrent changes in two server processes over HTTP: one consistent outcome, never a 500, no
 deadlock in any log.
 """
 

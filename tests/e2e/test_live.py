@@ -1,5 +1,5 @@
-"""Live free times and appointments on the wire: two processes, sockets and event streams, as
-clients meet them.
+"""Live free times and appointments over the network: two processes, sockets and event streams, as
+clients see them.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Subscribing: TypeAlias = Callable[..., AbstractAsyncContextManager[Watcher]]
 HOURS = weekly("09:00", "12:00")
 ALL = ["09:00", "10:00", "11:00"]
 PROMPT_SECONDS = 5.0
-"""It takes some milliseconds; a machine that runs other tests beside may take longer."""
+"""It takes some milliseconds; a machine that runs other tests at the same time may take longer."""
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,5 @@
-"""Chaos: Redis, PostgreSQL and a process of the API go away under load; whoever is still subscribed
-learns the truth.
+"""Chaos: Redis, PostgreSQL and a process of the API fail under load; subscribers that stay
+connected end with the right data.
 """
 
 from __future__ import annotations

@@ -1,6 +1,4 @@
-"""What the processes tell of themselves: metrics on a port of their own, added up over workers; log
-lines as JSON.
-"""
+"""What the processes report: metrics on a separate port, summed over workers; log lines as JSON."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Broken worlds: a process that is killed while it books, and servers that go away and
-come back.
-"""
+"""Failures: a process that is killed while it books, and servers that go away and come back."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""`dev`: from nothing to a served query with one command, and back with one key, whatever happens
-between.
+"""`dev`: from nothing to a served query with one command, and to a clean end with Ctrl-C, even
+after failures.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The README's tour works as it is pasted, in every shell, whatever the date is."""
+"""The README's tour works as it is pasted, in every shell, at any date."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Workers as processes, killed at every step: each message arrives, none is recorded twice, and
-what went out twice is the same mail, in flight when its worker died.
+"""Workers as processes, killed at every step: each message arrives, none is recorded twice, and a
+message that was sent twice was in flight when its worker died, and is the same mail.
 """
 
 from __future__ import annotations
@@ -92,11 +92,11 @@ class Catcher:
 @contextlib.asynccontextmanager
 async def catcher() -> AsyncIterator[Catcher]:
     loop = asyncio.get_running_loop()
-    stands = Catcher()
-    server = await loop.create_server(stands.connected, "127.0.0.1", 0)
-    stands.port = server.sockets[0].getsockname()[1]
+    catcher = Catcher()
+    server = await loop.create_server(catcher.connected, "127.0.0.1", 0)
+    catcher.port = server.sockets[0].getsockname()[1]
     try:
-        yield stands
+        yield catcher
     finally:
         server.close()
 

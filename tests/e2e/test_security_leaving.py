@@ -1,4 +1,4 @@
-"""The end of a server: red first, then closed, and nobody who was being served is cut off."""
+"""Shutdown of a server: first not ready, then closed, and running requests finish."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ async def test_readiness_goes_first_then_sockets_and_streams_are_told_to_go_else
                 answer = await client.get("/readyz")
                 status, said = answer.status_code, answer.json()["status"]
             assert (status, said) == (503, "leaving")
-            # It is alive, and answers whoever comes all the same.
+            # It is alive, and still answers new requests.
             assert get(f"http://{base}/livez")[0] == 200
             answer = await client.post(
                 "/graphql",

@@ -1,5 +1,5 @@
-"""Traces leave the processes as OpenTelemetry's collectors read them: OTLP over HTTP, spans in each
-other, nobody's data.
+"""Traces leave the processes as OpenTelemetry's collectors read them: OTLP over HTTP, nested spans,
+no personal data.
 """
 
 from __future__ import annotations

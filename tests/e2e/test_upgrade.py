@@ -1,5 +1,5 @@
 """Programs of 0.1.0 go on booking and sending while their database is migrated: nothing fails, and
-nobody waits for longer than a request may.
+no request waits longer than it may.
 """
 
 from __future__ import annotations

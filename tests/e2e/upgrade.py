@@ -229,7 +229,7 @@ def old_processes(
         yield url, [serving, working]
 
 
-# ---------------------------------------------------------------- those who book meanwhile
+# ---------------------------------------------------------------- people who book meanwhile
 
 _BOOK: Final = """
 mutation ($input: BookAppointmentInput!) {

@@ -1,4 +1,4 @@
-"""A subscriber on a real socket or event stream, who keeps the last word about each provider's
+"""A subscriber on a real socket or event stream, which keeps the latest event of each provider's
 date.
 """
 

@@ -1,5 +1,5 @@
-"""What the tests of messages stand on: the application with a real mail server and a gateway, and a
-worker's run by hand.
+"""What the tests of messages use: the application with a real mail server and a gateway, and runs
+of the worker started by hand.
 """
 
 from __future__ import annotations
@@ -96,17 +96,17 @@ class Gateway:
 @asynccontextmanager
 async def gateway() -> AsyncIterator[Gateway]:
     """A gateway for as long as the block lasts."""
-    stands = Gateway()
+    opened = Gateway()
     server = uvicorn.Server(
-        uvicorn.Config(stands.application(), port=0, log_config=None, lifespan="off")
+        uvicorn.Config(opened.application(), port=0, log_config=None, lifespan="off")
     )
     config = server.config
     config.load()
     server.lifespan = config.lifespan_class(config)
     await server.startup()
-    stands.port = server.servers[0].sockets[0].getsockname()[1]
+    opened.port = server.servers[0].sockets[0].getsockname()[1]
     try:
-        yield stands
+        yield opened
     finally:
         await server.shutdown()
 

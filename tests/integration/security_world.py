@@ -1,5 +1,5 @@
-"""A world in which every field has something to show, everybody who may ask, and questions made
-from the schema.
+"""A world in which every field has data to show, with callers of every role, and requests made from
+the schema.
 
 Whoever adds a field or a mutation meets it here: it has no rule yet, or asks for an argument that
 nobody gave it.

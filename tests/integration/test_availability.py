@@ -1,4 +1,4 @@
-"""Free times: by dates, in any zone, the next ones, and why not."""
+"""Free times: by dates, in any zone, the next ones, and the reasons against a time."""
 
 from __future__ import annotations
 

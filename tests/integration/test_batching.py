@@ -1,6 +1,4 @@
-"""The price of an answer in statements: it depends on what is asked, never on how many rows there
-are.
-"""
+"""The number of statements of an answer depends on the query, never on the number of rows."""
 
 from __future__ import annotations
 

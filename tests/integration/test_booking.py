@@ -383,7 +383,7 @@ async def test_a_closed_saturday_closes_the_night_before_it(api: Api) -> None:
 
 
 async def test_neighbours_are_apart_by_the_ones_after_and_the_others_before(api: Api) -> None:
-    """A (60 min, 30 before) stands at 12:00; B (30 min, no buffers): 11:00 yes, 11:15 no, 13:00
+    """A (60 min, 30 before) is booked at 12:00; B (30 min, no buffers): 11:00 yes, 11:15 no, 13:00
     yes.
     """
     ada = await a_provider(api, slotIntervalMinutes=15)
@@ -556,7 +556,7 @@ async def test_a_request_is_the_same_when_it_means_the_same(api: Api) -> None:
 
 
 async def test_the_same_key_for_another_request_is_refused(api: Api) -> None:
-    """Whatever is different, contact data too; and nothing is changed by trying."""
+    """Any difference counts, also in contact data; and the attempt changes nothing."""
     ada, ben = await a_provider(api), await a_provider(api)
     cut = await a_service(api, ada, durationMinutes=60)
     wish = a_booking(ada, "2026-01-13T10:00Z")

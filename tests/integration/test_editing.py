@@ -572,7 +572,7 @@ async def test_no_change_of_hours_rules_or_zone_touches_what_is_booked(api: Api)
 async def test_a_change_of_a_service_invalidates_what_is_cached_of_it_and_its_providers(
     api: Api,
 ) -> None:
-    """Of those who offered it before, who offer it from now on, and of the service itself."""
+    """Of the providers who offered it before, of those who offer it now, and of the service."""
     ada, ben, other = [await a_provider(api) for _ in range(3)]
     service = await a_service(api, ada)
     keys = {

@@ -283,7 +283,7 @@ async def test_a_reader_goes_on_in_a_new_cluster_whose_transaction_ids_begin_ane
         assert versions(await read(again, organization_id)) == [1, 2, 3, 4, 5]
 
 
-# ---------------------------------------------------------------- who writes them
+# ---------------------------------------------------------------- what writes them
 
 
 async def events_of(api: Api, *types: str) -> list[tuple[str, str, int | None, str | None]]:

@@ -1,5 +1,5 @@
-"""What callers may have open: without a token so much for a contact with a provider and so much from
-one network, with one so much in all.
+"""How much callers may have open: guests with each provider and from each network, signed-in
+customers in all.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The history of an appointment: one entry for every version, written with it, and shown to its
+"""The history of an appointment: one entry for every version, written with it, and visible to
 staff.
 """
 
@@ -157,7 +157,7 @@ async def test_a_change_that_could_not_be_recorded_did_not_happen(own_api: Api, 
         await api.rows("SELECT * FROM claim ORDER BY id"),
         await api.rows("SELECT * FROM appointment ORDER BY id"),
     )
-    # Whatever goes wrong is an error, and is told as one; nothing of the change is kept.
+    # Every failure is an error in the answer; nothing of the change is kept.
     with pytest.raises(AssertionError, match="INTERNAL_SERVER_ERROR"):
         match kind:
             case "BOOKED":

@@ -1,5 +1,5 @@
-"""Holds: a time that nobody else sees or gets, until it is used, released or expired, and not an
-instant longer.
+"""Holds: a time that nobody else sees or gets, until the hold is used, released or expired, and not
+an instant longer.
 """
 
 from __future__ import annotations
@@ -258,7 +258,7 @@ async def test_two_sweeps_at_once_and_a_booking_between_them_agree(own_api: Api)
     assert await broken_laws(api.resources.pool, api.organization.id) == {}
 
 
-# ---------------------------------------------------------------- certain, whatever becomes of the rules
+# ---------------------------------------------------------------- certain, however the rules change
 
 
 async def test_what_is_held_is_booked_although_hours_notice_and_horizon_have_changed(

@@ -1,5 +1,5 @@
-"""Cancel, move, complete, no-show: what each does, to whom it is allowed, and until when, as
-callers meet it over HTTP.
+"""Cancel, move, complete, no-show: what each does, who may do it, and until when, as callers see it
+over HTTP.
 """
 
 from __future__ import annotations

@@ -1,6 +1,4 @@
-"""Manage tokens: one appointment seen, moved and cancelled without an account, and nothing else
-whatsoever.
-"""
+"""Manage tokens: they show, move and cancel one appointment without an account, and nothing else."""
 
 from __future__ import annotations
 
@@ -37,7 +35,7 @@ UPDATE_CUSTOMER = (
 
 
 def bearing(visit: Json) -> Caller:
-    """Whoever sends the manage token as a bearer token."""
+    """A caller with the manage token as a bearer token."""
     return Caller(token=visit["manageToken"])
 
 
@@ -177,7 +175,7 @@ async def test_it_shows_its_appointment_until_thirty_days_after_its_end_and_move
             assert (await seen(api, visit, caller=caller) is not None) == is_good, now
         expected = "NotCancellableError" if is_good else "NotFoundError"
         made(await cancel(api, visit), expected)
-    # Whoever sees the appointment without it, still does, with the old link in hand or without.
+    # Callers who may see the appointment anyway still do, with the old link or without it.
     for token in ({}, {"manageToken": visit["manageToken"]}):
         shown = await api.ask(APPOINTMENT, caller=api.admin, id=visit["appointment"]["id"], **token)
         assert shown["appointment"]["id"] == visit["appointment"]["id"]

@@ -1,5 +1,4 @@
-"""Changes that meet: whichever comes first, one consistent outcome, never an error, never a circle
-of waiting.
+"""Concurrent changes: in any order, one consistent outcome, never an error, never a deadlock.
 
 Two applications share a database, as two machines would; what meets is sent at once, over both.
 """
@@ -508,7 +507,7 @@ async def test_workers_against_many_no_shows(alone: Both) -> None:
         complete_what_ended(alone.api.resources),
     )
     assert types(told) == ["Appointment"] * 24
-    # Whatever the workers came first to, was completed and then said to be none.
+    # What the workers completed first was then marked as a no-show.
     assert sum(answer["version"] - 2 for answer in told) == sum(completed)
     assert {(await state(api, visit))[0] for visit in visits} == {"NO_SHOW"}
 

@@ -1,5 +1,5 @@
-"""The allowance of a destination in the program: counted where the log is written, exact, and never
-in silence.
+"""The limit of messages to a destination: counted where the log is written, exact, and every
+message held back is logged.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ ERASE = (
 @pytest.fixture
 async def post(environment: dict[str, str]) -> AsyncIterator[Post]:
     """Three messages a day for each destination."""
-    async with a_post(environment | {MOST: "3"}) as stands:
-        yield stands
+    async with a_post(environment | {MOST: "3"}) as post:
+        yield post
 
 
 async def a_salon(post: Post) -> Json:

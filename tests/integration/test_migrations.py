@@ -1,5 +1,5 @@
-"""The runner of migrations: forward, once, in order, whole files, and honest about what
-it finds.
+"""The runner of migrations: forward, once, in order, whole files, and a clear error for everything
+else.
 """
 
 from __future__ import annotations

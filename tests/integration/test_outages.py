@@ -1,5 +1,5 @@
-"""PostgreSQL and Redis are stopped and started under our feet; what is above them is told quickly,
-and goes on.
+"""PostgreSQL and Redis are stopped and started while the program runs; callers learn of it quickly,
+and the program recovers.
 """
 
 from __future__ import annotations

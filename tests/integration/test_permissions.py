@@ -267,7 +267,7 @@ async def test_a_customers_record_is_for_administrators_and_for_that_customer(
                     manageToken=booked["manageToken"],
                 )
             )["appointment"]
-            assert shown is not None, "whoever has the token sees the appointment"
+            assert shown is not None, "the token shows the appointment"
             assert shown["contact"]["name"] == booked["appointment"]["contact"]["name"]
             if shown["customer"] is not None:
                 seen.add(name)
@@ -485,7 +485,7 @@ def unsigned(claims: Json) -> str:
 
 
 async def test_a_bad_token_is_refused_never_taken_for_none(api: Api) -> None:
-    """401 and UNAUTHENTICATED, whatever is wrong with it, and nothing runs."""
+    """Every invalid token gets 401 and UNAUTHENTICATED, and nothing runs."""
     secret = "a secret of the tests of at least thirty-two bytes"
     good = forged(api, secret)
     assert (await api.send(VIEWER, caller=Caller(token=good))).data == {"viewer": {"role": "ADMIN"}}

@@ -1,4 +1,6 @@
-"""The plain executor answers as the fast one does: else a switch between them would tell nothing."""
+"""The plain executor gives the same answers as the fast one: otherwise, comparing them would show
+nothing.
+"""
 
 from __future__ import annotations
 

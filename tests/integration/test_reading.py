@@ -406,7 +406,7 @@ async def test_whoever_has_an_id_can_fetch_the_object_again(api: Api) -> None:
 async def test_the_viewer_is_whom_the_token_names(api: Api) -> None:
     document = "{ viewer { role provider { id } customer { name email timeZone } } }"
 
-    async def viewer(caller: Any) -> Any:  # noqa: ANN401  whoever asks, whatever comes
+    async def viewer(caller: Any) -> Any:  # noqa: ANN401  any caller, any answer
         return (await api.ask(document, caller=caller))["viewer"]
 
     ada = await a_provider(api)

@@ -1,4 +1,4 @@
-"""Refusals in the caller's language, over every transport; and in nobody else's."""
+"""Refusals are in the caller's language, over every transport."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Every refusal that the schema has, as a caller meets it over HTTP: by type, with a code and a
-sentence to act on.
+"""Every refusal of the schema, as a caller sees it over HTTP: by type, with a code and a sentence
+to act on.
 
 The list of refusals is the schema's own, so that a new one without a way to meet it fails here.
 """
@@ -133,7 +133,7 @@ async def temporarily_unavailable(api: Api) -> Json:
         ]
         done, _ = await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
     answers = await asyncio.gather(*asked)
-    # Whoever was let in is answered as soon as the table is back.
+    # Admitted requests are answered as soon as the table is back.
     assert {answer["provider"]["availability"]["__typename"] for answer in answers} == {
         "Availability",
         "TemporarilyUnavailableError",

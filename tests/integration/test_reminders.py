@@ -1,5 +1,5 @@
 """Messages in the program: planned with the change, claimed, decided again, sent once, and recorded
-as they ended.
+with their outcome.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ ERASE = (
 
 @pytest.fixture
 async def post(environment: dict[str, str]) -> AsyncIterator[Post]:
-    async with a_post(environment) as stands:
-        yield stands
+    async with a_post(environment) as post:
+        yield post
 
 
 async def booked(

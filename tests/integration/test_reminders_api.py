@@ -1,5 +1,5 @@
-"""Messages in the API: what is planned and what was sent, sent again, previewed, in own words,
-stopped, and reported.
+"""Messages in the API: planned and sent ones, resent, previewed, with own templates, stopped, and
+with delivery reports.
 """
 
 from __future__ import annotations
@@ -62,8 +62,8 @@ ADVANCE = """mutation ($input: AdvanceClockInput!) { answer: advanceClock(input:
 
 @pytest.fixture
 async def post(environment: dict[str, str]) -> AsyncIterator[Post]:
-    async with a_post(environment) as stands:
-        yield stands
+    async with a_post(environment) as post:
+        yield post
 
 
 async def booked(

@@ -1,5 +1,5 @@
-"""Connections to Redis and PostgreSQL are reset under our feet, on the event loop that the program
-runs on. No caller notices, nothing that was committed goes unsaid.
+"""Connections to Redis and PostgreSQL are reset while the program runs, on its own event loop. No
+caller notices, and every committed change is published.
 """
 
 from __future__ import annotations
@@ -222,7 +222,7 @@ async def test_a_subscriber_hears_what_happens_after_the_listener_was_reset(play
 async def test_a_change_that_could_not_be_published_is_found_as_soon_as_redis_is_back(
     play: Play,
 ) -> None:
-    """Other processes are told to look for themselves, by those who could not tell them."""
+    """A process whose events were lost tells the others to read for themselves."""
 
     async def scenario(world: World) -> None:
         ada = await a_provider(world.here, weeklyHours=HOURS)
@@ -351,7 +351,7 @@ async def test_a_reset_within_a_transaction_is_an_outage_and_leaves_nothing(play
 
 
 async def test_statements_that_are_reset_at_any_moment_end_as_outages(play: Play) -> None:
-    """Whatever the driver and its loop raise where a connection is made, used and given back."""
+    """All that the driver and its loop raise when a connection is opened, used and released."""
 
     async def scenario(world: World) -> None:
         pool, done = world.here.resources.pool, asyncio.Event()
@@ -374,7 +374,7 @@ async def test_statements_that_are_reset_at_any_moment_end_as_outages(play: Play
 
 
 async def test_commands_that_are_reset_at_any_moment_are_answered_or_counted(play: Play) -> None:
-    """Whatever redis-py and the loop raise, no use of Redis lets it through."""
+    """No use of Redis lets an exception of redis-py or the loop through."""
 
     async def scenario(world: World) -> None:
         resources, done = world.here.resources, asyncio.Event()

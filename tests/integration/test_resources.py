@@ -1,4 +1,4 @@
-"""Resources: made, changed and read; their hours, and who sees and changes what."""
+"""Resources: created, changed and read; their hours, and who may see and change what."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What has served goes, batch by batch, and nothing else does."""
+"""Old data is deleted, batch by batch, and nothing else is."""
 
 from __future__ import annotations
 

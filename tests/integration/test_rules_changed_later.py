@@ -1,5 +1,6 @@
-"""What exists outlives the rules that it was made under: {the offer, the hours, the zone} change, and
-then {a hold is booked, an appointment moves, an appointment is cancelled}, by each side.
+"""Existing holds and appointments outlive the rules that they were made under: {the offer, the
+hours, the zone} change, and then {a hold is booked, an appointment moves, an appointment is
+cancelled}, by each side.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""Whatever is sent to whatever mutation, the answer is one of the schema's, or an error with a code
-of the caller's.
+"""Any input to any mutation gets an answer of the schema, or an error with one of the caller's
+codes.
 
 The inputs are made from the schema: values of the right type in odd sizes and forms, known ids
 among them, and values of the wrong type. Never a failure of ours, never a word of the inside.

@@ -1,4 +1,4 @@
-"""Headers of every response, whoever made it."""
+"""Headers of every response, from any handler."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Who sees and does what: every field and every mutation of the schema, by every role and from
-another organization.
+"""Permissions: every field and every mutation of the schema, for every role and from another
+organization.
 
 The rules stand here; the questions are made from the schema. A field or a mutation without a rule
 fails.
@@ -101,7 +101,7 @@ FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
     },
 }
 
-# What is asked at the root, and who gets something.
+# Root fields, and the callers who get data from them.
 QUERIES: Final[Mapping[str, tuple[str, str]]] = {
     "node": ("node(id: $provider) { id }", EVERYBODY),
     "nodes": ("nodes(ids: [$appointment]) { id }", THOSE_IN_IT),
@@ -143,7 +143,7 @@ MUTATIONS: Final[Mapping[str, str]] = {
     "setException": "ada admin",
     "removeException": "ada admin",
     "holdSlot": "anonymous stranger robin ada admin",
-    "releaseHold": EVERYBODY,  # whoever has its token
+    "releaseHold": EVERYBODY,  # with its token
     "bookAppointment": "anonymous stranger robin ada admin",
     "rescheduleAppointment": THOSE_IN_IT,
     "cancelAppointment": THOSE_IN_IT,

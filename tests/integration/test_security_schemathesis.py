@@ -1,5 +1,5 @@
-"""Schemathesis, over real HTTP: whatever document it makes from the schema, the answer is one that
-the schema allows.
+"""Schemathesis, over real HTTP: any document that it makes from the schema gets an answer that the
+schema allows.
 
 Where tests/integration/test_security_fuzz.py varies the inputs of documents of ours, here the
 documents themselves are made up: selections, arguments, aliases, fragments; valid ones, and ones

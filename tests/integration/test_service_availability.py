@@ -1,5 +1,5 @@
-"""Listing a service: whoever is free, with everything that it needs; and the reasons where nobody
-is.
+"""Listing a service: by any free provider, with everything that it needs; and the reasons where
+there is none.
 """
 
 from __future__ import annotations

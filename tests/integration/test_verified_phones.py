@@ -1,6 +1,4 @@
-"""Text messages go to numbers that somebody vouches for, unless the organization has them go to
-any.
-"""
+"""Text messages go to verified numbers, unless the organization allows any."""
 
 from __future__ import annotations
 
@@ -39,13 +37,13 @@ SETTINGS = "{ organization { slug name smsToUnverifiedNumbers } }"
 @pytest.fixture
 async def post(environment: dict[str, str]) -> AsyncIterator[Post]:
     """As an organization is from the start: nobody has been vouched for."""
-    async with a_post(environment) as stands:
-        await text_any_number(stands.api, allowed=False)
-        yield stands
+    async with a_post(environment) as post:
+        await text_any_number(post.api, allowed=False)
+        yield post
 
 
 async def a_salon(post: Post) -> Json:
-    """Ada, who wants to hear of nothing."""
+    """Ada, who wants no messages."""
     return await a_provider(post.api, channels=[], weeklyHours=weekly("00:00", "24:00"))
 
 

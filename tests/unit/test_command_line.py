@@ -1,4 +1,4 @@
-"""The command line: what is asked for, what is refused, what is said."""
+"""The command line: its arguments, what it refuses, and what it prints."""
 
 from __future__ import annotations
 

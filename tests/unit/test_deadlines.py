@@ -67,7 +67,7 @@ async def with_its_own() -> str:
 async def outcome(running: Coroutine[Any, Any, object]) -> object:
     try:
         return await running
-    except Exception as error:  # noqa: BLE001  whatever it is, it has to be the same
+    except Exception as error:  # noqa: BLE001  any exception has to be the same
         return type(error)
 
 

@@ -1,4 +1,4 @@
-"""The catcher of mail and texts of a development server."""
+"""The server that catches mail and texts in development."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the documents say of metrics and limits is what the program has."""
+"""The metrics and limits in the documentation are those of the program."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs of jobs: each is counted once, by how it ended, and takes its time whatever became of it."""
+"""Runs of jobs: each is counted once, by its outcome, and timed whatever its outcome."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Traces: a span for an operation and for each transaction, with names and codes alone; and nothing
-where nobody asked.
+"""Traces: a span for an operation and for each transaction, with names and codes only; and none
+unless traces are on.
 """
 
 from __future__ import annotations

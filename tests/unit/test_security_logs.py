@@ -1,4 +1,4 @@
-"""Log lines: one JSON object each, and nothing of what a driver or a caller said."""
+"""Log lines: one JSON object each, without text of a driver or a caller."""
 
 from __future__ import annotations
 

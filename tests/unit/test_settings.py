@@ -185,7 +185,7 @@ def test_a_variable_that_cannot_be_used_is_named(name: str, value: str) -> None:
 
 
 def numbers_in(settings: object, place: str = "") -> dict[str, int | None]:
-    """Every setting that is a number, or None in place of one, wherever it stands in the class."""
+    """Every setting that is a number, or None instead of one, at any place of the class."""
     found: dict[str, int | None] = {}
     assert is_dataclass(settings)
     for name, kind in get_type_hints(type(settings)).items():

@@ -1,4 +1,4 @@
-"""The format of sql/queries/, and what is refused of it."""
+"""The format of sql/queries/, and what is refused in it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A cache never holds more than its bound, whatever it is given; least recently used out first."""
+"""A cache never holds more than its bound; the least recently used entries are evicted first."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """The booking page and the manage page on the real server, used as people use them: several at
-once, by keys alone.
+once, and by keyboard alone.
 """
 
 from __future__ import annotations
@@ -46,13 +46,13 @@ FEE = {
 }
 
 PUSHED_MS = 5_000
-"""What is told arrives at once; whoever asks again does so after three times as long."""
+"""Events arrive at once; polling would take three times as long."""
 
 names = (f"Dr Grace {number}" for number in range(1, 1000))
 
 
 async def _provider(shop: Shop, **rules: object) -> str:
-    """Somebody who is there day and night, an hour at a time, by UTC."""
+    """A provider who works day and night, in hours, by UTC."""
     hours = [{"weekday": day, "start": "00:00", "end": "24:00"} for day in WEEK]
     wish = {
         "name": next(names),

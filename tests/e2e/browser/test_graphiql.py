@@ -1,6 +1,4 @@
-"""GraphiQL, driven as a person drives it, on a small schema of the test's own that knows one
-provider and one token.
-"""
+"""GraphiQL, used as a person uses it, on a small schema with one provider and one token."""
 
 # No `from __future__ import annotations`: strawberry reads annotations when the classes are made.
 import asyncio

@@ -1,5 +1,5 @@
-"""What is served with our pages: types, caching, compression and the policy that keeps a browser at
-home.
+"""How our pages are served: types, caching, compression, and a policy that allows a browser no
+other origin.
 """
 
 from __future__ import annotations

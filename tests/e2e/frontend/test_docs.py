@@ -74,7 +74,7 @@ def test_what_is_quoted_from_an_example_is_what_it_says() -> None:
 
 @pytest.fixture(scope="module")
 def node_modules() -> Path:
-    """The locked packages, installed beside this file; by one test process, while others wait."""
+    """The locked packages, installed next to this file; by one test process, while others wait."""
     found = node_and_npm()
     if found is None:
         pytest.skip(f"no Node.js and npm here: {LEFT_OUT}")
@@ -121,7 +121,7 @@ def address(environment: dict[str, str], tmp_path: Path) -> Iterator[str]:
 
 @pytest.fixture
 def folder(node_modules: Path, address: str, tmp_path: Path) -> Path:
-    """Every snippet as the file that it is, beside the schema and the packages."""
+    """Every snippet as a file of its name, next to the schema and the packages."""
     folder = tmp_path / "frontend"
     folder.mkdir()
     (folder / "node_modules").symlink_to(node_modules)

@@ -1,5 +1,5 @@
-"""What a caller may ask for in a minute, as callers meet it: a code, a status, seconds to wait; and
-nobody else is hurt.
+"""Rate limits, as callers see them: a code, a status, seconds to wait; other callers are not
+affected.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ LIMITS = LimitSettings(
 
 @pytest.fixture(autouse=True)
 def _no_processor_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Preparing an operation takes none, whatever the machine is doing."""
+    """Preparing an operation takes no time here, however busy the machine is."""
     monkeypatch.setattr(operations, "thread_time", lambda: 0.0)
 
 
@@ -77,7 +77,7 @@ async def test_who_has_spent_their_points_is_told_when_to_come_back(throttled: A
     assert wait == refused.json()["errors"][0]["extensions"]["retryAfterSeconds"]
     assert 1 <= wait <= 60
     assert "data" not in refused.json()
-    # Others are served: from another network, and whoever has signed in, wherever they are.
+    # Others are served: callers of another network, and signed-in callers of any.
     assert (await send(throttled, VIEWER, address="192.0.2.8")).status_code == 200
     assert (await send(throttled, VIEWER, caller=throttled.admin)).status_code == 200
 
@@ -217,7 +217,7 @@ async def test_sockets_spend_the_same_points(environment: dict[str, str]) -> Non
                     assert (await hear())["type"] == "complete"
             assert (kinds[:10], kinds[11]) == (["next"] * 10, "error")
             assert message["payload"][0]["extensions"]["code"] == "RATE_LIMITED"
-            # The socket stands, and waits with its client.
+            # The socket stays open, and waits with its client.
             say({"type": "ping"})
             assert await hear() == {"type": "pong"}
             said.put_nowait({"type": "websocket.disconnect", "code": 1000})

@@ -1,4 +1,4 @@
-"""Free times are answered by rows as by objects, whatever is selected."""
+"""Free times are the same from rows as from objects, for every selection."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Free days between cache and PostgreSQL: who computes, who waits, who is refused, and what a
-change does to either.
+"""Free days between cache and PostgreSQL: which requests compute, wait or are refused, and what a
+change does to each.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ _nodes: list[Resources] = []
 
 @pytest.fixture(autouse=True)
 async def _ended_nodes() -> AsyncIterator[None]:
-    """What they still do beside ends with the test."""
+    """Their background tasks end with the test."""
     yield
     while _nodes:
         await _nodes.pop().accelerator.close()
@@ -324,7 +324,7 @@ async def test_who_reads_a_calendar_and_is_gone_leaves_one_other_to_read_it(api:
 
 
 class SlowGate(Gate):
-    """Turns everybody away who has waited until it answers, and counts them."""
+    """Refuses the requests that wait until it answers, and counts them."""
 
     __slots__ = ("answers", "turned_away")
 
@@ -505,7 +505,9 @@ async def test_where_a_time_is_contested_who_comes_too_late_waits_for_no_lock(ap
             )
             assert late["alternatives"] == first["alternatives"]
             again = (await api.ask(BOOK, input=won))["answer"]
-            assert again["__typename"] == "BookingConfirmation", "who has it gets it again"
+            assert again["__typename"] == "BookingConfirmation", (
+                "a repeated booking returns the same appointment"
+            )
             other = await book(api, provider, "2026-01-12T10:00Z", durationMinutes=45)
             assert other["__typename"] == "InvalidInputError", "the same decision as everybody's"
             free = asyncio.create_task(book(api, provider, "2026-01-12T11:00Z"))

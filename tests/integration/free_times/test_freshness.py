@@ -1,6 +1,4 @@
-"""Freshness: a read that starts after the answer of a change never shows the old list, through
-whichever node it goes.
-"""
+"""Freshness: a read that starts after the answer to a change never shows the old list, on any node."""
 
 from __future__ import annotations
 

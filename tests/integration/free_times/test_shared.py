@@ -1,5 +1,5 @@
-"""Shared days against a real Redis: what counts, what is kept, what is forgotten, and what a
-restart leaves.
+"""Shared days on a real Redis: what counts, what is kept, what is invalidated, and what is left
+after a restart.
 """
 
 from __future__ import annotations

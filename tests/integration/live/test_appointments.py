@@ -1,4 +1,6 @@
-"""Appointments as they are pushed: to those who may see them then, each change at least once."""
+"""Live appointments: each change is sent at least once, to the subscribers who may see it at that
+moment.
+"""
 
 from __future__ import annotations
 
@@ -112,7 +114,7 @@ async def viewer_of(api: Api, caller: Caller) -> Viewer:
 
 
 async def ready(resources: Resources, api: Api, *followers: Follower) -> None:
-    """Subscribed, heard, and told apart from what was before."""
+    """Subscribed and up to date: later events are told from earlier ones."""
     for follower in followers:
         await follower.hears_nothing()
     await joined(resources, api)

@@ -1,5 +1,5 @@
-"""Free times as they are pushed: by every kind of change, by time itself, across processes, and
-none of them twice.
+"""Live free times: after every kind of change, as time passes, across processes, and without
+duplicates.
 """
 
 from __future__ import annotations
@@ -308,7 +308,7 @@ async def test_days_are_read_once_a_process_however_many_watch(
         await until(lambda: here.feed.counts.readings)
         await subscribers[0].hears_nothing()
         before = here.feed.counts.readings
-        assert before <= 4, "those who come together are read for together"
+        assert before <= 4, "subscribers that come together share reads"
         await an_appointment(api, ada, "2026-01-12T10:00Z")
         changed = await asyncio.gather(*(subscriber.next() for subscriber in subscribers))
         assert here.feed.counts.readings == before + 1
@@ -395,7 +395,7 @@ DAYS = [TODAY + timedelta(days=number) for number in range(4)]
 
 
 class Customers:
-    """Book, move, cancel and hold whatever is free, by chance."""
+    """Book, move, cancel and hold free times at random."""
 
     def __init__(self, api: Api, providers: list[Json], chance: random.Random) -> None:
         self._api = api

@@ -1,6 +1,4 @@
-"""What was not told is found out; who was subscribed stays so, whatever goes away and
-comes back.
-"""
+"""Lost events are found, and subscriptions survive every outage."""
 
 from __future__ import annotations
 
@@ -49,7 +47,7 @@ QUICK_TO_RETURN = Pace(
 
 @pytest.fixture
 async def nowhere() -> AsyncIterator[RedisClient]:
-    """A Redis that can't be reached: whoever publishes there is heard by nobody."""
+    """A Redis that can't be reached: nothing that is published there arrives."""
     redis = open_redis("redis://127.0.0.1:1", timeout_seconds=0.2)
     yield redis
     await redis.aclose()
@@ -184,7 +182,7 @@ async def test_a_redis_that_refuses_us_is_asked_again_and_again(
 async def test_subscribers_outlive_postgresql(
     api: Api, watching: Watching, own_postgres: Servers
 ) -> None:
-    """Time goes on meanwhile; what comes later is told. Who asks while it is away is told so."""
+    """Time passes meanwhile; later changes are sent. New subscriptions get an error while it is away."""
     ada = await a_provider(api, weeklyHours=HOURS)
     pace = Pace(
         compare_seconds=0.1, glance_seconds=0.01, retry_seconds=0.02, longest_retry_seconds=0.1

@@ -1,5 +1,5 @@
-"""A revoked token ends what is open, over both transports, whatever it watches; nobody else
-notices.
+"""A revoked token ends its subscriptions, of every kind and over both transports; others are not
+affected.
 """
 
 from __future__ import annotations

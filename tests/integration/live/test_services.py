@@ -1,5 +1,5 @@
-"""Free times of services as they are pushed: whoever's time, hours or rules change, and whatever
-the service needs.
+"""Live free times of services: after every change of time, hours or rules of a provider or
+resource, and of the service's needs.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""Letters over real SMTP: they arrive as written, once, and whatever goes wrong is an outcome
-without names in it.
+"""E-mail over real SMTP: messages arrive unchanged, once, and every failure is an outcome without
+names in it.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""Persisted documents: registered by their hash for every process, or listed by the operator and
-none beside them.
+"""Persisted documents: registered by their hash for every process, or listed by the operator, and
+then no others run.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def hash_of(text: str) -> str:
 
 
 def persisted(text: str) -> dict[str, Any]:
-    """What Apollo's clients send in place of the document, and beside it to register it."""
+    """What Apollo's clients send instead of the document, or with it to register it."""
     return {"extensions": {"persistedQuery": {"version": 1, "sha256Hash": hash_of(text)}}}
 
 

@@ -1,4 +1,4 @@
-"""GraphQL over HTTP: every mistake has its status and its code, and nothing internal leaves."""
+"""GraphQL over HTTP: every mistake has its status and its code, and nothing internal is revealed."""
 
 from __future__ import annotations
 
@@ -550,7 +550,7 @@ async def test_a_caller_who_takes_too_long_to_identify_is_asked_to_come_again() 
 
 
 async def test_a_mutation_that_takes_too_long_is_answered_and_finished() -> None:
-    """It may have been committed: whoever waits for the news of it must get it."""
+    """It may have been committed: its subscribers must get the event."""
     async with serving(Limits(operation_seconds=0.1)) as served:
         served.world.bump_seconds = 0.3
         assert (await served.post("mutation {bump}")).status_code == 503

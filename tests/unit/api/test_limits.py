@@ -1,6 +1,4 @@
-"""What may be asked for at once: measured before anything is run, in a time that no document can
-stretch.
-"""
+"""Limits of a document: measured before anything runs, in a time that no document can stretch."""
 
 # Strawberry reads annotations at run time, so they are not postponed here.
 import gc

@@ -1,4 +1,4 @@
-"""Places: each holder has so many, and gets back what it gives back."""
+"""Places: each holder has a number of them, and can take one again after giving it back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Refusals' sentences: each has a translation, of the same values; and whose language is spoken."""
+"""Refusals' sentences: each has a translation with the same placeholders; and how the language is
+chosen.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The law without cleverness: walk every minute, read the wall clock, apply the sentences. It
+"""The law written simply: go through every minute, read the wall clock, apply the sentences. It
 shares no code with the engine.
 
 Only the engine's types of input are used here. Time is read with zoneinfo and datetime alone, a

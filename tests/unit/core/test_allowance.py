@@ -1,4 +1,4 @@
-"""The allowance of a destination: by example, and whatever comes in whatever order."""
+"""The limit of messages to a destination: by example, and for messages of any kind in any order."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ def test_reminders_of_what_was_told_do_not_count_and_others_are_news() -> None:
 
 
 def test_a_cancellation_by_a_guest_has_no_way_past_the_allowance() -> None:
-    """The practice's has: whoever was told to come must not come for nothing."""
+    """The practice's is sent: nobody should travel to a cancelled appointment."""
     for by_guest, verdict in ((True, Verdict.HELD_BACK), (False, Verdict.COUNTED)):
         cancelled = a_turn(told(1, None), by_guest=by_guest)
         assert judged([cancelled], had={GRACE: 3}, known=[told(1)]) == [verdict]

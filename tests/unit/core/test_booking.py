@@ -1,5 +1,5 @@
-"""The decision over a booking: the same function that lists; the claim it takes, and the locks that
-protect it.
+"""The decision about a booking: by the same function as listings; the claim that it takes, and the
+locks that protect it.
 """
 
 from __future__ import annotations

@@ -167,7 +167,7 @@ def test_a_visit_may_run_past_midnight_where_the_next_date_opens_without_a_gap()
 
 
 def test_neighbours_are_apart_by_the_first_ones_after_and_the_second_ones_before() -> None:
-    """A (60 min, 30 before) stands at 12:00; B (30 min, no buffers): 11:00 yes, 11:15 no, 13:00
+    """A (60 min, 30 before) is booked at 12:00; B (30 min, no buffers): 11:00 yes, 11:15 no, 13:00
     yes.
     """
     noon = minute_of(at("2026-01-16T12:00Z"))

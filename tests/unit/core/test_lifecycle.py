@@ -124,7 +124,7 @@ amounts = st.integers(0, LARGEST)
 
 @st.composite
 def policies(draw: st.DrawFn) -> tuple[CancellationPolicy, Money | None]:
-    """A policy that can be computed, and the price beside it."""
+    """A policy that can be computed, and a price."""
     until = draw(st.sampled_from([0, 1, 60, DAY_BEFORE]) | st.integers(0, 1_584_000))
     price = draw(st.none() | st.builds(Money, amount_minor=amounts, currency=currencies))
     what = draw(st.sampled_from(LateCancellation))

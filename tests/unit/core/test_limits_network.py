@@ -1,4 +1,4 @@
-"""Where a caller comes from: what proxies of ours say is believed, what stands before it is not."""
+"""A caller's network: entries of our own proxies are used, those before them are not."""
 
 from __future__ import annotations
 

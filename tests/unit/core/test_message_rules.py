@@ -1,5 +1,5 @@
-"""What is due when, for whom and how: against a model that only walks through time, and
-by example.
+"""Which message is due when, for whom and over which channel: against a model that goes through
+time step by step, and by example.
 """
 
 from __future__ import annotations

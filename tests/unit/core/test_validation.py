@@ -1,6 +1,4 @@
-"""Input, checked: whatever was typed, there is a value that the rules accept or a refusal that
-names the field.
-"""
+"""Validation: any input gives a value that the rules accept, or a refusal that names the field."""
 
 from __future__ import annotations
 
@@ -124,7 +122,7 @@ def test_any_contact_is_refused_or_can_be_stored(
     ],
 )
 def test_a_phone_number_is_kept_in_one_form(typed: str, kept: str) -> None:
-    """E.164, whatever it was typed like."""
+    """E.164, for every way of typing it."""
     answer = valid_contact(ContactForm(name="Noor", email=None, phone=typed, locale=None))
     assert answer == Contact(name="Noor", email=None, phone=kept, locale=None)
 

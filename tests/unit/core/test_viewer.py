@@ -76,7 +76,7 @@ TABLE: Final = {
     "a customer without a record": (viewer(Role.CUSTOMER, subject="new"), Row()),
     "its manage token": (viewer(manages=VISIT), Row(sees=True, books=False)),
     "another manage token": (viewer(manages=OTHER_VISIT), Row(books=False)),
-    # An id alone is no role: whatever else is known of a caller, the role decides.
+    # An id alone is no role: only the role of a caller decides.
     "nobody, with a provider's id": (viewer(provider_id=ADA), Row()),
     "nobody, with a customer's id": (viewer(customer_id=ROBIN), Row()),
     "a customer, with a provider's id": (

@@ -108,7 +108,7 @@ def chosen(
     return visit
 
 
-# ---------------------------------------------------------------- whoever is free
+# ---------------------------------------------------------------- any free provider
 
 
 def test_two_who_book_whoever_is_free_get_two_providers_and_a_third_is_refused() -> None:

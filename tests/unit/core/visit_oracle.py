@@ -1,4 +1,4 @@
-"""The law of visits without cleverness: walk every minute, try every assignment, apply the
+"""The law of visits written simply: go through every minute, try every assignment, apply the
 sentences.
 
 It shares no code with the engine, only its types. Open time and reasons of one provider come from

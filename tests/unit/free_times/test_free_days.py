@@ -91,7 +91,7 @@ def test_a_held_start_is_free_from_the_instant_on_at_which_the_last_hold_expires
 
 
 def test_days_that_differ_in_the_grids_step_only_are_kept_once() -> None:
-    """The grid is applied on reading: it counts from the window's beginning, whatever is taken."""
+    """The grid is applied on reading: it counts from the window's beginning, no matter what is taken."""
     hours = Hours(time_zone="UTC", weekly=(WeeklyRange(DAY.weekday(), 540, 660),), exceptions={})
     nine = minute_of(datetime(2026, 1, 12, 9, tzinfo=UTC))
     taken = [Claim(nine + 5, nine + 10, nine + 5, nine + 10)]

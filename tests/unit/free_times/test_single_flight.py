@@ -1,4 +1,4 @@
-"""One computation at a time: all who join get its result, also right after it has ended."""
+"""One computation at a time: all who join get its result, also just after it ended."""
 
 from __future__ import annotations
 

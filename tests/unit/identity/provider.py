@@ -1,5 +1,5 @@
-"""An identity provider: what its JWKS address answers, and how often it was asked. Time is turned
-by hand.
+"""An identity provider: what its JWKS address returns, and how often it was fetched. Its clock is
+set by the tests.
 """
 
 from __future__ import annotations

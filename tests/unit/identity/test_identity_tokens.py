@@ -1,4 +1,4 @@
-"""Access tokens: which key may have signed them, what they have to say, and when they are good."""
+"""Access tokens: which keys may sign them, which claims they need, and when they are valid."""
 
 from __future__ import annotations
 
@@ -306,7 +306,9 @@ async def test_a_withdrawn_key_ends_within_minutes_and_nobody_waits_for_it() -> 
         provider.seconds += 300
         assert await keys.key("r", "RS256") is not None
         provider.seconds += 1
-        assert await keys.key("r", "RS256") is not None  # the new set is being read beside
+        assert (
+            await keys.key("r", "RS256") is not None
+        )  # the new set is being read in the background
         await provider.read()
         assert await keys.key("r", "RS256") is None
         assert provider.fetches == 2

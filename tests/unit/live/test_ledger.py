@@ -1,4 +1,4 @@
-"""The ledger reads the history for what was never heard, whatever fails between."""
+"""The ledger reads missed changes from the history, no matter what failed before."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""What a topic shows: each page once for all who watch it, dated by what it was read from, never
-going back.
+"""What a topic shows: each page once for all subscribers, dated by the read that it comes from,
+never going back.
 """
 
 from __future__ import annotations

@@ -1,6 +1,4 @@
-"""What processes tell each other arrives as it was said; what is no message of ours is refused as a
-whole.
-"""
+"""Messages between processes arrive unchanged; a message in another format is refused as a whole."""
 
 from __future__ import annotations
 

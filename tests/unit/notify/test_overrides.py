@@ -1,6 +1,4 @@
-"""An organization's own templates: used where they work, reported where they don't, harmless
-always.
-"""
+"""An organization's own templates: used if they work, reported if they don't, and always harmless."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What strangers type becomes one line."""
+"""Text from strangers becomes one line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every message there is, and what must and must not stand in it."""
+"""Every message that exists, and what it must and must not contain."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a gateway tells afterwards, and whether it was the gateway."""
+"""Delivery reports of a gateway, and whether they are really the gateway's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Dates, durations and money as their readers know them."""
+"""Dates, durations and money as their readers write them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pages say the same in every language: the same names, with the same values filled in."""
+"""The pages have the same texts in every language, with the same values filled in."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The zones that people choose from have the names of today, and each is one that the law knows."""
+"""The zones that people choose from have today's names, and each is one that the law knows."""
 
 from __future__ import annotations
 
