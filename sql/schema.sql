@@ -364,7 +364,7 @@ CREATE TABLE public.reminder_log (
     appointment_id uuid NOT NULL,
     time_version integer NOT NULL,
     kind text NOT NULL,
-    recipient text NOT NULL,
+    recipient text,
     channel text NOT NULL,
     status text NOT NULL,
     due_at timestamp with time zone NOT NULL,
@@ -378,12 +378,15 @@ CREATE TABLE public.reminder_log (
     wire_text text,
     wire_since timestamp with time zone,
     destination bytea,
+    provider_id uuid,
     CONSTRAINT reminder_log_channel_known CHECK ((channel = ANY (ARRAY['EMAIL'::text, 'SMS'::text]))),
     CONSTRAINT reminder_log_destination_length CHECK ((octet_length(destination) = 16)),
     CONSTRAINT reminder_log_detail_length CHECK (((char_length(detail) >= 1) AND (char_length(detail) <= 500))),
+    CONSTRAINT reminder_log_for_somebody CHECK (((recipient IS NOT NULL) OR (provider_id IS NOT NULL))),
     CONSTRAINT reminder_log_kind_known CHECK ((kind = ANY (ARRAY['BOOKED'::text, 'RESCHEDULED'::text, 'CANCELLED'::text, 'DAY_BEFORE'::text, 'HOUR_BEFORE'::text]))),
     CONSTRAINT reminder_log_leased CHECK (((status = 'PENDING'::text) = (lease_until IS NOT NULL))),
     CONSTRAINT reminder_log_provider_message_id_length CHECK (((char_length(provider_message_id) >= 1) AND (char_length(provider_message_id) <= 200))),
+    CONSTRAINT reminder_log_provider_of_side CHECK (((provider_id IS NULL) OR (recipient IS DISTINCT FROM 'CUSTOMER'::text))),
     CONSTRAINT reminder_log_recipient_known CHECK ((recipient = ANY (ARRAY['CUSTOMER'::text, 'PROVIDER'::text]))),
     CONSTRAINT reminder_log_sent_when CHECK (((status = 'SENT'::text) = (sent_at IS NOT NULL))),
     CONSTRAINT reminder_log_status_known CHECK ((status = ANY (ARRAY['PENDING'::text, 'SENT'::text, 'FAILED'::text, 'SKIPPED'::text]))),
@@ -721,7 +724,11 @@ CREATE INDEX reminder_log_by_destination ON public.reminder_log USING btree (org
 
 CREATE UNIQUE INDEX reminder_log_once ON public.reminder_log USING btree (organization_id, appointment_id, time_version, kind, recipient, channel) WHERE (NOT is_resend);
 
+CREATE UNIQUE INDEX reminder_log_once_for_provider ON public.reminder_log USING btree (organization_id, appointment_id, time_version, kind, provider_id, channel) WHERE ((NOT is_resend) AND (provider_id IS NOT NULL));
+
 CREATE UNIQUE INDEX reminder_log_one_resend ON public.reminder_log USING btree (organization_id, appointment_id, kind, recipient, channel) WHERE (is_resend AND (status = 'PENDING'::text));
+
+CREATE UNIQUE INDEX reminder_log_one_resend_for_provider ON public.reminder_log USING btree (organization_id, appointment_id, kind, provider_id, channel) WHERE (is_resend AND (status = 'PENDING'::text) AND (provider_id IS NOT NULL));
 
 CREATE INDEX reminder_log_waiting ON public.reminder_log USING btree (lease_until) WHERE (status = 'PENDING'::text);
 
@@ -824,6 +831,9 @@ ALTER TABLE ONLY public.provider
 
 ALTER TABLE ONLY public.reminder_log
     ADD CONSTRAINT reminder_log_appointment_fkey FOREIGN KEY (organization_id, appointment_id) REFERENCES public.appointment(organization_id, id);
+
+ALTER TABLE ONLY public.reminder_log
+    ADD CONSTRAINT reminder_log_provider_fkey FOREIGN KEY (organization_id, provider_id) REFERENCES public.provider(organization_id, id);
 
 ALTER TABLE ONLY public.resource
     ADD CONSTRAINT resource_is_subject_fkey FOREIGN KEY (organization_id, id) REFERENCES public.subject(organization_id, id);

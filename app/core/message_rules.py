@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from app.core.appointment import Appointment
+    from app.core.ids import ProviderId
 
 LEADS: Final[Mapping[MessageKind, timedelta]] = MappingProxyType({
     MessageKind.DAY_BEFORE: timedelta(hours=24),
@@ -95,6 +96,8 @@ class Reach:
     notices: frozenset[MessageKind] = frozenset()
     may_be_texted: bool = True
     is_erased: bool = False
+    provider_id: ProviderId | None = None
+    """Which provider this is; None for the customer."""
 
     def address(self, channel: Channel) -> str | None:
         """Where a message on this channel goes."""
@@ -116,7 +119,7 @@ class MessageKey:
     """What the log knows a message of an appointment by: at most one row for each.
 
     `is_resend` marks a deliberate repetition, with a row of its own: it is sent even if its channel
-    is not a preferred one.
+    is not a preferred one. `provider_id` is the provider it is for, where it is for one.
     """
 
     kind: MessageKind
@@ -124,6 +127,7 @@ class MessageKey:
     recipient: Recipient
     channel: Channel
     is_resend: bool = False
+    provider_id: ProviderId | None = None
 
 
 def due_at(kind: MessageKind, starts_at: datetime) -> datetime:
@@ -162,7 +166,13 @@ def plan_reminders(starts_at: datetime, made_at: datetime) -> tuple[Planned, ...
 def recipients(kind: MessageKind, time_version: int, *sides: Reach) -> tuple[MessageKey, ...]:
     """The messages that a planned one becomes: to each side, on each channel that it wants now."""
     return tuple(
-        MessageKey(kind=kind, time_version=time_version, recipient=side.recipient, channel=channel)
+        MessageKey(
+            kind=kind,
+            time_version=time_version,
+            recipient=side.recipient,
+            channel=channel,
+            provider_id=side.provider_id,
+        )
         for side in sides
         for channel in side.wanted
     )
@@ -178,7 +188,9 @@ def why_not(
 def _untrue(message: MessageKey, appointment: Appointment, now: datetime) -> SkipReason | None:
     is_cancelled = appointment.status is AppointmentStatus.CANCELLED
     if message.kind is MessageKind.CANCELLED:
-        return None  # nothing leaves that state, so it stays true
+        # Nothing leaves that state, so it stays true. A provider who left may be back.
+        is_back = not is_cancelled and message.provider_id in appointment.providers
+        return SkipReason.MOVED if is_back else None
     if is_cancelled:
         return SkipReason.CANCELLED
     if message.time_version != appointment.time_version:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from app.core.ids import AppointmentId, MessageLogId
+    from app.core.ids import AppointmentId, MessageLogId, ProviderId
 
 
 class MessageKind(StrEnum):
@@ -70,8 +70,9 @@ class TemplateOverride:
 class Message:
     """A message, as people see it: one that is planned (no `id` yet), or a row of the log.
 
-    `time_version` says which of the appointment's times it is about. `detail` says why it failed or
-    was skipped, or why it is to be tried again.
+    `provider_id` is which provider it is for, where it is for one. `time_version` says which of the
+    appointment's times it is about. `detail` says why it failed or was skipped, or why it is to be
+    tried again.
     """
 
     id: MessageLogId | None
@@ -85,6 +86,7 @@ class Message:
     sent_at: datetime | None = None
     detail: str | None = None
     is_resend: bool = False
+    provider_id: ProviderId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

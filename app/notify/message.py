@@ -47,6 +47,8 @@ class MessageFacts:
     work. `contact_email`, `contact_phone` and `notes` are shown to the provider only, and
     `provider_email` to nobody but the provider's own calendar. `cancellation_reason` is shown to
     the customer only where the practice gave it. `terms` are the customer's, at `now`.
+    `keeps_start`: a move that changed only who the appointment is with. `is_handed_over`: it is no
+    longer with this provider, and still takes place.
     """
 
     appointment_id: AppointmentId
@@ -72,6 +74,8 @@ class MessageFacts:
     cancellation_fee: Money | None = None
     cancellation_reason: str | None = None
     is_cancelled_by_practice: bool = False
+    keeps_start: bool = False
+    is_handed_over: bool = False
     manage_url: str | None = None
     unsubscribe_url: str | None = None
 

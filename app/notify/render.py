@@ -217,7 +217,9 @@ def _words(
         if facts.cancellation_fee and cancelled
         else None,
         "free_until": None if terms is None or terms.is_late else free_until,
+        "handed_over": facts.is_handed_over,
         "hours": when.hours,
+        "keeps_start": facts.keeps_start,
         "kind": kind.value,
         "language": speech.language,
         "manage_link": facts.manage_url,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from app.core.allowance import Told
-from app.core.ids import AppointmentId, MessageLogId, OrganizationId
+from app.core.ids import AppointmentId, MessageLogId, OrganizationId, ProviderId
 from app.core.message_rules import MessageKey
 from app.core.messages import Channel, Message, MessageKind, MessageStatus, Recipient
 from app.store.sql import query
@@ -191,6 +191,7 @@ async def insert_messages(
         [new.skipped for new in messages],
         created_at,
         [new.destination for new in messages],
+        [new.message.provider_id for new in messages],
     )
 
 
@@ -217,6 +218,7 @@ async def insert_resend(
         resend.due_at,
         free_from,
         resend.destination,
+        message.provider_id,
     )
     return row is not None
 
@@ -283,7 +285,12 @@ def _logged(row: Record) -> Message:
         sent_at=row["sent_at"],
         detail=row["detail"],
         is_resend=row["is_resend"],
+        provider_id=_provider_id(row),
     )
+
+
+def _provider_id(row: Record) -> ProviderId | None:
+    return None if row["provider_id"] is None else ProviderId(row["provider_id"])
 
 
 async def waiting_messages(
@@ -316,6 +323,7 @@ async def claim_messages(
                 recipient=Recipient(row["recipient"]),
                 channel=Channel(row["channel"]),
                 is_resend=row["is_resend"],
+                provider_id=_provider_id(row),
             ),
             attempts=row["attempts"],
             last_failure=row["detail"],

@@ -1,6 +1,12 @@
--- fragment: message_columns
--- The columns of a row of the message log, as messages.py reads them.
-id, appointment_id, time_version, kind, recipient, channel, status, due_at, sent_at, detail, is_resend;
+-- fragment: message_recipient
+-- Whom a row of the message log is for. Rows of earlier programs name no provider: theirs are for the lead. Those for other
+-- providers have no recipient, since earlier programs know one provider for an appointment (0043).
+coalesce(reminder_log.recipient, 'PROVIDER') AS recipient,
+    CASE WHEN reminder_log.recipient IS DISTINCT FROM 'CUSTOMER' THEN coalesce(reminder_log.provider_id, (
+        SELECT appointment.provider_id
+        FROM appointment
+        WHERE appointment.organization_id = reminder_log.organization_id AND appointment.id = reminder_log.appointment_id
+    )) END AS provider_id;
 
 -- name: due_outbox :many
 -- A batch of what is due, longest due first, of all organizations. Nothing is locked.
@@ -42,27 +48,33 @@ ORDER BY due_at, kind;
 
 -- name: insert_messages :exec
 -- Rows of the log, each once: one that is there for the same time, kind, recipient and channel stays as it is. Joined with
--- their appointments, so that the statement runs where the organization's rows are.
--- params: organization_id uuid, ids uuid[], appointment_ids uuid[], time_versions integer[], kinds text[], recipients text[], channels text[], statuses text[], due_at timestamptz[], leases timestamptz[], details text[], created_at timestamptz, destinations bytea[]
+-- their appointments, so that the statement runs where the organization's rows are, and since only the lead's rows have
+-- a recipient (see message_recipient).
+-- params: organization_id uuid, ids uuid[], appointment_ids uuid[], time_versions integer[], kinds text[], recipients text[], channels text[], statuses text[], due_at timestamptz[], leases timestamptz[], details text[], created_at timestamptz, destinations bytea[], provider_ids uuid[]
 INSERT INTO reminder_log (organization_id, id, appointment_id, time_version, kind, recipient, channel, status, due_at,
-    lease_until, detail, created_at, destination)
-SELECT $1, new.id, new.appointment_id, new.time_version, new.kind, new.recipient, new.channel, new.status, new.due_at,
-    new.lease_until, new.detail, $12, new.destination
+    lease_until, detail, created_at, destination, provider_id)
+SELECT $1, new.id, new.appointment_id, new.time_version, new.kind,
+    CASE WHEN coalesce(new.provider_id, appointment.provider_id) = appointment.provider_id THEN new.recipient END,
+    new.channel, new.status, new.due_at, new.lease_until, new.detail, $12, new.destination, new.provider_id
 FROM appointment
 CROSS JOIN unnest($2::uuid[], $3::uuid[], $4::integer[], $5::text[], $6::text[], $7::text[], $8::text[],
-        $9::timestamptz[], $10::timestamptz[], $11::text[], $13::bytea[])
-    AS new (id, appointment_id, time_version, kind, recipient, channel, status, due_at, lease_until, detail, destination)
+        $9::timestamptz[], $10::timestamptz[], $11::text[], $13::bytea[], $14::uuid[])
+    AS new (id, appointment_id, time_version, kind, recipient, channel, status, due_at, lease_until, detail, destination,
+        provider_id)
 WHERE appointment.organization_id = $1 AND appointment.id = new.appointment_id
-ON CONFLICT (organization_id, appointment_id, time_version, kind, recipient, channel) WHERE (NOT is_resend) DO NOTHING;
+-- Under one of two keys: by recipient, and by provider.
+ON CONFLICT DO NOTHING;
 
 -- name: insert_resend :maybe
 -- A row of its own for a message that staff asked for again; none where such a one waits already.
--- params: organization_id uuid, id uuid, appointment_id uuid, time_version integer, kind text, recipient text, channel text, due_at timestamptz, lease_until timestamptz, destination bytea
+-- params: organization_id uuid, id uuid, appointment_id uuid, time_version integer, kind text, recipient text, channel text, due_at timestamptz, lease_until timestamptz, destination bytea, provider_id uuid
 INSERT INTO reminder_log (organization_id, id, appointment_id, time_version, kind, recipient, channel, status, due_at,
-    lease_until, created_at, is_resend, destination)
-VALUES ($1, $2, $3, $4, $5, $6, $7, 'PENDING', $8, $9, $8, true, $10)
-ON CONFLICT (organization_id, appointment_id, kind, recipient, channel) WHERE (is_resend AND status = 'PENDING')
-    DO NOTHING
+    lease_until, created_at, is_resend, destination, provider_id)
+SELECT $1, $2, $3, $4, $5, CASE WHEN coalesce($11, appointment.provider_id) = appointment.provider_id THEN $6 END, $7,
+    'PENDING', $8, $9, $8, true, $10, $11
+FROM appointment
+WHERE appointment.organization_id = $1 AND appointment.id = $3
+ON CONFLICT DO NOTHING
 RETURNING id;
 
 -- name: count_messages :many
@@ -83,7 +95,7 @@ WHERE organization_id = $1 AND appointment_id = ANY($2) AND recipient = 'CUSTOME
 -- name: messages_of_appointments :many
 -- Every row of the log for these appointments, in the order in which they were due.
 -- params: organization_id uuid, appointment_ids uuid[]
-SELECT {{message_columns}}
+SELECT id, appointment_id, time_version, kind, {{message_recipient}}, channel, status, due_at, sent_at, detail, is_resend
 FROM reminder_log
 WHERE organization_id = $1 AND appointment_id = ANY($2)
 ORDER BY due_at, id;
@@ -113,7 +125,7 @@ FROM (
 ) AS free
 WHERE reminder_log.organization_id = $1 AND reminder_log.id = free.id
 RETURNING reminder_log.id, reminder_log.appointment_id, reminder_log.time_version, reminder_log.kind,
-    reminder_log.recipient, reminder_log.channel, reminder_log.is_resend, reminder_log.attempts, reminder_log.detail,
+    {{message_recipient}}, reminder_log.channel, reminder_log.is_resend, reminder_log.attempts, reminder_log.detail,
     reminder_log.wire_text, reminder_log.wire_since;
 
 -- name: begin_attempt :exec
@@ -171,7 +183,7 @@ WHERE organization_id = $1 AND id = $2 AND channel = 'SMS'
 -- name: message_by_id :maybe
 -- One row of the log.
 -- params: organization_id uuid, id uuid
-SELECT {{message_columns}}
+SELECT id, appointment_id, time_version, kind, {{message_recipient}}, channel, status, due_at, sent_at, detail, is_resend
 FROM reminder_log
 WHERE organization_id = $1 AND id = $2;
 

@@ -3,7 +3,7 @@ again.
 """
 
 from datetime import datetime
-from typing import Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Self
 
 import strawberry
 
@@ -14,7 +14,7 @@ from app.api.words.enums import (
     MessageStatus,
     Recipient,
 )
-from app.api.words.keys import appointment_key
+from app.api.words.keys import appointment_key, optional_provider_key
 from app.api.words.refusals import (
     InvalidInputError,
     NotAllowedError,
@@ -23,6 +23,11 @@ from app.api.words.refusals import (
 )
 from app.core.messages import Message
 from app.usecases.messages.resend_message import ResendForm, resend_message
+
+if TYPE_CHECKING:
+    from app.api.graph.providers import Provider
+
+LazyProvider = Annotated["Provider", strawberry.lazy("app.api.graph.providers")]
 
 
 @strawberry.type(
@@ -47,11 +52,23 @@ class Reminder:
         )
     )
     is_resend: bool = strawberry.field(description="Whether staff asked to send it again.")
+    row: strawberry.Private[Message]
+
+    @strawberry.field(description="Which provider it is for; null where it is for the customer.")
+    async def provider(self, info: Info) -> LazyProvider | None:
+        """Batched."""
+        from app.api.graph.providers import Provider as ProviderType  # noqa: PLC0415  the two types name each other
+
+        if self.row.provider_id is None:
+            return None
+        found = await info.context.loaders.provider.load(self.row.provider_id)
+        return None if found is None else ProviderType.of(found)
 
     @classmethod
     def of(cls, message: Message) -> Self:
         """From the core."""
         return cls(
+            row=message,
             kind=message.kind,
             channel=message.channel,
             recipient=message.recipient,
@@ -74,6 +91,10 @@ class ResendReminderInput:
     recipient: Recipient = strawberry.field(description="To whom.")
     channel: Channel = strawberry.field(
         description="The channel; it need not be one that they prefer."
+    )
+    provider_id: strawberry.ID | None = strawberry.field(
+        default=None,
+        description="To which provider, where the recipient is one; left out: the lead.",
     )
 
 
@@ -105,6 +126,7 @@ class ReminderMutation:
             kind=input.kind,
             recipient=input.recipient,
             channel=input.channel,
+            provider_id=optional_provider_key(input.provider_id),
         )
         answer = await resend_message(info.context.resources, info.context.viewer, form)
         match answer:

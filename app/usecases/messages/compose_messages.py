@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
 
 from app.core.changes import AppointmentChangeKind
 from app.core.lifecycle import customer_terms
-from app.core.message_rules import Reach
+from app.core.message_rules import Reach, recipients
 from app.core.messages import Channel, MessageKind, Recipient
 from app.notify import wording
 from app.notify.message import MessageFacts
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
     from app.core.appointment import Appointment, Customer
     from app.core.history import HistoryEntry
-    from app.core.ids import AppointmentId, MessageLogId, OrganizationId
+    from app.core.ids import AppointmentId, MessageLogId, OrganizationId, ProviderId
+    from app.core.message_rules import MessageKey
     from app.core.messages import TemplateOverride
     from app.core.provider import Organization, Provider, Service
     from app.notify.overrides import OwnWords
@@ -37,33 +38,67 @@ if TYPE_CHECKING:
     from app.usecases.messages.messaging import Messaging
 
 
+class Replaced(NamedTuple):
+    """The providers before and after a move that changed them, and the start before it."""
+
+    before: frozenset[ProviderId]
+    after: frozenset[ProviderId]
+    started_at: datetime
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recent:
     """The changes that led to an appointment's current time and state. `by_practice` are the kinds
-    of messages about changes that the provider's side made.
+    of messages about changes that the provider's side made; `replaced` has the moves that changed
+    the providers, by the time version since.
     """
 
     moved_from: datetime | None = None
     by_practice: frozenset[MessageKind] = frozenset()
+    replaced: Mapping[int, Replaced] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
     """An appointment with the data for its messages: the recipients, how they are reached now, and
-    the facts.
+    the facts. `providers` are those whom it takes and those who have left, the lead first.
     """
 
     organization: Organization
     appointment: Appointment
-    provider: Provider
+    providers: Mapping[ProviderId, Provider]
     service: Service | None
     recent: Recent
     customer: Reach
-    staff: Reach
+    staff: Mapping[ProviderId, Reach]
 
-    def reach(self, recipient: Recipient) -> Reach:
-        """How this side is reached."""
-        return self.customer if recipient is Recipient.CUSTOMER else self.staff
+    def provider(self, provider_id: ProviderId | None) -> Provider:
+        """The provider with this id; the lead where none is given."""
+        return self.providers[provider_id or self.appointment.provider_id]
+
+    def reach(self, recipient: Recipient, provider_id: ProviderId | None = None) -> Reach:
+        """How this side is reached: the lead where no provider is named."""
+        if recipient is Recipient.CUSTOMER:
+            return self.customer
+        return self.staff[provider_id or self.appointment.provider_id]
+
+    def messages(self, kind: MessageKind, time_version: int) -> tuple[MessageKey, ...]:
+        """The messages that a planned one becomes: to each recipient, on each channel that they
+        want now. Where a move changed the providers, it is a new booking to those who came, and a
+        cancellation to those who left.
+        """
+        staff = [self.staff[each] for each in self.appointment.providers]
+        if kind is not MessageKind.RESCHEDULED or time_version not in self.recent.replaced:
+            return recipients(kind, time_version, self.customer, *staff)
+        before, after, _ = self.recent.replaced[time_version]
+        stayed = [each for each in staff if each.provider_id in before]
+        came = [each for each in staff if each.provider_id not in before]
+        left = [self.staff[each] for each in sorted(before - after)]
+        return (
+            *recipients(kind, time_version, self.customer, *stayed),
+            *recipients(MessageKind.BOOKED, time_version, *came),
+            *recipients(MessageKind.CANCELLED, time_version, *left),
+        )
 
 
 async def load_subjects(
@@ -77,11 +112,17 @@ async def load_subjects(
     if organization is None or not appointments:
         return {}
     rows = appointments.values()
-    providers = await providers_by_ids(on, organization_id, list({row.provider_id for row in rows}))
+    recent = await _recent(on, organization_id, appointments)
+    involved = {
+        row.id: (*row.providers, *_left(recent[row.id] if row.id in recent else Recent(), row))
+        for row in rows
+    }
+    providers = await providers_by_ids(
+        on, organization_id, list({each for several in involved.values() for each in several})
+    )
     service_ids = {row.service_id for row in rows if row.service_id is not None}
     services = await services_by_ids(on, organization_id, list(service_ids)) if service_ids else {}
     customers = await customers_by_ids(on, organization_id, list({row.customer_id for row in rows}))
-    recent = await _recent(on, organization_id, appointments)
     silent = await opted_out(
         on, organization_id, _addresses(appointments.values(), providers.values())
     )
@@ -92,7 +133,7 @@ async def load_subjects(
         row.id: Subject(
             organization=organization,
             appointment=row,
-            provider=providers[row.provider_id],
+            providers={each: providers[each] for each in involved[row.id]},
             service=None if row.service_id is None else services.get(row.service_id),
             recent=recent.get(row.id, Recent()),
             customer=_customer_reach(
@@ -102,7 +143,7 @@ async def load_subjects(
                 texted,
                 notices=recent.get(row.id, Recent()).by_practice,
             ),
-            staff=_provider_reach(providers[row.provider_id], silent),
+            staff={each: _provider_reach(providers[each], silent) for each in involved[row.id]},
         )
         for row in rows
     }
@@ -133,29 +174,44 @@ def facts_of(
     subject: Subject,
     kind: MessageKind,
     recipient: Recipient,
+    provider_id: ProviderId | None = None,
     *,
     message_id: MessageLogId,
     now: datetime,
+    time_version: int | None = None,
 ) -> MessageFacts:
     """What a message may say: in the customer's zone as stored at booking, or in the provider's
-    own.
+    own. A customer is told of all providers. `time_version` is that of the message, where there is
+    one.
     """
-    appointment, provider = subject.appointment, subject.provider
+    appointment, provider = subject.appointment, subject.provider(provider_id)
     organization_id = subject.organization.id
     to_customer = recipient is Recipient.CUSTOMER
+    names = [subject.providers[each].name for each in appointment.providers]
+    moved_from = subject.recent.moved_from if kind is MessageKind.RESCHEDULED else None
+    starts_at, ends_at = appointment.starts_at, appointment.ends_at
+    has_left = kind is MessageKind.CANCELLED and provider.id not in appointment.providers
+    if has_left and time_version is not None and time_version in subject.recent.replaced:
+        # Of the time that they had.
+        starts_at = subject.recent.replaced[time_version].started_at
+        ends_at = starts_at + (appointment.ends_at - appointment.starts_at)
     return MessageFacts(
         appointment_id=appointment.id,
         version=appointment.version,
         status=appointment.status,
-        starts_at=appointment.starts_at,
-        ends_at=appointment.ends_at,
-        previous_starts_at=subject.recent.moved_from if kind is MessageKind.RESCHEDULED else None,
+        starts_at=starts_at,
+        ends_at=ends_at,
+        previous_starts_at=moved_from,
+        keeps_start=kind is MessageKind.RESCHEDULED
+        and moved_from is None
+        and appointment.time_version in subject.recent.replaced,
+        is_handed_over=has_left,
         now=now,
         time_zone=appointment.customer_time_zone if to_customer else provider.time_zone,
         locale=appointment.contact.locale if to_customer else provider.locale,
         organization_name=subject.organization.name,
         organizer_email=messaging.from_address,
-        provider_name=provider.name,
+        provider_name=", ".join(names) if to_customer else provider.name,
         provider_email=provider.email,
         service_name=None if subject.service is None else subject.service.name,
         contact_name=appointment.contact.name,
@@ -195,9 +251,30 @@ async def _recent(
     }
 
 
+def _left(recent: Recent, appointment: Appointment) -> list[ProviderId]:
+    """Those whom the appointment took once and takes no more."""
+    once = {each for replaced in recent.replaced.values() for each in replaced.before}
+    return sorted(once - {*appointment.providers})
+
+
 def _recent_of(appointment: Appointment, entries: Collection[HistoryEntry]) -> Recent:
     moved_from: datetime | None = None
     by_practice: set[MessageKind] = set()
+    replaced: dict[int, Replaced] = {}
+    # Counted back: the history may have lost its beginning, and the appointment knows its end.
+    time_version = appointment.time_version
+    for entry in reversed([*entries]):
+        if entry.kind is not AppointmentChangeKind.RESCHEDULED:
+            continue
+        if entry.from_providers != entry.to_providers and entry.from_starts_at is not None:
+            replaced[time_version] = Replaced(
+                frozenset(entry.from_providers),
+                frozenset(entry.to_providers),
+                entry.from_starts_at,
+            )
+            time_version -= 1
+        elif entry.from_starts_at != entry.to_starts_at:
+            time_version -= 1
     for entry in entries:
         if entry.kind is AppointmentChangeKind.CANCELLED:
             kind = MessageKind.CANCELLED
@@ -206,12 +283,18 @@ def _recent_of(appointment: Appointment, entries: Collection[HistoryEntry]) -> R
             and entry.from_starts_at != entry.to_starts_at == appointment.starts_at
         ):
             kind, moved_from = MessageKind.RESCHEDULED, entry.from_starts_at
+        elif (
+            entry.kind is AppointmentChangeKind.RESCHEDULED
+            and entry.from_providers != entry.to_providers
+        ):
+            # At the start that it had: the news is who it is with.
+            kind, moved_from = MessageKind.RESCHEDULED, None
         else:
             continue
         by_practice.discard(kind)
         if entry.actor.is_providers_side:
             by_practice.add(kind)
-    return Recent(moved_from=moved_from, by_practice=frozenset(by_practice))
+    return Recent(moved_from=moved_from, by_practice=frozenset(by_practice), replaced=replaced)
 
 
 def _addresses(
@@ -253,6 +336,7 @@ def _provider_reach(provider: Provider, silent: Collection[Address]) -> Reach:
     """At the addresses that staff set, which need no verification."""
     return Reach(
         recipient=Recipient.PROVIDER,
+        provider_id=provider.id,
         email=provider.email,
         phone=provider.phone,
         channels=provider.channels,

@@ -162,7 +162,7 @@ class Delivery:
         for _ in range(2):
             found = await load_subjects(resources.pool, claimed.organization_id, [about])
             subject, now = found[about], resources.clock()
-            reach = subject.reach(message.recipient)
+            reach = subject.reach(message.recipient, message.provider_id)
             decision = decide_attempt(message, subject.appointment, reach, now, tries)
             if isinstance(decision, Ended):
                 return decision
@@ -171,8 +171,10 @@ class Delivery:
                 subject,
                 message.kind,
                 message.recipient,
+                message.provider_id,
                 message_id=claimed.id,
                 now=now,
+                time_version=message.time_version,
             )
             content = self._rendered(facts)
             begun_at = resources.real_clock()
@@ -231,7 +233,9 @@ class Delivery:
         found = await load_subjects(
             self.resources.pool, claimed.organization_id, [claimed.appointment_id]
         )
-        phone = found[claimed.appointment_id].reach(claimed.message.recipient).phone
+        message = claimed.message
+        subject = found[claimed.appointment_id]
+        phone = subject.reach(message.recipient, message.provider_id).phone
         if phone is None:
             return Unknown(detail="the number to ask for is gone")
         known = await known_message_ids(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from app.core.message_rules import recipients, why_not
+from app.core.message_rules import why_not
 from app.core.messages import Message, MessageStatus
 from app.store.messages import messages_of_appointments, outbox_of_appointments
 from app.usecases.messages.compose_messages import load_subjects
@@ -37,14 +37,21 @@ async def list_messages(
             continue
         logged = log.setdefault(appointment_id, [])
         known = {
-            (row.time_version, row.kind, row.recipient, row.channel)
+            (row.time_version, row.kind, row.recipient, row.channel, row.provider_id)
             for row in logged
             if not row.is_resend
         }
         logged += [
             planned
             for planned in _planned(subject, entries)
-            if (planned.time_version, planned.kind, planned.recipient, planned.channel) not in known
+            if (
+                planned.time_version,
+                planned.kind,
+                planned.recipient,
+                planned.channel,
+                planned.provider_id,
+            )
+            not in known
         ]
         logged.sort(key=lambda row: row.due_at)
     return log
@@ -52,20 +59,17 @@ async def list_messages(
 
 def _planned(subject: Subject, entries: Sequence[OutboxEntry]) -> Iterator[Message]:
     for entry in entries:
-        for message in recipients(entry.kind, entry.time_version, subject.customer, subject.staff):
-            if (
-                why_not(
-                    message, subject.appointment, subject.reach(message.recipient), entry.due_at
-                )
-                is None
-            ):
+        for message in subject.messages(entry.kind, entry.time_version):
+            reach = subject.reach(message.recipient, message.provider_id)
+            if why_not(message, subject.appointment, reach, entry.due_at) is None:
                 yield Message(
                     id=None,
                     appointment_id=entry.appointment_id,
                     time_version=entry.time_version,
-                    kind=entry.kind,
+                    kind=message.kind,
                     recipient=message.recipient,
                     channel=message.channel,
                     status=MessageStatus.PENDING,
                     due_at=entry.due_at,
+                    provider_id=message.provider_id,
                 )

@@ -44,12 +44,14 @@ async def unsubscribe(resources: Resources, token: str, *, confirmed: bool) -> O
         subject = (await load_subjects(tx, organization_id, [message.appointment_id]))[
             message.appointment_id
         ]
-        address = subject.reach(message.recipient).address(message.channel)
+        reach = subject.reach(message.recipient, message.provider_id)
+        address = reach.address(message.channel)
         # an erased customer has none, and gets nothing anyway
         if address is not None and confirmed:
             await opt_out(tx, organization_id, (message.channel, address), resources.clock())
     to_customer = message.recipient is Recipient.CUSTOMER
-    locale = subject.appointment.contact.locale if to_customer else subject.provider.locale
+    provider = subject.provider(message.provider_id)
+    locale = subject.appointment.contact.locale if to_customer else provider.locale
     return OptedOut(organization_name=subject.organization.name, locale=locale)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from app.core.appointment import AppointmentStatus
 from app.core.ids import MessageLogId
 from app.core.message_rules import MessageKey, SkipReason, why_not
-from app.core.messages import Message, MessageKind, MessageStatus
+from app.core.messages import Message, MessageKind, MessageStatus, Recipient
 from app.core.refusals import InvalidInput, NotAllowed, NotFound
 from app.core.sentences import Sentence, say
 from app.store.appointments import share_appointments
@@ -19,8 +19,8 @@ from app.usecases.messages.limit_messages import destination_of, limit_messages
 
 if TYPE_CHECKING:
     from app.core.appointment import Appointment
-    from app.core.ids import AppointmentId
-    from app.core.messages import Channel, Recipient
+    from app.core.ids import AppointmentId, ProviderId
+    from app.core.messages import Channel
     from app.core.viewer import Viewer
     from app.usecases.resources import Resources
 
@@ -37,12 +37,15 @@ _OF_THE_CHANNEL = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResendForm:
-    """The message to send again, its recipient and its channel."""
+    """The message to send again, its recipient and its channel. `provider_id` is which provider it
+    is for, where it is for one; None: the lead.
+    """
 
     appointment_id: AppointmentId
     kind: MessageKind
     recipient: Recipient
     channel: Channel
+    provider_id: ProviderId | None = None
 
 
 async def resend_message(
@@ -63,16 +66,20 @@ async def resend_message(
         if subject is None or not viewer.runs_any(subject.appointment.providers):
             return NotFound(what="appointment")
         appointment, now = subject.appointment, resources.clock()
+        provider_id = _provider(form, appointment)
+        if isinstance(provider_id, InvalidInput):
+            return provider_id
         message = MessageKey(
             kind=form.kind,
             time_version=appointment.time_version,
             recipient=form.recipient,
             channel=form.channel,
             is_resend=True,
+            provider_id=provider_id,
         )
         if (never := _never_happened(form.kind, appointment)) is not None:
             return InvalidInput(field="kind", message=never)
-        reach = subject.reach(form.recipient)
+        reach = subject.reach(form.recipient, provider_id)
         reason = why_not(message, appointment, reach, now)
         if reason is not None:
             return _refused(reason)
@@ -90,7 +97,7 @@ async def resend_message(
         log = (await messages_of_appointments(tx, organization_id, [appointment.id])).get(
             appointment.id, []
         )
-    again = [row for row in log if _is_such_resend(row, form)]
+    again = [row for row in log if _is_such_resend(row, message)]
     waiting = [row for row in again if row.status is MessageStatus.PENDING]
     if limited.skipped is not None and not waiting:
         return _refused(limited.skipped)
@@ -113,9 +120,22 @@ def _never_happened(kind: MessageKind, appointment: Appointment) -> Sentence | N
     return None
 
 
-def _is_such_resend(row: Message, form: ResendForm) -> bool:
-    return row.is_resend and (row.kind, row.recipient, row.channel) == (
-        form.kind,
-        form.recipient,
-        form.channel,
+def _provider(form: ResendForm, appointment: Appointment) -> ProviderId | InvalidInput | None:
+    """Which provider it is for; None for the customer."""
+    if form.recipient is Recipient.CUSTOMER:
+        return None
+    chosen = form.provider_id or appointment.provider_id
+    if chosen in appointment.providers:
+        return chosen
+    return InvalidInput(
+        field="provider_id", message=say("The appointment does not take this provider.")
+    )
+
+
+def _is_such_resend(row: Message, message: MessageKey) -> bool:
+    return row.is_resend and (row.kind, row.recipient, row.channel, row.provider_id) == (
+        message.kind,
+        message.recipient,
+        message.channel,
+        message.provider_id,
     )

@@ -17,7 +17,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from app.core.ids import MessageLogId
-from app.core.message_rules import recipients, why_not
+from app.core.message_rules import why_not
 from app.store.appointments import share_appointments
 from app.store.messages import (
     NewMessage,
@@ -113,10 +113,8 @@ async def _log_due(
         new: list[NewMessage] = []
         for entry in entries:
             subject = subjects[entry.appointment_id]
-            for message in recipients(
-                entry.kind, entry.time_version, subject.customer, subject.staff
-            ):
-                reach = subject.reach(message.recipient)
+            for message in subject.messages(entry.kind, entry.time_version):
+                reach = subject.reach(message.recipient, message.provider_id)
                 skipped = why_not(message, subject.appointment, reach, now)
                 counted = skipped is None
                 origin = entry.origin if counted and is_unverified(subject, message) else None
