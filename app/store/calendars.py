@@ -40,6 +40,7 @@ _FREE_APPOINTMENT_TIME = query("free_appointment_time")
 _FREE_HOLD_TIME = query("free_hold_time")
 _FREE_EXPIRED_TIME = query("free_expired_time")
 _CLAIMS_OF_APPOINTMENT = query("claims_of_appointment")
+_CLAIMS_OF_APPOINTMENTS = query("claims_of_appointments")
 _CLAIMS_OF_HOLD = query("claims_of_hold")
 
 Subject = TypeVar("Subject", bound=SubjectId)
@@ -266,6 +267,16 @@ async def claims_of_appointment(
 ) -> Claims:
     """The time that an appointment has: empty if, and only if, it is cancelled."""
     return _by_subject(await _CLAIMS_OF_APPOINTMENT.many(on, organization_id, appointment_id))
+
+
+async def claims_of_appointments(
+    on: Executor, organization_id: OrganizationId, ids: Sequence[AppointmentId]
+) -> dict[AppointmentId, Claims]:
+    """The time that each of these appointments has: empty if, and only if, it is cancelled."""
+    found: dict[AppointmentId, list[Record]] = {each: [] for each in ids}
+    for row in await _CLAIMS_OF_APPOINTMENTS.many(on, organization_id, ids):
+        found[row["appointment_id"]].append(row)
+    return {each: _by_subject(rows) for each, rows in found.items()}
 
 
 async def claims_of_hold(on: Executor, organization_id: OrganizationId, hold_id: HoldId) -> Claims:

@@ -164,6 +164,14 @@ FROM claim
 WHERE organization_id = $1 AND appointment_id = $2 AND active
 ORDER BY subject_id, unit;
 
+-- name: claims_of_appointments :many
+-- The time that each of these appointments has; none where it is cancelled.
+-- params: organization_id uuid, appointment_ids uuid[]
+SELECT {{claim_columns}}
+FROM claim
+WHERE organization_id = $1 AND appointment_id = ANY($2) AND active
+ORDER BY subject_id, unit;
+
 -- name: claims_of_hold :many
 -- The time that a hold has, expired or not; none where it was given back.
 -- params: organization_id uuid, hold_id uuid

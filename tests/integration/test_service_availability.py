@@ -468,3 +468,28 @@ async def test_where_an_appointment_can_not_be_moved_nothing_is_listed_and_other
     assert refused["__typename"] == "NotFoundError"
     await cancel(api, booked)
     assert await moves(api, booked) is None
+
+
+ALL_MOVES = """
+    query ($from: Date!, $to: Date!) { appointments(first: 100) { nodes {
+        rescheduleAvailability(from: $from, to: $to) { ... on ServiceAvailability { slots { startsAt } } }
+    } } }
+"""
+
+
+async def test_where_appointments_can_be_moved_to_costs_the_same_for_two_and_for_ten(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a service and without one, of one provider and of a team with a room."""
+    statements = Statements(monkeypatch)
+    days: Json = {"from": str(TODAY), "to": str(TODAY + timedelta(days=6))}
+    sent: list[list[str]] = []
+    for count in (1, 4):
+        for _ in range(count):
+            ada, bea = [await a_provider(api) for _ in range(2)]
+            room = await a_resource(api)
+            team = await a_service(api, ada, bea, providersNeeded=2, needs=needing(room))
+            await a_visit(api, team, NINE)
+            await an_appointment(api, ada, TEN)
+        sent.append(await statements.of(api, ALL_MOVES, caller=api.admin, **days))
+    assert sent[0] == sent[1]

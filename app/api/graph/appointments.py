@@ -69,7 +69,7 @@ from app.usecases.booking.answer import Booked
 from app.usecases.booking.book_appointment import BookingForm, book_appointment
 from app.usecases.booking.find_appointment import find_appointment
 from app.usecases.booking.list_appointments import count_appointments, list_appointments
-from app.usecases.listing.list_moves import list_moves
+from app.usecases.listing.list_moves import MoveQuestion
 from app.usecases.look_ups import AppointmentCountQuestion, AppointmentsQuestion
 
 if TYPE_CHECKING:
@@ -355,16 +355,16 @@ class Appointment(Node):
             ),
         ] = None,
     ) -> ServiceAvailabilityResult | None:
-        """Past the caches."""
-        found = await list_moves(
-            info.context.resources,
-            info.context.viewer,
-            self.row,
-            provider_keys(provider_ids or ()),
-            from_,
-            to,
-            time_zone or self.row.customer_time_zone,
+        """Batched; past the caches."""
+        question = MoveQuestion(
+            appointment=self.row,
+            actor=info.context.viewer.actor_on(self.row),
+            named=tuple(provider_keys(provider_ids or ())),
+            first=from_,
+            last=to,
+            time_zone=time_zone or self.row.customer_time_zone,
         )
+        found = await info.context.loaders.moves.load(question)
         return None if found is None else service_availability_result(found)
 
     @strawberry.field(

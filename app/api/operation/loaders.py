@@ -18,6 +18,7 @@ from app.usecases.listing.list_availability import (
     known_listing,
     list_availability,
 )
+from app.usecases.listing.list_moves import MoveQuestion, list_moves
 from app.usecases.listing.list_service import (
     NextOfService,
     NextStart,
@@ -257,6 +258,10 @@ class Loaders:
         return Loader(
             partial(list_services, self._resources, self._organization_id, stamps=self._stamps)
         )
+
+    @cached_property
+    def moves(self) -> Loader[MoveQuestion, ServiceListed | None]:
+        return Loader(partial(list_moves, self._resources, self._organization_id))
 
     @cached_property
     def next_of_service(self) -> Loader[NextServiceQuestion, NextStart | None]:

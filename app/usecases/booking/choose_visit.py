@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
     from datetime import date, datetime
 
+    from app.core.appointment import Appointment
     from app.core.booking import Claims
     from app.core.ids import OrganizationId, ProviderId, ResourceId, ServiceId, SubjectId
     from app.core.provider import Calendar
@@ -193,50 +194,45 @@ class Seen:
 
 
 async def load_choices(
-    on: Executor,
-    organization_id: OrganizationId,
-    wanted: Wanted,
-    around: date,
-    *,
-    until: date | None = None,
-    moving: Moving | None = None,
+    on: Executor, organization_id: OrganizationId, wanted: Wanted, around: date
 ) -> Choices | NotFound | InvalidInput:
-    """All that the service could take for this wish, for visits around a date, or around those from
-    it to another.
-    """
-    needs = await _needs(on, organization_id, wanted, moving)
+    """All that the service could take for this wish, for visits around a date."""
+    needs = await _needs(on, organization_id, wanted, None)
     if not isinstance(needs, Needs):
         return needs
-    providers = _providers(needs, wanted, moving)
-    return await _choices(
-        on,
-        organization_id,
-        wanted,
-        needs,
-        providers,
-        needs.resource_ids,
-        around,
-        until=until,
-        moving=moving,
-    )
+    providers = candidates_for(needs, wanted, ())
+    return await _choices(on, organization_id, wanted, needs, providers, needs.resource_ids, around)
 
 
 async def _needs(
     on: Executor, organization_id: OrganizationId, wanted: Wanted, moving: Moving | None
 ) -> Needs | NotFound | InvalidInput:
     """What the service needs now, as far as the wish can be granted."""
+    found = (
+        {}
+        if wanted.service_id is None
+        else await load_needs(on, organization_id, [wanted.service_id])
+    )
+    return needs_for(wanted, found, None if moving is None else moving.appointment)
+
+
+def needs_for(
+    wanted: Wanted, found: Mapping[ServiceId, Needs], moving: Appointment | None
+) -> Needs | NotFound | InvalidInput:
+    """What was found that the service needs, as far as the wish can be granted; with `moving`, the
+    wish of its move.
+    """
     if wanted.service_id is None:
         if len(wanted.named) > 1:
             return InvalidInput(field="provider_ids", message=SEVERAL_NEED_A_SERVICE)
         return Needs(provider_ids=wanted.named)
-    found = await load_needs(on, organization_id, [wanted.service_id])
     needs = found.get(wanted.service_id)
     if needs is None:
         return NotFound(what="service")
-    kept = () if moving is None else moving.appointment.providers
+    kept = () if moving is None else moving.providers
     if not {*wanted.named} <= {*needs.provider_ids, *kept}:
         return NotFound(what="provider with this service")
-    is_kept = moving is not None and wanted.named == kept[: moving.appointment.named]
+    is_kept = moving is not None and wanted.named == kept[: moving.named]
     if len(wanted.named) > needs.how_many and not is_kept:
         return InvalidInput(
             field="provider_ids",
@@ -245,11 +241,14 @@ async def _needs(
     return needs
 
 
-def _providers(needs: Needs, wanted: Wanted, moving: Moving | None) -> tuple[ProviderId, ...]:
-    """Those whom a visit could take: the named alone where nobody else is needed."""
+def candidates_for(
+    needs: Needs, wanted: Wanted, kept: Sequence[ProviderId]
+) -> tuple[ProviderId, ...]:
+    """Those whom a visit could take: the named alone where nobody else is needed. A moving
+    appointment may keep whom it has.
+    """
     if wanted.named and len(wanted.named) == needs.how_many_with(wanted.named):
         return wanted.named
-    kept = () if moving is None else moving.appointment.providers
     return tuple(dict.fromkeys((*wanted.named, *needs.provider_ids, *kept)))
 
 
@@ -262,23 +261,18 @@ async def _choices(
     resource_ids: Sequence[ResourceId],
     around: date,
     *,
-    until: date | None = None,
     moving: Moving | None = None,
 ) -> Choices | NotFound:
     parties = [Party(each, wanted.service_id) for each in provider_ids]
     calendars = await calendars_around(
-        on, organization_id, parties, around, until=until, with_withdrawn=moving is not None
+        on, organization_id, parties, around, with_withdrawn=moving is not None
     )
     if isinstance(calendars, NotFound):
         return calendars
     own: Claims = {} if moving is None else moving.claims
     found = (
         await load_resource_calendars(
-            on,
-            organization_id,
-            resource_ids,
-            around - RULES_MARGIN,
-            (until or around) + RULES_MARGIN,
+            on, organization_id, resource_ids, around - RULES_MARGIN, around + RULES_MARGIN
         )
         if resource_ids
         else {}
@@ -465,7 +459,8 @@ async def lock_and_choose(
     own: Claims = {} if moving is None else moving.claims
     if chosen is None:
         named = wanted.named
-        providers, rooms = _providers(needs, wanted, moving), needs.resource_ids
+        kept = () if moving is None else moving.appointment.providers
+        providers, rooms = candidates_for(needs, wanted, kept), needs.resource_ids
         await share_rules(tx, organization_id, {*providers, *rooms, *own})
     else:
         named = providers = chosen.providers

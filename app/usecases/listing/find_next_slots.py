@@ -11,7 +11,7 @@ from datetime import timedelta
 from itertools import chain
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
-from app.core.booking import Wanted
+from app.core.lifecycle import Actor
 from app.core.party import Party
 from app.core.provider import Offer
 from app.core.refusals import TemporarilyUnavailable
@@ -29,7 +29,7 @@ from app.free_times.read import (
     bookable_days,
     read_free_days,
 )
-from app.usecases.listing.list_moves import moves_on
+from app.usecases.listing.list_moves import MoveQuestion, Moves, find_moves
 from app.usecases.listing.list_service import (
     days_of_service,
     earliest_of_service,
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from datetime import date, datetime
 
     from app.core.appointment import Appointment
+    from app.core.booking import Wanted
     from app.core.ids import OrganizationId, ProviderId, ServiceId
     from app.core.provider import Calendar
     from app.core.zones import Minute
@@ -163,14 +164,13 @@ async def nearest_slots_for_move(
     """Up to five starts nearest to a refused wish to which the appointment could move instead, by
     the rule of the move.
     """
-    wanted = Wanted(appointment.providers[: appointment.named], appointment.service_id)
 
     async def read(first: date, last: date) -> Bookable | None:
-        found = await moves_on(resources, organization_id, appointment, wanted, first, last, "UTC")
-        if not isinstance(found, tuple):
+        question = MoveQuestion(appointment, Actor.SYSTEM, (), first, last, "UTC")
+        found = (await find_moves(resources, organization_id, [question]))[question]
+        if not isinstance(found, Moves):
             return None
-        choices, leads = found
-        return leads, lambda start: choices.calendars[leads[start][0]]
+        return found.leads, lambda start: found.calendars[found.leads[start][0]]
 
     return await _nearest(resources, read, wish, instead_of=minute_of(appointment.starts_at))
 

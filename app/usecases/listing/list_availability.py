@@ -284,18 +284,15 @@ async def calendars_around(
     wanted: Sequence[Party],
     around: date,
     *,
-    until: date | None = None,
     with_withdrawn: bool = False,
 ) -> list[Calendar] | NotFound:
-    """The calendars of all those wanted, in order, as `load_calendar` gives one of them; for visits
-    on the dates up to another one, if it is given.
-    """
+    """The calendars of all those wanted, in order, as `load_calendar` gives one of them."""
     calendars = await load_calendars(
         on,
         organization_id,
         wanted,
         around - RULES_MARGIN,
-        (until or around) + RULES_MARGIN,
+        around + RULES_MARGIN,
         with_withdrawn=with_withdrawn,
     )
     for each in wanted:

@@ -1,17 +1,20 @@
-"""List moves: where and when an appointment can be moved to, by the law of the move itself.
+"""List moves: where and when appointments can be moved to, by the law of the move itself.
 
-Its own time counts as free, and whom it has may stay without offering its service any more. Neither
-is true of cached days, so all is read from PostgreSQL.
+An appointment's own time counts as free, and whom it has may stay without offering its service any
+more. Neither is true of cached days, so all is read from PostgreSQL: the same number of statements
+for any number of appointments.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from itertools import chain
+from typing import TYPE_CHECKING, NamedTuple
 
 from app.admission.gate import RETRY_AFTER_SECONDS
 from app.core.booking import Wanted, visit_of
 from app.core.free_days import compute_free_days, compute_resource_days
 from app.core.lifecycle import refuse_move
+from app.core.party import Party
 from app.core.refusals import InvalidInput, NotFound, TemporarilyUnavailable
 from app.core.sentences import say
 from app.core.service_starts import service_starts
@@ -19,10 +22,14 @@ from app.core.slots import dates_of_viewer
 from app.core.validation import NAMED_TWICE, valid_time_zone
 from app.core.visits import Candidate, ResourceCandidate, leads_at
 from app.core.zones import instant_of
-from app.free_times.read import claims_on
-from app.store.calendars import claims_of_appointment
-from app.usecases.booking.choose_visit import Choices, load_choices
-from app.usecases.booking.lock_calendar import Moving
+from app.free_times.read import RULES_MARGIN, claims_on
+from app.store.calendars import (
+    claims_of_appointments,
+    load_calendars,
+    load_resource_calendars,
+)
+from app.store.needs import load_needs
+from app.usecases.booking.choose_visit import candidates_for, needs_for
 from app.usecases.listing.dates import ZONES_APART, valid_dates
 from app.usecases.listing.list_service import service_times
 
@@ -31,110 +38,234 @@ if TYPE_CHECKING:
     from datetime import date, datetime
 
     from app.core.appointment import Appointment
-    from app.core.ids import OrganizationId, ProviderId, SubjectId
+    from app.core.booking import Claims
+    from app.core.ids import OrganizationId, ProviderId, ResourceId, SubjectId
+    from app.core.lifecycle import Actor
+    from app.core.needs import Needs
+    from app.core.provider import Calendar
+    from app.core.refusals import InvalidDateRange
+    from app.core.resource import ResourceCalendar
     from app.core.rules import Rules
     from app.core.slots import Claim
-    from app.core.viewer import Viewer
-    from app.core.zones import Minute
     from app.usecases.listing.list_service import Leads, ServiceListed
     from app.usecases.resources import Resources
 
 
-async def list_moves(
-    resources: Resources,
-    viewer: Viewer,
-    appointment: Appointment,
-    named: Sequence[ProviderId],
-    first: date,
-    last: date,
-    time_zone: str,
-) -> ServiceListed | None:
-    """The starts to which the caller, who sees the appointment, may move it on the dates from first
-    to last, inclusive, in the zone; None where they may not move it at all.
-
-    Who was named stays, unless the provider's side names others.
+class MoveQuestion(NamedTuple):
+    """Where an actor can move an appointment to, on the dates from first to last, inclusive, in a
+    zone. Who was named stays, unless the provider's side names others.
     """
-    actor = viewer.actor_on(appointment)
-    zone = valid_time_zone("time_zone", time_zone)
-    refusal = valid_dates(first, last)
+
+    appointment: Appointment
+    actor: Actor
+    named: tuple[ProviderId, ...]
+    first: date
+    last: date
+    time_zone: str
+
+    @property
+    def wanted(self) -> Wanted:
+        """The wish of such a move."""
+        appointment = self.appointment
+        kept = appointment.providers[: appointment.named]
+        return Wanted(self.named or kept, appointment.service_id)
+
+
+class Moves(NamedTuple):
+    """The starts that an appointment can be moved to, on the dates asked for at least."""
+
+    calendars: Mapping[ProviderId, Calendar]
+    leads: Leads
+
+
+async def list_moves(
+    resources: Resources, organization_id: OrganizationId, questions: Sequence[MoveQuestion]
+) -> list[ServiceListed | None]:
+    """The answer to each question, in order; None where the actor may not move the appointment at
+    all.
+    """
+    now = resources.clock()
+    refusals = {question: _refuse(question) for question in questions}
+    asked = [
+        question
+        for question, refusal in refusals.items()
+        if refusal is None
+        and refuse_move(question.appointment, question.actor, now, expected_version=None) is None
+    ]
+    found = await find_moves(resources, organization_id, asked)
+    return [
+        refusals[question] or (_listed(question, found[question]) if question in found else None)
+        for question in questions
+    ]
+
+
+def _refuse(question: MoveQuestion) -> InvalidDateRange | InvalidInput | None:
+    refusal = valid_dates(question.first, question.last)
     if refusal is not None:
         return refusal
+    zone = valid_time_zone("time_zone", question.time_zone)
     if isinstance(zone, InvalidInput):
         return zone
-    if len(set(named)) < len(named):
+    if len(set(question.named)) < len(question.named):
         return InvalidInput(field="provider_ids", message=NAMED_TWICE)
-    if named and not actor.is_providers_side:
+    if question.named and not question.actor.is_providers_side:
         return InvalidInput(
             field="provider_ids",
             message=say("Only the provider and administrators name other providers."),
         )
-    if refuse_move(appointment, actor, resources.clock(), expected_version=None) is not None:
-        return None
-    wanted = Wanted(
-        tuple(named) or appointment.providers[: appointment.named], appointment.service_id
-    )
-    found = await moves_on(
-        resources, viewer.organization_id, appointment, wanted, first, last, zone
-    )
-    if not isinstance(found, tuple):
+    return None
+
+
+def _listed(
+    question: MoveQuestion, found: Moves | NotFound | InvalidInput | TemporarilyUnavailable
+) -> ServiceListed:
+    if not isinstance(found, Moves):
         return found
-    choices, leads = found
-    some = next(iter(choices.calendars.values()))
+    some = next(iter(found.calendars.values()))
     return service_times(
-        leads,
+        found.leads,
         service=some.service,
         duration_minutes=some.rules.duration_minutes,
-        time_zone=zone,
-        first=first,
-        last=last,
+        time_zone=question.time_zone,
+        first=question.first,
+        last=question.last,
     )
 
 
-async def moves_on(
-    resources: Resources,
-    organization_id: OrganizationId,
-    appointment: Appointment,
-    wanted: Wanted,
-    first: date,
-    last: date,
-    zone: str,
-) -> tuple[Choices, Leads] | NotFound | InvalidInput | TemporarilyUnavailable:
-    """What a move could take, and the starts that are possible for it on these dates at least, each
-    with those who can lead it.
-    """
-    pool = resources.pool
+# ---------------------------------------------------------------- reading
+
+
+class _Choices(NamedTuple):
+    """What a move could take, and the appointment's own claims."""
+
+    needs: Needs
+    calendars: Mapping[ProviderId, Calendar]
+    resources: Mapping[ResourceId, ResourceCalendar]
+    own: Claims
+
+    @property
+    def shapes(self) -> list[Rules]:
+        """Those of visits with any of them as lead, each once."""
+        return list(dict.fromkeys(each.rules.shape for each in self.calendars.values()))
+
+    @property
+    def subjects(self) -> list[tuple[SubjectId, str, Rules]]:
+        """Whose claims matter, in which zone and by which rules."""
+        subjects: list[tuple[SubjectId, str, Rules]] = [
+            (each, calendar.hours.time_zone, calendar.rules)
+            for each, calendar in self.calendars.items()
+        ]
+        return subjects + [
+            (each, calendar.hours.time_zone, shape)
+            for each, calendar in self.resources.items()
+            for shape in self.shapes
+        ]
+
+
+async def find_moves(
+    resources: Resources, organization_id: OrganizationId, questions: Sequence[MoveQuestion]
+) -> dict[MoveQuestion, Moves | NotFound | InvalidInput | TemporarilyUnavailable]:
+    """What each of these appointments can be moved to now, whoever may move it."""
+    if not questions:
+        return {}
     async with resources.accelerator.gate.place() as admitted:
         if not admitted:
             resources.accelerator.shared.counts.refused += 1
-            return TemporarilyUnavailable(retry_after_seconds=RETRY_AFTER_SECONDS)
-        own = await claims_of_appointment(pool, organization_id, appointment.id)
-        choices = await load_choices(
-            pool,
-            organization_id,
-            wanted,
-            first - ZONES_APART,
-            until=last + ZONES_APART,
-            moving=Moving(appointment, own),
-        )
-        if not isinstance(choices, Choices):
-            return choices
+            busy = TemporarilyUnavailable(retry_after_seconds=RETRY_AFTER_SECONDS)
+            return dict.fromkeys(questions, busy)
+        choices = await _load_choices(resources, organization_id, questions)
+        known = {each: one for each, one in choices.items() if isinstance(one, _Choices)}
         claims = await claims_on(
-            pool,
+            resources.pool,
             organization_id,
-            _subjects(choices),
-            first - ZONES_APART,
-            last + ZONES_APART,
-            without=appointment.id,
+            list(chain.from_iterable(each.subjects for each in known.values())),
+            min(each.first for each in questions) - ZONES_APART,
+            max(each.last for each in questions) + ZONES_APART,
         )
     now = resources.clock()
-    leads = _leads(choices, claims, first, last, zone, now)
-    at_its_own = visit_of(own)[0] if own else None
-    if at_its_own is not None:
-        # There it may stay as it is, whatever the rules are by now.
-        leads.pop(at_its_own, None)
+    return {
+        question: _moves(question, one, claims, now) if isinstance(one, _Choices) else one
+        for question, one in choices.items()
+    }
+
+
+async def _load_choices(
+    resources: Resources, organization_id: OrganizationId, questions: Sequence[MoveQuestion]
+) -> dict[MoveQuestion, _Choices | NotFound | InvalidInput]:
+    place = (resources.pool, organization_id)
+    first = min(each.first for each in questions) - ZONES_APART - RULES_MARGIN
+    last = max(each.last for each in questions) + ZONES_APART + RULES_MARGIN
+    own = await claims_of_appointments(*place, [each.appointment.id for each in questions])
+    service_ids = {each.wanted.service_id for each in questions} - {None}
+    of_services = await load_needs(*place, [each for each in service_ids if each is not None])
+    needs = {each: needs_for(each.wanted, of_services, each.appointment) for each in questions}
+    parties = {
+        each: [
+            Party(provider_id, each.wanted.service_id)
+            for provider_id in candidates_for(found, each.wanted, each.appointment.providers)
+        ]
+        for each, found in needs.items()
+        if not isinstance(found, NotFound | InvalidInput)
+    }
+    calendars = await load_calendars(
+        *place,
+        list(dict.fromkeys(chain.from_iterable(parties.values()))),
+        first,
+        last,
+        with_withdrawn=True,
+    )
+    resource_ids = dict.fromkeys(
+        chain.from_iterable(each.resource_ids for each in of_services.values())
+    )
+    rooms = await load_resource_calendars(*place, list(resource_ids), first, last)
+    choices: dict[MoveQuestion, _Choices | NotFound | InvalidInput] = {}
+    for question, found in needs.items():
+        if isinstance(found, NotFound | InvalidInput):
+            choices[question] = found
+            continue
+        claimed = own[question.appointment.id]
+        choices[question] = _Choices(
+            needs=found,
+            calendars={
+                party.provider_id: calendars[party]
+                for party in parties[question]
+                if party in calendars
+            },
+            resources={
+                each: rooms[each]
+                for each in found.resource_ids
+                # An archived one may stay.
+                if each in rooms and (not rooms[each].resource.is_archived or each in claimed)
+            },
+            own=claimed,
+        )
+    return choices
+
+
+# ---------------------------------------------------------------- deciding
+
+
+def _moves(
+    question: MoveQuestion,
+    choices: _Choices,
+    all_claims: Mapping[SubjectId, Sequence[Claim]],
+    now: datetime,
+) -> Moves:
+    own = choices.own
+    # No two claims on a unit overlap, so its own are recognized by what they are.
+    subjects: tuple[SubjectId, ...] = (*choices.calendars, *choices.resources)
+    claims = {
+        each: [claim for claim in all_claims[each] if claim not in own.get(each, ())]
+        for each in subjects
+    }
+    leads = _leads(question, choices, claims, now)
+    if own:
+        # At its own start it may stay as it is, whatever the rules are by now.
+        start = visit_of(own)[0]
+        leads.pop(start, None)
         staying = leads_at(
             choices.needs,
-            wanted.named,
+            question.wanted.named,
             {
                 each: Candidate(calendar=calendar, claims=claims[each])
                 for each, calendar in choices.calendars.items()
@@ -143,47 +274,28 @@ async def moves_on(
                 each: ResourceCandidate(calendar=calendar, claims=claims[each])
                 for each, calendar in choices.resources.items()
             },
-            instant_of(at_its_own),
+            instant_of(start),
             now,
             own=own,
         )
         if staying:
-            leads = dict(sorted((*leads.items(), (at_its_own, staying))))
-    return choices, leads
-
-
-def _shapes(choices: Choices) -> list[Rules]:
-    """Those of visits with any of them as lead, each once."""
-    return list(dict.fromkeys(each.rules.shape for each in choices.calendars.values()))
-
-
-def _subjects(choices: Choices) -> list[tuple[SubjectId, str, Rules]]:
-    subjects: list[tuple[SubjectId, str, Rules]] = [
-        (each, calendar.hours.time_zone, calendar.rules)
-        for each, calendar in choices.calendars.items()
-    ]
-    return subjects + [
-        (each, calendar.hours.time_zone, shape)
-        for each, calendar in choices.resources.items()
-        for shape in _shapes(choices)
-    ]
+            leads = dict(sorted((*leads.items(), (start, staying))))
+    return Moves(choices.calendars, leads)
 
 
 def _leads(
-    choices: Choices,
+    question: MoveQuestion,
+    choices: _Choices,
     claims: Mapping[SubjectId, Sequence[Claim]],
-    first: date,
-    last: date,
-    zone: str,
     now: datetime,
-) -> dict[Minute, tuple[ProviderId, ...]]:
-    def dates(own_zone: str) -> tuple[date, date]:
-        asked = dates_of_viewer(own_zone, zone, first, last)
+) -> dict[int, tuple[ProviderId, ...]]:
+    def dates(zone: str) -> tuple[date, date]:
+        asked = dates_of_viewer(zone, question.time_zone, question.first, question.last)
         return asked.first, asked.last
 
     return service_starts(
         choices.needs,
-        choices.wanted.named,
+        question.wanted.named,
         {
             each: (
                 calendar,
@@ -197,13 +309,12 @@ def _leads(
             (each, shape): compute_resource_days(
                 calendar.hours,
                 shape,
-                # An archived one is among them if the appointment has it, and may stay.
                 calendar.resource.units,
                 claims[each],
                 *dates(calendar.hours.time_zone),
             )
             for each, calendar in choices.resources.items()
-            for shape in _shapes(choices)
+            for shape in choices.shapes
         },
         now,
     )
