@@ -25,6 +25,7 @@ export async function examples(api) {
 
   const tabs = [
     [PROVIDERS],
+    [SERVICES],
     [AVAILABILITY, { providerId: id, from, to: addDays(from, 6) }],
     service && [WHOEVER, { serviceId: service.id, from, to: addDays(from, 6), timeZone: zone }],
     [NEXT, { first: 10, timeZone: zone }],
@@ -44,6 +45,7 @@ export async function examples(api) {
       && [LIVE_SERVICE, { serviceId: service.id, from, to: addDays(from, 1), timeZone: zone }],
     [WHO],
     [MINE],
+    [RESOURCES],
   ];
   return tabs.filter(Boolean).map(([query, variables]) => ({
     query: query.trim(),
@@ -69,6 +71,32 @@ query Providers {
       }
       weeklyHours { weekday start end }
       nextAvailableSlot { startsAt localStart }
+    }
+    pageInfo { hasNextPage endCursor }
+  }
+}
+`;
+
+const SERVICES = `
+# What can be booked, and what a visit takes:
+# how many of these people at once (null: all),
+# and units of which rooms and devices.
+query Services {
+  services(first: 5) {
+    totalCount
+    nodes {
+      id
+      name
+      durationMinutes
+      price { amountMinor currency }
+      providersNeeded
+      assignment
+      providers { id name }
+      needs {
+        name
+        count
+        resources { id name kind }
+      }
     }
     pageInfo { hasNextPage endCursor }
   }
@@ -238,6 +266,26 @@ query Appointments {
       id status startsAt endsAt
       provider { name }
       contact { name email }
+    }
+    pageInfo { hasNextPage endCursor }
+  }
+}
+`;
+
+const RESOURCES = `
+# Rooms, chairs and devices, and when they are
+# open. For staff: needs a token.
+query Resources {
+  resources(first: 10) {
+    totalCount
+    nodes {
+      id
+      name
+      kind
+      timeZone
+      units
+      alwaysOpen
+      weeklyHours { weekday start end }
     }
     pageInfo { hasNextPage endCursor }
   }

@@ -38,6 +38,8 @@ async def test_every_example_shows_something_on_the_demo_data(windows: Windows, 
     assert (await _run(page, "Providers"))["providers"]["nodes"]
     availability = (await _run(page, "Availability"))["provider"]["availability"]
     assert sum(day["slotCount"] for day in availability["days"]) > 0
+    services = (await _run(page, "Services"))["services"]["nodes"]
+    assert any(need["resources"] for service in services for need in service["needs"])
     service = (await _run(page, "WhoeverIsFree"))["node"]["availability"]
     slots = [slot for day in service["days"] for slot in day["slots"]]
     assert slots
@@ -46,6 +48,7 @@ async def test_every_example_shows_something_on_the_demo_data(windows: Windows, 
     assert (await _run(page, "ExplainTime"))["explainTime"]["reasons"] == ["NOT_ON_GRID"]
     assert (await _run(page, "Viewer"))["viewer"]["role"] == "ANONYMOUS"
     assert (await _run(page, "Appointments"))["appointments"]["nodes"] == []
+    assert (await _run(page, "Resources"))["resources"] is None
     assert windows.complaints == []
 
 

@@ -190,6 +190,7 @@ def test_every_snippet_runs(folder: Path) -> None:
     output = run(folder, "node", "check.mjs")
     assert json.loads(output.splitlines()[-1]) == {
         "days": 11,
+        "service": [["1 Treatment room"], 11, True],
         "mistake": {"code": "BAD_USER_INPUT", "field": "first"},
         "urqlQuery": True,
         "held": "Hold",
