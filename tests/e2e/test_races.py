@@ -23,8 +23,21 @@ import pytest
 
 from app.process.wiring import system_clock
 from app.standins.embedded import Servers
-from tests.builders import BOOK, Api, Json, a_booking, a_provider, a_service, key_in, made, weekly
+from tests.builders import (
+    BOOK,
+    Api,
+    Json,
+    a_booking,
+    a_provider,
+    a_service,
+    an_appointment,
+    key_in,
+    made,
+    weekly,
+)
 from tests.e2e.served import PROGRAM, a_database, environment_on, processes
+from tests.lives import broken_laws
+from tests.visits import BOOK_VISIT, a_room, a_treatment, a_wish
 
 PROCESSES = 3
 LOCKLESS = (sys.executable, "-m", "tests.e2e.lockless")
@@ -94,6 +107,85 @@ async def test_of_two_hundred_who_want_overlapping_times_exactly_one_gets_theirs
         "SELECT status FROM appointment WHERE provider_id = $1", key_in(ada["id"])
     )
     assert rows == [{"status": "CONFIRMED"}]
+
+
+async def rush(apis: list[Api], wishes: list[Json]) -> list[Json]:
+    """The answers to all of these at once, over all processes."""
+    random.Random(len(wishes)).shuffle(wishes)
+    answers = await asyncio.gather(
+        *(api.send(BOOK_VISIT, input=wish) for api, wish in zip(cycle(apis), wishes, strict=False))
+    )
+    assert {answer.status for answer in answers} == {200}
+    return [answer.data["answer"] for answer in answers]
+
+
+def counted(answers: list[Json]) -> Counter[str]:
+    return Counter(answer["__typename"] for answer in answers)
+
+
+async def test_of_two_hundred_who_want_whoever_is_free_as_many_win_as_are_free(
+    apis: list[Api],
+) -> None:
+    """Four of five are free: each of them gets one visit, and nobody else is taken."""
+    team = [await a_provider(apis[0]) for _ in range(5)]
+    start = (in_days(4) + timedelta(hours=10)).isoformat()
+    await an_appointment(apis[0], team[2], start)
+    service = await a_treatment(apis[0], *team)
+    answers = await rush(apis, [a_wish(service, start) for _ in range(200)])
+    assert counted(answers) == {"BookingConfirmation": 4, "SlotUnavailableError": 196}
+    chosen = [each["appointment"]["provider"]["id"] for each in answers if "appointment" in each]
+    assert sorted(chosen) == sorted(each["id"] for each in team if each is not team[2])
+    assert await broken_laws(apis[0].resources.pool, apis[0].organization.id) == {}
+
+
+async def test_in_a_rush_on_whoever_is_free_every_place_is_taken_and_the_rest_are_refused(
+    apis: list[Api],
+) -> None:
+    """Six starts of three providers are eighteen places for two hundred callers."""
+    team = [await a_provider(apis[0]) for _ in range(3)]
+    service = await a_treatment(apis[0], *team, durationMinutes=60)
+    starts = [(in_days(8) + timedelta(hours=hour)).isoformat() for hour in range(9, 15)]
+    wishes = [a_wish(service, start) for _, start in zip(range(200), cycle(starts), strict=False)]
+    answers = await rush(apis, wishes)
+    assert counted(answers) == {"BookingConfirmation": 18, "SlotUnavailableError": 182}
+    assert {*map(str, (each.get("reasons") for each in answers))} == {"None", "['NOBODY_FREE']"}
+
+
+async def test_two_teams_that_share_a_member_are_not_booked_at_once(apis: list[Api]) -> None:
+    ada, ben, cyd = [await a_provider(apis[0]) for _ in range(3)]
+    start = (in_days(5) + timedelta(hours=10)).isoformat()
+    teams = [await a_treatment(apis[0], *pair, needed=2) for pair in ((ada, ben), (cyd, ben))]
+    wishes = [a_wish(service, start) for service in teams for _ in range(30)]
+    assert counted(await rush(apis, wishes)) == {
+        "BookingConfirmation": 1,
+        "SlotUnavailableError": 59,
+    }
+    assert await broken_laws(apis[0].resources.pool, apis[0].organization.id) == {}
+
+
+@pytest.mark.parametrize("units", [1, 2])
+async def test_two_services_that_share_rooms_have_as_many_visits_as_there_are(
+    apis: list[Api], units: int
+) -> None:
+    team = [await a_provider(apis[0]) for _ in range(6)]
+    room = await a_room(apis[0], units=units)
+    start = (in_days(6) + timedelta(hours=10)).isoformat()
+    services = [await a_treatment(apis[0], *some, rooms=[room]) for some in (team[:3], team[3:])]
+    wishes = [a_wish(service, start) for service in services for _ in range(30)]
+    wishes += [a_wish(services[0], start, team[1]) for _ in range(10)]
+    assert counted(await rush(apis, wishes)) == {
+        "BookingConfirmation": units,
+        "SlotUnavailableError": 70 - units,
+    }
+    assert await broken_laws(apis[0].resources.pool, apis[0].organization.id) == {}
+
+
+async def test_a_wish_that_is_sent_many_times_at_once_is_one_visit(apis: list[Api]) -> None:
+    service = await a_treatment(apis[0], *[await a_provider(apis[0]) for _ in range(3)])
+    start = (in_days(7) + timedelta(hours=10)).isoformat()
+    answers = await rush(apis, [a_wish(service, start)] * 30)
+    assert counted(answers) == {"BookingConfirmation": 30}
+    assert len({each["appointment"]["id"] for each in answers}) == 1
 
 
 @pytest.mark.parametrize("seconds", [4.0, pytest.param(60.0, marks=pytest.mark.full)])

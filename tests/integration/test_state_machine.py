@@ -3,6 +3,9 @@ model of one page.
 
 What is done one after the other must be answered as the model answers. What is done at once must be
 answered as the model answers in some order. And however it went, the rows must keep the laws.
+
+Two providers are booked by name, and for services: whoever of them is free, both together, and
+whoever is free in the one room that there is.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import count, cycle, permutations
 from random import Random
-from typing import Final, NamedTuple, Protocol, TypeVar
+from typing import Final, NamedTuple, Protocol, TypeAlias, TypeVar
 from uuid import UUID
 
 import pytest
@@ -25,15 +28,22 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 
 from app.core.appointment import Appointment, AppointmentStatus
 from app.core.hours import WeeklyRange
-from app.core.ids import AppointmentId, HoldId, OrganizationId, ProviderId
+from app.core.ids import AppointmentId, HoldId, OrganizationId, ProviderId, ResourceId, ServiceId
 from app.core.money import LateCancellation, Money
-from app.core.provider import Provider
+from app.core.needs import Needs, ResourceGroup
+from app.core.provider import Provider, Service
 from app.core.refusals import NotCancellable, NotReschedulable, VersionConflict
+from app.core.resource import Resource
+from app.core.rules import ServiceRules
 from app.core.validation import ContactForm, PolicyForm, ProviderForm
 from app.core.viewer import Role, Viewer
 from app.identity.manage import ManageClaims
 from app.process.wiring import open_resources
 from app.settings import Settings
+from app.store.needs import replace_needs
+from app.store.pool import transaction
+from app.store.resources import insert_resource
+from app.store.services import insert_service
 from app.usecases.booking.answer import Booked
 from app.usecases.booking.book_appointment import (
     BookingForm,
@@ -54,6 +64,7 @@ from app.usecases.listing.list_availability import (
     SlotQuestion,
     list_availability,
 )
+from app.usecases.listing.list_service import ServiceQuestion, ServiceTimes, list_services
 from app.usecases.practice.edit_provider import create_provider
 from app.usecases.resources import Resources
 from tests.builders import NOW, Clock, an_organization
@@ -71,6 +82,10 @@ FEE = 500
 HOLD_LASTS = timedelta(minutes=10)
 HOLDS_AT_ONCE = 3
 PROVIDERS = 2
+ROOM = "room"
+ANYONE, TOGETHER, IN_THE_ROOM = 2, 3, 4
+"""What is wished, beside the number of a provider."""
+WISHES = 5
 
 Answer = TypeVar("Answer")
 
@@ -88,14 +103,23 @@ class Outcome(NamedTuple):
 # ---------------------------------------------------------------- the model
 
 
+Takes: TypeAlias = "tuple[int | str, ...]"
+"""Providers by number, the lead first, and then perhaps the room."""
+
+
 @dataclass(slots=True)
 class Visit:
-    provider: int
+    wish: int
+    takes: Takes
     start: datetime
     status: AppointmentStatus = CONFIRMED
     version: int = 0
     fee: int | None = None
     history: list[tuple[str, AppointmentStatus, datetime]] = field(default_factory=list)
+
+    @property
+    def providers(self) -> Takes:
+        return tuple(each for each in self.takes if each != ROOM)
 
     def becomes(
         self, kind: str, *, status: AppointmentStatus | None = None, start: datetime | None = None
@@ -107,7 +131,8 @@ class Visit:
 
 @dataclass(slots=True)
 class Holding:
-    provider: int
+    wish: int
+    takes: Takes
     start: datetime
     caller: str
     expires: datetime
@@ -128,39 +153,54 @@ class Model:
     def stands(self, hold: Holding) -> bool:
         return not hold.ended and self.now < hold.expires
 
-    def is_free(self, provider: int, start: datetime, *, without: str = "") -> bool:
+    def is_free(self, subject: int | str, start: datetime, *, without: str = "") -> bool:
         taken = [
             visit.start
             for label, visit in self.visits.items()
-            if visit.provider == provider and visit.status is not CANCELLED and label != without
+            if subject in visit.takes and visit.status is not CANCELLED and label != without
         ]
         taken += [
             hold.start
             for hold in self.holds.values()
-            if hold.provider == provider and self.stands(hold)
+            if subject in hold.takes and self.stands(hold)
         ]
         in_time = start >= self.now and start.date() <= self.now.date() + HORIZON_DAYS * DAY
         return in_time and all(abs(start - other) >= VISIT + BUFFER for other in taken)
 
-    def listed(self, provider: int) -> list[datetime]:
+    def choose(self, wish: int, start: datetime, *, without: str = "") -> Takes | None:
+        """What the wish takes at this start; None where it can't be had."""
+        possible: dict[int, list[Takes]] = {
+            ANYONE: [(0,), (1,)],
+            TOGETHER: [(0, 1)],
+            IN_THE_ROOM: [(0, ROOM), (1, ROOM)],
+        }
+        for takes in possible.get(wish, [(wish,)]):
+            if all(self.is_free(each, start, without=without) for each in takes):
+                return takes
+        return None
+
+    def listed(self, wish: int) -> list[datetime]:
         return [
             start
             for start in (
                 start_of(self.now, choice) for choice in range((HORIZON_DAYS + 2) * STARTS_A_DAY)
             )
-            if self.is_free(provider, start)
+            if self.choose(wish, start) is not None
         ]
 
     def booked(self, label: str) -> Outcome:
         visit = self.visits[label]
-        return Outcome("Booked", label, (visit.status, visit.version, visit.start))
+        said = (visit.status, visit.version, visit.start, visit.providers)
+        return Outcome("Booked", label, said)
 
     def appointment(self, label: str) -> Outcome:
         visit = self.visits[label]
         return Outcome("Appointment", label, (visit.status, visit.version, visit.fee))
 
     def held(self, label: str) -> Outcome:
-        return Outcome("Held", label, self.holds[label].expires)
+        hold = self.holds[label]
+        providers = tuple(each for each in hold.takes if each != ROOM)
+        return Outcome("Held", label, (hold.expires, providers))
 
 
 def start_of(now: datetime, choice: int) -> datetime:
@@ -178,7 +218,14 @@ class World:
 
     organization_id: OrganizationId
     providers: Sequence[ProviderId]
+    services: Mapping[int, ServiceId]
     ids: Mapping[object, UUID]
+
+    def provider(self, wish: int) -> ProviderId | None:
+        return self.providers[wish] if wish < PROVIDERS else None
+
+    def numbers(self, providers: Sequence[ProviderId]) -> tuple[int, ...]:
+        return tuple(self.providers.index(each) for each in providers)
 
     def viewer(self, caller: str) -> Viewer:
         if caller == "guest":
@@ -208,17 +255,19 @@ class Deed(Protocol):
     def say(self, model: Model, /) -> Outcome: ...
 
 
-def outcome_of(answer: object) -> Outcome:
+def outcome_of(answer: object, world: World) -> Outcome:
     match answer:
         case Booked(appointment=visit):
-            return Outcome("Booked", visit.id, (visit.status, visit.version, visit.starts_at))
+            providers = world.numbers(visit.providers)
+            said = (visit.status, visit.version, visit.starts_at, providers)
+            return Outcome("Booked", visit.id, said)
         case Appointment():
             fee = answer.cancellation_fee
             return Outcome(
                 "Appointment", answer.id, (answer.status, answer.version, fee and fee.amount_minor)
             )
         case Held(hold=hold):
-            return Outcome("Held", hold.id, hold.expires_at)
+            return Outcome("Held", hold.id, (hold.expires_at, world.numbers(hold.providers)))
         case NotCancellable() | NotReschedulable():
             return Outcome(type(answer).__name__, None, answer.reason.value)
         case VersionConflict():
@@ -232,7 +281,7 @@ class Book:
     """Book a time; with a hold, where one is named."""
 
     label: str
-    provider: int
+    wish: int
     start: datetime
     who: int
     key: str
@@ -240,8 +289,8 @@ class Book:
 
     async def do(self, resources: Resources, world: World) -> Outcome:
         form = BookingForm(
-            provider_id=world.providers[self.provider],
-            service_id=None,
+            provider_id=world.provider(self.wish),
+            service_id=world.services.get(self.wish),
             starts_at=self.start,
             duration_minutes=None,
             customer=ContactForm(
@@ -252,23 +301,24 @@ class Book:
             idempotency_key=self.key,
             hold_token=None if self.hold is None else world.hold_token(resources, self.hold),
         )
-        return outcome_of(await book_appointment(resources, world.viewer("guest"), form))
+        return outcome_of(await book_appointment(resources, world.viewer("guest"), form), world)
 
     def say(self, model: Model) -> Outcome:
         scope = ("book", "guest", self.key)
-        request = (self.provider, self.start, self.who, self.hold)
+        request = (self.wish, self.start, self.who, self.hold)
         if scope in model.keys:
             known, label = model.keys[scope]
             return model.booked(label) if known == request else Outcome("IdempotencyKeyReused")
         hold = None if self.hold is None else model.holds[self.hold]
-        if hold is not None and (hold.provider, hold.start) != (self.provider, self.start):
+        if hold is not None and (hold.wish, hold.start) != (self.wish, self.start):
             return Outcome("InvalidInput")
+        takes = model.choose(self.wish, self.start)
         if hold is not None and model.stands(hold):
-            hold.ended = True
-        elif not model.is_free(self.provider, self.start):
+            hold.ended, takes = True, hold.takes
+        if takes is None:
             return Outcome("SlotUnavailable" if hold is None else "HoldExpired")
         model.keys[scope] = (request, self.label)
-        visit = model.visits[self.label] = Visit(self.provider, self.start)
+        visit = model.visits[self.label] = Visit(self.wish, takes, self.start)
         visit.becomes("BOOKED")
         return model.booked(self.label)
 
@@ -278,23 +328,23 @@ class Hold:
     """Hold a time."""
 
     label: str
-    provider: int
+    wish: int
     start: datetime
     caller: str
     key: str
 
     async def do(self, resources: Resources, world: World) -> Outcome:
         form = HoldForm(
-            provider_id=world.providers[self.provider],
-            service_id=None,
+            provider_id=world.provider(self.wish),
+            service_id=world.services.get(self.wish),
             starts_at=self.start,
             idempotency_key=self.key,
         )
-        return outcome_of(await hold_slot(resources, world.viewer(self.caller), form))
+        return outcome_of(await hold_slot(resources, world.viewer(self.caller), form), world)
 
     def say(self, model: Model) -> Outcome:
         scope = ("hold", self.caller, self.key)
-        request = (self.provider, self.start)
+        request = (self.wish, self.start)
         if scope in model.keys:
             known, label = model.keys[scope]
             return model.held(label) if known == request else Outcome("IdempotencyKeyReused")
@@ -303,11 +353,12 @@ class Hold:
         )
         if self.caller == "customer" and open_now >= HOLDS_AT_ONCE:
             return Outcome("BookingLimitReached")
-        if not model.is_free(self.provider, self.start):
+        takes = model.choose(self.wish, self.start)
+        if takes is None:
             return Outcome("SlotUnavailable")
         model.keys[scope] = (request, self.label)
         model.holds[self.label] = Holding(
-            self.provider, self.start, self.caller, model.now + HOLD_LASTS
+            self.wish, takes, self.start, self.caller, model.now + HOLD_LASTS
         )
         return model.held(self.label)
 
@@ -320,7 +371,7 @@ class Release:
 
     async def do(self, resources: Resources, world: World) -> Outcome:
         token = world.hold_token(resources, self.hold)
-        return outcome_of(await release_hold(resources, world.viewer("guest"), token))
+        return outcome_of(await release_hold(resources, world.viewer("guest"), token), world)
 
     def say(self, model: Model) -> Outcome:
         model.holds[self.hold].ended = True
@@ -346,7 +397,8 @@ class Cancel:
             accept_fee_minor=self.accept,
             manage_token=world.manage_token(resources, self.label, self.caller),
         )
-        return outcome_of(await cancel_appointment(resources, world.viewer(self.caller), form))
+        viewer = world.viewer(self.caller)
+        return outcome_of(await cancel_appointment(resources, viewer, form), world)
 
     def say(self, model: Model) -> Outcome:
         visit = model.visits[self.label]
@@ -384,7 +436,8 @@ class Move:
             idempotency_key=self.key,
             manage_token=world.manage_token(resources, self.label, self.caller),
         )
-        return outcome_of(await reschedule_appointment(resources, world.viewer(self.caller), form))
+        viewer = world.viewer(self.caller)
+        return outcome_of(await reschedule_appointment(resources, viewer, form), world)
 
     def say(self, model: Model) -> Outcome:
         visit = model.visits[self.label]
@@ -406,9 +459,16 @@ class Move:
             return Outcome("NotReschedulable", None, "ALREADY_STARTED")
         if self.caller == "guest" and model.now > visit.start - FREE_UNTIL:
             return Outcome("NotReschedulable", None, "TOO_LATE")
-        if not model.is_free(visit.provider, self.start, without=self.label):
+        # At its own start it keeps what it has.
+        takes = (
+            visit.takes
+            if self.start == visit.start
+            else model.choose(visit.wish, self.start, without=self.label)
+        )
+        if takes is None:
             return Outcome("SlotUnavailable")
         model.keys[scope] = (request, self.label)
+        visit.takes = takes
         visit.becomes("RESCHEDULED", start=self.start)
         return model.booked(self.label)
 
@@ -429,7 +489,7 @@ class Close:
             self.to,
             expected_version=self.version,
         )
-        return outcome_of(closed)
+        return outcome_of(closed, world)
 
     def say(self, model: Model) -> Outcome:
         visit = model.visits[self.label]
@@ -516,15 +576,12 @@ class Draft:
         return self._change(model, things[self.which % len(things)], label) if things else None
 
     def _take(self, model: Model, label: str) -> Deed:
-        provider, start, key = (
-            self.which % PROVIDERS,
-            start_of(model.now, self.start),
-            f"key {self.key}",
-        )
+        wish, start = self.which % WISHES, start_of(model.now, self.start)
+        key = f"key {self.key}"
         if self.kind == "book":
-            return Book(label=label, provider=provider, start=start, who=self.accept % 2, key=key)
+            return Book(label=label, wish=wish, start=start, who=self.accept % 2, key=key)
         caller = "admin" if self.caller == "admin" else "customer"
-        return Hold(label=label, provider=provider, start=start, caller=caller, key=key)
+        return Hold(label=label, wish=wish, start=start, caller=caller, key=key)
 
     def _change(self, model: Model, thing: str, label: str) -> Deed:
         if self.kind == "release":
@@ -535,7 +592,7 @@ class Draft:
             key = f"key {self.key}"
             return Book(
                 label=label,
-                provider=hold.provider,
+                wish=hold.wish,
                 start=start,
                 who=self.accept % 2,
                 key=key,
@@ -557,7 +614,7 @@ class Draft:
 def draft_of(chance: Random, kinds: Sequence[str]) -> Draft:
     return Draft(
         kind=chance.choice(kinds),
-        which=chance.randrange(6),
+        which=chance.randrange(10),
         # Many want the same few times; some want times beyond the horizon.
         start=chance.randrange(chance.choice([4, STARTS_A_DAY, (HORIZON_DAYS + 2) * STARTS_A_DAY])),
         caller=chance.choice(["guest", "guest", "admin"]),
@@ -628,7 +685,7 @@ def hosts(opened: Settings) -> Iterator[Hosts]:
 
 
 async def a_new_world(resources: Resources) -> World:
-    """Two providers, on a database with nothing else in it."""
+    """Two providers, their services and the room, on a database with nothing else in it."""
     await resources.pool.execute("TRUNCATE organization CASCADE", [])
     organization = await an_organization(resources)
     admin = Viewer(organization_id=organization.id, role=Role.ADMIN, subject="the admin")
@@ -659,7 +716,27 @@ async def a_new_world(resources: Resources) -> World:
         provider = await create_provider(resources, admin, form, hours=weekly, breaks=[])
         assert isinstance(provider, Provider)
         providers.append(provider.id)
-    return World(organization_id=organization.id, providers=providers, ids={})
+    room = Resource(id=ResourceId(resources.new_id()), name="Room", kind="room", time_zone="UTC")
+    group = ResourceGroup(name="room", count=1, resource_ids=(room.id,))
+    needs = {
+        ANYONE: Needs(provider_ids=tuple(providers)),
+        TOGETHER: Needs(provider_ids=tuple(providers), providers_needed=None),
+        IN_THE_ROOM: Needs(provider_ids=tuple(providers), groups=(group,)),
+    }
+    services = {wish: ServiceId(resources.new_id()) for wish in needs}
+    async with transaction(resources.pool) as tx:
+        assert await insert_resource(tx, organization.id, room, NOW)
+        for wish, service_id in services.items():
+            service = Service(
+                id=service_id,
+                name="Service",
+                rules=ServiceRules(duration_minutes=VISIT // timedelta(minutes=1)),
+                price=None,
+                cancellation_policy=None,
+            )
+            await insert_service(tx, organization.id, service, NOW)
+            await replace_needs(tx, organization.id, service_id, needs[wish])
+    return World(organization_id=organization.id, providers=providers, services=services, ids={})
 
 
 class Lives(RuleBasedStateMachine):
@@ -715,6 +792,21 @@ class Lives(RuleBasedStateMachine):
                 assert [
                     epoch + timedelta(minutes=minute) for minute in minutes
                 ] == self.model.listed(provider)
+            self.compare_services(host)
+
+    def compare_services(self, host: Resources) -> None:
+        today = self.model.now.date()
+        asked = [
+            ServiceQuestion(service_id, (), today, today + (HORIZON_DAYS + 1) * DAY, "UTC")
+            for service_id in self.world.services.values()
+        ]
+        answers = self.hosted.run(list_services(host, self.world.organization_id, asked))
+        epoch = datetime.fromisoformat("1970-01-01T00:00Z")
+        for wish, times in zip(self.world.services, answers, strict=True):
+            assert isinstance(times, ServiceTimes)
+            minutes = [minute for day in times.starts_by_date.values() for minute in day]
+            starts = [epoch + timedelta(minutes=minute) for minute in minutes]
+            assert starts == self.model.listed(wish)
 
     @initialize(drawn=st.lists(drafts("book", "hold"), min_size=2, max_size=4))
     def begin_with_something(self, drawn: list[Draft]) -> None:

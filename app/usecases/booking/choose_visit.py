@@ -34,7 +34,7 @@ from app.core.slots import UnbookableReason
 from app.core.validation import SEVERAL_NEED_A_SERVICE
 from app.core.visits import Candidate, ResourceCandidate, Visit, assign
 from app.core.zones import instant_of, nearest_supported_date
-from app.free_times.read import RULES_MARGIN
+from app.free_times.read import RULES_MARGIN, known_offering
 from app.store.calendars import load_claims, load_resource_calendars, time_zones
 from app.store.idempotency import used_keys
 from app.store.locks import lock_calendars, share_rules
@@ -126,7 +126,7 @@ async def choose_and_take(
     """What `take` answers in a transaction of its own, tried once for each step that is needed. A
     guess that finds nothing is refused without a transaction, unless the key in `scope` was used.
     """
-    if wanted.party is not None:
+    if wanted.party is not None and not _takes_more(resources, organization_id, wanted):
         answer = await take(Way.NO_CHOICE)
         if not isinstance(answer, Retry):
             return answer
@@ -143,6 +143,16 @@ async def choose_and_take(
         if not isinstance(answer, Retry):
             return answer
     return SlotUnavailable(reasons=(UnbookableReason.ALREADY_TAKEN,))
+
+
+def _takes_more(resources: Resources, organization_id: OrganizationId, wanted: Wanted) -> bool:
+    """Whether the service took more than one provider when this process last listed it. If that
+    has changed since, the choice finds the one provider as well.
+    """
+    if wanted.service_id is None:
+        return False
+    known = known_offering(resources.accelerator, organization_id, wanted.service_id)
+    return known is not None and not known.needs.is_plain
 
 
 # ---------------------------------------------------------------- what there is to choose from
