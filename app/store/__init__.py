@@ -1,3 +1,1 @@
-"""PostgreSQL: the only room that imports asyncpg. One typed function a query; nothing
-here decides.
-"""
+"""PostgreSQL: the only package that imports asyncpg. One typed function per query; no decisions."""

@@ -109,7 +109,7 @@ def _appointment(row: Record) -> Appointment:
 async def appointments_by_ids(
     on: Executor, organization_id: OrganizationId, ids: Sequence[AppointmentId]
 ) -> dict[AppointmentId, Appointment]:
-    """Those of these appointments that exist, by id."""
+    """The existing ones of these appointments, by id."""
     return {
         AppointmentId(row["id"]): _appointment(row)
         for row in await _BY_IDS.many(on, organization_id, ids)
@@ -140,7 +140,7 @@ async def count_appointments(
     customer_id: CustomerId | None,
     which: AppointmentFilter,
 ) -> int:
-    """How many appointments that list holds in all."""
+    """The total number of appointments in that list."""
     count = _COUNTS["organization" if customer_id is None else "customer"]
     whose = () if customer_id is None else (customer_id,)
     row = await count.one(on, organization_id, *which.parameters, *whose)

@@ -1,4 +1,4 @@
-"""What a booking needs to know before it looks at the calendar, in one round trip."""
+"""What a booking reads before it reads the calendar, in one round trip."""
 
 from __future__ import annotations
 

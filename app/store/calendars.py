@@ -195,7 +195,7 @@ async def load_claims(
 
 
 class UnlockedCalendarError(Exception):
-    """A claim was to be written on a subject whose calendar is not locked."""
+    """A caller tried to write a claim on a subject without the lock of its calendar."""
 
 
 async def take_time(
@@ -253,12 +253,12 @@ async def take_time(
 async def free_appointment_time(
     tx: Transaction, lock: CalendarLock, appointment_id: AppointmentId
 ) -> None:
-    """The appointment gives all of its time back."""
+    """Frees all of the appointment's time."""
     await _FREE_APPOINTMENT_TIME.exec(tx, lock.organization_id, appointment_id)
 
 
 async def free_hold_time(tx: Transaction, organization_id: OrganizationId, hold_id: HoldId) -> None:
-    """The hold gives back all of the time that it still has."""
+    """Frees all of the time that the hold still has."""
     await _FREE_HOLD_TIME.exec(tx, organization_id, hold_id)
 
 
@@ -280,7 +280,7 @@ async def claims_of_appointments(
 
 
 async def claims_of_hold(on: Executor, organization_id: OrganizationId, hold_id: HoldId) -> Claims:
-    """The time that a hold has, expired or not; empty where it was given back."""
+    """The time that a hold has, expired or not; empty if it was freed."""
     return _by_subject(await _CLAIMS_OF_HOLD.many(on, organization_id, hold_id))
 
 

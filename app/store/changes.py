@@ -1,4 +1,4 @@
-"""What changed lately, and the position of what is read among all commits."""
+"""Recent changes, and how a read is ordered among all commits."""
 
 from __future__ import annotations
 

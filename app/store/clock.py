@@ -30,7 +30,7 @@ async def set_clock(on: Executor, ahead: timedelta) -> None:
 
 
 async def advance_clock(on: Executor, by: timedelta) -> timedelta:
-    """Move it on, and tell how far it is ahead since."""
+    """Advance it. Returns how far it is ahead now."""
     row = await _ADVANCE.one(on, by)
     ahead: timedelta = row["ahead"]
     return ahead

@@ -58,7 +58,7 @@ def customer_from(row: Record) -> Customer:
 async def customers_by_ids(
     on: Executor, organization_id: OrganizationId, ids: Sequence[CustomerId]
 ) -> dict[CustomerId, Customer]:
-    """Those of these customers that exist, by id."""
+    """The existing ones of these customers, by id."""
     return {
         CustomerId(row["id"]): customer_from(row)
         for row in await _BY_IDS.many(on, organization_id, ids)
@@ -111,7 +111,7 @@ class CustomerIsKnownError(Exception):
 
 @contextmanager
 def customer_may_be_known() -> Iterator[None]:
-    """Around the statement that writes a new customer, and what points to them."""
+    """Around the statement that writes a new customer and the rows that refer to them."""
     try:
         yield
     except asyncpg.ForeignKeyViolationError as violation:

@@ -85,7 +85,7 @@ def insert_hold(
 async def end_hold(
     tx: Transaction, organization_id: OrganizationId, hold_id: HoldId, ended_at: datetime
 ) -> bool:
-    """The hold was released or used, or has expired; False where its end was recorded before."""
+    """Record that the hold was released, used, or has expired; False if that was done before."""
     return await _END.exec(tx, organization_id, hold_id, ended_at) == 1
 
 

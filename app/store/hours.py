@@ -99,7 +99,7 @@ async def replace_weekly_hours(
     breaks: Sequence[WeeklyRange],
     new_id: Callable[[], UUID],
 ) -> None:
-    """From now on the subject keeps these hours and breaks, and no others."""
+    """Replace all weekly hours and breaks of the subject."""
     await _DELETE_HOURS.exec(tx, organization_id, subject_id)
     await _DELETE_BREAKS.exec(tx, organization_id, subject_id)
     await _insert_ranges(_INSERT_HOURS, tx, organization_id, subject_id, hours, new_id)
@@ -131,7 +131,7 @@ async def _insert_ranges(
 async def remove_exception(
     tx: Transaction, organization_id: OrganizationId, subject_id: SubjectId, day: date
 ) -> None:
-    """The date is an ordinary one again."""
+    """Remove the date's exception."""
     await _DELETE_EXCEPTION.exec(tx, organization_id, subject_id, day)
 
 

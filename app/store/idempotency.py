@@ -21,7 +21,7 @@ _PURGE = query("purge_idempotency_keys")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyScope:
-    """Where a key counts: `caller` is a subject, the appointment of a manage token, or
+    """The scope of a key: `caller` is a subject, the appointment of a manage token, or
     anonymous.
     """
 
@@ -66,7 +66,7 @@ def stored_answer_from(row: Record) -> StoredAnswer:
 async def used_keys(
     on: Executor, organization_id: OrganizationId, scopes: Sequence[KeyScope]
 ) -> frozenset[KeyScope]:
-    """Those of the organization's keys that were used by now."""
+    """Which of these keys of the organization have been used."""
     rows = await _USED.many(
         on,
         organization_id,

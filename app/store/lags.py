@@ -1,4 +1,4 @@
-"""How late what waits is, as stored."""
+"""How late waiting work is, as stored."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _WAITING = query("waiting_since")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WaitingSince:
-    """When the oldest was due; None where nothing waits."""
+    """When the oldest entry was due; None if nothing waits."""
 
     outbox: datetime | None
     messages: datetime | None
 
 
 async def waiting_since(on: Executor, *, due_by: datetime, real_now: datetime) -> WaitingSince:
-    """What is due by these clocks, and was not done."""
+    """The oldest work that is due by these clocks."""
     row = await _WAITING.one(on, due_by, real_now)
     return WaitingSince(outbox=row["outbox_since"], messages=row["messages_since"])

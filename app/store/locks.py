@@ -66,17 +66,17 @@ async def lock_idempotency_key(
 
 
 async def lock_caller(tx: Transaction, organization_id: OrganizationId, caller: str) -> None:
-    """Requests that count against a caller's limit go one after the other."""
+    """Serializes requests that count against a caller's limit."""
     await _wait_for(tx, [lock_key("caller", organization_id, caller)])
 
 
 async def lock_token_subjects(tx: Transaction, organization_id: OrganizationId) -> None:
-    """Changes of who acts for which provider (the `sub` of their tokens) go one after the other."""
+    """Serializes changes of providers' subjects (the `sub` of their tokens)."""
     await _wait_for(tx, [lock_key("subjects", organization_id)])
 
 
 async def lock_external_ids(tx: Transaction, organization_id: OrganizationId) -> None:
-    """Changes of external ids go one after the other."""
+    """Serializes changes of external ids."""
     await _wait_for(tx, [lock_key("external-ids", organization_id)])
 
 
@@ -92,7 +92,7 @@ async def lock_service(
 async def lock_rules(
     tx: Transaction, organization_id: OrganizationId, subject_ids: Iterable[SubjectId]
 ) -> None:
-    """Nobody takes time of these subjects while their hours, rules, services or zone change."""
+    """No time of these subjects is taken while their hours, rules, services or zone change."""
     await _wait_for(tx, _rules_keys(organization_id, subject_ids))
 
 
@@ -121,7 +121,7 @@ async def lock_destinations(tx: Transaction, organization_id: OrganizationId) ->
 async def lock_calendars(
     tx: Transaction, organization_id: OrganizationId, dates: Mapping[SubjectId, Iterable[date]]
 ) -> CalendarLock:
-    """Nobody else writes claims on these dates, each of them in the zone of its subject."""
+    """No other transaction writes claims on these dates, each in the zone of its subject."""
     locked = {subject_id: frozenset(dates[subject_id]) for subject_id in sorted(dates)}
     await _wait_for(
         tx,

@@ -7,7 +7,7 @@ Programs of the previous release keep running while the files are applied, so a 
 block them for long:
 
 - A file is one transaction. Where it does not get a lock within `LOCK_TIMEOUT_MS` it is rolled back
-  and tried again a moment later: those who queue behind it get through in between.
+  and tried again a moment later, so that waiting statements can run in between.
 - A file whose first line is `-- transaction: each statement` is for what takes long and blocks
   nobody: CREATE INDEX CONCURRENTLY, VALIDATE CONSTRAINT, and filling columns in batches. Each
   statement is committed by itself, and the file is recorded after the last one, so each must be
@@ -75,7 +75,7 @@ Read: TypeAlias = Callable[[str], Awaitable[list[Record]]]
 
 
 class MigrationError(OperatorError):
-    """The database and sql/migrations/ do not fit together."""
+    """The database and sql/migrations/ do not match."""
 
 
 class UnmigratedError(MigrationError):

@@ -39,7 +39,7 @@ def tally_booking(
 async def tally_messages(
     tx: Transaction, organization_id: OrganizationId, caused: Mapping[bytes, int], day: date
 ) -> None:
-    """So many more messages from each of these networks."""
+    """Add to the number of messages of each of these networks."""
     for origin, count in sorted(caused.items()):
         await _ADD.exec(tx, organization_id, origin, day, Tallied.MESSAGES, count)
 
@@ -55,7 +55,7 @@ async def messages_of_networks(
 
 
 async def purge_tallies(on: Executor, *, before: date, batch_size: int) -> int:
-    """Forget a batch of the tallies of days before this one; how many rows there were."""
+    """Delete a batch of the tallies of days before this one. Returns how many rows."""
     row = await _PURGE.one(on, before, batch_size)
     purged: int = row["purged"]
     return purged

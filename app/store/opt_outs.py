@@ -52,7 +52,7 @@ def _hashed(organization_id: OrganizationId, channel: Channel, text: str) -> byt
 async def opted_out(
     on: Executor, organization_id: OrganizationId, addresses: Collection[Address]
 ) -> frozenset[Address]:
-    """Those of these addresses that opted out."""
+    """Which of these addresses have opted out."""
     if not addresses:
         return frozenset()
     digests, earlier = _digests(organization_id, addresses)
@@ -68,7 +68,7 @@ async def opted_out(
 async def opt_out(
     on: Executor, organization_id: OrganizationId, address: Address, opted_out_at: datetime
 ) -> None:
-    """From now on, nothing goes there."""
+    """From now on, no message is sent to it."""
     await _INSERT.exec(
         on, organization_id, address[0], _digest(organization_id, address), opted_out_at
     )

@@ -58,5 +58,5 @@ async def insert_organization(
 async def update_organization(
     on: Executor, organization_id: OrganizationId, *, sms_to_unverified_numbers: bool | None
 ) -> Organization:
-    """Store those of an existing organization's settings that are not None."""
+    """Store the settings that are not None, of an existing organization."""
     return _organization(await _UPDATE.one(on, organization_id, sms_to_unverified_numbers))

@@ -60,7 +60,7 @@ _OUTAGES: Final = (
     # The server closed the connection between two statements, and the driver has not noticed yet.
     asyncpg.InternalClientError,
 )
-"""What the driver raises for a PostgreSQL that can't be used, whatever the connection says."""
+"""What the driver raises if PostgreSQL can't be used, in any state of the connection."""
 
 _OF_DEAD_CONNECTIONS: Final = (asyncpg.InterfaceError, RuntimeError, AttributeError)
 """What the driver and its event loop raise for a wrong call, and also for a connection that has
@@ -212,7 +212,7 @@ class Pool:
 
 
 class Transaction:
-    """Everything that runs on it is committed together when its block ends, or not at all.
+    """Everything that runs on it is committed together at the end of its block, or rolled back.
 
     Writes may wait (`later`): they go before the next statement, or at the end, all in one round
     trip.
@@ -384,7 +384,7 @@ async def _initialize(connection: asyncpg.Connection[Record]) -> None:
 
 
 async def _keep(_connection: asyncpg.Connection[Record]) -> None:
-    """In place of a reset; see the top of this module."""
+    """Instead of a reset; see the top of this module."""
 
 
 def _encode_json(value: object) -> str:

@@ -74,7 +74,7 @@ def provider_from(row: Record, provider_id: ProviderId) -> Provider:
 async def providers_by_ids(
     on: Executor, organization_id: OrganizationId, ids: Sequence[ProviderId]
 ) -> dict[ProviderId, Provider]:
-    """Those of these providers that exist, by id."""
+    """The existing ones of these providers, by id."""
     rows = await _BY_IDS.many(on, organization_id, ids)
     return {ProviderId(row["id"]): provider_from(row, ProviderId(row["id"])) for row in rows}
 
@@ -108,7 +108,7 @@ async def count_providers(
     ids: Sequence[ProviderId] | None,
     search: str | None,
 ) -> int:
-    """How many providers the list holds in all."""
+    """The total number of providers in the list."""
     row = await _COUNT.one(on, organization_id, ids, search)
     total: int = row["total"]
     return total

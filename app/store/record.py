@@ -87,7 +87,7 @@ def insert_outbox(
 def insert_answer(
     tx: Transaction, scope: KeyScope, answer: StoredAnswer, created_at: datetime
 ) -> None:
-    """The key with what it made. Its lock is held."""
+    """The key with its result. Its lock is held."""
     _KEY.later(
         tx,
         scope.organization_id,

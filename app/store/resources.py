@@ -43,7 +43,7 @@ def resource_from(row: Record) -> Resource:
 async def resources_by_ids(
     on: Executor, organization_id: OrganizationId, ids: Sequence[ResourceId]
 ) -> dict[ResourceId, Resource]:
-    """Those of these resources that exist, by id."""
+    """The existing ones of these resources, by id."""
     rows = await _BY_IDS.many(on, organization_id, ids)
     return {ResourceId(row["id"]): resource_from(row) for row in rows}
 
@@ -69,7 +69,7 @@ async def count_resources(
     ids: Sequence[ResourceId] | None,
     search: str | None,
 ) -> int:
-    """How many resources the list holds in all."""
+    """The total number of resources in the list."""
     row = await _COUNT.one(on, organization_id, ids, search)
     total: int = row["total"]
     return total

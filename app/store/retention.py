@@ -1,5 +1,5 @@
-"""What has served and goes, batch by batch. Each function takes the longest over first and says how
-many went.
+"""Deletes old data, batch by batch, the oldest first. Each function returns how many rows it
+deleted.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ async def purge_messages(on: Executor, *, made_before: datetime, batch_size: int
 async def erased_customers_with_history(
     on: Executor, *, erased_before: datetime, batch_size: int
 ) -> list[tuple[OrganizationId, CustomerId]]:
-    """Those erased before this instant, of whom there is something to be purged."""
+    """Customers who were erased before this instant and still have data to purge."""
     return [
         (OrganizationId(row["organization_id"]), CustomerId(row["id"]))
         for row in await _ERASED.many(on, erased_before, batch_size)

@@ -62,7 +62,7 @@ def service_from(row: Record, prefix: str = "") -> Service:
 async def services_by_ids(
     on: Executor, organization_id: OrganizationId, ids: Sequence[ServiceId]
 ) -> dict[ServiceId, Service]:
-    """Those of these services that exist, by id."""
+    """The existing ones of these services, by id."""
     rows = await _BY_IDS.many(on, organization_id, ids)
     return {ServiceId(row["id"]): service_from(row) for row in rows}
 
@@ -98,7 +98,7 @@ async def count_services(
     ids: Sequence[ServiceId] | None,
     search: str | None,
 ) -> int:
-    """How many services the list holds in all."""
+    """The total number of services in the list."""
     row = await _COUNT.one(on, organization_id, ids, search)
     total: int = row["total"]
     return total

@@ -9,10 +9,10 @@ A file holds any number of statements, each under its header:
     SELECT …;
 
 `:many` gives rows, `:one` exactly one row, `:maybe` one or none, `:exec` the number of rows
-touched. Parameters stand in the order $1, $2 …; `-- params: none` where there are none. `-- scope:
+touched. Parameters are in the order $1, $2 …; `-- params: none` where there are none. `-- scope:
 all organizations` marks a sweep: every other statement is bound to one organization.
 
-What several statements have in common stands once, as a fragment, in the file of its aggregate:
+Text that several statements share is a fragment, written once, in the file of its aggregate:
 
     -- fragment: provider_columns
     -- The columns of a provider, as `provider_from` reads them.
@@ -161,7 +161,7 @@ def _numbered_on(statements: tuple[str, ...]) -> Iterator[str]:
 
 
 def sql_folder() -> Path:
-    """sql/ beside the package, as in the repository, or inside it, as in a wheel."""
+    """sql/ next to the package, as in the repository, or inside it, as in a wheel."""
     package = Path(__file__).parents[1]
     inside = package / "sql"
     return inside if inside.is_dir() else package.parent / "sql"

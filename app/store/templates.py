@@ -37,7 +37,7 @@ async def templates_of_organization(
 async def put_template(
     on: Executor, organization_id: OrganizationId, template: OwnTemplate
 ) -> None:
-    """Store an organization's own words, in place of earlier ones."""
+    """Store an organization's own template; it replaces an earlier one."""
     words = template.words
     await _PUT.exec(
         on,
@@ -60,5 +60,5 @@ async def delete_template(
     recipient: Recipient,
     language: str,
 ) -> None:
-    """The built-in words again."""
+    """Delete an organization's own template: the built-in one is used again."""
     await _DELETE.exec(on, organization_id, kind, recipient, language)

@@ -1,4 +1,4 @@
-"""Phone numbers that an organization takes for verified, as stored."""
+"""Phone numbers that an organization considers verified, as stored."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _FORGET = query("forget_phones_of_customer")
 async def verified_phones(
     on: Executor, organization_id: OrganizationId, phones: Collection[str]
 ) -> frozenset[str]:
-    """Those of these numbers that are verified."""
+    """Which of these numbers are verified."""
     if not phones:
         return frozenset()
     return frozenset(

@@ -169,7 +169,7 @@ ORDER BY starts_at DESC, id DESC
 LIMIT $6::integer;
 
 -- name: count_appointments_of_organization :one
--- How many appointments that list holds in all.
+-- The total number of appointments in that list.
 -- params: organization_id uuid, from_start timestamptz, until_start timestamptz, statuses text[]
 SELECT count(*) AS total
 FROM appointment
@@ -179,7 +179,7 @@ WHERE organization_id = $1
     AND ($4::text[] IS NULL OR status = ANY($4));
 
 -- name: count_appointments_of_providers :many
--- How many appointments each of those lists holds in all; no row for an empty one.
+-- The total number of appointments in each of those lists; no row for an empty one.
 -- params: organization_id uuid, from_start timestamptz, until_start timestamptz, statuses text[], provider_ids uuid[]
 SELECT theirs.provider_id, count(*) AS total
 FROM (
@@ -201,7 +201,7 @@ FROM (
 GROUP BY theirs.provider_id;
 
 -- name: count_appointments_of_customer :one
--- How many appointments that list holds in all.
+-- The total number of appointments in that list.
 -- params: organization_id uuid, from_start timestamptz, until_start timestamptz, statuses text[], customer_id uuid
 SELECT count(*) AS total
 FROM appointment
@@ -230,8 +230,8 @@ WHERE organization_id = $1 AND id = $2
 FOR UPDATE;
 
 -- name: share_appointments :exec
--- No change of these appointments, and no erasure of their customers, commits until the transaction ends. In one order, so
--- that nobody waits in a circle.
+-- No change of these appointments, and no erasure of their customers, commits until the transaction ends. Locked in one
+-- order, so that there is no deadlock.
 -- params: organization_id uuid, ids uuid[]
 SELECT id
 FROM appointment
@@ -271,8 +271,8 @@ SET status = $3, starts_at = $4, ends_at = $5, version = $6, time_version = $7, 
 WHERE organization_id = $1 AND id = $2;
 
 -- name: ended_for_update :many
--- Those of these appointments that are still confirmed and have ended, locked until the transaction ends. In one order, so
--- that two workers never wait for each other in a circle.
+-- Those of these appointments that are still confirmed and have ended, locked until the transaction ends. Locked in one
+-- order, so that two workers never deadlock.
 -- params: organization_id uuid, ids uuid[], ended_by timestamptz
 SELECT {{appointment_columns}}
 FROM appointment

@@ -1,8 +1,8 @@
 -- name: before_booking :one
--- What there is when somebody books, under the locks of their key, contact and network: what the key stands for; the
--- customer that they are, by subject, or as a guest by e-mail or, without one, by phone; and how many confirmed
--- appointments are not over, the customer's and those booked by guests from the network; and how many bookings the latter
--- made on the day. One row, whatever there is.
+-- What a booking needs, under the locks of its key, contact and network: the result of the key; the customer's record,
+-- by subject, or for a guest by e-mail or, without one, by phone; how many confirmed appointments are not over, the
+-- customer's and those booked by guests of the network; and how many bookings those guests made on the day. Always one
+-- row.
 -- The customer is locked against an erasure: one that was erased while this waited is not found, and one that is found
 -- is not erased before this transaction ends.
 -- params: organization_id uuid, mutation text, caller text, key text, subject text, email text, phone text, guest_origin bytea, open_at timestamptz, day date

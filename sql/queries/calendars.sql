@@ -3,8 +3,8 @@
 subject_id, claimed_from, claimed_until, visit_from, visit_until, appointment_id, expires_at, unit;
 
 -- name: calendars :many
--- All that decides over the time of each wanted (provider, service or null) but the claims: rules, weekly hours,
--- breaks, and the exceptions on the dates from $4 to $5. One statement, however many are wanted. A service that the
+-- Everything but claims that decides about the time of each (provider, service or null) asked for: rules, weekly hours,
+-- breaks, and the exceptions on the dates from $4 to $5. One statement for any number. A service that the
 -- provider does not offer comes back as nulls, unless withdrawn ones are wanted too.
 -- params: organization_id uuid, provider_ids uuid[], service_ids uuid[], from_date date, until_date date, with_withdrawn boolean
 SELECT wanted.provider_id AS wanted_provider_id, wanted.service_id AS wanted_service_id,
@@ -93,7 +93,7 @@ WHERE organization_id = $1
 
 -- name: insert_claims :exec
 -- Take time for one visit of an appointment or of a hold, on units of several subjects; the arrays run in parallel. Fewer
--- rows than asked for mean that the exclusion constraint objects: somebody else has some of it.
+-- rows than given mean that the exclusion constraint refused one: some of the time is taken.
 -- params: organization_id uuid, appointment_id uuid, hold_id uuid, expires_at timestamptz, visit_from timestamptz, visit_until timestamptz, ids uuid[], subject_ids uuid[], units integer[], claimed_froms timestamptz[], claimed_untils timestamptz[]
 INSERT INTO claim (organization_id, id, subject_id, provider_id, unit, appointment_id, hold_id, during, visit, expires_at,
     active)
@@ -105,19 +105,19 @@ FROM subject
 CROSS JOIN unnest($7::uuid[], $8::uuid[], $9::integer[], $10::timestamptz[], $11::timestamptz[])
     AS given (id, subject_id, unit, claimed_from, claimed_until)
 WHERE subject.organization_id = $1 AND subject.id = given.subject_id
--- Without the locks, two visits that want the same units wait for each other in this order, and not in a circle.
+-- Even without the locks, two visits that want the same units wait for each other in this order, without a deadlock.
 ORDER BY given.subject_id, given.unit
 ON CONFLICT ON CONSTRAINT claim_no_overlap DO NOTHING;
 
 -- name: free_appointment_time :exec
--- The appointment gives all of its time back. Its claims are changed only by the transaction that has locked its row.
+-- Free all of an appointment's time. Its claims are changed only by the transaction that has locked its row.
 -- params: organization_id uuid, appointment_id uuid
 UPDATE claim
 SET active = false
 WHERE organization_id = $1 AND appointment_id = $2 AND active;
 
 -- name: free_hold_time :exec
--- The hold gives all of its time back; no row where it has already.
+-- Free all of a hold's time; no row if it was freed already.
 -- params: organization_id uuid, hold_id uuid
 WITH given_back AS (
     SELECT id
@@ -133,8 +133,8 @@ FROM given_back
 WHERE claim.organization_id = $1 AND claim.id = given_back.id;
 
 -- name: free_expired_time :exec
--- Holds that have expired by $6 give back what they have of these subjects in the minutes from $3 to $4; what they have of
--- others is not locked here, and left to the sweep. $5 is the length of the longest claim.
+-- Free the time of holds that have expired by $6, on these subjects and in the minutes from $3 to $4; their time on other
+-- subjects is not locked here, and left to the sweep. $5 is the length of the longest claim.
 -- params: organization_id uuid, subject_ids uuid[], from_minute integer, until_minute integer, longest_minutes integer, expired_by timestamptz
 WITH given_back AS (
     SELECT id
@@ -173,7 +173,7 @@ WHERE organization_id = $1 AND appointment_id = ANY($2) AND active
 ORDER BY subject_id, unit;
 
 -- name: claims_of_hold :many
--- The time that a hold has, expired or not; none where it was given back.
+-- The time that a hold has, expired or not; none if it was freed.
 -- params: organization_id uuid, hold_id uuid
 SELECT {{claim_columns}}
 FROM claim
@@ -193,9 +193,9 @@ WHERE provider.organization_id = $1
 ORDER BY provider.id;
 
 -- name: lock_each :exec
--- Wait for these locks, one after the other in the order of the arrays, until the transaction ends: for those of the first
--- one alone, for those of the second one beside others who share them. A statement of its own: the statement after it sees
--- what the transactions that were waited for have written.
+-- Take these locks, one after the other in the order of the arrays, until the transaction ends: those of the first array
+-- exclusively, those of the second one shared. A separate statement: the one after it sees what the transactions that
+-- held the locks before have written.
 -- params: lock_keys bigint[], shared_keys bigint[]
 -- scope: all organizations
 SELECT CASE

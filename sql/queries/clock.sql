@@ -14,7 +14,7 @@ VALUES (true, $1)
 ON CONFLICT ON CONSTRAINT program_clock_pkey DO UPDATE SET ahead = excluded.ahead;
 
 -- name: advance_clock :one
--- Move the test clock on.
+-- Advance the test clock.
 -- params: by interval
 -- scope: all organizations
 INSERT INTO program_clock (is_only, ahead)

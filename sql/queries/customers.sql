@@ -17,7 +17,7 @@ FROM customer
 WHERE organization_id = $1 AND subject = $2;
 
 -- name: customer_remains :maybe
--- A customer who is not erased, and is not before this transaction ends; no row for one who is.
+-- A customer who is not erased, and can't be before this transaction ends; no row for an erased one.
 -- params: organization_id uuid, id uuid
 SELECT id
 FROM customer
@@ -59,8 +59,8 @@ WHERE organization_id = $1 AND id = $2
 RETURNING id;
 
 -- name: lock_appointments_of_customer :exec
--- Changes of a customer's appointments that have begun are over, and none begins, until the transaction ends. One order
--- for all who lock several, so that no two wait for each other in a circle.
+-- Wait for running changes of a customer's appointments, and let none begin until the transaction ends. Everything that
+-- locks several appointments does it in one order, so that there is no deadlock.
 -- params: organization_id uuid, customer_id uuid
 SELECT id
 FROM appointment
@@ -69,7 +69,7 @@ ORDER BY id
 FOR UPDATE;
 
 -- name: erase_customer :one
--- Everything personal goes from a customer's record; the row stays, for the appointments that point to it.
+-- Remove all personal data from a customer's record; the row stays, for the appointments that refer to it.
 -- params: organization_id uuid, id uuid, name text, erased_at timestamptz
 UPDATE customer
 SET subject = NULL, name = $3, email = NULL, phone = NULL, time_zone = 'UTC', locale = NULL, channels = NULL,
@@ -78,7 +78,7 @@ WHERE organization_id = $1 AND id = $2
 RETURNING {{customer_columns}};
 
 -- name: erase_appointments_of_customer :exec
--- Everything personal goes from a customer's appointments; times, states and prices stay.
+-- Remove all personal data from a customer's appointments; times, states and prices stay.
 -- params: organization_id uuid, customer_id uuid, name text
 UPDATE appointment
 SET contact_name = $3, contact_email = NULL, contact_phone = NULL, contact_locale = NULL, contact_channels = NULL,
@@ -86,7 +86,8 @@ SET contact_name = $3, contact_email = NULL, contact_phone = NULL, contact_local
 WHERE organization_id = $1 AND customer_id = $2;
 
 -- name: erase_history_of_customer :exec
--- Everything personal goes from the history of a customer's appointments; what happened when stays. Staff stay named.
+-- Remove all personal data of the customer from the history of their appointments; what happened when, and the names of
+-- staff, stay.
 -- params: organization_id uuid, customer_id uuid
 UPDATE appointment_history
 SET reason = NULL, actor_subject = CASE WHEN actor = 'CUSTOMER' THEN NULL ELSE actor_subject END
@@ -94,7 +95,7 @@ WHERE organization_id = $1
     AND appointment_id IN (SELECT id FROM appointment WHERE organization_id = $1 AND customer_id = $2);
 
 -- name: erase_keys_of_customer :exec
--- The keys of a customer's requests go, and with them the subject that they are kept under.
+-- Delete the keys of a customer's requests, and with them the subject that they are stored under.
 -- params: organization_id uuid, caller text, customer_id uuid
 DELETE FROM idempotency_key
 WHERE organization_id = $1

@@ -27,13 +27,13 @@ WHERE organization_id = $1 AND subject_id = ANY($2) AND date BETWEEN $3 AND $4
 ORDER BY date, custom_start_minute, id;
 
 -- name: delete_weekly_hours :exec
--- The subject keeps no weekly hours any more; what follows in the same transaction says what they are now.
+-- Delete the subject's weekly hours; later statements of the transaction write the new ones.
 -- params: organization_id uuid, subject_id uuid
 DELETE FROM weekly_hours
 WHERE organization_id = $1 AND subject_id = $2;
 
 -- name: delete_weekly_breaks :exec
--- The subject keeps no weekly breaks any more; what follows in the same transaction says what they are now.
+-- Delete the subject's weekly breaks; later statements of the transaction write the new ones.
 -- params: organization_id uuid, subject_id uuid
 DELETE FROM weekly_break
 WHERE organization_id = $1 AND subject_id = $2;
@@ -67,7 +67,7 @@ CROSS JOIN unnest($3::uuid[], $4::smallint[], $5::smallint[], $6::smallint[], $7
 WHERE subject.organization_id = $1 AND subject.id = $2;
 
 -- name: delete_exception :exec
--- The date is an ordinary one again.
+-- Delete the date's exception.
 -- params: organization_id uuid, subject_id uuid, date date
 DELETE FROM availability_exception
 WHERE organization_id = $1 AND subject_id = $2 AND date = $3;

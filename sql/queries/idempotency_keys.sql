@@ -14,7 +14,7 @@ JOIN idempotency_key USING (mutation, caller, key)
 WHERE organization_id = $1;
 
 -- name: purge_idempotency_keys :one
--- Forget a batch of the oldest keys made before $1, and say how many there were.
+-- Delete a batch of the oldest keys made before $1, and return how many there were.
 -- params: made_before timestamptz, batch_size integer
 -- scope: all organizations
 WITH gone AS (

@@ -19,7 +19,7 @@ ORDER BY due_at
 LIMIT $2::integer;
 
 -- name: take_outbox :many
--- Take these entries out of the outbox; those that another worker is taking are left to it.
+-- Take these entries out of the outbox, except those that another worker is taking.
 -- params: organization_id uuid, appointment_ids uuid[], time_versions integer[], kinds text[]
 DELETE FROM message_outbox
 USING (
@@ -39,7 +39,7 @@ RETURNING message_outbox.appointment_id, message_outbox.time_version, message_ou
     message_outbox.by_guest, message_outbox.origin;
 
 -- name: outbox_of_appointments :many
--- What is still planned for these appointments, in the order in which it is due.
+-- The planned messages of these appointments, in the order in which they are due.
 -- params: organization_id uuid, appointment_ids uuid[]
 SELECT appointment_id, time_version, kind, due_at, by_guest, origin
 FROM message_outbox
@@ -130,8 +130,8 @@ RETURNING reminder_log.id, reminder_log.appointment_id, reminder_log.time_versio
 
 -- name: begin_attempt :exec
 -- The message is about to be handed to the mail server or the gateway: from now on it may have arrived, until its outcome is
--- known. No row where the claim is no longer ours, or where the appointment has changed since it was decided upon: whatever
--- was committed before this statement began is seen. The lease is that of the attempt from now on.
+-- known. No row if the claim is no longer ours, or if the appointment has changed since the decision: changes that were
+-- committed before this statement began are seen. The lease is that of the attempt from now on.
 -- params: organization_id uuid, id uuid, attempts integer, appointment_version integer, begun_at timestamptz, lease_until timestamptz, wire_text text
 UPDATE reminder_log
 SET wire_since = $5, lease_until = $6, wire_text = $7
@@ -152,7 +152,7 @@ SET status = $4, sent_at = $5, detail = $6, provider_message_id = $7, lease_unti
 WHERE organization_id = $1 AND id = $2 AND attempts = $3 AND status = 'PENDING';
 
 -- name: postpone_message :exec
--- A claimed message is left alone until then, and tried again. Unless it may have arrived, the record of its attempt goes.
+-- Put a claimed message off until then. Unless it may have arrived, the record of its attempt is removed.
 -- params: organization_id uuid, id uuid, attempts integer, lease_until timestamptz, detail text, may_have_arrived boolean
 UPDATE reminder_log
 SET lease_until = $4, detail = $5, wire_text = CASE WHEN $6 THEN wire_text END,
@@ -207,7 +207,7 @@ WHERE organization_id = $1
 RETURNING id, status;
 
 -- name: forget_destinations_of_customer :exec
--- The hashes of the addresses that an erased customer's messages went to go.
+-- Remove the hashes of the addresses that an erased customer's messages went to.
 -- params: organization_id uuid, customer_id uuid
 UPDATE reminder_log
 SET destination = NULL

@@ -44,7 +44,7 @@ SET providers_needed = $3, assignment = $4, seats = $5
 WHERE organization_id = $1 AND id = $2;
 
 -- name: delete_service_providers :exec
--- Nobody offers the service any more; what follows in the same transaction says who does.
+-- Delete the service's providers; later statements of the transaction write the new ones.
 -- params: organization_id uuid, service_id uuid
 DELETE FROM service_provider
 WHERE organization_id = $1 AND service_id = $2;
@@ -59,7 +59,7 @@ CROSS JOIN unnest($3::uuid[]) WITH ORDINALITY AS given (provider_id, position)
 WHERE service.organization_id = $1 AND service.id = $2;
 
 -- name: delete_service_needs :exec
--- The service needs no resource any more; what follows in the same transaction says what it needs.
+-- Delete the service's needs of resources; later statements of the transaction write the new ones.
 -- params: organization_id uuid, service_id uuid
 WITH members AS (
     DELETE FROM service_need_resource

@@ -1,5 +1,5 @@
 -- name: add_to_network_tally :exec
--- So many more of it from this network on this day.
+-- Add to a network's count on a day.
 -- params: organization_id uuid, origin bytea, day date, what text, count integer
 INSERT INTO network_tally (organization_id, origin, day, what, count)
 VALUES ($1, $2, $3, $4, $5)
@@ -13,7 +13,7 @@ FROM network_tally
 WHERE organization_id = $1 AND origin = ANY($2) AND day = $3 AND what = 'MESSAGES';
 
 -- name: purge_network_tallies :one
--- Forget a batch of the tallies of past days, and say how many there were.
+-- Delete a batch of the tallies of past days, and return how many there were.
 -- params: before date, batch_size integer
 -- scope: all organizations
 WITH gone AS (

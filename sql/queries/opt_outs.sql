@@ -13,7 +13,7 @@ WHERE organization_id = $1
     AND (channel, address_digest) IN (SELECT * FROM unnest($4::text[], $5::bytea[]));
 
 -- name: insert_opt_out :exec
--- An address that wants nothing on a channel any more; nothing where it said so before.
+-- Opt an address out of a channel; no row if it has opted out already.
 -- params: organization_id uuid, channel text, address_digest bytea, opted_out_at timestamptz
 INSERT INTO message_opt_out (organization_id, channel, address_digest, opted_out_at, domain_in_ascii)
 VALUES ($1, $2, $3, $4, true)

@@ -1,5 +1,5 @@
 -- name: organization_by_slug :maybe
--- The organization with this public name; the name is how a caller without a token says whom they mean.
+-- The organization with this public name, which callers without a token send.
 -- params: slug text
 -- scope: all organizations
 SELECT id, slug, name, sms_to_unverified_numbers

@@ -46,7 +46,7 @@ ORDER BY name_sort DESC, id DESC
 LIMIT $6::integer;
 
 -- name: count_providers :one
--- How many providers the list holds in all.
+-- The total number of providers in the list.
 -- params: organization_id uuid, ids uuid[], search text
 SELECT count(*) AS total
 FROM provider

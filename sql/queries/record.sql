@@ -24,7 +24,7 @@ WHERE provider.organization_id = $1 AND provider.id = $2
 ON CONFLICT ON CONSTRAINT message_outbox_pkey DO NOTHING;
 
 -- name: insert_idempotency_key :exec
--- Remember the key with what it made. Its lock is held, so it is not there yet.
+-- Store the key with its result. Its lock is held, so it is not there yet.
 -- params: organization_id uuid, mutation text, caller text, key text, request_hash bytea, appointment_id uuid, hold_id uuid, created_at timestamptz
 INSERT INTO idempotency_key (organization_id, mutation, caller, key, request_hash, appointment_id, hold_id, created_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8);

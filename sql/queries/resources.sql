@@ -10,8 +10,8 @@ FROM resource
 WHERE organization_id = $1 AND id = ANY($2);
 
 -- name: resource_calendars :many
--- These resources with all that decides over their time but the claims: weekly hours, breaks, and the exceptions on the
--- dates from $3 to $4. One statement, however many are wanted.
+-- These resources with everything but claims that decides about their time: weekly hours, breaks, and the exceptions on
+-- the dates from $3 to $4. One statement for any number.
 -- params: organization_id uuid, ids uuid[], from_date date, until_date date
 SELECT {{resource_columns}},
     -- As in `calendars`.
@@ -63,7 +63,7 @@ ORDER BY name_sort DESC, id DESC
 LIMIT $6::integer;
 
 -- name: count_resources :one
--- How many resources the list holds in all.
+-- The total number of resources in the list.
 -- params: organization_id uuid, ids uuid[], search text
 SELECT count(*) AS total
 FROM resource

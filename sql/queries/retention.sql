@@ -9,7 +9,7 @@ ORDER BY expires_at
 LIMIT $2::integer;
 
 -- name: purge_holds :exec
--- Forget these holds, which are long over, with the claims and keys that name them.
+-- Delete these old holds, with the claims and keys that refer to them.
 -- params: organization_id uuid, ids uuid[]
 WITH keys AS (
     DELETE FROM idempotency_key WHERE organization_id = $1 AND hold_id = ANY($2)
@@ -19,8 +19,7 @@ WITH keys AS (
 DELETE FROM hold WHERE organization_id = $1 AND id = ANY($2);
 
 -- name: purge_claims :one
--- Forget a batch of the times that were given back and would be over by now, and say how many there were. $1 is in
--- minutes since 1970.
+-- Delete a batch of freed times that would be over by now, and return how many there were. $1 is in minutes since 1970.
 -- params: ended_before integer, batch_size integer
 -- scope: all organizations
 WITH gone AS (
@@ -37,7 +36,7 @@ WITH gone AS (
 SELECT count(*) AS purged FROM gone;
 
 -- name: purge_messages :one
--- Forget a batch of the log of messages, oldest first, and say how many there were. What waits to be sent stays.
+-- Delete a batch of the log of messages, oldest first, and return how many there were. Waiting messages stay.
 -- params: made_before timestamptz, batch_size integer
 -- scope: all organizations
 WITH gone AS (
@@ -72,14 +71,14 @@ ORDER BY erased_at
 LIMIT $2::integer;
 
 -- name: purge_history_of_customer :exec
--- Forget who did what, and when, with the appointments of an erased customer. The appointments themselves stay.
+-- Delete the history of an erased customer's appointments. The appointments themselves stay.
 -- params: organization_id uuid, customer_id uuid
 DELETE FROM appointment_history
 WHERE organization_id = $1
     AND appointment_id IN (SELECT id FROM appointment WHERE organization_id = $1 AND customer_id = $2);
 
 -- name: purge_revoked_tokens :one
--- Forget a batch of revocations whose tokens have ended by themselves, and say how many there were.
+-- Delete a batch of revocations whose tokens have expired, and return how many there were.
 -- params: expired_before timestamptz, batch_size integer
 -- scope: all organizations
 WITH gone AS (
@@ -96,7 +95,7 @@ WITH gone AS (
 SELECT count(*) AS purged FROM gone;
 
 -- name: purge_events :one
--- Forget a batch of events, oldest first, and say how many there were.
+-- Delete a batch of events, oldest first, and return how many there were.
 -- params: happened_before timestamptz, batch_size integer
 -- scope: all organizations
 WITH gone AS (

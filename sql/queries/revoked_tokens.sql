@@ -4,7 +4,7 @@
 SELECT EXISTS (SELECT FROM revoked_token WHERE organization_id = $1 AND token_id = $2) AS revoked;
 
 -- name: insert_revoked_token :exec
--- Revoke the token of this id; where it was revoked before, the longer memory counts.
+-- Revoke the token of this id; if it was revoked before, the later expiry counts.
 -- params: organization_id uuid, token_id text, revoked_at timestamptz, expires_at timestamptz
 INSERT INTO revoked_token (organization_id, token_id, revoked_at, expires_at)
 VALUES ($1, $2, $3, $4)

@@ -7,7 +7,7 @@ WHERE organization_id = $1
 ORDER BY kind, recipient, language;
 
 -- name: put_template :exec
--- An organization's own template, in place of an earlier one.
+-- Store an organization's own template; it replaces an earlier one.
 -- params: organization_id uuid, kind text, recipient text, language text, subject text, body_text text, body_html text, sms text, updated_at timestamptz
 INSERT INTO message_template (organization_id, kind, recipient, language, subject, body_text, body_html, sms, updated_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
@@ -16,7 +16,7 @@ SET subject = excluded.subject, body_text = excluded.body_text, body_html = excl
     updated_at = excluded.updated_at;
 
 -- name: delete_template :exec
--- The built-in words again.
+-- Delete an organization's own template: the built-in one is used again.
 -- params: organization_id uuid, kind text, recipient text, language text
 DELETE FROM message_template
 WHERE organization_id = $1 AND kind = $2 AND recipient = $3 AND language = $4;

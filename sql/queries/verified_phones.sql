@@ -19,7 +19,7 @@ DELETE FROM verified_phone
 WHERE organization_id = $1 AND phone = $2;
 
 -- name: forget_phones_of_customer :exec
--- The numbers of a customer, on their record and in their appointments, go.
+-- Delete the numbers of a customer, on their record and in their appointments.
 -- params: organization_id uuid, customer_id uuid
 DELETE FROM verified_phone
 WHERE organization_id = $1
