@@ -22,6 +22,7 @@ from tests.builders import (
     key_in,
     made,
     unknown,
+    weekly,
 )
 
 NEEDS = """
@@ -305,3 +306,54 @@ async def test_two_services_may_need_one_resource(api: Api) -> None:
     for _ in range(2):
         await a_service(api, needs=[group("Room", room)])
     assert (await api.ask(LIST))["services"]["totalCount"] == 2
+
+
+TIMES = """
+    query ($id: ID!) { service(id: $id) { availability(from: "2026-01-19", to: "2026-01-19", timeZone: "UTC") {
+        ... on ServiceAvailability { slots { startsAt } }
+    } } }
+"""
+SET_HOURS = """
+    mutation ($input: SetWeeklyHoursInput!) { answer: setWeeklyHours(input: $input) { __typename } }
+"""
+SET_EXCEPTION = """
+    mutation ($input: SetExceptionInput!) { answer: setException(input: $input) { __typename } }
+"""
+REMOVE_EXCEPTION = """
+    mutation ($input: RemoveExceptionInput!) { answer: removeException(input: $input) { __typename } }
+"""
+
+
+async def test_a_listing_follows_every_change_of_a_resource_and_of_needs_at_once(api: Api) -> None:
+    """Hours of a Monday on which everybody works from nine to five, an hour a visit."""
+    ada, ben = await a_provider(api), await a_provider(api)
+    chairs = await a_resource(api, units=2)
+    service = await a_service(
+        api, ada, ben, durationMinutes=60, needs=[group("Chair", chairs, count=2)]
+    )
+    whole = list(range(9, 17))
+    monday: Json = {"resourceId": chairs["id"], "date": "2026-01-19"}
+    closed = {"isBlocked": True, "ranges": [{"start": "09:00", "end": "12:00"}]}
+    ten = weekly("10:00", "12:00", ["MONDAY"])
+    steps: tuple[tuple[str, Json, list[int]], ...] = (
+        (UPDATE_RESOURCE, {"id": chairs["id"], "units": 1}, []),
+        (UPDATE, {"id": service["id"], "needs": [group("Chair", chairs)]}, whole),
+        (SET_HOURS, {"resourceId": chairs["id"], "hours": ten}, whole),
+        (UPDATE_RESOURCE, {"id": chairs["id"], "alwaysOpen": False}, [10, 11]),
+        (UPDATE_RESOURCE, {"id": chairs["id"], "timeZone": "Europe/Berlin"}, [9, 10]),
+        (SET_EXCEPTION, monday | closed, []),
+        (REMOVE_EXCEPTION, monday, [9, 10]),
+        (UPDATE_RESOURCE, {"id": chairs["id"], "alwaysOpen": True}, whole),
+        (UPDATE, {"id": service["id"], "providersNeeded": 2, "needs": []}, whole),
+        (UPDATE, {"id": service["id"], "providerIds": [], "providersNeeded": 1}, []),
+    )
+
+    async def shown() -> list[int]:
+        found = (await api.ask(TIMES, id=service["id"]))["service"]["availability"]["slots"]
+        return [int(slot["startsAt"][11:13]) for slot in found]
+
+    assert await shown() == whole
+    for document, values, expected in steps:
+        answer = await change(api, document, **values)
+        assert answer["__typename"] in {"Resource", "Service"}
+        assert await shown() == expected, values
