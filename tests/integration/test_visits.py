@@ -11,8 +11,10 @@ import pytest
 
 from app.core.ids import ProviderId, SubjectId
 from app.core.needs import Assignment, ResourceGroup
+from app.core.viewer import Role, Viewer
 from app.store.locks import lock_calendars
 from app.store.pool import transaction
+from app.usecases.events.watch_appointments import may_concern, read_history
 from tests.builders import (
     NOW,
     Api,
@@ -393,8 +395,9 @@ async def test_an_expired_hold_is_a_new_wish_for_the_same(api: Api) -> None:
     named = made(await try_hold(api, service, NINE, cyd), "Hold")
     api.clock.set(NOW + timedelta(minutes=22))
     await an_appointment(api, cyd, NINE)
-    refused = await try_visit(api, service, NINE, holdToken=named["holdToken"])
-    assert refused["__typename"] == "HoldExpiredError"
+    wish = a_wish(service, NINE, holdToken=named["holdToken"], serviceId=None)
+    refused = made((await api.ask(BOOK_VISIT, input=wish))["answer"], "HoldExpiredError")
+    assert {each["providerId"] for each in refused["alternatives"]} == {cyd["id"]}
 
 
 async def test_a_hold_that_is_released_gives_everybody_and_everything_back(api: Api) -> None:
@@ -528,6 +531,24 @@ async def test_a_visit_moves_by_less_than_its_length_with_all_that_it_has(api: A
     moved = made(await try_move(api, booked, "2026-01-13T09:15Z"), "BookingConfirmation")
     assert await taken(api, moved) == {key_in(ada["id"]): [1], key_in(ben["id"]): [1], room: [1]}
     assert (await try_visit(api, service, NINE))["reasons"] == ["NOBODY_FREE", "RESOURCE_TAKEN"]
+
+
+async def test_every_provider_taken_hears_of_changes(api: Api) -> None:
+    ada, ben, cyd = await a_team(api, 3)
+    booked = await a_visit(api, await a_treatment(api, ada, ben, needed=2), NINE)
+    keys = {name: ProviderId(key_in(each["id"])) for name, each in (("a", ada), ("b", ben))}
+    since = await read_history(api.resources.pool, api.organization.id, NOW - timedelta(days=1))
+    [change] = [
+        each for each in since if each.appointment_id == key_in(booked["appointment"]["id"])
+    ]
+    assert change.provider_ids == (keys["a"], keys["b"])
+    for provider, concerned in ((ada, True), (ben, True), (cyd, False)):
+        viewer = Viewer(
+            organization_id=api.organization.id,
+            role=Role.PROVIDER,
+            provider_id=ProviderId(key_in(provider["id"])),
+        )
+        assert may_concern(viewer, change) is concerned
 
 
 # ---------------------------------------------------------------- at once

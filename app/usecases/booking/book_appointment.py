@@ -67,7 +67,7 @@ from app.usecases.booking.lock_calendar import (
     times_changed,
 )
 from app.usecases.booking.refuse_early import Asker, in_turn
-from app.usecases.booking.use_hold import HeldTime, use_hold
+from app.usecases.booking.use_hold import HeldTime, use_hold, wanted_by_hold
 from app.usecases.events.record import customer_changed, record_change
 from app.usecases.events.tell import tell
 from app.usecases.listing.find_next_slots import nearest_visits
@@ -152,6 +152,8 @@ async def book_appointment(
         partial(_attempt, resources, viewer, used_key, wish),
     )
     if isinstance(answer, SlotUnavailable | HoldExpired):
+        if wish.hold_id is not None:
+            wanted = await wanted_by_hold(resources, viewer.organization_id, wish.hold_id) or wanted
         nearest = await nearest_visits(resources, viewer.organization_id, wanted, wish.starts_at)
         return replace(answer, alternatives=nearest)
     if not isinstance(answer, Written):

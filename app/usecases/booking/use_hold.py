@@ -15,7 +15,7 @@ from app.core.rules import rules_in_force
 from app.core.sentences import say
 from app.core.slots import ClaimKind
 from app.store.calendars import claims_of_hold, free_hold_time, time_zones
-from app.store.holds import end_hold, hold_for_update
+from app.store.holds import end_hold, hold_by_id, hold_for_update
 from app.store.locks import lock_calendars, share_rules
 from app.store.providers import providers_by_ids
 from app.store.services import services_by_ids
@@ -65,7 +65,7 @@ async def use_hold(
         )
     if not viewer.may_take(hold.providers):
         return NotAllowed(message=NOT_THEIR_CALENDAR)
-    wanted = Wanted(hold.providers[: hold.named], hold.service_id)
+    wanted = _wanted(hold)
     held = await claims_of_hold(tx, organization_id, hold_id)
     if not held or not hold.stands_at(resources.clock()):
         return wanted
@@ -103,6 +103,18 @@ async def use_hold(
         now=now,
     )
     return HeldTime(sight, hold.service_id)
+
+
+async def wanted_by_hold(
+    resources: Resources, organization_id: OrganizationId, hold_id: HoldId
+) -> Wanted | None:
+    """What a hold was made for; None where it is gone."""
+    hold = await hold_by_id(resources.pool, organization_id, hold_id)
+    return None if hold is None else _wanted(hold)
+
+
+def _wanted(hold: Hold) -> Wanted:
+    return Wanted(hold.providers[: hold.named], hold.service_id)
 
 
 async def _zones(
