@@ -1,5 +1,5 @@
-"""Which times can be booked, and why not the others: listing, holding, booking and moving all ask
-here, so they all agree.
+"""Which times can be booked, and why the others can't. Listing, holding, booking and moving all use
+this module, so they agree.
 
 A start is possible if the visit fits into open time, and if visit and buffers are free of other
 claims. Possible starts come in stretches (`free_stretches`), which depend on neither the clock nor
@@ -69,7 +69,8 @@ class ClaimKind(StrEnum):
 
 LONGEST_CLAIM_MINUTES: Final = 3 * DAY_MINUTES
 """A visit and both of its buffers last a day at most, each; the database refuses longer claims
-(`claim_length`). Who looks for the claims in a range by their beginnings starts so much earlier.
+(`claim_length`). A query for claims in a range, by their beginnings, has to start that much
+earlier.
 """
 
 
@@ -84,9 +85,9 @@ class Claim(NamedTuple):
     visit_until: Minute
     kind: ClaimKind = ClaimKind.APPOINTMENT
     expires_at: datetime | None = None
-    """A hold's end, in UTC: from this instant on it is as if it were not there."""
+    """A hold's end, in UTC: it does not count from this instant on."""
     unit: int = 1
-    """Which of the subject's units, from 1 on. A provider has one."""
+    """The number of the subject's unit, from 1. A provider has one unit."""
 
 
 class UnbookableReason(StrEnum):
@@ -114,12 +115,12 @@ class UnbookableReason(StrEnum):
 
 
 class ViewerDates(NamedTuple):
-    """What a question by dates of a viewer's zone asks for: these instants, found among these dates
-    of the provider's zone.
+    """Dates of a viewer's zone, translated: the instants that they cover, and the dates of the
+    provider's zone that hold these instants.
     """
 
     intervals: tuple[Interval, ...]
-    """Usually one; none where the viewer's zone left all of the dates out."""
+    """Usually one; none if the viewer's zone skipped all of the dates."""
     first: date
     last: date
 
@@ -135,13 +136,13 @@ def active(claims: Iterable[Claim], now: datetime) -> tuple[Claim, ...]:
 def free_stretches(
     hours: Hours, rules: Rules, claims: Iterable[Claim], first: date, last: date
 ) -> dict[date, Stretches]:
-    """The possible starts by their provider-local date; every date asked for, ascending. Within a
-    date stretches ascend, and overlap where a window runs into that of the next date.
+    """The possible starts by provider-local date, ascending, with an entry for every date. Within a
+    date, stretches ascend; they overlap where a window reaches into that of the next date.
 
-    Of the rules, duration and buffers count; step, notice and horizon play no part, nor does *now*.
-    `claims` may come in any order and hold more than is needed; all of them count (see `active`),
-    and all that overlap `claims_span` must be there, as must the exceptions from `exceptions_span`.
-    The cost grows with the dates, their windows and the claims.
+    Only the duration and the buffers of the rules matter; step, notice, horizon and the current
+    time do not. `claims` may have any order, and must include all that overlap `claims_span`; all
+    of them count (see `active`). `hours` must include the exceptions of `exceptions_span`. The cost
+    is proportional to the number of dates, windows and claims.
     """
     low, high = day_number(first), day_number(last)
     start, stop = max(low, _FIRST_NUMBER), min(high, _LAST_NUMBER)
@@ -158,13 +159,15 @@ def free_stretches(
 
 
 def stretches_in(flat: Iterable[Minute]) -> Iterable[Stretch]:
-    """Each of the stretches of a date."""
+    """The stretches of a date, one by one."""
     minutes = iter(flat)
     return zip(minutes, minutes, minutes, strict=True)
 
 
 def starts_on_grid(stretches: Iterable[Minute], step_minutes: int) -> tuple[Minute, ...]:
-    """The possible starts of a date on the grids of their windows, ascending, each once."""
+    """The possible starts of a date that are on the grids of their windows, ascending, without
+    duplicates.
+    """
     starts: list[Minute] = []
     reached = None
     has_overlap = False
@@ -179,7 +182,7 @@ def starts_on_grid(stretches: Iterable[Minute], step_minutes: int) -> tuple[Minu
 def taken_starts(rules: Rules, claim: Claim) -> Interval:
     """The starts that a claim makes impossible: a visit there, with its buffers, would overlap it.
 
-    Claims carry their own buffers; the new visit's are added here.
+    Claims include their own buffers; the new visit's are added here.
     """
     return (
         claim.claimed_from - rules.duration_minutes - rules.buffer_after_minutes + 1,
@@ -190,7 +193,7 @@ def taken_starts(rules: Rules, claim: Claim) -> Interval:
 def free_starts(
     hours: Hours, rules: Rules, claims: Iterable[Claim], first: date, last: date
 ) -> dict[date, tuple[Minute, ...]]:
-    """The starts of `free_stretches` on the grid, by their provider-local date."""
+    """The starts of `free_stretches` that are on the grid, by provider-local date."""
     step = rules.step_minutes
     return {
         day: starts_on_grid(stretches, step)
@@ -201,7 +204,7 @@ def free_starts(
 def bookable(
     hours: Hours, rules: Rules, starts: Sequence[Minute], now: datetime
 ) -> tuple[Minute, ...]:
-    """Those of the free starts, ascending, that notice and horizon allow at this very instant."""
+    """The free starts, ascending, that notice and horizon allow at this instant."""
     low = bisect_left(starts, _earliest(rules, now))
     horizon = _horizon(hours, rules, now)
     # A wall clock is less than a day away from UTC, so only starts around the limit need their own
@@ -215,13 +218,11 @@ def bookable(
 def bookable_by_date(
     hours: Hours, rules: Rules, free: Mapping[date, Sequence[Minute]], now: datetime
 ) -> dict[date, tuple[Minute, ...]]:
-    """`bookable` for starts that stand by their provider-local dates, as `free_starts`
-    gives them.
-    """
+    """`bookable` for starts by provider-local date, as `free_starts` returns them."""
     earliest = _earliest(rules, now)
     horizon = _horizon(hours, rules, now)
-    # A date's starts are less than a day away from its UTC namesake: most lists lie wholly between
-    # the two limits.
+    # A date's starts are less than a day away from the same date in UTC, so most lists lie wholly
+    # between the two limits.
     if (
         free
         and (day_number(min(free)) - 1) * DAY_MINUTES >= earliest
@@ -265,8 +266,8 @@ def bookable_stretches(
 def bookable_starts(
     hours: Hours, rules: Rules, claims: Iterable[Claim], first: date, last: date, now: datetime
 ) -> dict[date, tuple[Minute, ...]]:
-    """What can be booked right now, by provider-local date; every date asked for. Expired holds
-    don't count.
+    """The starts that can be booked now, by provider-local date, with an entry for every date.
+    Expired holds don't count.
     """
     return bookable_by_date(
         hours, rules, free_starts(hours, rules, active(claims, now), first, last), now
@@ -274,11 +275,11 @@ def bookable_starts(
 
 
 def claims_span(zone: str, rules: Rules, first: date, last: date) -> Interval:
-    """The instants within which a claim can matter for the free starts of these dates: what to read
-    from the store.
+    """The range of instants in which a claim can affect the free starts of these dates: the claims
+    to read from the store.
 
-    Claims carry their own buffers; the new visit's are added here. A little wider than needed near
-    a clock change.
+    Claims include their own buffers; the new visit's are added here. The range is a little wider
+    than necessary near a clock change.
     """
     low = max(day_number(first), _FIRST_NUMBER)
     high = max(min(day_number(last), _LAST_NUMBER), low)
@@ -291,12 +292,12 @@ def claims_span(zone: str, rules: Rules, first: date, last: date) -> Interval:
 
 
 def exceptions_span(rules: Rules, first: date, last: date) -> tuple[date, date]:
-    """The dates whose exceptions can matter for the free starts of these dates, inclusive: what to
-    read from the store.
+    """The dates, inclusive, whose exceptions can affect the free starts of these dates: the
+    exceptions to read from the store.
 
-    The evening before runs into the first date, and its own hours may be cut by a break of the
-    evening before that; visits run out of the last date, across a date that the zone leaves out at
-    worst.
+    Hours of the evening before may reach into the first date, and a break of the evening before
+    that may shorten them. Visits may reach beyond the last date, even across a date that the zone
+    skips.
     """
     low = day_number(first) - 2
     high = day_number(last) + 3 + rules.duration_minutes // DAY_MINUTES
@@ -306,10 +307,10 @@ def exceptions_span(rules: Rules, first: date, last: date) -> tuple[date, date]:
 def dates_changed(
     zone: str, claimed: Interval, *, before_minutes: int, duration_minutes: int, after_minutes: int
 ) -> tuple[date, ...]:
-    """The provider-local dates whose free starts a claim of this time can change: its own, and
-    neighbours it reaches into.
+    """The provider-local dates whose free starts a claim on this time can change: its own dates,
+    and the neighbours that it reaches into.
 
-    The minutes are the largest that any rules in force for the provider ask for.
+    The minutes are the largest among all rules in force for the provider.
     """
     return dates_touched(
         zone, claimed[0] - duration_minutes - after_minutes + 1, claimed[1] + before_minutes
@@ -322,29 +323,29 @@ def dates_changed(
 def explain(
     hours: Hours, rules: Rules, claims: Iterable[Claim], starts_at: datetime, now: datetime
 ) -> tuple[UnbookableReason, ...]:
-    """Why this instant can't be booked right now: every reason, in the contract's order; none if,
-    and only if, it is listed.
+    """Every reason why this instant can't be booked now, in the order of `UnbookableReason`; none
+    if, and only if, the instant is listed.
 
     `claims` are those in `claims_span` of its date. A start between two minutes is never on a grid.
     """
     minute = minute_of(starts_at)
-    standing = active(claims, now)
+    counted = active(claims, now)
     day = local_date(hours.time_zone, minute)
     if (
         _is_whole(starts_at)
-        and minute in bookable_starts(hours, rules, standing, day, day, now)[day]
+        and minute in bookable_starts(hours, rules, counted, day, day, now)[day]
     ):
         return ()
     return in_order(
         _reasons_of_the_clock(hours, rules, starts_at, now)
         | _reasons_of_the_hours(hours, rules, starts_at)
-        | _reasons_of_claims(rules, standing, starts_at)
+        | _reasons_of_claims(rules, counted, starts_at)
     )
 
 
 def why_not_open(hours: Hours, rules: Rules, starts_at: datetime) -> frozenset[UnbookableReason]:
-    """Why a visit that starts here does not lie in open time, wherever the grid is; empty if, and
-    only if, it does.
+    """Why a visit that starts here does not lie in open time, for any grid; empty if, and only if,
+    it does.
     """
     return frozenset(
         _reasons_of_the_hours(hours, rules, starts_at) - {UnbookableReason.NOT_ON_GRID}
@@ -361,7 +362,7 @@ def why_not_free(
 
 
 def in_order(reasons: Collection[UnbookableReason]) -> tuple[UnbookableReason, ...]:
-    """The reasons in the contract's order."""
+    """The reasons in the order of `UnbookableReason`."""
     return tuple(reason for reason in UnbookableReason if reason in reasons)
 
 
@@ -373,7 +374,7 @@ def _is_whole(starts_at: datetime) -> bool:
 def is_bookable(
     hours: Hours, rules: Rules, claims: Iterable[Claim], starts_at: datetime, now: datetime
 ) -> bool:
-    """Whether this instant is listed right now."""
+    """Whether this instant is listed now."""
     return not explain(hours, rules, claims, starts_at, now)
 
 
@@ -448,21 +449,19 @@ _OF_SHUT: Final[Mapping[Shut, UnbookableReason]] = {
 def nearest(
     starts: Iterable[Minute], wanted: datetime, count: int = ALTERNATIVES
 ) -> tuple[Minute, ...]:
-    """Up to `count` of these bookable starts that are nearest to the wanted instant, in order of
-    time.
-
-    Of two equally near, the earlier is preferred.
+    """The `count` starts nearest to the wanted instant, ascending. Of two that are equally near,
+    the earlier is preferred.
     """
-    # Twice the distance from the middle of the wanted minute would tie wrongly; count in
-    # microseconds.
+    # In microseconds: the wanted instant may lie between two minutes, and rounding it would make
+    # unequal distances equal.
     aim = (wanted - EPOCH) // timedelta(microseconds=1)
     by_distance = sorted(set(starts), key=lambda minute: (abs(minute * 60_000_000 - aim), minute))
     return tuple(sorted(by_distance[:count]))
 
 
 def dates_of_viewer(provider_zone: str, viewer_zone: str, first: date, last: date) -> ViewerDates:
-    """Where to look for the starts that read a date from `first` to `last`, inclusive, in the
-    viewer's zone.
+    """Where to find the starts whose date in the viewer's zone is from `first` to `last`,
+    inclusive.
     """
     intervals = instants_reading(
         viewer_zone, day_number(first) * DAY_MINUTES, (day_number(last) + 1) * DAY_MINUTES
@@ -476,13 +475,11 @@ def dates_of_viewer(provider_zone: str, viewer_zone: str, first: date, last: dat
 def by_viewer_date(
     starts: Iterable[Minute], zone: str, first: date, last: date
 ) -> dict[date, tuple[Minute, ...]]:
-    """Those of the starts that read a date from `first` to `last` in this zone, by that date,
-    ascending.
+    """The starts whose date in this zone is from `first` to `last`, by that date, ascending.
 
-    Every date is there: also the empty ones, and those that the zone left out.
+    There is an entry for every date, also for empty ones and for those that the zone skipped.
     """
-    # Date by date in one zone need not be ascending: a clock turned back past midnight visits a
-    # date twice.
+    # Not ascending yet: a clock that is turned back past midnight visits a date twice.
     in_order = sorted(starts)
     grouped: dict[date, tuple[Minute, ...]] = {}
     for number in range(day_number(first), day_number(last) + 1):
@@ -501,19 +498,19 @@ def by_viewer_date(
 def _windows_for(
     hours: Hours, rules: Rules, first: int, last: int
 ) -> tuple[Sequence[LocalDay], list[Interval]]:
-    """The dates numbered `first` to `last`, and the windows that visits starting on them can lie
-    in, ascending by start.
+    """The dates numbered `first` to `last`, and the windows that can hold visits starting on them,
+    ascending by start.
 
-    The date before runs into the first; later dates count as long as open time goes on without a
-    gap.
+    These include windows of the date before, which may reach into the first date, and of later
+    dates as long as open time continues without a gap.
     """
-    # Within the visit the date can advance by its length and by one date that the zone leaves out.
+    # A visit can end as many dates later as it is long, and one more if the zone skips a date.
     frame = local_days(hours.time_zone, first - 1, last + 2 + rules.duration_minutes // DAY_MINUTES)
     asked = last - first + 2
     windows = windows_over(hours, frame[:asked])
     for day in frame[asked:]:
-        # Only the windows of the date before can reach this midnight, and they stand last. Next to
-        # a clock change: look.
+        # Only windows of the date before can reach this midnight, and they come last. Next to a
+        # clock change, there is no such shortcut.
         if day.midnight is not None and (not windows or windows[-1][1] < day.midnight):
             break
         windows += windows_over(hours, (day,))
@@ -522,28 +519,28 @@ def _windows_for(
 
 
 def _reach(first: LocalDay, last: LocalDay) -> Interval:
-    """Instants that hold both dates and all between; up to a day too many on either side next to a
-    clock change.
+    """A range of instants that includes both dates and all between; next to a clock change, it may
+    be a day too long at either end.
     """
     begin = (first.number - 1) * DAY_MINUTES if first.midnight is None else first.midnight
     end = (last.number + 2) * DAY_MINUTES if last.midnight is None else last.midnight + DAY_MINUTES
     return begin, end
 
 
-def _sweep(  # noqa: C901 - one loop, walked by every listing: a call in it would be felt
+def _sweep(  # noqa: C901 - one loop, which every listing runs: calls in it would slow it down
     rules: Rules, windows: Sequence[Interval], claims: Iterable[Claim], begin: Minute, end: Minute
 ) -> list[Stretch]:
     """The starts in `[begin, end)` that fit and are free, ascending by the stretches' beginnings.
 
-    `windows` ascend by start. This is where every computation spends its time: it walks windows and
-    claims side by side. Calls of `min` and `max` would make it half as slow again.
+    `windows` ascend by start. The loop goes through windows and claims in parallel. Computing free
+    times spends most of its time here; calls of `min` and `max` would make it half as slow again.
     """
     if not windows:
         return []
     duration = rules.duration_minutes
-    # What claims take from the starts: `[taken_from, taken_until)`. Beginnings and ends are sorted
-    # apart: that pairs them differently where claims overlap, but they cover the same together,
-    # and both lists ascend.
+    # Each claim makes the starts in `[taken_from, taken_until)` impossible. Beginnings and ends are
+    # sorted separately. Where claims overlap, this changes the pairs, but not what they cover
+    # together, and both lists ascend.
     ahead = duration + rules.buffer_after_minutes - 1
     behind = rules.buffer_before_minutes
     claims = tuple(claims)
@@ -551,7 +548,7 @@ def _sweep(  # noqa: C901 - one loop, walked by every listing: a call in it woul
     beginnings.sort()
     ends = [claim[1] + behind for claim in claims]
     ends.sort()
-    # A last one beyond everything saves asking whether there is another.
+    # A sentinel beyond everything: the loop need not check whether there is a next claim.
     beginnings.append(end + _LONG)
     ends.append(end + _LONG)
     taken = zip(beginnings, ends, strict=True)
@@ -573,8 +570,8 @@ def _sweep(  # noqa: C901 - one loop, walked by every listing: a call in it woul
                 open_until = window_until if window_until > open_until else open_until  # noqa: FURB136
                 following += 1
         if window_start < latest_end:
-            # The evening before runs into this window, and has used up claims that matter here as
-            # well.
+            # The window of the evening before reaches into this one, and its claims, which are
+            # behind us, matter here as well.
             has_overlap = True
             passed = bisect_right(ends, window_start)
             taken = zip(beginnings[passed:], ends[passed:], strict=True)
@@ -590,7 +587,7 @@ def _sweep(  # noqa: C901 - one loop, walked by every listing: a call in it woul
                     stretches.append((start, taken_from, window_start))
                 start = taken_until
                 if taken_until >= stop:
-                    break  # It may reach into the next window.
+                    break  # This claim may reach into the next window.
             taken_from, taken_until = next(taken)
         if start < stop:
             stretches.append((start, stop, window_start))
@@ -600,15 +597,14 @@ def _sweep(  # noqa: C901 - one loop, walked by every listing: a call in it woul
 
 
 def _pieces(zone: str, days: Sequence[LocalDay]) -> list[tuple[Minute, Minute, date]]:
-    """The instants of each date, ascending."""
+    """The range of instants of each date, ascending."""
     pieces: list[tuple[Minute, Minute, date]] = []
     is_plain = True
     for _, day, _, midnight in days:
         if midnight is not None:
             pieces.append((midnight, midnight + DAY_MINUTES, day))
         else:
-            # The clock changes nearby, perhaps across midnight: a date may be in two pieces, or in
-            # none.
+            # Near a clock change, perhaps across midnight, a date may have two ranges, or none.
             is_plain = False
             pieces += [(begin, end, day) for begin, end in date_interval(zone, day)]
     return pieces if is_plain else sorted(pieces)
@@ -617,7 +613,7 @@ def _pieces(zone: str, days: Sequence[LocalDay]) -> list[tuple[Minute, Minute, d
 def _by_date(
     stretches: Sequence[Stretch], zone: str, days: Sequence[LocalDay]
 ) -> dict[date, Stretches]:
-    """The stretches of each date, cut where one ends."""
+    """The stretches of each date; one that crosses into the next date is cut there."""
     free: dict[date, Stretches] = {day: () for _, day, _, _ in days}
     at, count = 0, len(stretches)
     for begin, end, day in _pieces(zone, days):
@@ -644,11 +640,11 @@ def _by_date(
 
 
 def _earliest(rules: Rules, now: datetime) -> Minute:
-    """The first minute that notice allows: `now` rounded up to a whole minute, and the notice."""
+    """The first minute that notice allows: `now`, rounded up to a whole minute, plus the notice."""
     return rules.min_notice_minutes + minute_at_or_after(now)
 
 
 def _horizon(hours: Hours, rules: Rules, now: datetime) -> int:
-    """The wall minute, midnight, from which on starts lie beyond the horizon."""
+    """The first wall minute beyond the horizon; it is a midnight."""
     today = wall_at(hours.time_zone, minute_of(now)) // DAY_MINUTES
     return (today + rules.max_advance_booking_days + 1) * DAY_MINUTES
