@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from app.admission.gate import Gate
 from app.admission.lines import Lines
 from app.cache.organizations import Organizations
+from app.cache.services import TakingMore
 from app.free_times.calendars import Calendars
 from app.free_times.listings import Listings
 from app.free_times.shared import SharedDays
@@ -39,6 +40,7 @@ class Accelerator:
     gate: Gate
     calendars: Calendars = field(default_factory=Calendars)
     organizations: Organizations = field(default_factory=Organizations)
+    taking_more: TakingMore = field(default_factory=TakingMore)
     listings: Listings[Any] = field(default_factory=Listings)
     """Whole answers of listings, by question, under the stamps and the minute."""
     lines: Lines[Any, Any] = field(default_factory=Lines)

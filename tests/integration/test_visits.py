@@ -14,6 +14,7 @@ from app.core.needs import Assignment, ResourceGroup
 from app.core.viewer import Role, Viewer
 from app.store.locks import lock_calendars
 from app.store.pool import transaction
+from app.store.sql import catalogue
 from app.usecases.events.watch_appointments import may_concern, read_history
 from tests.builders import (
     NOW,
@@ -27,6 +28,7 @@ from tests.builders import (
     unknown,
     weekly,
 )
+from tests.integration.test_batching import Statements
 from tests.lives import broken_laws
 from tests.visits import (
     BOOK_VISIT,
@@ -676,3 +678,23 @@ async def test_an_appointment_shows_its_rooms_also_when_it_is_cancelled(api: Api
         # How many there are is staff's.
         assert seen["resources"] == [{"id": node("Resource", room), "kind": "room", "units": None}]
         await cancel(api, booked)
+
+
+async def test_a_wish_for_a_service_that_is_known_to_take_more_is_tried_once(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first one finds out in a transaction that is rolled back."""
+    ada = await a_provider(api)
+    room = await a_room(api)
+    service = await a_treatment(api, ada, rooms=[room])
+    statements = Statements(monkeypatch)
+
+    async def tries(start: str) -> int:
+        wish = a_wish(service, start, ada)
+        await api.ask(BOOK_VISIT, input=wish)
+        before = max(catalogue()["before_booking"].sql.splitlines(), key=len)
+        count = sum(before in sql for sql in statements.sent)
+        statements.sent.clear()
+        return count
+
+    assert [await tries(start) for start in (NINE, TEN, ELEVEN)] == [2, 1, 1]

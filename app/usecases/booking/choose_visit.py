@@ -34,7 +34,7 @@ from app.core.slots import UnbookableReason
 from app.core.validation import SEVERAL_NEED_A_SERVICE
 from app.core.visits import Candidate, ResourceCandidate, Visit, assign
 from app.core.zones import instant_of, nearest_supported_date
-from app.free_times.read import RULES_MARGIN, known_offering
+from app.free_times.read import RULES_MARGIN
 from app.store.calendars import load_claims, load_resource_calendars, time_zones
 from app.store.idempotency import used_keys
 from app.store.locks import lock_calendars, share_rules
@@ -130,6 +130,8 @@ async def choose_and_take(
         answer = await take(Way.NO_CHOICE)
         if not isinstance(answer, Retry):
             return answer
+        if wanted.service_id is not None:
+            resources.accelerator.taking_more.add(organization_id, wanted.service_id)
     guess = await guess_visit(resources, organization_id, wanted, starts_at, duration_minutes)
     if isinstance(guess, Visit):
         answer = await take(guess)
@@ -146,13 +148,12 @@ async def choose_and_take(
 
 
 def _takes_more(resources: Resources, organization_id: OrganizationId, wanted: Wanted) -> bool:
-    """Whether the service took more than one provider when this process last listed it. If that
+    """Whether the service took more than one provider when this process last booked it. If that
     has changed since, the choice finds the one provider as well.
     """
-    if wanted.service_id is None:
-        return False
-    known = known_offering(resources.accelerator, organization_id, wanted.service_id)
-    return known is not None and not known.needs.is_plain
+    return wanted.service_id is not None and resources.accelerator.taking_more.has(
+        organization_id, wanted.service_id
+    )
 
 
 # ---------------------------------------------------------------- what there is to choose from
