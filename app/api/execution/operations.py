@@ -282,7 +282,7 @@ class Operations:
 
     def _parse(self, text: str) -> DocumentNode:
         try:
-            node = parse(
+            return parse(
                 text,
                 max_lexical_tokens=self._limits.tokens,
                 max_comments=self._limits.tokens,
@@ -295,8 +295,6 @@ class Operations:
             gave_up = error.message.endswith("Parsing aborted.")
             code = Code.QUERY_TOO_COMPLEX if gave_up else Code.GRAPHQL_PARSE_FAILED
             raise OperationRefused(_with_code(error, code)) from None
-        _unlink_tokens(node)
-        return node
 
     def _validate(self, node: DocumentNode) -> None:
         try:
@@ -344,6 +342,7 @@ class Operations:
         return measure(self._schema, node, operation, variables, self._limits)
 
     def _remember(self, text: str, document: Document) -> None:
+        _unlink_tokens(document.node)
         self._texts[document.sha256] = text
         self._documents.put(text, document)
 
@@ -481,10 +480,11 @@ def _select(node: DocumentNode, name: str | None) -> OperationDefinitionNode:
 
 
 def _unlink_tokens(node: DocumentNode) -> None:
-    """Take the document's tokens out of the list in which each knows its neighbours.
+    """Take the tokens of a document that is kept out of the list in which each refers to its
+    neighbours.
 
-    Nothing reads the list once a document is parsed, and it is made of cycles. An evicted document
-    would stay until a full garbage collection, of which there is none for hours.
+    `has_text_in_mutations` was the last to read the list, and it is made of cycles: an evicted
+    document would stay until a full garbage collection, of which there is none for hours.
     """
     token = None if node.loc is None else node.loc.start_token
     while token is not None:
