@@ -9,13 +9,20 @@ from datetime import UTC, date, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.core.free_days import FreeDay, Held, compute_free_days, free_starts_at
+from app.core.free_days import (
+    FreeDay,
+    Held,
+    compute_free_days,
+    compute_resource_days,
+    free_starts_at,
+)
 from app.core.hours import Hours
-from app.core.passing import next_change
+from app.core.passing import next_change, next_service_change
 from app.core.rules import Rules
-from app.core.slots import bookable_by_date
+from app.core.service_starts import service_starts
+from app.core.slots import bookable_by_date, by_viewer_date, dates_of_viewer
 from app.core.zones import EPOCH, minute_of
-from tests.unit.core import worlds
+from tests.unit.core import service_worlds, worlds
 
 NOW = datetime(2026, 1, 12, 8, tzinfo=UTC)
 TODAY = NOW.date()
@@ -98,3 +105,58 @@ def test_nothing_changes_before_it(data: st.DataObject) -> None:
     for moment in (*(now + timedelta(seconds=each) for each in between), until - MICROSECOND):
         if now <= moment < until:
             assert bookable(moment) == bookable(now)
+
+
+@given(service_worlds.worlds(), st.data())
+def test_nothing_of_a_service_changes_before_it(
+    world: service_worlds.World, data: st.DataObject
+) -> None:
+    """Whoever's notice, horizon or hold it is that time moves."""
+
+    def dates(hours: Hours) -> tuple[date, date]:
+        asked = dates_of_viewer(hours.time_zone, "UTC", world.day, world.day)
+        return asked.first, asked.last
+
+    providers = {
+        each: (
+            candidate.calendar,
+            compute_free_days(
+                candidate.calendar.hours,
+                candidate.calendar.rules,
+                candidate.claims,
+                *dates(candidate.calendar.hours),
+            ),
+        )
+        for each, candidate in world.candidates.items()
+    }
+    resources = {
+        (each, shape): compute_resource_days(
+            candidate.calendar.hours,
+            shape,
+            candidate.calendar.resource.units,
+            candidate.claims,
+            *dates(candidate.calendar.hours),
+        )
+        for each, candidate in world.resources.items()
+        for shape in {calendar.rules.shape for calendar, _ in providers.values()}
+    }
+
+    def listed(instant: datetime) -> dict[int, tuple[object, ...]]:
+        leads = service_starts(world.needs, world.named, providers, resources, instant)
+        starts = by_viewer_date(leads, "UTC", world.day, world.day)[world.day]
+        return {start: leads[start] for start in starts}
+
+    now = world.now
+    instant = next_service_change(
+        [(calendar.hours, calendar.rules, days) for calendar, days in providers.values()],
+        resources.values(),
+        tuple(listed(now)),
+        now,
+    )
+    assert instant is None or instant > now
+    until = now + timedelta(days=400) if instant is None else instant
+    seconds = int((until - now).total_seconds())
+    between = data.draw(st.lists(st.integers(0, max(0, seconds)), max_size=3))
+    for moment in (*(now + timedelta(seconds=each) for each in between), until - MICROSECOND):
+        if now <= moment < until:
+            assert listed(moment) == listed(now)
