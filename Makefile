@@ -28,7 +28,7 @@ help:
 	@echo "make audit      known holes in what is locked; asks on the network"
 	@echo "make bench      measurements (NAME… after it chooses, BASE=commit compares with that version)"
 	@echo "make schema     regenerate schema.graphql and sql/schema.sql"
-	@echo "make lock       resolve the dependencies anew (LOCK_OPTIONS='--upgrade' raises them)"
+	@echo "make lock       resolve the dependencies again (LOCK_OPTIONS='--upgrade' raises them)"
 	@echo "make reset      wipe the data of 'make run'"
 
 run: install assets
