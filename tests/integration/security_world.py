@@ -42,6 +42,7 @@ SCHEMA: Final = build_schema(
 ARGUMENTS: Final = {
     "exceptions": '(from: "2026-01-01", to: "2026-02-01")',
     "availability": '(from: "2026-01-13", to: "2026-01-13", timeZone: "UTC")',
+    "rescheduleAvailability": '(from: "2026-01-13", to: "2026-01-13")',
     "nextAvailableSlot": '(timeZone: "UTC")',
 }
 """Of the fields that can't do without."""
@@ -65,7 +66,7 @@ _SET_TEMPLATE = (
 _SENT = """
     INSERT INTO reminder_log (organization_id, id, appointment_id, time_version, kind, recipient, channel, status,
         due_at, sent_at, detail, attempts, created_at)
-    VALUES ($1, gen_random_uuid(), $2, 1, 'DAY_BEFORE', 'CUSTOMER', 'SMS', 'SENT', '2026-01-12T10:00Z',
+    VALUES ($1, gen_random_uuid(), $2, 1, 'DAY_BEFORE', $3, 'SMS', 'SENT', '2026-01-12T10:00Z',
         '2026-01-12T10:00Z', 'late', 1, '2026-01-12T10:00Z')
 """
 
@@ -172,7 +173,8 @@ async def a_world(api: Api) -> World:
     made((await api.ask(_UPDATE_CUSTOMER, caller=robin, input=changed))["answer"], "Customer")
     # It takes a room, and Ada was assigned to it.
     standing = await an_appointment(api, ada, "2026-01-13T10:00Z", providerId=None, **asked)
-    await api.rows(_SENT, api.organization.id, key_in(standing["appointment"]["id"]))
+    for recipient in ("CUSTOMER", "PROVIDER"):
+        await api.rows(_SENT, api.organization.id, key_in(standing["appointment"]["id"]), recipient)
     words = {"kind": "BOOKED", "recipient": "CUSTOMER", "language": "en", "subject": "Booked"}
     made((await api.ask(_SET_TEMPLATE, caller=api.admin, input=words))["answer"], "MessageTemplate")
     other = await api.another_organization()

@@ -82,7 +82,7 @@ FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
             reminders reminders.kind reminders.channel reminders.recipient reminders.status reminders.dueAt
             reminders.sentAt reminders.detail reminders.isResend
             messages messages.kind messages.channel messages.recipient messages.status messages.dueAt messages.sentAt
-            messages.detail messages.isResend
+            messages.detail messages.isResend reminders.provider messages.provider
         """,
         # The provider's side cancels for nothing.
         "robin link": (
@@ -93,7 +93,9 @@ FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
             cancelledAt cancellationReason cancellationFee cancellationFee.amountMinor cancellationFee.currency
         """,
         "robin admin": "customer",
+        # It is too late for the customer to move it: only the provider's side still can.
         "ada admin": """
+            rescheduleAvailability
             history history.version history.kind history.occurredAt history.actor history.actorSubject
             history.fromStatus history.toStatus history.fromStartsAt history.toStartsAt history.reason
             history.fromProviders history.toProviders history.assignment
