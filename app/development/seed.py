@@ -141,7 +141,7 @@ _PRACTICE: Final = (
 _CLINIC: Final = (
     _Person(
         subject="ines-caron",
-        name="Inès Caron, Massage Therapist",
+        name="Inès Caron",
         time_zone=CLINIC_ZONE,
         days=_WORKDAYS,
         hours=(9, 17),
@@ -151,7 +151,7 @@ _CLINIC: Final = (
     ),
     _Person(
         subject="luca-ferri",
-        name="Luca Ferri, Massage Therapist",
+        name="Luca Ferri",
         time_zone=CLINIC_ZONE,
         days=range(1, 6),
         hours=(11, 19),
@@ -161,7 +161,7 @@ _CLINIC: Final = (
     ),
     _Person(
         subject="maja-nowak",
-        name="Maja Nowak, Massage Therapist",
+        name="Maja Nowak",
         time_zone=CLINIC_ZONE,
         days=_EVERY_DAY,
         hours=(10, 16),

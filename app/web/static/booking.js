@@ -3,29 +3,40 @@
 import { calendarFile } from "./calendar-file.js";
 import { Calendar } from "./calendar.js";
 import { $, announce, h, showProblem, showSection } from "./dom.js";
+import { timesOf } from "./free-times.js";
 import { connect, newKey } from "./graphql.js";
 import { policyText, ruleText } from "./policy.js";
 import * as times from "./times.js";
+import { goneText, namesText, placeText } from "./visit.js";
 import { LOCALE, t, tn, translatePage } from "./words.js";
 
 const OFFERS = `query Offers($search: String, $zone: TimeZone!) {
+  services(first: 24, search: $search) {
+    nodes { ...Offered providersNeeded providers { name } next: nextAvailableSlot(timeZone: $zone) { localStart } }
+    pageInfo { hasNextPage }
+  }
   providers(first: 24, search: $search) {
-    nodes { ...Bookable }
+    nodes { id name serviceDurationMinutes services { ...Offered } next: nextAvailableSlot(timeZone: $zone) { localStart } }
     pageInfo { hasNextPage }
   }
 }`;
-const PROVIDER = `query Provider($id: ID!, $service: ID, $zone: TimeZone!) {
-  provider(id: $id) { ...Bookable first: nextAvailableSlot(serviceId: $service, timeZone: $zone) { localStart } }
+const SERVICE = `query Service($id: ID!, $providers: [ID!], $zone: TimeZone!) {
+  service(id: $id) {
+    ...Offered providersNeeded maxAdvanceBookingDays cancellationPolicy { ...Policy } providers { ...Person }
+    next: nextAvailableSlot(timeZone: $zone, providerIds: $providers) { localStart }
+  }
 }`;
-const BOOKABLE = `fragment Bookable on Provider {
-  id name timeZone serviceDurationMinutes maxAdvanceBookingDays cancellationPolicy { ...Policy }
-  services { id name durationMinutes maxAdvanceBookingDays price { amountMinor currency } cancellationPolicy { ...Policy } }
-  nextAvailableSlot(timeZone: $zone) { localStart }
+const PROVIDER = `query Provider($id: ID!, $zone: TimeZone!) {
+  provider(id: $id) { ...Person serviceDurationMinutes next: nextAvailableSlot(timeZone: $zone) { localStart } }
 }`;
+const OFFERED = `fragment Offered on Service { id name durationMinutes price { amountMinor currency } }`;
+const PERSON = `fragment Person on Provider { id name timeZone maxAdvanceBookingDays cancellationPolicy { ...Policy } }`;
 const BOOKED = `fragment Booked on Appointment {
   id calendarUid status startsAt endsAt localStart customerTimeZone version contact { email }
-  provider { id name cancellationPolicy { ...Policy } }
-  service { id name price { amountMinor currency } cancellationPolicy { ...Policy } }
+  provider { cancellationPolicy { ...Policy } }
+  providers { name }
+  resources { name kind }
+  service { name price { amountMinor currency } cancellationPolicy { ...Policy } }
 }`;
 const POLICY = `fragment Policy on CancellationPolicy {
   freeUntilMinutesBefore lateCancellation lateFee { amountMinor currency } lateFeePercent
@@ -34,8 +45,8 @@ const SEE = `query See($id: ID!) { appointment(id: $id) { ...Booked } }`;
 const HOLD = `mutation Hold($input: HoldSlotInput!) {
   holdSlot(input: $input) {
     __typename
-    ... on Hold { holdToken startsAt expiresAt }
-    ... on SlotUnavailableError { alternatives { startsAt } }
+    ... on Hold { holdToken startsAt expiresAt providers { name cancellationPolicy { ...Policy } } }
+    ... on SlotUnavailableError { reasons alternatives { startsAt } }
     ... on UserError { message }
   }
 }`;
@@ -47,7 +58,7 @@ const BOOK = `mutation Book($input: BookAppointmentInput!) {
       manageToken
       appointment { ...Booked }
     }
-    ... on SlotUnavailableError { alternatives { startsAt } }
+    ... on SlotUnavailableError { reasons alternatives { startsAt } }
     ... on HoldExpiredError { alternatives { startsAt } }
     ... on InvalidInputError { field }
     ... on UserError { message }
@@ -62,16 +73,23 @@ translatePage();
 const zone = times.myZone();
 const calendar = new Calendar($("calendar"), { api, zone, onPick: holdAndGoOn });
 
-let chosen = null; // { provider, service }: service is null where the provider offers no named ones
-let held = null; // { holdToken, startsAt, localStart, expiresAt }
+let chosen = null; // { service, provider, providers }: without a service, the provider's own time; without a provider, whoever of them is free
+let held = null; // { holdToken, startsAt, localStart, expiresAt, providers }
 let attempt = {}; // { request, key }: the same request again has the same key, so that it never books twice
 
-const minutes = (provider, service) => (service ?? { durationMinutes: provider.serviceDurationMinutes }).durationMinutes;
-const facts = (provider, service) =>
-  [times.durationText(minutes(provider, service)), service?.price && times.moneyText(service.price)].filter(Boolean).join(" · ");
-/** The policy in force: the service's own, else the provider's. */
-const policy = ({ provider, service }) => service?.cancellationPolicy ?? provider.cancellationPolicy;
-const title = ({ provider, service }) => [service?.name ?? t("appointment"), provider.name, facts(provider, service)].join(" · ");
+const minutes = ({ service, provider }) => service?.durationMinutes ?? provider.serviceDurationMinutes;
+/** How many people a visit takes at once. */
+const needed = ({ providersNeeded, providers }) => providersNeeded ?? providers.length;
+const teamText = (service) => needed(service) > 1 && t("team", { count: needed(service) });
+const facts = ({ service, provider }) =>
+  [times.durationText(minutes({ service, provider })), service?.price && times.moneyText(service.price)].filter(Boolean).join(" · ");
+const title = (what) => [what.service?.name ?? t("appointment"), facts(what)].join(" · ");
+
+/** The policy in force with each of these leads: the service's own, else the provider's; null where it depends on who it will be. */
+function policy(service, leads) {
+  const [first, ...others] = leads.map(({ cancellationPolicy }) => service?.cancellationPolicy ?? cancellationPolicy);
+  return others.every((other) => JSON.stringify(other) === JSON.stringify(first)) ? first : null;
+}
 
 // ---------------------------------------------------------------- where we are: the address tells, so that Back and links work
 
@@ -80,8 +98,10 @@ function address({ provider, service } = {}) {
   return `${location.pathname}${query.size ? `?${query}` : ""}`;
 }
 
+const place = () => ({ provider: chosen.provider?.id, service: chosen.service?.id });
+
 function go(step, where) {
-  where ??= step === "choose" ? {} : { provider: chosen.provider.id, service: chosen.service?.id };
+  where ??= step === "choose" ? {} : place();
   history.pushState({ step }, "", address(where));
   return arrive();
 }
@@ -96,7 +116,7 @@ async function arrive() {
   try {
     await release();
     if (secret().has("appointment")) await seeBooked();
-    else if (query.has("provider")) await pick(query.get("provider"), query.get("service"));
+    else if (query.has("provider") || query.has("service")) await pick(query.get("provider"), query.get("service"));
     else await choose();
   } catch (problem) {
     showProblem(problem.message, arrive);
@@ -111,7 +131,7 @@ document.addEventListener("click", (event) => {
   if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
   const { step, provider, service } = link.dataset;
-  go(step, provider && { provider, service });
+  go(step, (provider || service) && { provider, service });
 });
 
 // ---------------------------------------------------------------- what
@@ -120,31 +140,48 @@ async function choose() {
   calendar.close();
   showSection("choose");
   const search = $("search").value.trim();
-  const list = $("offers");
-  if (!list.children.length) list.replaceChildren(...Array.from({ length: 3 }, () => h("li", { class: "card waiting", "aria-hidden": "true" })));
-  list.setAttribute("aria-busy", "true");
-  const { providers } = await api.query(OFFERS + BOOKABLE + POLICY, { search: search || null, zone }).catch((problem) => {
-    if (problem.data?.providers) return problem.data; // who there is, without when they are free
+  if (!$("services").children.length && !$("people").children.length) {
+    $("services").replaceChildren(...Array.from({ length: 3 }, () => h("li", { class: "card waiting", "aria-hidden": "true" })));
+  }
+  $("choose").setAttribute("aria-busy", "true");
+  const answer = await api.query(OFFERS + OFFERED, { search: search || null, zone }).catch((problem) => {
+    if (problem.data?.services || problem.data?.providers) return problem.data; // what there is, without when it is free
     throw problem;
   });
-  list.removeAttribute("aria-busy");
+  $("choose").removeAttribute("aria-busy");
   if (search !== $("search").value.trim()) return;
-  $("search-line").hidden &&= !providers.pageInfo.hasNextPage && providers.nodes.length < 6;
-  list.replaceChildren(...providers.nodes.map(offer));
-  if (!providers.nodes.length) list.append(h("li", { class: "notice" }, search ? t("nobody_called", { name: search }) : t("nothing_to_book")));
-  if (search) announce(tn("found", providers.nodes.length));
+  const pages = [answer.services, answer.providers].filter(Boolean);
+  const services = (answer.services?.nodes ?? []).filter(({ providers }) => providers.length);
+  const people = answer.providers?.nodes ?? [];
+  const found = services.length + people.length;
+  $("search-line").hidden &&= !pages.some(({ pageInfo }) => pageInfo.hasNextPage) && found < 6;
+  $("services").replaceChildren(...services.map(serviceCard));
+  $("people").replaceChildren(...people.map(personCard));
+  $("person-title").hidden = !services.length || !people.length;
+  $("nothing").hidden = found > 0;
+  $("nothing").textContent = found ? "" : search ? t("nothing_found", { name: search }) : t("nothing_to_book");
+  if (search) announce(tn("found", found));
 }
 
-function offer(provider) {
-  const next = provider.nextAvailableSlot?.localStart;
+const nextText = ({ next }) => next && t("next_free_at", { date: times.shortDateText(times.dateOf(next.localStart)), time: times.timeText(next.localStart) });
+const link = (where, ...children) =>
+  h("a", { href: address(where), "data-step": "pick", "data-provider": where.provider, "data-service": where.service }, children);
+
+function serviceCard(service) {
+  return h("li", {}, link({ service: service.id },
+    h("h2", {}, service.name),
+    h("p", { class: "facts" }, [facts({ service }), teamText(service)].filter(Boolean).join(" · ")),
+    h("p", { class: "hint" }, nextText(service))));
+}
+
+function personCard(provider) {
   const rows = provider.services.length ? provider.services : [null];
+  const next = nextText(provider);
   return h("li", { class: "card" },
-    h("h2", {}, provider.name),
-    next && h("p", { class: "facts" }, t("next_free_at", { date: times.shortDateText(times.dateOf(next)), time: times.timeText(next) })),
-    h("ul", {}, rows.map((service) => h("li", {}, h("a", {
-      href: address({ provider: provider.id, service: service?.id }),
-      "data-step": "pick", "data-provider": provider.id, "data-service": service?.id,
-    }, h("span", {}, service?.name ?? t("appointment")), h("small", {}, facts(provider, service)))))));
+    h("h3", {}, provider.name),
+    next && h("p", { class: "facts" }, next),
+    h("ul", {}, rows.map((service) => h("li", {}, link({ provider: provider.id, service: service?.id },
+      h("span", {}, service?.name ?? t("appointment")), h("small", {}, facts({ service, provider })))))));
 }
 
 let typing;
@@ -157,33 +194,74 @@ $("search").addEventListener("input", () => {
 
 async function pick(providerId, serviceId) {
   showSection("pick");
-  if (calendar.shows(providerId, serviceId)) return; // back from the form: the same month, the same day
+  if (calendar.shows(timesOf(providerId, serviceId))) return; // back from the form: the same month, the same day
+  await showTimes(providerId, serviceId);
+}
+
+let asked = 0; // raised with each question, so that a late answer to an earlier one is recognized
+
+async function showTimes(providerId, serviceId) {
+  const run = (asked += 1);
   calendar.close();
-  $("pick-facts").textContent = "…";
-  const { provider } = await api.query(PROVIDER + BOOKABLE + POLICY, { id: providerId, service: serviceId, zone: calendar.zone });
-  if (!provider) throw new Error(t("not_bookable"));
-  const service = provider.services.find(({ id }) => id === serviceId) ?? null;
-  chosen = { provider, service };
-  $("pick-facts").textContent = title(chosen);
-  $("pick-policy").textContent = ruleText(policy(chosen), service?.price);
-  const today = times.today(provider.timeZone);
+  const [what, next] = await (serviceId ? loadService(serviceId, providerId) : loadProvider(providerId));
+  if (run !== asked) return;
+  chosen = what;
+  const { service, provider, providers } = what;
+  const leads = provider ? [provider] : providers;
+  const choice = service !== null && providers.length > needed(service);
+  const whom = choice ? teamText(service) : t("with_whom", { names: namesText(providers) });
+  $("pick-facts").textContent = [title(what), whom].filter(Boolean).join(" · ");
+  $("whom-line").hidden = !choice;
+  $("whom").replaceChildren(...[null, ...providers].map((one) =>
+    h("option", { value: one?.id ?? "", selected: one?.id === provider?.id }, one?.name ?? t("anyone"))));
+  const rule = policy(service, leads);
+  $("pick-policy").textContent = rule ? ruleText(rule, service?.price) : "";
+  const horizon = (lead) => times.addDays(times.today(lead.timeZone), (service?.maxAdvanceBookingDays ?? lead.maxAdvanceBookingDays) + 1);
   calendar.show({
-    providerId,
-    serviceId,
-    lastDate: times.addDays(today, (service?.maxAdvanceBookingDays ?? provider.maxAdvanceBookingDays) + 1),
-    date: times.dateOf(provider.first?.localStart ?? today),
+    source: timesOf(providerId, serviceId),
+    lastDate: leads.map(horizon).sort().at(-1),
+    date: times.dateOf(next?.localStart ?? times.today(leads[0].timeZone)),
   });
 }
 
+async function loadService(serviceId, providerId) {
+  const variables = { id: serviceId, providers: providerId ? [providerId] : null, zone: calendar.zone };
+  const { service } = await api.query(SERVICE + OFFERED + PERSON + POLICY, variables);
+  const provider = service?.providers.find(({ id }) => id === providerId) ?? null;
+  if (!service?.providers.length || (providerId && !provider)) throw new Error(t("not_bookable"));
+  return [{ service, provider, providers: service.providers }, service.next];
+}
+
+async function loadProvider(providerId) {
+  const { provider } = await api.query(PROVIDER + PERSON + POLICY, { id: providerId, zone: calendar.zone });
+  if (!provider) throw new Error(t("not_bookable"));
+  return [{ service: null, provider, providers: [provider] }, provider.next];
+}
+
+/** Somebody else is wanted: the same page with other times, so the focus stays on the choice. */
+$("whom").addEventListener("change", async () => {
+  const where = { provider: $("whom").value || undefined, service: chosen.service.id };
+  history.replaceState({ step: "pick" }, "", address(where));
+  showProblem(null);
+  try {
+    await showTimes(where.provider ?? null, where.service);
+  } catch (problem) {
+    showProblem(problem.message, arrive);
+  }
+});
+
+/** What is asked for; whoever is free where nobody was chosen. */
+const wish = () => ({ providerId: chosen.provider?.id ?? null, serviceId: chosen.service?.id ?? null });
+
 async function hold({ startsAt, localStart }) {
-  const input = { providerId: chosen.provider.id, serviceId: chosen.service?.id ?? null, startsAt, idempotencyKey: newKey() };
-  const { holdSlot: answer } = await api.query(HOLD, { input });
+  const input = { ...wish(), startsAt, idempotencyKey: newKey() };
+  const { holdSlot: answer } = await api.query(HOLD + POLICY, { input });
   if (answer.holdToken) held = { ...answer, localStart };
   return answer;
 }
 
 const sorry = (localStart, answer) =>
-  answer.alternatives ? t("just_taken", { time: times.timeText(localStart) }) : answer.message;
+  answer.alternatives ? goneText(localStart, answer.reasons) : answer.message;
 
 async function holdAndGoOn(slot) {
   try {
@@ -208,7 +286,8 @@ function release(options = {}) {
 function details() {
   $("summary-when").textContent = times.fullText(held.localStart);
   $("summary-what").textContent = `${title(chosen)} · ${t("zone_time", { zone: times.zoneText(calendar.zone) })}`;
-  $("summary-policy").textContent = policyText(policy(chosen), chosen.service?.price, held.startsAt, calendar.zone);
+  $("summary-with").textContent = t("with_whom", { names: namesText(held.providers) });
+  $("summary-policy").textContent = policyText(policy(chosen.service, [held.providers[0]]), chosen.service?.price, held.startsAt, calendar.zone);
   $("taken").hidden = true;
   countDown();
 }
@@ -252,11 +331,10 @@ form.addEventListener("submit", async (event) => {
   if (first) return first.focus();
   const { name, email, phone, notes } = Object.fromEntries([...new FormData(form)].map(([key, value]) => [key, value.trim() || null]));
   const input = {
-    providerId: chosen.provider.id,
-    serviceId: chosen.service?.id ?? null,
+    ...wish(),
     holdToken: held.holdToken,
     startsAt: held.startsAt,
-    durationMinutes: minutes(chosen.provider, chosen.service),
+    durationMinutes: minutes(chosen),
     customer: { name, email, phone, locale: LOCALE },
     customerTimeZone: calendar.zone,
     notes,
@@ -333,19 +411,21 @@ async function seeBooked() {
 }
 
 function done(appointment) {
-  const { provider, service, localStart, customerTimeZone, startsAt, contact } = appointment;
+  const { provider, providers, resources, service, localStart, customerTimeZone, startsAt, contact } = appointment;
   const link = new URL(manage, location.href);
   link.hash = location.hash;
   const what = service?.name ?? t("appointment");
   $("done-when").textContent = times.fullText(localStart);
-  $("done-what").textContent = [what, provider.name, t("zone_time", { zone: times.zoneText(customerTimeZone) })].join(" · ");
-  $("done-policy").textContent = policyText(policy(appointment), service?.price, startsAt, customerTimeZone);
+  $("done-what").textContent = [what, t("zone_time", { zone: times.zoneText(customerTimeZone) })].join(" · ");
+  $("done-with").textContent = t("with_whom", { names: namesText(providers) });
+  $("done-place").textContent = placeText(resources);
+  $("done-policy").textContent = policyText(policy(service, [provider]), service?.price, startsAt, customerTimeZone);
   $("done-written").hidden = !contact?.email;
   $("done-written").textContent = contact?.email ? t("written", { email: contact.email }) : "";
   $("manage").href = link;
   $("copy").textContent = t("copy");
   $("copy").hidden = !navigator.clipboard; // browsers offer it over https only
-  $("file").href = URL.createObjectURL(calendarFile({ ...appointment, title: `${what}: ${provider.name}`, link: link.href }));
+  $("file").href = URL.createObjectURL(calendarFile({ ...appointment, title: `${what}: ${namesText(providers)}`, place: placeText(resources), link: link.href }));
   $("copy").onclick = () => navigator.clipboard.writeText(link.href).then(() => { $("copy").textContent = t("copied"); });
   showSection("done");
 }

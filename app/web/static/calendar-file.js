@@ -22,7 +22,7 @@ function folded(line) {
   return parts.join("\r\n ");
 }
 
-export function calendarFile({ calendarUid, version, startsAt, endsAt, title, link }) {
+export function calendarFile({ calendarUid, version, startsAt, endsAt, title, place, link }) {
   const lines = [
     "BEGIN:VCALENDAR",
     "VERSION:2.0",
@@ -34,6 +34,7 @@ export function calendarFile({ calendarUid, version, startsAt, endsAt, title, li
     `DTSTART:${instant(startsAt)}`,
     `DTEND:${instant(endsAt)}`,
     `SUMMARY:${escaped(title)}`,
+    ...(place ? [`LOCATION:${escaped(place)}`] : []),
     `DESCRIPTION:${escaped(`${t("view_appointment")}: ${link}`)}`,
     `URL:${link}`,
     "END:VEVENT",

@@ -7,31 +7,13 @@ import { t, tn } from "./words.js";
 
 const POLL_MS = 15_000;
 const RETRY_MS = 4_000;
-
-const MONTH = `query Month($provider: ID!, $service: ID, $from: Date!, $to: Date!, $zone: TimeZone!, $after: DateTime!) {
-  provider(id: $provider) {
-    availability(from: $from, to: $to, timeZone: $zone, serviceId: $service) {
-      __typename
-      ... on Availability { days { date slots { startsAt localStart } } }
-      ... on TemporarilyUnavailableError { retryAfterSeconds }
-      ... on UserError { message }
-    }
-    nextAvailableSlot(after: $after, serviceId: $service, timeZone: $zone) { localStart }
-  }
-}`;
-
-const CHANGES = `subscription Changes($provider: ID!, $service: ID, $from: Date!, $to: Date!, $zone: TimeZone!) {
-  availabilityChanges(providerIds: [$provider], from: $from, to: $to, timeZone: $zone, serviceId: $service) {
-    date
-    slots { startsAt localStart }
-  }
-}`;
+const NEWS_MS = 500; // several changes at once are one question
 
 export class Calendar {
   #root;
   #api;
   #onPick;
-  #what = null; // { providerId, serviceId, lastDate }
+  #what = null; // { source: one of free-times.js, lastDate: the last on which anything can be booked }
   #month;
   #zone;
   #day = null;
@@ -89,17 +71,17 @@ export class Calendar {
     return this.#pushed.size > 0;
   }
 
-  /** Shows a provider's free times, opening at `date`. */
-  show({ providerId, serviceId = null, lastDate = null, date }) {
-    this.#what = { providerId, serviceId, lastDate };
+  /** Shows these free times, opening at `date`. */
+  show({ source, lastDate = null, date }) {
+    this.#what = { source, lastDate };
     this.#conflict = null;
     this.#root.inert = false;
     this.#open(times.monthOf(date), date);
   }
 
   /** Whether this is what it shows already; if so, it makes sure that it is up to date. */
-  shows(providerId, serviceId) {
-    const same = this.#what?.providerId === providerId && this.#what.serviceId === serviceId;
+  shows({ key }) {
+    const same = this.#what?.source.key === key;
     if (same) this.#load();
     return same;
   }
@@ -171,8 +153,7 @@ export class Calendar {
 
   #span() {
     const dates = times.daysOf(this.#month);
-    const { providerId: provider, serviceId: service } = this.#what;
-    return { provider, service, from: dates[0], to: dates.at(-1), zone: this.zone };
+    return { ...this.#what.source.variables, from: dates[0], to: dates.at(-1), zone: this.zone };
   }
 
   async #load() {
@@ -183,14 +164,17 @@ export class Calendar {
     const span = this.#span();
     const after = new Date(Math.max(Date.now(), Date.parse(`${span.from}T00:00:00Z`))).toISOString();
     try {
-      const { provider } = await this.#api.query(MONTH, { ...span, after }, { signal: this.#abort.signal });
+      const { asked } = await this.#api.query(this.#what.source.month, { ...span, after }, { signal: this.#abort.signal });
       if (run !== this.#run) return;
-      const answer = provider?.availability;
+      const answer = asked?.free;
       if (answer?.retryAfterSeconds) throw new Problem("overloaded", answer.message, answer);
       if (!answer?.days) throw new Problem("broken", answer?.message ?? t("not_bookable"));
       this.#problem = null;
-      this.#next = provider.nextAvailableSlot;
-      for (const { date, slots } of answer.days) if (!this.#pushed.has(date)) this.#days.set(date, slots);
+      this.#next = asked.next;
+      const { without } = this.#what.source;
+      for (const { date, slots } of answer.days) {
+        if (!this.#pushed.has(date)) this.#days.set(date, slots.filter(({ startsAt }) => startsAt !== without));
+      }
       this.#schedule(POLL_MS);
     } catch (problem) {
       if (problem.name === "AbortError" || run !== this.#run) return;
@@ -213,8 +197,9 @@ export class Calendar {
   #subscribe() {
     this.#unsubscribe();
     const run = this.#run;
-    this.#unsubscribe = this.#api.subscribe(CHANGES, this.#span(), ({ availabilityChanges: { date, slots } }) => {
+    this.#unsubscribe = this.#api.subscribe(this.#what.source.changes, this.#span(), ({ change: { date, slots, isSnapshot } }) => {
       if (run !== this.#run) return;
+      if (!slots) return isSnapshot || this.#schedule(NEWS_MS);
       const before = this.#days.get(date) ?? [];
       this.#pushed.add(date);
       this.#days.set(date, slots);
@@ -348,6 +333,7 @@ export class Calendar {
     if (!known) return ["", t("looking"), []];
     if (slots.length) return ["", "", []];
     if ([...this.#days.values()].some(({ length }) => length)) return ["", t("nothing_this_day"), []];
+    if (this.#next === undefined) return ["", t("nothing_this_month"), []]; // nobody knows when
     if (!this.#next) return ["", t("nothing_now"), []];
     const date = times.dateOf(this.#next.localStart);
     return ["", t("nothing_this_month"), [[t("next_free", { date: times.shortDateText(date) }), () => this.#open(times.monthOf(date), date)]]];

@@ -4,6 +4,7 @@ import { newKey } from "./graphql.js";
 
 const LOOK = `query {
   providers(first: 20) { nodes { id name timeZone services { id name durationMinutes } nextAvailableSlot { startsAt localStart } } }
+  services(first: 20) { nodes { id needs { name } nextAvailableSlot(timeZone: "UTC") { localStart } } }
 }`;
 const FIELDS = "query { __schema { mutationType { fields { name } } subscriptionType { fields { name } } } }";
 
@@ -16,7 +17,9 @@ export async function examples(api) {
   const free = nodes.filter((provider) => provider.nextAvailableSlot);
   const provider = free.find((one) => one.services.length) ?? free[0] ?? nodes[0];
   const slot = provider?.nextAvailableSlot;
-  const service = provider?.services[0];
+  const bookable = (look?.services?.nodes ?? []).filter((one) => one.nextAvailableSlot);
+  const service = bookable.find((one) => one.needs.length) ?? bookable[0];
+  const serviceFrom = service?.nextAvailableSlot.localStart.slice(0, 10);
   const from = slot?.localStart.slice(0, 10) ?? new Date().toISOString().slice(0, 10);
   const id = provider?.id ?? "paste a provider's id from the first tab";
   const startsAt = slot?.startsAt ?? `${addDays(from, 1)}T09:00:00Z`;
@@ -27,7 +30,7 @@ export async function examples(api) {
     [PROVIDERS],
     [SERVICES],
     [AVAILABILITY, { providerId: id, from, to: addDays(from, 6) }],
-    service && [WHOEVER, { serviceId: service.id, from, to: addDays(from, 6), timeZone: zone }],
+    service && [WHOEVER, { serviceId: service.id, from: serviceFrom, to: addDays(serviceFrom, 6), timeZone: zone }],
     [NEXT, { first: 10, timeZone: zone }],
     [EXPLAIN, { providerId: id, startsAt: startsAt.replace(/T(\d\d):(\d\d)/, "T$1:07") }],
     [BOOK, {
@@ -42,7 +45,7 @@ export async function examples(api) {
     }],
     offers("subscriptionType", "availabilityChanges") && [LIVE, { providerIds: [id], from, to: addDays(from, 1) }],
     service && offers("subscriptionType", "serviceAvailabilityChanges")
-      && [LIVE_SERVICE, { serviceId: service.id, from, to: addDays(from, 1), timeZone: zone }],
+      && [LIVE_SERVICE, { serviceId: service.id, from: serviceFrom, to: addDays(serviceFrom, 1), timeZone: zone }],
     [WHO],
     [MINE],
     [RESOURCES],
@@ -135,19 +138,17 @@ const WHOEVER = `
 query WhoeverIsFree(
   $serviceId: ID!, $from: Date!, $to: Date!, $timeZone: TimeZone!
 ) {
-  node(id: $serviceId) {
-    ... on Service {
-      name
-      availability(from: $from, to: $to, timeZone: $timeZone) {
-        __typename
-        ... on ServiceAvailability {
-          days {
-            date slotCount
-            slots { startsAt localStart providerIds }
-          }
+  service(id: $serviceId) {
+    name
+    availability(from: $from, to: $to, timeZone: $timeZone) {
+      __typename
+      ... on ServiceAvailability {
+        days {
+          date slotCount
+          slots { startsAt localStart providerIds }
         }
-        ... on UserError { code message }
       }
+      ... on UserError { code message }
     }
   }
 }

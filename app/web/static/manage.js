@@ -3,15 +3,19 @@
 import { calendarFile } from "./calendar-file.js";
 import { Calendar } from "./calendar.js";
 import { $, announce, showProblem, showSection } from "./dom.js";
+import { movesOf } from "./free-times.js";
 import { connect, newKey } from "./graphql.js";
 import { movable } from "./policy.js";
 import * as times from "./times.js";
+import { goneText, namesText, placeText } from "./visit.js";
 import { t, translatePage } from "./words.js";
 
 const APPOINTMENT = `fragment Shown on Appointment {
   id calendarUid status startsAt endsAt localStart customerTimeZone version
-  provider { id name timeZone serviceDurationMinutes maxAdvanceBookingDays }
-  service { id name durationMinutes maxAdvanceBookingDays }
+  provider { id name timeZone maxAdvanceBookingDays }
+  providers { name }
+  resources { name kind }
+  service { id name maxAdvanceBookingDays }
   contact { name }
   cancellationFee { amountMinor currency }
   cancellationQuote { ...Quote }
@@ -30,7 +34,7 @@ const MOVE = `mutation Move($input: RescheduleAppointmentInput!) {
   rescheduleAppointment(input: $input) {
     __typename
     ... on BookingConfirmation { appointment { ...Shown } }
-    ... on SlotUnavailableError { alternatives { startsAt } }
+    ... on SlotUnavailableError { reasons alternatives { startsAt } }
     ... on UserError { message }
   }
 }`;
@@ -58,21 +62,23 @@ async function see() {
 }
 
 function show(news, kind = "good") {
-  const { status, provider, service, contact, localStart, customerTimeZone, cancellationQuote: quote, cancellationFee } = appointment;
+  const { status, provider, providers, resources, service, contact, localStart, customerTimeZone, cancellationQuote: quote, cancellationFee } = appointment;
   const what = service?.name ?? t("appointment");
   $("status").textContent = t(`status_${status}`);
   $("status").dataset.status = status;
   $("when").textContent = times.fullText(localStart);
-  $("what").textContent = [what, provider.name, t("zone_time", { zone: times.zoneText(customerTimeZone) })].join(" · ");
+  $("what").textContent = [what, t("zone_time", { zone: times.zoneText(customerTimeZone) })].join(" · ");
+  $("with").textContent = t("with_whom", { names: namesText(providers) });
+  $("place").textContent = placeText(resources);
   $("who").textContent = contact ? t("for_whom", { name: contact.name }) : "";
   const link = location.href;
-  $("file").href = URL.createObjectURL(calendarFile({ ...appointment, title: `${what}: ${provider.name}`, link }));
+  $("file").href = URL.createObjectURL(calendarFile({ ...appointment, title: `${what}: ${namesText(providers)}`, place: placeText(resources), link }));
   $("actions").hidden = status !== "CONFIRMED" || !quote;
   $("cancel").hidden = !quote?.allowed;
   $("move").hidden = !movable(quote);
   $("terms").textContent = status === "CANCELLED" ? "" : terms(quote);
   $("again").hidden = status !== "CANCELLED";
-  $("again-link").href = `${booking}?${new URLSearchParams({ provider: provider.id, ...(service && { service: service.id }) })}`;
+  $("again-link").href = `${booking}?${new URLSearchParams({ ...(providers.length === 1 && { provider: provider.id }), ...(service && { service: service.id }) })}`;
   if (status === "CANCELLED" && cancellationFee) news ??= t("cancellation_cost", { fee: times.moneyText(cancellationFee) });
   $("news").hidden = !news;
   $("news").className = `notice ${kind}`;
@@ -147,13 +153,12 @@ async function refused(message) {
 // ---------------------------------------------------------------- move
 
 function pick() {
-  const { provider, service, localStart } = appointment;
+  const { provider, providers, service, localStart } = appointment;
   calendar ??= new Calendar($("calendar"), { api, zone: appointment.customerTimeZone, onPick: move });
-  $("pick-facts").textContent = t("now_is", { what: [times.fullText(localStart), service?.name ?? t("appointment"), provider.name].join(" · ") });
+  $("pick-facts").textContent = t("now_is", { what: [times.fullText(localStart), service?.name ?? t("appointment"), t("with_whom", { names: namesText(providers) })].join(" · ") });
   showSection("pick");
   calendar.show({
-    providerId: provider.id,
-    serviceId: service?.id ?? null,
+    source: movesOf(appointment),
     lastDate: times.addDays(times.today(provider.timeZone), (service?.maxAdvanceBookingDays ?? provider.maxAdvanceBookingDays) + 1),
     date: times.dateOf(localStart),
   });
@@ -167,7 +172,7 @@ async function move(slot) {
     const request = JSON.stringify(input);
     if (attempt.request !== request) attempt = { request, key: newKey() };
     const { rescheduleAppointment: answer } = await api.query(MOVE + APPOINTMENT, { input: { ...input, idempotencyKey: attempt.key } });
-    if (answer.alternatives) return calendar.conflict(t("taken_stays", { time: times.timeText(slot.localStart) }), answer.alternatives);
+    if (answer.alternatives) return calendar.conflict(`${goneText(slot.localStart, answer.reasons)} ${t("stays")}`, answer.alternatives);
     if (answer.message) return refused(answer.message);
     appointment = answer.appointment;
     calendar.close();

@@ -5,6 +5,7 @@ once, and by keyboard alone.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import re
 from dataclasses import fields
@@ -31,6 +32,12 @@ WEEK = ("MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY", "SUN
 CREATE = """mutation ($input: CreateProviderInput!) {
   createProvider(input: $input) { ... on Provider { id } ... on UserError { message } }
 }"""
+CREATE_SERVICE = """mutation ($input: CreateServiceInput!) {
+  createService(input: $input) { ... on Service { id } ... on UserError { message } }
+}"""
+CREATE_RESOURCE = """mutation ($input: CreateResourceInput!) {
+  createResource(input: $input) { ... on Resource { id } ... on UserError { message } }
+}"""
 BOOK = """mutation ($input: BookAppointmentInput!) {
   bookAppointment(input: $input) {
     ... on BookingConfirmation { manageToken appointment { id } }
@@ -49,6 +56,7 @@ PUSHED_MS = 5_000
 """Events arrive at once; polling would take three times as long."""
 
 names = (f"Dr Grace {number}" for number in range(1, 1000))
+keys = itertools.count()
 
 
 async def _provider(shop: Shop, **rules: object) -> str:
@@ -63,6 +71,39 @@ async def _provider(shop: Shop, **rules: object) -> str:
     answer = (await shop.ask(CREATE, input=wish))["createProvider"]
     assert "id" in answer, answer
     return str(answer["id"])
+
+
+async def _team(shop: Shop, count: int) -> tuple[list[str], list[str]]:
+    """So many people who are always there: their names and their ids."""
+    called = [next(names) for _ in range(count)]
+    return called, [await _provider(shop, name=name) for name in called]
+
+
+async def _service(shop: Shop, providers: list[str], *, rooms: int = 0, **rules: object) -> str:
+    """An hour with one of these people, in one of so many rooms."""
+    room_ids = []
+    for number in range(1, rooms + 1):
+        room = {"name": f"Oak {number}", "kind": "room", "timeZone": "UTC"}
+        answer = (await shop.ask(CREATE_RESOURCE, input=room))["createResource"]
+        room_ids.append(answer["id"])
+    needs = [{"name": "Room", "resourceIds": room_ids}] if rooms else []
+    wish = {
+        "name": "Massage",
+        "providerIds": providers,
+        "durationMinutes": 60,
+        "slotIntervalMinutes": 60,
+        "needs": needs,
+    } | rules
+    answer = (await shop.ask(CREATE_SERVICE, input=wish))["createService"]
+    assert "id" in answer, answer
+    return str(answer["id"])
+
+
+async def _open_service(windows: Windows, shop: Shop, service: str, **options: Any) -> Page:  # noqa: ANN401 (playwright's)
+    page = await windows.open(**{"timezone_id": "UTC", "locale": "en-GB"} | options)
+    await page.goto(f"{shop.address}/?service={service}")
+    await expect(page.locator(".times button").first).to_be_visible()
+    return page
 
 
 async def _open(windows: Windows, shop: Shop, provider: str, **options: Any) -> Page:  # noqa: ANN401 (playwright's)
@@ -105,17 +146,20 @@ async def _book(page: Page, time: str) -> str:
     return str(await page.get_by_role("link", name="View appointment").get_attribute("href"))
 
 
-async def _taken_by_somebody_else(shop: Shop, provider: str, starts_at: str) -> None:
+async def _taken_by_somebody_else(
+    shop: Shop, provider: str | None, starts_at: str, *, service: str | None = None
+) -> None:
+    """With this provider, or (None) with whoever is free for the service."""
     customer = {"name": "Somebody Else", "email": "else@example.com"}
     wish = {
         "providerId": provider,
+        "serviceId": service,
         "startsAt": starts_at,
         "customer": customer,
         "customerTimeZone": "UTC",
+        "idempotencyKey": f"else {next(keys)}",
     }
-    answer = await shop.ask(
-        BOOK, token="", input=wish | {"idempotencyKey": f"else {provider} {starts_at}"}
-    )
+    answer = await shop.ask(BOOK, token="", input=wish)
     assert "appointment" in answer["bookAppointment"], answer
 
 
@@ -542,7 +586,7 @@ async def test_an_overloaded_server_is_asked_again_when_it_said(
             await route.continue_()
             return
         asked.append(asyncio.get_running_loop().time())
-        refusal = {"data": {"provider": {"availability": busy, "nextAvailableSlot": None}}}
+        refusal = {"data": {"asked": {"free": busy, "next": None}}}
         await (route.continue_() if len(asked) > 1 else route.fulfill(json=refusal))
 
     await page.route("**/graphql", refuse_the_first_month)
@@ -575,8 +619,138 @@ async def test_people_are_found_by_name_and_chosen_by_a_link(windows: Windows, s
     page = await windows.open()
     await page.goto(shop.address)
     await page.get_by_label("Search by name").fill("unmistak")
-    card = page.locator("#offers > li")
+    card = page.locator("#people > li")
     await expect(card).to_have_count(1)
     await card.get_by_role("link").click()
-    await expect(page.get_by_text("Zelda Unmistakable · 1 h")).to_be_visible()
+    await expect(page.get_by_text("Appointment · 1 h · With Zelda Unmistakable")).to_be_visible()
     assert windows.complaints == []
+
+
+async def test_a_service_is_booked_with_anyone_and_the_page_says_who_and_where(
+    windows: Windows, shop: Shop
+) -> None:
+    called, team = await _team(shop, 2)
+    service = await _service(shop, team, rooms=2, name="Unmistakable massage")
+    theirs = await _open_service(windows, shop, service)
+    await _tomorrow(theirs)
+    await expect(theirs.locator(".freshness")).to_have_text(LIVE)
+    page = await windows.open(timezone_id="UTC", locale="en-GB")
+    await page.goto(shop.address)
+    await page.get_by_label("Search by name").fill("unmistakable m")
+    await expect(page.locator("#services > li")).to_have_count(1)
+    await page.get_by_role("link", name="Unmistakable massage").click()
+    await expect(page.get_by_label("With")).to_have_value("")
+    await expect(page.locator(".times button").first).to_be_visible()
+    await _tomorrow(page)
+    await _pick(page, "10:00")
+    held_with = await page.locator("#summary-with").inner_text()
+    assert held_with in {f"With {name}" for name in called}
+    await _fill_in(page)
+    await page.get_by_role("button", name="Book", exact=True).click()
+    await expect(page.get_by_role("heading", name="You are booked")).to_be_focused()
+    await expect(page.locator("#done-with")).to_have_text(held_with)
+    await expect(page.locator("#done-place")).to_have_text("Room: Oak 1")
+    await page.get_by_role("link", name="View appointment").click()
+    await expect(page.locator("#with")).to_have_text(held_with)
+    await expect(page.locator("#place")).to_have_text("Room: Oak 1")
+    # The other one is free then, and is the next to be booked; then nobody is.
+    start = await _start_of(theirs, "10:00")
+    await _taken_by_somebody_else(shop, None, start, service=service)
+    await expect(_time(theirs, "10:00")).to_have_count(0, timeout=PUSHED_MS)
+    await expect(_time(theirs, "11:00")).to_be_visible()
+    assert windows.complaints == []
+
+
+async def test_a_service_is_booked_with_a_named_person(windows: Windows, shop: Shop) -> None:
+    called, team = await _team(shop, 2)
+    service = await _service(shop, team)
+    page = await _open_service(windows, shop, service)
+    await _tomorrow(page)
+    start = await _start_of(page, "10:00")
+    await _taken_by_somebody_else(shop, team[1], start, service=service)
+    whom = page.get_by_label("With")
+    await whom.focus()
+    await whom.select_option(called[1])
+    await expect(whom).to_be_focused()
+    await expect(page).to_have_url(re.compile(f"provider={re.escape(team[1])}"))
+    await expect(page.locator(".times button").first).to_be_visible()
+    await _tomorrow(page)
+    await expect(_time(page, "11:00")).to_be_visible()
+    await expect(_time(page, "10:00")).to_have_count(0)
+    await _book(page, "11:00")
+    await expect(page.locator("#done-with")).to_have_text(f"With {called[1]}")
+    await page.goto(f"{shop.address}/?service={service}")
+    await expect(page.locator(".times button").first).to_be_visible()
+    await _tomorrow(page)
+    await expect(_time(page, "10:00")).to_be_visible()
+    await expect(_time(page, "11:00")).to_be_visible()
+    assert windows.complaints == []
+
+
+@pytest.mark.parametrize(
+    ("rooms", "others", "reason"),
+    [
+        (0, 2, "Nobody is free at 10:00 any more."),
+        (1, 1, "The last room or device for 10:00 has just been taken."),
+    ],
+)
+async def test_in_a_rush_the_page_says_what_is_gone_and_offers_the_nearest(
+    rooms: int, others: int, reason: str, windows: Windows, shop: Shop
+) -> None:
+    _, team = await _team(shop, 2)
+    service = await _service(shop, team, rooms=rooms)
+    page = await windows.open(timezone_id="UTC", locale="en-GB")
+    await _without_live_updates(page.context)
+    await page.goto(f"{shop.address}/?service={service}")
+    await expect(page.locator(".times button").first).to_be_visible()
+    await expect(page.locator(".freshness")).to_have_text("Refreshed every few seconds")
+    await _tomorrow(page)
+    start = await _start_of(page, "10:00")
+    for _ in range(others):
+        await _taken_by_somebody_else(shop, None, start, service=service)
+    await _time(page, "10:00").click()
+    await expect(page.get_by_text(f"{reason} The nearest free times:")).to_be_focused()
+    nearest = page.locator(".conflict button").first
+    time = (await nearest.inner_text())[-5:]
+    await nearest.click()
+    await expect(page.locator("#summary-when")).to_contain_text(time)
+
+
+async def test_a_visit_of_two_people_names_both_and_moves_into_its_own_time(
+    windows: Windows, shop: Shop
+) -> None:
+    called, team = await _team(shop, 2)
+    rules = {"providersNeeded": 2, "slotIntervalMinutes": 30}
+    page = await _open_service(windows, shop, await _service(shop, team, rooms=1, **rules))
+    both = f"With {called[0]} and {called[1]}"
+    await expect(page.locator("#pick-facts")).to_contain_text(both)
+    await expect(page.get_by_label("With")).to_be_hidden()
+    await _tomorrow(page)
+    link = await _book(page, "10:00")
+    await expect(page.locator("#done-with")).to_have_text(both)
+    await page.goto(link)
+    await page.get_by_role("button", name="Change the time").click()
+    await expect(_time(page, "11:00")).to_be_visible()
+    await expect(_time(page, "10:00")).to_have_count(0)
+    await _time(page, "10:30").click()
+    await page.get_by_role("button", name="Move it").click()
+    await expect(page.locator("#when")).to_contain_text("10:30")
+    await expect(page.locator("#with")).to_have_text(both)
+    await expect(page.locator("#place")).to_have_text("Room: Oak 1")
+    assert windows.complaints == []
+
+
+async def test_times_to_move_to_follow_what_others_take(windows: Windows, shop: Shop) -> None:
+    """Asked for again at once when something changed, not only from time to time."""
+    _, team = await _team(shop, 1)
+    service = await _service(shop, team)
+    page = await _open_service(windows, shop, service)
+    await _tomorrow(page)
+    link = await _book(page, "10:00")
+    await page.goto(link)
+    await page.get_by_role("button", name="Change the time").click()
+    await expect(_time(page, "12:00")).to_be_visible()
+    start = await _start_of(page, "12:00")
+    await _taken_by_somebody_else(shop, team[0], start, service=service)
+    await expect(_time(page, "12:00")).to_have_count(0, timeout=PUSHED_MS)
+    await expect(_time(page, "13:00")).to_be_visible()
