@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from app.core.limits import LimitPeriod, instants_that_count
+from app.core.limits import LimitPeriod, instants_that_count, periods_to_lock
 from app.core.money import CancellationPolicy
 from app.core.party import Party
-from app.core.refusals import InvalidInput, SlotUnavailable
+from app.core.refusals import InvalidInput
 from app.core.sentences import Duration, say
-from app.core.slots import Claim, ClaimKind, active, explain
+from app.core.slots import Claim, ClaimKind, active
 from app.core.zones import (
     dates_touched,
     instant_of,
@@ -124,6 +124,21 @@ def dates_to_lock(
     return dates
 
 
+def limits_to_lock(
+    calendars: Iterable[Calendar], claims: Claims
+) -> dict[SubjectId, frozenset[tuple[LimitPeriod, date]]]:
+    """The periods of limits in which these claims count, of each provider who has limits, their own
+    or the service's.
+    """
+    return {
+        each.provider.id: periods_to_lock(
+            each.limits, each.hours.time_zone, claims.get(each.provider.id, ())
+        )
+        for each in calendars
+        if each.limits
+    }
+
+
 def week_around(zone: str, starts_at: datetime) -> tuple[Interval, ...]:
     """The instants of the ISO week, from Monday on, in which a clock of this zone reads a start.
     Usually one interval.
@@ -142,24 +157,6 @@ def booked_minutes(zone: str, claims: Iterable[Claim], starts_at: datetime, now:
         for claim in active(claims, now)
         if any(first <= claim.visit_from < until for first, until in week)
     )
-
-
-def refuse_time(
-    calendar: Calendar,
-    claims: Sequence[Claim],
-    starts_at: datetime,
-    duration_minutes: int | None,
-    now: datetime,
-) -> SlotUnavailable | InvalidInput | None:
-    """Why a visit can't start there at this instant; with a duration, only if it is still the one
-    that is expected.
-    """
-    rules = calendar.rules
-    refusal = refuse_duration(rules, duration_minutes)
-    if refusal is not None:
-        return refusal
-    reasons = explain(calendar.hours, rules, claims, starts_at, now)
-    return SlotUnavailable(reasons=reasons) if reasons else None
 
 
 def refuse_duration(rules: Rules, expected_minutes: int | None) -> InvalidInput | None:

@@ -13,8 +13,9 @@ from datetime import datetime, timedelta
 from itertools import accumulate
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from app.core.limits import Load
 from app.core.slots import free_stretches, starts_on_grid, stretches_in, taken_starts
-from app.core.zones import EPOCH
+from app.core.zones import EPOCH, dates_between, local_date
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -116,6 +117,40 @@ def compute_resource_days(
         )
         for day, each in free_stretches(hours, shape, (), first, last).items()
     }
+
+
+def compute_visit_days(
+    zone: str, claims: Iterable[Claim], first: date, last: date
+) -> dict[date, FreeDay]:
+    """The visits that start on each date, for limits; every date. In place of stretches of starts a
+    day has the visits themselves, from start to end, so days of all kinds are kept alike;
+    `load_of` reads it. `claims` may hold more.
+    """
+    visits: dict[date, list[Minute]] = {day: [] for day in dates_between(first, last)}
+    held: dict[date, list[Held]] = {}
+    for claim in claims:
+        day = local_date(zone, claim.visit_from)
+        if day not in visits:
+            continue
+        if claim.expires_at is None:
+            visits[day] += (claim.visit_from, claim.visit_until, claim.visit_from)
+        else:
+            expires_at = _microseconds(claim.expires_at)
+            held.setdefault(day, []).append(Held(claim.visit_from, claim.visit_until, expires_at))
+    return {day: FreeDay(tuple(of_day), tuple(held.get(day, ()))) for day, of_day in visits.items()}
+
+
+def load_of(day: FreeDay) -> Load:
+    """What a date of `compute_visit_days` counts for limits."""
+    visits = stretches_in(day.stretches)
+    lengths = [until - first for first, until, _ in visits]
+    return Load(
+        visits=len(lengths),
+        minutes=sum(lengths),
+        held=tuple(
+            (hold.until - hold.first, EPOCH + hold.expires_at * _MICROSECOND) for hold in day.held
+        ),
+    )
 
 
 def units_free_at(day: FreeDay, now: datetime) -> list[tuple[Minute, Minute, int]]:

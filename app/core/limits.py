@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple, assert_never
 
 from app.core.zones import DAY_MINUTES, date_of_number, day_number, instants_reading, local_date
@@ -18,8 +19,13 @@ from app.core.zones import DAY_MINUTES, date_of_number, day_number, instants_rea
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from app.core.provider import Calendar
     from app.core.slots import Claim
     from app.core.zones import Interval, Minute
+
+MOST_VISITS: Final = 10_000
+MOST_MINUTES: Final = 31 * DAY_MINUTES
+"""As long as the longest period: more would limit nothing."""
 
 
 class LimitPeriod(StrEnum):
@@ -70,6 +76,34 @@ class Load(NamedTuple):
 NOTHING: Final = Load()
 
 
+class Counted(NamedTuple):
+    """What a calendar's limits count, on all dates of the periods in question: `taken` are all
+    visits of the provider, `led` those of the service that the provider leads. Empty where no limit
+    counts them.
+    """
+
+    taken: Mapping[date, Load] = MappingProxyType({})
+    led: Mapping[date, Load] = MappingProxyType({})
+
+    def expiries_after(self, now: datetime) -> list[datetime]:
+        """The instants after now at which a hold among them expires: a period may then open."""
+        return [
+            expires_at
+            for several in self
+            for load in several.values()
+            for _, expires_at in load.held
+            if expires_at > now
+        ]
+
+    @property
+    def has_holds(self) -> bool:
+        """Whether a hold is among them, expired or not."""
+        return any(load.held for several in self for load in several.values())
+
+
+UNCOUNTED: Final = Counted()
+
+
 class FullDates(NamedTuple):
     """On which dates limits keep a provider out of visits, or only from leading them."""
 
@@ -96,6 +130,19 @@ def instants_that_count(zone: str, first: date, last: date) -> tuple[Interval, .
     return instants_reading(
         zone, day_number(first) * DAY_MINUTES, (day_number(last) + 1) * DAY_MINUTES
     )
+
+
+def instants_counted(
+    limits: Iterable[BookingLimit], zone: str, start: Minute
+) -> tuple[Interval, ...]:
+    """The instants at which visits start that count for a visit starting here; none without
+    limits.
+    """
+    limits = tuple(limits)
+    if not limits:
+        return ()
+    day = local_date(zone, start)
+    return instants_that_count(zone, *dates_that_count(limits, day, day))
 
 
 def loads(zone: str, claims: Iterable[Claim], first: date, last: date) -> dict[date, Load]:
@@ -177,6 +224,30 @@ def _is_full(
         limit.max_minutes is not None
         and minutes + duration_minutes > limit.max_minutes
         and is_longer
+    )
+
+
+def full_for(
+    calendar: Calendar,
+    counted: Counted,
+    dates: Iterable[date],
+    now: datetime,
+    *,
+    taken_before: tuple[date, int] | None = None,
+    led_before: tuple[date, int] | None = None,
+) -> FullDates:
+    """On which of these dates the provider can't be taken, or can't lead, since a limit is reached.
+    Where a visit moves that takes the provider, or that they lead, these are its date and minutes,
+    as in `full_dates`.
+    """
+    if not calendar.limits:
+        return UNLIMITED
+    dates = tuple(dates)
+    minutes = calendar.rules.duration_minutes
+    provider, service = calendar.provider.limits, calendar.service_limits
+    return FullDates(
+        taking=full_dates(provider, counted.taken, minutes, dates, now, moving=taken_before),
+        leading=full_dates(service, counted.led, minutes, dates, now, moving=led_before),
     )
 
 

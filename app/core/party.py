@@ -18,6 +18,15 @@ class Party(NamedTuple):
     service_id: ServiceId | None = None
 
 
+class Counting(NamedTuple):
+    """The visits that a limit counts: all of the party's provider; or only those of its service
+    that the provider leads.
+    """
+
+    party: Party
+    is_led: bool
+
+
 class ServiceParty(NamedTuple):
     """A service with all of those named, the first of whom leads; whoever of its providers is free
     where nobody is.

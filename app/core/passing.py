@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from app.core.free_days import FreeDay
     from app.core.hours import Hours
+    from app.core.limits import Counted
     from app.core.rules import Rules
     from app.core.zones import Minute
 
@@ -28,16 +29,21 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 
 
 def next_change(
-    hours: Hours, rules: Rules, days: Mapping[date, FreeDay], now: datetime
+    hours: Hours,
+    rules: Rules,
+    days: Mapping[date, FreeDay],
+    now: datetime,
+    counted: Iterable[Counted] = (),
 ) -> datetime | None:
     """The first instant after now at which what can be booked on these days may differ; None where
     none is in sight.
 
     A start leaves right after the instant at which its notice was kept for the last time; a held
-    one comes at the instant at which its hold expires; a date comes within the horizon when the
-    provider's own date changes.
+    one comes at the instant at which its hold expires. When a hold that limits count expires, dates
+    may come whose limit was reached. A date comes within the horizon when the provider's own date
+    changes.
     """
-    instants: list[datetime] = []
+    instants = [at for each in counted for at in each.expiries_after(now)]
     earliest = minute_at_or_after(now) + rules.min_notice_minutes
     for day in days.values():
         starts = free_starts_at(day, rules.step_minutes, now)
@@ -54,11 +60,12 @@ def next_service_change(
     resources: Iterable[Mapping[date, FreeDay]],
     starts: Sequence[Minute],
     now: datetime,
+    counted: Iterable[Counted] = (),
 ) -> datetime | None:
     """As `next_change`, for a service on these days of all that a visit could take. Of the starts
     that are listed, one may leave when anybody's notice is kept for the last time.
     """
-    instants: list[datetime] = []
+    instants = [at for each in counted for at in each.expiries_after(now)]
     soonest = minute_at_or_after(now)
     for hours, rules, days in providers:
         first = bisect_left(starts, soonest + rules.min_notice_minutes)

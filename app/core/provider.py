@@ -123,6 +123,16 @@ class Calendar:
     rules: Rules
     is_plain: bool = True
 
+    @property
+    def service_limits(self) -> tuple[BookingLimit, ...]:
+        """They count the service's visits that this provider leads."""
+        return () if self.service is None else self.service.limits
+
+    @property
+    def limits(self) -> tuple[BookingLimit, ...]:
+        """The provider's, and the service's."""
+        return self.provider.limits + self.service_limits
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:

@@ -22,6 +22,7 @@ from email_validator import EmailNotValidError, validate_email
 from app.core.appointment import Contact
 from app.core.booking import Wanted
 from app.core.hours import ClockRange, DayException, WeeklyRange, merge_clock_ranges
+from app.core.limits import MOST_MINUTES, MOST_VISITS, BookingLimit, LimitPeriod
 from app.core.messages import Channel
 from app.core.money import CancellationPolicy, LateCancellation, Money
 from app.core.needs import Assignment, Needs, ResourceGroup
@@ -123,6 +124,7 @@ class ProviderForm:
     subject: str | None
     locale: str | None = None
     channels: Sequence[Channel] | None = None
+    limits: Sequence[BookingLimit] | None = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +140,7 @@ class ServiceForm:
     max_advance_booking_days: int | None
     price: Money | None
     cancellation_policy: PolicyForm | None
+    limits: Sequence[BookingLimit] | None = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,6 +203,7 @@ class ValidProvider:
     subject: str
     locale: str | None
     channels: tuple[Channel, ...] | None
+    limits: tuple[BookingLimit, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,6 +214,7 @@ class ValidService:
     rules: ServiceRules
     price: Money | None
     cancellation_policy: CancellationPolicy | None
+    limits: tuple[BookingLimit, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -252,6 +257,7 @@ def valid_provider(form: ProviderForm) -> ValidProvider:
         subject=_text("subject", form.subject, SUBJECT_LENGTH),
         locale=_locale("locale", form.locale),
         channels=_channels(form.channels),
+        limits=_limits("limits", form.limits),
     )
 
 
@@ -285,7 +291,23 @@ def valid_service(form: ServiceForm) -> ValidService:
         cancellation_policy=None
         if policy is None
         else _policy("cancellation_policy", policy, price=price),
+        limits=_limits("limits", form.limits),
     )
+
+
+def _limits(field: str, limits: Sequence[BookingLimit] | None) -> tuple[BookingLimit, ...]:
+    """In the order of their periods."""
+    found: dict[LimitPeriod, BookingLimit] = {}
+    for at, limit in enumerate(_not_null(field, limits)):
+        place = f"{field}.{at}"
+        if limit.period in found:
+            raise _Refused(f"{place}.period", say("Name each period once."))
+        _optional_integer(f"{place}.max_visits", limit.max_visits, 1, MOST_VISITS)
+        _optional_integer(f"{place}.max_minutes", limit.max_minutes, 1, MOST_MINUTES)
+        if limit.max_visits is None and limit.max_minutes is None:
+            raise _Refused(place, say("Limit the visits, their minutes, or both."))
+        found[limit.period] = limit
+    return tuple(found[period] for period in LimitPeriod if period in found)
 
 
 @_answers

@@ -19,9 +19,10 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple, assert_never
 
-from app.core.booking import claim_for, visit_of
+from app.core.booking import claim_for, refuse_duration, visit_of
 from app.core.limits import is_full
-from app.core.needs import Assignment
+from app.core.needs import Assignment, Needs
+from app.core.refusals import SlotUnavailable
 from app.core.slots import UnbookableReason, explain, in_order, why_not_free, why_not_open
 from app.core.zones import instant_of, minute_of
 
@@ -32,8 +33,9 @@ if TYPE_CHECKING:
     from app.core.booking import Claims
     from app.core.ids import ProviderId, ResourceId, SubjectId
     from app.core.limits import BookingLimit
-    from app.core.needs import Needs, ResourceGroup
+    from app.core.needs import ResourceGroup
     from app.core.provider import Calendar
+    from app.core.refusals import InvalidInput
     from app.core.resource import ResourceCalendar
     from app.core.rules import Rules
     from app.core.slots import Claim
@@ -132,6 +134,26 @@ def assign(
         if visit is not None:
             return visit
     return start.refusal()
+
+
+def refuse_time(
+    alone: Candidate,
+    starts_at: datetime,
+    duration_minutes: int | None,
+    now: datetime,
+    *,
+    own: Claims | None = None,
+) -> SlotUnavailable | InvalidInput | None:
+    """Why a visit of this provider alone can't start there; with a duration, only if it is still
+    the one that is expected. `own` are the claims of the appointment that moves, if one does.
+    """
+    refusal = refuse_duration(alone.calendar.rules, duration_minutes)
+    if refusal is not None:
+        return refusal
+    lead = alone.calendar.provider.id
+    start = _Start(Needs(provider_ids=(lead,)), (lead,), {lead: alone}, {}, starts_at, now, own)
+    reasons = start.reasons(lead)
+    return SlotUnavailable(reasons=in_order(reasons)) if reasons else None
 
 
 def leads_at(

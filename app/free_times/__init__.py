@@ -11,7 +11,9 @@ What is kept
     *Free days*: the stretches of possible starts on a date of the subject's zone under a *shape*
     (duration and buffers), and the holds on it; in Redis, `shared`, and in this process, `local`.
     The grid, now, notice, horizon and the end of holds are applied on reading. A resource is asked
-    for under its lead's shape; its stretches say how many units are possible.
+    for under its lead's shape; its stretches say how many units are possible. Where limits are in
+    force, the *visits* that start on a date are kept in the same way, in place of stretches: all
+    of a provider, or those of a service that the provider leads.
 
 What it counts under
     Every subject and every service has a *stamp* in Redis, three parts of eight bytes:
@@ -49,6 +51,10 @@ everything at once, so neither round trips nor statements grow with the number o
 lists services first looks at all stamps in one round trip: under those, nothing that this process
 has kept is asked for again. The listing itself is a sweep over the days, and is kept as a whole,
 `listings`, under the stamps of everybody and everything that it was made of.
+
+What limits go through (`_Reading.answer_parties`): once a provider's calendar is known to have
+some, a second question for the visits on all dates of the periods that the first one touches, under
+the same stamp. Which dates are full is decided on reading, as the end of holds is.
 
 What a change goes through (`SharedDays.forget`)
 

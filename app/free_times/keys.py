@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from app.core.ids import OrganizationId, OwnerId
+    from app.core.ids import OrganizationId, OwnerId, ServiceId
     from app.core.rules import Rules
 
 DAY_LIFETIME_MS: Final = 60_000
@@ -48,6 +48,15 @@ def shape(rules: Rules) -> str:
     )
 
 
+def visits(service_id: ServiceId | None) -> str:
+    """In place of a shape: the visits that start on a date, for limits; all of a provider, or those
+    of a service that the provider leads.
+    """
+    return "visits" if service_id is None else f"visits:{service_id.hex}"
+
+
 def day_key(stamp: str, shape_name: str, number: int) -> str:
-    """The free times on a provider-local date, by its number; `DAY_LIFETIME_MS`."""
+    """The free times, or the visits, on a provider-local date, by its number;
+    `DAY_LIFETIME_MS`.
+    """
     return f"{stamp}:{shape_name}:{number}"

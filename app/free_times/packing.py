@@ -31,7 +31,7 @@ def pack_day(day: FreeDay, *, stamp: bytes, kept_since: int) -> bytes:
     lie within a week, so minutes after its first stretch fit into 16 bits.
     """
     stretches, held = day
-    base = stretches[0] if stretches else 0
+    base = stretches[0] if stretches else held[0].first if held else 0
     head = _HEAD.pack(stamp, kept_since, base, len(stretches) // 3, len(held))
     minutes = [minute - base for minute in stretches]
     packed = head + struct.pack(f"<{len(minutes)}h", *minutes)

@@ -26,19 +26,34 @@ from app.core.free_days import (
     FreeDay,
     compute_free_days,
     compute_resource_days,
+    compute_visit_days,
     free_starts_at,
+    load_of,
+)
+from app.core.limits import (
+    UNCOUNTED,
+    Counted,
+    dates_that_count,
+    full_for,
+    instants_that_count,
+    loads,
 )
 from app.core.needs import Needs, Offering
-from app.core.party import Party, ResourceUse
+from app.core.party import Counting, Party, ResourceUse
 from app.core.provider import Calendar
 from app.core.refusals import NotFound, TemporarilyUnavailable
 from app.core.resource import ResourceCalendar
 from app.core.slots import bookable_by_date, claims_span
 from app.core.zones import dates_between
 from app.free_times.calendars import KnownCalendar
-from app.free_times.keys import DAY_LIFETIME_MS
+from app.free_times.keys import DAY_LIFETIME_MS, visits
 from app.free_times.shared import Fill, Question
-from app.store.calendars import load_calendars, load_claims, load_resource_calendars
+from app.store.calendars import (
+    load_calendars,
+    load_claims,
+    load_led_claims,
+    load_resource_calendars,
+)
 from app.store.needs import load_offerings
 
 if TYPE_CHECKING:
@@ -107,12 +122,19 @@ class FreeDays(NamedTuple, Generic[Source]):
     """The stamp under which this is true; None where it was just computed."""
     fresh_seconds: float = 0.0
     """How long this may be given again under the same stamp."""
+    counted: Counted = UNCOUNTED
+    """What the limits of a provider's calendar count."""
+
+    @property
+    def has_holds(self) -> bool:
+        """Whether it depends on the end of a hold."""
+        return self.counted.has_holds or any(day.held for day in self.days.values())
 
 
 Answer: TypeAlias = FreeDays[Calendar] | NotFound | TemporarilyUnavailable
 
-Wanted: TypeAlias = "Party | ResourceUse | ServiceId"
-"""Days of a provider or of a resource; or a service's needs."""
+Wanted: TypeAlias = "Party | Counting | ResourceUse | ServiceId"
+"""Days of a provider or of a resource; what a provider's limits count; or a service's needs."""
 
 Dated: TypeAlias = Calendar | ResourceCalendar
 """What days are computed from."""
@@ -135,7 +157,7 @@ async def read_free_days(
     `stamps` are those of providers that were seen since the question came.
     """
     reading = _Reading(accelerator, pool, organization_id, first, last, dates)
-    return await reading.answer(list(dict.fromkeys(wanted)), stamps)  # type: ignore[return-value]  # a provider's for each
+    return await reading.answer_parties(list(dict.fromkeys(wanted)), stamps)
 
 
 class ServiceDays(NamedTuple):
@@ -156,9 +178,9 @@ class ServiceDays(NamedTuple):
     @property
     def has_holds(self) -> bool:
         """Whether it depends on the end of a hold."""
-        several = [found.days for found in self.providers.values()]
-        several += [found.days for found in self.resources.values()]
-        return any(day.held for days in several for day in days.values())
+        return any(found.has_holds for found in self.providers.values()) or any(
+            found.has_holds for found in self.resources.values()
+        )
 
 
 ServiceAnswer: TypeAlias = ServiceDays | NotFound | TemporarilyUnavailable
@@ -187,7 +209,7 @@ async def read_service_days(
         each: [Party(provider_id, each) for provider_id in of_service.provider_ids]
         for each, of_service in needs.items()
     }
-    await reading.answer(list(chain.from_iterable(parties.values())), stamps)
+    await reading.answer_parties(list(chain.from_iterable(parties.values())), stamps)
     uses = {
         each: [
             ResourceUse(resource_id, shape)
@@ -209,13 +231,61 @@ def known_offering(
 
 
 def bookable_days(found: FreeDays[Calendar], now: datetime) -> dict[date, tuple[Minute, ...]]:
-    """The starts that can be booked at this instant: the grid, notice, horizon and the end of holds
-    are applied here.
+    """The starts that can be booked at this instant: the grid, notice, horizon, limits and the end
+    of holds are applied here.
     """
     calendar = found.calendar
     step = calendar.rules.step_minutes
     starts = {day: free_starts_at(free, step, now) for day, free in found.days.items()}
+    if calendar.limits:
+        taking, leading = full_for(calendar, found.counted, found.days, now)
+        starts |= dict.fromkeys(taking | leading, ())
     return bookable_by_date(calendar.hours, calendar.rules, starts, now)
+
+
+def count(
+    calendar: Calendar, claims: Iterable[Claim], led: Iterable[Claim], first: date, last: date
+) -> Counted:
+    """What the calendar's limits count on these dates: of all its claims, and of those led."""
+    zone = calendar.hours.time_zone
+    return Counted(
+        taken=loads(zone, claims, first, last) if calendar.provider.limits else {},
+        led=loads(zone, led, first, last) if calendar.service_limits else {},
+    )
+
+
+async def led_claims_on(
+    on: Executor,
+    organization_id: OrganizationId,
+    calendars: Iterable[Calendar],
+    first: date,
+    last: date,
+    *,
+    without: AppointmentId | None = None,
+) -> dict[Party, list[Claim]]:
+    """The claims that limits of services count on these dates, but for those of one appointment, in
+    one statement; none, where there are no such limits.
+    """
+    zones = {
+        Party(each.provider.id, each.service.id): each.hours.time_zone
+        for each in calendars
+        if each.service is not None and each.service.limits
+    }
+    instants = [
+        interval
+        for zone in set(zones.values())
+        for interval in instants_that_count(zone, first, last)
+    ]
+    if not instants:
+        return {}
+    return await load_led_claims(
+        on,
+        organization_id,
+        list(zones),
+        min(begin for begin, _ in instants),
+        max(until for _, until in instants),
+        without=without,
+    )
 
 
 async def claims_around(
@@ -275,17 +345,19 @@ class _Standing:
     def is_complete(self) -> bool:
         return len(self.days) == len(self.question.dates)
 
-    @property
-    def subject(self) -> tuple[SubjectId, str, Rules]:
-        """Whose claims matter; only days are ever missing."""
-        return _subject(self.wanted, cast("Dated", self.known.calendar))
-
     def missing(self) -> tuple[date, date]:
         """From the first date that is missing to the last."""
         dates = self.question.dates
         if self.days:
             dates = [day for day in dates if day not in self.days]
         return dates[0], dates[-1]
+
+
+class _Claims(NamedTuple):
+    """All of each subject, and those with which providers lead a service."""
+
+    of_subjects: Mapping[SubjectId, Sequence[Claim]]
+    led: Mapping[Party, Sequence[Claim]]
 
 
 class _Work(NamedTuple):
@@ -343,10 +415,70 @@ class _Reading:
             await self._compute_alone(left)
         return self._answers
 
+    async def answer_parties(
+        self, parties: Sequence[Party], stamps: Mapping[Any, Stamp] | None
+    ) -> dict[Party, Answer]:
+        """As `answer`, together with what the limits of those who have some count."""
+        left: Sequence[Party] = parties
+        for _ in range(TRIES):
+            await self.answer(left, stamps)
+            countings = {
+                party: several
+                for party in left
+                if (several := _countings(party, self.found(party)))
+            }
+            if countings:
+                await self.answer(list(chain.from_iterable(countings.values())), stamps)
+            left = [
+                party for party, several in countings.items() if not self._count(party, several)
+            ]
+            if not left:
+                break
+            # Their limits changed in between: other dates count now.
+            for party in left:
+                del self._answers[party]
+                for each in countings[party]:
+                    del self._answers[each]
+            stamps = None
+        self._refuse(left)
+        return cast("dict[Party, Answer]", {party: self._answers[party] for party in parties})
+
+    def _count(self, party: Party, countings: Sequence[Counting]) -> bool:
+        """Complete a party's answer with what its limits count; False where they were read under
+        other limits.
+        """
+        found = cast("FreeDays[Calendar]", self._answers[party])
+        for each in countings:
+            days = self._answers[each]
+            if not isinstance(days, FreeDays):
+                self._answers[party] = days
+                return True
+            if days.calendar.limits != found.calendar.limits:
+                return False
+            by_date = {day: load_of(visits) for day, visits in days.days.items()}
+            counted = found.counted
+            found = found._replace(
+                stamp=found.stamp if found.stamp == days.stamp else None,
+                fresh_seconds=min(found.fresh_seconds, days.fresh_seconds),
+                counted=counted._replace(led=by_date)
+                if each.is_led
+                else counted._replace(taken=by_date),
+            )
+        self._answers[party] = found
+        return True
+
     def found(self, wanted: Wanted) -> FreeDays[Any] | None:
         """What was answered; None for a refusal."""
         answer = self._answers[wanted]
         return answer if isinstance(answer, FreeDays) else None
+
+    def _dates_of(self, wanted: Wanted, calendar: Dated) -> tuple[date, ...]:
+        """The dates that are wanted; of what is counted, all of the periods that they are in."""
+        asked = self._asked(calendar.hours.time_zone)
+        if isinstance(wanted, Counting) and isinstance(calendar, Calendar):
+            limits = calendar.service_limits if wanted.is_led else calendar.provider.limits
+            return dates_between(*dates_that_count(limits, asked[0], asked[-1]))
+        return asked
 
     def _asked(self, zone: str) -> tuple[date, ...]:
         """The dates that are wanted in this zone."""
@@ -435,9 +567,9 @@ class _Reading:
         return Question(
             self._organization_id,
             _owner(wanted),
-            _rules(wanted, calendar),
+            _kind(wanted, calendar),
             known.rules_part,
-            self._asked(calendar.hours.time_zone),
+            self._dates_of(wanted, calendar),
         )
 
     def _is_fit(self, known: Known) -> bool:
@@ -527,13 +659,16 @@ class _Reading:
             match each:
                 case Party():
                     parties.append(each)
+                case Counting(party=party):
+                    parties.append(party)
                 case ResourceUse():
                     resource_ids[each.resource_id] = None
                 case _:
                     service_ids.append(each)
         place = (self._pool, self._organization_id)
         if parties:
-            found.update(await load_calendars(*place, parties, first, last))
+            several = list(dict.fromkeys(parties))
+            found.update(await load_calendars(*place, several, first, last))
         if resource_ids:
             found.update(await load_resource_calendars(*place, list(resource_ids), first, last))
         if service_ids:
@@ -584,10 +719,11 @@ class _Reading:
                     (work.standing.wanted for work in mine), (work.flight for work in mine)
                 )
                 return
-            claims = await claims_on(
-                self._pool,
-                self._organization_id,
-                [work.standing.subject for work in mine],
+            claims = await self._claims(
+                [
+                    (work.standing.wanted, cast("Dated", work.standing.known.calendar))
+                    for work in mine
+                ],
                 min(work.flight.first for work in mine),
                 max(work.flight.last for work in mine),
             )
@@ -610,6 +746,28 @@ class _Reading:
         self._accelerator.shared.keep_here(fills)
         self._accelerator.tasks.start(self._keep(fills))
 
+    async def _claims(
+        self, wanted: Sequence[tuple[Wanted, Dated]], first: date, last: date
+    ) -> _Claims:
+        """The claims that days of these are computed from, on these dates: in one statement for all
+        subjects, and one for what providers lead.
+        """
+        led = [
+            calendar
+            for each, calendar in wanted
+            if isinstance(each, Counting) and each.is_led and isinstance(calendar, Calendar)
+        ]
+        subjects = [
+            _subject(each, calendar)
+            for each, calendar in wanted
+            if not (isinstance(each, Counting) and each.is_led)
+        ]
+        place = (self._pool, self._organization_id)
+        return _Claims(
+            of_subjects=await claims_on(*place, subjects, first, last),
+            led=await led_claims_on(*place, led, first, last),
+        )
+
     async def _keep(self, fills: Sequence[Fill]) -> None:
         """Keep what was computed for other processes; in this one it counts already."""
         with suppress(asyncio.CancelledError):  # We shut down: then at once.
@@ -630,16 +788,15 @@ class _Reading:
                 wanted, self._first - RULES_MARGIN, self._last + RULES_MARGIN
             )
             found = {each: calendars.get(_source(each)) for each in wanted}
-            claims = await claims_on(
-                self._pool,
-                self._organization_id,
-                [
-                    _subject(each, calendar)
-                    for each, calendar in found.items()
-                    if isinstance(calendar, Dated)
-                ],
-                self._first,
-                self._last,
+            asked = {
+                each: (calendar, self._dates_of(each, calendar))
+                for each, calendar in found.items()
+                if isinstance(calendar, Dated)
+            }
+            claims = await self._claims(
+                [(each, calendar) for each, (calendar, _) in asked.items()],
+                min((dates[0] for _, dates in asked.values()), default=self._first),
+                max((dates[-1] for _, dates in asked.values()), default=self._last),
             )
             for index, (each, calendar) in enumerate(found.items()):
                 if index % YIELD_AFTER == YIELD_AFTER - 1:
@@ -650,7 +807,7 @@ class _Reading:
                     case Offering():
                         self._answers[each] = FreeDays(calendar, {})
                     case _:
-                        dates = self._asked(calendar.hours.time_zone)
+                        _, dates = asked[each]
                         days = _compute(each, calendar, claims, dates[0], dates[-1])
                         self._answers[each] = FreeDays(calendar, days)
 
@@ -708,6 +865,8 @@ def _owner(wanted: Wanted) -> OwnerId:
     match wanted:
         case Party():
             return wanted.provider_id
+        case Counting(party=party):
+            return party.provider_id
         case ResourceUse():
             return wanted.resource_id
         case _:
@@ -716,7 +875,28 @@ def _owner(wanted: Wanted) -> OwnerId:
 
 def _source(wanted: Wanted) -> SourceKey:
     """What it is computed from, besides claims."""
-    return wanted.resource_id if isinstance(wanted, ResourceUse) else wanted
+    match wanted:
+        case ResourceUse(resource_id=resource_id):
+            return resource_id
+        case Counting(party=party):
+            return party
+        case _:
+            return wanted
+
+
+def _kind(wanted: Wanted, calendar: Dated) -> Rules | str:
+    """What its days are kept as: by the rules that they depend on, or as visits."""
+    if isinstance(wanted, Counting):
+        return visits(wanted.party.service_id if wanted.is_led else None)
+    return _rules(wanted, calendar)
+
+
+def _countings(party: Party, found: FreeDays[Calendar] | None) -> list[Counting]:
+    """What limits count for it."""
+    if found is None or not found.calendar.limits:
+        return []
+    kinds = ((found.calendar.provider.limits, False), (found.calendar.service_limits, True))
+    return [Counting(party, is_led) for limits, is_led in kinds if limits]
 
 
 def _rules(wanted: Wanted, calendar: Dated) -> Rules:
@@ -733,23 +913,29 @@ def _subject(wanted: Wanted, calendar: Dated) -> tuple[SubjectId, str, Rules]:
 def _compute(
     wanted: Wanted,
     calendar: Dated,
-    claims: Mapping[SubjectId, Sequence[Claim]],
+    claims: _Claims,
     first: date,
     last: date,
 ) -> dict[date, FreeDay]:
+    of_subjects = claims.of_subjects
+    if isinstance(wanted, Counting):
+        party, is_led = wanted
+        counted = claims.led[party] if is_led else of_subjects[party.provider_id]
+        return compute_visit_days(calendar.hours.time_zone, counted, first, last)
     rules = _rules(wanted, calendar)
     match calendar:
         case Calendar(provider=provider):
-            return compute_free_days(calendar.hours, rules, claims[provider.id], first, last)
+            return compute_free_days(calendar.hours, rules, of_subjects[provider.id], first, last)
         case ResourceCalendar(resource=resource):
+            units = resource.bookable_units
             return compute_resource_days(
-                calendar.hours, rules, resource.bookable_units, claims[resource.id], first, last
+                calendar.hours, rules, units, of_subjects[resource.id], first, last
             )
 
 
 def _not_found(wanted: Wanted) -> NotFound:
     match wanted:
-        case Party(service_id=None):
+        case Party(service_id=None) | Counting(party=Party(service_id=None)):
             return NotFound(what="provider")
         case _:
             return NotFound(what="service")

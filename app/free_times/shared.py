@@ -95,8 +95,9 @@ class Stamp(bytes):
 
 
 class Question:
-    """Days of one subject under some rules, on dates that follow each other; without rules, the
-    stamp alone. `rules_part` is that of the stamp under which the rules count.
+    """Days of one subject under some rules, or the visits on them, by the name that `keys.visits`
+    gives, on dates that follow each other; without either, the stamp alone. `rules_part` is that of
+    the stamp under which the rules count.
     """
 
     __slots__ = ("dates", "owner", "rules_part", "shape", "stamp_key")
@@ -105,7 +106,7 @@ class Question:
         self,
         organization_id: OrganizationId,
         owner: OwnerId,
-        rules: Rules | None = None,
+        rules: Rules | str | None = None,
         rules_part: bytes = b"",
         dates: Sequence[date] = (),
     ) -> None:
@@ -113,7 +114,7 @@ class Question:
         self.dates = dates
         self.rules_part = rules_part
         self.stamp_key = stamp_key(organization_id, owner)
-        self.shape = "" if rules is None else shape(rules)
+        self.shape = (rules or "") if isinstance(rules, str | None) else shape(rules)
 
     def day_keys(self, dates: Iterable[date]) -> list[str]:
         """The keys of these dates."""

@@ -5,13 +5,16 @@ no clock.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from datetime import timedelta
+from typing import TYPE_CHECKING, NamedTuple
 
 from app.core.free_days import free_starts_at
+from app.core.limits import UNCOUNTED, dates_that_count, full_for
 from app.core.passing import next_change, next_service_change
 from app.core.service_starts import service_starts
 from app.core.slots import bookable_by_date, by_viewer_date, dates_changed
-from app.live.topic import Content
+from app.core.zones import dates_between
+from app.live.topic import ZONES_APART, Content
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -20,15 +23,23 @@ if TYPE_CHECKING:
     from app.core.changes import TimeChanged
     from app.core.free_days import FreeDay
     from app.core.ids import OwnerId, ProviderId, ResourceId
+    from app.core.limits import BookingLimit, Counted
     from app.core.needs import Offering
     from app.core.provider import Calendar
     from app.core.resource import ResourceCalendar
     from app.core.rules import Rules
 
 
+class ProviderDay(NamedTuple):
+    """A date of a provider, as it was read: what is free, and what limits count around it."""
+
+    free: FreeDay
+    counted: Counted = UNCOUNTED
+
+
 @dataclass(frozen=True, slots=True)
 class ProviderRulebook:
-    """A provider's calendar. A day is a `FreeDay`."""
+    """A provider's calendar."""
 
     calendar: Calendar
 
@@ -42,34 +53,47 @@ class ProviderRulebook:
         """The provider alone."""
         return (self.calendar.provider.id,)
 
-    def contents(self, days: Mapping[date, FreeDay], now: datetime) -> dict[date, Content]:
+    def contents(self, days: Mapping[date, ProviderDay], now: datetime) -> dict[date, Content]:
         """What can be booked."""
         calendar = self.calendar
         step = calendar.rules.step_minutes
-        starts = {day: free_starts_at(free, step, now) for day, free in days.items()}
+        starts = {day: free_starts_at(kept.free, step, now) for day, kept in days.items()}
+        if calendar.limits:
+            for day, kept in days.items():
+                if any(full_for(calendar, kept.counted, (day,), now)):
+                    starts[day] = ()
         bookable = bookable_by_date(calendar.hours, calendar.rules, starts, now)
         seen = (calendar.rules.duration_minutes, calendar.hours.time_zone)
         return {day: Content(bookable[day], *seen) for day in days}
 
-    def next_change(self, days: Mapping[date, FreeDay], now: datetime) -> datetime | None:
+    def next_change(self, days: Mapping[date, ProviderDay], now: datetime) -> datetime | None:
         """By notice, horizon and the ends of holds."""
-        return next_change(self.calendar.hours, self.calendar.rules, days, now)
+        return next_change(
+            self.calendar.hours,
+            self.calendar.rules,
+            {day: kept.free for day, kept in days.items()},
+            now,
+            [kept.counted for kept in days.values()],
+        )
 
     def dates_changed(self, change: TimeChanged) -> Iterable[date]:
-        """The dates of the time itself, and neighbours that it reaches into."""
+        """The dates of the time itself, neighbours that it reaches into, and where there are
+        limits, all dates of its periods.
+        """
         rules = self.calendar.rules
-        return dates_changed(
+        dates = dates_changed(
             self.calendar.hours.time_zone,
             (change.claimed_from, change.claimed_until),
             before_minutes=rules.buffer_before_minutes,
             duration_minutes=rules.duration_minutes,
             after_minutes=rules.buffer_after_minutes,
         )
+        return _with_periods(self.calendar.limits, dates)
 
     def differs_from(self, before: ProviderRulebook) -> bool:
-        """Whether the rules or the weekly hours differ."""
-        return _hours_differ(before.calendar, self.calendar) or (
-            before.calendar.rules != self.calendar.rules
+        """Whether the rules, the limits or the weekly hours differ."""
+        return _rules_differ(before.calendar, self.calendar) or _hours_differ(
+            before.calendar, self.calendar
         )
 
 
@@ -83,6 +107,8 @@ class ServiceDay:
     read_with: ServiceRulebook
     providers: Mapping[ProviderId, Mapping[date, FreeDay]]
     resources: Mapping[tuple[ResourceId, Rules], Mapping[date, FreeDay]]
+    counted: Mapping[ProviderId, Counted]
+    """What limits count, of those who have some."""
     _shown: Content | None = None
     _since: datetime | None = None
     _until: datetime | None = None
@@ -112,6 +138,10 @@ class ServiceDay:
             {each: (calendars[each], days) for each, days in self.providers.items()},
             self.resources,
             now,
+            {
+                each: full_for(calendars[each], counted, self.providers[each], now)
+                for each, counted in self.counted.items()
+            },
         )
         starts = by_viewer_date(leads, book.time_zone, self.day, self.day)[self.day]
         duration = book.offering.service.rules.duration_minutes
@@ -127,6 +157,7 @@ class ServiceDay:
             self.resources.values(),
             starts,
             now,
+            self.counted.values(),
         )
 
 
@@ -161,15 +192,19 @@ class ServiceRulebook:
         return min((each for each in instants if each is not None), default=None)
 
     def dates_changed(self, change: TimeChanged) -> Iterable[date]:
-        """The dates of the time itself, and neighbours that it reaches into under any rules."""
+        """The dates of the time itself, neighbours that it reaches into under any rules, and where
+        anybody has limits, all dates of its periods.
+        """
         rules = [each.rules for each in self.calendars.values()]
-        return dates_changed(
+        dates = dates_changed(
             self.time_zone,
             (change.claimed_from, change.claimed_until),
             before_minutes=max((each.buffer_before_minutes for each in rules), default=0),
             duration_minutes=max((each.duration_minutes for each in rules), default=0),
             after_minutes=max((each.buffer_after_minutes for each in rules), default=0),
         )
+        limits = [limit for each in self.calendars.values() for limit in each.limits]
+        return _with_periods(limits, dates, apart=ZONES_APART)
 
     def differs_from(self, before: ServiceRulebook) -> bool:
         """Whether the service, its needs, or anybody's rules or weekly hours differ."""
@@ -178,7 +213,7 @@ class ServiceRulebook:
             or before.calendars.keys() != self.calendars.keys()
             or before.resources.keys() != self.resources.keys()
             or any(
-                before.calendars[each].rules != calendar.rules
+                _rules_differ(before.calendars[each], calendar)
                 or _hours_differ(before.calendars[each], calendar)
                 for each, calendar in self.calendars.items()
             )
@@ -188,6 +223,23 @@ class ServiceRulebook:
                 for each, calendar in self.resources.items()
             )
         )
+
+
+def _with_periods(
+    limits: Collection[BookingLimit], dates: Iterable[date], apart: timedelta = timedelta(0)
+) -> Iterable[date]:
+    """These dates, and all that share a limit's period with one of them. A provider's zone is so
+    far apart from that of the dates.
+    """
+    several = tuple(dates)
+    if not limits or not several:
+        return several
+    first, last = dates_that_count(limits, min(several) - apart, max(several) + apart)
+    return dates_between(first - apart, last + apart)
+
+
+def _rules_differ(before: Calendar, after: Calendar) -> bool:
+    return before.rules != after.rules or before.limits != after.limits
 
 
 def _hours_differ(before: Calendar | ResourceCalendar, after: Calendar | ResourceCalendar) -> bool:

@@ -4,10 +4,10 @@ one statement each.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from app.core.hours import ClockRange, DayException, Hours, WeeklyRange
-from app.core.ids import ProviderId, ResourceId, SubjectId
+from app.core.ids import ProviderId, ResourceId, ServiceId, SubjectId
 from app.core.party import Party
 from app.core.provider import Calendar
 from app.core.resource import ResourceCalendar, hours_in_force
@@ -35,6 +35,7 @@ _CALENDARS = query("calendars")
 _RESOURCE_CALENDARS = query("resource_calendars")
 _TIME_ZONES = query("time_zones_of_subjects")
 _CLAIMS = query("claims_of_subjects")
+_LED_CLAIMS = query("led_claims")
 _INSERT_CLAIMS = query("insert_claims")
 _FREE_APPOINTMENT_TIME = query("free_appointment_time")
 _FREE_HOLD_TIME = query("free_hold_time")
@@ -153,7 +154,7 @@ async def time_zones(
     return {row["subject_id"]: row["time_zone"] for row in rows}
 
 
-def _claim(row: Record) -> tuple[SubjectId, AppointmentId | None, Claim]:
+def _claim(row: Iterable[Any]) -> tuple[SubjectId, AppointmentId | None, Claim]:
     """Whose time, and for which appointment (None: for a hold)."""
     (
         subject_id,
@@ -191,6 +192,35 @@ async def load_claims(
         subject_id, appointment_id, claim = _claim(row)
         if without is None or appointment_id != without:
             found[subject_id].append(claim)  # type: ignore[index]  # one of those asked for
+    return found
+
+
+async def load_led_claims(
+    on: Executor,
+    organization_id: OrganizationId,
+    parties: Sequence[Party],
+    first: Minute,
+    until: Minute,
+    *,
+    without: AppointmentId | None = None,
+) -> dict[Party, list[Claim]]:
+    """As `load_claims`, only those with which each provider leads a visit of the service; each of
+    the parties names one.
+    """
+    found: dict[Party, list[Claim]] = {party: [] for party in parties}
+    for row in await _LED_CLAIMS.many(
+        on,
+        organization_id,
+        list(dict.fromkeys(provider_id for provider_id, _ in found)),
+        list(dict.fromkeys(service_id for _, service_id in found)),
+        first,
+        until,
+        LONGEST_CLAIM_MINUTES,
+    ):
+        subject_id, appointment_id, claim = _claim(tuple(row)[:-1])
+        of_party = found.get(Party(ProviderId(subject_id), ServiceId(row["service_id"])))
+        if of_party is not None and (without is None or appointment_id != without):
+            of_party.append(claim)
     return found
 
 

@@ -5,8 +5,8 @@ A key is the first 64 bits of a BLAKE2b hash of its parts: the same on every mac
 process, in every version. Two things that share a key by accident only wait for each other. Order
 within a transaction, so that no two wait in a circle: the idempotency key, a guest's names in the
 order of their keys, an appointment's or hold's row, the caller, tokens' subjects, external ids, a
-service, the rules of all subjects, all (subject, date), the destinations of messages. Within each,
-ascending.
+service, the rules of all subjects, all (subject, date), all (subject, period) of limits, the
+destinations of messages. Within each, ascending.
 
 Programs of 0.1.0 make the same keys for providers, so they and this one wait for each other.
 """
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from app.core.ids import OrganizationId, ServiceId, SubjectId
+    from app.core.limits import LimitPeriod
     from app.store.idempotency import KeyScope
     from app.store.pool import Transaction
 
@@ -119,16 +120,27 @@ async def lock_destinations(tx: Transaction, organization_id: OrganizationId) ->
 
 
 async def lock_calendars(
-    tx: Transaction, organization_id: OrganizationId, dates: Mapping[SubjectId, Iterable[date]]
+    tx: Transaction,
+    organization_id: OrganizationId,
+    dates: Mapping[SubjectId, Iterable[date]],
+    periods: Mapping[SubjectId, Iterable[tuple[LimitPeriod, date]]] | None = None,
 ) -> CalendarLock:
-    """No other transaction writes claims on these dates, each in the zone of its subject."""
+    """No other transaction writes claims on these dates, each in the zone of its subject, nor
+    visits that a limit counts in these periods, each given by its first date.
+    """
     locked = {subject_id: frozenset(dates[subject_id]) for subject_id in sorted(dates)}
+    limited = periods or {}
     await _wait_for(
         tx,
         [
             lock_key("calendar", organization_id, subject_id, day.isoformat())
             for subject_id, days in locked.items()
             for day in sorted(days)
+        ]
+        + [
+            lock_key("period", organization_id, subject_id, period, first.isoformat())
+            for subject_id in sorted(limited)
+            for period, first in sorted(limited[subject_id])
         ],
     )
     return CalendarLock(organization_id, locked)

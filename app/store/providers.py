@@ -9,6 +9,7 @@ from app.core.messages import Channel
 from app.core.money import CancellationPolicy, LateCancellation, Money
 from app.core.provider import Provider
 from app.core.rules import ProviderRules
+from app.store.limits import limits_column, limits_from
 from app.store.sql import query
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ def provider_from(row: Record, provider_id: ProviderId) -> Provider:
         ),
         locale=row["locale"],
         channels=channels(row["channels"]),
+        limits=limits_from(row["limits"]),
     )
 
 
@@ -140,6 +142,7 @@ def _values(provider: Provider) -> tuple[object, ...]:
         policy.late_fee and policy.late_fee.currency,
         provider.locale,
         provider.channels,
+        limits_column(provider.limits),
     )
 
 

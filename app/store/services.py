@@ -8,6 +8,7 @@ from app.core.ids import ProviderId, ServiceId
 from app.core.money import CancellationPolicy, LateCancellation
 from app.core.provider import Service
 from app.core.rules import ServiceRules
+from app.store.limits import limits_column, limits_from
 from app.store.providers import money
 from app.store.sql import query
 
@@ -56,6 +57,7 @@ def service_from(row: Record, prefix: str = "") -> Service:
             ),
             late_fee_percent=row[f"{prefix}policy_late_fee_percent"],
         ),
+        limits=limits_from(row[f"{prefix}limits"]),
     )
 
 
@@ -122,6 +124,7 @@ def _values(service: Service) -> tuple[object, ...]:
         fee and fee.amount_minor,
         fee and fee.currency,
         policy and policy.late_fee_percent,
+        limits_column(service.limits),
     )
 
 

@@ -12,7 +12,7 @@ SELECT wanted.provider_id AS wanted_provider_id, wanted.service_id AS wanted_ser
     provider.service_duration_minutes, provider.buffer_minutes, provider.slot_interval_minutes,
     provider.min_notice_minutes, provider.max_advance_booking_days, provider.policy_free_until_minutes_before,
     provider.policy_late_cancellation, provider.policy_late_fee_minor, provider.policy_late_fee_currency,
-    provider.locale, provider.channels,
+    provider.locale, provider.channels, provider.limits,
     service.id AS offered_id, service.name AS offered_name, service.duration_minutes AS offered_duration_minutes,
     service.buffer_before_minutes AS offered_buffer_before_minutes,
     service.buffer_after_minutes AS offered_buffer_after_minutes,
@@ -25,6 +25,7 @@ SELECT wanted.provider_id AS wanted_provider_id, wanted.service_id AS wanted_ser
     service.policy_late_fee_minor AS offered_policy_late_fee_minor,
     service.policy_late_fee_currency AS offered_policy_late_fee_currency,
     service.policy_late_fee_percent AS offered_policy_late_fee_percent,
+    service.limits AS offered_limits,
     -- Whether a visit takes the provider alone, as Needs.is_plain says it.
     service.id IS NULL OR (
         service.seats = 1
@@ -90,6 +91,25 @@ WHERE organization_id = $1
     AND claimed_from > $3::integer - $5::integer
     AND claimed_from < $4
     AND claimed_until > $3;
+
+-- name: led_claims :many
+-- The active claims that overlap the minutes from $4 to $5, of providers who lead a visit of one of these services; $6 is
+-- the length of the longest claim. Who leads, and for which service, is written with the appointment or the hold.
+-- params: organization_id uuid, provider_ids uuid[], service_ids uuid[], from_minute integer, until_minute integer, longest_minutes integer
+SELECT claim.subject_id, claim.claimed_from, claim.claimed_until, claim.visit_from, claim.visit_until,
+    claim.appointment_id, claim.expires_at, claim.unit, coalesce(appointment.service_id, hold.service_id) AS service_id
+FROM claim
+LEFT JOIN appointment ON appointment.organization_id = $1 AND appointment.id = claim.appointment_id
+LEFT JOIN hold ON hold.organization_id = $1 AND hold.id = claim.hold_id
+WHERE claim.organization_id = $1
+    AND claim.subject_id = ANY($2)
+    AND claim.active
+    -- As in claims_of_subjects.
+    AND claim.claimed_from > $4::integer - $6::integer
+    AND claim.claimed_from < $5
+    AND claim.claimed_until > $4
+    AND coalesce(appointment.provider_id, hold.provider_id) = claim.subject_id
+    AND coalesce(appointment.service_id, hold.service_id) = ANY($3);
 
 -- name: insert_claims :exec
 -- Take time for one visit of an appointment or of a hold, on units of several subjects; the arrays run in parallel. Fewer

@@ -15,7 +15,7 @@ lock_key = locks.lock_key
 
 def a_key_of_its_own(*parts: object) -> int:
     """Keys of idempotent requests stay what they are."""
-    return secrets.randbits(63) if parts[0] in {"calendar", "rules"} else lock_key(*parts)
+    return secrets.randbits(63) if parts[0] in {"calendar", "rules", "period"} else lock_key(*parts)
 
 
 if __name__ == "__main__":

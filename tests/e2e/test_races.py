@@ -109,6 +109,41 @@ async def test_of_two_hundred_who_want_overlapping_times_exactly_one_gets_theirs
     assert rows == [{"status": "CONFIRMED"}]
 
 
+@pytest.mark.parametrize("apis", [PROGRAM], ids=["with locks"], indirect=True)
+async def test_of_a_hundred_on_one_day_a_limit_lets_exactly_eight_in(apis: list[Api]) -> None:
+    """All at different times, by name or whoever is free: nobody is in anybody's way but for the
+    limit, which no constraint of the database knows.
+    """
+    ada = await a_provider(
+        apis[0],
+        serviceDurationMinutes=10,
+        weeklyHours=weekly("04:00", "22:00"),
+        limits=[{"period": "DAY", "maxVisits": 8}],
+    )
+    service = await a_service(apis[0], ada, durationMinutes=10)
+    wishes = []
+    for number in range(100):
+        wish = a_booking(ada, in_days(3) + timedelta(hours=4, minutes=10 * number))
+        if number % 2:
+            del wish["providerId"]
+            wish["serviceId"] = service["id"]
+        wishes.append(wish)
+    random.Random(1).shuffle(wishes)
+    answers = await asyncio.gather(
+        *(api.send(BOOK, input=wish) for api, wish in zip(cycle(apis), wishes, strict=False))
+    )
+    results = [answer.data["answer"] for answer in answers]
+    assert Counter(result["__typename"] for result in results) == {
+        "BookingConfirmation": 8,
+        "SlotUnavailableError": 92,
+    }
+    for result in results:
+        if result["__typename"] == "SlotUnavailableError":
+            assert "LIMIT_REACHED" in result["reasons"]
+    rows = await apis[0].rows("SELECT active FROM claim WHERE provider_id = $1", key_in(ada["id"]))
+    assert rows == [{"active": True}] * 8
+
+
 async def rush(apis: list[Api], wishes: list[Json]) -> list[Json]:
     """The answers to all of these at once, over all processes."""
     random.Random(len(wishes)).shuffle(wishes)

@@ -44,6 +44,7 @@ from app.api.words.keys import (
     provider_key,
     provider_keys,
 )
+from app.api.words.limits import LIMITS, BookingLimit, BookingLimitInput
 from app.api.words.money import CancellationPolicy, CancellationPolicyInput
 from app.api.words.node import Node
 from app.api.words.preferences import (
@@ -122,6 +123,11 @@ class Provider(Node):
     def cancellation_policy(self) -> CancellationPolicy:
         """As set."""
         return CancellationPolicy.of(self.row.cancellation_policy)
+
+    @strawberry.field(description="Each counts all visits that take the provider.")
+    def limits(self) -> list[BookingLimit]:
+        """As set."""
+        return [BookingLimit.of(limit) for limit in self.row.limits]
 
     @strawberry.field(description="Where they are reached. Staff only.")
     def email(self, info: Info) -> str | None:
@@ -316,6 +322,9 @@ class CreateProviderInput:
         default=None, description="The language of messages to them, such as de-AT."
     )
     channels: list[Channel] | None = strawberry.field(default=None, description=CHANNELS)
+    limits: list[BookingLimitInput] | None = strawberry.field(
+        default_factory=list, description=LIMITS
+    )
 
 
 @strawberry.input(
@@ -366,6 +375,9 @@ class UpdateProviderInput:
     )
     channels: list[Channel] | None = strawberry.field(
         default=strawberry.UNSET, description=CHANNELS_AGAIN
+    )
+    limits: list[BookingLimitInput] | None = strawberry.field(
+        default=strawberry.UNSET, description=f"{LIMITS} They replace the earlier ones."
     )
 
 
@@ -449,6 +461,7 @@ class ProviderMutation:
             subject=input.subject,
             locale=input.locale,
             channels=input.channels,
+            limits=None if input.limits is None else [each.to_core() for each in input.limits],
         )
         answer = await create_provider(
             info.context.resources,

@@ -20,6 +20,7 @@ from app.api.operation.loaders import NextServiceQuestion
 from app.api.words.changes import changes_of
 from app.api.words.enums import Assignment
 from app.api.words.keys import provider_keys, resource_keys, service_key
+from app.api.words.limits import LIMITS, BookingLimit, BookingLimitInput
 from app.api.words.money import (
     CancellationPolicy,
     CancellationPolicyInput,
@@ -205,6 +206,13 @@ class Service(Node):
         return [ProviderType.of(provider) for provider in providers if provider is not None]
 
     @strawberry.field(
+        description="Each counts, for each provider, the visits of this service that they lead."
+    )
+    def limits(self) -> list[BookingLimit]:
+        """As set."""
+        return [BookingLimit.of(limit) for limit in self.row.limits]
+
+    @strawberry.field(
         description="How many of its providers a visit takes at once; null: all of them."
     )
     async def providers_needed(self, info: Info) -> int | None:
@@ -280,6 +288,9 @@ class CreateServiceInput:
     needs: list[ServiceNeedInput] | None = strawberry.field(
         default_factory=list, description=_NEEDS
     )
+    limits: list[BookingLimitInput] | None = strawberry.field(
+        default_factory=list, description=LIMITS
+    )
 
 
 @strawberry.input(
@@ -329,6 +340,9 @@ class UpdateServiceInput:
     )
     needs: list[ServiceNeedInput] | None = strawberry.field(
         default=strawberry.UNSET, description=f"{_NEEDS} They replace the earlier ones."
+    )
+    limits: list[BookingLimitInput] | None = strawberry.field(
+        default=strawberry.UNSET, description=f"{LIMITS} They replace the earlier ones."
     )
 
 
@@ -431,6 +445,7 @@ class ServiceMutation:
             cancellation_policy=input.cancellation_policy.to_core()
             if input.cancellation_policy
             else None,
+            limits=None if input.limits is None else [each.to_core() for each in input.limits],
         )
         wanted = NeedsForm(
             provider_ids=provider_keys(input.provider_ids),

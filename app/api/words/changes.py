@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import strawberry
 
+from app.api.words.limits import BookingLimitInput
 from app.api.words.money import CancellationPolicyInput, MoneyInput
 
 if TYPE_CHECKING:
@@ -17,9 +18,15 @@ def changes_of(form: object, *, without: frozenset[str]) -> Changes:
     changes: Changes = {}
     for name, value in vars(form).items():
         if value is not strawberry.UNSET and name not in without:
-            changes[name] = (
-                value.to_core()
-                if isinstance(value, MoneyInput | CancellationPolicyInput)
-                else value
-            )
+            changes[name] = _in_core(value)
     return changes
+
+
+def _in_core(value: Any) -> Any:  # noqa: ANN401  whatever an input holds
+    match value:
+        case MoneyInput() | CancellationPolicyInput() | BookingLimitInput():
+            return value.to_core()
+        case list():
+            return [_in_core(each) for each in value]
+        case _:
+            return value

@@ -7,6 +7,7 @@ import strawberry
 from app.core.appointment import AppointmentStatus
 from app.core.changes import AppointmentChangeKind
 from app.core.lifecycle import Actor
+from app.core.limits import LimitPeriod
 from app.core.messages import Channel, MessageKind, MessageStatus, Recipient
 from app.core.money import LateCancellation
 from app.core.needs import Assignment
@@ -21,6 +22,7 @@ __all__ = [
     "Assignment",
     "Channel",
     "LateCancellation",
+    "LimitPeriod",
     "MessageKind",
     "MessageStatus",
     "NotChangeableReason",
@@ -107,6 +109,16 @@ _publish(
         "CANCELLED": "Cancelled; its time is free again. This state is final.",
         "COMPLETED": "It took place.",
         "NO_SHOW": "The customer did not come.",
+    },
+)
+
+_publish(
+    LimitPeriod,
+    "What visits are counted in, by the date of their start on the provider's calendar.",
+    {
+        "DAY": "A date.",
+        "WEEK": "From Monday to Sunday.",
+        "MONTH": "A calendar month.",
     },
 )
 

@@ -21,8 +21,8 @@ from app.core.booking import (
     booked_minutes,
     claim_for,
     dates_to_lock,
+    limits_to_lock,
     refuse_duration,
-    refuse_time,
     visit_of,
     week_around,
 )
@@ -32,7 +32,7 @@ from app.core.refusals import InvalidInput, NotFound, SlotUnavailable
 from app.core.sentences import say
 from app.core.slots import UnbookableReason
 from app.core.validation import SEVERAL_NEED_A_SERVICE
-from app.core.visits import Candidate, ResourceCandidate, Visit, assign
+from app.core.visits import Candidate, ResourceCandidate, Visit, assign, refuse_time
 from app.core.zones import instant_of, nearest_supported_date
 from app.free_times.read import RULES_MARGIN
 from app.store.calendars import load_claims, load_resource_calendars, time_zones
@@ -47,10 +47,11 @@ from app.usecases.booking.lock_calendar import (
     lock_and_look,
     refuse_unsupported,
 )
+from app.usecases.listing.count_visits import instants_to_count, load_led
 from app.usecases.listing.list_availability import calendars_around
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
     from datetime import date, datetime
 
     from app.core.appointment import Appointment
@@ -59,7 +60,6 @@ if TYPE_CHECKING:
     from app.core.provider import Calendar
     from app.core.resource import ResourceCalendar
     from app.core.slots import Claim
-    from app.core.zones import Minute
     from app.store.idempotency import KeyScope
     from app.store.pool import Transaction
     from app.store.sql import Executor
@@ -196,11 +196,13 @@ class Choices:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """The claims that could be in the way of a visit, by subject; and, where the order of the
-    service's assignment asks for it, when each provider was assigned last.
+    """The claims that could be in the way of a visit, or count for the limits of a provider, by
+    subject; those that count for the service's limits; and, where the order of the service's
+    assignment asks for it, when each provider was assigned last.
     """
 
     standing: Mapping[SubjectId, Sequence[Claim]]
+    led: Mapping[ProviderId, Sequence[Claim]]
     assigned: Mapping[ProviderId, datetime]
 
 
@@ -304,7 +306,7 @@ async def look_at(
     on: Executor,
     organization_id: OrganizationId,
     choices: Choices,
-    starts: Iterable[datetime],
+    starts: Collection[datetime],
     *,
     in_order: bool,
     moving: Moving | None = None,
@@ -313,7 +315,9 @@ async def look_at(
     `in_order`, also at what the order of assignment depends on.
     """
     wanted, needs = choices.wanted, choices.needs
-    span: list[tuple[Minute, Minute]] = []
+    without = None if moving is None else moving.appointment.id
+    calendars = choices.calendars.values()
+    span = instants_to_count(calendars, starts)
     for starts_at in starts:
         span += [
             (each.claimed_from, each.claimed_until)
@@ -322,9 +326,7 @@ async def look_at(
         ]
         if in_order and needs.assignment is Assignment.LEAST_BUSY:
             span += [
-                week
-                for each in choices.calendars.values()
-                for week in week_around(each.hours.time_zone, starts_at)
+                week for each in calendars for week in week_around(each.hours.time_zone, starts_at)
             ]
     subjects: list[SubjectId] = [*choices.calendars, *choices.resources]
     standing = (
@@ -335,17 +337,18 @@ async def look_at(
             min(first for first, _ in span),
             # A start between two minutes reaches into the next.
             max(until for _, until in span) + 1,
-            without=None if moving is None else moving.appointment.id,
+            without=without,
         )
         if span
         else {}
     )
+    led = await load_led(on, organization_id, calendars, starts, without=without)
     assigned: dict[ProviderId, datetime] = {}
     if in_order and needs.assignment is Assignment.LONGEST_IDLE and wanted.service_id is not None:
         assigned = await last_assigned(
             on, organization_id, wanted.service_id, list(choices.calendars)
         )
-    return Seen(standing=standing, assigned=assigned)
+    return Seen(standing=standing, led=led, assigned=assigned)
 
 
 def decide_visit(
@@ -355,7 +358,7 @@ def decide_visit(
     starts_at: datetime,
     now: datetime,
     *,
-    own: Claims | None = None,
+    moving: Moving | None = None,
     resource_ids: Iterable[ResourceId] | None = None,
 ) -> Visit | tuple[UnbookableReason, ...]:
     """What the visit takes at this start, or why it can't be had. With `resource_ids`, only units
@@ -366,6 +369,8 @@ def decide_visit(
         each: Candidate(
             calendar=calendar,
             claims=seen.standing[each],
+            led=seen.led.get(each, ()),
+            leads_own=moving is not None and moving.appointment.provider_id == each,
             booked_minutes=booked_minutes(
                 calendar.hours.time_zone, seen.standing[each], starts_at, now
             )
@@ -381,6 +386,7 @@ def decide_visit(
         for each, calendar in choices.resources.items()
         if each in some
     }
+    own = None if moving is None else moving.claims
     return assign(choices.needs, named, candidates, resources, starts_at, now, own=own)
 
 
@@ -433,8 +439,7 @@ async def lock_and_decide(
             )
             if not isinstance(alone, Sight):
                 return alone
-            standing = alone.standing[alone.lead]
-            refusal = refuse_time(alone.calendar, standing, starts_at, duration_minutes, alone.now)
+            refusal = refuse_time(alone.alone(), starts_at, duration_minutes, alone.now)
             return refusal or alone
         case Way.FROM_ALL:
             return await lock_and_choose(
@@ -492,8 +497,12 @@ async def lock_and_choose(
     zones = choices.zones
     if not own.keys() <= zones.keys():
         zones |= await time_zones(tx, organization_id, own.keys() - zones.keys())
+    claims = choices.claims_at(starts_at)
     lock = await lock_calendars(
-        tx, organization_id, dates_to_lock(zones, choices.claims_at(starts_at), own)
+        tx,
+        organization_id,
+        dates_to_lock(zones, claims, own),
+        limits_to_lock(choices.calendars.values(), claims),
     )
     now = resources.clock()
     seen = await look_at(
@@ -540,8 +549,8 @@ def _decide_move(
         rooms = [each for each in choices.resources if each in own]
         for resource_ids in (rooms, None):
             visit = decide_visit(
-                choices, seen, wanted, starts_at, now, own=own, resource_ids=resource_ids
+                choices, seen, wanted, starts_at, now, moving=moving, resource_ids=resource_ids
             )
             if isinstance(visit, Visit):
                 return visit
-    return decide_visit(choices, seen, named, starts_at, now, own=own)
+    return decide_visit(choices, seen, named, starts_at, now, moving=moving)

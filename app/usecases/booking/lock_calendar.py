@@ -8,15 +8,17 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from app.core.booking import claim_for, dates_to_lock
+from app.core.booking import claim_for, dates_to_lock, limits_to_lock
 from app.core.changes import TimeChanged
 from app.core.ids import ResourceId
 from app.core.refusals import NotFound, SlotUnavailable
 from app.core.sentences import say
 from app.core.slots import UnbookableReason
+from app.core.visits import Candidate
 from app.core.zones import is_supported_date, nearest_supported_date
 from app.store.calendars import claims_of_appointment, load_claims, time_zones
 from app.store.locks import lock_calendars, share_rules
+from app.usecases.listing.count_visits import instants_to_count, load_led
 from app.usecases.listing.list_availability import load_calendar
 
 if TYPE_CHECKING:
@@ -42,9 +44,11 @@ NOT_THEIR_CALENDAR: Final = say("A provider books into their own calendar only."
 class Sight:
     """What a decision over a visit's time needs to see, and the lock under which it was seen.
 
-    `claims` is what the visit would take; `standing` are all claims that could be in its way, by
-    subject; `zones` are those of every subject whose time may change. The first `named` of its
-    `providers` were named, the others chosen by the order of `assignment`. `now` was read last.
+    `claims` is what the visit would take; `standing` are all claims that could be in its way, or
+    count for the limits of a provider, by subject; `led` are those that count for the service's
+    limits, where the visit takes its lead alone; `zones` are those of every subject whose time may
+    change. The first `named` of its `providers` were named, the others chosen by the order of
+    `assignment`. `now` was read last.
     """
 
     lead: ProviderId
@@ -56,7 +60,17 @@ class Sight:
     lock: CalendarLock
     claims: Claims
     standing: Mapping[SubjectId, Sequence[Claim]]
+    led: Sequence[Claim] = ()
     now: datetime
+
+    def alone(self, *, leads_own: bool = False) -> Candidate:
+        """The lead, to be judged where the visit takes nobody else."""
+        return Candidate(
+            calendar=self.calendar,
+            claims=self.standing[self.lead],
+            led=self.led,
+            leads_own=leads_own,
+        )
 
     @property
     def calendar(self) -> Calendar:
@@ -123,17 +137,26 @@ async def lock_and_look(
         zones |= await time_zones(tx, organization_id, own.keys() - zones.keys())
     claim = claim_for(calendar.rules, starts_at)
     claims: Claims = {lead: (claim,)}
-    lock = await lock_calendars(tx, organization_id, dates_to_lock(zones, claims, own))
+    lock = await lock_calendars(
+        tx,
+        organization_id,
+        dates_to_lock(zones, claims, own),
+        limits_to_lock([calendar], claims),
+    )
     now = resources.clock()
+    without = None if moving is None else moving.appointment.id
+    # A start between two minutes reaches into the next.
+    spans = [(claim.claimed_from, claim.claimed_until + 1)]
+    spans += instants_to_count([calendar], [starts_at])
     standing: Mapping[SubjectId, Sequence[Claim]] = await load_claims(
         tx,
         organization_id,
         [lead],
-        claim.claimed_from,
-        # A start between two minutes reaches into the next.
-        claim.claimed_until + 1,
-        without=None if moving is None else moving.appointment.id,
+        min(first for first, _ in spans),
+        max(until for _, until in spans),
+        without=without,
     )
+    led = await load_led(tx, organization_id, [calendar], [starts_at], without=without)
     return Sight(
         lead=lead,
         providers=(lead,),
@@ -142,6 +165,7 @@ async def lock_and_look(
         lock=lock,
         claims=claims,
         standing=standing,
+        led=led.get(lead, ()),
         now=now,
     )
 

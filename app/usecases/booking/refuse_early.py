@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
-from app.core.booking import claim_for, refuse_time
+from app.core.booking import claim_for
 from app.core.refusals import InvalidInput, NotFound, SlotUnavailable
-from app.core.visits import Visit
+from app.core.visits import Candidate, Visit, refuse_time
 from app.core.zones import is_supported_date
 from app.store.calendars import load_claims
 from app.store.idempotency import used_keys
 from app.usecases.booking.choose_visit import Choices, decide_visit, load_choices, look_at
+from app.usecases.listing.count_visits import instants_to_count, load_led
 from app.usecases.listing.list_availability import load_calendar
 
 if TYPE_CHECKING:
@@ -140,16 +141,22 @@ async def _look_at_provider(
         return {}
     if not calendar.is_plain:
         return None
-    reach = [claim_for(calendar.rules, starts_at) for starts_at, _ in wished]
-    first, until = (
-        min(claim.claimed_from for claim in reach),
-        max(claim.claimed_until for claim in reach),
+    starts = {starts_at for starts_at, _ in wished}
+    reach = [claim_for(calendar.rules, starts_at) for starts_at in starts]
+    spans = [(claim.claimed_from, claim.claimed_until + 1) for claim in reach]
+    spans += instants_to_count([calendar], starts)
+    lead = wanted.provider_id
+    claims = await load_claims(
+        resources.pool,
+        organization_id,
+        [lead],
+        min(first for first, _ in spans),
+        max(until for _, until in spans),
     )
-    claims = (
-        await load_claims(resources.pool, organization_id, [wanted.provider_id], first, until + 1)
-    )[wanted.provider_id]
+    led = await load_led(resources.pool, organization_id, [calendar], starts)
+    alone = Candidate(calendar=calendar, claims=claims[lead], led=led.get(lead, ()))
     now = resources.clock()
     return {
-        (starts_at, minutes): refuse_time(calendar, claims, starts_at, minutes, now)
+        (starts_at, minutes): refuse_time(alone, starts_at, minutes, now)
         for starts_at, minutes in wished
     }

@@ -15,7 +15,6 @@ from app.core.booking import Wanted, visit_of
 from app.core.changes import AppointmentChangeKind
 from app.core.events import Author
 from app.core.lifecycle import moved, refuse_move
-from app.core.needs import Needs
 from app.core.party import Party
 from app.core.refusals import (
     IdempotencyKeyReused,
@@ -29,7 +28,7 @@ from app.core.refusals import (
 from app.core.sentences import say
 from app.core.slots import UnbookableReason
 from app.core.validation import NAMED_TWICE, valid_idempotency_key
-from app.core.visits import Candidate, Visit, assign
+from app.core.visits import refuse_time
 from app.core.zones import instant_of
 from app.store.appointments import update_appointment
 from app.store.calendars import claims_of_appointment, free_appointment_time, take_time
@@ -279,7 +278,5 @@ async def _lock_and_decide(
     )
     if not isinstance(sight, Sight):
         return sight
-    alone = Candidate(calendar=sight.calendar, claims=sight.standing[lead])
-    needs = Needs(provider_ids=(lead,))
-    visit = assign(needs, (lead,), {lead: alone}, {}, form.starts_at, sight.now, own=own)
-    return sight if isinstance(visit, Visit) else SlotUnavailable(reasons=visit)
+    refusal = refuse_time(sight.alone(leads_own=True), form.starts_at, None, sight.now, own=own)
+    return refusal or sight

@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from app.core.booking import Wanted, dates_to_lock, visit_of
+from app.core.booking import Wanted, dates_to_lock, limits_to_lock, visit_of
 from app.core.hours import Hours
 from app.core.provider import Calendar
 from app.core.refusals import InvalidInput, NotAllowed, NotFound
@@ -25,7 +25,7 @@ from app.usecases.events.record import hold_ended, record_events
 if TYPE_CHECKING:
     from app.core.booking import BookingWish, Claims
     from app.core.hold import Hold
-    from app.core.ids import HoldId, OrganizationId, ServiceId, SubjectId
+    from app.core.ids import HoldId, OrganizationId, ProviderId, ServiceId, SubjectId
     from app.core.viewer import Viewer
     from app.store.pool import Transaction
     from app.usecases.resources import Resources
@@ -75,9 +75,16 @@ async def use_hold(
             field="duration_minutes", message=say("The time that is held has another length.")
         )
     await share_rules(tx, organization_id, held)
-    calendar = await _calendar(tx, organization_id, hold)
+    calendars = await _calendars(tx, organization_id, hold)
+    calendar = calendars[hold.provider_id]
     zones = await _zones(tx, organization_id, calendar, held)
-    lock = await lock_calendars(tx, organization_id, dates_to_lock(zones, held))
+    lock = await lock_calendars(
+        tx,
+        organization_id,
+        dates_to_lock(zones, held),
+        # Whoever counts in the same period has seen the hold in force, or sees it used.
+        limits_to_lock(calendars.values(), held),
+    )
     now = resources.clock()
     if not hold.stands_at(now):
         return Retry.OVERTAKEN
@@ -126,19 +133,23 @@ async def _zones(
     return zones
 
 
-async def _calendar(tx: Transaction, organization_id: OrganizationId, hold: Hold) -> Calendar:
-    """The lead, and for what: price and policy as they are now. Hours play no part any more, so
-    none are read.
+async def _calendars(
+    tx: Transaction, organization_id: OrganizationId, hold: Hold
+) -> dict[ProviderId, Calendar]:
+    """All who are held, and for what: price, policy and limits as they are now. Hours play no part
+    any more, so none are read.
     """
-    lead = hold.provider_id
-    provider = (await providers_by_ids(tx, organization_id, [lead]))[lead]
+    providers = await providers_by_ids(tx, organization_id, hold.providers)
     service = None
     if hold.service_id is not None:
-        # Looked up by itself: the provider may have stopped offering it since the time was held.
+        # Looked up by itself: a provider may have stopped offering it since the time was held.
         service = (await services_by_ids(tx, organization_id, [hold.service_id]))[hold.service_id]
-    return Calendar(
-        provider=provider,
-        service=service,
-        hours=Hours(time_zone=provider.time_zone, weekly=(), breaks=(), exceptions={}),
-        rules=rules_in_force(provider.rules, service.rules if service else None),
-    )
+    return {
+        each: Calendar(
+            provider=provider,
+            service=service,
+            hours=Hours(time_zone=provider.time_zone, weekly=(), breaks=(), exceptions={}),
+            rules=rules_in_force(provider.rules, service.rules if service else None),
+        )
+        for each, provider in providers.items()
+    }

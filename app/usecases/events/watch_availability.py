@@ -14,15 +14,16 @@ from itertools import chain
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from app.core.free_days import compute_free_days, compute_resource_days
+from app.core.limits import UNCOUNTED, dates_that_count
 from app.core.party import Party, ServiceParty
 from app.core.refusals import InvalidDateRange, InvalidInput, NotFound
 from app.core.sentences import say
 from app.core.slots import dates_of_viewer
 from app.core.validation import valid_time_zone
 from app.core.zones import dates_between
-from app.free_times.read import RULES_MARGIN, YIELD_AFTER, claims_on
+from app.free_times.read import RULES_MARGIN, YIELD_AFTER, claims_on, count, led_claims_on
 from app.live.board import DayShown, Reading
-from app.live.rulebooks import ProviderRulebook, ServiceDay, ServiceRulebook
+from app.live.rulebooks import ProviderDay, ProviderRulebook, ServiceDay, ServiceRulebook
 from app.live.topic import Found, ServiceWatch
 from app.store.calendars import load_calendars, load_resource_calendars
 from app.store.changes import commit_position
@@ -35,8 +36,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping, Sequence
     from datetime import date
 
-    from app.core.free_days import FreeDay
     from app.core.ids import OrganizationId, ProviderId, ResourceId, ServiceId, SubjectId
+    from app.core.limits import Counted
     from app.core.needs import Offering
     from app.core.provider import Calendar
     from app.core.resource import ResourceCalendar
@@ -174,15 +175,9 @@ async def read_days(
             case Party():
                 calendar = sources.calendars.get(each)
                 if calendar is not None:
-                    free: dict[date, FreeDay] = {}
+                    free: dict[date, ProviderDay] = {}
                     for first, last in _runs(dates):
-                        free |= compute_free_days(
-                            calendar.hours,
-                            calendar.rules,
-                            claims[each][each.provider_id],
-                            first,
-                            last,
-                        )
+                        free |= _provider_days(calendar, each, claims[each], first, last)
                     found[each] = Found(ProviderRulebook(calendar), free)
             case ServiceWatch():
                 book = sources.rulebook(each)
@@ -195,6 +190,13 @@ async def read_days(
         if len(found) % YIELD_AFTER == YIELD_AFTER - 1:
             await asyncio.sleep(0)
     return Reading(position=position, found=found)
+
+
+class _Claims(NamedTuple):
+    """All of each subject, and those with which providers lead a service that has limits."""
+
+    of_subjects: Mapping[SubjectId, Sequence[Claim]]
+    led: Mapping[Party, Sequence[Claim]]
 
 
 class _Sources(NamedTuple):
@@ -224,6 +226,14 @@ class _Sources(NamedTuple):
                 each: self.resources[each] for each in needs.resource_ids if each in self.resources
             },
         )
+
+    def leads(self, watched: Subject) -> list[Calendar]:
+        """The calendars of those who can lead it."""
+        if isinstance(watched, Party):
+            calendar = self.calendars.get(watched)
+            return [] if calendar is None else [calendar]
+        book = self.rulebook(watched)
+        return [] if book is None else list(book.calendars.values())
 
     def subjects(self, watched: Subject) -> list[tuple[SubjectId, str, Rules]]:
         """Whose claims matter for it, in which zone and by which rules."""
@@ -276,40 +286,65 @@ async def _sources(
     )
 
 
-Claims: TypeAlias = "Mapping[SubjectId, Sequence[Claim]]"
-
-
 async def _claims(
     tx: Transaction,
     organization_id: OrganizationId,
     sources: _Sources,
     asked: Mapping[Subject, Sequence[date]],
-) -> dict[Subject, Claims]:
+) -> dict[Subject, _Claims]:
     """The claims that matter for each. Those that begin in the same month are read together."""
     months: dict[tuple[int, int], list[Subject]] = {}
     for each in asked:
         first = asked[each][0]
         months.setdefault((first.year, first.month), []).append(each)
-    found: dict[Subject, Claims] = {}
+    found: dict[Subject, _Claims] = {}
     for together in months.values():
         apart = (
             ZONES_APART
             if any(isinstance(each, ServiceWatch) for each in together)
             else timedelta(0)
         )
-        claims = await claims_on(
-            tx,
-            organization_id,
-            list(chain.from_iterable(map(sources.subjects, together))),
+        calendars = list(chain.from_iterable(map(sources.leads, together)))
+        first, last = dates_that_count(
+            [limit for calendar in calendars for limit in calendar.limits],
             min(asked[each][0] for each in together) - apart,
             max(asked[each][-1] for each in together) + apart,
+        )
+        claims = _Claims(
+            of_subjects=await claims_on(
+                tx,
+                organization_id,
+                list(chain.from_iterable(map(sources.subjects, together))),
+                first,
+                last,
+            ),
+            led=await led_claims_on(tx, organization_id, calendars, first, last),
         )
         found |= dict.fromkeys(together, claims)
     return found
 
 
+def _counted(calendar: Calendar, party: Party, claims: _Claims, first: date, last: date) -> Counted:
+    """What limits count around these dates."""
+    return count(
+        calendar,
+        claims.of_subjects[party.provider_id],
+        claims.led.get(party, ()),
+        *dates_that_count(calendar.limits, first, last),
+    )
+
+
+def _provider_days(
+    calendar: Calendar, party: Party, claims: _Claims, first: date, last: date
+) -> dict[date, ProviderDay]:
+    standing = claims.of_subjects[party.provider_id]
+    counted = _counted(calendar, party, claims, first, last) if calendar.limits else UNCOUNTED
+    free = compute_free_days(calendar.hours, calendar.rules, standing, first, last)
+    return {day: ProviderDay(each, counted) for day, each in free.items()}
+
+
 def _service_days(
-    book: ServiceRulebook, claims: Claims, first: date, last: date
+    book: ServiceRulebook, claims: _Claims, first: date, last: date
 ) -> dict[date, ServiceDay]:
     """The dates of the service's topic from first to last, each with the free days around it."""
     zones = {each.hours.time_zone for each in book.calendars.values()}
@@ -323,16 +358,29 @@ def _service_days(
     whole = {zone: (around[zone, first][0], around[zone, last][-1]) for zone in zones}
     providers = {
         each: compute_free_days(
-            calendar.hours, calendar.rules, claims[each], *whole[calendar.hours.time_zone]
+            calendar.hours,
+            calendar.rules,
+            claims.of_subjects[each],
+            *whole[calendar.hours.time_zone],
         )
         for each, calendar in book.calendars.items()
+    }
+    counted = {
+        each: _counted(
+            calendar,
+            Party(each, book.offering.service.id),
+            claims,
+            *whole[calendar.hours.time_zone],
+        )
+        for each, calendar in book.calendars.items()
+        if calendar.limits
     }
     resources = {
         (each, shape): compute_resource_days(
             calendar.hours,
             shape,
             calendar.resource.bookable_units,
-            claims[each],
+            claims.of_subjects[each],
             *whole[calendar.hours.time_zone],
         )
         for each, calendar in book.resources.items()
@@ -356,6 +404,7 @@ def _service_days(
                 }
                 for (each, shape), free in resources.items()
             },
+            counted=counted,
         )
         for day in dates_between(first, last)
     }

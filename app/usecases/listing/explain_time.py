@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from app.core.limits import dates_that_count
 from app.core.needs import Needs
 from app.core.party import Party
 from app.core.refusals import NotFound
@@ -13,6 +14,7 @@ from app.core.zones import local_date, minute_of, nearest_supported_date
 from app.free_times.read import RULES_MARGIN, claims_on
 from app.store.calendars import load_calendars, load_resource_calendars
 from app.store.needs import load_needs
+from app.usecases.listing.count_visits import load_led
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -70,17 +72,17 @@ async def explain_time(
         reasons = (UnbookableReason.IN_THE_PAST if past else UnbookableReason.BEYOND_HORIZON,)
         everybody = (each.provider for each in found.providers.values())
         return Explanation(reasons, tuple(MemberReasons(each, reasons) for each in everybody))
+    first, last = _dates_around(found, starts_at)
+    limits = [limit for each in found.providers.values() for limit in each.provider.limits]
     claims = await claims_on(
-        resources.pool,
-        organization_id,
-        _subjects(found),
-        *_dates_around(found, starts_at),
+        resources.pool, organization_id, _subjects(found), *dates_that_count(limits, first, last)
     )
+    led = await load_led(resources.pool, organization_id, found.providers.values(), [starts_at])
     asked = (
         found.needs,
         named,
         {
-            each: Candidate(calendar=calendar, claims=claims[each])
+            each: Candidate(calendar=calendar, claims=claims[each], led=led.get(each, ()))
             for each, calendar in found.providers.items()
         },
         {

@@ -253,7 +253,7 @@ class _Stretch(NamedTuple):
         for day, free in found.days.items():
             if max(free.stretches[1::3], default=0) <= self.earliest:
                 continue
-            starts = bookable_days(FreeDays(found.calendar, {day: free}), self.now)[day]
+            starts = bookable_days(found._replace(days={day: free}), self.now)[day]
             at = bisect_left(starts, self.earliest)
             if at < len(starts):
                 return starts[at]

@@ -163,11 +163,7 @@ async def _answer(
             leading[question] = answer.calendar
             continue
         listed = answers[question] = free_times(answer, question, now)
-        if (
-            answer.stamp is not None
-            and answer.fresh_seconds > 0
-            and not any(day.held for day in answer.days.values())
-        ):
+        if answer.stamp is not None and answer.fresh_seconds > 0 and not answer.has_holds:
             resources.accelerator.listings.keep(
                 (organization_id, question),
                 (answer.stamp, *circumstances_of(now)),

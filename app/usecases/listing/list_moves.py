@@ -14,6 +14,7 @@ from app.admission.gate import RETRY_AFTER_SECONDS
 from app.core.booking import Wanted, visit_of
 from app.core.free_days import compute_free_days, compute_resource_days
 from app.core.lifecycle import refuse_move
+from app.core.limits import dates_that_count, full_for
 from app.core.party import Party
 from app.core.refusals import InvalidInput, NotFound, TemporarilyUnavailable
 from app.core.sentences import say
@@ -21,8 +22,8 @@ from app.core.service_starts import service_starts
 from app.core.slots import dates_of_viewer
 from app.core.validation import NAMED_TWICE, valid_time_zone
 from app.core.visits import Candidate, ResourceCandidate, leads_at
-from app.core.zones import instant_of
-from app.free_times.read import RULES_MARGIN, claims_on
+from app.core.zones import dates_between, instant_of, local_date
+from app.free_times.read import RULES_MARGIN, claims_on, count, led_claims_on
 from app.store.calendars import (
     claims_of_appointments,
     load_calendars,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from app.core.booking import Claims
     from app.core.ids import OrganizationId, ProviderId, ResourceId, SubjectId
     from app.core.lifecycle import Actor
+    from app.core.limits import Counted, FullDates
     from app.core.needs import Needs
     from app.core.provider import Calendar
     from app.core.refusals import InvalidDateRange
@@ -162,6 +164,16 @@ class _Choices(NamedTuple):
         ]
 
 
+class _Claims(NamedTuple):
+    """All claims on these dates, from the first to the last, of each subject; and those with which
+    providers lead a service that has limits.
+    """
+
+    dates: tuple[date, date]
+    of_subjects: Mapping[SubjectId, Sequence[Claim]]
+    led: Mapping[Party, Sequence[Claim]]
+
+
 async def find_moves(
     resources: Resources, organization_id: OrganizationId, questions: Sequence[MoveQuestion]
 ) -> dict[MoveQuestion, Moves | NotFound | InvalidInput | TemporarilyUnavailable]:
@@ -175,12 +187,18 @@ async def find_moves(
             return dict.fromkeys(questions, busy)
         choices = await _load_choices(resources, organization_id, questions)
         known = {each: one for each, one in choices.items() if isinstance(one, _Choices)}
-        claims = await claims_on(
-            resources.pool,
-            organization_id,
-            list(chain.from_iterable(each.subjects for each in known.values())),
+        calendars = list(chain.from_iterable(each.calendars.values() for each in known.values()))
+        dates = dates_that_count(
+            [limit for each in calendars for limit in each.limits],
             min(each.first for each in questions) - ZONES_APART,
             max(each.last for each in questions) + ZONES_APART,
+        )
+        place = (resources.pool, organization_id)
+        subjects = list(chain.from_iterable(each.subjects for each in known.values()))
+        claims = _Claims(
+            dates,
+            of_subjects=await claims_on(*place, subjects, *dates),
+            led=await led_claims_on(*place, calendars, *dates),
         )
     now = resources.clock()
     return {
@@ -248,17 +266,30 @@ async def _load_choices(
 def _moves(
     question: MoveQuestion,
     choices: _Choices,
-    all_claims: Mapping[SubjectId, Sequence[Claim]],
+    seen: _Claims,
     now: datetime,
 ) -> Moves:
     own = choices.own
     # No two claims on a unit overlap, so its own are recognized by what they are.
     subjects: tuple[SubjectId, ...] = (*choices.calendars, *choices.resources)
     claims = {
-        each: [claim for claim in all_claims[each] if claim not in own.get(each, ())]
+        each: [claim for claim in seen.of_subjects[each] if claim not in own.get(each, ())]
         for each in subjects
     }
-    leads = _leads(question, choices, claims, now)
+    led = {
+        each: [
+            claim
+            for claim in seen.led.get(Party(each, question.wanted.service_id), ())
+            if claim not in own.get(each, ())
+        ]
+        for each in choices.calendars
+    }
+    counted = {
+        each: count(calendar, claims[each], led[each], *seen.dates)
+        for each, calendar in choices.calendars.items()
+        if calendar.limits
+    }
+    leads = _leads(question, choices, claims, counted, now)
     if own:
         # At its own start it may stay as it is, whatever the rules are by now.
         start = visit_of(own)[0]
@@ -267,7 +298,12 @@ def _moves(
             choices.needs,
             question.wanted.named,
             {
-                each: Candidate(calendar=calendar, claims=claims[each])
+                each: Candidate(
+                    calendar=calendar,
+                    claims=claims[each],
+                    led=led[each],
+                    leads_own=each == question.appointment.provider_id,
+                )
                 for each, calendar in choices.calendars.items()
             },
             {
@@ -287,11 +323,28 @@ def _leads(
     question: MoveQuestion,
     choices: _Choices,
     claims: Mapping[SubjectId, Sequence[Claim]],
+    counted: Mapping[ProviderId, Counted],
     now: datetime,
 ) -> dict[int, tuple[ProviderId, ...]]:
     def dates(zone: str) -> tuple[date, date]:
         asked = dates_of_viewer(zone, question.time_zone, question.first, question.last)
         return asked.first, asked.last
+
+    def full(each: ProviderId) -> FullDates:
+        calendar = choices.calendars[each]
+        zone = calendar.hours.time_zone
+        before = None
+        if each in choices.own:
+            start, end = visit_of(choices.own)
+            before = local_date(zone, start), end - start
+        return full_for(
+            calendar,
+            counted[each],
+            dates_between(*dates(zone)),
+            now,
+            taken_before=before,
+            led_before=before if each == question.appointment.provider_id else None,
+        )
 
     return service_starts(
         choices.needs,
@@ -317,4 +370,5 @@ def _leads(
             for shape in choices.shapes
         },
         now,
+        {each: full(each) for each in counted},
     )

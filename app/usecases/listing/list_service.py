@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from app.cache.written import WrittenLists
+from app.core.limits import full_for
 from app.core.refusals import InvalidDateRange, InvalidInput, NotFound, TemporarilyUnavailable
 from app.core.sentences import say
 from app.core.service_starts import service_starts
@@ -188,12 +189,18 @@ def leads_by_start(
     found: ServiceDays, named: Sequence[ProviderId], now: datetime
 ) -> dict[Minute, tuple[ProviderId, ...]]:
     """What can be booked at this instant, ascending, each with those who can lead it."""
+    full = {
+        each: full_for(days.calendar, days.counted, days.days, now)
+        for each, days in found.providers.items()
+        if days.calendar.limits
+    }
     return service_starts(
         found.offering.needs,
         named,
         {each: (days.calendar, days.days) for each, days in found.providers.items()},
         {(use.resource_id, use.shape): days.days for use, days in found.resources.items()},
         now,
+        full,
     )
 
 

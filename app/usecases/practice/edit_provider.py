@@ -57,6 +57,7 @@ def _provider(provider_id: ProviderId, valid: ValidProvider) -> Provider:
         cancellation_policy=valid.cancellation_policy,
         locale=valid.locale,
         channels=valid.channels,
+        limits=valid.limits,
     )
 
 
@@ -173,4 +174,5 @@ def _form_of(provider: Provider) -> ProviderForm:
         subject=provider.subject,
         locale=provider.locale,
         channels=provider.channels,
+        limits=provider.limits,
     )

@@ -51,6 +51,7 @@ def _service(service_id: ServiceId, valid: ValidService) -> Service:
         rules=valid.rules,
         price=valid.price,
         cancellation_policy=valid.cancellation_policy,
+        limits=valid.limits,
     )
 
 
@@ -169,4 +170,5 @@ def _form_of(service: Service) -> ServiceForm:
         max_advance_booking_days=rules.max_advance_booking_days,
         price=service.price,
         cancellation_policy=policy_form(service.cancellation_policy),
+        limits=service.limits,
     )

@@ -73,6 +73,7 @@ query Providers {
         price { amountMinor currency }
       }
       weeklyHours { weekday start end }
+      limits { period maxVisits maxMinutes }
       nextAvailableSlot { startsAt localStart }
     }
     pageInfo { hasNextPage endCursor }
@@ -83,7 +84,8 @@ query Providers {
 const SERVICES = `
 # What can be booked, and what a visit takes:
 # how many of these people at once (null: all),
-# and units of which rooms and devices.
+# and units of which rooms and devices; and at most
+# how many visits a day, week or month.
 query Services {
   services(first: 5) {
     totalCount
@@ -100,6 +102,7 @@ query Services {
         count
         resources { id name kind }
       }
+      limits { period maxVisits maxMinutes }
     }
     pageInfo { hasNextPage endCursor }
   }

@@ -25,6 +25,7 @@ from tests.integration.live.subscriber import (
 )
 from tests.integration.live.test_availability import (
     DAYS,
+    UPDATE_PROVIDER,
     UPDATE_SERVICE,
     WEEKLY,
     Customers,
@@ -203,3 +204,27 @@ async def test_whatever_happens_the_last_word_is_what_the_service_lists(
         for _, _, subscriber in subscribers:
             await subscriber.hears_nothing()
         assert sum(len(subscriber.told) for _, _, subscriber in subscribers) > 60
+
+
+async def test_a_watched_friday_closes_with_a_booking_on_monday_and_opens_as_a_hold_expires(
+    api: Api, watching_service: Watching
+) -> None:
+    """By a limit on the week."""
+    friday = TODAY + timedelta(days=4)
+    ada = await a_provider(api, weeklyHours=HOURS, limits=[{"period": "WEEK", "maxVisits": 2}])
+    service = await a_service(api, ada, durationMinutes=60)
+    async with a_process(api, WATCHFUL) as here:
+        subscriber = watching_service(here, service, first=friday, last=friday)
+        await subscriber.until(["09:00", "10:00", "11:00"], friday)
+        await joined(here, api)
+        monday = await booked(api, ada, "2026-01-12T09:00Z")
+        hold = await held(api, ada, "2026-01-12T10:00Z")
+        await subscriber.until([], friday)
+        api.clock.set(hold["expiresAt"])
+        await subscriber.until(["09:00", "10:00", "11:00"], friday)
+        await change(
+            api, UPDATE_PROVIDER, id=ada["id"], limits=[{"period": "WEEK", "maxVisits": 1}]
+        )
+        await subscriber.until([], friday)
+        await move(api, monday, "2026-01-19T09:00Z")
+        await subscriber.until(["09:00", "10:00", "11:00"], friday)

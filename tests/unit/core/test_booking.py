@@ -17,7 +17,6 @@ from app.core.booking import (
     booked_minutes,
     claim_for,
     dates_to_lock,
-    refuse_time,
     week_around,
 )
 from app.core.hours import Hours, WeeklyRange
@@ -27,6 +26,7 @@ from app.core.provider import Calendar, Provider, Service
 from app.core.refusals import InvalidInput, SlotUnavailable
 from app.core.rules import ProviderRules, Rules, ServiceRules, rules_in_force
 from app.core.slots import Claim, ClaimKind, UnbookableReason, explain
+from app.core.visits import Candidate, refuse_time
 from app.core.zones import instant_of, minute_of
 
 NOW: Final = datetime(2026, 1, 12, 8, tzinfo=UTC)
@@ -93,8 +93,8 @@ def test_price_and_policy_come_from_the_service_or_from_the_provider() -> None:
 
 
 def test_a_page_that_shows_an_old_duration_books_nothing() -> None:
-    assert refuse_time(a_calendar(), [], NINE, 60, NOW) is None
-    refused = refuse_time(a_calendar(), [], NINE, 45, NOW)
+    assert refuse_time(Candidate(calendar=a_calendar()), NINE, 60, NOW) is None
+    refused = refuse_time(Candidate(calendar=a_calendar()), NINE, 45, NOW)
     assert isinstance(refused, InvalidInput)
     assert refused.field == "duration_minutes"
 
@@ -118,7 +118,7 @@ def test_booking_decides_as_the_listing_explains(
     start = NINE + timedelta(minutes=minutes, seconds=seconds)
     calendar = a_calendar()
     reasons = explain(calendar.hours, calendar.rules, standing, start, NOW)
-    answer = refuse_time(calendar, standing, start, None, NOW)
+    answer = refuse_time(Candidate(calendar=calendar, claims=standing), start, None, NOW)
     if reasons:
         assert answer == SlotUnavailable(reasons=reasons)
         assert list(reasons) == [reason for reason in UnbookableReason if reason in reasons]

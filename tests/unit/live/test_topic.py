@@ -16,7 +16,7 @@ from app.core.party import Party
 from app.core.provider import Calendar, Provider
 from app.core.rules import ProviderRules, Rules
 from app.core.zones import EPOCH, minute_of
-from app.live.rulebooks import ProviderRulebook
+from app.live.rulebooks import ProviderDay, ProviderRulebook
 from app.live.topic import Found, Page, Revision, Topic
 
 NOW = datetime(2026, 1, 12, 8, tzinfo=UTC)
@@ -56,8 +56,9 @@ def minutes(day: date, *times: str) -> tuple[int, ...]:
     return tuple(minute_of(datetime.fromisoformat(f"{day}T{time}Z")) for time in times)
 
 
-def a_day(*times: str, day: date = TODAY) -> FreeDay:
-    return FreeDay(tuple(at for each in minutes(day, *times) for at in (each, each + 1, each)))
+def a_day(*times: str, day: date = TODAY, held: tuple[Held, ...] = ()) -> ProviderDay:
+    stretches = tuple(at for each in minutes(day, *times) for at in (each, each + 1, each))
+    return ProviderDay(FreeDay(stretches, held))
 
 
 def a_topic() -> Topic:
@@ -79,7 +80,7 @@ def read(
     position: int,
     now: datetime = NOW,
     calendar: Calendar | None = None,
-    **days: FreeDay,
+    **days: ProviderDay,
 ) -> None:
     """A reading of today, tomorrow, or both."""
     dates = {"today": TODAY, "tomorrow": TOMORROW}
@@ -174,7 +175,7 @@ def test_time_takes_starts_away_and_gives_held_ones_back() -> None:
     expires_at = NOW + timedelta(minutes=10)
     (start,) = minutes(TODAY, "09:30")
     held = Held(start, start + 1, (expires_at - EPOCH) // timedelta(microseconds=1))
-    read(topic, 5, today=FreeDay(a_day("09:00", "09:30").stretches, (held,)))
+    read(topic, 5, today=a_day("09:00", "09:30", held=(held,)))
     assert topic.changes_at == expires_at
     assert not topic.let_time_pass(expires_at - SECOND)
     assert topic.let_time_pass(expires_at)
