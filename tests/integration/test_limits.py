@@ -8,9 +8,11 @@ from datetime import datetime, timedelta
 import pytest
 
 from tests.builders import (
+    BOOK,
     TODAY,
     Api,
     Json,
+    a_booking,
     a_provider,
     a_service,
     an_appointment,
@@ -327,3 +329,29 @@ async def test_a_limit_costs_a_statement_for_all_and_nobody_else_pays(
     once = await listing(plain)
     assert once.count("claims_of_subjects") == 1
     assert sorted(await listing(limited)) == sorted([*once, "claims_of_subjects"])
+
+
+async def test_a_booking_counts_in_the_statements_that_it_has(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only a service's limit needs one more, for the visits that the provider leads."""
+    statements = Statements(monkeypatch)
+    limits = [at_most("WEEK", 2)]
+    ada = await a_provider(api, weeklyHours=HOURS)
+    bea = await a_provider(api, weeklyHours=HOURS, limits=limits)
+    simple = await a_service(api, ada, bea)
+    counted = await a_service(api, ada, bea, limits=limits)
+
+    async def booking(provider: Json, starts_at: str, **changes: object) -> list[str]:
+        wish = a_booking(provider, starts_at, **changes)
+        names = await statements.of(api, BOOK, input=wish)
+        assert "ALREADY_TAKEN" in await reasons(api, provider, starts_at)
+        # What the answer shows may be known already.
+        return [name for name in names if not name.endswith("_by_ids")]
+
+    plain = await booking(ada, NINE)
+    assert await booking(bea, NINE) == plain
+    assert await booking(ada, TEN, serviceId=simple["id"]) == plain
+    assert sorted(await booking(ada, ELEVEN, serviceId=counted["id"])) == sorted(
+        [*plain, "led_claims"]
+    )
