@@ -18,11 +18,14 @@ from app.core.free_days import (
     Held,
     compute_free_days,
     compute_resource_days,
+    compute_visit_days,
     free_starts_at,
+    load_of,
     units_free_at,
 )
 from app.core.hours import Hours, WeeklyRange
 from app.core.ids import OrganizationId, ProviderId
+from app.core.limits import loads
 from app.core.rules import Rules
 from app.core.slots import (
     Claim,
@@ -49,6 +52,27 @@ from tests.unit.core.worlds import claims_around, dates_in, hours_around, some_r
 
 DAY = date(2026, 1, 12)
 SMALLEST = timedelta(microseconds=1)
+
+
+@given(st.data())
+def test_visits_are_kept_as_free_days_are_and_count_as_their_claims_do(
+    data: st.DataObject,
+) -> None:
+    """Also on dates with nothing but holds."""
+    zone = data.draw(zones)
+    day = data.draw(dates_in(zone))
+    now = datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
+    claims = data.draw(claims_around(day, now))
+    if data.draw(st.booleans()):
+        claims = tuple(claim for claim in claims if claim.expires_at is not None)
+    last = day + timedelta(days=data.draw(st.integers(0, 3)))
+    kept = {
+        each: unpack_day(pack_day(visits, stamp=bytes(24), kept_since=0)).day
+        for each, visits in compute_visit_days(zone, claims, day, last).items()
+    }
+    assert {each: load_of(visits) for each, visits in kept.items()} == loads(
+        zone, claims, day, last
+    )
 
 
 @given(st.data())
