@@ -99,8 +99,10 @@ async def a_world(api: Api) -> World:
         "lateCancellation": "FEE",
         "lateFee": {"amountMinor": 500, "currency": "EUR"},
     }
+    limits = [{"period": "MONTH", "maxVisits": 1_000, "maxMinutes": 40_000}]
     ada = await a_provider(
         api,
+        limits=limits,
         slotIntervalMinutes=30,
         cancellationPolicy=policy,
         breaks=weekly("12:00", "12:30", effectiveFrom="2020-01-01", effectiveUntil="2030-01-01"),
@@ -128,6 +130,7 @@ async def a_world(api: Api) -> World:
         price={"amountMinor": 5_000, "currency": "EUR"},
         cancellationPolicy=share,
         needs=[{"name": "room", "resourceIds": [room["id"]]}],
+        limits=limits,
     )
     fixed = await a_service(
         api,

@@ -45,6 +45,7 @@ FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
             weeklyHours.effectiveFrom weeklyHours.effectiveUntil
             breaks breaks.id breaks.weekday breaks.start breaks.end breaks.effectiveFrom breaks.effectiveUntil
             exceptions exceptions.id exceptions.date exceptions.isBlocked exceptions.start exceptions.end
+            limits limits.period limits.maxVisits limits.maxMinutes
             services availability nextAvailableSlot appointments
         """,  # the page of appointments holds those that the caller may see
         STAFF: "email phone locale channels subject exceptions.reason",
@@ -59,6 +60,7 @@ FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
             cancellationPolicy.lateFee cancellationPolicy.lateFee.amountMinor cancellationPolicy.lateFee.currency
             cancellationPolicy.lateFeePercent providers providersNeeded assignment
             needs needs.name needs.count needs.resources availability nextAvailableSlot
+            limits limits.period limits.maxVisits limits.maxMinutes
         """,
     },
     # Others see some of it where a service needs it, never by its id.
