@@ -95,7 +95,7 @@ def test_the_limits_that_are_promised_are_those_in_force() -> None:
         f"everywhere within {revocations.KNOWN_SECONDS:g} seconds",
         f"event streams end within {revocations.KNOWN_SECONDS + limits.recheck_seconds:g}",
         f"ends within {jwks.FRESH_SECONDS / 60:g} minutes",
-        f"believed for {jwks.BELIEVED_SECONDS / 3600:g} hours",
+        f"last keys are used for {jwks.BELIEVED_SECONDS / 3600:g} hours",
         f"within {jwks.FETCH_SECONDS:g} s, up to {jwks.LARGEST_SET_BYTES // 1024} KiB",
     ):
         assert promised in text, promised

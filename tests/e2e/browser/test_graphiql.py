@@ -42,10 +42,32 @@ class Slot:
 
 
 @strawberry.type
+class Need:
+    name: str
+
+
+@strawberry.type
 class Service:
     id: strawberry.ID
     name: str
     duration_minutes: int
+    needs: list[Need]
+
+    @strawberry.field
+    def next_available_slot(self, time_zone: str) -> Slot:
+        return Slot(
+            starts_at="2027-03-02T09:00:00Z", local_start=f"2027-03-02T09:00:00 {time_zone}"
+        )
+
+
+@strawberry.type
+class Services:
+    nodes: list[Service]
+
+
+CHECK_UP = Service(
+    id=strawberry.ID("s"), name="Check-up", duration_minutes=30, needs=[Need(name="Room")]
+)
 
 
 @strawberry.type
@@ -79,15 +101,18 @@ class Query:
     @strawberry.field
     def providers(self, first: int) -> Providers:
         slot = Slot(starts_at="2027-03-01T09:00:00Z", local_start="2027-03-01T10:00:00+01:00")
-        services = [Service(id=strawberry.ID("s"), name="Check-up", duration_minutes=30)]
         ada = Provider(
             id=strawberry.ID("p-ada"),
             name="Ada",
             time_zone="UTC",
-            services=services,
+            services=[CHECK_UP],
             next_available_slot=slot,
         )
         return Providers(nodes=[ada][:first])
+
+    @strawberry.field
+    def services(self, first: int) -> Services:
+        return Services(nodes=[CHECK_UP][:first])
 
 
 @strawberry.type
@@ -149,13 +174,16 @@ async def test_it_opens_with_examples_that_name_somebody_who_is_free(
     await expect(page.get_by_role("tab")).to_contain_text(
         [
             "Providers",
+            "Services",
             "Availability",
+            "WhoeverIsFree",
             "NextFreeTimes",
             "ExplainTime",
             "Book",
             "LiveTimes",
             "Viewer",
             "Appointments",
+            "Resources",
         ]
     )
     await page.get_by_role("tab", name="Book").click()
