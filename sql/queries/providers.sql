@@ -4,6 +4,14 @@ id, subject, name, email, phone, time_zone, service_duration_minutes, buffer_min
 min_notice_minutes, max_advance_booking_days, policy_free_until_minutes_before, policy_late_cancellation,
 policy_late_fee_minor, policy_late_fee_currency, locale, channels, limits;
 
+-- fragment: on_page_by_name
+-- The rows of a page by name, in the order of (name_sort, id): strictly between two cursors, which give the name; null ones
+-- bound nothing. $7 restricts it to ids, $8 to names that contain a text, in any case.
+(name_sort, id) > (coalesce(name_sort_key($2::text), ''), coalesce($3::uuid, '00000000-0000-0000-0000-000000000000'))
+    AND ($4::text IS NULL OR (name_sort, id) < (name_sort_key($4), $5::uuid))
+    AND ($7::uuid[] IS NULL OR id = ANY($7))
+    AND ($8::text IS NULL OR position(lower($8) IN lower(name)) > 0);
+
 -- name: provider_by_ids :many
 -- The providers with these ids, in no particular order.
 -- params: organization_id uuid, ids uuid[]
@@ -19,16 +27,12 @@ FROM provider
 WHERE organization_id = $1 AND subject = $2;
 
 -- name: provider_page_forward :many
--- A page of providers in the order of (name_sort, id), strictly between two cursors, which give the name; null ones
--- bound nothing. $7 restricts it to ids, $8 to names that contain a text, in any case.
+-- A page of providers in the order of (name_sort, id).
 -- params: organization_id uuid, after_name text, after_id uuid, before_name text, before_id uuid, page_size integer, ids uuid[], search text
 SELECT {{provider_columns}}
 FROM provider
 WHERE organization_id = $1
-    AND (name_sort, id) > (coalesce(name_sort_key($2::text), ''), coalesce($3::uuid, '00000000-0000-0000-0000-000000000000'))
-    AND ($4::text IS NULL OR (name_sort, id) < (name_sort_key($4), $5::uuid))
-    AND ($7::uuid[] IS NULL OR id = ANY($7))
-    AND ($8::text IS NULL OR position(lower($8) IN lower(name)) > 0)
+    AND {{on_page_by_name}}
 ORDER BY name_sort, id
 LIMIT $6::integer;
 
@@ -38,10 +42,7 @@ LIMIT $6::integer;
 SELECT {{provider_columns}}
 FROM provider
 WHERE organization_id = $1
-    AND (name_sort, id) > (coalesce(name_sort_key($2::text), ''), coalesce($3::uuid, '00000000-0000-0000-0000-000000000000'))
-    AND ($4::text IS NULL OR (name_sort, id) < (name_sort_key($4), $5::uuid))
-    AND ($7::uuid[] IS NULL OR id = ANY($7))
-    AND ($8::text IS NULL OR position(lower($8) IN lower(name)) > 0)
+    AND {{on_page_by_name}}
 ORDER BY name_sort DESC, id DESC
 LIMIT $6::integer;
 

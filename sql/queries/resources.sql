@@ -36,16 +36,12 @@ FROM resource
 WHERE organization_id = $1 AND id = ANY($2);
 
 -- name: resource_page_forward :many
--- A page of resources in the order of (name_sort, id), strictly between two cursors, which give the name; null ones
--- bound nothing. $7 restricts it to ids, $8 to names that contain a text, in any case.
+-- A page of resources in the order of (name_sort, id).
 -- params: organization_id uuid, after_name text, after_id uuid, before_name text, before_id uuid, page_size integer, ids uuid[], search text
 SELECT {{resource_columns}}
 FROM resource
 WHERE organization_id = $1
-    AND (name_sort, id) > (coalesce(name_sort_key($2::text), ''), coalesce($3::uuid, '00000000-0000-0000-0000-000000000000'))
-    AND ($4::text IS NULL OR (name_sort, id) < (name_sort_key($4), $5::uuid))
-    AND ($7::uuid[] IS NULL OR id = ANY($7))
-    AND ($8::text IS NULL OR position(lower($8) IN lower(name)) > 0)
+    AND {{on_page_by_name}}
 ORDER BY name_sort, id
 LIMIT $6::integer;
 
@@ -55,10 +51,7 @@ LIMIT $6::integer;
 SELECT {{resource_columns}}
 FROM resource
 WHERE organization_id = $1
-    AND (name_sort, id) > (coalesce(name_sort_key($2::text), ''), coalesce($3::uuid, '00000000-0000-0000-0000-000000000000'))
-    AND ($4::text IS NULL OR (name_sort, id) < (name_sort_key($4), $5::uuid))
-    AND ($7::uuid[] IS NULL OR id = ANY($7))
-    AND ($8::text IS NULL OR position(lower($8) IN lower(name)) > 0)
+    AND {{on_page_by_name}}
 ORDER BY name_sort DESC, id DESC
 LIMIT $6::integer;
 

@@ -25,16 +25,12 @@ WHERE offered.organization_id = $1 AND offered.provider_id = ANY($2)
 ORDER BY service.name_sort, service.id;
 
 -- name: service_page_forward :many
--- A page of services in the order of (name_sort, id), strictly between two cursors, which give the name; null ones
--- bound nothing. $7 restricts it to ids, $8 to names that contain a text, in any case.
+-- A page of services in the order of (name_sort, id).
 -- params: organization_id uuid, after_name text, after_id uuid, before_name text, before_id uuid, page_size integer, ids uuid[], search text
 SELECT {{service_columns}}
 FROM service
 WHERE organization_id = $1
-    AND (name_sort, id) > (coalesce(name_sort_key($2::text), ''), coalesce($3::uuid, '00000000-0000-0000-0000-000000000000'))
-    AND ($4::text IS NULL OR (name_sort, id) < (name_sort_key($4), $5::uuid))
-    AND ($7::uuid[] IS NULL OR id = ANY($7))
-    AND ($8::text IS NULL OR position(lower($8) IN lower(name)) > 0)
+    AND {{on_page_by_name}}
 ORDER BY name_sort, id
 LIMIT $6::integer;
 
@@ -44,10 +40,7 @@ LIMIT $6::integer;
 SELECT {{service_columns}}
 FROM service
 WHERE organization_id = $1
-    AND (name_sort, id) > (coalesce(name_sort_key($2::text), ''), coalesce($3::uuid, '00000000-0000-0000-0000-000000000000'))
-    AND ($4::text IS NULL OR (name_sort, id) < (name_sort_key($4), $5::uuid))
-    AND ($7::uuid[] IS NULL OR id = ANY($7))
-    AND ($8::text IS NULL OR position(lower($8) IN lower(name)) > 0)
+    AND {{on_page_by_name}}
 ORDER BY name_sort DESC, id DESC
 LIMIT $6::integer;
 
