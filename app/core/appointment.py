@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from app.core.taken import Taken
+
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from app.core.ids import AppointmentId, CustomerId, ProviderId, ResourceId, ServiceId
+    from app.core.ids import AppointmentId, CustomerId, ServiceId
     from app.core.messages import Channel
     from app.core.money import CancellationPolicy, Money
 
@@ -52,17 +54,14 @@ class Customer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Appointment:
+class Appointment(Taken):
     """A booked visit, `[starts_at, ends_at)` in UTC.
 
-    `provider_id` is the lead; `others` are taken with the lead, in order, and so are `resources`.
-    The wish named the first `named` of all providers, who stay when the appointment is moved; the
-    rest were assigned. Contact, price and policy are as they were at booking. `version` rises with
-    every change, `time_version` whenever the start or the providers change.
+    Contact, price and policy are as they were at booking. `version` rises with every change,
+    `time_version` whenever the start or the providers change.
     """
 
     id: AppointmentId
-    provider_id: ProviderId
     service_id: ServiceId | None
     customer_id: CustomerId
     status: AppointmentStatus
@@ -79,19 +78,6 @@ class Appointment:
     cancelled_at: datetime | None
     cancellation_reason: str | None
     cancellation_fee: Money | None
-    others: tuple[ProviderId, ...] = ()
-    named: int = 1
-    resources: tuple[ResourceId, ...] = ()
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether it takes one provider, who was named, and nothing else."""
-        return not self.others and self.named == 1 and not self.resources
-
-    @property
-    def providers(self) -> tuple[ProviderId, ...]:
-        """All providers that the visit takes, the lead first."""
-        return (self.provider_id, *self.others)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,32 @@
+"""Whom and what a visit takes, as appointments and holds keep it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from app.core.ids import ProviderId, ResourceId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """`provider_id` is the lead; `others` are taken with the lead, in order, and so are
+    `resources`. The wish named the first `named` of all providers, who stay in a move; the rest
+    were assigned.
+    """
+
+    provider_id: ProviderId
+    others: tuple[ProviderId, ...] = ()
+    named: int = 1
+    resources: tuple[ResourceId, ...] = ()
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it takes one provider, who was named, and nothing else."""
+        return not self.others and self.named == 1 and not self.resources
+
+    @property
+    def providers(self) -> tuple[ProviderId, ...]:
+        """All providers that it takes, the lead first."""
+        return (self.provider_id, *self.others)
