@@ -82,6 +82,33 @@ def _places(shape: Shape) -> dict[str, int]:
     return {to_camel_case(column): place for place, column in enumerate(shape.columns)}
 
 
+class LaterRows(Sequence[Row]):
+    """A row for each of the keys, made when they are asked for: `make` gives those of all keys. How
+    many there are takes no row.
+    """
+
+    __slots__ = ("_keys", "_make")
+
+    def __init__(self, keys: Sequence[Any], make: Callable[[Sequence[Any]], list[Row]]) -> None:
+        self._keys = keys
+        self._make = make
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def __iter__(self) -> Iterator[Row]:
+        return iter(self._make(self._keys))
+
+    @overload
+    def __getitem__(self, index: int) -> Row: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[Row]: ...
+
+    def __getitem__(self, index: int | slice) -> Row | list[Row]:
+        return self._make(self._keys)[index]
+
+
 class Rows(Sequence[Any]):
     """Rows of a shape; as a sequence, the objects behind them."""
 

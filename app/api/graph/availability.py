@@ -1,14 +1,15 @@
 """Availability: slots, days, and the reasons why a time can't be booked."""
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from itertools import chain, repeat
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, cast, overload
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, cast
 
 import strawberry
 
 from app.api.execution.fastlists import (
     KnownRows,
+    LaterRows,
     Leaves,
     Row,
     Rows,
@@ -138,34 +139,6 @@ class AvailabilityDay:
     )
 
 
-class _SlotsOfDay(Sequence[Row]):
-    """The rows of a day's slots, made when they are asked for: most calendars only want to know how
-    many there are.
-    """
-
-    __slots__ = ("_calendar", "_starts", "_time_zone")
-
-    def __init__(self, calendar: Calendar, starts: Sequence[Minute], time_zone: str) -> None:
-        self._calendar = calendar
-        self._starts = starts
-        self._time_zone = time_zone
-
-    def __len__(self) -> int:
-        return len(self._starts)
-
-    def __iter__(self) -> Iterator[Row]:
-        return iter(slot_rows(self._calendar, self._starts, self._time_zone))
-
-    @overload
-    def __getitem__(self, index: int) -> Row: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> list[Row]: ...
-
-    def __getitem__(self, index: int | slice) -> Row | list[Row]:
-        return slot_rows(self._calendar, self._starts, self._time_zone)[index]
-
-
 def _a_day(date: str, slot_count: int, slots: Rows, start_times: Leaves) -> AvailabilityDay:
     """The object that a row stands for; what is text there stays text."""
     ready: dict[str, Any] = {
@@ -255,12 +228,12 @@ class Availability:
         return slot_rows(self.found.calendar, starts, self.found.time_zone)
 
     def _days(self, days: Sequence[tuple[date, tuple[Minute, ...]]]) -> list[Row]:
-        found = self.found
+        make = self._slots
         return [
             (
                 day.isoformat(),
                 len(starts),
-                _SlotsOfDay(found.calendar, starts, found.time_zone),
+                LaterRows(starts, make),
                 Leaves(utc_texts(starts)),
             )
             for day, starts in days

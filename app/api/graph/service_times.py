@@ -1,12 +1,12 @@
 """The free times of services: when a visit can start whoever is free, and who can lead it then."""
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, cast, overload
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, cast
 
 import strawberry
 
-from app.api.execution.fastlists import KnownRows, Leaves, Row, Rows, Shape
+from app.api.execution.fastlists import KnownRows, LaterRows, Leaves, Row, Rows, Shape
 from app.api.graph.availability import days_of, starts_of
 from app.api.words.instants import local_texts, utc_texts
 from app.api.words.refusals import (
@@ -114,35 +114,6 @@ class ServiceAvailabilityDay:
     )
 
 
-class _SlotsOfDay(Sequence[Row]):
-    """The rows of a day's slots, made when they are asked for."""
-
-    __slots__ = ("_found", "_starts")
-
-    def __init__(self, found: ServiceTimes, starts: Sequence[Minute]) -> None:
-        self._found = found
-        self._starts = starts
-
-    def __len__(self) -> int:
-        return len(self._starts)
-
-    def _rows(self) -> list[Row]:
-        found = self._found
-        return service_slot_rows(self._starts, found.leads, found.duration_minutes, found.time_zone)
-
-    def __iter__(self) -> Iterator[Row]:
-        return iter(self._rows())
-
-    @overload
-    def __getitem__(self, index: int) -> Row: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> list[Row]: ...
-
-    def __getitem__(self, index: int | slice) -> Row | list[Row]:
-        return self._rows()[index]
-
-
 def _a_day(date: str, slot_count: int, slots: Rows, start_times: Leaves) -> ServiceAvailabilityDay:
     """The object that a row stands for; what is text there stays text."""
     ready: dict[str, Any] = {
@@ -223,11 +194,12 @@ class ServiceAvailability:
         return service_slot_rows(starts, found.leads, found.duration_minutes, found.time_zone)
 
     def _days(self, days: Sequence[tuple[date, tuple[Minute, ...]]]) -> list[Row]:
+        make = self._slots
         return [
             (
                 day.isoformat(),
                 len(starts),
-                _SlotsOfDay(self.found, starts),
+                LaterRows(starts, make),
                 Leaves(utc_texts(starts)),
             )
             for day, starts in days
