@@ -65,7 +65,7 @@ class Needs:
     def how_many_with(self, named: Sequence[ProviderId]) -> int:
         """The number of providers that a visit takes which takes all of those named: at least one.
         They may be more than the service needs, or no longer offer it, where the visit is moved;
-        whoever needs all providers then has these as well.
+        a service that needs all of its providers then needs these as well.
         """
         if self.providers_needed is None:
             return max(len({*self.provider_ids, *named}), 1)

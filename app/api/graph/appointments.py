@@ -519,7 +519,7 @@ class BookAppointmentInput:
     provider_id: strawberry.ID | None = strawberry.field(
         default=None,
         description="With whom. Without `providerId` and `providerIds`, and with a service: with "
-        "whoever of its providers is free.",
+        "any of its providers who are free.",
     )
     provider_ids: list[strawberry.ID] | None = strawberry.field(
         default=None,

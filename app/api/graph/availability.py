@@ -394,8 +394,9 @@ class AvailabilityQuery:
 
     @strawberry.field(
         description="Whether this instant can be booked, and if not, why: with a provider, for a "
-        "service whoever is free, or for a service with a provider as lead; name at least one of "
-        "the two. Null for an unknown one, and for a service that the provider does not offer."
+        "service with any of its providers, or for a service with a provider as lead; name at "
+        "least one of the two. Null for an unknown one, and for a service that the provider does "
+        "not offer."
     )
     async def explain_time(
         self,

@@ -81,7 +81,7 @@ class HoldSlotInput:
     provider_id: strawberry.ID | None = strawberry.field(
         default=None,
         description="Whose time. Without `providerId` and `providerIds`, and with a service: that "
-        "of whoever of its providers is free.",
+        "of any of its providers who are free.",
     )
     provider_ids: list[strawberry.ID] | None = strawberry.field(
         default=None,

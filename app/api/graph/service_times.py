@@ -1,4 +1,6 @@
-"""The free times of services: when a visit can start whoever is free, and who can lead it then."""
+"""The free times of services: when a visit can start with any of the providers, and who can lead it
+then.
+"""
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from datetime import date, datetime
@@ -33,7 +35,7 @@ LazyService = Annotated["Service", strawberry.lazy("app.api.graph.services")]
 
 NAMED = (
     "The providers to take, at most as many as the service needs; the first of them leads. Left "
-    "out or empty: whoever is free."
+    "out or empty: any of the service's providers."
 )
 
 Leads: TypeAlias = Mapping[Minute, tuple[ProviderId, ...]]
@@ -132,7 +134,7 @@ SERVICE_DAY_ROWS = Shape(
 )
 
 
-@strawberry.type(description="Free times of a service, by dates, whoever is free.")
+@strawberry.type(description="Free times of a service, by dates.")
 class ServiceAvailability:
     """Maps `ServiceTimes`."""
 

@@ -142,8 +142,8 @@ class Service(Node):
         return None if policy is None else CancellationPolicy.of(policy)
 
     @strawberry.field(
-        description="Free times on the dates from…to, inclusive, in timeZone, whoever of its "
-        "providers is free; or, where providers are named, with all of these. At most 62 days."
+        description="Free times on the dates from…to, inclusive, in timeZone, with any of its "
+        "providers; or, where providers are named, with all of these. At most 62 days."
     )
     async def availability(
         self,
@@ -169,8 +169,8 @@ class Service(Node):
         return service_availability_result(await info.context.loaders.service_times.load(question))
 
     @strawberry.field(
-        description="The first time at or after `after` (default: now) that can be booked, whoever "
-        "is free; or, where providers are named, with all of these."
+        description="The first time at or after `after` (default: now) that can be booked, with "
+        "any of its providers; or, where providers are named, with all of these."
     )
     async def next_available_slot(
         self,

@@ -226,9 +226,9 @@ class Subscription:
                         assert_never(shown)
 
     @strawberry.subscription(
-        description="As availabilityChanges, for a service whoever is free: a snapshot of every "
-        "date, then each date again when its slots, or those who can lead them, change. At most 62 "
-        "dates. A bad argument fails the operation with BAD_USER_INPUT."
+        description="As availabilityChanges, for a service with any of its providers: a snapshot "
+        "of every date, then each date again when its slots, or those who can lead them, change. "
+        "At most 62 dates. A bad argument fails the operation with BAD_USER_INPUT."
     )
     async def service_availability_changes(
         self,
