@@ -59,6 +59,8 @@ CREATE TABLE public.appointment (
     provider_ids uuid[],
     named integer,
     resource_ids uuid[],
+    session_id uuid,
+    seats integer DEFAULT 1 NOT NULL,
     CONSTRAINT appointment_cancellation_fee_currency_form CHECK ((cancellation_fee_currency ~ '^[A-Z]{3}$'::text)),
     CONSTRAINT appointment_cancellation_fee_range CHECK (((cancellation_fee_minor >= 0) AND (cancellation_fee_minor <= 2147483647))),
     CONSTRAINT appointment_cancellation_fee_whole CHECK ((((cancellation_fee_minor IS NULL) = (cancellation_fee_currency IS NULL)) AND ((cancellation_fee_minor IS NULL) OR (status = 'CANCELLED'::text)))),
@@ -86,6 +88,11 @@ END) AND ((policy_late_fee_minor IS NULL) = (policy_late_fee_currency IS NULL)) 
     CONSTRAINT appointment_price_currency_form CHECK ((price_currency ~ '^[A-Z]{3}$'::text)),
     CONSTRAINT appointment_price_range CHECK (((price_minor >= 0) AND (price_minor <= 2147483647))),
     CONSTRAINT appointment_price_whole CHECK (((price_minor IS NULL) = (price_currency IS NULL))),
+    CONSTRAINT appointment_seats_range CHECK (((seats >= 1) AND (seats <=
+CASE
+    WHEN (session_id IS NULL) THEN 1
+    ELSE 1000
+END))),
     CONSTRAINT appointment_status_known CHECK ((status = ANY (ARRAY['CONFIRMED'::text, 'CANCELLED'::text, 'COMPLETED'::text, 'NO_SHOW'::text]))),
     CONSTRAINT appointment_time_order CHECK ((starts_at < ends_at)),
     CONSTRAINT appointment_version_range CHECK (((version >= 1) AND ((time_version >= 1) AND (time_version <= version))))
@@ -163,10 +170,11 @@ CREATE TABLE public.claim (
     hold_id uuid,
     subject_id uuid NOT NULL,
     unit integer DEFAULT 1 NOT NULL,
+    session_id uuid,
     CONSTRAINT claim_during_half_open CHECK ((lower_inc(during) AND (NOT upper_inc(during)) AND lower_inc(visit) AND (NOT upper_inc(visit)) AND (NOT isempty(during)) AND (NOT isempty(visit)))),
     CONSTRAINT claim_length CHECK (((EXTRACT(epoch FROM (upper(during) AT TIME ZONE 'UTC'::text)) - EXTRACT(epoch FROM (lower(during) AT TIME ZONE 'UTC'::text))) <= ((3 * 86400))::numeric)),
-    CONSTRAINT claim_of_hold_expires CHECK (((hold_id IS NULL) = (expires_at IS NULL))),
-    CONSTRAINT claim_of_one CHECK ((num_nonnulls(appointment_id, hold_id) = 1)),
+    CONSTRAINT claim_of_hold_expires CHECK (((session_id IS NOT NULL) OR ((hold_id IS NULL) = (expires_at IS NULL)))),
+    CONSTRAINT claim_of_one CHECK ((num_nonnulls(appointment_id, hold_id, session_id) = 1)),
     CONSTRAINT claim_unit_range CHECK ((unit >= 1)),
     CONSTRAINT claim_visit_inside CHECK ((visit <@ during)),
     CONSTRAINT claim_whole_minutes CHECK (((mod(EXTRACT(epoch FROM (lower(during) AT TIME ZONE 'UTC'::text)), (60)::numeric) = (0)::numeric) AND (mod(EXTRACT(epoch FROM (upper(during) AT TIME ZONE 'UTC'::text)), (60)::numeric) = (0)::numeric) AND (mod(EXTRACT(epoch FROM (lower(visit) AT TIME ZONE 'UTC'::text)), (60)::numeric) = (0)::numeric) AND (mod(EXTRACT(epoch FROM (upper(visit) AT TIME ZONE 'UTC'::text)), (60)::numeric) = (0)::numeric)))
@@ -233,8 +241,15 @@ CREATE TABLE public.hold (
     provider_ids uuid[],
     named integer,
     resource_ids uuid[],
+    session_id uuid,
+    seats integer DEFAULT 1 NOT NULL,
     CONSTRAINT hold_of_resources CHECK (((provider_ids IS NULL) = (resource_ids IS NULL))),
     CONSTRAINT hold_of_several CHECK ((((provider_ids IS NULL) AND (named IS NULL)) OR (((provider_ids[1] = provider_id) AND ((named >= 0) AND (named <= cardinality(provider_ids)))) IS TRUE))),
+    CONSTRAINT hold_seats_range CHECK (((seats >= 1) AND (seats <=
+CASE
+    WHEN (session_id IS NULL) THEN 1
+    ELSE 1000
+END))),
     CONSTRAINT hold_time_order CHECK (((starts_at < ends_at) AND (created_at < expires_at)))
 );
 
@@ -430,6 +445,20 @@ CREATE TABLE public.schema_migration (
     applied_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
 );
 
+CREATE TABLE public.seat (
+    organization_id uuid NOT NULL,
+    id uuid NOT NULL,
+    session_id uuid NOT NULL,
+    number integer NOT NULL,
+    appointment_id uuid,
+    hold_id uuid,
+    expires_at timestamp with time zone,
+    active boolean NOT NULL,
+    CONSTRAINT seat_number_range CHECK (((number >= 1) AND (number <= 1000))),
+    CONSTRAINT seat_of_hold_expires CHECK (((hold_id IS NULL) = (expires_at IS NULL))),
+    CONSTRAINT seat_of_one CHECK ((num_nonnulls(appointment_id, hold_id) = 1))
+);
+
 CREATE TABLE public.service (
     organization_id uuid NOT NULL,
     id uuid NOT NULL,
@@ -506,6 +535,25 @@ CREATE TABLE public.service_provider (
     service_id uuid NOT NULL,
     provider_id uuid NOT NULL,
     "position" integer DEFAULT 0 NOT NULL
+);
+
+CREATE TABLE public.session (
+    organization_id uuid NOT NULL,
+    id uuid NOT NULL,
+    service_id uuid NOT NULL,
+    provider_id uuid NOT NULL,
+    provider_ids uuid[],
+    resource_ids uuid[],
+    starts_at timestamp with time zone NOT NULL,
+    ends_at timestamp with time zone NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    ended_at timestamp with time zone,
+    is_cancelled boolean DEFAULT false NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
+    CONSTRAINT session_cancelled_has_ended CHECK (((NOT is_cancelled) OR (ended_at IS NOT NULL))),
+    CONSTRAINT session_of_several CHECK ((((provider_ids IS NULL) AND (resource_ids IS NULL)) OR (((provider_ids[1] = provider_id) AND (resource_ids IS NOT NULL)) IS TRUE))),
+    CONSTRAINT session_time_order CHECK ((starts_at < ends_at)),
+    CONSTRAINT session_version_range CHECK ((version >= 1))
 );
 
 CREATE TABLE public.subject (
@@ -643,6 +691,9 @@ ALTER TABLE ONLY public.revoked_token
 ALTER TABLE ONLY public.schema_migration
     ADD CONSTRAINT schema_migration_pkey PRIMARY KEY (version);
 
+ALTER TABLE ONLY public.seat
+    ADD CONSTRAINT seat_pkey PRIMARY KEY (organization_id, id);
+
 ALTER TABLE ONLY public.service_need
     ADD CONSTRAINT service_need_pkey PRIMARY KEY (organization_id, service_id, "position");
 
@@ -657,6 +708,9 @@ ALTER TABLE ONLY public.service
 
 ALTER TABLE ONLY public.service_provider
     ADD CONSTRAINT service_provider_pkey PRIMARY KEY (organization_id, service_id, provider_id);
+
+ALTER TABLE ONLY public.session
+    ADD CONSTRAINT session_pkey PRIMARY KEY (organization_id, id);
 
 ALTER TABLE ONLY public.subject
     ADD CONSTRAINT subject_pkey PRIMARY KEY (organization_id, id);
@@ -676,6 +730,8 @@ CREATE INDEX appointment_by_guest_origin ON public.appointment USING btree (orga
 
 CREATE INDEX appointment_by_provider ON public.appointment USING btree (organization_id, provider_id, starts_at, id);
 
+CREATE INDEX appointment_by_session ON public.appointment USING btree (organization_id, session_id, starts_at, id) WHERE (session_id IS NOT NULL);
+
 CREATE INDEX appointment_by_start ON public.appointment USING btree (organization_id, starts_at, id);
 
 CREATE INDEX appointment_history_by_time ON public.appointment_history USING btree (organization_id, occurred_at, appointment_id, version);
@@ -691,6 +747,8 @@ CREATE INDEX claim_busy ON public.claim USING btree (organization_id, provider_i
 CREATE INDEX claim_by_appointment ON public.claim USING btree (organization_id, appointment_id) WHERE (active AND (appointment_id IS NOT NULL));
 
 CREATE INDEX claim_by_hold ON public.claim USING btree (organization_id, hold_id) WHERE (hold_id IS NOT NULL);
+
+CREATE INDEX claim_by_session ON public.claim USING btree (organization_id, session_id) WHERE (session_id IS NOT NULL);
 
 CREATE INDEX claim_given_back ON public.claim USING btree (claimed_until) WHERE (NOT active);
 
@@ -709,6 +767,8 @@ CREATE UNIQUE INDEX event_in_order ON public.event USING btree (organization_id,
 CREATE INDEX hold_by_caller ON public.hold USING btree (organization_id, caller, expires_at) WHERE (ended_at IS NULL);
 
 CREATE INDEX hold_by_expiry ON public.hold USING btree (expires_at);
+
+CREATE INDEX hold_by_session ON public.hold USING btree (organization_id, session_id) WHERE (session_id IS NOT NULL);
 
 CREATE INDEX hold_to_end ON public.hold USING btree (expires_at) WHERE (ended_at IS NULL);
 
@@ -742,11 +802,25 @@ CREATE INDEX resource_by_name ON public.resource USING btree (organization_id, n
 
 CREATE INDEX revoked_token_by_expiry ON public.revoked_token USING btree (expires_at) WHERE (expires_at IS NOT NULL);
 
+CREATE INDEX seat_by_appointment ON public.seat USING btree (organization_id, appointment_id) WHERE (appointment_id IS NOT NULL);
+
+CREATE INDEX seat_by_hold ON public.seat USING btree (organization_id, hold_id) WHERE (hold_id IS NOT NULL);
+
+CREATE INDEX seat_given_back ON public.seat USING btree (organization_id, session_id) WHERE (NOT active);
+
+CREATE UNIQUE INDEX seat_once ON public.seat USING btree (organization_id, session_id, number) WHERE active;
+
+CREATE INDEX seat_to_expire ON public.seat USING btree (expires_at) WHERE (active AND (expires_at IS NOT NULL));
+
 CREATE INDEX service_by_name ON public.service USING btree (organization_id, name_sort, id);
 
 CREATE INDEX service_need_resource_by_resource ON public.service_need_resource USING btree (organization_id, resource_id, service_id);
 
 CREATE INDEX service_provider_by_provider ON public.service_provider USING btree (organization_id, provider_id, service_id);
+
+CREATE INDEX session_by_start ON public.session USING btree (organization_id, starts_at, id);
+
+CREATE INDEX session_standing ON public.session USING btree (organization_id, service_id, starts_at) WHERE (ended_at IS NULL);
 
 CREATE INDEX weekly_break_by_provider ON public.weekly_break USING btree (organization_id, provider_id);
 
@@ -778,6 +852,9 @@ ALTER TABLE ONLY public.appointment
 ALTER TABLE ONLY public.appointment
     ADD CONSTRAINT appointment_service_fkey FOREIGN KEY (organization_id, service_id) REFERENCES public.service(organization_id, id);
 
+ALTER TABLE ONLY public.appointment
+    ADD CONSTRAINT appointment_session_fkey FOREIGN KEY (organization_id, session_id) REFERENCES public.session(organization_id, id);
+
 ALTER TABLE ONLY public.appointment_subject
     ADD CONSTRAINT appointment_subject_appointment_fkey FOREIGN KEY (organization_id, appointment_id) REFERENCES public.appointment(organization_id, id);
 
@@ -797,6 +874,9 @@ ALTER TABLE ONLY public.claim
     ADD CONSTRAINT claim_hold_fkey FOREIGN KEY (organization_id, hold_id) REFERENCES public.hold(organization_id, id);
 
 ALTER TABLE ONLY public.claim
+    ADD CONSTRAINT claim_session_fkey FOREIGN KEY (organization_id, session_id) REFERENCES public.session(organization_id, id);
+
+ALTER TABLE ONLY public.claim
     ADD CONSTRAINT claim_subject_fkey FOREIGN KEY (organization_id, subject_id) REFERENCES public.subject(organization_id, id);
 
 ALTER TABLE ONLY public.customer
@@ -810,6 +890,9 @@ ALTER TABLE ONLY public.hold
 
 ALTER TABLE ONLY public.hold
     ADD CONSTRAINT hold_service_fkey FOREIGN KEY (organization_id, service_id) REFERENCES public.service(organization_id, id);
+
+ALTER TABLE ONLY public.hold
+    ADD CONSTRAINT hold_session_fkey FOREIGN KEY (organization_id, session_id) REFERENCES public.session(organization_id, id);
 
 ALTER TABLE ONLY public.idempotency_key
     ADD CONSTRAINT idempotency_key_appointment_fkey FOREIGN KEY (organization_id, appointment_id) REFERENCES public.appointment(organization_id, id);
@@ -847,6 +930,15 @@ ALTER TABLE ONLY public.resource
 ALTER TABLE ONLY public.revoked_token
     ADD CONSTRAINT revoked_token_organization_fkey FOREIGN KEY (organization_id) REFERENCES public.organization(id);
 
+ALTER TABLE ONLY public.seat
+    ADD CONSTRAINT seat_appointment_fkey FOREIGN KEY (organization_id, appointment_id) REFERENCES public.appointment(organization_id, id);
+
+ALTER TABLE ONLY public.seat
+    ADD CONSTRAINT seat_hold_fkey FOREIGN KEY (organization_id, hold_id) REFERENCES public.hold(organization_id, id);
+
+ALTER TABLE ONLY public.seat
+    ADD CONSTRAINT seat_session_fkey FOREIGN KEY (organization_id, session_id) REFERENCES public.session(organization_id, id);
+
 ALTER TABLE ONLY public.service_need_resource
     ADD CONSTRAINT service_need_resource_need_fkey FOREIGN KEY (organization_id, service_id, need_position) REFERENCES public.service_need(organization_id, service_id, "position");
 
@@ -864,6 +956,12 @@ ALTER TABLE ONLY public.service_provider
 
 ALTER TABLE ONLY public.service_provider
     ADD CONSTRAINT service_provider_service_fkey FOREIGN KEY (organization_id, service_id) REFERENCES public.service(organization_id, id);
+
+ALTER TABLE ONLY public.session
+    ADD CONSTRAINT session_provider_fkey FOREIGN KEY (organization_id, provider_id) REFERENCES public.provider(organization_id, id);
+
+ALTER TABLE ONLY public.session
+    ADD CONSTRAINT session_service_fkey FOREIGN KEY (organization_id, service_id) REFERENCES public.service(organization_id, id);
 
 ALTER TABLE ONLY public.subject
     ADD CONSTRAINT subject_organization_fkey FOREIGN KEY (organization_id) REFERENCES public.organization(id);

@@ -19,6 +19,8 @@ OwnerId: TypeAlias = SubjectId | ServiceId
 CustomerId = NewType("CustomerId", UUID)
 AppointmentId = NewType("AppointmentId", UUID)
 HoldId = NewType("HoldId", UUID)
+SessionId = NewType("SessionId", UUID)
+"""No session shares an id with a subject or a service."""
 WeeklyHoursId = NewType("WeeklyHoursId", UUID)
 WeeklyBreakId = NewType("WeeklyBreakId", UUID)
 AvailabilityExceptionId = NewType("AvailabilityExceptionId", UUID)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from app.core.ids import ProviderId, ResourceId
+    from app.core.ids import ProviderId, ResourceId, SessionId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,12 +14,17 @@ class Taken:
     """`provider_id` is the lead; `others` are taken with the lead, in order, and so are
     `resources`. The wish named the first `named` of all providers, who stay in a move; the rest
     were assigned.
+
+    In a session it takes `seats`, and the time of all these is the session's; otherwise it has one
+    seat, and time of its own.
     """
 
     provider_id: ProviderId
     others: tuple[ProviderId, ...] = ()
     named: int = 1
     resources: tuple[ResourceId, ...] = ()
+    session_id: SessionId | None = None
+    seats: int = 1
 
     @property
     def is_plain(self) -> bool:

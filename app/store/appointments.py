@@ -12,6 +12,7 @@ from app.core.ids import (
     ProviderId,
     ResourceId,
     ServiceId,
+    SessionId,
 )
 from app.core.money import CancellationPolicy, LateCancellation
 from app.store.providers import channels, money
@@ -44,31 +45,35 @@ _COUNTS_OF_PROVIDERS = query("count_appointments_of_providers")
 
 
 class Taken(TypedDict):
-    """The fields of an appointment or a hold that say what it takes besides its lead, and how many
-    of its providers were named.
+    """The fields of an appointment or a hold that say what it takes besides its lead, how many of
+    its providers were named, and its seats.
     """
 
     others: tuple[ProviderId, ...]
     named: int
     resources: tuple[ResourceId, ...]
+    session_id: SessionId | None
+    seats: int
 
 
 def taken_from(row: Record) -> Taken:
-    """From `provider_ids`, `named` and `resource_ids`: null where it takes its lead alone, who was
-    named.
+    """From `provider_ids`, `named` and `resource_ids`, null where it takes its lead alone, who was
+    named; and from `session_id` and `seats`.
     """
-    if row["provider_ids"] is None:
-        return Taken(others=(), named=1, resources=())
+    provider_ids = row["provider_ids"]
     return Taken(
-        others=tuple(map(ProviderId, row["provider_ids"][1:])),
-        named=row["named"],
-        resources=tuple(map(ResourceId, row["resource_ids"])),
+        others=() if provider_ids is None else tuple(map(ProviderId, provider_ids[1:])),
+        named=1 if provider_ids is None else row["named"],
+        resources=() if provider_ids is None else tuple(map(ResourceId, row["resource_ids"])),
+        session_id=None if row["session_id"] is None else SessionId(row["session_id"]),
+        seats=row["seats"],
     )
 
 
-def taken_values(of: Appointment | Hold) -> tuple[object, object, object]:
-    """The three columns that `taken_from` reads."""
-    return (None, None, None) if of.is_plain else (of.providers, of.named, of.resources)
+def taken_values(of: Appointment | Hold) -> tuple[object, ...]:
+    """The five columns that `taken_from` reads."""
+    several = (None, None, None) if of.is_plain else (of.providers, of.named, of.resources)
+    return (*several, of.session_id, of.seats)
 
 
 def _appointment(row: Record) -> Appointment:

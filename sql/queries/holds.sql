@@ -1,6 +1,6 @@
 -- fragment: hold_columns
 -- The columns of a hold, as `_hold` reads them.
-id, provider_id, provider_ids, named, resource_ids, service_id, starts_at, ends_at, expires_at, ended_at;
+id, provider_id, provider_ids, named, resource_ids, session_id, seats, service_id, starts_at, ends_at, expires_at, ended_at;
 
 -- name: hold_by_id :maybe
 -- A hold, whether it is still in force or not.
@@ -26,10 +26,10 @@ WHERE organization_id = $1 AND caller = $2 AND ended_at IS NULL AND expires_at >
 
 -- name: insert_hold :exec
 -- Stores a hold, in force until it expires.
--- params: organization_id uuid, id uuid, provider_id uuid, service_id uuid, caller text, starts_at timestamptz, ends_at timestamptz, created_at timestamptz, expires_at timestamptz, provider_ids uuid[], named integer, resource_ids uuid[]
+-- params: organization_id uuid, id uuid, provider_id uuid, service_id uuid, caller text, starts_at timestamptz, ends_at timestamptz, created_at timestamptz, expires_at timestamptz, provider_ids uuid[], named integer, resource_ids uuid[], session_id uuid, seats integer
 INSERT INTO hold (organization_id, id, provider_id, service_id, caller, starts_at, ends_at, created_at, expires_at,
-    provider_ids, named, resource_ids)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12);
+    provider_ids, named, resource_ids, session_id, seats)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14);
 
 -- name: end_hold :exec
 -- The hold was released or used, or has expired; no row where that was recorded before.
