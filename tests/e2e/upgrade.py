@@ -415,6 +415,7 @@ async def upgrade(
             try:
                 began = time.monotonic()
                 await _asked(traffic, 200, warm)
+                await _more_letters(mail, than=0)
                 before = mail.taken
                 files: list[tuple[str, float]] = []
                 start = time.monotonic()
@@ -426,9 +427,7 @@ async def upgrade(
                 )
                 end = time.monotonic()
                 await _asked(traffic, traffic.count(0, end + PATIENCE_SECONDS) + 200, warm)
-                async with asyncio.timeout(PATIENCE_SECONDS):
-                    while mail.taken <= before:  # noqa: ASYNC110 - another process sends
-                        await asyncio.sleep(0.05)
+                await _more_letters(mail, than=before)
             finally:
                 until.set()
         said = "".join(process.said for process in processes)
@@ -459,6 +458,13 @@ async def _asked(traffic: Traffic, number: int, seconds: float) -> None:
     async with asyncio.timeout(PATIENCE_SECONDS + seconds):
         await asyncio.sleep(seconds)
         while len(traffic.took) < number and not traffic.failures:  # noqa: ASYNC110 - other tasks and processes
+            await asyncio.sleep(0.05)
+
+
+async def _more_letters(mail: Letters, *, than: int) -> None:
+    """Wait until more letters were sent than this number."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while mail.taken <= than:  # noqa: ASYNC110 - another process sends
             await asyncio.sleep(0.05)
 
 

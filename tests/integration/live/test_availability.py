@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import date, datetime, timedelta
 from typing import TypeAlias
 from uuid import UUID
@@ -14,6 +15,7 @@ from uuid import UUID
 import pytest
 
 from app.api.words.relay import global_id
+from app.core.ids import ProviderId
 from app.core.refusals import InvalidDateRange, InvalidInput, NotFound
 from app.core.zones import instant_of
 from app.live.board import DayShown
@@ -33,6 +35,7 @@ from tests.builders import (
     weekly,
 )
 from tests.integration.live.subscriber import (
+    PATIENCE_SECONDS,
     WATCHFUL,
     Subscriber,
     a_process,
@@ -392,6 +395,7 @@ async def test_another_organization_hears_nothing(api: Api, watching: Watching) 
 # ---------------------------------------------------------------- the truth in the end
 
 DAYS = [TODAY + timedelta(days=number) for number in range(4)]
+ZONES = (None, "UTC", "Asia/Kathmandu", "America/Los_Angeles")
 
 
 class Customers:
@@ -422,10 +426,35 @@ class Customers:
                 self._booked.append(answer)
 
 
-async def read_on(subscriber: Subscriber, chance: random.Random, *, until_quiet_for: float) -> None:
-    """Reads at any speed, until nothing more comes."""
-    while await subscriber.next_within(until_quiet_for) is not None:  # noqa: ASYNC110  slow on purpose
+async def read_on(subscriber: Subscriber, chance: random.Random) -> None:
+    """Read at varying speed until cancelled."""
+    while True:
+        await subscriber.next_within(PATIENCE_SECONDS)
         await asyncio.sleep(chance.choice((0, 0, 0.05)))
+
+
+Answers: TypeAlias = dict[tuple[str | None, ProviderId, date], list[str]]
+"""The starts on each day, by the time zone asked for and the provider."""
+
+
+async def all_listed(api: Api, providers: list[Json], zones: Sequence[str | None]) -> Answers:
+    return {
+        (zone, provider_id(provider), day): await listed(api, provider, day, timeZone=zone)
+        for zone in zones
+        for provider in providers
+        for day in DAYS
+    }
+
+
+def differences(subscribers: dict[tuple[str | None, int], Subscriber], truth: Answers) -> list[str]:
+    """Each day of which a subscriber last heard something else than the truth."""
+    found = []
+    for (zone, number), subscriber in subscribers.items():
+        for (asked, provider, day), starts in truth.items():
+            shown = subscriber.last(provider, day)
+            if asked == zone and (shown is None or instants(shown) != starts):
+                found.append(f"process {number}, {zone}, {provider}: {shown}, listed {starts}")
+    return found
 
 
 async def test_whatever_happens_the_last_word_is_what_is_listed(
@@ -440,26 +469,26 @@ async def test_whatever_happens_the_last_word_is_what_is_listed(
     async with a_process(api) as one, a_process(api) as two:
         subscribers = {
             (zone, number): watching(process, *providers, last=DAYS[-1], time_zone=zone)
-            for zone in (None, "UTC", "Asia/Kathmandu", "America/Los_Angeles")
+            for zone in ZONES
             for number, process in enumerate((one, two))
         }
         for subscriber in subscribers.values():
             await subscriber.snapshot(12)
         await joined(one, api, processes=2)
-        readers = [
-            asyncio.create_task(read_on(subscriber, chance, until_quiet_for=1.0))
-            for subscriber in subscribers.values()
-        ]
         customers = Customers(api, providers, chance)
-        for _ in range(20):
-            await asyncio.gather(*(customers.act() for _ in range(3)))
-        await asyncio.gather(*readers)
-        for (zone, _), subscriber in subscribers.items():
-            for provider in providers:
-                for day in DAYS:
-                    shown = subscriber.last(provider_id(provider), day)
-                    assert shown is not None
-                    assert instants(shown) == await listed(api, provider, day, timeZone=zone)
+        async with asyncio.TaskGroup() as group:
+            readers = [
+                group.create_task(read_on(subscriber, chance))
+                for subscriber in subscribers.values()
+            ]
+            for _ in range(20):
+                await asyncio.gather(*(customers.act() for _ in range(3)))
+            truth = await all_listed(api, providers, ZONES)
+            with suppress(TimeoutError):
+                await until(lambda: not differences(subscribers, truth))
+            for reader in readers:
+                reader.cancel()
+        assert differences(subscribers, truth) == []
         assert len(subscribers["UTC", 0].told) > 30
 
 
