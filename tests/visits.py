@@ -107,7 +107,7 @@ async def needs_now(api: Api, service: Json, **changes: Any) -> None:  # noqa: A
 
 
 def a_wish(service: Mapping[str, Any], starts_at: str, *named: Json, **changes: object) -> Json:
-    """The input of a guest's booking with all of these, or with whoever is free."""
+    """The input of a guest's booking with all of these, or with any free provider."""
     values = a_booking({"id": ""}, starts_at) | {"serviceId": service["id"]}
     del values["providerId"]
     return values | ({"providerIds": [each["id"] for each in named]} if named else {}) | changes

@@ -28,8 +28,8 @@ class Counting(NamedTuple):
 
 
 class ServiceParty(NamedTuple):
-    """A service with all of those named, the first of whom leads; whoever of its providers is free
-    where nobody is.
+    """A service with all providers named, the first of whom leads; with any of its free providers
+    if none is named.
     """
 
     service_id: ServiceId

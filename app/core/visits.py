@@ -116,7 +116,7 @@ def assign(
     order.
 
     The first of those `named` leads, and all of them are taken, even if the service needs fewer by
-    now. Whoever else is needed is the first possible one in the order of the service's assignment;
+    now. Each further provider is the first possible one in the order of the service's assignment;
     so is the lead where nobody is named. Everybody named is among `candidates`. Candidates whom the
     service does not name (any more) come after those whom it does. Only those in `candidates` and
     `resources` are taken, so a decision can be restricted to what is locked.

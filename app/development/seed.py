@@ -334,8 +334,8 @@ async def _services(
 async def _treatments(
     resources: Resources, admin: Viewer, therapists: Sequence[ProviderId]
 ) -> list[Service]:
-    """The clinic's services, with the rooms and stones that they need: a massage by whoever is
-    free, one with hot stones, of which there are two sets for three therapists, and one by two
+    """The clinic's services, with the rooms and stones that they need: a massage by any free
+    therapist, one with hot stones, of which there are two sets for three therapists, and one by two
     therapists at once in a room with hours of its own.
     """
     linden, maple, garden, stones = [
@@ -427,7 +427,7 @@ async def _bookings(
     named: bool,
 ) -> None:
     """A visit of each customer: with the first of these providers where it is named, else with
-    whoever of them is free. A limit that is set for guests' bookings may refuse some.
+    any of them who is free. A limit that is set for guests' bookings may refuse some.
     """
     found, _ = await earliest_slots(
         resources,

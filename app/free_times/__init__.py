@@ -47,10 +47,10 @@ What a question goes through (`read`)
 
 What a service goes through (`read_service_days`): a question for its needs, then one for each of
 its providers, whose rules say the shapes, then one for each resource and shape. Each step asks for
-everything at once, so neither round trips nor statements grow with the number of subjects. Whoever
-lists services first looks at all stamps in one round trip: under those, nothing that this process
-has kept is asked for again. The listing itself is a sweep over the days, and is kept as a whole,
-`listings`, under the stamps of everybody and everything that it was made of.
+everything at once, so neither round trips nor statements grow with the number of subjects. A
+listing of services first looks at all stamps in one round trip: under those, nothing that this
+process has kept is asked for again. The listing itself is a sweep over the days, and is kept as a
+whole, `listings`, under the stamps of everybody and everything that it was made of.
 
 What limits go through (`_Reading.answer_parties`): once a provider's calendar is known to have
 some, a second question for the visits on all dates of the periods that the first one touches, under

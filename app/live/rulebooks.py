@@ -1,5 +1,5 @@
-"""What the days of watched topics show: of a provider, and of a service whoever is free. No await,
-no clock.
+"""What the days of watched topics show: of a provider, and of a service with any free provider. No
+await, no clock.
 """
 
 from __future__ import annotations

@@ -151,7 +151,7 @@ async def measure() -> list[Row]:
     (rate, cpu), (apart_rate, apart_cpu) = cached["service"], cached["separate"]
     return [
         Row(
-            what="a service whoever is free of 50 providers, a week, cached",
+            what="a service of 50 providers, any of them, a week, cached",
             ours=f"{rate:,.0f}/s, {cpu:.2f} ms of processor",
             beside=f"50 separate cached weeks in one query {apart_rate:,.0f}/s, {apart_cpu:.2f} ms",
             ratio=rate / apart_rate,

@@ -121,7 +121,7 @@ async def explained(api: Api, starts_at: str, *, staff: bool = True, **asked: st
 # ---------------------------------------------------------------- what is listed
 
 
-async def test_a_service_is_listed_whoever_is_free(api: Api) -> None:
+async def test_a_service_is_listed_with_any_free_provider(api: Api) -> None:
     early = await a_provider(api, weeklyHours=weekly("09:00", "11:00"))
     late = await a_provider(api, weeklyHours=weekly("10:00", "12:00"))
     service = await a_service(api, late, early, durationMinutes=60)
@@ -157,7 +157,7 @@ async def test_a_team_is_listed_where_enough_of_it_are_possible_and_one_can_lead
 
 
 async def test_a_room_that_another_service_has_is_not_listed(api: Api) -> None:
-    """With its buffers, and whoever of both services' providers is free."""
+    """With its buffers, and with any provider of both services who is free."""
     ada, bea = [await a_provider(api, weeklyHours=weekly("09:00", "12:00")) for _ in range(2)]
     room = await a_resource(api)
     massage = await a_service(api, ada, needs=needing(room), durationMinutes=60)
@@ -438,7 +438,7 @@ async def test_an_appointments_own_time_and_rooms_count_as_free_where_it_moves(a
     assigned = await a_visit(api, service, NINE)
     either = leading(await moves(api, assigned))
     assert either == {NINE: [ada["id"], bea["id"]], ELEVEN: [ada["id"], bea["id"]]}, (
-        "whoever is free, but the room is taken at ten"
+        "any provider is free, but the room is taken at ten"
     )
 
 

@@ -178,7 +178,7 @@ class Choices:
 
     def claims_at(self, starts_at: datetime) -> Claims:
         """All that a visit at this start could claim. A resource is claimed with the buffers of
-        the lead, whoever that is.
+        the lead, whichever provider that is.
         """
         leads = self.wanted.named[:1] or tuple(self.calendars)
         by_lead = [claim_for(self.calendars[lead].rules, starts_at) for lead in leads]

@@ -1,8 +1,8 @@
 """Reschedule an appointment: the same one at another time, or with others, in one transaction.
 Where the target is taken, nothing changes.
 
-Whoever was named stays, unless staff name others; whoever was assigned may change. What the service
-needs now is taken, and the appointment's own claims count as free.
+Providers who were named stay, unless staff name others; those who were assigned may change. What
+the service needs now is taken, and the appointment's own claims count as free.
 """
 
 from __future__ import annotations

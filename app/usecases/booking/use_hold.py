@@ -82,7 +82,7 @@ async def use_hold(
         tx,
         organization_id,
         dates_to_lock(zones, held),
-        # Whoever counts in the same period has seen the hold in force, or sees it used.
+        # A concurrent count of the same period has seen the hold in force, or sees it used.
         limits_to_lock(calendars.values(), held),
     )
     now = resources.clock()

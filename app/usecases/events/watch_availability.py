@@ -94,8 +94,8 @@ async def watch_availability(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceWatchForm:
-    """The request: a service with those named (nobody: whoever is free), on the dates from first to
-    last, inclusive, in a zone.
+    """The request: a service with the providers named (none: any free provider), on the dates from
+    first to last, inclusive, in a zone.
     """
 
     service_id: ServiceId

@@ -57,7 +57,7 @@ async def explain_time(
     service_id: ServiceId | None,
     starts_at: datetime,
 ) -> Explanation | NotFound:
-    """Of a provider, of a service whoever is free, or of a service with a provider as lead: by the
+    """Of a provider, of a service with any free provider, or of a service with a given lead: by the
     same pure functions that decide over bookings.
     """
     # Outside the supported years nobody keeps hours, but who is asked about must exist all the

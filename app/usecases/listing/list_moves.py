@@ -177,7 +177,7 @@ class _Claims(NamedTuple):
 async def find_moves(
     resources: Resources, organization_id: OrganizationId, questions: Sequence[MoveQuestion]
 ) -> dict[MoveQuestion, Moves | NotFound | InvalidInput | TemporarilyUnavailable]:
-    """What each of these appointments can be moved to now, whoever may move it."""
+    """The times each of these appointments can be moved to now. Does not check who may move it."""
     if not questions:
         return {}
     async with resources.accelerator.gate.place() as admitted:

@@ -1,5 +1,5 @@
-"""List the free times of services: when a visit can start whoever is free, and with whom it can be
-booked then.
+"""List the free times of services with any free provider: when a visit can start, and with whom it
+can be booked then.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
 
 class ServiceQuestion(NamedTuple):
-    """Free times of a service on the dates from first to last, inclusive, in a zone: with all of
-    those named, the first of whom leads; whoever is free where nobody is.
+    """Free times of a service on the dates from first to last, inclusive, in a zone: with all
+    providers named, the first of whom leads; with any free provider if none is named.
     """
 
     service_id: ServiceId

@@ -73,7 +73,7 @@ translatePage();
 const zone = times.myZone();
 const calendar = new Calendar($("calendar"), { api, zone, onPick: holdAndGoOn });
 
-let chosen = null; // { service, provider, providers }: without a service, the provider's own time; without a provider, whoever of them is free
+let chosen = null; // { service, provider, providers }: without a service, the provider's own time; without a provider, any free one
 let held = null; // { holdToken, startsAt, localStart, expiresAt, providers }
 let attempt = {}; // { request, key }: the same request again has the same key, so that it never books twice
 
@@ -250,7 +250,7 @@ $("whom").addEventListener("change", async () => {
   }
 });
 
-/** What is asked for; whoever is free where nobody was chosen. */
+/** What is asked for; any free provider if none was chosen. */
 const wish = () => ({ providerId: chosen.provider?.id ?? null, serviceId: chosen.service?.id ?? null });
 
 async function hold({ startsAt, localStart }) {

@@ -30,7 +30,7 @@ export async function examples(api) {
     [PROVIDERS],
     [SERVICES],
     [AVAILABILITY, { providerId: id, from, to: addDays(from, 6) }],
-    service && [WHOEVER, { serviceId: service.id, from: serviceFrom, to: addDays(serviceFrom, 6), timeZone: zone }],
+    service && [ANY_PROVIDER, { serviceId: service.id, from: serviceFrom, to: addDays(serviceFrom, 6), timeZone: zone }],
     [NEXT, { first: 10, timeZone: zone }],
     [EXPLAIN, { providerId: id, startsAt: startsAt.replace(/T(\d\d):(\d\d)/, "T$1:07") }],
     [BOOK, {
@@ -133,12 +133,12 @@ query Availability(
 }
 `;
 
-const WHOEVER = `
-# The free times of a service, whoever of its
-# providers is free. providerIds are those who can
+const ANY_PROVIDER = `
+# The free times of a service with any of its
+# providers. providerIds are those who can
 # lead the visit; book with one of them, or name
 # nobody.
-query WhoeverIsFree(
+query AnyFreeProvider(
   $serviceId: ID!, $from: Date!, $to: Date!, $timeZone: TimeZone!
 ) {
   service(id: $serviceId) {
@@ -232,8 +232,8 @@ subscription LiveTimes(
 `;
 
 const LIVE_SERVICE = `
-# The same of a service, whoever is free: each date
-# again when somebody else becomes free, too.
+# The same for a service with any free provider:
+# each date again when somebody else becomes free, too.
 subscription LiveService(
   $serviceId: ID!, $from: Date!, $to: Date!, $timeZone: TimeZone!
 ) {

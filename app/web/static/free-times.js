@@ -54,7 +54,7 @@ const NEWS_OF_SERVICE = `subscription News($service: ID!, $from: Date!, $to: Dat
   change: serviceAvailabilityChanges(serviceId: $service, from: $from, to: $to, timeZone: $zone) { isSnapshot }
 }`;
 
-/** Times of this provider; with a service, those at which they can lead it; without a provider, whoever is free. */
+/** Times of this provider; with a service, those at which they can lead it; without a provider, those of any free provider. */
 export function timesOf(providerId, serviceId) {
   const key = `${providerId} ${serviceId}`;
   if (!serviceId) return { key, month: OF_PROVIDER, changes: CHANGES_OF_PROVIDER, variables: { provider: providerId } };

@@ -44,7 +44,7 @@ async def test_every_example_shows_something_on_the_demo_data(windows: Windows, 
     assert sum(day["slotCount"] for day in availability["days"]) > 0
     services = (await _run(page, "Services"))["services"]["nodes"]
     assert any(need["resources"] for service in services for need in service["needs"])
-    service = (await _run(page, "WhoeverIsFree"))["service"]["availability"]
+    service = (await _run(page, "AnyFreeProvider"))["service"]["availability"]
     slots = [slot for day in service["days"] for slot in day["slots"]]
     assert slots
     assert all(slot["providerIds"] for slot in slots)

@@ -176,7 +176,7 @@ async def test_it_opens_with_examples_that_name_somebody_who_is_free(
             "Providers",
             "Services",
             "Availability",
-            "WhoeverIsFree",
+            "AnyFreeProvider",
             "NextFreeTimes",
             "ExplainTime",
             "Book",

@@ -9,7 +9,7 @@ const { caller } = await import("./slotwright.js");
 const { ask } = await import("./ask.js");
 const { freeTimes } = await import("./free-times.js");
 const { services } = await import("./services.js");
-const { serviceTimes } = await import("./whoever-is-free.js");
+const { serviceTimes } = await import("./any-free-provider.js");
 const { hold, book } = await import("./book.js");
 const live = await import("./live.js");
 const { client: eventClient, events } = await import("./live-events.js");
@@ -48,7 +48,7 @@ results.days = days.length;
 // Relay and Apollo watch the same dates in the provider's zone, where the first of ours may still be the day before.
 const free = days.slice(1).flatMap(({ slots }) => slots.map(({ startsAt }) => startsAt));
 
-// A massage, with whoever is free and a room.
+// A massage, with any free provider and a room.
 const massage = (await services("mass")).find(({ name }) => name === "Massage");
 const massages = await serviceTimes(massage.id, from, to, timeZone);
 const alone = await serviceTimes(massage.id, from, to, timeZone, [massage.providers[0].id]);

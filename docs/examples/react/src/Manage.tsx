@@ -3,7 +3,7 @@ import { day, money, time } from "./format";
 import { Times } from "./Times";
 import { useAppointment } from "./useAppointment";
 
-/** One appointment, for whoever has its link: see it, move it, cancel it. */
+/** One appointment, for anyone who has its link: see it, move it, cancel it. */
 export function Manage({ id }: { id: string }) {
   const { appointment, problem, cancel, move } = useAppointment(id);
   const [moving, setMoving] = useState(false);
