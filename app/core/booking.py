@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from app.core.limits import LimitPeriod, instants_that_count, periods_to_lock
@@ -172,12 +172,23 @@ def refuse_duration(rules: Rules, expected_minutes: int | None) -> InvalidInput 
     )
 
 
-def accept(lead: Calendar, claims: Claims) -> Acceptance:
-    """The booking of this time, with the price and the policy that are in force for the lead."""
+def price_of_seats(price: Money | None, seats: int, *, paid_for: int = 1) -> Money | None:
+    """What so many seats cost where `paid_for` seats cost this much; their price is a multiple of
+    one seat's.
+    """
+    if price is None:
+        return None
+    return replace(price, amount_minor=price.amount_minor // paid_for * seats)
+
+
+def accept(lead: Calendar, claims: Claims, seats: int = 1) -> Acceptance:
+    """The booking of this time, with the price and the policy that are in force for the lead. The
+    price is per seat.
+    """
     service = lead.service
     policy = service.cancellation_policy if service else None
     return Acceptance(
         claims=claims,
-        price=service.price if service else None,
+        price=price_of_seats(service.price if service else None, seats),
         cancellation_policy=policy or lead.provider.cancellation_policy,
     )

@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from app.core.appointment import AppointmentStatus
+from app.core.booking import price_of_seats
 from app.core.changes import AppointmentChangeKind
 from app.core.money import LateCancellation, Money
 from app.core.refusals import (
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from app.core.appointment import Appointment
-    from app.core.ids import ProviderId, ResourceId
+    from app.core.ids import ProviderId, ResourceId, SessionId
 
 
 class Period(StrEnum):
@@ -309,10 +310,14 @@ def moved(
     providers: Sequence[ProviderId],
     named: int,
     resources: tuple[ResourceId, ...],
+    session_id: SessionId | None = None,
+    seats: int | None = None,
 ) -> Appointment:
-    """The appointment at another time, or with others. The time version rises only when the start
-    moves or the providers change.
+    """The appointment at another time, with others, or with another number of seats (None: as many
+    as it has). The price per seat stays. The time version rises only when the start moves or the
+    providers change.
     """
+    seats = appointment.seats if seats is None else seats
     lead, *others = providers
     after = replace(
         _after(appointment, AppointmentChangeKind.RESCHEDULED),
@@ -322,6 +327,9 @@ def moved(
         others=tuple(others),
         named=named,
         resources=resources,
+        session_id=session_id,
+        seats=seats,
+        price=price_of_seats(appointment.price, seats, paid_for=appointment.seats),
     )
     is_news = (starts_at, after.providers) != (appointment.starts_at, appointment.providers)
     return replace(after, time_version=appointment.time_version + is_news)

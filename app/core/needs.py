@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from app.core.ids import ProviderId, ResourceId
     from app.core.provider import Service
+
+MOST_SEATS: Final = 1000
+"""Largest number of seats that a start of a service can have."""
 
 
 class Assignment(StrEnum):
@@ -53,7 +56,9 @@ class Needs:
     assignment: Assignment = Assignment.PRIORITY
     groups: tuple[ResourceGroup, ...] = ()
     seats: int = 1
-    """How many seats a start of the service has; at least 1."""
+    """How many seats a start of the service has, from 1 to `MOST_SEATS`. With more than one, a
+    start is a session, which several parties share.
+    """
 
     @property
     def how_many(self) -> int:

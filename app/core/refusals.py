@@ -66,6 +66,7 @@ _REASON_SENTENCES = {
     UnbookableReason.NOBODY_FREE: say("nobody is free then"),
     UnbookableReason.RESOURCE_TAKEN: say("a room or a device that it needs is not free then"),
     UnbookableReason.LIMIT_REACHED: say("no more appointments are taken around then"),
+    UnbookableReason.NO_SEATS_LEFT: say("too few seats are left then"),
 }
 
 

@@ -9,11 +9,12 @@ units of each group, are possible where, and each lead's grid is cut down to whe
 from __future__ import annotations
 
 from bisect import bisect_left
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from app.core.free_days import possible_at, units_free_at
 from app.core.hours import merge_intervals
 from app.core.limits import UNLIMITED
+from app.core.sessions import SeatsAt, why_not_join
 from app.core.slots import bookable_stretches, starts_on_grid, stretches_in
 
 if TYPE_CHECKING:
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
     from app.core.limits import FullDates
     from app.core.needs import Needs, ResourceGroup
     from app.core.provider import Calendar
+    from app.core.resource import ResourceCalendar
     from app.core.rules import Rules
+    from app.core.sessions import StandingSession
     from app.core.slots import Stretches
     from app.core.zones import Interval, Minute
 
@@ -51,9 +54,7 @@ def service_starts(
     """
     if not all(each in providers for each in named):
         return {}
-    offering = set(needs.provider_ids)
-    order = [each for each in needs.provider_ids if each in providers]
-    order += [each for each in providers if each not in offering]
+    order = _in_order(needs, providers)
     leads = named[:1] or order
     how_many = needs.how_many_with(named)
     limited = full or {}
@@ -79,6 +80,71 @@ def service_starts(
         on_grid = starts_on_grid(stretches, rules.step_minutes)
         starts[lead] = on_grid if where is None else _within(on_grid, where)
     return _leads_by_start(starts)
+
+
+class SeatedStarts(NamedTuple):
+    """The starts of a service with seats at which a party finds room."""
+
+    leads: dict[Minute, tuple[ProviderId, ...]]
+    """All of them, ascending, each with those with whom as lead it can be booked, in the service's
+    order."""
+    standing: dict[Minute, SeatsAt]
+    """Those of them at which a session stands that can be joined. At the others all seats of the
+    service are left, and the visit is as long as the service's."""
+
+
+def seated_starts(
+    new: Mapping[Minute, tuple[ProviderId, ...]],
+    needs: Needs,
+    named: Sequence[ProviderId],
+    providers: Mapping[ProviderId, Calendar],
+    resources: Mapping[ResourceId, ResourceCalendar],
+    now: datetime,
+    *,
+    seats: int,
+    sessions: Iterable[StandingSession],
+) -> SeatedStarts:
+    """The starts of `new` sessions, as `service_starts` lists them, and of those of the `sessions`
+    that such a party can join: what `assign` says of each start.
+
+    `providers` are those whom the service could take; resources are those that it needs and those
+    of the sessions. The hours of both include the exceptions around the sessions' dates. Where an
+    appointment moves, the sessions are without its own, whose start is asked about with `seats_at`.
+    """
+    leads = dict(new) if seats <= needs.seats else {}
+    order = {each: place for place, each in enumerate(_in_order(needs, providers))}
+    here: dict[Minute, list[StandingSession]] = {}
+    for session in sessions:
+        if (
+            session.taken(now)
+            and session.matches(named)
+            and not why_not_join(session, providers, resources, now)
+        ):
+            here.setdefault(session.start, []).append(session)
+    standing: dict[Minute, SeatsAt] = {}
+    for start, several in here.items():
+        left = [each.seats_left(needs, now) for each in several]
+        fitting = [(room, each) for room, each in zip(left, several, strict=True) if room >= seats]
+        found = {*leads.get(start, ()), *(each.providers[0] for _, each in fitting)}
+        if not found:
+            continue
+        leads[start] = tuple(sorted(found, key=order.__getitem__))
+        if start in new:
+            left.append(needs.seats)
+        duration = providers[leads[start][0]].rules.duration_minutes
+        end = start + duration
+        if fitting:
+            end = min(fitting, key=lambda pair: (pair[0], order[pair[1].providers[0]]))[1].end
+        standing[start] = SeatsAt(max(left), end)
+    return SeatedStarts(dict(sorted(leads.items())), standing)
+
+
+def _in_order(needs: Needs, providers: Iterable[ProviderId]) -> list[ProviderId]:
+    """The service's order; those whom it does not name (any more) come last."""
+    some = dict.fromkeys(providers)
+    offering = set(needs.provider_ids)
+    order = [each for each in needs.provider_ids if each in some]
+    return order + [each for each in some if each not in offering]
 
 
 def _leads_by_start(

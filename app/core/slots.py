@@ -112,6 +112,8 @@ class UnbookableReason(StrEnum):
     LIMIT_REACHED = "LIMIT_REACHED"
     """A period of a provider's calendar has as many visits as a limit allows (`app.core.limits`).
     """
+    NO_SEATS_LEFT = "NO_SEATS_LEFT"
+    """Too few seats are left for the party, and nothing else is in the way."""
 
 
 class ViewerDates(NamedTuple):
@@ -337,7 +339,7 @@ def explain(
     ):
         return ()
     return in_order(
-        _reasons_of_the_clock(hours, rules, starts_at, now)
+        why_not_now(hours, rules, starts_at, now)
         | _reasons_of_the_hours(hours, rules, starts_at)
         | _reasons_of_claims(rules, counted, starts_at)
     )
@@ -378,9 +380,12 @@ def is_bookable(
     return not explain(hours, rules, claims, starts_at, now)
 
 
-def _reasons_of_the_clock(
+def why_not_now(
     hours: Hours, rules: Rules, starts_at: datetime, now: datetime
-) -> set[UnbookableReason]:
+) -> frozenset[UnbookableReason]:
+    """Why nobody books this instant now, whatever is open and free then: it is past, or notice or
+    horizon are in the way.
+    """
     # Measured from the epoch: aware date-times of one zone would be compared by their wall clocks.
     ahead = (starts_at - EPOCH) - (now - EPOCH)
     found: set[UnbookableReason] = set()
@@ -390,7 +395,7 @@ def _reasons_of_the_clock(
         found.add(UnbookableReason.TOO_SHORT_NOTICE)
     if wall_at(hours.time_zone, minute_of(starts_at)) >= _horizon(hours, rules, now):
         found.add(UnbookableReason.BEYOND_HORIZON)
-    return found
+    return frozenset(found)
 
 
 def _reasons_of_the_hours(hours: Hours, rules: Rules, starts_at: datetime) -> set[UnbookableReason]:

@@ -28,7 +28,7 @@ class Taken:
 
     @property
     def is_plain(self) -> bool:
-        """Whether it takes one provider, who was named, and nothing else."""
+        """Whether it takes one provider, who was named, and nothing else; seats play no part."""
         return not self.others and self.named == 1 and not self.resources
 
     @property

@@ -25,7 +25,7 @@ from app.core.hours import ClockRange, DayException, WeeklyRange, merge_clock_ra
 from app.core.limits import MOST_MINUTES, MOST_VISITS, BookingLimit, LimitPeriod
 from app.core.messages import Channel
 from app.core.money import CancellationPolicy, LateCancellation, Money
-from app.core.needs import Assignment, Needs, ResourceGroup
+from app.core.needs import MOST_SEATS, Assignment, Needs, ResourceGroup
 from app.core.refusals import InvalidInput
 from app.core.resource import MOST_UNITS
 from app.core.rules import ProviderRules, ServiceRules
@@ -162,6 +162,7 @@ class NeedsForm:
     providers_needed: int | None = 1
     assignment: Assignment | None = Assignment.PRIORITY
     needs: Sequence[NeedForm] | None = ()
+    seats: int | None = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -479,6 +480,14 @@ def valid_wanted(
 
 
 @_answers
+def valid_seats(seats: int | None) -> int:
+    """Check how many seats a party takes: 1 to `MOST_SEATS`. Whether the service has so many is
+    decided with its time.
+    """
+    return _integer("seats", seats, 1, MOST_SEATS)
+
+
+@_answers
 def valid_idempotency_key(key: str) -> str:
     """Check an idempotency key: 1 to 255 characters, taken as they are."""
     if not 1 <= len(key) <= IDEMPOTENCY_KEY_LENGTH:
@@ -539,6 +548,7 @@ def valid_needs(form: NeedsForm) -> Needs:
         providers_needed=needed,
         assignment=form.assignment,
         groups=_groups(_not_null("needs", form.needs)),
+        seats=_integer("seats", form.seats, 1, MOST_SEATS),
     )
 
 
@@ -767,7 +777,7 @@ def _policy(field: str, form: PolicyForm | None, *, price: Money | None) -> Canc
 
 
 def needs_form(needs: Needs) -> NeedsForm:
-    """The form that would be checked into these needs, the seats left out."""
+    """The form that would be checked into these needs."""
     return NeedsForm(
         provider_ids=needs.provider_ids,
         providers_needed=needs.providers_needed,
@@ -776,6 +786,7 @@ def needs_form(needs: Needs) -> NeedsForm:
             NeedForm(name=group.name, count=group.count, resource_ids=group.resource_ids)
             for group in needs.groups
         ],
+        seats=needs.seats,
     )
 
 

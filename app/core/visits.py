@@ -9,25 +9,32 @@ possible, on that provider's grid, and no limit of the service's is reached) and
 providers and units are possible. Each group is counted for itself, since no subject is in two of
 them.
 
+Where the service has seats, the start is a session (`app.core.sessions`). A standing one is joined
+if it matches the wish, can be joined and has as many seats left as the party takes; of several, the
+fullest. Only if there is none, a new one is made, as above.
+
 A move counts the appointment's own claims as free. Where it keeps the start, grid, notice and
-horizon play no part, and a claim that stays as it is is not checked again.
+horizon play no part, and a claim that stays as it is is not checked again. The claims of a session
+are the moving appointment's own if nobody else has seats in it. At its own start the appointment
+stays in its session if it can; then only the number of seats is checked.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
-from typing import TYPE_CHECKING, Final, NamedTuple, assert_never
+from typing import TYPE_CHECKING, Final, NamedTuple, assert_never, overload
 
 from app.core.booking import claim_for, refuse_duration, visit_of
 from app.core.limits import is_full
 from app.core.needs import Assignment, Needs
 from app.core.refusals import SlotUnavailable
+from app.core.sessions import Join, OwnSeats, SeatsAt, why_not_join
 from app.core.slots import UnbookableReason, explain, in_order, why_not_free, why_not_open
 from app.core.zones import instant_of, minute_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from app.core.booking import Claims
@@ -38,6 +45,7 @@ if TYPE_CHECKING:
     from app.core.refusals import InvalidInput
     from app.core.resource import ResourceCalendar
     from app.core.rules import Rules
+    from app.core.sessions import StandingSession
     from app.core.slots import Claim
 
 
@@ -48,6 +56,7 @@ _OF_THE_START: Final = _GRID | {
     UnbookableReason.BEYOND_HORIZON,
 }
 """What plays no part in a move that keeps the start."""
+_NO_SEATS: Final = frozenset({UnbookableReason.NO_SEATS_LEFT})
 _LIMIT: Final = frozenset({UnbookableReason.LIMIT_REACHED})
 
 
@@ -102,6 +111,7 @@ class Member(NamedTuple):
     reasons: tuple[UnbookableReason, ...]
 
 
+@overload
 def assign(
     needs: Needs,
     named: Sequence[ProviderId],
@@ -111,7 +121,37 @@ def assign(
     now: datetime,
     *,
     own: Claims | None = None,
-) -> Visit | tuple[UnbookableReason, ...]:
+    seats: int = 1,
+) -> Visit | tuple[UnbookableReason, ...]: ...
+
+
+@overload
+def assign(
+    needs: Needs,
+    named: Sequence[ProviderId],
+    candidates: Mapping[ProviderId, Candidate],
+    resources: Mapping[ResourceId, ResourceCandidate],
+    starts_at: datetime,
+    now: datetime,
+    *,
+    own: Claims | OwnSeats | None = None,
+    seats: int = 1,
+    sessions: Iterable[StandingSession],
+) -> Join | Visit | tuple[UnbookableReason, ...]: ...
+
+
+def assign(
+    needs: Needs,
+    named: Sequence[ProviderId],
+    candidates: Mapping[ProviderId, Candidate],
+    resources: Mapping[ResourceId, ResourceCandidate],
+    starts_at: datetime,
+    now: datetime,
+    *,
+    own: Claims | OwnSeats | None = None,
+    seats: int = 1,
+    sessions: Iterable[StandingSession] = (),
+) -> Join | Visit | tuple[UnbookableReason, ...]:
     """What a visit at this start takes, or every reason why it can't be had, in the contract's
     order.
 
@@ -121,19 +161,23 @@ def assign(
     service does not name (any more) come after those whom it does. Only those in `candidates` and
     `resources` are taken, so a decision can be restricted to what is locked.
 
-    `own` are the claims of the appointment that moves, if one does.
+    `own` is what the appointment that moves has, if one does: its claims, or its seats in a
+    session. Whether the claims of that session are among those of the candidates plays no part.
+
+    The party takes so many `seats`, at least 1: all of them in one of the `sessions`, of this
+    service, or in a new one. Only a session all of whose providers and resources are among
+    `candidates` and `resources` is joined, and only one that starts at this instant.
 
     Where one provider is named, the reasons against the start are theirs; otherwise NOBODY_FREE
     stands for all reasons of providers, and LIMIT_REACHED is added if there were enough of them
-    without their limits. RESOURCE_TAKEN is given where no lead, or failing that no
-    provider at all, can have the units that the service needs.
+    without their limits. RESOURCE_TAKEN is given where no lead, or failing that no provider at all,
+    can have the units that the service needs, or where one provider is named and their session
+    can't keep its units. NO_SEATS_LEFT is given alone.
     """
-    start = _Start(needs, named, candidates, resources, starts_at, now, own)
-    for lead in start.leads():
-        visit = start.completed(lead)
-        if visit is not None:
-            return visit
-    return start.refusal()
+    start = _Start(
+        needs, named, candidates, resources, starts_at, now, own, seats=seats, sessions=sessions
+    )
+    return start.joined() or start.visit() or start.refusal()
 
 
 def refuse_time(
@@ -151,7 +195,8 @@ def refuse_time(
     if refusal is not None:
         return refusal
     lead = alone.calendar.provider.id
-    start = _Start(Needs(provider_ids=(lead,)), (lead,), {lead: alone}, {}, starts_at, now, own)
+    needs = Needs(provider_ids=(lead,))
+    start = _Start(needs, (lead,), {lead: alone}, {}, starts_at, now, own)
     reasons = start.reasons(lead)
     return SlotUnavailable(reasons=in_order(reasons)) if reasons else None
 
@@ -164,14 +209,42 @@ def leads_at(
     starts_at: datetime,
     now: datetime,
     *,
-    own: Claims | None = None,
+    own: Claims | OwnSeats | None = None,
+    seats: int = 1,
+    sessions: Iterable[StandingSession] = (),
 ) -> tuple[ProviderId, ...]:
     """With whom as lead the start can be booked, in the service's order; nobody if, and only if,
     `assign` refuses it. The arguments are those of `assign`.
     """
-    start = _Start(needs, named, candidates, resources, starts_at, now, own)
+    start = _Start(
+        needs, named, candidates, resources, starts_at, now, own, seats=seats, sessions=sessions
+    )
     found = {lead for lead in start.leads() if start.completed(lead) is not None}
+    found = found if seats <= needs.seats else set()
+    found |= {session.providers[0] for session in start.joinable()}
     return tuple(each for each in _in_the_services_order(needs, candidates) if each in found)
+
+
+def seats_at(
+    needs: Needs,
+    named: Sequence[ProviderId],
+    candidates: Mapping[ProviderId, Candidate],
+    resources: Mapping[ResourceId, ResourceCandidate],
+    starts_at: datetime,
+    now: datetime,
+    *,
+    own: Claims | OwnSeats | None = None,
+    seats: int = 1,
+    sessions: Iterable[StandingSession] = (),
+) -> SeatsAt | None:
+    """How many seats are left for this wish, and when the visit of this party ends; None if, and
+    only if, `assign` refuses it. The arguments are those of `assign`.
+    """
+    start = _Start(
+        needs, named, candidates, resources, starts_at, now, own, seats=seats, sessions=sessions
+    )
+    taken = start.joined() or start.visit()
+    return None if taken is None else SeatsAt(start.seats_left(), visit_of(taken.claims)[1])
 
 
 def explain_members(
@@ -182,15 +255,21 @@ def explain_members(
     starts_at: datetime,
     now: datetime,
     *,
-    own: Claims | None = None,
+    own: Claims | OwnSeats | None = None,
+    seats: int = 1,
+    sessions: Iterable[StandingSession] = (),
 ) -> tuple[Member, ...]:
     """The reasons of every provider and resource that the service could take, in its order. The
     arguments are those of `assign`.
 
     A resource has reasons if none of its units is possible. They are asked about with the buffers
-    of the first named provider, else of the first who can lead, else of the first.
+    of the first named provider, else of the first who can lead, else of the first. Whoever leads a
+    session that takes the party has no reasons, and neither have its resources; NO_SEATS_LEFT is
+    the only one of a lead whose session lacks nothing but seats.
     """
-    start = _Start(needs, named, candidates, resources, starts_at, now, own)
+    start = _Start(
+        needs, named, candidates, resources, starts_at, now, own, seats=seats, sessions=sessions
+    )
     order = _in_the_services_order(needs, candidates)
     members = [Member(each, in_order(start.reasons(each))) for each in order]
     if order:
@@ -201,7 +280,10 @@ def explain_members(
             for each in needs.resource_ids
             if each in resources and not resources[each].calendar.resource.is_archived
         ]
-    return tuple(members)
+    in_sessions = start.reasons_in_sessions()
+    return tuple(
+        Member(each, in_order(in_sessions.get(each, reasons))) for each, reasons in members
+    )
 
 
 def _in_the_services_order(
@@ -232,6 +314,56 @@ def _in_order_of_assignment(
             assert_never(needs.assignment)
 
 
+class _Session(NamedTuple):
+    """A standing session that matches the wish, how large a party may join it, and why none may, by
+    subject.
+    """
+
+    session: StandingSession
+    left: int
+    against: Mapping[SubjectId, frozenset[UnbookableReason]]
+
+
+def _as_named(named: ProviderId, session: _Session) -> frozenset[UnbookableReason]:
+    """Why nobody may join it, as said to who names this provider."""
+    found = session.against.get(named, frozenset())
+    if any(each != named for each in session.against if each in session.session.providers):
+        found |= {UnbookableReason.NOBODY_FREE}
+    if any(each not in session.session.providers for each in session.against):
+        found |= {UnbookableReason.RESOURCE_TAKEN}
+    return found
+
+
+def _beside(
+    own: OwnSeats,
+    candidates: Mapping[ProviderId, Candidate],
+    resources: Mapping[ResourceId, ResourceCandidate],
+    now: datetime,
+) -> tuple[dict[ProviderId, Candidate], dict[ResourceId, ResourceCandidate]]:
+    """The same with the claims of the session that an appointment leaves, if others stay there, and
+    else without. No two claims on a unit overlap, so they are recognized by what they are.
+    """
+    session = own.session
+    stays = bool(session.taken(now))
+
+    def seen(subject_id: SubjectId, claims: Sequence[Claim]) -> Sequence[Claim]:
+        own_claims = session.claims.get(subject_id, ())
+        others = [each for each in claims if each not in own_claims]
+        return [*others, *own_claims] if stays else others
+
+    found = {
+        each: replace(candidate, claims=seen(each, candidate.claims))
+        for each, candidate in candidates.items()
+    }
+    lead = session.providers[0]
+    if lead in found:
+        found[lead] = replace(found[lead], led=seen(lead, found[lead].led))
+    return found, {
+        each: replace(candidate, claims=seen(each, candidate.claims))
+        for each, candidate in resources.items()
+    }
+
+
 class _Start:
     """A start of a service. Each provider, and each resource by each lead's rules, is looked at
     once, and only when somebody asks.
@@ -245,11 +377,17 @@ class _Start:
         resources: Mapping[ResourceId, ResourceCandidate],
         starts_at: datetime,
         now: datetime,
-        own: Claims | None,
+        own: Claims | OwnSeats | None,
         *,
+        seats: int = 1,
+        sessions: Iterable[StandingSession] = (),
         heeds_limits: bool = True,
     ) -> None:
+        self._own_seats = own if isinstance(own, OwnSeats) else None
+        if self._own_seats is not None:
+            candidates, resources = _beside(self._own_seats, candidates, resources, now)
         self._arguments = (needs, named, candidates, resources, starts_at, now, own)
+        self._seats = seats
         self._heeds_limits = heeds_limits
         self._needs = needs
         self._named = tuple(named)
@@ -257,11 +395,81 @@ class _Start:
         self._resources = resources
         self._starts_at = starts_at
         self._now = now
-        self._own: Claims = own or {}
-        self._keeps_start = bool(own) and instant_of(visit_of(self._own)[0]) == starts_at
+        self._own: Claims = own.claims(now) if isinstance(own, OwnSeats) else own or {}
+        before = own.session.claims if isinstance(own, OwnSeats) else self._own
+        self._keeps_start = bool(before) and instant_of(visit_of(before)[0]) == starts_at
         self._order = _in_order_of_assignment(needs, candidates)
+        self._sessions = self._in_order_of_preference(sessions)
         self._against: dict[ProviderId, frozenset[UnbookableReason]] = {}
         self._units: dict[Rules, tuple[tuple[ResourceId, int], ...] | None] = {}
+
+    # ------------------------------------------------------------ sessions
+
+    def _in_order_of_preference(self, sessions: Iterable[StandingSession]) -> list[_Session]:
+        """The sessions here that match the wish: the appointment's own, then the fullest."""
+        found: list[_Session] = []
+        calendars = {each: candidate.calendar for each, candidate in self._candidates.items()}
+        rooms = {each: candidate.calendar for each, candidate in self._resources.items()}
+        for session in sessions:
+            is_own = self._own_seats is not None and session.id == self._own_seats.session.id
+            if (
+                not is_own
+                and instant_of(session.start) == self._starts_at
+                and session.taken(self._now)
+                and session.matches(self._named)
+            ):
+                against = why_not_join(
+                    session, calendars, rooms, self._now, heeds_clock=not self._keeps_start
+                )
+                found.append(_Session(session, session.seats_left(self._needs, self._now), against))
+        if len(found) > 1:
+            places = {
+                each: place
+                for place, each in enumerate(_in_the_services_order(self._needs, self._candidates))
+            }
+            found.sort(
+                key=lambda each: (each.left, places.get(each.session.providers[0], len(places)))
+            )
+        own = self._own_seats
+        if own is not None and self._keeps_start and own.session.matches(self._named):
+            left = max(own.session.seats_left(self._needs, self._now), own.seats)
+            found.insert(0, _Session(own.session, left, {}))
+        return found
+
+    def joinable(self) -> Iterator[StandingSession]:
+        """The sessions that take the party, the preferred one first."""
+        return (
+            each.session for each in self._sessions if not each.against and each.left >= self._seats
+        )
+
+    def joined(self) -> Join | None:
+        """Seats in a standing session; None if none takes the party."""
+        session = next(self.joinable(), None)
+        if session is None:
+            return None
+        others = (each for each in session.providers if each not in self._named)
+        return Join(session=session, providers=(*self._named, *others), named=len(self._named))
+
+    def seats_left(self) -> int:
+        """The largest party that finds room here with this wish."""
+        left = [each.left for each in self._sessions if not each.against]
+        if any(self.completed(lead) is not None for lead in self.leads()):
+            left.append(self._needs.seats)
+        return max(left, default=0)
+
+    def reasons_in_sessions(self) -> dict[SubjectId, frozenset[UnbookableReason]]:
+        """The reasons of those who lead sessions that could be joined if there were seats, and of
+        the resources of those that can be joined.
+        """
+        found: dict[SubjectId, frozenset[UnbookableReason]] = {}
+        for session, left, against in self._sessions:
+            if against:
+                continue
+            is_full = left < self._seats
+            found[session.providers[0]] = _NO_SEATS if is_full else frozenset()
+            if not is_full:
+                found |= {each: frozenset() for each, _ in session.units}
+        return found
 
     # ------------------------------------------------------------ one subject
 
@@ -368,6 +576,15 @@ class _Start:
 
     # ------------------------------------------------------------ the whole visit
 
+    def visit(self) -> Visit | None:
+        """What a visit of its own takes, in a new session where the service has seats; None if it
+        can't be had.
+        """
+        if self._seats > self._needs.seats:
+            return None
+        visits = (self.completed(lead) for lead in self.leads())
+        return next((visit for visit in visits if visit is not None), None)
+
     def leads(self) -> Iterator[ProviderId]:
         """Who can lead, in the order in which they are tried."""
         if not self._named:
@@ -430,9 +647,13 @@ class _Start:
 
     def refusal(self) -> tuple[UnbookableReason, ...]:
         """Why there is no visit here."""
+        if self._seats > self._needs.seats or any(not each.against for each in self._sessions):
+            return (UnbookableReason.NO_SEATS_LEFT,)
         found: set[UnbookableReason] = set()
         if len(self._named) == 1:
             found |= self.reasons(self._named[0])
+            for each in self._sessions:
+                found |= _as_named(self._named[0], each)
         if not self.is_staffed():
             found.add(UnbookableReason.NOBODY_FREE)
             if _Start(*self._arguments, heeds_limits=False).is_staffed():

@@ -142,6 +142,7 @@ _publish(
         "RESOURCE_TAKEN": "Too few of the rooms or devices that the service needs are free then.",
         "LIMIT_REACHED": "The provider's or the service's limit for that day, week or month is "
         "reached.",
+        "NO_SEATS_LEFT": "Too few seats are left for the party then. A smaller one may find room.",
     },
 )
 

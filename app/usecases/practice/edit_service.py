@@ -100,10 +100,9 @@ async def change_service(
         valid = valid_service(replace(_form_of(stored), **changes))
         if isinstance(valid, InvalidInput):
             return valid
-        wanted = valid_needs(replace(needs_form(before), **needs_changes))
-        if isinstance(wanted, InvalidInput):
-            return wanted
-        needs = replace(wanted, seats=before.seats)
+        needs = valid_needs(replace(needs_form(before), **needs_changes))
+        if isinstance(needs, InvalidInput):
+            return needs
         subject_ids = _subject_ids(before) | _subject_ids(needs)
         await lock_rules(tx, viewer.organization_id, subject_ids)
         if needs != before:

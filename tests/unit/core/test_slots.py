@@ -263,6 +263,7 @@ def test_reasons_come_all_and_in_the_contracts_order() -> None:
         "NOBODY_FREE",
         "RESOURCE_TAKEN",
         "LIMIT_REACHED",
+        "NO_SEATS_LEFT",
     ]
 
 

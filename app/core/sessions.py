@@ -1,0 +1,167 @@
+"""Sessions: the starts of a service with seats, each of which several parties share.
+
+A session takes what the service needs once, and parties take seats in it. It *stands* while a seat
+of it is taken by an appointment or an unexpired hold. A standing session takes seats at its own
+start and end, as long as these are possible for its own subjects: the service's duration, buffers
+and grid may have changed, other claims can't overlap its own, and joining is not one more visit for
+a limit. So only open time, units, notice and horizon are looked at, and how many seats are left.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from app.core.booking import visit_of
+from app.core.ids import ResourceId
+from app.core.rules import Rules
+from app.core.slots import UnbookableReason, why_not_now, why_not_open
+from app.core.zones import instant_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from app.core.booking import Claims
+    from app.core.ids import ProviderId, SessionId, SubjectId
+    from app.core.needs import Needs
+    from app.core.provider import Calendar
+    from app.core.resource import ResourceCalendar
+    from app.core.zones import Minute
+
+
+class SeatsTaken(NamedTuple):
+    """The seats of one party."""
+
+    seats: int
+    expires_at: datetime | None = None
+    """When its hold expires, in UTC; None for an appointment's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StandingSession:
+    """A session of a service. `providers` has the lead first; `claims` are on all that it takes, as
+    they are stored. Among the `parties` may be expired holds.
+    """
+
+    id: SessionId
+    providers: tuple[ProviderId, ...]
+    claims: Claims
+    parties: tuple[SeatsTaken, ...] = ()
+
+    @property
+    def start(self) -> Minute:
+        """The start of the visit."""
+        return visit_of(self.claims)[0]
+
+    @property
+    def end(self) -> Minute:
+        """The end of the visit."""
+        return visit_of(self.claims)[1]
+
+    @property
+    def units(self) -> tuple[tuple[ResourceId, int], ...]:
+        """The units of resources that it takes."""
+        return tuple(
+            (ResourceId(subject_id), claim.unit)
+            for subject_id, claims in self.claims.items()
+            if subject_id not in self.providers
+            for claim in claims
+        )
+
+    def taken(self, now: datetime) -> int:
+        """How many seats are taken at this instant. With none, it does not stand."""
+        return sum(
+            party.seats
+            for party in self.parties
+            if party.expires_at is None or party.expires_at > now
+        )
+
+    def seats_left(self, needs: Needs, now: datetime) -> int:
+        """How many more seats it has by what the service needs now; none if these have become
+        fewer than are taken.
+        """
+        return max(needs.seats - self.taken(now), 0)
+
+    def matches(self, named: Sequence[ProviderId]) -> bool:
+        """Whether a wish that names these can be had here: the first leads, all are taken."""
+        return not named or (self.providers[0] == named[0] and {*named} <= {*self.providers})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnSeats:
+    """What an appointment that moves has in a session. The session's `parties` are the others."""
+
+    session: StandingSession
+    seats: int
+
+    def claims(self, now: datetime) -> Claims:
+        """What the move gives back: nothing while others have seats in the session."""
+        return {} if self.session.taken(now) else self.session.claims
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Join:
+    """Seats in a standing session. `providers` are the session's, those `named` first, in the order
+    named.
+    """
+
+    session: StandingSession
+    providers: tuple[ProviderId, ...]
+    named: int
+
+    @property
+    def lead(self) -> ProviderId:
+        """The session's lead."""
+        return self.providers[0]
+
+    @property
+    def units(self) -> tuple[tuple[ResourceId, int], ...]:
+        """The units of resources that the session takes."""
+        return self.session.units
+
+    @property
+    def claims(self) -> Claims:
+        """The session's claims, which stay as they are."""
+        return self.session.claims
+
+
+class SeatsAt(NamedTuple):
+    """A start at which a session stands: `left` is the largest party that still finds room with the
+    same wish, there or in a new session; `end` is the end of the visit of the party in question.
+    """
+
+    left: int
+    end: Minute
+
+
+def why_not_join(
+    session: StandingSession,
+    providers: Mapping[ProviderId, Calendar],
+    resources: Mapping[ResourceId, ResourceCalendar],
+    now: datetime,
+    *,
+    heeds_clock: bool = True,
+) -> dict[SubjectId, frozenset[UnbookableReason]]:
+    """Why nobody may join, by subject; empty if it can be joined where seats are left. A subject
+    that is missing among these calendars has no reason of its own: the session is not joined for
+    NOBODY_FREE or RESOURCE_TAKEN. Notice and horizon are left out unless the clock is heeded.
+    """
+    starts_at = instant_of(session.start)
+    visit = Rules(duration_minutes=session.end - session.start)
+    found: dict[SubjectId, frozenset[UnbookableReason]] = {}
+    for provider_id in session.providers:
+        calendar = providers.get(provider_id)
+        if calendar is None:
+            found[provider_id] = frozenset({UnbookableReason.NOBODY_FREE})
+            continue
+        found[provider_id] = why_not_open(calendar.hours, visit, starts_at)
+        if heeds_clock:
+            found[provider_id] |= why_not_now(calendar.hours, calendar.rules, starts_at, now)
+    for resource_id, unit in session.units:
+        kept = resources.get(resource_id)
+        if kept is None or unit > kept.resource.bookable_units:
+            found[resource_id] = frozenset({UnbookableReason.RESOURCE_TAKEN})
+        elif resource_id not in found:
+            found[resource_id] = why_not_open(kept.hours, visit, starts_at)
+    return {subject_id: reasons for subject_id, reasons in found.items() if reasons}
