@@ -27,7 +27,7 @@ from tests.builders import (
 
 NEEDS = """
     fragment Needs on Service {
-        id name providersNeeded assignment providers { id } needs { name count resources { id } }
+        id name providersNeeded assignment seats providers { id } needs { name count resources { id } }
     }
 """
 CREATE = f"""
@@ -77,6 +77,7 @@ async def test_a_service_takes_one_of_its_providers_where_nothing_else_is_said(a
         "name": "Plain",
         "providersNeeded": 1,
         "assignment": "PRIORITY",
+        "seats": 1,
         "providers": ids(ada),
         "needs": [],
     }
@@ -91,7 +92,7 @@ async def test_providers_and_resources_keep_the_order_in_which_they_were_named(a
         await change(
             api, CREATE, name="Team", durationMinutes=30,
             providerIds=[cleo["id"], ada["id"], ben["id"], ada["id"]],
-            providersNeeded=2, assignment="LONGEST_IDLE",
+            providersNeeded=2, assignment="LONGEST_IDLE", seats=12,
             needs=[group("Room", two, one, two), group(" Chair ", chairs, count=4)],
         ),
         "Service",
@@ -101,6 +102,7 @@ async def test_providers_and_resources_keep_the_order_in_which_they_were_named(a
         "name": "Team",
         "providersNeeded": 2,
         "assignment": "LONGEST_IDLE",
+        "seats": 12,
         "providers": ids(cleo, ada, ben),
         "needs": [
             {"name": "Room", "count": 1, "resources": ids(two, one)},
@@ -162,6 +164,9 @@ async def test_needs_that_cannot_be_are_refused_with_their_field(api: Api, docum
         ({"providersNeeded": 3}, "providersNeeded"),
         ({"providersNeeded": 2, "providerIds": [ada["id"], ada["id"]]}, "providersNeeded"),
         ({"assignment": None}, "assignment"),
+        ({"seats": 0}, "seats"),
+        ({"seats": 1_001}, "seats"),
+        ({"seats": None}, "seats"),
         ({"needs": [group(" ", rooms[0])]}, "needs.0.name"),
         ({"needs": [group("x" * 201, rooms[0])]}, "needs.0.name"),
         ({"needs": [group("Room", rooms[0]), group("Other")]}, "needs.1.resourceIds"),
@@ -197,6 +202,7 @@ async def test_absent_leaves_needs_as_they_are_and_null_takes_all_providers(api:
         ({"durationMinutes": 45}, {}),
         ({"providersNeeded": None}, {"providersNeeded": None}),
         ({"assignment": "PRIORITY"}, {"assignment": "PRIORITY"}),
+        ({"seats": 12}, {"seats": 12}),
         ({"providerIds": [ben["id"]]}, {"providers": ids(ben)}),
         (
             {"needs": [group("Hall", hall)]},
@@ -206,7 +212,7 @@ async def test_absent_leaves_needs_as_they_are_and_null_takes_all_providers(api:
     ):
         shown = shown | then
         assert await change(api, UPDATE, id=service["id"], **given) == shown
-    for field in ("needs", "providerIds", "assignment"):
+    for field in ("needs", "providerIds", "assignment", "seats"):
         answer = await change(api, UPDATE, id=service["id"], **{field: None})
         assert (answer["__typename"], answer["field"]) == ("InvalidInputError", field)
     # A team needs its members.

@@ -231,6 +231,16 @@ class Service(Node):
         """Batched."""
         return [ServiceNeed.of(group) for group in (await self._needs(info)).groups]
 
+    @strawberry.field(
+        description=(
+            "How many seats a start has. With more than one, it is a session, in which bookings "
+            "take seats; the price is per seat."
+        )
+    )
+    async def seats(self, info: Info) -> int:
+        """Batched."""
+        return (await self._needs(info)).seats
+
     async def _needs(self, info: Info) -> Needs:
         needs = await info.context.loaders.needs.load(self.row.id)
         return needs or Needs(provider_ids=())
@@ -242,6 +252,10 @@ _PROVIDER_IDS = "Who offers it, in the order in which they are tried."
 _PROVIDERS_NEEDED = "How many of them a visit takes at once, 1 or more; null: all of them."
 _ASSIGNMENT = "Which of them is tried first where a visit names none."
 _NEEDS = "What a visit takes besides; at most 20 groups, and each resource in one of them only."
+_SEATS = (
+    "How many seats a start has, 1 to 1,000. With more than one, bookings share a start, and take "
+    "seats in it."
+)
 
 
 @strawberry.input(description="A group of resources that each visit takes units of.")
@@ -288,6 +302,7 @@ class CreateServiceInput:
     needs: list[ServiceNeedInput] | None = strawberry.field(
         default_factory=list, description=_NEEDS
     )
+    seats: int | None = strawberry.field(default=1, description=_SEATS)
     limits: list[BookingLimitInput] | None = strawberry.field(
         default_factory=list, description=LIMITS
     )
@@ -341,6 +356,10 @@ class UpdateServiceInput:
     needs: list[ServiceNeedInput] | None = strawberry.field(
         default=strawberry.UNSET, description=f"{_NEEDS} They replace the earlier ones."
     )
+    seats: int | None = strawberry.field(
+        default=strawberry.UNSET,
+        description=f"{_SEATS} Fewer than are taken take nobody's seats away.",
+    )
     limits: list[BookingLimitInput] | None = strawberry.field(
         default=strawberry.UNSET, description=f"{LIMITS} They replace the earlier ones."
     )
@@ -364,7 +383,9 @@ def _service_result(
     return Service.of(answer) if isinstance(answer, core.Service) else refused(answer)
 
 
-_NEEDS_FIELDS: Final = frozenset({"provider_ids", "providers_needed", "assignment", "needs"})
+_NEEDS_FIELDS: Final = frozenset(
+    {"provider_ids", "providers_needed", "assignment", "needs", "seats"}
+)
 
 
 def _needs_changes(input: UpdateServiceInput) -> Changes:
@@ -452,6 +473,7 @@ class ServiceMutation:
             providers_needed=input.providers_needed,
             assignment=input.assignment,
             needs=[need.to_core() for need in input.needs or ()],
+            seats=input.seats,
         )
         return _service_result(
             await create_service(info.context.resources, info.context.viewer, form, wanted)
