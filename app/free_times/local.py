@@ -26,18 +26,39 @@ Key: TypeAlias = "tuple[str, str]"
 """A provider's stamp key, and a shape."""
 
 
-class _Local(NamedTuple):
-    """`weight` is that of the days in bytes, kept here since counting them all each time would cost
-    as much as computing those that are added.
+class _Local:
+    """What is here under a stamp. `weight` is that of the days in bytes, and `oldest` the first
+    second of `since`, at most: both would take as long to count as the days take to compute.
     """
 
-    stamp: bytes
-    weight: int
-    days: Mapping[date, FreeDay]
-    since: Mapping[date, int]
-    """The second since when each of them has been kept."""
-    until: float
-    """By `time.monotonic`: from then on, none of them counts."""
+    __slots__ = ("days", "oldest", "since", "stamp", "until", "weight")
+
+    def __init__(self, stamp: bytes) -> None:
+        self.stamp = stamp
+        self.weight = 0
+        self.days: dict[date, FreeDay] = {}
+        self.since: dict[date, int] = {}
+        """The second since when each of them has been kept."""
+        self.oldest = 0
+        self.until = 0.0
+        """By `time.monotonic`: from then on, none of them counts."""
+
+    def add(self, days: Mapping[date, FreeDay], since: Mapping[date, int]) -> None:
+        """Add days to those that are here, in place of earlier ones of the same dates."""
+        for day, free in days.items():
+            before = self.days.get(day)
+            self.weight += _weigh_day(free) - (0 if before is None else _weigh_day(before))
+        oldest = min(since.values())
+        self.oldest = min(self.oldest, oldest) if self.since else oldest
+        self.days.update(days)
+        self.since.update(since)
+
+    def drop_until(self, over: int) -> None:
+        """Drop the days that have been kept since that second or longer."""
+        for day in [day for day, kept in self.since.items() if kept <= over]:
+            del self.since[day]
+            self.weight -= _weigh_day(self.days.pop(day))
+        self.oldest = min(self.since.values(), default=over)
 
 
 class LocalFound(NamedTuple):
@@ -83,18 +104,17 @@ class LocalDays:
         and those that no longer count: else a provider would come to keep every date that anybody
         ever asked for.
         """
+        if not days:
+            return
         local = self._local.get(key)
-        weight = sum(map(_weigh_day, days.values()))
-        if local is not None and local.stamp == stamp:
-            over = max(since.values(), default=0) - LIFETIME_SECONDS
-            gone = days.keys() | {day for day, kept in local.since.items() if kept <= over}
-            left = {day: free for day, free in local.days.items() if day not in gone}
-            weight += local.weight - sum(
-                _weigh_day(local.days[day]) for day in gone if day in local.days
-            )
-            days, since = {**left, **days}, {**{day: local.since[day] for day in left}, **since}
-        until = monotonic() + LIFETIME_SECONDS
-        self._local.put(key, _Local(stamp, weight, days, since, until))
+        over = max(since.values()) - LIFETIME_SECONDS
+        if local is None or local.stamp != stamp:
+            local = _Local(stamp)
+        elif local.oldest <= over:
+            local.drop_until(over)
+        local.add(days, since)
+        local.until = monotonic() + LIFETIME_SECONDS
+        self._local.put(key, local)
 
 
 def _weigh(key: Key, local: _Local) -> int:

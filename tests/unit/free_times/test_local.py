@@ -65,7 +65,8 @@ def test_days_that_came_in_turns_weigh_what_they_weigh_together() -> None:
     """Those that replace others included."""
     in_turns, together = LocalDays(), LocalDays()
     put(in_turns, b"one", {1: NOW, 2: NOW})
-    in_turns.put(KEY, b"one", {FIRST + timedelta(days=2): FreeDay(())}, {})
+    third = FIRST + timedelta(days=2)
+    in_turns.put(KEY, b"one", {third: FreeDay(())}, {third: NOW})
     put(in_turns, b"one", {2: NOW + 1, 3: NOW + 1})
     put(together, b"one", {1: NOW, 2: NOW + 1, 3: NOW + 1})
     weights = {each._local.bytes for each in (in_turns, together)}
