@@ -87,6 +87,19 @@ class Viewer:
         """Whether the list of the caller's appointments is that of the whole organization."""
         return self.is_admin
 
+    @property
+    def sees_all_sessions(self) -> bool:
+        """Whether the list of sessions is that of the whole organization. Other staff see those
+        that they take part in, and nobody else sees any.
+        """
+        return self.is_admin
+
+    def sees_session_of(self, provider_ids: Iterable[ProviderId]) -> bool:
+        """Whether the caller may see a session that these take part in, and who else has seats
+        there. Customers never learn of one another.
+        """
+        return self.runs_any(provider_ids)
+
     def sees_calendar_of(self, provider_id: ProviderId) -> bool:
         """Whether the caller may list this provider's appointments."""
         return self.runs(provider_id)

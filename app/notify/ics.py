@@ -14,15 +14,16 @@ from icalendar import Calendar, Event, vCalAddress
 
 from app.core.addresses import mailbox
 from app.core.appointment import AppointmentStatus
-from app.core.ids import AppointmentId
+from app.core.ids import AppointmentId, SessionId
 from app.notify import plain
 from app.notify.message import CalendarMethod, MessageFacts, MessageKind, Recipient
 
 _PRODUCT: Final = "-//Slotwright//Slotwright//EN"
 
 
-def uid(appointment_id: AppointmentId) -> str:
-    return f"{appointment_id}@slotwright"
+def uid(event_id: AppointmentId | SessionId) -> str:
+    """The UID of the calendar event of an appointment or a session."""
+    return f"{event_id}@slotwright"
 
 
 def method_of(facts: MessageFacts, kind: MessageKind) -> CalendarMethod:

@@ -76,7 +76,7 @@ def taken_values(of: Appointment | Hold) -> tuple[object, ...]:
     return (*several, of.session_id, of.seats)
 
 
-def _appointment(row: Record) -> Appointment:
+def appointment_from(row: Record) -> Appointment:
     return Appointment(
         id=AppointmentId(row["id"]),
         provider_id=ProviderId(row["provider_id"]),
@@ -116,7 +116,7 @@ async def appointments_by_ids(
 ) -> dict[AppointmentId, Appointment]:
     """The existing ones of these appointments, by id."""
     return {
-        AppointmentId(row["id"]): _appointment(row)
+        AppointmentId(row["id"]): appointment_from(row)
         for row in await _BY_IDS.many(on, organization_id, ids)
     }
 
@@ -136,7 +136,7 @@ async def appointment_page(
     rows = await page.many(
         on, organization_id, *keyset.bounds, keyset.limit, *which.parameters, *whose
     )
-    return [_appointment(row) for row in rows]
+    return [appointment_from(row) for row in rows]
 
 
 async def count_appointments(
@@ -168,7 +168,7 @@ async def appointment_pages(
     for row in await page.many(
         on, organization_id, *keyset.bounds, keyset.limit, *which.parameters, list(pages)
     ):
-        pages[ProviderId(row["wanted_id"])].append(_appointment(row))
+        pages[ProviderId(row["wanted_id"])].append(appointment_from(row))
     return pages
 
 
@@ -239,7 +239,7 @@ async def appointment_for_update(
     other.
     """
     row = await _FOR_UPDATE.maybe(tx, organization_id, appointment_id)
-    return None if row is None else _appointment(row)
+    return None if row is None else appointment_from(row)
 
 
 def update_appointment(
@@ -287,7 +287,7 @@ async def ended_for_update(
     ended_by: datetime,
 ) -> list[Appointment]:
     """Those that are still confirmed and have ended, locked until the transaction ends."""
-    return [_appointment(row) for row in await _ENDED.many(tx, organization_id, ids, ended_by)]
+    return [appointment_from(row) for row in await _ENDED.many(tx, organization_id, ids, ended_by)]
 
 
 def complete_appointments(

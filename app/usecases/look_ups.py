@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from app.store import appointments, customers, history, hours, services
+from app.store import appointments, customers, history, hours, services, session_lists
 from app.store import resources as store_resources
 from app.store.needs import load_needs
 
@@ -24,12 +24,14 @@ if TYPE_CHECKING:
         ProviderId,
         ResourceId,
         ServiceId,
+        SessionId,
         SubjectId,
     )
     from app.core.keyset import Keyset
     from app.core.needs import Needs
     from app.core.provider import AvailabilityException, Service, WeeklyBreak, WeeklyHours
     from app.core.resource import Resource
+    from app.core.session import Session
     from app.usecases.resources import Resources
 
 
@@ -54,6 +56,13 @@ class AppointmentCountQuestion(NamedTuple):
 
     provider_id: ProviderId
     which: AppointmentFilter
+
+
+class SessionAppointmentsQuestion(NamedTuple):
+    """A page of a session's appointments."""
+
+    session_id: SessionId
+    keyset: Keyset
 
 
 async def find_services(
@@ -89,6 +98,15 @@ async def find_customers(
 ) -> dict[CustomerId, Customer]:
     """Those that exist."""
     return await customers.customers_by_ids(resources.pool, organization_id, ids)
+
+
+async def find_sessions(
+    resources: Resources, organization_id: OrganizationId, ids: Sequence[SessionId]
+) -> dict[SessionId, Session]:
+    """Those that exist, as they are now."""
+    return await session_lists.sessions_by_ids(
+        resources.pool, organization_id, ids, resources.clock()
+    )
 
 
 async def find_appointments(
@@ -169,3 +187,30 @@ async def appointment_counts(
             for provider_id, count in found.items()
         }
     return [counts.get(question, 0) for question in questions]
+
+
+async def session_appointment_pages(
+    resources: Resources,
+    organization_id: OrganizationId,
+    questions: Sequence[SessionAppointmentsQuestion],
+) -> list[list[Appointment]]:
+    """The answers in the order of the questions; one statement for each page."""
+    pages: dict[SessionAppointmentsQuestion, list[Appointment]] = {}
+    for keyset in {question.keyset for question in questions}:
+        ids = [question.session_id for question in questions if question.keyset == keyset]
+        found = await session_lists.appointments_of_sessions(
+            resources.pool, organization_id, ids, keyset
+        )
+        pages |= {
+            SessionAppointmentsQuestion(session_id, keyset): rows
+            for session_id, rows in found.items()
+        }
+    return [pages[question] for question in questions]
+
+
+async def session_appointment_counts(
+    resources: Resources, organization_id: OrganizationId, ids: Sequence[SessionId]
+) -> list[int]:
+    """How many appointments each session has, in the order of the ids; one statement."""
+    found = await session_lists.count_appointments_of_sessions(resources.pool, organization_id, ids)
+    return [found.get(each, 0) for each in ids]

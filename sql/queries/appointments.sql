@@ -1,5 +1,5 @@
 -- fragment: appointment_columns
--- The columns of an appointment, as `_appointment` reads them.
+-- The columns of an appointment, as `appointment_from` reads them.
 id, provider_id, provider_ids, named, resource_ids, session_id, seats, service_id, customer_id, status, starts_at, ends_at,
 customer_time_zone, contact_name,
 contact_email, contact_phone, contact_locale, contact_channels, notes, version, time_version, price_minor,

@@ -34,6 +34,7 @@ from tests.builders import (
     made,
     weekly,
 )
+from tests.sessions import in_a_session
 
 SCHEMA: Final = build_schema(
     (Path(__file__).parents[2] / "schema.graphql").read_text(encoding="utf-8")
@@ -176,6 +177,8 @@ async def a_world(api: Api) -> World:
     made((await api.ask(_UPDATE_CUSTOMER, caller=robin, input=changed))["answer"], "Customer")
     # It takes a room, and Ada was assigned to it.
     standing = await an_appointment(api, ada, "2026-01-13T10:00Z", providerId=None, **asked)
+    seated = await an_appointment(api, ada, "2026-01-13T14:00Z", **asked)
+    session = await in_a_session(api, seated)
     for recipient in ("CUSTOMER", "PROVIDER"):
         await api.rows(_SENT, api.organization.id, key_in(standing["appointment"]["id"]), recipient)
     words = {"kind": "BOOKED", "recipient": "CUSTOMER", "language": "en", "subject": "Booked"}
@@ -201,7 +204,8 @@ async def a_world(api: Api) -> World:
             "Resource": [room["id"]],
             "Service": [service["id"], fixed["id"]],
             "Customer": [customer_id],
-            "Appointment": [standing["appointment"]["id"], cancelled["appointment"]["id"]],
+            "Appointment": [each["appointment"]["id"] for each in (standing, cancelled, seated)],
+            "Session": [session],
         },
         ada=ada,
         service=service,

@@ -78,7 +78,7 @@ FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
     "Appointment": {
         THOSE_IN_IT: """
             id status startsAt endsAt customerTimeZone notes version createdAt localStart calendarUid provider providers resources
-            service
+            service seats price price.amountMinor price.currency
             contact contact.name contact.email contact.phone contact.locale contact.channels
             cancellationQuote cancellationQuote.freeUntil cancellationQuote.allowed
             reminders reminders.kind reminders.channel reminders.recipient reminders.status reminders.dueAt
@@ -97,10 +97,16 @@ FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
         "robin admin": "customer",
         # It is too late for the customer to move it: only the provider's side still can.
         "ada admin": """
-            rescheduleAvailability
+            rescheduleAvailability session
             history history.version history.kind history.occurredAt history.actor history.actorSubject
             history.fromStatus history.toStatus history.fromStartsAt history.toStartsAt history.reason
             history.fromProviders history.toProviders history.assignment
+        """,
+    },
+    # Its customers never learn of one another.
+    "Session": {
+        "ada admin": """
+            id service providers resources startsAt endsAt seats seatsTaken isCancelled calendarUid appointments
         """,
     },
 }
@@ -127,6 +133,10 @@ QUERIES: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "appointment": ("appointment(id: $appointment) { id }", THOSE_IN_IT),
     "appointments": ("appointments { nodes { id } }", "robin ada admin"),
+    "sessions": (
+        'sessions(from: "2026-01-01T00:00:00Z", to: "2026-02-01T00:00:00Z") { nodes { id } }',
+        "ada admin",
+    ),
     "messageTemplates": ("messageTemplates { kind }", "admin"),
     "previewMessage": (
         "previewMessage(kind: BOOKED, recipient: CUSTOMER, channel: EMAIL) { text }",

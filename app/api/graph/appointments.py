@@ -57,7 +57,7 @@ from app.api.words.scalars import TimeZoneName
 from app.core import appointment as core
 from app.core import refusals
 from app.core.history import HistoryEntry
-from app.core.ids import ProviderId
+from app.core.ids import ProviderId, SessionId
 from app.core.lifecycle import quote_cancellation
 from app.core.message_rules import LEADS
 from app.core.provider import Offer
@@ -70,16 +70,22 @@ from app.usecases.booking.book_appointment import BookingForm, book_appointment
 from app.usecases.booking.find_appointment import find_appointment
 from app.usecases.booking.list_appointments import count_appointments, list_appointments
 from app.usecases.listing.list_moves import MoveQuestion
-from app.usecases.look_ups import AppointmentCountQuestion, AppointmentsQuestion
+from app.usecases.look_ups import (
+    AppointmentCountQuestion,
+    AppointmentsQuestion,
+    SessionAppointmentsQuestion,
+)
 
 if TYPE_CHECKING:
     from app.api.graph.providers import Provider
     from app.api.graph.resources import Resource
     from app.api.graph.services import Service
+    from app.api.graph.sessions import Session
 
 LazyProvider = Annotated["Provider", strawberry.lazy("app.api.graph.providers")]
 LazyResource = Annotated["Resource", strawberry.lazy("app.api.graph.resources")]
 LazyService = Annotated["Service", strawberry.lazy("app.api.graph.services")]
+LazySession = Annotated["Session", strawberry.lazy("app.api.graph.sessions")]
 
 BY_START = Order(name="appointments", types=(datetime, UUID))
 
@@ -216,6 +222,9 @@ class Appointment(Node):
         description="The customer's time zone, as given at booking."
     )
     notes: str | None = strawberry.field(description="The customer's remarks, as given at booking.")
+    seats: int = strawberry.field(
+        description="How many seats it takes; 1 where the service has no seats."
+    )
     version: int = strawberry.field(description="Starts at 1; every change increments it.")
     created_at: datetime = strawberry.field(description="When it was booked.")
 
@@ -230,6 +239,7 @@ class Appointment(Node):
             ends_at=appointment.ends_at,
             customer_time_zone=TimeZoneName(appointment.customer_time_zone),
             notes=appointment.notes,
+            seats=appointment.seats,
             version=appointment.version,
             created_at=appointment.created_at,
         )
@@ -279,6 +289,28 @@ class Appointment(Node):
             return None
         found = await info.context.loaders.service.load(self.row.service_id)
         return None if found is None else ServiceType.of(found)
+
+    @strawberry.field(
+        description="The session whose seats it takes; null where it has its time alone. Only its "
+        "providers and administrators get it."
+    )
+    async def session(self, info: Info) -> LazySession | None:
+        """Batched."""
+        from app.api.graph.sessions import Session as SessionType  # noqa: PLC0415  the two types name each other
+
+        row = self.row
+        if row.session_id is None or not info.context.viewer.sees_session_of(row.providers):
+            return None
+        found = await info.context.loaders.session.load(row.session_id)
+        return None if found is None else SessionType.of(found)
+
+    @strawberry.field(
+        description="What it costs, for all its seats, as the service said at booking; null where "
+        "no price was set."
+    )
+    def price(self) -> Money | None:
+        """As recorded."""
+        return Money.of(self.row.price)
 
     @strawberry.field(
         description=(
@@ -453,6 +485,33 @@ async def appointments_of(
         count=lambda: loaders.appointment_count_of_provider.load(
             AppointmentCountQuestion(provider_id, which)
         ),
+    )
+
+
+async def page_of_session(
+    info: Info,
+    session_id: SessionId,
+    *,
+    first: int | None,
+    after: str | None,
+    last: int | None,
+    before: str | None,
+) -> AppointmentConnection:
+    """A page of a session's appointments, loaded in one batch with those of the operation's other
+    sessions.
+    """
+    page = PageRequest.read(BY_START, first=first, after=after, last=last, before=before)
+    loaders = info.context.loaders
+    rows = await loaders.appointments_of_session.load(
+        SessionAppointmentsQuestion(session_id, page.keyset)
+    )
+    return connect(
+        page,
+        BY_START,
+        rows,
+        key=_sort_key,
+        node=Appointment.of,
+        count=lambda: loaders.appointment_count_of_session.load(session_id),
     )
 
 

@@ -44,6 +44,9 @@ class Hold:
     hold_token: str = strawberry.field(description="Give it to bookAppointment, or to releaseHold.")
     starts_at: datetime = strawberry.field(description="The start of the visit, in UTC.")
     ends_at: datetime = strawberry.field(description="The end of the visit, in UTC.")
+    seats: int = strawberry.field(
+        description="How many seats it takes; 1 where the service has no seats."
+    )
     expires_at: datetime = strawberry.field(
         description="From this instant on, the hold has no effect."
     )
@@ -57,6 +60,7 @@ class Hold:
             hold_token=held.token,
             starts_at=hold.starts_at,
             ends_at=hold.ends_at,
+            seats=hold.seats,
             expires_at=hold.expires_at,
         )
 

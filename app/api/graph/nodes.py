@@ -9,11 +9,12 @@ from app.api.graph.appointments import Appointment, Customer
 from app.api.graph.providers import Provider
 from app.api.graph.resources import Resource
 from app.api.graph.services import Service
+from app.api.graph.sessions import Session
 from app.api.operation.info import Info
 from app.api.words.errors import BadUserInput
 from app.api.words.node import Node
 from app.api.words.relay import read_global_id
-from app.core.ids import AppointmentId, CustomerId, ProviderId, ResourceId, ServiceId
+from app.core.ids import AppointmentId, CustomerId, ProviderId, ResourceId, ServiceId, SessionId
 from app.usecases.booking.find_appointment import find_appointment
 
 MOST_IDS = 100
@@ -37,6 +38,10 @@ async def _node(info: Info, text: str) -> Node | None:
         case "Service":
             service = await loaders.service.load(ServiceId(key))
             return None if service is None else Service.of(service)
+        case "Session":
+            session = await loaders.session.load(SessionId(key))
+            may_see = session is not None and viewer.sees_session_of(session.providers)
+            return Session.of(session) if session is not None and may_see else None
         case "Customer":
             customer = await loaders.customer.load(CustomerId(key))
             may_see = viewer.sees_record(CustomerId(key))

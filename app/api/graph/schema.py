@@ -22,6 +22,7 @@ from app.api.graph.providers import ProviderMutation, ProviderQuery
 from app.api.graph.reminders import ReminderMutation
 from app.api.graph.resources import ResourceMutation, ResourceQuery
 from app.api.graph.services import ServiceMutation, ServiceQuery
+from app.api.graph.sessions import SessionQuery
 from app.api.graph.subscriptions import Subscription
 from app.api.graph.templates import TemplateMutation, TemplateQuery
 from app.api.graph.viewer import ViewerQuery
@@ -44,6 +45,7 @@ class Query(
     ResourceQuery,
     AvailabilityQuery,
     AppointmentQuery,
+    SessionQuery,
     TemplateQuery,
 ):
     """All root fields of queries."""

@@ -31,6 +31,7 @@ from app.usecases.look_ups import (
     AppointmentCountQuestion,
     AppointmentsQuestion,
     ExceptionsQuestion,
+    SessionAppointmentsQuestion,
     appointment_counts,
     appointment_pages,
     find_appointments,
@@ -40,9 +41,12 @@ from app.usecases.look_ups import (
     find_needs,
     find_resources,
     find_services,
+    find_sessions,
     find_weekly_breaks,
     find_weekly_hours,
     services_offered_by,
+    session_appointment_counts,
+    session_appointment_pages,
 )
 from app.usecases.messages.list_messages import list_messages
 from app.usecases.practice.find_providers import find_providers, known_providers
@@ -60,6 +64,7 @@ if TYPE_CHECKING:
         ProviderId,
         ResourceId,
         ServiceId,
+        SessionId,
         SubjectId,
     )
     from app.core.messages import Message
@@ -73,6 +78,7 @@ if TYPE_CHECKING:
         WeeklyHours,
     )
     from app.core.resource import Resource
+    from app.core.session import Session
     from app.core.zones import Minute
     from app.free_times.shared import Stamp
     from app.usecases.listing.list_availability import Listed
@@ -204,6 +210,18 @@ class Loaders:
     @cached_property
     def resource(self) -> Loader[ResourceId, Resource | None]:
         return _one(partial(find_resources, self._resources, self._organization_id))
+
+    @cached_property
+    def session(self) -> Loader[SessionId, Session | None]:
+        return _one(partial(find_sessions, self._resources, self._organization_id))
+
+    @cached_property
+    def appointments_of_session(self) -> Loader[SessionAppointmentsQuestion, list[Appointment]]:
+        return Loader(partial(session_appointment_pages, self._resources, self._organization_id))
+
+    @cached_property
+    def appointment_count_of_session(self) -> Loader[SessionId, int]:
+        return Loader(partial(session_appointment_counts, self._resources, self._organization_id))
 
     @cached_property
     def customer(self) -> Loader[CustomerId, Customer | None]:

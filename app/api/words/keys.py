@@ -56,6 +56,11 @@ def service_key(text: str) -> ServiceId:
     return ServiceId(key_of("Service", text) or _NOTHING)
 
 
+def service_keys(texts: Iterable[str]) -> list[ServiceId]:
+    """The services that these global ids name."""
+    return [service_key(text) for text in texts]
+
+
 def optional_service_key(text: str | None) -> ServiceId | None:
     """The service that this global id names; None where none was given."""
     return None if text is None else service_key(text)
