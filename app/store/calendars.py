@@ -4,10 +4,19 @@ one statement each.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from app.core.hours import ClockRange, DayException, Hours, WeeklyRange
-from app.core.ids import ProviderId, ResourceId, ServiceId, SubjectId
+from app.core.ids import (
+    AppointmentId,
+    HoldId,
+    ProviderId,
+    ResourceId,
+    ServiceId,
+    SessionId,
+    SubjectId,
+)
 from app.core.party import Party
 from app.core.provider import Calendar
 from app.core.resource import ResourceCalendar, hours_in_force
@@ -21,11 +30,11 @@ from app.store.sql import query
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
-    from datetime import date, datetime
+    from datetime import date
     from uuid import UUID
 
     from app.core.booking import Claims
-    from app.core.ids import AppointmentId, HoldId, OrganizationId
+    from app.core.ids import OrganizationId
     from app.core.zones import Minute
     from app.store.locks import CalendarLock
     from app.store.pool import Transaction
@@ -43,6 +52,7 @@ _FREE_EXPIRED_TIME = query("free_expired_time")
 _CLAIMS_OF_APPOINTMENT = query("claims_of_appointment")
 _CLAIMS_OF_APPOINTMENTS = query("claims_of_appointments")
 _CLAIMS_OF_HOLD = query("claims_of_hold")
+_CLAIMS_OF_SESSION = query("claims_of_session")
 
 Subject = TypeVar("Subject", bound=SubjectId)
 
@@ -155,7 +165,7 @@ async def time_zones(
 
 
 def _claim(row: Iterable[Any]) -> tuple[SubjectId, AppointmentId | None, Claim]:
-    """Whose time, and for which appointment (None: for a hold)."""
+    """Whose time, and for which appointment (None: for a hold or a session)."""
     (
         subject_id,
         claimed_from,
@@ -166,7 +176,7 @@ def _claim(row: Iterable[Any]) -> tuple[SubjectId, AppointmentId | None, Claim]:
         expires_at,
         unit,
     ) = row
-    kind = ClaimKind.HOLD if appointment_id is None else ClaimKind.APPOINTMENT
+    kind = ClaimKind.APPOINTMENT if expires_at is None else ClaimKind.HOLD
     claim = Claim(claimed_from, claimed_until, visit_from, visit_until, kind, expires_at, unit)
     return subject_id, appointment_id, claim
 
@@ -224,6 +234,15 @@ async def load_led_claims(
     return found
 
 
+class Owner(NamedTuple):
+    """Who takes time: one of an appointment, a hold, and a session; and when the time expires."""
+
+    appointment_id: AppointmentId | None = None
+    hold_id: HoldId | None = None
+    session_id: SessionId | None = None
+    expires_at: datetime | None = None
+
+
 class UnlockedCalendarError(Exception):
     """A caller tried to write a claim on a subject without the lock of its calendar."""
 
@@ -232,14 +251,14 @@ async def take_time(
     tx: Transaction,
     lock: CalendarLock,
     claims: Claims,
-    owner: AppointmentId | HoldId,
+    owner: Owner,
     *,
     standing: Mapping[SubjectId, Sequence[Claim]],
     now: datetime,
     new_id: Callable[[], UUID],
 ) -> bool:
-    """Take all this time for an appointment or a hold, as the claims' kind says; False where
-    somebody else has some of it. On False the transaction must roll back.
+    """Take all this time for its owner; False where somebody else has some of it. On False the
+    transaction must roll back.
 
     The caller shows that it holds the calendars' locks, and the claims that it saw under them:
     expired holds among those give way first. Writes that wait are written together with the claims.
@@ -262,13 +281,13 @@ async def take_time(
             tx, lock.organization_id, expired, first, until, LONGEST_CLAIM_MINUTES, now
         )
     _, some = flat[0]
-    is_hold = some.kind is ClaimKind.HOLD
     _INSERT_CLAIMS.later(
         tx,
         lock.organization_id,
-        None if is_hold else owner,
-        owner if is_hold else None,
-        some.expires_at,
+        owner.appointment_id,
+        owner.hold_id,
+        owner.session_id,
+        owner.expires_at,
         instant_of(some.visit_from),
         instant_of(some.visit_until),
         [new_id() for _ in flat],
@@ -295,14 +314,18 @@ async def free_hold_time(tx: Transaction, organization_id: OrganizationId, hold_
 async def claims_of_appointment(
     on: Executor, organization_id: OrganizationId, appointment_id: AppointmentId
 ) -> Claims:
-    """The time that an appointment has: empty if, and only if, it is cancelled."""
+    """The time of its own that an appointment has: empty if, and only if, it is cancelled or has
+    seats in a session.
+    """
     return _by_subject(await _CLAIMS_OF_APPOINTMENT.many(on, organization_id, appointment_id))
 
 
 async def claims_of_appointments(
     on: Executor, organization_id: OrganizationId, ids: Sequence[AppointmentId]
 ) -> dict[AppointmentId, Claims]:
-    """The time that each of these appointments has: empty if, and only if, it is cancelled."""
+    """The time of its own that each of these appointments has: empty if, and only if, it is
+    cancelled or has seats in a session.
+    """
     found: dict[AppointmentId, list[Record]] = {each: [] for each in ids}
     for row in await _CLAIMS_OF_APPOINTMENTS.many(on, organization_id, ids):
         found[row["appointment_id"]].append(row)
@@ -310,8 +333,17 @@ async def claims_of_appointments(
 
 
 async def claims_of_hold(on: Executor, organization_id: OrganizationId, hold_id: HoldId) -> Claims:
-    """The time that a hold has, expired or not; empty if it was freed."""
+    """The time of its own that a hold has, expired or not; empty if it was freed, or if the hold
+    has seats in a session.
+    """
     return _by_subject(await _CLAIMS_OF_HOLD.many(on, organization_id, hold_id))
+
+
+async def claims_of_session(
+    on: Executor, organization_id: OrganizationId, session_id: SessionId
+) -> Claims:
+    """The time that a session has, expired or not; empty where it has ended."""
+    return _by_subject(await _CLAIMS_OF_SESSION.many(on, organization_id, session_id))
 
 
 def _by_subject(rows: Iterable[Record]) -> Claims:

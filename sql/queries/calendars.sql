@@ -94,13 +94,16 @@ WHERE organization_id = $1
 
 -- name: led_claims :many
 -- The active claims that overlap the minutes from $4 to $5, of providers who lead a visit of one of these services; $6 is
--- the length of the longest claim. Who leads, and for which service, is written with the appointment or the hold.
+-- the length of the longest claim. Who leads, and for which service, is written with the appointment, the hold or the
+-- session.
 -- params: organization_id uuid, provider_ids uuid[], service_ids uuid[], from_minute integer, until_minute integer, longest_minutes integer
 SELECT claim.subject_id, claim.claimed_from, claim.claimed_until, claim.visit_from, claim.visit_until,
-    claim.appointment_id, claim.expires_at, claim.unit, coalesce(appointment.service_id, hold.service_id) AS service_id
+    claim.appointment_id, claim.expires_at, claim.unit,
+    coalesce(appointment.service_id, hold.service_id, session.service_id) AS service_id
 FROM claim
 LEFT JOIN appointment ON appointment.organization_id = $1 AND appointment.id = claim.appointment_id
 LEFT JOIN hold ON hold.organization_id = $1 AND hold.id = claim.hold_id
+LEFT JOIN session ON session.organization_id = $1 AND session.id = claim.session_id
 WHERE claim.organization_id = $1
     AND claim.subject_id = ANY($2)
     AND claim.active
@@ -108,21 +111,21 @@ WHERE claim.organization_id = $1
     AND claim.claimed_from > $4::integer - $6::integer
     AND claim.claimed_from < $5
     AND claim.claimed_until > $4
-    AND coalesce(appointment.provider_id, hold.provider_id) = claim.subject_id
-    AND coalesce(appointment.service_id, hold.service_id) = ANY($3);
+    AND coalesce(appointment.provider_id, hold.provider_id, session.provider_id) = claim.subject_id
+    AND coalesce(appointment.service_id, hold.service_id, session.service_id) = ANY($3);
 
 -- name: insert_claims :exec
--- Take time for one visit of an appointment or of a hold, on units of several subjects; the arrays run in parallel. Fewer
+-- Take time for one visit of an appointment, a hold or a session, on units of several subjects; the arrays run in parallel. Fewer
 -- rows than given mean that the exclusion constraint refused one: some of the time is taken.
--- params: organization_id uuid, appointment_id uuid, hold_id uuid, expires_at timestamptz, visit_from timestamptz, visit_until timestamptz, ids uuid[], subject_ids uuid[], units integer[], claimed_froms timestamptz[], claimed_untils timestamptz[]
-INSERT INTO claim (organization_id, id, subject_id, provider_id, unit, appointment_id, hold_id, during, visit, expires_at,
-    active)
+-- params: organization_id uuid, appointment_id uuid, hold_id uuid, session_id uuid, expires_at timestamptz, visit_from timestamptz, visit_until timestamptz, ids uuid[], subject_ids uuid[], units integer[], claimed_froms timestamptz[], claimed_untils timestamptz[]
+INSERT INTO claim (organization_id, id, subject_id, provider_id, unit, appointment_id, hold_id, session_id, during, visit,
+    expires_at, active)
 SELECT subject.organization_id, given.id, subject.id,
     -- 0.1.0 reads claims by their provider.
     CASE WHEN subject.kind = 'PROVIDER' THEN subject.id END,
-    given.unit, $2, $3, tstzrange(given.claimed_from, given.claimed_until), tstzrange($5, $6), $4, true
+    given.unit, $2, $3, $4, tstzrange(given.claimed_from, given.claimed_until), tstzrange($6, $7), $5, true
 FROM subject
-CROSS JOIN unnest($7::uuid[], $8::uuid[], $9::integer[], $10::timestamptz[], $11::timestamptz[])
+CROSS JOIN unnest($8::uuid[], $9::uuid[], $10::integer[], $11::timestamptz[], $12::timestamptz[])
     AS given (id, subject_id, unit, claimed_from, claimed_until)
 WHERE subject.organization_id = $1 AND subject.id = given.subject_id
 -- Even without the locks, two visits that want the same units wait for each other in this order, without a deadlock.
@@ -198,6 +201,14 @@ ORDER BY subject_id, unit;
 SELECT {{claim_columns}}
 FROM claim
 WHERE organization_id = $1 AND hold_id = $2 AND active
+ORDER BY subject_id, unit;
+
+-- name: claims_of_session :many
+-- The time that a session has, expired or not; none where it has ended.
+-- params: organization_id uuid, session_id uuid
+SELECT {{claim_columns}}
+FROM claim
+WHERE organization_id = $1 AND session_id = $2 AND active
 ORDER BY subject_id, unit;
 
 -- name: provider_ids_offering :many

@@ -24,6 +24,7 @@ from app.core.ids import (
 from app.core.slots import Claim, ClaimKind
 from app.core.zones import minute_of
 from app.store.calendars import (
+    Owner,
     UnlockedCalendarError,
     claims_of_appointment,
     load_claims,
@@ -96,7 +97,13 @@ async def take(
 ) -> bool:
     """Take the time, or roll back."""
     taken = await take_time(
-        tx, lock, claims, owner, standing=standing or {}, now=NOW, new_id=NEW_ID
+        tx,
+        lock,
+        claims,
+        Owner(appointment_id=owner),
+        standing=standing or {},
+        now=NOW,
+        new_id=NEW_ID,
     )
     if not taken:
         tx.roll_back()
@@ -174,7 +181,13 @@ async def test_an_expired_hold_gives_way_on_every_subject(api: Api) -> None:
     async with transaction(api.resources.pool) as tx:
         lock = await lock_calendars(tx, organization, {ada: [DAY], room: [DAY]})
         assert await take_time(
-            tx, lock, held, hold_id, standing={}, now=NOW - timedelta(hours=1), new_id=NEW_ID
+            tx,
+            lock,
+            held,
+            Owner(hold_id=hold_id, expires_at=NOW - timedelta(minutes=1)),
+            standing={},
+            now=NOW - timedelta(hours=1),
+            new_id=NEW_ID,
         )
     async with transaction(api.resources.pool) as tx:
         wished: Claims = {ada: (a_claim(TEN),), room: (a_claim(TEN),)}

@@ -32,7 +32,7 @@ from app.core.validation import (
 from app.core.viewer import Role
 from app.store.appointments import insert_appointment
 from app.store.bookings import before_booking
-from app.store.calendars import take_time
+from app.store.calendars import Owner, take_time
 from app.store.customers import CustomerIsKnownError, customer_may_be_known
 from app.store.locks import lock_idempotency_key, share_rules
 from app.store.network_tallies import tally_booking
@@ -423,7 +423,7 @@ async def _take_time(
             tx,
             sight.lock,
             sight.claims,
-            booked.id,
+            Owner(appointment_id=booked.id),
             standing=sight.standing,
             now=sight.now,
             new_id=resources.new_id,

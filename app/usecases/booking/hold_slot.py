@@ -21,10 +21,9 @@ from app.core.refusals import (
     SlotUnavailable,
 )
 from app.core.sentences import say
-from app.core.slots import ClaimKind
 from app.core.validation import valid_idempotency_key, valid_wanted
 from app.core.zones import instant_of
-from app.store.calendars import claims_of_hold, free_hold_time, take_time, time_zones
+from app.store.calendars import Owner, claims_of_hold, free_hold_time, take_time, time_zones
 from app.store.customers import customer_remains
 from app.store.holds import (
     count_open_holds,
@@ -62,7 +61,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from app.core.booking import Claims, Wanted
+    from app.core.booking import Wanted
     from app.core.changes import Change
     from app.core.ids import ProviderId, ServiceId
     from app.core.viewer import Viewer
@@ -236,23 +235,17 @@ async def _hold(
     )
     insert_hold(tx, sight.lock, hold, caller=caller, created_at=now)
     record_hold(resources, tx, organization_id, hold, author=viewer.author, now=now, key=key)
-    claims: Claims = {
-        subject_id: tuple(
-            each._replace(kind=ClaimKind.HOLD, expires_at=hold.expires_at) for each in of_subject
-        )
-        for subject_id, of_subject in sight.claims.items()
-    }
     if not await take_time(
         tx,
         sight.lock,
-        claims,
-        hold.id,
+        sight.claims,
+        Owner(hold_id=hold.id, expires_at=hold.expires_at),
         standing=sight.standing,
         now=now,
         new_id=resources.new_id,
     ):
         return lost_race(way)
-    return _Written(hold=hold, changes=times_changed(organization_id, sight.zones, claims))
+    return _Written(hold=hold, changes=times_changed(organization_id, sight.zones, sight.claims))
 
 
 async def release_hold(resources: Resources, viewer: Viewer, token: str) -> Held | NotFound:

@@ -31,7 +31,12 @@ from app.core.validation import NAMED_TWICE, valid_idempotency_key
 from app.core.visits import refuse_time
 from app.core.zones import instant_of
 from app.store.appointments import update_appointment
-from app.store.calendars import claims_of_appointment, free_appointment_time, take_time
+from app.store.calendars import (
+    Owner,
+    claims_of_appointment,
+    free_appointment_time,
+    take_time,
+)
 from app.store.locks import share_rules
 from app.store.pool import transaction
 from app.store.subjects import replace_subjects
@@ -238,7 +243,7 @@ async def _write(
         tx,
         sight.lock,
         sight.claims,
-        appointment.id,
+        Owner(appointment_id=appointment.id),
         standing=sight.standing,
         now=now,
         new_id=resources.new_id,
