@@ -113,6 +113,8 @@ CREATE TABLE public.appointment_history (
     reason text,
     from_provider_ids uuid[],
     assignment text,
+    from_session_id uuid,
+    from_seats integer,
     CONSTRAINT appointment_history_actor_known CHECK ((actor = ANY (ARRAY['GUEST'::text, 'MANAGE_TOKEN'::text, 'CUSTOMER'::text, 'PROVIDER'::text, 'ADMIN'::text, 'SYSTEM'::text]))),
     CONSTRAINT appointment_history_assignment_known CHECK ((assignment = ANY (ARRAY['PRIORITY'::text, 'LEAST_BUSY'::text, 'LONGEST_IDLE'::text]))),
     CONSTRAINT appointment_history_before CHECK ((((kind = 'BOOKED'::text) = (from_status IS NULL)) AND ((from_status IS NULL) = (from_starts_at IS NULL)))),
@@ -262,9 +264,10 @@ CREATE TABLE public.idempotency_key (
     appointment_id uuid,
     created_at timestamp with time zone NOT NULL,
     hold_id uuid,
+    session_id uuid,
     CONSTRAINT idempotency_key_hash_length CHECK ((octet_length(request_hash) = 32)),
     CONSTRAINT idempotency_key_key_length CHECK (((char_length(key) >= 1) AND (char_length(key) <= 255))),
-    CONSTRAINT idempotency_key_of_one CHECK ((num_nonnulls(appointment_id, hold_id) = 1))
+    CONSTRAINT idempotency_key_of_one CHECK ((num_nonnulls(appointment_id, hold_id, session_id) = 1))
 );
 
 CREATE TABLE public.message_opt_out (
@@ -397,12 +400,14 @@ CREATE TABLE public.reminder_log (
     wire_since timestamp with time zone,
     destination bytea,
     provider_id uuid,
+    session_id uuid,
     CONSTRAINT reminder_log_channel_known CHECK ((channel = ANY (ARRAY['EMAIL'::text, 'SMS'::text]))),
     CONSTRAINT reminder_log_destination_length CHECK ((octet_length(destination) = 16)),
     CONSTRAINT reminder_log_detail_length CHECK (((char_length(detail) >= 1) AND (char_length(detail) <= 500))),
     CONSTRAINT reminder_log_for_somebody CHECK (((recipient IS NOT NULL) OR (provider_id IS NOT NULL))),
     CONSTRAINT reminder_log_kind_known CHECK ((kind = ANY (ARRAY['BOOKED'::text, 'RESCHEDULED'::text, 'CANCELLED'::text, 'DAY_BEFORE'::text, 'HOUR_BEFORE'::text]))),
     CONSTRAINT reminder_log_leased CHECK (((status = 'PENDING'::text) = (lease_until IS NOT NULL))),
+    CONSTRAINT reminder_log_of_session_for_provider CHECK (((session_id IS NULL) OR ((recipient IS NULL) AND (provider_id IS NOT NULL)))),
     CONSTRAINT reminder_log_provider_message_id_length CHECK (((char_length(provider_message_id) >= 1) AND (char_length(provider_message_id) <= 200))),
     CONSTRAINT reminder_log_provider_of_side CHECK (((provider_id IS NULL) OR (recipient IS DISTINCT FROM 'CUSTOMER'::text))),
     CONSTRAINT reminder_log_recipient_known CHECK ((recipient = ANY (ARRAY['CUSTOMER'::text, 'PROVIDER'::text]))),
@@ -550,9 +555,11 @@ CREATE TABLE public.session (
     ended_at timestamp with time zone,
     is_cancelled boolean DEFAULT false NOT NULL,
     version integer DEFAULT 1 NOT NULL,
+    time_version integer DEFAULT 1 NOT NULL,
     CONSTRAINT session_cancelled_has_ended CHECK (((NOT is_cancelled) OR (ended_at IS NOT NULL))),
     CONSTRAINT session_of_several CHECK ((((provider_ids IS NULL) AND (resource_ids IS NULL)) OR (((provider_ids[1] = provider_id) AND (resource_ids IS NOT NULL)) IS TRUE))),
     CONSTRAINT session_time_order CHECK ((starts_at < ends_at)),
+    CONSTRAINT session_time_version_range CHECK (((time_version >= 1) AND (time_version <= version))),
     CONSTRAINT session_version_range CHECK ((version >= 1))
 );
 
@@ -790,7 +797,9 @@ CREATE INDEX reminder_log_by_destination ON public.reminder_log USING btree (org
 
 CREATE UNIQUE INDEX reminder_log_once ON public.reminder_log USING btree (organization_id, appointment_id, time_version, kind, recipient, channel) WHERE (NOT is_resend);
 
-CREATE UNIQUE INDEX reminder_log_once_for_provider ON public.reminder_log USING btree (organization_id, appointment_id, time_version, kind, provider_id, channel) WHERE ((NOT is_resend) AND (provider_id IS NOT NULL));
+CREATE UNIQUE INDEX reminder_log_once_for_session ON public.reminder_log USING btree (organization_id, session_id, time_version, kind, provider_id, channel) WHERE ((NOT is_resend) AND (session_id IS NOT NULL));
+
+CREATE UNIQUE INDEX reminder_log_once_of_appointment_for_provider ON public.reminder_log USING btree (organization_id, appointment_id, time_version, kind, provider_id, channel) WHERE ((NOT is_resend) AND (provider_id IS NOT NULL) AND (session_id IS NULL));
 
 CREATE UNIQUE INDEX reminder_log_one_resend ON public.reminder_log USING btree (organization_id, appointment_id, kind, recipient, channel) WHERE (is_resend AND (status = 'PENDING'::text));
 
@@ -900,6 +909,9 @@ ALTER TABLE ONLY public.idempotency_key
 ALTER TABLE ONLY public.idempotency_key
     ADD CONSTRAINT idempotency_key_hold_fkey FOREIGN KEY (organization_id, hold_id) REFERENCES public.hold(organization_id, id);
 
+ALTER TABLE ONLY public.idempotency_key
+    ADD CONSTRAINT idempotency_key_session_fkey FOREIGN KEY (organization_id, session_id) REFERENCES public.session(organization_id, id);
+
 ALTER TABLE ONLY public.message_opt_out
     ADD CONSTRAINT message_opt_out_organization_fkey FOREIGN KEY (organization_id) REFERENCES public.organization(id);
 
@@ -923,6 +935,9 @@ ALTER TABLE ONLY public.reminder_log
 
 ALTER TABLE ONLY public.reminder_log
     ADD CONSTRAINT reminder_log_provider_fkey FOREIGN KEY (organization_id, provider_id) REFERENCES public.provider(organization_id, id);
+
+ALTER TABLE ONLY public.reminder_log
+    ADD CONSTRAINT reminder_log_session_fkey FOREIGN KEY (organization_id, session_id) REFERENCES public.session(organization_id, id);
 
 ALTER TABLE ONLY public.resource
     ADD CONSTRAINT resource_is_subject_fkey FOREIGN KEY (organization_id, id) REFERENCES public.subject(organization_id, id);

@@ -58,7 +58,7 @@ class Appointment(Taken):
     """A booked visit, `[starts_at, ends_at)` in UTC.
 
     Contact, price and policy are as they were at booking. `version` rises with every change,
-    `time_version` whenever the start or the providers change.
+    `time_version` whenever the start, the providers, the session or the seats change.
     """
 
     id: AppointmentId

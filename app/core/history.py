@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from app.core.appointment import Appointment, AppointmentStatus
     from app.core.changes import AppointmentChangeKind
-    from app.core.ids import AppointmentId, ProviderId
+    from app.core.ids import AppointmentId, ProviderId, SessionId
     from app.core.lifecycle import Actor
     from app.core.needs import Assignment
 
@@ -21,7 +21,7 @@ class HistoryEntry:
     empty, where it began.
 
     `assignment` is the order by which providers were chosen; None where all were named, or none
-    were chosen.
+    were chosen. The sessions are None where the appointment has time of its own.
     """
 
     appointment_id: AppointmentId
@@ -38,6 +38,16 @@ class HistoryEntry:
     from_providers: tuple[ProviderId, ...]
     to_providers: tuple[ProviderId, ...]
     assignment: Assignment | None = None
+    from_session: SessionId | None = None
+    to_session: SessionId | None = None
+    from_seats: int = 1
+    to_seats: int = 1
+
+    @property
+    def is_news(self) -> bool:
+        """Whether it gave the appointment another time version."""
+        before = self.from_starts_at, self.from_providers, self.from_session, self.from_seats
+        return before != (self.to_starts_at, self.to_providers, self.to_session, self.to_seats)
 
 
 def history_entry(
@@ -67,4 +77,8 @@ def history_entry(
         from_providers=() if before is None else before.providers,
         to_providers=after.providers,
         assignment=assignment,
+        from_session=None if before is None else before.session_id,
+        to_session=after.session_id,
+        from_seats=after.seats if before is None else before.seats,
+        to_seats=after.seats,
     )

@@ -314,8 +314,8 @@ def moved(
     seats: int | None = None,
 ) -> Appointment:
     """The appointment at another time, with others, or with another number of seats (None: as many
-    as it has). The price per seat stays. The time version rises only when the start moves or the
-    providers change.
+    as it has). The price per seat stays. The time version rises only when the start moves, or the
+    providers, the session or the seats change.
     """
     seats = appointment.seats if seats is None else seats
     lead, *others = providers
@@ -331,7 +331,12 @@ def moved(
         seats=seats,
         price=price_of_seats(appointment.price, seats, paid_for=appointment.seats),
     )
-    is_news = (starts_at, after.providers) != (appointment.starts_at, appointment.providers)
+    is_news = (starts_at, after.providers, after.session_id, after.seats) != (
+        appointment.starts_at,
+        appointment.providers,
+        appointment.session_id,
+        appointment.seats,
+    )
     return replace(after, time_version=appointment.time_version + is_news)
 
 

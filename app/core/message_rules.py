@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from app.core.appointment import Appointment
-    from app.core.ids import ProviderId
+    from app.core.ids import ProviderId, SessionId
+    from app.core.messages import GroupVisit
 
 LEADS: Final[Mapping[MessageKind, timedelta]] = MappingProxyType({
     MessageKind.DAY_BEFORE: timedelta(hours=24),
@@ -116,10 +117,13 @@ class Reach:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageKey:
-    """What the log knows a message of an appointment by: at most one row for each.
+    """What the log knows a message of an appointment, or of a session, by: at most one row for
+    each.
 
     `is_resend` marks a deliberate repetition, with a row of its own: it is sent even if its channel
     is not a preferred one. `provider_id` is the provider it is for, where it is for one.
+    `session_id` is that of a message to a provider about all of a session, however many
+    appointments it has; `time_version` is then the session's.
     """
 
     kind: MessageKind
@@ -128,6 +132,7 @@ class MessageKey:
     channel: Channel
     is_resend: bool = False
     provider_id: ProviderId | None = None
+    session_id: SessionId | None = None
 
 
 def due_at(kind: MessageKind, starts_at: datetime) -> datetime:
@@ -163,7 +168,9 @@ def plan_reminders(starts_at: datetime, made_at: datetime) -> tuple[Planned, ...
     )
 
 
-def recipients(kind: MessageKind, time_version: int, *sides: Reach) -> tuple[MessageKey, ...]:
+def recipients(
+    kind: MessageKind, time_version: int, *sides: Reach, session_id: SessionId | None = None
+) -> tuple[MessageKey, ...]:
     """The messages that a planned one becomes: to each side, on each channel that it wants now."""
     return tuple(
         MessageKey(
@@ -172,6 +179,7 @@ def recipients(kind: MessageKind, time_version: int, *sides: Reach) -> tuple[Mes
             recipient=side.recipient,
             channel=channel,
             provider_id=side.provider_id,
+            session_id=session_id,
         )
         for side in sides
         for channel in side.wanted
@@ -179,25 +187,29 @@ def recipients(kind: MessageKind, time_version: int, *sides: Reach) -> tuple[Mes
 
 
 def why_not(
-    message: MessageKey, appointment: Appointment, reach: Reach, now: datetime
+    message: MessageKey, about: Appointment | GroupVisit, reach: Reach, now: datetime
 ) -> SkipReason | None:
-    """Why the message is not sent at this instant; None where it is. `reach` is its recipient's."""
-    return _untrue(message, appointment, now) or _unreachable(message, reach)
+    """Why the message is not sent at this instant; None where it is. `about` is the appointment, or
+    the session, that it is about, and `reach` is its recipient's.
+    """
+    return _untrue(message, about, now) or _unreachable(message, reach)
 
 
-def _untrue(message: MessageKey, appointment: Appointment, now: datetime) -> SkipReason | None:
-    is_cancelled = appointment.status is AppointmentStatus.CANCELLED
+def _untrue(
+    message: MessageKey, about: Appointment | GroupVisit, now: datetime
+) -> SkipReason | None:
+    is_cancelled = about.status is AppointmentStatus.CANCELLED
     if message.kind is MessageKind.CANCELLED:
         # Nothing leaves that state, so it stays true. A provider who left may be back.
-        is_back = not is_cancelled and message.provider_id in appointment.providers
+        is_back = not is_cancelled and message.provider_id in about.providers
         return SkipReason.MOVED if is_back else None
     if is_cancelled:
         return SkipReason.CANCELLED
-    if message.time_version != appointment.time_version:
+    if message.time_version != about.time_version:
         return SkipReason.MOVED
-    if now >= appointment.starts_at or appointment.status is not AppointmentStatus.CONFIRMED:
+    if now >= about.starts_at or about.status is not AppointmentStatus.CONFIRMED:
         return SkipReason.STARTED
-    hour_is_due = now >= due_at(MessageKind.HOUR_BEFORE, appointment.starts_at)
+    hour_is_due = now >= due_at(MessageKind.HOUR_BEFORE, about.starts_at)
     if message.kind is MessageKind.DAY_BEFORE and hour_is_due and not message.is_resend:
         return SkipReason.HOUR_IS_DUE
     return None
@@ -250,11 +262,17 @@ class Ended:
 
 
 def decide_attempt(
-    message: MessageKey, appointment: Appointment, reach: Reach, now: datetime, tries: Tries
+    message: MessageKey,
+    about: Appointment | GroupVisit,
+    reach: Reach,
+    now: datetime,
+    tries: Tries,
 ) -> Attempt | Ended:
-    """Whether the message goes out at this instant; asked right before it does."""
+    """Whether the message goes out at this instant; asked right before it does. `about` is the
+    appointment, or the session, that it is about.
+    """
     address = reach.address(message.channel)
-    reason = why_not(message, appointment, reach, now)
+    reason = why_not(message, about, reach, now)
     if reason is not None or address is None:
         return leave_unsent(reason or SkipReason.NO_ADDRESS, tries)
     if tries.number > MOST_ATTEMPTS:

@@ -13,10 +13,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from app.core.appointment import AppointmentStatus
+
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from app.core.ids import AppointmentId, MessageLogId, ProviderId
+    from app.core.ids import AppointmentId, MessageLogId, ProviderId, SessionId
 
 
 class MessageKind(StrEnum):
@@ -71,8 +73,9 @@ class Message:
     """A message, as people see it: one that is planned (no `id` yet), or a row of the log.
 
     `provider_id` is which provider it is for, where it is for one. `time_version` says which of the
-    appointment's times it is about. `detail` says why it failed or was skipped, or why it is to be
-    tried again.
+    appointment's times it is about, or of the session's where it is about all of that: `session_id`
+    is then given, and the appointment is any one in it. `detail` says why it failed or was skipped,
+    or why it is to be tried again.
     """
 
     id: MessageLogId | None
@@ -87,6 +90,35 @@ class Message:
     detail: str | None = None
     is_resend: bool = False
     provider_id: ProviderId | None = None
+    session_id: SessionId | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupVisit:
+    """A session as providers are told of it: `seats` are taken in it, in so many `bookings`.
+
+    `version` rises with every change of it, `time_version` whenever its start or its providers
+    change. Providers have the lead first.
+    """
+
+    id: SessionId
+    providers: tuple[ProviderId, ...]
+    starts_at: datetime
+    ends_at: datetime
+    version: int
+    time_version: int
+    is_cancelled: bool
+    seats: int
+    bookings: int
+
+    @property
+    def status(self) -> AppointmentStatus:
+        """For a provider it takes place as long as somebody has booked it."""
+        return AppointmentStatus.CONFIRMED if self.bookings else AppointmentStatus.CANCELLED
+
+    def takes_place_with(self, provider_id: ProviderId) -> bool:
+        """Whether this provider's calendar has it."""
+        return self.bookings > 0 and provider_id in self.providers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,9 +1,9 @@
 """The calendar part of a mail (RFC 5545, carried by RFC 5546): one event that follows its
-appointment all its life.
+appointment all its life. A provider has one event for a whole session instead.
 
-The same UID from booking to cancellation, and SEQUENCE as the appointment's version, so that a
-calendar program moves or removes what it already holds instead of adding another. Instants are UTC:
-no VTIMEZONE to disagree about.
+The same UID from booking to cancellation, and SEQUENCE as the version of the appointment or the
+session, so that a calendar program moves or removes what it already holds instead of adding
+another. Instants are UTC: no VTIMEZONE to disagree about.
 """
 
 from __future__ import annotations
@@ -27,7 +27,11 @@ def uid(event_id: AppointmentId | SessionId) -> str:
 
 
 def method_of(facts: MessageFacts, kind: MessageKind) -> CalendarMethod:
-    """CANCEL for every appointment that no longer takes place, whichever message it is in."""
+    """CANCEL for every appointment, or session, that no longer takes place, whichever message it is
+    in.
+    """
+    if facts.session is not None:
+        return CalendarMethod.REQUEST if facts.session.takes_place else CalendarMethod.CANCEL
     gone = kind is MessageKind.CANCELLED or facts.status is AppointmentStatus.CANCELLED
     return CalendarMethod.CANCEL if gone else CalendarMethod.REQUEST
 
@@ -43,12 +47,13 @@ def calendar_part(
     """
     method = method_of(facts, kind)
     cancelled = method is CalendarMethod.CANCEL
+    session = facts.session
     event = Event()
-    event.add("uid", uid(facts.appointment_id))
-    event.add("sequence", facts.version)
+    event.add("uid", uid(facts.appointment_id if session is None else session.id))
+    event.add("sequence", facts.version if session is None else session.version)
     event.add("dtstamp", facts.now)
-    event.add("dtstart", facts.starts_at)
-    event.add("dtend", facts.ends_at)
+    event.add("dtstart", facts.starts_at if session is None else session.starts_at)
+    event.add("dtend", facts.ends_at if session is None else session.ends_at)
     event.add("summary", plain.one_line(summary))
     event.add("description", plain.paragraphs(description, limit=4000))
     event.add("status", "CANCELLED" if cancelled else "CONFIRMED")
@@ -78,16 +83,17 @@ def calendar_part(
 
 def _attendees(facts: MessageFacts, recipient: Recipient) -> list[tuple[str, str | None]]:
     """Those whose addresses this recipient may see: a customer only their own, without the name
-    that was typed with it.
+    that was typed with it. No customer attends a provider's event of a session: calendar programs
+    may write to attendees, who would see each other.
     """
-    shown: list[tuple[str | None, str | None]] = (
-        [(facts.contact_email, None)]
-        if recipient is Recipient.CUSTOMER
-        else [
-            (facts.provider_email, facts.provider_name),
-            (facts.contact_email, facts.contact_name),
-        ]
-    )
+    provider = (facts.provider_email, facts.provider_name)
+    shown: list[tuple[str | None, str | None]]
+    if recipient is Recipient.CUSTOMER:
+        shown = [(facts.contact_email, None)]
+    elif facts.session is not None:
+        shown = [provider]
+    else:
+        shown = [provider, (facts.contact_email, facts.contact_name)]
     return [(email, name) for email, name in shown if email is not None]
 
 

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from app.core.appointment import AppointmentStatus
-from app.core.ids import AppointmentId, MessageLogId
+from app.core.ids import AppointmentId, MessageLogId, SessionId
 from app.core.lifecycle import CustomerTerms
 from app.core.messages import Channel, MessageKind, Recipient, TemplateOverride
 from app.core.money import Money
@@ -26,6 +26,7 @@ __all__ = [
     "Rendered",
     "RenderedEmail",
     "RenderedSms",
+    "SessionFacts",
     "TemplateOverride",
 ]
 
@@ -38,6 +39,21 @@ class CalendarMethod(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SessionFacts:
+    """The session that a provider's message is about, as it is now: `seats` are taken in it, in so
+    many `bookings`. `takes_place`: with this provider, for at least one booking.
+    """
+
+    id: SessionId
+    version: int
+    starts_at: datetime
+    ends_at: datetime
+    seats: int
+    bookings: int
+    takes_place: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MessageFacts:
     """Everything a message may say about one appointment to one recipient.
 
@@ -47,8 +63,13 @@ class MessageFacts:
     work. `contact_email`, `contact_phone` and `notes` are shown to the provider only, and
     `provider_email` to nobody but the provider's own calendar. `cancellation_reason` is shown to
     the customer only where the practice gave it. `terms` are the customer's, at `now`.
-    `keeps_start`: a move that changed only who the appointment is with. `is_handed_over`: it is no
+    `keeps_start`: a move that changed only who the appointment is with, or (`is_resized`) how many
+    seats it has. `is_handed_over`: it is no
     longer with this provider, and still takes place.
+
+    `seats` are the appointment's where it is in a session. `session` is for providers only: their
+    calendars have one event for it. `is_about_session`: the message is about all of the session and
+    names no customer.
     """
 
     appointment_id: AppointmentId
@@ -65,7 +86,7 @@ class MessageFacts:
     provider_name: str
     provider_email: str | None = None
     service_name: str | None
-    contact_name: str
+    contact_name: str = ""
     contact_email: str | None = None
     contact_phone: str | None = None
     notes: str | None = None
@@ -75,7 +96,11 @@ class MessageFacts:
     cancellation_reason: str | None = None
     is_cancelled_by_practice: bool = False
     keeps_start: bool = False
+    is_resized: bool = False
     is_handed_over: bool = False
+    seats: int | None = None
+    session: SessionFacts | None = None
+    is_about_session: bool = False
     manage_url: str | None = None
     unsubscribe_url: str | None = None
 

@@ -28,13 +28,15 @@ from app.weighted_cache import remembered
 
 WORDS: Final = frozenset({
     "cancelled", "contact", "contact_email", "contact_phone", "date", "date_brief", "end_time",
-    "fee", "free_until", "handed_over", "hours", "keeps_start", "kind", "language", "manage_link",
-    "may_cancel", "may_move",
+    "fee", "free_until", "group", "handed_over", "hours", "keeps_start", "kind", "language",
+    "manage_link", "may_cancel", "may_move",
     "notes", "organization", "policy", "previous", "price", "provider", "reason", "remaining",
-    "service", "time", "to_provider", "unsubscribe_link", "when", "when_brief", "zone",
+    "resized", "seats", "seats_only", "service", "session", "time", "to_provider",
+    "unsubscribe_link", "when", "when_brief", "zone",
 })  # fmt: skip
 """What a template may name. All are text, or None where there is nothing to say; `cancelled`,
-`handed_over`, `keeps_start`, `may_cancel`, `may_move` and `to_provider` are true or false.
+`handed_over`, `keeps_start`, `may_cancel`, `may_move`, `resized`, `seats_only`, `session` and
+`to_provider` are true or false.
 """
 
 MAX_NODES: Final = 1_000

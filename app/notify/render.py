@@ -52,6 +52,7 @@ class _Phrases:
     lead: str
     sms: str
     what: str
+    what_session: str
     greeting: str
     view: str
     manage: str
@@ -108,12 +109,19 @@ def render_email(
         "html": _environment().get_template("email.html.j2").render(setting),
     }
     parts, problem = _overridden(parts, words, own)
-    described = [f"{label}{phrases.colon} {value}" for label, value in rows]
+    is_session = facts.session is not None
+    # The event of a session says nothing of the one booking that a message is about.
+    shown = _rows_of_session(words, phrases) if is_session else rows
+    described = [f"{label}{phrases.colon} {value}" for label, value in shown]
     if words["manage_link"]:
         # A calendar is read long after it was sent, so it promises nothing.
         described.append(f"{phrases.view}{phrases.colon} {words['manage_link']}")
     part, method = ics.calendar_part(
-        facts, kind, recipient, summary=phrases.what, description="\n".join(described)
+        facts,
+        kind,
+        recipient,
+        summary=phrases.what_session if is_session else phrases.what,
+        description="\n".join(described),
     )
     return RenderedEmail(
         language=speech.language,
@@ -200,6 +208,7 @@ def _words(
     to_provider = recipient is Recipient.PROVIDER
     cancelled = kind is MessageKind.CANCELLED
     moved_from = facts.previous_starts_at
+    session = facts.session
     terms = None if to_provider or cancelled else facts.terms
     free_until = late_fee = None
     if terms is not None and terms.free_until is not None:
@@ -217,6 +226,7 @@ def _words(
         if facts.cancellation_fee and cancelled
         else None,
         "free_until": None if terms is None or terms.is_late else free_until,
+        "group": None,
         "handed_over": facts.is_handed_over,
         "hours": when.hours,
         "keeps_start": facts.keeps_start,
@@ -237,7 +247,11 @@ def _words(
         if cancelled and (to_provider or facts.is_cancelled_by_practice)
         else None,
         "remaining": wording.remaining(facts.remaining, speech),
+        "resized": facts.is_resized,
+        "seats": None,
+        "seats_only": session is not None and session.takes_place,
         "service": facts.service_name,
+        "session": facts.is_about_session,
         "time": when.time,
         "to_provider": to_provider,
         "unsubscribe_link": facts.unsubscribe_url,
@@ -245,9 +259,16 @@ def _words(
         "when_brief": when.brief,
         "zone": when.zone,
     }
+    said = _phrasebook(words, speech)
     if terms is not None:
-        policy = _phrasebook(words, speech)["policy"]
-        words["policy"] = str(policy(free_until, late_fee, terms.is_late))
+        words["policy"] = str(said["policy"](free_until, late_fee, terms.is_late))
+    if facts.seats is not None and not facts.is_about_session:
+        words["seats"] = str(said["seats_phrase"](facts.seats))
+    if session is not None and session.takes_place:
+        words["group"] = str(said["group_phrase"](session.seats, session.bookings))
+    if facts.is_about_session:
+        # What an organization's own words may still name: a session has no one customer.
+        words["contact"] = words["group"] or words["service"] or ""
     return words
 
 
@@ -264,6 +285,7 @@ def _phrases(words: overrides.Words, kind: MessageKind, speech: Speech) -> _Phra
         lead=book[f"{kind_name}_lead"](),
         sms=book[f"{kind_name}_sms"](),
         what=book["what"](),
+        what_session=book["what_session"](),
         greeting=book["greeting"],
         view=book["view"],
         manage=book["manage"],
@@ -281,7 +303,7 @@ def _phrases(words: overrides.Words, kind: MessageKind, speech: Speech) -> _Phra
 def _rows(words: overrides.Words, phrases: _Phrases) -> list[tuple[str, str]]:
     """The details under the time, each with its label; only those there are."""
     shown = [
-        ("contact", words["contact"] if words["to_provider"] else None),
+        ("contact", words["contact"] if words["to_provider"] and not words["session"] else None),
         ("email", words["contact_email"]),
         ("phone", words["contact_phone"]),
         ("previous", words["previous"]),
@@ -290,5 +312,11 @@ def _rows(words: overrides.Words, phrases: _Phrases) -> list[tuple[str, str]]:
         ("price", words["price"] if not words["cancelled"] else None),
         ("policy", words["policy"]),
         ("notes", words["notes"]),
+        ("group", words["group"]),
     ]
     return [(phrases.labels[name], str(value)) for name, value in shown if value]
+
+
+def _rows_of_session(words: overrides.Words, phrases: _Phrases) -> list[tuple[str, str]]:
+    """The details in a provider's event of a session."""
+    return [(phrases.labels["group"], str(words["group"]))] if words["group"] else []

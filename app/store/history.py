@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from app.core.appointment import AppointmentStatus
 from app.core.changes import AppointmentChangeKind
 from app.core.history import HistoryEntry
-from app.core.ids import AppointmentId, ProviderId
+from app.core.ids import AppointmentId, ProviderId, SessionId
 from app.core.lifecycle import Actor
 from app.core.needs import Assignment
 from app.store.sql import query
@@ -28,13 +28,19 @@ async def history_of_appointments(
     """The history of each of these appointments, in order."""
     found: dict[AppointmentId, list[HistoryEntry]] = {}
     providers: dict[AppointmentId, tuple[ProviderId, ...]] = {}
-    # Backwards: who an appointment takes now is known, and of each change whom it took before.
+    sessions: dict[AppointmentId, tuple[SessionId | None, int]] = {}
+    # Backwards: what an appointment takes now is known, and of each change what it took before.
     for row in reversed(await _OF_APPOINTMENTS.many(on, organization_id, appointment_ids)):
         appointment_id = AppointmentId(row["appointment_id"])
         after = providers.get(appointment_id) or _providers(row["provider_ids"])
         changed = row["from_provider_ids"]
         before = after if changed is None else _providers(changed)
         providers[appointment_id] = before
+        to_session, to_seats = sessions.get(
+            appointment_id, (_session(row["session_id"]), row["seats"])
+        )
+        from_session, from_seats = _session(row["from_session_id"]), row["from_seats"] or to_seats
+        sessions[appointment_id] = from_session, from_seats
         entry = HistoryEntry(
             appointment_id=appointment_id,
             version=row["version"],
@@ -52,9 +58,17 @@ async def history_of_appointments(
             from_providers=() if row["from_status"] is None else before,
             to_providers=after,
             assignment=None if row["assignment"] is None else Assignment(row["assignment"]),
+            from_session=from_session,
+            to_session=to_session,
+            from_seats=from_seats,
+            to_seats=to_seats,
         )
         found.setdefault(appointment_id, []).insert(0, entry)
     return found
+
+
+def _session(stored: UUID | None) -> SessionId | None:
+    return None if stored is None else SessionId(stored)
 
 
 def _providers(stored: Sequence[UUID]) -> tuple[ProviderId, ...]:

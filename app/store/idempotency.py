@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from app.core.ids import AppointmentId, HoldId, OrganizationId
+    from app.core.ids import AppointmentId, HoldId, OrganizationId, SessionId
     from app.store.sql import Executor, Record
 
 _FIND = query("idempotency_key")
@@ -41,11 +41,12 @@ class RequestKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredAnswer:
-    """The result that a key was used for: an appointment or a hold."""
+    """The result that a key was used for: an appointment, a hold or a session."""
 
     request_hash: bytes
     appointment_id: AppointmentId | None = None
     hold_id: HoldId | None = None
+    session_id: SessionId | None = None
 
 
 async def stored_answer(on: Executor, scope: KeyScope) -> StoredAnswer | None:
@@ -60,6 +61,7 @@ def stored_answer_from(row: Record) -> StoredAnswer:
         request_hash=row["request_hash"],
         appointment_id=row["appointment_id"],
         hold_id=row["hold_id"],
+        session_id=row["session_id"],
     )
 
 

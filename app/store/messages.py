@@ -11,9 +11,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from app.core.allowance import Told
-from app.core.ids import AppointmentId, MessageLogId, OrganizationId, ProviderId
+from app.core.ids import AppointmentId, MessageLogId, OrganizationId, ProviderId, SessionId
 from app.core.message_rules import MessageKey
-from app.core.messages import Channel, Message, MessageKind, MessageStatus, Recipient
+from app.core.messages import (
+    Channel,
+    GroupVisit,
+    Message,
+    MessageKind,
+    MessageStatus,
+    Recipient,
+)
 from app.store.sql import query
 
 if TYPE_CHECKING:
@@ -34,6 +41,7 @@ _COUNT = query("count_messages")
 _TOLD = query("told_times")
 _OF_APPOINTMENTS = query("messages_of_appointments")
 _BY_ID = query("message_by_id")
+_GROUP_VISITS = query("group_visits")
 _WAITING = query("waiting_messages")
 _CLAIM = query("claim_messages")
 _BEGIN = query("begin_attempt")
@@ -192,6 +200,7 @@ async def insert_messages(
         created_at,
         [new.destination for new in messages],
         [new.message.provider_id for new in messages],
+        [new.message.session_id for new in messages],
     )
 
 
@@ -219,6 +228,7 @@ async def insert_resend(
         free_from,
         resend.destination,
         message.provider_id,
+        message.session_id,
     )
     return row is not None
 
@@ -286,11 +296,37 @@ def _logged(row: Record) -> Message:
         detail=row["detail"],
         is_resend=row["is_resend"],
         provider_id=_provider_id(row),
+        session_id=_session_id(row),
     )
+
+
+def _session_id(row: Record) -> SessionId | None:
+    return None if row["session_id"] is None else SessionId(row["session_id"])
 
 
 def _provider_id(row: Record) -> ProviderId | None:
     return None if row["provider_id"] is None else ProviderId(row["provider_id"])
+
+
+async def group_visits(
+    on: Executor, organization_id: OrganizationId, ids: Collection[SessionId]
+) -> dict[SessionId, GroupVisit]:
+    """These sessions, as providers are told of them."""
+    found: dict[SessionId, GroupVisit] = {}
+    for row in await _GROUP_VISITS.many(on, organization_id, list(ids)):
+        session_id = SessionId(row["id"])
+        found[session_id] = GroupVisit(
+            id=session_id,
+            providers=tuple(map(ProviderId, row["provider_ids"])),
+            starts_at=row["starts_at"],
+            ends_at=row["ends_at"],
+            version=row["version"],
+            time_version=row["time_version"],
+            is_cancelled=row["is_cancelled"],
+            seats=row["seats"],
+            bookings=row["bookings"],
+        )
+    return found
 
 
 async def waiting_messages(
@@ -324,6 +360,7 @@ async def claim_messages(
                 channel=Channel(row["channel"]),
                 is_resend=row["is_resend"],
                 provider_id=_provider_id(row),
+                session_id=_session_id(row),
             ),
             attempts=row["attempts"],
             last_failure=row["detail"],
@@ -338,13 +375,15 @@ async def begin_attempt(
     on: Executor,
     claimed: ClaimedMessage,
     *,
-    appointment_version: int,
+    appointment_version: int | None,
+    session: GroupVisit | None = None,
     begun_at: datetime,
     lease_until: datetime,
     wire_text: str | None,
 ) -> bool:
     """Record that the message is about to be handed over, and renew its lease; False where the
-    claim is no longer ours, or the appointment is not at this version any more.
+    claim is no longer ours, or what the message tells of has changed: the appointment is not at
+    this version any more, or the session has another than was seen. None: it tells nothing of it.
     """
     count = await _BEGIN.exec(
         on,
@@ -355,6 +394,8 @@ async def begin_attempt(
         begun_at,
         lease_until,
         wire_text,
+        None if session is None else session.id,
+        None if session is None else session.version,
     )
     return count == 1
 

@@ -59,6 +59,8 @@ def insert_history(
         first.reason,
         first.from_providers if replaced else None,
         first.assignment,
+        [entry.from_session for entry in entries],
+        [None if entry.from_seats == entry.to_seats else entry.from_seats for entry in entries],
     )
 
 
@@ -98,6 +100,7 @@ def insert_answer(
         answer.appointment_id,
         answer.hold_id,
         created_at,
+        answer.session_id,
     )
 
 

@@ -250,11 +250,12 @@ ORDER BY ends_at
 LIMIT $2::integer;
 
 -- name: history_of_appointments :many
--- The history of these appointments, in order; with each entry the providers that its appointment takes now.
+-- The history of these appointments, in order; with each entry the providers and the session that its appointment has now.
 -- params: organization_id uuid, appointment_ids uuid[]
 SELECT entry.appointment_id, entry.version, entry.kind, entry.occurred_at, entry.actor, entry.actor_subject,
     entry.from_status, entry.to_status, entry.from_starts_at, entry.to_starts_at, entry.reason, entry.from_provider_ids,
-    entry.assignment, coalesce(appointment.provider_ids, ARRAY[appointment.provider_id]) AS provider_ids
+    entry.assignment, coalesce(appointment.provider_ids, ARRAY[appointment.provider_id]) AS provider_ids,
+    entry.from_session_id, appointment.session_id, entry.from_seats, appointment.seats
 FROM appointment_history AS entry
 JOIN appointment ON appointment.organization_id = $1 AND appointment.id = entry.appointment_id
 WHERE entry.organization_id = $1 AND entry.appointment_id = ANY($2)

@@ -6,7 +6,7 @@
 -- The customer is locked against an erasure: one that was erased while this waited is not found, and one that is found
 -- is not erased before this transaction ends.
 -- params: organization_id uuid, mutation text, caller text, key text, subject text, email text, phone text, guest_origin bytea, open_at timestamptz, day date
-SELECT known.request_hash, known.appointment_id, known.hold_id,
+SELECT known.request_hash, known.appointment_id, known.hold_id, known.session_id,
     customer.id, customer.subject, customer.name, customer.email, customer.phone, customer.time_zone, customer.locale,
     customer.channels, customer.erased_at, opened.of_customer, (
         SELECT count(*)

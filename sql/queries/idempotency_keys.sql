@@ -1,7 +1,7 @@
 -- name: idempotency_key :maybe
 -- The result that this key was used for, if any.
 -- params: organization_id uuid, mutation text, caller text, key text
-SELECT request_hash, appointment_id, hold_id
+SELECT request_hash, appointment_id, hold_id, session_id
 FROM idempotency_key
 WHERE organization_id = $1 AND mutation = $2 AND caller = $3 AND key = $4;
 

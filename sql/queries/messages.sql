@@ -47,31 +47,37 @@ WHERE organization_id = $1 AND appointment_id = ANY($2)
 ORDER BY due_at, kind;
 
 -- name: insert_messages :exec
--- Rows of the log, each once: one that is there for the same time, kind, recipient and channel stays as it is. Joined with
--- their appointments, so that the statement runs where the organization's rows are, and since only the lead's rows have
--- a recipient (see message_recipient).
--- params: organization_id uuid, ids uuid[], appointment_ids uuid[], time_versions integer[], kinds text[], recipients text[], channels text[], statuses text[], due_at timestamptz[], leases timestamptz[], details text[], created_at timestamptz, destinations bytea[], provider_ids uuid[]
+-- Rows of the log, each once: one that is there for the same time, kind, recipient and channel stays as it is; for a session
+-- there is one, whichever of its appointments it was planned with. Joined with their appointments, so that the statement runs
+-- where the organization's rows are, and since only the lead's rows about appointments have a recipient (see
+-- message_recipient). Written in one order, so that two workers never deadlock over the keys of sessions.
+-- params: organization_id uuid, ids uuid[], appointment_ids uuid[], time_versions integer[], kinds text[], recipients text[], channels text[], statuses text[], due_at timestamptz[], leases timestamptz[], details text[], created_at timestamptz, destinations bytea[], provider_ids uuid[], session_ids uuid[]
 INSERT INTO reminder_log (organization_id, id, appointment_id, time_version, kind, recipient, channel, status, due_at,
-    lease_until, detail, created_at, destination, provider_id)
+    lease_until, detail, created_at, destination, provider_id, session_id)
 SELECT $1, new.id, new.appointment_id, new.time_version, new.kind,
-    CASE WHEN coalesce(new.provider_id, appointment.provider_id) = appointment.provider_id THEN new.recipient END,
-    new.channel, new.status, new.due_at, new.lease_until, new.detail, $12, new.destination, new.provider_id
+    CASE
+        WHEN new.session_id IS NULL AND coalesce(new.provider_id, appointment.provider_id) = appointment.provider_id
+            THEN new.recipient
+    END,
+    new.channel, new.status, new.due_at, new.lease_until, new.detail, $12, new.destination, new.provider_id, new.session_id
 FROM appointment
 CROSS JOIN unnest($2::uuid[], $3::uuid[], $4::integer[], $5::text[], $6::text[], $7::text[], $8::text[],
-        $9::timestamptz[], $10::timestamptz[], $11::text[], $13::bytea[], $14::uuid[])
+        $9::timestamptz[], $10::timestamptz[], $11::text[], $13::bytea[], $14::uuid[], $15::uuid[])
     AS new (id, appointment_id, time_version, kind, recipient, channel, status, due_at, lease_until, detail, destination,
-        provider_id)
+        provider_id, session_id)
 WHERE appointment.organization_id = $1 AND appointment.id = new.appointment_id
--- Under one of two keys: by recipient, and by provider.
+ORDER BY new.session_id, new.time_version, new.kind, new.provider_id, new.channel
+-- Under one of three keys: by recipient, by provider, and by session and provider.
 ON CONFLICT DO NOTHING;
 
 -- name: insert_resend :maybe
 -- A row of its own for a message that staff asked for again; none where such a one waits already.
--- params: organization_id uuid, id uuid, appointment_id uuid, time_version integer, kind text, recipient text, channel text, due_at timestamptz, lease_until timestamptz, destination bytea, provider_id uuid
+-- params: organization_id uuid, id uuid, appointment_id uuid, time_version integer, kind text, recipient text, channel text, due_at timestamptz, lease_until timestamptz, destination bytea, provider_id uuid, session_id uuid
 INSERT INTO reminder_log (organization_id, id, appointment_id, time_version, kind, recipient, channel, status, due_at,
-    lease_until, created_at, is_resend, destination, provider_id)
-SELECT $1, $2, $3, $4, $5, CASE WHEN coalesce($11, appointment.provider_id) = appointment.provider_id THEN $6 END, $7,
-    'PENDING', $8, $9, $8, true, $10, $11
+    lease_until, created_at, is_resend, destination, provider_id, session_id)
+SELECT $1, $2, $3, $4, $5,
+    CASE WHEN $12::uuid IS NULL AND coalesce($11, appointment.provider_id) = appointment.provider_id THEN $6 END, $7,
+    'PENDING', $8, $9, $8, true, $10, $11, $12
 FROM appointment
 WHERE appointment.organization_id = $1 AND appointment.id = $3
 ON CONFLICT DO NOTHING
@@ -93,11 +99,25 @@ FROM reminder_log
 WHERE organization_id = $1 AND appointment_id = ANY($2) AND recipient = 'CUSTOMER' AND status IN ('PENDING', 'SENT');
 
 -- name: messages_of_appointments :many
--- Every row of the log for these appointments, in the order in which they were due.
+-- Every row of the log for these appointments, in the order in which they were due; the rows of a session for each of its
+-- appointments.
 -- params: organization_id uuid, appointment_ids uuid[]
-SELECT id, appointment_id, time_version, kind, {{message_recipient}}, channel, status, due_at, sent_at, detail, is_resend
-FROM reminder_log
-WHERE organization_id = $1 AND appointment_id = ANY($2)
+SELECT id, asked.appointment_id, time_version, kind, {{message_recipient}}, channel, status, due_at, sent_at, detail, is_resend,
+    session_id
+FROM (
+    SELECT reminder_log.id AS message_id, reminder_log.appointment_id
+    FROM reminder_log
+    WHERE reminder_log.organization_id = $1
+        AND reminder_log.appointment_id = ANY($2)
+        AND reminder_log.session_id IS NULL
+    UNION ALL
+    SELECT reminder_log.id, appointment.id
+    FROM appointment
+    JOIN reminder_log
+        ON reminder_log.organization_id = $1 AND reminder_log.session_id = appointment.session_id
+    WHERE appointment.organization_id = $1 AND appointment.id = ANY($2)
+) AS asked
+JOIN reminder_log ON reminder_log.organization_id = $1 AND reminder_log.id = asked.message_id
 ORDER BY due_at, id;
 
 -- name: waiting_messages :many
@@ -126,21 +146,30 @@ FROM (
 WHERE reminder_log.organization_id = $1 AND reminder_log.id = free.id
 RETURNING reminder_log.id, reminder_log.appointment_id, reminder_log.time_version, reminder_log.kind,
     {{message_recipient}}, reminder_log.channel, reminder_log.is_resend, reminder_log.attempts, reminder_log.detail,
-    reminder_log.wire_text, reminder_log.wire_since;
+    reminder_log.wire_text, reminder_log.wire_since, reminder_log.session_id;
 
 -- name: begin_attempt :exec
 -- The message is about to be handed to the mail server or the gateway: from now on it may have arrived, until its outcome is
--- known. No row if the claim is no longer ours, or if the appointment has changed since the decision: changes that were
--- committed before this statement began are seen. The lease is that of the attempt from now on.
--- params: organization_id uuid, id uuid, attempts integer, appointment_version integer, begun_at timestamptz, lease_until timestamptz, wire_text text
+-- known. No row if the claim is no longer ours, or if the appointment or the session that it tells of has changed since the
+-- decision: changes that were committed before this statement began are seen. The lease is that of the attempt from now on.
+-- params: organization_id uuid, id uuid, attempts integer, appointment_version integer, begun_at timestamptz, lease_until timestamptz, wire_text text, session_id uuid, session_version integer
 UPDATE reminder_log
 SET wire_since = $5, lease_until = $6, wire_text = $7
 WHERE organization_id = $1 AND id = $2 AND attempts = $3 AND status = 'PENDING'
-    AND EXISTS (
-        SELECT FROM appointment
-        WHERE appointment.organization_id = $1
-            AND appointment.id = reminder_log.appointment_id
-            AND appointment.version = $4
+    AND (
+        $4::integer IS NULL
+        OR EXISTS (
+            SELECT FROM appointment
+            WHERE appointment.organization_id = $1
+                AND appointment.id = reminder_log.appointment_id
+                AND appointment.version = $4
+        )
+    )
+    AND (
+        $8::uuid IS NULL
+        OR EXISTS (
+            SELECT FROM session WHERE session.organization_id = $1 AND session.id = $8 AND session.version = $9
+        )
     );
 
 -- name: close_message :exec
@@ -183,14 +212,33 @@ WHERE organization_id = $1 AND id = $2 AND channel = 'SMS'
 -- name: message_by_id :maybe
 -- One row of the log.
 -- params: organization_id uuid, id uuid
-SELECT id, appointment_id, time_version, kind, {{message_recipient}}, channel, status, due_at, sent_at, detail, is_resend
+SELECT id, appointment_id, time_version, kind, {{message_recipient}}, channel, status, due_at, sent_at, detail, is_resend,
+    session_id
 FROM reminder_log
 WHERE organization_id = $1 AND id = $2;
+
+-- name: group_visits :many
+-- These sessions with what is booked in them: the seats of those who have not cancelled, and the number of their bookings.
+-- params: organization_id uuid, ids uuid[]
+SELECT session.id, coalesce(session.provider_ids, ARRAY[session.provider_id]) AS provider_ids, session.starts_at,
+    session.ends_at, session.version, session.time_version, session.is_cancelled, coalesce(booked.seats, 0) AS seats,
+    coalesce(booked.bookings, 0) AS bookings
+FROM session
+LEFT JOIN (
+    SELECT appointment.session_id, sum(appointment.seats) AS seats, count(*) AS bookings
+    FROM appointment
+    WHERE appointment.organization_id = $1
+        AND appointment.session_id = ANY($2)
+        AND appointment.status <> 'CANCELLED'
+    GROUP BY appointment.session_id
+) AS booked ON booked.session_id = session.id
+WHERE session.organization_id = $1 AND session.id = ANY($2);
 
 -- name: stop_messages_of_customer :many
 -- Text messages on their way to an erased customer have failed, and their words go. Every other pending message loses its
 -- claim, so that no worker begins an attempt with what it read of the customer before; the next claim decides again. An
--- e-mail that is being handed over is left to its worker: its outcome is still to be recorded.
+-- e-mail that is being handed over is left to its worker: its outcome is still to be recorded. A message about a session
+-- says nothing of the customer.
 -- params: organization_id uuid, customer_id uuid
 UPDATE reminder_log
 -- Evaluated once the row is locked: an attempt that began in a transaction still open when this statement started is seen
@@ -202,6 +250,7 @@ SET attempts = attempts + 1, wire_text = NULL,
     detail = CASE WHEN wire_text IS NULL THEN detail ELSE 'the customer was erased while the message was on its way' END
 WHERE organization_id = $1
     AND status = 'PENDING'
+    AND session_id IS NULL
     AND (wire_text IS NOT NULL OR wire_since IS NULL)
     AND appointment_id IN (SELECT id FROM appointment WHERE organization_id = $1 AND customer_id = $2)
 RETURNING id, status;

@@ -2,14 +2,16 @@
 -- What happened to appointments, one entry for each of their new versions; the arrays run in parallel. $14 are the
 -- providers that all of them took before, null where those stayed. Joined with a provider of the organization, so that the
 -- statement runs where the organization's rows are.
--- params: organization_id uuid, provider_id uuid, appointment_ids uuid[], versions integer[], kind text, occurred_at timestamptz, actor text, actor_subject text, from_statuses text[], to_status text, from_starts timestamptz[], to_starts timestamptz[], reason text, from_provider_ids uuid[], assignment text
+-- params: organization_id uuid, provider_id uuid, appointment_ids uuid[], versions integer[], kind text, occurred_at timestamptz, actor text, actor_subject text, from_statuses text[], to_status text, from_starts timestamptz[], to_starts timestamptz[], reason text, from_provider_ids uuid[], assignment text, from_session_ids uuid[], from_seats integer[]
 INSERT INTO appointment_history (organization_id, appointment_id, version, kind, occurred_at, actor, actor_subject,
-    from_status, to_status, from_starts_at, to_starts_at, reason, from_provider_ids, assignment)
+    from_status, to_status, from_starts_at, to_starts_at, reason, from_provider_ids, assignment, from_session_id,
+    from_seats)
 SELECT $1, entry.appointment_id, entry.version, $5, $6, $7, $8, entry.from_status, $10, entry.from_starts_at,
-    entry.to_starts_at, $13, $14, $15
+    entry.to_starts_at, $13, $14, $15, entry.from_session_id, entry.from_seats
 FROM provider
-CROSS JOIN unnest($3::uuid[], $4::integer[], $9::text[], $11::timestamptz[], $12::timestamptz[])
-    AS entry (appointment_id, version, from_status, from_starts_at, to_starts_at)
+CROSS JOIN unnest($3::uuid[], $4::integer[], $9::text[], $11::timestamptz[], $12::timestamptz[], $16::uuid[],
+        $17::integer[])
+    AS entry (appointment_id, version, from_status, from_starts_at, to_starts_at, from_session_id, from_seats)
 WHERE provider.organization_id = $1 AND provider.id = $2;
 
 -- name: insert_outbox :exec
@@ -25,9 +27,10 @@ ON CONFLICT ON CONSTRAINT message_outbox_pkey DO NOTHING;
 
 -- name: insert_idempotency_key :exec
 -- Store the key with its result. Its lock is held, so it is not there yet.
--- params: organization_id uuid, mutation text, caller text, key text, request_hash bytea, appointment_id uuid, hold_id uuid, created_at timestamptz
-INSERT INTO idempotency_key (organization_id, mutation, caller, key, request_hash, appointment_id, hold_id, created_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8);
+-- params: organization_id uuid, mutation text, caller text, key text, request_hash bytea, appointment_id uuid, hold_id uuid, created_at timestamptz, session_id uuid
+INSERT INTO idempotency_key (organization_id, mutation, caller, key, request_hash, appointment_id, hold_id, created_at,
+    session_id)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9);
 
 -- name: begin_epoch :exec
 -- Start a new epoch of the organization's events where another run of the server, or another server, wrote the last of

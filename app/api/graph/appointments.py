@@ -60,6 +60,7 @@ from app.core.history import HistoryEntry
 from app.core.ids import ProviderId, SessionId
 from app.core.lifecycle import quote_cancellation
 from app.core.message_rules import LEADS
+from app.core.messages import Message
 from app.core.provider import Offer
 from app.core.validation import ContactForm
 from app.core.zones import local_text, minute_of
@@ -402,25 +403,31 @@ class Appointment(Node):
     @strawberry.field(
         description=(
             "The reminders before the start: those that are planned, and those that were "
-            "sent, failed or skipped."
+            "sent, failed or skipped. Of a session, its providers get one for all appointments in "
+            "it, which only they and administrators see."
         )
     )
     async def reminders(self, info: Info) -> list[Reminder]:
         """Batched."""
-        found = await info.context.loaders.messages.load(self.row.id)
+        found = await self._messages(info)
         return [Reminder.of(message) for message in found if message.kind in LEADS]
 
     @strawberry.field(
         description=(
-            "Every message about it, reminders and notices alike, in the order they are due."
+            "Every message about it, reminders and notices alike, in the order they are due. "
+            "Only its providers and administrators see the messages about all of its session."
         )
     )
     async def messages(self, info: Info) -> list[Reminder]:
         """Batched."""
-        return [
-            Reminder.of(message)
-            for message in await info.context.loaders.messages.load(self.row.id)
-        ]
+        return [Reminder.of(message) for message in await self._messages(info)]
+
+    async def _messages(self, info: Info) -> list[Message]:
+        """Those about a whole session are its providers' matter."""
+        found = await info.context.loaders.messages.load(self.row.id)
+        if info.context.viewer.sees_session_of(self.row.providers):
+            return found
+        return [message for message in found if message.session_id is None]
 
     @strawberry.field(
         description=(

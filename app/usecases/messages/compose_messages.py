@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
+from app.core.appointment import AppointmentStatus
 from app.core.changes import AppointmentChangeKind
 from app.core.lifecycle import customer_terms
-from app.core.message_rules import Reach, recipients
-from app.core.messages import Channel, MessageKind, Recipient
+from app.core.message_rules import LEADS, MessageKey, Reach, recipients
+from app.core.messages import Channel, GroupVisit, MessageKind, Recipient
 from app.notify import wording
-from app.notify.message import MessageFacts
+from app.notify.message import MessageFacts, SessionFacts
 from app.notify.overrides import prepare
 from app.store.appointments import appointments_by_ids
 from app.store.customers import customers_by_ids
 from app.store.history import history_of_appointments
+from app.store.messages import group_visits
 from app.store.opt_outs import opted_out
 from app.store.organizations import organization_by_id
 from app.store.providers import providers_by_ids
@@ -28,9 +30,10 @@ if TYPE_CHECKING:
 
     from app.core.appointment import Appointment, Customer
     from app.core.history import HistoryEntry
-    from app.core.ids import AppointmentId, MessageLogId, OrganizationId, ProviderId
-    from app.core.message_rules import MessageKey
+    from app.core.ids import AppointmentId, MessageLogId, OrganizationId, ProviderId, SessionId
+    from app.core.lifecycle import CustomerTerms
     from app.core.messages import TemplateOverride
+    from app.core.money import Money
     from app.core.provider import Organization, Provider, Service
     from app.notify.overrides import OwnWords
     from app.store.opt_outs import Address
@@ -38,30 +41,71 @@ if TYPE_CHECKING:
     from app.usecases.messages.messaging import Messaging
 
 
-class Replaced(NamedTuple):
-    """The providers before and after a move that changed them, and the start before it."""
+class Place(NamedTuple):
+    """With whom an appointment is, from when on, and how many seats of which session it has, if of
+    any.
+    """
 
-    before: frozenset[ProviderId]
-    after: frozenset[ProviderId]
-    started_at: datetime
+    providers: frozenset[ProviderId]
+    starts_at: datetime
+    session_id: SessionId | None
+    seats: int
+
+
+class Move(NamedTuple):
+    """Where an appointment was before a move, and where it is since."""
+
+    before: Place
+    after: Place
+
+    @property
+    def from_start(self) -> datetime | None:
+        """The start before, where it is another since."""
+        return None if self.before.starts_at == self.after.starts_at else self.before.starts_at
+
+    @property
+    def is_noticed(self) -> bool:
+        """Whether anything is new to the customer: the start, the providers or the seats."""
+        return self.before._replace(session_id=None) != self.after._replace(session_id=None)
+
+    @property
+    def is_of_size(self) -> bool:
+        """Whether the party has become smaller or larger, with the same providers."""
+        return (
+            self.before.seats != self.after.seats and self.before.providers == self.after.providers
+        )
+
+    @property
+    def session_id(self) -> SessionId | None:
+        """The session that moved as a whole, if one did."""
+        before, after = self.before, self.after
+        is_whole = before.session_id == after.session_id and before.seats == after.seats
+        return after.session_id if is_whole else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recent:
     """The changes that led to an appointment's current time and state. `by_practice` are the kinds
-    of messages about changes that the provider's side made; `replaced` has the moves that changed
-    the providers, by the time version since.
+    of messages about changes that the provider's side made; `moves` are by the time version since.
     """
 
-    moved_from: datetime | None = None
     by_practice: frozenset[MessageKind] = frozenset()
-    replaced: Mapping[int, Replaced] = field(default_factory=dict)
+    moves: Mapping[int, Move] = field(default_factory=dict)
+
+    def move_of(self, session_id: SessionId) -> Move | None:
+        """The last move of all of this session."""
+        of_session = [each for each in self.moves.items() if each[1].session_id == session_id]
+        return max(of_session)[1] if of_session else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
     """An appointment with the data for its messages: the recipients, how they are reached now, and
-    the facts. `providers` are those whom it takes and those who have left, the lead first.
+    the facts. `providers` are those whom it takes and those who have left, the lead first;
+    `sessions` those that it is in and those that it has left.
+
+    Providers get one message about a whole session where it is what happens to them: its reminders,
+    its move, its end. Of each party that comes, goes or moves they are told by itself.
     """
 
     organization: Organization
@@ -71,6 +115,13 @@ class Subject:
     recent: Recent
     customer: Reach
     staff: Mapping[ProviderId, Reach]
+    sessions: Mapping[SessionId, GroupVisit] = field(default_factory=dict)
+
+    @property
+    def session(self) -> GroupVisit | None:
+        """The session that the appointment is in, or was in until it was cancelled."""
+        session_id = self.appointment.session_id
+        return None if session_id is None else self.sessions[session_id]
 
     def provider(self, provider_id: ProviderId | None) -> Provider:
         """The provider with this id; the lead where none is given."""
@@ -82,39 +133,154 @@ class Subject:
             return self.customer
         return self.staff[provider_id or self.appointment.provider_id]
 
+    def message(self, kind: MessageKind, recipient: Recipient, channel: Channel) -> MessageKey:
+        """A message about the present, to the customer or the lead."""
+        session = None
+        if recipient is Recipient.PROVIDER:
+            session = self._session_told(kind, None)
+        return MessageKey(
+            kind=kind,
+            time_version=(session or self.appointment).time_version,
+            recipient=recipient,
+            channel=channel,
+            session_id=None if session is None else session.id,
+        )
+
     def messages(self, kind: MessageKind, time_version: int) -> tuple[MessageKey, ...]:
         """The messages that a planned one becomes: to each recipient, on each channel that they
-        want now. Where a move changed the providers, it is a new booking to those who came, and a
-        cancellation to those who left.
+        want now.
+        """
+        move = self.recent.moves.get(time_version) if kind is MessageKind.RESCHEDULED else None
+        to_staff = self._to_staff(kind, time_version, move)
+        if move is not None and not move.is_noticed:
+            return to_staff
+        return recipients(kind, time_version, self.customer) + to_staff
+
+    def _to_staff(
+        self, kind: MessageKind, time_version: int, move: Move | None
+    ) -> tuple[MessageKey, ...]:
+        """Where a move changed the providers, it is a new booking to those who came, and a
+        cancellation to those who left. Where it left nothing behind that those who stayed have in
+        their calendars, that is cancelled too, under the time version before.
         """
         staff = [self.staff[each] for each in self.appointment.providers]
-        if kind is not MessageKind.RESCHEDULED or time_version not in self.recent.replaced:
-            return recipients(kind, time_version, self.customer, *staff)
-        before, after, _ = self.recent.replaced[time_version]
+        session = self._session_told(kind, move)
+        if session is not None:
+            if time_version != self.appointment.time_version:
+                return ()  # what the session had planned since tells of it
+            time_version = session.time_version
+        session_id = None if session is None else session.id
+        if move is None:
+            return recipients(kind, time_version, *staff, session_id=session_id)
+        before, after = move.before.providers, move.after.providers
         stayed = [each for each in staff if each.provider_id in before]
         came = [each for each in staff if each.provider_id not in before]
         left = [self.staff[each] for each in sorted(before - after)]
+        gone = stayed if self._is_deserted(move) else []
+        if not move.is_noticed:
+            stayed, came = [], staff
         return (
-            *recipients(kind, time_version, self.customer, *stayed),
-            *recipients(MessageKind.BOOKED, time_version, *came),
-            *recipients(MessageKind.CANCELLED, time_version, *left),
+            *recipients(kind, time_version, *stayed, session_id=session_id),
+            *recipients(MessageKind.BOOKED, time_version, *came, session_id=session_id),
+            *recipients(MessageKind.CANCELLED, time_version, *left, session_id=session_id),
+            *recipients(MessageKind.CANCELLED, time_version - 1, *gone),
         )
+
+    def _session_told(self, kind: MessageKind, move: Move | None) -> GroupVisit | None:
+        """The session that providers are told of as a whole; None where it is the appointment."""
+        session = self.session
+        if session is None:
+            return None
+        is_whole = (
+            kind in LEADS
+            or (kind is MessageKind.CANCELLED and session.is_cancelled)
+            or (move is not None and move.session_id == session.id)
+        )
+        return session if is_whole else None
+
+    def _is_deserted(self, move: Move) -> bool:
+        """Whether nothing takes place any more where the appointment moved away from, and whoever
+        stayed with it had that in their calendar as an event of its own.
+        """
+        left = move.before.session_id
+        if left == move.after.session_id:
+            return False
+        return left is None or self.sessions[left].bookings == 0
+
+    def _deserted(self, message: MessageKey) -> Move | None:
+        """The move that left nothing behind, where that is what the message says."""
+        if message.kind is not MessageKind.CANCELLED or message.session_id is not None:
+            return None
+        move = self.recent.moves.get(message.time_version + 1)
+        stayed = move is not None and message.provider_id in (
+            move.before.providers & move.after.providers
+        )
+        return move if stayed else None
+
+    def left_by(self, message: MessageKey) -> Place | None:
+        """Where the appointment was before a move, if the message says that it is there no more."""
+        if message.kind is not MessageKind.CANCELLED or message.recipient is Recipient.CUSTOMER:
+            return None
+        deserted = self._deserted(message)
+        if deserted is not None:
+            return deserted.before
+        if message.session_id is None:
+            move = self.recent.moves.get(message.time_version)
+        else:
+            move = self.recent.move_of(message.session_id)
+        if move is None or message.provider_id not in move.before.providers - move.after.providers:
+            return None
+        return move.before
+
+    def session_of(self, message: MessageKey) -> GroupVisit | None:
+        """The session in the recipient's calendar that the message updates; None where that is an
+        appointment's own event.
+        """
+        if message.recipient is Recipient.CUSTOMER:
+            return None
+        left = self.left_by(message)
+        session_id = message.session_id or (left or self.appointment).session_id
+        return None if session_id is None else self.sessions[session_id]
+
+    def about(self, message: MessageKey) -> Appointment | GroupVisit:
+        """What decides whether the message is true: the appointment, or a session."""
+        if message.session_id is not None:
+            return self.sessions[message.session_id]
+        move = self._deserted(message)
+        if move is None:
+            return self.appointment
+        if move.before.session_id is not None:
+            return self.sessions[move.before.session_id]
+        # It had time of its own, which it has left for good.
+        return replace(self.appointment, status=AppointmentStatus.CANCELLED)
 
 
 async def load_subjects(
     on: Executor,
     organization_id: OrganizationId,
     appointment_ids: Collection[AppointmentId],
+    *,
+    session_id: SessionId | None = None,
 ) -> dict[AppointmentId, Subject]:
-    """These appointments as they are now."""
+    """These appointments as they are now. With `session_id` the message is about that session, in
+    which they are, or were.
+    """
     appointments = await appointments_by_ids(on, organization_id, list(appointment_ids))
     organization = await organization_by_id(on, organization_id)
     if organization is None or not appointments:
         return {}
     rows = appointments.values()
     recent = await _recent(on, organization_id, appointments)
+    of_row = {row.id: recent.get(row.id, Recent()) for row in rows}
+    session_ids = {
+        row.id: _sessions_of(row, of_row[row.id]) | ({session_id} if session_id else frozenset())
+        for row in rows
+    }
+    asked = {each for several in session_ids.values() for each in several}
+    sessions = await group_visits(on, organization_id, asked) if asked else {}
+    told = () if session_id is None else sessions[session_id].providers
     involved = {
-        row.id: (*row.providers, *_left(recent[row.id] if row.id in recent else Recent(), row))
+        row.id: tuple(dict.fromkeys((*row.providers, *_left(of_row[row.id], row), *told)))
         for row in rows
     }
     providers = await providers_by_ids(
@@ -135,15 +301,16 @@ async def load_subjects(
             appointment=row,
             providers={each: providers[each] for each in involved[row.id]},
             service=None if row.service_id is None else services.get(row.service_id),
-            recent=recent.get(row.id, Recent()),
+            recent=of_row[row.id],
             customer=_customer_reach(
                 row,
                 customers[row.customer_id],
                 silent,
                 texted,
-                notices=recent.get(row.id, Recent()).by_practice,
+                notices=of_row[row.id].by_practice,
             ),
             staff={each: _provider_reach(providers[each], silent) for each in involved[row.id]},
+            sessions={each: sessions[each] for each in session_ids[row.id]},
         )
         for row in rows
     }
@@ -172,29 +339,35 @@ async def load_words(
 def facts_of(
     messaging: Messaging,
     subject: Subject,
-    kind: MessageKind,
-    recipient: Recipient,
-    provider_id: ProviderId | None = None,
+    message: MessageKey,
     *,
     message_id: MessageLogId,
     now: datetime,
-    time_version: int | None = None,
 ) -> MessageFacts:
     """What a message may say: in the customer's zone as stored at booking, or in the provider's
-    own. A customer is told of all providers. `time_version` is that of the message, where there is
-    one.
+    own. A customer is told of all providers, and nothing of whoever else is in their session.
     """
-    appointment, provider = subject.appointment, subject.provider(provider_id)
+    kind = message.kind
+    appointment, provider = subject.appointment, subject.provider(message.provider_id)
     organization_id = subject.organization.id
-    to_customer = recipient is Recipient.CUSTOMER
+    to_customer = message.recipient is Recipient.CUSTOMER
     names = [subject.providers[each].name for each in appointment.providers]
-    moved_from = subject.recent.moved_from if kind is MessageKind.RESCHEDULED else None
-    starts_at, ends_at = appointment.starts_at, appointment.ends_at
-    has_left = kind is MessageKind.CANCELLED and provider.id not in appointment.providers
-    if has_left and time_version is not None and time_version in subject.recent.replaced:
+    session, about = subject.session_of(message), subject.about(message)
+    whole = about if isinstance(about, GroupVisit) else None
+    moved = None
+    if kind is MessageKind.RESCHEDULED:
+        moved = (
+            subject.recent.moves.get(appointment.time_version)
+            if whole is None
+            else subject.recent.move_of(whole.id)
+        )
+    moved_from = None if moved is None else moved.from_start
+    starts_at, ends_at = about.starts_at, about.ends_at
+    old = subject.left_by(message)
+    if old is not None:
         # Of the time that they had.
-        starts_at = subject.recent.replaced[time_version].started_at
-        ends_at = starts_at + (appointment.ends_at - appointment.starts_at)
+        starts_at, ends_at = old.starts_at, old.starts_at + (ends_at - starts_at)
+    is_by_practice = MessageKind.CANCELLED in subject.recent.by_practice
     return MessageFacts(
         appointment_id=appointment.id,
         version=appointment.version,
@@ -202,10 +375,9 @@ def facts_of(
         starts_at=starts_at,
         ends_at=ends_at,
         previous_starts_at=moved_from,
-        keeps_start=kind is MessageKind.RESCHEDULED
-        and moved_from is None
-        and appointment.time_version in subject.recent.replaced,
-        is_handed_over=has_left,
+        keeps_start=moved is not None and moved_from is None,
+        is_resized=moved is not None and moved.is_of_size,
+        is_handed_over=kind is MessageKind.CANCELLED and provider.id not in about.providers,
         now=now,
         time_zone=appointment.customer_time_zone if to_customer else provider.time_zone,
         locale=appointment.contact.locale if to_customer else provider.locale,
@@ -214,17 +386,53 @@ def facts_of(
         provider_name=", ".join(names) if to_customer else provider.name,
         provider_email=provider.email,
         service_name=None if subject.service is None else subject.service.name,
-        contact_name=appointment.contact.name,
-        contact_email=appointment.contact.email,
-        contact_phone=appointment.contact.phone,
+        is_cancelled_by_practice=is_by_practice,
+        cancellation_reason=appointment.cancellation_reason
+        if whole is None or is_by_practice
+        else None,
+        seats=None if appointment.session_id is None else appointment.seats,
+        session=None if session is None else _session_facts(session, provider),
+        is_about_session=whole is not None,
+        manage_url=messaging.manage_url(organization_id, appointment.id) if to_customer else None,
+        unsubscribe_url=messaging.unsubscribe_url(organization_id, message_id),
+        **({} if whole is not None else _of_the_booking(appointment, now)),
+    )
+
+
+class _Booking(TypedDict, total=False):
+    """What a message says of one booking, and none about a whole session."""
+
+    contact_name: str
+    contact_email: str | None
+    contact_phone: str | None
+    notes: str | None
+    price: Money | None
+    terms: CustomerTerms | None
+    cancellation_fee: Money | None
+
+
+def _of_the_booking(appointment: Appointment, now: datetime) -> _Booking:
+    contact = appointment.contact
+    return _Booking(
+        contact_name=contact.name,
+        contact_email=contact.email,
+        contact_phone=contact.phone,
         notes=appointment.notes,
         price=appointment.price,
         terms=customer_terms(appointment, now),
         cancellation_fee=appointment.cancellation_fee,
-        cancellation_reason=appointment.cancellation_reason,
-        is_cancelled_by_practice=MessageKind.CANCELLED in subject.recent.by_practice,
-        manage_url=messaging.manage_url(organization_id, appointment.id) if to_customer else None,
-        unsubscribe_url=messaging.unsubscribe_url(organization_id, message_id),
+    )
+
+
+def _session_facts(session: GroupVisit, provider: Provider) -> SessionFacts:
+    return SessionFacts(
+        id=session.id,
+        version=session.version,
+        starts_at=session.starts_at,
+        ends_at=session.ends_at,
+        seats=session.seats,
+        bookings=session.bookings,
+        takes_place=session.takes_place_with(provider.id),
     )
 
 
@@ -253,48 +461,51 @@ async def _recent(
 
 def _left(recent: Recent, appointment: Appointment) -> list[ProviderId]:
     """Those whom the appointment took once and takes no more."""
-    once = {each for replaced in recent.replaced.values() for each in replaced.before}
+    once = {each for move in recent.moves.values() for each in move.before.providers}
     return sorted(once - {*appointment.providers})
 
 
+def _sessions_of(appointment: Appointment, recent: Recent) -> set[SessionId]:
+    """That which it is in, and those that it has left."""
+    before = {move.before.session_id for move in recent.moves.values()}
+    return {each for each in (appointment.session_id, *before) if each is not None}
+
+
 def _recent_of(appointment: Appointment, entries: Collection[HistoryEntry]) -> Recent:
-    moved_from: datetime | None = None
     by_practice: set[MessageKind] = set()
-    replaced: dict[int, Replaced] = {}
+    moves: dict[int, Move] = {}
     # Counted back: the history may have lost its beginning, and the appointment knows its end.
     time_version = appointment.time_version
     for entry in reversed([*entries]):
-        if entry.kind is not AppointmentChangeKind.RESCHEDULED:
+        if entry.kind is not AppointmentChangeKind.RESCHEDULED or entry.from_starts_at is None:
             continue
-        if entry.from_providers != entry.to_providers and entry.from_starts_at is not None:
-            replaced[time_version] = Replaced(
-                frozenset(entry.from_providers),
-                frozenset(entry.to_providers),
-                entry.from_starts_at,
+        if entry.is_news:
+            moves[time_version] = Move(
+                Place(
+                    frozenset(entry.from_providers),
+                    entry.from_starts_at,
+                    entry.from_session,
+                    entry.from_seats,
+                ),
+                Place(
+                    frozenset(entry.to_providers),
+                    entry.to_starts_at,
+                    entry.to_session,
+                    entry.to_seats,
+                ),
             )
-            time_version -= 1
-        elif entry.from_starts_at != entry.to_starts_at:
             time_version -= 1
     for entry in entries:
         if entry.kind is AppointmentChangeKind.CANCELLED:
             kind = MessageKind.CANCELLED
-        elif (
-            entry.kind is AppointmentChangeKind.RESCHEDULED
-            and entry.from_starts_at != entry.to_starts_at == appointment.starts_at
-        ):
-            kind, moved_from = MessageKind.RESCHEDULED, entry.from_starts_at
-        elif (
-            entry.kind is AppointmentChangeKind.RESCHEDULED
-            and entry.from_providers != entry.to_providers
-        ):
-            # At the start that it had: the news is who it is with.
-            kind, moved_from = MessageKind.RESCHEDULED, None
+        elif entry.kind is AppointmentChangeKind.RESCHEDULED and entry.is_news:
+            kind = MessageKind.RESCHEDULED
         else:
             continue
         by_practice.discard(kind)
         if entry.actor.is_providers_side:
             by_practice.add(kind)
-    return Recent(moved_from=moved_from, by_practice=frozenset(by_practice), replaced=replaced)
+    return Recent(by_practice=frozenset(by_practice), moves=moves)
 
 
 def _addresses(

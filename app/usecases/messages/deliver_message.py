@@ -153,29 +153,22 @@ class Delivery:
     async def _begin(self, *, may_have_arrived: bool) -> Beginning:
         """Decide upon the message as things are now, and record that an attempt begins.
 
-        Recording the attempt compares the appointment's version: if a change was committed since,
-        the decision is made once more.
+        Recording the attempt compares the versions of the appointment and the session: if a change
+        was committed since, the decision is made once more.
         """
         claimed, resources = self.claimed, self.resources
         message, about = claimed.message, claimed.appointment_id
         tries = self._tries(may_have_arrived=may_have_arrived)
         for _ in range(2):
-            found = await load_subjects(resources.pool, claimed.organization_id, [about])
+            found = await load_subjects(
+                resources.pool, claimed.organization_id, [about], session_id=message.session_id
+            )
             subject, now = found[about], resources.clock()
             reach = subject.reach(message.recipient, message.provider_id)
-            decision = decide_attempt(message, subject.appointment, reach, now, tries)
+            decision = decide_attempt(message, subject.about(message), reach, now, tries)
             if isinstance(decision, Ended):
                 return decision
-            facts = facts_of(
-                resources.messaging,
-                subject,
-                message.kind,
-                message.recipient,
-                message.provider_id,
-                message_id=claimed.id,
-                now=now,
-                time_version=message.time_version,
-            )
+            facts = facts_of(resources.messaging, subject, message, message_id=claimed.id, now=now)
             content = self._rendered(facts)
             begun_at = resources.real_clock()
             # The words of a text message too: the remaining time in them is another at the next
@@ -183,7 +176,10 @@ class Delivery:
             is_ours = await begin_attempt(
                 resources.pool,
                 claimed,
-                appointment_version=subject.appointment.version,
+                appointment_version=subject.appointment.version
+                if message.session_id is None
+                else None,
+                session=subject.session_of(message),
                 begun_at=begun_at,
                 lease_until=begun_at + ATTEMPT_LEASE,
                 wire_text=content.text if isinstance(content, RenderedSms) else None,
@@ -230,10 +226,13 @@ class Delivery:
     async def _look_up(self, sender: SmsSender, words: str, since: datetime) -> SmsFate:
         """The fate of a text message whose worker died, or whose answer was lost."""
         claimed = self.claimed
-        found = await load_subjects(
-            self.resources.pool, claimed.organization_id, [claimed.appointment_id]
-        )
         message = claimed.message
+        found = await load_subjects(
+            self.resources.pool,
+            claimed.organization_id,
+            [claimed.appointment_id],
+            session_id=message.session_id,
+        )
         subject = found[claimed.appointment_id]
         phone = subject.reach(message.recipient, message.provider_id).phone
         if phone is None:

@@ -36,40 +36,37 @@ async def list_messages(
         if subject is None:
             continue
         logged = log.setdefault(appointment_id, [])
-        known = {
-            (row.time_version, row.kind, row.recipient, row.channel, row.provider_id)
-            for row in logged
-            if not row.is_resend
-        }
-        logged += [
-            planned
-            for planned in _planned(subject, entries)
-            if (
-                planned.time_version,
-                planned.kind,
-                planned.recipient,
-                planned.channel,
-                planned.provider_id,
-            )
-            not in known
-        ]
+        known = {_key(row) for row in logged if not row.is_resend}
+        logged += [planned for planned in _planned(subject, entries) if _key(planned) not in known]
         logged.sort(key=lambda row: row.due_at)
     return log
+
+
+def _key(row: Message) -> tuple[object, ...]:
+    return (
+        row.time_version,
+        row.kind,
+        row.recipient,
+        row.channel,
+        row.provider_id,
+        row.session_id,
+    )
 
 
 def _planned(subject: Subject, entries: Sequence[OutboxEntry]) -> Iterator[Message]:
     for entry in entries:
         for message in subject.messages(entry.kind, entry.time_version):
             reach = subject.reach(message.recipient, message.provider_id)
-            if why_not(message, subject.appointment, reach, entry.due_at) is None:
+            if why_not(message, subject.about(message), reach, entry.due_at) is None:
                 yield Message(
                     id=None,
                     appointment_id=entry.appointment_id,
-                    time_version=entry.time_version,
+                    time_version=message.time_version,
                     kind=message.kind,
                     recipient=message.recipient,
                     channel=message.channel,
                     status=MessageStatus.PENDING,
                     due_at=entry.due_at,
                     provider_id=message.provider_id,
+                    session_id=message.session_id,
                 )

@@ -69,11 +69,11 @@ async def preview_message(
         subjects = await load_subjects(resources.pool, organization_id, asked)
         if question.appointment_id not in subjects:
             return None
+        subject = subjects[question.appointment_id]
         facts = facts_of(
             resources.messaging,
-            subjects[question.appointment_id],
-            question.kind,
-            question.recipient,
+            subject,
+            subject.message(question.kind, question.recipient, question.channel),
             message_id=MessageLogId(UUID(int=0)),
             now=now,
         )

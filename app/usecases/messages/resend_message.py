@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from app.core.appointment import AppointmentStatus
 from app.core.ids import MessageLogId
-from app.core.message_rules import MessageKey, SkipReason, why_not
+from app.core.message_rules import SkipReason, why_not
 from app.core.messages import Message, MessageKind, MessageStatus, Recipient
 from app.core.refusals import InvalidInput, NotAllowed, NotFound
 from app.core.sentences import Sentence, say
@@ -20,6 +20,7 @@ from app.usecases.messages.limit_messages import destination_of, limit_messages
 if TYPE_CHECKING:
     from app.core.appointment import Appointment
     from app.core.ids import AppointmentId, ProviderId
+    from app.core.message_rules import MessageKey
     from app.core.messages import Channel
     from app.core.viewer import Viewer
     from app.usecases.resources import Resources
@@ -69,18 +70,15 @@ async def resend_message(
         provider_id = _provider(form, appointment)
         if isinstance(provider_id, InvalidInput):
             return provider_id
-        message = MessageKey(
-            kind=form.kind,
-            time_version=appointment.time_version,
-            recipient=form.recipient,
-            channel=form.channel,
+        message = replace(
+            subject.message(form.kind, form.recipient, form.channel),
             is_resend=True,
             provider_id=provider_id,
         )
         if (never := _never_happened(form.kind, appointment)) is not None:
             return InvalidInput(field="kind", message=never)
         reach = subject.reach(form.recipient, provider_id)
-        reason = why_not(message, appointment, reach, now)
+        reason = why_not(message, subject.about(message), reach, now)
         if reason is not None:
             return _refused(reason)
         resend = NewMessage(

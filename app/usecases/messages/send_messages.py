@@ -115,7 +115,7 @@ async def _log_due(
             subject = subjects[entry.appointment_id]
             for message in subject.messages(entry.kind, entry.time_version):
                 reach = subject.reach(message.recipient, message.provider_id)
-                skipped = why_not(message, subject.appointment, reach, now)
+                skipped = why_not(message, subject.about(message), reach, now)
                 counted = skipped is None
                 origin = entry.origin if counted and is_unverified(subject, message) else None
                 new.append(
