@@ -99,8 +99,11 @@ function signIn(token, organization) {
   showViewer();
 }
 
-// GraphiQL writes its tabs down with a delay; so they are dropped here, where nothing is pending.
-if (kept("restore")) sessionStorage.removeItem("graphiql:tabState");
+// GraphiQL stores its tabs with a delay, so they are removed here, where no write is pending. What its editors held is stored
+// separately and would be written into the first example.
+if (kept("restore")) {
+  for (const name of ["tabState", "query", "variables", "headers", "operationName"]) sessionStorage.removeItem(`graphiql:${name}`);
+}
 keep("restore", "");
 form.token.value = kept("token");
 form.organization.value = kept("organization");

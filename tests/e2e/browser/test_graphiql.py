@@ -263,4 +263,6 @@ async def test_tabs_outlive_a_reload_and_the_examples_come_back(
     await page.reload()
     await expect(page.get_by_role("tab").first).to_contain_text("Mine")
     await page.get_by_role("button", name="Restore examples").click()
+    await expect(page.get_by_role("tab").nth(1)).to_contain_text("Services")
+    await expect(page.locator(".graphiql-query-editor")).to_contain_text("query Providers")
     await expect(page.get_by_role("tab").first).to_contain_text("Providers")
