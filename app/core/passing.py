@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from app.core.hours import Hours
     from app.core.limits import Counted
     from app.core.rules import Rules
+    from app.core.sessions import StandingSession
     from app.core.zones import Minute
 
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -61,17 +62,21 @@ def next_service_change(
     starts: Sequence[Minute],
     now: datetime,
     counted: Iterable[Counted] = (),
+    sessions: Sequence[StandingSession] = (),
 ) -> datetime | None:
-    """As `next_change`, for a service on these days of all that a visit could take. Of the starts
-    that are listed, one may leave when anybody's notice is kept for the last time.
+    """As `next_change`, for a service on these days of all that a visit could take, and for its
+    sessions there. Of the starts that are listed, one may leave when anybody's notice is kept for
+    the last time. Seats come at the instant at which their hold expires.
     """
     instants = [at for each in counted for at in each.expiries_after(now)]
+    instants += [at for each in sessions for at in each.expiries_after(now)]
+    starting = [each.start for each in sessions]
     soonest = minute_at_or_after(now)
     for hours, rules, days in providers:
         first = bisect_left(starts, soonest + rules.min_notice_minutes)
         if first < len(starts):
             instants.append(instant_of(starts[first] - rules.min_notice_minutes) + _MICROSECOND)
-        instants += _horizon_moves(hours, rules, days, now)
+        instants += _horizon_moves(hours, rules, days, now, starting)
         for day in days.values():
             instants += releases_after(day, now)
     for days in resources:
@@ -81,13 +86,21 @@ def next_service_change(
 
 
 def _horizon_moves(
-    hours: Hours, rules: Rules, days: Mapping[date, FreeDay], now: datetime
+    hours: Hours,
+    rules: Rules,
+    days: Mapping[date, FreeDay],
+    now: datetime,
+    starting: Sequence[Minute] = (),
 ) -> list[datetime]:
-    """The next midnight, where some of the days are beyond the horizon."""
+    """The next midnight, where some of the days, or sessions starting then, are beyond the
+    horizon.
+    """
     minute = minute_of(now)
     today = local_date(hours.time_zone, minute)
     last = today.toordinal() + rules.max_advance_booking_days
-    if not any(day.toordinal() > last for day, free in days.items() if free.stretches):
+    dates = [day for day, free in days.items() if free.stretches]
+    dates += [local_date(hours.time_zone, start) for start in starting]
+    if not any(day.toordinal() > last for day in dates):
         return []
     pieces = date_interval(hours.time_zone, today)
     return [instant_of(end) for start, end in pieces if start <= minute < end]

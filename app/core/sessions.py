@@ -77,6 +77,14 @@ class StandingSession:
             if party.expires_at is None or party.expires_at > now
         )
 
+    def expiries_after(self, now: datetime) -> list[datetime]:
+        """The instants after now at which seats come free since a hold expires."""
+        return [
+            party.expires_at
+            for party in self.parties
+            if party.expires_at is not None and party.expires_at > now
+        ]
+
     def seats_left(self, needs: Needs, now: datetime) -> int:
         """How many more seats it has by what the service needs now; none if these have become
         fewer than are taken.

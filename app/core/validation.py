@@ -595,6 +595,17 @@ def valid_units(needs: Needs, resources: Mapping[ResourceId, Resource]) -> Needs
     return needs
 
 
+def refuse_price_of_seats(price: Money | None, seats: int) -> InvalidInput | None:
+    """The refusal where all seats of a start together cost more than an appointment's price can
+    be; `price` is that of one.
+    """
+    if price is None or price.amount_minor * seats <= AMOUNT_MINOR:
+        return None
+    return InvalidInput(
+        field="price.amount_minor", message=say("The price of all seats together is too high.")
+    )
+
+
 def is_subject(text: str) -> bool:
     """Whether this can be the subject of a token: 1 to 255 characters that can be printed."""
     return 1 <= len(text) <= SUBJECT_LENGTH and _UNPRINTABLE.search(text) is None

@@ -18,6 +18,7 @@ from app.core.validation import (
     ValidService,
     needs_form,
     policy_form,
+    refuse_price_of_seats,
     valid_needs,
     valid_service,
     valid_units,
@@ -67,6 +68,9 @@ async def create_service(
     needs = valid_needs(wanted)
     if isinstance(needs, InvalidInput):
         return needs
+    refused = refuse_price_of_seats(valid.price, needs.seats)
+    if refused is not None:
+        return refused
     service = _service(ServiceId(resources.new_id()), valid)
     async with transaction(resources.pool) as tx:
         subject_ids = _subject_ids(needs)
@@ -103,6 +107,9 @@ async def change_service(
         needs = valid_needs(replace(needs_form(before), **needs_changes))
         if isinstance(needs, InvalidInput):
             return needs
+        refused = refuse_price_of_seats(valid.price, needs.seats)
+        if refused is not None:
+            return refused
         subject_ids = _subject_ids(before) | _subject_ids(needs)
         await lock_rules(tx, viewer.organization_id, subject_ids)
         if needs != before:

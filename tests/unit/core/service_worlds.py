@@ -4,7 +4,7 @@ groups of resources with units, claims and holds on all of them, and wishes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from app.core.free_days import compute_free_days, compute_resource_days
 from app.core.hours import ALWAYS_OPEN, Hours, WeeklyRange
-from app.core.ids import ProviderId, ResourceId, ServiceId
+from app.core.ids import ProviderId, ResourceId, ServiceId, SessionId, SubjectId
 from app.core.limits import (
     BookingLimit,
     FullDates,
@@ -27,8 +27,9 @@ from app.core.needs import Assignment, Needs, ResourceGroup
 from app.core.provider import Calendar, Provider, Service
 from app.core.resource import Resource, ResourceCalendar
 from app.core.rules import ProviderRules, Rules, ServiceRules
-from app.core.service_starts import service_starts
-from app.core.slots import Claim, dates_of_viewer
+from app.core.service_starts import SeatedStarts, seated_starts, service_starts
+from app.core.sessions import SeatsTaken, StandingSession
+from app.core.slots import Claim, ClaimKind, dates_of_viewer
 from app.core.visits import Candidate, ResourceCandidate
 from app.core.zones import Minute, dates_between
 from tests.unit.core.worlds import claims_around, dates_in, hours_around, some_rules, zones
@@ -48,6 +49,9 @@ class World:
     resources: Mapping[ResourceId, ResourceCandidate]
     day: date
     now: datetime
+    seats: int = 1
+    """How many the party takes."""
+    sessions: tuple[StandingSession, ...] = ()
 
     @property
     def begin(self) -> int:
@@ -92,6 +96,23 @@ def listed(world: World) -> dict[Minute, tuple[ProviderId, ...]]:
     starts = service_starts(world.needs, world.named, providers, resources, world.now, full)
     assert list(starts) == sorted(starts)
     return {start: leads for start, leads in starts.items() if world.begin <= start < world.end}
+
+
+def seated(world: World) -> SeatedStarts:
+    """The listing of the world's date, with the sessions."""
+    found = seated_starts(
+        listed(world),
+        world.needs,
+        world.named,
+        {each: candidate.calendar for each, candidate in world.candidates.items()},
+        {each: candidate.calendar for each, candidate in world.resources.items()},
+        world.now,
+        seats=world.seats,
+        sessions=world.sessions,
+    )
+    assert list(found.leads) == sorted(found.leads)
+    assert found.standing.keys() <= found.leads.keys()
+    return found
 
 
 def _full_dates(candidate: Candidate, world: World) -> FullDates:
@@ -287,3 +308,136 @@ def worlds(draw: st.DrawFn) -> World:
         day=day,
         now=now,
     )
+
+
+@st.composite
+def parties_at(draw: st.DrawFn, now: datetime) -> tuple[SeatsTaken, ...]:
+    """Appointments, and holds of which some have expired."""
+    expiries = [now + timedelta(microseconds=each) for each in (60_000_000, 1, 0, -60_000_000)]
+    party = st.builds(
+        SeatsTaken,
+        st.sampled_from([1, 1, 2, 3]),
+        st.one_of(st.none(), st.none(), st.sampled_from(expiries)),
+    )
+    return tuple(draw(st.lists(party, min_size=draw(st.sampled_from([1, 1, 1, 0])), max_size=3)))
+
+
+def expiry_of(parties: tuple[SeatsTaken, ...]) -> datetime | None:
+    """When the claims of a session with these parties expire, as they are stored."""
+    expiries = [each.expires_at for each in parties if each.expires_at is not None]
+    return max(expiries) if parties and len(expiries) == len(parties) else None
+
+
+@st.composite
+def sessions_in(draw: st.DrawFn, world: World, number: int, start: Minute) -> StandingSession:
+    """A session with some providers and units, as long as visits are, or were once."""
+    everybody = draw(st.permutations(list(world.candidates)))
+    if draw(st.integers(0, 3)):
+        everybody.sort(key=lambda each: each not in world.named)
+    providers = everybody[: draw(st.integers(1, 2))]
+    if draw(st.integers(0, 19)) == 19:
+        providers = [*providers, ProviderId(UUID(int=99))]
+    duration = next(iter(world.candidates.values())).calendar.rules.duration_minutes
+    end = start + draw(st.sampled_from([duration, duration, 30, 180]))
+    parties = draw(parties_at(world.now))
+    expires_at = expiry_of(parties)
+    kind = ClaimKind.APPOINTMENT if expires_at is None else ClaimKind.HOLD
+    buffers = draw(st.sampled_from([(0, 0), (0, 0), (10, 15)]))
+    claim = Claim(start - buffers[0], end + buffers[1], start, end, kind, expires_at)
+    claims: dict[SubjectId, tuple[Claim, ...]] = dict.fromkeys(providers, (claim,))
+    for group in world.needs.groups:
+        resource_id = group.resource_ids[0]
+        units = world.resources[resource_id].calendar.resource.units
+        unit = draw(st.integers(1, units + (draw(st.integers(0, 9)) == 9)))
+        claims[resource_id] = (claim._replace(unit=unit),)
+    return StandingSession(
+        id=SessionId(UUID(int=500 + number)),
+        providers=tuple(providers),
+        claims=claims,
+        parties=parties,
+    )
+
+
+def overlap(one: Claim, other: Claim) -> bool:
+    return (
+        one.unit == other.unit
+        and one.claimed_from < other.claimed_until
+        and other.claimed_from < one.claimed_until
+    )
+
+
+def with_session(world: World, session: StandingSession) -> World:
+    """The world with this session, and without whatever overlaps it; unchanged if another session
+    does.
+    """
+
+    def overlaps(subject_id: SubjectId, claim: Claim) -> bool:
+        return any(overlap(each, claim) for each in session.claims.get(subject_id, ()))
+
+    for other in world.sessions:
+        for subject_id, claims in other.claims.items():
+            if any(overlaps(subject_id, each) for each in claims):
+                return world
+
+    def seen(subject_id: SubjectId, claims: Sequence[Claim]) -> tuple[Claim, ...]:
+        left = (each for each in claims if not overlaps(subject_id, each))
+        return (*left, *session.claims.get(subject_id, ()))
+
+    candidates = {
+        each: replace(
+            candidate,
+            claims=seen(each, candidate.claims),
+            led=tuple(claim for claim in candidate.led if not overlaps(each, claim)),
+        )
+        for each, candidate in world.candidates.items()
+    }
+    lead = session.providers[0]
+    led = (*candidates[lead].led, *session.claims[lead])
+    candidates[lead] = replace(candidates[lead], led=led)
+    resources = {
+        each: replace(candidate, claims=seen(each, candidate.claims))
+        for each, candidate in world.resources.items()
+    }
+    return replace(
+        world, candidates=candidates, resources=resources, sessions=(*world.sessions, session)
+    )
+
+
+@st.composite
+def calmed(draw: st.DrawFn, world: World) -> World:
+    """The world with little that is in the way of visits, so that seats decide."""
+    candidates = dict(world.candidates)
+    for each, candidate in candidates.items():
+        if draw(st.integers(0, 4)):
+            calendar = candidate.calendar
+            hours = Hours(time_zone=calendar.hours.time_zone, weekly=ALWAYS_OPEN, exceptions={})
+            rules = replace(calendar.rules, min_notice_minutes=0, max_advance_booking_days=60)
+            candidates[each] = replace(
+                candidate,
+                calendar=replace(calendar, hours=hours, rules=rules),
+                claims=candidate.claims[:2],
+                led=(),
+            )
+    return replace(world, candidates=candidates, now=world.now - timedelta(days=3))
+
+
+@st.composite
+def seated_worlds(draw: st.DrawFn) -> World:
+    """Services with seats, or that had some once, and their sessions."""
+    world: World = draw(worlds())
+    if draw(st.integers(0, 3)):
+        world = draw(calmed(world))
+    world = replace(
+        world,
+        needs=replace(world.needs, seats=draw(st.sampled_from([8, 8, 6, 4, 3, 2, 1]))),
+        seats=draw(st.sampled_from([1, 1, 2, 2, 3, 5, 9])),
+    )
+    on_grid = sorted(listed(world))
+    if not on_grid:
+        on_grid = [world.begin]
+    starts = draw(st.lists(st.sampled_from(on_grid), min_size=1, max_size=2))
+    starts += draw(st.lists(st.integers(world.begin, world.end - 1), max_size=1))
+    for number in range(draw(st.integers(2, 6))):
+        start = draw(st.sampled_from(starts))
+        world = with_session(world, draw(sessions_in(world, number, start)))
+    return world

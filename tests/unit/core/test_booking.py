@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,6 +18,7 @@ from app.core.booking import (
     booked_minutes,
     claim_for,
     dates_to_lock,
+    price_of_seats,
     week_around,
 )
 from app.core.hours import Hours, WeeklyRange
@@ -90,6 +92,18 @@ def test_price_and_policy_come_from_the_service_or_from_the_provider() -> None:
             NINE,
             timedelta(minutes=calendar.rules.duration_minutes),
         )
+
+
+@pytest.mark.parametrize("seats", [1, 3, 1000])
+def test_the_price_is_per_seat_and_stays_so_when_a_party_gets_larger_or_smaller(seats: int) -> None:
+    assert CUT.price is not None
+    calendar = a_calendar(CUT)
+    booked = accept(calendar, {ADA.id: (claim_for(calendar.rules, NINE),)}, seats).price
+    assert booked == replace(CUT.price, amount_minor=CUT.price.amount_minor * seats)
+    for others in (1, 2, 999):
+        moved = price_of_seats(booked, others, paid_for=seats)
+        assert moved == replace(CUT.price, amount_minor=CUT.price.amount_minor * others)
+    assert accept(a_calendar(), {ADA.id: (claim_for(calendar.rules, NINE),)}, seats).price is None
 
 
 def test_a_page_that_shows_an_old_duration_books_nothing() -> None:

@@ -17,7 +17,7 @@ from app.core.appointment import Appointment, AppointmentStatus, Contact
 from app.core.changes import AppointmentChangeKind
 from app.core.history import history_entry
 from app.core.hold import Hold
-from app.core.ids import AppointmentId, CustomerId, HoldId, ProviderId
+from app.core.ids import AppointmentId, CustomerId, HoldId, ProviderId, SessionId
 from app.core.lifecycle import (
     Actor,
     Cancellation,
@@ -27,6 +27,7 @@ from app.core.lifecycle import (
     decide_cancellation,
     decide_closing,
     late_fee,
+    moved,
     quote_cancellation,
     refuse_move,
 )
@@ -471,6 +472,37 @@ def test_what_is_over_is_never_moved(
         refusal = refuse_move(an_appointment(status=status), actor, now, expected_version=None)
         assert refusal == NotReschedulable(reason=reason)
         assert quote_cancellation(an_appointment(status=status), actor, now) is None
+
+
+def test_a_party_that_moves_keeps_the_price_of_a_seat_and_tells_nobody_of_its_size() -> None:
+    """The time version rises with the start and the providers alone."""
+    price = Money(amount_minor=3_000, currency="EUR")
+    before = replace(
+        an_appointment(price=price), seats=2, session_id=SessionId(UUID(int=7)), named=0
+    )
+    smaller = moved(
+        before,
+        before.starts_at,
+        before.ends_at,
+        providers=before.providers,
+        named=0,
+        resources=(),
+        session_id=before.session_id,
+        seats=1,
+    )
+    assert (smaller.seats, smaller.price) == (1, replace(price, amount_minor=1_500))
+    assert smaller.session_id == before.session_id
+    assert (smaller.version, smaller.time_version) == (before.version + 1, before.time_version)
+    later = moved(
+        before,
+        before.starts_at + timedelta(hours=1),
+        before.ends_at + timedelta(hours=1),
+        providers=before.providers,
+        named=0,
+        resources=(),
+    )
+    assert (later.seats, later.price, later.session_id) == (2, price, None)
+    assert later.time_version == before.time_version + 1
 
 
 @pytest.mark.parametrize("reason", NotChangeableReason)

@@ -19,7 +19,7 @@ from app.core.free_days import (
 from app.core.hours import Hours
 from app.core.passing import next_change, next_service_change
 from app.core.rules import Rules
-from app.core.service_starts import service_starts
+from app.core.service_starts import seated_starts, service_starts
 from app.core.slots import bookable_by_date, by_viewer_date, dates_of_viewer
 from app.core.zones import EPOCH, minute_of
 from tests.unit.core import service_worlds, worlds
@@ -107,11 +107,11 @@ def test_nothing_changes_before_it(data: st.DataObject) -> None:
             assert bookable(moment) == bookable(now)
 
 
-@given(service_worlds.worlds(), st.data())
+@given(st.one_of(service_worlds.worlds(), service_worlds.seated_worlds()), st.data())
 def test_nothing_of_a_service_changes_before_it(
     world: service_worlds.World, data: st.DataObject
 ) -> None:
-    """Whoever's notice, horizon or hold it is that time moves."""
+    """Whoever's notice, horizon or hold it is that time moves, of time or of seats."""
 
     def dates(hours: Hours) -> tuple[date, date]:
         asked = dates_of_viewer(hours.time_zone, "UTC", world.day, world.day)
@@ -142,9 +142,18 @@ def test_nothing_of_a_service_changes_before_it(
     }
 
     def listed(instant: datetime) -> dict[int, tuple[object, ...]]:
-        leads = service_starts(world.needs, world.named, providers, resources, instant)
-        starts = by_viewer_date(leads, "UTC", world.day, world.day)[world.day]
-        return {start: leads[start] for start in starts}
+        found = seated_starts(
+            service_starts(world.needs, world.named, providers, resources, instant),
+            world.needs,
+            world.named,
+            {each: calendar for each, (calendar, _) in providers.items()},
+            {each: candidate.calendar for each, candidate in world.resources.items()},
+            instant,
+            seats=world.seats,
+            sessions=world.sessions,
+        )
+        starts = by_viewer_date(found.leads, "UTC", world.day, world.day)[world.day]
+        return {start: (found.leads[start], found.standing.get(start)) for start in starts}
 
     now = world.now
     instant = next_service_change(
@@ -152,6 +161,7 @@ def test_nothing_of_a_service_changes_before_it(
         resources.values(),
         tuple(listed(now)),
         now,
+        sessions=world.sessions,
     )
     assert instant is None or instant > now
     until = now + timedelta(days=400) if instant is None else instant

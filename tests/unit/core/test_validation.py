@@ -15,9 +15,11 @@ from hypothesis import strategies as st
 from app.core.appointment import Contact
 from app.core.hours import ClockRange, DayException, WeeklyRange
 from app.core.money import CancellationPolicy, LateCancellation, Money
+from app.core.needs import Needs
 from app.core.refusals import InvalidInput
 from app.core.validation import (
     ContactForm,
+    NeedsForm,
     PolicyForm,
     ProviderForm,
     ServiceForm,
@@ -25,14 +27,18 @@ from app.core.validation import (
     ValidService,
     is_slug,
     is_subject,
+    needs_form,
     policy_form,
+    refuse_price_of_seats,
     valid_contact,
     valid_exception,
     valid_idempotency_key,
+    valid_needs,
     valid_notes,
     valid_organization,
     valid_provider,
     valid_reason,
+    valid_seats,
     valid_service,
     valid_time_zone,
     valid_week,
@@ -290,6 +296,31 @@ def test_a_rule_is_within_its_bounds_inclusive(field: str, least: int, most: int
         assert getattr(answer.rules, field) == value
     for value in (least - 1, most + 1, -(2**31), 2**31 - 1):
         assert refused_field(checked(value)) == field
+
+
+@pytest.mark.parametrize("seats", [1, 2, 1_000])
+def test_a_party_takes_1_to_1000_seats_and_a_service_has_as_many(seats: int) -> None:
+    assert valid_seats(seats) == seats
+    needs = valid_needs(NeedsForm(provider_ids=[], seats=seats))
+    assert isinstance(needs, Needs)
+    assert needs.seats == seats
+    assert needs_form(needs).seats == seats
+
+
+@pytest.mark.parametrize("seats", [None, 0, -1, 1_001, 2**31 - 1])
+def test_no_other_number_of_seats_is_taken(seats: int | None) -> None:
+    assert refused_field(valid_seats(seats)) == "seats"
+    assert refused_field(valid_needs(NeedsForm(provider_ids=[], seats=seats))) == "seats"
+
+
+def test_all_seats_together_cost_what_an_appointment_can() -> None:
+    most = Money(amount_minor=2**31 - 1, currency="EUR")
+    assert refuse_price_of_seats(None, 1_000) is None
+    assert refuse_price_of_seats(most, 1) is None
+    assert (
+        refuse_price_of_seats(replace(most, amount_minor=most.amount_minor // 1_000), 1_000) is None
+    )
+    assert refused_field(refuse_price_of_seats(most, 2)) == "price.amount_minor"
 
 
 # ---------------------------------------------------------------- hours

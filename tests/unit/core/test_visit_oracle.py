@@ -4,7 +4,7 @@ reasons.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -13,12 +13,21 @@ from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
 from app.core.booking import Claims, claim_for
-from app.core.ids import SubjectId
+from app.core.ids import ProviderId, SubjectId
 from app.core.needs import Needs
+from app.core.sessions import Join, OwnSeats, SeatsAt, StandingSession
 from app.core.slots import Claim, UnbookableReason, explain
-from app.core.visits import Visit, assign, explain_members, leads_at
+from app.core.visits import Candidate, Visit, assign, explain_members, leads_at, seats_at
 from app.core.zones import instant_of
-from tests.unit.core.service_worlds import World, listed, some_hours, unit_claims, worlds
+from tests.unit.core.service_worlds import (
+    World,
+    listed,
+    seated,
+    seated_worlds,
+    some_hours,
+    unit_claims,
+    worlds,
+)
 from tests.unit.core.visit_oracle import VisitOracle
 from tests.unit.core.worlds import claims_around
 
@@ -28,7 +37,7 @@ SHARDS = 16
 PATIENT = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example]
 
 
-def the_oracle(world: World, own: Claims | None = None) -> VisitOracle:
+def the_oracle(world: World, own: Claims | OwnSeats | None = None) -> VisitOracle:
     return VisitOracle(
         world.needs,
         world.named,
@@ -37,6 +46,8 @@ def the_oracle(world: World, own: Claims | None = None) -> VisitOracle:
         world.day,
         world.now,
         own,
+        seats=world.seats,
+        sessions=world.sessions,
     )
 
 
@@ -55,13 +66,26 @@ def starts_to_ask(data: st.DataObject, world: World, oracle: VisitOracle) -> lis
 
 
 def assert_chosen(
-    world: World, oracle: VisitOracle, minute: int, own: Claims | None = None
+    world: World, oracle: VisitOracle, minute: int, own: Claims | OwnSeats | None = None
 ) -> None:
     starts_at = instant_of(minute)
     everything = (world.needs, world.named, world.candidates, world.resources, starts_at, world.now)
-    found = assign(*everything, own=own)
-    leads = leads_at(*everything, own=own)
+    found = assign(*everything, own=own, seats=world.seats, sessions=world.sessions)
+    leads = leads_at(*everything, own=own, seats=world.seats, sessions=world.sessions)
+    room = seats_at(*everything, own=own, seats=world.seats, sessions=world.sessions)
     assert leads == oracle.leads(minute)
+    assert bool(leads) == (room is not None)
+    if room is not None:
+        assert room == SeatsAt(oracle.seats_left(minute), oracle.end(minute))
+    joined = oracle.joined(minute)
+    if joined is not None:
+        assert leads
+        assert isinstance(found, Join)
+        assert found.session == joined
+        assert found.providers[: found.named] == world.named
+        assert sorted(found.providers) == sorted(joined.providers)
+        assert found.lead == joined.providers[0]
+        return
     chosen = oracle.chosen(minute)
     if chosen is None:
         assert not leads
@@ -117,6 +141,66 @@ def assert_explained(world: World, oracle: VisitOracle, minute: int) -> None:
     for resource_id in world.needs.resource_ids:
         possible = list(oracle.possible_units(resource_id, rules, minute))
         assert bool(members[resource_id]) == (not possible)
+
+
+def seats_are_listed_and_taken(data: st.DataObject) -> None:
+    world = data.draw(seated_worlds())
+    oracle = the_oracle(world)
+    found = seated(world)
+    within = [at for at in found.leads if world.begin <= at < world.end]
+    asked = [session.start for session in world.sessions]
+    asked = sorted({*asked, *starts_to_ask(data, world, oracle)})
+    assert {at: found.leads[at] for at in within} == oracle.starts_between(world.begin, world.end)
+    duration = next(iter(world.candidates.values())).calendar.rules.duration_minutes
+    for minute in asked:
+        assert_chosen(world, oracle, minute)
+        if minute in found.leads:
+            alone = SeatsAt(world.needs.seats, minute + duration)
+            room = found.standing.get(minute, alone)
+            assert room == SeatsAt(oracle.seats_left(minute), oracle.end(minute))
+
+
+def seats_move_where_there_is_room(data: st.DataObject) -> None:
+    """A party of a session, which may get larger or smaller, and keep its start."""
+    world = data.draw(seated_worlds())
+    if not world.sessions:
+        return
+    session = data.draw(st.sampled_from(world.sessions))
+    own = OwnSeats(session=session, seats=data.draw(st.integers(1, 3)))
+    named = session.providers[: data.draw(st.integers(0, 1))]
+    if named and data.draw(st.integers(0, 3)) == 0:
+        named = (data.draw(st.sampled_from(sorted(world.candidates))),)
+    lead = session.providers[0]
+    candidates = {
+        each: replace(candidate, leads_own=each == lead)
+        for each, candidate in world.candidates.items()
+    }
+    others = [each for each in world.sessions if each.id != session.id]
+    is_seen = data.draw(st.booleans())
+    after = replace(
+        world,
+        named=named,
+        candidates=candidates if is_seen else without(candidates, session),
+        sessions=tuple(world.sessions if is_seen else others),
+    )
+    oracle = the_oracle(after, own)
+    starts = {each.start for each in world.sessions}
+    for minute in sorted({*starts, *starts_to_ask(data, after, oracle)}):
+        assert_chosen(after, oracle, minute, own)
+
+
+def without(
+    candidates: dict[ProviderId, Candidate], session: StandingSession
+) -> dict[ProviderId, Candidate]:
+    """The candidates without the session's claims."""
+
+    def left(each: ProviderId, claims: Sequence[Claim]) -> list[Claim]:
+        return [claim for claim in claims if claim not in session.claims.get(each, ())]
+
+    return {
+        each: replace(candidate, claims=left(each, candidate.claims), led=left(each, candidate.led))
+        for each, candidate in candidates.items()
+    }
 
 
 def listed_is_bookable(data: st.DataObject) -> None:
@@ -202,9 +286,30 @@ def test_a_move_takes_what_trying_every_assignment_finds(data: st.DataObject) ->
     movable_is_what_can_be_had(data)
 
 
+@settings(max_examples=40, deadline=None, suppress_health_check=PATIENT)
+@given(st.data())
+def test_seats_are_listed_and_taken_as_trying_every_party_finds(data: st.DataObject) -> None:
+    """Where a party finds room, in which session, how many seats are left, and why there are none."""
+    seats_are_listed_and_taken(data)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=PATIENT)
+@given(st.data())
+def test_a_party_moves_where_trying_every_session_finds_room(data: st.DataObject) -> None:
+    seats_move_where_there_is_room(data)
+
+
 @pytest.mark.full
 @pytest.mark.parametrize("shard", range(SHARDS))
-@pytest.mark.parametrize("law", [listed_is_bookable, movable_is_what_can_be_had])
+@pytest.mark.parametrize(
+    "law",
+    [
+        listed_is_bookable,
+        movable_is_what_can_be_had,
+        seats_are_listed_and_taken,
+        seats_move_where_there_is_room,
+    ],
+)
 def test_the_law_of_visits_holds_in_many_more_worlds(
     law: Callable[[st.DataObject], None], shard: int
 ) -> None:

@@ -2,12 +2,14 @@
 sentences.
 
 It shares no code with the engine, only its types. Open time and reasons of one provider come from
-the walk of `oracle`; whom and what a visit takes is found by trying all combinations.
+the walk of `oracle`; whom and what a visit takes is found by trying all combinations, and how large
+a party finds room by trying all sizes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from itertools import combinations
 
@@ -16,13 +18,19 @@ from app.core.limits import BookingLimit, LimitPeriod
 from app.core.needs import Assignment, Needs, ResourceGroup
 from app.core.provider import Calendar
 from app.core.rules import Rules
+from app.core.sessions import OwnSeats, SeatsTaken, StandingSession
 from app.core.slots import Claim
 from app.core.visits import Candidate, ResourceCandidate
 from tests.unit.core.oracle import Moment, Walk, open_dates, wall_clock
 
 Units = tuple[tuple[ResourceId, int], ...]
 
-OF_THE_START = {"NOT_ON_GRID", "IN_THE_PAST", "TOO_SHORT_NOTICE", "BEYOND_HORIZON"}
+LARGEST_PARTY = 12
+"""Larger than any that finds room in the worlds of the tests."""
+
+CLOCK = {"IN_THE_PAST", "TOO_SHORT_NOTICE", "BEYOND_HORIZON"}
+OF_THE_START = {"NOT_ON_GRID", *CLOCK}
+SHUT = {"OUTSIDE_HOURS", "BREAK", "EXCEPTION"}
 
 
 def instant(moment: Moment) -> datetime:
@@ -35,8 +43,8 @@ def claimed(rules: Rules, moment: Moment) -> tuple[Moment, Moment, Moment, Momen
 
 
 class VisitOracle:
-    """Everything about the starts of one service on a date in UTC. `own` are the claims of the
-    appointment that moves, by subject.
+    """Everything about the starts of one service on a date in UTC, for a party of so many seats.
+    `own` are the claims of the appointment that moves, by subject, or its seats in a session.
     """
 
     def __init__(
@@ -47,11 +55,35 @@ class VisitOracle:
         resources: Mapping[ResourceId, ResourceCandidate],
         day: date,
         now: datetime,
-        own: Mapping[ProviderId | ResourceId, Sequence[Claim]] | None = None,
+        own: Mapping[ProviderId | ResourceId, Sequence[Claim]] | OwnSeats | None = None,
+        *,
+        seats: int = 1,
+        sessions: Sequence[StandingSession] = (),
     ) -> None:
         self.needs, self.named = needs, tuple(named)
+        self.now, self.seats, self.sessions = now, seats, sessions
+        self.own_seats = own if isinstance(own, OwnSeats) else None
+        before = own.session.claims if isinstance(own, OwnSeats) else own or {}
+        self.start_before = {each.visit_from for claims in before.values() for each in claims}
+        self.own = before
+        if self.own_seats is not None:
+            session = self.own_seats.session
+            is_shared = bool(self.seats_taken(session.parties))
+            self.own = {} if is_shared else before
+            lead = session.providers[0]
+            candidates = {
+                each: replace(
+                    one,
+                    claims=self._with_own(each, one.claims, stays=is_shared),
+                    led=self._with_own(each, one.led, stays=is_shared and each == lead),
+                )
+                for each, one in candidates.items()
+            }
+            resources = {
+                each: replace(one, claims=self._with_own(each, one.claims, stays=is_shared))
+                for each, one in resources.items()
+            }
         self.candidates, self.resources = candidates, resources
-        self.now, self.own = now, own or {}
         self.heedless = False
         """Whether limits play no part."""
         self.walks = {
@@ -61,10 +93,125 @@ class VisitOracle:
         self._is_open: dict[tuple[ResourceId, Moment], bool] = {}
         self._reasons: dict[tuple[ProviderId, Moment], set[str]] = {}
 
+    # ------------------------------------------------------------ sessions
+
+    def _with_own(
+        self, subject_id: ProviderId | ResourceId, claims: Sequence[Claim], *, stays: bool
+    ) -> list[Claim]:
+        """With the claims of the session that the appointment leaves, if these stay."""
+        assert self.own_seats is not None
+        own = self.own_seats.session.claims.get(subject_id, ())
+        return [each for each in claims if each not in own] + (list(own) if stays else [])
+
+    def seats_taken(self, parties: Sequence[SeatsTaken]) -> int:
+        return sum(
+            seats for seats, expires_at in parties if expires_at is None or self.now < expires_at
+        )
+
+    def standing(self, moment: Moment) -> list[StandingSession]:
+        """Others' sessions at this start that have whom the wish names."""
+        found = []
+        for session in self.sessions:
+            minutes = {each.visit_from for claims in session.claims.values() for each in claims}
+            is_own = self.own_seats is not None and self.own_seats.session.id == session.id
+            if (
+                minutes == {moment}
+                and not is_own
+                and self.seats_taken(session.parties)
+                and self.is_as_named(session)
+            ):
+                found.append(session)
+        return found
+
+    def is_as_named(self, session: StandingSession) -> bool:
+        """Whether the first named leads it and all others named take part."""
+        return session.providers[0] in (self.named[:1] or session.providers) and all(
+            each in session.providers for each in self.named
+        )
+
+    def reasons_of(self, session: StandingSession) -> dict[ProviderId | ResourceId, set[str]]:
+        """Why nobody may sit down there, of each subject that has a reason."""
+        found: dict[ProviderId | ResourceId, set[str]] = {}
+        for subject_id, claims in session.claims.items():
+            reasons: set[str] = set()
+            for claim in claims:
+                minutes = range(claim.visit_from, claim.visit_until)
+                if subject_id in session.providers:
+                    reasons |= self._of_teacher(ProviderId(subject_id), minutes)
+                else:
+                    reasons |= self._of_unit(ResourceId(subject_id), claim.unit, minutes)
+            if reasons:
+                found[subject_id] = reasons
+        return found
+
+    def _of_teacher(self, provider_id: ProviderId, minutes: range) -> set[str]:
+        if provider_id not in self.candidates:
+            return {"NOBODY_FREE"}
+        calendar = self.candidates[provider_id].calendar
+        walk = self.walks[provider_id]
+        found = (
+            set()
+            if self.keeps_start(minutes[0])
+            else walk.reasons((), instant(minutes[0]), self.now) & CLOCK
+        )
+        shut = [at for at in minutes if not open_dates(calendar.hours, at)]
+        if minutes[0] in shut:
+            found |= walk.reasons((), instant(minutes[0]), self.now) & SHUT
+        elif shut:
+            found.add("DOES_NOT_FIT")
+        return found
+
+    def _of_unit(self, resource_id: ResourceId, unit: int, minutes: range) -> set[str]:
+        candidate = self.resources.get(resource_id)
+        if candidate is None or candidate.calendar.resource.is_archived:
+            return {"GONE"}
+        if unit > candidate.calendar.resource.units:
+            return {"GONE"}
+        return set() if all(self.is_open(resource_id, at) for at in minutes) else {"SHUT"}
+
+    def rooms(self, moment: Moment) -> list[tuple[StandingSession, int]]:
+        """The sessions that lack nothing but seats, the preferred one first, and how large a party
+        may join.
+        """
+        order = self.in_the_services_order()
+        open_ones = [each for each in self.standing(moment) if not self.reasons_of(each)]
+        found = [
+            (each, max(0, self.needs.seats - self.seats_taken(each.parties))) for each in open_ones
+        ]
+        found.sort(key=lambda pair: order.index(pair[0].providers[0]))
+        found.sort(key=lambda pair: -self.seats_taken(pair[0].parties))
+        own = self.own_seats
+        if own is not None and self.keeps_start(moment) and self.is_as_named(own.session):
+            left = self.needs.seats - self.seats_taken(own.session.parties)
+            found.insert(0, (own.session, max(own.seats, left)))
+        return found
+
+    def joined(self, moment: Moment) -> StandingSession | None:
+        """The session that the party joins, if any."""
+        return next((each for each, left in self.rooms(moment) if self.seats <= left), None)
+
+    def seats_left(self, moment: Moment) -> int:
+        """The largest party that finds room."""
+        asked = self.seats
+        found = 0
+        for self.seats in range(1, LARGEST_PARTY):
+            if self.joined(moment) is not None or self.chosen(moment) is not None:
+                found = self.seats
+        self.seats = asked
+        return found
+
+    def end(self, moment: Moment) -> Moment:
+        """When the visit of the party ends, which finds room."""
+        session, chosen = self.joined(moment), self.chosen(moment)
+        if session is not None:
+            return next(each.visit_until for of in session.claims.values() for each in of)
+        assert chosen is not None
+        return moment + self.candidates[chosen[0][0]].calendar.rules.duration_minutes
+
     # ------------------------------------------------------------ one subject
 
     def keeps_start(self, moment: Moment) -> bool:
-        return any(each.visit_from == moment for claims in self.own.values() for each in claims)
+        return moment in self.start_before
 
     def reasons(self, provider_id: ProviderId, moment: Moment) -> set[str]:
         known = self._reasons.get((provider_id, moment))
@@ -226,24 +373,36 @@ class VisitOracle:
     # ------------------------------------------------------------ answers
 
     def chosen(self, moment: Moment) -> tuple[tuple[ProviderId, ...], Units] | None:
-        """Whom and what a visit takes; None if it can't be had."""
+        """Whom and what a visit of its own takes; None if it can't be had."""
         for team in self.teams(moment):
             units = self.units(team[0], moment)
             if units is not None:
-                return team, units
+                return (team, units) if self.seats <= self.needs.seats else None
         return None
 
     def leads(self, moment: Moment) -> tuple[ProviderId, ...]:
         """All with whom as lead the visit can be had, in the service's order."""
         leads = {team[0] for team in self.teams(moment)}
         able = {each for each in leads if self.units(each, moment) is not None}
+        if self.seats > self.needs.seats:
+            able = set()
+        able |= {each.providers[0] for each, left in self.rooms(moment) if self.seats <= left}
         return tuple(each for each in self.in_the_services_order() if each in able)
 
     def refusal(self, moment: Moment) -> set[str]:
         """Why a visit that can't be had can't be had."""
+        if self.seats > self.needs.seats or self.rooms(moment):
+            return {"NO_SEATS_LEFT"}
         found: set[str] = set()
         if len(self.named) == 1:
             found |= self.reasons_to_lead(self.named[0], moment)
+            for session in self.standing(moment):
+                for subject_id, reasons in self.reasons_of(session).items():
+                    if subject_id == self.named[0]:
+                        found |= reasons
+                    else:
+                        is_somebody = subject_id in session.providers
+                        found.add("NOBODY_FREE" if is_somebody else "RESOURCE_TAKEN")
         if not self.is_staffed(moment):
             found.add("NOBODY_FREE")
             self.heedless, self._reasons = True, {}
@@ -286,6 +445,13 @@ class VisitOracle:
             for each in self.candidates
             for moment in self.walks[each].on_grid
             if begin <= moment < end
+        }
+        asked |= {
+            claim.visit_from
+            for session in self.sessions
+            for claims in session.claims.values()
+            for claim in claims
+            if begin <= claim.visit_from < end
         }
         found = {moment: self.leads(moment) for moment in sorted(asked)}
         return {moment: leads for moment, leads in found.items() if leads}
