@@ -326,6 +326,7 @@ CREATE TABLE public.organization (
     name text NOT NULL,
     created_at timestamp with time zone NOT NULL,
     sms_to_unverified_numbers boolean DEFAULT false NOT NULL,
+    allows_customer_overlap boolean DEFAULT true NOT NULL,
     CONSTRAINT organization_name_length CHECK (((char_length(name) >= 1) AND (char_length(name) <= 200))),
     CONSTRAINT organization_slug_form CHECK ((slug ~ '^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$'::text))
 );
@@ -487,6 +488,7 @@ CREATE TABLE public.service (
     assignment text DEFAULT 'PRIORITY'::text NOT NULL,
     seats integer DEFAULT 1 NOT NULL,
     limits integer[],
+    max_open_per_customer integer,
     CONSTRAINT service_assignment_known CHECK ((assignment = ANY (ARRAY['PRIORITY'::text, 'LEAST_BUSY'::text, 'LONGEST_IDLE'::text]))),
     CONSTRAINT service_buffer_after_range CHECK (((buffer_after_minutes >= 0) AND (buffer_after_minutes <= 1440))),
     CONSTRAINT service_buffer_before_range CHECK (((buffer_before_minutes >= 0) AND (buffer_before_minutes <= 1440))),
@@ -494,6 +496,7 @@ CREATE TABLE public.service (
     CONSTRAINT service_limits_range CHECK (((1 <= ALL (limits)) AND (10000 >= ALL (limits[1:3])) AND (44640 >= ALL (limits[4:6])))),
     CONSTRAINT service_limits_six CHECK ((cardinality(limits) = 6)),
     CONSTRAINT service_max_advance_booking_range CHECK (((max_advance_booking_days >= 0) AND (max_advance_booking_days <= 1100))),
+    CONSTRAINT service_max_open_per_customer_range CHECK (((max_open_per_customer >= 1) AND (max_open_per_customer <= 10000))),
     CONSTRAINT service_min_notice_range CHECK (((min_notice_minutes >= 0) AND (min_notice_minutes <= 1584000))),
     CONSTRAINT service_name_length CHECK (((char_length(name) >= 1) AND (char_length(name) <= 200))),
     CONSTRAINT service_policy_fee_computable CHECK (((num_nonnulls(policy_late_fee_minor, policy_late_fee_percent) =

@@ -29,13 +29,15 @@ if TYPE_CHECKING:
 class Organization:
     """Whom everything belongs to; `slug` is its public name.
 
-    `sms_to_unverified_numbers` is whether its text messages go to any number that somebody gives.
+    `sms_to_unverified_numbers` is whether its text messages go to any number that somebody gives;
+    `allows_customer_overlap` whether a customer may have two visits at the same time.
     """
 
     id: OrganizationId
     slug: str
     name: str
     sms_to_unverified_numbers: bool = False
+    allows_customer_overlap: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +65,7 @@ class Provider:
 class Service:
     """What can be booked with the providers that offer it. A null policy means the
     provider's own. `limits` count, for each lead, the visits of this service that they lead.
+    `max_open_per_customer` is how many open bookings of it one customer may have; None: any number.
     """
 
     id: ServiceId
@@ -71,6 +74,7 @@ class Service:
     price: Money | None
     cancellation_policy: CancellationPolicy | None
     limits: tuple[BookingLimit, ...] = ()
+    max_open_per_customer: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -65,8 +65,9 @@ _REASON_SENTENCES = {
     UnbookableReason.HELD: say("someone is booking it right now"),
     UnbookableReason.NOBODY_FREE: say("nobody is free then"),
     UnbookableReason.RESOURCE_TAKEN: say("a room or a device that it needs is not free then"),
-    UnbookableReason.LIMIT_REACHED: say("no more appointments are taken around then"),
+    UnbookableReason.LIMIT_REACHED: say("a limit on appointments is reached"),
     UnbookableReason.NO_SEATS_LEFT: say("too few seats are left then"),
+    UnbookableReason.CUSTOMER_BUSY: say("you have another appointment then"),
 }
 
 
@@ -111,7 +112,7 @@ class InvalidDateRange:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlotUnavailable:
     """The time can't be booked, for all these reasons; `alternatives` are the nearest bookable
-    starts.
+    starts, None until somebody looks for them.
     """
 
     reasons: tuple[UnbookableReason, ...]

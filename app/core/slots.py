@@ -110,10 +110,13 @@ class UnbookableReason(StrEnum):
     RESOURCE_TAKEN = "RESOURCE_TAKEN"
     """A group of resources can't be filled."""
     LIMIT_REACHED = "LIMIT_REACHED"
-    """A period of a provider's calendar has as many visits as a limit allows (`app.core.limits`).
+    """A period of a provider's calendar has as many visits as a limit allows (`app.core.limits`),
+    or the customer as many open bookings as the service allows (`app.core.customer_limits`).
     """
     NO_SEATS_LEFT = "NO_SEATS_LEFT"
     """Too few seats are left for the party, and nothing else is in the way."""
+    CUSTOMER_BUSY = "CUSTOMER_BUSY"
+    """The customer has another visit at that time (`app.core.customer_limits`)."""
 
 
 class ViewerDates(NamedTuple):

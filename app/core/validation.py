@@ -141,6 +141,7 @@ class ServiceForm:
     price: Money | None
     cancellation_policy: PolicyForm | None
     limits: Sequence[BookingLimit] | None = ()
+    max_open_per_customer: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,6 +217,7 @@ class ValidService:
     price: Money | None
     cancellation_policy: CancellationPolicy | None
     limits: tuple[BookingLimit, ...]
+    max_open_per_customer: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -293,6 +295,9 @@ def valid_service(form: ServiceForm) -> ValidService:
         if policy is None
         else _policy("cancellation_policy", policy, price=price),
         limits=_limits("limits", form.limits),
+        max_open_per_customer=_optional_integer(
+            "max_open_per_customer", form.max_open_per_customer, 1, MOST_VISITS
+        ),
     )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from app.core.customer_limits import CustomerVisit
+from app.core.ids import ServiceId
 from app.store.customers import customer_from
 from app.store.idempotency import stored_answer_from
 from app.store.sql import query
@@ -13,10 +15,13 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from app.core.appointment import Contact, Customer
+    from app.core.ids import AppointmentId, CustomerId, OrganizationId
     from app.store.idempotency import KeyScope, StoredAnswer
     from app.store.pool import Transaction
 
 _BEFORE = query("before_booking")
+_BEFORE_MOVE = query("before_move")
+_VISITS = query("visits_of_customer")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +39,8 @@ class BeforeBooking:
     open_of_network: int
     made_of_network: int
     """Bookings made on the day, in UTC, including those cancelled since."""
+    allows_overlap: bool
+    """Whether the organization allows customers to be in two places at once."""
 
 
 async def before_booking(
@@ -67,4 +74,60 @@ async def before_booking(
         open_of_customer=row["of_customer"],
         open_of_network=row["open_of_network"],
         made_of_network=row["made_of_network"] or 0,
+        allows_overlap=row["allows_overlap"],
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BeforeMove:
+    """The result under the key, if any; and the account of the appointment's customer, where the
+    organization does not allow customers to be in two places at once. None for guests.
+    """
+
+    answer: StoredAnswer | None
+    limited_account: str | None
+
+
+async def before_move(
+    tx: Transaction, scope: KeyScope, appointment_id: AppointmentId
+) -> BeforeMove:
+    """Ask under the lock of the key."""
+    row = await _BEFORE_MOVE.one(
+        tx, scope.organization_id, scope.mutation, scope.caller, scope.key, appointment_id
+    )
+    return BeforeMove(
+        answer=None if row["request_hash"] is None else stored_answer_from(row),
+        limited_account=None if row["allows_overlap"] else row["account"],
+    )
+
+
+async def visits_of_customer(
+    tx: Transaction,
+    organization_id: OrganizationId,
+    customer_id: CustomerId,
+    visit: CustomerVisit,
+    now: datetime,
+    *,
+    without: AppointmentId | None = None,
+) -> list[CustomerVisit]:
+    """The customer's confirmed visits of the same service that are not over, and those that overlap
+    this visit; but for one appointment. Ask under the lock of the customer.
+    """
+    rows = await _VISITS.many(
+        tx,
+        organization_id,
+        customer_id,
+        visit.service_id,
+        now,
+        visit.starts_at,
+        visit.ends_at,
+        without,
+    )
+    return [
+        CustomerVisit(
+            service_id=None if row["service_id"] is None else ServiceId(row["service_id"]),
+            starts_at=row["starts_at"],
+            ends_at=row["ends_at"],
+        )
+        for row in rows
+    ]

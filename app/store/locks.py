@@ -3,10 +3,10 @@ nowhere else.
 
 A key is the first 64 bits of a BLAKE2b hash of its parts: the same on every machine, in every
 process, in every version. Two things that share a key by accident only wait for each other. Order
-within a transaction, so that no two wait in a circle: the idempotency key, a guest's names in the
-order of their keys, an appointment's or hold's row, the caller, tokens' subjects, external ids, a
-service, the rules of all subjects, all (subject, date), all (subject, period) of limits, the
-destinations of messages. Within each, ascending.
+within a transaction, so that no two wait in a circle: the idempotency key, a customer or a guest's
+names in the order of their keys, an appointment's or hold's row, the caller, tokens' subjects,
+external ids, a service, the rules of all subjects, all (subject, date), all (subject, period) of
+limits, the destinations of messages. Within each, ascending.
 
 Programs of 0.1.0 make the same keys for providers, so they and this one wait for each other.
 """
@@ -69,6 +69,18 @@ async def lock_idempotency_key(
 async def lock_caller(tx: Transaction, organization_id: OrganizationId, caller: str) -> None:
     """Serializes requests that count against a caller's limit."""
     await _wait_for(tx, [lock_key("caller", organization_id, caller)])
+
+
+async def lock_customer(tx: Transaction, organization_id: OrganizationId, subject: str) -> None:
+    """Serializes what is decided over all bookings of a signed-in customer, by the subject of their
+    account. Bookings take it with their key.
+    """
+    await _wait_for(tx, [lock_key("guest", organization_id, customer_name(subject))])
+
+
+def customer_name(subject: str) -> str:
+    """The name under which a signed-in customer is locked, among `guests`."""
+    return f"customer:{subject}"
 
 
 async def lock_token_subjects(tx: Transaction, organization_id: OrganizationId) -> None:

@@ -25,6 +25,7 @@ def _organization(row: Record) -> Organization:
         slug=row["slug"],
         name=row["name"],
         sms_to_unverified_numbers=row["sms_to_unverified_numbers"],
+        allows_customer_overlap=row["allows_customer_overlap"],
     )
 
 
@@ -56,7 +57,12 @@ async def insert_organization(
 
 
 async def update_organization(
-    on: Executor, organization_id: OrganizationId, *, sms_to_unverified_numbers: bool | None
+    on: Executor,
+    organization_id: OrganizationId,
+    *,
+    sms_to_unverified_numbers: bool | None,
+    allows_customer_overlap: bool | None,
 ) -> Organization:
     """Store the settings that are not None, of an existing organization."""
-    return _organization(await _UPDATE.one(on, organization_id, sms_to_unverified_numbers))
+    row = await _UPDATE.one(on, organization_id, sms_to_unverified_numbers, allows_customer_overlap)
+    return _organization(row)

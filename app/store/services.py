@@ -58,6 +58,7 @@ def service_from(row: Record, prefix: str = "") -> Service:
             late_fee_percent=row[f"{prefix}policy_late_fee_percent"],
         ),
         limits=limits_from(row[f"{prefix}limits"]),
+        max_open_per_customer=row[f"{prefix}max_open_per_customer"],
     )
 
 
@@ -125,6 +126,7 @@ def _values(service: Service) -> tuple[object, ...]:
         fee and fee.currency,
         policy and policy.late_fee_percent,
         limits_column(service.limits),
+        service.max_open_per_customer,
     )
 
 

@@ -1,8 +1,8 @@
 -- name: before_booking :one
 -- What a booking needs, under the locks of its key, contact and network: the result of the key; the customer's record,
 -- by subject, or for a guest by e-mail or, without one, by phone; how many confirmed appointments are not over, the
--- customer's and those booked by guests of the network; and how many bookings those guests made on the day. Always one
--- row.
+-- customer's and those booked by guests of the network; how many bookings those guests made on the day; and whether the
+-- organization allows customers to be in two places at once. Always one row.
 -- The customer is locked against an erasure: one that was erased while this waited is not found, and one that is found
 -- is not erased before this transaction ends.
 -- params: organization_id uuid, mutation text, caller text, key text, subject text, email text, phone text, guest_origin bytea, open_at timestamptz, day date
@@ -14,7 +14,9 @@ SELECT known.request_hash, known.appointment_id, known.hold_id, known.session_id
         WHERE organization_id = $1 AND status = 'CONFIRMED' AND guest_origin = $8 AND ends_at > $9
     ) AS open_of_network, (
         SELECT count FROM network_tally WHERE organization_id = $1 AND origin = $8 AND day = $10 AND what = 'BOOKINGS'
-    ) AS made_of_network
+    ) AS made_of_network, (
+        SELECT allows_customer_overlap FROM organization WHERE id = $1
+    ) AS allows_overlap
 FROM (VALUES (true)) AS always
 LEFT JOIN idempotency_key AS known
     ON known.organization_id = $1 AND known.mutation = $2 AND known.caller = $3 AND known.key = $4
@@ -48,3 +50,33 @@ LEFT JOIN LATERAL (
         AND starts_at > $9::timestamptz - interval '3 days'
         AND ends_at > $9
 ) AS opened ON true;
+
+-- name: before_move :one
+-- What a move needs under the lock of its key: the result of the key; the account of the appointment's customer, null for
+-- a guest; and whether the organization allows customers to be in two places at once. Always one row.
+-- params: organization_id uuid, mutation text, caller text, key text, appointment_id uuid
+SELECT known.request_hash, known.appointment_id, known.hold_id, (
+        SELECT customer.subject
+        FROM appointment
+        JOIN customer ON customer.organization_id = $1 AND customer.id = appointment.customer_id
+        WHERE appointment.organization_id = $1 AND appointment.id = $5
+    ) AS account, (
+        SELECT allows_customer_overlap FROM organization WHERE id = $1
+    ) AS allows_overlap
+FROM (VALUES (true)) AS always
+LEFT JOIN idempotency_key AS known
+    ON known.organization_id = $1 AND known.mutation = $2 AND known.caller = $3 AND known.key = $4;
+
+-- name: visits_of_customer :many
+-- A customer's confirmed visits that count for their limits: those of a service that are not over, and those that overlap
+-- the time from $5 to $6; but for one appointment.
+-- params: organization_id uuid, customer_id uuid, service_id uuid, open_at timestamptz, from_start timestamptz, until_end timestamptz, without uuid
+SELECT service_id, starts_at, ends_at
+FROM appointment
+WHERE organization_id = $1
+    AND customer_id = $2
+    AND status = 'CONFIRMED'
+    AND id IS DISTINCT FROM $7
+    -- As in before_booking.
+    AND starts_at > least($4::timestamptz, $5::timestamptz) - interval '3 days'
+    AND ((service_id = $3 AND ends_at > $4) OR (starts_at < $6 AND ends_at > $5));

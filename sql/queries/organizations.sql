@@ -2,7 +2,7 @@
 -- The organization with this public name, which callers without a token send.
 -- params: slug text
 -- scope: all organizations
-SELECT id, slug, name, sms_to_unverified_numbers
+SELECT id, slug, name, sms_to_unverified_numbers, allows_customer_overlap
 FROM organization
 WHERE slug = $1;
 
@@ -10,7 +10,7 @@ WHERE slug = $1;
 -- The organization a token names.
 -- params: organization_id uuid
 -- scope: all organizations
-SELECT id, slug, name, sms_to_unverified_numbers
+SELECT id, slug, name, sms_to_unverified_numbers, allows_customer_overlap
 FROM organization
 WHERE id = $1;
 
@@ -25,9 +25,10 @@ RETURNING id;
 
 -- name: update_organization :one
 -- Sets the settings of an organization; a null one stays unchanged.
--- params: organization_id uuid, sms_to_unverified_numbers boolean
+-- params: organization_id uuid, sms_to_unverified_numbers boolean, allows_customer_overlap boolean
 -- scope: all organizations
 UPDATE organization
-SET sms_to_unverified_numbers = coalesce($2, sms_to_unverified_numbers)
+SET sms_to_unverified_numbers = coalesce($2, sms_to_unverified_numbers),
+    allows_customer_overlap = coalesce($3, allows_customer_overlap)
 WHERE id = $1
-RETURNING id, slug, name, sms_to_unverified_numbers;
+RETURNING id, slug, name, sms_to_unverified_numbers, allows_customer_overlap;

@@ -13,7 +13,7 @@ import random
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import cycle, pairwise
 from pathlib import Path
@@ -36,11 +36,13 @@ from tests.builders import (
     weekly,
 )
 from tests.e2e.served import PROGRAM, a_database, environment_on, processes
-from tests.lives import broken_laws
+from tests.lives import booked, broken_laws, move, try_booking
 from tests.visits import BOOK_VISIT, a_room, a_treatment, a_wish
 
 PROCESSES = 3
 LOCKLESS = (sys.executable, "-m", "tests.e2e.lockless")
+ALL_DAY = weekly("00:00", "24:00")
+LEE = "lee@example.com"
 REFUSED_BECAUSE_TAKEN = {"ALREADY_TAKEN", "BUFFER"}
 
 CHANGE = (
@@ -144,6 +146,83 @@ async def test_of_a_hundred_on_one_day_a_limit_lets_exactly_eight_in(apis: list[
     assert rows == [{"active": True}] * 8
 
 
+async def test_of_fifty_bookings_of_one_customer_a_limit_of_two_lets_two_in(
+    apis: list[Api],
+) -> None:
+    """At different times, with two providers, some of them their first booking."""
+    ada, bea = [await a_provider(api, weeklyHours=ALL_DAY) for api in apis[:2]]
+    service = await a_service(apis[0], ada, bea, maxOpenPerCustomer=2)
+    caller = apis[0].customer("kim", name="Kim", email="kim@example.com")
+    wishes = [
+        a_booking(each, in_days(3) + timedelta(minutes=30 * number), serviceId=service["id"])
+        for number in range(25)
+        for each in (ada, bea)
+    ]
+    answers = await asyncio.gather(
+        *(
+            api.send(BOOK, caller=caller, input=wish)
+            for api, wish in zip(cycle(apis), wishes, strict=False)
+        )
+    )
+    results = [answer.data["answer"] for answer in answers]
+    assert counted(results) == {"BookingConfirmation": 2, "SlotUnavailableError": 48}
+    for result in results:
+        if result["__typename"] == "SlotUnavailableError":
+            assert result["reasons"] == ["LIMIT_REACHED"]
+
+
+async def test_of_two_visits_at_once_one_customer_gets_one(apis: list[Api]) -> None:
+    """Booked with two providers at the same moment; or one booked, the other moved there."""
+    forbid = """
+        mutation ($input: UpdateOrganizationInput!) {
+            answer: updateOrganization(input: $input) { __typename }
+        }
+    """
+    admin = apis[0].admin
+    await apis[0].ask(forbid, caller=admin, input={"allowsCustomerOverlap": False})
+    try:
+        ada, bea = [
+            await a_provider(api, weeklyHours=ALL_DAY, slotIntervalMinutes=30) for api in apis[:2]
+        ]
+        hours = [in_days(3) + timedelta(hours=hour) for hour in range(10)]
+        callers = [apis[0].customer(f"lee-{hour.hour}", name="Lee", email=LEE) for hour in hours]
+        pairs = [
+            asyncio.gather(
+                try_booking(apis[0], ada, hour, caller=caller),
+                try_booking(apis[1], bea, hour, caller=caller),
+            )
+            for hour, caller in zip(hours, callers, strict=True)
+        ]
+        for pair in await asyncio.gather(*pairs):
+            one_wins(pair)
+        firsts = [
+            await booked(apis[2], bea, hour + timedelta(days=1), caller=caller)
+            for hour, caller in zip(hours, callers, strict=True)
+        ]
+        pairs = [
+            asyncio.gather(
+                try_booking(apis[0], ada, hour + timedelta(days=2), caller=caller),
+                move(
+                    apis[1],
+                    theirs,
+                    hour + timedelta(days=2, minutes=30),
+                    caller=None if hour.hour % 2 else caller,
+                ),
+            )
+            for hour, caller, theirs in zip(hours, callers, firsts, strict=True)
+        ]
+        for pair in await asyncio.gather(*pairs):
+            one_wins(pair)
+    finally:
+        await apis[0].ask(forbid, caller=admin, input={"allowsCustomerOverlap": True})
+
+
+def one_wins(pair: Sequence[Json]) -> None:
+    """The other has the reason."""
+    assert counted(pair) == {"BookingConfirmation": 1, "SlotUnavailableError": 1}
+    assert [each["reasons"] for each in pair if "reasons" in each] == [["CUSTOMER_BUSY"]]
+
+
 async def rush(apis: list[Api], wishes: list[Json]) -> list[Json]:
     """The answers to all of these at once, over all processes."""
     random.Random(len(wishes)).shuffle(wishes)
@@ -154,7 +233,7 @@ async def rush(apis: list[Api], wishes: list[Json]) -> list[Json]:
     return [answer.data["answer"] for answer in answers]
 
 
-def counted(answers: list[Json]) -> Counter[str]:
+def counted(answers: Sequence[Json]) -> Counter[str]:
     return Counter(answer["__typename"] for answer in answers)
 
 

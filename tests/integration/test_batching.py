@@ -79,11 +79,14 @@ EARLIEST = "{ nextAvailableSlots(first: 50) { startsAt provider { name } } }"
 
 
 class Statements:
-    """What the program has sent to PostgreSQL, one entry a round trip."""
+    """What the program has sent to PostgreSQL, one entry a round trip: `sent` what is read, and
+    `executed` what is not, locks and writes.
+    """
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.sent: list[str] = []
-        fetch = store_pool._fetch
+        self.executed: list[str] = []
+        fetch, execute = store_pool._fetch, store_pool._execute
 
         async def fetch_and_note(
             connection: store_pool.Connection, sql: str, arguments: Sequence[object]
@@ -91,7 +94,14 @@ class Statements:
             self.sent.append(sql)
             return await fetch(connection, sql, arguments)
 
+        async def execute_and_note(
+            connection: store_pool.Connection, sql: str, arguments: Sequence[object]
+        ) -> int:
+            self.executed.append(sql)
+            return await execute(connection, sql, arguments)
+
         monkeypatch.setattr(store_pool, "_fetch", fetch_and_note)
+        monkeypatch.setattr(store_pool, "_execute", execute_and_note)
 
     async def of(
         self, api: Api, document: str, *, caller: Caller | None = None, **variables: object
@@ -100,6 +110,7 @@ class Statements:
         among them.
         """
         self.sent.clear()
+        self.executed.clear()
         await api.ask(document, caller=caller, **variables)
         names = {query.sql: name for name, query in catalogue().items()}
         return sorted(names[sql] for sql in self.sent)

@@ -117,7 +117,7 @@ QUERIES: Final[Mapping[str, tuple[str, str]]] = {
     "nodes": ("nodes(ids: [$appointment]) { id }", THOSE_IN_IT),
     "viewer": ("viewer { role }", f"{EVERYBODY} {OTHERS}"),
     "organization": (
-        "organization { slug name smsToUnverifiedNumbers }",
+        "organization { slug name smsToUnverifiedNumbers allowsCustomerOverlap }",
         "ada ben admin other-ada other-admin",
     ),
     "provider": ("provider(id: $provider) { id }", EVERYBODY),

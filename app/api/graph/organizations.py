@@ -20,6 +20,12 @@ _SMS = (
     "or for a provider, and those that a customer's token calls verified."
 )
 
+_OVERLAP = (
+    "Whether a customer may have two visits at the same time. If not, bookings by signed-in "
+    "customers, and moves of their appointments, are refused with CUSTOMER_BUSY; those of guests "
+    "are not."
+)
+
 
 @strawberry.type(description="The organization that owns all data. For staff.")
 class Organization:
@@ -30,6 +36,7 @@ class Organization:
     )
     name: str = strawberry.field(description="Its name as people know it; used in messages.")
     sms_to_unverified_numbers: bool = strawberry.field(description=_SMS)
+    allows_customer_overlap: bool = strawberry.field(description=_OVERLAP)
 
     @classmethod
     def of(cls, organization: core.Organization) -> Self:
@@ -38,6 +45,7 @@ class Organization:
             slug=organization.slug,
             name=organization.name,
             sms_to_unverified_numbers=organization.sms_to_unverified_numbers,
+            allows_customer_overlap=organization.allows_customer_overlap,
         )
 
 
@@ -47,6 +55,9 @@ class UpdateOrganizationInput:
 
     sms_to_unverified_numbers: bool | None = strawberry.field(
         default=strawberry.UNSET, description=_SMS
+    )
+    allows_customer_overlap: bool | None = strawberry.field(
+        default=strawberry.UNSET, description=_OVERLAP
     )
 
 

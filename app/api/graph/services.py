@@ -62,6 +62,11 @@ if TYPE_CHECKING:
 
 LazyProvider = Annotated["Provider", strawberry.lazy("app.api.graph.providers")]
 
+MAX_OPEN: Final = (
+    "How many bookings of it one customer may have at once that are confirmed and not over; null: "
+    "any number. Counted for signed-in customers: one more is refused with LIMIT_REACHED."
+)
+
 BY_NAME = Order(name="services", types=(str, UUID))
 
 
@@ -212,6 +217,11 @@ class Service(Node):
         """As set."""
         return [BookingLimit.of(limit) for limit in self.row.limits]
 
+    @strawberry.field(description=MAX_OPEN)
+    def max_open_per_customer(self) -> int | None:
+        """As set."""
+        return self.row.max_open_per_customer
+
     @strawberry.field(
         description="How many of its providers a visit takes at once; null: all of them."
     )
@@ -306,6 +316,9 @@ class CreateServiceInput:
     limits: list[BookingLimitInput] | None = strawberry.field(
         default_factory=list, description=LIMITS
     )
+    max_open_per_customer: int | None = strawberry.field(
+        default=None, description=f"1 to 10,000. {MAX_OPEN}"
+    )
 
 
 @strawberry.input(
@@ -362,6 +375,9 @@ class UpdateServiceInput:
     )
     limits: list[BookingLimitInput] | None = strawberry.field(
         default=strawberry.UNSET, description=f"{LIMITS} They replace the earlier ones."
+    )
+    max_open_per_customer: int | None = strawberry.field(
+        default=strawberry.UNSET, description=f"1 to 10,000. {MAX_OPEN}"
     )
 
 
@@ -467,6 +483,7 @@ class ServiceMutation:
             if input.cancellation_policy
             else None,
             limits=None if input.limits is None else [each.to_core() for each in input.limits],
+            max_open_per_customer=input.max_open_per_customer,
         )
         wanted = NeedsForm(
             provider_ids=provider_keys(input.provider_ids),

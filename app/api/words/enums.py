@@ -141,8 +141,10 @@ _publish(
         "them can take part.",
         "RESOURCE_TAKEN": "Too few of the rooms or devices that the service needs are free then.",
         "LIMIT_REACHED": "The provider's or the service's limit for that day, week or month is "
-        "reached.",
+        "reached; or the customer has as many open bookings of the service as one may have.",
         "NO_SEATS_LEFT": "Too few seats are left for the party then. A smaller one may find room.",
+        "CUSTOMER_BUSY": "The customer has another appointment at that time, and the organization "
+        "does not allow that.",
     },
 )
 

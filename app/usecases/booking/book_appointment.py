@@ -59,7 +59,8 @@ from app.usecases.booking.know_customer import (
     new_customer,
     subject_of,
 )
-from app.usecases.booking.limit_guests import limit_reached, limited_booker
+from app.usecases.booking.limit_customers import refuse_booking
+from app.usecases.booking.limit_guests import Limited, limit_reached, limited_booker
 from app.usecases.booking.lock_calendar import (
     NOT_THEIR_CALENDAR,
     Retry,
@@ -81,6 +82,7 @@ if TYPE_CHECKING:
     from app.core.ids import HoldId, ProviderId, ServiceId
     from app.core.viewer import Viewer
     from app.core.visits import Visit
+    from app.store.bookings import BeforeBooking
     from app.store.idempotency import RequestKey
     from app.store.pool import Transaction
     from app.usecases.resources import Resources
@@ -151,7 +153,7 @@ async def book_appointment(
         asker if wish.hold_id is None else None,
         partial(_attempt, resources, viewer, used_key, wish),
     )
-    if isinstance(answer, SlotUnavailable | HoldExpired):
+    if isinstance(answer, SlotUnavailable | HoldExpired) and answer.alternatives is None:
         if wish.hold_id is not None:
             wanted = await wanted_by_hold(resources, viewer.organization_id, wish.hold_id) or wanted
         nearest = await nearest_visits(resources, viewer.organization_id, wanted, wish.starts_at)
@@ -308,7 +310,7 @@ async def _book(
     if not isinstance(decided, tuple):
         return decided
     sight, service_id = decided
-    refusal = None if booker is None else limit_reached(resources, booker, before)
+    refusal = await _limited(resources, viewer, tx, booker, before, sight)
     if refusal is not None:
         return refusal
     customer = before.customer or new_customer(resources, viewer, tx, wish, sight.now)
@@ -339,6 +341,31 @@ async def _book(
     await vouch_for_phone(tx, viewer, booked.contact.phone, sight.now)
     times = times_changed(organization_id, sight.zones, sight.claims)
     return Written(appointment=booked, changes=(*times, changed))
+
+
+async def _limited(
+    resources: Resources,
+    viewer: Viewer,
+    tx: Transaction,
+    booker: Limited | None,
+    before: BeforeBooking,
+    sight: Sight,
+) -> BookingLimitReached | SlotUnavailable | None:
+    """The refusal of a booker who has as much as they may have."""
+    reached = None if booker is None else limit_reached(resources, booker, before)
+    if reached is not None or before.customer is None or viewer.role is not Role.CUSTOMER:
+        return reached
+    accepted = accept(sight.calendar, sight.claims)
+    return await refuse_booking(
+        tx,
+        viewer.organization_id,
+        before.customer.id,
+        sight.calendar.service,
+        accepted.starts_at,
+        accepted.ends_at,
+        sight.now,
+        allows_overlap=before.allows_overlap,
+    )
 
 
 async def _decide(

@@ -17,6 +17,7 @@ from app.core.network import network_of
 from app.core.refusals import BookingLimitReached
 from app.core.sentences import Sentence, say
 from app.core.viewer import Role
+from app.store.locks import customer_name
 
 if TYPE_CHECKING:
     from app.core.booking import BookingWish
@@ -58,8 +59,8 @@ def limited_booker(resources: Resources, viewer: Viewer, wish: BookingWish) -> L
     """The booker whose limits this booking counts against; None for staff."""
     limits = resources.booking_limits
     if viewer.role is Role.CUSTOMER:
-        names = (f"customer:{viewer.subject}",) if limits.per_customer else ()
-        return Limited(is_guest=False, names=names)
+        # Locked whatever is counted here: `limit_customers` decides under the same lock.
+        return Limited(is_guest=False, names=(customer_name(str(viewer.subject)),))
     if viewer.role is not Role.ANONYMOUS or wish.contact is None:
         return None
     contact = same_mailbox(wish.contact.email) if wish.contact.email else wish.contact.phone

@@ -31,18 +31,20 @@ from app.core.validation import NAMED_TWICE, valid_idempotency_key
 from app.core.visits import refuse_time
 from app.core.zones import instant_of
 from app.store.appointments import update_appointment
+from app.store.bookings import before_move
 from app.store.calendars import (
     Owner,
     claims_of_appointment,
     free_appointment_time,
     take_time,
 )
-from app.store.locks import share_rules
+from app.store.locks import lock_customer, lock_idempotency_key, share_rules
 from app.store.pool import transaction
 from app.store.subjects import replace_subjects
 from app.usecases.booking.answer import Booked, Written, confirmation, written_before
 from app.usecases.booking.choose_visit import MOST_TRIES, Way, lock_and_choose, lost_race
-from app.usecases.booking.idempotency import earlier_answer, key_scope, request_key
+from app.usecases.booking.idempotency import key_scope, of_this_request, request_key
+from app.usecases.booking.limit_customers import refuse_new_time
 from app.usecases.booking.limit_guests import counted_origin
 from app.usecases.booking.lock_calendar import (
     Moving,
@@ -63,6 +65,7 @@ if TYPE_CHECKING:
     from app.core.ids import AppointmentId, OrganizationId, ProviderId
     from app.core.lifecycle import Actor
     from app.core.viewer import Viewer
+    from app.store.bookings import BeforeMove
     from app.store.idempotency import RequestKey
     from app.store.pool import Transaction
     from app.usecases.resources import Resources
@@ -93,6 +96,8 @@ Refusal: TypeAlias = (
     | VersionConflict
     | IdempotencyKeyReused
 )
+
+_Decided: TypeAlias = Sight | NotFound | InvalidInput | SlotUnavailable | Retry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,6 +160,19 @@ def _request(form: MoveForm) -> dict[str, object]:
     }
 
 
+async def _lock_first(
+    tx: Transaction, key: RequestKey, appointment_id: AppointmentId
+) -> BeforeMove:
+    """Lock the key, and the customer where their other visits matter: before the appointment's
+    row, since bookings take the two in this order.
+    """
+    await lock_idempotency_key(tx, key.scope)
+    before = await before_move(tx, key.scope, appointment_id)
+    if before.limited_account is not None:
+        await lock_customer(tx, key.scope.organization_id, before.limited_account)
+    return before
+
+
 async def _move(
     resources: Resources,
     viewer: Viewer,
@@ -165,7 +183,8 @@ async def _move(
     way: Way,
 ) -> Written | _Taken | Refusal | Retry:
     organization_id = viewer.organization_id
-    earlier = await earlier_answer(tx, key)
+    before = await _lock_first(tx, key, form.appointment_id)
+    earlier = of_this_request(before.answer, key)
     if isinstance(earlier, IdempotencyKeyReused):
         return earlier
     if earlier is not None and earlier.appointment_id is not None:
@@ -188,6 +207,7 @@ async def _move(
     if form.provider_ids or not appointment.is_plain:
         way = Way.FROM_ALL
     sight = await _lock_and_decide(resources, tx, organization_id, form, moving, way)
+    sight = await _unless_busy(tx, organization_id, before, appointment, sight)
     now = sight.now if isinstance(sight, Sight) else resources.clock()
     refused = refuse_move(appointment, actor, now, expected_version=form.expected_version)
     if refused is not None:
@@ -254,6 +274,25 @@ async def _write(
     return Written(appointment=after, changes=(*times, changed))
 
 
+async def _unless_busy(
+    tx: Transaction,
+    organization_id: OrganizationId,
+    before: BeforeMove,
+    appointment: Appointment,
+    sight: _Decided,
+) -> _Decided:
+    """What was decided; but the refusal where the customer has another visit at the new time, and
+    the organization does not allow that.
+    """
+    if before.limited_account is None or not isinstance(sight, Sight):
+        return sight
+    start, end = visit_of(sight.claims)
+    busy = await refuse_new_time(
+        tx, organization_id, appointment, instant_of(start), instant_of(end), sight.now
+    )
+    return busy or sight
+
+
 async def _lock_and_decide(
     resources: Resources,
     tx: Transaction,
@@ -261,7 +300,7 @@ async def _lock_and_decide(
     form: MoveForm,
     moving: Moving,
     way: Way,
-) -> Sight | NotFound | InvalidInput | SlotUnavailable | Retry:
+) -> _Decided:
     """What the appointment takes after the move."""
     appointment, own = moving
     if way is not Way.NO_CHOICE:

@@ -37,4 +37,5 @@ async def change_organization(
         resources.pool,
         viewer.organization_id,
         sms_to_unverified_numbers=changes.get("sms_to_unverified_numbers"),
+        allows_customer_overlap=changes.get("allows_customer_overlap"),
     )

@@ -53,6 +53,7 @@ def _service(service_id: ServiceId, valid: ValidService) -> Service:
         price=valid.price,
         cancellation_policy=valid.cancellation_policy,
         limits=valid.limits,
+        max_open_per_customer=valid.max_open_per_customer,
     )
 
 
@@ -177,4 +178,5 @@ def _form_of(service: Service) -> ServiceForm:
         price=service.price,
         cancellation_policy=policy_form(service.cancellation_policy),
         limits=service.limits,
+        max_open_per_customer=service.max_open_per_customer,
     )

@@ -103,6 +103,7 @@ query Services {
         resources { id name kind }
       }
       limits { period maxVisits maxMinutes }
+      maxOpenPerCustomer
     }
     pageInfo { hasNextPage endCursor }
   }
