@@ -55,7 +55,7 @@ LEFT JOIN LATERAL (
 -- What a move needs under the lock of its key: the result of the key; the account of the appointment's customer, null for
 -- a guest; and whether the organization allows customers to be in two places at once. Always one row.
 -- params: organization_id uuid, mutation text, caller text, key text, appointment_id uuid
-SELECT known.request_hash, known.appointment_id, known.hold_id, (
+SELECT known.request_hash, known.appointment_id, known.hold_id, known.session_id, (
         SELECT customer.subject
         FROM appointment
         JOIN customer ON customer.organization_id = $1 AND customer.id = appointment.customer_id
