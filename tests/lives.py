@@ -320,6 +320,34 @@ _LAWS_OF_CLAIMS: Final = {
     """,
 }
 
+_LAWS_OF_HOLDS: Final = {
+    "a hold that stands has not exactly the time that it shows": """
+        SELECT hold.id
+        FROM hold
+        LEFT JOIN claim ON claim.organization_id = hold.organization_id AND claim.hold_id = hold.id AND claim.active
+        WHERE hold.organization_id = $1 AND hold.ended_at IS NULL AND hold.expires_at > $2 AND hold.session_id IS NULL
+        GROUP BY hold.organization_id, hold.id
+        HAVING bool_and(claim.visit = tstzrange(hold.starts_at, hold.ends_at)) IS NOT TRUE
+            OR bool_and(claim.expires_at = hold.expires_at) IS NOT TRUE
+            OR count(claim.provider_id) <> cardinality(coalesce(hold.provider_ids, ARRAY[hold.provider_id]))
+            OR array_agg(DISTINCT claim.subject_id ORDER BY claim.subject_id) <> ARRAY(
+                SELECT each
+                FROM unnest(coalesce(hold.provider_ids, ARRAY[hold.provider_id])
+                    || coalesce(hold.resource_ids, '{}')) AS each
+                ORDER BY each
+            )
+    """,
+    "a hold that stands has not exactly the seats that it shows": """
+        SELECT hold.id
+        FROM hold
+        LEFT JOIN seat ON seat.organization_id = hold.organization_id AND seat.hold_id = hold.id AND seat.active
+        WHERE hold.organization_id = $1 AND hold.ended_at IS NULL AND hold.expires_at > $2
+        GROUP BY hold.organization_id, hold.id
+        HAVING count(seat.id) <> CASE WHEN hold.session_id IS NULL THEN 0 ELSE hold.seats END
+            OR bool_or(seat.session_id <> hold.session_id OR seat.expires_at <> hold.expires_at)
+    """,
+}
+
 _LAWS: Final = {
     **_LAWS_OF_CLAIMS,
     "a version without its entry, or an entry without its version": """
@@ -383,9 +411,16 @@ _LAWS: Final = {
 }
 
 
-async def broken_laws(pool: Pool, organization_id: UUID) -> dict[str, list[Json]]:
-    """The laws that this organization's rows break, with the rows; nothing where all is well."""
-    return await _broken(_LAWS, pool, organization_id)
+async def broken_laws(
+    pool: Pool, organization_id: UUID, *, now: datetime | None = None
+) -> dict[str, list[Json]]:
+    """The laws that this organization's rows break, with the rows; nothing where all is well. With
+    `now`, also those of holds that stand at this instant.
+    """
+    found = await _broken(_LAWS, pool, organization_id)
+    return (
+        found if now is None else found | await _broken(_LAWS_OF_HOLDS, pool, organization_id, now)
+    )
 
 
 async def broken_claims(pool: Pool, organization_id: UUID) -> dict[str, list[Json]]:
@@ -393,11 +428,8 @@ async def broken_claims(pool: Pool, organization_id: UUID) -> dict[str, list[Jso
     return await _broken(_LAWS_OF_CLAIMS, pool, organization_id)
 
 
-async def _broken(
-    laws: Mapping[str, str], pool: Pool, organization_id: UUID
-) -> dict[str, list[Json]]:
+async def _broken(laws: Mapping[str, str], pool: Pool, *arguments: object) -> dict[str, list[Json]]:
     found = {
-        law: [dict(row) for row in await pool.fetch(sql, [organization_id])]
-        for law, sql in laws.items()
+        law: [dict(row) for row in await pool.fetch(sql, arguments)] for law, sql in laws.items()
     }
     return {law: rows for law, rows in found.items() if rows}

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from datetime import datetime, timedelta
 
 import pytest
 
+from app.core.ids import ProviderId, SubjectId
+from app.core.limits import LimitPeriod
+from app.store.locks import lock_calendars
+from app.store.pool import transaction
 from tests.builders import (
     BOOK,
     TODAY,
@@ -16,7 +21,9 @@ from tests.builders import (
     a_provider,
     a_service,
     an_appointment,
+    blocked_by,
     book,
+    key_in,
     listed,
     made,
     reasons,
@@ -355,3 +362,77 @@ async def test_a_booking_counts_in_the_statements_that_it_has(
     assert sorted(await booking(ada, ELEVEN, serviceId=counted["id"])) == sorted(
         [*plain, "led_claims"]
     )
+
+
+# ---------------------------------------------------------------- at the same moment
+
+
+async def confirmed(api: Api) -> list[str]:
+    """The starts of all appointments that are confirmed."""
+    rows = await api.rows(
+        "SELECT starts_at FROM appointment WHERE organization_id = $1 AND status = 'CONFIRMED'",
+        api.organization.id,
+    )
+    return [row["starts_at"].isoformat().replace("+00:00", "Z") for row in rows]
+
+
+async def test_a_hold_that_expires_while_its_use_waits_no_longer_counts(api: Api) -> None:
+    """The use waits for the period, and the hold expires: then the use is one more booking, and of
+    the two that want the last visit of the week exactly one gets it.
+    """
+    ada = await a_provider(api, weeklyHours=HOURS, limits=[at_most("WEEK", 1)])
+    hold = await held(api, ada, NINE)
+    expires_at = datetime.fromisoformat(hold["expiresAt"])
+    ada_id: SubjectId = ProviderId(key_in(ada["id"]))
+    api.clock.set(expires_at - timedelta(microseconds=1))
+    async with transaction(api.resources.pool) as holder:
+        week = {ada_id: {(LimitPeriod.WEEK, MONDAY)}}
+        await lock_calendars(holder, api.organization.id, {}, week)
+        using = asyncio.create_task(try_booking(api, ada, NINE, holdToken=hold["holdToken"]))
+        await blocked_by(api, holder)
+        api.clock.set(expires_at)
+        other = asyncio.create_task(try_booking(api, ada, ON_FRIDAY[0]))
+        await waiting(api, 2)
+    used, booked = await asyncio.gather(using, other)
+    winner = made(used if "appointment" in used else booked, "BookingConfirmation")
+    made(
+        booked if winner is used else used,
+        "SlotUnavailableError" if winner is used else "HoldExpiredError",
+    )
+    assert await confirmed(api) == [winner["appointment"]["startsAt"]]
+
+
+async def test_a_hold_that_expires_after_it_was_used_was_counted(api: Api) -> None:
+    """Its use is decided and not committed yet when the hold expires: another booking of the week
+    waits for it, and finds the week full.
+    """
+    ada = await a_provider(api, weeklyHours=HOURS, limits=[at_most("WEEK", 1)])
+    hold = await held(api, ada, NINE)
+    expires_at = datetime.fromisoformat(hold["expiresAt"])
+    api.clock.set(expires_at - timedelta(microseconds=1))
+    async with transaction(api.resources.pool) as holder:
+        # No appointment is written meanwhile.
+        await holder.execute("LOCK TABLE appointment IN SHARE MODE", [])
+        using = asyncio.create_task(try_booking(api, ada, NINE, holdToken=hold["holdToken"]))
+        await blocked_by(api, holder)
+        api.clock.set(expires_at)
+        other = asyncio.create_task(try_booking(api, ada, ON_FRIDAY[0]))
+        await waiting(api, 2)
+    made(await using, "BookingConfirmation")
+    assert made(await other, "SlotUnavailableError")["reasons"] == ["LIMIT_REACHED"]
+    assert await confirmed(api) == [NINE]
+
+
+async def waiting(api: Api, count: int) -> None:
+    """Until so many transactions wait for others."""
+    async with asyncio.timeout(10):
+        while (  # noqa: ASYNC110
+            len(
+                await api.rows(
+                    "SELECT pid FROM pg_stat_activity"
+                    " WHERE datname = current_database() AND cardinality(pg_blocking_pids(pid)) > 0"
+                )
+            )
+            < count
+        ):
+            await asyncio.sleep(0)  # PostgreSQL tells nobody that a lock is waited for

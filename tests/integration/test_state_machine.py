@@ -5,7 +5,8 @@ What is done one after the other must be answered as the model answers. What is 
 answered as the model answers in some order. And however it went, the rows must keep the laws.
 
 Two providers are booked by name, and for services: whoever of them is free, both together, and
-whoever is free in the one room that there is.
+whoever is free in the one room that there is. Limits come and go: of a provider's or a service's
+visits in a day, and of what the one customer who signs in may have.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 from app.core.appointment import Appointment, AppointmentStatus
 from app.core.hours import WeeklyRange
 from app.core.ids import AppointmentId, HoldId, OrganizationId, ProviderId, ResourceId, ServiceId
+from app.core.limits import BookingLimit, LimitPeriod
 from app.core.money import LateCancellation, Money
 from app.core.needs import Needs, ResourceGroup
 from app.core.provider import Provider, Service
@@ -65,7 +67,9 @@ from app.usecases.listing.list_availability import (
     list_availability,
 )
 from app.usecases.listing.list_service import ServiceQuestion, ServiceTimes, list_services
-from app.usecases.practice.edit_provider import create_provider
+from app.usecases.practice.edit_organization import change_organization
+from app.usecases.practice.edit_provider import change_provider, create_provider
+from app.usecases.practice.edit_service import change_service
 from app.usecases.resources import Resources
 from tests.builders import NOW, Clock, an_organization
 from tests.lives import broken_laws
@@ -86,6 +90,9 @@ ROOM = "room"
 ANYONE, TOGETHER, IN_THE_ROOM = 2, 3, 4
 """What is wished, beside the number of a provider."""
 WISHES = 5
+SERVICES = (ANYONE, TOGETHER, IN_THE_ROOM)
+CUSTOMER = 1
+"""The one who books that is no guest."""
 
 Answer = TypeVar("Answer")
 
@@ -112,6 +119,7 @@ class Visit:
     wish: int
     takes: Takes
     start: datetime
+    of_customer: bool = False
     status: AppointmentStatus = CONFIRMED
     version: int = 0
     fee: int | None = None
@@ -120,6 +128,10 @@ class Visit:
     @property
     def providers(self) -> Takes:
         return tuple(each for each in self.takes if each != ROOM)
+
+    @property
+    def has_time(self) -> bool:
+        return self.status is not CANCELLED
 
     def becomes(
         self, kind: str, *, status: AppointmentStatus | None = None, start: datetime | None = None
@@ -149,6 +161,11 @@ class Model:
     visits: dict[str, Visit] = field(default_factory=dict)
     holds: dict[str, Holding] = field(default_factory=dict)
     keys: dict[tuple[str, str, str], tuple[object, str]] = field(default_factory=dict)
+    most_a_day: dict[int, int | None] = field(default_factory=dict)
+    """Of a provider's visits, or of a service's with each lead."""
+    most_open: dict[int, int | None] = field(default_factory=dict)
+    """Of the customer's bookings of a service."""
+    allows_overlap: bool = True
 
     def stands(self, hold: Holding) -> bool:
         return not hold.ended and self.now < hold.expires
@@ -157,7 +174,7 @@ class Model:
         taken = [
             visit.start
             for label, visit in self.visits.items()
-            if subject in visit.takes and visit.status is not CANCELLED and label != without
+            if subject in visit.takes and visit.has_time and label != without
         ]
         taken += [
             hold.start
@@ -167,17 +184,64 @@ class Model:
         in_time = start >= self.now and start.date() <= self.now.date() + HORIZON_DAYS * DAY
         return in_time and all(abs(start - other) >= VISIT + BUFFER for other in taken)
 
+    def may_count(
+        self, provider: int, start: datetime, *, service: int | None, without: str
+    ) -> bool:
+        """Whether one more visit on that day keeps the limit: of the provider's visits, or of the
+        service's that they lead. That of a visit which moves within the day is not one more.
+        """
+        most = self.most_a_day.get(provider if service is None else service)
+        with_time: dict[str, Visit | Holding] = {
+            label: visit for label, visit in self.visits.items() if visit.has_time
+        }
+        with_time |= {label: hold for label, hold in self.holds.items() if self.stands(hold)}
+        counted = [
+            label
+            for label, each in with_time.items()
+            if each.start.date() == start.date()
+            and (
+                provider in each.takes
+                if service is None
+                else (each.wish, each.takes[0]) == (service, provider)
+            )
+        ]
+        return most is None or len(counted) < most or without in counted
+
     def choose(self, wish: int, start: datetime, *, without: str = "") -> Takes | None:
         """What the wish takes at this start; None where it can't be had."""
         possible: dict[int, list[Takes]] = {
             ANYONE: [(0,), (1,)],
-            TOGETHER: [(0, 1)],
+            TOGETHER: [(0, 1), (1, 0)],
             IN_THE_ROOM: [(0, ROOM), (1, ROOM)],
         }
+        service = wish if wish >= PROVIDERS else None
         for takes in possible.get(wish, [(wish,)]):
-            if all(self.is_free(each, start, without=without) for each in takes):
+            if (
+                all(self.is_free(each, start, without=without) for each in takes)
+                and all(
+                    self.may_count(each, start, service=None, without=without)
+                    for each in takes
+                    if isinstance(each, int)
+                )
+                and (
+                    service is None
+                    or self.may_count(int(takes[0]), start, service=service, without=without)
+                )
+            ):
                 return takes
         return None
+
+    def refuses_customer(self, wish: int | None, start: datetime, *, without: str = "") -> bool:
+        """Whether the customer may not have this visit; with a wish, one more booking of it."""
+        theirs = [
+            visit
+            for label, visit in self.visits.items()
+            if visit.of_customer and visit.status is CONFIRMED and label != without
+        ]
+        still_open = sum(visit.wish == wish and visit.start + VISIT > self.now for visit in theirs)
+        most = None if wish is None else self.most_open.get(wish)
+        is_busy = any(abs(visit.start - start) < VISIT for visit in theirs)
+        return (most is not None and still_open >= most) or (is_busy and not self.allows_overlap)
 
     def listed(self, wish: int) -> list[datetime]:
         return [
@@ -301,10 +365,15 @@ class Book:
             idempotency_key=self.key,
             hold_token=None if self.hold is None else world.hold_token(resources, self.hold),
         )
-        return outcome_of(await book_appointment(resources, world.viewer("guest"), form), world)
+        return outcome_of(await book_appointment(resources, world.viewer(self.caller), form), world)
+
+    @property
+    def caller(self) -> str:
+        """One of the two guests, or the customer."""
+        return "customer" if self.who == CUSTOMER else "guest"
 
     def say(self, model: Model) -> Outcome:
-        scope = ("book", "guest", self.key)
+        scope = ("book", self.caller, self.key)
         request = (self.wish, self.start, self.who, self.hold)
         if scope in model.keys:
             known, label = model.keys[scope]
@@ -312,13 +381,18 @@ class Book:
         hold = None if self.hold is None else model.holds[self.hold]
         if hold is not None and (hold.wish, hold.start) != (self.wish, self.start):
             return Outcome("InvalidInput")
-        takes = model.choose(self.wish, self.start)
-        if hold is not None and model.stands(hold):
-            hold.ended, takes = True, hold.takes
+        is_used = hold is not None and model.stands(hold)
+        takes = hold.takes if hold and is_used else model.choose(self.wish, self.start)
         if takes is None:
             return Outcome("SlotUnavailable" if hold is None else "HoldExpired")
+        if self.who == CUSTOMER and model.refuses_customer(self.wish, self.start):
+            return Outcome("SlotUnavailable")
+        if hold and is_used:
+            hold.ended = True
         model.keys[scope] = (request, self.label)
-        visit = model.visits[self.label] = Visit(self.wish, takes, self.start)
+        visit = model.visits[self.label] = Visit(
+            self.wish, takes, self.start, of_customer=self.who == CUSTOMER
+        )
         visit.becomes("BOOKED")
         return model.booked(self.label)
 
@@ -465,7 +539,10 @@ class Move:
             if self.start == visit.start
             else model.choose(visit.wish, self.start, without=self.label)
         )
-        if takes is None:
+        is_new = self.start != visit.start and visit.of_customer
+        if takes is None or (
+            is_new and model.refuses_customer(None, self.start, without=self.label)
+        ):
             return Outcome("SlotUnavailable")
         model.keys[scope] = (request, self.label)
         visit.takes = takes
@@ -501,6 +578,65 @@ class Close:
             return Outcome("InvalidTransition")
         visit.becomes(self.to.value, status=self.to)
         return model.appointment(self.label)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitADay:
+    """Limit a provider's visits, or a service's with each lead."""
+
+    of: int
+    most: int | None
+
+    async def do(self, resources: Resources, world: World) -> Outcome:
+        limit = BookingLimit(period=LimitPeriod.DAY, max_visits=self.most)
+        changes = {"limits": () if self.most is None else (limit,)}
+        provider_id, admin = world.provider(self.of), world.viewer("admin")
+        if provider_id is not None:
+            changed = await change_provider(resources, admin, provider_id, changes)
+            return Outcome(type(changed).__name__)
+        return Outcome(
+            type(
+                await change_service(resources, admin, world.services[self.of], changes, {})
+            ).__name__
+        )
+
+    def say(self, model: Model) -> Outcome:
+        model.most_a_day[self.of] = self.most
+        return Outcome("Provider" if self.of < PROVIDERS else "Service")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitOpen:
+    """Limit the open bookings of a service that one customer has."""
+
+    of: int
+    most: int | None
+
+    async def do(self, resources: Resources, world: World) -> Outcome:
+        changes = {"max_open_per_customer": self.most}
+        service_id = world.services[self.of]
+        changed = await change_service(resources, world.viewer("admin"), service_id, changes, {})
+        return Outcome(type(changed).__name__)
+
+    def say(self, model: Model) -> Outcome:
+        model.most_open[self.of] = self.most
+        return Outcome("Service")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitOverlap:
+    """Say whether customers may be in two places at once."""
+
+    is_allowed: bool
+
+    async def do(self, resources: Resources, world: World) -> Outcome:
+        changes = {"allows_customer_overlap": self.is_allowed}
+        changed = await change_organization(resources, world.viewer("admin"), changes)
+        return Outcome(type(changed).__name__)
+
+    def say(self, model: Model) -> Outcome:
+        model.allows_overlap = self.is_allowed
+        return Outcome("Organization")
 
 
 @dataclass(frozen=True, slots=True)
@@ -544,6 +680,7 @@ KINDS: Final = (
     "book held",
     "release",
     *CHANGES,
+    "limit",
     "completion",
     "sweep",
 )
@@ -570,10 +707,20 @@ class Draft:
             return CompleteWhatEnded()
         if self.kind == "sweep":
             return Sweep()
+        if self.kind == "limit":
+            return self._limit()
         if self.kind in {"book", "hold"}:
             return self._take(model, label)
         things = [*(model.holds if self.kind in {"book held", "release"} else model.visits)]
         return self._change(model, things[self.which % len(things)], label) if things else None
+
+    def _limit(self) -> Deed:
+        most = {0: None, FEE - 1: 3, FEE: 2, FEE + 1: 1}[self.accept]
+        if self.which < WISHES:
+            return LimitADay(of=self.which, most=most)
+        if self.which < WISHES + len(SERVICES):
+            return LimitOpen(of=SERVICES[self.which - WISHES], most=most)
+        return LimitOverlap(is_allowed=most in {None, 3})
 
     def _take(self, model: Model, label: str) -> Deed:
         wish, start = self.which % WISHES, start_of(model.now, self.start)
@@ -824,7 +971,7 @@ class Lives(RuleBasedStateMachine):
     def change_something(self, draft: Draft) -> None:
         self.attempt(draft)
 
-    @rule(draft=drafts("completion", "sweep"))
+    @rule(draft=drafts("limit", "completion", "sweep"))
     def work(self, draft: Draft) -> None:
         self.attempt(draft)
 
@@ -868,7 +1015,7 @@ class Lives(RuleBasedStateMachine):
 
     async def compare_rows(self) -> None:
         pool, organization_id = self.hosted.resources[0].pool, self.world.organization_id
-        assert await broken_laws(pool, organization_id) == {}
+        assert await broken_laws(pool, organization_id, now=self.model.now) == {}
         rows = await pool.fetch(
             "SELECT appointment_id, kind, to_status, to_starts_at FROM appointment_history"
             " WHERE organization_id = $1 ORDER BY appointment_id, version",
