@@ -254,7 +254,7 @@ _LAWS_OF_CLAIMS: Final = {
         WHERE appointment.organization_id = $1
         GROUP BY appointment.organization_id, appointment.id
         HAVING count(claim.id) <> CASE
-            WHEN appointment.status = 'CANCELLED' THEN 0
+            WHEN appointment.status = 'CANCELLED' OR appointment.session_id IS NOT NULL THEN 0
             WHEN appointment.provider_ids IS NULL THEN 1
             ELSE (
                 SELECT count(*)
@@ -317,6 +317,80 @@ _LAWS_OF_CLAIMS: Final = {
         FROM hold
         JOIN claim ON claim.organization_id = hold.organization_id AND claim.hold_id = hold.id AND claim.active
         WHERE hold.organization_id = $1 AND hold.ended_at IS NOT NULL
+    """,
+    "a seat is given twice": """
+        SELECT session_id, number
+        FROM seat
+        WHERE organization_id = $1 AND active
+        GROUP BY session_id, number
+        HAVING count(*) > 1
+    """,
+    "an appointment has not exactly its seats": """
+        SELECT appointment.id, appointment.seats, appointment.status, count(seat.id) AS has
+        FROM appointment
+        LEFT JOIN seat ON seat.organization_id = $1 AND seat.appointment_id = appointment.id AND seat.active
+        WHERE appointment.organization_id = $1
+        GROUP BY appointment.organization_id, appointment.id
+        HAVING bool_or(seat.session_id <> appointment.session_id) OR count(seat.id) <> CASE
+            WHEN appointment.status = 'CANCELLED' OR appointment.session_id IS NULL THEN 0
+            ELSE appointment.seats
+        END
+    """,
+    "an appointment's session has not the time that the appointment shows": """
+        SELECT appointment.id
+        FROM appointment
+        LEFT JOIN claim
+            ON claim.organization_id = $1 AND claim.session_id = appointment.session_id AND claim.active
+            AND claim.expires_at IS NULL AND claim.visit = tstzrange(appointment.starts_at, appointment.ends_at)
+            AND CASE
+                WHEN appointment.provider_ids IS NULL THEN claim.subject_id = appointment.provider_id
+                ELSE EXISTS (
+                    SELECT
+                    FROM appointment_subject AS taken
+                    WHERE taken.organization_id = $1 AND taken.appointment_id = appointment.id
+                        AND taken.subject_id = claim.subject_id AND taken.unit = claim.unit
+                )
+            END
+        WHERE appointment.organization_id = $1 AND appointment.session_id IS NOT NULL
+            AND appointment.status <> 'CANCELLED'
+        GROUP BY appointment.organization_id, appointment.id
+        HAVING count(claim.id) <> CASE
+            WHEN appointment.provider_ids IS NULL THEN 1
+            ELSE (
+                SELECT count(*)
+                FROM appointment_subject AS taken
+                WHERE taken.organization_id = $1 AND taken.appointment_id = appointment.id
+            )
+        END
+    """,
+    "a session stands without seats, or has some after its end": """
+        SELECT session.id, session.ended_at
+        FROM session
+        WHERE session.organization_id = $1 AND (session.ended_at IS NULL) <> EXISTS (
+            SELECT FROM seat WHERE seat.organization_id = $1 AND seat.session_id = session.id AND seat.active
+        )
+    """,
+    "a session has time after its end": """
+        SELECT session.id
+        FROM session
+        JOIN claim ON claim.organization_id = $1 AND claim.session_id = session.id AND claim.active
+        WHERE session.organization_id = $1 AND session.ended_at IS NOT NULL
+    """,
+    "a session's time does not last as long as its seats": """
+        SELECT session.id, claim.expires_at
+        FROM session
+        JOIN claim ON claim.organization_id = $1 AND claim.session_id = session.id AND claim.active
+        WHERE session.organization_id = $1 AND claim.expires_at IS DISTINCT FROM (
+            SELECT CASE WHEN NOT bool_or(seat.expires_at IS NULL) THEN max(seat.expires_at) END
+            FROM seat
+            WHERE seat.organization_id = $1 AND seat.session_id = session.id AND seat.active
+        )
+    """,
+    "a hold that is over has seats": """
+        SELECT hold.id
+        FROM hold
+        JOIN seat ON seat.organization_id = $1 AND seat.hold_id = hold.id AND seat.active
+        WHERE hold.organization_id = $1 AND hold.ended_at IS NOT NULL AND hold.ended_at < hold.expires_at
     """,
 }
 
@@ -402,10 +476,17 @@ _LAWS: Final = {
         WHERE appointment.organization_id = $1
             AND time_version <> 1 + (
                 SELECT count(*)
-                FROM appointment_history AS entry
-                WHERE entry.organization_id = appointment.organization_id
-                    AND entry.appointment_id = appointment.id
-                    AND (entry.from_starts_at <> entry.to_starts_at OR entry.from_provider_ids IS NOT NULL)
+                FROM (
+                    SELECT *, CASE WHEN version = appointment.version THEN appointment.session_id
+                            ELSE lead(from_session_id) OVER (ORDER BY version) END AS to_session_id
+                    FROM appointment_history
+                    WHERE organization_id = appointment.organization_id AND appointment_id = appointment.id
+                ) AS entry
+                WHERE entry.from_status IS NOT NULL
+                    AND (
+                        entry.from_starts_at <> entry.to_starts_at OR entry.from_provider_ids IS NOT NULL
+                        OR entry.from_seats IS NOT NULL OR entry.from_session_id IS DISTINCT FROM entry.to_session_id
+                    )
             )
     """,
 }

@@ -21,7 +21,7 @@ _numbers = count(1)
 
 VISIT: Final = """
     fragment Visit on Appointment {
-        id status startsAt endsAt version
+        id status startsAt endsAt version seats price { amountMinor }
         provider { id } providers { id }
         history { kind assignment fromProviders { id } toProviders { id } }
     }
@@ -43,7 +43,9 @@ HOLD_VISIT: Final = f"""
     mutation ($input: HoldSlotInput!) {{
         answer: holdSlot(input: $input) {{
             __typename
-            ... on Hold {{ holdToken startsAt endsAt expiresAt provider {{ id }} providers {{ id }} }}
+            ... on Hold {{
+                holdToken startsAt endsAt expiresAt seats provider {{ id }} providers {{ id }}
+            }}
             {_REFUSED.replace("... on HoldExpiredError { alternatives { providerId startsAt } }", "")}
         }}
     }}

@@ -40,11 +40,13 @@ class Wanted(NamedTuple):
     """With whom a visit is wished, and for what.
 
     The first of those `named` is to lead, and all of them are to be taken. Nobody is named where
-    any of the service's providers will do, or where a hold says who they are.
+    any of the service's providers will do, or where a hold says who they are. The party takes so
+    many `seats`.
     """
 
     named: tuple[ProviderId, ...]
     service_id: ServiceId | None
+    seats: int = 1
 
     @property
     def party(self) -> Party | None:
@@ -56,6 +58,7 @@ class Wanted(NamedTuple):
 class BookingWish:
     """What a caller asks for, checked for form.
 
+    `seats` is None where they are left out: one, or as many as are held.
     `duration_minutes`, where given, guards against a page that shows old rules. `contact` is None
     only for a signed-in customer, whose record then takes its place.
     """
@@ -67,6 +70,7 @@ class BookingWish:
     customer_time_zone: str
     notes: str | None
     hold_id: HoldId | None = None
+    seats: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

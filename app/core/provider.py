@@ -118,7 +118,7 @@ class Calendar:
     by which rules.
 
     `is_plain` is whether a visit takes this provider alone: the service needs no other and no
-    resource, and a start of it has one seat.
+    resource, and a start of it has one seat. `seats` are those that a start of the service has.
     """
 
     provider: Provider
@@ -126,6 +126,7 @@ class Calendar:
     hours: Hours
     rules: Rules
     is_plain: bool = True
+    seats: int = 1
 
     @property
     def service_limits(self) -> tuple[BookingLimit, ...]:

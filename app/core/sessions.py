@@ -19,7 +19,7 @@ from app.core.slots import UnbookableReason, why_not_now, why_not_open
 from app.core.zones import instant_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
     from app.core.booking import Claims
@@ -68,6 +68,14 @@ class StandingSession:
             if subject_id not in self.providers
             for claim in claims
         )
+
+    @property
+    def place(self) -> dict[SubjectId, list[tuple[int, ...]]]:
+        """The minutes that it takes of each unit of its subjects, however long it stands."""
+        return {
+            subject_id: [(*claim[:4], claim.unit) for claim in claims]
+            for subject_id, claims in self.claims.items()
+        }
 
     def taken(self, now: datetime) -> int:
         """How many seats are taken at this instant. With none, it does not stand."""
@@ -132,6 +140,29 @@ class Join:
     def claims(self) -> Claims:
         """The session's claims, which stay as they are."""
         return self.session.claims
+
+
+def join_fullest(
+    sessions: Iterable[StandingSession],
+    named: Sequence[ProviderId],
+    seats: int,
+    *,
+    of: int,
+    now: datetime,
+) -> Join | None:
+    """The fullest session that matches the wish and has so many seats left, of so many that the
+    service has. Whether its subjects allow it is not looked at.
+    """
+    found = [
+        (taken, session)
+        for session in sessions
+        if (taken := session.taken(now)) and taken + seats <= of and session.matches(named)
+    ]
+    if not found:
+        return None
+    _, session = max(found, key=lambda each: each[0])
+    others = (each for each in session.providers if each not in named)
+    return Join(session=session, providers=(*named, *others), named=len(named))
 
 
 class SeatsAt(NamedTuple):

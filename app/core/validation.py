@@ -464,11 +464,13 @@ def valid_wanted(
     provider_id: ProviderId | None,
     provider_ids: Sequence[ProviderId] | None,
     service_id: ServiceId | None,
+    seats: int | None = None,
     *,
     is_held: bool,
 ) -> Wanted:
     """Check with whom a visit is wished: one provider, several for a service, each once, or nobody
-    for a service. With a hold both may be left out: it says who and what is held.
+    for a service; and for how many, one by default. With a hold all may be left out: it says who
+    and what is held.
     """
     if provider_id is not None and provider_ids:
         raise _Refused(
@@ -481,7 +483,9 @@ def valid_wanted(
         raise _Refused("provider_id", say("Name a provider, or a service that somebody offers."))
     if service_id is None and len(named) > 1 and not is_held:
         raise _Refused("provider_ids", SEVERAL_NEED_A_SERVICE)
-    return Wanted(named, service_id)
+    return Wanted(
+        named, service_id, _integer("seats", 1 if seats is None else seats, 1, MOST_SEATS)
+    )
 
 
 @_answers

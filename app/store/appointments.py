@@ -264,6 +264,7 @@ def update_appointment(
         fee and fee.currency,
         after.provider_id,
         *taken_values(after),
+        after.price and after.price.amount_minor,
     )
 
 

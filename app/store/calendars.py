@@ -126,6 +126,7 @@ async def load_calendars(
                 ),
                 rules=rules_in_force(provider.rules, service.rules if service else None),
                 is_plain=row["offered_is_plain"],
+                seats=row["offered_seats"],
             )
     return calendars
 

@@ -263,11 +263,11 @@ ORDER BY entry.appointment_id, entry.version;
 
 -- name: update_appointment :exec
 -- An appointment that is locked, in its next version. A guest's network is kept no longer than the appointment is open.
--- params: organization_id uuid, id uuid, status text, starts_at timestamptz, ends_at timestamptz, version integer, time_version integer, cancelled_at timestamptz, cancellation_reason text, cancellation_fee_minor bigint, cancellation_fee_currency text, provider_id uuid, provider_ids uuid[], named integer, resource_ids uuid[], session_id uuid, seats integer
+-- params: organization_id uuid, id uuid, status text, starts_at timestamptz, ends_at timestamptz, version integer, time_version integer, cancelled_at timestamptz, cancellation_reason text, cancellation_fee_minor bigint, cancellation_fee_currency text, provider_id uuid, provider_ids uuid[], named integer, resource_ids uuid[], session_id uuid, seats integer, price_minor bigint
 UPDATE appointment
 SET status = $3, starts_at = $4, ends_at = $5, version = $6, time_version = $7, cancelled_at = $8,
     cancellation_reason = $9, cancellation_fee_minor = $10, cancellation_fee_currency = $11,
-    provider_id = $12, provider_ids = $13, named = $14, resource_ids = $15, session_id = $16, seats = $17,
+    provider_id = $12, provider_ids = $13, named = $14, resource_ids = $15, session_id = $16, seats = $17, price_minor = $18,
     guest_origin = CASE WHEN $3 = 'CONFIRMED' THEN guest_origin END
 WHERE organization_id = $1 AND id = $2;
 

@@ -26,6 +26,7 @@ SELECT wanted.provider_id AS wanted_provider_id, wanted.service_id AS wanted_ser
     service.policy_late_fee_currency AS offered_policy_late_fee_currency,
     service.policy_late_fee_percent AS offered_policy_late_fee_percent,
     service.limits AS offered_limits, service.max_open_per_customer AS offered_max_open_per_customer,
+    coalesce(service.seats, 1) AS offered_seats,
     -- Whether a visit takes the provider alone, as Needs.is_plain says it.
     service.id IS NULL OR (
         service.seats = 1

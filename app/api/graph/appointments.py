@@ -597,8 +597,13 @@ class BookAppointmentInput:
     )
     hold_token: str | None = strawberry.field(
         default=None,
-        description="From `holdSlot`; the time is reserved until the hold expires. Providers and "
-        "service may be left out; those that are given must be those that are held.",
+        description="From `holdSlot`; the time is reserved until the hold expires. Providers, "
+        "service and seats may be left out; those that are given must be those that are held.",
+    )
+    seats: int | None = strawberry.field(
+        default=None,
+        description="How many seats, where the service has some, 1 to 1,000. Left out: one, or as "
+        "many as are held.",
     )
     starts_at: datetime = strawberry.field(
         description="The start of the visit: one of the listed slots."
@@ -736,6 +741,7 @@ class AppointmentMutation:
             notes=input.notes,
             idempotency_key=input.idempotency_key,
             hold_token=input.hold_token,
+            seats=input.seats,
         )
         viewer = info.context.viewer
         answer = await book_appointment(info.context.resources, viewer, form)

@@ -95,6 +95,9 @@ class HoldSlotInput:
     service_id: strawberry.ID | None = strawberry.field(
         default=None, description="For this service's rules."
     )
+    seats: int | None = strawberry.field(
+        default=1, description="How many seats, where the service has some, 1 to 1,000."
+    )
     starts_at: datetime = strawberry.field(
         description="The start of the visit: one of the listed slots."
     )
@@ -147,6 +150,7 @@ class HoldMutation:
             service_id=optional_service_key(input.service_id),
             starts_at=input.starts_at,
             idempotency_key=input.idempotency_key,
+            seats=input.seats,
         )
         answer = await hold_slot(info.context.resources, info.context.viewer, form)
         count_answer("holdSlot", answer)

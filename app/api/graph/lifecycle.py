@@ -57,6 +57,11 @@ class RescheduleAppointmentInput:
         description="Staff only: with all of these, the first as the lead, also at the same start. "
         "Left out: those who were named stay, and those who were assigned may change.",
     )
+    seats: int | None = strawberry.field(
+        default=None,
+        description="How many seats from now on, 1 to 1,000, also at the same start; the price per "
+        "seat stays. Left out: as many as it has.",
+    )
     expected_version: int | None = strawberry.field(default=None, description=_VERSION)
     idempotency_key: str = strawberry.field(
         description="1 to 255 characters, new for every new move."
@@ -170,6 +175,7 @@ class LifecycleMutation:
             appointment_id=appointment_key(input.appointment_id),
             starts_at=input.starts_at,
             provider_ids=optional_provider_keys(input.provider_ids),
+            seats=input.seats,
             expected_version=input.expected_version,
             idempotency_key=input.idempotency_key,
             manage_token=input.manage_token,

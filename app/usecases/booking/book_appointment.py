@@ -32,11 +32,11 @@ from app.core.validation import (
 from app.core.viewer import Role
 from app.store.appointments import insert_appointment
 from app.store.bookings import before_booking
-from app.store.calendars import Owner, take_time
 from app.store.customers import CustomerIsKnownError, customer_may_be_known
 from app.store.locks import lock_idempotency_key, share_rules
 from app.store.network_tallies import tally_booking
 from app.store.pool import transaction
+from app.store.sessions import Sitting
 from app.store.subjects import insert_subjects
 from app.usecases.booking.answer import Booked, Written, confirmation, written_before
 from app.usecases.booking.choose_visit import (
@@ -50,9 +50,9 @@ from app.usecases.booking.choose_visit import (
 )
 from app.usecases.booking.idempotency import (
     key_scope,
-    named_in_request,
     of_this_request,
     request_key,
+    wanted_in_request,
 )
 from app.usecases.booking.know_customer import (
     CUSTOMER_IS_ERASED,
@@ -68,6 +68,7 @@ from app.usecases.booking.lock_calendar import (
     times_changed,
 )
 from app.usecases.booking.refuse_early import Asker, in_turn
+from app.usecases.booking.take_visit import take_visit
 from app.usecases.booking.use_hold import HeldTime, use_hold, wanted_by_hold
 from app.usecases.events.record import customer_changed, record_change
 from app.usecases.events.tell import tell
@@ -81,10 +82,10 @@ if TYPE_CHECKING:
     from app.core.appointment import Customer
     from app.core.ids import HoldId, ProviderId, ServiceId
     from app.core.viewer import Viewer
-    from app.core.visits import Visit
     from app.store.bookings import BeforeBooking
     from app.store.idempotency import RequestKey
     from app.store.pool import Transaction
+    from app.usecases.booking.choose_visit import Chosen
     from app.usecases.resources import Resources
 
 MUTATION: Final = "bookAppointment"
@@ -93,7 +94,7 @@ MUTATION: Final = "bookAppointment"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BookingForm:
     """A booking as typed; the instant is in UTC. Providers are named in one of the two ways, or
-    not at all.
+    not at all. Left out, it is one seat, or as many as are held.
     """
 
     provider_id: ProviderId | None
@@ -106,6 +107,7 @@ class BookingForm:
     idempotency_key: str
     hold_token: str | None = None
     provider_ids: Sequence[ProviderId] | None = None
+    seats: int | None = None
 
 
 Refusal: TypeAlias = (
@@ -166,7 +168,7 @@ async def book_appointment(
 
 def _request(wish: BookingWish) -> dict[str, object]:
     """What a booking asks for; names and order as they always were."""
-    named, several = named_in_request("provider_id", wish.wanted.named)
+    named, more = wanted_in_request("provider_id", wish.wanted.named, wish.seats)
     return {
         **named,
         "service_id": wish.wanted.service_id,
@@ -176,7 +178,7 @@ def _request(wish: BookingWish) -> dict[str, object]:
         "customer_time_zone": wish.customer_time_zone,
         "notes": wish.notes,
         "hold_id": wish.hold_id,
-        **several,
+        **more,
     }
 
 
@@ -185,6 +187,7 @@ def _wish(resources: Resources, viewer: Viewer, form: BookingForm) -> BookingWis
         form.provider_id,
         form.provider_ids,
         form.service_id,
+        form.seats,
         is_held=form.hold_token is not None,
     )
     if isinstance(wanted, InvalidInput):
@@ -221,6 +224,7 @@ def _wish(resources: Resources, viewer: Viewer, form: BookingForm) -> BookingWis
         customer_time_zone=time_zone,
         notes=notes,
         hold_id=hold_id,
+        seats=form.seats,
     )
 
 
@@ -249,7 +253,7 @@ async def _attempt(
 
 
 async def _transact_once_more(
-    resources: Resources, viewer: Viewer, key: RequestKey, wish: BookingWish, way: Visit | Way
+    resources: Resources, viewer: Viewer, key: RequestKey, wish: BookingWish, way: Chosen | Way
 ) -> Written | Refusal | Retry:
     try:
         return await _transact(resources, viewer, key, wish, way)
@@ -259,7 +263,7 @@ async def _transact_once_more(
 
 
 async def _transact(
-    resources: Resources, viewer: Viewer, key: RequestKey, wish: BookingWish, way: Visit | Way
+    resources: Resources, viewer: Viewer, key: RequestKey, wish: BookingWish, way: Chosen | Way
 ) -> Written | Refusal | Retry:
     async with transaction(resources.pool) as tx:
         answer = await _book(resources, viewer, tx, key, wish, way)
@@ -274,7 +278,7 @@ async def _book(
     tx: Transaction,
     key: RequestKey,
     wish: BookingWish,
-    way: Visit | Way,
+    way: Chosen | Way,
 ) -> Written | Refusal | Retry:
     organization_id = viewer.organization_id
     booker = limited_booker(resources, viewer, wish)
@@ -335,8 +339,12 @@ async def _book(
         assignment=sight.assignment,
     )
     # Written with the time, in one statement.
-    if not await _take_time(resources, tx, sight, booked):
-        # The exclusion constraint has the last word: somebody else was faster.
+    with customer_may_be_known():
+        is_taken = await take_visit(
+            resources, tx, sight, service_id, Sitting(appointment_id=booked.id)
+        )
+    if not is_taken:
+        # The database's constraints have the last word: somebody else was faster.
         return lost_race(way)
     await vouch_for_phone(tx, viewer, booked.contact.phone, sight.now)
     times = times_changed(organization_id, sight.zones, sight.claims)
@@ -369,7 +377,7 @@ async def _limited(
 
 
 async def _decide(
-    resources: Resources, viewer: Viewer, tx: Transaction, wish: BookingWish, way: Visit | Way
+    resources: Resources, viewer: Viewer, tx: Transaction, wish: BookingWish, way: Chosen | Way
 ) -> tuple[Sight, ServiceId | None] | Refusal | Retry:
     """Lock and look, at what is held or at what is wished, and judge by what is seen: the time that
     is taken, and for which service.
@@ -391,7 +399,7 @@ async def _decide(
     if not isinstance(held, Wanted):
         return held
     # An expired hold is a new booking, for which the offer counts.
-    way = way if held.party is not None else Way.FROM_ALL
+    way = way if held.party is not None and held.seats == 1 else Way.FROM_ALL
     first = shared_first(held, way)
     await share_rules(tx, viewer.organization_id, first.rules, service_id=first.service_id)
     sight = await lock_and_decide(
@@ -416,7 +424,7 @@ def _new_appointment(
     sight: Sight,
 ) -> Appointment:
     # Price and policy are in force for the lead.
-    accepted = accept(sight.calendar, sight.claims)
+    accepted = accept(sight.calendar, sight.claims, sight.seats)
     return Appointment(
         id=AppointmentId(resources.new_id()),
         provider_id=sight.lead,
@@ -439,19 +447,6 @@ def _new_appointment(
         others=sight.providers[1:],
         named=sight.named,
         resources=sight.resources,
+        session_id=sight.session_id,
+        seats=sight.seats,
     )
-
-
-async def _take_time(
-    resources: Resources, tx: Transaction, sight: Sight, booked: Appointment
-) -> bool:
-    with customer_may_be_known():
-        return await take_time(
-            tx,
-            sight.lock,
-            sight.claims,
-            Owner(appointment_id=booked.id),
-            standing=sight.standing,
-            now=sight.now,
-            new_id=resources.new_id,
-        )

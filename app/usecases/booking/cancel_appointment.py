@@ -1,4 +1,6 @@
-"""Cancel an appointment: its time is free at once, for the price that was shown and no other."""
+"""Cancel an appointment: its time, or its seats, are free at once, for the price that was shown and
+no other.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +24,7 @@ from app.store.appointments import update_appointment
 from app.store.calendars import free_appointment_time
 from app.store.customers import customer_remains
 from app.store.pool import transaction
+from app.store.sessions import Sitting, leave_session
 from app.usecases.booking.answer import Written, unchanged
 from app.usecases.booking.limit_guests import counted_origin
 from app.usecases.booking.lock_calendar import lock_own_time, times_changed
@@ -111,7 +114,11 @@ async def _cancel(
     )
     if not isinstance(decision, Cancellation):
         return decision
-    await free_appointment_time(tx, own.lock, appointment.id)
+    if appointment.session_id is None:
+        await free_appointment_time(tx, own.lock, appointment.id)
+    else:
+        sitting = Sitting(appointment_id=appointment.id)
+        await leave_session(tx, organization_id, appointment.session_id, sitting, own.now)
     after = cancelled(appointment, decision, reason=reason, now=own.now)
     update_appointment(tx, organization_id, after)
     changed = record_change(

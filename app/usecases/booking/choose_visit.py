@@ -1,6 +1,7 @@
 """Choose whom and what a visit takes: for every wish but that for one provider alone.
 
-    guess       without locks, look at all that the service could take, and choose
+    guess       without locks, look at all that the service could take, and choose; of a service
+                with seats, look for a standing session first
     take        in a transaction, lock what was chosen, look again, and decide over that alone
     take again  where something changed in between: in a new transaction, lock all that the service
                 could take, look, choose, and decide
@@ -12,9 +13,10 @@ takes more than the provider.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar, assert_never
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, TypeVar, assert_never
 
 from app.core.booking import (
     Wanted,
@@ -26,10 +28,13 @@ from app.core.booking import (
     visit_of,
     week_around,
 )
+from app.core.ids import SessionId
 from app.core.needs import Assignment, Needs
 from app.core.party import Party
 from app.core.refusals import InvalidInput, NotFound, SlotUnavailable
+from app.core.rules import Rules
 from app.core.sentences import say
+from app.core.sessions import Join, OwnSeats, join_fullest
 from app.core.slots import UnbookableReason
 from app.core.validation import SEVERAL_NEED_A_SERVICE
 from app.core.visits import Candidate, ResourceCandidate, Visit, assign, refuse_time
@@ -39,6 +44,12 @@ from app.store.calendars import load_claims, load_resource_calendars, time_zones
 from app.store.idempotency import used_keys
 from app.store.locks import lock_calendars, share_rules
 from app.store.needs import load_needs
+from app.store.sessions import (
+    session_for_update,
+    sessions_at,
+    sessions_for_update,
+    standing_sessions,
+)
 from app.store.subjects import last_assigned
 from app.usecases.booking.lock_calendar import (
     Moving,
@@ -59,8 +70,10 @@ if TYPE_CHECKING:
     from app.core.ids import OrganizationId, ProviderId, ResourceId, ServiceId, SubjectId
     from app.core.provider import Calendar
     from app.core.resource import ResourceCalendar
+    from app.core.sessions import StandingSession
     from app.core.slots import Claim
     from app.store.idempotency import KeyScope
+    from app.store.locks import CalendarLock
     from app.store.pool import Transaction
     from app.store.sql import Executor
     from app.usecases.resources import Resources
@@ -71,6 +84,10 @@ chosen, the choice is made again.
 """
 
 Answer = TypeVar("Answer")
+
+
+Chosen: TypeAlias = Join | Visit
+"""What a guess chose: seats in a standing session, or whom and what a visit takes."""
 
 
 class Way(Enum):
@@ -92,12 +109,12 @@ class Shared(NamedTuple):
 NOTHING: Final = Shared(None, ())
 
 
-def shared_first(wanted: Wanted, way: Visit | Way) -> Shared:
+def shared_first(wanted: Wanted, way: Chosen | Way) -> Shared:
     """What can be locked before anything is read. The service's lock keeps its needs as they are;
     where there is no choice, the provider's is enough.
     """
     match way:
-        case Visit():
+        case Visit() | Join():
             return Shared(wanted.service_id, tuple(way.claims))
         case Way.NO_CHOICE:
             return Shared(None, wanted.named)
@@ -107,8 +124,8 @@ def shared_first(wanted: Wanted, way: Visit | Way) -> Shared:
             assert_never(way)
 
 
-def lost_race(way: Visit | Way) -> SlotUnavailable | Retry:
-    """What it means that the exclusion constraint objects: others were faster."""
+def lost_race(way: Chosen | Way) -> SlotUnavailable | Retry:
+    """What it means that a constraint objects: others were faster."""
     if way is Way.NO_CHOICE:
         return SlotUnavailable(reasons=(UnbookableReason.ALREADY_TAKEN,))
     return Retry.OVERTAKEN
@@ -121,19 +138,22 @@ async def choose_and_take(
     starts_at: datetime,
     duration_minutes: int | None,
     scope: KeyScope,
-    take: Callable[[Visit | Way], Awaitable[Answer | Retry]],
+    take: Callable[[Chosen | Way], Awaitable[Answer | Retry]],
 ) -> Answer | NotFound | InvalidInput | SlotUnavailable:
     """What `take` answers in a transaction of its own, tried once for each step that is needed. A
     guess that finds nothing is refused without a transaction, unless the key in `scope` was used.
     """
-    if wanted.party is not None and not _takes_more(resources, organization_id, wanted):
+    is_alone = wanted.party is not None and wanted.seats == 1
+    if is_alone and not _takes_more(resources, organization_id, wanted):
         answer = await take(Way.NO_CHOICE)
         if not isinstance(answer, Retry):
             return answer
         if wanted.service_id is not None:
             resources.accelerator.taking_more.add(organization_id, wanted.service_id)
-    guess = await guess_visit(resources, organization_id, wanted, starts_at, duration_minutes)
-    if isinstance(guess, Visit):
+    guess = await _guess_session(
+        resources, organization_id, wanted, starts_at
+    ) or await guess_visit(resources, organization_id, wanted, starts_at, duration_minutes)
+    if isinstance(guess, Join | Visit):
         answer = await take(guess)
         if not isinstance(answer, Retry):
             return answer
@@ -188,8 +208,15 @@ class Choices:
         }
         return claims | dict.fromkeys(self.resources, tuple(dict.fromkeys(by_lead)))
 
-    def refuse_duration(self, expected_minutes: int | None) -> InvalidInput | None:
-        """The refusal where a caller expects visits of another length."""
+    def refuse_duration(
+        self, expected_minutes: int | None, joined: object = None
+    ) -> InvalidInput | None:
+        """The refusal where a caller expects visits of another length; a session that is joined
+        keeps its own.
+        """
+        if isinstance(joined, Join):
+            start, end = visit_of(joined.claims)
+            return refuse_duration(Rules(duration_minutes=end - start), expected_minutes)
         some = next(iter(self.calendars.values()), None)
         return None if some is None else refuse_duration(some.rules, expected_minutes)
 
@@ -197,13 +224,14 @@ class Choices:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
     """The claims that could be in the way of a visit, or count for the limits of a provider, by
-    subject; those that count for the service's limits; and, where the order of the service's
-    assignment asks for it, when each provider was assigned last.
+    subject; those that count for the service's limits; where the order of the service's assignment
+    asks for it, when each provider was assigned last; and the sessions that could be joined.
     """
 
     standing: Mapping[SubjectId, Sequence[Claim]]
     led: Mapping[ProviderId, Sequence[Claim]]
     assigned: Mapping[ProviderId, datetime]
+    sessions: Sequence[StandingSession] = ()
 
 
 async def load_choices(
@@ -257,10 +285,11 @@ def needs_for(
 def candidates_for(
     needs: Needs, wanted: Wanted, kept: Sequence[ProviderId]
 ) -> tuple[ProviderId, ...]:
-    """Those whom a visit could take: the named alone where nobody else is needed. A moving
-    appointment may keep whom it has.
+    """Those whom a visit could take: the named alone where nobody else is needed, but for a session
+    that is joined, which may have more. A moving appointment may keep whom it has.
     """
-    if wanted.named and len(wanted.named) == needs.how_many_with(wanted.named):
+    is_full = len(wanted.named) == needs.how_many_with(wanted.named)
+    if wanted.named and is_full and needs.seats == 1:
         return wanted.named
     return tuple(dict.fromkeys((*wanted.named, *needs.provider_ids, *kept)))
 
@@ -310,9 +339,11 @@ async def look_at(
     *,
     in_order: bool,
     moving: Moving | None = None,
+    sessions: Sequence[StandingSession] | None = None,
 ) -> Seen:
-    """Look at the claims around visits at these starts, of which there is at least one; with
-    `in_order`, also at what the order of assignment depends on.
+    """Look at the claims around visits at these starts, of which there is at least one, and at the
+    sessions there unless they are given; with `in_order`, also at what the order of assignment
+    depends on.
     """
     wanted, needs = choices.wanted, choices.needs
     without = None if moving is None else moving.appointment.id
@@ -348,7 +379,21 @@ async def look_at(
         assigned = await last_assigned(
             on, organization_id, wanted.service_id, list(choices.calendars)
         )
-    return Seen(standing=standing, led=led, assigned=assigned)
+    if sessions is None:
+        sessions = await _sessions_at(on, organization_id, choices, starts)
+    return Seen(standing=standing, led=led, assigned=assigned, sessions=sessions)
+
+
+async def _sessions_at(
+    on: Executor, organization_id: OrganizationId, choices: Choices, starts: Collection[datetime]
+) -> Sequence[StandingSession]:
+    """Those that have not ended, at any of these starts, and some between them."""
+    service_id = choices.wanted.service_id
+    if service_id is None or choices.needs.seats == 1:
+        return ()
+    until = max(starts) + timedelta(microseconds=1)
+    found = await standing_sessions(on, organization_id, [service_id], min(starts), until)
+    return found[service_id]
 
 
 def decide_visit(
@@ -359,10 +404,11 @@ def decide_visit(
     now: datetime,
     *,
     moving: Moving | None = None,
+    own: OwnSeats | None = None,
     resource_ids: Iterable[ResourceId] | None = None,
-) -> Visit | tuple[UnbookableReason, ...]:
-    """What the visit takes at this start, or why it can't be had. With `resource_ids`, only units
-    of these.
+) -> Chosen | tuple[UnbookableReason, ...]:
+    """What the visit takes at this start, or why it can't be had. `own` are the moving
+    appointment's seats, if it has some in a session. With `resource_ids`, only units of these.
     """
     by_week = choices.needs.assignment is Assignment.LEAST_BUSY
     candidates = {
@@ -386,11 +432,37 @@ def decide_visit(
         for each, calendar in choices.resources.items()
         if each in some
     }
-    own = None if moving is None else moving.claims
-    return assign(choices.needs, named, candidates, resources, starts_at, now, own=own)
+    return assign(
+        choices.needs,
+        named,
+        candidates,
+        resources,
+        starts_at,
+        now,
+        own=own or (None if moving is None else moving.claims),
+        seats=choices.wanted.seats,
+        sessions=seen.sessions,
+    )
 
 
 # ---------------------------------------------------------------- choosing
+
+
+async def _guess_session(
+    resources: Resources, organization_id: OrganizationId, wanted: Wanted, starts_at: datetime
+) -> Join | None:
+    """The session that the party would join, where the service is known to have seats: found by
+    one statement. Whether it can still be joined is for the transaction to find out.
+    """
+    service_id, seen = wanted.service_id, resources.accelerator.taking_more
+    if service_id is None or not seen.has_seats(organization_id, service_id):
+        return None
+    found = await sessions_at(resources.pool, organization_id, service_id, starts_at)
+    if found is None:
+        return None
+    return join_fullest(
+        found.sessions, wanted.named, wanted.seats, of=found.seats, now=resources.clock()
+    )
 
 
 async def guess_visit(
@@ -399,20 +471,23 @@ async def guess_visit(
     wanted: Wanted,
     starts_at: datetime,
     duration_minutes: int | None,
-) -> Visit | NotFound | InvalidInput | SlotUnavailable:
+) -> Chosen | NotFound | InvalidInput | SlotUnavailable:
     """What the visit would take now. Nothing is locked."""
     around = nearest_supported_date(starts_at.date())
     choices = await load_choices(resources.pool, organization_id, wanted, around)
     if not isinstance(choices, Choices):
         return choices
-    refusal = choices.refuse_duration(duration_minutes) or refuse_unsupported(
-        starts_at, resources.clock()
-    )
-    if refusal is not None:
-        return refusal
+    if choices.needs.seats > 1 and wanted.service_id is not None:
+        resources.accelerator.taking_more.add(organization_id, wanted.service_id, has_seats=True)
+    unsupported = refuse_unsupported(starts_at, resources.clock())
+    if unsupported is not None:
+        return choices.refuse_duration(duration_minutes) or unsupported
     seen = await look_at(resources.pool, organization_id, choices, [starts_at], in_order=True)
     visit = decide_visit(choices, seen, wanted.named, starts_at, resources.clock())
-    return visit if isinstance(visit, Visit) else SlotUnavailable(reasons=visit)
+    refusal = choices.refuse_duration(duration_minutes, visit)
+    if refusal is not None:
+        return refusal
+    return visit if isinstance(visit, Join | Visit) else SlotUnavailable(reasons=visit)
 
 
 async def lock_and_decide(
@@ -422,7 +497,7 @@ async def lock_and_decide(
     wanted: Wanted,
     starts_at: datetime,
     duration_minutes: int | None,
-    way: Visit | Way,
+    way: Chosen | Way,
 ) -> Sight | NotFound | InvalidInput | SlotUnavailable | Retry:
     """Lock and look at what can be had this way, and decide. What `shared_first` names is locked
     already.
@@ -451,6 +526,11 @@ async def lock_and_decide(
             )
             # Whatever speaks against what was chosen, the next try says whether anything is left.
             return sight if isinstance(sight, Sight) else Retry.OVERTAKEN
+        case Join():
+            joined = await _lock_and_join(
+                resources, tx, organization_id, wanted, starts_at, duration_minutes, way.session
+            )
+            return joined or Retry.OVERTAKEN
         case _:
             assert_never(way)
 
@@ -489,22 +569,28 @@ async def lock_and_choose(
     )
     if not isinstance(choices, Choices):
         return choices
-    refusal = choices.refuse_duration(duration_minutes) or refuse_unsupported(
-        starts_at, resources.clock()
-    )
-    if refusal is not None:
-        return refusal
+    unsupported = refuse_unsupported(starts_at, resources.clock())
+    if unsupported is not None:
+        return choices.refuse_duration(duration_minutes) or unsupported
     zones = choices.zones
     if not own.keys() <= zones.keys():
         zones |= await time_zones(tx, organization_id, own.keys() - zones.keys())
     claims = choices.claims_at(starts_at)
+    # A session whose subjects are all among these can be joined; its time is locked as it stands.
+    standing = (
+        await _sessions_at(tx, organization_id, choices, [starts_at]) if chosen is None else ()
+    )
+    joinable = [each.claims for each in standing if each.claims.keys() <= zones.keys()]
     lock = await lock_calendars(
         tx,
         organization_id,
-        dates_to_lock(zones, claims, own),
+        dates_to_lock(zones, claims, own, *joinable),
         limits_to_lock(choices.calendars.values(), claims),
     )
     now = resources.clock()
+    sessions, own_seats = await _lock_sessions(tx, organization_id, choices, starts_at, moving)
+    if any(_is_open_to(each, choices, lock, now) for each in sessions):
+        return Retry.OVERTAKEN
     seen = await look_at(
         tx,
         organization_id,
@@ -512,15 +598,124 @@ async def lock_and_choose(
         [starts_at],
         in_order=chosen is None and len(named) < needs.how_many,
         moving=moving,
+        sessions=sessions,
     )
     visit = (
         decide_visit(choices, seen, named, starts_at, now)
         if moving is None
-        else _decide_move(choices, seen, moving, starts_at, now)
+        else _decide_move(choices, seen, moving, own_seats, starts_at, now)
     )
-    if not isinstance(visit, Visit):
+    refusal = choices.refuse_duration(duration_minutes, visit)
+    if refusal is not None:
+        return refusal
+    if not isinstance(visit, Join | Visit):
         return SlotUnavailable(reasons=visit)
+    return _sight(resources, choices, seen, visit, zones, lock, now)
+
+
+async def _lock_sessions(
+    tx: Transaction,
+    organization_id: OrganizationId,
+    choices: Choices,
+    starts_at: datetime,
+    moving: Moving | None,
+) -> tuple[list[StandingSession], OwnSeats | None]:
+    """The sessions that could be joined, and the seats that the moving appointment has; all of
+    these sessions are locked.
+    """
+    moved = None if moving is None else moving.appointment
+    own_id = None if moved is None else moved.session_id
+    service_id = None if choices.needs.seats == 1 else choices.wanted.service_id
+    if service_id is None and own_id is None:
+        return [], None
+    sessions = await sessions_for_update(
+        tx,
+        organization_id,
+        service_id,
+        starts_at,
+        own=own_id,
+        without=None if moved is None else moved.id,
+    )
+    own = next((each for each in sessions if each.id == own_id), None)
+    if own is None or moved is None:
+        return sessions, None
+    others = [each for each in sessions if each is not own]
+    return others, OwnSeats(session=own, seats=moved.seats)
+
+
+def _is_open_to(
+    session: StandingSession, choices: Choices, lock: CalendarLock, now: datetime
+) -> bool:
+    """Whether the party could join this session, but not all of its time is locked: it was made
+    since, or is not what was chosen.
+    """
+    named, seats = choices.wanted.named, choices.wanted.seats
+    of = choices.needs.seats
+    if join_fullest([session], named, seats, of=of, now=now) is None:
+        return False
+    if not session.claims.keys() <= {*choices.needs.provider_ids, *choices.needs.resource_ids}:
+        return False
+    zones = choices.zones
+    return not session.claims.keys() <= zones.keys() or any(
+        not days <= lock.dates[subject_id]
+        for subject_id, days in dates_to_lock(zones, session.claims).items()
+    )
+
+
+async def _lock_and_join(
+    resources: Resources,
+    tx: Transaction,
+    organization_id: OrganizationId,
+    wanted: Wanted,
+    starts_at: datetime,
+    duration_minutes: int | None,
+    chosen: StandingSession,
+) -> Sight | InvalidInput | None:
+    """Lock the time of the chosen session, and then the session, and join it if it can still be
+    joined; None if not. Its service and its subjects' rules are shared already.
+    """
+    around = nearest_supported_date(starts_at.date())
+    rooms = tuple(dict.fromkeys(each for each, _ in chosen.units))
+    nobody = Needs(provider_ids=chosen.providers)
+    choices = await _choices(tx, organization_id, wanted, nobody, chosen.providers, rooms, around)
+    if not isinstance(choices, Choices):
+        return None
+    zones, lead = choices.zones, choices.calendars[chosen.providers[0]]
+    lock = await lock_calendars(tx, organization_id, dates_to_lock(zones, chosen.claims))
+    now = resources.clock()
+    session = await session_for_update(tx, organization_id, chosen.id)
+    if session is None or session.place != chosen.place:
+        return None
+    choices = replace(choices, needs=replace(nobody, seats=lead.seats))
+    # Nothing else is looked at: a new session is for the next try to find.
+    seen = Seen(standing=_nothing(choices), led={}, assigned={}, sessions=[session])
+    join = decide_visit(choices, seen, wanted.named, starts_at, now)
+    if not isinstance(join, Join):
+        return None
+    refusal = choices.refuse_duration(duration_minutes, join)
+    return refusal or _sight(resources, choices, seen, join, zones, lock, now)
+
+
+def _nothing(choices: Choices) -> dict[SubjectId, Sequence[Claim]]:
+    return dict.fromkeys((*choices.calendars, *choices.resources), ())
+
+
+def _sight(
+    resources: Resources,
+    choices: Choices,
+    seen: Seen,
+    visit: Chosen,
+    zones: Mapping[SubjectId, str],
+    lock: CalendarLock,
+    now: datetime,
+) -> Sight:
+    """What was decided on, as it is written."""
+    wanted, needs = choices.wanted, choices.needs
     is_assigned = len(wanted.named) < len(visit.providers)
+    joins = visit.session if isinstance(visit, Join) else None
+    session_id = None if joins is None else joins.id
+    if joins is None and needs.seats > 1:
+        session_id = SessionId(resources.new_id())
     return Sight(
         lead=visit.lead,
         providers=visit.providers,
@@ -532,17 +727,26 @@ async def lock_and_choose(
         claims=visit.claims,
         standing=seen.standing,
         now=now,
+        seats=wanted.seats,
+        seats_now=needs.seats,
+        session_id=session_id,
+        joins=joins,
     )
 
 
 def _decide_move(
-    choices: Choices, seen: Seen, moving: Moving, starts_at: datetime, now: datetime
-) -> Visit | tuple[UnbookableReason, ...]:
+    choices: Choices,
+    seen: Seen,
+    moving: Moving,
+    own_seats: OwnSeats | None,
+    starts_at: datetime,
+    now: datetime,
+) -> Chosen | tuple[UnbookableReason, ...]:
     """As `decide_visit`, but at its own start the visit keeps whom and what it has, as far as
     the service still needs them.
     """
     named, own = choices.wanted.named, moving.claims
-    if own and instant_of(visit_of(own)[0]) == starts_at:
+    if own and own_seats is None and instant_of(visit_of(own)[0]) == starts_at:
         kept = [each for each in moving.appointment.providers if each in choices.calendars]
         others = [each for each in kept if each not in named]
         wanted = (*named, *others)[: max(choices.needs.how_many, len(named))]
@@ -551,6 +755,6 @@ def _decide_move(
             visit = decide_visit(
                 choices, seen, wanted, starts_at, now, moving=moving, resource_ids=resource_ids
             )
-            if isinstance(visit, Visit):
+            if isinstance(visit, Join | Visit):
                 return visit
-    return decide_visit(choices, seen, named, starts_at, now, moving=moving)
+    return decide_visit(choices, seen, named, starts_at, now, moving=moving, own=own_seats)

@@ -23,7 +23,7 @@ from app.core.refusals import (
 from app.core.sentences import say
 from app.core.validation import valid_idempotency_key, valid_wanted
 from app.core.zones import instant_of
-from app.store.calendars import Owner, claims_of_hold, free_hold_time, take_time, time_zones
+from app.store.calendars import free_hold_time, time_zones
 from app.store.customers import customer_remains
 from app.store.holds import (
     count_open_holds,
@@ -35,6 +35,7 @@ from app.store.holds import (
 )
 from app.store.locks import lock_calendars, lock_caller, share_rules
 from app.store.pool import transaction
+from app.store.sessions import Sitting, leave_session, lock_session, sessions_to_settle
 from app.usecases.booking.choose_visit import (
     Way,
     choose_and_take,
@@ -46,13 +47,14 @@ from app.usecases.booking.idempotency import (
     caller_name,
     earlier_answer,
     key_scope,
-    named_in_request,
     request_key,
+    wanted_in_request,
 )
 from app.usecases.booking.know_customer import CUSTOMER_IS_ERASED
 from app.usecases.booking.limit_guests import origin_of
-from app.usecases.booking.lock_calendar import Retry, Sight, times_changed
+from app.usecases.booking.lock_calendar import Retry, Sight, claims_taken_by, times_changed
 from app.usecases.booking.refuse_early import Asker, in_turn
+from app.usecases.booking.take_visit import take_visit
 from app.usecases.events.record import hold_ended, record_events, record_hold
 from app.usecases.events.tell import tell, told_again
 from app.usecases.listing.find_next_slots import nearest_visits
@@ -65,9 +67,9 @@ if TYPE_CHECKING:
     from app.core.changes import Change
     from app.core.ids import ProviderId, ServiceId
     from app.core.viewer import Viewer
-    from app.core.visits import Visit
     from app.store.idempotency import RequestKey
     from app.store.pool import Transaction
+    from app.usecases.booking.choose_visit import Chosen
     from app.usecases.resources import Resources
 
 MUTATION: Final = "holdSlot"
@@ -89,6 +91,7 @@ class HoldForm:
     starts_at: datetime
     idempotency_key: str
     provider_ids: Sequence[ProviderId] | None = None
+    seats: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +126,9 @@ async def hold_slot(resources: Resources, viewer: Viewer, form: HoldForm) -> Hel
         return NotAllowed(
             message=say("A manage token opens its one appointment only. Hold without it.")
         )
-    wanted = valid_wanted(form.provider_id, form.provider_ids, form.service_id, is_held=False)
+    wanted = valid_wanted(
+        form.provider_id, form.provider_ids, form.service_id, form.seats, is_held=False
+    )
     if isinstance(wanted, InvalidInput):
         return wanted
     if not viewer.may_take(wanted.named):
@@ -149,8 +154,8 @@ async def hold_slot(resources: Resources, viewer: Viewer, form: HoldForm) -> Hel
 
 def _request(form: HoldForm, wanted: Wanted) -> dict[str, object]:
     """What a hold asks for; names and order as they always were."""
-    named, several = named_in_request("provider", wanted.named)
-    return {**named, "service": form.service_id, "starts_at": form.starts_at, **several}
+    named, more = wanted_in_request("provider", wanted.named, wanted.seats)
+    return {**named, "service": form.service_id, "starts_at": form.starts_at, **more}
 
 
 async def _attempt(
@@ -168,7 +173,7 @@ async def _transact(
     key: RequestKey,
     form: HoldForm,
     wanted: Wanted,
-    way: Visit | Way,
+    way: Chosen | Way,
 ) -> _Written | Refusal | Retry:
     async with transaction(resources.pool) as tx:
         answer = await _hold(resources, viewer, tx, key, form, wanted, way)
@@ -192,7 +197,7 @@ async def _hold(
     key: RequestKey,
     form: HoldForm,
     wanted: Wanted,
-    way: Visit | Way,
+    way: Chosen | Way,
 ) -> _Written | Refusal | Retry:
     organization_id = viewer.organization_id
     earlier = await earlier_answer(tx, key)
@@ -232,18 +237,13 @@ async def _hold(
         others=sight.providers[1:],
         named=sight.named,
         resources=sight.resources,
+        session_id=sight.session_id,
+        seats=sight.seats,
     )
     insert_hold(tx, sight.lock, hold, caller=caller, created_at=now)
     record_hold(resources, tx, organization_id, hold, author=viewer.author, now=now, key=key)
-    if not await take_time(
-        tx,
-        sight.lock,
-        sight.claims,
-        Owner(hold_id=hold.id, expires_at=hold.expires_at),
-        standing=sight.standing,
-        now=now,
-        new_id=resources.new_id,
-    ):
+    sitting = Sitting(hold_id=hold.id, expires_at=hold.expires_at)
+    if not await take_visit(resources, tx, sight, hold.service_id, sitting):
         return lost_race(way)
     return _Written(hold=hold, changes=times_changed(organization_id, sight.zones, sight.claims))
 
@@ -260,13 +260,18 @@ async def release_hold(resources: Resources, viewer: Viewer, token: str) -> Held
         if hold is None:
             return NotFound(what="hold")
         changes = (told_again(organization_id, hold),)
-        held = await claims_of_hold(tx, organization_id, hold_id)
-        if held:
+        held = await claims_taken_by(tx, organization_id, hold)
+        if held and hold.ended_at is None:
             await share_rules(tx, organization_id, held)
             zones = await time_zones(tx, organization_id, held)
             await lock_calendars(tx, organization_id, dates_to_lock(zones, held))
             now = resources.clock()
-            await free_hold_time(tx, organization_id, hold_id)
+            if hold.session_id is None:
+                await free_hold_time(tx, organization_id, hold_id)
+            else:
+                await lock_session(tx, organization_id, hold.session_id)
+                sitting = Sitting(hold_id=hold_id)
+                await leave_session(tx, organization_id, hold.session_id, sitting, now)
             await end_hold(tx, organization_id, hold_id, now)
             record_events(
                 resources, tx, organization_id, [hold_ended(hold)], author=viewer.author, now=now
@@ -278,8 +283,9 @@ async def release_hold(resources: Resources, viewer: Viewer, token: str) -> Held
 
 
 async def sweep_expired_holds(resources: Resources) -> int:
-    """End the holds that expired and free what they still have; how many there were. Nothing waits
-    for it: readers compare the expiry, and bookings take the time of an expired hold.
+    """End the holds that expired and free what they still have; how many there were. A session that
+    had nothing but these ends. Nothing waits for it: readers compare the expiry, and bookings take
+    the time and the seats of an expired hold.
     """
     swept = 0
     now = resources.clock()
@@ -293,4 +299,11 @@ async def sweep_expired_holds(resources: Resources) -> int:
                         resources, tx, hold.organization_id, ended, author=PROGRAM, now=now
                     )
         swept += len(batch)
+    while sessions := await sessions_to_settle(
+        resources.pool, expired_by=now, batch_size=SWEEP_SIZE
+    ):
+        for organization_id, session_id in sessions:
+            async with transaction(resources.pool) as tx:
+                await lock_session(tx, organization_id, session_id)
+                await leave_session(tx, organization_id, session_id, Sitting(), now)
     return swept

@@ -62,16 +62,19 @@ def request_key(resources: Resources, scope: KeyScope, request: Mapping[str, obj
     return RequestKey(scope=scope, request_hash=hashed)
 
 
-def named_in_request(
-    field: str, provider_ids: Sequence[ProviderId]
+def wanted_in_request(
+    field: str, provider_ids: Sequence[ProviderId], seats: int | None
 ) -> tuple[dict[str, object], dict[str, object]]:
-    """How a request's hash says who is named: the entries that come first in it, and those that
-    come last. One provider is the same whether they are named alone or in a list; the order of
-    several counts.
+    """How a request's hash says who is named, and for how many: the entries that come first in it,
+    and those that come last. One provider is the same whether they are named alone or in a list;
+    the order of several counts. One seat is the same as none given.
     """
-    if len(provider_ids) == 1:
-        return {field: provider_ids[0]}, {}
-    return {field: None}, ({"provider_ids": list(provider_ids)} if provider_ids else {})
+    last: dict[str, object] = {}
+    if len(provider_ids) > 1:
+        last["provider_ids"] = list(provider_ids)
+    if seats is not None and seats > 1:
+        last["seats"] = seats
+    return {field: provider_ids[0] if len(provider_ids) == 1 else None}, last
 
 
 async def earlier_answer(

@@ -10,14 +10,22 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from app.core.booking import claim_for, dates_to_lock, limits_to_lock
 from app.core.changes import TimeChanged
+from app.core.hold import Hold
 from app.core.ids import ResourceId
 from app.core.refusals import NotFound, SlotUnavailable
 from app.core.sentences import say
 from app.core.slots import UnbookableReason
 from app.core.visits import Candidate
 from app.core.zones import is_supported_date, nearest_supported_date
-from app.store.calendars import claims_of_appointment, load_claims, time_zones
+from app.store.calendars import (
+    claims_of_appointment,
+    claims_of_hold,
+    claims_of_session,
+    load_claims,
+    time_zones,
+)
 from app.store.locks import lock_calendars, share_rules
+from app.store.sessions import lock_session
 from app.usecases.listing.count_visits import instants_to_count, load_led
 from app.usecases.listing.list_availability import load_calendar
 
@@ -27,13 +35,15 @@ if TYPE_CHECKING:
 
     from app.core.appointment import Appointment
     from app.core.booking import Claims
-    from app.core.ids import OrganizationId, ProviderId, SubjectId
+    from app.core.ids import HoldId, OrganizationId, ProviderId, SessionId, SubjectId
     from app.core.needs import Assignment
     from app.core.party import Party
     from app.core.provider import Calendar
+    from app.core.sessions import StandingSession
     from app.core.slots import Claim
     from app.store.locks import CalendarLock
     from app.store.pool import Transaction
+    from app.store.sql import Executor
     from app.usecases.resources import Resources
 
 
@@ -44,7 +54,9 @@ NOT_THEIR_CALENDAR: Final = say("A provider books into their own calendar only."
 class Sight:
     """What a decision over a visit's time needs to see, and the lock under which it was seen.
 
-    `claims` is what the visit would take; `standing` are all claims that could be in its way, or
+    `claims` is what the visit would take, or what the session has in which it takes `seats`: a new
+    one with this id, or the one that it `joins`, of which it has so many now. With `held` it takes
+    those of a hold. `standing` are all claims that could be in its way, or
     count for the limits of a provider, by subject; `led` are those that count for the service's
     limits, where the visit takes its lead alone; `zones` are those of every subject whose time may
     change. The first `named` of its `providers` were named, the others chosen by the order of
@@ -62,6 +74,11 @@ class Sight:
     standing: Mapping[SubjectId, Sequence[Claim]]
     led: Sequence[Claim] = ()
     now: datetime
+    seats: int = 1
+    seats_now: int = 1
+    session_id: SessionId | None = None
+    joins: StandingSession | None = None
+    held: HoldId | None = None
 
     def alone(self, *, leads_own: bool = False) -> Candidate:
         """The lead, to be judged where the visit takes nobody else."""
@@ -84,7 +101,9 @@ class Sight:
 
 
 class Moving(NamedTuple):
-    """An appointment that moves: its row is locked, and these are its claims."""
+    """An appointment that moves: its row is locked, and these are its claims, or those of its
+    session.
+    """
 
     appointment: Appointment
     claims: Claims
@@ -192,16 +211,29 @@ class OwnTime:
     now: datetime
 
 
+async def claims_taken_by(
+    on: Executor, organization_id: OrganizationId, taken: Appointment | Hold
+) -> Claims:
+    """The time that an appointment or a hold has, or its session; empty where it was freed."""
+    if taken.session_id is not None:
+        return await claims_of_session(on, organization_id, taken.session_id)
+    if isinstance(taken, Hold):
+        return await claims_of_hold(on, organization_id, taken.id)
+    return await claims_of_appointment(on, organization_id, taken.id)
+
+
 async def lock_own_time(
     resources: Resources, tx: Transaction, organization_id: OrganizationId, appointment: Appointment
 ) -> OwnTime:
-    """Lock the dates that an appointment's own time touches. Its row is locked already, so nobody
-    else changes its claims.
+    """Lock the dates that an appointment's own time touches, and then its session, if it has seats
+    in one. Its row is locked already, so nobody else changes its claims.
     """
-    claims = await claims_of_appointment(tx, organization_id, appointment.id)
+    claims = await claims_taken_by(tx, organization_id, appointment)
     await share_rules(tx, organization_id, claims)
     zones = await time_zones(tx, organization_id, claims)
     lock = await lock_calendars(tx, organization_id, dates_to_lock(zones, claims))
+    if appointment.session_id is not None:
+        await lock_session(tx, organization_id, appointment.session_id)
     return OwnTime(zones=zones, lock=lock, claims=claims, now=resources.clock())
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from app.core.booking import claim_for
 from app.core.refusals import InvalidInput, NotFound, SlotUnavailable
+from app.core.sessions import Join
 from app.core.visits import Candidate, Visit, refuse_time
 from app.core.zones import is_supported_date
 from app.store.calendars import load_claims
@@ -29,7 +30,9 @@ if TYPE_CHECKING:
     from app.core.booking import Wanted
     from app.core.ids import OrganizationId
     from app.core.party import Party
+    from app.core.slots import UnbookableReason
     from app.store.idempotency import KeyScope
+    from app.usecases.booking.choose_visit import Chosen
     from app.usecases.resources import Resources
 
 TooLate: TypeAlias = SlotUnavailable | InvalidInput
@@ -108,7 +111,7 @@ async def _look_at_day(
     day: date,
     wished: Collection[Wish],
 ) -> dict[Wish, TooLate | None]:
-    if wanted.party is not None:
+    if wanted.party is not None and wanted.seats == 1:
         refusals = await _look_at_provider(resources, organization_id, wanted.party, day, wished)
         if refusals is not None:
             return refusals
@@ -118,14 +121,18 @@ async def _look_at_day(
     starts = {starts_at for starts_at, _ in wished}
     seen = await look_at(resources.pool, organization_id, choices, starts, in_order=False)
     now = resources.clock()
-    found: dict[datetime, TooLate | None] = {}
-    for starts_at in starts:
-        visit = decide_visit(choices, seen, wanted.named, starts_at, now)
-        found[starts_at] = None if isinstance(visit, Visit) else SlotUnavailable(reasons=visit)
+    decided = {
+        starts_at: decide_visit(choices, seen, wanted.named, starts_at, now) for starts_at in starts
+    }
     return {
-        (starts_at, minutes): choices.refuse_duration(minutes) or found[starts_at]
+        (starts_at, minutes): choices.refuse_duration(minutes, decided[starts_at])
+        or _refusal(decided[starts_at])
         for starts_at, minutes in wished
     }
+
+
+def _refusal(decided: Chosen | tuple[UnbookableReason, ...]) -> SlotUnavailable | None:
+    return None if isinstance(decided, Join | Visit) else SlotUnavailable(reasons=decided)
 
 
 async def _look_at_provider(

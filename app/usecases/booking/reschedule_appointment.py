@@ -27,19 +27,14 @@ from app.core.refusals import (
 )
 from app.core.sentences import say
 from app.core.slots import UnbookableReason
-from app.core.validation import NAMED_TWICE, valid_idempotency_key
+from app.core.validation import NAMED_TWICE, valid_idempotency_key, valid_seats
 from app.core.visits import refuse_time
 from app.core.zones import instant_of
 from app.store.appointments import update_appointment
 from app.store.bookings import before_move
-from app.store.calendars import (
-    Owner,
-    claims_of_appointment,
-    free_appointment_time,
-    take_time,
-)
 from app.store.locks import lock_customer, lock_idempotency_key, share_rules
 from app.store.pool import transaction
+from app.store.sessions import Sitting
 from app.store.subjects import replace_subjects
 from app.usecases.booking.answer import Booked, Written, confirmation, written_before
 from app.usecases.booking.choose_visit import MOST_TRIES, Way, lock_and_choose, lost_race
@@ -50,10 +45,12 @@ from app.usecases.booking.lock_calendar import (
     Moving,
     Retry,
     Sight,
+    claims_taken_by,
     lock_and_look,
     times_changed,
 )
 from app.usecases.booking.open_appointment import open_appointment, opened_by
+from app.usecases.booking.take_visit import give_back, take_visit
 from app.usecases.events.record import record_change
 from app.usecases.events.tell import tell
 from app.usecases.listing.find_next_slots import nearest_slots_for_move
@@ -76,7 +73,7 @@ MUTATION: Final = "rescheduleAppointment"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MoveForm:
     """A move as typed; the instant is in UTC. Staff may name other providers than those who were
-    named.
+    named. Left out, the party takes as many seats as it has.
     """
 
     appointment_id: AppointmentId
@@ -85,6 +82,7 @@ class MoveForm:
     idempotency_key: str
     manage_token: str | None
     provider_ids: Sequence[ProviderId] | None = None
+    seats: int | None = None
 
 
 Refusal: TypeAlias = (
@@ -122,6 +120,9 @@ async def reschedule_appointment(
         return opened
     if len(set(form.provider_ids or ())) < len(form.provider_ids or ()):
         return InvalidInput(field="provider_ids", message=NAMED_TWICE)
+    seats = None if form.seats is None else valid_seats(form.seats)
+    if isinstance(seats, InvalidInput):
+        return seats
     scope = key_scope(viewer, MUTATION, key, opened=opened)
     used_key = request_key(resources, scope, _request(form))
     answer: Written | _Taken | Refusal | Retry = Retry.TAKES_MORE
@@ -150,6 +151,7 @@ def _request(form: MoveForm) -> dict[str, object]:
     token only says who asks, and the key is no part of the request.
     """
     named = {"provider_ids": list(form.provider_ids)} if form.provider_ids else {}
+    seats = {} if form.seats is None else {"seats": form.seats}
     return {
         "appointment_id": form.appointment_id,
         "starts_at": form.starts_at,
@@ -157,6 +159,7 @@ def _request(form: MoveForm) -> dict[str, object]:
         "idempotency_key": "",
         "manage_token": None,
         **named,
+        **seats,
     }
 
 
@@ -202,9 +205,10 @@ async def _move(
             appointment, actor, resources.clock(), expected_version=form.expected_version
         )
         return refusal or NotFound(what="appointment")
-    own = await claims_of_appointment(tx, organization_id, appointment.id)
+    own = await claims_taken_by(tx, organization_id, appointment)
     moving = Moving(appointment, own)
-    if form.provider_ids or not appointment.is_plain:
+    has_seats = appointment.session_id is not None or form.seats is not None
+    if form.provider_ids or not appointment.is_plain or has_seats:
         way = Way.FROM_ALL
     sight = await _lock_and_decide(resources, tx, organization_id, form, moving, way)
     sight = await _unless_busy(tx, organization_id, before, appointment, sight)
@@ -232,7 +236,8 @@ async def _write(
     """Give the old time back and take the new one."""
     organization_id, now = viewer.organization_id, sight.now
     appointment, own = moving
-    await free_appointment_time(tx, sight.lock, appointment.id)
+    sitting = Sitting(appointment_id=appointment.id)
+    await give_back(tx, sight, appointment, sitting)
     start, end = visit_of(sight.claims)
     after = moved(
         appointment,
@@ -241,6 +246,8 @@ async def _write(
         providers=sight.providers,
         named=sight.named,
         resources=sight.resources,
+        session_id=sight.session_id,
+        seats=sight.seats,
     )
     update_appointment(tx, organization_id, after)
     replace_subjects(tx, organization_id, appointment, after, sight.claims, now)
@@ -259,15 +266,7 @@ async def _write(
         assignment=sight.assignment,
     )
     # Written with the time, in one statement.
-    if not await take_time(
-        tx,
-        sight.lock,
-        sight.claims,
-        Owner(appointment_id=appointment.id),
-        standing=sight.standing,
-        now=now,
-        new_id=resources.new_id,
-    ):
+    if not await take_visit(resources, tx, sight, appointment.service_id, sitting):
         lost = lost_race(way)
         return lost if isinstance(lost, Retry) else _Taken(refusal=lost, appointment=appointment)
     times = times_changed(organization_id, sight.zones, own, sight.claims)
@@ -305,7 +304,8 @@ async def _lock_and_decide(
     appointment, own = moving
     if way is not Way.NO_CHOICE:
         named = tuple(form.provider_ids or appointment.providers[: appointment.named])
-        wanted = Wanted(named, appointment.service_id)
+        seats = appointment.seats if form.seats is None else form.seats
+        wanted = Wanted(named, appointment.service_id, seats)
         if wanted.service_id is not None:
             await share_rules(tx, organization_id, (), service_id=wanted.service_id)
         return await lock_and_choose(

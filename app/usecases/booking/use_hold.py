@@ -14,18 +14,25 @@ from app.core.refusals import InvalidInput, NotAllowed, NotFound
 from app.core.rules import rules_in_force
 from app.core.sentences import say
 from app.core.slots import ClaimKind
-from app.store.calendars import claims_of_hold, free_hold_time, time_zones
+from app.store.calendars import free_hold_time, time_zones
 from app.store.holds import end_hold, hold_by_id, hold_for_update
 from app.store.locks import lock_calendars, share_rules
 from app.store.providers import providers_by_ids
 from app.store.services import services_by_ids
-from app.usecases.booking.lock_calendar import NOT_THEIR_CALENDAR, Retry, Sight
+from app.store.sessions import session_for_update
+from app.usecases.booking.lock_calendar import (
+    NOT_THEIR_CALENDAR,
+    Retry,
+    Sight,
+    claims_taken_by,
+)
 from app.usecases.events.record import hold_ended, record_events
 
 if TYPE_CHECKING:
     from app.core.booking import BookingWish, Claims
     from app.core.hold import Hold
     from app.core.ids import HoldId, OrganizationId, ProviderId, ServiceId, SubjectId
+    from app.core.sessions import StandingSession
     from app.core.viewer import Viewer
     from app.store.pool import Transaction
     from app.usecases.resources import Resources
@@ -48,16 +55,17 @@ async def use_hold(
 ) -> HeldTime | Wanted | InvalidInput | NotAllowed | NotFound | Retry:
     """End the hold in favour of this booking; where it is not in force any more, what it was for.
 
-    Providers and service may be left out; those that are given must be those that are held.
+    Providers, service and seats may be left out; those that are given must be those that are held.
     """
     organization_id = viewer.organization_id
     hold = await hold_for_update(tx, organization_id, hold_id)
     if hold is None:
         return NotFound(what="hold")
-    named, service_id = wish.wanted
+    named, service_id, _ = wish.wanted
     if (
         hold.providers[: len(named)] != named
         or service_id not in {None, hold.service_id}
+        or wish.seats not in {None, hold.seats}
         or hold.starts_at != wish.starts_at
     ):
         return InvalidInput(
@@ -66,7 +74,7 @@ async def use_hold(
     if not viewer.may_take(hold.providers):
         return NotAllowed(message=NOT_THEIR_CALENDAR)
     wanted = _wanted(hold)
-    held = await claims_of_hold(tx, organization_id, hold_id)
+    held = await claims_taken_by(tx, organization_id, hold)
     if not held or not hold.stands_at(resources.clock()):
         return wanted
     start, end = visit_of(held)
@@ -88,7 +96,13 @@ async def use_hold(
     now = resources.clock()
     if not hold.stands_at(now):
         return Retry.OVERTAKEN
-    await free_hold_time(tx, organization_id, hold_id)
+    session: StandingSession | None = None
+    if hold.session_id is None:
+        await free_hold_time(tx, organization_id, hold_id)
+    else:
+        session = await session_for_update(tx, organization_id, hold.session_id)
+        if session is None:
+            return Retry.OVERTAKEN
     await end_hold(tx, organization_id, hold_id, now)
     record_events(resources, tx, organization_id, [hold_ended(hold)], author=viewer.author, now=now)
     taken: tuple[SubjectId, ...] = (*hold.providers, *hold.resources)
@@ -108,6 +122,10 @@ async def use_hold(
         claims=claims,
         standing={},
         now=now,
+        seats=hold.seats,
+        session_id=hold.session_id,
+        joins=session,
+        held=hold.id,
     )
     return HeldTime(sight, hold.service_id)
 
@@ -121,7 +139,7 @@ async def wanted_by_hold(
 
 
 def _wanted(hold: Hold) -> Wanted:
-    return Wanted(hold.providers[: hold.named], hold.service_id)
+    return Wanted(hold.providers[: hold.named], hold.service_id, hold.seats)
 
 
 async def _zones(
