@@ -28,6 +28,7 @@ Missing = Literal[
     "provider with this service",
     "resource",
     "service",
+    "session",
 ]
 """What an id may fail to name."""
 
@@ -42,6 +43,7 @@ _NOT_FOUND_SENTENCES: Final[dict[Missing, Sentence]] = {
     ),
     "resource": say("There is no such resource here. Check its id."),
     "service": say("There is no such service here. Check its id."),
+    "session": say("There is no such session here. Check its id."),
 }
 
 _STATUS_SENTENCES = {

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
     """A session, with the seats that appointments and unexpired holds took at the instant at which
-    it was read. Its `providers` have the lead first.
+    it was read. Its `providers` have the lead first. `ended_at` is when its last seat was given
+    back. `version` rises with every change of it, `time_version` whenever its start or providers
+    change.
     """
 
     id: SessionId
@@ -25,7 +27,10 @@ class Session:
     starts_at: datetime
     ends_at: datetime
     seats_taken: int
+    ended_at: datetime | None
     is_cancelled: bool
+    version: int
+    time_version: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,6 +34,7 @@ _SHARE = query("share_appointments")
 _UPDATE = query("update_appointment")
 _TO_COMPLETE = query("appointments_to_complete")
 _ENDED = query("ended_for_update")
+_OF_SESSION = query("appointments_of_session_for_update")
 _COMPLETE = query("complete_appointments")
 _PAGES = {
     (whose, backward): query(f"appointments_of_{whose}_{'backward' if backward else 'forward'}")
@@ -278,6 +279,14 @@ async def appointments_to_complete(
             AppointmentId(row["id"])
         )
     return found
+
+
+async def appointments_of_session_for_update(
+    tx: Transaction, organization_id: OrganizationId, session_id: SessionId
+) -> list[Appointment]:
+    """The confirmed appointments in the session, locked until the transaction ends."""
+    rows = await _OF_SESSION.many(tx, organization_id, session_id)
+    return [appointment_from(row) for row in rows]
 
 
 async def ended_for_update(

@@ -11,8 +11,10 @@ from app.store.appointments import taken_from, taken_values
 from app.store.sql import query
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
+    from app.core.ids import SessionId
     from app.store.locks import CalendarLock
     from app.store.pool import Transaction
     from app.store.sql import Executor, Record
@@ -23,6 +25,8 @@ _COUNT_OPEN = query("count_open_holds")
 _INSERT = query("insert_hold")
 _END = query("end_hold")
 _EXPIRED = query("expired_holds")
+_OF_SESSION = query("holds_of_session_for_update")
+_END_SEVERAL = query("end_holds")
 
 
 def _hold(row: Record | None) -> Hold | None:
@@ -87,6 +91,23 @@ async def end_hold(
 ) -> bool:
     """Record that the hold was released, used, or has expired; False if that was done before."""
     return await _END.exec(tx, organization_id, hold_id, ended_at) == 1
+
+
+async def holds_of_session_for_update(
+    tx: Transaction, organization_id: OrganizationId, session_id: SessionId
+) -> list[Hold]:
+    """The holds in the session whose end is not recorded yet, locked until the transaction ends;
+    some may have expired.
+    """
+    found = [_hold(row) for row in await _OF_SESSION.many(tx, organization_id, session_id)]
+    return [hold for hold in found if hold is not None]
+
+
+def end_holds(
+    tx: Transaction, organization_id: OrganizationId, ids: Sequence[HoldId], ended_at: datetime
+) -> None:
+    """Record, at the transaction's next statement, that these holds, which are locked, ended."""
+    _END_SEVERAL.later(tx, organization_id, ids, ended_at)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

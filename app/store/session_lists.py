@@ -38,7 +38,10 @@ def _session(row: Record) -> Session:
         starts_at=row["starts_at"],
         ends_at=row["ends_at"],
         seats_taken=row["seats_taken"],
+        ended_at=row["ended_at"],
         is_cancelled=row["is_cancelled"],
+        version=row["version"],
+        time_version=row["time_version"],
     )
 
 

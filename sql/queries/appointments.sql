@@ -271,6 +271,15 @@ SET status = $3, starts_at = $4, ends_at = $5, version = $6, time_version = $7, 
     guest_origin = CASE WHEN $3 = 'CONFIRMED' THEN guest_origin END
 WHERE organization_id = $1 AND id = $2;
 
+-- name: appointments_of_session_for_update :many
+-- The confirmed appointments in a session, locked until the transaction ends. Locked in one order, as in ended_for_update.
+-- params: organization_id uuid, session_id uuid
+SELECT {{appointment_columns}}
+FROM appointment
+WHERE organization_id = $1 AND session_id = $2 AND status = 'CONFIRMED'
+ORDER BY id
+FOR UPDATE;
+
 -- name: ended_for_update :many
 -- Those of these appointments that are still confirmed and have ended, locked until the transaction ends. Locked in one
 -- order, so that two workers never deadlock.

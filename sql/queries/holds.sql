@@ -17,6 +17,15 @@ FROM hold
 WHERE organization_id = $1 AND id = $2
 FOR UPDATE;
 
+-- name: holds_of_session_for_update :many
+-- The holds in a session whose end is not recorded yet, locked until the transaction ends, in one order.
+-- params: organization_id uuid, session_id uuid
+SELECT {{hold_columns}}
+FROM hold
+WHERE organization_id = $1 AND session_id = $2 AND ended_at IS NULL
+ORDER BY id
+FOR UPDATE;
+
 -- name: count_open_holds :one
 -- How many holds this caller has open at an instant; asked under the caller's lock.
 -- params: organization_id uuid, caller text, open_at timestamptz
@@ -37,6 +46,13 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14);
 UPDATE hold
 SET ended_at = $3
 WHERE organization_id = $1 AND id = $2 AND ended_at IS NULL;
+
+-- name: end_holds :exec
+-- These holds, which are locked, ended.
+-- params: organization_id uuid, ids uuid[], ended_at timestamptz
+UPDATE hold
+SET ended_at = $3
+WHERE organization_id = $1 AND id = ANY($2);
 
 -- name: expired_holds :many
 -- A batch of holds that expired unused and whose end is not recorded yet, of all organizations. Nothing is locked.

@@ -70,9 +70,15 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9);
 
 -- name: insert_seats :exec
 -- The lowest free seats of a session, up to number $6, for an appointment or a hold. Fewer rows than ids mean that too few
--- are free, or that the session's claims ($9 of them, if it is not new) do not last as long. Joined with a provider of the
--- organization, so that the statement runs where the organization's rows are.
+-- are free, or that the session's claims ($9 of them, if it is not new) do not last as long. An appointment that joins
+-- changes the session. Joined with a provider of the organization, so that the statement runs where the organization's rows
+-- are.
 -- params: organization_id uuid, session_id uuid, provider_id uuid, appointment_id uuid, hold_id uuid, seats_now integer, expires_at timestamptz, ids uuid[], claims integer
+WITH joined AS (
+    UPDATE session
+    SET version = version + 1
+    WHERE organization_id = $1 AND id = $2 AND $4::uuid IS NOT NULL AND $9::integer > 0
+)
 INSERT INTO seat (organization_id, id, session_id, number, appointment_id, hold_id, expires_at, active)
 SELECT provider.organization_id, ($8::uuid[])[free.place], $2, free.number, $4, $5, $7, true
 FROM provider
@@ -114,9 +120,15 @@ FROM kept
 WHERE claim.organization_id = $1 AND claim.id = kept.id;
 
 -- name: use_seats :exec
--- The seats of a hold, whose session is locked, are an appointment's from now on. Fewer rows than the hold has mean that it
--- has expired and others have them.
+-- The seats of a hold, whose session is locked, are an appointment's from now on, which changes the session. Fewer rows than
+-- the hold has mean that it has expired and others have them.
 -- params: organization_id uuid, hold_id uuid, appointment_id uuid
+WITH joined AS (
+    UPDATE session
+    SET version = version + 1
+    WHERE organization_id = $1
+        AND id = (SELECT session_id FROM seat WHERE organization_id = $1 AND hold_id = $2 AND active LIMIT 1)
+)
 UPDATE seat
 SET appointment_id = $3, hold_id = NULL, expires_at = NULL
 WHERE organization_id = $1 AND hold_id = $2 AND active;
@@ -138,7 +150,7 @@ WHERE organization_id = $1 AND session_id = $2 AND active AND expires_at <= $3;
 -- name: leave_session :exec
 -- Give back the seats of an appointment or a hold in a session, which is locked, and those that have expired by $3. If nobody
 -- has a seat any more, end the session and free its time. Else its claims last as long as its seats: as long as the last hold,
--- or without an end where an appointment has some.
+-- or without an end where an appointment has some. The session has changed if it ends, or an appointment leaves it.
 -- params: organization_id uuid, session_id uuid, now timestamptz, appointment_id uuid, hold_id uuid
 WITH taken AS (
     SELECT count(*) AS seats, bool_or(expires_at IS NULL) AS is_booked, max(expires_at) AS until
@@ -153,9 +165,10 @@ WITH taken AS (
         AND (expires_at <= $3 OR appointment_id = $4 OR hold_id = $5)
 ), ended AS (
     UPDATE session
-    SET ended_at = $3
+    SET ended_at = CASE WHEN taken.seats = 0 THEN $3 END, version = session.version + 1
     FROM taken
-    WHERE taken.seats = 0 AND session.organization_id = $1 AND session.id = $2 AND session.ended_at IS NULL
+    WHERE (taken.seats = 0 OR $4::uuid IS NOT NULL)
+        AND session.organization_id = $1 AND session.id = $2 AND session.ended_at IS NULL
 ), its AS (
     SELECT id
     FROM claim

@@ -22,6 +22,7 @@ from app.api.graph.providers import ProviderMutation, ProviderQuery
 from app.api.graph.reminders import ReminderMutation
 from app.api.graph.resources import ResourceMutation, ResourceQuery
 from app.api.graph.services import ServiceMutation, ServiceQuery
+from app.api.graph.session_changes import SessionMutation
 from app.api.graph.sessions import SessionQuery
 from app.api.graph.subscriptions import Subscription
 from app.api.graph.templates import TemplateMutation, TemplateQuery
@@ -65,6 +66,7 @@ class Mutation(
     HoldMutation,
     AppointmentMutation,
     LifecycleMutation,
+    SessionMutation,
     CustomerMutation,
     ReminderMutation,
     TemplateMutation,

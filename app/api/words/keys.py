@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 from app.api.words.relay import key_of
-from app.core.ids import AppointmentId, CustomerId, ProviderId, ResourceId, ServiceId
+from app.core.ids import (
+    AppointmentId,
+    CustomerId,
+    ProviderId,
+    ResourceId,
+    ServiceId,
+    SessionId,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -64,6 +71,11 @@ def service_keys(texts: Iterable[str]) -> list[ServiceId]:
 def optional_service_key(text: str | None) -> ServiceId | None:
     """The service that this global id names; None where none was given."""
     return None if text is None else service_key(text)
+
+
+def session_key(text: str) -> SessionId:
+    """The session that this global id names."""
+    return SessionId(key_of("Session", text) or _NOTHING)
 
 
 def appointment_key(text: str) -> AppointmentId:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         ServiceId,
     )
     from app.core.needs import Assignment
+    from app.core.session import Session
     from app.store.holds import ExpiredHold
     from app.store.idempotency import RequestKey
     from app.store.pool import Transaction
@@ -195,6 +196,16 @@ def customer_changed(customer_id: CustomerId) -> Happening:
     """The event of a customer's record that was made or changed."""
     return Happening(
         type=EventType.CUSTOMER_CHANGED, subject_id=customer_id, customer_id=customer_id
+    )
+
+
+def session_changed(event_type: EventType, session: Session) -> Happening:
+    """The event of a session that staff moved or cancelled, with everybody in it."""
+    return Happening(
+        type=event_type,
+        subject_id=session.id,
+        version=session.version,
+        provider_id=session.providers[0],
     )
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from app.core.changes import Change
     from app.core.hold import Hold
     from app.core.ids import OrganizationId
+    from app.core.session import Session
     from app.usecases.resources import Resources
 
 _log: Final = logging.getLogger(__name__)
@@ -44,7 +45,9 @@ def _bugs_logged() -> Iterator[None]:
         _log.exception("announcing a committed change failed")
 
 
-def told_again(organization_id: OrganizationId, taken: Appointment | Hold) -> RulesChanged:
+def told_again(
+    organization_id: OrganizationId, taken: Appointment | Hold | Session
+) -> RulesChanged:
     """What to publish with the answer to a retry: the process that gave the first answer may have
     died before it published, or may not have published yet.
 

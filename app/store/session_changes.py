@@ -1,0 +1,53 @@
+"""Sessions that staff cancel or move, with everybody in them, as stored."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from app.core.ids import AppointmentId, HoldId
+from app.store.sql import query
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from app.core.ids import OrganizationId, SessionId
+    from app.store.locks import CalendarLock
+    from app.store.pool import Transaction
+
+_LOCK = query("lock_any_session")
+_PARTIES = query("parties_of_session")
+_CANCEL = query("cancel_session")
+
+
+class Parties(NamedTuple):
+    """Who has seats in a session."""
+
+    appointment_ids: frozenset[AppointmentId]
+    hold_ids: frozenset[HoldId]
+
+
+async def lock_any_session(
+    tx: Transaction, organization_id: OrganizationId, session_id: SessionId
+) -> None:
+    """Lock the session, whether it has ended or not, until the transaction ends: nobody takes or
+    gives back seats of it.
+    """
+    await _LOCK.exec(tx, organization_id, session_id)
+
+
+async def parties_of_session(
+    tx: Transaction, organization_id: OrganizationId, session_id: SessionId, now: datetime
+) -> Parties:
+    """The appointments, and the holds that have not expired, with seats in the session."""
+    row = await _PARTIES.one(tx, organization_id, session_id, now)
+    return Parties(
+        frozenset(map(AppointmentId, row["appointment_ids"])),
+        frozenset(map(HoldId, row["hold_ids"])),
+    )
+
+
+async def end_session(
+    tx: Transaction, lock: CalendarLock, session_id: SessionId, now: datetime
+) -> None:
+    """Cancel the session, which is locked: all its seats and its time are free."""
+    await _CANCEL.exec(tx, lock.organization_id, session_id, now)

@@ -1,0 +1,173 @@
+"""Cancel a session: every appointment in it at the provider's side, and its holds. Its time is free
+at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeAlias
+
+from app.core.changes import AppointmentChangeKind
+from app.core.events import Author, EventType
+from app.core.lifecycle import Cancellation, cancelled
+from app.core.refusals import (
+    InvalidInput,
+    NotAllowed,
+    NotCancellable,
+    NotChangeableReason,
+    NotFound,
+)
+from app.core.session import Session
+from app.core.validation import valid_reason
+from app.store.appointments import update_appointment
+from app.store.holds import end_holds
+from app.store.pool import transaction
+from app.store.session_changes import end_session
+from app.usecases.booking.lock_calendar import Retry, times_changed
+from app.usecases.booking.open_session import (
+    MOST_TRIES,
+    STAFF_ONLY,
+    BusySessionError,
+    lock_everybody,
+    lock_session_of,
+    lock_time_of_session,
+    see_session,
+)
+from app.usecases.events.record import (
+    hold_ended,
+    record_changes,
+    record_events,
+    session_changed,
+)
+from app.usecases.events.tell import tell, told_again
+
+if TYPE_CHECKING:
+    from app.core.changes import Change
+    from app.core.ids import SessionId
+    from app.core.lifecycle import Actor
+    from app.core.viewer import Viewer
+    from app.store.pool import Transaction
+    from app.usecases.booking.lock_calendar import OwnTime
+    from app.usecases.booking.open_session import Everybody
+    from app.usecases.resources import Resources
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionCancellationForm:
+    """A cancellation as typed. Every customer reads the reason."""
+
+    session_id: SessionId
+    reason: str | None
+
+
+Refusal: TypeAlias = NotCancellable | InvalidInput | NotAllowed | NotFound
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangedSession:
+    """A session as a transaction left it, and the changes to publish after the commit."""
+
+    session: Session
+    changes: tuple[Change, ...]
+
+
+async def cancel_session(
+    resources: Resources, viewer: Viewer, form: SessionCancellationForm
+) -> Session | Refusal:
+    """Cancel it for everybody, or say why not. What is cancelled already is the answer, unchanged.
+    Whoever joins meanwhile is cancelled too, or finds the session gone.
+    """
+    reason = valid_reason(form.reason)
+    if isinstance(reason, InvalidInput):
+        return reason
+    if not viewer.is_staff:
+        return STAFF_ONLY
+    for _ in range(MOST_TRIES):
+        async with transaction(resources.pool) as tx:
+            answer = await _cancel(resources, viewer, tx, form.session_id, reason)
+            if not isinstance(answer, ChangedSession):
+                tx.roll_back()
+        if isinstance(answer, ChangedSession):
+            await tell(resources, *answer.changes)
+            return answer.session
+        if not isinstance(answer, Retry):
+            return answer
+    raise BusySessionError
+
+
+async def _cancel(
+    resources: Resources,
+    viewer: Viewer,
+    tx: Transaction,
+    session_id: SessionId,
+    reason: str | None,
+) -> ChangedSession | Refusal | Retry:
+    organization_id = viewer.organization_id
+    seen = await see_session(resources, viewer, tx, session_id)
+    if isinstance(seen, NotFound):
+        return seen
+    _, actor = seen
+    everybody = await lock_everybody(tx, organization_id, session_id)
+    own = await lock_time_of_session(resources, tx, organization_id, session_id)
+    session = await lock_session_of(resources, tx, organization_id, session_id, everybody, own)
+    if isinstance(session, Retry):
+        return session
+    if session.is_cancelled:
+        again = told_again(organization_id, session)
+        return ChangedSession(session=session, changes=(again,))
+    now = resources.clock()
+    if now >= session.starts_at:
+        return NotCancellable(reason=NotChangeableReason.ALREADY_STARTED)
+    standing = [hold for hold in everybody.holds if hold.stands_at(now)]
+    if not everybody.appointments and not standing:
+        return NotCancellable(reason=NotChangeableReason.ALREADY_CANCELLED)
+    # Of those that have expired, the sweep records the end.
+    everybody = replace(everybody, holds=tuple(standing))
+    own = replace(own, now=now)
+    return await _write(resources, viewer, tx, session, actor, everybody, own, reason)
+
+
+async def _write(
+    resources: Resources,
+    viewer: Viewer,
+    tx: Transaction,
+    session: Session,
+    actor: Actor,
+    everybody: Everybody,
+    own: OwnTime,
+    reason: str | None,
+) -> ChangedSession:
+    organization_id, now = viewer.organization_id, own.now
+    author = Author(actor=actor, subject=viewer.subject)
+    await end_session(tx, own.lock, session.id, now)
+    end_holds(tx, organization_id, [hold.id for hold in everybody.holds], now)
+    after = replace(
+        session, seats_taken=0, ended_at=now, is_cancelled=True, version=session.version + 1
+    )
+    also = [
+        session_changed(EventType.SESSION_CANCELLED, after),
+        *(hold_ended(hold) for hold in everybody.holds),
+    ]
+    # At the provider's side it costs nobody anything.
+    pairs = [
+        (each, cancelled(each, Cancellation(fee=None), reason=reason, now=now))
+        for each in everybody.appointments
+    ]
+    for _, cancelled_one in pairs:
+        update_appointment(tx, organization_id, cancelled_one)
+    changes: list[Change] = list(times_changed(organization_id, own.zones, own.claims))
+    if pairs:
+        changes += record_changes(
+            resources,
+            tx,
+            organization_id,
+            pairs,
+            AppointmentChangeKind.CANCELLED,
+            author=author,
+            now=now,
+            reason=reason,
+            also=also,
+        )
+    else:
+        record_events(resources, tx, organization_id, also, author=author, now=now)
+    return ChangedSession(session=after, changes=tuple(changes))

@@ -1,0 +1,107 @@
+"""Open a session for a change of all of it: lock everybody in it, its time, and the session itself.
+
+Whoever has seats is found out without locks, since their rows are locked before calendars and
+sessions. If somebody joined until the session was locked, the transaction is tried again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from app.core.booking import dates_to_lock
+from app.core.lifecycle import Actor
+from app.core.refusals import NotAllowed, NotFound
+from app.core.sentences import say
+from app.store.appointments import appointments_of_session_for_update
+from app.store.calendars import claims_of_session, time_zones
+from app.store.holds import holds_of_session_for_update
+from app.store.locks import lock_calendars, share_rules
+from app.store.session_changes import lock_any_session, parties_of_session
+from app.store.session_lists import sessions_by_ids
+from app.usecases.booking.lock_calendar import OwnTime, Retry
+
+if TYPE_CHECKING:
+    from app.core.appointment import Appointment
+    from app.core.hold import Hold
+    from app.core.ids import OrganizationId, SessionId
+    from app.core.session import Session
+    from app.core.viewer import Viewer
+    from app.store.pool import Transaction
+    from app.usecases.resources import Resources
+
+MOST_TRIES: Final = 1_000
+"""Each try that fails is one in which somebody joined. A session has at most so many seats."""
+
+STAFF_ONLY: Final = NotAllowed(
+    message=say("Only the session's providers and administrators change all of it.")
+)
+
+
+class BusySessionError(Exception):
+    """Somebody joined the session in every one of the tries to lock all of it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Everybody:
+    """The confirmed appointments in a session, and its holds, all locked. Some of the holds may
+    have expired.
+    """
+
+    appointments: tuple[Appointment, ...]
+    holds: tuple[Hold, ...]
+
+
+async def see_session(
+    resources: Resources, viewer: Viewer, tx: Transaction, session_id: SessionId
+) -> tuple[Session, Actor] | NotFound:
+    """The session, and as whom the caller acts on it; not found by providers who take no part."""
+    found = await sessions_by_ids(tx, viewer.organization_id, [session_id], resources.clock())
+    session = found.get(session_id)
+    if session is None or not viewer.sees_session_of(session.providers):
+        return NotFound(what="session")
+    return session, Actor.ADMIN if viewer.is_admin else Actor.PROVIDER
+
+
+async def lock_everybody(
+    tx: Transaction, organization_id: OrganizationId, session_id: SessionId
+) -> Everybody:
+    """Lock all who have seats, before any calendar is locked."""
+    appointments = await appointments_of_session_for_update(tx, organization_id, session_id)
+    holds = await holds_of_session_for_update(tx, organization_id, session_id)
+    return Everybody(appointments=tuple(appointments), holds=tuple(holds))
+
+
+async def lock_time_of_session(
+    resources: Resources, tx: Transaction, organization_id: OrganizationId, session_id: SessionId
+) -> OwnTime:
+    """Lock the dates that the session's time touches."""
+    claims = await claims_of_session(tx, organization_id, session_id)
+    await share_rules(tx, organization_id, claims)
+    zones = await time_zones(tx, organization_id, claims)
+    lock = await lock_calendars(tx, organization_id, dates_to_lock(zones, claims))
+    return OwnTime(zones=zones, lock=lock, claims=claims, now=resources.clock())
+
+
+async def lock_session_of(
+    resources: Resources,
+    tx: Transaction,
+    organization_id: OrganizationId,
+    session_id: SessionId,
+    everybody: Everybody,
+    own: OwnTime,
+) -> Session | Retry:
+    """Lock the session, and read it as it is now; try again where others have seats than those who
+    are locked, or it has other time than that which is locked.
+    """
+    await lock_any_session(tx, organization_id, session_id)
+    now = resources.clock()
+    parties = await parties_of_session(tx, organization_id, session_id, now)
+    found = await sessions_by_ids(tx, organization_id, [session_id], now)
+    locked = {each.id for each in everybody.appointments}
+    held = {each.id for each in everybody.holds}
+    if not (parties.appointment_ids <= locked and parties.hold_ids <= held):
+        return Retry.OVERTAKEN
+    if await claims_of_session(tx, organization_id, session_id) != own.claims:
+        return Retry.OVERTAKEN
+    return found[session_id]

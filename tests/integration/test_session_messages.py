@@ -1,0 +1,281 @@
+"""Messages about sessions: each party is told of by itself; the reminders, the move and the end of a session are
+one message for each provider, whoever writes it and whichever worker dies.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from uuid import UUID
+
+import pytest
+from icalendar import Calendar, Event
+
+from app.store.messages import claim_messages
+from app.usecases.messages.send_messages import log_what_is_due
+from tests.builders import Json, a_provider, a_service, an_appointment, key_in, made
+from tests.integration.reminders import Post, a_post
+from tests.sessions import in_a_session
+from tests.visits import needs_now
+
+ADA = "ada@salon.example"
+START = "2026-01-14T12:00Z"
+DAY, HOUR = "2026-01-13T12:00Z", "2026-01-14T11:00Z"
+CANCEL = """mutation ($input: CancelAppointmentInput!) {
+    answer: cancelAppointment(input: $input) { __typename ... on UserError { message } }
+}"""
+CANCEL_SESSION = """mutation ($input: CancelSessionInput!) {
+    answer: cancelSession(input: $input) {
+        __typename ... on Session { id isCancelled seatsTaken appointments { nodes { status cancellationReason } } }
+        ... on NotCancellableError { reason } ... on UserError { message } ... on InvalidInputError { field }
+    }
+}"""
+MESSAGES = """query ($id: ID!, $token: String) {
+    appointment(id: $id, manageToken: $token) { messages { kind recipient status provider { id } } }
+}"""
+
+
+@pytest.fixture
+async def post(environment: dict[str, str]) -> AsyncIterator[Post]:
+    async with a_post(environment) as post:
+        yield post
+
+
+async def a_class(post: Post) -> tuple[Json, Json]:
+    """Ada's, twelve seats."""
+    ada = await a_provider(post.api, name="Ada", email=ADA)
+    yoga = await a_service(post.api, ada, name="Yoga", durationMinutes=60)
+    await needs_now(post.api, yoga, seats=12)
+    return ada, yoga
+
+
+async def parties(post: Post, *seats: int) -> tuple[list[Json], str]:
+    """Parties of so many seats in one session of Ada's, and its id."""
+    ada, yoga = await a_class(post)
+    booked = []
+    for number in range(len(seats)):
+        # A start of their own first: what follows puts them into one session.
+        customer = {"name": f"Guest {number}", "email": f"guest{number}@example.org"}
+        await needs_now(post.api, yoga, seats=1)
+        booked.append(
+            await an_appointment(
+                post.api,
+                ada,
+                START if number == 0 else f"2026-01-15T{8 + number:02}:00Z",
+                customer=customer,
+                serviceId=yoga["id"],
+            )
+        )
+    await needs_now(post.api, yoga, seats=12)
+    session_id = await in_a_session(post.api, *booked)
+    for each, size in zip(booked, seats, strict=True):
+        await post.api.rows(
+            "UPDATE appointment SET seats = $2 WHERE organization_id = $1 AND id = $3",
+            post.api.organization.id,
+            size,
+            key_in(each["appointment"]["id"]),
+        )
+    await post.api.rows(
+        """UPDATE message_outbox SET due_at = '2026-01-14T12:00Z'::timestamptz
+            - CASE kind WHEN 'DAY_BEFORE' THEN interval '24 hours' ELSE interval '1 hour' END
+            WHERE organization_id = $1 AND kind IN ('DAY_BEFORE', 'HOUR_BEFORE')""",
+        post.api.organization.id,
+    )
+    return booked, session_id
+
+
+async def cancel(post: Post, confirmation: Json) -> None:
+    values = {
+        "appointmentId": confirmation["appointment"]["id"],
+        "manageToken": confirmation["manageToken"],
+    }
+    made((await post.api.ask(CANCEL, input=values))["answer"], "Appointment")
+
+
+def subjects(post: Post, to: str) -> list[str]:
+    return [" ".join(each.split()) for each in post.subjects(to)]
+
+
+def events(post: Post, to: str) -> list[Event]:
+    """The calendar events in the mails to this address, in order."""
+    found = []
+    for letter in post.letters(to):
+        [part] = [each for each in letter.walk() if each.get_content_type() == "text/calendar"][:1]
+        source = part.get_payload(decode=True)
+        assert isinstance(source, bytes)
+        calendar = Calendar.from_ical(source)
+        found += [each for each in calendar.walk("VEVENT") if isinstance(each, Event)]
+    return found
+
+
+async def test_a_provider_gets_one_reminder_for_a_session_and_each_customer_their_own(
+    post: Post,
+) -> None:
+    await parties(post, 2, 1, 3)
+    assert await post.work() == {"SENT": 6}
+    assert await post.work_at(DAY) == {"SENT": 4}
+    assert await post.work_at(HOUR) == {"SENT": 4}
+    told = "Reminder: Yoga (6 seats in 3 bookings), Wed, Jan 14, 12:00 PM"
+    assert subjects(post, ADA)[3:] == [told, told]
+    for letter in post.letters(ADA)[3:]:
+        assert "Guest" not in letter.as_string()
+    for number in range(3):
+        text = "".join(each.as_string() for each in post.letters(f"guest{number}@example.org"))
+        assert not [other for other in range(3) if other != number and f"guest{other}" in text]
+        assert "bookings" not in text
+    assert "2 seats" in subjects(post, "guest0@example.org")[1]
+
+
+async def test_the_reminder_is_one_whichever_party_it_was_planned_with_cancels(post: Post) -> None:
+    booked, _ = await parties(post, 2, 1, 3)
+    await post.work()
+    await cancel(post, booked[0])
+    await post.work()
+    assert await post.work_at(DAY) == {"SENT": 3}
+    assert subjects(post, ADA)[-1].startswith("Reminder: Yoga (4 seats in 2 bookings)")
+    rows = [each for each in await post.log() if each["kind"] == "DAY_BEFORE"]
+    assert sorted(each["status"] for each in rows) == ["SENT", "SENT", "SENT", "SKIPPED"]
+
+
+async def test_two_workers_that_log_the_same_session_write_one_reminder(post: Post) -> None:
+    """Each takes the entries of other appointments; the index decides, not the order."""
+    await parties(post, *[1] * 8)
+    await post.work()
+    post.api.clock.set(DAY)
+    await asyncio.gather(*(log_what_is_due(post.api.resources) for _ in range(4)))
+    rows = await post.api.rows(
+        "SELECT id FROM reminder_log WHERE organization_id = $1 AND session_id IS NOT NULL",
+        post.api.organization.id,
+    )
+    assert len(rows) == 1
+    await post.work()
+    assert len([each for each in subjects(post, ADA) if each.startswith("Reminder")]) == 1
+
+
+async def test_what_a_reminder_says_is_decided_when_it_is_sent(post: Post) -> None:
+    """Logged with three bookings, sent with one; with none it is not sent."""
+    booked, _ = await parties(post, 2, 1, 3)
+    await post.work()
+    post.api.clock.set(DAY)
+    await log_what_is_due(post.api.resources)
+    await cancel(post, booked[0])
+    await cancel(post, booked[2])
+    await post.work()
+    [reminder] = [each for each in subjects(post, ADA) if each.startswith("Reminder")]
+    assert "1 seat in 1 booking" in reminder
+    post.api.clock.set(HOUR)
+    await log_what_is_due(post.api.resources)
+    await cancel_all(post, booked[1:2])
+    await post.work()
+    rows = [
+        each for each in await post.log() if each["kind"] == "HOUR_BEFORE" and not each["recipient"]
+    ]
+    assert [(each["status"], each["detail"]) for each in rows] == [
+        ("SKIPPED", "the appointment was cancelled")
+    ]
+
+
+async def cancel_all(post: Post, booked: list[Json]) -> None:
+    for each in booked:
+        await cancel(post, each)
+
+
+async def test_a_worker_that_died_while_sending_leaves_one_reminder_under_one_name(
+    post: Post,
+) -> None:
+    """Killed between the mail server's answer and the log: the next worker sends the same mail
+    under the same Message-ID, and nobody writes a second row.
+    """
+    await parties(post, 2, 1)
+    await post.work()
+    post.api.clock.set(DAY)
+    await log_what_is_due(post.api.resources)
+    resources = post.api.resources
+    rows = await post.api.rows(
+        "SELECT id FROM reminder_log WHERE organization_id = $1 AND session_id IS NOT NULL",
+        post.api.organization.id,
+    )
+    real_now = resources.real_clock()
+    claimed = await claim_messages(
+        resources.pool,
+        post.api.organization.id,
+        [each["id"] for each in rows],
+        real_now=real_now,
+        lease_until=real_now,
+    )
+    assert [each.message.session_id is not None for each in claimed] == [True]
+    await post.api.rows(
+        "UPDATE reminder_log SET wire_since = $2 WHERE organization_id = $1 AND id = $3",
+        post.api.organization.id,
+        real_now,
+        claimed[0].id,
+    )
+    await post.end_leases()
+    await log_what_is_due(resources)
+    await post.work()
+    sent = [each for each in post.letters(ADA) if "Reminder" in str(each["Subject"])]
+    assert [each["Message-ID"] for each in sent] == [f"<{claimed[0].id}@salon.example>"]
+
+
+async def test_a_providers_calendar_has_one_event_for_a_session(post: Post) -> None:
+    """From the first booking to the last cancellation: one UID, a SEQUENCE that never falls."""
+    booked, session_id = await parties(post, 2, 1)
+    await post.work()
+    await cancel(post, booked[0])
+    await post.work()
+    await cancel(post, booked[1])
+    await post.work()
+    told = events(post, ADA)
+    uid = f"{UUID(str(key_in(session_id)))}@slotwright"
+    assert [str(each["UID"]) for each in told] == [uid] * 4
+    sequences = [int(str(each["SEQUENCE"])) for each in told]
+    assert sequences == sorted(sequences)
+    assert [str(each["STATUS"]) for each in told] == ["CONFIRMED"] * 3 + ["CANCELLED"]
+    own = events(post, "guest0@example.org")
+    assert len({str(each["UID"]) for each in own}) == 1
+    assert str(own[0]["UID"]) != uid
+
+
+async def test_only_staff_see_the_messages_about_all_of_a_session(post: Post) -> None:
+    """Whether its reminder was planned with one party or another, and before whom, is theirs."""
+    booked, _ = await parties(post, 2, 1)
+    await post.work()
+    await post.work_at(DAY)
+    for each in booked:
+        appointment_id = each["appointment"]["id"]
+        seen = await post.api.ask(MESSAGES, caller=post.api.admin, id=appointment_id)
+        of_staff = [
+            one
+            for one in seen["appointment"]["messages"]
+            if (one["kind"], one["recipient"]) == ("DAY_BEFORE", "PROVIDER")
+        ]
+        assert [one["status"] for one in of_staff] == ["SENT"]
+        shown = await post.api.ask(MESSAGES, id=appointment_id, token=each["manageToken"])
+        kinds = [(one["kind"], one["recipient"]) for one in shown["appointment"]["messages"]]
+        assert ("DAY_BEFORE", "CUSTOMER") in kinds
+        assert ("DAY_BEFORE", "PROVIDER") not in kinds
+
+
+async def test_a_cancelled_session_is_told_to_every_customer_and_once_to_the_provider(
+    post: Post,
+) -> None:
+    booked, session_id = await parties(post, 2, 1, 3)
+    await post.work()
+    values = {"sessionId": session_id, "reason": "Ada is ill."}
+    answer = await post.api.ask(CANCEL_SESSION, caller=post.api.admin, input=values)
+    session = made(answer["answer"], "Session")
+    assert (session["isCancelled"], session["seatsTaken"]) == (True, 0)
+    assert [each["status"] for each in session["appointments"]["nodes"]] == ["CANCELLED"] * 3
+    assert await post.work() == {"SENT": 4}
+    assert subjects(post, ADA)[-1] == "Cancelled: Yoga, Wed, Jan 14, 12:00 PM"
+    assert str(events(post, ADA)[-1]["STATUS"]) == "CANCELLED"
+    for number in range(len(booked)):
+        last = post.letters(f"guest{number}@example.org")[-1]
+        assert str(last["Subject"]).startswith("Cancelled")
+        assert "Ada is ill." in last.as_string()
+    again = await post.api.ask(CANCEL_SESSION, caller=post.api.admin, input=values)
+    assert made(again["answer"], "Session") == session
+    assert await post.work() == {}
+    assert await post.work_at(DAY) == {}
+    skipped = [each for each in await post.log() if each["kind"] == "DAY_BEFORE"]
+    assert {each["status"] for each in skipped} == {"SKIPPED"}
