@@ -6,8 +6,9 @@ error.
 Programs of the previous release keep running while the files are applied, so a migration must not
 block them for long:
 
-- A file is one transaction. Where it does not get a lock within `LOCK_TIMEOUT_MS` it is rolled back
-  and tried again a moment later, so that waiting statements can run in between.
+- A file is one transaction. If it does not get a lock within `LOCK_TIMEOUT_MS`, or still needs one
+  after `LOCKING_MS`, it is rolled back and retried a moment later, so that waiting statements can
+  run in between.
 - A file whose first line is `-- transaction: each statement` is for what takes long and blocks
   nobody: CREATE INDEX CONCURRENTLY, VALIDATE CONSTRAINT, and filling columns in batches. Each
   statement is committed by itself, and the file is recorded after the last one, so each must be
@@ -24,6 +25,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from time import monotonic
 from typing import Final, TypeAlias, TypeVar
 
 import asyncpg
@@ -42,8 +44,13 @@ OLDEST_POSTGRESQL: Final = 15
 """
 
 LOCK_TIMEOUT_MS: Final = 300
-"""How long a file, or a batch, waits for a lock, and others behind it. It is less than PostgreSQL's
-`deadlock_timeout` (1 s): in a circle the migration gives way, and never a program that books.
+"""How long a file, or a batch, waits for a lock, and others behind it."""
+
+LOCKING_MS: Final = 700
+"""How long after its beginning a file, or a batch, may wait for a lock; later ones have to be free.
+With one more round trip it is less than PostgreSQL's `deadlock_timeout` (1 s). A program that waits
+for the file looks for a deadlock only after that time, and by then the file no longer waits: so in
+a circle the migration gives way, and never a program that books.
 """
 
 LOCK_TRIES: Final = 300
@@ -51,7 +58,6 @@ LOCK_PAUSE_SECONDS: Final = 1.0
 """Between two tries: together some minutes, longer than any transaction of the program."""
 
 _EACH_STATEMENT: Final = "-- transaction: each statement\n"
-_STATEMENT_END: Final = re.compile(r";[ \t]*(?:\n|$)")
 
 _FILE_NAME: Final = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
 
@@ -123,11 +129,27 @@ class Migration:
     """SHA-256 of the file, in hexadecimal."""
 
     @property
-    def statements(self) -> list[str] | None:
-        """The statements to commit one by one; None for a file that is one transaction."""
-        if not self.sql.startswith(_EACH_STATEMENT):
-            return None
-        return [text.strip() for text in _STATEMENT_END.split(self.sql) if text.strip()]
+    def is_one_transaction(self) -> bool:
+        """Whether the whole file is one; otherwise each statement is committed by itself."""
+        return not self.sql.startswith(_EACH_STATEMENT)
+
+    @property
+    def statements(self) -> list[str]:
+        """Those of the file, in order. A semicolon at the end of a line ends one, except in a
+        comment or within `$$`.
+        """
+        found: list[str] = []
+        lines: list[str] = []
+        for line in self.sql.splitlines():
+            is_comment = line.lstrip().startswith("--")
+            if lines or (line.strip() and not is_comment):
+                lines.append(line)
+            if line.rstrip().endswith(";") and not is_comment:
+                text = "\n".join(lines)
+                if text.count("$$") % 2 == 0:
+                    found.append(text)
+                    lines.clear()
+        return [*found, "\n".join(lines)] if lines else found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,15 +242,20 @@ async def migrate(
 
 
 async def _apply(connection: Connection, migration: Migration) -> None:
-    async def whole(sql: str) -> None:
+    async def whole(statements: Sequence[str]) -> None:
+        until = monotonic() + LOCKING_MS / 1000
         await connection.execute(_RECORD, migration.version, migration.name, migration.checksum)
-        await connection.execute(sql)
+        for statement in statements:
+            left = int((until - monotonic()) * 1000)
+            await connection.execute(
+                f"SET LOCAL lock_timeout = {max(1, min(left, LOCK_TIMEOUT_MS))}"
+            )
+            await connection.execute(statement)
 
-    statements = migration.statements
-    if statements is None:
-        await _locking(connection, migration, whole, migration.sql)
+    if migration.is_one_transaction:
+        await _locking(connection, migration, whole, migration.statements)
         return
-    for statement in statements:
+    for statement in migration.statements:
         await _step(connection, migration, statement)
     await connection.execute(_RECORD, migration.version, migration.name, migration.checksum)
 

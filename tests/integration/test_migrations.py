@@ -15,6 +15,7 @@ from app.store import migrations
 from app.store.migrations import (
     DatabaseAheadError,
     EditedMigrationError,
+    Migration,
     MigrationError,
     TablesInUseError,
     UnmigratedError,
@@ -154,6 +155,55 @@ async def test_a_migration_that_waits_for_a_table_does_not_block_it(
     finally:
         migrating.cancel()
         await reader.close()
+
+
+async def test_in_a_circle_of_locks_the_migration_gives_way(
+    folder: Path, empty_database: str, empty_pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also a slow one of several tables: it does not wait for the second while a program has waited
+    for the first for long, which PostgreSQL would end by refusing the program's statement.
+    """
+    monkeypatch.setattr(migrations, "LOCK_PAUSE_SECONDS", 0.01)
+    await migrate(empty_database, folder=folder)
+    (folder / "0003_more.sql").write_text(
+        "ALTER TABLE first ADD COLUMN m integer;\n"
+        "SELECT pg_sleep(0.9);\n"
+        "ALTER TABLE second ADD COLUMN m integer;\n"
+    )
+    program = await asyncpg.connect(empty_database)
+    booking = program.transaction()
+    await booking.start()
+    await program.execute("INSERT INTO second VALUES (1)")
+    migrating = asyncio.create_task(migrate(empty_database, folder=folder))
+    try:
+        await until_it_is_locked(empty_pool, "first")
+        await program.execute("INSERT INTO first VALUES (2)")
+        await booking.commit()
+        async with asyncio.timeout(60):
+            assert [done.version for done in await migrating] == [3]
+    finally:
+        migrating.cancel()
+        await program.close()
+
+
+async def until_it_is_locked(pool: Pool, table: str) -> None:
+    async with asyncio.timeout(60):
+        while not await pool.fetch(
+            """
+            SELECT pid FROM pg_locks
+            WHERE relation = $1::regclass AND mode = 'AccessExclusiveLock' AND granted
+            """,
+            (table,),
+        ):
+            pass
+
+
+def test_a_semicolon_in_a_comment_or_within_dollars_does_not_end_a_statement() -> None:
+    table = "CREATE TABLE t (\n    -- One row;\n    n int\n);"
+    function = "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS $$\nSELECT 1;\nSELECT 2;\n$$;"
+    sql = f"-- A table;\n-- and a function.\n{table}\n\n{function}\nSELECT 3\n"
+    migration = Migration(version=1, name="0001_f", sql=sql, checksum="")
+    assert migration.statements == [table, function, "SELECT 3"]
 
 
 async def until_a_lock_was_refused(pool: Pool, migrating: asyncio.Task[object]) -> None:
