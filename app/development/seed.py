@@ -1,5 +1,6 @@
-"""Demo data: a small practice with people in several zones, and a clinic with therapists who share
-rooms and treat in pairs. Enough to try every query on. What is there already stays.
+"""Demo data: a small practice with people in several zones, a clinic with therapists who share
+rooms and treat in pairs, and a yoga class. Enough to try every query on. What is there already
+stays.
 """
 
 from __future__ import annotations
@@ -171,6 +172,22 @@ _CLINIC: Final = (
     ),
 )
 
+_TEACHER: Final = _Person(
+    subject="noa-levi",
+    name="Noa Levi",
+    time_zone=CLINIC_ZONE,
+    days=_WORKDAYS,
+    hours=(7, 20),
+    lunch=(8, 18),
+    minutes=60,
+)
+"""Teaches at 07:00, 18:00 and 19:00."""
+
+CLASS_SEATS: Final = 12
+
+_CLASSES: Final = ((2, 3, 1), (3, 2, 3, 3), (1,), (3, 3, 2, 1, 3))
+"""The parties in the classes to come: some seats left, one left, many left, none left."""
+
 _CUSTOMERS: Final = (
     (
         DEMO.customer_subject,
@@ -180,6 +197,9 @@ _CUSTOMERS: Final = (
     (None, ContactForm(name="Jo Weber", email="jo@example.com", phone=None, locale="de-AT")),
 )
 """Their contacts, and the subject of the one who is signed in."""
+
+_GUESTS: Final = ("Mila Novak", "Theo Brandt", "Aisha Rahman", "Lars Holm", "Pilar Vega")
+"""Those who book classes for their parties."""
 
 
 async def seed(resources: Resources) -> None:
@@ -204,6 +224,9 @@ async def seed(resources: Resources) -> None:
         therapists = [provider.id for provider in clinic]
         for service in await _treatments(resources, admin, therapists):
             await _bookings(resources, admin, service, therapists, named=False)
+    for teacher in await _people(resources, admin, [_TEACHER]):
+        yoga = await _yoga_class(resources, admin, teacher.id)
+        await _parties(resources, admin, yoga, teacher.id)
 
 
 async def _people(resources: Resources, admin: Viewer, people: Sequence[_Person]) -> list[Provider]:
@@ -398,6 +421,62 @@ async def _treatments(
         _made(await create_service(resources, admin, form, wanted), Service)
         for form, wanted in offers
     ]
+
+
+async def _yoga_class(resources: Resources, admin: Viewer, teacher: ProviderId) -> Service:
+    """A class in the studio, with a price for a seat."""
+    studio = await _resource(resources, admin, _room("Studio"), ())
+    form = ServiceForm(
+        name="Yoga class",
+        duration_minutes=60,
+        buffer_before_minutes=0,
+        buffer_after_minutes=None,
+        slot_interval_minutes=None,
+        min_notice_minutes=None,
+        max_advance_booking_days=28,
+        price=Money(amount_minor=1_800, currency="EUR"),
+        cancellation_policy=None,
+    )
+    wanted = NeedsForm(
+        provider_ids=[teacher],
+        needs=(NeedForm(name="Studio", count=1, resource_ids=(studio,)),),
+        seats=CLASS_SEATS,
+    )
+    return _made(await create_service(resources, admin, form, wanted), Service)
+
+
+async def _parties(
+    resources: Resources, admin: Viewer, service: Service, teacher: ProviderId
+) -> None:
+    """The parties of `_CLASSES`, each booked by a guest of its own."""
+    found, _ = await earliest_slots(
+        resources,
+        admin.organization_id,
+        [teacher],
+        service.id,
+        after=resources.clock() + timedelta(days=1),
+        count=len(_CLASSES),
+    )
+    guest = Viewer(organization_id=admin.organization_id)
+    for at, (slot, parties) in enumerate(zip(found, _CLASSES, strict=True)):
+        for number, seats in enumerate(parties):
+            form = BookingForm(
+                provider_id=None,
+                service_id=service.id,
+                starts_at=instant_of(slot.start),
+                duration_minutes=None,
+                customer=ContactForm(
+                    name=_GUESTS[number],
+                    email=f"class-{at}-{number}@example.com",
+                    phone=None,
+                    locale="en",
+                ),
+                customer_time_zone="Europe/Vienna",
+                notes=None,
+                idempotency_key=f"seed-{service.id}-{at}-{number}",
+                seats=seats,
+            )
+            await book_appointment(resources, guest, form)
 
 
 def _room(name: str) -> ResourceForm:

@@ -26,6 +26,18 @@ TAKEN = """
     JOIN subject ON subject.id = taken.subject_id
     LEFT JOIN provider ON provider.id = taken.subject_id
     LEFT JOIN resource ON resource.id = taken.subject_id
+    WHERE appointment.session_id IS NULL
+"""
+PARTIES = """
+    SELECT sum(appointment.seats) AS seats, count(*) AS bookings,
+           (SELECT count(*) FROM claim WHERE claim.session_id = session.id AND claim.active)
+               AS claims,
+           (SELECT count(*) FROM claim WHERE claim.appointment_id = ANY(array_agg(appointment.id)))
+               AS claims_of_bookings
+    FROM session
+    JOIN appointment ON appointment.session_id = session.id
+    GROUP BY session.organization_id, session.id
+    ORDER BY session.starts_at
 """
 MESSAGES = """
     SELECT reminder_log.status FROM reminder_log
@@ -80,3 +92,11 @@ async def test_nothing_is_sent_about_a_visit_that_is_over(own_api: Api) -> None:
     await send_messages(resources)
     rows = await resources.pool.fetch(MESSAGES, (resources.clock(),))
     assert {row["status"] for row in rows} <= {"SKIPPED"}
+
+
+async def test_parties_sit_in_classes_and_one_class_is_full(own_api: Api) -> None:
+    resources = own_api.resources
+    await seed(resources)
+    rows = await resources.pool.fetch(PARTIES, ())
+    assert [(row["seats"], row["bookings"]) for row in rows] == [(6, 3), (11, 4), (1, 1), (12, 5)]
+    assert {(row["claims"], row["claims_of_bookings"]) for row in rows} == {(2, 0)}
