@@ -22,15 +22,22 @@ Silence on a WebSocket is the business of `connection_init` and of uvicorn's pin
 A new connection is refused, by an abort, where the process or the network that it comes from has as
 many as it may have. Behind a proxy every connection comes from one peer: there only the total
 counts, and the proxy has to limit its callers.
+
+The event loop accepts one connection in each of its turns, and a turn may serve hundreds of peers.
+So with each connection that it accepts, some more are taken from the kernel's queue: those for
+which there is no place are closed at once, the others are served in turns, one of each network. A
+network that opens hundreds of connections at once delays its own more than those of others.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+from collections import deque
 from contextlib import ExitStack
 from enum import Enum
-from typing import TYPE_CHECKING, Final, cast
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
@@ -39,6 +46,12 @@ from app.api.transport.places import Places, network_of
 from app.telemetry import metrics
 
 if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
+
+    from uvicorn import Config
+    from uvicorn.server import ServerState
+
     from app.settings import ConnectionSettings, Settings
 
 MOST_HEAD_BYTES: Final = 64 * 1024
@@ -49,6 +62,11 @@ proxies send 8 KiB at most.
 OWN_DESCRIPTORS: Final = 100
 """File descriptors reserved for everything but connections and the pool: listeners, Redis, logs,
 keys of an identity provider.
+"""
+
+ACCEPTED_AT_ONCE: Final = 16
+"""Connections taken from the kernel's queue in one turn of the event loop, besides the one that the
+loop accepts. Other processes that listen there take theirs meanwhile.
 """
 
 LAST_CHANCE_SECONDS: Final = 0.1
@@ -70,6 +88,31 @@ class Awaited(Enum):
     UNREAD = "unread"
 
 
+class Turns:
+    """The order in which accepted connections are served: one of each network in every turn of the
+    event loop, first come, first served within the network.
+    """
+
+    __slots__ = ("_waiting",)
+
+    def __init__(self) -> None:
+        self._waiting: dict[str | None, deque[Callable[[], None]]] = {}
+
+    def add(self, network: str | None, serve: Callable[[], None]) -> None:
+        """Calls it when the network has its turn, not before the next one of the event loop."""
+        if not self._waiting:
+            asyncio.get_running_loop().call_soon(self._next)
+        self._waiting.setdefault(network, deque()).append(serve)
+
+    def _next(self) -> None:
+        following = [line.popleft() for line in self._waiting.values()]
+        self._waiting = {network: line for network, line in self._waiting.items() if line}
+        if self._waiting:
+            asyncio.get_running_loop().call_soon(self._next)
+        for serve in following:
+            serve()
+
+
 class Connections:
     """Those of one process. `most` 0 and `most_of_network` 0 are no limit."""
 
@@ -78,6 +121,7 @@ class Connections:
     ) -> None:
         self._total = Places(most)
         self._of_network = Places(most_of_network)
+        self._turns = Turns()
         self.seconds: Final = {
             Awaited.HEAD: settings.header_seconds,
             Awaited.BODY: settings.body_seconds + ANSWER_408_SECONDS,
@@ -100,21 +144,45 @@ class Connections:
             of_network = min(of_network, max(1, most // 2))
         return cls(given, most=most, most_of_network=of_network)
 
-    def admit(self, transport: asyncio.Transport, address: str | None) -> Connection | None:
-        """The connection with its place; None where there is no place left."""
+    def place_of(self, network: str | None) -> ExitStack | None:
+        """A place for a connection, free again when it is closed; None where none is left."""
         with ExitStack() as place:
             if not place.enter_context(self._total.place("all")):
                 metrics.CONNECTIONS_CUT.labels("total").inc()
-            elif not place.enter_context(self._of_network.place(network_of(address))):
+            elif not place.enter_context(self._of_network.place(network)):
                 metrics.CONNECTIONS_CUT.labels("network").inc()
             else:
-                return Connection(self, transport, place.pop_all())
+                return place.pop_all()
         return None
+
+    def accept_more(
+        self, listener: socket.socket, serve: Callable[[socket.socket, ExitStack], None]
+    ) -> None:
+        """Takes connections that wait to be accepted; calls `serve` for each when it is its turn.
+
+        Without free descriptors it takes none: the event loop then sheds those that wait.
+        """
+        for _ in range(ACCEPTED_AT_ONCE):
+            try:
+                accepted, peer = listener.accept()
+            except OSError:
+                return
+            network = network_of_peer(peer)
+            place = self.place_of(network)
+            if place is None:
+                accepted.close()
+            else:
+                self._turns.add(network, partial(serve, accepted, place))
 
     @property
     def state(self) -> dict[str, object]:
         """For the protocols, which can only reach the state of the application's lifespan."""
         return {_STATE: self}
+
+
+def network_of_peer(peer: object) -> str | None:
+    """Of a socket's address; None where it has no IP address."""
+    return network_of(peer[0] if isinstance(peer, tuple) else None)
 
 
 class Connection:
@@ -217,6 +285,7 @@ class HttpConnection(HttpToolsProtocol):
     """
 
     watched: Connection | None = None
+    """None before it is accepted, where it is refused, and once it is a WebSocket."""
     _awaited: Awaited | None = Awaited.HEAD
     _head_bytes = 0
     _head_lines = 0
@@ -224,18 +293,60 @@ class HttpConnection(HttpToolsProtocol):
     _unfinished_bytes = 0
     """Received since the last head, chunk or message that the parser finished."""
 
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+        *,
+        listener: socket.socket,
+        place: ExitStack | None = None,
+    ) -> None:
+        """`place` is given where the connection was not accepted by the event loop."""
+        super().__init__(config, server_state, app_state, _loop)
+        self._listener = listener
+        self._place = place
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
-        super().connection_made(cast("asyncio.Transport", _Together(transport)))
         connections: Connections = self.app_state[_STATE]
-        self.watched = connections.admit(transport, self.client[0] if self.client else None)
-        if self.watched is None:
+        place = self._place
+        if place is None:
+            place = connections.place_of(network_of_peer(transport.get_extra_info("peername")))
+            connections.accept_more(self._listener, self._serve)
+        if place is None:
             transport.abort()
-        else:
-            self.watched.expect(Awaited.HEAD)
+            return
+        super().connection_made(cast("asyncio.Transport", _Together(transport)))
+        self.watched = Connection(connections, transport, place)
+        self.watched.expect(Awaited.HEAD)
+
+    def _serve(self, accepted: socket.socket, place: ExitStack) -> None:
+        """A connection that was accepted together with this one."""
+        if self._listener.fileno() < 0:  # uvicorn has closed its connections, and would miss it
+            accepted.close()
+            place.close()
+            return
+        make = partial(
+            HttpConnection,
+            self.config,
+            self.server_state,
+            self.app_state,
+            self.loop,
+            listener=self._listener,
+            place=place,
+        )
+
+        async def connect() -> None:
+            await self.loop.connect_accepted_socket(make, accepted)
+
+        serving = self.loop.create_task(connect())
+        self.tasks.add(serving)
+        serving.add_done_callback(self.tasks.discard)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        super().connection_lost(exc)
         if self.watched is not None:
+            super().connection_lost(exc)
             self.watched.end()
 
     def data_received(self, data: bytes) -> None:

@@ -11,6 +11,7 @@ import gc
 import signal
 import socket
 import sys
+from functools import partial
 from typing import Final
 
 import uvicorn
@@ -69,7 +70,7 @@ def serve(settings: Settings, *, host: str, port: int, workers: int) -> None:
         "app.process.serve:application",
         factory=True,
         workers=workers,
-        http=HttpConnection,
+        http=partial(HttpConnection, listener=listener),  # type: ignore[arg-type]  # it is only called
         ws=SocketConnection,
         ws_max_size=LARGEST_MESSAGE_BYTES,
         lifespan="on",

@@ -183,9 +183,10 @@ class Bench:
     ) -> Window:
         target = self._target(port, seconds, rate)
         loop = asyncio.get_running_loop()
+        processes = _processes(port)  # before the clock runs: nothing else happens meanwhile
         ending = perf_counter() + seconds
         attacking = loop.run_in_executor(self._executor, carry_out, name, target)
-        others, peak = await asyncio.gather(self._others(port, seconds), _peak(port, ending))
+        others, peak = await asyncio.gather(self._others(port, seconds), _peak(processes, ending))
         window = Window(attacker=await attacking, others=others, peak_bytes=peak)
         await asyncio.sleep(PAUSE_SECONDS)
         return window
@@ -255,9 +256,8 @@ class Bench:
         return status if status != "200" or b'"startsAt"' in answer else "refused"
 
 
-async def _peak(port: int, ending: float) -> int:
-    """The highest sum of the resident memory of the server's processes."""
-    processes = _processes(port)
+async def _peak(processes: Sequence[psutil.Process], ending: float) -> int:
+    """The highest sum of their resident memory."""
     peak = 0
     while True:
         peak = max(peak, sum(process.memory_info().rss for process in processes))

@@ -89,6 +89,19 @@ class Peer:
         async with asyncio.timeout(PATIENCE_SECONDS):
             await asyncio.get_running_loop().sock_sendall(self._made, data)
 
+    @property
+    def has_an_answer(self) -> bool:
+        """Whether something of it can be read now."""
+        try:
+            return bool(self._made.recv(1, socket.MSG_PEEK))
+        except BlockingIOError:
+            return False
+
+    async def some(self) -> bytes:
+        """The first bytes that can be read."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            return await asyncio.get_running_loop().sock_recv(self._made, 65_536)
+
     async def rest(self, drip: bytes = b"") -> bytes:
         """What comes until the server ends the connection; one byte is sent now and then."""
         loop, said = asyncio.get_running_loop(), b""
@@ -290,6 +303,26 @@ async def test_one_address_cannot_take_all_connections(
                 with contextlib.suppress(IndexError):
                     if await served.status_of(LIVEZ, ATTACKER) == b"200":
                         break
+
+
+async def test_who_opens_many_connections_at_once_delays_nobody_else(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    with serving(environment | PATIENT, tmp_path / "log") as served:
+        process = psutil.Process(served.process.process.pid)
+        async with contextlib.AsyncExitStack() as stack:
+            process.suspend()  # so that all of them wait to be accepted
+            stack.callback(process.resume)
+            many = [await stack.enter_async_context(served.peer(ATTACKER)) for _ in range(100)]
+            for peer in many:
+                await peer.send(LIVEZ + b"\r\n")
+            async with served.peer(OTHER) as other:
+                await other.send(LIVEZ + b"connection: close\r\n\r\n")
+                process.resume()
+                assert (await other.rest()).startswith(b"HTTP/1.1 200 ")
+            assert sum(peer.has_an_answer for peer in many) < 75
+            for peer in many:  # all of them have their turn
+                assert (await peer.some()).startswith(b"HTTP/1.1 200 ")
 
 
 async def test_behind_a_proxy_all_connections_are_counted_together(
