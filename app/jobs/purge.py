@@ -20,6 +20,10 @@ async def purge_claims(ctx: dict[Any, Any]) -> int:
     return await purge.purge_claims(resources_of(ctx))
 
 
+async def purge_seats(ctx: dict[Any, Any]) -> int:
+    return await purge.purge_seats(resources_of(ctx))
+
+
 async def purge_tallies(ctx: dict[Any, Any]) -> int:
     return await purge.purge_tallies(resources_of(ctx))
 

@@ -18,6 +18,7 @@ from app.jobs.purge import (
     purge_idempotency_keys,
     purge_messages,
     purge_revoked_tokens,
+    purge_seats,
     purge_tallies,
 )
 from app.jobs.watched import watched
@@ -39,6 +40,7 @@ CRON_JOBS: Final[tuple[CronJob, ...]] = (
     _job(purge_idempotency_keys, minute=17),
     _job(purge_holds, minute=22),
     _job(purge_claims, minute=27),
+    _job(purge_seats, minute=30),
     _job(purge_messages, minute=32),
     _job(purge_revoked_tokens, minute=37),
     _job(purge_events, minute=47),

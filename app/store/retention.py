@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _HOLDS = query("holds_to_purge")
 _PURGE_HOLDS = query("purge_holds")
 _PURGE_CLAIMS = query("purge_claims")
+_PURGE_SEATS = query("purge_seats")
+_PURGE_SESSIONS = query("purge_sessions")
 _PURGE_MESSAGES = query("purge_messages")
 _PURGE_EVENTS = query("purge_events")
 _ERASED = query("erased_customers_with_history")
@@ -28,8 +30,8 @@ _PURGE_REVOKED = query("purge_revoked_tokens")
 
 
 async def purge_holds(on: Executor, *, expired_before: datetime, batch_size: int) -> int:
-    """Holds that expired before this instant, with their claims and keys: one organization at a
-    time.
+    """Holds that expired before this instant, with their claims, seats and keys: one organization
+    at a time.
     """
     batch: defaultdict[UUID, list[UUID]] = defaultdict(list)
     for row in await _HOLDS.many(on, expired_before, batch_size):
@@ -45,6 +47,20 @@ async def purge_holds(on: Executor, *, expired_before: datetime, batch_size: int
 async def purge_claims(on: Executor, *, ended_before: Minute, batch_size: int) -> int:
     """Times that were given back, and lie before this minute."""
     row = await _PURGE_CLAIMS.one(on, ended_before, batch_size)
+    purged: int = row["purged"]
+    return purged
+
+
+async def purge_seats(on: Executor, *, ended_before: datetime, batch_size: int) -> int:
+    """Seats that were given back, of sessions whose time ended before this instant."""
+    row = await _PURGE_SEATS.one(on, ended_before, batch_size)
+    purged: int = row["purged"]
+    return purged
+
+
+async def purge_sessions(on: Executor, *, ended_before: datetime, batch_size: int) -> int:
+    """Sessions that have ended, whose time was before this instant, and that nothing refers to."""
+    row = await _PURGE_SESSIONS.one(on, ended_before, batch_size)
     purged: int = row["purged"]
     return purged
 

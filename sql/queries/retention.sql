@@ -9,12 +9,14 @@ ORDER BY expires_at
 LIMIT $2::integer;
 
 -- name: purge_holds :exec
--- Delete these old holds, with the claims and keys that refer to them.
+-- Delete these old holds, with the claims, seats and keys that refer to them.
 -- params: organization_id uuid, ids uuid[]
 WITH keys AS (
     DELETE FROM idempotency_key WHERE organization_id = $1 AND hold_id = ANY($2)
 ), claims AS (
     DELETE FROM claim WHERE organization_id = $1 AND hold_id = ANY($2)
+), seats AS (
+    DELETE FROM seat WHERE organization_id = $1 AND hold_id = ANY($2)
 )
 DELETE FROM hold WHERE organization_id = $1 AND id = ANY($2);
 
@@ -29,6 +31,61 @@ WITH gone AS (
         FROM claim
         WHERE NOT active AND claimed_until < $1
         ORDER BY claimed_until
+        LIMIT $2::integer
+    )
+    RETURNING 1
+)
+SELECT count(*) AS purged FROM gone;
+
+-- name: purge_seats :one
+-- Delete a batch of seats that were given back, of sessions that would be over by now, and return how many there were.
+-- params: ended_before timestamptz, batch_size integer
+-- scope: all organizations
+WITH gone AS (
+    DELETE FROM seat
+    WHERE (organization_id, id) IN (
+        SELECT seat.organization_id, seat.id
+        FROM seat
+        JOIN session ON session.organization_id = seat.organization_id AND session.id = seat.session_id
+        WHERE NOT seat.active AND session.ends_at < $1
+        LIMIT $2::integer
+    )
+    RETURNING 1
+)
+SELECT count(*) AS purged FROM gone;
+
+-- name: purge_sessions :one
+-- Delete a batch of sessions that have ended, would be over by now, and that nothing refers to any more: no appointment ever had a seat there,
+-- or moved away, and the rest was purged. Returns how many there were.
+-- params: ended_before timestamptz, batch_size integer
+-- scope: all organizations
+WITH gone AS (
+    DELETE FROM session
+    WHERE (organization_id, id) IN (
+        SELECT organization_id, id
+        FROM session
+        WHERE ended_at IS NOT NULL AND ends_at < $1
+            AND NOT EXISTS (
+                SELECT FROM appointment
+                WHERE appointment.organization_id = session.organization_id AND appointment.session_id = session.id
+            )
+            AND NOT EXISTS (
+                SELECT FROM hold WHERE hold.organization_id = session.organization_id AND hold.session_id = session.id
+            )
+            AND NOT EXISTS (
+                SELECT FROM claim WHERE claim.organization_id = session.organization_id AND claim.session_id = session.id
+            )
+            AND NOT EXISTS (
+                SELECT FROM seat WHERE seat.organization_id = session.organization_id AND seat.session_id = session.id
+            )
+            AND NOT EXISTS (
+                SELECT FROM reminder_log
+                WHERE reminder_log.organization_id = session.organization_id AND reminder_log.session_id = session.id
+            )
+            AND NOT EXISTS (
+                SELECT FROM idempotency_key
+                WHERE idempotency_key.organization_id = session.organization_id AND idempotency_key.session_id = session.id
+            )
         LIMIT $2::integer
     )
     RETURNING 1

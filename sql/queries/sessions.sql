@@ -188,11 +188,14 @@ WHERE claim.organization_id = $1 AND claim.id = its.id;
 -- A batch of the sessions that have seats of expired holds, of all organizations. Nothing is locked.
 -- params: expired_by timestamptz, batch_size integer
 -- scope: all organizations
-SELECT organization_id, session_id
-FROM seat
-WHERE active AND expires_at <= $1
-GROUP BY organization_id, session_id
-LIMIT $2::integer;
+SELECT DISTINCT organization_id, session_id
+FROM (
+    SELECT organization_id, session_id
+    FROM seat
+    WHERE active AND expires_at <= $1
+    ORDER BY expires_at
+    LIMIT $2::integer
+) AS expired;
 
 -- name: lock_session :exec
 -- A session, locked until the transaction ends; no row where it has ended.

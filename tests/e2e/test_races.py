@@ -21,6 +21,7 @@ from typing import Any
 
 import pytest
 
+from app.core.needs import ResourceGroup
 from app.process.wiring import system_clock
 from app.standins.embedded import Servers
 from tests.builders import (
@@ -36,8 +37,8 @@ from tests.builders import (
     weekly,
 )
 from tests.e2e.served import PROGRAM, a_database, environment_on, processes
-from tests.lives import booked, broken_laws, move, try_booking
-from tests.visits import BOOK_VISIT, a_room, a_treatment, a_wish
+from tests.lives import booked, broken_laws, cancel, hold, move, release, try_booking
+from tests.visits import BOOK_VISIT, a_room, a_treatment, a_wish, needs_now
 
 PROCESSES = 3
 LOCKLESS = (sys.executable, "-m", "tests.e2e.lockless")
@@ -300,6 +301,152 @@ async def test_a_wish_that_is_sent_many_times_at_once_is_one_visit(apis: list[Ap
     answers = await rush(apis, [a_wish(service, start)] * 30)
     assert counted(answers) == {"BookingConfirmation": 30}
     assert len({each["appointment"]["id"] for each in answers}) == 1
+
+
+# ---------------------------------------------------------------- seats
+
+
+async def a_class(api: Api, *providers: Json, seats: int, **changes: Any) -> Json:  # noqa: ANN401  fields of the input
+    """A service with seats."""
+    return await a_service(api, *providers, durationMinutes=60, seats=seats, **changes)
+
+
+async def seats_taken(api: Api, service: Json) -> int:
+    rows = await api.rows(
+        "SELECT seat.id FROM seat JOIN session ON session.id = seat.session_id"
+        " WHERE session.service_id = $1 AND seat.active",
+        key_in(service["id"]),
+    )
+    return len(rows)
+
+
+async def test_of_two_hundred_parties_for_twelve_seats_none_is_refused_that_fits(
+    apis: list[Api],
+) -> None:
+    """Of one, two or three. All seats go, and none of them twice."""
+    ada = await a_provider(apis[0])
+    yoga = await a_class(apis[0], ada, seats=12)
+    start = (in_days(9) + timedelta(hours=10)).isoformat()
+    wishes = [a_wish(yoga, start, seats=1 + number % 3) for number in range(170)]
+    wishes += [a_wish(yoga, start, ada, seats=1 + number % 3) for number in range(30)]
+    answers = await rush(apis, wishes)
+    assert {*counted(answers)} == {"BookingConfirmation", "SlotUnavailableError"}
+    booked_ = sum(each["appointment"]["seats"] for each in answers if "appointment" in each)
+    assert booked_ == await seats_taken(apis[0], yoga) == 12
+    assert {*map(str, (each.get("reasons") for each in answers))} == {"None", "['NO_SEATS_LEFT']"}
+    assert await broken_laws(apis[0].resources.pool, apis[0].organization.id) == {}
+
+
+async def test_parties_of_many_teachers_fill_every_session(apis: list[Api]) -> None:
+    """Three teachers at two starts are six sessions of five seats, for two hundred callers."""
+    team = [await a_provider(apis[0]) for _ in range(3)]
+    yoga = await a_class(apis[0], *team, seats=5)
+    starts = [(in_days(10) + timedelta(hours=hour)).isoformat() for hour in (9, 10)]
+    wishes = [a_wish(yoga, start) for _, start in zip(range(200), cycle(starts), strict=False)]
+    answers = await rush(apis, wishes)
+    assert counted(answers) == {"BookingConfirmation": 30, "SlotUnavailableError": 170}
+    assert await broken_laws(apis[0].resources.pool, apis[0].organization.id) == {}
+
+
+async def test_the_last_seat_is_cancelled_while_others_are_booked(apis: list[Api]) -> None:
+    """The session ends, or it goes on: whoever books has all of its time."""
+    ada = await a_provider(apis[0])
+    yoga = await a_class(apis[0], ada, seats=4)
+    for day in range(11, 21):
+        start = (in_days(day) + timedelta(hours=10)).isoformat()
+        (last,) = await rush(apis, [a_wish(yoga, start)])
+        outcomes = await asyncio.gather(
+            cancel(apis[1], last), rush(apis, [a_wish(yoga, start) for _ in range(3)])
+        )
+        assert made(outcomes[0], "Appointment")["status"] == "CANCELLED"
+        assert counted(outcomes[1]) == {"BookingConfirmation": 3}
+    assert await broken_laws(apis[0].resources.pool, apis[0].organization.id) == {}
+
+
+async def test_sessions_that_swap_times_and_the_room_do_not_wait_in_a_circle(
+    apis: list[Api],
+) -> None:
+    """Each wants what the other has: both stay, or one has gone before the other comes."""
+    ada, ben = await a_provider(apis[0]), await a_provider(apis[0])
+    room = await a_room(apis[0])
+    yoga, dance = [await a_class(apis[0], each, seats=4) for each in (ada, ben)]
+    for service in (yoga, dance):
+        await needs_now(
+            apis[0], service, groups=(ResourceGroup(name="room", count=1, resource_ids=(room,)),)
+        )
+    for day in range(21, 31):
+        nine, ten = [(in_days(day) + timedelta(hours=hour)).isoformat() for hour in (9, 10)]
+        (first,), (second,) = (
+            await rush(apis, [a_wish(yoga, nine)]),
+            await rush(apis, [a_wish(dance, ten)]),
+        )
+        answers = await asyncio.gather(move(apis[0], first, ten), move(apis[1], second, nine))
+        assert counted(answers) <= Counter({"SlotUnavailableError": 2})
+    assert await broken_laws(apis[0].resources.pool, apis[0].organization.id) == {}
+
+
+async def test_seats_under_one_key_are_taken_once(apis: list[Api]) -> None:
+    yoga = await a_class(apis[0], await a_provider(apis[0]), seats=12)
+    start = (in_days(31) + timedelta(hours=10)).isoformat()
+    answers = await rush(apis, [a_wish(yoga, start, seats=3)] * 30)
+    assert counted(answers) == {"BookingConfirmation": 30}
+    assert len({each["appointment"]["id"] for each in answers}) == 1
+    assert await seats_taken(apis[0], yoga) == 3
+
+
+async def test_whatever_parties_do_at_once_the_laws_of_seats_hold(apis: list[Api]) -> None:
+    """They book, hold, use and release holds, change their size, move and cancel, at three starts
+    of two teachers who share a room of two units.
+    """
+    chance = random.Random(7)
+    team = [await a_provider(apis[0]) for _ in range(2)]
+    room = await a_room(apis[0], units=2)
+    yoga = await a_class(apis[0], *team, seats=5)
+    await needs_now(
+        apis[0], yoga, groups=(ResourceGroup(name="room", count=1, resource_ids=(room,)),)
+    )
+    starts = [in_days(32) + timedelta(hours=hour) for hour in (9, 10, 11)]
+    seen: Counter[str] = Counter()
+
+    async def party(number: int) -> None:
+        api = apis[number % len(apis)]
+
+        def wished() -> Json:
+            named = chance.choice([(), (), *((each,) for each in team)])
+            return a_wish(
+                yoga, chance.choice(starts).isoformat(), *named, seats=chance.choice([1, 1, 2, 3])
+            )
+
+        for _ in range(3):
+            wish = wished()
+            if chance.random() < 0.4:
+                held_ = await hold(
+                    api, {"id": None}, wish["startsAt"], serviceId=yoga["id"], seats=wish["seats"]
+                )
+                seen[held_["__typename"]] += 1
+                if held_["__typename"] != "Hold":
+                    continue
+                if chance.random() < 0.4:
+                    await release(api, held_["holdToken"])
+                    continue
+                wish |= {"holdToken": held_["holdToken"]}
+                wish.pop("providerIds", None)
+            (answer,) = await rush([api], [wish])
+            seen[answer["__typename"]] += 1
+            if answer["__typename"] != "BookingConfirmation":
+                assert "holdToken" not in wish
+                continue
+            for _ in range(2):
+                moved = await move(
+                    api, answer, chance.choice(starts), seats=chance.choice([None, 1, 2, 4])
+                )
+                seen[f"move: {moved['__typename']}"] += 1
+            if chance.random() < 0.6:
+                made(await cancel(api, answer), "Appointment")
+
+    await asyncio.gather(*map(party, range(30)))
+    assert await broken_laws(apis[0].resources.pool, apis[0].organization.id) == {}
+    assert min(seen[each] for each in ("BookingConfirmation", "Hold", "move: BookingConfirmation"))
 
 
 @pytest.mark.parametrize("seconds", [4.0, pytest.param(60.0, marks=pytest.mark.full)])

@@ -13,7 +13,8 @@ from app.store.sql import catalogue
 from app.usecases.booking.hold_slot import sweep_expired_holds
 from app.usecases.upkeep import purge
 from tests.builders import NOW, Api, Json, a_provider, an_appointment, key_in
-from tests.lives import cancel, held, move
+from tests.lives import broken_laws, cancel, held, move
+from tests.visits import a_treatment, needs_now
 
 ERASE = (
     "mutation ($input: EraseCustomerInput!) { answer: eraseCustomer(input: $input) { __typename } }"
@@ -75,6 +76,35 @@ async def test_a_hold_that_nobody_swept_goes_all_the_same(own_api: Api) -> None:
     own_api.clock.set(NOW + 8 * DAY)
     assert await purge.purge_holds(own_api.resources) == 1
     assert await count(own_api, "claim") == 0
+
+
+@pytest.mark.usefixtures("tiny_batches")
+async def test_seats_that_were_given_back_go_and_sessions_that_nobody_had_a_seat_in(
+    own_api: Api,
+) -> None:
+    ada = await a_provider(own_api)
+    service = await a_treatment(own_api, ada, durationMinutes=60)
+    await needs_now(own_api, service, seats=3)
+    wish = {"serviceId": service["id"], "seats": 2}
+    await held(own_api, ada, NOW + 2 * HOUR, **wish)
+    cancelled, kept = [
+        await an_appointment(own_api, ada, NOW + hour * HOUR, **wish) for hour in (3, 4)
+    ]
+    await cancel(own_api, cancelled)
+    moved = await an_appointment(own_api, ada, NOW + 5 * HOUR, **wish)
+    await move(own_api, moved, NOW + 6 * HOUR)
+    assert await count(own_api, "session") == 5
+    own_api.clock.set(NOW + 7 * DAY + 2 * HOUR)
+    assert await purge.purge_seats(own_api.resources) == 0
+    own_api.clock.set(NOW + 8 * DAY)
+    assert await purge.purge_holds(own_api.resources) == 1
+    assert await purge.purge_claims(own_api.resources) == 3
+    # The seats and the session of the move; those of the hold went with it.
+    assert await purge.purge_seats(own_api.resources) == 2 + 2 + 2
+    assert await count(own_api, "seat", "active") == await count(own_api, "seat") == 4
+    assert await count(own_api, "session") == 3
+    assert await broken_laws(own_api.resources.pool, own_api.organization.id) == {}
+    assert kept["appointment"]["id"]
 
 
 @pytest.mark.usefixtures("tiny_batches")
@@ -187,7 +217,15 @@ async def test_where_somebody_booked_from_is_known_while_it_is_counted(own_api: 
 
 
 @pytest.mark.parametrize(
-    "plan", ["holds_to_purge", "purge_claims", "purge_messages", "purge_events", "expired_holds"]
+    "plan",
+    [
+        "holds_to_purge",
+        "purge_claims",
+        "purge_messages",
+        "purge_events",
+        "expired_holds",
+        "sessions_to_settle",
+    ],
 )
 async def test_no_sweep_reads_what_it_leaves(own_api: Api, plan: str) -> None:
     """With sequential scans forbidden, an index of its own is what each finds."""
@@ -206,6 +244,7 @@ async def test_no_sweep_reads_what_it_leaves(own_api: Api, plan: str) -> None:
         "purge_messages": "reminder_log_by_age",
         "purge_events": "event_by_age",
         "expired_holds": "hold_to_end",
+        "sessions_to_settle": "seat_to_expire",
     }[plan]
     assert expected in text, text
 
@@ -214,6 +253,14 @@ def test_every_purge_has_its_hour() -> None:
     names = {job.name for job in CRON_JOBS}
     assert {
         f"purge_{what}"
-        for what in ("idempotency_keys", "holds", "claims", "messages", "events", "revoked_tokens")
+        for what in (
+            "idempotency_keys",
+            "holds",
+            "claims",
+            "seats",
+            "messages",
+            "events",
+            "revoked_tokens",
+        )
     } <= names
     assert "purge_erased_history" in names

@@ -6,12 +6,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from app.core.zones import minute_of
 from app.store import retention
 from app.store.idempotency import purge_keys
 from app.store.network_tallies import purge_tallies as purge_network_tallies
+from app.usecases.booking.hold_slot import sweep_expired_holds
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -31,7 +33,8 @@ class Retention:
     keys: timedelta
     """Idempotency keys, from the request on: clients are promised a day."""
     holds: timedelta
-    """Holds, from their expiry on, and the times that were given back, from their end on."""
+    """Holds, from their expiry on, and the times and seats that were given back, from their end on.
+    """
     messages: timedelta
     """The log of messages, from when each was due to be sent."""
     events: timedelta
@@ -52,6 +55,8 @@ async def purge_holds(resources: Resources) -> int:
     """Delete holds that ended long ago, never before the keys of the requests that made them.
     Returns how many.
     """
+    # What nobody swept yet: a session must not lose the seats that it stands by.
+    await sweep_expired_holds(resources)
     periods = resources.retention
     expired_before = resources.clock() - max(periods.holds, periods.keys)
     return await _all(
@@ -69,6 +74,19 @@ async def purge_claims(resources: Resources) -> int:
             resources.pool, ended_before=ended_before, batch_size=BATCH_SIZE
         )
     )
+
+
+async def purge_seats(resources: Resources) -> int:
+    """Delete seats that were given back long ago, and then the sessions that nothing refers to any
+    more. Returns how many rows.
+    """
+    ended_before = resources.clock() - resources.retention.holds
+    purged = 0
+    for purge_batch in (retention.purge_seats, retention.purge_sessions):
+        purged += await _all(
+            partial(purge_batch, resources.pool, ended_before=ended_before, batch_size=BATCH_SIZE)
+        )
+    return purged
 
 
 async def purge_tallies(resources: Resources) -> int:
