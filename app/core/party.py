@@ -29,11 +29,12 @@ class Counting(NamedTuple):
 
 class ServiceParty(NamedTuple):
     """A service with all providers named, the first of whom leads; with any of its free providers
-    if none is named.
+    if none is named. It is for a party that takes so many seats.
     """
 
     service_id: ServiceId
     named: tuple[ProviderId, ...] = ()
+    seats: int = 1
 
 
 class ResourceUse(NamedTuple):

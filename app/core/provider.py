@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from datetime import date
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from app.core.messages import Channel
     from app.core.money import CancellationPolicy, Money
     from app.core.rules import ProviderRules, Rules, ServiceRules
+    from app.core.sessions import SeatsAt
     from app.core.zones import Minute
 
 
@@ -139,8 +140,18 @@ class Calendar:
         return self.provider.limits + self.service_limits
 
 
+class OfferedSlot(NamedTuple):
+    """A bookable start, in the calendar of whom it can be booked with as lead. `at` is None where
+    the service has no seats.
+    """
+
+    calendar: Calendar
+    start: Minute
+    at: SeatsAt | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
-    """Bookable starts, ascending, each in the calendar of whom it can be booked with as lead."""
+    """Bookable starts, ascending."""
 
-    slots: tuple[tuple[Calendar, Minute], ...]
+    slots: tuple[OfferedSlot, ...]

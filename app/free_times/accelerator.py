@@ -16,13 +16,15 @@ from app.free_times.single_flight import Flights
 from app.tasks import Tasks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Hashable, Mapping, Sequence
     from datetime import date, datetime
 
     from app.core.free_days import FreeDay
-    from app.core.ids import OrganizationId
+    from app.core.ids import OrganizationId, ServiceId
     from app.core.refusals import NotFound
+    from app.core.sessions import StandingSession
     from app.free_times.calendars import Known, SourceKey
+    from app.free_times.single_flight import Flight
     from app.redis_client import RedisClient
 
 DaysKey: TypeAlias = "tuple[str, str, bytes]"
@@ -30,6 +32,12 @@ DaysKey: TypeAlias = "tuple[str, str, bytes]"
 
 CalendarKey: TypeAlias = "tuple[OrganizationId, SourceKey, bytes]"
 """Whose calendar, under which rules part of the stamp."""
+
+
+SessionsKey: TypeAlias = "tuple[OrganizationId, ServiceId, Hashable]"
+"""Of which service, under which stamps."""
+
+SessionFlight: TypeAlias = "Flight[SessionsKey, Sequence[StandingSession]]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +55,9 @@ class Accelerator:
     """Those who wait to book, by organization and provider."""
     flights: Flights[DaysKey, Mapping[date, FreeDay]] = field(default_factory=Flights)
     calendar_flights: Flights[CalendarKey, Known | NotFound] = field(default_factory=Flights)
+    session_flights: Flights[SessionsKey, Sequence[StandingSession]] = field(
+        default_factory=Flights
+    )
     tasks: Tasks = field(default_factory=lambda: Tasks("free times"))
     """In the background; ended by `close`."""
 

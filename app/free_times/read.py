@@ -29,6 +29,7 @@ from app.core.free_days import (
     compute_visit_days,
     free_starts_at,
     load_of,
+    releases_after,
 )
 from app.core.limits import (
     UNCOUNTED,
@@ -44,7 +45,7 @@ from app.core.provider import Calendar
 from app.core.refusals import NotFound, TemporarilyUnavailable
 from app.core.resource import ResourceCalendar
 from app.core.slots import bookable_by_date, claims_span
-from app.core.zones import dates_between
+from app.core.zones import DAY_MINUTES, dates_between, day_number, instant_of
 from app.free_times.calendars import KnownCalendar
 from app.free_times.keys import DAY_LIFETIME_MS, visits
 from app.free_times.shared import Fill, Question
@@ -55,9 +56,10 @@ from app.store.calendars import (
     load_resource_calendars,
 )
 from app.store.needs import load_offerings
+from app.store.sessions import standing_sessions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from app.core.ids import (
@@ -70,9 +72,10 @@ if TYPE_CHECKING:
         SubjectId,
     )
     from app.core.rules import Rules
+    from app.core.sessions import StandingSession
     from app.core.slots import Claim
     from app.core.zones import Minute
-    from app.free_times.accelerator import Accelerator, CalendarKey, DaysKey
+    from app.free_times.accelerator import Accelerator, CalendarKey, DaysKey, SessionFlight
     from app.free_times.calendars import Known, SourceKey
     from app.free_times.shared import Stamp
     from app.free_times.single_flight import Flight
@@ -119,9 +122,9 @@ class FreeDays(NamedTuple, Generic[Source]):
     calendar: Source
     days: Mapping[date, FreeDay]
     stamp: Stamp | None = None
-    """The stamp under which this is true; None where it was just computed."""
+    """The stamp under which this is true; None where it was computed without the caches."""
     fresh_seconds: float = 0.0
-    """How long this may be given again under the same stamp."""
+    """How long this may be given again under the same stamp; 0 where it was just computed."""
     counted: Counted = UNCOUNTED
     """What the limits of a provider's calendar count."""
 
@@ -129,6 +132,13 @@ class FreeDays(NamedTuple, Generic[Source]):
     def has_holds(self) -> bool:
         """Whether it depends on the end of a hold."""
         return self.counted.has_holds or any(day.held for day in self.days.values())
+
+    def expiries_after(self, now: datetime) -> Iterator[datetime]:
+        """When each hold expires on which it depends, of those in force now."""
+        yield from self.counted.expiries_after(now)
+        for day in self.days.values():
+            if day.held:
+                yield from releases_after(day, now)
 
 
 Answer: TypeAlias = FreeDays[Calendar] | NotFound | TemporarilyUnavailable
@@ -170,17 +180,22 @@ class ServiceDays(NamedTuple):
     resources: Mapping[ResourceUse, FreeDays[ResourceCalendar]]
     stamps: tuple[Stamp, ...] | None = None
     """Those of the service, its providers and its resources, in this order, under which this is
-    true; None where something was just computed.
+    true; None where something was computed without the caches.
     """
     fresh_seconds: float = 0.0
-    """How long this may be given again under the same stamps."""
+    """How long this may be given again under the same stamps; 0 where something was just
+    computed.
+    """
+    sessions: Sequence[StandingSession] = ()
+    """Those of a service with seats that start on the dates wanted of UTC."""
 
-    @property
-    def has_holds(self) -> bool:
-        """Whether it depends on the end of a hold."""
-        return any(found.has_holds for found in self.providers.values()) or any(
-            found.has_holds for found in self.resources.values()
-        )
+    def until(self, now: datetime) -> datetime | None:
+        """When the next hold expires on which it depends; None where there is none."""
+        days: list[FreeDays[Any]] = [*self.providers.values(), *self.resources.values()]
+        expiries = list(chain.from_iterable(each.expiries_after(now) for each in days))
+        for session in self.sessions:
+            expiries += session.expiries_after(now)
+        return min(expiries, default=None)
 
 
 ServiceAnswer: TypeAlias = ServiceDays | NotFound | TemporarilyUnavailable
@@ -199,7 +214,8 @@ async def read_service_days(
     """What each of these services could take, on the dates that `read_free_days` would give of it.
 
     The needs come first; then the providers, since their rules say for which shapes the resources
-    are asked. So the number of statements does not depend on how many there are of either.
+    are asked; and last the sessions of services with seats. So the number of statements does not
+    depend on how many there are of any of these.
     """
     reading = _Reading(accelerator, pool, organization_id, first, last, dates)
     services = list(dict.fromkeys(service_ids))
@@ -219,7 +235,8 @@ async def read_service_days(
         for each, of_service in needs.items()
     }
     await reading.answer(list(chain.from_iterable(uses.values())), stamps)
-    return {each: reading.of_service(each, parties[each], uses[each]) for each in services}
+    found = {each: reading.of_service(each, parties[each], uses[each]) for each in services}
+    return await reading.with_sessions(found)
 
 
 def known_offering(
@@ -708,7 +725,7 @@ class _Reading:
         days = {**computed, **standing.days}
         if len(days) != len(dates) or standing.days:
             days = {day: days[day] for day in dates}
-        self._answers[standing.wanted] = FreeDays(standing.known.calendar, days)
+        self._answers[standing.wanted] = FreeDays(standing.known.calendar, days, standing.stamp)
 
     async def _compute(self, mine: Sequence[_Work]) -> None:
         """From one statement, into the flights' results, and answer; or refuse."""
@@ -855,6 +872,80 @@ class _Reading:
             stamps=tuple(stamps.values()) if is_settled else None,
             fresh_seconds=min(each.fresh_seconds for each in found),
         )
+
+    # ------------------------------------------------------------ sessions
+
+    async def with_sessions(
+        self, found: Mapping[ServiceId, ServiceAnswer]
+    ) -> dict[ServiceId, ServiceAnswer]:
+        """The same answers, those for services with seats with their sessions. Taking seats and
+        giving them back changes the stamps of all that the session takes; these were seen before.
+        """
+        wanted = {
+            each: answer
+            for each, answer in found.items()
+            if isinstance(answer, ServiceDays) and answer.offering.needs.seats > 1
+        }
+        read = await self._sessions_of(wanted) if wanted else {}
+        first, last = self._dates("UTC")
+        begin, end = day_number(first) * DAY_MINUTES, (day_number(last) + 1) * DAY_MINUTES
+        answers = dict(found)
+        for each, answer in wanted.items():
+            if each in read:
+                # Another question may have asked for more dates.
+                sessions = [session for session in read[each] if begin <= session.start < end]
+                answers[each] = answer._replace(sessions=sessions)
+            else:
+                self._accelerator.shared.counts.refused += 1
+                answers[each] = TemporarilyUnavailable(retry_after_seconds=RETRY_AFTER_SECONDS)
+        return answers
+
+    async def _sessions_of(
+        self, wanted: Mapping[ServiceId, ServiceDays]
+    ) -> dict[ServiceId, Sequence[StandingSession]]:
+        """Those that nobody here reads yet under the same stamps are read, the rest is waited for.
+        What is missing was refused.
+        """
+        flights = self._accelerator.session_flights
+        mine: dict[ServiceId, SessionFlight] = {}
+        others: dict[ServiceId, SessionFlight] = {}
+        first, last = self._dates("UTC")
+        for each, answer in wanted.items():
+            # Without stamps, nobody else may take what is read here.
+            under = object() if answer.stamps is None else tuple(map(bytes, answer.stamps))
+            key = (self._organization_id, each, under)
+            flight = flights.find(key, first, last)
+            if flight is None:
+                mine[each] = flights.begin(key, first, last)
+            else:
+                others[each] = flight
+        if mine:
+            try:
+                await self._read_sessions(mine, first, last)
+            finally:
+                flights.end(mine.values())
+        read: dict[ServiceId, Sequence[StandingSession]] = {}
+        for each, flight in (mine | others).items():
+            sessions = await flight.wait()
+            if sessions is not None:
+                read[each] = sessions
+        return read
+
+    async def _read_sessions(
+        self, mine: Mapping[ServiceId, SessionFlight], first: date, last: date
+    ) -> None:
+        """In one statement, into the flights' results; none where the gate is full."""
+        async with self._accelerator.gate.place() as admitted:
+            if admitted:
+                read = await standing_sessions(
+                    self._pool,
+                    self._organization_id,
+                    list(mine),
+                    instant_of(day_number(first) * DAY_MINUTES),
+                    instant_of((day_number(last) + 1) * DAY_MINUTES),
+                )
+                for each, flight in mine.items():
+                    flight.result = read[each]
 
 
 # ---------------------------------------------------------------- what is wanted

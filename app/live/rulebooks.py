@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from app.core.free_days import free_starts_at
 from app.core.limits import UNCOUNTED, dates_that_count, full_for
+from app.core.listed import list_starts
 from app.core.passing import next_change, next_service_change
-from app.core.service_starts import service_starts
 from app.core.slots import bookable_by_date, by_viewer_date, dates_changed
 from app.core.zones import dates_between
 from app.live.topic import ZONES_APART, Content
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from datetime import date, datetime
 
     from app.core.changes import TimeChanged
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from app.core.provider import Calendar
     from app.core.resource import ResourceCalendar
     from app.core.rules import Rules
+    from app.core.sessions import StandingSession
 
 
 class ProviderDay(NamedTuple):
@@ -90,10 +91,12 @@ class ProviderRulebook:
         )
         return _with_periods(self.calendar.limits, dates)
 
-    def differs_from(self, before: ProviderRulebook) -> bool:
+    def differs_from(self, before: ProviderRulebook | ServiceRulebook) -> bool:
         """Whether the rules, the limits or the weekly hours differ."""
-        return _rules_differ(before.calendar, self.calendar) or _hours_differ(
-            before.calendar, self.calendar
+        return (
+            not isinstance(before, ProviderRulebook)
+            or _rules_differ(before.calendar, self.calendar)
+            or _hours_differ(before.calendar, self.calendar)
         )
 
 
@@ -109,6 +112,8 @@ class ServiceDay:
     resources: Mapping[tuple[ResourceId, Rules], Mapping[date, FreeDay]]
     counted: Mapping[ProviderId, Counted]
     """What limits count, of those who have some."""
+    sessions: Sequence[StandingSession] = ()
+    """Those of a service with seats that start on this date."""
     _shown: Content | None = None
     _since: datetime | None = None
     _until: datetime | None = None
@@ -132,9 +137,10 @@ class ServiceDay:
     def _show(self, now: datetime) -> None:
         book = self.read_with
         calendars = book.calendars
-        leads = service_starts(
-            book.offering.needs,
+        listed = list_starts(
+            book.offering,
             book.named,
+            book.seats,
             {each: (calendars[each], days) for each, days in self.providers.items()},
             self.resources,
             now,
@@ -142,11 +148,17 @@ class ServiceDay:
                 each: full_for(calendars[each], counted, self.providers[each], now)
                 for each, counted in self.counted.items()
             },
+            rooms=book.resources,
+            sessions=self.sessions,
         )
-        starts = by_viewer_date(leads, book.time_zone, self.day, self.day)[self.day]
-        duration = book.offering.service.rules.duration_minutes
+        starts = by_viewer_date(listed.leads, book.time_zone, self.day, self.day)[self.day]
+        at = tuple(each for start in starts if (each := listed.at(start)) is not None)
         self._shown = Content(
-            starts, duration, book.time_zone, tuple(leads[start] for start in starts)
+            starts,
+            listed.duration_minutes,
+            book.time_zone,
+            tuple(listed.leads[start] for start in starts),
+            at,
         )
         self._since = now
         self._until = next_service_change(
@@ -158,15 +170,19 @@ class ServiceDay:
             starts,
             now,
             self.counted.values(),
+            self.sessions,
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceRulebook:
-    """A service, and the calendars of all that it could take. A day is a `ServiceDay`."""
+    """A service, for a party of so many seats, and the calendars of all that it could take. A day
+    is a `ServiceDay`.
+    """
 
     offering: Offering
     named: tuple[ProviderId, ...]
+    seats: int
     time_zone: str
     calendars: Mapping[ProviderId, Calendar]
     resources: Mapping[ResourceId, ResourceCalendar]
@@ -206,10 +222,11 @@ class ServiceRulebook:
         limits = [limit for each in self.calendars.values() for limit in each.limits]
         return _with_periods(limits, dates, apart=ZONES_APART)
 
-    def differs_from(self, before: ServiceRulebook) -> bool:
+    def differs_from(self, before: ProviderRulebook | ServiceRulebook) -> bool:
         """Whether the service, its needs, or anybody's rules or weekly hours differ."""
         return (
-            before.offering != self.offering
+            not isinstance(before, ServiceRulebook)
+            or before.offering != self.offering
             or before.calendars.keys() != self.calendars.keys()
             or before.resources.keys() != self.resources.keys()
             or any(

@@ -4,7 +4,8 @@ No await, no clock.
 There are two kinds of dates. *Days* are dates of the topic's own zone: free times are read and
 kept by day, once for all subscribers. *Pages* are what subscribers get: a date in a requested zone,
 made of one day or of parts of several. A provider's topic has the provider's zone; a service has a
-topic for each zone that is asked for, so its pages are its days.
+topic for each zone that is asked for, so its pages are its days. For a service that takes more than
+the provider, or has seats, a provider's topic shows what can be booked with them as lead.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeAlias
 
+from app.core.listed import ListedStarts
 from app.core.party import Party
 from app.core.slots import by_viewer_date, dates_of_viewer
 from app.core.zones import EPOCH, Minute, dates_between
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from app.core.changes import TimeChanged
     from app.core.ids import OwnerId, ProviderId
     from app.core.party import ServiceParty
+    from app.core.sessions import SeatsAt
 
 ZONES_APART: Final = timedelta(days=2)
 """Days to read before and after: two zones differ by less, so these days contain the instants of
@@ -69,6 +72,18 @@ class Content(NamedTuple):
     """The topic's: a page without a zone of its own is shown in it."""
     leads: tuple[tuple[ProviderId, ...], ...] = ()
     """Of a service, for each start: with whom as lead it can be booked."""
+    at: tuple[SeatsAt, ...] = ()
+    """Of a service with seats, for each start: how many are left, and when the visit ends."""
+
+    @property
+    def listed(self) -> ListedStarts:
+        """What is listed of each start."""
+        leads = self.leads or ((),) * len(self.starts)
+        return ListedStarts(
+            leads=dict(zip(self.starts, leads, strict=True)),
+            duration_minutes=self.duration_minutes,
+            standing=dict(zip(self.starts, self.at, strict=False)),
+        )
 
 
 class Rulebook(Protocol):
@@ -309,7 +324,14 @@ class Topic:
         starts = [start for day in sources if day is not None for start in day.content.starts]
         shown = by_viewer_date(starts, page.time_zone, page.date, page.date)[page.date]
         duration = next((day.content.duration_minutes for day in sources if day is not None), 0)
-        return sources, Content(shown, duration, own_zone)
+        at = {
+            start: seats
+            for day in sources
+            if day is not None
+            for start, seats in zip(day.content.starts, day.content.at, strict=False)
+        }
+        seats = tuple(at[start] for start in shown) if at else ()
+        return sources, Content(shown, duration, own_zone, at=seats)
 
 
 def _id_of(subject: Subject) -> OwnerId:

@@ -21,18 +21,40 @@ from tests.builders import (
     made,
     weekly,
 )
-from tests.integration.test_service_availability import explained, offered
 from tests.lives import cancel, hold, new_key
-from tests.visits import MOVE_VISIT, ids_of, try_visit
+from tests.visits import MOVE_VISIT, ids_of, try_hold, try_visit
 
 ZONES = ("UTC", "Europe/Berlin", "Asia/Kolkata", "America/New_York", "Australia/Lord_Howe")
 
-MOVES = """
-    query ($id: ID!, $from: Date!, $to: Date!, $providerIds: [ID!]) {
-        appointment(id: $id) {
-            rescheduleAvailability(from: $from, to: $to, timeZone: "UTC", providerIds: $providerIds) {
+LISTING = """
+    query ($id: ID!, $from: Date!, $to: Date!, $providerIds: [ID!], $seats: Int) {
+        node(id: $id) { ... on Service {
+            availability(from: $from, to: $to, timeZone: "UTC", providerIds: $providerIds, seats: $seats) {
                 __typename
-                ... on ServiceAvailability { slots { startsAt providerIds } }
+                ... on ServiceAvailability { slots { startsAt endsAt providerIds seatsLeft } }
+                ... on UserError { message }
+            }
+        } }
+    }
+"""
+EXPLAIN = """
+    query ($serviceId: ID!, $providerId: ID, $startsAt: DateTime!, $seats: Int) {
+        explainTime(serviceId: $serviceId, providerId: $providerId, startsAt: $startsAt, seats: $seats) {
+            bookable reasons
+        }
+    }
+"""
+UPDATE_SERVICE = """
+    mutation ($input: UpdateServiceInput!) {
+        answer: updateService(input: $input) { __typename ... on UserError { message } }
+    }
+"""
+MOVES = """
+    query ($id: ID!, $from: Date!, $to: Date!, $seats: Int) {
+        appointment(id: $id) {
+            rescheduleAvailability(from: $from, to: $to, timeZone: "UTC", seats: $seats) {
+                __typename
+                ... on ServiceAvailability { slots { startsAt providerIds seatsLeft } }
                 ... on UserError { message }
             }
         }
@@ -98,6 +120,7 @@ class Practice:
                 providersNeeded=chance.choice([1, 1, min(2, len(members)), None]),
                 assignment=chance.choice(["PRIORITY", "LEAST_BUSY", "LONGEST_IDLE"]),
                 needs=needs,
+                seats=chance.choice([1, 1, 2, 4]),
             )
             self.services.append((service, members))
         return self
@@ -106,12 +129,19 @@ class Practice:
         """Whom a wish names: mostly nobody."""
         return self.chance.sample(members, self.chance.choice([0, 0, 1]))
 
-    async def starts(
-        self, service: Json, named: list[Json]
-    ) -> tuple[dict[str, list[str]], list[str]]:
-        """What is listed, and instants worth asking for: some of them, and others."""
+    async def listed(self, service: Json, named: list[Json], seats: int) -> dict[str, Json]:
+        """What is listed for such a party, by start."""
+        asked: Json = {"from": str(TODAY), "to": str(TODAY + timedelta(days=2)), "seats": seats}
         names: Json = {"providerIds": ids_of(named)} if named else {}
-        listed = await offered(self.api, service, TODAY, TODAY + timedelta(days=2), **names)
+        data = await self.api.ask(LISTING, id=service["id"], **asked, **names)
+        found = made(data["node"]["availability"], "ServiceAvailability")
+        return {slot["startsAt"]: slot for slot in found["slots"]}
+
+    async def starts(
+        self, service: Json, named: list[Json], seats: int
+    ) -> tuple[dict[str, Json], list[str]]:
+        """What is listed, and instants worth asking for: some of them, and others."""
+        listed = await self.listed(service, named, seats)
         noon = instant(f"{TODAY}T00:00:00Z")
         others = [noon + timedelta(minutes=5 * self.chance.randrange(3 * 288)) for _ in range(4)]
         near = [
@@ -129,18 +159,25 @@ class Practice:
     async def look(self) -> None:
         """One service, one wish: listed, explained and booked alike."""
         service, members = self.chance.choice(self.services)
-        named = self.named(members)
-        listed, asked = await self.starts(service, named)
+        named, seats = self.named(members), self.chance.choice([1, 1, 2, 3])
+        listed, asked = await self.starts(service, named, seats)
         for start in asked:
             lead = {"providerId": named[0]["id"]} if named else {}
-            said = await explained(self.api, start, serviceId=service["id"], **lead)
+            said = (
+                await self.api.ask(
+                    EXPLAIN, serviceId=service["id"], startsAt=start, seats=seats, **lead
+                )
+            )["explainTime"]
             assert said["bookable"] == (start in listed), (start, said)
-            answer = await try_visit(self.api, service, start, *named)
+            if start in listed:
+                await self.fill(service, named, listed[start])
+            answer = await try_visit(self.api, service, start, *named, seats=seats)
             if start in listed:
                 made(answer, "BookingConfirmation")
                 appointment = answer["appointment"]
-                assert appointment["provider"]["id"] in listed[start]
-                if self.chance.random() < 0.4:
+                assert appointment["provider"]["id"] in listed[start]["providerIds"]
+                assert appointment["endsAt"] == listed[start]["endsAt"]
+                if self.chance.random() < 0.5:
                     self.booked.append(answer)
                 else:
                     await cancel(self.api, answer)
@@ -148,12 +185,19 @@ class Practice:
                 made(answer, "SlotUnavailableError")
                 assert answer["reasons"] == said["reasons"]
                 for slot in answer["alternatives"]:
-                    assert slot["providerId"] in listed.get(slot["startsAt"], [slot["providerId"]])
-            listed = await self.listed_again(service, named)
+                    known = listed.get(slot["startsAt"], {"providerIds": [slot["providerId"]]})
+                    assert slot["providerId"] in known["providerIds"]
+            listed = await self.listed(service, named, seats)
 
-    async def listed_again(self, service: Json, named: list[Json]) -> dict[str, list[str]]:
-        names: Json = {"providerIds": ids_of(named)} if named else {}
-        return await offered(self.api, service, TODAY, TODAY + timedelta(days=2), **names)
+    async def fill(self, service: Json, named: list[Json], slot: Json) -> None:
+        """The seats that are left are the largest party that finds room."""
+        start, most = slot["startsAt"], slot["seatsLeft"]
+        made(
+            await try_visit(self.api, service, start, *named, seats=most + 1),
+            "SlotUnavailableError",
+        )
+        largest = await try_visit(self.api, service, start, *named, seats=most)
+        await cancel(self.api, made(largest, "BookingConfirmation"))
 
     async def move(self) -> None:
         """An appointment: where it can be moved to, and where not."""
@@ -162,7 +206,8 @@ class Practice:
         booked = self.chance.choice(self.booked)
         key = booked["appointment"]["id"]
         days = {"from": str(TODAY), "to": str(TODAY + timedelta(days=2))}
-        data = await self.api.ask(MOVES, caller=self.api.admin, id=key, **days)
+        party: Json = {"seats": self.chance.choice([1, 2, 3])} if self.chance.random() < 0.4 else {}
+        data = await self.api.ask(MOVES, caller=self.api.admin, id=key, **days, **party)
         found = made(data["appointment"]["rescheduleAvailability"], "ServiceAvailability")
         listed = {slot["startsAt"]: slot["providerIds"] for slot in found["slots"]}
         asked = self.chance.sample(sorted(listed), min(2, len(listed)))
@@ -177,7 +222,12 @@ class Practice:
                 await self.api.ask(
                     MOVE_VISIT,
                     caller=self.api.admin,
-                    input={"appointmentId": key, "startsAt": start, "idempotencyKey": new_key()},
+                    input={
+                        "appointmentId": key,
+                        "startsAt": start,
+                        "idempotencyKey": new_key(),
+                        **party,
+                    },
                 )
             )["answer"]
             if start in listed:
@@ -185,6 +235,27 @@ class Practice:
                 assert answer["appointment"]["provider"]["id"] in listed[start]
                 return
             made(answer, "SlotUnavailableError")
+
+    async def change_rules(self) -> None:
+        """Sessions keep their time and their seats."""
+        service, _ = self.chance.choice(self.services)
+        changes: list[Json] = [
+            {"seats": self.chance.choice([1, 2, 3, 5])},
+            {"durationMinutes": self.chance.choice([30, 45, 60])},
+            {"bufferBeforeMinutes": self.chance.choice([0, 15])},
+        ]
+        values = {"id": service["id"], **self.chance.choice(changes)}
+        answer = await self.api.ask(UPDATE_SERVICE, caller=self.api.admin, input=values)
+        made(answer["answer"], "Service")
+
+    async def hold_seats(self) -> None:
+        service, _ = self.chance.choice(self.services)
+        listed = await self.listed(service, [], 1)
+        if listed:
+            start = self.chance.choice(sorted(listed))
+            seats = self.chance.randint(1, listed[start]["seatsLeft"])
+            made(await try_hold(self.api, service, start, seats=seats), "Hold")
+        self.api.clock.set(self.api.clock.now + timedelta(minutes=self.chance.choice([0, 1, 6])))
 
     async def hold_somebody(self) -> None:
         provider = self.chance.choice(self.providers)
@@ -201,6 +272,8 @@ async def live_for(practice: Practice, steps: int) -> None:
         await practice.look()
         await practice.move()
         await practice.hold_somebody()
+        await practice.change_rules()
+        await practice.hold_seats()
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -387,6 +387,12 @@ class Appointment(Node):
                 description="Staff: with these instead of those who were named; the first leads."
             ),
         ] = None,
+        seats: Annotated[
+            int | None,
+            strawberry.argument(
+                description="With so many seats, 1 to 1,000 (default: as many as it takes)."
+            ),
+        ] = None,
     ) -> ServiceAvailabilityResult | None:
         """Batched; past the caches."""
         question = MoveQuestion(
@@ -396,6 +402,7 @@ class Appointment(Node):
             first=from_,
             last=to,
             time_zone=time_zone or self.row.customer_time_zone,
+            seats=seats,
         )
         found = await info.context.loaders.moves.load(question)
         return None if found is None else service_availability_result(found)

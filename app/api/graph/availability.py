@@ -37,10 +37,11 @@ from app.api.words.refusals import (
 from app.api.words.relay import global_id
 from app.api.words.scalars import TimeZoneName
 from app.core import refusals as core
-from app.core.provider import Calendar
+from app.core.listed import ListedStarts
+from app.core.provider import Calendar, OfferedSlot
 from app.core.provider import Provider as CoreProvider
 from app.core.resource import Resource as CoreResource
-from app.core.validation import valid_time_zone
+from app.core.validation import valid_seats, valid_time_zone
 from app.core.zones import Minute
 from app.usecases.listing.explain_time import Explanation, MemberReasons, explain_time
 from app.usecases.listing.find_next_slots import earliest_slots
@@ -62,6 +63,17 @@ MOST_PROVIDERS = 500
 """What a list of ids may name at once."""
 
 
+SEATS = "How many seats the party takes, 1 to 1,000; more than 1 only for a service with seats."
+SEATS_LEFT = (
+    "The largest party that still finds room then, with the same wish; 1 where the service has no "
+    "seats."
+)
+ENDS_AT = (
+    "The end of the visit, in UTC; buffers are not part of it. Where a session stands that the "
+    "party would join, it is the session's."
+)
+
+
 @strawberry.type(description="A time that can be booked right now.")
 class Slot:
     """A bookable visit; all fields but `provider` are leaves."""
@@ -69,15 +81,14 @@ class Slot:
     row: strawberry.Private[CoreProvider]
     provider_id: strawberry.ID = strawberry.field(description="Whose time it is.")
     starts_at: datetime = strawberry.field(description="The start of the visit, in UTC.")
-    ends_at: datetime = strawberry.field(
-        description="The end of the visit, in UTC; buffers are not part of it."
-    )
+    ends_at: datetime = strawberry.field(description=ENDS_AT)
     local_start: str = strawberry.field(
         description=(
             "The start on the wall clock of the zone asked for, with its offset: "
             "2026-03-08T09:00:00-05:00."
         )
     )
+    seats_left: int = strawberry.field(description=SEATS_LEFT)
 
     @strawberry.field(description="Whose time it is.")
     def provider(self) -> LazyProvider:
@@ -89,35 +100,59 @@ class Slot:
 
 SLOT_ROWS = Shape(
     # `row` is no field: it is what `provider` is made of.
-    columns=("row", "provider_id", "starts_at", "ends_at", "local_start"),
+    columns=("row", "provider_id", "starts_at", "ends_at", "local_start", "seats_left"),
     item=Slot,
     owned=frozenset({"row", "provider_id"}),
 )
 
 
-def slot_rows(calendar: Calendar, starts: Sequence[Minute], time_zone: str) -> list[Row]:
-    """The slots at these starts, shown in this zone, their texts ready."""
+def slot_rows(
+    calendar: Calendar,
+    starts: Sequence[Minute],
+    time_zone: str,
+    listed: ListedStarts | None = None,
+) -> list[Row]:
+    """The slots at these starts, shown in this zone, their texts ready. What is `listed` of them is
+    None where the provider is booked alone.
+    """
     provider = calendar.provider
-    texts = slot_texts(starts, calendar.rules.duration_minutes, time_zone)
+    if listed is None:
+        listed = ListedStarts(leads={}, duration_minutes=calendar.rules.duration_minutes)
+    texts = slot_texts(starts, listed.ends(starts), time_zone)
     return list(
-        zip(repeat(provider), repeat(global_id("Provider", provider.id)), *texts, strict=False)
+        zip(
+            repeat(provider),
+            repeat(global_id("Provider", provider.id)),
+            *texts,
+            listed.seats_left(starts),
+            strict=False,
+        )
     )
 
 
-def slots_of(calendar: Calendar, starts: Sequence[Minute], time_zone: str) -> list[Slot]:
+def slots_of(
+    calendar: Calendar,
+    starts: Sequence[Minute],
+    time_zone: str,
+    listed: ListedStarts | None = None,
+) -> list[Slot]:
     """The slots at these starts, shown in this zone."""
-    return _as_slots(slot_rows(calendar, starts, time_zone))
+    return _as_slots(slot_rows(calendar, starts, time_zone, listed))
 
 
-def slots_offered(slots: Iterable[tuple[Calendar, Minute]], time_zone: str | None) -> list[Slot]:
+def slots_offered(slots: Iterable[OfferedSlot], time_zone: str | None) -> list[Slot]:
     """These slots, each shown in this zone or else its provider's."""
-    return _as_slots(
-        [
-            row
-            for calendar, start in slots
-            for row in slot_rows(calendar, [start], time_zone or calendar.provider.time_zone)
-        ]
-    )
+    return _as_slots([_offered_row(each, time_zone) for each in slots])
+
+
+def _offered_row(slot: OfferedSlot, time_zone: str | None) -> Row:
+    calendar, start, at = slot
+    listed = None
+    if at is not None:
+        duration = calendar.rules.duration_minutes
+        listed = ListedStarts(leads={}, duration_minutes=duration, standing={start: at})
+    [row] = slot_rows(calendar, [start], time_zone or calendar.provider.time_zone, listed)
+    return row
 
 
 def _as_slots(rows: Sequence[Row]) -> list[Slot]:
@@ -212,8 +247,11 @@ class Availability:
         of: Callable[[Mapping[date, tuple[Minute, ...]]], Iterable[Hashable]],
         make: Callable[[Sequence[Any]], list[Row]],
     ) -> KnownRows:
-        calendar = self.found.calendar
-        kind = calendar.rules.duration_minutes, self.found.time_zone
+        calendar, listed = self.found.calendar, self.found.listed
+        kind: Hashable = (calendar.rules.duration_minutes, self.found.time_zone)
+        if listed is not None and listed.seats > 1:
+            # Each start has an end and a number of seats left of its own.
+            kind = (kind, self.found.identity)
         return KnownRows(
             shape,
             self.found.starts_by_date,
@@ -225,7 +263,7 @@ class Availability:
         )
 
     def _slots(self, starts: Sequence[Minute]) -> list[Row]:
-        return slot_rows(self.found.calendar, starts, self.found.time_zone)
+        return slot_rows(self.found.calendar, starts, self.found.time_zone, self.found.listed)
 
     def _days(self, days: Sequence[tuple[date, tuple[Minute, ...]]]) -> list[Row]:
         make = self._slots
@@ -327,6 +365,16 @@ def optional_zone(name: TimeZoneName | None) -> str | None:
     return None if name is None else checked_zone(name)
 
 
+def checked_seats(seats: int | None) -> int:
+    """The number of seats, 1 where none is given. Raises BadUserInput for one out of range: the
+    field has no refusal type.
+    """
+    found = valid_seats(1 if seats is None else seats)
+    if isinstance(found, core.InvalidInput):
+        raise BadUserInput(found.message, "seats")
+    return found
+
+
 def checked_zone(name: TimeZoneName) -> str:
     """The zone's name. Raises BadUserInput for an unknown zone: the field has no refusal type."""
     zone = valid_time_zone("time_zone", name)
@@ -382,13 +430,8 @@ class AvailabilityQuery:
         )
         return _as_slots(
             [
-                row
+                _offered_row(OfferedSlot(calendars[each.provider_id], each.start, each.at), zone)
                 for each in found
-                for row in slot_rows(
-                    calendars[each.provider_id],
-                    (each.start,),
-                    zone or calendars[each.provider_id].provider.time_zone,
-                )
             ]
         )
 
@@ -409,6 +452,7 @@ class AvailabilityQuery:
             strawberry.ID | None,
             strawberry.argument(description="By this service's rules, and with all that it needs."),
         ] = None,
+        seats: Annotated[int | None, strawberry.argument(description=SEATS)] = 1,
     ) -> TimeExplanation | None:
         """The same pure function that decides over bookings."""
         if provider_id is None and service_id is None:
@@ -419,6 +463,7 @@ class AvailabilityQuery:
             None if provider_id is None else provider_key(provider_id),
             optional_service_key(service_id),
             starts_at,
+            checked_seats(seats),
         )
         if isinstance(found, core.NotFound):
             return None

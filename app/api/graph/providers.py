@@ -19,7 +19,7 @@ from app.api.graph.availability import (
     Slot,
     availability_result,
     optional_zone,
-    slots_of,
+    slots_offered,
 )
 from app.api.graph.services import Service
 from app.api.graph.week import (
@@ -244,11 +244,7 @@ class Provider(Node):
         zone = optional_zone(time_zone)
         question = NextSlotQuestion(self.row.id, optional_service_key(service_id), after)
         found = await info.context.loaders.next_slot.load(question)
-        return (
-            None
-            if found is None
-            else slots_of(found[0], (found[1],), zone or self.row.time_zone)[0]
-        )
+        return None if found is None else slots_offered([found], zone)[0]
 
     @strawberry.field(
         description=(

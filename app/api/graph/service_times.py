@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, cast
 import strawberry
 
 from app.api.execution.fastlists import KnownRows, LaterRows, Leaves, Row, Rows, Shape
-from app.api.graph.availability import days_of, starts_of
+from app.api.graph.availability import ENDS_AT, SEATS_LEFT, days_of, starts_of
 from app.api.words.instants import local_texts, utc_texts
 from app.api.words.refusals import (
     InvalidDateRangeError,
@@ -25,6 +25,7 @@ from app.api.words.relay import global_id
 from app.api.words.scalars import TimeZoneName
 from app.core import refusals as core
 from app.core.ids import ProviderId
+from app.core.listed import ListedStarts
 from app.core.zones import Minute
 from app.usecases.listing.list_service import ServiceListed, ServiceTimes
 
@@ -38,17 +39,13 @@ NAMED = (
     "out or empty: any of the service's providers."
 )
 
-Leads: TypeAlias = Mapping[Minute, tuple[ProviderId, ...]]
-
 
 @strawberry.type(description="A time of a service that can be booked right now.")
 class ServiceSlot:
     """A bookable visit; all fields are leaves."""
 
     starts_at: datetime = strawberry.field(description="The start of the visit, in UTC.")
-    ends_at: datetime = strawberry.field(
-        description="The end of the visit, in UTC; buffers are not part of it."
-    )
+    ends_at: datetime = strawberry.field(description=ENDS_AT)
     local_start: str = strawberry.field(
         description=(
             "The start on the wall clock of the zone asked for, with its offset: "
@@ -56,6 +53,7 @@ class ServiceSlot:
         )
     )
     local_end: str = strawberry.field(description="The end on the same wall clock.")
+    seats_left: int = strawberry.field(description=SEATS_LEFT)
     provider_ids: list[strawberry.ID] = strawberry.field(
         description="Those who can lead the visit, in the service's order: book it with one of "
         "them, or name nobody and let the service choose."
@@ -63,17 +61,15 @@ class ServiceSlot:
 
 
 SERVICE_SLOT_ROWS = Shape(
-    columns=("starts_at", "ends_at", "local_start", "local_end", "provider_ids"),
+    columns=("starts_at", "ends_at", "local_start", "local_end", "seats_left", "provider_ids"),
     item=ServiceSlot,
     owned=frozenset({"provider_ids"}),
 )
 
 
-def service_slot_rows(
-    starts: Sequence[Minute], leads: Leads, duration_minutes: int, time_zone: str
-) -> list[Row]:
+def service_slot_rows(starts: Sequence[Minute], listed: ListedStarts, time_zone: str) -> list[Row]:
     """The slots at these starts, shown in this zone, their texts ready."""
-    ends = [start + duration_minutes for start in starts]
+    ends, leads = listed.ends(starts), listed.leads
     written: dict[tuple[ProviderId, ...], list[str]] = {}
     ids: list[list[str]] = []
     for start in starts:
@@ -88,6 +84,7 @@ def service_slot_rows(
             utc_texts(ends),
             local_texts(time_zone, starts),
             local_texts(time_zone, ends),
+            listed.seats_left(starts),
             ids,
             strict=True,
         )
@@ -95,10 +92,10 @@ def service_slot_rows(
 
 
 def service_slots(
-    starts: Sequence[Minute], leads: Leads, duration_minutes: int, time_zone: str
+    starts: Sequence[Minute], listed: ListedStarts, time_zone: str
 ) -> list[ServiceSlot]:
     """The slots at these starts, shown in this zone."""
-    rows = service_slot_rows(starts, leads, duration_minutes, time_zone)
+    rows = service_slot_rows(starts, listed, time_zone)
     return cast("list[ServiceSlot]", Rows(SERVICE_SLOT_ROWS, rows))
 
 
@@ -158,7 +155,7 @@ class ServiceAvailability:
     @strawberry.field(description="How long a visit takes.")
     def duration_minutes(self) -> int:
         """The service's."""
-        return self.found.duration_minutes
+        return self.found.listed.duration_minutes
 
     @strawberry.field(description="Every date asked for, also the empty ones.")
     def days(self) -> list[ServiceAvailabilityDay]:
@@ -180,20 +177,23 @@ class ServiceAvailability:
         make: Callable[[Sequence[Any]], list[Row]],
     ) -> KnownRows:
         found = self.found
-        # A start has other leads in every answer, so those texts belong to this one.
+        # A start has other leads in every answer, so those texts belong to this one. Where there
+        # are seats, it may have another end, and has another number of seats left.
+        listed = found.listed
+        kind: Hashable = (listed.duration_minutes, found.time_zone)
         return KnownRows(
             shape,
             found.starts_by_date,
             of,
             make,
-            kind=(found.duration_minutes, found.time_zone),
+            kind=kind if listed.seats == 1 else (kind, found.identity),
             owner=found.identity,
             written=found.written,
         )
 
     def _slots(self, starts: Sequence[Minute]) -> list[Row]:
         found = self.found
-        return service_slot_rows(starts, found.leads, found.duration_minutes, found.time_zone)
+        return service_slot_rows(starts, found.listed, found.time_zone)
 
     def _days(self, days: Sequence[tuple[date, tuple[Minute, ...]]]) -> list[Row]:
         make = self._slots

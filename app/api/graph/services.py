@@ -6,7 +6,7 @@ from uuid import UUID
 
 import strawberry
 
-from app.api.graph.availability import checked_zone
+from app.api.graph.availability import SEATS, checked_seats, checked_zone
 from app.api.graph.resources import Resource
 from app.api.graph.service_times import (
     NAMED,
@@ -52,6 +52,7 @@ from app.core import provider as core
 from app.core import refusals
 from app.core.ids import ResourceId
 from app.core.needs import Needs, ResourceGroup
+from app.core.party import ServiceParty
 from app.core.validation import Changes, NeedForm, NeedsForm, ServiceForm
 from app.usecases.listing.list_service import ServiceQuestion
 from app.usecases.practice.edit_service import change_service, create_service
@@ -162,6 +163,7 @@ class Service(Node):
         provider_ids: Annotated[
             list[strawberry.ID] | None, strawberry.argument(description=NAMED)
         ] = None,
+        seats: Annotated[int | None, strawberry.argument(description=SEATS)] = 1,
     ) -> ServiceAvailabilityResult | None:
         """Batched."""
         question = ServiceQuestion(
@@ -170,6 +172,7 @@ class Service(Node):
             first=from_,
             last=to,
             time_zone=time_zone,
+            seats=1 if seats is None else seats,
         )
         return service_availability_result(await info.context.loaders.service_times.load(question))
 
@@ -190,16 +193,16 @@ class Service(Node):
         provider_ids: Annotated[
             list[strawberry.ID] | None, strawberry.argument(description=NAMED)
         ] = None,
+        seats: Annotated[int | None, strawberry.argument(description=SEATS)] = 1,
     ) -> ServiceSlot | None:
         """Batched."""
         zone = checked_zone(time_zone)
-        named = tuple(provider_keys(provider_ids or ()))
-        question = NextServiceQuestion((self.row.id, named), after)
+        wish = ServiceParty(
+            self.row.id, tuple(provider_keys(provider_ids or ())), checked_seats(seats)
+        )
+        question = NextServiceQuestion(wish, after)
         found = await info.context.loaders.next_of_service.load(question)
-        if found is None:
-            return None
-        duration = self.row.rules.duration_minutes
-        return service_slots([found.start], {found.start: found.leads}, duration, zone)[0]
+        return None if found is None else service_slots([found.start], found.listed, zone)[0]
 
     @strawberry.field(description="Who offers it, in the service's order.")
     async def providers(self, info: Info) -> list[LazyProvider]:

@@ -9,7 +9,7 @@ import strawberry
 
 from app.api.execution.fastlists import Leaves
 from app.api.graph.appointments import Appointment
-from app.api.graph.availability import Slot, slots_of
+from app.api.graph.availability import SEATS, Slot, slots_of
 from app.api.graph.service_times import NAMED, ServiceSlot, service_slots
 from app.api.operation.info import Info
 from app.api.operation.loaders import EventLoaders
@@ -27,7 +27,7 @@ from app.api.words.scalars import TimeZoneName
 from app.core import refusals as core
 from app.live.board import DayShown
 from app.live.ledger import Told
-from app.live.rulebooks import ProviderRulebook
+from app.live.rulebooks import ProviderRulebook, ServiceRulebook
 from app.usecases.events.watch_appointments import AppointmentNews, watch_appointments
 from app.usecases.events.watch_availability import (
     ServiceWatchForm,
@@ -77,10 +77,19 @@ class AvailabilityChange:
     @strawberry.field(description="All free slots of that date now.")
     def slots(self) -> list[Slot]:
         """Built when asked for."""
-        book = self.shown.rulebook
-        if not isinstance(book, ProviderRulebook):
-            return []
-        return slots_of(book.calendar, self.shown.starts, self.shown.time_zone or book.time_zone)
+        book, shown = self.shown.rulebook, self.shown
+        match book:
+            case ProviderRulebook(calendar=calendar):
+                return slots_of(calendar, shown.starts, shown.time_zone or book.time_zone)
+            case ServiceRulebook(calendars=calendars) if shown.starts:
+                return slots_of(
+                    calendars[shown.provider_id],
+                    shown.starts,
+                    shown.time_zone or book.time_zone,
+                    shown.content.listed,
+                )
+            case _:
+                return []
 
     @strawberry.field(
         description="The starts of the same slots alone: the compact form for big grids."
@@ -127,10 +136,7 @@ class ServiceAvailabilityChange:
     def slots(self) -> list[ServiceSlot]:
         """Built when asked for."""
         content = self.shown.content
-        leads = dict(zip(content.starts, content.leads, strict=True))
-        return service_slots(
-            content.starts, leads, content.duration_minutes, content.time_zone or "UTC"
-        )
+        return service_slots(content.starts, content.listed, content.time_zone or "UTC")
 
     @strawberry.field(
         description="The starts of the same slots alone: the compact form for big grids."
@@ -243,6 +249,7 @@ class Subscription:
         provider_ids: Annotated[
             list[strawberry.ID] | None, strawberry.argument(description=NAMED)
         ] = None,
+        seats: Annotated[int | None, strawberry.argument(description=SEATS)] = 1,
     ) -> AsyncGenerator[ServiceAvailabilityChange, None]:
         """As `availability_changes`."""
         form = ServiceWatchForm(
@@ -251,6 +258,7 @@ class Subscription:
             first=from_,
             last=to,
             time_zone=time_zone,
+            seats=1 if seats is None else seats,
         )
         context = info.context
         async with aclosing(

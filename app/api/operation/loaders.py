@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from strawberry.dataloader import DataLoader
 
-from app.core.party import Party
+from app.core.party import Party, ServiceParty
 from app.usecases.listing.find_next_slots import next_slots
 from app.usecases.listing.list_availability import (
     SlotQuestion,
@@ -20,7 +20,6 @@ from app.usecases.listing.list_availability import (
 )
 from app.usecases.listing.list_moves import MoveQuestion, list_moves
 from app.usecases.listing.list_service import (
-    NextOfService,
     NextStart,
     ServiceListed,
     ServiceQuestion,
@@ -71,7 +70,7 @@ if TYPE_CHECKING:
     from app.core.needs import Needs
     from app.core.provider import (
         AvailabilityException,
-        Calendar,
+        OfferedSlot,
         Provider,
         Service,
         WeeklyBreak,
@@ -79,7 +78,6 @@ if TYPE_CHECKING:
     )
     from app.core.resource import Resource
     from app.core.session import Session
-    from app.core.zones import Minute
     from app.free_times.shared import Stamp
     from app.usecases.listing.list_availability import Listed
     from app.usecases.resources import Resources
@@ -121,9 +119,9 @@ class NextSlotQuestion(NamedTuple):
 
 
 class NextServiceQuestion(NamedTuple):
-    """A service's next bookable start, with those named, at or after an instant (None: now)."""
+    """A service's next bookable start, at or after an instant (None: now)."""
 
-    which: NextOfService
+    which: ServiceParty
     after: datetime | None
 
 
@@ -268,7 +266,7 @@ class Loaders:
         return Loader(partial(find_exceptions, self._resources, self._organization_id))
 
     @cached_property
-    def next_slot(self) -> Loader[NextSlotQuestion, tuple[Calendar, Minute] | None]:
+    def next_slot(self) -> Loader[NextSlotQuestion, OfferedSlot | None]:
         return Loader(partial(_next_slots, self._resources, self._organization_id))
 
     @cached_property
@@ -316,8 +314,8 @@ async def _availability(
 
 async def _next_slots(
     resources: Resources, organization_id: OrganizationId, questions: list[NextSlotQuestion]
-) -> list[tuple[Calendar, Minute] | None]:
-    answers: dict[NextSlotQuestion, tuple[Calendar, Minute]] = {}
+) -> list[OfferedSlot | None]:
+    answers: dict[NextSlotQuestion, OfferedSlot] = {}
     for after in dict.fromkeys(question.after for question in questions):
         wanted = [Party(*question[:2]) for question in questions if question.after == after]
         found = await next_slots(resources, organization_id, wanted, after)

@@ -38,14 +38,10 @@ def _readings(minutes: Iterable[int], offset: str) -> list[str]:
 
 
 def slot_texts(
-    starts: Sequence[Minute], duration: int, zone: str
+    starts: Sequence[Minute], ends: Sequence[Minute], zone: str
 ) -> tuple[list[str], list[str], list[str]]:
     """The starts and ends of visits in UTC, and the starts on the zone's clock."""
-    return (
-        utc_texts(starts),
-        utc_texts([start + duration for start in starts]),
-        local_texts(zone, starts),
-    )
+    return utc_texts(starts), utc_texts(ends), local_texts(zone, starts)
 
 
 def utc_texts(minutes: Sequence[Minute]) -> list[str]:

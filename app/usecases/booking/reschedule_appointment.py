@@ -137,7 +137,11 @@ async def reschedule_appointment(
         return SlotUnavailable(reasons=(UnbookableReason.ALREADY_TAKEN,))
     if isinstance(answer, _Taken):
         nearest = await nearest_slots_for_move(
-            resources, viewer.organization_id, answer.appointment, form.starts_at
+            resources,
+            viewer.organization_id,
+            answer.appointment,
+            form.starts_at,
+            seats=form.seats,
         )
         return replace(answer.refusal, alternatives=nearest)
     if not isinstance(answer, Written):

@@ -19,8 +19,8 @@ from app.core.party import Party, ServiceParty
 from app.core.refusals import InvalidDateRange, InvalidInput, NotFound
 from app.core.sentences import say
 from app.core.slots import dates_of_viewer
-from app.core.validation import valid_time_zone
-from app.core.zones import dates_between
+from app.core.validation import valid_seats, valid_time_zone
+from app.core.zones import DAY_MINUTES, dates_between, day_number, instant_of, local_date
 from app.free_times.read import RULES_MARGIN, YIELD_AFTER, claims_on, count, led_claims_on
 from app.live.board import DayShown, Reading
 from app.live.rulebooks import ProviderDay, ProviderRulebook, ServiceDay, ServiceRulebook
@@ -29,6 +29,7 @@ from app.store.calendars import load_calendars, load_resource_calendars
 from app.store.changes import commit_position
 from app.store.needs import load_offerings
 from app.store.pool import snapshot
+from app.store.sessions import standing_sessions
 from app.usecases.listing.dates import ZONES_APART, valid_dates
 from app.usecases.listing.list_service import valid_names
 
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from app.core.provider import Calendar
     from app.core.resource import ResourceCalendar
     from app.core.rules import Rules
+    from app.core.sessions import StandingSession
     from app.core.slots import Claim
     from app.live.topic import Subject
     from app.store.pool import Pool, Transaction
@@ -103,6 +105,7 @@ class ServiceWatchForm:
     first: date
     last: date
     time_zone: str
+    seats: int = 1
 
 
 async def watch_service(
@@ -120,7 +123,11 @@ async def watch_service(
     if isinstance(zone, InvalidInput):
         yield zone
         return
-    subject = ServiceWatch(ServiceParty(form.service_id, form.named), zone)
+    seats = valid_seats(form.seats)
+    if isinstance(seats, InvalidInput):
+        yield seats
+        return
+    subject = ServiceWatch(ServiceParty(form.service_id, form.named, seats), zone)
     dates = dates_between(form.first, form.last)
     async with resources.feed.watch(organization_id, [subject], None, dates) as watch:
         rulebook = watch.pages[0][0].rulebook
@@ -171,22 +178,20 @@ async def read_days(
         claims = await _claims(tx, organization_id, sources, asked)
     found: dict[Subject, Found] = {}
     for each, dates in asked.items():
-        match each:
-            case Party():
-                calendar = sources.calendars.get(each)
-                if calendar is not None:
-                    free: dict[date, ProviderDay] = {}
-                    for first, last in _runs(dates):
-                        free |= _provider_days(calendar, each, claims[each], first, last)
-                    found[each] = Found(ProviderRulebook(calendar), free)
-            case ServiceWatch():
-                book = sources.rulebook(each)
-                if book is not None:
-                    days: dict[date, ServiceDay] = {}
-                    for first, last in _runs(dates):
-                        days |= _service_days(book, claims[each], first, last)
-                    found[each] = Found(book, days)
-                    await asyncio.sleep(0)
+        match sources.rulebook(each):
+            case ProviderRulebook(calendar=calendar) as rulebook:
+                free: dict[date, ProviderDay] = {}
+                for first, last in _runs(dates):
+                    free |= _provider_days(calendar, claims[each], first, last)
+                found[each] = Found(rulebook, free)
+            case ServiceRulebook() as book:
+                days: dict[date, ServiceDay] = {}
+                for first, last in _runs(dates):
+                    days |= _service_days(book, sources, claims[each], first, last)
+                found[each] = Found(book, days)
+                await asyncio.sleep(0)
+            case None:
+                pass
         if len(found) % YIELD_AFTER == YIELD_AFTER - 1:
             await asyncio.sleep(0)
     return Reading(position=position, found=found)
@@ -205,22 +210,37 @@ class _Sources(NamedTuple):
     offerings: Mapping[ServiceId, Offering]
     calendars: Mapping[Party, Calendar]
     resources: Mapping[ResourceId, ResourceCalendar]
+    sessions: Mapping[ServiceId, Sequence[StandingSession]]
+    """Of the services with seats."""
 
-    def rulebook(self, watched: ServiceWatch) -> ServiceRulebook | None:
-        """That of a service; None where there is no such service."""
-        service_id, named = watched.party
-        offering = self.offerings.get(service_id)
+    def rulebook(self, watched: Subject) -> ProviderRulebook | ServiceRulebook | None:
+        """That of a provider or a service; None where there is no such thing. For a service that
+        takes more than the provider, or has seats, a provider's is the service's with them as lead.
+        """
+        if isinstance(watched, ServiceWatch):
+            return self._of_service(watched.party, watched.time_zone)
+        calendar = self.calendars.get(watched)
+        if calendar is None:
+            return None
+        if calendar.is_plain or watched.service_id is None:
+            return ProviderRulebook(calendar)
+        party = ServiceParty(watched.service_id, (watched.provider_id,))
+        return self._of_service(party, calendar.hours.time_zone)
+
+    def _of_service(self, party: ServiceParty, time_zone: str) -> ServiceRulebook | None:
+        offering = self.offerings.get(party.service_id)
         if offering is None:
             return None
         needs = offering.needs
         return ServiceRulebook(
             offering=offering,
-            named=named,
-            time_zone=watched.time_zone,
+            named=party.named,
+            seats=party.seats,
+            time_zone=time_zone,
             calendars={
                 each: calendar
                 for each in needs.provider_ids
-                if (calendar := self.calendars.get(Party(each, service_id))) is not None
+                if (calendar := self.calendars.get(Party(each, party.service_id))) is not None
             },
             resources={
                 each: self.resources[each] for each in needs.resource_ids if each in self.resources
@@ -229,28 +249,25 @@ class _Sources(NamedTuple):
 
     def leads(self, watched: Subject) -> list[Calendar]:
         """The calendars of those who can lead it."""
-        if isinstance(watched, Party):
-            calendar = self.calendars.get(watched)
-            return [] if calendar is None else [calendar]
-        book = self.rulebook(watched)
-        return [] if book is None else list(book.calendars.values())
+        match self.rulebook(watched):
+            case ProviderRulebook(calendar=calendar):
+                return [calendar]
+            case ServiceRulebook(calendars=calendars):
+                return list(calendars.values())
+            case None:
+                return []
 
     def subjects(self, watched: Subject) -> list[tuple[SubjectId, str, Rules]]:
         """Whose claims matter for it, in which zone and by which rules."""
-        if isinstance(watched, Party):
-            calendar = self.calendars.get(watched)
-            return [] if calendar is None else [_by_own_rules(calendar)]
+        subjects = [_by_own_rules(each) for each in self.leads(watched)]
         book = self.rulebook(watched)
-        return (
-            []
-            if book is None
-            else [_by_own_rules(each) for each in book.calendars.values()]
-            + [
+        if isinstance(book, ServiceRulebook):
+            subjects += [
                 (each, calendar.hours.time_zone, shape)
                 for each, calendar in book.resources.items()
                 for shape in book.shapes
             ]
-        )
+        return subjects
 
 
 def _by_own_rules(calendar: Calendar) -> tuple[SubjectId, str, Rules]:
@@ -260,29 +277,52 @@ def _by_own_rules(calendar: Calendar) -> tuple[SubjectId, str, Rules]:
 async def _sources(
     tx: Transaction, organization_id: OrganizationId, asked: Mapping[Subject, Sequence[date]]
 ) -> _Sources:
-    first = min(dates[0] for dates in asked.values()) - RULES_MARGIN - ZONES_APART
-    last = max(dates[-1] for dates in asked.values()) + RULES_MARGIN + ZONES_APART
-    service_ids = list(
-        dict.fromkeys(each.party.service_id for each in asked if isinstance(each, ServiceWatch))
-    )
-    offerings = await load_offerings(tx, organization_id, service_ids) if service_ids else {}
+    first = min(dates[0] for dates in asked.values()) - ZONES_APART
+    last = max(dates[-1] for dates in asked.values()) + ZONES_APART
+    with_exceptions = first - RULES_MARGIN, last + RULES_MARGIN
     parties = [each for each in asked if isinstance(each, Party)]
-    parties += [
-        Party(provider_id, service_id)
+    calendars: dict[Party, Calendar] = {}
+    if parties:
+        calendars = await load_calendars(tx, organization_id, parties, *with_exceptions)
+    service_ids = [each.party.service_id for each in asked if isinstance(each, ServiceWatch)]
+    service_ids += [
+        each.service_id
+        for each, calendar in calendars.items()
+        if each.service_id is not None and not calendar.is_plain
+    ]
+    if not service_ids:
+        return _Sources(offerings={}, calendars=calendars, resources={}, sessions={})
+    offerings = await load_offerings(tx, organization_id, list(dict.fromkeys(service_ids)))
+    others = [
+        party
         for service_id, offering in offerings.items()
         for provider_id in offering.needs.provider_ids
+        if (party := Party(provider_id, service_id)) not in calendars
     ]
-    resource_ids = list(
-        dict.fromkeys(chain.from_iterable(each.needs.resource_ids for each in offerings.values()))
+    if others:
+        calendars |= await load_calendars(tx, organization_id, others, *with_exceptions)
+    seated = [each for each, offering in offerings.items() if offering.needs.seats > 1]
+    sessions: Mapping[ServiceId, Sequence[StandingSession]] = {}
+    if seated:
+        sessions = await standing_sessions(
+            tx,
+            organization_id,
+            seated,
+            instant_of(day_number(first) * DAY_MINUTES),
+            instant_of((day_number(last) + 1) * DAY_MINUTES),
+        )
+    resource_ids = dict.fromkeys(
+        chain.from_iterable(each.needs.resource_ids for each in offerings.values())
     )
     return _Sources(
         offerings=offerings,
-        calendars=await load_calendars(
-            tx, organization_id, list(dict.fromkeys(parties)), first, last
-        ),
-        resources=await load_resource_calendars(tx, organization_id, resource_ids, first, last)
+        calendars=calendars,
+        resources=await load_resource_calendars(
+            tx, organization_id, list(resource_ids), *with_exceptions
+        )
         if resource_ids
         else {},
+        sessions=sessions,
     )
 
 
@@ -301,7 +341,7 @@ async def _claims(
     for together in months.values():
         apart = (
             ZONES_APART
-            if any(isinstance(each, ServiceWatch) for each in together)
+            if any(isinstance(sources.rulebook(each), ServiceRulebook) for each in together)
             else timedelta(0)
         )
         calendars = list(chain.from_iterable(map(sources.leads, together)))
@@ -335,8 +375,10 @@ def _counted(calendar: Calendar, party: Party, claims: _Claims, first: date, las
 
 
 def _provider_days(
-    calendar: Calendar, party: Party, claims: _Claims, first: date, last: date
+    calendar: Calendar, claims: _Claims, first: date, last: date
 ) -> dict[date, ProviderDay]:
+    service = calendar.service
+    party = Party(calendar.provider.id, None if service is None else service.id)
     standing = claims.of_subjects[party.provider_id]
     counted = _counted(calendar, party, claims, first, last) if calendar.limits else UNCOUNTED
     free = compute_free_days(calendar.hours, calendar.rules, standing, first, last)
@@ -344,9 +386,14 @@ def _provider_days(
 
 
 def _service_days(
-    book: ServiceRulebook, claims: _Claims, first: date, last: date
+    book: ServiceRulebook, sources: _Sources, claims: _Claims, first: date, last: date
 ) -> dict[date, ServiceDay]:
-    """The dates of the service's topic from first to last, each with the free days around it."""
+    """The dates of the topic from first to last, each with the free days around it, and the
+    sessions on it.
+    """
+    sessions: dict[date, list[StandingSession]] = {}
+    for session in sources.sessions.get(book.offering.service.id, ()):
+        sessions.setdefault(local_date(book.time_zone, session.start), []).append(session)
     zones = {each.hours.time_zone for each in book.calendars.values()}
     zones |= {each.hours.time_zone for each in book.resources.values()}
     around = {
@@ -405,6 +452,7 @@ def _service_days(
                 for (each, shape), free in resources.items()
             },
             counted=counted,
+            sessions=sessions.get(day, ()),
         )
         for day in dates_between(first, last)
     }

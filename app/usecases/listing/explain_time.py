@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from app.core.limits import dates_that_count
 from app.core.needs import Needs
 from app.core.party import Party
 from app.core.refusals import NotFound
+from app.core.sessions import Join
 from app.core.slots import UnbookableReason
 from app.core.visits import Candidate, ResourceCandidate, Visit, assign, explain_members
 from app.core.zones import local_date, minute_of, nearest_supported_date
 from app.free_times.read import RULES_MARGIN, claims_on
 from app.store.calendars import load_calendars, load_resource_calendars
 from app.store.needs import load_needs
+from app.store.sessions import standing_sessions
 from app.usecases.listing.count_visits import load_led
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import date, datetime
 
     from app.core.ids import OrganizationId, ProviderId, ResourceId, ServiceId, SubjectId
     from app.core.provider import Calendar, Provider
     from app.core.resource import Resource, ResourceCalendar
     from app.core.rules import Rules
+    from app.core.sessions import StandingSession
     from app.store.sql import Executor
     from app.usecases.resources import Resources
 
@@ -56,9 +60,10 @@ async def explain_time(
     provider_id: ProviderId | None,
     service_id: ServiceId | None,
     starts_at: datetime,
+    seats: int = 1,
 ) -> Explanation | NotFound:
-    """Of a provider, of a service with any free provider, or of a service with a given lead: by the
-    same pure functions that decide over bookings.
+    """Of a provider, of a service with any free provider, or of a service with a given lead, for a
+    party of so many seats: by the same pure functions that decide over bookings.
     """
     # Outside the supported years nobody keeps hours, but who is asked about must exist all the
     # same.
@@ -78,6 +83,12 @@ async def explain_time(
         resources.pool, organization_id, _subjects(found), *dates_that_count(limits, first, last)
     )
     led = await load_led(resources.pool, organization_id, found.providers.values(), [starts_at])
+    sessions: Sequence[StandingSession] = ()
+    if service_id is not None and found.needs.seats > 1:
+        until = starts_at + timedelta(microseconds=1)
+        sessions = (
+            await standing_sessions(resources.pool, organization_id, [service_id], starts_at, until)
+        )[service_id]
     asked = (
         found.needs,
         named,
@@ -92,14 +103,17 @@ async def explain_time(
         starts_at,
         resources.clock(),
     )
-    visit = assign(*asked)
+    visit = assign(*asked, seats=seats, sessions=sessions)
     who: dict[SubjectId, Provider | Resource] = {
         each: calendar.provider for each, calendar in found.providers.items()
     }
     who |= {each: calendar.resource for each, calendar in found.resources.items()}
     return Explanation(
-        () if isinstance(visit, Visit) else visit,
-        tuple(MemberReasons(who[each], reasons) for each, reasons in explain_members(*asked)),
+        () if isinstance(visit, Join | Visit) else visit,
+        tuple(
+            MemberReasons(who[each], reasons)
+            for each, reasons in explain_members(*asked, seats=seats, sessions=sessions)
+        ),
     )
 
 

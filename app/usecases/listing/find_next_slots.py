@@ -6,14 +6,13 @@ from __future__ import annotations
 
 import heapq
 from bisect import bisect_left
-from dataclasses import dataclass
 from datetime import timedelta
 from itertools import chain
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from app.core.lifecycle import Actor
-from app.core.party import Party
-from app.core.provider import Offer
+from app.core.party import Party, ServiceParty
+from app.core.provider import Offer, OfferedSlot
 from app.core.refusals import TemporarilyUnavailable
 from app.core.slots import ALTERNATIVES, nearest
 from app.core.zones import (
@@ -31,9 +30,10 @@ from app.free_times.read import (
 )
 from app.usecases.listing.list_moves import MoveQuestion, Moves, find_moves
 from app.usecases.listing.list_service import (
+    FoundSlot,
     days_of_service,
     earliest_of_service,
-    leads_by_start,
+    listed_starts,
     next_of_services,
 )
 from app.usecases.listing.look_ahead import TooMuchToDoError, last_bookable_date, stretches_from
@@ -48,7 +48,6 @@ if TYPE_CHECKING:
     from app.core.provider import Calendar
     from app.core.zones import Minute
     from app.free_times.read import Answer
-    from app.usecases.listing.list_service import NextOfService
     from app.usecases.resources import Resources
 
 ALTERNATIVES_WITHIN: Final = (timedelta(days=3), timedelta(days=31))
@@ -57,38 +56,32 @@ over a month.
 """
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class FoundSlot:
-    """A bookable start of a provider; ordered by time."""
-
-    start: Minute
-    provider_id: ProviderId
-
-
 async def next_slots(
     resources: Resources,
     organization_id: OrganizationId,
     wanted: Sequence[Party],
     after: datetime | None,
-) -> dict[Party, tuple[Calendar, Minute]]:
+) -> dict[Party, OfferedSlot]:
     """The first bookable start at or after `after` (None: now) for each of those that have one."""
-    found: dict[Party, tuple[Calendar, Minute]] = {}
+    found: dict[Party, OfferedSlot] = {}
     open_questions = list(dict.fromkeys(wanted))
-    leading: dict[NextOfService, Calendar] = {}
+    leading: dict[ServiceParty, Calendar] = {}
     async for stretch in _stretches(resources, organization_id, open_questions, after):
         for key, answer in stretch.found.items():
             calendar = answer.calendar
             if calendar.service is not None and not calendar.is_plain:
-                leading[calendar.service.id, (key.provider_id,)] = calendar
+                leading[ServiceParty(calendar.service.id, (key.provider_id,))] = calendar
                 open_questions.remove(key)
             elif (start := stretch.first(key)) is not None:
-                found[key] = (calendar, start)
+                found[key] = OfferedSlot(calendar, start)
                 open_questions.remove(key)
     if leading:
         next_ones = await next_of_services(resources, organization_id, list(leading), after)
         found |= {
-            Party(lead, service_id): (leading[service_id, (lead,)], next_one.start)
-            for (service_id, (lead,)), next_one in next_ones.items()
+            Party(wish.named[0], wish.service_id): OfferedSlot(
+                leading[wish], next_one.start, next_one.listed.at(next_one.start)
+            )
+            for wish, next_one in next_ones.items()
         }
     return found
 
@@ -111,10 +104,10 @@ async def earliest_slots(
     async for stretch in _stretches(resources, organization_id, questions, after):
         known |= {key.provider_id: answer.calendar for key, answer in stretch.found.items()}
         if service_id is not None and not all(each.is_plain for each in known.values()):
-            earliest = await earliest_of_service(
+            found = await earliest_of_service(
                 resources, organization_id, service_id, after=after, count=count, leads=known.keys()
             )
-            return [FoundSlot(*each) for each in earliest], known
+            return found, known
         fresh = (
             FoundSlot(minute, key.provider_id)
             for key in stretch.found
@@ -126,8 +119,8 @@ async def earliest_slots(
     return found, known
 
 
-Bookable: TypeAlias = "tuple[Iterable[Minute], Callable[[Minute], Calendar]]"
-"""Starts, and in whose calendar each of them is."""
+Bookable: TypeAlias = "tuple[Iterable[Minute], Callable[[Minute], OfferedSlot]]"
+"""Starts, and what is offered at each of them."""
 
 
 async def nearest_visits(
@@ -148,36 +141,59 @@ async def nearest_visits(
         found = await days_of_service(resources, organization_id, service_id, first, last)
         if found is None:
             return None
-        leads = leads_by_start(found, wanted.named, resources.clock())
-        return leads, lambda start: found.providers[leads[start][0]].calendar
+        now = resources.clock()
+        listed = listed_starts(found, wanted.named, wanted.seats, now)
 
-    if party is not None:
+        def offered(start: Minute) -> OfferedSlot:
+            lead = listed.leads[start][0]
+            at = listed.at(start)
+            if at is not None and not wanted.named:
+                # It is offered with this lead, and so are the seats.
+                at = listed_starts(found, (lead,), wanted.seats, now).at(start)
+            return OfferedSlot(found.providers[lead].calendar, start, at)
+
+        return listed.leads, offered
+
+    if party is not None and wanted.seats == 1:
         offer = await _nearest(resources, with_provider, wish)
-        if service_id is None or offer is None or all(each.is_plain for each, _ in offer.slots):
+        if (
+            service_id is None
+            or offer is None
+            or all(each.calendar.is_plain for each in offer.slots)
+        ):
             return offer
     return None if service_id is None else await _nearest(resources, of_service, wish)
 
 
 async def nearest_slots_for_move(
-    resources: Resources, organization_id: OrganizationId, appointment: Appointment, wish: datetime
+    resources: Resources,
+    organization_id: OrganizationId,
+    appointment: Appointment,
+    wish: datetime,
+    *,
+    seats: int | None = None,
 ) -> Offer | None:
-    """Up to five starts nearest to a refused wish to which the appointment could move instead, by
-    the rule of the move.
+    """Up to five starts nearest to a refused wish to which the appointment could move instead, with
+    so many seats (None: as many as it has), by the rule of the move.
     """
 
     async def read(first: date, last: date) -> Bookable | None:
-        question = MoveQuestion(appointment, Actor.SYSTEM, (), first, last, "UTC")
+        question = MoveQuestion(appointment, Actor.SYSTEM, (), first, last, "UTC", seats)
         found = (await find_moves(resources, organization_id, [question]))[question]
         if not isinstance(found, Moves):
             return None
-        return found.leads, lambda start: found.calendars[found.leads[start][0]]
+        listed, calendars = found.listed, found.calendars
+        return listed.leads, lambda start: OfferedSlot(
+            calendars[listed.leads[start][0]], start, listed.at(start)
+        )
 
     return await _nearest(resources, read, wish, instead_of=minute_of(appointment.starts_at))
 
 
 def _of_calendar(resources: Resources, found: FreeDays[Calendar]) -> Bookable:
     by_date = bookable_days(found, resources.clock())
-    return chain.from_iterable(by_date.values()), lambda _: found.calendar
+    starts = chain.from_iterable(by_date.values())
+    return starts, lambda start: OfferedSlot(found.calendar, start)
 
 
 async def _nearest(
@@ -201,9 +217,9 @@ async def _nearest(
         if bookable is None:
             # A server that is too busy refuses without alternatives.
             return offer
-        minutes, calendar_of = bookable
+        minutes, offered = bookable
         starts = nearest((each for each in minutes if each not in excluded), wish)
-        offer = Offer(slots=tuple((calendar_of(start), start) for start in starts))
+        offer = Offer(slots=tuple(map(offered, starts)))
         if len(starts) == ALTERNATIVES:
             break
     return offer

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from datetime import date, datetime
 
     from app.core.ids import OrganizationId, ProviderId, ServiceId
+    from app.core.listed import ListedStarts
     from app.core.provider import Calendar
     from app.core.zones import Minute
     from app.free_times.shared import Stamp
@@ -53,8 +54,12 @@ class FreeTimes:
     calendar: Calendar
     time_zone: str
     starts_by_date: Mapping[date, tuple[Minute, ...]]
+    listed: ListedStarts | None = None
+    """What is listed of each start, of a service that takes more than the provider."""
     written: WrittenLists = field(compare=False, repr=False)
     """Its lists as they were shown before."""
+    identity: object = field(default=None, compare=False, repr=False)
+    """Stands for this answer in keys, without keeping it alive, where there are seats."""
 
 
 Listed: TypeAlias = FreeTimes | InvalidDateRange | InvalidInput | NotFound | TemporarilyUnavailable
@@ -183,12 +188,12 @@ async def _with_leads(
     stamps: Mapping[ProviderId, Stamp],
 ) -> dict[SlotQuestion, Listed]:
     """What can be booked with each of these providers as lead, of a service that takes others or
-    resources as well: a part of what the service lists.
+    resources as well, or has seats: a part of what the service lists.
     """
     asked = {
         question: ServiceQuestion(
             service_id=calendar.service.id,
-            named=(),
+            named=(question.provider_id,) if calendar.seats > 1 else (),
             first=question.first,
             last=question.last,
             time_zone=question.time_zone or calendar.hours.time_zone,
@@ -206,14 +211,17 @@ async def _with_leads(
         if not isinstance(listed, ServiceTimes):
             answers[question] = listed
             continue
+        leads = listed.listed.leads
         starts = {
-            day: tuple(start for start in each if question.provider_id in listed.leads[start])
+            day: tuple(start for start in each if question.provider_id in leads[start])
             for day, each in listed.starts_by_date.items()
         }
         answers[question] = FreeTimes(
             calendar=leading[question],
             time_zone=listed.time_zone,
             starts_by_date=starts,
+            listed=listed.listed,
+            identity=object(),
             written=WrittenLists(_room(starts)),
         )
     return answers

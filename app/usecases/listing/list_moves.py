@@ -7,22 +7,25 @@ for any number of appointments.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import chain
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
 from app.admission.gate import RETRY_AFTER_SECONDS
 from app.core.booking import Wanted, visit_of
 from app.core.free_days import compute_free_days, compute_resource_days
 from app.core.lifecycle import refuse_move
 from app.core.limits import dates_that_count, full_for
+from app.core.listed import ListedStarts
 from app.core.party import Party
 from app.core.refusals import InvalidInput, NotFound, TemporarilyUnavailable
 from app.core.sentences import say
-from app.core.service_starts import service_starts
+from app.core.service_starts import seated_starts, service_starts
+from app.core.sessions import OwnSeats, SeatsTaken
 from app.core.slots import dates_of_viewer
-from app.core.validation import NAMED_TWICE, valid_time_zone
-from app.core.visits import Candidate, ResourceCandidate, leads_at
-from app.core.zones import dates_between, instant_of, local_date
+from app.core.validation import NAMED_TWICE, valid_seats, valid_time_zone
+from app.core.visits import Candidate, ResourceCandidate, leads_at, seats_at
+from app.core.zones import DAY_MINUTES, dates_between, day_number, instant_of, local_date
 from app.free_times.read import RULES_MARGIN, claims_on, count, led_claims_on
 from app.store.calendars import (
     claims_of_appointments,
@@ -30,6 +33,7 @@ from app.store.calendars import (
     load_resource_calendars,
 )
 from app.store.needs import load_needs
+from app.store.sessions import standing_sessions
 from app.usecases.booking.choose_visit import candidates_for, needs_for
 from app.usecases.listing.dates import ZONES_APART, valid_dates
 from app.usecases.listing.list_service import service_times
@@ -40,7 +44,7 @@ if TYPE_CHECKING:
 
     from app.core.appointment import Appointment
     from app.core.booking import Claims
-    from app.core.ids import OrganizationId, ProviderId, ResourceId, SubjectId
+    from app.core.ids import OrganizationId, ProviderId, ResourceId, ServiceId, SubjectId
     from app.core.lifecycle import Actor
     from app.core.limits import Counted, FullDates
     from app.core.needs import Needs
@@ -48,14 +52,16 @@ if TYPE_CHECKING:
     from app.core.refusals import InvalidDateRange
     from app.core.resource import ResourceCalendar
     from app.core.rules import Rules
+    from app.core.sessions import StandingSession
     from app.core.slots import Claim
-    from app.usecases.listing.list_service import Leads, ServiceListed
+    from app.usecases.listing.list_service import ServiceListed
     from app.usecases.resources import Resources
 
 
 class MoveQuestion(NamedTuple):
     """Where an actor can move an appointment to, on the dates from first to last, inclusive, in a
-    zone. Who was named stays, unless the provider's side names others.
+    zone, with so many seats (None: as many as it has). Who was named stays, unless the provider's
+    side names others.
     """
 
     appointment: Appointment
@@ -64,20 +70,22 @@ class MoveQuestion(NamedTuple):
     first: date
     last: date
     time_zone: str
+    seats: int | None = None
 
     @property
     def wanted(self) -> Wanted:
         """The wish of such a move."""
         appointment = self.appointment
         kept = appointment.providers[: appointment.named]
-        return Wanted(self.named or kept, appointment.service_id)
+        seats = appointment.seats if self.seats is None else self.seats
+        return Wanted(self.named or kept, appointment.service_id, seats)
 
 
 class Moves(NamedTuple):
     """The starts that an appointment can be moved to, on the dates asked for at least."""
 
     calendars: Mapping[ProviderId, Calendar]
-    leads: Leads
+    listed: ListedStarts
 
 
 async def list_moves(
@@ -108,6 +116,9 @@ def _refuse(question: MoveQuestion) -> InvalidDateRange | InvalidInput | None:
     zone = valid_time_zone("time_zone", question.time_zone)
     if isinstance(zone, InvalidInput):
         return zone
+    seats = valid_seats(question.wanted.seats)
+    if isinstance(seats, InvalidInput):
+        return seats
     if len(set(question.named)) < len(question.named):
         return InvalidInput(field="provider_ids", message=NAMED_TWICE)
     if question.named and not question.actor.is_providers_side:
@@ -125,9 +136,8 @@ def _listed(
         return found
     some = next(iter(found.calendars.values()))
     return service_times(
-        found.leads,
+        found.listed,
         service=some.service,
-        duration_minutes=some.rules.duration_minutes,
         time_zone=question.time_zone,
         first=question.first,
         last=question.last,
@@ -138,12 +148,15 @@ def _listed(
 
 
 class _Choices(NamedTuple):
-    """What a move could take, and the appointment's own claims."""
+    """What a move could take, and what the appointment has: claims, or seats in a session. The
+    other `sessions` are those of the service on these dates.
+    """
 
     needs: Needs
     calendars: Mapping[ProviderId, Calendar]
     resources: Mapping[ResourceId, ResourceCalendar]
-    own: Claims
+    own: Claims | OwnSeats
+    sessions: Sequence[StandingSession]
 
     @property
     def shapes(self) -> list[Rules]:
@@ -232,6 +245,7 @@ async def _load_choices(
         last,
         with_withdrawn=True,
     )
+    sessions = await _load_sessions(resources, organization_id, questions, of_services)
     resource_ids = dict.fromkeys(
         chain.from_iterable(each.resource_ids for each in of_services.values())
     )
@@ -241,7 +255,10 @@ async def _load_choices(
         if isinstance(found, NotFound | InvalidInput):
             choices[question] = found
             continue
-        claimed = own[question.appointment.id]
+        service_id = question.appointment.service_id
+        here = [] if service_id is None else sessions.get(service_id, [])
+        session = _own_session(question.appointment, here)
+        claimed = own[question.appointment.id] if session is None else session.session.claims
         choices[question] = _Choices(
             needs=found,
             calendars={
@@ -255,9 +272,52 @@ async def _load_choices(
                 # An archived one may stay.
                 if each in rooms and (not rooms[each].resource.is_archived or each in claimed)
             },
-            own=claimed,
+            own=claimed if session is None else session,
+            sessions=[each for each in here if session is None or each.id != session.session.id],
         )
     return choices
+
+
+async def _load_sessions(
+    resources: Resources,
+    organization_id: OrganizationId,
+    questions: Sequence[MoveQuestion],
+    needs: Mapping[ServiceId, Needs],
+) -> dict[ServiceId, list[StandingSession]]:
+    """The sessions around these dates, of services with seats and of appointments that have seats;
+    none, where there are no such services.
+    """
+    service_ids = {each for each, found in needs.items() if found.seats > 1}
+    service_ids |= {
+        each.appointment.service_id
+        for each in questions
+        if each.appointment.service_id is not None and each.appointment.session_id is not None
+    }
+    if not service_ids:
+        return {}
+    first = day_number(min(each.first for each in questions) - ZONES_APART)
+    last = day_number(max(each.last for each in questions) + ZONES_APART)
+    return await standing_sessions(
+        resources.pool,
+        organization_id,
+        list(service_ids),
+        instant_of(first * DAY_MINUTES),
+        instant_of((last + 1) * DAY_MINUTES),
+    )
+
+
+def _own_session(appointment: Appointment, sessions: Sequence[StandingSession]) -> OwnSeats | None:
+    """The appointment's seats in one of these sessions, and the other parties there; None where it
+    has none.
+    """
+    for session in sessions:
+        if session.id == appointment.session_id:
+            parties = list(session.parties)
+            parties.remove(SeatsTaken(appointment.seats))
+            return OwnSeats(
+                session=replace(session, parties=tuple(parties)), seats=appointment.seats
+            )
+    return None
 
 
 # ---------------------------------------------------------------- deciding
@@ -269,7 +329,7 @@ def _moves(
     seen: _Claims,
     now: datetime,
 ) -> Moves:
-    own = choices.own
+    own = choices.own.claims(now) if isinstance(choices.own, OwnSeats) else choices.own
     # No two claims on a unit overlap, so its own are recognized by what they are.
     subjects: tuple[SubjectId, ...] = (*choices.calendars, *choices.resources)
     claims = {
@@ -289,14 +349,27 @@ def _moves(
         for each, calendar in choices.calendars.items()
         if calendar.limits
     }
-    leads = _leads(question, choices, claims, counted, now)
-    if own:
+    needs, wanted = choices.needs, question.wanted
+    seated = seated_starts(
+        _leads(question, choices, own, claims, counted, now),
+        needs,
+        wanted.named,
+        choices.calendars,
+        choices.resources,
+        now,
+        seats=wanted.seats,
+        sessions=choices.sessions,
+    )
+    leads, standing = dict(seated.leads), dict(seated.standing)
+    before = choices.own.session.claims if isinstance(choices.own, OwnSeats) else own
+    if before:
         # At its own start it may stay as it is, whatever the rules are by now.
-        start = visit_of(own)[0]
+        start = visit_of(before)[0]
         leads.pop(start, None)
-        staying = leads_at(
-            choices.needs,
-            question.wanted.named,
+        standing.pop(start, None)
+        asked = (
+            needs,
+            wanted.named,
             {
                 each: Candidate(
                     calendar=calendar,
@@ -312,16 +385,42 @@ def _moves(
             },
             instant_of(start),
             now,
-            own=own,
         )
+        also: _Seats = {
+            "own": choices.own,
+            "seats": wanted.seats,
+            "sessions": choices.sessions,
+        }
+        staying = leads_at(*asked, **also)
+        at = seats_at(*asked, **also) if needs.seats > 1 else None
         if staying:
             leads = dict(sorted((*leads.items(), (start, staying))))
-    return Moves(choices.calendars, leads)
+        if at is not None:
+            standing[start] = at
+    some = next(iter(choices.calendars.values()))
+    return Moves(
+        choices.calendars,
+        ListedStarts(
+            leads=leads,
+            duration_minutes=some.rules.duration_minutes,
+            seats=needs.seats,
+            standing=standing,
+        ),
+    )
+
+
+class _Seats(TypedDict):
+    """What decides over seats where an appointment moves."""
+
+    own: Claims | OwnSeats
+    seats: int
+    sessions: Sequence[StandingSession]
 
 
 def _leads(
     question: MoveQuestion,
     choices: _Choices,
+    own: Claims,
     claims: Mapping[SubjectId, Sequence[Claim]],
     counted: Mapping[ProviderId, Counted],
     now: datetime,
@@ -334,8 +433,8 @@ def _leads(
         calendar = choices.calendars[each]
         zone = calendar.hours.time_zone
         before = None
-        if each in choices.own:
-            start, end = visit_of(choices.own)
+        if each in own:
+            start, end = visit_of(own)
             before = local_date(zone, start), end - start
         return full_for(
             calendar,
@@ -362,7 +461,7 @@ def _leads(
             (each, shape): compute_resource_days(
                 calendar.hours,
                 shape,
-                calendar.resource.bookable_units,
+                calendar.resource.units,
                 claims[each],
                 *dates(calendar.hours.time_zone),
             )

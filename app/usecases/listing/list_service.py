@@ -4,16 +4,17 @@ can be booked then.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from app.cache.written import WrittenLists
 from app.core.limits import full_for
+from app.core.listed import list_starts
+from app.core.party import ServiceParty
 from app.core.refusals import InvalidDateRange, InvalidInput, NotFound, TemporarilyUnavailable
 from app.core.sentences import say
-from app.core.service_starts import service_starts
 from app.core.slots import by_viewer_date, dates_of_viewer
-from app.core.validation import valid_time_zone
+from app.core.validation import valid_seats, valid_time_zone
 from app.core.zones import DAY_MINUTES, day_number, minute_at_or_after
 from app.free_times.read import ServiceDays, known_offering, read_service_days
 from app.usecases.listing.dates import ZONES_APART, circumstances_of, valid_dates
@@ -24,8 +25,10 @@ if TYPE_CHECKING:
     from datetime import date, datetime
 
     from app.core.ids import OrganizationId, OwnerId, ProviderId, ServiceId
+    from app.core.listed import ListedStarts
     from app.core.needs import Needs
     from app.core.provider import Service
+    from app.core.sessions import SeatsAt
     from app.core.zones import Minute
     from app.free_times.shared import Stamp
     from app.usecases.resources import Resources
@@ -41,21 +44,23 @@ class ServiceQuestion(NamedTuple):
     first: date
     last: date
     time_zone: str
+    seats: int = 1
+    """How many seats the party takes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ServiceTimes:
     """The answer: every date asked for with its bookable starts, ascending, in `time_zone`; and
-    with whom as lead each of them can be booked. `service` is None where an appointment without one
-    is to be moved.
+    what is `listed` of each of them. `service` is None where an appointment without one is to be
+    moved.
     """
 
     service: Service | None
-    duration_minutes: int
     time_zone: str
     starts_by_date: Mapping[date, tuple[Minute, ...]]
-    leads: Mapping[Minute, tuple[ProviderId, ...]]
-    """In the service's order."""
+    listed: ListedStarts
+    true_until: datetime | None = None
+    """When a hold expires on which it depends; None where there is none."""
     written: WrittenLists = field(repr=False)
     """Its lists as they were shown before."""
     identity: object = field(default_factory=object, repr=False)
@@ -83,10 +88,13 @@ async def list_services(
     for question in dict.fromkeys(questions):
         refusal = valid_dates(question.first, question.last)
         zone = valid_time_zone("time_zone", question.time_zone)
+        seats = valid_seats(question.seats)
         if refusal is not None:
             answers[question] = refusal
         elif isinstance(zone, InvalidInput):
             answers[question] = zone
+        elif isinstance(seats, InvalidInput):
+            answers[question] = seats
         else:
             asked.append(question)
     owners = {each: _owners(resources, organization_id, each) for each in asked}
@@ -102,7 +110,7 @@ async def list_services(
             (organization_id, question),
             (tuple(seen.get(each) for each in owners[question]), *circumstances_of(now)),
         )
-        if known is None:
+        if known is None or (known.true_until is not None and known.true_until <= now):
             groups.setdefault((question.first, question.last), []).append(question)
         else:
             answers[question] = known
@@ -160,7 +168,7 @@ async def _answer(
             answers[question] = refusal
             continue
         listed = answers[question] = _times(answer, question, now)
-        if answer.stamps is not None and answer.fresh_seconds > 0 and not answer.has_holds:
+        if answer.stamps is not None and answer.fresh_seconds > 0:
             resources.accelerator.listings.keep(
                 (organization_id, question),
                 (answer.stamps, *circumstances_of(now)),
@@ -185,54 +193,56 @@ def valid_names(needs: Needs, named: Sequence[ProviderId]) -> InvalidInput | Not
     return None
 
 
-def leads_by_start(
-    found: ServiceDays, named: Sequence[ProviderId], now: datetime
-) -> dict[Minute, tuple[ProviderId, ...]]:
-    """What can be booked at this instant, ascending, each with those who can lead it."""
+def listed_starts(
+    found: ServiceDays, named: Sequence[ProviderId], seats: int, now: datetime
+) -> ListedStarts:
+    """What a party of so many seats can book at this instant."""
     full = {
         each: full_for(days.calendar, days.counted, days.days, now)
         for each, days in found.providers.items()
         if days.calendar.limits
     }
-    return service_starts(
-        found.offering.needs,
+    return list_starts(
+        found.offering,
         named,
+        seats,
         {each: (days.calendar, days.days) for each, days in found.providers.items()},
         {(use.resource_id, use.shape): days.days for use, days in found.resources.items()},
         now,
         full,
+        rooms={use.resource_id: days.calendar for use, days in found.resources.items()},
+        sessions=found.sessions,
     )
 
 
 def _times(found: ServiceDays, question: ServiceQuestion, now: datetime) -> ServiceTimes:
-    service = found.offering.service
     return service_times(
-        leads_by_start(found, question.named, now),
-        service=service,
-        duration_minutes=service.rules.duration_minutes,
+        listed_starts(found, question.named, question.seats, now),
+        service=found.offering.service,
         time_zone=question.time_zone,
         first=question.first,
         last=question.last,
+        true_until=found.until(now),
     )
 
 
 def service_times(
-    leads: Mapping[Minute, tuple[ProviderId, ...]],
+    listed: ListedStarts,
     *,
     service: Service | None,
-    duration_minutes: int,
     time_zone: str,
     first: date,
     last: date,
+    true_until: datetime | None = None,
 ) -> ServiceTimes:
     """Those of the starts that are on these dates in the zone."""
-    starts = by_viewer_date(leads, time_zone, first, last)
+    starts = by_viewer_date(listed.leads, time_zone, first, last)
     return ServiceTimes(
         service=service,
-        duration_minutes=duration_minutes,
         time_zone=time_zone,
         starts_by_date=starts,
-        leads=leads,
+        listed=listed,
+        true_until=true_until,
         written=WrittenLists(_room(starts)),
     )
 
@@ -247,12 +257,13 @@ def _size(found: ServiceTimes) -> int:
     names all of its leads.
     """
     count = sum(map(len, found.starts_by_date.values()))
-    leads = sum(map(len, found.leads.values()))
+    leads = sum(map(len, found.listed.leads.values()))
     return (
         500
         + 150 * len(found.starts_by_date)
         + 45 * count
-        + 200 * len(found.leads)
+        + 200 * len(found.listed.leads)
+        + 200 * len(found.listed.standing)
         + 8 * leads
         + _room(found.starts_by_date)
     )
@@ -260,37 +271,42 @@ def _size(found: ServiceTimes) -> int:
 
 # ---------------------------------------------------------------- the next ones
 
-NextOfService: TypeAlias = "tuple[ServiceId, tuple[ProviderId, ...]]"
-"""Of which service, with whom; see `ServiceQuestion`."""
-
-
-Leads: TypeAlias = "Mapping[Minute, tuple[ProviderId, ...]]"
-"""With whom as lead each start can be booked, in the service's order; ascending."""
-
 
 class NextStart(NamedTuple):
-    """A start that can be booked, and with whom as lead."""
+    """A start that can be booked, and what is listed of it."""
 
     found: ServiceDays
     start: Minute
-    leads: tuple[ProviderId, ...]
+    listed: ListedStarts
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class FoundSlot:
+    """A bookable start of a provider; ordered by time. `at` is None where the service has no
+    seats.
+    """
+
+    start: Minute
+    provider_id: ProviderId
+    at: SeatsAt | None = field(default=None, compare=False)
 
 
 async def next_of_services(
     resources: Resources,
     organization_id: OrganizationId,
-    wanted: Sequence[NextOfService],
+    wanted: Sequence[ServiceParty],
     after: datetime | None,
-) -> dict[NextOfService, NextStart]:
+) -> dict[ServiceParty, NextStart]:
     """The first bookable start at or after `after` (None: now) for each of those that have one."""
-    found: dict[NextOfService, NextStart] = {}
+    found: dict[ServiceParty, NextStart] = {}
     open_questions = list(dict.fromkeys(wanted))
-    async for days, starts in _service_stretches(resources, organization_id, open_questions, after):
-        for question, several in starts.items():
-            for start, leads in several.items():
-                found[question] = NextStart(days[question[0]], start, leads)
+    async for stretch in _service_stretches(resources, organization_id, open_questions, after):
+        for question in tuple(open_questions):
+            listed = stretch.listed(question)
+            if listed is not None and listed.leads:
+                start = next(iter(listed.leads))
+                found[question] = NextStart(stretch.found[question.service_id], start, listed)
                 open_questions.remove(question)
-                break
     return found
 
 
@@ -302,14 +318,20 @@ async def earliest_of_service(
     after: datetime | None,
     count: int,
     leads: Collection[ProviderId],
-) -> list[tuple[Minute, ProviderId]]:
+) -> list[FoundSlot]:
     """The `count` earliest bookable starts with one of these as lead, in order."""
-    found: list[tuple[Minute, ProviderId]] = []
-    question: NextOfService = (service_id, ())
-    async for _, starts in _service_stretches(resources, organization_id, [question], after):
+    found: list[FoundSlot] = []
+    any_of_them = ServiceParty(service_id)
+    async for stretch in _service_stretches(resources, organization_id, [any_of_them], after):
+        wishes = [any_of_them]
+        if stretch.has_seats(service_id):
+            # How many seats are left depends on the lead.
+            wishes = [ServiceParty(service_id, (lead,)) for lead in leads]
         found += sorted(
-            (start, lead)
-            for start, those in starts[question].items()
+            FoundSlot(start, lead, listed.at(start))
+            for wish in wishes
+            if (listed := stretch.listed(wish)) is not None
+            for start, those in listed.leads.items()
             for lead in those
             if lead in leads
         )
@@ -318,16 +340,42 @@ async def earliest_of_service(
     return found[:count]
 
 
+class _Stretch(NamedTuple):
+    """The days of services, and the starts on them that are in question: from `earliest` on, and
+    before `until`.
+    """
+
+    found: Mapping[ServiceId, ServiceDays]
+    now: datetime
+    earliest: Minute
+    until: Minute
+
+    def has_seats(self, service_id: ServiceId) -> bool:
+        """Whether starts of the service have more than one seat."""
+        found = self.found.get(service_id)
+        return found is not None and found.offering.needs.seats > 1
+
+    def listed(self, wish: ServiceParty) -> ListedStarts | None:
+        """What can be booked; None where the wish can't be granted at all."""
+        found = self.found.get(wish.service_id)
+        if found is None or valid_names(found.offering.needs, wish.named) is not None:
+            return None
+        listed = listed_starts(found, wish.named, wish.seats, self.now)
+        leads = {
+            start: leads
+            for start, leads in listed.leads.items()
+            if self.earliest <= start < self.until
+        }
+        return replace(listed, leads=leads)
+
+
 async def _service_stretches(
     resources: Resources,
     organization_id: OrganizationId,
-    questions: Sequence[NextOfService],
+    questions: Sequence[ServiceParty],
     after: datetime | None,
-) -> AsyncIterator[
-    tuple[dict[ServiceId, ServiceDays], dict[NextOfService, dict[Minute, tuple[ProviderId, ...]]]]
-]:
-    """Walk ahead in growing stretches of UTC dates: the days, and what can be booked on them,
-    ascending. Nothing is missing between two stretches.
+) -> AsyncIterator[_Stretch]:
+    """Walk ahead in growing stretches of UTC dates. Nothing is missing between two stretches.
 
     The caller may take questions out of the list that it gave, once they are answered. Ends at the
     horizon of the most patient rules.
@@ -340,22 +388,13 @@ async def _service_stretches(
             return
         until = (day_number(last) + 1) * DAY_MINUTES
         found = await _days_of(resources, organization_id, questions, first, last)
-        starts = {
-            each: {
-                start: leads
-                for start, leads in leads_by_start(found[each[0]], each[1], now).items()
-                if earliest <= start < until
-            }
-            for each in questions
-            if each[0] in found and valid_names(found[each[0]].offering.needs, each[1]) is None
-        }
-        yield found, starts
+        yield _Stretch(found, now, earliest, until)
         horizon = last_bookable_date(
             (
                 days.calendar
-                for service_id, _ in questions
-                if service_id in found
-                for days in found[service_id].providers.values()
+                for each in questions
+                if each.service_id in found
+                for days in found[each.service_id].providers.values()
             ),
             now,
         )
@@ -373,7 +412,7 @@ async def days_of_service(
 ) -> ServiceDays | None:
     """For these dates in UTC; None where there is no such service, or too much to do."""
     try:
-        found = await _days_of(resources, organization_id, [(service_id, ())], first, last)
+        found = await _days_of(resources, organization_id, [ServiceParty(service_id)], first, last)
     except TooMuchToDoError:
         return None
     return found.get(service_id)
@@ -382,7 +421,7 @@ async def days_of_service(
 async def _days_of(
     resources: Resources,
     organization_id: OrganizationId,
-    questions: Sequence[NextOfService],
+    questions: Sequence[ServiceParty],
     first: date,
     last: date,
 ) -> dict[ServiceId, ServiceDays]:
@@ -396,7 +435,7 @@ async def _days_of(
         resources.accelerator,
         resources.pool,
         organization_id,
-        [service_id for service_id, _ in questions],
+        [each.service_id for each in questions],
         first - ZONES_APART,
         last + ZONES_APART,
         dates,

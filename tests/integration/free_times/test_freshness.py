@@ -407,7 +407,9 @@ class Clinic(World):
         [found] = await list_services(node.resources, node.organization.id, [question])
         assert isinstance(found, ServiceTimes), found
         shown = {
-            start: found.leads[start] for day in found.starts_by_date.values() for start in day
+            start: found.listed.leads[start]
+            for day in found.starts_by_date.values()
+            for start in day
         }
         assert shown == await truth_of_service(self.nodes[0], service, first, last)
 
