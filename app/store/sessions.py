@@ -35,6 +35,8 @@ _INSERT = query("insert_session")
 _INSERT_SEATS = query("insert_seats")
 _KEEP_TIME = query("keep_session_time")
 _USE_SEATS = query("use_seats")
+_CHANGE = query("change_session")
+_CHANGE_OF_HOLD = query("change_session_of_hold")
 _GIVE_BACK = query("give_back_seats")
 _GIVE_BACK_EXPIRED = query("give_back_expired_seats")
 _LEAVE = query("leave_session")
@@ -239,6 +241,8 @@ async def take_seats(
         tx, organization_id, session, sitting.expires_at
     ):
         return False
+    if sitting.appointment_id is not None:
+        _CHANGE.later(tx, organization_id, session.id)
     _insert_seats(
         tx,
         organization_id,
@@ -304,6 +308,7 @@ async def use_seats(
     """The seats of a hold, whose session is locked, are this appointment's from now on; how many
     there were. Writes that wait are written together with it.
     """
+    _CHANGE_OF_HOLD.later(tx, organization_id, hold_id)
     _USE_SEATS.later(tx, organization_id, hold_id, appointment_id)
     return await tx.write()
 

@@ -70,15 +70,9 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9);
 
 -- name: insert_seats :exec
 -- The lowest free seats of a session, up to number $6, for an appointment or a hold. Fewer rows than ids mean that too few
--- are free, or that the session's claims ($9 of them, if it is not new) do not last as long. An appointment that joins
--- changes the session. Joined with a provider of the organization, so that the statement runs where the organization's rows
--- are.
+-- are free, or that the session's claims ($9 of them, if it is not new) do not last as long. Joined with a provider of the
+-- organization, so that the statement runs where the organization's rows are.
 -- params: organization_id uuid, session_id uuid, provider_id uuid, appointment_id uuid, hold_id uuid, seats_now integer, expires_at timestamptz, ids uuid[], claims integer
-WITH joined AS (
-    UPDATE session
-    SET version = version + 1
-    WHERE organization_id = $1 AND id = $2 AND $4::uuid IS NOT NULL AND $9::integer > 0
-)
 INSERT INTO seat (organization_id, id, session_id, number, appointment_id, hold_id, expires_at, active)
 SELECT provider.organization_id, ($8::uuid[])[free.place], $2, free.number, $4, $5, $7, true
 FROM provider
@@ -119,16 +113,25 @@ SET expires_at = CASE WHEN $3::timestamptz IS NOT NULL AND claim.expires_at IS N
 FROM kept
 WHERE claim.organization_id = $1 AND claim.id = kept.id;
 
+-- name: change_session :exec
+-- The next version of a session, which is locked: an appointment joins it.
+-- params: organization_id uuid, id uuid
+UPDATE session
+SET version = version + 1
+WHERE organization_id = $1 AND id = $2;
+
+-- name: change_session_of_hold :exec
+-- The same for the session in which a hold has seats, which become an appointment's.
+-- params: organization_id uuid, hold_id uuid
+UPDATE session
+SET version = version + 1
+WHERE organization_id = $1
+    AND id = (SELECT session_id FROM seat WHERE organization_id = $1 AND hold_id = $2 AND active LIMIT 1);
+
 -- name: use_seats :exec
--- The seats of a hold, whose session is locked, are an appointment's from now on, which changes the session. Fewer rows than
--- the hold has mean that it has expired and others have them.
+-- The seats of a hold, whose session is locked, are an appointment's from now on. Fewer rows than the hold has mean that it
+-- has expired and others have them.
 -- params: organization_id uuid, hold_id uuid, appointment_id uuid
-WITH joined AS (
-    UPDATE session
-    SET version = version + 1
-    WHERE organization_id = $1
-        AND id = (SELECT session_id FROM seat WHERE organization_id = $1 AND hold_id = $2 AND active LIMIT 1)
-)
 UPDATE seat
 SET appointment_id = $3, hold_id = NULL, expires_at = NULL
 WHERE organization_id = $1 AND hold_id = $2 AND active;

@@ -17,6 +17,7 @@ from tests.builders import (
     a_resource,
     a_service,
     an_appointment,
+    key_in,
     listed,
     made,
     unknown,
@@ -25,7 +26,7 @@ from tests.builders import (
 )
 from tests.integration.test_batching import Statements
 from tests.lives import cancel, hold
-from tests.visits import a_visit, ids_of
+from tests.visits import a_visit, ids_of, taken, try_hold, try_move, try_visit
 
 LISTING = """
     query ($id: ID!, $from: Date!, $to: Date!, $timeZone: TimeZone!, $providerIds: [ID!]) {
@@ -493,3 +494,74 @@ async def test_where_appointments_can_be_moved_to_costs_the_same_for_two_and_for
             await an_appointment(api, ada, TEN)
         sent.append(await statements.of(api, ALL_MOVES, caller=api.admin, **days))
     assert sent[0] == sent[1]
+
+
+# ---------------------------------------------------------------- archived resources
+
+
+async def archive(api: Api, *rooms: Json) -> None:
+    """From now on, no new visit takes these."""
+    ids = [key_in(room["id"]) for room in rooms]
+    await api.resources.pool.execute(
+        "UPDATE resource SET is_archived = true WHERE organization_id = $1 AND id = ANY($2)",
+        [api.organization.id, ids],
+    )
+
+
+def refused(found: Json) -> list[str]:
+    """The reasons."""
+    reasons: list[str] = made(found, "SlotUnavailableError")["reasons"]
+    return reasons
+
+
+async def test_an_archived_room_is_neither_listed_found_nor_booked(api: Api) -> None:
+    """With the other one, a visit is what it was; without it, there is none, and the reason is that
+    the room is missing.
+    """
+    ada, bea = await a_provider(api), await a_provider(api)
+    gone, other = await a_resource(api), await a_resource(api)
+    service = await a_service(api, ada, bea, needs=needing(gone, other), durationMinutes=60)
+    await archive(api, gone)
+    booked = await a_visit(api, service, TEN)
+    assert set(await taken(api, booked)) == {key_in(ada["id"]), key_in(other["id"])}
+    assert TEN not in await offered(api, service)
+    assert ELEVEN in await offered(api, service)
+    assert refused(await try_visit(api, service, TEN)) == ["RESOURCE_TAKEN"]
+
+    alone = await a_service(api, ada, bea, needs=needing(gone), durationMinutes=60)
+    last = TODAY + timedelta(days=6)
+    assert await offered(api, alone, TODAY, last) == {}
+    assert await listed(api, bea, TODAY, last, serviceId=alone["id"]) == []
+    for named in ((), (bea,)):
+        assert "RESOURCE_TAKEN" in refused(await try_visit(api, alone, ELEVEN, *named))
+        refusal = await try_hold(api, alone, ELEVEN, *named)
+        assert "RESOURCE_TAKEN" in refused(refusal)
+        assert refusal["alternatives"] == []
+    said = await explained(api, ELEVEN, serviceId=alone["id"])
+    assert "RESOURCE_TAKEN" in said["reasons"]
+    assert ELEVEN in await listed(api, bea)
+
+
+async def test_a_visit_keeps_its_archived_room_where_it_is_and_leaves_it_where_it_moves(
+    api: Api,
+) -> None:
+    """Archiving changes nothing that is booked: staff hand it over in the same room. At another
+    time it takes one that is left, and only those times are listed.
+    """
+    ada, bea = await a_provider(api), await a_provider(api)
+    gone, other = await a_resource(api), await a_resource(api)
+    service = await a_service(api, ada, bea, needs=needing(gone, other), durationMinutes=60)
+    [twelve] = utc(str(TODAY), "12:00")
+    first = await a_visit(api, service, TEN)
+    assert key_in(gone["id"]) in await taken(api, first)
+    await archive(api, gone)
+    made(await try_move(api, first, TEN, bea, caller=api.admin), "BookingConfirmation")
+    assert set(await taken(api, first)) == {key_in(bea["id"]), key_in(gone["id"])}
+    await a_visit(api, service, twelve)
+    starts = leading(await moves(api, first))
+    assert twelve not in starts
+    assert ELEVEN in starts
+    assert refused(await try_move(api, first, twelve)) == ["RESOURCE_TAKEN"]
+    made(await try_move(api, first, ELEVEN), "BookingConfirmation")
+    assert key_in(other["id"]) in await taken(api, first)
+    assert key_in(gone["id"]) not in await taken(api, first)

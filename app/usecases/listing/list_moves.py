@@ -461,7 +461,7 @@ def _leads(
             (each, shape): compute_resource_days(
                 calendar.hours,
                 shape,
-                calendar.resource.units,
+                calendar.resource.bookable_units,
                 claims[each],
                 *dates(calendar.hours.time_zone),
             )
