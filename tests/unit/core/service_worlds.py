@@ -317,9 +317,9 @@ def parties_at(draw: st.DrawFn, now: datetime) -> tuple[SeatsTaken, ...]:
     party = st.builds(
         SeatsTaken,
         st.sampled_from([1, 1, 2, 3]),
-        st.one_of(st.none(), st.none(), st.sampled_from(expiries)),
+        st.one_of(st.none(), st.sampled_from(expiries)),
     )
-    return tuple(draw(st.lists(party, min_size=draw(st.sampled_from([1, 1, 1, 0])), max_size=3)))
+    return tuple(draw(st.lists(party, min_size=draw(st.sampled_from([1, 1, 2, 0])), max_size=3)))
 
 
 def expiry_of(parties: tuple[SeatsTaken, ...]) -> datetime | None:
@@ -348,7 +348,7 @@ def sessions_in(draw: st.DrawFn, world: World, number: int, start: Minute) -> St
     for group in world.needs.groups:
         resource_id = group.resource_ids[0]
         units = world.resources[resource_id].calendar.resource.units
-        unit = draw(st.integers(1, units + (draw(st.integers(0, 9)) == 9)))
+        unit = draw(st.integers(1, units + (draw(st.integers(0, 3)) == 3)))
         claims[resource_id] = (claim._replace(unit=unit),)
     return StandingSession(
         id=SessionId(UUID(int=500 + number)),

@@ -171,10 +171,16 @@ def seats_move_where_there_is_room(data: st.DataObject) -> None:
     if named and data.draw(st.integers(0, 3)) == 0:
         named = (data.draw(st.sampled_from(sorted(world.candidates))),)
     lead = session.providers[0]
-    candidates = {
-        each: replace(candidate, leads_own=each == lead)
-        for each, candidate in world.candidates.items()
-    }
+    notice = data.draw(st.sampled_from([0, 0, 20_000]))
+    candidates = {}
+    for each, candidate in world.candidates.items():
+        calendar = candidate.calendar
+        rules = replace(
+            calendar.rules, min_notice_minutes=max(calendar.rules.min_notice_minutes, notice)
+        )
+        candidates[each] = replace(
+            candidate, calendar=replace(calendar, rules=rules), leads_own=each == lead
+        )
     others = [each for each in world.sessions if each.id != session.id]
     is_seen = data.draw(st.booleans())
     after = replace(
