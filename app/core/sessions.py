@@ -151,7 +151,7 @@ def join_fullest(
     now: datetime,
 ) -> Join | None:
     """The fullest session that matches the wish and has so many seats left, of so many that the
-    service has. Whether its subjects allow it is not looked at.
+    service has; the first of several. Whether its subjects allow it is not looked at.
     """
     found = [
         (taken, session)

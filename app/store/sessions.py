@@ -228,7 +228,8 @@ async def take_seats(
     new_id: Callable[[], UUID],
 ) -> bool:
     """Take seats in a standing session, which is locked, of so many that it has; False where too
-    few are left, or others took its time. On False the transaction must roll back.
+    few are left, or others took its time. On False the transaction must roll back. It may be no
+    more seats, where a party stays.
 
     Seats of expired holds give way first, and its claims last as long as these seats from now on.
     Writes that wait are written together with the seats.
@@ -243,6 +244,9 @@ async def take_seats(
         return False
     if sitting.appointment_id is not None:
         _CHANGE.later(tx, organization_id, session.id)
+    if not seats:
+        await tx.write()
+        return True
     _insert_seats(
         tx,
         organization_id,
@@ -314,12 +318,12 @@ async def use_seats(
 
 
 async def give_back_seats(
-    tx: Transaction, organization_id: OrganizationId, appointment_id: AppointmentId
+    tx: Transaction, organization_id: OrganizationId, appointment_id: AppointmentId, *, kept: int
 ) -> None:
-    """Give back the appointment's seats in its session, which is locked, and in which it takes
-    others.
+    """Give back all but so many of the seats that an appointment has in its session, which is
+    locked and in which it stays.
     """
-    await _GIVE_BACK.exec(tx, organization_id, appointment_id)
+    await _GIVE_BACK.exec(tx, organization_id, appointment_id, kept)
 
 
 async def leave_session(

@@ -39,7 +39,7 @@ ARRAY(
 
 -- name: standing_sessions :many
 -- The sessions of these services that have not ended and start between two instants, from inclusive to exclusive; with the
--- number of seats that the service has now.
+-- number of seats that the service has now. Those with the same start are in the service's order of their leads.
 -- params: organization_id uuid, without_appointment_id uuid, service_ids uuid[], from_start timestamptz, until_start timestamptz
 SELECT {{standing_columns}}, (
         SELECT service.seats FROM service WHERE service.organization_id = $1 AND service.id = session.service_id
@@ -47,7 +47,12 @@ SELECT {{standing_columns}}, (
 FROM session
 WHERE session.organization_id = $1 AND session.service_id = ANY($3) AND session.ended_at IS NULL
     AND session.starts_at >= $4 AND session.starts_at < $5
-ORDER BY session.starts_at, session.id;
+ORDER BY session.starts_at, (
+        SELECT offered.position
+        FROM service_provider AS offered
+        WHERE offered.organization_id = $1 AND offered.service_id = session.service_id
+            AND offered.provider_id = session.provider_id
+    ) NULLS LAST, session.provider_id, session.id;
 
 -- name: sessions_for_update :many
 -- The sessions of a service that have not ended and start at this instant, and the others with these ids. They are locked
@@ -137,11 +142,18 @@ SET appointment_id = $3, hold_id = NULL, expires_at = NULL
 WHERE organization_id = $1 AND hold_id = $2 AND active;
 
 -- name: give_back_seats :exec
--- Give back an appointment's seats in its session, which is locked, for others there.
--- params: organization_id uuid, appointment_id uuid
+-- Give back an appointment's seats in its session, which is locked, but for the lowest $3 of them.
+-- params: organization_id uuid, appointment_id uuid, kept integer
 UPDATE seat
 SET active = false
-WHERE organization_id = $1 AND appointment_id = $2 AND active;
+WHERE organization_id = $1 AND appointment_id = $2 AND active
+    AND id IN (
+        SELECT id
+        FROM seat
+        WHERE organization_id = $1 AND appointment_id = $2 AND active
+        ORDER BY number
+        OFFSET $3::integer
+    );
 
 -- name: give_back_expired_seats :exec
 -- Give back the seats of a session, which is locked, that have expired by $3.

@@ -181,12 +181,15 @@ def _takes_more(resources: Resources, organization_id: OrganizationId, wanted: W
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choices:
-    """What a visit could take, with all that decides over it but the claims."""
+    """What a visit could take, with all that decides over it but the claims. What the `sessions`
+    take, which could be joined, is among it, even if the service does not need it any more.
+    """
 
     wanted: Wanted
     needs: Needs
     calendars: Mapping[ProviderId, Calendar]
     resources: Mapping[ResourceId, ResourceCalendar]
+    sessions: Sequence[StandingSession] = ()
 
     @property
     def zones(self) -> dict[SubjectId, str]:
@@ -235,14 +238,20 @@ class Seen:
 
 
 async def load_choices(
-    on: Executor, organization_id: OrganizationId, wanted: Wanted, around: date
+    on: Executor,
+    organization_id: OrganizationId,
+    wanted: Wanted,
+    around: date,
+    starts: Collection[datetime],
 ) -> Choices | NotFound | InvalidInput:
-    """All that the service could take for this wish, for visits around a date."""
+    """All that the service could take for this wish, for visits at these starts around a date."""
     needs = await _needs(on, organization_id, wanted, None)
     if not isinstance(needs, Needs):
         return needs
-    providers = candidates_for(needs, wanted, ())
-    return await _choices(on, organization_id, wanted, needs, providers, needs.resource_ids, around)
+    sessions = await _sessions_at(on, organization_id, wanted, needs, starts)
+    providers, rooms = candidates_for(needs, wanted, ()), _rooms(needs, sessions)
+    choices = await _choices(on, organization_id, wanted, needs, providers, rooms, around)
+    return replace(choices, sessions=sessions) if isinstance(choices, Choices) else choices
 
 
 async def _needs(
@@ -380,20 +389,30 @@ async def look_at(
             on, organization_id, wanted.service_id, list(choices.calendars)
         )
     if sessions is None:
-        sessions = await _sessions_at(on, organization_id, choices, starts)
+        sessions = choices.sessions
     return Seen(standing=standing, led=led, assigned=assigned, sessions=sessions)
 
 
 async def _sessions_at(
-    on: Executor, organization_id: OrganizationId, choices: Choices, starts: Collection[datetime]
+    on: Executor,
+    organization_id: OrganizationId,
+    wanted: Wanted,
+    needs: Needs,
+    starts: Collection[datetime],
 ) -> Sequence[StandingSession]:
     """Those that have not ended, at any of these starts, and some between them."""
-    service_id = choices.wanted.service_id
-    if service_id is None or choices.needs.seats == 1:
+    service_id = wanted.service_id
+    if service_id is None or needs.seats == 1:
         return ()
     until = max(starts) + timedelta(microseconds=1)
     found = await standing_sessions(on, organization_id, [service_id], min(starts), until)
     return found[service_id]
+
+
+def _rooms(needs: Needs, sessions: Iterable[StandingSession]) -> tuple[ResourceId, ...]:
+    """What the service needs, and what its sessions have that it needed once."""
+    had = (resource_id for session in sessions for resource_id, _ in session.units)
+    return tuple(dict.fromkeys((*needs.resource_ids, *had)))
 
 
 def decide_visit(
@@ -474,7 +493,7 @@ async def guess_visit(
 ) -> Chosen | NotFound | InvalidInput | SlotUnavailable:
     """What the visit would take now. Nothing is locked."""
     around = nearest_supported_date(starts_at.date())
-    choices = await load_choices(resources.pool, organization_id, wanted, around)
+    choices = await load_choices(resources.pool, organization_id, wanted, around, [starts_at])
     if not isinstance(choices, Choices):
         return choices
     if choices.needs.seats > 1 and wanted.service_id is not None:
@@ -553,10 +572,12 @@ async def lock_and_choose(
     if not isinstance(needs, Needs):
         return needs
     own: Claims = {} if moving is None else moving.claims
+    standing: Sequence[StandingSession] = ()
     if chosen is None:
         named = wanted.named
         kept = () if moving is None else moving.appointment.providers
-        providers, rooms = candidates_for(needs, wanted, kept), needs.resource_ids
+        standing = await _sessions_at(tx, organization_id, wanted, needs, [starts_at])
+        providers, rooms = candidates_for(needs, wanted, kept), _rooms(needs, standing)
         await share_rules(tx, organization_id, {*providers, *rooms, *own})
     else:
         named = providers = chosen.providers
@@ -577,9 +598,6 @@ async def lock_and_choose(
         zones |= await time_zones(tx, organization_id, own.keys() - zones.keys())
     claims = choices.claims_at(starts_at)
     # A session whose subjects are all among these can be joined; its time is locked as it stands.
-    standing = (
-        await _sessions_at(tx, organization_id, choices, [starts_at]) if chosen is None else ()
-    )
     joinable = [each.claims for each in standing if each.claims.keys() <= zones.keys()]
     lock = await lock_calendars(
         tx,
@@ -589,7 +607,8 @@ async def lock_and_choose(
     )
     now = resources.clock()
     sessions, own_seats = await _lock_sessions(tx, organization_id, choices, starts_at, moving)
-    if any(_is_open_to(each, choices, lock, now) for each in sessions):
+    closed = {each.id for each in standing if not each.claims.keys() <= zones.keys()}
+    if any(each.id not in closed and _is_open_to(each, choices, lock, now) for each in sessions):
         return Retry.OVERTAKEN
     seen = await look_at(
         tx,
@@ -653,7 +672,7 @@ def _is_open_to(
     of = choices.needs.seats
     if join_fullest([session], named, seats, of=of, now=now) is None:
         return False
-    if not session.claims.keys() <= {*choices.needs.provider_ids, *choices.needs.resource_ids}:
+    if not {*session.providers} <= {*choices.needs.provider_ids}:
         return False
     zones = choices.zones
     return not session.claims.keys() <= zones.keys() or any(
@@ -711,8 +730,9 @@ def _sight(
 ) -> Sight:
     """What was decided on, as it is written."""
     wanted, needs = choices.wanted, choices.needs
-    is_assigned = len(wanted.named) < len(visit.providers)
     joins = visit.session if isinstance(visit, Join) else None
+    # Who is in a session that is joined was not chosen for this party.
+    is_assigned = joins is None and len(wanted.named) < len(visit.providers)
     session_id = None if joins is None else joins.id
     if joins is None and needs.seats > 1:
         session_id = SessionId(resources.new_id())

@@ -115,10 +115,10 @@ async def _look_at_day(
         refusals = await _look_at_provider(resources, organization_id, wanted.party, day, wished)
         if refusals is not None:
             return refusals
-    choices = await load_choices(resources.pool, organization_id, wanted, day)
+    starts = {starts_at for starts_at, _ in wished}
+    choices = await load_choices(resources.pool, organization_id, wanted, day, starts)
     if not isinstance(choices, Choices):
         return {}
-    starts = {starts_at for starts_at, _ in wished}
     seen = await look_at(resources.pool, organization_id, choices, starts, in_order=False)
     now = resources.clock()
     decided = {

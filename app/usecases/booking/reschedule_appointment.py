@@ -241,7 +241,7 @@ async def _write(
     organization_id, now = viewer.organization_id, sight.now
     appointment, own = moving
     sitting = Sitting(appointment_id=appointment.id)
-    await give_back(tx, sight, appointment, sitting)
+    kept = await give_back(tx, sight, appointment, sitting)
     start, end = visit_of(sight.claims)
     after = moved(
         appointment,
@@ -270,7 +270,7 @@ async def _write(
         assignment=sight.assignment,
     )
     # Written with the time, in one statement.
-    if not await take_visit(resources, tx, sight, appointment.service_id, sitting):
+    if not await take_visit(resources, tx, sight, appointment.service_id, sitting, kept=kept):
         lost = lost_race(way)
         return lost if isinstance(lost, Retry) else _Taken(refusal=lost, appointment=appointment)
     times = times_changed(organization_id, sight.zones, own, sight.claims)

@@ -31,12 +31,15 @@ async def take_visit(
     sight: Sight,
     service_id: ServiceId | None,
     sitting: Sitting,
+    *,
+    kept: int = 0,
 ) -> bool:
     """Take it for the appointment or the hold, whose row waits to be written; False where others
-    were faster. On False the transaction must roll back.
+    were faster. On False the transaction must roll back. So many seats are `kept`: those are not
+    taken again.
     """
     if sight.joins is not None:
-        return await _take_seats(resources, tx, sight, sight.joins, sitting)
+        return await _take_seats(resources, tx, sight, sight.joins, sitting, kept)
     owner = Owner(sitting.appointment_id, sitting.hold_id, expires_at=sitting.expires_at)
     if sight.session_id is not None and service_id is not None:
         owner = Owner(session_id=sight.session_id, expires_at=sitting.expires_at)
@@ -76,6 +79,7 @@ async def _take_seats(
     sight: Sight,
     session: StandingSession,
     sitting: Sitting,
+    kept: int,
 ) -> bool:
     organization_id = sight.lock.organization_id
     if sight.held is None or sitting.appointment_id is None:
@@ -84,7 +88,7 @@ async def _take_seats(
             sight.lock,
             session,
             sitting,
-            sight.seats,
+            sight.seats - kept,
             of=sight.seats_now,
             now=sight.now,
             new_id=resources.new_id,
@@ -96,12 +100,17 @@ async def _take_seats(
 
 async def give_back(
     tx: Transaction, sight: Sight, appointment: Appointment, sitting: Sitting
-) -> None:
-    """Give back what a moving appointment has, before it takes what is in sight."""
+) -> int:
+    """Give back what a moving appointment has, before it takes what is in sight. In its own session
+    it keeps the seats that it still needs, even where the service has fewer by now: how many.
+    """
     organization_id, session_id = sight.lock.organization_id, appointment.session_id
     if session_id is None:
         await free_appointment_time(tx, sight.lock, appointment.id)
     elif session_id == sight.session_id:
-        await give_back_seats(tx, organization_id, appointment.id)
+        kept = min(appointment.seats, sight.seats)
+        await give_back_seats(tx, organization_id, appointment.id, kept=kept)
+        return kept
     else:
         await leave_session(tx, organization_id, session_id, sitting, sight.now)
+    return 0

@@ -1,0 +1,104 @@
+"""Which session a party joins, and which it may still join when the service has changed since."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from app.core.ids import ServiceId
+from app.core.needs import Assignment, ResourceGroup
+from tests.builders import Api, Json, a_provider, key_in, made
+from tests.integration.test_seats import (
+    NINE,
+    TEN,
+    a_class,
+    booked_seats,
+    cancel,
+    refused,
+    session_of,
+    sittings,
+)
+from tests.lives import broken_laws
+from tests.visits import a_room, a_visit, ids_of, needs_now, try_move
+
+
+@pytest.fixture(autouse=True)
+async def _laws_are_kept(api: Api) -> AsyncIterator[None]:
+    yield
+    assert await broken_laws(api.resources.pool, api.organization.id) == {}
+
+
+def unknown_to_have_seats(api: Api, service: Json) -> None:
+    """As in a process that has not booked this service yet."""
+    api.resources.accelerator.taking_more.add(
+        api.organization.id, ServiceId(key_in(service["id"])), has_seats=False
+    )
+
+
+async def test_of_equally_full_sessions_that_of_the_first_in_the_services_order_is_joined(
+    api: Api,
+) -> None:
+    """Whichever began first, and also where the service is known to have seats."""
+    ada, bea = await a_provider(api), await a_provider(api)
+    for order in ((ada, bea), (bea, ada)):
+        yoga = await a_class(api, *order)
+        for _ in range(2):
+            start = NINE if order[0] is ada else TEN
+            for lead in (order[1], order[0]):
+                await booked_seats(api, yoga, start, 1, lead)
+            third = await booked_seats(api, yoga, start)
+            assert ids_of(third["appointment"]["providers"]) == [order[0]["id"]]
+            await cancel(api, third)
+            for session in await sittings(api, yoga):
+                assert len(session) in {1, 2}
+
+
+async def test_a_session_keeps_a_room_that_the_service_needs_no_more_and_is_joined(
+    api: Api,
+) -> None:
+    """By a booking that knows of the session and one that looks for it, and by a move."""
+    ada = await a_provider(api)
+    red, blue = await a_room(api), await a_room(api)
+    yoga = await a_class(api, ada, rooms=[red])
+    first = await booked_seats(api, yoga, NINE)
+    other = await booked_seats(api, yoga, TEN)
+    await needs_now(api, yoga, groups=(ResourceGroup(name="room", count=1, resource_ids=(blue,)),))
+    known = await booked_seats(api, yoga, NINE)
+    unknown_to_have_seats(api, yoga)
+    looked_for = await booked_seats(api, yoga, NINE, 1, ada)
+    moved = made(await try_move(api, other, NINE), "BookingConfirmation")
+    sessions = {await session_of(api, each) for each in (first, known, looked_for, moved)}
+    assert len(sessions) == 1
+    assert await sittings(api, yoga) == [[1, 1, 1, 1]]
+
+
+async def test_a_party_keeps_its_seats_or_some_of_them_where_there_are_fewer_now(api: Api) -> None:
+    """More it does not get. It stays as it is in a move that changes nothing."""
+    yoga = await a_class(api, await a_provider(api), seats=5)
+    party, other = await booked_seats(api, yoga, NINE, 3), await booked_seats(api, yoga, NINE, 2)
+    await needs_now(api, yoga, seats=2)
+    kept = made(await try_move(api, party, NINE), "BookingConfirmation")
+    assert kept["appointment"]["seats"] == 3
+    assert await sittings(api, yoga) == [[2, 3]]
+    answer = await try_move(api, party, NINE, seats=4)
+    assert made(answer, "SlotUnavailableError")["reasons"] == ["NO_SEATS_LEFT"]
+    fewer = made(await try_move(api, party, NINE, seats=2), "BookingConfirmation")
+    assert await session_of(api, fewer) == await session_of(api, other)
+    made(await try_move(api, party, NINE, seats=1), "BookingConfirmation")
+    assert await sittings(api, yoga) == [[1, 2]]
+    assert await refused(api, yoga, NINE) == ["NO_SEATS_LEFT"]
+
+
+async def test_the_history_names_an_order_only_where_somebody_was_assigned_by_it(api: Api) -> None:
+    """A session is joined since it is the fullest, not since its teacher's turn has come."""
+    ada, bea = await a_provider(api), await a_provider(api)
+    yoga = await a_class(api, ada, bea, assignment=Assignment.LEAST_BUSY)
+    found = []
+    for _ in range(3):
+        booked = await a_visit(api, yoga, NINE, caller=api.admin)
+        found.append(booked["appointment"]["history"][0]["assignment"])
+    unknown_to_have_seats(api, yoga)
+    booked = await a_visit(api, yoga, NINE, caller=api.admin)
+    found.append(booked["appointment"]["history"][0]["assignment"])
+    assert found == ["LEAST_BUSY", None, None, None]
