@@ -43,12 +43,13 @@ def _dates(first: date, days: int) -> dict[str, str]:
     return {"from": first.isoformat(), "to": (first + timedelta(days=days - 1)).isoformat()}
 
 
-async def _service(
+async def new_service(
     resources: Resources,
     organization_id: OrganizationId,
     name: str,
     needs: Needs,
 ) -> ServiceId:
+    """A service of twenty minutes, by its providers' rules else."""
     admin = Viewer(organization_id=organization_id, role=Role.ADMIN, subject="bench")
     form = ServiceForm(
         name=name,
@@ -106,12 +107,14 @@ async def measure() -> list[Row]:
         apart = world.providers[160 : 160 + TEAM + ROOMS]
         async with open_resources(world.settings) as resources:
             organization_id = world.organization_id
-            anyone = await _service(resources, organization_id, "Anyone", Needs(provider_ids=fifty))
-            each_alone = await _service(
+            anyone = await new_service(
+                resources, organization_id, "Anyone", Needs(provider_ids=fifty)
+            )
+            each_alone = await new_service(
                 resources, organization_id, "Each alone", Needs(provider_ids=others)
             )
             rooms = await _rooms(resources, organization_id)
-            operation = await _service(
+            operation = await new_service(
                 resources,
                 organization_id,
                 "Operation",
@@ -121,7 +124,7 @@ async def measure() -> list[Row]:
                     groups=(ResourceGroup(name="room", count=1, resource_ids=rooms),),
                 ),
             )
-            eighteen = await _service(
+            eighteen = await new_service(
                 resources, organization_id, "Eighteen", Needs(provider_ids=apart)
             )
         with worlds.api(world) as port:
