@@ -64,6 +64,7 @@ async def watching_service(api: Api) -> AsyncIterator[Watching]:
             first: date = TODAY,
             last: date | None = None,
             time_zone: str = "UTC",
+            seats: int = 1,
         ) -> Subscriber:
             form = ServiceWatchForm(
                 service_id=ServiceId(key_in(service["id"])),
@@ -71,6 +72,7 @@ async def watching_service(api: Api) -> AsyncIterator[Watching]:
                 first=first,
                 last=last or first,
                 time_zone=time_zone,
+                seats=seats,
             )
             subscriber = Subscriber(watch_service(resources, api.organization.id, form))
             stack.push_async_callback(subscriber.leave)
