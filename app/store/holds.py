@@ -27,6 +27,7 @@ _END = query("end_hold")
 _EXPIRED = query("expired_holds")
 _OF_SESSION = query("holds_of_session_for_update")
 _END_SEVERAL = query("end_holds")
+_MOVE = query("move_hold")
 
 
 def _hold(row: Record | None) -> Hold | None:
@@ -101,6 +102,19 @@ async def holds_of_session_for_update(
     """
     found = [_hold(row) for row in await _OF_SESSION.many(tx, organization_id, session_id)]
     return [hold for hold in found if hold is not None]
+
+
+def move_hold(tx: Transaction, lock: CalendarLock, after: Hold) -> None:
+    """Store, at the transaction's next statement, where a hold is whose session moved."""
+    _MOVE.later(
+        tx,
+        lock.organization_id,
+        after.id,
+        after.starts_at,
+        after.ends_at,
+        after.provider_id,
+        *taken_values(after),
+    )
 
 
 def end_holds(

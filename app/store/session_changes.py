@@ -11,12 +11,15 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from app.core.ids import OrganizationId, SessionId
+    from app.core.session import Session
     from app.store.locks import CalendarLock
     from app.store.pool import Transaction
 
 _LOCK = query("lock_any_session")
 _PARTIES = query("parties_of_session")
 _CANCEL = query("cancel_session")
+_FREE_TIME = query("free_session_time")
+_MOVE = query("move_session")
 
 
 class Parties(NamedTuple):
@@ -51,3 +54,24 @@ async def end_session(
 ) -> None:
     """Cancel the session, which is locked: all its seats and its time are free."""
     await _CANCEL.exec(tx, lock.organization_id, session_id, now)
+
+
+async def free_session_time(tx: Transaction, lock: CalendarLock, session_id: SessionId) -> None:
+    """Free the time of the session, which is locked, before it takes other time."""
+    await _FREE_TIME.exec(tx, lock.organization_id, session_id)
+
+
+def move_session(tx: Transaction, lock: CalendarLock, after: Session) -> None:
+    """Write, at the transaction's next statement, where the session is from now on."""
+    is_alone = len(after.providers) == 1 and not after.resources
+    _MOVE.later(
+        tx,
+        lock.organization_id,
+        after.id,
+        after.providers[0],
+        None if is_alone else after.providers,
+        None if is_alone else after.resources,
+        after.starts_at,
+        after.ends_at,
+        after.time_version,
+    )

@@ -47,6 +47,14 @@ UPDATE hold
 SET ended_at = $3
 WHERE organization_id = $1 AND id = $2 AND ended_at IS NULL;
 
+-- name: move_hold :exec
+-- A hold, which is locked, in a session that moved.
+-- params: organization_id uuid, id uuid, starts_at timestamptz, ends_at timestamptz, provider_id uuid, provider_ids uuid[], named integer, resource_ids uuid[], session_id uuid, seats integer
+UPDATE hold
+SET starts_at = $3, ends_at = $4, provider_id = $5, provider_ids = $6, named = $7, resource_ids = $8, session_id = $9,
+    seats = $10
+WHERE organization_id = $1 AND id = $2;
+
 -- name: end_holds :exec
 -- These holds, which are locked, ended.
 -- params: organization_id uuid, ids uuid[], ended_at timestamptz

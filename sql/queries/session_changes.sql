@@ -7,12 +7,18 @@ WHERE organization_id = $1 AND id = $2
 FOR UPDATE;
 
 -- name: parties_of_session :one
--- Who has active seats in a session, expired ones left out: confirmed appointments and holds.
+-- Who is in a session: its confirmed appointments, and the holds with seats that have not expired.
 -- params: organization_id uuid, session_id uuid, now timestamptz
-SELECT coalesce(array_agg(DISTINCT appointment_id) FILTER (WHERE appointment_id IS NOT NULL), '{}') AS appointment_ids,
-    coalesce(array_agg(DISTINCT hold_id) FILTER (WHERE hold_id IS NOT NULL), '{}') AS hold_ids
-FROM seat
-WHERE organization_id = $1 AND session_id = $2 AND active AND (expires_at IS NULL OR expires_at > $3);
+SELECT ARRAY(
+        SELECT appointment.id
+        FROM appointment
+        WHERE appointment.organization_id = $1 AND appointment.session_id = $2 AND appointment.status = 'CONFIRMED'
+    ) AS appointment_ids,
+    ARRAY(
+        SELECT DISTINCT seat.hold_id
+        FROM seat
+        WHERE seat.organization_id = $1 AND seat.session_id = $2 AND seat.active AND seat.expires_at > $3
+    ) AS hold_ids;
 
 -- name: cancel_session :exec
 -- End a session, which is locked, for all who have seats in it: their seats and its time are given back.
@@ -36,4 +42,28 @@ WITH left_seats AS (
 )
 UPDATE session
 SET ended_at = $3, is_cancelled = true, version = version + 1
+WHERE organization_id = $1 AND id = $2;
+
+-- name: free_session_time :exec
+-- Free all of a session's time, which is locked, for what it takes instead.
+-- params: organization_id uuid, session_id uuid
+WITH its AS (
+    SELECT id
+    FROM claim
+    WHERE organization_id = $1 AND session_id = $2 AND active
+    -- As in free_hold_time.
+    ORDER BY subject_id, unit, claimed_from
+    FOR UPDATE
+)
+UPDATE claim
+SET active = false
+FROM its
+WHERE claim.organization_id = $1 AND claim.id = its.id;
+
+-- name: move_session :exec
+-- A session, which is locked, at another time, or with others, in its next version.
+-- params: organization_id uuid, id uuid, provider_id uuid, provider_ids uuid[], resource_ids uuid[], starts_at timestamptz, ends_at timestamptz, time_version integer
+UPDATE session
+SET provider_id = $3, provider_ids = $4, resource_ids = $5, starts_at = $6, ends_at = $7, version = version + 1,
+    time_version = $8
 WHERE organization_id = $1 AND id = $2;

@@ -11,24 +11,19 @@ from uuid import UUID
 import pytest
 from icalendar import Calendar, Event
 
+from app.core.ids import ProviderId
 from app.store.messages import claim_messages
 from app.usecases.messages.send_messages import log_what_is_due
-from tests.builders import Json, a_provider, a_service, an_appointment, key_in, made
+from tests.builders import Json, a_provider, a_service, instant, key_in, made
 from tests.integration.reminders import Post, a_post
-from tests.sessions import in_a_session
-from tests.visits import needs_now
+from tests.integration.test_session_changes import CANCEL_SESSION, move_session, session_of
+from tests.visits import a_visit, needs_now, node, try_move
 
 ADA = "ada@salon.example"
 START = "2026-01-14T12:00Z"
 DAY, HOUR = "2026-01-13T12:00Z", "2026-01-14T11:00Z"
 CANCEL = """mutation ($input: CancelAppointmentInput!) {
     answer: cancelAppointment(input: $input) { __typename ... on UserError { message } }
-}"""
-CANCEL_SESSION = """mutation ($input: CancelSessionInput!) {
-    answer: cancelSession(input: $input) {
-        __typename ... on Session { id isCancelled seatsTaken appointments { nodes { status cancellationReason } } }
-        ... on NotCancellableError { reason } ... on UserError { message } ... on InvalidInputError { field }
-    }
 }"""
 MESSAGES = """query ($id: ID!, $token: String) {
     appointment(id: $id, manageToken: $token) { messages { kind recipient status provider { id } } }
@@ -51,37 +46,14 @@ async def a_class(post: Post) -> tuple[Json, Json]:
 
 async def parties(post: Post, *seats: int) -> tuple[list[Json], str]:
     """Parties of so many seats in one session of Ada's, and its id."""
-    ada, yoga = await a_class(post)
-    booked = []
-    for number in range(len(seats)):
-        # A start of their own first: what follows puts them into one session.
-        customer = {"name": f"Guest {number}", "email": f"guest{number}@example.org"}
-        await needs_now(post.api, yoga, seats=1)
-        booked.append(
-            await an_appointment(
-                post.api,
-                ada,
-                START if number == 0 else f"2026-01-15T{8 + number:02}:00Z",
-                customer=customer,
-                serviceId=yoga["id"],
-            )
-        )
-    await needs_now(post.api, yoga, seats=12)
-    session_id = await in_a_session(post.api, *booked)
-    for each, size in zip(booked, seats, strict=True):
-        await post.api.rows(
-            "UPDATE appointment SET seats = $2 WHERE organization_id = $1 AND id = $3",
-            post.api.organization.id,
-            size,
-            key_in(each["appointment"]["id"]),
-        )
-    await post.api.rows(
-        """UPDATE message_outbox SET due_at = '2026-01-14T12:00Z'::timestamptz
-            - CASE kind WHEN 'DAY_BEFORE' THEN interval '24 hours' ELSE interval '1 hour' END
-            WHERE organization_id = $1 AND kind IN ('DAY_BEFORE', 'HOUR_BEFORE')""",
-        post.api.organization.id,
-    )
-    return booked, session_id
+    _, yoga = await a_class(post)
+    booked = [await a_party(post, yoga, START, number, size) for number, size in enumerate(seats)]
+    return booked, await session_of(post.api, booked[0])
+
+
+async def a_party(post: Post, service: Json, starts_at: str, number: int, seats: int) -> Json:
+    customer = {"name": f"Guest {number}", "email": f"guest{number}@example.org"}
+    return await a_visit(post.api, service, starts_at, customer=customer, seats=seats)
 
 
 async def cancel(post: Post, confirmation: Json) -> None:
@@ -229,7 +201,7 @@ async def test_a_providers_calendar_has_one_event_for_a_session(post: Post) -> N
     uid = f"{UUID(str(key_in(session_id)))}@slotwright"
     assert [str(each["UID"]) for each in told] == [uid] * 4
     sequences = [int(str(each["SEQUENCE"])) for each in told]
-    assert sequences == sorted(sequences)
+    assert sequences[0] <= sequences[1] < sequences[2] < sequences[3]
     assert [str(each["STATUS"]) for each in told] == ["CONFIRMED"] * 3 + ["CANCELLED"]
     own = events(post, "guest0@example.org")
     assert len({str(each["UID"]) for each in own}) == 1
@@ -265,7 +237,6 @@ async def test_a_cancelled_session_is_told_to_every_customer_and_once_to_the_pro
     answer = await post.api.ask(CANCEL_SESSION, caller=post.api.admin, input=values)
     session = made(answer["answer"], "Session")
     assert (session["isCancelled"], session["seatsTaken"]) == (True, 0)
-    assert [each["status"] for each in session["appointments"]["nodes"]] == ["CANCELLED"] * 3
     assert await post.work() == {"SENT": 4}
     assert subjects(post, ADA)[-1] == "Cancelled: Yoga, Wed, Jan 14, 12:00 PM"
     assert str(events(post, ADA)[-1]["STATUS"]) == "CANCELLED"
@@ -279,3 +250,93 @@ async def test_a_cancelled_session_is_told_to_every_customer_and_once_to_the_pro
     assert await post.work_at(DAY) == {}
     skipped = [each for each in await post.log() if each["kind"] == "DAY_BEFORE"]
     assert {each["status"] for each in skipped} == {"SKIPPED"}
+
+
+async def test_a_moved_session_is_told_to_every_customer_and_once_to_the_provider(
+    post: Post,
+) -> None:
+    """The event moves under its UID; the old reminders never go out, the new one is one."""
+    _, session_id = await parties(post, 2, 1)
+    await post.work()
+    await move_session(post.api, session_id, "2026-01-15T09:00Z")
+    assert await post.work() == {"SENT": 3}
+    told = "Moved: Yoga (3 seats in 2 bookings), now Thu, Jan 15, 9:00 AM"
+    assert subjects(post, ADA)[-1] == told
+    assert "Wed, Jan 14, 12:00 PM" in post.letters(ADA)[-1].as_string()
+    last = events(post, ADA)[-1]
+    assert str(last["UID"]) == str(events(post, ADA)[0]["UID"])
+    assert last.decoded("DTSTART") == instant("2026-01-15T09:00Z")
+    assert await post.work_at(DAY) == {}
+    assert await post.work_at("2026-01-14T09:00Z") == {"SENT": 3}
+    # There and back again: each move is news, though the start is one that it has had.
+    await move_session(post.api, session_id, "2026-01-15T10:00Z")
+    await move_session(post.api, session_id, "2026-01-15T09:00Z")
+    await post.work()
+    await move_session(post.api, session_id, "2026-01-15T10:00Z")
+    await post.work()
+    assert [each.split(",")[-1] for each in subjects(post, ADA)[-2:]] == [" 9:00 AM", " 10:00 AM"]
+
+
+async def test_a_session_that_is_handed_over_leaves_one_calendar_for_another(post: Post) -> None:
+    ada, yoga = await a_class(post)
+    bea = await a_provider(post.api, name="Bea", email="bea@salon.example")
+    await needs_now(
+        post.api, yoga, provider_ids=tuple(ProviderId(key_in(each["id"])) for each in (ada, bea))
+    )
+    booked = [await a_party(post, yoga, START, number, 2) for number in range(2)]
+    await post.work()
+    await move_session(post.api, await session_of(post.api, booked[0]), START, bea)
+    await post.work()
+    assert subjects(post, ADA)[-1].startswith("Handed over: Yoga")
+    assert subjects(post, "bea@salon.example") == [
+        "New session: Yoga (4 seats in 2 bookings), Wed, Jan 14, 12:00 PM"
+    ]
+    left, came = events(post, ADA)[-1], events(post, "bea@salon.example")[-1]
+    assert (str(left["STATUS"]), str(came["STATUS"])) == ("CANCELLED", "CONFIRMED")
+    assert str(left["UID"]) == str(came["UID"])
+
+
+async def test_a_party_that_moves_to_another_session_moves_in_the_providers_calendar(
+    post: Post,
+) -> None:
+    """The new session's event is updated; that of the old one is cancelled once nobody is left."""
+    _, yoga = await a_class(post)
+    one = await a_party(post, yoga, START, 0, 2)
+    two = await a_party(post, yoga, START, 1, 1)
+    three = await a_party(post, yoga, "2026-01-15T09:00Z", 2, 1)
+    old, new = await session_of(post.api, one), await session_of(post.api, three)
+    await post.work()
+    made(await try_move(post.api, one, "2026-01-15T09:00Z"), "BookingConfirmation")
+    assert await post.work() == {"SENT": 2}
+    assert subjects(post, ADA)[-1].startswith("Moved: Yoga with Guest 0, 2 seats, now Thu, Jan 15")
+    assert event_of(post, -1) == (new, "CONFIRMED", "Yoga (3 seats in 2 bookings)")
+    made(await try_move(post.api, two, "2026-01-15T09:00Z"), "BookingConfirmation")
+    assert await post.work() == {"SENT": 3}
+    assert {event_of(post, -1), event_of(post, -2)} == {
+        (new, "CONFIRMED", "Yoga (4 seats in 3 bookings)"),
+        (old, "CANCELLED", "Yoga"),
+    }
+    assert "Cancelled: Yoga, Wed, Jan 14, 12:00 PM" in subjects(post, ADA)[-2:]
+    # That is no obstacle to telling of the party's own cancellation later.
+    await cancel(post, two)
+    await post.work()
+    assert subjects(post, ADA)[-1].startswith("Cancelled: Yoga with Guest 1, 1 seat, Thu, Jan 15")
+    assert event_of(post, -1) == (new, "CONFIRMED", "Yoga (3 seats in 2 bookings)")
+
+
+def event_of(post: Post, place: int) -> tuple[str, str, str]:
+    """The session, the status and the summary of an event in Ada's mail."""
+    event = events(post, ADA)[place]
+    session_id = node("Session", UUID(str(event["UID"]).removesuffix("@slotwright")))
+    return session_id, str(event["STATUS"]), str(event["SUMMARY"])
+
+
+async def test_a_party_that_becomes_larger_is_told_so_with_its_provider(post: Post) -> None:
+    booked, session_id = await parties(post, 2, 1)
+    await post.work()
+    made(await try_move(post.api, booked[0], START, seats=3), "BookingConfirmation")
+    assert await post.work() == {"SENT": 2}
+    assert subjects(post, "guest0@example.org")[-1].startswith("Changed: Yoga with Ada, 3 seats")
+    assert subjects(post, ADA)[-1].startswith("Changed: Yoga with Guest 0, 3 seats")
+    assert event_of(post, -1) == (session_id, "CONFIRMED", "Yoga (4 seats in 2 bookings)")
+    assert await post.work_at(DAY) == {"SENT": 3}

@@ -14,7 +14,6 @@ from app.core.refusals import (
     InvalidInput,
     NotAllowed,
     NotCancellable,
-    NotChangeableReason,
     NotFound,
 )
 from app.core.session import Session
@@ -116,13 +115,12 @@ async def _cancel(
         again = told_again(organization_id, session)
         return ChangedSession(session=session, changes=(again,))
     now = resources.clock()
-    if now >= session.starts_at:
-        return NotCancellable(reason=NotChangeableReason.ALREADY_STARTED)
-    standing = [hold for hold in everybody.holds if hold.stands_at(now)]
-    if not everybody.appointments and not standing:
-        return NotCancellable(reason=NotChangeableReason.ALREADY_CANCELLED)
+    reason_against = everybody.why_not_change(session, now)
+    if reason_against is not None:
+        return NotCancellable(reason=reason_against)
     # Of those that have expired, the sweep records the end.
-    everybody = replace(everybody, holds=tuple(standing))
+    standing = tuple(hold for hold in everybody.holds if hold.stands_at(now))
+    everybody = replace(everybody, holds=standing)
     own = replace(own, now=now)
     return await _write(resources, viewer, tx, session, actor, everybody, own, reason)
 

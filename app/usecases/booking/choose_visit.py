@@ -65,13 +65,13 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
     from datetime import date, datetime
 
-    from app.core.appointment import Appointment
     from app.core.booking import Claims
     from app.core.ids import OrganizationId, ProviderId, ResourceId, ServiceId, SubjectId
     from app.core.provider import Calendar
     from app.core.resource import ResourceCalendar
     from app.core.sessions import StandingSession
     from app.core.slots import Claim
+    from app.core.taken import Taken
     from app.store.idempotency import KeyScope
     from app.store.locks import CalendarLock
     from app.store.pool import Transaction
@@ -267,10 +267,10 @@ async def _needs(
 
 
 def needs_for(
-    wanted: Wanted, found: Mapping[ServiceId, Needs], moving: Appointment | None
+    wanted: Wanted, found: Mapping[ServiceId, Needs], moving: Taken | None
 ) -> Needs | NotFound | InvalidInput:
     """What was found that the service needs, as far as the wish can be granted; with `moving`, the
-    wish of its move.
+    wish of its move: of an appointment, or of all of a session.
     """
     if wanted.service_id is None:
         if len(wanted.named) > 1:
@@ -312,15 +312,15 @@ async def _choices(
     resource_ids: Sequence[ResourceId],
     around: date,
     *,
-    moving: Moving | None = None,
+    own: Claims | None = None,
 ) -> Choices | NotFound:
+    """`own` are the claims of what moves, if something does."""
     parties = [Party(each, wanted.service_id) for each in provider_ids]
     calendars = await calendars_around(
-        on, organization_id, parties, around, with_withdrawn=moving is not None
+        on, organization_id, parties, around, with_withdrawn=own is not None
     )
     if isinstance(calendars, NotFound):
         return calendars
-    own: Claims = {} if moving is None else moving.claims
     found = (
         await load_resource_calendars(
             on, organization_id, resource_ids, around - RULES_MARGIN, around + RULES_MARGIN
@@ -335,7 +335,7 @@ async def _choices(
         resources={
             each: calendar
             for each, calendar in found.items()
-            if not calendar.resource.is_archived or each in own
+            if not calendar.resource.is_archived or each in (own or {})
         },
     )
 
@@ -427,15 +427,19 @@ def decide_visit(
     resource_ids: Iterable[ResourceId] | None = None,
 ) -> Chosen | tuple[UnbookableReason, ...]:
     """What the visit takes at this start, or why it can't be had. `own` are the moving
-    appointment's seats, if it has some in a session. With `resource_ids`, only units of these.
+    appointment's seats, if it has some in a session, or everybody's where all of the session moves.
+    With `resource_ids`, only units of these.
     """
+    own_lead = None if own is None else own.session.providers[0]
+    if moving is not None:
+        own_lead = moving.appointment.provider_id
     by_week = choices.needs.assignment is Assignment.LEAST_BUSY
     candidates = {
         each: Candidate(
             calendar=calendar,
             claims=seen.standing[each],
             led=seen.led.get(each, ()),
-            leads_own=moving is not None and moving.appointment.provider_id == each,
+            leads_own=own_lead == each,
             booked_minutes=booked_minutes(
                 calendar.hours.time_zone, seen.standing[each], starts_at, now
             )
@@ -586,7 +590,14 @@ async def lock_and_choose(
             return Retry.OVERTAKEN
     around = nearest_supported_date(starts_at.date())
     choices = await _choices(
-        tx, organization_id, wanted, needs, providers, rooms, around, moving=moving
+        tx,
+        organization_id,
+        wanted,
+        needs,
+        providers,
+        rooms,
+        around,
+        own=None if moving is None else own,
     )
     if not isinstance(choices, Choices):
         return choices
@@ -778,3 +789,98 @@ def _decide_move(
             if isinstance(visit, Join | Visit):
                 return visit
     return decide_visit(choices, seen, named, starts_at, now, moving=moving, own=own_seats)
+
+
+# ---------------------------------------------------------------- all of a session
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Locked:
+    """What a session could take instead, and the lock on that and on what it has."""
+
+    choices: Choices
+    zones: Mapping[SubjectId, str]
+    lock: CalendarLock
+
+
+async def lock_for_session(
+    resources: Resources,
+    tx: Transaction,
+    organization_id: OrganizationId,
+    wanted: Wanted,
+    starts_at: datetime,
+    taken: Taken,
+    own: Claims,
+) -> Locked | NotFound | InvalidInput | SlotUnavailable:
+    """Lock all that a session which takes this could take at another start, or with others. The
+    service's lock is shared already.
+    """
+    found = {}
+    if wanted.service_id is not None:
+        found = await load_needs(tx, organization_id, [wanted.service_id])
+    needs = needs_for(wanted, found, taken)
+    if not isinstance(needs, Needs):
+        return needs
+    providers = candidates_for(needs, wanted, taken.providers)
+    await share_rules(tx, organization_id, {*providers, *needs.resource_ids, *own})
+    around = nearest_supported_date(starts_at.date())
+    choices = await _choices(
+        tx, organization_id, wanted, needs, providers, needs.resource_ids, around, own=own
+    )
+    if not isinstance(choices, Choices):
+        return choices
+    unsupported = refuse_unsupported(starts_at, resources.clock())
+    if unsupported is not None:
+        return unsupported
+    zones = choices.zones
+    if not own.keys() <= zones.keys():
+        zones |= await time_zones(tx, organization_id, own.keys() - zones.keys())
+    claims = choices.claims_at(starts_at)
+    lock = await lock_calendars(
+        tx,
+        organization_id,
+        dates_to_lock(zones, claims, own),
+        limits_to_lock(choices.calendars.values(), claims),
+    )
+    return Locked(choices=choices, zones=zones, lock=lock)
+
+
+async def decide_session(
+    tx: Transaction,
+    organization_id: OrganizationId,
+    locked: Locked,
+    session: StandingSession,
+    starts_at: datetime,
+    now: datetime,
+) -> tuple[Chosen, Seen] | SlotUnavailable:
+    """What the session takes at this start, as one visit: what it has counts as free. With no other
+    wish than what it has, that is a `Join` of itself. `session` has no parties.
+
+    At its own start it keeps whom and what it has, as far as the service still needs them.
+    """
+    choices, own = locked.choices, OwnSeats(session=session, seats=1)
+    named = choices.wanted.named
+    seen = await look_at(
+        tx,
+        organization_id,
+        choices,
+        [starts_at],
+        in_order=len(named) < choices.needs.how_many,
+        sessions=(),
+    )
+    others = [each for each in session.providers if each not in named]
+    kept = tuple(each for each in (*named, *others) if each in choices.calendars)
+    rooms = [each for each in choices.resources if each in session.claims]
+    tries: list[tuple[Sequence[ProviderId], Sequence[ResourceId] | None]] = [(named, None)]
+    if instant_of(session.start) == starts_at:
+        few = kept[: max(choices.needs.how_many, len(named))]
+        tries = [(few, rooms), (few, None), *tries]
+    visit: Chosen | tuple[UnbookableReason, ...] = ()
+    for wished, resource_ids in tries:
+        visit = decide_visit(
+            choices, seen, wished, starts_at, now, own=own, resource_ids=resource_ids
+        )
+        if isinstance(visit, Join | Visit):
+            return visit, seen
+    assert not isinstance(visit, Join | Visit)  # noqa: S101  the last try was refused
+    return SlotUnavailable(reasons=visit)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from app.core.booking import dates_to_lock
 from app.core.lifecycle import Actor
-from app.core.refusals import NotAllowed, NotFound
+from app.core.refusals import NotAllowed, NotChangeableReason, NotFound
 from app.core.sentences import say
 from app.store.appointments import appointments_of_session_for_update
 from app.store.calendars import claims_of_session, time_zones
@@ -22,6 +22,8 @@ from app.store.session_lists import sessions_by_ids
 from app.usecases.booking.lock_calendar import OwnTime, Retry
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from app.core.appointment import Appointment
     from app.core.hold import Hold
     from app.core.ids import OrganizationId, SessionId
@@ -50,6 +52,16 @@ class Everybody:
 
     appointments: tuple[Appointment, ...]
     holds: tuple[Hold, ...]
+
+    def why_not_change(self, session: Session, now: datetime) -> NotChangeableReason | None:
+        """Why the session can be neither cancelled nor moved at this instant; None where it can."""
+        if session.ended_at is not None:
+            return NotChangeableReason.ALREADY_CANCELLED
+        if now >= session.starts_at:
+            return NotChangeableReason.ALREADY_STARTED
+        if self.appointments or any(hold.stands_at(now) for hold in self.holds):
+            return None
+        return NotChangeableReason.ALREADY_CANCELLED
 
 
 async def see_session(

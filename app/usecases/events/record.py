@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         ProviderId,
         ResourceId,
         ServiceId,
+        SessionId,
     )
     from app.core.needs import Assignment
     from app.core.session import Session
@@ -140,6 +141,12 @@ def record_changes(
         )
         for _, after in pairs
     ]
+
+
+def record_answer(tx: Transaction, key: RequestKey, session_id: SessionId, now: datetime) -> None:
+    """A retry of the same request gets this session."""
+    answer = StoredAnswer(request_hash=key.request_hash, session_id=session_id)
+    insert_answer(tx, key.scope, answer, now)
 
 
 def record_hold(

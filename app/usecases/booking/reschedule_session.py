@@ -1,0 +1,354 @@
+"""Reschedule a session: it moves with everybody in it, appointments and holds, or nobody moves.
+
+It moves as one visit that takes what the service needs now, and what it has counts as free. Whoever
+was named by any party stays, unless staff name others.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import groupby
+from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
+
+from app.core.appointment import Appointment
+from app.core.booking import Wanted, visit_of
+from app.core.changes import AppointmentChangeKind
+from app.core.events import Author, EventType
+from app.core.hold import Hold
+from app.core.ids import ResourceId
+from app.core.lifecycle import moved
+from app.core.refusals import (
+    IdempotencyKeyReused,
+    InvalidInput,
+    NotAllowed,
+    NotChangeableReason,
+    NotFound,
+    NotReschedulable,
+    SlotUnavailable,
+)
+from app.core.session import Session
+from app.core.sessions import Join, StandingSession
+from app.core.slots import UnbookableReason
+from app.core.taken import Taken
+from app.core.validation import NAMED_TWICE, valid_idempotency_key
+from app.core.zones import instant_of
+from app.store.appointments import update_appointment
+from app.store.calendars import Owner, claims_of_session, take_time
+from app.store.holds import move_hold
+from app.store.locks import share_rules
+from app.store.pool import transaction
+from app.store.session_changes import free_session_time, move_session
+from app.store.session_lists import sessions_by_ids
+from app.store.subjects import replace_subjects
+from app.usecases.booking.cancel_session import ChangedSession
+from app.usecases.booking.choose_visit import Locked, decide_session, lock_for_session
+from app.usecases.booking.idempotency import earlier_answer, key_scope, request_key
+from app.usecases.booking.lock_calendar import OwnTime, Retry, times_changed
+from app.usecases.booking.open_session import (
+    MOST_TRIES,
+    STAFF_ONLY,
+    BusySessionError,
+    lock_everybody,
+    lock_session_of,
+    see_session,
+)
+from app.usecases.events.record import (
+    record_answer,
+    record_changes,
+    record_events,
+    session_changed,
+)
+from app.usecases.events.tell import tell, told_again
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
+
+    from app.core.changes import Change
+    from app.core.ids import OrganizationId, ProviderId, SessionId
+    from app.core.needs import Assignment
+    from app.core.viewer import Viewer
+    from app.core.visits import Visit
+    from app.store.idempotency import RequestKey
+    from app.store.pool import Transaction
+    from app.usecases.booking.choose_visit import Seen
+    from app.usecases.booking.open_session import Everybody
+    from app.usecases.resources import Resources
+
+MUTATION: Final = "rescheduleSession"
+
+Party = TypeVar("Party", Appointment, Hold)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionMoveForm:
+    """A move as typed; the instant is in UTC. Left out, the providers are those whom any party
+    named, and others whom the service assigns.
+    """
+
+    session_id: SessionId
+    starts_at: datetime
+    provider_ids: Sequence[ProviderId] | None
+    idempotency_key: str
+
+
+Refusal: TypeAlias = (
+    SlotUnavailable | NotReschedulable | InvalidInput | NotAllowed | NotFound | IdempotencyKeyReused
+)
+
+
+async def reschedule_session(
+    resources: Resources, viewer: Viewer, form: SessionMoveForm
+) -> Session | Refusal:
+    """Move it with everybody in it, or say why not. The same key with the same request gives the
+    same session again.
+    """
+    key = valid_idempotency_key(form.idempotency_key)
+    if isinstance(key, InvalidInput):
+        return key
+    if not viewer.is_staff:
+        return STAFF_ONLY
+    named = tuple(form.provider_ids or ())
+    if len({*named}) < len(named):
+        return InvalidInput(field="provider_ids", message=NAMED_TWICE)
+    used_key = request_key(resources, key_scope(viewer, MUTATION, key), _request(form))
+    for _ in range(MOST_TRIES):
+        async with transaction(resources.pool) as tx:
+            answer = await _move(resources, viewer, tx, used_key, form)
+            if not isinstance(answer, ChangedSession):
+                tx.roll_back()
+        if isinstance(answer, ChangedSession):
+            await tell(resources, *answer.changes)
+            return answer.session
+        if not isinstance(answer, Retry):
+            return answer
+    raise BusySessionError
+
+
+def _request(form: SessionMoveForm) -> dict[str, object]:
+    named = {"provider_ids": list(form.provider_ids)} if form.provider_ids else {}
+    return {"session_id": form.session_id, "starts_at": form.starts_at, **named}
+
+
+async def _move(
+    resources: Resources,
+    viewer: Viewer,
+    tx: Transaction,
+    key: RequestKey,
+    form: SessionMoveForm,
+) -> ChangedSession | Refusal | Retry:
+    organization_id, session_id = viewer.organization_id, form.session_id
+    earlier = await earlier_answer(tx, key)
+    if isinstance(earlier, IdempotencyKeyReused):
+        return earlier
+    if earlier is not None and earlier.session_id is not None:
+        return await _moved_before(resources, tx, organization_id, earlier.session_id)
+    seen = await see_session(resources, viewer, tx, session_id)
+    if isinstance(seen, NotFound):
+        return seen
+    session, actor = seen
+    everybody = await lock_everybody(tx, organization_id, session_id)
+    await share_rules(tx, organization_id, (), service_id=session.service_id)
+    claims = await claims_of_session(tx, organization_id, session_id)
+    if session.ended_at is not None or not claims:
+        return NotReschedulable(reason=NotChangeableReason.ALREADY_CANCELLED)
+    taken = _taken(session, everybody)
+    wanted = Wanted(tuple(form.provider_ids or taken.providers[: taken.named]), session.service_id)
+    locked = await lock_for_session(
+        resources, tx, organization_id, wanted, form.starts_at, taken, claims
+    )
+    if not isinstance(locked, Locked):
+        return locked
+    own = OwnTime(zones=locked.zones, lock=locked.lock, claims=claims, now=resources.clock())
+    found = await lock_session_of(resources, tx, organization_id, session_id, everybody, own)
+    if isinstance(found, Retry):
+        return found
+    own = replace(own, now=resources.clock())
+    reason = everybody.why_not_change(found, own.now)
+    if reason is not None:
+        return NotReschedulable(reason=reason)
+    standing = StandingSession(id=session_id, providers=found.providers, claims=claims)
+    decided = await decide_session(tx, organization_id, locked, standing, form.starts_at, own.now)
+    if isinstance(decided, SlotUnavailable):
+        return decided
+    visit, looked = decided
+    if isinstance(visit, Join):
+        # It is there already, with whom it is to be.
+        record_answer(tx, key, session_id, own.now)
+        again = told_again(organization_id, found)
+        return ChangedSession(session=found, changes=(again,))
+    author = Author(actor=actor, subject=viewer.subject)
+    change = _Change(
+        session=found,
+        everybody=everybody,
+        own=own,
+        visit=visit,
+        named_anew=len(wanted.named) if form.provider_ids else None,
+        assignment=locked.choices.needs.assignment
+        if len(wanted.named) < len(visit.providers)
+        else None,
+    )
+    return await _write(resources, tx, key, change, looked, author)
+
+
+async def _moved_before(
+    resources: Resources, tx: Transaction, organization_id: OrganizationId, session_id: SessionId
+) -> ChangedSession:
+    """The answer to a request that comes again: the session with its fields as of now."""
+    found = await sessions_by_ids(tx, organization_id, [session_id], resources.clock())
+    session = found[session_id]
+    return ChangedSession(session=session, changes=(told_again(organization_id, session),))
+
+
+def _taken(session: Session, everybody: Everybody) -> Taken:
+    """What the session takes; first those whom any party named, the lead before all."""
+    parties: Iterable[Taken] = (*everybody.appointments, *everybody.holds)
+    named = {each for party in parties for each in party.providers[: party.named]}
+    first = [each for each in session.providers if each in named]
+    lead, *others = (*first, *(each for each in session.providers if each not in named))
+    return Taken(
+        provider_id=lead, others=tuple(others), named=len(first), resources=session.resources
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Change:
+    """What was decided. `named_anew` is how many of the visit's providers staff named; None where
+    they named nobody.
+    """
+
+    session: Session
+    everybody: Everybody
+    own: OwnTime
+    visit: Visit
+    named_anew: int | None
+    assignment: Assignment | None
+
+    @property
+    def resources(self) -> tuple[ResourceId, ...]:
+        """The resources of the visit, each once."""
+        return tuple(dict.fromkeys(resource_id for resource_id, _ in self.visit.units))
+
+    @property
+    def after(self) -> Session:
+        """The session as it is then."""
+        session, visit = self.session, self.visit
+        start, end = visit_of(visit.claims)
+        is_news = (session.starts_at, *_whom(session.providers)) != (
+            instant_of(start),
+            *_whom(visit.providers),
+        )
+        return replace(
+            session,
+            providers=visit.providers,
+            resources=self.resources,
+            starts_at=instant_of(start),
+            ends_at=instant_of(end),
+            version=session.version + 1,
+            time_version=session.time_version + is_news,
+        )
+
+    def providers_of(self, party: Taken) -> tuple[tuple[ProviderId, ...], int]:
+        """Whom a party has then, those first whom it named, and how many these are."""
+        if self.named_anew is not None:
+            return self.visit.providers, self.named_anew
+        if _whom(party.providers) == _whom(self.visit.providers):
+            return party.providers, party.named
+        named = party.providers[: party.named]
+        return (*named, *(each for each in self.visit.providers if each not in named)), party.named
+
+
+def _whom(providers: Sequence[ProviderId]) -> tuple[ProviderId, frozenset[ProviderId]]:
+    """The lead, and all: the order of the others is no news to anybody."""
+    return providers[0], frozenset(providers)
+
+
+async def _write(
+    resources: Resources,
+    tx: Transaction,
+    key: RequestKey,
+    change: _Change,
+    looked: Seen,
+    author: Author,
+) -> ChangedSession | SlotUnavailable:
+    """Give the old time back and take the new one, for the session and everybody in it."""
+    lock, now = change.own.lock, change.own.now
+    organization_id, after, visit = lock.organization_id, change.after, change.visit
+    await free_session_time(tx, lock, after.id)
+    move_session(tx, lock, after)
+    pairs = [(each, _moved(change, each)) for each in change.everybody.appointments]
+    for before, moved_one in pairs:
+        update_appointment(tx, organization_id, moved_one)
+        replace_subjects(tx, organization_id, before, moved_one, visit.claims, now)
+    for hold in change.everybody.holds:
+        move_hold(tx, lock, _moved_hold(change, hold))
+    record_answer(tx, key, after.id, now)
+    event = session_changed(EventType.SESSION_RESCHEDULED, after)
+    record_events(resources, tx, organization_id, [event], author=author, now=now)
+    changes: list[Change] = []
+    for some in _by_providers(pairs):
+        changes += record_changes(
+            resources,
+            tx,
+            organization_id,
+            some,
+            AppointmentChangeKind.RESCHEDULED,
+            author=author,
+            now=now,
+            assignment=change.assignment,
+        )
+    # With holds only, its time lasts as long as they do.
+    expires_at = None if pairs else max(hold.expires_at for hold in change.everybody.holds)
+    # Written with all of it, in one statement.
+    if not await take_time(
+        tx,
+        lock,
+        visit.claims,
+        Owner(session_id=after.id, expires_at=expires_at),
+        standing=looked.standing,
+        now=now,
+        new_id=resources.new_id,
+    ):
+        return SlotUnavailable(reasons=(UnbookableReason.ALREADY_TAKEN,))
+    times = times_changed(organization_id, change.own.zones, change.own.claims, visit.claims)
+    return ChangedSession(session=after, changes=(*times, *changes))
+
+
+def _moved(change: _Change, appointment: Appointment) -> Appointment:
+    after = change.after
+    providers, named = change.providers_of(appointment)
+    return moved(
+        appointment,
+        after.starts_at,
+        after.ends_at,
+        providers=providers,
+        named=named,
+        resources=after.resources,
+        session_id=after.id,
+    )
+
+
+def _moved_hold(change: _Change, hold: Hold) -> Hold:
+    after = change.after
+    (lead, *others), named = change.providers_of(hold)
+    return replace(
+        hold,
+        starts_at=after.starts_at,
+        ends_at=after.ends_at,
+        provider_id=lead,
+        others=tuple(others),
+        named=named,
+        resources=after.resources,
+    )
+
+
+_Pair: TypeAlias = tuple[Appointment, Appointment]
+
+
+def _by_providers(pairs: Sequence[_Pair]) -> list[list[_Pair]]:
+    """Those with the same providers before and after together: their history is written at once."""
+
+    def whom(pair: _Pair) -> tuple[tuple[ProviderId, ...], tuple[ProviderId, ...]]:
+        return pair[0].providers, pair[1].providers
+
+    return [list(group) for _, group in groupby(sorted(pairs, key=whom), key=whom)]
