@@ -67,8 +67,11 @@ async def new_service(
     return answer.id
 
 
-async def _rooms(resources: Resources, organization_id: OrganizationId) -> tuple[ResourceId, ...]:
-    made = tuple(ResourceId(resources.new_id()) for _ in range(ROOMS))
+async def some_rooms(
+    resources: Resources, organization_id: OrganizationId, count: int
+) -> tuple[ResourceId, ...]:
+    """So many, always open."""
+    made = tuple(ResourceId(resources.new_id()) for _ in range(count))
     async with transaction(resources.pool) as tx:
         for number, each in enumerate(made, 1):
             room = Resource(id=each, name=f"Room {number}", kind="room", time_zone="UTC")
@@ -113,7 +116,7 @@ async def measure() -> list[Row]:
             each_alone = await new_service(
                 resources, organization_id, "Each alone", Needs(provider_ids=others)
             )
-            rooms = await _rooms(resources, organization_id)
+            rooms = await some_rooms(resources, organization_id, ROOMS)
             operation = await new_service(
                 resources,
                 organization_id,
