@@ -8,7 +8,9 @@ block them for long:
 
 - A file is one transaction. If it does not get a lock within `LOCK_TIMEOUT_MS`, or still needs one
   after `LOCKING_MS`, it is rolled back and retried a moment later, so that waiting statements can
-  run in between.
+  run in between. The tables that it alters are locked first: a stronger lock on a table of which it
+  already has one (for a foreign key, say) would be an immediate deadlock for programs that read the
+  table and then write to it, and PostgreSQL refuses the program's statement.
 - A file whose first line is `-- transaction: each statement` is for what takes long and blocks
   nobody: CREATE INDEX CONCURRENTLY, VALIDATE CONSTRAINT, and filling columns in batches. Each
   statement is committed by itself, and the file is recorded after the last one, so each must be
@@ -58,6 +60,13 @@ LOCK_PAUSE_SECONDS: Final = 1.0
 """Between two tries: together some minutes, longer than any transaction of the program."""
 
 _EACH_STATEMENT: Final = "-- transaction: each statement\n"
+
+_ALTERED: Final = re.compile(r"^ALTER TABLE (\w+)", re.MULTILINE)
+_THERE: Final = """
+SELECT name FROM unnest($1::text[]) WITH ORDINALITY AS altered (name, number)
+WHERE to_regclass(name) IS NOT NULL
+ORDER BY number
+"""
 
 _FILE_NAME: Final = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
 
@@ -150,6 +159,11 @@ class Migration:
                     found.append(text)
                     lines.clear()
         return [*found, "\n".join(lines)] if lines else found
+
+    @property
+    def altered(self) -> list[str]:
+        """The tables that the file alters or creates and alters, each once, in order."""
+        return list(dict.fromkeys(_ALTERED.findall("\n".join(self.statements))))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -245,7 +259,9 @@ async def _apply(connection: Connection, migration: Migration) -> None:
     async def whole(statements: Sequence[str]) -> None:
         until = monotonic() + LOCKING_MS / 1000
         await connection.execute(_RECORD, migration.version, migration.name, migration.checksum)
-        for statement in statements:
+        altered = await connection.fetch(_THERE, migration.altered)
+        locks = [f"LOCK TABLE {row['name']} IN ACCESS EXCLUSIVE MODE" for row in altered]
+        for statement in [*locks, *statements]:
             left = int((until - monotonic()) * 1000)
             await connection.execute(
                 f"SET LOCAL lock_timeout = {max(1, min(left, LOCK_TIMEOUT_MS))}"

@@ -186,6 +186,32 @@ async def test_in_a_circle_of_locks_the_migration_gives_way(
         await program.close()
 
 
+async def test_a_migration_never_waits_for_a_stronger_lock_on_a_table_it_has_locked(
+    folder: Path, empty_database: str, empty_pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That would be an immediate deadlock for a program that has read a row and then writes it."""
+    monkeypatch.setattr(migrations, "LOCK_PAUSE_SECONDS", 0.01)
+    await migrate(empty_database, folder=folder)
+    (folder / "0003_more.sql").write_text(
+        "LOCK TABLE first IN SHARE ROW EXCLUSIVE MODE;\n"  # as for a foreign key
+        "ALTER TABLE first ADD COLUMN m integer;\n"
+    )
+    program = await asyncpg.connect(empty_database)
+    booking = program.transaction()
+    await booking.start()
+    await program.execute("SELECT FROM first FOR UPDATE")
+    migrating = asyncio.create_task(migrate(empty_database, folder=folder))
+    try:
+        await until_a_lock_was_refused(empty_pool, migrating)
+        await program.execute("UPDATE first SET n = 2")
+        await booking.commit()
+        async with asyncio.timeout(60):
+            assert [done.version for done in await migrating] == [3]
+    finally:
+        migrating.cancel()
+        await program.close()
+
+
 async def until_it_is_locked(pool: Pool, table: str) -> None:
     async with asyncio.timeout(60):
         while not await pool.fetch(
