@@ -39,6 +39,7 @@ from enum import Enum
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
@@ -47,7 +48,7 @@ from app.telemetry import metrics
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable
+    from collections.abc import Callable, Sized
 
     from uvicorn import Config
     from uvicorn.server import ServerState
@@ -273,6 +274,22 @@ class _Together:
         self._waiting = []
 
 
+class _Pipeline(FlowControl):
+    """Reads no further while requests wait for earlier ones of their connection to be answered.
+
+    uvicorn would go on reading at each answer, and whenever a request waits for its client to hang
+    up: a client that sends without reading answers could have any number of requests kept here.
+    """
+
+    def __init__(self, transport: asyncio.Transport, waiting: Sized) -> None:
+        super().__init__(transport)
+        self._waiting = waiting
+
+    def resume_reading(self) -> None:
+        if not self._waiting:
+            super().resume_reading()
+
+
 class _HeadTooLargeError(Exception):
     """Raised into the parser, which then gives up."""
 
@@ -318,6 +335,7 @@ class HttpConnection(HttpToolsProtocol):
             transport.abort()
             return
         super().connection_made(cast("asyncio.Transport", _Together(transport)))
+        self.flow = _Pipeline(self.transport, self.pipeline)
         self.watched = Connection(connections, transport, place)
         self.watched.expect(Awaited.HEAD)
 

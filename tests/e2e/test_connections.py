@@ -212,6 +212,9 @@ def frame(text: bytes) -> bytes:
     return b"\x81" + size + bytes(4) + text
 
 
+MOST_SENT_UNREAD_BYTES = 32 * 1024 * 1024
+"""More than the buffers of both sockets can hold."""
+
 PING = frame(json.dumps({"type": "ping", "payload": {"x": "y" * 100_000}}).encode())
 
 
@@ -226,11 +229,15 @@ PING = frame(json.dumps({"type": "ping", "payload": {"x": "y" * 100_000}}).encod
 async def test_a_client_that_does_not_read_is_cut_off(
     impatient: Served, before: bytes, again: bytes
 ) -> None:
+    """Nor is what it sends meanwhile kept: the rest waits where the client's own system keeps it."""
+    sent = 0
     async with impatient.peer() as peer:
         await peer.send(before or again)
         with pytest.raises(ConnectionError):
             while True:
                 await peer.send(again)
+                sent += len(again)
+    assert sent < MOST_SENT_UNREAD_BYTES
 
 
 @pytest.mark.parametrize("path", [f"/callbacks/sms/{IDS}", "/graphql", "/unsubscribe/x"])
