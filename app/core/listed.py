@@ -76,8 +76,8 @@ def list_starts(
     sessions: Iterable[StandingSession],
 ) -> ListedStarts:
     """What a party of so many seats can book at this instant. `sessions` are those of a service
-    with seats; `rooms` are the calendars of the resources. The other arguments are those of
-    `service_starts`.
+    with seats; `rooms` are the calendars of what it needs and of what they have. The other
+    arguments are those of `service_starts`.
     """
     needs, duration = offering.needs, offering.service.rules.duration_minutes
     leads = service_starts(needs, named, providers, resources, now, full)

@@ -165,6 +165,16 @@ def join_fullest(
     return Join(session=session, providers=(*named, *others), named=len(named))
 
 
+def rooms_of(
+    resource_ids: Iterable[ResourceId], sessions: Iterable[StandingSession]
+) -> tuple[ResourceId, ...]:
+    """What a service needs, and what its sessions have that it needed once: in these, too, seats
+    can be taken.
+    """
+    had = (resource_id for session in sessions for resource_id, _ in session.units)
+    return tuple(dict.fromkeys((*resource_ids, *had)))
+
+
 class SeatsAt(NamedTuple):
     """A start at which a session stands: `left` is the largest party that still finds room with the
     same wish, there or in a new session; `end` is the end of the visit of the party in question.

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import chain
 from time import monotonic
+from types import MappingProxyType
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -44,6 +45,7 @@ from app.core.party import Counting, Party, ResourceUse
 from app.core.provider import Calendar
 from app.core.refusals import NotFound, TemporarilyUnavailable
 from app.core.resource import ResourceCalendar
+from app.core.sessions import rooms_of
 from app.core.slots import bookable_by_date, claims_span
 from app.core.zones import DAY_MINUTES, dates_between, day_number, instant_of
 from app.free_times.calendars import KnownCalendar
@@ -108,6 +110,8 @@ KEEP_AFTER_SECONDS: Final = 0.02
 
 YIELD_AFTER: Final = 25
 """Providers computed in a row (some 1 ms) before others get their turn."""
+
+_NONE: Final[Mapping[Any, Any]] = MappingProxyType({})
 
 LocalDates: TypeAlias = "Callable[[str], tuple[date, date]]"
 """From a provider's zone to the dates that are wanted there, inclusive."""
@@ -188,6 +192,8 @@ class ServiceDays(NamedTuple):
     """
     sessions: Sequence[StandingSession] = ()
     """Those of a service with seats that start on the dates wanted of UTC."""
+    others: Mapping[ResourceId, ResourceCalendar] = _NONE
+    """The calendars of what they take and the service needs no more."""
 
     def until(self, now: datetime) -> datetime | None:
         """When the next hold expires on which it depends; None where there is none."""
@@ -196,6 +202,13 @@ class ServiceDays(NamedTuple):
         for session in self.sessions:
             expiries += session.expiries_after(now)
         return min(expiries, default=None)
+
+
+class SessionsRead(NamedTuple):
+    """The sessions of a service, and the calendars of what they take and it needs no more."""
+
+    sessions: Sequence[StandingSession]
+    others: Mapping[ResourceId, ResourceCalendar] = _NONE
 
 
 ServiceAnswer: TypeAlias = ServiceDays | NotFound | TemporarilyUnavailable
@@ -892,9 +905,14 @@ class _Reading:
         answers = dict(found)
         for each, answer in wanted.items():
             if each in read:
-                # Another question may have asked for more dates.
-                sessions = [session for session in read[each] if begin <= session.start < end]
-                answers[each] = answer._replace(sessions=sessions)
+                sessions, others = read[each]
+                answers[each] = answer._replace(
+                    # Another question may have asked for more dates.
+                    sessions=[session for session in sessions if begin <= session.start < end],
+                    others=others,
+                    # Nobody looked at the stamps of the others.
+                    stamps=None if others else answer.stamps,
+                )
             else:
                 self._accelerator.shared.counts.refused += 1
                 answers[each] = TemporarilyUnavailable(retry_after_seconds=RETRY_AFTER_SECONDS)
@@ -902,7 +920,7 @@ class _Reading:
 
     async def _sessions_of(
         self, wanted: Mapping[ServiceId, ServiceDays]
-    ) -> dict[ServiceId, Sequence[StandingSession]]:
+    ) -> dict[ServiceId, SessionsRead]:
         """Those that nobody here reads yet under the same stamps are read, the rest is waited for.
         What is missing was refused.
         """
@@ -919,33 +937,62 @@ class _Reading:
                 mine[each] = flights.begin(key, first, last)
             else:
                 others[each] = flight
+        read: dict[ServiceId, SessionsRead] = {}
         if mine:
             try:
-                await self._read_sessions(mine, first, last)
+                read = await self._read_sessions({each: wanted[each] for each in mine})
+                for each, flight in mine.items():
+                    flight.is_refused = each not in read
+                    # The calendars of others count only for those who asked before they were read.
+                    if each in read and not read[each].others:
+                        flight.result = read[each].sessions
             finally:
                 flights.end(mine.values())
-        read: dict[ServiceId, Sequence[StandingSession]] = {}
-        for each, flight in (mine | others).items():
+        alone: dict[ServiceId, ServiceDays] = {}
+        for each, flight in others.items():
             sessions = await flight.wait()
             if sessions is not None:
-                read[each] = sessions
-        return read
+                read[each] = SessionsRead(sessions)
+            elif not flight.is_refused:
+                alone[each] = wanted[each]
+        return read | await self._read_sessions(alone) if alone else read
 
     async def _read_sessions(
-        self, mine: Mapping[ServiceId, SessionFlight], first: date, last: date
-    ) -> None:
-        """In one statement, into the flights' results; none where the gate is full."""
+        self, wanted: Mapping[ServiceId, ServiceDays]
+    ) -> dict[ServiceId, SessionsRead]:
+        """In one statement, and one for what these services need no more; nothing where the gate is
+        full.
+        """
+        first, last = self._dates("UTC")
         async with self._accelerator.gate.place() as admitted:
-            if admitted:
-                read = await standing_sessions(
+            if not admitted:
+                return {}
+            found = await standing_sessions(
+                self._pool,
+                self._organization_id,
+                list(wanted),
+                instant_of(day_number(first) * DAY_MINUTES),
+                instant_of((day_number(last) + 1) * DAY_MINUTES),
+            )
+            gone: dict[ServiceId, list[ResourceId]] = {}
+            for each, sessions in found.items():
+                needed = wanted[each].offering.needs.resource_ids
+                gone[each] = [room for room in rooms_of((), sessions) if room not in needed]
+            others: Mapping[ResourceId, ResourceCalendar] = {}
+            if any(gone.values()):
+                others = await load_resource_calendars(
                     self._pool,
                     self._organization_id,
-                    list(mine),
-                    instant_of(day_number(first) * DAY_MINUTES),
-                    instant_of((day_number(last) + 1) * DAY_MINUTES),
+                    list(dict.fromkeys(chain.from_iterable(gone.values()))),
+                    self._first - RULES_MARGIN,
+                    self._last + RULES_MARGIN,
                 )
-                for each, flight in mine.items():
-                    flight.result = read[each]
+        return {
+            each: SessionsRead(
+                sessions, {room: others[room] for room in gone[each] if room in others}
+            )
+            for each, sessions in found.items()
+        }
 
 
 # ---------------------------------------------------------------- what is wanted

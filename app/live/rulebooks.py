@@ -4,7 +4,7 @@ await, no clock.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -114,6 +114,8 @@ class ServiceDay:
     """What limits count, of those who have some."""
     sessions: Sequence[StandingSession] = ()
     """Those of a service with seats that start on this date."""
+    others: Mapping[ResourceId, ResourceCalendar] = field(default_factory=dict)
+    """The calendars of what they take and the service needs no more."""
     _shown: Content | None = None
     _since: datetime | None = None
     _until: datetime | None = None
@@ -148,7 +150,7 @@ class ServiceDay:
                 each: full_for(calendars[each], counted, self.providers[each], now)
                 for each, counted in self.counted.items()
             },
-            rooms=book.resources,
+            rooms={**self.others, **book.resources},
             sessions=self.sessions,
         )
         starts = by_viewer_date(listed.leads, book.time_zone, self.day, self.day)[self.day]
@@ -186,12 +188,14 @@ class ServiceRulebook:
     time_zone: str
     calendars: Mapping[ProviderId, Calendar]
     resources: Mapping[ResourceId, ResourceCalendar]
+    others: Collection[ResourceId] = ()
+    """What sessions take and the service needs no more."""
 
     @property
     def members(self) -> Collection[OwnerId]:
-        """The service, its providers and its resources."""
+        """The service, its providers and its resources, and what else its sessions take."""
         needs = self.offering.needs
-        return (self.offering.service.id, *needs.provider_ids, *needs.resource_ids)
+        return (self.offering.service.id, *needs.provider_ids, *needs.resource_ids, *self.others)
 
     @property
     def shapes(self) -> list[Rules]:

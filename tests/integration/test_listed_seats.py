@@ -92,6 +92,10 @@ UPDATE_SERVICE = """
     }
 """
 
+SET_HOURS = (
+    "mutation ($input: SetWeeklyHoursInput!) { setWeeklyHours(input: $input) { __typename } }"
+)
+
 NINE, TEN, ELEVEN, NOON = utc(str(TODAY), "09:00", "10:00", "11:00", "12:00")
 TODAYS: Json = {"from": str(TODAY), "to": str(TODAY)}
 
@@ -168,6 +172,31 @@ async def test_a_party_that_joins_stays_until_the_end_of_the_session(api: Api) -
     assert await left(api, yoga) == {ELEVEN: 1}
     await change(api, yoga, seats=3)
     assert await left(api, yoga) == {half_past[0]: 1, ELEVEN: 3}
+
+
+async def test_a_session_keeps_a_room_that_its_service_needs_no_more(api: Api) -> None:
+    """It is joined as long as the room is open, whatever was kept of the list before."""
+    ada = await a_provider(api, weeklyHours=weekly("09:00", "10:00"))
+    room = await a_resource(api, alwaysOpen=False, weeklyHours=weekly("09:00", "10:00"))
+    yoga = await a_class(api, ada, needs=[{"name": "room", "resourceIds": [room["id"]]}])
+    booked = await a_visit(api, yoga, NINE)
+    await change(api, yoga, needs=[])
+    asked: Json = {"serviceId": yoga["id"], "startsAt": NINE, "seats": 3}
+    for is_open in (True, False):
+        for _ in range(3):
+            assert await left(api, yoga, 3) == ({NINE: 3} if is_open else {})
+            said = (await api.ask(EXPLAIN, **asked))["explainTime"]
+            assert said["bookable"] == is_open
+        answer = await try_visit(api, yoga, NINE, seats=3)
+        if is_open:
+            await cancel(api, made(answer, "BookingConfirmation"))
+        else:
+            made(answer, "SlotUnavailableError")
+        hours = {"resourceId": room["id"], "hours": weekly("09:00", "09:30")}
+        await api.ask(SET_HOURS, caller=api.admin, input=hours)
+    data = await api.ask(MOVES, caller=api.admin, id=booked["appointment"]["id"])
+    found = data["appointment"]["rescheduleAvailability"]["slots"]
+    assert [(each["startsAt"], each["seatsLeft"]) for each in found] == [(NINE, 4)]
 
 
 async def test_seats_are_left_in_one_session_or_in_a_new_one(api: Api) -> None:

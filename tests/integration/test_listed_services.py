@@ -243,6 +243,7 @@ class Practice:
             {"seats": self.chance.choice([1, 2, 3, 5])},
             {"durationMinutes": self.chance.choice([30, 45, 60])},
             {"bufferBeforeMinutes": self.chance.choice([0, 15])},
+            {"needs": []},
         ]
         values = {"id": service["id"], **self.chance.choice(changes)}
         answer = await self.api.ask(UPDATE_SERVICE, caller=self.api.admin, input=values)

@@ -18,6 +18,7 @@ from app.core.limits import UNCOUNTED, dates_that_count
 from app.core.party import Party, ServiceParty
 from app.core.refusals import InvalidDateRange, InvalidInput, NotFound
 from app.core.sentences import say
+from app.core.sessions import rooms_of
 from app.core.slots import dates_of_viewer
 from app.core.validation import valid_seats, valid_time_zone
 from app.core.zones import DAY_MINUTES, dates_between, day_number, instant_of, local_date
@@ -245,6 +246,11 @@ class _Sources(NamedTuple):
             resources={
                 each: self.resources[each] for each in needs.resource_ids if each in self.resources
             },
+            others=[
+                each
+                for each in rooms_of((), self.sessions.get(party.service_id, ()))
+                if each not in needs.resource_ids and each in self.resources
+            ],
         )
 
     def leads(self, watched: Subject) -> list[Calendar]:
@@ -311,15 +317,14 @@ async def _sources(
             instant_of(day_number(first) * DAY_MINUTES),
             instant_of((day_number(last) + 1) * DAY_MINUTES),
         )
-    resource_ids = dict.fromkeys(
-        chain.from_iterable(each.needs.resource_ids for each in offerings.values())
+    resource_ids = rooms_of(
+        chain.from_iterable(each.needs.resource_ids for each in offerings.values()),
+        chain.from_iterable(sessions.values()),
     )
     return _Sources(
         offerings=offerings,
         calendars=calendars,
-        resources=await load_resource_calendars(
-            tx, organization_id, list(resource_ids), *with_exceptions
-        )
+        resources=await load_resource_calendars(tx, organization_id, resource_ids, *with_exceptions)
         if resource_ids
         else {},
         sessions=sessions,
@@ -453,6 +458,7 @@ def _service_days(
             },
             counted=counted,
             sessions=sessions.get(day, ()),
+            others={each: sources.resources[each] for each in book.others},
         )
         for day in dates_between(first, last)
     }

@@ -9,7 +9,7 @@ from app.core.limits import dates_that_count
 from app.core.needs import Needs
 from app.core.party import Party
 from app.core.refusals import NotFound
-from app.core.sessions import Join
+from app.core.sessions import Join, rooms_of
 from app.core.slots import UnbookableReason
 from app.core.visits import Candidate, ResourceCandidate, Visit, assign, explain_members
 from app.core.zones import local_date, minute_of, nearest_supported_date
@@ -52,6 +52,8 @@ class _Candidates(NamedTuple):
     needs: Needs
     providers: Mapping[ProviderId, Calendar]
     resources: Mapping[ResourceId, ResourceCalendar]
+    sessions: Sequence[StandingSession] = ()
+    """Those of a service with seats that start at this instant."""
 
 
 async def explain_time(
@@ -69,7 +71,7 @@ async def explain_time(
     # same.
     around = nearest_supported_date(starts_at.date())
     named = () if provider_id is None else (provider_id,)
-    found = await _candidates(resources.pool, organization_id, named, service_id, around)
+    found = await _candidates(resources.pool, organization_id, named, service_id, around, starts_at)
     if isinstance(found, NotFound):
         return found
     if around != starts_at.date():
@@ -83,12 +85,6 @@ async def explain_time(
         resources.pool, organization_id, _subjects(found), *dates_that_count(limits, first, last)
     )
     led = await load_led(resources.pool, organization_id, found.providers.values(), [starts_at])
-    sessions: Sequence[StandingSession] = ()
-    if service_id is not None and found.needs.seats > 1:
-        until = starts_at + timedelta(microseconds=1)
-        sessions = (
-            await standing_sessions(resources.pool, organization_id, [service_id], starts_at, until)
-        )[service_id]
     asked = (
         found.needs,
         named,
@@ -103,7 +99,7 @@ async def explain_time(
         starts_at,
         resources.clock(),
     )
-    visit = assign(*asked, seats=seats, sessions=sessions)
+    visit = assign(*asked, seats=seats, sessions=found.sessions)
     who: dict[SubjectId, Provider | Resource] = {
         each: calendar.provider for each, calendar in found.providers.items()
     }
@@ -112,7 +108,7 @@ async def explain_time(
         () if isinstance(visit, Join | Visit) else visit,
         tuple(
             MemberReasons(who[each], reasons)
-            for each, reasons in explain_members(*asked, seats=seats, sessions=sessions)
+            for each, reasons in explain_members(*asked, seats=seats, sessions=found.sessions)
         ),
     )
 
@@ -123,6 +119,7 @@ async def _candidates(
     named: tuple[ProviderId, ...],
     service_id: ServiceId | None,
     around: date,
+    starts_at: datetime,
 ) -> _Candidates | NotFound:
     needs = Needs(provider_ids=named)
     if service_id is not None:
@@ -136,13 +133,16 @@ async def _candidates(
     providers = {each.provider_id: calendar for each, calendar in calendars.items()}
     if not providers.keys() >= set(named):
         return NotFound(what="provider" if service_id is None else "provider with this service")
-    if not needs.resource_ids:
-        return _Candidates(needs, providers, {})
-    return _Candidates(
-        needs,
-        providers,
-        await load_resource_calendars(on, organization_id, needs.resource_ids, first, last),
-    )
+    sessions: Sequence[StandingSession] = ()
+    if service_id is not None and needs.seats > 1:
+        until = starts_at + timedelta(microseconds=1)
+        several = await standing_sessions(on, organization_id, [service_id], starts_at, until)
+        sessions = several[service_id]
+    resource_ids = rooms_of(needs.resource_ids, sessions)
+    if not resource_ids:
+        return _Candidates(needs, providers, {}, sessions)
+    rooms = await load_resource_calendars(on, organization_id, resource_ids, first, last)
+    return _Candidates(needs, providers, rooms, sessions)
 
 
 def _subjects(found: _Candidates) -> list[tuple[SubjectId, str, Rules]]:

@@ -21,7 +21,7 @@ from app.core.party import Party
 from app.core.refusals import InvalidInput, NotFound, TemporarilyUnavailable
 from app.core.sentences import say
 from app.core.service_starts import seated_starts, service_starts
-from app.core.sessions import OwnSeats, SeatsTaken
+from app.core.sessions import OwnSeats, SeatsTaken, rooms_of
 from app.core.slots import dates_of_viewer
 from app.core.validation import NAMED_TWICE, valid_seats, valid_time_zone
 from app.core.visits import Candidate, ResourceCandidate, leads_at, seats_at
@@ -246,10 +246,11 @@ async def _load_choices(
         with_withdrawn=True,
     )
     sessions = await _load_sessions(resources, organization_id, questions, of_services)
-    resource_ids = dict.fromkeys(
-        chain.from_iterable(each.resource_ids for each in of_services.values())
+    resource_ids = rooms_of(
+        chain.from_iterable(each.resource_ids for each in of_services.values()),
+        chain.from_iterable(sessions.values()),
     )
-    rooms = await load_resource_calendars(*place, list(resource_ids), first, last)
+    rooms = await load_resource_calendars(*place, resource_ids, first, last)
     choices: dict[MoveQuestion, _Choices | NotFound | InvalidInput] = {}
     for question, found in needs.items():
         if isinstance(found, NotFound | InvalidInput):
@@ -268,7 +269,7 @@ async def _load_choices(
             },
             resources={
                 each: rooms[each]
-                for each in found.resource_ids
+                for each in rooms_of(found.resource_ids, here if found.seats > 1 else ())
                 # An archived one may stay.
                 if each in rooms and (not rooms[each].resource.is_archived or each in claimed)
             },

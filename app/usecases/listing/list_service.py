@@ -210,7 +210,10 @@ def listed_starts(
         {(use.resource_id, use.shape): days.days for use, days in found.resources.items()},
         now,
         full,
-        rooms={use.resource_id: days.calendar for use, days in found.resources.items()},
+        rooms={
+            **found.others,
+            **{use.resource_id: days.calendar for use, days in found.resources.items()},
+        },
         sessions=found.sessions,
     )
 
