@@ -12,13 +12,15 @@ import pytest
 
 from app.core.ids import ProviderId, ServiceId, SubjectId
 from app.core.party import Party
+from app.core.sessions import SeatsAt, rooms_of
 from app.core.slots import bookable_starts, free_starts
-from app.core.visits import Candidate, ResourceCandidate, leads_at
+from app.core.visits import Candidate, ResourceCandidate, leads_at, seats_at
 from app.core.zones import Minute, day_number, instant_of
 from app.free_times.read import claims_around
 from app.standins.embedded import Servers
 from app.store.calendars import load_calendars, load_claims, load_resource_calendars
 from app.store.needs import load_needs
+from app.store.sessions import standing_sessions
 from app.usecases.listing.list_availability import (
     FreeTimes,
     SlotQuestion,
@@ -335,8 +337,9 @@ class Clinic(World):
                 *self.providers[:count],
                 durationMinutes=45,
                 needs=[{"name": "room", "resourceIds": rooms[:count]}],
+                seats=seats,
             )
-            for count in (2, 1)
+            for count, seats in ((2, 1), (1, 1), (2, 3))
         ]
         return self
 
@@ -352,10 +355,12 @@ class Clinic(World):
         await self.chance.choices(ways, weights)[0]()
 
     async def visit(self) -> None:
-        service = self.chance.choice(self.services)
-        free = await truth_of_service(self.nodes[0], service, TODAY, TODAY + timedelta(days=DAYS))
+        service, seats = self.chance.choice(self.services), self.chance.choice([1, 1, 2])
+        last = TODAY + timedelta(days=DAYS)
+        free = await truth_of_service(self.nodes[0], service, TODAY, last, seats)
         if free:
-            wish = a_wish(service, instant_of(self.chance.choice(list(free))).isoformat())
+            start = instant_of(self.chance.choice(list(free))).isoformat()
+            wish = a_wish(service, start, seats=seats)
             answer = await self.ask(BOOK, admin=False, **wish)
             self.appointments.append(made(answer, "BookingConfirmation")["appointment"]["id"])
 
@@ -376,6 +381,7 @@ class Clinic(World):
             [
                 {"providersNeeded": self.chance.choice([1, 2, None])},
                 {"bufferAfterMinutes": self.chance.choice([0, 30])},
+                {"seats": self.chance.choice([1, 2, 5])},
                 {
                     "needs": [
                         {
@@ -396,37 +402,49 @@ class Clinic(World):
         service = self.chance.choice(self.services)
         first = TODAY + timedelta(days=self.chance.randrange(DAYS))
         last = first + timedelta(days=self.chance.randrange(3))
+        seats = self.chance.choice([1, 1, 2])
         question = ServiceQuestion(
             service_id=ServiceId(key_in(service["id"])),
             named=(),
             first=first,
             last=last,
             time_zone="UTC",
+            seats=seats,
         )
         node = self.node
         [found] = await list_services(node.resources, node.organization.id, [question])
         assert isinstance(found, ServiceTimes), found
+        listed = found.listed
         shown = {
-            start: found.listed.leads[start]
+            start: (listed.leads[start], listed.at(start))
             for day in found.starts_by_date.values()
             for start in day
         }
-        assert shown == await truth_of_service(self.nodes[0], service, first, last)
+        assert shown == await truth_of_service(self.nodes[0], service, first, last, seats)
 
 
 async def truth_of_service(
-    api: Api, service: Json, first: date, last: date
-) -> dict[Minute, tuple[ProviderId, ...]]:
+    api: Api, service: Json, first: date, last: date, seats: int
+) -> dict[Minute, tuple[tuple[ProviderId, ...], SeatsAt | None]]:
     """What PostgreSQL and the law of a single start say of these dates in UTC."""
     pool, organization_id = api.resources.pool, api.organization.id
     service_id, margin = ServiceId(key_in(service["id"])), timedelta(days=6)
     needs = (await load_needs(pool, organization_id, [service_id]))[service_id]
     parties = [Party(each, service_id) for each in needs.provider_ids]
     calendars = await load_calendars(pool, organization_id, parties, first - margin, last + margin)
-    rooms = await load_resource_calendars(
-        pool, organization_id, needs.resource_ids, first - margin, last + margin
-    )
     begin, end = (day_number(each) * 1440 for each in (first, last + timedelta(days=1)))
+    sessions = (
+        await standing_sessions(
+            pool, organization_id, [service_id], instant_of(begin), instant_of(end)
+        )
+    )[service_id]
+    rooms = await load_resource_calendars(
+        pool,
+        organization_id,
+        rooms_of(needs.resource_ids, sessions),
+        first - margin,
+        last + margin,
+    )
     subjects: list[SubjectId] = [*needs.provider_ids, *rooms]
     claims = await load_claims(pool, organization_id, subjects, begin - 4 * 1440, end + 4 * 1440)
     candidates = {
@@ -445,11 +463,14 @@ async def truth_of_service(
         for start in day
         if begin <= start < end
     }
-    found = {
-        start: leads_at(needs, (), candidates, resources, instant_of(start), api.clock.now)
-        for start in sorted(on_a_grid)
-    }
-    return {start: leads for start, leads in found.items() if leads}
+    found: dict[Minute, tuple[tuple[ProviderId, ...], SeatsAt | None]] = {}
+    for start in sorted(on_a_grid | {session.start for session in sessions}):
+        asked = (needs, (), candidates, resources, instant_of(start), api.clock.now)
+        leads = leads_at(*asked, seats=seats, sessions=sessions)
+        if leads:
+            at = seats_at(*asked, seats=seats, sessions=sessions)
+            found[start] = (leads, at if needs.seats > 1 else None)
+    return found
 
 
 async def trial(world: World) -> None:
