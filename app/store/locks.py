@@ -75,7 +75,16 @@ async def lock_customer(tx: Transaction, organization_id: OrganizationId, subjec
     """Serializes what is decided over all bookings of a signed-in customer, by the subject of their
     account. Bookings take it with their key.
     """
-    await _wait_for(tx, [lock_key("guest", organization_id, customer_name(subject))])
+    await lock_customers(tx, organization_id, [subject])
+
+
+async def lock_customers(
+    tx: Transaction, organization_id: OrganizationId, subjects: Iterable[str]
+) -> None:
+    """As `lock_customer`, for several, or none."""
+    keys = sorted(lock_key("guest", organization_id, customer_name(each)) for each in {*subjects})
+    if keys:
+        await _wait_for(tx, keys)
 
 
 def customer_name(subject: str) -> str:

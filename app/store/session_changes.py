@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from app.core.ids import AppointmentId, HoldId
+from app.core.ids import AppointmentId, CustomerId, HoldId
 from app.store.sql import query
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _LOCK = query("lock_any_session")
 _PARTIES = query("parties_of_session")
+_ACCOUNTS = query("limited_accounts_of_session")
 _CANCEL = query("cancel_session")
 _FREE_TIME = query("free_session_time")
 _MOVE = query("move_session")
@@ -47,6 +48,16 @@ async def parties_of_session(
         frozenset(map(AppointmentId, row["appointment_ids"])),
         frozenset(map(HoldId, row["hold_ids"])),
     )
+
+
+async def limited_accounts_of_session(
+    tx: Transaction, organization_id: OrganizationId, session_id: SessionId
+) -> dict[CustomerId, str]:
+    """The customers in the session who may not be in two places at once, with the subjects of their
+    accounts.
+    """
+    rows = await _ACCOUNTS.many(tx, organization_id, session_id)
+    return {CustomerId(row["id"]): row["subject"] for row in rows}
 
 
 async def end_session(

@@ -20,6 +20,20 @@ SELECT ARRAY(
         WHERE seat.organization_id = $1 AND seat.session_id = $2 AND seat.active AND seat.expires_at > $3
     ) AS hold_ids;
 
+-- name: limited_accounts_of_session :many
+-- The customers with an account who have confirmed appointments in a session; none where the organization allows customers
+-- to be in two places at once.
+-- params: organization_id uuid, session_id uuid
+SELECT DISTINCT customer.id, customer.subject
+FROM appointment
+JOIN customer ON customer.organization_id = $1 AND customer.id = appointment.customer_id
+JOIN organization ON organization.id = $1
+WHERE appointment.organization_id = $1
+    AND appointment.session_id = $2
+    AND appointment.status = 'CONFIRMED'
+    AND customer.subject IS NOT NULL
+    AND NOT organization.allows_customer_overlap;
+
 -- name: cancel_session :exec
 -- End a session, which is locked, for all who have seats in it: their seats and its time are given back.
 -- params: organization_id uuid, id uuid, ended_at timestamptz

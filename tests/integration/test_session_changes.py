@@ -13,6 +13,7 @@ import pytest
 from app.core.ids import ResourceId
 from app.usecases.booking.close_appointment import complete_what_ended
 from tests.builders import Api, Caller, Json, a_provider, instant, key_in, made
+from tests.integration.test_customer_limits import forbid_overlap
 from tests.visits import (
     a_room,
     a_treatment,
@@ -388,3 +389,62 @@ async def test_a_change_of_a_session_is_an_event_of_its_own(api: Api, field: str
     )
     name = "SESSION_CANCELLED" if field == "cancelSession" else "SESSION_RESCHEDULED"
     assert [(row["type"], row["version"]) for row in rows] == [(name, 2)]
+
+
+async def test_a_session_does_not_move_to_where_one_of_its_customers_is_elsewhere(
+    api: Api,
+) -> None:
+    """Where the organization does not allow that; of guests nothing is known."""
+    await forbid_overlap(api)
+    ada, bea = [await a_provider(api) for _ in range(2)]
+    yoga, massage = await a_class(api, ada), await a_class(api, bea, seats=1)
+    kim = api.customer("kim", name="Kim", email="kim@example.org")
+    mine = {"caller": kim, "customer": None}
+    booked = await a_visit(api, yoga, NINE, **mine)
+    await a_visit(api, yoga, NINE)
+    await a_visit(api, massage, TEN, **mine)
+    session_id = await session_of(api, booked)
+    busy = made(await move_session(api, session_id, TEN), "SlotUnavailableError")
+    assert busy["reasons"] == ["CUSTOMER_BUSY"]
+    assert await broken(api) == []
+    made(await move_session(api, session_id, ELEVEN), "Session")
+
+
+async def test_a_session_that_moves_within_a_full_period_is_not_one_more_visit(api: Api) -> None:
+    ada = await a_provider(api)
+    yoga = await a_class(api, ada, limits=[{"period": "DAY", "maxVisits": 1}])
+    session_id = await session_of(api, await a_visit(api, yoga, NINE, seats=2))
+    full = made(await try_visit(api, yoga, ELEVEN), "SlotUnavailableError")
+    assert "LIMIT_REACHED" in full["reasons"]
+    made(await move_session(api, session_id, ELEVEN), "Session")
+    other = await session_of(api, await a_visit(api, yoga, "2026-01-14T09:00Z"))
+    refused = made(await move_session(api, other, NINE), "SlotUnavailableError")
+    assert "LIMIT_REACHED" in refused["reasons"]
+    assert await broken(api) == []
+
+
+async def test_a_session_of_holds_alone_moves_and_is_cancelled_with_them(api: Api) -> None:
+    """Its time lasts as long as they do, then as now."""
+    ada = await a_provider(api)
+    yoga = await a_class(api, ada)
+    hold = made(await try_hold(api, yoga, NINE, seats=3), "Hold")
+    (row,) = await api.rows(
+        "SELECT id FROM session WHERE organization_id = $1", api.organization.id
+    )
+    session_id = node("Session", row["id"])
+    made(await move_session(api, session_id, TEN), "Session")
+    claims = await api.rows(
+        "SELECT expires_at FROM claim WHERE session_id = $1 AND active", row["id"]
+    )
+    assert [each["expires_at"] for each in claims] == [instant(hold["expiresAt"])]
+    made(await try_visit(api, yoga, TEN, holdToken=hold["holdToken"]), "BookingConfirmation")
+    assert await broken(api) == []
+    await try_hold(api, yoga, TWELVE, seats=2)
+    (held,) = await api.rows(
+        "SELECT id FROM session WHERE organization_id = $1 AND id <> $2",
+        api.organization.id,
+        row["id"],
+    )
+    answer = made(await cancel_session(api, node("Session", held["id"])), "Session")
+    assert (answer["isCancelled"], answer["seatsTaken"]) == (True, 0)
+    assert await broken(api) == []

@@ -35,14 +35,19 @@ from app.core.zones import instant_of
 from app.store.appointments import update_appointment
 from app.store.calendars import Owner, claims_of_session, take_time
 from app.store.holds import move_hold
-from app.store.locks import share_rules
+from app.store.locks import lock_customers, share_rules
 from app.store.pool import transaction
-from app.store.session_changes import free_session_time, move_session
+from app.store.session_changes import (
+    free_session_time,
+    limited_accounts_of_session,
+    move_session,
+)
 from app.store.session_lists import sessions_by_ids
 from app.store.subjects import replace_subjects
 from app.usecases.booking.cancel_session import ChangedSession
 from app.usecases.booking.choose_visit import Locked, decide_session, lock_for_session
 from app.usecases.booking.idempotency import earlier_answer, key_scope, request_key
+from app.usecases.booking.limit_customers import refuse_new_time
 from app.usecases.booking.lock_calendar import OwnTime, Retry, times_changed
 from app.usecases.booking.open_session import (
     MOST_TRIES,
@@ -61,11 +66,11 @@ from app.usecases.events.record import (
 from app.usecases.events.tell import tell, told_again
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
     from datetime import datetime
 
     from app.core.changes import Change
-    from app.core.ids import OrganizationId, ProviderId, SessionId
+    from app.core.ids import CustomerId, OrganizationId, ProviderId, SessionId
     from app.core.needs import Assignment
     from app.core.viewer import Viewer
     from app.core.visits import Visit
@@ -147,15 +152,43 @@ async def _move(
     if isinstance(seen, NotFound):
         return seen
     session, actor = seen
+    decided = await _lock_and_decide(resources, tx, organization_id, session, form)
+    if isinstance(decided, _Change):
+        author = Author(actor=actor, subject=viewer.subject)
+        return await _write(resources, tx, key, decided, author)
+    if not isinstance(decided, Session):
+        return decided
+    # It is there already, with whom it is to be.
+    record_answer(tx, key, session_id, resources.clock())
+    return ChangedSession(session=decided, changes=(told_again(organization_id, decided),))
+
+
+async def _lock_and_decide(
+    resources: Resources,
+    tx: Transaction,
+    organization_id: OrganizationId,
+    session: Session,
+    form: SessionMoveForm,
+) -> _Change | Session | Refusal | Retry:
+    """What the session and everybody in it take then; the session where that is what it has."""
+    session_id = session.id
+    accounts = await limited_accounts_of_session(tx, organization_id, session_id)
+    await lock_customers(tx, organization_id, accounts.values())
     everybody = await lock_everybody(tx, organization_id, session_id)
     await share_rules(tx, organization_id, (), service_id=session.service_id)
     claims = await claims_of_session(tx, organization_id, session_id)
     if session.ended_at is not None or not claims:
         return NotReschedulable(reason=NotChangeableReason.ALREADY_CANCELLED)
     taken = _taken(session, everybody)
-    wanted = Wanted(tuple(form.provider_ids or taken.providers[: taken.named]), session.service_id)
+    named = tuple(form.provider_ids or taken.providers[: taken.named])
     locked = await lock_for_session(
-        resources, tx, organization_id, wanted, form.starts_at, taken, claims
+        resources,
+        tx,
+        organization_id,
+        Wanted(named, session.service_id),
+        form.starts_at,
+        taken,
+        claims,
     )
     if not isinstance(locked, Locked):
         return locked
@@ -163,6 +196,9 @@ async def _move(
     found = await lock_session_of(resources, tx, organization_id, session_id, everybody, own)
     if isinstance(found, Retry):
         return found
+    present = await limited_accounts_of_session(tx, organization_id, session_id)
+    if not present.keys() <= accounts.keys():
+        return Retry.OVERTAKEN
     own = replace(own, now=resources.clock())
     reason = everybody.why_not_change(found, own.now)
     if reason is not None:
@@ -173,22 +209,34 @@ async def _move(
         return decided
     visit, looked = decided
     if isinstance(visit, Join):
-        # It is there already, with whom it is to be.
-        record_answer(tx, key, session_id, own.now)
-        again = told_again(organization_id, found)
-        return ChangedSession(session=found, changes=(again,))
-    author = Author(actor=actor, subject=viewer.subject)
+        return found
+    needs = locked.choices.needs
     change = _Change(
         session=found,
         everybody=everybody,
         own=own,
         visit=visit,
-        named_anew=len(wanted.named) if form.provider_ids else None,
-        assignment=locked.choices.needs.assignment
-        if len(wanted.named) < len(visit.providers)
-        else None,
+        looked=looked,
+        named_anew=len(named) if form.provider_ids else None,
+        assignment=needs.assignment if len(named) < len(visit.providers) else None,
     )
-    return await _write(resources, tx, key, change, looked, author)
+    return await _refuse_busy(tx, change, present) or change
+
+
+async def _refuse_busy(
+    tx: Transaction, change: _Change, accounts: Collection[CustomerId]
+) -> SlotUnavailable | None:
+    """The refusal where one of these customers, who are locked, is elsewhere at the new time."""
+    after, own = change.after, change.own
+    for appointment in change.everybody.appointments:
+        if appointment.customer_id not in accounts:
+            continue
+        busy = await refuse_new_time(
+            tx, own.lock.organization_id, appointment, after.starts_at, after.ends_at, own.now
+        )
+        if busy is not None:
+            return busy
+    return None
 
 
 async def _moved_before(
@@ -221,6 +269,7 @@ class _Change:
     everybody: Everybody
     own: OwnTime
     visit: Visit
+    looked: Seen
     named_anew: int | None
     assignment: Assignment | None
 
@@ -268,7 +317,6 @@ async def _write(
     tx: Transaction,
     key: RequestKey,
     change: _Change,
-    looked: Seen,
     author: Author,
 ) -> ChangedSession | SlotUnavailable:
     """Give the old time back and take the new one, for the session and everybody in it."""
@@ -305,7 +353,7 @@ async def _write(
         lock,
         visit.claims,
         Owner(session_id=after.id, expires_at=expires_at),
-        standing=looked.standing,
+        standing=change.looked.standing,
         now=now,
         new_id=resources.new_id,
     ):
