@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from app.store.sql import Executor, Record
 
 _STANDING = query("standing_sessions")
+_BY_ID = query("sessions_by_id")
 _FOR_UPDATE = query("sessions_for_update")
 _LOCK = query("lock_session")
 _INSERT = query("insert_session")
@@ -103,6 +104,14 @@ async def standing_sessions(
         if session is not None:
             found[ServiceId(row["service_id"])].append(session)
     return found
+
+
+async def sessions_by_id(
+    on: Executor, organization_id: OrganizationId, ids: Sequence[SessionId]
+) -> dict[SessionId, StandingSession]:
+    """Those of these sessions that have not ended."""
+    rows = await _BY_ID.many(on, organization_id, None, ids) if ids else []
+    return {each.id: each for row in rows if (each := _standing(row)) is not None}
 
 
 class SessionsNow(NamedTuple):

@@ -54,6 +54,13 @@ ORDER BY session.starts_at, (
             AND offered.provider_id = session.provider_id
     ) NULLS LAST, session.provider_id, session.id;
 
+-- name: sessions_by_id :many
+-- Those of these sessions that have not ended.
+-- params: organization_id uuid, without_appointment_id uuid, ids uuid[]
+SELECT {{standing_columns}}
+FROM session
+WHERE session.organization_id = $1 AND session.id = ANY($3) AND session.ended_at IS NULL;
+
 -- name: sessions_for_update :many
 -- The sessions of a service that have not ended and start at this instant, and the others with these ids. They are locked
 -- until the transaction ends: who sits in them changes one after the other. Locked in one order, so that there is no

@@ -9,6 +9,7 @@ import pytest
 from app.core.ids import ServiceId
 from app.core.needs import Assignment, ResourceGroup
 from tests.builders import Api, Json, a_provider, key_in, made
+from tests.integration.test_listed_seats import EXPLAIN, LISTING, change
 from tests.integration.test_seats import (
     NINE,
     TEN,
@@ -29,11 +30,43 @@ async def _laws_are_kept(api: Api) -> AsyncIterator[None]:
     assert await broken_laws(api.resources.pool, api.organization.id) == {}
 
 
+DAY, LISTED_NINE = "2026-01-13", "2026-01-13T09:00:00Z"
+
+
 def unknown_to_have_seats(api: Api, service: Json) -> None:
     """As in a process that has not booked this service yet."""
     api.resources.accelerator.taking_more.add(
         api.organization.id, ServiceId(key_in(service["id"])), has_seats=False
     )
+
+
+MOVES = """
+    query ($id: ID!, $from: Date!, $to: Date!, $seats: Int) {
+        appointment(id: $id) {
+            rescheduleAvailability(from: $from, to: $to, timeZone: "UTC", seats: $seats) {
+                __typename ... on ServiceAvailability { slots { startsAt endsAt seatsLeft } }
+            }
+        }
+    }
+"""
+
+
+async def moves(
+    api: Api, booked: Json, first: str, last: str, seats: int | None = None
+) -> dict[str, tuple[str, int]]:
+    """Where a party of so many can move to: the end there, and how many seats are left."""
+    key = booked["appointment"]["id"]
+    asked: Json = {"id": key, "from": first, "to": last, "seats": seats}
+    data = await api.ask(MOVES, caller=api.admin, **asked)
+    found = made(data["appointment"]["rescheduleAvailability"], "ServiceAvailability")
+    return {each["startsAt"]: (each["endsAt"], each["seatsLeft"]) for each in found["slots"]}
+
+
+async def listed(api: Api, service: Json, day: str, seats: int = 1) -> dict[str, int]:
+    asked: Json = {"id": service["id"], "from": day, "to": day, "seats": seats}
+    data = await api.ask(LISTING, **asked)
+    found = made(data["node"]["availability"], "ServiceAvailability")
+    return {each["startsAt"]: each["seatsLeft"] for each in found["slots"]}
 
 
 async def test_of_equally_full_sessions_that_of_the_first_in_the_services_order_is_joined(
@@ -57,13 +90,22 @@ async def test_of_equally_full_sessions_that_of_the_first_in_the_services_order_
 async def test_a_session_keeps_a_room_that_the_service_needs_no_more_and_is_joined(
     api: Api,
 ) -> None:
-    """By a booking that knows of the session and one that looks for it, and by a move."""
+    """By a booking that knows of the session and one that looks for it, and by a move; and so it is
+    listed.
+    """
     ada = await a_provider(api)
     red, blue = await a_room(api), await a_room(api)
     yoga = await a_class(api, ada, rooms=[red])
     first = await booked_seats(api, yoga, NINE)
     other = await booked_seats(api, yoga, TEN)
     await needs_now(api, yoga, groups=(ResourceGroup(name="room", count=1, resource_ids=(blue,)),))
+    assert (await listed(api, yoga, DAY))[LISTED_NINE] == 3
+    assert LISTED_NINE in await listed(api, yoga, DAY, 3)
+    assert (await moves(api, other, DAY, DAY))[LISTED_NINE][1] == 3
+    asked: Json = {"serviceId": yoga["id"], "startsAt": LISTED_NINE, "providerId": ada["id"]}
+    for seats, reasons in ((3, []), (4, ["NO_SEATS_LEFT"])):
+        data = await api.ask(EXPLAIN, caller=api.admin, seats=seats, **asked)
+        assert data["explainTime"]["reasons"] == reasons
     known = await booked_seats(api, yoga, NINE)
     unknown_to_have_seats(api, yoga)
     looked_for = await booked_seats(api, yoga, NINE, 1, ada)
@@ -102,3 +144,36 @@ async def test_the_history_names_an_order_only_where_somebody_was_assigned_by_it
     booked = await a_visit(api, yoga, NINE, caller=api.admin)
     found.append(booked["appointment"]["history"][0]["assignment"])
     assert found == ["LEAST_BUSY", None, None, None]
+
+
+async def test_a_move_within_a_months_limit_is_listed_on_whatever_dates_are_asked_for(
+    api: Api,
+) -> None:
+    """Alone in its session a party takes the month's only visit along; with others there, it would
+    be one more.
+    """
+    limits = [{"period": "MONTH", "maxVisits": 1}]
+    yoga = await a_class(api, await a_provider(api, limits=limits))
+    party = await booked_seats(api, yoga, NINE, 2)
+    later, start = "2026-01-27", "2026-01-27T09:00:00Z"
+    assert (await moves(api, party, later, later))[start] == ("2026-01-27T10:00:00Z", 4)
+    other = await booked_seats(api, yoga, NINE)
+    assert await moves(api, party, later, later) == {}
+    answer = await try_move(api, party, start)
+    assert "LIMIT_REACHED" in made(answer, "SlotUnavailableError")["reasons"]
+    await cancel(api, other)
+    made(await try_move(api, party, start), "BookingConfirmation")
+
+
+async def test_where_a_service_has_fewer_seats_a_party_is_listed_with_those_that_it_has(
+    api: Api,
+) -> None:
+    """Until the end of its own session, whatever the duration is by now."""
+    yoga = await a_class(api, await a_provider(api), seats=5)
+    party = await booked_seats(api, yoga, NINE, 3)
+    await booked_seats(api, yoga, NINE, 2)
+    for seats in (2, 1):
+        await change(api, yoga, seats=seats, durationMinutes=30)
+        found = await moves(api, party, DAY, DAY)
+        assert found == {LISTED_NINE: ("2026-01-13T10:00:00Z", 3)}
+        made(await try_move(api, party, NINE), "BookingConfirmation")

@@ -34,7 +34,7 @@ from app.core.party import Party
 from app.core.refusals import InvalidInput, NotFound, SlotUnavailable
 from app.core.rules import Rules
 from app.core.sentences import say
-from app.core.sessions import Join, OwnSeats, join_fullest
+from app.core.sessions import Join, OwnSeats, join_fullest, rooms_of
 from app.core.slots import UnbookableReason
 from app.core.validation import SEVERAL_NEED_A_SERVICE
 from app.core.visits import Candidate, ResourceCandidate, Visit, assign, refuse_time
@@ -249,7 +249,7 @@ async def load_choices(
     if not isinstance(needs, Needs):
         return needs
     sessions = await _sessions_at(on, organization_id, wanted, needs, starts)
-    providers, rooms = candidates_for(needs, wanted, ()), _rooms(needs, sessions)
+    providers, rooms = candidates_for(needs, wanted, ()), rooms_of(needs.resource_ids, sessions)
     choices = await _choices(on, organization_id, wanted, needs, providers, rooms, around)
     return replace(choices, sessions=sessions) if isinstance(choices, Choices) else choices
 
@@ -407,12 +407,6 @@ async def _sessions_at(
     until = max(starts) + timedelta(microseconds=1)
     found = await standing_sessions(on, organization_id, [service_id], min(starts), until)
     return found[service_id]
-
-
-def _rooms(needs: Needs, sessions: Iterable[StandingSession]) -> tuple[ResourceId, ...]:
-    """What the service needs, and what its sessions have that it needed once."""
-    had = (resource_id for session in sessions for resource_id, _ in session.units)
-    return tuple(dict.fromkeys((*needs.resource_ids, *had)))
 
 
 def decide_visit(
@@ -581,7 +575,10 @@ async def lock_and_choose(
         named = wanted.named
         kept = () if moving is None else moving.appointment.providers
         standing = await _sessions_at(tx, organization_id, wanted, needs, [starts_at])
-        providers, rooms = candidates_for(needs, wanted, kept), _rooms(needs, standing)
+        providers, rooms = (
+            candidates_for(needs, wanted, kept),
+            rooms_of(needs.resource_ids, standing),
+        )
         await share_rules(tx, organization_id, {*providers, *rooms, *own})
     else:
         named = providers = chosen.providers

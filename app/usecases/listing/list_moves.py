@@ -33,7 +33,7 @@ from app.store.calendars import (
     load_resource_calendars,
 )
 from app.store.needs import load_needs
-from app.store.sessions import standing_sessions
+from app.store.sessions import sessions_by_id, standing_sessions
 from app.usecases.booking.choose_visit import candidates_for, needs_for
 from app.usecases.listing.dates import ZONES_APART, valid_dates
 from app.usecases.listing.list_service import service_times
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
     from app.core.appointment import Appointment
     from app.core.booking import Claims
-    from app.core.ids import OrganizationId, ProviderId, ResourceId, ServiceId, SubjectId
+    from app.core.ids import OrganizationId, ProviderId, ResourceId, ServiceId, SessionId, SubjectId
     from app.core.lifecycle import Actor
     from app.core.limits import Counted, FullDates
     from app.core.needs import Needs
@@ -246,6 +246,8 @@ async def _load_choices(
         with_withdrawn=True,
     )
     sessions = await _load_sessions(resources, organization_id, questions, of_services)
+    own_ids = {each.appointment.session_id for each in questions} - {None}
+    own_sessions = await sessions_by_id(*place, [each for each in own_ids if each is not None])
     resource_ids = rooms_of(
         chain.from_iterable(each.resource_ids for each in of_services.values()),
         chain.from_iterable(sessions.values()),
@@ -256,10 +258,10 @@ async def _load_choices(
         if isinstance(found, NotFound | InvalidInput):
             choices[question] = found
             continue
-        service_id = question.appointment.service_id
-        here = [] if service_id is None else sessions.get(service_id, [])
-        session = _own_session(question.appointment, here)
-        claimed = own[question.appointment.id] if session is None else session.session.claims
+        appointment = question.appointment
+        here = [] if appointment.service_id is None else sessions.get(appointment.service_id, [])
+        session = _own_seats(appointment, own_sessions)
+        claimed = own[appointment.id] if session is None else session.session.claims
         choices[question] = _Choices(
             needs=found,
             calendars={
@@ -285,15 +287,8 @@ async def _load_sessions(
     questions: Sequence[MoveQuestion],
     needs: Mapping[ServiceId, Needs],
 ) -> dict[ServiceId, list[StandingSession]]:
-    """The sessions around these dates, of services with seats and of appointments that have seats;
-    none, where there are no such services.
-    """
-    service_ids = {each for each, found in needs.items() if found.seats > 1}
-    service_ids |= {
-        each.appointment.service_id
-        for each in questions
-        if each.appointment.service_id is not None and each.appointment.session_id is not None
-    }
+    """The sessions around these dates, of services with seats."""
+    service_ids = [each for each, found in needs.items() if found.seats > 1]
     if not service_ids:
         return {}
     first = day_number(min(each.first for each in questions) - ZONES_APART)
@@ -301,24 +296,27 @@ async def _load_sessions(
     return await standing_sessions(
         resources.pool,
         organization_id,
-        list(service_ids),
+        service_ids,
         instant_of(first * DAY_MINUTES),
         instant_of((last + 1) * DAY_MINUTES),
     )
 
 
-def _own_session(appointment: Appointment, sessions: Sequence[StandingSession]) -> OwnSeats | None:
+def _own_seats(
+    appointment: Appointment, sessions: Mapping[SessionId, StandingSession]
+) -> OwnSeats | None:
     """The appointment's seats in one of these sessions, and the other parties there; None where it
     has none.
     """
-    for session in sessions:
-        if session.id == appointment.session_id:
-            parties = list(session.parties)
-            parties.remove(SeatsTaken(appointment.seats))
-            return OwnSeats(
-                session=replace(session, parties=tuple(parties)), seats=appointment.seats
-            )
-    return None
+    if appointment.session_id is None or appointment.session_id not in sessions:
+        return None
+    session = sessions[appointment.session_id]
+    parties = list(session.parties)
+    party = SeatsTaken(appointment.seats)
+    # It may have moved since it was read.
+    if party in parties:
+        parties.remove(party)
+    return OwnSeats(session=replace(session, parties=tuple(parties)), seats=appointment.seats)
 
 
 # ---------------------------------------------------------------- deciding
@@ -393,7 +391,8 @@ def _moves(
             "sessions": choices.sessions,
         }
         staying = leads_at(*asked, **also)
-        at = seats_at(*asked, **also) if needs.seats > 1 else None
+        has_seats = needs.seats > 1 or isinstance(choices.own, OwnSeats)
+        at = seats_at(*asked, **also) if has_seats else None
         if staying:
             leads = dict(sorted((*leads.items(), (start, staying))))
         if at is not None:
