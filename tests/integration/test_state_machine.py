@@ -4,9 +4,10 @@ model of one page.
 What is done one after the other must be answered as the model answers. What is done at once must be
 answered as the model answers in some order. And however it went, the rows must keep the laws.
 
-Two providers are booked by name, and for services: whoever of them is free, both together, and
-whoever is free in the one room that there is. Limits come and go: of a provider's or a service's
-visits in a day, and of what the one customer who signs in may have.
+Two providers are booked by name, and for services: any of them who is free, both together, any of
+them in the one room that there is, and any of them for a class, whose seats parties share. Limits
+come and go: of a provider's or a service's visits in a day, and of what the one customer who signs
+in may have.
 """
 
 from __future__ import annotations
@@ -87,10 +88,12 @@ HOLD_LASTS = timedelta(minutes=10)
 HOLDS_AT_ONCE = 3
 PROVIDERS = 2
 ROOM = "room"
-ANYONE, TOGETHER, IN_THE_ROOM = 2, 3, 4
+ANYONE, TOGETHER, IN_THE_ROOM, CLASS = 2, 3, 4, 5
 """What is wished, beside the number of a provider."""
-WISHES = 5
-SERVICES = (ANYONE, TOGETHER, IN_THE_ROOM)
+WISHES = 6
+SERVICES = (ANYONE, TOGETHER, IN_THE_ROOM, CLASS)
+SEATS = 3
+"""Of a start of the class."""
 CUSTOMER = 1
 """The one who books that is no guest."""
 
@@ -119,6 +122,7 @@ class Visit:
     wish: int
     takes: Takes
     start: datetime
+    seats: int = 1
     of_customer: bool = False
     status: AppointmentStatus = CONFIRMED
     version: int = 0
@@ -148,6 +152,7 @@ class Holding:
     start: datetime
     caller: str
     expires: datetime
+    seats: int = 1
     ended: bool = False
 
 
@@ -181,8 +186,9 @@ class Model:
             for hold in self.holds.values()
             if subject in hold.takes and self.stands(hold)
         ]
-        in_time = start >= self.now and start.date() <= self.now.date() + HORIZON_DAYS * DAY
-        return in_time and all(abs(start - other) >= VISIT + BUFFER for other in taken)
+        return self.is_in_time(start) and all(
+            abs(start - other) >= VISIT + BUFFER for other in taken
+        )
 
     def may_count(
         self, provider: int, start: datetime, *, service: int | None, without: str
@@ -195,24 +201,54 @@ class Model:
             label: visit for label, visit in self.visits.items() if visit.has_time
         }
         with_time |= {label: hold for label, hold in self.holds.items() if self.stands(hold)}
-        counted = [
-            label
-            for label, each in with_time.items()
-            if each.start.date() == start.date()
-            and (
+        # A session is one visit, and it is the moving party's own if nobody else is in it.
+        counted: dict[object, list[str]] = {}
+        for label, each in with_time.items():
+            if each.start.date() == start.date() and (
                 provider in each.takes
                 if service is None
                 else (each.wish, each.takes[0]) == (service, provider)
-            )
-        ]
-        return most is None or len(counted) < most or without in counted
+            ):
+                session = (each.takes, each.start) if each.wish == CLASS else label
+                counted.setdefault(session, []).append(label)
+        return most is None or len(counted) < most or [without] in counted.values()
 
-    def choose(self, wish: int, start: datetime, *, without: str = "") -> Takes | None:
+    def parties(self, start: datetime, *, without: str = "") -> dict[Takes, int]:
+        """How many seats are taken in each session of the class at this start."""
+        found: dict[Takes, int] = {}
+        with_seats: dict[str, Visit | Holding] = {
+            label: visit for label, visit in self.visits.items() if visit.has_time
+        }
+        with_seats |= {label: hold for label, hold in self.holds.items() if self.stands(hold)}
+        for label, each in with_seats.items():
+            if (each.wish, each.start) == (CLASS, start) and label != without:
+                found[each.takes] = found.get(each.takes, 0) + each.seats
+        return found
+
+    def join(self, start: datetime, seats: int, *, without: str) -> Takes | None:
+        """The fullest session of the class that has room for the party."""
+        if not self.is_in_time(start):
+            return None
+        sessions = self.parties(start, without=without)
+        with_room = [takes for takes, taken in sessions.items() if taken + seats <= SEATS]
+        return min(with_room, key=lambda takes: (-sessions[takes], takes), default=None)
+
+    def is_in_time(self, start: datetime) -> bool:
+        return start >= self.now and start.date() <= self.now.date() + HORIZON_DAYS * DAY
+
+    def choose(
+        self, wish: int, start: datetime, seats: int = 1, *, without: str = ""
+    ) -> Takes | None:
         """What the wish takes at this start; None where it can't be had."""
+        if wish == CLASS:
+            joined = self.join(start, seats, without=without)
+            if joined is not None:
+                return joined
         possible: dict[int, list[Takes]] = {
             ANYONE: [(0,), (1,)],
             TOGETHER: [(0, 1), (1, 0)],
             IN_THE_ROOM: [(0, ROOM), (1, ROOM)],
+            CLASS: [(0,), (1,)],
         }
         service = wish if wish >= PROVIDERS else None
         for takes in possible.get(wish, [(wish,)]):
@@ -350,6 +386,8 @@ class Book:
     who: int
     key: str
     hold: str | None = None
+    seats: int | None = None
+    """Left out with a hold."""
 
     async def do(self, resources: Resources, world: World) -> Outcome:
         form = BookingForm(
@@ -364,6 +402,7 @@ class Book:
             notes=None,
             idempotency_key=self.key,
             hold_token=None if self.hold is None else world.hold_token(resources, self.hold),
+            seats=self.seats,
         )
         return outcome_of(await book_appointment(resources, world.viewer(self.caller), form), world)
 
@@ -374,7 +413,7 @@ class Book:
 
     def say(self, model: Model) -> Outcome:
         scope = ("book", self.caller, self.key)
-        request = (self.wish, self.start, self.who, self.hold)
+        request = (self.wish, self.start, self.who, self.hold, self.seats)
         if scope in model.keys:
             known, label = model.keys[scope]
             return model.booked(label) if known == request else Outcome("IdempotencyKeyReused")
@@ -382,7 +421,8 @@ class Book:
         if hold is not None and (hold.wish, hold.start) != (self.wish, self.start):
             return Outcome("InvalidInput")
         is_used = hold is not None and model.stands(hold)
-        takes = hold.takes if hold and is_used else model.choose(self.wish, self.start)
+        seats = hold.seats if hold else self.seats or 1
+        takes = hold.takes if hold and is_used else model.choose(self.wish, self.start, seats)
         if takes is None:
             return Outcome("SlotUnavailable" if hold is None else "HoldExpired")
         if self.who == CUSTOMER and model.refuses_customer(self.wish, self.start):
@@ -391,7 +431,7 @@ class Book:
             hold.ended = True
         model.keys[scope] = (request, self.label)
         visit = model.visits[self.label] = Visit(
-            self.wish, takes, self.start, of_customer=self.who == CUSTOMER
+            self.wish, takes, self.start, seats, of_customer=self.who == CUSTOMER
         )
         visit.becomes("BOOKED")
         return model.booked(self.label)
@@ -406,6 +446,7 @@ class Hold:
     start: datetime
     caller: str
     key: str
+    seats: int = 1
 
     async def do(self, resources: Resources, world: World) -> Outcome:
         form = HoldForm(
@@ -413,12 +454,13 @@ class Hold:
             service_id=world.services.get(self.wish),
             starts_at=self.start,
             idempotency_key=self.key,
+            seats=self.seats,
         )
         return outcome_of(await hold_slot(resources, world.viewer(self.caller), form), world)
 
     def say(self, model: Model) -> Outcome:
         scope = ("hold", self.caller, self.key)
-        request = (self.wish, self.start)
+        request = (self.wish, self.start, self.seats)
         if scope in model.keys:
             known, label = model.keys[scope]
             return model.held(label) if known == request else Outcome("IdempotencyKeyReused")
@@ -427,12 +469,12 @@ class Hold:
         )
         if self.caller == "customer" and open_now >= HOLDS_AT_ONCE:
             return Outcome("BookingLimitReached")
-        takes = model.choose(self.wish, self.start)
+        takes = model.choose(self.wish, self.start, self.seats)
         if takes is None:
             return Outcome("SlotUnavailable")
         model.keys[scope] = (request, self.label)
         model.holds[self.label] = Holding(
-            self.wish, takes, self.start, self.caller, model.now + HOLD_LASTS
+            self.wish, takes, self.start, self.caller, model.now + HOLD_LASTS, self.seats
         )
         return model.held(self.label)
 
@@ -494,13 +536,16 @@ class Cancel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Move:
-    """Move, with the manage token or as an administrator."""
+    """Move, with the manage token or as an administrator; a party of the class perhaps with another
+    number of seats.
+    """
 
     label: str
     start: datetime
     caller: str
     version: int | None
     key: str
+    seats: int | None = None
 
     async def do(self, resources: Resources, world: World) -> Outcome:
         form = MoveForm(
@@ -509,6 +554,7 @@ class Move:
             expected_version=self.version,
             idempotency_key=self.key,
             manage_token=world.manage_token(resources, self.label, self.caller),
+            seats=self.seats,
         )
         viewer = world.viewer(self.caller)
         return outcome_of(await reschedule_appointment(resources, viewer, form), world)
@@ -520,7 +566,7 @@ class Move:
             f"the token of {self.label}" if self.caller == "guest" else self.caller,
             self.key,
         )
-        request = (self.label, self.start, self.version)
+        request = (self.label, self.start, self.version, self.seats)
         if scope in model.keys:
             known, label = model.keys[scope]
             return model.booked(label) if known == request else Outcome("IdempotencyKeyReused")
@@ -533,11 +579,14 @@ class Move:
             return Outcome("NotReschedulable", None, "ALREADY_STARTED")
         if self.caller == "guest" and model.now > visit.start - FREE_UNTIL:
             return Outcome("NotReschedulable", None, "TOO_LATE")
+        seats = visit.seats if self.seats is None else self.seats
+        others = model.parties(visit.start, without=self.label).get(visit.takes, 0)
+        fits = seats <= max(SEATS - others, visit.seats)
         # At its own start it keeps what it has.
         takes = (
             visit.takes
-            if self.start == visit.start
-            else model.choose(visit.wish, self.start, without=self.label)
+            if self.start == visit.start and fits
+            else model.choose(visit.wish, self.start, seats, without=self.label)
         )
         is_new = self.start != visit.start and visit.of_customer
         if takes is None or (
@@ -545,7 +594,7 @@ class Move:
         ):
             return Outcome("SlotUnavailable")
         model.keys[scope] = (request, self.label)
-        visit.takes = takes
+        visit.takes, visit.seats = takes, seats
         visit.becomes("RESCHEDULED", start=self.start)
         return model.booked(self.label)
 
@@ -700,6 +749,7 @@ class Draft:
     version: int | None
     accept: int
     elsewhere: bool
+    seats: int
 
     def deed(self, model: Model, label: str) -> Deed | None:
         """None where there is nothing to do it to."""
@@ -724,11 +774,13 @@ class Draft:
 
     def _take(self, model: Model, label: str) -> Deed:
         wish, start = self.which % WISHES, start_of(model.now, self.start)
-        key = f"key {self.key}"
+        key, seats = f"key {self.key}", self.seats if wish == CLASS else 1
         if self.kind == "book":
-            return Book(label=label, wish=wish, start=start, who=self.accept % 2, key=key)
+            return Book(
+                label=label, wish=wish, start=start, who=self.accept % 2, key=key, seats=seats
+            )
         caller = "admin" if self.caller == "admin" else "customer"
-        return Hold(label=label, wish=wish, start=start, caller=caller, key=key)
+        return Hold(label=label, wish=wish, start=start, caller=caller, key=key, seats=seats)
 
     def _change(self, model: Model, thing: str, label: str) -> Deed:
         if self.kind == "release":
@@ -750,8 +802,14 @@ class Draft:
             return Cancel(label=thing, caller=self.caller, accept=self.accept, version=version)
         if self.kind == "move":
             start = start_of(model.now, self.start)
+            of_class = model.visits[thing].wish == CLASS
             return Move(
-                label=thing, start=start, caller=self.caller, version=version, key=f"key {self.key}"
+                label=thing,
+                start=model.visits[thing].start if of_class and self.elsewhere else start,
+                caller=self.caller,
+                version=version,
+                key=f"key {self.key}",
+                seats=self.seats if of_class and self.accept else None,
             )
         return Close(
             label=thing, to=COMPLETED if self.kind == "complete" else NO_SHOW, version=version
@@ -761,7 +819,7 @@ class Draft:
 def draft_of(chance: Random, kinds: Sequence[str]) -> Draft:
     return Draft(
         kind=chance.choice(kinds),
-        which=chance.randrange(10),
+        which=chance.randrange(12),
         # Many want the same few times; some want times beyond the horizon.
         start=chance.randrange(chance.choice([4, STARTS_A_DAY, (HORIZON_DAYS + 2) * STARTS_A_DAY])),
         caller=chance.choice(["guest", "guest", "admin"]),
@@ -770,6 +828,7 @@ def draft_of(chance: Random, kinds: Sequence[str]) -> Draft:
         version=chance.choice([None, None, 0, 0, -1]),
         accept=chance.choice([0, FEE - 1, FEE, FEE + 1]),
         elsewhere=chance.random() < 0.2,
+        seats=chance.choice([1, 1, 2, SEATS]),
     )
 
 
@@ -869,6 +928,7 @@ async def a_new_world(resources: Resources) -> World:
         ANYONE: Needs(provider_ids=tuple(providers)),
         TOGETHER: Needs(provider_ids=tuple(providers), providers_needed=None),
         IN_THE_ROOM: Needs(provider_ids=tuple(providers), groups=(group,)),
+        CLASS: Needs(provider_ids=tuple(providers), seats=SEATS),
     }
     services = {wish: ServiceId(resources.new_id()) for wish in needs}
     async with transaction(resources.pool) as tx:
