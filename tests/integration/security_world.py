@@ -34,7 +34,6 @@ from tests.builders import (
     made,
     weekly,
 )
-from tests.sessions import in_a_session
 
 SCHEMA: Final = build_schema(
     (Path(__file__).parents[2] / "schema.graphql").read_text(encoding="utf-8")
@@ -64,6 +63,7 @@ _SET_TEMPLATE = (
     "mutation ($input: SetMessageTemplateInput!) { answer: setMessageTemplate(input: "
     "$input) { __typename } }"
 )
+_SESSION = "query ($id: ID!) { appointment(id: $id) { session { id } } }"
 _SENT = """
     INSERT INTO reminder_log (organization_id, id, appointment_id, time_version, kind, recipient, channel, status,
         due_at, sent_at, detail, attempts, created_at)
@@ -177,8 +177,11 @@ async def a_world(api: Api) -> World:
     made((await api.ask(_UPDATE_CUSTOMER, caller=robin, input=changed))["answer"], "Customer")
     # It takes a room, and Ada was assigned to it.
     standing = await an_appointment(api, ada, "2026-01-13T10:00Z", providerId=None, **asked)
+    yoga = await a_service(api, ada, seats=4, needs=[{"name": "room", "resourceIds": [room["id"]]}])
+    asked |= {"serviceId": yoga["id"], "providerId": None, "seats": 2}
     seated = await an_appointment(api, ada, "2026-01-13T14:00Z", **asked)
-    session = await in_a_session(api, seated)
+    values = {"id": seated["appointment"]["id"]}
+    session = (await api.ask(_SESSION, caller=api.admin, **values))["appointment"]["session"]["id"]
     for recipient in ("CUSTOMER", "PROVIDER"):
         await api.rows(_SENT, api.organization.id, key_in(standing["appointment"]["id"]), recipient)
     words = {"kind": "BOOKED", "recipient": "CUSTOMER", "language": "en", "subject": "Booked"}

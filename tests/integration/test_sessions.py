@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
@@ -20,11 +19,11 @@ from tests.builders import (
     a_service,
     an_appointment,
     key_in,
+    made,
     weekly,
 )
 from tests.integration.test_batching import Statements
-from tests.sessions import in_a_session
-from tests.visits import a_treatment, a_visit, ids_of, needs_now
+from tests.visits import a_visit, ids_of, needs_now, try_hold
 
 SESSIONS = """
     query (
@@ -51,6 +50,14 @@ OF_APPOINTMENT = """
         appointment(id: $id, manageToken: $manageToken) { seats session { id } }
     }
 """
+CANCEL = """
+    mutation ($input: CancelAppointmentInput!) { cancelAppointment(input: $input) { __typename } }
+"""
+CANCEL_SESSION = """
+    mutation ($input: CancelSessionInput!) {
+        answer: cancelSession(input: $input) { __typename ... on UserError { message } }
+    }
+"""
 MONDAY: Json = {"from": f"{TODAY}T00:00:00Z", "to": f"{TODAY + timedelta(days=1)}T00:00:00Z"}
 
 
@@ -62,24 +69,28 @@ async def sessions(api: Api, caller: Caller | None = None, **asked: object) -> l
     return found
 
 
-async def a_class(api: Api, *providers: Json, seats: int = 10) -> Json:
-    service = await a_service(api, *providers, durationMinutes=60)
-    await needs_now(api, service, seats=seats)
-    return service
+async def a_class(api: Api, *providers: Json, **changes: Any) -> Json:  # noqa: ANN401  fields of the input
+    return await a_service(api, *providers, **({"durationMinutes": 60, "seats": 10} | changes))
 
 
-async def a_session(api: Api, provider: Json, service: Json, starts_at: str, seats: int = 1) -> str:
-    return await in_a_session(
-        api, await an_appointment(api, provider, starts_at, serviceId=service["id"]), seats=seats
-    )
+async def a_session(api: Api, provider: Json, service: Json, starts_at: str) -> str:
+    return await session_of(api, await a_visit(api, service, starts_at, provider))
+
+
+async def session_of(api: Api, booked: Json) -> str:
+    key = booked["appointment"]["id"]
+    found: str = (await api.ask(OF_APPOINTMENT, caller=api.admin, id=key))["appointment"][
+        "session"
+    ]["id"]
+    return found
 
 
 async def test_a_session_shows_what_it_takes_and_who_takes_it(api: Api) -> None:
     ada, bea = [await a_provider(api) for _ in range(2)]
-    team = await a_treatment(api, ada, bea, needed=2, durationMinutes=60)
-    first = await a_visit(api, team, "2026-01-12T10:00Z", bea)
-    second = await a_visit(api, team, "2026-01-12T14:00Z")
-    key = await in_a_session(api, first, second, seats=3)
+    team = await a_class(api, ada, bea, providersNeeded=2)
+    first, second = [await a_visit(api, team, "2026-01-12T10:00Z", bea, seats=3) for _ in range(2)]
+    key = await session_of(api, first)
+    assert await session_of(api, second) == key
     await needs_now(api, team, seats=8)
     [found] = await sessions(api)
     names = [each.pop("contact") for each in found["appointments"]["nodes"]]
@@ -135,9 +146,9 @@ async def test_a_provider_sees_the_sessions_that_they_take_part_in_and_others_se
     api: Api,
 ) -> None:
     ada, bea = [await a_provider(api) for _ in range(2)]
-    team, yoga = await a_treatment(api, ada, bea, needed=2), await a_class(api, ada)
+    team, yoga = await a_class(api, ada, bea, providersNeeded=2), await a_class(api, ada)
     booked = await a_visit(api, team, "2026-01-12T10:00Z", ada)
-    both = await in_a_session(api, booked)
+    both = (await sessions(api))[0]["id"]
     alone = await a_session(api, ada, yoga, "2026-01-12T12:00Z")
     other = await api.another_organization()
     for caller, seen in (
@@ -169,39 +180,22 @@ async def test_seats_of_a_hold_are_taken_until_it_expires(api: Api) -> None:
     ada = await a_provider(api, weeklyHours=weekly("09:00", "17:00"))
     yoga = await a_class(api, ada)
     key = await a_session(api, ada, yoga, "2026-01-12T10:00Z")
-    expires_at = NOW + timedelta(minutes=10)
-    organization_id = api.organization.id
-    await api.rows(
-        "WITH held AS (INSERT INTO hold (organization_id, id, provider_id, service_id, caller, starts_at, ends_at,"
-        " created_at, expires_at, session_id, seats)"
-        " SELECT organization_id, $3, provider_id, service_id, 'somebody', starts_at, ends_at, created_at, $4, id, 2"
-        " FROM session WHERE organization_id = $1 AND id = $2)"
-        " INSERT INTO seat (organization_id, id, session_id, number, hold_id, expires_at, active)"
-        " SELECT $1, gen_random_uuid(), $2, number, $3, $4, true FROM generate_series(2, 3) AS given (number)",
-        organization_id,
-        key_in(key),
-        uuid4(),
-        expires_at,
-    )
+    hold = made(await try_hold(api, yoga, "2026-01-12T10:00Z", seats=2), "Hold")
+    expires_at = datetime.fromisoformat(hold["expiresAt"])
     for now, taken in ((NOW, 3), (expires_at - timedelta(microseconds=1), 3), (expires_at, 1)):
         api.clock.set(now)
         assert [each["seatsTaken"] for each in await sessions(api)] == [taken]
     # Everybody left: it is not in the list, but can be found by its id.
-    await api.rows(
-        "UPDATE seat SET active = false WHERE organization_id = $1 AND session_id = $2",
-        organization_id,
-        key_in(key),
-    )
+    [booked] = (await sessions(api))[0]["appointments"]["nodes"]
+    values: Json = {"appointmentId": booked["id"]}
+    await api.ask(CANCEL, caller=api.admin, input=values)
     assert await sessions(api) == []
     assert (await api.ask(SESSION, caller=api.admin, id=key))["node"]["id"] == key
-    await api.rows(
-        "UPDATE session SET ended_at = $3, is_cancelled = true WHERE organization_id = $1 AND id = $2",
-        organization_id,
-        key_in(key),
-        NOW,
-    )
+    other = await a_session(api, ada, yoga, "2026-01-12T12:00Z")
+    data = await api.ask(CANCEL_SESSION, caller=api.admin, input={"sessionId": other})
+    made(data["answer"], "Session")
     [cancelled] = await sessions(api)
-    assert (cancelled["isCancelled"], cancelled["seatsTaken"]) == (True, 0)
+    assert (cancelled["id"], cancelled["isCancelled"], cancelled["seatsTaken"]) == (other, True, 0)
 
 
 async def test_a_list_of_sessions_costs_the_same_for_two_and_for_ten(
