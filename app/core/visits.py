@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import TYPE_CHECKING, Final, NamedTuple, assert_never, overload
+from typing import TYPE_CHECKING, Final, NamedTuple, assert_never
 
 from app.core.booking import claim_for, refuse_duration, visit_of
 from app.core.limits import is_full
@@ -109,35 +109,6 @@ class Member(NamedTuple):
 
     subject_id: SubjectId
     reasons: tuple[UnbookableReason, ...]
-
-
-@overload
-def assign(
-    needs: Needs,
-    named: Sequence[ProviderId],
-    candidates: Mapping[ProviderId, Candidate],
-    resources: Mapping[ResourceId, ResourceCandidate],
-    starts_at: datetime,
-    now: datetime,
-    *,
-    own: Claims | None = None,
-    seats: int = 1,
-) -> Visit | tuple[UnbookableReason, ...]: ...
-
-
-@overload
-def assign(
-    needs: Needs,
-    named: Sequence[ProviderId],
-    candidates: Mapping[ProviderId, Candidate],
-    resources: Mapping[ResourceId, ResourceCandidate],
-    starts_at: datetime,
-    now: datetime,
-    *,
-    own: Claims | OwnSeats | None = None,
-    seats: int = 1,
-    sessions: Iterable[StandingSession],
-) -> Join | Visit | tuple[UnbookableReason, ...]: ...
 
 
 def assign(
