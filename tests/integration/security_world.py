@@ -138,6 +138,7 @@ async def a_world(api: Api) -> World:
         ada,
         price={"amountMinor": 5_000, "currency": "EUR"},
         cancellationPolicy={**policy, "freeUntilMinutesBefore": 0},
+        maxOpenPerCustomer=100,
     )
     times = {
         "isBlocked": True,

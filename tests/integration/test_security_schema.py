@@ -58,7 +58,7 @@ FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
             maxAdvanceBookingDays price price.amountMinor price.currency
             cancellationPolicy cancellationPolicy.freeUntilMinutesBefore cancellationPolicy.lateCancellation
             cancellationPolicy.lateFee cancellationPolicy.lateFee.amountMinor cancellationPolicy.lateFee.currency
-            cancellationPolicy.lateFeePercent providers providersNeeded assignment seats
+            cancellationPolicy.lateFeePercent providers providersNeeded assignment seats maxOpenPerCustomer
             needs needs.name needs.count needs.resources availability nextAvailableSlot
             limits limits.period limits.maxVisits limits.maxMinutes
         """,
