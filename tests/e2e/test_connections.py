@@ -11,6 +11,7 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import asyncpg
 import psutil
 import pytest
 
@@ -30,6 +31,7 @@ SHORT = {
     "SLOTWRIGHT_KEEP_ALIVE_SECONDS": "1",
     "SLOTWRIGHT_INTROSPECTION": "on",
     "SLOTWRIGHT_BOOKING_PAGE": "on",
+    "SLOTWRIGHT_DEFAULT_ORGANIZATION": "practice",
 }
 PATIENT = {"SLOTWRIGHT_HEADER_SECONDS": "600"}
 
@@ -102,6 +104,10 @@ class Peer:
         async with asyncio.timeout(PATIENCE_SECONDS):
             return await asyncio.get_running_loop().sock_recv(self._made, 65_536)
 
+    async def beginning(self, size: int) -> bytes:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            return await asyncio.get_running_loop().sock_recv(self._made, size)
+
     async def rest(self, drip: bytes = b"") -> bytes:
         """What comes until the server ends the connection; one byte is sent now and then."""
         loop, said = asyncio.get_running_loop(), b""
@@ -146,6 +152,12 @@ async def impatient(
     name = f"slotwright_test_{os.getpid()}_connections"
     async with a_database(servers, template_database, name) as database:
         environment = environment_on(servers, database) | SHORT
+        connection = await asyncpg.connect(environment["DATABASE_URL"])
+        await connection.execute(
+            "INSERT INTO organization (id, slug, name, created_at)"
+            " VALUES (gen_random_uuid(), 'practice', 'Practice', now())"
+        )
+        await connection.close()
         with serving(environment, tmp_path_factory.mktemp("served") / "log") as served:
             yield served
 
@@ -219,20 +231,25 @@ PING = frame(json.dumps({"type": "ping", "payload": {"x": "y" * 100_000}}).encod
 
 
 @pytest.mark.parametrize(
-    ("before", "again"),
+    ("first", "again", "status"),
     [
-        pytest.param(b"", asked(b"application/json"), id="http"),
-        pytest.param(b"", asked(b"text/event-stream"), id="event stream"),
-        pytest.param(UPGRADE + b"\r\n", PING, id="websocket"),
+        pytest.param(asked(b"application/json"), asked(b"application/json"), b"200", id="http"),
+        pytest.param(
+            asked(b"text/event-stream"), asked(b"text/event-stream"), b"200", id="event stream"
+        ),
+        pytest.param(UPGRADE + b"\r\n", PING, b"101", id="websocket"),
     ],
 )
 async def test_a_client_that_does_not_read_is_cut_off(
-    impatient: Served, before: bytes, again: bytes
+    impatient: Served, first: bytes, again: bytes, status: bytes
 ) -> None:
-    """Nor is what it sends meanwhile kept: the rest waits where the client's own system keeps it."""
+    """Its answers are long, so that they soon fill what the network takes for it. What it sends
+    meanwhile is not kept either: the rest waits in the client's own system.
+    """
     sent = 0
     async with impatient.peer() as peer:
-        await peer.send(before or again)
+        await peer.send(first)
+        assert await peer.beginning(13) == b"HTTP/1.1 " + status + b" "
         with pytest.raises(ConnectionError):
             while True:
                 await peer.send(again)

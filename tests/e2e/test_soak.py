@@ -10,7 +10,7 @@ import pytest
 
 from tests.e2e.soak import soak
 
-SECONDS = 25.0
+SECONDS = 15.0
 
 
 @pytest.fixture

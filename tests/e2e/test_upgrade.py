@@ -10,6 +10,7 @@ import asyncpg
 import pytest
 
 from app.standins.embedded import Servers
+from app.store import migrations
 from app.store.migrations import read_migrations
 from app.store.pool import create_pool
 from tests.e2e.upgrade import LAST_MIGRATION, old_program, report, upgrade
@@ -26,7 +27,9 @@ async def test_programs_of_0_1_0_go_on_while_their_database_is_migrated(
     tmp_path: Path,
     appointments: int,
     warm: float,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(migrations, "LOCK_PAUSE_SECONDS", 0.2)
     old = old_program(tmp_path)
     if old is None:
         pytest.skip("the history of this checkout does not reach back to 0.1.0")
