@@ -14,6 +14,7 @@ from icalendar import Calendar, Event
 from app.core.ids import ProviderId
 from app.store.messages import claim_messages
 from app.usecases.messages.send_messages import log_what_is_due
+from app.usecases.upkeep.purge import purge_claims, purge_holds, purge_seats
 from tests.builders import Json, a_provider, a_service, instant, key_in, made
 from tests.integration.reminders import Post, a_post
 from tests.integration.test_session_changes import CANCEL_SESSION, move_session, session_of
@@ -340,3 +341,19 @@ async def test_a_party_that_becomes_larger_is_told_so_with_its_provider(post: Po
     assert subjects(post, ADA)[-1].startswith("Changed: Yoga with Guest 0, 3 seats")
     assert event_of(post, -1) == (session_id, "CONFIRMED", "Yoga (4 seats in 2 bookings)")
     assert await post.work_at(DAY) == {"SENT": 3}
+
+
+async def test_a_party_is_reminded_long_after_the_session_that_it_left_was_purged(
+    post: Post,
+) -> None:
+    booked, session_id = await parties(post, 2)
+    await post.work()
+    made(await try_move(post.api, booked[0], "2026-02-20T09:00Z"), "BookingConfirmation")
+    await post.work()
+    post.api.clock.set("2026-02-15T09:00Z")
+    for purge in (purge_claims, purge_holds, purge_seats):
+        await purge(post.api.resources)
+    kept = await post.api.rows("SELECT id FROM session WHERE id = $1", key_in(session_id))
+    assert kept == []
+    assert await post.work_at("2026-02-19T09:00Z") == {"SENT": 2}
+    assert event_of(post, -1)[1:] == ("CONFIRMED", "Yoga (2 seats in 1 booking)")

@@ -102,7 +102,7 @@ class Recent:
 class Subject:
     """An appointment with the data for its messages: the recipients, how they are reached now, and
     the facts. `providers` are those whom it takes and those who have left, the lead first;
-    `sessions` those that it is in and those that it has left.
+    `sessions` those that it is in and those that it has left, as far as they are kept.
 
     Providers get one message about a whole session where it is what happens to them: its reminders,
     its move, its end. Of each party that comes, goes or moves they are told by itself.
@@ -199,13 +199,14 @@ class Subject:
         return session if is_whole else None
 
     def _is_deserted(self, move: Move) -> bool:
-        """Whether nothing takes place any more where the appointment moved away from, and whoever
-        stayed with it had that in their calendar as an event of its own.
+        """Whether nothing takes place any more where the appointment moved away from, and those who
+        stayed with it had that in their calendars as an event of its own.
         """
         left = move.before.session_id
-        if left == move.after.session_id:
-            return False
-        return left is None or self.sessions[left].bookings == 0
+        if left is None or left == move.after.session_id:
+            return left != move.after.session_id
+        session = self.sessions.get(left)
+        return session is not None and session.bookings == 0
 
     def _deserted(self, message: MessageKey) -> Move | None:
         """The move that left nothing behind, where that is what the message says."""
@@ -240,7 +241,7 @@ class Subject:
             return None
         left = self.left_by(message)
         session_id = message.session_id or (left or self.appointment).session_id
-        return None if session_id is None else self.sessions[session_id]
+        return None if session_id is None else self.sessions.get(session_id)
 
     def about(self, message: MessageKey) -> Appointment | GroupVisit:
         """What decides whether the message is true: the appointment, or a session."""
@@ -249,9 +250,10 @@ class Subject:
         move = self._deserted(message)
         if move is None:
             return self.appointment
-        if move.before.session_id is not None:
-            return self.sessions[move.before.session_id]
-        # It had time of its own, which it has left for good.
+        left = move.before.session_id
+        if left is not None and left in self.sessions:
+            return self.sessions[left]
+        # It had time of its own, which it has left for good, or a session that is long over.
         return replace(self.appointment, status=AppointmentStatus.CANCELLED)
 
 
@@ -310,7 +312,7 @@ async def load_subjects(
                 notices=of_row[row.id].by_practice,
             ),
             staff={each: _provider_reach(providers[each], silent) for each in involved[row.id]},
-            sessions={each: sessions[each] for each in session_ids[row.id]},
+            sessions={each: sessions[each] for each in session_ids[row.id] if each in sessions},
         )
         for row in rows
     }
