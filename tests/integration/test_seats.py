@@ -349,6 +349,39 @@ async def test_an_expired_hold_of_seats_is_as_if_it_were_not_there(api: Api, swe
     assert await sittings(api, team) == [[4]]
 
 
+async def test_at_the_instant_at_which_holds_expire_one_gets_the_time_and_all_of_it(
+    api: Api,
+) -> None:
+    """A party joins, somebody else books one of the two teachers, the holder books, and the sweep
+    passes: all at once.
+    """
+    ada, bea = await a_provider(api), await a_provider(api)
+    team = await a_class(api, ada, bea, needed=2)
+    plain = await a_service(api, bea, durationMinutes=60)
+    starts = [f"2026-01-1{day}T{hour:02}:00Z" for day in (3, 4) for hour in range(9, 17)]
+    held = [made(await try_hold(api, team, start, seats=3), "Hold") for start in starts]
+    api.clock.now = NOW + timedelta(minutes=10)
+    seen: Counter[str] = Counter()
+
+    async def rush(start: str, hold: Json) -> None:
+        answers = await asyncio.gather(
+            try_visit(api, team, start, seats=2),
+            try_visit(api, plain, start, bea),
+            try_visit(api, team, start, holdToken=hold["holdToken"]),
+        )
+        joined, alone, used = [each["__typename"] == "BookingConfirmation" for each in answers]
+        assert [joined or used, alone].count(True) == 1
+        # Five seats are more than there are.
+        assert not (joined and used)
+        seen["alone" if alone else "together"] += 1
+
+    await asyncio.gather(
+        *map(rush, starts, held), *(sweep_expired_holds(api.resources) for _ in range(3))
+    )
+    assert seen.total() == len(starts)
+    await sweep_expired_holds(api.resources)
+
+
 async def test_holds_that_outlive_the_appointments_keep_the_session(api: Api) -> None:
     yoga = await a_class(api, await a_provider(api))
     booked = await booked_seats(api, yoga, NINE)

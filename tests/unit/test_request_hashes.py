@@ -4,6 +4,7 @@ program before it stored.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any, Final, cast
@@ -65,7 +66,7 @@ def with_a_hold() -> BookingWish:
     )
 
 
-def a_hold(*named: ProviderId) -> dict[str, object]:
+def a_hold(*named: ProviderId, seats: int = 1) -> dict[str, object]:
     form = HoldForm(
         provider_id=None,
         provider_ids=named,
@@ -73,10 +74,10 @@ def a_hold(*named: ProviderId) -> dict[str, object]:
         starts_at=NINE,
         idempotency_key="k",
     )
-    return hold_slot._request(form, Wanted(named, None))
+    return hold_slot._request(form, Wanted(named, None, seats))
 
 
-def a_move(*named: ProviderId) -> dict[str, object]:
+def a_move(*named: ProviderId, seats: int | None = None) -> dict[str, object]:
     form = MoveForm(
         appointment_id=AppointmentId(UUID(int=5)),
         starts_at=NINE,
@@ -84,6 +85,7 @@ def a_move(*named: ProviderId) -> dict[str, object]:
         idempotency_key="k",
         manage_token="t",
         provider_ids=named,
+        seats=seats,
     )
     return reschedule_appointment._request(form)
 
@@ -115,3 +117,15 @@ def test_whom_a_wish_names_and_in_which_order_makes_another_request() -> None:
     for make in (lambda *named: book_appointment._request(a_booking(*named)), a_hold, a_move):
         wishes = [make(), make(ADA), make(BEN), make(ADA, BEN), make(BEN, ADA)]
         assert len({hashed(each) for each in wishes}) == len(wishes)
+
+
+def test_one_seat_is_as_none_given_and_more_make_another_request() -> None:
+    """But for a move, which keeps as many as there are unless it says how many."""
+    none, one, two, three = (
+        hashed(book_appointment._request(replace(a_booking(ADA), seats=seats)))
+        for seats in (None, 1, 2, 3)
+    )
+    assert none == one
+    assert len({one, two, three}) == 3
+    assert len({hashed(a_hold(ADA, seats=seats)) for seats in (1, 2, 3)}) == 3
+    assert len({hashed(a_move(seats=seats)) for seats in (None, 1, 2)}) == 3
