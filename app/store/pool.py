@@ -102,8 +102,8 @@ def _is_dead(connection: Connection) -> bool:
 
 
 @contextlib.contextmanager
-def _outages_told(connection: Connection) -> Iterator[None]:
-    """Around calls of the driver on this connection, and nothing else."""
+def _unavailable_on_outage(connection: Connection) -> Iterator[None]:
+    """Raise an outage as `DatabaseUnavailableError`. Wrap calls of the driver and nothing else."""
     try:
         yield
     except Exception as error:
@@ -294,7 +294,7 @@ async def _block(
                 with _outages_hidden(connection):
                     await block.rollback()
                 raise
-            with _outages_told(connection):
+            with _unavailable_on_outage(connection):
                 await (block.rollback() if running.is_doomed else block.commit())
 
 
@@ -309,7 +309,7 @@ async def _begun(
         connection = await first.enter_async_context(pool.connection())
         block = connection.transaction(isolation=isolation, readonly=readonly)
         try:
-            with _outages_told(connection):
+            with _unavailable_on_outage(connection):
                 await block.start()
         except DatabaseUnavailableError:
             if not _is_dead(connection):
@@ -319,7 +319,7 @@ async def _begun(
             return
     async with pool.connection() as connection:
         block = connection.transaction(isolation=isolation, readonly=readonly)
-        with _outages_told(connection):
+        with _unavailable_on_outage(connection):
             await block.start()
         yield connection, block
 
@@ -364,7 +364,7 @@ async def connected_once(
             timeout=ACQUIRE_TIMEOUT_SECONDS,
             server_settings={"application_name": application_name},
         )
-    with _outages_told(connection):
+    with _unavailable_on_outage(connection):
         try:
             yield connection
         finally:
@@ -392,12 +392,12 @@ def _encode_json(value: object) -> str:
 
 
 async def _fetch(connection: Connection, sql: str, arguments: Sequence[object]) -> list[Record]:
-    with _outages_told(connection):
+    with _unavailable_on_outage(connection):
         return await connection.fetch(sql, *arguments)
 
 
 async def _execute(connection: Connection, sql: str, arguments: Sequence[object]) -> int:
-    with _outages_told(connection):
+    with _unavailable_on_outage(connection):
         return rows_of(await connection.execute(sql, *arguments))
 
 

@@ -351,7 +351,7 @@ async def test_a_silent_server_is_given_up(stage: str) -> None:
         return SILENCE if command == stage else None
 
     async with scripted(script) as mail, a_sender(mail.port, timeout_seconds=0.3) as sender:
-        outcome = await asyncio.wait_for(sender.send(ready(a_letter())), 3)
+        outcome = await asyncio.wait_for(sender.send(ready(a_letter())), 30)
     expected = Unknown if stage == "END" else TemporaryFailure
     assert outcome == expected(detail="smtp timed out")
 
