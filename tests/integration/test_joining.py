@@ -8,7 +8,7 @@ import pytest
 
 from app.core.ids import ServiceId
 from app.core.needs import Assignment, ResourceGroup
-from tests.builders import Api, Json, a_provider, key_in, made
+from tests.builders import Api, Json, a_provider, key_in, made, weekly
 from tests.integration.test_listed_seats import EXPLAIN, LISTING, change
 from tests.integration.test_seats import (
     NINE,
@@ -21,7 +21,7 @@ from tests.integration.test_seats import (
     sittings,
 )
 from tests.lives import broken_laws
-from tests.visits import a_room, a_visit, ids_of, needs_now, try_move
+from tests.visits import a_room, a_visit, ids_of, needs_now, try_move, try_visit
 
 
 @pytest.fixture(autouse=True)
@@ -177,3 +177,17 @@ async def test_where_a_service_has_fewer_seats_a_party_is_listed_with_those_that
         found = await moves(api, party, DAY, DAY)
         assert found == {LISTED_NINE: ("2026-01-13T10:00:00Z", 3)}
         made(await try_move(api, party, NINE), "BookingConfirmation")
+
+
+async def test_a_refusal_offers_seats_also_where_no_new_session_can_begin(api: Api) -> None:
+    ada = await a_provider(
+        api, weeklyHours=weekly("09:00", "11:00"), maxAdvanceBookingDays=1, slotIntervalMinutes=60
+    )
+    yoga = await a_class(api, ada)
+    starts = [f"2026-01-{day}T{hour}:00:00Z" for day in (12, 13) for hour in ("09", "10")]
+    for start in starts:
+        await booked_seats(api, yoga, start)
+    for named in ((), (ada,)):
+        answer = await try_visit(api, yoga, "2026-01-13T12:00Z", *named)
+        found = made(answer, "SlotUnavailableError")["alternatives"]
+        assert [each["startsAt"] for each in found] == starts

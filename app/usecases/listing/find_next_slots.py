@@ -130,11 +130,17 @@ async def nearest_visits(
     calendar, or the server is too busy to look.
     """
     party, service_id = wanted.party, wanted.service_id
+    is_plain = True
 
     async def with_provider(first: date, last: date) -> Bookable | None:
+        nonlocal is_plain
         assert party is not None  # noqa: S101  looked at below
         found = (await _days(resources, organization_id, [party], first, last))[party]
-        return _of_calendar(resources, found) if isinstance(found, FreeDays) else None
+        if not isinstance(found, FreeDays):
+            return None
+        is_plain = found.calendar.is_plain
+        # Of another service, what is free decides nothing.
+        return _of_calendar(resources, found) if is_plain else None
 
     async def of_service(first: date, last: date) -> Bookable | None:
         assert service_id is not None  # noqa: S101  looked at below
@@ -156,11 +162,7 @@ async def nearest_visits(
 
     if party is not None and wanted.seats == 1:
         offer = await _nearest(resources, with_provider, wish)
-        if (
-            service_id is None
-            or offer is None
-            or all(each.calendar.is_plain for each in offer.slots)
-        ):
+        if is_plain:
             return offer
     return None if service_id is None else await _nearest(resources, of_service, wish)
 
