@@ -31,12 +31,12 @@ from app.api.transport.places import network_of
 from app.api.words import instants
 from app.api.words.relay import global_id, read_global_id
 from app.cache.organizations import Organizations
-from app.cache.services import TakingMore
+from app.cache.services import Forced, TakingMore
 from app.cache.written import WrittenLists
 from app.core import hours, zones
 from app.core.free_days import FreeDay
 from app.core.hours import DayException, Hours, WeeklyRange
-from app.core.ids import OrganizationId, ProviderId, ServiceId
+from app.core.ids import OrganizationId, ProviderId, ResourceId, ServiceId
 from app.core.money import CancellationPolicy, LateCancellation
 from app.core.provider import Calendar, Organization, Provider
 from app.core.rules import ProviderRules, rules_in_force
@@ -331,7 +331,13 @@ FILLINGS: Final[dict[str, Filling]] = {
     ),
     "services taking more": Filling(
         make=TakingMore,
-        put=lambda owner, _number: owner.add(OrganizationId(uuid4()), ServiceId(uuid4())),
+        put=lambda owner, number: owner.add(
+            OrganizationId(uuid4()),
+            ServiceId(uuid4()),
+            forced=Forced(1, tuple(ResourceId(uuid4()) for _ in range(number % 3)))
+            if number % 2
+            else None,
+        ),
     ),
     "organizations": Filling(make=Organizations, put=_put_organization),
     "revocations": Filling(

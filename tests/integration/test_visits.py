@@ -6,10 +6,11 @@ import asyncio
 from collections import Counter
 from datetime import date, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 
-from app.core.ids import ProviderId, SubjectId
+from app.core.ids import ProviderId, ResourceId, SubjectId
 from app.core.needs import Assignment, ResourceGroup
 from app.core.viewer import Role, Viewer
 from app.store.locks import lock_calendars
@@ -26,6 +27,7 @@ from tests.builders import (
     key_in,
     made,
     unknown,
+    utc,
     weekly,
 )
 from tests.integration.test_batching import Statements
@@ -701,3 +703,70 @@ async def test_a_wish_for_a_service_that_is_known_to_take_more_is_tried_once(
         return count
 
     assert [await tries(start) for start in (NINE, TEN, ELEVEN)] == [2, 1, 1]
+
+
+# ---------------------------------------------------------------- without a choice
+
+
+def a_room_of(*rooms: ResourceId, count: int = 1) -> tuple[ResourceGroup, ...]:
+    return (ResourceGroup(name="room", count=count, resource_ids=rooms),)
+
+
+async def test_where_nothing_is_left_to_choose_a_visit_is_not_guessed_first(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once it is known that the service leaves no choice, everything is locked with the key."""
+    statements = Statements(monkeypatch)
+    ada, ben = await a_provider(api), await a_provider(api)
+    room, other = await a_room(api), await a_room(api)
+    alone = await a_treatment(api, ada, ben, rooms=[room])
+    either = await a_treatment(api, ada, ben, rooms=[room, other])
+
+    async def sent(service: Json, starts_at: str, *named: Json) -> Counter[str]:
+        wish = a_wish(service, starts_at, *named)
+        names = await statements.of(api, BOOK_VISIT, input=wish)
+        found = Counter(name for name in names if not name.endswith("_by_ids"))
+        found["executed"] = len(statements.executed)
+        return found
+
+    plain = Counter(["before_booking", "calendars", "claims_of_subjects", *["executed"] * 3])
+    took = Counter(["needs_of_services", "resource_calendars"])
+    guess = Counter(["needs_of_services", "calendars", "resource_calendars", "claims_of_subjects"])
+    await a_visit(api, alone, NINE, ada)
+    for starts_at, named in ((TEN, ada), (ELEVEN, ben)):
+        assert await sent(alone, starts_at, named) == plain + took
+    await a_visit(api, either, "2026-01-14T09:00:00Z", ada)
+    assert await sent(either, "2026-01-14T10:00:00Z", ada) == plain + took + guess
+    refused = made(await try_visit(api, alone, TEN, ben), "SlotUnavailableError")
+    assert refused["reasons"] == ["RESOURCE_TAKEN"]
+    assert refused["alternatives"]
+
+
+async def test_what_is_known_of_a_service_is_looked_at_again_under_the_locks(api: Api) -> None:
+    """It takes another room, both, no more than one, none, and another provider: each time the
+    process knows what the booking before took.
+    """
+    ada, ben = await a_provider(api), await a_provider(api)
+    room, other = await a_room(api), await a_room(api)
+    service = await a_treatment(api, ada, ben, rooms=[room])
+    occupied = await a_treatment(api, ben, rooms=[room])
+    hours = iter(utc("2026-01-14", *(f"{hour:02}:00" for hour in range(9, 17))))
+    alone, both = {key_in(ada["id"])}, {key_in(ada["id"]), key_in(ben["id"])}
+
+    async def takes() -> set[UUID]:
+        return {*await taken(api, await a_visit(api, service, next(hours), ada))}
+
+    for _ in range(2):
+        assert await takes() == {*alone, room}
+    await needs_now(api, service, groups=a_room_of(room, other))
+    await a_visit(api, occupied, "2026-01-14T11:00:00Z", ben)
+    assert await takes() == {*alone, other}
+    for groups, rooms in (
+        (a_room_of(room, other, count=2), {room, other}),
+        (a_room_of(other), {other}),
+        ((), set[UUID]()),
+    ):
+        await needs_now(api, service, groups=groups)
+        assert await takes() == alone | rooms
+    await needs_now(api, service, providers_needed=2, groups=a_room_of(room))
+    assert await takes() == {*both, room}

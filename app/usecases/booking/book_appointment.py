@@ -85,7 +85,7 @@ if TYPE_CHECKING:
     from app.store.bookings import BeforeBooking
     from app.store.idempotency import RequestKey
     from app.store.pool import Transaction
-    from app.usecases.booking.choose_visit import Chosen
+    from app.usecases.booking.choose_visit import Plan
     from app.usecases.resources import Resources
 
 MUTATION: Final = "bookAppointment"
@@ -253,7 +253,7 @@ async def _attempt(
 
 
 async def _transact_once_more(
-    resources: Resources, viewer: Viewer, key: RequestKey, wish: BookingWish, way: Chosen | Way
+    resources: Resources, viewer: Viewer, key: RequestKey, wish: BookingWish, way: Plan
 ) -> Written | Refusal | Retry:
     try:
         return await _transact(resources, viewer, key, wish, way)
@@ -263,7 +263,7 @@ async def _transact_once_more(
 
 
 async def _transact(
-    resources: Resources, viewer: Viewer, key: RequestKey, wish: BookingWish, way: Chosen | Way
+    resources: Resources, viewer: Viewer, key: RequestKey, wish: BookingWish, way: Plan
 ) -> Written | Refusal | Retry:
     async with transaction(resources.pool) as tx:
         answer = await _book(resources, viewer, tx, key, wish, way)
@@ -278,7 +278,7 @@ async def _book(
     tx: Transaction,
     key: RequestKey,
     wish: BookingWish,
-    way: Chosen | Way,
+    way: Plan,
 ) -> Written | Refusal | Retry:
     organization_id = viewer.organization_id
     booker = limited_booker(resources, viewer, wish)
@@ -377,7 +377,7 @@ async def _limited(
 
 
 async def _decide(
-    resources: Resources, viewer: Viewer, tx: Transaction, wish: BookingWish, way: Chosen | Way
+    resources: Resources, viewer: Viewer, tx: Transaction, wish: BookingWish, way: Plan
 ) -> tuple[Sight, ServiceId | None] | Refusal | Retry:
     """Lock and look, at what is held or at what is wished, and judge by what is seen: the time that
     is taken, and for which service.

@@ -1,5 +1,6 @@
 """Choose whom and what a visit takes: for every wish but that for one provider alone.
 
+    know        where it is known that there is nothing to choose, `take again` at once
     guess       without locks, look at all that the service could take, and choose; of a service
                 with seats, look for a standing session first
     take        in a transaction, lock what was chosen, look again, and decide over that alone
@@ -18,6 +19,7 @@ from datetime import timedelta
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, TypeVar, assert_never
 
+from app.cache.services import MOST_FORCED, Forced
 from app.core.booking import (
     Wanted,
     booked_minutes,
@@ -90,6 +92,15 @@ Chosen: TypeAlias = Join | Visit
 """What a guess chose: seats in a standing session, or whom and what a visit takes."""
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """All that a visit could take, as far as this process knows: it takes all of it, or there is
+    none. A transaction that locks it at once looks whether that is still so.
+    """
+
+    subjects: tuple[SubjectId, ...]
+
+
 class Way(Enum):
     """How a transaction finds what to take, where it was not chosen before."""
 
@@ -97,6 +108,10 @@ class Way(Enum):
     """The one provider who is named."""
     FROM_ALL = auto()
     """Whatever is left, under the locks of everything that could be taken."""
+
+
+Plan: TypeAlias = Chosen | Known | Way
+"""How a transaction takes what is wished."""
 
 
 class Shared(NamedTuple):
@@ -109,13 +124,15 @@ class Shared(NamedTuple):
 NOTHING: Final = Shared(None, ())
 
 
-def shared_first(wanted: Wanted, way: Chosen | Way) -> Shared:
+def shared_first(wanted: Wanted, way: Plan) -> Shared:
     """What can be locked before anything is read. The service's lock keeps its needs as they are;
     where there is no choice, the provider's is enough.
     """
     match way:
         case Visit() | Join():
             return Shared(wanted.service_id, tuple(way.claims))
+        case Known():
+            return Shared(wanted.service_id, way.subjects)
         case Way.NO_CHOICE:
             return Shared(None, wanted.named)
         case Way.FROM_ALL:
@@ -124,7 +141,7 @@ def shared_first(wanted: Wanted, way: Chosen | Way) -> Shared:
             assert_never(way)
 
 
-def lost_race(way: Chosen | Way) -> SlotUnavailable | Retry:
+def lost_race(way: Plan) -> SlotUnavailable | Retry:
     """What it means that a constraint objects: others were faster."""
     if way is Way.NO_CHOICE:
         return SlotUnavailable(reasons=(UnbookableReason.ALREADY_TAKEN,))
@@ -138,18 +155,16 @@ async def choose_and_take(
     starts_at: datetime,
     duration_minutes: int | None,
     scope: KeyScope,
-    take: Callable[[Chosen | Way], Awaitable[Answer | Retry]],
+    take: Callable[[Plan], Awaitable[Answer | Retry]],
 ) -> Answer | NotFound | InvalidInput | SlotUnavailable:
     """What `take` answers in a transaction of its own, tried once for each step that is needed. A
     guess that finds nothing is refused without a transaction, unless the key in `scope` was used.
     """
-    is_alone = wanted.party is not None and wanted.seats == 1
-    if is_alone and not _takes_more(resources, organization_id, wanted):
-        answer = await take(Way.NO_CHOICE)
+    first = _without_a_guess(resources, organization_id, wanted)
+    if first is not None:
+        answer = await take(first)
         if not isinstance(answer, Retry):
             return answer
-        if wanted.service_id is not None:
-            resources.accelerator.taking_more.add(organization_id, wanted.service_id)
     guess = await _guess_session(
         resources, organization_id, wanted, starts_at
     ) or await guess_visit(resources, organization_id, wanted, starts_at, duration_minutes)
@@ -167,12 +182,42 @@ async def choose_and_take(
     return SlotUnavailable(reasons=(UnbookableReason.ALREADY_TAKEN,))
 
 
-def _takes_more(resources: Resources, organization_id: OrganizationId, wanted: Wanted) -> bool:
-    """Whether the service took more than one provider when this process last booked it. If that
-    has changed since, the choice finds the one provider as well.
+def _without_a_guess(
+    resources: Resources, organization_id: OrganizationId, wanted: Wanted
+) -> Known | Way | None:
+    """How to take what is named where nothing else is chosen: by what this process saw when it last
+    booked the service. If that has changed since, the transaction finds out, and retries.
     """
-    return wanted.service_id is not None and resources.accelerator.taking_more.has(
-        organization_id, wanted.service_id
+    if not wanted.named or wanted.seats > 1:
+        return None
+    service_id, taking_more = wanted.service_id, resources.accelerator.taking_more
+    if service_id is None or not taking_more.has(organization_id, service_id):
+        return None if wanted.party is None else Way.NO_CHOICE
+    forced = taking_more.forced(organization_id, service_id)
+    if forced is None or forced.how_many != len(wanted.named):
+        return None
+    return Known((*wanted.named, *forced.resource_ids))
+
+
+def _remember(resources: Resources, organization_id: OrganizationId, choices: Choices) -> None:
+    """What the service was seen to take, for the next booking of it."""
+    service_id, needs = choices.wanted.service_id, choices.needs
+    if service_id is None or needs.is_plain:
+        return
+    groups_are_forced = all(
+        group.count
+        == sum(
+            choices.resources[each].resource.units
+            for each in group.resource_ids
+            if each in choices.resources
+        )
+        for group in needs.groups
+    )
+    forced = None
+    if needs.seats == 1 and groups_are_forced and len(needs.resource_ids) <= MOST_FORCED:
+        forced = Forced(needs.how_many, needs.resource_ids)
+    resources.accelerator.taking_more.add(
+        organization_id, service_id, has_seats=needs.seats > 1, forced=forced
     )
 
 
@@ -494,8 +539,7 @@ async def guess_visit(
     choices = await load_choices(resources.pool, organization_id, wanted, around, [starts_at])
     if not isinstance(choices, Choices):
         return choices
-    if choices.needs.seats > 1 and wanted.service_id is not None:
-        resources.accelerator.taking_more.add(organization_id, wanted.service_id, has_seats=True)
+    _remember(resources, organization_id, choices)
     unsupported = refuse_unsupported(starts_at, resources.clock())
     if unsupported is not None:
         return choices.refuse_duration(duration_minutes) or unsupported
@@ -514,7 +558,7 @@ async def lock_and_decide(
     wanted: Wanted,
     starts_at: datetime,
     duration_minutes: int | None,
-    way: Chosen | Way,
+    way: Plan,
 ) -> Sight | NotFound | InvalidInput | SlotUnavailable | Retry:
     """Lock and look at what can be had this way, and decide. What `shared_first` names is locked
     already.
@@ -536,6 +580,10 @@ async def lock_and_decide(
         case Way.FROM_ALL:
             return await lock_and_choose(
                 resources, tx, organization_id, wanted, starts_at, duration_minutes
+            )
+        case Known():
+            return await lock_and_choose(
+                resources, tx, organization_id, wanted, starts_at, duration_minutes, shared=way
             )
         case Visit():
             sight = await lock_and_choose(
@@ -561,30 +609,22 @@ async def lock_and_choose(
     duration_minutes: int | None,
     *,
     chosen: Visit | None = None,
+    shared: Known | None = None,
     moving: Moving | None = None,
 ) -> Sight | NotFound | InvalidInput | SlotUnavailable | Retry:
     """Lock and look at what was `chosen`, or at all that could be taken; then decide what is. The
-    service's lock is shared already.
+    service's lock is shared already, and so are the rules of what is `shared`.
     """
     needs = await _needs(tx, organization_id, wanted, moving)
     if not isinstance(needs, Needs):
         return needs
     own: Claims = {} if moving is None else moving.claims
-    standing: Sequence[StandingSession] = ()
-    if chosen is None:
-        named = wanted.named
-        kept = () if moving is None else moving.appointment.providers
-        standing = await _sessions_at(tx, organization_id, wanted, needs, [starts_at])
-        providers, rooms = (
-            candidates_for(needs, wanted, kept),
-            rooms_of(needs.resource_ids, standing),
-        )
-        await share_rules(tx, organization_id, {*providers, *rooms, *own})
-    else:
-        named = providers = chosen.providers
-        rooms = tuple(dict.fromkeys(each for each, _ in chosen.units))
-        if len(providers) != needs.how_many:
-            return Retry.OVERTAKEN
+    locked = await _lock_rules(
+        tx, organization_id, wanted, needs, starts_at, chosen=chosen, shared=shared, moving=moving
+    )
+    if locked is None:
+        return Retry.OVERTAKEN
+    named, providers, rooms, standing = locked
     around = nearest_supported_date(starts_at.date())
     choices = await _choices(
         tx,
@@ -638,6 +678,45 @@ async def lock_and_choose(
     if not isinstance(visit, Join | Visit):
         return SlotUnavailable(reasons=visit)
     return _sight(resources, choices, seen, visit, zones, lock, now)
+
+
+class _Locked(NamedTuple):
+    """What is decided on, with its rules shared."""
+
+    named: tuple[ProviderId, ...]
+    providers: tuple[ProviderId, ...]
+    rooms: tuple[ResourceId, ...]
+    standing: Sequence[StandingSession] = ()
+
+
+async def _lock_rules(
+    tx: Transaction,
+    organization_id: OrganizationId,
+    wanted: Wanted,
+    needs: Needs,
+    starts_at: datetime,
+    *,
+    chosen: Visit | None,
+    shared: Known | None,
+    moving: Moving | None,
+) -> _Locked | None:
+    """What was chosen, or all that could be taken, with its rules shared; None where what was
+    chosen or known no longer is what the service needs.
+    """
+    if chosen is not None:
+        rooms = tuple(dict.fromkeys(each for each, _ in chosen.units))
+        is_enough = len(chosen.providers) == needs.how_many
+        return _Locked(chosen.providers, chosen.providers, rooms) if is_enough else None
+    kept = () if moving is None else moving.appointment.providers
+    standing = await _sessions_at(tx, organization_id, wanted, needs, [starts_at])
+    providers = candidates_for(needs, wanted, kept)
+    rooms = rooms_of(needs.resource_ids, standing)
+    if shared is None:
+        own: Claims = {} if moving is None else moving.claims
+        await share_rules(tx, organization_id, {*providers, *rooms, *own})
+    elif not {*providers, *rooms} <= {*shared.subjects}:
+        return None
+    return _Locked(wanted.named, providers, rooms, standing)
 
 
 async def _lock_sessions(

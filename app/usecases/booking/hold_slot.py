@@ -37,7 +37,6 @@ from app.store.locks import lock_calendars, lock_caller, share_rules
 from app.store.pool import transaction
 from app.store.sessions import Sitting, leave_session, lock_session, sessions_to_settle
 from app.usecases.booking.choose_visit import (
-    Way,
     choose_and_take,
     lock_and_decide,
     lost_race,
@@ -69,7 +68,7 @@ if TYPE_CHECKING:
     from app.core.viewer import Viewer
     from app.store.idempotency import RequestKey
     from app.store.pool import Transaction
-    from app.usecases.booking.choose_visit import Chosen
+    from app.usecases.booking.choose_visit import Plan
     from app.usecases.resources import Resources
 
 MUTATION: Final = "holdSlot"
@@ -173,7 +172,7 @@ async def _transact(
     key: RequestKey,
     form: HoldForm,
     wanted: Wanted,
-    way: Chosen | Way,
+    way: Plan,
 ) -> _Written | Refusal | Retry:
     async with transaction(resources.pool) as tx:
         answer = await _hold(resources, viewer, tx, key, form, wanted, way)
@@ -197,7 +196,7 @@ async def _hold(
     key: RequestKey,
     form: HoldForm,
     wanted: Wanted,
-    way: Chosen | Way,
+    way: Plan,
 ) -> _Written | Refusal | Retry:
     organization_id = viewer.organization_id
     earlier = await earlier_answer(tx, key)
