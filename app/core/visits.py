@@ -234,7 +234,7 @@ def explain_members(
     arguments are those of `assign`.
 
     A resource has reasons if none of its units is possible. They are asked about with the buffers
-    of the first named provider, else of the first who can lead, else of the first. Whoever leads a
+    of the first named provider, else of the first who can lead, else of the first. The lead of a
     session that takes the party has no reasons, and neither have its resources; NO_SEATS_LEFT is
     the only one of a lead whose session lacks nothing but seats.
     """

@@ -1,7 +1,7 @@
 """Sessions and the seats in them, as stored. The time that a session takes are claims, in
 `app.store.calendars`.
 
-Whoever changes who has seats in a session holds its row, from `sessions_for_update` or
+Every change of the seats in a session holds the session's row, from `sessions_for_update` or
 `lock_session`; all but the sweep of expired holds also hold the calendars of its claims.
 """
 

@@ -73,8 +73,8 @@ class ChangedSession:
 async def cancel_session(
     resources: Resources, viewer: Viewer, form: SessionCancellationForm
 ) -> Session | Refusal:
-    """Cancel it for everybody, or say why not. What is cancelled already is the answer, unchanged.
-    Whoever joins meanwhile is cancelled too, or finds the session gone.
+    """Cancel it for everybody, or say why not. A session that is already cancelled is returned
+    unchanged. A concurrent joiner is cancelled too, or finds the session gone.
     """
     reason = valid_reason(form.reason)
     if isinstance(reason, InvalidInput):

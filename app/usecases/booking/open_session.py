@@ -1,7 +1,7 @@
 """Open a session for a change of all of it: lock everybody in it, its time, and the session itself.
 
-Whoever has seats is found out without locks, since their rows are locked before calendars and
-sessions. If somebody joined until the session was locked, the transaction is tried again.
+The holders of seats are read without locks, since their rows are locked before calendars and
+sessions. If somebody joined before the session was locked, the transaction is retried.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Reschedule a session: it moves with everybody in it, appointments and holds, or nobody moves.
 
-It moves as one visit that takes what the service needs now, and what it has counts as free. Whoever
-was named by any party stays, unless staff name others.
+It moves as one visit that takes what the service needs now, and what it has counts as free.
+Providers named by any party stay, unless staff name others.
 """
 
 from __future__ import annotations

@@ -347,7 +347,7 @@ def facts_of(
     now: datetime,
 ) -> MessageFacts:
     """What a message may say: in the customer's zone as stored at booking, or in the provider's
-    own. A customer is told of all providers, and nothing of whoever else is in their session.
+    own. Customers see all their providers, and nothing about other parties in their session.
     """
     kind = message.kind
     appointment, provider = subject.appointment, subject.provider(message.provider_id)
