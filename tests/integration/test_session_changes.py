@@ -448,3 +448,49 @@ async def test_a_session_of_holds_alone_moves_and_is_cancelled_with_them(api: Ap
     answer = made(await cancel_session(api, node("Session", held["id"])), "Session")
     assert (answer["isCancelled"], answer["seatsTaken"]) == (True, 0)
     assert await broken(api) == []
+
+
+async def test_a_session_of_a_thousand_parties_moves_and_is_cancelled(api: Api) -> None:
+    """More than one statement could write."""
+    ada = await a_provider(api)
+    yoga = await a_class(api, ada, seats=1_000)
+    session_id = await session_of(api, await a_visit(api, yoga, NINE))
+    await api.rows(_CROWD, api.organization.id, key_in(session_id))
+    await api.rows(_SEATS_OF_CROWD, api.organization.id, key_in(session_id))
+    assert await broken(api) == []
+    moved = made(await move_session(api, session_id, TEN), "Session")
+    assert moved["seatsTaken"] == 1_000
+    assert await broken(api) == []
+    made(await cancel_session(api, session_id), "Session")
+    assert await broken(api) == []
+    rows = await api.rows(
+        "SELECT status, version, count(*) AS count FROM appointment WHERE session_id = $1 GROUP BY 1, 2",
+        key_in(session_id),
+    )
+    assert [tuple(row.values()) for row in rows] == [("CANCELLED", 3, 1_000)]
+    planned = await api.rows(
+        "SELECT count(*) AS count FROM message_outbox WHERE organization_id = $1 AND kind = 'CANCELLED'",
+        api.organization.id,
+    )
+    assert planned[0]["count"] == 1_000
+
+
+_CROWD = """
+    INSERT INTO appointment (organization_id, id, provider_id, service_id, customer_id, status, starts_at, ends_at,
+        customer_time_zone, contact_name, contact_email, version, time_version, policy_free_until_minutes_before,
+        policy_late_cancellation, created_at, session_id, provider_ids, named, resource_ids)
+    SELECT organization_id, gen_random_uuid(), provider_id, service_id, customer_id, status, starts_at, ends_at,
+        customer_time_zone, contact_name, contact_email, 1, 1, policy_free_until_minutes_before, policy_late_cancellation,
+        created_at, session_id, provider_ids, named, resource_ids
+    FROM appointment CROSS JOIN generate_series(2, 1000)
+    WHERE organization_id = $1 AND session_id = $2
+"""
+_SEATS_OF_CROWD = """
+    INSERT INTO seat (organization_id, id, session_id, number, appointment_id, active)
+    SELECT $1, gen_random_uuid(), $2, 1 + row_number() OVER (), appointment.id, true
+    FROM appointment
+    WHERE organization_id = $1 AND session_id = $2
+        AND NOT EXISTS (
+            SELECT FROM seat WHERE seat.organization_id = $1 AND seat.appointment_id = appointment.id
+        )
+"""

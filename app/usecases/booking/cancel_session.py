@@ -26,6 +26,7 @@ from app.usecases.booking.lock_calendar import Retry, times_changed
 from app.usecases.booking.open_session import (
     MOST_TRIES,
     STAFF_ONLY,
+    WRITTEN_AT_ONCE,
     BusySessionError,
     lock_everybody,
     lock_session_of,
@@ -151,21 +152,21 @@ async def _write(
         (each, cancelled(each, Cancellation(fee=None), reason=reason, now=now))
         for each in everybody.appointments
     ]
-    for _, cancelled_one in pairs:
-        update_appointment(tx, organization_id, cancelled_one)
+    record_events(resources, tx, organization_id, also, author=author, now=now)
     changes: list[Change] = list(times_changed(organization_id, own.zones, own.claims))
-    if pairs:
+    for first in range(0, len(pairs), WRITTEN_AT_ONCE):
+        some = pairs[first : first + WRITTEN_AT_ONCE]
+        for _, cancelled_one in some:
+            update_appointment(tx, organization_id, cancelled_one)
         changes += record_changes(
             resources,
             tx,
             organization_id,
-            pairs,
+            some,
             AppointmentChangeKind.CANCELLED,
             author=author,
             now=now,
             reason=reason,
-            also=also,
         )
-    else:
-        record_events(resources, tx, organization_id, also, author=author, now=now)
+        await tx.write()
     return ChangedSession(session=after, changes=tuple(changes))

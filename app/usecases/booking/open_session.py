@@ -32,6 +32,11 @@ if TYPE_CHECKING:
     from app.store.pool import Transaction
     from app.usecases.resources import Resources
 
+WRITTEN_AT_ONCE: Final = 50
+"""Appointments whose changes go to the database in one statement: one for a thousand would have
+more parameters than PostgreSQL takes.
+"""
+
 MOST_TRIES: Final = 1_000
 """Each try that fails is one in which somebody joined. A session has at most so many seats."""
 

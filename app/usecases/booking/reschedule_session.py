@@ -52,6 +52,7 @@ from app.usecases.booking.lock_calendar import OwnTime, Retry, times_changed
 from app.usecases.booking.open_session import (
     MOST_TRIES,
     STAFF_ONLY,
+    WRITTEN_AT_ONCE,
     BusySessionError,
     lock_everybody,
     lock_session_of,
@@ -325,16 +326,11 @@ async def _write(
     await free_session_time(tx, lock, after.id)
     move_session(tx, lock, after)
     pairs = [(each, _moved(change, each)) for each in change.everybody.appointments]
-    for before, moved_one in pairs:
-        update_appointment(tx, organization_id, moved_one)
-        replace_subjects(tx, organization_id, before, moved_one, visit.claims, now)
-    for hold in change.everybody.holds:
-        move_hold(tx, lock, _moved_hold(change, hold))
-    record_answer(tx, key, after.id, now)
-    event = session_changed(EventType.SESSION_RESCHEDULED, after)
-    record_events(resources, tx, organization_id, [event], author=author, now=now)
     changes: list[Change] = []
     for some in _by_providers(pairs):
+        for before, moved_one in some:
+            update_appointment(tx, organization_id, moved_one)
+            replace_subjects(tx, organization_id, before, moved_one, visit.claims, now)
         changes += record_changes(
             resources,
             tx,
@@ -345,9 +341,16 @@ async def _write(
             now=now,
             assignment=change.assignment,
         )
+        await tx.write()
+    for first in range(0, len(change.everybody.holds), WRITTEN_AT_ONCE):
+        for hold in change.everybody.holds[first : first + WRITTEN_AT_ONCE]:
+            move_hold(tx, lock, _moved_hold(change, hold))
+        await tx.write()
+    record_answer(tx, key, after.id, now)
+    event = session_changed(EventType.SESSION_RESCHEDULED, after)
+    record_events(resources, tx, organization_id, [event], author=author, now=now)
     # With holds only, its time lasts as long as they do.
     expires_at = None if pairs else max(hold.expires_at for hold in change.everybody.holds)
-    # Written with all of it, in one statement.
     if not await take_time(
         tx,
         lock,
@@ -394,9 +397,16 @@ _Pair: TypeAlias = tuple[Appointment, Appointment]
 
 
 def _by_providers(pairs: Sequence[_Pair]) -> list[list[_Pair]]:
-    """Those with the same providers before and after together: their history is written at once."""
+    """Those with the same providers before and after together, since their history is written at
+    once; not too many.
+    """
 
     def whom(pair: _Pair) -> tuple[tuple[ProviderId, ...], tuple[ProviderId, ...]]:
         return pair[0].providers, pair[1].providers
 
-    return [list(group) for _, group in groupby(sorted(pairs, key=whom), key=whom)]
+    groups = [list(group) for _, group in groupby(sorted(pairs, key=whom), key=whom)]
+    return [
+        group[first : first + WRITTEN_AT_ONCE]
+        for group in groups
+        for first in range(0, len(group), WRITTEN_AT_ONCE)
+    ]
