@@ -6,8 +6,9 @@ import { $, announce, h, showProblem, showSection } from "./dom.js";
 import { timesOf } from "./free-times.js";
 import { connect, newKey } from "./graphql.js";
 import { policyText, ruleText } from "./policy.js";
+import { SeatsInput } from "./seats-input.js";
 import * as times from "./times.js";
-import { goneText, namesText, placeText } from "./visit.js";
+import { goneText, hasSeats, namesText, partyText, placeText, priceOf } from "./visit.js";
 import { LOCALE, t, tn, translatePage } from "./words.js";
 
 const OFFERS = `query Offers($search: String, $zone: TimeZone!) {
@@ -20,23 +21,23 @@ const OFFERS = `query Offers($search: String, $zone: TimeZone!) {
     pageInfo { hasNextPage }
   }
 }`;
-const SERVICE = `query Service($id: ID!, $providers: [ID!], $zone: TimeZone!) {
+const SERVICE = `query Service($id: ID!, $providers: [ID!], $seats: Int!, $zone: TimeZone!) {
   service(id: $id) {
     ...Offered providersNeeded maxAdvanceBookingDays cancellationPolicy { ...Policy } providers { ...Person }
-    next: nextAvailableSlot(timeZone: $zone, providerIds: $providers) { localStart }
+    next: nextAvailableSlot(timeZone: $zone, providerIds: $providers, seats: $seats) { localStart }
   }
 }`;
 const PROVIDER = `query Provider($id: ID!, $zone: TimeZone!) {
   provider(id: $id) { ...Person serviceDurationMinutes next: nextAvailableSlot(timeZone: $zone) { localStart } }
 }`;
-const OFFERED = `fragment Offered on Service { id name durationMinutes price { amountMinor currency } }`;
+const OFFERED = `fragment Offered on Service { id name durationMinutes seats price { amountMinor currency } }`;
 const PERSON = `fragment Person on Provider { id name timeZone maxAdvanceBookingDays cancellationPolicy { ...Policy } }`;
 const BOOKED = `fragment Booked on Appointment {
-  id calendarUid status startsAt endsAt localStart customerTimeZone version contact { email }
+  id calendarUid status startsAt endsAt localStart customerTimeZone version seats price { amountMinor currency } contact { email }
   provider { cancellationPolicy { ...Policy } }
   providers { name }
   resources { name kind }
-  service { name price { amountMinor currency } cancellationPolicy { ...Policy } }
+  service { name seats cancellationPolicy { ...Policy } }
 }`;
 const POLICY = `fragment Policy on CancellationPolicy {
   freeUntilMinutesBefore lateCancellation lateFee { amountMinor currency } lateFeePercent
@@ -65,6 +66,8 @@ const BOOK = `mutation Book($input: BookAppointmentInput!) {
   }
 }`;
 
+const MOST_SEATS = 1000; // of any service
+
 const { endpoint, manage } = document.body.dataset;
 const organization = new URLSearchParams(location.search).get("organization") ?? "";
 const api = connect(endpoint, () => ({ organization }));
@@ -73,17 +76,22 @@ translatePage();
 const zone = times.myZone();
 const calendar = new Calendar($("calendar"), { api, zone, onPick: holdAndGoOn });
 
-let chosen = null; // { service, provider, providers }: without a service, the provider's own time; without a provider, any free one
+let chosen = null; // { service, provider, providers, seats }: without a service, the provider's own time; without a provider, any free one
 let held = null; // { holdToken, startsAt, localStart, expiresAt, providers }
 let attempt = {}; // { request, key }: the same request again has the same key, so that it never books twice
 
 const minutes = ({ service, provider }) => service?.durationMinutes ?? provider.serviceDurationMinutes;
+const joined = (texts) => texts.filter(Boolean).join(" · ");
 /** How many people a visit takes at once. */
 const needed = ({ providersNeeded, providers }) => providersNeeded ?? providers.length;
 const teamText = (service) => needed(service) > 1 && t("team", { count: needed(service) });
-const facts = ({ service, provider }) =>
-  [times.durationText(minutes({ service, provider })), service?.price && times.moneyText(service.price)].filter(Boolean).join(" · ");
-const title = (what) => [what.service?.name ?? t("appointment"), facts(what)].join(" · ");
+const facts = ({ service, provider }) => {
+  const price = service?.price && times.moneyText(service.price);
+  return joined([times.durationText(minutes({ service, provider })), price && hasSeats(service) ? t("per_seat", { price }) : price]);
+};
+const title = (what) => joined([what.service?.name ?? t("appointment"), facts(what)]);
+/** What the chosen service costs for all seats; null where it says no price. */
+const total = () => priceOf(chosen.service?.price, chosen.seats);
 
 /** The policy in force with each of these leads: the service's own, else the provider's; null where it depends on who it will be. */
 function policy(service, leads) {
@@ -93,12 +101,14 @@ function policy(service, leads) {
 
 // ---------------------------------------------------------------- where we are: the address tells, so that Back and links work
 
-function address({ provider, service } = {}) {
-  const query = new URLSearchParams({ ...(organization && { organization }), ...(provider && { provider }), ...(service && { service }) });
+function address({ provider, service, seats = 1 } = {}) {
+  const query = new URLSearchParams({
+    ...(organization && { organization }), ...(provider && { provider }), ...(service && { service }), ...(seats > 1 && { seats }),
+  });
   return `${location.pathname}${query.size ? `?${query}` : ""}`;
 }
 
-const place = () => ({ provider: chosen.provider?.id, service: chosen.service?.id });
+const place = () => ({ provider: chosen.provider?.id, service: chosen.service?.id, seats: chosen.seats });
 
 function go(step, where) {
   where ??= step === "choose" ? {} : place();
@@ -116,7 +126,7 @@ async function arrive() {
   try {
     await release();
     if (secret().has("appointment")) await seeBooked();
-    else if (query.has("provider") || query.has("service")) await pick(query.get("provider"), query.get("service"));
+    else if (query.has("provider") || query.has("service")) await pick(query.get("provider"), query.get("service"), Number(query.get("seats")));
     else await choose();
   } catch (problem) {
     showProblem(problem.message, arrive);
@@ -170,7 +180,7 @@ const link = (where, ...children) =>
 function serviceCard(service) {
   return h("li", {}, link({ service: service.id },
     h("h2", {}, service.name),
-    h("p", { class: "facts" }, [facts({ service }), teamText(service)].filter(Boolean).join(" · ")),
+    h("p", { class: "facts" }, joined([facts({ service }), teamText(service)])),
     h("p", { class: "hint" }, nextText(service))));
 }
 
@@ -192,66 +202,84 @@ $("search").addEventListener("input", () => {
 
 // ---------------------------------------------------------------- when
 
-async function pick(providerId, serviceId) {
+async function pick(providerId, serviceId, wanted) {
   showSection("pick");
-  if (calendar.shows(timesOf(providerId, serviceId))) return; // back from the form: the same month, the same day
-  await showTimes(providerId, serviceId);
+  const seats = serviceId && wanted >= 1 && wanted <= MOST_SEATS ? Math.trunc(wanted) : 1;
+  if (calendar.shows(timesOf(providerId, serviceId, seats))) return; // back from the form: the same month, the same day
+  await showTimes(providerId, serviceId, seats);
 }
 
 let asked = 0; // raised with each question, so that a late answer to an earlier one is recognized
 
-async function showTimes(providerId, serviceId) {
+async function showTimes(providerId, serviceId, seats) {
   const run = (asked += 1);
   calendar.close();
-  const [what, next] = await (serviceId ? loadService(serviceId, providerId) : loadProvider(providerId));
+  const [what, next] = await (serviceId ? loadService(serviceId, providerId, seats) : loadProvider(providerId));
   if (run !== asked) return;
   chosen = what;
   const { service, provider, providers } = what;
-  const leads = provider ? [provider] : providers;
   const choice = service !== null && providers.length > needed(service);
   const whom = choice ? teamText(service) : t("with_whom", { names: namesText(providers) });
-  $("pick-facts").textContent = [title(what), whom].filter(Boolean).join(" · ");
+  $("pick-facts").textContent = joined([title(what), whom]);
   $("whom-line").hidden = !choice;
   $("whom").replaceChildren(...[null, ...providers].map((one) =>
     h("option", { value: one?.id ?? "", selected: one?.id === provider?.id }, one?.name ?? t("anyone"))));
+  $("seats-line").hidden = !hasSeats(service);
+  party.show(what.seats, service?.seats ?? 1);
+  showParty(next && times.dateOf(next.localStart));
+}
+
+/** The times and the price for the party, from this date on. */
+function showParty(date) {
+  const { service, provider, providers, seats } = chosen;
+  const leads = provider ? [provider] : providers;
   const rule = policy(service, leads);
-  $("pick-policy").textContent = rule ? ruleText(rule, service?.price) : "";
+  $("seats-price").textContent = seats > 1 && total() ? times.moneyText(total()) : "";
+  $("pick-policy").textContent = rule ? ruleText(rule, total()) : "";
   const horizon = (lead) => times.addDays(times.today(lead.timeZone), (service?.maxAdvanceBookingDays ?? lead.maxAdvanceBookingDays) + 1);
   calendar.show({
-    source: timesOf(providerId, serviceId),
+    source: timesOf(provider?.id ?? null, service?.id ?? null, seats),
     lastDate: leads.map(horizon).sort().at(-1),
-    date: times.dateOf(next?.localStart ?? times.today(leads[0].timeZone)),
+    date: date ?? times.today(leads[0].timeZone),
+    seats: hasSeats(service),
   });
 }
 
-async function loadService(serviceId, providerId) {
-  const variables = { id: serviceId, providers: providerId ? [providerId] : null, zone: calendar.zone };
+/** The party is larger or smaller: the same month and day, with the times that have room for it. */
+const party = new SeatsInput($("seats"), $("seats-error"), (seats) => {
+  chosen.seats = seats;
+  history.replaceState({ step: "pick" }, "", address(place()));
+  showParty(calendar.date);
+});
+
+async function loadService(serviceId, providerId, seats) {
+  const variables = { id: serviceId, providers: providerId ? [providerId] : null, seats, zone: calendar.zone };
   const { service } = await api.query(SERVICE + OFFERED + PERSON + POLICY, variables);
   const provider = service?.providers.find(({ id }) => id === providerId) ?? null;
   if (!service?.providers.length || (providerId && !provider)) throw new Error(t("not_bookable"));
-  return [{ service, provider, providers: service.providers }, service.next];
+  return [{ service, provider, providers: service.providers, seats: Math.min(seats, service.seats) }, service.next];
 }
 
 async function loadProvider(providerId) {
   const { provider } = await api.query(PROVIDER + PERSON + POLICY, { id: providerId, zone: calendar.zone });
   if (!provider) throw new Error(t("not_bookable"));
-  return [{ service: null, provider, providers: [provider] }, provider.next];
+  return [{ service: null, provider, providers: [provider], seats: 1 }, provider.next];
 }
 
 /** Somebody else is wanted: the same page with other times, so the focus stays on the choice. */
 $("whom").addEventListener("change", async () => {
-  const where = { provider: $("whom").value || undefined, service: chosen.service.id };
+  const where = { provider: $("whom").value || undefined, service: chosen.service.id, seats: chosen.seats };
   history.replaceState({ step: "pick" }, "", address(where));
   showProblem(null);
   try {
-    await showTimes(where.provider ?? null, where.service);
+    await showTimes(where.provider ?? null, where.service, where.seats);
   } catch (problem) {
     showProblem(problem.message, arrive);
   }
 });
 
 /** What is asked for; any free provider if none was chosen. */
-const wish = () => ({ providerId: chosen.provider?.id ?? null, serviceId: chosen.service?.id ?? null });
+const wish = () => ({ providerId: chosen.provider?.id ?? null, serviceId: chosen.service?.id ?? null, seats: chosen.seats });
 
 async function hold({ startsAt, localStart }) {
   const input = { ...wish(), startsAt, idempotencyKey: newKey() };
@@ -286,8 +314,9 @@ function release(options = {}) {
 function details() {
   $("summary-when").textContent = times.fullText(held.localStart);
   $("summary-what").textContent = `${title(chosen)} · ${t("zone_time", { zone: times.zoneText(calendar.zone) })}`;
+  $("summary-party").textContent = partyText({ ...chosen, price: total() });
   $("summary-with").textContent = t("with_whom", { names: namesText(held.providers) });
-  $("summary-policy").textContent = policyText(policy(chosen.service, [held.providers[0]]), chosen.service?.price, held.startsAt, calendar.zone);
+  $("summary-policy").textContent = policyText(policy(chosen.service, [held.providers[0]]), total(), held.startsAt, calendar.zone);
   $("taken").hidden = true;
   countDown();
 }
@@ -411,15 +440,16 @@ async function seeBooked() {
 }
 
 function done(appointment) {
-  const { provider, providers, resources, service, localStart, customerTimeZone, startsAt, contact } = appointment;
+  const { provider, providers, resources, service, localStart, customerTimeZone, startsAt, contact, price } = appointment;
   const link = new URL(manage, location.href);
   link.hash = location.hash;
   const what = service?.name ?? t("appointment");
   $("done-when").textContent = times.fullText(localStart);
   $("done-what").textContent = [what, t("zone_time", { zone: times.zoneText(customerTimeZone) })].join(" · ");
+  $("done-party").textContent = partyText(appointment);
   $("done-with").textContent = t("with_whom", { names: namesText(providers) });
   $("done-place").textContent = placeText(resources);
-  $("done-policy").textContent = policyText(policy(service, [provider]), service?.price, startsAt, customerTimeZone);
+  $("done-policy").textContent = policyText(policy(service, [provider]), price, startsAt, customerTimeZone);
   $("done-written").hidden = !contact?.email;
   $("done-written").textContent = contact?.email ? t("written", { email: contact.email }) : "";
   $("manage").href = link;

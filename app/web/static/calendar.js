@@ -13,7 +13,7 @@ export class Calendar {
   #root;
   #api;
   #onPick;
-  #what = null; // { source: one of free-times.js, lastDate: the last on which anything can be booked }
+  #what = null; // { source: one of free-times.js, lastDate: the last on which anything can be booked, seats: whether to say how many are left }
   #month;
   #zone;
   #day = null;
@@ -71,9 +71,15 @@ export class Calendar {
     return this.#pushed.size > 0;
   }
 
-  /** Shows these free times, opening at `date`. */
-  show({ source, lastDate = null, date }) {
-    this.#what = { source, lastDate };
+  /** The day whose times are shown; null where none is. */
+  get date() {
+    return this.#day;
+  }
+
+  /** Shows these free times, opening at `date`; with `seats`, also how many seats are left at each. */
+  show({ source, lastDate = null, date, seats = false }) {
+    this.#what = { source, lastDate, seats };
+    this.list.classList.toggle("seats", seats);
     this.#conflict = null;
     this.#root.inert = false;
     this.#open(times.monthOf(date), date);
@@ -368,14 +374,17 @@ export class Calendar {
     let next = this.list.firstElementChild;
     slots.forEach((slot, index) => {
       while (next?.inert) next = next.nextElementSibling;
+      const left = this.#what?.seats ? tn("seats_left", slot.seatsLeft) : "";
       if (next?.dataset.start === slot.startsAt) {
+        const told = next.querySelector("small");
+        if (told && told.textContent !== left) told.textContent = left;
         next = next.nextElementSibling;
         return;
       }
       // Where clocks go back a reading comes twice; the offset tells them apart.
       const twice = texts.indexOf(texts[index]) !== texts.lastIndexOf(texts[index]);
       const label = twice ? `${texts[index]} ${times.offsetText(slot.localStart)}` : texts[index];
-      const button = h("button", { type: "button", onclick: () => this.#pick(slot) }, label);
+      const button = h("button", { type: "button", onclick: () => this.#pick(slot) }, label, left && h("small", {}, left));
       this.list.insertBefore(h("li", { "data-start": slot.startsAt, "data-day": this.#day }, button), next);
     });
   }

@@ -2,7 +2,8 @@
 // Every query answers with { asked: { free, next } }, every subscription with { change: { date, slots } }; one without
 // slots only says that it is time to ask again.
 
-const DAYS = "days { date slots { startsAt localStart } }";
+const SLOTS = "slots { startsAt localStart seatsLeft }";
+const DAYS = `days { date ${SLOTS} }`;
 const REFUSED = `__typename
       ... on TemporarilyUnavailableError { retryAfterSeconds }
       ... on UserError { message }`;
@@ -19,29 +20,29 @@ const OF_PROVIDER = `query Month($provider: ID!, $from: Date!, $to: Date!, $zone
 const CHANGES_OF_PROVIDER = `subscription Changes($provider: ID!, $from: Date!, $to: Date!, $zone: TimeZone!) {
   change: availabilityChanges(providerIds: [$provider], from: $from, to: $to, timeZone: $zone) {
     date
-    slots { startsAt localStart }
+    ${SLOTS}
   }
 }`;
 
-const OF_SERVICE = `query Month($service: ID!, $providers: [ID!], $from: Date!, $to: Date!, $zone: TimeZone!, $after: DateTime!) {
+const OF_SERVICE = `query Month($service: ID!, $providers: [ID!], $seats: Int!, $from: Date!, $to: Date!, $zone: TimeZone!, $after: DateTime!) {
   asked: service(id: $service) {
-    free: availability(from: $from, to: $to, timeZone: $zone, providerIds: $providers) {
+    free: availability(from: $from, to: $to, timeZone: $zone, providerIds: $providers, seats: $seats) {
       ... on ServiceAvailability { ${DAYS} }
       ${REFUSED}
     }
-    next: nextAvailableSlot(after: $after, timeZone: $zone, providerIds: $providers) { localStart }
+    next: nextAvailableSlot(after: $after, timeZone: $zone, providerIds: $providers, seats: $seats) { localStart }
   }
 }`;
-const CHANGES_OF_SERVICE = `subscription Changes($service: ID!, $providers: [ID!], $from: Date!, $to: Date!, $zone: TimeZone!) {
-  change: serviceAvailabilityChanges(serviceId: $service, providerIds: $providers, from: $from, to: $to, timeZone: $zone) {
+const CHANGES_OF_SERVICE = `subscription Changes($service: ID!, $providers: [ID!], $seats: Int!, $from: Date!, $to: Date!, $zone: TimeZone!) {
+  change: serviceAvailabilityChanges(serviceId: $service, providerIds: $providers, seats: $seats, from: $from, to: $to, timeZone: $zone) {
     date
-    slots { startsAt localStart }
+    ${SLOTS}
   }
 }`;
 
-const OF_MOVES = `query Month($appointment: ID!, $from: Date!, $to: Date!, $zone: TimeZone!) {
+const OF_MOVES = `query Month($appointment: ID!, $seats: Int!, $from: Date!, $to: Date!, $zone: TimeZone!) {
   asked: appointment(id: $appointment) {
-    free: rescheduleAvailability(from: $from, to: $to, timeZone: $zone) {
+    free: rescheduleAvailability(from: $from, to: $to, timeZone: $zone, seats: $seats) {
       ... on ServiceAvailability { ${DAYS} }
       ${REFUSED}
     }
@@ -54,19 +55,22 @@ const NEWS_OF_SERVICE = `subscription News($service: ID!, $from: Date!, $to: Dat
   change: serviceAvailabilityChanges(serviceId: $service, from: $from, to: $to, timeZone: $zone) { isSnapshot }
 }`;
 
-/** Times of this provider; with a service, those at which they can lead it; without a provider, those of any free provider. */
-export function timesOf(providerId, serviceId) {
-  const key = `${providerId} ${serviceId}`;
+/**
+ * Times of this provider; with a service, those at which they can lead it; without a provider, those of any free provider.
+ * Each has room for so many: a service with one seat has no time for more.
+ */
+export function timesOf(providerId, serviceId, seats) {
+  const key = `${providerId} ${serviceId} ${seats}`;
   if (!serviceId) return { key, month: OF_PROVIDER, changes: CHANGES_OF_PROVIDER, variables: { provider: providerId } };
-  const variables = { service: serviceId, providers: providerId ? [providerId] : null };
+  const variables = { service: serviceId, providers: providerId ? [providerId] : null, seats };
   return { key, month: OF_SERVICE, changes: CHANGES_OF_SERVICE, variables };
 }
 
-/** Times to which this appointment can be moved, the one that it has left out. */
-export const movesOf = ({ id, startsAt, provider, service }) => ({
-  key: id,
+/** Times to which this appointment can be moved with so many seats; the one that it has only if it has other seats then. */
+export const movesOf = ({ id, startsAt, provider, service, seats: booked }, seats) => ({
+  key: `${id} ${seats}`,
   month: OF_MOVES,
   changes: service ? NEWS_OF_SERVICE : NEWS_OF_PROVIDER,
-  variables: { appointment: id, provider: provider.id, service: service?.id },
-  without: startsAt,
+  variables: { appointment: id, seats, provider: provider.id, service: service?.id },
+  without: seats === booked ? startsAt : null,
 });

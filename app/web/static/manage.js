@@ -6,16 +6,17 @@ import { $, announce, showProblem, showSection } from "./dom.js";
 import { movesOf } from "./free-times.js";
 import { connect, newKey } from "./graphql.js";
 import { movable } from "./policy.js";
+import { SeatsInput } from "./seats-input.js";
 import * as times from "./times.js";
-import { goneText, namesText, placeText } from "./visit.js";
+import { goneText, hasSeats, namesText, partyText, placeText, priceOf, seatsText } from "./visit.js";
 import { t, translatePage } from "./words.js";
 
 const APPOINTMENT = `fragment Shown on Appointment {
-  id calendarUid status startsAt endsAt localStart customerTimeZone version
+  id calendarUid status startsAt endsAt localStart customerTimeZone version seats price { amountMinor currency }
   provider { id name timeZone maxAdvanceBookingDays }
   providers { name }
   resources { name kind }
-  service { id name maxAdvanceBookingDays }
+  service { id name seats maxAdvanceBookingDays }
   contact { name }
   cancellationFee { amountMinor currency }
   cancellationQuote { ...Quote }
@@ -62,12 +63,13 @@ async function see() {
 }
 
 function show(news, kind = "good") {
-  const { status, provider, providers, resources, service, contact, localStart, customerTimeZone, cancellationQuote: quote, cancellationFee } = appointment;
+  const { status, provider, providers, resources, service, seats, contact, localStart, customerTimeZone, cancellationQuote: quote, cancellationFee } = appointment;
   const what = service?.name ?? t("appointment");
   $("status").textContent = t(`status_${status}`);
   $("status").dataset.status = status;
   $("when").textContent = times.fullText(localStart);
   $("what").textContent = [what, t("zone_time", { zone: times.zoneText(customerTimeZone) })].join(" · ");
+  $("party").textContent = partyText(appointment);
   $("with").textContent = t("with_whom", { names: namesText(providers) });
   $("place").textContent = placeText(resources);
   $("who").textContent = contact ? t("for_whom", { name: contact.name }) : "";
@@ -76,9 +78,11 @@ function show(news, kind = "good") {
   $("actions").hidden = status !== "CONFIRMED" || !quote;
   $("cancel").hidden = !quote?.allowed;
   $("move").hidden = !movable(quote);
+  const shared = hasSeats(service, seats);
+  $("move").textContent = t(shared ? "change_time_or_seats" : "change_time");
   $("terms").textContent = status === "CANCELLED" ? "" : terms(quote);
   $("again").hidden = status !== "CANCELLED";
-  $("again-link").href = `${booking}?${new URLSearchParams({ ...(providers.length === 1 && { provider: provider.id }), ...(service && { service: service.id }) })}`;
+  $("again-link").href = `${booking}?${new URLSearchParams({ ...(providers.length === 1 && { provider: provider.id }), ...(service && { service: service.id }), ...(seats > 1 && { seats }) })}`;
   if (status === "CANCELLED" && cancellationFee) news ??= t("cancellation_cost", { fee: times.moneyText(cancellationFee) });
   $("news").hidden = !news;
   $("news").className = `notice ${kind}`;
@@ -152,23 +156,57 @@ async function refused(message) {
 
 // ---------------------------------------------------------------- move
 
+let party = 1; // how many seats it is to have
+
+/** What so many seats of it cost; the price for a seat stays what it was at booking. */
+const priceFor = (seats) => appointment.price && priceOf({ ...appointment.price, amountMinor: appointment.price.amountMinor / appointment.seats }, seats);
+
 function pick() {
-  const { provider, providers, service, localStart } = appointment;
+  const { providers, service, seats, localStart } = appointment;
   calendar ??= new Calendar($("calendar"), { api, zone: appointment.customerTimeZone, onPick: move });
-  $("pick-facts").textContent = t("now_is", { what: [times.fullText(localStart), service?.name ?? t("appointment"), t("with_whom", { names: namesText(providers) })].join(" · ") });
+  const facts = [times.fullText(localStart), service?.name ?? t("appointment"), hasSeats(service, seats) && seatsText(seats), t("with_whom", { names: namesText(providers) })];
+  $("pick-facts").textContent = t("now_is", { what: facts.filter(Boolean).join(" · ") });
+  $("seats-line").hidden = !hasSeats(service, seats);
+  seatsInput.show(seats, Math.max(service?.seats ?? 1, seats));
   showSection("pick");
+  showTimes(seats, times.dateOf(localStart));
+}
+
+/** The times to which it can be moved with so many seats, from this date on. */
+function showTimes(seats, date) {
+  const { provider, service } = appointment;
+  const resized = seats !== appointment.seats;
+  party = seats;
+  $("seats-price").textContent = resized && appointment.price ? times.moneyText(priceFor(seats)) : "";
+  $("same-time").hidden = !resized;
+  $("same-time").textContent = resized ? t("same_time_again") : "";
   calendar.show({
-    source: movesOf(appointment),
+    source: movesOf(appointment, seats),
     lastDate: times.addDays(times.today(provider.timeZone), (service?.maxAdvanceBookingDays ?? provider.maxAdvanceBookingDays) + 1),
-    date: times.dateOf(localStart),
+    date,
+    seats: hasSeats(service, appointment.seats),
   });
 }
 
+const seatsInput = new SeatsInput($("seats"), $("seats-error"), (seats) => showTimes(seats, calendar.date ?? times.dateOf(appointment.localStart)));
+
+/** What changes, in words to agree to: the time, the number of seats, the price. */
+function moveText(slot) {
+  const moved = slot.startsAt !== appointment.startsAt;
+  const resized = party !== appointment.seats;
+  return [
+    moved && t("move_from_to", { from: times.fullText(times.wallIn(calendar.zone, appointment.startsAt)), to: times.fullText(slot.localStart) }),
+    resized && t("resize_from_to", { seats: seatsText(party), before: appointment.seats }),
+    resized && appointment.price && t("new_price", { price: times.moneyText(priceFor(party)) }),
+  ].filter(Boolean).join(" ");
+}
+
 async function move(slot) {
-  const yes = await confirmed({ title: t("move_question"), text: t("move_from_to", { from: times.fullText(times.wallIn(calendar.zone, appointment.startsAt)), to: times.fullText(slot.localStart) }), yes: t("move_it"), no: t("back") });
+  const [seats, moved] = [party, slot.startsAt !== appointment.startsAt];
+  const yes = await confirmed({ title: t(moved ? "move_question" : "resize_question"), text: moveText(slot), yes: t(moved ? "move_it" : "resize_it"), no: t("back") });
   if (!yes) return;
   await attemptTo(async () => {
-    const input = { appointmentId: appointment.id, startsAt: slot.startsAt, expectedVersion: appointment.version };
+    const input = { appointmentId: appointment.id, startsAt: slot.startsAt, seats, expectedVersion: appointment.version };
     const request = JSON.stringify(input);
     if (attempt.request !== request) attempt = { request, key: newKey() };
     const { rescheduleAppointment: answer } = await api.query(MOVE + APPOINTMENT, { input: { ...input, idempotencyKey: attempt.key } });
@@ -176,7 +214,7 @@ async function move(slot) {
     if (answer.message) return refused(answer.message);
     appointment = answer.appointment;
     calendar.close();
-    show(t("moved"));
+    show(t(moved ? "moved" : "resized"));
     showSection("see");
   });
 }

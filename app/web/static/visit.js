@@ -1,7 +1,7 @@
-// A visit in words: with whom, where, and why a time is gone.
+// A visit in words: with whom, where, for how many, and why a time is gone.
 
 import * as times from "./times.js";
-import { LOCALE, t } from "./words.js";
+import { LOCALE, t, tn } from "./words.js";
 
 const list = new Intl.ListFormat(LOCALE, { type: "conjunction" });
 
@@ -16,10 +16,24 @@ export function placeText(resources) {
   return [...names].map(([kind, those]) => `${title(kind)}: ${list.format(those)}`).join(" · ");
 }
 
+/** Whether bookings share its starts. A party that was booked before may have seats that the service no longer has. */
+export const hasSeats = (service, seats = 1) => (service?.seats ?? 1) > 1 || seats > 1;
+
+/** "3 seats". */
+export const seatsText = (seats) => tn("seats", seats);
+
+/** What so many seats cost at this price for one. */
+export const priceOf = (price, seats) => price && { ...price, amountMinor: price.amountMinor * seats };
+
+/** How many seats, and what they cost together: "3 seats · €54"; nothing where starts are not shared. */
+export const partyText = ({ service, seats, price }) =>
+  hasSeats(service, seats) ? [seatsText(seats), price && times.moneyText(price)].filter(Boolean).join(" · ") : "";
+
 /** Why a time that was on offer can't be had any more. */
 export function goneText(localStart, reasons = []) {
   const values = { time: times.timeText(localStart) };
   if (reasons.includes("NOBODY_FREE")) return t("nobody_free", values);
   if (reasons.includes("RESOURCE_TAKEN")) return t("room_taken", values);
+  if (reasons.includes("NO_SEATS_LEFT")) return t("seats_taken", values);
   return t("just_taken", values);
 }

@@ -28,6 +28,10 @@ live = pytest.mark.skipif(
     reason="the schema has no live free times yet",
 )
 
+SETTINGS = {
+    "SLOTWRIGHT_GUEST_BOOKINGS_PER_CONTACT": "0",  # all tests share one contact and one address
+    "SLOTWRIGHT_GUEST_BOOKINGS_PER_ADDRESS": "0",
+}
 WEEK = ("MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY", "SUNDAY")
 CREATE = """mutation ($input: CreateProviderInput!) {
   createProvider(input: $input) { ... on Provider { id } ... on UserError { message } }
@@ -754,3 +758,180 @@ async def test_times_to_move_to_follow_what_others_take(windows: Windows, shop: 
     await _taken_by_somebody_else(shop, team[0], start, service=service)
     await expect(_time(page, "12:00")).to_have_count(0, timeout=PUSHED_MS)
     await expect(_time(page, "13:00")).to_be_visible()
+
+
+async def _class(shop: Shop) -> str:
+    """An hour for four, at a price for each seat."""
+    _, [teacher] = await _team(shop, 1)
+    price = {"amountMinor": 1800, "currency": "EUR"}
+    return await _service(shop, [teacher], name="Yoga class", seats=4, price=price)
+
+
+async def _seats_taken(shop: Shop, service: str, starts_at: str, seats: int) -> None:
+    """By another party."""
+    wish = {
+        "serviceId": service,
+        "startsAt": starts_at,
+        "seats": seats,
+        "customer": {"name": "Another Party", "email": "party@example.com"},
+        "customerTimeZone": "UTC",
+        "idempotencyKey": f"party {next(keys)}",
+    }
+    answer = await shop.ask(BOOK, token="", input=wish)
+    assert "appointment" in answer["bookAppointment"], answer
+
+
+async def test_a_class_shows_the_seats_left_and_is_booked_for_a_party(
+    windows: Windows, shop: Shop
+) -> None:
+    service = await _class(shop)
+    page, theirs = [await _open_service(windows, shop, service) for _ in range(2)]
+    for one in (page, theirs):
+        await expect(one.locator("#pick-facts")).to_contain_text("Yoga class · 1 h · €18 per seat")
+        await _tomorrow(one)
+        await expect(one.locator(".freshness")).to_have_text(LIVE)
+        await expect(_time(one, "10:00 4 seats left")).to_be_visible()
+    await _seats_taken(shop, service, await _start(page, "10:00"), 2)
+    await expect(_time(page, "10:00 2 seats left")).to_be_visible(timeout=PUSHED_MS)
+    await page.get_by_role("spinbutton", name="Number of seats").fill("3")
+    await expect(page.locator("#seats-price")).to_have_text("€54")
+    await expect(page).to_have_url(re.compile(r"seats=3$"))
+    await expect(_time(page, "11:00 4 seats left")).to_be_visible()
+    await expect(page.locator(".times li").filter(has_text="10:00")).to_have_count(0)
+    await _pick(page, "11:00 4 seats left")
+    await expect(page.locator("#summary-party")).to_have_text("3 seats · €54")
+    await expect(_time(theirs, "11:00 1 seat left")).to_be_visible(timeout=PUSHED_MS)
+    await _fill_in(page)
+    await page.get_by_role("button", name="Book", exact=True).click()
+    await expect(page.get_by_role("heading", name="You are booked")).to_be_focused()
+    for _ in range(2):
+        await expect(page.locator("#done-party")).to_have_text("3 seats · €54")
+        await page.reload()
+    await expect(_time(theirs, "11:00 1 seat left")).to_be_visible()
+    assert windows.complaints == []
+
+
+async def _start(page: Page, time: str) -> str:
+    """The instant of a time that says how many seats are left."""
+    item = page.locator(".times li").filter(has_text=re.compile(f"^{time}"))
+    return str(await item.get_attribute("data-start"))
+
+
+async def test_a_party_changes_its_time_and_its_size_by_its_link_and_cancels(
+    windows: Windows, shop: Shop
+) -> None:
+    service = await _class(shop)
+    page = await windows.open(timezone_id="UTC", locale="en-GB")
+    await page.goto(f"{shop.address}/?service={service}&seats=2")
+    await expect(page.get_by_role("spinbutton", name="Number of seats")).to_have_value("2")
+    await expect(page.locator(".times button").first).to_be_visible()
+    await _tomorrow(page)
+    await _seats_taken(shop, service, await _start(page, "11:00"), 2)
+    link = await _book(page, "10:00 4 seats left")
+    await page.goto(link)
+    await expect(page.locator("#party")).to_have_text("2 seats · €36")
+    # Larger, at the same time: its own seats count as free.
+    await page.get_by_role("button", name="Change time or seats").click()
+    await expect(_time(page, "11:00 2 seats left")).to_be_visible()
+    await expect(page.locator(".times li").filter(has_text="10:00")).to_have_count(0)
+    seats = page.get_by_role("spinbutton", name="Number of seats")
+    await seats.fill("3")
+    await expect(page.locator("#same-time")).to_have_text("To keep your time, choose it again.")
+    await expect(page.locator("#seats-price")).to_have_text("€54")
+    await _time(page, "10:00 4 seats left").click()
+    await expect(page.locator("#confirm-text")).to_have_text(
+        "3 seats instead of 2. The price will be €54."
+    )
+    await page.get_by_role("button", name="Change", exact=True).click()
+    await expect(page.locator("#news")).to_contain_text("Changed.")
+    await expect(page.locator("#party")).to_have_text("3 seats · €54")
+    await expect(page.locator("#when")).to_contain_text("10:00")
+    # Smaller, and into the session of the others.
+    await page.get_by_role("button", name="Change time or seats").click()
+    await expect(page.locator(".times li").filter(has_text="11:00")).to_have_count(0)
+    await seats.fill("1")
+    await _time(page, "11:00 2 seats left").click()
+    await expect(page.locator("#confirm-text")).to_contain_text(
+        "1 seat instead of 3. The price will be €18."
+    )
+    await page.get_by_role("button", name="Move it").click()
+    await expect(page.locator("#news")).to_contain_text("Moved.")
+    await page.reload()
+    await expect(page.locator("#when")).to_contain_text("11:00")
+    await expect(page.locator("#party")).to_have_text("1 seat · €18")
+    await page.get_by_role("button", name="Cancel appointment").click()
+    await page.get_by_role("dialog").get_by_role("button", name="Cancel appointment").click()
+    await expect(page.locator("#status")).to_have_text("Cancelled")
+    theirs = await _open_service(windows, shop, service)
+    await _tomorrow(theirs)
+    await expect(_time(theirs, "10:00 4 seats left")).to_be_visible()
+    await expect(_time(theirs, "11:00 2 seats left")).to_be_visible()
+    assert windows.complaints == []
+
+
+async def test_seats_that_are_gone_unseen_are_told_and_the_nearest_are_a_click_away(
+    windows: Windows, shop: Shop
+) -> None:
+    service = await _class(shop)
+    page = await windows.open(timezone_id="UTC", locale="en-GB")
+    await _without_live_updates(page.context)
+    await page.goto(f"{shop.address}/?service={service}&seats=2")
+    await expect(page.locator(".freshness")).to_have_text("Refreshed every few seconds")
+    await _tomorrow(page)
+    await _seats_taken(shop, service, await _start(page, "10:00"), 3)
+    await _time(page, "10:00 4 seats left").click()
+    await expect(
+        page.get_by_text("There are not enough seats left at 10:00. The nearest free times:")
+    ).to_be_focused()
+    await page.locator(".conflict button").first.click()
+    await expect(page.locator("#summary-party")).to_have_text("2 seats · €36")
+
+
+async def test_the_number_of_seats_is_a_field_for_the_keyboard_with_a_limit(
+    windows: Windows, shop: Shop
+) -> None:
+    page = await _open_service(windows, shop, await _class(shop))
+    seats = page.get_by_role("spinbutton", name="Number of seats")
+    await seats.focus()
+    await page.keyboard.press("ArrowUp")
+    await expect(page.locator("#seats-price")).to_have_text("€36")
+    await expect(seats).to_be_focused()
+    await page.keyboard.press("Control+A")
+    await page.keyboard.type("5")
+    await expect(seats).to_have_attribute("aria-invalid", "true")
+    await expect(seats).to_have_accessible_description("There are 4 seats at most.")
+    await expect(page.locator("#seats-price")).to_have_text("€36")
+    await page.keyboard.press("Tab")
+    await expect(seats).to_have_value("2")
+    await expect(seats).to_have_attribute("aria-invalid", "false")
+    await expect(page).to_have_url(re.compile(r"seats=2$"))
+
+
+async def test_a_service_without_seats_asks_for_none(windows: Windows, shop: Shop) -> None:
+    _, team = await _team(shop, 1)
+    page = await _open_service(windows, shop, await _service(shop, team) + "&seats=3")
+    await expect(page.get_by_role("spinbutton", name="Number of seats")).to_be_hidden()
+    await _tomorrow(page)
+    await expect(_time(page, "10:00")).to_be_visible()
+    await page.goto(await _book(page, "10:00"))
+    await expect(page.get_by_role("button", name="Change the time")).to_be_visible()
+    await expect(page.locator("#party")).to_be_empty()
+
+
+@pytest.mark.parametrize(
+    ("locale", "label", "left", "party"),
+    [
+        ("de-DE", "Anzahl der Plätze", "4 Plätze frei", "2 Plätze · 36"),
+        ("fr-FR", "Nombre de places", "4 places libres", "2 places · 36"),
+        ("es-ES", "Número de plazas", "4 plazas libres", "2 plazas · 36"),
+    ],
+)
+async def test_classes_speak_the_languages_of_the_mails(
+    locale: str, label: str, left: str, party: str, windows: Windows, shop: Shop
+) -> None:
+    page = await _open_service(windows, shop, await _class(shop), locale=locale)
+    await page.get_by_role("spinbutton", name=label).fill("2")
+    await expect(page.locator(".times button").last).to_contain_text(left)
+    await page.locator(".times button").last.click()
+    await expect(page.locator("#summary-party")).to_contain_text(party)
+    assert windows.complaints == []

@@ -1,0 +1,40 @@
+// How many seats a party takes: a number that is asked for, and told at once whenever it is another one that can be had.
+
+import { t } from "./words.js";
+
+export class SeatsInput {
+  #input;
+  #error;
+  #seats;
+
+  constructor(input, error, onChange) {
+    this.#input = input;
+    this.#error = error;
+    input.addEventListener("input", () => {
+      const seats = input.valueAsNumber;
+      const valid = input.value !== "" && input.checkValidity();
+      this.#say(!valid && seats > input.max ? t("seats_at_most", { count: input.max }) : "");
+      if (!valid || seats === this.#seats) return;
+      this.#seats = seats;
+      onChange(seats);
+    });
+    // What can't be had is put back when the field is left.
+    input.addEventListener("blur", () => {
+      input.value = this.#seats;
+      this.#say("");
+    });
+  }
+
+  /** Shows so many seats, of `most` at most. */
+  show(seats, most) {
+    this.#seats = seats;
+    this.#input.max = most;
+    this.#input.value = seats;
+    this.#say("");
+  }
+
+  #say(text) {
+    this.#error.textContent = text;
+    this.#input.setAttribute("aria-invalid", String(Boolean(text)));
+  }
+}
