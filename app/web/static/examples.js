@@ -4,11 +4,31 @@ import { newKey } from "./graphql.js";
 
 const LOOK = `query {
   providers(first: 20) { nodes { id name timeZone services { id name durationMinutes } nextAvailableSlot { startsAt localStart } } }
-  services(first: 20) { nodes { id needs { name } nextAvailableSlot(timeZone: "UTC") { localStart } } }
+  services(first: 20) { nodes { id seats needs { name } nextAvailableSlot(timeZone: "UTC") { localStart } } }
+}`;
+// The first times for a party and for a whole class, and the sessions to come where staff ask.
+const LOOK_AT_CLASS = `query ($service: ID!, $party: Int!, $all: Int!, $from: DateTime!, $to: DateTime!) {
+  service(id: $service) {
+    party: nextAvailableSlot(timeZone: "UTC", seats: $party) { startsAt localStart }
+    empty: nextAvailableSlot(timeZone: "UTC", seats: $all) { startsAt }
+  }
+  sessions(from: $from, to: $to, serviceIds: [$service], first: 50) { nodes { id isCancelled } }
 }`;
 const FIELDS = "query { __schema { mutationType { fields { name } } subscriptionType { fields { name } } } }";
 
 const addDays = (date, days) => new Date(Date.parse(date) + days * 86_400_000).toISOString().slice(0, 10);
+
+const PARTY = 2;
+
+/** What the examples of classes need to know: a class, when a party finds room in it, and sessions of it where staff ask. */
+async function lookAtClass(api, services) {
+  const service = services.find(({ seats, nextAvailableSlot }) => seats > PARTY && nextAvailableSlot);
+  if (!service) return null;
+  const [from, to] = [0, 60].map((days) => new Date(Date.now() + days * 86_400_000).toISOString());
+  const answer = await api.query(LOOK_AT_CLASS, { service: service.id, party: PARTY, all: service.seats, from, to }).catch(({ data }) => data);
+  const sessions = (answer?.sessions?.nodes ?? []).filter(({ isCancelled }) => !isCancelled).map(({ id }) => id);
+  return answer?.service?.party && { id: service.id, slot: answer.service.party, empty: answer.service.empty, sessions };
+}
 
 /** Tabs for GraphiQL's `defaultTabs`. Where the server can't be asked, ids are left for the reader to fill in. */
 export async function examples(api) {
@@ -17,13 +37,19 @@ export async function examples(api) {
   const free = nodes.filter((provider) => provider.nextAvailableSlot);
   const provider = free.find((one) => one.services.length) ?? free[0] ?? nodes[0];
   const slot = provider?.nextAvailableSlot;
-  const bookable = (look?.services?.nodes ?? []).filter((one) => one.nextAvailableSlot);
+  const services = look?.services?.nodes ?? [];
+  const shared = await lookAtClass(api, services);
+  const bookable = services.filter((one) => one.nextAvailableSlot && !(one.seats > 1));
   const service = bookable.find((one) => one.needs.length) ?? bookable[0];
   const serviceFrom = service?.nextAvailableSlot.localStart.slice(0, 10);
   const from = slot?.localStart.slice(0, 10) ?? new Date().toISOString().slice(0, 10);
   const id = provider?.id ?? "paste a provider's id from the first tab";
   const startsAt = slot?.startsAt ?? `${addDays(from, 1)}T09:00:00Z`;
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
+  const customer = { name: "Ada Lovelace", email: "ada@example.org" };
+  const classDay = shared?.slot.localStart.slice(0, 10);
+  const party = shared && { serviceId: shared.id, startsAt: shared.slot.startsAt, seats: PARTY };
+  const session = (place) => shared.sessions.at(place) ?? shared.sessions.at(-1) ?? "paste a session's id from the tab Sessions";
   const offers = (type, field) => schema?.__schema[type]?.fields.some(({ name }) => name === field);
 
   const tabs = [
@@ -37,7 +63,7 @@ export async function examples(api) {
       input: {
         providerId: id,
         startsAt,
-        customer: { name: "Ada Lovelace", email: "ada@example.org" },
+        customer,
         customerTimeZone: zone,
         notes: "Booked through GraphiQL",
         idempotencyKey: newKey(),
@@ -46,9 +72,16 @@ export async function examples(api) {
     offers("subscriptionType", "availabilityChanges") && [LIVE, { providerIds: [id], from, to: addDays(from, 1) }],
     service && offers("subscriptionType", "serviceAvailabilityChanges")
       && [LIVE_SERVICE, { serviceId: service.id, from: serviceFrom, to: addDays(serviceFrom, 1), timeZone: zone }],
+    shared && [CLASS_TIMES, { serviceId: shared.id, from: classDay, to: addDays(classDay, 6), timeZone: zone, seats: PARTY }],
+    shared && [HOLD_SEATS, { input: { ...party, idempotencyKey: newKey() } }],
+    shared && [BOOK_PARTY, { input: { ...party, customer, customerTimeZone: zone, idempotencyKey: newKey() } }],
     [WHO],
     [MINE],
     [RESOURCES],
+    shared && [SESSIONS, { from: `${classDay}T00:00:00Z`, to: `${addDays(classDay, 7)}T00:00:00Z` }],
+    shared && offers("mutationType", "rescheduleSession")
+      && [MOVE_SESSION, { input: { sessionId: session(-1), startsAt: shared.empty?.startsAt ?? shared.slot.startsAt, idempotencyKey: newKey() } }],
+    shared && offers("mutationType", "cancelSession") && [CANCEL_SESSION, { input: { sessionId: session(-2), reason: "The teacher is ill." } }],
   ];
   return tabs.filter(Boolean).map(([query, variables]) => ({
     query: query.trim(),
@@ -84,8 +117,9 @@ query Providers {
 const SERVICES = `
 # What can be booked, and what a visit takes:
 # how many of these people at once (null: all),
-# and units of which rooms and devices; and at most
-# how many visits a day, week or month.
+# and units of which rooms and devices; how many
+# seats a start has; and at most how many visits a
+# day, week or month.
 query Services {
   services(first: 5) {
     totalCount
@@ -102,6 +136,7 @@ query Services {
         count
         resources { id name kind }
       }
+      seats
       limits { period maxVisits maxMinutes }
       maxOpenPerCustomer
     }
@@ -249,6 +284,83 @@ subscription LiveService(
 }
 `;
 
+const CLASS_TIMES = `
+# The times of a class that have room for a party
+# of two. seatsLeft is the largest party that still
+# finds room. Change seats, and look again.
+query ClassTimes(
+  $serviceId: ID!, $from: Date!, $to: Date!, $timeZone: TimeZone!
+  $seats: Int!
+) {
+  service(id: $serviceId) {
+    name
+    seats
+    price { amountMinor currency }
+    availability(
+      from: $from, to: $to, timeZone: $timeZone, seats: $seats
+    ) {
+      __typename
+      ... on ServiceAvailability {
+        days {
+          date
+          slots { startsAt localStart localEnd seatsLeft }
+        }
+      }
+      ... on UserError { code message }
+    }
+  }
+}
+`;
+
+const HOLD_SEATS = `
+# Holds seats while a form is filled in. Book with
+# the holdToken, or let it expire.
+mutation HoldSeats($input: HoldSlotInput!) {
+  holdSlot(input: $input) {
+    __typename
+    ... on Hold {
+      holdToken
+      seats
+      startsAt
+      expiresAt
+      providers { name }
+    }
+    ... on SlotUnavailableError {
+      reasons
+      alternatives { startsAt localStart }
+    }
+    ... on UserError { code message }
+  }
+}
+`;
+
+const BOOK_PARTY = `
+# Books seats for a party, in one class. The price
+# is for all of them. Ask for more seats than are
+# left, with another key: NO_SEATS_LEFT.
+mutation TakeSeats($input: BookAppointmentInput!) {
+  bookAppointment(input: $input) {
+    __typename
+    ... on BookingConfirmation {
+      manageToken
+      appointment {
+        id status localStart
+        seats
+        price { amountMinor currency }
+        service { name }
+        provider { name }
+      }
+    }
+    ... on SlotUnavailableError {
+      reasons
+      alternatives { startsAt localStart }
+    }
+    ... on InvalidInputError { field }
+    ... on UserError { code message }
+  }
+}
+`;
+
 const WHO = `
 # Who the server takes you for. Paste a token
 # into the bar above and run it again.
@@ -293,6 +405,57 @@ query Resources {
       weeklyHours { weekday start end }
     }
     pageInfo { hasNextPage endCursor }
+  }
+}
+`;
+
+const SESSIONS = `
+# The classes of a week, and who comes. For staff:
+# needs a token. The last tabs move one of them and
+# cancel another; press “Restore examples” once you
+# are signed in, and they name two.
+query Sessions($from: DateTime!, $to: DateTime!) {
+  sessions(from: $from, to: $to, first: 20) {
+    totalCount
+    nodes {
+      id
+      startsAt
+      service { name }
+      providers { name }
+      resources { name }
+      seats
+      seatsTaken
+      isCancelled
+      appointments(first: 20) {
+        nodes { status seats contact { name email } }
+      }
+    }
+    pageInfo { hasNextPage endCursor }
+  }
+}
+`;
+
+const MOVE_SESSION = `
+# Moves a class with everybody in it, or nobody.
+# Needs a token of staff.
+mutation MoveSession($input: RescheduleSessionInput!) {
+  rescheduleSession(input: $input) {
+    __typename
+    ... on Session { id startsAt endsAt seatsTaken }
+    ... on SlotUnavailableError { reasons }
+    ... on UserError { code message }
+  }
+}
+`;
+
+const CANCEL_SESSION = `
+# Cancels a class with every booking in it, at no
+# cost to anybody. Needs a token of staff.
+mutation CancelSession($input: CancelSessionInput!) {
+  cancelSession(input: $input) {
+    __typename
+    ... on Session { id startsAt isCancelled seatsTaken }
+    ... on UserError { code message }
   }
 }
 `;

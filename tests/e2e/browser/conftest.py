@@ -120,7 +120,7 @@ class Shop:
         self._port = free_port()
         self._processes: list[subprocess.Popen[bytes]] = []
         self.address = f"http://127.0.0.1:{self._port}"
-        self._token = signed_token(
+        self.token = signed_token(
             SECRET, Role.ADMIN, DEMO.admin_subject, DEMO.organization, timedelta(hours=1)
         )
 
@@ -149,7 +149,7 @@ class Shop:
         """What a query answers with, asked by the administrator unless another token is given ("":
         by a guest).
         """
-        bearer = self._token if token is None else token
+        bearer = self.token if token is None else token
         headers = {"authorization": f"Bearer {bearer}"} if bearer else {}
         async with httpx.AsyncClient(base_url=self.address, headers=headers) as client:
             answer = (

@@ -53,6 +53,7 @@ async def test_every_example_shows_something_on_the_demo_data(windows: Windows, 
     assert (await _run(page, "Viewer"))["viewer"]["role"] == "ANONYMOUS"
     assert (await _run(page, "Appointments"))["appointments"]["nodes"] == []
     assert (await _run(page, "Resources"))["resources"] is None
+    assert (await _run(page, "Sessions"))["sessions"] is None
     assert windows.complaints == []
 
 
@@ -64,3 +65,42 @@ async def test_the_booking_example_books_once_however_often_it_is_run(
     again = (await _run(page, "Book"))["bookAppointment"]
     assert first["appointment"]["status"] == "CONFIRMED"
     assert again["appointment"]["id"] == first["appointment"]["id"]
+
+
+async def test_the_examples_of_classes_list_hold_and_book_seats(
+    windows: Windows, shop: Shop
+) -> None:
+    page = await _open(windows, shop)
+    listed = (await _run(page, "ClassTimes"))["service"]
+    assert listed["seats"] > 1
+    slots = [slot for day in listed["availability"]["days"] for slot in day["slots"]]
+    assert slots
+    assert all(slot["seatsLeft"] >= 2 for slot in slots)
+    held = (await _run(page, "HoldSeats"))["holdSlot"]
+    assert held["seats"] == 2
+    first = (await _run(page, "TakeSeats"))["bookAppointment"]
+    again = (await _run(page, "TakeSeats"))["bookAppointment"]
+    assert first["appointment"]["seats"] == 2
+    assert first["appointment"]["price"]["amountMinor"] == 2 * listed["price"]["amountMinor"]
+    assert again["appointment"]["id"] == first["appointment"]["id"]
+    assert windows.complaints == []
+
+
+async def test_the_examples_of_sessions_move_one_and_cancel_one_for_staff(
+    windows: Windows, shop: Shop
+) -> None:
+    page = await _open(windows, shop)
+    await page.get_by_label("Token").fill(shop.token)
+    await page.get_by_role("button", name="Use").click()
+    await expect(page.locator("#viewer")).to_have_text("Administrator")
+    await page.get_by_role("button", name="Restore examples").click()
+    await expect(page.locator(".graphiql-query-editor .CodeMirror")).to_be_visible()
+    sessions = (await _run(page, "Sessions"))["sessions"]["nodes"]
+    assert any(session["appointments"]["nodes"] for session in sessions)
+    moved = (await _run(page, "MoveSession"))["rescheduleSession"]
+    assert moved["__typename"] == "Session"
+    assert moved["seatsTaken"] > 0
+    cancelled = (await _run(page, "CancelSession"))["cancelSession"]
+    assert (cancelled["isCancelled"], cancelled["seatsTaken"]) == (True, 0)
+    assert cancelled["id"] != moved["id"]
+    assert windows.complaints == []

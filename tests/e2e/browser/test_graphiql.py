@@ -51,6 +51,7 @@ class Service:
     id: strawberry.ID
     name: str
     duration_minutes: int
+    seats: int
     needs: list[Need]
 
     @strawberry.field
@@ -66,7 +67,11 @@ class Services:
 
 
 CHECK_UP = Service(
-    id=strawberry.ID("s"), name="Check-up", duration_minutes=30, needs=[Need(name="Room")]
+    id=strawberry.ID("s"),
+    name="Check-up",
+    duration_minutes=30,
+    seats=1,
+    needs=[Need(name="Room")],
 )
 
 
