@@ -267,6 +267,16 @@ async def test_joining_a_standing_session_costs_one_round_trip_more_than_a_plain
     assert of_seat <= of_plain + 1
 
 
+async def test_nobody_joins_a_session_whose_room_is_archived(api: Api) -> None:
+    """Who is there, stays."""
+    room = await a_room(api)
+    yoga = await a_class(api, await a_provider(api), rooms=[room])
+    booked = await booked_seats(api, yoga, NINE)
+    await api.rows("UPDATE resource SET is_archived = true WHERE id = $1 RETURNING id", room)
+    assert "RESOURCE_TAKEN" in await refused(api, yoga, NINE)
+    made(await try_move(api, booked, NINE, seats=2), "BookingConfirmation")
+
+
 # ---------------------------------------------------------------- giving back
 
 

@@ -787,6 +787,8 @@ async def _lock_and_join(
     if not isinstance(choices, Choices):
         return None
     zones, lead = choices.zones, choices.calendars[chosen.providers[0]]
+    if not chosen.claims.keys() <= zones.keys():
+        return None  # a room of it is archived
     lock = await lock_calendars(tx, organization_id, dates_to_lock(zones, chosen.claims))
     now = resources.clock()
     session = await session_for_update(tx, organization_id, chosen.id)
