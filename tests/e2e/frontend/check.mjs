@@ -10,6 +10,8 @@ const { ask } = await import("./ask.js");
 const { freeTimes } = await import("./free-times.js");
 const { services } = await import("./services.js");
 const { serviceTimes } = await import("./any-free-provider.js");
+const { classTimes, holdSeats, bookSeats, changeParty } = await import("./classes.js");
+const { sessions, cancelSession, moveSession } = await import("./sessions.js");
 const { hold, book } = await import("./book.js");
 const live = await import("./live.js");
 const { client: eventClient, events } = await import("./live-events.js");
@@ -138,6 +140,28 @@ results.cancelledAgain = (await urqlManage.cancel(seen.id, 0)).status;
 results.money = manage.money({ amountMinor: 4050, currency: "EUR" }).replace(/[^\d.]/g, "");
 results.news = (await news).kind;
 caller.token = null;
+
+// A class: seats are held, booked and changed by their manage token, and all of it is moved and cancelled by staff.
+const yoga = (await services("yoga"))[0];
+const dates = { from, to, timeZone };
+const whole = await classTimes(yoga.id, 12, dates); // times with no party yet
+const [empty, other] = whole.availability.slots;
+const seats = await holdSeats(yoga.id, empty.startsAt, 3);
+const leftFor = async (count) => (await classTimes(yoga.id, count, dates)).availability.slots.find(({ startsAt }) => startsAt === empty.startsAt)?.seatsLeft;
+results.seats = [whole.seats, empty.seatsLeft, seats.seats, await leftFor(1), await leftFor(10)];
+const seated = await bookSeats(seats, customer, timeZone, "key-of-the-party");
+caller.token = seated.manageToken;
+const larger = (await changeParty(seated.appointment, 4)).appointment;
+const tooLarge = await changeParty(larger, 13);
+results.party = [seated.appointment.price.amountMinor, larger.seats, larger.price.amountMinor, tooLarge.reasons];
+caller.token = process.env.ADMIN;
+const find = async (start) => (await sessions(from + "T00:00:00Z", to + "T23:59:59Z", [yoga.id])).find(({ startsAt }) => startsAt === start);
+const session = await find(empty.startsAt);
+results.session = [session.seatsTaken, session.appointments.nodes.map((one) => one.seats)];
+results.sessionMoved = (await moveSession(session.id, other.startsAt)).seatsTaken;
+results.sessionCancelled = (await cancelSession(session.id, "The teacher is ill.")).isCancelled;
+caller.token = null;
+results.sessionsOfGuests = await sessions(from + "T00:00:00Z", to + "T23:59:59Z") ?? null;
 
 results.possibleTypes = possibleTypes.UserError.includes("SlotUnavailableError");
 results.typed = (await nextStarts(ask, 3)).length;

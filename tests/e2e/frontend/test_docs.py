@@ -16,11 +16,15 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from graphql import GraphQLInterfaceType, build_schema
 
+from app.core.viewer import Role
+from app.development.access_tokens import signed_token
+from app.development.seed import DEMO
 from tests.e2e.program import ROOT, running
 from tests.e2e.served import free_ports
 from tests.integration.transport.test_npm import INSTALL_SECONDS, node_and_npm
@@ -136,14 +140,14 @@ def folder(node_modules: Path, address: str, tmp_path: Path) -> Path:
     return folder
 
 
-def run(folder: Path, *command: str) -> str:
+def run(folder: Path, *command: str, **more: str) -> str:
     found = node_and_npm()
     assert found is not None
     path = f"{folder / 'node_modules' / '.bin'}:{Path(found[0]).parent}:{os.environ['PATH']}"
     done = subprocess.run(
         command,
         cwd=folder,
-        env={**os.environ, "PATH": path, "NO_COLOR": "1"},
+        env={**os.environ, "PATH": path, "NO_COLOR": "1", **more},
         capture_output=True,
         text=True,
         timeout=RUN_SECONDS,
@@ -181,13 +185,20 @@ def test_every_snippet_has_a_part_in_the_check() -> None:
                 assert snippet.file in {"relay.config.json", "tsconfig.json"}
 
 
-def test_every_snippet_runs(folder: Path) -> None:
+def test_every_snippet_runs(folder: Path, environment: dict[str, str]) -> None:
+    admin = signed_token(
+        environment["SLOTWRIGHT_TOKEN_SECRET"],
+        Role.ADMIN,
+        DEMO.admin_subject,
+        DEMO.organization,
+        timedelta(hours=1),
+    )
     for snippet in snippets():
         if snippet.language == "sh":
             for line in snippet.text.splitlines():
                 run(folder, *line.removeprefix("npx ").split())
     assert (folder / "__generated__" / "relayProvidersQuery.graphql.js").is_file()
-    output = run(folder, "node", "check.mjs")
+    output = run(folder, "node", "check.mjs", ADMIN=admin)
     assert json.loads(output.splitlines()[-1]) == {
         "days": 11,
         "service": [["1 Treatment room"], 11, True],
@@ -207,6 +218,12 @@ def test_every_snippet_runs(folder: Path) -> None:
         "money": "40.50",
         "live": {"socket": True, "events": True, "urql": True, "relay": True, "apollo": True},
         "news": "CANCELLED",
+        "seats": [12, 12, 3, 9, None],
+        "party": [5400, 4, 7200, ["NO_SEATS_LEFT"]],
+        "session": [4, [4]],
+        "sessionMoved": 4,
+        "sessionCancelled": True,
+        "sessionsOfGuests": None,
         "possibleTypes": True,
         "typed": 3,
         "relayQuery": 2,
