@@ -16,7 +16,7 @@ from app.store.messages import claim_messages
 from app.usecases.messages.send_messages import log_what_is_due
 from app.usecases.upkeep.purge import purge_claims, purge_holds, purge_seats
 from tests.builders import Json, a_provider, a_service, instant, key_in, made
-from tests.integration.reminders import Post, a_post
+from tests.integration.reminders import RESEND, Post, a_post
 from tests.integration.test_session_changes import CANCEL_SESSION, move_session, session_of
 from tests.visits import a_visit, needs_now, node, try_move
 
@@ -357,3 +357,22 @@ async def test_a_party_is_reminded_long_after_the_session_that_it_left_was_purge
     assert kept == []
     assert await post.work_at("2026-02-19T09:00Z") == {"SENT": 2}
     assert event_of(post, -1)[1:] == ("CONFIRMED", "Yoga (2 seats in 1 booking)")
+
+
+async def test_staff_send_a_session_s_reminder_again_through_any_of_its_appointments(
+    post: Post,
+) -> None:
+    booked, _ = await parties(post, 2, 1)
+    await post.work()
+    await post.work_at(DAY)
+    values = {
+        "appointmentId": booked[1]["appointment"]["id"],
+        "kind": "DAY_BEFORE",
+        "recipient": "PROVIDER",
+        "channel": "EMAIL",
+    }
+    answer = await post.api.ask(RESEND, caller=post.api.admin, input=values)
+    assert made(answer["answer"], "Reminder")["isResend"]
+    assert await post.work() == {"SENT": 1}
+    told = "Reminder: Yoga (3 seats in 2 bookings), Wed, Jan 14, 12:00 PM"
+    assert subjects(post, ADA)[-2:] == [told, told]
