@@ -52,6 +52,7 @@ UPDATE_SERVICE = """
 MOVES = """
     query ($id: ID!, $from: Date!, $to: Date!, $seats: Int) {
         appointment(id: $id) {
+            startsAt
             rescheduleAvailability(from: $from, to: $to, timeZone: "UTC", seats: $seats) {
                 __typename
                 ... on ServiceAvailability { slots { startsAt providerIds seatsLeft } }
@@ -74,6 +75,8 @@ class Practice:
 
     async def make(self) -> Practice:
         api, chance = self.api, self.chance
+        # Nothing starts at this very instant: it could be booked, and not cancelled any more.
+        api.clock.set(api.clock.now + timedelta(seconds=30))
         for _ in range(chance.randint(2, 4)):
             opening = chance.choice(["08:00", "09:00", "09:20", "22:00"])
             self.providers.append(
@@ -208,6 +211,10 @@ class Practice:
         days = {"from": str(TODAY), "to": str(TODAY + timedelta(days=2))}
         party: Json = {"seats": self.chance.choice([1, 2, 3])} if self.chance.random() < 0.4 else {}
         data = await self.api.ask(MOVES, caller=self.api.admin, id=key, **days, **party)
+        if data["appointment"]["rescheduleAvailability"] is None:
+            assert instant(data["appointment"]["startsAt"]) <= self.api.clock.now
+            self.booked.remove(booked)
+            return
         found = made(data["appointment"]["rescheduleAvailability"], "ServiceAvailability")
         listed = {slot["startsAt"]: slot["providerIds"] for slot in found["slots"]}
         asked = self.chance.sample(sorted(listed), min(2, len(listed)))
