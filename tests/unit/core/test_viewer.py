@@ -16,6 +16,7 @@ from app.core.viewer import Role, Viewer
 
 ORGANIZATION: Final = OrganizationId(UUID(int=1))
 ADA, BEN = ProviderId(UUID(int=10)), ProviderId(UUID(int=11))
+OTHER = ProviderId(UUID(int=12))
 ROBIN, NOOR = CustomerId(UUID(int=20)), CustomerId(UUID(int=21))
 VISIT, OTHER_VISIT = AppointmentId(UUID(int=30)), AppointmentId(UUID(int=31))
 
@@ -109,3 +110,12 @@ def test_whoever_sees_the_record_sees_the_appointment(caller: Viewer) -> None:
     """No caller knows more of the customer than of the visit."""
     assert caller.sees(ROBINS_WITH_ADA) or not caller.sees_record(ROBIN)
     assert not caller.is_admin or caller.is_staff
+
+
+@pytest.mark.parametrize(("caller", "may"), TABLE.values(), ids=TABLE.keys())
+def test_a_session_is_seen_by_those_who_run_one_of_its_calendars(caller: Viewer, may: Row) -> None:
+    """Its customers, and the links of their appointments, never see it."""
+    assert caller.sees_session_of((ADA,)) == may.runs
+    assert caller.sees_session_of((OTHER, ADA)) == may.runs
+    assert not caller.sees_session_of((OTHER,)) or caller.is_admin
+    assert caller.sees_all_sessions == caller.is_admin
