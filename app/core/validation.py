@@ -604,15 +604,15 @@ def valid_units(needs: Needs, resources: Mapping[ResourceId, Resource]) -> Needs
     return needs
 
 
-def refuse_price_of_seats(price: Money | None, seats: int) -> InvalidInput | None:
-    """The refusal where all seats of a start together cost more than an appointment's price can
-    be; `price` is that of one.
+def refuse_price_of_seats(
+    price: Money | None, seats: int, *, field: str = "price.amount_minor"
+) -> InvalidInput | None:
+    """The refusal of the field where so many seats together cost more than an appointment's price
+    can be; `price` is that of one.
     """
     if price is None or price.amount_minor * seats <= AMOUNT_MINOR:
         return None
-    return InvalidInput(
-        field="price.amount_minor", message=say("The price of all seats together is too high.")
-    )
+    return InvalidInput(field=field, message=say("The price of all seats together is too high."))
 
 
 def is_subject(text: str) -> bool:

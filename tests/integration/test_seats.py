@@ -69,6 +69,16 @@ async def booked_seats(
     return await a_visit(api, service, starts_at, *named, seats=seats)
 
 
+async def change(api: Api, service: Json, **changes: Any) -> None:  # noqa: ANN401  as a_treatment
+    answer = await api.ask(
+        "mutation ($input: UpdateServiceInput!) {"
+        " answer: updateService(input: $input) { __typename } }",
+        caller=api.admin,
+        input={"id": service["id"], **changes},
+    )
+    made(answer["answer"], "Service")
+
+
 async def refused(
     api: Api, service: Json, starts_at: str, seats: int = 1, *named: Json
 ) -> list[str]:
@@ -203,17 +213,7 @@ async def test_a_session_keeps_its_length_whatever_the_rules_are_now(api: Api) -
     ada = await a_provider(api, weeklyHours=weekly("09:00", "17:00"))
     yoga = await a_class(api, ada)
     await booked_seats(api, yoga, NINE)
-    update = "mutation ($input: UpdateServiceInput!) { answer: updateService(input: $input) { __typename } }"
-    made(
-        (
-            await api.ask(
-                update,
-                caller=api.admin,
-                input={"id": yoga["id"], "durationMinutes": 45, "slotIntervalMinutes": 25},
-            )
-        )["answer"],
-        "Service",
-    )
+    await change(api, yoga, durationMinutes=45, slotIntervalMinutes=25)
     answer = await try_visit(api, yoga, NINE, durationMinutes=45)
     assert made(answer, "InvalidInputError")["field"] == "durationMinutes"
     booked = made(await try_visit(api, yoga, NINE, durationMinutes=60), "BookingConfirmation")
@@ -420,6 +420,17 @@ async def test_a_party_moves_to_another_session_and_changes_its_size(api: Api) -
     assert larger["appointment"]["price"]["amountMinor"] == 4500
     assert await sittings(api, yoga) == [[1, 3]]
     assert await session_of(api, smaller) == await session_of(api, larger)
+
+
+async def test_a_party_grows_only_as_far_as_an_appointment_can_be_dear(api: Api) -> None:
+    """The price per seat stays, also where the service has become cheaper and larger."""
+    dear = {"amountMinor": 2**31 // 3, "currency": "EUR"}
+    yoga = await a_class(api, await a_provider(api), seats=2, price=dear)
+    party = await booked_seats(api, yoga, NINE, 2)
+    await change(api, yoga, seats=5, price={"amountMinor": 1500, "currency": "EUR"})
+    assert made(await try_move(api, party, NINE, seats=4), "InvalidInputError")["field"] == "seats"
+    larger = made(await try_move(api, party, NINE, seats=3), "BookingConfirmation")
+    assert larger["appointment"]["price"]["amountMinor"] == 2**31 // 3 * 3
 
 
 async def test_the_only_party_moves_by_less_than_the_visits_length(api: Api) -> None:

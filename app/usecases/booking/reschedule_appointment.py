@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from app.core.appointment import Appointment, AppointmentStatus
-from app.core.booking import Wanted, visit_of
+from app.core.booking import Wanted, price_of_seats, visit_of
 from app.core.changes import AppointmentChangeKind
 from app.core.events import Author
 from app.core.lifecycle import moved, refuse_move
@@ -27,7 +27,12 @@ from app.core.refusals import (
 )
 from app.core.sentences import say
 from app.core.slots import UnbookableReason
-from app.core.validation import NAMED_TWICE, valid_idempotency_key, valid_seats
+from app.core.validation import (
+    NAMED_TWICE,
+    refuse_price_of_seats,
+    valid_idempotency_key,
+    valid_seats,
+)
 from app.core.visits import refuse_time
 from app.core.zones import instant_of
 from app.store.appointments import update_appointment
@@ -201,8 +206,9 @@ async def _move(
     if isinstance(found, NotFound):
         return found
     appointment, actor = found
-    if form.provider_ids and not actor.is_providers_side:
-        return NotAllowed(message=say("Only the provider and administrators name other providers."))
+    not_granted = _refuse_wish(form, appointment, actor)
+    if not_granted is not None:
+        return not_granted
     if appointment.status is AppointmentStatus.CANCELLED:
         # It has no time that could be locked; neither does the refusal depend on any.
         refusal = refuse_move(
@@ -225,6 +231,19 @@ async def _move(
     if not isinstance(sight, Sight):
         return sight
     return await _write(resources, viewer, tx, key, moving, actor, sight, way)
+
+
+def _refuse_wish(
+    form: MoveForm, appointment: Appointment, actor: Actor
+) -> NotAllowed | InvalidInput | None:
+    """Why nobody may wish this of the appointment, whatever is free."""
+    if form.provider_ids and not actor.is_providers_side:
+        return NotAllowed(message=say("Only the provider and administrators name other providers."))
+    if form.seats is None:
+        return None
+    # The price per seat may be from a time when the service had fewer of them.
+    of_one = price_of_seats(appointment.price, 1, paid_for=appointment.seats)
+    return refuse_price_of_seats(of_one, form.seats, field="seats")
 
 
 async def _write(
