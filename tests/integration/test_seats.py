@@ -312,7 +312,7 @@ async def test_seats_are_held_and_their_booking_takes_them(api: Api) -> None:
     token = held["holdToken"]
     for given in (1, 2, 4):
         answer = await try_visit(api, yoga, NINE, holdToken=token, seats=given)
-        assert made(answer, "InvalidInputError")["field"] == "holdToken"
+        assert made(answer, "InvalidInputError")["field"] == "seats"
     booked = await a_visit(api, yoga, NINE, holdToken=token)
     assert booked["appointment"]["seats"] == 3
     await booked_seats(api, yoga, NINE)

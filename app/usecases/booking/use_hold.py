@@ -65,11 +65,14 @@ async def use_hold(
     if (
         hold.providers[: len(named)] != named
         or service_id not in {None, hold.service_id}
-        or wish.seats not in {None, hold.seats}
         or hold.starts_at != wish.starts_at
     ):
         return InvalidInput(
             field="hold_token", message=say("This hold is for another time. Book what was held.")
+        )
+    if wish.seats not in {None, hold.seats}:
+        return InvalidInput(
+            field="seats", message=say("Another number of seats is held. Book what was held.")
         )
     if not viewer.may_take(hold.providers):
         return NotAllowed(message=NOT_THEIR_CALENDAR)
