@@ -311,6 +311,13 @@ async def a_class(api: Api, *providers: Json, seats: int, **changes: Any) -> Jso
     return await a_service(api, *providers, durationMinutes=60, seats=seats, **changes)
 
 
+def without_locks(request: pytest.FixtureRequest) -> bool:
+    """Whether a party may be refused though it fits: nothing keeps a session from beginning between
+    two looks, and then its time is seen to be taken, but not by whom.
+    """
+    return "without locks" in request.node.name
+
+
 async def seats_taken(api: Api, service: Json) -> int:
     rows = await api.rows(
         "SELECT seat.id FROM seat JOIN session ON session.id = seat.session_id"
@@ -321,7 +328,7 @@ async def seats_taken(api: Api, service: Json) -> int:
 
 
 async def test_of_two_hundred_parties_for_twelve_seats_none_is_refused_that_fits(
-    apis: list[Api],
+    apis: list[Api], request: pytest.FixtureRequest
 ) -> None:
     """Of one, two or three. All seats go, and none of them twice."""
     ada = await a_provider(apis[0])
@@ -333,7 +340,10 @@ async def test_of_two_hundred_parties_for_twelve_seats_none_is_refused_that_fits
     assert {*counted(answers)} == {"BookingConfirmation", "SlotUnavailableError"}
     booked_ = sum(each["appointment"]["seats"] for each in answers if "appointment" in each)
     assert booked_ == await seats_taken(apis[0], yoga) == 12
-    assert {*map(str, (each.get("reasons") for each in answers))} == {"None", "['NO_SEATS_LEFT']"}
+    reasons = {*map(str, (each.get("reasons") for each in answers))}
+    if without_locks(request):
+        reasons -= {"['NOBODY_FREE']", "['ALREADY_TAKEN']"}
+    assert reasons == {"None", "['NO_SEATS_LEFT']"}
     assert await broken_laws(apis[0].resources.pool, apis[0].organization.id) == {}
 
 
@@ -348,7 +358,9 @@ async def test_parties_of_many_teachers_fill_every_session(apis: list[Api]) -> N
     assert await broken_laws(apis[0].resources.pool, apis[0].organization.id) == {}
 
 
-async def test_the_last_seat_is_cancelled_while_others_are_booked(apis: list[Api]) -> None:
+async def test_the_last_seat_is_cancelled_while_others_are_booked(
+    apis: list[Api], request: pytest.FixtureRequest
+) -> None:
     """The session ends, or it goes on: whoever books has all of its time."""
     ada = await a_provider(apis[0])
     yoga = await a_class(apis[0], ada, seats=4)
@@ -359,7 +371,8 @@ async def test_the_last_seat_is_cancelled_while_others_are_booked(apis: list[Api
             cancel(apis[1], last), rush(apis, [a_wish(yoga, start) for _ in range(3)])
         )
         assert made(outcomes[0], "Appointment")["status"] == "CANCELLED"
-        assert counted(outcomes[1]) == {"BookingConfirmation": 3}
+        booked_ = counted(outcomes[1])["BookingConfirmation"]
+        assert booked_ == 3 or (without_locks(request) and booked_ > 0)
     assert await broken_laws(apis[0].resources.pool, apis[0].organization.id) == {}
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
 from app.core.ids import ServiceId
 from app.core.needs import Assignment, ResourceGroup
+from app.usecases.booking import choose_visit
 from tests.builders import Api, Json, a_provider, key_in, made, weekly
 from tests.integration.test_listed_seats import EXPLAIN, LISTING, change
 from tests.integration.test_seats import (
@@ -191,3 +193,24 @@ async def test_a_refusal_offers_seats_also_where_no_new_session_can_begin(api: A
         answer = await try_visit(api, yoga, "2026-01-13T12:00Z", *named)
         found = made(answer, "SlotUnavailableError")["alternatives"]
         assert [each["startsAt"] for each in found] == starts
+
+
+async def test_a_session_that_begins_while_a_party_looks_is_joined(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The party sees the teacher's time taken, and not yet by whom."""
+    yoga = await a_class(api, await a_provider(api))
+    unknown_to_have_seats(api, yoga)
+    look_at = choose_visit.look_at
+    began: list[Json] = []
+
+    async def look_at_after_others(*given: Any, **options: Any) -> Any:  # noqa: ANN401  as it is called
+        monkeypatch.setattr(choose_visit, "look_at", look_at)
+        began.append(await booked_seats(api, yoga, NINE))
+        unknown_to_have_seats(api, yoga)
+        return await look_at(*given, **options)
+
+    monkeypatch.setattr(choose_visit, "look_at", look_at_after_others)
+    joined = made(await try_visit(api, yoga, NINE, seats=2), "BookingConfirmation")
+    assert await session_of(api, joined) == await session_of(api, began[0])
+    assert await sittings(api, yoga) == [[1, 2]]

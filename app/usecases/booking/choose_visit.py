@@ -173,7 +173,7 @@ async def choose_and_take(
         if not isinstance(answer, Retry):
             return answer
     # After the look: a key that is not there yet took nothing of what was seen to be taken.
-    elif not await used_keys(resources.pool, organization_id, [scope]):
+    elif guess is not None and not await used_keys(resources.pool, organization_id, [scope]):
         return guess
     for _ in range(MOST_TRIES):
         answer = await take(Way.FROM_ALL)
@@ -533,8 +533,10 @@ async def guess_visit(
     wanted: Wanted,
     starts_at: datetime,
     duration_minutes: int | None,
-) -> Chosen | NotFound | InvalidInput | SlotUnavailable:
-    """What the visit would take now. Nothing is locked."""
+) -> Chosen | NotFound | InvalidInput | SlotUnavailable | None:
+    """What the visit would take now. Nothing is locked. None where sessions there were changing
+    meanwhile, so that nothing can be said against the visit.
+    """
     around = nearest_supported_date(starts_at.date())
     choices = await load_choices(resources.pool, organization_id, wanted, around, [starts_at])
     if not isinstance(choices, Choices):
@@ -548,7 +550,11 @@ async def guess_visit(
     refusal = choices.refuse_duration(duration_minutes, visit)
     if refusal is not None:
         return refusal
-    return visit if isinstance(visit, Join | Visit) else SlotUnavailable(reasons=visit)
+    if isinstance(visit, Join | Visit):
+        return visit
+    # The time of a session that began after the sessions were read is seen to be taken.
+    again = await _sessions_at(resources.pool, organization_id, wanted, choices.needs, [starts_at])
+    return SlotUnavailable(reasons=visit) if again == choices.sessions else None
 
 
 async def lock_and_decide(

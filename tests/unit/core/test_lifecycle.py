@@ -474,8 +474,8 @@ def test_what_is_over_is_never_moved(
         assert quote_cancellation(an_appointment(status=status), actor, now) is None
 
 
-def test_a_party_that_moves_keeps_the_price_of_a_seat_and_tells_nobody_of_its_size() -> None:
-    """The time version rises with the start and the providers alone."""
+def test_a_party_that_moves_keeps_the_price_of_a_seat_and_its_size_is_news() -> None:
+    """The time version rises with the start, the providers, the session and the seats."""
     price = Money(amount_minor=3_000, currency="EUR")
     before = replace(
         an_appointment(price=price), seats=2, session_id=SessionId(UUID(int=7)), named=0
@@ -492,7 +492,10 @@ def test_a_party_that_moves_keeps_the_price_of_a_seat_and_tells_nobody_of_its_si
     )
     assert (smaller.seats, smaller.price) == (1, replace(price, amount_minor=1_500))
     assert smaller.session_id == before.session_id
-    assert (smaller.version, smaller.time_version) == (before.version + 1, before.time_version)
+    assert (smaller.version, smaller.time_version) == (
+        before.version + 1,
+        before.time_version + 1,
+    )
     later = moved(
         before,
         before.starts_at + timedelta(hours=1),

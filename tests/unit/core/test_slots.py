@@ -264,6 +264,7 @@ def test_reasons_come_all_and_in_the_contracts_order() -> None:
         "RESOURCE_TAKEN",
         "LIMIT_REACHED",
         "NO_SEATS_LEFT",
+        "CUSTOMER_BUSY",
     ]
 
 
