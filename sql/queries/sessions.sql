@@ -90,7 +90,12 @@ SELECT provider.organization_id, ($8::uuid[])[free.place], $2, free.number, $4, 
 FROM provider
 CROSS JOIN LATERAL (
     SELECT number, row_number() OVER (ORDER BY number) AS place
-    FROM generate_series(1, $6::integer) AS number
+    -- As many as are taken are in the way of the lowest free ones, at most.
+    FROM generate_series(1, least($6::integer, cardinality($8::uuid[]) + (
+        SELECT count(*)::integer
+        FROM seat
+        WHERE seat.organization_id = $1 AND seat.session_id = $2 AND seat.active
+    ))) AS number
     WHERE NOT EXISTS (
         SELECT
         FROM seat
