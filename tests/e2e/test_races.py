@@ -37,6 +37,7 @@ from tests.builders import (
     weekly,
 )
 from tests.e2e.served import PROGRAM, a_database, environment_on, processes
+from tests.integration.test_session_changes import cancel_session, move_session, session_of
 from tests.lives import booked, broken_laws, cancel, hold, move, release, try_booking
 from tests.visits import BOOK_VISIT, a_room, a_treatment, a_wish, needs_now
 
@@ -395,6 +396,51 @@ async def test_sessions_that_swap_times_and_the_room_do_not_wait_in_a_circle(
         )
         answers = await asyncio.gather(move(apis[0], first, ten), move(apis[1], second, nine))
         assert counted(answers) <= Counter({"SlotUnavailableError": 2})
+    assert await broken_laws(apis[0].resources.pool, apis[0].organization.id) == {}
+
+
+async def test_a_session_is_cancelled_while_parties_join(
+    apis: list[Api], request: pytest.FixtureRequest
+) -> None:
+    """Whoever joins is cancelled with it, or begins another one."""
+    yoga = await a_class(apis[0], await a_provider(apis[0]), seats=12)
+    for day in range(33, 38):
+        start = (in_days(day) + timedelta(hours=10)).isoformat()
+        (first,) = await rush(apis, [a_wish(yoga, start)])
+        session = await session_of(apis[0], first)
+        cancelled, joined = await asyncio.gather(
+            cancel_session(apis[1], session), rush(apis, [a_wish(yoga, start) for _ in range(9)])
+        )
+        assert made(cancelled, "Session")["isCancelled"]
+        assert {each["status"] for each in cancelled["appointments"]["nodes"]} == {"CANCELLED"}
+        assert counted(joined)["BookingConfirmation"] == 9 or without_locks(request)
+    assert await broken_laws(apis[0].resources.pool, apis[0].organization.id) == {}
+
+
+async def test_two_sessions_that_move_to_where_the_other_is_do_not_wait_in_a_circle(
+    apis: list[Api],
+) -> None:
+    """With everybody in them, or not at all."""
+    ada, ben = await a_provider(apis[0]), await a_provider(apis[0])
+    room = await a_room(apis[0])
+    services = [await a_class(apis[0], each, seats=4) for each in (ada, ben)]
+    for service in services:
+        await needs_now(
+            apis[0], service, groups=(ResourceGroup(name="room", count=1, resource_ids=(room,)),)
+        )
+    for day in range(38, 43):
+        starts = [(in_days(day) + timedelta(hours=hour)).isoformat() for hour in (9, 10)]
+        sessions = []
+        for service, start in zip(services, starts, strict=True):
+            party, _ = await rush(apis, [a_wish(service, start) for _ in range(2)])
+            sessions.append(await session_of(apis[0], party))
+        answers = await asyncio.gather(
+            *(
+                move_session(api, session, start)
+                for api, session, start in zip(apis, sessions, reversed(starts), strict=False)
+            )
+        )
+        assert {*counted(answers)} <= {"Session", "SlotUnavailableError"}
     assert await broken_laws(apis[0].resources.pool, apis[0].organization.id) == {}
 
 
