@@ -5,6 +5,7 @@ at once.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 from app.core.changes import AppointmentChangeKind
@@ -19,18 +20,17 @@ from app.core.refusals import (
 from app.core.session import Session
 from app.core.validation import valid_reason
 from app.store.appointments import update_appointment
+from app.store.calendars import claims_of_session
 from app.store.holds import end_holds
-from app.store.pool import transaction
 from app.store.session_changes import end_session
-from app.usecases.booking.lock_calendar import Retry, times_changed
+from app.usecases.booking.lock_calendar import Retry, lock_time, times_changed
 from app.usecases.booking.open_session import (
-    MOST_TRIES,
     STAFF_ONLY,
     WRITTEN_AT_ONCE,
-    BusySessionError,
+    ChangedSession,
+    change_session,
     lock_everybody,
     lock_session_of,
-    lock_time_of_session,
     see_session,
 )
 from app.usecases.events.record import (
@@ -39,7 +39,7 @@ from app.usecases.events.record import (
     record_events,
     session_changed,
 )
-from app.usecases.events.tell import tell, told_again
+from app.usecases.events.tell import told_again
 
 if TYPE_CHECKING:
     from app.core.changes import Change
@@ -63,14 +63,6 @@ class SessionCancellationForm:
 Refusal: TypeAlias = NotCancellable | InvalidInput | NotAllowed | NotFound
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChangedSession:
-    """A session as a transaction left it, and the changes to publish after the commit."""
-
-    session: Session
-    changes: tuple[Change, ...]
-
-
 async def cancel_session(
     resources: Resources, viewer: Viewer, form: SessionCancellationForm
 ) -> Session | Refusal:
@@ -82,17 +74,8 @@ async def cancel_session(
         return reason
     if not viewer.is_staff:
         return STAFF_ONLY
-    for _ in range(MOST_TRIES):
-        async with transaction(resources.pool) as tx:
-            answer = await _cancel(resources, viewer, tx, form.session_id, reason)
-            if not isinstance(answer, ChangedSession):
-                tx.roll_back()
-        if isinstance(answer, ChangedSession):
-            await tell(resources, *answer.changes)
-            return answer.session
-        if not isinstance(answer, Retry):
-            return answer
-    raise BusySessionError
+    attempt = partial(_cancel, resources, viewer, session_id=form.session_id, reason=reason)
+    return await change_session(resources, attempt)
 
 
 async def _cancel(
@@ -108,7 +91,8 @@ async def _cancel(
         return seen
     _, actor = seen
     everybody = await lock_everybody(tx, organization_id, session_id)
-    own = await lock_time_of_session(resources, tx, organization_id, session_id)
+    claims = await claims_of_session(tx, organization_id, session_id)
+    own = await lock_time(resources, tx, organization_id, claims)
     session = await lock_session_of(resources, tx, organization_id, session_id, everybody, own)
     if isinstance(session, Retry):
         return session

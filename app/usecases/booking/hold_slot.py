@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from app.core.booking import dates_to_lock, visit_of
+from app.core.booking import visit_of
 from app.core.events import PROGRAM
 from app.core.hold import Hold
 from app.core.ids import HoldId
@@ -23,7 +23,7 @@ from app.core.refusals import (
 from app.core.sentences import say
 from app.core.validation import valid_idempotency_key, valid_wanted
 from app.core.zones import instant_of
-from app.store.calendars import free_hold_time, time_zones
+from app.store.calendars import free_hold_time
 from app.store.customers import customer_remains
 from app.store.holds import (
     count_open_holds,
@@ -33,7 +33,7 @@ from app.store.holds import (
     hold_for_update,
     insert_hold,
 )
-from app.store.locks import lock_calendars, lock_caller, share_rules
+from app.store.locks import lock_caller, share_rules
 from app.store.pool import transaction
 from app.store.sessions import Sitting, leave_session, lock_session, sessions_to_settle
 from app.usecases.booking.choose_visit import (
@@ -51,7 +51,13 @@ from app.usecases.booking.idempotency import (
 )
 from app.usecases.booking.know_customer import CUSTOMER_IS_ERASED
 from app.usecases.booking.limit_guests import origin_of
-from app.usecases.booking.lock_calendar import Retry, Sight, claims_taken_by, times_changed
+from app.usecases.booking.lock_calendar import (
+    Retry,
+    Sight,
+    claims_taken_by,
+    lock_time,
+    times_changed,
+)
 from app.usecases.booking.refuse_early import Asker, in_turn
 from app.usecases.booking.take_visit import take_visit
 from app.usecases.events.record import hold_ended, record_events, record_hold
@@ -261,14 +267,11 @@ async def release_hold(resources: Resources, viewer: Viewer, token: str) -> Held
         changes = (told_again(organization_id, hold),)
         held = await claims_taken_by(tx, organization_id, hold)
         if held and hold.ended_at is None:
-            await share_rules(tx, organization_id, held)
-            zones = await time_zones(tx, organization_id, held)
-            await lock_calendars(tx, organization_id, dates_to_lock(zones, held))
-            now = resources.clock()
+            own = await lock_time(resources, tx, organization_id, held, hold.session_id)
+            now = own.now
             if hold.session_id is None:
                 await free_hold_time(tx, organization_id, hold_id)
             else:
-                await lock_session(tx, organization_id, hold.session_id)
                 sitting = Sitting(hold_id=hold_id)
                 await leave_session(tx, organization_id, hold.session_id, sitting, now)
             await end_hold(tx, organization_id, hold_id, now)
@@ -276,7 +279,7 @@ async def release_hold(resources: Resources, viewer: Viewer, token: str) -> Held
                 resources, tx, organization_id, [hold_ended(hold)], author=viewer.author, now=now
             )
             hold = replace(hold, ended_at=now)
-            changes = times_changed(organization_id, zones, held)
+            changes = times_changed(organization_id, own.zones, held)
     await tell(resources, *changes)
     return Held(hold=hold, token=token)
 

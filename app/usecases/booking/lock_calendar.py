@@ -225,15 +225,28 @@ async def claims_taken_by(
 async def lock_own_time(
     resources: Resources, tx: Transaction, organization_id: OrganizationId, appointment: Appointment
 ) -> OwnTime:
-    """Lock the dates that an appointment's own time touches, and then its session, if it has seats
-    in one. Its row is locked already, so nobody else changes its claims.
+    """Lock the dates that an appointment's own time touches, and its session. Its row is locked
+    already, so nobody else changes its claims.
     """
     claims = await claims_taken_by(tx, organization_id, appointment)
+    return await lock_time(resources, tx, organization_id, claims, appointment.session_id)
+
+
+async def lock_time(
+    resources: Resources,
+    tx: Transaction,
+    organization_id: OrganizationId,
+    claims: Claims,
+    session_id: SessionId | None = None,
+) -> OwnTime:
+    """Lock the dates that these claims touch, and then the session in which their owner has seats,
+    if there is one.
+    """
     await share_rules(tx, organization_id, claims)
     zones = await time_zones(tx, organization_id, claims)
     lock = await lock_calendars(tx, organization_id, dates_to_lock(zones, claims))
-    if appointment.session_id is not None:
-        await lock_session(tx, organization_id, appointment.session_id)
+    if session_id is not None:
+        await lock_session(tx, organization_id, session_id)
     return OwnTime(zones=zones, lock=lock, claims=claims, now=resources.clock())
 
 

@@ -7,30 +7,35 @@ sessions. If somebody joined before the session was locked, the transaction is r
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
-from app.core.booking import dates_to_lock
 from app.core.lifecycle import Actor
 from app.core.refusals import NotAllowed, NotChangeableReason, NotFound
 from app.core.sentences import say
 from app.store.appointments import appointments_of_session_for_update
-from app.store.calendars import claims_of_session, time_zones
+from app.store.calendars import claims_of_session
 from app.store.holds import holds_of_session_for_update
-from app.store.locks import lock_calendars, share_rules
+from app.store.pool import transaction
 from app.store.session_changes import lock_any_session, parties_of_session
 from app.store.session_lists import sessions_by_ids
-from app.usecases.booking.lock_calendar import OwnTime, Retry
+from app.usecases.booking.lock_calendar import Retry
+from app.usecases.events.tell import tell
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
     from datetime import datetime
 
     from app.core.appointment import Appointment
+    from app.core.changes import Change
     from app.core.hold import Hold
     from app.core.ids import OrganizationId, SessionId
     from app.core.session import Session
     from app.core.viewer import Viewer
     from app.store.pool import Transaction
+    from app.usecases.booking.lock_calendar import OwnTime
     from app.usecases.resources import Resources
+
+Refusal = TypeVar("Refusal")
 
 WRITTEN_AT_ONCE: Final = 50
 """Appointments whose changes go to the database in one statement: one for a thousand would have
@@ -47,6 +52,34 @@ STAFF_ONLY: Final = NotAllowed(
 
 class BusySessionError(Exception):
     """Somebody joined the session in every one of the tries to lock all of it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangedSession:
+    """A session as a transaction left it, and the changes to publish after the commit."""
+
+    session: Session
+    changes: tuple[Change, ...]
+
+
+async def change_session(
+    resources: Resources,
+    attempt: Callable[[Transaction], Awaitable[ChangedSession | Refusal | Retry]],
+) -> Session | Refusal:
+    """What an attempt decides in a transaction of its own, which is rolled back unless the session
+    was changed. Tried again while somebody joins meanwhile.
+    """
+    for _ in range(MOST_TRIES):
+        async with transaction(resources.pool) as tx:
+            answer = await attempt(tx)
+            if not isinstance(answer, ChangedSession):
+                tx.roll_back()
+        if isinstance(answer, ChangedSession):
+            await tell(resources, *answer.changes)
+            return answer.session
+        if not isinstance(answer, Retry):
+            return answer
+    raise BusySessionError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,17 +120,6 @@ async def lock_everybody(
     appointments = await appointments_of_session_for_update(tx, organization_id, session_id)
     holds = await holds_of_session_for_update(tx, organization_id, session_id)
     return Everybody(appointments=tuple(appointments), holds=tuple(holds))
-
-
-async def lock_time_of_session(
-    resources: Resources, tx: Transaction, organization_id: OrganizationId, session_id: SessionId
-) -> OwnTime:
-    """Lock the dates that the session's time touches."""
-    claims = await claims_of_session(tx, organization_id, session_id)
-    await share_rules(tx, organization_id, claims)
-    zones = await time_zones(tx, organization_id, claims)
-    lock = await lock_calendars(tx, organization_id, dates_to_lock(zones, claims))
-    return OwnTime(zones=zones, lock=lock, claims=claims, now=resources.clock())
 
 
 async def lock_session_of(

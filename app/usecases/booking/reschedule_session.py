@@ -7,6 +7,7 @@ Providers named by any party stay, unless staff name others.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 
@@ -36,7 +37,6 @@ from app.store.appointments import update_appointment
 from app.store.calendars import Owner, claims_of_session, take_time
 from app.store.holds import move_hold
 from app.store.locks import lock_customers, share_rules
-from app.store.pool import transaction
 from app.store.session_changes import (
     free_session_time,
     limited_accounts_of_session,
@@ -44,16 +44,15 @@ from app.store.session_changes import (
 )
 from app.store.session_lists import sessions_by_ids
 from app.store.subjects import replace_subjects
-from app.usecases.booking.cancel_session import ChangedSession
 from app.usecases.booking.choose_visit import Locked, decide_session, lock_for_session
 from app.usecases.booking.idempotency import earlier_answer, key_scope, request_key
 from app.usecases.booking.limit_customers import refuse_new_time
 from app.usecases.booking.lock_calendar import OwnTime, Retry, times_changed
 from app.usecases.booking.open_session import (
-    MOST_TRIES,
     STAFF_ONLY,
     WRITTEN_AT_ONCE,
-    BusySessionError,
+    ChangedSession,
+    change_session,
     lock_everybody,
     lock_session_of,
     see_session,
@@ -64,7 +63,7 @@ from app.usecases.events.record import (
     record_events,
     session_changed,
 )
-from app.usecases.events.tell import tell, told_again
+from app.usecases.events.tell import told_again
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -118,17 +117,8 @@ async def reschedule_session(
     if len({*named}) < len(named):
         return InvalidInput(field="provider_ids", message=NAMED_TWICE)
     used_key = request_key(resources, key_scope(viewer, MUTATION, key), _request(form))
-    for _ in range(MOST_TRIES):
-        async with transaction(resources.pool) as tx:
-            answer = await _move(resources, viewer, tx, used_key, form)
-            if not isinstance(answer, ChangedSession):
-                tx.roll_back()
-        if isinstance(answer, ChangedSession):
-            await tell(resources, *answer.changes)
-            return answer.session
-        if not isinstance(answer, Retry):
-            return answer
-    raise BusySessionError
+    attempt = partial(_move, resources, viewer, key=used_key, form=form)
+    return await change_session(resources, attempt)
 
 
 def _request(form: SessionMoveForm) -> dict[str, object]:
