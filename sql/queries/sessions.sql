@@ -1,41 +1,34 @@
 -- fragment: standing_columns
--- The columns of a session that has not ended, as `_standing` reads them, with the parties that have seats in it, those of
--- expired holds among them, and its active claims: arrays in parallel. $2 is an appointment whose party is left out.
+-- The columns of `standing`, as `_standing` reads them: arrays in parallel, of the parties and of the claims.
 session.id, session.service_id, session.provider_id, session.provider_ids, session.resource_ids,
-ARRAY(
-    SELECT count(*)::integer
-    FROM seat
-    WHERE seat.organization_id = $1 AND seat.session_id = session.id AND seat.active
-        AND ($2::uuid IS NULL OR seat.appointment_id IS DISTINCT FROM $2)
-    GROUP BY seat.appointment_id, seat.hold_id, seat.expires_at
-    ORDER BY seat.appointment_id, seat.hold_id, seat.expires_at
-) AS party_seats,
-ARRAY(
-    SELECT seat.expires_at
-    FROM seat
-    WHERE seat.organization_id = $1 AND seat.session_id = session.id AND seat.active
-        AND ($2::uuid IS NULL OR seat.appointment_id IS DISTINCT FROM $2)
-    GROUP BY seat.appointment_id, seat.hold_id, seat.expires_at
-    ORDER BY seat.appointment_id, seat.hold_id, seat.expires_at
-) AS party_expiries,
-ARRAY(
-    SELECT claim.subject_id
+coalesce(party.seats, '{}') AS party_seats, coalesce(party.expiries, '{}') AS party_expiries,
+coalesce(taken.subject_ids, '{}') AS claim_subject_ids, coalesce(taken.minutes, '{}') AS claim_minutes,
+coalesce(taken.expiries, '{}') AS claim_expiries;
+
+-- fragment: standing
+-- Sessions, each with the parties that have seats in it, those of expired holds among them, and its active claims. $2 is an
+-- appointment whose party is left out.
+session
+CROSS JOIN LATERAL (
+    SELECT array_agg(seats ORDER BY appointment_id, hold_id, expires_at) AS seats,
+        array_agg(expires_at ORDER BY appointment_id, hold_id, expires_at) AS expiries
+    FROM (
+        SELECT appointment_id, hold_id, expires_at, count(*)::integer AS seats
+        FROM seat
+        WHERE seat.organization_id = $1 AND seat.session_id = session.id AND seat.active
+            AND ($2::uuid IS NULL OR seat.appointment_id IS DISTINCT FROM $2)
+        GROUP BY appointment_id, hold_id, expires_at
+    ) AS each
+) AS party
+CROSS JOIN LATERAL (
+    SELECT array_agg(subject_id ORDER BY subject_id, unit) AS subject_ids,
+        array_agg(
+            ARRAY[claimed_from, claimed_until, visit_from, visit_until, unit] ORDER BY subject_id, unit
+        ) AS minutes,
+        array_agg(expires_at ORDER BY subject_id, unit) AS expiries
     FROM claim
     WHERE claim.organization_id = $1 AND claim.session_id = session.id AND claim.active
-    ORDER BY claim.subject_id, claim.unit
-) AS claim_subject_ids,
-ARRAY(
-    SELECT ARRAY[claim.claimed_from, claim.claimed_until, claim.visit_from, claim.visit_until, claim.unit]
-    FROM claim
-    WHERE claim.organization_id = $1 AND claim.session_id = session.id AND claim.active
-    ORDER BY claim.subject_id, claim.unit
-) AS claim_minutes,
-ARRAY(
-    SELECT claim.expires_at
-    FROM claim
-    WHERE claim.organization_id = $1 AND claim.session_id = session.id AND claim.active
-    ORDER BY claim.subject_id, claim.unit
-) AS claim_expiries;
+) AS taken;
 
 -- name: standing_sessions :many
 -- The sessions of these services that have not ended and start between two instants, from inclusive to exclusive; with the
@@ -44,7 +37,7 @@ ARRAY(
 SELECT {{standing_columns}}, (
         SELECT service.seats FROM service WHERE service.organization_id = $1 AND service.id = session.service_id
     ) AS seats_now
-FROM session
+FROM {{standing}}
 WHERE session.organization_id = $1 AND session.service_id = ANY($3) AND session.ended_at IS NULL
     AND session.starts_at >= $4 AND session.starts_at < $5
 ORDER BY session.starts_at, (
@@ -58,7 +51,7 @@ ORDER BY session.starts_at, (
 -- Those of these sessions that have not ended.
 -- params: organization_id uuid, without_appointment_id uuid, ids uuid[]
 SELECT {{standing_columns}}
-FROM session
+FROM {{standing}}
 WHERE session.organization_id = $1 AND session.id = ANY($3) AND session.ended_at IS NULL;
 
 -- name: sessions_for_update :many
@@ -67,7 +60,7 @@ WHERE session.organization_id = $1 AND session.id = ANY($3) AND session.ended_at
 -- deadlock.
 -- params: organization_id uuid, without_appointment_id uuid, service_id uuid, starts_at timestamptz, ids uuid[]
 SELECT {{standing_columns}}
-FROM session
+FROM {{standing}}
 WHERE session.organization_id = $1 AND session.ended_at IS NULL
     AND (session.id = ANY($5) OR (session.service_id = $3 AND session.starts_at = $4))
 ORDER BY session.id
