@@ -108,6 +108,16 @@ async def needs_now(api: Api, service: Json, **changes: Any) -> None:  # noqa: A
         await replace_needs(tx, organization_id, service_id, replace(before, **changes))
 
 
+async def change_service(api: Api, service: Json, **changes: object) -> None:
+    answer = await api.ask(
+        "mutation ($input: UpdateServiceInput!) {"
+        " answer: updateService(input: $input) { __typename } }",
+        caller=api.admin,
+        input={"id": service["id"], **changes},
+    )
+    made(answer["answer"], "Service")
+
+
 def a_wish(service: Mapping[str, Any], starts_at: str, *named: Json, **changes: object) -> Json:
     """The input of a guest's booking with all of these, or with any free provider."""
     values = a_booking({"id": ""}, starts_at) | {"serviceId": service["id"]}

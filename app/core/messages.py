@@ -95,7 +95,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupVisit:
-    """A session as providers are told of it: `seats` are taken in it, in so many `bookings`.
+    """A session as messages to providers describe it: `bookings` took `seats` in it.
 
     `version` rises with every change of it, `time_version` whenever its start or its providers
     change. Providers have the lead first.

@@ -311,7 +311,7 @@ def _provider_id(row: Record) -> ProviderId | None:
 async def group_visits(
     on: Executor, organization_id: OrganizationId, ids: Collection[SessionId]
 ) -> dict[SessionId, GroupVisit]:
-    """These sessions, as providers are told of them."""
+    """These sessions, as messages to providers describe them."""
     found: dict[SessionId, GroupVisit] = {}
     for row in await _GROUP_VISITS.many(on, organization_id, list(ids)):
         session_id = SessionId(row["id"])

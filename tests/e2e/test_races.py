@@ -362,7 +362,7 @@ async def test_parties_of_many_teachers_fill_every_session(apis: list[Api]) -> N
 async def test_the_last_seat_is_cancelled_while_others_are_booked(
     apis: list[Api], request: pytest.FixtureRequest
 ) -> None:
-    """The session ends, or it goes on: whoever books has all of its time."""
+    """The session ends or goes on. Those who book have all of its time."""
     ada = await a_provider(apis[0])
     yoga = await a_class(apis[0], ada, seats=4)
     for day in range(11, 21):
@@ -402,7 +402,7 @@ async def test_sessions_that_swap_times_and_the_room_do_not_wait_in_a_circle(
 async def test_a_session_is_cancelled_while_parties_join(
     apis: list[Api], request: pytest.FixtureRequest
 ) -> None:
-    """Whoever joins is cancelled with it, or begins another one."""
+    """Those who join are cancelled with it, or begin another one."""
     yoga = await a_class(apis[0], await a_provider(apis[0]), seats=12)
     for day in range(33, 38):
         start = (in_days(day) + timedelta(hours=10)).isoformat()

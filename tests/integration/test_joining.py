@@ -11,7 +11,7 @@ from app.core.ids import ServiceId
 from app.core.needs import Assignment, ResourceGroup
 from app.usecases.booking import choose_visit
 from tests.builders import Api, Json, a_provider, key_in, made, weekly
-from tests.integration.test_listed_seats import EXPLAIN, LISTING, change
+from tests.integration.test_listed_seats import EXPLAIN, LISTING
 from tests.integration.test_seats import (
     NINE,
     TEN,
@@ -23,7 +23,7 @@ from tests.integration.test_seats import (
     sittings,
 )
 from tests.lives import broken_laws
-from tests.visits import a_room, a_visit, ids_of, needs_now, try_move, try_visit
+from tests.visits import a_room, a_visit, change_service, ids_of, needs_now, try_move, try_visit
 
 
 @pytest.fixture(autouse=True)
@@ -175,7 +175,7 @@ async def test_where_a_service_has_fewer_seats_a_party_is_listed_with_those_that
     party = await booked_seats(api, yoga, NINE, 3)
     await booked_seats(api, yoga, NINE, 2)
     for seats in (2, 1):
-        await change(api, yoga, seats=seats, durationMinutes=30)
+        await change_service(api, yoga, seats=seats, durationMinutes=30)
         found = await moves(api, party, DAY, DAY)
         assert found == {LISTED_NINE: ("2026-01-13T10:00:00Z", 3)}
         made(await try_move(api, party, NINE), "BookingConfirmation")

@@ -20,7 +20,7 @@ from tests.builders import (
 )
 from tests.integration.test_batching import Statements
 from tests.lives import cancel
-from tests.visits import a_visit, ids_of, try_hold, try_move, try_visit
+from tests.visits import a_visit, change_service, ids_of, try_hold, try_move, try_visit
 
 LISTING = """
     query ($id: ID!, $from: Date!, $to: Date!, $providerIds: [ID!], $seats: Int) {
@@ -86,11 +86,6 @@ OFFERED = """
         }
     }
 """
-UPDATE_SERVICE = """
-    mutation ($input: UpdateServiceInput!) {
-        answer: updateService(input: $input) { __typename ... on UserError { message } }
-    }
-"""
 
 SET_HOURS = (
     "mutation ($input: SetWeeklyHoursInput!) { setWeeklyHours(input: $input) { __typename } }"
@@ -125,11 +120,6 @@ async def left(api: Api, service: Json, seats: int = 1, *named: Json) -> dict[st
     }
 
 
-async def change(api: Api, service: Json, **changes: object) -> None:
-    answer = await api.ask(UPDATE_SERVICE, caller=api.admin, input={"id": service["id"], **changes})
-    made(answer["answer"], "Service")
-
-
 async def test_a_start_is_listed_with_the_seats_that_are_left_to_parties_that_find_room(
     api: Api,
 ) -> None:
@@ -160,7 +150,7 @@ async def test_a_party_that_joins_stays_until_the_end_of_the_session(api: Api) -
     yoga = await a_class(api, ada, seats=2, slotIntervalMinutes=30)
     await a_visit(api, yoga, f"{TODAY}T09:30:00Z")
     half_past = utc(str(TODAY), "09:30", "10:30")
-    await change(api, yoga, durationMinutes=45, slotIntervalMinutes=60)
+    await change_service(api, yoga, durationMinutes=45, slotIntervalMinutes=60)
     assert [(each["startsAt"], each["endsAt"]) for each in await slots(api, yoga)] == [
         (half_past[0], half_past[1]),
         (ELEVEN, utc(str(TODAY), "11:45")[0]),
@@ -168,9 +158,9 @@ async def test_a_party_that_joins_stays_until_the_end_of_the_session(api: Api) -
     joined = await a_visit(api, yoga, half_past[0])
     assert joined["appointment"]["endsAt"] == half_past[1]
     # Fewer seats take nobody's away.
-    await change(api, yoga, seats=1)
+    await change_service(api, yoga, seats=1)
     assert await left(api, yoga) == {ELEVEN: 1}
-    await change(api, yoga, seats=3)
+    await change_service(api, yoga, seats=3)
     assert await left(api, yoga) == {half_past[0]: 1, ELEVEN: 3}
 
 
@@ -180,7 +170,7 @@ async def test_a_session_keeps_a_room_that_its_service_needs_no_more(api: Api) -
     room = await a_resource(api, alwaysOpen=False, weeklyHours=weekly("09:00", "10:00"))
     yoga = await a_class(api, ada, needs=[{"name": "room", "resourceIds": [room["id"]]}])
     booked = await a_visit(api, yoga, NINE)
-    await change(api, yoga, needs=[])
+    await change_service(api, yoga, needs=[])
     asked: Json = {"serviceId": yoga["id"], "startsAt": NINE, "seats": 3}
     for is_open in (True, False):
         for _ in range(3):

@@ -35,6 +35,7 @@ from tests.visits import (
     a_treatment,
     a_visit,
     a_wish,
+    change_service,
     needs_now,
     node,
     try_hold,
@@ -67,16 +68,6 @@ async def booked_seats(
     api: Api, service: Json, starts_at: str, seats: int = 1, *named: Json
 ) -> Json:
     return await a_visit(api, service, starts_at, *named, seats=seats)
-
-
-async def change(api: Api, service: Json, **changes: Any) -> None:  # noqa: ANN401  as a_treatment
-    answer = await api.ask(
-        "mutation ($input: UpdateServiceInput!) {"
-        " answer: updateService(input: $input) { __typename } }",
-        caller=api.admin,
-        input={"id": service["id"], **changes},
-    )
-    made(answer["answer"], "Service")
 
 
 async def refused(
@@ -123,7 +114,7 @@ async def sittings(api: Api, service: Json) -> list[list[int]]:
 
 
 async def test_parties_share_a_start_until_its_seats_are_taken(api: Api) -> None:
-    """They take one time of the provider. A party that does not fit is told so; one that does, fits
+    """They take one time of the provider. A party that does not fit is refused; one that does, fits
     still.
     """
     ada = await a_provider(api)
@@ -213,7 +204,7 @@ async def test_a_session_keeps_its_length_whatever_the_rules_are_now(api: Api) -
     ada = await a_provider(api, weeklyHours=weekly("09:00", "17:00"))
     yoga = await a_class(api, ada)
     await booked_seats(api, yoga, NINE)
-    await change(api, yoga, durationMinutes=45, slotIntervalMinutes=25)
+    await change_service(api, yoga, durationMinutes=45, slotIntervalMinutes=25)
     answer = await try_visit(api, yoga, NINE, durationMinutes=45)
     assert made(answer, "InvalidInputError")["field"] == "durationMinutes"
     booked = made(await try_visit(api, yoga, NINE, durationMinutes=60), "BookingConfirmation")
@@ -427,7 +418,7 @@ async def test_a_party_grows_only_as_far_as_an_appointment_can_be_dear(api: Api)
     dear = {"amountMinor": 2**31 // 3, "currency": "EUR"}
     yoga = await a_class(api, await a_provider(api), seats=2, price=dear)
     party = await booked_seats(api, yoga, NINE, 2)
-    await change(api, yoga, seats=5, price={"amountMinor": 1500, "currency": "EUR"})
+    await change_service(api, yoga, seats=5, price={"amountMinor": 1500, "currency": "EUR"})
     assert made(await try_move(api, party, NINE, seats=4), "InvalidInputError")["field"] == "seats"
     larger = made(await try_move(api, party, NINE, seats=3), "BookingConfirmation")
     assert larger["appointment"]["price"]["amountMinor"] == 2**31 // 3 * 3

@@ -1,4 +1,4 @@
-"""Sessions that staff cancel or move: with everybody in them, or not at all, whoever comes and goes meanwhile."""
+"""Staff cancel or move sessions with everybody in them, or not at all, while parties come and go."""
 
 from __future__ import annotations
 
@@ -284,7 +284,7 @@ async def test_its_own_time_is_free_for_a_session_that_moves_into_it(api: Api) -
 
 
 async def test_staff_hand_a_session_over_at_its_start(api: Api) -> None:
-    """Off the grid and without notice too; whoever was named by a party gives way to those whom staff name."""
+    """Off the grid and without notice too. Staff's choice replaces providers whom parties named."""
     ada, bea = [await a_provider(api) for _ in range(2)]
     yoga = await a_class(api, ada, bea)
     parties = [await a_visit(api, yoga, NINE, ada), await a_visit(api, yoga, NINE)]
@@ -353,7 +353,7 @@ async def test_two_sessions_that_swap_rooms_or_times_at_once_never_wait_in_a_cir
 
 
 async def test_parties_come_and_go_while_their_session_moves(api: Api) -> None:
-    """Whoever joins is moved too or sits at the old start; whoever leaves has left."""
+    """A party that joins moves too or gets a seat at the old start. One that leaves has left."""
     ada = await a_provider(api)
     yoga = await a_class(api, ada, seats=12)
     for start, target in ((NINE, TWELVE), (TEN, "2026-01-13T14:00Z")):

@@ -1,5 +1,5 @@
-"""Messages about sessions: each party is told of by itself; the reminders, the move and the end of a session are
-one message for each provider, whoever writes it and whichever worker dies.
+"""Messages about sessions. Each party has messages of its own. A provider gets one message for a
+session's reminder, move or end, however many workers write it and whichever of them dies.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Messages about visits that take several providers: each gets their own, and who leaves is told so."""
+"""Messages about visits that take several providers: each gets their own, and those who leave get a last one."""
 
 from __future__ import annotations
 

@@ -105,7 +105,7 @@ class Subject:
     `sessions` those that it is in and those that it has left, as far as they are kept.
 
     Providers get one message about a whole session where it is what happens to them: its reminders,
-    its move, its end. Of each party that comes, goes or moves they are told by itself.
+    its move, its end. Each party that comes, goes or moves has a message of its own.
     """
 
     organization: Organization
@@ -137,7 +137,7 @@ class Subject:
         """A message about the present, to the customer or the lead."""
         session = None
         if recipient is Recipient.PROVIDER:
-            session = self._session_told(kind, None)
+            session = self._session_of_message(kind, None)
         return MessageKey(
             kind=kind,
             time_version=(session or self.appointment).time_version,
@@ -164,7 +164,7 @@ class Subject:
         their calendars, that is cancelled too, under the time version before.
         """
         staff = [self.staff[each] for each in self.appointment.providers]
-        session = self._session_told(kind, move)
+        session = self._session_of_message(kind, move)
         if session is not None:
             if time_version != self.appointment.time_version:
                 return ()  # what the session had planned since tells of it
@@ -186,8 +186,8 @@ class Subject:
             *recipients(MessageKind.CANCELLED, time_version - 1, *gone),
         )
 
-    def _session_told(self, kind: MessageKind, move: Move | None) -> GroupVisit | None:
-        """The session that providers are told of as a whole; None where it is the appointment."""
+    def _session_of_message(self, kind: MessageKind, move: Move | None) -> GroupVisit | None:
+        """The session, where the message to a provider is about all of it, not about one party."""
         session = self.session
         if session is None:
             return None

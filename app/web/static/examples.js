@@ -410,7 +410,7 @@ query Resources {
 `;
 
 const SESSIONS = `
-# The classes of a week, and who comes. For staff:
+# The classes of a week and their bookings. For staff:
 # needs a token. The last tabs move one of them and
 # cancel another; press “Restore examples” once you
 # are signed in, and they name two.
