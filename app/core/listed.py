@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from itertools import repeat
 from typing import TYPE_CHECKING
 
+from app.core.seating import SeatsAt
 from app.core.service_starts import seated_starts, service_starts
-from app.core.sessions import SeatsAt
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from app.core.provider import Calendar
     from app.core.resource import ResourceCalendar
     from app.core.rules import Rules
-    from app.core.sessions import StandingSession
+    from app.core.seating import StandingSession
     from app.core.zones import Minute
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from app.core.hours import Hours
     from app.core.limits import Counted
     from app.core.rules import Rules
-    from app.core.sessions import StandingSession
+    from app.core.seating import StandingSession
     from app.core.zones import Minute
 
 _MICROSECOND: Final = timedelta(microseconds=1)

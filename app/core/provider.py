@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from app.core.messages import Channel
     from app.core.money import CancellationPolicy, Money
     from app.core.rules import ProviderRules, Rules, ServiceRules
-    from app.core.sessions import SeatsAt
+    from app.core.seating import SeatsAt
     from app.core.zones import Minute
 
 

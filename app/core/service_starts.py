@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from app.core.free_days import possible_at, units_free_at
 from app.core.hours import merge_intervals
 from app.core.limits import UNLIMITED
-from app.core.sessions import SeatsAt, why_not_join
+from app.core.seating import SeatsAt, why_not_join
 from app.core.slots import bookable_stretches, starts_on_grid, stretches_in
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from app.core.provider import Calendar
     from app.core.resource import ResourceCalendar
     from app.core.rules import Rules
-    from app.core.sessions import StandingSession
+    from app.core.seating import StandingSession
     from app.core.slots import Stretches
     from app.core.zones import Interval, Minute
 

@@ -9,7 +9,7 @@ possible, on that provider's grid, and no limit of the service's is reached) and
 providers and units are possible. Each group is counted for itself, since no subject is in two of
 them.
 
-Where the service has seats, the start is a session (`app.core.sessions`). A standing one is joined
+Where the service has seats, the start is a session (`app.core.seating`). A standing one is joined
 if it matches the wish, can be joined and has as many seats left as the party takes; of several, the
 fullest. Only if there is none, a new one is made, as above.
 
@@ -29,7 +29,7 @@ from app.core.booking import claim_for, refuse_duration, visit_of
 from app.core.limits import is_full
 from app.core.needs import Assignment, Needs
 from app.core.refusals import SlotUnavailable
-from app.core.sessions import Join, OwnSeats, SeatsAt, why_not_join
+from app.core.seating import Join, OwnSeats, SeatsAt, why_not_join
 from app.core.slots import UnbookableReason, explain, in_order, why_not_free, why_not_open
 from app.core.zones import instant_of, minute_of
 
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from app.core.refusals import InvalidInput
     from app.core.resource import ResourceCalendar
     from app.core.rules import Rules
-    from app.core.sessions import StandingSession
+    from app.core.seating import StandingSession
     from app.core.slots import Claim
 
 

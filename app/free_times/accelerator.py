@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from app.core.free_days import FreeDay
     from app.core.ids import OrganizationId, ServiceId
     from app.core.refusals import NotFound
-    from app.core.sessions import StandingSession
+    from app.core.seating import StandingSession
     from app.free_times.calendars import Known, SourceKey
     from app.free_times.single_flight import Flight
     from app.redis_client import RedisClient

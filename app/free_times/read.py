@@ -45,7 +45,7 @@ from app.core.party import Counting, Party, ResourceUse
 from app.core.provider import Calendar
 from app.core.refusals import NotFound, TemporarilyUnavailable
 from app.core.resource import ResourceCalendar
-from app.core.sessions import rooms_of
+from app.core.seating import rooms_of
 from app.core.slots import bookable_by_date, claims_span
 from app.core.zones import DAY_MINUTES, dates_between, day_number, instant_of
 from app.free_times.calendars import KnownCalendar
@@ -74,7 +74,7 @@ if TYPE_CHECKING:
         SubjectId,
     )
     from app.core.rules import Rules
-    from app.core.sessions import StandingSession
+    from app.core.seating import StandingSession
     from app.core.slots import Claim
     from app.core.zones import Minute
     from app.free_times.accelerator import Accelerator, CalendarKey, DaysKey, SessionFlight

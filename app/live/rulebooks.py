@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from app.core.provider import Calendar
     from app.core.resource import ResourceCalendar
     from app.core.rules import Rules
-    from app.core.sessions import StandingSession
+    from app.core.seating import StandingSession
 
 
 class ProviderDay(NamedTuple):

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from app.core.changes import TimeChanged
     from app.core.ids import OwnerId, ProviderId
     from app.core.party import ServiceParty
-    from app.core.sessions import SeatsAt
+    from app.core.seating import SeatsAt
 
 ZONES_APART: Final = timedelta(days=2)
 """Days to read before and after: two zones differ by less, so these days contain the instants of

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from app.core.booking import visit_of
 from app.core.ids import OrganizationId, ProviderId, ResourceId, ServiceId, SessionId
-from app.core.sessions import SeatsTaken, StandingSession
+from app.core.seating import SeatsTaken, StandingSession
 from app.core.slots import Claim, ClaimKind
 from app.core.zones import instant_of
 from app.store.sql import query

@@ -35,8 +35,8 @@ from app.core.needs import Assignment, Needs
 from app.core.party import Party
 from app.core.refusals import InvalidInput, NotFound, SlotUnavailable
 from app.core.rules import Rules
+from app.core.seating import Join, OwnSeats, join_fullest, rooms_of
 from app.core.sentences import say
-from app.core.sessions import Join, OwnSeats, join_fullest, rooms_of
 from app.core.slots import UnbookableReason
 from app.core.validation import SEVERAL_NEED_A_SERVICE
 from app.core.visits import Candidate, ResourceCandidate, Visit, assign, refuse_time
@@ -71,7 +71,7 @@ if TYPE_CHECKING:
     from app.core.ids import OrganizationId, ProviderId, ResourceId, ServiceId, SubjectId
     from app.core.provider import Calendar
     from app.core.resource import ResourceCalendar
-    from app.core.sessions import StandingSession
+    from app.core.seating import StandingSession
     from app.core.slots import Claim
     from app.core.taken import Taken
     from app.store.idempotency import KeyScope

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from app.core.needs import Assignment
     from app.core.party import Party
     from app.core.provider import Calendar
-    from app.core.sessions import StandingSession
+    from app.core.seating import StandingSession
     from app.core.slots import Claim
     from app.store.locks import CalendarLock
     from app.store.pool import Transaction

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from app.core.booking import claim_for
 from app.core.refusals import InvalidInput, NotFound, SlotUnavailable
-from app.core.sessions import Join
+from app.core.seating import Join
 from app.core.visits import Candidate, Visit, refuse_time
 from app.core.zones import is_supported_date
 from app.store.calendars import load_claims

@@ -27,8 +27,8 @@ from app.core.refusals import (
     NotReschedulable,
     SlotUnavailable,
 )
+from app.core.seating import Join, StandingSession
 from app.core.session import Session
-from app.core.sessions import Join, StandingSession
 from app.core.slots import UnbookableReason
 from app.core.taken import Taken
 from app.core.validation import NAMED_TWICE, valid_idempotency_key

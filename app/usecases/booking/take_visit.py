@@ -18,7 +18,7 @@ from app.store.sessions import (
 if TYPE_CHECKING:
     from app.core.appointment import Appointment
     from app.core.ids import ServiceId
-    from app.core.sessions import StandingSession
+    from app.core.seating import StandingSession
     from app.store.pool import Transaction
     from app.store.sessions import Sitting
     from app.usecases.booking.lock_calendar import Sight

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from app.core.booking import BookingWish, Claims
     from app.core.hold import Hold
     from app.core.ids import HoldId, OrganizationId, ProviderId, ServiceId, SubjectId
-    from app.core.sessions import StandingSession
+    from app.core.seating import StandingSession
     from app.core.viewer import Viewer
     from app.store.pool import Transaction
     from app.usecases.resources import Resources

@@ -17,8 +17,8 @@ from app.core.free_days import compute_free_days, compute_resource_days
 from app.core.limits import UNCOUNTED, dates_that_count
 from app.core.party import Party, ServiceParty
 from app.core.refusals import InvalidDateRange, InvalidInput, NotFound
+from app.core.seating import rooms_of
 from app.core.sentences import say
-from app.core.sessions import rooms_of
 from app.core.slots import dates_of_viewer
 from app.core.validation import valid_seats, valid_time_zone
 from app.core.zones import DAY_MINUTES, dates_between, day_number, instant_of, local_date
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from app.core.provider import Calendar
     from app.core.resource import ResourceCalendar
     from app.core.rules import Rules
-    from app.core.sessions import StandingSession
+    from app.core.seating import StandingSession
     from app.core.slots import Claim
     from app.live.topic import Subject
     from app.store.pool import Pool, Transaction

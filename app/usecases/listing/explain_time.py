@@ -9,7 +9,7 @@ from app.core.limits import dates_that_count
 from app.core.needs import Needs
 from app.core.party import Party
 from app.core.refusals import NotFound
-from app.core.sessions import Join, rooms_of
+from app.core.seating import Join, rooms_of
 from app.core.slots import UnbookableReason
 from app.core.visits import Candidate, ResourceCandidate, Visit, assign, explain_members
 from app.core.zones import local_date, minute_of, nearest_supported_date
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from app.core.provider import Calendar, Provider
     from app.core.resource import Resource, ResourceCalendar
     from app.core.rules import Rules
-    from app.core.sessions import StandingSession
+    from app.core.seating import StandingSession
     from app.store.sql import Executor
     from app.usecases.resources import Resources
 

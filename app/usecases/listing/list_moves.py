@@ -19,9 +19,9 @@ from app.core.limits import dates_that_count, full_for
 from app.core.listed import ListedStarts
 from app.core.party import Party
 from app.core.refusals import InvalidInput, NotFound, TemporarilyUnavailable
+from app.core.seating import OwnSeats, SeatsTaken, rooms_of
 from app.core.sentences import say
 from app.core.service_starts import seated_starts, service_starts
-from app.core.sessions import OwnSeats, SeatsTaken, rooms_of
 from app.core.slots import dates_of_viewer
 from app.core.validation import NAMED_TWICE, valid_seats, valid_time_zone
 from app.core.visits import Candidate, ResourceCandidate, leads_at, seats_at
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from app.core.refusals import InvalidDateRange
     from app.core.resource import ResourceCalendar
     from app.core.rules import Rules
-    from app.core.sessions import StandingSession
+    from app.core.seating import StandingSession
     from app.core.slots import Claim
     from app.usecases.listing.list_service import ServiceListed
     from app.usecases.resources import Resources

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from app.core.listed import ListedStarts
     from app.core.needs import Needs
     from app.core.provider import Service
-    from app.core.sessions import SeatsAt
+    from app.core.seating import SeatsAt
     from app.core.zones import Minute
     from app.free_times.shared import Stamp
     from app.usecases.resources import Resources

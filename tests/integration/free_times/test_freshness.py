@@ -12,7 +12,7 @@ import pytest
 
 from app.core.ids import ProviderId, ServiceId, SubjectId
 from app.core.party import Party
-from app.core.sessions import SeatsAt, rooms_of
+from app.core.seating import SeatsAt, rooms_of
 from app.core.slots import bookable_starts, free_starts
 from app.core.visits import Candidate, ResourceCandidate, leads_at, seats_at
 from app.core.zones import Minute, day_number, instant_of

@@ -27,8 +27,8 @@ from app.core.needs import Assignment, Needs, ResourceGroup
 from app.core.provider import Calendar, Provider, Service
 from app.core.resource import Resource, ResourceCalendar
 from app.core.rules import ProviderRules, Rules, ServiceRules
+from app.core.seating import SeatsTaken, StandingSession
 from app.core.service_starts import SeatedStarts, seated_starts, service_starts
-from app.core.sessions import SeatsTaken, StandingSession
 from app.core.slots import Claim, ClaimKind, dates_of_viewer
 from app.core.visits import Candidate, ResourceCandidate
 from app.core.zones import Minute, dates_between

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from app.core.booking import Claims, claim_for
 from app.core.ids import ProviderId, SubjectId
 from app.core.needs import Needs
-from app.core.sessions import Join, OwnSeats, SeatsAt, StandingSession
+from app.core.seating import Join, OwnSeats, SeatsAt, StandingSession
 from app.core.slots import Claim, UnbookableReason, explain
 from app.core.visits import Candidate, Visit, assign, explain_members, leads_at, seats_at
 from app.core.zones import instant_of

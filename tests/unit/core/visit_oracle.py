@@ -18,7 +18,7 @@ from app.core.limits import BookingLimit, LimitPeriod
 from app.core.needs import Assignment, Needs, ResourceGroup
 from app.core.provider import Calendar
 from app.core.rules import Rules
-from app.core.sessions import OwnSeats, SeatsTaken, StandingSession
+from app.core.seating import OwnSeats, SeatsTaken, StandingSession
 from app.core.slots import Claim
 from app.core.visits import Candidate, ResourceCandidate
 from tests.unit.core.oracle import Moment, Walk, open_dates, wall_clock

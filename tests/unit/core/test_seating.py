@@ -15,8 +15,8 @@ from app.core.ids import ProviderId, ResourceId, SessionId, SubjectId
 from app.core.limits import BookingLimit, LimitPeriod
 from app.core.needs import Needs
 from app.core.rules import Rules
+from app.core.seating import Join, OwnSeats, SeatsAt, SeatsTaken, StandingSession
 from app.core.service_starts import SeatedStarts, seated_starts
-from app.core.sessions import Join, OwnSeats, SeatsAt, SeatsTaken, StandingSession
 from app.core.slots import Claim
 from app.core.visits import Candidate, ResourceCandidate, Visit, assign, explain_members, seats_at
 from app.core.zones import minute_of
