@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import date, datetime
 
-    from app.core.appointment import Contact
+    from app.core.appointment import Contact, Customer
     from app.core.ids import HoldId, ProviderId, ServiceId, SubjectId
     from app.core.money import Money
     from app.core.provider import Calendar
@@ -59,8 +59,9 @@ class BookingWish:
     """What a caller asks for, checked for form.
 
     `seats` is None where they are left out: one, or as many as are held.
-    `duration_minutes`, where given, guards against a page that shows old rules. `contact` is None
-    only for a signed-in customer, whose record then takes its place.
+    `duration_minutes`, where given, guards against a page that shows old rules. `customer` is the
+    one whom staff name. `contact` is None only for them and for a signed-in customer: then their
+    record takes its place.
     """
 
     wanted: Wanted
@@ -71,6 +72,7 @@ class BookingWish:
     notes: str | None
     hold_id: HoldId | None = None
     seats: int | None = None
+    customer: Customer | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -69,7 +69,7 @@ _REASON_SENTENCES = {
     UnbookableReason.RESOURCE_TAKEN: say("a room or a device that it needs is not free then"),
     UnbookableReason.LIMIT_REACHED: say("a limit on appointments is reached"),
     UnbookableReason.NO_SEATS_LEFT: say("too few seats are left then"),
-    UnbookableReason.CUSTOMER_BUSY: say("you have another appointment then"),
+    UnbookableReason.CUSTOMER_BUSY: say("the same person has another appointment then"),
 }
 
 

@@ -47,13 +47,15 @@ async def before_booking(
     tx: Transaction,
     scope: KeyScope,
     *,
+    customer_id: CustomerId | None,
     subject: str | None,
     contact: Contact | None,
     guest_origin: bytes | None,
     now: datetime,
 ) -> BeforeBooking:
-    """Ask under the locks of the key, and of the names under which a guest's bookings
-    are counted.
+    """Ask under the locks of the key, and of the names under which the customer's bookings are
+    counted. The customer is the one with this id, else with this subject, else the guests' record
+    for this contact.
     """
     row = await _BEFORE.one(
         tx,
@@ -67,6 +69,7 @@ async def before_booking(
         guest_origin,
         now,
         now.date(),
+        customer_id,
     )
     return BeforeBooking(
         answer=None if row["request_hash"] is None else stored_answer_from(row),

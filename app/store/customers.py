@@ -18,13 +18,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import datetime
 
-    from app.core.ids import OrganizationId
+    from app.core.ids import OrganizationId, ProviderId
     from app.store.pool import Transaction
     from app.store.sql import Executor, Record
 
 _BY_IDS = query("customer_by_ids")
 _BY_SUBJECT = query("customer_by_subject")
 _REMAINS = query("customer_remains")
+_IS_SERVED = query("customer_is_served")
 _INSERT = query("insert_customer")
 _FOR_UPDATE = query("customer_for_update")
 _GUEST_IS_KNOWN = query("guest_is_known")
@@ -78,6 +79,20 @@ async def customer_remains(
 ) -> bool:
     """Whether the customer has not been erased; if so, they are not until the transaction ends."""
     return await _REMAINS.maybe(tx, organization_id, customer_id) is not None
+
+
+async def customer_is_served(
+    on: Executor,
+    organization_id: OrganizationId,
+    customer_id: CustomerId,
+    provider_id: ProviderId,
+) -> bool:
+    """Whether any appointment of the customer, past and cancelled ones included, takes this
+    provider.
+    """
+    row = await _IS_SERVED.one(on, organization_id, customer_id, provider_id)
+    is_served: bool = row["is_served"]
+    return is_served
 
 
 def insert_customer(

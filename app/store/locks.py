@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import date
 
-    from app.core.ids import OrganizationId, ServiceId, SubjectId
+    from app.core.ids import CustomerId, OrganizationId, ServiceId, SubjectId
     from app.core.limits import LimitPeriod
     from app.store.idempotency import KeyScope
     from app.store.pool import Transaction
@@ -90,6 +90,13 @@ async def lock_customers(
 def customer_name(subject: str) -> str:
     """The name under which a signed-in customer is locked, among `guests`."""
     return f"customer:{subject}"
+
+
+def record_name(customer_id: CustomerId) -> str:
+    """The name under which a customer without an account is locked, whom staff name; among
+    `guests`.
+    """
+    return f"record:{customer_id}"
 
 
 async def lock_token_subjects(tx: Transaction, organization_id: OrganizationId) -> None:

@@ -1,11 +1,11 @@
 -- name: before_booking :one
 -- What a booking needs, under the locks of its key, contact and network: the result of the key; the customer's record,
--- by subject, or for a guest by e-mail or, without one, by phone; how many confirmed appointments are not over, the
+-- the one that staff named, or by subject, or for a guest by e-mail or, without one, by phone; how many confirmed appointments are not over, the
 -- customer's and those booked by guests of the network; how many bookings those guests made on the day; and whether the
 -- organization allows customers to be in two places at once. Always one row.
 -- The customer is locked against an erasure: one that was erased while this waited is not found, and one that is found
 -- is not erased before this transaction ends.
--- params: organization_id uuid, mutation text, caller text, key text, subject text, email text, phone text, guest_origin bytea, open_at timestamptz, day date
+-- params: organization_id uuid, mutation text, caller text, key text, subject text, email text, phone text, guest_origin bytea, open_at timestamptz, day date, customer_id uuid
 SELECT known.request_hash, known.appointment_id, known.hold_id, known.session_id,
     customer.id, customer.subject, customer.name, customer.email, customer.phone, customer.time_zone, customer.locale,
     customer.channels, customer.erased_at, opened.of_customer, (
@@ -24,7 +24,7 @@ LEFT JOIN LATERAL (
     SELECT {{customer_columns}}
     FROM customer
     WHERE organization_id = $1
-        AND id = coalesce((
+        AND id = coalesce($11::uuid, (
             SELECT id FROM customer WHERE organization_id = $1 AND subject = $5
         ), (
             SELECT id

@@ -24,6 +24,15 @@ FROM customer
 WHERE organization_id = $1 AND id = $2 AND erased_at IS NULL
 FOR KEY SHARE;
 
+-- name: customer_is_served :one
+-- Whether any appointment of a customer takes a provider, alone or with others.
+-- params: organization_id uuid, customer_id uuid, provider_id uuid
+SELECT EXISTS (
+    SELECT
+    FROM appointment
+    WHERE organization_id = $1 AND customer_id = $2 AND (provider_id = $3 OR $3 = ANY(provider_ids))
+) AS is_served;
+
 -- name: insert_customer :exec
 -- A new customer; nothing where one with this subject, or for guests with this e-mail or phone, is there already.
 -- params: organization_id uuid, id uuid, subject text, name text, email text, phone text, time_zone text, locale text, channels text[], created_at timestamptz

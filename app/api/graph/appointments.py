@@ -23,6 +23,7 @@ from app.api.words.enums import (
 )
 from app.api.words.keys import (
     appointment_key,
+    optional_customer_key,
     optional_provider_key,
     optional_provider_keys,
     optional_service_key,
@@ -623,7 +624,15 @@ class BookAppointmentInput:
         ),
     )
     customer: CustomerInput | None = strawberry.field(
-        default=None, description="Who it is for; required unless the viewer is a customer."
+        default=None,
+        description="Who it is for; required unless the viewer is a customer, or `customerId` is "
+        "given.",
+    )
+    customer_id: strawberry.ID | None = strawberry.field(
+        default=None,
+        description="Staff: for this customer, who may already have an account; of providers, for "
+        "one whom they serve. Their limits count. `customer` is then how to reach them about this "
+        "appointment; left out, as their record says.",
     )
     customer_time_zone: TimeZoneName = strawberry.field(
         description="The time zone in which the customer reads times."
@@ -749,6 +758,7 @@ class AppointmentMutation:
             idempotency_key=input.idempotency_key,
             hold_token=input.hold_token,
             seats=input.seats,
+            customer_id=optional_customer_key(input.customer_id),
         )
         viewer = info.context.viewer
         answer = await book_appointment(info.context.resources, viewer, form)

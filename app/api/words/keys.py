@@ -86,3 +86,8 @@ def appointment_key(text: str) -> AppointmentId:
 def customer_key(text: str) -> CustomerId:
     """The customer that this global id names."""
     return CustomerId(key_of("Customer", text) or _NOTHING)
+
+
+def optional_customer_key(text: str | None) -> CustomerId | None:
+    """The customer that this global id names; None where none was given."""
+    return None if text is None else customer_key(text)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from app.core.appointment import Appointment, AppointmentStatus, Contact
+from app.core.appointment import Appointment, AppointmentStatus, Contact, Customer
 from app.core.booking import BookingWish, Wanted, accept
 from app.core.changes import AppointmentChangeKind
 from app.core.events import Author
@@ -56,6 +56,8 @@ from app.usecases.booking.idempotency import (
 )
 from app.usecases.booking.know_customer import (
     CUSTOMER_IS_ERASED,
+    named_customer,
+    names_of,
     new_customer,
     subject_of,
 )
@@ -79,8 +81,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from app.core.appointment import Customer
-    from app.core.ids import HoldId, ProviderId, ServiceId
+    from app.core.ids import CustomerId, HoldId, ProviderId, ServiceId
     from app.core.viewer import Viewer
     from app.store.bookings import BeforeBooking
     from app.store.idempotency import RequestKey
@@ -94,7 +95,8 @@ MUTATION: Final = "bookAppointment"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BookingForm:
     """A booking as typed; the instant is in UTC. Providers are named in one of the two ways, or
-    not at all. Left out, it is one seat, or as many as are held.
+    not at all. Left out, it is one seat, or as many as are held. `customer_id` is whom staff book
+    for; `customer` is then how to reach them about this appointment, if not as their record says.
     """
 
     provider_id: ProviderId | None
@@ -108,6 +110,7 @@ class BookingForm:
     hold_token: str | None = None
     provider_ids: Sequence[ProviderId] | None = None
     seats: int | None = None
+    customer_id: CustomerId | None = None
 
 
 Refusal: TypeAlias = (
@@ -134,6 +137,11 @@ async def book_appointment(
     wish = _wish(resources, viewer, form)
     if isinstance(wish, InvalidInput):
         return wish
+    if form.customer_id is not None:
+        customer = await named_customer(resources, viewer, form.customer_id)
+        if not isinstance(customer, Customer):
+            return customer
+        wish = replace(wish, customer=customer)
     wanted = wish.wanted
     if not viewer.may_take(wanted.named) and (wanted.named or wish.hold_id is None):
         return NotAllowed(message=NOT_THEIR_CALENDAR)
@@ -179,6 +187,7 @@ def _request(wish: BookingWish) -> dict[str, object]:
         "notes": wish.notes,
         "hold_id": wish.hold_id,
         **more,
+        **({} if wish.customer is None else {"customer_id": wish.customer.id}),
     }
 
 
@@ -195,7 +204,7 @@ def _wish(resources: Resources, viewer: Viewer, form: BookingForm) -> BookingWis
     contact: Contact | InvalidInput | None = None
     if form.customer is not None:
         contact = valid_contact(form.customer)
-    elif viewer.role is not Role.CUSTOMER:
+    elif viewer.role is not Role.CUSTOMER and form.customer_id is None:
         contact = InvalidInput(
             field="customer",
             message=say("Say who the appointment is for: a name, and an e-mail or phone."),
@@ -283,19 +292,22 @@ async def _book(
     organization_id = viewer.organization_id
     booker = limited_booker(resources, viewer, wish)
     guest_origin = None if booker is None else booker.origin
+    named = wish.customer
+    names = () if booker is None else booker.names
     # A hold's row is locked before what a choice rests on; where there is none, those locks come
     # along right here.
     first = NOTHING if wish.hold_id is not None else shared_first(wish.wanted, way)
     await lock_idempotency_key(
         tx,
         key.scope,
-        guests=() if booker is None else booker.names,
+        guests=names if named is None else names_of(named),
         service_id=first.service_id,
         rules=first.rules,
     )
     before = await before_booking(
         tx,
         key.scope,
+        customer_id=None if named is None else named.id,
         subject=subject_of(viewer),
         contact=wish.contact,
         guest_origin=guest_origin,
@@ -310,11 +322,13 @@ async def _book(
     if viewer.customer_id not in {None, before.customer and before.customer.id}:
         # Erased since the caller was identified: booking would write them back.
         return NotAllowed(message=CUSTOMER_IS_ERASED)
+    if named is not None and before.customer is None:
+        return NotFound(what="customer")
     decided = await _decide(resources, viewer, tx, wish, way)
     if not isinstance(decided, tuple):
         return decided
     sight, service_id = decided
-    refusal = await _limited(resources, viewer, tx, booker, before, sight)
+    refusal = await _limited(resources, viewer, tx, wish, booker, before, sight)
     if refusal is not None:
         return refusal
     customer = before.customer or new_customer(resources, viewer, tx, wish, sight.now)
@@ -346,7 +360,9 @@ async def _book(
     if not is_taken:
         # The database's constraints have the last word: somebody else was faster.
         return lost_race(way)
-    await vouch_for_phone(tx, viewer, booked.contact.phone, sight.now)
+    # Staff who name a customer did not give the number that is on their record.
+    given = booked.contact if named is None else wish.contact
+    await vouch_for_phone(tx, viewer, None if given is None else given.phone, sight.now)
     times = times_changed(organization_id, sight.zones, sight.claims)
     return Written(appointment=booked, changes=(*times, changed))
 
@@ -355,13 +371,15 @@ async def _limited(
     resources: Resources,
     viewer: Viewer,
     tx: Transaction,
+    wish: BookingWish,
     booker: Limited | None,
     before: BeforeBooking,
     sight: Sight,
 ) -> BookingLimitReached | SlotUnavailable | None:
-    """The refusal of a booker who has as much as they may have."""
+    """The refusal of a booker, or of a customer whom staff name, who has as much as they may."""
     reached = None if booker is None else limit_reached(resources, booker, before)
-    if reached is not None or before.customer is None or viewer.role is not Role.CUSTOMER:
+    is_known = viewer.role is Role.CUSTOMER or wish.customer is not None
+    if reached is not None or before.customer is None or not is_known:
         return reached
     accepted = accept(sight.calendar, sight.claims)
     return await refuse_booking(

@@ -1,7 +1,8 @@
 """Know a customer: the record behind a booking, made at the first one.
 
 A signed-in customer has an account of their own. Guests who give one e-mail (or, without one, one
-phone number) are one customer; a guest's booking never changes, joins or reveals an account.
+phone number) are one customer; a guest's booking never changes, joins or reveals an account. Staff
+may name a customer who is known.
 """
 
 from __future__ import annotations
@@ -10,11 +11,12 @@ from typing import TYPE_CHECKING, Final
 
 from app.core.appointment import Contact, Customer
 from app.core.ids import CustomerId
-from app.core.refusals import InvalidInput
+from app.core.refusals import InvalidInput, NotAllowed, NotFound
 from app.core.sentences import say
 from app.core.validation import ContactForm, valid_contact, valid_phone
 from app.core.viewer import Role
-from app.store.customers import insert_customer
+from app.store.customers import customer_is_served, customers_by_ids, insert_customer
+from app.store.locks import customer_name, record_name
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -27,6 +29,34 @@ if TYPE_CHECKING:
 CUSTOMER_IS_ERASED: Final = say(
     "Your customer record was erased during your request. Sign in again, then book."
 )
+
+
+async def named_customer(
+    resources: Resources, viewer: Viewer, customer_id: CustomerId
+) -> Customer | NotAllowed | NotFound:
+    """The customer whom staff book for: of providers, one whom they serve or served before."""
+    if not viewer.is_staff:
+        return NotAllowed(message=say("Only staff book for a customer by their id."))
+    organization_id, pool = viewer.organization_id, resources.pool
+    customer = (await customers_by_ids(pool, organization_id, [customer_id])).get(customer_id)
+    if customer is None or customer.is_erased:
+        return NotFound(what="customer")
+    provider_id = viewer.provider_id
+    if viewer.is_admin or (
+        provider_id is not None
+        and await customer_is_served(pool, organization_id, customer_id, provider_id)
+    ):
+        return customer
+    return NotFound(what="customer")
+
+
+def names_of(customer: Customer) -> tuple[str, ...]:
+    """What is locked while the bookings of a customer whom staff name are counted: for one with an
+    account the same as for their own bookings.
+    """
+    if customer.subject is None:
+        return (record_name(customer.id),)
+    return (customer_name(customer.subject),)
 
 
 def subject_of(viewer: Viewer) -> str | None:
