@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
+from uuid import UUID, uuid5
 
 from app.core.appointment import AppointmentStatus
 
@@ -91,6 +92,17 @@ class Message:
     is_resend: bool = False
     provider_id: ProviderId | None = None
     session_id: SessionId | None = None
+
+    @property
+    def key(self) -> UUID:
+        """Identifies the message among those of its appointment, alike while it is planned and once
+        it is in the log. A resend may repeat another in all but its row.
+        """
+        if self.is_resend and self.id is not None:
+            return self.id
+        about = (self.kind, self.time_version, self.recipient, self.channel)
+        whose = (self.provider_id, self.session_id)
+        return uuid5(self.appointment_id, "/".join(map(str, (*about, *whose))))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -64,6 +64,7 @@ _SET_TEMPLATE = (
     "$input) { __typename } }"
 )
 _SESSION = "query ($id: ID!) { appointment(id: $id) { session { id } } }"
+_MESSAGES = "query ($id: ID!) { appointment(id: $id) { messages { id sentAt } } }"
 _SENT = """
     INSERT INTO reminder_log (organization_id, id, appointment_id, time_version, kind, recipient, channel, status,
         due_at, sent_at, detail, attempts, created_at)
@@ -185,6 +186,8 @@ async def a_world(api: Api) -> World:
     session = (await api.ask(_SESSION, caller=api.admin, **values))["appointment"]["session"]["id"]
     for recipient in ("CUSTOMER", "PROVIDER"):
         await api.rows(_SENT, api.organization.id, key_in(standing["appointment"]["id"]), recipient)
+    values = {"id": standing["appointment"]["id"]}
+    found = (await api.ask(_MESSAGES, caller=api.admin, **values))["appointment"]["messages"]
     words = {"kind": "BOOKED", "recipient": "CUSTOMER", "language": "en", "subject": "Booked"}
     made((await api.ask(_SET_TEMPLATE, caller=api.admin, input=words))["answer"], "MessageTemplate")
     other = await api.another_organization()
@@ -210,6 +213,7 @@ async def a_world(api: Api) -> World:
             "Customer": [customer_id],
             "Appointment": [each["appointment"]["id"] for each in (standing, cancelled, seated)],
             "Session": [session],
+            "Reminder": [each["id"] for each in found if each["sentAt"] is not None],
         },
         ada=ada,
         service=service,

@@ -26,7 +26,7 @@ NEXT_SLOT = """
     query ($id: ID!, $after: DateTime, $serviceId: ID, $timeZone: TimeZone) {
         provider(id: $id) {
             nextAvailableSlot(after: $after, serviceId: $serviceId, timeZone: $timeZone) {
-                providerId provider { id } startsAt endsAt localStart
+                providerId provider { id } startsAt endsAt localStart localEnd
             }
         }
     }
@@ -117,6 +117,26 @@ async def test_the_dates_are_those_of_the_zone_asked_for_and_the_instants_are_th
         ("2026-01-15", []),
     ]
     assert there["days"][1]["slots"][0]["localStart"] == "2026-01-13T07:00:00-08:00"
+
+
+async def test_a_slot_shows_start_and_end_each_with_the_offset_of_its_instant(api: Api) -> None:
+    """A visit over the change of clocks ends by the new time."""
+    berlin = await a_provider(
+        api,
+        timeZone="Europe/Berlin",
+        serviceDurationMinutes=180,
+        maxAdvanceBookingDays=365,
+        weeklyHours=weekly("01:00", "05:00", ["SUNDAY"]),
+    )
+    ask = """query ($id: ID!) { provider(id: $id) {
+        availability(from: "2026-03-29", to: "2026-03-29", timeZone: "Europe/Berlin") {
+            ... on Availability { slots { localStart localEnd } }
+        }
+    } }"""
+    found = await api.ask(ask, caller=None, id=berlin["id"])
+    assert found["provider"]["availability"]["slots"] == [
+        {"localStart": "2026-03-29T01:00:00+01:00", "localEnd": "2026-03-29T05:00:00+02:00"}
+    ]
 
 
 @pytest.mark.parametrize(
@@ -270,6 +290,7 @@ async def test_the_next_slot_is_the_first_listed_one_at_or_after_the_instant(api
         "startsAt": "2026-01-13T14:00:00Z",
         "endsAt": "2026-01-13T15:00:00Z",
         "localStart": "2026-01-13T09:00:00-05:00",
+        "localEnd": "2026-01-13T10:00:00-05:00",
     }
     in_paris = await start(after="2026-01-13T14:00:01Z", timeZone="Europe/Paris")
     assert in_paris is not None

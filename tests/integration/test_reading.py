@@ -473,6 +473,56 @@ async def test_an_appointment_reads_as_it_was_booked(api: Api) -> None:
     }
 
 
+async def test_an_appointment_is_shown_on_the_wall_clock_of_any_zone(api: Api) -> None:
+    """The customer's zone where none is named; start and end each with the offset of its instant."""
+    ada = await a_provider(
+        api,
+        timeZone="Europe/Berlin",
+        serviceDurationMinutes=180,
+        weeklyHours=weekly("00:00", "24:00"),
+    )
+    api.clock.set("2026-03-28T12:00Z")
+    booked = await an_appointment(api, ada, "2026-03-28T23:00Z", customerTimeZone="Asia/Kolkata")
+    ask = """query ($id: ID!, $zone: TimeZone) { appointment(id: $id) {
+        localStart localEnd start: localStart(timeZone: $zone) end: localEnd(timeZone: $zone)
+    } }"""
+    values = {"id": booked["appointment"]["id"], "zone": "Europe/Berlin"}
+    found = await api.ask(ask, caller=api.admin, **values)
+    assert found["appointment"] == {
+        "localStart": "2026-03-29T04:30:00+05:30",
+        "localEnd": "2026-03-29T07:30:00+05:30",
+        "start": "2026-03-29T00:00:00+01:00",
+        "end": "2026-03-29T04:00:00+02:00",
+    }
+    answer = await api.send(ask, caller=api.admin, **(values | {"zone": "Mars/Olympus"}))
+    assert answer.codes == ["BAD_USER_INPUT"]
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency", "locale", "said"),
+    [
+        (4950, "EUR", None, "€49.50"),
+        (4950, "EUR", "de-AT", "€\u00a049,50"),
+        (4950, "EUR", "fr", "49,50\u00a0€"),
+        (1200, "JPY", "en", "¥1,200"),
+        (1500, "KWD", "en", "KWD\u00a01.500"),
+        (4950, "EUR", "tlh", "€49.50"),
+        (4950, "EUR", "../../etc/passwd", "€49.50"),
+    ],
+)
+async def test_an_amount_is_written_as_people_write_it(
+    api: Api, amount: int, currency: str, locale: str | None, said: str
+) -> None:
+    ada = await a_provider(api)
+    price = {"amountMinor": amount, "currency": currency}
+    service = await a_service(api, ada, price=price)
+    given = "" if locale is None else "(locale: $locale)"
+    declared = "" if locale is None else ", $locale: String!"
+    ask = f"query ($id: ID!{declared}) {{ service(id: $id) {{ price {{ formatted{given} }} }} }}"
+    values = {"id": service["id"]} | ({} if locale is None else {"locale": locale})
+    assert (await api.ask(ask, **values))["service"]["price"]["formatted"] == said
+
+
 async def test_appointments_are_listed_by_start_filtered_and_paged(api: Api) -> None:
     """`from` is inclusive, `to` exclusive; pages fit together in both directions; an empty filter
     finds nothing.

@@ -108,6 +108,46 @@ async def test_planned_reminders_are_shown_with_their_time_and_become_what_was_s
     assert len(kinds) == 6
 
 
+async def test_a_message_has_one_id_while_it_is_planned_and_once_it_was_sent(post: Post) -> None:
+    """`node` gives it by that id, to whoever sees the appointment."""
+    _ada, confirmation = await booked(post)
+    api, token = post.api, confirmation["manageToken"]
+    ids = "query ($id: ID!) { appointment(id: $id) { messages { id kind recipient isResend } } }"
+    values = {"id": confirmation["appointment"]["id"]}
+    planned = (await api.ask(ids, caller=api.admin, **values))["appointment"]["messages"]
+    assert len({row["id"] for row in planned}) == 6
+    await post.work_at("2026-01-13T12:00:30Z")
+    assert (await api.ask(ids, caller=api.admin, **values))["appointment"]["messages"] == planned
+    resend = {
+        "appointmentId": values["id"],
+        "kind": "DAY_BEFORE",
+        "recipient": "CUSTOMER",
+        "channel": "EMAIL",
+    }
+    made((await api.ask(RESEND, caller=api.admin, input=resend))["answer"], "Reminder")
+    await post.work_at("2026-01-13T12:10:30Z")
+    made((await api.ask(RESEND, caller=api.admin, input=resend))["answer"], "Reminder")
+    every = (await api.ask(ids, caller=api.admin, **values))["appointment"]["messages"]
+    assert len({row["id"] for row in every}) == 8
+    assert [row for row in every if not row["isResend"]] == planned
+    node = """query ($ids: [ID!]!) { nodes(ids: $ids) {
+        __typename id ... on Reminder { kind recipient isResend }
+    } }"""
+    asked = [row["id"] for row in every]
+    for caller in (api.admin, Caller(token=token)):
+        found = (await api.ask(node, caller=caller, ids=asked))["nodes"]
+        assert found == [{"__typename": "Reminder"} | row for row in every]
+    for caller in (
+        api.anonymous,
+        api.customer("stranger"),
+        (await api.another_organization()).admin,
+    ):
+        assert set((await api.ask(node, caller=caller, ids=asked))["nodes"]) == {None}
+    bent = [values["id"], asked[0][:-4], asked[0] + "AAAA"]
+    found = (await api.ask(node, caller=api.admin, ids=bent))["nodes"]
+    assert [each and each["__typename"] for each in found] == ["Appointment", None, None]
+
+
 async def test_what_is_no_longer_planned_is_no_longer_shown(post: Post) -> None:
     ada, confirmation = await booked(post)
     await post.api.ask(

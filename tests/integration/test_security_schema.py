@@ -40,7 +40,7 @@ FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
             id name timeZone serviceDurationMinutes bufferMinutes slotIntervalMinutes minNoticeMinutes
             maxAdvanceBookingDays
             cancellationPolicy cancellationPolicy.freeUntilMinutesBefore cancellationPolicy.lateCancellation
-            cancellationPolicy.lateFee cancellationPolicy.lateFee.amountMinor cancellationPolicy.lateFee.currency
+            cancellationPolicy.lateFee cancellationPolicy.lateFee.amountMinor cancellationPolicy.lateFee.currency cancellationPolicy.lateFee.formatted
             weeklyHours weeklyHours.id weeklyHours.weekday weeklyHours.start weeklyHours.end
             weeklyHours.effectiveFrom weeklyHours.effectiveUntil
             breaks breaks.id breaks.weekday breaks.start breaks.end breaks.effectiveFrom breaks.effectiveUntil
@@ -55,9 +55,9 @@ FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
     "Service": {
         EVERYBODY: """
             id name durationMinutes bufferBeforeMinutes bufferAfterMinutes slotIntervalMinutes minNoticeMinutes
-            maxAdvanceBookingDays price price.amountMinor price.currency
+            maxAdvanceBookingDays price price.amountMinor price.currency price.formatted
             cancellationPolicy cancellationPolicy.freeUntilMinutesBefore cancellationPolicy.lateCancellation
-            cancellationPolicy.lateFee cancellationPolicy.lateFee.amountMinor cancellationPolicy.lateFee.currency
+            cancellationPolicy.lateFee cancellationPolicy.lateFee.amountMinor cancellationPolicy.lateFee.currency cancellationPolicy.lateFee.formatted
             cancellationPolicy.lateFeePercent providers providersNeeded assignment seats maxOpenPerCustomer
             needs needs.name needs.count needs.resources availability nextAvailableSlot
             limits limits.period limits.maxVisits limits.maxMinutes
@@ -77,22 +77,19 @@ FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
     "Customer": {"robin admin": "id name email phone timeZone locale channels"},
     "Appointment": {
         THOSE_IN_IT: """
-            id status startsAt endsAt customerTimeZone notes version createdAt localStart calendarUid provider providers resources
-            service seats price price.amountMinor price.currency
+            id status startsAt endsAt customerTimeZone notes version createdAt localStart localEnd calendarUid provider providers resources
+            service seats price price.amountMinor price.currency price.formatted
             contact contact.name contact.email contact.phone contact.locale contact.channels
             cancellationQuote cancellationQuote.freeUntil cancellationQuote.allowed
-            reminders reminders.kind reminders.channel reminders.recipient reminders.status reminders.dueAt
-            reminders.sentAt reminders.detail reminders.isResend
-            messages messages.kind messages.channel messages.recipient messages.status messages.dueAt messages.sentAt
-            messages.detail messages.isResend reminders.provider messages.provider
+            reminders messages
         """,
         # The provider's side cancels for nothing.
         "robin link": (
-            "cancellationQuote.fee cancellationQuote.fee.amountMinor cancellationQuote.fee.currency"
+            "cancellationQuote.fee cancellationQuote.fee.amountMinor cancellationQuote.fee.currency cancellationQuote.fee.formatted"
         ),
         # The link is the other appointment's, which was not cancelled.
         "robin ada admin": """
-            cancelledAt cancellationReason cancellationFee cancellationFee.amountMinor cancellationFee.currency
+            cancelledAt cancellationReason cancellationFee cancellationFee.amountMinor cancellationFee.currency cancellationFee.formatted
         """,
         "robin admin": "customer",
         # It is too late for the customer to move it: only the provider's side still can.
@@ -102,6 +99,9 @@ FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
             history.fromStatus history.toStatus history.fromStartsAt history.toStartsAt history.reason
             history.fromProviders history.toProviders history.assignment
         """,
+    },
+    "Reminder": {
+        THOSE_IN_IT: "id kind channel recipient status dueAt sentAt detail isResend provider"
     },
     # Its customers never learn of one another.
     "Session": {

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import strawberry
 
-from app.api.graph.availability import Slot, slots_offered
+from app.api.graph.availability import Slot, optional_zone, slots_offered
 from app.api.graph.reminders import Reminder
 from app.api.graph.service_times import ServiceAvailabilityResult, service_availability_result
 from app.api.operation.info import Info
@@ -88,6 +88,12 @@ LazyProvider = Annotated["Provider", strawberry.lazy("app.api.graph.providers")]
 LazyResource = Annotated["Resource", strawberry.lazy("app.api.graph.resources")]
 LazyService = Annotated["Service", strawberry.lazy("app.api.graph.services")]
 LazySession = Annotated["Session", strawberry.lazy("app.api.graph.sessions")]
+
+ShownIn = Annotated[
+    TimeZoneName | None,
+    strawberry.argument(description="The zone to show it in (default: the customer's)."),
+]
+"""An argument of what is shown on a wall clock."""
 
 BY_START = Order(name="appointments", types=(datetime, UUID))
 
@@ -247,11 +253,21 @@ class Appointment(Node):
         )
 
     @strawberry.field(
-        description="The start on the wall clock of the customer's zone, with its offset."
+        description="The start on the wall clock of this zone, with its offset: "
+        "2026-03-08T09:00:00-05:00."
     )
-    def local_start(self) -> str:
+    def local_start(self, time_zone: ShownIn = None) -> str:
         """Formatted here: browsers' own zone tables differ."""
-        return local_text(self.row.customer_time_zone, minute_of(self.row.starts_at))
+        return self._local(self.row.starts_at, time_zone)
+
+    @strawberry.field(description="The end on the wall clock of this zone, with its offset.")
+    def local_end(self, time_zone: ShownIn = None) -> str:
+        """As `local_start`."""
+        return self._local(self.row.ends_at, time_zone)
+
+    def _local(self, instant: datetime, time_zone: TimeZoneName | None) -> str:
+        zone = optional_zone(time_zone) or self.row.customer_time_zone
+        return local_text(zone, minute_of(instant))
 
     @strawberry.field(
         description=(
@@ -417,7 +433,7 @@ class Appointment(Node):
     )
     async def reminders(self, info: Info) -> list[Reminder]:
         """Batched."""
-        found = await self._messages(info)
+        found = await messages_of(info, self.row)
         return [Reminder.of(message) for message in found if message.kind in LEADS]
 
     @strawberry.field(
@@ -428,14 +444,7 @@ class Appointment(Node):
     )
     async def messages(self, info: Info) -> list[Reminder]:
         """Batched."""
-        return [Reminder.of(message) for message in await self._messages(info)]
-
-    async def _messages(self, info: Info) -> list[Message]:
-        """Those about a whole session are its providers' matter."""
-        found = await info.context.loaders.messages.load(self.row.id)
-        if info.context.viewer.sees_session_of(self.row.providers):
-            return found
-        return [message for message in found if message.session_id is None]
+        return [Reminder.of(message) for message in await messages_of(info, self.row)]
 
     @strawberry.field(
         description=(
@@ -450,6 +459,16 @@ class Appointment(Node):
             AppointmentHistoryEntry.of(entry)
             for entry in await info.context.loaders.history.load(self.row.id)
         ]
+
+
+async def messages_of(info: Info, row: core.Appointment) -> list[Message]:
+    """The messages about an appointment that the caller may see: those about a whole session are
+    its providers' matter. Batched.
+    """
+    found = await info.context.loaders.messages.load(row.id)
+    if info.context.viewer.sees_session_of(row.providers):
+        return found
+    return [message for message in found if message.session_id is None]
 
 
 async def providers_of(info: Info, provider_ids: Sequence[ProviderId]) -> list[LazyProvider]:

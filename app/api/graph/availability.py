@@ -18,7 +18,7 @@ from app.api.execution.fastlists import (
 from app.api.operation.info import Info
 from app.api.words.enums import UnbookableReason
 from app.api.words.errors import BadUserInput
-from app.api.words.instants import slot_texts, utc_texts
+from app.api.words.instants import local_texts, utc_texts
 from app.api.words.keys import (
     optional_service_key,
     provider_key,
@@ -88,6 +88,7 @@ class Slot:
             "2026-03-08T09:00:00-05:00."
         )
     )
+    local_end: str = strawberry.field(description="The end on the same wall clock.")
     seats_left: int = strawberry.field(description=SEATS_LEFT)
 
     @strawberry.field(description="Whose time it is.")
@@ -100,7 +101,15 @@ class Slot:
 
 SLOT_ROWS = Shape(
     # `row` is no field: it is what `provider` is made of.
-    columns=("row", "provider_id", "starts_at", "ends_at", "local_start", "seats_left"),
+    columns=(
+        "row",
+        "provider_id",
+        "starts_at",
+        "ends_at",
+        "local_start",
+        "local_end",
+        "seats_left",
+    ),
     item=Slot,
     owned=frozenset({"row", "provider_id"}),
 )
@@ -118,12 +127,15 @@ def slot_rows(
     provider = calendar.provider
     if listed is None:
         listed = ListedStarts(leads={}, duration_minutes=calendar.rules.duration_minutes)
-    texts = slot_texts(starts, listed.ends(starts), time_zone)
+    ends = listed.ends(starts)
     return list(
         zip(
             repeat(provider),
             repeat(global_id("Provider", provider.id)),
-            *texts,
+            utc_texts(starts),
+            utc_texts(ends),
+            local_texts(time_zone, starts),
+            local_texts(time_zone, ends),
             listed.seats_left(starts),
             strict=False,
         )

@@ -5,15 +5,17 @@ from typing import Annotated
 
 import strawberry
 
-from app.api.graph.appointments import Appointment, Customer
+from app.api.graph.appointments import Appointment, Customer, messages_of
 from app.api.graph.providers import Provider
+from app.api.graph.reminders import Reminder
 from app.api.graph.resources import Resource
 from app.api.graph.services import Service
 from app.api.graph.sessions import Session
 from app.api.operation.info import Info
 from app.api.words.errors import BadUserInput
 from app.api.words.node import Node
-from app.api.words.relay import read_global_id
+from app.api.words.relay import read_global_id, read_global_id_of_part
+from app.core import appointment as core
 from app.core.ids import AppointmentId, CustomerId, ProviderId, ResourceId, ServiceId, SessionId
 from app.usecases.booking.find_appointment import find_appointment
 
@@ -23,7 +25,7 @@ MOST_IDS = 100
 async def _node(info: Info, text: str) -> Node | None:
     found = read_global_id(text)
     if found is None:
-        return None
+        return await _reminder(info, text)
     type_name, key = found
     loaders, viewer = info.context.loaders, info.context.viewer
     match type_name:
@@ -47,16 +49,31 @@ async def _node(info: Info, text: str) -> Node | None:
             may_see = viewer.sees_record(CustomerId(key))
             return Customer.of(customer) if customer is not None and may_see else None
         case "Appointment":
-            appointment = await find_appointment(
-                info.context.resources,
-                viewer,
-                AppointmentId(key),
-                manage_token=None,
-                load=loaders.appointment.load,
-            )
+            appointment = await _appointment(info, AppointmentId(key))
             return None if appointment is None else Appointment.of(appointment)
         case _:
             return None
+
+
+async def _appointment(info: Info, key: AppointmentId) -> core.Appointment | None:
+    context = info.context
+    return await find_appointment(
+        context.resources,
+        context.viewer,
+        key,
+        manage_token=None,
+        load=context.loaders.appointment.load,
+    )
+
+
+async def _reminder(info: Info, text: str) -> Reminder | None:
+    """A message is found through its appointment: one that is planned is stored nowhere else."""
+    keys = read_global_id_of_part("Reminder", text)
+    appointment = None if keys is None else await _appointment(info, AppointmentId(keys[0]))
+    if keys is None or appointment is None:
+        return None
+    found = await messages_of(info, appointment)
+    return next((Reminder.of(each) for each in found if each.key == keys[1]), None)
 
 
 @strawberry.type

@@ -15,12 +15,14 @@ from app.api.words.enums import (
     Recipient,
 )
 from app.api.words.keys import appointment_key, optional_provider_key
+from app.api.words.node import Node
 from app.api.words.refusals import (
     InvalidInputError,
     NotAllowedError,
     NotFoundError,
     refused,
 )
+from app.api.words.relay import global_id_of_part
 from app.core.messages import Message
 from app.usecases.messages.resend_message import ResendForm, resend_message
 
@@ -33,7 +35,7 @@ LazyProvider = Annotated["Provider", strawberry.lazy("app.api.graph.providers")]
 @strawberry.type(
     description="A message about an appointment: planned, in transit, or with its outcome."
 )
-class Reminder:
+class Reminder(Node):
     """Maps the core's `Message`."""
 
     kind: MessageKind = strawberry.field(description="Why it is sent.")
@@ -68,6 +70,7 @@ class Reminder:
     def of(cls, message: Message) -> Self:
         """From the core."""
         return cls(
+            id=global_id_of_part("Reminder", message.appointment_id, message.key),
             row=message,
             kind=message.kind,
             channel=message.channel,

@@ -37,13 +37,6 @@ def _readings(minutes: Iterable[int], offset: str) -> list[str]:
     return texts
 
 
-def slot_texts(
-    starts: Sequence[Minute], ends: Sequence[Minute], zone: str
-) -> tuple[list[str], list[str], list[str]]:
-    """The starts and ends of visits in UTC, and the starts on the zone's clock."""
-    return utc_texts(starts), utc_texts(ends), local_texts(zone, starts)
-
-
 def utc_texts(minutes: Sequence[Minute]) -> list[str]:
     """RFC 3339 in UTC, as a DateTime is written."""
     return _readings(minutes, "Z")

@@ -1,10 +1,13 @@
 """Money and cancellation policies, in GraphQL."""
 
+from typing import Annotated
+
 import strawberry
 
 from app.api.words.enums import LateCancellation
 from app.core import money as core
 from app.core.validation import PolicyForm
+from app.notify.wording import money, negotiate
 
 
 @strawberry.type(description="An amount of money, in whole minor units: never a fraction.")
@@ -15,6 +18,21 @@ class Money:
         description="In the currency's minor unit: cents for EUR, yen for JPY."
     )
     currency: str = strawberry.field(description="ISO 4217 code, such as EUR.")
+
+    @strawberry.field(
+        description="The amount as people write it: €49.50, 49,50 €, ¥1,200. In the regional "
+        "format of English, German, French or Spanish; any other locale gives English."
+    )
+    def formatted(
+        self,
+        locale: Annotated[
+            str, strawberry.argument(description="A language tag, such as de-AT.")
+        ] = "en",
+    ) -> str:
+        """With the currency's own digits, as in messages."""
+        return money(
+            core.Money(amount_minor=self.amount_minor, currency=self.currency), negotiate(locale)
+        )
 
     @classmethod
     def of(cls, money: core.Money | None) -> "Money | None":

@@ -85,6 +85,22 @@ def read_global_id(text: str) -> tuple[str, UUID] | None:
     return (type_name, UUID(bytes=key)) if _TYPE_NAME.fullmatch(type_name) else None
 
 
+def global_id_of_part(type_name: str, whole: UUID, part: UUID) -> strawberry.ID:
+    """The opaque id of an object that is found through another one: its GraphQL type, the other's
+    key, and its own key among that one's parts.
+    """
+    return strawberry.ID(_encode(type_name.encode("ascii") + b":" + whole.bytes + part.bytes))
+
+
+def read_global_id_of_part(type_name: str, text: str) -> tuple[UUID, UUID] | None:
+    """The two keys; None for a text that `global_id_of_part` did not make for this type."""
+    data, head = _decode(text), type_name.encode("ascii") + b":"
+    if data is None or len(data) != len(head) + 2 * _UUID_BYTES or not data.startswith(head):
+        return None
+    keys = data[len(head) :]
+    return UUID(bytes=keys[:_UUID_BYTES]), UUID(bytes=keys[_UUID_BYTES:])
+
+
 def key_of(type_name: str, text: str) -> UUID | None:
     """The key in a global id of this type; None for an id of another type and for text that is not
     an id.

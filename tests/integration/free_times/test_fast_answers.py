@@ -33,7 +33,7 @@ ORDINARY = strawberry.Schema(
 )._schema
 """The same, but for resolvers that are called without what Strawberry puts around them."""
 
-LEAVES_OF_SLOT = ["providerId", "startsAt", "endsAt", "localStart", "__typename"]
+LEAVES_OF_SLOT = ["providerId", "startsAt", "endsAt", "localStart", "localEnd", "__typename"]
 names = st.sampled_from(["", "", "a: ", "b: ", "first: "])
 
 
