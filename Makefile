@@ -27,7 +27,7 @@ help:
 	@echo "make check      lint, formatting, types, layers"
 	@echo "make audit      known holes in what is locked; asks on the network"
 	@echo "make bench      measurements (NAME… after it chooses, BASE=commit compares with that version)"
-	@echo "make schema     regenerate schema.graphql and sql/schema.sql"
+	@echo "make schema     regenerate schema.graphql, sql/schema.sql and docs/permissions.md"
 	@echo "make lock       resolve the dependencies again (LOCK_OPTIONS='--upgrade' raises them)"
 	@echo "make reset      wipe the data of 'make run'"
 
@@ -70,6 +70,7 @@ bench: develop
 schema: develop
 	.venv/bin/python -m app schema > schema.graphql.new && mv schema.graphql.new schema.graphql
 	.venv/bin/python -m tests.contract.dump_schema > sql/schema.sql.new && mv sql/schema.sql.new sql/schema.sql
+	.venv/bin/python -m tests.contract.dump_permissions > docs/permissions.md.new && mv docs/permissions.md.new docs/permissions.md
 
 # As root, the servers' files may lie elsewhere, and .data/servers leads there.
 reset:

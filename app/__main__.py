@@ -139,6 +139,7 @@ def _token(options: argparse.Namespace) -> int:
         options.id
         or {
             Role.ADMIN: DEMO.admin_subject,
+            Role.RECEPTION: DEMO.reception_subject,
             Role.PROVIDER: DEMO.provider_subject,
             Role.CUSTOMER: DEMO.customer_subject,
         }[role]
@@ -272,7 +273,9 @@ def command_line() -> argparse.ArgumentParser:
     command = add("token", _token, "Prints a signed access token, or revokes one.")
     command.set_defaults(misused=command.error)
     command.add_argument(
-        "--role", choices=("admin", "provider", "customer"), help="required, except for revoke"
+        "--role",
+        choices=("admin", "reception", "provider", "customer"),
+        help="required, except for revoke",
     )
     command.add_argument(
         "--id",

@@ -115,7 +115,7 @@ CREATE TABLE public.appointment_history (
     assignment text,
     from_session_id uuid,
     from_seats integer,
-    CONSTRAINT appointment_history_actor_known CHECK ((actor = ANY (ARRAY['GUEST'::text, 'MANAGE_TOKEN'::text, 'CUSTOMER'::text, 'PROVIDER'::text, 'ADMIN'::text, 'SYSTEM'::text]))),
+    CONSTRAINT appointment_history_actor_known CHECK ((actor = ANY (ARRAY['GUEST'::text, 'MANAGE_TOKEN'::text, 'CUSTOMER'::text, 'PROVIDER'::text, 'RECEPTION'::text, 'ADMIN'::text, 'SYSTEM'::text]))),
     CONSTRAINT appointment_history_assignment_known CHECK ((assignment = ANY (ARRAY['PRIORITY'::text, 'LEAST_BUSY'::text, 'LONGEST_IDLE'::text]))),
     CONSTRAINT appointment_history_before CHECK ((((kind = 'BOOKED'::text) = (from_status IS NULL)) AND ((from_status IS NULL) = (from_starts_at IS NULL)))),
     CONSTRAINT appointment_history_begins CHECK (((version = 1) = (kind = 'BOOKED'::text))),
@@ -216,8 +216,8 @@ CREATE TABLE public.event (
     occurred_at timestamp with time zone NOT NULL,
     actor text NOT NULL,
     actor_subject text,
-    CONSTRAINT event_actor_known CHECK ((actor = ANY (ARRAY['GUEST'::text, 'MANAGE_TOKEN'::text, 'CUSTOMER'::text, 'PROVIDER'::text, 'ADMIN'::text, 'SYSTEM'::text]))),
-    CONSTRAINT event_names_staff_only CHECK (((actor_subject IS NULL) OR (actor = ANY (ARRAY['PROVIDER'::text, 'ADMIN'::text])))),
+    CONSTRAINT event_actor_known CHECK ((actor = ANY (ARRAY['GUEST'::text, 'MANAGE_TOKEN'::text, 'CUSTOMER'::text, 'PROVIDER'::text, 'RECEPTION'::text, 'ADMIN'::text, 'SYSTEM'::text]))),
+    CONSTRAINT event_names_staff_only CHECK (((actor_subject IS NULL) OR (actor = ANY (ARRAY['PROVIDER'::text, 'RECEPTION'::text, 'ADMIN'::text])))),
     CONSTRAINT event_type_form CHECK ((type ~ '^[A-Z]+(_[A-Z]+)+$'::text)),
     CONSTRAINT event_version_range CHECK ((version >= 1))
 );

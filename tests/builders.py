@@ -84,6 +84,7 @@ class Tenant:
         self.organization = organization
         self.anonymous = Caller(organization=organization.slug)
         self.admin = Caller(token=self._signed(tokens, Role.ADMIN, "an-admin"))
+        self.reception = Caller(token=self._signed(tokens, Role.RECEPTION, "a-receptionist"))
         self._tokens = tokens
 
     def acting_for(self, provider: Mapping[str, Any]) -> Caller:

@@ -109,12 +109,13 @@ def _is_possible(appointment: Appointment, kind: AppointmentChangeKind, now: dat
 
 
 class Actor(StrEnum):
-    """Who changes an appointment. PROVIDER and ADMIN are the provider's side."""
+    """Who changes an appointment. PROVIDER, RECEPTION and ADMIN are the provider's side."""
 
     GUEST = "GUEST"
     MANAGE_TOKEN = "MANAGE_TOKEN"  # noqa: S105  an actor, no secret
     CUSTOMER = "CUSTOMER"
     PROVIDER = "PROVIDER"
+    RECEPTION = "RECEPTION"
     ADMIN = "ADMIN"
     SYSTEM = "SYSTEM"
 
@@ -126,7 +127,7 @@ class Actor(StrEnum):
     @property
     def is_providers_side(self) -> bool:
         """Whose cancellations cost nothing, who moves always, and who says how a visit ended."""
-        return self in {Actor.PROVIDER, Actor.ADMIN}
+        return self in {Actor.PROVIDER, Actor.RECEPTION, Actor.ADMIN}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,6 +25,7 @@ class Role(StrEnum):
     ANONYMOUS = "ANONYMOUS"
     CUSTOMER = "CUSTOMER"
     PROVIDER = "PROVIDER"
+    RECEPTION = "RECEPTION"
     ADMIN = "ADMIN"
 
 
@@ -32,6 +33,7 @@ _ACTOR_OF_ROLE: Final = {
     Role.ANONYMOUS: Actor.GUEST,
     Role.CUSTOMER: Actor.CUSTOMER,
     Role.PROVIDER: Actor.PROVIDER,
+    Role.RECEPTION: Actor.RECEPTION,
     Role.ADMIN: Actor.ADMIN,
 }
 
@@ -66,9 +68,14 @@ class Viewer:
         return self.role is Role.ADMIN
 
     @property
+    def runs_practice(self) -> bool:
+        """Reception and administrators run the day in all calendars, of providers and resources."""
+        return self.role in {Role.ADMIN, Role.RECEPTION}
+
+    @property
     def is_staff(self) -> bool:
         """Staff see how providers can be reached and why they are away."""
-        return self.role in {Role.ADMIN, Role.PROVIDER}
+        return self.runs_practice or self.role is Role.PROVIDER
 
     @property
     def may_book(self) -> bool:
@@ -85,14 +92,14 @@ class Viewer:
     @property
     def sees_all_appointments(self) -> bool:
         """Whether the list of the caller's appointments is that of the whole organization."""
-        return self.is_admin
+        return self.runs_practice
 
     @property
     def sees_all_sessions(self) -> bool:
         """Whether the list of sessions is that of the whole organization. Other staff see those
         that they take part in, and nobody else sees any.
         """
-        return self.is_admin
+        return self.runs_practice
 
     def sees_session_of(self, provider_ids: Iterable[ProviderId]) -> bool:
         """Whether the caller may see a session that these take part in, and who else has seats
@@ -109,10 +116,11 @@ class Viewer:
         return self.runs_any(appointment.providers)
 
     def runs(self, provider_id: ProviderId) -> bool:
-        """Whether the caller may act for this provider: administrators for all, a provider for
-        themselves.
+        """Whether the caller may act for this provider: reception and administrators for all, a
+        provider for themselves.
         """
-        return self.is_admin or (self.role is Role.PROVIDER and self.provider_id == provider_id)
+        is_theirs = self.role is Role.PROVIDER and self.provider_id == provider_id
+        return self.runs_practice or is_theirs
 
     def may_take(self, provider_ids: Iterable[ProviderId]) -> bool:
         """Whether the caller may book and hold time of these: a provider only where they are one of
@@ -134,8 +142,8 @@ class Viewer:
 
     def actor_on(self, appointment: Appointment) -> Actor:
         """As whom the caller acts on an appointment that they see, or just booked."""
-        if self.is_admin:
-            return Actor.ADMIN
+        if self.runs_practice:
+            return _ACTOR_OF_ROLE[self.role]
         if self.runs_any(appointment.providers):
             return Actor.PROVIDER
         if self.role is Role.CUSTOMER:
@@ -148,7 +156,7 @@ class Viewer:
 
     def sees(self, appointment: Appointment) -> bool:
         """Whether the caller may read the appointment: its customer, its providers,
-        administrators, its manage token.
+        reception, administrators, its manage token.
         """
         return (
             self.runs_any(appointment.providers)
@@ -157,10 +165,12 @@ class Viewer:
         )
 
     def sees_record(self, customer_id: CustomerId) -> bool:
-        """Whether the caller may read and change this customer's record: administrators, and the
-        signed-in customer themselves.
+        """Whether the caller may read and change this customer's record: reception,
+        administrators, and the signed-in customer themselves.
 
         Providers and manage tokens may not: guests share a record by their e-mail, so anybody's
         appointment with that e-mail would open it. They see the contact of their appointment.
         """
-        return self.is_admin or (self.role is Role.CUSTOMER and self.customer_id == customer_id)
+        return self.runs_practice or (
+            self.role is Role.CUSTOMER and self.customer_id == customer_id
+        )

@@ -280,6 +280,7 @@ def _print_banner(options: DevOptions, settings: Settings, secret: str, *, secon
     base = _base_url(options)
     subjects = {
         "administrator": (Role.ADMIN, DEMO.admin_subject),
+        "reception": (Role.RECEPTION, DEMO.reception_subject),
         "provider": (Role.PROVIDER, DEMO.provider_subject),
         "customer": (Role.CUSTOMER, DEMO.customer_subject),
     }

@@ -55,6 +55,7 @@ class Demo:
     organization: str = "demo"
     organization_name: str = "Demo Practice"
     admin_subject: str = "admin"
+    reception_subject: str = "reception"
     provider_subject: str = "dr-ada-moreau"
     customer_subject: str = "demo-customer"
 

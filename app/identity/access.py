@@ -4,7 +4,8 @@ Signed with a secret of ours (HS256), or by an identity provider whose public ke
 JWKS (RS256, ES256). Which key a token may be checked with follows from its algorithm, so that a
 public key is never taken for a secret.
 
-Claims: `sub`, `organization` (the slug or the id), `role` (admin, provider or customer) and `exp`
+Claims: `sub`, `organization` (the slug or the id), `role` (admin, reception,
+provider or customer) and `exp`
 are required; `aud` and `iss` where the settings say so; `jti` is what a single token can be revoked
 by; `name`, `email` and a `phone_number` that `phone_number_verified` says is verified (OpenID
 Connect Core 1.0, section 5.1) are taken over into a customer's record at their first booking.
@@ -33,7 +34,9 @@ AUDIENCE: Final = "slotwright"
 """The audience of our own tokens. Where the settings name no audience, a token may name none, or
 this one.
 """
-_ROLES: Final = {"admin": Role.ADMIN, "provider": Role.PROVIDER, "customer": Role.CUSTOMER}
+_ROLES: Final = {
+    role.lower(): role for role in (Role.ADMIN, Role.RECEPTION, Role.PROVIDER, Role.CUSTOMER)
+}
 _LONGEST_TOKEN: Final = 8_192
 """Characters: what fits into any server's header limit."""
 

@@ -8,6 +8,7 @@ import pytest
 
 from app.__main__ import main
 from app.standins.embedded import Servers
+from tests.contract.dump_permissions import permissions
 from tests.contract.dump_schema import dump_schema
 
 ROOT = Path(__file__).parents[2]
@@ -39,3 +40,8 @@ def test_schema_sql_is_dumped_from_the_migrations(servers: Servers, migrated_url
     assert dump_schema(migrated_url) == (ROOT / "sql" / "schema.sql").read_text(encoding="utf-8"), (
         "run `make schema`"
     )
+
+
+def test_the_page_of_permissions_is_made_from_the_rules() -> None:
+    page = (ROOT / "docs" / "permissions.md").read_text(encoding="utf-8")
+    assert permissions() == page, "run `make schema`"

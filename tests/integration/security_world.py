@@ -200,6 +200,7 @@ async def a_world(api: Api) -> World:
             "link": Caller(token=standing["manageToken"]),
             "ada": api.acting_for(ada),
             "ben": api.acting_for(ben),
+            "reception": api.reception,
             "admin": api.admin,
             "other-guest": other.anonymous,
             "other-robin": other.customer("robin"),

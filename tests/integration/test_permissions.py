@@ -114,6 +114,7 @@ async def people(api: Api) -> Cast:
             "ada": api.acting_for(ada),
             "ben": api.acting_for(ben),
             "nobody's provider": api.acting_for({"subject": "nobody"}),
+            "reception": api.reception,
             "admin": api.admin,
             "noor's token": Caller(token=noors["manageToken"]),
         },
@@ -148,7 +149,9 @@ async def test_a_provider_changes_what_is_their_own(people: Cast) -> None:
         (SET_EXCEPTION, {"providerId": ada, "date": "2026-02-02", "isBlocked": True}),
         (REMOVE_EXCEPTION, {"providerId": ada, "date": "2026-02-02"}),
     ):
-        assert await people.answers(document, values) == only("ada | admin", people, yes="Provider")
+        assert await people.answers(document, values) == only(
+            "ada | reception | admin", people, yes="Provider"
+        )
     # Whose tokens act for whom is for administrators to say.
     answers = await people.answers(UPDATE_PROVIDER, {"id": ada, "subject": people.ada["subject"]})
     assert answers == only("admin", people, yes="Provider")
@@ -169,11 +172,13 @@ async def test_everybody_may_book_but_a_manage_token_and_a_provider_in_another_c
         "ada": "BookingConfirmation",
         "ben": "NotAllowedError",
         "nobody's provider": "NotAllowedError",
+        "reception": "BookingConfirmation",
         "admin": "BookingConfirmation",
         "noor's token": "NotAllowedError",
     }
     for name, expected in (
         ("anonymous", "InvalidInputError"),
+        ("reception", "InvalidInputError"),
         ("admin", "InvalidInputError"),
         ("robin", "BookingConfirmation"),
     ):
@@ -214,7 +219,7 @@ async def test_how_staff_are_reached_and_why_they_are_away_is_for_staff(people: 
     await people.api.ask(SET_EXCEPTION, caller=people.api.admin, input=values)
     for name, caller in people.callers.items():
         seen = (await people.api.ask(document, caller=caller, id=people.ada["id"]))["provider"]
-        staff = name in {"ada", "ben", "nobody's provider", "admin"}
+        staff = name in {"ada", "ben", "nobody's provider", "reception", "admin"}
         assert seen == {
             "name": "Ada",
             "email": "ada@example.com" if staff else None,
@@ -229,8 +234,8 @@ async def test_an_appointment_is_seen_by_its_customer_its_provider_administrator
 ) -> None:
     """For all others it does not exist: null, not an error."""
     for booked, seeing in (
-        (people.robins, {"robin", "ada", "admin"}),
-        (people.noors, {"noor's token", "ada", "admin"}),
+        (people.robins, {"robin", "ada", "reception", "admin"}),
+        (people.noors, {"noor's token", "ada", "reception", "admin"}),
     ):
         seen = set()
         for name, caller in people.callers.items():
@@ -254,8 +259,8 @@ async def test_a_customers_record_is_for_administrators_and_for_that_customer(
     others with the same e-mail may be behind it.
     """
     for booked, seeing in (
-        (people.robins, {"robin", "admin"}),
-        (people.noors, {"admin"}),
+        (people.robins, {"robin", "reception", "admin"}),
+        (people.noors, {"reception", "admin"}),
     ):
         seen, keys = set(), set()
         for name, caller in people.callers.items():
@@ -301,6 +306,7 @@ async def test_lists_of_appointments_hold_what_the_caller_may_see(people: Cast) 
         "ada": (2, 2),
         "ben": (1, 0),
         "nobody's provider": (0, 0),
+        "reception": (3, 2),
         "admin": (3, 2),
         "noor's token": (0, 0),
     }

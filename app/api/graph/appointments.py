@@ -124,8 +124,8 @@ class Contact:
 
 @strawberry.type(
     description=(
-        "A customer's record: an account, or all guests who gave one e-mail. For administrators, "
-        "and the customer themselves."
+        "A customer's record: an account, or all guests who gave one e-mail. For reception, "
+        "administrators, and the customer themselves."
     )
 )
 class Customer(Node):
@@ -216,7 +216,8 @@ class AppointmentHistoryEntry:
 
 @strawberry.type(
     description=(
-        "A booked visit. Seen by its customer, its providers, administrators and its manage token."
+        "A booked visit. Seen by its customer, its providers, reception, administrators and its "
+        "manage token."
     )
 )
 class Appointment(Node):
@@ -310,7 +311,7 @@ class Appointment(Node):
 
     @strawberry.field(
         description="The session whose seats it takes; null where it has its time alone. Only its "
-        "providers and administrators get it."
+        "providers, reception and administrators get it."
     )
     async def session(self, info: Info) -> LazySession | None:
         """Batched."""
@@ -332,7 +333,7 @@ class Appointment(Node):
 
     @strawberry.field(
         description=(
-            "As given at booking; for the customer themselves, their provider, "
+            "As given at booking; for the customer themselves, their provider, reception, "
             "administrators, the manage token."
         )
     )
@@ -341,8 +342,8 @@ class Appointment(Node):
         return Contact.of(self.row.contact)
 
     @strawberry.field(
-        description="The customer's record; null but for administrators and that signed-in "
-        "customer. Providers see `contact`."
+        description="The customer's record; null but for reception, administrators and that "
+        "signed-in customer. Providers see `contact`."
     )
     async def customer(self, info: Info) -> Customer | None:
         """Batched."""
@@ -428,7 +429,7 @@ class Appointment(Node):
         description=(
             "The reminders before the start: those that are planned, and those that were "
             "sent, failed or skipped. Of a session, its providers get one for all appointments in "
-            "it, which only they and administrators see."
+            "it, which only they, reception and administrators see."
         )
     )
     async def reminders(self, info: Info) -> list[Reminder]:
@@ -439,7 +440,8 @@ class Appointment(Node):
     @strawberry.field(
         description=(
             "Every message about it, reminders and notices alike, in the order they are due. "
-            "Only its providers and administrators see the messages about all of its session."
+            "Only its providers, reception and administrators see the messages about all of its "
+            "session."
         )
     )
     async def messages(self, info: Info) -> list[Reminder]:
@@ -448,7 +450,8 @@ class Appointment(Node):
 
     @strawberry.field(
         description=(
-            "Its history, one entry per version. Only its provider and administrators get entries."
+            "Its history, one entry per version. Only its providers, reception and administrators "
+            "get entries."
         )
     )
     async def history(self, info: Info) -> list[AppointmentHistoryEntry]:
@@ -583,7 +586,7 @@ class CustomerInput:
     phone: str | None = strawberry.field(
         default=None,
         description="With the country code; kept in E.164 form. Text messages go there if it is "
-        "verified: if staff book, or administrators "
+        "verified: if staff book, or reception or administrators "
         "set it on the customer's record, or the caller's token calls it so. An organization may "
         "have them go to any number.",
     )
@@ -721,7 +724,7 @@ class AppointmentQuery:
     @strawberry.field(
         description="The viewer's own appointments that start in from…to, by start: a customer's, "
         "a provider's, or all of "
-        "the organization's for an administrator."
+        "the organization's for reception and administrators."
     )
     async def appointments(
         self,

@@ -38,7 +38,7 @@ class UpdateCustomerInput:
     )
     phone: str | None = strawberry.field(
         default=strawberry.UNSET,
-        description="With the country code; kept in E.164 form. Set by an administrator it counts "
+        description="With the country code; kept in E.164 form. Set by staff it counts "
         "as verified, even if it was set before; the number that it replaces no longer does.",
     )
     time_zone: TimeZoneName | None = strawberry.field(
@@ -86,7 +86,7 @@ class CustomerMutation:
 
     @strawberry.mutation(
         description="Changes a customer's record; appointments keep the contact given at booking. "
-        "The customer themselves, and administrators."
+        "The customer themselves, reception and administrators."
     )
     async def update_customer(
         self,

@@ -34,7 +34,7 @@ from app.usecases.practice.edit_hours import (
 )
 
 _PROVIDER = "Whose: a provider's. Exactly one of providerId and resourceId is given."
-_RESOURCE = "Whose: a resource's. Administrators only."
+_RESOURCE = "Whose: a resource's. Reception and administrators only."
 
 
 @strawberry.input(

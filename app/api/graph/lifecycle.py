@@ -219,7 +219,8 @@ class LifecycleMutation:
 
     @strawberry.mutation(
         description="Marks an appointment as completed, from its start on. The server does so "
-        "automatically after the end. The provider and administrators only."
+        "automatically after the end. The provider, reception and "
+        "administrators only."
     )
     async def complete_appointment(
         self,
@@ -233,8 +234,8 @@ class LifecycleMutation:
 
     @strawberry.mutation(
         description=(
-            "Marks an appointment as a no-show, from its start on. The provider and "
-            "administrators only."
+            "Marks an appointment as a no-show, from its start on. The provider, "
+            "reception and administrators only."
         )
     )
     async def mark_no_show(

@@ -249,7 +249,7 @@ class Provider(Node):
     @strawberry.field(
         description=(
             "Their appointments that start in from…to, by start. Empty except for this "
-            "provider and administrators."
+            "provider, reception and administrators."
         )
     )
     async def appointments(
@@ -474,8 +474,8 @@ class ProviderMutation:
 
     @strawberry.mutation(
         description=(
-            "Changes a provider. Booked appointments stay unchanged. The provider and "
-            "administrators only."
+            "Changes a provider. Booked appointments stay unchanged. The provider, "
+            "reception and administrators only."
         )
     )
     async def update_provider(

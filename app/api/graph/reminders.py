@@ -114,7 +114,8 @@ class ReminderMutation:
     @strawberry.mutation(
         description="Sends a message again, on purpose: a new entry among the appointment's "
         "messages. While one such waits "
-        "to be sent, that one is the answer. The provider and administrators only."
+        "to be sent, that one is the answer. The provider, reception and administrators "
+        "only."
     )
     async def resend_reminder(
         self,

@@ -87,7 +87,7 @@ class SessionMutation:
         description="Cancels every appointment of the session, at the provider's side: it costs "
         "nobody anything. Its holds end, and its time is free at once, and on offer again: add an "
         "exception first if it is not to be. Cancelling what is cancelled answers with it. The "
-        "session's providers and administrators only."
+        "session's providers, reception and administrators only."
     )
     async def cancel_session(
         self,
@@ -108,8 +108,8 @@ class SessionMutation:
 
     @strawberry.mutation(
         description="Moves the session with everybody in it, appointments and holds, or nobody. It "
-        "takes what the service needs now, and what it has counts as free. The session's providers "
-        "and administrators only."
+        "takes what the service needs now, and what it has counts as free. The session's "
+        "providers, reception and administrators only."
     )
     async def reschedule_session(
         self,

@@ -41,7 +41,7 @@ BY_START = Order(name="sessions", types=(datetime, UUID))
 
 @strawberry.type(
     description="One start of a service with seats, and who takes them. Seen by the providers who "
-    "take part, and by administrators."
+    "take part, by reception and administrators."
 )
 class Session(Node):
     """Maps the core's `Session`; made only for callers who may see it."""
@@ -131,8 +131,8 @@ class SessionQuery:
 
     @strawberry.field(
         description="The sessions that start in from…to, by start: those in which seats are taken, "
-        "and those that staff cancelled. A provider gets those that they take part in, an "
-        "administrator all. Staff only."
+        "and those that staff cancelled. A provider gets those that they take part in, "
+        "reception and administrators all. Staff only."
     )
     async def sessions(  # noqa: PLR0917  four filters, and the four arguments of a page
         self,

@@ -282,9 +282,8 @@ class Subscription:
 
     @strawberry.subscription(
         description="The viewer's own appointments as they are booked, moved, cancelled or closed: "
-        "a customer's own, a "
-        "provider's own, the one of a manage token, for administrators all. Each change at least "
-        "once."
+        "a customer's own, a provider's own, the one of a manage token, for reception and "
+        "administrators all. Each change at least once."
     )
     async def appointment_changes(self, info: Info) -> AsyncGenerator[AppointmentChange, None]:
         """Permission is checked for every event."""

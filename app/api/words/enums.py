@@ -77,6 +77,10 @@ _publish(
         "ANONYMOUS": ("Not signed in: may read public availability and book with contact data."),
         "CUSTOMER": "A signed-in customer: sees and changes their own appointments.",
         "PROVIDER": "A provider: sees and changes their own data and appointments.",
+        "RECEPTION": (
+            "Reception: runs the day in all calendars, and sees and changes customers; changes no "
+            "settings of the organization, creates no providers or services, erases nobody."
+        ),
         "ADMIN": "An administrator: may do everything in the organization.",
     },
 )
@@ -179,6 +183,7 @@ _publish(
         "MANAGE_TOKEN": "Somebody with the appointment's manage token.",
         "CUSTOMER": "The signed-in customer.",
         "PROVIDER": "The provider.",
+        "RECEPTION": "Reception.",
         "ADMIN": "An administrator.",
         "SYSTEM": "The program itself, after the end.",
     },

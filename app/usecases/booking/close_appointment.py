@@ -48,7 +48,9 @@ async def close_appointment(
     """Make it COMPLETED or NO_SHOW, or say why not. What is so already is the answer, unchanged."""
     if not viewer.is_staff:
         return NotAllowed(
-            message=say("Only the provider and administrators say how an appointment ended.")
+            message=say(
+                "Only the provider, reception and administrators say how an appointment ended."
+            )
         )
     async with transaction(resources.pool) as tx:
         found = await open_appointment(resources, viewer, tx, appointment_id, None)

@@ -46,7 +46,7 @@ MOST_TRIES: Final = 1_000
 """Each try that fails is one in which somebody joined. A session has at most so many seats."""
 
 STAFF_ONLY: Final = NotAllowed(
-    message=say("Only the session's providers and administrators change all of it.")
+    message=say("Only the session's providers, reception and administrators change all of it.")
 )
 
 
@@ -110,7 +110,7 @@ async def see_session(
     session = found.get(session_id)
     if session is None or not viewer.sees_session_of(session.providers):
         return NotFound(what="session")
-    return session, Actor.ADMIN if viewer.is_admin else Actor.PROVIDER
+    return session, viewer.author.actor
 
 
 async def lock_everybody(

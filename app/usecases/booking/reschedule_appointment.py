@@ -238,7 +238,9 @@ def _refuse_wish(
 ) -> NotAllowed | InvalidInput | None:
     """Why nobody may wish this of the appointment, whatever is free."""
     if form.provider_ids and not actor.is_providers_side:
-        return NotAllowed(message=say("Only the provider and administrators name other providers."))
+        return NotAllowed(
+            message=say("Only the provider, reception and administrators name other providers.")
+        )
     if form.seats is None:
         return None
     # The price per seat may be from a time when the service had fewer of them.

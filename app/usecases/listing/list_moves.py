@@ -124,7 +124,7 @@ def _refuse(question: MoveQuestion) -> InvalidDateRange | InvalidInput | None:
     if question.named and not question.actor.is_providers_side:
         return InvalidInput(
             field="provider_ids",
-            message=say("Only the provider and administrators name other providers."),
+            message=say("Only the provider, reception and administrators name other providers."),
         )
     return None
 

@@ -56,7 +56,9 @@ async def resend_message(
     is that one.
     """
     if not viewer.is_staff:
-        return NotAllowed(message=say("Only the provider and administrators send a message again."))
+        return NotAllowed(
+            message=say("Only the provider, reception and administrators send a message again.")
+        )
     organization_id = viewer.organization_id
     async with transaction(resources.pool) as tx:
         # An erasure is over, or waits and erases what is written here.

@@ -56,15 +56,17 @@ class _CustomerForm:
 async def change_customer(
     resources: Resources, viewer: Viewer, customer_id: CustomerId, changes: Changes
 ) -> Customer | InvalidInput | NotAllowed | NotFound:
-    """Change the named fields of a customer's record: the customer themselves, and administrators.
+    """Change the named fields of a customer's record: the customer themselves, reception,
+    and administrators.
 
     Providers may not: all providers of the organization share a record, and a provider could get
     hold of one by booking with the customer's e-mail. An erased record is not changed any more.
     """
-    if viewer.role not in {Role.CUSTOMER, Role.ADMIN}:
+    if viewer.role not in {Role.CUSTOMER, Role.RECEPTION, Role.ADMIN}:
         return NotAllowed(
             message=say(
-                "Only the signed-in customer and administrators change a customer's record."
+                "Only the signed-in customer, reception and administrators change a customer's "
+                "record."
             )
         )
     if not viewer.sees_record(customer_id):

@@ -22,7 +22,6 @@ from app.store.providers import providers_by_ids
 from app.store.resources import resources_by_ids
 from app.usecases.events.record import provider_changed, record_events, resource_changed
 from app.usecases.events.tell import tell
-from app.usecases.practice.edit_resource import NOT_ALLOWED as RESOURCES_NOT_ALLOWED
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -94,7 +93,9 @@ async def _lock_provider(
 ) -> Provider | NotAllowed | NotFound:
     if not viewer.is_staff:
         return NotAllowed(
-            message=say("Only the provider and administrators change when a provider works.")
+            message=say(
+                "Only the provider, reception and administrators change when a provider works."
+            )
         )
     await lock_rules(tx, viewer.organization_id, [provider_id])
     provider = (await providers_by_ids(tx, viewer.organization_id, [provider_id])).get(provider_id)
@@ -108,8 +109,10 @@ async def _lock_provider(
 async def _lock_resource(
     tx: Transaction, viewer: Viewer, resource_id: ResourceId
 ) -> Resource | NotAllowed | NotFound:
-    if not viewer.is_admin:
-        return RESOURCES_NOT_ALLOWED
+    if not viewer.runs_practice:
+        return NotAllowed(
+            message=say("Only reception and administrators change when a resource is open.")
+        )
     await lock_rules(tx, viewer.organization_id, [resource_id])
     resource = (await resources_by_ids(tx, viewer.organization_id, [resource_id])).get(resource_id)
     return resource or NotFound(what="resource")

@@ -109,7 +109,9 @@ async def change_provider(
 ) -> Provider | InvalidInput | NotAllowed | NotFound:
     """Change the named fields of a provider; the others stay."""
     if not viewer.is_staff:
-        return NotAllowed(message=say("Only the provider and administrators change a provider."))
+        return NotAllowed(
+            message=say("Only the provider, reception and administrators change a provider.")
+        )
     async with transaction(resources.pool) as tx:
         if "subject" in changes:
             await lock_token_subjects(tx, viewer.organization_id)

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from app.store.pool import Transaction
     from app.usecases.resources import Resources
 
-NOT_ALLOWED: Final = NotAllowed(message=say("Only administrators create and change resources."))
+_NOT_ALLOWED: Final = NotAllowed(message=say("Only administrators create and change resources."))
 
 _EXTERNAL_ID_TAKEN: Final = InvalidInput(
     field="external_id", message=say("Another resource has this external id already.")
@@ -66,7 +66,7 @@ async def create_resource(
 ) -> Resource | InvalidInput | NotAllowed:
     """Create a resource with its weekly hours."""
     if not viewer.is_admin:
-        return NOT_ALLOWED
+        return _NOT_ALLOWED
     valid = valid_resource(form)
     if isinstance(valid, InvalidInput):
         return valid
@@ -96,7 +96,7 @@ async def change_resource(
 ) -> Resource | InvalidInput | NotAllowed | NotFound:
     """Change the named fields of a resource; the others stay."""
     if not viewer.is_admin:
-        return NOT_ALLOWED
+        return _NOT_ALLOWED
     async with transaction(resources.pool) as tx:
         if "external_id" in changes:
             await lock_external_ids(tx, viewer.organization_id)

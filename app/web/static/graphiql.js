@@ -16,7 +16,7 @@ const credentials = () => ({ token: kept("token"), organization: kept("organizat
 let api = connect(ENDPOINT, credentials);
 
 const WHO = "query { viewer { role provider { name } customer { name } } }";
-const NAMES = { ANONYMOUS: "Anonymous", CUSTOMER: "Customer", PROVIDER: "Provider", ADMIN: "Administrator" };
+const NAMES = { ANONYMOUS: "Anonymous", CUSTOMER: "Customer", PROVIDER: "Provider", RECEPTION: "Reception", ADMIN: "Administrator" };
 
 async function showViewer() {
   document.getElementById("sign-out").hidden = !kept("token");

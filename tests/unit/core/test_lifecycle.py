@@ -46,7 +46,7 @@ CONFIRMED, CANCELLED = AppointmentStatus.CONFIRMED, AppointmentStatus.CANCELLED
 COMPLETED, NO_SHOW = AppointmentStatus.COMPLETED, AppointmentStatus.NO_SHOW
 ENDED = (COMPLETED, NO_SHOW)
 CUSTOMERS_SIDE = (Actor.GUEST, Actor.MANAGE_TOKEN, Actor.CUSTOMER)
-PROVIDERS_SIDE = (Actor.PROVIDER, Actor.ADMIN)
+PROVIDERS_SIDE = (Actor.PROVIDER, Actor.RECEPTION, Actor.ADMIN)
 MICROSECOND = timedelta(microseconds=1)
 SECOND = timedelta(seconds=1)
 DAY_BEFORE = 24 * 60

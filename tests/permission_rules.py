@@ -1,0 +1,166 @@
+"""Who may see and do what: the rules that permissions are tested by, and that docs/permissions.md is
+made from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+# "practice" stands for reception and administrators.
+EVERYBODY: Final = "anonymous stranger robin link ada ben practice"
+STAFF: Final = "ada ben practice"
+THOSE_IN_IT: Final = "robin link ada practice"
+OTHERS: Final = "other-guest other-robin other-ada other-admin"
+"""Of another organization; Robin and Ada go by the same subjects there."""
+NOBODY: Final = ""
+
+# Whose field it is, by type and by who sees it. “link” is the appointment's manage token, used as a
+# bearer token.
+FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
+    "Provider": {
+        EVERYBODY: """
+            id name timeZone serviceDurationMinutes bufferMinutes slotIntervalMinutes minNoticeMinutes
+            maxAdvanceBookingDays
+            cancellationPolicy cancellationPolicy.freeUntilMinutesBefore cancellationPolicy.lateCancellation
+            cancellationPolicy.lateFee cancellationPolicy.lateFee.amountMinor cancellationPolicy.lateFee.currency
+            cancellationPolicy.lateFee.formatted
+            weeklyHours weeklyHours.id weeklyHours.weekday weeklyHours.start weeklyHours.end
+            weeklyHours.effectiveFrom weeklyHours.effectiveUntil
+            breaks breaks.id breaks.weekday breaks.start breaks.end breaks.effectiveFrom breaks.effectiveUntil
+            exceptions exceptions.id exceptions.date exceptions.isBlocked exceptions.start exceptions.end
+            limits limits.period limits.maxVisits limits.maxMinutes
+            services availability nextAvailableSlot appointments
+        """,  # the page of appointments holds those that the caller may see
+        STAFF: "email phone locale channels subject exceptions.reason",
+        # a provider has no price that there could be a share of
+        NOBODY: "cancellationPolicy.lateFeePercent",
+    },
+    "Service": {
+        EVERYBODY: """
+            id name durationMinutes bufferBeforeMinutes bufferAfterMinutes slotIntervalMinutes minNoticeMinutes
+            maxAdvanceBookingDays price price.amountMinor price.currency price.formatted
+            cancellationPolicy cancellationPolicy.freeUntilMinutesBefore cancellationPolicy.lateCancellation
+            cancellationPolicy.lateFee cancellationPolicy.lateFee.amountMinor cancellationPolicy.lateFee.currency
+            cancellationPolicy.lateFee.formatted
+            cancellationPolicy.lateFeePercent providers providersNeeded assignment seats maxOpenPerCustomer
+            needs needs.name needs.count needs.resources availability nextAvailableSlot
+            limits limits.period limits.maxVisits limits.maxMinutes
+        """,
+    },
+    # Others see some of it where a service needs it, never by its id.
+    "Resource": {
+        STAFF: """
+            id name kind timeZone units alwaysOpen isArchived externalId
+            weeklyHours weeklyHours.id weeklyHours.weekday weeklyHours.start weeklyHours.end
+            weeklyHours.effectiveFrom weeklyHours.effectiveUntil
+            breaks breaks.id breaks.weekday breaks.start breaks.end breaks.effectiveFrom breaks.effectiveUntil
+            exceptions exceptions.id exceptions.date exceptions.isBlocked exceptions.start exceptions.end
+            exceptions.reason
+        """,
+    },
+    "Customer": {"robin practice": "id name email phone timeZone locale channels"},
+    "Appointment": {
+        THOSE_IN_IT: """
+            id status startsAt endsAt customerTimeZone notes version createdAt localStart localEnd calendarUid
+            provider providers resources
+            service seats price price.amountMinor price.currency price.formatted
+            contact contact.name contact.email contact.phone contact.locale contact.channels
+            cancellationQuote cancellationQuote.freeUntil cancellationQuote.allowed
+            reminders messages
+        """,
+        # The provider's side cancels for nothing.
+        "robin link": (
+            "cancellationQuote.fee cancellationQuote.fee.amountMinor cancellationQuote.fee.currency "
+            "cancellationQuote.fee.formatted"
+        ),
+        # The link is the other appointment's, which was not cancelled.
+        "robin ada practice": """
+            cancelledAt cancellationReason cancellationFee cancellationFee.amountMinor cancellationFee.currency
+            cancellationFee.formatted
+        """,
+        "robin practice": "customer",
+        # It is too late for the customer to move it: only the provider's side still can.
+        "ada practice": """
+            rescheduleAvailability session
+            history history.version history.kind history.occurredAt history.actor history.actorSubject
+            history.fromStatus history.toStatus history.fromStartsAt history.toStartsAt history.reason
+            history.fromProviders history.toProviders history.assignment
+        """,
+    },
+    "Reminder": {
+        THOSE_IN_IT: "id kind channel recipient status dueAt sentAt detail isResend provider"
+    },
+    # Its customers never learn of one another.
+    "Session": {
+        "ada practice": """
+            id service providers resources startsAt endsAt seats seatsTaken isCancelled calendarUid appointments
+        """,
+    },
+}
+
+# Root fields, and the callers who get data from them.
+QUERIES: Final[Mapping[str, tuple[str, str]]] = {
+    "node": ("node(id: $provider) { id }", EVERYBODY),
+    "nodes": ("nodes(ids: [$appointment]) { id }", THOSE_IN_IT),
+    "viewer": ("viewer { role }", f"{EVERYBODY} {OTHERS}"),
+    "organization": (
+        "organization { slug name smsToUnverifiedNumbers allowsCustomerOverlap }",
+        "ada ben practice other-ada other-admin",
+    ),
+    "provider": ("provider(id: $provider) { id }", EVERYBODY),
+    "providers": ("providers(ids: [$provider]) { nodes { id } }", EVERYBODY),
+    "service": ("service(id: $service) { id }", EVERYBODY),
+    "services": ("services(ids: [$service]) { nodes { id } }", EVERYBODY),
+    "resource": ("resource(id: $resource) { id }", STAFF),
+    "resources": ("resources(ids: [$resource]) { nodes { id } }", STAFF),
+    "nextAvailableSlots": ("nextAvailableSlots(providerIds: [$provider]) { startsAt }", EVERYBODY),
+    "explainTime": (
+        'explainTime(providerId: $provider, startsAt: "2026-01-13T10:00:00Z") { reasons }',
+        EVERYBODY,
+    ),
+    "appointment": ("appointment(id: $appointment) { id }", THOSE_IN_IT),
+    "appointments": ("appointments { nodes { id } }", "robin ada practice"),
+    "sessions": (
+        'sessions(from: "2026-01-01T00:00:00Z", to: "2026-02-01T00:00:00Z") { nodes { id } }',
+        "ada practice",
+    ),
+    "messageTemplates": ("messageTemplates { kind }", "admin"),
+    "previewMessage": (
+        "previewMessage(kind: BOOKED, recipient: CUSTOMER, channel: EMAIL) { text }",
+        "admin other-admin",
+    ),
+}
+
+# Who may, and with what. Others are told that they may not, or that there is no such thing.
+MUTATIONS: Final[Mapping[str, str]] = {
+    "updateOrganization": "admin other-admin",  # each their own
+    "createProvider": "admin other-admin",  # each in their own organization
+    "updateProvider": "ada practice",
+    "createService": "admin",
+    "updateService": "admin",
+    "createResource": "admin other-admin",  # each in their own organization
+    "updateResource": "admin",
+    "setWeeklyHours": "ada practice",
+    "setException": "ada practice",
+    "removeException": "ada practice",
+    "holdSlot": "anonymous stranger robin ada practice",
+    "releaseHold": EVERYBODY,  # with its token
+    "bookAppointment": "anonymous stranger robin ada practice",
+    "rescheduleAppointment": THOSE_IN_IT,
+    "cancelAppointment": THOSE_IN_IT,
+    "cancelSession": "ada practice",
+    "rescheduleSession": "ada practice",
+    "completeAppointment": "ada practice",
+    "markNoShow": "ada practice",
+    "updateCustomer": "robin practice",
+    "eraseCustomer": "admin",
+    "resendReminder": "ada practice",
+    "setMessageTemplate": "admin other-admin",
+    "advanceClock": NOBODY,  # only where there is a test clock
+}
+
+
+def of(audience: str) -> set[str]:
+    """The callers of a rule."""
+    return set(audience.replace("practice", "reception admin").split())
