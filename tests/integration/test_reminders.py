@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -14,9 +14,9 @@ import pytest
 from app.api.words.relay import global_id
 from app.store.messages import ClaimedMessage, begin_attempt, claim_messages
 from app.store.pool import transaction
-from app.store.sql import Executor
+from app.store.sql import Executor, catalogue
 from app.usecases.messages.send_messages import log_what_is_due
-from tests.builders import Json, a_provider, an_appointment, blocked_by, instant, made
+from tests.builders import Api, Json, a_provider, an_appointment, blocked_by, instant, made
 from tests.integration.reminders import Post, a_post
 
 GRACE = "grace@example.org"
@@ -535,3 +535,45 @@ async def test_the_manage_link_is_the_customers_alone_and_opens_their_appointmen
         body = theirs.get_body((part,))
         assert body is not None
         assert confirmation["manageToken"] not in body.get_content()
+
+
+PLANNED = """
+INSERT INTO message_outbox (organization_id, appointment_id, time_version, kind, due_at)
+SELECT $1, gen_random_uuid(), 1, 'BOOKED', now() FROM generate_series(1, 300)
+RETURNING appointment_id AS a, time_version AS b, kind AS c
+"""
+OPTED_OUT = """
+INSERT INTO message_opt_out (organization_id, channel, address_digest, opted_out_at)
+SELECT $1, 'EMAIL', sha256(number::text::bytea), now() FROM generate_series(1, 300) AS number
+RETURNING channel AS a, address_digest AS b, channel AS c, address_digest AS d
+"""
+
+
+@pytest.mark.parametrize(("name", "filled"), [("take_outbox", PLANNED), ("opted_out", OPTED_OUT)])
+async def test_a_batch_reads_its_own_rows_and_none_of_the_others_of_its_organization(
+    own_api: Api, name: str, filled: str
+) -> None:
+    """Also in a table that nobody has analyzed, where PostgreSQL plans for one row per organization:
+    the index finds each row of the batch, and no scan is repeated for each.
+    """
+    organization = own_api.organization.id
+    async with own_api.resources.pool.connection() as connection, connection.transaction():
+        # Without foreign keys: nobody made these appointments.
+        await connection.execute("SET LOCAL session_replication_role = replica")
+        rows = await connection.fetch(filled, organization)
+    batch = [list(column) for column in zip(*rows[:3], strict=True)]
+    sql = catalogue()[name].sql
+    (plan,) = await own_api.rows(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}", organization, *batch)
+    read = [
+        (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"]
+        for node in nodes(plan["QUERY PLAN"][0]["Plan"])
+        if "Index Name" in node
+    ]
+    assert read == [3, 3], plan
+
+
+def nodes(node: Json) -> Iterator[Json]:
+    """The nodes of a plan."""
+    yield node
+    for below in node.get("Plans", ()):
+        yield from nodes(below)
