@@ -573,6 +573,20 @@ CREATE TABLE public.subject (
     CONSTRAINT subject_kind_known CHECK ((kind = ANY (ARRAY['PROVIDER'::text, 'RESOURCE'::text])))
 );
 
+CREATE TABLE public.time_off (
+    organization_id uuid NOT NULL,
+    id uuid NOT NULL,
+    subject_id uuid NOT NULL,
+    from_reading timestamp without time zone NOT NULL,
+    until_reading timestamp without time zone NOT NULL,
+    reason text,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT time_off_order CHECK ((from_reading < until_reading)),
+    CONSTRAINT time_off_reason_length CHECK (((char_length(reason) >= 1) AND (char_length(reason) <= 500))),
+    CONSTRAINT time_off_supported CHECK (((from_reading >= '1973-01-01 00:00:00'::timestamp without time zone) AND (until_reading <= '3000-01-01 00:00:00'::timestamp without time zone))),
+    CONSTRAINT time_off_whole_minutes CHECK (((date_trunc('minute'::text, from_reading) = from_reading) AND (date_trunc('minute'::text, until_reading) = until_reading)))
+);
+
 CREATE TABLE public.verified_phone (
     organization_id uuid NOT NULL,
     phone text NOT NULL,
@@ -725,6 +739,9 @@ ALTER TABLE ONLY public.session
 ALTER TABLE ONLY public.subject
     ADD CONSTRAINT subject_pkey PRIMARY KEY (organization_id, id);
 
+ALTER TABLE ONLY public.time_off
+    ADD CONSTRAINT time_off_pkey PRIMARY KEY (organization_id, id);
+
 ALTER TABLE ONLY public.verified_phone
     ADD CONSTRAINT verified_phone_pkey PRIMARY KEY (organization_id, phone);
 
@@ -833,6 +850,8 @@ CREATE INDEX service_provider_by_provider ON public.service_provider USING btree
 CREATE INDEX session_by_start ON public.session USING btree (organization_id, starts_at, id);
 
 CREATE INDEX session_standing ON public.session USING btree (organization_id, service_id, starts_at) WHERE (ended_at IS NULL);
+
+CREATE INDEX time_off_by_subject ON public.time_off USING btree (organization_id, subject_id, until_reading);
 
 CREATE INDEX weekly_break_by_provider ON public.weekly_break USING btree (organization_id, provider_id);
 
@@ -983,6 +1002,9 @@ ALTER TABLE ONLY public.session
 
 ALTER TABLE ONLY public.subject
     ADD CONSTRAINT subject_organization_fkey FOREIGN KEY (organization_id) REFERENCES public.organization(id);
+
+ALTER TABLE ONLY public.time_off
+    ADD CONSTRAINT time_off_subject_fkey FOREIGN KEY (organization_id, subject_id) REFERENCES public.subject(organization_id, id);
 
 ALTER TABLE ONLY public.verified_phone
     ADD CONSTRAINT verified_phone_organization_fkey FOREIGN KEY (organization_id) REFERENCES public.organization(id);

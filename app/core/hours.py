@@ -8,6 +8,7 @@ the *windows* of that date.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -121,14 +122,18 @@ class DayException:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hours:
-    """The hours a provider keeps. `exceptions` needs to hold those of the dates computed and of
-    their two neighbours.
+    """The hours a provider keeps. `exceptions` and `time_off` need to hold those of the dates
+    computed and of their two neighbours.
+
+    `time_off` is in wall minutes (see `app.core.zones`), ascending, with a gap between any two: no
+    reading in it is open.
     """
 
     time_zone: str
     weekly: tuple[WeeklyRange, ...] = ()
     breaks: tuple[WeeklyRange, ...] = ()
     exceptions: Mapping[date, DayException]
+    time_off: tuple[Span, ...] = ()
 
 
 class Shut(StrEnum):
@@ -140,6 +145,8 @@ class Shut(StrEnum):
     """Weekly hours are there, and a break cuts it out of them."""
     EXCEPTION = "EXCEPTION"
     """Hours are there, and an exception closes it or puts others in their place."""
+    TIME_OFF = "TIME_OFF"
+    """Hours are there, and time off covers it."""
 
 
 # ---------------------------------------------------------------- intervals
@@ -288,6 +295,25 @@ def _breaks_in_force(hours: Hours, week: _Week, number: int) -> list[Span]:
     return found
 
 
+def _time_off(hours: Hours, number: int) -> list[Span]:
+    """The time off on a date and on the next one, the dates that its ranges reach, in minutes from
+    its midnight.
+    """
+    if not hours.time_off:
+        return []
+    midnight = number * DAY_MINUTES
+    found: list[Span] = []
+    for start, end in hours.time_off[bisect_right(hours.time_off, midnight, key=_end) :]:
+        if start >= midnight + 2 * DAY_MINUTES:
+            break
+        found.append((start - midnight, end - midnight))
+    return found
+
+
+def _end(span: Span) -> int:
+    return span[1]
+
+
 def _open_spans(hours: Hours, week: _Week, number: int) -> list[Span]:
     """The open readings of the ranges that start on a date, every rule applied, in minutes from its
     midnight.
@@ -306,6 +332,7 @@ def _open_spans(hours: Hours, week: _Week, number: int) -> list[Span]:
         closing = hours.exceptions.get(date_of_number(number + ahead))
         if closing is not None:
             holes.extend(_shifted(span, ahead) for span in closing.closed_spans())
+    holes.extend(_time_off(hours, number))
     return cut_intervals(spans, holes)
 
 
@@ -331,6 +358,7 @@ def windows_over(hours: Hours, days: Sequence[LocalDay]) -> list[Interval]:
                     or date_of_number(number + 1) in exceptions
                 )
             )
+            or (hours.time_off and _time_off(hours, number))
         ):
             spans = _open_spans(hours, week, number) if is_supported_date(day) else ()
         if midnight is not None:
@@ -357,12 +385,22 @@ def windows_of(hours: Hours, day: date) -> tuple[Interval, ...]:
 def why_shut(hours: Hours, minute: Minute) -> frozenset[Shut]:
     """Everything that keeps this instant from being open; empty if, and only if, it lies in a
     window.
+    """
+    wall = wall_at(hours.time_zone, minute)
+    found = _why_shut_but_for_time_off(hours, wall)
+    if Shut.OUTSIDE_HOURS in found or not _covers(hours.time_off, wall):
+        return found
+    return found | {Shut.TIME_OFF}
 
-    Each range that covers the instant's reading may have obstacles of its own; only where none
-    covers it is it outside hours.
+
+def _why_shut_but_for_time_off(hours: Hours, wall: int) -> frozenset[Shut]:
+    """Why a reading is not open.
+
+    Each range that covers it may have obstacles of its own; only where none covers it is it
+    outside hours.
     """
     week = _week(hours.weekly, hours.breaks)
-    number, reading = divmod(wall_at(hours.time_zone, minute), DAY_MINUTES)
+    number, reading = divmod(wall, DAY_MINUTES)
     today = date_of_number(number)
     if not is_supported_date(today):
         return frozenset({Shut.OUTSIDE_HOURS})

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         ProviderId,
         ServiceId,
         SubjectId,
+        TimeOffId,
         WeeklyBreakId,
         WeeklyHoursId,
     )
@@ -110,6 +111,21 @@ class AvailabilityException:
     is_blocked: bool
     start_minute: int | None
     end_minute: int | None
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimeOff:
+    """A range of wall-clock time on which a subject is away, over any number of dates.
+
+    The readings are half-open, in wall minutes (see `app.core.zones`) of the subject's zone. They
+    stay what they are when the zone changes.
+    """
+
+    id: TimeOffId
+    subject_id: SubjectId
+    from_wall: int
+    until_wall: int
     reason: str | None
 
 

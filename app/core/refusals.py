@@ -60,6 +60,7 @@ _REASON_SENTENCES = {
     UnbookableReason.OUTSIDE_HOURS: say("it is outside the provider's hours"),
     UnbookableReason.BREAK: say("the provider has a break then"),
     UnbookableReason.EXCEPTION: say("the provider keeps other hours on that date"),
+    UnbookableReason.TIME_OFF: say("the provider is away then"),
     UnbookableReason.NOT_ON_GRID: say("appointments start at other minutes"),
     UnbookableReason.DOES_NOT_FIT: say("it would run past the provider's hours"),
     UnbookableReason.ALREADY_TAKEN: say("it is already taken"),

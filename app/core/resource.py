@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import date
 
-    from app.core.hours import DayException, WeeklyRange
+    from app.core.hours import DayException, Span, WeeklyRange
     from app.core.ids import ResourceId
 
 MOST_UNITS: Final = 1000
@@ -23,7 +23,8 @@ class Resource:
     """So many identical units (1 to `MOST_UNITS`), numbered from 1, each with time of its own.
 
     `kind` is a word of the organization, such as `room`. Hours, breaks and exceptions of a resource
-    that is always open are kept and have no effect. `external_id` is the organization's own id.
+    that is always open are kept and have no effect; time off has one. `external_id` is the
+    organization's own id.
     """
 
     id: ResourceId
@@ -54,8 +55,17 @@ def hours_in_force(
     weekly: tuple[WeeklyRange, ...],
     breaks: tuple[WeeklyRange, ...],
     exceptions: Mapping[date, DayException],
+    time_off: tuple[Span, ...],
 ) -> Hours:
-    """The hours that the resource keeps: those given, or all of every date."""
+    """The hours that the resource keeps: those given, or all of every date, less its time off."""
     if resource.is_always_open:
-        return Hours(time_zone=resource.time_zone, weekly=ALWAYS_OPEN, exceptions={})
-    return Hours(time_zone=resource.time_zone, weekly=weekly, breaks=breaks, exceptions=exceptions)
+        return Hours(
+            time_zone=resource.time_zone, weekly=ALWAYS_OPEN, exceptions={}, time_off=time_off
+        )
+    return Hours(
+        time_zone=resource.time_zone,
+        weekly=weekly,
+        breaks=breaks,
+        exceptions=exceptions,
+        time_off=time_off,
+    )

@@ -99,6 +99,8 @@ class UnbookableReason(StrEnum):
     OUTSIDE_HOURS = "OUTSIDE_HOURS"
     BREAK = "BREAK"
     EXCEPTION = "EXCEPTION"
+    TIME_OFF = "TIME_OFF"
+    """For staff; others read EXCEPTION (`reasons_for_others`)."""
     NOT_ON_GRID = "NOT_ON_GRID"
     DOES_NOT_FIT = "DOES_NOT_FIT"
     ALREADY_TAKEN = "ALREADY_TAKEN"
@@ -146,8 +148,8 @@ def free_stretches(
 
     Only the duration and the buffers of the rules matter; step, notice, horizon and the current
     time do not. `claims` may have any order, and must include all that overlap `claims_span`; all
-    of them count (see `active`). `hours` must include the exceptions of `exceptions_span`. The cost
-    is proportional to the number of dates, windows and claims.
+    of them count (see `active`). `hours` must include the exceptions and the time off of
+    `exceptions_span`. The cost is proportional to the number of dates, windows and claims.
     """
     low, high = day_number(first), day_number(last)
     start, stop = max(low, _FIRST_NUMBER), min(high, _LAST_NUMBER)
@@ -297,8 +299,8 @@ def claims_span(zone: str, rules: Rules, first: date, last: date) -> Interval:
 
 
 def exceptions_span(rules: Rules, first: date, last: date) -> tuple[date, date]:
-    """The dates, inclusive, whose exceptions can affect the free starts of these dates: the
-    exceptions to read from the store.
+    """The dates, inclusive, whose exceptions and time off can affect the free starts of these
+    dates: those to read from the store.
 
     Hours of the evening before may reach into the first date, and a break of the evening before
     that may shorten them. Visits may reach beyond the last date, even across a date that the zone
@@ -369,6 +371,16 @@ def why_not_free(
 def in_order(reasons: Collection[UnbookableReason]) -> tuple[UnbookableReason, ...]:
     """The reasons in the order of `UnbookableReason`."""
     return tuple(reason for reason in UnbookableReason if reason in reasons)
+
+
+def reasons_for_others(reasons: Iterable[UnbookableReason]) -> tuple[UnbookableReason, ...]:
+    """The reasons as they are shown to others than staff: that somebody is away is staff's."""
+    return in_order(
+        {
+            UnbookableReason.EXCEPTION if reason is UnbookableReason.TIME_OFF else reason
+            for reason in reasons
+        }
+    )
 
 
 def _is_whole(starts_at: datetime) -> bool:
@@ -448,6 +460,7 @@ _OF_SHUT: Final[Mapping[Shut, UnbookableReason]] = {
     Shut.OUTSIDE_HOURS: UnbookableReason.OUTSIDE_HOURS,
     Shut.BREAK: UnbookableReason.BREAK,
     Shut.EXCEPTION: UnbookableReason.EXCEPTION,
+    Shut.TIME_OFF: UnbookableReason.TIME_OFF,
 }
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from app.core.events import Author
 from app.core.lifecycle import Actor
+from app.core.slots import reasons_for_others
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from app.core.appointment import Appointment
     from app.core.ids import AppointmentId, CustomerId, OrganizationId, ProviderId
+    from app.core.slots import UnbookableReason
 
 
 class Role(StrEnum):
@@ -88,6 +90,10 @@ class Viewer:
     def sees_staff_matters(self) -> bool:
         """How providers can be reached, whose tokens act for them, and why they are away."""
         return self.is_staff
+
+    def reasons_shown(self, reasons: tuple[UnbookableReason, ...]) -> tuple[UnbookableReason, ...]:
+        """Why a time can't be booked, as the caller may know it."""
+        return reasons if self.sees_staff_matters else reasons_for_others(reasons)
 
     @property
     def sees_all_appointments(self) -> bool:

@@ -35,8 +35,8 @@ CALENDAR_LIFETIME_SECONDS: Final = DAY_LIFETIME_MS / 1000
 
 @dataclass(slots=True, kw_only=True)
 class KnownCalendar(Generic[Source]):
-    """A calendar with the exceptions on the dates from `first` to `last`; or a service's needs,
-    which no date matters for.
+    """A calendar with the exceptions and time off on the dates from `first` to `last`; or a
+    service's needs, which no date matters for.
     """
 
     calendar: Source
@@ -136,4 +136,4 @@ def _weigh(_key: tuple[OrganizationId, SourceKey], known: Known) -> int:
         case Calendar(hours=hours) | ResourceCalendar(hours=hours):
             ranges = len(hours.weekly) + len(hours.breaks)
             exceptions = sum(1 + len(each.ranges) for each in hours.exceptions.values())
-            return 3_500 + 250 * ranges + 350 * exceptions
+            return 3_500 + 250 * ranges + 350 * exceptions + 150 * len(hours.time_off)

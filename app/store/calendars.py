@@ -7,7 +7,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from app.core.hours import ClockRange, DayException, Hours, WeeklyRange
+from app.core.hours import ClockRange, DayException, Hours, WeeklyRange, merge_intervals
 from app.core.ids import (
     AppointmentId,
     HoldId,
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from app.core.booking import Claims
+    from app.core.hours import Span
     from app.core.ids import OrganizationId
     from app.core.zones import Minute
     from app.store.locks import CalendarLock
@@ -85,6 +86,10 @@ def _exceptions(rows: list[tuple[int, int, int | None, int | None]]) -> dict[dat
     }
 
 
+def _time_off(rows: list[tuple[int, int]]) -> tuple[Span, ...]:
+    return tuple(merge_intervals((start, end) for start, end in rows))
+
+
 async def load_calendars(
     on: Executor,
     organization_id: OrganizationId,
@@ -94,8 +99,8 @@ async def load_calendars(
     *,
     with_withdrawn: bool = False,
 ) -> dict[Party, Calendar]:
-    """The calendars of those wanted that exist, with the exceptions on the dates from first to
-    last.
+    """The calendars of those wanted that exist, with the exceptions and time off on the dates from
+    first to last.
 
     A provider that does not exist is absent, and so is a service that the provider does not offer.
     `with_withdrawn` includes those services: offers limit new bookings, not existing appointments.
@@ -123,6 +128,7 @@ async def load_calendars(
                     weekly=_weekly(row["weekly_hours"]),
                     breaks=_weekly(row["weekly_breaks"]),
                     exceptions=_exceptions(row["exceptions"]),
+                    time_off=_time_off(row["time_off"]),
                 ),
                 rules=rules_in_force(provider.rules, service.rules if service else None),
                 is_plain=row["offered_is_plain"],
@@ -138,8 +144,8 @@ async def load_resource_calendars(
     first: date,
     last: date,
 ) -> dict[ResourceId, ResourceCalendar]:
-    """Those of these resources that exist, each with its hours: with the exceptions on the dates
-    from first to last.
+    """Those of these resources that exist, each with its hours: with the exceptions and time
+    off on the dates from first to last.
     """
     rows = await _RESOURCE_CALENDARS.many(on, organization_id, resource_ids, first, last)
     return {
@@ -150,6 +156,7 @@ async def load_resource_calendars(
                 _weekly(row["weekly_hours"]),
                 _weekly(row["weekly_breaks"]),
                 _exceptions(row["exceptions"]),
+                _time_off(row["time_off"]),
             ),
         )
         for row in rows

@@ -4,7 +4,7 @@ subject_id, claimed_from, claimed_until, visit_from, visit_until, appointment_id
 
 -- name: calendars :many
 -- Everything but claims that decides about the time of each (provider, service or null) asked for: rules, weekly hours,
--- breaks, and the exceptions on the dates from $4 to $5. One statement for any number. A service that the
+-- breaks, and the exceptions and time off on the dates from $4 to $5. One statement for any number. A service that the
 -- provider does not offer comes back as nulls, unless withdrawn ones are wanted too.
 -- params: organization_id uuid, provider_ids uuid[], service_ids uuid[], from_date date, until_date date, with_withdrawn boolean
 SELECT wanted.provider_id AS wanted_provider_id, wanted.service_id AS wanted_service_id,
@@ -57,7 +57,15 @@ SELECT wanted.provider_id AS wanted_provider_id, wanted.service_id AS wanted_ser
         WHERE availability_exception.organization_id = $1
             AND availability_exception.subject_id = provider.id
             AND availability_exception.date BETWEEN $4 AND $5
-    ) AS exceptions
+    ) AS exceptions,
+    ARRAY(
+        SELECT ARRAY[(extract(epoch FROM from_reading) / 60)::integer, (extract(epoch FROM until_reading) / 60)::integer]
+        FROM time_off
+        WHERE time_off.organization_id = $1
+            AND time_off.subject_id = provider.id
+            AND time_off.until_reading > $4::date
+            AND time_off.from_reading < $5::date + 1
+    ) AS time_off
 FROM unnest($2::uuid[], $3::uuid[]) AS wanted (provider_id, service_id)
 JOIN provider ON provider.organization_id = $1 AND provider.id = wanted.provider_id
 LEFT JOIN service_provider AS offered

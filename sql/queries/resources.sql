@@ -10,8 +10,8 @@ FROM resource
 WHERE organization_id = $1 AND id = ANY($2);
 
 -- name: resource_calendars :many
--- These resources with everything but claims that decides about their time: weekly hours, breaks, and the exceptions on
--- the dates from $3 to $4. One statement for any number.
+-- These resources with everything but claims that decides about their time: weekly hours, breaks, and the exceptions
+-- and time off on the dates from $3 to $4. One statement for any number.
 -- params: organization_id uuid, ids uuid[], from_date date, until_date date
 SELECT {{resource_columns}},
     -- As in `calendars`.
@@ -31,7 +31,15 @@ SELECT {{resource_columns}},
         WHERE availability_exception.organization_id = $1
             AND availability_exception.subject_id = resource.id
             AND availability_exception.date BETWEEN $3 AND $4
-    ) AS exceptions
+    ) AS exceptions,
+    ARRAY(
+        SELECT ARRAY[(extract(epoch FROM from_reading) / 60)::integer, (extract(epoch FROM until_reading) / 60)::integer]
+        FROM time_off
+        WHERE time_off.organization_id = $1
+            AND time_off.subject_id = resource.id
+            AND time_off.until_reading > $3::date
+            AND time_off.from_reading < $4::date + 1
+    ) AS time_off
 FROM resource
 WHERE organization_id = $1 AND id = ANY($2);
 

@@ -95,6 +95,13 @@ def windows_of(hours: Hours, zone: ZoneInfo, day: date) -> list[Window]:
             cuts.extend(wall(other, item) for item in exception.ranges)
             if not exception.ranges:
                 cuts.append((midnight, midnight + DAY))
+    cuts.extend(
+        (
+            EPOCH.replace(tzinfo=None) + start * MINUTE,
+            EPOCH.replace(tzinfo=None) + end * MINUTE,
+        )
+        for start, end in hours.time_off
+    )
     for cut_start, cut_end in cuts:
         walls = [
             piece

@@ -153,6 +153,9 @@ def _calendar(number: int) -> KnownCalendar[Calendar]:
         weekly=_weekly(number),
         breaks=_weekly(number + 1),
         exceptions=exceptions,
+        time_off=tuple(
+            (700_000 + number + 9 * each, 700_005 + number + 9 * each) for each in range(5)
+        ),
     )
     calendar = Calendar(
         provider=provider, service=None, hours=hours, rules=rules_in_force(rules, None)

@@ -64,6 +64,7 @@ from app.core.message_rules import LEADS
 from app.core.messages import Message
 from app.core.provider import Offer
 from app.core.validation import ContactForm
+from app.core.viewer import Viewer
 from app.core.zones import local_text, minute_of
 from app.notify.ics import uid
 from app.telemetry.metrics import count_answer
@@ -795,7 +796,7 @@ class AppointmentMutation:
                     )
                 return confirmation_of(answer)
             case refusals.SlotUnavailable():
-                return slot_unavailable(answer, form.customer_time_zone)
+                return slot_unavailable(answer, viewer, form.customer_time_zone)
             case refusals.HoldExpired():
                 return HoldExpiredError(
                     code="HOLD_EXPIRED",
@@ -807,9 +808,12 @@ class AppointmentMutation:
 
 
 def slot_unavailable(
-    refusal: refusals.SlotUnavailable, time_zone: str | None
+    refusal: refusals.SlotUnavailable, viewer: Viewer, time_zone: str | None
 ) -> SlotUnavailableError:
-    """The refusal of a time, with its alternatives shown in the customer's zone."""
+    """The refusal of a time, with the reasons that the caller may know, and its alternatives in
+    the customer's zone.
+    """
+    refusal = replace(refusal, reasons=viewer.reasons_shown(refusal.reasons))
     return SlotUnavailableError(
         code="SLOT_UNAVAILABLE",
         said=refusal.message,

@@ -479,4 +479,5 @@ class AvailabilityQuery:
         )
         if isinstance(found, core.NotFound):
             return None
-        return TimeExplanation(found=found, bookable=not found.reasons, reasons=list(found.reasons))
+        reasons = info.context.viewer.reasons_shown(found.reasons)
+        return TimeExplanation(found=found, bookable=not reasons, reasons=list(reasons))

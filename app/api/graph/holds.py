@@ -158,7 +158,7 @@ class HoldMutation:
             case Held():
                 return Hold.of(answer)
             case refusals.SlotUnavailable():
-                return slot_unavailable(answer, None)
+                return slot_unavailable(answer, info.context.viewer, None)
             case _:
                 return refused(answer)
 

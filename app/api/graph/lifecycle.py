@@ -186,7 +186,7 @@ class LifecycleMutation:
             case Booked():
                 return confirmation_of(answer)
             case refusals.SlotUnavailable():
-                return slot_unavailable(answer, None)
+                return slot_unavailable(answer, info.context.viewer, None)
             case _:
                 return refused(answer)
 

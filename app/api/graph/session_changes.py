@@ -131,6 +131,6 @@ class SessionMutation:
             case core.Session():
                 return Session.of(answer)
             case refusals.SlotUnavailable():
-                return slot_unavailable(answer, None)
+                return slot_unavailable(answer, info.context.viewer, None)
             case _:
                 return refused(answer)

@@ -136,6 +136,7 @@ _publish(
         "OUTSIDE_HOURS": "It is outside the provider's working hours.",
         "BREAK": "The provider has a weekly break then.",
         "EXCEPTION": "An exception closes that time.",
+        "TIME_OFF": "Time off covers it. Staff only: others read EXCEPTION.",
         "NOT_ON_GRID": "The provider is open, but appointments start at other minutes.",
         "DOES_NOT_FIT": "It starts in open time, but does not end in it.",
         "ALREADY_TAKEN": "Another appointment overlaps the visit.",

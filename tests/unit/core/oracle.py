@@ -8,6 +8,7 @@ minute at a time; open and taken time are sets of minutes.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
@@ -69,6 +70,13 @@ def is_shut_today(hours: Hours, today: date, minute: int) -> bool:
     return not ranges or any(covers(item.start_minute, item.end_minute, minute) for item in ranges)
 
 
+def is_off(hours: Hours, today: date, minute: int) -> bool:
+    """Whether time off covers this reading."""
+    reading = datetime.combine(today, datetime.min.time()) + timedelta(minutes=minute)
+    since = (reading - datetime(1970, 1, 1)) / timedelta(minutes=1)  # noqa: DTZ001 - a reading
+    return any(start <= since < end for start, end in hours.time_off)
+
+
 def is_break(hours: Hours, today: date, minute: int) -> bool:
     return any(
         holds(item, day, reading)
@@ -85,7 +93,7 @@ def in_ranges(ranges: Iterable[ClockRange], reading: int) -> bool:
 def open_dates(hours: Hours, moment: Moment) -> set[date]:
     """The dates whose ranges hold the provider open at this moment."""
     today, minute = wall_clock(hours.time_zone, moment)
-    if is_shut_today(hours, today, minute):
+    if is_shut_today(hours, today, minute) or is_off(hours, today, minute):
         return set()
     found = set()
     for day, reading in readings(today, minute):
@@ -165,10 +173,9 @@ class Walk:
         """Why not, sentence by sentence. `starts_at` is a whole minute of the dates walked."""
         starts_at, now = starts_at.astimezone(UTC), now.astimezone(UTC)
         moment = round(starts_at.timestamp() / 60)
-        today, minute = wall_clock(self.hours.time_zone, moment)
         found = self._of_the_clock(starts_at, now)
         if moment not in self.open:
-            found |= self._shut(today, minute)
+            found |= self._shut(moment)
         else:
             if moment not in self.on_grid:
                 found.add("NOT_ON_GRID")
@@ -212,8 +219,12 @@ class Walk:
                 found.add("ALREADY_TAKEN")
         return found
 
-    def _shut(self, today: date, minute: int) -> set[str]:
+    def _shut(self, moment: Moment) -> set[str]:
         hours = self.hours
+        today, minute = wall_clock(hours.time_zone, moment)
+        off = {"TIME_OFF"} if is_off(hours, today, minute) else set()
+        if open_dates(replace(hours, time_off=()), moment):
+            return off
         found = set()
         for day, reading in readings(today, minute):
             is_weekly = any(holds(item, day, reading) for item in hours.weekly)
@@ -227,4 +238,4 @@ class Walk:
                 found.add("BREAK")
             if is_custom(hours, day) and in_ranges(hours.exceptions[day].ranges, reading):
                 found.add("EXCEPTION")
-        return found or {"OUTSIDE_HOURS"}
+        return found | off if found else {"OUTSIDE_HOURS"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 from itertools import pairwise
 
@@ -153,6 +154,118 @@ CUSTOM = DayException(date=MONDAY, is_blocked=False, ranges=(ClockRange(600, 660
 )
 def test_what_shuts_an_instant_is_named(hours: Hours, minute: int, expected: set[Shut]) -> None:
     assert why_shut(hours, MIDNIGHT + minute) == expected
+
+
+def off(hours: Hours, *spans: tuple[int, int]) -> Hours:
+    """With time off, in minutes from Monday's midnight."""
+    return replace(
+        hours, time_off=tuple((MIDNIGHT + start, MIDNIGHT + end) for start, end in spans)
+    )
+
+
+@pytest.mark.parametrize(
+    ("hours", "minute", "expected"),
+    [
+        (off(week(), (NINE, 600)), NINE, {Shut.TIME_OFF}),
+        (off(week(), (NINE, 600)), 600, set()),
+        (off(week(), (-1440, 1440)), FIVE, {Shut.OUTSIDE_HOURS}),
+        (off(week(), (-1440, 1440)), NOON, {Shut.TIME_OFF, Shut.BREAK}),
+        (off(week(closed=CLOSED), (0, 1440)), NINE, {Shut.TIME_OFF, Shut.EXCEPTION}),
+        (off(week(block=BLOCK), (570, 660)), 540, {Shut.EXCEPTION}),
+        (off(week(block=BLOCK), (570, 660)), 570, {Shut.TIME_OFF, Shut.EXCEPTION}),
+        (off(week(block=BLOCK), (570, 660)), 600, {Shut.TIME_OFF}),
+        (off(week(custom=CUSTOM), (620, 640)), 620, {Shut.TIME_OFF}),
+        (off(week(custom=CUSTOM), (620, 640)), 640, set()),
+        # Hours that custom hours have replaced are shut by both.
+        (off(week(custom=CUSTOM), (NINE, 620)), NINE, {Shut.TIME_OFF, Shut.EXCEPTION}),
+    ],
+)
+def test_time_off_is_named_beside_all_else_that_shuts_an_instant(
+    hours: Hours, minute: int, expected: set[Shut]
+) -> None:
+    assert why_shut(hours, MIDNIGHT + minute) == expected
+
+
+def test_time_off_cuts_windows_whichever_date_they_started_on() -> None:
+    """It closes readings: the late evening's part past its end stays open."""
+    nights = Hours(time_zone="UTC", weekly=(WeeklyRange(0, 1320, 120),), exceptions={})
+    assert windows_of(off(nights, (0, 1380)), MONDAY) == ((MIDNIGHT + 1380, MIDNIGHT + 1560),)
+    assert windows_of(off(nights, (0, 1440)), MONDAY) == ((MIDNIGHT + 1440, MIDNIGHT + 1560),)
+    assert windows_of(off(nights, (1440, 1500)), MONDAY) == (
+        (MIDNIGHT + 1320, MIDNIGHT + 1440),
+        (MIDNIGHT + 1500, MIDNIGHT + 1560),
+    )
+    assert windows_of(off(nights, (0, 2880)), MONDAY) == ()
+
+
+def test_many_days_of_time_off_leave_only_the_dates_around_them() -> None:
+    """And several are several: each cuts its own."""
+    hours = off(week(), (NINE + 60, 7 * 1440 + NINE), (8 * 1440, 8 * 1440 + NOON))
+    open_minutes = {
+        ahead: sum(end - start for start, end in windows_of(hours, MONDAY + timedelta(days=ahead)))
+        for ahead in range(-1, 11)
+    }
+    whole = 7 * 60
+    expected = {-1: whole, 0: 60} | dict.fromkeys(range(1, 7), 0)
+    assert open_minutes == {**expected, 7: whole, 8: 4 * 60, 9: whole, 10: whole}
+
+
+CHICAGO_NIGHTS = Hours(
+    time_zone="America/Chicago",
+    weekly=tuple(WeeklyRange(day, 0, 360) for day in range(7)),
+    exceptions={},
+)
+
+
+@pytest.mark.parametrize(
+    ("night", "time_off", "windows"),
+    [
+        # 02:00 to 03:00 is left out: time off from or until a reading in it ends at the jump.
+        ("2026-03-08", (0, 150), [("08:00", "11:00")]),
+        ("2026-03-08", (150, 360), [("06:00", "08:00")]),
+        ("2026-03-08", (120, 180), [("06:00", "11:00")]),
+        ("2026-03-08", (90, 150), [("06:00", "07:30"), ("08:00", "11:00")]),
+        # 01:00 to 02:00 is read twice: time off covers either reading of it.
+        ("2026-11-01", (0, 90), [("06:30", "07:00"), ("07:30", "12:00")]),
+        ("2026-11-01", (90, 360), [("05:00", "06:30"), ("07:00", "07:30")]),
+        ("2026-11-01", (60, 120), [("05:00", "06:00"), ("08:00", "12:00")]),
+    ],
+)
+def test_time_off_closes_readings_where_the_clock_changes(
+    night: str, time_off: tuple[int, int], windows: list[tuple[str, str]]
+) -> None:
+    """None of its readings is open, however often the clock shows it."""
+    day = date.fromisoformat(night)
+    midnight = day_number(day) * 1440
+    hours = replace(CHICAGO_NIGHTS, time_off=((midnight + time_off[0], midnight + time_off[1]),))
+    assert [
+        tuple(f"{edge % 1440 // 60:02}:{edge % 60:02}" for edge in window)
+        for window in windows_of(hours, day)
+    ] == windows
+
+
+def test_the_same_readings_are_off_in_another_zone() -> None:
+    """Time off speaks of readings, as hours do: a change of zone moves both."""
+    day = date(2026, 6, 1)
+    midnight = day_number(day) * 1440
+    here = Hours(
+        time_zone="Europe/Berlin",
+        weekly=(WeeklyRange(0, NINE, FIVE),),
+        exceptions={},
+        time_off=((midnight + NINE, midnight + NOON),),
+    )
+    there = replace(here, time_zone="America/New_York")
+    assert windows_of(here, day) == ((midnight + NOON - 120, midnight + FIVE - 120),)
+    assert windows_of(there, day) == ((midnight + NOON + 240, midnight + FIVE + 240),)
+
+
+def test_time_off_reaches_the_first_and_the_last_supported_date() -> None:
+    first, last = date(1973, 1, 1), date(2999, 12, 31)
+    off_ever = (day_number(first) * 1440, (day_number(last) + 1) * 1440)
+    hours = replace(week(), time_off=(off_ever,))
+    for day in (first, MONDAY, last):
+        assert windows_of(hours, day) == ()
+        assert why_shut(hours, day_number(day) * 1440 + NINE) == {Shut.TIME_OFF}
 
 
 @settings(max_examples=60, deadline=None)

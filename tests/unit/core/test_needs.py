@@ -63,15 +63,23 @@ def test_kept_hours_of_a_resource_that_is_always_open_have_no_effect() -> None:
     closed = {day: DayException(date=day, is_blocked=True)}
     room = Resource(id=ROOM, name="Room 1", kind="room", time_zone="UTC", is_always_open=True)
     midnight = day_number(day) * 1440
-    assert windows_of(hours_in_force(room, weekly, breaks, closed), day) == (
+    assert windows_of(hours_in_force(room, weekly, breaks, closed, ()), day) == (
         (midnight, midnight + 1440),
     )
     kept = Resource(id=ROOM, name="Room 1", kind="room", time_zone="UTC", is_always_open=False)
-    assert windows_of(hours_in_force(kept, weekly, breaks, {}), day) == (
+    assert windows_of(hours_in_force(kept, weekly, breaks, {}, ()), day) == (
         (midnight + 9 * 60, midnight + 12 * 60),
         (midnight + 13 * 60, midnight + 17 * 60),
     )
     custom = {day: DayException(date=day, is_blocked=False, ranges=(ClockRange(60, 120),))}
-    assert windows_of(hours_in_force(kept, weekly, breaks, custom), day) == (
+    assert windows_of(hours_in_force(kept, weekly, breaks, custom, ()), day) == (
         (midnight + 60, midnight + 120),
+    )
+    # Time off cuts the hours of either.
+    away = ((midnight - 60, midnight + 90),)
+    assert windows_of(hours_in_force(room, weekly, breaks, closed, away), day) == (
+        (midnight + 90, midnight + 1440),
+    )
+    assert windows_of(hours_in_force(kept, weekly, breaks, custom, away), day) == (
+        (midnight + 90, midnight + 120),
     )

@@ -35,7 +35,7 @@ from app.core.slots import (
     free_starts,
     nearest,
 )
-from app.core.zones import instant_of, minute_of
+from app.core.zones import day_number, instant_of, minute_of
 from tests.benchmarks import engine, straightforward
 from tests.unit.core.worlds import claims_around, dates_in, hours_around, some_rules, zones
 
@@ -102,15 +102,19 @@ def test_the_order_of_claims_and_those_beyond_their_span_change_nothing(
 
 @settings(max_examples=60, deadline=None)
 @given(st.data())
-def test_exceptions_beyond_their_span_change_nothing(data: st.DataObject) -> None:
+def test_exceptions_and_time_off_beyond_their_span_change_nothing(data: st.DataObject) -> None:
     zone = data.draw(zones)
     day = data.draw(dates_in(zone))
     hours, rules = data.draw(hours_around(zone, day)), data.draw(some_rules())
     first, last = exceptions_span(rules, day, day)
     needed = {date: item for date, item in hours.exceptions.items() if first <= date <= last}
-    assert free_starts(replace(hours, exceptions=needed), rules, (), day, day) == free_starts(
-        hours, rules, (), day, day
-    )
+    begin, end = day_number(first) * 1440, (day_number(last) + 1) * 1440
+    inside = tuple(each for each in hours.time_off if begin < each[1] and each[0] < end)
+    clipped = tuple((max(start, begin), min(until, end)) for start, until in inside)
+    expected = free_starts(hours, rules, (), day, day)
+    for time_off in (inside, clipped):
+        seen = replace(hours, exceptions=needed, time_off=time_off)
+        assert free_starts(seen, rules, (), day, day) == expected
 
 
 @settings(max_examples=60, deadline=None)
@@ -255,6 +259,7 @@ def test_reasons_come_all_and_in_the_contracts_order() -> None:
         "OUTSIDE_HOURS",
         "BREAK",
         "EXCEPTION",
+        "TIME_OFF",
         "NOT_ON_GRID",
         "DOES_NOT_FIT",
         "ALREADY_TAKEN",

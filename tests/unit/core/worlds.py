@@ -10,10 +10,10 @@ from zoneinfo import ZoneInfo
 
 from hypothesis import strategies as st
 
-from app.core.hours import ClockRange, DayException, Hours, WeeklyRange
+from app.core.hours import ClockRange, DayException, Hours, WeeklyRange, merge_intervals
 from app.core.rules import Rules
 from app.core.slots import Claim, ClaimKind
-from app.core.zones import known_zones
+from app.core.zones import day_number, known_zones
 
 CURIOUS_ZONES = (
     "UTC",
@@ -86,6 +86,14 @@ def dates_in(draw: st.DrawFn, zone: str) -> date:
     return draw(st.dates(date(FIRST_YEAR, 1, 1), date(LAST_YEAR, 12, 31)))
 
 
+def _days(count: int) -> int:
+    return count * 1440
+
+
+def _span(start: int, length: int) -> tuple[int, int]:
+    return start, start + length
+
+
 starts_of_range = st.one_of(
     st.integers(0, 95).map(lambda quarter: quarter * 15), st.integers(0, 1439)
 )
@@ -93,6 +101,14 @@ ends_of_range = st.one_of(
     st.integers(1, 96).map(lambda quarter: quarter * 15), st.integers(1, 1440)
 )
 clock_ranges = st.builds(ClockRange, start_minute=starts_of_range, end_minute=ends_of_range)
+
+
+starts_of_time_off = st.one_of(st.integers(-3, 5).map(_days), st.integers(-4000, 8000))
+lengths_of_time_off = st.one_of(
+    st.integers(1, 8).map(lambda halves: halves * 720),
+    st.integers(1, 300),
+    st.integers(1, 20_000),
+)
 
 
 @st.composite
@@ -131,11 +147,16 @@ def hours_around(draw: st.DrawFn, zone: str, day: date) -> Hours:
     breaks = draw(st.lists(weekly_ranges(day), max_size=4))
     days = draw(st.lists(st.integers(-3, 6), max_size=5, unique=True))
     exceptions = [draw(exceptions_on(day + timedelta(days=ahead))) for ahead in days]
+    midnight = day_number(day) * 1440
+    time_off = draw(st.lists(st.builds(_span, starts_of_time_off, lengths_of_time_off), max_size=3))
     return Hours(
         time_zone=zone,
         weekly=tuple(weekly),
         breaks=tuple(breaks),
         exceptions={exception.date: exception for exception in exceptions},
+        time_off=tuple(
+            merge_intervals((midnight + start, midnight + end) for start, end in time_off)
+        ),
     )
 
 
