@@ -125,6 +125,10 @@ QUERIES: Final[Mapping[str, tuple[str, str]]] = {
         'sessions(from: "2026-01-01T00:00:00Z", to: "2026-02-01T00:00:00Z") { nodes { id } }',
         "ada practice",
     ),
+    "strandedAppointments": (
+        "strandedAppointments { pageInfo { hasNextPage } }",
+        f"{STAFF} other-ada other-admin",
+    ),
     "messageTemplates": ("messageTemplates { kind }", "admin"),
     "previewMessage": (
         "previewMessage(kind: BOOKED, recipient: CUSTOMER, channel: EMAIL) { text }",

@@ -164,20 +164,22 @@ def merge_intervals(intervals: Iterable[Interval]) -> list[Interval]:
     return merged
 
 
-def cut_intervals(intervals: Sequence[Interval], holes: Sequence[Interval]) -> list[Interval]:
+def cut_intervals(intervals: Iterable[Interval], holes: Iterable[Interval]) -> list[Interval]:
     """What the holes leave of the intervals' union: ascending, with a gap between any two."""
     left: list[Interval] = []
     cuts = merge_intervals(holes)
+    passed, count = 0, len(cuts)
     for begin, end in merge_intervals(intervals):
         start = begin
-        for hole_start, hole_end in cuts:
-            if hole_end <= start:
-                continue
-            if hole_start >= end:
-                break
+        while passed < count and cuts[passed][1] <= start:
+            passed += 1
+        at = passed
+        while at < count and cuts[at][0] < end:
+            hole_start, hole_end = cuts[at]
             if start < hole_start:
                 left.append((start, hole_start))
             start = hole_end
+            at += 1
         if start < end:
             left.append((start, end))
     return left

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from app.core.hours import ALWAYS_OPEN, Hours
+from app.core.hours import ALWAYS_OPEN
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from datetime import date
-
-    from app.core.hours import DayException, Span, WeeklyRange
+    from app.core.hours import Hours
     from app.core.ids import ResourceId
 
 MOST_UNITS: Final = 1000
@@ -50,22 +47,10 @@ class ResourceCalendar:
     hours: Hours
 
 
-def hours_in_force(
-    resource: Resource,
-    weekly: tuple[WeeklyRange, ...],
-    breaks: tuple[WeeklyRange, ...],
-    exceptions: Mapping[date, DayException],
-    time_off: tuple[Span, ...],
-) -> Hours:
-    """The hours that the resource keeps: those given, or all of every date, less its time off."""
-    if resource.is_always_open:
-        return Hours(
-            time_zone=resource.time_zone, weekly=ALWAYS_OPEN, exceptions={}, time_off=time_off
-        )
-    return Hours(
-        time_zone=resource.time_zone,
-        weekly=weekly,
-        breaks=breaks,
-        exceptions=exceptions,
-        time_off=time_off,
-    )
+def hours_in_force(kept: Hours, *, is_always_open: bool) -> Hours:
+    """The hours that a resource keeps: those that are stored for it, or all of every date; less its
+    time off.
+    """
+    if is_always_open:
+        return replace(kept, weekly=ALWAYS_OPEN, breaks=(), exceptions={})
+    return kept

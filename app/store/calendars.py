@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from app.core.booking import Claims
     from app.core.hours import Span
     from app.core.ids import OrganizationId
+    from app.core.resource import Resource
     from app.core.zones import Minute
     from app.store.locks import CalendarLock
     from app.store.pool import Transaction
@@ -144,24 +145,43 @@ async def load_resource_calendars(
     first: date,
     last: date,
 ) -> dict[ResourceId, ResourceCalendar]:
-    """Those of these resources that exist, each with its hours: with the exceptions and time
-    off on the dates from first to last.
+    """Those of these resources that exist, each with the hours in force: with the exceptions and
+    time off on the dates from first to last.
     """
-    rows = await _RESOURCE_CALENDARS.many(on, organization_id, resource_ids, first, last)
+    kept = await load_kept_hours(on, organization_id, resource_ids, first, last)
     return {
-        ResourceId(row["id"]): ResourceCalendar(
+        resource.id: ResourceCalendar(
             resource=resource,
-            hours=hours_in_force(
-                resource,
-                _weekly(row["weekly_hours"]),
-                _weekly(row["weekly_breaks"]),
-                _exceptions(row["exceptions"]),
-                _time_off(row["time_off"]),
+            hours=hours_in_force(hours, is_always_open=resource.is_always_open),
+        )
+        for resource, hours in kept.values()
+    }
+
+
+async def load_kept_hours(
+    on: Executor,
+    organization_id: OrganizationId,
+    resource_ids: Sequence[ResourceId],
+    first: date,
+    last: date,
+) -> dict[ResourceId, tuple[Resource, Hours]]:
+    """Those of these resources that exist, each with its hours as stored, which have no effect
+    where it is always open: with the exceptions and time off on the dates from first to last.
+    """
+    found: dict[ResourceId, tuple[Resource, Hours]] = {}
+    for row in await _RESOURCE_CALENDARS.many(on, organization_id, resource_ids, first, last):
+        resource = resource_from(row)
+        found[resource.id] = (
+            resource,
+            Hours(
+                time_zone=resource.time_zone,
+                weekly=_weekly(row["weekly_hours"]),
+                breaks=_weekly(row["weekly_breaks"]),
+                exceptions=_exceptions(row["exceptions"]),
+                time_off=_time_off(row["time_off"]),
             ),
         )
-        for row in rows
-        for resource in (resource_from(row),)
-    }
+    return found
 
 
 async def time_zones(

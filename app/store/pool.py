@@ -218,9 +218,11 @@ class Transaction:
     trip.
     """
 
-    __slots__ = ("_connection", "_doomed", "_waiting")
+    __slots__ = ("_connection", "_doomed", "_waiting", "is_snapshot")
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, *, is_snapshot: bool = False) -> None:
+        self.is_snapshot = is_snapshot
+        """Whether it can only read, and sees the same commits in every statement."""
         self._connection = connection
         self._doomed = False
         self._waiting: list[tuple[str, Sequence[object]]] = []
@@ -283,7 +285,7 @@ async def _block(
 ) -> AsyncIterator[Transaction]:
     with span("transaction"):
         async with _begun(pool, isolation, readonly=readonly) as (connection, block):
-            running = Transaction(connection)
+            running = Transaction(connection, is_snapshot=readonly)
             try:
                 yield running
                 if not running.is_doomed:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from graphql import GraphQLObjectType
+from graphql import GraphQLInputObjectType, GraphQLObjectType, get_named_type
 
 from tests.builders import Api, Json, a_booking, weekly
 from tests.integration.security_world import (
@@ -93,6 +93,44 @@ async def test_every_mutation_is_for_those_of_its_rule(field: str, world: World)
         assert kind != "InvalidInputError", (name, answer)
         if kind not in {"", "NotAllowedError", "NotFoundError"}:
             allowed.add(name)
+    assert allowed == of(MUTATIONS[field])
+
+
+def dry_runs() -> list[str]:
+    """The mutations that can be previewed."""
+    assert SCHEMA.mutation_type is not None
+    inputs = {
+        name: get_named_type(field.args["input"].type)
+        for name, field in SCHEMA.mutation_type.fields.items()
+    }
+    return sorted(
+        name
+        for name, input_ in inputs.items()
+        if isinstance(input_, GraphQLInputObjectType) and "dryRun" in input_.fields
+    )
+
+
+@pytest.mark.parametrize("field", dry_runs())
+async def test_a_change_is_previewed_by_those_who_may_make_it(field: str, world: World) -> None:
+    """Everybody else gets the refusal that the change would get."""
+    type_name = f"{field[0].upper()}{field[1:]}Input"
+    document = (
+        f"mutation ($input: {type_name}!) {{ answer: {field}(input: $input) {{ __typename }} }}"
+    )
+    allowed = set()
+    for number, (name, caller) in enumerate(world.callers.items()):
+        values = await an_input(field, world, number)
+        found = []
+        for dry_run in (True, False):
+            asked = {**values, "dryRun": dry_run}
+            answer = await world.api.ask(document, caller=caller, input=asked)
+            found.append(answer["answer"]["__typename"])
+        previewed, changed = found
+        if previewed == "ChangePreview":
+            allowed.add(name)
+            assert not changed.endswith("Error")
+        else:
+            assert previewed == changed
     assert allowed == of(MUTATIONS[field])
 
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import strawberry
 
+from app.api.graph.previews import DRY_RUN, ChangePreview
 from app.api.graph.providers import Provider
 from app.api.graph.resources import Resource
 from app.api.graph.week import (
@@ -22,7 +23,7 @@ from app.api.words.refusals import (
     refused,
 )
 from app.api.words.scalars import LocalTime
-from app.core import provider, resource
+from app.core import provider, resource, stranded
 from app.core.hours import ClockRange
 from app.usecases.practice.edit_hours import (
     Changed,
@@ -63,6 +64,7 @@ class SetWeeklyHoursInput:
     )
     provider_id: strawberry.ID | None = strawberry.field(default=None, description=_PROVIDER)
     resource_id: strawberry.ID | None = strawberry.field(default=None, description=_RESOURCE)
+    dry_run: bool | None = strawberry.field(default=False, description=DRY_RUN)
 
 
 @strawberry.input(
@@ -89,6 +91,7 @@ class SetExceptionInput:
     )
     provider_id: strawberry.ID | None = strawberry.field(default=None, description=_PROVIDER)
     resource_id: strawberry.ID | None = strawberry.field(default=None, description=_RESOURCE)
+    dry_run: bool | None = strawberry.field(default=False, description=DRY_RUN)
 
 
 @strawberry.input(description="The date whose exception to remove.")
@@ -100,24 +103,25 @@ class RemoveExceptionInput:
     )
     provider_id: strawberry.ID | None = strawberry.field(default=None, description=_PROVIDER)
     resource_id: strawberry.ID | None = strawberry.field(default=None, description=_RESOURCE)
+    dry_run: bool | None = strawberry.field(default=False, description=DRY_RUN)
 
 
 SetWeeklyHoursResult = Annotated[
-    Provider | Resource | InvalidInputError | NotAllowedError | NotFoundError,
+    Provider | Resource | ChangePreview | InvalidInputError | NotAllowedError | NotFoundError,
     strawberry.union(
         "SetWeeklyHoursResult",
         description="The provider or resource with the new hours, or why they are unchanged.",
     ),
 ]
 SetExceptionResult = Annotated[
-    Provider | Resource | InvalidInputError | NotAllowedError | NotFoundError,
+    Provider | Resource | ChangePreview | InvalidInputError | NotAllowedError | NotFoundError,
     strawberry.union(
         "SetExceptionResult",
         description="The provider or resource with the exception, or why there is none.",
     ),
 ]
 RemoveExceptionResult = Annotated[
-    Provider | Resource | InvalidInputError | NotAllowedError | NotFoundError,
+    Provider | Resource | ChangePreview | InvalidInputError | NotAllowedError | NotFoundError,
     strawberry.union(
         "RemoveExceptionResult",
         description="The provider or resource without the exception, or why it stays.",
@@ -133,13 +137,15 @@ def _owner(input: SetWeeklyHoursInput | SetExceptionInput | RemoveExceptionInput
 
 
 def _result(
-    answer: Changed | Refusal,
-) -> Provider | Resource | InvalidInputError | NotAllowedError | NotFoundError:
+    answer: Changed | stranded.ChangePreview | Refusal,
+) -> Provider | Resource | ChangePreview | InvalidInputError | NotAllowedError | NotFoundError:
     match answer:
         case provider.Provider():
             return Provider.of(answer)
         case resource.Resource():
             return Resource.of(answer)
+        case stranded.ChangePreview():
+            return ChangePreview.of(answer)
         case _:
             return refused(answer)
 
@@ -168,6 +174,7 @@ class HoursMutation:
             _owner(input),
             hours=ranges_of(input.hours),
             breaks=ranges_of(input.breaks or []),
+            dry_run=bool(input.dry_run),
         )
         return _result(answer)
 
@@ -193,6 +200,7 @@ class HoursMutation:
             is_blocked=input.is_blocked,
             ranges=_clock_ranges(input.ranges or []),
             reason=input.reason,
+            dry_run=bool(input.dry_run),
         )
         return _result(answer)
 
@@ -206,6 +214,10 @@ class HoursMutation:
     ) -> RemoveExceptionResult:
         """See the use case."""
         answer = await remove_exception(
-            info.context.resources, info.context.viewer, _owner(input), input.day
+            info.context.resources,
+            info.context.viewer,
+            _owner(input),
+            input.day,
+            dry_run=bool(input.dry_run),
         )
         return _result(answer)

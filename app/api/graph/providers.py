@@ -21,6 +21,7 @@ from app.api.graph.availability import (
     optional_zone,
     slots_offered,
 )
+from app.api.graph.previews import DRY_RUN, ChangePreview
 from app.api.graph.services import Service
 from app.api.graph.week import (
     AvailabilityException,
@@ -73,7 +74,7 @@ from app.api.words.relay import (
 )
 from app.api.words.scalars import TimeZoneName
 from app.core import provider as core
-from app.core import refusals
+from app.core import stranded
 from app.core.validation import ProviderForm
 from app.usecases.listing.list_availability import SlotQuestion
 from app.usecases.practice.edit_provider import change_provider, create_provider
@@ -375,6 +376,7 @@ class UpdateProviderInput:
     limits: list[BookingLimitInput] | None = strawberry.field(
         default=strawberry.UNSET, description=f"{LIMITS} They replace the earlier ones."
     )
+    dry_run: bool | None = strawberry.field(default=False, description=DRY_RUN)
 
 
 CreateProviderResult = Annotated[
@@ -382,7 +384,7 @@ CreateProviderResult = Annotated[
     strawberry.union("CreateProviderResult", description="The new provider, or why there is none."),
 ]
 UpdateProviderResult = Annotated[
-    Provider | InvalidInputError | NotAllowedError | NotFoundError,
+    Provider | ChangePreview | InvalidInputError | NotAllowedError | NotFoundError,
     strawberry.union(
         "UpdateProviderResult", description="The changed provider, or why it is unchanged."
     ),
@@ -491,13 +493,13 @@ class ProviderMutation:
             info.context.resources,
             info.context.viewer,
             provider_key(input.id),
-            changes_of(input, without=frozenset({"id"})),
+            changes_of(input, without=frozenset({"id", "dry_run"})),
+            dry_run=bool(input.dry_run),
         )
-        return provider_result(answer)
-
-
-def provider_result(
-    answer: core.Provider | refusals.InvalidInput | refusals.NotAllowed | refusals.NotFound,
-) -> Provider | InvalidInputError | NotAllowedError | NotFoundError:
-    """The provider after a change, or why it is unchanged."""
-    return Provider.of(answer) if isinstance(answer, core.Provider) else refused(answer)
+        match answer:
+            case core.Provider():
+                return Provider.of(answer)
+            case stranded.ChangePreview():
+                return ChangePreview.of(answer)
+            case _:
+                return refused(answer)

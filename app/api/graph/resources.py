@@ -5,6 +5,7 @@ from uuid import UUID
 
 import strawberry
 
+from app.api.graph.previews import DRY_RUN, ChangePreview
 from app.api.graph.week import (
     AvailabilityException,
     FirstDate,
@@ -43,6 +44,7 @@ from app.api.words.relay import (
 )
 from app.api.words.scalars import TimeZoneName
 from app.core import resource as core
+from app.core import stranded
 from app.core.validation import ResourceForm
 from app.usecases.practice.edit_resource import change_resource, create_resource
 from app.usecases.practice.list_resources import count_resources, list_resources
@@ -180,6 +182,7 @@ class UpdateResourceInput:
     external_id: str | None = strawberry.field(
         default=strawberry.UNSET, description=f"{_EXTERNAL_ID} Null: none."
     )
+    dry_run: bool | None = strawberry.field(default=False, description=DRY_RUN)
 
 
 CreateResourceResult = Annotated[
@@ -187,7 +190,7 @@ CreateResourceResult = Annotated[
     strawberry.union("CreateResourceResult", description="The new resource, or why there is none."),
 ]
 UpdateResourceResult = Annotated[
-    Resource | InvalidInputError | NotAllowedError | NotFoundError,
+    Resource | ChangePreview | InvalidInputError | NotAllowedError | NotFoundError,
     strawberry.union(
         "UpdateResourceResult", description="The changed resource, or why it is unchanged."
     ),
@@ -287,6 +290,13 @@ class ResourceMutation:
             info.context.resources,
             info.context.viewer,
             resource_key(input.id),
-            changes_of(input, without=frozenset({"id"})),
+            changes_of(input, without=frozenset({"id", "dry_run"})),
+            dry_run=bool(input.dry_run),
         )
-        return Resource.of(answer) if isinstance(answer, core.Resource) else refused(answer)
+        match answer:
+            case core.Resource():
+                return Resource.of(answer)
+            case stranded.ChangePreview():
+                return ChangePreview.of(answer)
+            case _:
+                return refused(answer)

@@ -18,6 +18,7 @@ from app.api.graph.hours import HoursMutation
 from app.api.graph.lifecycle import LifecycleMutation
 from app.api.graph.nodes import NodeQuery
 from app.api.graph.organizations import OrganizationMutation, OrganizationQuery
+from app.api.graph.previews import StrandedQuery
 from app.api.graph.providers import ProviderMutation, ProviderQuery
 from app.api.graph.reminders import ReminderMutation
 from app.api.graph.resources import ResourceMutation, ResourceQuery
@@ -47,6 +48,7 @@ class Query(
     AvailabilityQuery,
     AppointmentQuery,
     SessionQuery,
+    StrandedQuery,
     TemplateQuery,
 ):
     """All root fields of queries."""

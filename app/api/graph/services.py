@@ -7,6 +7,7 @@ from uuid import UUID
 import strawberry
 
 from app.api.graph.availability import SEATS, checked_seats, checked_zone
+from app.api.graph.previews import DRY_RUN, ChangePreview
 from app.api.graph.resources import Resource
 from app.api.graph.service_times import (
     NAMED,
@@ -49,7 +50,7 @@ from app.api.words.relay import (
 )
 from app.api.words.scalars import TimeZoneName
 from app.core import provider as core
-from app.core import refusals
+from app.core import stranded
 from app.core.ids import ResourceId
 from app.core.needs import Needs, ResourceGroup
 from app.core.party import ServiceParty
@@ -382,6 +383,7 @@ class UpdateServiceInput:
     max_open_per_customer: int | None = strawberry.field(
         default=strawberry.UNSET, description=f"1 to 10,000. {MAX_OPEN}"
     )
+    dry_run: bool | None = strawberry.field(default=False, description=DRY_RUN)
 
 
 CreateServiceResult = Annotated[
@@ -389,17 +391,11 @@ CreateServiceResult = Annotated[
     strawberry.union("CreateServiceResult", description="The new service, or why there is none."),
 ]
 UpdateServiceResult = Annotated[
-    Service | InvalidInputError | NotAllowedError | NotFoundError,
+    Service | ChangePreview | InvalidInputError | NotAllowedError | NotFoundError,
     strawberry.union(
         "UpdateServiceResult", description="The changed service, or why it is unchanged."
     ),
 ]
-
-
-def _service_result(
-    answer: core.Service | refusals.InvalidInput | refusals.NotAllowed | refusals.NotFound,
-) -> Service | InvalidInputError | NotAllowedError | NotFoundError:
-    return Service.of(answer) if isinstance(answer, core.Service) else refused(answer)
 
 
 _NEEDS_FIELDS: Final = frozenset(
@@ -495,9 +491,12 @@ class ServiceMutation:
             needs=[need.to_core() for need in input.needs or ()],
             seats=input.seats,
         )
-        return _service_result(
-            await create_service(info.context.resources, info.context.viewer, form, wanted)
-        )
+        answer = await create_service(info.context.resources, info.context.viewer, form, wanted)
+        match answer:
+            case core.Service():
+                return Service.of(answer)
+            case _:
+                return refused(answer)
 
     @strawberry.mutation(
         description="Changes a service. Booked appointments stay unchanged. Administrators only."
@@ -514,7 +513,14 @@ class ServiceMutation:
             info.context.resources,
             info.context.viewer,
             service_key(input.id),
-            changes_of(input, without=_NEEDS_FIELDS | {"id"}),
+            changes_of(input, without=_NEEDS_FIELDS | {"id", "dry_run"}),
             _needs_changes(input),
+            dry_run=bool(input.dry_run),
         )
-        return _service_result(answer)
+        match answer:
+            case core.Service():
+                return Service.of(answer)
+            case stranded.ChangePreview():
+                return ChangePreview.of(answer)
+            case _:
+                return refused(answer)

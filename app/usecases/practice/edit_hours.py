@@ -13,15 +13,16 @@ from app.core.provider import Provider
 from app.core.refusals import InvalidInput, NotAllowed, NotFound
 from app.core.resource import Resource
 from app.core.sentences import say
+from app.core.stranded import ChangePreview, change_of_exception, change_of_week
 from app.core.validation import valid_date, valid_exception, valid_reason, valid_week
 from app.store.hours import remove_exception as delete_exception
 from app.store.hours import replace_exception, replace_weekly_hours
 from app.store.locks import lock_rules
-from app.store.pool import transaction
 from app.store.providers import providers_by_ids
 from app.store.resources import resources_by_ids
 from app.usecases.events.record import provider_changed, record_events, resource_changed
 from app.usecases.events.tell import tell
+from app.usecases.practice.preview_change import editing, preview_change
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -54,16 +55,17 @@ Refusal: TypeAlias = InvalidInput | NotAllowed | NotFound
 
 
 @asynccontextmanager
-async def _rules_of(
-    resources: Resources, viewer: Viewer, owner: Owner
+async def rules_of(
+    resources: Resources, viewer: Viewer, owner: Owner, *, dry_run: bool = False
 ) -> AsyncIterator[tuple[Transaction, Changed | Refusal]]:
     """A transaction that holds back bookings with the owner, and the owner, if the caller may
-    change its hours. The change is recorded at the end of the block, and published after it.
+    change its hours. The change is recorded at the end of the block, and published after it. For a
+    dry run, a snapshot: nothing is held back, recorded or published.
     """
-    async with transaction(resources.pool) as tx:
+    async with editing(resources.pool, dry_run=dry_run) as tx:
         found = await _lock(tx, viewer, owner)
         yield tx, found
-        if isinstance(found, InvalidInput | NotAllowed | NotFound):
+        if dry_run or isinstance(found, InvalidInput | NotAllowed | NotFound):
             return
         record_events(
             resources,
@@ -125,14 +127,17 @@ async def set_weekly_hours(
     *,
     hours: Sequence[WeeklyRange],
     breaks: Sequence[WeeklyRange],
-) -> Changed | Refusal:
-    """Replace all weekly hours and breaks of the owner."""
+    dry_run: bool = False,
+) -> Changed | ChangePreview | Refusal:
+    """Replace all weekly hours and breaks of the owner, or preview that."""
     week = valid_week("hours", hours, breaks)
     if isinstance(week, InvalidInput):
         return week
-    async with _rules_of(resources, viewer, owner) as (tx, found):
+    async with rules_of(resources, viewer, owner, dry_run=dry_run) as (tx, found):
         if isinstance(found, InvalidInput | NotAllowed | NotFound):
             return found
+        if dry_run:
+            return await preview_change(resources, tx, viewer, change_of_week(found.id, week))
         await replace_weekly_hours(
             tx,
             viewer.organization_id,
@@ -153,17 +158,21 @@ async def set_exception(
     is_blocked: bool,
     ranges: Sequence[ClockRange],
     reason: str | None,
-) -> Changed | Refusal:
-    """Set the date's exception; it replaces an earlier one."""
+    dry_run: bool = False,
+) -> Changed | ChangePreview | Refusal:
+    """Set the date's exception, or preview that; it replaces an earlier one."""
     exception = valid_exception(day, is_blocked=is_blocked, ranges=ranges)
     if isinstance(exception, InvalidInput):
         return exception
     checked_reason = valid_reason(reason)
     if isinstance(checked_reason, InvalidInput):
         return checked_reason
-    async with _rules_of(resources, viewer, owner) as (tx, found):
+    async with rules_of(resources, viewer, owner, dry_run=dry_run) as (tx, found):
         if isinstance(found, InvalidInput | NotAllowed | NotFound):
             return found
+        if dry_run:
+            change = change_of_exception(found.id, day, exception)
+            return await preview_change(resources, tx, viewer, change)
         await replace_exception(
             tx,
             viewer.organization_id,
@@ -176,14 +185,17 @@ async def set_exception(
 
 
 async def remove_exception(
-    resources: Resources, viewer: Viewer, owner: Owner, day: date
-) -> Changed | Refusal:
-    """Remove the date's exception, if it has one."""
+    resources: Resources, viewer: Viewer, owner: Owner, day: date, *, dry_run: bool = False
+) -> Changed | ChangePreview | Refusal:
+    """Remove the date's exception, if it has one, or preview that."""
     checked = valid_date("date", day)
     if isinstance(checked, InvalidInput):
         return checked
-    async with _rules_of(resources, viewer, owner) as (tx, found):
+    async with rules_of(resources, viewer, owner, dry_run=dry_run) as (tx, found):
         if isinstance(found, InvalidInput | NotAllowed | NotFound):
             return found
+        if dry_run:
+            change = change_of_exception(found.id, day, None)
+            return await preview_change(resources, tx, viewer, change)
         await delete_exception(tx, viewer.organization_id, found.id, day)
     return found

@@ -13,6 +13,7 @@ from app.core.money import CancellationPolicy
 from app.core.provider import Provider
 from app.core.refusals import InvalidInput, NotAllowed, NotFound
 from app.core.sentences import say
+from app.core.stranded import ChangePreview, change_of_provider
 from app.core.validation import (
     ProviderForm,
     ValidProvider,
@@ -27,6 +28,7 @@ from app.store.providers import insert_provider, providers_by_ids, subject_is_ta
 from app.usecases.events.record import provider_changed, record_events
 from app.usecases.events.tell import tell
 from app.usecases.messages.opt_out import want_again
+from app.usecases.practice.preview_change import editing, preview_change
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -105,14 +107,19 @@ async def create_provider(
 
 
 async def change_provider(
-    resources: Resources, viewer: Viewer, provider_id: ProviderId, changes: Changes
-) -> Provider | InvalidInput | NotAllowed | NotFound:
-    """Change the named fields of a provider; the others stay."""
+    resources: Resources,
+    viewer: Viewer,
+    provider_id: ProviderId,
+    changes: Changes,
+    *,
+    dry_run: bool = False,
+) -> Provider | ChangePreview | InvalidInput | NotAllowed | NotFound:
+    """Change the named fields of a provider, or preview that; the others stay."""
     if not viewer.is_staff:
         return NotAllowed(
             message=say("Only the provider, reception and administrators change a provider.")
         )
-    async with transaction(resources.pool) as tx:
+    async with editing(resources.pool, dry_run=dry_run) as tx:
         if "subject" in changes:
             await lock_token_subjects(tx, viewer.organization_id)
         await lock_rules(tx, viewer.organization_id, [provider_id])
@@ -135,6 +142,9 @@ async def change_provider(
             tx, viewer.organization_id, provider_id, provider.subject
         ):
             return _SUBJECT_TAKEN
+        if dry_run:
+            change = change_of_provider(stored, provider)
+            return await preview_change(resources, tx, viewer, change)
         await update_provider(tx, viewer.organization_id, provider)
         if "channels" in changes:
             await want_again(

@@ -14,6 +14,7 @@ from app.core.ids import ResourceId
 from app.core.refusals import InvalidInput, NotAllowed, NotFound
 from app.core.resource import Resource
 from app.core.sentences import say
+from app.core.stranded import ChangePreview, change_of_resource
 from app.core.validation import ResourceForm, valid_resource, valid_week
 from app.store.hours import replace_weekly_hours
 from app.store.locks import lock_external_ids, lock_rules
@@ -26,6 +27,7 @@ from app.store.resources import (
 )
 from app.usecases.events.record import record_events, resource_changed
 from app.usecases.events.tell import tell
+from app.usecases.practice.preview_change import editing, preview_change
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -92,12 +94,17 @@ async def create_resource(
 
 
 async def change_resource(
-    resources: Resources, viewer: Viewer, resource_id: ResourceId, changes: Changes
-) -> Resource | InvalidInput | NotAllowed | NotFound:
-    """Change the named fields of a resource; the others stay."""
+    resources: Resources,
+    viewer: Viewer,
+    resource_id: ResourceId,
+    changes: Changes,
+    *,
+    dry_run: bool = False,
+) -> Resource | ChangePreview | InvalidInput | NotAllowed | NotFound:
+    """Change the named fields of a resource, or preview that; the others stay."""
     if not viewer.is_admin:
         return _NOT_ALLOWED
-    async with transaction(resources.pool) as tx:
+    async with editing(resources.pool, dry_run=dry_run) as tx:
         if "external_id" in changes:
             await lock_external_ids(tx, viewer.organization_id)
         await lock_rules(tx, viewer.organization_id, [resource_id])
@@ -118,6 +125,9 @@ async def change_resource(
             )
         ):
             return _EXTERNAL_ID_TAKEN
+        if dry_run:
+            change = change_of_resource(stored, resource)
+            return await preview_change(resources, tx, viewer, change)
         await update_resource(tx, viewer.organization_id, resource)
         _record(resources, viewer, tx, resource_id)
     await tell(resources, RulesChanged(organization_id=viewer.organization_id, ids=(resource_id,)))

@@ -12,6 +12,7 @@ from app.core.ids import ServiceId
 from app.core.provider import Service
 from app.core.refusals import InvalidInput, NotAllowed, NotFound
 from app.core.sentences import say
+from app.core.stranded import Change, ChangePreview, ServiceChange
 from app.core.validation import (
     NeedsForm,
     ServiceForm,
@@ -31,6 +32,7 @@ from app.store.resources import resources_by_ids
 from app.store.services import insert_service, services_by_ids, update_service
 from app.usecases.events.record import record_events, service_changed
 from app.usecases.events.tell import tell
+from app.usecases.practice.preview_change import editing, preview_change
 
 if TYPE_CHECKING:
     from app.core.ids import OrganizationId, SubjectId
@@ -92,11 +94,15 @@ async def change_service(
     service_id: ServiceId,
     changes: Changes,
     needs_changes: Changes,
-) -> Service | Refusal:
-    """Change the named fields of a service, and of what it needs; the others stay."""
+    *,
+    dry_run: bool = False,
+) -> Service | ChangePreview | Refusal:
+    """Change the named fields of a service, and of what it needs, or preview that; the others
+    stay.
+    """
     if not viewer.is_admin:
         return _NOT_ALLOWED
-    async with transaction(resources.pool) as tx:
+    async with editing(resources.pool, dry_run=dry_run) as tx:
         await lock_service(tx, viewer.organization_id, service_id)
         before = (await load_needs(tx, viewer.organization_id, [service_id])).get(service_id)
         stored = (await services_by_ids(tx, viewer.organization_id, [service_id])).get(service_id)
@@ -117,6 +123,10 @@ async def change_service(
             refusal = await _refusal(tx, viewer.organization_id, needs)
             if refusal is not None:
                 return refusal
+        if dry_run:
+            change = Change(service=ServiceChange(service_id, before, needs))
+            return await preview_change(resources, tx, viewer, change)
+        if needs != before:
             await replace_needs(tx, viewer.organization_id, service_id, needs)
         service = _service(service_id, valid)
         await update_service(tx, viewer.organization_id, service)

@@ -77,6 +77,8 @@ export async function examples(api) {
     shared && [BOOK_PARTY, { input: { ...party, customer, customerTimeZone: zone, idempotencyKey: newKey() } }],
     [WHO],
     [MINE],
+    [PREVIEW, { input: { providerId: id, date: from, isBlocked: true, dryRun: true } }],
+    [STRANDED],
     [RESOURCES],
     shared && [SESSIONS, { from: `${classDay}T00:00:00Z`, to: `${addDays(classDay, 7)}T00:00:00Z` }],
     shared && offers("mutationType", "rescheduleSession")
@@ -385,6 +387,45 @@ query Appointments {
       contact { name email }
     }
     pageInfo { hasNextPage endCursor }
+  }
+}
+`;
+
+const PREVIEW = `
+# What would closing this date do? Nothing is
+# written. Without dryRun, it is closed.
+# Staff only.
+mutation PreviewClosedDate($input: SetExceptionInput!) {
+  setException(input: $input) {
+    __typename
+    ... on ChangePreview {
+      openMinutesGained
+      openMinutesLost
+      strandedCount
+      stranded {
+        id localStart
+        contact { name }
+      }
+    }
+    ... on InvalidInputError { field }
+    ... on UserError { code message }
+  }
+}
+`;
+
+const STRANDED = `
+# Appointments to come that could not be booked
+# now: somebody has to move or cancel them.
+# Staff only.
+query Stranded {
+  strandedAppointments(first: 20) {
+    totalCount
+    nodes {
+      id startsAt
+      providers { name }
+      resources { name }
+      contact { name email phone }
+    }
   }
 }
 `;

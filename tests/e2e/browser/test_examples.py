@@ -52,6 +52,9 @@ async def test_every_example_shows_something_on_the_demo_data(windows: Windows, 
     assert (await _run(page, "ExplainTime"))["explainTime"]["reasons"] == ["NOT_ON_GRID"]
     assert (await _run(page, "Viewer"))["viewer"]["role"] == "ANONYMOUS"
     assert (await _run(page, "Appointments"))["appointments"]["nodes"] == []
+    refused = (await _run(page, "PreviewClosedDate"))["setException"]
+    assert refused["__typename"] == "NotAllowedError"
+    assert (await _run(page, "Stranded"))["strandedAppointments"] is None
     assert (await _run(page, "Resources"))["resources"] is None
     assert (await _run(page, "Sessions"))["sessions"] is None
     assert windows.complaints == []
@@ -86,7 +89,7 @@ async def test_the_examples_of_classes_list_hold_and_book_seats(
     assert windows.complaints == []
 
 
-async def test_the_examples_of_sessions_move_one_and_cancel_one_for_staff(
+async def test_the_examples_for_staff_preview_a_change_and_move_and_cancel_sessions(
     windows: Windows, shop: Shop
 ) -> None:
     page = await _open(windows, shop)
@@ -95,6 +98,9 @@ async def test_the_examples_of_sessions_move_one_and_cancel_one_for_staff(
     await expect(page.locator("#viewer")).to_have_text("Administrator")
     await page.get_by_role("button", name="Restore examples").click()
     await expect(page.locator(".graphiql-query-editor .CodeMirror")).to_be_visible()
+    preview = (await _run(page, "PreviewClosedDate"))["setException"]
+    assert preview["openMinutesLost"] > 0
+    assert (await _run(page, "Stranded"))["strandedAppointments"]["nodes"] == []
     sessions = (await _run(page, "Sessions"))["sessions"]["nodes"]
     assert any(session["appointments"]["nodes"] for session in sessions)
     moved = (await _run(page, "MoveSession"))["rescheduleSession"]

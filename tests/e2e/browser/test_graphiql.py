@@ -188,6 +188,8 @@ async def test_it_opens_with_examples_that_name_somebody_who_is_free(
             "LiveTimes",
             "Viewer",
             "Appointments",
+            "PreviewClosedDate",
+            "Stranded",
             "Resources",
         ]
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 from uuid import UUID
 
@@ -19,7 +20,7 @@ from app.core.hours import (
 )
 from app.core.ids import ProviderId, ResourceId
 from app.core.needs import Needs, ResourceGroup
-from app.core.resource import Resource, hours_in_force
+from app.core.resource import hours_in_force
 from app.core.zones import day_number
 from tests.unit.core.worlds import dates_in, zones
 
@@ -58,28 +59,21 @@ def test_always_open_leaves_no_instant_out(where: tuple[str, date]) -> None:
 
 def test_kept_hours_of_a_resource_that_is_always_open_have_no_effect() -> None:
     day = date(2026, 6, 1)
-    weekly = (WeeklyRange(0, 9 * 60, 17 * 60),)
-    breaks = (WeeklyRange(0, 12 * 60, 13 * 60),)
-    closed = {day: DayException(date=day, is_blocked=True)}
-    room = Resource(id=ROOM, name="Room 1", kind="room", time_zone="UTC", is_always_open=True)
-    midnight = day_number(day) * 1440
-    assert windows_of(hours_in_force(room, weekly, breaks, closed, ()), day) == (
-        (midnight, midnight + 1440),
-    )
-    kept = Resource(id=ROOM, name="Room 1", kind="room", time_zone="UTC", is_always_open=False)
-    assert windows_of(hours_in_force(kept, weekly, breaks, {}, ()), day) == (
-        (midnight + 9 * 60, midnight + 12 * 60),
-        (midnight + 13 * 60, midnight + 17 * 60),
-    )
     custom = {day: DayException(date=day, is_blocked=False, ranges=(ClockRange(60, 120),))}
-    assert windows_of(hours_in_force(kept, weekly, breaks, custom, ()), day) == (
-        (midnight + 60, midnight + 120),
+    kept = Hours(
+        time_zone="UTC",
+        weekly=(WeeklyRange(0, 9 * 60, 17 * 60),),
+        breaks=(WeeklyRange(0, 12 * 60, 13 * 60),),
+        exceptions={},
     )
-    # Time off cuts the hours of either.
-    away = ((midnight - 60, midnight + 90),)
-    assert windows_of(hours_in_force(room, weekly, breaks, closed, away), day) == (
-        (midnight + 90, midnight + 1440),
-    )
-    assert windows_of(hours_in_force(kept, weekly, breaks, custom, away), day) == (
-        (midnight + 90, midnight + 120),
-    )
+    midnight = day_number(day) * 1440
+    for each in (kept, replace(kept, exceptions=custom)):
+        assert windows_of(hours_in_force(each, is_always_open=True), day) == (
+            (midnight, midnight + 1440),
+        )
+        assert hours_in_force(each, is_always_open=False) == each
+        # Time off cuts the hours of either.
+        away = replace(each, time_off=((midnight - 60, midnight + 90),))
+        assert windows_of(hours_in_force(away, is_always_open=True), day) == (
+            (midnight + 90, midnight + 1440),
+        )
