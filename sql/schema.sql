@@ -2,9 +2,105 @@
 
 CREATE EXTENSION IF NOT EXISTS btree_gist WITH SCHEMA public;
 
+CREATE FUNCTION public.appointment_written() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    readers uuid[] := NEW.organization_id || coalesce(NEW.provider_ids, ARRAY[NEW.provider_id]);
+BEGIN
+    -- Most who book again give the same contact, and are known by it already.
+    IF TG_OP = 'INSERT' AND (
+        SELECT count(*)
+        FROM customer_word
+        WHERE organization_id = NEW.organization_id AND customer_id = NEW.customer_id AND reader_id = ANY(readers)
+            AND starts_with(line, ' ')
+            AND line || ' ' LIKE ALL (ARRAY(
+                SELECT '% ' || word || ' %'
+                FROM unnest(contact_words(NEW.contact_name, NEW.contact_email, NEW.contact_phone)) AS each (word)
+            ))
+    ) = cardinality(readers) THEN
+        RETURN NULL;
+    END IF;
+    PERFORM remember_customer(NEW.organization_id, NEW.customer_id);
+    RETURN NULL;
+END
+$$;
+
 CREATE FUNCTION public.name_sort_key(name text) RETURNS text
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
     RETURN (((("left"(lower((replace(replace(replace(replace(translate(regexp_replace(NORMALIZE(name, NFKD), '[\u0300-\u036f]'::text, ''::text, 'g'::text), 'ØøŁłĐđÐðĦħıΑΒΓΔΕΖΗΘΙΚΛΜΝΞΟΠΡΣΤΥΦΧΨΩςАБВГДЕЖЗИКЛМНОПРСТУФХЦЧШЩЪЫЬЭЮЯЄІҐЂЈЉЊЋЏ'::text, 'oollddddhhiαβγδεζηθικλμνξοπρστυφχψωσабвгдежзиклмнопрстуфхцчшщъыьэюяєіґђјљњћџ'::text), 'ß'::text, 'ss'::text), 'ẞ'::text, 'ss'::text), 'Æ'::text, 'ae'::text), 'æ'::text, 'ae'::text) COLLATE "C")), 200) || chr(1)) || "left"(lower((NORMALIZE(name, NFD) COLLATE "C")), 200)) || chr(1)) || "left"(translate(name, 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ'::text, 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'::text), 200));
+
+CREATE FUNCTION public.search_words(said text) RETURNS text[]
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    RETURN array_remove(regexp_split_to_array(regexp_replace(regexp_replace(replace(split_part(public.name_sort_key(said), chr(1), 1), '(0)'::text, ''::text), '([0-9])[-+ ./()]+(?=[0-9])'::text, '\1'::text, 'g'::text), '(^|[^a-z0-9])00(?=[1-9])'::text, '\1'::text, 'g'::text), '[\u0001-\u002f\u003a-\u0060\u007b-\u00bf\u2000-\u206f\u3000-\u303f]+'::text), ''::text);
+
+CREATE FUNCTION public.contact_words(name text, email text, phone text) RETURNS text[]
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN ((public.search_words(name) || COALESCE(public.search_words(email), '{}'::text[])) || COALESCE((SELECT ARRAY[substr(contact_words.phone, 2), home.home, ('0'::text || home.home)] AS "array" FROM regexp_replace(contact_words.phone, '^\+(1|7|2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]|(2[1-689]|3[578]|42|5[09]|6[7-9]|8[0357-9]|9[679])[0-9])'::text, ''::text) home(home) WHERE (contact_words.phone IS NOT NULL)), '{}'::text[]));
+
+CREATE FUNCTION public.customer_written() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM remember_customer(NEW.organization_id, NEW.id);
+    RETURN NULL;
+END
+$$;
+
+CREATE FUNCTION public.remember_customer(of_organization uuid, of_customer uuid) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    -- Two transactions that write about one customer take turns, and the second one sees what the first one wrote.
+    PERFORM FROM customer WHERE organization_id = of_organization AND id = of_customer FOR NO KEY UPDATE;
+    WITH person AS (
+        SELECT name, email, phone, made_by_provider
+        FROM customer
+        WHERE organization_id = of_organization AND id = of_customer AND erased_at IS NULL
+    ), visit AS (
+        SELECT contact_name, contact_email, contact_phone, created_at, coalesce(provider_ids, ARRAY[provider_id]) AS provider_ids
+        FROM appointment
+        WHERE organization_id = of_organization AND customer_id = of_customer AND EXISTS (SELECT FROM person)
+    ), contact (reader_id, given_at, words) AS (
+        SELECT reader_id, timestamptz 'infinity', contact_words(name, email, phone)
+        FROM person
+        CROSS JOIN unnest(ARRAY[of_organization, made_by_provider]) AS reader (reader_id)
+        WHERE reader_id IS NOT NULL
+        UNION ALL
+        SELECT reader_id, max(created_at), contact_words(contact_name, contact_email, contact_phone)
+        FROM visit
+        CROSS JOIN unnest(of_organization || provider_ids) AS reader (reader_id)
+        GROUP BY reader_id, contact_name, contact_email, contact_phone
+    ), placed AS (
+        SELECT contact.reader_id, each.word, row_number() OVER (
+                PARTITION BY contact.reader_id ORDER BY contact.given_at DESC, contact.words, each.place
+            ) AS place
+        FROM contact
+        CROSS JOIN unnest(contact.words) WITH ORDINALITY AS each (word, place)
+    ), word AS (
+        SELECT reader_id, word, min(place) AS place FROM placed GROUP BY reader_id, word
+    ), all_words AS (
+        SELECT reader_id, string_agg(word, ' ' ORDER BY place) AS words FROM word GROUP BY reader_id
+    ), whole (reader_id, line) AS (
+        SELECT reader_id, ' ' || words FROM all_words
+        UNION ALL
+        SELECT reader_id, word.word || ' ' || all_words.words FROM word JOIN all_words USING (reader_id)
+    ), line AS (
+        -- Cut so that a line fits into a cursor. What is cut off is still found by its own row.
+        SELECT DISTINCT reader_id, left(line, CASE WHEN octet_length(left(line, 600)) > 600 THEN 150 ELSE 600 END) AS line
+        FROM whole
+    ), gone AS (
+        DELETE FROM customer_word
+        WHERE organization_id = of_organization AND customer_id = of_customer
+            AND NOT EXISTS (
+                SELECT FROM line WHERE line.reader_id = customer_word.reader_id AND line.line = customer_word.line
+            )
+    )
+    INSERT INTO customer_word (organization_id, reader_id, line, customer_id)
+    SELECT of_organization, reader_id, line, of_customer FROM line
+    ON CONFLICT DO NOTHING;
+END
+$$;
 
 CREATE FUNCTION public.subject_for_provider() RETURNS trigger
     LANGUAGE plpgsql
@@ -194,13 +290,25 @@ CREATE TABLE public.customer (
     created_at timestamp with time zone NOT NULL,
     erased_at timestamp with time zone,
     channels text[],
+    external_id text,
+    made_by_staff boolean DEFAULT false NOT NULL,
+    made_by_provider uuid,
     CONSTRAINT customer_channels_known CHECK ((channels <@ ARRAY['EMAIL'::text, 'SMS'::text])),
     CONSTRAINT customer_email_length CHECK (((char_length(email) >= 3) AND (char_length(email) <= 254))),
+    CONSTRAINT customer_external_id_length CHECK (((char_length(external_id) >= 1) AND (char_length(external_id) <= 255))),
     CONSTRAINT customer_locale_length CHECK (((char_length(locale) >= 2) AND (char_length(locale) <= 35))),
     CONSTRAINT customer_name_length CHECK (((char_length(name) >= 1) AND (char_length(name) <= 200))),
     CONSTRAINT customer_phone_form CHECK ((phone ~ '^\+[0-9]{3,15}$'::text)),
+    CONSTRAINT customer_provider_is_staff CHECK (((made_by_provider IS NULL) OR made_by_staff)),
     CONSTRAINT customer_subject_length CHECK (((char_length(subject) >= 1) AND (char_length(subject) <= 255))),
     CONSTRAINT customer_time_zone_length CHECK (((char_length(time_zone) >= 1) AND (char_length(time_zone) <= 64)))
+);
+
+CREATE TABLE public.customer_word (
+    organization_id uuid NOT NULL,
+    reader_id uuid NOT NULL,
+    line text NOT NULL COLLATE pg_catalog."C",
+    customer_id uuid NOT NULL
 );
 
 CREATE TABLE public.event (
@@ -661,6 +769,9 @@ ALTER TABLE ONLY public.customer
 ALTER TABLE ONLY public.customer
     ADD CONSTRAINT customer_subject_key UNIQUE (organization_id, subject);
 
+ALTER TABLE ONLY public.customer_word
+    ADD CONSTRAINT customer_word_pkey PRIMARY KEY (organization_id, reader_id, line, customer_id);
+
 ALTER TABLE ONLY public.event_epoch
     ADD CONSTRAINT event_epoch_pkey PRIMARY KEY (organization_id);
 
@@ -781,11 +892,15 @@ CREATE INDEX claim_given_back ON public.claim USING btree (claimed_until) WHERE 
 
 CREATE INDEX claim_taken ON public.claim USING btree (organization_id, subject_id, claimed_from) INCLUDE (claimed_until, visit_from, visit_until, appointment_id, expires_at, unit) WHERE active;
 
+CREATE UNIQUE INDEX customer_by_guest_email ON public.customer USING btree (organization_id, lower(email)) WHERE ((subject IS NULL) AND (NOT made_by_staff));
+
+CREATE UNIQUE INDEX customer_by_guest_phone ON public.customer USING btree (organization_id, phone) WHERE ((subject IS NULL) AND (email IS NULL) AND (NOT made_by_staff));
+
 CREATE INDEX customer_erased ON public.customer USING btree (erased_at) WHERE (erased_at IS NOT NULL);
 
-CREATE UNIQUE INDEX customer_guest_email_key ON public.customer USING btree (organization_id, lower(email)) WHERE (subject IS NULL);
+CREATE UNIQUE INDEX customer_external_id_key ON public.customer USING btree (organization_id, external_id) WHERE (external_id IS NOT NULL);
 
-CREATE UNIQUE INDEX customer_guest_phone_key ON public.customer USING btree (organization_id, phone) WHERE ((subject IS NULL) AND (email IS NULL));
+CREATE INDEX customer_word_by_customer ON public.customer_word USING btree (organization_id, customer_id);
 
 CREATE INDEX event_by_age ON public.event USING btree (occurred_at);
 
@@ -861,9 +976,17 @@ CREATE INDEX weekly_hours_by_provider ON public.weekly_hours USING btree (organi
 
 CREATE INDEX weekly_hours_by_subject ON public.weekly_hours USING btree (organization_id, subject_id);
 
+CREATE TRIGGER appointment_inserted AFTER INSERT ON public.appointment FOR EACH ROW EXECUTE FUNCTION public.appointment_written();
+
+CREATE TRIGGER appointment_updated AFTER UPDATE ON public.appointment FOR EACH ROW WHEN ((((((old.provider_id IS DISTINCT FROM new.provider_id) OR (old.provider_ids IS DISTINCT FROM new.provider_ids)) OR (old.contact_name IS DISTINCT FROM new.contact_name)) OR (old.contact_email IS DISTINCT FROM new.contact_email)) OR (old.contact_phone IS DISTINCT FROM new.contact_phone))) EXECUTE FUNCTION public.appointment_written();
+
 CREATE TRIGGER availability_exception_written_by_0_1 BEFORE INSERT OR UPDATE ON public.availability_exception FOR EACH ROW WHEN ((new.subject_id IS NULL)) EXECUTE FUNCTION public.subject_is_provider();
 
 CREATE TRIGGER claim_written_by_0_1 BEFORE INSERT OR UPDATE ON public.claim FOR EACH ROW WHEN ((new.subject_id IS NULL)) EXECUTE FUNCTION public.subject_is_provider();
+
+CREATE TRIGGER customer_inserted AFTER INSERT ON public.customer FOR EACH ROW EXECUTE FUNCTION public.customer_written();
+
+CREATE TRIGGER customer_updated AFTER UPDATE ON public.customer FOR EACH ROW WHEN (((((old.name IS DISTINCT FROM new.name) OR (old.email IS DISTINCT FROM new.email)) OR (old.phone IS DISTINCT FROM new.phone)) OR (old.erased_at IS DISTINCT FROM new.erased_at))) EXECUTE FUNCTION public.customer_written();
 
 CREATE TRIGGER provider_inserted_by_0_1 BEFORE INSERT ON public.provider FOR EACH ROW EXECUTE FUNCTION public.subject_for_provider();
 
@@ -909,6 +1032,9 @@ ALTER TABLE ONLY public.claim
 
 ALTER TABLE ONLY public.claim
     ADD CONSTRAINT claim_subject_fkey FOREIGN KEY (organization_id, subject_id) REFERENCES public.subject(organization_id, id);
+
+ALTER TABLE ONLY public.customer
+    ADD CONSTRAINT customer_made_by_provider_fkey FOREIGN KEY (organization_id, made_by_provider) REFERENCES public.provider(organization_id, id);
 
 ALTER TABLE ONLY public.customer
     ADD CONSTRAINT customer_organization_fkey FOREIGN KEY (organization_id) REFERENCES public.organization(id);

@@ -59,7 +59,11 @@ FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
             exceptions.reason
         """,
     },
-    "Customer": {"robin practice": "id name email phone timeZone locale channels"},
+    # A provider sees those whom they serve.
+    "Customer": {
+        "robin ada practice": "id name email phone timeZone locale channels createdAt",
+        "ada practice": "externalId",
+    },
     "Appointment": {
         THOSE_IN_IT: """
             id status startsAt endsAt customerTimeZone notes version createdAt localStart localEnd calendarUid
@@ -77,9 +81,8 @@ FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
         # The link is the other appointment's, which was not cancelled.
         "robin ada practice": """
             cancelledAt cancellationReason cancellationFee cancellationFee.amountMinor cancellationFee.currency
-            cancellationFee.formatted
+            cancellationFee.formatted customer
         """,
-        "robin practice": "customer",
         # It is too late for the customer to move it: only the provider's side still can.
         "ada practice": """
             rescheduleAvailability session
@@ -120,6 +123,8 @@ QUERIES: Final[Mapping[str, tuple[str, str]]] = {
         EVERYBODY,
     ),
     "appointment": ("appointment(id: $appointment) { id }", THOSE_IN_IT),
+    "customer": ("customer(id: $customer) { id }", "robin ada practice"),
+    "customers": ("customers { nodes { id } }", "ada practice"),
     "appointments": ("appointments { nodes { id } }", "robin ada practice"),
     "sessions": (
         'sessions(from: "2026-01-01T00:00:00Z", to: "2026-02-01T00:00:00Z") { nodes { id } }',
@@ -157,6 +162,7 @@ MUTATIONS: Final[Mapping[str, str]] = {
     "rescheduleSession": "ada practice",
     "completeAppointment": "ada practice",
     "markNoShow": "ada practice",
+    "createCustomer": "ada ben practice other-admin",
     "updateCustomer": "robin practice",
     "eraseCustomer": "admin",
     "resendReminder": "ada practice",

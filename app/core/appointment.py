@@ -42,14 +42,17 @@ class Contact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Customer:
-    """A customer's record. With a `subject` it is an account; without one, all guests who gave this
-    e-mail.
+    """A customer's record. With a `subject` it is an account; without one, a person whom staff
+    entered, or all guests who gave this e-mail. `external_id` is the organization's own id.
     """
 
     id: CustomerId
     subject: str | None
     contact: Contact
     time_zone: str
+    created_at: datetime
+    external_id: str | None = None
+    made_by_staff: bool = False
     is_erased: bool = False
 
 

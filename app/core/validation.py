@@ -436,6 +436,12 @@ def valid_contact(form: ContactForm) -> Contact:
 
 
 @_answers
+def valid_external_id(external_id: str | None) -> str | None:
+    """Check an organization's own id of something; None where it has none."""
+    return None if external_id is None else _text("external_id", external_id, EXTERNAL_ID_LENGTH)
+
+
+@_answers
 def valid_phone(number: str | None) -> str | None:
     """Check a phone number, and write it in E.164 form."""
     return _phone("phone", number)

@@ -175,8 +175,23 @@ class Viewer:
         administrators, and the signed-in customer themselves.
 
         Providers and manage tokens may not: guests share a record by their e-mail, so anybody's
-        appointment with that e-mail would open it. They see the contact of their appointment.
+        appointment with that e-mail would open it. A provider sees a customer whom they serve with
+        the contact that was given for a visit with them.
         """
-        return self.runs_practice or (
+        return self.sees_all_customers or (
             self.role is Role.CUSTOMER and self.customer_id == customer_id
+        )
+
+    @property
+    def sees_all_customers(self) -> bool:
+        """Whether the caller finds all of the organization's customers. A provider finds those whom
+        they serve, and nobody else finds any.
+        """
+        return self.runs_practice
+
+    @property
+    def makes_customers(self) -> bool:
+        """Whether the caller may enter a customer who has not booked, and give external ids."""
+        return self.sees_all_customers or (
+            self.role is Role.PROVIDER and self.provider_id is not None
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import asyncpg
 
@@ -19,13 +19,17 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from app.core.ids import OrganizationId, ProviderId
+    from app.core.keyset import Keyset
     from app.store.pool import Transaction
     from app.store.sql import Executor, Record
 
 _BY_IDS = query("customer_by_ids")
 _BY_SUBJECT = query("customer_by_subject")
+_OF_PROVIDER = query("customers_of_provider")
+_PEOPLE = {False: query("people_forward"), True: query("people_backward")}
+_COUNT_PEOPLE = query("count_people")
+_EXTERNAL_ID_IS_TAKEN = query("external_id_of_customer_is_taken")
 _REMAINS = query("customer_remains")
-_IS_SERVED = query("customer_is_served")
 _INSERT = query("insert_customer")
 _FOR_UPDATE = query("customer_for_update")
 _GUEST_IS_KNOWN = query("guest_is_known")
@@ -52,6 +56,9 @@ def customer_from(row: Record) -> Customer:
             channels=channels(row["channels"]),
         ),
         time_zone=row["time_zone"],
+        created_at=row["created_at"],
+        external_id=row["external_id"],
+        made_by_staff=row["made_by_staff"],
         is_erased=row["erased_at"] is not None,
     )
 
@@ -64,6 +71,67 @@ async def customers_by_ids(
         CustomerId(row["id"]): customer_from(row)
         for row in await _BY_IDS.many(on, organization_id, ids)
     }
+
+
+async def customers_of_provider(
+    on: Executor,
+    organization_id: OrganizationId,
+    provider_id: ProviderId,
+    ids: Sequence[CustomerId],
+) -> dict[CustomerId, Customer]:
+    """Those of these customers whom the provider serves, by id, with the contact that the provider
+    knows.
+    """
+    return {
+        CustomerId(row["id"]): customer_from(row)
+        for row in await _OF_PROVIDER.many(on, organization_id, provider_id, ids)
+    }
+
+
+Reader: TypeAlias = "OrganizationId | ProviderId"
+"""Whose view of the customers is searched: the organization's, or a provider's."""
+
+
+class Found(NamedTuple):
+    """Somebody who was found, and their place in the list: their words, beginning with the one that
+    was found.
+    """
+
+    line: str
+    customer_id: CustomerId
+
+
+async def people_found(
+    on: Executor,
+    organization_id: OrganizationId,
+    reader: Reader,
+    search: str | None,
+    keyset: Keyset,
+) -> list[Found]:
+    """A page of a reader's customers with all of these words, each from its beginning, by the
+    word that was found and then by name; of all customers by name, where there are no words.
+    """
+    page = _PEOPLE[keyset.backward]
+    rows = await page.many(on, organization_id, reader, search or "", *keyset.bounds, keyset.limit)
+    return [Found(row["line"], CustomerId(row["customer_id"])) for row in rows]
+
+
+async def count_people(
+    on: Executor, organization_id: OrganizationId, reader: Reader, search: str | None
+) -> int:
+    """How many customers that list holds in all."""
+    row = await _COUNT_PEOPLE.one(on, organization_id, reader, search or "", None, None, None, None)
+    total: int = row["total"]
+    return total
+
+
+async def external_id_of_customer_is_taken(
+    tx: Transaction, organization_id: OrganizationId, customer_id: CustomerId, external_id: str
+) -> bool:
+    """Whether another customer has this external id; ask under `lock_external_ids`."""
+    row = await _EXTERNAL_ID_IS_TAKEN.one(tx, organization_id, customer_id, external_id)
+    taken: bool = row["taken"]
+    return taken
 
 
 async def customer_by_subject(
@@ -81,27 +149,18 @@ async def customer_remains(
     return await _REMAINS.maybe(tx, organization_id, customer_id) is not None
 
 
-async def customer_is_served(
-    on: Executor,
-    organization_id: OrganizationId,
-    customer_id: CustomerId,
-    provider_id: ProviderId,
-) -> bool:
-    """Whether any appointment of the customer, past and cancelled ones included, takes this
-    provider.
-    """
-    row = await _IS_SERVED.one(on, organization_id, customer_id, provider_id)
-    is_served: bool = row["is_served"]
-    return is_served
-
-
 def insert_customer(
-    tx: Transaction, organization_id: OrganizationId, customer: Customer, created_at: datetime
+    tx: Transaction,
+    organization_id: OrganizationId,
+    customer: Customer,
+    *,
+    made_by: ProviderId | None = None,
 ) -> None:
     """Store a new customer, at the transaction's next statement.
 
     Nothing is stored where the account or the guest's record is there already; then what points to
-    this customer, and is written with it, raises `CustomerIsKnownError`.
+    this customer, and is written with it, raises `CustomerIsKnownError`. `made_by` is the provider
+    who made it, if one did.
     """
     _INSERT.later(
         tx,
@@ -114,7 +173,10 @@ def insert_customer(
         customer.time_zone,
         customer.contact.locale,
         customer.contact.channels,
-        created_at,
+        customer.created_at,
+        customer.external_id,
+        customer.made_by_staff,
+        made_by,
     )
 
 
@@ -173,6 +235,7 @@ async def update_customer(
             customer.time_zone,
             contact.locale,
             contact.channels,
+            customer.external_id,
         )
     except asyncpg.UniqueViolationError:
         return False
@@ -217,5 +280,7 @@ async def erase_customer(
     await _ERASE_HISTORY.exec(tx, organization_id, customer.id)
     await forget_destinations_of_customer(tx, organization_id, customer.id)
     await forget_phones_of_customer(tx, organization_id, customer.id)
+    # The record first, so that each changed appointment finds nobody to keep words of.
+    erased = await _ERASE.one(tx, organization_id, customer.id, ERASED_NAME, erased_at)
     await _ERASE_APPOINTMENTS.exec(tx, organization_id, customer.id, ERASED_NAME)
-    return customer_from(await _ERASE.one(tx, organization_id, customer.id, ERASED_NAME, erased_at))
+    return customer_from(erased)

@@ -8,7 +8,7 @@
 -- params: organization_id uuid, mutation text, caller text, key text, subject text, email text, phone text, guest_origin bytea, open_at timestamptz, day date, customer_id uuid
 SELECT known.request_hash, known.appointment_id, known.hold_id, known.session_id,
     customer.id, customer.subject, customer.name, customer.email, customer.phone, customer.time_zone, customer.locale,
-    customer.channels, customer.erased_at, opened.of_customer, (
+    customer.channels, customer.created_at, customer.external_id, customer.made_by_staff, customer.erased_at, opened.of_customer, (
         SELECT count(*)
         FROM appointment
         WHERE organization_id = $1 AND status = 'CONFIRMED' AND guest_origin = $8 AND ends_at > $9
@@ -29,12 +29,13 @@ LEFT JOIN LATERAL (
         ), (
             SELECT id
             FROM customer
-            WHERE $5 IS NULL AND organization_id = $1 AND subject IS NULL AND lower(email) = lower($6)
+            WHERE $5 IS NULL AND organization_id = $1 AND subject IS NULL AND NOT made_by_staff
+                AND lower(email) = lower($6)
         ), (
             SELECT id
             FROM customer
-            WHERE $5 IS NULL AND $6 IS NULL AND organization_id = $1 AND subject IS NULL AND email IS NULL
-                AND phone = $7
+            WHERE $5 IS NULL AND $6 IS NULL AND organization_id = $1 AND subject IS NULL AND NOT made_by_staff
+                AND email IS NULL AND phone = $7
         ))
         -- Compared again after waiting for the lock, unlike the addresses.
         AND erased_at IS NULL

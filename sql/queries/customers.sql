@@ -1,6 +1,6 @@
 -- fragment: customer_columns
 -- The columns of a customer, as `customer_from` reads them.
-id, subject, name, email, phone, time_zone, locale, channels, erased_at;
+id, subject, name, email, phone, time_zone, locale, channels, created_at, external_id, made_by_staff, erased_at;
 
 -- name: customer_by_ids :many
 -- The customers with these ids, in no particular order.
@@ -24,21 +24,111 @@ FROM customer
 WHERE organization_id = $1 AND id = $2 AND erased_at IS NULL
 FOR KEY SHARE;
 
--- name: customer_is_served :one
--- Whether any appointment of a customer takes a provider, alone or with others.
--- params: organization_id uuid, customer_id uuid, provider_id uuid
-SELECT EXISTS (
-    SELECT
-    FROM appointment
-    WHERE organization_id = $1 AND customer_id = $2 AND (provider_id = $3 OR $3 = ANY(provider_ids))
-) AS is_served;
-
 -- name: insert_customer :exec
--- A new customer; nothing where one with this subject, or for guests with this e-mail or phone, is there already.
--- params: organization_id uuid, id uuid, subject text, name text, email text, phone text, time_zone text, locale text, channels text[], created_at timestamptz
-INSERT INTO customer (organization_id, id, subject, name, email, phone, time_zone, locale, channels, created_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+-- A new customer; nothing where one with this subject, or for guests with this e-mail or phone, is there already. One that
+-- staff made shares its addresses.
+-- params: organization_id uuid, id uuid, subject text, name text, email text, phone text, time_zone text, locale text, channels text[], created_at timestamptz, external_id text, made_by_staff boolean, made_by_provider uuid
+INSERT INTO customer (organization_id, id, subject, name, email, phone, time_zone, locale, channels, created_at,
+    external_id, made_by_staff, made_by_provider)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
 ON CONFLICT DO NOTHING;
+
+-- name: external_id_of_customer_is_taken :one
+-- Whether another customer has this external id; asked under the organization's lock on external ids.
+-- params: organization_id uuid, id uuid, external_id text
+SELECT EXISTS (
+    SELECT FROM customer WHERE organization_id = $1 AND id <> $2 AND external_id = $3
+) AS taken;
+
+-- name: customers_of_provider :many
+-- Those of these customers whom a provider serves, as the provider knows them: by the contact that was given for their last
+-- visit together, and since their first booking; or by the record, where the provider made it.
+-- params: organization_id uuid, provider_id uuid, ids uuid[]
+SELECT person.id, person.subject,
+    CASE WHEN person.is_own THEN person.name ELSE visit.contact_name END AS name,
+    CASE WHEN person.is_own THEN person.email ELSE visit.contact_email END AS email,
+    CASE WHEN person.is_own THEN person.phone ELSE visit.contact_phone END AS phone,
+    CASE WHEN person.is_own THEN person.time_zone ELSE visit.customer_time_zone END AS time_zone,
+    CASE WHEN person.is_own THEN person.locale ELSE visit.contact_locale END AS locale,
+    CASE WHEN person.is_own THEN person.channels ELSE visit.contact_channels END AS channels,
+    CASE WHEN person.is_own THEN person.created_at ELSE visit.known_since END AS created_at,
+    person.external_id, person.made_by_staff, person.erased_at
+FROM (
+    SELECT {{customer_columns}}, made_by_provider IS NOT DISTINCT FROM $2 AS is_own
+    FROM customer
+    WHERE organization_id = $1 AND id = ANY($3) AND erased_at IS NULL
+) AS person
+LEFT JOIN LATERAL (
+    SELECT contact_name, contact_email, contact_phone, contact_locale, contact_channels, customer_time_zone,
+        min(created_at) OVER () AS known_since
+    FROM appointment
+    WHERE organization_id = $1
+        AND customer_id = person.id
+        AND (provider_id = $2 OR provider_ids @> ARRAY[$2::uuid])
+    ORDER BY starts_at DESC, id DESC
+    LIMIT 1
+) AS visit ON true
+WHERE person.is_own OR visit.contact_name IS NOT NULL;
+
+-- fragment: people_found
+-- A reader's customers who have, for each word of a text ($3), a word that begins so; all of them where the text has no
+-- words. The key is entered at the word that the fewest have, which is looked for only so far as that is cheap; a page goes
+-- on at the word of its cursor. Somebody with several words that begin so counts at the first of them in the alphabet.
+SELECT each.line, each.customer_id
+FROM (
+    SELECT coalesce((
+        SELECT word
+        FROM unnest(search_words($3)) AS typed (word)
+        CROSS JOIN LATERAL (
+            SELECT count(*) AS total
+            FROM (
+                SELECT
+                FROM customer_word
+                WHERE organization_id = $1 AND reader_id = $2 AND line >= word AND line < word || chr(1114111)
+                LIMIT 500
+            ) AS few
+        ) AS having_it
+        ORDER BY starts_with(coalesce($4::text, $6::text, ''), word) DESC, having_it.total, length(word) DESC, word
+        LIMIT 1
+    ), ' ') AS start
+) AS entry
+CROSS JOIN LATERAL (
+    SELECT line, customer_id
+    FROM customer_word
+    WHERE organization_id = $1
+        AND reader_id = $2
+        AND line >= entry.start
+        AND line < entry.start || chr(1114111)
+        AND (line, customer_id) > (coalesce($4::text, ''), coalesce($5::uuid, '00000000-0000-0000-0000-000000000000'))
+        AND (line, customer_id) < (coalesce($6::text, chr(1114111)), coalesce($7::uuid, '00000000-0000-0000-0000-000000000000'))
+        AND ' ' || line LIKE ALL (ARRAY(SELECT '% ' || word || '%' FROM unnest(search_words($3)) AS typed (word)))
+        AND (entry.start = ' ' OR split_part(line, ' ', 1) = (
+            SELECT min(word COLLATE "C") FROM unnest(string_to_array(line, ' ')) AS own (word) WHERE starts_with(word, entry.start)
+        ));
+
+-- name: people_forward :many
+-- A page of the customers found, in the order of (line, customer_id), strictly between two cursors; null ones bound nothing.
+-- params: organization_id uuid, reader_id uuid, search text, after_line text, after_id uuid, before_line text, before_id uuid, page_size integer
+{{people_found}}
+    ORDER BY line, customer_id
+    LIMIT $8::integer
+) AS each
+ORDER BY each.line, each.customer_id;
+
+-- name: people_backward :many
+-- The same list from its other end: its last customers, in descending order.
+-- params: organization_id uuid, reader_id uuid, search text, after_line text, after_id uuid, before_line text, before_id uuid, page_size integer
+{{people_found}}
+    ORDER BY line DESC, customer_id DESC
+    LIMIT $8::integer
+) AS each
+ORDER BY each.line DESC, each.customer_id DESC;
+
+-- name: count_people :one
+-- The total number of customers in that list. The bounds are there for the list's sake.
+-- params: organization_id uuid, reader_id uuid, search text, after_line text, after_id uuid, before_line text, before_id uuid
+SELECT count(*) AS total FROM ({{people_found}}
+) AS each) AS found;
 
 -- name: customer_for_update :maybe
 -- A customer as they are now, locked until the transaction ends.
@@ -56,14 +146,15 @@ SELECT EXISTS (
     WHERE organization_id = $1
         AND id <> $2
         AND subject IS NULL
+        AND NOT made_by_staff
         AND CASE WHEN $3::text IS NULL THEN email IS NULL AND phone = $4 ELSE lower(email) = lower($3) END
 ) AS known;
 
 -- name: update_customer :one
 -- Replaces all values of a customer.
--- params: organization_id uuid, id uuid, name text, email text, phone text, time_zone text, locale text, channels text[]
+-- params: organization_id uuid, id uuid, name text, email text, phone text, time_zone text, locale text, channels text[], external_id text
 UPDATE customer
-SET name = $3, email = $4, phone = $5, time_zone = $6, locale = $7, channels = $8
+SET name = $3, email = $4, phone = $5, time_zone = $6, locale = $7, channels = $8, external_id = $9
 WHERE organization_id = $1 AND id = $2
 RETURNING id;
 
@@ -82,7 +173,7 @@ FOR UPDATE;
 -- params: organization_id uuid, id uuid, name text, erased_at timestamptz
 UPDATE customer
 SET subject = NULL, name = $3, email = NULL, phone = NULL, time_zone = 'UTC', locale = NULL, channels = NULL,
-    erased_at = coalesce(erased_at, $4)
+    external_id = NULL, made_by_provider = NULL, erased_at = coalesce(erased_at, $4)
 WHERE organization_id = $1 AND id = $2
 RETURNING {{customer_columns}};
 

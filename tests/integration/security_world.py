@@ -177,6 +177,8 @@ async def a_world(api: Api) -> World:
     customer_id = cancelled["appointment"]["customer"]["id"]
     changed = {"id": customer_id, "channels": ["EMAIL"]}
     made((await api.ask(_UPDATE_CUSTOMER, caller=robin, input=changed))["answer"], "Customer")
+    entered = {"id": customer_id, "externalId": "robin-1"}
+    made((await api.ask(_UPDATE_CUSTOMER, caller=api.admin, input=entered))["answer"], "Customer")
     # It takes a room, and Ada was assigned to it.
     standing = await an_appointment(api, ada, "2026-01-13T10:00Z", providerId=None, **asked)
     yoga = await a_service(api, ada, seats=4, needs=[{"name": "room", "resourceIds": [room["id"]]}])

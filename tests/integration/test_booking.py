@@ -722,8 +722,9 @@ async def test_a_guest_who_books_twice_for_the_first_time_is_one_customer(api: A
             subject=None,
             contact=Contact(name="Noor", email="Noor@example.com", phone=None, locale=None),
             time_zone="UTC",
+            created_at=api.clock(),
         )
-        insert_customer(tx, api.organization.id, record, api.clock())
+        insert_customer(tx, api.organization.id, record)
         await tx.write()
         late = asyncio.create_task(book(api, ada, "2026-01-12T10:00Z", customer=noor))
         async with asyncio.timeout(20):

@@ -123,7 +123,7 @@ async def test_a_record_is_changed_by_its_customer_and_administrators(api: Api) 
 
 async def test_booking_somebody_by_their_email_gives_a_provider_nothing_of_them(api: Api) -> None:
     """Bob books with the e-mail of Ada's guest, and has what he typed: not the guest's name, phone
-    or record, nor a say in their messages. Administrators see the one record behind both.
+    or words, nor a say in their messages. Administrators see the one record behind both.
     """
     ada, bob = await _provider(api), await _provider(api)
     kim = {"name": "Kim", "email": "kim@example.com", "phone": "+4930901820"}
@@ -135,16 +135,34 @@ async def test_booking_somebody_by_their_email_gives_a_provider_nothing_of_them(
         caller=api.acting_for(bob),
         customer={"name": "x", "email": "KIM@example.com"},
     )
-    assert fishing["appointment"]["customer"] is None
-    shown = await _behind(api, fishing, api.acting_for(bob))
-    assert shown["contact"] == {"name": "x", "email": "KIM@example.com", "phone": None}
-    assert shown["customer"] is None
     customer = (await _behind(api, fishing))["customer"]["id"]
     assert customer == (await _behind(api, of_ada))["customer"]["id"]
-    node = await api.ask(
-        "query ($id: ID!) { node(id: $id) { id } }", caller=api.acting_for(bob), id=customer
+    typed = {"name": "x", "email": "KIM@example.com", "phone": None}
+    shown = await _behind(api, fishing, api.acting_for(bob))
+    assert shown["contact"] == typed
+    assert shown["customer"] == {"id": customer, "name": "x", "email": "KIM@example.com"}
+    record = (
+        """... on Customer { name email phone locale channels timeZone createdAt externalId }"""
     )
-    assert node == {"node": None}
+    for document in (
+        f"query ($id: ID!) {{ answer: node(id: $id) {{ {record} }} }}",
+        f"query ($id: ID!) {{ answer: customer(id: $id) {{ {record} }} }}",
+    ):
+        seen = (await api.ask(document, caller=api.acting_for(bob), id=customer))["answer"]
+        assert seen == typed | {
+            "locale": None,
+            "channels": None,
+            "timeZone": fishing["appointment"]["customerTimeZone"],
+            "createdAt": fishing["appointment"]["createdAt"],
+            "externalId": None,
+        }
+    for word, found in (("x", [customer]), ("kim@ex", [customer]), ("4930", []), ("030", [])):
+        answer = await api.ask(
+            "query ($search: String) { customers(search: $search) { totalCount nodes { id } } }",
+            caller=api.acting_for(bob),
+            search=word,
+        )
+        assert [each["id"] for each in answer["customers"]["nodes"]] == found, word
     tries: list[Json] = [{"channels": []}, {"phone": "+4930901821"}, {"name": "y"}]
     for changes in tries:
         refused = await _change(api, api.acting_for(bob), customer, **changes)

@@ -60,6 +60,7 @@ async def test_every_root_field_answers_those_of_its_rule(world: World) -> None:
         "service": world.service["id"],
         "resource": world.things["Resource"][0],
         "appointment": world.standing["appointment"]["id"],
+        "customer": world.things["Customer"][0],
     }
     for field, (question, audience) in QUERIES.items():
         used = " ".join(f"${name}: ID!" for name in values if f"${name}" in question)
@@ -198,6 +199,7 @@ async def an_input(field: str, world: World, number: int) -> Json:
         },
         "completeAppointment": appointment,
         "markNoShow": appointment,
+        "createCustomer": {"name": "Kim", "email": "kim@example.com", "timeZone": "UTC"},
         "updateCustomer": {"id": world.things["Customer"][0], "name": "Robin"},
         "eraseCustomer": {"id": world.things["Customer"][0]},
         "resendReminder": {

@@ -13,6 +13,7 @@ from app.api.graph.availability import Slot, optional_zone, slots_offered
 from app.api.graph.reminders import Reminder
 from app.api.graph.service_times import ServiceAvailabilityResult, service_availability_result
 from app.api.operation.info import Info
+from app.api.operation.loaders import KnownCustomerQuestion
 from app.api.words.enums import (
     Actor,
     AppointmentChangeKind,
@@ -58,7 +59,7 @@ from app.api.words.scalars import TimeZoneName
 from app.core import appointment as core
 from app.core import refusals
 from app.core.history import HistoryEntry
-from app.core.ids import ProviderId, SessionId
+from app.core.ids import CustomerId, ProviderId, SessionId
 from app.core.lifecycle import quote_cancellation
 from app.core.message_rules import LEADS
 from app.core.messages import Message
@@ -125,8 +126,10 @@ class Contact:
 
 @strawberry.type(
     description=(
-        "A customer's record: an account, or all guests who gave one e-mail. For reception, "
-        "administrators, and the customer themselves."
+        "A customer's record: an account, a person whom staff entered, or all guests who gave one "
+        "e-mail. For reception, administrators, and the customer themselves. A provider sees those "
+        "whom they serve, with the contact that was given for the last visit with them; and the "
+        "records that they made."
     )
 )
 class Customer(Node):
@@ -142,6 +145,16 @@ class Customer(Node):
         description="The language they read, as a tag such as de-AT."
     )
     channels: list[Channel] | None = strawberry.field(description=CHANNELS)
+    created_at: datetime = strawberry.field(
+        description="When the record was made; for a provider who did not make it, when the first "
+        "visit with them was booked."
+    )
+    row: strawberry.Private[core.Customer]
+
+    @strawberry.field(description="The organization's own id for them. Staff only.")
+    def external_id(self, info: Info) -> str | None:
+        """Null for others."""
+        return self.row.external_id if info.context.viewer.sees_staff_matters else None
 
     @classmethod
     def of(cls, customer: core.Customer) -> Self:
@@ -149,6 +162,8 @@ class Customer(Node):
         contact = customer.contact
         return cls(
             id=global_id("Customer", customer.id),
+            row=customer,
+            created_at=customer.created_at,
             name=contact.name,
             email=contact.email,
             phone=contact.phone,
@@ -343,15 +358,11 @@ class Appointment(Node):
         return Contact.of(self.row.contact)
 
     @strawberry.field(
-        description="The customer's record; null but for reception, administrators and that "
-        "signed-in customer. Providers see `contact`."
+        description="The customer's record; null but for staff and that signed-in customer."
     )
     async def customer(self, info: Info) -> Customer | None:
         """Batched."""
-        if not info.context.viewer.sees_record(self.row.customer_id):
-            return None
-        found = await info.context.loaders.customer.load(self.row.customer_id)
-        return None if found is None else Customer.of(found)
+        return await customer_seen(info, self.row.customer_id)
 
     @strawberry.field(description="When it was cancelled; null where it was not.")
     def cancelled_at(self) -> datetime | None:
@@ -473,6 +484,17 @@ async def messages_of(info: Info, row: core.Appointment) -> list[Message]:
     if info.context.viewer.sees_session_of(row.providers):
         return found
     return [message for message in found if message.session_id is None]
+
+
+async def customer_seen(info: Info, customer_id: CustomerId) -> Customer | None:
+    """The customer as the caller may see them, or None. Batched."""
+    viewer, loaders = info.context.viewer, info.context.loaders
+    found = (
+        await loaders.customer.load(customer_id)
+        if viewer.sees_record(customer_id)
+        else await loaders.known_customer.load(KnownCustomerQuestion(viewer, customer_id))
+    )
+    return None if found is None else Customer.of(found)
 
 
 async def providers_of(info: Info, provider_ids: Sequence[ProviderId]) -> list[LazyProvider]:

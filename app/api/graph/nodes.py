@@ -5,7 +5,7 @@ from typing import Annotated
 
 import strawberry
 
-from app.api.graph.appointments import Appointment, Customer, messages_of
+from app.api.graph.appointments import Appointment, customer_seen, messages_of
 from app.api.graph.providers import Provider
 from app.api.graph.reminders import Reminder
 from app.api.graph.resources import Resource
@@ -45,9 +45,7 @@ async def _node(info: Info, text: str) -> Node | None:
             may_see = session is not None and viewer.sees_session_of(session.providers)
             return Session.of(session) if session is not None and may_see else None
         case "Customer":
-            customer = await loaders.customer.load(CustomerId(key))
-            may_see = viewer.sees_record(CustomerId(key))
-            return Customer.of(customer) if customer is not None and may_see else None
+            return await customer_seen(info, CustomerId(key))
         case "Appointment":
             appointment = await _appointment(info, AppointmentId(key))
             return None if appointment is None else Appointment.of(appointment)

@@ -12,7 +12,7 @@ from app.api.execution.resolvers import unwrap
 from app.api.graph.appointments import AppointmentMutation, AppointmentQuery
 from app.api.graph.availability import AvailabilityQuery
 from app.api.graph.clock import ClockMutation
-from app.api.graph.customers import CustomerMutation
+from app.api.graph.customers import CustomerMutation, CustomerQuery
 from app.api.graph.holds import HoldMutation
 from app.api.graph.hours import HoursMutation
 from app.api.graph.lifecycle import LifecycleMutation
@@ -47,6 +47,7 @@ class Query(
     ResourceQuery,
     AvailabilityQuery,
     AppointmentQuery,
+    CustomerQuery,
     SessionQuery,
     StrandedQuery,
     TemplateQuery,

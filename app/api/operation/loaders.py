@@ -48,6 +48,7 @@ from app.usecases.look_ups import (
     session_appointment_pages,
 )
 from app.usecases.messages.list_messages import list_messages
+from app.usecases.practice.find_customers import known_customers
 from app.usecases.practice.find_providers import find_providers, known_providers
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ if TYPE_CHECKING:
     )
     from app.core.resource import Resource
     from app.core.session import Session
+    from app.core.viewer import Viewer
     from app.free_times.shared import Stamp
     from app.usecases.listing.list_availability import Listed
     from app.usecases.resources import Resources
@@ -116,6 +118,13 @@ class NextSlotQuestion(NamedTuple):
     provider_id: ProviderId
     service_id: ServiceId | None
     after: datetime | None
+
+
+class KnownCustomerQuestion(NamedTuple):
+    """A customer, as the viewer knows them."""
+
+    viewer: Viewer
+    customer_id: CustomerId
 
 
 class NextServiceQuestion(NamedTuple):
@@ -226,6 +235,10 @@ class Loaders:
         return _one(partial(find_customers, self._resources, self._organization_id))
 
     @cached_property
+    def known_customer(self) -> Loader[KnownCustomerQuestion, Customer | None]:
+        return Loader(partial(_known_customers, self._resources))
+
+    @cached_property
     def appointment(self) -> Loader[AppointmentId, Appointment | None]:
         return _one(partial(find_appointments, self._resources, self._organization_id))
 
@@ -310,6 +323,17 @@ async def _availability(
         show(each)
         for each in await list_availability(resources, organization_id, questions, stamps)
     ]
+
+
+async def _known_customers(
+    resources: Resources, questions: list[KnownCustomerQuestion]
+) -> list[Customer | None]:
+    known: dict[KnownCustomerQuestion, Customer] = {}
+    for viewer in {question.viewer for question in questions}:
+        ids = [question.customer_id for question in questions if question.viewer == viewer]
+        found = await known_customers(resources, viewer, ids)
+        known |= {KnownCustomerQuestion(viewer, each): row for each, row in found.items()}
+    return [known.get(question) for question in questions]
 
 
 async def _next_slots(

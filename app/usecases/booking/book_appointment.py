@@ -452,7 +452,7 @@ def _new_appointment(
         starts_at=accepted.starts_at,
         ends_at=accepted.ends_at,
         customer_time_zone=wish.customer_time_zone,
-        contact=wish.contact or customer.contact,
+        contact=wish.contact or (wish.customer or customer).contact,
         notes=wish.notes,
         version=1,
         time_version=1,

@@ -15,8 +15,9 @@ from app.core.refusals import InvalidInput, NotAllowed, NotFound
 from app.core.sentences import say
 from app.core.validation import ContactForm, valid_contact, valid_phone
 from app.core.viewer import Role
-from app.store.customers import customer_is_served, customers_by_ids, insert_customer
+from app.store.customers import insert_customer
 from app.store.locks import customer_name, record_name
+from app.usecases.practice.find_customers import known_customers
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -34,20 +35,11 @@ CUSTOMER_IS_ERASED: Final = say(
 async def named_customer(
     resources: Resources, viewer: Viewer, customer_id: CustomerId
 ) -> Customer | NotAllowed | NotFound:
-    """The customer whom staff book for: of providers, one whom they serve or served before."""
+    """The customer whom staff book for, as the caller knows them."""
     if not viewer.is_staff:
         return NotAllowed(message=say("Only staff book for a customer by their id."))
-    organization_id, pool = viewer.organization_id, resources.pool
-    customer = (await customers_by_ids(pool, organization_id, [customer_id])).get(customer_id)
-    if customer is None or customer.is_erased:
-        return NotFound(what="customer")
-    provider_id = viewer.provider_id
-    if viewer.is_admin or (
-        provider_id is not None
-        and await customer_is_served(pool, organization_id, customer_id, provider_id)
-    ):
-        return customer
-    return NotFound(what="customer")
+    customer = (await known_customers(resources, viewer, [customer_id])).get(customer_id)
+    return NotFound(what="customer") if customer is None or customer.is_erased else customer
 
 
 def names_of(customer: Customer) -> tuple[str, ...]:
@@ -80,8 +72,9 @@ def new_customer(
         subject=subject_of(viewer),
         contact=contact,
         time_zone=wish.customer_time_zone,
+        created_at=now,
     )
-    insert_customer(tx, viewer.organization_id, customer, now)
+    insert_customer(tx, viewer.organization_id, customer)
     return customer
 
 

@@ -1,0 +1,391 @@
+"""Customers as staff find and enter them: by words, page by page, each by those who may."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from tests.builders import (
+    Api,
+    Caller,
+    Json,
+    a_provider,
+    an_appointment,
+    key_in,
+    made,
+    weekly,
+)
+
+CREATE = """mutation ($input: CreateCustomerInput!) { answer: createCustomer(input: $input) {
+  __typename ... on Customer { id name email phone timeZone locale channels externalId createdAt }
+  ... on InvalidInputError { field } ... on UserError { message } } }"""
+UPDATE = """mutation ($input: UpdateCustomerInput!) { answer: updateCustomer(input: $input) {
+  __typename ... on Customer { id name externalId } ... on InvalidInputError { field } } }"""
+ERASE = """mutation ($input: EraseCustomerInput!) { answer: eraseCustomer(input: $input) { __typename } }"""
+FIND = """query ($search: String, $first: Int, $after: String, $last: Int, $before: String) {
+  customers(search: $search, first: $first, after: $after, last: $last, before: $before) {
+    totalCount nodes { id name email phone }
+    pageInfo { hasNextPage hasPreviousPage startCursor endCursor } } }"""
+ONE = "query ($id: ID!) { customer(id: $id) { id name email phone } }"
+
+
+async def a_customer(api: Api, name: str, caller: Caller | None = None, **values: object) -> Json:
+    """Somebody whom staff entered."""
+    asked: Json = {"name": name, "timeZone": "Europe/Berlin", **values}
+    if not {"email", "phone"} & set(values):
+        asked["email"] = "front@desk.example"
+    answer = await api.ask(CREATE, caller=caller or api.admin, input=asked)
+    return made(answer["answer"], "Customer")
+
+
+async def found(api: Api, search: str | None, caller: Caller | None = None) -> list[str]:
+    """The names that a search finds, in its order."""
+    page = await api.ask(FIND, caller=caller or api.admin, search=search, first=100)
+    names = [each["name"] for each in page["customers"]["nodes"]]
+    assert page["customers"]["totalCount"] == len(names)
+    return names
+
+
+@pytest.mark.parametrize(
+    ("search", "is_found"),
+    [
+        ("zoe", True),
+        ("ZOË", True),
+        ("brien", True),
+        ("o'brien", True),
+        ("o'b zo", True),
+        ("mull zo", True),
+        ("Müller-O'Brien", True),
+        ("zoe.ob", True),
+        ("zoe.obrien@example.com", True),
+        ("example", True),
+        ("rien", False),
+        ("zoe smith", False),
+        ("obrien@", True),
+        ("+49 30 901 820", True),
+        ("0049 30-90", True),
+        ("+49 (0)30 901820", True),
+        ("030/901820", True),
+        ("(030) 90", True),
+        ("3090", True),
+        ("901820", False),
+        ("0301", False),
+        ("zoe 030 90", True),
+        ("%", True),
+        ("_", True),
+        ("  ", True),
+        ("z%x", False),
+        ("\\", True),
+        ("\U0010ffff", False),
+        ("\x00zoe\x00", True),
+    ],
+)
+async def test_words_are_found_by_their_beginnings(
+    api: Api, search: str, *, is_found: bool
+) -> None:
+    """In name, e-mail and phone, in any order; accents, case and the grouping of digits make no
+    difference. What has no word in it finds everybody.
+    """
+    await a_customer(
+        api, "Zoë Müller-O’Brien", email="zoe.obrien@example.com", phone="+49 30 901820"
+    )
+    assert await found(api, search) == (["Zoë Müller-O’Brien"] if is_found else [])
+
+
+@pytest.mark.parametrize(
+    ("phone", "searches"),
+    [
+        ("+1 212 555 0123", ["212 555", "1212", "+1 (212) 555-0123"]),
+        ("+39 06 6982", ["06 69", "+39 06", "3906"]),
+        ("+7 495 1234567", ["495123", "0495", "7495"]),
+        ("+353 1 2345678", ["01 234", "353 1", "12345"]),
+    ],
+)
+async def test_a_number_begins_with_its_country_code_or_without_it(
+    api: Api, phone: str, searches: list[str]
+) -> None:
+    await a_customer(api, "Kim", phone=phone)
+    for search in searches:
+        assert await found(api, search) == ["Kim"], search
+
+
+async def test_every_script_is_found(api: Api) -> None:
+    for name in ("Ярослав Шевченко", "Ελένη Παπαδοπούλου", "山田 太郎", "Þór Æsir", "Weiß"):
+        await a_customer(api, name)
+    assert await found(api, "ШЕВ") == ["Ярослав Шевченко"]
+    assert await found(api, "παπα") == ["Ελένη Παπαδοπούλου"]
+    assert await found(api, "太") == ["山田 太郎"]
+    assert await found(api, "aesir") == ["Þór Æsir"]
+    assert await found(api, "WEISS") == ["Weiß"]
+
+
+async def test_the_list_is_by_name_and_a_search_by_the_word_found(api: Api) -> None:
+    """Whoever has several words that begin so is there once."""
+    for name in ("Zoe Anders", "Anna Anders", "Ärne Adler", "Bo Annan", "anton Yeo"):
+        await a_customer(api, name)
+    everybody = ["Anna Anders", "anton Yeo", "Ärne Adler", "Bo Annan", "Zoe Anders"]
+    assert await found(api, None) == everybody
+    assert await found(api, "") == everybody
+    assert await found(api, "an") == ["Anna Anders", "Zoe Anders", "Bo Annan", "anton Yeo"]
+    assert await found(api, "an a") == ["Anna Anders", "Zoe Anders", "Bo Annan", "anton Yeo"]
+    assert await found(api, "a") == [
+        "Ärne Adler", "Anna Anders", "Zoe Anders", "Bo Annan", "anton Yeo",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("search", [None, "a", "a desk", "an front"])
+async def test_pages_go_both_ways_and_never_shift(api: Api, search: str | None) -> None:
+    """The pages of any size, forwards and backwards, make up the list; and what is added before a
+    cursor moves nothing.
+    """
+    for number in range(13):
+        await a_customer(api, f"An{number:02} Abel{number % 3}")
+    whole = (await api.ask(FIND, caller=api.admin, search=search, first=100))["customers"]
+    assert len(whole["nodes"]) == 13
+    for size in (1, 4, 13):
+        forward: list[Json] = []
+        page: Json = {"hasNextPage": True, "endCursor": None}
+        while page["hasNextPage"]:
+            answer = await api.ask(
+                FIND, caller=api.admin, search=search, first=size, after=page["endCursor"]
+            )
+            forward += answer["customers"]["nodes"]
+            page = answer["customers"]["pageInfo"]
+        backward: list[Json] = []
+        page = {"hasPreviousPage": True, "startCursor": None}
+        while page["hasPreviousPage"]:
+            answer = await api.ask(
+                FIND, caller=api.admin, search=search, last=size, before=page["startCursor"]
+            )
+            backward = answer["customers"]["nodes"] + backward
+            page = answer["customers"]["pageInfo"]
+        assert forward == backward == whole["nodes"]
+    first = (await api.ask(FIND, caller=api.admin, search=search, first=5))["customers"]
+    await a_customer(api, "Aa Aa front desk")
+    rest = await api.ask(
+        FIND, caller=api.admin, search=search, first=100, after=first["pageInfo"]["endCursor"]
+    )
+    assert first["nodes"] + rest["customers"]["nodes"] == whole["nodes"]
+
+
+async def test_a_longest_name_in_any_script_gives_a_cursor(api: Api) -> None:
+    for name in ("𝒜𐌰" * 100, "山" * 200, "x" * 200, "ﷺ" * 200):
+        await a_customer(api, name, email=f"{'y' * 60}@{'z' * 60}.example")
+    seen = []
+    page: Json = {"hasNextPage": True, "endCursor": None}
+    while page["hasNextPage"]:
+        answer = await api.ask(FIND, caller=api.admin, first=1, after=page["endCursor"])
+        seen += [each["name"] for each in answer["customers"]["nodes"]]
+        page = answer["customers"]["pageInfo"]
+    assert sorted(seen) == sorted(["𝒜𐌰" * 100, "山" * 200, "x" * 200, "ﷺ" * 200])
+
+
+async def test_a_provider_finds_those_whom_they_serve(api: Api) -> None:
+    """And knows them by what was given for visits with them; administrators find everybody by
+    everything. Nobody else finds anybody.
+    """
+    ada = await a_provider(api, weeklyHours=weekly("09:00", "17:00"))
+    ben = await a_provider(api, weeklyHours=weekly("09:00", "17:00"))
+    kim = {"name": "Kim Old", "email": "kim@example.com"}
+    first = await an_appointment(api, ada, "2026-01-13T09:00Z", customer=kim)
+    await an_appointment(
+        api, ben, "2026-01-13T10:00Z", customer=kim | {"name": "Kim New", "phone": "+4930901820"}
+    )
+    robin = api.customer("robin")
+    await an_appointment(
+        api, ben, "2026-01-13T12:00Z", caller=robin,
+        customer={"name": "Robin", "email": "robin@example.com"},
+    )  # fmt: skip
+    walk_in = await a_customer(api, "Walk In", caller=api.acting_for(ada))
+    await a_customer(api, "Front Desk")
+    at_ada, at_ben = api.acting_for(ada), api.acting_for(ben)
+    assert await found(api, None, at_ada) == ["Kim Old", "Walk In"]
+    assert await found(api, None, at_ben) == ["Kim New", "Robin"]
+    assert await found(api, None) == ["Front Desk", "Kim Old", "Robin", "Walk In"]
+    for search, by_ada, by_ben, by_admin in (
+        ("kim", ["Kim Old"], ["Kim New"], ["Kim Old"]),
+        ("old", ["Kim Old"], [], ["Kim Old"]),
+        ("new", [], ["Kim New"], ["Kim Old"]),
+        ("030", [], ["Kim New"], ["Kim Old"]),
+        ("walk", ["Walk In"], [], ["Walk In"]),
+    ):
+        assert await found(api, search, at_ada) == by_ada, search
+        assert await found(api, search, at_ben) == by_ben, search
+        assert await found(api, search) == by_admin, search
+    for caller in (api.anonymous, robin, Caller(token=first["manageToken"])):
+        assert (await api.ask(FIND, caller=caller))["customers"] is None
+    assert await found(api, None, api.acting_for({"subject": "nobody"})) == []
+    for caller, name in ((at_ada, "Walk In"), (at_ben, None), (api.admin, "Walk In")):
+        seen = (await api.ask(ONE, caller=caller, id=walk_in["id"]))["customer"]
+        assert (seen and seen["name"]) == name
+    other = await api.another_organization()
+    assert await found(api, None, other.admin) == []
+
+
+async def test_a_visit_handed_over_makes_its_customer_the_others(api: Api) -> None:
+    ada = await a_provider(api, weeklyHours=weekly("09:00", "17:00"))
+    ben = await a_provider(api, weeklyHours=weekly("09:00", "17:00"))
+    booked = await an_appointment(
+        api, ada, "2026-01-13T09:00Z", customer={"name": "Kim", "email": "kim@example.com"}
+    )
+    await api.rows(
+        "UPDATE appointment SET provider_id = $3 WHERE organization_id = $1 AND id = $2 RETURNING 1",
+        api.organization.id, key_in(booked["appointment"]["id"]), key_in(ben["id"]),
+    )  # fmt: skip
+    assert await found(api, "kim", api.acting_for(ada)) == []
+    assert await found(api, "kim", api.acting_for(ben)) == ["Kim"]
+
+
+async def test_what_staff_enter_may_share_an_address_and_no_guest_joins_it(api: Api) -> None:
+    """A family has one e-mail; a guest who books with it is somebody else."""
+    ada = await a_provider(api, weeklyHours=weekly("09:00", "17:00"))
+    shared: Json = {"email": "family@example.com", "phone": "+4930901820"}
+    for name in ("Ann", "Bo"):
+        await a_customer(api, name, **shared)
+    for hour, name in ((9, "Cleo"), (10, "Cleo again")):
+        await an_appointment(
+            api, ada, f"2026-01-13T{hour:02}:00Z", customer={"name": name, "email": shared["email"]}
+        )
+    only_phone = {"name": "Dan", "phone": shared["phone"]}
+    await an_appointment(api, ada, "2026-01-13T11:00Z", customer=only_phone)
+    assert await found(api, "family") == ["Ann", "Bo", "Cleo"]
+    assert await found(api, None) == ["Ann", "Bo", "Cleo", "Dan"]
+
+
+async def test_a_change_of_the_record_changes_its_words(api: Api) -> None:
+    kim = await a_customer(api, "Kim Old", email="kim@example.com")
+    values: dict[str, Any] = {"id": kim["id"], "name": "Kim New"}
+    made((await api.ask(UPDATE, caller=api.admin, input=values))["answer"], "Customer")
+    assert await found(api, "old") == []
+    assert await found(api, "new") == ["Kim New"]
+
+
+async def test_an_erasure_leaves_no_word_and_no_external_id(api: Api) -> None:
+    """Nor does what is written about their appointments afterwards bring any back."""
+    ada = await a_provider(api, weeklyHours=weekly("09:00", "17:00"))
+    contact = {"name": "Kim", "email": "kim@example.com", "phone": "+4930901820"}
+    booked = await an_appointment(api, ada, "2026-01-13T09:00Z", customer=contact)
+    kim = booked["appointment"]["customer"]
+    entered = await a_customer(api, "Lee", caller=api.acting_for(ada), externalId="lee-1")
+    assert await found(api, None, api.acting_for(ada)) == ["Kim", "Lee"]
+    # An administrator booked; the customer is seen as the administrator sees them.
+    kim = kim or (await api.ask(FIND, caller=api.admin, search="kim"))["customers"]["nodes"][0]
+    for erased in (kim, entered):
+        made(
+            (await api.ask(ERASE, caller=api.admin, input={"id": erased["id"]}))["answer"],
+            "Customer",
+        )
+    assert await api.rows(
+        "SELECT line FROM customer_word WHERE organization_id = $1", api.organization.id
+    ) == []  # fmt: skip
+    assert await api.rows(
+        "SELECT id FROM customer WHERE organization_id = $1 "
+        "AND (external_id IS NOT NULL OR made_by_provider IS NOT NULL)",
+        api.organization.id,
+    ) == []  # fmt: skip
+    await api.rows(
+        "UPDATE appointment SET contact_name = 'Erased again' WHERE organization_id = $1 RETURNING 1",
+        api.organization.id,
+    )
+    assert await found(api, None) == []
+    assert (await api.ask(ONE, caller=api.acting_for(ada), id=kim["id"]))["customer"] is None
+
+
+async def test_an_external_id_is_of_one_customer_also_among_those_who_ask_at_once(
+    api: Api,
+) -> None:
+    other = await api.another_organization()
+    await a_customer(api, "Elsewhere", caller=other.admin, externalId="one")
+    twins = [await a_customer(api, "Twin") for _ in range(2)]
+    values = {"name": "New", "email": "new@example.com", "timeZone": "UTC", "externalId": "one"}
+    answers = await asyncio.gather(
+        *(api.ask(CREATE, caller=api.admin, input=values) for _ in range(3)),
+        *(
+            api.ask(UPDATE, caller=api.admin, input={"id": each["id"], "externalId": "one"})
+            for each in twins
+        ),
+    )
+    kinds = sorted(each["answer"]["__typename"] for each in answers)
+    assert kinds == ["Customer"] + ["InvalidInputError"] * 4
+    refused = [each["answer"] for each in answers if each["answer"]["__typename"] != "Customer"]
+    assert {each["field"] for each in refused} == {"externalId"}
+    (owner,) = [each["answer"] for each in answers if each["answer"]["__typename"] == "Customer"]
+    changed = {"id": owner["id"], "externalId": "one"}
+    again = await api.ask(UPDATE, caller=api.admin, input=changed)
+    assert made(again["answer"], "Customer")["externalId"] == "one"
+    cleared = await api.ask(UPDATE, caller=api.admin, input=changed | {"externalId": None})
+    assert made(cleared["answer"], "Customer")["externalId"] is None
+
+
+async def test_customers_are_entered_by_staff_with_what_can_be_kept(api: Api) -> None:
+    ada = await a_provider(api)
+    values = {"name": "Kim", "phone": "+49 30 901820", "timeZone": "UTC", "channels": ["SMS"]}
+    callers = {
+        "NotAllowedError": [
+            api.anonymous, api.customer("kim"), api.acting_for({"subject": "nobody"}),
+        ],
+        "Customer": [api.acting_for(ada), api.admin],
+    }  # fmt: skip
+    for kind, those in callers.items():
+        for caller in those:
+            answer = (await api.ask(CREATE, caller=caller, input=values))["answer"]
+            assert answer["__typename"] == kind
+    for field, value in (
+        ("name", " "),
+        ("email", "kim@"),
+        ("phone", "901820"),
+        ("timeZone", "Mars/Base"),
+        ("locale", "xx-yy-zz"),
+        ("externalId", " "),
+        ("externalId", "x" * 256),
+    ):
+        answer = (await api.ask(CREATE, caller=api.admin, input=values | {field: value}))["answer"]
+        assert (answer["__typename"], answer["field"]) == ("InvalidInputError", field)
+    neither = {"name": "Kim", "timeZone": "UTC"}
+    answer = (await api.ask(CREATE, caller=api.admin, input=neither))["answer"]
+    assert (answer["__typename"], answer["field"]) == ("InvalidInputError", "email")
+    events = await api.rows(
+        "SELECT type, actor FROM event WHERE organization_id = $1 AND type LIKE 'CUSTOMER%' ORDER BY actor",
+        api.organization.id,
+    )
+    assert events == [
+        {"type": "CUSTOMER_CHANGED", "actor": "ADMIN"},
+        {"type": "CUSTOMER_CHANGED", "actor": "PROVIDER"},
+    ]
+
+
+async def test_a_customer_gives_themselves_no_external_id(api: Api) -> None:
+    ada = await a_provider(api, weeklyHours=weekly("09:00", "17:00"))
+    robin = api.customer("robin")
+    booked = await an_appointment(
+        api, ada, "2026-01-13T09:00Z", caller=robin,
+        customer={"name": "Robin", "email": "robin@example.com"},
+    )  # fmt: skip
+    values = {"id": booked["appointment"]["customer"]["id"], "externalId": "me"}
+    refused = await api.ask(UPDATE, caller=robin, input=values)
+    assert refused["answer"]["__typename"] == "NotAllowedError"
+    made((await api.ask(UPDATE, caller=api.admin, input=values))["answer"], "Customer")
+    seen = "query ($id: ID!) { customer(id: $id) { name externalId } }"
+    for caller, external_id in ((robin, None), (api.admin, "me"), (api.acting_for(ada), "me")):
+        shown = (await api.ask(seen, caller=caller, id=values["id"]))["customer"]
+        assert shown == {"name": "Robin", "externalId": external_id}
+
+
+async def test_first_bookings_at_once_leave_each_customer_in_the_list_once(api: Api) -> None:
+    """With different contacts, which are all known afterwards."""
+    providers = [await a_provider(api, weeklyHours=weekly("09:00", "17:00")) for _ in range(4)]
+    await asyncio.gather(
+        *(
+            an_appointment(
+                api, provider, f"2026-01-13T{9 + hour:02}:00Z",
+                customer={"name": f"Kim {name}", "email": "kim@example.com"},
+            )
+            for hour in range(3)
+            for provider, name in zip(providers, ("Ann", "Bo", "Cleo", "Dan"), strict=True)
+        )
+    )  # fmt: skip
+    assert len(await found(api, None)) == 1
+    for name in ("ann", "bo", "cleo", "dan"):
+        assert len(await found(api, f"{name} kim")) == 1
