@@ -480,6 +480,8 @@ class Settings:
     """How long a time is held: long enough for a form, short enough not to block others."""
     booking_page: Switch = False
     """Whether / and /manage serve the bundled booking page."""
+    desk: Switch = False
+    """Whether /desk serves the page where staff run the day."""
     graphiql: Switch = False
     """Whether a browser that opens /graphql gets GraphiQL."""
     introspection: Switch = False

@@ -142,6 +142,7 @@ def _environment(
         "SLOTWRIGHT_PUBLIC_URL": _base_url(options),
         "SLOTWRIGHT_MAILBOX": str(_mailbox(options)),
         "SLOTWRIGHT_BOOKING_PAGE": "on",
+        "SLOTWRIGHT_DESK": "on",
         "SLOTWRIGHT_GRAPHIQL": "on",
         "SLOTWRIGHT_CORS_ORIGINS": "*",
         "SLOTWRIGHT_LOG_FORMAT": "text",
@@ -294,6 +295,7 @@ def _print_banner(options: DevOptions, settings: Settings, secret: str, *, secon
         f"Slotwright is ready after {seconds:.1f} s.",
         "",
         f"  booking page        {base}/",
+        f"  desk, signed in     {base}/desk#token={tokens['administrator']}",
         f"  GraphQL, GraphiQL   {base}/graphql",
         f"  what was sent       {base}/dev/mailbox",
         *(

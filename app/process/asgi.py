@@ -168,6 +168,7 @@ def create_app(
     hops = settings.limits.trusted_hops
     proxies = [Middleware(TrustedProxies, hops=hops)] if hops else []
     booking = pages.booking_routes() if settings.booking_page else []
+    desk = pages.desk_routes() if settings.desk else []
     mailbox = mailbox_routes(Path(settings.mailbox)) if settings.mailbox else []
     application = Starlette(
         routes=[
@@ -180,6 +181,7 @@ def create_app(
             *unsubscribe_routes(resources_of),
             *pages.routes(),
             *booking,
+            *desk,
             *mailbox,
         ],
         middleware=[

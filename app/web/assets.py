@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -40,6 +41,8 @@ FILES = (
     ("graphiql/graphiql.min.css", "graphiql/graphiql.css"),
     ("graphql-ws/dist/client.js", "graphql-ws/client.js"),
     ("graphql-ws/dist/common-*.js", "graphql-ws/"),
+    ("@event-calendar/build/dist/event-calendar.min.js", "event-calendar/event-calendar.js"),
+    ("@event-calendar/build/dist/event-calendar.min.css", "event-calendar/event-calendar.css"),
 )
 LICENSES = "LICENSES.txt"
 
@@ -223,12 +226,26 @@ def _gather(modules: Path, target: Path) -> None:
     licenses = sorted(
         path for path in modules.rglob("[Ll][Ii][Cc][Ee][Nn][CScs][Ee]*") if path.is_file()
     )
-    texts = (
+    texts = [
         f"{path.parent.relative_to(modules)}\n\n{path.read_text(errors='replace').strip()}\n"
         for path in licenses
-    )
+    ]
+    texts += _named_licenses(modules, {path.parent for path in licenses})
     (target / LICENSES).write_text("\n\n----\n\n".join(texts))
     (target / STAMP).write_text(_wanted())
+
+
+def _named_licenses(modules: Path, with_text: set[Path]) -> list[str]:
+    """What packages without a license file say of themselves: license, author and home page."""
+    lines = []
+    for path in sorted([*modules.glob("*/package.json"), *modules.glob("@*/*/package.json")]):
+        if path.parent in with_text:
+            continue
+        said = json.loads(path.read_text())
+        about = (said.get(name) for name in ("license", "author", "homepage"))
+        words = "\n".join(str(one) for one in about if one)
+        lines.append(f"{path.parent.relative_to(modules)}\n\n{words}\n")
+    return lines
 
 
 def _without_map(content: bytes) -> bytes:

@@ -72,6 +72,11 @@ def booking_routes() -> list[BaseRoute]:
     return [Route("/", _booking, name="booking"), Route("/manage", _manage, name="manage")]
 
 
+def desk_routes() -> list[BaseRoute]:
+    """The desk at /desk, where staff run the day; it needs `routes()` beside it."""
+    return [Route("/desk", _desk, name="desk")]
+
+
 def graphiql_page(request: Request) -> Response:
     """GraphiQL, talking to the address it is served from."""
     if assets.missing():
@@ -131,6 +136,10 @@ async def _booking(request: Request) -> Response:
 
 async def _manage(request: Request) -> Response:
     return _page(request, "manage.html", BOOKING_POLICY)
+
+
+async def _desk(request: Request) -> Response:
+    return _page(request, "desk.html", BOOKING_POLICY)
 
 
 @cache

@@ -45,14 +45,40 @@ export function column(date) {
   return (day(date).getUTCDay() - firstDay + 7) % 7;
 }
 
+const clocks = new Map();
+function clockOf(zone) {
+  if (!clocks.has(zone)) {
+    clocks.set(zone, new Intl.DateTimeFormat("en-CA", {
+      timeZone: zone, hourCycle: "h23", year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", second: "2-digit",
+    }));
+  }
+  return clocks.get(zone);
+}
+
 /** An instant's wall clock as this browser's zone tables have it; for what the server sent without one. */
 export function wallIn(zone, instant) {
-  const parts = new Intl.DateTimeFormat("en-CA", {
-    timeZone: zone, hourCycle: "h23", year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", second: "2-digit",
-  }).formatToParts(new Date(instant));
+  const parts = clockOf(zone).formatToParts(new Date(instant));
   const part = Object.fromEntries(parts.map(({ type, value }) => [type, value]));
   return `${part.year}-${part.month}-${part.day}T${part.hour}:${part.minute}:${part.second}`;
 }
+/**
+ * The instant at which this zone's clocks read this, "2026-03-08T09:00": the first one where they read it twice. A reading that
+ * clocks skip becomes the one as much later, as the server has it.
+ */
+export function instantIn(zone, reading) {
+  const asUtc = Date.parse(`${reading.slice(0, 16)}Z`);
+  const offset = (instant) => Date.parse(`${wallIn(zone, instant)}Z`) - instant;
+  const [before, after] = [offset(asUtc - DAY_MS), offset(asUtc + DAY_MS)];
+  const [first, second] = [asUtc - Math.max(before, after), asUtc - Math.min(before, after)];
+  const shown = [first, second].find((instant) => offset(instant) === asUtc - instant);
+  return new Date(shown ?? asUtc - before).toISOString().replace(".000Z", "Z");
+}
+/** A reading so many minutes later on a clock that never changes: for positions in a calendar. */
+export const addMinutes = (reading, minutes) => new Date(wall(`${reading.slice(0, 16)}:00`).getTime() + minutes * 60_000).toISOString().slice(0, 16);
+export const minutesBetween = (from, to) => (Date.parse(to) - Date.parse(from)) / 60_000;
+/** The first day of this date's week, as the reader's region has it. */
+export const weekOf = (date) => addDays(date, -column(date));
+
 export const today = (zone) => dateOf(wallIn(zone, Date.now()));
 
 // ---------------------------------------------------------------- zones: by the names of today, with what their clocks show now

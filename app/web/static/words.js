@@ -496,6 +496,11 @@ export const LANGUAGE = spoken ?? "en";
 /** The regional form of it, for dates and money: en-GB, de-AT. */
 export const LOCALE = navigator.languages.find((tag) => tag.toLowerCase().split("-")[0] === LANGUAGE) ?? "en-GB";
 
+/** A page's own words, in the same languages. */
+export function addWords(words) {
+  for (const [language, own] of Object.entries(words)) Object.assign(WORDS[language], own);
+}
+
 /** The words by this name, with each {value} filled in. */
 export function t(name, values = {}) {
   return WORDS[LANGUAGE][name].replace(/\{(\w+)\}/g, (_, key) => values[key]);
@@ -507,9 +512,10 @@ const plural = new Intl.PluralRules(LANGUAGE);
 export const tn = (name, count, values = {}) =>
   t(`${name}_${plural.select(count) === "one" ? "one" : "other"}`, { count, ...values });
 
-/** Fills in what the page itself says: data-t is the text of an element, data-t-placeholder its placeholder. */
+/** Fills in what the page itself says: data-t is the text of an element, data-t-placeholder its placeholder, data-t-label its name. */
 export function translatePage() {
   document.documentElement.lang = LANGUAGE;
   for (const element of document.querySelectorAll("[data-t]")) element.textContent = t(element.dataset.t);
   for (const element of document.querySelectorAll("[data-t-placeholder]")) element.placeholder = t(element.dataset.tPlaceholder);
+  for (const element of document.querySelectorAll("[data-t-label]")) element.setAttribute("aria-label", t(element.dataset.tLabel));
 }

@@ -124,10 +124,10 @@ class Shop:
             SECRET, Role.ADMIN, DEMO.admin_subject, DEMO.organization, timedelta(hours=1)
         )
 
-    def run(self, command: str) -> None:
+    def run(self, *arguments: str) -> None:
         """A command of the program, to its end."""
         subprocess.run(
-            [sys.executable, "-m", "app", command], cwd=ROOT, env=self._environment, check=True
+            [sys.executable, "-m", "app", *arguments], cwd=ROOT, env=self._environment, check=True
         )
 
     async def start(self) -> None:
@@ -190,6 +190,7 @@ async def shop(
             "SLOTWRIGHT_DEFAULT_ORGANIZATION": DEMO.organization,
             "SLOTWRIGHT_GRAPHIQL": "on",
             "SLOTWRIGHT_BOOKING_PAGE": "on",
+            "SLOTWRIGHT_DESK": "on",
             "SLOTWRIGHT_RATE_LIMITS": "off",
         }
         | getattr(request.module, "SETTINGS", {})

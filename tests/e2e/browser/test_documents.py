@@ -20,15 +20,32 @@ from app.web.pages import STATIC
 LITERAL = re.compile(
     r"`((?:\s*#[^\n]*\n)*\s*(?:query|mutation|subscription|fragment)\b.*?)`", re.DOTALL
 )
+PART = re.compile(
+    r"^(?:export )?const (\w+) =\s+`([^`]*)`;$|^const (\w+) = \"([^\"\n]*)\";$", re.MULTILINE
+)
+DESK = [f"desk/{path.name}" for path in sorted((STATIC / "desk").glob("*.js"))]
 RULES = [rule for rule in specified_rules if rule is not NoUnusedFragmentsRule]
 
 
 def _documents(name: str) -> dict[str, str]:
-    """The operations in a script by name, each with all fragments that the script has."""
-    literals = LITERAL.findall((STATIC / name).read_text())
-    fragments = "\n".join(one for one in literals if one.lstrip().startswith("fragment"))
+    """The operations in a script by name, each with all fragments that the script has, or the
+    desk's scripts have together.
+    """
+    literals = _literals(name)
+    scripts = DESK if name in DESK else [name]
+    everything = [literal for script in scripts for literal in _literals(script)]
+    fragments = "\n".join(one for one in everything if one.lstrip().startswith("fragment"))
     operations = [one for one in literals if not one.lstrip().startswith("fragment")]
     return {_title(one): f"{one}\n{fragments}" for one in operations}
+
+
+def _literals(name: str) -> list[str]:
+    """The documents of a script, with its own constants filled in where they stand."""
+    code = (STATIC / name).read_text()
+    parts = {one or other: text or line for one, text, other, line in PART.findall(code)}
+    for _ in range(3):  # as deep as they are nested
+        code = re.sub(r"\$\{(\w+)\}", lambda found: parts.get(found[1], found[0]), code)
+    return [one for one in LITERAL.findall(code) if "${" not in one]
 
 
 def _title(operation: str) -> str:
@@ -38,7 +55,10 @@ def _title(operation: str) -> str:
 
 CASES = [
     pytest.param(name, document, id=f"{name}:{title}")
-    for name in ("examples.js", "graphiql.js", "booking.js", "calendar.js", "manage.js")
+    for name in (
+        *("examples.js", "graphiql.js", "booking.js", "free-times.js", "manage.js"),
+        *DESK,
+    )
     for title, document in _documents(name).items()
 ]
 
@@ -49,7 +69,7 @@ def schema() -> GraphQLSchema:
 
 
 def test_the_documents_are_found() -> None:
-    assert len(CASES) >= 18
+    assert len(CASES) >= 34
 
 
 @pytest.mark.parametrize(("name", "document"), CASES)

@@ -17,12 +17,17 @@ from app.web import assets, pages
 
 @pytest.fixture
 def client() -> httpx.AsyncClient:
-    routes = [Route("/graphql", pages.graphiql_page), *pages.routes(), *pages.booking_routes()]
+    routes = [
+        Route("/graphql", pages.graphiql_page),
+        *pages.routes(),
+        *pages.booking_routes(),
+        *pages.desk_routes(),
+    ]
     app = Starlette(routes=routes)
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://slotwright.test")
 
 
-PAGES = ("/graphql", "/", "/manage")
+PAGES = ("/graphql", "/", "/manage", "/desk")
 
 
 async def _addresses(client: httpx.AsyncClient) -> list[str]:
@@ -52,7 +57,7 @@ async def test_every_file_a_page_names_is_served_with_its_type_and_kept_for_good
         ".svg": "image/svg+xml",
     }
     addresses = await _addresses(client)
-    assert len(addresses) == 10
+    assert len(addresses) == 14
     for address in addresses:
         answer = await client.get(address)
         assert answer.status_code == 200, address
@@ -111,7 +116,7 @@ async def test_the_policy_lets_scripts_come_from_here_only(
     assert headers["referrer-policy"] == "no-referrer"
 
 
-@pytest.mark.parametrize("page", ["/", "/manage"])
+@pytest.mark.parametrize("page", ["/", "/manage", "/desk"])
 async def test_pages_of_our_own_write_no_styles_into_elements(
     client: httpx.AsyncClient, page: str
 ) -> None:

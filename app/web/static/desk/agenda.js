@@ -1,0 +1,148 @@
+// What the desk shows: the appointments and free times of some dates. One query loads them, two subscriptions keep them up to date.
+
+import * as times from "../times.js";
+
+const PAGE = `query Agenda($from: DateTime!, $to: DateTime!, $after: String) {
+  appointments(from: $from, to: $to, first: 100, after: $after) {
+    nodes { ...Visit }
+    pageInfo { hasNextPage endCursor }
+  }
+}`;
+const CHANGES = `subscription Changes {
+  change: appointmentChanges { kind appointment { ...Visit } }
+}`;
+const FREE = `subscription Free($providers: [ID!]!, $from: Date!, $to: Date!, $zone: TimeZone!) {
+  change: availabilityChanges(providerIds: $providers, from: $from, to: $to, timeZone: $zone) {
+    providerId date isSnapshot slots { startsAt endsAt localStart }
+  }
+}`;
+export const VISIT = `fragment Visit on Appointment {
+  id version status startsAt endsAt seats notes
+  contact { name email phone }
+  provider { id name }
+  providers { id name }
+  resources { id name kind }
+  service { id name seats }
+  session { id seats }
+}`;
+
+const MOST_PROVIDERS = 20; // of one subscription
+const REACH_MINUTES = 24 * 60; // how long before the first date a visit may begin that reaches into it
+
+export class Agenda {
+  #api;
+  #onChange;
+  #visits = new Map();
+  #free = new Map(); // provider → date → its free slots
+  #shown = null; // { from, to, zone, providers }
+  #run = 0; // raised whenever other dates or providers are shown, so that late answers are recognized
+  #ends = [];
+  #following = null;
+
+  /** onChange(change) is called after each change; `change` is null where everything may have changed. */
+  constructor(api, onChange) {
+    this.#api = api;
+    this.#onChange = onChange;
+    let lost = false;
+    api.socket.on("closed", () => { lost = true; this.#onChange(null); });
+    api.socket.on("connected", () => { if (lost) this.load(); lost = false; }); // what was missed meanwhile
+  }
+
+  /** Whether changes arrive by themselves at this moment. */
+  live = false;
+
+  /** Shows the dates from…to, inclusive, and the free times of these providers. */
+  async show({ from, to, zone, providers }) {
+    const same = this.#shown && JSON.stringify([from, to, zone, providers]) === JSON.stringify(Object.values(this.#shown));
+    if (same) return;
+    this.#shown = { from, to, zone, providers };
+    this.#free.clear();
+    this.#followFreeTimes();
+    await this.load();
+  }
+
+  async load() {
+    if (!this.#shown) return;
+    const run = (this.#run += 1);
+    this.#follow();
+    const { from, to, zone } = this.#shown;
+    const span = {
+      from: times.instantIn(zone, times.addMinutes(`${from}T00:00`, -REACH_MINUTES)),
+      to: times.instantIn(zone, `${times.addDays(to, 1)}T00:00`),
+    };
+    const visits = new Map();
+    for (let after = null, more = true; more;) {
+      const { appointments } = await this.#api.query(PAGE + VISIT, { ...span, after });
+      if (run !== this.#run) return;
+      for (const visit of appointments?.nodes ?? []) if (this.#covers(visit)) visits.set(visit.id, visit);
+      [after, more] = [appointments?.pageInfo.endCursor, appointments?.pageInfo.hasNextPage];
+    }
+    // A change that came while the pages were loaded is newer than they are.
+    for (const [id, known] of this.#visits) if ((visits.get(id)?.version ?? -1) < known.version && this.#covers(known)) visits.set(id, known);
+    this.#visits = visits;
+    this.#onChange(null);
+  }
+
+  /** Ends the subscriptions and forgets everything. */
+  close() {
+    this.#run += 1;
+    for (const end of [...this.#ends, this.#following]) end?.();
+    [this.#ends, this.#following, this.#shown, this.live] = [[], null, null, false];
+    this.#visits.clear();
+    this.#free.clear();
+  }
+
+  /** Confirmed, completed and missed visits of the dates shown, by start. */
+  get visits() {
+    return [...this.#visits.values()].filter(({ status }) => status !== "CANCELLED").sort((a, b) => a.startsAt.localeCompare(b.startsAt));
+  }
+
+  visit(id) {
+    return this.#visits.get(id) ?? null;
+  }
+
+  /** What an answer of the server said about an appointment, or a change did. */
+  put(visit) {
+    const known = this.#visits.get(visit.id);
+    if (known && known.version > visit.version) return false;
+    if (this.#covers(visit)) this.#visits.set(visit.id, visit);
+    else this.#visits.delete(visit.id);
+    return known?.version !== visit.version;
+  }
+
+  /** Free slots of a provider on the dates shown, by start. */
+  freeTimes(providerId) {
+    return [...(this.#free.get(providerId)?.values() ?? [])].flat();
+  }
+
+  #covers({ startsAt, endsAt }) {
+    const { from, to, zone } = this.#shown;
+    return times.wallIn(zone, endsAt) > `${from}T00:00` && times.dateOf(times.wallIn(zone, startsAt)) <= to;
+  }
+
+  #follow() {
+    this.#following ??= this.#api.subscribe(CHANGES + VISIT, {}, ({ change }) => {
+      if (!this.#shown) return;
+      const isNew = this.put(change.appointment);
+      this.#onChange(isNew ? change : null);
+    }, () => { this.#following = null; });
+  }
+
+  /** Twenty providers a subscription; each sends every date first, then each again when it changes. */
+  #followFreeTimes() {
+    for (const end of this.#ends) end();
+    this.#ends = [];
+    this.live = false;
+    const { from, to, zone, providers } = this.#shown;
+    for (let index = 0; index < providers.length; index += MOST_PROVIDERS) {
+      const variables = { from, to, zone, providers: providers.slice(index, index + MOST_PROVIDERS) };
+      const next = ({ change: { providerId, date, slots } }) => {
+        const dates = this.#free.get(providerId) ?? new Map();
+        this.#free.set(providerId, dates.set(date, slots));
+        this.live = true;
+        this.#onChange(null);
+      };
+      this.#ends.push(this.#api.subscribe(FREE, variables, next, () => { this.live = false; this.#onChange(null); }));
+    }
+  }
+}

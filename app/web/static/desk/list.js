@@ -1,0 +1,36 @@
+// The day as a list by time: for narrow screens, for listening, and for paper.
+
+import { h } from "../dom.js";
+import * as times from "../times.js";
+import { hasSeats, namesText } from "../visit.js";
+import { t } from "../words.js";
+import { blocksOf, nameOf, titleOf } from "./grid.js";
+
+/** Shows the dates of `agenda`, as far as these columns take part. open(block) is called for the one that is chosen. */
+export function showList(root, { zone, columns, agenda }, open) {
+  const shown = new Set(columns.map(({ id }) => id));
+  const takesPart = ({ providers, resources }) => [...providers, ...resources].some(({ id }) => shown.has(id));
+  const blocks = blocksOf(agenda.visits.filter(takesPart));
+  const focused = document.activeElement?.dataset.open;
+  if (!blocks.length) return root.replaceChildren(h("p", { class: "hint" }, t("nothing_booked")));
+  root.replaceChildren(h("table", {},
+    h("caption", { class: "unseen" }, t("day_list")),
+    h("thead", {}, h("tr", {}, ["column_time", "column_who", "column_what", "column_with"].map((name) => h("th", { scope: "col" }, t(name))))),
+    h("tbody", {}, blocks.map((block) => row(block, zone, open)))));
+  if (focused) root.querySelector(`[data-open="${CSS.escape(focused)}"]`)?.focus();
+}
+
+function row(block, zone, open) {
+  const [visit] = block.visits;
+  const clock = (instant) => times.timeText(times.wallIn(zone, instant));
+  const party = hasSeats(visit.service, visit.seats) && visit.status === "CONFIRMED";
+  return h("tr", { class: `visit-${visit.status}` },
+    h("td", { class: "time" }, `${clock(visit.startsAt)} – ${clock(visit.endsAt)}`),
+    h("th", { scope: "row" },
+      h("button", { type: "button", class: "link", "data-open": block.key, onclick: () => open(block) }, titleOf(block)),
+      party && h("ul", { class: "party" }, block.visits.map((one) => h("li", {}, nameOf(one)))),
+      visit.status === "CONFIRMED" ? null : h("span", { class: "badge" }, t(`status_${visit.status}`)),
+      h("small", { class: "phone" }, party ? "" : visit.contact?.phone ?? "")),
+    h("td", {}, visit.service?.name ?? t("appointment"), visit.notes && h("small", {}, ` ${visit.notes}`)),
+    h("td", {}, [namesText(visit.providers), ...visit.resources.map(({ name }) => name)].join(" · ")));
+}

@@ -1,0 +1,66 @@
+// What the desk's dialogs are made of.
+
+import { h } from "../dom.js";
+import { t } from "../words.js";
+
+let count = 0;
+
+/**
+ * Opens a modal dialog with this title, these parts and these buttons. It closes on Escape and on Close, is removed then, and the focus
+ * returns to where it was; `onclose` is called. say(message) shows what is wrong in it.
+ */
+export function openDialog({ title, parts, actions = [], onclose, wide = false }) {
+  const id = `dialog-${(count += 1)}`;
+  const opener = document.activeElement;
+  const problem = h("p", { class: "notice problem", role: "alert", hidden: true });
+  const element = h("dialog", { "aria-labelledby": id, class: wide ? "wide" : null },
+    h("h2", { id, tabindex: "-1" }, title),
+    ...parts,
+    problem,
+    h("p", { class: "actions" }, ...actions, h("button", { type: "button", class: "button", onclick: () => element.close() }, t("close"))));
+  element.addEventListener("close", () => {
+    element.remove();
+    if (opener?.isConnected) opener.focus();
+    onclose?.();
+  });
+  document.body.append(element);
+  element.showModal();
+  (element.querySelector("[autofocus]") ?? element.querySelector("h2")).focus();
+  const say = (message) => {
+    problem.hidden = !message;
+    problem.textContent = message ?? "";
+  };
+  return { element, say, close: () => element.close() };
+}
+
+/** A field with its label; `hint` is said with it. */
+export function field(label, input, hint) {
+  input.id ||= `field-${(count += 1)}`;
+  const error = h("span", { id: `${input.id}-error`, class: "error" });
+  input.setAttribute("aria-describedby", error.id);
+  return h("p", { class: "field" }, h("label", { for: input.id }, label), input, hint && h("small", {}, hint), error);
+}
+
+/** Marks the input with what is wrong with it; without a message it is right again. */
+export function fault(input, message) {
+  input.setAttribute("aria-invalid", String(Boolean(message)));
+  document.getElementById(`${input.id}-error`).textContent = message ?? "";
+}
+
+export const select = (options, chosen, properties = {}) =>
+  h("select", properties, options.map(([value, text]) => h("option", { value, selected: value === chosen }, text)));
+
+/** The button that does it, and does it once: it waits for what it started. */
+export function doing(label, action, { kind = "button", type = "button" } = {}) {
+  const button = h("button", { type, class: kind, onclick: async (event) => {
+    event.preventDefault();
+    if (button.getAttribute("aria-disabled") === "true") return;
+    button.setAttribute("aria-disabled", "true");
+    try {
+      await action();
+    } finally {
+      button.removeAttribute("aria-disabled");
+    }
+  } }, label);
+  return button;
+}

@@ -1,0 +1,424 @@
+"""The desk on the real server: by mouse and by keyboard, in two windows, on a telephone, in every
+language.
+"""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.async_api import Page, expect
+
+from app.core.viewer import Role
+from app.web.pages import STATIC
+from tests.e2e.browser.conftest import Shop, Windows
+from tests.e2e.browser.practice import (
+    Practice,
+    a_practice,
+    accessible,
+    block,
+    drag,
+    open_desk,
+    spot,
+    token_for,
+)
+
+PUSHED_MS = 5_000
+"""Changes arrive by subscription; nothing on this page polls."""
+
+
+@pytest.fixture
+async def practice(shop: Shop) -> Practice:
+    return await a_practice(shop)
+
+
+async def _fill_in(page: Page, name: str = "Grace Hopper") -> None:
+    await page.get_by_label("Name", exact=True).fill(name)
+    await page.get_by_label("E-mail", exact=True).fill("grace@example.com")
+
+
+async def _pick(page: Page, label: str, option: str) -> None:
+    await page.get_by_role("dialog").get_by_label(label, exact=True).select_option(option)
+
+
+# ---------------------------------------------------------------- signing in
+
+
+async def test_a_token_in_the_address_leaves_it_at_once_and_stays_in_the_tab(
+    windows: Windows, practice: Practice
+) -> None:
+    page = await open_desk(windows, practice)
+    await expect(page.locator("#practice")).to_have_text("Harbour Practice")
+    assert practice.token not in await page.evaluate("location.href + JSON.stringify(localStorage)")
+    await page.reload()
+    await expect(page.locator("#practice")).to_have_text("Harbour Practice")
+    await page.get_by_role("button", name="Sign out").click()
+    await expect(page.get_by_role("heading", name="Sign in to the desk")).to_be_visible()
+    assert practice.token not in await page.evaluate("JSON.stringify(sessionStorage)")
+    assert not [one for one in windows.addresses if practice.token in one.split("#")[0]]
+    assert windows.complaints == []
+
+
+async def test_signing_in_by_pasting_refuses_what_is_no_token_of_staff(
+    windows: Windows, practice: Practice
+) -> None:
+    page = await windows.open(locale="en-GB")
+    await page.goto(f"{practice.shop.address}/desk")
+    token = page.get_by_label("Access token")
+    await expect(token).to_be_focused()
+    await accessible(page)
+    for given, told in (
+        ("nonsense", "This token is not valid, or it has expired."),
+        (
+            token_for(practice.slug, Role.CUSTOMER),
+            "This token does not belong to the practice’s staff.",
+        ),
+    ):
+        await token.fill(given)
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_role("alert")).to_have_text(told)
+        await expect(token).to_have_accessible_description(told)
+        await expect(token).to_be_focused()
+    await token.fill(practice.token)
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#practice")).to_have_text("Harbour Practice")
+
+
+async def test_a_provider_sees_their_own_day(windows: Windows, practice: Practice) -> None:
+    await practice.book("Olive Own", "10:00", person="Ada")
+    await practice.book("Otto Other", "11:00", person="Ben")
+    page = await open_desk(windows, practice, token=token_for(practice.slug, Role.PROVIDER, "ada"))
+    await expect(block(page, "Olive Own")).to_be_visible()
+    await expect(page.get_by_text("Otto Other")).to_have_count(0)
+
+
+# ---------------------------------------------------------------- the agenda
+
+
+async def test_the_day_has_a_column_for_each_person_and_room_in_the_practices_zone(
+    windows: Windows, practice: Practice
+) -> None:
+    """The browser's own zone plays no part."""
+    await practice.book("Mara Massage", "10:00", person="Ben", service="Massage")
+    await practice.book("Yuri Yoga", "12:00", service="Yoga", seats=2)
+    await practice.book("Yana Yoga", "12:00", service="Yoga")
+    page = await open_desk(windows, practice)
+    heads = page.locator(".ec-header .ec-col-head:not(.ec-col-group)")
+    await expect(heads).to_have_text(["Ada", "Ben", "Cara", "Elm", "Oak"])
+    await expect(page.locator("#zone-name")).to_have_text(ZONE_TEXT)
+    # In the provider's column and in the room's.
+    await expect(page.locator(".ec-event", has_text="Mara Massage")).to_have_count(2)
+    await expect(block(page, "Mara Massage")).to_contain_text("10:00")
+    await expect(block(page, "Mara Massage")).to_have_accessible_name(re.compile("Ben, (Elm|Oak)"))
+    # A class is one block, however many come.
+    await expect(page.locator(".ec-event", has_text="Yoga")).to_have_count(1)
+    await expect(block(page, "Yoga (3 of 6)")).to_be_visible()
+    await block(page, "Yoga (3 of 6)").click()
+    await expect(page.get_by_role("dialog").get_by_role("listitem")).to_have_text(
+        ["Yuri Yoga 2 seats", "Yana Yoga 1 seat"]
+    )
+    await accessible(page)
+    await page.keyboard.press("Escape")
+    await expect(block(page, "Yoga (3 of 6)")).to_be_focused()
+    await accessible(page)
+    assert windows.complaints == []
+
+
+ZONE_TEXT = "Europe/London"
+
+
+async def test_columns_are_chosen_and_remembered(windows: Windows, practice: Practice) -> None:
+    page = await open_desk(windows, practice)
+    heads = page.locator(".ec-header .ec-col-head:not(.ec-col-group)")
+    await page.locator("summary", has_text="Columns").click()
+    await accessible(page)
+    for name in ("Ada", "Elm", "Oak"):
+        await page.get_by_label(name, exact=True).uncheck()
+    await expect(heads).to_have_text(["Ben", "Cara"])
+    await page.reload()
+    await expect(heads).to_have_text(["Ben", "Cara"])
+
+
+async def test_the_week_shows_seven_days_and_the_list_reads_by_time(
+    windows: Windows, practice: Practice
+) -> None:
+    await practice.book("Late Lena", "15:00", person="Ada")
+    await practice.book("Early Emil", "09:00", person="Cara")
+    page = await open_desk(windows, practice)
+    await page.get_by_role("button", name="Week").click()
+    await expect(page.locator(".ec-header .ec-col-group")).to_have_count(7)
+    await expect(block(page, "Late Lena")).to_be_visible()
+    await accessible(page)
+    await page.get_by_role("button", name="List").click()
+    rows = page.locator("#list tbody tr")
+    await expect(rows).to_have_count(2)
+    await expect(rows.first).to_contain_text("Early Emil")
+    await accessible(page)
+    await page.reload()
+    await expect(rows.last).to_contain_text("Late Lena")
+    await page.get_by_role("button", name="Later").click()
+    await expect(page.locator("#list")).to_have_text("Nothing is booked.")
+
+
+async def test_paper_gets_the_days_list_and_nothing_else(
+    windows: Windows, practice: Practice
+) -> None:
+    await practice.book("Paula Paper", "15:00", person="Ada")
+    page = await open_desk(windows, practice)
+    await expect(block(page, "Paula Paper")).to_be_visible()
+    await page.emulate_media(media="print")
+    await expect(page.locator("#list")).to_contain_text("Paula Paper")
+    await expect(page.get_by_role("heading", level=1)).to_be_visible()
+    for selector in ("#grid", "#bar", "#views", ".tools"):
+        await expect(page.locator(selector)).to_be_hidden()
+
+
+# ---------------------------------------------------------------- booking, moving
+
+
+async def test_a_click_on_a_free_time_books_it_and_a_second_window_follows(
+    windows: Windows, practice: Practice
+) -> None:
+    page, theirs = [await open_desk(windows, practice) for _ in range(2)]
+    await page.mouse.click(*await spot(page, "Ben", "10:40"))
+    dialog = page.get_by_role("dialog", name="New booking")
+    await expect(dialog.get_by_label("Name", exact=True)).to_be_focused()
+    await expect(dialog.get_by_label("Time", exact=True)).to_have_value("10:30")
+    await expect(dialog.get_by_label("With", exact=True)).to_have_value(practice.people["Ben"])
+    await expect(dialog.locator(".verdict")).to_have_text("This time is free.")
+    await _pick(page, "What", practice.services["Massage"])
+    await accessible(page)
+    await page.get_by_role("button", name="Book", exact=True).click()
+    await expect(dialog.get_by_label("Name", exact=True)).to_be_focused()
+    await _fill_in(page)
+    await page.keyboard.press("Enter")
+    await expect(dialog).to_have_count(0)
+    await expect(page.locator("#announcer")).to_contain_text("Booked: Grace Hopper")
+    for window in (page, theirs):
+        await expect(block(window, "Grace Hopper")).to_contain_text("10:30", timeout=PUSHED_MS)
+    await expect(theirs.locator("#announcer")).to_have_text("New: Grace Hopper, 10:30.")
+    assert windows.complaints == []
+
+
+async def test_what_is_in_the_way_is_said_and_the_nearest_time_is_a_click_away(
+    windows: Windows, practice: Practice
+) -> None:
+    await practice.book("Tamsin Taken", "11:00", person="Ben")
+    page = await open_desk(windows, practice)
+    await page.get_by_role("button", name="New booking").click()
+    dialog = page.get_by_role("dialog")
+    await _pick(page, "With", practice.people["Ben"])
+    await _pick(page, "What", "")
+    await dialog.get_by_label("Time", exact=True).fill("11:00")
+    await expect(dialog.locator(".verdict")).to_contain_text("Something else is booked then.")
+    await _fill_in(page)
+    await dialog.get_by_role("button", name="Book", exact=True).click()
+    alert = dialog.locator(".conflict")
+    await expect(alert).to_contain_text("Something else is booked then.")
+    await accessible(page)
+    await alert.get_by_role("button", name="10:00").click()
+    await expect(dialog.get_by_label("Time", exact=True)).to_have_value("10:00")
+    await page.keyboard.press("Enter")
+    await expect(block(page, "Grace Hopper")).to_contain_text("10:00")
+
+
+async def test_a_visit_is_dragged_to_another_time_and_person_and_back(
+    windows: Windows, practice: Practice
+) -> None:
+    visit = await practice.book("Dora Drag", "10:00", person="Ada", service="Massage")
+    page, theirs = [await open_desk(windows, practice) for _ in range(2)]
+    await drag(page, block(page, "Dora Drag"), "Cara", "13:30")
+    dialog = page.get_by_role("dialog", name="Move Dora Drag")
+    await expect(dialog.get_by_label("Time", exact=True)).to_have_value("13:30")
+    await expect(dialog.get_by_label("With", exact=True)).to_have_value(practice.people["Cara"])
+    await expect(dialog.get_by_role("button", name="Move it")).to_be_focused()
+    await accessible(page)
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#toast")).to_contain_text("with Cara")
+    for window in (page, theirs):
+        await expect(block(window, "Dora Drag")).to_contain_text("13:30", timeout=PUSHED_MS)
+        await expect(block(window, "Dora Drag")).to_have_accessible_name(re.compile("Cara"))
+    seen = await practice.see(visit)
+    assert (seen["reading"], seen["with"]) == ("13:30", ["Cara"])
+    await page.locator("#toast").get_by_role("button", name="Undo").click()
+    await expect(block(theirs, "Dora Drag")).to_contain_text("10:00", timeout=PUSHED_MS)
+    seen = await practice.see(visit)
+    assert (seen["reading"], seen["with"]) == ("10:00", ["Ada"])
+    assert windows.complaints == []
+
+
+async def test_a_drag_onto_what_is_taken_moves_nothing_and_says_why(
+    windows: Windows, practice: Practice
+) -> None:
+    visit = await practice.book("Dora Drag", "10:00", person="Ada")
+    await practice.book("Tamsin Taken", "13:00", person="Ben")
+    page = await open_desk(windows, practice)
+    await drag(page, block(page, "Dora Drag"), "Ben", "13:30")
+    dialog = page.get_by_role("dialog")
+    await page.keyboard.press("Enter")
+    await expect(dialog.locator(".conflict")).to_contain_text("Something else is booked then.")
+    await page.keyboard.press("Escape")
+    await expect(block(page, "Dora Drag")).to_contain_text("10:00")
+    assert (await practice.see(visit))["version"] == 1
+
+
+async def test_a_visit_is_moved_by_keyboard_alone(windows: Windows, practice: Practice) -> None:
+    visit = await practice.book("Kim Keys", "10:00", person="Ada")
+    page = await open_desk(windows, practice)
+    await block(page, "Kim Keys").focus()
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("dialog", name="Kim Keys")).to_be_visible()
+    await accessible(page)
+    move = page.get_by_role("button", name="Move…")
+    await _tab_to(page, "Move…")
+    await page.keyboard.press("Enter")
+    await expect(move).to_have_count(0)
+    dialog = page.get_by_role("dialog", name="Move Kim Keys")
+    time = dialog.get_by_label("Time", exact=True)
+    await time.focus()
+    await page.keyboard.type("1430")
+    await _tab_to(page, "Move it")
+    await page.keyboard.press("Enter")
+    await expect(dialog).to_have_count(0)
+    assert (await practice.see(visit))["reading"] == "14:30"
+    await expect(block(page, "Kim Keys")).to_contain_text("14:30")
+    await expect(page.locator("#announcer")).to_contain_text("Kim Keys is now at")
+
+
+async def _tab_to(page: Page, name: str) -> None:
+    """Tab, at most as often as a dialog has controls, until the button of this name has the focus."""
+    for _ in range(40):
+        if await page.evaluate("document.activeElement.textContent") == name:
+            return
+        await page.keyboard.press("Tab")
+    raise AssertionError(f"Tab does not reach {name}.")
+
+
+async def test_a_visit_is_cancelled_with_a_reason(windows: Windows, practice: Practice) -> None:
+    visit = await practice.book("Cora Cancel", "10:00", person="Ada")
+    page, theirs = [await open_desk(windows, practice) for _ in range(2)]
+    await block(page, "Cora Cancel").click()
+    await page.get_by_role("button", name="Cancel appointment").click()
+    dialog = page.get_by_role("dialog", name="Cancel Cora Cancel’s appointment?")
+    await dialog.get_by_label("Reason").fill("Ada is ill.")
+    await accessible(page)
+    await dialog.get_by_role("button", name="Cancel appointment").click()
+    await expect(page.locator("#toast")).to_contain_text("Cora Cancel’s appointment is cancelled.")
+    for window in (page, theirs):
+        await expect(window.locator(".ec-event", has_text="Cora Cancel")).to_have_count(
+            0, timeout=PUSHED_MS
+        )
+    assert (await practice.see(visit))["status"] == "CANCELLED"
+
+
+async def test_messages_and_history_tell_what_happened(
+    windows: Windows, practice: Practice
+) -> None:
+    await practice.book("Hana History", "10:00", person="Ada")
+    page = await open_desk(windows, practice)
+    await block(page, "Hana History").click()
+    dialog = page.get_by_role("dialog", name="Hana History")
+    await dialog.get_by_text("Messages", exact=True).click()
+    await expect(dialog.get_by_text("Confirmation · to the customer · e-mail")).to_be_visible()
+    await dialog.get_by_text("History", exact=True).click()
+    await expect(dialog.get_by_text("by an administrator")).to_be_visible()
+    await accessible(page)
+
+
+async def test_a_class_moves_and_is_cancelled_with_everybody_in_it(
+    windows: Windows, practice: Practice
+) -> None:
+    visits = [
+        await practice.book(name, "12:00", service="Yoga") for name in ("Yuri Yoga", "Yana Yoga")
+    ]
+    page = await open_desk(windows, practice)
+    await drag(page, block(page, "Yoga (2 of 6)"), "Cara", "14:00")
+    await page.get_by_role("button", name="Move it").click()
+    await expect(block(page, "Yoga (2 of 6)")).to_contain_text("14:00")
+    assert [(await practice.see(one))["reading"] for one in visits] == ["14:00", "14:00"]
+    await block(page, "Yoga (2 of 6)").click()
+    await page.get_by_role("button", name="Cancel the class").click()
+    await expect(page.locator(".ec-event", has_text="Yoga")).to_have_count(0)
+    assert [(await practice.see(one))["status"] for one in visits] == ["CANCELLED"] * 2
+
+
+async def test_after_a_lost_connection_the_day_is_true_again(
+    windows: Windows, practice: Practice
+) -> None:
+    page = await open_desk(windows, practice)
+    await page.context.set_offline(True)
+    await page.evaluate("dispatchEvent(new Event('offline'))")
+    await practice.book("Rosa Reconnect", "10:00", person="Ada")
+    await page.context.set_offline(False)
+    await page.reload()
+    await expect(block(page, "Rosa Reconnect")).to_be_visible()
+
+
+# ---------------------------------------------------------------- a telephone, languages
+
+
+async def test_on_a_telephone_the_day_is_a_list_with_everything_in_reach(
+    windows: Windows, practice: Practice
+) -> None:
+    visit = await practice.book("Pia Phone", "10:00", person="Ada", service="Massage")
+    page = await open_desk(
+        windows, practice, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True
+    )
+    await expect(page.locator("#grid")).to_be_hidden()
+    assert await page.evaluate("document.documentElement.scrollWidth") == 390
+    await accessible(page)
+    await page.get_by_role("button", name="Pia Phone").click()
+    await accessible(page)
+    await page.get_by_role("button", name="Move…").click()
+    await page.get_by_label("Time", exact=True).fill("11:30")
+    await page.get_by_role("button", name="Move it").click()
+    await expect(page.locator("#list tbody tr")).to_contain_text("11:30")
+    assert (await practice.see(visit))["reading"] == "11:30"
+    assert windows.complaints == []
+
+
+@pytest.mark.parametrize(
+    ("locale", "new", "move"),
+    [
+        ("de-DE", "Neuer Termin", "Verschieben …"),
+        ("fr-FR", "Nouveau rendez-vous", "Déplacer…"),
+        ("es-ES", "Nueva cita", "Mover…"),
+    ],
+)
+async def test_the_desk_speaks_the_languages_of_the_mails(
+    locale: str, new: str, move: str, windows: Windows, practice: Practice
+) -> None:
+    await practice.book("Lia Lingua", "10:00", person="Ada")
+    page = await open_desk(windows, practice, locale=locale)
+    await expect(page.locator("html")).to_have_attribute("lang", locale[:2])
+    await expect(page.get_by_role("button", name=new)).to_be_visible()
+    await accessible(page)
+    await block(page, "Lia Lingua").click()
+    await expect(page.get_by_role("button", name=move)).to_be_visible()
+
+
+async def test_every_language_has_every_word_and_the_desk_needs_no_other(
+    windows: Windows, practice: Practice
+) -> None:
+    page = await windows.open(locale="en-GB")
+    await page.goto(f"{practice.shop.address}/desk")
+    words = await page.evaluate(
+        """async () => {
+          const at = (name) => import(new URL(name, document.querySelector("script[type=module]").src));
+          const [{ DESK }, { WORDS }] = [await at("words.js"), await at("../words.js")];
+          return [DESK, WORDS];
+        }"""
+    )
+    desk, everything = words
+    names = set(desk["en"])
+    for language, own in desk.items():
+        assert set(own) == names, language
+        for name, text in own.items():
+            wanted = set(re.findall(r"\{(\w+)\}", desk["en"][name]))
+            assert set(re.findall(r"\{(\w+)\}", text)) == wanted, (language, name)
+    code = "".join(path.read_text() for path in sorted((STATIC / "desk").glob("*.js")))
+    html = (STATIC.parent / "desk.html").read_text()
+    said = set(re.findall(r"""\bt\("(\w+)\"""", code)) | set(
+        re.findall(r'data-t(?:-label|-placeholder)?="(\w+)"', html)
+    )
+    assert said <= set(everything["en"]), said - set(everything["en"])
