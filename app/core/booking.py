@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from app.core.limits import LimitPeriod, instants_that_count, periods_to_lock
 from app.core.money import CancellationPolicy
+from app.core.overrides import NO_OVERRIDE
 from app.core.party import Party
 from app.core.refusals import InvalidInput
 from app.core.sentences import Duration, say
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from app.core.appointment import Contact, Customer
     from app.core.ids import HoldId, ProviderId, ServiceId, SubjectId
     from app.core.money import Money
+    from app.core.overrides import Override
     from app.core.provider import Calendar
     from app.core.rules import Rules
     from app.core.zones import Interval
@@ -41,12 +43,13 @@ class Wanted(NamedTuple):
 
     The first of those `named` is to lead, and all of them are to be taken. Nobody is named where
     any of the service's providers will do, or where a hold says who they are. The party takes so
-    many `seats`.
+    many `seats`. Staff may set rules aside by an `override`.
     """
 
     named: tuple[ProviderId, ...]
     service_id: ServiceId | None
     seats: int = 1
+    override: Override = NO_OVERRIDE
 
     @property
     def party(self) -> Party | None:

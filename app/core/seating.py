@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from app.core.booking import visit_of
 from app.core.ids import ResourceId
+from app.core.overrides import NO_OVERRIDE
 from app.core.rules import Rules
 from app.core.slots import UnbookableReason, why_not_now, why_not_open
 from app.core.zones import instant_of
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from app.core.booking import Claims
     from app.core.ids import ProviderId, SessionId, SubjectId
     from app.core.needs import Needs
+    from app.core.overrides import Override
     from app.core.provider import Calendar
     from app.core.resource import ResourceCalendar
     from app.core.zones import Minute
@@ -191,10 +193,12 @@ def why_not_join(
     now: datetime,
     *,
     heeds_clock: bool = True,
+    override: Override = NO_OVERRIDE,
 ) -> dict[SubjectId, frozenset[UnbookableReason]]:
     """Why nobody may join, by subject; empty if it can be joined where seats are left. A subject
     that is missing among these calendars has no reason of its own: the session is not joined for
-    NOBODY_FREE or RESOURCE_TAKEN. Notice and horizon are left out unless the clock is heeded.
+    NOBODY_FREE or RESOURCE_TAKEN. Notice and horizon are left out unless the clock is heeded, and
+    so is what staff set aside.
     """
     starts_at = instant_of(session.start)
     visit = Rules(duration_minutes=session.end - session.start)
@@ -207,10 +211,12 @@ def why_not_join(
         found[provider_id] = why_not_open(calendar.hours, visit, starts_at)
         if heeds_clock:
             found[provider_id] |= why_not_now(calendar.hours, calendar.rules, starts_at, now)
+        found[provider_id] -= override.of_provider(provider_id)
     for resource_id, unit in session.units:
         kept = resources.get(resource_id)
         if kept is None or unit > kept.resource.bookable_units:
             found[resource_id] = frozenset({UnbookableReason.RESOURCE_TAKEN})
         elif resource_id not in found:
-            found[resource_id] = why_not_open(kept.hours, visit, starts_at)
+            shut = why_not_open(kept.hours, visit, starts_at)
+            found[resource_id] = shut - override.of_resources
     return {subject_id: reasons for subject_id, reasons in found.items() if reasons}

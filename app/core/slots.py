@@ -328,12 +328,19 @@ def dates_changed(
 
 
 def explain(
-    hours: Hours, rules: Rules, claims: Iterable[Claim], starts_at: datetime, now: datetime
+    hours: Hours,
+    rules: Rules,
+    claims: Iterable[Claim],
+    starts_at: datetime,
+    now: datetime,
+    *,
+    set_aside: frozenset[UnbookableReason] = frozenset(),
 ) -> tuple[UnbookableReason, ...]:
     """Every reason why this instant can't be booked now, in the order of `UnbookableReason`; none
-    if, and only if, the instant is listed.
+    if, and only if, the instant is listed. Reasons that are `set_aside` don't count.
 
-    `claims` are those in `claims_span` of its date. A start between two minutes is never on a grid.
+    `claims` are those in `claims_span` of its date. A start between two minutes is never on a grid,
+    whatever is set aside.
     """
     minute = minute_of(starts_at)
     counted = active(claims, now)
@@ -343,11 +350,16 @@ def explain(
         and minute in bookable_starts(hours, rules, counted, day, day, now)[day]
     ):
         return ()
-    return in_order(
+    found = (
         why_not_now(hours, rules, starts_at, now)
         | _reasons_of_the_hours(hours, rules, starts_at)
         | _reasons_of_claims(rules, counted, starts_at)
     )
+    if set_aside:
+        found -= set_aside
+        if not _is_whole(starts_at):
+            found |= {UnbookableReason.NOT_ON_GRID}
+    return in_order(found)
 
 
 def why_not_open(hours: Hours, rules: Rules, starts_at: datetime) -> frozenset[UnbookableReason]:

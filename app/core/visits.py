@@ -17,6 +17,9 @@ A move counts the appointment's own claims as free. Where it keeps the start, gr
 horizon play no part, and a claim that stays as it is is not checked again. The claims of a session
 are the moving appointment's own if nobody else has seats in it. At its own start the appointment
 stays in its session if it can; then only the number of seats is checked.
+
+What staff set aside (`app.core.overrides`) is no reason against a start; nobody else's bookings,
+and no listing, are asked with an override.
 """
 
 from __future__ import annotations
@@ -28,6 +31,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, assert_never
 from app.core.booking import claim_for, refuse_duration, visit_of
 from app.core.limits import is_full
 from app.core.needs import Assignment, Needs
+from app.core.overrides import NO_OVERRIDE
 from app.core.refusals import SlotUnavailable
 from app.core.seating import Join, OwnSeats, SeatsAt, why_not_join
 from app.core.slots import UnbookableReason, explain, in_order, why_not_free, why_not_open
@@ -41,6 +45,7 @@ if TYPE_CHECKING:
     from app.core.ids import ProviderId, ResourceId, SubjectId
     from app.core.limits import BookingLimit
     from app.core.needs import ResourceGroup
+    from app.core.overrides import Override
     from app.core.provider import Calendar
     from app.core.refusals import InvalidInput
     from app.core.resource import ResourceCalendar
@@ -122,6 +127,7 @@ def assign(
     own: Claims | OwnSeats | None = None,
     seats: int = 1,
     sessions: Iterable[StandingSession] = (),
+    override: Override = NO_OVERRIDE,
 ) -> Join | Visit | tuple[UnbookableReason, ...]:
     """What a visit at this start takes, or every reason why it can't be had, in the contract's
     order.
@@ -143,10 +149,19 @@ def assign(
     stands for all reasons of providers, and LIMIT_REACHED is added if there were enough of them
     without their limits. RESOURCE_TAKEN is given where no lead, or failing that no provider at all,
     can have the units that the service needs, or where one provider is named and their session
-    can't keep its units. NO_SEATS_LEFT is given alone.
+    can't keep its units. NO_SEATS_LEFT is given alone. What the `override` sets aside is no reason.
     """
     start = _Start(
-        needs, named, candidates, resources, starts_at, now, own, seats=seats, sessions=sessions
+        needs,
+        named,
+        candidates,
+        resources,
+        starts_at,
+        now,
+        own,
+        seats=seats,
+        sessions=sessions,
+        override=override,
     )
     return start.joined() or start.visit() or start.refusal()
 
@@ -158,16 +173,18 @@ def refuse_time(
     now: datetime,
     *,
     own: Claims | None = None,
+    override: Override = NO_OVERRIDE,
 ) -> SlotUnavailable | InvalidInput | None:
     """Why a visit of this provider alone can't start there; with a duration, only if it is still
-    the one that is expected. `own` are the claims of the appointment that moves, if one does.
+    the one that is expected. `own` are the claims of the appointment that moves, if one does. What
+    the `override` sets aside is no reason.
     """
     refusal = refuse_duration(alone.calendar.rules, duration_minutes)
     if refusal is not None:
         return refusal
     lead = alone.calendar.provider.id
     needs = Needs(provider_ids=(lead,))
-    start = _Start(needs, (lead,), {lead: alone}, {}, starts_at, now, own)
+    start = _Start(needs, (lead,), {lead: alone}, {}, starts_at, now, own, override=override)
     reasons = start.reasons(lead)
     return SlotUnavailable(reasons=in_order(reasons)) if reasons else None
 
@@ -352,6 +369,7 @@ class _Start:
         *,
         seats: int = 1,
         sessions: Iterable[StandingSession] = (),
+        override: Override = NO_OVERRIDE,
         heeds_limits: bool = True,
     ) -> None:
         self._own_seats = own if isinstance(own, OwnSeats) else None
@@ -359,6 +377,7 @@ class _Start:
             candidates, resources = _beside(self._own_seats, candidates, resources, now)
         self._arguments = (needs, named, candidates, resources, starts_at, now, own)
         self._seats = seats
+        self._override = override
         self._heeds_limits = heeds_limits
         self._needs = needs
         self._named = tuple(named)
@@ -390,7 +409,12 @@ class _Start:
                 and session.matches(self._named)
             ):
                 against = why_not_join(
-                    session, calendars, rooms, self._now, heeds_clock=not self._keeps_start
+                    session,
+                    calendars,
+                    rooms,
+                    self._now,
+                    heeds_clock=not self._keeps_start,
+                    override=self._override,
                 )
                 found.append(_Session(session, session.seats_left(self._needs, self._now), against))
         if len(found) > 1:
@@ -470,7 +494,14 @@ class _Start:
         if self._stays(provider_id, claim_for(calendar.rules, self._starts_at)):
             return frozenset()
         found = frozenset(
-            explain(calendar.hours, calendar.rules, candidate.claims, self._starts_at, self._now)
+            explain(
+                calendar.hours,
+                calendar.rules,
+                candidate.claims,
+                self._starts_at,
+                self._now,
+                set_aside=self._override.of_provider(provider_id),
+            )
         )
         if self._keeps_start:
             found -= _OF_THE_START
@@ -494,7 +525,9 @@ class _Start:
             self._now,
             moving=moving,
         )
-        return _LIMIT if is_reached else frozenset()
+        if not is_reached:
+            return frozenset()
+        return _LIMIT - self._override.of_provider(candidate.calendar.provider.id)
 
     def _moving_claim(self) -> Claim | None:
         return next((each for claims in self._own.values() for each in claims), None)
@@ -506,12 +539,16 @@ class _Start:
         if next(self._units_of(resource_id, rules), None) is not None:
             return frozenset()
         candidate = self._resources[resource_id]
-        return why_not_open(candidate.calendar.hours, rules, self._starts_at) | why_not_free(
+        return self._why_shut(candidate, rules) | why_not_free(
             rules,
             (each for each in candidate.claims if each.unit <= candidate.calendar.resource.units),
             self._starts_at,
             self._now,
         )
+
+    def _why_shut(self, candidate: ResourceCandidate, rules: Rules) -> frozenset[UnbookableReason]:
+        shut = why_not_open(candidate.calendar.hours, rules, self._starts_at)
+        return shut - self._override.of_resources
 
     def _units_of(self, resource_id: ResourceId, rules: Rules) -> Iterator[int]:
         """The possible units of the resource, lowest first."""
@@ -523,7 +560,7 @@ class _Start:
             if self._stays(resource_id, claim._replace(unit=each.unit))
         }
         resource = candidate.calendar.resource
-        if resource.is_archived or why_not_open(candidate.calendar.hours, rules, self._starts_at):
+        if resource.is_archived or self._why_shut(candidate, rules):
             yield from sorted(staying)
             return
         by_unit: dict[int, list[Claim]] = {}
@@ -627,7 +664,8 @@ class _Start:
                 found |= _as_named(self._named[0], each)
         if not self.is_staffed():
             found.add(UnbookableReason.NOBODY_FREE)
-            if _Start(*self._arguments, heeds_limits=False).is_staffed():
+            heedless = _Start(*self._arguments, override=self._override, heeds_limits=False)
+            if heedless.is_staffed():
                 found |= _LIMIT
         asked = self._named[:1] or list(self.leads()) or self._order
         if asked and all(

@@ -61,7 +61,7 @@ async def use_hold(
     hold = await hold_for_update(tx, organization_id, hold_id)
     if hold is None:
         return NotFound(what="hold")
-    named, service_id, _ = wish.wanted
+    named, service_id = wish.wanted.named, wish.wanted.service_id
     if (
         hold.providers[: len(named)] != named
         or service_id not in {None, hold.service_id}

@@ -24,6 +24,7 @@ from app.core.limits import (
 )
 from app.core.money import CancellationPolicy
 from app.core.needs import Assignment, Needs, ResourceGroup
+from app.core.overrides import NO_OVERRIDE, Override, RuleSetAside
 from app.core.provider import Calendar, Provider, Service
 from app.core.resource import Resource, ResourceCalendar
 from app.core.rules import ProviderRules, Rules, ServiceRules
@@ -52,6 +53,7 @@ class World:
     seats: int = 1
     """How many the party takes."""
     sessions: tuple[StandingSession, ...] = ()
+    override: Override = NO_OVERRIDE
 
     @property
     def begin(self) -> int:
@@ -280,6 +282,16 @@ def groups_on(
             )
         )
     return tuple(groups), resources
+
+
+@st.composite
+def overrides(draw: st.DrawFn, provider_ids: Sequence[ProviderId]) -> Override:
+    """Some rules set aside, for everybody or for one of these providers; more often none."""
+    if draw(st.booleans()):
+        return NO_OVERRIDE
+    rules = draw(st.sets(st.sampled_from(RuleSetAside), min_size=1))
+    only_of = draw(st.sampled_from([None, None, *sorted(provider_ids)]))
+    return Override(rules=frozenset(rules), only_of=only_of)
 
 
 @st.composite

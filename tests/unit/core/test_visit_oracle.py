@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from app.core.booking import Claims, claim_for
 from app.core.ids import ProviderId, SubjectId
 from app.core.needs import Needs
+from app.core.overrides import NO_OVERRIDE
 from app.core.seating import Join, OwnSeats, SeatsAt, StandingSession
 from app.core.slots import Claim, UnbookableReason, explain
 from app.core.visits import Candidate, Visit, assign, explain_members, leads_at, seats_at
@@ -22,6 +23,7 @@ from app.core.zones import instant_of
 from tests.unit.core.service_worlds import (
     World,
     listed,
+    overrides,
     seated,
     seated_worlds,
     some_hours,
@@ -48,6 +50,8 @@ def the_oracle(world: World, own: Claims | OwnSeats | None = None) -> VisitOracl
         own,
         seats=world.seats,
         sessions=world.sessions,
+        ignored=world.override.rules,
+        ignored_for=world.override.only_of,
     )
 
 
@@ -70,16 +74,22 @@ def assert_chosen(
 ) -> None:
     starts_at = instant_of(minute)
     everything = (world.needs, world.named, world.candidates, world.resources, starts_at, world.now)
-    found = assign(*everything, own=own, seats=world.seats, sessions=world.sessions)
-    leads = leads_at(*everything, own=own, seats=world.seats, sessions=world.sessions)
-    room = seats_at(*everything, own=own, seats=world.seats, sessions=world.sessions)
-    assert leads == oracle.leads(minute)
-    assert bool(leads) == (room is not None)
-    if room is not None:
-        assert room == SeatsAt(oracle.seats_left(minute), oracle.end(minute))
+    found = assign(
+        *everything,
+        own=own,
+        seats=world.seats,
+        sessions=world.sessions,
+        override=world.override,
+    )
+    if world.override == NO_OVERRIDE:
+        leads = leads_at(*everything, own=own, seats=world.seats, sessions=world.sessions)
+        room = seats_at(*everything, own=own, seats=world.seats, sessions=world.sessions)
+        assert leads == oracle.leads(minute)
+        assert bool(leads) == (room is not None) == (not isinstance(found, tuple))
+        if room is not None:
+            assert room == SeatsAt(oracle.seats_left(minute), oracle.end(minute))
     joined = oracle.joined(minute)
     if joined is not None:
-        assert leads
         assert isinstance(found, Join)
         assert found.session == joined
         assert found.providers[: found.named] == world.named
@@ -88,13 +98,11 @@ def assert_chosen(
         return
     chosen = oracle.chosen(minute)
     if chosen is None:
-        assert not leads
         assert isinstance(found, tuple)
         assert set(found) == oracle.refusal(minute)
         assert found == tuple(reason for reason in UnbookableReason if reason in found)
         assert found
         return
-    assert leads
     assert isinstance(found, Visit)
     assert (found.providers, found.units) == chosen
     assert found.lead == found.providers[0]
@@ -188,6 +196,7 @@ def seats_move_where_there_is_room(data: st.DataObject) -> None:
         named=named,
         candidates=candidates if is_seen else without(candidates, session),
         sessions=tuple(world.sessions if is_seen else others),
+        override=data.draw(overrides(list(candidates))),
     )
     oracle = the_oracle(after, own)
     starts = {each.start for each in world.sessions}
@@ -207,6 +216,17 @@ def without(
         each: replace(candidate, claims=left(each, candidate.claims), led=left(each, candidate.led))
         for each, candidate in candidates.items()
     }
+
+
+def an_override_sets_aside_what_it_names(data: st.DataObject) -> None:
+    """At any minute, on a grid or not, joined sessions included."""
+    world = data.draw(st.one_of(worlds(), seated_worlds()))
+    world = replace(world, override=data.draw(overrides(list(world.candidates))))
+    oracle = the_oracle(world)
+    minutes = data.draw(st.lists(st.integers(world.begin, world.end - 1), min_size=3, max_size=9))
+    starts = {each.start for each in world.sessions}
+    for minute in sorted({*starts, *minutes, *starts_to_ask(data, world, oracle)}):
+        assert_chosen(world, oracle, minute)
 
 
 def listed_is_bookable(data: st.DataObject) -> None:
@@ -268,6 +288,7 @@ def movable_is_what_can_be_had(data: st.DataObject) -> None:
         candidates=candidates,
         resources=resources,
         now=instant_of(booked) - timedelta(minutes=data.draw(st.sampled_from([1, 60, 4000]))),
+        override=data.draw(overrides(list(candidates))),
     )
     oracle = the_oracle(after, visit.claims)
     for minute in (booked, *asked):
@@ -305,6 +326,14 @@ def test_a_party_moves_where_trying_every_session_finds_room(data: st.DataObject
     seats_move_where_there_is_room(data)
 
 
+@settings(max_examples=40, deadline=None, suppress_health_check=PATIENT)
+@given(st.data())
+def test_an_override_finds_what_trying_every_assignment_without_those_rules_finds(
+    data: st.DataObject,
+) -> None:
+    an_override_sets_aside_what_it_names(data)
+
+
 @pytest.mark.full
 @pytest.mark.parametrize("shard", range(SHARDS))
 @pytest.mark.parametrize(
@@ -314,6 +343,7 @@ def test_a_party_moves_where_trying_every_session_finds_room(data: st.DataObject
         movable_is_what_can_be_had,
         seats_are_listed_and_taken,
         seats_move_where_there_is_room,
+        an_override_sets_aside_what_it_names,
     ],
 )
 def test_the_law_of_visits_holds_in_many_more_worlds(

@@ -8,7 +8,7 @@ a party finds room by trying all sizes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from itertools import combinations
@@ -31,6 +31,14 @@ LARGEST_PARTY = 12
 CLOCK = {"IN_THE_PAST", "TOO_SHORT_NOTICE", "BEYOND_HORIZON"}
 OF_THE_START = {"NOT_ON_GRID", *CLOCK}
 SHUT = {"OUTSIDE_HOURS", "BREAK", "EXCEPTION", "TIME_OFF"}
+OVERRIDES = {
+    "HOURS": {*SHUT, "DOES_NOT_FIT"},
+    "GRID": {"NOT_ON_GRID"},
+    "NOTICE": {"TOO_SHORT_NOTICE"},
+    "HORIZON": {"BEYOND_HORIZON"},
+    "LIMITS": {"LIMIT_REACHED"},
+}
+"""The reasons that each rule gives, where it is not ignored."""
 
 
 def instant(moment: Moment) -> datetime:
@@ -44,7 +52,8 @@ def claimed(rules: Rules, moment: Moment) -> tuple[Moment, Moment, Moment, Momen
 
 class VisitOracle:
     """Everything about the starts of one service on a date in UTC, for a party of so many seats.
-    `own` are the claims of the appointment that moves, by subject, or its seats in a session.
+    `own` are the claims of the appointment that moves, by subject, or its seats in a session. Rules
+    that are `ignored` are so for everybody and everything, or for one provider alone.
     """
 
     def __init__(
@@ -59,7 +68,10 @@ class VisitOracle:
         *,
         seats: int = 1,
         sessions: Sequence[StandingSession] = (),
+        ignored: Collection[str] = (),
+        ignored_for: ProviderId | None = None,
     ) -> None:
+        self.ignored, self.ignored_for = ignored, ignored_for
         self.needs, self.named = needs, tuple(named)
         self.now, self.seats, self.sessions = now, seats, sessions
         self.own_seats = own if isinstance(own, OwnSeats) else None
@@ -92,6 +104,14 @@ class VisitOracle:
         }
         self._is_open: dict[tuple[ResourceId, Moment], bool] = {}
         self._reasons: dict[tuple[ProviderId, Moment], set[str]] = {}
+
+    # ------------------------------------------------------------ overrides
+
+    def counting(self, reasons: set[str], subject_id: ProviderId | ResourceId) -> set[str]:
+        """Those of the reasons against this subject that no override names."""
+        if self.ignored_for not in {None, subject_id}:
+            return reasons
+        return {each for each in reasons if not any(each in OVERRIDES[one] for one in self.ignored)}
 
     # ------------------------------------------------------------ sessions
 
@@ -140,6 +160,7 @@ class VisitOracle:
                     reasons |= self._of_teacher(ProviderId(subject_id), minutes)
                 else:
                     reasons |= self._of_unit(ResourceId(subject_id), claim.unit, minutes)
+            reasons = self.counting(reasons, subject_id)
             if reasons:
                 found[subject_id] = reasons
         return found
@@ -167,7 +188,7 @@ class VisitOracle:
             return {"GONE"}
         if unit > candidate.calendar.resource.units:
             return {"GONE"}
-        return set() if all(self.is_open(resource_id, at) for at in minutes) else {"SHUT"}
+        return set() if all(self.is_open(resource_id, at) for at in minutes) else {"OUTSIDE_HOURS"}
 
     def rooms(self, moment: Moment) -> list[tuple[StandingSession, int]]:
         """The sessions that lack nothing but seats, the preferred one first, and how large a party
@@ -227,6 +248,7 @@ class VisitOracle:
             found -= OF_THE_START
             if any(tuple(each[:4]) == claimed(calendar.rules, moment) for each in mine):
                 found = set()
+        found = self.counting(found, provider_id)
         self._reasons[provider_id, moment] = found
         return found
 
@@ -238,7 +260,7 @@ class VisitOracle:
         mine = mine[:1] if candidate.leads_own else []
         limits = calendar.service.limits if calendar.service else ()
         if self.is_limited(calendar, limits, candidate.led, mine, moment):
-            found.add("LIMIT_REACHED")
+            found |= self.counting({"LIMIT_REACHED"}, provider_id)
         return found
 
     def is_limited(
@@ -291,7 +313,7 @@ class VisitOracle:
     ) -> Iterator[int]:
         candidate = self.resources[resource_id]
         start, end, visit_from, visit_until = claimed(rules, moment)
-        is_open = all(
+        is_open = not self.counting({"OUTSIDE_HOURS"}, resource_id) or all(
             self.is_open(resource_id, minute) for minute in range(visit_from, visit_until)
         )
         resource = candidate.calendar.resource
