@@ -157,6 +157,7 @@ CREATE TABLE public.appointment (
     resource_ids uuid[],
     session_id uuid,
     seats integer DEFAULT 1 NOT NULL,
+    ignored text[],
     CONSTRAINT appointment_cancellation_fee_currency_form CHECK ((cancellation_fee_currency ~ '^[A-Z]{3}$'::text)),
     CONSTRAINT appointment_cancellation_fee_range CHECK (((cancellation_fee_minor >= 0) AND (cancellation_fee_minor <= 2147483647))),
     CONSTRAINT appointment_cancellation_fee_whole CHECK ((((cancellation_fee_minor IS NULL) = (cancellation_fee_currency IS NULL)) AND ((cancellation_fee_minor IS NULL) OR (status = 'CANCELLED'::text)))),
@@ -169,6 +170,7 @@ CREATE TABLE public.appointment (
     CONSTRAINT appointment_contact_phone_form CHECK ((contact_phone ~ '^\+[0-9]{3,15}$'::text)),
     CONSTRAINT appointment_customer_time_zone_length CHECK (((char_length(customer_time_zone) >= 1) AND (char_length(customer_time_zone) <= 64))),
     CONSTRAINT appointment_guest_origin_length CHECK ((octet_length(guest_origin) = 16)),
+    CONSTRAINT appointment_ignored_known CHECK (((ignored <> '{}'::text[]) AND (ignored <@ '{HOURS,GRID,NOTICE,HORIZON,LIMITS}'::text[]))),
     CONSTRAINT appointment_notes_length CHECK (((char_length(notes) >= 1) AND (char_length(notes) <= 2000))),
     CONSTRAINT appointment_of_several CHECK ((((provider_ids IS NULL) AND (named IS NULL) AND (resource_ids IS NULL)) OR (((provider_ids[1] = provider_id) AND ((named >= 0) AND (named <= cardinality(provider_ids))) AND (resource_ids IS NOT NULL)) IS TRUE))),
     CONSTRAINT appointment_policy_fee_computable CHECK (((num_nonnulls(policy_late_fee_minor, policy_late_fee_percent) =
@@ -211,10 +213,12 @@ CREATE TABLE public.appointment_history (
     assignment text,
     from_session_id uuid,
     from_seats integer,
+    ignored text[],
     CONSTRAINT appointment_history_actor_known CHECK ((actor = ANY (ARRAY['GUEST'::text, 'MANAGE_TOKEN'::text, 'CUSTOMER'::text, 'PROVIDER'::text, 'RECEPTION'::text, 'ADMIN'::text, 'SYSTEM'::text]))),
     CONSTRAINT appointment_history_assignment_known CHECK ((assignment = ANY (ARRAY['PRIORITY'::text, 'LEAST_BUSY'::text, 'LONGEST_IDLE'::text]))),
     CONSTRAINT appointment_history_before CHECK ((((kind = 'BOOKED'::text) = (from_status IS NULL)) AND ((from_status IS NULL) = (from_starts_at IS NULL)))),
     CONSTRAINT appointment_history_begins CHECK (((version = 1) = (kind = 'BOOKED'::text))),
+    CONSTRAINT appointment_history_ignored_known CHECK (((ignored <> '{}'::text[]) AND (ignored <@ '{HOURS,GRID,NOTICE,HORIZON,LIMITS}'::text[]))),
     CONSTRAINT appointment_history_kind_known CHECK ((kind = ANY (ARRAY['BOOKED'::text, 'RESCHEDULED'::text, 'CANCELLED'::text, 'COMPLETED'::text, 'NO_SHOW'::text]))),
     CONSTRAINT appointment_history_status_known CHECK (((from_status = ANY (ARRAY['CONFIRMED'::text, 'CANCELLED'::text, 'COMPLETED'::text, 'NO_SHOW'::text])) AND (to_status = ANY (ARRAY['CONFIRMED'::text, 'CANCELLED'::text, 'COMPLETED'::text, 'NO_SHOW'::text])))),
     CONSTRAINT appointment_history_transition_known CHECK ((((((kind || ' '::text) || COALESCE(from_status, '-'::text)) || ' '::text) || to_status) = ANY (ARRAY['BOOKED - CONFIRMED'::text, 'RESCHEDULED CONFIRMED CONFIRMED'::text, 'CANCELLED CONFIRMED CANCELLED'::text, 'COMPLETED CONFIRMED COMPLETED'::text, 'COMPLETED NO_SHOW COMPLETED'::text, 'NO_SHOW CONFIRMED NO_SHOW'::text, 'NO_SHOW COMPLETED NO_SHOW'::text])))
@@ -353,6 +357,8 @@ CREATE TABLE public.hold (
     resource_ids uuid[],
     session_id uuid,
     seats integer DEFAULT 1 NOT NULL,
+    ignored text[],
+    CONSTRAINT hold_ignored_known CHECK (((ignored <> '{}'::text[]) AND (ignored <@ '{HOURS,GRID,NOTICE,HORIZON,LIMITS}'::text[]))),
     CONSTRAINT hold_of_resources CHECK (((provider_ids IS NULL) = (resource_ids IS NULL))),
     CONSTRAINT hold_of_several CHECK ((((provider_ids IS NULL) AND (named IS NULL)) OR (((provider_ids[1] = provider_id) AND ((named >= 0) AND (named <= cardinality(provider_ids)))) IS TRUE))),
     CONSTRAINT hold_seats_range CHECK (((seats >= 1) AND (seats <=

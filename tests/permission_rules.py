@@ -88,7 +88,7 @@ FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
             rescheduleAvailability session
             history history.version history.kind history.occurredAt history.actor history.actorSubject
             history.fromStatus history.toStatus history.fromStartsAt history.toStartsAt history.reason
-            history.fromProviders history.toProviders history.assignment
+            history.fromProviders history.toProviders history.assignment history.ignored
         """,
     },
     "Reminder": {

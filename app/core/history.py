@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from app.core.ids import AppointmentId, ProviderId, SessionId
     from app.core.lifecycle import Actor
     from app.core.needs import Assignment
+    from app.core.overrides import RuleSetAside
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +22,8 @@ class HistoryEntry:
     empty, where it began.
 
     `assignment` is the order by which providers were chosen; None where all were named, or none
-    were chosen. The sessions are None where the appointment has time of its own.
+    were chosen. The sessions are None where the appointment has time of its own. `ignored` are the
+    rules that were set aside for this change.
     """
 
     appointment_id: AppointmentId
@@ -42,6 +44,7 @@ class HistoryEntry:
     to_session: SessionId | None = None
     from_seats: int = 1
     to_seats: int = 1
+    ignored: frozenset[RuleSetAside] = frozenset()
 
     @property
     def is_news(self) -> bool:
@@ -60,6 +63,7 @@ def history_entry(
     actor_subject: str | None,
     reason: str | None = None,
     assignment: Assignment | None = None,
+    ignored: frozenset[RuleSetAside] = frozenset(),
 ) -> HistoryEntry:
     """The entry of a change; `before` is None where the appointment was booked."""
     return HistoryEntry(
@@ -81,4 +85,5 @@ def history_entry(
         to_session=after.session_id,
         from_seats=after.seats if before is None else before.seats,
         to_seats=after.seats,
+        ignored=ignored,
     )

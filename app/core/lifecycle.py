@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from app.core.appointment import Appointment
     from app.core.ids import ProviderId, ResourceId, SessionId
+    from app.core.overrides import RuleSetAside
 
 
 class Period(StrEnum):
@@ -313,10 +314,14 @@ def moved(
     resources: tuple[ResourceId, ...],
     session_id: SessionId | None = None,
     seats: int | None = None,
+    ignored: frozenset[RuleSetAside] = frozenset(),
 ) -> Appointment:
     """The appointment at another time, with others, or with another number of seats (None: as many
     as it has). The price per seat stays. The time version rises only when the start moves, or the
     providers, the session or the seats change.
+
+    `ignored` are the rules that this move sets aside. What was set aside before stays so as long as
+    the start does, since a claim that stays as it is is not checked again.
     """
     seats = appointment.seats if seats is None else seats
     lead, *others = providers
@@ -330,6 +335,7 @@ def moved(
         resources=resources,
         session_id=session_id,
         seats=seats,
+        ignored=ignored | appointment.ignored if starts_at == appointment.starts_at else ignored,
         price=price_of_seats(appointment.price, seats, paid_for=appointment.seats),
     )
     is_news = (starts_at, after.providers, after.session_id, after.seats) != (

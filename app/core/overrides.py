@@ -45,9 +45,7 @@ REASONS: Final = {
     RuleSetAside.GRID: frozenset({UnbookableReason.NOT_ON_GRID}),
     RuleSetAside.NOTICE: frozenset({UnbookableReason.TOO_SHORT_NOTICE}),
     RuleSetAside.HORIZON: frozenset({UnbookableReason.BEYOND_HORIZON}),
-    RuleSetAside.LIMITS: frozenset(
-        {UnbookableReason.LIMIT_REACHED, UnbookableReason.CUSTOMER_BUSY}
-    ),
+    RuleSetAside.LIMITS: frozenset({UnbookableReason.LIMIT_REACHED}),
 }
 """The reasons that don't count any more where a rule is set aside."""
 
@@ -74,9 +72,9 @@ class Override(NamedTuple):
         return _NONE if not self.rules or self.only_of is not None else _reasons(self.rules)
 
     @property
-    def of_customer(self) -> frozenset[UnbookableReason]:
-        """The reasons that don't count against the customer."""
-        return self.of_resources
+    def exceeds_what_customers_may_have(self) -> bool:
+        """Whether the customer's own limits don't count either."""
+        return RuleSetAside.LIMITS in self.rules and self.only_of is None
 
 
 def _reasons(rules: Iterable[RuleSetAside]) -> frozenset[UnbookableReason]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from app.core.ids import ProviderId, ResourceId, SessionId
+    from app.core.overrides import RuleSetAside
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,7 +17,7 @@ class Taken:
     were assigned.
 
     In a session it takes `seats`, and the time of all these is the session's; otherwise it has one
-    seat, and time of its own.
+    seat, and time of its own. `ignored` are the rules of time that were set aside for it.
     """
 
     provider_id: ProviderId
@@ -25,6 +26,7 @@ class Taken:
     resources: tuple[ResourceId, ...] = ()
     session_id: SessionId | None = None
     seats: int = 1
+    ignored: frozenset[RuleSetAside] = frozenset()
 
     @property
     def is_plain(self) -> bool:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from app.core.events import Author
 from app.core.lifecycle import Actor
+from app.core.overrides import NO_OVERRIDE, Override
 from app.core.slots import reasons_for_others
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from app.core.appointment import Appointment
     from app.core.ids import AppointmentId, CustomerId, OrganizationId, ProviderId
+    from app.core.overrides import RuleSetAside
     from app.core.slots import UnbookableReason
 
 
@@ -133,6 +135,18 @@ class Viewer:
         them.
         """
         return self.role is not Role.PROVIDER or self.runs_any(provider_ids)
+
+    def override(self, rules: Iterable[RuleSetAside]) -> Override | None:
+        """The caller's override of these rules; None where they may set none aside. Reception and
+        administrators set them aside for the whole visit, providers for themselves only.
+        """
+        ignored = frozenset(rules)
+        if not ignored:
+            return NO_OVERRIDE
+        if self.runs_practice:
+            return Override(ignored)
+        is_provider = self.role is Role.PROVIDER and self.provider_id is not None
+        return Override(ignored, self.provider_id) if is_provider else None
 
     def runs_any(self, provider_ids: Iterable[ProviderId]) -> bool:
         """Whether the caller may act for one of these providers: those of a visit have the same

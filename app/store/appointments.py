@@ -15,6 +15,7 @@ from app.core.ids import (
     SessionId,
 )
 from app.core.money import CancellationPolicy, LateCancellation
+from app.core.overrides import RuleSetAside
 from app.store.providers import channels, money
 from app.store.sql import query
 
@@ -47,7 +48,7 @@ _COUNTS_OF_PROVIDERS = query("count_appointments_of_providers")
 
 class Taken(TypedDict):
     """The fields of an appointment or a hold that say what it takes besides its lead, how many of
-    its providers were named, and its seats.
+    its providers were named, its seats, and what was set aside for it.
     """
 
     others: tuple[ProviderId, ...]
@@ -55,11 +56,12 @@ class Taken(TypedDict):
     resources: tuple[ResourceId, ...]
     session_id: SessionId | None
     seats: int
+    ignored: frozenset[RuleSetAside]
 
 
 def taken_from(row: Record) -> Taken:
     """From `provider_ids`, `named` and `resource_ids`, null where it takes its lead alone, who was
-    named; and from `session_id` and `seats`.
+    named; and from `session_id`, `seats` and `ignored`.
     """
     provider_ids = row["provider_ids"]
     return Taken(
@@ -68,13 +70,19 @@ def taken_from(row: Record) -> Taken:
         resources=() if provider_ids is None else tuple(map(ResourceId, row["resource_ids"])),
         session_id=None if row["session_id"] is None else SessionId(row["session_id"]),
         seats=row["seats"],
+        ignored=rules_set_aside(row["ignored"]),
     )
 
 
 def taken_values(of: Appointment | Hold) -> tuple[object, ...]:
-    """The five columns that `taken_from` reads."""
+    """The six columns that `taken_from` reads."""
     several = (None, None, None) if of.is_plain else (of.providers, of.named, of.resources)
-    return (*several, of.session_id, of.seats)
+    return (*several, of.session_id, of.seats, sorted(of.ignored) or None)
+
+
+def rules_set_aside(stored: Sequence[str] | None) -> frozenset[RuleSetAside]:
+    """The rules in a column that is null where there are none."""
+    return frozenset() if stored is None else frozenset(map(RuleSetAside, stored))
 
 
 def appointment_from(row: Record) -> Appointment:

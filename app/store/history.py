@@ -10,6 +10,7 @@ from app.core.history import HistoryEntry
 from app.core.ids import AppointmentId, ProviderId, SessionId
 from app.core.lifecycle import Actor
 from app.core.needs import Assignment
+from app.store.appointments import rules_set_aside
 from app.store.sql import query
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ async def history_of_appointments(
             to_session=to_session,
             from_seats=from_seats,
             to_seats=to_seats,
+            ignored=rules_set_aside(row["ignored"]),
         )
         found.setdefault(appointment_id, []).insert(0, entry)
     return found

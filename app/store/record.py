@@ -37,7 +37,8 @@ def insert_history(
     entries: Sequence[HistoryEntry],
 ) -> None:
     """One entry for each appointment that the same change was made to: of one kind, by one author,
-    into one state, and from the same providers to the same ones where it changed them.
+    into one state, under the same override, and from the same providers to the same ones where it
+    changed them.
     `provider_id` is any provider of the organization.
     """
     first = entries[0]
@@ -61,6 +62,7 @@ def insert_history(
         first.assignment,
         [entry.from_session for entry in entries],
         [None if entry.from_seats == entry.to_seats else entry.from_seats for entry in entries],
+        sorted(first.ignored) or None,
     )
 
 

@@ -41,6 +41,7 @@ def _visit(row: Record) -> BookedVisit:
         service_id=None if row["service_id"] is None else ServiceId(row["service_id"]),
         visit=(row["visit_from"], row["visit_until"]),
         units=tuple(zip(row["subject_ids"], row["units"], strict=True)),
+        ignores_hours=row["ignores_hours"],
     )
 
 

@@ -1,6 +1,6 @@
 -- fragment: hold_columns
 -- The columns of a hold, as `_hold` reads them.
-id, provider_id, provider_ids, named, resource_ids, session_id, seats, service_id, starts_at, ends_at, expires_at, ended_at;
+id, provider_id, provider_ids, named, resource_ids, session_id, seats, ignored, service_id, starts_at, ends_at, expires_at, ended_at;
 
 -- name: hold_by_id :maybe
 -- A hold, whether it is still in force or not.
@@ -35,10 +35,10 @@ WHERE organization_id = $1 AND caller = $2 AND ended_at IS NULL AND expires_at >
 
 -- name: insert_hold :exec
 -- Stores a hold, in force until it expires.
--- params: organization_id uuid, id uuid, provider_id uuid, service_id uuid, caller text, starts_at timestamptz, ends_at timestamptz, created_at timestamptz, expires_at timestamptz, provider_ids uuid[], named integer, resource_ids uuid[], session_id uuid, seats integer
+-- params: organization_id uuid, id uuid, provider_id uuid, service_id uuid, caller text, starts_at timestamptz, ends_at timestamptz, created_at timestamptz, expires_at timestamptz, provider_ids uuid[], named integer, resource_ids uuid[], session_id uuid, seats integer, ignored text[]
 INSERT INTO hold (organization_id, id, provider_id, service_id, caller, starts_at, ends_at, created_at, expires_at,
-    provider_ids, named, resource_ids, session_id, seats)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14);
+    provider_ids, named, resource_ids, session_id, seats, ignored)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15);
 
 -- name: end_hold :exec
 -- The hold was released or used, or has expired; no row where that was recorded before.
@@ -49,10 +49,10 @@ WHERE organization_id = $1 AND id = $2 AND ended_at IS NULL;
 
 -- name: move_hold :exec
 -- A hold, which is locked, in a session that moved.
--- params: organization_id uuid, id uuid, starts_at timestamptz, ends_at timestamptz, provider_id uuid, provider_ids uuid[], named integer, resource_ids uuid[], session_id uuid, seats integer
+-- params: organization_id uuid, id uuid, starts_at timestamptz, ends_at timestamptz, provider_id uuid, provider_ids uuid[], named integer, resource_ids uuid[], session_id uuid, seats integer, ignored text[]
 UPDATE hold
 SET starts_at = $3, ends_at = $4, provider_id = $5, provider_ids = $6, named = $7, resource_ids = $8, session_id = $9,
-    seats = $10
+    seats = $10, ignored = $11
 WHERE organization_id = $1 AND id = $2;
 
 -- name: end_holds :exec

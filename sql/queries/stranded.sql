@@ -1,6 +1,7 @@
 -- fragment: booked_visit
 -- A confirmed appointment of a page, as `_visit` reads it: with the units of subjects that it, or its session, has.
-page.id, page.starts_at, page.service_id, taken.visit_from, taken.visit_until, taken.subject_ids, taken.units
+page.id, page.starts_at, page.service_id, taken.visit_from, taken.visit_until, taken.subject_ids, taken.units,
+    coalesce('HOURS' = ANY(page.ignored), false) AS ignores_hours
 FROM page
 CROSS JOIN LATERAL (
     SELECT min(theirs.visit_from) AS visit_from, max(theirs.visit_until) AS visit_until,
@@ -21,7 +22,7 @@ CROSS JOIN LATERAL (
 -- (starts_at, id), strictly between two cursors; a null second one bounds nothing.
 -- params: organization_id uuid, after_start timestamptz, after_id uuid, before_start timestamptz, before_id uuid, page_size integer, provider_ids uuid[]
 WITH page AS (
-    SELECT id, starts_at, service_id, session_id
+    SELECT id, starts_at, service_id, session_id, ignored
     FROM appointment
     WHERE organization_id = $1 AND status = 'CONFIRMED'
         AND (starts_at, id) > ($2, $3)
@@ -37,7 +38,7 @@ ORDER BY page.starts_at, page.id;
 -- The same list from its other end, in descending order.
 -- params: organization_id uuid, after_start timestamptz, after_id uuid, before_start timestamptz, before_id uuid, page_size integer, provider_ids uuid[]
 WITH page AS (
-    SELECT id, starts_at, service_id, session_id
+    SELECT id, starts_at, service_id, session_id, ignored
     FROM appointment
     WHERE organization_id = $1 AND status = 'CONFIRMED'
         AND (starts_at, id) > ($2, $3)
@@ -53,7 +54,7 @@ ORDER BY page.starts_at DESC, page.id DESC;
 -- As visits_of_organization_forward, of the appointments that take this subject.
 -- params: organization_id uuid, after_start timestamptz, after_id uuid, before_start timestamptz, before_id uuid, page_size integer, subject_id uuid
 WITH page AS (
-    SELECT appointment.id, appointment.starts_at, appointment.service_id, appointment.session_id
+    SELECT appointment.id, appointment.starts_at, appointment.service_id, appointment.session_id, appointment.ignored
     FROM (
         (
             SELECT id, starts_at
@@ -93,7 +94,7 @@ ORDER BY page.starts_at, page.id;
 -- The same list from its other end, in descending order.
 -- params: organization_id uuid, after_start timestamptz, after_id uuid, before_start timestamptz, before_id uuid, page_size integer, subject_id uuid
 WITH page AS (
-    SELECT appointment.id, appointment.starts_at, appointment.service_id, appointment.session_id
+    SELECT appointment.id, appointment.starts_at, appointment.service_id, appointment.session_id, appointment.ignored
     FROM (
         (
             SELECT id, starts_at

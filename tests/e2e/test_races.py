@@ -14,6 +14,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import cycle, pairwise
 from pathlib import Path
@@ -22,6 +23,7 @@ from typing import Any
 import pytest
 
 from app.core.needs import ResourceGroup
+from app.core.overrides import RuleSetAside
 from app.process.wiring import system_clock
 from app.standins.embedded import Servers
 from tests.builders import (
@@ -37,8 +39,13 @@ from tests.builders import (
     weekly,
 )
 from tests.e2e.served import PROGRAM, a_database, environment_on, processes
-from tests.integration.test_session_changes import cancel_session, move_session, session_of
-from tests.lives import booked, broken_laws, cancel, hold, move, release, try_booking
+from tests.integration.test_session_changes import (
+    MOVE_SESSION,
+    cancel_session,
+    move_session,
+    session_of,
+)
+from tests.lives import booked, broken_laws, cancel, hold, move, new_key, release, try_booking
 from tests.visits import BOOK_VISIT, a_room, a_treatment, a_wish, needs_now
 
 PROCESSES = 3
@@ -506,6 +513,171 @@ async def test_whatever_parties_do_at_once_the_laws_of_seats_hold(apis: list[Api
     await asyncio.gather(*map(party, range(30)))
     assert await broken_laws(apis[0].resources.pool, apis[0].organization.id) == {}
     assert min(seen[each] for each in ("BookingConfirmation", "Hold", "move: BookingConfirmation"))
+
+
+EVERY_RULE = [rule.value for rule in RuleSetAside]
+
+
+async def rush_with_overrides(apis: list[Api], wishes: list[Json]) -> list[Json]:
+    """As `rush`; those that set rules aside come from an administrator."""
+    random.Random(len(wishes)).shuffle(wishes)
+    answers = await asyncio.gather(
+        *(
+            api.send(BOOK_VISIT, caller=api.admin if "ignore" in wish else None, input=wish)
+            for api, wish in zip(cycle(apis), wishes, strict=False)
+        )
+    )
+    assert {answer.status for answer in answers} == {200}
+    return [answer.data["answer"] for answer in answers]
+
+
+async def test_a_time_goes_to_one_of_those_who_override_and_those_who_do_not(
+    apis: list[Api], request: pytest.FixtureRequest
+) -> None:
+    """Any two of these visits overlap: a hundred at the listed start, a hundred at other minutes.
+    Of a provider by name, of whoever is free, and of two together in the one room.
+    """
+    ada, ben = await a_provider(apis[0]), await a_provider(apis[0])
+    room = await a_room(apis[0])
+    either = await a_treatment(apis[0], ada, ben, durationMinutes=60)
+    both = await a_treatment(apis[0], ada, ben, needed=2, rooms=[room], durationMinutes=60)
+    for day, service, named, winners in (
+        (50, either, [ada], 1),
+        (51, either, [], 2),
+        (52, both, [], 1),
+    ):
+        start = in_days(day) + timedelta(hours=10)
+        wishes = [a_wish(service, start.isoformat(), *named) for _ in range(100)]
+        wishes += [
+            a_wish(
+                service,
+                (start + timedelta(minutes=number % 59 - 29)).isoformat(),
+                *named,
+                ignore=EVERY_RULE,
+            )
+            for number in range(100)
+        ]
+        answers = await rush_with_overrides(apis, wishes)
+        assert {*counted(answers)} == {"BookingConfirmation", "SlotUnavailableError"}
+        won = counted(answers)["BookingConfirmation"]
+        assert won == winners or (without_locks(request) and 0 < won < winners)
+    assert await broken_laws(apis[0].resources.pool, apis[0].organization.id) == {}
+
+
+async def test_overrides_join_the_session_that_others_join_and_begin_none_over_it(
+    apis: list[Api],
+) -> None:
+    """One teacher: the session is at the listed start or ten minutes later, and has twelve seats."""
+    ada = await a_provider(apis[0])
+    yoga = await a_class(apis[0], ada, seats=12)
+    for day in range(53, 57):
+        start = in_days(day) + timedelta(hours=10)
+        starts = [start.isoformat(), (start + timedelta(minutes=10)).isoformat()]
+        wishes = [a_wish(yoga, starts[0], seats=1 + number % 2) for number in range(30)]
+        wishes += [
+            a_wish(yoga, each, seats=1 + number % 2, ignore=EVERY_RULE)
+            for number in range(15)
+            for each in starts
+        ]
+        answers = await rush_with_overrides(apis, wishes)
+        taken_ = [each["appointment"] for each in answers if "appointment" in each]
+        assert len({each["startsAt"] for each in taken_}) == 1
+        assert 0 < sum(each["seats"] for each in taken_) <= 12
+    assert await broken_laws(apis[0].resources.pool, apis[0].organization.id) == {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """A practice of two on one day, where staff squeeze visits in while guests book."""
+
+    team: Sequence[Json]
+    services: Sequence[Json]
+    """The last one is a class."""
+    day: datetime
+    chance: random.Random
+    seen: Counter[str]
+
+    def any_minute(self) -> str:
+        return (self.day + timedelta(minutes=self.chance.randrange(8 * 60, 11 * 60))).isoformat()
+
+    async def book(self, api: Api, service: Json) -> Json | None:
+        """At once, or by a hold; None where others were faster."""
+        start = self.any_minute()
+        wish = a_wish(service, start, ignore=EVERY_RULE)
+        if self.chance.random() < 0.3:
+            values: Json = {"serviceId": service["id"], "ignore": EVERY_RULE}
+            held_ = await hold(api, {"id": None}, start, caller=api.admin, **values)
+            self.seen[held_["__typename"]] += 1
+            if held_["__typename"] != "Hold":
+                return None
+            wish = a_wish(service, start, holdToken=held_["holdToken"])
+        (answer,) = await rush_with_overrides([api], [wish])
+        self.seen[answer["__typename"]] += 1
+        if answer["__typename"] == "BookingConfirmation":
+            return answer
+        assert "holdToken" not in wish
+        return None
+
+    async def squeeze_in(self, api: Api) -> None:
+        service = self.chance.choice(self.services)
+        booked_ = await self.book(api, service)
+        if booked_ is None:
+            return
+        if service is self.services[-1] and self.chance.random() < 0.5:
+            values: Json = {
+                "sessionId": await session_of(api, booked_),
+                "startsAt": self.any_minute(),
+                "idempotencyKey": new_key(),
+                "ignore": EVERY_RULE,
+            }
+            moved = (await api.ask(MOVE_SESSION, caller=api.admin, input=values))["answer"]
+            self.seen[f"session: {moved['__typename']}"] += 1
+        values = {"ignore": EVERY_RULE}
+        if service is self.services[0] and self.chance.random() < 0.5:
+            values["providerIds"] = [self.chance.choice(self.team)["id"]]
+        moved = await move(api, booked_, self.any_minute(), caller=api.admin, **values)
+        self.seen[f"move: {moved['__typename']}"] += 1
+        if self.chance.random() < 0.6:
+            made(await cancel(api, booked_, caller=api.admin), "Appointment")
+
+    async def be_a_guest(self, api: Api) -> None:
+        start = self.day + timedelta(hours=9, minutes=20 * self.chance.randrange(6))
+        (answer,) = await rush(
+            [api], [a_wish(self.chance.choice(self.services), start.isoformat())]
+        )
+        self.seen[f"guest: {answer['__typename']}"] += 1
+        if answer["__typename"] == "BookingConfirmation" and self.chance.random() < 0.5:
+            made(await cancel(api, answer), "Appointment")
+
+
+async def test_whatever_is_overridden_at_once_nothing_overlaps(apis: list[Api]) -> None:
+    """Bookings, holds that are used, moves of visits and of whole sessions, handing over, at any
+    minute, in hours and outside of them; and ordinary bookings, all over two providers and the one
+    room.
+    """
+    team = [await a_provider(apis[0], bufferMinutes=5), await a_provider(apis[0])]
+    room = await a_room(apis[0])
+    desk = Desk(
+        team=team,
+        services=[
+            await a_service(apis[0], *team, durationMinutes=20),
+            await a_treatment(apis[0], *team, rooms=[room], durationMinutes=20),
+            await a_class(apis[0], *team, seats=4, durationMinutes=20),
+        ],
+        day=in_days(57),
+        chance=random.Random(11),
+        seen=Counter(),
+    )
+
+    async def several(number: int) -> None:
+        for _ in range(4):
+            live = desk.squeeze_in if number % 3 else desk.be_a_guest
+            await live(apis[number % len(apis)])
+
+    await asyncio.gather(*map(several, range(30)))
+    assert await broken_laws(apis[0].resources.pool, apis[0].organization.id) == {}
+    expected = ("BookingConfirmation", "SlotUnavailableError", "move: BookingConfirmation")
+    assert min(desk.seen[each] for each in expected), desk.seen
 
 
 @pytest.mark.parametrize("seconds", [4.0, pytest.param(60.0, marks=pytest.mark.full)])

@@ -7,7 +7,8 @@ answered as the model answers in some order. And however it went, the rows must 
 Two providers are booked by name, and for services: any of them who is free, both together, any of
 them in the one room that there is, and any of them for a class, whose seats parties share. Limits
 come and go: of a provider's or a service's visits in a day, and of what the one customer who signs
-in may have.
+in may have. An administrator books, holds and moves what is not on offer, off the grid and outside
+of hours too, by setting rules aside.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from contextlib import AsyncExitStack, contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import count, cycle, permutations
 from random import Random
 from typing import Final, NamedTuple, Protocol, TypeAlias, TypeVar
@@ -34,6 +36,7 @@ from app.core.ids import AppointmentId, HoldId, OrganizationId, ProviderId, Reso
 from app.core.limits import BookingLimit, LimitPeriod
 from app.core.money import LateCancellation, Money
 from app.core.needs import Needs, ResourceGroup
+from app.core.overrides import RuleSetAside
 from app.core.provider import Provider, Service
 from app.core.refusals import NotCancellable, NotReschedulable, VersionConflict
 from app.core.resource import Resource
@@ -115,6 +118,14 @@ class Outcome(NamedTuple):
 
 Takes: TypeAlias = "tuple[int | str, ...]"
 """Providers by number, the lead first, and then perhaps the room."""
+Ignored: TypeAlias = "frozenset[RuleSetAside]"
+NOTHING: Final[Ignored] = frozenset()
+HOURS, GRID, HORIZON, LIMITS = (
+    RuleSetAside.HOURS,
+    RuleSetAside.GRID,
+    RuleSetAside.HORIZON,
+    RuleSetAside.LIMITS,
+)
 
 
 @dataclass(slots=True)
@@ -127,7 +138,7 @@ class Visit:
     status: AppointmentStatus = CONFIRMED
     version: int = 0
     fee: int | None = None
-    history: list[tuple[str, AppointmentStatus, datetime]] = field(default_factory=list)
+    history: list[tuple[str, AppointmentStatus, datetime, Ignored]] = field(default_factory=list)
 
     @property
     def providers(self) -> Takes:
@@ -138,11 +149,16 @@ class Visit:
         return self.status is not CANCELLED
 
     def becomes(
-        self, kind: str, *, status: AppointmentStatus | None = None, start: datetime | None = None
+        self,
+        kind: str,
+        *,
+        status: AppointmentStatus | None = None,
+        start: datetime | None = None,
+        ignored: Ignored = NOTHING,
     ) -> None:
         self.version += 1
         self.status, self.start = status or self.status, start or self.start
-        self.history.append((kind, self.status, self.start))
+        self.history.append((kind, self.status, self.start, ignored))
 
 
 @dataclass(slots=True)
@@ -154,6 +170,7 @@ class Holding:
     expires: datetime
     seats: int = 1
     ended: bool = False
+    ignored: Ignored = NOTHING
 
 
 @dataclass(slots=True)
@@ -186,17 +203,23 @@ class Model:
             for hold in self.holds.values()
             if subject in hold.takes and self.stands(hold)
         ]
-        return self.is_in_time(start) and all(
-            abs(start - other) >= VISIT + BUFFER for other in taken
-        )
+        return all(abs(start - other) >= VISIT + BUFFER for other in taken)
 
     def may_count(
-        self, provider: int, start: datetime, *, service: int | None, without: str
+        self,
+        provider: int,
+        start: datetime,
+        *,
+        service: int | None,
+        without: str,
+        ignored: Ignored = NOTHING,
     ) -> bool:
         """Whether one more visit on that day keeps the limit: of the provider's visits, or of the
         service's that they lead. That of a visit which moves within the day is not one more.
         """
         most = self.most_a_day.get(provider if service is None else service)
+        if LIMITS in ignored:
+            return True
         with_time: dict[str, Visit | Holding] = {
             label: visit for label, visit in self.visits.items() if visit.has_time
         }
@@ -225,25 +248,44 @@ class Model:
                 found[each.takes] = found.get(each.takes, 0) + each.seats
         return found
 
-    def join(self, start: datetime, seats: int, *, without: str) -> Takes | None:
-        """The fullest session of the class that has room for the party."""
-        if not self.is_in_time(start):
+    def join(
+        self, start: datetime, seats: int, *, without: str, ignored: Ignored = NOTHING
+    ) -> Takes | None:
+        """The fullest session of the class that has room for the party; it may be off the grid."""
+        if not self.is_on_offer(start, ignored | {GRID}):
             return None
         sessions = self.parties(start, without=without)
         with_room = [takes for takes, taken in sessions.items() if taken + seats <= SEATS]
         return min(with_room, key=lambda takes: (-sessions[takes], takes), default=None)
 
-    def is_in_time(self, start: datetime) -> bool:
-        return start >= self.now and start.date() <= self.now.date() + HORIZON_DAYS * DAY
+    def is_on_offer(self, start: datetime, ignored: Ignored) -> bool:
+        """By the clock and by the hours, which are those of both providers."""
+        at = start - start.replace(hour=0, minute=0)
+        is_open = OPENS <= at < CLOSES
+        return (
+            start >= self.now
+            and (HORIZON in ignored or start.date() <= self.now.date() + HORIZON_DAYS * DAY)
+            and (HOURS in ignored or (is_open and at + VISIT <= CLOSES))
+            # Outside of hours there is no grid.
+            and (GRID in ignored or not is_open or (at - OPENS) % STEP == timedelta(0))
+        )
 
     def choose(
-        self, wish: int, start: datetime, seats: int = 1, *, without: str = ""
+        self,
+        wish: int,
+        start: datetime,
+        seats: int = 1,
+        *,
+        without: str = "",
+        ignored: Ignored = NOTHING,
     ) -> Takes | None:
         """What the wish takes at this start; None where it can't be had."""
         if wish == CLASS:
-            joined = self.join(start, seats, without=without)
+            joined = self.join(start, seats, without=without, ignored=ignored)
             if joined is not None:
                 return joined
+        if not self.is_on_offer(start, ignored):
+            return None
         possible: dict[int, list[Takes]] = {
             ANYONE: [(0,), (1,)],
             TOGETHER: [(0, 1), (1, 0)],
@@ -251,18 +293,12 @@ class Model:
             CLASS: [(0,), (1,)],
         }
         service = wish if wish >= PROVIDERS else None
+        may_count = partial(self.may_count, start=start, without=without, ignored=ignored)
         for takes in possible.get(wish, [(wish,)]):
             if (
                 all(self.is_free(each, start, without=without) for each in takes)
-                and all(
-                    self.may_count(each, start, service=None, without=without)
-                    for each in takes
-                    if isinstance(each, int)
-                )
-                and (
-                    service is None
-                    or self.may_count(int(takes[0]), start, service=service, without=without)
-                )
+                and all(may_count(each, service=None) for each in takes if isinstance(each, int))
+                and (service is None or may_count(int(takes[0]), service=service))
             ):
                 return takes
         return None
@@ -280,13 +316,12 @@ class Model:
         return (most is not None and still_open >= most) or (is_busy and not self.allows_overlap)
 
     def listed(self, wish: int) -> list[datetime]:
-        return [
-            start
-            for start in (
-                start_of(self.now, choice) for choice in range((HORIZON_DAYS + 2) * STARTS_A_DAY)
-            )
-            if self.choose(wish, start) is not None
-        ]
+        """On the grid, and where a session of the class stands."""
+        asked = {start_of(self.now, choice) for choice in range((HORIZON_DAYS + 2) * STARTS_A_DAY)}
+        if wish == CLASS:
+            taken: list[Visit | Holding] = [*self.visits.values(), *self.holds.values()]
+            asked |= {each.start for each in taken if each.wish == CLASS}
+        return [start for start in sorted(asked) if self.choose(wish, start) is not None]
 
     def booked(self, label: str) -> Outcome:
         visit = self.visits[label]
@@ -388,6 +423,7 @@ class Book:
     hold: str | None = None
     seats: int | None = None
     """Left out with a hold."""
+    ignored: Ignored = NOTHING
 
     async def do(self, resources: Resources, world: World) -> Outcome:
         form = BookingForm(
@@ -403,17 +439,20 @@ class Book:
             idempotency_key=self.key,
             hold_token=None if self.hold is None else world.hold_token(resources, self.hold),
             seats=self.seats,
+            ignore=tuple(self.ignored),
         )
         return outcome_of(await book_appointment(resources, world.viewer(self.caller), form), world)
 
     @property
     def caller(self) -> str:
-        """One of the two guests, or the customer."""
+        """One of the two guests, or the customer; an administrator, who sets something aside."""
+        if self.ignored:
+            return "admin"
         return "customer" if self.who == CUSTOMER else "guest"
 
     def say(self, model: Model) -> Outcome:
         scope = ("book", self.caller, self.key)
-        request = (self.wish, self.start, self.who, self.hold, self.seats)
+        request = (self.wish, self.start, self.who, self.hold, self.seats, self.ignored)
         if scope in model.keys:
             known, label = model.keys[scope]
             return model.booked(label) if known == request else Outcome("IdempotencyKeyReused")
@@ -422,18 +461,24 @@ class Book:
             return Outcome("InvalidInput")
         is_used = hold is not None and model.stands(hold)
         seats = hold.seats if hold else self.seats or 1
-        takes = hold.takes if hold and is_used else model.choose(self.wish, self.start, seats)
+        takes = (
+            hold.takes
+            if hold and is_used
+            else model.choose(self.wish, self.start, seats, ignored=self.ignored)
+        )
         if takes is None:
             return Outcome("SlotUnavailable" if hold is None else "HoldExpired")
-        if self.who == CUSTOMER and model.refuses_customer(self.wish, self.start):
+        of_customer = self.caller == "customer"
+        if of_customer and model.refuses_customer(self.wish, self.start):
             return Outcome("SlotUnavailable")
         if hold and is_used:
             hold.ended = True
         model.keys[scope] = (request, self.label)
         visit = model.visits[self.label] = Visit(
-            self.wish, takes, self.start, seats, of_customer=self.who == CUSTOMER
+            self.wish, takes, self.start, seats, of_customer=of_customer
         )
-        visit.becomes("BOOKED")
+        held = hold.ignored if hold and is_used else NOTHING
+        visit.becomes("BOOKED", ignored=self.ignored | held)
         return model.booked(self.label)
 
 
@@ -447,6 +492,7 @@ class Hold:
     caller: str
     key: str
     seats: int = 1
+    ignored: Ignored = NOTHING
 
     async def do(self, resources: Resources, world: World) -> Outcome:
         form = HoldForm(
@@ -455,12 +501,13 @@ class Hold:
             starts_at=self.start,
             idempotency_key=self.key,
             seats=self.seats,
+            ignore=tuple(self.ignored),
         )
         return outcome_of(await hold_slot(resources, world.viewer(self.caller), form), world)
 
     def say(self, model: Model) -> Outcome:
         scope = ("hold", self.caller, self.key)
-        request = (self.wish, self.start, self.seats)
+        request = (self.wish, self.start, self.seats, self.ignored)
         if scope in model.keys:
             known, label = model.keys[scope]
             return model.held(label) if known == request else Outcome("IdempotencyKeyReused")
@@ -469,12 +516,18 @@ class Hold:
         )
         if self.caller == "customer" and open_now >= HOLDS_AT_ONCE:
             return Outcome("BookingLimitReached")
-        takes = model.choose(self.wish, self.start, self.seats)
+        takes = model.choose(self.wish, self.start, self.seats, ignored=self.ignored)
         if takes is None:
             return Outcome("SlotUnavailable")
         model.keys[scope] = (request, self.label)
         model.holds[self.label] = Holding(
-            self.wish, takes, self.start, self.caller, model.now + HOLD_LASTS, self.seats
+            self.wish,
+            takes,
+            self.start,
+            self.caller,
+            model.now + HOLD_LASTS,
+            self.seats,
+            ignored=self.ignored,
         )
         return model.held(self.label)
 
@@ -546,6 +599,7 @@ class Move:
     version: int | None
     key: str
     seats: int | None = None
+    ignored: Ignored = NOTHING
 
     async def do(self, resources: Resources, world: World) -> Outcome:
         form = MoveForm(
@@ -555,6 +609,7 @@ class Move:
             idempotency_key=self.key,
             manage_token=world.manage_token(resources, self.label, self.caller),
             seats=self.seats,
+            ignore=tuple(self.ignored),
         )
         viewer = world.viewer(self.caller)
         return outcome_of(await reschedule_appointment(resources, viewer, form), world)
@@ -566,7 +621,7 @@ class Move:
             f"the token of {self.label}" if self.caller == "guest" else self.caller,
             self.key,
         )
-        request = (self.label, self.start, self.version, self.seats)
+        request = (self.label, self.start, self.version, self.seats, self.ignored)
         if scope in model.keys:
             known, label = model.keys[scope]
             return model.booked(label) if known == request else Outcome("IdempotencyKeyReused")
@@ -582,20 +637,21 @@ class Move:
         seats = visit.seats if self.seats is None else self.seats
         others = model.parties(visit.start, without=self.label).get(visit.takes, 0)
         fits = seats <= max(SEATS - others, visit.seats)
-        # At its own start it keeps what it has.
+        # At its own start it keeps what it has; else neither grid nor horizon play a part there.
+        ignored = self.ignored | ({GRID, HORIZON} if self.start == visit.start else NOTHING)
         takes = (
             visit.takes
             if self.start == visit.start and fits
-            else model.choose(visit.wish, self.start, seats, without=self.label)
+            else model.choose(visit.wish, self.start, seats, without=self.label, ignored=ignored)
         )
-        is_new = self.start != visit.start and visit.of_customer
+        is_new = self.start != visit.start and visit.of_customer and LIMITS not in self.ignored
         if takes is None or (
             is_new and model.refuses_customer(None, self.start, without=self.label)
         ):
             return Outcome("SlotUnavailable")
         model.keys[scope] = (request, self.label)
         visit.takes, visit.seats = takes, seats
-        visit.becomes("RESCHEDULED", start=self.start)
+        visit.becomes("RESCHEDULED", start=self.start, ignored=self.ignored)
         return model.booked(self.label)
 
 
@@ -750,6 +806,10 @@ class Draft:
     accept: int
     elsewhere: bool
     seats: int
+    ignored: Ignored
+    """For administrators."""
+    shift: timedelta
+    """Of starts that are drawn, off the grid or out of the hours."""
 
     def deed(self, model: Model, label: str) -> Deed | None:
         """None where there is nothing to do it to."""
@@ -773,14 +833,28 @@ class Draft:
         return LimitOverlap(is_allowed=most in {None, 3})
 
     def _take(self, model: Model, label: str) -> Deed:
-        wish, start = self.which % WISHES, start_of(model.now, self.start)
+        wish, start = self.which % WISHES, start_of(model.now, self.start) + self.shift
         key, seats = f"key {self.key}", self.seats if wish == CLASS else 1
         if self.kind == "book":
             return Book(
-                label=label, wish=wish, start=start, who=self.accept % 2, key=key, seats=seats
+                label=label,
+                wish=wish,
+                start=start,
+                who=self.accept % 2,
+                key=key,
+                seats=seats,
+                ignored=self.ignored,
             )
-        caller = "admin" if self.caller == "admin" else "customer"
-        return Hold(label=label, wish=wish, start=start, caller=caller, key=key, seats=seats)
+        caller = "admin" if self.caller == "admin" or self.ignored else "customer"
+        return Hold(
+            label=label,
+            wish=wish,
+            start=start,
+            caller=caller,
+            key=key,
+            seats=seats,
+            ignored=self.ignored,
+        )
 
     def _change(self, model: Model, thing: str, label: str) -> Deed:
         if self.kind == "release":
@@ -796,24 +870,29 @@ class Draft:
                 who=self.accept % 2,
                 key=key,
                 hold=thing,
+                ignored=self.ignored,
             )
         version = None if self.version is None else model.visits[thing].version + self.version
         if self.kind == "cancel":
             return Cancel(label=thing, caller=self.caller, accept=self.accept, version=version)
         if self.kind == "move":
-            start = start_of(model.now, self.start)
+            start = start_of(model.now, self.start) + self.shift
             of_class = model.visits[thing].wish == CLASS
             return Move(
                 label=thing,
                 start=model.visits[thing].start if of_class and self.elsewhere else start,
-                caller=self.caller,
+                caller="admin" if self.ignored else self.caller,
                 version=version,
                 key=f"key {self.key}",
                 seats=self.seats if of_class and self.accept else None,
+                ignored=self.ignored,
             )
         return Close(
             label=thing, to=COMPLETED if self.kind == "complete" else NO_SHOW, version=version
         )
+
+
+OVERRIDDEN: Final = 0.3
 
 
 def draft_of(chance: Random, kinds: Sequence[str]) -> Draft:
@@ -829,6 +908,10 @@ def draft_of(chance: Random, kinds: Sequence[str]) -> Draft:
         accept=chance.choice([0, FEE - 1, FEE, FEE + 1]),
         elsewhere=chance.random() < 0.2,
         seats=chance.choice([1, 1, 2, SEATS]),
+        ignored=frozenset(chance.sample([*RuleSetAside], chance.randrange(1, 6)))
+        if chance.random() < OVERRIDDEN
+        else NOTHING,
+        shift=timedelta(minutes=chance.choice([0, 0, 0, 0, 10, -90, -180, 200])),
     )
 
 
@@ -1077,13 +1160,14 @@ class Lives(RuleBasedStateMachine):
         pool, organization_id = self.hosted.resources[0].pool, self.world.organization_id
         assert await broken_laws(pool, organization_id, now=self.model.now) == {}
         rows = await pool.fetch(
-            "SELECT appointment_id, kind, to_status, to_starts_at FROM appointment_history"
+            "SELECT appointment_id, kind, to_status, to_starts_at, ignored FROM appointment_history"
             " WHERE organization_id = $1 ORDER BY appointment_id, version",
             [organization_id],
         )
-        stored: dict[UUID, list[tuple[str, str, datetime]]] = {}
-        for appointment_id, kind, status, start in rows:
-            stored.setdefault(appointment_id, []).append((kind, status, start))
+        stored: dict[UUID, list[tuple[str, str, datetime, Ignored]]] = {}
+        for appointment_id, kind, status, start, ignored in rows:
+            entry = (kind, status, start, frozenset(map(RuleSetAside, ignored or ())))
+            stored.setdefault(appointment_id, []).append(entry)
         visits = self.model.visits
         assert stored == {self.world.ids[label]: visit.history for label, visit in visits.items()}
 

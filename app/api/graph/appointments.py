@@ -21,6 +21,7 @@ from app.api.words.enums import (
     Assignment,
     Channel,
     Role,
+    RuleSetAside,
 )
 from app.api.words.keys import (
     appointment_key,
@@ -197,6 +198,9 @@ class AppointmentHistoryEntry:
         description="The order in which the service's providers were tried; null where nobody was "
         "assigned by it."
     )
+    ignored: list[RuleSetAside] = strawberry.field(
+        description="The rules of time that were set aside for it."
+    )
     row: strawberry.Private[HistoryEntry]
 
     @strawberry.field(
@@ -227,6 +231,7 @@ class AppointmentHistoryEntry:
             from_starts_at=entry.from_starts_at,
             to_starts_at=entry.to_starts_at,
             reason=entry.reason,
+            ignored=[rule for rule in RuleSetAside if rule in entry.ignored],
         )
 
 
@@ -661,6 +666,11 @@ class BookAppointmentInput:
     starts_at: datetime = strawberry.field(
         description="The start of the visit: one of the listed slots."
     )
+    ignore: list[RuleSetAside] | None = strawberry.field(
+        default_factory=list,
+        description="Staff: rules of time that are set aside, each by name. What a hold set "
+        "aside need not be repeated.",
+    )
     duration_minutes: int | None = strawberry.field(
         default=None,
         description=(
@@ -804,6 +814,7 @@ class AppointmentMutation:
             hold_token=input.hold_token,
             seats=input.seats,
             customer_id=optional_customer_key(input.customer_id),
+            ignore=input.ignore or (),
         )
         viewer = info.context.viewer
         answer = await book_appointment(info.context.resources, viewer, form)

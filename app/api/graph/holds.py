@@ -8,6 +8,7 @@ import strawberry
 from app.api.graph.appointments import providers_of, slot_unavailable
 from app.api.graph.providers import Provider
 from app.api.operation.info import Info
+from app.api.words.enums import RuleSetAside
 from app.api.words.keys import (
     optional_provider_key,
     optional_provider_keys,
@@ -101,6 +102,11 @@ class HoldSlotInput:
     starts_at: datetime = strawberry.field(
         description="The start of the visit: one of the listed slots."
     )
+    ignore: list[RuleSetAside] | None = strawberry.field(
+        default_factory=list,
+        description="Staff: rules of time that are set aside, each by name. Booking what is "
+        "held need not repeat them.",
+    )
     idempotency_key: str = strawberry.field(
         description="1 to 255 characters, new for every new hold."
     )
@@ -151,6 +157,7 @@ class HoldMutation:
             starts_at=input.starts_at,
             idempotency_key=input.idempotency_key,
             seats=input.seats,
+            ignore=input.ignore or (),
         )
         answer = await hold_slot(info.context.resources, info.context.viewer, form)
         count_answer("holdSlot", answer)

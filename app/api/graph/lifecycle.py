@@ -12,6 +12,7 @@ from app.api.graph.appointments import (
     slot_unavailable,
 )
 from app.api.operation.info import Info
+from app.api.words.enums import RuleSetAside
 from app.api.words.keys import appointment_key, optional_provider_keys
 from app.api.words.refusals import (
     CancellationFeeNotAcceptedError,
@@ -63,6 +64,10 @@ class RescheduleAppointmentInput:
         "seat stays. Left out: as many as it has.",
     )
     expected_version: int | None = strawberry.field(default=None, description=_VERSION)
+    ignore: list[RuleSetAside] | None = strawberry.field(
+        default_factory=list,
+        description="Staff: rules of time that are set aside, each by name.",
+    )
     idempotency_key: str = strawberry.field(
         description="1 to 255 characters, new for every new move."
     )
@@ -179,6 +184,7 @@ class LifecycleMutation:
             expected_version=input.expected_version,
             idempotency_key=input.idempotency_key,
             manage_token=input.manage_token,
+            ignore=input.ignore or (),
         )
         answer = await reschedule_appointment(info.context.resources, info.context.viewer, form)
         count_answer("rescheduleAppointment", answer)

@@ -8,6 +8,7 @@ import strawberry
 from app.api.graph.appointments import slot_unavailable
 from app.api.graph.sessions import Session
 from app.api.operation.info import Info
+from app.api.words.enums import RuleSetAside
 from app.api.words.keys import optional_provider_keys, session_key
 from app.api.words.refusals import (
     IdempotencyKeyReusedError,
@@ -51,6 +52,10 @@ class RescheduleSessionInput:
         default=None,
         description="With all of these, the first as the lead, also at the same start. Left out: "
         "those whom any of its parties named stay, and those who were assigned may change.",
+    )
+    ignore: list[RuleSetAside] | None = strawberry.field(
+        default_factory=list,
+        description="Staff: rules of time that are set aside, each by name.",
     )
     idempotency_key: str = strawberry.field(
         description="1 to 255 characters, new for every new move."
@@ -124,6 +129,7 @@ class SessionMutation:
             starts_at=input.starts_at,
             provider_ids=optional_provider_keys(input.provider_ids),
             idempotency_key=input.idempotency_key,
+            ignore=input.ignore or (),
         )
         answer = await reschedule_session(info.context.resources, info.context.viewer, form)
         count_answer("rescheduleSession", answer)

@@ -11,6 +11,7 @@ from app.core.limits import LimitPeriod
 from app.core.messages import Channel, MessageKind, MessageStatus, Recipient
 from app.core.money import LateCancellation
 from app.core.needs import Assignment
+from app.core.overrides import RuleSetAside
 from app.core.refusals import NotChangeableReason
 from app.core.slots import UnbookableReason
 from app.core.viewer import Role
@@ -28,6 +29,7 @@ __all__ = [
     "NotChangeableReason",
     "Recipient",
     "Role",
+    "RuleSetAside",
     "UnbookableReason",
     "Weekday",
 ]
@@ -102,6 +104,21 @@ _publish(
         "PRIORITY": "In the order in which the service names them.",
         "LEAST_BUSY": "Fewest booked minutes in the week of the visit first.",
         "LONGEST_IDLE": "Longest time since the service assigned them a visit first.",
+    },
+)
+
+_publish(
+    RuleSetAside,
+    "A rule of time that staff set aside for one booking, hold or move. What is taken is never set "
+    "aside, and nothing begins in the past. Providers set aside what is theirs: not the rules of "
+    "others whom the visit takes, not the hours of resources, not what the customer may have.",
+    {
+        "HOURS": "Hours, breaks, exceptions, and that the visit fits into open time. Outside of "
+        "that there is no grid.",
+        "GRID": "The grid: the visit starts at any minute.",
+        "NOTICE": "The minimum notice.",
+        "HORIZON": "How far ahead bookings are taken.",
+        "LIMITS": "Limits of visits, and what one customer may have at once.",
     },
 )
 

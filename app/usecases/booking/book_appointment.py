@@ -49,6 +49,7 @@ from app.usecases.booking.choose_visit import (
     shared_first,
 )
 from app.usecases.booking.idempotency import (
+    ignored_in_request,
     key_scope,
     of_this_request,
     request_key,
@@ -64,6 +65,7 @@ from app.usecases.booking.know_customer import (
 from app.usecases.booking.limit_customers import refuse_booking
 from app.usecases.booking.limit_guests import Limited, limit_reached, limited_booker
 from app.usecases.booking.lock_calendar import (
+    NOT_SET_ASIDE,
     NOT_THEIR_CALENDAR,
     Retry,
     Sight,
@@ -82,6 +84,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from app.core.ids import CustomerId, HoldId, ProviderId, ServiceId
+    from app.core.overrides import RuleSetAside
     from app.core.viewer import Viewer
     from app.store.bookings import BeforeBooking
     from app.store.idempotency import RequestKey
@@ -97,6 +100,7 @@ class BookingForm:
     """A booking as typed; the instant is in UTC. Providers are named in one of the two ways, or
     not at all. Left out, it is one seat, or as many as are held. `customer_id` is whom staff book
     for; `customer` is then how to reach them about this appointment, if not as their record says.
+    Staff may `ignore` rules of time.
     """
 
     provider_id: ProviderId | None
@@ -111,6 +115,7 @@ class BookingForm:
     provider_ids: Sequence[ProviderId] | None = None
     seats: int | None = None
     customer_id: CustomerId | None = None
+    ignore: Sequence[RuleSetAside] = ()
 
 
 Refusal: TypeAlias = (
@@ -134,14 +139,9 @@ async def book_appointment(
         return NotAllowed(
             message=say("A manage token opens its one appointment only. Book without it.")
         )
-    wish = _wish(resources, viewer, form)
-    if isinstance(wish, InvalidInput):
+    wish = await _known_wish(resources, viewer, form)
+    if not isinstance(wish, BookingWish):
         return wish
-    if form.customer_id is not None:
-        customer = await named_customer(resources, viewer, form.customer_id)
-        if not isinstance(customer, Customer):
-            return customer
-        wish = replace(wish, customer=customer)
     wanted = wish.wanted
     if not viewer.may_take(wanted.named) and (wanted.named or wish.hold_id is None):
         return NotAllowed(message=NOT_THEIR_CALENDAR)
@@ -188,7 +188,26 @@ def _request(wish: BookingWish) -> dict[str, object]:
         "hold_id": wish.hold_id,
         **more,
         **({} if wish.customer is None else {"customer_id": wish.customer.id}),
+        **ignored_in_request(wish.wanted.override),
     }
+
+
+async def _known_wish(
+    resources: Resources, viewer: Viewer, form: BookingForm
+) -> BookingWish | InvalidInput | NotAllowed | NotFound:
+    """The wish, with the customer whom staff name and what they set aside."""
+    override = viewer.override(form.ignore)
+    if override is None:
+        return NOT_SET_ASIDE
+    wish = _wish(resources, viewer, form)
+    if isinstance(wish, InvalidInput):
+        return wish
+    if override.rules:
+        wish = replace(wish, wanted=wish.wanted._replace(override=override))
+    if form.customer_id is None:
+        return wish
+    customer = await named_customer(resources, viewer, form.customer_id)
+    return replace(wish, customer=customer) if isinstance(customer, Customer) else customer
 
 
 def _wish(resources: Resources, viewer: Viewer, form: BookingForm) -> BookingWish | InvalidInput:
@@ -351,6 +370,7 @@ async def _book(
         key=key,
         also=() if before.customer is not None else (customer_changed(customer.id),),
         assignment=sight.assignment,
+        ignored=booked.ignored,
     )
     # Written with the time, in one statement.
     with customer_may_be_known():
@@ -379,6 +399,8 @@ async def _limited(
     """The refusal of a booker, or of a customer whom staff name, who has as much as they may."""
     reached = None if booker is None else limit_reached(resources, booker, before)
     is_known = viewer.role is Role.CUSTOMER or wish.customer is not None
+    # A hold promises nothing of it, whatever was set aside for the hold.
+    is_known = is_known and not wish.wanted.override.exceeds_what_customers_may_have
     if reached is not None or before.customer is None or not is_known:
         return reached
     accepted = accept(sight.calendar, sight.claims)
@@ -467,4 +489,5 @@ def _new_appointment(
         resources=sight.resources,
         session_id=sight.session_id,
         seats=sight.seats,
+        ignored=sight.ignored | wish.wanted.override.rules,
     )

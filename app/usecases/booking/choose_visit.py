@@ -504,6 +504,7 @@ def decide_visit(
         own=own or (None if moving is None else moving.claims),
         seats=choices.wanted.seats,
         sessions=seen.sessions,
+        override=choices.wanted.override,
     )
 
 
@@ -578,10 +579,13 @@ async def lock_and_decide(
                 Party(wanted.named[0], wanted.service_id),
                 starts_at,
                 rules_are_shared=True,
+                ignored=wanted.override.rules,
             )
             if not isinstance(alone, Sight):
                 return alone
-            refusal = refuse_time(alone.alone(), starts_at, duration_minutes, alone.now)
+            refusal = refuse_time(
+                alone.alone(), starts_at, duration_minutes, alone.now, override=wanted.override
+            )
             return refusal or alone
         case Way.FROM_ALL:
             return await lock_and_choose(
@@ -846,6 +850,7 @@ def _sight(
         seats_now=needs.seats,
         session_id=session_id,
         joins=joins,
+        ignored=wanted.override.rules,
     )
 
 

@@ -45,6 +45,7 @@ from app.usecases.booking.choose_visit import (
 from app.usecases.booking.idempotency import (
     caller_name,
     earlier_answer,
+    ignored_in_request,
     key_scope,
     request_key,
     wanted_in_request,
@@ -52,6 +53,7 @@ from app.usecases.booking.idempotency import (
 from app.usecases.booking.know_customer import CUSTOMER_IS_ERASED
 from app.usecases.booking.limit_guests import origin_of
 from app.usecases.booking.lock_calendar import (
+    NOT_SET_ASIDE,
     Retry,
     Sight,
     claims_taken_by,
@@ -71,6 +73,7 @@ if TYPE_CHECKING:
     from app.core.booking import Wanted
     from app.core.changes import Change
     from app.core.ids import ProviderId, ServiceId
+    from app.core.overrides import RuleSetAside
     from app.core.viewer import Viewer
     from app.store.idempotency import RequestKey
     from app.store.pool import Transaction
@@ -88,7 +91,7 @@ SWEEP_SIZE: Final = 500
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HoldForm:
     """A hold as typed; the instant is in UTC. Providers are named in one of the two ways, or not at
-    all.
+    all. Staff may `ignore` rules of time.
     """
 
     provider_id: ProviderId | None
@@ -97,6 +100,7 @@ class HoldForm:
     idempotency_key: str
     provider_ids: Sequence[ProviderId] | None = None
     seats: int | None = None
+    ignore: Sequence[RuleSetAside] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +140,10 @@ async def hold_slot(resources: Resources, viewer: Viewer, form: HoldForm) -> Hel
     )
     if isinstance(wanted, InvalidInput):
         return wanted
+    override = viewer.override(form.ignore)
+    if override is None:
+        return NOT_SET_ASIDE
+    wanted = wanted._replace(override=override)
     if not viewer.may_take(wanted.named):
         return NotAllowed(message=say("A provider holds times of their own calendar only."))
     key = valid_idempotency_key(form.idempotency_key)
@@ -160,7 +168,13 @@ async def hold_slot(resources: Resources, viewer: Viewer, form: HoldForm) -> Hel
 def _request(form: HoldForm, wanted: Wanted) -> dict[str, object]:
     """What a hold asks for; names and order as they always were."""
     named, more = wanted_in_request("provider", wanted.named, wanted.seats)
-    return {**named, "service": form.service_id, "starts_at": form.starts_at, **more}
+    return {
+        **named,
+        "service": form.service_id,
+        "starts_at": form.starts_at,
+        **more,
+        **ignored_in_request(wanted.override),
+    }
 
 
 async def _attempt(
@@ -244,6 +258,7 @@ async def _hold(
         resources=sight.resources,
         session_id=sight.session_id,
         seats=sight.seats,
+        ignored=sight.ignored,
     )
     insert_hold(tx, sight.lock, hold, caller=caller, created_at=now)
     record_hold(resources, tx, organization_id, hold, author=viewer.author, now=now, key=key)

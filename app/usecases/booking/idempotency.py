@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from app.core.ids import AppointmentId, ProviderId
+    from app.core.overrides import Override
     from app.core.viewer import Role, Viewer
     from app.store.pool import Transaction
     from app.usecases.resources import Resources
@@ -75,6 +76,13 @@ def wanted_in_request(
     if seats is not None and seats > 1:
         last["seats"] = seats
     return {field: provider_ids[0] if len(provider_ids) == 1 else None}, last
+
+
+def ignored_in_request(override: Override) -> dict[str, object]:
+    """How a request's hash says what is set aside; it comes last. In which order it was named plays
+    no part.
+    """
+    return {"ignore": sorted(override.rules)} if override.rules else {}
 
 
 async def earlier_answer(

@@ -12,7 +12,7 @@ from app.core.booking import claim_for, dates_to_lock, limits_to_lock
 from app.core.changes import TimeChanged
 from app.core.hold import Hold
 from app.core.ids import ResourceId
-from app.core.refusals import NotFound, SlotUnavailable
+from app.core.refusals import NotAllowed, NotFound, SlotUnavailable
 from app.core.sentences import say
 from app.core.slots import UnbookableReason
 from app.core.visits import Candidate
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from app.core.booking import Claims
     from app.core.ids import HoldId, OrganizationId, ProviderId, SessionId, SubjectId
     from app.core.needs import Assignment
+    from app.core.overrides import RuleSetAside
     from app.core.party import Party
     from app.core.provider import Calendar
     from app.core.seating import StandingSession
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
 
 
 NOT_THEIR_CALENDAR: Final = say("A provider books into their own calendar only.")
+NOT_SET_ASIDE: Final = NotAllowed(message=say("Only staff set rules aside. Leave out `ignore`."))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +62,7 @@ class Sight:
     count for the limits of a provider, by subject; `led` are those that count for the service's
     limits, where the visit takes its lead alone; `zones` are those of every subject whose time may
     change. The first `named` of its `providers` were named, the others chosen by the order of
-    `assignment`. `now` was read last.
+    `assignment`. `ignored` are the rules that were set aside for it. `now` was read last.
     """
 
     lead: ProviderId
@@ -79,6 +81,7 @@ class Sight:
     session_id: SessionId | None = None
     joins: StandingSession | None = None
     held: HoldId | None = None
+    ignored: frozenset[RuleSetAside] = frozenset()
 
     def alone(self, *, leads_own: bool = False) -> Candidate:
         """The lead, to be judged where the visit takes nobody else."""
@@ -127,13 +130,14 @@ async def lock_and_look(
     *,
     moving: Moving | None = None,
     rules_are_shared: bool = False,
+    ignored: frozenset[RuleSetAside] = frozenset(),
 ) -> Sight | NotFound | SlotUnavailable | Retry:
     """For a visit that takes one provider alone: lock their rules and the dates that it would touch
     at this start; then look at the claims there.
 
     With `moving`, the dates of that appointment's claims are locked too, the claims count as free,
     and the provider need not offer the service any more. With `rules_are_shared` the rules' lock
-    was taken before.
+    was taken before. `ignored` is kept in what was seen; it changes nothing here.
     """
     own: Claims = {} if moving is None else moving.claims
     lead = wanted.provider_id
@@ -186,6 +190,7 @@ async def lock_and_look(
         standing=standing,
         led=led.get(lead, ()),
         now=now,
+        ignored=ignored,
     )
 
 

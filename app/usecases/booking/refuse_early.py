@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from app.core.booking import Wanted
     from app.core.ids import OrganizationId
+    from app.core.overrides import Override
     from app.core.party import Party
     from app.core.slots import UnbookableReason
     from app.store.idempotency import KeyScope
@@ -112,7 +113,9 @@ async def _look_at_day(
     wished: Collection[Wish],
 ) -> dict[Wish, TooLate | None]:
     if wanted.party is not None and wanted.seats == 1:
-        refusals = await _look_at_provider(resources, organization_id, wanted.party, day, wished)
+        refusals = await _look_at_provider(
+            resources, organization_id, wanted.party, wanted.override, day, wished
+        )
         if refusals is not None:
             return refusals
     starts = {starts_at for starts_at, _ in wished}
@@ -139,6 +142,7 @@ async def _look_at_provider(
     resources: Resources,
     organization_id: OrganizationId,
     wanted: Party,
+    override: Override,
     day: date,
     wished: Collection[Wish],
 ) -> dict[Wish, TooLate | None] | None:
@@ -164,6 +168,6 @@ async def _look_at_provider(
     alone = Candidate(calendar=calendar, claims=claims[lead], led=led.get(lead, ()))
     now = resources.clock()
     return {
-        (starts_at, minutes): refuse_time(alone, starts_at, minutes, now)
+        (starts_at, minutes): refuse_time(alone, starts_at, minutes, now, override=override)
         for starts_at, minutes in wished
     }

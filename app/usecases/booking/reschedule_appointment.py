@@ -15,6 +15,7 @@ from app.core.booking import Wanted, price_of_seats, visit_of
 from app.core.changes import AppointmentChangeKind
 from app.core.events import Author
 from app.core.lifecycle import moved, refuse_move
+from app.core.overrides import NO_OVERRIDE
 from app.core.party import Party
 from app.core.refusals import (
     IdempotencyKeyReused,
@@ -43,10 +44,16 @@ from app.store.sessions import Sitting
 from app.store.subjects import replace_subjects
 from app.usecases.booking.answer import Booked, Written, confirmation, written_before
 from app.usecases.booking.choose_visit import MOST_TRIES, Way, lock_and_choose, lost_race
-from app.usecases.booking.idempotency import key_scope, of_this_request, request_key
+from app.usecases.booking.idempotency import (
+    ignored_in_request,
+    key_scope,
+    of_this_request,
+    request_key,
+)
 from app.usecases.booking.limit_customers import refuse_new_time
 from app.usecases.booking.limit_guests import counted_origin
 from app.usecases.booking.lock_calendar import (
+    NOT_SET_ASIDE,
     Moving,
     Retry,
     Sight,
@@ -66,6 +73,7 @@ if TYPE_CHECKING:
 
     from app.core.ids import AppointmentId, OrganizationId, ProviderId
     from app.core.lifecycle import Actor
+    from app.core.overrides import Override, RuleSetAside
     from app.core.viewer import Viewer
     from app.store.bookings import BeforeMove
     from app.store.idempotency import RequestKey
@@ -78,7 +86,7 @@ MUTATION: Final = "rescheduleAppointment"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MoveForm:
     """A move as typed; the instant is in UTC. Staff may name other providers than those who were
-    named. Left out, the party takes as many seats as it has.
+    named, and `ignore` rules of time. Left out, the party takes as many seats as it has.
     """
 
     appointment_id: AppointmentId
@@ -88,6 +96,7 @@ class MoveForm:
     manage_token: str | None
     provider_ids: Sequence[ProviderId] | None = None
     seats: int | None = None
+    ignore: Sequence[RuleSetAside] = ()
 
 
 Refusal: TypeAlias = (
@@ -123,18 +132,19 @@ async def reschedule_appointment(
     opened = opened_by(resources, viewer, form.appointment_id, form.manage_token)
     if isinstance(opened, NotAllowed):
         return opened
-    if len(set(form.provider_ids or ())) < len(form.provider_ids or ()):
-        return InvalidInput(field="provider_ids", message=NAMED_TWICE)
-    seats = None if form.seats is None else valid_seats(form.seats)
-    if isinstance(seats, InvalidInput):
-        return seats
+    invalid = _refuse_form(form)
+    if invalid is not None:
+        return invalid
+    override = viewer.override(form.ignore)
+    if override is None:
+        return NOT_SET_ASIDE
     scope = key_scope(viewer, MUTATION, key, opened=opened)
-    used_key = request_key(resources, scope, _request(form))
+    used_key = request_key(resources, scope, _request(form, override))
     answer: Written | _Taken | Refusal | Retry = Retry.TAKES_MORE
     way, tries = Way.NO_CHOICE, 0
     while isinstance(answer, Retry) and tries < MOST_TRIES:
         async with transaction(resources.pool) as tx:
-            answer = await _move(resources, viewer, tx, used_key, form, opened, way)
+            answer = await _move(resources, viewer, tx, used_key, form, override, opened, way)
             if not isinstance(answer, Written):
                 tx.roll_back()
         way, tries = Way.FROM_ALL, tries + 1
@@ -155,7 +165,16 @@ async def reschedule_appointment(
     return confirmation(resources, viewer.organization_id, answer.appointment)
 
 
-def _request(form: MoveForm) -> dict[str, object]:
+def _refuse_form(form: MoveForm) -> InvalidInput | None:
+    """What can't be asked of any appointment."""
+    named = form.provider_ids or ()
+    if len({*named}) < len(named):
+        return InvalidInput(field="provider_ids", message=NAMED_TWICE)
+    seats = None if form.seats is None else valid_seats(form.seats)
+    return seats if isinstance(seats, InvalidInput) else None
+
+
+def _request(form: MoveForm, override: Override = NO_OVERRIDE) -> dict[str, object]:
     """What a move asks for; names and order as they always were, and so are the two empty ones: the
     token only says who asks, and the key is no part of the request.
     """
@@ -169,6 +188,7 @@ def _request(form: MoveForm) -> dict[str, object]:
         "manage_token": None,
         **named,
         **seats,
+        **ignored_in_request(override),
     }
 
 
@@ -191,6 +211,7 @@ async def _move(
     tx: Transaction,
     key: RequestKey,
     form: MoveForm,
+    override: Override,
     opened: AppointmentId | None,
     way: Way,
 ) -> Written | _Taken | Refusal | Retry:
@@ -220,8 +241,8 @@ async def _move(
     has_seats = appointment.session_id is not None or form.seats is not None
     if form.provider_ids or not appointment.is_plain or has_seats:
         way = Way.FROM_ALL
-    sight = await _lock_and_decide(resources, tx, organization_id, form, moving, way)
-    sight = await _unless_busy(tx, organization_id, before, appointment, sight)
+    sight = await _lock_and_decide(resources, tx, organization_id, form, override, moving, way)
+    sight = await _unless_busy(tx, organization_id, before, override, appointment, sight)
     now = sight.now if isinstance(sight, Sight) else resources.clock()
     refused = refuse_move(appointment, actor, now, expected_version=form.expected_version)
     if refused is not None:
@@ -241,6 +262,8 @@ def _refuse_wish(
         return NotAllowed(
             message=say("Only the provider, reception and administrators name other providers.")
         )
+    if form.ignore and not actor.is_providers_side:
+        return NOT_SET_ASIDE
     if form.seats is None:
         return None
     # The price per seat may be from a time when the service had fewer of them.
@@ -273,6 +296,7 @@ async def _write(
         resources=sight.resources,
         session_id=sight.session_id,
         seats=sight.seats,
+        ignored=sight.ignored,
     )
     update_appointment(tx, organization_id, after)
     replace_subjects(tx, organization_id, appointment, after, sight.claims, now)
@@ -289,6 +313,7 @@ async def _write(
         now=now,
         key=key,
         assignment=sight.assignment,
+        ignored=sight.ignored,
     )
     # Written with the time, in one statement.
     if not await take_visit(resources, tx, sight, appointment.service_id, sitting, kept=kept):
@@ -302,13 +327,16 @@ async def _unless_busy(
     tx: Transaction,
     organization_id: OrganizationId,
     before: BeforeMove,
+    override: Override,
     appointment: Appointment,
     sight: _Decided,
 ) -> _Decided:
     """What was decided; but the refusal where the customer has another visit at the new time, and
     the organization does not allow that.
     """
-    if before.limited_account is None or not isinstance(sight, Sight):
+    if before.limited_account is None or override.exceeds_what_customers_may_have:
+        return sight
+    if not isinstance(sight, Sight):
         return sight
     start, end = visit_of(sight.claims)
     busy = await refuse_new_time(
@@ -322,6 +350,7 @@ async def _lock_and_decide(
     tx: Transaction,
     organization_id: OrganizationId,
     form: MoveForm,
+    override: Override,
     moving: Moving,
     way: Way,
 ) -> _Decided:
@@ -330,7 +359,7 @@ async def _lock_and_decide(
     if way is not Way.NO_CHOICE:
         named = tuple(form.provider_ids or appointment.providers[: appointment.named])
         seats = appointment.seats if form.seats is None else form.seats
-        wanted = Wanted(named, appointment.service_id, seats)
+        wanted = Wanted(named, appointment.service_id, seats, override)
         if wanted.service_id is not None:
             await share_rules(tx, organization_id, (), service_id=wanted.service_id)
         return await lock_and_choose(
@@ -344,8 +373,10 @@ async def _lock_and_decide(
         Party(lead, appointment.service_id),
         form.starts_at,
         moving=moving,
+        ignored=override.rules,
     )
     if not isinstance(sight, Sight):
         return sight
-    refusal = refuse_time(sight.alone(leads_own=True), form.starts_at, None, sight.now, own=own)
+    alone = sight.alone(leads_own=True)
+    refusal = refuse_time(alone, form.starts_at, None, sight.now, own=own, override=override)
     return refusal or sight

@@ -18,6 +18,7 @@ from app.core.events import Author, EventType
 from app.core.hold import Hold
 from app.core.ids import ResourceId
 from app.core.lifecycle import moved
+from app.core.overrides import RuleSetAside
 from app.core.refusals import (
     IdempotencyKeyReused,
     InvalidInput,
@@ -45,7 +46,12 @@ from app.store.session_changes import (
 from app.store.session_lists import sessions_by_ids
 from app.store.subjects import replace_subjects
 from app.usecases.booking.choose_visit import Locked, decide_session, lock_for_session
-from app.usecases.booking.idempotency import earlier_answer, key_scope, request_key
+from app.usecases.booking.idempotency import (
+    earlier_answer,
+    ignored_in_request,
+    key_scope,
+    request_key,
+)
 from app.usecases.booking.limit_customers import refuse_new_time
 from app.usecases.booking.lock_calendar import OwnTime, Retry, times_changed
 from app.usecases.booking.open_session import (
@@ -72,6 +78,7 @@ if TYPE_CHECKING:
     from app.core.changes import Change
     from app.core.ids import CustomerId, OrganizationId, ProviderId, SessionId
     from app.core.needs import Assignment
+    from app.core.overrides import Override
     from app.core.viewer import Viewer
     from app.core.visits import Visit
     from app.store.idempotency import RequestKey
@@ -82,19 +89,22 @@ if TYPE_CHECKING:
 
 MUTATION: Final = "rescheduleSession"
 
+NOTHING: Final = frozenset[RuleSetAside]()
+
 Party = TypeVar("Party", Appointment, Hold)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionMoveForm:
     """A move as typed; the instant is in UTC. Left out, the providers are those whom any party
-    named, and others whom the service assigns.
+    named, and others whom the service assigns. Rules of time may be ignored.
     """
 
     session_id: SessionId
     starts_at: datetime
     provider_ids: Sequence[ProviderId] | None
     idempotency_key: str
+    ignore: Sequence[RuleSetAside] = ()
 
 
 Refusal: TypeAlias = (
@@ -111,19 +121,25 @@ async def reschedule_session(
     key = valid_idempotency_key(form.idempotency_key)
     if isinstance(key, InvalidInput):
         return key
-    if not viewer.is_staff:
+    override = viewer.override(form.ignore)
+    if not viewer.is_staff or override is None:
         return STAFF_ONLY
     named = tuple(form.provider_ids or ())
     if len({*named}) < len(named):
         return InvalidInput(field="provider_ids", message=NAMED_TWICE)
-    used_key = request_key(resources, key_scope(viewer, MUTATION, key), _request(form))
-    attempt = partial(_move, resources, viewer, key=used_key, form=form)
+    used_key = request_key(resources, key_scope(viewer, MUTATION, key), _request(form, override))
+    attempt = partial(_move, resources, viewer, key=used_key, form=form, override=override)
     return await change_session(resources, attempt)
 
 
-def _request(form: SessionMoveForm) -> dict[str, object]:
+def _request(form: SessionMoveForm, override: Override) -> dict[str, object]:
     named = {"provider_ids": list(form.provider_ids)} if form.provider_ids else {}
-    return {"session_id": form.session_id, "starts_at": form.starts_at, **named}
+    return {
+        "session_id": form.session_id,
+        "starts_at": form.starts_at,
+        **named,
+        **ignored_in_request(override),
+    }
 
 
 async def _move(
@@ -132,6 +148,7 @@ async def _move(
     tx: Transaction,
     key: RequestKey,
     form: SessionMoveForm,
+    override: Override,
 ) -> ChangedSession | Refusal | Retry:
     organization_id, session_id = viewer.organization_id, form.session_id
     earlier = await earlier_answer(tx, key)
@@ -143,7 +160,7 @@ async def _move(
     if isinstance(seen, NotFound):
         return seen
     session, actor = seen
-    decided = await _lock_and_decide(resources, tx, organization_id, session, form)
+    decided = await _lock_and_decide(resources, tx, organization_id, session, form, override)
     if isinstance(decided, _Change):
         author = Author(actor=actor, subject=viewer.subject)
         return await _write(resources, tx, key, decided, author)
@@ -160,6 +177,7 @@ async def _lock_and_decide(
     organization_id: OrganizationId,
     session: Session,
     form: SessionMoveForm,
+    override: Override,
 ) -> _Change | Session | Refusal | Retry:
     """What the session and everybody in it take then; the session where that is what it has."""
     session_id = session.id
@@ -176,7 +194,7 @@ async def _lock_and_decide(
         resources,
         tx,
         organization_id,
-        Wanted(named, session.service_id),
+        Wanted(named, session.service_id, override=override),
         form.starts_at,
         taken,
         claims,
@@ -210,7 +228,10 @@ async def _lock_and_decide(
         looked=looked,
         named_anew=len(named) if form.provider_ids else None,
         assignment=needs.assignment if len(named) < len(visit.providers) else None,
+        ignored=override.rules,
     )
+    if override.exceeds_what_customers_may_have:
+        return change
     return await _refuse_busy(tx, change, present) or change
 
 
@@ -253,7 +274,7 @@ def _taken(session: Session, everybody: Everybody) -> Taken:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Change:
     """What was decided. `named_anew` is how many of the visit's providers staff named; None where
-    they named nobody.
+    they named nobody. `ignored` are the rules that were set aside.
     """
 
     session: Session
@@ -263,6 +284,7 @@ class _Change:
     looked: Seen
     named_anew: int | None
     assignment: Assignment | None
+    ignored: frozenset[RuleSetAside]
 
     @property
     def resources(self) -> tuple[ResourceId, ...]:
@@ -330,6 +352,7 @@ async def _write(
             author=author,
             now=now,
             assignment=change.assignment,
+            ignored=change.ignored,
         )
         await tx.write()
     for first in range(0, len(change.everybody.holds), WRITTEN_AT_ONCE):
@@ -366,6 +389,7 @@ def _moved(change: _Change, appointment: Appointment) -> Appointment:
         named=named,
         resources=after.resources,
         session_id=after.id,
+        ignored=change.ignored,
     )
 
 
@@ -380,6 +404,7 @@ def _moved_hold(change: _Change, hold: Hold) -> Hold:
         others=tuple(others),
         named=named,
         resources=after.resources,
+        ignored=change.ignored | (hold.ignored if hold.starts_at == after.starts_at else NOTHING),
     )
 
 

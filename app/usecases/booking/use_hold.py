@@ -54,6 +54,7 @@ async def use_hold(
     hold_id: HoldId,
 ) -> HeldTime | Wanted | InvalidInput | NotAllowed | NotFound | Retry:
     """End the hold in favour of this booking; where it is not in force any more, what it was for.
+    What was set aside for the hold is set aside for the booking, as long as it is in force.
 
     Providers, service and seats may be left out; those that are given must be those that are held.
     """
@@ -76,7 +77,7 @@ async def use_hold(
         )
     if not viewer.may_take(hold.providers):
         return NotAllowed(message=NOT_THEIR_CALENDAR)
-    wanted = _wanted(hold)
+    wanted = _wanted(hold)._replace(override=wish.wanted.override)
     held = await claims_taken_by(tx, organization_id, hold)
     if not held or not hold.stands_at(resources.clock()):
         return wanted
@@ -129,6 +130,7 @@ async def use_hold(
         session_id=hold.session_id,
         joins=session,
         held=hold.id,
+        ignored=hold.ignored,
     )
     return HeldTime(sight, hold.service_id)
 

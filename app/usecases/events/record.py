@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         SessionId,
     )
     from app.core.needs import Assignment
+    from app.core.overrides import RuleSetAside
     from app.core.session import Session
     from app.store.holds import ExpiredHold
     from app.store.idempotency import RequestKey
@@ -64,10 +65,12 @@ def record_change(
     key: RequestKey | None = None,
     also: Sequence[Happening] = (),
     assignment: Assignment | None = None,
+    ignored: frozenset[RuleSetAside] = frozenset(),
 ) -> AppointmentChanged:
     """An appointment was booked (`before` is None), moved, cancelled or closed. `key` is the
     request's idempotency key: a retry with the same one gets this appointment. `also` has the
-    further events of the same author. `assignment` is how its providers were chosen, if any were.
+    further events of the same author. `assignment` is how its providers were chosen, if any were;
+    `ignored` what was set aside for it.
     """
     (changed,) = record_changes(
         resources,
@@ -80,6 +83,7 @@ def record_change(
         reason=reason,
         also=also,
         assignment=assignment,
+        ignored=ignored,
     )
     if key is not None:
         answer = StoredAnswer(request_hash=key.request_hash, appointment_id=after.id)
@@ -99,6 +103,7 @@ def record_changes(
     reason: str | None = None,
     also: Sequence[Happening] = (),
     assignment: Assignment | None = None,
+    ignored: frozenset[RuleSetAside] = frozenset(),
 ) -> list[AppointmentChanged]:
     """The same change was made to all of these appointments, of which there is at least one."""
     entries = [
@@ -111,6 +116,7 @@ def record_changes(
             actor_subject=author.subject,
             reason=reason,
             assignment=assignment,
+            ignored=ignored,
         )
         for before, after in pairs
     ]

@@ -80,6 +80,16 @@ export async function examples(api) {
     [PREVIEW, { input: { providerId: id, date: from, isBlocked: true, dryRun: true } }],
     [STRANDED],
     [RESOURCES],
+    [SQUEEZE_IN, {
+      input: {
+        providerId: id,
+        startsAt: startsAt.replace(/T(\d\d):(\d\d)/, "T$1:07"),
+        customer,
+        customerTimeZone: zone,
+        ignore: ["GRID"],
+        idempotencyKey: newKey(),
+      },
+    }],
     shared && [SESSIONS, { from: `${classDay}T00:00:00Z`, to: `${addDays(classDay, 7)}T00:00:00Z` }],
     shared && offers("mutationType", "rescheduleSession")
       && [MOVE_SESSION, { input: { sessionId: session(-1), startsAt: shared.empty?.startsAt ?? shared.slot.startsAt, idempotencyKey: newKey() } }],
@@ -472,6 +482,26 @@ query Sessions($from: DateTime!, $to: DateTime!) {
       }
     }
     pageInfo { hasNextPage endCursor }
+  }
+}
+`;
+
+const SQUEEZE_IN = `
+# Books what is not on offer, for staff: each rule
+# that is set aside has a name (HOURS, GRID, NOTICE,
+# HORIZON, LIMITS). What is taken stays taken. The
+# history says so. Needs a token of staff.
+mutation SqueezeIn($input: BookAppointmentInput!) {
+  bookAppointment(input: $input) {
+    __typename
+    ... on BookingConfirmation {
+      appointment {
+        id startsAt
+        history { kind actor ignored }
+      }
+    }
+    ... on SlotUnavailableError { reasons }
+    ... on UserError { code message }
   }
 }
 `;
