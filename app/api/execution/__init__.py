@@ -2,9 +2,9 @@
 here, which is why pyproject.toml pins graphql-core and Strawberry to one version each.
 
 The order of a request: parse, check the shape (`structure`), measure depth and cost (`cost`),
-validate (with `overlaps`), coerce the variables, execute (`executor`, `columns`, `fastlists`), for
-resolvers without layers (`resolvers`). Limits are in `limits`; documents and prepared queries are
-kept by `operations`.
+validate (with `rules` and `overlaps`), coerce the variables, execute (`executor`, `columns`,
+`fastlists`), for resolvers without layers (`resolvers`). Limits are in `limits`; documents and
+prepared queries are kept by `operations`.
 
 What is relied on, besides what the libraries document:
 
@@ -16,6 +16,8 @@ What is relied on, besides what the libraries document:
   subfields are remembered by the identity of its list of details.
 - graphql.validation.rules.overlapping_fields_can_be_merged: `rule_context` has the budget that is
   left, and ValidationAbortedError means that it is used up.
+- graphql.language.visitor: `ParallelVisitor.visitors`, and `enter_leave_map`, in which a visitor
+  keeps its own methods; graphql.validation.validate: a rule is only called, with the context.
 - strawberry: `schema._schema` is graphql-core's schema; `GraphQLCoreConverter.DEFINITION_BACKREF`
   leads from a field to its definition; `StrawberryGraphQLCoreExecutionContext` is its executor.
 

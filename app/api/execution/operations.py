@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from hashlib import sha256
 from inspect import isawaitable
@@ -48,6 +49,7 @@ from app.api.execution.executor import AnswerTooLargeError, PlainExecutor
 from app.api.execution.fastlists import RowExecutor
 from app.api.execution.limits import Limits, check_variables
 from app.api.execution.overlaps import bounded_overlaps
+from app.api.execution.rules import AllRules
 from app.api.execution.structure import (
     check_document,
     check_operation,
@@ -298,13 +300,14 @@ class Operations:
 
     def _validate(self, node: DocumentNode) -> None:
         try:
-            errors = validate(
-                self._schema,
-                node,
-                self._rules,
-                max_errors=_MAX_ERRORS,
-                hide_suggestions=self._hide_suggestions,
-            )
+            with closing(AllRules(self._rules)) as rules:
+                errors = validate(
+                    self._schema,
+                    node,
+                    [rules],  # type: ignore[list-item]  # the library only calls it
+                    max_errors=_MAX_ERRORS,
+                    hide_suggestions=self._hide_suggestions,
+                )
         except Failure as failure:
             raise OperationRefused(failure) from None
         if errors:
