@@ -311,6 +311,22 @@ BOOK: Final = f"""
     }} {APPOINTMENT_FIELDS}
 """
 
+_TIME_OFF: Final = """
+    __typename
+    ... on TimeOff { id from until reason provider { id } resource { id } }
+    ... on UserError { code message }
+"""
+_FIELD: Final = "... on InvalidInputError { field }"
+ADD_TIME_OFF: Final = f"mutation ($input: AddTimeOffInput!) {{ answer: addTimeOff(input: $input) {{ {_TIME_OFF} {_FIELD} }} }}"
+UPDATE_TIME_OFF: Final = (
+    "mutation ($input: UpdateTimeOffInput!) "
+    f"{{ answer: updateTimeOff(input: $input) {{ {_TIME_OFF} {_FIELD} }} }}"
+)
+REMOVE_TIME_OFF: Final = (
+    "mutation ($input: RemoveTimeOffInput!) "
+    f"{{ answer: removeTimeOff(input: $input) {{ {_TIME_OFF} }} }}"
+)
+
 EXPLAIN: Final = """
     query ($providerId: ID!, $startsAt: DateTime!, $serviceId: ID) {
         explainTime(providerId: $providerId, startsAt: $startsAt, serviceId: $serviceId) { bookable reasons }
@@ -376,6 +392,16 @@ async def a_resource(api: Api, *, of: Tenant | None = None, **changes: object) -
     values: Json = {"name": f"Room {next(_numbers)}", "kind": "room", "timeZone": "UTC"}
     data = await api.ask(CREATE_RESOURCE, caller=(of or api).admin, input=values | changes)
     return made(data["answer"], "Resource")
+
+
+async def time_off(
+    api: Api, owner: Mapping[str, Any], start: str, end: str, **changes: object
+) -> Json:
+    """Time off of a provider or a resource, from a reading until a reading."""
+    kind, _ = read_global_id(owner["id"]) or ("", None)
+    values = {f"{kind.lower()}Id": owner["id"], "from": start, "until": end, **changes}
+    data = await api.ask(ADD_TIME_OFF, caller=api.admin, input=values)
+    return made(data["answer"], "TimeOff")
 
 
 def a_booking(provider: Mapping[str, Any], starts_at: datetime | str, **changes: object) -> Json:

@@ -32,7 +32,7 @@ FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
             limits limits.period limits.maxVisits limits.maxMinutes
             services availability nextAvailableSlot appointments
         """,  # the page of appointments holds those that the caller may see
-        STAFF: "email phone locale channels subject exceptions.reason",
+        STAFF: "email phone locale channels subject exceptions.reason timeOff",
         # a provider has no price that there could be a share of
         NOBODY: "cancellationPolicy.lateFeePercent",
     },
@@ -56,9 +56,10 @@ FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
             weeklyHours.effectiveFrom weeklyHours.effectiveUntil
             breaks breaks.id breaks.weekday breaks.start breaks.end breaks.effectiveFrom breaks.effectiveUntil
             exceptions exceptions.id exceptions.date exceptions.isBlocked exceptions.start exceptions.end
-            exceptions.reason
+            exceptions.reason timeOff
         """,
     },
+    "TimeOff": {STAFF: "id from until reason provider resource"},
     # A provider sees those whom they serve.
     "Customer": {
         "robin ada practice": "id name email phone timeZone locale channels createdAt",
@@ -153,6 +154,9 @@ MUTATIONS: Final[Mapping[str, str]] = {
     "setWeeklyHours": "ada practice",
     "setException": "ada practice",
     "removeException": "ada practice",
+    "addTimeOff": "ada practice",
+    "updateTimeOff": "ada practice",
+    "removeTimeOff": "ada practice",
     "holdSlot": "anonymous stranger robin ada practice",
     "releaseHold": EVERYBODY,  # with its token
     "bookAppointment": "anonymous stranger robin ada practice",

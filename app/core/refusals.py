@@ -29,6 +29,7 @@ Missing = Literal[
     "resource",
     "service",
     "session",
+    "time off",
 ]
 """What an id may fail to name."""
 
@@ -44,6 +45,7 @@ _NOT_FOUND_SENTENCES: Final[dict[Missing, Sentence]] = {
     "resource": say("There is no such resource here. Check its id."),
     "service": say("There is no such service here. Check its id."),
     "session": say("There is no such session here. Check its id."),
+    "time off": say("There is no such time off here. Check its id."),
 }
 
 _STATUS_SENTENCES = {

@@ -30,7 +30,7 @@ from app.core.refusals import InvalidInput
 from app.core.resource import MOST_UNITS
 from app.core.rules import ProviderRules, ServiceRules
 from app.core.sentences import Sentence, say
-from app.core.zones import is_known_zone, is_supported_date
+from app.core.zones import LAST_DATE, date_of_number, day_number, is_known_zone, is_supported_date
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -125,6 +125,15 @@ class ProviderForm:
     locale: str | None = None
     channels: Sequence[Channel] | None = None
     limits: Sequence[BookingLimit] | None = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimeOffForm:
+    """Time off as typed, in wall minutes. None where a reading must be means null was sent."""
+
+    from_wall: int | None
+    until_wall: int | None
+    reason: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -409,6 +418,25 @@ def valid_exception(day: date, *, is_blocked: bool, ranges: Sequence[ClockRange]
                 say("A block ends on the date it starts on, at 24:00 at the latest."),
             )
     return DayException(date=day, is_blocked=is_blocked, ranges=tuple(merge_clock_ranges(clocks)))
+
+
+class ValidTimeOff(NamedTuple):
+    """Time off that may be kept."""
+
+    from_wall: int
+    until_wall: int
+    reason: str | None
+
+
+@_answers
+def valid_time_off(form: TimeOffForm) -> ValidTimeOff:
+    """Check time off: it ends after it begins, and lies in the years that the calendar supports."""
+    from_wall = _reading("from", form.from_wall)
+    until_wall = _reading("until", form.until_wall)
+    if until_wall <= from_wall:
+        raise _Refused("until", say("The end must be after the beginning."))
+    reason = _optional_text("reason", form.reason, REASON_LENGTH, paragraphs=True)
+    return ValidTimeOff(from_wall, until_wall, reason)
 
 
 @_answers
@@ -696,6 +724,15 @@ def _date(field: str, day: date) -> date:
     if not is_supported_date(day):
         raise _Refused(field, say("This date is outside the years the calendar supports."))
     return day
+
+
+def _reading(field: str, wall: int | None) -> int:
+    """A wall minute; midnight at the end of the last supported date is the last one."""
+    if wall is None:
+        raise _Refused(field, say("This can't be null."))
+    if wall != (day_number(LAST_DATE) + 1) * DAY_MINUTES:
+        _date(field, date_of_number(wall // DAY_MINUTES))
+    return wall
 
 
 def _clock_range(field: str, clock: ClockRange) -> ClockRange:

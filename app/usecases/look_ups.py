@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from app.store import appointments, customers, history, hours, services, session_lists
+from app.store import appointments, customers, history, hours, services, session_lists, time_off
 from app.store import resources as store_resources
 from app.store.needs import load_needs
 
@@ -26,10 +26,17 @@ if TYPE_CHECKING:
         ServiceId,
         SessionId,
         SubjectId,
+        TimeOffId,
     )
     from app.core.keyset import Keyset
     from app.core.needs import Needs
-    from app.core.provider import AvailabilityException, Service, WeeklyBreak, WeeklyHours
+    from app.core.provider import (
+        AvailabilityException,
+        Service,
+        TimeOff,
+        WeeklyBreak,
+        WeeklyHours,
+    )
     from app.core.resource import Resource
     from app.core.session import Session
     from app.usecases.resources import Resources
@@ -37,6 +44,14 @@ if TYPE_CHECKING:
 
 class ExceptionsQuestion(NamedTuple):
     """A subject's exceptions on the dates from first to last, inclusive."""
+
+    subject_id: SubjectId
+    first: date
+    last: date
+
+
+class TimeOffQuestion(NamedTuple):
+    """A subject's time off that has a reading on the dates from first to last, inclusive."""
 
     subject_id: SubjectId
     first: date
@@ -151,6 +166,29 @@ async def find_exceptions(
             ExceptionsQuestion(subject_id, first, last): rows for subject_id, rows in found.items()
         }
     return [answers.get(question, []) for question in questions]
+
+
+async def find_time_off_of_subjects(
+    resources: Resources, organization_id: OrganizationId, questions: Sequence[TimeOffQuestion]
+) -> list[list[TimeOff]]:
+    """The answers in the order of the questions; one statement for each stretch of dates."""
+    answers: dict[TimeOffQuestion, list[TimeOff]] = {}
+    for first, last in {(question.first, question.last) for question in questions}:
+        ids = [question.subject_id for question in questions if question[1:] == (first, last)]
+        found = await time_off.time_off_of_subjects(
+            resources.pool, organization_id, ids, first, last
+        )
+        answers |= {
+            TimeOffQuestion(subject_id, first, last): rows for subject_id, rows in found.items()
+        }
+    return [answers.get(question, []) for question in questions]
+
+
+async def find_time_off(
+    resources: Resources, organization_id: OrganizationId, ids: Sequence[TimeOffId]
+) -> dict[TimeOffId, TimeOff]:
+    """Those that exist."""
+    return await time_off.time_off_by_ids(resources.pool, organization_id, ids)
 
 
 async def appointment_pages(

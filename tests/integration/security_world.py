@@ -32,6 +32,7 @@ from tests.builders import (
     an_appointment,
     key_in,
     made,
+    time_off,
     weekly,
 )
 
@@ -40,6 +41,7 @@ SCHEMA: Final = build_schema(
 )
 
 ARGUMENTS: Final = {
+    "timeOff": '(from: "2026-01-01", to: "2026-12-31")',
     "exceptions": '(from: "2026-01-01", to: "2026-02-01")',
     "availability": '(from: "2026-01-13", to: "2026-01-13", timeZone: "UTC")',
     "rescheduleAvailability": '(from: "2026-01-13", to: "2026-01-13")',
@@ -153,6 +155,10 @@ async def a_world(api: Api) -> World:
         values = {**whose, "date": "2026-01-20", **times}
         answer = await api.ask(_SET_EXCEPTION, caller=api.admin, input=values)
         made(answer["answer"], type_name)
+    away = [
+        await time_off(api, each, "2026-02-16T00:00", "2026-02-28T00:00", reason="Renovation")
+        for each in (ada, room)
+    ]
     robin = api.customer("robin")
     person = {
         "name": "Robin",
@@ -216,6 +222,7 @@ async def a_world(api: Api) -> World:
             "Customer": [customer_id],
             "Appointment": [each["appointment"]["id"] for each in (standing, cancelled, seated)],
             "Session": [session],
+            "TimeOff": [each["id"] for each in away],
             "Reminder": [each["id"] for each in found if each["sentAt"] is not None],
         },
         ada=ada,

@@ -7,12 +7,12 @@ fails.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from graphql import GraphQLInputObjectType, GraphQLObjectType, get_named_type
 
-from tests.builders import Api, Json, a_booking, weekly
+from tests.builders import Api, Json, a_booking, time_off, weekly
 from tests.integration.security_world import (
     SCHEMA,
     World,
@@ -24,6 +24,8 @@ from tests.integration.security_world import (
 )
 from tests.lives import held
 from tests.permission_rules import FIELDS, MUTATIONS, QUERIES, of
+
+AWAY: Final[Json] = {"from": "2026-02-09T00:00", "until": "2026-02-10T00:00"}
 
 
 @pytest.fixture
@@ -141,6 +143,7 @@ async def test_hours_of_a_resource_are_for_the_practice_to_change(world: World) 
         ("setWeeklyHours", {"hours": weekly("09:00", "17:00")}),
         ("setException", {"date": "2026-02-02", "isBlocked": True}),
         ("removeException", {"date": "2026-02-02"}),
+        ("addTimeOff", AWAY),
     ):
         type_name = f"{field[0].upper()}{field[1:]}Input"
         document = (
@@ -150,8 +153,8 @@ async def test_hours_of_a_resource_are_for_the_practice_to_change(world: World) 
         for name, caller in world.callers.items():
             answer = await world.api.ask(document, caller=caller, input=room | values)
             kind = answer["answer"]["__typename"]
-            assert kind in {"Resource", "NotAllowedError", "NotFoundError"}
-            if kind == "Resource":
+            assert kind in {"Resource", "TimeOff", "NotAllowedError", "NotFoundError"}
+            if kind in {"Resource", "TimeOff"}:
                 allowed.add(name)
         assert allowed == of("practice"), field
 
@@ -187,6 +190,8 @@ async def an_input(field: str, world: World, number: int) -> Json:
         "setWeeklyHours": {**ada, "hours": weekly("09:00", "17:00")},
         "setException": {**ada, "date": "2026-02-02", "isBlocked": True},
         "removeException": {**ada, "date": "2026-02-02"},
+        "addTimeOff": {**ada, **AWAY},
+        "updateTimeOff": {"id": world.things["TimeOff"][0], "reason": "Holiday"},
         "holdSlot": {**ada, **key, "startsAt": f"{day}T13:00:00Z"},
         "bookAppointment": a_booking(world.ada, f"{day}T14:00Z"),
         "rescheduleAppointment": {**appointment, **key, "startsAt": f"{day}T15:00:00Z"},
@@ -219,5 +224,7 @@ async def an_input(field: str, world: World, number: int) -> Json:
     if field == "releaseHold":
         hold = await held(world.api, world.ada, f"{day}T10:00Z", caller=world.api.admin)
         return {"holdToken": hold["holdToken"]}
+    if field == "removeTimeOff":
+        return {"id": (await time_off(world.api, world.ada, AWAY["from"], AWAY["until"]))["id"]}
     values: Json = inputs[field]
     return values

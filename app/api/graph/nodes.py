@@ -11,18 +11,27 @@ from app.api.graph.reminders import Reminder
 from app.api.graph.resources import Resource
 from app.api.graph.services import Service
 from app.api.graph.sessions import Session
+from app.api.graph.time_off import TimeOff
 from app.api.operation.info import Info
 from app.api.words.errors import BadUserInput
 from app.api.words.node import Node
 from app.api.words.relay import read_global_id, read_global_id_of_part
 from app.core import appointment as core
-from app.core.ids import AppointmentId, CustomerId, ProviderId, ResourceId, ServiceId, SessionId
+from app.core.ids import (
+    AppointmentId,
+    CustomerId,
+    ProviderId,
+    ResourceId,
+    ServiceId,
+    SessionId,
+    TimeOffId,
+)
 from app.usecases.booking.find_appointment import find_appointment
 
 MOST_IDS = 100
 
 
-async def _node(info: Info, text: str) -> Node | None:
+async def _node(info: Info, text: str) -> Node | None:  # noqa: C901  one case for each type
     found = read_global_id(text)
     if found is None:
         return await _reminder(info, text)
@@ -37,6 +46,11 @@ async def _node(info: Info, text: str) -> Node | None:
                 return None
             resource = await loaders.resource.load(ResourceId(key))
             return None if resource is None else Resource.of(resource)
+        case "TimeOff":
+            if not viewer.sees_staff_matters:
+                return None
+            time_off = await loaders.one_time_off.load(TimeOffId(key))
+            return None if time_off is None else TimeOff.of(time_off)
         case "Service":
             service = await loaders.service.load(ServiceId(key))
             return None if service is None else Service.of(service)

@@ -23,6 +23,7 @@ from app.api.graph.availability import (
 )
 from app.api.graph.previews import DRY_RUN, ChangePreview
 from app.api.graph.services import Service
+from app.api.graph.time_off import FromDate, TimeOff, ToDate, time_off_of
 from app.api.graph.week import (
     AvailabilityException,
     FirstDate,
@@ -182,6 +183,16 @@ class Provider(Node):
     ) -> list[AvailabilityException]:
         """Batched."""
         return await exceptions_of(info, self.row.id, from_, to)
+
+    @strawberry.field(
+        description="When they are away, in order: all that has a reading on the dates from…to, "
+        "inclusive. Staff only."
+    )
+    async def time_off(
+        self, info: Info, from_: FromDate = None, to: ToDate = None
+    ) -> list[TimeOff] | None:
+        """Batched; null for others."""
+        return await time_off_of(info, self.row.id, self.row.time_zone, from_, to)
 
     @strawberry.field(description="What can be booked with them, by name.")
     async def services(self, info: Info) -> list[Service]:

@@ -6,6 +6,7 @@ from uuid import UUID
 import strawberry
 
 from app.api.graph.previews import DRY_RUN, ChangePreview
+from app.api.graph.time_off import FromDate, TimeOff, ToDate, time_off_of
 from app.api.graph.week import (
     AvailabilityException,
     FirstDate,
@@ -54,7 +55,7 @@ BY_NAME = Order(name="resources", types=(str, UUID))
 _UNITS = "So many identical ones, each taken by one visit at a time: 1 to 1,000."
 _ALWAYS_OPEN = (
     "Whether it can be used at any time. Its hours, breaks and exceptions are kept meanwhile and "
-    "do not count."
+    "do not count; its time off does."
 )
 _EXTERNAL_ID = "Your own id for it, unique among resources; 1 to 255 characters."
 
@@ -130,6 +131,16 @@ class Resource(Node):
         if not info.context.viewer.sees_staff_matters:
             return None
         return await exceptions_of(info, self.row.id, from_, to)
+
+    @strawberry.field(
+        description="When it can't be used, in order: all that has a reading on the dates from…to, "
+        "inclusive. Staff only."
+    )
+    async def time_off(
+        self, info: Info, from_: FromDate = None, to: ToDate = None
+    ) -> list[TimeOff] | None:
+        """Batched; null for others."""
+        return await time_off_of(info, self.row.id, self.row.time_zone, from_, to)
 
 
 ResourceConnection = Connection[Resource]

@@ -27,6 +27,7 @@ from app.api.graph.session_changes import SessionMutation
 from app.api.graph.sessions import SessionQuery
 from app.api.graph.subscriptions import Subscription
 from app.api.graph.templates import TemplateMutation, TemplateQuery
+from app.api.graph.time_off import TimeOffMutation
 from app.api.graph.viewer import ViewerQuery
 from app.api.operation.context import Context
 from app.api.words.scalars import SCALARS
@@ -66,6 +67,7 @@ class Mutation(
     ServiceMutation,
     ResourceMutation,
     HoursMutation,
+    TimeOffMutation,
     HoldMutation,
     AppointmentMutation,
     LifecycleMutation,

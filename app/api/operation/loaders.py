@@ -31,6 +31,7 @@ from app.usecases.look_ups import (
     AppointmentsQuestion,
     ExceptionsQuestion,
     SessionAppointmentsQuestion,
+    TimeOffQuestion,
     appointment_counts,
     appointment_pages,
     find_appointments,
@@ -41,6 +42,8 @@ from app.usecases.look_ups import (
     find_resources,
     find_services,
     find_sessions,
+    find_time_off,
+    find_time_off_of_subjects,
     find_weekly_breaks,
     find_weekly_hours,
     services_offered_by,
@@ -66,6 +69,7 @@ if TYPE_CHECKING:
         ServiceId,
         SessionId,
         SubjectId,
+        TimeOffId,
     )
     from app.core.messages import Message
     from app.core.needs import Needs
@@ -74,6 +78,7 @@ if TYPE_CHECKING:
         OfferedSlot,
         Provider,
         Service,
+        TimeOff,
         WeeklyBreak,
         WeeklyHours,
     )
@@ -277,6 +282,14 @@ class Loaders:
     @cached_property
     def exceptions(self) -> Loader[ExceptionsQuestion, list[AvailabilityException]]:
         return Loader(partial(find_exceptions, self._resources, self._organization_id))
+
+    @cached_property
+    def time_off(self) -> Loader[TimeOffQuestion, list[TimeOff]]:
+        return Loader(partial(find_time_off_of_subjects, self._resources, self._organization_id))
+
+    @cached_property
+    def one_time_off(self) -> Loader[TimeOffId, TimeOff | None]:
+        return _one(partial(find_time_off, self._resources, self._organization_id))
 
     @cached_property
     def next_slot(self) -> Loader[NextSlotQuestion, OfferedSlot | None]:

@@ -15,6 +15,7 @@ from app.core.ids import (
     ResourceId,
     ServiceId,
     SessionId,
+    TimeOffId,
 )
 
 if TYPE_CHECKING:
@@ -76,6 +77,11 @@ def optional_service_key(text: str | None) -> ServiceId | None:
 def session_key(text: str) -> SessionId:
     """The session that this global id names."""
     return SessionId(key_of("Session", text) or _NOTHING)
+
+
+def time_off_key(text: str) -> TimeOffId:
+    """The time off that this global id names."""
+    return TimeOffId(key_of("TimeOff", text) or _NOTHING)
 
 
 def appointment_key(text: str) -> AppointmentId:

@@ -15,8 +15,13 @@ import strawberry
 from graphql import GraphQLError, StringValueNode, ValueNode
 from strawberry.types.scalar import ScalarDefinition
 
+from app.core.zones import date_of_number, day_number
+
 LocalTime = NewType("LocalTime", int)
 """Minutes of a wall clock since 00:00; 1,440 is 24:00, the end of the day."""
+
+LocalDateTime = NewType("LocalDateTime", int)
+"""A wall minute: minutes that a wall clock has counted since it read 1970-01-01T00:00."""
 
 TimeZoneName = NewType("TimeZoneName", str)
 """The IANA name that a caller gave, not yet looked up."""
@@ -32,6 +37,7 @@ _DATE_TIME: Final = re.compile(
     re.ASCII,
 )
 _FULL_DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_LOCAL_DATE_TIME: Final = re.compile(r"\d{4}-\d{2}-\d{2}T(?:[01]\d|2[0-3]):[0-5]\d", re.ASCII)
 _LOCAL_TIME: Final = re.compile(r"(?:[01]\d|2[0-3]):[0-5]\d|24:00", re.ASCII)
 
 
@@ -93,6 +99,30 @@ def format_local_time(value: object) -> str:
     return f"{value // 60:02}:{value % 60:02}"
 
 
+def parse_local_date_time(value: object) -> LocalDateTime:
+    """A reading, whichever zone's clock shows it: one that a clock skips is a reading as well."""
+    if isinstance(value, str) and _LOCAL_DATE_TIME.fullmatch(value):
+        try:
+            day = date.fromisoformat(value[:10])
+        except ValueError:
+            pass  # a 30th of February
+        else:
+            return LocalDateTime(
+                day_number(day) * MINUTES_A_DAY + int(value[11:13]) * 60 + int(value[14:])
+            )
+    raise GraphQLError(
+        "LocalDateTime must be what a wall clock reads, written YYYY-MM-DDTHH:MM without an "
+        "offset, such as 2026-03-08T09:30."
+    )
+
+
+def format_local_date_time(value: object) -> str:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError("a LocalDateTime is a number of minutes since 1970-01-01T00:00")
+    number, minute = divmod(value, MINUTES_A_DAY)
+    return f"{date_of_number(number).isoformat()}T{minute // 60:02}:{minute % 60:02}"
+
+
 def parse_time_zone(value: object) -> TimeZoneName:
     if isinstance(value, str) and len(value) <= LONGEST_ZONE_NAME:
         return TimeZoneName(value)
@@ -146,6 +176,13 @@ SCALARS: Final[dict[object, ScalarDefinition]] = {
         format_local_time,
         "https://datatracker.ietf.org/doc/html/rfc3339#appendix-A",
     ),
+    LocalDateTime: _scalar(
+        "LocalDateTime",
+        "What a wall clock reads: YYYY-MM-DDTHH:MM, without an offset, in the zone of whom it is "
+        "about.",
+        parse_local_date_time,
+        format_local_date_time,
+    ),
     TimeZoneName: _scalar(
         "TimeZone",
         "A time zone by its name in the IANA database, such as America/New_York.",
@@ -154,6 +191,6 @@ SCALARS: Final[dict[object, ScalarDefinition]] = {
         "https://www.iana.org/time-zones",
     ),
 }
-"""For `StrawberryConfig(scalar_map=SCALARS)`: annotate with datetime, date, LocalTime and
-TimeZoneName.
+"""For `StrawberryConfig(scalar_map=SCALARS)`: annotate with datetime, date, LocalTime,
+LocalDateTime and TimeZoneName.
 """

@@ -34,6 +34,10 @@ if TYPE_CHECKING:
     from app.store.pool import Transaction
     from app.usecases.resources import Resources
 
+NOT_ALLOWED: Final = NotAllowed(
+    message=say("Only the provider, reception and administrators change when a provider works.")
+)
+
 _EXACTLY_ONE: Final = InvalidInput(
     field="resource_id",
     message=say("Name either a provider or a resource, exactly one of the two."),
@@ -94,11 +98,7 @@ async def _lock_provider(
     tx: Transaction, viewer: Viewer, provider_id: ProviderId
 ) -> Provider | NotAllowed | NotFound:
     if not viewer.is_staff:
-        return NotAllowed(
-            message=say(
-                "Only the provider, reception and administrators change when a provider works."
-            )
-        )
+        return NOT_ALLOWED
     await lock_rules(tx, viewer.organization_id, [provider_id])
     provider = (await providers_by_ids(tx, viewer.organization_id, [provider_id])).get(provider_id)
     if provider is None:

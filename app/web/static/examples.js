@@ -90,6 +90,7 @@ export async function examples(api) {
         idempotencyKey: newKey(),
       },
     }],
+    [TIME_OFF, { input: { providerId: id, from: `${addDays(from, 7)}T00:00`, until: `${addDays(from, 14)}T00:00`, reason: "Holiday" } }],
     shared && [SESSIONS, { from: `${classDay}T00:00:00Z`, to: `${addDays(classDay, 7)}T00:00:00Z` }],
     shared && offers("mutationType", "rescheduleSession")
       && [MOVE_SESSION, { input: { sessionId: session(-1), startsAt: shared.empty?.startsAt ?? shared.slot.startsAt, idempotencyKey: newKey() } }],
@@ -456,6 +457,20 @@ query Resources {
       weeklyHours { weekday start end }
     }
     pageInfo { hasNextPage endCursor }
+  }
+}
+`;
+
+const TIME_OFF = `
+# A week off, on the provider's own clock. What is
+# booked stays, and nothing new is booked. Take it back
+# with removeTimeOff. Needs a token of staff.
+mutation AddTimeOff($input: AddTimeOffInput!) {
+  addTimeOff(input: $input) {
+    __typename
+    ... on TimeOff { id from until reason provider { name } }
+    ... on InvalidInputError { field }
+    ... on UserError { code message }
   }
 }
 `;

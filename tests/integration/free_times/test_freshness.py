@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
 import pytest
@@ -28,7 +28,10 @@ from app.usecases.listing.list_availability import (
 )
 from app.usecases.listing.list_service import ServiceQuestion, ServiceTimes, list_services
 from tests.builders import (
+    ADD_TIME_OFF,
+    REMOVE_TIME_OFF,
     TODAY,
+    UPDATE_TIME_OFF,
     Api,
     Json,
     a_booking,
@@ -96,6 +99,8 @@ class World:
         self.nodes = nodes
         self.chance = random.Random(seed)
         self.providers: list[Json] = []
+        self.rooms: list[Json] = []
+        self.away: list[str] = []
         self.service: Json = {}
         self.appointments: list[str] = []
         self.holds: list[str] = []
@@ -125,6 +130,7 @@ class World:
             (2, self.hold),
             (1, self.release),
             (1, self.except_date),
+            (1, self.change_time_off),
             (1, self.change_hours),
             (1, self.change_provider),
             (1, self.change_service),
@@ -219,6 +225,29 @@ class World:
         return await self.ask(
             SET_EXCEPTION, providerId=provider, date=day, isBlocked=True, ranges=ranges
         )
+
+    async def change_time_off(self) -> Json:
+        """Of a provider; in `Clinic`, also of a room that is always open, or not."""
+        if self.away and self.chance.random() < 0.5:
+            away = self.away.pop(self.chance.randrange(len(self.away)))
+            if self.chance.random() < 0.5:
+                return await self.ask(REMOVE_TIME_OFF, id=away)
+            self.away.append(away)
+            return await self.ask(UPDATE_TIME_OFF, id=away, **self._range())
+        whose = self.chance.choice(
+            [{"providerId": each["id"]} for each in self.providers]
+            + [{"resourceId": each["id"]} for each in self.rooms]
+        )
+        answer = await self.ask(ADD_TIME_OFF, **whose, **self._range())
+        self.away.append(answer["id"])
+        return answer
+
+    def _range(self) -> Json:
+        start = datetime.combine(TODAY, time()) + timedelta(
+            hours=self.chance.randrange(-24, 24 * DAYS)
+        )
+        end = start + timedelta(hours=self.chance.choice([1, 5, 24, 60]))
+        return {"from": start.isoformat()[:16], "until": end.isoformat()[:16]}
 
     async def change_hours(self) -> Json:
         opening = self.chance.choice(["08:00", "09:00", "10:30"])

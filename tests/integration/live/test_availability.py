@@ -24,13 +24,17 @@ from app.live.pace import Pace
 from app.live.wire import channel_of
 from app.usecases.booking.hold_slot import sweep_expired_holds
 from tests.builders import (
+    REMOVE_TIME_OFF,
     TODAY,
+    UPDATE_TIME_OFF,
     Api,
     Json,
     a_provider,
+    a_resource,
     a_service,
     an_appointment,
     listed,
+    time_off,
     unknown,
     weekly,
 )
@@ -167,6 +171,26 @@ async def test_hours_exceptions_and_rules_are_changes(api: Api, watching: Watchi
         await subscriber.until(["14:00"])
         await change(api, UPDATE_PROVIDER, id=ada["id"], timeZone="America/New_York")
         await subscriber.until(["19:00"])
+
+
+async def test_time_off_is_a_change(api: Api, watching: Watching) -> None:
+    """Added, changed and removed; that of a resource that is always open, too."""
+    ada, room = await a_provider(api, weeklyHours=HOURS), await a_resource(api)
+    cut = await a_service(
+        api, ada, durationMinutes=60, needs=[{"name": "room", "resourceIds": [room["id"]]}]
+    )
+    async with a_process(api) as here:
+        subscriber = watching(here, ada, service=cut)
+        await subscriber.snapshot()
+        await joined(here, api)
+        away = await time_off(api, ada, f"{TODAY}T00:00", f"{TODAY}T10:00")
+        await subscriber.until(["10:00", "11:00"])
+        await change(api, UPDATE_TIME_OFF, id=away["id"], until=f"{TODAY}T11:00")
+        await subscriber.until(["11:00"])
+        await change(api, REMOVE_TIME_OFF, id=away["id"])
+        await subscriber.until(["09:00", "10:00", "11:00"])
+        await time_off(api, room, f"{TODAY}T10:00", f"{TOMORROW}T00:00")
+        await subscriber.until(["09:00"])
 
 
 async def test_a_service_that_is_no_longer_offered_has_nothing_free(

@@ -16,9 +16,11 @@ from app.api.words.scalars import (
     TimeZoneName,
     format_date,
     format_date_time,
+    format_local_date_time,
     format_local_time,
     parse_date,
     parse_date_time,
+    parse_local_date_time,
     parse_local_time,
     parse_time_zone,
 )
@@ -137,6 +139,46 @@ def test_what_is_no_wall_clock_reading_is_refused(value: object) -> None:
 def test_a_local_time_outside_the_day_is_never_written(value: object) -> None:
     with pytest.raises(TypeError):
         format_local_time(value)
+
+
+@given(
+    st.datetimes(datetime(1, 1, 1), datetime(9999, 12, 31)).map(  # noqa: DTZ001  readings
+        lambda reading: reading.replace(second=0, microsecond=0)
+    )
+)
+def test_a_reading_survives_the_round_trip(reading: datetime) -> None:
+    text = reading.isoformat()[:16]
+    wall = parse_local_date_time(text)
+    assert wall == (reading - datetime(1970, 1, 1)) // timedelta(minutes=1)  # noqa: DTZ001
+    assert format_local_date_time(wall) == text
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "2026-03-08T09:30:00",
+        "2026-03-08T09:30Z",
+        "2026-03-08T09:30+01:00",
+        "2026-03-08 09:30",
+        "2026-03-08T24:00",
+        "2026-03-08T9:30",
+        "2026-02-30T09:30",
+        "0000-01-01T00:00",
+        "2026-03-08",
+        "2026-03-08T09:30\n",
+        29_000_000,
+        None,
+    ],
+)
+def test_what_no_wall_clock_reads_is_refused(value: object) -> None:
+    with pytest.raises(GraphQLError):
+        parse_local_date_time(value)
+
+
+@pytest.mark.parametrize("value", [True, 9.5, None, datetime(2026, 3, 8)])  # noqa: DTZ001
+def test_what_is_no_reading_is_never_written(value: object) -> None:
+    with pytest.raises(TypeError):
+        format_local_date_time(value)
 
 
 def test_a_zone_is_not_looked_up_here() -> None:
