@@ -21,7 +21,12 @@ LIFE: Final = """
         provider { id }
         contact { name email } customer { id }
         cancellationFee { amountMinor currency }
+        fee { amountMinor currency }
         cancellationQuote { freeUntil allowed fee { amountMinor currency } }
+        customersQuote: cancellationQuote(atCustomersRequest: true) {
+            freeUntil allowed fee { amountMinor currency }
+        }
+        reschedulingQuote { allowed until reason }
     }
 """
 

@@ -25,6 +25,7 @@ FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
             cancellationPolicy cancellationPolicy.freeUntilMinutesBefore cancellationPolicy.lateCancellation
             cancellationPolicy.lateFee cancellationPolicy.lateFee.amountMinor cancellationPolicy.lateFee.currency
             cancellationPolicy.lateFee.formatted
+            cancellationPolicy.graceMinutes cancellationPolicy.chargesNoShow
             weeklyHours weeklyHours.id weeklyHours.weekday weeklyHours.start weeklyHours.end
             weeklyHours.effectiveFrom weeklyHours.effectiveUntil
             breaks breaks.id breaks.weekday breaks.start breaks.end breaks.effectiveFrom breaks.effectiveUntil
@@ -43,6 +44,7 @@ FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
             cancellationPolicy cancellationPolicy.freeUntilMinutesBefore cancellationPolicy.lateCancellation
             cancellationPolicy.lateFee cancellationPolicy.lateFee.amountMinor cancellationPolicy.lateFee.currency
             cancellationPolicy.lateFee.formatted
+            cancellationPolicy.graceMinutes cancellationPolicy.chargesNoShow
             cancellationPolicy.lateFeePercent providers providersNeeded assignment seats maxOpenPerCustomer
             needs needs.name needs.count needs.resources availability nextAvailableSlot
             limits limits.period limits.maxVisits limits.maxMinutes
@@ -72,6 +74,8 @@ FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
             service seats price price.amountMinor price.currency price.formatted
             contact contact.name contact.email contact.phone contact.locale contact.channels
             cancellationQuote cancellationQuote.freeUntil cancellationQuote.allowed
+            reschedulingQuote reschedulingQuote.allowed reschedulingQuote.until
+            reschedulingQuote.reason
             reminders messages
         """,
         # The provider's side cancels for nothing.
@@ -82,7 +86,7 @@ FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
         # The link is the other appointment's, which was not cancelled.
         "robin ada practice": """
             cancelledAt cancellationReason cancellationFee cancellationFee.amountMinor cancellationFee.currency
-            cancellationFee.formatted customer
+            cancellationFee.formatted customer fee fee.amountMinor fee.currency fee.formatted
         """,
         # It is too late for the customer to move it: only the provider's side still can.
         "ada practice": """

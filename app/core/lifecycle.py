@@ -130,6 +130,12 @@ class Actor(StrEnum):
         """Whose cancellations cost nothing, who moves always, and who says how a visit ended."""
         return self in {Actor.PROVIDER, Actor.RECEPTION, Actor.ADMIN}
 
+    def as_payer(self, *, at_customers_request: bool) -> Actor:
+        """As whom they pay for a cancellation: the provider's side as the customer, where the
+        customer asked for it.
+        """
+        return Actor.CUSTOMER if at_customers_request and self.is_providers_side else self
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cancellation:
@@ -155,6 +161,34 @@ def late_fee(appointment: Appointment) -> Money | None:
     return fee if fee is not None and fee.amount_minor > 0 else None
 
 
+def no_show_fee(appointment: Appointment) -> Money | None:
+    """What not coming would cost."""
+    return late_fee(appointment) if appointment.cancellation_policy.charges_no_show else None
+
+
+def fee_owed(appointment: Appointment) -> Money | None:
+    """What is owed as it stands: for its late cancellation, or because nobody came."""
+    match appointment.status:
+        case AppointmentStatus.CANCELLED:
+            return appointment.cancellation_fee
+        case AppointmentStatus.NO_SHOW:
+            return no_show_fee(appointment)
+        case AppointmentStatus.CONFIRMED | AppointmentStatus.COMPLETED:
+            return None
+
+
+def free_until_of(appointment: Appointment) -> datetime:
+    """Until when cancelling is free, that instant included: by the time before the start, or by the
+    grace after the booking, whichever is later, but never after the start.
+    """
+    policy = appointment.cancellation_policy
+    before_start = appointment.starts_at - timedelta(minutes=policy.free_until_minutes_before)
+    if policy.grace_minutes == 0:
+        return before_start
+    end_of_grace = appointment.created_at + timedelta(minutes=policy.grace_minutes)
+    return max(before_start, min(end_of_grace, appointment.starts_at))
+
+
 def quote_cancellation(
     appointment: Appointment, actor: Actor, now: datetime
 ) -> CancellationQuote | None:
@@ -162,7 +196,7 @@ def quote_cancellation(
     if not _is_possible(appointment, AppointmentChangeKind.CANCELLED, now):
         return None
     policy = appointment.cancellation_policy
-    free_until = appointment.starts_at - timedelta(minutes=policy.free_until_minutes_before)
+    free_until = free_until_of(appointment)
     is_free = (
         actor.is_providers_side
         or now <= free_until
@@ -183,6 +217,7 @@ class CustomerTerms:
 
     Cancelling is free until `free_until`; afterwards it costs `late_fee`, or, without one, is not
     possible. `free_until` is None where it is free until the start. `is_late`: that has passed.
+    `no_show_fee` is what not coming costs.
     """
 
     free_until: datetime | None
@@ -190,6 +225,7 @@ class CustomerTerms:
     is_late: bool
     may_cancel: bool
     may_move: bool
+    no_show_fee: Money | None = None
 
 
 def customer_terms(appointment: Appointment, now: datetime) -> CustomerTerms | None:
@@ -205,6 +241,7 @@ def customer_terms(appointment: Appointment, now: datetime) -> CustomerTerms | N
     return CustomerTerms(
         free_until=None if is_always_free else quote.free_until,
         late_fee=None if late is None else late.fee,
+        no_show_fee=no_show_fee(appointment),
         is_late=not is_always_free and now > quote.free_until,
         may_cancel=quote.allowed,
         may_move=refuse_move(appointment, Actor.MANAGE_TOKEN, now, expected_version=None) is None,
@@ -278,6 +315,34 @@ def refuse_move(
         case CancellationQuote():
             late = NotReschedulable(reason=NotChangeableReason.TOO_LATE)
             return None if seen.fee is None else late
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MoveQuote:
+    """Whether an actor may move an appointment now, and why not. `until` is the last instant at
+    which they may or might have; None where there is none any more.
+    """
+
+    until: datetime | None
+    reason: NotChangeableReason | None
+
+    @property
+    def allowed(self) -> bool:
+        """Whether nothing but the target can be in the way."""
+        return self.reason is None
+
+
+def quote_move(appointment: Appointment, actor: Actor, now: datetime) -> MoveQuote:
+    """Whether this actor may move it at this instant. The same decision as that of the move."""
+    refusal = refuse_move(appointment, actor, now, expected_version=None)
+    if isinstance(refusal, VersionConflict):
+        raise AssertionError("no version was expected")  # noqa: TRY004  a bug, not a value
+    reason = None if refusal is None else refusal.reason
+    if reason not in {None, NotChangeableReason.TOO_LATE}:
+        return MoveQuote(until=None, reason=reason)
+    terms = None if actor.is_providers_side else customer_terms(appointment, now)
+    free_until = None if terms is None else terms.free_until
+    return MoveQuote(until=free_until or appointment.starts_at, reason=reason)
 
 
 def decide_closing(

@@ -28,11 +28,15 @@ class LateCancellation(StrEnum):
 class CancellationPolicy:
     """Free until so many elapsed minutes before the start; afterwards as `late_cancellation` says.
 
-    With FEE exactly one of `late_fee` (a fixed amount) and `late_fee_percent` (1 to 100, of the
-    service's price) is set; otherwise neither is.
+    Cancelling is free again for `grace_minutes` after the booking, until the start. With
+    `charges_no_show` a no-show costs what a late cancellation does. With FEE exactly one of
+    `late_fee` (a fixed amount) and `late_fee_percent` (1 to 100, of the service's price) is set;
+    otherwise neither is.
     """
 
     free_until_minutes_before: int = 0
     late_cancellation: LateCancellation = LateCancellation.ALLOWED
     late_fee: Money | None = None
     late_fee_percent: int | None = None
+    grace_minutes: int = 0
+    charges_no_show: bool = False

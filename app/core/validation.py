@@ -105,6 +105,8 @@ class PolicyForm:
     late_cancellation: LateCancellation
     late_fee: Money | None
     late_fee_percent: int | None
+    grace_minutes: int = 0
+    charges_no_show: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -831,11 +833,18 @@ def _policy(field: str, form: PolicyForm | None, *, price: Money | None) -> Canc
         raise _Refused(
             f"{field}.late_fee", say("A fee is given only where lateCancellation is FEE.")
         )
+    if form.charges_no_show and form.late_cancellation is not LateCancellation.FEE:
+        raise _Refused(
+            f"{field}.charges_no_show",
+            say("A no-show costs the fee of a late cancellation: set lateCancellation to FEE."),
+        )
     return CancellationPolicy(
         free_until_minutes_before=free_until,
         late_cancellation=form.late_cancellation,
         late_fee=fee,
         late_fee_percent=percent,
+        grace_minutes=_integer(f"{field}.grace_minutes", form.grace_minutes, 0, NOTICE_MINUTES),
+        charges_no_show=form.charges_no_show,
     )
 
 
@@ -862,6 +871,8 @@ def policy_form(policy: CancellationPolicy | None) -> PolicyForm | None:
         late_cancellation=policy.late_cancellation,
         late_fee=policy.late_fee,
         late_fee_percent=policy.late_fee_percent,
+        grace_minutes=policy.grace_minutes,
+        charges_no_show=policy.charges_no_show,
     )
 
 

@@ -30,8 +30,8 @@ WORDS: Final = frozenset({
     "cancelled", "contact", "contact_email", "contact_phone", "date", "date_brief", "end_time",
     "fee", "free_until", "group", "handed_over", "hours", "keeps_start", "kind", "language",
     "manage_link", "may_cancel", "may_move",
-    "notes", "organization", "policy", "previous", "price", "provider", "reason", "remaining",
-    "resized", "seats", "seats_only", "service", "session", "time", "to_provider",
+    "no_show_fee", "notes", "organization", "policy", "previous", "price", "provider", "reason",
+    "remaining", "resized", "seats", "seats_only", "service", "session", "time", "to_provider",
     "unsubscribe_link", "when", "when_brief", "zone",
 })  # fmt: skip
 """What a template may name. All are text, or None where there is nothing to say; `cancelled`,

@@ -235,6 +235,9 @@ def _words(
         "manage_link": facts.manage_url,
         "may_cancel": terms is not None and terms.may_cancel,
         "may_move": terms is not None and terms.may_move,
+        "no_show_fee": wording.money(terms.no_show_fee, speech)
+        if terms is not None and terms.no_show_fee is not None
+        else None,
         "notes": facts.notes if to_provider else None,
         "organization": facts.organization_name,
         "policy": None,
@@ -311,6 +314,7 @@ def _rows(words: overrides.Words, phrases: _Phrases) -> list[tuple[str, str]]:
         ("fee", words["fee"]),
         ("price", words["price"] if not words["cancelled"] else None),
         ("policy", words["policy"]),
+        ("no_show", words["no_show_fee"]),
         ("notes", words["notes"]),
         ("group", words["group"]),
     ]

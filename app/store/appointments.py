@@ -111,6 +111,8 @@ def appointment_from(row: Record) -> Appointment:
             late_cancellation=LateCancellation(row["policy_late_cancellation"]),
             late_fee=money(row["policy_late_fee_minor"], row["policy_late_fee_currency"]),
             late_fee_percent=row["policy_late_fee_percent"],
+            grace_minutes=row["policy_grace_minutes"],
+            charges_no_show=row["policy_charges_no_show"],
         ),
         created_at=row["created_at"],
         cancelled_at=row["cancelled_at"],
@@ -229,6 +231,8 @@ def insert_appointment(
         appointment.created_at,
         guest_origin,
         *taken_values(appointment),
+        policy.grace_minutes,
+        policy.charges_no_show,
     )
 
 

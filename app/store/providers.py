@@ -66,6 +66,8 @@ def provider_from(row: Record, provider_id: ProviderId) -> Provider:
             free_until_minutes_before=row["policy_free_until_minutes_before"],
             late_cancellation=LateCancellation(row["policy_late_cancellation"]),
             late_fee=money(row["policy_late_fee_minor"], row["policy_late_fee_currency"]),
+            grace_minutes=row["policy_grace_minutes"],
+            charges_no_show=row["policy_charges_no_show"],
         ),
         locale=row["locale"],
         channels=channels(row["channels"]),
@@ -143,6 +145,8 @@ def _values(provider: Provider) -> tuple[object, ...]:
         provider.locale,
         provider.channels,
         limits_column(provider.limits),
+        policy.grace_minutes,
+        policy.charges_no_show,
     )
 
 

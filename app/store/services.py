@@ -56,6 +56,8 @@ def service_from(row: Record, prefix: str = "") -> Service:
                 row[f"{prefix}policy_late_fee_minor"], row[f"{prefix}policy_late_fee_currency"]
             ),
             late_fee_percent=row[f"{prefix}policy_late_fee_percent"],
+            grace_minutes=row[f"{prefix}policy_grace_minutes"],
+            charges_no_show=row[f"{prefix}policy_charges_no_show"],
         ),
         limits=limits_from(row[f"{prefix}limits"]),
         max_open_per_customer=row[f"{prefix}max_open_per_customer"],
@@ -127,6 +129,8 @@ def _values(service: Service) -> tuple[object, ...]:
         policy and policy.late_fee_percent,
         limits_column(service.limits),
         service.max_open_per_customer,
+        policy.grace_minutes if policy else 0,
+        policy.charges_no_show if policy else False,
     )
 
 

@@ -12,7 +12,7 @@ SELECT wanted.provider_id AS wanted_provider_id, wanted.service_id AS wanted_ser
     provider.service_duration_minutes, provider.buffer_minutes, provider.slot_interval_minutes,
     provider.min_notice_minutes, provider.max_advance_booking_days, provider.policy_free_until_minutes_before,
     provider.policy_late_cancellation, provider.policy_late_fee_minor, provider.policy_late_fee_currency,
-    provider.locale, provider.channels, provider.limits,
+    provider.locale, provider.channels, provider.limits, provider.policy_grace_minutes, provider.policy_charges_no_show,
     service.id AS offered_id, service.name AS offered_name, service.duration_minutes AS offered_duration_minutes,
     service.buffer_before_minutes AS offered_buffer_before_minutes,
     service.buffer_after_minutes AS offered_buffer_after_minutes,
@@ -25,6 +25,8 @@ SELECT wanted.provider_id AS wanted_provider_id, wanted.service_id AS wanted_ser
     service.policy_late_fee_minor AS offered_policy_late_fee_minor,
     service.policy_late_fee_currency AS offered_policy_late_fee_currency,
     service.policy_late_fee_percent AS offered_policy_late_fee_percent,
+    service.policy_grace_minutes AS offered_policy_grace_minutes,
+    service.policy_charges_no_show AS offered_policy_charges_no_show,
     service.limits AS offered_limits, service.max_open_per_customer AS offered_max_open_per_customer,
     coalesce(service.seats, 1) AS offered_seats,
     -- Whether a visit takes the provider alone, as Needs.is_plain says it.

@@ -44,6 +44,7 @@ SECOND = timedelta(seconds=1)
 MICROSECOND = timedelta(microseconds=1)
 EUR_20 = {"amountMinor": 2000, "currency": "EUR"}
 FEE_WITHIN_A_DAY = {"freeUntilMinutesBefore": 1440, "lateCancellation": "FEE", "lateFee": EUR_20}
+NO_QUOTES = dict.fromkeys(("cancellationQuote", "customersQuote", "reschedulingQuote"))
 REFUSED_WITHIN_A_DAY = {"freeUntilMinutesBefore": 1440, "lateCancellation": "REFUSED"}
 ALLOWED_WITHIN_A_DAY = {"freeUntilMinutesBefore": 1440, "lateCancellation": "ALLOWED"}
 
@@ -212,6 +213,110 @@ async def test_the_providers_side_cancels_and_moves_late_and_for_nothing(
         assert (cancelled["cancellationFee"], cancelled["cancellationReason"]) == (None, "ill")
 
 
+async def test_at_the_customers_request_the_policy_applies_to_staff_as_well(api: Api) -> None:
+    ada = await a_provider(api, cancellationPolicy=FEE_WITHIN_A_DAY)
+    ben = await a_provider(api, cancellationPolicy=REFUSED_WITHIN_A_DAY)
+    asked = {"atCustomersRequest": True}
+    visit = await booked(api, ada, TEN)
+    shown = await seen(api, visit, caller=api.reception)
+    assert shown is not None
+    assert (shown["cancellationQuote"]["fee"], shown["customersQuote"]["fee"]) == (None, EUR_20)
+    refused = await cancel(api, visit, caller=api.reception, **asked)
+    assert made(refused, "CancellationFeeNotAcceptedError")["quote"]["fee"] == EUR_20
+    asked_and_paid = {**asked, "acceptFeeMinor": 2000}
+    cancelled = made(
+        await cancel(api, visit, caller=api.reception, **asked_and_paid), "Appointment"
+    )
+    assert (cancelled["cancellationFee"], cancelled["fee"]) == (EUR_20, EUR_20)
+    history = "query ($id: ID!) { appointment(id: $id) { history { kind actor } } }"
+    answer = await api.ask(history, caller=api.admin, id=cancelled["id"])
+    assert answer["appointment"]["history"][-1] == {"kind": "CANCELLED", "actor": "RECEPTION"}
+
+    refused = await cancel(api, await booked(api, ben, TEN), caller=api.acting_for(ben), **asked)
+    assert made(refused, "NotCancellableError")["reason"] == "TOO_LATE"
+    # A customer's own request is nothing else without it.
+    robin = api.customer("robin")
+    own = await booked(api, ada, TEN, caller=robin)
+    assert (
+        "fee"
+        in made(await cancel(api, own, caller=robin), "CancellationFeeNotAcceptedError")["quote"]
+    )
+
+
+async def test_cancelling_is_free_for_a_while_after_the_booking(api: Api) -> None:
+    policy = FEE_WITHIN_A_DAY | {"graceMinutes": 15}
+    ada = await a_provider(api, cancellationPolicy=policy)
+    shown = await api.ask(
+        "query ($id: ID!) { provider(id: $id) "
+        "{ cancellationPolicy { graceMinutes chargesNoShow } } }",
+        id=ada["id"],
+    )
+    expected = {"graceMinutes": 15, "chargesNoShow": False}
+    assert shown["provider"]["cancellationPolicy"] == expected
+    visit = await booked(api, ada, TEN)
+    edge = NOW + timedelta(minutes=15)
+    quote = visit["appointment"]["cancellationQuote"]
+    assert quote == {"freeUntil": written(edge), "allowed": True, "fee": None}
+    assert visit["appointment"]["reschedulingQuote"] == {
+        "allowed": True,
+        "until": written(edge),
+        "reason": None,
+    }
+    api.clock.set(edge + SECOND)
+    assert "quote" in made(await cancel(api, visit), "CancellationFeeNotAcceptedError")
+    late = await seen(api, visit)
+    assert late is not None
+    assert late["reschedulingQuote"] == {
+        "allowed": False,
+        "until": written(edge),
+        "reason": "TOO_LATE",
+    }
+    api.clock.set(edge)
+    assert made(await cancel(api, visit), "Appointment")["fee"] is None
+
+
+async def test_a_no_show_costs_what_a_late_cancellation_does_where_the_policy_says_so(
+    api: Api,
+) -> None:
+    charging = await a_provider(api, cancellationPolicy=FEE_WITHIN_A_DAY | {"chargesNoShow": True})
+    lenient = await a_provider(api, cancellationPolicy=FEE_WITHIN_A_DAY)
+    half = {"freeUntilMinutesBefore": 60, "lateCancellation": "FEE", "lateFeePercent": 50}
+    class_ = await a_service(
+        api,
+        charging,
+        seats=4,
+        price={"amountMinor": 1501, "currency": "EUR"},
+        cancellationPolicy=half | {"chargesNoShow": True},
+    )
+    visits = [
+        (await booked(api, charging, TEN), EUR_20),
+        (await booked(api, lenient, TEN), None),
+        (
+            await booked(api, charging, ELEVEN, serviceId=class_["id"], seats=3),
+            {"amountMinor": 2252, "currency": "EUR"},
+        ),
+    ]
+    api.clock.set(NOON)
+    for visit, fee in visits:
+        assert made(await no_show(api, visit), "Appointment")["fee"] == fee
+        assert made(await complete(api, visit), "Appointment")["fee"] is None
+        assert made(await no_show(api, visit), "Appointment")["fee"] == fee
+
+
+async def test_a_no_show_is_charged_only_where_a_fee_is_set(api: Api) -> None:
+    ada = await a_provider(api)
+    for policy in (ALLOWED_WITHIN_A_DAY, REFUSED_WITHIN_A_DAY):
+        changes = {"id": ada["id"], "cancellationPolicy": policy | {"chargesNoShow": True}}
+        document = UPDATE_PROVIDER.replace(
+            "__typename", "__typename ... on InvalidInputError { field }"
+        )
+        refused = (await api.ask(document, caller=api.admin, input=changes))["answer"]
+        assert refused == {
+            "__typename": "InvalidInputError",
+            "field": "cancellationPolicy.chargesNoShow",
+        }
+
+
 async def test_cancelling_what_is_cancelled_answers_with_it_and_changes_nothing(api: Api) -> None:
     ada = await a_provider(api)
     visit = await booked(api, ada, TEN)
@@ -353,11 +458,11 @@ async def test_a_move_keeps_the_appointment_frees_the_old_time_and_takes_the_new
     visit = await booked(api, ada, TEN, notes="a note")
     moved = made(await move(api, visit, NOON), "BookingConfirmation")
     assert moved["manageToken"] == visit["manageToken"]
-    assert moved["appointment"] | {"cancellationQuote": None} == visit["appointment"] | {
+    assert moved["appointment"] | {**NO_QUOTES} == visit["appointment"] | {
         "version": 2,
         "startsAt": written(NOON),
         "endsAt": written("2026-01-12T13:00Z"),
-        "cancellationQuote": None,
+        **NO_QUOTES,
     }
     assert await listed(api, ada) == utc("2026-01-12", "10:00", "11:00")
     back = made(await move(api, visit, TEN), "BookingConfirmation")

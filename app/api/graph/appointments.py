@@ -42,6 +42,7 @@ from app.api.words.refusals import (
     InvalidInputError,
     NotAllowedError,
     NotFoundError,
+    ReschedulingQuote,
     SlotUnavailableError,
     refused,
 )
@@ -61,7 +62,7 @@ from app.core import appointment as core
 from app.core import refusals
 from app.core.history import HistoryEntry
 from app.core.ids import CustomerId, ProviderId, SessionId
-from app.core.lifecycle import quote_cancellation
+from app.core.lifecycle import fee_owed, quote_cancellation, quote_move
 from app.core.message_rules import LEADS
 from app.core.messages import Message
 from app.core.provider import Offer
@@ -389,17 +390,45 @@ class Appointment(Node):
         return Money.of(self.row.cancellation_fee)
 
     @strawberry.field(
+        description="What is owed for it: the fee of its late cancellation, or of a no-show where "
+        "the policy says so; null where nothing is. This server does not charge it."
+    )
+    def fee(self) -> Money | None:
+        """By the policy as of the booking."""
+        return Money.of(fee_owed(self.row))
+
+    @strawberry.field(
         description=(
             "What the caller would pay to cancel right now; null once it can't be cancelled."
         )
     )
-    def cancellation_quote(self, info: Info) -> CancellationQuote | None:
+    def cancellation_quote(
+        self,
+        info: Info,
+        *,
+        at_customers_request: Annotated[
+            bool,
+            strawberry.argument(
+                description="For staff: what the customer would pay. Others pay that anyway."
+            ),
+        ] = False,
+    ) -> CancellationQuote | None:
         """By the function that decides over cancellations."""
         context = info.context
-        quote = quote_cancellation(
-            self.row, context.viewer.actor_on(self.row), context.resources.clock()
-        )
+        actor = context.viewer.actor_on(self.row)
+        payer = actor.as_payer(at_customers_request=at_customers_request)
+        quote = quote_cancellation(self.row, payer, context.resources.clock())
         return None if quote is None else CancellationQuote.of(quote)
+
+    @strawberry.field(
+        description="Whether the caller may move it right now, wherever to, and until when."
+    )
+    def rescheduling_quote(self, info: Info) -> ReschedulingQuote:
+        """By the function that decides over moves."""
+        context = info.context
+        return ReschedulingQuote.of(
+            quote_move(self.row, context.viewer.actor_on(self.row), context.resources.clock())
+        )
 
     @strawberry.field(
         description="Where and when the caller can move it to, by the same law as the move itself, "

@@ -89,6 +89,11 @@ class CancelAppointmentInput:
         "with the quote. "
         "Left out: 0.",
     )
+    at_customers_request: bool = strawberry.field(
+        default=False,
+        description="Staff: the customer asked for it, so that the policy applies as if they "
+        "cancelled themselves. Otherwise staff cancel for free.",
+    )
     manage_token: str | None = strawberry.field(default=None, description=_TOKEN)
 
 
@@ -214,6 +219,7 @@ class LifecycleMutation:
             expected_version=input.expected_version,
             accept_fee_minor=input.accept_fee_minor,
             manage_token=input.manage_token,
+            at_customers_request=input.at_customers_request,
         )
         answer = await cancel_appointment(info.context.resources, info.context.viewer, form)
         count_answer("cancelAppointment", answer)

@@ -61,6 +61,13 @@ class CancellationPolicy:
     late_fee_percent: int | None = strawberry.field(
         description="With FEE: the share of the service's price, 1 to 100, where the fee is one."
     )
+    grace_minutes: int = strawberry.field(
+        description="Cancelling is free for so many minutes after the booking as well, until the "
+        "start."
+    )
+    charges_no_show: bool = strawberry.field(
+        description="Whether a no-show costs what a late cancellation does."
+    )
 
     @classmethod
     def of(cls, policy: core.CancellationPolicy) -> "CancellationPolicy":
@@ -70,6 +77,8 @@ class CancellationPolicy:
             late_cancellation=policy.late_cancellation,
             late_fee=Money.of(policy.late_fee),
             late_fee_percent=policy.late_fee_percent,
+            grace_minutes=policy.grace_minutes,
+            charges_no_show=policy.charges_no_show,
         )
 
 
@@ -104,6 +113,15 @@ class CancellationPolicyInput:
         default=None,
         description="With FEE: a share of the service's price, 1 to 100. Services only.",
     )
+    grace_minutes: int = strawberry.field(
+        default=0,
+        description="Cancelling is free for so many minutes after the booking as well, until the "
+        "start.",
+    )
+    charges_no_show: bool = strawberry.field(
+        default=False,
+        description="Whether a no-show costs what a late cancellation does: with FEE only.",
+    )
 
     def to_core(self) -> PolicyForm:
         """To the core, unchecked."""
@@ -112,4 +130,6 @@ class CancellationPolicyInput:
             late_cancellation=self.late_cancellation,
             late_fee=self.late_fee.to_core() if self.late_fee else None,
             late_fee_percent=self.late_fee_percent,
+            grace_minutes=self.grace_minutes,
+            charges_no_show=self.charges_no_show,
         )

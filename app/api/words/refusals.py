@@ -15,6 +15,7 @@ from app.api.words.enums import (
 )
 from app.api.words.money import Money
 from app.api.words.sentences import translate
+from app.core import lifecycle
 from app.core import refusals as core
 from app.core.sentences import Sentence
 
@@ -198,6 +199,25 @@ class CancellationQuote:
     def of(cls, quote: core.CancellationQuote) -> "CancellationQuote":
         """From the core."""
         return cls(free_until=quote.free_until, fee=Money.of(quote.fee), allowed=quote.allowed)
+
+
+@strawberry.type(description="Whether an appointment can be moved right now.")
+class ReschedulingQuote:
+    """Maps the core's `MoveQuote`."""
+
+    allowed: bool = strawberry.field(
+        description="Whether nothing but the new time can be in the way."
+    )
+    until: datetime | None = strawberry.field(
+        description="Until when the caller may move it, or might have; null once it is cancelled, "
+        "closed or has started."
+    )
+    reason: NotChangeableReason | None = strawberry.field(description="Why not.")
+
+    @classmethod
+    def of(cls, quote: lifecycle.MoveQuote) -> "ReschedulingQuote":
+        """From the core."""
+        return cls(allowed=quote.allowed, until=quote.until, reason=quote.reason)
 
 
 @strawberry.type(

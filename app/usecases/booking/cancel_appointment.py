@@ -41,13 +41,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancellationForm:
-    """A cancellation as typed. `accept_fee_minor` is the most the caller agrees to pay."""
+    """A cancellation as typed. `accept_fee_minor` is the most the caller agrees to pay. Staff say
+    with `at_customers_request` that the customer's policy applies.
+    """
 
     appointment_id: AppointmentId
     reason: str | None
     expected_version: int | None
     accept_fee_minor: int | None
     manage_token: str | None
+    at_customers_request: bool = False
 
 
 Refusal: TypeAlias = (
@@ -107,7 +110,7 @@ async def _cancel(
     own = await lock_own_time(resources, tx, organization_id, appointment)
     decision = decide_cancellation(
         appointment,
-        actor,
+        actor.as_payer(at_customers_request=form.at_customers_request),
         own.now,
         accept_fee_minor=accepted,
         expected_version=form.expected_version,

@@ -120,6 +120,7 @@ def sample_facts(kind: MessageKind, organization_name: str, now: datetime) -> Me
         else CustomerTerms(
             free_until=starts_at - timedelta(hours=12),
             late_fee=Money(amount_minor=1_000, currency="EUR"),
+            no_show_fee=Money(amount_minor=1_000, currency="EUR"),
             is_late=False,
             may_cancel=True,
             may_move=True,

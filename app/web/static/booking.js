@@ -33,14 +33,14 @@ const PROVIDER = `query Provider($id: ID!, $zone: TimeZone!) {
 const OFFERED = `fragment Offered on Service { id name durationMinutes seats price { amountMinor currency } }`;
 const PERSON = `fragment Person on Provider { id name timeZone maxAdvanceBookingDays cancellationPolicy { ...Policy } }`;
 const BOOKED = `fragment Booked on Appointment {
-  id calendarUid status startsAt endsAt localStart customerTimeZone version seats price { amountMinor currency } contact { email }
+  id calendarUid status createdAt startsAt endsAt localStart customerTimeZone version seats price { amountMinor currency } contact { email }
   provider { cancellationPolicy { ...Policy } }
   providers { name }
   resources { name kind }
   service { name seats cancellationPolicy { ...Policy } }
 }`;
 const POLICY = `fragment Policy on CancellationPolicy {
-  freeUntilMinutesBefore lateCancellation lateFee { amountMinor currency } lateFeePercent
+  freeUntilMinutesBefore lateCancellation lateFee { amountMinor currency } lateFeePercent graceMinutes chargesNoShow
 }`;
 const SEE = `query See($id: ID!) { appointment(id: $id) { ...Booked } }`;
 const HOLD = `mutation Hold($input: HoldSlotInput!) {
@@ -440,7 +440,7 @@ async function seeBooked() {
 }
 
 function done(appointment) {
-  const { provider, providers, resources, service, localStart, customerTimeZone, startsAt, contact, price } = appointment;
+  const { provider, providers, resources, service, localStart, customerTimeZone, startsAt, contact, price, createdAt } = appointment;
   const link = new URL(manage, location.href);
   link.hash = location.hash;
   const what = service?.name ?? t("appointment");
@@ -449,7 +449,7 @@ function done(appointment) {
   $("done-party").textContent = partyText(appointment);
   $("done-with").textContent = t("with_whom", { names: namesText(providers) });
   $("done-place").textContent = placeText(resources);
-  $("done-policy").textContent = policyText(policy(service, [provider]), price, startsAt, customerTimeZone);
+  $("done-policy").textContent = policyText(policy(service, [provider]), price, startsAt, customerTimeZone, Date.parse(createdAt));
   $("done-written").hidden = !contact?.email;
   $("done-written").textContent = contact?.email ? t("written", { email: contact.email }) : "";
   $("manage").href = link;

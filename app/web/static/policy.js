@@ -10,18 +10,28 @@ function feeText({ lateFee, lateFeePercent }, price) {
   return times.moneyText({ ...price, amountMinor: Math.floor((price.amountMinor * lateFeePercent + 50) / 100) });
 }
 
+const noShowText = (policy, price) => (policy.chargesNoShow ? t("policy_no_show", { fee: feeText(policy, price) }) : "");
+const sentences = (...texts) => texts.filter(Boolean).join(" ");
+
 /** The rule, before a time is chosen. */
 export function ruleText(policy, price) {
   if (policy.lateCancellation === "ALLOWED") return t("policy_free");
   const before = times.spanText(policy.freeUntilMinutesBefore);
-  if (policy.lateCancellation === "FEE") return t("policy_rule_fee", { before, fee: feeText(policy, price) });
-  return t("policy_rule_refused", { before });
+  const rule = policy.lateCancellation === "FEE" ? t("policy_rule_fee", { before, fee: feeText(policy, price) }) : t("policy_rule_refused", { before });
+  const grace = policy.graceMinutes ? t("policy_rule_grace", { grace: times.spanText(policy.graceMinutes) }) : "";
+  return sentences(rule, grace, noShowText(policy, price));
 }
 
-/** What the rule means for an appointment at this instant, seen from now, in this zone. */
-export function policyText(policy, price, startsAt, zone) {
+/** What the rule means for an appointment at this instant that was booked then, seen from now, in this zone. */
+export function policyText(policy, price, startsAt, zone, bookedAt = Date.now()) {
   if (policy.lateCancellation === "ALLOWED") return t("policy_free");
-  const freeUntil = Date.parse(startsAt) - policy.freeUntilMinutesBefore * 60_000;
+  return sentences(whenText(policy, price, Date.parse(startsAt), zone, bookedAt), noShowText(policy, price));
+}
+
+function whenText(policy, price, start, zone, bookedAt) {
+  const endOfGrace = policy.graceMinutes ? Math.min(bookedAt + policy.graceMinutes * 60_000, start) : 0;
+  const freeUntil = Math.max(start - policy.freeUntilMinutesBefore * 60_000, endOfGrace);
+  if (freeUntil === start) return t("policy_free");
   const late = Date.now() > freeUntil;
   const fee = policy.lateCancellation === "FEE" ? feeText(policy, price) : null;
   if (late) return fee ? t("policy_late_fee", { fee }) : t("policy_late_refused");

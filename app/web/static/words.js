@@ -121,6 +121,8 @@ export const WORDS = {
     policy_late_refused: "This is short notice: it can’t be cancelled or changed any more.",
     policy_rule_fee: "Free cancellation until {before} before the start, then {fee}.",
     policy_rule_refused: "Free cancellation until {before} before the start; not possible after that.",
+    policy_rule_grace: "Also free within {grace} of booking.",
+    policy_no_show: "Not coming costs {fee}.",
   },
   de: {
     appointment: "Termin",
@@ -242,6 +244,8 @@ export const WORDS = {
     policy_late_refused: "Das ist kurzfristig: Absagen oder ändern ist nicht mehr möglich.",
     policy_rule_fee: "Kostenlos absagen bis {before} vor Beginn, danach für {fee}.",
     policy_rule_refused: "Kostenlos absagen bis {before} vor Beginn, danach nicht mehr möglich.",
+    policy_rule_grace: "Auch innerhalb von {grace} nach der Buchung kostenlos.",
+    policy_no_show: "Nichterscheinen kostet {fee}.",
   },
   fr: {
     appointment: "Rendez-vous",
@@ -363,6 +367,8 @@ export const WORDS = {
     policy_late_refused: "Le délai est court : ni annulation ni modification possibles.",
     policy_rule_fee: "Annulation gratuite jusqu’à {before} avant le début, ensuite {fee}.",
     policy_rule_refused: "Annulation gratuite jusqu’à {before} avant le début ; impossible ensuite.",
+    policy_rule_grace: "Gratuite aussi dans un délai de {grace} après la réservation.",
+    policy_no_show: "Une absence coûte {fee}.",
   },
   es: {
     appointment: "Cita",
@@ -484,6 +490,8 @@ export const WORDS = {
     policy_late_refused: "Queda poco tiempo: ya no se puede cancelar ni cambiar.",
     policy_rule_fee: "Cancelación gratuita hasta {before} antes del comienzo; después, {fee}.",
     policy_rule_refused: "Cancelación gratuita hasta {before} antes del comienzo; después ya no es posible.",
+    policy_rule_grace: "También gratuita hasta {grace} después de reservar.",
+    policy_no_show: "No presentarse cuesta {fee}.",
   },
 };
 

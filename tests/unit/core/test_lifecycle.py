@@ -7,6 +7,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -26,9 +27,11 @@ from app.core.lifecycle import (
     customer_terms,
     decide_cancellation,
     decide_closing,
+    fee_owed,
     late_fee,
     moved,
     quote_cancellation,
+    quote_move,
     refuse_move,
 )
 from app.core.money import CancellationPolicy, LateCancellation, Money
@@ -60,18 +63,27 @@ def eur(amount_minor: int) -> Money:
 
 
 def fee_of(
-    fee: Money | None = None, *, percent: int | None = None, until: int = DAY_BEFORE
+    fee: Money | None = None,
+    *,
+    percent: int | None = None,
+    until: int = DAY_BEFORE,
+    grace: int = 0,
+    charges_no_show: bool = False,
 ) -> CancellationPolicy:
     return CancellationPolicy(
         free_until_minutes_before=until,
         late_cancellation=LateCancellation.FEE,
         late_fee=fee,
         late_fee_percent=percent,
+        grace_minutes=grace,
+        charges_no_show=charges_no_show,
     )
 
 
-def late(what: LateCancellation, *, until: int = DAY_BEFORE) -> CancellationPolicy:
-    return CancellationPolicy(free_until_minutes_before=until, late_cancellation=what)
+def late(what: LateCancellation, *, until: int = DAY_BEFORE, grace: int = 0) -> CancellationPolicy:
+    return CancellationPolicy(
+        free_until_minutes_before=until, late_cancellation=what, grace_minutes=grace
+    )
 
 
 def an_appointment(
@@ -81,7 +93,9 @@ def an_appointment(
     policy: CancellationPolicy | None = None,
     price: Money | None = None,
     version: int = 1,
+    booked: timedelta = timedelta(days=30),
 ) -> Appointment:
+    """One that was booked so long before its start."""
     return Appointment(
         id=AppointmentId(UUID(int=1)),
         provider_id=ProviderId(UUID(int=2)),
@@ -97,7 +111,7 @@ def an_appointment(
         time_version=1,
         price=price,
         cancellation_policy=policy or CancellationPolicy(),
-        created_at=starts_at - timedelta(days=30),
+        created_at=starts_at - booked,
         cancelled_at=None,
         cancellation_reason=None,
         cancellation_fee=None,
@@ -129,11 +143,13 @@ def policies(draw: st.DrawFn) -> tuple[CancellationPolicy, Money | None]:
     until = draw(st.sampled_from([0, 1, 60, DAY_BEFORE]) | st.integers(0, 1_584_000))
     price = draw(st.none() | st.builds(Money, amount_minor=amounts, currency=currencies))
     what = draw(st.sampled_from(LateCancellation))
+    grace = draw(st.sampled_from([0, 15, 60]) | st.integers(0, 1_584_000))
     if what is not LateCancellation.FEE:
-        return late(what, until=until), price
+        return late(what, until=until, grace=grace), price
+    given: dict[str, Any] = {"until": until, "grace": grace, "charges_no_show": draw(st.booleans())}
     if price is not None and draw(st.booleans()):
-        return fee_of(percent=draw(st.integers(1, 100)), until=until), price
-    return fee_of(Money(amount_minor=draw(amounts), currency=draw(currencies)), until=until), price
+        return fee_of(percent=draw(st.integers(1, 100)), **given), price
+    return fee_of(Money(amount_minor=draw(amounts), currency=draw(currencies)), **given), price
 
 
 @st.composite
@@ -146,6 +162,7 @@ def appointments(draw: st.DrawFn, *, status: AppointmentStatus | None = None) ->
         policy=policy,
         price=price,
         version=draw(st.integers(1, 5)),
+        booked=draw(st.sampled_from([timedelta(minutes=30), timedelta(days=30)])),
     )
 
 
@@ -155,7 +172,12 @@ def instants_around(draw: st.DrawFn, appointment: Appointment) -> datetime:
     free_until = appointment.starts_at - timedelta(
         minutes=appointment.cancellation_policy.free_until_minutes_before
     )
-    edge = draw(st.sampled_from([appointment.starts_at, appointment.ends_at, free_until]))
+    end_of_grace = appointment.created_at + timedelta(
+        minutes=appointment.cancellation_policy.grace_minutes
+    )
+    edge = draw(
+        st.sampled_from([appointment.starts_at, appointment.ends_at, free_until, end_of_grace])
+    )
     nudges = st.sampled_from([timedelta(0), MICROSECOND, -MICROSECOND, SECOND, -SECOND])
     far = st.timedeltas(min_value=-timedelta(days=40), max_value=timedelta(days=40))
     return edge + draw(nudges | far)
@@ -184,6 +206,9 @@ def test_a_quote_says_when_it_is_free_what_it_costs_and_whether_it_is_allowed(
         return
     policy = appointment.cancellation_policy
     free_until = appointment.starts_at - timedelta(minutes=policy.free_until_minutes_before)
+    end_of_grace = appointment.created_at + timedelta(minutes=policy.grace_minutes)
+    if policy.grace_minutes and free_until < end_of_grace:
+        free_until = min(end_of_grace, appointment.starts_at)
     if actor in PROVIDERS_SIDE or now <= free_until:
         expected: tuple[bool, Money | None] = (True, None)
     else:
@@ -321,6 +346,86 @@ def test_from_its_start_on_nothing_is_cancelled_or_moved_whoever_asks(actor: Act
 def test_a_policy_of_no_minutes_is_free_up_to_the_start() -> None:
     appointment = an_appointment(policy=fee_of(eur(1), until=0))
     assert cancellation(appointment, Actor.GUEST, START - MICROSECOND) == Cancellation(fee=None)
+
+
+@pytest.mark.parametrize(
+    ("booked", "grace", "free_until"),
+    [
+        (60, 15, 45),  # inside the late window: free again for a quarter of an hour
+        (10, 15, 0),  # never after the start
+        (15, 15, 0),
+        (2 * DAY_BEFORE, 15, DAY_BEFORE),  # the grace is long over when the late window begins
+        (DAY_BEFORE + 10, 15, DAY_BEFORE - 5),
+        (60, 0, DAY_BEFORE),
+    ],
+)
+def test_cancelling_is_free_again_for_a_while_after_the_booking(
+    booked: int, grace: int, free_until: int
+) -> None:
+    """In minutes before the start."""
+    appointment = an_appointment(
+        policy=fee_of(eur(2000), grace=grace), booked=timedelta(minutes=booked)
+    )
+    edge = START - timedelta(minutes=free_until)
+    for actor in CUSTOMERS_SIDE:
+        if free_until:
+            late = cancellation(appointment, actor, edge + MICROSECOND, accept=2000)
+            assert late == Cancellation(fee=eur(2000))
+            assert cancellation(appointment, actor, edge) == Cancellation(fee=None)
+        else:
+            last = START - MICROSECOND
+            assert cancellation(appointment, actor, last) == Cancellation(fee=None)
+
+
+@given(st.data(), appointments(), actors)
+def test_the_quote_of_a_move_is_the_decision_over_the_move(
+    data: st.DataObject, appointment: Appointment, actor: Actor
+) -> None:
+    now = data.draw(instants_around(appointment))
+    quote = quote_move(appointment, actor, now)
+    refusal = refuse_move(appointment, actor, now, expected_version=None)
+    assert quote.allowed == (refusal is None)
+    if isinstance(refusal, NotReschedulable):
+        assert quote.reason is refusal.reason
+    if quote.until is None:
+        assert quote.reason not in {None, NotChangeableReason.TOO_LATE}
+        return
+    assert quote.until <= appointment.starts_at
+    # Up to that instant it can be moved, and not after it.
+    before, after = quote.until - MICROSECOND, quote.until + MICROSECOND
+    assert refuse_move(appointment, actor, before, expected_version=None) is None
+    assert refuse_move(appointment, actor, after, expected_version=None) is not None
+
+
+@given(st.data(), appointments(status=CONFIRMED), st.sampled_from(PROVIDERS_SIDE))
+def test_at_the_customers_request_staff_pay_what_the_customer_would(
+    data: st.DataObject, appointment: Appointment, actor: Actor
+) -> None:
+    now = data.draw(instants_around(appointment))
+    payer = actor.as_payer(at_customers_request=True)
+    assert quote_cancellation(appointment, payer, now) == quote_cancellation(
+        appointment, Actor.CUSTOMER, now
+    )
+    assert actor.as_payer(at_customers_request=False) is actor
+
+
+@pytest.mark.parametrize("actor", CUSTOMERS_SIDE)
+def test_a_customer_always_cancels_at_their_own_request(actor: Actor) -> None:
+    assert actor.as_payer(at_customers_request=True) is actor
+
+
+@given(appointments())
+def test_what_is_owed_is_the_fee_of_the_cancellation_or_of_the_no_show(
+    appointment: Appointment,
+) -> None:
+    policy = appointment.cancellation_policy
+    expected = None
+    if appointment.status is NO_SHOW and policy.charges_no_show:
+        expected = late_fee(appointment)
+    if appointment.status is CANCELLED:
+        appointment = replace(appointment, cancellation_fee=eur(700))
+        expected = eur(700)
+    assert fee_owed(appointment) == expected
 
 
 def test_what_is_refused_late_is_not_for_sale() -> None:

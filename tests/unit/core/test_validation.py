@@ -238,9 +238,18 @@ def test_every_currency_has_a_code_that_can_be_stored() -> None:
     percent=st.none() | st.integers(-1, 102),
     free=st.integers(-1, 1_600_000),
     price=st.none() | st.just(Money(amount_minor=5_000, currency="EUR")),
+    grace=st.sampled_from([-1, 0, 15, 1_100 * 1_440, 1_100 * 1_440 + 1]),
+    charges_no_show=st.booleans(),
 )
 def test_a_policy_that_stands_can_be_computed(
-    late: LateCancellation, fee: Money | None, percent: int | None, free: int, price: Money | None
+    late: LateCancellation,
+    fee: Money | None,
+    percent: int | None,
+    free: int,
+    price: Money | None,
+    grace: int,
+    *,
+    charges_no_show: bool,
 ) -> None:
     """With FEE exactly one kind of fee, and a price where it is a share; otherwise none. All else
     is refused.
@@ -250,15 +259,19 @@ def test_a_policy_that_stands_can_be_computed(
         late_cancellation=late,
         late_fee=fee,
         late_fee_percent=percent,
+        grace_minutes=grace,
+        charges_no_show=charges_no_show,
     )
     answer = valid_service(replace(SERVICE, price=price, cancellation_policy=form))
     in_range = (
         0 <= free <= 1_100 * 1_440
         and (fee is None or 0 <= fee.amount_minor < 2**31)
         and (percent is None or 1 <= percent <= 100)
+        and 0 <= grace <= 1_100 * 1_440
     )
     kinds = (fee is not None) + (percent is not None)
     computable = kinds == (late is LateCancellation.FEE) and (percent is None or price is not None)
+    computable &= late is LateCancellation.FEE or not charges_no_show
     if in_range and computable:
         assert isinstance(answer, ValidService)
         assert answer.cancellation_policy == CancellationPolicy(
@@ -266,6 +279,8 @@ def test_a_policy_that_stands_can_be_computed(
             late_cancellation=late,
             late_fee=fee,
             late_fee_percent=percent,
+            grace_minutes=grace,
+            charges_no_show=charges_no_show,
         )
         assert policy_form(answer.cancellation_policy) == form
     else:

@@ -277,6 +277,31 @@ TERMS = [
 ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("language", "row"),
+    [
+        ("en", "If you don’t come: €10.00"),
+        ("de", "Bei Nichterscheinen: 10,00 €"),
+        ("fr", "En cas d’absence : 10,00 €"),
+        ("es", "Si no acude: 10,00 €"),
+    ],
+)
+def test_a_message_says_what_not_coming_costs(language: str, row: str) -> None:
+    charged = full_facts(
+        terms=replace(some_terms(), no_show_fee=some_terms().late_fee), locale=language
+    )
+    for kind in set(MessageKind) - {MessageKind.CANCELLED}:
+        assert row in _unescaped_space(render.render_email(charged, kind, CUSTOMER).text)
+    label = row.partition(":")[0].strip()
+    free = full_facts(terms=some_terms(), locale=language)
+    for facts, kind, recipient in (
+        (free, MessageKind.BOOKED, CUSTOMER),
+        (charged, MessageKind.CANCELLED, CUSTOMER),
+        (charged, MessageKind.BOOKED, PROVIDER),
+    ):
+        assert label not in render.render_email(facts, kind, recipient).text
+
+
 @pytest.mark.parametrize(("terms", "policy", "label"), TERMS)
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_message_says_the_policy_and_offers_what_it_allows(
