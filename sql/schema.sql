@@ -387,6 +387,30 @@ CREATE TABLE public.idempotency_key (
     CONSTRAINT idempotency_key_of_one CHECK ((num_nonnulls(appointment_id, hold_id, session_id) = 1))
 );
 
+CREATE TABLE public.location (
+    organization_id uuid NOT NULL,
+    id uuid NOT NULL,
+    name text NOT NULL,
+    address text,
+    phone text,
+    email text,
+    url text,
+    directions text,
+    time_zone text,
+    is_archived boolean DEFAULT false NOT NULL,
+    external_id text,
+    created_at timestamp with time zone NOT NULL,
+    name_sort text GENERATED ALWAYS AS (public.name_sort_key(name)) STORED NOT NULL COLLATE pg_catalog."C",
+    CONSTRAINT location_address_length CHECK (((char_length(address) >= 1) AND (char_length(address) <= 500))),
+    CONSTRAINT location_directions_length CHECK (((char_length(directions) >= 1) AND (char_length(directions) <= 1000))),
+    CONSTRAINT location_email_length CHECK (((char_length(email) >= 3) AND (char_length(email) <= 254))),
+    CONSTRAINT location_external_id_length CHECK (((char_length(external_id) >= 1) AND (char_length(external_id) <= 255))),
+    CONSTRAINT location_name_length CHECK (((char_length(name) >= 1) AND (char_length(name) <= 200))),
+    CONSTRAINT location_phone_form CHECK ((phone ~ '^\+[0-9]{3,15}$'::text)),
+    CONSTRAINT location_time_zone_length CHECK (((char_length(time_zone) >= 1) AND (char_length(time_zone) <= 64))),
+    CONSTRAINT location_url_form CHECK (((char_length(url) <= 500) AND (url ~ '^[Hh][Tt][Tt][Pp][Ss]?://'::text)))
+);
+
 CREATE TABLE public.message_opt_out (
     organization_id uuid NOT NULL,
     channel text NOT NULL,
@@ -444,8 +468,14 @@ CREATE TABLE public.organization (
     created_at timestamp with time zone NOT NULL,
     sms_to_unverified_numbers boolean DEFAULT false NOT NULL,
     allows_customer_overlap boolean DEFAULT true NOT NULL,
+    phone text,
+    email text,
+    url text,
+    CONSTRAINT organization_email_length CHECK (((char_length(email) >= 3) AND (char_length(email) <= 254))),
     CONSTRAINT organization_name_length CHECK (((char_length(name) >= 1) AND (char_length(name) <= 200))),
-    CONSTRAINT organization_slug_form CHECK ((slug ~ '^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$'::text))
+    CONSTRAINT organization_phone_form CHECK ((phone ~ '^\+[0-9]{3,15}$'::text)),
+    CONSTRAINT organization_slug_form CHECK ((slug ~ '^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$'::text)),
+    CONSTRAINT organization_url_form CHECK (((char_length(url) <= 500) AND (url ~ '^[Hh][Tt][Tt][Pp][Ss]?://'::text)))
 );
 
 CREATE TABLE public.program_clock (
@@ -478,8 +508,11 @@ CREATE TABLE public.provider (
     limits integer[],
     policy_grace_minutes integer DEFAULT 0 NOT NULL,
     policy_charges_no_show boolean DEFAULT false NOT NULL,
+    description text,
+    location_id uuid,
     CONSTRAINT provider_buffer_range CHECK (((buffer_minutes >= 0) AND (buffer_minutes <= 1440))),
     CONSTRAINT provider_channels_known CHECK ((channels <@ ARRAY['EMAIL'::text, 'SMS'::text])),
+    CONSTRAINT provider_description_length CHECK (((char_length(description) >= 1) AND (char_length(description) <= 2000))),
     CONSTRAINT provider_email_length CHECK (((char_length(email) >= 3) AND (char_length(email) <= 254))),
     CONSTRAINT provider_limits_range CHECK (((1 <= ALL (limits)) AND (10000 >= ALL (limits[1:3])) AND (44640 >= ALL (limits[4:6])))),
     CONSTRAINT provider_limits_six CHECK ((cardinality(limits) = 6)),
@@ -611,9 +644,12 @@ CREATE TABLE public.service (
     max_open_per_customer integer,
     policy_grace_minutes integer DEFAULT 0 NOT NULL,
     policy_charges_no_show boolean DEFAULT false NOT NULL,
+    description text,
+    location_id uuid,
     CONSTRAINT service_assignment_known CHECK ((assignment = ANY (ARRAY['PRIORITY'::text, 'LEAST_BUSY'::text, 'LONGEST_IDLE'::text]))),
     CONSTRAINT service_buffer_after_range CHECK (((buffer_after_minutes >= 0) AND (buffer_after_minutes <= 1440))),
     CONSTRAINT service_buffer_before_range CHECK (((buffer_before_minutes >= 0) AND (buffer_before_minutes <= 1440))),
+    CONSTRAINT service_description_length CHECK (((char_length(description) >= 1) AND (char_length(description) <= 2000))),
     CONSTRAINT service_duration_range CHECK (((duration_minutes >= 1) AND (duration_minutes <= 1440))),
     CONSTRAINT service_limits_range CHECK (((1 <= ALL (limits)) AND (10000 >= ALL (limits[1:3])) AND (44640 >= ALL (limits[4:6])))),
     CONSTRAINT service_limits_six CHECK ((cardinality(limits) = 6)),
@@ -798,6 +834,12 @@ ALTER TABLE ONLY public.hold
 
 ALTER TABLE ONLY public.idempotency_key
     ADD CONSTRAINT idempotency_key_pkey PRIMARY KEY (organization_id, mutation, caller, key);
+
+ALTER TABLE ONLY public.location
+    ADD CONSTRAINT location_external_id_key UNIQUE (organization_id, external_id);
+
+ALTER TABLE ONLY public.location
+    ADD CONSTRAINT location_pkey PRIMARY KEY (organization_id, id);
 
 ALTER TABLE ONLY public.message_opt_out
     ADD CONSTRAINT message_opt_out_pkey PRIMARY KEY (organization_id, channel, address_digest);
@@ -1075,6 +1117,9 @@ ALTER TABLE ONLY public.idempotency_key
 ALTER TABLE ONLY public.idempotency_key
     ADD CONSTRAINT idempotency_key_session_fkey FOREIGN KEY (organization_id, session_id) REFERENCES public.session(organization_id, id);
 
+ALTER TABLE ONLY public.location
+    ADD CONSTRAINT location_organization_fkey FOREIGN KEY (organization_id) REFERENCES public.organization(id);
+
 ALTER TABLE ONLY public.message_opt_out
     ADD CONSTRAINT message_opt_out_organization_fkey FOREIGN KEY (organization_id) REFERENCES public.organization(id);
 
@@ -1089,6 +1134,9 @@ ALTER TABLE ONLY public.network_tally
 
 ALTER TABLE ONLY public.provider
     ADD CONSTRAINT provider_is_subject_fkey FOREIGN KEY (organization_id, id) REFERENCES public.subject(organization_id, id);
+
+ALTER TABLE ONLY public.provider
+    ADD CONSTRAINT provider_location_fkey FOREIGN KEY (organization_id, location_id) REFERENCES public.location(organization_id, id);
 
 ALTER TABLE ONLY public.provider
     ADD CONSTRAINT provider_organization_fkey FOREIGN KEY (organization_id) REFERENCES public.organization(id);
@@ -1116,6 +1164,9 @@ ALTER TABLE ONLY public.seat
 
 ALTER TABLE ONLY public.seat
     ADD CONSTRAINT seat_session_fkey FOREIGN KEY (organization_id, session_id) REFERENCES public.session(organization_id, id);
+
+ALTER TABLE ONLY public.service
+    ADD CONSTRAINT service_location_fkey FOREIGN KEY (organization_id, location_id) REFERENCES public.location(organization_id, id);
 
 ALTER TABLE ONLY public.service_need_resource
     ADD CONSTRAINT service_need_resource_need_fkey FOREIGN KEY (organization_id, service_id, need_position) REFERENCES public.service_need(organization_id, service_id, "position");

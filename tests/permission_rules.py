@@ -31,7 +31,7 @@ FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
             breaks breaks.id breaks.weekday breaks.start breaks.end breaks.effectiveFrom breaks.effectiveUntil
             exceptions exceptions.id exceptions.date exceptions.isBlocked exceptions.start exceptions.end
             limits limits.period limits.maxVisits limits.maxMinutes
-            services availability nextAvailableSlot appointments
+            services availability nextAvailableSlot appointments description location
         """,  # the page of appointments holds those that the caller may see
         STAFF: "email phone locale channels subject exceptions.reason timeOff",
         # a provider has no price that there could be a share of
@@ -47,8 +47,16 @@ FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
             cancellationPolicy.graceMinutes cancellationPolicy.chargesNoShow
             cancellationPolicy.lateFeePercent providers providersNeeded assignment seats maxOpenPerCustomer
             needs needs.name needs.count needs.resources availability nextAvailableSlot
-            limits limits.period limits.maxVisits limits.maxMinutes
+            limits limits.period limits.maxVisits limits.maxMinutes description location
         """,
+    },
+    "Location": {
+        EVERYBODY: "id name address phone email url directions timeZone isArchived",
+        STAFF: "externalId",
+    },
+    "Organization": {
+        EVERYBODY: "id slug name phone email url locations",
+        STAFF: "smsToUnverifiedNumbers allowsCustomerOverlap",
     },
     # Others see some of it where a service needs it, never by its id.
     "Resource": {
@@ -71,7 +79,7 @@ FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
         THOSE_IN_IT: """
             id status startsAt endsAt customerTimeZone notes version createdAt localStart localEnd calendarUid
             provider providers resources
-            service seats price price.amountMinor price.currency price.formatted
+            service location seats price price.amountMinor price.currency price.formatted
             contact contact.name contact.email contact.phone contact.locale contact.channels
             cancellationQuote cancellationQuote.freeUntil cancellationQuote.allowed
             reschedulingQuote reschedulingQuote.allowed reschedulingQuote.until
@@ -113,8 +121,8 @@ QUERIES: Final[Mapping[str, tuple[str, str]]] = {
     "nodes": ("nodes(ids: [$appointment]) { id }", THOSE_IN_IT),
     "viewer": ("viewer { role }", f"{EVERYBODY} {OTHERS}"),
     "organization": (
-        "organization { slug name smsToUnverifiedNumbers allowsCustomerOverlap }",
-        "ada ben practice other-ada other-admin",
+        "organization { slug name phone email url }",
+        f"{EVERYBODY} {OTHERS}",
     ),
     "provider": ("provider(id: $provider) { id }", EVERYBODY),
     "providers": ("providers(ids: [$provider]) { nodes { id } }", EVERYBODY),
@@ -149,6 +157,8 @@ QUERIES: Final[Mapping[str, tuple[str, str]]] = {
 # Who may, and with what. Others are told that they may not, or that there is no such thing.
 MUTATIONS: Final[Mapping[str, str]] = {
     "updateOrganization": "admin other-admin",  # each their own
+    "createLocation": "admin other-admin",  # each in their own organization
+    "updateLocation": "admin",
     "createProvider": "admin other-admin",  # each in their own organization
     "updateProvider": "ada practice",
     "createService": "admin",

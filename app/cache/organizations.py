@@ -52,4 +52,5 @@ class Organizations:
 
 def _weigh(key: str | OrganizationId, known: tuple[Organization, float]) -> int:
     found = known[0]
-    return _FIXED_BYTES + getsizeof(key) + getsizeof(found.slug) + getsizeof(found.name)
+    texts = (found.slug, found.name, found.phone, found.email, found.url)
+    return _FIXED_BYTES + getsizeof(key) + sum(map(getsizeof, filter(None, texts)))

@@ -1,4 +1,5 @@
-"""Addresses of mailboxes, in the one form in which mail travels and mailboxes are compared.
+"""Addresses of mailboxes, in the one form in which mail travels and mailboxes are compared; and
+phone numbers as people read them.
 
 A domain with letters beyond ASCII is converted by IDNA 2008 with UTS #46, as registries do, by
 email-validator. Python's own `idna` codec is IDNA 2003 and names other people's domains: it turns
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
 
+import phonenumbers
 from email_validator import EmailNotValidError, validate_email
 
 # RFC 5322's dot-atom, with RFC 6531's letters of all alphabets. Quoted local parts are refused:
@@ -40,6 +42,12 @@ class Mailbox:
     def uri(self) -> str:
         """For calendars (RFC 6068). Always ASCII."""
         return f"mailto:{quote(self.local_part, safe=_IN_A_MAILTO)}@{self.domain}"
+
+
+def phone_text(phone: str) -> str:
+    """A number in E.164 form as people read it: +49 30 901820."""
+    number = phonenumbers.parse(phone, None)
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.INTERNATIONAL)
 
 
 def mailbox(address: str) -> Mailbox | None:

@@ -16,6 +16,7 @@ ServiceId = NewType("ServiceId", UUID)
 """No service shares an id with a subject."""
 OwnerId: TypeAlias = SubjectId | ServiceId
 """Who has rules that may change, and so a stamp."""
+LocationId = NewType("LocationId", UUID)
 CustomerId = NewType("CustomerId", UUID)
 AppointmentId = NewType("AppointmentId", UUID)
 HoldId = NewType("HoldId", UUID)

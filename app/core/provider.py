@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from app.core.hours import Hours, WeeklyRange
     from app.core.ids import (
         AvailabilityExceptionId,
+        LocationId,
         OrganizationId,
         ProviderId,
         ServiceId,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 class Organization:
     """Whom everything belongs to; `slug` is its public name.
 
+    `phone`, `email` and `url` are how customers reach it, where a location says nothing else.
     `sms_to_unverified_numbers` is whether its text messages go to any number that somebody gives;
     `allows_customer_overlap` whether a customer may have two visits at the same time.
     """
@@ -40,6 +42,9 @@ class Organization:
     name: str
     sms_to_unverified_numbers: bool = False
     allows_customer_overlap: bool = True
+    phone: str | None = None
+    email: str | None = None
+    url: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +52,8 @@ class Provider:
     """Somebody who can be booked. `subject` is the `sub` of the tokens that act for them.
 
     `locale` and `channels` say in which language and on which channels they want messages.
-    `limits` count every visit that takes them.
+    `limits` count every visit that takes them. `location_id` is where they see customers, unless
+    the service says otherwise.
     """
 
     id: ProviderId
@@ -61,6 +67,8 @@ class Provider:
     locale: str | None = None
     channels: tuple[Channel, ...] | None = None
     limits: tuple[BookingLimit, ...] = ()
+    description: str | None = None
+    location_id: LocationId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +76,7 @@ class Service:
     """What can be booked with the providers that offer it. A null policy means the
     provider's own. `limits` count, for each lead, the visits of this service that they lead.
     `max_open_per_customer` is how many open bookings of it one customer may have; None: any number.
+    `location_id` is where its visits take place; None: where the lead sees customers.
     """
 
     id: ServiceId
@@ -77,6 +86,8 @@ class Service:
     cancellation_policy: CancellationPolicy | None
     limits: tuple[BookingLimit, ...] = ()
     max_open_per_customer: int | None = None
+    description: str | None = None
+    location_id: LocationId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

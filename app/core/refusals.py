@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, Literal
 
+from app.core.addresses import phone_text
 from app.core.appointment import AppointmentStatus
 from app.core.sentences import Duration, Sentence, say
 from app.core.slots import UnbookableReason
@@ -23,6 +24,7 @@ Missing = Literal[
     "appointment",
     "customer",
     "hold",
+    "location",
     "organization",
     "provider",
     "provider with this service",
@@ -37,6 +39,7 @@ _NOT_FOUND_SENTENCES: Final[dict[Missing, Sentence]] = {
     "appointment": say("There is no such appointment here. Check its id."),
     "customer": say("There is no such customer here. Check its id."),
     "hold": say("There is no such hold here. Check its id."),
+    "location": say("There is no such location here. Check its id."),
     "organization": say("There is no such organization here. Check its id."),
     "provider": say("There is no such provider here. Check its id."),
     "provider with this service": say(
@@ -176,28 +179,46 @@ _NOT_CHANGEABLE_SENTENCES = {
 }
 
 
+def _not_changeable(reason: NotChangeableReason, phone: str | None) -> Sentence:
+    """The sentence of a reason, with the number to call where there is one."""
+    if phone is None:
+        return _NOT_CHANGEABLE_SENTENCES[reason]
+    number = phone_text(phone)
+    match reason:
+        case NotChangeableReason.ALREADY_STARTED:
+            return say("The appointment has started. Call {phone}.", phone=number)
+        case NotChangeableReason.ALREADY_CLOSED:
+            return say("The appointment is over. If that is not so, call {phone}.", phone=number)
+        case NotChangeableReason.TOO_LATE:
+            return say("It is too late to change this appointment. Call {phone}.", phone=number)
+        case NotChangeableReason.ALREADY_CANCELLED:
+            return _NOT_CHANGEABLE_SENTENCES[reason]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotCancellable:
-    """The appointment can't be cancelled any more."""
+    """The appointment can't be cancelled any more. `phone` is the practice's number, if any."""
 
     reason: NotChangeableReason
+    phone: str | None = None
 
     @property
     def message(self) -> Sentence:
         """The sentence for a person."""
-        return _NOT_CHANGEABLE_SENTENCES[self.reason]
+        return _not_changeable(self.reason, self.phone)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotReschedulable:
-    """The appointment can't be moved any more."""
+    """The appointment can't be moved any more. `phone` is the practice's number, if any."""
 
     reason: NotChangeableReason
+    phone: str | None = None
 
     @property
     def message(self) -> Sentence:
         """The sentence for a person."""
-        return _NOT_CHANGEABLE_SENTENCES[self.reason]
+        return _not_changeable(self.reason, self.phone)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

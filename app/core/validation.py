@@ -9,10 +9,11 @@ constraints in the database say the same.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import cache, wraps
 from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar
+from urllib.parse import urlsplit
 
 import phonenumbers
 from babel import Locale, UnknownLocaleError
@@ -23,6 +24,7 @@ from app.core.appointment import Contact
 from app.core.booking import Wanted
 from app.core.hours import ClockRange, DayException, WeeklyRange, merge_clock_ranges
 from app.core.limits import MOST_MINUTES, MOST_VISITS, BookingLimit, LimitPeriod
+from app.core.location import Location
 from app.core.messages import Channel
 from app.core.money import CancellationPolicy, LateCancellation, Money
 from app.core.needs import MOST_SEATS, Assignment, Needs, ResourceGroup
@@ -35,7 +37,8 @@ from app.core.zones import LAST_DATE, date_of_number, day_number, is_known_zone,
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from app.core.ids import ProviderId, ResourceId, ServiceId
+    from app.core.ids import LocationId, ProviderId, ResourceId, ServiceId
+    from app.core.provider import Organization
     from app.core.resource import Resource
 
 P = ParamSpec("P")
@@ -46,6 +49,10 @@ NAME_LENGTH = 200
 KIND_LENGTH = 100
 EXTERNAL_ID_LENGTH = 255
 REASON_LENGTH = 500
+ADDRESS_LENGTH = 500
+URL_LENGTH = 500
+DIRECTIONS_LENGTH = 1_000
+DESCRIPTION_LENGTH = 2_000
 NOTES_LENGTH = 2_000
 SUBJECT_LENGTH = 255
 IDEMPOTENCY_KEY_LENGTH = 255
@@ -127,6 +134,8 @@ class ProviderForm:
     locale: str | None = None
     channels: Sequence[Channel] | None = None
     limits: Sequence[BookingLimit] | None = ()
+    description: str | None = None
+    location_id: LocationId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,6 +162,8 @@ class ServiceForm:
     cancellation_policy: PolicyForm | None
     limits: Sequence[BookingLimit] | None = ()
     max_open_per_customer: int | None = None
+    description: str | None = None
+    location_id: LocationId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,6 +201,34 @@ class ResourceForm:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LocationForm:
+    """A location as typed. None where a value must stand means that null was sent."""
+
+    name: str | None
+    address: str | None = None
+    phone: str | None = None
+    email: str | None = None
+    url: str | None = None
+    directions: str | None = None
+    time_zone: str | None = None
+    is_archived: bool | None = False
+    external_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrganizationForm:
+    """An organization's settings as typed. None where a value must stand means that null was
+    sent.
+    """
+
+    sms_to_unverified_numbers: bool | None
+    allows_customer_overlap: bool | None
+    phone: str | None
+    email: str | None
+    url: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ContactForm:
     """Contact data as typed."""
 
@@ -217,6 +256,8 @@ class ValidProvider:
     locale: str | None
     channels: tuple[Channel, ...] | None
     limits: tuple[BookingLimit, ...]
+    description: str | None
+    location_id: LocationId | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -229,6 +270,8 @@ class ValidService:
     cancellation_policy: CancellationPolicy | None
     limits: tuple[BookingLimit, ...]
     max_open_per_customer: int | None
+    description: str | None
+    location_id: LocationId | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -272,6 +315,8 @@ def valid_provider(form: ProviderForm) -> ValidProvider:
         locale=_locale("locale", form.locale),
         channels=_channels(form.channels),
         limits=_limits("limits", form.limits),
+        description=_description(form.description),
+        location_id=form.location_id,
     )
 
 
@@ -309,6 +354,8 @@ def valid_service(form: ServiceForm) -> ValidService:
         max_open_per_customer=_optional_integer(
             "max_open_per_customer", form.max_open_per_customer, 1, MOST_VISITS
         ),
+        description=_description(form.description),
+        location_id=form.location_id,
     )
 
 
@@ -341,6 +388,42 @@ def valid_resource(form: ResourceForm) -> ValidResource:
         external_id=None
         if form.external_id is None
         else _text("external_id", form.external_id, EXTERNAL_ID_LENGTH),
+    )
+
+
+@_answers
+def valid_location(location_id: LocationId, form: LocationForm) -> Location:
+    """Check a location's values; texts of nothing but white space are none."""
+    return Location(
+        id=location_id,
+        name=_text("name", form.name, NAME_LENGTH),
+        address=_optional_text("address", form.address, ADDRESS_LENGTH, paragraphs=True),
+        phone=_phone("phone", form.phone),
+        email=_email("email", form.email),
+        url=_url("url", form.url),
+        directions=_optional_text(
+            "directions", form.directions, DIRECTIONS_LENGTH, paragraphs=True
+        ),
+        time_zone=None if form.time_zone is None else _zone("time_zone", form.time_zone),
+        is_archived=_flag("is_archived", form.is_archived),
+        external_id=None
+        if form.external_id is None
+        else _text("external_id", form.external_id, EXTERNAL_ID_LENGTH),
+    )
+
+
+@_answers
+def valid_settings(organization: Organization, form: OrganizationForm) -> Organization:
+    """Check an organization's settings; the rest of it stays."""
+    return replace(
+        organization,
+        sms_to_unverified_numbers=_flag(
+            "sms_to_unverified_numbers", form.sms_to_unverified_numbers
+        ),
+        allows_customer_overlap=_flag("allows_customer_overlap", form.allows_customer_overlap),
+        phone=_phone("phone", form.phone),
+        email=_email("email", form.email),
+        url=_url("url", form.url),
     )
 
 
@@ -680,6 +763,33 @@ def _optional_text(
         if value is None or not value.strip()
         else _text(field, value, longest, paragraphs=paragraphs)
     )
+
+
+def _description(value: str | None) -> str | None:
+    return _optional_text("description", value, DESCRIPTION_LENGTH, paragraphs=True)
+
+
+def _flag(field: str, value: bool | None) -> bool:  # noqa: FBT001  the value that is checked
+    if value is None:
+        raise _Refused(field, say("This can't be null."))
+    return value
+
+
+def _url(field: str, value: str | None) -> str | None:
+    """An absolute http or https address: it becomes a link in pages and mails."""
+    if value is None:
+        return None
+    text = _text(field, value, URL_LENGTH)
+    problem = say("This is not a web address. Write it like https://example.com.")
+    try:
+        parts = urlsplit(text)
+        host, _port = parts.hostname, parts.port
+    except ValueError:
+        raise _Refused(field, problem) from None
+    is_plain = not any(character.isspace() or character in '<>"\\' for character in text)
+    if parts.scheme not in {"http", "https"} or not host or "@" in parts.netloc or not is_plain:
+        raise _Refused(field, problem)
+    return text
 
 
 def _not_null(field: str, values: Sequence[T] | None) -> Sequence[T]:

@@ -14,12 +14,14 @@ from dateutil.rrule import MONTHLY, SU, rrule
 from app.core.appointment import AppointmentStatus
 from app.core.hours import ClockRange, WeeklyRange
 from app.core.ids import ProviderId
+from app.core.location import Location
 from app.core.money import LateCancellation, Money
 from app.core.needs import Assignment
 from app.core.provider import Organization, Provider, Service
 from app.core.resource import Resource
 from app.core.validation import (
     ContactForm,
+    LocationForm,
     NeedForm,
     NeedsForm,
     PolicyForm,
@@ -37,6 +39,8 @@ from app.usecases.booking.close_appointment import close_appointment
 from app.usecases.listing.find_next_slots import earliest_slots
 from app.usecases.practice.create_organization import create_organization
 from app.usecases.practice.edit_hours import Owner, set_exception
+from app.usecases.practice.edit_location import create_location, list_locations
+from app.usecases.practice.edit_organization import change_organization
 from app.usecases.practice.edit_provider import create_provider
 from app.usecases.practice.edit_resource import create_resource
 from app.usecases.practice.edit_service import create_service
@@ -44,7 +48,7 @@ from app.usecases.practice.edit_service import create_service
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from app.core.ids import ResourceId
+    from app.core.ids import LocationId, ResourceId
     from app.usecases.resources import Resources
 
 
@@ -189,6 +193,22 @@ CLASS_SEATS: Final = 12
 _CLASSES: Final = ((2, 3, 1), (3, 2, 3, 3), (1,), (3, 3, 2, 1, 3))
 """The parties in the classes to come: some seats left, one left, many left, none left."""
 
+_CLINIC_PLACE: Final = LocationForm(
+    name="Clinic at the Canal",
+    address="12 quai de Valmy\n75010 Paris",
+    phone="+33 1 99 00 12 34",
+    directions="The green door in the courtyard; the lift goes to the second floor.",
+    time_zone=CLINIC_ZONE,
+    external_id="clinic",
+)
+"""Its number is of a range that is kept for films."""
+
+_REACHED: Final = {
+    "phone": "+33 1 99 00 12 00",
+    "email": "hello@example.com",
+    "url": "https://example.com",
+}
+
 _CUSTOMERS: Final = (
     (
         DEMO.customer_subject,
@@ -214,33 +234,52 @@ async def seed(resources: Resources) -> None:
         )
         organization = _made(answer, Organization)
     admin = Viewer(organization_id=organization.id, role=Role.ADMIN, subject=DEMO.admin_subject)
+    clinic_location = await _places(resources, admin)
     practice = await _people(resources, admin, _PRACTICE)
     if len(practice) == len(_PRACTICE):
         services = await _services(resources, admin, [provider.id for provider in practice])
         for provider in practice:
             await _bookings(resources, admin, services[0], [provider.id], named=True)
         await _past_visits(resources, admin, practice[0], services[0])
-    clinic = await _people(resources, admin, _CLINIC)
+    clinic = await _people(resources, admin, _CLINIC, clinic_location)
     if len(clinic) == len(_CLINIC):
         therapists = [provider.id for provider in clinic]
         for service in await _treatments(resources, admin, therapists):
             await _bookings(resources, admin, service, therapists, named=False)
-    for teacher in await _people(resources, admin, [_TEACHER]):
+    for teacher in await _people(resources, admin, [_TEACHER], clinic_location):
         yoga = await _yoga_class(resources, admin, teacher.id)
         await _parties(resources, admin, yoga, teacher.id)
 
 
-async def _people(resources: Resources, admin: Viewer, people: Sequence[_Person]) -> list[Provider]:
-    """Those of these people who were missing, created."""
+async def _places(resources: Resources, admin: Viewer) -> LocationId:
+    """How to reach the practice, and the clinic's location, made where it is missing."""
+    known = await list_locations(resources, admin)
+    for location in known:
+        if location.external_id == _CLINIC_PLACE.external_id:
+            return location.id
+    if not known:
+        _made(await change_organization(resources, admin, _REACHED), Organization)
+    return _made(await create_location(resources, admin, _CLINIC_PLACE), Location).id
+
+
+async def _people(
+    resources: Resources,
+    admin: Viewer,
+    people: Sequence[_Person],
+    location_id: LocationId | None = None,
+) -> list[Provider]:
+    """Those of these people who were missing, created; where they see customers."""
     return [
-        await _provider(resources, admin, person)
+        await _provider(resources, admin, person, location_id)
         for person in people
         if await provider_id_by_subject(resources.pool, admin.organization_id, person.subject)
         is None
     ]
 
 
-async def _provider(resources: Resources, admin: Viewer, person: _Person) -> Provider:
+async def _provider(
+    resources: Resources, admin: Viewer, person: _Person, location_id: LocationId | None
+) -> Provider:
     provider = _made(
         await create_provider(
             resources,
@@ -262,6 +301,7 @@ async def _provider(resources: Resources, admin: Viewer, person: _Person) -> Pro
                     late_fee_percent=None,
                 ),
                 subject=person.subject,
+                location_id=location_id,
             ),
             hours=[_range(day, person.hours) for day in person.days],
             breaks=[_range(day, person.lunch) for day in person.days if person.lunch],

@@ -6,6 +6,7 @@ that was seen before it was read. Without a stamp (no Redis) none is believed.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from sys import getsizeof
 from time import monotonic
 from typing import TYPE_CHECKING, Final, Generic, TypeAlias, TypeVar, overload
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from app.core.ids import OrganizationId, ProviderId, ResourceId, ServiceId
+    from app.core.provider import Provider, Service
 
 Source = TypeVar("Source", bound="Calendar | ResourceCalendar | Offering")
 
@@ -131,9 +133,19 @@ class Calendars:
 
 def _weigh(_key: tuple[OrganizationId, SourceKey], known: Known) -> int:
     match known.calendar:
-        case Offering(needs=needs):
-            return 3_000 + 120 * (len(needs.provider_ids) + len(needs.resource_ids))
-        case Calendar(hours=hours) | ResourceCalendar(hours=hours):
+        case Offering(needs=needs, service=service):
+            return (
+                3_000 + _told(service) + 120 * (len(needs.provider_ids) + len(needs.resource_ids))
+            )
+        case Calendar(hours=hours) | ResourceCalendar(hours=hours) as calendar:
+            told = 0
+            if isinstance(calendar, Calendar):
+                told = _told(calendar.provider) + _told(calendar.service)
             ranges = len(hours.weekly) + len(hours.breaks)
             exceptions = sum(1 + len(each.ranges) for each in hours.exceptions.values())
-            return 3_500 + 250 * ranges + 350 * exceptions + 150 * len(hours.time_off)
+            return 3_500 + told + 250 * ranges + 350 * exceptions + 150 * len(hours.time_off)
+
+
+def _told(of: Provider | Service | None) -> int:
+    """What its description takes."""
+    return 0 if of is None or of.description is None else getsizeof(of.description)

@@ -58,8 +58,14 @@ def calendar_part(
     event.add("description", plain.paragraphs(description, limit=4000))
     event.add("status", "CANCELLED" if cancelled else "CONFIRMED")
     event.add("transp", "TRANSPARENT" if cancelled else "OPAQUE")
-    if facts.manage_url is not None:
-        event.add("url", plain.one_line(facts.manage_url, limit=2000))
+    if facts.place is not None:
+        event.add("location", plain.one_line(facts.place.where, limit=1000))
+    url = facts.manage_url or facts.practice.url
+    if url is not None:
+        event.add("url", plain.one_line(url, limit=2000))
+    contact = _contact(facts)
+    if contact is not None:
+        event.add("contact", plain.one_line(contact, limit=1000))
     organizer = facts.organizer_email and _address(facts.organizer_email, facts.organization_name)
     if organizer:
         event.add("organizer", organizer)
@@ -79,6 +85,12 @@ def calendar_part(
     calendar.add("method", method.value)
     calendar.add_component(event)
     return calendar.to_ical(), method
+
+
+def _contact(facts: MessageFacts) -> str | None:
+    """Whom to call or write to about the event; None where the practice says neither."""
+    ways = [way for way in (facts.practice.phone, facts.practice.email) if way is not None]
+    return ", ".join((facts.organization_name, *ways)) if ways else None
 
 
 def _attendees(facts: MessageFacts, recipient: Recipient) -> list[tuple[str, str | None]]:

@@ -12,6 +12,7 @@ from typing import TypeAlias
 from app.core.appointment import AppointmentStatus
 from app.core.ids import AppointmentId, MessageLogId, SessionId
 from app.core.lifecycle import CustomerTerms
+from app.core.location import NOT_SAID, Reachable
 from app.core.messages import Channel, MessageKind, Recipient, TemplateOverride
 from app.core.money import Money
 
@@ -22,6 +23,7 @@ __all__ = [
     "MessageKind",
     "MessageLogId",
     "OverrideProblem",
+    "PlaceFacts",
     "Recipient",
     "Rendered",
     "RenderedEmail",
@@ -54,6 +56,21 @@ class SessionFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlaceFacts:
+    """Where a visit takes place, as staff typed it."""
+
+    name: str
+    address: str | None = None
+    directions: str | None = None
+
+    @property
+    def where(self) -> str:
+        """Name and address on one line."""
+        lines = (self.address or "").splitlines()
+        return ", ".join(part for part in (self.name, *map(str.strip, lines)) if part)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MessageFacts:
     """Everything a message may say about one appointment to one recipient.
 
@@ -70,6 +87,8 @@ class MessageFacts:
     `seats` are the appointment's where it is in a session. `session` is for providers only: their
     calendars have one event for it. `is_about_session`: the message is about all of the session and
     names no customer.
+
+    `place` is where the visit is, and `practice` how customers reach the practice about it.
     """
 
     appointment_id: AppointmentId
@@ -101,6 +120,8 @@ class MessageFacts:
     seats: int | None = None
     session: SessionFacts | None = None
     is_about_session: bool = False
+    place: PlaceFacts | None = None
+    practice: Reachable = NOT_SAID
     manage_url: str | None = None
     unsubscribe_url: str | None = None
 

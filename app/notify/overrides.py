@@ -27,12 +27,13 @@ from app.notify.message import OverrideProblem, TemplateOverride
 from app.weighted_cache import remembered
 
 WORDS: Final = frozenset({
-    "cancelled", "contact", "contact_email", "contact_phone", "date", "date_brief", "end_time",
-    "fee", "free_until", "group", "handed_over", "hours", "keeps_start", "kind", "language",
-    "manage_link", "may_cancel", "may_move",
-    "no_show_fee", "notes", "organization", "policy", "previous", "price", "provider", "reason",
-    "remaining", "resized", "seats", "seats_only", "service", "session", "time", "to_provider",
-    "unsubscribe_link", "when", "when_brief", "zone",
+    "address", "cancelled", "contact", "contact_email", "contact_phone", "date", "date_brief",
+    "directions", "end_time", "fee", "free_until", "group", "handed_over", "hours", "keeps_start",
+    "kind", "language", "location", "manage_link", "may_cancel", "may_move", "no_show_fee",
+    "notes", "organization", "policy", "practice", "practice_email", "practice_link",
+    "practice_phone", "previous", "price", "provider", "reason", "remaining", "resized", "seats",
+    "seats_only", "service", "session", "time", "to_provider", "unsubscribe_link", "when",
+    "when_brief", "zone",
 })  # fmt: skip
 """What a template may name. All are text, or None where there is nothing to say; `cancelled`,
 `handed_over`, `keeps_start`, `may_cancel`, `may_move`, `resized`, `seats_only`, `session` and

@@ -17,12 +17,14 @@ from typing import Any, Final
 from jinja2 import FileSystemLoader, StrictUndefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from app.core.addresses import phone_text
 from app.notify import gsm, ics, overrides, plain, wording
 from app.notify.message import (
     Channel,
     MessageFacts,
     MessageKind,
     OverrideProblem,
+    PlaceFacts,
     Recipient,
     Rendered,
     RenderedEmail,
@@ -176,9 +178,18 @@ def _cleaned(facts: MessageFacts) -> MessageFacts:
         contact_email=_line(facts.contact_email),
         contact_phone=_line(facts.contact_phone),
         notes=plain.without_links(plain.paragraphs(facts.notes)) if facts.notes else None,
+        place=None if facts.place is None else _cleaned_place(facts.place),
         cancellation_reason=plain.without_links(reason)
         if reason and not facts.is_cancelled_by_practice
         else reason,
+    )
+
+
+def _cleaned_place(place: PlaceFacts) -> PlaceFacts:
+    return PlaceFacts(
+        name=plain.one_line(place.name),
+        address=place.address and plain.paragraphs(place.address),
+        directions=place.directions and plain.paragraphs(place.directions),
     )
 
 
@@ -208,7 +219,7 @@ def _words(
     to_provider = recipient is Recipient.PROVIDER
     cancelled = kind is MessageKind.CANCELLED
     moved_from = facts.previous_starts_at
-    session = facts.session
+    session, place = facts.session, facts.place
     terms = None if to_provider or cancelled else facts.terms
     free_until = late_fee = None
     if terms is not None and terms.free_until is not None:
@@ -219,8 +230,10 @@ def _words(
         "contact": facts.contact_name,
         "contact_email": facts.contact_email if to_provider else None,
         "contact_phone": facts.contact_phone if to_provider else None,
+        "address": None if place is None else place.address,
         "date": when.date,
         "date_brief": when.date_brief,
+        "directions": None if place is None or to_provider else place.directions,
         "end_time": when.end_time,
         "fee": wording.money(facts.cancellation_fee, speech)
         if facts.cancellation_fee and cancelled
@@ -232,6 +245,7 @@ def _words(
         "keeps_start": facts.keeps_start,
         "kind": kind.value,
         "language": speech.language,
+        "location": None if place is None else place.where,
         "manage_link": facts.manage_url,
         "may_cancel": terms is not None and terms.may_cancel,
         "may_move": terms is not None and terms.may_move,
@@ -241,6 +255,10 @@ def _words(
         "notes": facts.notes if to_provider else None,
         "organization": facts.organization_name,
         "policy": None,
+        "practice": None if to_provider else _practice(facts),
+        "practice_email": facts.practice.email,
+        "practice_link": facts.practice.url,
+        "practice_phone": _phone(facts),
         "previous": wording.moment(moved_from, now=facts.now, zone=zone, speech=speech)
         if moved_from
         else None,
@@ -273,6 +291,17 @@ def _words(
         # What an organization's own words may still name: a session has no one customer.
         words["contact"] = words["group"] or words["service"] or ""
     return words
+
+
+def _practice(facts: MessageFacts) -> str | None:
+    """How to reach the practice, in one line."""
+    practice = facts.practice
+    ways = [way for way in (_phone(facts), practice.email, practice.url) if way]
+    return ", ".join(ways) or None
+
+
+def _phone(facts: MessageFacts) -> str | None:
+    return None if facts.practice.phone is None else phone_text(facts.practice.phone)
 
 
 def _phrasebook(words: overrides.Words, speech: Speech) -> dict[str, Any]:
@@ -316,11 +345,14 @@ def _rows(words: overrides.Words, phrases: _Phrases) -> list[tuple[str, str]]:
         ("policy", words["policy"]),
         ("no_show", words["no_show_fee"]),
         ("notes", words["notes"]),
+        ("place", words["location"]),
+        ("directions", words["directions"] if not words["cancelled"] else None),
+        ("reach", words["practice"]),
         ("group", words["group"]),
     ]
     return [(phrases.labels[name], str(value)) for name, value in shown if value]
 
 
 def _rows_of_session(words: overrides.Words, phrases: _Phrases) -> list[tuple[str, str]]:
-    """The details in a provider's event of a session."""
+    """The details in a provider's event of a session; where it is has a property of its own."""
     return [(phrases.labels["group"], str(words["group"]))] if words["group"] else []

@@ -11,11 +11,13 @@ from app.store.sql import query
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from app.store.pool import Transaction
     from app.store.sql import Executor, Record
 
 _BY_SLUG = query("organization_by_slug")
 _BY_ID = query("organization_by_id")
 _INSERT = query("insert_organization")
+_FOR_UPDATE = query("organization_for_update")
 _UPDATE = query("update_organization")
 
 
@@ -26,6 +28,9 @@ def _organization(row: Record) -> Organization:
         name=row["name"],
         sms_to_unverified_numbers=row["sms_to_unverified_numbers"],
         allows_customer_overlap=row["allows_customer_overlap"],
+        phone=row["phone"],
+        email=row["email"],
+        url=row["url"],
     )
 
 
@@ -56,13 +61,19 @@ async def insert_organization(
     return row is not None
 
 
-async def update_organization(
-    on: Executor,
-    organization_id: OrganizationId,
-    *,
-    sms_to_unverified_numbers: bool | None,
-    allows_customer_overlap: bool | None,
-) -> Organization:
-    """Store the settings that are not None, of an existing organization."""
-    row = await _UPDATE.one(on, organization_id, sms_to_unverified_numbers, allows_customer_overlap)
-    return _organization(row)
+async def organization_for_update(tx: Transaction, organization_id: OrganizationId) -> Organization:
+    """An existing organization as it is now, locked until the transaction ends."""
+    return _organization(await _FOR_UPDATE.one(tx, organization_id))
+
+
+async def update_organization(tx: Transaction, organization: Organization) -> None:
+    """Replace the settings of an existing organization."""
+    await _UPDATE.one(
+        tx,
+        organization.id,
+        organization.sms_to_unverified_numbers,
+        organization.allows_customer_overlap,
+        organization.phone,
+        organization.email,
+        organization.url,
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from app.core.ids import ProviderId
+from app.core.ids import LocationId, ProviderId
 from app.core.messages import Channel
 from app.core.money import CancellationPolicy, LateCancellation, Money
 from app.core.provider import Provider
@@ -15,6 +15,7 @@ from app.store.sql import query
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
+    from uuid import UUID
 
     from app.core.ids import OrganizationId, ServiceId
     from app.core.keyset import Keyset
@@ -46,6 +47,11 @@ def channels(names: Sequence[str] | None) -> tuple[Channel, ...] | None:
     return None if names is None else tuple(Channel(name) for name in names)
 
 
+def location_key(location_id: UUID | None) -> LocationId | None:
+    """A location's id from its column."""
+    return None if location_id is None else LocationId(location_id)
+
+
 def provider_from(row: Record, provider_id: ProviderId) -> Provider:
     """A provider from a row with the provider's columns under their own names."""
     return Provider(
@@ -72,6 +78,8 @@ def provider_from(row: Record, provider_id: ProviderId) -> Provider:
         locale=row["locale"],
         channels=channels(row["channels"]),
         limits=limits_from(row["limits"]),
+        description=row["description"],
+        location_id=location_key(row["location_id"]),
     )
 
 
@@ -147,6 +155,8 @@ def _values(provider: Provider) -> tuple[object, ...]:
         limits_column(provider.limits),
         policy.grace_minutes,
         policy.charges_no_show,
+        provider.description,
+        provider.location_id,
     )
 
 

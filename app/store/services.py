@@ -9,7 +9,7 @@ from app.core.money import CancellationPolicy, LateCancellation
 from app.core.provider import Service
 from app.core.rules import ServiceRules
 from app.store.limits import limits_column, limits_from
-from app.store.providers import money
+from app.store.providers import location_key, money
 from app.store.sql import query
 
 if TYPE_CHECKING:
@@ -61,6 +61,8 @@ def service_from(row: Record, prefix: str = "") -> Service:
         ),
         limits=limits_from(row[f"{prefix}limits"]),
         max_open_per_customer=row[f"{prefix}max_open_per_customer"],
+        description=row[f"{prefix}description"],
+        location_id=location_key(row[f"{prefix}location_id"]),
     )
 
 
@@ -131,6 +133,8 @@ def _values(service: Service) -> tuple[object, ...]:
         service.max_open_per_customer,
         policy.grace_minutes if policy else 0,
         policy.charges_no_show if policy else False,
+        service.description,
+        service.location_id,
     )
 
 

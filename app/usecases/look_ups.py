@@ -7,7 +7,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from app.store import appointments, customers, history, hours, services, session_lists, time_off
+from app.store import (
+    appointments,
+    customers,
+    history,
+    hours,
+    locations,
+    services,
+    session_lists,
+    time_off,
+)
 from app.store import resources as store_resources
 from app.store.needs import load_needs
 
@@ -20,6 +29,7 @@ if TYPE_CHECKING:
     from app.core.ids import (
         AppointmentId,
         CustomerId,
+        LocationId,
         OrganizationId,
         ProviderId,
         ResourceId,
@@ -29,6 +39,7 @@ if TYPE_CHECKING:
         TimeOffId,
     )
     from app.core.keyset import Keyset
+    from app.core.location import Location
     from app.core.needs import Needs
     from app.core.provider import (
         AvailabilityException,
@@ -106,6 +117,13 @@ async def find_resources(
 ) -> dict[ResourceId, Resource]:
     """Those that exist."""
     return await store_resources.resources_by_ids(resources.pool, organization_id, ids)
+
+
+async def find_locations(
+    resources: Resources, organization_id: OrganizationId, ids: Sequence[LocationId]
+) -> dict[LocationId, Location]:
+    """Those that exist."""
+    return await locations.locations_by_ids(resources.pool, organization_id, ids)
 
 
 async def find_customers(

@@ -1,8 +1,12 @@
+-- fragment: organization_columns
+-- The columns of an organization, as `_organization` reads them.
+id, slug, name, sms_to_unverified_numbers, allows_customer_overlap, phone, email, url;
+
 -- name: organization_by_slug :maybe
 -- The organization with this public name, which callers without a token send.
 -- params: slug text
 -- scope: all organizations
-SELECT id, slug, name, sms_to_unverified_numbers, allows_customer_overlap
+SELECT {{organization_columns}}
 FROM organization
 WHERE slug = $1;
 
@@ -10,7 +14,7 @@ WHERE slug = $1;
 -- The organization a token names.
 -- params: organization_id uuid
 -- scope: all organizations
-SELECT id, slug, name, sms_to_unverified_numbers, allows_customer_overlap
+SELECT {{organization_columns}}
 FROM organization
 WHERE id = $1;
 
@@ -23,12 +27,20 @@ VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT ON CONSTRAINT organization_slug_key DO NOTHING
 RETURNING id;
 
+-- name: organization_for_update :one
+-- The organization as it is now, locked until the transaction ends: changes of its settings are serialized.
+-- params: organization_id uuid
+-- scope: all organizations
+SELECT {{organization_columns}}
+FROM organization
+WHERE id = $1
+FOR NO KEY UPDATE;
+
 -- name: update_organization :one
--- Sets the settings of an organization; a null one stays unchanged.
--- params: organization_id uuid, sms_to_unverified_numbers boolean, allows_customer_overlap boolean
+-- Replaces the settings of an organization.
+-- params: organization_id uuid, sms_to_unverified_numbers boolean, allows_customer_overlap boolean, phone text, email text, url text
 -- scope: all organizations
 UPDATE organization
-SET sms_to_unverified_numbers = coalesce($2, sms_to_unverified_numbers),
-    allows_customer_overlap = coalesce($3, allows_customer_overlap)
+SET sms_to_unverified_numbers = $2, allows_customer_overlap = $3, phone = $4, email = $5, url = $6
 WHERE id = $1
-RETURNING id, slug, name, sms_to_unverified_numbers, allows_customer_overlap;
+RETURNING id;

@@ -2,7 +2,8 @@
 -- The columns of a provider, as `provider_from` reads them.
 id, subject, name, email, phone, time_zone, service_duration_minutes, buffer_minutes, slot_interval_minutes,
 min_notice_minutes, max_advance_booking_days, policy_free_until_minutes_before, policy_late_cancellation,
-policy_late_fee_minor, policy_late_fee_currency, locale, channels, limits, policy_grace_minutes, policy_charges_no_show;
+policy_late_fee_minor, policy_late_fee_currency, locale, channels, limits, policy_grace_minutes, policy_charges_no_show,
+description, location_id;
 
 -- fragment: on_page_by_name
 -- The rows of a page by name, in the order of (name_sort, id): strictly between two cursors, which give the name; null ones
@@ -57,10 +58,10 @@ WHERE organization_id = $1
 
 -- name: insert_provider :maybe
 -- A new provider; no row where its subject is taken.
--- params: organization_id uuid, id uuid, subject text, name text, email text, phone text, time_zone text, service_duration_minutes integer, buffer_minutes integer, slot_interval_minutes integer, min_notice_minutes integer, max_advance_booking_days integer, policy_free_until_minutes_before integer, policy_late_cancellation text, policy_late_fee_minor bigint, policy_late_fee_currency text, locale text, channels text[], limits integer[], policy_grace_minutes integer, policy_charges_no_show boolean, created_at timestamptz
+-- params: organization_id uuid, id uuid, subject text, name text, email text, phone text, time_zone text, service_duration_minutes integer, buffer_minutes integer, slot_interval_minutes integer, min_notice_minutes integer, max_advance_booking_days integer, policy_free_until_minutes_before integer, policy_late_cancellation text, policy_late_fee_minor bigint, policy_late_fee_currency text, locale text, channels text[], limits integer[], policy_grace_minutes integer, policy_charges_no_show boolean, description text, location_id uuid, created_at timestamptz
 WITH known AS (
     -- Hours and claims refer to the subject. The trigger for 0.1.0 has made it by now; when that is gone, this makes it.
-    INSERT INTO subject (organization_id, id, kind) VALUES ($1, $2, 'PROVIDER')
+    INSERT INTO subject (organization_id, id, kind) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)
     ON CONFLICT ON CONSTRAINT subject_pkey DO NOTHING
 )
 INSERT INTO provider (organization_id, {{provider_columns}}, created_at)
@@ -77,12 +78,12 @@ SELECT EXISTS (
 
 -- name: update_provider :one
 -- Replaces all values of a provider.
--- params: organization_id uuid, id uuid, subject text, name text, email text, phone text, time_zone text, service_duration_minutes integer, buffer_minutes integer, slot_interval_minutes integer, min_notice_minutes integer, max_advance_booking_days integer, policy_free_until_minutes_before integer, policy_late_cancellation text, policy_late_fee_minor bigint, policy_late_fee_currency text, locale text, channels text[], limits integer[], policy_grace_minutes integer, policy_charges_no_show boolean
+-- params: organization_id uuid, id uuid, subject text, name text, email text, phone text, time_zone text, service_duration_minutes integer, buffer_minutes integer, slot_interval_minutes integer, min_notice_minutes integer, max_advance_booking_days integer, policy_free_until_minutes_before integer, policy_late_cancellation text, policy_late_fee_minor bigint, policy_late_fee_currency text, locale text, channels text[], limits integer[], policy_grace_minutes integer, policy_charges_no_show boolean, description text, location_id uuid
 UPDATE provider
 SET subject = $3, name = $4, email = $5, phone = $6, time_zone = $7, service_duration_minutes = $8,
     buffer_minutes = $9, slot_interval_minutes = $10, min_notice_minutes = $11, max_advance_booking_days = $12,
     policy_free_until_minutes_before = $13, policy_late_cancellation = $14, policy_late_fee_minor = $15,
     policy_late_fee_currency = $16, locale = $17, channels = $18, limits = $19, policy_grace_minutes = $20,
-    policy_charges_no_show = $21
+    policy_charges_no_show = $21, description = $22, location_id = $23
 WHERE organization_id = $1 AND id = $2
 RETURNING id;

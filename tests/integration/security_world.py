@@ -65,6 +65,14 @@ _SET_TEMPLATE = (
     "mutation ($input: SetMessageTemplateInput!) { answer: setMessageTemplate(input: "
     "$input) { __typename } }"
 )
+_CREATE_LOCATION = (
+    "mutation ($input: CreateLocationInput!) { answer: createLocation(input: $input) "
+    "{ __typename ... on Location { id } } }"
+)
+_UPDATE_ORGANIZATION = (
+    "mutation ($input: UpdateOrganizationInput!) { answer: updateOrganization(input: $input) "
+    "{ __typename ... on Organization { id } } }"
+)
 _SESSION = "query ($id: ID!) { appointment(id: $id) { session { id } } }"
 _MESSAGES = "query ($id: ID!) { appointment(id: $id) { messages { id sentAt } } }"
 _SENT = """
@@ -104,8 +112,25 @@ async def a_world(api: Api) -> World:
         "lateFee": {"amountMinor": 500, "currency": "EUR"},
     }
     limits = [{"period": "MONTH", "maxVisits": 1_000, "maxMinutes": 40_000}]
+    reached = {
+        "phone": "+4930901800",
+        "email": "desk@example.com",
+        "url": "https://example.com",
+    }
+    place = {
+        "name": "Main practice",
+        "address": "Invalidenstr. 117",
+        "directions": "Ring twice",
+        "timeZone": "Europe/Berlin",
+        "externalId": "main",
+        **reached,
+    }
+    location = (await api.ask(_CREATE_LOCATION, caller=api.admin, input=place))["answer"]
+    organization = (await api.ask(_UPDATE_ORGANIZATION, caller=api.admin, input=reached))["answer"]
     ada = await a_provider(
         api,
+        description="Speaks French",
+        locationId=location["id"],
         limits=limits,
         slotIntervalMinutes=30,
         cancellationPolicy=policy,
@@ -127,6 +152,8 @@ async def a_world(api: Api) -> World:
     service = await a_service(
         api,
         ada,
+        description="With a wash",
+        locationId=location["id"],
         bufferAfterMinutes=0,
         slotIntervalMinutes=30,
         minNoticeMinutes=0,
@@ -223,6 +250,8 @@ async def a_world(api: Api) -> World:
             "Appointment": [each["appointment"]["id"] for each in (standing, cancelled, seated)],
             "Session": [session],
             "TimeOff": [each["id"] for each in away],
+            "Location": [location["id"]],
+            "Organization": [organization["id"]],
             "Reminder": [each["id"] for each in found if each["sentAt"] is not None],
         },
         ada=ada,

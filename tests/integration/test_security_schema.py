@@ -176,6 +176,8 @@ async def an_input(field: str, world: World, number: int) -> Json:
     key, day = {"idempotencyKey": f"try-{number}"}, f"2026-01-{14 + number}"
     inputs: dict[str, Any] = {
         "updateOrganization": {"smsToUnverifiedNumbers": True},
+        "createLocation": {"name": "Branch"},
+        "updateLocation": {"id": world.things["Location"][0], "name": "Main practice"},
         "createProvider": {
             "name": "Cleo",
             "timeZone": "UTC",

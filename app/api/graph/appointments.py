@@ -10,6 +10,7 @@ from uuid import UUID
 import strawberry
 
 from app.api.graph.availability import Slot, optional_zone, slots_offered
+from app.api.graph.locations import Location, location_of
 from app.api.graph.reminders import Reminder
 from app.api.graph.service_times import ServiceAvailabilityResult, service_availability_result
 from app.api.operation.info import Info
@@ -330,6 +331,19 @@ class Appointment(Node):
             return None
         found = await info.context.loaders.service.load(self.row.service_id)
         return None if found is None else ServiceType.of(found)
+
+    @strawberry.field(
+        description="Where it takes place: where its service says, else where its lead provider "
+        "sees customers; null where neither says."
+    )
+    async def location(self, info: Info) -> Location | None:
+        """Batched; as of now."""
+        row, loaders = self.row, info.context.loaders
+        service = None if row.service_id is None else await loaders.service.load(row.service_id)
+        if service is not None and service.location_id is not None:
+            return await location_of(info, service.location_id)
+        lead = await loaders.provider.load(row.provider_id)
+        return None if lead is None else await location_of(info, lead.location_id)
 
     @strawberry.field(
         description="The session whose seats it takes; null where it has its time alone. Only its "

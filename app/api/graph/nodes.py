@@ -1,11 +1,15 @@
 """`node` and `nodes`: from opaque ids back to objects, for those who may see them."""
 
 import asyncio
-from typing import Annotated
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Annotated, Final
+from uuid import UUID
 
 import strawberry
 
 from app.api.graph.appointments import Appointment, customer_seen, messages_of
+from app.api.graph.locations import location_of
+from app.api.graph.organizations import Organization
 from app.api.graph.providers import Provider
 from app.api.graph.reminders import Reminder
 from app.api.graph.resources import Resource
@@ -20,6 +24,7 @@ from app.core import appointment as core
 from app.core.ids import (
     AppointmentId,
     CustomerId,
+    LocationId,
     ProviderId,
     ResourceId,
     ServiceId,
@@ -27,52 +32,68 @@ from app.core.ids import (
     TimeOffId,
 )
 from app.usecases.booking.find_appointment import find_appointment
+from app.usecases.practice.edit_organization import read_organization
 
 MOST_IDS = 100
 
 
-async def _node(info: Info, text: str) -> Node | None:  # noqa: C901  one case for each type
-    found = read_global_id(text)
-    if found is None:
-        return await _reminder(info, text)
-    type_name, key = found
-    loaders, viewer = info.context.loaders, info.context.viewer
-    match type_name:
-        case "Provider":
-            provider = await loaders.provider.load(ProviderId(key))
-            return None if provider is None else Provider.of(provider)
-        case "Resource":
-            if not viewer.sees_staff_matters:
-                return None
-            resource = await loaders.resource.load(ResourceId(key))
-            return None if resource is None else Resource.of(resource)
-        case "TimeOff":
-            if not viewer.sees_staff_matters:
-                return None
-            time_off = await loaders.one_time_off.load(TimeOffId(key))
-            return None if time_off is None else TimeOff.of(time_off)
-        case "Service":
-            service = await loaders.service.load(ServiceId(key))
-            return None if service is None else Service.of(service)
-        case "Session":
-            session = await loaders.session.load(SessionId(key))
-            may_see = session is not None and viewer.sees_session_of(session.providers)
-            return Session.of(session) if session is not None and may_see else None
-        case "Customer":
-            return await customer_seen(info, CustomerId(key))
-        case "Appointment":
-            appointment = await _appointment(info, AppointmentId(key))
-            return None if appointment is None else Appointment.of(appointment)
-        case _:
-            return None
+async def _provider(info: Info, key: UUID) -> Node | None:
+    found = await info.context.loaders.provider.load(ProviderId(key))
+    return None if found is None else Provider.of(found)
 
 
-async def _appointment(info: Info, key: AppointmentId) -> core.Appointment | None:
+async def _resource(info: Info, key: UUID) -> Node | None:
+    if not info.context.viewer.sees_staff_matters:
+        return None
+    found = await info.context.loaders.resource.load(ResourceId(key))
+    return None if found is None else Resource.of(found)
+
+
+async def _time_off(info: Info, key: UUID) -> Node | None:
+    if not info.context.viewer.sees_staff_matters:
+        return None
+    found = await info.context.loaders.one_time_off.load(TimeOffId(key))
+    return None if found is None else TimeOff.of(found)
+
+
+async def _service(info: Info, key: UUID) -> Node | None:
+    found = await info.context.loaders.service.load(ServiceId(key))
+    return None if found is None else Service.of(found)
+
+
+async def _location(info: Info, key: UUID) -> Node | None:
+    return await location_of(info, LocationId(key))
+
+
+async def _organization(info: Info, key: UUID) -> Node | None:
+    context = info.context
+    if key != context.viewer.organization_id:
+        return None
+    found = await read_organization(context.resources, context.viewer)
+    return None if found is None else Organization.of(found)
+
+
+async def _session(info: Info, key: UUID) -> Node | None:
+    found = await info.context.loaders.session.load(SessionId(key))
+    may_see = found is not None and info.context.viewer.sees_session_of(found.providers)
+    return Session.of(found) if found is not None and may_see else None
+
+
+async def _customer(info: Info, key: UUID) -> Node | None:
+    return await customer_seen(info, CustomerId(key))
+
+
+async def _appointment(info: Info, key: UUID) -> Node | None:
+    found = await _booked(info, key)
+    return None if found is None else Appointment.of(found)
+
+
+async def _booked(info: Info, key: UUID) -> core.Appointment | None:
     context = info.context
     return await find_appointment(
         context.resources,
         context.viewer,
-        key,
+        AppointmentId(key),
         manage_token=None,
         load=context.loaders.appointment.load,
     )
@@ -81,11 +102,34 @@ async def _appointment(info: Info, key: AppointmentId) -> core.Appointment | Non
 async def _reminder(info: Info, text: str) -> Reminder | None:
     """A message is found through its appointment: one that is planned is stored nowhere else."""
     keys = read_global_id_of_part("Reminder", text)
-    appointment = None if keys is None else await _appointment(info, AppointmentId(keys[0]))
+    appointment = None if keys is None else await _booked(info, keys[0])
     if keys is None or appointment is None:
         return None
     found = await messages_of(info, appointment)
     return next((Reminder.of(each) for each in found if each.key == keys[1]), None)
+
+
+_FIND: Final[Mapping[str, Callable[[Info, UUID], Awaitable[Node | None]]]] = {
+    "Appointment": _appointment,
+    "Customer": _customer,
+    "Location": _location,
+    "Organization": _organization,
+    "Provider": _provider,
+    "Resource": _resource,
+    "Service": _service,
+    "Session": _session,
+    "TimeOff": _time_off,
+}
+"""How an object of each type is found by its key, for those who may see it."""
+
+
+async def _node(info: Info, text: str) -> Node | None:
+    found = read_global_id(text)
+    if found is None:
+        return await _reminder(info, text)
+    type_name, key = found
+    find = _FIND.get(type_name)
+    return None if find is None else await find(info, key)
 
 
 @strawberry.type

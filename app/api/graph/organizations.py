@@ -1,17 +1,21 @@
-"""The organization, as its staff see it, and the mutation of its settings."""
+"""The organization: how customers reach it, its settings for staff, and the mutation of both."""
 
 from typing import Annotated, Self
 
 import strawberry
 
+from app.api.graph.locations import EMAIL, PHONE, URL, Location
 from app.api.operation.info import Info
 from app.api.words.changes import changes_of
+from app.api.words.node import Node
 from app.api.words.refusals import (
     InvalidInputError,
     NotAllowedError,
     refused,
 )
+from app.api.words.relay import global_id
 from app.core import provider as core
+from app.usecases.practice.edit_location import list_locations
 from app.usecases.practice.edit_organization import change_organization, read_organization
 
 _SMS = (
@@ -27,29 +31,67 @@ _OVERLAP = (
 )
 
 
-@strawberry.type(description="The organization that owns all data. For staff.")
-class Organization:
+@strawberry.type(
+    description="The organization that owns all data. How customers reach it is public; its "
+    "settings are for staff."
+)
+class Organization(Node):
     """Maps the core's `Organization`."""
 
+    row: strawberry.Private[core.Organization]
     slug: str = strawberry.field(
         description="Its public name, by which anonymous callers and tokens name it."
     )
     name: str = strawberry.field(description="Its name as people know it; used in messages.")
-    sms_to_unverified_numbers: bool = strawberry.field(description=_SMS)
-    allows_customer_overlap: bool = strawberry.field(description=_OVERLAP)
+    phone: str | None = strawberry.field(
+        description="Where customers call, in E.164 form, unless a location says otherwise."
+    )
+    email: str | None = strawberry.field(
+        description="Where customers write to, unless a location says otherwise."
+    )
+    url: str | None = strawberry.field(
+        description="A page for customers, unless a location says otherwise."
+    )
 
     @classmethod
     def of(cls, organization: core.Organization) -> Self:
         """From the core."""
         return cls(
+            id=global_id("Organization", organization.id),
+            row=organization,
             slug=organization.slug,
             name=organization.name,
-            sms_to_unverified_numbers=organization.sms_to_unverified_numbers,
-            allows_customer_overlap=organization.allows_customer_overlap,
+            phone=organization.phone,
+            email=organization.email,
+            url=organization.url,
         )
 
+    @strawberry.field(
+        description="Where its visits take place, by name, at most 200; archived ones for staff "
+        "only."
+    )
+    async def locations(self, info: Info) -> list[Location]:
+        """All of them: an organization has few."""
+        found = await list_locations(info.context.resources, info.context.viewer)
+        return [Location.of(location) for location in found]
 
-@strawberry.input(description="Changes of the organization: absent means unchanged.")
+    @strawberry.field(description=f"{_SMS} Staff only.")
+    def sms_to_unverified_numbers(self, info: Info) -> bool | None:
+        """Null for others."""
+        shown = info.context.viewer.sees_staff_matters
+        return self.row.sms_to_unverified_numbers if shown else None
+
+    @strawberry.field(description=f"{_OVERLAP} Staff only.")
+    def allows_customer_overlap(self, info: Info) -> bool | None:
+        """Null for others."""
+        shown = info.context.viewer.sees_staff_matters
+        return self.row.allows_customer_overlap if shown else None
+
+
+@strawberry.input(
+    description="Changes of the organization: absent means unchanged; null clears what may be "
+    "empty."
+)
 class UpdateOrganizationInput:
     """See `change_organization`."""
 
@@ -59,6 +101,9 @@ class UpdateOrganizationInput:
     allows_customer_overlap: bool | None = strawberry.field(
         default=strawberry.UNSET, description=_OVERLAP
     )
+    phone: str | None = strawberry.field(default=strawberry.UNSET, description=PHONE)
+    email: str | None = strawberry.field(default=strawberry.UNSET, description=EMAIL)
+    url: str | None = strawberry.field(default=strawberry.UNSET, description=URL)
 
 
 UpdateOrganizationResult = Annotated[
@@ -73,7 +118,7 @@ UpdateOrganizationResult = Annotated[
 class OrganizationQuery:
     """The root field about the organization."""
 
-    @strawberry.field(description="The caller's organization. Null for all but staff.")
+    @strawberry.field(description="The caller's organization.")
     async def organization(self, info: Info) -> Organization | None:
         """As of now."""
         found = await read_organization(info.context.resources, info.context.viewer)
@@ -84,9 +129,7 @@ class OrganizationQuery:
 class OrganizationMutation:
     """The mutation of the organization."""
 
-    @strawberry.mutation(
-        description="Changes the settings of the caller's organization. Administrators only."
-    )
+    @strawberry.mutation(description="Changes the caller's organization. Administrators only.")
     async def update_organization(
         self,
         info: Info,

@@ -21,6 +21,7 @@ from app.api.graph.availability import (
     optional_zone,
     slots_offered,
 )
+from app.api.graph.locations import Location, location_of
 from app.api.graph.previews import DRY_RUN, ChangePreview
 from app.api.graph.services import Service
 from app.api.graph.time_off import FromDate, TimeOff, ToDate, time_off_of
@@ -42,6 +43,7 @@ from app.api.operation.loaders import NextSlotQuestion
 from app.api.words.changes import changes_of
 from app.api.words.enums import AppointmentStatus, Channel
 from app.api.words.keys import (
+    optional_location_key,
     optional_service_key,
     provider_key,
     provider_keys,
@@ -120,6 +122,16 @@ class Provider(Node):
             min_notice_minutes=rules.min_notice_minutes,
             max_advance_booking_days=rules.max_advance_booking_days,
         )
+
+    @strawberry.field(description="What customers should know of them; plain text, lines allowed.")
+    def description(self) -> str | None:
+        """As set."""
+        return self.row.description
+
+    @strawberry.field(description="Where they see customers, unless the service says otherwise.")
+    async def location(self, info: Info) -> Location | None:
+        """Batched."""
+        return await location_of(info, self.row.location_id)
 
     @strawberry.field(description="Applies where the service has no policy of its own.")
     def cancellation_policy(self) -> CancellationPolicy:
@@ -333,6 +345,12 @@ class CreateProviderInput:
     limits: list[BookingLimitInput] | None = strawberry.field(
         default_factory=list, description=LIMITS
     )
+    description: str | None = strawberry.field(
+        default=None, description="Plain text for customers, up to 2,000 characters, lines allowed."
+    )
+    location_id: strawberry.ID | None = strawberry.field(
+        default=None, description="Where they see customers, unless the service says otherwise."
+    )
 
 
 @strawberry.input(
@@ -388,6 +406,14 @@ class UpdateProviderInput:
         default=strawberry.UNSET, description=f"{LIMITS} They replace the earlier ones."
     )
     dry_run: bool | None = strawberry.field(default=False, description=DRY_RUN)
+    description: str | None = strawberry.field(
+        default=strawberry.UNSET,
+        description="Plain text for customers, up to 2,000 characters, lines allowed.",
+    )
+    location_id: strawberry.ID | None = strawberry.field(
+        default=strawberry.UNSET,
+        description="Where they see customers, unless the service says otherwise. Null: none.",
+    )
 
 
 CreateProviderResult = Annotated[
@@ -471,6 +497,8 @@ class ProviderMutation:
             locale=input.locale,
             channels=input.channels,
             limits=None if input.limits is None else [each.to_core() for each in input.limits],
+            description=input.description,
+            location_id=optional_location_key(input.location_id),
         )
         answer = await create_provider(
             info.context.resources,

@@ -16,6 +16,7 @@ from app.api.graph.customers import CustomerMutation, CustomerQuery
 from app.api.graph.holds import HoldMutation
 from app.api.graph.hours import HoursMutation
 from app.api.graph.lifecycle import LifecycleMutation
+from app.api.graph.locations import LocationMutation
 from app.api.graph.nodes import NodeQuery
 from app.api.graph.organizations import OrganizationMutation, OrganizationQuery
 from app.api.graph.previews import StrandedQuery
@@ -63,6 +64,7 @@ class Query(
 )
 class Mutation(
     OrganizationMutation,
+    LocationMutation,
     ProviderMutation,
     ServiceMutation,
     ResourceMutation,

@@ -7,6 +7,7 @@ from uuid import UUID
 import strawberry
 
 from app.api.graph.availability import SEATS, checked_seats, checked_zone
+from app.api.graph.locations import Location, location_of
 from app.api.graph.previews import DRY_RUN, ChangePreview
 from app.api.graph.resources import Resource
 from app.api.graph.service_times import (
@@ -20,7 +21,7 @@ from app.api.operation.info import Info
 from app.api.operation.loaders import NextServiceQuestion
 from app.api.words.changes import changes_of
 from app.api.words.enums import Assignment
-from app.api.words.keys import provider_keys, resource_keys, service_key
+from app.api.words.keys import optional_location_key, provider_keys, resource_keys, service_key
 from app.api.words.limits import LIMITS, BookingLimit, BookingLimitInput
 from app.api.words.money import (
     CancellationPolicy,
@@ -136,6 +137,18 @@ class Service(Node):
             min_notice_minutes=rules.min_notice_minutes,
             max_advance_booking_days=rules.max_advance_booking_days,
         )
+
+    @strawberry.field(description="What customers should know of it; plain text, lines allowed.")
+    def description(self) -> str | None:
+        """As set."""
+        return self.row.description
+
+    @strawberry.field(
+        description="Where its visits take place; null: where the lead provider sees customers."
+    )
+    async def location(self, info: Info) -> Location | None:
+        """Batched."""
+        return await location_of(info, self.row.location_id)
 
     @strawberry.field(description="What it costs; null where no price is set.")
     def price(self) -> Money | None:
@@ -323,6 +336,13 @@ class CreateServiceInput:
     max_open_per_customer: int | None = strawberry.field(
         default=None, description=f"1 to 10,000. {MAX_OPEN}"
     )
+    description: str | None = strawberry.field(
+        default=None, description="Plain text for customers, up to 2,000 characters, lines allowed."
+    )
+    location_id: strawberry.ID | None = strawberry.field(
+        default=None,
+        description="Where its visits take place; null: where the lead provider sees customers.",
+    )
 
 
 @strawberry.input(
@@ -384,6 +404,14 @@ class UpdateServiceInput:
         default=strawberry.UNSET, description=f"1 to 10,000. {MAX_OPEN}"
     )
     dry_run: bool | None = strawberry.field(default=False, description=DRY_RUN)
+    description: str | None = strawberry.field(
+        default=strawberry.UNSET,
+        description="Plain text for customers, up to 2,000 characters, lines allowed.",
+    )
+    location_id: strawberry.ID | None = strawberry.field(
+        default=strawberry.UNSET,
+        description="Where its visits take place; null: where the lead provider sees customers.",
+    )
 
 
 CreateServiceResult = Annotated[
@@ -483,6 +511,8 @@ class ServiceMutation:
             else None,
             limits=None if input.limits is None else [each.to_core() for each in input.limits],
             max_open_per_customer=input.max_open_per_customer,
+            description=input.description,
+            location_id=optional_location_key(input.location_id),
         )
         wanted = NeedsForm(
             provider_ids=provider_keys(input.provider_ids),

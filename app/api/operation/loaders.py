@@ -38,6 +38,7 @@ from app.usecases.look_ups import (
     find_customers,
     find_exceptions,
     find_history,
+    find_locations,
     find_needs,
     find_resources,
     find_services,
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
     from app.core.ids import (
         AppointmentId,
         CustomerId,
+        LocationId,
         OrganizationId,
         ProviderId,
         ResourceId,
@@ -71,6 +73,7 @@ if TYPE_CHECKING:
         SubjectId,
         TimeOffId,
     )
+    from app.core.location import Location
     from app.core.messages import Message
     from app.core.needs import Needs
     from app.core.provider import (
@@ -222,6 +225,10 @@ class Loaders:
     @cached_property
     def resource(self) -> Loader[ResourceId, Resource | None]:
         return _one(partial(find_resources, self._resources, self._organization_id))
+
+    @cached_property
+    def location(self) -> Loader[LocationId, Location | None]:
+        return _one(partial(find_locations, self._resources, self._organization_id))
 
     @cached_property
     def session(self) -> Loader[SessionId, Session | None]:

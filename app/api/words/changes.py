@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import strawberry
 
+from app.api.words.keys import optional_location_key
 from app.api.words.limits import BookingLimitInput
 from app.api.words.money import CancellationPolicyInput, MoneyInput
 
@@ -18,8 +19,13 @@ def changes_of(form: object, *, without: frozenset[str]) -> Changes:
     changes: Changes = {}
     for name, value in vars(form).items():
         if value is not strawberry.UNSET and name not in without:
-            changes[name] = _in_core(value)
+            key = _KEYS.get(name)
+            changes[name] = _in_core(value) if key is None else key(value)
     return changes
+
+
+_KEYS: Final = {"location_id": optional_location_key}
+"""Fields that hold a global id, and what makes it the core's."""
 
 
 def _in_core(value: Any) -> Any:  # noqa: ANN401  whatever an input holds

@@ -11,6 +11,7 @@ from app.api.words.relay import key_of
 from app.core.ids import (
     AppointmentId,
     CustomerId,
+    LocationId,
     ProviderId,
     ResourceId,
     ServiceId,
@@ -82,6 +83,16 @@ def session_key(text: str) -> SessionId:
 def time_off_key(text: str) -> TimeOffId:
     """The time off that this global id names."""
     return TimeOffId(key_of("TimeOff", text) or _NOTHING)
+
+
+def location_key(text: str) -> LocationId:
+    """The location that this global id names."""
+    return LocationId(key_of("Location", text) or _NOTHING)
+
+
+def optional_location_key(text: str | None) -> LocationId | None:
+    """The location that this global id names; None where none was given."""
+    return None if text is None else location_key(text)
 
 
 def appointment_key(text: str) -> AppointmentId:

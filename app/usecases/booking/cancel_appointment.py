@@ -28,6 +28,7 @@ from app.store.sessions import Sitting, leave_session
 from app.usecases.booking.answer import Written, unchanged
 from app.usecases.booking.limit_guests import counted_origin
 from app.usecases.booking.lock_calendar import lock_own_time, times_changed
+from app.usecases.booking.name_phone import with_phone
 from app.usecases.booking.open_appointment import open_appointment, opened_by
 from app.usecases.events.record import record_change
 from app.usecases.events.tell import tell
@@ -116,7 +117,7 @@ async def _cancel(
         expected_version=form.expected_version,
     )
     if not isinstance(decision, Cancellation):
-        return decision
+        return await with_phone(tx, organization_id, appointment, decision)
     if appointment.session_id is None:
         await free_appointment_time(tx, own.lock, appointment.id)
     else:

@@ -61,6 +61,7 @@ from app.usecases.booking.lock_calendar import (
     lock_and_look,
     times_changed,
 )
+from app.usecases.booking.name_phone import with_phone
 from app.usecases.booking.open_appointment import open_appointment, opened_by
 from app.usecases.booking.take_visit import give_back, take_visit
 from app.usecases.events.record import record_change
@@ -246,7 +247,7 @@ async def _move(
     now = sight.now if isinstance(sight, Sight) else resources.clock()
     refused = refuse_move(appointment, actor, now, expected_version=form.expected_version)
     if refused is not None:
-        return refused
+        return await with_phone(tx, organization_id, appointment, refused)
     if isinstance(sight, SlotUnavailable):
         return _Taken(refusal=sight, appointment=appointment)
     if not isinstance(sight, Sight):

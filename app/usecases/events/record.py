@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from app.core.hold import Hold
     from app.core.ids import (
         CustomerId,
+        LocationId,
         MessageLogId,
         OrganizationId,
         ProviderId,
@@ -203,6 +204,16 @@ def service_changed(service_id: ServiceId) -> Happening:
 def resource_changed(resource_id: ResourceId) -> Happening:
     """The event of a resource that was created or changed, or whose hours were."""
     return Happening(type=EventType.RESOURCE_CHANGED, subject_id=resource_id)
+
+
+def location_changed(location_id: LocationId) -> Happening:
+    """The event of a location that was made or changed."""
+    return Happening(type=EventType.LOCATION_CHANGED, subject_id=location_id)
+
+
+def organization_changed(organization_id: OrganizationId) -> Happening:
+    """The event of settings that were changed."""
+    return Happening(type=EventType.ORGANIZATION_CHANGED, subject_id=organization_id)
 
 
 def customer_changed(customer_id: CustomerId) -> Happening:

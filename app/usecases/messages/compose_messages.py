@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, NamedTuple, TypedDict
 from app.core.appointment import AppointmentStatus
 from app.core.changes import AppointmentChangeKind
 from app.core.lifecycle import customer_terms
+from app.core.location import location_of_visit, reachable
 from app.core.message_rules import LEADS, MessageKey, Reach, recipients
 from app.core.messages import Channel, GroupVisit, MessageKind, Recipient
 from app.notify import wording
-from app.notify.message import MessageFacts, SessionFacts
+from app.notify.message import MessageFacts, PlaceFacts, SessionFacts
 from app.notify.overrides import prepare
 from app.store.appointments import appointments_by_ids
 from app.store.customers import customers_by_ids
 from app.store.history import history_of_appointments
+from app.store.locations import locations_by_ids
 from app.store.messages import group_visits
 from app.store.opt_outs import opted_out
 from app.store.organizations import organization_by_id
@@ -30,8 +32,16 @@ if TYPE_CHECKING:
 
     from app.core.appointment import Appointment, Customer
     from app.core.history import HistoryEntry
-    from app.core.ids import AppointmentId, MessageLogId, OrganizationId, ProviderId, SessionId
+    from app.core.ids import (
+        AppointmentId,
+        LocationId,
+        MessageLogId,
+        OrganizationId,
+        ProviderId,
+        SessionId,
+    )
     from app.core.lifecycle import CustomerTerms
+    from app.core.location import Location
     from app.core.messages import TemplateOverride
     from app.core.money import Money
     from app.core.provider import Organization, Provider, Service
@@ -112,6 +122,7 @@ class Subject:
     appointment: Appointment
     providers: Mapping[ProviderId, Provider]
     service: Service | None
+    location: Location | None
     recent: Recent
     customer: Reach
     staff: Mapping[ProviderId, Reach]
@@ -290,6 +301,15 @@ async def load_subjects(
     )
     service_ids = {row.service_id for row in rows if row.service_id is not None}
     services = await services_by_ids(on, organization_id, list(service_ids)) if service_ids else {}
+    places = {
+        row.id: location_of_visit(
+            None if row.service_id is None else services.get(row.service_id),
+            providers[row.provider_id],
+        )
+        for row in rows
+    }
+    location_ids = {each for each in places.values() if each is not None}
+    locations = await locations_by_ids(on, organization_id, location_ids) if location_ids else {}
     customers = await customers_by_ids(on, organization_id, list({row.customer_id for row in rows}))
     silent = await opted_out(
         on, organization_id, _addresses(appointments.values(), providers.values())
@@ -303,6 +323,7 @@ async def load_subjects(
             appointment=row,
             providers={each: providers[each] for each in involved[row.id]},
             service=None if row.service_id is None else services.get(row.service_id),
+            location=_known(places[row.id], locations),
             recent=of_row[row.id],
             customer=_customer_reach(
                 row,
@@ -316,6 +337,12 @@ async def load_subjects(
         )
         for row in rows
     }
+
+
+def _known(
+    location_id: LocationId | None, locations: Mapping[LocationId, Location]
+) -> Location | None:
+    return None if location_id is None else locations.get(location_id)
 
 
 async def load_templates(
@@ -395,6 +422,8 @@ def facts_of(
         seats=None if appointment.session_id is None else appointment.seats,
         session=None if session is None else _session_facts(session, provider),
         is_about_session=whole is not None,
+        place=_place_facts(subject.location),
+        practice=reachable(subject.organization, subject.location),
         manage_url=messaging.manage_url(organization_id, appointment.id) if to_customer else None,
         unsubscribe_url=messaging.unsubscribe_url(organization_id, message_id),
         **({} if whole is not None else _of_the_booking(appointment, now)),
@@ -424,6 +453,12 @@ def _of_the_booking(appointment: Appointment, now: datetime) -> _Booking:
         terms=customer_terms(appointment, now),
         cancellation_fee=appointment.cancellation_fee,
     )
+
+
+def _place_facts(location: Location | None) -> PlaceFacts | None:
+    if location is None:
+        return None
+    return PlaceFacts(name=location.name, address=location.address, directions=location.directions)
 
 
 def _session_facts(session: GroupVisit, provider: Provider) -> SessionFacts:

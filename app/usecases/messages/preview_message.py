@@ -12,9 +12,10 @@ from uuid import UUID
 from app.core.appointment import AppointmentStatus
 from app.core.ids import AppointmentId, MessageLogId
 from app.core.lifecycle import CustomerTerms
+from app.core.location import Reachable
 from app.core.messages import Channel, MessageKind, Recipient
 from app.core.money import Money
-from app.notify.message import MessageFacts
+from app.notify.message import MessageFacts, PlaceFacts
 from app.notify.overrides import prepare
 from app.notify.render import render
 from app.store.organizations import organization_by_id
@@ -128,6 +129,14 @@ def sample_facts(kind: MessageKind, organization_name: str, now: datetime) -> Me
         cancellation_fee=Money(amount_minor=1_000, currency="EUR") if is_cancelled else None,
         cancellation_reason="The practice is closed that day." if is_cancelled else None,
         is_cancelled_by_practice=is_cancelled,
+        place=PlaceFacts(
+            name="Main practice",
+            address="Invalidenstr. 117\n10115 Berlin",
+            directions="Second courtyard, first floor.",
+        ),
+        practice=Reachable(
+            phone="+493012345670", email="hello@example.com", url="https://example.com"
+        ),
         manage_url=_SAMPLE_LINK,
         unsubscribe_url=_SAMPLE_LINK,
     )

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from app.core.provider import Organization
 from app.core.refusals import InvalidInput, NotAllowed
 from app.core.sentences import say
-from app.store.organizations import organization_by_id, update_organization
+from app.core.validation import OrganizationForm, valid_settings
+from app.store.organizations import (
+    organization_by_id,
+    organization_for_update,
+    update_organization,
+)
+from app.store.pool import transaction
+from app.usecases.events.record import organization_changed, record_events
 
 if TYPE_CHECKING:
-    from app.core.provider import Organization
     from app.core.validation import Changes
     from app.core.viewer import Viewer
     from app.usecases.resources import Resources
 
 
 async def read_organization(resources: Resources, viewer: Viewer) -> Organization | None:
-    """The caller's organization, as of now; None for all but staff."""
-    return (
-        await organization_by_id(resources.pool, viewer.organization_id)
-        if viewer.is_staff
-        else None
-    )
+    """The caller's organization, as of now."""
+    return await organization_by_id(resources.pool, viewer.organization_id)
 
 
 async def change_organization(
@@ -30,12 +34,28 @@ async def change_organization(
     """Change the named settings of the caller's organization; the others stay."""
     if not viewer.is_admin:
         return NotAllowed(message=say("Only administrators change the organization."))
-    for field, value in changes.items():
-        if value is None:
-            return InvalidInput(field=field, message=say("This can't be null."))
-    return await update_organization(
-        resources.pool,
-        viewer.organization_id,
-        sms_to_unverified_numbers=changes.get("sms_to_unverified_numbers"),
-        allows_customer_overlap=changes.get("allows_customer_overlap"),
+    async with transaction(resources.pool) as tx:
+        stored = await organization_for_update(tx, viewer.organization_id)
+        organization = valid_settings(stored, replace(_form_of(stored), **changes))
+        if isinstance(organization, InvalidInput):
+            return organization
+        await update_organization(tx, organization)
+        record_events(
+            resources,
+            tx,
+            viewer.organization_id,
+            [organization_changed(organization.id)],
+            author=viewer.author,
+            now=resources.clock(),
+        )
+    return organization
+
+
+def _form_of(organization: Organization) -> OrganizationForm:
+    return OrganizationForm(
+        sms_to_unverified_numbers=organization.sms_to_unverified_numbers,
+        allows_customer_overlap=organization.allows_customer_overlap,
+        phone=organization.phone,
+        email=organization.email,
+        url=organization.url,
     )

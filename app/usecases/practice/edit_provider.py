@@ -28,6 +28,7 @@ from app.store.providers import insert_provider, providers_by_ids, subject_is_ta
 from app.usecases.events.record import provider_changed, record_events
 from app.usecases.events.tell import tell
 from app.usecases.messages.opt_out import want_again
+from app.usecases.practice.edit_location import refuse_location
 from app.usecases.practice.preview_change import editing, preview_change
 
 if TYPE_CHECKING:
@@ -60,6 +61,8 @@ def _provider(provider_id: ProviderId, valid: ValidProvider) -> Provider:
         locale=valid.locale,
         channels=valid.channels,
         limits=valid.limits,
+        description=valid.description,
+        location_id=valid.location_id,
     )
 
 
@@ -91,6 +94,9 @@ async def create_provider(
     provider = _provider(provider_id, valid)
     async with transaction(resources.pool) as tx:
         await lock_token_subjects(tx, viewer.organization_id)
+        refusal = await refuse_location(tx, viewer.organization_id, provider.location_id)
+        if refusal is not None:
+            return refusal
         if not await insert_provider(tx, viewer.organization_id, provider, resources.clock()):
             tx.roll_back()
             return _SUBJECT_TAKEN
@@ -142,6 +148,15 @@ async def change_provider(
             tx, viewer.organization_id, provider_id, provider.subject
         ):
             return _SUBJECT_TAKEN
+        refusal = await refuse_location(
+            tx,
+            viewer.organization_id,
+            provider.location_id,
+            before=stored.location_id,
+            dry_run=dry_run,
+        )
+        if refusal is not None:
+            return refusal
         if dry_run:
             change = change_of_provider(stored, provider)
             return await preview_change(resources, tx, viewer, change)
@@ -187,4 +202,6 @@ def _form_of(provider: Provider) -> ProviderForm:
         locale=provider.locale,
         channels=provider.channels,
         limits=provider.limits,
+        description=provider.description,
+        location_id=provider.location_id,
     )

@@ -32,6 +32,7 @@ from app.store.resources import resources_by_ids
 from app.store.services import insert_service, services_by_ids, update_service
 from app.usecases.events.record import record_events, service_changed
 from app.usecases.events.tell import tell
+from app.usecases.practice.edit_location import refuse_location
 from app.usecases.practice.preview_change import editing, preview_change
 
 if TYPE_CHECKING:
@@ -56,6 +57,8 @@ def _service(service_id: ServiceId, valid: ValidService) -> Service:
         cancellation_policy=valid.cancellation_policy,
         limits=valid.limits,
         max_open_per_customer=valid.max_open_per_customer,
+        description=valid.description,
+        location_id=valid.location_id,
     )
 
 
@@ -78,7 +81,9 @@ async def create_service(
     async with transaction(resources.pool) as tx:
         subject_ids = _subject_ids(needs)
         await lock_rules(tx, viewer.organization_id, subject_ids)
-        refusal = await _refusal(tx, viewer.organization_id, needs)
+        refusal = await _refusal(tx, viewer.organization_id, needs) or await refuse_location(
+            tx, viewer.organization_id, service.location_id
+        )
         if refusal is not None:
             return refusal
         await insert_service(tx, viewer.organization_id, service, resources.clock())
@@ -114,7 +119,13 @@ async def change_service(
         needs = valid_needs(replace(needs_form(before), **needs_changes))
         if isinstance(needs, InvalidInput):
             return needs
-        refused = refuse_price_of_seats(valid.price, needs.seats)
+        refused = refuse_price_of_seats(valid.price, needs.seats) or await refuse_location(
+            tx,
+            viewer.organization_id,
+            valid.location_id,
+            before=stored.location_id,
+            dry_run=dry_run,
+        )
         if refused is not None:
             return refused
         subject_ids = _subject_ids(before) | _subject_ids(needs)
@@ -189,4 +200,6 @@ def _form_of(service: Service) -> ServiceForm:
         cancellation_policy=policy_form(service.cancellation_policy),
         limits=service.limits,
         max_open_per_customer=service.max_open_per_customer,
+        description=service.description,
+        location_id=service.location_id,
     )

@@ -8,7 +8,7 @@ import { connect, newKey } from "./graphql.js";
 import { policyText, ruleText } from "./policy.js";
 import { SeatsInput } from "./seats-input.js";
 import * as times from "./times.js";
-import { goneText, hasSeats, namesText, partyText, placeText, priceOf } from "./visit.js";
+import { goneText, hasSeats, locationText, namesText, partyText, priceOf, whereText } from "./visit.js";
 import { LOCALE, t, tn, translatePage } from "./words.js";
 
 const OFFERS = `query Offers($search: String, $zone: TimeZone!) {
@@ -23,7 +23,7 @@ const OFFERS = `query Offers($search: String, $zone: TimeZone!) {
 }`;
 const SERVICE = `query Service($id: ID!, $providers: [ID!], $seats: Int!, $zone: TimeZone!) {
   service(id: $id) {
-    ...Offered providersNeeded maxAdvanceBookingDays cancellationPolicy { ...Policy } providers { ...Person }
+    ...Offered description location { name address } providersNeeded maxAdvanceBookingDays cancellationPolicy { ...Policy } providers { ...Person }
     next: nextAvailableSlot(timeZone: $zone, providerIds: $providers, seats: $seats) { localStart }
   }
 }`;
@@ -31,10 +31,11 @@ const PROVIDER = `query Provider($id: ID!, $zone: TimeZone!) {
   provider(id: $id) { ...Person serviceDurationMinutes next: nextAvailableSlot(timeZone: $zone) { localStart } }
 }`;
 const OFFERED = `fragment Offered on Service { id name durationMinutes seats price { amountMinor currency } }`;
-const PERSON = `fragment Person on Provider { id name timeZone maxAdvanceBookingDays cancellationPolicy { ...Policy } }`;
+const PERSON = `fragment Person on Provider { id name description location { name address } timeZone maxAdvanceBookingDays cancellationPolicy { ...Policy } }`;
 const BOOKED = `fragment Booked on Appointment {
   id calendarUid status createdAt startsAt endsAt localStart customerTimeZone version seats price { amountMinor currency } contact { email }
   provider { cancellationPolicy { ...Policy } }
+  location { name address }
   providers { name }
   resources { name kind }
   service { name seats cancellationPolicy { ...Policy } }
@@ -209,6 +210,12 @@ async function pick(providerId, serviceId, wanted) {
   await showTimes(providerId, serviceId, seats);
 }
 
+/** Where a visit would be: the service's location, else that of whoever leads, if it is the same whoever does. */
+function placeOf(service, providers) {
+  const places = new Map(providers.map(({ location }) => [locationText(location), location]));
+  return service?.location ?? (places.size === 1 ? [...places.values()][0] : null);
+}
+
 let asked = 0; // raised with each question, so that a late answer to an earlier one is recognized
 
 async function showTimes(providerId, serviceId, seats) {
@@ -220,7 +227,8 @@ async function showTimes(providerId, serviceId, seats) {
   const { service, provider, providers } = what;
   const choice = service !== null && providers.length > needed(service);
   const whom = choice ? teamText(service) : t("with_whom", { names: namesText(providers) });
-  $("pick-facts").textContent = joined([title(what), whom]);
+  $("pick-facts").textContent = joined([title(what), whom, locationText(placeOf(service, providers))]);
+  $("pick-about").textContent = [service?.description, !choice && providers[0].description].filter(Boolean).join("\n\n");
   $("whom-line").hidden = !choice;
   $("whom").replaceChildren(...[null, ...providers].map((one) =>
     h("option", { value: one?.id ?? "", selected: one?.id === provider?.id }, one?.name ?? t("anyone"))));
@@ -440,7 +448,7 @@ async function seeBooked() {
 }
 
 function done(appointment) {
-  const { provider, providers, resources, service, localStart, customerTimeZone, startsAt, contact, price, createdAt } = appointment;
+  const { provider, providers, service, localStart, customerTimeZone, startsAt, contact, price, createdAt } = appointment;
   const link = new URL(manage, location.href);
   link.hash = location.hash;
   const what = service?.name ?? t("appointment");
@@ -448,14 +456,14 @@ function done(appointment) {
   $("done-what").textContent = [what, t("zone_time", { zone: times.zoneText(customerTimeZone) })].join(" · ");
   $("done-party").textContent = partyText(appointment);
   $("done-with").textContent = t("with_whom", { names: namesText(providers) });
-  $("done-place").textContent = placeText(resources);
+  $("done-place").textContent = whereText(appointment);
   $("done-policy").textContent = policyText(policy(service, [provider]), price, startsAt, customerTimeZone, Date.parse(createdAt));
   $("done-written").hidden = !contact?.email;
   $("done-written").textContent = contact?.email ? t("written", { email: contact.email }) : "";
   $("manage").href = link;
   $("copy").textContent = t("copy");
   $("copy").hidden = !navigator.clipboard; // browsers offer it over https only
-  $("file").href = URL.createObjectURL(calendarFile({ ...appointment, title: `${what}: ${namesText(providers)}`, place: placeText(resources), link: link.href }));
+  $("file").href = URL.createObjectURL(calendarFile({ ...appointment, title: `${what}: ${namesText(providers)}`, place: whereText(appointment), link: link.href }));
   $("copy").onclick = () => navigator.clipboard.writeText(link.href).then(() => { $("copy").textContent = t("copied"); });
   showSection("done");
 }

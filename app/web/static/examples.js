@@ -75,6 +75,7 @@ export async function examples(api) {
     shared && [CLASS_TIMES, { serviceId: shared.id, from: classDay, to: addDays(classDay, 6), timeZone: zone, seats: PARTY }],
     shared && [HOLD_SEATS, { input: { ...party, idempotencyKey: newKey() } }],
     shared && [BOOK_PARTY, { input: { ...party, customer, customerTimeZone: zone, idempotencyKey: newKey() } }],
+    [PRACTICE],
     [WHO],
     [MINE],
     [PREVIEW, { input: { providerId: id, date: from, isBlocked: true, dryRun: true } }],
@@ -123,6 +124,20 @@ query Providers {
       nextAvailableSlot { startsAt localStart }
     }
     pageInfo { hasNextPage endCursor }
+  }
+}
+`;
+
+const PRACTICE = `
+# How to reach the practice, and where its visits
+# take place. Public.
+query Practice {
+  organization {
+    name
+    phone
+    email
+    url
+    locations { id name address phone directions }
   }
 }
 `;

@@ -2,13 +2,13 @@
 
 import { calendarFile } from "./calendar-file.js";
 import { Calendar } from "./calendar.js";
-import { $, announce, showProblem, showSection } from "./dom.js";
+import { $, announce, h, showProblem, showSection } from "./dom.js";
 import { movesOf } from "./free-times.js";
 import { connect, newKey } from "./graphql.js";
 import { movable } from "./policy.js";
 import { SeatsInput } from "./seats-input.js";
 import * as times from "./times.js";
-import { goneText, hasSeats, namesText, partyText, placeText, priceOf, seatsText } from "./visit.js";
+import { goneText, hasSeats, namesText, partyText, priceOf, seatsText, whereText } from "./visit.js";
 import { t, translatePage } from "./words.js";
 
 const APPOINTMENT = `fragment Shown on Appointment {
@@ -16,13 +16,14 @@ const APPOINTMENT = `fragment Shown on Appointment {
   provider { id name timeZone maxAdvanceBookingDays }
   providers { name }
   resources { name kind }
+  location { name address directions phone email }
   service { id name seats maxAdvanceBookingDays }
   contact { name }
   cancellationFee { amountMinor currency }
   cancellationQuote { ...Quote }
 }
 fragment Quote on CancellationQuote { freeUntil allowed fee { amountMinor currency } }`;
-const SEE = `query See($id: ID!) { appointment(id: $id) { ...Shown } }`;
+const SEE = `query See($id: ID!) { appointment(id: $id) { ...Shown } organization { name phone email } }`;
 const CANCEL = `mutation Cancel($input: CancelAppointmentInput!) {
   cancelAppointment(input: $input) {
     __typename
@@ -47,13 +48,14 @@ const api = connect(endpoint, () => ({ token: secret().get("token") }));
 
 let appointment = null;
 let calendar = null;
+let practice = null;
 let attempt = {}; // the same move again has the same key, so that it never moves twice
 
 async function see() {
   showProblem(null);
   try {
     const id = secret().get("appointment");
-    appointment = id && (await api.query(SEE + APPOINTMENT, { id })).appointment;
+    ({ appointment, organization: practice } = id ? await api.query(SEE + APPOINTMENT, { id }) : {});
     if (!appointment) throw new Error(t("no_such_link"));
     show();
     showSection("see");
@@ -63,7 +65,7 @@ async function see() {
 }
 
 function show(news, kind = "good") {
-  const { status, provider, providers, resources, service, seats, contact, localStart, customerTimeZone, cancellationQuote: quote, cancellationFee } = appointment;
+  const { status, provider, providers, location: place, service, seats, contact, localStart, customerTimeZone, cancellationQuote: quote, cancellationFee } = appointment;
   const what = service?.name ?? t("appointment");
   $("status").textContent = t(`status_${status}`);
   $("status").dataset.status = status;
@@ -71,10 +73,12 @@ function show(news, kind = "good") {
   $("what").textContent = [what, t("zone_time", { zone: times.zoneText(customerTimeZone) })].join(" · ");
   $("party").textContent = partyText(appointment);
   $("with").textContent = t("with_whom", { names: namesText(providers) });
-  $("place").textContent = placeText(resources);
+  $("place").textContent = whereText(appointment);
+  $("directions").textContent = status === "CONFIRMED" ? (place?.directions ?? "") : "";
+  $("reach").replaceChildren(...reachLinks());
   $("who").textContent = contact ? t("for_whom", { name: contact.name }) : "";
   const link = location.href;
-  $("file").href = URL.createObjectURL(calendarFile({ ...appointment, title: `${what}: ${namesText(providers)}`, place: placeText(resources), link }));
+  $("file").href = URL.createObjectURL(calendarFile({ ...appointment, title: `${what}: ${namesText(providers)}`, place: whereText(appointment), link }));
   $("actions").hidden = status !== "CONFIRMED" || !quote;
   $("cancel").hidden = !quote?.allowed;
   $("move").hidden = !movable(quote);
@@ -89,10 +93,20 @@ function show(news, kind = "good") {
   $("news").textContent = news ?? "";
 }
 
+/** The location's number and address, else the practice's own. */
+const reachOf = (name) => appointment.location?.[name] ?? practice?.[name];
+
+/** Links that call and write to the practice, as far as it said how. */
+function reachLinks() {
+  const [phone, email] = [reachOf("phone"), reachOf("email")];
+  const links = [phone && h("a", { href: `tel:${phone}` }, t("call", { phone })), email && h("a", { href: `mailto:${encodeURI(email)}` }, email)];
+  return links.filter(Boolean).flatMap((link, at) => (at ? [" · ", link] : [link]));
+}
+
 function terms(quote) {
   if (!quote) return "";
   const until = times.fullText(times.wallIn(appointment.customerTimeZone, quote.freeUntil));
-  if (!quote.allowed) return `${t("policy_late_refused")} ${t("contact_us", { name: appointment.provider.name })}`;
+  if (!quote.allowed) return `${t("policy_late_refused")} ${t("contact_us", { name: reachOf("phone") ?? appointment.provider.name })}`;
   if (quote.fee) return t("policy_late_fee", { fee: times.moneyText(quote.fee) });
   return Date.parse(quote.freeUntil) > Date.now() ? t("policy_free_until", { until }) : t("policy_free");
 }

@@ -16,6 +16,13 @@ export function placeText(resources) {
   return [...names].map(([kind, those]) => `${title(kind)}: ${list.format(those)}`).join(" · ");
 }
 
+/** "Main practice, Invalidenstr. 117, 10115 Berlin"; nothing where nobody said where it is. */
+export const locationText = (location) =>
+  location ? [location.name, ...(location.address ?? "").split("\n")].map((line) => line.trim()).filter(Boolean).join(", ") : "";
+
+/** Where a visit is: the location, then the rooms and devices that it takes. */
+export const whereText = ({ location, resources }) => [locationText(location), placeText(resources)].filter(Boolean).join(" · ");
+
 /** Whether bookings share its starts. A party that was booked before may have seats that the service no longer has. */
 export const hasSeats = (service, seats = 1) => (service?.seats ?? 1) > 1 || seats > 1;
 

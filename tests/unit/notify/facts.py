@@ -10,8 +10,9 @@ from uuid import UUID
 from app.core.appointment import AppointmentStatus
 from app.core.ids import AppointmentId
 from app.core.lifecycle import CustomerTerms
+from app.core.location import Reachable
 from app.core.money import Money
-from app.notify.message import MessageFacts
+from app.notify.message import MessageFacts, PlaceFacts
 
 APPOINTMENT = AppointmentId(UUID("0199a2f0-7c3e-7a51-9d53-0242ac120002"))
 
@@ -65,6 +66,14 @@ def full_facts(**changes: Any) -> MessageFacts:  # noqa: ANN401 - any of its fie
             "terms": some_terms(),
             "cancellation_fee": Money(amount_minor=1000, currency="EUR"),
             "cancellation_reason": "Ill",
+            "place": PlaceFacts(
+                name="Salon Mitte",
+                address="Invalidenstr. 117\n10115 Berlin",
+                directions="Second courtyard.",
+            ),
+            "practice": Reachable(
+                phone="+33123456789", email="hello@salon.example", url="https://salon.example"
+            ),
             "manage_url": "https://book.example.org/manage/abc?x=1&y=2",
             "unsubscribe_url": "https://book.example.org/unsubscribe/abc",
             **changes,

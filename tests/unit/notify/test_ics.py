@@ -12,7 +12,7 @@ from icalendar import Calendar, Event
 
 from app.core.appointment import AppointmentStatus
 from app.notify import render
-from app.notify.message import CalendarMethod, MessageFacts, MessageKind, Recipient
+from app.notify.message import CalendarMethod, MessageFacts, MessageKind, PlaceFacts, Recipient
 from tests.unit.notify.facts import APPOINTMENT, full_facts, some_facts, utc
 
 CUSTOMER, PROVIDER = Recipient.CUSTOMER, Recipient.PROVIDER
@@ -135,7 +135,12 @@ NASTY = st.one_of(
 @given(name=NASTY, note=NASTY)
 def test_nothing_typed_becomes_a_property(name: str, note: str) -> None:
     facts = full_facts(
-        contact_name=name, provider_name=name, organization_name=name, service_name=name, notes=note
+        contact_name=name,
+        provider_name=name,
+        organization_name=name,
+        service_name=name,
+        notes=note,
+        place=PlaceFacts(name=name, address=note, directions=note),
     )
     calendar, event, source = _parsed(facts, MessageKind.BOOKED, PROVIDER)
     plain_calendar, plain_event, _ = _parsed(full_facts(), MessageKind.BOOKED, PROVIDER)

@@ -21,6 +21,7 @@ from app.notify.message import (
     Channel,
     MessageFacts,
     MessageKind,
+    PlaceFacts,
     Recipient,
     RenderedEmail,
     RenderedSms,
@@ -346,6 +347,7 @@ def test_hostile_names_stay_names(
     facts = full_facts(
         locale=locale, organization_name=HOSTILE, provider_name=HOSTILE, service_name=HOSTILE, contact_name=HOSTILE,
         contact_email=HOSTILE, contact_phone=HOSTILE, notes=HOSTILE, cancellation_reason=HOSTILE,
+        place=PlaceFacts(name=HOSTILE, address=HOSTILE, directions=HOSTILE),
     )  # fmt: skip
     harmless = render.render_email(full_facts(locale=locale), kind, recipient)
     email = render.render_email(facts, kind, recipient)
