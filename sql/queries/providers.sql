@@ -61,11 +61,11 @@ WHERE organization_id = $1
 -- params: organization_id uuid, id uuid, subject text, name text, email text, phone text, time_zone text, service_duration_minutes integer, buffer_minutes integer, slot_interval_minutes integer, min_notice_minutes integer, max_advance_booking_days integer, policy_free_until_minutes_before integer, policy_late_cancellation text, policy_late_fee_minor bigint, policy_late_fee_currency text, locale text, channels text[], limits integer[], policy_grace_minutes integer, policy_charges_no_show boolean, description text, location_id uuid, created_at timestamptz
 WITH known AS (
     -- Hours and claims refer to the subject. The trigger for 0.1.0 has made it by now; when that is gone, this makes it.
-    INSERT INTO subject (organization_id, id, kind) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)
+    INSERT INTO subject (organization_id, id, kind) VALUES ($1, $2, 'PROVIDER')
     ON CONFLICT ON CONSTRAINT subject_pkey DO NOTHING
 )
 INSERT INTO provider (organization_id, {{provider_columns}}, created_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)
 ON CONFLICT ON CONSTRAINT provider_subject_key DO NOTHING
 RETURNING id;
 
