@@ -49,6 +49,13 @@ class Pace:
         line = self._lines[caller]
         line.repaid_at = max(line.repaid_at, self._seconds()) + seconds
 
+    def spend_without_burst(self, caller: Hashable, seconds: float) -> None:
+        """The operation that has the caller's turn keeps it for so long, whatever is left of their
+        burst.
+        """
+        line = self._lines[caller]
+        line.repaid_at = max(line.repaid_at, self._seconds() + BURST_SECONDS) + seconds
+
     def end(self, caller: Hashable, line: _Line) -> None:
         """A turn is over: now, or once all but the burst is repaid."""
         pause = line.repaid_at - self._seconds() - BURST_SECONDS

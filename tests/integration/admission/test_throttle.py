@@ -163,6 +163,30 @@ async def test_booking_without_a_token_has_a_budget_of_its_own(throttled: Api) -
     assert known.json()["data"]["answer"]["__typename"] == "BookingConfirmation"
 
 
+async def test_a_guests_booking_delays_the_next_one_of_their_network_and_nobody_elses(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the first one on: a burst of bookings would take the database from everybody."""
+    monkeypatch.setattr(throttle, "TAKING_SECONDS", 100)
+    async with running(replace(Settings.from_environment(environment), limits=LIMITS)) as own:
+        api = await own.api()
+        ada = await a_provider(api)
+
+        async def book(hour: int, address: str = "192.0.2.7", caller: Caller | None = None) -> None:
+            given = a_booking(ada, f"2026-01-13T{hour}:00Z")
+            answer = (await send(api, BOOK, address=address, caller=caller, input=given)).json()
+            assert answer["data"]["answer"]["__typename"] == "BookingConfirmation"
+
+        await book(10)
+        following = asyncio.create_task(book(11))
+        await book(12, address="192.0.2.8")
+        for hour in (13, 14):
+            await book(hour, caller=api.customer("robin"))
+        assert not following.done()
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
+
+
 async def test_sockets_spend_the_same_points(environment: dict[str, str]) -> None:
     settings = replace(
         Settings.from_environment(environment), limits=replace(LIMITS, trusted_hops=0)

@@ -67,6 +67,19 @@ async def test_a_burst_is_free_and_what_exceeds_it_delays_the_next_operation() -
     assert asyncio.get_running_loop().time() - began >= 0.04
 
 
+async def test_what_is_spent_without_the_burst_delays_the_very_next_operation() -> None:
+    paces = Pace(seconds=Clock())
+    began = asyncio.get_running_loop().time()
+    for number in range(3):
+        async with paces.turn("ada") as has_waited:
+            assert has_waited is (number > 0)
+            paces.spend_without_burst("ada", 0.05)
+        async with paces.turn("bea") as has_waited:
+            assert not has_waited
+    # by the test's clock, at which nothing is repaid: 50 ms after the first, 100 after the second
+    assert asyncio.get_running_loop().time() - began >= 0.14
+
+
 async def test_what_was_spent_counts_on_after_the_last_operation_until_it_is_repaid() -> None:
     clock = Clock()
     paces = Pace(seconds=clock)
