@@ -662,7 +662,7 @@ async def test_whatever_is_overridden_at_once_nothing_overlaps(apis: list[Api]) 
         services=[
             await a_service(apis[0], *team, durationMinutes=20),
             await a_treatment(apis[0], *team, rooms=[room], durationMinutes=20),
-            await a_class(apis[0], *team, seats=4, durationMinutes=20),
+            await a_service(apis[0], *team, seats=4, durationMinutes=20),
         ],
         day=in_days(57),
         chance=random.Random(11),
