@@ -6,16 +6,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from app.core.customer_limits import CustomerVisit
-from app.core.ids import ServiceId
+from app.core.ids import CustomerId, ServiceId
 from app.store.customers import customer_from
 from app.store.idempotency import stored_answer_from
+from app.store.locks import name_of_customer
 from app.store.sql import query
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from app.core.appointment import Contact, Customer
-    from app.core.ids import AppointmentId, CustomerId, OrganizationId
+    from app.core.ids import AppointmentId, OrganizationId
     from app.store.idempotency import KeyScope, StoredAnswer
     from app.store.pool import Transaction
 
@@ -83,12 +84,13 @@ async def before_booking(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BeforeMove:
-    """The result under the key, if any; and the account of the appointment's customer, where the
-    organization does not allow customers to be in two places at once. None for guests.
+    """The result under the key, if any; and the name under which the appointment's customer is
+    locked, where the organization does not allow customers to be in two places at once. None for
+    guests.
     """
 
     answer: StoredAnswer | None
-    limited_account: str | None
+    limited_customer: str | None
 
 
 async def before_move(
@@ -98,9 +100,12 @@ async def before_move(
     row = await _BEFORE_MOVE.one(
         tx, scope.organization_id, scope.mutation, scope.caller, scope.key, appointment_id
     )
+    customer_id = None if row["allows_overlap"] else row["customer_id"]
     return BeforeMove(
         answer=None if row["request_hash"] is None else stored_answer_from(row),
-        limited_account=None if row["allows_overlap"] else row["account"],
+        limited_customer=None
+        if customer_id is None
+        else name_of_customer(CustomerId(customer_id), row["subject"]),
     )
 
 

@@ -71,18 +71,13 @@ async def lock_caller(tx: Transaction, organization_id: OrganizationId, caller: 
     await _wait_for(tx, [lock_key("caller", organization_id, caller)])
 
 
-async def lock_customer(tx: Transaction, organization_id: OrganizationId, subject: str) -> None:
-    """Serializes what is decided over all bookings of a signed-in customer, by the subject of their
-    account. Bookings take it with their key.
-    """
-    await lock_customers(tx, organization_id, [subject])
-
-
 async def lock_customers(
-    tx: Transaction, organization_id: OrganizationId, subjects: Iterable[str]
+    tx: Transaction, organization_id: OrganizationId, names: Iterable[str]
 ) -> None:
-    """As `lock_customer`, for several, or none."""
-    keys = sorted(lock_key("guest", organization_id, customer_name(each)) for each in {*subjects})
+    """Serializes what is decided over all bookings of these customers, by the names under which
+    they are locked; there may be none. Bookings take these locks with their key.
+    """
+    keys = sorted(lock_key("guest", organization_id, each) for each in {*names})
     if keys:
         await _wait_for(tx, keys)
 
@@ -92,11 +87,11 @@ def customer_name(subject: str) -> str:
     return f"customer:{subject}"
 
 
-def record_name(customer_id: CustomerId) -> str:
-    """The name under which a customer without an account is locked, whom staff name; among
-    `guests`.
+def name_of_customer(customer_id: CustomerId, subject: str | None) -> str:
+    """The name under which a known customer is locked, among `guests`: one with an account by its
+    subject, as for their own bookings.
     """
-    return f"record:{customer_id}"
+    return f"record:{customer_id}" if subject is None else customer_name(subject)
 
 
 async def lock_token_subjects(tx: Transaction, organization_id: OrganizationId) -> None:

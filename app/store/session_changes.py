@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from app.core.ids import AppointmentId, CustomerId, HoldId
+from app.store.locks import name_of_customer
 from app.store.sql import query
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 _LOCK = query("lock_any_session")
 _PARTIES = query("parties_of_session")
-_ACCOUNTS = query("limited_accounts_of_session")
+_LIMITED = query("limited_customers_of_session")
 _CANCEL = query("cancel_session")
 _FREE_TIME = query("free_session_time")
 _MOVE = query("move_session")
@@ -50,14 +51,15 @@ async def parties_of_session(
     )
 
 
-async def limited_accounts_of_session(
+async def limited_customers_of_session(
     tx: Transaction, organization_id: OrganizationId, session_id: SessionId
 ) -> dict[CustomerId, str]:
-    """The customers in the session who may not be in two places at once, with the subjects of their
-    accounts.
+    """The customers in the session who may not be in two places at once, with the names under which
+    they are locked.
     """
-    rows = await _ACCOUNTS.many(tx, organization_id, session_id)
-    return {CustomerId(row["id"]): row["subject"] for row in rows}
+    rows = await _LIMITED.many(tx, organization_id, session_id)
+    ids = {CustomerId(row["id"]): row["subject"] for row in rows}
+    return {each: name_of_customer(each, subject) for each, subject in ids.items()}
 
 
 async def end_session(

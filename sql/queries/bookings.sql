@@ -53,20 +53,22 @@ LEFT JOIN LATERAL (
 ) AS opened ON true;
 
 -- name: before_move :one
--- What a move needs under the lock of its key: the result of the key; the account of the appointment's customer, null for
--- a guest; and whether the organization allows customers to be in two places at once. Always one row.
+-- What a move needs under the lock of its key: the result of the key; the appointment's customer, with the subject of their
+-- account, where they have one or staff entered them, null for a guest; and whether the organization allows customers to be
+-- in two places at once. Always one row.
 -- params: organization_id uuid, mutation text, caller text, key text, appointment_id uuid
-SELECT known.request_hash, known.appointment_id, known.hold_id, known.session_id, (
-        SELECT customer.subject
-        FROM appointment
-        JOIN customer ON customer.organization_id = $1 AND customer.id = appointment.customer_id
-        WHERE appointment.organization_id = $1 AND appointment.id = $5
-    ) AS account, (
+SELECT known.request_hash, known.appointment_id, known.hold_id, known.session_id, customer.id AS customer_id,
+    customer.subject, (
         SELECT allows_customer_overlap FROM organization WHERE id = $1
     ) AS allows_overlap
 FROM (VALUES (true)) AS always
 LEFT JOIN idempotency_key AS known
-    ON known.organization_id = $1 AND known.mutation = $2 AND known.caller = $3 AND known.key = $4;
+    ON known.organization_id = $1 AND known.mutation = $2 AND known.caller = $3 AND known.key = $4
+LEFT JOIN appointment ON appointment.organization_id = $1 AND appointment.id = $5
+LEFT JOIN customer
+    ON customer.organization_id = $1
+    AND customer.id = appointment.customer_id
+    AND (customer.subject IS NOT NULL OR (customer.made_by_staff AND customer.erased_at IS NULL));
 
 -- name: visits_of_customer :many
 -- A customer's confirmed visits that count for their limits: those of a service that are not over, and those that overlap

@@ -20,9 +20,9 @@ SELECT ARRAY(
         WHERE seat.organization_id = $1 AND seat.session_id = $2 AND seat.active AND seat.expires_at > $3
     ) AS hold_ids;
 
--- name: limited_accounts_of_session :many
--- The customers with an account who have confirmed appointments in a session; none where the organization allows customers
--- to be in two places at once.
+-- name: limited_customers_of_session :many
+-- The customers with an account, or whom staff entered, who have confirmed appointments in a session; none where the
+-- organization allows customers to be in two places at once.
 -- params: organization_id uuid, session_id uuid
 SELECT DISTINCT customer.id, customer.subject
 FROM appointment
@@ -31,7 +31,7 @@ JOIN organization ON organization.id = $1
 WHERE appointment.organization_id = $1
     AND appointment.session_id = $2
     AND appointment.status = 'CONFIRMED'
-    AND customer.subject IS NOT NULL
+    AND (customer.subject IS NOT NULL OR (customer.made_by_staff AND customer.erased_at IS NULL))
     AND NOT organization.allows_customer_overlap;
 
 -- name: cancel_session :exec

@@ -12,7 +12,9 @@ import pytest
 from tests.builders import TODAY, Api, Caller, Json, a_provider, a_service, made, utc
 from tests.integration.test_customer_limits import forbid_overlap, kim, of_guest, refused
 from tests.integration.test_customers import ERASE
-from tests.lives import booked, cancel, hold, new_key, try_booking
+from tests.integration.test_people import a_customer
+from tests.integration.test_session_changes import move_session, session_of
+from tests.lives import booked, cancel, hold, move, new_key, try_booking
 from tests.visits import a_treatment, a_visit
 
 NINE, TEN, ELEVEN, TWELVE, ONE = utc(str(TODAY), "09:00", "10:00", "11:00", "12:00", "13:00")
@@ -186,3 +188,28 @@ async def test_the_number_on_a_named_customers_record_is_not_vouched_for(api: Ap
     assert await api.rows(verified, api.organization.id) == []
     await booked(api, ada, ELEVEN, customer={"name": "Kim", "phone": given}, **named)
     assert await api.rows(verified, api.organization.id) == [{"phone": given}]
+
+
+async def test_what_is_booked_for_whom_staff_entered_is_not_moved_into_another_visit(
+    api: Api,
+) -> None:
+    """Whoever moves it, and a class neither. A guest's record proves nothing, though staff named it
+    once.
+    """
+    ada, bea, cleo = [await a_provider(api) for _ in range(3)]
+    yoga = await a_service(api, cleo, durationMinutes=60, seats=4)
+    await forbid_overlap(api)
+    entered = (await a_customer(api, "Kim"))["id"]
+    named: Json = {"caller": api.admin, "customer": None, "customerId": entered}
+    await booked(api, ada, NINE, **named)
+    visit = await booked(api, bea, TEN, **named)
+    seat = await booked(api, {"id": None}, ELEVEN, serviceId=yoga["id"], **named)
+    for caller in (None, api.admin, api.acting_for(bea)):
+        assert refused(await move(api, visit, NINE, caller=caller)) == ["CUSTOMER_BUSY"]
+    session = await session_of(api, seat)
+    assert refused(await move_session(api, session, NINE)) == ["CUSTOMER_BUSY"]
+    made(await move(api, visit, TWELVE), "BookingConfirmation")
+    made(await move_session(api, session, ONE), "Session")
+    guest = customer_of(await booked(api, ada, TEN, caller=api.admin, **of_guest()))
+    other = await booked(api, bea, ELEVEN, **(named | {"customerId": guest}))
+    made(await move(api, other, TEN), "BookingConfirmation")

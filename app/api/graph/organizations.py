@@ -26,8 +26,8 @@ _SMS = (
 
 _OVERLAP = (
     "Whether a customer may have two visits at the same time. If not, bookings by signed-in "
-    "customers, and moves of their appointments, are refused with CUSTOMER_BUSY; those of guests "
-    "are not."
+    "customers, or for a customer whom staff name, and moves of their appointments are refused "
+    "with CUSTOMER_BUSY; those of guests are not."
 )
 
 

@@ -33,7 +33,7 @@ from app.core.viewer import Role
 from app.store.appointments import insert_appointment
 from app.store.bookings import before_booking
 from app.store.customers import CustomerIsKnownError, customer_may_be_known
-from app.store.locks import lock_idempotency_key, share_rules
+from app.store.locks import lock_idempotency_key, name_of_customer, share_rules
 from app.store.network_tallies import tally_booking
 from app.store.pool import transaction
 from app.store.sessions import Sitting
@@ -58,7 +58,6 @@ from app.usecases.booking.idempotency import (
 from app.usecases.booking.know_customer import (
     CUSTOMER_IS_ERASED,
     named_customer,
-    names_of,
     new_customer,
     subject_of,
 )
@@ -319,7 +318,7 @@ async def _book(
     await lock_idempotency_key(
         tx,
         key.scope,
-        guests=names if named is None else names_of(named),
+        guests=names if named is None else [name_of_customer(named.id, named.subject)],
         service_id=first.service_id,
         rules=first.rules,
     )

@@ -16,7 +16,6 @@ from app.core.sentences import say
 from app.core.validation import ContactForm, valid_contact, valid_phone
 from app.core.viewer import Role
 from app.store.customers import insert_customer
-from app.store.locks import customer_name, record_name
 from app.usecases.practice.find_customers import known_customers
 
 if TYPE_CHECKING:
@@ -40,15 +39,6 @@ async def named_customer(
         return NotAllowed(message=say("Only staff book for a customer by their id."))
     customer = (await known_customers(resources, viewer, [customer_id])).get(customer_id)
     return NotFound(what="customer") if customer is None or customer.is_erased else customer
-
-
-def names_of(customer: Customer) -> tuple[str, ...]:
-    """What is locked while the bookings of a customer whom staff name are counted: for one with an
-    account the same as for their own bookings.
-    """
-    if customer.subject is None:
-        return (record_name(customer.id),)
-    return (customer_name(customer.subject),)
 
 
 def subject_of(viewer: Viewer) -> str | None:

@@ -38,7 +38,7 @@ from app.core.visits import refuse_time
 from app.core.zones import instant_of
 from app.store.appointments import update_appointment
 from app.store.bookings import before_move
-from app.store.locks import lock_customer, lock_idempotency_key, share_rules
+from app.store.locks import lock_customers, lock_idempotency_key, share_rules
 from app.store.pool import transaction
 from app.store.sessions import Sitting
 from app.store.subjects import replace_subjects
@@ -201,8 +201,8 @@ async def _lock_first(
     """
     await lock_idempotency_key(tx, key.scope)
     before = await before_move(tx, key.scope, appointment_id)
-    if before.limited_account is not None:
-        await lock_customer(tx, key.scope.organization_id, before.limited_account)
+    if before.limited_customer is not None:
+        await lock_customers(tx, key.scope.organization_id, [before.limited_customer])
     return before
 
 
@@ -335,7 +335,7 @@ async def _unless_busy(
     """What was decided; but the refusal where the customer has another visit at the new time, and
     the organization does not allow that.
     """
-    if before.limited_account is None or override.exceeds_what_customers_may_have:
+    if before.limited_customer is None or override.exceeds_what_customers_may_have:
         return sight
     if not isinstance(sight, Sight):
         return sight

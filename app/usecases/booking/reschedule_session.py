@@ -40,7 +40,7 @@ from app.store.holds import move_hold
 from app.store.locks import lock_customers, share_rules
 from app.store.session_changes import (
     free_session_time,
-    limited_accounts_of_session,
+    limited_customers_of_session,
     move_session,
 )
 from app.store.session_lists import sessions_by_ids
@@ -181,8 +181,8 @@ async def _lock_and_decide(
 ) -> _Change | Session | Refusal | Retry:
     """What the session and everybody in it take then; the session where that is what it has."""
     session_id = session.id
-    accounts = await limited_accounts_of_session(tx, organization_id, session_id)
-    await lock_customers(tx, organization_id, accounts.values())
+    limited = await limited_customers_of_session(tx, organization_id, session_id)
+    await lock_customers(tx, organization_id, limited.values())
     everybody = await lock_everybody(tx, organization_id, session_id)
     await share_rules(tx, organization_id, (), service_id=session.service_id)
     claims = await claims_of_session(tx, organization_id, session_id)
@@ -205,8 +205,8 @@ async def _lock_and_decide(
     found = await lock_session_of(resources, tx, organization_id, session_id, everybody, own)
     if isinstance(found, Retry):
         return found
-    present = await limited_accounts_of_session(tx, organization_id, session_id)
-    if not present.keys() <= accounts.keys():
+    present = await limited_customers_of_session(tx, organization_id, session_id)
+    if not present.keys() <= limited.keys():
         return Retry.OVERTAKEN
     own = replace(own, now=resources.clock())
     reason = everybody.why_not_change(found, own.now)
