@@ -919,6 +919,8 @@ ALTER TABLE ONLY public.weekly_break
 ALTER TABLE ONLY public.weekly_hours
     ADD CONSTRAINT weekly_hours_pkey PRIMARY KEY (organization_id, id);
 
+CREATE INDEX appointment_by_creation ON public.appointment USING btree (organization_id, created_at, id);
+
 CREATE INDEX appointment_by_customer ON public.appointment USING btree (organization_id, customer_id, starts_at, id);
 
 CREATE INDEX appointment_by_guest_origin ON public.appointment USING btree (organization_id, guest_origin, ends_at) WHERE ((status = 'CONFIRMED'::text) AND (guest_origin IS NOT NULL));

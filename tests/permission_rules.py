@@ -72,7 +72,7 @@ FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
     "TimeOff": {STAFF: "id from until reason provider resource"},
     # A provider sees those whom they serve.
     "Customer": {
-        "robin ada practice": "id name email phone timeZone locale channels createdAt",
+        "robin ada practice": "id name email phone timeZone locale channels createdAt appointments",
         "ada practice": "externalId",
     },
     "Appointment": {

@@ -10,8 +10,15 @@ from app.core.taken import Taken
 
 if TYPE_CHECKING:
     from datetime import datetime
+    from uuid import UUID
 
-    from app.core.ids import AppointmentId, CustomerId, ServiceId
+    from app.core.ids import (
+        AppointmentId,
+        CustomerId,
+        ProviderId,
+        ResourceId,
+        ServiceId,
+    )
     from app.core.messages import Channel
     from app.core.money import CancellationPolicy, Money
 
@@ -83,17 +90,46 @@ class Appointment(Taken):
     cancellation_fee: Money | None
 
 
+class AppointmentOrder(StrEnum):
+    """The order of a list of appointments."""
+
+    START_ASC = "START_ASC"
+    START_DESC = "START_DESC"
+    CREATED_DESC = "CREATED_DESC"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppointmentFilter:
-    """Which appointments of a list. `from_start` is inclusive, `until_start` exclusive; None bounds
-    nothing.
+    """Which appointments of a list: those for which all of it holds; None bounds nothing.
+
+    `from_start` is inclusive, `until_start` exclusive. `providers`, `resources` and `services` are
+    sets of which an appointment has one. `seen_by` is the provider who looks, and sees their own.
+    `words` are those by which the reader `reader_id` knows the customer.
     """
 
     from_start: datetime | None = None
     until_start: datetime | None = None
     statuses: tuple[AppointmentStatus, ...] | None = None
+    services: tuple[ServiceId, ...] | None = None
+    providers: tuple[ProviderId, ...] | None = None
+    resources: tuple[ResourceId, ...] | None = None
+    customers: tuple[CustomerId, ...] | None = None
+    seen_by: ProviderId | None = None
+    reader_id: UUID | None = None
+    words: str | None = None
 
     @property
     def parameters(self) -> tuple[object, ...]:
-        """The three bounds, in the order in which statements take them."""
-        return self.from_start, self.until_start, self.statuses
+        """In the order in which statements take them."""
+        return (
+            self.from_start,
+            self.until_start,
+            self.statuses,
+            self.services,
+            self.providers,
+            self.resources,
+            self.customers,
+            self.seen_by,
+            self.reader_id,
+            self.words,
+        )

@@ -24,3 +24,10 @@ class Keyset:
     def bounds(self) -> tuple[object, ...]:
         """The two keys as the four parameters of a page's statement."""
         return *(self.after or (None, None)), *(self.before or (None, None))
+
+    @property
+    def reversed(self) -> Keyset:
+        """The same rows of a list, where the list is the other one read from its end."""
+        return Keyset(
+            limit=self.limit, backward=not self.backward, after=self.before, before=self.after
+        )

@@ -261,6 +261,20 @@ def local_date(zone: str, minute: Minute) -> date:
     return date_of_number(wall_at(zone, minute) // DAY_MINUTES)
 
 
+def first_minute_of(zone: str, day: date) -> Minute:
+    """The first minute at which clocks in the zone read this date or a later one. So every instant
+    is on exactly one date, also where a date has no midnight, or two.
+    """
+    midnight = day_number(day) * DAY_MINUTES
+    return next(
+        max(begin, midnight - offset)
+        for begin, end, offset in eras_between(
+            zone, midnight - 2 * DAY_MINUTES, midnight + 2 * DAY_MINUTES
+        )
+        if midnight - offset < end
+    )
+
+
 def local_text(zone: str, minute: Minute) -> str:
     """The wall clock with its offset, as RFC 3339 has it: 2026-03-08T09:00:00-05:00."""
     offset = offset_at(zone, minute)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, Final, TypedDict, TypeVar
+from uuid import UUID
 
 from app.core.appointment import Appointment, AppointmentFilter, AppointmentStatus, Contact
 from app.core.ids import (
@@ -24,9 +25,12 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from app.core.hold import Hold
+    from app.core.ids import SubjectId
     from app.core.keyset import Keyset
     from app.store.pool import Transaction
     from app.store.sql import Executor, Record
+
+Id = TypeVar("Id", bound=UUID)
 
 _BY_IDS = query("appointment_by_ids")
 _INSERT = query("insert_appointment")
@@ -38,12 +42,20 @@ _ENDED = query("ended_for_update")
 _OF_SESSION = query("appointments_of_session_for_update")
 _COMPLETE = query("complete_appointments")
 _PAGES = {
-    (whose, backward): query(f"appointments_of_{whose}_{'backward' if backward else 'forward'}")
-    for whose in ("organization", "providers", "customer")
+    (whose, backward): query(f"appointments_{whose}_{'backward' if backward else 'forward'}")
+    for whose in (
+        "of_organization",
+        "of_subjects",
+        "of_customers",
+        "by_creation",
+        "of_customers_by_creation",
+    )
     for backward in (False, True)
 }
-_COUNTS = {whose: query(f"count_appointments_of_{whose}") for whose in ("organization", "customer")}
-_COUNTS_OF_PROVIDERS = query("count_appointments_of_providers")
+_COUNT_OF_ORGANIZATION = query("count_appointments_of_organization")
+_COUNT_OF_SUBJECTS = query("count_appointments_of_subjects")
+_COUNT_OF_CUSTOMERS = query("count_appointments_of_customers")
+_UNBOUNDED: Final = (None, None, None, None, None)
 
 
 class Taken(TypedDict):
@@ -135,63 +147,100 @@ async def appointments_by_ids(
 async def appointment_page(
     on: Executor,
     organization_id: OrganizationId,
-    customer_id: CustomerId | None,
     which: AppointmentFilter,
     keyset: Keyset,
+    *,
+    by_creation: bool = False,
 ) -> list[Appointment]:
-    """A page of the customer's appointments, or (None) of the organization's, in the order of
-    (starts_at, id).
+    """A page of the organization's appointments, in the order of (starts_at, id) or
+    (created_at, id).
     """
-    page = _PAGES["organization" if customer_id is None else "customer", keyset.backward]
-    whose = () if customer_id is None else (customer_id,)
-    rows = await page.many(
-        on, organization_id, *keyset.bounds, keyset.limit, *which.parameters, *whose
-    )
+    page = _PAGES["by_creation" if by_creation else "of_organization", keyset.backward]
+    rows = await page.many(on, organization_id, *keyset.bounds, keyset.limit, *which.parameters)
     return [appointment_from(row) for row in rows]
 
 
 async def count_appointments(
-    on: Executor,
-    organization_id: OrganizationId,
-    customer_id: CustomerId | None,
-    which: AppointmentFilter,
+    on: Executor, organization_id: OrganizationId, which: AppointmentFilter
 ) -> int:
-    """The total number of appointments in that list."""
-    count = _COUNTS["organization" if customer_id is None else "customer"]
-    whose = () if customer_id is None else (customer_id,)
-    row = await count.one(on, organization_id, *which.parameters, *whose)
+    """How many appointments that list holds in all."""
+    row = await _COUNT_OF_ORGANIZATION.one(on, organization_id, *_UNBOUNDED, *which.parameters)
     total: int = row["total"]
     return total
 
 
-async def appointment_pages(
+async def pages_of_subjects(
     on: Executor,
     organization_id: OrganizationId,
-    provider_ids: Sequence[ProviderId],
+    subject_ids: Sequence[SubjectId],
     which: AppointmentFilter,
     keyset: Keyset,
-) -> dict[ProviderId, list[Appointment]]:
-    """The same page of each provider's appointments, in the order of (starts_at, id), in one
-    statement.
+) -> dict[SubjectId, list[Appointment]]:
+    """The same page of the appointments of each provider or resource, in the order of
+    (starts_at, id), in one statement.
     """
-    pages: dict[ProviderId, list[Appointment]] = {provider_id: [] for provider_id in provider_ids}
-    page = _PAGES["providers", keyset.backward]
-    for row in await page.many(
+    return await _pages("of_subjects", on, organization_id, subject_ids, which, keyset)
+
+
+async def pages_of_customers(
+    on: Executor,
+    organization_id: OrganizationId,
+    customer_ids: Sequence[CustomerId],
+    which: AppointmentFilter,
+    keyset: Keyset,
+    *,
+    by_creation: bool = False,
+) -> dict[CustomerId, list[Appointment]]:
+    """The same page of each customer's appointments, in the order of (starts_at, id) or
+    (created_at, id), in one statement.
+    """
+    whose = "of_customers_by_creation" if by_creation else "of_customers"
+    return await _pages(whose, on, organization_id, customer_ids, which, keyset)
+
+
+async def _pages(
+    whose: str,
+    on: Executor,
+    organization_id: OrganizationId,
+    ids: Sequence[Id],
+    which: AppointmentFilter,
+    keyset: Keyset,
+) -> dict[Id, list[Appointment]]:
+    pages: dict[Id, list[Appointment]] = {each: [] for each in ids}
+    for row in await _PAGES[whose, keyset.backward].many(
         on, organization_id, *keyset.bounds, keyset.limit, *which.parameters, list(pages)
     ):
-        pages[ProviderId(row["wanted_id"])].append(appointment_from(row))
+        pages[row["wanted_id"]].append(appointment_from(row))
     return pages
 
 
-async def count_appointments_of_providers(
+async def count_appointments_of_subjects(
     on: Executor,
     organization_id: OrganizationId,
-    provider_ids: Sequence[ProviderId],
+    subject_ids: Sequence[SubjectId],
     which: AppointmentFilter,
-) -> dict[ProviderId, int]:
+) -> tuple[dict[SubjectId, int], int]:
+    """How many appointments each of those lists holds in all, absent where there are none; and all
+    together, in which nothing counts twice.
+    """
+    rows = await _COUNT_OF_SUBJECTS.many(
+        on, organization_id, *_UNBOUNDED, *which.parameters, subject_ids
+    )
+    counts: dict[SubjectId | None, int] = {row["wanted_id"]: row["total"] for row in rows}
+    return {each: counts[each] for each in subject_ids if each in counts}, counts[None]
+
+
+async def count_appointments_of_customers(
+    on: Executor,
+    organization_id: OrganizationId,
+    customer_ids: Sequence[CustomerId],
+    which: AppointmentFilter,
+) -> dict[CustomerId, int]:
     """How many appointments each of those lists holds in all; absent where there are none."""
-    rows = await _COUNTS_OF_PROVIDERS.many(on, organization_id, *which.parameters, provider_ids)
-    return {ProviderId(row["provider_id"]): row["total"] for row in rows}
+    rows = await _COUNT_OF_CUSTOMERS.many(
+        on, organization_id, *_UNBOUNDED, *which.parameters, customer_ids
+    )
+    return {CustomerId(row["wanted_id"]): row["total"] for row in rows}
 
 
 def insert_appointment(

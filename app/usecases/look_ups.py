@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from app.core.ids import ProviderId
 from app.store import (
     appointments,
     customers,
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
         CustomerId,
         LocationId,
         OrganizationId,
-        ProviderId,
         ResourceId,
         ServiceId,
         SessionId,
@@ -81,6 +81,22 @@ class AppointmentCountQuestion(NamedTuple):
     """How many appointments a provider has."""
 
     provider_id: ProviderId
+    which: AppointmentFilter
+
+
+class CustomerAppointmentsQuestion(NamedTuple):
+    """A page of a customer's appointments."""
+
+    customer_id: CustomerId
+    which: AppointmentFilter
+    keyset: Keyset
+    by_creation: bool
+
+
+class CustomerAppointmentCountQuestion(NamedTuple):
+    """How many appointments a customer has."""
+
+    customer_id: CustomerId
     which: AppointmentFilter
 
 
@@ -216,11 +232,11 @@ async def appointment_pages(
     pages: dict[AppointmentsQuestion, list[Appointment]] = {}
     for which, keyset in {(question.which, question.keyset) for question in questions}:
         ids = [question.provider_id for question in questions if question[1:] == (which, keyset)]
-        found = await appointments.appointment_pages(
+        found = await appointments.pages_of_subjects(
             resources.pool, organization_id, ids, which, keyset
         )
         pages |= {
-            AppointmentsQuestion(provider_id, which, keyset): rows
+            AppointmentsQuestion(ProviderId(provider_id), which, keyset): rows
             for provider_id, rows in found.items()
         }
     return [pages[question] for question in questions]
@@ -235,12 +251,47 @@ async def appointment_counts(
     counts: dict[AppointmentCountQuestion, int] = {}
     for which in {question.which for question in questions}:
         ids = [question.provider_id for question in questions if question.which == which]
-        found = await appointments.count_appointments_of_providers(
+        found, _ = await appointments.count_appointments_of_subjects(
             resources.pool, organization_id, ids, which
         )
         counts |= {
-            AppointmentCountQuestion(provider_id, which): count
+            AppointmentCountQuestion(ProviderId(provider_id), which): count
             for provider_id, count in found.items()
+        }
+    return [counts.get(question, 0) for question in questions]
+
+
+async def customer_appointment_pages(
+    resources: Resources,
+    organization_id: OrganizationId,
+    questions: Sequence[CustomerAppointmentsQuestion],
+) -> list[list[Appointment]]:
+    """The answers in the order of the questions; one statement for each filter and page."""
+    pages: dict[CustomerAppointmentsQuestion, list[Appointment]] = {}
+    for kind in {question[1:] for question in questions}:
+        which, keyset, by_creation = kind
+        ids = [question.customer_id for question in questions if question[1:] == kind]
+        found = await appointments.pages_of_customers(
+            resources.pool, organization_id, ids, which, keyset, by_creation=by_creation
+        )
+        pages |= {CustomerAppointmentsQuestion(each, *kind): rows for each, rows in found.items()}
+    return [pages[question] for question in questions]
+
+
+async def customer_appointment_counts(
+    resources: Resources,
+    organization_id: OrganizationId,
+    questions: Sequence[CustomerAppointmentCountQuestion],
+) -> list[int]:
+    """The answers in the order of the questions; one statement for each filter."""
+    counts: dict[CustomerAppointmentCountQuestion, int] = {}
+    for which in {question.which for question in questions}:
+        ids = [question.customer_id for question in questions if question.which == which]
+        found = await appointments.count_appointments_of_customers(
+            resources.pool, organization_id, ids, which
+        )
+        counts |= {
+            CustomerAppointmentCountQuestion(each, which): count for each, count in found.items()
         }
     return [counts.get(question, 0) for question in questions]
 

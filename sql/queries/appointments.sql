@@ -14,201 +14,316 @@ SELECT {{appointment_columns}}
 FROM appointment
 WHERE organization_id = $1 AND id = ANY($2);
 
+-- fragment: on_page_by_start
+-- The appointments of a page in the order of (starts_at, id): strictly between two cursors; null ones bound nothing.
+(appointment.starts_at, appointment.id) > (coalesce($2::timestamptz, '-infinity'), coalesce($3::uuid, '00000000-0000-0000-0000-000000000000'))
+    AND (appointment.starts_at, appointment.id) < (coalesce($4::timestamptz, 'infinity'), coalesce($5::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
+    AND appointment.starts_at >= coalesce($7::timestamptz, '-infinity')
+    AND appointment.starts_at < coalesce($8::timestamptz, 'infinity');
+
+-- fragment: taken_on_page_by_start
+-- The same for what appointments take besides their lead.
+(taken.starts_at, taken.appointment_id) > (coalesce($2::timestamptz, '-infinity'), coalesce($3::uuid, '00000000-0000-0000-0000-000000000000'))
+    AND (taken.starts_at, taken.appointment_id) < (coalesce($4::timestamptz, 'infinity'), coalesce($5::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
+    AND taken.starts_at >= coalesce($7::timestamptz, '-infinity')
+    AND taken.starts_at < coalesce($8::timestamptz, 'infinity');
+
+-- fragment: is_wanted
+-- The appointments in these states, for these services, with these providers, resources and customers; null ones bound
+-- nothing. $14 is the provider who looks, and sees their own. $16 has words of the customer, as the reader $15 knows them.
+($9::text[] IS NULL OR appointment.status = ANY($9))
+    AND ($10::uuid[] IS NULL OR appointment.service_id = ANY($10))
+    AND ($11::uuid[] IS NULL OR appointment.provider_id = ANY($11) OR appointment.provider_ids && $11)
+    AND ($12::uuid[] IS NULL OR appointment.resource_ids && $12)
+    AND ($13::uuid[] IS NULL OR appointment.customer_id = ANY($13))
+    AND ($14::uuid IS NULL OR appointment.provider_id = $14 OR appointment.provider_ids @> ARRAY[$14])
+    AND ($16::text IS NULL OR EXISTS (
+        SELECT
+        FROM customer_word AS known
+        WHERE known.organization_id = $1
+            AND known.reader_id = $15::uuid
+            AND known.customer_id = appointment.customer_id
+            AND starts_with(known.line, ' ')
+            AND known.line LIKE ALL (ARRAY(SELECT '% ' || word || '%' FROM unnest(search_words($16)) AS typed (word)))
+    ));
+
 -- name: appointments_of_organization_forward :many
--- A page of all the organization's appointments in the order of (starts_at, id), strictly between two cursors; null ones
--- bound nothing. $7 and $8 bound the start, from inclusive to exclusive, $9 the status.
--- params: organization_id uuid, after_start timestamptz, after_id uuid, before_start timestamptz, before_id uuid, page_size integer, from_start timestamptz, until_start timestamptz, statuses text[]
+-- A page of all the organization's appointments in the order of (starts_at, id).
+-- params: organization_id uuid, after_start timestamptz, after_id uuid, before_start timestamptz, before_id uuid, page_size integer, from_start timestamptz, until_start timestamptz, statuses text[], service_ids uuid[], provider_ids uuid[], resource_ids uuid[], customer_ids uuid[], seen_by uuid, reader_id uuid, search text
 SELECT {{appointment_columns}}
 FROM appointment
 WHERE organization_id = $1
-    AND (starts_at, id) > (coalesce($2::timestamptz, '-infinity'), coalesce($3::uuid, '00000000-0000-0000-0000-000000000000'))
-    AND (starts_at, id) < (coalesce($4::timestamptz, 'infinity'), coalesce($5::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
-    AND starts_at >= coalesce($7::timestamptz, '-infinity')
-    AND starts_at < coalesce($8::timestamptz, 'infinity')
-    AND ($9::text[] IS NULL OR status = ANY($9))
-ORDER BY starts_at, id
-LIMIT $6::integer;
-
--- name: appointments_of_providers_forward :many
--- The same page of each of these providers' appointments, those that they lead and others, in the order of (starts_at, id),
--- strictly between two cursors; null ones bound nothing. $7 and $8 bound the start, from inclusive to exclusive, $9 the
--- status.
--- params: organization_id uuid, after_start timestamptz, after_id uuid, before_start timestamptz, before_id uuid, page_size integer, from_start timestamptz, until_start timestamptz, statuses text[], provider_ids uuid[]
-SELECT wanted.wanted_id, page.*
-FROM unnest($10::uuid[]) AS wanted (wanted_id)
-CROSS JOIN LATERAL (
-    SELECT {{appointment_columns}}
-    FROM appointment
-    WHERE organization_id = $1 AND id IN (
-        SELECT id
-        FROM (
-            (
-                SELECT id, starts_at
-                FROM appointment
-                WHERE organization_id = $1 AND provider_id = wanted.wanted_id
-                    AND (starts_at, id) > (coalesce($2::timestamptz, '-infinity'), coalesce($3::uuid, '00000000-0000-0000-0000-000000000000'))
-                    AND (starts_at, id) < (coalesce($4::timestamptz, 'infinity'), coalesce($5::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
-                    AND starts_at >= coalesce($7::timestamptz, '-infinity')
-                    AND starts_at < coalesce($8::timestamptz, 'infinity')
-                    AND ($9::text[] IS NULL OR status = ANY($9))
-                ORDER BY starts_at, id
-                LIMIT $6::integer
-            )
-            UNION ALL
-            (
-                SELECT taken.appointment_id, taken.starts_at
-                FROM appointment_subject AS taken
-                WHERE taken.organization_id = $1 AND taken.subject_id = wanted.wanted_id AND taken.position > 1
-                    AND (taken.starts_at, taken.appointment_id) > (coalesce($2::timestamptz, '-infinity'), coalesce($3::uuid, '00000000-0000-0000-0000-000000000000'))
-                    AND (taken.starts_at, taken.appointment_id) < (coalesce($4::timestamptz, 'infinity'), coalesce($5::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
-                    AND taken.starts_at >= coalesce($7::timestamptz, '-infinity')
-                    AND taken.starts_at < coalesce($8::timestamptz, 'infinity')
-                    AND ($9::text[] IS NULL OR EXISTS (
-                        SELECT
-                        FROM appointment AS other
-                        WHERE other.organization_id = $1 AND other.id = taken.appointment_id AND other.status = ANY($9)
-                    ))
-                ORDER BY taken.starts_at, taken.appointment_id
-                LIMIT $6::integer
-            )
-        ) AS theirs (id, starts_at)
-        ORDER BY starts_at, id
-        LIMIT $6::integer
-    )
-) AS page
-ORDER BY page.starts_at, page.id;
-
--- name: appointments_of_customer_forward :many
--- A page of a customer's appointments in the order of (starts_at, id), strictly between two cursors; null ones
--- bound nothing. $7 and $8 bound the start, from inclusive to exclusive, $9 the status.
--- params: organization_id uuid, after_start timestamptz, after_id uuid, before_start timestamptz, before_id uuid, page_size integer, from_start timestamptz, until_start timestamptz, statuses text[], customer_id uuid
-SELECT {{appointment_columns}}
-FROM appointment
-WHERE organization_id = $1 AND customer_id = $10
-    AND (starts_at, id) > (coalesce($2::timestamptz, '-infinity'), coalesce($3::uuid, '00000000-0000-0000-0000-000000000000'))
-    AND (starts_at, id) < (coalesce($4::timestamptz, 'infinity'), coalesce($5::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
-    AND starts_at >= coalesce($7::timestamptz, '-infinity')
-    AND starts_at < coalesce($8::timestamptz, 'infinity')
-    AND ($9::text[] IS NULL OR status = ANY($9))
+    AND {{on_page_by_start}}
+    AND {{is_wanted}}
 ORDER BY starts_at, id
 LIMIT $6::integer;
 
 -- name: appointments_of_organization_backward :many
--- The same list from its other end: the last of all the organization's appointments, in descending order.
--- params: organization_id uuid, after_start timestamptz, after_id uuid, before_start timestamptz, before_id uuid, page_size integer, from_start timestamptz, until_start timestamptz, statuses text[]
+-- The same list from its other end: its last appointments, in descending order.
+-- params: organization_id uuid, after_start timestamptz, after_id uuid, before_start timestamptz, before_id uuid, page_size integer, from_start timestamptz, until_start timestamptz, statuses text[], service_ids uuid[], provider_ids uuid[], resource_ids uuid[], customer_ids uuid[], seen_by uuid, reader_id uuid, search text
 SELECT {{appointment_columns}}
 FROM appointment
 WHERE organization_id = $1
-    AND (starts_at, id) > (coalesce($2::timestamptz, '-infinity'), coalesce($3::uuid, '00000000-0000-0000-0000-000000000000'))
-    AND (starts_at, id) < (coalesce($4::timestamptz, 'infinity'), coalesce($5::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
-    AND starts_at >= coalesce($7::timestamptz, '-infinity')
-    AND starts_at < coalesce($8::timestamptz, 'infinity')
-    AND ($9::text[] IS NULL OR status = ANY($9))
+    AND {{on_page_by_start}}
+    AND {{is_wanted}}
 ORDER BY starts_at DESC, id DESC
 LIMIT $6::integer;
 
--- name: appointments_of_providers_backward :many
--- The same lists from their other end: the last of each provider's appointments, in descending order.
--- params: organization_id uuid, after_start timestamptz, after_id uuid, before_start timestamptz, before_id uuid, page_size integer, from_start timestamptz, until_start timestamptz, statuses text[], provider_ids uuid[]
+-- name: appointments_of_subjects_forward :many
+-- The same page of the appointments of each of these providers and resources, those that a provider leads and others, in
+-- the order of (starts_at, id).
+-- params: organization_id uuid, after_start timestamptz, after_id uuid, before_start timestamptz, before_id uuid, page_size integer, from_start timestamptz, until_start timestamptz, statuses text[], service_ids uuid[], provider_ids uuid[], resource_ids uuid[], customer_ids uuid[], seen_by uuid, reader_id uuid, search text, wanted_ids uuid[]
 SELECT wanted.wanted_id, page.*
-FROM unnest($10::uuid[]) AS wanted (wanted_id)
+FROM unnest($17::uuid[]) AS wanted (wanted_id)
 CROSS JOIN LATERAL (
-    SELECT {{appointment_columns}}
-    FROM appointment
-    WHERE organization_id = $1 AND id IN (
-        SELECT id
-        FROM (
-            (
-                SELECT id, starts_at
+    SELECT theirs.*
+    FROM (
+        (
+            SELECT {{appointment_columns}}
+            FROM appointment
+            WHERE organization_id = $1
+                AND provider_id = wanted.wanted_id
+                AND {{on_page_by_start}}
+                AND {{is_wanted}}
+            ORDER BY starts_at, id
+            LIMIT $6::integer
+        )
+        UNION ALL
+        (
+            SELECT with_others.*
+            FROM appointment_subject AS taken
+            CROSS JOIN LATERAL (
+                SELECT {{appointment_columns}}
                 FROM appointment
-                WHERE organization_id = $1 AND provider_id = wanted.wanted_id
-                    AND (starts_at, id) > (coalesce($2::timestamptz, '-infinity'), coalesce($3::uuid, '00000000-0000-0000-0000-000000000000'))
-                    AND (starts_at, id) < (coalesce($4::timestamptz, 'infinity'), coalesce($5::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
-                    AND starts_at >= coalesce($7::timestamptz, '-infinity')
-                    AND starts_at < coalesce($8::timestamptz, 'infinity')
-                    AND ($9::text[] IS NULL OR status = ANY($9))
-                ORDER BY starts_at DESC, id DESC
-                LIMIT $6::integer
-            )
-            UNION ALL
-            (
-                SELECT taken.appointment_id, taken.starts_at
-                FROM appointment_subject AS taken
-                WHERE taken.organization_id = $1 AND taken.subject_id = wanted.wanted_id AND taken.position > 1
-                    AND (taken.starts_at, taken.appointment_id) > (coalesce($2::timestamptz, '-infinity'), coalesce($3::uuid, '00000000-0000-0000-0000-000000000000'))
-                    AND (taken.starts_at, taken.appointment_id) < (coalesce($4::timestamptz, 'infinity'), coalesce($5::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
-                    AND taken.starts_at >= coalesce($7::timestamptz, '-infinity')
-                    AND taken.starts_at < coalesce($8::timestamptz, 'infinity')
-                    AND ($9::text[] IS NULL OR EXISTS (
-                        SELECT
-                        FROM appointment AS other
-                        WHERE other.organization_id = $1 AND other.id = taken.appointment_id AND other.status = ANY($9)
-                    ))
-                ORDER BY taken.starts_at DESC, taken.appointment_id DESC
-                LIMIT $6::integer
-            )
-        ) AS theirs (id, starts_at)
-        ORDER BY starts_at DESC, id DESC
-        LIMIT $6::integer
-    )
+                WHERE organization_id = $1 AND id = taken.appointment_id AND {{is_wanted}}
+            ) AS with_others
+            WHERE taken.organization_id = $1
+                AND taken.subject_id = wanted.wanted_id
+                AND taken.position > 1
+                AND {{taken_on_page_by_start}}
+            ORDER BY taken.starts_at, taken.appointment_id
+            LIMIT $6::integer
+        )
+    ) AS theirs
+    ORDER BY theirs.starts_at, theirs.id
+    LIMIT $6::integer
+) AS page
+ORDER BY page.starts_at, page.id;
+
+-- name: appointments_of_subjects_backward :many
+-- The same lists from their other end: the last of each one's appointments, in descending order.
+-- params: organization_id uuid, after_start timestamptz, after_id uuid, before_start timestamptz, before_id uuid, page_size integer, from_start timestamptz, until_start timestamptz, statuses text[], service_ids uuid[], provider_ids uuid[], resource_ids uuid[], customer_ids uuid[], seen_by uuid, reader_id uuid, search text, wanted_ids uuid[]
+SELECT wanted.wanted_id, page.*
+FROM unnest($17::uuid[]) AS wanted (wanted_id)
+CROSS JOIN LATERAL (
+    SELECT theirs.*
+    FROM (
+        (
+            SELECT {{appointment_columns}}
+            FROM appointment
+            WHERE organization_id = $1
+                AND provider_id = wanted.wanted_id
+                AND {{on_page_by_start}}
+                AND {{is_wanted}}
+            ORDER BY starts_at DESC, id DESC
+            LIMIT $6::integer
+        )
+        UNION ALL
+        (
+            SELECT with_others.*
+            FROM appointment_subject AS taken
+            CROSS JOIN LATERAL (
+                SELECT {{appointment_columns}}
+                FROM appointment
+                WHERE organization_id = $1 AND id = taken.appointment_id AND {{is_wanted}}
+            ) AS with_others
+            WHERE taken.organization_id = $1
+                AND taken.subject_id = wanted.wanted_id
+                AND taken.position > 1
+                AND {{taken_on_page_by_start}}
+            ORDER BY taken.starts_at DESC, taken.appointment_id DESC
+            LIMIT $6::integer
+        )
+    ) AS theirs
+    ORDER BY theirs.starts_at DESC, theirs.id DESC
+    LIMIT $6::integer
 ) AS page
 ORDER BY page.starts_at DESC, page.id DESC;
 
--- name: appointments_of_customer_backward :many
--- The same list from its other end: the last of a customer's appointments, in descending order.
--- params: organization_id uuid, after_start timestamptz, after_id uuid, before_start timestamptz, before_id uuid, page_size integer, from_start timestamptz, until_start timestamptz, statuses text[], customer_id uuid
+-- name: appointments_of_customers_forward :many
+-- The same page of each of these customers' appointments in the order of (starts_at, id).
+-- params: organization_id uuid, after_start timestamptz, after_id uuid, before_start timestamptz, before_id uuid, page_size integer, from_start timestamptz, until_start timestamptz, statuses text[], service_ids uuid[], provider_ids uuid[], resource_ids uuid[], customer_ids uuid[], seen_by uuid, reader_id uuid, search text, wanted_ids uuid[]
+SELECT wanted.wanted_id, page.*
+FROM unnest($17::uuid[]) AS wanted (wanted_id)
+CROSS JOIN LATERAL (
+    SELECT {{appointment_columns}}
+    FROM appointment
+    WHERE organization_id = $1
+        AND customer_id = wanted.wanted_id
+        AND {{on_page_by_start}}
+        AND {{is_wanted}}
+    ORDER BY starts_at, id
+    LIMIT $6::integer
+) AS page
+ORDER BY page.starts_at, page.id;
+
+-- name: appointments_of_customers_backward :many
+-- The same lists from their other end: the last of each customer's appointments, in descending order.
+-- params: organization_id uuid, after_start timestamptz, after_id uuid, before_start timestamptz, before_id uuid, page_size integer, from_start timestamptz, until_start timestamptz, statuses text[], service_ids uuid[], provider_ids uuid[], resource_ids uuid[], customer_ids uuid[], seen_by uuid, reader_id uuid, search text, wanted_ids uuid[]
+SELECT wanted.wanted_id, page.*
+FROM unnest($17::uuid[]) AS wanted (wanted_id)
+CROSS JOIN LATERAL (
+    SELECT {{appointment_columns}}
+    FROM appointment
+    WHERE organization_id = $1
+        AND customer_id = wanted.wanted_id
+        AND {{on_page_by_start}}
+        AND {{is_wanted}}
+    ORDER BY starts_at DESC, id DESC
+    LIMIT $6::integer
+) AS page
+ORDER BY page.starts_at DESC, page.id DESC;
+
+-- name: appointments_by_creation_forward :many
+-- A page of all the organization's appointments in the order of (created_at, id).
+-- params: organization_id uuid, after_creation timestamptz, after_id uuid, before_creation timestamptz, before_id uuid, page_size integer, from_start timestamptz, until_start timestamptz, statuses text[], service_ids uuid[], provider_ids uuid[], resource_ids uuid[], customer_ids uuid[], seen_by uuid, reader_id uuid, search text
 SELECT {{appointment_columns}}
 FROM appointment
-WHERE organization_id = $1 AND customer_id = $10
-    AND (starts_at, id) > (coalesce($2::timestamptz, '-infinity'), coalesce($3::uuid, '00000000-0000-0000-0000-000000000000'))
-    AND (starts_at, id) < (coalesce($4::timestamptz, 'infinity'), coalesce($5::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
+WHERE organization_id = $1
+    AND (created_at, id) > (coalesce($2::timestamptz, '-infinity'), coalesce($3::uuid, '00000000-0000-0000-0000-000000000000'))
+    AND (created_at, id) < (coalesce($4::timestamptz, 'infinity'), coalesce($5::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
     AND starts_at >= coalesce($7::timestamptz, '-infinity')
     AND starts_at < coalesce($8::timestamptz, 'infinity')
-    AND ($9::text[] IS NULL OR status = ANY($9))
-ORDER BY starts_at DESC, id DESC
+    AND {{is_wanted}}
+ORDER BY created_at, id
 LIMIT $6::integer;
 
--- name: count_appointments_of_organization :one
--- The total number of appointments in that list.
--- params: organization_id uuid, from_start timestamptz, until_start timestamptz, statuses text[]
-SELECT count(*) AS total
+-- name: appointments_by_creation_backward :many
+-- The same list from its other end: its last appointments, in descending order.
+-- params: organization_id uuid, after_creation timestamptz, after_id uuid, before_creation timestamptz, before_id uuid, page_size integer, from_start timestamptz, until_start timestamptz, statuses text[], service_ids uuid[], provider_ids uuid[], resource_ids uuid[], customer_ids uuid[], seen_by uuid, reader_id uuid, search text
+SELECT {{appointment_columns}}
 FROM appointment
 WHERE organization_id = $1
-    AND starts_at >= coalesce($2::timestamptz, '-infinity')
-    AND starts_at < coalesce($3::timestamptz, 'infinity')
-    AND ($4::text[] IS NULL OR status = ANY($4));
+    AND (created_at, id) > (coalesce($2::timestamptz, '-infinity'), coalesce($3::uuid, '00000000-0000-0000-0000-000000000000'))
+    AND (created_at, id) < (coalesce($4::timestamptz, 'infinity'), coalesce($5::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
+    AND starts_at >= coalesce($7::timestamptz, '-infinity')
+    AND starts_at < coalesce($8::timestamptz, 'infinity')
+    AND {{is_wanted}}
+ORDER BY created_at DESC, id DESC
+LIMIT $6::integer;
 
--- name: count_appointments_of_providers :many
--- The total number of appointments in each of those lists; no row for an empty one.
--- params: organization_id uuid, from_start timestamptz, until_start timestamptz, statuses text[], provider_ids uuid[]
-SELECT theirs.provider_id, count(*) AS total
-FROM (
-    SELECT provider_id
-    FROM appointment
-    WHERE organization_id = $1 AND provider_id = ANY($5)
-        AND starts_at >= coalesce($2::timestamptz, '-infinity')
-        AND starts_at < coalesce($3::timestamptz, 'infinity')
-        AND ($4::text[] IS NULL OR status = ANY($4))
-    UNION ALL
-    SELECT taken.subject_id
-    FROM appointment_subject AS taken
-    JOIN appointment ON appointment.organization_id = $1 AND appointment.id = taken.appointment_id
-    WHERE taken.organization_id = $1 AND taken.subject_id = ANY($5) AND taken.position > 1
-        AND taken.starts_at >= coalesce($2::timestamptz, '-infinity')
-        AND taken.starts_at < coalesce($3::timestamptz, 'infinity')
-        AND ($4::text[] IS NULL OR appointment.status = ANY($4))
-) AS theirs (provider_id)
-GROUP BY theirs.provider_id;
+-- name: appointments_of_customers_by_creation_forward :many
+-- The same page of each of these customers' appointments in the order of (created_at, id).
+-- params: organization_id uuid, after_creation timestamptz, after_id uuid, before_creation timestamptz, before_id uuid, page_size integer, from_start timestamptz, until_start timestamptz, statuses text[], service_ids uuid[], provider_ids uuid[], resource_ids uuid[], customer_ids uuid[], seen_by uuid, reader_id uuid, search text, wanted_ids uuid[]
+SELECT wanted.wanted_id, page.*
+FROM unnest($17::uuid[]) AS wanted (wanted_id)
+CROSS JOIN LATERAL (
+    SELECT theirs.*
+    FROM (
+        SELECT {{appointment_columns}}
+        FROM appointment
+        WHERE organization_id = $1
+            AND customer_id = wanted.wanted_id
+            AND starts_at >= coalesce($7::timestamptz, '-infinity')
+            AND starts_at < coalesce($8::timestamptz, 'infinity')
+            AND {{is_wanted}}
+        -- All that the customer has are read and sorted: without this the list of the whole organization might be read.
+        OFFSET 0
+    ) AS theirs
+    WHERE (created_at, id) > (coalesce($2::timestamptz, '-infinity'), coalesce($3::uuid, '00000000-0000-0000-0000-000000000000'))
+        AND (created_at, id) < (coalesce($4::timestamptz, 'infinity'), coalesce($5::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
+    ORDER BY created_at, id
+    LIMIT $6::integer
+) AS page
+ORDER BY page.created_at, page.id;
 
--- name: count_appointments_of_customer :one
--- The total number of appointments in that list.
--- params: organization_id uuid, from_start timestamptz, until_start timestamptz, statuses text[], customer_id uuid
+-- name: appointments_of_customers_by_creation_backward :many
+-- The same lists from their other end: the last of each customer's appointments, in descending order.
+-- params: organization_id uuid, after_creation timestamptz, after_id uuid, before_creation timestamptz, before_id uuid, page_size integer, from_start timestamptz, until_start timestamptz, statuses text[], service_ids uuid[], provider_ids uuid[], resource_ids uuid[], customer_ids uuid[], seen_by uuid, reader_id uuid, search text, wanted_ids uuid[]
+SELECT wanted.wanted_id, page.*
+FROM unnest($17::uuid[]) AS wanted (wanted_id)
+CROSS JOIN LATERAL (
+    SELECT theirs.*
+    FROM (
+        SELECT {{appointment_columns}}
+        FROM appointment
+        WHERE organization_id = $1
+            AND customer_id = wanted.wanted_id
+            AND starts_at >= coalesce($7::timestamptz, '-infinity')
+            AND starts_at < coalesce($8::timestamptz, 'infinity')
+            AND {{is_wanted}}
+        -- All that the customer has are read and sorted: without this the list of the whole organization might be read.
+        OFFSET 0
+    ) AS theirs
+    WHERE (created_at, id) > (coalesce($2::timestamptz, '-infinity'), coalesce($3::uuid, '00000000-0000-0000-0000-000000000000'))
+        AND (created_at, id) < (coalesce($4::timestamptz, 'infinity'), coalesce($5::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
+    ORDER BY created_at DESC, id DESC
+    LIMIT $6::integer
+) AS page
+ORDER BY page.created_at DESC, page.id DESC;
+
+-- name: count_appointments_of_organization :one
+-- The total number of appointments in the organization's list. The bounds of pages are there for the list's sake.
+-- params: organization_id uuid, after_start timestamptz, after_id uuid, before_start timestamptz, before_id uuid, page_size integer, from_start timestamptz, until_start timestamptz, statuses text[], service_ids uuid[], provider_ids uuid[], resource_ids uuid[], customer_ids uuid[], seen_by uuid, reader_id uuid, search text
 SELECT count(*) AS total
-FROM appointment
-WHERE organization_id = $1 AND customer_id = $5
-    AND starts_at >= coalesce($2::timestamptz, '-infinity')
-    AND starts_at < coalesce($3::timestamptz, 'infinity')
-    AND ($4::text[] IS NULL OR status = ANY($4));
+FROM (
+    SELECT
+    FROM appointment
+    WHERE organization_id = $1
+        AND {{on_page_by_start}}
+        AND {{is_wanted}}
+    LIMIT $6::integer
+) AS listed;
+
+-- name: count_appointments_of_subjects :many
+-- The total number of appointments in each of those lists, and under a null that of them all, in which nothing counts
+-- twice; no row for an empty one.
+-- params: organization_id uuid, after_start timestamptz, after_id uuid, before_start timestamptz, before_id uuid, page_size integer, from_start timestamptz, until_start timestamptz, statuses text[], service_ids uuid[], provider_ids uuid[], resource_ids uuid[], customer_ids uuid[], seen_by uuid, reader_id uuid, search text, wanted_ids uuid[]
+SELECT wanted.wanted_id, count(DISTINCT theirs.id) AS total
+FROM unnest($17::uuid[]) AS wanted (wanted_id)
+CROSS JOIN LATERAL (
+    (
+        SELECT id
+        FROM appointment
+        WHERE organization_id = $1
+            AND provider_id = wanted.wanted_id
+            AND {{on_page_by_start}}
+            AND {{is_wanted}}
+        LIMIT $6::integer
+    )
+    UNION ALL
+    (
+        SELECT taken.appointment_id
+        FROM appointment_subject AS taken
+        CROSS JOIN LATERAL (
+            SELECT
+            FROM appointment
+            WHERE organization_id = $1 AND id = taken.appointment_id AND {{is_wanted}}
+        ) AS with_others
+        WHERE taken.organization_id = $1
+            AND taken.subject_id = wanted.wanted_id
+            AND taken.position > 1
+            AND {{taken_on_page_by_start}}
+        LIMIT $6::integer
+    )
+) AS theirs
+GROUP BY GROUPING SETS ((wanted.wanted_id), ());
+
+-- name: count_appointments_of_customers :many
+-- The total number of appointments in each of those lists; no row for an empty one.
+-- params: organization_id uuid, after_start timestamptz, after_id uuid, before_start timestamptz, before_id uuid, page_size integer, from_start timestamptz, until_start timestamptz, statuses text[], service_ids uuid[], provider_ids uuid[], resource_ids uuid[], customer_ids uuid[], seen_by uuid, reader_id uuid, search text, wanted_ids uuid[]
+SELECT wanted.wanted_id, count(*) AS total
+FROM unnest($17::uuid[]) AS wanted (wanted_id)
+CROSS JOIN LATERAL (
+    SELECT
+    FROM appointment
+    WHERE organization_id = $1
+        AND customer_id = wanted.wanted_id
+        AND {{on_page_by_start}}
+        AND {{is_wanted}}
+    LIMIT $6::integer
+) AS theirs
+GROUP BY wanted.wanted_id;
 
 -- name: insert_appointment :exec
 -- A confirmed appointment, in its first version.

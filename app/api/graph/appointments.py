@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Final, Self
 from uuid import UUID
 
 import strawberry
@@ -18,6 +18,7 @@ from app.api.operation.loaders import KnownCustomerQuestion
 from app.api.words.enums import (
     Actor,
     AppointmentChangeKind,
+    AppointmentOrder,
     AppointmentStatus,
     Assignment,
     Channel,
@@ -75,11 +76,13 @@ from app.telemetry.metrics import count_answer
 from app.usecases.booking.answer import Booked
 from app.usecases.booking.book_appointment import BookingForm, book_appointment
 from app.usecases.booking.find_appointment import find_appointment
-from app.usecases.booking.list_appointments import count_appointments, list_appointments
+from app.usecases.booking.list_appointments import list_keyset, own_list
 from app.usecases.listing.list_moves import MoveQuestion
 from app.usecases.look_ups import (
     AppointmentCountQuestion,
     AppointmentsQuestion,
+    CustomerAppointmentCountQuestion,
+    CustomerAppointmentsQuestion,
     SessionAppointmentsQuestion,
 )
 
@@ -101,6 +104,24 @@ ShownIn = Annotated[
 """An argument of what is shown on a wall clock."""
 
 BY_START = Order(name="appointments", types=(datetime, UUID))
+ORDERS: Final = {
+    AppointmentOrder.START_ASC: BY_START,
+    AppointmentOrder.START_DESC: Order(name="appointments, latest first", types=(datetime, UUID)),
+    AppointmentOrder.CREATED_DESC: Order(name="appointments, last booked", types=(datetime, UUID)),
+}
+
+FromStart = Annotated[
+    datetime | None,
+    strawberry.argument(name="from", description="Starting at or after this instant."),
+]
+ToStart = Annotated[
+    datetime | None, strawberry.argument(description="Starting before this instant.")
+]
+Statuses = Annotated[
+    list[AppointmentStatus] | None,
+    strawberry.argument(description="Only in one of these states."),
+]
+OrderBy = Annotated[AppointmentOrder, strawberry.argument(description="In which order.")]
 
 
 @strawberry.type(description="A customer's name and contact data, as given at booking.")
@@ -158,6 +179,44 @@ class Customer(Node):
     def external_id(self, info: Info) -> str | None:
         """Null for others."""
         return self.row.external_id if info.context.viewer.sees_staff_matters else None
+
+    @strawberry.field(
+        description="Their appointments that start in from…to; for a provider, those with them."
+    )
+    async def appointments(  # noqa: PLR0917  its filters, and the four arguments of a page
+        self,
+        info: Info,
+        from_: FromStart = None,
+        to: ToStart = None,
+        status: Statuses = None,
+        order_by: OrderBy = AppointmentOrder.START_ASC,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+    ) -> "AppointmentConnection":
+        """Batched."""
+        page = PageRequest.read(
+            ORDERS[order_by], first=first, after=after, last=last, before=before
+        )
+        which = own_list(info.context.viewer, filter_of(from_, to, status))
+        loaders, customer_id = info.context.loaders, self.row.id
+        question = CustomerAppointmentsQuestion(
+            customer_id,
+            which,
+            list_keyset(page.keyset, order_by),
+            order_by is AppointmentOrder.CREATED_DESC,
+        )
+        return connect(
+            page,
+            ORDERS[order_by],
+            await loaders.appointments_of_customer.load(question),
+            key=SORT_KEYS[order_by],
+            node=Appointment.of,
+            count=lambda: loaders.appointment_count_of_customer.load(
+                CustomerAppointmentCountQuestion(customer_id, which)
+            ),
+        )
 
     @classmethod
     def of(cls, customer: core.Customer) -> Self:
@@ -623,23 +682,19 @@ async def page_of_session(
     )
 
 
-async def _own_appointments(
-    info: Info, which: core.AppointmentFilter, page: PageRequest
-) -> AppointmentConnection:
-    """A page of the list of the use case."""
-    resources, viewer = info.context.resources, info.context.viewer
-    return connect(
-        page,
-        BY_START,
-        await list_appointments(resources, viewer, which, page.keyset),
-        key=_sort_key,
-        node=Appointment.of,
-        count=lambda: count_appointments(resources, viewer, which),
-    )
-
-
 def _sort_key(row: core.Appointment) -> tuple[datetime, UUID]:
     return row.starts_at, row.id
+
+
+def _key_by_creation(row: core.Appointment) -> tuple[datetime, UUID]:
+    return row.created_at, row.id
+
+
+SORT_KEYS: Final = {
+    AppointmentOrder.START_ASC: _sort_key,
+    AppointmentOrder.START_DESC: _sort_key,
+    AppointmentOrder.CREATED_DESC: _key_by_creation,
+}
 
 
 async def _none() -> int:
@@ -796,37 +851,6 @@ class AppointmentQuery:
             load=info.context.loaders.appointment.load,
         )
         return None if found is None else Appointment.of(found)
-
-    @strawberry.field(
-        description="The viewer's own appointments that start in from…to, by start: a customer's, "
-        "a provider's, or all of "
-        "the organization's for reception and administrators."
-    )
-    async def appointments(
-        self,
-        info: Info,
-        from_: Annotated[
-            datetime | None,
-            strawberry.argument(name="from", description="Starting at or after this instant."),
-        ] = None,
-        to: Annotated[
-            datetime | None, strawberry.argument(description="Starting before this instant.")
-        ] = None,
-        status: Annotated[
-            list[AppointmentStatus] | None,
-            strawberry.argument(description="Only in one of these states."),
-        ] = None,
-        first: First = None,
-        after: After = None,
-        last: Last = None,
-        before: Before = None,
-    ) -> AppointmentConnection | None:
-        """Keyset pages."""
-        page = PageRequest.read(BY_START, first=first, after=after, last=last, before=before)
-        which, provider_id = filter_of(from_, to, status), info.context.viewer.provider_id
-        if provider_id is not None:
-            return await appointments_of(info, provider_id, which, page)
-        return await _own_appointments(info, which, page)
 
 
 @strawberry.type

@@ -9,6 +9,7 @@ from graphql import GraphQLResolveInfo
 from strawberry.schema.config import StrawberryConfig
 
 from app.api.execution.resolvers import unwrap
+from app.api.graph.appointment_lists import AppointmentListQuery
 from app.api.graph.appointments import AppointmentMutation, AppointmentQuery
 from app.api.graph.availability import AvailabilityQuery
 from app.api.graph.clock import ClockMutation
@@ -49,6 +50,7 @@ class Query(
     ResourceQuery,
     AvailabilityQuery,
     AppointmentQuery,
+    AppointmentListQuery,
     CustomerQuery,
     SessionQuery,
     StrandedQuery,

@@ -29,11 +29,15 @@ from app.usecases.listing.list_service import (
 from app.usecases.look_ups import (
     AppointmentCountQuestion,
     AppointmentsQuestion,
+    CustomerAppointmentCountQuestion,
+    CustomerAppointmentsQuestion,
     ExceptionsQuestion,
     SessionAppointmentsQuestion,
     TimeOffQuestion,
     appointment_counts,
     appointment_pages,
+    customer_appointment_counts,
+    customer_appointment_pages,
     find_appointments,
     find_customers,
     find_exceptions,
@@ -281,6 +285,14 @@ class Loaders:
     @cached_property
     def appointment_count_of_provider(self) -> Loader[AppointmentCountQuestion, int]:
         return Loader(partial(appointment_counts, self._resources, self._organization_id))
+
+    @cached_property
+    def appointments_of_customer(self) -> Loader[CustomerAppointmentsQuestion, list[Appointment]]:
+        return Loader(partial(customer_appointment_pages, self._resources, self._organization_id))
+
+    @cached_property
+    def appointment_count_of_customer(self) -> Loader[CustomerAppointmentCountQuestion, int]:
+        return Loader(partial(customer_appointment_counts, self._resources, self._organization_id))
 
     @cached_property
     def messages(self) -> Loader[AppointmentId, list[Message]]:

@@ -4,7 +4,7 @@ from enum import Enum, StrEnum
 
 import strawberry
 
-from app.core.appointment import AppointmentStatus
+from app.core.appointment import AppointmentOrder, AppointmentStatus
 from app.core.changes import AppointmentChangeKind
 from app.core.lifecycle import Actor
 from app.core.limits import LimitPeriod
@@ -19,6 +19,7 @@ from app.core.viewer import Role
 __all__ = [
     "Actor",
     "AppointmentChangeKind",
+    "AppointmentOrder",
     "AppointmentStatus",
     "Assignment",
     "Channel",
@@ -130,6 +131,16 @@ _publish(
         "CANCELLED": "Cancelled; its time is free again. This state is final.",
         "COMPLETED": "It took place.",
         "NO_SHOW": "The customer did not come.",
+    },
+)
+
+_publish(
+    AppointmentOrder,
+    "The order of a list of appointments.",
+    {
+        "START_ASC": "By start, the earliest first.",
+        "START_DESC": "By start, the latest first.",
+        "CREATED_DESC": "By when they were booked, the last booked first.",
     },
 )
 
