@@ -217,6 +217,15 @@ async def a_world(api: Api) -> World:
     made((await api.ask(_UPDATE_CUSTOMER, caller=api.admin, input=entered))["answer"], "Customer")
     # It takes a room, and Ada was assigned to it.
     standing = await an_appointment(api, ada, "2026-01-13T10:00Z", providerId=None, **asked)
+    overridden = await an_appointment(
+        api,
+        ada,
+        "2026-01-13T16:30Z",
+        caller=api.admin,
+        customer=None,
+        customerId=customer_id,
+        ignore=["HOURS"],
+    )
     yoga = await a_service(api, ada, seats=4, needs=[{"name": "room", "resourceIds": [room["id"]]}])
     asked |= {"serviceId": yoga["id"], "providerId": None, "seats": 2}
     seated = await an_appointment(api, ada, "2026-01-13T14:00Z", **asked)
@@ -250,7 +259,9 @@ async def a_world(api: Api) -> World:
             "Resource": [room["id"]],
             "Service": [service["id"], fixed["id"]],
             "Customer": [customer_id],
-            "Appointment": [each["appointment"]["id"] for each in (standing, cancelled, seated)],
+            "Appointment": [
+                each["appointment"]["id"] for each in (standing, cancelled, seated, overridden)
+            ],
             "Session": [session],
             "TimeOff": [each["id"] for each in away],
             "Location": [location["id"]],
