@@ -26,6 +26,31 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION public.claims_under_lock(organization_id uuid, lock_keys bigint[], subject_ids uuid[], from_minute integer, until_minute integer, longest_minutes integer) RETURNS TABLE(subject_id uuid, claimed_from integer, claimed_until integer, visit_from integer, visit_until integer, appointment_id uuid, expires_at timestamp with time zone, unit integer)
+    LANGUAGE plpgsql
+    AS $$
+#variable_conflict use_column
+DECLARE
+    wanted bigint;
+BEGIN
+    FOREACH wanted IN ARRAY lock_keys LOOP
+        PERFORM pg_advisory_xact_lock(wanted);
+    END LOOP;
+    RETURN QUERY
+        SELECT claim.subject_id, claim.claimed_from, claim.claimed_until, claim.visit_from, claim.visit_until,
+            claim.appointment_id, claim.expires_at, claim.unit
+        FROM claim
+        WHERE claim.organization_id = claims_under_lock.organization_id
+            AND claim.subject_id = ANY(subject_ids)
+            AND claim.active
+            -- What begins earlier is over by from_minute. Without this the index on claimed_from is read from its
+            -- beginning.
+            AND claim.claimed_from > from_minute - longest_minutes
+            AND claim.claimed_from < until_minute
+            AND claim.claimed_until > from_minute;
+END
+$$;
+
 CREATE FUNCTION public.name_sort_key(name text) RETURNS text
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
     RETURN (((("left"(lower((replace(replace(replace(replace(translate(regexp_replace(NORMALIZE(name, NFKD), '[\u0300-\u036f]'::text, ''::text, 'g'::text), 'ØøŁłĐđÐðĦħıΑΒΓΔΕΖΗΘΙΚΛΜΝΞΟΠΡΣΤΥΦΧΨΩςАБВГДЕЖЗИКЛМНОПРСТУФХЦЧШЩЪЫЬЭЮЯЄІҐЂЈЉЊЋЏ'::text, 'oollddddhhiαβγδεζηθικλμνξοπρστυφχψωσабвгдежзиклмнопрстуфхцчшщъыьэюяєіґђјљњћџ'::text), 'ß'::text, 'ss'::text), 'ẞ'::text, 'ss'::text), 'Æ'::text, 'ae'::text), 'æ'::text, 'ae'::text) COLLATE "C")), 200) || chr(1)) || "left"(lower((NORMALIZE(name, NFD) COLLATE "C")), 200)) || chr(1)) || "left"(translate(name, 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ'::text, 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'::text), 200));

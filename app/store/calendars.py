@@ -23,10 +23,12 @@ from app.core.resource import ResourceCalendar, hours_in_force
 from app.core.rules import rules_in_force
 from app.core.slots import LONGEST_CLAIM_MINUTES, Claim, ClaimKind
 from app.core.zones import date_of_number, instant_of
+from app.store.locks import CalendarLock
 from app.store.providers import provider_from
 from app.store.resources import resource_from
 from app.store.services import service_from
 from app.store.sql import query
+from app.telemetry.metrics import LOCK_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -36,9 +38,9 @@ if TYPE_CHECKING:
     from app.core.booking import Claims
     from app.core.hours import Span
     from app.core.ids import OrganizationId
+    from app.core.limits import LimitPeriod
     from app.core.resource import Resource
     from app.core.zones import Minute
-    from app.store.locks import CalendarLock
     from app.store.pool import Transaction
     from app.store.sql import Executor, Record
 
@@ -46,6 +48,7 @@ _CALENDARS = query("calendars")
 _RESOURCE_CALENDARS = query("resource_calendars")
 _TIME_ZONES = query("time_zones_of_subjects")
 _CLAIMS = query("claims_of_subjects")
+_CLAIMS_UNDER_LOCK = query("claims_under_lock")
 _LED_CLAIMS = query("led_claims")
 _INSERT_CLAIMS = query("insert_claims")
 _FREE_APPOINTMENT_TIME = query("free_appointment_time")
@@ -223,10 +226,41 @@ async def load_claims(
 
     Expired holds are among them.
     """
+    rows = await _CLAIMS.many(on, organization_id, subject_ids, first, until, LONGEST_CLAIM_MINUTES)
+    return _by_each(subject_ids, rows, without)
+
+
+async def lock_and_load_claims(
+    tx: Transaction,
+    organization_id: OrganizationId,
+    dates: Mapping[SubjectId, Iterable[date]],
+    periods: Mapping[SubjectId, Iterable[tuple[LimitPeriod, date]]],
+    subject_ids: Sequence[Subject],
+    first: Minute,
+    until: Minute,
+    *,
+    without: AppointmentId | None = None,
+) -> tuple[CalendarLock, dict[Subject, list[Claim]]]:
+    """`lock_calendars`, then `load_claims`, in one round trip."""
+    lock = CalendarLock.of(organization_id, dates)
+    with LOCK_SECONDS.time():
+        rows = await _CLAIMS_UNDER_LOCK.many(
+            tx,
+            organization_id,
+            lock.keys(periods),
+            subject_ids,
+            first,
+            until,
+            LONGEST_CLAIM_MINUTES,
+        )
+    return lock, _by_each(subject_ids, rows, without)
+
+
+def _by_each(
+    subject_ids: Sequence[Subject], rows: Iterable[Record], without: AppointmentId | None
+) -> dict[Subject, list[Claim]]:
     found: dict[Subject, list[Claim]] = {subject_id: [] for subject_id in subject_ids}
-    for row in await _CLAIMS.many(
-        on, organization_id, subject_ids, first, until, LONGEST_CLAIM_MINUTES
-    ):
+    for row in rows:
         subject_id, appointment_id, claim = _claim(row)
         if without is None or appointment_id != without:
             found[subject_id].append(claim)  # type: ignore[index]  # one of those asked for

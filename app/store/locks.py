@@ -41,6 +41,25 @@ class CalendarLock:
     organization_id: OrganizationId
     dates: Mapping[SubjectId, frozenset[date]]
 
+    @classmethod
+    def of(
+        cls, organization_id: OrganizationId, dates: Mapping[SubjectId, Iterable[date]]
+    ) -> CalendarLock:
+        """The proof for these dates, for the statement that takes the locks."""
+        return cls(organization_id, {each: frozenset(dates[each]) for each in sorted(dates)})
+
+    def keys(self, periods: Mapping[SubjectId, Iterable[tuple[LimitPeriod, date]]]) -> list[int]:
+        """What is locked, in order: the dates, then these periods of limits."""
+        return [
+            lock_key("calendar", self.organization_id, subject_id, day.isoformat())
+            for subject_id, days in self.dates.items()
+            for day in sorted(days)
+        ] + [
+            lock_key("period", self.organization_id, subject_id, period, first.isoformat())
+            for subject_id in sorted(periods)
+            for period, first in sorted(periods[subject_id])
+        ]
+
 
 def lock_key(*parts: object) -> int:
     """The key of a lock: a signed 64-bit integer, as PostgreSQL wants it."""
@@ -151,22 +170,9 @@ async def lock_calendars(
     """No other transaction writes claims on these dates, each in the zone of its subject, nor
     visits that a limit counts in these periods, each given by its first date.
     """
-    locked = {subject_id: frozenset(dates[subject_id]) for subject_id in sorted(dates)}
-    limited = periods or {}
-    await _wait_for(
-        tx,
-        [
-            lock_key("calendar", organization_id, subject_id, day.isoformat())
-            for subject_id, days in locked.items()
-            for day in sorted(days)
-        ]
-        + [
-            lock_key("period", organization_id, subject_id, period, first.isoformat())
-            for subject_id in sorted(limited)
-            for period, first in sorted(limited[subject_id])
-        ],
-    )
-    return CalendarLock(organization_id, locked)
+    lock = CalendarLock.of(organization_id, dates)
+    await _wait_for(tx, lock.keys(periods or {}))
+    return lock
 
 
 async def _wait_for(

@@ -105,6 +105,14 @@ WHERE organization_id = $1
     AND claimed_from < $4
     AND claimed_until > $3;
 
+-- name: claims_under_lock :many
+-- Take these locks in the order of the array, until the transaction ends; then look at claims, as claims_of_subjects
+-- does. The function takes them in a statement of its own: the look sees what the transactions that held them have written.
+-- params: organization_id uuid, lock_keys bigint[], subject_ids uuid[], from_minute integer, until_minute integer, longest_minutes integer
+SELECT {{claim_columns}}
+FROM claims_under_lock(organization_id => $1, lock_keys => $2, subject_ids => $3, from_minute => $4, until_minute => $5,
+    longest_minutes => $6);
+
 -- name: led_claims :many
 -- The active claims that overlap the minutes from $4 to $5, of providers who lead a visit of one of these services; $6 is
 -- the length of the longest claim. Who leads, and for which service, is written with the appointment, the hold or the

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID, uuid4
 
@@ -28,6 +28,7 @@ from app.store.calendars import (
     UnlockedCalendarError,
     claims_of_appointment,
     load_claims,
+    lock_and_load_claims,
     take_time,
 )
 from app.store.locks import CalendarLock, lock_calendars, lock_key, lock_rules
@@ -266,6 +267,34 @@ async def test_locks_of_several_subjects_never_wait_in_a_circle(api: Api) -> Non
                 for _ in range(60)
             )
         )
+
+
+async def test_a_look_sees_what_the_holder_of_the_lock_wrote(api: Api) -> None:
+    """The claims are looked at when the lock is there, in the round trip that takes it."""
+    ada = ProviderId(key_in((await a_provider(api))["id"]))
+    (owner,) = await visits(api, 1)
+    organization = api.organization.id
+    wanted: list[SubjectId] = [ada]
+
+    async def look() -> Sequence[Claim]:
+        async with transaction(api.resources.pool) as tx:
+            lock, seen = await lock_and_load_claims(
+                tx, organization, {ada: [DAY]}, {}, wanted, TEN, TEN + 60
+            )
+            assert lock.dates == {ada: frozenset({DAY})}
+            return seen[ada]
+
+    async with transaction(api.resources.pool) as tx:
+        lock = await lock_calendars(tx, organization, {ada: [DAY]})
+        looking = asyncio.create_task(look())
+        async with asyncio.timeout(30):
+            while not await api.rows(WAITING_FOR_THE_LOCK):
+                assert not looking.done(), "it waits for the lock"
+        assert await take(tx, lock, {ada: (a_claim(TEN),)}, owner)
+    assert list(await looking) == [a_claim(TEN)]
+
+
+WAITING_FOR_THE_LOCK = "SELECT pid FROM pg_locks WHERE NOT granted AND locktype = 'advisory'"
 
 
 def test_the_keys_of_locks_are_those_of_0_1_0() -> None:

@@ -21,7 +21,7 @@ from app.store.calendars import (
     claims_of_appointment,
     claims_of_hold,
     claims_of_session,
-    load_claims,
+    lock_and_load_claims,
     time_zones,
 )
 from app.store.locks import lock_calendars, share_rules
@@ -160,26 +160,23 @@ async def lock_and_look(
         zones |= await time_zones(tx, organization_id, own.keys() - zones.keys())
     claim = claim_for(calendar.rules, starts_at)
     claims: Claims = {lead: (claim,)}
-    lock = await lock_calendars(
-        tx,
-        organization_id,
-        dates_to_lock(zones, claims, own),
-        limits_to_lock([calendar], claims),
-    )
-    now = resources.clock()
     without = None if moving is None else moving.appointment.id
     # A start between two minutes reaches into the next.
     spans = [(claim.claimed_from, claim.claimed_until + 1)]
     spans += instants_to_count([calendar], [starts_at])
-    standing: Mapping[SubjectId, Sequence[Claim]] = await load_claims(
+    subjects: list[SubjectId] = [lead]
+    lock, standing = await lock_and_load_claims(
         tx,
         organization_id,
-        [lead],
+        dates_to_lock(zones, claims, own),
+        limits_to_lock([calendar], claims),
+        subjects,
         min(first for first, _ in spans),
         max(until for _, until in spans),
         without=without,
     )
     led = await load_led(tx, organization_id, [calendar], [starts_at], without=without)
+    now = resources.clock()
     return Sight(
         lead=lead,
         providers=(lead,),
