@@ -23,12 +23,15 @@ async def try_change(
     api: Api, mutation: str, values: Json, *, caller: Caller | None = None
 ) -> Json:
     """The answer, of any type; administrators ask unless somebody else is named."""
+    # Removing is never invalid.
+    field = "" if mutation == "removeTimeOff" else "... on InvalidInputError { field }"
     document = f"""
         mutation ($input: {mutation[0].upper()}{mutation[1:]}Input!) {{
             answer: {mutation}(input: $input) {{
                 __typename
                 ... on UserError {{ code message }}
-                ... on InvalidInputError {{ field }}
+                {field}
+                ... on Node {{ id }}
                 ... on ChangePreview {{
                     openMinutesGained openMinutesLost strandedCount stranded {{ id startsAt }}
                 }}
@@ -45,10 +48,12 @@ async def preview(api: Api, mutation: str, **values: Any) -> Json:  # noqa: ANN4
     return made(answer, "ChangePreview")
 
 
-async def change(api: Api, mutation: str, **values: Any) -> None:  # noqa: ANN401  as above
-    """Make the change."""
+async def change(api: Api, mutation: str, **values: Any) -> str:  # noqa: ANN401  as above
+    """Make the change; the id of what was changed."""
     answer = await try_change(api, mutation, values)
     assert answer["__typename"] in {"Provider", "Service", "Resource", "TimeOff"}, answer
+    changed: str = answer["id"]
+    return changed
 
 
 async def stranded(api: Api, *, caller: Caller | None = None, **asked: object) -> list[str]:

@@ -67,6 +67,9 @@ class ClaimKind(StrEnum):
     HOLD = "HOLD"
 
 
+LONGEST_BUFFER_MINUTES: Final = DAY_MINUTES
+"""The validation of services and providers refuses longer ones, and the database too."""
+
 LONGEST_CLAIM_MINUTES: Final = 3 * DAY_MINUTES
 """A visit and both of its buffers last a day at most, each; the database refuses longer claims
 (`claim_length`). A query for claims in a range, by their beginnings, has to start that much

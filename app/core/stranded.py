@@ -9,13 +9,15 @@ buffers play no part.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from app.core.hours import cut_intervals, merge_intervals, windows_over
 from app.core.resource import hours_in_force
-from app.core.zones import DAY_MINUTES, dates_touched, day_number, local_days, minute_at_or_after
+from app.core.slots import LONGEST_CLAIM_MINUTES
+from app.core.zones import DAY_MINUTES, day_number, local_days, minute_at_or_after
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -25,16 +27,19 @@ if TYPE_CHECKING:
     from app.core.hours import DayException, Hours
     from app.core.ids import AppointmentId, ProviderId, ServiceId, SubjectId
     from app.core.needs import Needs
-    from app.core.provider import Provider
+    from app.core.provider import Provider, TimeOff
     from app.core.resource import Resource
     from app.core.validation import Week
-    from app.core.zones import Interval
+    from app.core.zones import Interval, Minute
 
 PREVIEW_DAYS: Final = 92
 """So many days ahead a preview counts open minutes: a quarter of a year."""
 
 MOST_SHOWN: Final = 100
 """How many stranded appointments a preview shows; it counts all."""
+
+_STRETCH_MINUTES: Final = 32 * DAY_MINUTES
+"""Open time is computed for so many dates at once."""
 
 _MARGIN_DAYS: Final = 4
 """An instant's date in any zone differs by less than two from that in UTC, and the hours of a date
@@ -72,6 +77,16 @@ class BookedVisit(NamedTuple):
     units: tuple[tuple[SubjectId, int], ...]
     ignores_hours: bool = False
     """Whether hours were set aside when it was booked."""
+
+
+class SubjectVisits(NamedTuple):
+    """Visits of one subject, in lists that run in parallel, and their services."""
+
+    subject_id: SubjectId
+    visits_from: Sequence[Minute]
+    visits_until: Sequence[Minute]
+    units: Sequence[int]
+    service_ids: frozenset[ServiceId]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +129,8 @@ class Change:
 
     subjects: Mapping[SubjectId, Edit] = field(default_factory=dict)
     service: ServiceChange | None = None
+    within: Interval | None = None
+    """Visits that start at other instants are not stranded by it. None: at any instant."""
 
     @property
     def strands(self) -> frozenset[SubjectId]:
@@ -152,9 +169,13 @@ def members_of(needs: Needs) -> frozenset[SubjectId]:
     return frozenset((*needs.provider_ids, *needs.resource_ids))
 
 
-def change_of_hours(subject_id: SubjectId, after: Callable[[Hours], Hours]) -> Change:
+def change_of_hours(
+    subject_id: SubjectId, after: Callable[[Hours], Hours], within: Interval | None = None
+) -> Change:
     """The change of a subject's hours, given what it makes of those that are kept."""
-    return Change(subjects={subject_id: lambda state: replace(state, kept=after(state.kept))})
+    return Change(
+        subjects={subject_id: lambda state: replace(state, kept=after(state.kept))}, within=within
+    )
 
 
 def change_of_week(subject_id: SubjectId, week: Week) -> Change:
@@ -173,7 +194,31 @@ def change_of_exception(subject_id: SubjectId, day: date, exception: DayExceptio
             kept, exceptions=exceptions if exception is None else {**exceptions, day: exception}
         )
 
-    return change_of_hours(subject_id, after)
+    midnight = day_number(day) * DAY_MINUTES
+    return change_of_hours(subject_id, after, _around(midnight, midnight + DAY_MINUTES))
+
+
+def change_of_time_off(
+    subject_id: SubjectId, others: Iterable[TimeOff], new: TimeOff | None
+) -> Change:
+    """From then on the subject has this time off to come: the others, which it has already, and
+    the new one, if there is one.
+    """
+    all_ = others if new is None else (*others, new)
+    spans = tuple(merge_intervals((each.from_wall, each.until_wall) for each in all_))
+    return change_of_hours(
+        subject_id,
+        lambda kept: replace(kept, time_off=spans),
+        (0, 0) if new is None else _around(new.from_wall, new.until_wall),
+    )
+
+
+def _around(first: int, until: int) -> Interval:
+    """Where visits start that may overlap hours, in any zone, which depend on these wall minutes:
+    those of their date, and of its neighbours.
+    """
+    low, high = dates_around(first, until)
+    return low * DAY_MINUTES - LONGEST_CLAIM_MINUTES, (high + 1) * DAY_MINUTES
 
 
 def change_of_provider(before: Provider, after: Provider) -> Change:
@@ -229,22 +274,39 @@ def stranded_among(visits: Iterable[BookedVisit], practice: Practice) -> frozens
     return frozenset(visit.appointment_id for visit in visits if is_stranded(visit))
 
 
+def may_be_stranded(theirs: SubjectVisits, practice: Practice) -> bool:
+    """Whether any of the subject's visits may be stranded because of it: False only if none is."""
+    state = practice.subjects[theirs.subject_id]
+    open_time = _OpenTime(state.hours)
+    return (
+        any(theirs.subject_id not in practice.members[each] for each in theirs.service_ids)
+        or any(unit > state.units for unit in theirs.units)
+        or not all(map(open_time.holds, zip(theirs.visits_from, theirs.visits_until, strict=True)))
+    )
+
+
 class _OpenTime:
     """The open time of a subject; each stretch of dates is computed once."""
 
     def __init__(self, hours: Hours) -> None:
         self._hours = hours
-        self._known: dict[tuple[date, date], list[Interval]] = {}
+        self._known: dict[int, tuple[list[Minute], list[Minute]]] = {}
 
     def holds(self, visit: Interval) -> bool:
         """Whether the subject is open for all of the visit."""
         start, end = visit
-        touched = dates_touched(self._hours.time_zone, start, end)
-        place = touched[0], touched[-1]
-        if place not in self._known:
-            # Ranges of the date before may reach into the first one.
-            self._known[place] = _open(self._hours, day_number(place[0]) - 1, day_number(place[1]))
-        return any(begin <= start and end <= stop for begin, stop in self._known[place])
+        stretch = start // _STRETCH_MINUTES
+        known = self._known.get(stretch)
+        if known is None:
+            first, last = dates_around(
+                stretch * _STRETCH_MINUTES, (stretch + 1) * _STRETCH_MINUTES + LONGEST_CLAIM_MINUTES
+            )
+            windows = _open(self._hours, first, last)
+            known = [begin for begin, _ in windows], [until for _, until in windows]
+            self._known[stretch] = known
+        beginnings, ends = known
+        at = bisect_right(beginnings, start) - 1
+        return at >= 0 and end <= ends[at]
 
 
 def _open(hours: Hours, first: int, last: int) -> list[Interval]:

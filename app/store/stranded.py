@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 from uuid import UUID
 
 from app.core.ids import AppointmentId, ProviderId, ResourceId, ServiceId, SubjectId
 from app.core.party import Party
-from app.core.stranded import BookedVisit, Practice, SubjectState, dates_around, members_of
-from app.core.zones import date_of_number
+from app.core.slots import LONGEST_BUFFER_MINUTES
+from app.core.stranded import (
+    BookedVisit,
+    Practice,
+    SubjectState,
+    SubjectVisits,
+    dates_around,
+    members_of,
+)
+from app.core.zones import date_of_number, minute_of
 from app.store.calendars import load_calendars, load_kept_hours
 from app.store.needs import load_needs
 from app.store.sql import query
@@ -22,10 +30,10 @@ if TYPE_CHECKING:
     from app.core.zones import Interval
     from app.store.sql import Executor, Record
 
-_OF_ORGANIZATION = {
-    backward: query(f"visits_of_organization_{'backward' if backward else 'forward'}")
-    for backward in (False, True)
-}
+_LATER = query("start_of_later_appointment")
+_EARLIER = query("start_of_earlier_appointment")
+_BY_SUBJECT = query("visits_by_subject")
+_SERVICES = query("services_by_subject")
 _OF_SUBJECT = {
     backward: query(f"visits_of_subject_{'backward' if backward else 'forward'}")
     for backward in (False, True)
@@ -53,23 +61,42 @@ def _bounds(keyset: Keyset, now: datetime) -> tuple[object, ...]:
     return (*after, *(keyset.before or (None, None)), keyset.limit)
 
 
-async def visits_to_come(
+async def end_of_stretch(
     on: Executor,
     organization_id: OrganizationId,
-    keyset: Keyset,
-    now: datetime,
+    after: datetime,
+    until: datetime,
     *,
-    provider_ids: Sequence[ProviderId] | None = None,
-) -> list[BookedVisit]:
-    """A page of the confirmed appointments to come, by (starts_at, id): of all, or of those with
-    any of these providers.
+    others: int,
+    backward: bool = False,
+) -> datetime | None:
+    """The start of the appointment that so many others, of any state, precede among those that
+    start after `after` and not after `until`; where `backward`, follow. None: there are fewer.
     """
-    if provider_ids is not None and len(provider_ids) == 1:
-        return await visits_of_subject(on, organization_id, provider_ids[0], keyset, now)
-    rows = await _OF_ORGANIZATION[keyset.backward].many(
-        on, organization_id, *_bounds(keyset, now), provider_ids
+    row = await (_EARLIER if backward else _LATER).maybe(on, organization_id, after, until, others)
+    return None if row is None else cast("datetime", row["starts_at"])
+
+
+async def visits_by_subject(
+    on: Executor, organization_id: OrganizationId, after: datetime, until: datetime
+) -> list[SubjectVisits]:
+    """The visits that start after `after` and not after `until`, by whom and what they take."""
+    services: dict[SubjectId, set[ServiceId]] = {}
+    for row in await _SERVICES.many(on, organization_id, after, until):
+        services.setdefault(row["subject_id"], set()).add(ServiceId(row["service_id"]))
+    rows = await _BY_SUBJECT.many(
+        on, organization_id, minute_of(after), minute_of(until), LONGEST_BUFFER_MINUTES
     )
-    return [_visit(row) for row in rows]
+    return [
+        SubjectVisits(
+            subject_id=row["subject_id"],
+            visits_from=row["visits_from"],
+            visits_until=row["visits_until"],
+            units=row["units"],
+            service_ids=frozenset(services.get(row["subject_id"], ())),
+        )
+        for row in rows
+    ]
 
 
 async def visits_of_subject(
@@ -114,19 +141,32 @@ async def load_states(
 
 
 async def load_practice(
+    on: Executor,
+    organization_id: OrganizationId,
+    subject_ids: Iterable[SubjectId],
+    service_ids: Iterable[ServiceId],
+    span: Interval,
+) -> Practice:
+    """All that decides whether visits in the span are stranded that take these subjects, for these
+    services.
+    """
+    needs = await load_needs(on, organization_id, sorted(set(service_ids)))
+    return Practice(
+        subjects=await load_states(on, organization_id, subject_ids, span),
+        members={each: members_of(found) for each, found in needs.items()},
+    )
+
+
+async def load_practice_of(
     on: Executor, organization_id: OrganizationId, visits: Sequence[BookedVisit]
 ) -> Practice:
     """All that decides whether these visits are stranded."""
     if not visits:
         return Practice(subjects={}, members={})
-    service_ids = {each.service_id for each in visits if each.service_id is not None}
-    needs = await load_needs(on, organization_id, sorted(service_ids))
-    return Practice(
-        subjects=await load_states(
-            on,
-            organization_id,
-            (subject_id for each in visits for subject_id, _ in each.units),
-            (min(each.visit[0] for each in visits), max(each.visit[1] for each in visits)),
-        ),
-        members={each: members_of(found) for each, found in needs.items()},
+    return await load_practice(
+        on,
+        organization_id,
+        (subject_id for each in visits for subject_id, _ in each.units),
+        (each.service_id for each in visits if each.service_id is not None),
+        (min(each.visit[0] for each in visits), max(each.visit[1] for each in visits)),
     )

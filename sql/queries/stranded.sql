@@ -17,41 +17,72 @@ CROSS JOIN LATERAL (
     ) AS theirs (subject_id, unit, visit_from, visit_until)
 ) AS taken;
 
--- name: visits_of_organization_forward :many
--- A page of the organization's confirmed appointments, with any of these providers (null: of all), in the order of
--- (starts_at, id), strictly between two cursors; a null second one bounds nothing.
--- params: organization_id uuid, after_start timestamptz, after_id uuid, before_start timestamptz, before_id uuid, page_size integer, provider_ids uuid[]
-WITH page AS (
-    SELECT id, starts_at, service_id, session_id, ignored
-    FROM appointment
-    WHERE organization_id = $1 AND status = 'CONFIRMED'
-        AND (starts_at, id) > ($2, $3)
-        AND (starts_at, id) < (coalesce($4::timestamptz, 'infinity'), coalesce($5::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
-        AND ($7::uuid[] IS NULL OR provider_id = ANY($7) OR provider_ids && $7)
-    ORDER BY starts_at, id
-    LIMIT $6::integer
-)
-SELECT {{booked_visit}}
-ORDER BY page.starts_at, page.id;
+-- name: start_of_later_appointment :maybe
+-- The start of the appointment that so many others, of any state, precede from $2 on; no row where there are fewer until $3.
+-- params: organization_id uuid, after_start timestamptz, until_start timestamptz, others integer
+SELECT starts_at
+FROM appointment
+WHERE organization_id = $1 AND starts_at > $2 AND starts_at <= $3
+ORDER BY starts_at
+OFFSET $4::integer
+LIMIT 1;
 
--- name: visits_of_organization_backward :many
--- The same list from its other end, in descending order.
--- params: organization_id uuid, after_start timestamptz, after_id uuid, before_start timestamptz, before_id uuid, page_size integer, provider_ids uuid[]
-WITH page AS (
-    SELECT id, starts_at, service_id, session_id, ignored
-    FROM appointment
-    WHERE organization_id = $1 AND status = 'CONFIRMED'
-        AND (starts_at, id) > ($2, $3)
-        AND (starts_at, id) < (coalesce($4::timestamptz, 'infinity'), coalesce($5::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
-        AND ($7::uuid[] IS NULL OR provider_id = ANY($7) OR provider_ids && $7)
-    ORDER BY starts_at DESC, id DESC
-    LIMIT $6::integer
-)
-SELECT {{booked_visit}}
-ORDER BY page.starts_at DESC, page.id DESC;
+-- name: start_of_earlier_appointment :maybe
+-- The same from the other end.
+-- params: organization_id uuid, after_start timestamptz, until_start timestamptz, others integer
+SELECT starts_at
+FROM appointment
+WHERE organization_id = $1 AND starts_at > $2 AND starts_at <= $3
+ORDER BY starts_at DESC
+OFFSET $4::integer
+LIMIT 1;
+
+-- name: visits_by_subject :many
+-- The visits of each subject that start from minute $2 to $3: when, and on which unit; the arrays run in parallel. Holds are
+-- left out. $4 is the length of the longest buffer before a visit.
+-- params: organization_id uuid, from_minute integer, until_minute integer, longest_buffer_minutes integer
+SELECT subject.id AS subject_id, theirs.visits_from, theirs.visits_until, theirs.units
+FROM subject
+CROSS JOIN LATERAL (
+    SELECT array_agg(visit_from), array_agg(visit_until), array_agg(unit)
+    FROM claim
+    WHERE organization_id = $1
+        AND subject_id = subject.id
+        AND active
+        AND expires_at IS NULL
+        -- The index is by the beginnings of claims.
+        AND claimed_from BETWEEN $2::integer - $4::integer AND $3
+        AND visit_from BETWEEN $2 AND $3
+) AS theirs (visits_from, visits_until, units)
+WHERE subject.organization_id = $1 AND theirs.units IS NOT NULL;
+
+-- name: services_by_subject :many
+-- For which services appointments take each subject, of those that start after $2 and until $3.
+-- params: organization_id uuid, after_start timestamptz, until_start timestamptz
+SELECT DISTINCT service_id, provider_id AS subject_id
+FROM appointment
+WHERE organization_id = $1
+    AND starts_at > $2
+    AND starts_at <= $3
+    AND status = 'CONFIRMED'
+    AND service_id IS NOT NULL
+UNION
+SELECT theirs.service_id, subject.id
+FROM subject
+CROSS JOIN LATERAL (
+    SELECT DISTINCT service_id
+    FROM appointment_subject
+    WHERE organization_id = $1
+        AND subject_id = subject.id
+        AND position > 1
+        AND starts_at > $2
+        AND starts_at <= $3
+) AS theirs
+WHERE subject.organization_id = $1;
 
 -- name: visits_of_subject_forward :many
--- As visits_of_organization_forward, of the appointments that take this subject.
+-- A page of the confirmed appointments that take a subject, in the order of (starts_at, id), strictly between two cursors; a
+-- null second one bounds nothing.
 -- params: organization_id uuid, after_start timestamptz, after_id uuid, before_start timestamptz, before_id uuid, page_size integer, subject_id uuid
 WITH page AS (
     SELECT appointment.id, appointment.starts_at, appointment.service_id, appointment.session_id, appointment.ignored

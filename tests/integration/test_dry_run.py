@@ -94,12 +94,25 @@ def exceptions(draw: st.DrawFn) -> Json:
     return {"date": draw(_dates), "isBlocked": is_blocked, "ranges": some}
 
 
+@st.composite
+def times_away(draw: st.DrawFn, days: st.SearchStrategy[date]) -> Json:
+    """Readings of time off, from minutes to days long."""
+    day, start = draw(days), draw(_quarters)
+    minutes = draw(st.sampled_from([15, 60, 600, 1_440, 4_000]))
+    ahead, until = divmod(start + minutes, 1_440)
+    return {
+        "from": f"{day}T{clock(start)}",
+        "until": f"{day + timedelta(days=ahead)}T{clock(until)}",
+    }
+
+
 hours_changes = st.one_of(
     st.tuples(
         st.just("setWeeklyHours"), st.fixed_dictionaries({"hours": weeks(), "breaks": weeks()})
     ),
     st.tuples(st.just("setException"), exceptions()),
     st.tuples(st.just("removeException"), st.fixed_dictionaries({"date": _dates})),
+    st.tuples(st.just("addTimeOff"), times_away(st.sampled_from(DATES))),
 )
 """Of whoever has hours."""
 
@@ -107,8 +120,15 @@ hours_changes = st.one_of(
 @st.composite
 def changes(draw: st.DrawFn) -> tuple[str, Json]:
     """A mutation and its input, with names in place of ids."""
-    kind = draw(st.sampled_from(["hours", "hours", "hours", "provider", "resource", "service"]))
+    kind = draw(
+        st.sampled_from(["hours", "hours", "hours", "away", "provider", "resource", "service"])
+    )
     match kind:
+        case "away":
+            which = {"id": f"time off {draw(st.integers(0, 2))}"}
+            if draw(st.booleans()):
+                return "removeTimeOff", which
+            return "updateTimeOff", {**which, **draw(times_away(st.sampled_from(DATES)))}
         case "hours":
             mutation, values = draw(hours_changes)
             whose = draw(st.sampled_from(["ada", "ben", "room"]))
@@ -180,18 +200,15 @@ async def a_world(api: Api) -> dict[str, str]:
     return {name: each["id"] for name, each in named.items()}
 
 
-async def measured(api: Api, mutation: str, values: Json) -> dict[tuple[UUID, int], int]:
+async def measured(api: Api, mutation: str, whose: UUID) -> dict[tuple[UUID, int], int]:
     """Whom and what the change is about as the database has it: the open minutes of each unit of
     each, as bits.
     """
     span = preview_span(api.clock())
-    service_id = ServiceId(key_in(values["id"])) if mutation == "updateService" else None
-    subject_ids: list[SubjectId]
     pool, organization_id = api.resources.pool, api.organization.id
-    if service_id is None:
-        whose = values.get("id") or values.get("providerId") or values["resourceId"]
-        subject_ids = [ProviderId(key_in(whose))]
-    else:
+    subject_ids: list[SubjectId] = [ProviderId(whose)]
+    if mutation == "updateService":
+        service_id = ServiceId(whose)
         needs = await load_needs(pool, organization_id, [service_id])
         subject_ids = [*needs[service_id].provider_ids]
     states = await load_states(pool, organization_id, subject_ids, span)
@@ -227,15 +244,26 @@ async def check_changes(
         wish = {} if whom in {"ada", "ben"} else {"serviceId": ids[whom], "providerId": None}
         await book(api, {"id": ids.get(whom)}, f"{day}T{at}Z", **wish)  # type: ignore[arg-type]
     assert await stranded(api, first=100) == []
+    owners: dict[str, UUID] = {}
     for mutation, named in wanted:
         values = with_ids(named, ids)
+        is_new = mutation == "addTimeOff"
+        key = values.get("id") or values.get("providerId") or values["resourceId"]
+        if key.startswith("time off"):
+            continue  # there is none, or no longer
+        whose = owners.get(key) or key_in(key)
         were = await stranded(api, first=100)
-        open_before = await measured(api, mutation, values)
+        open_before = await measured(api, mutation, whose)
         said = await preview(api, mutation, **values)
         assert await stranded(api, first=100) == were
-        await change(api, mutation, **values)
+        changed = await change(api, mutation, **values)
+        if is_new:
+            ids[f"time off {len(owners)}"] = changed
+            owners[changed] = whose
+        elif mutation == "removeTimeOff":
+            del ids[named["id"]]
         are = await stranded(api, first=100)
-        open_after = await measured(api, mutation, values)
+        open_after = await measured(api, mutation, whose)
         new = [each for each in are if each not in were]
         assert [each["id"] for each in said["stranded"]] == new, (mutation, values)
         assert said["strandedCount"] == len(new)
@@ -254,7 +282,7 @@ WINDOW: Final = tuple(date(2026, 3, 27) + timedelta(days=ahead) for ahead in ran
 @st.composite
 def changes_in_window(draw: st.DrawFn) -> tuple[str, Json]:
     effect = {"effectiveFrom": str(WINDOW[0]), "effectiveUntil": str(WINDOW[-1])}
-    kind = draw(st.sampled_from(["week", "exception", "remove", "zone"]))
+    kind = draw(st.sampled_from(["week", "exception", "remove", "away", "zone"]))
     day = draw(st.sampled_from(WINDOW))
     match kind:
         case "week":
@@ -264,6 +292,8 @@ def changes_in_window(draw: st.DrawFn) -> tuple[str, Json]:
             return "setException", {**draw(exceptions()), "date": str(day)}
         case "remove":
             return "removeException", {"date": str(day)}
+        case "away":
+            return "addTimeOff", draw(times_away(st.just(day)))
         case _:
             return "updateProvider", {"timeZone": draw(st.sampled_from(ZONES))}
 

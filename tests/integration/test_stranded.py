@@ -165,6 +165,43 @@ async def test_what_does_not_open_or_close_changes_nothing(api: Api) -> None:
     )
 
 
+async def test_time_off_strands_as_long_as_no_other_covers_the_same(api: Api) -> None:
+    ada = await a_provider(api)
+    first, second, third = [
+        await booked(api, ada, at)
+        for at in ("2026-01-13T16:00Z", "2026-01-14T09:00Z", "2026-01-15T12:00Z")
+    ]
+    week = {"from": "2026-01-13T16:30", "until": "2026-01-15T12:00", "reason": "Ill"}
+    found = await strands_in_both(
+        api, "addTimeOff", {"providerId": ada["id"], **week}, [first, second]
+    )
+    assert minutes(found) == (0, 30 + 8 * 60 + 3 * 60)
+    [ill] = await away(api, ada)
+    longer = {"id": ill, "until": "2026-01-15T12:01"}
+    found = await strands_in_both(api, "updateTimeOff", longer, [third])
+    assert minutes(found) == (0, 1)
+    moved = await preview(api, "updateTimeOff", id=ill, **{"from": "2026-01-14T00:00"})
+    assert minutes(moved) == (30, 0)
+    day = {"providerId": ada["id"], "from": "2026-01-14T00:00", "until": "2026-01-15T00:00"}
+    assert await preview(api, "addTimeOff", **day) == NOTHING
+    await change(api, "addTimeOff", **day)
+    found = await preview(api, "removeTimeOff", id=ill)
+    assert minutes(found) == (30 + 3 * 60 + 1, 0)
+    assert ids(found) == []
+    await change(api, "removeTimeOff", id=ill)
+    assert await stranded(api) == [second]
+
+
+async def away(api: Api, provider: Json) -> list[str]:
+    """The ids of the provider's time off to come."""
+    data = await api.ask(
+        "query ($id: ID!) { provider(id: $id) { timeOff { id } } }",
+        caller=api.admin,
+        id=provider["id"],
+    )
+    return [each["id"] for each in data["provider"]["timeOff"]]
+
+
 # ---------------------------------------------------------------- teams, rooms, sessions, units
 
 
@@ -293,11 +330,13 @@ async def test_only_confirmed_appointments_to_come_are_stranded(api: Api) -> Non
     assert await stranded(api) == []
 
 
+@pytest.mark.parametrize(("stretch", "batch"), [(0, 1), (3, 2), (5_000, 3), (5_000, 200)])
 async def test_the_list_pages_by_start_in_both_directions(
-    api: Api, monkeypatch: pytest.MonkeyPatch
+    api: Api, monkeypatch: pytest.MonkeyPatch, stretch: int, batch: int
 ) -> None:
-    """However many of those looked at together are stranded."""
-    monkeypatch.setattr("app.usecases.booking.list_stranded.BATCH", 2)
+    """However many are looked at together, and however many of those are stranded."""
+    monkeypatch.setattr("app.usecases.booking.list_stranded.STRETCH", stretch)
+    monkeypatch.setattr("app.usecases.booking.list_stranded.BATCH", batch)
     ada, ben = [await a_provider(api) for _ in range(2)]
     hours = range(9, 17)
     for hour in hours:
@@ -385,6 +424,22 @@ REFUSED = [
         {"resourceId": unknown("Resource"), "date": TUESDAY},
         "NotFoundError",
     ),
+    (
+        "addTimeOff",
+        {"from": "2026-01-14T00:00", "until": "2026-01-14T00:00"},
+        "InvalidInputError",
+    ),
+    (
+        "addTimeOff",
+        {
+            "providerId": unknown("Provider"),
+            "from": "2026-01-14T00:00",
+            "until": "2026-01-15T00:00",
+        },
+        "NotFoundError",
+    ),
+    ("updateTimeOff", {"id": unknown("TimeOff"), "reason": "Ill"}, "NotFoundError"),
+    ("removeTimeOff", {"id": unknown("TimeOff")}, "NotFoundError"),
     ("updateProvider", {"id": unknown("Provider"), "name": "Ada"}, "NotFoundError"),
     ("updateService", {"id": unknown("Service"), "name": "Cut"}, "NotFoundError"),
     ("updateResource", {"id": unknown("Resource"), "name": "Room"}, "NotFoundError"),
@@ -432,6 +487,10 @@ async def test_a_dry_run_waits_for_no_lock_and_writes_nothing(api: Api) -> None:
     asked: list[tuple[str, Json]] = [
         ("setWeeklyHours", {"providerId": ada["id"], "hours": []}),
         ("setException", {"providerId": ada["id"], "date": TUESDAY, "isBlocked": True}),
+        (
+            "addTimeOff",
+            {"providerId": ada["id"], "from": f"{TUESDAY}T00:00", "until": f"{TUESDAY}T23:00"},
+        ),
         ("updateProvider", {"id": ada["id"], "timeZone": "Asia/Tokyo", "subject": "new"}),
         ("updateResource", {"id": room["id"], "alwaysOpen": False, "externalId": "9"}),
         ("updateService", {"id": cut["id"], "providerIds": []}),

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 import strawberry
 
+from app.api.graph.previews import DRY_RUN, ChangePreview
 from app.api.operation.info import Info
 from app.api.words.changes import changes_of
 from app.api.words.errors import BadUserInput
@@ -14,6 +15,7 @@ from app.api.words.refusals import InvalidInputError, NotAllowedError, NotFoundE
 from app.api.words.relay import global_id
 from app.api.words.scalars import LocalDateTime
 from app.core import provider as core
+from app.core import stranded
 from app.core.ids import ProviderId, ResourceId, SubjectId
 from app.core.validation import TimeOffForm
 from app.core.zones import date_of_number, day_number, local_date, minute_of
@@ -124,6 +126,7 @@ class AddTimeOffInput:
     resource_id: strawberry.ID | None = strawberry.field(
         default=None, description="What: a resource. Reception and administrators only."
     )
+    dry_run: bool | None = strawberry.field(default=False, description=DRY_RUN)
 
 
 @strawberry.input(
@@ -142,6 +145,7 @@ class UpdateTimeOffInput:
     reason: str | None = strawberry.field(
         default=strawberry.UNSET, description=f"{_REASON} Null: none."
     )
+    dry_run: bool | None = strawberry.field(default=False, description=DRY_RUN)
 
 
 @strawberry.input(description="The time off to remove.")
@@ -149,20 +153,21 @@ class RemoveTimeOffInput:
     """See `remove_time_off`."""
 
     id: strawberry.ID = strawberry.field(description="Which time off.")
+    dry_run: bool | None = strawberry.field(default=False, description=DRY_RUN)
 
 
 AddTimeOffResult = Annotated[
-    TimeOff | InvalidInputError | NotAllowedError | NotFoundError,
+    TimeOff | ChangePreview | InvalidInputError | NotAllowedError | NotFoundError,
     strawberry.union("AddTimeOffResult", description="The new time off, or why there is none."),
 ]
 UpdateTimeOffResult = Annotated[
-    TimeOff | InvalidInputError | NotAllowedError | NotFoundError,
+    TimeOff | ChangePreview | InvalidInputError | NotAllowedError | NotFoundError,
     strawberry.union(
         "UpdateTimeOffResult", description="The changed time off, or why it is unchanged."
     ),
 ]
 RemoveTimeOffResult = Annotated[
-    TimeOff | NotAllowedError | NotFoundError,
+    TimeOff | ChangePreview | NotAllowedError | NotFoundError,
     strawberry.union("RemoveTimeOffResult", description="The time off as it was, or why it stays."),
 ]
 
@@ -191,8 +196,15 @@ class TimeOffMutation:
             TimeOffForm(
                 from_wall=input.from_wall, until_wall=input.until_wall, reason=input.reason
             ),
+            dry_run=bool(input.dry_run),
         )
-        return TimeOff.of(answer) if isinstance(answer, core.TimeOff) else refused(answer)
+        match answer:
+            case core.TimeOff():
+                return TimeOff.of(answer)
+            case stranded.ChangePreview():
+                return ChangePreview.of(answer)
+            case _:
+                return refused(answer)
 
     @strawberry.mutation(
         description="Changes when somebody is away, or why. Booked appointments stay."
@@ -209,9 +221,16 @@ class TimeOffMutation:
             info.context.resources,
             info.context.viewer,
             time_off_key(input.id),
-            changes_of(input, without=frozenset({"id"})),
+            changes_of(input, without=frozenset({"id", "dry_run"})),
+            dry_run=bool(input.dry_run),
         )
-        return TimeOff.of(answer) if isinstance(answer, core.TimeOff) else refused(answer)
+        match answer:
+            case core.TimeOff():
+                return TimeOff.of(answer)
+            case stranded.ChangePreview():
+                return ChangePreview.of(answer)
+            case _:
+                return refused(answer)
 
     @strawberry.mutation(
         description="Removes time off: hours are open again, but where other time off covers them."
@@ -223,6 +242,15 @@ class TimeOffMutation:
     ) -> RemoveTimeOffResult:
         """See the use case."""
         answer = await remove_time_off(
-            info.context.resources, info.context.viewer, time_off_key(input.id)
+            info.context.resources,
+            info.context.viewer,
+            time_off_key(input.id),
+            dry_run=bool(input.dry_run),
         )
-        return TimeOff.of(answer) if isinstance(answer, core.TimeOff) else refused(answer)
+        match answer:
+            case core.TimeOff():
+                return TimeOff.of(answer)
+            case stranded.ChangePreview():
+                return ChangePreview.of(answer)
+            case _:
+                return refused(answer)

@@ -7,8 +7,10 @@ Every edit computes its `Change` before it writes. A real run then writes it, a 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from heapq import nsmallest
 from typing import TYPE_CHECKING, Final
+from uuid import UUID
 
 from app.core.keyset import Keyset
 from app.core.stranded import (
@@ -20,9 +22,10 @@ from app.core.stranded import (
     preview_span,
     stranded_among,
 )
+from app.core.zones import instant_of
 from app.store.appointments import appointments_by_ids
 from app.store.pool import snapshot, transaction
-from app.store.stranded import load_practice, load_states, visits_of_subject
+from app.store.stranded import load_practice_of, load_states, visits_of_subject
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
@@ -37,6 +40,9 @@ if TYPE_CHECKING:
 BATCH: Final = 500
 """How many appointments one statement reads."""
 
+NO_ID: Final = UUID(int=0)
+"""Comes before every id."""
+
 
 def editing(pool: Pool, *, dry_run: bool) -> AbstractAsyncContextManager[Transaction]:
     """The transaction of a change; for a dry run a snapshot, on which locks are not taken."""
@@ -49,7 +55,8 @@ async def preview_change(
     """What the change would do, by what the snapshot shows.
 
     The number of statements grows with the appointments to come of the subjects that it changes,
-    or takes away from the service: each reads `BATCH` of them at most.
+    or takes away from the service: each reads `BATCH` of them at most. An exception or time off
+    reads those around its dates.
     """
     organization_id, now = viewer.organization_id, resources.clock()
     gained, lost = await _minutes(tx, organization_id, change, preview_span(now))
@@ -92,13 +99,16 @@ async def _newly_stranded(
     """Of the appointments that take this subject."""
     found: set[tuple[datetime, AppointmentId]] = set()
     keyset = Keyset(limit=BATCH)
+    if change.within is not None:
+        first, until = map(instant_of, change.within)
+        keyset = replace(keyset, after=(first, NO_ID), before=(until, NO_ID))
     while True:
         visits = await visits_of_subject(tx, organization_id, subject_id, keyset, now)
-        practice = await load_practice(tx, organization_id, visits)
+        practice = await load_practice_of(tx, organization_id, visits)
         new = stranded_among(visits, change.applied(practice)) - stranded_among(visits, practice)
         found |= {
             (each.starts_at, each.appointment_id) for each in visits if each.appointment_id in new
         }
         if len(visits) < BATCH:
             return found
-        keyset = Keyset(limit=BATCH, after=(visits[-1].starts_at, visits[-1].appointment_id))
+        keyset = replace(keyset, after=(visits[-1].starts_at, visits[-1].appointment_id))
