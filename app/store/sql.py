@@ -118,7 +118,7 @@ class Query:
 
     def later(self, on: Writer, *arguments: object) -> None:
         """A write that waits for the transaction's next statement, or its end: for one whose count
-        nobody needs.
+        nobody needs. It has no WITH of its own.
         """
         self._expect("exec")
         on.later(self.sql, arguments)

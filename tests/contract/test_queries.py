@@ -14,7 +14,7 @@ import asyncpg
 import pytest
 
 import app.store
-from app.store.sql import Query, bound, catalogue, parse_fragments, sql_folder
+from app.store.sql import Query, bound, catalogue, parse_fragments, sql_folder, together
 
 QUERIES = sorted(catalogue().values(), key=lambda query: query.name)
 STORE = Path(app.store.__file__).parent
@@ -119,6 +119,65 @@ async def test_what_is_read_is_fetched_and_what_is_fetched_is_read(
         if len(columns) > 1 and not any(column.removeprefix(prefix) in known for prefix in prefixes)
     }
     assert unread == set()
+
+
+def waiting() -> list[str]:
+    """The statements that may wait for the transaction's next one: those that some module of the
+    store calls with `later` or `once`.
+    """
+    found: set[str] = set()
+    for path in STORE.glob("*.py"):
+        source = ast.parse(path.read_text(encoding="utf-8"))
+        bindings = {
+            target.id: node.value.args[0].value
+            for node in source.body
+            if isinstance(node, ast.Assign)
+            and isinstance(node.value, ast.Call)
+            and isinstance(node.value.func, ast.Name)
+            and node.value.func.id == "query"
+            and isinstance(node.value.args[0], ast.Constant)
+            for target in node.targets
+            if isinstance(target, ast.Name)
+        }
+        found |= {
+            str(bindings[node.value.id])
+            for node in ast.walk(source)
+            if isinstance(node, ast.Attribute)
+            and node.attr in {"later", "once"}
+            and isinstance(node.value, ast.Name)
+            and node.value.id in bindings
+        }
+    return sorted(found)
+
+
+def test_there_are_statements_that_wait() -> None:
+    """Otherwise nothing would be compared below."""
+    assert {"insert_appointment", "insert_claims", "insert_events", "begin_epoch"} <= {*waiting()}
+
+
+@pytest.mark.parametrize("name", waiting())
+async def test_a_statement_that_waits_can_be_sent_with_others(
+    name: str, migrated: asyncpg.Connection
+) -> None:
+    """What waits is sent as one statement: all but the last are subqueries of its WITH. There a
+    statement can't have a WITH that writes, and the last one can have no WITH of its own at all.
+    Which of them comes last is decided at run time, so each is prepared in both places.
+    """
+    sql = catalogue()[name].sql
+    assert catalogue()[name].cardinality == "exec"
+    await migrated.prepare(together((sql, sql)))
+
+
+@pytest.mark.parametrize("name", ["leave_session", "cancel_session"])
+async def test_a_statement_with_a_with_of_its_own_cannot_be_sent_with_others(
+    name: str, migrated: asyncpg.Connection
+) -> None:
+    """The law above finds what it forbids."""
+    sql = catalogue()[name].sql
+    plain = catalogue()["free_appointment_time"].sql
+    for sent in ((sql, plain), (plain, sql)):
+        with pytest.raises((asyncpg.PostgresSyntaxError, asyncpg.FeatureNotSupportedError)):
+            await migrated.prepare(together(sent))
 
 
 def unpackings(source: ast.Module) -> list[list[str]]:
