@@ -320,6 +320,33 @@ async def test_a_visit_is_handed_to_a_colleague_who_is_off_only_by_an_override(a
     made(await try_move(api, visit, NINE, ada, caller=api.acting_for(bea)), CONFIRMED)
 
 
+async def test_a_visit_is_handed_over_at_another_time_outside_the_colleagues_hours(
+    api: Api,
+) -> None:
+    """And so is a class, with everybody in it."""
+    ada, bea = await a_provider(api), await a_provider(api)
+    cut = (await a_service(api, ada, bea))["id"]
+    visit = await booked(api, ada, NINE, serviceId=cut)
+    assert reasons(await try_move(api, visit, SEVEN, bea, caller=api.reception)) == [
+        "OUTSIDE_HOURS"
+    ]
+    answer = await try_move(api, visit, SEVEN, bea, caller=api.reception, ignore=["HOURS"])
+    moved = made(answer, CONFIRMED)["appointment"]
+    assert (moved["startsAt"], moved["provider"]["id"]) == (SEVEN, bea["id"])
+    yoga = await a_class(api, ada, bea, seats=4)
+    parties = [await a_visit(api, yoga, NINE, ada) for _ in range(2)]
+    session_id = await session_of(api, parties[0])
+    eight = f"{TOMORROW}T08:00:00Z"
+    to_bea: Json = {"providerIds": [bea["id"]]}
+    answer = await try_to_move_session(api, session_id, eight, **to_bea)
+    assert "OUTSIDE_HOURS" in reasons(answer)
+    answer = await try_to_move_session(api, session_id, eight, ignore=["HOURS"], **to_bea)
+    made(answer, "Session")
+    for each in parties:
+        assert await ignored(api, each) == [[], ["HOURS"]]
+    await booked(api, ada, NINE)
+
+
 async def test_a_visit_is_not_handed_to_a_colleague_who_is_taken(api: Api) -> None:
     ada, bea = await a_provider(api), await a_provider(api)
     cut = (await a_service(api, ada, bea))["id"]
