@@ -185,6 +185,8 @@ CREATE TABLE public.appointment (
     ignored text[],
     policy_grace_minutes integer DEFAULT 0 NOT NULL,
     policy_charges_no_show boolean DEFAULT false NOT NULL,
+    staff_notes text,
+    manage_generation integer DEFAULT 0 NOT NULL,
     CONSTRAINT appointment_cancellation_fee_currency_form CHECK ((cancellation_fee_currency ~ '^[A-Z]{3}$'::text)),
     CONSTRAINT appointment_cancellation_fee_range CHECK (((cancellation_fee_minor >= 0) AND (cancellation_fee_minor <= 2147483647))),
     CONSTRAINT appointment_cancellation_fee_whole CHECK ((((cancellation_fee_minor IS NULL) = (cancellation_fee_currency IS NULL)) AND ((cancellation_fee_minor IS NULL) OR (status = 'CANCELLED'::text)))),
@@ -198,6 +200,7 @@ CREATE TABLE public.appointment (
     CONSTRAINT appointment_customer_time_zone_length CHECK (((char_length(customer_time_zone) >= 1) AND (char_length(customer_time_zone) <= 64))),
     CONSTRAINT appointment_guest_origin_length CHECK ((octet_length(guest_origin) = 16)),
     CONSTRAINT appointment_ignored_known CHECK (((ignored <> '{}'::text[]) AND (ignored <@ '{HOURS,GRID,NOTICE,HORIZON,LIMITS}'::text[]))),
+    CONSTRAINT appointment_manage_generation_range CHECK ((manage_generation >= 0)),
     CONSTRAINT appointment_notes_length CHECK (((char_length(notes) >= 1) AND (char_length(notes) <= 2000))),
     CONSTRAINT appointment_of_several CHECK ((((provider_ids IS NULL) AND (named IS NULL) AND (resource_ids IS NULL)) OR (((provider_ids[1] = provider_id) AND ((named >= 0) AND (named <= cardinality(provider_ids))) AND (resource_ids IS NOT NULL)) IS TRUE))),
     CONSTRAINT appointment_policy_fee_computable CHECK (((num_nonnulls(policy_late_fee_minor, policy_late_fee_percent) =
@@ -219,6 +222,7 @@ CASE
     WHEN (session_id IS NULL) THEN 1
     ELSE 1000
 END))),
+    CONSTRAINT appointment_staff_notes_length CHECK (((char_length(staff_notes) >= 1) AND (char_length(staff_notes) <= 2000))),
     CONSTRAINT appointment_status_known CHECK ((status = ANY (ARRAY['CONFIRMED'::text, 'CANCELLED'::text, 'COMPLETED'::text, 'NO_SHOW'::text]))),
     CONSTRAINT appointment_time_order CHECK ((starts_at < ends_at)),
     CONSTRAINT appointment_version_range CHECK (((version >= 1) AND ((time_version >= 1) AND (time_version <= version))))
@@ -242,14 +246,18 @@ CREATE TABLE public.appointment_history (
     from_session_id uuid,
     from_seats integer,
     ignored text[],
+    is_readdressed boolean DEFAULT false NOT NULL,
+    former_email text,
+    former_phone text,
     CONSTRAINT appointment_history_actor_known CHECK ((actor = ANY (ARRAY['GUEST'::text, 'MANAGE_TOKEN'::text, 'CUSTOMER'::text, 'PROVIDER'::text, 'RECEPTION'::text, 'ADMIN'::text, 'SYSTEM'::text]))),
     CONSTRAINT appointment_history_assignment_known CHECK ((assignment = ANY (ARRAY['PRIORITY'::text, 'LEAST_BUSY'::text, 'LONGEST_IDLE'::text]))),
     CONSTRAINT appointment_history_before CHECK ((((kind = 'BOOKED'::text) = (from_status IS NULL)) AND ((from_status IS NULL) = (from_starts_at IS NULL)))),
     CONSTRAINT appointment_history_begins CHECK (((version = 1) = (kind = 'BOOKED'::text))),
+    CONSTRAINT appointment_history_former_of_correction CHECK ((is_readdressed OR ((former_email IS NULL) AND (former_phone IS NULL)))),
     CONSTRAINT appointment_history_ignored_known CHECK (((ignored <> '{}'::text[]) AND (ignored <@ '{HOURS,GRID,NOTICE,HORIZON,LIMITS}'::text[]))),
-    CONSTRAINT appointment_history_kind_known CHECK ((kind = ANY (ARRAY['BOOKED'::text, 'RESCHEDULED'::text, 'CANCELLED'::text, 'COMPLETED'::text, 'NO_SHOW'::text]))),
+    CONSTRAINT appointment_history_kind_known CHECK ((kind = ANY (ARRAY['BOOKED'::text, 'RESCHEDULED'::text, 'CANCELLED'::text, 'COMPLETED'::text, 'NO_SHOW'::text, 'CORRECTED'::text]))),
     CONSTRAINT appointment_history_status_known CHECK (((from_status = ANY (ARRAY['CONFIRMED'::text, 'CANCELLED'::text, 'COMPLETED'::text, 'NO_SHOW'::text])) AND (to_status = ANY (ARRAY['CONFIRMED'::text, 'CANCELLED'::text, 'COMPLETED'::text, 'NO_SHOW'::text])))),
-    CONSTRAINT appointment_history_transition_known CHECK ((((((kind || ' '::text) || COALESCE(from_status, '-'::text)) || ' '::text) || to_status) = ANY (ARRAY['BOOKED - CONFIRMED'::text, 'RESCHEDULED CONFIRMED CONFIRMED'::text, 'CANCELLED CONFIRMED CANCELLED'::text, 'COMPLETED CONFIRMED COMPLETED'::text, 'COMPLETED NO_SHOW COMPLETED'::text, 'NO_SHOW CONFIRMED NO_SHOW'::text, 'NO_SHOW COMPLETED NO_SHOW'::text])))
+    CONSTRAINT appointment_history_transition_known CHECK ((((((kind || ' '::text) || COALESCE(from_status, '-'::text)) || ' '::text) || to_status) = ANY (ARRAY['BOOKED - CONFIRMED'::text, 'RESCHEDULED CONFIRMED CONFIRMED'::text, 'CANCELLED CONFIRMED CANCELLED'::text, 'COMPLETED CONFIRMED COMPLETED'::text, 'COMPLETED NO_SHOW COMPLETED'::text, 'NO_SHOW CONFIRMED NO_SHOW'::text, 'NO_SHOW COMPLETED NO_SHOW'::text, 'CORRECTED CONFIRMED CONFIRMED'::text, 'CORRECTED CANCELLED CANCELLED'::text, 'CORRECTED COMPLETED COMPLETED'::text, 'CORRECTED NO_SHOW NO_SHOW'::text])))
 );
 
 CREATE TABLE public.appointment_subject (
@@ -454,7 +462,7 @@ CREATE TABLE public.message_outbox (
     due_at timestamp with time zone NOT NULL,
     by_guest boolean DEFAULT false NOT NULL,
     origin bytea,
-    CONSTRAINT message_outbox_kind_known CHECK ((kind = ANY (ARRAY['BOOKED'::text, 'RESCHEDULED'::text, 'CANCELLED'::text, 'DAY_BEFORE'::text, 'HOUR_BEFORE'::text]))),
+    CONSTRAINT message_outbox_kind_known CHECK ((kind = ANY (ARRAY['BOOKED'::text, 'RESCHEDULED'::text, 'CANCELLED'::text, 'DAY_BEFORE'::text, 'HOUR_BEFORE'::text, 'CORRECTED'::text, 'READDRESSED'::text]))),
     CONSTRAINT message_outbox_origin_length CHECK ((octet_length(origin) = 16))
 );
 
@@ -468,7 +476,7 @@ CREATE TABLE public.message_template (
     body_html text,
     sms text,
     updated_at timestamp with time zone NOT NULL,
-    CONSTRAINT message_template_kind_known CHECK ((kind = ANY (ARRAY['BOOKED'::text, 'RESCHEDULED'::text, 'CANCELLED'::text, 'DAY_BEFORE'::text, 'HOUR_BEFORE'::text]))),
+    CONSTRAINT message_template_kind_known CHECK ((kind = ANY (ARRAY['BOOKED'::text, 'RESCHEDULED'::text, 'CANCELLED'::text, 'DAY_BEFORE'::text, 'HOUR_BEFORE'::text, 'CORRECTED'::text, 'READDRESSED'::text]))),
     CONSTRAINT message_template_language_known CHECK ((language = ANY (ARRAY['en'::text, 'de'::text, 'fr'::text, 'es'::text]))),
     CONSTRAINT message_template_length CHECK (((char_length(subject) <= 65536) AND (char_length(body_text) <= 65536) AND (char_length(body_html) <= 65536) AND (char_length(sms) <= 65536))),
     CONSTRAINT message_template_recipient_known CHECK ((recipient = ANY (ARRAY['CUSTOMER'::text, 'PROVIDER'::text]))),
@@ -584,7 +592,7 @@ CREATE TABLE public.reminder_log (
     CONSTRAINT reminder_log_destination_length CHECK ((octet_length(destination) = 16)),
     CONSTRAINT reminder_log_detail_length CHECK (((char_length(detail) >= 1) AND (char_length(detail) <= 500))),
     CONSTRAINT reminder_log_for_somebody CHECK (((recipient IS NOT NULL) OR (provider_id IS NOT NULL))),
-    CONSTRAINT reminder_log_kind_known CHECK ((kind = ANY (ARRAY['BOOKED'::text, 'RESCHEDULED'::text, 'CANCELLED'::text, 'DAY_BEFORE'::text, 'HOUR_BEFORE'::text]))),
+    CONSTRAINT reminder_log_kind_known CHECK ((kind = ANY (ARRAY['BOOKED'::text, 'RESCHEDULED'::text, 'CANCELLED'::text, 'DAY_BEFORE'::text, 'HOUR_BEFORE'::text, 'CORRECTED'::text, 'READDRESSED'::text]))),
     CONSTRAINT reminder_log_leased CHECK (((status = 'PENDING'::text) = (lease_until IS NOT NULL))),
     CONSTRAINT reminder_log_of_session_for_provider CHECK (((session_id IS NULL) OR ((recipient IS NULL) AND (provider_id IS NOT NULL)))),
     CONSTRAINT reminder_log_provider_message_id_length CHECK (((char_length(provider_message_id) >= 1) AND (char_length(provider_message_id) <= 200))),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from app.core.taken import Taken
 
@@ -67,8 +67,10 @@ class Customer:
 class Appointment(Taken):
     """A booked visit, `[starts_at, ends_at)` in UTC.
 
-    Contact, price and policy are as they were at booking. `version` rises with every change,
-    `time_version` whenever the start, the providers, the session or the seats change.
+    Contact, price and policy are as they were at booking; the contact may have been corrected.
+    `version` rises with every change, `time_version` whenever the start, the providers, the
+    session, the seats or an address of the contact change: messages of an earlier one are not sent.
+    `manage_generation` is that of the manage links that open it.
     """
 
     id: AppointmentId
@@ -88,6 +90,19 @@ class Appointment(Taken):
     cancelled_at: datetime | None
     cancellation_reason: str | None
     cancellation_fee: Money | None
+    staff_notes: str | None = None
+    manage_generation: int = 0
+
+
+class ManageLink(NamedTuple):
+    """What a manage token opens: one appointment, as long as its links are of this generation."""
+
+    appointment_id: AppointmentId
+    generation: int = 0
+
+    def opens(self, appointment: Appointment) -> bool:
+        """Whether it is a link to this appointment, and not an old one."""
+        return self == (appointment.id, appointment.manage_generation)
 
 
 class AppointmentOrder(StrEnum):

@@ -49,11 +49,13 @@ class AppointmentChangeKind(StrEnum):
     CANCELLED = "CANCELLED"
     COMPLETED = "COMPLETED"
     NO_SHOW = "NO_SHOW"
+    CORRECTED = "CORRECTED"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppointmentChanged:
-    """An appointment was booked, moved, cancelled or closed; `version` is the one it has since.
+    """An appointment was booked, moved, cancelled, closed or corrected; `version` is the one it has
+    since.
 
     `provider_ids` are those taken since, the lead first.
     """

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+
+from app.core.lifecycle import is_readdressed
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -16,6 +18,13 @@ if TYPE_CHECKING:
     from app.core.overrides import RuleSetAside
 
 
+class Addresses(NamedTuple):
+    """Where a customer was reached; both None once they were erased."""
+
+    email: str | None
+    phone: str | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryEntry:
     """One change. `actor_subject` is that of the actor's token; the `from_` fields are None, or
@@ -23,7 +32,8 @@ class HistoryEntry:
 
     `assignment` is the order by which providers were chosen; None where all were named, or none
     were chosen. The sessions are None where the appointment has time of its own. `ignored` are the
-    rules that were set aside for this change.
+    rules that were set aside for this change. `former` are the customer's addresses before a
+    correction that changed one of them.
     """
 
     appointment_id: AppointmentId
@@ -45,12 +55,14 @@ class HistoryEntry:
     from_seats: int = 1
     to_seats: int = 1
     ignored: frozenset[RuleSetAside] = frozenset()
+    former: Addresses | None = None
 
     @property
     def is_news(self) -> bool:
         """Whether it gave the appointment another time version."""
         before = self.from_starts_at, self.from_providers, self.from_session, self.from_seats
-        return before != (self.to_starts_at, self.to_providers, self.to_session, self.to_seats)
+        after = self.to_starts_at, self.to_providers, self.to_session, self.to_seats
+        return before != after or self.former is not None
 
 
 def history_entry(
@@ -86,4 +98,7 @@ def history_entry(
         from_seats=after.seats if before is None else before.seats,
         to_seats=after.seats,
         ignored=ignored,
+        former=None
+        if before is None or not is_readdressed(before.contact, after.contact)
+        else Addresses(before.contact.email, before.contact.phone),
     )

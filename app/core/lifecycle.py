@@ -14,6 +14,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
+from app.core.addresses import same_mailbox
 from app.core.appointment import AppointmentStatus
 from app.core.booking import price_of_seats
 from app.core.changes import AppointmentChangeKind
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from app.core.appointment import Appointment
+    from app.core.appointment import Appointment, Contact
     from app.core.ids import ProviderId, ResourceId, SessionId
     from app.core.overrides import RuleSetAside
 
@@ -84,6 +85,7 @@ TRANSITIONS: Final = (
     _transition(_KIND.COMPLETED, _STATUS.NO_SHOW, _STATUS.COMPLETED, Period.FROM_START),
     _transition(_KIND.NO_SHOW, _STATUS.CONFIRMED, _STATUS.NO_SHOW, Period.FROM_START),
     _transition(_KIND.NO_SHOW, _STATUS.COMPLETED, _STATUS.NO_SHOW, Period.FROM_START),
+    *(_transition(_KIND.CORRECTED, each, each, Period.ANY_TIME) for each in _STATUS),
 )
 """Every change of an appointment that there is."""
 
@@ -410,6 +412,45 @@ def moved(
         appointment.seats,
     )
     return replace(after, time_version=appointment.time_version + is_news)
+
+
+def is_readdressed(before: Contact, after: Contact) -> bool:
+    """Whether an address of the customer is another one, however it is spelled."""
+
+    def addresses(contact: Contact) -> tuple[str | None, str | None]:
+        email = contact.email
+        return None if email is None else same_mailbox(email), contact.phone
+
+    return addresses(before) != addresses(after)
+
+
+def corrected(
+    appointment: Appointment,
+    *,
+    contact: Contact,
+    notes: str | None,
+    customer_time_zone: str,
+    staff_notes: str | None,
+) -> Appointment:
+    """The appointment with these in place of what was given before. The time version rises where
+    an address changes: messages that were planned for the old one are not sent any more.
+    """
+    return replace(
+        _after(appointment, AppointmentChangeKind.CORRECTED),
+        contact=contact,
+        notes=notes,
+        customer_time_zone=customer_time_zone,
+        staff_notes=staff_notes,
+        time_version=appointment.time_version + is_readdressed(appointment.contact, contact),
+    )
+
+
+def with_new_link(appointment: Appointment) -> Appointment:
+    """The appointment, opened by a new manage link and no longer by those before it."""
+    return replace(
+        _after(appointment, AppointmentChangeKind.CORRECTED),
+        manage_generation=appointment.manage_generation + 1,
+    )
 
 
 def cancelled(

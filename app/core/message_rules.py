@@ -51,6 +51,7 @@ _TOLD: Final = MappingProxyType({
     AppointmentChangeKind.BOOKED: MessageKind.BOOKED,
     AppointmentChangeKind.RESCHEDULED: MessageKind.RESCHEDULED,
     AppointmentChangeKind.CANCELLED: MessageKind.CANCELLED,
+    AppointmentChangeKind.CORRECTED: MessageKind.CORRECTED,
 })  # fmt: skip
 
 
@@ -145,7 +146,9 @@ def plan(
 ) -> tuple[Planned, ...]:
     """The messages of a change made at `now`: the news at once, and the reminders.
 
-    A move that keeps the start has none: the reminders of that start are planned already.
+    A move that keeps the start has none: the reminders of that start are planned already. Neither
+    has a correction that changes no address. One that does plans everything anew, for the new
+    address, and tells the old one.
     """
     kind = _TOLD.get(change)
     if kind is None or (
@@ -153,10 +156,17 @@ def plan(
     ):
         return ()
     at_once = Planned(kind=kind, due_at=now)
+    if kind is MessageKind.CORRECTED:
+        farewell = Planned(kind=MessageKind.READDRESSED, due_at=now)
+        if after.status is not AppointmentStatus.CONFIRMED or now >= after.starts_at:
+            return (farewell,)
+        return (at_once, farewell, *plan_reminders(after.starts_at, now))
     return (at_once, *plan_reminders(after.starts_at, now)) if kind in _OF_A_TIME else (at_once,)
 
 
-_OF_A_TIME: Final = frozenset({MessageKind.BOOKED, MessageKind.RESCHEDULED})
+_OF_A_TIME: Final = frozenset({
+    MessageKind.BOOKED, MessageKind.RESCHEDULED, MessageKind.CORRECTED,
+})  # fmt: skip
 
 
 def plan_reminders(starts_at: datetime, made_at: datetime) -> tuple[Planned, ...]:
@@ -203,6 +213,8 @@ def _untrue(
         # Nothing leaves that state, so it stays true. A provider who left may be back.
         is_back = not is_cancelled and message.provider_id in about.providers
         return SkipReason.MOVED if is_back else None
+    if message.kind is MessageKind.READDRESSED:
+        return None  # it was so, whatever came since
     if is_cancelled:
         return SkipReason.CANCELLED
     if message.time_version != about.time_version:

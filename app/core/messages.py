@@ -23,13 +23,15 @@ if TYPE_CHECKING:
 
 
 class MessageKind(StrEnum):
-    """Why a message is sent."""
+    """Why a message is sent. READDRESSED goes to the address that a correction replaced."""
 
     BOOKED = "BOOKED"
     RESCHEDULED = "RESCHEDULED"
     CANCELLED = "CANCELLED"
     DAY_BEFORE = "DAY_BEFORE"
     HOUR_BEFORE = "HOUR_BEFORE"
+    CORRECTED = "CORRECTED"
+    READDRESSED = "READDRESSED"
 
 
 class Recipient(StrEnum):

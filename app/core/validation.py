@@ -573,6 +573,12 @@ def valid_notes(notes: str | None) -> str | None:
 
 
 @_answers
+def valid_staff_notes(notes: str | None) -> str | None:
+    """Check the staff's notes on an appointment; nothing but white space is none."""
+    return _optional_text("staff_notes", notes, NOTES_LENGTH, paragraphs=True)
+
+
+@_answers
 def valid_reason(reason: str | None) -> str | None:
     """Check the reason for a change; nothing but white space is none."""
     return _optional_text("reason", reason, REASON_LENGTH, paragraphs=True)

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
-    from app.core.appointment import Appointment
-    from app.core.ids import AppointmentId, CustomerId, OrganizationId, ProviderId
+    from app.core.appointment import Appointment, ManageLink
+    from app.core.ids import CustomerId, OrganizationId, ProviderId
     from app.core.overrides import RuleSetAside
     from app.core.slots import UnbookableReason
 
@@ -61,7 +61,7 @@ class Viewer:
     verified_phone: str | None = None
     provider_id: ProviderId | None = None
     customer_id: CustomerId | None = None
-    manages: AppointmentId | None = None
+    manages: ManageLink | None = None
     expires_at: datetime | None = None
     token_id: str | None = None
     address: str | None = None
@@ -168,7 +168,11 @@ class Viewer:
             return Actor.PROVIDER
         if self.role is Role.CUSTOMER:
             return Actor.CUSTOMER
-        return Actor.MANAGE_TOKEN if self.manages == appointment.id else Actor.GUEST
+        return Actor.MANAGE_TOKEN if self.has_link_to(appointment) else Actor.GUEST
+
+    def has_link_to(self, appointment: Appointment) -> bool:
+        """Whether the caller's manage token, used as a bearer token, opens the appointment now."""
+        return self.manages is not None and self.manages.opens(appointment)
 
     def owns(self, appointment: Appointment) -> bool:
         """Whether the appointment was booked by the caller's own customer account."""
@@ -181,7 +185,7 @@ class Viewer:
         return (
             self.runs_any(appointment.providers)
             or self.owns(appointment)
-            or self.manages == appointment.id
+            or self.has_link_to(appointment)
         )
 
     def sees_record(self, customer_id: CustomerId) -> bool:

@@ -30,4 +30,8 @@ class HoldTokens:
     def verify(self, organization_id: OrganizationId, token: str) -> HoldId | None:
         """The hold that the token names; None if it is invalid, or for another organization."""
         named = self._signed.verify_ids(token)
-        return HoldId(named[1]) if named is not None and named[0] == organization_id else None
+        return (
+            HoldId(named.thing_id)
+            if named is not None and named.organization_id == organization_id
+            else None
+        )

@@ -1,7 +1,8 @@
 """Manage tokens: the signed secret that lets someone without an account see, move or cancel one
 appointment.
 
-It is valid until some time after the appointment's end, even if the appointment was moved.
+It is valid until some time after the appointment's end, even if the appointment was moved, or until
+the appointment gets a new one.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from app.core.appointment import ManageLink
 from app.core.ids import AppointmentId, OrganizationId
 from app.identity.signed_ids import SignedIds, has_type
 
@@ -24,10 +26,10 @@ GOOD_AFTER_END: Final = timedelta(days=30)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ManageClaims:
-    """The one appointment that a manage token opens."""
+    """The one appointment that a manage token opens, while it has links of this generation."""
 
     organization_id: OrganizationId
-    appointment_id: AppointmentId
+    link: ManageLink
 
 
 class ManageTokens:
@@ -39,16 +41,18 @@ class ManageTokens:
         self._signed = SignedIds(keys, audience=AUDIENCE)
 
     def sign(self, claims: ManageClaims) -> str:
-        """The token of this appointment: always the same one under a key."""
-        return self._signed.sign_ids(claims.organization_id, claims.appointment_id)
+        """The token of this link: always the same one under a key."""
+        link = claims.link
+        return self._signed.sign_ids(claims.organization_id, link.appointment_id, link.generation)
 
     def verify(self, token: str) -> ManageClaims | None:
-        """The appointment that the token opens; None if it is invalid."""
+        """The link that the token is, which the appointment has to know; None if it is invalid."""
         named = self._signed.verify_ids(token)
         if named is None:
             return None
         return ManageClaims(
-            organization_id=OrganizationId(named[0]), appointment_id=AppointmentId(named[1])
+            organization_id=OrganizationId(named.organization_id),
+            link=ManageLink(AppointmentId(named.thing_id), named.generation),
         )
 
 

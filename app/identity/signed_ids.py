@@ -7,7 +7,7 @@ tokens valid when keys rotate; the audience and the type keep the kinds of token
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 from uuid import UUID
 
 import jwt
@@ -17,6 +17,14 @@ if TYPE_CHECKING:
 
 ALGORITHM: Final = "HS256"
 _LONGEST_TOKEN: Final = 1_024
+
+
+class SignedId(NamedTuple):
+    """What a token names."""
+
+    organization_id: UUID
+    thing_id: UUID
+    generation: int
 
 
 class SignedIds:
@@ -29,15 +37,21 @@ class SignedIds:
         self._signing_key_id = next(iter(self._keys))
         self._audience = audience
 
-    def sign_ids(self, organization_id: UUID, thing_id: UUID) -> str:
-        """The token of this thing."""
-        payload = {"aud": self._audience, "org": organization_id.hex, "sub": thing_id.hex}
+    def sign_ids(self, organization_id: UUID, thing_id: UUID, generation: int = 0) -> str:
+        """The token of this thing, another one for each generation."""
+        payload: dict[str, str | int] = {
+            "aud": self._audience,
+            "org": organization_id.hex,
+            "sub": thing_id.hex,
+        }
+        if generation:
+            payload["gen"] = generation
         key_id = self._signing_key_id
         headers = {"kid": key_id, "typ": token_type(self._audience)}
         return jwt.encode(payload, self._keys[key_id], algorithm=ALGORITHM, headers=headers)
 
-    def verify_ids(self, token: str) -> tuple[UUID, UUID] | None:
-        """The organization and the thing that the token names; None if it is invalid."""
+    def verify_ids(self, token: str) -> SignedId | None:
+        """What the token names; None if it is invalid."""
         if len(token) > _LONGEST_TOKEN or not has_type(token, self._audience):
             return None
         try:
@@ -49,7 +63,10 @@ class SignedIds:
                 audience=self._audience,
                 options={"require": ["sub", "aud"]},
             )
-            return UUID(hex=payload["org"]), UUID(hex=payload["sub"])
+            generation = payload.get("gen", 0)
+            if not isinstance(generation, int):
+                return None
+            return SignedId(UUID(hex=payload["org"]), UUID(hex=payload["sub"]), generation)
         except (jwt.InvalidTokenError, KeyError, ValueError, AttributeError, RecursionError):
             return None
 

@@ -30,4 +30,6 @@ class UnsubscribeTokens:
     def verify(self, token: str) -> tuple[OrganizationId, MessageLogId] | None:
         """The message that the token came in; None if it is invalid."""
         named = self._signed.verify_ids(token)
-        return None if named is None else (OrganizationId(named[0]), MessageLogId(named[1]))
+        if named is None:
+            return None
+        return OrganizationId(named.organization_id), MessageLogId(named.thing_id)

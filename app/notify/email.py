@@ -232,6 +232,8 @@ def compose(letter: Letter, from_address: str) -> EmailMessage:
 
     message.set_content(content.text, cte="quoted-printable")
     message.add_alternative(content.html, subtype="html", cte="quoted-printable")
+    if not content.ics:
+        return message
     message.add_alternative(
         content.ics.decode(),
         subtype="calendar",

@@ -144,7 +144,9 @@ class OverrideProblem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RenderedEmail:
-    """An e-mail in words, not yet a MIME message. `language` is the one it was written in."""
+    """An e-mail in words, not yet a MIME message. `language` is the one it was written in; `ics` is
+    empty where the message leaves its reader's calendar alone.
+    """
 
     language: str
     subject: str

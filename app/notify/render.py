@@ -20,6 +20,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from app.core.addresses import phone_text
 from app.notify import gsm, ics, overrides, plain, wording
 from app.notify.message import (
+    CalendarMethod,
     Channel,
     MessageFacts,
     MessageKind,
@@ -39,7 +40,7 @@ _SMS_NAME_CHARACTERS: Final = (
 )
 # The messages whose reader may want to act on them; an hour before there is nothing left to change.
 _SMS_WITH_LINK: Final = frozenset(
-    {MessageKind.BOOKED, MessageKind.RESCHEDULED, MessageKind.DAY_BEFORE}
+    {MessageKind.BOOKED, MessageKind.RESCHEDULED, MessageKind.CORRECTED, MessageKind.DAY_BEFORE}
 )
 
 
@@ -118,13 +119,15 @@ def render_email(
     if words["manage_link"]:
         # A calendar is read long after it was sent, so it promises nothing.
         described.append(f"{phrases.view}{phrases.colon} {words['manage_link']}")
-    part, method = ics.calendar_part(
-        facts,
-        kind,
-        recipient,
-        summary=phrases.what_session if is_session else phrases.what,
-        description="\n".join(described),
-    )
+    part, method = b"", CalendarMethod.REQUEST
+    if kind is not MessageKind.READDRESSED:
+        part, method = ics.calendar_part(
+            facts,
+            kind,
+            recipient,
+            summary=phrases.what_session if is_session else phrases.what,
+            description="\n".join(described),
+        )
     return RenderedEmail(
         language=speech.language,
         subject=parts["subject"],

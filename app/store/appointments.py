@@ -37,6 +37,7 @@ _INSERT = query("insert_appointment")
 _FOR_UPDATE = query("appointment_for_update")
 _SHARE = query("share_appointments")
 _UPDATE = query("update_appointment")
+_CORRECT = query("correct_appointment")
 _TO_COMPLETE = query("appointments_to_complete")
 _ENDED = query("ended_for_update")
 _OF_SESSION = query("appointments_of_session_for_update")
@@ -130,6 +131,8 @@ def appointment_from(row: Record) -> Appointment:
         cancelled_at=row["cancelled_at"],
         cancellation_reason=row["cancellation_reason"],
         cancellation_fee=money(row["cancellation_fee_minor"], row["cancellation_fee_currency"]),
+        staff_notes=row["staff_notes"],
+        manage_generation=row["manage_generation"],
         **taken_from(row),
     )
 
@@ -327,6 +330,31 @@ def update_appointment(
         after.provider_id,
         *taken_values(after),
         after.price and after.price.amount_minor,
+    )
+
+
+def correct_appointment(
+    tx: Transaction, organization_id: OrganizationId, after: Appointment
+) -> None:
+    """Store what was corrected of a locked appointment, and the generation of its manage links, in
+    its next version, at the transaction's next statement.
+    """
+    contact = after.contact
+    _CORRECT.later(
+        tx,
+        organization_id,
+        after.id,
+        after.version,
+        after.time_version,
+        contact.name,
+        contact.email,
+        contact.phone,
+        contact.locale,
+        contact.channels,
+        after.notes,
+        after.customer_time_zone,
+        after.staff_notes,
+        after.manage_generation,
     )
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from app.core.appointment import AppointmentStatus
 from app.core.changes import AppointmentChangeKind
-from app.core.history import HistoryEntry
+from app.core.history import Addresses, HistoryEntry
 from app.core.ids import AppointmentId, ProviderId, SessionId
 from app.core.lifecycle import Actor
 from app.core.needs import Assignment
@@ -64,6 +64,9 @@ async def history_of_appointments(
             from_seats=from_seats,
             to_seats=to_seats,
             ignored=rules_set_aside(row["ignored"]),
+            former=Addresses(row["former_email"], row["former_phone"])
+            if row["is_readdressed"]
+            else None,
         )
         found.setdefault(appointment_id, []).insert(0, entry)
     return found

@@ -83,7 +83,8 @@ class NewMessage:
     """A row to be written to the log: PENDING without a `skipped`, else SKIPPED at once.
 
     `destination` is what it is counted under, a hash; None where it is not counted. `by_guest` and
-    `origin` are those of the outbox, for news to an unverified address; they are not stored.
+    `origin` are those of the outbox, for news to an unverified address; `address_since` is the
+    first time version that was told at the customer's present address. These are not stored.
     """
 
     id: MessageLogId
@@ -94,6 +95,7 @@ class NewMessage:
     destination: bytes | None
     by_guest: bool = False
     origin: bytes | None = None
+    address_since: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -63,6 +63,8 @@ def insert_history(
         [entry.from_session for entry in entries],
         [None if entry.from_seats == entry.to_seats else entry.from_seats for entry in entries],
         sorted(first.ignored) or None,
+        first.former is not None,
+        *(first.former or (None, None)),
     )
 
 

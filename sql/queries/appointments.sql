@@ -5,7 +5,8 @@ customer_time_zone, contact_name,
 contact_email, contact_phone, contact_locale, contact_channels, notes, version, time_version, price_minor,
 price_currency, policy_free_until_minutes_before, policy_late_cancellation, policy_late_fee_minor,
 policy_late_fee_currency, policy_late_fee_percent, created_at, cancelled_at, cancellation_reason,
-cancellation_fee_minor, cancellation_fee_currency, policy_grace_minutes, policy_charges_no_show;
+cancellation_fee_minor, cancellation_fee_currency, policy_grace_minutes, policy_charges_no_show,
+staff_notes, manage_generation;
 
 -- name: appointment_by_ids :many
 -- The appointments with these ids, in no particular order.
@@ -370,7 +371,8 @@ LIMIT $2::integer;
 SELECT entry.appointment_id, entry.version, entry.kind, entry.occurred_at, entry.actor, entry.actor_subject,
     entry.from_status, entry.to_status, entry.from_starts_at, entry.to_starts_at, entry.reason, entry.from_provider_ids,
     entry.assignment, coalesce(appointment.provider_ids, ARRAY[appointment.provider_id]) AS provider_ids,
-    entry.from_session_id, appointment.session_id, entry.from_seats, appointment.seats, entry.ignored
+    entry.from_session_id, appointment.session_id, entry.from_seats, appointment.seats, entry.ignored,
+    entry.is_readdressed, entry.former_email, entry.former_phone
 FROM appointment_history AS entry
 JOIN appointment ON appointment.organization_id = $1 AND appointment.id = entry.appointment_id
 WHERE entry.organization_id = $1 AND entry.appointment_id = ANY($2)
@@ -384,6 +386,14 @@ SET status = $3, starts_at = $4, ends_at = $5, version = $6, time_version = $7, 
     cancellation_reason = $9, cancellation_fee_minor = $10, cancellation_fee_currency = $11,
     provider_id = $12, provider_ids = $13, named = $14, resource_ids = $15, session_id = $16, seats = $17, ignored = $18,
     price_minor = $19, guest_origin = CASE WHEN $3 = 'CONFIRMED' THEN guest_origin END
+WHERE organization_id = $1 AND id = $2;
+
+-- name: correct_appointment :exec
+-- What was given for an appointment that is locked, and the generation of its manage links, in its next version.
+-- params: organization_id uuid, id uuid, version integer, time_version integer, contact_name text, contact_email text, contact_phone text, contact_locale text, contact_channels text[], notes text, customer_time_zone text, staff_notes text, manage_generation integer
+UPDATE appointment
+SET version = $3, time_version = $4, contact_name = $5, contact_email = $6, contact_phone = $7, contact_locale = $8,
+    contact_channels = $9, notes = $10, customer_time_zone = $11, staff_notes = $12, manage_generation = $13
 WHERE organization_id = $1 AND id = $2;
 
 -- name: appointments_of_session_for_update :many

@@ -182,7 +182,7 @@ RETURNING {{customer_columns}};
 -- params: organization_id uuid, customer_id uuid, name text
 UPDATE appointment
 SET contact_name = $3, contact_email = NULL, contact_phone = NULL, contact_locale = NULL, contact_channels = NULL,
-    notes = NULL, cancellation_reason = NULL, customer_time_zone = 'UTC', guest_origin = NULL
+    notes = NULL, staff_notes = NULL, cancellation_reason = NULL, customer_time_zone = 'UTC', guest_origin = NULL
 WHERE organization_id = $1 AND customer_id = $2;
 
 -- name: erase_history_of_customer :exec
@@ -190,7 +190,7 @@ WHERE organization_id = $1 AND customer_id = $2;
 -- staff, stay.
 -- params: organization_id uuid, customer_id uuid
 UPDATE appointment_history
-SET reason = NULL, actor_subject = CASE WHEN actor = 'CUSTOMER' THEN NULL ELSE actor_subject END
+SET reason = NULL, former_email = NULL, former_phone = NULL, actor_subject = CASE WHEN actor = 'CUSTOMER' THEN NULL ELSE actor_subject END
 WHERE organization_id = $1
     AND appointment_id IN (SELECT id FROM appointment WHERE organization_id = $1 AND customer_id = $2);
 

@@ -99,7 +99,9 @@ GROUP BY destination;
 -- params: organization_id uuid, appointment_ids uuid[]
 SELECT DISTINCT appointment_id, channel, time_version
 FROM reminder_log
-WHERE organization_id = $1 AND appointment_id = ANY($2) AND recipient = 'CUSTOMER' AND status IN ('PENDING', 'SENT');
+WHERE organization_id = $1 AND appointment_id = ANY($2) AND recipient = 'CUSTOMER' AND status IN ('PENDING', 'SENT')
+    -- It went to an address that the time has no more.
+    AND kind <> 'READDRESSED';
 
 -- name: messages_of_appointments :many
 -- Every row of the log for these appointments, in the order in which they were due; the rows of a session for each of its

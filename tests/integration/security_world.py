@@ -74,6 +74,10 @@ _UPDATE_ORGANIZATION = (
     "mutation ($input: UpdateOrganizationInput!) { answer: updateOrganization(input: $input) "
     "{ __typename ... on Organization { id } } }"
 )
+_NOTE = (
+    "mutation ($input: UpdateAppointmentInput!) { answer: updateAppointment(input: $input) "
+    "{ __typename } }"
+)
 _SESSION = "query ($id: ID!) { appointment(id: $id) { session { id } } }"
 _MESSAGES = "query ($id: ID!) { appointment(id: $id) { messages { id sentAt } } }"
 _SENT = """
@@ -226,6 +230,8 @@ async def a_world(api: Api) -> World:
         customerId=customer_id,
         ignore=["HOURS"],
     )
+    noted = {"appointmentId": standing["appointment"]["id"], "staffNotes": "Pays in cash"}
+    made((await api.ask(_NOTE, caller=api.admin, input=noted))["answer"], "Appointment")
     yoga = await a_service(api, ada, seats=4, needs=[{"name": "room", "resourceIds": [room["id"]]}])
     asked |= {"serviceId": yoga["id"], "providerId": None, "seats": 2}
     seated = await an_appointment(api, ada, "2026-01-13T14:00Z", **asked)

@@ -197,6 +197,9 @@ async def an_input(field: str, world: World, number: int) -> Json:
         "holdSlot": {**ada, **key, "startsAt": f"{day}T13:00:00Z"},
         "bookAppointment": a_booking(world.ada, f"{day}T14:00Z"),
         "rescheduleAppointment": {**appointment, **key, "startsAt": f"{day}T15:00:00Z"},
+        "updateAppointment": {**appointment, "notes": f"Try {number}"},
+        # Of one that nobody's link opens, since the tests go on with this one's.
+        "renewManageToken": {"appointmentId": world.cancelled["appointment"]["id"]},
         "cancelAppointment": {**appointment, "acceptFeeMinor": 10_000},
         "cancelSession": {"sessionId": world.things["Session"][0]},
         "rescheduleSession": {

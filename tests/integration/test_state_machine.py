@@ -30,7 +30,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
-from app.core.appointment import Appointment, AppointmentStatus
+from app.core.appointment import Appointment, AppointmentStatus, ManageLink
 from app.core.hours import WeeklyRange
 from app.core.ids import AppointmentId, HoldId, OrganizationId, ProviderId, ResourceId, ServiceId
 from app.core.limits import BookingLimit, LimitPeriod
@@ -374,7 +374,7 @@ class World:
         if caller != "guest":
             return None
         claims = ManageClaims(
-            organization_id=self.organization_id, appointment_id=AppointmentId(self.ids[label])
+            organization_id=self.organization_id, link=ManageLink(AppointmentId(self.ids[label]))
         )
         return resources.manage_tokens.sign(claims)
 

@@ -50,7 +50,7 @@ def caller_of(viewer: Viewer) -> Hashable | None:
     an address.
     """
     if viewer.manages is not None:
-        return viewer.organization_id, viewer.manages
+        return viewer.organization_id, viewer.manages.appointment_id
     if viewer.subject is not None:
         return viewer.organization_id, viewer.role, viewer.subject
     return None

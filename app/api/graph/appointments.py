@@ -443,6 +443,12 @@ class Appointment(Node):
         """Batched."""
         return await customer_seen(info, self.row.customer_id)
 
+    @strawberry.field(description="What staff noted about it. Staff only.")
+    def staff_notes(self, info: Info) -> str | None:
+        """Null for others."""
+        sees_it = info.context.viewer.sees_history_of(self.row)
+        return self.row.staff_notes if sees_it else None
+
     @strawberry.field(description="When it was cancelled; null where it was not.")
     def cancelled_at(self) -> datetime | None:
         """As recorded."""

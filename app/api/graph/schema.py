@@ -13,6 +13,7 @@ from app.api.graph.appointment_lists import AppointmentListQuery
 from app.api.graph.appointments import AppointmentMutation, AppointmentQuery
 from app.api.graph.availability import AvailabilityQuery
 from app.api.graph.clock import ClockMutation
+from app.api.graph.corrections import CorrectionMutation
 from app.api.graph.customers import CustomerMutation, CustomerQuery
 from app.api.graph.holds import HoldMutation
 from app.api.graph.hours import HoursMutation
@@ -75,6 +76,7 @@ class Mutation(
     HoldMutation,
     AppointmentMutation,
     LifecycleMutation,
+    CorrectionMutation,
     SessionMutation,
     CustomerMutation,
     ReminderMutation,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from app.core.appointment import ManageLink
 from app.identity.manage import ManageClaims
 from app.store.appointments import appointments_by_ids
 from app.usecases.events.tell import told_again
@@ -54,5 +55,6 @@ def confirmation(
     resources: Resources, organization_id: OrganizationId, appointment: Appointment
 ) -> Booked:
     """The appointment with its manage token."""
-    claims = ManageClaims(organization_id=organization_id, appointment_id=appointment.id)
+    link = ManageLink(appointment.id, appointment.manage_generation)
+    claims = ManageClaims(organization_id=organization_id, link=link)
     return Booked(appointment=appointment, manage_token=resources.manage_tokens.sign(claims))

@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from app.core.appointment import Appointment, AppointmentStatus
+from app.core.appointment import Appointment, AppointmentStatus, ManageLink
 from app.core.changes import AppointmentChangeKind
 from app.core.events import Author
 from app.core.lifecycle import Actor, Cancellation, cancelled, decide_cancellation
@@ -93,7 +93,7 @@ async def _cancel(
     tx: Transaction,
     form: CancellationForm,
     *,
-    opened: AppointmentId | None,
+    opened: ManageLink | None,
     reason: str | None,
     accepted: int,
 ) -> Written | Refusal:

@@ -31,8 +31,8 @@ async def find_appointment(
     if manage_token is not None:
         claims = resources.manage_tokens.verify(manage_token)
         if claims is not None and claims.organization_id == viewer.organization_id:
-            opened = claims.appointment_id
+            opened = claims.link
     if viewer.manages is None and viewer.sees(appointment):
         return appointment
     is_good = resources.real_clock() <= appointment.ends_at + GOOD_AFTER_END
-    return appointment if opened == appointment.id and is_good else None
+    return appointment if opened and opened.opens(appointment) and is_good else None

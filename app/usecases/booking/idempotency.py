@@ -20,7 +20,8 @@ from app.store.locks import lock_idempotency_key
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from app.core.ids import AppointmentId, ProviderId
+    from app.core.appointment import ManageLink
+    from app.core.ids import ProviderId
     from app.core.overrides import Override
     from app.core.viewer import Role, Viewer
     from app.store.pool import Transaction
@@ -28,14 +29,12 @@ if TYPE_CHECKING:
 
 
 def key_scope(
-    viewer: Viewer, mutation: str, key: str, *, opened: AppointmentId | None = None
+    viewer: Viewer, mutation: str, key: str, *, opened: ManageLink | None = None
 ) -> KeyScope:
-    """Where this caller's key counts; `opened` is the appointment of the manage token that the
-    request carries.
-    """
+    """Where this caller's key counts; `opened` is the manage link that the request carries."""
     manages = opened or viewer.manages
     if manages is not None:
-        caller = f"appointment:{manages}"
+        caller = f"appointment:{manages.appointment_id}"
     elif viewer.subject is not None:
         caller = caller_name(viewer.role, viewer.subject)
     else:

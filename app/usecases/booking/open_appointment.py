@@ -12,7 +12,7 @@ from app.store.appointments import appointment_for_update
 from app.store.customers import customer_remains
 
 if TYPE_CHECKING:
-    from app.core.appointment import Appointment
+    from app.core.appointment import Appointment, ManageLink
     from app.core.ids import AppointmentId
     from app.core.viewer import Viewer
     from app.store.pool import Transaction
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 def opened_by(
     resources: Resources, viewer: Viewer, appointment_id: AppointmentId, manage_token: str | None
-) -> AppointmentId | NotAllowed | None:
-    """The appointment that the caller's manage token opens, if they have one; a refusal where it
-    opens another.
+) -> ManageLink | NotAllowed | None:
+    """The manage link that the caller has, if they have one; a refusal where it is to another
+    appointment.
     """
     if manage_token is None:
         return viewer.manages
     claims = resources.manage_tokens.verify(manage_token)
-    if claims is None or (claims.organization_id, claims.appointment_id) != (
+    if claims is None or (claims.organization_id, claims.link.appointment_id) != (
         viewer.organization_id,
         appointment_id,
     ):
@@ -37,7 +37,7 @@ def opened_by(
                 "This manage token does not open this appointment. Use the link of its own message."
             )
         )
-    return claims.appointment_id
+    return claims.link
 
 
 async def open_appointment(
@@ -45,7 +45,7 @@ async def open_appointment(
     viewer: Viewer,
     tx: Transaction,
     appointment_id: AppointmentId,
-    opened: AppointmentId | None,
+    opened: ManageLink | None,
 ) -> tuple[Appointment, Actor] | NotFound:
     """The appointment, locked, and the caller's part in it; not found by callers who have none.
 
@@ -63,6 +63,6 @@ async def open_appointment(
             return NotFound(what="appointment")
         return appointment, actor
     is_good = resources.real_clock() <= appointment.ends_at + GOOD_AFTER_END
-    if opened == appointment.id and is_good:
+    if opened is not None and opened.opens(appointment) and is_good:
         return appointment, Actor.MANAGE_TOKEN
     return NotFound(what="appointment")

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from app.core.appointment import Appointment, AppointmentStatus
+from app.core.appointment import Appointment, AppointmentStatus, ManageLink
 from app.core.booking import Wanted, price_of_seats, visit_of
 from app.core.changes import AppointmentChangeKind
 from app.core.events import Author
@@ -213,7 +213,7 @@ async def _move(
     key: RequestKey,
     form: MoveForm,
     override: Override,
-    opened: AppointmentId | None,
+    opened: ManageLink | None,
     way: Way,
 ) -> Written | _Taken | Refusal | Retry:
     organization_id = viewer.organization_id
@@ -222,7 +222,10 @@ async def _move(
     if isinstance(earlier, IdempotencyKeyReused):
         return earlier
     if earlier is not None and earlier.appointment_id is not None:
-        return await written_before(tx, organization_id, earlier.appointment_id)
+        written = await written_before(tx, organization_id, earlier.appointment_id)
+        # The answer holds the present manage token, which an old link must not give away.
+        is_stale = opened is not None and not opened.opens(written.appointment)
+        return NotFound(what="appointment") if is_stale else written
 
     found = await open_appointment(resources, viewer, tx, form.appointment_id, opened)
     if isinstance(found, NotFound):

@@ -87,9 +87,7 @@ async def _manager(resources: Resources, token: str, address: str | None) -> Vie
     claims = resources.manage_tokens.verify(token)
     if claims is None:
         return NotIdentified(message="The manage token is not valid.")
-    return Viewer(
-        organization_id=claims.organization_id, manages=claims.appointment_id, address=address
-    )
+    return Viewer(organization_id=claims.organization_id, manages=claims.link, address=address)
 
 
 async def _signed_in(

@@ -94,6 +94,8 @@ async def watch_appointments(
                 if news is None:
                     continue
                 yield news
+                if isinstance(news, NotAllowed):
+                    return
                 current = news.viewer
             ahead -= looked_at
 
@@ -101,7 +103,7 @@ async def watch_appointments(
 def may_concern(viewer: Viewer, change: AppointmentChanged) -> bool:
     """Whether the viewer might be allowed to see the appointment, judged without a look-up."""
     if viewer.manages is not None:
-        return viewer.manages == change.appointment_id
+        return viewer.manages.appointment_id == change.appointment_id
     if viewer.role is Role.CUSTOMER:
         if viewer.customer_id is None:
             # Their first booking makes them a customer on record.
@@ -112,13 +114,17 @@ def may_concern(viewer: Viewer, change: AppointmentChanged) -> bool:
 
 async def _news(
     resources: Resources, viewer: Viewer, told: Told, load: LoadAppointment
-) -> AppointmentNews | None:
+) -> AppointmentNews | NotAllowed | None:
     viewer = await with_records(resources, viewer)
     if not may_concern(viewer, told.change):
         return None
     appointment = await find_appointment(
         resources, viewer, told.change.appointment_id, manage_token=None, load=load
     )
+    if appointment is None and viewer.manages is not None:
+        return NotAllowed(
+            message=say("This manage link is no longer valid. Use the link of the last message.")
+        )
     if appointment is None:
         return None
     return AppointmentNews(told=told, appointment=appointment, viewer=viewer)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
 from app.core.appointment import AppointmentStatus
 from app.core.changes import AppointmentChangeKind
+from app.core.history import Addresses
 from app.core.lifecycle import customer_terms
 from app.core.location import location_of_visit, reachable
 from app.core.message_rules import LEADS, MessageKey, Reach, recipients
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from datetime import datetime
 
-    from app.core.appointment import Appointment, Customer
+    from app.core.appointment import Appointment, Contact, Customer
     from app.core.history import HistoryEntry
     from app.core.ids import (
         AppointmentId,
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     )
     from app.core.lifecycle import CustomerTerms
     from app.core.location import Location
-    from app.core.messages import TemplateOverride
+    from app.core.messages import Message, TemplateOverride
     from app.core.money import Money
     from app.core.provider import Organization, Provider, Service
     from app.notify.overrides import OwnWords
@@ -96,11 +97,18 @@ class Move(NamedTuple):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recent:
     """The changes that led to an appointment's current time and state. `by_practice` are the kinds
-    of messages about changes that the provider's side made; `moves` are by the time version since.
+    of messages about changes that the provider's side made; `moves` are by the time version since,
+    and so are the customer's `former` addresses, which a correction replaced.
     """
 
     by_practice: frozenset[MessageKind] = frozenset()
     moves: Mapping[int, Move] = field(default_factory=dict)
+    former: Mapping[int, Addresses] = field(default_factory=dict)
+
+    @property
+    def address_since(self) -> int:
+        """The first time version that messages go to the customer's present address about."""
+        return max(self.former, default=1)
 
     def move_of(self, session_id: SessionId) -> Move | None:
         """The last move of all of this session."""
@@ -126,6 +134,7 @@ class Subject:
     recent: Recent
     customer: Reach
     staff: Mapping[ProviderId, Reach]
+    former: Mapping[int, Reach] = field(default_factory=dict)
     sessions: Mapping[SessionId, GroupVisit] = field(default_factory=dict)
 
     @property
@@ -138,11 +147,19 @@ class Subject:
         """The provider with this id; the lead where none is given."""
         return self.providers[provider_id or self.appointment.provider_id]
 
-    def reach(self, recipient: Recipient, provider_id: ProviderId | None = None) -> Reach:
-        """How this side is reached: the lead where no provider is named."""
-        if recipient is Recipient.CUSTOMER:
+    def reach(self, message: MessageKey | Message) -> Reach:
+        """How the recipient of the message is reached: the lead where no provider is named.
+
+        A message about an earlier time goes where the customer was reached then, and so does that
+        which says that an address was replaced. A cancellation goes where they are reached now.
+        """
+        if message.recipient is Recipient.PROVIDER:
+            return self.staff[message.provider_id or self.appointment.provider_id]
+        if message.kind is MessageKind.CANCELLED:
             return self.customer
-        return self.staff[provider_id or self.appointment.provider_id]
+        is_farewell = message.kind is MessageKind.READDRESSED
+        until = [each for each in self.former if message.time_version < each + is_farewell]
+        return self.former[min(until)] if until else self.customer
 
     def message(self, kind: MessageKind, recipient: Recipient, channel: Channel) -> MessageKey:
         """A message about the present, to the customer or the lead."""
@@ -161,6 +178,9 @@ class Subject:
         """The messages that a planned one becomes: to each recipient, on each channel that they
         want now.
         """
+        if kind is MessageKind.READDRESSED:
+            former = self.former.get(time_version)
+            return () if former is None else recipients(kind, time_version, former)
         move = self.recent.moves.get(time_version) if kind is MessageKind.RESCHEDULED else None
         to_staff = self._to_staff(kind, time_version, move)
         if move is not None and not move.is_noticed:
@@ -311,10 +331,12 @@ async def load_subjects(
     location_ids = {each for each in places.values() if each is not None}
     locations = await locations_by_ids(on, organization_id, location_ids) if location_ids else {}
     customers = await customers_by_ids(on, organization_id, list({row.customer_id for row in rows}))
+    former = [each for recently in of_row.values() for each in recently.former.values()]
     silent = await opted_out(
-        on, organization_id, _addresses(appointments.values(), providers.values())
+        on, organization_id, _addresses(appointments.values(), providers.values(), former)
     )
-    phones = {row.contact.phone for row in rows if row.contact.phone is not None}
+    every_phone = [row.contact.phone for row in rows] + [each.phone for each in former]
+    phones = {phone for phone in every_phone if phone is not None}
     anybody = organization.sms_to_unverified_numbers
     texted = phones if anybody else await verified_phones(on, organization_id, phones)
     return {
@@ -333,6 +355,7 @@ async def load_subjects(
                 notices=of_row[row.id].by_practice,
             ),
             staff={each: _provider_reach(providers[each], silent) for each in involved[row.id]},
+            former=_former_reaches(row, of_row[row.id], customers[row.customer_id], silent, texted),
             sessions={each: sessions[each] for each in session_ids[row.id] if each in sessions},
         )
         for row in rows
@@ -380,6 +403,7 @@ def facts_of(
     appointment, provider = subject.appointment, subject.provider(message.provider_id)
     organization_id = subject.organization.id
     to_customer = message.recipient is Recipient.CUSTOMER
+    is_farewell = kind is MessageKind.READDRESSED
     names = [subject.providers[each].name for each in appointment.providers]
     session, about = subject.session_of(message), subject.about(message)
     whole = about if isinstance(about, GroupVisit) else None
@@ -424,9 +448,12 @@ def facts_of(
         is_about_session=whole is not None,
         place=_place_facts(subject.location),
         practice=reachable(subject.organization, subject.location),
-        manage_url=messaging.manage_url(organization_id, appointment.id) if to_customer else None,
+        manage_url=messaging.manage_url(organization_id, appointment)
+        if to_customer and not is_farewell
+        else None,
         unsubscribe_url=messaging.unsubscribe_url(organization_id, message_id),
-        **({} if whole is not None else _of_the_booking(appointment, now)),
+        # Who reads the old address may be a stranger: they learn no more than they knew.
+        **({} if whole is not None or is_farewell else _of_the_booking(appointment, now)),
     )
 
 
@@ -513,7 +540,12 @@ def _recent_of(appointment: Appointment, entries: Collection[HistoryEntry]) -> R
     moves: dict[int, Move] = {}
     # Counted back: the history may have lost its beginning, and the appointment knows its end.
     time_version = appointment.time_version
+    former: dict[int, Addresses] = {}
     for entry in reversed([*entries]):
+        if entry.former is not None:
+            former[time_version] = entry.former
+            time_version -= 1
+            continue
         if entry.kind is not AppointmentChangeKind.RESCHEDULED or entry.from_starts_at is None:
             continue
         if entry.is_news:
@@ -542,14 +574,20 @@ def _recent_of(appointment: Appointment, entries: Collection[HistoryEntry]) -> R
         by_practice.discard(kind)
         if entry.actor.is_providers_side:
             by_practice.add(kind)
-    return Recent(by_practice=frozenset(by_practice), moves=moves)
+    return Recent(by_practice=frozenset(by_practice), moves=moves, former=former)
 
 
 def _addresses(
-    appointments: Collection[Appointment], providers: Collection[Provider]
+    appointments: Collection[Appointment],
+    providers: Collection[Provider],
+    former: Collection[Addresses],
 ) -> set[Address]:
-    emails = [row.contact.email for row in appointments] + [row.email for row in providers]
-    phones = [row.contact.phone for row in appointments] + [row.phone for row in providers]
+    reached: list[Contact | Provider | Addresses] = [
+        *(row.contact for row in appointments),
+        *providers,
+        *former,
+    ]
+    emails, phones = [each.email for each in reached], [each.phone for each in reached]
     return {(Channel.EMAIL, email) for email in emails if email is not None} | {
         (Channel.SMS, phone) for phone in phones if phone is not None
     }
@@ -578,6 +616,44 @@ def _customer_reach(
         may_be_texted=contact.phone in texted,
         is_erased=customer.is_erased,
     )
+
+
+def _former_reaches(
+    appointment: Appointment,
+    recent: Recent,
+    customer: Customer,
+    silent: Collection[Address],
+    texted: Collection[str],
+) -> dict[int, Reach]:
+    """Where the customer was reached before each correction of an address."""
+    reaches: dict[int, Reach] = {}
+    contact = appointment.contact
+    after = Addresses(contact.email, contact.phone)
+    for time_version, before in sorted(recent.former.items(), reverse=True):
+        then = _customer_reach(
+            replace(
+                appointment,
+                contact=replace(contact, email=before.email, phone=before.phone),
+            ),
+            customer,
+            silent,
+            texted,
+            notices=frozenset(),
+        )
+        reaches[time_version] = replace(then, channels=_told_at(then, after))
+        after = before
+    return reaches
+
+
+def _told_at(then: Reach, after: Addresses) -> tuple[Channel, ...]:
+    """On which channel the customer is told that an address of theirs was replaced: by e-mail if
+    that was, whatever channels they want since; else by SMS, unless they want e-mail only.
+    """
+    if then.email is not None and then.email != after.email:
+        return (Channel.EMAIL,)
+    if then.phone is not None and then.phone != after.phone and then.wanted != (Channel.EMAIL,):
+        return (Channel.SMS,)
+    return ()
 
 
 def _provider_reach(provider: Provider, silent: Collection[Address]) -> Reach:

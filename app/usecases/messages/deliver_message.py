@@ -164,7 +164,7 @@ class Delivery:
                 resources.pool, claimed.organization_id, [about], session_id=message.session_id
             )
             subject, now = found[about], resources.clock()
-            reach = subject.reach(message.recipient, message.provider_id)
+            reach = subject.reach(message)
             decision = decide_attempt(message, subject.about(message), reach, now, tries)
             if isinstance(decision, Ended):
                 return decision
@@ -234,7 +234,7 @@ class Delivery:
             session_id=message.session_id,
         )
         subject = found[claimed.appointment_id]
-        phone = subject.reach(message.recipient, message.provider_id).phone
+        phone = subject.reach(message).phone
         if phone is None:
             return Unknown(detail="the number to ask for is gone")
         known = await known_message_ids(

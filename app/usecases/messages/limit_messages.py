@@ -84,13 +84,16 @@ async def limit_messages(
     await lock_destinations(tx, organization_id)
     destinations = {turn.destination for turn in turns.values() if turn.destination is not None}
     origins = {turn.origin for turn in turns.values() if turn.origin is not None}
+    since = {row.appointment_id: row.address_since for row in in_turn}
+    told = await told_times(
+        tx, organization_id, {turn.about.appointment_id for turn in turns.values()}
+    )
     verdicts = let_out(
         list(turns.values()),
         had=await count_messages(tx, organization_id, destinations, since=now - A_DAY),
         caused=await messages_of_networks(tx, organization_id, origins, now.date()),
-        known=await told_times(
-            tx, organization_id, {turn.about.appointment_id for turn in turns.values()}
-        ),
+        # What an earlier address was told is not known at the present one.
+        known=[each for each in told if (each.time_version or 0) >= since[each.appointment_id]],
         per_destination=limits.daily_limit,
         per_network=limits.daily_limit_of_network,
     )
@@ -124,6 +127,9 @@ def _turn(row: NewMessage, limits: Messaging) -> Turn:
         # A customer who got a message about any time of an appointment must get its cancellation.
         time_version=None if message.kind is MessageKind.CANCELLED else message.time_version,
     )
+    if message.kind is MessageKind.READDRESSED:
+        # At that address the time before was told, if any.
+        about = replace(about, time_version=message.time_version - 1)
     return Turn(
         destination=row.destination,
         origin=row.origin if limits.daily_limit_of_network else None,

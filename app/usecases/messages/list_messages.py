@@ -56,7 +56,7 @@ def _key(row: Message) -> tuple[object, ...]:
 def _planned(subject: Subject, entries: Sequence[OutboxEntry]) -> Iterator[Message]:
     for entry in entries:
         for message in subject.messages(entry.kind, entry.time_version):
-            reach = subject.reach(message.recipient, message.provider_id)
+            reach = subject.reach(message)
             if why_not(message, subject.about(message), reach, entry.due_at) is None:
                 yield Message(
                     id=None,

@@ -6,11 +6,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from app.core.addresses import mailbox
+from app.core.appointment import ManageLink
 from app.identity.manage import ManageClaims
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from app.core.appointment import Appointment
     from app.core.ids import AppointmentId, MessageLogId, OrganizationId
     from app.identity.manage import ManageTokens
     from app.identity.unsubscribe import UnsubscribeTokens
@@ -49,14 +51,13 @@ class Messaging:
         sender = None if self.from_address is None else mailbox(self.from_address)
         return LOCAL_DOMAIN if sender is None else sender.domain
 
-    def manage_url(
-        self, organization_id: OrganizationId, appointment_id: AppointmentId
-    ) -> str | None:
+    def manage_url(self, organization_id: OrganizationId, appointment: Appointment) -> str | None:
         """The link with which a customer manages an appointment. It is a secret: it can cancel."""
         if self.manage_link is None:
             return None
-        claims = ManageClaims(organization_id=organization_id, appointment_id=appointment_id)
-        return self.manage_link(appointment_id, self.manage_tokens.sign(claims))
+        link = ManageLink(appointment.id, appointment.manage_generation)
+        claims = ManageClaims(organization_id=organization_id, link=link)
+        return self.manage_link(appointment.id, self.manage_tokens.sign(claims))
 
     def unsubscribe_url(
         self, organization_id: OrganizationId, message_id: MessageLogId

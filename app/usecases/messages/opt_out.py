@@ -44,7 +44,7 @@ async def unsubscribe(resources: Resources, token: str, *, confirmed: bool) -> O
         subject = (await load_subjects(tx, organization_id, [message.appointment_id]))[
             message.appointment_id
         ]
-        reach = subject.reach(message.recipient, message.provider_id)
+        reach = subject.reach(message)
         address = reach.address(message.channel)
         # an erased customer has none, and gets nothing anyway
         if address is not None and confirmed:

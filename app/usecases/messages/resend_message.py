@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from app.core.message_rules import MessageKey
     from app.core.messages import Channel
     from app.core.viewer import Viewer
+    from app.usecases.messages.compose_messages import Subject
     from app.usecases.resources import Resources
 
 _OF_THE_CHANNEL = frozenset(
@@ -77,9 +78,9 @@ async def resend_message(
             is_resend=True,
             provider_id=provider_id,
         )
-        if (never := _never_happened(form.kind, appointment)) is not None:
+        if (never := _never_happened(form.kind, subject)) is not None:
             return InvalidInput(field="kind", message=never)
-        reach = subject.reach(form.recipient, provider_id)
+        reach = subject.reach(message)
         reason = why_not(message, subject.about(message), reach, now)
         if reason is not None:
             return _refused(reason)
@@ -112,10 +113,17 @@ def _refused(reason: SkipReason) -> InvalidInput:
     )
 
 
-def _never_happened(kind: MessageKind, appointment: Appointment) -> Sentence | None:
+def _never_happened(kind: MessageKind, subject: Subject) -> Sentence | None:
+    appointment, recent = subject.appointment, subject.recent
     if kind is MessageKind.CANCELLED and appointment.status is not AppointmentStatus.CANCELLED:
         return say("The appointment is not cancelled.")
-    if kind is MessageKind.RESCHEDULED and appointment.time_version == 1:
+    if kind is MessageKind.READDRESSED:
+        return say("This message goes to an address that was replaced; it is not sent again.")
+    if kind is MessageKind.CORRECTED and not recent.former:
+        return say("No address of this appointment was corrected.")
+    # Counted, since the history may have lost its beginning.
+    moves = appointment.time_version - 1 - len(recent.former)
+    if kind is MessageKind.RESCHEDULED and moves == 0:
         return say("The appointment was never moved.")
     return None
 

@@ -114,7 +114,7 @@ async def _log_due(
         for entry in entries:
             subject = subjects[entry.appointment_id]
             for message in subject.messages(entry.kind, entry.time_version):
-                reach = subject.reach(message.recipient, message.provider_id)
+                reach = subject.reach(message)
                 skipped = why_not(message, subject.about(message), reach, now)
                 counted = skipped is None
                 origin = entry.origin if counted and is_unverified(subject, message) else None
@@ -130,6 +130,7 @@ async def _log_due(
                         else None,
                         by_guest=entry.by_guest,
                         origin=origin,
+                        address_since=subject.recent.address_since,
                     )
                 )
         if new:

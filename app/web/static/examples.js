@@ -78,6 +78,7 @@ export async function examples(api) {
     [PRACTICE],
     [WHO],
     [MINE],
+    [CORRECT, { input: { appointmentId: "paste an appointment's id from the tab before", contact: { ...customer, phone: "+49 30 901820" }, notes: "Rings twice" } }],
     [PREVIEW, { input: { providerId: id, date: from, isBlocked: true, dryRun: true } }],
     [STRANDED],
     [RESOURCES],
@@ -138,6 +139,20 @@ query Practice {
     email
     url
     locations { id name address phone directions }
+  }
+}
+`;
+
+const CORRECT = `
+# Puts right what was given for an appointment. Both
+# addresses are told of a changed one. Needs a token
+# of its customer, its provider or an administrator.
+mutation Correct($input: UpdateAppointmentInput!) {
+  updateAppointment(input: $input) {
+    __typename
+    ... on Appointment { id version contact { name email phone } notes }
+    ... on InvalidInputError { field }
+    ... on UserError { code message }
   }
 }
 `;

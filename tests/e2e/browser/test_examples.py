@@ -50,6 +50,7 @@ async def test_every_example_shows_something_on_the_demo_data(windows: Windows, 
     assert all(slot["providerIds"] for slot in slots)
     assert len((await _run(page, "NextFreeTimes"))["nextAvailableSlots"]) == 10
     assert (await _run(page, "ExplainTime"))["explainTime"]["reasons"] == ["NOT_ON_GRID"]
+    assert (await _run(page, "Practice"))["organization"]["locations"]
     assert (await _run(page, "Viewer"))["viewer"]["role"] == "ANONYMOUS"
     assert (await _run(page, "Appointments"))["appointments"]["nodes"] == []
     refused = (await _run(page, "PreviewClosedDate"))["setException"]

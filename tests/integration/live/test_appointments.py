@@ -45,6 +45,13 @@ UPDATE_PROVIDER = """
 """
 
 
+RENEW = """
+    mutation ($input: RenewManageTokenInput!) {
+        answer: renewManageToken(input: $input) { __typename ... on BookingConfirmation { manageToken } }
+    }
+"""
+
+
 class Follower:
     """Keeps what they were told."""
 
@@ -351,3 +358,24 @@ async def test_who_leaves_leaves_nothing_behind(api: Api, following: Following) 
             await follower.leave()
         assert here.feed.subscribers == 0
         await until(lambda: here.feed.running == 0)
+
+
+async def test_a_new_manage_link_ends_what_the_one_before_it_watches(
+    api: Api, following: Following
+) -> None:
+    """Its bearer hears of nothing any more; whoever has the new one goes on."""
+    ada = await a_provider(api, weeklyHours=HOURS)
+    mine = await booked(api, ada, "2026-01-12T09:00Z")
+    async with a_process(api) as here:
+        follower = following(here, await viewer_of(api, Caller(token=mine["manageToken"])))
+        of_ada = following(here, await viewer_of(api, api.acting_for(ada)))
+        await ready(here, api, follower, of_ada)
+        values = {"appointmentId": mine["appointment"]["id"]}
+        answer = (await api.ask(RENEW, caller=api.admin, input=values))["answer"]
+        await of_ada.hears("CORRECTED")
+        assert "no longer valid" in (await follower.refused()).message
+        again = following(here, await viewer_of(api, Caller(token=answer["manageToken"])))
+        await ready(here, api, again)
+        await cancel(api, mine, caller=api.admin)
+        (news,) = await again.hears("CANCELLED")
+        assert news.appointment.id == key_in(values["appointmentId"])

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 
-from app.core.appointment import Appointment, AppointmentStatus, Contact
+from app.core.appointment import Appointment, AppointmentStatus, Contact, ManageLink
 from app.core.ids import AppointmentId, CustomerId, OrganizationId, ProviderId
 from app.core.money import CancellationPolicy
 from app.core.viewer import Role, Viewer
@@ -79,8 +79,9 @@ TABLE: Final = {
     "its customer": (viewer(Role.CUSTOMER, customer_id=ROBIN), Row(sees=True, sees_customer=True)),
     "another customer": (viewer(Role.CUSTOMER, customer_id=NOOR), Row()),
     "a customer without a record": (viewer(Role.CUSTOMER, subject="new"), Row()),
-    "its manage token": (viewer(manages=VISIT), Row(sees=True, books=False)),
-    "another manage token": (viewer(manages=OTHER_VISIT), Row(books=False)),
+    "its manage token": (viewer(manages=ManageLink(VISIT)), Row(sees=True, books=False)),
+    "its former manage token": (viewer(manages=ManageLink(VISIT, 1)), Row(books=False)),
+    "another manage token": (viewer(manages=ManageLink(OTHER_VISIT)), Row(books=False)),
     # An id alone is no role: only the role of a caller decides.
     "nobody, with a provider's id": (viewer(provider_id=ADA), Row()),
     "nobody, with a customer's id": (viewer(customer_id=ROBIN), Row()),
