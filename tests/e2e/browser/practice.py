@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
 
 from axe_playwright_python.async_playwright import Axe  # type: ignore[import-untyped]
-from playwright.async_api import Locator, Page, expect
+from playwright.async_api import FloatRect, Locator, Page, expect
 
 from app.core.viewer import Role
 from app.development.access_tokens import signed_token
@@ -31,6 +31,15 @@ CREATE_RESOURCE = """mutation ($input: CreateResourceInput!) {
 CREATE_SERVICE = """mutation ($input: CreateServiceInput!) {
   createService(input: $input) { ... on Service { id } ... on UserError { message } }
 }"""
+CREATE_CUSTOMER = """mutation ($input: CreateCustomerInput!) {
+  createCustomer(input: $input) { ... on Customer { id } ... on UserError { message } }
+}"""
+UPDATE_PROVIDER = """mutation ($input: UpdateProviderInput!) {
+  updateProvider(input: $input) { ... on Provider { id } ... on UserError { message } }
+}"""
+CUSTOMERS = """query ($search: String) {
+  customers(search: $search, first: 50) { nodes { name } }
+}"""
 BOOK = """mutation ($input: BookAppointmentInput!) {
   bookAppointment(input: $input) {
     ... on BookingConfirmation { appointment { id version } }
@@ -39,7 +48,7 @@ BOOK = """mutation ($input: BookAppointmentInput!) {
 }"""
 SEE = """query ($id: ID!) {
   appointment(id: $id) {
-    status startsAt version providers { name } resources { name } contact { name email phone }
+    status startsAt version fee { amountMinor } providers { name } resources { name } contact { name email phone }
   }
 }"""
 
@@ -93,6 +102,19 @@ class Practice:
         answer = (await self.ask(BOOK, input=wish))["bookAppointment"]
         assert "appointment" in answer, answer
         return str(answer["appointment"]["id"])
+
+    async def customer(self, name: str, **more: object) -> str:
+        """Enters somebody by the API; their id."""
+        return await _made(self, CREATE_CUSTOMER, {"name": name, "timeZone": ZONE} | more)
+
+    async def update_provider(self, name: str, **rules: object) -> None:
+        """Changes one of the three by the API."""
+        await _made(self, UPDATE_PROVIDER, {"id": self.people[name]} | rules)
+
+    async def customers(self, search: str) -> list[str]:
+        """The names that the API finds."""
+        found = (await self.ask(CUSTOMERS, search=search))["customers"]["nodes"]
+        return [one["name"] for one in found]
 
     async def see(self, appointment_id: str) -> dict[str, Any]:
         """The appointment as the API has it now, with its start by the practice's clocks."""
@@ -181,13 +203,23 @@ def block(page: Page, name: str) -> Locator:
     return page.locator(".ec-event:not(.ec-ghost):not(.ec-preview) button", has_text=name).first
 
 
+async def _box(what: Locator) -> FloatRect:
+    """Where it is on the screen; what is being drawn again is waited for."""
+    for _ in range(10):
+        await expect(what).to_be_attached()
+        box = await what.bounding_box()
+        if box is not None:
+            return box
+    raise AssertionError(f"{what} is nowhere on the screen.")
+
+
 async def spot(page: Page, column: str, reading: str) -> tuple[float, float]:
     """Where on the screen this column and this reading meet."""
-    head = await page.locator(".ec-col-head", has_text=column).last.bounding_box()
-    hour = page.locator(".ec-body .ec-sidebar time").get_by_text(f"{int(reading[:2])}:00")
-    line = await hour.bounding_box()
-    assert head is not None
-    assert line is not None
+    head = await _box(page.locator(".ec-col-head", has_text=column).last)
+    hour = page.locator(".ec-body .ec-sidebar time").get_by_text(
+        f"{int(reading[:2])}:00", exact=True
+    )
+    line = await _box(hour)
     minutes = int(reading[3:])
     down = line["y"] + line["height"] / 2 + minutes / 15 * SLOT_PIXELS
     return head["x"] + head["width"] / 2, down + 3
@@ -195,8 +227,7 @@ async def spot(page: Page, column: str, reading: str) -> tuple[float, float]:
 
 async def drag(page: Page, what: Locator, column: str, reading: str) -> None:
     """Drags a block so that it begins at this reading in this column."""
-    box = await what.bounding_box()
-    assert box is not None
+    box = await _box(what)
     x, y = await spot(page, column, reading)
     await page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 6)
     await page.mouse.down()

@@ -210,16 +210,134 @@ async def test_what_is_in_the_way_is_said_and_the_nearest_time_is_a_click_away(
     await _pick(page, "With", practice.people["Ben"])
     await _pick(page, "What", "")
     await dialog.get_by_label("Time", exact=True).fill("11:00")
-    await expect(dialog.locator(".verdict")).to_contain_text("Something else is booked then.")
+    await expect(dialog.locator(".conflict")).to_have_text("Something else is booked then.")
     await _fill_in(page)
     await dialog.get_by_role("button", name="Book", exact=True).click()
     alert = dialog.locator(".conflict")
-    await expect(alert).to_contain_text("Something else is booked then.")
+    await expect(alert).to_contain_text("it is already taken")
+    await expect(alert.get_by_role("group")).to_have_count(0)
     await accessible(page)
     await alert.get_by_role("button", name="10:00").click()
     await expect(dialog.get_by_label("Time", exact=True)).to_have_value("10:00")
     await page.keyboard.press("Enter")
     await expect(block(page, "Grace Hopper")).to_contain_text("10:00")
+
+
+async def test_somebody_known_is_found_by_half_a_name_and_booked(
+    windows: Windows, practice: Practice
+) -> None:
+    """In the form, and from the search at the top; it is the same record."""
+    await practice.customer("Zoë Ångström", phone="+442079460018")
+    page = await open_desk(windows, practice)
+    await page.mouse.click(*await spot(page, "Ada", "10:00"))
+    dialog = page.get_by_role("dialog", name="New booking")
+    await dialog.get_by_label("Name", exact=True).fill("angs")
+    await dialog.get_by_role("button", name="Zoë Ångström").click()
+    await accessible(page)
+    await dialog.get_by_role("button", name="Book", exact=True).click()
+    await expect(block(page, "Zoë Ångström")).to_contain_text("10:00")
+    await page.get_by_role("searchbox", name="Find people").fill("zoe")
+    await expect(page.locator("#announcer")).to_have_text("1 person found, 1 appointment found")
+    await accessible(page)
+    await page.get_by_role("search").get_by_role("button", name="Zoë Ångström +44").click()
+    await expect(page.get_by_role("dialog").get_by_role("listitem")).to_contain_text("10:00")
+    await accessible(page)
+    await page.get_by_role("dialog").get_by_role("button", name="New booking").click()
+    await expect(dialog.locator(".chosen")).to_contain_text("Zoë Ångström")
+    await _pick(page, "With", practice.people["Ben"])
+    await dialog.get_by_label("Time", exact=True).fill("11:00")
+    await dialog.get_by_role("button", name="Book", exact=True).click()
+    await expect(page.locator(".ec-event", has_text="Zoë Ångström")).to_have_count(4)
+    assert await practice.customers("angstrom") == ["Zoë Ångström"]
+
+
+async def test_a_second_attempt_for_somebody_new_makes_no_second_record(
+    windows: Windows, practice: Practice
+) -> None:
+    await practice.book("Tamsin Taken", "11:00", person="Ben")
+    page = await open_desk(windows, practice)
+    await page.mouse.click(*await spot(page, "Ben", "10:00"))
+    dialog = page.get_by_role("dialog")
+    await dialog.get_by_label("Name", exact=True).fill("Walter Walkin")
+    await dialog.get_by_label("Time", exact=True).fill("11:00")
+    await dialog.get_by_role("button", name="Book", exact=True).click()
+    await expect(dialog.get_by_label("E-mail")).to_be_focused()
+    await dialog.get_by_label("Phone").fill("+442079460018")
+    await dialog.get_by_role("button", name="Book", exact=True).click()
+    await expect(dialog.locator(".conflict")).to_contain_text("already taken")
+    await dialog.get_by_label("Time", exact=True).fill("12:00")
+    await dialog.get_by_role("button", name="Book", exact=True).click()
+    await expect(block(page, "Walter Walkin")).to_contain_text("12:00")
+    assert await practice.customers("walter") == ["Walter Walkin"]
+
+
+async def test_outside_the_hours_each_rule_is_set_aside_by_name(
+    windows: Windows, practice: Practice
+) -> None:
+    page = await open_desk(windows, practice)
+    await page.mouse.click(*await spot(page, "Ada", "08:15"))
+    dialog = page.get_by_role("dialog")
+    asked = dialog.get_by_role("group", name="To book it all the same, set aside:")
+    await expect(dialog.locator(".conflict")).to_contain_text("It is outside working hours.")
+    await dialog.get_by_label("Name", exact=True).fill("Walter Walkin")
+    await dialog.get_by_label("Phone").fill("+442079460018")
+    await dialog.get_by_role("button", name="Book", exact=True).click()
+    await expect(dialog.locator(".conflict")).to_contain_text("outside the provider's hours")
+    await accessible(page)
+    await asked.get_by_label("the working hours").check()
+    await dialog.get_by_role("button", name="Book", exact=True).click()
+    await expect(block(page, "Walter Walkin")).to_contain_text("08:15")
+    # Moved back there by hand, it is asked for again.
+    await drag(page, block(page, "Walter Walkin"), "Ben", "08:45")
+    await page.keyboard.press("Enter")
+    await dialog.get_by_label("the working hours").check()
+    await dialog.get_by_role("button", name="Move it").click()
+    await expect(block(page, "Walter Walkin")).to_contain_text("08:45")
+    assert windows.complaints == []
+
+
+async def test_time_off_is_dragged_and_what_it_strands_is_worked_off(
+    windows: Windows, practice: Practice
+) -> None:
+    kept = await practice.book("Kate Keep", "13:00", person="Ada")
+    moved = await practice.book("Mick Move", "10:00", person="Ada")
+    page, theirs = [await open_desk(windows, practice) for _ in range(2)]
+    x, top = await spot(page, "Ada", "09:00")
+    _, bottom = await spot(page, "Ada", "12:00")
+    await page.mouse.move(x, top)
+    await page.mouse.down()
+    await page.mouse.move(x, bottom - 8, steps=12)
+    await page.mouse.up()
+    dialog = page.get_by_role("dialog", name="New time off")
+    await expect(dialog.get_by_label("From, time")).to_have_value("09:00")
+    await expect(dialog.get_by_label("Until, time")).to_have_value("12:00")
+    await dialog.get_by_label("Reason").fill("Dentist")
+    await accessible(page)
+    await dialog.get_by_role("button", name="Save").click()
+    work = page.get_by_role("dialog", name="To be moved or cancelled")
+    await expect(work.get_by_role("listitem")).to_have_count(1)
+    await expect(work.get_by_role("listitem")).to_contain_text("Mick Move")
+    await accessible(page)
+    await expect(theirs.get_by_role("button", name="Time off Dentist")).to_be_visible(
+        timeout=PUSHED_MS
+    )
+    await expect(theirs.get_by_role("button", name="1 to move or cancel")).to_be_visible()
+    await work.get_by_role("button", name="Mick Move").click()
+    await page.get_by_role("button", name="Move…").click()
+    await _pick(page, "With", practice.people["Ben"])
+    await page.get_by_role("button", name="Move it").click()
+    await expect(work).to_contain_text("Nothing is left to do.")
+    await page.keyboard.press("Escape")
+    assert (await practice.see(moved))["with"] == ["Ben"]
+    assert (await practice.see(kept))["version"] == 1
+    await expect(theirs.get_by_role("button", name="1 to move or cancel")).to_be_hidden()
+    await page.get_by_role("button", name="Time off Dentist").click()
+    await page.get_by_role("button", name="Remove").click()
+    for window in (page, theirs):
+        await expect(window.get_by_role("button", name="Time off Dentist")).to_have_count(
+            0, timeout=PUSHED_MS
+        )
+    assert windows.complaints == []
 
 
 async def test_a_visit_is_dragged_to_another_time_and_person_and_back(
@@ -256,7 +374,7 @@ async def test_a_drag_onto_what_is_taken_moves_nothing_and_says_why(
     await drag(page, block(page, "Dora Drag"), "Ben", "13:30")
     dialog = page.get_by_role("dialog")
     await page.keyboard.press("Enter")
-    await expect(dialog.locator(".conflict")).to_contain_text("Something else is booked then.")
+    await expect(dialog.locator(".conflict")).to_contain_text("it is already taken")
     await page.keyboard.press("Escape")
     await expect(block(page, "Dora Drag")).to_contain_text("10:00")
     assert (await practice.see(visit))["version"] == 1
@@ -309,6 +427,34 @@ async def test_a_visit_is_cancelled_with_a_reason(windows: Windows, practice: Pr
             0, timeout=PUSHED_MS
         )
     assert (await practice.see(visit))["status"] == "CANCELLED"
+
+
+async def test_at_the_customers_request_the_policy_applies_and_says_what_it_costs(
+    windows: Windows, practice: Practice
+) -> None:
+    policy = {
+        "freeUntilMinutesBefore": 500_000,
+        "lateCancellation": "FEE",
+        "lateFee": {"amountMinor": 2050, "currency": "EUR"},
+    }
+    await practice.update_provider("Ada", cancellationPolicy=policy)
+    asked = await practice.book("Rita Request", "10:00", person="Ada")
+    waived = await practice.book("Wim Waived", "11:00", person="Ada")
+    page = await open_desk(windows, practice)
+    for name, chosen in (
+        ("Rita Request", "The customer asked for it: it costs €20.50."),
+        ("Wim Waived", "The practice cancels: it costs nothing."),
+    ):
+        await block(page, name).click()
+        await page.get_by_role("button", name="Cancel appointment").click()
+        dialog = page.get_by_role("dialog")
+        await dialog.get_by_role("radio", name=chosen).check()
+        await accessible(page)
+        await dialog.get_by_role("button", name="Cancel appointment").click()
+        await expect(dialog).to_have_count(0)
+    assert (await practice.see(asked))["fee"] == {"amountMinor": 2050}
+    assert (await practice.see(waived))["fee"] is None
+    assert windows.complaints == []
 
 
 async def test_messages_and_history_tell_what_happened(

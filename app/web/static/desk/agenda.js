@@ -2,8 +2,8 @@
 
 import * as times from "../times.js";
 
-const PAGE = `query Agenda($from: DateTime!, $to: DateTime!, $after: String) {
-  appointments(from: $from, to: $to, first: 100, after: $after) {
+const PAGE = `query Agenda($from: Date!, $to: Date!, $zone: TimeZone!, $after: String) {
+  appointments(fromDate: $from, toDate: $to, timeZone: $zone, first: 100, after: $after) {
     nodes { ...Visit }
     pageInfo { hasNextPage endCursor }
   }
@@ -26,8 +26,14 @@ export const VISIT = `fragment Visit on Appointment {
   session { id seats }
 }`;
 
+const AWAY = `query Away($providers: [ID!], $resources: [ID!], $from: Date!, $to: Date!) {
+  providers(first: 100, ids: $providers) { nodes { id timeZone timeOff(from: $from, to: $to) { ...Away } } }
+  resources(first: 100, ids: $resources) { nodes { id timeZone timeOff(from: $from, to: $to) { ...Away } } }
+}
+fragment Away on TimeOff { id from until reason }`;
+
+const SETTLE_MS = 400; // several changes at once are one question
 const MOST_PROVIDERS = 20; // of one subscription
-const REACH_MINUTES = 24 * 60; // how long before the first date a visit may begin that reaches into it
 
 export class Agenda {
   #api;
@@ -38,6 +44,8 @@ export class Agenda {
   #run = 0; // raised whenever other dates or providers are shown, so that late answers are recognized
   #ends = [];
   #following = null;
+  #away = [];
+  #awayTimer;
 
   /** onChange(change) is called after each change; `change` is null where everything may have changed. */
   constructor(api, onChange) {
@@ -51,11 +59,11 @@ export class Agenda {
   /** Whether changes arrive by themselves at this moment. */
   live = false;
 
-  /** Shows the dates from…to, inclusive, and the free times of these providers. */
-  async show({ from, to, zone, providers }) {
-    const same = this.#shown && JSON.stringify([from, to, zone, providers]) === JSON.stringify(Object.values(this.#shown));
-    if (same) return;
-    this.#shown = { from, to, zone, providers };
+  /** Shows the dates from…to, inclusive, the free times of these providers, and who is away. */
+  async show({ from, to, zone, providers, resources }) {
+    const shown = { from, to, zone, providers, resources };
+    if (JSON.stringify(shown) === JSON.stringify(this.#shown)) return;
+    this.#shown = shown;
     this.#free.clear();
     this.#followFreeTimes();
     await this.load();
@@ -66,10 +74,7 @@ export class Agenda {
     const run = (this.#run += 1);
     this.#follow();
     const { from, to, zone } = this.#shown;
-    const span = {
-      from: times.instantIn(zone, times.addMinutes(`${from}T00:00`, -REACH_MINUTES)),
-      to: times.instantIn(zone, `${times.addDays(to, 1)}T00:00`),
-    };
+    const span = { from: times.addDays(from, -1), to, zone }; // a visit of the night before reaches into the first date
     const visits = new Map();
     for (let after = null, more = true; more;) {
       const { appointments } = await this.#api.query(PAGE + VISIT, { ...span, after });
@@ -81,6 +86,22 @@ export class Agenda {
     for (const [id, known] of this.#visits) if ((visits.get(id)?.version ?? -1) < known.version && this.#covers(known)) visits.set(id, known);
     this.#visits = visits;
     this.#onChange(null);
+    await this.#loadAway();
+  }
+
+  async #loadAway() {
+    const run = this.#run;
+    const { from, to, providers, resources } = this.#shown;
+    const answer = await this.#api.query(AWAY, { from: times.addDays(from, -1), to: times.addDays(to, 1), providers, resources });
+    if (run !== this.#run) return;
+    const subjects = [...answer.providers.nodes, ...(answer.resources?.nodes ?? [])];
+    this.#away = subjects.flatMap(({ id, timeZone, timeOff }) => (timeOff ?? []).map((one) => ({ timeOff: one, subject: { id, timeZone } })));
+    this.#onChange(null);
+  }
+
+  /** Time off near the dates shown, each with whose it is. */
+  get away() {
+    return this.#away;
   }
 
   /** Ends the subscriptions and forgets everything. */
@@ -90,6 +111,7 @@ export class Agenda {
     [this.#ends, this.#following, this.#shown, this.live] = [[], null, null, false];
     this.#visits.clear();
     this.#free.clear();
+    this.#away = [];
   }
 
   /** Confirmed, completed and missed visits of the dates shown, by start. */
@@ -115,6 +137,12 @@ export class Agenda {
     return [...(this.#free.get(providerId)?.values() ?? [])].flat();
   }
 
+  /** Free times changed: by a booking, or because somebody is away. */
+  #askWhoIsAway() {
+    clearTimeout(this.#awayTimer);
+    this.#awayTimer = setTimeout(() => this.#shown && this.#loadAway().catch(() => {}), SETTLE_MS);
+  }
+
   #covers({ startsAt, endsAt }) {
     const { from, to, zone } = this.#shown;
     return times.wallIn(zone, endsAt) > `${from}T00:00` && times.dateOf(times.wallIn(zone, startsAt)) <= to;
@@ -136,11 +164,12 @@ export class Agenda {
     const { from, to, zone, providers } = this.#shown;
     for (let index = 0; index < providers.length; index += MOST_PROVIDERS) {
       const variables = { from, to, zone, providers: providers.slice(index, index + MOST_PROVIDERS) };
-      const next = ({ change: { providerId, date, slots } }) => {
+      const next = ({ change: { providerId, date, isSnapshot, slots } }) => {
         const dates = this.#free.get(providerId) ?? new Map();
         this.#free.set(providerId, dates.set(date, slots));
         this.live = true;
         this.#onChange(null);
+        if (!isSnapshot) this.#askWhoIsAway();
       };
       this.#ends.push(this.#api.subscribe(FREE, variables, next, () => { this.live = false; this.#onChange(null); }));
     }

@@ -3,11 +3,12 @@
 import { h } from "../dom.js";
 import { newKey } from "../graphql.js";
 import * as times from "../times.js";
-import { LOCALE, t } from "../words.js";
+import { t } from "../words.js";
 import { VISIT } from "./agenda.js";
 import { nameOf } from "./grid.js";
 import { doing, fault, field, openDialog, select } from "./parts.js";
-import { obstacles } from "./why.js";
+import { PersonField } from "./person.js";
+import { Obstacles } from "./why.js";
 
 const BOOK = `mutation Book($input: BookAppointmentInput!) {
   answer: bookAppointment(input: $input) {
@@ -33,26 +34,24 @@ function startFor({ agenda }, column, reading) {
   return times.addMinutes(reading, -(minute % 15));
 }
 
-/** Opens the form, with what the click says filled in: a column, and a reading of the practice's clocks. */
-export function book(desk, { column = null, reading = null }) {
-  const { practice, zone, agenda, api } = desk;
-  const provider = practice.provider(column)?.id ?? (column ? "" : practice.own ?? practice.columns.find(({ isProvider }) => isProvider)?.id ?? "");
+/** Opens the form, filled in with a column and a reading of the practice's clocks where somebody clicked, or with whom it is for. */
+export function book(desk, { column = null, reading = null, customer = null }) {
+  const { practice, zone, api } = desk;
+  const anyColumn = practice.own ?? practice.columns.find(({ isProvider }) => isProvider)?.id ?? "";
   const start = reading ? startFor(desk, column, reading) : `${desk.shown.date}T09:00`;
-  const name = h("input", { name: "name", autocomplete: "off", required: true, maxlength: 200 });
-  const email = h("input", { name: "email", type: "email", autocomplete: "off", maxlength: 320 });
-  const phone = h("input", { name: "phone", type: "tel", autocomplete: "off", maxlength: 40 });
-  const notes = h("textarea", { name: "notes", rows: 2, maxlength: 2000 });
-  const date = h("input", { name: "date", type: "date", value: times.dateOf(start), required: true });
-  const time = h("input", { name: "time", type: "time", value: start.slice(11, 16), step: 300, required: true });
-  const whom = select([["", t("anyone")], ...practice.providers.map((one) => [one.id, one.name])], provider, { name: "providerId" });
-  const service = h("select", { name: "serviceId" });
-  const seats = h("input", { name: "seats", type: "number", min: 1, max: 1000, value: 1 });
+  const date = h("input", { type: "date", value: times.dateOf(start), required: true });
+  const time = h("input", { type: "time", value: start.slice(11, 16), step: 300, required: true });
+  const whom = select([["", t("anyone")], ...practice.providers.map((one) => [one.id, one.name])], practice.provider(column)?.id ?? (column ? "" : anyColumn));
+  const service = h("select");
+  const seats = h("input", { type: "number", min: 1, max: 1000, value: 1 });
+  const notes = h("textarea", { rows: 2, maxlength: 2000 });
+  const person = new PersonField(desk, customer);
   const seatsField = field(t("number_of_seats"), seats);
   const verdict = h("p", { class: "verdict", role: "status" });
-  const attempt = { request: null, key: null };
+  const attempt = { request: null, key: null }; // the same booking again has the same key, so that it is never booked twice
 
   const offerServices = () => {
-    const chosen = service.value;
+    const chosen = service.options.length ? service.value : null; // "" is a visit without a service
     const own = whom.value ? [["", `${t("appointment")} · ${times.durationText(practice.provider(whom.value).serviceDurationMinutes)}`]] : [];
     const options = [...practice.servicesOf(whom.value).map((one) => [one.id, `${one.name} · ${times.durationText(one.durationMinutes)}`]), ...own];
     service.replaceChildren(...options.map(([value, text]) => h("option", { value }, text)));
@@ -60,9 +59,8 @@ export function book(desk, { column = null, reading = null }) {
     offerSeats();
   };
   const offerSeats = () => {
-    const most = practice.service(service.value)?.seats ?? 1;
-    seatsField.hidden = most === 1;
-    seats.max = most;
+    seats.max = practice.service(service.value)?.seats ?? 1;
+    seatsField.hidden = seats.max === "1";
   };
   const wish = () => ({
     providerId: whom.value || null,
@@ -81,33 +79,32 @@ export function book(desk, { column = null, reading = null }) {
     const { startsAt, providerId, serviceId, seats: party } = wish();
     const { explainTime: answer } = await api.query(EXPLAIN, { startsAt, provider: providerId, service: serviceId, seats: party ?? 1 }).catch(() => ({}));
     if (run !== asked || !answer) return;
-    verdict.textContent = answer.bookable ? t("is_free") : answer.reasons.map((reason) => t(`why_${reason}`)).join(" ");
-    verdict.dataset.free = String(answer.bookable);
+    if (answer.bookable) verdict.textContent = t("is_free");
+    else inTheWay.show({ message: answer.reasons.map((reason) => t(`why_${reason}`)).join(" "), reasons: answer.reasons });
   };
-  const inTheWay = obstacles((slot) => {
+  const inTheWay = new Obstacles(zone, (slot) => {
     const local = times.wallIn(zone, slot.startsAt);
     [date.value, time.value] = [times.dateOf(local), local.slice(11, 16)];
     if (whom.value) whom.value = slot.providerId;
     explain();
     bookIt.focus();
-  }, zone);
-  const inputs = { name, email, phone, notes, startsAt: time, seats };
+  });
 
   const bookIt = doing(t("book"), async () => {
     dialog.say(null);
-    for (const input of [name, email, phone, notes, date, time, seats]) fault(input, input.validationMessage);
-    const wrong = [name, email, phone, date, time].find(({ validationMessage }) => validationMessage);
+    for (const input of [date, time, seats, notes]) fault(input, input.validationMessage);
+    const wrong = [date, time, ...(seatsField.hidden ? [] : [seats])].find(({ validationMessage }) => validationMessage);
     if (wrong) return wrong.focus();
-    const text = (input) => input.value.trim() || null;
-    const customer = { name: text(name), email: text(email), phone: text(phone), locale: LOCALE };
-    const input = { ...wish(), customer, customerTimeZone: zone, notes: text(notes) };
-    const request = JSON.stringify(input);
-    if (attempt.request !== request) Object.assign(attempt, { request, key: newKey() });
     try {
+      const customerId = await person.customerId();
+      if (!customerId) return;
+      const input = { ...wish(), customerId, customerTimeZone: zone, notes: notes.value.trim() || null, ignore: inTheWay.ignored };
+      const request = JSON.stringify(input);
+      if (attempt.request !== request) Object.assign(attempt, { request, key: newKey() });
       const { answer } = await api.query(BOOK + VISIT, { input: { ...input, idempotencyKey: attempt.key } });
-      const named = inputs[answer.field?.split(".").at(-1)];
       if (answer.appointment) return booked(answer.appointment);
-      if (!named) return inTheWay.show(answer);
+      const named = { notes, startsAt: time, seats }[answer.field];
+      if (!named) return refused(answer);
       fault(named, answer.message);
       named.focus();
     } catch (problem) {
@@ -115,6 +112,11 @@ export function book(desk, { column = null, reading = null }) {
     }
   }, { kind: "primary", type: "submit" });
 
+  const refused = (answer) => {
+    asked += 1; // what was asked before the attempt is no longer news
+    verdict.textContent = "";
+    inTheWay.show(answer, date.value);
+  };
   const booked = (visit) => {
     dialog.close();
     const values = { name: nameOf(visit), time: times.fullText(times.wallIn(zone, visit.startsAt)) };
@@ -123,21 +125,23 @@ export function book(desk, { column = null, reading = null }) {
 
   const dialog = openDialog({
     title: t("book_title_desk"),
-    parts: [h("form", { id: "book-form", novalidate: true, onsubmit: (event) => event.preventDefault() },
+    form: true,
+    parts: [
       h("div", { class: "row" }, field(t("date"), date), field(t("time"), time)),
       h("div", { class: "row" }, field(t("with"), whom), field(t("what"), service)),
       seatsField,
       verdict,
       inTheWay.element,
-      field(t("name"), name),
-      h("div", { class: "row" }, field(t("email"), email), field(t("phone"), phone)),
+      person.element,
       field(t("notes_desk"), notes),
-      h("p", { class: "actions" }, bookIt))],
+    ],
+    actions: [bookIt],
   });
   whom.addEventListener("change", () => { offerServices(); explain(); });
   service.addEventListener("change", () => { offerSeats(); explain(); });
   for (const input of [date, time, seats]) input.addEventListener("change", explain);
   offerServices();
   explain();
-  (reading ? name : date).focus();
+  if (reading) person.focus();
+  else date.focus();
 }

@@ -6,12 +6,15 @@ import { connect } from "../graphql.js";
 import * as times from "../times.js";
 import { t, translatePage } from "../words.js";
 import { Agenda } from "./agenda.js";
+import { openAway } from "./away.js";
 import { book } from "./book.js";
 import { Grid, nameOf } from "./grid.js";
 import { showList } from "./list.js";
 import { moveBlock } from "./move.js";
 import { Practice } from "./practice.js";
+import { listenToSearch } from "./search.js";
 import { forgetToken, keepToken, takeTokenFromAddress, token } from "./session.js";
+import { Stranded } from "./stranded.js";
 import { openBlock } from "./visit.js";
 
 const NARROW = matchMedia("(max-width: 680px)");
@@ -26,6 +29,8 @@ const shown = readAddress();
 
 /** What every dialog gets: whom to ask, what is known, and how to tell what came of it. */
 const desk = { api, agenda, get practice() { return practice; }, get zone() { return practice.zone; }, done, shown };
+desk.stranded = new Stranded(desk);
+listenToSearch(desk);
 
 // ---------------------------------------------------------------- signing in
 
@@ -75,12 +80,13 @@ function enter() {
     open: (block) => openBlock(desk, block),
     book: ({ column, reading }) => book(desk, { column, reading }),
     move: (block, to) => moveBlock(desk, block, to),
-    away: ({ column, from }) => book(desk, { column, reading: from }),
+    away: (where) => openAway(desk, where),
   });
   renderColumns();
   renderZones();
   showSection("agenda");
   show();
+  desk.stranded.load();
 }
 
 // ---------------------------------------------------------------- which dates, which columns
@@ -116,11 +122,16 @@ async function show(changes = {}) {
   render();
   showProblem(null);
   try {
-    await agenda.show({ from, to, zone: practice.zone, providers: practice.columns.filter(({ isProvider }) => isProvider).map(({ id }) => id) });
+    await agenda.show({ from, to, zone: practice.zone, ...ids() });
   } catch (problem) {
     showProblem(problem.message, () => show().then(() => agenda.load()));
   }
 }
+
+const ids = () => {
+  const of = (wanted) => practice.columns.filter(({ isProvider }) => isProvider === wanted).map(({ id }) => id);
+  return { providers: of(true), resources: of(false) };
+};
 
 const step = (direction) => show({ date: times.addDays(shown.date, direction * (view() === "week" ? 7 : 1)) });
 $("previous").addEventListener("click", () => step(-1));
@@ -130,6 +141,7 @@ $("pick-date").addEventListener("change", ({ target }) => target.value && show({
 for (const button of $("views").children) button.addEventListener("click", () => show({ view: button.dataset.view }));
 NARROW.addEventListener("change", () => practice && show());
 $("book").addEventListener("click", () => book(desk, {}));
+$("away").addEventListener("click", () => openAway(desk, {}));
 $("print").addEventListener("click", () => print());
 
 function renderColumns() {
@@ -164,7 +176,7 @@ function render() {
   drawing ??= requestAnimationFrame(() => {
     drawing = null;
     if (!practice || !shown.date) return;
-    const now = { view: view(), date: shown.date, zone: practice.zone, columns: practice.columns, agenda };
+    const now = { view: view(), ...span(), zone: practice.zone, columns: practice.columns, agenda };
     if (view() !== "list") grid.show(now);
     showList($("list"), now, (block) => openBlock(desk, block));
     $("freshness").textContent = t(agenda.live ? "live_agenda" : "not_live");
@@ -175,6 +187,7 @@ function render() {
 /** A change by somebody else is told; one of our own has been told already. */
 function changed(change) {
   render();
+  if (practice) desk.stranded.refresh();
   if (change && !own.delete(`${change.appointment.id} ${change.appointment.version}`)) announce(changeText(change));
 }
 

@@ -44,10 +44,11 @@ export class Grid {
   #root;
   #zone = "UTC";
   #dragging = false;
+  #drawn = new Map(); // id → what is drawn for it
   #waiting = null; // what to show when the pointer lets go
   #actions;
 
-  /** actions: open(block), book({ column, reading }), move(block, { reading, from, to }), away({ column, from, until }). */
+  /** actions: open(block), book({ column, reading }), move(block, { reading, from, to }), away({ column, from, until, timeOff }). */
   constructor(root, actions) {
     this.#root = root;
     this.#actions = actions;
@@ -64,7 +65,7 @@ export class Grid {
       snapDuration: { minutes: SNAP_MINUTES },
       slotMinTime: "08:00",
       slotMaxTime: "18:00",
-      flexibleSlotTimeLimits: { eventFilter: () => true },
+      flexibleSlotTimeLimits: { eventFilter: ({ extendedProps }) => !extendedProps.allDay },
       columnWidth: "minmax(8.5rem, 1fr)",
       nowIndicator: true,
       eventDurationEditable: false,
@@ -72,7 +73,7 @@ export class Grid {
       selectMinDistance: 8,
       longPressDelay: 500,
       eventTimeFormat: { hour: "numeric", minute: "2-digit" },
-      eventContent: ({ event, timeText }) => event.display === "auto" && { domNodes: this.#content(event, timeText) },
+      eventContent: ({ event, timeText }) => event.extendedProps.key && { domNodes: this.#content(event, timeText) },
       eventDragStart: () => { this.#dragging = true; },
       eventDragStop: () => requestAnimationFrame(() => this.#letGo()), // after the click that ends a drag
       eventDrop: (info) => this.#dropped(info),
@@ -91,12 +92,13 @@ export class Grid {
     return (times.zoneOffset(this.#zone) ?? "UTC+00:00").replace("UTC", "").replace("−", "-");
   }
 
-  /** columns: [{ id, name, isProvider }]; agenda: what is booked and free then. */
-  show({ view, date, zone, columns, agenda }) {
+  /** view: day or week; from, to: its dates; columns: [{ id, name, isProvider }]; agenda: what is booked and free then. */
+  show(what) {
     if (this.#dragging) {
-      this.#waiting = { view, date, zone, columns, agenda };
+      this.#waiting = what;
       return;
     }
+    const { view, from, to, zone, columns, agenda } = what;
     const known = new Set(columns.map(({ id }) => id));
     const focused = document.activeElement?.dataset.block;
     const set = (name, value) => {
@@ -105,14 +107,31 @@ export class Grid {
     this.#zone = zone;
     set("timeZone", this.#offset());
     set("view", VIEWS[view]);
-    set("date", date);
-    set("firstDay", new Date(`${times.weekOf(date)}T00:00Z`).getUTCDay());
+    set("date", from);
+    set("firstDay", new Date(`${times.weekOf(from)}T00:00Z`).getUTCDay());
     set("resources", columns.map(({ id, name }) => ({ id, title: name })));
-    this.#calendar.setOption("events", [
+    const events = [
       ...columns.filter(({ isProvider }) => isProvider).flatMap(({ id }) => this.#free(id, agenda.freeTimes(id))),
+      ...columns.filter(({ isProvider }) => !isProvider).map(({ id }) => this.#open(id, { from, to })),
+      ...agenda.away.flatMap((one) => this.#away(one, known)),
       ...blocksOf(agenda.visits).map((block) => this.#event(block, known)).filter(({ resourceIds }) => resourceIds.length),
-    ]);
-    if (focused) requestAnimationFrame(() => document.activeElement === document.body && this.focus(focused));
+    ];
+    this.#draw(events);
+    // What has changed is drawn afresh, in a microtask: the focus returns before the next key.
+    const refocus = () => focused && document.activeElement === document.body && this.focus(focused);
+    queueMicrotask(refocus);
+    requestAnimationFrame(refocus);
+  }
+
+  /** Only what has changed, so that everything else can be clicked and dragged meanwhile. */
+  #draw(events) {
+    const drawn = new Map(events.map((event) => [event.id, JSON.stringify(event)]));
+    for (const id of this.#drawn.keys()) if (!drawn.has(id)) this.#calendar.removeEventById(id);
+    for (const event of events) {
+      if (!this.#drawn.has(event.id)) this.#calendar.addEvent(event);
+      else if (this.#drawn.get(event.id) !== drawn.get(event.id)) this.#calendar.updateEvent(event);
+    }
+    this.#drawn = drawn;
   }
 
   focus(key) {
@@ -131,6 +150,21 @@ export class Grid {
     return stretches.map(({ start, end }) => ({ id: `free ${column} ${start}`, resourceIds: [column], start, end, display: "background", classNames: ["free"] }));
   }
 
+  /** A room counts as open: its hours only matter to the services that need it. */
+  #open(column, { from, to }) {
+    return { id: `open ${column}`, resourceIds: [column], start: `${from}T00:00`, end: `${times.addDays(to, 1)}T00:00`, display: "background", classNames: ["free"], extendedProps: { allDay: true } };
+  }
+
+  /** Readings of the subject's own clocks, on those that are shown. */
+  #away({ timeOff, subject }, known) {
+    if (!known.has(subject.id)) return [];
+    const shown = (reading) => (subject.timeZone === this.#zone ? reading : times.wallIn(this.#zone, times.instantIn(subject.timeZone, reading)).slice(0, 16));
+    return [{
+      id: timeOff.id, resourceIds: [subject.id], start: shown(timeOff.from), end: shown(timeOff.until), display: "background", classNames: ["away"],
+      extendedProps: { key: timeOff.id, timeOff, subject, allDay: true },
+    }];
+  }
+
   #event(block, known) {
     const [visit] = block.visits;
     const start = times.wallIn(this.#zone, visit.startsAt).slice(0, 16);
@@ -142,17 +176,22 @@ export class Grid {
       title: titleOf(block),
       startEditable: visit.status === "CONFIRMED",
       classNames: [`visit-${visit.status}`, hasSeats(visit.service, visit.seats) ? "class" : "alone"],
-      extendedProps: { block },
+      extendedProps: { key: block.key, block },
     };
   }
 
-  #content({ title, extendedProps: { block } }, timeText) {
+  #content({ title, extendedProps: { key, block, timeOff, subject } }, timeText) {
+    if (timeOff) {
+      const open = () => this.#actions.away({ column: subject.id, timeOff });
+      return [h("button", { type: "button", class: "block", "data-block": key, onclick: open },
+        h("b", {}, t("time_off")), timeOff.reason && h("span", {}, timeOff.reason), h("span", { class: "unseen" }, subject.name))];
+    }
     const [visit] = block.visits;
     const what = hasSeats(visit.service, visit.seats) ? "" : visit.service?.name ?? "";
     const unseen = [...visit.providers, ...visit.resources].map(({ name }) => name);
     if (visit.status !== "CONFIRMED") unseen.push(t(`status_${visit.status}`));
     return [
-      h("button", { type: "button", class: "block", "data-block": block.key, onclick: () => this.#dragging || this.#actions.open(block) },
+      h("button", { type: "button", class: "block", "data-block": key, onclick: () => this.#dragging || this.#actions.open(block) },
         h("b", {}, title), h("span", { class: "time" }, timeText), what && h("span", {}, what), h("span", { class: "unseen" }, unseen.join(", "))),
     ];
   }

@@ -8,7 +8,7 @@ import { t } from "../words.js";
 import { VISIT } from "./agenda.js";
 import { titleOf } from "./grid.js";
 import { doing, field, openDialog, select } from "./parts.js";
-import { obstacles } from "./why.js";
+import { Obstacles } from "./why.js";
 
 const MOVE = `mutation Move($input: RescheduleAppointmentInput!) {
   answer: rescheduleAppointment(input: $input) {
@@ -28,9 +28,9 @@ const MOVE_SESSION = `mutation MoveSession($input: RescheduleSessionInput!) {
 }`;
 
 /** Moves a visit, or a class with everybody in it. Answers with its visits as they are then, or with the refusal. */
-async function send({ api }, block, { startsAt, providers, key, version }) {
+async function send({ api }, block, { startsAt, providers, ignore = [], key, version }) {
   const [visit] = block.visits;
-  const common = { startsAt, providerIds: providers, idempotencyKey: key };
+  const common = { startsAt, providerIds: providers, ignore, idempotencyKey: key };
   const { answer } = visit.session
     ? await api.query(MOVE_SESSION + VISIT, { input: { sessionId: visit.session.id, ...common } })
     : await api.query(MOVE + VISIT, { input: { appointmentId: visit.id, expectedVersion: version, ...common } });
@@ -54,33 +54,36 @@ export function moveBlock(desk, block, { reading = null, from = null, to = null 
   const offered = practice.providers.filter(({ id }) => before.providers.includes(id) || !visit.service || practice.service(visit.service.id)?.providers.some((one) => one.id === id));
   const people = wanted.map((id) => select(offered.map((one) => [one.id, one.name]), id));
   const attempt = { request: null, key: null }; // the same move again has the same key, so that it never moves twice
-  const inTheWay = obstacles((slot) => {
+  const inTheWay = new Obstacles(zone, (slot) => {
     const alternative = times.wallIn(zone, slot.startsAt);
     [date.value, time.value] = [times.dateOf(alternative), alternative.slice(11, 16)];
     move.focus();
-  }, zone);
+  });
 
   const move = doing(t("move_it"), async () => {
     dialog.say(null);
     if (!date.reportValidity() || !time.reportValidity()) return;
     const readingNow = `${date.value}T${time.value}`;
     const same = readingNow === times.wallIn(zone, visit.startsAt).slice(0, 16);
-    const wish = { startsAt: same ? visit.startsAt : times.instantIn(zone, readingNow), providers: people.map(({ value }) => value) };
+    const wish = { startsAt: same ? visit.startsAt : times.instantIn(zone, readingNow), providers: people.map(({ value }) => value), ignore: inTheWay.ignored };
     const request = JSON.stringify(wish);
     if (attempt.request !== request) Object.assign(attempt, { request, key: newKey() });
     try {
       const { visits, refusal } = await send(desk, block, { ...wish, key: attempt.key, version: visit.version });
-      if (refusal) return inTheWay.show(refusal);
+      if (refusal) return inTheWay.show(refusal, date.value);
       dialog.close();
       moved(desk, block, { visits, before });
     } catch (problem) {
       dialog.say(problem.message);
     }
-  }, { kind: "primary" });
+  }, { kind: "primary", type: "submit" });
 
+  for (const input of [date, time, ...people]) input.addEventListener("change", () => inTheWay.clear());
   const intoRoom = to && practice.resource(to) ? h("p", { class: "hint" }, t("room_is_assigned", { room: practice.resource(to).name })) : "";
   const dialog = openDialog({
     title: t("move_title", { name: titleOf(block) }),
+    wide: true,
+    form: true,
     parts: [
       h("p", { class: "facts" }, t("now_is", { what: [times.fullText(times.wallIn(zone, visit.startsAt)), namesText(visit.providers)].join(" · ") })),
       intoRoom,

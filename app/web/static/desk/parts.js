@@ -7,20 +7,23 @@ let count = 0;
 
 /**
  * Opens a modal dialog with this title, these parts and these buttons. It closes on Escape and on Close, is removed then, and the focus
- * returns to where it was; `onclose` is called. say(message) shows what is wrong in it.
+ * returns to where it was; `onclose` is called. say(message) shows what is wrong in it. In a `form`, Enter presses the submit button.
  */
-export function openDialog({ title, parts, actions = [], onclose, wide = false }) {
+export function openDialog({ title, parts, actions = [], onclose, wide = false, form = false }) {
   const id = `dialog-${(count += 1)}`;
   const opener = document.activeElement;
   const problem = h("p", { class: "notice problem", role: "alert", hidden: true });
-  const element = h("dialog", { "aria-labelledby": id, class: wide ? "wide" : null },
+  const content = [
     h("h2", { id, tabindex: "-1" }, title),
     ...parts,
     problem,
-    h("p", { class: "actions" }, ...actions, h("button", { type: "button", class: "button", onclick: () => element.close() }, t("close"))));
+    h("p", { class: "actions" }, ...actions, h("button", { type: "button", class: "button", onclick: () => element.close() }, t("close"))),
+  ];
+  const element = h("dialog", { "aria-labelledby": id, class: wide ? "wide" : null },
+    form ? h("form", { novalidate: true, onsubmit: (event) => event.preventDefault() }, content) : content);
   element.addEventListener("close", () => {
     element.remove();
-    if (opener?.isConnected) opener.focus();
+    if (document.activeElement === document.body) (opener?.isConnected ? opener : drawnAfresh(opener))?.focus();
     onclose?.();
   });
   document.body.append(element);
@@ -31,6 +34,12 @@ export function openDialog({ title, parts, actions = [], onclose, wide = false }
     problem.textContent = message ?? "";
   };
   return { element, say, close: () => element.close() };
+}
+
+/** What stands for the same thing as an element that is gone: the grid and the lists are drawn again whenever something changes. */
+function drawnAfresh(element) {
+  const key = element?.dataset.block ?? element?.dataset.open;
+  return key ? document.querySelector(`[data-block="${CSS.escape(key)}"], [data-open="${CSS.escape(key)}"]`) : document.querySelector("main h1:not([hidden] *)");
 }
 
 /** A field with its label; `hint` is said with it. */

@@ -13,13 +13,15 @@ const SEE = `query See($id: ID!) {
   appointment(id: $id) {
     ...Visit
     cancellationReason
-    cancellationQuote { allowed }
+    quote: cancellationQuote { ...Quote }
+    atRequest: cancellationQuote(atCustomersRequest: true) { ...Quote }
     price { amountMinor currency }
-    cancellationFee { amountMinor currency }
+    fee { amountMinor currency }
     messages { kind channel recipient status dueAt sentAt detail }
     history { version kind occurredAt actor actorSubject fromStartsAt toStartsAt reason fromProviders { name } toProviders { name } }
   }
 }`;
+const QUOTE = `fragment Quote on CancellationQuote { allowed freeUntil fee { amountMinor currency } }`;
 const ANSWER = `__typename
     ... on Appointment { ...Visit }
     ... on UserError { message }`;
@@ -48,13 +50,13 @@ const when = (desk, instant) => times.fullText(times.wallIn(desk.zone, instant))
 export async function openVisit(desk, id) {
   let visit;
   try {
-    visit = (await desk.api.query(SEE + VISIT, { id })).appointment;
+    visit = (await desk.api.query(SEE + VISIT + QUOTE, { id })).appointment;
   } catch (problem) {
     return desk.done(problem.message);
   }
   if (!visit) return desk.done(t("gone"));
   const { contact, status } = visit;
-  const open = status === "CONFIRMED" && visit.cancellationQuote; // until it starts, by the server's clock
+  const open = status === "CONFIRMED" && visit.quote; // until it starts, by the server's clock
   const act = (document, words, input = {}) => doing(words, () => send(document, input));
   const send = async (document, input, undo) => {
     dialog.say(null);
@@ -90,7 +92,7 @@ export async function openVisit(desk, id) {
         fact("phone", contact?.phone && h("a", { href: `tel:${contact.phone}` }, contact.phone)),
         fact("notes_desk", visit.notes),
         fact("reason", visit.cancellationReason),
-        fact("fee", visit.cancellationFee && times.moneyText(visit.cancellationFee))),
+        fact("fee", visit.fee && times.moneyText(visit.fee))),
       h("details", {}, h("summary", {}, t("messages")), list(visit.messages, (message) => messageText(desk, message))),
       h("details", {}, h("summary", {}, t("history")), list(visit.history, (entry) => historyText(desk, entry))),
     ],
@@ -125,12 +127,21 @@ function undoOf(desk, visit) {
   };
 }
 
+/** The practice cancels for nothing; where the customer asked for it, the policy applies, and says beforehand what it costs. */
 function cancel(desk, visit) {
   const reason = h("textarea", { rows: 2, maxlength: 500 });
+  const radio = (value, text, checked) => h("label", {}, h("input", { type: "radio", name: "who-cancels", value, checked }), " ", text);
+  const { allowed, fee } = visit.atRequest;
+  const cost = !allowed ? t("request_too_late") : fee ? t("request_costs", { fee: times.moneyText(fee) }) : t("request_free");
+  const who = h("fieldset", { class: "choice-list" }, h("legend", {}, t("who_cancels")), radio("practice", t("practice_cancels"), true), radio("customer", cost, false));
   const yes = doing(t("cancel"), async () => {
     dialog.say(null);
     try {
-      const input = { appointmentId: visit.id, expectedVersion: visit.version, reason: reason.value.trim() || null };
+      const atCustomersRequest = who.querySelector(":checked").value === "customer";
+      const input = {
+        appointmentId: visit.id, expectedVersion: visit.version, reason: reason.value.trim() || null,
+        atCustomersRequest, acceptFeeMinor: atCustomersRequest ? fee?.amountMinor ?? 0 : 0,
+      };
       const { answer } = await desk.api.query(CANCEL + VISIT, { input });
       if (answer.message) return dialog.say(answer.message);
       dialog.close();
@@ -141,7 +152,7 @@ function cancel(desk, visit) {
   }, { kind: "button danger" });
   const dialog = openDialog({
     title: t("cancel_title", { name: nameOf(visit) }),
-    parts: [h("p", {}, when(desk, visit.startsAt)), field(t("reason"), reason), h("p", { class: "hint" }, t("they_are_told"))],
+    parts: [h("p", {}, when(desk, visit.startsAt)), who, field(t("reason"), reason), h("p", { class: "hint" }, t("they_are_told"))],
     actions: [yes],
   });
   reason.focus();

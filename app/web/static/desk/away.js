@@ -1,0 +1,91 @@
+// Time off: asked for, changed, and taken back.
+
+import { h } from "../dom.js";
+import * as times from "../times.js";
+import { t } from "../words.js";
+import { doing, fault, field, openDialog, select } from "./parts.js";
+
+const ANSWER = `__typename
+    ... on TimeOff { id from until reason }
+    ... on InvalidInputError { field }
+    ... on UserError { message }`;
+const ADD = `mutation AddTimeOff($input: AddTimeOffInput!) { answer: addTimeOff(input: $input) { ${ANSWER} } }`;
+const UPDATE = `mutation UpdateTimeOff($input: UpdateTimeOffInput!) { answer: updateTimeOff(input: $input) { ${ANSWER} } }`;
+const REMOVE = `mutation RemoveTimeOff($input: RemoveTimeOffInput!) {
+  answer: removeTimeOff(input: $input) {
+    __typename
+    ... on TimeOff { id from until reason }
+    ... on UserError { message }
+  }
+}`;
+
+/** Opens the form: for a new one, with the column and readings where somebody dragged; or for one that there is. */
+export function openAway(desk, { column = null, from = null, until = null, timeOff = null }) {
+  const { practice, api, zone } = desk;
+  const subjects = practice.own ? [practice.provider(practice.own)] : [...practice.providers, ...practice.resources];
+  const first = subjects.find(({ id }) => id === column) ?? subjects[0];
+  // A time off is in readings of its own subject's clocks.
+  const theirs = (reading) => (first.timeZone === zone ? reading : times.wallIn(first.timeZone, times.instantIn(zone, reading)).slice(0, 16));
+  const start = timeOff?.from ?? theirs(from ?? `${desk.shown.date}T00:00`);
+  const end = timeOff?.until ?? theirs(until ?? `${times.addDays(desk.shown.date, 1)}T00:00`);
+  const whom = select(subjects.map(({ id, name }) => [id, name]), first.id, { disabled: Boolean(timeOff) });
+  const input = (type, value) => h("input", { type, value, required: true, step: type === "time" ? 300 : null });
+  const [fromDate, fromTime] = [input("date", start.slice(0, 10)), input("time", start.slice(11, 16))];
+  const [untilDate, untilTime] = [input("date", end.slice(0, 10)), input("time", end.slice(11, 16))];
+  const reason = h("input", { maxlength: 500, value: timeOff?.reason ?? "" });
+
+  const wish = () => ({
+    ...(timeOff ? { id: timeOff.id } : practice.provider(whom.value) ? { providerId: whom.value } : { resourceId: whom.value }),
+    from: `${fromDate.value}T${fromTime.value}`,
+    until: `${untilDate.value}T${untilTime.value}`,
+    reason: reason.value.trim() || null,
+  });
+  const complete = () => [fromDate, fromTime, untilDate, untilTime].every(({ value }) => value);
+  const send = async (more = {}) => (await api.query(timeOff ? UPDATE : ADD, { input: { ...wish(), ...more } })).answer;
+
+  const save = doing(t("save"), async () => {
+    dialog.say(null);
+    if (!complete()) return [fromDate, fromTime, untilDate, untilTime].find(({ value }) => !value).focus();
+    try {
+      const answer = await send();
+      if (answer.field) return fault(untilTime, answer.message), untilTime.focus();
+      if (answer.message) return dialog.say(answer.message);
+      dialog.close();
+      const name = subjects.find(({ id }) => id === whom.value).name;
+      desk.done(t("is_away", { name, from: times.fullText(`${answer.from}:00`), until: times.fullText(`${answer.until}:00`) }), { undo: timeOff ? null : () => takeBack(desk, answer.id) });
+      desk.agenda.load();
+      await desk.stranded.load();
+      desk.stranded.openIfAny();
+    } catch (problem) {
+      dialog.say(problem.message);
+    }
+  }, { kind: "primary" });
+  const remove = timeOff && doing(t("remove_time_off"), async () => {
+    dialog.close();
+    await takeBack(desk, timeOff.id);
+  }, { kind: "button danger" });
+
+  const dialog = openDialog({
+    title: t(timeOff ? "time_off_title" : "time_off_new"),
+    wide: true,
+    parts: [
+      field(t("whose"), whom),
+      h("div", { class: "row" }, field(t("from_date"), fromDate), field(t("from_time"), fromTime)),
+      h("div", { class: "row" }, field(t("until_date"), untilDate), field(t("until_time"), untilTime)),
+      field(t("reason"), reason),
+    ],
+    actions: [save, remove].filter(Boolean),
+  });
+  (timeOff ? fromDate : whom).focus();
+}
+
+async function takeBack(desk, id) {
+  try {
+    const { answer } = await desk.api.query(REMOVE, { input: { id } });
+    desk.done(answer.message ?? t("time_off_removed"));
+    desk.agenda.load();
+    desk.stranded.load();
+  } catch (problem) {
+    desk.done(problem.message);
+  }
+}
