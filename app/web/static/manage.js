@@ -106,7 +106,7 @@ function reachLinks() {
 function terms(quote) {
   if (!quote) return "";
   const until = times.fullText(times.wallIn(appointment.customerTimeZone, quote.freeUntil));
-  if (!quote.allowed) return `${t("policy_late_refused")} ${t("contact_us", { name: reachOf("phone") ?? appointment.provider.name })}`;
+  if (!quote.allowed) return `${t("policy_late_refused")} ${t("contact_us", { name: [appointment.provider.name, reachOf("phone")].filter(Boolean).join(", ") })}`;
   if (quote.fee) return t("policy_late_fee", { fee: times.moneyText(quote.fee) });
   return Date.parse(quote.freeUntil) > Date.now() ? t("policy_free_until", { until }) : t("policy_free");
 }

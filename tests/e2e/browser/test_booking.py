@@ -36,6 +36,9 @@ WEEK = ("MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY", "SUN
 CREATE = """mutation ($input: CreateProviderInput!) {
   createProvider(input: $input) { ... on Provider { id } ... on UserError { message } }
 }"""
+CREATE_LOCATION = """mutation ($input: CreateLocationInput!) {
+    createLocation(input: $input) { ... on Location { id } ... on UserError { message } }
+}"""
 CREATE_SERVICE = """mutation ($input: CreateServiceInput!) {
   createService(input: $input) { ... on Service { id } ... on UserError { message } }
 }"""
@@ -718,6 +721,39 @@ async def test_in_a_rush_the_page_says_what_is_gone_and_offers_the_nearest(
     time = (await nearest.inner_text())[-5:]
     await nearest.click()
     await expect(page.locator("#summary-when")).to_contain_text(time)
+
+
+async def test_the_pages_say_where_a_visit_is_and_whom_to_call(
+    windows: Windows, shop: Shop
+) -> None:
+    """Before booking with what the service says of itself, afterwards with the way there."""
+    place = {
+        "name": "Practice, West",
+        "address": "12 quai de Valmy\n75010 Paris",
+        "phone": "+33199001234",
+        "directions": "The green door;\nring twice.",
+    }
+    location = (await shop.ask(CREATE_LOCATION, input=place))["createLocation"]["id"]
+    _, team = await _team(shop, 1)
+    rules = {"locationId": location, "description": "With hot stones.\nBring a towel."}
+    page = await _open_service(windows, shop, await _service(shop, team, **rules))
+    where = "Practice, West, 12 quai de Valmy, 75010 Paris"
+    await expect(page.locator("#pick-facts")).to_contain_text(where)
+    await expect(page.locator("#pick-about")).to_have_text("With hot stones.\nBring a towel.")
+    await _tomorrow(page)
+    link = await _book(page, "10:00")
+    await expect(page.locator("#done-place")).to_have_text(where)
+    async with page.expect_download() as download:
+        await page.get_by_role("link", name="Add to calendar").click()
+    file = await (await download.value).path()
+    [event] = Calendar.from_ical(file.read_bytes()).walk("VEVENT")
+    assert str(event["location"]) == where
+    await page.goto(link)
+    await expect(page.locator("#place")).to_have_text(where)
+    await expect(page.locator("#directions")).to_contain_text("The green door;")
+    call = page.get_by_role("link", name="Call +33199001234")
+    await expect(call).to_have_attribute("href", "tel:+33199001234")
+    assert windows.complaints == []
 
 
 async def test_a_visit_of_two_people_names_both_and_moves_into_its_own_time(
