@@ -35,7 +35,6 @@ from tests.builders import (
     time_off,
     weekly,
 )
-from tests.lives import move
 
 SCHEMA: Final = build_schema(
     (Path(__file__).parents[2] / "schema.graphql").read_text(encoding="utf-8")
@@ -206,8 +205,6 @@ async def a_world(api: Api) -> World:
         "notes": "Ring twice",
     }
     cancelled = await an_appointment(api, ada, "2026-01-13T11:00Z", **asked)
-    off_grid = await move(api, cancelled, "2026-01-13T11:05Z", caller=api.admin, ignore=["GRID"])
-    made(off_grid, "BookingConfirmation")
     given = {
         "appointmentId": cancelled["appointment"]["id"],
         "reason": "Ill",
