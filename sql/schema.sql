@@ -51,13 +51,21 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION public.name_sort_key(name text) RETURNS text
-    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-    RETURN (((("left"(lower((replace(replace(replace(replace(translate(regexp_replace(NORMALIZE(name, NFKD), '[\u0300-\u036f]'::text, ''::text, 'g'::text), 'ØøŁłĐđÐðĦħıΑΒΓΔΕΖΗΘΙΚΛΜΝΞΟΠΡΣΤΥΦΧΨΩςАБВГДЕЖЗИКЛМНОПРСТУФХЦЧШЩЪЫЬЭЮЯЄІҐЂЈЉЊЋЏ'::text, 'oollddddhhiαβγδεζηθικλμνξοπρστυφχψωσабвгдежзиклмнопрстуфхцчшщъыьэюяєіґђјљњћџ'::text), 'ß'::text, 'ss'::text), 'ẞ'::text, 'ss'::text), 'Æ'::text, 'ae'::text), 'æ'::text, 'ae'::text) COLLATE "C")), 200) || chr(1)) || "left"(lower((NORMALIZE(name, NFD) COLLATE "C")), 200)) || chr(1)) || "left"(translate(name, 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ'::text, 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'::text), 200));
-
 CREATE FUNCTION public.search_words(said text) RETURNS text[]
-    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-    RETURN array_remove(regexp_split_to_array(regexp_replace(regexp_replace(replace(split_part(public.name_sort_key(said), chr(1), 1), '(0)'::text, ''::text), '([0-9])[-+ ./()]+(?=[0-9])'::text, '\1'::text, 'g'::text), '(^|[^a-z0-9])00(?=[1-9])'::text, '\1'::text, 'g'::text), '[\u0001-\u002f\u003a-\u0060\u007b-\u00bf\u2000-\u206f\u3000-\u303f]+'::text), ''::text);
+    LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE
+    AS $$
+BEGIN
+    RETURN array_remove(regexp_split_to_array(
+        regexp_replace(regexp_replace(
+            -- The letters of a name as it is sorted.
+            replace(split_part(name_sort_key(said), chr(1), 1), '(0)', ''),
+            '([0-9])[-+ ./()]+(?=[0-9])', '\1', 'g'
+        ), '(^|[^a-z0-9])00(?=[1-9])', '\1', 'g'),
+        -- Whatever is neither a letter nor a digit in ASCII, Latin 1, and Unicode's blocks of punctuation. No locale decides.
+        '[\u0001-\u002f\u003a-\u0060\u007b-\u00bf\u2000-\u206f\u3000-\u303f]+'
+    ), '');
+END
+$$;
 
 CREATE FUNCTION public.contact_words(name text, email text, phone text) RETURNS text[]
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -67,10 +75,20 @@ CREATE FUNCTION public.customer_written() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 BEGIN
+    -- The trigger of its appointment, which fires first, has found all words already.
+    IF TG_OP = 'INSERT' AND EXISTS (
+        SELECT FROM customer_word WHERE organization_id = NEW.organization_id AND customer_id = NEW.id
+    ) THEN
+        RETURN NULL;
+    END IF;
     PERFORM remember_customer(NEW.organization_id, NEW.id);
     RETURN NULL;
 END
 $$;
+
+CREATE FUNCTION public.name_sort_key(name text) RETURNS text
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    RETURN (((("left"(lower((replace(replace(replace(replace(translate(regexp_replace(NORMALIZE(name, NFKD), '[\u0300-\u036f]'::text, ''::text, 'g'::text), 'ØøŁłĐđÐðĦħıΑΒΓΔΕΖΗΘΙΚΛΜΝΞΟΠΡΣΤΥΦΧΨΩςАБВГДЕЖЗИКЛМНОПРСТУФХЦЧШЩЪЫЬЭЮЯЄІҐЂЈЉЊЋЏ'::text, 'oollddddhhiαβγδεζηθικλμνξοπρστυφχψωσабвгдежзиклмнопрстуфхцчшщъыьэюяєіґђјљњћџ'::text), 'ß'::text, 'ss'::text), 'ẞ'::text, 'ss'::text), 'Æ'::text, 'ae'::text), 'æ'::text, 'ae'::text) COLLATE "C")), 200) || chr(1)) || "left"(lower((NORMALIZE(name, NFD) COLLATE "C")), 200)) || chr(1)) || "left"(translate(name, 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ'::text, 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'::text), 200));
 
 CREATE FUNCTION public.remember_customer(of_organization uuid, of_customer uuid) RETURNS void
     LANGUAGE plpgsql

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from app.store.pool import transaction
 from tests.builders import (
     Api,
     Caller,
@@ -389,3 +390,39 @@ async def test_first_bookings_at_once_leave_each_customer_in_the_list_once(api: 
     assert len(await found(api, None)) == 1
     for name in ("ann", "bo", "cleo", "dan"):
         assert len(await found(api, f"{name} kim")) == 1
+
+
+async def test_a_first_booking_finds_the_words_of_its_guest_once(api: Api) -> None:
+    """The customer and the appointment are written in one statement, and the triggers of both find
+    words: the second one sees that they are there.
+    """
+    ada = key_in((await a_provider(api))["id"])
+    async with transaction(api.resources.pool) as tx:
+        await tx.execute("SET LOCAL track_functions = 'all'", ())
+        await tx.execute(FIRST_BOOKING, (api.organization.id, ada))
+        (counted,) = await tx.fetch(FOUND_WORDS, ())
+        readers = await tx.fetch(READERS, (api.organization.id,))
+    assert counted["calls"] == 1
+    assert {row["reader_id"] for row in readers} == {api.organization.id, ada}
+    assert await found(api, "first timer") == ["First Timer"]
+    assert await found(api, "first@example") == ["First Timer"]
+
+
+FIRST_BOOKING = """
+WITH guest AS (
+    INSERT INTO customer (organization_id, id, name, email, time_zone, created_at)
+    VALUES ($1, '00000000-0000-0000-0000-000000000001', 'First Timer', 'first@example.com', 'UTC', now())
+), booked AS (
+    INSERT INTO appointment (organization_id, id, provider_id, customer_id, status, starts_at, ends_at,
+        customer_time_zone, contact_name, contact_email, version, time_version, policy_free_until_minutes_before,
+        policy_late_cancellation, created_at)
+    VALUES ($1, gen_random_uuid(), $2, '00000000-0000-0000-0000-000000000001', 'CONFIRMED', now(),
+        now() + interval '1 hour', 'UTC', 'First Timer', 'first@example.com', 1, 1, 0, 'ALLOWED', now())
+)
+SELECT
+"""
+FOUND_WORDS = "SELECT calls FROM pg_stat_xact_user_functions WHERE funcname = 'remember_customer'"
+READERS = """
+SELECT DISTINCT reader_id FROM customer_word
+WHERE organization_id = $1 AND customer_id = '00000000-0000-0000-0000-000000000001'
+"""
