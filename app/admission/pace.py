@@ -3,8 +3,9 @@ by a pause. Its rule: a burst may use a part of the process, never all of it.
 
 A budget for a minute may be spent in its first seconds, with hundreds of connections at once; the
 event loop would serve them in order, and everybody else after them. So each operation keeps its
-caller's turn for as long as it costs, `BURST_SECONDS` aside. Others of the caller's wait, first
-come, first served, and hold nothing but their connection. Each process counts by itself.
+caller's turn for as long as it costs, `BURST_SECONDS` aside, and at least until the event loop has
+served everybody else who is ready. Others of the caller's wait, first come, first served, and hold
+nothing but their connection. Each process counts by itself.
 """
 
 from __future__ import annotations
@@ -57,12 +58,13 @@ class Pace:
         line.repaid_at = max(line.repaid_at, self._seconds() + BURST_SECONDS) + seconds
 
     def end(self, caller: Hashable, line: _Line) -> None:
-        """A turn is over: now, or once all but the burst is repaid."""
+        """A turn is over with this one of the event loop, or once all but the burst is repaid."""
+        loop = asyncio.get_running_loop()
         pause = line.repaid_at - self._seconds() - BURST_SECONDS
         if pause > 0:
-            asyncio.get_running_loop().call_later(pause, self._release, caller, line)
+            loop.call_later(pause, self._release, caller, line)
         else:
-            self._release(caller, line)
+            loop.call_soon(self._release, caller, line)
 
     def _release(self, caller: Hashable, line: _Line) -> None:
         line.release()

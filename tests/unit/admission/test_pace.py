@@ -46,6 +46,21 @@ async def test_operations_of_one_caller_have_their_turns_in_order() -> None:
     assert done == [0, 1, 2]
 
 
+async def test_one_operation_of_a_caller_begins_in_each_turn_of_the_event_loop() -> None:
+    """Of a hundred connections that are ready at once, too: everybody else is served in between."""
+    paces = Pace(seconds=Clock())
+    order: list[str] = []
+
+    async def operate(caller: str) -> None:
+        async with paces.turn(caller):
+            order.append(caller)
+
+    running = [asyncio.create_task(operate("ada")) for _ in range(3)]
+    running += [asyncio.create_task(operate("bea")) for _ in range(2)]
+    await asyncio.gather(*running)
+    assert order == ["ada", "bea", "ada", "bea", "ada"]
+
+
 async def test_other_callers_wait_for_nobody() -> None:
     paces = Pace(seconds=Clock())
     async with paces.turn("ada"), paces.turn("bea") as has_waited:
@@ -59,6 +74,7 @@ async def test_a_burst_is_free_and_what_exceeds_it_delays_the_next_operation() -
         async with paces.turn("ada") as has_waited:
             assert not has_waited
             paces.spend("ada", pace.BURST_SECONDS / 3)
+        await rest()
     async with paces.turn("ada"):
         paces.spend("ada", 0.05)  # kept for so long
     began = asyncio.get_running_loop().time()
@@ -93,6 +109,7 @@ async def test_what_was_spent_counts_on_after_the_last_operation_until_it_is_rep
     clock.seconds += 10
     async with paces.turn("ada") as has_waited:
         pass
+    await rest()
     async with paces.turn("ada") as has_waited:
         assert not has_waited
 
@@ -113,6 +130,7 @@ async def test_callers_who_owe_nothing_are_forgotten() -> None:
     for number in range(100):
         async with paces.turn(number):
             pass
+    await rest()
     assert not paces.callers
 
 
