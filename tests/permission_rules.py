@@ -20,7 +20,7 @@ NOBODY: Final = ""
 FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
     "Provider": {
         EVERYBODY: """
-            id name timeZone serviceDurationMinutes bufferMinutes slotIntervalMinutes minNoticeMinutes
+            id name isArchived timeZone serviceDurationMinutes bufferMinutes slotIntervalMinutes minNoticeMinutes
             maxAdvanceBookingDays
             cancellationPolicy cancellationPolicy.freeUntilMinutesBefore cancellationPolicy.lateCancellation
             cancellationPolicy.lateFee cancellationPolicy.lateFee.amountMinor cancellationPolicy.lateFee.currency
@@ -39,7 +39,7 @@ FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
     },
     "Service": {
         EVERYBODY: """
-            id name durationMinutes bufferBeforeMinutes bufferAfterMinutes slotIntervalMinutes minNoticeMinutes
+            id name isArchived durationMinutes bufferBeforeMinutes bufferAfterMinutes slotIntervalMinutes minNoticeMinutes
             maxAdvanceBookingDays price price.amountMinor price.currency price.formatted
             cancellationPolicy cancellationPolicy.freeUntilMinutesBefore cancellationPolicy.lateCancellation
             cancellationPolicy.lateFee cancellationPolicy.lateFee.amountMinor cancellationPolicy.lateFee.currency

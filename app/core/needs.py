@@ -50,7 +50,9 @@ class Needs:
     """What a visit of a service takes."""
 
     provider_ids: tuple[ProviderId, ...]
-    """Those who offer the service, in its order; possibly nobody."""
+    """Those who offer the service, in its order; possibly nobody. What a visit takes now has no
+    archived ones.
+    """
     providers_needed: int | None = 1
     """How many of them, at least 1; None: all of them."""
     assignment: Assignment = Assignment.PRIORITY

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
+
+from app.core.hours import Hours
 
 if TYPE_CHECKING:
     from datetime import date
 
-    from app.core.hours import Hours, WeeklyRange
+    from app.core.hours import WeeklyRange
     from app.core.ids import (
         AvailabilityExceptionId,
         LocationId,
@@ -53,7 +55,7 @@ class Provider:
 
     `locale` and `channels` say in which language and on which channels they want messages.
     `limits` count every visit that takes them. `location_id` is where they see customers, unless
-    the service says otherwise.
+    the service says otherwise. One who is archived keeps what is booked, and takes no new visit.
     """
 
     id: ProviderId
@@ -69,6 +71,12 @@ class Provider:
     limits: tuple[BookingLimit, ...] = ()
     description: str | None = None
     location_id: LocationId | None = None
+    is_archived: bool = False
+
+    @property
+    def bookable_units(self) -> int:
+        """How many units a new visit may choose from: one, or none of an archived provider."""
+        return 0 if self.is_archived else 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +85,7 @@ class Service:
     provider's own. `limits` count, for each lead, the visits of this service that they lead.
     `max_open_per_customer` is how many open bookings of it one customer may have; None: any number.
     `location_id` is where its visits take place; None: where the lead sees customers.
+    One that is archived keeps its appointments, which may be moved, and takes no new ones.
     """
 
     id: ServiceId
@@ -88,6 +97,7 @@ class Service:
     max_open_per_customer: int | None = None
     description: str | None = None
     location_id: LocationId | None = None
+    is_archived: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,6 +165,15 @@ class Calendar:
     rules: Rules
     is_plain: bool = True
     seats: int = 1
+
+    @property
+    def for_new_time(self) -> Calendar:
+        """As it decides over time that is not taken yet: an archived provider keeps no hours. What
+        they took stays theirs (see `app.core.visits`).
+        """
+        if not self.provider.is_archived:
+            return self
+        return replace(self, hours=Hours(time_zone=self.hours.time_zone, exceptions={}))
 
     @property
     def service_limits(self) -> tuple[BookingLimit, ...]:

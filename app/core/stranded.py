@@ -104,21 +104,33 @@ Edit: TypeAlias = Callable[[SubjectState], SubjectState]
 
 
 class ServiceChange(NamedTuple):
-    """What a visit of a service may take before and after a change."""
+    """What a visit of a service may take before and after a change, and whether it can be booked.
+    What is booked keeps the members of an archived service.
+    """
 
     service_id: ServiceId
     before: Needs
     after: Needs
+    was_archived: bool = False
+    is_archived: bool = False
 
     @property
     def joining(self) -> frozenset[ProviderId]:
-        """The providers who offer it from then on."""
-        return frozenset(self.after.provider_ids) - frozenset(self.before.provider_ids)
+        """The providers with whom it can be booked from then on."""
+        return self._offered_after - self._offered_before
 
     @property
     def leaving(self) -> frozenset[ProviderId]:
-        """The providers who no longer offer it."""
-        return frozenset(self.before.provider_ids) - frozenset(self.after.provider_ids)
+        """The providers with whom it can no longer be booked."""
+        return self._offered_before - self._offered_after
+
+    @property
+    def _offered_before(self) -> frozenset[ProviderId]:
+        return frozenset(() if self.was_archived else self.before.provider_ids)
+
+    @property
+    def _offered_after(self) -> frozenset[ProviderId]:
+        return frozenset(() if self.is_archived else self.after.provider_ids)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,10 +234,18 @@ def _around(first: int, until: int) -> Interval:
 
 
 def change_of_provider(before: Provider, after: Provider) -> Change:
-    """Of all that a provider has, their zone decides when they are open."""
-    if before.time_zone == after.time_zone:
-        return Change()
-    return change_of_hours(after.id, lambda kept: replace(kept, time_zone=after.time_zone))
+    """Of all that a provider has, their zone decides when they are open, and whether they are
+    archived whether they can be booked.
+    """
+
+    def deciding(provider: Provider) -> tuple[str, int]:
+        return provider.time_zone, provider.bookable_units
+
+    def edit(state: SubjectState) -> SubjectState:
+        kept = replace(state.kept, time_zone=after.time_zone)
+        return replace(state, kept=kept, units=after.bookable_units)
+
+    return Change() if deciding(before) == deciding(after) else Change(subjects={after.id: edit})
 
 
 def change_of_resource(before: Resource, after: Resource) -> Change:

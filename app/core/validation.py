@@ -136,6 +136,7 @@ class ProviderForm:
     limits: Sequence[BookingLimit] | None = ()
     description: str | None = None
     location_id: LocationId | None = None
+    is_archived: bool | None = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,6 +165,7 @@ class ServiceForm:
     max_open_per_customer: int | None = None
     description: str | None = None
     location_id: LocationId | None = None
+    is_archived: bool | None = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,6 +200,7 @@ class ResourceForm:
     units: int | None
     always_open: bool | None
     external_id: str | None
+    is_archived: bool | None = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -258,6 +261,7 @@ class ValidProvider:
     limits: tuple[BookingLimit, ...]
     description: str | None
     location_id: LocationId | None
+    is_archived: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -272,6 +276,7 @@ class ValidService:
     max_open_per_customer: int | None
     description: str | None
     location_id: LocationId | None
+    is_archived: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -284,6 +289,7 @@ class ValidResource:
     units: int
     is_always_open: bool
     external_id: str | None
+    is_archived: bool
 
 
 @_answers
@@ -317,6 +323,7 @@ def valid_provider(form: ProviderForm) -> ValidProvider:
         limits=_limits("limits", form.limits),
         description=_description(form.description),
         location_id=form.location_id,
+        is_archived=_flag("is_archived", form.is_archived),
     )
 
 
@@ -356,6 +363,7 @@ def valid_service(form: ServiceForm) -> ValidService:
         ),
         description=_description(form.description),
         location_id=form.location_id,
+        is_archived=_flag("is_archived", form.is_archived),
     )
 
 
@@ -377,17 +385,16 @@ def _limits(field: str, limits: Sequence[BookingLimit] | None) -> tuple[BookingL
 @_answers
 def valid_resource(form: ResourceForm) -> ValidResource:
     """Check a resource's values."""
-    if form.always_open is None:
-        raise _Refused("always_open", say("This can't be null."))
     return ValidResource(
         name=_text("name", form.name, NAME_LENGTH),
         kind=_text("kind", form.kind, KIND_LENGTH),
         time_zone=_zone("time_zone", form.time_zone),
         units=_integer("units", form.units, 1, MOST_UNITS),
-        is_always_open=form.always_open,
+        is_always_open=_flag("always_open", form.always_open),
         external_id=None
         if form.external_id is None
         else _text("external_id", form.external_id, EXTERNAL_ID_LENGTH),
+        is_archived=_flag("is_archived", form.is_archived),
     )
 
 
@@ -775,12 +782,6 @@ def _description(value: str | None) -> str | None:
     return _optional_text("description", value, DESCRIPTION_LENGTH, paragraphs=True)
 
 
-def _flag(field: str, value: bool | None) -> bool:  # noqa: FBT001  the value that is checked
-    if value is None:
-        raise _Refused(field, say("This can't be null."))
-    return value
-
-
 def _url(field: str, value: str | None) -> str | None:
     """An absolute http or https address: it becomes a link in pages and mails."""
     if value is None:
@@ -802,6 +803,12 @@ def _not_null(field: str, values: Sequence[T] | None) -> Sequence[T]:
     if values is None:
         raise _Refused(field, say("This can't be null; send an empty list."))
     return values
+
+
+def _flag(field: str, value: bool | None) -> bool:  # noqa: FBT001  a value to check
+    if value is None:
+        raise _Refused(field, say("This can't be null."))
+    return value
 
 
 def _integer(field: str, value: int | None, least: int, most: int) -> int:

@@ -93,6 +93,13 @@ class Viewer:
         """How providers can be reached, whose tokens act for them, and why they are away."""
         return self.is_staff
 
+    @property
+    def sees_archived(self) -> bool:
+        """Archived providers, services and resources, by their ids and in lists that include
+        them. For others they do not exist, but in the visits that took them.
+        """
+        return self.is_staff
+
     def reasons_shown(self, reasons: tuple[UnbookableReason, ...]) -> tuple[UnbookableReason, ...]:
         """Why a time can't be booked, as the caller may know it."""
         return reasons if self.sees_staff_matters else reasons_for_others(reasons)

@@ -106,8 +106,9 @@ async def load_calendars(
     """The calendars of those wanted that exist, with the exceptions and time off on the dates from
     first to last.
 
-    A provider that does not exist is absent, and so is a service that the provider does not offer.
-    `with_withdrawn` includes those services: offers limit new bookings, not existing appointments.
+    A provider that does not exist is absent, and so is a service that the provider does not offer,
+    and who and what is archived. `with_withdrawn` includes all but the first: offers limit new
+    bookings, not existing appointments.
     """
     rows = await _CALENDARS.many(
         on,

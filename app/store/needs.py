@@ -43,17 +43,49 @@ def _needs(row: Record) -> Needs:
 
 
 async def load_needs(
+    on: Executor,
+    organization_id: OrganizationId,
+    service_ids: Sequence[ServiceId],
+    *,
+    with_archived: bool = False,
+) -> dict[ServiceId, Needs]:
+    """What a visit of each of these services takes now, without archived providers; a service that
+    does not exist is absent.
+
+    An archived service is absent as well, unless `with_archived`: what is booked may be moved.
+    """
+    return await _load(
+        on, organization_id, service_ids, archived_services=with_archived, archived_providers=False
+    )
+
+
+async def load_stored_needs(
     on: Executor, organization_id: OrganizationId, service_ids: Sequence[ServiceId]
 ) -> dict[ServiceId, Needs]:
-    """What a visit of each of these services takes; one that does not exist is absent."""
-    rows = await _OF_SERVICES.many(on, organization_id, service_ids)
+    """What each of these services was set to take, archived or not, and its archived providers."""
+    return await _load(
+        on, organization_id, service_ids, archived_services=True, archived_providers=True
+    )
+
+
+async def _load(
+    on: Executor,
+    organization_id: OrganizationId,
+    service_ids: Sequence[ServiceId],
+    *,
+    archived_services: bool,
+    archived_providers: bool,
+) -> dict[ServiceId, Needs]:
+    rows = await _OF_SERVICES.many(
+        on, organization_id, service_ids, archived_services, archived_providers
+    )
     return {ServiceId(row["id"]): _needs(row) for row in rows}
 
 
 async def load_offerings(
     on: Executor, organization_id: OrganizationId, service_ids: Sequence[ServiceId]
 ) -> dict[ServiceId, Offering]:
-    """Those of these services that exist, with their needs."""
+    """Those of these services that exist and are not archived, with their needs."""
     services = await services_by_ids(on, organization_id, service_ids)
     needs = await load_needs(on, organization_id, service_ids)
     return {

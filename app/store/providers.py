@@ -80,6 +80,7 @@ def provider_from(row: Record, provider_id: ProviderId) -> Provider:
         limits=limits_from(row["limits"]),
         description=row["description"],
         location_id=location_key(row["location_id"]),
+        is_archived=row["is_archived"],
     )
 
 
@@ -106,10 +107,13 @@ async def provider_page(
     keyset: Keyset,
     ids: Sequence[ProviderId] | None,
     search: str | None,
+    with_archived: bool = False,
 ) -> list[Provider]:
     """A page of providers, by name as people sort names; the cursors are (name, id)."""
     page = _PAGE_BACKWARD if keyset.backward else _PAGE_FORWARD
-    rows = await page.many(on, organization_id, *keyset.bounds, keyset.limit, ids, search)
+    rows = await page.many(
+        on, organization_id, *keyset.bounds, keyset.limit, ids, search, with_archived
+    )
     return [provider_from(row, ProviderId(row["id"])) for row in rows]
 
 
@@ -119,9 +123,10 @@ async def count_providers(
     *,
     ids: Sequence[ProviderId] | None,
     search: str | None,
+    with_archived: bool = False,
 ) -> int:
     """The total number of providers in the list."""
-    row = await _COUNT.one(on, organization_id, ids, search)
+    row = await _COUNT.one(on, organization_id, ids, search, with_archived)
     total: int = row["total"]
     return total
 
@@ -129,7 +134,9 @@ async def count_providers(
 async def provider_ids_offering(
     on: Executor, organization_id: OrganizationId, service_id: ServiceId | None
 ) -> list[ProviderId]:
-    """Every provider of the organization, or those that offer the service."""
+    """Every provider of the organization, or those that offer the service; nobody and nothing that
+    is archived.
+    """
     return [ProviderId(row["id"]) for row in await _OFFERING.many(on, organization_id, service_id)]
 
 
@@ -157,6 +164,7 @@ def _values(provider: Provider) -> tuple[object, ...]:
         policy.charges_no_show,
         provider.description,
         provider.location_id,
+        provider.is_archived,
     )
 
 

@@ -55,10 +55,13 @@ async def resource_page(
     keyset: Keyset,
     ids: Sequence[ResourceId] | None,
     search: str | None,
+    with_archived: bool = False,
 ) -> list[Resource]:
     """A page of resources, by name as people sort names; the cursors are (name, id)."""
     page = _PAGE_BACKWARD if keyset.backward else _PAGE_FORWARD
-    rows = await page.many(on, organization_id, *keyset.bounds, keyset.limit, ids, search)
+    rows = await page.many(
+        on, organization_id, *keyset.bounds, keyset.limit, ids, search, with_archived
+    )
     return [resource_from(row) for row in rows]
 
 
@@ -68,9 +71,10 @@ async def count_resources(
     *,
     ids: Sequence[ResourceId] | None,
     search: str | None,
+    with_archived: bool = False,
 ) -> int:
     """The total number of resources in the list."""
-    row = await _COUNT.one(on, organization_id, ids, search)
+    row = await _COUNT.one(on, organization_id, ids, search, with_archived)
     total: int = row["total"]
     return total
 

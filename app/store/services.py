@@ -63,6 +63,7 @@ def service_from(row: Record, prefix: str = "") -> Service:
         max_open_per_customer=row[f"{prefix}max_open_per_customer"],
         description=row[f"{prefix}description"],
         location_id=location_key(row[f"{prefix}location_id"]),
+        is_archived=row[f"{prefix}is_archived"],
     )
 
 
@@ -91,10 +92,13 @@ async def service_page(
     keyset: Keyset,
     ids: Sequence[ServiceId] | None,
     search: str | None,
+    with_archived: bool = False,
 ) -> list[Service]:
     """A page of services, by name as people sort names; the cursors are (name, id)."""
     page = _PAGE_BACKWARD if keyset.backward else _PAGE_FORWARD
-    rows = await page.many(on, organization_id, *keyset.bounds, keyset.limit, ids, search)
+    rows = await page.many(
+        on, organization_id, *keyset.bounds, keyset.limit, ids, search, with_archived
+    )
     return [service_from(row) for row in rows]
 
 
@@ -104,9 +108,10 @@ async def count_services(
     *,
     ids: Sequence[ServiceId] | None,
     search: str | None,
+    with_archived: bool = False,
 ) -> int:
     """The total number of services in the list."""
-    row = await _COUNT.one(on, organization_id, ids, search)
+    row = await _COUNT.one(on, organization_id, ids, search, with_archived)
     total: int = row["total"]
     return total
 
@@ -135,6 +140,7 @@ def _values(service: Service) -> tuple[object, ...]:
         policy.charges_no_show if policy else False,
         service.description,
         service.location_id,
+        service.is_archived,
     )
 
 

@@ -120,7 +120,12 @@ async def load_states(
     ids = sorted(set(subject_ids))
     first, last = map(date_of_number, dates_around(*span))
     calendars = await load_calendars(
-        on, organization_id, [Party(ProviderId(each)) for each in ids], first, last
+        on,
+        organization_id,
+        [Party(ProviderId(each)) for each in ids],
+        first,
+        last,
+        with_withdrawn=True,
     )
     kept = await load_kept_hours(
         on,
@@ -130,7 +135,7 @@ async def load_states(
         last,
     )
     states: dict[SubjectId, SubjectState] = {
-        party.provider_id: SubjectState(kept=calendar.hours)
+        party.provider_id: SubjectState(kept=calendar.hours, units=calendar.provider.bookable_units)
         for party, calendar in calendars.items()
     }
     for resource, hours in kept.values():
@@ -150,7 +155,7 @@ async def load_practice(
     """All that decides whether visits in the span are stranded that take these subjects, for these
     services.
     """
-    needs = await load_needs(on, organization_id, sorted(set(service_ids)))
+    needs = await load_needs(on, organization_id, sorted(set(service_ids)), with_archived=True)
     return Practice(
         subjects=await load_states(on, organization_id, subject_ids, span),
         members={each: members_of(found) for each, found in needs.items()},

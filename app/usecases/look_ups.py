@@ -19,7 +19,7 @@ from app.store import (
     time_off,
 )
 from app.store import resources as store_resources
-from app.store.needs import load_needs
+from app.store.needs import load_stored_needs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -124,8 +124,8 @@ async def services_offered_by(
 async def find_needs(
     resources: Resources, organization_id: OrganizationId, ids: Sequence[ServiceId]
 ) -> dict[ServiceId, Needs]:
-    """What a visit of each service takes; those that exist."""
-    return await load_needs(resources.pool, organization_id, ids)
+    """What each service was set to take, archived providers among it; those that exist."""
+    return await load_stored_needs(resources.pool, organization_id, ids)
 
 
 async def find_resources(

@@ -5,7 +5,8 @@ subject_id, claimed_from, claimed_until, visit_from, visit_until, appointment_id
 -- name: calendars :many
 -- Everything but claims that decides about the time of each (provider, service or null) asked for: rules, weekly hours,
 -- breaks, and the exceptions and time off on the dates from $4 to $5. One statement for any number. A service that the
--- provider does not offer comes back as nulls, unless withdrawn ones are wanted too.
+-- provider does not offer, or that is archived, comes back as nulls, and an archived provider not at all, unless withdrawn
+-- ones are wanted too.
 -- params: organization_id uuid, provider_ids uuid[], service_ids uuid[], from_date date, until_date date, with_withdrawn boolean
 SELECT wanted.provider_id AS wanted_provider_id, wanted.service_id AS wanted_service_id,
     provider.subject, provider.name, provider.email, provider.phone, provider.time_zone,
@@ -13,7 +14,7 @@ SELECT wanted.provider_id AS wanted_provider_id, wanted.service_id AS wanted_ser
     provider.min_notice_minutes, provider.max_advance_booking_days, provider.policy_free_until_minutes_before,
     provider.policy_late_cancellation, provider.policy_late_fee_minor, provider.policy_late_fee_currency,
     provider.locale, provider.channels, provider.limits, provider.policy_grace_minutes, provider.policy_charges_no_show,
-    provider.description, provider.location_id,
+    provider.description, provider.location_id, provider.is_archived,
     service.id AS offered_id, service.name AS offered_name, service.duration_minutes AS offered_duration_minutes,
     service.buffer_before_minutes AS offered_buffer_before_minutes,
     service.buffer_after_minutes AS offered_buffer_after_minutes,
@@ -30,6 +31,7 @@ SELECT wanted.provider_id AS wanted_provider_id, wanted.service_id AS wanted_ser
     service.policy_charges_no_show AS offered_policy_charges_no_show,
     service.limits AS offered_limits, service.max_open_per_customer AS offered_max_open_per_customer,
     service.description AS offered_description, service.location_id AS offered_location_id,
+    service.is_archived AS offered_is_archived,
     coalesce(service.seats, 1) AS offered_seats,
     -- Whether a visit takes the provider alone, as Needs.is_plain says it.
     service.id IS NULL OR (
@@ -37,7 +39,8 @@ SELECT wanted.provider_id AS wanted_provider_id, wanted.service_id AS wanted_ser
         AND coalesce(service.providers_needed, (
             SELECT count(*)
             FROM service_provider AS every
-            WHERE every.organization_id = $1 AND every.service_id = service.id
+            JOIN provider AS member ON member.organization_id = $1 AND member.id = every.provider_id
+            WHERE every.organization_id = $1 AND every.service_id = service.id AND NOT member.is_archived
         )) = 1
         AND NOT EXISTS (
             SELECT FROM service_need WHERE service_need.organization_id = $1 AND service_need.service_id = service.id
@@ -71,7 +74,10 @@ SELECT wanted.provider_id AS wanted_provider_id, wanted.service_id AS wanted_ser
             AND time_off.from_reading < $5::date + 1
     ) AS time_off
 FROM unnest($2::uuid[], $3::uuid[]) AS wanted (provider_id, service_id)
-JOIN provider ON provider.organization_id = $1 AND provider.id = wanted.provider_id
+JOIN provider
+    ON provider.organization_id = $1
+    AND provider.id = wanted.provider_id
+    AND ($6 OR NOT provider.is_archived)
 LEFT JOIN service_provider AS offered
     ON offered.organization_id = $1
     AND offered.provider_id = wanted.provider_id
@@ -79,7 +85,7 @@ LEFT JOIN service_provider AS offered
 LEFT JOIN service
     ON service.organization_id = $1
     AND service.id = wanted.service_id
-    AND ($6 OR offered.service_id IS NOT NULL);
+    AND ($6 OR (offered.service_id IS NOT NULL AND NOT service.is_archived));
 
 -- name: time_zones_of_subjects :many
 -- The zones in which these subjects' dates are read.
@@ -233,14 +239,17 @@ WHERE organization_id = $1 AND session_id = $2 AND active
 ORDER BY subject_id, unit;
 
 -- name: provider_ids_offering :many
--- Every provider of the organization, or those that offer a service.
+-- Every provider of the organization, or those that offer a service; nobody and nothing that is archived.
 -- params: organization_id uuid, service_id uuid
 SELECT provider.id
 FROM provider
 WHERE provider.organization_id = $1
+    AND NOT provider.is_archived
     AND ($2::uuid IS NULL OR EXISTS (
         SELECT FROM service_provider AS offered
+        JOIN service ON service.organization_id = $1 AND service.id = offered.service_id
         WHERE offered.organization_id = $1 AND offered.service_id = $2 AND offered.provider_id = provider.id
+            AND NOT service.is_archived
     ))
 ORDER BY provider.id;
 

@@ -1,11 +1,13 @@
 -- name: needs_of_services :many
--- What a visit of each of these services takes. The arrays of each kind run in parallel, in the service's order.
--- params: organization_id uuid, ids uuid[]
+-- What a visit of each of these services takes. The arrays of each kind run in parallel, in the service's order. Archived
+-- services and providers are among them only if they are wanted.
+-- params: organization_id uuid, ids uuid[], with_archived_services boolean, with_archived_providers boolean
 SELECT service.id, service.providers_needed, service.assignment, service.seats,
     ARRAY(
         SELECT provider_id
         FROM service_provider AS offered
-        WHERE offered.organization_id = $1 AND offered.service_id = service.id
+        JOIN provider ON provider.organization_id = $1 AND provider.id = offered.provider_id
+        WHERE offered.organization_id = $1 AND offered.service_id = service.id AND ($4 OR NOT provider.is_archived)
         ORDER BY position, provider_id
     ) AS provider_ids,
     ARRAY(
@@ -34,7 +36,7 @@ SELECT service.id, service.providers_needed, service.assignment, service.seats,
         ORDER BY need_position, position
     ) AS resource_ids
 FROM service
-WHERE service.organization_id = $1 AND service.id = ANY($2);
+WHERE service.organization_id = $1 AND service.id = ANY($2) AND ($3 OR NOT service.is_archived);
 
 -- name: update_service_needs :exec
 -- How many providers a visit of the service takes, who is tried first, and how many seats a start has.

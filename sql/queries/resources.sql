@@ -45,7 +45,7 @@ WHERE organization_id = $1 AND id = ANY($2);
 
 -- name: resource_page_forward :many
 -- A page of resources in the order of (name_sort, id).
--- params: organization_id uuid, after_name text, after_id uuid, before_name text, before_id uuid, page_size integer, ids uuid[], search text
+-- params: organization_id uuid, after_name text, after_id uuid, before_name text, before_id uuid, page_size integer, ids uuid[], search text, with_archived boolean
 SELECT {{resource_columns}}
 FROM resource
 WHERE organization_id = $1
@@ -55,7 +55,7 @@ LIMIT $6::integer;
 
 -- name: resource_page_backward :many
 -- The same list from its other end: its last resources, in descending order.
--- params: organization_id uuid, after_name text, after_id uuid, before_name text, before_id uuid, page_size integer, ids uuid[], search text
+-- params: organization_id uuid, after_name text, after_id uuid, before_name text, before_id uuid, page_size integer, ids uuid[], search text, with_archived boolean
 SELECT {{resource_columns}}
 FROM resource
 WHERE organization_id = $1
@@ -65,12 +65,13 @@ LIMIT $6::integer;
 
 -- name: count_resources :one
 -- The total number of resources in the list.
--- params: organization_id uuid, ids uuid[], search text
+-- params: organization_id uuid, ids uuid[], search text, with_archived boolean
 SELECT count(*) AS total
 FROM resource
 WHERE organization_id = $1
     AND ($2::uuid[] IS NULL OR id = ANY($2))
-    AND ($3::text IS NULL OR position(lower($3) IN lower(name)) > 0);
+    AND ($3::text IS NULL OR position(lower($3) IN lower(name)) > 0)
+    AND ($4::boolean OR NOT is_archived);
 
 -- name: insert_resource :maybe
 -- A new resource; no row where its external id is taken.

@@ -39,7 +39,7 @@ MOST_IDS = 100
 
 async def _provider(info: Info, key: UUID) -> Node | None:
     found = await info.context.loaders.provider.load(ProviderId(key))
-    return None if found is None else Provider.of(found)
+    return Provider.found(found, info.context.viewer)
 
 
 async def _resource(info: Info, key: UUID) -> Node | None:
@@ -58,7 +58,7 @@ async def _time_off(info: Info, key: UUID) -> Node | None:
 
 async def _service(info: Info, key: UUID) -> Node | None:
     found = await info.context.loaders.service.load(ServiceId(key))
-    return None if found is None else Service.of(found)
+    return Service.found(found, info.context.viewer)
 
 
 async def _location(info: Info, key: UUID) -> Node | None:

@@ -11,6 +11,10 @@ from app.api.words.relay import After, Before, First, Last, PageRequest, connect
 from app.core import stranded as core
 from app.usecases.booking.list_stranded import count_stranded, list_stranded
 
+ARCHIVED = (
+    "Whether it is archived: it is not listed, found, held or booked any more, and keeps what is "
+    "booked, which can be moved and cancelled. False brings it back. Administrators only."
+)
 DRY_RUN: Final = (
     "true: nothing is changed, and the answer is a ChangePreview, or the refusal that the change "
     "would get."

@@ -22,7 +22,7 @@ from app.api.graph.availability import (
     slots_offered,
 )
 from app.api.graph.locations import Location, location_of
-from app.api.graph.previews import DRY_RUN, ChangePreview
+from app.api.graph.previews import ARCHIVED, DRY_RUN, ChangePreview
 from app.api.graph.services import Service
 from app.api.graph.time_off import FromDate, TimeOff, ToDate, time_off_of
 from app.api.graph.week import (
@@ -68,6 +68,7 @@ from app.api.words.relay import (
     Connection,
     First,
     Ids,
+    IncludeArchived,
     Last,
     Order,
     PageRequest,
@@ -79,6 +80,7 @@ from app.api.words.scalars import TimeZoneName
 from app.core import provider as core
 from app.core import stranded
 from app.core.validation import ProviderForm
+from app.core.viewer import Viewer
 from app.usecases.listing.list_availability import SlotQuestion
 from app.usecases.practice.edit_provider import change_provider, create_provider
 from app.usecases.practice.list_providers import count_providers, list_providers
@@ -106,6 +108,9 @@ class Provider(Node):
     max_advance_booking_days: int = strawberry.field(
         description="How many days ahead bookings are taken."
     )
+    is_archived: bool = strawberry.field(
+        description="Whether they take no new visit, and keep what is booked."
+    )
 
     @classmethod
     def of(cls, provider: core.Provider) -> Self:
@@ -121,7 +126,15 @@ class Provider(Node):
             slot_interval_minutes=rules.slot_interval_minutes,
             min_notice_minutes=rules.min_notice_minutes,
             max_advance_booking_days=rules.max_advance_booking_days,
+            is_archived=provider.is_archived,
         )
+
+    @classmethod
+    def found(cls, provider: core.Provider | None, viewer: Viewer) -> Self | None:
+        """From the core; None for an archived one that the caller may not see by their id."""
+        if provider is None or (provider.is_archived and not viewer.sees_archived):
+            return None
+        return cls.of(provider)
 
     @strawberry.field(description="What customers should know of them; plain text, lines allowed.")
     def description(self) -> str | None:
@@ -210,8 +223,9 @@ class Provider(Node):
     async def services(self, info: Info) -> list[Service]:
         """Batched."""
         return [
-            Service.of(service)
+            shown
             for service in await info.context.loaders.services_of_provider.load(self.row.id)
+            if (shown := Service.found(service, info.context.viewer)) is not None
         ]
 
     @strawberry.field(
@@ -405,6 +419,7 @@ class UpdateProviderInput:
     limits: list[BookingLimitInput] | None = strawberry.field(
         default=strawberry.UNSET, description=f"{LIMITS} They replace the earlier ones."
     )
+    is_archived: bool | None = strawberry.field(default=strawberry.UNSET, description=ARCHIVED)
     dry_run: bool | None = strawberry.field(default=False, description=DRY_RUN)
     description: str | None = strawberry.field(
         default=strawberry.UNSET,
@@ -440,7 +455,7 @@ class ProviderQuery:
     ) -> Provider | None:
         """Batched."""
         found = await info.context.loaders.find_provider(provider_key(id))
-        return None if found is None else Provider.of(found)
+        return Provider.found(found, info.context.viewer)
 
     @strawberry.field(description="The organization's providers, by name.")
     async def providers(
@@ -452,20 +467,30 @@ class ProviderQuery:
         before: Before = None,
         search: Search = None,
         ids: Ids = None,
+        include_archived: IncludeArchived = False,  # noqa: FBT002  GraphQL names it
     ) -> ProviderConnection | None:
         """Keyset pages."""
         page = PageRequest.read(BY_NAME, first=first, after=after, last=last, before=before)
         resources, viewer = info.context.resources, info.context.viewer
         keys = None if ids is None else provider_keys(ids)
         text = search.replace("\0", "") if search else None
-        rows = await list_providers(resources, viewer, keyset=page.keyset, ids=keys, search=text)
+        rows = await list_providers(
+            resources,
+            viewer,
+            keyset=page.keyset,
+            ids=keys,
+            search=text,
+            with_archived=bool(include_archived),
+        )
         return connect(
             page,
             BY_NAME,
             rows,
             key=lambda row: (row.name, row.id),
             node=Provider.of,
-            count=lambda: count_providers(resources, viewer, ids=keys, search=text),
+            count=lambda: count_providers(
+                resources, viewer, ids=keys, search=text, with_archived=bool(include_archived)
+            ),
         )
 
 

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import strawberry
 
-from app.api.graph.previews import DRY_RUN, ChangePreview
+from app.api.graph.previews import ARCHIVED, DRY_RUN, ChangePreview
 from app.api.graph.time_off import FromDate, TimeOff, ToDate, time_off_of
 from app.api.graph.week import (
     AvailabilityException,
@@ -36,6 +36,7 @@ from app.api.words.relay import (
     Connection,
     First,
     Ids,
+    IncludeArchived,
     Last,
     Order,
     PageRequest,
@@ -193,6 +194,7 @@ class UpdateResourceInput:
     external_id: str | None = strawberry.field(
         default=strawberry.UNSET, description=f"{_EXTERNAL_ID} Null: none."
     )
+    is_archived: bool | None = strawberry.field(default=strawberry.UNSET, description=ARCHIVED)
     dry_run: bool | None = strawberry.field(default=False, description=DRY_RUN)
 
 
@@ -234,6 +236,7 @@ class ResourceQuery:
         before: Before = None,
         search: Search = None,
         ids: Ids = None,
+        include_archived: IncludeArchived = False,  # noqa: FBT002  GraphQL names it
     ) -> ResourceConnection | None:
         """Keyset pages; null for others."""
         page = PageRequest.read(BY_NAME, first=first, after=after, last=last, before=before)
@@ -242,14 +245,23 @@ class ResourceQuery:
             return None
         keys = None if ids is None else resource_keys(ids)
         text = search.replace("\0", "") if search else None
-        rows = await list_resources(resources, viewer, keyset=page.keyset, ids=keys, search=text)
+        rows = await list_resources(
+            resources,
+            viewer,
+            keyset=page.keyset,
+            ids=keys,
+            search=text,
+            with_archived=bool(include_archived),
+        )
         return connect(
             page,
             BY_NAME,
             rows,
             key=lambda row: (row.name, row.id),
             node=Resource.of,
-            count=lambda: count_resources(resources, viewer, ids=keys, search=text),
+            count=lambda: count_resources(
+                resources, viewer, ids=keys, search=text, with_archived=bool(include_archived)
+            ),
         )
 
 

@@ -8,7 +8,7 @@ import strawberry
 
 from app.api.graph.availability import SEATS, checked_seats, checked_zone
 from app.api.graph.locations import Location, location_of
-from app.api.graph.previews import DRY_RUN, ChangePreview
+from app.api.graph.previews import ARCHIVED, DRY_RUN, ChangePreview
 from app.api.graph.resources import Resource
 from app.api.graph.service_times import (
     NAMED,
@@ -42,6 +42,7 @@ from app.api.words.relay import (
     Connection,
     First,
     Ids,
+    IncludeArchived,
     Last,
     Order,
     PageRequest,
@@ -56,6 +57,7 @@ from app.core.ids import ResourceId
 from app.core.needs import Needs, ResourceGroup
 from app.core.party import ServiceParty
 from app.core.validation import Changes, NeedForm, NeedsForm, ServiceForm
+from app.core.viewer import Viewer
 from app.usecases.listing.list_service import ServiceQuestion
 from app.usecases.practice.edit_service import change_service, create_service
 from app.usecases.practice.list_services import count_services, list_services
@@ -93,7 +95,12 @@ class ServiceNeed:
     async def resources(self, info: Info) -> list[Resource]:
         """Batched."""
         found = await info.context.loaders.resource.load_many(self.resource_ids)
-        return [Resource.of(resource) for resource in found if resource is not None]
+        sees_archived = info.context.viewer.sees_archived
+        return [
+            Resource.of(resource)
+            for resource in found
+            if resource is not None and (sees_archived or not resource.is_archived)
+        ]
 
 
 @strawberry.type(
@@ -121,6 +128,9 @@ class Service(Node):
     max_advance_booking_days: int | None = strawberry.field(
         description="How many days ahead it can be booked."
     )
+    is_archived: bool = strawberry.field(
+        description="Whether nobody can book it any more; what is booked stays."
+    )
 
     @classmethod
     def of(cls, service: core.Service) -> Self:
@@ -136,7 +146,15 @@ class Service(Node):
             slot_interval_minutes=rules.slot_interval_minutes,
             min_notice_minutes=rules.min_notice_minutes,
             max_advance_booking_days=rules.max_advance_booking_days,
+            is_archived=service.is_archived,
         )
+
+    @classmethod
+    def found(cls, service: core.Service | None, viewer: Viewer) -> Self | None:
+        """From the core; None for an archived one that the caller may not see by its id."""
+        if service is None or (service.is_archived and not viewer.sees_archived):
+            return None
+        return cls.of(service)
 
     @strawberry.field(description="What customers should know of it; plain text, lines allowed.")
     def description(self) -> str | None:
@@ -225,7 +243,12 @@ class Service(Node):
 
         needs = await self._needs(info)
         providers = await info.context.loaders.provider.load_many(needs.provider_ids)
-        return [ProviderType.of(provider) for provider in providers if provider is not None]
+        viewer = info.context.viewer
+        return [
+            shown
+            for provider in providers
+            if (shown := ProviderType.found(provider, viewer)) is not None
+        ]
 
     @strawberry.field(
         description="Each counts, for each provider, the visits of this service that they lead."
@@ -403,6 +426,7 @@ class UpdateServiceInput:
     max_open_per_customer: int | None = strawberry.field(
         default=strawberry.UNSET, description=f"1 to 10,000. {MAX_OPEN}"
     )
+    is_archived: bool | None = strawberry.field(default=strawberry.UNSET, description=ARCHIVED)
     dry_run: bool | None = strawberry.field(default=False, description=DRY_RUN)
     description: str | None = strawberry.field(
         default=strawberry.UNSET,
@@ -457,7 +481,7 @@ class ServiceQuery:
     ) -> Service | None:
         """Batched."""
         found = await info.context.loaders.service.load(service_key(id))
-        return None if found is None else Service.of(found)
+        return Service.found(found, info.context.viewer)
 
     @strawberry.field(description="The organization's services, by name.")
     async def services(
@@ -469,20 +493,30 @@ class ServiceQuery:
         before: Before = None,
         search: Search = None,
         ids: Ids = None,
+        include_archived: IncludeArchived = False,  # noqa: FBT002  GraphQL names it
     ) -> ServiceConnection | None:
         """Keyset pages."""
         page = PageRequest.read(BY_NAME, first=first, after=after, last=last, before=before)
         resources, viewer = info.context.resources, info.context.viewer
         keys = None if ids is None else [service_key(text) for text in ids]
         text = search.replace("\0", "") if search else None
-        rows = await list_services(resources, viewer, keyset=page.keyset, ids=keys, search=text)
+        rows = await list_services(
+            resources,
+            viewer,
+            keyset=page.keyset,
+            ids=keys,
+            search=text,
+            with_archived=bool(include_archived),
+        )
         return connect(
             page,
             BY_NAME,
             rows,
             key=lambda row: (row.name, row.id),
             node=Service.of,
-            count=lambda: count_services(resources, viewer, ids=keys, search=text),
+            count=lambda: count_services(
+                resources, viewer, ids=keys, search=text, with_archived=bool(include_archived)
+            ),
         )
 
 

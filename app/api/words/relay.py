@@ -323,6 +323,10 @@ Ids = Annotated[
     list[strawberry.ID] | None,
     strawberry.argument(description="Only these; unknown ones are left out."),
 ]
+IncludeArchived = Annotated[
+    bool | None,
+    strawberry.argument(description="Also what is archived. Staff only: no difference to others."),
+]
 First = Annotated[
     int | None,
     strawberry.argument(

@@ -306,7 +306,9 @@ async def _needs(
     found = (
         {}
         if wanted.service_id is None
-        else await load_needs(on, organization_id, [wanted.service_id])
+        else await load_needs(
+            on, organization_id, [wanted.service_id], with_archived=moving is not None
+        )
     )
     return needs_for(wanted, found, None if moving is None else moving.appointment)
 
@@ -906,7 +908,7 @@ async def lock_for_session(
     """
     found = {}
     if wanted.service_id is not None:
-        found = await load_needs(tx, organization_id, [wanted.service_id])
+        found = await load_needs(tx, organization_id, [wanted.service_id], with_archived=True)
     needs = needs_for(wanted, found, taken)
     if not isinstance(needs, Needs):
         return needs

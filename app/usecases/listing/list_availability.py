@@ -274,7 +274,7 @@ async def load_calendar(
 ) -> Calendar | NotFound:
     """One calendar, with the exceptions that can matter for a visit on this date.
 
-    `with_withdrawn` also finds a service that the provider no longer offers.
+    `with_withdrawn` also finds a service that the provider no longer offers, and what is archived.
     """
     calendars = await calendars_around(
         on, organization_id, [wanted], around, with_withdrawn=with_withdrawn
@@ -290,7 +290,9 @@ async def calendars_around(
     *,
     with_withdrawn: bool = False,
 ) -> list[Calendar] | NotFound:
-    """The calendars of all those wanted, in order, as `load_calendar` gives one of them."""
+    """The calendars of all those wanted, in order, as `load_calendar` gives one of them. They
+    decide over new time.
+    """
     calendars = await load_calendars(
         on,
         organization_id,
@@ -304,4 +306,4 @@ async def calendars_around(
             return NotFound(
                 what="provider" if each.service_id is None else "provider with this service"
             )
-    return [calendars[each] for each in wanted]
+    return [calendars[each].for_new_time for each in wanted]

@@ -228,7 +228,9 @@ async def _load_choices(
     last = max(each.last for each in questions) + ZONES_APART + RULES_MARGIN
     own = await claims_of_appointments(*place, [each.appointment.id for each in questions])
     service_ids = {each.wanted.service_id for each in questions} - {None}
-    of_services = await load_needs(*place, [each for each in service_ids if each is not None])
+    of_services = await load_needs(
+        *place, [each for each in service_ids if each is not None], with_archived=True
+    )
     needs = {each: needs_for(each.wanted, of_services, each.appointment) for each in questions}
     parties = {
         each: [
@@ -265,7 +267,7 @@ async def _load_choices(
         choices[question] = _Choices(
             needs=found,
             calendars={
-                party.provider_id: calendars[party]
+                party.provider_id: calendars[party].for_new_time
                 for party in parties[question]
                 if party in calendars
             },

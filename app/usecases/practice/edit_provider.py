@@ -25,6 +25,7 @@ from app.store.hours import replace_weekly_hours
 from app.store.locks import lock_rules, lock_token_subjects
 from app.store.pool import transaction
 from app.store.providers import insert_provider, providers_by_ids, subject_is_taken, update_provider
+from app.store.services import services_of_providers
 from app.usecases.events.record import provider_changed, record_events
 from app.usecases.events.tell import tell
 from app.usecases.messages.opt_out import want_again
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from app.core.hours import WeeklyRange
+    from app.core.ids import ServiceId
     from app.core.validation import Changes
     from app.core.viewer import Viewer
     from app.store.pool import Transaction
@@ -63,6 +65,7 @@ def _provider(provider_id: ProviderId, valid: ValidProvider) -> Provider:
         limits=valid.limits,
         description=valid.description,
         location_id=valid.location_id,
+        is_archived=valid.is_archived,
     )
 
 
@@ -134,12 +137,9 @@ async def change_provider(
         )
         if stored is None:
             return NotFound(what="provider")
-        if not viewer.runs(provider_id) or ("subject" in changes and not viewer.is_admin):
-            return NotAllowed(
-                message=say(
-                    "A provider changes only themselves, and not whose tokens act for them."
-                )
-            )
+        refused = _refuse(viewer, provider_id, changes)
+        if refused is not None:
+            return refused
         valid = valid_provider(replace(_form_of(stored), **changes))
         if isinstance(valid, InvalidInput):
             return valid
@@ -169,9 +169,36 @@ async def change_provider(
                 email=provider.email,
                 phone=provider.phone,
             )
+        service_ids = await _services_changed(tx, viewer, stored, provider)
         _record(resources, viewer, tx, provider_id)
-    await tell(resources, RulesChanged(organization_id=viewer.organization_id, ids=(provider_id,)))
+    await tell(
+        resources,
+        RulesChanged(organization_id=viewer.organization_id, ids=(provider_id, *service_ids)),
+    )
     return provider
+
+
+def _refuse(viewer: Viewer, provider_id: ProviderId, changes: Changes) -> NotAllowed | None:
+    """Why a member of staff may not make these changes."""
+    if not viewer.runs(provider_id) or ("subject" in changes and not viewer.is_admin):
+        return NotAllowed(
+            message=say("A provider changes only themselves, and not whose tokens act for them.")
+        )
+    if "is_archived" in changes and not viewer.is_admin:
+        return NotAllowed(message=say("Only administrators archive a provider."))
+    return None
+
+
+async def _services_changed(
+    tx: Transaction, viewer: Viewer, before: Provider, after: Provider
+) -> list[ServiceId]:
+    """The services of which a visit takes others from now on. The lock of the provider's rules
+    holds back changes of who offers what.
+    """
+    if before.is_archived == after.is_archived:
+        return []
+    offered = await services_of_providers(tx, viewer.organization_id, [after.id])
+    return [each.id for each in offered.get(after.id, ())]
 
 
 def _record(resources: Resources, viewer: Viewer, tx: Transaction, provider_id: ProviderId) -> None:
@@ -204,4 +231,5 @@ def _form_of(provider: Provider) -> ProviderForm:
         limits=provider.limits,
         description=provider.description,
         location_id=provider.location_id,
+        is_archived=provider.is_archived,
     )

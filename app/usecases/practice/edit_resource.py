@@ -45,7 +45,7 @@ _EXTERNAL_ID_TAKEN: Final = InvalidInput(
 )
 
 
-def _resource(resource_id: ResourceId, valid: ValidResource, *, is_archived: bool) -> Resource:
+def _resource(resource_id: ResourceId, valid: ValidResource) -> Resource:
     return Resource(
         id=resource_id,
         name=valid.name,
@@ -53,7 +53,7 @@ def _resource(resource_id: ResourceId, valid: ValidResource, *, is_archived: boo
         time_zone=valid.time_zone,
         units=valid.units,
         is_always_open=valid.is_always_open,
-        is_archived=is_archived,
+        is_archived=valid.is_archived,
         external_id=valid.external_id,
     )
 
@@ -75,7 +75,7 @@ async def create_resource(
     week = valid_week("weekly_hours", hours, breaks)
     if isinstance(week, InvalidInput):
         return week
-    resource = _resource(ResourceId(resources.new_id()), valid, is_archived=False)
+    resource = _resource(ResourceId(resources.new_id()), valid)
     async with transaction(resources.pool) as tx:
         await lock_external_ids(tx, viewer.organization_id)
         if not await insert_resource(tx, viewer.organization_id, resource, resources.clock()):
@@ -116,7 +116,7 @@ async def change_resource(
         valid = valid_resource(replace(_form_of(stored), **changes))
         if isinstance(valid, InvalidInput):
             return valid
-        resource = _resource(resource_id, valid, is_archived=stored.is_archived)
+        resource = _resource(resource_id, valid)
         if (
             "external_id" in changes
             and resource.external_id is not None
@@ -153,4 +153,5 @@ def _form_of(resource: Resource) -> ResourceForm:
         units=resource.units,
         always_open=resource.is_always_open,
         external_id=resource.external_id,
+        is_archived=resource.is_archived,
     )

@@ -25,7 +25,7 @@ from app.core.validation import (
     valid_units,
 )
 from app.store.locks import lock_rules, lock_service
-from app.store.needs import load_needs, replace_needs
+from app.store.needs import load_stored_needs, replace_needs
 from app.store.pool import transaction
 from app.store.providers import providers_by_ids
 from app.store.resources import resources_by_ids
@@ -59,6 +59,7 @@ def _service(service_id: ServiceId, valid: ValidService) -> Service:
         max_open_per_customer=valid.max_open_per_customer,
         description=valid.description,
         location_id=valid.location_id,
+        is_archived=valid.is_archived,
     )
 
 
@@ -109,7 +110,7 @@ async def change_service(
         return _NOT_ALLOWED
     async with editing(resources.pool, dry_run=dry_run) as tx:
         await lock_service(tx, viewer.organization_id, service_id)
-        before = (await load_needs(tx, viewer.organization_id, [service_id])).get(service_id)
+        before = (await load_stored_needs(tx, viewer.organization_id, [service_id])).get(service_id)
         stored = (await services_by_ids(tx, viewer.organization_id, [service_id])).get(service_id)
         if stored is None or before is None:
             return NotFound(what="service")
@@ -135,7 +136,15 @@ async def change_service(
             if refusal is not None:
                 return refusal
         if dry_run:
-            change = Change(service=ServiceChange(service_id, before, needs))
+            change = Change(
+                service=ServiceChange(
+                    service_id,
+                    before,
+                    needs,
+                    was_archived=stored.is_archived,
+                    is_archived=valid.is_archived,
+                )
+            )
             return await preview_change(resources, tx, viewer, change)
         if needs != before:
             await replace_needs(tx, viewer.organization_id, service_id, needs)
@@ -202,4 +211,5 @@ def _form_of(service: Service) -> ServiceForm:
         max_open_per_customer=service.max_open_per_customer,
         description=service.description,
         location_id=service.location_id,
+        is_archived=service.is_archived,
     )

@@ -23,19 +23,36 @@ async def list_providers(
     keyset: Keyset,
     ids: Sequence[ProviderId] | None,
     search: str | None,
+    with_archived: bool = False,
 ) -> list[Provider]:
-    """A page in the order of (name, id); `ids` and `search`, where given, narrow the list."""
+    """A page in the order of (name, id); `ids` and `search`, where given, narrow the list. What is
+    archived is in it only for staff who ask for that.
+    """
     return await providers.provider_page(
-        resources.pool, viewer.organization_id, keyset=keyset, ids=ids, search=search
+        resources.pool,
+        viewer.organization_id,
+        keyset=keyset,
+        ids=ids,
+        search=search,
+        with_archived=with_archived and viewer.sees_archived,
     )
 
 
 async def count_providers(
-    resources: Resources, viewer: Viewer, *, ids: Sequence[ProviderId] | None, search: str | None
+    resources: Resources,
+    viewer: Viewer,
+    *,
+    ids: Sequence[ProviderId] | None,
+    search: str | None,
+    with_archived: bool = False,
 ) -> int:
     """How many providers that list holds in all."""
     return await providers.count_providers(
-        resources.pool, viewer.organization_id, ids=ids, search=search
+        resources.pool,
+        viewer.organization_id,
+        ids=ids,
+        search=search,
+        with_archived=with_archived and viewer.sees_archived,
     )
 
 

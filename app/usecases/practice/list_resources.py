@@ -25,21 +25,38 @@ async def list_resources(
     keyset: Keyset,
     ids: Sequence[ResourceId] | None,
     search: str | None,
+    with_archived: bool = False,
 ) -> list[Resource]:
-    """A page in the order of (name, id); `ids` and `search`, where given, narrow the list."""
+    """A page in the order of (name, id); `ids` and `search`, where given, narrow the list. What is
+    archived is in it only for staff who ask for that.
+    """
     if not viewer.sees_staff_matters:
         return []
     return await store.resource_page(
-        resources.pool, viewer.organization_id, keyset=keyset, ids=ids, search=search
+        resources.pool,
+        viewer.organization_id,
+        keyset=keyset,
+        ids=ids,
+        search=search,
+        with_archived=with_archived and viewer.sees_archived,
     )
 
 
 async def count_resources(
-    resources: Resources, viewer: Viewer, *, ids: Sequence[ResourceId] | None, search: str | None
+    resources: Resources,
+    viewer: Viewer,
+    *,
+    ids: Sequence[ResourceId] | None,
+    search: str | None,
+    with_archived: bool = False,
 ) -> int:
     """How many resources that list holds in all."""
     if not viewer.sees_staff_matters:
         return 0
     return await store.count_resources(
-        resources.pool, viewer.organization_id, ids=ids, search=search
+        resources.pool,
+        viewer.organization_id,
+        ids=ids,
+        search=search,
+        with_archived=with_archived and viewer.sees_archived,
     )

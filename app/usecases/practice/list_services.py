@@ -23,17 +23,34 @@ async def list_services(
     keyset: Keyset,
     ids: Sequence[ServiceId] | None,
     search: str | None,
+    with_archived: bool = False,
 ) -> list[Service]:
-    """A page in the order of (name, id); `ids` and `search`, where given, narrow the list."""
+    """A page in the order of (name, id); `ids` and `search`, where given, narrow the list. What is
+    archived is in it only for staff who ask for that.
+    """
     return await services.service_page(
-        resources.pool, viewer.organization_id, keyset=keyset, ids=ids, search=search
+        resources.pool,
+        viewer.organization_id,
+        keyset=keyset,
+        ids=ids,
+        search=search,
+        with_archived=with_archived and viewer.sees_archived,
     )
 
 
 async def count_services(
-    resources: Resources, viewer: Viewer, *, ids: Sequence[ServiceId] | None, search: str | None
+    resources: Resources,
+    viewer: Viewer,
+    *,
+    ids: Sequence[ServiceId] | None,
+    search: str | None,
+    with_archived: bool = False,
 ) -> int:
     """How many services that list holds in all."""
     return await services.count_services(
-        resources.pool, viewer.organization_id, ids=ids, search=search
+        resources.pool,
+        viewer.organization_id,
+        ids=ids,
+        search=search,
+        with_archived=with_archived and viewer.sees_archived,
     )

@@ -193,6 +193,20 @@ async def test_time_off_is_a_change(api: Api, watching: Watching) -> None:
         await subscriber.until(["09:00"])
 
 
+async def test_whoever_is_archived_has_nothing_free(api: Api, watching: Watching) -> None:
+    ada = await a_provider(api, weeklyHours=HOURS)
+    cut = await a_service(api, ada, durationMinutes=60)
+    async with a_process(api) as here:
+        subscriber = watching(here, ada, service=cut)
+        await subscriber.snapshot()
+        await joined(here, api)
+        for document, thing in ((UPDATE_PROVIDER, ada), (UPDATE_SERVICE, cut)):
+            await change(api, document, id=thing["id"], isArchived=True)
+            await subscriber.until([])
+            await change(api, document, id=thing["id"], isArchived=False)
+            await subscriber.until(["09:00", "10:00", "11:00"])
+
+
 async def test_a_service_that_is_no_longer_offered_has_nothing_free(
     api: Api, watching: Watching
 ) -> None:
