@@ -480,7 +480,7 @@ CREATE TABLE public.message_outbox (
     due_at timestamp with time zone NOT NULL,
     by_guest boolean DEFAULT false NOT NULL,
     origin bytea,
-    CONSTRAINT message_outbox_kind_known CHECK ((kind = ANY (ARRAY['BOOKED'::text, 'RESCHEDULED'::text, 'CANCELLED'::text, 'DAY_BEFORE'::text, 'HOUR_BEFORE'::text, 'CORRECTED'::text, 'READDRESSED'::text]))),
+    CONSTRAINT message_outbox_kind_known CHECK (((kind = ANY (ARRAY['BOOKED'::text, 'RESCHEDULED'::text, 'CANCELLED'::text, 'DAY_BEFORE'::text, 'HOUR_BEFORE'::text, 'CORRECTED'::text, 'READDRESSED'::text])) OR (kind ~ '^BEFORE_[1-9][0-9]{0,4}$'::text))),
     CONSTRAINT message_outbox_origin_length CHECK ((octet_length(origin) = 16))
 );
 
@@ -494,7 +494,7 @@ CREATE TABLE public.message_template (
     body_html text,
     sms text,
     updated_at timestamp with time zone NOT NULL,
-    CONSTRAINT message_template_kind_known CHECK ((kind = ANY (ARRAY['BOOKED'::text, 'RESCHEDULED'::text, 'CANCELLED'::text, 'DAY_BEFORE'::text, 'HOUR_BEFORE'::text, 'CORRECTED'::text, 'READDRESSED'::text]))),
+    CONSTRAINT message_template_kind_known CHECK ((kind = ANY (ARRAY['BOOKED'::text, 'RESCHEDULED'::text, 'CANCELLED'::text, 'DAY_BEFORE'::text, 'HOUR_BEFORE'::text, 'CORRECTED'::text, 'READDRESSED'::text, 'BEFORE'::text]))),
     CONSTRAINT message_template_language_known CHECK ((language = ANY (ARRAY['en'::text, 'de'::text, 'fr'::text, 'es'::text]))),
     CONSTRAINT message_template_length CHECK (((char_length(subject) <= 65536) AND (char_length(body_text) <= 65536) AND (char_length(body_html) <= 65536) AND (char_length(sms) <= 65536))),
     CONSTRAINT message_template_recipient_known CHECK ((recipient = ANY (ARRAY['CUSTOMER'::text, 'PROVIDER'::text]))),
@@ -522,9 +522,11 @@ CREATE TABLE public.organization (
     phone text,
     email text,
     url text,
+    reminder_minutes_before integer[] DEFAULT '{1440,60}'::integer[] NOT NULL,
     CONSTRAINT organization_email_length CHECK (((char_length(email) >= 3) AND (char_length(email) <= 254))),
     CONSTRAINT organization_name_length CHECK (((char_length(name) >= 1) AND (char_length(name) <= 200))),
     CONSTRAINT organization_phone_form CHECK ((phone ~ '^\+[0-9]{3,15}$'::text)),
+    CONSTRAINT organization_reminders_range CHECK (((cardinality(reminder_minutes_before) <= 5) AND (5 <= ALL (reminder_minutes_before)) AND (43200 >= ALL (reminder_minutes_before)))),
     CONSTRAINT organization_slug_form CHECK ((slug ~ '^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$'::text)),
     CONSTRAINT organization_url_form CHECK (((char_length(url) <= 500) AND (url ~ '^[Hh][Tt][Tt][Pp][Ss]?://'::text)))
 );
@@ -611,7 +613,7 @@ CREATE TABLE public.reminder_log (
     CONSTRAINT reminder_log_destination_length CHECK ((octet_length(destination) = 16)),
     CONSTRAINT reminder_log_detail_length CHECK (((char_length(detail) >= 1) AND (char_length(detail) <= 500))),
     CONSTRAINT reminder_log_for_somebody CHECK (((recipient IS NOT NULL) OR (provider_id IS NOT NULL))),
-    CONSTRAINT reminder_log_kind_known CHECK ((kind = ANY (ARRAY['BOOKED'::text, 'RESCHEDULED'::text, 'CANCELLED'::text, 'DAY_BEFORE'::text, 'HOUR_BEFORE'::text, 'CORRECTED'::text, 'READDRESSED'::text]))),
+    CONSTRAINT reminder_log_kind_known CHECK (((kind = ANY (ARRAY['BOOKED'::text, 'RESCHEDULED'::text, 'CANCELLED'::text, 'DAY_BEFORE'::text, 'HOUR_BEFORE'::text, 'CORRECTED'::text, 'READDRESSED'::text])) OR (kind ~ '^BEFORE(_[1-9][0-9]{0,4})?$'::text))),
     CONSTRAINT reminder_log_leased CHECK (((status = 'PENDING'::text) = (lease_until IS NOT NULL))),
     CONSTRAINT reminder_log_of_session_for_provider CHECK (((session_id IS NULL) OR ((recipient IS NULL) AND (provider_id IS NOT NULL)))),
     CONSTRAINT reminder_log_provider_message_id_length CHECK (((char_length(provider_message_id) >= 1) AND (char_length(provider_message_id) <= 200))),

@@ -56,7 +56,7 @@ FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
     },
     "Organization": {
         EVERYBODY: "id slug name phone email url locations",
-        STAFF: "smsToUnverifiedNumbers allowsCustomerOverlap",
+        STAFF: "smsToUnverifiedNumbers allowsCustomerOverlap reminderMinutesBefore",
     },
     # Others see some of it where a service needs it, never by its id.
     "Resource": {
@@ -105,7 +105,9 @@ FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
         """,
     },
     "Reminder": {
-        THOSE_IN_IT: "id kind channel recipient status dueAt sentAt detail isResend provider"
+        THOSE_IN_IT: """
+            id kind channel recipient status dueAt sentAt detail isResend provider minutesBefore
+        """
     },
     # Its customers never learn of one another.
     "Session": {

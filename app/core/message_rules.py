@@ -1,7 +1,8 @@
 """The law of messages: which are due when, for whom, on which channel. Planned with a change,
 decided again right before each attempt to send.
 
-Reminders are due 24 elapsed hours and one hour before the start. One whose due time had passed when
+Reminders are due at the organization's times before the start, in elapsed minutes: by default 24
+hours and one hour before. One whose due time had passed when
 the appointment was made, or moved, is never planned. A planned message is sent late rather than
 never, while the start is still ahead and nothing has happened that makes it untrue.
 """
@@ -17,22 +18,39 @@ from typing import TYPE_CHECKING, Final
 from app.core.appointment import AppointmentStatus
 from app.core.changes import AppointmentChangeKind
 from app.core.messages import Channel, MessageKind, MessageStatus, Recipient
+from app.core.provider import DEFAULT_REMINDER_MINUTES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from app.core.appointment import Appointment
     from app.core.ids import ProviderId, SessionId
     from app.core.messages import GroupVisit
 
-LEADS: Final[Mapping[MessageKind, timedelta]] = MappingProxyType({
-    MessageKind.DAY_BEFORE: timedelta(hours=24),
-    MessageKind.HOUR_BEFORE: timedelta(hours=1),
+REMINDERS: Final = frozenset({
+    MessageKind.DAY_BEFORE, MessageKind.HOUR_BEFORE, MessageKind.BEFORE,
 })  # fmt: skip
-"""How long before the start each reminder is due: elapsed time, so a change of clocks between moves
-nothing.
-"""
+"""The kinds that are due before the start."""
+
+_MINUTES: Final[Mapping[MessageKind, int]] = MappingProxyType({
+    MessageKind.DAY_BEFORE: 1440,
+    MessageKind.HOUR_BEFORE: 60,
+})  # fmt: skip
+_KINDS: Final = MappingProxyType({minutes: kind for kind, minutes in _MINUTES.items()})
+
+
+def reminder_kind(minutes_before: int) -> MessageKind:
+    """The kind of the reminder that is due so long before the start."""
+    return _KINDS.get(minutes_before, MessageKind.BEFORE)
+
+
+def reminder_minutes(kind: MessageKind, stored: int | None) -> int | None:
+    """How long before the start a message of this kind is due; `stored` where the kind does not
+    say.
+    """
+    return _MINUTES.get(kind, stored)
+
 
 RETRY_DELAYS: Final = tuple(
     timedelta(minutes=minutes) for minutes in (1, 2, 5, 10, 20, 40, 60, 120, 240)
@@ -61,7 +79,7 @@ class SkipReason(StrEnum):
     CANCELLED = "the appointment was cancelled"
     MOVED = "the appointment was moved"
     STARTED = "the appointment has started"
-    HOUR_IS_DUE = "the hour's reminder is due too"
+    NEARER_IS_DUE = "a reminder closer to the start is due too"
     ERASED = "the customer was erased"
     OPTED_OUT = "the recipient opted out"
     UNWANTED = "the recipient does not want messages on this channel"
@@ -73,10 +91,13 @@ class SkipReason(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
-    """A kind of message about the current time of an appointment, and when it is due."""
+    """A kind of message about the current time of an appointment, and when it is due.
+    `minutes_before` the start, where it is a reminder.
+    """
 
     kind: MessageKind
     due_at: datetime
+    minutes_before: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +145,8 @@ class MessageKey:
     `is_resend` marks a deliberate repetition, with a row of its own: it is sent even if its channel
     is not a preferred one. `provider_id` is the provider it is for, where it is for one.
     `session_id` is that of a message to a provider about all of a session, however many
-    appointments it has; `time_version` is then the session's.
+    appointments it has; `time_version` is then the session's. `minutes_before` the start a reminder
+    is due; None for other kinds, and where staff send one of the kind BEFORE.
     """
 
     kind: MessageKind
@@ -134,17 +156,18 @@ class MessageKey:
     is_resend: bool = False
     provider_id: ProviderId | None = None
     session_id: SessionId | None = None
-
-
-def due_at(kind: MessageKind, starts_at: datetime) -> datetime:
-    """When a reminder of this kind is due."""
-    return starts_at - LEADS[kind]
+    minutes_before: int | None = None
 
 
 def plan(
-    before: Appointment | None, after: Appointment, change: AppointmentChangeKind, now: datetime
+    before: Appointment | None,
+    after: Appointment,
+    change: AppointmentChangeKind,
+    now: datetime,
+    reminders: Sequence[int] = DEFAULT_REMINDER_MINUTES,
 ) -> tuple[Planned, ...]:
-    """The messages of a change made at `now`: the news at once, and the reminders.
+    """The messages of a change made at `now`: the news at once, and the reminders, so many minutes
+    before the start.
 
     A move that keeps the start has none: the reminders of that start are planned already. Neither
     has a correction that changes no address. One that does plans everything anew, for the new
@@ -160,8 +183,10 @@ def plan(
         farewell = Planned(kind=MessageKind.READDRESSED, due_at=now)
         if after.status is not AppointmentStatus.CONFIRMED or now >= after.starts_at:
             return (farewell,)
-        return (at_once, farewell, *plan_reminders(after.starts_at, now))
-    return (at_once, *plan_reminders(after.starts_at, now)) if kind in _OF_A_TIME else (at_once,)
+        return (at_once, farewell, *plan_reminders(after.starts_at, now, reminders))
+    if kind not in _OF_A_TIME:
+        return (at_once,)
+    return (at_once, *plan_reminders(after.starts_at, now, reminders))
 
 
 _OF_A_TIME: Final = frozenset({
@@ -169,12 +194,14 @@ _OF_A_TIME: Final = frozenset({
 })  # fmt: skip
 
 
-def plan_reminders(starts_at: datetime, made_at: datetime) -> tuple[Planned, ...]:
+def plan_reminders(
+    starts_at: datetime, made_at: datetime, reminders: Sequence[int]
+) -> tuple[Planned, ...]:
     """The reminders of a start that was set at `made_at`, except for those that were overdue."""
     return tuple(
-        Planned(kind=kind, due_at=due)
-        for kind in LEADS
-        if (due := due_at(kind, starts_at)) >= made_at
+        Planned(kind=reminder_kind(minutes), due_at=due, minutes_before=minutes)
+        for minutes in reminders
+        if (due := starts_at - timedelta(minutes=minutes)) >= made_at
     )
 
 
@@ -197,16 +224,24 @@ def recipients(
 
 
 def why_not(
-    message: MessageKey, about: Appointment | GroupVisit, reach: Reach, now: datetime
+    message: MessageKey,
+    about: Appointment | GroupVisit,
+    reach: Reach,
+    now: datetime,
+    reminders: Sequence[int] = DEFAULT_REMINDER_MINUTES,
 ) -> SkipReason | None:
     """Why the message is not sent at this instant; None where it is. `about` is the appointment, or
-    the session, that it is about, and `reach` is its recipient's.
+    the session, that it is about, `reach` is its recipient's, and `reminders` are how many minutes
+    before the start the organization reminds.
     """
-    return _untrue(message, about, now) or _unreachable(message, reach)
+    return _untrue(message, about, now, reminders) or _unreachable(message, reach)
 
 
 def _untrue(
-    message: MessageKey, about: Appointment | GroupVisit, now: datetime
+    message: MessageKey,
+    about: Appointment | GroupVisit,
+    now: datetime,
+    reminders: Sequence[int],
 ) -> SkipReason | None:
     is_cancelled = about.status is AppointmentStatus.CANCELLED
     if message.kind is MessageKind.CANCELLED:
@@ -221,10 +256,14 @@ def _untrue(
         return SkipReason.MOVED
     if now >= about.starts_at or about.status is not AppointmentStatus.CONFIRMED:
         return SkipReason.STARTED
-    hour_is_due = now >= due_at(MessageKind.HOUR_BEFORE, about.starts_at)
-    if message.kind is MessageKind.DAY_BEFORE and hour_is_due and not message.is_resend:
-        return SkipReason.HOUR_IS_DUE
-    return None
+    if message.minutes_before is None or message.is_resend:
+        return None
+    due_too = (
+        minutes
+        for minutes in reminders
+        if minutes < message.minutes_before and now >= about.starts_at - timedelta(minutes=minutes)
+    )
+    return None if next(due_too, None) is None else SkipReason.NEARER_IS_DUE
 
 
 def _unreachable(message: MessageKey, reach: Reach) -> SkipReason | None:
@@ -279,12 +318,13 @@ def decide_attempt(
     reach: Reach,
     now: datetime,
     tries: Tries,
+    reminders: Sequence[int] = DEFAULT_REMINDER_MINUTES,
 ) -> Attempt | Ended:
     """Whether the message goes out at this instant; asked right before it does. `about` is the
-    appointment, or the session, that it is about.
+    appointment, or the session, that it is about, and `reminders` are the organization's.
     """
     address = reach.address(message.channel)
-    reason = why_not(message, about, reach, now)
+    reason = why_not(message, about, reach, now, reminders)
     if reason is not None or address is None:
         return leave_unsent(reason or SkipReason.NO_ADDRESS, tries)
     if tries.number > MOST_ATTEMPTS:
@@ -306,7 +346,7 @@ def leave_unsent(reason: SkipReason, tries: Tries) -> Ended:
     return Ended(status=MessageStatus.SKIPPED, detail=reason)
 
 
-_TOO_LATE: Final = frozenset({SkipReason.STARTED, SkipReason.HOUR_IS_DUE})
+_TOO_LATE: Final = frozenset({SkipReason.STARTED, SkipReason.NEARER_IS_DUE})
 
 
 def unknown_fate(detail: str) -> str:

@@ -2,7 +2,7 @@
 elsewhere.
 
 One word for one thing: a *message* is anything that is sent about an appointment to one side of it
-on one channel; *reminders* are the two kinds that are due before the start. The *outbox* holds what
+on one channel; *reminders* are those that are due before the start. The *outbox* holds what
 is planned, by kind; the *log* (the table `reminder_log`) holds every message that was due, with its
 status. The API calls a message `Reminder`.
 """
@@ -30,6 +30,7 @@ class MessageKind(StrEnum):
     CANCELLED = "CANCELLED"
     DAY_BEFORE = "DAY_BEFORE"
     HOUR_BEFORE = "HOUR_BEFORE"
+    BEFORE = "BEFORE"
     CORRECTED = "CORRECTED"
     READDRESSED = "READDRESSED"
 
@@ -78,7 +79,8 @@ class Message:
     `provider_id` is which provider it is for, where it is for one. `time_version` says which of the
     appointment's times it is about, or of the session's where it is about all of that: `session_id`
     is then given, and the appointment is any one in it. `detail` says why it failed or was skipped,
-    or why it is to be tried again.
+    or why it is to be tried again. `minutes_before` is how long before the start a reminder is due;
+    None for other kinds, and for a reminder of the kind BEFORE that staff sent by hand.
     """
 
     id: MessageLogId | None
@@ -94,6 +96,7 @@ class Message:
     is_resend: bool = False
     provider_id: ProviderId | None = None
     session_id: SessionId | None = None
+    minutes_before: int | None = None
 
     @property
     def key(self) -> UUID:
@@ -104,7 +107,8 @@ class Message:
             return self.id
         about = (self.kind, self.time_version, self.recipient, self.channel)
         whose = (self.provider_id, self.session_id)
-        return uuid5(self.appointment_id, "/".join(map(str, (*about, *whose))))
+        when = (self.minutes_before,) if self.kind is MessageKind.BEFORE else ()
+        return uuid5(self.appointment_id, "/".join(map(str, (*about, *whose, *when))))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from app.core.hours import Hours
 
@@ -30,13 +30,18 @@ if TYPE_CHECKING:
     from app.core.zones import Minute
 
 
+DEFAULT_REMINDER_MINUTES: Final = (1440, 60)
+"""A day and an hour before the start."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Organization:
     """Whom everything belongs to; `slug` is its public name.
 
     `phone`, `email` and `url` are how customers reach it, where a location says nothing else.
     `sms_to_unverified_numbers` is whether its text messages go to any number that somebody gives;
-    `allows_customer_overlap` whether a customer may have two visits at the same time.
+    `allows_customer_overlap` whether a customer may have two visits at the same time;
+    `reminder_minutes_before` how long before the start it reminds, the longest first.
     """
 
     id: OrganizationId
@@ -47,6 +52,7 @@ class Organization:
     phone: str | None = None
     email: str | None = None
     url: str | None = None
+    reminder_minutes_before: tuple[int, ...] = DEFAULT_REMINDER_MINUTES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

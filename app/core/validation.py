@@ -65,6 +65,9 @@ HORIZON_DAYS = 1_100
 NOTICE_MINUTES = HORIZON_DAYS * DAY_MINUTES
 # What fits a GraphQL Int.
 AMOUNT_MINOR = 2**31 - 1
+REMINDER_MINUTES = (5, 30 * DAY_MINUTES)
+"""How long before the start a reminder may be due."""
+MOST_REMINDERS = 5
 WEEKLY_RANGES = 200
 EXCEPTION_RANGES = 48
 SERVICE_PROVIDERS = 1_000
@@ -229,6 +232,7 @@ class OrganizationForm:
     phone: str | None
     email: str | None
     url: str | None
+    reminder_minutes_before: Sequence[int] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -431,7 +435,18 @@ def valid_settings(organization: Organization, form: OrganizationForm) -> Organi
         phone=_phone("phone", form.phone),
         email=_email("email", form.email),
         url=_url("url", form.url),
+        reminder_minutes_before=_reminders("reminder_minutes_before", form.reminder_minutes_before),
     )
+
+
+def _reminders(field: str, minutes: Sequence[int] | None) -> tuple[int, ...]:
+    """The longest first, each once. None are fine: then nobody is reminded."""
+    if minutes is None:
+        raise _Refused(field, say("This can't be null; send an empty list."))
+    known = {_integer(field, each, *REMINDER_MINUTES) for each in minutes}
+    if len(known) > MOST_REMINDERS:
+        raise _Refused(field, say("At most {most} reminders are sent.", most=MOST_REMINDERS))
+    return tuple(sorted(known, reverse=True))
 
 
 class Week(NamedTuple):

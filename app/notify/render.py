@@ -18,6 +18,7 @@ from jinja2 import FileSystemLoader, StrictUndefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from app.core.addresses import phone_text
+from app.core.message_rules import REMINDERS
 from app.notify import gsm, ics, overrides, plain, wording
 from app.notify.message import (
     CalendarMethod,
@@ -40,7 +41,13 @@ _SMS_NAME_CHARACTERS: Final = (
 )
 # The messages whose reader may want to act on them; an hour before there is nothing left to change.
 _SMS_WITH_LINK: Final = frozenset(
-    {MessageKind.BOOKED, MessageKind.RESCHEDULED, MessageKind.CORRECTED, MessageKind.DAY_BEFORE}
+    {
+        MessageKind.BOOKED,
+        MessageKind.RESCHEDULED,
+        MessageKind.CORRECTED,
+        MessageKind.DAY_BEFORE,
+        MessageKind.BEFORE,
+    }
 )
 
 
@@ -313,7 +320,7 @@ def _phrasebook(words: overrides.Words, speech: Speech) -> dict[str, Any]:
 
 def _phrases(words: overrides.Words, kind: MessageKind, speech: Speech) -> _Phrases:
     book = _phrasebook(words, speech)
-    kind_name = kind.value.lower()
+    kind_name = "reminder" if kind in REMINDERS else kind.value.lower()
     return _Phrases(
         subject=book[f"{kind_name}_subject"](),
         heading=book[f"{kind_name}_heading"](),

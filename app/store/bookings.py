@@ -13,6 +13,7 @@ from app.store.locks import name_of_customer
 from app.store.sql import query
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from app.core.appointment import Contact, Customer
@@ -42,6 +43,8 @@ class BeforeBooking:
     """Bookings made on the day, in UTC, including those cancelled since."""
     allows_overlap: bool
     """Whether the organization allows customers to be in two places at once."""
+    reminders: Sequence[int]
+    """How many minutes before the start the organization reminds."""
 
 
 async def before_booking(
@@ -79,6 +82,7 @@ async def before_booking(
         open_of_network=row["open_of_network"],
         made_of_network=row["made_of_network"] or 0,
         allows_overlap=row["allows_overlap"],
+        reminders=row["reminders"],
     )
 
 
@@ -91,6 +95,8 @@ class BeforeMove:
 
     answer: StoredAnswer | None
     limited_customer: str | None
+    reminders: Sequence[int]
+    """How many minutes before the start the organization reminds."""
 
 
 async def before_move(
@@ -106,6 +112,7 @@ async def before_move(
         limited_customer=None
         if customer_id is None
         else name_of_customer(CustomerId(customer_id), row["subject"]),
+        reminders=row["reminders"],
     )
 
 

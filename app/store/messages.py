@@ -8,11 +8,11 @@ statements: any number of workers may do so at once, on one node or on many.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from app.core.allowance import Told
 from app.core.ids import AppointmentId, MessageLogId, OrganizationId, ProviderId, SessionId
-from app.core.message_rules import MessageKey
+from app.core.message_rules import MessageKey, reminder_minutes
 from app.core.messages import (
     Channel,
     GroupVisit,
@@ -53,6 +53,29 @@ _STOP = query("stop_messages_of_customer")
 _FORGET_DESTINATIONS = query("forget_destinations_of_customer")
 
 
+class StoredKind(NamedTuple):
+    """The kind of a message as a column has it. Reminders at times of the organization's own have
+    the minutes in it, since an appointment may have several of them: BEFORE_45.
+    """
+
+    kind: MessageKind
+    minutes_before: int | None
+
+    @classmethod
+    def of(cls, stored: str) -> StoredKind:
+        """From the column."""
+        name, _, minutes = stored.partition("BEFORE_")
+        if name == "" and minutes:
+            return cls(MessageKind.BEFORE, int(minutes))
+        kind = MessageKind(stored)
+        return cls(kind, reminder_minutes(kind, None))
+
+    def __str__(self) -> str:
+        if self.kind is MessageKind.BEFORE and self.minutes_before is not None:
+            return f"BEFORE_{self.minutes_before}"
+        return self.kind
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutboxEntry:
     """A kind of message that is planned about one time of an appointment.
@@ -63,7 +86,7 @@ class OutboxEntry:
 
     appointment_id: AppointmentId
     time_version: int
-    kind: MessageKind
+    kind: StoredKind
     due_at: datetime
     by_guest: bool
     origin: bytes | None
@@ -75,7 +98,7 @@ class OutboxKey:
 
     appointment_id: AppointmentId
     time_version: int
-    kind: MessageKind
+    kind: StoredKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +150,7 @@ async def due_outbox(
     found: dict[OrganizationId, list[OutboxKey]] = {}
     for row in await _DUE_OUTBOX.many(on, due_by, batch_size):
         key = OutboxKey(
-            AppointmentId(row["appointment_id"]), row["time_version"], MessageKind(row["kind"])
+            AppointmentId(row["appointment_id"]), row["time_version"], StoredKind.of(row["kind"])
         )
         found.setdefault(OrganizationId(row["organization_id"]), []).append(key)
     return found
@@ -142,7 +165,7 @@ async def take_outbox(
         organization_id,
         [key.appointment_id for key in keys],
         [key.time_version for key in keys],
-        [key.kind for key in keys],
+        [str(key.kind) for key in keys],
     )
     return [_entry(row) for row in rows]
 
@@ -162,7 +185,7 @@ def _entry(row: Record) -> OutboxEntry:
     return OutboxEntry(
         appointment_id=AppointmentId(row["appointment_id"]),
         time_version=row["time_version"],
-        kind=MessageKind(row["kind"]),
+        kind=StoredKind.of(row["kind"]),
         due_at=row["due_at"],
         by_guest=row["by_guest"],
         origin=row["origin"],
@@ -189,7 +212,7 @@ async def insert_messages(
         [new.id for new in messages],
         [new.appointment_id for new in messages],
         [new.message.time_version for new in messages],
-        [new.message.kind for new in messages],
+        [str(stored_kind(new.message)) for new in messages],
         [new.message.recipient for new in messages],
         [new.message.channel for new in messages],
         [
@@ -223,7 +246,7 @@ async def insert_resend(
         resend.id,
         resend.appointment_id,
         message.time_version,
-        message.kind,
+        str(stored_kind(message)),
         message.recipient,
         message.channel,
         resend.due_at,
@@ -284,12 +307,19 @@ async def message_by_id(
     return None if row is None else _logged(row)
 
 
+def stored_kind(message: MessageKey) -> StoredKind:
+    """The kind of this message as a column has it."""
+    return StoredKind(message.kind, message.minutes_before)
+
+
 def _logged(row: Record) -> Message:
+    kind, minutes_before = StoredKind.of(row["kind"])
     return Message(
         id=MessageLogId(row["id"]),
         appointment_id=AppointmentId(row["appointment_id"]),
         time_version=row["time_version"],
-        kind=MessageKind(row["kind"]),
+        kind=kind,
+        minutes_before=minutes_before,
         recipient=Recipient(row["recipient"]),
         channel=Channel(row["channel"]),
         status=MessageStatus(row["status"]),
@@ -356,7 +386,8 @@ async def claim_messages(
             organization_id=organization_id,
             appointment_id=AppointmentId(row["appointment_id"]),
             message=MessageKey(
-                kind=MessageKind(row["kind"]),
+                kind=(kind := StoredKind.of(row["kind"])).kind,
+                minutes_before=kind.minutes_before,
                 time_version=row["time_version"],
                 recipient=Recipient(row["recipient"]),
                 channel=Channel(row["channel"]),

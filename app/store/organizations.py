@@ -31,6 +31,7 @@ def _organization(row: Record) -> Organization:
         phone=row["phone"],
         email=row["email"],
         url=row["url"],
+        reminder_minutes_before=tuple(row["reminder_minutes_before"]),
     )
 
 
@@ -76,4 +77,5 @@ async def update_organization(tx: Transaction, organization: Organization) -> No
         organization.phone,
         organization.email,
         organization.url,
+        organization.reminder_minutes_before,
     )

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from app.core.message_rules import LEADS
+from app.core.message_rules import REMINDERS
+from app.store.messages import StoredKind
 from app.store.sql import query
 
 if TYPE_CHECKING:
@@ -82,11 +83,11 @@ def insert_outbox(
         appointment.provider_id,
         appointment.id,
         appointment.time_version,
-        [each.kind for each in planned],
+        [str(StoredKind(each.kind, each.minutes_before)) for each in planned],
         [each.due_at for each in planned],
         author.actor.is_guest,
         # Reminders don't count, and wait for long: the network would outlive an erasure.
-        [None if each.kind in LEADS else author.origin for each in planned],
+        [None if each.kind in REMINDERS else author.origin for each in planned],
     )
 
 

@@ -1,8 +1,8 @@
 -- name: before_booking :one
 -- What a booking needs, under the locks of its key, contact and network: the result of the key; the customer's record,
 -- the one that staff named, or by subject, or for a guest by e-mail or, without one, by phone; how many confirmed appointments are not over, the
--- customer's and those booked by guests of the network; how many bookings those guests made on the day; and whether the
--- organization allows customers to be in two places at once. Always one row.
+-- customer's and those booked by guests of the network; how many bookings those guests made on the day; whether the
+-- organization allows customers to be in two places at once; and when it reminds. Always one row.
 -- The customer is locked against an erasure: one that was erased while this waited is not found, and one that is found
 -- is not erased before this transaction ends.
 -- params: organization_id uuid, mutation text, caller text, key text, subject text, email text, phone text, guest_origin bytea, open_at timestamptz, day date, customer_id uuid
@@ -16,7 +16,9 @@ SELECT known.request_hash, known.appointment_id, known.hold_id, known.session_id
         SELECT count FROM network_tally WHERE organization_id = $1 AND origin = $8 AND day = $10 AND what = 'BOOKINGS'
     ) AS made_of_network, (
         SELECT allows_customer_overlap FROM organization WHERE id = $1
-    ) AS allows_overlap
+    ) AS allows_overlap, (
+        SELECT reminder_minutes_before FROM organization WHERE id = $1
+    ) AS reminders
 FROM (VALUES (true)) AS always
 LEFT JOIN idempotency_key AS known
     ON known.organization_id = $1 AND known.mutation = $2 AND known.caller = $3 AND known.key = $4
@@ -54,13 +56,15 @@ LEFT JOIN LATERAL (
 
 -- name: before_move :one
 -- What a move needs under the lock of its key: the result of the key; the appointment's customer, with the subject of their
--- account, where they have one or staff entered them, null for a guest; and whether the organization allows customers to be
--- in two places at once. Always one row.
+-- account, where they have one or staff entered them, null for a guest; whether the organization allows customers to be in
+-- two places at once; and when it reminds. Always one row.
 -- params: organization_id uuid, mutation text, caller text, key text, appointment_id uuid
 SELECT known.request_hash, known.appointment_id, known.hold_id, known.session_id, customer.id AS customer_id,
     customer.subject, (
         SELECT allows_customer_overlap FROM organization WHERE id = $1
-    ) AS allows_overlap
+    ) AS allows_overlap, (
+        SELECT reminder_minutes_before FROM organization WHERE id = $1
+    ) AS reminders
 FROM (VALUES (true)) AS always
 LEFT JOIN idempotency_key AS known
     ON known.organization_id = $1 AND known.mutation = $2 AND known.caller = $3 AND known.key = $4

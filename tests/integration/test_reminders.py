@@ -17,7 +17,7 @@ from app.store.pool import transaction
 from app.store.sql import Executor, catalogue
 from app.usecases.messages.send_messages import log_what_is_due
 from tests.builders import Api, Json, a_provider, an_appointment, blocked_by, instant, made
-from tests.integration.reminders import Post, a_post
+from tests.integration.reminders import UPDATE_ORGANIZATION, Post, a_post
 
 GRACE = "grace@example.org"
 ADA = "ada@salon.example"
@@ -86,6 +86,75 @@ async def test_both_sides_are_told_at_once_and_reminded_twice(post: Post) -> Non
     assert await post.api.rows("SELECT * FROM message_outbox") == []
 
 
+async def test_an_organization_reminds_at_its_own_times(post: Post) -> None:
+    """Each of them once, on every change of the time; the nearest takes the place of the others."""
+    times = {"reminderMinutesBefore": [45, 2880, 60, 45]}
+    changed = await post.api.ask(UPDATE_ORGANIZATION, caller=post.api.admin, input=times)
+    made(changed["answer"], "Organization")
+    asked = "{ organization { reminderMinutesBefore } }"
+    shown = await post.api.ask(asked, caller=post.api.admin)
+    assert shown["organization"]["reminderMinutesBefore"] == [2880, 60, 45]
+    assert (await post.api.ask(asked))["organization"]["reminderMinutesBefore"] is None
+    visit = await booked(post, "2026-01-15T12:00Z")
+    document = """query ($id: ID!) { appointment(id: $id) { reminders {
+        id kind minutesBefore recipient status dueAt } } }"""
+    values = {"id": visit["appointment"]["id"]}
+    answer = await post.api.ask(document, caller=post.api.admin, **values)
+    planned = answer["appointment"]["reminders"]
+    assert len({each["id"] for each in planned}) == 6
+    assert [
+        (each["kind"], each["minutesBefore"], each["dueAt"])
+        for each in planned
+        if each["recipient"] == "CUSTOMER"
+    ] == [
+        ("BEFORE", 2880, "2026-01-13T12:00:00Z"),
+        ("HOUR_BEFORE", 60, "2026-01-15T11:00:00Z"),
+        ("BEFORE", 45, "2026-01-15T11:15:00Z"),
+    ]
+    await post.work()
+    assert await post.work_at("2026-01-13T11:59Z") == {}
+    assert await post.work_at("2026-01-13T12:00Z") == {"SENT": 2}
+    subjects = [letter["Subject"] for letter in post.letters(GRACE)]
+    assert subjects[-1].startswith("Reminder: ")
+    # The worker was down: the hour's reminder would only repeat the last one.
+    assert await post.work_at("2026-01-15T11:20Z") == {"SENT": 2}
+    answer = await post.api.ask(document, caller=post.api.admin, **values)
+    sent = answer["appointment"]["reminders"]
+    assert {each["id"] for each in sent} == {each["id"] for each in planned}
+    assert [
+        (each["minutesBefore"], each["status"]) for each in sent if each["recipient"] == "CUSTOMER"
+    ] == [(2880, "SENT"), (60, "SKIPPED"), (45, "SENT")]
+
+
+async def test_a_move_plans_the_reminders_of_the_organization_as_they_are_now(post: Post) -> None:
+    visit = await booked(post, "2026-01-15T12:00Z")
+    none: Json = {"reminderMinutesBefore": []}
+    await post.api.ask(UPDATE_ORGANIZATION, caller=post.api.admin, input=none)
+    await move(post, visit, "2026-01-16T12:00Z")
+    await post.work()
+    assert await post.work_at("2026-01-15T12:00Z") == {}
+    assert await post.work_at("2026-01-16T11:30Z") == {}
+    assert "DAY_BEFORE" not in {row[0] for row in await post.ends() if row[3] == "SENT"}
+
+
+@pytest.mark.parametrize(
+    ("times", "field"),
+    [
+        ([4], True),
+        ([43_201], True),
+        ([5, 6, 7, 8, 9, 10], True),
+        (None, True),
+        ([5, 43_200], False),
+    ],
+)
+async def test_times_of_reminders_have_bounds(
+    post: Post, times: list[int] | None, *, field: bool
+) -> None:
+    asked = {"reminderMinutesBefore": times}
+    answer = await post.api.ask(UPDATE_ORGANIZATION, caller=post.api.admin, input=asked)
+    assert (answer["answer"].get("field") == "reminderMinutesBefore") is field
+
+
 async def test_booked_two_hours_ahead_only_the_hours_reminder_comes(post: Post) -> None:
     await booked(post, "2026-01-12T10:00Z")
     await post.work()
@@ -119,8 +188,8 @@ async def test_after_an_outage_the_hours_reminder_takes_the_place_of_the_days(po
     await post.work()
     await post.work_at("2026-01-14T11:30Z")
     assert await post.ends("DAY_BEFORE", "HOUR_BEFORE") == [
-        ("DAY_BEFORE", "CUSTOMER", "EMAIL", "SKIPPED", "the hour's reminder is due too"),
-        ("DAY_BEFORE", "PROVIDER", "EMAIL", "SKIPPED", "the hour's reminder is due too"),
+        ("DAY_BEFORE", "CUSTOMER", "EMAIL", "SKIPPED", "a reminder closer to the start is due too"),
+        ("DAY_BEFORE", "PROVIDER", "EMAIL", "SKIPPED", "a reminder closer to the start is due too"),
         ("HOUR_BEFORE", "CUSTOMER", "EMAIL", "SENT", None),
         ("HOUR_BEFORE", "PROVIDER", "EMAIL", "SENT", None),
     ]

@@ -65,7 +65,7 @@ from app.core import refusals
 from app.core.history import HistoryEntry
 from app.core.ids import CustomerId, ProviderId, SessionId
 from app.core.lifecycle import fee_owed, quote_cancellation, quote_move
-from app.core.message_rules import LEADS
+from app.core.message_rules import REMINDERS
 from app.core.messages import Message
 from app.core.provider import Offer
 from app.core.validation import ContactForm
@@ -560,7 +560,7 @@ class Appointment(Node):
     async def reminders(self, info: Info) -> list[Reminder]:
         """Batched."""
         found = await messages_of(info, self.row)
-        return [Reminder.of(message) for message in found if message.kind in LEADS]
+        return [Reminder.of(message) for message in found if message.kind in REMINDERS]
 
     @strawberry.field(
         description=(

@@ -24,6 +24,12 @@ _SMS = (
     "or for a provider, and those that a customer's token calls verified."
 )
 
+_REMINDERS = (
+    "How many minutes before the start both sides are reminded: up to 5 times, 5 minutes to 30 "
+    "days (43,200), the longest first; none for no reminders. They count for what is booked or "
+    "moved from now on."
+)
+
 _OVERLAP = (
     "Whether a customer may have two visits at the same time. If not, bookings by signed-in "
     "customers, or for a customer whom staff name, and moves of their appointments are refused "
@@ -87,6 +93,12 @@ class Organization(Node):
         shown = info.context.viewer.sees_staff_matters
         return self.row.allows_customer_overlap if shown else None
 
+    @strawberry.field(description=f"{_REMINDERS} Staff only.")
+    def reminder_minutes_before(self, info: Info) -> list[int] | None:
+        """Null for others."""
+        shown = info.context.viewer.sees_staff_matters
+        return list(self.row.reminder_minutes_before) if shown else None
+
 
 @strawberry.input(
     description="Changes of the organization: absent means unchanged; null clears what may be "
@@ -104,6 +116,9 @@ class UpdateOrganizationInput:
     phone: str | None = strawberry.field(default=strawberry.UNSET, description=PHONE)
     email: str | None = strawberry.field(default=strawberry.UNSET, description=EMAIL)
     url: str | None = strawberry.field(default=strawberry.UNSET, description=URL)
+    reminder_minutes_before: list[int] | None = strawberry.field(
+        default=strawberry.UNSET, description=_REMINDERS
+    )
 
 
 UpdateOrganizationResult = Annotated[

@@ -54,6 +54,9 @@ class Reminder(Node):
         )
     )
     is_resend: bool = strawberry.field(description="Whether staff asked to send it again.")
+    minutes_before: int | None = strawberry.field(
+        description="How many minutes before the start a reminder is due; null for other messages."
+    )
     row: strawberry.Private[Message]
 
     @strawberry.field(description="Which provider it is for; null where it is for the customer.")
@@ -80,6 +83,7 @@ class Reminder(Node):
             sent_at=message.sent_at,
             detail=message.detail,
             is_resend=message.is_resend,
+            minutes_before=message.minutes_before,
         )
 
 

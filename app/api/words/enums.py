@@ -229,6 +229,7 @@ _publish(
         "CANCELLED": "It was cancelled. At once.",
         "DAY_BEFORE": "A reminder, 24 elapsed hours before the start.",
         "HOUR_BEFORE": "A reminder, an hour before the start.",
+        "BEFORE": "A reminder at another time before the start.",
         "CORRECTED": "An address of the customer was corrected; messages go there from now on. At "
         "once.",
         "READDRESSED": "The same news, to the address that was replaced. At once.",

@@ -370,6 +370,7 @@ async def _book(
         also=() if before.customer is not None else (customer_changed(customer.id),),
         assignment=sight.assignment,
         ignored=booked.ignored,
+        reminders=before.reminders,
     )
     # Written with the time, in one statement.
     with customer_may_be_known():

@@ -25,6 +25,7 @@ from app.core.validation import (
 )
 from app.store.appointments import correct_appointment as store_correction
 from app.store.customers import customer_remains
+from app.store.organizations import organization_by_id
 from app.store.pool import transaction
 from app.usecases.booking.answer import Booked, Written, confirmation, unchanged
 from app.usecases.booking.limit_guests import counted_origin
@@ -122,7 +123,7 @@ async def _correct(
         await vouch_for_phone(
             tx, viewer, after.contact.phone, now, instead_of=appointment.contact.phone
         )
-    return _written(resources, viewer, tx, appointment, after, actor)
+    return await _written(resources, viewer, tx, appointment, after, actor)
 
 
 async def renew_manage_token(
@@ -139,12 +140,14 @@ async def renew_manage_token(
         if isinstance(found, NotFound):
             return found
         appointment, actor = found
-        written = _written(resources, viewer, tx, appointment, with_new_link(appointment), actor)
+        written = await _written(
+            resources, viewer, tx, appointment, with_new_link(appointment), actor
+        )
     await tell(resources, *written.changes)
     return confirmation(resources, viewer.organization_id, written.appointment)
 
 
-def _written(
+async def _written(
     resources: Resources,
     viewer: Viewer,
     tx: Transaction,
@@ -153,6 +156,7 @@ def _written(
     actor: Actor,
 ) -> Written:
     store_correction(tx, viewer.organization_id, after)
+    organization = await organization_by_id(tx, viewer.organization_id)
     changed = record_change(
         resources,
         tx,
@@ -164,6 +168,7 @@ def _written(
             actor=actor, subject=viewer.subject, origin=counted_origin(resources, viewer)
         ),
         now=resources.clock(),
+        reminders=() if organization is None else organization.reminder_minutes_before,
     )
     return Written(appointment=after, changes=(changed,))
 

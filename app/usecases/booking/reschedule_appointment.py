@@ -255,7 +255,9 @@ async def _move(
         return _Taken(refusal=sight, appointment=appointment)
     if not isinstance(sight, Sight):
         return sight
-    return await _write(resources, viewer, tx, key, moving, actor, sight, way)
+    return await _write(
+        resources, viewer, tx, key, moving, actor, sight, way, reminders=before.reminders
+    )
 
 
 def _refuse_wish(
@@ -284,6 +286,8 @@ async def _write(
     actor: Actor,
     sight: Sight,
     way: Way,
+    *,
+    reminders: Sequence[int],
 ) -> Written | _Taken | Retry:
     """Give the old time back and take the new one."""
     organization_id, now = viewer.organization_id, sight.now
@@ -318,6 +322,7 @@ async def _write(
         key=key,
         assignment=sight.assignment,
         ignored=sight.ignored,
+        reminders=reminders,
     )
     # Written with the time, in one statement.
     if not await take_visit(resources, tx, sight, appointment.service_id, sitting, kept=kept):

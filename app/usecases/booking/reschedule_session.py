@@ -38,6 +38,7 @@ from app.store.appointments import update_appointment
 from app.store.calendars import Owner, claims_of_session, take_time
 from app.store.holds import move_hold
 from app.store.locks import lock_customers, share_rules
+from app.store.organizations import organization_by_id
 from app.store.session_changes import (
     free_session_time,
     limited_customers_of_session,
@@ -339,6 +340,8 @@ async def _write(
     move_session(tx, lock, after)
     pairs = [(each, _moved(change, each)) for each in change.everybody.appointments]
     changes: list[Change] = []
+    organization = await organization_by_id(tx, organization_id)
+    reminders = () if organization is None else organization.reminder_minutes_before
     for some in _by_providers(pairs):
         for before, moved_one in some:
             update_appointment(tx, organization_id, moved_one)
@@ -353,6 +356,7 @@ async def _write(
             now=now,
             assignment=change.assignment,
             ignored=change.ignored,
+            reminders=reminders,
         )
         await tx.write()
     for first in range(0, len(change.everybody.holds), WRITTEN_AT_ONCE):

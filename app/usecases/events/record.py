@@ -16,6 +16,7 @@ from app.core.history import history_entry
 from app.core.ids import EventId
 from app.core.message_rules import plan
 from app.core.messages import MessageStatus
+from app.core.provider import DEFAULT_REMINDER_MINUTES
 from app.store.idempotency import StoredAnswer
 from app.store.record import insert_answer, insert_events, insert_history, insert_outbox
 
@@ -67,11 +68,13 @@ def record_change(
     also: Sequence[Happening] = (),
     assignment: Assignment | None = None,
     ignored: frozenset[RuleSetAside] = frozenset(),
+    reminders: Sequence[int] = DEFAULT_REMINDER_MINUTES,
 ) -> AppointmentChanged:
     """An appointment was booked (`before` is None), moved, cancelled or closed. `key` is the
     request's idempotency key: a retry with the same one gets this appointment. `also` has the
     further events of the same author. `assignment` is how its providers were chosen, if any were;
-    `ignored` what was set aside for it.
+    `ignored` what was set aside for it. `reminders` are how many minutes before the start the
+    organization reminds: for changes that plan reminders.
     """
     (changed,) = record_changes(
         resources,
@@ -85,6 +88,7 @@ def record_change(
         also=also,
         assignment=assignment,
         ignored=ignored,
+        reminders=reminders,
     )
     if key is not None:
         answer = StoredAnswer(request_hash=key.request_hash, appointment_id=after.id)
@@ -105,6 +109,7 @@ def record_changes(
     also: Sequence[Happening] = (),
     assignment: Assignment | None = None,
     ignored: frozenset[RuleSetAside] = frozenset(),
+    reminders: Sequence[int] = DEFAULT_REMINDER_MINUTES,
 ) -> list[AppointmentChanged]:
     """The same change was made to all of these appointments, of which there is at least one."""
     entries = [
@@ -123,7 +128,7 @@ def record_changes(
     ]
     insert_history(tx, organization_id, pairs[0][1].provider_id, entries)
     for before, after in pairs:
-        planned = plan(before, after, kind, now)
+        planned = plan(before, after, kind, now, reminders)
         if planned:
             insert_outbox(tx, organization_id, after, planned, author)
     happenings = [

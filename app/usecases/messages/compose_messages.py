@@ -10,7 +10,14 @@ from app.core.changes import AppointmentChangeKind
 from app.core.history import Addresses
 from app.core.lifecycle import customer_terms
 from app.core.location import location_of_visit, reachable
-from app.core.message_rules import LEADS, MessageKey, Reach, recipients
+from app.core.message_rules import (
+    REMINDERS,
+    MessageKey,
+    Reach,
+    recipients,
+    reminder_minutes,
+    why_not,
+)
 from app.core.messages import Channel, GroupVisit, MessageKind, Recipient
 from app.notify import wording
 from app.notify.message import MessageFacts, PlaceFacts, SessionFacts
@@ -43,10 +50,12 @@ if TYPE_CHECKING:
     )
     from app.core.lifecycle import CustomerTerms
     from app.core.location import Location
+    from app.core.message_rules import SkipReason
     from app.core.messages import Message, TemplateOverride
     from app.core.money import Money
     from app.core.provider import Organization, Provider, Service
     from app.notify.overrides import OwnWords
+    from app.store.messages import StoredKind
     from app.store.opt_outs import Address
     from app.store.sql import Executor
     from app.usecases.messages.messaging import Messaging
@@ -172,12 +181,24 @@ class Subject:
             recipient=recipient,
             channel=channel,
             session_id=None if session is None else session.id,
+            minutes_before=reminder_minutes(kind, None),
         )
 
-    def messages(self, kind: MessageKind, time_version: int) -> tuple[MessageKey, ...]:
+    def messages(self, planned: StoredKind, time_version: int) -> tuple[MessageKey, ...]:
         """The messages that a planned one becomes: to each recipient, on each channel that they
         want now.
         """
+        found = self._messages(planned.kind, time_version)
+        if planned.minutes_before is None:
+            return found
+        return tuple(replace(each, minutes_before=planned.minutes_before) for each in found)
+
+    def why_not(self, message: MessageKey, reach: Reach, now: datetime) -> SkipReason | None:
+        """Why the message is not sent at this instant; None where it is."""
+        reminders = self.organization.reminder_minutes_before
+        return why_not(message, self.about(message), reach, now, reminders)
+
+    def _messages(self, kind: MessageKind, time_version: int) -> tuple[MessageKey, ...]:
         if kind is MessageKind.READDRESSED:
             former = self.former.get(time_version)
             return () if former is None else recipients(kind, time_version, former)
@@ -223,7 +244,7 @@ class Subject:
         if session is None:
             return None
         is_whole = (
-            kind in LEADS
+            kind in REMINDERS
             or (kind is MessageKind.CANCELLED and session.is_cancelled)
             or (move is not None and move.session_id == session.id)
         )

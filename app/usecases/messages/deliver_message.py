@@ -165,7 +165,14 @@ class Delivery:
             )
             subject, now = found[about], resources.clock()
             reach = subject.reach(message)
-            decision = decide_attempt(message, subject.about(message), reach, now, tries)
+            decision = decide_attempt(
+                message,
+                subject.about(message),
+                reach,
+                now,
+                tries,
+                subject.organization.reminder_minutes_before,
+            )
             if isinstance(decision, Ended):
                 return decision
             facts = facts_of(resources.messaging, subject, message, message_id=claimed.id, now=now)

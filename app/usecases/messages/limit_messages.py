@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final, assert_never
 
 from app.core.allowance import A_DAY, Told, Turn, Verdict, counted_address, let_out
-from app.core.message_rules import LEADS, SkipReason
+from app.core.message_rules import REMINDERS, SkipReason
 from app.core.messages import Channel, MessageKind, Recipient
 from app.store.locks import lock_destinations
 from app.store.messages import count_messages, told_times
@@ -59,7 +59,7 @@ def is_unverified(subject: Subject, message: MessageKey) -> bool:
     """
     return (
         message.recipient is Recipient.CUSTOMER
-        and message.kind not in LEADS
+        and message.kind not in REMINDERS
         and (message.channel is Channel.EMAIL or subject.organization.sms_to_unverified_numbers)
     )
 
@@ -76,7 +76,7 @@ async def limit_messages(
     """
     limits = resources.messaging
     # News before reminders that are due at the same instant, which follow from it.
-    in_turn = sorted(rows, key=lambda row: (row.due_at, row.message.kind in LEADS))
+    in_turn = sorted(rows, key=lambda row: (row.due_at, row.message.kind in REMINDERS))
     all_turns = {row.id: _turn(row, limits) for row in in_turn}
     turns = {row_id: turn for row_id, turn in all_turns.items() if turn.is_counted}
     if not turns:
@@ -134,7 +134,7 @@ def _turn(row: NewMessage, limits: Messaging) -> Turn:
         destination=row.destination,
         origin=row.origin if limits.daily_limit_of_network else None,
         about=about,
-        is_reminder=message.kind in LEADS,
+        is_reminder=message.kind in REMINDERS,
         is_resend=message.is_resend,
         by_guest=row.by_guest,
     )

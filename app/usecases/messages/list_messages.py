@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from app.core.message_rules import why_not
 from app.core.messages import Message, MessageStatus
 from app.store.messages import messages_of_appointments, outbox_of_appointments
 from app.usecases.messages.compose_messages import load_subjects
@@ -46,6 +45,7 @@ def _key(row: Message) -> tuple[object, ...]:
     return (
         row.time_version,
         row.kind,
+        row.minutes_before,
         row.recipient,
         row.channel,
         row.provider_id,
@@ -57,12 +57,13 @@ def _planned(subject: Subject, entries: Sequence[OutboxEntry]) -> Iterator[Messa
     for entry in entries:
         for message in subject.messages(entry.kind, entry.time_version):
             reach = subject.reach(message)
-            if why_not(message, subject.about(message), reach, entry.due_at) is None:
+            if subject.why_not(message, reach, entry.due_at) is None:
                 yield Message(
                     id=None,
                     appointment_id=entry.appointment_id,
                     time_version=message.time_version,
                     kind=message.kind,
+                    minutes_before=message.minutes_before,
                     recipient=message.recipient,
                     channel=message.channel,
                     status=MessageStatus.PENDING,

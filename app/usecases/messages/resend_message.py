@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from app.core.appointment import AppointmentStatus
 from app.core.ids import MessageLogId
-from app.core.message_rules import SkipReason, why_not
+from app.core.message_rules import SkipReason
 from app.core.messages import Message, MessageKind, MessageStatus, Recipient
 from app.core.refusals import InvalidInput, NotAllowed, NotFound
 from app.core.sentences import Sentence, say
@@ -81,7 +81,7 @@ async def resend_message(
         if (never := _never_happened(form.kind, subject)) is not None:
             return InvalidInput(field="kind", message=never)
         reach = subject.reach(message)
-        reason = why_not(message, subject.about(message), reach, now)
+        reason = subject.why_not(message, reach, now)
         if reason is not None:
             return _refused(reason)
         resend = NewMessage(

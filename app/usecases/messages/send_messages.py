@@ -17,7 +17,6 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from app.core.ids import MessageLogId
-from app.core.message_rules import why_not
 from app.store.appointments import share_appointments
 from app.store.messages import (
     NewMessage,
@@ -115,7 +114,7 @@ async def _log_due(
             subject = subjects[entry.appointment_id]
             for message in subject.messages(entry.kind, entry.time_version):
                 reach = subject.reach(message)
-                skipped = why_not(message, subject.about(message), reach, now)
+                skipped = subject.why_not(message, reach, now)
                 counted = skipped is None
                 origin = entry.origin if counted and is_unverified(subject, message) else None
                 new.append(

@@ -58,4 +58,5 @@ def _form_of(organization: Organization) -> OrganizationForm:
         phone=organization.phone,
         email=organization.email,
         url=organization.url,
+        reminder_minutes_before=organization.reminder_minutes_before,
     )

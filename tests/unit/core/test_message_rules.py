@@ -4,6 +4,7 @@ time step by step, and by example.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -30,10 +31,12 @@ from app.core.message_rules import (
     next_try,
     plan,
     recipients,
+    reminder_minutes,
     why_not,
 )
 from app.core.messages import Channel, MessageKind, MessageStatus, Recipient
 from app.core.money import CancellationPolicy
+from app.core.provider import DEFAULT_REMINDER_MINUTES
 
 DAY, HOUR = MessageKind.DAY_BEFORE, MessageKind.HOUR_BEFORE
 EPOCH = datetime(2026, 3, 25, tzinfo=UTC)
@@ -87,6 +90,7 @@ class Program:
     runs.
     """
 
+    reminders: Sequence[int] = DEFAULT_REMINDER_MINUTES
     appointment: Appointment | None = None
     outbox: list[tuple[Planned, int]] = field(default_factory=list)
     log: dict[MessageKey, datetime | SkipReason] = field(default_factory=dict)
@@ -113,7 +117,8 @@ class Program:
             after = replace(
                 before, starts_at=moved, version=before.version + 1, time_version=time_version
             )
-        self.outbox += [(planned, after.time_version) for planned in plan(before, after, kind, now)]
+        planned = plan(before, after, kind, now, self.reminders)
+        self.outbox += [(each, after.time_version) for each in planned]
         self.appointment = after
 
     def run(self, now: datetime) -> None:
@@ -121,42 +126,43 @@ class Program:
         for planned, time_version in [entry for entry in self.outbox if entry[0].due_at <= now]:
             self.outbox.remove((planned, time_version))
             assert self.appointment is not None
-            for message in recipients(planned.kind, time_version, CUSTOMER, PROVIDER):
+            for made in recipients(planned.kind, time_version, CUSTOMER, PROVIDER):
+                message = replace(made, minutes_before=planned.minutes_before)
                 reach = CUSTOMER if message.recipient is Recipient.CUSTOMER else PROVIDER
                 assert message not in self.log, "at most one row for each"
-                self.log[message] = why_not(message, self.appointment, reach, now) or now
+                self.log[message] = (
+                    why_not(message, self.appointment, reach, now, self.reminders) or now
+                )
 
-    def sent(self, recipient: Recipient) -> list[tuple[MessageKind, datetime]]:
+    def sent(self, recipient: Recipient) -> list[tuple[int, datetime]]:
+        """The reminders, by minutes before the start."""
         return sorted(
-            (message.kind, when)
+            (message.minutes_before, when)
             for message, when in self.log.items()
             if message.recipient is recipient
-            and message.kind in {DAY, HOUR}
+            and message.minutes_before is not None
             and isinstance(when, datetime)
         )
 
 
-def model(events: list[Event]) -> list[tuple[MessageKind, datetime]]:
+def model(events: list[Event], reminders: Sequence[int]) -> list[tuple[int, datetime]]:
     """Nothing planned, nothing remembered but what was sent: at each run, look at the appointment
     as it is.
     """
     start: int | None = None
     made = 0
     cancelled = False
-    told: set[MessageKind] = set()
-    sent: list[tuple[MessageKind, datetime]] = []
+    told: set[int] = set()
+    sent: list[tuple[int, datetime]] = []
     for event in events:
         now = event.minute
         if event.runs:
             if start is None or cancelled or now >= start:
                 continue
-            hour_is_due = now >= start - 60
-            if start - 60 >= made and hour_is_due and HOUR not in told:
-                told.add(HOUR)
-                sent.append((HOUR, at(now)))
-            if start - 1440 >= made and now >= start - 1440 and not hour_is_due and DAY not in told:
-                told.add(DAY)
-                sent.append((DAY, at(now)))
+            nearest = min((each for each in reminders if now >= start - each), default=None)
+            if nearest is not None and start - nearest >= made and nearest not in told:
+                told.add(nearest)
+                sent.append((nearest, at(now)))
         elif start is None and event.start is not None:
             start, made = event.start, now
         elif start is None or cancelled or now >= start:
@@ -188,20 +194,32 @@ def lives(draw: st.DrawFn) -> list[Event]:
     return sorted(events, key=lambda event: (event.minute, event.runs))
 
 
-@given(lives())
-@example([Event(minute=0, start=120), *(Event(minute=minute, runs=True) for minute in range(200))])
-@example([Event(minute=0, start=1440), Event(minute=1, start=1440), Event(minute=2, runs=True)])
+times = st.sets(st.integers(1, 120) | st.sampled_from([60, 1440, 4320]), max_size=5).map(tuple)
+
+
+@given(lives(), st.just(DEFAULT_REMINDER_MINUTES) | times)
+@example(
+    [Event(minute=0, start=120), *(Event(minute=minute, runs=True) for minute in range(200))],
+    DEFAULT_REMINDER_MINUTES,
+)
+@example(
+    [Event(minute=0, start=1440), Event(minute=1, start=1440), Event(minute=2, runs=True)],
+    DEFAULT_REMINDER_MINUTES,
+)
 @example([Event(minute=0, start=3000), Event(minute=10, start=4000), Event(minute=20, start=3000),
-          *(Event(minute=minute, runs=True) for minute in range(0, 4000, 10))])  # fmt: skip
-def test_what_is_sent_is_what_a_look_at_the_appointment_would_send(events: list[Event]) -> None:
-    program = Program()
+          *(Event(minute=minute, runs=True) for minute in range(0, 4000, 10))],
+          DEFAULT_REMINDER_MINUTES)  # fmt: skip
+def test_what_is_sent_is_what_a_look_at_the_appointment_would_send(
+    events: list[Event], reminders: Sequence[int]
+) -> None:
+    program = Program(reminders=reminders)
     for event in events:
         if event.runs:
             program.run(at(event.minute))
         else:
             program.change(event)
-    assert program.sent(Recipient.CUSTOMER) == model(events)
-    assert program.sent(Recipient.PROVIDER) == model(events)
+    assert program.sent(Recipient.CUSTOMER) == model(events, reminders)
+    assert program.sent(Recipient.PROVIDER) == model(events, reminders)
 
 
 # ---------------------------------------------------------------- by example
@@ -251,6 +269,20 @@ def test_a_move_in_place_tells_nothing_and_a_real_one_plans_anew() -> None:
     ]
 
 
+def test_an_organization_reminds_at_its_own_times() -> None:
+    visit = an_appointment(at(10_000), at(0))
+    told, *reminders = plan(None, visit, AppointmentChangeKind.BOOKED, at(0), (2880, 1440, 45))
+    assert told.kind is MessageKind.BOOKED
+    assert [(each.kind, each.minutes_before, each.due_at) for each in reminders] == [
+        (MessageKind.BEFORE, 2880, at(7_120)),
+        (DAY, 1440, at(8_560)),
+        (MessageKind.BEFORE, 45, at(9_955)),
+    ]
+    assert [each.kind for each in plan(None, visit, AppointmentChangeKind.BOOKED, at(0), ())] == [
+        MessageKind.BOOKED
+    ]
+
+
 def test_a_cancellation_is_told_and_plans_nothing_else() -> None:
     before = an_appointment(at(5000), at(0))
     after = replace(before, status=AppointmentStatus.CANCELLED, version=2)
@@ -262,7 +294,11 @@ def test_a_cancellation_is_told_and_plans_nothing_else() -> None:
 
 def a_message(kind: MessageKind = DAY, **changes: object) -> MessageKey:
     message = MessageKey(
-        kind=kind, time_version=1, recipient=Recipient.CUSTOMER, channel=Channel.EMAIL
+        kind=kind,
+        time_version=1,
+        recipient=Recipient.CUSTOMER,
+        channel=Channel.EMAIL,
+        minutes_before=reminder_minutes(kind, None),
     )
     return replace(message, **changes)  # type: ignore[arg-type]
 
@@ -278,7 +314,7 @@ UNVERIFIED = replace(TEXTED, may_be_texted=False)
     [
         (a_message(), STANDING, CUSTOMER, 560, None),
         (a_message(), STANDING, CUSTOMER, 1939, None),
-        (a_message(), STANDING, CUSTOMER, 1940, SkipReason.HOUR_IS_DUE),
+        (a_message(), STANDING, CUSTOMER, 1940, SkipReason.NEARER_IS_DUE),
         (a_message(is_resend=True), STANDING, CUSTOMER, 1940, None),
         (a_message(HOUR), STANDING, CUSTOMER, 1999, None),
         (a_message(HOUR), STANDING, CUSTOMER, 2000, SkipReason.STARTED),
