@@ -97,13 +97,13 @@ def let_out(
     """Which of these messages go out, in the order of their turns.
 
     `had` is how many messages each destination has had within a day, `caused` how many guests of
-    each network have caused on this one, `known` what was told before; a limit of 0 is none.
+    each network have caused on this one, `known` what was sent before; a limit of 0 is none.
     """
     to, by = Counter(had), Counter(caused)
-    told = {each for known_time in known for each in _with_any(known_time)}
+    sent = {each for known_time in known for each in _with_any(known_time)}
     verdicts: list[Verdict] = []
     for turn in turns:
-        follows = turn.about in told and not turn.is_resend
+        follows = turn.about in sent and not turn.is_resend
         if follows and turn.is_reminder:
             verdict = Verdict.UNCOUNTED
         elif (follows and not turn.by_guest) or (
@@ -116,7 +116,7 @@ def let_out(
         else:
             verdict = Verdict.HELD_BACK
         if verdict is not Verdict.HELD_BACK:
-            told.update(_with_any(turn.about))
+            sent.update(_with_any(turn.about))
         verdicts.append(verdict)
     return verdicts
 

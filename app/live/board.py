@@ -78,11 +78,11 @@ class DayShown:
 class Watch:
     """One subscriber: its pages, and the last revision of each that it received."""
 
-    __slots__ = ("_changed", "_told", "_woken", "pages")
+    __slots__ = ("_changed", "_sent", "_woken", "pages")
 
     def __init__(self, pages: list[tuple[Topic, list[Page]]]) -> None:
         self.pages = pages
-        self._told: list[list[Revision | None]] = [[None] * len(each) for _, each in pages]
+        self._sent: list[list[Revision | None]] = [[None] * len(each) for _, each in pages]
         self._changed = set(range(len(pages)))
         self._woken = asyncio.Event()
         self._woken.set()
@@ -102,12 +102,12 @@ class Watch:
             changed, self._changed = sorted(self._changed), set()
             for index in changed:
                 topic, pages = self.pages[index]
-                told = self._told[index]
+                sent = self._sent[index]
                 for number, page in enumerate(pages):
                     revision = topic.refresh(page).revision
-                    if revision is not None and revision != told[number]:
-                        is_snapshot = told[number] is None
-                        told[number] = revision
+                    if revision is not None and revision != sent[number]:
+                        is_snapshot = sent[number] is None
+                        sent[number] = revision
                         yield DayShown(
                             subject=topic.subject,
                             rulebook=topic.rulebook,
@@ -190,7 +190,7 @@ class Board:
 
     # ------------------------------------------------------------ doubts
 
-    def hear(self, changes: Sequence[Change]) -> None:
+    def receive(self, changes: Sequence[Change]) -> None:
         """These changes were committed."""
         touched = [change for change in changes if isinstance(change, TimeChanged | RulesChanged)]
         doubted = False
@@ -232,14 +232,14 @@ class Board:
     async def read(self) -> None:
         """Reads all stale days in one batch and shows them."""
         topics = [topic for topic in self._topics.values() if topic.stale or topic.compared]
-        told = {topic: topic.stale for topic in topics}
+        stale = {topic: topic.stale for topic in topics}
         asked = {topic: topic.stale | topic.compared for topic in topics}
         for topic in topics:
             topic.stale, topic.compared = set(), set()
         try:
             wanted = {topic.subject: sorted(days) for topic, days in asked.items()}
             reading = await self._read_from(self._organization_id, wanted)
-            repaired = self._take(reading, asked, told)
+            repaired = self._take(reading, asked, stale)
         except Exception:
             for topic, days in asked.items():
                 topic.stale |= days
@@ -264,7 +264,7 @@ class Board:
                 self._say_changed(topic)
 
     def _take(
-        self, reading: Reading, asked: Mapping[Topic, set[date]], told: Mapping[Topic, set[date]]
+        self, reading: Reading, asked: Mapping[Topic, set[date]], stale: Mapping[Topic, set[date]]
     ) -> list[OwnerId]:
         """Shows what was read. Returns all that matters for the topics that had changed without an
         event.
@@ -275,7 +275,7 @@ class Board:
             changed = topic.take(days, reading.found.get(topic.subject), reading.position, now)
             if changed:
                 self._say_changed(topic)
-            if (changed & days) - told[topic]:
+            if (changed & days) - stale[topic]:
                 repaired.update(dict.fromkeys(topic.members))
         return list(repaired)
 

@@ -77,7 +77,7 @@ class Feed:
         self.counts = Counts()
         self._listener = Listener(
             redis,
-            heard=self._message,
+            received=self._message,
             joined=self._joined,
             tasks=self._tasks,
             pace=self._pace,
@@ -177,8 +177,8 @@ class Feed:
         by_organization: dict[OrganizationId, list[Change]] = {}
         for change in changes:
             by_organization.setdefault(change.organization_id, []).append(change)
-        for organization_id, told in by_organization.items():
-            self._hear(organization_id, told)
+        for organization_id, some in by_organization.items():
+            self._receive(organization_id, some)
         try:
             await self._publish(by_organization)
         except BROKEN_REDIS as outage:
@@ -191,8 +191,8 @@ class Feed:
 
     async def _publish(self, changes: Mapping[OrganizationId, Sequence[Change]]) -> None:
         async with self._redis.pipeline(transaction=False) as pipeline:
-            for organization_id, told in changes.items():
-                pipeline.publish(channel_of(organization_id), encode(self._origin, told))
+            for organization_id, some in changes.items():
+                pipeline.publish(channel_of(organization_id), encode(self._origin, some))
             await pipeline.execute()
 
     async def _tell_untold(self) -> None:
@@ -211,11 +211,11 @@ class Feed:
         finally:
             self._teller = None
 
-    def _hear(self, organization_id: OrganizationId, changes: Sequence[Change]) -> None:
+    def _receive(self, organization_id: OrganizationId, changes: Sequence[Change]) -> None:
         organization = self._organizations.get(organization_id)
         if organization is not None:
-            organization.board.hear(changes)
-            organization.ledger.hear(changes)
+            organization.board.receive(changes)
+            organization.ledger.receive(changes)
 
     def _message(self, channel: bytes, message: bytes) -> None:
         try:
@@ -227,7 +227,7 @@ class Feed:
         if origin == self._origin:
             return
         if changes:
-            self._hear(organization_id, changes)
+            self._receive(organization_id, changes)
         else:
             self._compare(organization_id)
 

@@ -122,7 +122,7 @@ class Ledger:
         self._pace = pace
         self._counts = counts
         self._followings: set[Following] = set()
-        self._heard: OrderedDict[tuple[AppointmentId, int], datetime] = OrderedDict()
+        self._received: OrderedDict[tuple[AppointmentId, int], datetime] = OrderedDict()
         self._swept_until: datetime | None = None
         self._sweep_at = 0.0
         self._is_doubted = False
@@ -143,7 +143,7 @@ class Ledger:
         following = Following(concerns, self._pace.most_pending)
         if not self._loop.is_running:
             self._swept_until = None
-            self._heard.clear()
+            self._received.clear()
         self._followings.add(following)
         try:
             if self._swept_until is None:
@@ -154,7 +154,7 @@ class Ledger:
             self._followings.discard(following)
             self._loop.wake()
 
-    def hear(self, changes: Iterable[Change]) -> None:
+    def receive(self, changes: Iterable[Change]) -> None:
         """These changes were committed. Ignored while there are no subscribers."""
         if not self._loop.is_running:
             return
@@ -173,9 +173,9 @@ class Ledger:
 
     def _tell(self, change: AppointmentChanged, now: datetime) -> bool:
         key = (change.appointment_id, change.version)
-        if key in self._heard:
+        if key in self._received:
             return False
-        self._heard[key] = now
+        self._received[key] = now
         told = Told(change=change)
         for following in self._followings:
             following.offer(told)
@@ -212,7 +212,7 @@ class Ledger:
                 if self._tell(change, now):
                     self._counts.repaired += 1
             else:
-                self._heard.setdefault((change.appointment_id, change.version), now)
+                self._received.setdefault((change.appointment_id, change.version), now)
         self._swept_until = now
-        while self._heard and next(iter(self._heard.values())) < since - OVERLAP:
-            self._heard.popitem(last=False)
+        while self._received and next(iter(self._received.values())) < since - OVERLAP:
+            self._received.popitem(last=False)

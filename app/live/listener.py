@@ -29,16 +29,16 @@ class _SilentError(OSError):
 
 
 class Listener:
-    """Listens to channels. `heard` is called with each message, `joined` whenever a channel was
+    """Listens to channels. `received` is called with each message, `joined` whenever a channel was
     joined or rejoined.
     """
 
     __slots__ = (
         "_channels",
         "_counts",
-        "_heard",
         "_joined",
         "_pace",
+        "_received",
         "_redis",
         "_task",
         "_tasks",
@@ -49,14 +49,14 @@ class Listener:
         self,
         redis: Redis,
         *,
-        heard: Callable[[bytes, bytes], None],
+        received: Callable[[bytes, bytes], None],
         joined: Callable[[bytes], None],
         tasks: Tasks,
         pace: Pace,
         counts: Counts,
     ) -> None:
         self._redis = redis
-        self._heard = heard
+        self._received = received
         self._joined = joined
         self._tasks = tasks
         self._pace = pace
@@ -103,7 +103,7 @@ class Listener:
             self._task = None
 
     async def _serve(self, line: AbstractConnection) -> None:
-        tasks = {asyncio.create_task(self._speak(line)), asyncio.create_task(self._hear(line))}
+        tasks = {asyncio.create_task(self._speak(line)), asyncio.create_task(self._read(line))}
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
@@ -130,7 +130,7 @@ class Listener:
             except TimeoutError:
                 await line.send_command("PING", check_health=False)
 
-    async def _hear(self, line: AbstractConnection) -> None:
+    async def _read(self, line: AbstractConnection) -> None:
         while True:
             message = await line.read_response(
                 timeout=3 * self._pace.ping_seconds, disconnect_on_error=False
@@ -139,6 +139,6 @@ class Listener:
                 case None:
                     raise _SilentError("Redis has been silent for too long")
                 case [b"message", channel, data]:
-                    self._heard(channel, data)
+                    self._received(channel, data)
                 case [b"subscribe", channel, _]:
                     self._joined(channel)

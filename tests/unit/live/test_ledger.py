@@ -103,7 +103,7 @@ async def test_what_is_heard_before_the_first_reading_is_told(
     history.changes = [change(1)]
     entering = asyncio.create_task(_first_taken(ledger))
     await asyncio.sleep(0)
-    ledger.hear([change(1)])
+    ledger.receive([change(1)])
     assert await asyncio.wait_for(entering, PATIENCE_SECONDS) == [change(1)]
 
 
@@ -111,7 +111,7 @@ async def test_what_is_heard_without_subscribers_is_not_kept(
     ledger: Ledger, history: History
 ) -> None:
     """Else the ledger would grow while only free times are watched."""
-    ledger.hear([change(1)])
+    ledger.receive([change(1)])
     async with asyncio.timeout(PATIENCE_SECONDS), ledger.follow(lambda _: True) as following:
         history.changes = [change(1)]
         assert await taken(following) == [change(1)]
