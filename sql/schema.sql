@@ -100,26 +100,33 @@ BEGIN
         SELECT name, email, phone, made_by_provider
         FROM customer
         WHERE organization_id = of_organization AND id = of_customer AND erased_at IS NULL
-    ), visit AS (
-        SELECT contact_name, contact_email, contact_phone, created_at, coalesce(provider_ids, ARRAY[provider_id]) AS provider_ids
-        FROM appointment
-        WHERE organization_id = of_organization AND customer_id = of_customer AND EXISTS (SELECT FROM person)
-    ), contact (reader_id, given_at, words) AS (
-        SELECT reader_id, timestamptz 'infinity', contact_words(name, email, phone)
+    ), given (reader_id, given_at, name, email, phone) AS (
+        SELECT reader_id, timestamptz 'infinity', name, email, phone
         FROM person
         CROSS JOIN unnest(ARRAY[of_organization, made_by_provider]) AS reader (reader_id)
         WHERE reader_id IS NOT NULL
         UNION ALL
-        SELECT reader_id, max(created_at), contact_words(contact_name, contact_email, contact_phone)
-        FROM visit
-        CROSS JOIN unnest(of_organization || provider_ids) AS reader (reader_id)
-        GROUP BY reader_id, contact_name, contact_email, contact_phone
+        SELECT reader_id, created_at, contact_name, contact_email, contact_phone
+        FROM appointment
+        CROSS JOIN unnest(of_organization || coalesce(provider_ids, ARRAY[provider_id])) AS reader (reader_id)
+        WHERE organization_id = of_organization AND customer_id = of_customer AND EXISTS (SELECT FROM person)
+    ), contact AS MATERIALIZED (
+        SELECT name, email, phone, contact_words(name, email, phone) AS words
+        FROM (SELECT DISTINCT name, email, phone FROM given) AS once
+    ), known AS (
+        SELECT given.reader_id, contact.words, max(given.given_at) AS given_at
+        FROM given
+        JOIN contact
+            ON contact.name = given.name
+            AND contact.email IS NOT DISTINCT FROM given.email
+            AND contact.phone IS NOT DISTINCT FROM given.phone
+        GROUP BY given.reader_id, contact.words
     ), placed AS (
-        SELECT contact.reader_id, each.word, row_number() OVER (
-                PARTITION BY contact.reader_id ORDER BY contact.given_at DESC, contact.words, each.place
+        SELECT known.reader_id, each.word, row_number() OVER (
+                PARTITION BY known.reader_id ORDER BY known.given_at DESC, known.words, each.place
             ) AS place
-        FROM contact
-        CROSS JOIN unnest(contact.words) WITH ORDINALITY AS each (word, place)
+        FROM known
+        CROSS JOIN unnest(known.words) WITH ORDINALITY AS each (word, place)
     ), word AS (
         SELECT reader_id, word, min(place) AS place FROM placed GROUP BY reader_id, word
     ), all_words AS (

@@ -139,6 +139,8 @@ QUERIES: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "appointment": ("appointment(id: $appointment) { id }", THOSE_IN_IT),
     "customer": ("customer(id: $customer) { id }", "robin ada practice"),
+    "byExternalId": ('byExternalId(type: CUSTOMER, externalId: "robin-1") { id }', "ada practice"),
+    "customerExport": ("customerExport(id: $customer) { json }", "robin admin"),
     "customers": ("customers { nodes { id } }", "ada practice"),
     "appointments": ("appointments { nodes { id } }", "robin ada practice"),
     "sessions": (

@@ -207,6 +207,12 @@ class Viewer:
             self.role is Role.CUSTOMER and self.customer_id == customer_id
         )
 
+    def exports(self, customer_id: CustomerId) -> bool:
+        """Whether the caller may have everything that is stored about this customer: those who may
+        erase it, and the signed-in customer themselves.
+        """
+        return self.is_admin or (self.role is Role.CUSTOMER and self.customer_id == customer_id)
+
     @property
     def sees_all_customers(self) -> bool:
         """Whether the caller finds all of the organization's customers. A provider finds those whom

@@ -29,6 +29,7 @@ _OF_PROVIDER = query("customers_of_provider")
 _PEOPLE = {False: query("people_forward"), True: query("people_backward")}
 _COUNT_PEOPLE = query("count_people")
 _EXTERNAL_ID_IS_TAKEN = query("external_id_of_customer_is_taken")
+_EXPORT = query("export_customer")
 _REMAINS = query("customer_remains")
 _INSERT = query("insert_customer")
 _FOR_UPDATE = query("customer_for_update")
@@ -284,3 +285,16 @@ async def erase_customer(
     erased = await _ERASE.one(tx, organization_id, customer.id, ERASED_NAME, erased_at)
     await _ERASE_APPOINTMENTS.exec(tx, organization_id, customer.id, ERASED_NAME)
     return customer_from(erased)
+
+
+async def export_customer(
+    on: Executor, organization_id: OrganizationId, customer_id: CustomerId, *, caller: str | None
+) -> str | None:
+    """Everything that is stored about the customer, as JSON; None where there is no such record.
+    `caller` as for `erase_customer`.
+    """
+    row = await _EXPORT.maybe(on, organization_id, customer_id, caller)
+    if row is None:
+        return None
+    exported: str = row["exported"]
+    return exported

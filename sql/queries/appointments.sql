@@ -16,18 +16,27 @@ FROM appointment
 WHERE organization_id = $1 AND id = ANY($2);
 
 -- fragment: on_page_by_start
--- The appointments of a page in the order of (starts_at, id): strictly between two cursors; null ones bound nothing.
-(appointment.starts_at, appointment.id) > (coalesce($2::timestamptz, '-infinity'), coalesce($3::uuid, '00000000-0000-0000-0000-000000000000'))
-    AND (appointment.starts_at, appointment.id) < (coalesce($4::timestamptz, 'infinity'), coalesce($5::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
-    AND appointment.starts_at >= coalesce($7::timestamptz, '-infinity')
-    AND appointment.starts_at < coalesce($8::timestamptz, 'infinity');
+-- The appointments of a page in the order of (starts_at, id): strictly between two cursors, that start from $7, inclusive,
+-- to $8, exclusive; null ones bound nothing. One bound on each side: of two, an index is entered at the wrong one.
+(appointment.starts_at, appointment.id) > (
+        greatest(coalesce($2::timestamptz, '-infinity'), coalesce($7::timestamptz, '-infinity')),
+        CASE WHEN $2 < $7 THEN '00000000-0000-0000-0000-000000000000'::uuid ELSE coalesce($3::uuid, '00000000-0000-0000-0000-000000000000') END
+    )
+    AND (appointment.starts_at, appointment.id) < (
+        least(coalesce($4::timestamptz, 'infinity'), coalesce($8::timestamptz, 'infinity')),
+        CASE WHEN $4 < coalesce($8, 'infinity') THEN $5::uuid ELSE '00000000-0000-0000-0000-000000000000' END
+    );
 
 -- fragment: taken_on_page_by_start
 -- The same for what appointments take besides their lead.
-(taken.starts_at, taken.appointment_id) > (coalesce($2::timestamptz, '-infinity'), coalesce($3::uuid, '00000000-0000-0000-0000-000000000000'))
-    AND (taken.starts_at, taken.appointment_id) < (coalesce($4::timestamptz, 'infinity'), coalesce($5::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
-    AND taken.starts_at >= coalesce($7::timestamptz, '-infinity')
-    AND taken.starts_at < coalesce($8::timestamptz, 'infinity');
+(taken.starts_at, taken.appointment_id) > (
+        greatest(coalesce($2::timestamptz, '-infinity'), coalesce($7::timestamptz, '-infinity')),
+        CASE WHEN $2 < $7 THEN '00000000-0000-0000-0000-000000000000'::uuid ELSE coalesce($3::uuid, '00000000-0000-0000-0000-000000000000') END
+    )
+    AND (taken.starts_at, taken.appointment_id) < (
+        least(coalesce($4::timestamptz, 'infinity'), coalesce($8::timestamptz, 'infinity')),
+        CASE WHEN $4 < coalesce($8, 'infinity') THEN $5::uuid ELSE '00000000-0000-0000-0000-000000000000' END
+    );
 
 -- fragment: is_wanted
 -- The appointments in these states, for these services, with these providers, resources and customers; null ones bound

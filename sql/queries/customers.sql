@@ -42,7 +42,7 @@ SELECT EXISTS (
 
 -- name: customers_of_provider :many
 -- Those of these customers whom a provider serves, as the provider knows them: by the contact that was given for their last
--- visit together, and since their first booking; or by the record, where the provider made it.
+-- visit together, and since their first one was booked; or by the record, where the provider made it.
 -- params: organization_id uuid, provider_id uuid, ids uuid[]
 SELECT person.id, person.subject,
     CASE WHEN person.is_own THEN person.name ELSE visit.contact_name END AS name,
@@ -51,7 +51,7 @@ SELECT person.id, person.subject,
     CASE WHEN person.is_own THEN person.time_zone ELSE visit.customer_time_zone END AS time_zone,
     CASE WHEN person.is_own THEN person.locale ELSE visit.contact_locale END AS locale,
     CASE WHEN person.is_own THEN person.channels ELSE visit.contact_channels END AS channels,
-    CASE WHEN person.is_own THEN person.created_at ELSE visit.known_since END AS created_at,
+    CASE WHEN person.is_own THEN person.created_at ELSE first_visit.created_at END AS created_at,
     person.external_id, person.made_by_staff, person.erased_at
 FROM (
     SELECT {{customer_columns}}, made_by_provider IS NOT DISTINCT FROM $2 AS is_own
@@ -59,8 +59,7 @@ FROM (
     WHERE organization_id = $1 AND id = ANY($3) AND erased_at IS NULL
 ) AS person
 LEFT JOIN LATERAL (
-    SELECT contact_name, contact_email, contact_phone, contact_locale, contact_channels, customer_time_zone,
-        min(created_at) OVER () AS known_since
+    SELECT contact_name, contact_email, contact_phone, contact_locale, contact_channels, customer_time_zone
     FROM appointment
     WHERE organization_id = $1
         AND customer_id = person.id
@@ -68,6 +67,15 @@ LEFT JOIN LATERAL (
     ORDER BY starts_at DESC, id DESC
     LIMIT 1
 ) AS visit ON true
+LEFT JOIN LATERAL (
+    SELECT created_at
+    FROM appointment
+    WHERE organization_id = $1
+        AND customer_id = person.id
+        AND (provider_id = $2 OR provider_ids @> ARRAY[$2::uuid])
+    ORDER BY starts_at, id
+    LIMIT 1
+) AS first_visit ON true
 WHERE person.is_own OR visit.contact_name IS NOT NULL;
 
 -- fragment: people_found
@@ -76,31 +84,40 @@ WHERE person.is_own OR visit.contact_name IS NOT NULL;
 -- on at the word of its cursor. Somebody with several words that begin so counts at the first of them in the alphabet.
 SELECT each.line, each.customer_id
 FROM (
-    SELECT coalesce((
-        SELECT word
-        FROM unnest(search_words($3)) AS typed (word)
-        CROSS JOIN LATERAL (
-            SELECT count(*) AS total
-            FROM (
-                SELECT
-                FROM customer_word
-                WHERE organization_id = $1 AND reader_id = $2 AND line >= word AND line < word || chr(1114111)
-                LIMIT 500
-            ) AS few
-        ) AS having_it
-        ORDER BY starts_with(coalesce($4::text, $6::text, ''), word) DESC, having_it.total, length(word) DESC, word
-        LIMIT 1
-    ), ' ') AS start
+    -- One bound on each side: of two, the index is entered at the wrong one.
+    SELECT found.start,
+        greatest(found.start, coalesce($4::text, '') COLLATE "C") AS low_line,
+        CASE WHEN $4 COLLATE "C" >= found.start THEN $5::uuid ELSE '00000000-0000-0000-0000-000000000000' END AS low_id,
+        least(found.start || chr(1114111), coalesce($6::text, chr(1114111)) COLLATE "C") AS high_line,
+        coalesce($7::uuid, '00000000-0000-0000-0000-000000000000') AS high_id
+    FROM (
+        SELECT coalesce((
+            SELECT word
+            FROM unnest(search_words($3)) AS typed (word)
+            CROSS JOIN LATERAL (
+                SELECT count(*) AS total
+                FROM (
+                    SELECT
+                    FROM customer_word
+                    WHERE organization_id = $1 AND reader_id = $2 AND line >= word AND line < word || chr(1114111)
+                    LIMIT 100
+                ) AS few
+            ) AS having_it
+            ORDER BY starts_with(coalesce($4::text, $6::text, ''), word) DESC, having_it.total, length(word) DESC, word
+            LIMIT 1
+        ), ' ') COLLATE "C" AS start
+        OFFSET 0
+    ) AS found
+    -- Evaluated once.
+    OFFSET 0
 ) AS entry
 CROSS JOIN LATERAL (
     SELECT line, customer_id
     FROM customer_word
     WHERE organization_id = $1
         AND reader_id = $2
-        AND line >= entry.start
-        AND line < entry.start || chr(1114111)
-        AND (line, customer_id) > (coalesce($4::text, ''), coalesce($5::uuid, '00000000-0000-0000-0000-000000000000'))
-        AND (line, customer_id) < (coalesce($6::text, chr(1114111)), coalesce($7::uuid, '00000000-0000-0000-0000-000000000000'))
+        AND (line, customer_id) > (entry.low_line, entry.low_id)
+        AND (line, customer_id) < (entry.high_line, entry.high_id)
         AND ' ' || line LIKE ALL (ARRAY(SELECT '% ' || word || '%' FROM unnest(search_words($3)) AS typed (word)))
         AND (entry.start = ' ' OR split_part(line, ' ', 1) = (
             SELECT min(word COLLATE "C") FROM unnest(string_to_array(line, ' ')) AS own (word) WHERE starts_with(word, entry.start)
@@ -217,3 +234,54 @@ WHERE organization_id = $1 AND caller = $2;
 UPDATE appointment
 SET contact_channels = NULL
 WHERE organization_id = $1 AND customer_id = $2 AND contact_channels IS NOT NULL;
+
+-- name: export_customer :maybe
+-- Everything that is stored about a customer, as JSON: their record, their appointments with history and the messages to
+-- them, the numbers of theirs that are verified, and their holds. Whole rows, so that a column to come is in it. Left out are
+-- keys of other things that say nothing by themselves, hashes, and who of the staff did what.
+-- params: organization_id uuid, customer_id uuid, caller text
+SELECT jsonb_build_object(
+    'customer', to_jsonb(customer) - '{organization_id,made_by_provider}'::text[],
+    'appointments', (
+        SELECT coalesce(jsonb_agg(
+            to_jsonb(appointment) - '{organization_id,customer_id,guest_origin}'::text[] || jsonb_build_object(
+                'history', (
+                    SELECT coalesce(jsonb_agg(
+                        to_jsonb(entry) - '{organization_id,appointment_id,actor_subject}'::text[] ORDER BY entry.version
+                    ), '[]')
+                    FROM appointment_history AS entry
+                    WHERE entry.organization_id = $1 AND entry.appointment_id = appointment.id
+                ),
+                'messages', (
+                    SELECT coalesce(jsonb_agg(
+                        to_jsonb(message) - '{organization_id,appointment_id,destination,lease_until}'::text[]
+                        ORDER BY message.created_at, message.id
+                    ), '[]')
+                    FROM reminder_log AS message
+                    WHERE message.organization_id = $1
+                        AND message.appointment_id = appointment.id
+                        AND message.recipient = 'CUSTOMER'
+                )
+            ) ORDER BY appointment.starts_at, appointment.id
+        ), '[]')
+        FROM appointment
+        WHERE appointment.organization_id = $1 AND appointment.customer_id = $2
+    ),
+    'verified_phones', (
+        SELECT coalesce(jsonb_agg(to_jsonb(verified) - 'organization_id' ORDER BY verified.phone), '[]')
+        FROM verified_phone AS verified
+        WHERE verified.organization_id = $1
+            AND verified.phone IN (
+                SELECT customer.phone
+                UNION ALL
+                SELECT contact_phone FROM appointment WHERE organization_id = $1 AND customer_id = $2
+            )
+    ),
+    'holds', (
+        SELECT coalesce(jsonb_agg(to_jsonb(hold) - '{organization_id,caller}'::text[] ORDER BY hold.created_at, hold.id), '[]')
+        FROM hold
+        WHERE hold.organization_id = $1 AND hold.caller = $3
+    )
+)::text AS exported
+FROM customer
+WHERE organization_id = $1 AND id = $2;

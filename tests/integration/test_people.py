@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from tests.builders import (
     Caller,
     Json,
     a_provider,
+    a_resource,
     an_appointment,
     key_in,
     made,
@@ -426,3 +428,82 @@ READERS = """
 SELECT DISTINCT reader_id FROM customer_word
 WHERE organization_id = $1 AND customer_id = '00000000-0000-0000-0000-000000000001'
 """
+
+
+EXPORT = "query ($id: ID!) { customerExport(id: $id) { json } }"
+
+
+async def test_an_export_has_all_that_an_erasure_removes(api: Api) -> None:
+    """For administrators and the customer, and nobody else; afterwards nothing of it is left."""
+    ada = await a_provider(api, weeklyHours=weekly("09:00", "17:00"))
+    robin = api.customer("robin")
+    person = {
+        "name": "Robin Doe", "email": "robin@example.com", "phone": "+4930901820", "locale": "de-AT",
+    }  # fmt: skip
+    booked = await an_appointment(
+        api, ada, "2026-01-13T09:00Z", caller=robin, customer=person, notes="Rings twice",
+        customerTimeZone="Europe/Vienna",
+    )  # fmt: skip
+    other = await an_appointment(
+        api, ada, "2026-01-13T10:00Z", customer={"name": "Else", "email": "else@example.com"}
+    )
+    customer = booked["appointment"]["customer"]["id"]
+    values = {"id": customer, "externalId": "robin-1"}
+    made((await api.ask(UPDATE, caller=api.admin, input=values))["answer"], "Customer")
+    await api.rows(
+        """INSERT INTO verified_phone (organization_id, phone, verified_at) VALUES ($1, $2, $3)
+        RETURNING 1""",
+        api.organization.id, person["phone"], api.clock(),
+    )  # fmt: skip
+    secrets = [*person.values(), "Rings twice", "Europe/Vienna", "robin-1", "robin"]
+    reception = api.reception
+    for caller in (api.admin, robin):
+        text = (await api.ask(EXPORT, caller=caller, id=customer))["customerExport"]["json"]
+        exported = json.loads(text)
+        assert set(exported) == {"customer", "appointments", "verified_phones", "holds"}
+        assert exported["customer"]["external_id"] == "robin-1"
+        (visit,) = exported["appointments"]
+        assert visit["starts_at"] == "2026-01-13T09:00:00+00:00"
+        assert [entry["kind"] for entry in visit["history"]] == ["BOOKED"]
+        assert exported["verified_phones"][0]["phone"] == person["phone"]
+        assert [secret for secret in secrets if secret not in text] == []
+        assert "Else" not in text
+    link = Caller(token=other["manageToken"])
+    stranger = api.customer("stranger")
+    elsewhere = (await api.another_organization()).admin
+    for caller in (api.anonymous, stranger, link, api.acting_for(ada), reception, elsewhere):
+        assert (await api.ask(EXPORT, caller=caller, id=customer))["customerExport"] is None
+    erased = await api.ask(ERASE, caller=api.admin, input={"id": customer})
+    made(erased["answer"], "Customer")
+    left = (await api.ask(EXPORT, caller=api.admin, id=customer))["customerExport"]["json"]
+    assert [secret for secret in secrets if secret in left] == []
+
+
+BY_EXTERNAL_ID = """query ($type: ExternalType!, $externalId: String!) {
+  byExternalId(type: $type, externalId: $externalId) { __typename id } }"""
+
+
+async def test_things_are_found_by_the_organizations_own_ids(api: Api) -> None:
+    """Each among its type, by staff who may see it."""
+    ada = await a_provider(api)
+    kim = await a_customer(api, "Kim", externalId="one")
+    own = await a_customer(api, "Lee", caller=api.acting_for(ada), externalId="two")
+    room = await a_resource(api, externalId="one")
+    other = await api.another_organization()
+    asked: list[tuple[Caller, str, str, str | None]] = [
+        (api.admin, "CUSTOMER", "one", kim["id"]),
+        (api.reception, "CUSTOMER", " one ", kim["id"]),
+        (api.admin, "RESOURCE", "one", room["id"]),
+        (api.admin, "LOCATION", "one", None),
+        (api.admin, "CUSTOMER", "One", None),
+        (api.acting_for(ada), "RESOURCE", "one", room["id"]),
+        (api.acting_for(ada), "CUSTOMER", "one", None),
+        (api.acting_for(ada), "CUSTOMER", "two", own["id"]),
+        (api.customer("kim"), "CUSTOMER", "one", None),
+        (api.anonymous, "RESOURCE", "one", None),
+        (other.admin, "CUSTOMER", "one", None),
+    ]
+    for caller, type_, external_id, wanted in asked:
+        answer = await api.ask(BY_EXTERNAL_ID, caller=caller, type=type_, externalId=external_id)
+        found_id = answer["byExternalId"] and answer["byExternalId"]["id"]
+        assert found_id == wanted, (type_, external_id)

@@ -29,6 +29,7 @@ from app.usecases.practice.edit_customer import (
     create_customer,
     erase_customer,
 )
+from app.usecases.practice.export_customer import export_customer
 from app.usecases.practice.find_customers import count_customers, find_customers
 
 BY_WORD = Order(name="customers", types=(str, UUID))
@@ -129,6 +130,16 @@ def _customer_result(
     return Customer.of(answer) if isinstance(answer, core.Customer) else refused(answer)
 
 
+@strawberry.type(description="Everything that is stored about a customer.")
+class CustomerExport:
+    """What the use case answers with."""
+
+    json: str = strawberry.field(
+        description="A JSON object: the record, the appointments with their history and messages, "
+        "verified numbers, holds."
+    )
+
+
 @strawberry.type
 class CustomerQuery:
     """The root fields about customers."""
@@ -143,6 +154,19 @@ class CustomerQuery:
     ) -> Customer | None:
         """Batched."""
         return await customer_seen(info, customer_key(id))
+
+    @strawberry.field(
+        description="Everything that is stored about a customer. Null but for administrators and "
+        "that signed-in customer."
+    )
+    async def customer_export(
+        self,
+        info: Info,
+        id: Annotated[strawberry.ID, strawberry.argument(description="Which customer.")],
+    ) -> CustomerExport | None:
+        """See the use case."""
+        found = await export_customer(info.context.resources, info.context.viewer, customer_key(id))
+        return None if found is None else CustomerExport(json=found)
 
     @strawberry.field(
         description="The organization's customers: by name, or by the word that was found. Staff "

@@ -17,9 +17,10 @@ from app.api.graph.services import Service
 from app.api.graph.sessions import Session
 from app.api.graph.time_off import TimeOff
 from app.api.operation.info import Info
+from app.api.words.enums import ExternalType
 from app.api.words.errors import BadUserInput
 from app.api.words.node import Node
-from app.api.words.relay import read_global_id, read_global_id_of_part
+from app.api.words.relay import global_id, read_global_id, read_global_id_of_part
 from app.core import appointment as core
 from app.core.ids import (
     AppointmentId,
@@ -33,8 +34,15 @@ from app.core.ids import (
 )
 from app.usecases.booking.find_appointment import find_appointment
 from app.usecases.practice.edit_organization import read_organization
+from app.usecases.practice.find_by_external_id import find_by_external_id
 
 MOST_IDS = 100
+
+_TYPE_NAMES: Final = {
+    ExternalType.RESOURCE: "Resource",
+    ExternalType.LOCATION: "Location",
+    ExternalType.CUSTOMER: "Customer",
+}
 
 
 async def _provider(info: Info, key: UUID) -> Node | None:
@@ -146,6 +154,23 @@ class NodeQuery:
     ) -> Node | None:
         """Batched."""
         return await _node(info, id)
+
+    @strawberry.field(
+        description="The object of this type with the organization's own id; null where there is "
+        "none that the caller may see. Staff only."
+    )
+    async def by_external_id(
+        self,
+        info: Info,
+        type: Annotated[ExternalType, strawberry.argument(description="Of which type.")],
+        external_id: Annotated[str, strawberry.argument(description="The organization's own id.")],
+    ) -> Node | None:
+        """See the use case."""
+        context = info.context
+        key = await find_by_external_id(
+            context.resources, context.viewer, type, external_id.replace("\0", "")
+        )
+        return None if key is None else await _node(info, global_id(_TYPE_NAMES[type], key))
 
     @strawberry.field(
         description=(

@@ -6,6 +6,7 @@ import strawberry
 
 from app.core.appointment import AppointmentOrder, AppointmentStatus
 from app.core.changes import AppointmentChangeKind
+from app.core.external_ids import ExternalType
 from app.core.lifecycle import Actor
 from app.core.limits import LimitPeriod
 from app.core.messages import Channel, MessageKind, MessageStatus, Recipient
@@ -23,6 +24,7 @@ __all__ = [
     "AppointmentStatus",
     "Assignment",
     "Channel",
+    "ExternalType",
     "LateCancellation",
     "LimitPeriod",
     "MessageKind",
@@ -141,6 +143,16 @@ _publish(
         "START_ASC": "By start, the earliest first.",
         "START_DESC": "By start, the latest first.",
         "CREATED_DESC": "By when they were booked, the last booked first.",
+    },
+)
+
+_publish(
+    ExternalType,
+    "What may have an external id.",
+    {
+        "RESOURCE": "A room or a device.",
+        "LOCATION": "A location of the practice.",
+        "CUSTOMER": "A customer.",
     },
 )
 

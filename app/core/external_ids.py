@@ -1,0 +1,13 @@
+"""What may have an organization's own id, unique among the things of its type."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class ExternalType(StrEnum):
+    """A type of things that may have an external id."""
+
+    RESOURCE = "RESOURCE"
+    LOCATION = "LOCATION"
+    CUSTOMER = "CUSTOMER"

@@ -1,0 +1,27 @@
+"""The organization's own ids of things."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from app.store.sql import query
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from app.core.external_ids import ExternalType
+    from app.core.ids import OrganizationId
+    from app.store.sql import Executor
+
+_BY_EXTERNAL_ID = query("id_by_external_id")
+
+
+async def id_by_external_id(
+    on: Executor, organization_id: OrganizationId, type_: ExternalType, external_id: str
+) -> UUID | None:
+    """The id of the thing of this type that has this external id, if there is one."""
+    row = await _BY_EXTERNAL_ID.maybe(on, organization_id, type_, external_id)
+    if row is None:
+        return None
+    found: UUID = row["id"]
+    return found
