@@ -12,7 +12,7 @@ from app.core.keyset import Keyset
 from app.core.slots import LONGEST_BUFFER_MINUTES
 from app.core.viewer import Role, Viewer
 from app.core.zones import minute_of
-from app.store.pool import Transaction
+from app.store.pool import Transaction, transaction
 from app.store.sql import Record, catalogue
 from app.usecases.booking.list_stranded import BATCH, STRETCH, count_stranded, list_stranded
 from tests.builders import TODAY, Api, Json, a_provider, a_service, an_appointment, instant, key_in
@@ -29,7 +29,7 @@ FILL: Final = """
             starts_at + interval '30 minutes', 'UTC', 'Noor', 1, 1, 0, 'ALLOWED', $3
         FROM provider
         JOIN customer USING (organization_id)
-        CROSS JOIN generate_series($5::integer, $6::integer - 1) AS number
+        CROSS JOIN generate_series(0, $5::integer - 1) AS number
         CROSS JOIN LATERAL (
             SELECT date_trunc('day', $3::timestamptz) + interval '9 hours'
                 + interval '1 day' * (1 + number / 16) + interval '30 minutes' * (number % 16)
@@ -54,11 +54,11 @@ async def a_practice(api: Api, *, visits: int) -> tuple[list[Json], Json]:
     # These visits don't overlap, and checking each of them would take minutes.
     await pool.execute("ALTER TABLE claim DROP CONSTRAINT claim_no_overlap", [])
     for provider in providers:
-        # No statement takes too long for a busy machine.
-        for first in range(0, each, 1_000):
-            last = min(first + 1_000, each)
-            values = (key_in(cut["id"]), api.clock(), key_in(provider["id"]), first, last)
-            await pool.execute(FILL, (api.organization.id, *values))
+        async with transaction(pool) as tx:
+            # So would foreign keys: they are checked by triggers, row by row.
+            await tx.execute("SET LOCAL session_replication_role = 'replica'", [])
+            values = (key_in(cut["id"]), api.clock(), key_in(provider["id"]), each)
+            await tx.execute(FILL, (api.organization.id, *values))
     for table in ("appointment", "claim"):
         await pool.execute(f"VACUUM ANALYZE {table}", [])
     return providers, cut
@@ -128,7 +128,8 @@ async def few_are_read(api: Api, monkeypatch: pytest.MonkeyPatch, *, visits: int
     assert len(found) == 21
     assert fetched.rows <= few // stretches + PROVIDERS * (BATCH + 10) + len(found)
 
-    # A stretch's statements read the index of claims, and each appointment of it once.
+    # A stretch's statements read each entry of an index once. Where a table is not vacuumed, each
+    # costs another buffer, to see whether it is visible; else they read a tenth of that.
     last_start = (
         await api.rows(
             "SELECT starts_at FROM appointment WHERE organization_id = $1"
@@ -144,7 +145,7 @@ async def few_are_read(api: Api, monkeypatch: pytest.MonkeyPatch, *, visits: int
         ("visits_by_subject", (*ends, LONGEST_BUFFER_MINUTES)),
         ("services_by_subject", (api.clock(), last_start)),
     ):
-        assert await read_by(api, name, *values) <= STRETCH / 10, name
+        assert await read_by(api, name, *values) <= 1.2 * STRETCH, name
 
 
 async def test_a_page_reads_few_rows_of_a_practice_with_many_appointments(
