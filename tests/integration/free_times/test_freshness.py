@@ -101,6 +101,7 @@ class World:
         self.providers: list[Json] = []
         self.rooms: list[Json] = []
         self.away: list[str] = []
+        self.archived: set[str] = set()
         self.service: Json = {}
         self.appointments: list[str] = []
         self.holds: list[str] = []
@@ -133,6 +134,7 @@ class World:
             (1, self.change_time_off),
             (1, self.change_hours),
             (1, self.change_provider),
+            (1, self.archive_provider),
             (1, self.change_service),
         ]
         weights, ways = zip(*actions, strict=True)
@@ -271,6 +273,13 @@ class World:
         )
         return await self.ask(UPDATE_PROVIDER, id=self.chance.choice(self.providers)["id"], **value)
 
+    async def archive_provider(self) -> Json:
+        """One at a time; the next one when the first is back."""
+        if self.archived:
+            return await self.ask(UPDATE_PROVIDER, id=self.archived.pop(), isArchived=False)
+        self.archived = {self.chance.choice(self.providers)["id"]}
+        return await self.ask(UPDATE_PROVIDER, id=min(self.archived), isArchived=True)
+
     async def change_service(self) -> Json:
         value: Json = self.chance.choice(
             [
@@ -292,6 +301,7 @@ class World:
         if (
             question.time_zone is None
             and question.service_id is None
+            and provider["id"] not in self.archived
             and self.chance.random() < 0.5
         ):
             found = await listed(self.node, provider, question.first, question.last)
@@ -377,6 +387,7 @@ class Clinic(World):
             (6, super().change),
             (6, self.visit),
             (1, self.change_room),
+            (1, self.archive_room),
             (1, self.change_hours_of_room),
             (1, self.change_needs),
         ]
@@ -396,9 +407,20 @@ class Clinic(World):
     async def change_room(self) -> None:
         room = self.chance.choice(self.rooms)
         value: Json = self.chance.choice(
-            [{"units": self.chance.choice([1, 2, 3])}, {"alwaysOpen": self.chance.random() < 0.5}]
+            [
+                {"units": self.chance.choice([1, 2, 3])},
+                {"alwaysOpen": self.chance.random() < 0.5},
+            ]
         )
         made(await self.ask(UPDATE_RESOURCE, id=room["id"], **value), "Resource")
+
+    async def archive_room(self) -> None:
+        """Or bring it back."""
+        is_archived = self.chance.random() < 0.4
+        made(
+            await self.ask(UPDATE_RESOURCE, id=self.rooms[1]["id"], isArchived=is_archived),
+            "Resource",
+        )
 
     async def change_hours_of_room(self) -> None:
         room = self.chance.choice(self.rooms)
@@ -406,6 +428,9 @@ class Clinic(World):
         made(await self.ask(SET_HOURS, resourceId=room["id"], hours=hours), "Resource")
 
     async def change_needs(self) -> None:
+        # With every room there again.
+        values: Json = {"id": self.rooms[1]["id"], "isArchived": False}
+        made(await self.ask(UPDATE_RESOURCE, **values), "Resource")
         value: Json = self.chance.choice(
             [
                 {"providersNeeded": self.chance.choice([1, 2, None])},
