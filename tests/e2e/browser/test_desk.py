@@ -7,8 +7,10 @@ from __future__ import annotations
 import re
 
 import pytest
+from graphql import GraphQLEnumType, build_schema
 from playwright.async_api import Page, expect
 
+from app.api.graph.schema import build_schema as program_schema
 from app.core.viewer import Role
 from app.web.pages import STATIC
 from tests.e2e.browser.conftest import Shop, Windows
@@ -23,6 +25,7 @@ from tests.e2e.browser.practice import (
     token_for,
 )
 
+SCHEMA = build_schema(program_schema().as_str())
 PUSHED_MS = 5_000
 """Changes arrive by subscription; nothing on this page polls."""
 
@@ -312,6 +315,10 @@ async def test_time_off_is_dragged_and_what_it_strands_is_worked_off(
     await expect(dialog.get_by_label("From, time")).to_have_value("09:00")
     await expect(dialog.get_by_label("Until, time")).to_have_value("12:00")
     await dialog.get_by_label("Reason").fill("Dentist")
+    preview = dialog.get_by_role("status")
+    await expect(preview).to_contain_text("Takes 3 h of open time.")
+    await expect(preview).to_contain_text("1 appointment has to be moved or cancelled:")
+    await expect(preview.get_by_role("button", name="Mick Move")).to_be_visible()
     await accessible(page)
     await dialog.get_by_role("button", name="Save").click()
     work = page.get_by_role("dialog", name="To be moved or cancelled")
@@ -568,3 +575,27 @@ async def test_every_language_has_every_word_and_the_desk_needs_no_other(
         re.findall(r'data-t(?:-label|-placeholder)?="(\w+)"', html)
     )
     assert said <= set(everything["en"]), said - set(everything["en"])
+    for enum, prefixes in ENUMS.items():
+        for value in _values(enum):
+            missing = {f"{prefix}_{value}" for prefix in prefixes} - set(everything["en"])
+            assert not missing, missing
+
+
+ENUMS = {
+    "AppointmentStatus": ["status", "now"],
+    "AppointmentChangeKind": ["history", "changed"],
+    "AppointmentActor": ["actor"],
+    "ReminderKind": ["message"],
+    "ReminderStatus": ["message"],
+    "ReminderChannel": ["by"],
+    "ReminderRecipient": ["to"],
+    "UnbookableReason": ["why"],
+    "RuleSetAside": ["rule"],
+}
+"""Which values of the schema the desk says in words, and how their names begin."""
+
+
+def _values(enum: str) -> list[str]:
+    found = SCHEMA.type_map[enum]
+    assert isinstance(found, GraphQLEnumType)
+    return list(found.values)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from playwright.async_api import Page, expect
@@ -18,6 +18,14 @@ ADVANCE = """mutation ($minutes: Int!) {
 MESSAGES = """query ($id: ID!) { appointment(id: $id) { messages { kind recipient } } }"""
 
 BENS = ["Abel", "Bella", "Carl", "Dina", "Emil", "Fina", "Gil"]
+
+
+async def _practice(shop: Shop) -> Practice:
+    """A practice, and a week from now by the server's clock, which these tests move."""
+    practice = await a_practice(shop)
+    clock = (await practice.ask(ADVANCE, minutes=1))["advanceClock"]
+    practice.day = datetime.fromisoformat(clock["now"]).date() + timedelta(7)
+    return practice
 
 
 async def _advance(practice: Practice, reading: str) -> None:
@@ -116,8 +124,108 @@ async def _no_show(page: Page, theirs: Page, practice: Practice) -> None:
     )
 
 
+async def _tab(page: Page, name: str, *, back: bool = False) -> None:
+    """Tab until what has the focus is called this, or is the field with this label."""
+    said = """() => {
+      const { activeElement: it } = document;
+      return [it.labels?.[0]?.textContent ?? it.textContent, it.ariaLabel].map((one) => one?.trim());
+    }"""
+    for _ in range(80):
+        text, label = await page.evaluate(said)
+        if name in (label, text) or (text and text.startswith(f"{name} ")):
+            return
+        await page.keyboard.press("Shift+Tab" if back else "Tab")
+    raise AssertionError(f"Tab does not reach {name}.")
+
+
+async def _press(page: Page, name: str, **how: bool) -> None:
+    await _tab(page, name, **how)
+    await page.keyboard.press("Enter")
+
+
+async def _type(page: Page, label: str, text: str) -> None:
+    await _tab(page, label)
+    await page.keyboard.type(text)
+
+
+async def _walk_in_by_keyboard(page: Page) -> None:
+    """Somebody known, outside the hours."""
+    await _press(page, "New booking")
+    dialog = page.get_by_role("dialog")
+    await _type(page, "Time", "0800")
+    await _type(page, "With", "Cara")
+    await expect(dialog.locator(".conflict")).to_contain_text("outside working hours")
+    await _tab(page, "the working hours")
+    await page.keyboard.press("Space")
+    await _type(page, "Name", "angs")
+    await expect(dialog.get_by_role("button", name="Zoë Ångström")).to_be_visible()
+    await _press(page, "Zoë Ångström")
+    await _press(page, "Book")
+    await expect(block(page, "Zoë Ångström")).to_contain_text("08:00")
+
+
+async def _illness_by_keyboard(page: Page) -> None:
+    """Of two who are stranded one is handed over, one cancelled."""
+    dialog = page.get_by_role("dialog")
+    await _press(page, "Time off", back=True)
+    await _type(page, "Who", "Ben")
+    await _type(page, "Reason", "Ill")
+    await expect(dialog.get_by_role("status")).to_contain_text("2 appointments have to be")
+    await _press(page, "Save")
+    work = page.get_by_role("dialog", name="To be moved or cancelled")
+    await expect(work.get_by_role("listitem")).to_have_count(2)
+    await _press(page, "Kim Keys")
+    await _press(page, "Move…")
+    await _type(page, "With", "Ada")
+    await _press(page, "Move it")
+    await expect(work.get_by_role("listitem")).to_have_count(1)
+    await _press(page, "Gus Gone")
+    await _press(page, "Cancel appointment")
+    await _type(page, "Reason", "Ben is ill.")
+    await _press(page, "Cancel appointment")
+    await expect(work).to_contain_text("Nothing is left to do.")
+    await page.keyboard.press("Escape")
+
+
+async def _no_show_by_keyboard(page: Page) -> None:
+    """Found by the search; missed, and come after all."""
+    await _tab(page, "Find people", back=True)
+    await page.keyboard.type("kim")
+    await expect(page.locator("#announcer")).to_have_text("1 person found, 1 appointment found")
+    await _tab(page, "Kim Keys kim@example.com")
+    await page.keyboard.press("Tab")
+    await page.keyboard.press("Enter")
+    await _press(page, "No-show")
+    await expect(page.locator("#announcer")).to_have_text("Kim Keys: no-show.")
+    await _press(page, "Undo")
+    await expect(page.locator("#announcer")).to_have_text("Kim Keys: took place.")
+
+
+async def test_a_whole_day_by_keyboard_alone(windows: Windows, shop: Shop) -> None:
+    practice = await _practice(shop)
+    stays = await practice.book("Kim Keys", "10:00", person="Ben")
+    goes = await practice.book("Gus Gone", "14:00", person="Ben")
+    await practice.customer("Zoë Ångström", phone="+442079460018")
+    page = await windows.open(locale="en-GB", viewport={"width": 1400, "height": 1000})
+    await page.goto(practice.address)
+    await expect(page.get_by_label("Access token")).to_be_focused()
+    await page.keyboard.insert_text(practice.token)
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("heading", level=1, name="December")).to_be_focused()
+    await expect(block(page, "Kim Keys")).to_be_visible()
+
+    await _walk_in_by_keyboard(page)
+    await _illness_by_keyboard(page)
+    assert (await practice.see(stays))["with"] == ["Ada"]
+    assert (await practice.see(goes))["status"] == "CANCELLED"
+    await _advance(practice, "10:05")
+    await _no_show_by_keyboard(page)
+    assert (await practice.see(stays))["status"] == "COMPLETED"
+    assert windows.complaints == []
+
+
 async def test_a_whole_day_by_mouse(windows: Windows, shop: Shop) -> None:
-    practice = await a_practice(shop)
+    practice = await _practice(shop)
     ben = {
         name: await practice.book(f"{name} Adams", f"{9 + hour:02}:00", person="Ben")
         for hour, name in enumerate(BENS)
@@ -138,4 +246,10 @@ async def test_a_whole_day_by_mouse(windows: Windows, shop: Shop) -> None:
     await _advance(practice, "09:05")
     await _no_show(page, theirs, practice)
 
+    # Ben leaves the practice: no column, nothing to book.
+    await practice.update_provider("Ben", isArchived=True)
+    await page.reload()
+    await expect(page.locator(".ec-header .ec-col-head:not(.ec-col-group)")).to_have_text(
+        ["Ada", "Cara", "Elm", "Oak"]
+    )
     assert windows.complaints == []

@@ -1,12 +1,16 @@
-// Time off: asked for, changed, and taken back.
+// Time off: asked for with a preview of the visits that it would strand, changed, and taken back.
 
 import { h } from "../dom.js";
 import * as times from "../times.js";
-import { t } from "../words.js";
+import { t, tn } from "../words.js";
+import { VISIT } from "./agenda.js";
 import { doing, fault, field, openDialog, select } from "./parts.js";
+import { visitList } from "./stranded.js";
+import { openVisit } from "./visit.js";
 
 const ANSWER = `__typename
     ... on TimeOff { id from until reason }
+    ... on ChangePreview { openMinutesGained openMinutesLost strandedCount stranded { ...Visit } }
     ... on InvalidInputError { field }
     ... on UserError { message }`;
 const ADD = `mutation AddTimeOff($input: AddTimeOffInput!) { answer: addTimeOff(input: $input) { ${ANSWER} } }`;
@@ -18,6 +22,8 @@ const REMOVE = `mutation RemoveTimeOff($input: RemoveTimeOffInput!) {
     ... on UserError { message }
   }
 }`;
+
+const SETTLE_MS = 300;
 
 /** Opens the form: for a new one, with the column and readings where somebody dragged; or for one that there is. */
 export function openAway(desk, { column = null, from = null, until = null, timeOff = null }) {
@@ -33,6 +39,7 @@ export function openAway(desk, { column = null, from = null, until = null, timeO
   const [fromDate, fromTime] = [input("date", start.slice(0, 10)), input("time", start.slice(11, 16))];
   const [untilDate, untilTime] = [input("date", end.slice(0, 10)), input("time", end.slice(11, 16))];
   const reason = h("input", { maxlength: 500, value: timeOff?.reason ?? "" });
+  const preview = h("div", { class: "preview", role: "status" });
 
   const wish = () => ({
     ...(timeOff ? { id: timeOff.id } : practice.provider(whom.value) ? { providerId: whom.value } : { resourceId: whom.value }),
@@ -41,7 +48,25 @@ export function openAway(desk, { column = null, from = null, until = null, timeO
     reason: reason.value.trim() || null,
   });
   const complete = () => [fromDate, fromTime, untilDate, untilTime].every(({ value }) => value);
-  const send = async (more = {}) => (await api.query(timeOff ? UPDATE : ADD, { input: { ...wish(), ...more } })).answer;
+  const send = async (more = {}) => (await api.query((timeOff ? UPDATE : ADD) + VISIT, { input: { ...wish(), ...more } })).answer;
+
+  let asked = 0;
+  let waiting;
+  const ask = () => {
+    clearTimeout(waiting);
+    waiting = setTimeout(async () => {
+      const run = (asked += 1);
+      if (!complete()) return preview.replaceChildren();
+      const answer = await send({ dryRun: true }).catch((problem) => problem);
+      if (run !== asked || !preview.isConnected) return; // asked about something else since, or closed
+      fault(untilTime, answer.field ? answer.message : null);
+      if (answer.message) return preview.replaceChildren(answer.field ? "" : h("p", {}, answer.message));
+      const { openMinutesLost: lost, strandedCount: count, stranded } = answer;
+      preview.replaceChildren(
+        h("p", {}, t("takes_open_time", { time: times.durationText(lost) }), " ", h("b", {}, count ? tn("would_strand", count) : t("strands_nobody"))),
+        visitList(desk, stranded, (visit) => openVisit(desk, visit.id)));
+    }, SETTLE_MS);
+  };
 
   const save = doing(t("save"), async () => {
     dialog.say(null);
@@ -73,9 +98,12 @@ export function openAway(desk, { column = null, from = null, until = null, timeO
       h("div", { class: "row" }, field(t("from_date"), fromDate), field(t("from_time"), fromTime)),
       h("div", { class: "row" }, field(t("until_date"), untilDate), field(t("until_time"), untilTime)),
       field(t("reason"), reason),
+      preview,
     ],
     actions: [save, remove].filter(Boolean),
   });
+  for (const one of [whom, fromDate, fromTime, untilDate, untilTime]) one.addEventListener("change", ask);
+  ask();
   (timeOff ? fromDate : whom).focus();
 }
 
