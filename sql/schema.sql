@@ -212,6 +212,7 @@ CREATE TABLE public.appointment (
     policy_charges_no_show boolean DEFAULT false NOT NULL,
     staff_notes text,
     manage_generation integer DEFAULT 0 NOT NULL,
+    external_id text,
     CONSTRAINT appointment_cancellation_fee_currency_form CHECK ((cancellation_fee_currency ~ '^[A-Z]{3}$'::text)),
     CONSTRAINT appointment_cancellation_fee_range CHECK (((cancellation_fee_minor >= 0) AND (cancellation_fee_minor <= 2147483647))),
     CONSTRAINT appointment_cancellation_fee_whole CHECK ((((cancellation_fee_minor IS NULL) = (cancellation_fee_currency IS NULL)) AND ((cancellation_fee_minor IS NULL) OR (status = 'CANCELLED'::text)))),
@@ -223,6 +224,7 @@ CREATE TABLE public.appointment (
     CONSTRAINT appointment_contact_name_length CHECK (((char_length(contact_name) >= 1) AND (char_length(contact_name) <= 200))),
     CONSTRAINT appointment_contact_phone_form CHECK ((contact_phone ~ '^\+[0-9]{3,15}$'::text)),
     CONSTRAINT appointment_customer_time_zone_length CHECK (((char_length(customer_time_zone) >= 1) AND (char_length(customer_time_zone) <= 64))),
+    CONSTRAINT appointment_external_id_length CHECK (((char_length(external_id) >= 1) AND (char_length(external_id) <= 255))),
     CONSTRAINT appointment_guest_origin_length CHECK ((octet_length(guest_origin) = 16)),
     CONSTRAINT appointment_ignored_known CHECK (((ignored <> '{}'::text[]) AND (ignored <@ '{HOURS,GRID,NOTICE,HORIZON,LIMITS}'::text[]))),
     CONSTRAINT appointment_manage_generation_range CHECK ((manage_generation >= 0)),
@@ -992,6 +994,8 @@ CREATE INDEX appointment_by_provider ON public.appointment USING btree (organiza
 CREATE INDEX appointment_by_session ON public.appointment USING btree (organization_id, session_id, starts_at, id) WHERE (session_id IS NOT NULL);
 
 CREATE INDEX appointment_by_start ON public.appointment USING btree (organization_id, starts_at, id);
+
+CREATE UNIQUE INDEX appointment_external_id_key ON public.appointment USING btree (organization_id, external_id) WHERE (external_id IS NOT NULL);
 
 CREATE INDEX appointment_history_by_time ON public.appointment_history USING btree (organization_id, occurred_at, appointment_id, version);
 

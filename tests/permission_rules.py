@@ -98,7 +98,7 @@ FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
         """,
         # It is too late for the customer to move it: only the provider's side still can.
         "ada practice": """
-            rescheduleAvailability session staffNotes
+            externalId rescheduleAvailability session staffNotes
             history history.version history.kind history.occurredAt history.actor history.actorSubject
             history.fromStatus history.toStatus history.fromStartsAt history.toStartsAt history.reason
             history.fromProviders history.toProviders history.assignment history.ignored

@@ -91,6 +91,7 @@ class Appointment(Taken):
     cancellation_reason: str | None
     cancellation_fee: Money | None
     staff_notes: str | None = None
+    external_id: str | None = None
     manage_generation: int = 0
 
 

@@ -76,6 +76,7 @@ class BookingWish:
     hold_id: HoldId | None = None
     seats: int | None = None
     customer: Customer | None = None
+    external_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

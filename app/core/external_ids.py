@@ -11,3 +11,4 @@ class ExternalType(StrEnum):
     RESOURCE = "RESOURCE"
     LOCATION = "LOCATION"
     CUSTOMER = "CUSTOMER"
+    APPOINTMENT = "APPOINTMENT"

@@ -431,6 +431,7 @@ def corrected(
     notes: str | None,
     customer_time_zone: str,
     staff_notes: str | None,
+    external_id: str | None,
 ) -> Appointment:
     """The appointment with these in place of what was given before. The time version rises where
     an address changes: messages that were planned for the old one are not sent any more.
@@ -441,6 +442,7 @@ def corrected(
         notes=notes,
         customer_time_zone=customer_time_zone,
         staff_notes=staff_notes,
+        external_id=external_id,
         time_version=appointment.time_version + is_readdressed(appointment.contact, contact),
     )
 

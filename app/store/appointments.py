@@ -132,6 +132,7 @@ def appointment_from(row: Record) -> Appointment:
         cancellation_reason=row["cancellation_reason"],
         cancellation_fee=money(row["cancellation_fee_minor"], row["cancellation_fee_currency"]),
         staff_notes=row["staff_notes"],
+        external_id=row["external_id"],
         manage_generation=row["manage_generation"],
         **taken_from(row),
     )
@@ -285,6 +286,7 @@ def insert_appointment(
         *taken_values(appointment),
         policy.grace_minutes,
         policy.charges_no_show,
+        appointment.external_id,
     )
 
 
@@ -355,6 +357,7 @@ def correct_appointment(
         after.customer_time_zone,
         after.staff_notes,
         after.manage_generation,
+        after.external_id,
     )
 
 

@@ -6,7 +6,7 @@ contact_email, contact_phone, contact_locale, contact_channels, notes, version, 
 price_currency, policy_free_until_minutes_before, policy_late_cancellation, policy_late_fee_minor,
 policy_late_fee_currency, policy_late_fee_percent, created_at, cancelled_at, cancellation_reason,
 cancellation_fee_minor, cancellation_fee_currency, policy_grace_minutes, policy_charges_no_show,
-staff_notes, manage_generation;
+staff_notes, manage_generation, external_id;
 
 -- name: appointment_by_ids :many
 -- The appointments with these ids, in no particular order.
@@ -337,14 +337,14 @@ GROUP BY wanted.wanted_id;
 
 -- name: insert_appointment :exec
 -- A confirmed appointment, in its first version.
--- params: organization_id uuid, id uuid, provider_id uuid, service_id uuid, customer_id uuid, starts_at timestamptz, ends_at timestamptz, customer_time_zone text, contact_name text, contact_email text, contact_phone text, contact_locale text, notes text, price_minor bigint, price_currency text, policy_free_until_minutes_before integer, policy_late_cancellation text, policy_late_fee_minor bigint, policy_late_fee_currency text, policy_late_fee_percent integer, contact_channels text[], created_at timestamptz, guest_origin bytea, provider_ids uuid[], named integer, resource_ids uuid[], session_id uuid, seats integer, ignored text[], policy_grace_minutes integer, policy_charges_no_show boolean
+-- params: organization_id uuid, id uuid, provider_id uuid, service_id uuid, customer_id uuid, starts_at timestamptz, ends_at timestamptz, customer_time_zone text, contact_name text, contact_email text, contact_phone text, contact_locale text, notes text, price_minor bigint, price_currency text, policy_free_until_minutes_before integer, policy_late_cancellation text, policy_late_fee_minor bigint, policy_late_fee_currency text, policy_late_fee_percent integer, contact_channels text[], created_at timestamptz, guest_origin bytea, provider_ids uuid[], named integer, resource_ids uuid[], session_id uuid, seats integer, ignored text[], policy_grace_minutes integer, policy_charges_no_show boolean, external_id text
 INSERT INTO appointment (organization_id, id, provider_id, service_id, customer_id, status, starts_at, ends_at,
     customer_time_zone, contact_name, contact_email, contact_phone, contact_locale, notes, version, time_version,
     price_minor, price_currency, policy_free_until_minutes_before, policy_late_cancellation, policy_late_fee_minor,
     policy_late_fee_currency, policy_late_fee_percent, contact_channels, created_at, guest_origin, provider_ids, named,
-    resource_ids, session_id, seats, ignored, policy_grace_minutes, policy_charges_no_show)
+    resource_ids, session_id, seats, ignored, policy_grace_minutes, policy_charges_no_show, external_id)
 VALUES ($1, $2, $3, $4, $5, 'CONFIRMED', $6, $7, $8, $9, $10, $11, $12, $13, 1, 1, $14, $15, $16, $17, $18, $19, $20,
-    $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31);
+    $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32);
 
 -- name: appointment_for_update :maybe
 -- An appointment as it is now, locked until the transaction ends: changes of one appointment are serialized.
@@ -399,10 +399,11 @@ WHERE organization_id = $1 AND id = $2;
 
 -- name: correct_appointment :exec
 -- What was given for an appointment that is locked, and the generation of its manage links, in its next version.
--- params: organization_id uuid, id uuid, version integer, time_version integer, contact_name text, contact_email text, contact_phone text, contact_locale text, contact_channels text[], notes text, customer_time_zone text, staff_notes text, manage_generation integer
+-- params: organization_id uuid, id uuid, version integer, time_version integer, contact_name text, contact_email text, contact_phone text, contact_locale text, contact_channels text[], notes text, customer_time_zone text, staff_notes text, manage_generation integer, external_id text
 UPDATE appointment
 SET version = $3, time_version = $4, contact_name = $5, contact_email = $6, contact_phone = $7, contact_locale = $8,
-    contact_channels = $9, notes = $10, customer_time_zone = $11, staff_notes = $12, manage_generation = $13
+    contact_channels = $9, notes = $10, customer_time_zone = $11, staff_notes = $12, manage_generation = $13,
+    external_id = $14
 WHERE organization_id = $1 AND id = $2;
 
 -- name: appointments_of_session_for_update :many

@@ -199,7 +199,7 @@ RETURNING {{customer_columns}};
 -- params: organization_id uuid, customer_id uuid, name text
 UPDATE appointment
 SET contact_name = $3, contact_email = NULL, contact_phone = NULL, contact_locale = NULL, contact_channels = NULL,
-    notes = NULL, staff_notes = NULL, cancellation_reason = NULL, customer_time_zone = 'UTC', guest_origin = NULL
+    notes = NULL, staff_notes = NULL, external_id = NULL, cancellation_reason = NULL, customer_time_zone = 'UTC', guest_origin = NULL
 WHERE organization_id = $1 AND customer_id = $2;
 
 -- name: erase_history_of_customer :exec

@@ -5,4 +5,6 @@ SELECT id FROM resource WHERE organization_id = $1 AND $2::text = 'RESOURCE' AND
 UNION ALL
 SELECT id FROM location WHERE organization_id = $1 AND $2 = 'LOCATION' AND external_id = $3
 UNION ALL
-SELECT id FROM customer WHERE organization_id = $1 AND $2 = 'CUSTOMER' AND external_id = $3;
+SELECT id FROM customer WHERE organization_id = $1 AND $2 = 'CUSTOMER' AND external_id = $3
+UNION ALL
+SELECT id FROM appointment WHERE organization_id = $1 AND $2 = 'APPOINTMENT' AND external_id = $3;

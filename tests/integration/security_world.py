@@ -229,6 +229,11 @@ async def a_world(api: Api) -> World:
     )
     noted = {"appointmentId": standing["appointment"]["id"], "staffNotes": "Pays in cash"}
     made((await api.ask(_NOTE, caller=api.admin, input=noted))["answer"], "Appointment")
+    await api.rows(
+        "UPDATE appointment SET external_id = 'visit-1' WHERE organization_id = $1 AND id = $2 RETURNING 1",
+        api.organization.id,
+        key_in(standing["appointment"]["id"]),
+    )
     yoga = await a_service(api, ada, seats=4, needs=[{"name": "room", "resourceIds": [room["id"]]}])
     asked |= {"serviceId": yoga["id"], "providerId": None, "seats": 2}
     seated = await an_appointment(api, ada, "2026-01-13T14:00Z", **asked)

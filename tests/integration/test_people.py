@@ -16,6 +16,7 @@ from tests.builders import (
     a_provider,
     a_resource,
     an_appointment,
+    book,
     key_in,
     made,
     weekly,
@@ -507,3 +508,61 @@ async def test_things_are_found_by_the_organizations_own_ids(api: Api) -> None:
         answer = await api.ask(BY_EXTERNAL_ID, caller=caller, type=type_, externalId=external_id)
         found_id = answer["byExternalId"] and answer["byExternalId"]["id"]
         assert found_id == wanted, (type_, external_id)
+
+
+CORRECT = """mutation ($input: UpdateAppointmentInput!) { answer: updateAppointment(input: $input) {
+  __typename ... on Appointment { id externalId version } ... on InvalidInputError { field } } }"""
+
+
+async def test_an_external_id_is_of_one_appointment_also_among_those_booked_at_once(
+    api: Api,
+) -> None:
+    """It is given by staff, at booking or later; the same request again is the same appointment."""
+    ada = await a_provider(api, weeklyHours=weekly("09:00", "17:00"))
+    at_once = await asyncio.gather(
+        *(
+            book(api, ada, f"2026-01-13T{9 + hour:02}:00Z", caller=api.admin, externalId="one")
+            for hour in range(4)
+        )
+    )
+    kinds = sorted(each["__typename"] for each in at_once)
+    assert kinds == ["BookingConfirmation"] + ["InvalidInputError"] * 3
+    assert {each["field"] for each in at_once if "field" in each} == {"externalId"}
+    (owner,) = [each for each in at_once if each["__typename"] == "BookingConfirmation"]
+    owner_id = owner["appointment"]["id"]
+    plain = await an_appointment(api, ada, "2026-01-14T09:00Z")
+    values: Json = {"appointmentId": plain["appointment"]["id"], "externalId": "one"}
+    refused = (await api.ask(CORRECT, caller=api.acting_for(ada), input=values))["answer"]
+    assert (refused["__typename"], refused["field"]) == ("InvalidInputError", "externalId")
+    values |= {"externalId": " two "}
+    named = await api.ask(CORRECT, caller=api.acting_for(ada), input=values)
+    assert made(named["answer"], "Appointment")["externalId"] == "two"
+    for external_id, wanted in (("one", owner_id), ("two", values["appointmentId"])):
+        answer = await api.ask(
+            BY_EXTERNAL_ID, caller=api.admin, type="APPOINTMENT", externalId=external_id
+        )
+        assert answer["byExternalId"]["id"] == wanted
+    guest = await book(api, ada, "2026-01-14T12:00Z", caller=api.anonymous, externalId="three")
+    assert guest["__typename"] == "NotAllowedError"
+    link = Caller(token=plain["manageToken"])
+    stolen = (await api.ask(CORRECT, caller=link, input=values))["answer"]
+    assert stolen["__typename"] == "NotAllowedError"
+    kim = {"name": "Kim", "email": "kim@example.com"}
+    key: Json = {"idempotencyKey": "again", "externalId": "four", "customer": kim}
+    first, again = [
+        await an_appointment(api, ada, "2026-01-15T09:00Z", caller=api.admin, **key)
+        for _ in range(2)
+    ]
+    assert first["appointment"]["id"] == again["appointment"]["id"]
+    other = await book(
+        api, ada, "2026-01-15T09:00Z", caller=api.admin, **(key | {"externalId": "five"})
+    )
+    assert other["__typename"] == "IdempotencyKeyReusedError"
+    people = (await api.ask(FIND, caller=api.admin))["customers"]["nodes"]
+    for person in people:
+        erased = await api.ask(ERASE, caller=api.admin, input={"id": person["id"]})
+        made(erased["answer"], "Customer")
+    assert await api.rows(
+        "SELECT id FROM appointment WHERE organization_id = $1 AND external_id IS NOT NULL",
+        api.organization.id,
+    ) == []  # fmt: skip

@@ -443,6 +443,11 @@ class Appointment(Node):
         """Batched."""
         return await customer_seen(info, self.row.customer_id)
 
+    @strawberry.field(description="The organization's own id for it. Staff only.")
+    def external_id(self, info: Info) -> str | None:
+        """Null for others."""
+        return self.row.external_id if info.context.viewer.sees_staff_matters else None
+
     @strawberry.field(description="What staff noted about it. Staff only.")
     def staff_notes(self, info: Info) -> str | None:
         """Null for others."""
@@ -793,6 +798,10 @@ class BookAppointmentInput:
         "one whom they serve. Their limits count. `customer` is then how to reach them about this "
         "appointment; left out, as their record says.",
     )
+    external_id: str | None = strawberry.field(
+        default=None,
+        description="Staff: your own id for it, unique among appointments; 1 to 255 characters.",
+    )
     customer_time_zone: TimeZoneName = strawberry.field(
         description="The time zone in which the customer reads times."
     )
@@ -887,6 +896,7 @@ class AppointmentMutation:
             hold_token=input.hold_token,
             seats=input.seats,
             customer_id=optional_customer_key(input.customer_id),
+            external_id=input.external_id,
             ignore=input.ignore or (),
         )
         viewer = info.context.viewer

@@ -53,6 +53,11 @@ class UpdateAppointmentInput:
         default=strawberry.UNSET,
         description="Notes that only staff see, up to 2,000 characters. Staff only.",
     )
+    external_id: str | None = strawberry.field(
+        default=strawberry.UNSET,
+        description="Your own id for it, unique among appointments; 1 to 255 characters. Null: "
+        "none. Staff only.",
+    )
     expected_version: int | None = strawberry.field(
         default=None, description="Refuse the change if the appointment has another version by now."
     )

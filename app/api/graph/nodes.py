@@ -42,6 +42,7 @@ _TYPE_NAMES: Final = {
     ExternalType.RESOURCE: "Resource",
     ExternalType.LOCATION: "Location",
     ExternalType.CUSTOMER: "Customer",
+    ExternalType.APPOINTMENT: "Appointment",
 }
 
 

@@ -153,6 +153,7 @@ _publish(
         "RESOURCE": "A room or a device.",
         "LOCATION": "A location of the practice.",
         "CUSTOMER": "A customer.",
+        "APPOINTMENT": "An appointment.",
     },
 )
 

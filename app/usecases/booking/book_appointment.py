@@ -24,6 +24,7 @@ from app.core.sentences import say
 from app.core.validation import (
     ContactForm,
     valid_contact,
+    valid_external_id,
     valid_idempotency_key,
     valid_notes,
     valid_time_zone,
@@ -33,7 +34,7 @@ from app.core.viewer import Role
 from app.store.appointments import insert_appointment
 from app.store.bookings import before_booking
 from app.store.customers import CustomerIsKnownError, customer_may_be_known
-from app.store.locks import lock_idempotency_key, name_of_customer, share_rules
+from app.store.locks import lock_external_ids, lock_idempotency_key, name_of_customer, share_rules
 from app.store.network_tallies import tally_booking
 from app.store.pool import transaction
 from app.store.sessions import Sitting
@@ -70,6 +71,7 @@ from app.usecases.booking.lock_calendar import (
     Sight,
     times_changed,
 )
+from app.usecases.booking.name_appointment import EXTERNAL_ID_TAKEN, external_id_is_taken
 from app.usecases.booking.refuse_early import Asker, in_turn
 from app.usecases.booking.take_visit import take_visit
 from app.usecases.booking.use_hold import HeldTime, use_hold, wanted_by_hold
@@ -114,6 +116,7 @@ class BookingForm:
     provider_ids: Sequence[ProviderId] | None = None
     seats: int | None = None
     customer_id: CustomerId | None = None
+    external_id: str | None = None
     ignore: Sequence[RuleSetAside] = ()
 
 
@@ -138,6 +141,8 @@ async def book_appointment(
         return NotAllowed(
             message=say("A manage token opens its one appointment only. Book without it.")
         )
+    if form.external_id is not None and not viewer.is_staff:
+        return NotAllowed(message=say("Only staff set an appointment's external id."))
     wish = await _known_wish(resources, viewer, form)
     if not isinstance(wish, BookingWish):
         return wish
@@ -187,6 +192,7 @@ def _request(wish: BookingWish) -> dict[str, object]:
         "hold_id": wish.hold_id,
         **more,
         **({} if wish.customer is None else {"customer_id": wish.customer.id}),
+        **({} if wish.external_id is None else {"external_id": wish.external_id}),
         **ignored_in_request(wish.wanted.override),
     }
 
@@ -235,6 +241,9 @@ def _wish(resources: Resources, viewer: Viewer, form: BookingForm) -> BookingWis
     notes = valid_notes(form.notes)
     if isinstance(notes, InvalidInput):
         return notes
+    external_id = valid_external_id(form.external_id)
+    if isinstance(external_id, InvalidInput):
+        return external_id
     hold_id: HoldId | None = None
     if form.hold_token is not None:
         hold_id = resources.hold_tokens.verify(viewer.organization_id, form.hold_token)
@@ -251,6 +260,7 @@ def _wish(resources: Resources, viewer: Viewer, form: BookingForm) -> BookingWis
         customer_time_zone=time_zone,
         notes=notes,
         hold_id=hold_id,
+        external_id=external_id,
         seats=form.seats,
     )
 
@@ -293,6 +303,9 @@ async def _transact(
     resources: Resources, viewer: Viewer, key: RequestKey, wish: BookingWish, way: Plan
 ) -> Written | Refusal | Retry:
     async with transaction(resources.pool) as tx:
+        if wish.external_id is not None:
+            # Before the rules, which changes of resources lock after it.
+            await lock_external_ids(tx, viewer.organization_id)
         answer = await _book(resources, viewer, tx, key, wish, way)
         if not isinstance(answer, Written):
             tx.roll_back()
@@ -395,8 +408,14 @@ async def _limited(
     booker: Limited | None,
     before: BeforeBooking,
     sight: Sight,
-) -> BookingLimitReached | SlotUnavailable | None:
-    """The refusal of a booker, or of a customer whom staff name, who has as much as they may."""
+) -> BookingLimitReached | SlotUnavailable | InvalidInput | None:
+    """The refusal of a booker, or of a customer whom staff name, who has as much as they may;
+    or of an external id that another appointment has.
+    """
+    if wish.external_id is not None and await external_id_is_taken(
+        tx, viewer.organization_id, wish.external_id
+    ):
+        return EXTERNAL_ID_TAKEN
     reached = None if booker is None else limit_reached(resources, booker, before)
     is_known = viewer.role is Role.CUSTOMER or wish.customer is not None
     # A hold promises nothing of it, whatever was set aside for the hold.
@@ -470,6 +489,7 @@ def _new_appointment(
         provider_id=sight.lead,
         service_id=service_id,
         customer_id=customer.id,
+        external_id=wish.external_id,
         status=AppointmentStatus.CONFIRMED,
         starts_at=accepted.starts_at,
         ends_at=accepted.ends_at,

@@ -19,16 +19,19 @@ from app.core.sentences import say
 from app.core.validation import (
     ContactForm,
     valid_contact,
+    valid_external_id,
     valid_notes,
     valid_staff_notes,
     valid_time_zone,
 )
 from app.store.appointments import correct_appointment as store_correction
 from app.store.customers import customer_remains
+from app.store.locks import lock_external_ids
 from app.store.organizations import organization_by_id
 from app.store.pool import transaction
 from app.usecases.booking.answer import Booked, Written, confirmation, unchanged
 from app.usecases.booking.limit_guests import counted_origin
+from app.usecases.booking.name_appointment import EXTERNAL_ID_TAKEN, external_id_is_taken
 from app.usecases.booking.open_appointment import open_appointment, opened_by
 from app.usecases.events.record import record_change
 from app.usecases.events.tell import tell
@@ -48,7 +51,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CorrectionForm:
     """A correction as typed. `changes` has the fields that are named: `contact` (a `ContactForm`),
-    `notes`, `customer_time_zone` and `staff_notes`; None where null was sent.
+    `notes`, `customer_time_zone`, `staff_notes` and `external_id`; None where null was sent.
     """
 
     appointment_id: AppointmentId
@@ -62,7 +65,9 @@ Refusal: TypeAlias = InvalidInput | NotAllowed | NotFound | VersionConflict
 _ERASED: Final = NotAllowed(
     message=say("The customer was erased. Nothing is recorded about them any more.")
 )
-_STAFF_ONLY: Final = NotAllowed(message=say("Only staff write notes of the staff."))
+_STAFF_ONLY: Final = NotAllowed(
+    message=say("Only staff write notes of the staff, and set external ids.")
+)
 _LINK_STAYS: Final = NotAllowed(
     message=say("Only staff and the signed-in customer replace a manage link.")
 )
@@ -102,7 +107,7 @@ async def _correct(
     if isinstance(found, NotFound):
         return found
     appointment, actor = found
-    if "staff_notes" in changes and not actor.is_providers_side:
+    if {"staff_notes", "external_id"} & set(changes) and not actor.is_providers_side:
         return _STAFF_ONLY
     if not await customer_remains(tx, organization_id, appointment.customer_id):
         return _ERASED
@@ -113,11 +118,18 @@ async def _correct(
         "notes": appointment.notes,
         "customer_time_zone": appointment.customer_time_zone,
         "staff_notes": appointment.staff_notes,
+        "external_id": appointment.external_id,
         **changes,
     }
     after = corrected(appointment, **wanted)
     if replace(after, version=appointment.version) == appointment:
         return unchanged(organization_id, appointment)
+    if after.external_id not in {None, appointment.external_id}:
+        await lock_external_ids(tx, organization_id)
+        if await external_id_is_taken(
+            tx, organization_id, after.external_id, but_by=appointment.id
+        ):
+            return EXTERNAL_ID_TAKEN
     now = resources.clock()
     if after.contact.phone != appointment.contact.phone:
         await vouch_for_phone(
@@ -197,5 +209,6 @@ _CHECKS: Final[Mapping[str, Callable[[Any], object]]] = {
     "notes": valid_notes,
     "customer_time_zone": partial(valid_time_zone, "customer_time_zone"),
     "staff_notes": valid_staff_notes,
+    "external_id": valid_external_id,
 }
 """What checks each field that may be corrected."""
