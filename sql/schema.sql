@@ -573,10 +573,12 @@ CREATE TABLE public.provider (
     description text,
     location_id uuid,
     is_archived boolean DEFAULT false NOT NULL,
+    external_id text,
     CONSTRAINT provider_buffer_range CHECK (((buffer_minutes >= 0) AND (buffer_minutes <= 1440))),
     CONSTRAINT provider_channels_known CHECK ((channels <@ ARRAY['EMAIL'::text, 'SMS'::text])),
     CONSTRAINT provider_description_length CHECK (((char_length(description) >= 1) AND (char_length(description) <= 2000))),
     CONSTRAINT provider_email_length CHECK (((char_length(email) >= 3) AND (char_length(email) <= 254))),
+    CONSTRAINT provider_external_id_length CHECK (((char_length(external_id) >= 1) AND (char_length(external_id) <= 255))),
     CONSTRAINT provider_limits_range CHECK (((1 <= ALL (limits)) AND (10000 >= ALL (limits[1:3])) AND (44640 >= ALL (limits[4:6])))),
     CONSTRAINT provider_limits_six CHECK ((cardinality(limits) = 6)),
     CONSTRAINT provider_locale_length CHECK (((char_length(locale) >= 2) AND (char_length(locale) <= 35))),
@@ -710,11 +712,13 @@ CREATE TABLE public.service (
     description text,
     location_id uuid,
     is_archived boolean DEFAULT false NOT NULL,
+    external_id text,
     CONSTRAINT service_assignment_known CHECK ((assignment = ANY (ARRAY['PRIORITY'::text, 'LEAST_BUSY'::text, 'LONGEST_IDLE'::text]))),
     CONSTRAINT service_buffer_after_range CHECK (((buffer_after_minutes >= 0) AND (buffer_after_minutes <= 1440))),
     CONSTRAINT service_buffer_before_range CHECK (((buffer_before_minutes >= 0) AND (buffer_before_minutes <= 1440))),
     CONSTRAINT service_description_length CHECK (((char_length(description) >= 1) AND (char_length(description) <= 2000))),
     CONSTRAINT service_duration_range CHECK (((duration_minutes >= 1) AND (duration_minutes <= 1440))),
+    CONSTRAINT service_external_id_length CHECK (((char_length(external_id) >= 1) AND (char_length(external_id) <= 255))),
     CONSTRAINT service_limits_range CHECK (((1 <= ALL (limits)) AND (10000 >= ALL (limits[1:3])) AND (44640 >= ALL (limits[4:6])))),
     CONSTRAINT service_limits_six CHECK ((cardinality(limits) = 6)),
     CONSTRAINT service_max_advance_booking_range CHECK (((max_advance_booking_days >= 0) AND (max_advance_booking_days <= 1100))),
@@ -927,6 +931,9 @@ ALTER TABLE ONLY public.program_clock
     ADD CONSTRAINT program_clock_pkey PRIMARY KEY (is_only);
 
 ALTER TABLE ONLY public.provider
+    ADD CONSTRAINT provider_external_id_key UNIQUE (organization_id, external_id);
+
+ALTER TABLE ONLY public.provider
     ADD CONSTRAINT provider_pkey PRIMARY KEY (organization_id, id);
 
 ALTER TABLE ONLY public.provider
@@ -949,6 +956,9 @@ ALTER TABLE ONLY public.schema_migration
 
 ALTER TABLE ONLY public.seat
     ADD CONSTRAINT seat_pkey PRIMARY KEY (organization_id, id);
+
+ALTER TABLE ONLY public.service
+    ADD CONSTRAINT service_external_id_key UNIQUE (organization_id, external_id);
 
 ALTER TABLE ONLY public.service_need
     ADD CONSTRAINT service_need_pkey PRIMARY KEY (organization_id, service_id, "position");

@@ -33,7 +33,7 @@ FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
             limits limits.period limits.maxVisits limits.maxMinutes
             services availability nextAvailableSlot appointments description location
         """,  # the page of appointments holds those that the caller may see
-        STAFF: "email phone locale channels subject exceptions.reason timeOff",
+        STAFF: "email phone locale channels subject externalId exceptions.reason timeOff",
         # a provider has no price that there could be a share of
         NOBODY: "cancellationPolicy.lateFeePercent",
     },
@@ -49,6 +49,7 @@ FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
             needs needs.name needs.count needs.resources availability nextAvailableSlot
             limits limits.period limits.maxVisits limits.maxMinutes description location
         """,
+        STAFF: "externalId",
     },
     "Location": {
         EVERYBODY: "id name address phone email url directions timeZone isArchived",

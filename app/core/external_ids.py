@@ -8,6 +8,8 @@ from enum import StrEnum
 class ExternalType(StrEnum):
     """A type of things that may have an external id."""
 
+    PROVIDER = "PROVIDER"
+    SERVICE = "SERVICE"
     RESOURCE = "RESOURCE"
     LOCATION = "LOCATION"
     CUSTOMER = "CUSTOMER"

@@ -78,6 +78,7 @@ class Provider:
     description: str | None = None
     location_id: LocationId | None = None
     is_archived: bool = False
+    external_id: str | None = None
 
     @property
     def bookable_units(self) -> int:
@@ -104,6 +105,7 @@ class Service:
     description: str | None = None
     location_id: LocationId | None = None
     is_archived: bool = False
+    external_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

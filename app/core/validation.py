@@ -140,6 +140,7 @@ class ProviderForm:
     description: str | None = None
     location_id: LocationId | None = None
     is_archived: bool | None = False
+    external_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,6 +170,7 @@ class ServiceForm:
     description: str | None = None
     location_id: LocationId | None = None
     is_archived: bool | None = False
+    external_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -266,6 +268,7 @@ class ValidProvider:
     description: str | None
     location_id: LocationId | None
     is_archived: bool
+    external_id: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -281,6 +284,7 @@ class ValidService:
     description: str | None
     location_id: LocationId | None
     is_archived: bool
+    external_id: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -328,6 +332,7 @@ def valid_provider(form: ProviderForm) -> ValidProvider:
         description=_description(form.description),
         location_id=form.location_id,
         is_archived=_flag("is_archived", form.is_archived),
+        external_id=_external_id(form.external_id),
     )
 
 
@@ -368,7 +373,12 @@ def valid_service(form: ServiceForm) -> ValidService:
         description=_description(form.description),
         location_id=form.location_id,
         is_archived=_flag("is_archived", form.is_archived),
+        external_id=_external_id(form.external_id),
     )
+
+
+def _external_id(external_id: str | None) -> str | None:
+    return None if external_id is None else _text("external_id", external_id, EXTERNAL_ID_LENGTH)
 
 
 def _limits(field: str, limits: Sequence[BookingLimit] | None) -> tuple[BookingLimit, ...]:
@@ -395,9 +405,7 @@ def valid_resource(form: ResourceForm) -> ValidResource:
         time_zone=_zone("time_zone", form.time_zone),
         units=_integer("units", form.units, 1, MOST_UNITS),
         is_always_open=_flag("always_open", form.always_open),
-        external_id=None
-        if form.external_id is None
-        else _text("external_id", form.external_id, EXTERNAL_ID_LENGTH),
+        external_id=_external_id(form.external_id),
         is_archived=_flag("is_archived", form.is_archived),
     )
 
@@ -417,9 +425,7 @@ def valid_location(location_id: LocationId, form: LocationForm) -> Location:
         ),
         time_zone=None if form.time_zone is None else _zone("time_zone", form.time_zone),
         is_archived=_flag("is_archived", form.is_archived),
-        external_id=None
-        if form.external_id is None
-        else _text("external_id", form.external_id, EXTERNAL_ID_LENGTH),
+        external_id=_external_id(form.external_id),
     )
 
 

@@ -81,6 +81,7 @@ def provider_from(row: Record, provider_id: ProviderId) -> Provider:
         description=row["description"],
         location_id=location_key(row["location_id"]),
         is_archived=row["is_archived"],
+        external_id=row["external_id"],
     )
 
 
@@ -107,12 +108,13 @@ async def provider_page(
     keyset: Keyset,
     ids: Sequence[ProviderId] | None,
     search: str | None,
+    service_ids: Sequence[ServiceId] | None = None,
     with_archived: bool = False,
 ) -> list[Provider]:
     """A page of providers, by name as people sort names; the cursors are (name, id)."""
     page = _PAGE_BACKWARD if keyset.backward else _PAGE_FORWARD
     rows = await page.many(
-        on, organization_id, *keyset.bounds, keyset.limit, ids, search, with_archived
+        on, organization_id, *keyset.bounds, keyset.limit, ids, search, with_archived, service_ids
     )
     return [provider_from(row, ProviderId(row["id"])) for row in rows]
 
@@ -123,10 +125,11 @@ async def count_providers(
     *,
     ids: Sequence[ProviderId] | None,
     search: str | None,
+    service_ids: Sequence[ServiceId] | None = None,
     with_archived: bool = False,
 ) -> int:
     """The total number of providers in the list."""
-    row = await _COUNT.one(on, organization_id, ids, search, with_archived)
+    row = await _COUNT.one(on, organization_id, ids, search, with_archived, service_ids)
     total: int = row["total"]
     return total
 
@@ -165,6 +168,7 @@ def _values(provider: Provider) -> tuple[object, ...]:
         provider.description,
         provider.location_id,
         provider.is_archived,
+        provider.external_id,
     )
 
 

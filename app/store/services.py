@@ -64,6 +64,7 @@ def service_from(row: Record, prefix: str = "") -> Service:
         description=row[f"{prefix}description"],
         location_id=location_key(row[f"{prefix}location_id"]),
         is_archived=row[f"{prefix}is_archived"],
+        external_id=row[f"{prefix}external_id"],
     )
 
 
@@ -141,6 +142,7 @@ def _values(service: Service) -> tuple[object, ...]:
         service.description,
         service.location_id,
         service.is_archived,
+        service.external_id,
     )
 
 

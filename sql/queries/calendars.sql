@@ -14,7 +14,7 @@ SELECT wanted.provider_id AS wanted_provider_id, wanted.service_id AS wanted_ser
     provider.min_notice_minutes, provider.max_advance_booking_days, provider.policy_free_until_minutes_before,
     provider.policy_late_cancellation, provider.policy_late_fee_minor, provider.policy_late_fee_currency,
     provider.locale, provider.channels, provider.limits, provider.policy_grace_minutes, provider.policy_charges_no_show,
-    provider.description, provider.location_id, provider.is_archived,
+    provider.description, provider.location_id, provider.is_archived, provider.external_id,
     service.id AS offered_id, service.name AS offered_name, service.duration_minutes AS offered_duration_minutes,
     service.buffer_before_minutes AS offered_buffer_before_minutes,
     service.buffer_after_minutes AS offered_buffer_after_minutes,
@@ -31,7 +31,7 @@ SELECT wanted.provider_id AS wanted_provider_id, wanted.service_id AS wanted_ser
     service.policy_charges_no_show AS offered_policy_charges_no_show,
     service.limits AS offered_limits, service.max_open_per_customer AS offered_max_open_per_customer,
     service.description AS offered_description, service.location_id AS offered_location_id,
-    service.is_archived AS offered_is_archived,
+    service.is_archived AS offered_is_archived, service.external_id AS offered_external_id,
     coalesce(service.seats, 1) AS offered_seats,
     -- Whether a visit takes the provider alone, as Needs.is_plain says it.
     service.id IS NULL OR (

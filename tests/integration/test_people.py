@@ -15,6 +15,7 @@ from tests.builders import (
     Json,
     a_provider,
     a_resource,
+    a_service,
     an_appointment,
     book,
     key_in,
@@ -490,11 +491,18 @@ async def test_things_are_found_by_the_organizations_own_ids(api: Api) -> None:
     kim = await a_customer(api, "Kim", externalId="one")
     own = await a_customer(api, "Lee", caller=api.acting_for(ada), externalId="two")
     room = await a_resource(api, externalId="one")
+    ben = await a_provider(api, externalId="one")
+    cut = await a_service(api, ben, externalId=" one ")
     other = await api.another_organization()
     asked: list[tuple[Caller, str, str, str | None]] = [
         (api.admin, "CUSTOMER", "one", kim["id"]),
         (api.reception, "CUSTOMER", " one ", kim["id"]),
         (api.admin, "RESOURCE", "one", room["id"]),
+        (api.admin, "PROVIDER", "one", ben["id"]),
+        (api.acting_for(ada), "PROVIDER", "one", ben["id"]),
+        (api.anonymous, "PROVIDER", "one", None),
+        (api.admin, "SERVICE", "one", cut["id"]),
+        (api.customer("kim"), "SERVICE", "one", None),
         (api.admin, "LOCATION", "one", None),
         (api.admin, "CUSTOMER", "One", None),
         (api.acting_for(ada), "RESOURCE", "one", room["id"]),
@@ -512,6 +520,83 @@ async def test_things_are_found_by_the_organizations_own_ids(api: Api) -> None:
 
 CORRECT = """mutation ($input: UpdateAppointmentInput!) { answer: updateAppointment(input: $input) {
   __typename ... on Appointment { id externalId version } ... on InvalidInputError { field } } }"""
+
+
+@pytest.mark.parametrize("type_name", ["Provider", "Service"])
+async def test_an_external_id_is_of_one_provider_and_of_one_service(
+    api: Api, type_name: str
+) -> None:
+    ada = await a_provider(api)
+    values: Json = {"name": "New", "externalId": "one"}
+    if type_name == "Provider":
+        values |= {"timeZone": "UTC", "serviceDurationMinutes": 30}
+    else:
+        values |= {"providerIds": [ada["id"]], "durationMinutes": 30}
+    create = (
+        f"mutation ($input: Create{type_name}Input!) {{ answer: create{type_name}(input: $input) "
+        f"{{ __typename ... on {type_name} {{ id externalId }} "
+        "... on InvalidInputError { field } } }"
+    )
+    update = (
+        f"mutation ($input: Update{type_name}Input!) {{ answer: update{type_name}(input: $input) "
+        f"{{ __typename ... on {type_name} {{ externalId }} "
+        "... on InvalidInputError { field } } }"
+    )
+    at_once = [
+        each["answer"]
+        for each in await asyncio.gather(
+            *(api.ask(create, caller=api.admin, input=values) for _ in range(5))
+        )
+    ]
+    [first] = [each for each in at_once if each["__typename"] == type_name]
+    assert first["externalId"] == "one"
+    refused = {"__typename": "InvalidInputError", "field": "externalId"}
+    assert [each for each in at_once if each != first] == [refused] * 4
+    second = made(
+        (await api.ask(create, caller=api.admin, input=values | {"externalId": None}))["answer"],
+        type_name,
+    )
+
+    async def change(**changes: object) -> Json:
+        answer = await api.ask(update, caller=api.admin, input={"id": second["id"], **changes})
+        found: Json = answer["answer"]
+        return found
+
+    assert await change(externalId="one") == refused
+    assert await change(externalId="one", dryRun=True) == refused
+    assert (await change(externalId="two", dryRun=True))["__typename"] == "ChangePreview"
+    assert await change(externalId=" two ") == {"__typename": type_name, "externalId": "two"}
+    assert await change(name="Other") == {"__typename": type_name, "externalId": "two"}
+    assert await change(externalId="x" * 256) == refused
+    assert await change(externalId=None) == {"__typename": type_name, "externalId": None}
+
+
+async def test_providers_are_listed_by_what_they_offer(api: Api) -> None:
+    ada, ben = await a_provider(api, name="Ada"), await a_provider(api, name="Ben")
+    await a_provider(api, name="Cleo")
+    cut, dye = await a_service(api, ada, ben), await a_service(api, ben)
+    document = """query ($of: [ID!], $first: Int, $last: Int, $search: String) {
+        providers(serviceIds: $of, first: $first, last: $last, search: $search) {
+            totalCount nodes { name } } }"""
+
+    async def names(
+        *services: Json,
+        first: int | None = None,
+        last: int | None = None,
+        search: str | None = None,
+    ) -> tuple[list[str], int]:
+        of = [each["id"] for each in services]
+        answer = await api.ask(document, of=of, first=first, last=last, search=search)
+        found = answer["providers"]
+        return [each["name"] for each in found["nodes"]], found["totalCount"]
+
+    assert await names(cut) == (["Ada", "Ben"], 2)
+    assert await names(dye) == (["Ben"], 1)
+    assert await names(cut, dye) == (["Ada", "Ben"], 2)
+    assert await names(cut, first=1) == (["Ada"], 2)
+    assert await names(cut, last=1) == (["Ben"], 2)
+    assert await names(cut, search="be") == (["Ben"], 1)
+    assert await names() == ([], 0)
 
 
 async def test_an_external_id_is_of_one_appointment_also_among_those_booked_at_once(

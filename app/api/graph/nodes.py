@@ -39,6 +39,8 @@ from app.usecases.practice.find_by_external_id import find_by_external_id
 MOST_IDS = 100
 
 _TYPE_NAMES: Final = {
+    ExternalType.PROVIDER: "Provider",
+    ExternalType.SERVICE: "Service",
     ExternalType.RESOURCE: "Resource",
     ExternalType.LOCATION: "Location",
     ExternalType.CUSTOMER: "Customer",

@@ -47,6 +47,7 @@ from app.api.words.keys import (
     optional_service_key,
     provider_key,
     provider_keys,
+    service_keys,
 )
 from app.api.words.limits import LIMITS, BookingLimit, BookingLimitInput
 from app.api.words.money import CancellationPolicy, CancellationPolicyInput
@@ -85,6 +86,7 @@ from app.usecases.listing.list_availability import SlotQuestion
 from app.usecases.practice.edit_provider import change_provider, create_provider
 from app.usecases.practice.list_providers import count_providers, list_providers
 
+_EXTERNAL_ID = "Your own id for them, unique among providers; 1 to 255 characters."
 BY_NAME = Order(name="providers", types=(str, UUID))
 
 
@@ -184,6 +186,11 @@ class Provider(Node):
     def subject(self, info: Info) -> str | None:
         """Null for others."""
         return self.row.subject if info.context.viewer.sees_staff_matters else None
+
+    @strawberry.field(description="Your own id for them. Staff only.")
+    def external_id(self, info: Info) -> str | None:
+        """Null for others."""
+        return self.row.external_id if info.context.viewer.sees_staff_matters else None
 
     @strawberry.field(description="When they work, week by week, in the order of the week.")
     async def weekly_hours(self, info: Info) -> list[WeeklyHours]:
@@ -365,6 +372,7 @@ class CreateProviderInput:
     location_id: strawberry.ID | None = strawberry.field(
         default=None, description="Where they see customers, unless the service says otherwise."
     )
+    external_id: str | None = strawberry.field(default=None, description=_EXTERNAL_ID)
 
 
 @strawberry.input(
@@ -419,6 +427,9 @@ class UpdateProviderInput:
     limits: list[BookingLimitInput] | None = strawberry.field(
         default=strawberry.UNSET, description=f"{LIMITS} They replace the earlier ones."
     )
+    external_id: str | None = strawberry.field(
+        default=strawberry.UNSET, description=f"{_EXTERNAL_ID} Null: none."
+    )
     is_archived: bool | None = strawberry.field(default=strawberry.UNSET, description=ARCHIVED)
     dry_run: bool | None = strawberry.field(default=False, description=DRY_RUN)
     description: str | None = strawberry.field(
@@ -458,7 +469,7 @@ class ProviderQuery:
         return Provider.found(found, info.context.viewer)
 
     @strawberry.field(description="The organization's providers, by name.")
-    async def providers(
+    async def providers(  # noqa: PLR0917  GraphQL names them
         self,
         info: Info,
         first: First = None,
@@ -467,12 +478,17 @@ class ProviderQuery:
         before: Before = None,
         search: Search = None,
         ids: Ids = None,
+        service_ids: Annotated[
+            list[strawberry.ID] | None,
+            strawberry.argument(description="Only those who offer one of these services."),
+        ] = None,
         include_archived: IncludeArchived = False,  # noqa: FBT002  GraphQL names it
     ) -> ProviderConnection | None:
         """Keyset pages."""
         page = PageRequest.read(BY_NAME, first=first, after=after, last=last, before=before)
         resources, viewer = info.context.resources, info.context.viewer
         keys = None if ids is None else provider_keys(ids)
+        offered = None if service_ids is None else service_keys(service_ids)
         text = search.replace("\0", "") if search else None
         rows = await list_providers(
             resources,
@@ -480,6 +496,7 @@ class ProviderQuery:
             keyset=page.keyset,
             ids=keys,
             search=text,
+            service_ids=offered,
             with_archived=bool(include_archived),
         )
         return connect(
@@ -489,7 +506,12 @@ class ProviderQuery:
             key=lambda row: (row.name, row.id),
             node=Provider.of,
             count=lambda: count_providers(
-                resources, viewer, ids=keys, search=text, with_archived=bool(include_archived)
+                resources,
+                viewer,
+                ids=keys,
+                search=text,
+                service_ids=offered,
+                with_archived=bool(include_archived),
             ),
         )
 
@@ -524,6 +546,7 @@ class ProviderMutation:
             limits=None if input.limits is None else [each.to_core() for each in input.limits],
             description=input.description,
             location_id=optional_location_key(input.location_id),
+            external_id=input.external_id,
         )
         answer = await create_provider(
             info.context.resources,

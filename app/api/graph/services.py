@@ -72,6 +72,7 @@ MAX_OPEN: Final = (
     "any number. Counted for signed-in customers: one more is refused with LIMIT_REACHED."
 )
 
+_EXTERNAL_ID = "Your own id for it, unique among services; 1 to 255 characters."
 BY_NAME = Order(name="services", types=(str, UUID))
 
 
@@ -167,6 +168,11 @@ class Service(Node):
     async def location(self, info: Info) -> Location | None:
         """Batched."""
         return await location_of(info, self.row.location_id)
+
+    @strawberry.field(description="Your own id for it. Staff only.")
+    def external_id(self, info: Info) -> str | None:
+        """Null for others."""
+        return self.row.external_id if info.context.viewer.sees_staff_matters else None
 
     @strawberry.field(description="What it costs; null where no price is set.")
     def price(self) -> Money | None:
@@ -366,6 +372,7 @@ class CreateServiceInput:
         default=None,
         description="Where its visits take place; null: where the lead provider sees customers.",
     )
+    external_id: str | None = strawberry.field(default=None, description=_EXTERNAL_ID)
 
 
 @strawberry.input(
@@ -425,6 +432,9 @@ class UpdateServiceInput:
     )
     max_open_per_customer: int | None = strawberry.field(
         default=strawberry.UNSET, description=f"1 to 10,000. {MAX_OPEN}"
+    )
+    external_id: str | None = strawberry.field(
+        default=strawberry.UNSET, description=f"{_EXTERNAL_ID} Null: none."
     )
     is_archived: bool | None = strawberry.field(default=strawberry.UNSET, description=ARCHIVED)
     dry_run: bool | None = strawberry.field(default=False, description=DRY_RUN)
@@ -547,6 +557,7 @@ class ServiceMutation:
             max_open_per_customer=input.max_open_per_customer,
             description=input.description,
             location_id=optional_location_key(input.location_id),
+            external_id=input.external_id,
         )
         wanted = NeedsForm(
             provider_ids=provider_keys(input.provider_ids),

@@ -150,6 +150,8 @@ _publish(
     ExternalType,
     "What may have an external id.",
     {
+        "PROVIDER": "A provider.",
+        "SERVICE": "A service.",
         "RESOURCE": "A room or a device.",
         "LOCATION": "A location of the practice.",
         "CUSTOMER": "A customer.",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from app.core.external_ids import ExternalType
 from app.core.refusals import InvalidInput
 from app.core.sentences import say
-from app.store.external_ids import id_by_external_id
+from app.usecases.practice.own_ids import external_id_is_taken as is_taken
 
 if TYPE_CHECKING:
     from app.core.ids import AppointmentId, OrganizationId
@@ -28,5 +28,4 @@ async def external_id_is_taken(
     """Whether an appointment has this external id already, but for one; ask under
     `lock_external_ids`.
     """
-    owner = await id_by_external_id(tx, organization_id, ExternalType.APPOINTMENT, external_id)
-    return owner not in {None, but_by}
+    return await is_taken(tx, organization_id, ExternalType.APPOINTMENT, external_id, but_by=but_by)

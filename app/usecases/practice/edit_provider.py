@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from app.core.changes import RulesChanged
+from app.core.external_ids import ExternalType
 from app.core.ids import ProviderId
 from app.core.money import CancellationPolicy
 from app.core.provider import Provider
@@ -22,7 +23,7 @@ from app.core.validation import (
     valid_week,
 )
 from app.store.hours import replace_weekly_hours
-from app.store.locks import lock_rules, lock_token_subjects
+from app.store.locks import lock_external_ids, lock_rules, lock_token_subjects
 from app.store.pool import transaction
 from app.store.providers import insert_provider, providers_by_ids, subject_is_taken, update_provider
 from app.store.services import services_of_providers
@@ -30,6 +31,7 @@ from app.usecases.events.record import provider_changed, record_events
 from app.usecases.events.tell import tell
 from app.usecases.messages.opt_out import want_again
 from app.usecases.practice.edit_location import refuse_location
+from app.usecases.practice.own_ids import external_id_is_taken
 from app.usecases.practice.preview_change import editing, preview_change
 
 if TYPE_CHECKING:
@@ -45,6 +47,9 @@ if TYPE_CHECKING:
 DEFAULT_POLICY = CancellationPolicy()
 """Free until the start: the default."""
 
+_EXTERNAL_ID_TAKEN = InvalidInput(
+    field="external_id", message=say("Another provider has this external id already.")
+)
 _SUBJECT_TAKEN = InvalidInput(
     field="subject", message=say("Another provider has this subject already.")
 )
@@ -66,6 +71,7 @@ def _provider(provider_id: ProviderId, valid: ValidProvider) -> Provider:
         description=valid.description,
         location_id=valid.location_id,
         is_archived=valid.is_archived,
+        external_id=valid.external_id,
     )
 
 
@@ -96,10 +102,15 @@ async def create_provider(
         return week
     provider = _provider(provider_id, valid)
     async with transaction(resources.pool) as tx:
+        await lock_external_ids(tx, viewer.organization_id)
         await lock_token_subjects(tx, viewer.organization_id)
         refusal = await refuse_location(tx, viewer.organization_id, provider.location_id)
         if refusal is not None:
             return refusal
+        if await external_id_is_taken(
+            tx, viewer.organization_id, ExternalType.PROVIDER, provider.external_id
+        ):
+            return _EXTERNAL_ID_TAKEN
         if not await insert_provider(tx, viewer.organization_id, provider, resources.clock()):
             tx.roll_back()
             return _SUBJECT_TAKEN
@@ -129,8 +140,7 @@ async def change_provider(
             message=say("Only the provider, reception and administrators change a provider.")
         )
     async with editing(resources.pool, dry_run=dry_run) as tx:
-        if "subject" in changes:
-            await lock_token_subjects(tx, viewer.organization_id)
+        await _lock_names(tx, viewer, changes)
         await lock_rules(tx, viewer.organization_id, [provider_id])
         stored = (await providers_by_ids(tx, viewer.organization_id, [provider_id])).get(
             provider_id
@@ -144,11 +154,7 @@ async def change_provider(
         if isinstance(valid, InvalidInput):
             return valid
         provider = _provider(provider_id, valid)
-        if "subject" in changes and await subject_is_taken(
-            tx, viewer.organization_id, provider_id, provider.subject
-        ):
-            return _SUBJECT_TAKEN
-        refusal = await refuse_location(
+        refusal = await _refuse_names(tx, viewer, provider, changes) or await refuse_location(
             tx,
             viewer.organization_id,
             provider.location_id,
@@ -176,6 +182,30 @@ async def change_provider(
         RulesChanged(organization_id=viewer.organization_id, ids=(provider_id, *service_ids)),
     )
     return provider
+
+
+async def _lock_names(tx: Transaction, viewer: Viewer, changes: Changes) -> None:
+    """Hold back others who would give the same external id or subject."""
+    if "external_id" in changes:
+        await lock_external_ids(tx, viewer.organization_id)
+    if "subject" in changes:
+        await lock_token_subjects(tx, viewer.organization_id)
+
+
+async def _refuse_names(
+    tx: Transaction, viewer: Viewer, after: Provider, changes: Changes
+) -> InvalidInput | None:
+    """Why the provider can't have this external id or this subject."""
+    organization_id = viewer.organization_id
+    if "subject" in changes and await subject_is_taken(
+        tx, organization_id, after.id, after.subject
+    ):
+        return _SUBJECT_TAKEN
+    if "external_id" in changes and await external_id_is_taken(
+        tx, organization_id, ExternalType.PROVIDER, after.external_id, but_by=after.id
+    ):
+        return _EXTERNAL_ID_TAKEN
+    return None
 
 
 def _refuse(viewer: Viewer, provider_id: ProviderId, changes: Changes) -> NotAllowed | None:
@@ -232,4 +262,5 @@ def _form_of(provider: Provider) -> ProviderForm:
         description=provider.description,
         location_id=provider.location_id,
         is_archived=provider.is_archived,
+        external_id=provider.external_id,
     )

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from app.core.changes import RulesChanged
+from app.core.external_ids import ExternalType
 from app.core.ids import ServiceId
 from app.core.provider import Service
 from app.core.refusals import InvalidInput, NotAllowed, NotFound
@@ -24,7 +25,7 @@ from app.core.validation import (
     valid_service,
     valid_units,
 )
-from app.store.locks import lock_rules, lock_service
+from app.store.locks import lock_external_ids, lock_rules, lock_service
 from app.store.needs import load_stored_needs, replace_needs
 from app.store.pool import transaction
 from app.store.providers import providers_by_ids
@@ -33,6 +34,7 @@ from app.store.services import insert_service, services_by_ids, update_service
 from app.usecases.events.record import record_events, service_changed
 from app.usecases.events.tell import tell
 from app.usecases.practice.edit_location import refuse_location
+from app.usecases.practice.own_ids import external_id_is_taken
 from app.usecases.practice.preview_change import editing, preview_change
 
 if TYPE_CHECKING:
@@ -45,6 +47,9 @@ if TYPE_CHECKING:
 
 Refusal: TypeAlias = InvalidInput | NotAllowed | NotFound
 
+_EXTERNAL_ID_TAKEN = InvalidInput(
+    field="external_id", message=say("Another service has this external id already.")
+)
 _NOT_ALLOWED = NotAllowed(message=say("Only administrators create and change services."))
 
 
@@ -60,6 +65,7 @@ def _service(service_id: ServiceId, valid: ValidService) -> Service:
         description=valid.description,
         location_id=valid.location_id,
         is_archived=valid.is_archived,
+        external_id=valid.external_id,
     )
 
 
@@ -81,12 +87,17 @@ async def create_service(
     service = _service(ServiceId(resources.new_id()), valid)
     async with transaction(resources.pool) as tx:
         subject_ids = _subject_ids(needs)
+        await lock_external_ids(tx, viewer.organization_id)
         await lock_rules(tx, viewer.organization_id, subject_ids)
         refusal = await _refusal(tx, viewer.organization_id, needs) or await refuse_location(
             tx, viewer.organization_id, service.location_id
         )
         if refusal is not None:
             return refusal
+        if await external_id_is_taken(
+            tx, viewer.organization_id, ExternalType.SERVICE, service.external_id
+        ):
+            return _EXTERNAL_ID_TAKEN
         await insert_service(tx, viewer.organization_id, service, resources.clock())
         await replace_needs(tx, viewer.organization_id, service.id, needs)
         _record(resources, viewer, tx, service.id)
@@ -109,7 +120,7 @@ async def change_service(
     if not viewer.is_admin:
         return _NOT_ALLOWED
     async with editing(resources.pool, dry_run=dry_run) as tx:
-        await lock_service(tx, viewer.organization_id, service_id)
+        await _lock(tx, viewer, service_id, changes)
         before = (await load_stored_needs(tx, viewer.organization_id, [service_id])).get(service_id)
         stored = (await services_by_ids(tx, viewer.organization_id, [service_id])).get(service_id)
         if stored is None or before is None:
@@ -120,12 +131,8 @@ async def change_service(
         needs = valid_needs(replace(needs_form(before), **needs_changes))
         if isinstance(needs, InvalidInput):
             return needs
-        refused = refuse_price_of_seats(valid.price, needs.seats) or await refuse_location(
-            tx,
-            viewer.organization_id,
-            valid.location_id,
-            before=stored.location_id,
-            dry_run=dry_run,
+        refused = await _refuse_values(
+            tx, viewer.organization_id, stored, valid, needs, dry_run=dry_run
         )
         if refused is not None:
             return refused
@@ -153,6 +160,34 @@ async def change_service(
         _record(resources, viewer, tx, service_id)
     await _tell(resources, viewer, service_id, subject_ids)
     return service
+
+
+async def _lock(tx: Transaction, viewer: Viewer, service_id: ServiceId, changes: Changes) -> None:
+    """Hold back others who would change the service, or give the same external id."""
+    if "external_id" in changes:
+        await lock_external_ids(tx, viewer.organization_id)
+    await lock_service(tx, viewer.organization_id, service_id)
+
+
+async def _refuse_values(
+    tx: Transaction,
+    organization_id: OrganizationId,
+    stored: Service,
+    valid: ValidService,
+    needs: Needs,
+    *,
+    dry_run: bool,
+) -> InvalidInput | None:
+    """Why the service can't have these values. Its external id is locked where it changes."""
+    refused = refuse_price_of_seats(valid.price, needs.seats) or await refuse_location(
+        tx, organization_id, valid.location_id, before=stored.location_id, dry_run=dry_run
+    )
+    if refused is not None or valid.external_id == stored.external_id:
+        return refused
+    is_taken = await external_id_is_taken(
+        tx, organization_id, ExternalType.SERVICE, valid.external_id, but_by=stored.id
+    )
+    return _EXTERNAL_ID_TAKEN if is_taken else None
 
 
 def _subject_ids(needs: Needs) -> set[SubjectId]:
@@ -212,4 +247,5 @@ def _form_of(service: Service) -> ServiceForm:
         description=service.description,
         location_id=service.location_id,
         is_archived=service.is_archived,
+        external_id=service.external_id,
     )

@@ -23,10 +23,11 @@ async def list_providers(
     keyset: Keyset,
     ids: Sequence[ProviderId] | None,
     search: str | None,
+    service_ids: Sequence[ServiceId] | None = None,
     with_archived: bool = False,
 ) -> list[Provider]:
-    """A page in the order of (name, id); `ids` and `search`, where given, narrow the list. What is
-    archived is in it only for staff who ask for that.
+    """A page in the order of (name, id); `ids`, `search` and `service_ids` (who offers one of
+    them), where given, narrow the list. What is archived is in it only for staff who ask for that.
     """
     return await providers.provider_page(
         resources.pool,
@@ -34,6 +35,7 @@ async def list_providers(
         keyset=keyset,
         ids=ids,
         search=search,
+        service_ids=service_ids,
         with_archived=with_archived and viewer.sees_archived,
     )
 
@@ -44,6 +46,7 @@ async def count_providers(
     *,
     ids: Sequence[ProviderId] | None,
     search: str | None,
+    service_ids: Sequence[ServiceId] | None = None,
     with_archived: bool = False,
 ) -> int:
     """How many providers that list holds in all."""
@@ -52,6 +55,7 @@ async def count_providers(
         viewer.organization_id,
         ids=ids,
         search=search,
+        service_ids=service_ids,
         with_archived=with_archived and viewer.sees_archived,
     )
 
