@@ -137,6 +137,7 @@ async def a_world(api: Api) -> World:
         locationId=location["id"],
         limits=limits,
         slotIntervalMinutes=30,
+        externalId="ada-1",
         cancellationPolicy=policy,
         breaks=weekly("12:00", "12:30", effectiveFrom="2020-01-01", effectiveUntil="2030-01-01"),
         weeklyHours=weekly(
@@ -162,6 +163,7 @@ async def a_world(api: Api) -> World:
         slotIntervalMinutes=30,
         minNoticeMinutes=0,
         maxAdvanceBookingDays=60,
+        externalId="visit-1",
         price={"amountMinor": 5_000, "currency": "EUR"},
         cancellationPolicy=share,
         needs=[{"name": "room", "resourceIds": [room["id"]]}],

@@ -83,6 +83,9 @@ def register_scalars(world: World) -> None:
             ["2026-01-13", "2026-01-20", "2026-02-01", "0001-01-01", "9999-12-31"]
         ),
         "LocalTime": st.sampled_from(["00:00", "09:00", "17:00", "24:00"]),
+        "LocalDateTime": st.sampled_from(
+            ["2026-01-20T09:00", "2026-01-21T17:30", "0001-01-01T00:00", "9999-12-31T23:59"]
+        ),
         "TimeZone": st.sampled_from(
             ["UTC", "Europe/Berlin", "America/Los_Angeles", "Mars/Olympus"]
         ),
