@@ -27,7 +27,12 @@ from app.store.migrations import migrate
 from app.store.pool import Pool, create_pool
 
 hypothesis.settings.register_profile(
-    "sample", derandomize=True, deadline=None, database=None, print_blob=True
+    "sample",
+    derandomize=True,
+    deadline=None,
+    database=None,
+    max_examples=60,
+    print_blob=True,
 )
 hypothesis.settings.register_profile("full", deadline=None, max_examples=2_000, print_blob=True)
 hypothesis.settings.load_profile("sample")

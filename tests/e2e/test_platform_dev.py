@@ -180,6 +180,7 @@ def python_for_everybody(folder: Path) -> Path:
     return folder / "bin" / version
 
 
+@pytest.mark.full
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 def test_dev_runs_for_users_who_are_not_root(
     bare: dict[str, str], data_dir: Path, tmp_path: Path

@@ -73,6 +73,7 @@ class _Quiet(SimpleHTTPRequestHandler):
         """Say nothing."""
 
 
+@pytest.mark.full
 async def test_a_customer_books_moves_and_cancels(built: str, shop: Shop, windows: Windows) -> None:
     """A second window sees each change of the free times without being reloaded."""
     page = await windows.open(locale="en-GB", timezone_id="Europe/Berlin")

@@ -295,7 +295,7 @@ def movable_is_what_can_be_had(data: st.DataObject) -> None:
         assert_chosen(after, oracle, minute, visit.claims)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=PATIENT)
+@settings(max_examples=18, deadline=None, suppress_health_check=PATIENT)
 @given(st.data())
 def test_listed_is_bookable_is_what_trying_every_assignment_finds(data: st.DataObject) -> None:
     """The starts that are listed with their leads; and of one start, whether it can be had, whom
@@ -313,20 +313,20 @@ def test_a_move_takes_what_trying_every_assignment_finds(data: st.DataObject) ->
     movable_is_what_can_be_had(data)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=PATIENT)
+@settings(max_examples=18, deadline=None, suppress_health_check=PATIENT)
 @given(st.data())
 def test_seats_are_listed_and_taken_as_trying_every_party_finds(data: st.DataObject) -> None:
     """Where a party finds room, in which session, how many seats are left, and why there are none."""
     seats_are_listed_and_taken(data)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=PATIENT)
+@settings(max_examples=18, deadline=None, suppress_health_check=PATIENT)
 @given(st.data())
 def test_a_party_moves_where_trying_every_session_finds_room(data: st.DataObject) -> None:
     seats_move_where_there_is_room(data)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=PATIENT)
+@settings(max_examples=18, deadline=None, suppress_health_check=PATIENT)
 @given(st.data())
 def test_an_override_finds_what_trying_every_assignment_without_those_rules_finds(
     data: st.DataObject,
