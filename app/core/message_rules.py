@@ -45,11 +45,9 @@ def reminder_kind(minutes_before: int) -> MessageKind:
     return _KINDS.get(minutes_before, MessageKind.BEFORE)
 
 
-def reminder_minutes(kind: MessageKind, stored: int | None) -> int | None:
-    """How long before the start a message of this kind is due; `stored` where the kind does not
-    say.
-    """
-    return _MINUTES.get(kind, stored)
+def reminder_minutes(kind: MessageKind) -> int | None:
+    """How long before the start a message of this kind is due; None where the kind does not say."""
+    return _MINUTES.get(kind)
 
 
 RETRY_DELAYS: Final = tuple(

@@ -579,7 +579,7 @@ def valid_contact(form: ContactForm) -> Contact:
 @_answers
 def valid_external_id(external_id: str | None) -> str | None:
     """Check an organization's own id of something; None where it has none."""
-    return None if external_id is None else _text("external_id", external_id, EXTERNAL_ID_LENGTH)
+    return _external_id(external_id)
 
 
 @_answers

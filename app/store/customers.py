@@ -28,7 +28,6 @@ _BY_SUBJECT = query("customer_by_subject")
 _OF_PROVIDER = query("customers_of_provider")
 _PEOPLE = {False: query("people_forward"), True: query("people_backward")}
 _COUNT_PEOPLE = query("count_people")
-_EXTERNAL_ID_IS_TAKEN = query("external_id_of_customer_is_taken")
 _EXPORT = query("export_customer")
 _REMAINS = query("customer_remains")
 _INSERT = query("insert_customer")
@@ -124,15 +123,6 @@ async def count_people(
     row = await _COUNT_PEOPLE.one(on, organization_id, reader, search or "", None, None, None, None)
     total: int = row["total"]
     return total
-
-
-async def external_id_of_customer_is_taken(
-    tx: Transaction, organization_id: OrganizationId, customer_id: CustomerId, external_id: str
-) -> bool:
-    """Whether another customer has this external id; ask under `lock_external_ids`."""
-    row = await _EXTERNAL_ID_IS_TAKEN.one(tx, organization_id, customer_id, external_id)
-    taken: bool = row["taken"]
-    return taken
 
 
 async def customer_by_subject(

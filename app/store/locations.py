@@ -20,7 +20,6 @@ _BY_IDS = query("location_by_ids")
 _OF_ORGANIZATION = query("locations_of_organization")
 _COUNT = query("count_locations")
 _INSERT = query("insert_location")
-_EXTERNAL_ID_IS_TAKEN = query("external_id_of_location_is_taken")
 _FOR_UPDATE = query("location_for_update")
 _IN_USE = query("location_in_use")
 _UPDATE = query("update_location")
@@ -88,15 +87,6 @@ async def insert_location(
     """
     row = await _INSERT.maybe(tx, organization_id, location.id, *_values(location), created_at)
     return row is not None
-
-
-async def location_external_id_is_taken(
-    tx: Transaction, organization_id: OrganizationId, location_id: LocationId, external_id: str
-) -> bool:
-    """Whether another location has this external id; ask under `lock_external_ids`."""
-    row = await _EXTERNAL_ID_IS_TAKEN.one(tx, organization_id, location_id, external_id)
-    taken: bool = row["taken"]
-    return taken
 
 
 async def location_for_update(

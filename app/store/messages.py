@@ -68,7 +68,7 @@ class StoredKind(NamedTuple):
         if name == "" and minutes:
             return cls(MessageKind.BEFORE, int(minutes))
         kind = MessageKind(stored)
-        return cls(kind, reminder_minutes(kind, None))
+        return cls(kind, reminder_minutes(kind))
 
     def __str__(self) -> str:
         if self.kind is MessageKind.BEFORE and self.minutes_before is not None:

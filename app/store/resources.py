@@ -22,7 +22,6 @@ _PAGE_FORWARD = query("resource_page_forward")
 _PAGE_BACKWARD = query("resource_page_backward")
 _COUNT = query("count_resources")
 _INSERT = query("insert_resource")
-_EXTERNAL_ID_IS_TAKEN = query("external_id_of_resource_is_taken")
 _UPDATE = query("update_resource")
 
 
@@ -99,15 +98,6 @@ async def insert_resource(
     """
     row = await _INSERT.maybe(tx, organization_id, resource.id, *_values(resource), created_at)
     return row is not None
-
-
-async def external_id_is_taken(
-    tx: Transaction, organization_id: OrganizationId, resource_id: ResourceId, external_id: str
-) -> bool:
-    """Whether another resource has this external id; ask under `lock_external_ids`."""
-    row = await _EXTERNAL_ID_IS_TAKEN.one(tx, organization_id, resource_id, external_id)
-    taken: bool = row["taken"]
-    return taken
 
 
 async def update_resource(

@@ -33,13 +33,6 @@ INSERT INTO customer (organization_id, id, subject, name, email, phone, time_zon
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
 ON CONFLICT DO NOTHING;
 
--- name: external_id_of_customer_is_taken :one
--- Whether another customer has this external id; asked under the organization's lock on external ids.
--- params: organization_id uuid, id uuid, external_id text
-SELECT EXISTS (
-    SELECT FROM customer WHERE organization_id = $1 AND id <> $2 AND external_id = $3
-) AS taken;
-
 -- name: customers_of_provider :many
 -- Those of these customers whom a provider serves, as the provider knows them: by the contact that was given for their last
 -- visit together, and since their first one was booked; or by the record, where the provider made it.

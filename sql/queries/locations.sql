@@ -33,13 +33,6 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
 ON CONFLICT ON CONSTRAINT location_external_id_key DO NOTHING
 RETURNING id;
 
--- name: external_id_of_location_is_taken :one
--- Whether another location has this external id; asked under the organization's lock on external ids.
--- params: organization_id uuid, id uuid, external_id text
-SELECT EXISTS (
-    SELECT FROM location WHERE organization_id = $1 AND id <> $2 AND external_id = $3
-) AS taken;
-
 -- name: location_for_update :maybe
 -- A location as it is now, locked until the transaction ends: changes of one location are serialized, and nobody is given
 -- one that is about to be archived.

@@ -85,13 +85,6 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 ON CONFLICT ON CONSTRAINT resource_external_id_key DO NOTHING
 RETURNING id;
 
--- name: external_id_of_resource_is_taken :one
--- Whether another resource has this external id; asked under the organization's lock on external ids.
--- params: organization_id uuid, id uuid, external_id text
-SELECT EXISTS (
-    SELECT FROM resource WHERE organization_id = $1 AND id <> $2 AND external_id = $3
-) AS taken;
-
 -- name: update_resource :one
 -- Replaces all values of a resource.
 -- params: organization_id uuid, id uuid, name text, kind text, time_zone text, units integer, is_always_open boolean, is_archived boolean, external_id text

@@ -10,18 +10,19 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
+from app.core.external_ids import ExternalType
 from app.core.hours import ALWAYS_OPEN, ClockRange, DayException, WeeklyRange
 from app.core.ids import ProviderId, ResourceId, ServiceId
 from app.core.keyset import Keyset
 from app.core.needs import Assignment, Needs, ResourceGroup
 from app.core.resource import Resource
 from app.store.calendars import load_resource_calendars, time_zones
+from app.store.external_ids import external_id_is_taken
 from app.store.hours import replace_exception, replace_weekly_hours
 from app.store.needs import load_needs, replace_needs
 from app.store.pool import Pool, transaction
 from app.store.resources import (
     count_resources,
-    external_id_is_taken,
     insert_resource,
     resource_page,
     resources_by_ids,
@@ -247,5 +248,7 @@ async def test_an_external_id_names_one_resource_of_an_organization(api: Api) ->
         (other, room.id, True),
     ):
         async with transaction(api.resources.pool) as tx:
-            taken = await external_id_is_taken(tx, organization_id, resource_id, "room-1")
+            taken = await external_id_is_taken(
+                tx, organization_id, ExternalType.RESOURCE, "room-1", but_by=resource_id
+            )
             assert taken is is_taken

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from app.core.appointment import ManageLink
+from app.core.refusals import InvalidInput
+from app.core.sentences import say
 from app.identity.manage import ManageClaims
 from app.store.appointments import appointments_by_ids
 from app.usecases.events.tell import told_again
@@ -16,6 +18,10 @@ if TYPE_CHECKING:
     from app.core.ids import AppointmentId, OrganizationId
     from app.store.pool import Transaction
     from app.usecases.resources import Resources
+
+EXTERNAL_ID_TAKEN: Final = InvalidInput(
+    field="external_id", message=say("Another appointment has this external id already.")
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from app.core.appointment import Appointment, AppointmentStatus, Contact, Custom
 from app.core.booking import BookingWish, Wanted, accept
 from app.core.changes import AppointmentChangeKind
 from app.core.events import Author
+from app.core.external_ids import ExternalType
 from app.core.ids import AppointmentId
 from app.core.refusals import (
     BookingLimitReached,
@@ -34,12 +35,19 @@ from app.core.viewer import Role
 from app.store.appointments import insert_appointment
 from app.store.bookings import before_booking
 from app.store.customers import CustomerIsKnownError, customer_may_be_known
+from app.store.external_ids import external_id_is_taken
 from app.store.locks import lock_external_ids, lock_idempotency_key, name_of_customer, share_rules
 from app.store.network_tallies import tally_booking
 from app.store.pool import transaction
 from app.store.sessions import Sitting
 from app.store.subjects import insert_subjects
-from app.usecases.booking.answer import Booked, Written, confirmation, written_before
+from app.usecases.booking.answer import (
+    EXTERNAL_ID_TAKEN,
+    Booked,
+    Written,
+    confirmation,
+    written_before,
+)
 from app.usecases.booking.choose_visit import (
     MOST_TRIES,
     NOTHING,
@@ -71,7 +79,6 @@ from app.usecases.booking.lock_calendar import (
     Sight,
     times_changed,
 )
-from app.usecases.booking.name_appointment import EXTERNAL_ID_TAKEN, external_id_is_taken
 from app.usecases.booking.refuse_early import Asker, in_turn
 from app.usecases.booking.take_visit import take_visit
 from app.usecases.booking.use_hold import HeldTime, use_hold, wanted_by_hold
@@ -412,8 +419,8 @@ async def _limited(
     """The refusal of a booker, or of a customer whom staff name, who has as much as they may;
     or of an external id that another appointment has.
     """
-    if wish.external_id is not None and await external_id_is_taken(
-        tx, viewer.organization_id, wish.external_id
+    if await external_id_is_taken(
+        tx, viewer.organization_id, ExternalType.APPOINTMENT, wish.external_id
     ):
         return EXTERNAL_ID_TAKEN
     reached = None if booker is None else limit_reached(resources, booker, before)

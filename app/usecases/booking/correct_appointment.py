@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from app.core.appointment import Appointment
 from app.core.changes import AppointmentChangeKind
 from app.core.events import Author
+from app.core.external_ids import ExternalType
 from app.core.lifecycle import Actor, corrected, with_new_link
 from app.core.refusals import InvalidInput, NotAllowed, NotFound, VersionConflict
 from app.core.sentences import say
@@ -26,12 +27,12 @@ from app.core.validation import (
 )
 from app.store.appointments import correct_appointment as store_correction
 from app.store.customers import customer_remains
+from app.store.external_ids import external_id_is_taken
 from app.store.locks import lock_external_ids
 from app.store.organizations import organization_by_id
 from app.store.pool import transaction
-from app.usecases.booking.answer import Booked, Written, confirmation, unchanged
+from app.usecases.booking.answer import EXTERNAL_ID_TAKEN, Booked, Written, confirmation, unchanged
 from app.usecases.booking.limit_guests import counted_origin
-from app.usecases.booking.name_appointment import EXTERNAL_ID_TAKEN, external_id_is_taken
 from app.usecases.booking.open_appointment import open_appointment, opened_by
 from app.usecases.events.record import record_change
 from app.usecases.events.tell import tell
@@ -127,7 +128,11 @@ async def _correct(
     if after.external_id not in {None, appointment.external_id}:
         await lock_external_ids(tx, organization_id)
         if await external_id_is_taken(
-            tx, organization_id, after.external_id, but_by=appointment.id
+            tx,
+            organization_id,
+            ExternalType.APPOINTMENT,
+            after.external_id,
+            but_by=appointment.id,
         ):
             return EXTERNAL_ID_TAKEN
     now = resources.clock()

@@ -181,7 +181,7 @@ class Subject:
             recipient=recipient,
             channel=channel,
             session_id=None if session is None else session.id,
-            minutes_before=reminder_minutes(kind, None),
+            minutes_before=reminder_minutes(kind),
         )
 
     def messages(self, planned: StoredKind, time_version: int) -> tuple[MessageKey, ...]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from app.core.appointment import Contact, Customer
 from app.core.events import EventType, Happening
+from app.core.external_ids import ExternalType
 from app.core.ids import CustomerId
 from app.core.messages import MessageStatus
 from app.core.refusals import InvalidInput, NotAllowed, NotFound
@@ -22,7 +23,6 @@ from app.core.validation import (
 from app.core.viewer import Role
 from app.store.customers import (
     customer_for_update,
-    external_id_of_customer_is_taken,
     forget_channels_of_customer,
     guest_is_known,
     insert_customer,
@@ -30,6 +30,7 @@ from app.store.customers import (
     update_customer,
 )
 from app.store.customers import erase_customer as store_erasure
+from app.store.external_ids import external_id_is_taken
 from app.store.locks import lock_external_ids
 from app.store.messages import stop_messages_of_customer
 from app.store.pool import transaction
@@ -202,8 +203,12 @@ async def _external_id_is_free(tx: Transaction, viewer: Viewer, customer: Custom
     if customer.external_id is None:
         return True
     await lock_external_ids(tx, viewer.organization_id)
-    return not await external_id_of_customer_is_taken(
-        tx, viewer.organization_id, customer.id, customer.external_id
+    return not await external_id_is_taken(
+        tx,
+        viewer.organization_id,
+        ExternalType.CUSTOMER,
+        customer.external_id,
+        but_by=customer.id,
     )
 
 

@@ -7,15 +7,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from app.core.external_ids import ExternalType
 from app.core.ids import LocationId
 from app.core.location import MOST_LOCATIONS, Location
 from app.core.refusals import InvalidInput, NotAllowed, NotFound
 from app.core.sentences import say
 from app.core.validation import LocationForm, valid_location
+from app.store.external_ids import external_id_is_taken
 from app.store.locations import (
     count_locations,
     insert_location,
-    location_external_id_is_taken,
     location_for_update,
     location_is_in_use,
     locations_by_ids,
@@ -91,12 +92,12 @@ async def change_location(
         location = valid_location(location_id, replace(_form_of(stored), **changes))
         if isinstance(location, InvalidInput):
             return location
-        if (
-            "external_id" in changes
-            and location.external_id is not None
-            and await location_external_id_is_taken(
-                tx, viewer.organization_id, location_id, location.external_id
-            )
+        if "external_id" in changes and await external_id_is_taken(
+            tx,
+            viewer.organization_id,
+            ExternalType.LOCATION,
+            location.external_id,
+            but_by=location_id,
         ):
             return _EXTERNAL_ID_TAKEN
         await update_location(tx, viewer.organization_id, location)

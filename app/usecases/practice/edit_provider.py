@@ -22,6 +22,7 @@ from app.core.validation import (
     valid_provider,
     valid_week,
 )
+from app.store.external_ids import external_id_is_taken
 from app.store.hours import replace_weekly_hours
 from app.store.locks import lock_external_ids, lock_rules, lock_token_subjects
 from app.store.pool import transaction
@@ -31,7 +32,6 @@ from app.usecases.events.record import provider_changed, record_events
 from app.usecases.events.tell import tell
 from app.usecases.messages.opt_out import want_again
 from app.usecases.practice.edit_location import refuse_location
-from app.usecases.practice.own_ids import external_id_is_taken
 from app.usecases.practice.preview_change import editing, preview_change
 
 if TYPE_CHECKING:

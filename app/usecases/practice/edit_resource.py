@@ -10,17 +10,18 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from app.core.changes import RulesChanged
+from app.core.external_ids import ExternalType
 from app.core.ids import ResourceId
 from app.core.refusals import InvalidInput, NotAllowed, NotFound
 from app.core.resource import Resource
 from app.core.sentences import say
 from app.core.stranded import ChangePreview, change_of_resource
 from app.core.validation import ResourceForm, valid_resource, valid_week
+from app.store.external_ids import external_id_is_taken
 from app.store.hours import replace_weekly_hours
 from app.store.locks import lock_external_ids, lock_rules
 from app.store.pool import transaction
 from app.store.resources import (
-    external_id_is_taken,
     insert_resource,
     resources_by_ids,
     update_resource,
@@ -117,12 +118,12 @@ async def change_resource(
         if isinstance(valid, InvalidInput):
             return valid
         resource = _resource(resource_id, valid)
-        if (
-            "external_id" in changes
-            and resource.external_id is not None
-            and await external_id_is_taken(
-                tx, viewer.organization_id, resource_id, resource.external_id
-            )
+        if "external_id" in changes and await external_id_is_taken(
+            tx,
+            viewer.organization_id,
+            ExternalType.RESOURCE,
+            resource.external_id,
+            but_by=resource_id,
         ):
             return _EXTERNAL_ID_TAKEN
         if dry_run:

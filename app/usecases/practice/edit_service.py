@@ -25,6 +25,7 @@ from app.core.validation import (
     valid_service,
     valid_units,
 )
+from app.store.external_ids import external_id_is_taken
 from app.store.locks import lock_external_ids, lock_rules, lock_service
 from app.store.needs import load_stored_needs, replace_needs
 from app.store.pool import transaction
@@ -34,7 +35,6 @@ from app.store.services import insert_service, services_by_ids, update_service
 from app.usecases.events.record import record_events, service_changed
 from app.usecases.events.tell import tell
 from app.usecases.practice.edit_location import refuse_location
-from app.usecases.practice.own_ids import external_id_is_taken
 from app.usecases.practice.preview_change import editing, preview_change
 
 if TYPE_CHECKING:

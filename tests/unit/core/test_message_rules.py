@@ -298,7 +298,7 @@ def a_message(kind: MessageKind = DAY, **changes: object) -> MessageKey:
         time_version=1,
         recipient=Recipient.CUSTOMER,
         channel=Channel.EMAIL,
-        minutes_before=reminder_minutes(kind, None),
+        minutes_before=reminder_minutes(kind),
     )
     return replace(message, **changes)  # type: ignore[arg-type]
 
