@@ -168,8 +168,8 @@ def plan(
     before the start.
 
     A move that keeps the start has none: the reminders of that start are planned already. Neither
-    has a correction that changes no address. One that does plans everything anew, for the new
-    address, and tells the old one.
+    has a correction that changes no address. A correction that changes one plans the reminders
+    again, for the new address, and a notice to the old one.
     """
     kind = _TOLD.get(change)
     if kind is None or (

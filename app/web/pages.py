@@ -73,7 +73,7 @@ def booking_routes() -> list[BaseRoute]:
 
 
 def desk_routes() -> list[BaseRoute]:
-    """The desk at /desk, where staff run the day; it needs `routes()` beside it."""
+    """The desk at /desk, where staff run the day; it also needs the routes of `routes()`."""
     return [Route("/desk", _desk, name="desk")]
 
 

@@ -40,8 +40,8 @@ class UpdateAppointmentInput:
     appointment_id: strawberry.ID = strawberry.field(description="Which appointment.")
     contact: CustomerInput | None = strawberry.field(
         default=strawberry.UNSET,
-        description="All of the contact, in place of what was given. Messages from now on go to "
-        "the new address; the old one is told that it was replaced.",
+        description="The whole contact, in place of what was given. Later messages go to the "
+        "new address; the old one gets a notice that it was replaced.",
     )
     notes: str | None = strawberry.field(
         default=strawberry.UNSET, description="The customer's remarks, up to 2,000 characters."
@@ -125,7 +125,7 @@ class CorrectionMutation:
 
     @strawberry.mutation(
         description="Replaces the manage token of an appointment: the one before stops working at "
-        "once. Its staff and its signed-in customer; whoever holds the token can't."
+        "once. For its staff and its signed-in customer only: the token itself does not allow it."
     )
     async def renew_manage_token(
         self,

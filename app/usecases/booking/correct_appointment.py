@@ -1,7 +1,7 @@
 """Correct what was given for an appointment, and replace its manage link. Its time stays.
 
-An address that was mistyped, or a name, or a zone. Messages from then on go to the new address; the
-old one is told once, so that nobody can take an appointment over unnoticed.
+Later messages go to the new address. The old one gets a single notice, so that nobody can take over
+an appointment unnoticed.
 """
 
 from __future__ import annotations

@@ -667,8 +667,8 @@ def _former_reaches(
 
 
 def _told_at(then: Reach, after: Addresses) -> tuple[Channel, ...]:
-    """On which channel the customer is told that an address of theirs was replaced: by e-mail if
-    that was, whatever channels they want since; else by SMS, unless they want e-mail only.
+    """The channel of the notice to a replaced address: e-mail if the e-mail address was replaced,
+    whatever channels they want now; otherwise SMS, unless they want e-mail only.
     """
     if then.email is not None and then.email != after.email:
         return (Channel.EMAIL,)

@@ -1,6 +1,6 @@
 """Find customers: staff who see all of them by their records, a provider those whom they serve.
 
-Guests share a record by their e-mail, so whoever books with somebody's e-mail would see the record.
+Guests with the same e-mail share a record, so a booking with somebody's e-mail would reveal it.
 A provider therefore finds and sees a customer by the contacts that were given for visits with them,
 or by the record if they made it themselves.
 """

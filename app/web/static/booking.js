@@ -210,7 +210,7 @@ async function pick(providerId, serviceId, wanted) {
   await showTimes(providerId, serviceId, seats);
 }
 
-/** Where a visit would be: the service's location, else that of whoever leads, if it is the same whoever does. */
+/** Where a visit would be: the service's location, otherwise the lead's, if it is the same for every possible lead. */
 function placeOf(service, providers) {
   const places = new Map(providers.map(({ location }) => [locationText(location), location]));
   return service?.location ?? (places.size === 1 ? [...places.values()][0] : null);

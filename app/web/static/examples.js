@@ -144,9 +144,9 @@ query Practice {
 `;
 
 const CORRECT = `
-# Puts right what was given for an appointment. Both
-# addresses are told of a changed one. Needs a token
-# of its customer, its provider or an administrator.
+# Corrects what was given for an appointment. If an address
+# changes, both get a message. Needs a token of its customer,
+# its provider or an administrator.
 mutation Correct($input: UpdateAppointmentInput!) {
   updateAppointment(input: $input) {
     __typename

@@ -184,7 +184,7 @@ function render() {
   });
 }
 
-/** A change by somebody else is told; one of our own has been told already. */
+/** Announces changes by others; our own have been announced already. */
 function changed(change) {
   render();
   if (practice) desk.stranded.refresh();

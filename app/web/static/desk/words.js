@@ -125,7 +125,7 @@ export const DESK = {
     somebody_else: "Somebody else",
     away_open: "Time off",
     stranded_title: "To be moved or cancelled",
-    stranded_hint: "The hours of now would not allow these appointments. Nobody is told until you move or cancel them.",
+    stranded_hint: "The current hours would not allow these appointments. Customers get no message until you move or cancel them.",
     nothing_stranded: "Nothing is left to do.",
     to_work_off_one: "1 to move or cancel",
     to_work_off_other: "{count} to move or cancel",
