@@ -28,7 +28,7 @@ from app.settings import Settings
 from app.standins.embedded import Servers
 from app.store.pool import DatabaseUnavailableError, transaction
 from app.usecases.callers.identify import identify
-from app.usecases.events.tell import tell
+from app.usecases.events.publish import publish
 from app.usecases.events.watch_appointments import AppointmentNews, watch_appointments
 from app.usecases.events.watch_availability import WatchForm, watch_availability
 from tests.builders import NOW, TODAY, Api, Clock, a_provider, key_in, listed, running, utc, weekly
@@ -176,11 +176,11 @@ async def test_an_invalidation_that_cannot_be_sent_is_counted_and_the_cancellati
         resources = application.resources
         change = RulesChanged(organization_id=application.organization.id, ids=())
         resources.redis.breaker = Breaker()
-        await tell(resources, change)
+        await publish(resources, change)
         assert resources.accelerator.shared.counts.invalidations_lost == 0
         assert resources.feed.counts.untold == 0
         world.redis.refuse()
-        await tell(resources, replace(change, ids=(provider_id(ada),)))
+        await publish(resources, replace(change, ids=(provider_id(ada),)))
         assert resources.accelerator.shared.counts.invalidations_lost == 1
         assert resources.feed.counts.untold == 1
         world.redis.serve()
@@ -390,7 +390,7 @@ async def test_commands_that_are_reset_at_any_moment_are_answered_or_counted(pla
                 number += 1
                 await resources.accelerator.shared.look([Question(organization_id, ada)])
                 await resources.accelerator.shared.stamps(organization_id, [ada])
-                await tell(resources, change)
+                await publish(resources, change)
                 await documents.keep("0" * 64, "{ livez }")
                 await documents.find("0" * 64)
                 resources.rates.spend(POINTS, f"robin-{number}", 1)

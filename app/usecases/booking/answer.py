@@ -10,7 +10,7 @@ from app.core.refusals import InvalidInput
 from app.core.sentences import say
 from app.identity.manage import ManageClaims
 from app.store.appointments import appointments_by_ids
-from app.usecases.events.tell import told_again
+from app.usecases.events.publish import change_for_retry
 
 if TYPE_CHECKING:
     from app.core.appointment import Appointment
@@ -54,7 +54,9 @@ def unchanged(organization_id: OrganizationId, appointment: Appointment) -> Writ
     """The appointment as an earlier request left it. Its changes are published again: that request
     may have died before it could.
     """
-    return Written(appointment=appointment, changes=(told_again(organization_id, appointment),))
+    return Written(
+        appointment=appointment, changes=(change_for_retry(organization_id, appointment),)
+    )
 
 
 def confirmation(

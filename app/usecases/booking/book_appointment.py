@@ -82,8 +82,8 @@ from app.usecases.booking.lock_calendar import (
 from app.usecases.booking.refuse_early import Asker, in_turn
 from app.usecases.booking.take_visit import take_visit
 from app.usecases.booking.use_hold import HeldTime, use_hold, wanted_by_hold
+from app.usecases.events.publish import publish
 from app.usecases.events.record import customer_changed, record_change
-from app.usecases.events.tell import tell
 from app.usecases.listing.find_next_slots import nearest_visits
 from app.usecases.messages.vouch_for_phone import vouch_for_phone
 
@@ -181,7 +181,7 @@ async def book_appointment(
         return replace(answer, alternatives=nearest)
     if not isinstance(answer, Written):
         return answer
-    await tell(resources, *answer.changes)
+    await publish(resources, *answer.changes)
     return confirmation(resources, viewer.organization_id, answer.appointment)
 
 

@@ -30,8 +30,8 @@ from app.usecases.booking.limit_guests import counted_origin
 from app.usecases.booking.lock_calendar import lock_own_time, times_changed
 from app.usecases.booking.name_phone import with_phone
 from app.usecases.booking.open_appointment import open_appointment, opened_by
+from app.usecases.events.publish import publish
 from app.usecases.events.record import record_change
-from app.usecases.events.tell import tell
 
 if TYPE_CHECKING:
     from app.core.ids import AppointmentId
@@ -83,7 +83,7 @@ async def cancel_appointment(
         )
     if not isinstance(answer, Written):
         return answer
-    await tell(resources, *answer.changes)
+    await publish(resources, *answer.changes)
     return answer.appointment
 
 

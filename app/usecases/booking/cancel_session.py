@@ -33,13 +33,13 @@ from app.usecases.booking.open_session import (
     lock_session_of,
     see_session,
 )
+from app.usecases.events.publish import change_for_retry
 from app.usecases.events.record import (
     hold_ended,
     record_changes,
     record_events,
     session_changed,
 )
-from app.usecases.events.tell import told_again
 
 if TYPE_CHECKING:
     from app.core.changes import Change
@@ -97,7 +97,7 @@ async def _cancel(
     if isinstance(session, Retry):
         return session
     if session.is_cancelled:
-        again = told_again(organization_id, session)
+        again = change_for_retry(organization_id, session)
         return ChangedSession(session=session, changes=(again,))
     now = resources.clock()
     reason_against = everybody.why_not_change(session, now)

@@ -20,8 +20,8 @@ from app.store.appointments import (
 )
 from app.store.pool import transaction
 from app.usecases.booking.open_appointment import open_appointment
+from app.usecases.events.publish import publish
 from app.usecases.events.record import record_change, record_changes
-from app.usecases.events.tell import tell
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,7 +75,7 @@ async def close_appointment(
             author=Author(actor=actor, subject=viewer.subject),
             now=now,
         )
-    await tell(resources, changed)
+    await publish(resources, changed)
     return after
 
 
@@ -92,7 +92,7 @@ async def complete_what_ended(resources: Resources) -> int:
         for organization_id, ids in batch.items():
             changes = await _complete(resources, organization_id, ids, now)
             completed += len(changes)
-            await tell(resources, *changes)
+            await publish(resources, *changes)
     return completed
 
 

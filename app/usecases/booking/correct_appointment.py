@@ -34,8 +34,8 @@ from app.store.pool import transaction
 from app.usecases.booking.answer import EXTERNAL_ID_TAKEN, Booked, Written, confirmation, unchanged
 from app.usecases.booking.limit_guests import counted_origin
 from app.usecases.booking.open_appointment import open_appointment, opened_by
+from app.usecases.events.publish import publish
 from app.usecases.events.record import record_change
-from app.usecases.events.tell import tell
 from app.usecases.messages.vouch_for_phone import vouch_for_phone
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ async def correct_appointment(
         answer = await _correct(resources, viewer, tx, form, opened, changes)
     if not isinstance(answer, Written):
         return answer
-    await tell(resources, *answer.changes)
+    await publish(resources, *answer.changes)
     return answer.appointment
 
 
@@ -160,7 +160,7 @@ async def renew_manage_token(
         written = await _written(
             resources, viewer, tx, appointment, with_new_link(appointment), actor
         )
-    await tell(resources, *written.changes)
+    await publish(resources, *written.changes)
     return confirmation(resources, viewer.organization_id, written.appointment)
 
 

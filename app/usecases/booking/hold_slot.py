@@ -62,8 +62,8 @@ from app.usecases.booking.lock_calendar import (
 )
 from app.usecases.booking.refuse_early import Asker, in_turn
 from app.usecases.booking.take_visit import take_visit
+from app.usecases.events.publish import change_for_retry, publish
 from app.usecases.events.record import hold_ended, record_events, record_hold
-from app.usecases.events.tell import tell, told_again
 from app.usecases.listing.find_next_slots import nearest_visits
 
 if TYPE_CHECKING:
@@ -159,7 +159,7 @@ async def hold_slot(resources: Resources, viewer: Viewer, form: HoldForm) -> Hel
         return replace(answer, alternatives=nearest)
     if not isinstance(answer, _Written):
         return answer
-    await tell(resources, *answer.changes)
+    await publish(resources, *answer.changes)
     return Held(
         hold=answer.hold, token=resources.hold_tokens.sign(viewer.organization_id, answer.hold.id)
     )
@@ -226,7 +226,7 @@ async def _hold(
         held_before = await hold_by_id(tx, organization_id, earlier.hold_id)
         if held_before is None:
             return NotFound(what="hold")
-        return _Written(hold=held_before, changes=(told_again(organization_id, held_before),))
+        return _Written(hold=held_before, changes=(change_for_retry(organization_id, held_before),))
 
     caller, most = _caller(resources, viewer)
     await lock_caller(tx, organization_id, caller)
@@ -279,7 +279,7 @@ async def release_hold(resources: Resources, viewer: Viewer, token: str) -> Held
         hold = await hold_for_update(tx, organization_id, hold_id)
         if hold is None:
             return NotFound(what="hold")
-        changes = (told_again(organization_id, hold),)
+        changes = (change_for_retry(organization_id, hold),)
         held = await claims_taken_by(tx, organization_id, hold)
         if held and hold.ended_at is None:
             own = await lock_time(resources, tx, organization_id, held, hold.session_id)
@@ -295,7 +295,7 @@ async def release_hold(resources: Resources, viewer: Viewer, token: str) -> Held
             )
             hold = replace(hold, ended_at=now)
             changes = times_changed(organization_id, own.zones, held)
-    await tell(resources, *changes)
+    await publish(resources, *changes)
     return Held(hold=hold, token=token)
 
 

@@ -19,7 +19,7 @@ from app.store.pool import transaction
 from app.store.session_changes import lock_any_session, parties_of_session
 from app.store.session_lists import sessions_by_ids
 from app.usecases.booking.lock_calendar import Retry
-from app.usecases.events.tell import tell
+from app.usecases.events.publish import publish
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -75,7 +75,7 @@ async def change_session(
             if not isinstance(answer, ChangedSession):
                 tx.roll_back()
         if isinstance(answer, ChangedSession):
-            await tell(resources, *answer.changes)
+            await publish(resources, *answer.changes)
             return answer.session
         if not isinstance(answer, Retry):
             return answer

@@ -64,8 +64,8 @@ from app.usecases.booking.lock_calendar import (
 from app.usecases.booking.name_phone import with_phone
 from app.usecases.booking.open_appointment import open_appointment, opened_by
 from app.usecases.booking.take_visit import give_back, take_visit
+from app.usecases.events.publish import publish
 from app.usecases.events.record import record_change
-from app.usecases.events.tell import tell
 from app.usecases.listing.find_next_slots import nearest_slots_for_move
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ async def reschedule_appointment(
         return replace(answer.refusal, alternatives=nearest)
     if not isinstance(answer, Written):
         return answer
-    await tell(resources, *answer.changes)
+    await publish(resources, *answer.changes)
     return confirmation(resources, viewer.organization_id, answer.appointment)
 
 

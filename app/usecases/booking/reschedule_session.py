@@ -64,13 +64,13 @@ from app.usecases.booking.open_session import (
     lock_session_of,
     see_session,
 )
+from app.usecases.events.publish import change_for_retry
 from app.usecases.events.record import (
     record_answer,
     record_changes,
     record_events,
     session_changed,
 )
-from app.usecases.events.tell import told_again
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -169,7 +169,7 @@ async def _move(
         return decided
     # It is there already, with whom it is to be.
     record_answer(tx, key, session_id, resources.clock())
-    return ChangedSession(session=decided, changes=(told_again(organization_id, decided),))
+    return ChangedSession(session=decided, changes=(change_for_retry(organization_id, decided),))
 
 
 async def _lock_and_decide(
@@ -258,7 +258,7 @@ async def _moved_before(
     """The answer to a request that comes again: the session with its fields as of now."""
     found = await sessions_by_ids(tx, organization_id, [session_id], resources.clock())
     session = found[session_id]
-    return ChangedSession(session=session, changes=(told_again(organization_id, session),))
+    return ChangedSession(session=session, changes=(change_for_retry(organization_id, session),))
 
 
 def _taken(session: Session, everybody: Everybody) -> Taken:

@@ -3,7 +3,7 @@
 Every use case that changes something ends here, and nothing else writes the history, the outbox,
 idempotency keys or events. What is recorded goes to the database with the transaction's next
 statement or its commit. Each function returns the changes to publish after the commit, by
-`app.usecases.events.tell`.
+`app.usecases.events.publish`.
 """
 
 from __future__ import annotations

@@ -20,8 +20,8 @@ from app.store.hours import replace_exception, replace_weekly_hours
 from app.store.locks import lock_rules
 from app.store.providers import providers_by_ids
 from app.store.resources import resources_by_ids
+from app.usecases.events.publish import publish
 from app.usecases.events.record import provider_changed, record_events, resource_changed
-from app.usecases.events.tell import tell
 from app.usecases.practice.preview_change import editing, preview_change
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ async def rules_of(
             author=viewer.author,
             now=resources.clock(),
         )
-    await tell(resources, RulesChanged(organization_id=viewer.organization_id, ids=(found.id,)))
+    await publish(resources, RulesChanged(organization_id=viewer.organization_id, ids=(found.id,)))
 
 
 async def _lock(tx: Transaction, viewer: Viewer, owner: Owner) -> Changed | Refusal:

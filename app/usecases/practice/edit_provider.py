@@ -28,8 +28,8 @@ from app.store.locks import lock_external_ids, lock_rules, lock_token_subjects
 from app.store.pool import transaction
 from app.store.providers import insert_provider, providers_by_ids, subject_is_taken, update_provider
 from app.store.services import services_of_providers
+from app.usecases.events.publish import publish
 from app.usecases.events.record import provider_changed, record_events
-from app.usecases.events.tell import tell
 from app.usecases.messages.opt_out import want_again
 from app.usecases.practice.edit_location import refuse_location
 from app.usecases.practice.preview_change import editing, preview_change
@@ -177,7 +177,7 @@ async def change_provider(
             )
         service_ids = await _services_changed(tx, viewer, stored, provider)
         _record(resources, viewer, tx, provider_id)
-    await tell(
+    await publish(
         resources,
         RulesChanged(organization_id=viewer.organization_id, ids=(provider_id, *service_ids)),
     )

@@ -26,8 +26,8 @@ from app.store.resources import (
     resources_by_ids,
     update_resource,
 )
+from app.usecases.events.publish import publish
 from app.usecases.events.record import record_events, resource_changed
-from app.usecases.events.tell import tell
 from app.usecases.practice.preview_change import editing, preview_change
 
 if TYPE_CHECKING:
@@ -131,7 +131,9 @@ async def change_resource(
             return await preview_change(resources, tx, viewer, change)
         await update_resource(tx, viewer.organization_id, resource)
         _record(resources, viewer, tx, resource_id)
-    await tell(resources, RulesChanged(organization_id=viewer.organization_id, ids=(resource_id,)))
+    await publish(
+        resources, RulesChanged(organization_id=viewer.organization_id, ids=(resource_id,))
+    )
     return resource
 
 

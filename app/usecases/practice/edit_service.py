@@ -32,8 +32,8 @@ from app.store.pool import transaction
 from app.store.providers import providers_by_ids
 from app.store.resources import resources_by_ids
 from app.store.services import insert_service, services_by_ids, update_service
+from app.usecases.events.publish import publish
 from app.usecases.events.record import record_events, service_changed
-from app.usecases.events.tell import tell
 from app.usecases.practice.edit_location import refuse_location
 from app.usecases.practice.preview_change import editing, preview_change
 
@@ -101,7 +101,7 @@ async def create_service(
         await insert_service(tx, viewer.organization_id, service, resources.clock())
         await replace_needs(tx, viewer.organization_id, service.id, needs)
         _record(resources, viewer, tx, service.id)
-    await _tell(resources, viewer, service.id, subject_ids)
+    await _publish(resources, viewer, service.id, subject_ids)
     return service
 
 
@@ -158,7 +158,7 @@ async def change_service(
         service = _service(service_id, valid)
         await update_service(tx, viewer.organization_id, service)
         _record(resources, viewer, tx, service_id)
-    await _tell(resources, viewer, service_id, subject_ids)
+    await _publish(resources, viewer, service_id, subject_ids)
     return service
 
 
@@ -211,12 +211,12 @@ async def _refusal(
     return units if isinstance(units, InvalidInput) else None
 
 
-async def _tell(
+async def _publish(
     resources: Resources, viewer: Viewer, service_id: ServiceId, subject_ids: set[SubjectId]
 ) -> None:
     """Listings of all these may differ from now on."""
     change = RulesChanged(organization_id=viewer.organization_id, ids=(service_id, *subject_ids))
-    await tell(resources, change)
+    await publish(resources, change)
 
 
 def _record(resources: Resources, viewer: Viewer, tx: Transaction, service_id: ServiceId) -> None:

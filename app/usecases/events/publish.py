@@ -1,4 +1,4 @@
-"""Tell: publish the changes of a mutation, after its commit and before its answer. Failures are
+"""Publish the changes of a mutation, after its commit and before its answer. Failures are
 logged and counted, never raised.
 """
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _log: Final = logging.getLogger(__name__)
 
 
-async def tell(resources: Resources, *changes: Change) -> None:
+async def publish(resources: Resources, *changes: Change) -> None:
     """Invalidate caches, publish to subscribers, and wake the sender of messages. A committed
     mutation is answered as a success even if one of these has a bug.
     """
@@ -42,16 +42,16 @@ def _bugs_logged() -> Iterator[None]:
     try:
         yield
     except Exception:  # noqa: BLE001  the transaction is committed: no exception may contradict that
-        _log.exception("announcing a committed change failed")
+        _log.exception("publishing a committed change failed")
 
 
-def told_again(
+def change_for_retry(
     organization_id: OrganizationId, taken: Appointment | Hold | Session
 ) -> RulesChanged:
-    """What to publish with the answer to a retry: the process that gave the first answer may have
-    died before it published, or may not have published yet.
+    """The change to publish with the answer to a retry: the process that gave the first answer may
+    have died before it published, or may not have published yet.
 
-    It invalidates everything of whom and what is taken, since the answer no longer says what it
-    changed.
+    It invalidates all free times of the providers and resources, since the stored answer does not
+    say which dates changed.
     """
     return RulesChanged(organization_id=organization_id, ids=(*taken.providers, *taken.resources))
