@@ -72,8 +72,8 @@ class Feed:
         self._organizations: dict[OrganizationId, _Organization] = {}
         self._places = asyncio.Semaphore(readings_at_once)
         self._tasks = Tasks("the live feed")
-        self._untold: set[OrganizationId] = set()
-        self._teller: asyncio.Task[None] | None = None
+        self._unsent: set[OrganizationId] = set()
+        self._resending: asyncio.Task[None] | None = None
         self.counts = Counts()
         self._listener = Listener(
             redis,
@@ -167,7 +167,7 @@ class Feed:
 
     # ------------------------------------------------------------ publishing and receiving
 
-    async def tell(self, changes: Sequence[Change]) -> None:
+    async def publish(self, changes: Sequence[Change]) -> None:
         """Publishes changes that were committed here: to subscribers here at once, to other
         processes by a message. A message that can't be sent is counted, and no exception is raised;
         once Redis is reachable again, the other processes get a message to read for themselves.
@@ -180,36 +180,36 @@ class Feed:
         for organization_id, some in by_organization.items():
             self._receive(organization_id, some)
         try:
-            await self._publish(by_organization)
+            await self._send(by_organization)
         except BROKEN_REDIS as outage:
             self.counts.untold += 1
             self._redis.breaker.trip(outage)
             _log.warning("could not publish a change to other processes: %s", describe(outage))
-            self._untold.update(by_organization)
-            if self._teller is None:
-                self._teller = self._tasks.start(self._tell_untold())
+            self._unsent.update(by_organization)
+            if self._resending is None:
+                self._resending = self._tasks.start(self._resend())
 
-    async def _publish(self, changes: Mapping[OrganizationId, Sequence[Change]]) -> None:
+    async def _send(self, changes: Mapping[OrganizationId, Sequence[Change]]) -> None:
         async with self._redis.pipeline(transaction=False) as pipeline:
             for organization_id, some in changes.items():
                 pipeline.publish(channel_of(organization_id), encode(self._origin, some))
             await pipeline.execute()
 
-    async def _tell_untold(self) -> None:
+    async def _resend(self) -> None:
         """Tells other processes, once Redis accepts it, that they missed changes and must read."""
         failures = 0
         try:
-            while self._untold:
+            while self._unsent:
                 await asyncio.sleep(self._pace.retry_after(failures))
-                untold, self._untold = self._untold, set()
+                unsent, self._unsent = self._unsent, set()
                 try:
-                    await self._publish(dict.fromkeys(untold, ()))
+                    await self._send(dict.fromkeys(unsent, ()))
                     failures = 0
                 except BROKEN_REDIS:
-                    self._untold |= untold
+                    self._unsent |= unsent
                     failures += 1
         finally:
-            self._teller = None
+            self._resending = None
 
     def _receive(self, organization_id: OrganizationId, changes: Sequence[Change]) -> None:
         organization = self._organizations.get(organization_id)

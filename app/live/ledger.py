@@ -45,7 +45,7 @@ Concerns: TypeAlias = Callable[[AppointmentChanged], bool]
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
-class Told:
+class Delivery:
     """A change, as it is delivered to all subscribers whom it concerns."""
 
     change: AppointmentChanged
@@ -68,17 +68,17 @@ class Following:
     def __init__(self, concerns: Concerns, most_pending: int) -> None:
         self._concerns = concerns
         self._most = most_pending
-        self._pending: dict[tuple[AppointmentId, int], Told] = {}
+        self._pending: dict[tuple[AppointmentId, int], Delivery] = {}
         self._woken = asyncio.Event()
 
-    def offer(self, told: Told) -> None:
+    def offer(self, delivery: Delivery) -> None:
         """Queues the change if it concerns the subscriber."""
-        change = told.change
+        change = delivery.change
         if not self._concerns(change):
             return
-        self._pending[change.appointment_id, change.version] = told
+        self._pending[change.appointment_id, change.version] = delivery
         if len(self._pending) > self._most:
-            newest: dict[AppointmentId, Told] = {}
+            newest: dict[AppointmentId, Delivery] = {}
             for each in self._pending.values():
                 newest.pop(each.change.appointment_id, None)
                 newest[each.change.appointment_id] = each
@@ -92,7 +92,7 @@ class Following:
         """The subscriber's identity may have changed."""
         self._woken.set()
 
-    async def take(self) -> list[Told]:
+    async def take(self) -> list[Delivery]:
         """Waits for pending changes and takes them, in the order of their versions; empty where
         only the subscriber's identity may have changed.
         """
@@ -161,7 +161,7 @@ class Ledger:
         now = self._clock()
         for change in changes:
             if isinstance(change, AppointmentChanged):
-                self._tell(change, now)
+                self._deliver(change, now)
             elif isinstance(change, RulesChanged):
                 for following in self._followings:
                     following.recheck()
@@ -171,14 +171,14 @@ class Ledger:
         self._is_doubted = True
         self._loop.wake()
 
-    def _tell(self, change: AppointmentChanged, now: datetime) -> bool:
+    def _deliver(self, change: AppointmentChanged, now: datetime) -> bool:
         key = (change.appointment_id, change.version)
         if key in self._received:
             return False
         self._received[key] = now
-        told = Told(change=change)
+        delivery = Delivery(change=change)
         for following in self._followings:
-            following.offer(told)
+            following.offer(delivery)
         return True
 
     # ------------------------------------------------------------ for the loop
@@ -209,7 +209,7 @@ class Ledger:
         is_news = self._swept_until is not None
         for change in changes:
             if is_news:
-                if self._tell(change, now):
+                if self._deliver(change, now):
                     self._counts.repaired += 1
             else:
                 self._received.setdefault((change.appointment_id, change.version), now)

@@ -247,7 +247,7 @@ async def test_a_change_that_could_not_be_published_is_found_as_soon_as_redis_is
                 kind=AppointmentChangeKind.BOOKED,
                 version=1,
             )
-            await here.feed.tell([change])
+            await here.feed.publish([change])
             assert here.feed.counts.untold == 1
             world.redis.serve()
             async with asyncio.timeout(PATIENCE_SECONDS):

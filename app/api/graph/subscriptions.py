@@ -26,7 +26,7 @@ from app.api.words.relay import global_id
 from app.api.words.scalars import TimeZoneName
 from app.core import refusals as core
 from app.live.board import DayShown
-from app.live.ledger import Told
+from app.live.ledger import Delivery
 from app.live.rulebooks import ProviderRulebook, ServiceRulebook
 from app.usecases.events.watch_appointments import AppointmentNews, watch_appointments
 from app.usecases.events.watch_availability import (
@@ -146,8 +146,8 @@ class ServiceAvailabilityChange:
         return cast("list[datetime]", Leaves(utc_texts(self.shown.starts)))
 
 
-def _loaders_of(resources: Resources, told: Told) -> EventLoaders:
-    return told.shared(lambda: EventLoaders(resources, told.change.organization_id))
+def _loaders_of(resources: Resources, delivery: Delivery) -> EventLoaders:
+    return delivery.shared(lambda: EventLoaders(resources, delivery.change.organization_id))
 
 
 @strawberry.type(description="What happened to an appointment.")
@@ -165,7 +165,7 @@ class AppointmentChange:
         their customer record.
         """
         info.context.viewer = self.news.viewer
-        info.context.loaders.share(_loaders_of(info.context.resources, self.news.told))
+        info.context.loaders.share(_loaders_of(info.context.resources, self.news.delivery))
         return Appointment.of(self.news.appointment)
 
 
@@ -292,7 +292,7 @@ class Subscription:
             watch_appointments(
                 resources,
                 info.context.viewer,
-                load_for=lambda told: _loaders_of(resources, told).appointment.load,
+                load_for=lambda delivery: _loaders_of(resources, delivery).appointment.load,
             )
         ) as watched:
             async for news in watched:

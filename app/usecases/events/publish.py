@@ -31,7 +31,7 @@ async def publish(resources: Resources, *changes: Change) -> None:
         with _bugs_logged():
             await resources.accelerator.shared.forget(forgotten)
     with _bugs_logged():
-        await resources.feed.tell(changes)
+        await resources.feed.publish(changes)
     if any(isinstance(change, AppointmentChanged) for change in changes):
         with _bugs_logged():
             resources.messaging.wake()

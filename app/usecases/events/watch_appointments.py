@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from app.core.changes import AppointmentChanged
     from app.core.ids import AppointmentId, OrganizationId
     from app.core.viewer import Viewer
-    from app.live.ledger import Told
+    from app.live.ledger import Delivery
     from app.store.pool import Pool
     from app.usecases.resources import Resources
 
@@ -50,18 +50,18 @@ class AppointmentNews:
     with their current records.
     """
 
-    told: Told
+    delivery: Delivery
     appointment: Appointment
     viewer: Viewer
 
     @property
     def kind(self) -> AppointmentChangeKind:
         """What happened."""
-        return self.told.change.kind
+        return self.delivery.change.kind
 
 
 async def watch_appointments(
-    resources: Resources, viewer: Viewer, *, load_for: Callable[[Told], LoadAppointment]
+    resources: Resources, viewer: Viewer, *, load_for: Callable[[Delivery], LoadAppointment]
 ) -> AsyncGenerator[AppointmentNews | NotAllowed, None]:
     """Each change of an appointment that the viewer may see at that time, at least once. A refusal
     ends it.
@@ -89,8 +89,9 @@ async def watch_appointments(
             changes = await following.take()
             looked_at = frozenset(ahead)
             current = await _patiently(partial(with_records, resources, current))
-            for told in changes:
-                news = await _patiently(partial(_news, resources, current, told, load_for(told)))
+            for delivery in changes:
+                load = load_for(delivery)
+                news = await _patiently(partial(_news, resources, current, delivery, load))
                 if news is None:
                     continue
                 yield news
@@ -113,13 +114,13 @@ def may_concern(viewer: Viewer, change: AppointmentChanged) -> bool:
 
 
 async def _news(
-    resources: Resources, viewer: Viewer, told: Told, load: LoadAppointment
+    resources: Resources, viewer: Viewer, delivery: Delivery, load: LoadAppointment
 ) -> AppointmentNews | NotAllowed | None:
     viewer = await with_records(resources, viewer)
-    if not may_concern(viewer, told.change):
+    if not may_concern(viewer, delivery.change):
         return None
     appointment = await find_appointment(
-        resources, viewer, told.change.appointment_id, manage_token=None, load=load
+        resources, viewer, delivery.change.appointment_id, manage_token=None, load=load
     )
     if appointment is None and viewer.manages is not None:
         return NotAllowed(
@@ -127,7 +128,7 @@ async def _news(
         )
     if appointment is None:
         return None
-    return AppointmentNews(told=told, appointment=appointment, viewer=viewer)
+    return AppointmentNews(delivery=delivery, appointment=appointment, viewer=viewer)
 
 
 async def _patiently(attempt: Callable[[], Awaitable[T]]) -> T:

@@ -15,7 +15,7 @@ from app.api.operation.loaders import EventLoaders
 from app.core.ids import ProviderId
 from app.core.zones import instant_of
 from app.live.board import DayShown
-from app.live.ledger import Told
+from app.live.ledger import Delivery
 from app.live.pace import Pace
 from app.live.wire import channel_of
 from app.process.wiring import make_feed
@@ -28,8 +28,8 @@ from tests.builders import TODAY, Api, Json, key_in
 PATIENCE_SECONDS: Final = 20.0
 """Until a test gives up. Nothing takes so long but what is broken."""
 
-TOLD: Final = Pace(compare_seconds=3_600, sweep_seconds=3_600, glance_seconds=3_600)
-"""Nothing is looked for: what comes was told, or was due."""
+BY_EVENTS: Final = Pace(compare_seconds=3_600, sweep_seconds=3_600, glance_seconds=3_600)
+"""No readings at intervals: only events and due times bring changes."""
 
 WATCHFUL: Final = Pace(compare_seconds=3_600, sweep_seconds=3_600, glance_seconds=0.005)
 """The clock that a test turns is looked at all the time."""
@@ -41,15 +41,15 @@ SUSPICIOUS: Final = Pace(
     retry_seconds=0.02,
     longest_retry_seconds=0.1,
 )
-"""What nobody told is found soon."""
+"""A change whose event was lost is found soon."""
 
 
 class Subscriber:
-    """Keeps what it was told; every event is checked to be no step back."""
+    """Keeps what it received, and checks that no event is a step back."""
 
     def __init__(self, events: AsyncGenerator[DayShown | Refusal, None]) -> None:
         self.events = events
-        self.told: list[DayShown] = []
+        self.received: list[DayShown] = []
         self._waiting: asyncio.Future[DayShown | Refusal] | None = None
 
     async def next(self) -> DayShown:
@@ -65,12 +65,14 @@ class Subscriber:
         shown = waiting.result()
         assert isinstance(shown, DayShown), shown
         earlier = [
-            each for each in self.told if (each.subject, each.date) == (shown.subject, shown.date)
+            each
+            for each in self.received
+            if (each.subject, each.date) == (shown.subject, shown.date)
         ]
         before = earlier[-1] if earlier else None
         assert shown.is_snapshot == (before is None)
         assert before is None or str(shown.revision) > str(before.revision)
-        self.told.append(shown)
+        self.received.append(shown)
         return shown
 
     async def refused(self) -> Refusal:
@@ -84,12 +86,14 @@ class Subscriber:
         return [await self.next() for _ in range(days)]
 
     def last(self, provider_id: ProviderId, day: date) -> DayShown | None:
-        told = [each for each in self.told if (each.provider_id, each.date) == (provider_id, day)]
-        return told[-1] if told else None
+        shown = [
+            each for each in self.received if (each.provider_id, each.date) == (provider_id, day)
+        ]
+        return shown[-1] if shown else None
 
     def lasts(self, day: date) -> list[DayShown]:
         """The last word about this date, of each provider, or of the service."""
-        return list({shown.subject: shown for shown in self.told if shown.date == day}.values())
+        return list({shown.subject: shown for shown in self.received if shown.date == day}.values())
 
     async def until(self, starts: Sequence[str], day: date = TODAY) -> None:
         """Waits until some provider's last word about this date is these starts, given as `09:00`
@@ -116,10 +120,10 @@ class Subscriber:
         await self.events.aclose()
 
 
-def load_for(resources: Resources, told: Told) -> LoadAppointment:
+def load_for(resources: Resources, delivery: Delivery) -> LoadAppointment:
     """The look-up that a change's subscribers share, as the API gives it."""
-    return told.shared(
-        lambda: EventLoaders(resources, told.change.organization_id)
+    return delivery.shared(
+        lambda: EventLoaders(resources, delivery.change.organization_id)
     ).appointment.load
 
 
@@ -133,7 +137,7 @@ def provider_id(provider: Json) -> ProviderId:
 
 @asynccontextmanager
 async def a_process(
-    api: Api, pace: Pace = TOLD, *, redis: RedisClient | None = None
+    api: Api, pace: Pace = BY_EVENTS, *, redis: RedisClient | None = None
 ) -> AsyncIterator[Resources]:
     """Resources with a feed of their own on the same PostgreSQL and Redis: as if in another
     process.

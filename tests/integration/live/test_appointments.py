@@ -53,7 +53,7 @@ RENEW = """
 
 
 class Follower:
-    """Keeps what they were told."""
+    """Keeps the news that they received."""
 
     def __init__(self, events: AsyncGenerator[AppointmentNews | NotAllowed, None]) -> None:
         self.events = events
@@ -64,12 +64,12 @@ class Follower:
         assert isinstance(news, AppointmentNews), news
         return news
 
-    async def hears(self, *kinds: str) -> list[AppointmentNews]:
+    async def gets(self, *kinds: str) -> list[AppointmentNews]:
         news = [await self.next() for _ in kinds]
         assert [each.kind for each in news] == list(kinds)
         return news
 
-    async def hears_nothing(self) -> None:
+    async def gets_nothing(self) -> None:
         assert await self._next_within(0.15) is None
 
     async def _next_within(self, seconds: float) -> AppointmentNews | NotAllowed | None:
@@ -81,7 +81,7 @@ class Follower:
         return waiting.result()
 
     async def refused(self) -> NotAllowed:
-        """The last that they hear."""
+        """The refusal that ends their news."""
         refusal = await self._next_within(PATIENCE_SECONDS)
         assert isinstance(refusal, NotAllowed)
         assert await anext(self.events, None) is None
@@ -121,9 +121,9 @@ async def viewer_of(api: Api, caller: Caller) -> Viewer:
 
 
 async def ready(resources: Resources, api: Api, *followers: Follower) -> None:
-    """Subscribed and up to date: later events are told from earlier ones."""
+    """Subscribed and up to date: what comes from now on is later."""
     for follower in followers:
-        await follower.hears_nothing()
+        await follower.gets_nothing()
     await joined(resources, api)
 
 
@@ -147,12 +147,12 @@ async def test_what_becomes_of_a_first_booking_is_heard_though_whose_it_is_is_on
         of_ann, of_bob, of_admin = followers = [following(here, viewer) for viewer in viewers]
         await ready(here, api, *followers)
         mine = await booked(api, ada, "2026-01-12T09:00Z", caller=ann)
-        await of_admin.hears("BOOKED")
+        await of_admin.gets("BOOKED")
         await cancel(api, mine, caller=ann)
-        await of_admin.hears("CANCELLED")
+        await of_admin.gets("CANCELLED")
         may_look.set()
-        await of_ann.hears("BOOKED", "CANCELLED")
-        await of_bob.hears_nothing()
+        await of_ann.gets("BOOKED", "CANCELLED")
+        await of_bob.gets_nothing()
 
 
 async def test_each_sees_their_own_and_nobody_elses(api: Api, following: Following) -> None:
@@ -171,25 +171,25 @@ async def test_each_sees_their_own_and_nobody_elses(api: Api, following: Followi
         ]
         await ready(here, api, *followers)
         with_ada = await booked(api, ada, "2026-01-12T09:00Z", caller=ann)
-        (first,) = await of_ann.hears("BOOKED")
+        (first,) = await of_ann.gets("BOOKED")
         assert first.viewer.sees_record(first.appointment.customer_id)
-        await of_ada.hears("BOOKED")
-        await of_admin.hears("BOOKED")
+        await of_ada.gets("BOOKED")
+        await of_admin.gets("BOOKED")
         await booked(
             api, bea, "2026-01-12T09:00Z", customer={"name": "Guest", "email": "guest@example.com"}
         )
-        await of_admin.hears("BOOKED")
+        await of_admin.gets("BOOKED")
         await move(api, with_ada, "2026-01-12T10:00Z", caller=ann)
         await cancel(api, with_ada, caller=ann)
         for follower in (of_ann, of_ada, of_admin):
-            moved, cancelled = await follower.hears("RESCHEDULED", "CANCELLED")
+            moved, cancelled = await follower.gets("RESCHEDULED", "CANCELLED")
             assert (
                 moved.appointment.id
                 == cancelled.appointment.id
                 == key_in(with_ada["appointment"]["id"])
             )
         for follower in followers:
-            await follower.hears_nothing()
+            await follower.gets_nothing()
         assert of_bob is not of_ann
 
 
@@ -202,9 +202,9 @@ async def test_what_ended_is_told(api: Api, following: Following) -> None:
         await ready(here, api, follower)
         api.clock.set("2026-01-12T10:00Z")
         await complete_what_ended(api.resources)
-        await follower.hears("COMPLETED")
+        await follower.gets("COMPLETED")
         await no_show(api, visit, caller=api.acting_for(ada))
-        await follower.hears("NO_SHOW")
+        await follower.gets("NO_SHOW")
 
 
 async def test_a_manage_token_watches_its_one_appointment(api: Api, following: Following) -> None:
@@ -217,9 +217,9 @@ async def test_a_manage_token_watches_its_one_appointment(api: Api, following: F
         follower = following(here, await viewer_of(api, Caller(token=mine["manageToken"])))
         await ready(here, api, follower)
         await cancel(api, other)
-        await follower.hears_nothing()
+        await follower.gets_nothing()
         await cancel(api, mine)
-        (news,) = await follower.hears("CANCELLED")
+        (news,) = await follower.gets("CANCELLED")
         assert not news.viewer.sees_record(news.appointment.customer_id)
 
 
@@ -236,7 +236,7 @@ async def test_another_organization_is_another_world(api: Api, following: Follow
         follower = following(here, await viewer_of(api, api.admin))
         await ready(here, api, follower)
         await booked(api, theirs, "2026-01-12T09:00Z", caller=other.anonymous)
-        await follower.hears_nothing()
+        await follower.gets_nothing()
 
 
 async def test_permission_is_asked_at_every_event(api: Api, following: Following) -> None:
@@ -249,14 +249,14 @@ async def test_permission_is_asked_at_every_event(api: Api, following: Following
         followers = [following(here, await viewer_of(api, caller)) for caller in (before, after)]
         await ready(here, api, *followers)
         visit = await booked(api, ada, "2026-01-12T09:00Z")
-        await followers[0].hears("BOOKED")
+        await followers[0].gets("BOOKED")
         values: Json = {"id": ada["id"], "subject": "her-successor"}
         data = await api.ask(UPDATE_PROVIDER, caller=api.admin, input=values)
         assert data["answer"]["__typename"] == "Provider"
-        await followers[1].hears_nothing()
+        await followers[1].gets_nothing()
         await cancel(api, visit)
-        await followers[1].hears("CANCELLED")
-        await followers[0].hears_nothing()
+        await followers[1].gets("CANCELLED")
+        await followers[0].gets_nothing()
 
 
 async def test_a_change_that_nobody_told_is_found(api: Api, following: Following) -> None:
@@ -267,9 +267,9 @@ async def test_a_change_that_nobody_told_is_found(api: Api, following: Following
         follower = following(here, await viewer_of(api, api.admin))
         await ready(here, api, follower)
         await cancel(api, told)
-        await follower.hears("CANCELLED")
+        await follower.gets("CANCELLED")
         silent = await booked(api, ada, "2026-01-12T10:00Z")
-        await follower.hears("BOOKED")
+        await follower.gets("BOOKED")
         await api.rows(
             """
             WITH moved AS (
@@ -284,10 +284,10 @@ async def test_a_change_that_nobody_told_is_found(api: Api, following: Following
             api.organization.id,
             key_in(silent["appointment"]["id"]),
         )
-        (news,) = await follower.hears("RESCHEDULED")
+        (news,) = await follower.gets("RESCHEDULED")
         assert news.appointment.version == 2
         assert here.feed.counts.repaired >= 1
-        await follower.hears_nothing()
+        await follower.gets_nothing()
 
 
 async def test_a_slow_follower_keeps_the_newest_of_each(api: Api, following: Following) -> None:
@@ -308,7 +308,7 @@ async def test_a_slow_follower_keeps_the_newest_of_each(api: Api, following: Fol
         await joined(here, api)
         await asyncio.sleep(0.2)
         assert (await slow.next()).kind == "CANCELLED"
-        await slow.hears_nothing()
+        await slow.gets_nothing()
 
 
 async def test_an_appointment_is_read_once_for_all_who_are_told_of_its_change(
@@ -329,8 +329,8 @@ async def test_an_appointment_is_read_once_for_all_who_are_told_of_its_change(
         await ready(here, api, *followers)
         visit = await booked(api, ada, "2026-01-12T09:00Z")
         for follower in followers:
-            await follower.hears("BOOKED")
-        waiting = [asyncio.ensure_future(follower.hears("CANCELLED")) for follower in followers]
+            await follower.gets("BOOKED")
+        waiting = [asyncio.ensure_future(follower.gets("CANCELLED")) for follower in followers]
         monkeypatch.setattr(store_pool, "_fetch", fetch_and_note)
         await cancel(api, visit)
         told = [news for (news,) in await asyncio.gather(*waiting)]
@@ -372,10 +372,10 @@ async def test_a_new_manage_link_ends_what_the_one_before_it_watches(
         await ready(here, api, follower, of_ada)
         values = {"appointmentId": mine["appointment"]["id"]}
         answer = (await api.ask(RENEW, caller=api.admin, input=values))["answer"]
-        await of_ada.hears("CORRECTED")
+        await of_ada.gets("CORRECTED")
         assert "no longer valid" in (await follower.refused()).message
         again = following(here, await viewer_of(api, Caller(token=answer["manageToken"])))
         await ready(here, api, again)
         await cancel(api, mine, caller=api.admin)
-        (news,) = await again.hears("CANCELLED")
+        (news,) = await again.gets("CANCELLED")
         assert news.appointment.id == key_in(values["appointmentId"])

@@ -277,7 +277,7 @@ async def test_a_date_that_a_zone_left_out_is_empty(api: Api, watching: Watching
             here, ada, first=date(2011, 12, 29), last=date(2011, 12, 31), time_zone="Pacific/Apia"
         )
         await subscriber.snapshot(3)
-        assert [len(shown.starts) for shown in subscriber.told] == [3, 0, 3]
+        assert [len(shown.starts) for shown in subscriber.received] == [3, 0, 3]
 
 
 # ---------------------------------------------------------------- what is refused
@@ -527,7 +527,7 @@ async def test_whatever_happens_the_last_word_is_what_is_listed(
             for reader in readers:
                 reader.cancel()
         assert differences(subscribers, truth) == []
-        assert len(subscribers["UTC", 0].told) > 30
+        assert len(subscribers["UTC", 0].received) > 30
 
 
 def instants(shown: DayShown) -> list[str]:

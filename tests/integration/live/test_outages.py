@@ -21,9 +21,9 @@ from app.store.pool import DatabaseUnavailableError
 from app.usecases.resources import Resources
 from tests.builders import TODAY, Api, Json, a_provider, instant, key_in, listed, utc, weekly
 from tests.integration.live.subscriber import (
+    BY_EVENTS,
     PATIENCE_SECONDS,
     SUSPICIOUS,
-    TOLD,
     Subscriber,
     a_process,
     joined,
@@ -109,14 +109,14 @@ async def test_without_redis_this_process_is_told_and_others_find_out(
     ada = await a_provider(api, weeklyHours=HOURS)
     appointment = await booked(api, ada, "2026-01-12T10:00Z")
     async with (
-        a_process(api, TOLD, redis=nowhere) as here,
+        a_process(api, BY_EVENTS, redis=nowhere) as here,
         a_process(api, SUSPICIOUS, redis=nowhere) as there,
     ):
         near, far = watching(here, ada), watching(there, ada)
         await near.snapshot()
         await far.snapshot()
         await cancel_without_a_word(here, api, appointment)
-        await here.feed.tell([time_freed(api, ada)])
+        await here.feed.publish([time_freed(api, ada)])
         await near.until(["09:00", "10:00", "11:00"])
         await far.until(["09:00", "10:00", "11:00"])
         assert here.feed.counts.untold == 1

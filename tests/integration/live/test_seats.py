@@ -221,7 +221,7 @@ async def test_whatever_happens_to_seats_the_last_word_is_what_is_listed(
                 while of_provider(subscriber.lasts(day)[0]) != truth:
                     await subscriber.next()
         for subscriber in subscribers:
-            assert len(subscriber.told) > len(DAYS)
+            assert len(subscriber.received) > len(DAYS)
 
 
 def dates() -> dict[str, date]:

@@ -203,7 +203,7 @@ async def test_whatever_happens_the_last_word_is_what_the_service_lists(
                     await subscriber.next()
         for _, _, subscriber in subscribers:
             await subscriber.hears_nothing()
-        assert sum(len(subscriber.told) for _, _, subscriber in subscribers) > 60
+        assert sum(len(subscriber.received) for _, _, subscriber in subscribers) > 60
 
 
 async def test_a_watched_friday_closes_with_a_booking_on_monday_and_opens_as_a_hold_expires(
