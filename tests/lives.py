@@ -78,7 +78,7 @@ NO_SHOW: Final = f"""
         }}
     }} {LIFE}
 """
-HOLD_FIELDS: Final = "... on Hold { holdToken startsAt endsAt expiresAt provider { id } }"
+HOLD_FIELDS: Final = "... on Hold { id holdToken startsAt endsAt expiresAt provider { id } }"
 HOLD: Final = f"""
     mutation ($input: HoldSlotInput!) {{
         answer: holdSlot(input: $input) {{

@@ -110,6 +110,10 @@ FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
             id kind channel recipient status dueAt sentAt detail isResend provider minutesBefore
         """
     },
+    # Its caller has it, with its token, from the mutation that made it.
+    "Hold": {
+        "ada practice": "id holdToken startsAt endsAt seats expiresAt provider providers",
+    },
     # Its customers never learn of one another.
     "Session": {
         "ada practice": """
@@ -153,6 +157,7 @@ QUERIES: Final[Mapping[str, tuple[str, str]]] = {
         f"{STAFF} other-ada other-admin",
     ),
     "messageTemplates": ("messageTemplates { kind }", "admin"),
+    "events": ("events { pageInfo { hasNextPage } }", "admin other-admin"),
     "previewMessage": (
         "previewMessage(kind: BOOKED, recipient: CUSTOMER, channel: EMAIL) { text }",
         "admin other-admin",

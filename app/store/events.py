@@ -16,10 +16,13 @@ from app.core.lifecycle import Actor
 from app.store.sql import query
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from app.core.ids import OrganizationId
-    from app.store.sql import Executor
+    from app.store.sql import Executor, Record
 
 _AFTER = query("events_after")
+_OF_TYPES_AFTER = query("events_of_types_after")
 _END = query("end_of_events")
 
 _FIRST_ID: Final = UUID(int=0)
@@ -37,24 +40,50 @@ async def events_after(
     rows = await _AFTER.many(
         on, organization_id, cursor.epoch, cursor.transaction_id, cursor.id, page_size
     )
-    return [
-        Event(
-            id=EventId(row["id"]),
-            cursor=EventCursor(
-                epoch=row["epoch"], transaction_id=row["transaction_id"], id=row["id"]
-            ),
-            happening=Happening(
-                type=EventType(row["type"]),
-                subject_id=row["subject_id"],
-                version=row["version"],
-                provider_id=None if row["provider_id"] is None else ProviderId(row["provider_id"]),
-                customer_id=None if row["customer_id"] is None else CustomerId(row["customer_id"]),
-            ),
-            occurred_at=row["occurred_at"],
-            author=Author(actor=Actor(row["actor"]), subject=row["actor_subject"]),
-        )
-        for row in rows
-    ]
+    return [_event(row) for row in rows]
+
+
+async def events_of_types_after(
+    on: Executor,
+    organization_id: OrganizationId,
+    cursor: EventCursor,
+    types: Collection[EventType],
+    *,
+    page_size: int,
+    look_at: int,
+) -> tuple[list[Event], EventCursor | None]:
+    """The same for some types only, and where to continue if the page ended early: it looks at no
+    more than `look_at` events, so that it costs little even if none of them match.
+    """
+    rows = await _OF_TYPES_AFTER.many(
+        on,
+        organization_id,
+        cursor.epoch,
+        cursor.transaction_id,
+        cursor.id,
+        page_size,
+        list(types),
+        look_at,
+    )
+    ended_early = bool(rows) and rows[-1]["place"] == look_at
+    reached = _event(rows[-1]).cursor if ended_early else None
+    return [_event(row) for row in rows if row["type"] in types], reached
+
+
+def _event(row: Record) -> Event:
+    return Event(
+        id=EventId(row["id"]),
+        cursor=EventCursor(epoch=row["epoch"], transaction_id=row["transaction_id"], id=row["id"]),
+        happening=Happening(
+            type=EventType(row["type"]),
+            subject_id=row["subject_id"],
+            version=row["version"],
+            provider_id=None if row["provider_id"] is None else ProviderId(row["provider_id"]),
+            customer_id=None if row["customer_id"] is None else CustomerId(row["customer_id"]),
+        ),
+        occurred_at=row["occurred_at"],
+        author=Author(actor=Actor(row["actor"]), subject=row["actor_subject"]),
+    )
 
 
 async def end_of_events(on: Executor, organization_id: OrganizationId) -> EventCursor:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from app.store.sql import Executor, Record
 
 _BY_ID = query("hold_by_id")
+_BY_IDS = query("holds_by_ids")
 _FOR_UPDATE = query("hold_for_update")
 _COUNT_OPEN = query("count_open_holds")
 _INSERT = query("insert_hold")
@@ -48,6 +49,14 @@ def _hold(row: Record | None) -> Hold | None:
 async def hold_by_id(on: Executor, organization_id: OrganizationId, hold_id: HoldId) -> Hold | None:
     """The hold, whether it is still in force or not."""
     return _hold(await _BY_ID.maybe(on, organization_id, hold_id))
+
+
+async def holds_by_ids(
+    on: Executor, organization_id: OrganizationId, ids: Sequence[HoldId]
+) -> dict[HoldId, Hold]:
+    """The existing ones of these holds, by id, whether they are still in force or not."""
+    found = [_hold(row) for row in await _BY_IDS.many(on, organization_id, ids)]
+    return {hold.id: hold for hold in found if hold is not None}
 
 
 async def hold_for_update(

@@ -47,6 +47,7 @@ _CLAIM = query("claim_messages")
 _BEGIN = query("begin_attempt")
 _CLOSE = query("close_message")
 _POSTPONE = query("postpone_message")
+_APPOINTMENTS = query("appointments_of_messages")
 _KNOWN_IDS = query("known_message_ids")
 _RECORD_DELIVERY = query("record_delivery")
 _STOP = query("stop_messages_of_customer")
@@ -466,6 +467,16 @@ async def postpone_message(
         on, claimed.organization_id, claimed.id, claimed.attempts, until, detail, may_have_arrived
     )
     return count == 1
+
+
+async def appointments_of_messages(
+    on: Executor, organization_id: OrganizationId, ids: Sequence[MessageLogId]
+) -> dict[MessageLogId, AppointmentId]:
+    """Which appointment each of these messages is about; the log may not have them any more."""
+    return {
+        MessageLogId(row["id"]): AppointmentId(row["appointment_id"])
+        for row in await _APPOINTMENTS.many(on, organization_id, ids)
+    }
 
 
 async def known_message_ids(

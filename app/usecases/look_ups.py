@@ -12,8 +12,10 @@ from app.store import (
     appointments,
     customers,
     history,
+    holds,
     hours,
     locations,
+    messages,
     services,
     session_lists,
     time_off,
@@ -27,10 +29,13 @@ if TYPE_CHECKING:
 
     from app.core.appointment import Appointment, AppointmentFilter, Customer
     from app.core.history import HistoryEntry
+    from app.core.hold import Hold
     from app.core.ids import (
         AppointmentId,
         CustomerId,
+        HoldId,
         LocationId,
+        MessageLogId,
         OrganizationId,
         ResourceId,
         ServiceId,
@@ -216,6 +221,22 @@ async def find_time_off_of_subjects(
             TimeOffQuestion(subject_id, first, last): rows for subject_id, rows in found.items()
         }
     return [answers.get(question, []) for question in questions]
+
+
+async def find_holds(
+    resources: Resources, organization_id: OrganizationId, ids: Sequence[HoldId]
+) -> dict[HoldId, Hold]:
+    """Those that exist, whether they are in force or not."""
+    return await holds.holds_by_ids(resources.pool, organization_id, ids)
+
+
+async def find_appointments_of_messages(
+    resources: Resources, organization_id: OrganizationId, ids: Sequence[MessageLogId]
+) -> dict[MessageLogId, AppointmentId]:
+    """Which appointment each message in the log is about; any one in it where it is about a
+    session.
+    """
+    return await messages.appointments_of_messages(resources.pool, organization_id, ids)
 
 
 async def find_time_off(

@@ -9,8 +9,15 @@ SELECT {{hold_columns}}
 FROM hold
 WHERE organization_id = $1 AND id = $2;
 
+-- name: holds_by_ids :many
+-- The existing ones of these holds, whether they are still in force or not.
+-- params: organization_id uuid, ids uuid[]
+SELECT {{hold_columns}}
+FROM hold
+WHERE organization_id = $1 AND id = ANY($2);
+
 -- name: hold_for_update :maybe
--- The same, locked until the transaction ends: it is used or released once.
+-- A hold, locked until the transaction ends: it is used or released once.
 -- params: organization_id uuid, id uuid
 SELECT {{hold_columns}}
 FROM hold

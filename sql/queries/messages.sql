@@ -125,6 +125,13 @@ FROM (
 JOIN reminder_log ON reminder_log.organization_id = $1 AND reminder_log.id = asked.message_id
 ORDER BY due_at, id;
 
+-- name: appointments_of_messages :many
+-- Which appointment each of these rows of the log is about.
+-- params: organization_id uuid, ids uuid[]
+SELECT id, appointment_id
+FROM reminder_log
+WHERE organization_id = $1 AND id = ANY($2);
+
 -- name: waiting_messages :many
 -- A batch of messages that wait to be sent and that nobody has a lease on, longest waiting first, of all
 -- organizations. Nothing is locked.

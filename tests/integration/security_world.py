@@ -35,6 +35,7 @@ from tests.builders import (
     time_off,
     weekly,
 )
+from tests.lives import held
 
 SCHEMA: Final = build_schema(
     (Path(__file__).parents[2] / "schema.graphql").read_text(encoding="utf-8")
@@ -247,6 +248,7 @@ async def a_world(api: Api) -> World:
     found = (await api.ask(_MESSAGES, caller=api.admin, **values))["appointment"]["messages"]
     words = {"kind": "BOOKED", "recipient": "CUSTOMER", "language": "en", "subject": "Booked"}
     made((await api.ask(_SET_TEMPLATE, caller=api.admin, input=words))["answer"], "MessageTemplate")
+    hold = await held(api, ada, "2026-01-13T09:00Z")
     other = await api.another_organization()
     return World(
         api=api,
@@ -272,6 +274,7 @@ async def a_world(api: Api) -> World:
             "Appointment": [
                 each["appointment"]["id"] for each in (standing, cancelled, seated, overridden)
             ],
+            "Hold": [hold["id"]],
             "Session": [session],
             "TimeOff": [each["id"] for each in away],
             "Location": [location["id"]],

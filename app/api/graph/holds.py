@@ -1,12 +1,13 @@
 """Holds: times reserved for some minutes while somebody fills in a form."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Self
 
 import strawberry
 
 from app.api.graph.appointments import providers_of, slot_unavailable
 from app.api.graph.providers import Provider
+from app.api.operation.context import Context
 from app.api.operation.info import Info
 from app.api.words.enums import RuleSetAside
 from app.api.words.keys import (
@@ -14,6 +15,7 @@ from app.api.words.keys import (
     optional_provider_keys,
     optional_service_key,
 )
+from app.api.words.node import Node
 from app.api.words.refusals import (
     BookingLimitReachedError,
     IdempotencyKeyReusedError,
@@ -24,6 +26,7 @@ from app.api.words.refusals import (
     not_found,
     refused,
 )
+from app.api.words.relay import global_id
 from app.core import hold as core
 from app.core import refusals
 from app.telemetry.metrics import count_answer
@@ -38,8 +41,8 @@ from app.usecases.booking.hold_slot import (
 @strawberry.type(
     description="A time that is reserved until the hold expires. Book it with its token."
 )
-class Hold:
-    """Maps the core's `Hold`."""
+class Hold(Node):
+    """Maps the core's `Hold`; made only for its caller and for those who run its calendar."""
 
     row: strawberry.Private[core.Hold]
     hold_token: str = strawberry.field(description="Give it to bookAppointment, or to releaseHold.")
@@ -53,10 +56,11 @@ class Hold:
     )
 
     @classmethod
-    def of(cls, held: Held) -> "Hold":
+    def of(cls, held: Held) -> Self:
         """From the use case."""
         hold = held.hold
         return cls(
+            id=global_id("Hold", hold.id),
             row=hold,
             hold_token=held.token,
             starts_at=hold.starts_at,
@@ -64,6 +68,12 @@ class Hold:
             seats=hold.seats,
             expires_at=hold.expires_at,
         )
+
+    @classmethod
+    def found(cls, hold: core.Hold, context: Context) -> Self:
+        """One that was found by its id."""
+        token = context.resources.hold_tokens.sign(context.viewer.organization_id, hold.id)
+        return cls.of(Held(hold=hold, token=token))
 
     @strawberry.field(description="Whose time it is: the lead's, where it is that of several.")
     async def provider(self, info: Info) -> Provider:

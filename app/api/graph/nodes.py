@@ -7,7 +7,8 @@ from uuid import UUID
 
 import strawberry
 
-from app.api.graph.appointments import Appointment, customer_seen, messages_of
+from app.api.graph.appointments import Appointment, Customer, customer_seen, messages_of
+from app.api.graph.holds import Hold
 from app.api.graph.locations import location_of
 from app.api.graph.organizations import Organization
 from app.api.graph.providers import Provider
@@ -25,7 +26,9 @@ from app.core import appointment as core
 from app.core.ids import (
     AppointmentId,
     CustomerId,
+    HoldId,
     LocationId,
+    MessageLogId,
     ProviderId,
     ResourceId,
     ServiceId,
@@ -58,6 +61,14 @@ async def _resource(info: Info, key: UUID) -> Node | None:
         return None
     found = await info.context.loaders.resource.load(ResourceId(key))
     return None if found is None else Resource.of(found)
+
+
+async def _hold(info: Info, key: UUID) -> Node | None:
+    """Those who run its calendar may release it: its caller has the token from `holdSlot`."""
+    context = info.context
+    found = await context.loaders.hold.load(HoldId(key))
+    may_see = found is not None and context.viewer.runs_any(found.providers)
+    return Hold.found(found, context) if found is not None and may_see else None
 
 
 async def _time_off(info: Info, key: UUID) -> Node | None:
@@ -110,6 +121,16 @@ async def _booked(info: Info, key: UUID) -> core.Appointment | None:
     )
 
 
+async def _message(info: Info, key: UUID) -> Node | None:
+    """By its row in the log, from which its event knows it."""
+    appointment_id = await info.context.loaders.appointment_of_message.load(MessageLogId(key))
+    appointment = None if appointment_id is None else await _booked(info, appointment_id)
+    if appointment is None:
+        return None
+    found = await messages_of(info, appointment)
+    return next((Reminder.of(each) for each in found if each.id == key), None)
+
+
 async def _reminder(info: Info, text: str) -> Reminder | None:
     """A message is found through its appointment: one that is planned is stored nowhere else."""
     keys = read_global_id_of_part("Reminder", text)
@@ -123,6 +144,7 @@ async def _reminder(info: Info, text: str) -> Reminder | None:
 _FIND: Final[Mapping[str, Callable[[Info, UUID], Awaitable[Node | None]]]] = {
     "Appointment": _appointment,
     "Customer": _customer,
+    "Hold": _hold,
     "Location": _location,
     "Organization": _organization,
     "Provider": _provider,
@@ -136,11 +158,22 @@ _FIND: Final[Mapping[str, Callable[[Info, UUID], Awaitable[Node | None]]]] = {
 
 async def _node(info: Info, text: str) -> Node | None:
     found = read_global_id(text)
-    if found is None:
-        return await _reminder(info, text)
-    type_name, key = found
+    return await _reminder(info, text) if found is None else await _found(info, *found)
+
+
+async def _found(info: Info, type_name: str, key: UUID) -> Node | None:
     find = _FIND.get(type_name)
     return None if find is None else await find(info, key)
+
+
+async def node_of(info: Info, type_name: str, key: UUID) -> Node | None:
+    """The object of this type that an event is about; None where there is none any more that the
+    caller may see. Batched.
+    """
+    if type_name == "Reminder":
+        return await _message(info, key)
+    found = await _found(info, type_name, key)
+    return None if isinstance(found, Customer) and found.row.is_erased else found
 
 
 @strawberry.type

@@ -15,6 +15,7 @@ from app.api.graph.availability import AvailabilityQuery
 from app.api.graph.clock import ClockMutation
 from app.api.graph.corrections import CorrectionMutation
 from app.api.graph.customers import CustomerMutation, CustomerQuery
+from app.api.graph.events import EventQuery
 from app.api.graph.holds import HoldMutation
 from app.api.graph.hours import HoursMutation
 from app.api.graph.lifecycle import LifecycleMutation
@@ -56,6 +57,7 @@ class Query(
     SessionQuery,
     StrandedQuery,
     TemplateQuery,
+    EventQuery,
 ):
     """All root fields of queries."""
 

@@ -39,9 +39,11 @@ from app.usecases.look_ups import (
     customer_appointment_counts,
     customer_appointment_pages,
     find_appointments,
+    find_appointments_of_messages,
     find_customers,
     find_exceptions,
     find_history,
+    find_holds,
     find_locations,
     find_needs,
     find_resources,
@@ -65,10 +67,13 @@ if TYPE_CHECKING:
 
     from app.core.appointment import Appointment, Customer
     from app.core.history import HistoryEntry
+    from app.core.hold import Hold
     from app.core.ids import (
         AppointmentId,
         CustomerId,
+        HoldId,
         LocationId,
+        MessageLogId,
         OrganizationId,
         ProviderId,
         ResourceId,
@@ -237,6 +242,14 @@ class Loaders:
     @cached_property
     def session(self) -> Loader[SessionId, Session | None]:
         return _one(partial(find_sessions, self._resources, self._organization_id))
+
+    @cached_property
+    def hold(self) -> Loader[HoldId, Hold | None]:
+        return _one(partial(find_holds, self._resources, self._organization_id))
+
+    @cached_property
+    def appointment_of_message(self) -> Loader[MessageLogId, AppointmentId | None]:
+        return _one(partial(find_appointments_of_messages, self._resources, self._organization_id))
 
     @cached_property
     def appointments_of_session(self) -> Loader[SessionAppointmentsQuestion, list[Appointment]]:

@@ -6,6 +6,7 @@ import strawberry
 
 from app.core.appointment import AppointmentOrder, AppointmentStatus
 from app.core.changes import AppointmentChangeKind
+from app.core.events import EventType
 from app.core.external_ids import ExternalType
 from app.core.lifecycle import Actor
 from app.core.limits import LimitPeriod
@@ -24,6 +25,7 @@ __all__ = [
     "AppointmentStatus",
     "Assignment",
     "Channel",
+    "EventType",
     "ExternalType",
     "LateCancellation",
     "LimitPeriod",
@@ -279,4 +281,31 @@ _publish(
         "SKIPPED": "It was deliberately not sent; `detail` says why.",
     },
     name="ReminderStatus",
+)
+
+_publish(
+    EventType,
+    "What happened.",
+    {
+        "APPOINTMENT_BOOKED": "An appointment was booked.",
+        "APPOINTMENT_RESCHEDULED": "An appointment was moved.",
+        "APPOINTMENT_CANCELLED": "An appointment was cancelled.",
+        "APPOINTMENT_COMPLETED": "An appointment was completed.",
+        "APPOINTMENT_NO_SHOW": "The customer of an appointment did not come.",
+        "APPOINTMENT_CORRECTED": "An appointment's contact, notes, zone, external id or link was "
+        "changed.",
+        "SESSION_RESCHEDULED": "Staff moved a session, with everybody in it.",
+        "SESSION_CANCELLED": "Staff cancelled a session, with everybody in it.",
+        "HOLD_CREATED": "A time was held.",
+        "HOLD_ENDED": "A hold was used or released, or it expired.",
+        "MESSAGE_SENT": "A message was sent.",
+        "MESSAGE_FAILED": "A message could not be delivered, and is not tried again.",
+        "PROVIDER_CHANGED": "A provider was created or changed, or their hours were.",
+        "SERVICE_CHANGED": "A service was created or changed, or who offers it.",
+        "RESOURCE_CHANGED": "A resource was created or changed, or its hours were.",
+        "LOCATION_CHANGED": "A location was created or changed.",
+        "ORGANIZATION_CHANGED": "The organization's settings or templates were changed.",
+        "CUSTOMER_CHANGED": "A customer's record was made or changed.",
+        "CUSTOMER_ERASED": "A customer's personal data were erased.",
+    },
 )

@@ -217,7 +217,7 @@ def location_changed(location_id: LocationId) -> Happening:
 
 
 def organization_changed(organization_id: OrganizationId) -> Happening:
-    """The event of settings that were changed."""
+    """The event of settings or templates that were changed."""
     return Happening(type=EventType.ORGANIZATION_CHANGED, subject_id=organization_id)
 
 

@@ -11,7 +11,9 @@ from app.core.refusals import InvalidInput, NotAllowed
 from app.core.sentences import LANGUAGES, Sentence, say
 from app.notify import overrides
 from app.notify.render import render
+from app.store.pool import transaction
 from app.store.templates import delete_template, put_template, templates_of_organization
+from app.usecases.events.record import organization_changed, record_events
 from app.usecases.messages.preview_message import sample_facts
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from app.core.viewer import Viewer
     from app.notify.message import OverrideProblem
     from app.notify.overrides import OwnWords
+    from app.store.pool import Transaction
     from app.usecases.resources import Resources
 
 
@@ -44,14 +47,30 @@ async def set_template(
         kind=kind, recipient=recipient, language=language, words=words, updated_at=resources.clock()
     )
     if words == TemplateOverride():
-        await delete_template(resources.pool, viewer.organization_id, kind, recipient, language)
+        async with transaction(resources.pool) as tx:
+            await delete_template(tx, viewer.organization_id, kind, recipient, language)
+            _record(resources, tx, viewer)
         return template
     own = await overrides.prepare(words)
     problem = own.problem or _problem_in_use(template, own)
     if problem is not None:
         return InvalidInput(field=problem.part, message=_does_not_work(problem))
-    await put_template(resources.pool, viewer.organization_id, template)
+    async with transaction(resources.pool) as tx:
+        await put_template(tx, viewer.organization_id, template)
+        _record(resources, tx, viewer)
     return template
+
+
+def _record(resources: Resources, tx: Transaction, viewer: Viewer) -> None:
+    changed = organization_changed(viewer.organization_id)
+    record_events(
+        resources,
+        tx,
+        viewer.organization_id,
+        [changed],
+        author=viewer.author,
+        now=resources.clock(),
+    )
 
 
 async def list_templates(resources: Resources, viewer: Viewer) -> list[OwnTemplate] | None:
