@@ -29,7 +29,7 @@ PERIOD_SECONDS: Final = 60.0
 MOST_DEBT_SECONDS: Final = 2 * PERIOD_SECONDS
 """The largest debt: one costly answer makes a caller wait for a minute at most."""
 
-TELL_SECONDS: Final = 0.2
+REPORT_SECONDS: Final = 0.2
 """Between two reports to Redis: how far the processes' counts lag behind each other."""
 
 MOST_BYTES: Final = 32 * 1024 * 1024
@@ -81,7 +81,7 @@ class Rates:
     """The debts that this process knows. `seconds` is a monotonic clock."""
 
     def __init__(self, redis: RedisClient, *, seconds: Callable[[], float] = monotonic) -> None:
-        self._tell = redis.register_script(_SCRIPT)
+        self._script = redis.register_script(_SCRIPT)
         self._breaker = redis.breaker
         self._seconds = seconds
         # when each debt is repaid, by our time
@@ -91,8 +91,8 @@ class Rates:
             weigh=lambda _key, _repaid: _DEBT_BYTES,
             is_over=lambda repaid: repaid <= self._seconds(),
         )
-        self._untold: dict[str, float] = {}
-        self._teller: asyncio.Task[None] | None = None
+        self._unreported: dict[str, float] = {}
+        self._reporting: asyncio.Task[None] | None = None
 
     def wait(self, rate: Rate, caller: str) -> float:
         """Seconds until this caller may spend; 0 where they may now."""
@@ -104,50 +104,50 @@ class Rates:
         key = debt_key(rate, caller)
         debt = points / rate.points * PERIOD_SECONDS
         self._owe(key, debt)
-        self._untold[key] = self._untold.get(key, 0.0) + debt
-        if self._teller is None:
-            self._teller = asyncio.create_task(self._tell_in_a_while())
+        self._unreported[key] = self._unreported.get(key, 0.0) + debt
+        if self._reporting is None:
+            self._reporting = asyncio.create_task(self._report_in_a_while())
 
     async def close(self) -> None:
         """Report the spending that was not reported yet."""
-        if self._teller is not None:
-            self._teller.cancel()
-            await asyncio.gather(self._teller, return_exceptions=True)
-        await self.tell()
+        if self._reporting is not None:
+            self._reporting.cancel()
+            await asyncio.gather(self._reporting, return_exceptions=True)
+        await self.report()
 
-    async def tell(self) -> None:
+    async def report(self) -> None:
         """Report this process's spending to Redis, and read that of all processes."""
-        untold, self._untold = self._untold, {}
-        if not untold or self._breaker.is_open:
+        unreported, self._unreported = self._unreported, {}
+        if not unreported or self._breaker.is_open:
             return
-        told = list(untold.items())
+        spent = list(unreported.items())
         try:
-            for start in range(0, len(told), _MOST_KEYS):
-                await self._report(dict(told[start : start + _MOST_KEYS]))
+            for start in range(0, len(spent), _MOST_KEYS):
+                await self._send(dict(spent[start : start + _MOST_KEYS]))
         except BROKEN_REDIS as failure:
             self._breaker.trip(failure)
 
-    async def _report(self, spent: dict[str, float]) -> None:
+    async def _send(self, spent: dict[str, float]) -> None:
         milliseconds = [
             round(MOST_DEBT_SECONDS * 1000),
             *(round(debt * 1000) for debt in spent.values()),
         ]
-        owed = await self._tell(keys=list(spent), args=milliseconds)
+        owed = await self._script(keys=list(spent), args=milliseconds)
         now = self._seconds()
         for key, debt in zip(spent, owed, strict=True):
             # Spending during the call to Redis is added on top.
-            self._repaid.put(key, now + debt / 1000 + self._untold.get(key, 0.0))
+            self._repaid.put(key, now + debt / 1000 + self._unreported.get(key, 0.0))
 
     def _owe(self, key: str, debt: float) -> None:
         now = self._seconds()
         repaid = max(self._repaid.get(key, now), now) + debt
         self._repaid.put(key, min(repaid, now + MOST_DEBT_SECONDS))
 
-    async def _tell_in_a_while(self) -> None:
+    async def _report_in_a_while(self) -> None:
         """Runs until nothing is left to report; the next spending starts it again."""
         try:
-            while self._untold:
-                await asyncio.sleep(TELL_SECONDS)
-                await self.tell()
+            while self._unreported:
+                await asyncio.sleep(REPORT_SECONDS)
+                await self.report()
         finally:
-            self._teller = None
+            self._reporting = None

@@ -31,9 +31,9 @@ count again.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
-    """What somebody knows by a message on this channel: of this time of an appointment; None: of
-    any of its times.
+class NotifiedTime:
+    """A time of an appointment of which somebody was notified on this channel; None: any of its
+    times.
     """
 
     appointment_id: AppointmentId
@@ -53,7 +53,7 @@ class Turn:
 
     destination: bytes | None
     origin: bytes | None
-    about: Told
+    about: NotifiedTime
     is_reminder: bool
     is_resend: bool
     by_guest: bool
@@ -90,7 +90,7 @@ def let_out(
     *,
     had: Mapping[bytes, int],
     caused: Mapping[bytes, int],
-    known: Iterable[Told],
+    known: Iterable[NotifiedTime],
     per_destination: int,
     per_network: int,
 ) -> list[Verdict]:
@@ -125,5 +125,5 @@ def _has_room(name: bytes | None, counts: Mapping[bytes, int], most: int) -> boo
     return name is None or not most or counts.get(name, 0) < most
 
 
-def _with_any(told: Told) -> tuple[Told, Told]:
-    return told, replace(told, time_version=None)
+def _with_any(notified: NotifiedTime) -> tuple[NotifiedTime, NotifiedTime]:
+    return notified, replace(notified, time_version=None)

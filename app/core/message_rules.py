@@ -63,7 +63,7 @@ MOST_ATTEMPTS: Final = len(RETRY_DELAYS) + 1
 LONGEST_RETRY: Final = timedelta(hours=6)
 """The longest pause that a server's Retry-After gets."""
 
-_TOLD: Final = MappingProxyType({
+_NEWS: Final = MappingProxyType({
     AppointmentChangeKind.BOOKED: MessageKind.BOOKED,
     AppointmentChangeKind.RESCHEDULED: MessageKind.RESCHEDULED,
     AppointmentChangeKind.CANCELLED: MessageKind.CANCELLED,
@@ -171,7 +171,7 @@ def plan(
     has a correction that changes no address. A correction that changes one plans the reminders
     again, for the new address, and a notice to the old one.
     """
-    kind = _TOLD.get(change)
+    kind = _NEWS.get(change)
     if kind is None or (
         before is not None and before.time_version == after.time_version and kind in _OF_A_TIME
     ):

@@ -135,17 +135,19 @@ def _weigh(_key: tuple[OrganizationId, SourceKey], known: Known) -> int:
     match known.calendar:
         case Offering(needs=needs, service=service):
             return (
-                3_000 + _told(service) + 120 * (len(needs.provider_ids) + len(needs.resource_ids))
+                3_000
+                + _text_bytes(service)
+                + 120 * (len(needs.provider_ids) + len(needs.resource_ids))
             )
         case Calendar(hours=hours) | ResourceCalendar(hours=hours) as calendar:
-            told = 0
+            described = 0
             if isinstance(calendar, Calendar):
-                told = _told(calendar.provider) + _told(calendar.service)
+                described = _text_bytes(calendar.provider) + _text_bytes(calendar.service)
             ranges = len(hours.weekly) + len(hours.breaks)
             exceptions = sum(1 + len(each.ranges) for each in hours.exceptions.values())
-            return 3_500 + told + 250 * ranges + 350 * exceptions + 150 * len(hours.time_off)
+            return 3_500 + described + 250 * ranges + 350 * exceptions + 150 * len(hours.time_off)
 
 
-def _told(of: Provider | Service | None) -> int:
-    """What its description takes."""
+def _text_bytes(of: Provider | Service | None) -> int:
+    """Of its description."""
     return 0 if of is None or of.description is None else getsizeof(of.description)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from app.core.allowance import Told
+from app.core.allowance import NotifiedTime
 from app.core.ids import AppointmentId, MessageLogId, OrganizationId, ProviderId, SessionId
 from app.core.message_rules import MessageKey, reminder_minutes
 from app.core.messages import (
@@ -38,7 +38,7 @@ _OUTBOX_OF_APPOINTMENTS = query("outbox_of_appointments")
 _INSERT = query("insert_messages")
 _INSERT_RESEND = query("insert_resend")
 _COUNT = query("count_messages")
-_TOLD = query("told_times")
+_NOTIFIED_TIMES = query("notified_times")
 _OF_APPOINTMENTS = query("messages_of_appointments")
 _BY_ID = query("message_by_id")
 _GROUP_VISITS = query("group_visits")
@@ -108,7 +108,7 @@ class NewMessage:
 
     `destination` is what it is counted under, a hash; None where it is not counted. `by_guest` and
     `origin` are those of the outbox, for news to an unverified address; `address_since` is the
-    first time version that was told at the customer's present address. These are not stored.
+    first time version whose messages go to the customer's present address. These are not stored.
     """
 
     id: MessageLogId
@@ -275,17 +275,17 @@ async def count_messages(
     return {row["destination"]: row["messages"] for row in rows}
 
 
-async def told_times(
+async def notified_times(
     tx: Transaction, organization_id: OrganizationId, appointment_ids: Collection[AppointmentId]
-) -> set[Told]:
+) -> set[NotifiedTime]:
     """The times of these appointments that messages to customers were sent or are pending about."""
     return {
-        Told(
+        NotifiedTime(
             appointment_id=AppointmentId(row["appointment_id"]),
             channel=Channel(row["channel"]),
             time_version=row["time_version"],
         )
-        for row in await _TOLD.many(tx, organization_id, list(appointment_ids))
+        for row in await _NOTIFIED_TIMES.many(tx, organization_id, list(appointment_ids))
     }
 
 
@@ -416,8 +416,8 @@ async def begin_attempt(
     wire_text: str | None,
 ) -> bool:
     """Record that the message is about to be handed over, and renew its lease; False where the
-    claim is no longer ours, or what the message tells of has changed: the appointment is not at
-    this version any more, or the session has another than was seen. None: it tells nothing of it.
+    claim is no longer ours, or its subject has changed: the appointment or the session is no longer
+    at the version that was seen. None: the message does not depend on that version.
     """
     count = await _BEGIN.exec(
         on,

@@ -127,7 +127,7 @@ def _outages_hidden(connection: Connection) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _refusals_told() -> Iterator[None]:
+def _refusals_as_outages() -> Iterator[None]:
     """While connecting for the first time, a wrong password or name counts like an unavailable
     server.
     """
@@ -330,7 +330,7 @@ async def create_pool(database_url: str, *, size: int, statement_timeout_ms: int
     """A pool of at most `size` connections; the first is made now, so that a wrong address shows at
     the start.
     """
-    with _refusals_told():
+    with _refusals_as_outages():
         connections = await asyncpg.create_pool(
             database_url,
             min_size=0,
@@ -360,7 +360,7 @@ async def connected_once(
     """A connection outside of any pool, without a limit to its statements, for as long as the block
     lasts. Raises DatabaseUnavailableError where PostgreSQL is away, or dies meanwhile.
     """
-    with _refusals_told():
+    with _refusals_as_outages():
         connection = await asyncpg.connect(
             database_url,
             timeout=ACQUIRE_TIMEOUT_SECONDS,

@@ -94,7 +94,7 @@ FROM reminder_log
 WHERE organization_id = $1 AND destination = ANY($2) AND created_at > $3 AND status <> 'SKIPPED'
 GROUP BY destination;
 
--- name: told_times :many
+-- name: notified_times :many
 -- The times of these appointments that a message to the customer was sent about, or is pending about, with the channel.
 -- params: organization_id uuid, appointment_ids uuid[]
 SELECT DISTINCT appointment_id, channel, time_version

@@ -264,10 +264,10 @@ async def test_rates_are_reported_over_a_connection_that_was_reset(play: Play) -
         rates, redis = world.here.resources.rates, world.there.resources.redis
         for number in PASSES:
             rates.spend(POINTS, "robin", 60)
-            await rates.tell()
+            await rates.report()
             await world.reset(world.redis, number)
             rates.spend(POINTS, f"robin-{number}", 60)
-            await rates.tell()
+            await rates.report()
             assert await redis.exists(debt_key(POINTS, f"robin-{number}"))
 
     await play(scenario)
@@ -394,7 +394,7 @@ async def test_commands_that_are_reset_at_any_moment_are_answered_or_counted(pla
                 await documents.keep("0" * 64, "{ livez }")
                 await documents.find("0" * 64)
                 resources.rates.spend(POINTS, f"robin-{number}", 1)
-                await resources.rates.tell()
+                await resources.rates.report()
 
         using = [asyncio.create_task(use()) for _ in range(6)]
         for _ in range(100):

@@ -219,7 +219,7 @@ class Subject:
         session = self._session_of_message(kind, move)
         if session is not None:
             if time_version != self.appointment.time_version:
-                return ()  # what the session had planned since tells of it
+                return ()  # a later plan of the session's covers it
             time_version = session.time_version
         session_id = None if session is None else session.id
         if move is None:
@@ -332,9 +332,9 @@ async def load_subjects(
     }
     asked = {each for several in session_ids.values() for each in several}
     sessions = await group_visits(on, organization_id, asked) if asked else {}
-    told = () if session_id is None else sessions[session_id].providers
+    of_session = () if session_id is None else sessions[session_id].providers
     involved = {
-        row.id: tuple(dict.fromkeys((*row.providers, *_left(of_row[row.id], row), *told)))
+        row.id: tuple(dict.fromkeys((*row.providers, *_left(of_row[row.id], row), *of_session)))
         for row in rows
     }
     providers = await providers_by_ids(
@@ -661,12 +661,12 @@ def _former_reaches(
             texted,
             notices=frozenset(),
         )
-        reaches[time_version] = replace(then, channels=_told_at(then, after))
+        reaches[time_version] = replace(then, channels=_notice_channels(then, after))
         after = before
     return reaches
 
 
-def _told_at(then: Reach, after: Addresses) -> tuple[Channel, ...]:
+def _notice_channels(then: Reach, after: Addresses) -> tuple[Channel, ...]:
     """The channel of the notice to a replaced address: e-mail if the e-mail address was replaced,
     whatever channels they want now; otherwise SMS, unless they want e-mail only.
     """

@@ -3,7 +3,7 @@ guests of one network cause none. What is held back is logged.
 
 Counted is where a row of the log is written, under a lock of the organization and in the same
 transaction, so the limit is exact however many workers there are. Providers' own addresses are set
-by staff, and not counted: a busy provider hears of hundreds of bookings a day.
+by staff, and not counted: a busy provider gets hundreds of them a day.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, assert_never
 
-from app.core.allowance import A_DAY, Told, Turn, Verdict, counted_address, let_out
+from app.core.allowance import A_DAY, NotifiedTime, Turn, Verdict, counted_address, let_out
 from app.core.message_rules import REMINDERS, SkipReason
 from app.core.messages import Channel, MessageKind, Recipient
 from app.store.locks import lock_destinations
-from app.store.messages import count_messages, told_times
+from app.store.messages import count_messages, notified_times
 from app.store.network_tallies import messages_of_networks, tally_messages
 
 if TYPE_CHECKING:
@@ -85,15 +85,15 @@ async def limit_messages(
     destinations = {turn.destination for turn in turns.values() if turn.destination is not None}
     origins = {turn.origin for turn in turns.values() if turn.origin is not None}
     since = {row.appointment_id: row.address_since for row in in_turn}
-    told = await told_times(
+    notified = await notified_times(
         tx, organization_id, {turn.about.appointment_id for turn in turns.values()}
     )
     verdicts = let_out(
         list(turns.values()),
         had=await count_messages(tx, organization_id, destinations, since=now - A_DAY),
         caused=await messages_of_networks(tx, organization_id, origins, now.date()),
-        # What an earlier address was told is not known at the present one.
-        known=[each for each in told if (each.time_version or 0) >= since[each.appointment_id]],
+        # A message to an earlier address does not count for the present one.
+        known=[each for each in notified if (each.time_version or 0) >= since[each.appointment_id]],
         per_destination=limits.daily_limit,
         per_network=limits.daily_limit_of_network,
     )
@@ -121,14 +121,14 @@ def _judged(row: NewMessage, verdict: Verdict | None) -> NewMessage:
 
 def _turn(row: NewMessage, limits: Messaging) -> Turn:
     message = row.message
-    about = Told(
+    about = NotifiedTime(
         appointment_id=row.appointment_id,
         channel=message.channel,
         # A customer who got a message about any time of an appointment must get its cancellation.
         time_version=None if message.kind is MessageKind.CANCELLED else message.time_version,
     )
     if message.kind is MessageKind.READDRESSED:
-        # At that address the time before was told, if any.
+        # That address was notified of the time before, if of any.
         about = replace(about, time_version=message.time_version - 1)
     return Turn(
         destination=row.destination,

@@ -74,7 +74,7 @@ async def test_nobody_pays_for_somebody_else(one: Rates) -> None:
 async def test_one_costly_answer_makes_a_caller_wait_for_a_minute_at_most(one: Rates) -> None:
     one.spend(POINTS, "robin", 1_000_000)
     assert one.wait(POINTS, "robin") == MOST_DEBT_SECONDS - PERIOD_SECONDS
-    await one.tell()
+    await one.report()
     assert one.wait(POINTS, "robin") <= MOST_DEBT_SECONDS - PERIOD_SECONDS
 
 
@@ -82,11 +82,11 @@ async def test_what_is_spent_in_one_process_counts_in_the_other(one: Rates, othe
     for process in (one, other, one, other):
         assert process.wait(POINTS, "robin") == 0
         process.spend(POINTS, "robin", 155)
-        await process.tell()
+        await process.report()
     assert other.wait(POINTS, "robin") > 0
-    # The first learns of it with the next thing that it tells.
+    # The first learns of it with its next report.
     one.spend(POINTS, "robin", 1)
-    await one.tell()
+    await one.report()
     assert one.wait(POINTS, "robin") > 0
 
 
@@ -94,24 +94,24 @@ async def test_what_redis_keeps_ends_with_the_debt_and_names_nobody(
     one: Rates, redis: RedisClient
 ) -> None:
     one.spend(POINTS, "192.0.2.7", 60)
-    await one.tell()
+    await one.report()
     (key,) = await redis.keys()
     assert key.decode() == debt_key(POINTS, "192.0.2.7")
     assert b"192.0.2.7" not in key
     assert 0 < await redis.pttl(key) <= 6_000
 
 
-async def test_everything_spent_is_told_by_itself(
+async def test_all_spending_is_reported_without_a_call(
     one: Rates, redis: RedisClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rates, "TELL_SECONDS", 0.0)
+    monkeypatch.setattr(rates, "REPORT_SECONDS", 0.0)
     one.spend(POINTS, "robin", 60)
-    assert one._teller is not None
-    await one._teller
+    assert one._reporting is not None
+    await one._reporting
     assert await redis.dbsize() == 1
     one.spend(POINTS, "noor", 60)
-    assert one._teller is not None
-    await one._teller
+    assert one._reporting is not None
+    await one._reporting
     assert await redis.dbsize() == 2
 
 
@@ -120,7 +120,7 @@ async def test_without_redis_each_process_limits_by_what_it_knows(seconds: Secon
     away.breaker = Breaker(seconds=seconds)
     process = Rates(away, seconds=seconds)
     process.spend(POINTS, "robin", 600)
-    await process.tell()
+    await process.report()
     assert process.wait(POINTS, "robin") > 0
     seconds.now += 1
     assert process.wait(POINTS, "robin") == 0
@@ -141,7 +141,7 @@ async def test_a_redis_that_did_not_answer_is_left_alone_for_a_while(
     began = seconds.now
     for _ in range(15):
         one.spend(POINTS, "robin", 1)
-        await one.tell()
+        await one.report()
         seconds.now += 0.1
     assert asked == [pytest.approx(began), pytest.approx(began + REST_SECONDS)]
 
@@ -166,5 +166,5 @@ async def test_callers_without_number_take_no_memory_without_end(
 )
 async def test_any_name_is_a_name(one: Rates, caller: str) -> None:
     one.spend(POINTS, caller, 600)
-    await one.tell()
+    await one.report()
     assert one.wait(POINTS, caller) > 0

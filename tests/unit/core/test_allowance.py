@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.core.allowance import Told, Turn, Verdict, counted_address, let_out
+from app.core.allowance import NotifiedTime, Turn, Verdict, counted_address, let_out
 from app.core.ids import AppointmentId
 from app.core.messages import Channel
 
@@ -18,8 +18,10 @@ GRACE, ALAN = b"grace", b"alan"
 HERE, THERE = b"here", b"there"
 
 
-def told(appointment: int, time_version: int | None = 1, channel: Channel = Channel.EMAIL) -> Told:
-    return Told(
+def notified(
+    appointment: int, time_version: int | None = 1, channel: Channel = Channel.EMAIL
+) -> NotifiedTime:
+    return NotifiedTime(
         appointment_id=AppointmentId(UUID(int=appointment)),
         channel=channel,
         time_version=time_version,
@@ -27,7 +29,7 @@ def told(appointment: int, time_version: int | None = 1, channel: Channel = Chan
 
 
 def a_turn(
-    about: Told,
+    about: NotifiedTime,
     destination: bytes | None = GRACE,
     *,
     origin: bytes | None = None,
@@ -50,7 +52,7 @@ def judged(
     *,
     had: dict[bytes, int] | None = None,
     caused: dict[bytes, int] | None = None,
-    known: Iterable[Told] = (),
+    known: Iterable[NotifiedTime] = (),
     most: int = 3,
     per_network: int = 0,
 ) -> list[Verdict]:
@@ -65,7 +67,7 @@ def judged(
 
 
 def goes_out(
-    turns: list[Turn], *, had: dict[bytes, int], known: Iterable[Told] = (), most: int = 3
+    turns: list[Turn], *, had: dict[bytes, int], known: Iterable[NotifiedTime] = (), most: int = 3
 ) -> list[bool]:
     verdicts = judged(turns, had=had, known=known, most=most)
     return [verdict is not Verdict.HELD_BACK for verdict in verdicts]
@@ -95,7 +97,7 @@ def test_a_domain_is_counted_by_its_name_in_dns() -> None:
 
 
 def test_news_goes_out_until_the_destination_has_had_so_many() -> None:
-    turns = [a_turn(told(number)) for number in range(4)] + [a_turn(told(9), ALAN)]
+    turns = [a_turn(notified(number)) for number in range(4)] + [a_turn(notified(9), ALAN)]
     assert goes_out(turns, had={GRACE: 1}) == [True, True, False, False, True]
     assert goes_out(turns, had={GRACE: 3}) == [False, False, False, False, True]
     assert goes_out(turns, had={GRACE: 99}, most=0) == [True] * 5
@@ -106,43 +108,47 @@ def test_what_follows_from_news_that_went_out_goes_out() -> None:
     it had by then.
     """
     full = {GRACE: 3}
-    known = [told(1, 2)]
+    known = [notified(1, 2)]
     for about, goes in (
-        (told(1, 2), True),
-        (told(1, None), True),
-        (told(1, 1), False),
-        (told(1, 3), False),
-        (told(1, 2, Channel.SMS), False),
-        (told(2, None), False),
+        (notified(1, 2), True),
+        (notified(1, None), True),
+        (notified(1, 1), False),
+        (notified(1, 3), False),
+        (notified(1, 2, Channel.SMS), False),
+        (notified(2, None), False),
     ):
         assert goes_out([a_turn(about)], had=full, known=known) == [goes], about
 
 
 def test_what_was_let_out_a_moment_ago_is_known() -> None:
     turns = [
-        a_turn(told(1)),
-        a_turn(told(2)),
-        a_turn(told(1)),
-        a_turn(told(2)),
-        a_turn(told(1, None)),
+        a_turn(notified(1)),
+        a_turn(notified(2)),
+        a_turn(notified(1)),
+        a_turn(notified(2)),
+        a_turn(notified(1, None)),
     ]
     assert goes_out(turns, had={GRACE: 2}) == [True, False, True, False, True]
 
 
 def test_what_followed_counts_against_the_next_news() -> None:
-    turns = [a_turn(told(1)), a_turn(told(2))]
-    assert goes_out(turns, had={GRACE: 2}, known=[told(1)]) == [True, False]
+    turns = [a_turn(notified(1)), a_turn(notified(2))]
+    assert goes_out(turns, had={GRACE: 2}, known=[notified(1)]) == [True, False]
 
 
 def test_a_resend_follows_from_nothing() -> None:
-    assert goes_out([a_turn(told(1), is_resend=True)], had={GRACE: 3}, known=[told(1)]) == [False]
-    assert goes_out([a_turn(told(1), is_resend=True)], had={GRACE: 2}, known=[told(1)]) == [True]
+    assert goes_out([a_turn(notified(1), is_resend=True)], had={GRACE: 3}, known=[notified(1)]) == [
+        False
+    ]
+    assert goes_out([a_turn(notified(1), is_resend=True)], had={GRACE: 2}, known=[notified(1)]) == [
+        True
+    ]
 
 
 def test_reminders_of_what_was_told_do_not_count_and_others_are_news() -> None:
-    reminder = a_turn(told(1), is_reminder=True)
-    assert judged([reminder], had={GRACE: 3}, known=[told(1)]) == [Verdict.UNCOUNTED]
-    assert judged([reminder, a_turn(told(2))], had={GRACE: 2}, known=[told(1)]) == [
+    reminder = a_turn(notified(1), is_reminder=True)
+    assert judged([reminder], had={GRACE: 3}, known=[notified(1)]) == [Verdict.UNCOUNTED]
+    assert judged([reminder, a_turn(notified(2))], had={GRACE: 2}, known=[notified(1)]) == [
         Verdict.UNCOUNTED,
         Verdict.COUNTED,
     ]
@@ -153,10 +159,10 @@ def test_reminders_of_what_was_told_do_not_count_and_others_are_news() -> None:
 def test_a_cancellation_by_a_guest_has_no_way_past_the_allowance() -> None:
     """The practice's is sent: nobody should travel to a cancelled appointment."""
     for by_guest, verdict in ((True, Verdict.HELD_BACK), (False, Verdict.COUNTED)):
-        cancelled = a_turn(told(1, None), by_guest=by_guest)
-        assert judged([cancelled], had={GRACE: 3}, known=[told(1)]) == [verdict]
-    within = a_turn(told(1, None), by_guest=True)
-    assert judged([within, within], had={GRACE: 2}, known=[told(1)]) == [
+        cancelled = a_turn(notified(1, None), by_guest=by_guest)
+        assert judged([cancelled], had={GRACE: 3}, known=[notified(1)]) == [verdict]
+    within = a_turn(notified(1, None), by_guest=True)
+    assert judged([within, within], had={GRACE: 2}, known=[notified(1)]) == [
         Verdict.COUNTED,
         Verdict.HELD_BACK,
     ]
@@ -164,7 +170,7 @@ def test_a_cancellation_by_a_guest_has_no_way_past_the_allowance() -> None:
 
 def test_a_network_causes_so_many_whatever_addresses_it_gives() -> None:
     turns = [
-        a_turn(told(number), bytes([number]), origin=origin, by_guest=True)
+        a_turn(notified(number), bytes([number]), origin=origin, by_guest=True)
         for number, origin in enumerate((HERE, HERE, THERE, HERE))
     ]
     counted, held_back = Verdict.COUNTED, Verdict.HELD_BACK
@@ -177,11 +183,13 @@ def test_a_network_causes_so_many_whatever_addresses_it_gives() -> None:
     ]
     assert judged(turns, caused={HERE: 99}, per_network=0) == [counted] * 4
     # Also where destinations are not counted.
-    alone = [a_turn(told(1), None, origin=HERE, by_guest=True)]
+    alone = [a_turn(notified(1), None, origin=HERE, by_guest=True)]
     assert judged(alone, caused={HERE: 2}, most=0, per_network=2) == [held_back]
 
 
-times = st.builds(told, st.integers(0, 3), st.sampled_from([None, 1, 2]), st.sampled_from(Channel))
+times = st.builds(
+    notified, st.integers(0, 3), st.sampled_from([None, 1, 2]), st.sampled_from(Channel)
+)
 turns_taken = st.lists(
     st.builds(
         a_turn,
