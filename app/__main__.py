@@ -31,7 +31,7 @@ SETTINGS_EXIT_CODE: Final = 2
 """As argparse's own for arguments that can't be used."""
 
 INTERRUPTED_EXIT_CODE: Final = 130
-"""As shells tell of Ctrl-C: 128 and the number of SIGINT."""
+"""The shells' status for Ctrl-C: 128 and the number of SIGINT."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -93,7 +93,7 @@ def _migrate(_options: argparse.Namespace) -> None:
     url = database_url(environment())
     from app.store.migrations import migrate
 
-    done = asyncio.run(migrate(url, tell=print))
+    done = asyncio.run(migrate(url, progress=print))
     if not done:
         print("nothing to migrate")
 

@@ -88,19 +88,19 @@ def dev(options: DevOptions, env: Mapping[str, str]) -> None:
             options.data_dir,
             database_url=given.get("DATABASE_URL"),
             redis_url=given.get("REDIS_URL"),
-            tell=_tell,
+            progress=_show,
         ) as servers,
         catching(_mailbox(options), system_clock) as caught,
     ):
         environment = _environment(options, given, servers.addresses, caught)
         settings = Settings.from_environment(environment)
-        asyncio.run(migrate(settings.database_url, tell=_tell))
+        asyncio.run(migrate(settings.database_url, progress=_show))
         if options.test_clock is not None:
             asyncio.run(_put_clock(settings, options.test_clock))
-        _tell("loading the demo data …" if options.seeds else "making an empty organization …")
+        _show("loading the demo data …" if options.seeds else "making an empty organization …")
         asyncio.run(_fill(settings, seeds=options.seeds))
         with _children(options, environment) as children:
-            _tell("starting the API and the worker …")
+            _show("starting the API and the worker …")
             _wait_for_api(options, children)
             _print_banner(
                 options, settings, token_secret(environment), seconds=time.monotonic() - started
@@ -223,7 +223,7 @@ def _children(options: DevOptions, environment: Mapping[str, str]) -> Iterator[l
         yield children
     finally:
         _ignore_signals()
-        _tell("stopping …")
+        _show("stopping …")
         for child in children:
             if child.process.poll() is None:
                 child.process.terminate()
@@ -335,5 +335,5 @@ def _ignore_signals() -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
-def _tell(line: str) -> None:
+def _show(line: str) -> None:
     print(f"slotwright: {line}", flush=True)

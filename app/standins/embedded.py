@@ -33,7 +33,7 @@ from typing import Final, Literal, TypeAlias
 from app.errors import OperatorError
 from app.standins.child_processes import die_with_parent, end
 
-Tell: TypeAlias = Callable[[str], None]
+Progress: TypeAlias = Callable[[str], None]
 
 START_TIMEOUT_SECONDS: Final = 60.0
 """A cluster that recovers from a crash on a slow disk starts within this; otherwise it takes a
@@ -82,7 +82,7 @@ class _Place:
 
     folder: Path
     user: pwd.struct_passwd | None
-    tell: Tell
+    progress: Progress
 
     def run_as(self) -> dict[str, int | list[int]]:
         """The arguments of `subprocess` that change the user."""
@@ -232,7 +232,7 @@ def embedded(
     database_url: str | None = None,
     redis_url: str | None = None,
     durable: bool = True,
-    tell: Tell = lambda _line: None,
+    progress: Progress = lambda _line: None,
 ) -> Iterator[Servers]:
     """Starts both servers on the data kept in `data_dir` and stops them at the end of the block.
 
@@ -243,7 +243,7 @@ def embedded(
     with _locked(data_dir), contextlib.ExitStack() as stack:
         postgres = redis = None
         if database_url is None or redis_url is None:
-            place = _place(data_dir, tell)
+            place = _place(data_dir, progress)
             if redis_url is None:
                 redis, redis_url = _start(
                     partial(_redis, place, durable=durable), place, place.folder / "redis.port"
@@ -272,7 +272,7 @@ def _start(
         port = free_port()
     while True:
         server, url = make(port)
-        place.tell(f"starting {server.name} …")
+        place.progress(f"starting {server.name} …")
         try:
             server.start()
         except EmbeddedError:
@@ -330,7 +330,7 @@ def _postgres(place: _Place, port: int, *, durable: bool) -> tuple[_Process, str
     _end_leftover(_number(cluster / "postmaster.pid"), cluster)
     (cluster / "postmaster.pid").unlink(missing_ok=True)
     if not (cluster / "ready").exists():
-        place.tell("making a PostgreSQL cluster …")
+        place.progress("making a PostgreSQL cluster …")
         _make_cluster(place, program.parent, cluster, durable=durable)
     settings: dict[str, str] = {
         "listen_addresses": "127.0.0.1",
@@ -478,7 +478,7 @@ def _locked(data_dir: Path) -> Iterator[None]:
         yield
 
 
-def _place(data_dir: Path, tell: Tell) -> _Place:
+def _place(data_dir: Path, progress: Progress) -> _Place:
     """Where the servers keep their files: in the data folder, or beside it where their user can't
     get there.
     """
@@ -490,7 +490,7 @@ def _place(data_dir: Path, tell: Tell) -> _Place:
                 f"The data folder {data_dir} was made by another user: choose another with "
                 "--data-dir."
             )
-        return _Place(folder=folder, user=None, tell=tell)
+        return _Place(folder=folder, user=None, progress=progress)
     owner = folder.stat().st_uid if folder.exists() else 0
     try:
         user = pwd.getpwuid(owner) if owner else pwd.getpwnam(UNPRIVILEGED_USER)
@@ -506,12 +506,12 @@ def _place(data_dir: Path, tell: Tell) -> _Place:
         if not folder.is_symlink():
             folder.symlink_to(elsewhere)
         folder = elsewhere
-        tell(
+        progress(
             f"the user “{UNPRIVILEGED_USER}” can't enter {data_dir}: the servers' files are in "
             f"{elsewhere}"
         )
     folder.mkdir(mode=0o755, exist_ok=True)
-    place = _Place(folder=folder, user=user, tell=tell)
+    place = _Place(folder=folder, user=user, progress=progress)
     place.own(folder)
     return place
 
@@ -539,7 +539,7 @@ def _reachable(place: _Place, program: Path, *, whole: int) -> Path:
     copy = place.folder / "programs" / root.name
     copied = copy / program.relative_to(root) if whole else copy
     if not place.can_run(copied):
-        place.tell(f"copying {program.name} to {copy.parent}, where its user can reach it …")
+        place.progress(f"copying {program.name} to {copy.parent}, where its user can reach it …")
         copy.parent.mkdir(mode=0o755, exist_ok=True)
         shutil.rmtree(copy, ignore_errors=True)
         if whole:

@@ -235,9 +235,9 @@ async def migrate(
     database_url: str,
     *,
     folder: Path | None = None,
-    tell: Callable[[str], None] = lambda _line: None,
+    progress: Callable[[str], None] = lambda _line: None,
 ) -> list[Migration]:
-    """Applies what is missing and returns it; `tell` gets a line for each file.
+    """Applies what is missing and returns it; `progress` gets a line for each file.
 
     Safe to run twice and at once. A file that fails leaves everything before it, and nothing of
     itself unless it is committed by statements: then the next run repeats it from its start.
@@ -250,7 +250,7 @@ async def migrate(
         await connection.execute(_CREATE_TABLE)
         left = pending(migrations, await _applied(connection.fetch))
         for migration in left:
-            tell(f"migrating: {migration.name}")
+            progress(f"migrating: {migration.name}")
             await _apply(connection, migration)
         return left
 

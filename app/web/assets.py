@@ -174,7 +174,7 @@ def _run(command: tuple[str, ...], what: str, *, cwd: Path | None = None) -> Non
     """Runs a command to its end and reports progress to the console; its output is shown only if
     it fails.
     """
-    _tell(f"{what} …")
+    _show(f"{what} …")
     started = time.monotonic()
     with tempfile.TemporaryFile("w+", errors="replace") as output:
         try:
@@ -193,7 +193,7 @@ def _run(command: tuple[str, ...], what: str, *, cwd: Path | None = None) -> Non
                     if elapsed > INSTALL_TIMEOUT_SECONDS:
                         message = f"Gave up after {elapsed} seconds of {what}."
                         raise InstallError(message) from None
-                    _tell(f"… {elapsed} s")
+                    _show(f"… {elapsed} s")
         finally:
             if process.poll() is None:
                 process.kill()
@@ -272,7 +272,7 @@ def _swap(fresh: Path) -> None:
             raise InstallError(message) from error
 
 
-def _tell(line: str) -> None:
+def _show(line: str) -> None:
     sys.stdout.write(f"slotwright: {line}\n")
     sys.stdout.flush()
 

@@ -377,7 +377,7 @@ class Soak:
             while not self.over.is_set() and watcher.closed is None and not watcher.errors:
                 with contextlib.suppress(TimeoutError):
                     await watcher.until(
-                        lambda told: len(told.news) > taken or told.closed or told.errors,  # noqa: B023  called within this turn
+                        lambda w: len(w.news) > taken or w.closed or w.errors,  # noqa: B023  called within this turn
                         seconds=0.5,
                     )
                 now = time.monotonic()
@@ -765,7 +765,7 @@ async def _differences(world: Soak) -> list[str]:
     async with over_socket(
         world.api.http.base_url, world.api.anonymous, AVAILABILITY, **asked
     ) as watcher:
-        await watcher.until(lambda told: len(told.last) == PROVIDERS * DAYS)
+        await watcher.until(lambda watched: len(watched.last) == PROVIDERS * DAYS)
         for provider in world.providers:
             for day in world.days:
                 data = await world.api.ask(

@@ -62,20 +62,24 @@ async def test_what_happens_in_one_process_is_seen_in_the_other(
     asked = {"providerIds": [ada["id"]], "from": day, "to": in_days(4), "timeZone": "UTC"}
     async with subscribed(there.http.base_url, there.anonymous, AVAILABILITY, **asked) as watcher:
         await watcher.until(
-            lambda told: told.starts(ada, day) == ALL and told.starts(ada, in_days(4)) == ALL
+            lambda watched: (
+                watched.starts(ada, day) == ALL and watched.starts(ada, in_days(4)) == ALL
+            )
         )
         appointment = await booked(here, ada, f"{day}T10:00Z")
         await watcher.until(
-            lambda told: told.starts(ada, day) == ["09:00", "11:00"], seconds=PROMPT_SECONDS
+            lambda watched: watched.starts(ada, day) == ["09:00", "11:00"], seconds=PROMPT_SECONDS
         )
         hold = await held(there, ada, f"{day}T09:00Z")
-        await watcher.until(lambda told: told.starts(ada, day) == ["11:00"], seconds=PROMPT_SECONDS)
+        await watcher.until(
+            lambda watched: watched.starts(ada, day) == ["11:00"], seconds=PROMPT_SECONDS
+        )
         await release(here, hold["holdToken"])
         await watcher.until(
-            lambda told: told.starts(ada, day) == ["09:00", "11:00"], seconds=PROMPT_SECONDS
+            lambda watched: watched.starts(ada, day) == ["09:00", "11:00"], seconds=PROMPT_SECONDS
         )
         await cancel(here, appointment)
-        await watcher.until(lambda told: told.starts(ada, day) == ALL, seconds=PROMPT_SECONDS)
+        await watcher.until(lambda watched: watched.starts(ada, day) == ALL, seconds=PROMPT_SECONDS)
         assert [f"{day}T{start}:00Z" for start in ALL] == await listed(there, ada, day)
         assert watcher.starts(ada, in_days(4)) == ALL
 
@@ -87,7 +91,7 @@ async def test_local_start_is_in_the_zone_asked_for(
     ada, day = await a_provider(here, weeklyHours=HOURS), in_days(3)
     asked = {"providerIds": [ada["id"]], "from": day, "to": day, "timeZone": "Asia/Kathmandu"}
     async with subscribed(here.http.base_url, here.anonymous, AVAILABILITY, **asked) as watcher:
-        await watcher.until(lambda told: told.last)
+        await watcher.until(lambda watched: watched.last)
         (change,) = watcher.last.values()
         assert [slot["localStart"] for slot in change["slots"]] == [
             f"{day}T{time}:00+05:45" for time in ("14:45", "15:45", "16:45")
@@ -109,7 +113,7 @@ async def test_a_bad_argument_fails_the_operation(apis: list[Api], subscribed: S
         async with subscribed(
             here.http.base_url, here.anonymous, AVAILABILITY, **good | wrong
         ) as watcher:
-            await watcher.until(lambda told: told.errors)
+            await watcher.until(lambda watched: watched.errors)
             (((error,)),) = watcher.errors
             assert (error["extensions"]["code"], error["extensions"]["field"]) == (
                 "BAD_USER_INPUT",
@@ -130,17 +134,17 @@ async def test_one_sees_ones_own_appointments(apis: list[Api], subscribed: Subsc
     ):
         watched = {"providerIds": [ada["id"]], "from": day, "to": day}
         async with subscribed(there.http.base_url, ann, AVAILABILITY, **watched) as ready:
-            await ready.until(lambda told: told.last)
+            await ready.until(lambda watched: watched.last)
         mine = await booked(here, ada, f"{day}T09:00Z", caller=ann)
         guests = await booked(here, ada, f"{day}T10:00Z")
         await cancel(here, mine, caller=ann)
         await of_ann.until(
-            lambda told: [news["kind"] for news in told.news] == ["BOOKED", "CANCELLED"]
+            lambda watched: [news["kind"] for news in watched.news] == ["BOOKED", "CANCELLED"]
         )
         first = of_ann.news[0]["appointment"]
         assert first["customer"] == first["contact"]
         kinds = ["BOOKED", "BOOKED", "CANCELLED"]
-        await of_ada.until(lambda told: [news["kind"] for news in told.news] == kinds)
+        await of_ada.until(lambda watched: [news["kind"] for news in watched.news] == kinds)
         assert of_ada.news[1]["appointment"]["id"] == guests["appointment"]["id"]
         assert of_bob.news == []
 
@@ -151,7 +155,7 @@ async def test_a_guest_has_no_appointments_to_watch(
     """That operation fails; the socket and what else is on it live on."""
     here = apis[0]
     async with subscribed(here.http.base_url, here.anonymous, APPOINTMENTS) as watcher:
-        await watcher.until(lambda told: told.errors)
+        await watcher.until(lambda watched: watched.errors)
         (((error,)),) = watcher.errors
         assert error["extensions"]["code"] == "UNAUTHENTICATED"
         assert watcher.closed is None
@@ -170,7 +174,7 @@ async def test_a_stream_ends_with_the_token(apis: list[Api], subscribed: Subscri
     )
     caller = Caller(token=here.resources.access_tokens.sign(claims))
     async with subscribed(here.http.base_url, caller, APPOINTMENTS) as watcher:
-        await watcher.until(lambda told: told.closed or told.is_complete, seconds=10)
+        await watcher.until(lambda watched: watched.closed or watched.is_complete, seconds=10)
         if subscribed is over_socket:
             assert watcher.closed == (4403, "The token has expired.")
         else:

@@ -134,7 +134,7 @@ async def test_every_surviving_subscriber_learns_the_truth(world: World, servers
                     )
                     watchers.append((api, zone, await stack.enter_async_context(subscribing)))
         for _, _, watcher in watchers:
-            await watcher.until(lambda told: len(told.last) == 12)
+            await watcher.until(lambda watched: len(watched.last) == 12)
 
         done = asyncio.Event()
         acting = [asyncio.create_task(world.act_until(done)) for _ in range(8)]
@@ -175,5 +175,7 @@ async def agreed(world: World, zone: str | None, watchers: list[Watcher]) -> Non
     }
     for watcher in watchers:
         await watcher.until(
-            lambda told: {key: change["startTimes"] for key, change in told.last.items()} == truth
+            lambda watched: (
+                {key: change["startTimes"] for key, change in watched.last.items()} == truth
+            )
         )

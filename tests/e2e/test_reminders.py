@@ -62,7 +62,7 @@ class Catcher:
             while any(protocol.transport is not None for protocol in self.protocols):  # noqa: ASYNC110 - the library's
                 await asyncio.sleep(0.01)
 
-    async def _tell(self, stage: str) -> None:
+    async def _report(self, stage: str) -> None:
         if self.reached is not None:
             await self.reached(stage)
 
@@ -74,7 +74,7 @@ class Catcher:
         address: str,
         _options: list[str],
     ) -> str:
-        await self._tell("RCPT")
+        await self._report("RCPT")
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
@@ -85,7 +85,7 @@ class Catcher:
         self.taken.append(str(letter["Message-ID"]))
         self.bodies.append(body.get_content())
         self.recipients += envelope.rcpt_tos
-        await self._tell("DATA")
+        await self._report("DATA")
         return "250 2.0.0 OK"
 
 

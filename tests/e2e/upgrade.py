@@ -422,7 +422,7 @@ async def upgrade(
                 start = time.monotonic()
                 applied = await migrate(
                     database_url,
-                    tell=lambda line: files.append(
+                    progress=lambda line: files.append(
                         (line.removeprefix("migrating: "), time.monotonic())
                     ),
                 )

@@ -32,7 +32,7 @@ APPOINTMENTS: Final = """
 
 
 class Watcher:
-    """What was told so far; every event is checked to be no step back."""
+    """What was received so far; no event may be a step back."""
 
     def __init__(self) -> None:
         self.last: dict[tuple[str, str], Json] = {}
@@ -40,7 +40,7 @@ class Watcher:
         self.errors: list[Any] = []
         self.closed: tuple[int, str] | None = None
         self.is_complete = False
-        self._told = asyncio.Condition()
+        self._changed = asyncio.Condition()
 
     async def take(self, payload: Json) -> None:
         if "errors" in payload:
@@ -54,18 +54,18 @@ class Watcher:
             self.last[key] = change
         elif (news := (payload.get("data") or {}).get("appointmentChanges")) is not None:
             self.news.append(news)
-        await self.tell()
+        await self.notify()
 
-    async def tell(self) -> None:
-        async with self._told:
-            self._told.notify_all()
+    async def notify(self) -> None:
+        async with self._changed:
+            self._changed.notify_all()
 
     async def until(
         self, is_so: Callable[[Watcher], object], *, seconds: float = PATIENCE_SECONDS
     ) -> None:
-        """Waits for what was told to be so."""
-        async with asyncio.timeout(seconds), self._told:
-            await self._told.wait_for(lambda: is_so(self))
+        """Waits until this holds of what was received."""
+        async with asyncio.timeout(seconds), self._changed:
+            await self._changed.wait_for(lambda: is_so(self))
 
     def starts(self, provider: Json, day: object) -> list[str] | None:
         change = self.last.get((provider["id"], str(day)))
@@ -110,11 +110,11 @@ async def _read(connection: ClientConnection, watcher: Watcher) -> None:
                 await watcher.take({"errors": message["payload"]})
             elif message["type"] == "complete":
                 watcher.is_complete = True
-                await watcher.tell()
+                await watcher.notify()
     except ConnectionClosed:
         pass
     watcher.closed = (connection.close_code or 0, connection.close_reason or "")
-    await watcher.tell()
+    await watcher.notify()
 
 
 @asynccontextmanager
@@ -136,7 +136,7 @@ async def over_events(
         except httpx.TransportError as error:
             watcher.closed = (0, str(error))
         watcher.is_complete = event == "complete"
-        await watcher.tell()
+        await watcher.notify()
 
     async with (
         httpx.AsyncClient(base_url=base, timeout=None) as client,  # noqa: S113  a stream lasts

@@ -62,10 +62,10 @@ async def remembered(servers: Servers) -> tuple[object, object]:
 async def test_what_was_written_is_there_at_the_next_start(folder: Path) -> None:
     with embedded(folder) as servers:
         await remember(servers)
-    told: list[str] = []
-    with embedded(folder, tell=told.append) as servers:
+    lines: list[str] = []
+    with embedded(folder, progress=lines.append) as servers:
         assert await remembered(servers) == (42, b"42")
-    assert told == ["starting Redis …", "starting PostgreSQL …"]
+    assert lines == ["starting Redis …", "starting PostgreSQL …"]
 
 
 async def test_a_stopped_server_comes_back_at_its_port_with_its_data(folder: Path) -> None:
@@ -115,9 +115,9 @@ def test_a_cluster_that_was_not_finished_is_made_anew(folder: Path) -> None:
         pass
     (folder / "servers" / "postgres" / "ready").unlink()
     (folder / "servers" / "postgres" / "PG_VERSION").unlink()
-    told: list[str] = []
-    with embedded(folder, redis_url="redis://unused", durable=False, tell=told.append):
-        assert "making a PostgreSQL cluster …" in told
+    lines: list[str] = []
+    with embedded(folder, redis_url="redis://unused", durable=False, progress=lines.append):
+        assert "making a PostgreSQL cluster …" in lines
 
 
 def test_the_ports_stay_the_same_from_run_to_run(folder: Path) -> None:
@@ -246,14 +246,14 @@ async def test_programs_out_of_reach_are_copied_to_where_their_user_can_go(
         lambda name: tmp_path / "pginstall" / "bin" / name,
     )
     monkeypatch.setattr(app.standins.embedded, "redis_program", lambda: tmp_path / "redis-server")
-    told: list[str] = []
-    with embedded(folder, durable=False, tell=told.append) as servers:
+    lines: list[str] = []
+    with embedded(folder, durable=False, progress=lines.append) as servers:
         await remember(servers)
         assert await remembered(servers) == (42, b"42")
-    assert [line for line in told if line.startswith("copying")] != []
-    told.clear()
-    with embedded(folder, tell=told.append):
-        assert [line for line in told if line.startswith("copying")] == [], "once is enough"
+    assert [line for line in lines if line.startswith("copying")] != []
+    lines.clear()
+    with embedded(folder, progress=lines.append):
+        assert [line for line in lines if line.startswith("copying")] == [], "once is enough"
 
 
 @is_root

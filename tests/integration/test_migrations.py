@@ -58,10 +58,10 @@ async def exists(pool: Pool, table: str) -> bool:
 async def test_each_file_is_applied_once_in_order(
     folder: Path, empty_database: str, empty_pool: Pool
 ) -> None:
-    told: list[str] = []
-    done = await migrate(empty_database, folder=folder, tell=told.append)
+    lines: list[str] = []
+    done = await migrate(empty_database, folder=folder, progress=lines.append)
     assert [migration.version for migration in done] == [1, 2]
-    assert told == ["migrating: 0001_first", "migrating: 0002_second"]
+    assert lines == ["migrating: 0001_first", "migrating: 0002_second"]
     assert await migrate(empty_database, folder=folder) == []
     assert await names(empty_pool) == ["0001_first", "0002_second"]
     await check(empty_pool, folder=folder)
