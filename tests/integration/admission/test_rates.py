@@ -137,7 +137,7 @@ async def test_a_redis_that_did_not_answer_is_left_alone_for_a_while(
         asked.append(seconds.now)
         raise RedisConnectionError
 
-    monkeypatch.setattr(one, "_report", broken)
+    monkeypatch.setattr(one, "_send", broken)
     began = seconds.now
     for _ in range(15):
         one.spend(POINTS, "robin", 1)
