@@ -40,7 +40,7 @@ async def events_after(
     rows = await _AFTER.many(
         on, organization_id, cursor.epoch, cursor.transaction_id, cursor.id, page_size
     )
-    return [_event(row) for row in rows]
+    return [event_from(row) for row in rows]
 
 
 async def events_of_types_after(
@@ -66,11 +66,12 @@ async def events_of_types_after(
         look_at,
     )
     ended_early = bool(rows) and rows[-1]["place"] == look_at
-    reached = _event(rows[-1]).cursor if ended_early else None
-    return [_event(row) for row in rows if row["type"] in types], reached
+    reached = event_from(rows[-1]).cursor if ended_early else None
+    return [event_from(row) for row in rows if row["type"] in types], reached
 
 
-def _event(row: Record) -> Event:
+def event_from(row: Record) -> Event:
+    """The event in a row that has the columns of `events_after`."""
     return Event(
         id=EventId(row["id"]),
         cursor=EventCursor(epoch=row["epoch"], transaction_id=row["transaction_id"], id=row["id"]),

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from random import Random
 from typing import Any
 from uuid import UUID
 
@@ -31,6 +32,7 @@ from tests.lives import booked, broken_laws, cancel, complete, held, move, no_sh
 TEN = "2026-01-12T10:00Z"
 ELEVEN = "2026-01-12T11:00Z"
 PAGE = 100
+WRITERS = 16
 
 
 async def an_organization(pool: Pool) -> OrganizationId:
@@ -126,38 +128,55 @@ async def test_an_older_transaction_that_commits_later_is_not_missed(pool: Pool)
     assert versions(await read(pool, organization_id, seen[-1].cursor)) == [2, 3]
 
 
-async def test_whoever_reads_while_many_write_and_goes_on_from_the_last_event_misses_none(
-    pool: Pool,
+@pytest.mark.parametrize(
+    ("transactions", "most_events"),
+    [pytest.param(20, 3, id="sample"), pytest.param(2_500, 60, id="full", marks=pytest.mark.full)],
+)
+async def test_a_reader_that_continues_after_its_last_event_misses_none_and_reads_none_twice(
+    database: str, transactions: int, most_events: int
 ) -> None:
-    organization_id = await an_organization(pool)
-    at_the_end: list[Event] = []
+    """While 16 writers commit out of order and some roll back; a million events in the full form."""
+    async with connected(database, size=WRITERS + 1) as pool:
+        organization_id = await an_organization(pool)
+        committed: list[int] = []
+        seen: list[int] = []
 
-    async def write(worker: int) -> None:
-        for at in range(20):
-            async with transaction(pool) as tx:
-                happen(tx, organization_id, 1 + worker * 100 + at)
-                await tx.write()
-                if at % 3 == worker % 3:
-                    await tx.fetch("SELECT pg_sleep(0.002)", [])
-                if at % 7 == 6:
-                    tx.roll_back()
+        async def write(worker: int) -> None:
+            random = Random(worker)
+            for number in range(transactions):
+                first = 1 + (worker * transactions + number) * most_events
+                events = range(first, first + random.randint(1, most_events))
+                async with transaction(pool) as tx:
+                    happen(tx, organization_id, *events)
+                    await tx.write()
+                    if random.random() < 0.2:
+                        await tx.fetch("SELECT pg_sleep($1::float8)", [random.random() / 200])
+                    if random.random() < 0.1:
+                        tx.roll_back()
+                        continue
+                committed.extend(events)
 
-    async def follow(writers: asyncio.Future[list[None]]) -> None:
-        cursor, done = START_OF_EVENTS, False
-        while not done:
-            done = writers.done()
-            if done:
-                await settled(pool)
-            for event in await read(pool, organization_id, cursor, page_size=7):
-                at_the_end.append(event)
-                cursor = event.cursor
+        async def follow(writers: asyncio.Future[list[None]]) -> None:
+            cursor, done = START_OF_EVENTS, False
+            while not done:
+                done = writers.done()
+                if done:
+                    await settled(pool)
+                while page := await events_after(pool, organization_id, cursor, page_size=PAGE):
+                    places = [cursor, *(event.cursor for event in page)]
+                    assert all(map(is_before, places, places[1:]))
+                    seen.extend(event.happening.version or 0 for event in page)
+                    cursor = places[-1]
+                await asyncio.sleep(0)
 
-    writers = asyncio.gather(*(write(worker) for worker in range(4)))
-    await follow(writers)
-    await writers
-    expected = [1 + worker * 100 + at for worker in range(4) for at in range(20) if at % 7 != 6]
-    assert sorted(version or 0 for version in versions(at_the_end)) == sorted(expected)
-    assert at_the_end == await read(pool, organization_id)
+        writers = asyncio.gather(*map(write, range(WRITERS)))
+        await follow(writers)
+        await writers
+        assert sorted(seen) == sorted(committed)
+
+
+def is_before(one: EventCursor, other: EventCursor) -> bool:
+    return (one.epoch, one.transaction_id, one.id) < (other.epoch, other.transaction_id, other.id)
 
 
 async def test_from_the_end_on_only_what_is_new_is_read(pool: Pool) -> None:
@@ -219,8 +238,10 @@ def restore(database_url: str, dumped: str) -> None:
 
 
 @asynccontextmanager
-async def connected(database_url: str) -> AsyncIterator[Pool]:
-    pool = await create_pool(database_url, size=4, statement_timeout_ms=TEST_STATEMENT_TIMEOUT_MS)
+async def connected(database_url: str, *, size: int = 4) -> AsyncIterator[Pool]:
+    pool = await create_pool(
+        database_url, size=size, statement_timeout_ms=TEST_STATEMENT_TIMEOUT_MS
+    )
     try:
         yield pool
     finally:
