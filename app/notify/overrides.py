@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from sys import getsizeof
 from typing import Final
 
-from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError, meta, nodes
+from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from app.core.sentences import Sentence, say
@@ -196,7 +196,7 @@ def _compiled(part: str, source: str) -> Template | OverrideProblem:
             return OverrideProblem(part=part, line=None, detail=detail)
         if problem := _forbidden(part, tree):
             return problem
-        return environment.from_string(source)
+        return environment.from_string(tree)
     except TemplateSyntaxError as broken:
         return OverrideProblem(part=part, line=broken.lineno, detail=_reason(broken))
     except (
@@ -253,7 +253,8 @@ def _forbidden(part: str, tree: nodes.Template) -> OverrideProblem | None:
         else:
             continue
         return OverrideProblem(part=part, line=node.lineno, detail=detail)
-    if unknown := meta.find_undeclared_variables(tree) - WORDS:
+    # nothing that is allowed declares a name
+    if unknown := {name.name for name in tree.find_all(nodes.Name)} - WORDS:
         return OverrideProblem(
             part=part, line=None, detail=say("unknown: {names}", names=", ".join(sorted(unknown)))
         )

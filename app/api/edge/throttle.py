@@ -51,6 +51,14 @@ Sixteen at once would delay everybody for a tenth of a second, so those of one n
 token, begin `PAUSE` times as long apart, from the first one on.
 """
 
+COMPILING_SECONDS: Final = 0.15
+"""Of processor time: what setting or previewing a large template takes besides its points. It is
+compiled on a thread, which takes the event loop's turns from it all the same.
+"""
+
+COMPILING_FIELDS: Final = frozenset({"setMessageTemplate", "previewMessage"})
+"""What compiles templates."""
+
 GUEST_FIELDS: Final = frozenset({"bookAppointment", "holdSlot"})
 """The mutations that occupy a provider's time."""
 
@@ -96,6 +104,9 @@ class Throttle:
         excess_ms = round((seconds - COSTLY_SECONDS) * 1000)
         if excess_ms > 0:
             self._rates.spend(self._costly, caller, excess_ms)
+        compiling = sum(name in COMPILING_FIELDS for name in fields)
+        if compiling:
+            self._pace.spend(caller, compiling * COMPILING_SECONDS * PAUSE)
         taking = sum(name in GUEST_FIELDS for name in fields)
         if taking and viewer.role is Role.ANONYMOUS:
             _refuse(

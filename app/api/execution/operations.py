@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from contextvars import copy_context
 from dataclasses import dataclass
 from hashlib import sha256
 from inspect import isawaitable
@@ -80,6 +82,9 @@ _HINTS: Final = (
 )
 """Parts of messages that would reveal the schema, and their replacements."""
 _LONGEST_VARIABLES: Final = 1_000
+
+_READER: Final = ThreadPoolExecutor(1, thread_name_prefix="documents")
+"""One thread, started at the first use: each more would take the event loop's turns from it."""
 
 
 class OperationRefused(Exception):  # noqa: N818  says what happened: nothing, or nothing more, is going to run
@@ -191,6 +196,28 @@ class Operations:
             raise OperationRefused(failure) from None
         self._validate(node)
 
+    async def read(
+        self,
+        text: str,
+        variables: Mapping[str, object] | None = None,
+        operation_name: str | None = None,
+        spent: Spent | None = None,
+    ) -> Operation:
+        """As `prepare`. A document that is not known is prepared on a thread of its own: validating
+        a large one takes some 40 ms, in which the event loop would answer nobody.
+        """
+        if text in self._documents:
+            return self.prepare(text, variables, operation_name, spent)
+        reading = asyncio.get_running_loop().run_in_executor(
+            _READER, copy_context().run, self.prepare, text, variables, operation_name, spent
+        )
+        try:
+            return await asyncio.shield(reading)
+        except asyncio.CancelledError:
+            # the thread goes on, and the caller is charged for it, connected or not
+            await asyncio.wait([reading])
+            raise
+
     def prepare(
         self,
         text: str,
@@ -225,6 +252,8 @@ class Operations:
         ):
             operation.document.prepared.add(key)
             self._prepared.put(key, operation)
+            if text not in self._documents:  # another thread evicted it just now
+                self._prepared.pop(key)
         return operation
 
     def _prepare(
@@ -352,7 +381,7 @@ class Operations:
     def _forget_document(self, _text: str, document: Document) -> None:
         """What was prepared of a document would keep all of it alive."""
         self._texts.pop(document.sha256, None)
-        for key in document.prepared:
+        for key in list(document.prepared):
             self._prepared.pop(key)
         document.prepared.clear()
 

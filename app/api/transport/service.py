@@ -75,14 +75,15 @@ class Service(Generic[V]):
         async with self.watch.turn(viewer) as has_waited:
             if has_waited:
                 self.watch.knock(viewer)  # the operations before it may have spent the rest
+            operation = None
             try:
-                operation = self.operations.prepare(
+                operation = await self.operations.read(
                     text, request.variables, request.operation_name, spent
                 )
-            except OperationRefused:
-                self.watch.charge(viewer, 0, (), spent.seconds)
-                raise
-            self.watch.charge(viewer, operation.cost, operation.fields, spent.seconds)
+            finally:
+                # refused and abandoned operations are charged, too
+                cost, fields = (0, ()) if operation is None else (operation.cost, operation.fields)
+                self.watch.charge(viewer, cost, fields, spent.seconds)
         await self.documents.keep(request, operation)
         return operation
 

@@ -325,3 +325,20 @@ async def test_a_costly_operation_delays_its_callers_next_ones_and_nobody_elses(
         assert not following.done()
         following.cancel()
         await asyncio.gather(following, return_exceptions=True)
+
+
+async def test_compiling_templates_delays_the_next_one_and_nobody_else(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A large one is a tenth of a second of processor time."""
+    monkeypatch.setattr(throttle, "COMPILING_SECONDS", 100)
+    preview = '{ previewMessage(kind: BOOKED, words: {subject: "Hello"}) { subject } }'
+    limits = replace(LIMITS, points_per_minute=10_000_000)
+    async with running(replace(Settings.from_environment(environment), limits=limits)) as own:
+        api = await own.api()
+        assert (await send(api, preview, caller=api.admin)).status_code == 200
+        following = asyncio.create_task(send(api, preview, caller=api.admin))
+        assert (await send(api, VIEWER)).status_code == 200
+        assert not following.done()
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)

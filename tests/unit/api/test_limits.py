@@ -1,6 +1,7 @@
 """Limits of a document: measured before anything runs, in a time that no document can stretch."""
 
 # Strawberry reads annotations at run time, so they are not postponed here.
+import asyncio
 import contextlib
 import gc
 import re
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 
 from app.api.execution.cost import Cost, measure
 from app.api.execution.limits import Limits, check_variables
-from app.api.execution.operations import OperationRefused, Operations
+from app.api.execution.operations import OperationRefused, Operations, Spent
 from app.api.words.errors import (
     BadUserInput,
     Code,
@@ -484,6 +485,31 @@ def test_documents_are_parsed_once_and_forgotten_by_their_weight() -> None:
     assert len(operations._texts) == len(operations._documents)
     operations.prepare('{nodes(ids: ["' + "x" * 30_000 + '"]) {name}}')
     assert len(operations._texts) == len(operations._documents)
+
+
+async def test_a_document_is_read_off_the_event_loop_the_first_time() -> None:
+    """Validating a large one takes long enough to be noticed by everybody else."""
+    operations = Operations(schema, limits=Limits(), introspection=True)
+    new = asyncio.create_task(operations.read("{name}"))
+    await asyncio.sleep(0)
+    assert not new.done()
+    await new
+    known = asyncio.create_task(operations.read("{name}"))
+    await asyncio.sleep(0)
+    assert known.done()
+
+
+async def test_an_abandoned_document_is_still_charged() -> None:
+    operations = Operations(schema, limits=Limits(), introspection=True)
+    spent = Spent()
+    reading = asyncio.create_task(
+        operations.read("{ name " + "nope " * 500 + "}", None, None, spent)
+    )
+    await asyncio.sleep(0)
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+    assert spent.seconds > 0
 
 
 @pytest.mark.parametrize("document", ["{next: name}", "{next: nope}"])
