@@ -168,7 +168,8 @@ def create_app(
     hops = settings.limits.trusted_hops
     proxies = [Middleware(TrustedProxies, hops=hops)] if hops else []
     booking = pages.booking_routes() if settings.booking_page else []
-    desk = pages.desk_routes() if settings.desk else []
+    manage_url = settings.manage_url or (pages.MANAGE if settings.booking_page else None)
+    desk = pages.desk_routes(manage_url) if settings.desk else []
     mailbox = mailbox_routes(Path(settings.mailbox)) if settings.mailbox else []
     application = Starlette(
         routes=[

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from html import escape
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from starlette.responses import PlainTextResponse, Response
@@ -36,6 +37,8 @@ MEDIA_TYPES = {
     ".txt": "text/plain; charset=utf-8",
 }
 ONE_YEAR_SECONDS = 31_536_000
+MANAGE = "{root}/manage#appointment={appointment}&token={token}"
+"""The page where customers manage an appointment, if it is ours."""
 
 # What each page may load: itself from here, and nothing else. `connect-src 'self'` covers
 # WebSockets to the same host.
@@ -72,9 +75,17 @@ def booking_routes() -> list[BaseRoute]:
     return [Route("/", _booking, name="booking"), Route("/manage", _manage, name="manage")]
 
 
-def desk_routes() -> list[BaseRoute]:
-    """The desk at /desk, where staff run the day; it also needs the routes of `routes()`."""
-    return [Route("/desk", _desk, name="desk")]
+def desk_routes(manage_url: str | None = MANAGE) -> list[BaseRoute]:
+    """The desk at /desk, where staff run the day; it also needs the routes of `routes()`.
+
+    `manage_url` is the page where customers manage an appointment, with {token} and {appointment}
+    in it; None if there is none.
+    """
+
+    async def desk(request: Request) -> Response:
+        return _page(request, "desk.html", BOOKING_POLICY, {"manage": manage_url or ""})
+
+    return [Route("/desk", desk, name="desk")]
 
 
 def graphiql_page(request: Request) -> Response:
@@ -138,10 +149,6 @@ async def _manage(request: Request) -> Response:
     return _page(request, "manage.html", BOOKING_POLICY)
 
 
-async def _desk(request: Request) -> Response:
-    return _page(request, "desk.html", BOOKING_POLICY)
-
-
 @cache
 def _template(name: str) -> str:
     return (HERE / name).read_text(encoding="utf-8")
@@ -177,13 +184,18 @@ async def _file(request: Request) -> Response:
     return Response(file.content, media_type=file.media_type, headers=headers)
 
 
-def _page(request: Request, name: str, policy: Mapping[str, str]) -> Response:
+def _page(
+    request: Request,
+    name: str,
+    policy: Mapping[str, str],
+    more: Mapping[str, str] = MappingProxyType({}),
+) -> Response:
+    """The template of that name, with `more` of its own values."""
+    page = _template(name)
+    for key, value in more.items():
+        page = page.replace(f"{{{key}}}", escape(value))
     root = escape(request.scope.get("root_path", "").rstrip("/"))
-    page = (
-        _template(name)
-        .replace("{root}", root)
-        .replace("{static}", f"{root}/static/{_files().version}")
-    )
+    page = page.replace("{root}", root).replace("{static}", f"{root}/static/{_files().version}")
     etag = f'"{_digest(page.encode())}"'
     headers = _headers(policy) | {"cache-control": "no-cache", "etag": etag, "vary": "accept"}
     if _unchanged(request, etag):

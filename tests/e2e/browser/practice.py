@@ -37,6 +37,9 @@ CREATE_CUSTOMER = """mutation ($input: CreateCustomerInput!) {
 UPDATE_PROVIDER = """mutation ($input: UpdateProviderInput!) {
   updateProvider(input: $input) { ... on Provider { id } ... on UserError { message } }
 }"""
+ADD_TIME_OFF = """mutation ($input: AddTimeOffInput!) {
+  addTimeOff(input: $input) { ... on TimeOff { id } ... on UserError { message } }
+}"""
 CUSTOMERS = """query ($search: String) {
   customers(search: $search, first: 50) { nodes { name } }
 }"""
@@ -111,6 +114,16 @@ class Practice:
         """Changes one of the three by the API."""
         await _made(self, UPDATE_PROVIDER, {"id": self.people[name]} | rules)
 
+    async def time_off(self, room: str, reason: str) -> None:
+        """Of a room, on the practice's day, by the API."""
+        wish = {
+            "resourceId": self.rooms[room],
+            "from": f"{self.day}T10:00",
+            "until": f"{self.day}T12:00",
+            "reason": reason,
+        }
+        await _made(self, ADD_TIME_OFF, wish)
+
     async def customers(self, search: str) -> list[str]:
         """The names that the API finds."""
         found = (await self.ask(CUSTOMERS, search=search))["customers"]["nodes"]
@@ -170,6 +183,18 @@ async def a_practice(shop: Shop, *, days_ahead: int = 7) -> Practice:
     practice.services["Massage"] = await _made(practice, CREATE_SERVICE, massage)
     practice.services["Yoga"] = await _made(practice, CREATE_SERVICE, yoga)
     return practice
+
+
+async def many_rooms(practice: Practice, count: int) -> None:
+    """So many rooms, named "Room 001" and so on; twenty in a request, which is the most."""
+    for first in range(1, count + 1, 20):
+        made = "\n".join(
+            f'room{number}: createResource(input: {{name: "Room {number:03}", kind: "room", '
+            f'timeZone: "{ZONE}"}}) {{ ... on UserError {{ message }} }}'
+            for number in range(first, min(first + 20, count + 1))
+        )
+        answers = await practice.ask(f"mutation {{ {made} }}")
+        assert not any(answers.values()), answers
 
 
 async def _made(practice: Practice, document: str, wish: dict[str, Any]) -> str:

@@ -20,6 +20,7 @@ from tests.e2e.browser.practice import (
     accessible,
     block,
     drag,
+    many_rooms,
     open_desk,
     spot,
     token_for,
@@ -27,7 +28,7 @@ from tests.e2e.browser.practice import (
 
 SCHEMA = build_schema(program_schema().as_str())
 PUSHED_MS = 5_000
-"""Changes arrive by subscription; nothing on this page polls."""
+"""Changes arrive by subscription; only time off that leaves no trace in free times is polled for."""
 
 
 @pytest.fixture
@@ -138,8 +139,13 @@ async def test_columns_are_chosen_and_remembered(windows: Windows, practice: Pra
     for name in ("Ada", "Elm", "Oak"):
         await page.get_by_label(name, exact=True).uncheck()
     await expect(heads).to_have_text(["Ben", "Cara"])
+    # Of a list that has several pages, the last can be chosen, too.
+    await many_rooms(practice, 101)
     await page.reload()
     await expect(heads).to_have_text(["Ben", "Cara"])
+    await page.locator("summary", has_text="Columns").click()
+    await page.get_by_label("Room 101").check()
+    await expect(heads).to_have_text(["Ben", "Cara", "Room 101"])
 
 
 async def test_the_week_shows_seven_days_and_the_list_reads_by_time(
@@ -305,6 +311,7 @@ async def test_time_off_is_dragged_and_what_it_strands_is_worked_off(
     kept = await practice.book("Kate Keep", "13:00", person="Ada")
     moved = await practice.book("Mick Move", "10:00", person="Ada")
     page, theirs = [await open_desk(windows, practice) for _ in range(2)]
+    await practice.time_off("Oak", "Repairs")
     x, top = await spot(page, "Ada", "09:00")
     _, bottom = await spot(page, "Ada", "12:00")
     await page.mouse.move(x, top)
@@ -344,6 +351,8 @@ async def test_time_off_is_dragged_and_what_it_strands_is_worked_off(
         await expect(window.get_by_role("button", name="Time off Dentist")).to_have_count(
             0, timeout=PUSHED_MS
         )
+        # Whether a room is away is in nobody's free times.
+        await expect(window.get_by_role("button", name="Time off Repairs Oak")).to_be_visible()
     assert windows.complaints == []
 
 
@@ -507,6 +516,74 @@ async def test_after_a_lost_connection_the_day_is_true_again(
     await expect(block(page, "Rosa Reconnect")).to_be_visible()
 
 
+async def test_what_was_given_is_corrected_and_a_new_link_opens_the_visit(
+    windows: Windows, practice: Practice
+) -> None:
+    visit = await practice.book("Tina Tpyo", "10:00", person="Ada")
+    page, theirs = [await open_desk(windows, practice) for _ in range(2)]
+    await block(page, "Tina Tpyo").click()
+    await page.get_by_role("button", name="Correct…").click()
+    dialog = page.get_by_role("dialog", name="Correct what Tina Tpyo gave")
+    await expect(dialog.get_by_label("E-mail")).to_have_value("tina@example.com")
+    await dialog.get_by_label("Name", exact=True).fill("Tina Typo")
+    await dialog.get_by_label("E-mail").fill("tina")
+    await dialog.get_by_label("Notes for staff").fill("Brings her dog.")
+    await accessible(page)
+    await dialog.get_by_role("button", name="Save").click()
+    await expect(dialog.get_by_label("E-mail")).to_be_focused()
+    await dialog.get_by_label("E-mail").fill("typo@example.com")
+    await page.keyboard.press("Enter")
+    await expect(block(theirs, "Tina Typo")).to_be_visible(timeout=PUSHED_MS)
+    given = (await practice.see(visit))["contact"]
+    assert (given["name"], given["email"]) == ("Tina Typo", "typo@example.com")
+    await block(page, "Tina Typo").click()
+    await expect(page.get_by_text("Brings her dog.")).to_be_visible()
+    await page.get_by_role("button", name="New link…").click()
+    await page.get_by_role("button", name="Make a new link").click()
+    link = page.get_by_label("Link", exact=True)
+    await expect(link).to_have_value(re.compile(r"/manage#"))
+    await accessible(page)
+    manage = await windows.open(locale="en-GB")
+    await manage.goto(await link.input_value())
+    await expect(manage.get_by_text("Tina Typo")).to_be_visible()
+    assert windows.complaints == []
+
+
+async def test_administrators_edit_locations_and_visits_say_where_they_are(
+    windows: Windows, practice: Practice
+) -> None:
+    await practice.book("Lotte Located", "10:00", person="Ada")
+    reception = await open_desk(
+        windows, practice, token=token_for(practice.slug, Role.RECEPTION), query="&view=list"
+    )
+    await expect(reception.get_by_role("button", name="Settings")).to_be_hidden()
+    page = await open_desk(windows, practice)
+    await page.get_by_role("button", name="Settings").click()
+    settings = page.get_by_role("dialog", name="Settings")
+    await settings.get_by_role("button", name="New location").click()
+    dialog = page.get_by_role("dialog", name="New location")
+    await page.keyboard.press("Enter")
+    await expect(dialog.get_by_label("Name")).to_have_attribute("aria-invalid", "true")
+    await dialog.get_by_label("Name").fill("Pier 4")
+    await dialog.get_by_label("Address").fill("4 The Pier\nHarbour")
+    await accessible(page)
+    await dialog.get_by_role("button", name="Save").click()
+    await expect(settings.get_by_role("button", name="Pier 4")).to_be_visible()
+    await settings.get_by_role("button", name="Ada").click()
+    await page.get_by_label("Location").select_option(label="Pier 4")
+    await page.get_by_role("button", name="Save").click()
+    await expect(settings.get_by_role("button", name="Ada Pier 4")).to_be_visible()
+    await accessible(page)
+    await page.keyboard.press("Escape")
+    await page.get_by_role("button", name="New booking").click()
+    await expect(page.get_by_text("Pier 4, 4 The Pier, Harbour")).to_be_visible()
+    await reception.reload()
+    await expect(reception.get_by_role("row", name="Lotte Located")).to_contain_text("Ada · Pier 4")
+    await reception.get_by_role("button", name="Lotte Located").click()
+    await expect(reception.get_by_text("Pier 4, 4 The Pier, Harbour")).to_be_visible()
+    assert windows.complaints == []
+
+
 # ---------------------------------------------------------------- a telephone, languages
 
 
@@ -527,6 +604,13 @@ async def test_on_a_telephone_the_day_is_a_list_with_everything_in_reach(
     await page.get_by_role("button", name="Move it").click()
     await expect(page.locator("#list tbody tr")).to_contain_text("11:30")
     assert (await practice.see(visit))["reading"] == "11:30"
+    await page.get_by_role("button", name="Settings").click()
+    await accessible(page)
+    await page.get_by_role("button", name="Ada").click()
+    await page.get_by_role("button", name="Archive…").click()
+    await expect(page.get_by_role("status").get_by_role("button", name="Pia Phone")).to_be_visible()
+    await accessible(page)
+    assert await page.evaluate("document.documentElement.scrollWidth") == 390
     assert windows.complaints == []
 
 

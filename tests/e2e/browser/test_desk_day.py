@@ -124,11 +124,73 @@ async def _no_show(page: Page, theirs: Page, practice: Practice) -> None:
     )
 
 
+async def _leaving(page: Page, theirs: Page, practice: Practice) -> None:
+    """Ben leaves the practice: he has a column only where he is still booked, and comes back."""
+    practice.day += timedelta(1)
+    await practice.book("Nina Next", "10:00", person="Ben")
+    await page.get_by_role("button", name="Settings").click()
+    await page.get_by_role("button", name="Ben").click()
+    await page.get_by_role("button", name="Archive…").click()
+    preview = page.get_by_role("dialog", name="Ben").get_by_role("status")
+    await expect(preview).to_contain_text("1 appointment has to be moved or cancelled:")
+    await expect(preview.get_by_role("button", name="Nina Next")).to_be_visible()
+    await page.get_by_role("button", name="Archive Ben").click()
+    work = page.get_by_role("dialog", name="To be moved or cancelled")
+    await expect(work.get_by_role("listitem")).to_contain_text("Nina Next")
+    await page.keyboard.press("Escape")
+    heads = ".ec-header .ec-col-head:not(.ec-col-group)"
+    for window in (page, theirs):
+        await expect(window.locator(heads)).to_have_text(["Ada", "Cara", "Elm", "Oak"])
+        await window.get_by_role("button", name="Later").click()
+        await expect(window.locator(heads)).to_have_text(
+            ["Ada", "Ben (archived)", "Cara", "Elm", "Oak"]
+        )
+        await expect(block(window, "Nina Next")).to_be_visible()
+    await page.locator("#toast").get_by_role("button", name="Undo").click()
+    await expect(page.locator(heads)).to_have_text(["Ada", "Ben", "Cara", "Elm", "Oak"])
+
+
+async def _class_by_keyboard(page: Page) -> None:
+    """A class is put off, then cancelled."""
+    dialog = page.get_by_role("dialog")
+    await _press(page, "Yoga (1 of 6)")
+    await _press(page, "Move…")
+    await _type(page, "Time", "1700")
+    await _press(page, "Move it")
+    await expect(dialog.locator(".conflict")).to_contain_text("outside")
+    await _tab(page, "Time")
+    await page.keyboard.type("1600")
+    await _press(page, "Move it")
+    await expect(block(page, "Yoga (1 of 6)")).to_contain_text("16:00")
+    await _press(page, "Yoga (1 of 6)")
+    await _press(page, "Cancel the class")
+    await expect(page.locator("#announcer")).to_contain_text("Yoga (1 of 6) is cancelled.")
+
+
+async def _leaving_by_keyboard(page: Page) -> None:
+    """Ben leaves the practice, and comes back."""
+    heads = page.locator(".ec-header .ec-col-head:not(.ec-col-group)")
+    await _press(page, "Settings", back=True)
+    await _press(page, "Ben")
+    await _press(page, "Archive…")
+    preview = page.get_by_role("dialog", name="Ben").get_by_role("status")
+    await expect(preview).to_contain_text("No appointment is affected.")
+    await page.keyboard.press("Enter")
+    await expect(heads).to_have_text(["Ada", "Cara", "Elm", "Oak"])
+    await expect(page.get_by_role("dialog")).to_have_count(0)
+    await _press(page, "Settings", back=True)
+    await _press(page, "Ben")
+    await _press(page, "Bring back")
+    await expect(heads).to_have_text(["Ada", "Ben", "Cara", "Elm", "Oak"])
+    await page.keyboard.press("Escape")
+
+
 async def _tab(page: Page, name: str, *, back: bool = False) -> None:
     """Tab until what has the focus is called this, or is the field with this label."""
     said = """() => {
       const { activeElement: it } = document;
-      return [it.labels?.[0]?.textContent ?? it.textContent, it.ariaLabel].map((one) => one?.trim());
+      const words = (text) => text?.replace(/\\s+/g, " ").trim();
+      return [it.labels?.[0] ?? it].map((one) => words(one.innerText)).concat(words(it.ariaLabel));
     }"""
     for _ in range(80):
         text, label = await page.evaluate(said)
@@ -205,6 +267,7 @@ async def test_a_whole_day_by_keyboard_alone(windows: Windows, shop: Shop) -> No
     practice = await _practice(shop)
     stays = await practice.book("Kim Keys", "10:00", person="Ben")
     goes = await practice.book("Gus Gone", "14:00", person="Ben")
+    taught = await practice.book("Yuri Yoga", "15:00", service="Yoga")
     await practice.customer("Zoë Ångström", phone="+442079460018")
     page = await windows.open(locale="en-GB", viewport={"width": 1400, "height": 1000})
     await page.goto(practice.address)
@@ -218,9 +281,13 @@ async def test_a_whole_day_by_keyboard_alone(windows: Windows, shop: Shop) -> No
     await _illness_by_keyboard(page)
     assert (await practice.see(stays))["with"] == ["Ada"]
     assert (await practice.see(goes))["status"] == "CANCELLED"
+    await _class_by_keyboard(page)
+    seen = await practice.see(taught)
+    assert (seen["reading"], seen["status"]) == ("16:00", "CANCELLED")
     await _advance(practice, "10:05")
     await _no_show_by_keyboard(page)
     assert (await practice.see(stays))["status"] == "COMPLETED"
+    await _leaving_by_keyboard(page)
     assert windows.complaints == []
 
 
@@ -246,10 +313,5 @@ async def test_a_whole_day_by_mouse(windows: Windows, shop: Shop) -> None:
     await _advance(practice, "09:05")
     await _no_show(page, theirs, practice)
 
-    # Ben leaves the practice: no column, nothing to book.
-    await practice.update_provider("Ben", isArchived=True)
-    await page.reload()
-    await expect(page.locator(".ec-header .ec-col-head:not(.ec-col-group)")).to_have_text(
-        ["Ada", "Cara", "Elm", "Oak"]
-    )
+    await _leaving(page, theirs, practice)
     assert windows.complaints == []

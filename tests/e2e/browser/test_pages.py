@@ -48,6 +48,21 @@ def test_the_lock_file_names_no_place_to_download_from() -> None:
     assert '"integrity"' in lock
 
 
+async def test_the_desk_knows_where_customers_manage_their_visits() -> None:
+    links = []
+    for given in ((), ("https://salon.example/?{appointment}&{token}",), (None,)):
+        app = Starlette(routes=[*pages.routes(), *pages.desk_routes(*given)])
+        transport = httpx.ASGITransport(app, root_path="/book")
+        async with httpx.AsyncClient(transport=transport, base_url="http://desk.test") as client:
+            page = (await client.get("/book/desk")).text
+        links.append(re.findall(r'data-manage="([^"]*)"', page))
+    assert links == [
+        ["/book/manage#appointment={appointment}&amp;token={token}"],
+        ["https://salon.example/?{appointment}&amp;{token}"],
+        [""],
+    ]
+
+
 async def test_every_file_a_page_names_is_served_with_its_type_and_kept_for_good(
     client: httpx.AsyncClient,
 ) -> None:

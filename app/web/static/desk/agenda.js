@@ -1,4 +1,5 @@
 // What the desk shows: the appointments and free times of some dates. One query loads them, two subscriptions keep them up to date.
+// No subscription tells of time off as such, so that is also asked for every few seconds.
 
 import * as times from "../times.js";
 
@@ -24,20 +25,24 @@ export const VISIT = `fragment Visit on Appointment {
   resources { id name kind }
   service { id name seats }
   session { id seats }
+  location { name address }
 }`;
 
 const AWAY = `query Away($providers: [ID!], $resources: [ID!], $from: Date!, $to: Date!) {
-  providers(first: 100, ids: $providers) { nodes { id timeZone timeOff(from: $from, to: $to) { ...Away } } }
-  resources(first: 100, ids: $resources) { nodes { id timeZone timeOff(from: $from, to: $to) { ...Away } } }
+  providers(first: 100, ids: $providers) { nodes { id name timeZone timeOff(from: $from, to: $to) { ...Away } } }
+  resources(first: 100, ids: $resources) { nodes { id name timeZone timeOff(from: $from, to: $to) { ...Away } } }
 }
 fragment Away on TimeOff { id from until reason }`;
 
 const SETTLE_MS = 400; // several changes at once are one question
 const MOST_PROVIDERS = 20; // of one subscription
+const MOST_IDS = 100; // of one list
+const POLL_MS = 5_000;
 
 export class Agenda {
   #api;
   #onChange;
+  #onOutdated;
   #visits = new Map();
   #free = new Map(); // provider → date → its free slots
   #shown = null; // { from, to, zone, providers }
@@ -46,11 +51,17 @@ export class Agenda {
   #following = null;
   #away = [];
   #awayTimer;
+  #awayAsked = 0;
 
-  /** onChange(change) is called after each change; `change` is null where everything may have changed. */
-  constructor(api, onChange) {
+  /**
+   * onChange(change) is called after each change; `change` is null where everything may have changed. onOutdated() is called when
+   * somebody or something that is shown has been archived.
+   */
+  constructor(api, onChange, onOutdated) {
     this.#api = api;
     this.#onChange = onChange;
+    this.#onOutdated = onOutdated;
+    setInterval(() => document.visibilityState === "visible" && this.#askWhoIsAway(0), POLL_MS);
     let lost = false;
     api.socket.on("closed", () => { lost = true; this.#onChange(null); });
     api.socket.on("connected", () => { if (lost) this.load(); lost = false; }); // what was missed meanwhile
@@ -90,13 +101,20 @@ export class Agenda {
   }
 
   async #loadAway() {
-    const run = this.#run;
+    const [run, asked] = [this.#run, (this.#awayAsked += 1)];
     const { from, to, providers, resources } = this.#shown;
-    const answer = await this.#api.query(AWAY, { from: times.addDays(from, -1), to: times.addDays(to, 1), providers, resources });
-    if (run !== this.#run) return;
-    const subjects = [...answer.providers.nodes, ...(answer.resources?.nodes ?? [])];
-    this.#away = subjects.flatMap(({ id, timeZone, timeOff }) => (timeOff ?? []).map((one) => ({ timeOff: one, subject: { id, timeZone } })));
-    this.#onChange(null);
+    const subjects = [];
+    for (let index = 0; index < Math.max(providers.length, resources.length); index += MOST_IDS) {
+      const [some, rooms] = [providers, resources].map((ids) => ids.slice(index, index + MOST_IDS));
+      const answer = await this.#api.query(AWAY, { from: times.addDays(from, -1), to: times.addDays(to, 1), providers: some, resources: rooms });
+      if (run !== this.#run || asked !== this.#awayAsked) return;
+      subjects.push(...answer.providers.nodes, ...(answer.resources?.nodes ?? []));
+    }
+    const away = subjects.flatMap(({ timeOff, ...subject }) => (timeOff ?? []).map((one) => ({ timeOff: one, subject })));
+    const isNew = JSON.stringify(away) !== JSON.stringify(this.#away);
+    this.#away = away;
+    if (isNew) this.#onChange(null);
+    if (subjects.length < providers.length + resources.length) this.#onOutdated();
   }
 
   /** Time off near the dates shown, each with whose it is. */
@@ -138,9 +156,9 @@ export class Agenda {
   }
 
   /** Free times changed: by a booking, or because somebody is away. */
-  #askWhoIsAway() {
+  #askWhoIsAway(soon = SETTLE_MS) {
     clearTimeout(this.#awayTimer);
-    this.#awayTimer = setTimeout(() => this.#shown && this.#loadAway().catch(() => {}), SETTLE_MS);
+    this.#awayTimer = setTimeout(() => this.#shown && this.#loadAway().catch(() => {}), soon);
   }
 
   #covers({ startsAt, endsAt }) {

@@ -2,15 +2,14 @@
 
 import { h } from "../dom.js";
 import * as times from "../times.js";
-import { t, tn } from "../words.js";
+import { t } from "../words.js";
 import { VISIT } from "./agenda.js";
 import { doing, fault, field, openDialog, select } from "./parts.js";
-import { visitList } from "./stranded.js";
-import { openVisit } from "./visit.js";
+import { PREVIEW, previewParts } from "./stranded.js";
 
 const ANSWER = `__typename
     ... on TimeOff { id from until reason }
-    ... on ChangePreview { openMinutesGained openMinutesLost strandedCount stranded { ...Visit } }
+    ${PREVIEW}
     ... on InvalidInputError { field }
     ... on UserError { message }`;
 const ADD = `mutation AddTimeOff($input: AddTimeOffInput!) { answer: addTimeOff(input: $input) { ${ANSWER} } }`;
@@ -61,10 +60,7 @@ export function openAway(desk, { column = null, from = null, until = null, timeO
       if (run !== asked || !preview.isConnected) return; // asked about something else since, or closed
       fault(untilTime, answer.field ? answer.message : null);
       if (answer.message) return preview.replaceChildren(answer.field ? "" : h("p", {}, answer.message));
-      const { openMinutesLost: lost, strandedCount: count, stranded } = answer;
-      preview.replaceChildren(
-        h("p", {}, t("takes_open_time", { time: times.durationText(lost) }), " ", h("b", {}, count ? tn("would_strand", count) : t("strands_nobody"))),
-        visitList(desk, stranded, (visit) => openVisit(desk, visit.id)));
+      preview.replaceChildren(...previewParts(desk, answer));
     }, SETTLE_MS);
   };
 

@@ -3,6 +3,7 @@
 import { h } from "../dom.js";
 import { newKey } from "../graphql.js";
 import * as times from "../times.js";
+import { locationText } from "../visit.js";
 import { t } from "../words.js";
 import { VISIT } from "./agenda.js";
 import { nameOf } from "./grid.js";
@@ -47,6 +48,7 @@ export function book(desk, { column = null, reading = null, customer = null }) {
   const notes = h("textarea", { rows: 2, maxlength: 2000 });
   const person = new PersonField(desk, customer);
   const seatsField = field(t("number_of_seats"), seats);
+  const place = h("p", { class: "hint" });
   const verdict = h("p", { class: "verdict", role: "status" });
   const attempt = { request: null, key: null }; // the same booking again has the same key, so that it is never booked twice
 
@@ -61,6 +63,7 @@ export function book(desk, { column = null, reading = null, customer = null }) {
   const offerSeats = () => {
     seats.max = practice.service(service.value)?.seats ?? 1;
     seatsField.hidden = seats.max === "1";
+    place.textContent = locationText(practice.service(service.value)?.location ?? practice.provider(whom.value)?.location);
   };
   const wish = () => ({
     providerId: whom.value || null,
@@ -130,6 +133,7 @@ export function book(desk, { column = null, reading = null, customer = null }) {
       h("div", { class: "row" }, field(t("date"), date), field(t("time"), time)),
       h("div", { class: "row" }, field(t("with"), whom), field(t("what"), service)),
       seatsField,
+      place,
       verdict,
       inTheWay.element,
       person.element,

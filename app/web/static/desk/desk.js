@@ -13,6 +13,7 @@ import { showList } from "./list.js";
 import { moveBlock } from "./move.js";
 import { Practice } from "./practice.js";
 import { listenToSearch } from "./search.js";
+import { openSetup } from "./setup.js";
 import { forgetToken, keepToken, takeTokenFromAddress, token } from "./session.js";
 import { Stranded } from "./stranded.js";
 import { openBlock } from "./visit.js";
@@ -22,13 +23,13 @@ const VIEWS = ["day", "week", "list"];
 
 translatePage();
 const api = connect(document.body.dataset.endpoint, () => ({ token: token() }));
-const agenda = new Agenda(api, changed);
+const agenda = new Agenda(api, changed, reload);
 let practice = null;
 let grid = null;
 const shown = readAddress();
 
 /** What every dialog gets: whom to ask, what is known, and how to tell what came of it. */
-const desk = { api, agenda, get practice() { return practice; }, get zone() { return practice.zone; }, done, shown };
+const desk = { api, agenda, get practice() { return practice; }, get zone() { return practice.zone; }, done, reload, shown };
 desk.stranded = new Stranded(desk);
 listenToSearch(desk);
 
@@ -76,17 +77,31 @@ $("sign-out").addEventListener("click", () => {
 function enter() {
   $("bar").hidden = false;
   $("practice").textContent = practice.name;
+  $("setup").hidden = practice.role !== "ADMIN";
+  const isInUse = (id) => practice.columns.some((one) => one.id === id);
   grid ??= new Grid($("grid"), {
     open: (block) => openBlock(desk, block),
-    book: ({ column, reading }) => book(desk, { column, reading }),
+    book: ({ column, reading }) => isInUse(column) && book(desk, { column, reading }),
     move: (block, to) => moveBlock(desk, block, to),
-    away: (where) => openAway(desk, where),
+    away: (where) => isInUse(where.column) && openAway(desk, where),
   });
   renderColumns();
   renderZones();
   showSection("agenda");
   show();
   desk.stranded.load();
+}
+
+/** The practice has changed: the same dates again, with the columns of now. */
+async function reload() {
+  const { zone } = practice;
+  const now = await Practice.load(api).catch(() => null);
+  if (!now) return;
+  practice = now;
+  if (practice.zones.includes(zone)) practice.zone = zone;
+  renderColumns();
+  renderZones();
+  await show();
 }
 
 // ---------------------------------------------------------------- which dates, which columns
@@ -142,6 +157,7 @@ for (const button of $("views").children) button.addEventListener("click", () =>
 NARROW.addEventListener("change", () => practice && show());
 $("book").addEventListener("click", () => book(desk, {}));
 $("away").addEventListener("click", () => openAway(desk, {}));
+$("setup").addEventListener("click", () => openSetup(desk));
 $("print").addEventListener("click", () => print());
 
 function renderColumns() {
@@ -176,7 +192,7 @@ function render() {
   drawing ??= requestAnimationFrame(() => {
     drawing = null;
     if (!practice || !shown.date) return;
-    const now = { view: view(), ...span(), zone: practice.zone, columns: practice.columns, agenda };
+    const now = { view: view(), ...span(), zone: practice.zone, columns: practice.columnsFor(agenda.visits), agenda };
     if (view() !== "list") grid.show(now);
     showList($("list"), now, (block) => openBlock(desk, block));
     $("freshness").textContent = t(agenda.live ? "live_agenda" : "not_live");
@@ -188,6 +204,7 @@ function render() {
 function changed(change) {
   render();
   if (practice) desk.stranded.refresh();
+  if (change && !practice.knows(change.appointment)) reload();
   if (change && !own.delete(`${change.appointment.id} ${change.appointment.version}`)) announce(changeText(change));
 }
 

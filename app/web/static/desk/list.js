@@ -32,5 +32,5 @@ function row(block, zone, open) {
       visit.status === "CONFIRMED" ? null : h("span", { class: "badge" }, t(`status_${visit.status}`)),
       h("small", { class: "phone" }, party ? "" : visit.contact?.phone ?? "")),
     h("td", {}, visit.service?.name ?? t("appointment"), visit.notes && h("small", {}, ` ${visit.notes}`)),
-    h("td", {}, [namesText(visit.providers), ...visit.resources.map(({ name }) => name)].join(" · ")));
+    h("td", {}, [namesText(visit.providers), ...visit.resources.map(({ name }) => name), visit.location?.name].filter(Boolean).join(" · ")));
 }

@@ -47,11 +47,12 @@ export function moveBlock(desk, block, { reading = null, from = null, to = null 
   const [visit] = block.visits;
   const { practice, zone } = desk;
   const before = { startsAt: visit.startsAt, providers: visit.providers.map(({ id }) => id) };
-  const wanted = before.providers.map((id) => (id === from && practice.provider(to) ? to : id));
+  const wanted = before.providers.map((id) => (id === from && practice.columns.some((one) => one.id === to && one.isProvider) ? to : id));
   const start = reading ?? times.wallIn(zone, visit.startsAt).slice(0, 16);
   const date = h("input", { type: "date", value: times.dateOf(start), required: true });
   const time = h("input", { type: "time", value: start.slice(11, 16), step: 300, required: true });
-  const offered = practice.providers.filter(({ id }) => before.providers.includes(id) || !visit.service || practice.service(visit.service.id)?.providers.some((one) => one.id === id));
+  const offers = ({ id, isArchived }) => !isArchived && (!visit.service || practice.service(visit.service.id)?.providers.some((one) => one.id === id));
+  const offered = practice.everyone.filter((one) => before.providers.includes(one.id) || offers(one));
   const people = wanted.map((id) => select(offered.map((one) => [one.id, one.name]), id));
   const attempt = { request: null, key: null }; // the same move again has the same key, so that it never moves twice
   const inTheWay = new Obstacles(zone, (slot) => {

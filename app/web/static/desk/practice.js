@@ -1,12 +1,32 @@
-// The practice as the desk needs it: its people, rooms and services, whose columns are shown, and whose clocks.
+// The practice as the desk needs it: its people, rooms, services and locations, whose columns are shown, and whose clocks.
 
-const PRACTICE = `query Practice {
+import { t } from "../words.js";
+
+const WHO = `query Who {
   viewer { role provider { id } }
-  organization { name slug }
-  providers(first: 100) { nodes { id name timeZone serviceDurationMinutes } }
-  resources(first: 100) { nodes { id name kind timeZone } }
-  services(first: 100) { nodes { id name durationMinutes seats providersNeeded providers { id } } }
+  organization { name slug locations { id name address phone email url directions isArchived } }
 }`;
+const PROVIDERS = pages("providers", "id name isArchived timeZone serviceDurationMinutes location { id name address }");
+const RESOURCES = pages("resources", "id name isArchived kind timeZone");
+const SERVICES = pages("services", "id name isArchived durationMinutes seats providersNeeded providers { id } location { id name address }");
+
+/** A page of a list, with what is archived. */
+function pages(list, fields) {
+  return `query Practice($after: String) {
+    page: ${list}(first: 100, after: $after, includeArchived: true) { nodes { ${fields} } pageInfo { hasNextPage endCursor } }
+  }`;
+}
+
+/** The whole list, however many pages it has. */
+async function all(api, document) {
+  const nodes = [];
+  for (let after = null, more = true; more;) {
+    const { page } = await api.query(document, { after });
+    nodes.push(...page.nodes);
+    [after, more] = [page.pageInfo.endCursor, page.pageInfo.hasNextPage];
+  }
+  return nodes;
+}
 
 const STAFF = ["PROVIDER", "RECEPTION", "ADMIN"];
 const MOST_COLUMNS_AT_FIRST = 8;
@@ -17,27 +37,46 @@ export class Practice {
 
   /** Null where the token is not one of the practice's staff. */
   static async load(api) {
-    const answer = await api.query(PRACTICE);
-    return STAFF.includes(answer.viewer.role) ? new Practice(answer) : null;
+    const who = await api.query(WHO);
+    if (!STAFF.includes(who.viewer.role)) return null;
+    const [providers, resources, services] = await Promise.all([PROVIDERS, RESOURCES, SERVICES].map((document) => all(api, document)));
+    return new Practice({ ...who, providers, resources, services });
   }
 
+  /** `everyone`, `everything` and `everyService` have what is archived, too; the others what can be booked. */
   constructor({ viewer, organization, providers, resources, services }) {
+    const inUse = ({ isArchived }) => !isArchived;
     this.role = viewer.role;
     this.name = organization?.name ?? "";
     this.own = viewer.provider?.id ?? null;
-    this.providers = providers.nodes;
-    this.resources = resources?.nodes ?? [];
-    this.services = services.nodes;
+    [this.everyone, this.everything, this.everyService] = [providers, resources, services];
+    [this.providers, this.resources, this.services] = [providers, resources, services].map((list) => list.filter(inUse));
+    this.locations = organization?.locations ?? [];
     this.zones = zonesOf(this.providers.filter(({ id }) => !this.own || id === this.own));
     this.zone = this.zones[0] ?? "UTC";
     this.#key = `slotwright-desk-columns ${organization?.slug}`;
     this.#chosen = this.#remembered() ?? this.#atFirst();
   }
 
-  /** What is shown next to each other: { id, name, isProvider }. */
+  /** What was chosen to be shown next to each other: { id, name, isProvider, isArchived }. */
   get columns() {
-    const of = (isProvider) => ({ id, name }) => ({ id, name, isProvider });
-    return [...this.providers.map(of(true)), ...this.resources.map(of(false))].filter(({ id }) => this.shows(id));
+    return this.#subjects.filter(({ id, isArchived }) => this.shows(id) && !isArchived);
+  }
+
+  /** The columns for these visits: those that were chosen, and who is archived but still takes part. */
+  columnsFor(visits) {
+    const needed = new Set(visits.flatMap(({ providers, resources }) => [...providers, ...resources]).map(({ id }) => id));
+    return this.#subjects.filter(({ id, isArchived }) => (isArchived ? needed.has(id) : this.shows(id)));
+  }
+
+  /** Whether everybody and everything in this visit is known; if not, somebody has been added since. */
+  knows({ providers, resources }) {
+    return [...providers, ...resources].every(({ id }) => this.#subjects.some((one) => one.id === id));
+  }
+
+  get #subjects() {
+    const of = (isProvider) => ({ id, name, isArchived }) => ({ id, name: isArchived ? t("archived_name", { name }) : name, isProvider, isArchived });
+    return [...this.everyone.map(of(true)), ...this.everything.map(of(false))];
   }
 
   shows(id) {
@@ -53,15 +92,15 @@ export class Practice {
   }
 
   provider(id) {
-    return this.providers.find((one) => one.id === id) ?? null;
+    return this.everyone.find((one) => one.id === id) ?? null;
   }
 
   resource(id) {
-    return this.resources.find((one) => one.id === id) ?? null;
+    return this.everything.find((one) => one.id === id) ?? null;
   }
 
   service(id) {
-    return this.services.find((one) => one.id === id) ?? null;
+    return this.everyService.find((one) => one.id === id) ?? null;
   }
 
   /** What can be booked with this provider; with nobody in particular, everything. */

@@ -10,6 +10,8 @@ import { openDialog } from "./parts.js";
 import { openVisit } from "./visit.js";
 
 const STRANDED = `query Stranded { strandedAppointments(first: 100) { nodes { ...Visit } pageInfo { hasNextPage } } }`;
+/** What a dry run answers with. */
+export const PREVIEW = `... on ChangePreview { openMinutesLost strandedCount stranded { ...Visit } }`;
 const SETTLE_MS = 400; // several changes at once are one question
 
 /** A list of visits, each of which opens. */
@@ -18,6 +20,12 @@ export const visitList = (desk, visits, open) => h("ul", { class: "work" }, visi
     h("b", {}, nameOf(visit)), " ",
     h("span", {}, times.fullText(times.wallIn(desk.zone, visit.startsAt))), " ",
     h("small", {}, [visit.service?.name, namesText(visit.providers), visit.status !== "CONFIRMED" && t(`status_${visit.status}`)].filter(Boolean).join(" · "))))));
+
+/** What a change would do: the open time that it takes, and the visits that would have to be moved or cancelled. */
+export const previewParts = (desk, { openMinutesLost: lost, strandedCount: count, stranded }) => [
+  h("p", {}, t("takes_open_time", { time: times.durationText(lost) }), " ", h("b", {}, count ? tn("would_strand", count) : t("strands_nobody"))),
+  visitList(desk, stranded, (visit) => openVisit(desk, visit.id)),
+];
 
 export class Stranded {
   #desk;

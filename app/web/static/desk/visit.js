@@ -2,9 +2,10 @@
 
 import { h } from "../dom.js";
 import * as times from "../times.js";
-import { namesText, partyText, placeText } from "../visit.js";
+import { namesText, partyText, whereText } from "../visit.js";
 import { t } from "../words.js";
 import { VISIT } from "./agenda.js";
+import { correct, hasManageLinks, renewLink } from "./correct.js";
 import { nameOf, titleOf } from "./grid.js";
 import { moveBlock } from "./move.js";
 import { doing, field, openDialog } from "./parts.js";
@@ -12,6 +13,8 @@ import { doing, field, openDialog } from "./parts.js";
 const SEE = `query See($id: ID!) {
   appointment(id: $id) {
     ...Visit
+    contact { locale channels }
+    staffNotes
     cancellationReason
     quote: cancellationQuote { ...Quote }
     atRequest: cancellationQuote(atCustomersRequest: true) { ...Quote }
@@ -73,6 +76,8 @@ export async function openVisit(desk, id) {
   const next = (action) => () => { dialog.close(); action(); };
   const actions = [
     open && h("button", { type: "button", class: "button", onclick: next(() => moveBlock(desk, { key: id, visits: [visit] })) }, t("move_open")),
+    contact && h("button", { type: "button", class: "button", onclick: next(() => correct(desk, visit)) }, t("correct_open")),
+    open && hasManageLinks() && h("button", { type: "button", class: "button", onclick: next(() => renewLink(desk, visit)) }, t("new_link_open")),
     open && h("button", { type: "button", class: "button danger", onclick: next(() => cancel(desk, visit)) }, t("cancel")),
     !open && ["CONFIRMED", "NO_SHOW"].includes(status) && act(COMPLETE, t("complete")),
     !open && ["CONFIRMED", "COMPLETED"].includes(status) && act(NO_SHOW, t("no_show")),
@@ -87,10 +92,11 @@ export async function openVisit(desk, id) {
         fact("what", visit.service?.name ?? t("appointment")),
         fact("seats_and_price", partyText(visit) || (visit.price && times.moneyText(visit.price))),
         fact("with", namesText(visit.providers)),
-        fact("where", placeText(visit.resources)),
+        fact("where", whereText(visit)),
         fact("email", contact?.email && h("a", { href: `mailto:${contact.email}` }, contact.email)),
         fact("phone", contact?.phone && h("a", { href: `tel:${contact.phone}` }, contact.phone)),
         fact("notes_desk", visit.notes),
+        fact("staff_notes", visit.staffNotes),
         fact("reason", visit.cancellationReason),
         fact("fee", visit.fee && times.moneyText(visit.fee))),
       h("details", {}, h("summary", {}, t("messages")), list(visit.messages, (message) => messageText(desk, message))),

@@ -1,0 +1,151 @@
+// The practice's people, rooms, services and locations, for administrators: where they are, and what is in the archive.
+
+import { h } from "../dom.js";
+import { t } from "../words.js";
+import { VISIT } from "./agenda.js";
+import { doing, fault, field, openDialog, select } from "./parts.js";
+import { PREVIEW, previewParts } from "./stranded.js";
+
+const update = (type) => `mutation Update($input: Update${type}Input!) {
+  answer: update${type}(input: $input) {
+    __typename
+    ... on ${type} { id name isArchived }
+    ${PREVIEW}
+    ... on UserError { message }
+  }
+}`;
+const UPDATE = { Provider: update("Provider"), Resource: update("Resource"), Service: update("Service") };
+const edit = (verb) => `mutation Edit($input: ${verb}LocationInput!) {
+  answer: ${verb.toLowerCase()}Location(input: $input) {
+    __typename
+    ... on Location { id }
+    ... on InvalidInputError { field }
+    ... on UserError { message }
+  }
+}`;
+const [CREATE_LOCATION, UPDATE_LOCATION] = [edit("Create"), edit("Update")];
+
+/** The list of them all; each opens. */
+export function openSetup(desk) {
+  const lists = h("div", {});
+  const item = (one, facts, open) => h("li", {}, h("button", { type: "button", "data-open": one.id, onclick: open },
+    h("b", {}, one.name), " ", h("small", {}, [...facts, one.isArchived && t("archived")].filter(Boolean).join(" · "))));
+  const section = (title, items, more = "") => [h("h3", {}, title), h("ul", { class: "work" }, items), more];
+  const fill = () => {
+    const focused = document.activeElement?.dataset.open;
+    const { everyone, everything, everyService, locations } = desk.practice;
+    const thing = (type) => (one) => item(one, [one.kind, one.location?.name], () => openThing(desk, type, one, setup));
+    lists.replaceChildren(
+      ...section(t("people"), everyone.map(thing("Provider"))),
+      ...section(t("rooms"), everything.map(thing("Resource"))),
+      ...section(t("services"), everyService.map(thing("Service"))),
+      ...section(t("locations"), locations.map((one) => item(one, [one.address], () => openLocation(desk, one, setup))),
+        h("button", { type: "button", class: "link", "data-open": "new location", onclick: () => openLocation(desk, null, setup) }, t("location_new"))));
+    if (focused) lists.querySelector(`[data-open="${CSS.escape(focused)}"]`)?.focus();
+  };
+  const dialog = openDialog({ title: t("setup"), wide: true, parts: [lists] });
+  const setup = { close: dialog.close, changed: () => desk.reload().then(fill) };
+  fill();
+}
+
+/** A provider, a resource or a service: where it is, and its way into the archive and back. */
+function openThing(desk, type, thing, setup) {
+  const { id, name, isArchived, location } = thing;
+  const send = async (changes) => {
+    dialog.say(null);
+    try {
+      const { answer } = await desk.api.query(UPDATE[type] + VISIT, { input: { id, ...changes } });
+      if (!answer.message) return answer;
+      dialog.say(answer.message);
+    } catch (problem) {
+      dialog.say(problem.message);
+    }
+    return null;
+  };
+  const saved = (text) => {
+    dialog.close();
+    desk.done(text);
+    return setup.changed();
+  };
+  const bringBack = doing(t("bring_back"), async () => await send({ isArchived: false }) && saved(t("is_back", { name })));
+
+  const preview = h("div", { class: "preview", role: "status" });
+  let isPreviewed = false;
+  /** First says what it would do, then does it. */
+  const archive = doing(t("archive_open"), async () => {
+    const answer = await send({ isArchived: true, dryRun: !isPreviewed });
+    if (!answer) return;
+    if (isPreviewed) return archived();
+    isPreviewed = true;
+    preview.replaceChildren(h("p", {}, t("archive_hint")), ...previewParts(desk, answer));
+    archive.textContent = t("archive_do", { name });
+  }, { kind: "button danger" });
+  const archived = async () => {
+    dialog.close();
+    setup.close();
+    const undo = async () => {
+      await desk.api.query(UPDATE[type] + VISIT, { input: { id, isArchived: false } }).catch(() => null);
+      desk.reload();
+    };
+    desk.done(t("is_archived", { name }), { undo });
+    await desk.reload();
+    await desk.stranded.load();
+    desk.stranded.openIfAny();
+  };
+
+  const places = desk.practice.locations.filter((one) => !one.isArchived || one.id === location?.id);
+  const place = type !== "Resource" && places.length ? select([["", t("no_location")], ...places.map((one) => [one.id, one.name])], location?.id ?? "") : null;
+  const save = place && doing(t("save"), async () => await send({ locationId: place.value || null }) && saved(t("saved")), { kind: "primary" });
+  const dialog = openDialog({
+    title: name,
+    wide: true,
+    parts: [isArchived ? h("p", { class: "hint" }, t("archive_hint")) : "", place ? field(t("location"), place) : "", preview],
+    actions: [save, isArchived ? bringBack : archive].filter(Boolean),
+  });
+}
+
+/** A location, or a new one. */
+function openLocation(desk, location, setup) {
+  const text = (value, maxlength, type = "text") => h("input", { type, value: value ?? "", maxlength });
+  const lines = (value, maxlength) => h("textarea", { rows: 3, maxlength }, value ?? "");
+  const inputs = {
+    name: text(location?.name, 200),
+    address: lines(location?.address, 500),
+    phone: text(location?.phone, 40, "tel"),
+    email: text(location?.email, 200, "email"),
+    url: text(location?.url, 500, "url"),
+    directions: lines(location?.directions, 1000),
+  };
+  const archived = h("input", { type: "checkbox", checked: location?.isArchived });
+  const save = doing(t("save"), async () => {
+    dialog.say(null);
+    for (const input of Object.values(inputs)) fault(input, null);
+    const words = Object.fromEntries(Object.entries(inputs).map(([name, { value }]) => [name, value.trim() || null]));
+    const input = location ? { id: location.id, isArchived: archived.checked, ...words, name: words.name ?? "" } : { ...words, name: words.name ?? "" };
+    try {
+      const { answer } = await desk.api.query(location ? UPDATE_LOCATION : CREATE_LOCATION, { input });
+      const wrong = inputs[answer.field];
+      if (wrong) return fault(wrong, answer.message), wrong.focus();
+      if (answer.message) return dialog.say(answer.message);
+      dialog.close();
+      desk.done(t("saved"));
+      await setup.changed();
+    } catch (problem) {
+      dialog.say(problem.message);
+    }
+  }, { kind: "primary", type: "submit" });
+  const dialog = openDialog({
+    title: location?.name ?? t("location_new"),
+    form: true,
+    parts: [
+      field(t("name"), inputs.name),
+      field(t("address"), inputs.address),
+      h("div", { class: "row" }, field(t("phone"), inputs.phone), field(t("email"), inputs.email)),
+      field(t("website"), inputs.url),
+      field(t("directions"), inputs.directions),
+      location ? h("p", {}, h("label", {}, archived, " ", t("out_of_use"))) : "",
+    ],
+    actions: [save],
+  });
+  inputs.name.focus();
+}
