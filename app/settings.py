@@ -14,7 +14,7 @@ import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from ipaddress import ip_address
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Annotated, Any, Final, Literal, TypeVar
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -194,6 +194,14 @@ def _origins(text: str) -> tuple[str, ...]:
                 "must be “*” or a list like “https://shop.example,http://localhost:3000”."
             )
     return origins
+
+
+def _networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    """Strict: in “10.1.2.3/8”, nobody knows which of the two was meant."""
+    try:
+        return tuple(ip_network(item) for item in _items(text))
+    except ValueError:
+        raise ValueError("must be a list of networks like “10.1.0.0/16,fd00:1::/64”.") from None
 
 
 def _smtp_url(text: str) -> str:
@@ -508,6 +516,10 @@ class Settings:
     """Connections to PostgreSQL of one process: more made bookings slower when it was measured."""
     statement_timeout_ms: Annotated[int, Whole(100, 600_000)] = 5_000
     """No statement of the program needs a second; longer waits for a lock are given up."""
+    outgoing_networks: Annotated[
+        tuple[IPv4Network | IPv6Network, ...], BeforeValidator(_networks)
+    ] = ()
+    """Networks that feeds and webhooks may be in, in addition to the public internet."""
     documents: str | None = None
     """The file that lists the only GraphQL documents that run; None: any may."""
 

@@ -150,6 +150,7 @@ def _environment(
         "SLOTWRIGHT_RATE_LIMITS": "off",
         "SLOTWRIGHT_GUEST_BOOKINGS_PER_ADDRESS": "0",  # everybody is at this machine's own
         "SLOTWRIGHT_DEFAULT_ORGANIZATION": DEMO.organization,
+        "SLOTWRIGHT_OUTGOING_NETWORKS": "127.0.0.0/8,::1/128",  # webhooks of one's own programs
     }
     if "SLOTWRIGHT_SMTP_URL" not in given:
         suits["SLOTWRIGHT_SMTP_URL"] = f"smtp+plain://127.0.0.1:{caught.mail_port}"

@@ -30,6 +30,7 @@ from app.live.pace import Pace
 from app.notify.email import SmtpSettings, TlsMode
 from app.notify.senders import Senders, open_senders
 from app.notify.sms import TwilioSettings
+from app.outgoing.client import Outgoing
 from app.store.pool import create_pool
 from app.usecases.booking.limit_guests import BookingLimits
 from app.usecases.events.watch_appointments import read_history
@@ -92,6 +93,7 @@ async def open_resources(
     messaging = make_messaging(settings, keys, wake=partial(waker.wake, MESSAGE_JOBS))
     access_tokens = _access_tokens(settings)
     rates = Rates(redis)
+    outgoing = Outgoing(settings.outgoing_networks)
     try:
         yield Resources(
             pool=pool,
@@ -109,6 +111,7 @@ async def open_resources(
             default_organization=settings.default_organization,
             hold_lasts=timedelta(minutes=settings.hold_minutes),
             messaging=messaging,
+            outgoing=outgoing,
             test_clock=test_clock,
             rates=rates,
             booking_limits=BookingLimits(
@@ -127,6 +130,7 @@ async def open_resources(
         )
     finally:
         await messaging.senders.aclose()
+        await outgoing.close()
         await waker.aclose()
         await feed.close()
         await accelerator.close()

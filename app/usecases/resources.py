@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from app.identity.manage import ManageTokens
     from app.identity.revocations import Revocations
     from app.live.feed import Feed
+    from app.outgoing.client import Outgoing
     from app.redis_client import RedisClient
     from app.store.pool import Pool
     from app.usecases.booking.limit_guests import BookingLimits
@@ -38,7 +39,8 @@ class Resources:
     `real_clock` judges tokens and leases; `clock` may run ahead of it in a test. `hash_secret` keys
     the hashes of idempotent requests. `accelerator` caches the computation of free times, `feed`
     publishes changes. `default_organization` is the slug of callers who name none. `messaging`
-    sends messages to people. `test_clock` is the clock behind `clock` where it may be moved.
+    sends messages to people. `outgoing` calls the addresses that clients of the API configure.
+    `test_clock` is the clock behind `clock` where it may be moved.
     """
 
     pool: Pool
@@ -56,6 +58,7 @@ class Resources:
     default_organization: str | None
     hold_lasts: timedelta
     messaging: Messaging
+    outgoing: Outgoing
     test_clock: TestClock | None
     booking_limits: BookingLimits
     rates: Rates

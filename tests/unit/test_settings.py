@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, fields, is_dataclass
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, cast, get_type_hints
 
@@ -42,6 +43,7 @@ def test_what_is_not_given_has_a_default() -> None:
     assert settings.graphiql is settings.introspection is False
     assert settings.documents is None
     assert settings.limits.messages_per_destination_per_day == 30
+    assert settings.outgoing_networks == ()
     assert settings.pool_size == 16
 
 
@@ -56,6 +58,7 @@ def test_everything_can_be_given() -> None:
             "SLOTWRIGHT_SOCKETS_PER_ADDRESS": "0",
             "SLOTWRIGHT_SUBSCRIPTIONS_PER_CALLER": "7",
             "SLOTWRIGHT_MESSAGES_PER_DESTINATION_PER_DAY": "0",
+            "SLOTWRIGHT_OUTGOING_NETWORKS": "10.1.0.0/16, fd00:1::/64,127.0.0.1",
             "SLOTWRIGHT_POOL_SIZE": "4",
             "SLOTWRIGHT_STATEMENT_TIMEOUT_MS": "250",
         }
@@ -67,6 +70,11 @@ def test_everything_can_be_given() -> None:
     assert settings.documents == "/etc/documents.json"
     assert (settings.limits.sockets_per_address, settings.limits.subscriptions_per_caller) == (0, 7)
     assert settings.limits.messages_per_destination_per_day == 0
+    assert settings.outgoing_networks == (
+        ip_network("10.1.0.0/16"),
+        ip_network("fd00:1::/64"),
+        ip_network("127.0.0.1/32"),
+    )
     assert settings.pool_size == 4
     assert settings.statement_timeout_ms == 250
 
