@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 from prometheus_client import REGISTRY
 
 import app.telemetry.metrics
@@ -19,6 +20,8 @@ from app.usecases.booking.hold_slot import HOLDS_OF_ADDRESS
 
 ROOT = Path(__file__).parents[2]
 DASHBOARD = ROOT / "docs" / "grafana" / "slotwright.json"
+RULES = ROOT / "docs" / "prometheus" / "slotwright.rules.yml"
+OPERATIONS = ROOT / "docs" / "operations.md"
 SERIES = re.compile(r"\bslotwright_[a-z_]+[a-z]\b")
 
 
@@ -32,9 +35,7 @@ def known() -> set[str]:
     return names
 
 
-@pytest.mark.parametrize(
-    "path", [DASHBOARD, ROOT / "docs" / "operations.md"], ids=lambda path: path.name
-)
+@pytest.mark.parametrize("path", [DASHBOARD, OPERATIONS, RULES], ids=lambda path: path.name)
 def test_every_series_that_is_named_exists(path: Path) -> None:
     named = set(SERIES.findall(path.read_text(encoding="utf-8"))) - {"slotwright_restored"}
     assert len(named) > 5
@@ -55,6 +56,25 @@ def test_the_dashboard_shows_every_series_of_ours() -> None:
     assert {f"slotwright_{name}" for name in ("operations", "lock_seconds")} <= ours, (
         app.telemetry.metrics.__name__
     )
+
+
+def test_there_is_an_alert_for_everything_that_somebody_is_paged_for() -> None:
+    alerts = [
+        alert
+        for group in yaml.safe_load(RULES.read_text(encoding="utf-8"))["groups"]
+        for alert in group["rules"]
+    ]
+    assert len({alert["alert"] for alert in alerts}) == len(alerts)
+    for alert in alerts:
+        assert alert["labels"]["severity"] in {"page", "ticket"}, alert["alert"]
+        assert set(alert["annotations"]) == {"summary", "description"}, alert["alert"]
+    watched = {
+        name.removesuffix("_bucket") for alert in alerts for name in SERIES.findall(alert["expr"])
+    }
+    table = OPERATIONS.read_text(encoding="utf-8").split("## What to watch")[1].split("\n\n")[2]
+    for row in table.splitlines()[2:]:
+        _, _, series, when, _ = re.split(r"(?<!\\)\|", row)
+        assert watched & set(SERIES.findall(series)) or when.strip().startswith("never"), row
 
 
 def test_the_limits_that_are_promised_are_those_in_force() -> None:
