@@ -47,7 +47,17 @@ BEGIN
             -- beginning.
             AND claim.claimed_from > from_minute - longest_minutes
             AND claim.claimed_from < until_minute
-            AND claim.claimed_until > from_minute;
+            AND claim.claimed_until > from_minute
+        UNION ALL
+        -- A busy time is on unit 0, which stands for all units of its subject.
+        SELECT busy_time.subject_id, busy_time.busy_from, busy_time.busy_until, busy_time.busy_from, busy_time.busy_until,
+            NULL::uuid, NULL::timestamptz, 0
+        FROM busy_time
+        WHERE busy_time.organization_id = claims_under_lock.organization_id
+            AND busy_time.subject_id = ANY(subject_ids)
+            AND busy_time.busy_from > from_minute - longest_minutes
+            AND busy_time.busy_from < until_minute
+            AND busy_time.busy_until > from_minute;
 END
 $$;
 
@@ -226,7 +236,7 @@ CREATE TABLE public.appointment (
     CONSTRAINT appointment_customer_time_zone_length CHECK (((char_length(customer_time_zone) >= 1) AND (char_length(customer_time_zone) <= 64))),
     CONSTRAINT appointment_external_id_length CHECK (((char_length(external_id) >= 1) AND (char_length(external_id) <= 255))),
     CONSTRAINT appointment_guest_origin_length CHECK ((octet_length(guest_origin) = 16)),
-    CONSTRAINT appointment_ignored_known CHECK (((ignored <> '{}'::text[]) AND (ignored <@ '{HOURS,GRID,NOTICE,HORIZON,LIMITS}'::text[]))),
+    CONSTRAINT appointment_ignored_any CHECK (((ignored <> '{}'::text[]) AND (ignored <@ '{HOURS,GRID,NOTICE,HORIZON,LIMITS,BUSY_ELSEWHERE}'::text[]))),
     CONSTRAINT appointment_manage_generation_range CHECK ((manage_generation >= 0)),
     CONSTRAINT appointment_notes_length CHECK (((char_length(notes) >= 1) AND (char_length(notes) <= 2000))),
     CONSTRAINT appointment_of_several CHECK ((((provider_ids IS NULL) AND (named IS NULL) AND (resource_ids IS NULL)) OR (((provider_ids[1] = provider_id) AND ((named >= 0) AND (named <= cardinality(provider_ids))) AND (resource_ids IS NOT NULL)) IS TRUE))),
@@ -281,7 +291,7 @@ CREATE TABLE public.appointment_history (
     CONSTRAINT appointment_history_before CHECK ((((kind = 'BOOKED'::text) = (from_status IS NULL)) AND ((from_status IS NULL) = (from_starts_at IS NULL)))),
     CONSTRAINT appointment_history_begins CHECK (((version = 1) = (kind = 'BOOKED'::text))),
     CONSTRAINT appointment_history_former_of_correction CHECK ((is_readdressed OR ((former_email IS NULL) AND (former_phone IS NULL)))),
-    CONSTRAINT appointment_history_ignored_known CHECK (((ignored <> '{}'::text[]) AND (ignored <@ '{HOURS,GRID,NOTICE,HORIZON,LIMITS}'::text[]))),
+    CONSTRAINT appointment_history_ignored_any CHECK (((ignored <> '{}'::text[]) AND (ignored <@ '{HOURS,GRID,NOTICE,HORIZON,LIMITS,BUSY_ELSEWHERE}'::text[]))),
     CONSTRAINT appointment_history_kind_known CHECK ((kind = ANY (ARRAY['BOOKED'::text, 'RESCHEDULED'::text, 'CANCELLED'::text, 'COMPLETED'::text, 'NO_SHOW'::text, 'CORRECTED'::text]))),
     CONSTRAINT appointment_history_status_known CHECK (((from_status = ANY (ARRAY['CONFIRMED'::text, 'CANCELLED'::text, 'COMPLETED'::text, 'NO_SHOW'::text])) AND (to_status = ANY (ARRAY['CONFIRMED'::text, 'CANCELLED'::text, 'COMPLETED'::text, 'NO_SHOW'::text])))),
     CONSTRAINT appointment_history_transition_known CHECK ((((((kind || ' '::text) || COALESCE(from_status, '-'::text)) || ' '::text) || to_status) = ANY (ARRAY['BOOKED - CONFIRMED'::text, 'RESCHEDULED CONFIRMED CONFIRMED'::text, 'CANCELLED CONFIRMED CANCELLED'::text, 'COMPLETED CONFIRMED COMPLETED'::text, 'COMPLETED NO_SHOW COMPLETED'::text, 'NO_SHOW CONFIRMED NO_SHOW'::text, 'NO_SHOW COMPLETED NO_SHOW'::text, 'CORRECTED CONFIRMED CONFIRMED'::text, 'CORRECTED CANCELLED CANCELLED'::text, 'CORRECTED COMPLETED COMPLETED'::text, 'CORRECTED NO_SHOW NO_SHOW'::text])))
@@ -317,6 +327,46 @@ CREATE TABLE public.availability_exception (
     CONSTRAINT availability_exception_reason_length CHECK (((char_length(reason) >= 1) AND (char_length(reason) <= 500))),
     CONSTRAINT availability_exception_start_range CHECK (((custom_start_minute >= 0) AND (custom_start_minute <= 1439))),
     CONSTRAINT availability_exception_times_whole CHECK (((custom_start_minute IS NULL) = (custom_end_minute IS NULL)))
+);
+
+CREATE TABLE public.busy_reading (
+    organization_id uuid NOT NULL,
+    subject_id uuid NOT NULL,
+    source_id uuid NOT NULL,
+    from_reading timestamp without time zone NOT NULL,
+    until_reading timestamp without time zone NOT NULL,
+    CONSTRAINT busy_reading_order CHECK ((from_reading < until_reading)),
+    CONSTRAINT busy_reading_supported CHECK (((from_reading >= '1973-01-01 00:00:00'::timestamp without time zone) AND (until_reading <= '3000-01-01 00:00:00'::timestamp without time zone))),
+    CONSTRAINT busy_reading_whole_minutes CHECK (((date_trunc('minute'::text, from_reading) = from_reading) AND (date_trunc('minute'::text, until_reading) = until_reading)))
+);
+
+CREATE TABLE public.busy_source (
+    organization_id uuid NOT NULL,
+    id uuid NOT NULL,
+    subject_id uuid NOT NULL,
+    name text NOT NULL,
+    url text,
+    etag text,
+    last_modified text,
+    last_read_at timestamp with time zone,
+    failing_since timestamp with time zone,
+    problem text,
+    next_read_at timestamp with time zone,
+    leased_until timestamp with time zone,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT busy_source_name_length CHECK (((char_length(name) >= 1) AND (char_length(name) <= 100))),
+    CONSTRAINT busy_source_read CHECK ((((url IS NULL) = (next_read_at IS NULL)) AND ((url IS NOT NULL) OR (num_nonnulls(etag, last_modified, last_read_at, failing_since, problem, leased_until) = 0))))
+);
+
+CREATE TABLE public.busy_time (
+    organization_id uuid NOT NULL,
+    subject_id uuid NOT NULL,
+    busy_from integer NOT NULL,
+    source_id uuid NOT NULL,
+    is_floating boolean NOT NULL,
+    busy_until integer NOT NULL,
+    CONSTRAINT busy_time_length CHECK (((busy_until - busy_from) <= (3 * 1440))),
+    CONSTRAINT busy_time_order CHECK ((busy_from < busy_until))
 );
 
 CREATE TABLE public.claim (
@@ -421,7 +471,7 @@ CREATE TABLE public.hold (
     session_id uuid,
     seats integer DEFAULT 1 NOT NULL,
     ignored text[],
-    CONSTRAINT hold_ignored_known CHECK (((ignored <> '{}'::text[]) AND (ignored <@ '{HOURS,GRID,NOTICE,HORIZON,LIMITS}'::text[]))),
+    CONSTRAINT hold_ignored_any CHECK (((ignored <> '{}'::text[]) AND (ignored <@ '{HOURS,GRID,NOTICE,HORIZON,LIMITS,BUSY_ELSEWHERE}'::text[]))),
     CONSTRAINT hold_of_resources CHECK (((provider_ids IS NULL) = (resource_ids IS NULL))),
     CONSTRAINT hold_of_several CHECK ((((provider_ids IS NULL) AND (named IS NULL)) OR (((provider_ids[1] = provider_id) AND ((named >= 0) AND (named <= cardinality(provider_ids)))) IS TRUE))),
     CONSTRAINT hold_seats_range CHECK (((seats >= 1) AND (seats <=
@@ -876,6 +926,21 @@ ALTER TABLE ONLY public.availability_exception
 ALTER TABLE ONLY public.availability_exception
     ADD CONSTRAINT availability_exception_ranges_differ UNIQUE NULLS NOT DISTINCT (organization_id, subject_id, date, custom_start_minute);
 
+ALTER TABLE ONLY public.busy_reading
+    ADD CONSTRAINT busy_reading_pkey PRIMARY KEY (organization_id, subject_id, source_id, from_reading);
+
+ALTER TABLE ONLY public.busy_source
+    ADD CONSTRAINT busy_source_name_key UNIQUE (organization_id, subject_id, name);
+
+ALTER TABLE ONLY public.busy_source
+    ADD CONSTRAINT busy_source_pkey PRIMARY KEY (organization_id, id);
+
+ALTER TABLE ONLY public.busy_source
+    ADD CONSTRAINT busy_source_subject_key UNIQUE (organization_id, subject_id, id);
+
+ALTER TABLE ONLY public.busy_time
+    ADD CONSTRAINT busy_time_pkey PRIMARY KEY (organization_id, subject_id, busy_from, source_id, is_floating) INCLUDE (busy_until);
+
 ALTER TABLE ONLY public.claim
     ADD CONSTRAINT claim_no_overlap EXCLUDE USING gist (organization_id WITH =, subject_id WITH =, unit WITH =, during WITH &&) WHERE ((active AND (subject_id IS NOT NULL)));
 
@@ -1014,6 +1079,12 @@ CREATE INDEX appointment_subject_assigned ON public.appointment_subject USING bt
 CREATE INDEX appointment_subject_by_start ON public.appointment_subject USING btree (organization_id, subject_id, starts_at, appointment_id) WHERE ("position" > 1);
 
 CREATE INDEX appointment_to_complete ON public.appointment USING btree (ends_at) WHERE (status = 'CONFIRMED'::text);
+
+CREATE INDEX busy_reading_by_end ON public.busy_reading USING btree (until_reading);
+
+CREATE INDEX busy_source_by_next_read ON public.busy_source USING btree (next_read_at) WHERE (url IS NOT NULL);
+
+CREATE INDEX busy_time_by_end ON public.busy_time USING btree (busy_until);
 
 CREATE INDEX claim_busy ON public.claim USING btree (organization_id, provider_id, claimed_from) INCLUDE (claimed_until, visit_from, visit_until, appointment_id, expires_at) WHERE active;
 
@@ -1155,6 +1226,15 @@ ALTER TABLE ONLY public.appointment_subject
 
 ALTER TABLE ONLY public.availability_exception
     ADD CONSTRAINT availability_exception_subject_fkey FOREIGN KEY (organization_id, subject_id) REFERENCES public.subject(organization_id, id);
+
+ALTER TABLE ONLY public.busy_reading
+    ADD CONSTRAINT busy_reading_source_fkey FOREIGN KEY (organization_id, subject_id, source_id) REFERENCES public.busy_source(organization_id, subject_id, id);
+
+ALTER TABLE ONLY public.busy_source
+    ADD CONSTRAINT busy_source_subject_fkey FOREIGN KEY (organization_id, subject_id) REFERENCES public.subject(organization_id, id);
+
+ALTER TABLE ONLY public.busy_time
+    ADD CONSTRAINT busy_time_source_fkey FOREIGN KEY (organization_id, subject_id, source_id) REFERENCES public.busy_source(organization_id, subject_id, id);
 
 ALTER TABLE ONLY public.claim
     ADD CONSTRAINT claim_appointment_fkey FOREIGN KEY (organization_id, appointment_id) REFERENCES public.appointment(organization_id, id);

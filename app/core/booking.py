@@ -159,13 +159,13 @@ def week_around(zone: str, starts_at: datetime) -> tuple[Interval, ...]:
 
 def booked_minutes(zone: str, claims: Iterable[Claim], starts_at: datetime, now: datetime) -> int:
     """How long the visits last that start in the same week (`week_around`); holds in force count,
-    buffers do not.
+    buffers and busy times do not.
     """
     week = week_around(zone, starts_at)
     return sum(
         claim.visit_until - claim.visit_from
         for claim in active(claims, now)
-        if any(first <= claim.visit_from < until for first, until in week)
+        if claim.is_visit and any(first <= claim.visit_from < until for first, until in week)
     )
 
 

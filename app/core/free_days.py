@@ -14,7 +14,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from app.core.limits import Load
-from app.core.slots import free_stretches, starts_on_grid, stretches_in, taken_starts
+from app.core.slots import EVERY_UNIT, free_stretches, starts_on_grid, stretches_in, taken_starts
 from app.core.zones import EPOCH, dates_between, local_date
 
 if TYPE_CHECKING:
@@ -83,8 +83,8 @@ def compute_resource_days(
 
     Nothing of a resource is on a grid. In place of the anchor a stretch has its first start plus
     the number of units that are possible in it, so days of both kinds are kept alike;
-    `units_free_at` reads it. A hold here takes one unit which nothing else takes then. Claims on
-    units beyond the last one don't count.
+    `units_free_at` reads it. A hold here takes one unit which nothing else takes then. Busy times
+    take all units. Claims on units beyond the last one don't count.
     """
     firm: list[Interval] = []
     held: list[Held] = []
@@ -92,7 +92,9 @@ def compute_resource_days(
     for claim in claims:
         if claim.unit <= units:
             by_unit.setdefault(claim.unit, []).append(claim)
-    for of_unit in by_unit.values():
+    for unit, of_unit in by_unit.items():
+        if unit == EVERY_UNIT:
+            continue
         taken = _merged(taken_starts(shape, each) for each in of_unit if each.expires_at is None)
         firm += taken
         holds = [
@@ -115,7 +117,9 @@ def compute_resource_days(
         day: _units_of(
             _merged((begin, end) for begin, end, _ in stretches_in(each)), at, left, held
         )
-        for day, each in free_stretches(hours, shape, (), first, last).items()
+        for day, each in free_stretches(
+            hours, shape, by_unit.get(EVERY_UNIT, ()), first, last
+        ).items()
     }
 
 
@@ -124,13 +128,13 @@ def compute_visit_days(
 ) -> dict[date, FreeDay]:
     """The visits that start on each date, for limits; every date. In place of stretches of starts a
     day has the visits themselves, from start to end, so days of all kinds are kept alike;
-    `load_of` reads it. `claims` may hold more.
+    `load_of` reads it. `claims` may hold more, and busy times, which are no visits.
     """
     visits: dict[date, list[Minute]] = {day: [] for day in dates_between(first, last)}
     held: dict[date, list[Held]] = {}
     for claim in claims:
         day = local_date(zone, claim.visit_from)
-        if day not in visits:
+        if day not in visits or not claim.is_visit:
             continue
         if claim.expires_at is None:
             visits[day] += (claim.visit_from, claim.visit_until, claim.visit_from)

@@ -26,6 +26,7 @@ WeeklyHoursId = NewType("WeeklyHoursId", UUID)
 WeeklyBreakId = NewType("WeeklyBreakId", UUID)
 AvailabilityExceptionId = NewType("AvailabilityExceptionId", UUID)
 TimeOffId = NewType("TimeOffId", UUID)
+BusySourceId = NewType("BusySourceId", UUID)
 EventId = NewType("EventId", UUID)
 MessageLogId = NewType("MessageLogId", UUID)
 """A row of the message log. It outlives retries, and so does what is derived from it, such as a

@@ -146,14 +146,16 @@ def instants_counted(
 
 
 def loads(zone: str, claims: Iterable[Claim], first: date, last: date) -> dict[date, Load]:
-    """What starts on each of these dates; every date. `claims` may hold more, expired holds too."""
+    """What starts on each of these dates; every date. `claims` may hold more, expired holds too.
+    Busy times count for nothing.
+    """
     found: dict[date, Load] = {
         date_of_number(number): NOTHING for number in range(day_number(first), day_number(last) + 1)
     }
     for claim in claims:
         day = local_date(zone, claim.visit_from)
         load = found.get(day)
-        if load is None:
+        if load is None or not claim.is_visit:
             continue
         minutes = claim.visit_until - claim.visit_from
         if claim.expires_at is None:

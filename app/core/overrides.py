@@ -1,7 +1,8 @@
 """Overrides: the rules of time that staff set aside for one booking, hold or move, one by one.
 
-An override never takes what is taken: other claims, buffers and seats count as ever. Nothing begins
-in the past or between two minutes. Outside open time there is no grid, so HOURS is enough there.
+An override never takes what is taken: other claims, buffers and seats count as ever. Only busy
+times, which may overlap anything, can be set aside. Nothing begins in the past or between two
+minutes. Outside open time there is no grid, so HOURS is enough there.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ class RuleSetAside(StrEnum):
     """It may be further ahead than the horizon allows."""
     LIMITS = "LIMITS"
     """Limits of visits may be exceeded, and so may what one customer may have."""
+    BUSY_ELSEWHERE = "BUSY_ELSEWHERE"
+    """The visit may overlap busy times."""
 
 
 REASONS: Final = {
@@ -46,6 +49,7 @@ REASONS: Final = {
     RuleSetAside.NOTICE: frozenset({UnbookableReason.TOO_SHORT_NOTICE}),
     RuleSetAside.HORIZON: frozenset({UnbookableReason.BEYOND_HORIZON}),
     RuleSetAside.LIMITS: frozenset({UnbookableReason.LIMIT_REACHED}),
+    RuleSetAside.BUSY_ELSEWHERE: frozenset({UnbookableReason.BUSY_ELSEWHERE}),
 }
 """The reasons that don't count any more where a rule is set aside."""
 

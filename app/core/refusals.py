@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 Missing = Literal[
     "appointment",
+    "busy source",
     "customer",
     "hold",
     "location",
@@ -37,6 +38,7 @@ Missing = Literal[
 
 _NOT_FOUND_SENTENCES: Final[dict[Missing, Sentence]] = {
     "appointment": say("There is no such appointment here. Check its id."),
+    "busy source": say("There is no such source of busy times here. Check its id."),
     "customer": say("There is no such customer here. Check its id."),
     "hold": say("There is no such hold here. Check its id."),
     "location": say("There is no such location here. Check its id."),
@@ -71,6 +73,7 @@ _REASON_SENTENCES = {
     UnbookableReason.ALREADY_TAKEN: say("it is already taken"),
     UnbookableReason.BUFFER: say("it is too close to another appointment"),
     UnbookableReason.HELD: say("someone is booking it right now"),
+    UnbookableReason.BUSY_ELSEWHERE: say("the provider is busy with something else then"),
     UnbookableReason.NOBODY_FREE: say("nobody is free then"),
     UnbookableReason.RESOURCE_TAKEN: say("a room or a device that it needs is not free then"),
     UnbookableReason.LIMIT_REACHED: say("a limit on appointments is reached"),

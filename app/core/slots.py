@@ -65,15 +65,22 @@ class ClaimKind(StrEnum):
 
     APPOINTMENT = "APPOINTMENT"
     HOLD = "HOLD"
+    BUSY = "BUSY"
+    """A busy time of the subject (`app.core.busy`): it keeps new visits out, counts for nothing
+    else, and may overlap other claims.
+    """
 
+
+EVERY_UNIT: Final = 0
+"""The unit of a busy time: it is on all units of its subject."""
 
 LONGEST_BUFFER_MINUTES: Final = DAY_MINUTES
 """The validation of services and providers refuses longer ones, and the database too."""
 
 LONGEST_CLAIM_MINUTES: Final = 3 * DAY_MINUTES
 """A visit and both of its buffers last a day at most, each; the database refuses longer claims
-(`claim_length`). A query for claims in a range, by their beginnings, has to start that much
-earlier.
+(`claim_length`), and busy times are stored in pieces that are no longer. A query for claims in a
+range, by their beginnings, has to start that much earlier.
 """
 
 
@@ -90,7 +97,14 @@ class Claim(NamedTuple):
     expires_at: datetime | None = None
     """A hold's end, in UTC: it does not count from this instant on."""
     unit: int = 1
-    """The number of the subject's unit, from 1. A provider has one unit."""
+    """The number of the subject's unit, from 1; `EVERY_UNIT` for a busy time. A provider has one
+    unit.
+    """
+
+    @property
+    def is_visit(self) -> bool:
+        """Whether it is for a visit, and counts where visits are counted."""
+        return self.kind is not ClaimKind.BUSY
 
 
 class UnbookableReason(StrEnum):
@@ -109,6 +123,8 @@ class UnbookableReason(StrEnum):
     ALREADY_TAKEN = "ALREADY_TAKEN"
     BUFFER = "BUFFER"
     HELD = "HELD"
+    BUSY_ELSEWHERE = "BUSY_ELSEWHERE"
+    """For staff; others read ALREADY_TAKEN (`reasons_for_others`)."""
     NOBODY_FREE = "NOBODY_FREE"
     """Of a service whose providers are chosen for the customer: nobody can lead, or too few can
     take part."""
@@ -389,13 +405,10 @@ def in_order(reasons: Collection[UnbookableReason]) -> tuple[UnbookableReason, .
 
 
 def reasons_for_others(reasons: Iterable[UnbookableReason]) -> tuple[UnbookableReason, ...]:
-    """The reasons as they are shown to others than staff: that somebody is away is staff's."""
-    return in_order(
-        {
-            UnbookableReason.EXCEPTION if reason is UnbookableReason.TIME_OFF else reason
-            for reason in reasons
-        }
-    )
+    """The reasons as they are shown to others than staff: that somebody is away, or busy with
+    something else, is staff's.
+    """
+    return in_order({_FOR_OTHERS.get(reason, reason) for reason in reasons})
 
 
 def _is_whole(starts_at: datetime) -> bool:
@@ -464,6 +477,8 @@ def _reasons_of_claims(
             continue
         if claim.kind is ClaimKind.HOLD:
             found.add(UnbookableReason.HELD)
+        elif claim.kind is ClaimKind.BUSY:
+            found.add(UnbookableReason.BUSY_ELSEWHERE)
         elif claim.visit_from < visit_until and minute < claim.visit_until:
             found.add(UnbookableReason.ALREADY_TAKEN)
         else:
@@ -476,6 +491,11 @@ _OF_SHUT: Final[Mapping[Shut, UnbookableReason]] = {
     Shut.BREAK: UnbookableReason.BREAK,
     Shut.EXCEPTION: UnbookableReason.EXCEPTION,
     Shut.TIME_OFF: UnbookableReason.TIME_OFF,
+}
+
+_FOR_OTHERS: Final[Mapping[UnbookableReason, UnbookableReason]] = {
+    UnbookableReason.TIME_OFF: UnbookableReason.EXCEPTION,
+    UnbookableReason.BUSY_ELSEWHERE: UnbookableReason.ALREADY_TAKEN,
 }
 
 

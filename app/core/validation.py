@@ -22,6 +22,7 @@ from email_validator import EmailNotValidError, validate_email
 
 from app.core.appointment import Contact
 from app.core.booking import Wanted
+from app.core.busy import LONGEST_WINDOW_DAYS, MOST_TIMES, BusyTimes
 from app.core.hours import ClockRange, DayException, WeeklyRange, merge_clock_ranges
 from app.core.limits import MOST_MINUTES, MOST_VISITS, BookingLimit, LimitPeriod
 from app.core.location import Location
@@ -32,14 +33,24 @@ from app.core.refusals import InvalidInput
 from app.core.resource import MOST_UNITS
 from app.core.rules import ProviderRules, ServiceRules
 from app.core.sentences import Sentence, say
-from app.core.zones import LAST_DATE, date_of_number, day_number, is_known_zone, is_supported_date
+from app.core.zones import (
+    LAST_DATE,
+    date_of_number,
+    day_number,
+    is_known_zone,
+    is_supported_date,
+    minute_at_or_after,
+    minute_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
 
     from app.core.ids import LocationId, ProviderId, ResourceId, ServiceId
     from app.core.provider import Organization
     from app.core.resource import Resource
+    from app.core.zones import Interval
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -59,6 +70,7 @@ IDEMPOTENCY_KEY_LENGTH = 255
 ZONE_NAME_LENGTH = 64
 # The longest language tag that people write, by RFC 5646, section 4.4.1.
 LOCALE_LENGTH = 35
+SOURCE_LENGTH = 100
 # How far ahead anything may be booked, in days: three years, and a little for the planner's
 # convenience.
 HORIZON_DAYS = 1_100
@@ -141,6 +153,18 @@ class ProviderForm:
     location_id: LocationId | None = None
     is_archived: bool | None = False
     external_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BusyForm:
+    """What a source says about the time between two instants, as pushed: when the subject is
+    busy, each time from its beginning to its end.
+    """
+
+    source: str
+    first: datetime
+    until: datetime
+    busy: Sequence[tuple[datetime, datetime]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -533,6 +557,13 @@ def valid_exception(day: date, *, is_blocked: bool, ranges: Sequence[ClockRange]
     return DayException(date=day, is_blocked=is_blocked, ranges=tuple(merge_clock_ranges(clocks)))
 
 
+class ValidBusy(NamedTuple):
+    """Busy times that may be kept."""
+
+    source: str
+    said: BusyTimes
+
+
 class ValidTimeOff(NamedTuple):
     """Time off that may be kept."""
 
@@ -550,6 +581,39 @@ def valid_time_off(form: TimeOffForm) -> ValidTimeOff:
         raise _Refused("until", say("The end must be after the beginning."))
     reason = _optional_text("reason", form.reason, REASON_LENGTH, paragraphs=True)
     return ValidTimeOff(from_wall, until_wall, reason)
+
+
+@_answers
+def valid_busy(form: BusyForm) -> ValidBusy:
+    """Check pushed busy times: they lie within the window. A beginning between two minutes is
+    rounded down, an end up.
+    """
+    source = _text("source", form.source, SOURCE_LENGTH)
+    first, until = _stretch("", "from", "to", form.first, form.until)
+    if until - first > LONGEST_WINDOW_DAYS * DAY_MINUTES:
+        raise _Refused(
+            "to", say("This can be at most {days} days later.", days=LONGEST_WINDOW_DAYS)
+        )
+    if len(form.busy) > MOST_TIMES:
+        raise _Refused("busy", say("At most {most} times can be given.", most=MOST_TIMES))
+    times: list[Interval] = []
+    for index, (starts_at, ends_at) in enumerate(form.busy):
+        place = f"busy.{index}."
+        if starts_at < form.first:
+            raise _Refused(f"{place}starts_at", say("This lies outside of the window."))
+        if ends_at > form.until:
+            raise _Refused(f"{place}ends_at", say("This lies outside of the window."))
+        times.append(_stretch(place, "starts_at", "ends_at", starts_at, ends_at))
+    return ValidBusy(source, BusyTimes(window=(first, until), times=times))
+
+
+def _stretch(place: str, first: str, until: str, start: datetime, end: datetime) -> Interval:
+    """The whole minutes around a stretch of time in the supported years."""
+    for field, instant in ((first, start), (until, end)):
+        _date(f"{place}{field}", date_of_number(minute_of(instant) // DAY_MINUTES))
+    if end <= start:
+        raise _Refused(f"{place}{until}", say("The end must be after the beginning."))
+    return minute_of(start), minute_at_or_after(end)
 
 
 @_answers

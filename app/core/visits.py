@@ -4,10 +4,10 @@ resources.
 Everything rests on whether the start is *possible* for a subject. For a provider, `explain` finds
 no reason against it, the grid left out, and no limit of the provider's is reached. For a unit of a
 resource, the visit lies in the resource's open time and, with the lead's buffers, overlaps no claim
-on that unit; notice and horizon play no part. A start can be booked if a provider can *lead* (it is
-possible, on that provider's grid, and no limit of the service's is reached) and enough other
-providers and units are possible. Each group is counted for itself, since no subject is in two of
-them.
+on that unit and no busy time of the resource; notice and horizon play no part. A start can be
+booked if a provider can *lead* (it is possible, on that provider's grid, and no limit of the
+service's is reached) and enough other providers and units are possible. Each group is counted for
+itself, since no subject is in two of them.
 
 Where the service has seats, the start is a session (`app.core.seating`). A standing one is joined
 if it matches the wish, can be joined and has as many seats left as the party takes; of several, the
@@ -34,7 +34,14 @@ from app.core.needs import Assignment, Needs
 from app.core.overrides import NO_OVERRIDE
 from app.core.refusals import SlotUnavailable
 from app.core.seating import Join, OwnSeats, SeatsAt, why_not_join
-from app.core.slots import UnbookableReason, explain, in_order, why_not_free, why_not_open
+from app.core.slots import (
+    EVERY_UNIT,
+    UnbookableReason,
+    explain,
+    in_order,
+    why_not_free,
+    why_not_open,
+)
 from app.core.zones import instant_of, minute_of
 
 if TYPE_CHECKING:
@@ -539,16 +546,23 @@ class _Start:
         if next(self._units_of(resource_id, rules), None) is not None:
             return frozenset()
         candidate = self._resources[resource_id]
-        return self._why_shut(candidate, rules) | why_not_free(
-            rules,
-            (each for each in candidate.claims if each.unit <= candidate.calendar.resource.units),
-            self._starts_at,
-            self._now,
+        on_units = (
+            each
+            for each in candidate.claims
+            if EVERY_UNIT < each.unit <= candidate.calendar.resource.units
+        )
+        return self._against_every_unit(candidate, rules) | why_not_free(
+            rules, on_units, self._starts_at, self._now
         )
 
-    def _why_shut(self, candidate: ResourceCandidate, rules: Rules) -> frozenset[UnbookableReason]:
-        shut = why_not_open(candidate.calendar.hours, rules, self._starts_at)
-        return shut - self._override.of_resources
+    def _against_every_unit(
+        self, candidate: ResourceCandidate, rules: Rules
+    ) -> frozenset[UnbookableReason]:
+        """Why no unit can be taken: the resource is not open, or is busy."""
+        busy = (each for each in candidate.claims if each.unit == EVERY_UNIT)
+        found = why_not_open(candidate.calendar.hours, rules, self._starts_at)
+        found |= why_not_free(rules, busy, self._starts_at, self._now)
+        return found - self._override.of_resources
 
     def _units_of(self, resource_id: ResourceId, rules: Rules) -> Iterator[int]:
         """The possible units of the resource, lowest first."""
@@ -560,7 +574,7 @@ class _Start:
             if self._stays(resource_id, claim._replace(unit=each.unit))
         }
         resource = candidate.calendar.resource
-        if resource.is_archived or self._why_shut(candidate, rules):
+        if resource.is_archived or self._against_every_unit(candidate, rules):
             yield from sorted(staying)
             return
         by_unit: dict[int, list[Claim]] = {}

@@ -21,7 +21,7 @@ from app.core.party import Party
 from app.core.provider import Calendar
 from app.core.resource import ResourceCalendar, hours_in_force
 from app.core.rules import rules_in_force
-from app.core.slots import LONGEST_CLAIM_MINUTES, Claim, ClaimKind
+from app.core.slots import EVERY_UNIT, LONGEST_CLAIM_MINUTES, Claim, ClaimKind
 from app.core.zones import date_of_number, instant_of
 from app.store.locks import CalendarLock
 from app.store.providers import provider_from
@@ -197,7 +197,7 @@ async def time_zones(
 
 
 def _claim(row: Iterable[Any]) -> tuple[SubjectId, AppointmentId | None, Claim]:
-    """Whose time, and for which appointment (None: for a hold or a session)."""
+    """Whose time, and for which appointment (None: for a hold or a session, or a busy time)."""
     (
         subject_id,
         claimed_from,
@@ -209,6 +209,8 @@ def _claim(row: Iterable[Any]) -> tuple[SubjectId, AppointmentId | None, Claim]:
         unit,
     ) = row
     kind = ClaimKind.APPOINTMENT if expires_at is None else ClaimKind.HOLD
+    if unit == EVERY_UNIT:
+        kind = ClaimKind.BUSY
     claim = Claim(claimed_from, claimed_until, visit_from, visit_until, kind, expires_at, unit)
     return subject_id, appointment_id, claim
 
@@ -223,7 +225,7 @@ async def load_claims(
     without: AppointmentId | None = None,
 ) -> dict[Subject, list[Claim]]:
     """The active claims of each subject that overlap `[first, until)`, but for those of one
-    appointment.
+    appointment; and its busy times there.
 
     Expired holds are among them.
     """

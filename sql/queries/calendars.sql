@@ -99,7 +99,8 @@ FROM resource
 WHERE organization_id = $1 AND id = ANY($2);
 
 -- name: claims_of_subjects :many
--- The active claims of these subjects that overlap the minutes from $3 to $4. $5 is the length of the longest claim.
+-- The active claims and the busy times of these subjects that overlap the minutes from $3 to $4. $5 is the length of the
+-- longest of either. A busy time is on unit 0, for no appointment.
 -- params: organization_id uuid, subject_ids uuid[], from_minute integer, until_minute integer, longest_minutes integer
 SELECT {{claim_columns}}
 FROM claim
@@ -109,11 +110,19 @@ WHERE organization_id = $1
     -- What begins earlier is over by $3. Without this the index on claimed_from is read from its beginning.
     AND claimed_from > $3::integer - $5::integer
     AND claimed_from < $4
-    AND claimed_until > $3;
+    AND claimed_until > $3
+UNION ALL
+SELECT subject_id, busy_from, busy_until, busy_from, busy_until, NULL::uuid, NULL::timestamptz, 0
+FROM busy_time
+WHERE organization_id = $1
+    AND subject_id = ANY($2)
+    AND busy_from > $3::integer - $5::integer
+    AND busy_from < $4
+    AND busy_until > $3;
 
 -- name: claims_under_lock :many
--- Take these locks in the order of the array, until the transaction ends; then look at claims, as claims_of_subjects
--- does. The function takes them in a statement of its own: the look sees what the transactions that held them have written.
+-- Take these locks in the order of the array, until the transaction ends; then look at claims and busy times, as
+-- claims_of_subjects does. The function takes them in a statement of its own: the look sees what the transactions that held them have written.
 -- params: organization_id uuid, lock_keys bigint[], subject_ids uuid[], from_minute integer, until_minute integer, longest_minutes integer
 SELECT {{claim_columns}}
 FROM claims_under_lock(organization_id => $1, lock_keys => $2, subject_ids => $3, from_minute => $4, until_minute => $5,

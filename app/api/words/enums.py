@@ -114,9 +114,10 @@ _publish(
 
 _publish(
     RuleSetAside,
-    "A rule of time that staff set aside for one booking, hold or move. What is taken is never set "
-    "aside, and nothing begins in the past. Providers set aside what is theirs: not the rules of "
-    "others whom the visit takes, not the hours of resources, not what the customer may have.",
+    "A rule of time that staff set aside for one booking, hold or move. What is booked or held is "
+    "never set aside, and nothing begins in the past. Providers set aside what is theirs: not the "
+    "rules of others whom the visit takes, not the hours of resources, not what the customer may "
+    "have.",
     {
         "HOURS": "Hours, breaks, exceptions, and that the visit fits into open time. Outside of "
         "that there is no grid.",
@@ -124,6 +125,7 @@ _publish(
         "NOTICE": "The minimum notice.",
         "HORIZON": "How far ahead bookings are taken.",
         "LIMITS": "Limits of visits, and what one customer may have at once.",
+        "BUSY_ELSEWHERE": "Busy times from elsewhere, such as a private calendar.",
     },
 )
 
@@ -187,6 +189,8 @@ _publish(
         "ALREADY_TAKEN": "Another appointment overlaps the visit.",
         "BUFFER": "Only the buffers of two appointments overlap.",
         "HELD": "Somebody holds the time while they fill in a form.",
+        "BUSY_ELSEWHERE": "The provider is busy then, as a source from elsewhere says, such as a "
+        "private calendar. Staff only: others read ALREADY_TAKEN.",
         "NOBODY_FREE": "None of the service's providers can lead the visit then, or too few of "
         "them can take part.",
         "RESOURCE_TAKEN": "Too few of the rooms or devices that the service needs are free then.",

@@ -67,7 +67,7 @@ async def rules_of(
     dry run, a snapshot: nothing is held back, recorded or published.
     """
     async with editing(resources.pool, dry_run=dry_run) as tx:
-        found = await _lock(tx, viewer, owner)
+        found = await find_owner(tx, viewer, owner, locks=True)
         yield tx, found
         if dry_run or isinstance(found, InvalidInput | NotAllowed | NotFound):
             return
@@ -86,20 +86,26 @@ async def rules_of(
     await publish(resources, RulesChanged(organization_id=viewer.organization_id, ids=(found.id,)))
 
 
-async def _lock(tx: Transaction, viewer: Viewer, owner: Owner) -> Changed | Refusal:
+async def find_owner(
+    tx: Transaction, viewer: Viewer, owner: Owner, *, locks: bool = False
+) -> Changed | Refusal:
+    """Whose time the caller may change. With `locks`, no time of theirs is taken until the
+    transaction ends.
+    """
     if owner.provider_id is not None and owner.resource_id is None:
-        return await _lock_provider(tx, viewer, owner.provider_id)
+        return await _find_provider(tx, viewer, owner.provider_id, locks=locks)
     if owner.resource_id is not None and owner.provider_id is None:
-        return await _lock_resource(tx, viewer, owner.resource_id)
+        return await _find_resource(tx, viewer, owner.resource_id, locks=locks)
     return _EXACTLY_ONE
 
 
-async def _lock_provider(
-    tx: Transaction, viewer: Viewer, provider_id: ProviderId
+async def _find_provider(
+    tx: Transaction, viewer: Viewer, provider_id: ProviderId, *, locks: bool
 ) -> Provider | NotAllowed | NotFound:
     if not viewer.is_staff:
         return NOT_ALLOWED
-    await lock_rules(tx, viewer.organization_id, [provider_id])
+    if locks:
+        await lock_rules(tx, viewer.organization_id, [provider_id])
     provider = (await providers_by_ids(tx, viewer.organization_id, [provider_id])).get(provider_id)
     if provider is None:
         return NotFound(what="provider")
@@ -108,14 +114,15 @@ async def _lock_provider(
     return provider
 
 
-async def _lock_resource(
-    tx: Transaction, viewer: Viewer, resource_id: ResourceId
+async def _find_resource(
+    tx: Transaction, viewer: Viewer, resource_id: ResourceId, *, locks: bool
 ) -> Resource | NotAllowed | NotFound:
     if not viewer.runs_practice:
         return NotAllowed(
             message=say("Only reception and administrators change when a resource is open.")
         )
-    await lock_rules(tx, viewer.organization_id, [resource_id])
+    if locks:
+        await lock_rules(tx, viewer.organization_id, [resource_id])
     resource = (await resources_by_ids(tx, viewer.organization_id, [resource_id])).get(resource_id)
     return resource or NotFound(what="resource")
 

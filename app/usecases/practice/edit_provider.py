@@ -28,6 +28,7 @@ from app.store.locks import lock_external_ids, lock_rules, lock_token_subjects
 from app.store.pool import transaction
 from app.store.providers import insert_provider, providers_by_ids, subject_is_taken, update_provider
 from app.store.services import services_of_providers
+from app.usecases.busy.replace import refloat_busy
 from app.usecases.events.publish import publish
 from app.usecases.events.record import provider_changed, record_events
 from app.usecases.messages.opt_out import want_again
@@ -167,6 +168,10 @@ async def change_provider(
             change = change_of_provider(stored, provider)
             return await preview_change(resources, tx, viewer, change)
         await update_provider(tx, viewer.organization_id, provider)
+        if provider.time_zone != stored.time_zone:
+            await refloat_busy(
+                tx, viewer.organization_id, provider_id, provider.time_zone, resources.clock()
+            )
         if "channels" in changes:
             await want_again(
                 tx,

@@ -26,6 +26,7 @@ from app.store.resources import (
     resources_by_ids,
     update_resource,
 )
+from app.usecases.busy.replace import refloat_busy
 from app.usecases.events.publish import publish
 from app.usecases.events.record import record_events, resource_changed
 from app.usecases.practice.preview_change import editing, preview_change
@@ -130,6 +131,10 @@ async def change_resource(
             change = change_of_resource(stored, resource)
             return await preview_change(resources, tx, viewer, change)
         await update_resource(tx, viewer.organization_id, resource)
+        if resource.time_zone != stored.time_zone:
+            await refloat_busy(
+                tx, viewer.organization_id, resource_id, resource.time_zone, resources.clock()
+            )
         _record(resources, viewer, tx, resource_id)
     await publish(
         resources, RulesChanged(organization_id=viewer.organization_id, ids=(resource_id,))

@@ -265,6 +265,7 @@ def test_reasons_come_all_and_in_the_contracts_order() -> None:
         "ALREADY_TAKEN",
         "BUFFER",
         "HELD",
+        "BUSY_ELSEWHERE",
         "NOBODY_FREE",
         "RESOURCE_TAKEN",
         "LIMIT_REACHED",
