@@ -66,7 +66,7 @@ def test_only_one_module_of_the_store_runs_them_and_only_one_use_case_calls_it()
     assert callers == {"app.usecases.events.record"}
 
 
-def test_only_two_statements_change_a_status_and_whoever_runs_them_records_it() -> None:
+def test_only_two_statements_change_a_status_and_their_callers_record_it() -> None:
     changing = {name for name, query in catalogue().items() if CHANGES_STATUS.search(query.sql)}
     assert changing == {"update_appointment", "complete_appointments"}
     writers = {f"app.store.appointments.{name}" for name in changing} | {

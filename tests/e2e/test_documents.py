@@ -24,7 +24,7 @@ HELLO = "query Hello { __typename }"
         (json.dumps({"sha256:abc": "{ nothing }"}), "Cannot query field 'nothing'"),
     ],
 )
-def test_a_list_that_cannot_be_used_is_told(
+def test_an_unusable_list_is_reported(
     workers: int, content: str, reason: str, environment: dict[str, str], tmp_path: Path
 ) -> None:
     path = tmp_path / "documents.json"

@@ -36,7 +36,7 @@ def value(metrics: str, series: str, /, **labels: str) -> float:
 
 
 @pytest.mark.parametrize("workers", [pytest.param(1, marks=pytest.mark.full), 2])
-def test_an_api_tells_what_it_did_over_all_its_workers(
+def test_an_apis_metrics_cover_all_its_workers(
     workers: int, environment: dict[str, str], tmp_path: Path
 ) -> None:
     port, metrics_port = free_ports(2)
@@ -83,7 +83,7 @@ def test_an_api_tells_what_it_did_over_all_its_workers(
     assert "Robin" not in api.said
 
 
-def test_a_worker_tells_what_it_did_and_how_late_messages_are(
+def test_a_workers_metrics_show_its_jobs_and_how_late_messages_are(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
     (metrics_port,) = free_ports(1)
@@ -111,7 +111,7 @@ def test_a_worker_tells_what_it_did_and_how_late_messages_are(
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_a_busy_metrics_port_is_told(workers: str, environment: dict[str, str]) -> None:
+def test_a_busy_metrics_port_is_reported(workers: str, environment: dict[str, str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as busy:
         metrics_port = busy.getsockname()[1]
         (port,) = free_ports(1)

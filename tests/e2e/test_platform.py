@@ -50,7 +50,7 @@ def test_migrate_says_what_it_does_and_is_safe_to_repeat(
 
 
 @pytest.mark.parametrize("command", ["serve", "work"])
-def test_a_missing_setting_is_told(command: str, environment: dict[str, str]) -> None:
+def test_a_missing_setting_is_reported(command: str, environment: dict[str, str]) -> None:
     ended = run(
         command,
         env={
@@ -91,13 +91,15 @@ async def test_a_newer_database_is_refused(
 @pytest.mark.parametrize(
     "command", [["serve", "--port", str(free_port())], ["work"], ["migrate"]], ids=lambda c: c[0]
 )
-def test_a_database_that_is_away_is_told(command: list[str], environment: dict[str, str]) -> None:
+def test_an_unreachable_database_is_reported(
+    command: list[str], environment: dict[str, str]
+) -> None:
     ended = run(*command, env=environment | {"DATABASE_URL": "postgresql://me@127.0.0.1:1/nothing"})
     assert ended.status == 1
     assert "check DATABASE_URL" in one_sentence(ended.errors)
 
 
-def test_a_busy_port_is_told(environment: dict[str, str]) -> None:
+def test_a_busy_port_is_reported(environment: dict[str, str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as busy:
         port = busy.getsockname()[1]
         ended = run("serve", "--port", str(port), env=environment)
@@ -105,7 +107,7 @@ def test_a_busy_port_is_told(environment: dict[str, str]) -> None:
     assert f"Port {port} of 127.0.0.1 is in use" in one_sentence(ended.errors)
 
 
-def test_a_host_that_is_not_ours_is_told(environment: dict[str, str]) -> None:
+def test_a_foreign_host_is_reported(environment: dict[str, str]) -> None:
     ended = run("serve", "--host", "192.0.2.1", "--port", str(free_port()), env=environment)
     assert ended.status == 1
     assert "Can't listen on port" in one_sentence(ended.errors)
@@ -288,7 +290,7 @@ async def dying_at(statement: bytes, database_url: str) -> AsyncIterator[str]:
     ],
     ids=lambda command: command[0],
 )
-async def test_a_database_that_dies_at_the_first_look_is_told(
+async def test_a_database_that_dies_at_the_first_query_is_reported(
     command: list[str], environment: dict[str, str]
 ) -> None:
     looks = command[0] in {"serve", "work", "migrate"}

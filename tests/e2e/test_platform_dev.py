@@ -243,7 +243,7 @@ def test_the_tests_run_on_given_servers(
         [
             *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"),
             "tests/integration/test_pool.py",
-            "tests/integration/test_outages.py::test_a_commit_that_finds_no_server_is_told_as_an_outage",
+            "tests/integration/test_outages.py::test_a_commit_that_finds_no_server_is_reported_as_an_outage",
         ],
         cwd=ROOT,
         env=bare | {"DATABASE_URL": empty_database, "REDIS_URL": redis_url},

@@ -246,7 +246,7 @@ def counted(answers: Sequence[Json]) -> Counter[str]:
     return Counter(answer["__typename"] for answer in answers)
 
 
-async def test_of_two_hundred_who_want_whoever_is_free_as_many_win_as_are_free(
+async def test_of_two_hundred_requests_for_any_provider_as_many_win_as_are_free(
     apis: list[Api],
 ) -> None:
     """Four of five are free: each of them gets one visit, and nobody else is taken."""
@@ -261,7 +261,7 @@ async def test_of_two_hundred_who_want_whoever_is_free_as_many_win_as_are_free(
     assert await broken_laws(apis[0].resources.pool, apis[0].organization.id) == {}
 
 
-async def test_in_a_rush_on_whoever_is_free_every_place_is_taken_and_the_rest_are_refused(
+async def test_in_a_rush_on_any_provider_every_place_is_taken_and_the_rest_are_refused(
     apis: list[Api],
 ) -> None:
     """Six starts of three providers are eighteen places for two hundred callers."""

@@ -26,7 +26,7 @@ GRACE_SECONDS = 2
 
 
 @pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.full)])
-async def test_readiness_goes_first_then_sockets_and_streams_are_told_to_go_elsewhere(
+async def test_readiness_goes_first_then_sockets_and_streams_are_sent_elsewhere(
     workers: int, environment: dict[str, str], tmp_path: Path
 ) -> None:
     (port,) = free_ports(1)

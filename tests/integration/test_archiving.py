@@ -246,7 +246,7 @@ async def test_what_a_service_was_set_to_take_outlives_archiving(api: Api) -> No
 # ---------------------------------------------------------------- what stays
 
 
-async def test_what_is_booked_and_held_with_whoever_is_archived_stays(api: Api) -> None:
+async def test_archiving_keeps_what_is_booked_and_held(api: Api) -> None:
     ada, ben = await a_provider(api), await a_provider(api)
     cut = await a_service(api, ada, ben, durationMinutes=60)
     visit = await a_visit(api, cut, TEN, ada)
@@ -269,7 +269,7 @@ async def test_what_is_booked_and_held_with_whoever_is_archived_stays(api: Api) 
     made(await cancel(api, other), "Appointment")
 
 
-async def test_whoever_was_only_assigned_changes_when_the_visit_is_moved(api: Api) -> None:
+async def test_an_assigned_provider_may_change_when_the_visit_is_moved(api: Api) -> None:
     ada, ben = await a_provider(api), await a_provider(api)
     cut = await a_service(api, ada, ben, durationMinutes=60)
     visit = await a_visit(api, cut, TEN)

@@ -382,7 +382,7 @@ async def test_the_earliest_slots_cross_from_one_stretch_of_dates_into_the_next(
 # ---------------------------------------------------------------- why not
 
 
-async def test_every_reason_that_applies_is_told(api: Api) -> None:
+async def test_every_reason_that_applies_is_given(api: Api) -> None:
     """The reasons of the law, by example; none for a time that is listed."""
     ada = await a_provider(
         api,

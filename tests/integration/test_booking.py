@@ -645,7 +645,7 @@ async def test_an_answer_given_again_shows_the_appointment_as_it_is_now(api: Api
     assert again["appointment"] == first["appointment"] | {"notes": "Changed since", "version": 2}
 
 
-async def test_what_a_key_remembers_tells_nothing_of_the_request(api: Api) -> None:
+async def test_a_stored_key_reveals_nothing_of_the_request(api: Api) -> None:
     """Contact data is compared by a keyed hash, not kept."""
     ada = await a_provider(api)
     await an_appointment(

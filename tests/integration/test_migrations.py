@@ -310,12 +310,12 @@ def test_a_file_out_of_order_is_an_error(folder: Path, odd: str) -> None:
         read_migrations(folder)
 
 
-async def test_a_server_that_is_away_is_told_quickly() -> None:
+async def test_a_server_that_is_away_is_reported_quickly() -> None:
     with pytest.raises(DatabaseUnavailableError, match="can't be used"):
         await migrate("postgresql://nobody@127.0.0.1:1/nothing")
 
 
-async def test_a_database_that_is_not_there_is_told(empty_database: str) -> None:
+async def test_a_missing_database_is_reported(empty_database: str) -> None:
     with pytest.raises(DatabaseUnavailableError, match="does not exist"):
         await migrate(f"{empty_database}_which_is_not_there")
 

@@ -38,12 +38,12 @@ async def one(pool: Pool) -> int:
 
 
 @pytest.mark.parametrize("port", ["99999", "-1", "nan", "1"])
-async def test_an_address_where_no_database_can_be_is_told_at_the_start(port: str) -> None:
+async def test_an_impossible_database_address_is_reported_at_the_start(port: str) -> None:
     with pytest.raises(DatabaseUnavailableError, match="check DATABASE_URL"):
         await create_pool(f"postgresql://me@127.0.0.1:{port}/x", size=1, statement_timeout_ms=1_000)
 
 
-async def test_a_pool_tells_an_outage_quickly_and_recovers(
+async def test_a_pool_reports_an_outage_quickly_and_recovers(
     pool: Pool, own_postgres: Servers
 ) -> None:
     assert await one(pool) == 1
@@ -60,7 +60,7 @@ async def test_a_pool_tells_an_outage_quickly_and_recovers(
     assert await asyncio.gather(*(one(pool) for _ in range(20))) == [1] * 20
 
 
-async def test_an_outage_within_a_transaction_is_told_as_one(
+async def test_an_outage_within_a_transaction_is_reported_as_one(
     pool: Pool, own_postgres: Servers
 ) -> None:
     with pytest.raises(DatabaseUnavailableError):
@@ -72,7 +72,7 @@ async def test_an_outage_within_a_transaction_is_told_as_one(
     assert (await pool.fetch("SELECT to_regclass('made') IS NULL AS gone", ()))[0]["gone"]
 
 
-async def test_a_commit_that_finds_no_server_is_told_as_an_outage(
+async def test_a_commit_that_finds_no_server_is_reported_as_an_outage(
     pool: Pool, own_postgres: Servers
 ) -> None:
     with pytest.raises(DatabaseUnavailableError):
@@ -87,7 +87,7 @@ WHERE datname = current_database() AND query = 'SELECT pg_sleep(30)' AND wait_ev
 """
 
 
-async def test_a_full_pool_is_told_instead_of_waited_for(database: str) -> None:
+async def test_a_full_pool_is_reported_instead_of_waited_for(database: str) -> None:
     pool = await create_pool(database, size=1, statement_timeout_ms=30_000)
     observer = await create_pool(database, size=1, statement_timeout_ms=30_000)
     holding = asyncio.create_task(pool.execute("SELECT pg_sleep(30)", ()))

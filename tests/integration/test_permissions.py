@@ -339,7 +339,7 @@ async def test_guests_with_one_email_are_one_customer_and_an_account_is_never_jo
     assert len((await api.ask(document, caller=robin))["appointments"]["nodes"]) == 1
 
 
-async def test_a_first_booking_without_contact_needs_a_token_that_tells_it(api: Api) -> None:
+async def test_a_first_booking_without_contact_needs_a_token_that_has_it(api: Api) -> None:
     ada = await a_provider(api)
     silent = await book(api, ada, "2026-01-13T09:00Z", caller=api.customer("silent"), customer=None)
     assert (silent["__typename"], silent["field"]) == ("InvalidInputError", "customer")
@@ -437,7 +437,7 @@ async def test_an_organization_header_may_repeat_the_token_never_contradict_it(a
     assert (await api.send(VIEWER, caller=token)).status == 403
 
 
-async def test_what_a_token_tells_is_checked_like_what_is_typed(api: Api) -> None:
+async def test_a_tokens_contact_is_validated_like_a_typed_one(api: Api) -> None:
     """A name or an e-mail that can't be kept is no reason to fail: the customer is
     asked for them.
     """

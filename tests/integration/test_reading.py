@@ -360,7 +360,7 @@ async def test_what_does_not_exist_is_null(api: Api) -> None:
         assert (await api.ask(NODE, id=strange))["node"] is None
 
 
-async def test_whoever_has_an_id_can_fetch_the_object_again(api: Api) -> None:
+async def test_an_object_can_be_fetched_again_by_its_id(api: Api) -> None:
     """Relay: `node` gives every object by its own id, `nodes` many at once, in the order asked for,
     null for gaps.
     """

@@ -197,7 +197,7 @@ async def test_there_is_no_refusal_that_nobody_has_met(api: Api) -> None:
     assert {each["name"] for each in answer["__type"]["possibleTypes"]} == {*MEET}
 
 
-async def test_every_refusal_stands_in_an_answer(api: Api) -> None:
+async def test_every_refusal_is_in_an_answer(api: Api) -> None:
     answer = await api.ask(UNIONS)
     unions = [each for each in answer["__schema"]["types"] if each["kind"] == "UNION"]
     members = {member["name"] for union in unions for member in union["possibleTypes"]}

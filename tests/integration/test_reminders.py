@@ -65,7 +65,7 @@ async def move(post: Post, confirmation: Json, starts_at: str) -> None:
     made((await post.api.ask(MOVE, input=values))["answer"], "BookingConfirmation")
 
 
-async def test_both_sides_are_told_at_once_and_reminded_twice(post: Post) -> None:
+async def test_both_sides_are_notified_at_once_and_reminded_twice(post: Post) -> None:
     await booked(post, "2026-01-14T12:00Z")
     assert await post.work() == {"SENT": 2}
     assert await post.work_at("2026-01-13T11:59Z") == {}
@@ -205,7 +205,7 @@ async def test_after_the_start_nothing_is_sent(post: Post) -> None:
     assert len(post.letters()) == 2
 
 
-async def test_a_cancelled_appointment_is_told_and_never_reminded(post: Post) -> None:
+async def test_a_cancelled_appointment_is_announced_and_never_reminded(post: Post) -> None:
     confirmation = await booked(post, "2026-01-14T12:00Z")
     await post.work()
     await cancel(post, confirmation)
@@ -217,7 +217,7 @@ async def test_a_cancelled_appointment_is_told_and_never_reminded(post: Post) ->
     assert [subject.split(":")[0] for subject in post.subjects(GRACE)] == ["Confirmed", "Cancelled"]
 
 
-async def test_a_booking_cancelled_before_the_worker_came_is_told_as_cancelled_only(
+async def test_a_booking_cancelled_before_the_worker_came_is_announced_as_cancelled_only(
     post: Post,
 ) -> None:
     await cancel(post, await booked(post, "2026-01-14T12:00Z"))

@@ -594,7 +594,7 @@ async def test_a_report_of_failure_is_recorded_if_it_is_genuine_and_stays(post: 
     assert (await post.api.http.post(path, content=b"x" * 20_000)).status_code == 413
 
 
-async def test_a_report_tells_the_fate_that_a_lost_answer_left_open(post: Post) -> None:
+async def test_a_report_settles_the_outcome_that_a_lost_answer_left_open(post: Post) -> None:
     post.sms.lost = 1
     await booked(post, "2026-01-20T12:00Z", email=None, phone=PHONE)
     await post.work()

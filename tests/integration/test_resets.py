@@ -188,7 +188,7 @@ async def test_an_invalidation_that_cannot_be_sent_is_counted_and_the_cancellati
     await play(scenario)
 
 
-async def test_a_subscriber_hears_what_happens_after_the_listener_was_reset(play: Play) -> None:
+async def test_a_subscriber_gets_what_happens_after_the_listener_was_reset(play: Play) -> None:
     """The listener joins again, and what was said meanwhile is found by the reading that follows."""
 
     async def scenario(world: World) -> None:

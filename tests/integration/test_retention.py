@@ -108,7 +108,7 @@ async def test_seats_that_were_given_back_go_and_sessions_that_nobody_had_a_seat
 
 
 @pytest.mark.usefixtures("tiny_batches")
-async def test_times_that_were_given_back_go_and_those_that_stand_stay(own_api: Api) -> None:
+async def test_claims_that_were_freed_go_and_active_ones_stay(own_api: Api) -> None:
     ada = await a_provider(own_api)
     cancelled = await an_appointment(own_api, ada, NOW + 2 * HOUR)
     moved = await an_appointment(own_api, ada, NOW + 3 * HOUR)

@@ -241,7 +241,7 @@ async def test_the_same_key_gives_the_same_seats_and_one_seat_is_as_none_given(a
     assert await sittings(api, yoga) == [[1]]
 
 
-async def test_joining_a_standing_session_costs_two_round_trips_more_than_a_plain_booking(
+async def test_joining_a_session_costs_two_round_trips_more_than_a_plain_booking(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A plain one locks its provider's dates and looks at them in one."""
@@ -314,7 +314,7 @@ async def test_seats_are_held_and_their_booking_takes_them(api: Api) -> None:
     assert booked["appointment"]["seats"] == 2
 
 
-async def test_a_session_with_holds_only_stands_until_the_last_expires(api: Api) -> None:
+async def test_a_session_with_holds_only_lasts_until_the_last_expires(api: Api) -> None:
     ada = await a_provider(api)
     yoga, plain = await a_class(api, ada), await a_service(api, ada, durationMinutes=60)
     made(await try_hold(api, yoga, NINE, seats=2), "Hold")

@@ -25,7 +25,7 @@ ORIGIN = "https://shop.example"
         ("PUT", "/livez"),
     ],
 )
-async def test_nothing_is_sniffed_framed_or_told_to_other_sites(
+async def test_nothing_is_sniffed_framed_or_sent_to_other_sites(
     api: Api, method: str, path: str
 ) -> None:
     response = await api.http.request(method, path)

@@ -114,7 +114,7 @@ async def test_providers_and_resources_keep_the_order_in_which_they_were_named(a
         assert (await api.ask(READ, caller=caller, id=made_["id"]))["service"] == shown
 
 
-async def test_whoever_sees_a_services_needs_sees_what_a_resource_is_called_and_no_more(
+async def test_a_services_needs_show_a_resources_name_and_no_more(
     api: Api,
 ) -> None:
     ada = await a_provider(api)

@@ -204,7 +204,7 @@ async def test_those_who_take_part_and_administrators_change_all_of_a_session(ap
     assert unknown["__typename"] == "NotFoundError"
 
 
-async def test_whoever_joins_while_a_session_is_cancelled_is_cancelled_or_finds_another(
+async def test_a_party_that_joins_while_a_session_is_cancelled_is_cancelled_or_finds_another(
     api: Api,
 ) -> None:
     """Never a seat in a cancelled session, and nobody is refused: the start is on offer again."""

@@ -229,7 +229,7 @@ async def test_only_staff_see_the_messages_about_all_of_a_session(post: Post) ->
         assert ("DAY_BEFORE", "PROVIDER") not in kinds
 
 
-async def test_a_cancelled_session_is_told_to_every_customer_and_once_to_the_provider(
+async def test_a_cancelled_session_is_announced_to_every_customer_and_once_to_the_provider(
     post: Post,
 ) -> None:
     booked, session_id = await parties(post, 2, 1, 3)
@@ -253,7 +253,7 @@ async def test_a_cancelled_session_is_told_to_every_customer_and_once_to_the_pro
     assert {each["status"] for each in skipped} == {"SKIPPED"}
 
 
-async def test_a_moved_session_is_told_to_every_customer_and_once_to_the_provider(
+async def test_a_moved_session_is_announced_to_every_customer_and_once_to_the_provider(
     post: Post,
 ) -> None:
     """The event moves under its UID; the old reminders never go out, the new one is one."""
@@ -332,7 +332,7 @@ def event_of(post: Post, place: int) -> tuple[str, str, str]:
     return session_id, str(event["STATUS"]), str(event["SUMMARY"])
 
 
-async def test_a_party_that_becomes_larger_is_told_so_with_its_provider(post: Post) -> None:
+async def test_a_party_that_becomes_larger_is_notified_with_its_provider(post: Post) -> None:
     booked, session_id = await parties(post, 2, 1)
     await post.work()
     made(await try_move(post.api, booked[0], START, seats=3), "BookingConfirmation")

@@ -197,7 +197,7 @@ async def test_what_is_booked_or_held_stays_and_nothing_new_is_booked(api: Api) 
     made(await cancel(api, visit), "Appointment")
 
 
-async def test_a_session_of_whoever_is_away_stays_and_stops_filling(api: Api) -> None:
+async def test_a_session_of_a_provider_who_is_away_stays_and_stops_filling(api: Api) -> None:
     ada = await a_provider(api)
     yoga = await a_service(api, ada, durationMinutes=60, seats=4)
     seated = await a_visit(api, yoga, f"{MONDAY}T10:00Z")

@@ -259,7 +259,7 @@ async def test_an_erasure_forgets_who_was_vouched_for(post: Post) -> None:
     assert await post.api.rows("SELECT FROM verified_phone") == []
 
 
-async def test_staff_who_vouch_at_once_do_not_stand_in_each_others_way(post: Post) -> None:
+async def test_staff_who_vouch_at_once_do_not_block_each_other(post: Post) -> None:
     """One books for a customer while another sets their number, and two exchange the numbers of two
     customers.
     """

@@ -74,7 +74,9 @@ async def test_every_provider_taken_gets_messages_of_their_own(post: Post) -> No
     }
 
 
-async def test_who_leaves_is_told_so_and_who_comes_gets_a_booking(post: Post) -> None:
+async def test_a_provider_who_leaves_is_notified_and_one_who_comes_gets_a_booking(
+    post: Post,
+) -> None:
     """With the start that they had, and nothing after that."""
     ada, ben, cyd = [await a_person(post, name) for name in ("Ada", "Ben", "Cyd")]
     service = await a_treatment(post.api, ada, ben, cyd, needed=2)

@@ -220,7 +220,7 @@ async def test_units_are_taken_lowest_first_and_one_after_the_other(api: Api) ->
     assert {each: held[each] for each in (two, one)} == {two: [1, 2], one: [1]}
 
 
-async def test_a_service_that_got_needs_is_booked_with_them_whoever_named_its_provider(
+async def test_a_service_that_got_needs_is_booked_with_them_for_named_providers_too(
     api: Api,
 ) -> None:
     """The plain way finds out, and gives way to the other."""
@@ -234,7 +234,7 @@ async def test_a_service_that_got_needs_is_booked_with_them_whoever_named_its_pr
     assert await taken(api, booked) == {key_in(ada["id"]): [1], room: [1]}
 
 
-async def test_what_an_appointment_takes_is_stored_beside_its_claims(api: Api) -> None:
+async def test_what_an_appointment_takes_is_stored_with_its_claims(api: Api) -> None:
     ada, ben = await a_team(api, 2)
     room = await a_room(api, units=2)
     service = await a_treatment(api, ada, ben, needed=2, rooms=[room], of_rooms=2)
@@ -540,7 +540,7 @@ async def test_a_visit_moves_by_less_than_its_length_with_all_that_it_has(api: A
     assert (await try_visit(api, service, NINE))["reasons"] == ["NOBODY_FREE", "RESOURCE_TAKEN"]
 
 
-async def test_every_provider_taken_hears_of_changes(api: Api) -> None:
+async def test_every_provider_taken_is_notified_of_changes(api: Api) -> None:
     ada, ben, cyd = await a_team(api, 3)
     booked = await a_visit(api, await a_treatment(api, ada, ben, needed=2), NINE)
     keys = {name: ProviderId(key_in(each["id"])) for name, each in (("a", ada), ("b", ben))}
@@ -562,7 +562,7 @@ async def test_every_provider_taken_hears_of_changes(api: Api) -> None:
 
 
 @pytest.mark.parametrize("free", [1, 3])
-async def test_of_many_who_want_whoever_is_free_as_many_get_one_as_are_free(
+async def test_of_many_requests_for_any_provider_as_many_succeed_as_are_free(
     api: Api, free: int
 ) -> None:
     team = await a_team(api, free + 1)

@@ -39,7 +39,7 @@ async def test_what_was_done_says_when() -> None:
     assert time.time() - (told("succeeded_timestamp_seconds", name="well") or 0) < 60
 
 
-async def test_what_failed_is_told_by_its_outcome_alone() -> None:
+async def test_a_failure_is_recorded_by_its_outcome_alone() -> None:
     with pytest.raises(ValueError, match="robin"):
         await watched(badly, "badly")({})
     assert told("runs_total", name="badly", outcome="failed") == 1

@@ -31,7 +31,7 @@ def _traced(exported: InMemorySpanExporter, request: pytest.FixtureRequest) -> N
     request.addfinalizer(lambda: trace_with(None))  # noqa: PT021  nothing is yielded
 
 
-def test_spans_stand_in_each_other(exported: InMemorySpanExporter) -> None:
+def test_spans_are_nested(exported: InMemorySpanExporter) -> None:
     with span("bookAppointment", transport="http"), span("transaction"):
         pass
     inner, outer = exported.get_finished_spans()
@@ -41,7 +41,7 @@ def test_spans_stand_in_each_other(exported: InMemorySpanExporter) -> None:
     assert inner.parent.span_id == outer.context.span_id
 
 
-def test_what_is_raised_is_told_by_its_kind_alone(exported: InMemorySpanExporter) -> None:
+def test_an_exception_is_recorded_by_its_type_alone(exported: InMemorySpanExporter) -> None:
     with pytest.raises(ValueError, match="robin"), span("transaction"):
         raise ValueError("Key (email)=(robin@example.com) exists")
     (told,) = exported.get_finished_spans()

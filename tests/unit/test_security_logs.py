@@ -48,7 +48,7 @@ def test_a_line_is_one_object_with_the_request_and_what_was_added(
     }
 
 
-def test_an_exception_is_told_by_its_kind_and_place_never_by_its_words(
+def test_an_exception_is_recorded_by_its_type_and_place_never_by_its_words(
     lines: tuple[logging.Logger, io.StringIO],
 ) -> None:
     logger, written = lines

@@ -128,9 +128,7 @@ def test_the_ways_out_to_people_are_read_whole() -> None:
         ({"SLOTWRIGHT_MANAGE_URL": "https://a.example/{token}/{other}"}, "nothing else"),
     ],
 )
-def test_a_way_out_that_would_not_work_is_told_at_the_start(
-    variables: dict[str, str], said: str
-) -> None:
+def test_an_unusable_sender_is_reported_at_the_start(variables: dict[str, str], said: str) -> None:
     with pytest.raises(SettingsError, match=re.escape(said)):
         Settings.from_environment(GOOD | variables)
 

@@ -100,7 +100,7 @@ def test_a_fragment_that_lacks_something_is_refused_with_its_file(text: str) -> 
         parse(text, source="odd.sql")
 
 
-def test_a_name_that_stands_twice_is_refused(tmp_path: Path) -> None:
+def test_a_name_given_twice_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.sql").write_text(TWO)
     (tmp_path / "b.sql").write_text(TWO)
     with pytest.raises(QueryFileError, match=r"b\.sql: provider_by_ids is defined twice"):

@@ -214,7 +214,7 @@ async def test_the_focus_goes_to_the_next_time_when_the_focused_one_vanishes(
     await expect(_time(page, "11:00")).to_be_focused()
 
 
-async def test_a_time_taken_unseen_is_told_and_the_nearest_are_a_click_away(
+async def test_a_time_taken_meanwhile_is_announced_and_the_nearest_are_a_click_away(
     windows: Windows, shop: Shop
 ) -> None:
     provider = await _provider(shop)
@@ -531,7 +531,7 @@ async def test_it_fits_a_phone_in_the_dark_and_moves_nothing_for_who_dislikes_th
 
 
 @live
-async def test_a_lost_connection_is_told_and_the_page_comes_back_by_itself(
+async def test_a_lost_connection_is_announced_and_the_page_comes_back_by_itself(
     windows: Windows, shop: Shop
 ) -> None:
     provider = await _provider(shop)
@@ -905,7 +905,7 @@ async def test_a_party_changes_its_time_and_its_size_by_its_link_and_cancels(
     assert windows.complaints == []
 
 
-async def test_seats_that_are_gone_unseen_are_told_and_the_nearest_are_a_click_away(
+async def test_seats_taken_meanwhile_are_announced_and_the_nearest_are_a_click_away(
     windows: Windows, shop: Shop
 ) -> None:
     service = await _class(shop)

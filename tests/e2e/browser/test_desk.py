@@ -473,7 +473,7 @@ async def test_at_the_customers_request_the_policy_applies_and_says_what_it_cost
     assert windows.complaints == []
 
 
-async def test_messages_and_history_tell_what_happened(
+async def test_messages_and_history_show_what_happened(
     windows: Windows, practice: Practice
 ) -> None:
     await practice.book("Hana History", "10:00", person="Ada")

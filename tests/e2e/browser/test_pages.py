@@ -81,7 +81,7 @@ async def test_every_file_a_page_names_is_served_with_its_type_and_kept_for_good
         assert answer.headers["x-content-type-options"] == "nosniff"
 
 
-async def test_a_file_is_compressed_for_whoever_asks_and_only_for_them(
+async def test_a_file_is_compressed_on_request_only(
     client: httpx.AsyncClient,
 ) -> None:
     address = next(one for one in await _addresses(client) if one.endswith("graphiql/graphiql.js"))

@@ -68,7 +68,7 @@ def codes(response: httpx.Response) -> list[str]:
     return [error["extensions"]["code"] for error in response.json().get("errors", ())]
 
 
-async def test_who_has_spent_their_points_is_told_when_to_come_back(throttled: Api) -> None:
+async def test_a_caller_without_points_learns_when_to_retry(throttled: Api) -> None:
     statuses = [(await send(throttled, VIEWER)).status_code for _ in range(11)]
     assert statuses[:10] == [200] * 10
     refused = await send(throttled, VIEWER)

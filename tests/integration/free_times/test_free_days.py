@@ -340,7 +340,7 @@ class SlowGate(Gate):
 
 
 @pytest.mark.parametrize("known", [TODAY - timedelta(days=7), FAR], ids=["days", "the calendar"])
-async def test_whoever_waited_for_what_is_refused_is_refused_too(api: Api, known: date) -> None:
+async def test_waiting_for_a_refused_computation_is_refused_too(api: Api, known: date) -> None:
     provider = await a_provider(api)
     node, _ = node_of(api)
     await starts(api, node, week_of(provider, known))
@@ -455,9 +455,7 @@ async def test_without_redis_everything_is_answered_from_postgresql(
     assert await starts(api, node, week_of(provider, days=1)) == await listed(api, provider)
 
 
-async def test_an_answer_given_again_makes_good_what_its_first_giver_did_not_tell(
-    api: Api, redis_url: str
-) -> None:
+async def test_a_repeated_answer_publishes_what_the_first_did_not(api: Api, redis_url: str) -> None:
     provider = await a_provider(api)
     node, _ = node_of(api)
     served = await starts(api, node, week_of(provider))

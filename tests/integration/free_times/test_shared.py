@@ -156,7 +156,7 @@ async def test_a_fill_that_began_before_a_change_of_time_is_not_kept(
     assert cache.counts.fills_too_late == 1
 
 
-async def test_a_fill_that_began_before_a_change_of_rules_is_not_kept_whoever_began_anew_since(
+async def test_a_fill_that_began_before_a_change_of_rules_is_never_kept(
     cache: SharedDays, other_cache: SharedDays, provider: ProviderId
 ) -> None:
     stamp = await begun(cache, provider)
@@ -218,7 +218,7 @@ async def test_days_live_for_a_minute_less_the_age_of_what_they_came_from(
     assert (await seen(cache, week_of(provider, Rules(duration_minutes=5)))).days == {}
 
 
-async def test_a_stamp_for_nobody_is_soon_gone_and_one_that_days_stand_under_outlives_them(
+async def test_a_stamp_for_nobody_is_soon_gone_and_one_with_days_outlives_them(
     cache: SharedDays, redis: Redis, provider: ProviderId
 ) -> None:
     await begun(cache, provider)

@@ -127,7 +127,7 @@ async def ready(resources: Resources, api: Api, *followers: Follower) -> None:
     await joined(resources, api)
 
 
-async def test_what_becomes_of_a_first_booking_is_heard_though_whose_it_is_is_only_being_looked_up(
+async def test_changes_of_a_first_booking_arrive_while_its_customer_is_being_looked_up(
     api: Api, following: Following, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ada, may_look = await a_provider(api, weeklyHours=HOURS), asyncio.Event()
@@ -193,7 +193,7 @@ async def test_each_sees_their_own_and_nobody_elses(api: Api, following: Followi
         assert of_bob is not of_ann
 
 
-async def test_what_ended_is_told(api: Api, following: Following) -> None:
+async def test_a_completed_appointment_is_news(api: Api, following: Following) -> None:
     """Completed by the program, corrected by the provider."""
     ada = await a_provider(api, weeklyHours=HOURS)
     visit = await booked(api, ada, "2026-01-12T09:00Z")
@@ -259,7 +259,7 @@ async def test_permission_is_asked_at_every_event(api: Api, following: Following
         await followers[0].gets_nothing()
 
 
-async def test_a_change_that_nobody_told_is_found(api: Api, following: Following) -> None:
+async def test_a_change_without_an_event_is_found(api: Api, following: Following) -> None:
     """A message that was lost; and nothing that was told is told again."""
     ada = await a_provider(api, weeklyHours=HOURS)
     told = await booked(api, ada, "2026-01-12T09:00Z")
@@ -311,7 +311,7 @@ async def test_a_slow_follower_keeps_the_newest_of_each(api: Api, following: Fol
         await slow.gets_nothing()
 
 
-async def test_an_appointment_is_read_once_for_all_who_are_told_of_its_change(
+async def test_an_appointment_is_read_once_for_all_subscribers_of_its_change(
     api: Api, following: Following, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ada = await a_provider(api, weeklyHours=HOURS)

@@ -193,7 +193,7 @@ async def test_time_off_is_a_change(api: Api, watching: Watching) -> None:
         await subscriber.until(["09:00"])
 
 
-async def test_whoever_is_archived_has_nothing_free(api: Api, watching: Watching) -> None:
+async def test_an_archived_provider_has_nothing_free(api: Api, watching: Watching) -> None:
     ada = await a_provider(api, weeklyHours=HOURS)
     cut = await a_service(api, ada, durationMinutes=60)
     async with a_process(api) as here:
@@ -413,7 +413,7 @@ async def test_who_leaves_leaves_nothing_behind(api: Api, watching: Watching) ->
         assert (await here.redis.pubsub_numsub(channel))[0][1] == 0
 
 
-async def test_another_organization_hears_nothing(api: Api, watching: Watching) -> None:
+async def test_another_organization_gets_nothing(api: Api, watching: Watching) -> None:
     """Its providers are unknown here, and its changes no news."""
     other = await api.another_organization()
     theirs = await a_provider(api, of=other)

@@ -73,7 +73,7 @@ def time_freed(api: Api, provider: Json) -> TimeChanged:
     )
 
 
-async def test_a_change_that_nobody_told_is_found(api: Api, watching: Watching) -> None:
+async def test_a_change_without_an_event_is_found(api: Api, watching: Watching) -> None:
     """And the cache, which was not told either, forgets it."""
     ada = await a_provider(api, weeklyHours=HOURS)
     appointment = await booked(api, ada, "2026-01-12T10:00Z")
@@ -90,7 +90,7 @@ async def test_a_change_that_nobody_told_is_found(api: Api, watching: Watching) 
                 pass
 
 
-async def test_rules_that_nobody_told_are_found(api: Api, watching: Watching) -> None:
+async def test_rules_that_changed_without_an_event_are_found(api: Api, watching: Watching) -> None:
     ada = await a_provider(api, weeklyHours=HOURS)
     async with a_process(api, SUSPICIOUS) as here:
         subscriber = watching(here, ada)
@@ -103,7 +103,7 @@ async def test_rules_that_nobody_told_are_found(api: Api, watching: Watching) ->
         await subscriber.until([])
 
 
-async def test_without_redis_this_process_is_told_and_others_find_out(
+async def test_without_redis_this_process_gets_the_change_and_others_find_it(
     api: Api, watching: Watching, nowhere: RedisClient
 ) -> None:
     ada = await a_provider(api, weeklyHours=HOURS)

@@ -128,7 +128,7 @@ async def test_time_alone_changes_it_by_anybodys_notice_and_at_the_end_of_a_hold
         await subscriber.until(["10:00", "11:00"])
 
 
-async def test_a_change_that_nobody_told_is_found_and_the_cached_list_forgets_it(
+async def test_a_change_without_an_event_is_found_and_the_cached_list_invalidated(
     api: Api, watching_service: Watching
 ) -> None:
     ada, bea = [await a_provider(api, weeklyHours=HOURS) for _ in range(2)]

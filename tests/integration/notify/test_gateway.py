@@ -158,7 +158,7 @@ async def test_a_message_is_handed_over() -> None:
     assert gateway.authorizations == {_basic(ACCOUNT, TOKEN)}
 
 
-async def test_a_service_and_a_key_may_stand_for_number_and_token() -> None:
+async def test_a_service_and_a_key_may_replace_number_and_token() -> None:
     settings = {
         "from_number": None,
         "messaging_service_sid": "MG1",

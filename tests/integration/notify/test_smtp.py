@@ -202,7 +202,7 @@ async def test_a_letter_is_asked_for_when_its_connection_is_open() -> None:
     assert len(mail.letters) == 3
 
 
-async def test_a_letter_is_asked_for_again_when_its_connection_has_to_be_opened_anew() -> None:
+async def test_a_letter_is_asked_for_again_when_its_connection_is_reopened() -> None:
     asked: list[int] = []
     async with scripted(lambda _connection, _command: None) as mail, a_sender(mail.port) as sender:
         assert isinstance(await sender.send(ready(a_letter())), Sent)

@@ -65,7 +65,7 @@ async def processes(redis: RedisClient, number: int = 1) -> AsyncIterator[list[S
 # ---------------------------------------------------------------- registered by callers
 
 
-async def test_a_document_that_one_process_was_told_runs_by_its_hash_on_every_other(
+async def test_a_document_sent_to_one_process_runs_by_its_hash_on_every_other(
     redis: RedisClient,
 ) -> None:
     async with processes(redis, 2) as (one, other):
@@ -240,7 +240,7 @@ async def test_no_more_documents_are_kept_than_allowed_and_those_used_last_are(
     assert len(await redis.keys("*")) == 11
 
 
-async def test_where_nothing_is_shared_a_client_is_told_to_send_documents(served: Served) -> None:
+async def test_where_nothing_is_shared_a_client_is_asked_to_send_documents(served: Served) -> None:
     response = await send(served, **persisted(HELLO))
     assert code_of(response) == "PERSISTED_QUERY_NOT_SUPPORTED"
     assert response.json()["errors"][0]["message"] == "PersistedQueryNotSupported"

@@ -74,7 +74,7 @@ async def test_the_answer_has_the_type_that_is_preferred(
     )
 
 
-async def test_one_who_accepts_none_of_the_types_is_told_so(served: Served) -> None:
+async def test_accepting_none_of_the_types_is_refused(served: Served) -> None:
     response = await served.post("{hello}", accept="text/plain")
     assert response.status_code == 406
     assert code_of(response) == "BAD_REQUEST"
@@ -159,7 +159,7 @@ async def test_a_malformed_body_is_400_in_both_types(served: Served, body: bytes
         assert (response.status_code, code_of(response)) == (400, "BAD_REQUEST")
 
 
-async def test_null_stands_for_what_is_left_out(served: Served) -> None:
+async def test_null_means_left_out(served: Served) -> None:
     response = await served.post(
         "{hello}", variables=None, operationName=None, extensions=None, unknown=5
     )
@@ -277,7 +277,7 @@ async def test_credentials_come_from_headers(served: Served) -> None:
     ],
 )
 @pytest.mark.parametrize("accept", [JSON, RESPONSE_JSON])
-async def test_a_caller_who_is_not_let_in_is_told_by_status_and_code(
+async def test_an_unidentified_caller_is_refused_by_status_and_code(
     served: Served, token: str, status: int, code: str, accept: str
 ) -> None:
     headers = {"authorization": token, "accept": accept}
@@ -377,7 +377,7 @@ async def test_the_executors_own_complaints_about_us_are_masked(served: Served) 
     assert "Iterable" not in error["message"]
 
 
-async def test_a_database_that_goes_while_a_field_runs_is_told_apart(
+async def test_a_database_that_goes_while_a_field_runs_has_its_own_code(
     served: Served, caplog: pytest.LogCaptureFixture
 ) -> None:
     response = await served.post("{gone}")
@@ -481,7 +481,7 @@ async def test_introspection_as_graphiql_sends_it_passes(served: Served) -> None
     assert "errors" not in response.json()
 
 
-async def test_without_introspection_nothing_tells_the_schema() -> None:
+async def test_without_introspection_nothing_reveals_the_schema() -> None:
     async with serving(introspection=False) as served:
         for query in ("{__schema {types {name}}}", '{__type(name: "Query") {name}}'):
             assert code_of(await served.post(query)) == "GRAPHQL_VALIDATION_FAILED"
@@ -521,7 +521,7 @@ async def test_every_response_has_a_request_id_and_a_sane_one_is_kept(served: Se
             assert (found == headers.get("x-request-id")) == same
 
 
-async def test_whoever_logs_while_an_operation_runs_knows_its_request_id(served: Served) -> None:
+async def test_every_log_line_of_an_operation_has_its_request_id(served: Served) -> None:
     for accept in (JSON, EVENT_STREAM):
         headers = {"accept": accept, "x-request-id": "0123456789abcdef"}
         response = await served.client.post(
@@ -601,7 +601,7 @@ async def test_queries_and_mutations_are_streamed_as_one_event(
         ("query a {hello} query b {hello}", "OPERATION_RESOLUTION_FAILURE"),
     ],
 )
-async def test_an_operation_that_cannot_run_is_told_in_the_stream(
+async def test_an_operation_that_cannot_run_is_refused_in_the_stream(
     served: Served, query: str, code: str
 ) -> None:
     (first, payload), last = events_of((await served.post(query, accept=EVENT_STREAM)).text)

@@ -59,7 +59,7 @@ async def test_every_operation_and_every_event_has_a_context_of_its_own(served: 
         assert len(set(numbers)) == 5
 
 
-async def test_the_caller_is_identified_anew_for_every_operation(served: Served) -> None:
+async def test_the_caller_is_identified_again_for_every_operation(served: Served) -> None:
     """A customer's record is made at their first booking, while their socket is open."""
     async with served.socket(init={"authorization": "Bearer ok-ann"}) as socket:
         for key in "ab":
@@ -339,7 +339,7 @@ async def test_one_address_may_have_so_many_sockets_open() -> None:
 # ---------------------------------------------------------------- what ends
 
 
-async def test_a_client_that_completes_ends_the_source_and_hears_no_more_of_it(
+async def test_a_client_that_completes_ends_the_source_and_gets_no_more_of_it(
     served: Served,
 ) -> None:
     async with served.socket(init={}) as socket:

@@ -109,7 +109,7 @@ async def test_who_can_not_be_refused_is_not_looked_at() -> None:
     await task
 
 
-async def test_a_look_that_fails_is_told_to_those_it_was_for_and_the_line_goes_on() -> None:
+async def test_a_look_that_fails_is_raised_for_its_askers_and_the_line_goes_on() -> None:
     door = Door()
     await door.come(1)
     await door.leaves(1, too_late=True)

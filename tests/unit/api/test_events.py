@@ -67,7 +67,7 @@ async def test_an_event_is_run_again_while_something_is_unavailable() -> None:
     assert (second.data, second.errors) == ({"changes": {"number": 1, "shown": "second"}}, None)
 
 
-async def test_an_event_that_meets_a_bug_is_told_once_as_one() -> None:
+async def test_an_event_that_meets_a_bug_is_reported_once_as_one() -> None:
     outcomes[:] = [ValueError("a bug"), "second"]
     first, second = await events()
     assert first.data is None

@@ -407,7 +407,7 @@ def test_a_list_is_kept_as_it_was_written_with_its_source_for_each_selection_and
     assert full.bytes_left == 10
 
 
-def test_rows_are_a_sequence_of_the_objects_they_stand_for() -> None:
+def test_rows_are_a_sequence_of_their_objects() -> None:
     rows = Rows(DAY, day_rows([1, 2]))
     assert [day.date for day in rows] == ["2026-03-01", "2026-03-02"]
     assert rows[1].slots[0].seats == 0

@@ -578,7 +578,7 @@ def test_a_document_that_is_too_heavy_leaves_nothing_behind() -> None:
         ("query ($wish: Wish!) {paint(color: GREEN, wish: $wish)}", {"wish": {"shad": 1}}),
     ],
 )
-def test_without_suggestions_no_message_tells_what_was_not_asked(
+def test_without_suggestions_no_message_reveals_what_was_not_asked(
     query: str, variables: dict[str, object]
 ) -> None:
     with pytest.raises(OperationRefused) as refused:

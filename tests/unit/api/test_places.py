@@ -47,7 +47,5 @@ def test_who_is_not_known_or_not_limited_is_not_counted(most: int, holder: str |
         ("a socket", "a socket"),
     ],
 )
-def test_an_address_of_ipv6_stands_for_its_network(
-    address: str | None, network: str | None
-) -> None:
+def test_an_ipv6_address_counts_as_its_network(address: str | None, network: str | None) -> None:
     assert network_of(address) == network

@@ -145,7 +145,7 @@ def test_a_resend_follows_from_nothing() -> None:
     ]
 
 
-def test_reminders_of_what_was_told_do_not_count_and_others_are_news() -> None:
+def test_reminders_of_announced_times_do_not_count_and_others_are_news() -> None:
     reminder = a_turn(notified(1), is_reminder=True)
     assert judged([reminder], had={GRACE: 3}, known=[notified(1)]) == [Verdict.UNCOUNTED]
     assert judged([reminder, a_turn(notified(2))], had={GRACE: 2}, known=[notified(1)]) == [

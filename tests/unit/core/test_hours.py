@@ -180,7 +180,7 @@ def off(hours: Hours, *spans: tuple[int, int]) -> Hours:
         (off(week(custom=CUSTOM), (NINE, 620)), NINE, {Shut.TIME_OFF, Shut.EXCEPTION}),
     ],
 )
-def test_time_off_is_named_beside_all_else_that_shuts_an_instant(
+def test_time_off_is_named_with_all_other_reasons_for_an_instant(
     hours: Hours, minute: int, expected: set[Shut]
 ) -> None:
     assert why_shut(hours, MIDNIGHT + minute) == expected

@@ -327,7 +327,7 @@ def test_it_is_free_until_so_much_elapsed_time_before_the_start_that_instant_inc
 
 
 @pytest.mark.parametrize("actor", [*CUSTOMERS_SIDE, *PROVIDERS_SIDE])
-def test_from_its_start_on_nothing_is_cancelled_or_moved_whoever_asks(actor: Actor) -> None:
+def test_from_its_start_on_nobody_cancels_or_moves_it(actor: Actor) -> None:
     appointment = an_appointment(policy=late(LateCancellation.ALLOWED))
     before = START - MICROSECOND
     assert cancellation(appointment, actor, before) == Cancellation(fee=None)
@@ -536,7 +536,7 @@ def test_completed_and_no_show_are_exchangeable(
 
 
 @given(st.data(), appointments(), actors)
-def test_whoever_saw_another_version_changes_nothing(
+def test_a_change_of_another_version_is_refused(
     data: st.DataObject, appointment: Appointment, actor: Actor
 ) -> None:
     now = data.draw(instants_around(appointment))
@@ -624,7 +624,7 @@ def test_every_reason_not_to_change_has_a_sentence(reason: NotChangeableReason) 
 
 
 @given(st.timedeltas(min_value=-timedelta(days=1), max_value=timedelta(days=1)), st.booleans())
-def test_a_hold_stands_until_it_expires_that_instant_excluded(
+def test_a_hold_lasts_until_it_expires_that_instant_excluded(
     offset: timedelta,
     ended: bool,  # noqa: FBT001
 ) -> None:

@@ -258,7 +258,7 @@ def test_a_day_is_24_elapsed_hours_whatever_the_clocks_do() -> None:
     )
 
 
-def test_a_move_in_place_tells_nothing_and_a_real_one_plans_anew() -> None:
+def test_a_move_in_place_announces_nothing_and_a_real_one_plans_again() -> None:
     before = an_appointment(at(5000), at(0))
     moved = AppointmentChangeKind.RESCHEDULED
     assert plan(before, replace(before, version=2), moved, at(10)) == ()
@@ -283,7 +283,7 @@ def test_an_organization_reminds_at_its_own_times() -> None:
     ]
 
 
-def test_a_cancellation_is_told_and_plans_nothing_else() -> None:
+def test_a_cancellation_is_announced_and_plans_nothing_else() -> None:
     before = an_appointment(at(5000), at(0))
     after = replace(before, status=AppointmentStatus.CANCELLED, version=2)
     told = plan(before, after, AppointmentChangeKind.CANCELLED, at(7))

@@ -158,7 +158,7 @@ def test_the_fullest_session_with_room_is_joined_and_ties_go_to_the_services_ord
     assert who(3) == of_cai
 
 
-def test_a_new_session_is_made_where_no_standing_one_takes_the_party() -> None:
+def test_a_new_session_is_made_where_no_existing_one_takes_the_party() -> None:
     answer = booked(3, a_session(SeatsTaken(2)), candidates=BOTH)
     assert isinstance(answer, Visit)
     assert answer.lead == BOB
@@ -269,7 +269,7 @@ def test_a_room_that_left_the_group_still_holds_its_session_and_an_archived_one_
     assert booked(1, session, needs=needs, resources=archived) == (R.NOBODY_FREE,)
 
 
-def test_notice_and_horizon_hold_for_whoever_joins() -> None:
+def test_notice_and_horizon_apply_to_a_party_that_joins() -> None:
     session = a_session(ONE)
     near = people(a_candidate(ADA, rules=replace(AN_HOUR, min_notice_minutes=181)))
     answer = booked(1, session, named=(ADA,), candidates=near)

@@ -67,7 +67,7 @@ def shown(
     return {f"{instant_of(start):%H:%M}": leads for start, leads in found.items()}
 
 
-def test_whoever_is_free_is_every_start_of_anybody_with_those_who_can_lead_it() -> None:
+def test_any_provider_means_every_start_with_those_who_can_lead_it() -> None:
     needs = Needs(provider_ids=(BOB, ADA))
     found = shown(needs, open_from(ADA, 9, 12), open_from(BOB, 10, 13, taken("11:00")))
     assert found == {"09:00": (ADA,), "10:00": (BOB, ADA), "11:00": (ADA,), "12:00": (BOB,)}

@@ -131,13 +131,15 @@ def test_any_subject_of_a_visit_strands_it(who: str) -> None:
     assert is_stranded(visit, a_practice(**{who: replace(OPEN, units=0)})), "archived"
 
 
-def test_a_unit_that_is_gone_strands_whoever_has_it_and_nobody_else() -> None:
+def test_a_removed_unit_strands_its_visits_and_no_others() -> None:
     practice = a_practice(room=replace(OPEN, units=2))
     assert not is_stranded(a_visit((ADA, 1), (ROOM, 2)), practice)
     assert is_stranded(a_visit((ADA, 1), (ROOM, 3)), practice)
 
 
-def test_whoever_left_the_service_strands_its_visits_and_those_without_a_service_stay() -> None:
+def test_a_provider_who_left_the_service_strands_its_visits_and_those_without_a_service_stay() -> (
+    None
+):
     practice = a_practice(BEN, ROOM)
     assert is_stranded(a_visit((ADA, 1)), practice)
     assert is_stranded(a_visit((BEN, 1), (OTHER_ROOM, 1)), practice)

@@ -241,7 +241,7 @@ def test_every_currency_has_a_code_that_can_be_stored() -> None:
     grace=st.sampled_from([-1, 0, 15, 1_100 * 1_440, 1_100 * 1_440 + 1]),
     charges_no_show=st.booleans(),
 )
-def test_a_policy_that_stands_can_be_computed(
+def test_a_valid_policy_can_be_computed(
     late: LateCancellation,
     fee: Money | None,
     percent: int | None,
@@ -400,7 +400,7 @@ def test_an_exception_is_of_one_kind_and_a_block_stays_inside_its_date(
 
 
 @given(text=TEXTS | st.from_regex(r"[a-z0-9-]{1,70}", fullmatch=True))
-def test_a_slug_is_what_may_stand_in_a_header(text: str) -> None:
+def test_a_slug_is_what_a_header_may_contain(text: str) -> None:
     expected = re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", text) is not None
     assert is_slug(text) == expected
     answer = valid_organization(text, "A Practice")

@@ -111,7 +111,7 @@ def test_the_role_decides_and_the_table_says_what(caller: Viewer, may: Row) -> N
 
 
 @pytest.mark.parametrize("caller", [caller for caller, _ in TABLE.values()], ids=TABLE.keys())
-def test_whoever_sees_the_record_sees_the_appointment(caller: Viewer) -> None:
+def test_seeing_the_record_is_seeing_the_appointment(caller: Viewer) -> None:
     """No caller knows more of the customer than of the visit."""
     assert caller.sees(ROBINS_WITH_ADA) or not caller.sees_record(ROBIN)
     assert not caller.runs_practice or caller.is_staff

@@ -111,7 +111,7 @@ def chosen(
 # ---------------------------------------------------------------- any free provider
 
 
-def test_two_who_book_whoever_is_free_get_two_providers_and_a_third_is_refused() -> None:
+def test_two_bookings_of_any_provider_get_two_providers_and_a_third_is_refused() -> None:
     needs = anybody(ADA, BOB)
     first = chosen(needs, people(a_candidate(ADA), a_candidate(BOB)))
     assert (first.lead, first.named) == (ADA, 0)
@@ -263,7 +263,7 @@ def test_one_named_provider_gives_their_own_reasons() -> None:
     assert assign(team, (ADA, BOB), both, {}, NINE, NOW) == (R.NOBODY_FREE,)
 
 
-def test_members_tell_their_own_reasons() -> None:
+def test_members_have_their_own_reasons() -> None:
     both = people(a_candidate(ADA, taken(NINE)), a_candidate(BOB))
     needs = anybody(BOB, ADA, groups=(room(1, RED, BLUE),))
     found = explain_members(
@@ -331,7 +331,7 @@ def test_all_who_were_named_stay_even_if_the_service_needs_fewer_by_now() -> Non
     assert (visit.providers, visit.named) == ((BOB, ADA), 2)
 
 
-def test_all_providers_are_those_of_the_service_and_whoever_was_named_and_left_it() -> None:
+def test_all_providers_are_those_of_the_service_and_named_ones_who_left_it() -> None:
     own: Claims = {CAI: (taken(NINE),), ADA: (taken(NINE),)}
     everybody = people(a_candidate(ADA), a_candidate(BOB), a_candidate(CAI))
     needs = anybody(ADA, BOB, providers_needed=None)

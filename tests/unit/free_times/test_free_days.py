@@ -131,7 +131,7 @@ def test_days_that_differ_in_the_grids_step_only_are_kept_once() -> None:
     assert free_starts_at(found[0], 30, now) == (nine + 30, nine + 60, nine + 90)
 
 
-def test_a_start_that_an_appointment_takes_stays_taken_when_the_hold_beside_it_expires() -> None:
+def test_a_start_that_an_appointment_takes_stays_taken_when_the_adjacent_hold_expires() -> None:
     hours = Hours(time_zone="UTC", weekly=(WeeklyRange(DAY.weekday(), 540, 660),), exceptions={})
     nine = minute_of(datetime(2026, 1, 12, 9, tzinfo=UTC))
     claims = [

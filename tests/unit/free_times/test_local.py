@@ -48,9 +48,7 @@ def test_a_new_stamp_takes_the_place_of_all_days_of_the_old_one() -> None:
     assert local.find(KEY, dates(2, 2), NOW) == (b"two", days(2, 2), NOW)
 
 
-def test_a_day_lives_no_longer_than_in_redis_and_a_younger_one_beside_it_does_not_lengthen_that() -> (
-    None
-):
+def test_a_day_lives_no_longer_than_in_redis_whatever_younger_days_there_are() -> None:
     local = LocalDays()
     put(local, b"one", {1: NOW})
     put(local, b"one", {2: NOW + 30})

@@ -68,7 +68,7 @@ def ledger(history: History) -> Ledger:
     )
 
 
-async def test_a_subscriber_who_is_let_in_hears_what_is_committed_from_then_on(
+async def test_a_subscriber_gets_what_is_committed_after_subscribing(
     ledger: Ledger, history: History
 ) -> None:
     """Nobody tells of it, and the history is away meanwhile."""
@@ -96,7 +96,7 @@ async def test_a_subscriber_is_not_let_in_before_the_history_was_read(
         assert await taken(following) == [change(2)]
 
 
-async def test_what_is_heard_before_the_first_reading_is_told(
+async def test_changes_received_before_the_first_reading_are_delivered(
     ledger: Ledger, history: History
 ) -> None:
     """The reading knows it too, and does not tell it again."""
@@ -107,7 +107,7 @@ async def test_what_is_heard_before_the_first_reading_is_told(
     assert await asyncio.wait_for(entering, PATIENCE_SECONDS) == [change(1)]
 
 
-async def test_what_is_heard_without_subscribers_is_not_kept(
+async def test_changes_received_without_subscribers_are_not_kept(
     ledger: Ledger, history: History
 ) -> None:
     """Else the ledger would grow while only free times are watched."""

@@ -122,7 +122,7 @@ def test_revisions_are_ordered_as_text() -> None:
     assert sorted(map(str, ordered)) == [str(each) for each in ordered]
 
 
-def test_a_clock_set_back_or_a_database_that_counts_anew_never_lowers_a_revision() -> None:
+def test_a_clock_set_back_or_a_database_that_counts_from_zero_never_lowers_a_revision() -> None:
     topic = a_topic()
     (page,) = topic.watch(None, [TODAY])
     read(topic, 5_000, today=a_day("09:00"))

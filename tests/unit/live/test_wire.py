@@ -39,7 +39,7 @@ CHANGES: tuple[Change, ...] = (
 )
 
 
-def test_every_change_arrives_as_it_was_told() -> None:
+def test_every_change_arrives_as_it_was_published() -> None:
     assert decode(PRACTICE, encode("a-process", CHANGES)) == ("a-process", list(CHANGES))
 
 

@@ -199,7 +199,7 @@ def test_clock_changes_do_not_move_a_visit(
         assert all(part in text for part in parts), text
 
 
-def test_a_late_reminder_tells_the_time_that_is_left() -> None:
+def test_a_late_reminder_says_how_much_time_is_left() -> None:
     """A worker was down for three hours: not a day remains, but twenty-one hours."""
     late = some_facts(now=utc(2026, 3, 28, 10))
     for message in (
