@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from dateutil.rrule import MONTHLY, SU, rrule
 
-from app.core.appointment import AppointmentStatus
+from app.core.appointment import AppointmentStatus, Customer
 from app.core.hours import ClockRange, WeeklyRange
 from app.core.ids import ProviderId
 from app.core.location import Location
 from app.core.money import LateCancellation, Money
 from app.core.needs import Assignment
-from app.core.provider import Organization, Provider, Service
+from app.core.provider import Organization, Provider, Service, TimeOff
 from app.core.resource import Resource
 from app.core.validation import (
     ContactForm,
@@ -28,9 +28,10 @@ from app.core.validation import (
     ProviderForm,
     ResourceForm,
     ServiceForm,
+    TimeOffForm,
 )
 from app.core.viewer import Role, Viewer
-from app.core.zones import instant_of
+from app.core.zones import DAY_MINUTES, day_number, instant_of
 from app.store.organizations import organization_by_slug
 from app.store.providers import provider_id_by_subject
 from app.usecases.booking.answer import Booked
@@ -38,17 +39,19 @@ from app.usecases.booking.book_appointment import BookingForm, book_appointment
 from app.usecases.booking.close_appointment import close_appointment
 from app.usecases.listing.find_next_slots import earliest_slots
 from app.usecases.practice.create_organization import create_organization
+from app.usecases.practice.edit_customer import CustomerForm, create_customer
 from app.usecases.practice.edit_hours import Owner, set_exception
 from app.usecases.practice.edit_location import create_location, list_locations
 from app.usecases.practice.edit_organization import change_organization
 from app.usecases.practice.edit_provider import create_provider
 from app.usecases.practice.edit_resource import create_resource
 from app.usecases.practice.edit_service import create_service
+from app.usecases.practice.edit_time_off import add_time_off
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from app.core.ids import LocationId, ResourceId
+    from app.core.ids import LocationId, ResourceId, ServiceId
     from app.usecases.resources import Resources
 
 
@@ -219,6 +222,16 @@ _CUSTOMERS: Final = (
 )
 """Their contacts, and the subject of the one who is signed in."""
 
+_KNOWN: Final = CustomerForm(
+    name="Hedda Larsen",
+    email="hedda@example.com",
+    phone="+33 1 99 00 56 78",
+    time_zone=CLINIC_ZONE,
+    locale="de",
+    channels=None,
+    external_id="P-1042",
+)
+
 _GUESTS: Final = ("Mila Novak", "Theo Brandt", "Aisha Rahman", "Lars Holm", "Pilar Vega")
 """Those who book classes for their parties."""
 
@@ -241,11 +254,13 @@ async def seed(resources: Resources) -> None:
         for provider in practice:
             await _bookings(resources, admin, services[0], [provider.id], named=True)
         await _past_visits(resources, admin, practice[0], services[0])
+        await _known_customer(resources, admin, practice[0].id, services[1].id)
     clinic = await _people(resources, admin, _CLINIC, clinic_location)
     if len(clinic) == len(_CLINIC):
         therapists = [provider.id for provider in clinic]
         for service in await _treatments(resources, admin, therapists):
             await _bookings(resources, admin, service, therapists, named=False)
+        await _holiday(resources, admin, therapists[-1])
     for teacher in await _people(resources, admin, [_TEACHER], clinic_location):
         yoga = await _yoga_class(resources, admin, teacher.id)
         await _parties(resources, admin, yoga, teacher.id)
@@ -424,7 +439,14 @@ async def _treatments(
         min_notice_minutes=None,
         max_advance_booking_days=None,
         price=Money(amount_minor=7_500, currency="EUR"),
-        cancellation_policy=None,
+        cancellation_policy=PolicyForm(
+            free_until_minutes_before=24 * 60,
+            late_cancellation=LateCancellation.FEE,
+            late_fee=None,
+            late_fee_percent=50,
+            grace_minutes=30,
+            charges_no_show=True,
+        ),
     )
     hot_stones = replace(
         massage,
@@ -573,6 +595,47 @@ async def _bookings(
             idempotency_key=f"seed-{service.id}-{provider_ids[0]}-{at}",
         )
         await book_appointment(resources, viewer, form)
+
+
+async def _known_customer(
+    resources: Resources, admin: Viewer, provider_id: ProviderId, service_id: ServiceId
+) -> None:
+    """Somebody whom staff entered, with the number of another program; they called, and are booked
+    for the first free time from tomorrow on.
+    """
+    customer = _made(await create_customer(resources, admin, _KNOWN), Customer)
+    [slot], _ = await earliest_slots(
+        resources,
+        admin.organization_id,
+        [provider_id],
+        service_id,
+        after=resources.clock() + timedelta(days=1),
+        count=1,
+    )
+    form = BookingForm(
+        provider_id=provider_id,
+        service_id=service_id,
+        starts_at=instant_of(slot.start),
+        duration_minutes=None,
+        customer=None,
+        customer_id=customer.id,
+        customer_time_zone=customer.time_zone,
+        notes="Called.",
+        idempotency_key=f"seed-{service_id}-known",
+    )
+    _made(await book_appointment(resources, admin, form), Booked)
+
+
+async def _holiday(resources: Resources, admin: Viewer, provider_id: ProviderId) -> None:
+    """A week off, from the Monday after next on."""
+    today = resources.clock().date()
+    first = today + timedelta(days=14 - today.weekday())
+    form = TimeOffForm(
+        from_wall=day_number(first) * DAY_MINUTES,
+        until_wall=day_number(first + timedelta(days=7)) * DAY_MINUTES,
+        reason="Holiday",
+    )
+    _made(await add_time_off(resources, admin, Owner(provider_id=provider_id), form), TimeOff)
 
 
 async def _past_visits(

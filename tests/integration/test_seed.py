@@ -28,6 +28,13 @@ TAKEN = """
     LEFT JOIN resource ON resource.id = taken.subject_id
     WHERE appointment.session_id IS NULL
 """
+KNOWN = """
+    SELECT customer.external_id, count(*) FROM customer
+    JOIN appointment ON appointment.customer_id = customer.id
+    WHERE customer.external_id IS NOT NULL
+    GROUP BY customer.external_id
+"""
+HOLIDAYS = "SELECT name FROM provider JOIN time_off ON time_off.subject_id = provider.id"
 PARTIES = """
     SELECT sum(appointment.seats) AS seats, count(*) AS bookings,
            (SELECT count(*) FROM claim WHERE claim.session_id = session.id AND claim.active)
@@ -57,6 +64,8 @@ async def test_visits_are_to_come_and_over_and_loading_again_adds_none(own_api: 
     assert Counter(row["status"] for row in await resources.pool.fetch(STATUSES, ())) == first
     assert sorted(map(tuple, await resources.pool.fetch(THINGS, ()))) == things
     assert len(set(things)) == len(things)
+    assert [tuple(row) for row in await resources.pool.fetch(KNOWN, ())] == [("P-1042", 1)]
+    assert [tuple(row) for row in await resources.pool.fetch(HOLIDAYS, ())] == [("Maja Nowak",)]
 
 
 async def test_the_clinic_assigns_therapists_and_rooms(own_api: Api) -> None:

@@ -14,6 +14,11 @@ const LOOK_AT_CLASS = `query ($service: ID!, $party: Int!, $all: Int!, $from: Da
   }
   sessions(from: $from, to: $to, serviceIds: [$service], first: 50) { nodes { id isCancelled } }
 }`;
+// Somebody whom the practice knows, and the next visit to come: null for those who are no staff.
+const LOOK_AS_STAFF = `query ($from: DateTime!) {
+  customers(search: "hedda", first: 1) { nodes { id } }
+  appointments(from: $from, status: [CONFIRMED], first: 50) { nodes { id startsAt session { id } providers { id } service { providers { id } } } }
+}`;
 const FIELDS = "query { __schema { mutationType { fields { name } } subscriptionType { fields { name } } } }";
 
 const addDays = (date, days) => new Date(Date.parse(date) + days * 86_400_000).toISOString().slice(0, 10);
@@ -32,7 +37,11 @@ async function lookAtClass(api, services) {
 
 /** Tabs for GraphiQL's `defaultTabs`. Where the server can't be asked, ids are left for the reader to fill in. */
 export async function examples(api) {
-  const [look, schema] = await Promise.all([api.query(LOOK).catch(({ data }) => data), api.query(FIELDS).catch(() => null)]);
+  const [look, schema, staff] = await Promise.all([
+    api.query(LOOK).catch(({ data }) => data),
+    api.query(FIELDS).catch(() => null),
+    api.query(LOOK_AS_STAFF, { from: new Date().toISOString() }).catch(({ data }) => data),
+  ]);
   const nodes = look?.providers?.nodes ?? [];
   const free = nodes.filter((provider) => provider.nextAvailableSlot);
   const provider = free.find((one) => one.services.length) ?? free[0] ?? nodes[0];
@@ -50,6 +59,9 @@ export async function examples(api) {
   const classDay = shared?.slot.localStart.slice(0, 10);
   const party = shared && { serviceId: shared.id, startsAt: shared.slot.startsAt, seats: PARTY };
   const session = (place) => shared.sessions.at(place) ?? shared.sessions.at(-1) ?? "paste a session's id from the tab Sessions";
+  const [known] = staff?.customers?.nodes ?? [];
+  const colleague = ({ providers, service }) => service?.providers.find((one) => !providers.some(({ id: taken }) => taken === one.id));
+  const handed = staff?.appointments?.nodes.find((one) => !one.session && one.providers.length === 1 && colleague(one));
   const offers = (type, field) => schema?.__schema[type]?.fields.some(({ name }) => name === field);
 
   const tabs = [
@@ -78,8 +90,21 @@ export async function examples(api) {
     [PRACTICE],
     [WHO],
     [MINE],
-    [CORRECT, { input: { appointmentId: "paste an appointment's id from the tab before", contact: { ...customer, phone: "+49 30 901820" }, notes: "Rings twice" } }],
+    [CUSTOMERS, { search: "hed" }],
+    [BOOK_FOR, { input: { customerId: known?.id ?? "paste a customer's id from the tab before", providerId: id, startsAt, customerTimeZone: zone, idempotencyKey: newKey() } }],
+    [DAY, { date: from, timeZone: provider?.timeZone ?? zone }],
+    [HAND_OVER, {
+      input: {
+        appointmentId: handed?.id ?? "paste an appointment's id from the tab before",
+        startsAt: handed?.startsAt ?? startsAt,
+        providerIds: [handed ? colleague(handed).id : id],
+        ignore: ["HOURS"],
+        idempotencyKey: newKey(),
+      },
+    }],
+    [CORRECT, { input: { appointmentId: handed?.id ?? "paste an appointment's id from the tab Day", contact: { ...customer, phone: "+49 30 901820" }, notes: "Rings twice" } }],
     [PREVIEW, { input: { providerId: id, date: from, isBlocked: true, dryRun: true } }],
+    [ARCHIVE, { input: { id, isArchived: true, dryRun: true } }],
     [STRANDED],
     [RESOURCES],
     [SQUEEZE_IN, {
@@ -428,6 +453,110 @@ query Appointments {
       contact { name email }
     }
     pageInfo { hasNextPage endCursor }
+  }
+}
+`;
+
+const CUSTOMERS = `
+# Whom the practice knows, by the beginnings of words
+# of name, e-mail and phone. createCustomer enters
+# somebody new. Needs a token of staff.
+query Customers($search: String) {
+  customers(search: $search, first: 5) {
+    nodes {
+      id
+      name
+      email
+      phone
+      externalId
+      appointments(orderBy: START_DESC, first: 3) {
+        nodes { startsAt status service { name } }
+      }
+    }
+  }
+}
+`;
+
+const BOOK_FOR = `
+# Books for somebody whom the practice knows: who
+# calls need not say their address again. Needs a
+# token of staff.
+mutation ForCustomer($input: BookAppointmentInput!) {
+  bookAppointment(input: $input) {
+    __typename
+    ... on BookingConfirmation {
+      appointment {
+        id status localStart
+        provider { name }
+        customer { id name }
+        contact { name email phone }
+      }
+    }
+    ... on SlotUnavailableError {
+      reasons
+      alternatives { startsAt localStart }
+    }
+    ... on UserError { code message }
+  }
+}
+`;
+
+const DAY = `
+# The reception's day: every visit of a date, in the
+# practice's zone. Needs a token of staff.
+query Day($date: Date!, $timeZone: TimeZone!) {
+  appointments(
+    fromDate: $date, toDate: $date, timeZone: $timeZone
+    first: 50
+  ) {
+    nodes {
+      id
+      status
+      localStart(timeZone: $timeZone)
+      service { name }
+      providers { name }
+      resources { kind name }
+      location { name }
+      contact { name phone }
+      staffNotes
+    }
+  }
+}
+`;
+
+const HAND_OVER = `
+# Hands a visit to a colleague at the same time, also
+# outside of their hours. If they are taken then, it
+# says so and stays. Needs a token of staff.
+mutation HandOver($input: RescheduleAppointmentInput!) {
+  rescheduleAppointment(input: $input) {
+    __typename
+    ... on BookingConfirmation {
+      appointment {
+        id startsAt version
+        providers { name }
+        history { kind actor ignored fromProviders { name } toProviders { name } }
+      }
+    }
+    ... on SlotUnavailableError { reasons }
+    ... on UserError { code message }
+  }
+}
+`;
+
+const ARCHIVE = `
+# What would be left behind if this provider went into
+# the archive? Without dryRun, they go. For
+# administrators.
+mutation PreviewArchive($input: UpdateProviderInput!) {
+  updateProvider(input: $input) {
+    __typename
+    ... on ChangePreview {
+      openMinutesLost
+      strandedCount
+      stranded { id localStart contact { name } }
+    }
+    ... on UserError { code message }
   }
 }
 `;

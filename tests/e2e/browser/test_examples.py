@@ -102,6 +102,16 @@ async def test_the_examples_for_staff_preview_a_change_and_move_and_cancel_sessi
     preview = (await _run(page, "PreviewClosedDate"))["setException"]
     assert preview["openMinutesLost"] > 0
     assert (await _run(page, "Stranded"))["strandedAppointments"]["nodes"] == []
+    [known] = (await _run(page, "Customers"))["customers"]["nodes"]
+    assert known["externalId"] == "P-1042"
+    assert known["appointments"]["nodes"]
+    booked = (await _run(page, "ForCustomer"))["bookAppointment"]["appointment"]
+    assert booked["customer"]["id"] == known["id"]
+    assert (await _run(page, "Day"))["appointments"]["nodes"]
+    handed = (await _run(page, "HandOver"))["rescheduleAppointment"]
+    assert handed["__typename"] in {"BookingConfirmation", "SlotUnavailableError"}, handed
+    left = (await _run(page, "PreviewArchive"))["updateProvider"]
+    assert left["strandedCount"] == len(left["stranded"]) > 0
     sessions = (await _run(page, "Sessions"))["sessions"]["nodes"]
     assert any(session["appointments"]["nodes"] for session in sessions)
     moved = (await _run(page, "MoveSession"))["rescheduleSession"]

@@ -4,7 +4,7 @@ import { h } from "../dom.js";
 import { t } from "../words.js";
 import { VISIT } from "./agenda.js";
 import { nameOf } from "./grid.js";
-import { doing, fault, field, openDialog } from "./parts.js";
+import { doing, fault, field, openDialog, secret } from "./parts.js";
 
 const CORRECT = `mutation Correct($input: UpdateAppointmentInput!) {
   answer: updateAppointment(input: $input) {
@@ -91,14 +91,4 @@ export function renewLink(desk, visit) {
     }
   }, { kind: "primary" });
   const dialog = openDialog({ title: t("new_link_title", { name: nameOf(visit) }), parts: [h("p", {}, t("new_link_hint")), place], actions: [renew] });
-}
-
-/** Something to be copied by hand, or by a button where the browser lets pages copy: over https only. */
-export function secret(label, value) {
-  const input = h("input", { type: "text", readonly: true, value, onfocus: () => input.select() });
-  const copy = navigator.clipboard && doing(t("copy"), async () => {
-    await navigator.clipboard.writeText(value);
-    copy.textContent = t("copied");
-  });
-  return [field(label, input), copy ? h("p", {}, copy) : ""];
 }

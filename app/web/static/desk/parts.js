@@ -73,3 +73,13 @@ export function doing(label, action, { kind = "button", type = "button" } = {}) 
   } }, label);
   return button;
 }
+
+/** Something to be copied by hand, or by a button where the browser lets pages copy: over https only. */
+export function secret(label, value) {
+  const input = h("input", { type: "text", readonly: true, value, onfocus: () => input.select() });
+  const copy = navigator.clipboard && doing(t("copy"), async () => {
+    await navigator.clipboard.writeText(value);
+    copy.textContent = t("copied");
+  });
+  return [field(label, input), copy ? h("p", {}, copy) : ""];
+}

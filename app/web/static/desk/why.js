@@ -8,6 +8,7 @@ import { t } from "../words.js";
 const RULES = {
   OUTSIDE_HOURS: "HOURS", BREAK: "HOURS", EXCEPTION: "HOURS", TIME_OFF: "HOURS", DOES_NOT_FIT: "HOURS",
   NOT_ON_GRID: "GRID", TOO_SHORT_NOTICE: "NOTICE", BEYOND_HORIZON: "HORIZON", LIMIT_REACHED: "LIMITS", CUSTOMER_BUSY: "LIMITS",
+  BUSY_ELSEWHERE: "BUSY_ELSEWHERE",
 };
 
 /** The rules to set aside for these reasons; null where one of them can't be. */

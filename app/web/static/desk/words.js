@@ -188,6 +188,8 @@ export const DESK = {
     new_link_do: "Make a new link",
     new_link_made: "The new link works; the one before does not any more.",
     link: "Link",
+    why_BUSY_ELSEWHERE: "Another calendar says that they are busy then.",
+    rule_BUSY_ELSEWHERE: "busy times of another calendar",
   },
   de: {
     sign_in: "Am Empfang anmelden",
@@ -374,6 +376,8 @@ export const DESK = {
     new_link_do: "Neuen Link erstellen",
     new_link_made: "Der neue Link gilt; der alte gilt nicht mehr.",
     link: "Link",
+    why_BUSY_ELSEWHERE: "Ein anderer Kalender ist dann belegt.",
+    rule_BUSY_ELSEWHERE: "belegte Zeiten eines anderen Kalenders",
   },
   fr: {
     sign_in: "Se connecter à l’accueil",
@@ -560,6 +564,8 @@ export const DESK = {
     new_link_do: "Créer un nouveau lien",
     new_link_made: "Le nouveau lien fonctionne ; l’ancien ne fonctionne plus.",
     link: "Lien",
+    why_BUSY_ELSEWHERE: "Un autre agenda est occupé à ce moment.",
+    rule_BUSY_ELSEWHERE: "les heures occupées d’un autre agenda",
   },
   es: {
     sign_in: "Entrar en la recepción",
@@ -746,6 +752,8 @@ export const DESK = {
     new_link_do: "Crear un enlace nuevo",
     new_link_made: "El enlace nuevo funciona; el anterior ya no.",
     link: "Enlace",
+    why_BUSY_ELSEWHERE: "Otro calendario está ocupado a esa hora.",
+    rule_BUSY_ELSEWHERE: "las horas ocupadas de otro calendario",
   },
 };
 
