@@ -303,6 +303,18 @@ def instants_reading(zone: str, wall_from: int, wall_until: int) -> tuple[Interv
     return tuple(stretches)
 
 
+def first_reading(zone: str, wall: int) -> Minute:
+    """The instant that a reading stands for in calendars (RFC 5545, section 3.3.5): the first of
+    the two in a fold; in a gap, the one by the offset before it.
+    """
+    eras = eras_between(zone, wall - 2 * DAY_MINUTES, wall + 2 * DAY_MINUTES)
+    for index, (_, end, offset) in enumerate(eras):
+        following = eras[index + 1] if index + 1 < len(eras) else None
+        if wall - offset < end or following is None or wall - following[2] < following[0]:
+            return wall - offset
+    raise AssertionError  # pragma: no cover - the last era returns
+
+
 def reading_intervals(
     zone: str, day: date, start_minute: int, end_minute: int
 ) -> tuple[Interval, ...]:

@@ -222,6 +222,21 @@ def test_local_days_are_plain_only_where_no_transition_is_near(
         assert all(left[1] == right[0] and left[2] != right[2] for left, right in pairwise(eras))
 
 
+@pytest.mark.parametrize("zone", CURIOUS_ZONES)
+def test_a_reading_of_a_calendar_is_the_first_in_a_fold_and_by_the_offset_before_a_gap(
+    zone: str,
+) -> None:
+    """What Python's fold=0 means, every seven minutes around the changes of some years."""
+    table = zoneinfo.ZoneInfo(zone)
+    for day in changes(zone)[:8]:
+        midnight = datetime(day.year, day.month, day.day)  # noqa: DTZ001  a reading
+        for minutes in range(-1440, 2 * 1440, 7):
+            reading = midnight + timedelta(minutes=minutes)
+            wall = zones.day_number(day) * 1440 + minutes
+            expected = zones.minute_of(reading.replace(tzinfo=table).astimezone(UTC))
+            assert zones.first_reading(zone, wall) == expected, reading
+
+
 def test_dates_and_instants_at_the_ends_of_the_calendar_raise_nothing() -> None:
     for zone in CURIOUS_ZONES:
         for text in (
