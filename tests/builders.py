@@ -306,6 +306,7 @@ BOOK: Final = f"""
             __typename
             ... on BookingConfirmation {{ manageToken appointment {{ ...AppointmentFields }} }}
             ... on SlotUnavailableError {{ reasons alternatives {{ providerId startsAt endsAt localStart }} }}
+            ... on BookingLimitReachedError {{ limit }}
             {REFUSALS}
         }}
     }} {APPOINTMENT_FIELDS}

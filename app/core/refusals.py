@@ -275,6 +275,8 @@ class InvalidTransition:
 class BookingLimitReached:
     """Too many open bookings or holds by one contact or caller."""
 
+    limit: int
+    """How many are allowed."""
     message: Sentence
 
 

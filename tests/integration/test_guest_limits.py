@@ -95,6 +95,8 @@ async def test_a_contact_has_so_many_open_in_the_organization_and_no_more(limite
             "BookingLimitReachedError",
             "BOOKING_LIMIT_REACHED",
         )
+        assert refused["limit"] == 3
+        assert refused["message"].startswith("One contact may have at most 3 open bookings.")
     # It is about this contact.
     await an_appointment(limited, ada, "2026-01-14T10:00Z")
     # What is cancelled or over is not open.
@@ -124,7 +126,8 @@ async def test_a_signed_in_customer_has_so_many_open_in_all(limited: Api) -> Non
     for provider in (ada, ben):
         refused = await book(limited, provider, "2026-01-14T09:00Z", caller=robin, customer=NOOR)
         assert refused["__typename"] == "BookingLimitReachedError"
-        assert refused["code"] == "BOOKING_LIMIT_REACHED"
+        assert (refused["code"], refused["limit"]) == ("BOOKING_LIMIT_REACHED", 4)
+        assert refused["message"].startswith("You may have at most 4 open bookings.")
     await an_appointment(limited, ada, "2026-01-14T09:00Z", caller=noor)
     given = {"appointmentId": booked[0]["appointment"]["id"]}
     moved = await limited.ask(
@@ -173,7 +176,8 @@ async def test_a_network_has_so_many_open_whatever_contacts_it_makes_up(limited:
         answer = await book_from(limited, f"2001:db8:1:2::{number}", ada, start)
         assert answer["__typename"] == "BookingConfirmation"
     refused = await book_from(limited, "2001:db8:1:2:ffff::", ada, "2026-01-14T09:00Z")
-    assert refused["__typename"] == "BookingLimitReachedError"
+    assert (refused["__typename"], refused["limit"]) == ("BookingLimitReachedError", 5)
+    assert refused["message"].startswith("One network may have at most 5 open bookings.")
     answer = await book_from(limited, "2001:db8:1:3::1", ada, "2026-01-14T09:00Z")
     assert answer["__typename"] == "BookingConfirmation"
 
@@ -204,6 +208,8 @@ async def test_a_network_makes_so_many_on_a_day_though_it_cancels_them(limited: 
         "BookingLimitReachedError",
         "BOOKING_LIMIT_REACHED",
     )
+    assert refused["limit"] == 7
+    assert refused["message"].startswith("One network may make at most 7 bookings a day.")
     other = await book_from(limited, "192.0.2.8", ada, "2026-01-15T09:00Z")
     assert other["__typename"] == "BookingConfirmation"
     limited.clock.set("2026-01-12T23:59:59Z")

@@ -489,6 +489,7 @@ async def test_a_signed_in_caller_holds_a_few_times_at_once(api: Api) -> None:
     ]
     refused = made(await hold(api, ben, TEN, caller=robin), "BookingLimitReachedError")
     assert refused["code"] == "BOOKING_LIMIT_REACHED"
+    assert f"at most {HOLDS_OF_CALLER} times" in refused["message"]
     # Another caller's are their own.
     await held(api, ben, ELEVEN, caller=api.customer("kim"))
     # Used, released or expired: each makes room for one.

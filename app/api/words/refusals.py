@@ -146,6 +146,8 @@ def idempotency_key_reused(refusal: core.IdempotencyKeyReused) -> IdempotencyKey
 class BookingLimitReachedError(UserError):
     """Maps `BookingLimitReached`."""
 
+    limit: int = strawberry.field(description="How many are allowed.")
+
 
 @strawberry.type(
     description="The hold is over and its time is taken. Choose one of the alternatives."
@@ -240,7 +242,9 @@ class InvalidTransitionError(UserError):
 
 def booking_limit_reached(refusal: core.BookingLimitReached) -> BookingLimitReachedError:
     """The refusal of one more."""
-    return BookingLimitReachedError(code="BOOKING_LIMIT_REACHED", said=refusal.message)
+    return BookingLimitReachedError(
+        code="BOOKING_LIMIT_REACHED", said=refusal.message, limit=refusal.limit
+    )
 
 
 def version_conflict(refusal: core.VersionConflict) -> VersionConflictError:

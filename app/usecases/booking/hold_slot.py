@@ -242,7 +242,11 @@ async def _hold(
     now = sight.now
     if not viewer.is_staff and await count_open_holds(tx, organization_id, caller, now) >= most:
         return BookingLimitReached(
-            message=say("You hold too many times at once. Book or release one of them first.")
+            limit=most,
+            message=say(
+                "You may hold at most {count} times at once. Book or release one of them first.",
+                count=most,
+            ),
         )
     start, end = visit_of(sight.claims)
     hold = Hold(

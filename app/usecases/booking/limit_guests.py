@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from app.core.addresses import same_mailbox
 from app.core.network import network_of
 from app.core.refusals import BookingLimitReached
-from app.core.sentences import Sentence, say
+from app.core.sentences import say
 from app.core.viewer import Role
 from app.store.locks import customer_name
 
@@ -100,37 +100,32 @@ def limit_reached(
     """
     limits = resources.booking_limits
     if not booker.is_guest:
-        return _reached(
-            limits.per_customer,
-            before.open_of_customer,
-            say("You have too many open bookings. Cancel one of them, or call the provider."),
+        if not _is_reached(most := limits.per_customer, before.open_of_customer):
+            return None
+        message = say(
+            "You may have at most {count} open bookings. Cancel one of them, or call the provider.",
+            count=most,
         )
-    return (
-        _reached(
-            limits.per_contact,
-            before.open_of_customer,
-            say(
-                "There are too many open bookings with this contact. Cancel one of them, or call "
-                "the provider."
-            ),
+    elif _is_reached(most := limits.per_contact, before.open_of_customer):
+        message = say(
+            "One contact may have at most {count} open bookings. Cancel one of them, or call the "
+            "provider.",
+            count=most,
         )
-        or _reached(
-            limits.per_network,
-            before.open_of_network,
-            say(
-                "There are too many open bookings from your network. Sign in, or call the provider."
-            ),
+    elif _is_reached(most := limits.per_network, before.open_of_network):
+        message = say(
+            "One network may have at most {count} open bookings. Sign in, or call the provider.",
+            count=most,
         )
-        or _reached(
-            limits.made_per_network,
-            before.made_of_network,
-            say(
-                "Too many bookings were made from your network today. Sign in, or call the "
-                "provider."
-            ),
+    elif _is_reached(most := limits.made_per_network, before.made_of_network):
+        message = say(
+            "One network may make at most {count} bookings a day. Sign in, or call the provider.",
+            count=most,
         )
-    )
+    else:
+        return None
+    return BookingLimitReached(limit=most, message=message)
 
 
-def _reached(most: int, so_far: int, message: Sentence) -> BookingLimitReached | None:
-    return BookingLimitReached(message=message) if 0 < most <= so_far else None
+def _is_reached(most: int, so_far: int) -> bool:
+    return 0 < most <= so_far
