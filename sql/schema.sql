@@ -4,22 +4,46 @@ CREATE EXTENSION IF NOT EXISTS btree_gist WITH SCHEMA public;
 
 CREATE FUNCTION public.appointment_written() RETURNS trigger
     LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
     AS $$
 DECLARE
     readers uuid[] := NEW.organization_id || coalesce(NEW.provider_ids, ARRAY[NEW.provider_id]);
+    words text[];
+    of_customer bigint;
+    with_all_words bigint;
 BEGIN
-    -- Most who book again give the same contact, and are known by it already.
-    IF TG_OP = 'INSERT' AND (
-        SELECT count(*)
+    IF TG_OP = 'INSERT' THEN
+        words := contact_words(NEW.contact_name, NEW.contact_email, NEW.contact_phone);
+        SELECT count(*), count(*) FILTER (
+                WHERE reader_id = ANY (readers) AND starts_with(line, ' ') AND string_to_array(line, ' ') @> words
+            )
+        INTO of_customer, with_all_words
         FROM customer_word
-        WHERE organization_id = NEW.organization_id AND customer_id = NEW.customer_id AND reader_id = ANY(readers)
-            AND starts_with(line, ' ')
-            AND line || ' ' LIKE ALL (ARRAY(
-                SELECT '% ' || word || ' %'
-                FROM unnest(contact_words(NEW.contact_name, NEW.contact_email, NEW.contact_phone)) AS each (word)
-            ))
-    ) = cardinality(readers) THEN
-        RETURN NULL;
+        WHERE organization_id = NEW.organization_id AND customer_id = NEW.customer_id;
+        -- Most who book again give the same contact, and are known by it already.
+        IF with_all_words = cardinality(readers) THEN
+            RETURN NULL;
+        END IF;
+        -- The words of a customer are written in the transaction that writes the customer. One without any is written by
+        -- this statement, with this appointment: nobody else can write theirs.
+        IF of_customer = 0 THEN
+            INSERT INTO customer_word (organization_id, reader_id, line, customer_id)
+            SELECT customer.organization_id, reader.id, each.line, customer.id
+            FROM customer
+            CROSS JOIN unnest(readers) AS reader (id)
+            CROSS JOIN unnest(word_lines(words)) AS each (line)
+            WHERE customer.organization_id = NEW.organization_id
+                AND customer.id = NEW.customer_id
+                AND customer.name = NEW.contact_name
+                AND customer.email IS NOT DISTINCT FROM NEW.contact_email
+                AND customer.phone IS NOT DISTINCT FROM NEW.contact_phone
+                AND customer.made_by_provider IS NULL
+                AND customer.erased_at IS NULL
+            ON CONFLICT DO NOTHING;
+            IF FOUND THEN
+                RETURN NULL;
+            END IF;
+        END IF;
     END IF;
     PERFORM remember_customer(NEW.organization_id, NEW.customer_id);
     RETURN NULL;
@@ -28,6 +52,8 @@ $$;
 
 CREATE FUNCTION public.claims_under_lock(organization_id uuid, lock_keys bigint[], subject_ids uuid[], from_minute integer, until_minute integer, longest_minutes integer) RETURNS TABLE(subject_id uuid, claimed_from integer, claimed_until integer, visit_from integer, visit_until integer, appointment_id uuid, expires_at timestamp with time zone, unit integer)
     LANGUAGE plpgsql
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
     AS $$
 #variable_conflict use_column
 DECLARE
@@ -61,28 +87,28 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION public.search_words(said text) RETURNS text[]
-    LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE
+CREATE FUNCTION public.contact_words(name text, email text, phone text) RETURNS text[]
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
     AS $$
+DECLARE
+    words text[] := search_words(name) || coalesce(search_words(email), '{}');
+    home text;
 BEGIN
-    RETURN array_remove(regexp_split_to_array(
-        regexp_replace(regexp_replace(
-            -- The letters of a name as it is sorted.
-            replace(split_part(name_sort_key(said), chr(1), 1), '(0)', ''),
-            '([0-9])[-+ ./()]+(?=[0-9])', '\1', 'g'
-        ), '(^|[^a-z0-9])00(?=[1-9])', '\1', 'g'),
-        -- Whatever is neither a letter nor a digit in ASCII, Latin 1, and Unicode's blocks of punctuation. No locale decides.
-        '[\u0001-\u002f\u003a-\u0060\u007b-\u00bf\u2000-\u206f\u3000-\u303f]+'
-    ), '');
+    IF phone IS NOT NULL THEN
+        home := regexp_replace(
+            phone,
+            '^\+(1|7|2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]|(2[1-689]|3[578]|42|5[09]|6[7-9]|8[0357-9]|9[679])[0-9])',
+            ''
+        );
+        words := words || ARRAY[substr(phone, 2), home, '0' || home];
+    END IF;
+    RETURN words;
 END
 $$;
 
-CREATE FUNCTION public.contact_words(name text, email text, phone text) RETURNS text[]
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN ((public.search_words(name) || COALESCE(public.search_words(email), '{}'::text[])) || COALESCE((SELECT ARRAY[substr(contact_words.phone, 2), home.home, ('0'::text || home.home)] AS "array" FROM regexp_replace(contact_words.phone, '^\+(1|7|2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]|(2[1-689]|3[578]|42|5[09]|6[7-9]|8[0357-9]|9[679])[0-9])'::text, ''::text) home(home) WHERE (contact_words.phone IS NOT NULL)), '{}'::text[]));
-
 CREATE FUNCTION public.customer_written() RETURNS trigger
     LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
     AS $$
 BEGIN
     -- The trigger of its appointment, which fires first, has found all words already.
@@ -102,6 +128,7 @@ CREATE FUNCTION public.name_sort_key(name text) RETURNS text
 
 CREATE FUNCTION public.remember_customer(of_organization uuid, of_customer uuid) RETURNS void
     LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
     AS $$
 BEGIN
     -- Two transactions that write about one customer take turns, and the second one sees what the first one wrote.
@@ -131,24 +158,16 @@ BEGIN
             AND contact.email IS NOT DISTINCT FROM given.email
             AND contact.phone IS NOT DISTINCT FROM given.phone
         GROUP BY given.reader_id, contact.words
-    ), placed AS (
-        SELECT known.reader_id, each.word, row_number() OVER (
-                PARTITION BY known.reader_id ORDER BY known.given_at DESC, known.words, each.place
-            ) AS place
+    ), reader AS (
+        SELECT known.reader_id,
+            word_lines(array_agg(each.word ORDER BY known.given_at DESC, known.words, each.place)) AS lines
         FROM known
         CROSS JOIN unnest(known.words) WITH ORDINALITY AS each (word, place)
-    ), word AS (
-        SELECT reader_id, word, min(place) AS place FROM placed GROUP BY reader_id, word
-    ), all_words AS (
-        SELECT reader_id, string_agg(word, ' ' ORDER BY place) AS words FROM word GROUP BY reader_id
-    ), whole (reader_id, line) AS (
-        SELECT reader_id, ' ' || words FROM all_words
-        UNION ALL
-        SELECT reader_id, word.word || ' ' || all_words.words FROM word JOIN all_words USING (reader_id)
+        GROUP BY known.reader_id
     ), line AS (
-        -- Cut so that a line fits into a cursor. What is cut off is still found by its own row.
-        SELECT DISTINCT reader_id, left(line, CASE WHEN octet_length(left(line, 600)) > 600 THEN 150 ELSE 600 END) AS line
-        FROM whole
+        SELECT DISTINCT reader.reader_id, each.line
+        FROM reader
+        CROSS JOIN unnest(reader.lines) AS each (line)
     ), gone AS (
         DELETE FROM customer_word
         WHERE organization_id = of_organization AND customer_id = of_customer
@@ -159,6 +178,27 @@ BEGIN
     INSERT INTO customer_word (organization_id, reader_id, line, customer_id)
     SELECT of_organization, reader_id, line, of_customer FROM line
     ON CONFLICT DO NOTHING;
+END
+$$;
+
+CREATE FUNCTION public.search_words(said text) RETURNS text[]
+    LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE
+    AS $$
+BEGIN
+    RETURN array_remove(regexp_split_to_array(
+        regexp_replace(regexp_replace(
+            replace(split_part(
+                -- The letters of a name as it is sorted. Those of ASCII have neither accents nor ligatures.
+                CASE
+                    WHEN octet_length(said) = char_length(said) THEN left(lower(said COLLATE "C"), 200)
+                    ELSE name_sort_key(said)
+                END, chr(1), 1
+            ), '(0)', ''),
+            '([0-9])[-+ ./()]+(?=[0-9])', '\1', 'g'
+        ), '(^|[^a-z0-9])00(?=[1-9])', '\1', 'g'),
+        -- Whatever is neither a letter nor a digit in ASCII, Latin 1, and Unicode's blocks of punctuation. No locale decides.
+        '[\u0001-\u002f\u003a-\u0060\u007b-\u00bf\u2000-\u206f\u3000-\u303f]+'
+    ), '');
 END
 $$;
 
@@ -178,6 +218,34 @@ CREATE FUNCTION public.subject_is_provider() RETURNS trigger
 BEGIN
     NEW.subject_id := NEW.provider_id;
     RETURN NEW;
+END
+$$;
+
+CREATE FUNCTION public.word_lines(words text[]) RETURNS text[]
+    LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE
+    AS $$
+DECLARE
+    known text[] := '{}';
+    word text;
+    all_words text;
+    line text;
+    lines text[] := '{}';
+BEGIN
+    FOREACH word IN ARRAY words LOOP
+        IF word <> ALL (known) THEN
+            known := known || word;
+        END IF;
+    END LOOP;
+    IF known = '{}' THEN
+        RETURN known;
+    END IF;
+    all_words := ' ' || array_to_string(known, ' ');
+    FOREACH word IN ARRAY ''::text || known LOOP
+        line := left(word || all_words, 600);
+        -- Cut so that a line fits into a cursor. What is cut off is still found by its own row.
+        lines := lines || CASE WHEN octet_length(line) > 600 THEN left(line, 150) ELSE line END;
+    END LOOP;
+    RETURN lines;
 END
 $$;
 
