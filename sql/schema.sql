@@ -437,6 +437,15 @@ CREATE TABLE public.busy_time (
     CONSTRAINT busy_time_order CHECK ((busy_from < busy_until))
 );
 
+CREATE TABLE public.calendar_feed (
+    organization_id uuid NOT NULL,
+    id uuid NOT NULL,
+    provider_id uuid,
+    customer_id uuid,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT calendar_feed_of_one CHECK ((num_nonnulls(provider_id, customer_id) = 1))
+);
+
 CREATE TABLE public.claim (
     organization_id uuid NOT NULL,
     id uuid NOT NULL,
@@ -1009,6 +1018,15 @@ ALTER TABLE ONLY public.busy_source
 ALTER TABLE ONLY public.busy_time
     ADD CONSTRAINT busy_time_pkey PRIMARY KEY (organization_id, subject_id, busy_from, source_id, is_floating) INCLUDE (busy_until);
 
+ALTER TABLE ONLY public.calendar_feed
+    ADD CONSTRAINT calendar_feed_of_customer UNIQUE (organization_id, customer_id);
+
+ALTER TABLE ONLY public.calendar_feed
+    ADD CONSTRAINT calendar_feed_of_provider UNIQUE (organization_id, provider_id);
+
+ALTER TABLE ONLY public.calendar_feed
+    ADD CONSTRAINT calendar_feed_pkey PRIMARY KEY (organization_id, id);
+
 ALTER TABLE ONLY public.claim
     ADD CONSTRAINT claim_no_overlap EXCLUDE USING gist (organization_id WITH =, subject_id WITH =, unit WITH =, during WITH &&) WHERE ((active AND (subject_id IS NOT NULL)));
 
@@ -1303,6 +1321,12 @@ ALTER TABLE ONLY public.busy_source
 
 ALTER TABLE ONLY public.busy_time
     ADD CONSTRAINT busy_time_source_fkey FOREIGN KEY (organization_id, subject_id, source_id) REFERENCES public.busy_source(organization_id, subject_id, id);
+
+ALTER TABLE ONLY public.calendar_feed
+    ADD CONSTRAINT calendar_feed_customer_fkey FOREIGN KEY (organization_id, customer_id) REFERENCES public.customer(organization_id, id);
+
+ALTER TABLE ONLY public.calendar_feed
+    ADD CONSTRAINT calendar_feed_provider_fkey FOREIGN KEY (organization_id, provider_id) REFERENCES public.provider(organization_id, id);
 
 ALTER TABLE ONLY public.claim
     ADD CONSTRAINT claim_appointment_fkey FOREIGN KEY (organization_id, appointment_id) REFERENCES public.appointment(organization_id, id);

@@ -34,6 +34,7 @@ FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
             services availability nextAvailableSlot appointments description location
         """,  # the page of appointments holds those that the caller may see
         STAFF: "email phone locale channels subject externalId exceptions.reason timeOff",
+        "ada practice": "calendarFeedUrl",
         # a provider has no price that there could be a share of
         NOBODY: "cancellationPolicy.lateFeePercent",
     },
@@ -75,6 +76,7 @@ FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
     "Customer": {
         "robin ada practice": "id name email phone timeZone locale channels createdAt appointments",
         "ada practice": "externalId",
+        "robin": "calendarFeedUrl",
     },
     "Appointment": {
         THOSE_IN_IT: """
@@ -90,7 +92,7 @@ FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
         # The provider's side cancels for nothing.
         "robin link": (
             "cancellationQuote.fee cancellationQuote.fee.amountMinor cancellationQuote.fee.currency "
-            "cancellationQuote.fee.formatted"
+            "cancellationQuote.fee.formatted calendarFeedUrl"
         ),
         # The link is the other appointment's, which was not cancelled.
         "robin ada practice": """
@@ -197,6 +199,7 @@ MUTATIONS: Final[Mapping[str, str]] = {
     "eraseCustomer": "admin",
     "resendReminder": "ada practice",
     "setMessageTemplate": "admin other-admin",
+    "renewCalendarFeed": "ada practice",
     "advanceClock": NOBODY,  # only where there is a test clock
 }
 

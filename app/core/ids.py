@@ -28,6 +28,8 @@ AvailabilityExceptionId = NewType("AvailabilityExceptionId", UUID)
 TimeOffId = NewType("TimeOffId", UUID)
 BusySourceId = NewType("BusySourceId", UUID)
 EventId = NewType("EventId", UUID)
+CalendarFeedId = NewType("CalendarFeedId", UUID)
+"""A calendar feed gets a new one whenever its address is renewed."""
 MessageLogId = NewType("MessageLogId", UUID)
 """A row of the message log. It outlives retries, and so does what is derived from it, such as a
 mail's Message-ID.

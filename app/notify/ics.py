@@ -18,7 +18,7 @@ from app.core.ids import AppointmentId, SessionId
 from app.notify import plain
 from app.notify.message import CalendarMethod, MessageFacts, MessageKind, Recipient
 
-_PRODUCT: Final = "-//Slotwright//Slotwright//EN"
+PRODUCT: Final = "-//Slotwright//Slotwright//EN"
 
 
 def uid(event_id: AppointmentId | SessionId) -> str:
@@ -79,7 +79,7 @@ def calendar_part(
         event.add("attendee", attendee)
 
     calendar = Calendar()
-    calendar.add("prodid", _PRODUCT)
+    calendar.add("prodid", PRODUCT)
     calendar.add("version", "2.0")
     calendar.add("calscale", "GREGORIAN")
     calendar.add("method", method.value)

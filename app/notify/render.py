@@ -184,7 +184,7 @@ def _cleaned(facts: MessageFacts) -> MessageFacts:
         organization_name=plain.one_line(facts.organization_name),
         provider_name=plain.one_line(facts.provider_name),
         service_name=_line(facts.service_name),
-        contact_name=plain.one_line(plain.without_links(plain.one_line(facts.contact_name))),
+        contact_name=_contact_name(facts.contact_name),
         contact_email=_line(facts.contact_email),
         contact_phone=_line(facts.contact_phone),
         notes=plain.without_links(plain.paragraphs(facts.notes)) if facts.notes else None,
@@ -193,6 +193,11 @@ def _cleaned(facts: MessageFacts) -> MessageFacts:
         if reason and not facts.is_cancelled_by_practice
         else reason,
     )
+
+
+def _contact_name(name: str) -> str:
+    """What a stranger typed, free of links."""
+    return plain.one_line(plain.without_links(plain.one_line(name)))
 
 
 def _cleaned_place(place: PlaceFacts) -> PlaceFacts:
@@ -340,6 +345,46 @@ def _phrases(words: overrides.Words, kind: MessageKind, speech: Speech) -> _Phra
             if name.startswith("label_")
         }),
     )  # fmt: skip
+
+
+class CalendarWords:
+    """The phrases of one language for calendars that hold many visits: the names that visits and
+    sessions have in the calendar parts of mails, and the labels of their details.
+    """
+
+    def __init__(self, language: str) -> None:
+        self._book = _calendar_book(language)
+
+    def visit(
+        self, service: str | None, *, contact: str | None, provider: str, seats: int | None
+    ) -> str:
+        """The name of a visit: for its provider, where `contact` is given, else for its customer.
+        The names are cleaned.
+        """
+        name = self._book["visit_name"](
+            _line(service),
+            None if contact is None else _contact_name(contact),
+            plain.one_line(provider),
+            contact is not None,
+            None if seats is None else self._book["seats_phrase"](seats),
+        )
+        return plain.one_line(str(name))
+
+    def session(self, service: str | None, *, seats: int, bookings: int) -> str:
+        """The name of a session, for its providers."""
+        group = self._book["group_phrase"](seats, bookings)
+        return plain.one_line(str(self._book["session_name"](_line(service), group)))
+
+    def detail(self, label: str, value: str) -> str:
+        """A detail with its label: `phone`, `email`, `reach` or `directions`."""
+        return f"{self._book[f'label_{label}']}{self._book['colon']} {value}"
+
+
+@cache
+def _calendar_book(language: str) -> dict[str, Any]:
+    """A phrasebook of which only the phrases with arguments and the labels are used."""
+    nothing = dict.fromkeys(overrides.WORDS)
+    return vars(_environment().get_template(f"{language}.j2").make_module(dict(nothing)))
 
 
 def _rows(words: overrides.Words, phrases: _Phrases) -> list[tuple[str, str]]:

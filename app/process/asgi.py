@@ -12,6 +12,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
+from app.api.edge.calendars import calendar_routes
 from app.api.edge.callbacks import callback_routes
 from app.api.edge.compression import Compression
 from app.api.edge.disconnects import Disconnects
@@ -180,6 +181,11 @@ def create_app(
             ),
             *callback_routes(resources_of),
             *unsubscribe_routes(resources_of),
+            *calendar_routes(
+                resources_of,
+                throttle_of=lambda: throttles[0] if throttles else None,
+                unavailable=(DatabaseUnavailableError,),
+            ),
             *pages.routes(),
             *booking,
             *desk,

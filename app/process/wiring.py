@@ -18,6 +18,7 @@ from app.core.changes import RulesChanged
 from app.free_times.accelerator import make_accelerator
 from app.free_times.connection import open_redis
 from app.identity.access import AccessTokens, TokenRules
+from app.identity.calendar import CalendarTokens
 from app.identity.hold import HoldTokens
 from app.identity.jwks import open_key_set
 from app.identity.manage import ManageTokens
@@ -106,6 +107,7 @@ async def open_resources(
             access_tokens=access_tokens,
             manage_tokens=ManageTokens(keys),
             hold_tokens=HoldTokens(keys),
+            calendar_tokens=CalendarTokens(keys),
             revocations=Revocations(),
             hash_secret=settings.hash_secret.encode(),
             default_organization=settings.default_organization,

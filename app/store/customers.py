@@ -9,6 +9,7 @@ import asyncpg
 
 from app.core.appointment import Contact, Customer
 from app.core.ids import CustomerId
+from app.store.calendar_feeds import delete_feed_of_customer
 from app.store.messages import forget_destinations_of_customer
 from app.store.providers import channels
 from app.store.sql import query
@@ -271,6 +272,7 @@ async def erase_customer(
     await _ERASE_HISTORY.exec(tx, organization_id, customer.id)
     await forget_destinations_of_customer(tx, organization_id, customer.id)
     await forget_phones_of_customer(tx, organization_id, customer.id)
+    await delete_feed_of_customer(tx, organization_id, customer.id)
     # The record first, so that each changed appointment finds nobody to keep words of.
     erased = await _ERASE.one(tx, organization_id, customer.id, ERASED_NAME, erased_at)
     await _ERASE_APPOINTMENTS.exec(tx, organization_id, customer.id, ERASED_NAME)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from app.core.ids import ProviderId
 from app.store import (
     appointments,
+    calendar_feeds,
     customers,
     history,
     holds,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from app.core.appointment import Appointment, AppointmentFilter, Customer
+    from app.core.calendar_feed import CalendarFeed
     from app.core.history import HistoryEntry
     from app.core.hold import Hold
     from app.core.ids import (
@@ -228,6 +230,13 @@ async def find_holds(
 ) -> dict[HoldId, Hold]:
     """Those that exist, whether they are in force or not."""
     return await holds.holds_by_ids(resources.pool, organization_id, ids)
+
+
+async def find_calendar_feeds(
+    resources: Resources, organization_id: OrganizationId, ids: Sequence[ProviderId | CustomerId]
+) -> dict[ProviderId | CustomerId, CalendarFeed]:
+    """The feeds that these providers and customers have."""
+    return await calendar_feeds.feeds_of_owners(resources.pool, organization_id, ids)
 
 
 async def find_appointments_of_messages(

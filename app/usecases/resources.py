@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from app.admission.rates import Rates
     from app.free_times.accelerator import Accelerator
     from app.identity.access import AccessTokens
+    from app.identity.calendar import CalendarTokens
     from app.identity.hold import HoldTokens
     from app.identity.manage import ManageTokens
     from app.identity.revocations import Revocations
@@ -53,6 +54,7 @@ class Resources:
     access_tokens: AccessTokens
     manage_tokens: ManageTokens
     hold_tokens: HoldTokens
+    calendar_tokens: CalendarTokens
     revocations: Revocations
     hash_secret: bytes
     default_organization: str | None

@@ -230,7 +230,7 @@ WHERE organization_id = $1 AND customer_id = $2 AND contact_channels IS NOT NULL
 
 -- name: export_customer :maybe
 -- Everything that is stored about a customer, as JSON: their record, their appointments with history and the messages to
--- them, the numbers of theirs that are verified, and their holds. Whole rows, so that a column to come is in it. Left out are
+-- them, the numbers of theirs that are verified, their calendar feed, and their holds. Whole rows, so that a column to come is in it. Left out are
 -- keys of other things that say nothing by themselves, hashes, and who of the staff did what.
 -- params: organization_id uuid, customer_id uuid, caller text
 SELECT jsonb_build_object(
@@ -269,6 +269,11 @@ SELECT jsonb_build_object(
                 UNION ALL
                 SELECT contact_phone FROM appointment WHERE organization_id = $1 AND customer_id = $2
             )
+    ),
+    'calendar_feeds', (
+        SELECT coalesce(jsonb_agg(jsonb_build_object('created_at', feed.created_at)), '[]')
+        FROM calendar_feed AS feed
+        WHERE feed.organization_id = $1 AND feed.customer_id = $2
     ),
     'holds', (
         SELECT coalesce(jsonb_agg(to_jsonb(hold) - '{organization_id,caller}'::text[] ORDER BY hold.created_at, hold.id), '[]')

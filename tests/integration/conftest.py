@@ -28,6 +28,7 @@ async def _shared(servers: Servers, template_database: str) -> AsyncIterator[Run
         ),
         hash_secret="a third secret of the tests of at least 32 bytes",
         introspection=True,
+        public_url="https://api.test",
         # every test is at this machine's own
         limits=LimitSettings(guest_bookings_per_address=0, rate_limits=False),
     )

@@ -78,6 +78,10 @@ _NOTE = (
     "mutation ($input: UpdateAppointmentInput!) { answer: updateAppointment(input: $input) "
     "{ __typename } }"
 )
+RENEW_FEED: Final = (
+    "mutation ($input: RenewCalendarFeedInput!) { answer: renewCalendarFeed(input: $input) "
+    "{ __typename ... on Provider { calendarFeedUrl } ... on Customer { calendarFeedUrl } } }"
+)
 _SESSION = "query ($id: ID!) { appointment(id: $id) { session { id } } }"
 _MESSAGES = "query ($id: ID!) { appointment(id: $id) { messages { id sentAt } } }"
 _SENT = """
@@ -248,6 +252,12 @@ async def a_world(api: Api) -> World:
     found = (await api.ask(_MESSAGES, caller=api.admin, **values))["appointment"]["messages"]
     words = {"kind": "BOOKED", "recipient": "CUSTOMER", "language": "en", "subject": "Booked"}
     made((await api.ask(_SET_TEMPLATE, caller=api.admin, input=words))["answer"], "MessageTemplate")
+    for caller, owner in (
+        (api.admin, {"providerId": ada["id"]}),
+        (robin, {"customerId": customer_id}),
+    ):
+        renewed = (await api.ask(RENEW_FEED, caller=caller, input=owner))["answer"]
+        made(renewed, "Provider" if caller is api.admin else "Customer")
     hold = await held(api, ada, "2026-01-13T09:00Z")
     other = await api.another_organization()
     return World(

@@ -46,6 +46,7 @@ WRITTEN: Final[Mapping[str, str]] = {
     "cancelAppointment": "APPOINTMENT_CANCELLED",
     "completeAppointment": "APPOINTMENT_COMPLETED",
     "markNoShow": "APPOINTMENT_NO_SHOW",
+    "renewCalendarFeed": "PROVIDER_CHANGED",
     "eraseCustomer": "CUSTOMER_ERASED",
 }
 """The events of each mutation, in the order in which they are tried."""

@@ -24,6 +24,7 @@ from tests.builders import (
     made,
     weekly,
 )
+from tests.integration.security_world import RENEW_FEED
 
 CREATE = """mutation ($input: CreateCustomerInput!) { answer: createCustomer(input: $input) {
   __typename ... on Customer { id name email phone timeZone locale channels externalId createdAt }
@@ -533,12 +534,23 @@ async def test_an_export_has_all_that_an_erasure_removes(api: Api) -> None:
         RETURNING 1""",
         api.organization.id, person["phone"], api.clock(),
     )  # fmt: skip
+    made(
+        (await api.ask(RENEW_FEED, caller=robin, input={"customerId": customer}))["answer"],
+        "Customer",
+    )
     secrets = [*person.values(), "Rings twice", "Europe/Vienna", "robin-1", "robin"]
     reception = api.reception
     for caller in (api.admin, robin):
         text = (await api.ask(EXPORT, caller=caller, id=customer))["customerExport"]["json"]
         exported = json.loads(text)
-        assert set(exported) == {"customer", "appointments", "verified_phones", "holds"}
+        assert set(exported) == {
+            "customer",
+            "appointments",
+            "verified_phones",
+            "calendar_feeds",
+            "holds",
+        }
+        assert [*exported["calendar_feeds"][0]] == ["created_at"]
         assert exported["customer"]["external_id"] == "robin-1"
         (visit,) = exported["appointments"]
         assert visit["starts_at"] == "2026-01-13T09:00:00+00:00"

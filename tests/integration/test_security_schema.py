@@ -224,6 +224,7 @@ async def an_input(field: str, world: World, number: int) -> Json:
             "language": "en",
             "subject": "Booked",
         },
+        "renewCalendarFeed": ada,
         "advanceClock": {"minutes": 1},
     }
     if field == "releaseHold":

@@ -91,6 +91,16 @@ class Throttle:
                 "Too much was asked for in too short a time.",
             )
 
+    def admit(self, caller: str, points: int) -> None:
+        """Take the price of a request that is no operation. Raises Failure (RATE_LIMITED) where the
+        caller has spent their budget: then nothing is taken.
+        """
+        _refuse(
+            self._rates.wait(self._points, caller),
+            "Too much was asked for in too short a time.",
+        )
+        self._rates.spend(self._points, caller, max(LEAST_POINTS, points))
+
     def charge(self, viewer: Viewer, cost: int, fields: Sequence[str], seconds: float) -> None:
         """Take the price of an operation with these root fields, which took so many seconds of
         processor time to prepare, or to refuse. Raises Failure (RATE_LIMITED).

@@ -181,6 +181,17 @@ class Customer(Node):
         return self.row.external_id if info.context.viewer.sees_staff_matters else None
 
     @strawberry.field(
+        description="The private address of the calendar feed (RFC 5545) of all their "
+        "appointments, for the signed-in customer: a secret. Null for others, where none was made "
+        "(`renewCalendarFeed`), and where the server knows no public address of its own."
+    )
+    async def calendar_feed_url(self, info: Info) -> str | None:
+        """Batched."""
+        viewer = info.context.viewer
+        is_theirs = viewer.role is Role.CUSTOMER and viewer.customer_id == self.row.id
+        return await calendar_feed_url(info, self.row.id) if is_theirs else None
+
+    @strawberry.field(
         description="Their appointments that start in from…to; for a provider, those with them."
     )
     async def appointments(  # noqa: PLR0917  its filters, and the four arguments of a page
@@ -361,6 +372,21 @@ class Appointment(Node):
     def calendar_uid(self) -> str:
         """As in the calendar parts of our mails."""
         return uid(self.row.id)
+
+    @strawberry.field(
+        description="The private address of a calendar feed (RFC 5545) with this one appointment, "
+        "for its customer and its manage token: a secret, which ends with the manage token. Null "
+        "for others, and where the server knows no public address of its own."
+    )
+    def calendar_feed_url(self, info: Info) -> str | None:
+        """Signed, and stored nowhere."""
+        resources, viewer = info.context.resources, info.context.viewer
+        if viewer.runs_any(self.row.providers):
+            return None
+        link = core.ManageLink(self.row.id, self.row.manage_generation)
+        return resources.messaging.calendar_url(
+            resources.calendar_tokens.sign(viewer.organization_id, link)
+        )
 
     @strawberry.field(description="With whom: the lead, where it takes several.")
     async def provider(self, info: Info) -> LazyProvider:
@@ -613,6 +639,16 @@ async def customer_seen(info: Info, customer_id: CustomerId) -> Customer | None:
         else await loaders.known_customer.load(KnownCustomerQuestion(viewer, customer_id))
     )
     return None if found is None else Customer.of(found)
+
+
+async def calendar_feed_url(info: Info, owner_id: ProviderId | CustomerId) -> str | None:
+    """The address of the feed of a provider or a customer, if there is one. Batched."""
+    context = info.context
+    feed = await context.loaders.calendar_feed.load(owner_id)
+    if feed is None:
+        return None
+    token = context.resources.calendar_tokens.sign(context.viewer.organization_id, feed.id)
+    return context.resources.messaging.calendar_url(token)
 
 
 async def providers_of(info: Info, provider_ids: Sequence[ProviderId]) -> list[LazyProvider]:

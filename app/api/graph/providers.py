@@ -10,6 +10,7 @@ from app.api.graph.appointments import (
     BY_START,
     AppointmentConnection,
     appointments_of,
+    calendar_feed_url,
     filter_of,
     no_appointments,
 )
@@ -191,6 +192,16 @@ class Provider(Node):
     def external_id(self, info: Info) -> str | None:
         """Null for others."""
         return self.row.external_id if info.context.viewer.sees_staff_matters else None
+
+    @strawberry.field(
+        description="The private address of the calendar feed (RFC 5545) of their appointments, "
+        "for themselves, reception and administrators: a secret. Null for others, where none was "
+        "made (`renewCalendarFeed`), and where the server knows no public address of its own."
+    )
+    async def calendar_feed_url(self, info: Info) -> str | None:
+        """Batched."""
+        runs_it = info.context.viewer.runs(self.row.id)
+        return await calendar_feed_url(info, self.row.id) if runs_it else None
 
     @strawberry.field(description="When they work, week by week, in the order of the week.")
     async def weekly_hours(self, info: Info) -> list[WeeklyHours]:

@@ -12,6 +12,7 @@ from app.api.execution.resolvers import unwrap
 from app.api.graph.appointment_lists import AppointmentListQuery
 from app.api.graph.appointments import AppointmentMutation, AppointmentQuery
 from app.api.graph.availability import AvailabilityQuery
+from app.api.graph.calendar_feeds import CalendarFeedMutation
 from app.api.graph.clock import ClockMutation
 from app.api.graph.corrections import CorrectionMutation
 from app.api.graph.customers import CustomerMutation, CustomerQuery
@@ -83,6 +84,7 @@ class Mutation(
     CustomerMutation,
     ReminderMutation,
     TemplateMutation,
+    CalendarFeedMutation,
     ClockMutation,
 ):
     """All root fields of mutations."""

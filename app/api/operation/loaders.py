@@ -40,6 +40,7 @@ from app.usecases.look_ups import (
     customer_appointment_pages,
     find_appointments,
     find_appointments_of_messages,
+    find_calendar_feeds,
     find_customers,
     find_exceptions,
     find_history,
@@ -66,6 +67,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from app.core.appointment import Appointment, Customer
+    from app.core.calendar_feed import CalendarFeed
     from app.core.history import HistoryEntry
     from app.core.hold import Hold
     from app.core.ids import (
@@ -246,6 +248,10 @@ class Loaders:
     @cached_property
     def hold(self) -> Loader[HoldId, Hold | None]:
         return _one(partial(find_holds, self._resources, self._organization_id))
+
+    @cached_property
+    def calendar_feed(self) -> Loader[ProviderId | CustomerId, CalendarFeed | None]:
+        return _one(partial(find_calendar_feeds, self._resources, self._organization_id))
 
     @cached_property
     def appointment_of_message(self) -> Loader[MessageLogId, AppointmentId | None]:

@@ -68,6 +68,10 @@ class Messaging:
         token = self.unsubscribe_tokens.sign(organization_id, message_id)
         return f"{self.public_url}/unsubscribe/{token}"
 
+    def calendar_url(self, token: str) -> str | None:
+        """The address of a calendar feed. It is a secret: it shows what is booked."""
+        return None if self.public_url is None else f"{self.public_url}/calendars/{token}.ics"
+
     def report_url(self, organization_id: OrganizationId, message_id: MessageLogId) -> str | None:
         """Where the gateway reports the delivery of a text message."""
         return (

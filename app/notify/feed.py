@@ -1,0 +1,167 @@
+"""Calendar feeds in the form of RFC 5545: what somebody's calendar program subscribes to.
+
+An event has the UID and the SEQUENCE of its invitation. The calendar has no METHOD: it publishes,
+and nobody is asked anything, so there are no organizers and attendees. Instants are UTC. The
+VTIMEZONE of the owner's zone is always there, because a calendar without any component is none.
+
+Lines are written here, not by icalendar, which takes a millisecond for an event where this takes
+some 50 µs: a feed has thousands of them, and calendar programs ask all day long. The tests read
+them with icalendar.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Final
+
+from app.core.zones import DAY_MINUTES, day_number, eras_between, instant_of
+from app.notify import plain
+from app.notify.ics import PRODUCT, uid
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from app.core.ids import AppointmentId, SessionId
+
+_LONGEST_LINE: Final = 75
+"""Octets, without the line break (RFC 5545, 3.1)."""
+
+_WITHIN_CHARACTER: Final = 0x80
+"""The upper two bits of an octet of UTF-8 that does not begin a character."""
+
+_ESCAPES: Final = str.maketrans({"\\": "\\\\", ";": "\\;", ",": "\\,", "\n": "\\n"})
+"""Of values of the type TEXT (RFC 5545, 3.3.11)."""
+
+_REFRESH: Final = "PT1H"
+"""How often a program is asked to look again; most do as they please."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedEvent:
+    """One event. Texts are as they are to be shown; `changed_at` is when the version was made."""
+
+    about: AppointmentId | SessionId
+    version: int
+    changed_at: datetime
+    starts_at: datetime
+    ends_at: datetime
+    is_cancelled: bool
+    summary: str
+    description: str | None
+    location: str | None
+    url: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feed:
+    """A calendar. `time_zone` (IANA) is the owner's, and `year` the current one in it."""
+
+    name: str
+    time_zone: str
+    year: int
+    events: Sequence[FeedEvent]
+
+    @property
+    def tag(self) -> str:
+        """The entity tag of its text: another one for another text."""
+        return hashlib.blake2b(repr((_FORMAT, self)).encode(), digest_size=16).hexdigest()
+
+
+_FORMAT: Final = 1
+"""To be incremented when the same feed becomes another text."""
+
+
+def calendar_text(feed: Feed) -> Iterator[bytes]:
+    """The calendar in UTF-8 with CRLF lines, in pieces: what comes before the events, each event,
+    and the end.
+    """
+    name = _text(feed.name)
+    yield b"".join((
+        b"BEGIN:VCALENDAR\r\n",
+        _line("VERSION:2.0"),
+        _line(f"PRODID:{PRODUCT}"),
+        _line("CALSCALE:GREGORIAN"),
+        _line(f"NAME:{name}"),
+        _line(f"X-WR-CALNAME:{name}"),
+        _line(f"X-WR-TIMEZONE:{_text(feed.time_zone)}"),
+        _line(f"REFRESH-INTERVAL;VALUE=DURATION:{_REFRESH}"),
+        _line(f"X-PUBLISHED-TTL:{_REFRESH}"),
+        _time_zone(feed.time_zone, feed.year),
+    ))  # fmt: skip
+    for event in feed.events:
+        yield _event(event)
+    yield b"END:VCALENDAR\r\n"
+
+
+def _event(event: FeedEvent) -> bytes:
+    changed_at = _instant(event.changed_at)
+    lines = [
+        f"UID:{uid(event.about)}",
+        f"SEQUENCE:{event.version}",
+        # Without a METHOD, both say when the event was revised (RFC 5545, 3.8.7.2).
+        f"DTSTAMP:{changed_at}",
+        f"LAST-MODIFIED:{changed_at}",
+        f"DTSTART:{_instant(event.starts_at)}",
+        f"DTEND:{_instant(event.ends_at)}",
+        f"SUMMARY:{_text(event.summary)}",
+        f"STATUS:{'CANCELLED' if event.is_cancelled else 'CONFIRMED'}",
+        f"TRANSP:{'TRANSPARENT' if event.is_cancelled else 'OPAQUE'}",
+    ]
+    if event.description is not None:
+        lines.append(f"DESCRIPTION:{_text(event.description)}")
+    if event.location is not None:
+        lines.append(f"LOCATION:{_text(event.location)}")
+    if event.url is not None:
+        lines.append(f"URL:{plain.one_line(event.url, limit=2000)}")
+    return b"".join((b"BEGIN:VEVENT\r\n", *map(_line, lines), b"END:VEVENT\r\n"))
+
+
+def _instant(instant: datetime) -> str:
+    return f"{instant.astimezone(UTC):%Y%m%dT%H%M%SZ}"
+
+
+def _text(text: str) -> str:
+    return plain.paragraphs(text, limit=4000).translate(_ESCAPES)
+
+
+def _line(line: str) -> bytes:
+    """The content line, folded between characters."""
+    octets = line.encode()
+    if len(octets) <= _LONGEST_LINE:
+        return octets + b"\r\n"
+    pieces, start, room = [], 0, _LONGEST_LINE
+    while len(octets) - start > room:
+        end = start + room
+        while octets[end] & 0xC0 == _WITHIN_CHARACTER:
+            end -= 1
+        pieces.append(octets[start:end])
+        start, room = end, _LONGEST_LINE - 1  # a folded line begins with a space
+    return b"\r\n ".join((*pieces, octets[start:])) + b"\r\n"
+
+
+def _time_zone(name: str, year: int) -> bytes:
+    """The zone from last year on, for longer than anything is booked ahead: a part for each change
+    of its offset.
+    """
+    first, last = (day_number(date(each, 1, 1)) * DAY_MINUTES for each in (year - 1, year + 6))
+    eras = eras_between(name, first, last)
+    before = eras[0][2]
+    parts = []
+    for begin, _, offset in eras:
+        kind = "DAYLIGHT" if offset > before else "STANDARD"
+        # The reading of a clock that has not been changed yet (RFC 5545, 3.6.5).
+        onset = instant_of(begin + before)
+        parts.append(
+            f"BEGIN:{kind}\r\nDTSTART:{onset:%Y%m%dT%H%M%S}\r\n"
+            f"TZOFFSETFROM:{_offset(before)}\r\nTZOFFSETTO:{_offset(offset)}\r\nEND:{kind}\r\n"
+        )
+        before = offset
+    zone = "".join(parts).encode()
+    return b"BEGIN:VTIMEZONE\r\n" + _line(f"TZID:{_text(name)}") + zone + b"END:VTIMEZONE\r\n"
+
+
+def _offset(minutes: int) -> str:
+    hours, rest = divmod(abs(minutes), 60)
+    return f"{'-' if minutes < 0 else '+'}{hours:02}{rest:02}"
