@@ -328,6 +328,12 @@ REMOVE_TIME_OFF: Final = (
     f"{{ answer: removeTimeOff(input: $input) {{ {_TIME_OFF} }} }}"
 )
 
+SET_BUSY_TIMES: Final = f"""
+    mutation ($input: SetBusyTimesInput!) {{
+        answer: setBusyTimes(input: $input) {{ __typename ... on BusySource {{ id name }} {REFUSALS} }}
+    }}
+"""
+
 EXPLAIN: Final = """
     query ($providerId: ID!, $startsAt: DateTime!, $serviceId: ID) {
         explainTime(providerId: $providerId, startsAt: $startsAt, serviceId: $serviceId) { bookable reasons }
@@ -403,6 +409,32 @@ async def time_off(
     values = {f"{kind.lower()}Id": owner["id"], "from": start, "until": end, **changes}
     data = await api.ask(ADD_TIME_OFF, caller=api.admin, input=values)
     return made(data["answer"], "TimeOff")
+
+
+async def busy(
+    api: Api,
+    owner: Mapping[str, Any],
+    source: str = "Phone",
+    times: Iterable[tuple[datetime | str, datetime | str]] = (),
+    *,
+    first: datetime | str = NOW,
+    to: datetime | str = NOW + timedelta(days=30),
+    caller: Caller | None = None,
+) -> Json:
+    """Busy times that are set: their source."""
+    kind, _ = read_global_id(owner["id"]) or ("", None)
+    values = {
+        f"{kind.lower()}Id": owner["id"],
+        "source": source,
+        "from": instant(first).isoformat(),
+        "to": instant(to).isoformat(),
+        "busy": [
+            {"startsAt": instant(start).isoformat(), "endsAt": instant(end).isoformat()}
+            for start, end in times
+        ],
+    }
+    answer = await api.ask(SET_BUSY_TIMES, caller=caller or api.admin, input=values)
+    return made(answer["answer"], "BusySource")
 
 
 def a_booking(provider: Mapping[str, Any], starts_at: datetime | str, **changes: object) -> Json:

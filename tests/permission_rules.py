@@ -33,7 +33,7 @@ FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
             limits limits.period limits.maxVisits limits.maxMinutes
             services availability nextAvailableSlot appointments description location
         """,  # the page of appointments holds those that the caller may see
-        STAFF: "email phone locale channels subject externalId exceptions.reason timeOff",
+        STAFF: "email phone locale channels subject externalId exceptions.reason timeOff busySources",
         "ada practice": "calendarFeedUrl",
         # a provider has no price that there could be a share of
         NOBODY: "cancellationPolicy.lateFeePercent",
@@ -68,10 +68,14 @@ FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
             weeklyHours.effectiveFrom weeklyHours.effectiveUntil
             breaks breaks.id breaks.weekday breaks.start breaks.end breaks.effectiveFrom breaks.effectiveUntil
             exceptions exceptions.id exceptions.date exceptions.isBlocked exceptions.start exceptions.end
-            exceptions.reason timeOff
+            exceptions.reason timeOff busySources
         """,
     },
     "TimeOff": {STAFF: "id from until reason provider resource"},
+    "BusySource": {
+        STAFF: "id name lastReadAt failingSince problem busyTimes busyTimes.startsAt busyTimes.endsAt",
+        "ada practice": "url",
+    },
     # A provider sees those whom they serve.
     "Customer": {
         "robin ada practice": "id name email phone timeZone locale channels createdAt appointments",
@@ -183,6 +187,8 @@ MUTATIONS: Final[Mapping[str, str]] = {
     "addTimeOff": "ada practice",
     "updateTimeOff": "ada practice",
     "removeTimeOff": "ada practice",
+    "setBusyTimes": "ada practice",
+    "removeBusySource": "ada practice",
     "holdSlot": "anonymous stranger robin ada practice",
     "releaseHold": EVERYBODY,  # with its token
     "bookAppointment": "anonymous stranger robin ada practice",

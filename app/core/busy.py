@@ -36,14 +36,17 @@ if TYPE_CHECKING:
 MOST_SOURCES: Final = 20
 """Of one subject."""
 
-MOST_TIMES: Final = 1_000
-"""In one push."""
+MOST_TIMES: Final = 500
+"""In one push: as many items as lists in requests may have."""
 
 MOST_PIECES: Final = 20_000
 """Of one source, past ones included until they are purged."""
 
 LONGEST_WINDOW_DAYS: Final = 1_200
 """Of one push: more than the farthest horizon."""
+
+LONGEST_PIECE: Final = LONGEST_CLAIM_MINUTES
+"""In minutes: looks at claims by their beginnings find it."""
 
 KEPT_DAYS: Final = 30
 """How long a busy time is kept after its end. What a source says about earlier times is ignored."""
@@ -86,7 +89,7 @@ class BusyTimes:
 
 
 class BusyPiece(NamedTuple):
-    """A stored part of a busy time, no longer than `LONGEST_CLAIM_MINUTES`."""
+    """A stored part of a busy time, no longer than `LONGEST_PIECE`."""
 
     busy_from: Minute
     busy_until: Minute
@@ -187,6 +190,6 @@ def _cut_in_pieces(intervals: Iterable[Interval]) -> Iterable[Interval]:
     for begin, end in merge_intervals(intervals):
         start = begin
         while start < end:
-            stop = (start // LONGEST_CLAIM_MINUTES + 1) * LONGEST_CLAIM_MINUTES
+            stop = (start // LONGEST_PIECE + 1) * LONGEST_PIECE
             yield start, min(stop, end)
             start = stop

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from app.core.events import Author
+from app.core.ids import ProviderId
 from app.core.lifecycle import Actor
 from app.core.overrides import NO_OVERRIDE, Override
 from app.core.slots import reasons_for_others
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from app.core.appointment import Appointment, ManageLink
-    from app.core.ids import CustomerId, OrganizationId, ProviderId
+    from app.core.ids import CustomerId, OrganizationId, SubjectId
     from app.core.overrides import RuleSetAside
     from app.core.slots import UnbookableReason
 
@@ -136,6 +137,12 @@ class Viewer:
         """
         is_theirs = self.role is Role.PROVIDER and self.provider_id == provider_id
         return self.runs_practice or is_theirs
+
+    def changes_busy(self, subject_id: SubjectId) -> bool:
+        """Whether the caller may change the busy times of this provider or resource, and see where
+        they come from.
+        """
+        return self.runs(ProviderId(subject_id))
 
     def may_take(self, provider_ids: Iterable[ProviderId]) -> bool:
         """Whether the caller may book and hold time of these: a provider only where they are one of

@@ -268,8 +268,7 @@ def explain_members(
     order = _in_the_services_order(needs, candidates)
     members = [Member(each, in_order(start.reasons(each))) for each in order]
     if order:
-        lead = named[0] if named else next(start.leads(), order[0])
-        rules = candidates[lead].calendar.rules
+        rules = candidates[_asked_with(start, named, order)].calendar.rules
         members += [
             Member(each, in_order(start.reasons_of_resource(each, rules)))
             for each in needs.resource_ids
@@ -279,6 +278,29 @@ def explain_members(
     return tuple(
         Member(each, in_order(in_sessions.get(each, reasons))) for each, reasons in members
     )
+
+
+def rules_for_resources(
+    needs: Needs,
+    named: Sequence[ProviderId],
+    candidates: Mapping[ProviderId, Candidate],
+    resources: Mapping[ResourceId, ResourceCandidate],
+    starts_at: datetime,
+    now: datetime,
+) -> Rules:
+    """By which provider's rules `explain_members` asks about resources, where there is any. The
+    arguments are those of `assign`.
+    """
+    start = _Start(needs, named, candidates, resources, starts_at, now, None)
+    order = _in_the_services_order(needs, candidates)
+    return candidates[_asked_with(start, named, order)].calendar.rules
+
+
+def _asked_with(
+    start: _Start, named: Sequence[ProviderId], order: Sequence[ProviderId]
+) -> ProviderId:
+    """The first named provider, else the first who can lead, else the first."""
+    return named[0] if named else next(start.leads(), order[0])
 
 
 def _in_the_services_order(

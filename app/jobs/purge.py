@@ -36,6 +36,10 @@ async def purge_events(ctx: dict[Any, Any]) -> int:
     return await purge.purge_events(resources_of(ctx))
 
 
+async def purge_busy_times(ctx: dict[Any, Any]) -> int:
+    return await purge.purge_busy_times(resources_of(ctx))
+
+
 async def purge_erased_history(ctx: dict[Any, Any]) -> int:
     return await purge.purge_erased_history(resources_of(ctx))
 

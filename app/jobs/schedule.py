@@ -11,6 +11,7 @@ from arq import cron
 from app.jobs.calendar import complete_what_ended, sweep_expired_holds
 from app.jobs.messages import send_messages
 from app.jobs.purge import (
+    purge_busy_times,
     purge_claims,
     purge_erased_history,
     purge_events,
@@ -44,6 +45,7 @@ CRON_JOBS: Final[tuple[CronJob, ...]] = (
     _job(purge_messages, minute=32),
     _job(purge_revoked_tokens, minute=37),
     _job(purge_events, minute=47),
+    _job(purge_busy_times, minute=57),
     _job(purge_tallies, hour=3, minute=52),
     _job(purge_erased_history, hour=3, minute=42),
 )

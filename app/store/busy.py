@@ -6,9 +6,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from app.core.busy import BusyPiece, BusySource
+from app.core.busy import LONGEST_PIECE, BusyPiece, BusySource
 from app.core.ids import BusySourceId, SubjectId
-from app.core.slots import LONGEST_CLAIM_MINUTES
 from app.store.sql import query
 
 if TYPE_CHECKING:
@@ -99,7 +98,7 @@ async def busy_sources_at(
         list(asked),
         [begin for begin, _ in asked.values()],
         [end for _, end in asked.values()],
-        LONGEST_CLAIM_MINUTES,
+        LONGEST_PIECE,
     ):
         subject_id: Subject = row["subject_id"]
         found.setdefault(subject_id, _source(row))
@@ -134,7 +133,7 @@ async def busy_pieces(
     readings.
     """
     rows = await _PIECES.many(
-        on, organization_id, source.subject_id, source.id, *window, LONGEST_CLAIM_MINUTES
+        on, organization_id, source.subject_id, source.id, *window, LONGEST_PIECE
     )
     if source.url is not None:
         rows += await _FLOATING.many(on, organization_id, source.subject_id, source.id)
@@ -170,7 +169,7 @@ async def busy_times_of_sources(
         list(found),
         first,
         until,
-        LONGEST_CLAIM_MINUTES,
+        LONGEST_PIECE,
     ):
         found[BusySourceId(row["source_id"])].append((row["busy_from"], row["busy_until"]))
     return found

@@ -23,6 +23,8 @@ _PURGE_CLAIMS = query("purge_claims")
 _PURGE_SEATS = query("purge_seats")
 _PURGE_SESSIONS = query("purge_sessions")
 _PURGE_MESSAGES = query("purge_messages")
+_PURGE_BUSY = query("purge_busy_times")
+_PURGE_READINGS = query("purge_busy_readings")
 _PURGE_EVENTS = query("purge_events")
 _ERASED = query("erased_customers_with_history")
 _PURGE_HISTORY = query("purge_history_of_customer")
@@ -68,6 +70,20 @@ async def purge_sessions(on: Executor, *, ended_before: datetime, batch_size: in
 async def purge_messages(on: Executor, *, made_before: datetime, batch_size: int) -> int:
     """Rows of the log of messages that were made before this instant and do not wait."""
     row = await _PURGE_MESSAGES.one(on, made_before, batch_size)
+    purged: int = row["purged"]
+    return purged
+
+
+async def purge_busy_times(on: Executor, *, ended_before: Minute, batch_size: int) -> int:
+    """Busy times that ended before this minute."""
+    row = await _PURGE_BUSY.one(on, ended_before, batch_size)
+    purged: int = row["purged"]
+    return purged
+
+
+async def purge_busy_readings(on: Executor, *, ended_before: Minute, batch_size: int) -> int:
+    """Readings that were over on every clock before this minute."""
+    row = await _PURGE_READINGS.one(on, ended_before, batch_size)
     purged: int = row["purged"]
     return purged
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from app.core.ids import ProviderId
 from app.store import (
     appointments,
+    busy,
     calendar_feeds,
     customers,
     history,
@@ -29,11 +30,13 @@ if TYPE_CHECKING:
     from datetime import date
 
     from app.core.appointment import Appointment, AppointmentFilter, Customer
+    from app.core.busy import BusySource
     from app.core.calendar_feed import CalendarFeed
     from app.core.history import HistoryEntry
     from app.core.hold import Hold
     from app.core.ids import (
         AppointmentId,
+        BusySourceId,
         CustomerId,
         HoldId,
         LocationId,
@@ -57,6 +60,7 @@ if TYPE_CHECKING:
     )
     from app.core.resource import Resource
     from app.core.session import Session
+    from app.core.zones import Interval, Minute
     from app.usecases.resources import Resources
 
 
@@ -74,6 +78,15 @@ class TimeOffQuestion(NamedTuple):
     subject_id: SubjectId
     first: date
     last: date
+
+
+class BusyTimesQuestion(NamedTuple):
+    """What a source of a subject says about these minutes."""
+
+    subject_id: SubjectId
+    source_id: BusySourceId
+    first: Minute
+    until: Minute
 
 
 class AppointmentsQuestion(NamedTuple):
@@ -253,6 +266,38 @@ async def find_time_off(
 ) -> dict[TimeOffId, TimeOff]:
     """Those that exist."""
     return await time_off.time_off_by_ids(resources.pool, organization_id, ids)
+
+
+async def find_busy_sources_of(
+    resources: Resources, organization_id: OrganizationId, subject_ids: Sequence[SubjectId]
+) -> dict[SubjectId, list[BusySource]]:
+    """The sources of each subject that has some, by name."""
+    return await busy.busy_sources_of_subjects(resources.pool, organization_id, subject_ids)
+
+
+async def find_busy_sources(
+    resources: Resources, organization_id: OrganizationId, ids: Sequence[BusySourceId]
+) -> dict[BusySourceId, BusySource]:
+    """Those that exist."""
+    return await busy.busy_sources_by_ids(resources.pool, organization_id, ids)
+
+
+async def find_busy_times(
+    resources: Resources, organization_id: OrganizationId, questions: Sequence[BusyTimesQuestion]
+) -> list[list[Interval]]:
+    """The answers in the order of the questions, in pieces; one statement for each window."""
+    answers: dict[BusyTimesQuestion, list[Interval]] = {}
+    for first, until in {(question.first, question.until) for question in questions}:
+        asked = {each.source_id: each for each in questions if each[2:] == (first, until)}
+        found = await busy.busy_times_of_sources(
+            resources.pool,
+            organization_id,
+            [(each.subject_id, each.source_id) for each in asked.values()],
+            first,
+            until,
+        )
+        answers |= {asked[source_id]: pieces for source_id, pieces in found.items()}
+    return [answers[question] for question in questions]
 
 
 async def appointment_pages(

@@ -134,6 +134,40 @@ DELETE FROM appointment_history
 WHERE organization_id = $1
     AND appointment_id IN (SELECT id FROM appointment WHERE organization_id = $1 AND customer_id = $2);
 
+-- name: purge_busy_times :one
+-- Delete a batch of busy times that ended before the minute $1, and return how many there were.
+-- params: ended_before integer, batch_size integer
+-- scope: all organizations
+WITH gone AS (
+    DELETE FROM busy_time
+    WHERE (organization_id, subject_id, busy_from, source_id, is_floating) IN (
+        SELECT organization_id, subject_id, busy_from, source_id, is_floating
+        FROM busy_time
+        WHERE busy_until <= $1
+        ORDER BY busy_until
+        LIMIT $2::integer
+    )
+    RETURNING 1
+)
+SELECT count(*) AS purged FROM gone;
+
+-- name: purge_busy_readings :one
+-- Delete a batch of readings that were over on every clock before the minute $1, and return how many there were.
+-- params: ended_before integer, batch_size integer
+-- scope: all organizations
+WITH gone AS (
+    DELETE FROM busy_reading
+    WHERE (organization_id, subject_id, source_id, from_reading) IN (
+        SELECT organization_id, subject_id, source_id, from_reading
+        FROM busy_reading
+        WHERE until_reading <= timestamp '1970-01-01' + ($1::integer - 1440) * interval '1 minute'
+        ORDER BY until_reading
+        LIMIT $2::integer
+    )
+    RETURNING 1
+)
+SELECT count(*) AS purged FROM gone;
+
 -- name: purge_revoked_tokens :one
 -- Delete a batch of revocations whose tokens have expired, and return how many there were.
 -- params: expired_before timestamptz, batch_size integer

@@ -30,6 +30,7 @@ from tests.builders import (
     a_resource,
     a_service,
     an_appointment,
+    busy,
     key_in,
     made,
     time_off,
@@ -43,6 +44,7 @@ SCHEMA: Final = build_schema(
 
 ARGUMENTS: Final = {
     "timeOff": '(from: "2026-01-01", to: "2026-12-31")',
+    "busyTimes": '(from: "2026-02-20T00:00:00Z", to: "2026-02-21T00:00:00Z")',
     "exceptions": '(from: "2026-01-01", to: "2026-02-01")',
     "availability": '(from: "2026-01-13", to: "2026-01-13", timeZone: "UTC")',
     "rescheduleAvailability": '(from: "2026-01-13", to: "2026-01-13")',
@@ -53,6 +55,13 @@ ARGUMENTS: Final = {
 _SET_EXCEPTION = (
     "mutation ($input: SetExceptionInput!) { answer: setException(input: $input) { __typename } }"
 )
+_FEED = """
+    UPDATE busy_source
+    SET url = 'https://calendar.example/secret.ics', last_read_at = now(), next_read_at = now(), failing_since = now(),
+        problem = 'It does not answer.'
+    WHERE organization_id = $1 AND id = $2
+    RETURNING 1
+"""
 _CANCEL = (
     "mutation ($input: CancelAppointmentInput!) { answer: cancelAppointment(input: $input) "
     "{ "
@@ -105,6 +114,15 @@ class World:
     service: Json
     standing: Json
     cancelled: Json
+
+
+async def a_private_calendar(api: Api, ada: Json, room: Json) -> Json:
+    """Ada's feed, which can't be read any more; the room has a source, too."""
+    await busy(api, room, "Calendar of the house")
+    times = [("2026-02-20T09:00Z", "2026-02-20T10:00Z")]
+    private = await busy(api, ada, "Phone", times, to="2026-02-27T00:00Z")
+    await api.rows(_FEED, api.organization.id, key_in(private["id"]))
+    return private
 
 
 async def a_world(api: Api) -> World:
@@ -287,6 +305,7 @@ async def a_world(api: Api) -> World:
             "Hold": [hold["id"]],
             "Session": [session],
             "TimeOff": [each["id"] for each in away],
+            "BusySource": [(await a_private_calendar(api, ada, room))["id"]],
             "Location": [location["id"]],
             "Organization": [organization["id"]],
             "Reminder": [each["id"] for each in found if each["sentAt"] is not None],

@@ -48,6 +48,8 @@ WRITTEN: Final[Mapping[str, str]] = {
     "markNoShow": "APPOINTMENT_NO_SHOW",
     "renewCalendarFeed": "PROVIDER_CHANGED",
     "eraseCustomer": "CUSTOMER_ERASED",
+    "setBusyTimes": "PROVIDER_CHANGED",
+    "removeBusySource": "PROVIDER_CHANGED",
 }
 """The events of each mutation, in the order in which they are tried."""
 

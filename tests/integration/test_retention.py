@@ -260,6 +260,7 @@ def test_every_purge_has_its_hour() -> None:
             "seats",
             "messages",
             "events",
+            "busy_times",
             "revoked_tokens",
         )
     } <= names

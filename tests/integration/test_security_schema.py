@@ -12,7 +12,7 @@ from typing import Any, Final
 import pytest
 from graphql import GraphQLInputObjectType, GraphQLObjectType, get_named_type
 
-from tests.builders import Api, Json, a_booking, time_off, weekly
+from tests.builders import Api, Json, a_booking, busy, time_off, weekly
 from tests.integration.security_world import (
     SCHEMA,
     World,
@@ -26,6 +26,13 @@ from tests.lives import held
 from tests.permission_rules import FIELDS, MUTATIONS, QUERIES, of
 
 AWAY: Final[Json] = {"from": "2026-02-09T00:00", "until": "2026-02-10T00:00"}
+
+BUSY: Final[Json] = {
+    "source": "Desk",
+    "from": "2026-02-10T00:00:00Z",
+    "to": "2026-02-12T00:00:00Z",
+    "busy": [{"startsAt": "2026-02-11T09:00:00Z", "endsAt": "2026-02-11T10:00:00Z"}],
+}
 
 
 @pytest.fixture
@@ -144,6 +151,7 @@ async def test_hours_of_a_resource_are_for_the_practice_to_change(world: World) 
         ("setException", {"date": "2026-02-02", "isBlocked": True}),
         ("removeException", {"date": "2026-02-02"}),
         ("addTimeOff", AWAY),
+        ("setBusyTimes", BUSY),
     ):
         type_name = f"{field[0].upper()}{field[1:]}Input"
         document = (
@@ -153,8 +161,14 @@ async def test_hours_of_a_resource_are_for_the_practice_to_change(world: World) 
         for name, caller in world.callers.items():
             answer = await world.api.ask(document, caller=caller, input=room | values)
             kind = answer["answer"]["__typename"]
-            assert kind in {"Resource", "TimeOff", "NotAllowedError", "NotFoundError"}
-            if kind in {"Resource", "TimeOff"}:
+            assert kind in {
+                "Resource",
+                "TimeOff",
+                "BusySource",
+                "NotAllowedError",
+                "NotFoundError",
+            }
+            if kind in {"Resource", "TimeOff", "BusySource"}:
                 allowed.add(name)
         assert allowed == of("practice"), field
 
@@ -194,6 +208,7 @@ async def an_input(field: str, world: World, number: int) -> Json:
         "removeException": {**ada, "date": "2026-02-02"},
         "addTimeOff": {**ada, **AWAY},
         "updateTimeOff": {"id": world.things["TimeOff"][0], "reason": "Holiday"},
+        "setBusyTimes": {**ada, **BUSY},
         "holdSlot": {**ada, **key, "startsAt": f"{day}T13:00:00Z"},
         "bookAppointment": a_booking(world.ada, f"{day}T14:00Z"),
         "rescheduleAppointment": {**appointment, **key, "startsAt": f"{day}T15:00:00Z"},
@@ -230,6 +245,8 @@ async def an_input(field: str, world: World, number: int) -> Json:
     if field == "releaseHold":
         hold = await held(world.api, world.ada, f"{day}T10:00Z", caller=world.api.admin)
         return {"holdToken": hold["holdToken"]}
+    if field == "removeBusySource":
+        return {"id": (await busy(world.api, world.ada, f"Old phone {number}"))["id"]}
     if field == "removeTimeOff":
         return {"id": (await time_off(world.api, world.ada, AWAY["from"], AWAY["until"]))["id"]}
     values: Json = inputs[field]

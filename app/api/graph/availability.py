@@ -49,10 +49,12 @@ from app.usecases.listing.list_availability import FreeTimes, Listed
 from app.usecases.practice.list_providers import providers_for
 
 if TYPE_CHECKING:
+    from app.api.graph.busy import BusySource
     from app.api.graph.providers import Provider
     from app.api.graph.resources import Resource
     from app.api.graph.services import Service
 
+LazyBusySource = Annotated["BusySource", strawberry.lazy("app.api.graph.busy")]
 LazyResource = Annotated["Resource", strawberry.lazy("app.api.graph.resources")]
 LazyProvider = Annotated["Provider", strawberry.lazy("app.api.graph.providers")]
 LazyService = Annotated["Service", strawberry.lazy("app.api.graph.services")]
@@ -349,6 +351,17 @@ class MemberExplanation:
     def reasons(self) -> list[UnbookableReason]:
         """In a fixed order."""
         return list(self.member.reasons)
+
+    @strawberry.field(
+        description="What keeps them busy then: the first source by name; null where "
+        "BUSY_ELSEWHERE is no reason."
+    )
+    def busy_source(self) -> LazyBusySource | None:
+        """The source, already loaded."""
+        from app.api.graph.busy import BusySource as BusySourceType  # noqa: PLC0415  as above
+
+        source = self.member.busy_source
+        return None if source is None else BusySourceType.of(source)
 
 
 @strawberry.type(description="Whether an instant can be booked right now, and if not, why.")

@@ -8,6 +8,7 @@ from uuid import UUID
 import strawberry
 
 from app.api.graph.appointments import Appointment, Customer, customer_seen, messages_of
+from app.api.graph.busy import BusySource
 from app.api.graph.holds import Hold
 from app.api.graph.locations import location_of
 from app.api.graph.organizations import Organization
@@ -25,6 +26,7 @@ from app.api.words.relay import global_id, read_global_id, read_global_id_of_par
 from app.core import appointment as core
 from app.core.ids import (
     AppointmentId,
+    BusySourceId,
     CustomerId,
     HoldId,
     LocationId,
@@ -76,6 +78,13 @@ async def _time_off(info: Info, key: UUID) -> Node | None:
         return None
     found = await info.context.loaders.one_time_off.load(TimeOffId(key))
     return None if found is None else TimeOff.of(found)
+
+
+async def _busy_source(info: Info, key: UUID) -> Node | None:
+    if not info.context.viewer.sees_staff_matters:
+        return None
+    found = await info.context.loaders.busy_source.load(BusySourceId(key))
+    return None if found is None else BusySource.of(found)
 
 
 async def _service(info: Info, key: UUID) -> Node | None:
@@ -143,6 +152,7 @@ async def _reminder(info: Info, text: str) -> Reminder | None:
 
 _FIND: Final[Mapping[str, Callable[[Info, UUID], Awaitable[Node | None]]]] = {
     "Appointment": _appointment,
+    "BusySource": _busy_source,
     "Customer": _customer,
     "Hold": _hold,
     "Location": _location,

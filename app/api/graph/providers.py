@@ -22,6 +22,7 @@ from app.api.graph.availability import (
     optional_zone,
     slots_offered,
 )
+from app.api.graph.busy import BusySource, busy_sources_of
 from app.api.graph.locations import Location, location_of
 from app.api.graph.previews import ARCHIVED, DRY_RUN, ChangePreview
 from app.api.graph.services import Service
@@ -236,6 +237,13 @@ class Provider(Node):
     ) -> list[TimeOff] | None:
         """Batched; null for others."""
         return await time_off_of(info, self.row.id, self.row.time_zone, from_, to)
+
+    @strawberry.field(
+        description="The sources that say when they are busy elsewhere, by name. Staff only."
+    )
+    async def busy_sources(self, info: Info) -> list[BusySource] | None:
+        """Batched; null for others."""
+        return await busy_sources_of(info, self.row.id)
 
     @strawberry.field(description="What can be booked with them, by name.")
     async def services(self, info: Info) -> list[Service]:

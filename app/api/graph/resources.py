@@ -5,6 +5,7 @@ from uuid import UUID
 
 import strawberry
 
+from app.api.graph.busy import BusySource, busy_sources_of
 from app.api.graph.previews import ARCHIVED, DRY_RUN, ChangePreview
 from app.api.graph.time_off import FromDate, TimeOff, ToDate, time_off_of
 from app.api.graph.week import (
@@ -142,6 +143,13 @@ class Resource(Node):
     ) -> list[TimeOff] | None:
         """Batched; null for others."""
         return await time_off_of(info, self.row.id, self.row.time_zone, from_, to)
+
+    @strawberry.field(
+        description="The sources that say when it is busy elsewhere, by name. Staff only."
+    )
+    async def busy_sources(self, info: Info) -> list[BusySource] | None:
+        """Batched; null for others."""
+        return await busy_sources_of(info, self.row.id)
 
 
 ResourceConnection = Connection[Resource]

@@ -12,6 +12,7 @@ from app.api.execution.resolvers import unwrap
 from app.api.graph.appointment_lists import AppointmentListQuery
 from app.api.graph.appointments import AppointmentMutation, AppointmentQuery
 from app.api.graph.availability import AvailabilityQuery
+from app.api.graph.busy import BusyMutation
 from app.api.graph.calendar_feeds import CalendarFeedMutation
 from app.api.graph.clock import ClockMutation
 from app.api.graph.corrections import CorrectionMutation
@@ -76,6 +77,7 @@ class Mutation(
     ResourceMutation,
     HoursMutation,
     TimeOffMutation,
+    BusyMutation,
     HoldMutation,
     AppointmentMutation,
     LifecycleMutation,

@@ -29,6 +29,7 @@ from app.usecases.listing.list_service import (
 from app.usecases.look_ups import (
     AppointmentCountQuestion,
     AppointmentsQuestion,
+    BusyTimesQuestion,
     CustomerAppointmentCountQuestion,
     CustomerAppointmentsQuestion,
     ExceptionsQuestion,
@@ -40,6 +41,9 @@ from app.usecases.look_ups import (
     customer_appointment_pages,
     find_appointments,
     find_appointments_of_messages,
+    find_busy_sources,
+    find_busy_sources_of,
+    find_busy_times,
     find_calendar_feeds,
     find_customers,
     find_exceptions,
@@ -67,11 +71,13 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from app.core.appointment import Appointment, Customer
+    from app.core.busy import BusySource
     from app.core.calendar_feed import CalendarFeed
     from app.core.history import HistoryEntry
     from app.core.hold import Hold
     from app.core.ids import (
         AppointmentId,
+        BusySourceId,
         CustomerId,
         HoldId,
         LocationId,
@@ -99,6 +105,7 @@ if TYPE_CHECKING:
     from app.core.resource import Resource
     from app.core.session import Session
     from app.core.viewer import Viewer
+    from app.core.zones import Interval
     from app.free_times.shared import Stamp
     from app.usecases.listing.list_availability import Listed
     from app.usecases.resources import Resources
@@ -328,6 +335,18 @@ class Loaders:
     @cached_property
     def one_time_off(self) -> Loader[TimeOffId, TimeOff | None]:
         return _one(partial(find_time_off, self._resources, self._organization_id))
+
+    @cached_property
+    def busy_sources(self) -> Loader[SubjectId, list[BusySource]]:
+        return _list(partial(find_busy_sources_of, self._resources, self._organization_id))
+
+    @cached_property
+    def busy_source(self) -> Loader[BusySourceId, BusySource | None]:
+        return _one(partial(find_busy_sources, self._resources, self._organization_id))
+
+    @cached_property
+    def busy_times(self) -> Loader[BusyTimesQuestion, list[Interval]]:
+        return Loader(partial(find_busy_times, self._resources, self._organization_id))
 
     @cached_property
     def next_slot(self) -> Loader[NextSlotQuestion, OfferedSlot | None]:

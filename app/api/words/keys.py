@@ -10,6 +10,7 @@ from uuid import UUID
 from app.api.words.relay import key_of
 from app.core.ids import (
     AppointmentId,
+    BusySourceId,
     CustomerId,
     LocationId,
     ProviderId,
@@ -83,6 +84,11 @@ def session_key(text: str) -> SessionId:
 def time_off_key(text: str) -> TimeOffId:
     """The time off that this global id names."""
     return TimeOffId(key_of("TimeOff", text) or _NOTHING)
+
+
+def busy_source_key(text: str) -> BusySourceId:
+    """The source of busy times that this global id names."""
+    return BusySourceId(key_of("BusySource", text) or _NOTHING)
 
 
 def location_key(text: str) -> LocationId:

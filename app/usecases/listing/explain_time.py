@@ -5,15 +5,24 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
+from app.core.ids import ProviderId
 from app.core.limits import dates_that_count
 from app.core.needs import Needs
 from app.core.party import Party
 from app.core.refusals import NotFound
 from app.core.seating import Join, rooms_of
 from app.core.slots import UnbookableReason
-from app.core.visits import Candidate, ResourceCandidate, Visit, assign, explain_members
-from app.core.zones import local_date, minute_of, nearest_supported_date
+from app.core.visits import (
+    Candidate,
+    ResourceCandidate,
+    Visit,
+    assign,
+    explain_members,
+    rules_for_resources,
+)
+from app.core.zones import local_date, minute_at_or_after, minute_of, nearest_supported_date
 from app.free_times.read import RULES_MARGIN, claims_on
+from app.store.busy import busy_sources_at
 from app.store.calendars import load_calendars, load_resource_calendars
 from app.store.needs import load_needs
 from app.store.sessions import standing_sessions
@@ -23,20 +32,25 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import date, datetime
 
-    from app.core.ids import OrganizationId, ProviderId, ResourceId, ServiceId, SubjectId
+    from app.core.busy import BusySource
+    from app.core.ids import OrganizationId, ResourceId, ServiceId, SubjectId
     from app.core.provider import Calendar, Provider
     from app.core.resource import Resource, ResourceCalendar
     from app.core.rules import Rules
     from app.core.seating import StandingSession
+    from app.core.zones import Interval
     from app.store.sql import Executor
     from app.usecases.resources import Resources
 
 
 class MemberReasons(NamedTuple):
-    """Everything against taking this provider or resource; nothing where a visit could."""
+    """Everything against taking this provider or resource; nothing where a visit could. The source
+    is the first one that keeps them busy then, where BUSY_ELSEWHERE is a reason.
+    """
 
     who: Provider | Resource
     reasons: tuple[UnbookableReason, ...]
+    busy_source: BusySource | None = None
 
 
 class Explanation(NamedTuple):
@@ -104,12 +118,28 @@ async def explain_time(
         each: calendar.provider for each, calendar in found.providers.items()
     }
     who |= {each: calendar.resource for each, calendar in found.resources.items()}
+    members = explain_members(*asked, seats=seats, sessions=found.sessions)
+    busy = [each for each, reasons in members if UnbookableReason.BUSY_ELSEWHERE in reasons]
+    sources: Mapping[SubjectId, BusySource] = {}
+    if busy:
+        of_resources = rules_for_resources(*asked)
+        rules = {each: calendar.rules for each, calendar in found.providers.items()}
+        sources = await busy_sources_at(
+            resources.pool,
+            organization_id,
+            {each: _reach(rules.get(ProviderId(each), of_resources), starts_at) for each in busy},
+        )
     return Explanation(
         () if isinstance(visit, Join | Visit) else visit,
-        tuple(
-            MemberReasons(who[each], reasons)
-            for each, reasons in explain_members(*asked, seats=seats, sessions=found.sessions)
-        ),
+        tuple(MemberReasons(who[each], reasons, sources.get(each)) for each, reasons in members),
+    )
+
+
+def _reach(rules: Rules, starts_at: datetime) -> Interval:
+    """The visit there, with its buffers."""
+    return (
+        minute_of(starts_at) - rules.buffer_before_minutes,
+        minute_at_or_after(starts_at) + rules.duration_minutes + rules.buffer_after_minutes,
     )
 
 

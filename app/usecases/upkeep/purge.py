@@ -14,6 +14,7 @@ from app.store import retention
 from app.store.idempotency import purge_keys
 from app.store.network_tallies import purge_tallies as purge_network_tallies
 from app.usecases.booking.hold_slot import sweep_expired_holds
+from app.usecases.busy.replace import kept_from
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -115,6 +116,17 @@ async def purge_events(resources: Resources) -> int:
             resources.pool, happened_before=happened_before, batch_size=BATCH_SIZE
         )
     )
+
+
+async def purge_busy_times(resources: Resources) -> int:
+    """Delete busy times, and readings of feeds, that ended long ago. Returns how many rows."""
+    ended_before = kept_from(resources.clock())
+    purged = 0
+    for purge_batch in (retention.purge_busy_times, retention.purge_busy_readings):
+        purged += await _all(
+            partial(purge_batch, resources.pool, ended_before=ended_before, batch_size=BATCH_SIZE)
+        )
+    return purged
 
 
 async def purge_erased_history(resources: Resources) -> int:

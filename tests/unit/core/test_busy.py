@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from app.core.booking import Claims, booked_minutes
 from app.core.busy import (
     MOST_CHANGES,
+    MOST_TIMES,
     BusyPiece,
     BusyTimes,
     change_of_pieces,
@@ -26,6 +27,7 @@ from app.core.hours import ALWAYS_OPEN, Hours
 from app.core.ids import OrganizationId
 from app.core.limits import BookingLimit, LimitPeriod, is_full, loads
 from app.core.overrides import Override, RuleSetAside
+from app.core.refusals import InvalidInput
 from app.core.rules import Rules
 from app.core.slots import (
     EVERY_UNIT,
@@ -35,6 +37,7 @@ from app.core.slots import (
     UnbookableReason,
     reasons_for_others,
 )
+from app.core.validation import BusyForm, ValidBusy, valid_busy
 from app.core.visits import Visit, assign, explain_members
 from app.core.zones import DAY_MINUTES, Interval, instants_reading, minute_of
 from tests.unit.core.test_visits import (
@@ -184,6 +187,17 @@ def test_few_changes_name_their_time_and_many_the_subject() -> None:
     (whole,) = changes_to_publish(organization, ada, "UTC", [*few, (99_000, 99_001)])
     assert whole == RulesChanged(organization_id=organization, ids=(ada,))
     assert changes_to_publish(organization, ada, "UTC", ()) == ()
+
+
+def test_a_push_has_so_many_times_and_no_more() -> None:
+    many = [(NINE, TEN)] * MOST_TIMES
+    form = BusyForm(source="Phone", first=NINE, until=TEN, busy=many)
+    valid = valid_busy(form)
+    assert isinstance(valid, ValidBusy)
+    assert len(valid.said.times) == MOST_TIMES
+    refused = valid_busy(replace(form, busy=[*many, (NINE, TEN)]))
+    assert isinstance(refused, InvalidInput)
+    assert refused.field == "busy"
 
 
 # ---------------------------------------------------------------- the law
