@@ -56,21 +56,37 @@ class FeedEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Feed:
-    """A calendar. `time_zone` (IANA) is the owner's, and `year` the current one in it."""
+    """A calendar. `time_zone` (IANA) is the owner's, and `year` the current one in it. `tag` is the
+    entity tag of its text, by `FeedTag`.
+    """
 
     name: str
     time_zone: str
     year: int
     events: Sequence[FeedEvent]
-
-    @property
-    def tag(self) -> str:
-        """The entity tag of its text: another one for another text."""
-        return hashlib.blake2b(repr((_FORMAT, self)).encode(), digest_size=16).hexdigest()
+    tag: str
 
 
 _FORMAT: Final = 1
 """To be incremented when the same feed becomes another text."""
+
+
+class FeedTag:
+    """The entity tag of a feed's text, which need not be written for it: another one for another
+    text. It is made event by event, so that the event loop can go on in between.
+    """
+
+    def __init__(self, name: str, time_zone: str, year: int) -> None:
+        self._hash = hashlib.blake2b(digest_size=16)
+        self._hash.update(repr((_FORMAT, name, time_zone, year)).encode())
+
+    def add(self, event: FeedEvent) -> None:
+        """The next event."""
+        self._hash.update(repr(event).encode())
+
+    def __str__(self) -> str:
+        """The tag, without quotes."""
+        return self._hash.hexdigest()
 
 
 def calendar_text(feed: Feed) -> Iterator[bytes]:

@@ -41,10 +41,13 @@ def one_line(text: str, *, limit: int = 200) -> str:
     """`text` on one line, its runs of white space single, at most `limit` characters ("…" marks a
     cut).
     """
-    visible = "".join(
-        " " if unicodedata.category(character) in _BREAKING else character for character in text
-    )
-    line = _SPACES.sub(" ", visible.translate(_REORDERING)).strip()
+    if text.isprintable():  # as names are: nothing in it breaks a line or reorders the text
+        visible = text
+    else:
+        visible = "".join(
+            " " if unicodedata.category(character) in _BREAKING else character for character in text
+        ).translate(_REORDERING)
+    line = _SPACES.sub(" ", visible).strip()
     return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
 
 

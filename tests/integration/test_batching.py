@@ -46,7 +46,7 @@ EVERYTHING = """
         providers(first: 100) {
             totalCount
             nodes {
-                weeklyHours { id } breaks { id } exceptions(from: "2026-01-01", to: "2026-03-01") { id }
+                calendarFeedUrl weeklyHours { id } breaks { id } exceptions(from: "2026-01-01", to: "2026-03-01") { id }
                 services { name providers { name } }
             }
         }
@@ -71,6 +71,14 @@ VISITS = """
         appointments(first: 100) {
             totalCount
             nodes { provider { name services { name } } service { name providers { name } } customer { name } }
+        }
+    }
+"""
+
+HAPPENED = """
+    {
+        events(first: 100, types: [PROVIDER_CHANGED, SERVICE_CHANGED, RESOURCE_CHANGED, APPOINTMENT_BOOKED]) {
+            nodes { type subject { id } }
         }
     }
 """
@@ -165,7 +173,7 @@ async def test_what_is_nested_is_looked_up_once_for_all(
     statements = Statements(monkeypatch)
     asked = [
         (document, caller)
-        for document in (EVERYTHING, NEEDS, VISITS, EARLIEST)
+        for document in (EVERYTHING, NEEDS, VISITS, EARLIEST, HAPPENED)
         for caller in (api.admin,)
     ]
     await some_providers(api, 5)
@@ -267,6 +275,12 @@ async def test_a_year_of_appointments_is_never_read_from_end_to_end(own_api: Api
         ("appointments_of_subjects_backward", (organization, *all_of_it, keys), 63),
         ("appointments_of_organization_backward", (organization, *all_of_it), 22),
         ("appointments_of_customers_forward", (organization, *all_of_it, [customer["id"]]), 22),
+        ("entries_of_provider", (organization, keys[0], NOW + timedelta(days=200), 100), 101),
+        (
+            "entries_of_customer",
+            (organization, customer["id"], NOW + timedelta(days=200), 100),
+            101,
+        ),
     ):
         query = catalogue()[name]
         padding = (None,) * (len(query.params) - len(arguments))

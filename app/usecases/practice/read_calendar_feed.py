@@ -7,8 +7,10 @@ anything.
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from app.core.addresses import phone_text
 from app.core.appointment import AppointmentStatus, ManageLink
@@ -17,7 +19,7 @@ from app.core.location import location_of_visit, reachable
 from app.core.zones import local_date, minute_of
 from app.identity.manage import GOOD_AFTER_END
 from app.notify import plain, wording
-from app.notify.feed import Feed, FeedEvent
+from app.notify.feed import Feed, FeedEvent, FeedTag
 from app.notify.message import PlaceFacts
 from app.notify.render import CalendarWords
 from app.store.calendar_feeds import (
@@ -33,7 +35,7 @@ from app.store.providers import providers_by_ids
 from app.store.services import services_by_ids
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from app.core.calendar_feed import FeedAddress
     from app.core.ids import (
@@ -46,6 +48,11 @@ if TYPE_CHECKING:
     from app.core.location import Location
     from app.core.provider import Organization, Provider, Service
     from app.usecases.resources import Resources
+
+AT_ONCE: Final = 100
+"""Entries that are put into words before other requests get their turn: some 5 ms."""
+
+EntryShown = TypeVar("EntryShown", Entry, Entry | SessionEntry)
 
 
 async def read_calendar_feed(
@@ -84,14 +91,9 @@ async def _of_provider(
     if facts is None:
         return None
     words = CalendarWords(wording.negotiate(owner.locale).language)
-    events = [
-        _session_event(entry, facts, words)
-        if isinstance(entry, SessionEntry)
-        else _event_for_provider(entry, facts, words)
-        for entry in entries
-    ]
     name = f"{owner.name}, {facts.organization.name}"
-    return _feed(resources, name, owner.time_zone, events)
+    show = partial(_event_for_provider, facts=facts, words=words)
+    return await _feed(resources, name, owner.time_zone, entries, show)
 
 
 async def _of_customer(
@@ -110,8 +112,8 @@ async def _of_customer(
     if facts is None:
         return None
     words = CalendarWords(wording.negotiate(owner.contact.locale).language)
-    events = [_event_for_customer(entry, facts, words) for entry in entries]
-    return _feed(resources, facts.organization.name, owner.time_zone, events)
+    show = partial(_event_for_customer, facts=facts, words=words)
+    return await _feed(resources, facts.organization.name, owner.time_zone, entries, show)
 
 
 async def _of_appointment(
@@ -127,13 +129,28 @@ async def _of_appointment(
     if facts is None:
         return None
     words = CalendarWords(wording.negotiate(locale).language)
-    events = [_event_for_customer(entry, facts, words)]
-    return _feed(resources, facts.organization.name, time_zone, events)
+    show = partial(_event_for_customer, facts=facts, words=words)
+    return await _feed(resources, facts.organization.name, time_zone, [entry], show)
 
 
-def _feed(resources: Resources, name: str, time_zone: str, events: Sequence[FeedEvent]) -> Feed:
+async def _feed(
+    resources: Resources,
+    name: str,
+    time_zone: str,
+    entries: Sequence[EntryShown],
+    show: Callable[[EntryShown], FeedEvent],
+) -> Feed:
+    name = plain.one_line(name)
     year = local_date(time_zone, minute_of(resources.clock())).year
-    return Feed(name=plain.one_line(name), time_zone=time_zone, year=year, events=events)
+    tag = FeedTag(name, time_zone, year)
+    events = []
+    for number, entry in enumerate(entries, start=1):
+        event = show(entry)
+        events.append(event)
+        tag.add(event)
+        if number % AT_ONCE == 0:
+            await asyncio.sleep(0)
+    return Feed(name=name, time_zone=time_zone, year=year, events=events, tag=str(tag))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,7 +198,14 @@ async def _facts(
     )
 
 
-def _event_for_provider(entry: Entry, facts: _Facts, words: CalendarWords) -> FeedEvent:
+def _event_for_provider(
+    entry: Entry | SessionEntry, facts: _Facts, words: CalendarWords
+) -> FeedEvent:
+    if isinstance(entry, SessionEntry):
+        summary = words.session(
+            facts.service_name(entry), seats=entry.seats, bookings=entry.bookings
+        )
+        return _event(entry, facts, summary=summary, details=[])
     contact = (
         ("phone", None if entry.contact_phone is None else phone_text(entry.contact_phone)),
         ("email", entry.contact_email),
@@ -215,11 +239,6 @@ def _event_for_customer(entry: Entry, facts: _Facts, words: CalendarWords) -> Fe
         details=[words.detail(label, value) for label, value in details if value is not None],
         url=practice.url,
     )
-
-
-def _session_event(entry: SessionEntry, facts: _Facts, words: CalendarWords) -> FeedEvent:
-    summary = words.session(facts.service_name(entry), seats=entry.seats, bookings=entry.bookings)
-    return _event(entry, facts, summary=summary, details=[])
 
 
 def _event(

@@ -106,6 +106,8 @@ export async function examples(api) {
     [PREVIEW, { input: { providerId: id, date: from, isBlocked: true, dryRun: true } }],
     [ARCHIVE, { input: { id, isArchived: true, dryRun: true } }],
     [STRANDED],
+    [FEED, { input: { providerId: id } }],
+    [EVENTS],
     [RESOURCES],
     [SQUEEZE_IN, {
       input: {
@@ -596,6 +598,37 @@ query Stranded {
       resources { name }
       contact { name email phone }
     }
+  }
+}
+`;
+
+const FEED = `
+# A private calendar feed of a provider's visits, to
+# subscribe to in a calendar program. Its address is a
+# secret; running this again makes a new one, and ends
+# the one before. The provider, reception, administrators.
+mutation NewCalendarFeed($input: RenewCalendarFeedInput!) {
+  renewCalendarFeed(input: $input) {
+    ... on Provider { name calendarFeedUrl }
+    ... on UserError { code message }
+  }
+}
+`;
+
+const EVENTS = `
+# Everything that happened, in order. Keep the last
+# endCursor and give it as after: you miss nothing.
+# Administrators only.
+query Events {
+  events(first: 20) {
+    nodes {
+      type
+      occurredAt
+      actor
+      version
+      subject { __typename id }
+    }
+    pageInfo { hasNextPage endCursor }
   }
 }
 `;
