@@ -213,6 +213,8 @@ class Walk:
                 continue
             if claim.kind is ClaimKind.HOLD:
                 found.add("HELD")
+            elif claim.kind is ClaimKind.BUSY:
+                found.add("BUSY_ELSEWHERE")
             elif visit.isdisjoint(range(claim.visit_from, claim.visit_until)):
                 found.add("BUFFER")
             else:

@@ -235,7 +235,7 @@ def candidates_on(draw: st.DrawFn, day: date, now: datetime) -> dict[ProviderId,
                 limits_of_service=limits_of_service,
             ),
             claims=claims,
-            led=claims[: draw(st.integers(0, 6))],
+            led=[each for each in claims if each.is_visit][: draw(st.integers(0, 6))],
             booked_minutes=draw(st.sampled_from([0, 30, 60])),
             last_assigned_at=draw(
                 st.sampled_from([None, now - timedelta(days=1), now - timedelta(hours=1)])
@@ -246,9 +246,9 @@ def candidates_on(draw: st.DrawFn, day: date, now: datetime) -> dict[ProviderId,
 
 @st.composite
 def unit_claims(draw: st.DrawFn, day: date, now: datetime, units: int) -> tuple[Claim, ...]:
-    """Claims on the units of a resource, and on one that was taken away."""
+    """Claims on the units of a resource, and on one that was taken away; and busy times."""
     return tuple(
-        claim._replace(unit=draw(st.integers(1, units + 1)))
+        claim._replace(unit=draw(st.integers(1, units + 1))) if claim.is_visit else claim
         for claim in draw(claims_around(day, now))
     )
 

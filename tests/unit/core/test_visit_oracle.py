@@ -259,7 +259,10 @@ def movable_is_what_can_be_had(data: st.DataObject) -> None:
         calendar = replace(candidates[each].calendar, hours=data.draw(some_hours(world.day)))
         claims = data.draw(claims_around(world.day, world.now))
         candidates[each] = replace(
-            candidates[each], calendar=calendar, claims=claims, led=claims[1:]
+            candidates[each],
+            calendar=calendar,
+            claims=claims,
+            led=[claim for claim in claims[1:] if claim.is_visit],
         )
     candidates[visit.lead] = replace(candidates[visit.lead], leads_own=True)
     resources = {

@@ -19,7 +19,7 @@ from app.core.needs import Assignment, Needs, ResourceGroup
 from app.core.provider import Calendar
 from app.core.rules import Rules
 from app.core.seating import OwnSeats, SeatsTaken, StandingSession
-from app.core.slots import Claim
+from app.core.slots import Claim, ClaimKind
 from app.core.visits import Candidate, ResourceCandidate
 from tests.unit.core.oracle import Moment, Walk, open_dates, wall_clock
 
@@ -37,6 +37,7 @@ OVERRIDES = {
     "NOTICE": {"TOO_SHORT_NOTICE"},
     "HORIZON": {"BEYOND_HORIZON"},
     "LIMITS": {"LIMIT_REACHED"},
+    "BUSY_ELSEWHERE": {"BUSY_ELSEWHERE"},
 }
 """The reasons that each rule gives, where it is not ignored."""
 
@@ -286,7 +287,8 @@ class VisitOracle:
             others = [
                 claim.visit_until - claim.visit_from
                 for claim in claims
-                if period(limit, claim.visit_from) == here
+                if claim.kind is not ClaimKind.BUSY
+                and period(limit, claim.visit_from) == here
                 and (claim.expires_at is None or claim.expires_at > self.now)
             ]
             before = others + [
@@ -317,6 +319,7 @@ class VisitOracle:
             self.is_open(resource_id, minute) for minute in range(visit_from, visit_until)
         )
         resource = candidate.calendar.resource
+        busy_counts = bool(self.counting({"BUSY_ELSEWHERE"}, resource_id))
         for unit in range(1, resource.units + 10):
             is_kept = self.keeps_start(moment) and any(
                 tuple(each[:4]) == claimed(rules, moment) and each.unit == unit
@@ -325,7 +328,12 @@ class VisitOracle:
             taken = {
                 minute
                 for claim in candidate.claims
-                if claim.unit == unit and (claim.expires_at is None or claim.expires_at > self.now)
+                if (
+                    busy_counts
+                    if claim.kind is ClaimKind.BUSY
+                    else claim.unit == unit
+                    and (claim.expires_at is None or claim.expires_at > self.now)
+                )
                 for minute in range(claim.claimed_from, claim.claimed_until)
             }
             is_free = not any(minute in taken for minute in range(start, end))

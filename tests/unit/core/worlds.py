@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from app.core.hours import ClockRange, DayException, Hours, WeeklyRange, merge_intervals
 from app.core.rules import Rules
-from app.core.slots import Claim, ClaimKind
+from app.core.slots import EVERY_UNIT, Claim, ClaimKind
 from app.core.zones import day_number, known_zones
 
 CURIOUS_ZONES = (
@@ -174,7 +174,9 @@ def some_rules(draw: st.DrawFn) -> Rules:
 
 @st.composite
 def claims_around(draw: st.DrawFn, day: date, now: datetime) -> tuple[Claim, ...]:
-    """Claims in any order, near the date; some are holds, some of those expired."""
+    """Claims in any order, near the date; some are holds, some of those expired, and some busy times,
+    of days perhaps.
+    """
     midnight = (day - date(1970, 1, 1)).days * 1440
     found = []
     for _ in range(draw(st.integers(0, 6))):
@@ -182,7 +184,11 @@ def claims_around(draw: st.DrawFn, day: date, now: datetime) -> tuple[Claim, ...
         visit_from = start + draw(st.sampled_from([0, 0, 10]))
         visit_until = visit_from + draw(st.sampled_from([1, 15, 30, 60, 300]))
         until = visit_until + draw(st.sampled_from([0, 0, 15]))
-        if draw(st.integers(0, 3)):
+        kind = draw(st.integers(0, 4))
+        if kind == 4:
+            until = start + draw(st.sampled_from([1, 30, 300, 4320]))
+            found.append(Claim(start, until, start, until, ClaimKind.BUSY, unit=EVERY_UNIT))
+        elif kind:
             found.append(Claim(start, until, visit_from, visit_until))
         else:
             expires_at = now + timedelta(
