@@ -948,6 +948,58 @@ CREATE TABLE public.verified_phone (
     CONSTRAINT verified_phone_form CHECK ((phone ~ '^\+[0-9]{3,15}$'::text))
 );
 
+CREATE TABLE public.webhook (
+    organization_id uuid NOT NULL,
+    id uuid NOT NULL,
+    url text NOT NULL,
+    types text[],
+    is_active boolean DEFAULT true NOT NULL,
+    disabled_reason text,
+    secret text NOT NULL,
+    previous_secret text,
+    previous_secret_until timestamp with time zone,
+    epoch integer NOT NULL,
+    transaction_id bigint NOT NULL,
+    event_id uuid NOT NULL,
+    lease bigint DEFAULT 0 NOT NULL,
+    lease_until timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
+    failures integer DEFAULT 0 NOT NULL,
+    failing_since timestamp with time zone,
+    failure_counted_at timestamp with time zone,
+    rests_until timestamp with time zone,
+    notice_due_at timestamp with time zone,
+    notice_attempts integer DEFAULT 0 NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    deleted_at timestamp with time zone,
+    CONSTRAINT webhook_disabled_is_off CHECK (((disabled_reason IS NULL) OR (NOT is_active))),
+    CONSTRAINT webhook_disabled_known CHECK ((disabled_reason = ANY (ARRAY['GONE'::text, 'FAILING'::text]))),
+    CONSTRAINT webhook_previous_secret_ends CHECK (((previous_secret IS NULL) = (previous_secret_until IS NULL))),
+    CONSTRAINT webhook_types_some CHECK ((cardinality(types) >= 1)),
+    CONSTRAINT webhook_url_form CHECK (((char_length(url) <= 2000) AND (url ~ '^[Hh][Tt][Tt][Pp][Ss]?://'::text)))
+);
+
+CREATE TABLE public.webhook_delivery (
+    organization_id uuid NOT NULL,
+    id uuid NOT NULL,
+    webhook_id uuid NOT NULL,
+    event_id uuid NOT NULL,
+    epoch integer NOT NULL,
+    transaction_id bigint NOT NULL,
+    subject_id uuid NOT NULL,
+    occurred_at timestamp with time zone NOT NULL,
+    status text DEFAULT 'PENDING'::text NOT NULL,
+    by_hand boolean NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    first_attempt_at timestamp with time zone,
+    last_attempt_at timestamp with time zone,
+    next_attempt_at timestamp with time zone,
+    response_status integer,
+    problem text,
+    CONSTRAINT webhook_delivery_pending_is_due CHECK (((status = 'PENDING'::text) = (next_attempt_at IS NOT NULL))),
+    CONSTRAINT webhook_delivery_problem_length CHECK ((char_length(problem) <= 500)),
+    CONSTRAINT webhook_delivery_status_known CHECK ((status = ANY (ARRAY['PENDING'::text, 'DELIVERED'::text, 'FAILED'::text])))
+);
+
 CREATE TABLE public.weekly_break (
     organization_id uuid NOT NULL,
     id uuid NOT NULL,
@@ -1138,6 +1190,12 @@ ALTER TABLE ONLY public.time_off
 ALTER TABLE ONLY public.verified_phone
     ADD CONSTRAINT verified_phone_pkey PRIMARY KEY (organization_id, phone);
 
+ALTER TABLE ONLY public.webhook_delivery
+    ADD CONSTRAINT webhook_delivery_pkey PRIMARY KEY (organization_id, id);
+
+ALTER TABLE ONLY public.webhook
+    ADD CONSTRAINT webhook_pkey PRIMARY KEY (organization_id, id);
+
 ALTER TABLE ONLY public.weekly_break
     ADD CONSTRAINT weekly_break_pkey PRIMARY KEY (organization_id, id);
 
@@ -1259,6 +1317,20 @@ CREATE INDEX session_by_start ON public.session USING btree (organization_id, st
 CREATE INDEX session_standing ON public.session USING btree (organization_id, service_id, starts_at) WHERE (ended_at IS NULL);
 
 CREATE INDEX time_off_by_subject ON public.time_off USING btree (organization_id, subject_id, until_reading);
+
+CREATE INDEX webhook_deleted ON public.webhook USING btree (deleted_at) WHERE (deleted_at IS NOT NULL);
+
+CREATE INDEX webhook_delivery_by_age ON public.webhook_delivery USING btree (occurred_at);
+
+CREATE INDEX webhook_delivery_due ON public.webhook_delivery USING btree (organization_id, webhook_id, next_attempt_at) WHERE (status = 'PENDING'::text);
+
+CREATE INDEX webhook_delivery_log ON public.webhook_delivery USING btree (organization_id, webhook_id, id);
+
+CREATE INDEX webhook_delivery_log_by_status ON public.webhook_delivery USING btree (organization_id, webhook_id, status, id);
+
+CREATE INDEX webhook_delivery_of_subject ON public.webhook_delivery USING btree (organization_id, webhook_id, subject_id, epoch, transaction_id, event_id) WHERE (status = 'PENDING'::text);
+
+CREATE INDEX webhook_notice_due ON public.webhook USING btree (notice_due_at) WHERE (notice_due_at IS NOT NULL);
 
 CREATE INDEX weekly_break_by_provider ON public.weekly_break USING btree (organization_id, provider_id);
 
@@ -1450,6 +1522,12 @@ ALTER TABLE ONLY public.time_off
 
 ALTER TABLE ONLY public.verified_phone
     ADD CONSTRAINT verified_phone_organization_fkey FOREIGN KEY (organization_id) REFERENCES public.organization(id);
+
+ALTER TABLE ONLY public.webhook_delivery
+    ADD CONSTRAINT webhook_delivery_webhook_fkey FOREIGN KEY (organization_id, webhook_id) REFERENCES public.webhook(organization_id, id);
+
+ALTER TABLE ONLY public.webhook
+    ADD CONSTRAINT webhook_organization_fkey FOREIGN KEY (organization_id) REFERENCES public.organization(id);
 
 ALTER TABLE ONLY public.weekly_break
     ADD CONSTRAINT weekly_break_subject_fkey FOREIGN KEY (organization_id, subject_id) REFERENCES public.subject(organization_id, id);

@@ -126,6 +126,15 @@ FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
             id service providers resources startsAt endsAt seats seatsTaken isCancelled calendarUid appointments
         """,
     },
+    "Webhook": {"admin": "id url types isActive disabledReason createdAt deliveries"},
+    "Delivery": {
+        "admin": """
+            id event event.id event.cursor event.type event.occurredAt event.subject event.actor
+            event.actorSubject status attempts lastAttemptAt nextAttemptAt responseStatus problem
+        """,
+        # the rules are shown by a test event, which has none
+        NOBODY: "event.version",
+    },
 }
 
 # Root fields, and the callers who get data from them.
@@ -163,6 +172,7 @@ QUERIES: Final[Mapping[str, tuple[str, str]]] = {
         f"{STAFF} other-ada other-admin",
     ),
     "messageTemplates": ("messageTemplates { kind }", "admin"),
+    "webhooks": ("webhooks { id }", "admin"),
     "events": ("events { pageInfo { hasNextPage } }", "admin other-admin"),
     "previewMessage": (
         "previewMessage(kind: BOOKED, recipient: CUSTOMER, channel: EMAIL) { text }",
@@ -206,6 +216,12 @@ MUTATIONS: Final[Mapping[str, str]] = {
     "resendReminder": "ada practice",
     "setMessageTemplate": "admin other-admin",
     "renewCalendarFeed": "ada practice",
+    "createWebhook": "admin other-admin",  # each in their own organization
+    "updateWebhook": "admin",
+    "deleteWebhook": "admin",
+    "rotateWebhookSecret": "admin",
+    "sendTestEvent": "admin",
+    "redeliver": "admin",
     "advanceClock": NOBODY,  # only where there is a test clock
 }
 

@@ -30,6 +30,9 @@ BusySourceId = NewType("BusySourceId", UUID)
 EventId = NewType("EventId", UUID)
 CalendarFeedId = NewType("CalendarFeedId", UUID)
 """A calendar feed gets a new one whenever its address is renewed."""
+WebhookId = NewType("WebhookId", UUID)
+DeliveryId = NewType("DeliveryId", UUID)
+"""One event for one webhook, however often it is tried."""
 MessageLogId = NewType("MessageLogId", UUID)
 """A row of the message log. It outlives retries, and so does what is derived from it, such as a
 mail's Message-ID.

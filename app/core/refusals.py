@@ -24,6 +24,7 @@ Missing = Literal[
     "appointment",
     "busy source",
     "customer",
+    "delivery",
     "hold",
     "location",
     "organization",
@@ -33,6 +34,7 @@ Missing = Literal[
     "service",
     "session",
     "time off",
+    "webhook",
 ]
 """What an id may fail to name."""
 
@@ -40,6 +42,7 @@ _NOT_FOUND_SENTENCES: Final[dict[Missing, Sentence]] = {
     "appointment": say("There is no such appointment here. Check its id."),
     "busy source": say("There is no such source of busy times here. Check its id."),
     "customer": say("There is no such customer here. Check its id."),
+    "delivery": say("There is no such delivery here. Check its id."),
     "hold": say("There is no such hold here. Check its id."),
     "location": say("There is no such location here. Check its id."),
     "organization": say("There is no such organization here. Check its id."),
@@ -51,6 +54,7 @@ _NOT_FOUND_SENTENCES: Final[dict[Missing, Sentence]] = {
     "service": say("There is no such service here. Check its id."),
     "session": say("There is no such session here. Check its id."),
     "time off": say("There is no such time off here. Check its id."),
+    "webhook": say("There is no such webhook here. Check its id."),
 }
 
 _STATUS_SENTENCES = {

@@ -16,7 +16,7 @@ from app import weighted_cache
 from app.store.pool import DatabaseUnavailableError
 from app.telemetry import metrics
 from app.usecases.resources import Resources
-from app.usecases.upkeep.measure_lags import measure_lags
+from app.usecases.upkeep.measure_lags import measure_events, measure_lags
 
 SECONDS: Final = 5.0
 """Between two measurements: several to each scrape, as Prometheus scrapes every 15 to 60 s."""
@@ -67,6 +67,18 @@ def of_messages(resources: Resources) -> Measure:
             lags = await measure_lags(resources)
             metrics.OUTBOX_LAG_SECONDS.set(lags.outbox.total_seconds())
             metrics.MESSAGE_LAG_SECONDS.set(lags.messages.total_seconds())
+
+    return measure
+
+
+def of_webhooks(resources: Resources) -> Measure:
+    """How late events are, and how many webhooks fail."""
+
+    async def measure() -> None:
+        with suppress(DatabaseUnavailableError):
+            found = await measure_events(resources)
+            metrics.EVENT_LAG_SECONDS.set(found.lag.total_seconds())
+            metrics.WEBHOOKS_FAILING.set(found.failing)
 
     return measure
 

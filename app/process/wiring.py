@@ -4,6 +4,7 @@ does so once.
 
 from __future__ import annotations
 
+import random
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -13,6 +14,7 @@ from urllib.parse import quote
 from uuid6 import uuid7
 
 from app.admission.rates import Rates
+from app.api.words.event_messages import event_message
 from app.api.words.relay import global_id
 from app.core.changes import RulesChanged
 from app.free_times.accelerator import make_accelerator
@@ -23,6 +25,7 @@ from app.identity.hold import HoldTokens
 from app.identity.jwks import open_key_set
 from app.identity.manage import ManageTokens
 from app.identity.revocations import Revocations
+from app.identity.sealed import Seal
 from app.identity.unsubscribe import UnsubscribeTokens
 from app.jobs.queue import Waker
 from app.jobs.schedule import CRON_JOBS, MESSAGE_JOBS
@@ -40,6 +43,7 @@ from app.usecases.messages.messaging import Messaging
 from app.usecases.resources import Resources
 from app.usecases.upkeep.movable_clock import TestClock
 from app.usecases.upkeep.purge import Retention
+from app.usecases.webhooks.hooks import Hooks
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -113,6 +117,7 @@ async def open_resources(
             default_organization=settings.default_organization,
             hold_lasts=timedelta(minutes=settings.hold_minutes),
             messaging=messaging,
+            hooks=Hooks(seal=Seal(keys), message=event_message, chance=random.random),
             outgoing=outgoing,
             test_clock=test_clock,
             rates=rates,

@@ -1,4 +1,5 @@
-"""The worker as a process: runs the schedule of `app.jobs`, and survives outages of Redis.
+"""The worker as a process: runs the schedule of `app.jobs`, and survives outages of Redis. Beside
+it, it delivers events to webhooks, which needs no Redis.
 
 arq's worker ends at the first lost connection. Here it is restarted, with growing pauses, until
 SIGTERM or SIGINT; then running jobs may finish. Jobs are sweeps: the next run does what one missed.
@@ -25,6 +26,7 @@ from app.jobs.schedule import CRON_JOBS
 from app.process.gauges import (
     of_messages,
     of_process,
+    of_webhooks,
     pulse,
 )
 from app.process.wiring import open_resources
@@ -35,6 +37,7 @@ from app.telemetry.logs import configure_logs
 from app.telemetry.metrics import expect_runs, served
 from app.telemetry.tracing import traced
 from app.usecases.resources import Resources
+from app.usecases.webhooks.deliver_events import deliver_until
 
 HEALTH_SECONDS: Final = 10
 """How often the worker records that it is healthy."""
@@ -69,13 +72,19 @@ async def work(settings: Settings) -> None:
         expect_runs(job.name for job in CRON_JOBS)
         _log.info("the worker runs %d scheduled jobs", len(CRON_JOBS))
         with served(*where), traced("worker", wanted=settings.watch.traces):
-            async with pulse([of_process(resources), of_messages(resources)]):
-                await supervise(
-                    settings.redis_url,
-                    CRON_JOBS,
-                    context={"resources": resources},
-                    stop=stop,
-                    leave=settings.leave,
+            async with pulse(
+                [of_process(resources), of_messages(resources), of_webhooks(resources)]
+            ):
+                grace = settings.leave.grace_seconds - settings.leave.closing_seconds
+                await asyncio.gather(
+                    supervise(
+                        settings.redis_url,
+                        CRON_JOBS,
+                        context={"resources": resources},
+                        stop=stop,
+                        leave=settings.leave,
+                    ),
+                    deliver_until(resources, stop, grace_seconds=grace),
                 )
     _log.info("the worker has stopped")
 

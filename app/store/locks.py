@@ -123,6 +123,11 @@ async def lock_external_ids(tx: Transaction, organization_id: OrganizationId) ->
     await _wait_for(tx, [lock_key("external-ids", organization_id)])
 
 
+async def lock_webhooks(tx: Transaction, organization_id: OrganizationId) -> None:
+    """Serializes the creation of webhooks. No other lock is taken with it."""
+    await _wait_for(tx, [lock_key("webhooks", organization_id)])
+
+
 async def lock_service(
     tx: Transaction, organization_id: OrganizationId, service_id: ServiceId
 ) -> None:

@@ -99,6 +99,23 @@ MESSAGE_LAG_SECONDS: Final = Gauge(
     "How long the oldest due message, such as a reminder, has waited to be sent.",
     multiprocess_mode="max",
 )
+DELIVERIES: Final = Counter(
+    "slotwright_webhook_deliveries",
+    "Tries to deliver an event to a webhook, by outcome: delivered, retried (it failed for now) or "
+    "failed (it is not tried again).",
+    ["outcome"],
+)
+EVENT_LAG_SECONDS: Final = Gauge(
+    "slotwright_event_lag_seconds",
+    "How long ago the oldest event happened that is not yet queued for an active webhook whose "
+    "receiver works.",
+    multiprocess_mode="max",
+)
+WEBHOOKS_FAILING: Final = Gauge(
+    "slotwright_webhooks_failing",
+    "Active webhooks whose last delivery failed.",
+    multiprocess_mode="max",
+)
 
 
 JOB_RUNS: Final = Counter(
@@ -149,6 +166,8 @@ def expect_runs(names: Iterable[str]) -> None:
     """Makes these jobs' counts begin at zero: Prometheus sees no increase in a counter that first
     appears with a failure.
     """
+    for outcome in ("delivered", "retried", "failed"):
+        DELIVERIES.labels(outcome)
     for name in names:
         JOB_SECONDS.labels(name)
         for outcome in ("done", "failed", "cut_off"):

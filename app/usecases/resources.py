@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from app.usecases.messages.messaging import Messaging
     from app.usecases.upkeep.movable_clock import TestClock
     from app.usecases.upkeep.purge import Retention
+    from app.usecases.webhooks.hooks import Hooks
 
 Clock: TypeAlias = "Callable[[], datetime]"
 """Tells the instant it is called at, in UTC: the program's *now*, which decides over appointments.
@@ -40,7 +41,8 @@ class Resources:
     `real_clock` judges tokens and leases; `clock` may run ahead of it in a test. `hash_secret` keys
     the hashes of idempotent requests. `accelerator` caches the computation of free times, `feed`
     publishes changes. `default_organization` is the slug of callers who name none. `messaging`
-    sends messages to people. `outgoing` calls the addresses that clients of the API configure.
+    sends messages to people, `hooks` events to webhooks. `outgoing` calls the addresses that
+    clients of the API configure.
     `test_clock` is the clock behind `clock` where it may be moved.
     """
 
@@ -60,6 +62,7 @@ class Resources:
     default_organization: str | None
     hold_lasts: timedelta
     messaging: Messaging
+    hooks: Hooks
     outgoing: Outgoing
     test_clock: TestClock | None
     booking_limits: BookingLimits

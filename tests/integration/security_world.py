@@ -83,6 +83,25 @@ _UPDATE_ORGANIZATION = (
     "mutation ($input: UpdateOrganizationInput!) { answer: updateOrganization(input: $input) "
     "{ __typename ... on Organization { id } } }"
 )
+_CREATE_WEBHOOK = (
+    "mutation ($input: CreateWebhookInput!) { answer: createWebhook(input: $input) "
+    "{ __typename ... on WebhookWithSecret { webhook { id } } } }"
+)
+_TEST_WEBHOOK = (
+    "mutation ($input: WebhookInput!) { answer: sendTestEvent(input: $input) "
+    "{ __typename ... on Delivery { id } } }"
+)
+_SWITCHED_OFF = """
+    UPDATE webhook SET is_active = false, disabled_reason = 'FAILING'
+    WHERE organization_id = $1 AND id = $2
+    RETURNING 1
+"""
+_TRIED = """
+    UPDATE webhook_delivery
+    SET attempts = 1, last_attempt_at = '2026-01-12T10:00Z', response_status = 500, problem = 'broken'
+    WHERE organization_id = $1 AND id = $2
+    RETURNING 1
+"""
 _NOTE = (
     "mutation ($input: UpdateAppointmentInput!) { answer: updateAppointment(input: $input) "
     "{ __typename } }"
@@ -308,6 +327,7 @@ async def a_world(api: Api) -> World:
             "BusySource": [(await a_private_calendar(api, ada, room))["id"]],
             "Location": [location["id"]],
             "Organization": [organization["id"]],
+            **await _a_webhook(api),
             "Reminder": [each["id"] for each in found if each["sentAt"] is not None],
         },
         ada=ada,
@@ -315,6 +335,18 @@ async def a_world(api: Api) -> World:
         standing=standing,
         cancelled=cancelled,
     )
+
+
+async def _a_webhook(api: Api) -> dict[str, list[str]]:
+    """The ids of one that was switched off, and of a delivery that failed, by type."""
+    values: Json = {"url": "https://crm.example/hook"}
+    made_ = (await api.ask(_CREATE_WEBHOOK, caller=api.admin, input=values))["answer"]
+    webhook: str = made_["webhook"]["id"]
+    tested = (await api.ask(_TEST_WEBHOOK, caller=api.admin, input={"id": webhook}))["answer"]
+    delivery: str = tested["id"]
+    await api.rows(_SWITCHED_OFF, api.organization.id, key_in(webhook))
+    await api.rows(_TRIED, api.organization.id, key_in(delivery))
+    return {"Webhook": [webhook], "Delivery": [delivery]}
 
 
 def node_types() -> list[GraphQLObjectType]:

@@ -13,7 +13,7 @@ from app.store.events import START_OF_EVENTS
 from tests.builders import Api, Json
 from tests.integration.security_world import SCHEMA, World, a_world
 from tests.integration.test_events import read, settled
-from tests.integration.test_security_schema import an_input
+from tests.integration.test_security_schema import an_input, input_of
 
 WRITTEN: Final[Mapping[str, str]] = {
     "updateOrganization": "ORGANIZATION_CHANGED",
@@ -50,6 +50,12 @@ WRITTEN: Final[Mapping[str, str]] = {
     "eraseCustomer": "CUSTOMER_ERASED",
     "setBusyTimes": "PROVIDER_CHANGED",
     "removeBusySource": "PROVIDER_CHANGED",
+    "createWebhook": "WEBHOOK_CHANGED",
+    "updateWebhook": "WEBHOOK_CHANGED",
+    "rotateWebhookSecret": "WEBHOOK_CHANGED",
+    "sendTestEvent": "WEBHOOK_TESTED",
+    "redeliver": "",  # sends an event again
+    "deleteWebhook": "WEBHOOK_CHANGED",
 }
 """The events of each mutation, in the order in which they are tried."""
 
@@ -83,10 +89,7 @@ async def events_of(api: Api, field: str, values: Json) -> str:
     await settled(pool)
     before = await read(pool, organization_id)
     place = before[-1].cursor if before else START_OF_EVENTS
-    type_name = f"{field[0].upper()}{field[1:]}Input"
-    document = (
-        f"mutation ($input: {type_name}!) {{ answer: {field}(input: $input) {{ __typename }} }}"
-    )
+    document = f"mutation ($input: {input_of(field)}) {{ answer: {field}(input: $input) {{ __typename }} }}"
     answer = (await api.ask(document, caller=api.admin, input=values))["answer"]["__typename"]
     assert not answer.endswith("Error"), (field, answer)
     await settled(pool)

@@ -1,7 +1,7 @@
 """Events: the log of what happened in the organization, for administrators."""
 
 from datetime import datetime
-from typing import Annotated, Final, Self
+from typing import Annotated, Self
 from uuid import UUID
 
 import strawberry
@@ -9,41 +9,12 @@ import strawberry
 from app.api.graph.nodes import node_of
 from app.api.operation.info import Info
 from app.api.words.enums import Actor, EventType
+from app.api.words.event_messages import IN_ORDER, SUBJECT_TYPES, cursor_text
 from app.api.words.node import Node
-from app.api.words.relay import After, Connection, First, Order, PageInfo, PageRequest, global_id
+from app.api.words.relay import After, Connection, First, PageInfo, PageRequest, global_id
 from app.core import events as core
 from app.core.events import EventCursor
 from app.usecases.events.list_events import list_events
-
-IN_ORDER: Final = Order(name="events", types=(int, int, UUID))
-
-_TYPE_NAMES: Final = {
-    EventType.APPOINTMENT_BOOKED: "Appointment",
-    EventType.APPOINTMENT_RESCHEDULED: "Appointment",
-    EventType.APPOINTMENT_CANCELLED: "Appointment",
-    EventType.APPOINTMENT_COMPLETED: "Appointment",
-    EventType.APPOINTMENT_NO_SHOW: "Appointment",
-    EventType.APPOINTMENT_CORRECTED: "Appointment",
-    EventType.SESSION_RESCHEDULED: "Session",
-    EventType.SESSION_CANCELLED: "Session",
-    EventType.HOLD_CREATED: "Hold",
-    EventType.HOLD_ENDED: "Hold",
-    EventType.MESSAGE_SENT: "Reminder",
-    EventType.MESSAGE_FAILED: "Reminder",
-    EventType.PROVIDER_CHANGED: "Provider",
-    EventType.SERVICE_CHANGED: "Service",
-    EventType.RESOURCE_CHANGED: "Resource",
-    EventType.LOCATION_CHANGED: "Location",
-    EventType.ORGANIZATION_CHANGED: "Organization",
-    EventType.CUSTOMER_CHANGED: "Customer",
-    EventType.CUSTOMER_ERASED: "Customer",
-}
-"""The GraphQL type of what each event is about."""
-
-
-def cursor_text(cursor: EventCursor) -> str:
-    """The opaque cursor of a place in the log."""
-    return IN_ORDER.cursor((cursor.epoch, cursor.transaction_id, cursor.id))
 
 
 @strawberry.type(
@@ -78,7 +49,7 @@ class Event:
     async def subject(self, info: Info) -> Node | None:
         """Batched."""
         happening = self.row.happening
-        return await node_of(info, _TYPE_NAMES[happening.type], happening.subject_id)
+        return await node_of(info, SUBJECT_TYPES[happening.type], happening.subject_id)
 
     @classmethod
     def of(cls, event: core.Event) -> Self:

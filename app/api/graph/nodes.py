@@ -18,6 +18,7 @@ from app.api.graph.resources import Resource
 from app.api.graph.services import Service
 from app.api.graph.sessions import Session
 from app.api.graph.time_off import TimeOff
+from app.api.graph.webhooks import Delivery, Webhook
 from app.api.operation.info import Info
 from app.api.words.enums import ExternalType
 from app.api.words.errors import BadUserInput
@@ -28,6 +29,7 @@ from app.core.ids import (
     AppointmentId,
     BusySourceId,
     CustomerId,
+    DeliveryId,
     HoldId,
     LocationId,
     MessageLogId,
@@ -36,6 +38,7 @@ from app.core.ids import (
     ServiceId,
     SessionId,
     TimeOffId,
+    WebhookId,
 )
 from app.usecases.booking.find_appointment import find_appointment
 from app.usecases.practice.edit_organization import read_organization
@@ -130,8 +133,22 @@ async def _booked(info: Info, key: UUID) -> core.Appointment | None:
     )
 
 
+async def _webhook(info: Info, key: UUID) -> Node | None:
+    if not info.context.viewer.is_admin:
+        return None
+    found = await info.context.loaders.webhook.load(WebhookId(key))
+    return None if found is None else Webhook.of(found)
+
+
+async def _delivery(info: Info, key: UUID) -> Node | None:
+    if not info.context.viewer.is_admin:
+        return None
+    found = await info.context.loaders.delivery.load(DeliveryId(key))
+    return None if found is None else Delivery.of(found)
+
+
 async def _message(info: Info, key: UUID) -> Node | None:
-    """By its row in the log, from which its event knows it."""
+    """By its row in the log, from which events and webhooks know it."""
     appointment_id = await info.context.loaders.appointment_of_message.load(MessageLogId(key))
     appointment = None if appointment_id is None else await _booked(info, appointment_id)
     if appointment is None:
@@ -154,14 +171,17 @@ _FIND: Final[Mapping[str, Callable[[Info, UUID], Awaitable[Node | None]]]] = {
     "Appointment": _appointment,
     "BusySource": _busy_source,
     "Customer": _customer,
+    "Delivery": _delivery,
     "Hold": _hold,
     "Location": _location,
     "Organization": _organization,
     "Provider": _provider,
+    "Reminder": _message,
     "Resource": _resource,
     "Service": _service,
     "Session": _session,
     "TimeOff": _time_off,
+    "Webhook": _webhook,
 }
 """How an object of each type is found by its key, for those who may see it."""
 
@@ -180,8 +200,6 @@ async def node_of(info: Info, type_name: str, key: UUID) -> Node | None:
     """The object of this type that an event is about; None where there is none any more that the
     caller may see. Batched.
     """
-    if type_name == "Reminder":
-        return await _message(info, key)
     found = await _found(info, type_name, key)
     return None if isinstance(found, Customer) and found.row.is_erased else found
 

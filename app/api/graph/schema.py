@@ -35,6 +35,7 @@ from app.api.graph.subscriptions import Subscription
 from app.api.graph.templates import TemplateMutation, TemplateQuery
 from app.api.graph.time_off import TimeOffMutation
 from app.api.graph.viewer import ViewerQuery
+from app.api.graph.webhooks import WebhookMutation, WebhookQuery
 from app.api.operation.context import Context
 from app.api.words.scalars import SCALARS
 
@@ -60,6 +61,7 @@ class Query(
     StrandedQuery,
     TemplateQuery,
     EventQuery,
+    WebhookQuery,
 ):
     """All root fields of queries."""
 
@@ -87,6 +89,7 @@ class Mutation(
     ReminderMutation,
     TemplateMutation,
     CalendarFeedMutation,
+    WebhookMutation,
     ClockMutation,
 ):
     """All root fields of mutations."""

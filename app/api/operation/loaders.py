@@ -65,6 +65,7 @@ from app.usecases.look_ups import (
 from app.usecases.messages.list_messages import list_messages
 from app.usecases.practice.find_customers import known_customers
 from app.usecases.practice.find_providers import find_providers, known_providers
+from app.usecases.webhooks.list_webhooks import find_deliveries, find_webhooks
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -79,6 +80,7 @@ if TYPE_CHECKING:
         AppointmentId,
         BusySourceId,
         CustomerId,
+        DeliveryId,
         HoldId,
         LocationId,
         MessageLogId,
@@ -89,6 +91,7 @@ if TYPE_CHECKING:
         SessionId,
         SubjectId,
         TimeOffId,
+        WebhookId,
     )
     from app.core.location import Location
     from app.core.messages import Message
@@ -105,6 +108,7 @@ if TYPE_CHECKING:
     from app.core.resource import Resource
     from app.core.session import Session
     from app.core.viewer import Viewer
+    from app.core.webhooks import Delivery, Webhook
     from app.core.zones import Interval
     from app.free_times.shared import Stamp
     from app.usecases.listing.list_availability import Listed
@@ -247,6 +251,14 @@ class Loaders:
     @cached_property
     def location(self) -> Loader[LocationId, Location | None]:
         return _one(partial(find_locations, self._resources, self._organization_id))
+
+    @cached_property
+    def webhook(self) -> Loader[WebhookId, Webhook | None]:
+        return _one(partial(find_webhooks, self._resources, self._organization_id))
+
+    @cached_property
+    def delivery(self) -> Loader[DeliveryId, Delivery | None]:
+        return _one(partial(find_deliveries, self._resources, self._organization_id))
 
     @cached_property
     def session(self) -> Loader[SessionId, Session | None]:

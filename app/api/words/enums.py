@@ -17,6 +17,7 @@ from app.core.overrides import RuleSetAside
 from app.core.refusals import NotChangeableReason
 from app.core.slots import UnbookableReason
 from app.core.viewer import Role
+from app.core.webhooks import DeliveryStatus
 
 __all__ = [
     "Actor",
@@ -25,6 +26,7 @@ __all__ = [
     "AppointmentStatus",
     "Assignment",
     "Channel",
+    "DeliveryStatus",
     "EventType",
     "ExternalType",
     "LateCancellation",
@@ -311,5 +313,16 @@ _publish(
         "ORGANIZATION_CHANGED": "The organization's settings or templates were changed.",
         "CUSTOMER_CHANGED": "A customer's record was made or changed.",
         "CUSTOMER_ERASED": "A customer's personal data were erased.",
+        "WEBHOOK_CHANGED": "A webhook was created, changed, deleted or switched off.",
+        "WEBHOOK_TESTED": "A test event was sent to a webhook; no other webhook gets it.",
+    },
+)
+_publish(
+    DeliveryStatus,
+    "How far the delivery of an event is.",
+    {
+        "PENDING": "It is to be tried, or tried again.",
+        "DELIVERED": "The receiver answered with a 2xx status.",
+        "FAILED": "It was tried for three days, or it was sent by hand and failed.",
     },
 )

@@ -12,12 +12,14 @@ from app.core.ids import (
     AppointmentId,
     BusySourceId,
     CustomerId,
+    DeliveryId,
     LocationId,
     ProviderId,
     ResourceId,
     ServiceId,
     SessionId,
     TimeOffId,
+    WebhookId,
 )
 
 if TYPE_CHECKING:
@@ -114,3 +116,13 @@ def customer_key(text: str) -> CustomerId:
 def optional_customer_key(text: str | None) -> CustomerId | None:
     """The customer that this global id names; None where none was given."""
     return None if text is None else customer_key(text)
+
+
+def webhook_key(text: str) -> WebhookId:
+    """The webhook that this global id names."""
+    return WebhookId(key_of("Webhook", text) or _NOTHING)
+
+
+def delivery_key(text: str) -> DeliveryId:
+    """The delivery that this global id names."""
+    return DeliveryId(key_of("Delivery", text) or _NOTHING)

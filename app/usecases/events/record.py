@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         ResourceId,
         ServiceId,
         SessionId,
+        WebhookId,
     )
     from app.core.needs import Assignment
     from app.core.overrides import RuleSetAside
@@ -238,6 +239,11 @@ def session_changed(event_type: EventType, session: Session) -> Happening:
     )
 
 
+def webhook_changed(webhook_id: WebhookId) -> Happening:
+    """The event of a webhook that was created, changed, deleted or switched off."""
+    return Happening(type=EventType.WEBHOOK_CHANGED, subject_id=webhook_id)
+
+
 def hold_ended(hold: Hold | ExpiredHold) -> Happening:
     """The event of a hold that was used or released, or that has expired."""
     return Happening(type=EventType.HOLD_ENDED, subject_id=hold.id, provider_id=hold.provider_id)
@@ -251,8 +257,12 @@ def record_events(
     *,
     author: Author,
     now: datetime,
+    ids: Sequence[EventId] = (),
 ) -> None:
-    """Anything else happened: only its events are written."""
+    """Anything else happened: only its events are written, under `ids` where the caller needs to
+    know them.
+    """
     if happenings:
-        named = [(EventId(resources.new_id()), each) for each in happenings]
+        ids = ids or [EventId(resources.new_id()) for _ in happenings]
+        named = list(zip(ids, happenings, strict=True))
         insert_events(tx, organization_id, named, author=author, occurred_at=now)

@@ -1,4 +1,4 @@
-"""Measure how late messages are: how long due ones have waited."""
+"""Measure how late messages and events are: how long due ones have waited."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from app.store.lags import waiting_since
+from app.store.webhooks import webhook_lag
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -29,6 +30,22 @@ async def measure_lags(resources: Resources) -> Lags:
     now, real_now = resources.clock(), resources.real_clock()
     since = await waiting_since(resources.pool, due_by=now, real_now=real_now)
     return Lags(outbox=_lag(since.outbox, now), messages=_lag(since.messages, real_now))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventLag:
+    """How long ago the oldest event happened that a working webhook has no delivery of, by the
+    program's clock; and how many active webhooks fail.
+    """
+
+    lag: timedelta
+    failing: int
+
+
+async def measure_events(resources: Resources) -> EventLag:
+    """As of now."""
+    found = await webhook_lag(resources.pool)
+    return EventLag(lag=_lag(found.since, resources.clock()), failing=found.failing)
 
 
 def _lag(since: datetime | None, now: datetime) -> timedelta:

@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from app.core.zones import minute_of
-from app.store import retention
+from app.store import retention, webhooks
 from app.store.idempotency import purge_keys
 from app.store.network_tallies import purge_tallies as purge_network_tallies
 from app.usecases.booking.hold_slot import sweep_expired_holds
@@ -109,8 +109,17 @@ async def purge_messages(resources: Resources) -> int:
 
 
 async def purge_events(resources: Resources) -> int:
-    """Delete old events. Returns how many."""
+    """Delete old events, and before them their deliveries; and what is left of deleted webhooks.
+    Returns how many events.
+    """
     happened_before = resources.clock() - resources.retention.events
+    await _all(
+        lambda: webhooks.purge_deliveries(
+            resources.pool, happened_before=happened_before, batch_size=BATCH_SIZE
+        )
+    )
+    for purge_batch in (webhooks.purge_deliveries_of_deleted, webhooks.purge_webhooks):
+        await _all(partial(purge_batch, resources.pool, batch_size=BATCH_SIZE))
     return await _all(
         lambda: retention.purge_events(
             resources.pool, happened_before=happened_before, batch_size=BATCH_SIZE
