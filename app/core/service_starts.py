@@ -89,7 +89,7 @@ class SeatedStarts(NamedTuple):
     """All of them, ascending, each with those with whom as lead it can be booked, in the service's
     order."""
     standing: dict[Minute, SeatsAt]
-    """Those of them at which a session stands that can be joined. At the others all seats of the
+    """Those of them at which a standing session can be joined. At the others all seats of the
     service are left, and the visit is as long as the service's."""
 
 
@@ -105,11 +105,12 @@ def seated_starts(
     sessions: Iterable[StandingSession],
 ) -> SeatedStarts:
     """The starts of `new` sessions, as `service_starts` lists them, and of those of the `sessions`
-    that such a party can join: what `assign` says of each start.
+    that such a party can join: what `Start.decide` says of each.
 
     `providers` are those whom the service could take; resources are those that it needs and those
     of the sessions. The hours of both include the exceptions around the sessions' dates. Where an
-    appointment moves, the sessions are without its own, whose start is asked about with `seats_at`.
+    appointment moves, the sessions are without its own, whose start is asked about with
+    `Start.seats_left`.
     """
     leads = dict(new) if seats <= needs.seats else {}
     order = {each: place for place, each in enumerate(_in_order(needs, providers))}

@@ -123,186 +123,6 @@ class Member(NamedTuple):
     reasons: tuple[UnbookableReason, ...]
 
 
-def assign(
-    needs: Needs,
-    named: Sequence[ProviderId],
-    candidates: Mapping[ProviderId, Candidate],
-    resources: Mapping[ResourceId, ResourceCandidate],
-    starts_at: datetime,
-    now: datetime,
-    *,
-    own: Claims | OwnSeats | None = None,
-    seats: int = 1,
-    sessions: Iterable[StandingSession] = (),
-    override: Override = NO_OVERRIDE,
-) -> Join | Visit | tuple[UnbookableReason, ...]:
-    """What a visit at this start takes, or every reason why it can't be had, in the contract's
-    order.
-
-    The first of those `named` leads, and all of them are taken, even if the service needs fewer by
-    now. Each further provider is the first possible one in the order of the service's assignment;
-    so is the lead where nobody is named. Everybody named is among `candidates`. Candidates whom the
-    service does not name (any more) come after those whom it does. Only those in `candidates` and
-    `resources` are taken, so a decision can be restricted to what is locked.
-
-    `own` is what the appointment that moves has, if one does: its claims, or its seats in a
-    session. Whether the claims of that session are among those of the candidates plays no part.
-
-    The party takes so many `seats`, at least 1: all of them in one of the `sessions`, of this
-    service, or in a new one. Only a session all of whose providers and resources are among
-    `candidates` and `resources` is joined, and only one that starts at this instant.
-
-    Where one provider is named, the reasons against the start are theirs; otherwise NOBODY_FREE
-    stands for all reasons of providers, and LIMIT_REACHED is added if there were enough of them
-    without their limits. RESOURCE_TAKEN is given where no lead, or failing that no provider at all,
-    can have the units that the service needs, or where one provider is named and their session
-    can't keep its units. NO_SEATS_LEFT is given alone. What the `override` sets aside is no reason.
-    """
-    start = _Start(
-        needs,
-        named,
-        candidates,
-        resources,
-        starts_at,
-        now,
-        own,
-        seats=seats,
-        sessions=sessions,
-        override=override,
-    )
-    return start.joined() or start.visit() or start.refusal()
-
-
-def refuse_time(
-    alone: Candidate,
-    starts_at: datetime,
-    duration_minutes: int | None,
-    now: datetime,
-    *,
-    own: Claims | None = None,
-    override: Override = NO_OVERRIDE,
-) -> SlotUnavailable | InvalidInput | None:
-    """Why a visit of this provider alone can't start there; with a duration, only if it is still
-    the one that is expected. `own` are the claims of the appointment that moves, if one does. What
-    the `override` sets aside is no reason.
-    """
-    refusal = refuse_duration(alone.calendar.rules, duration_minutes)
-    if refusal is not None:
-        return refusal
-    lead = alone.calendar.provider.id
-    needs = Needs(provider_ids=(lead,))
-    start = _Start(needs, (lead,), {lead: alone}, {}, starts_at, now, own, override=override)
-    reasons = start.reasons(lead)
-    return SlotUnavailable(reasons=in_order(reasons)) if reasons else None
-
-
-def leads_at(
-    needs: Needs,
-    named: Sequence[ProviderId],
-    candidates: Mapping[ProviderId, Candidate],
-    resources: Mapping[ResourceId, ResourceCandidate],
-    starts_at: datetime,
-    now: datetime,
-    *,
-    own: Claims | OwnSeats | None = None,
-    seats: int = 1,
-    sessions: Iterable[StandingSession] = (),
-) -> tuple[ProviderId, ...]:
-    """With whom as lead the start can be booked, in the service's order; nobody if, and only if,
-    `assign` refuses it. The arguments are those of `assign`.
-    """
-    start = _Start(
-        needs, named, candidates, resources, starts_at, now, own, seats=seats, sessions=sessions
-    )
-    found = {lead for lead in start.leads() if start.completed(lead) is not None}
-    found = found if seats <= needs.seats else set()
-    found |= {session.providers[0] for session in start.joinable()}
-    return tuple(each for each in _in_the_services_order(needs, candidates) if each in found)
-
-
-def seats_at(
-    needs: Needs,
-    named: Sequence[ProviderId],
-    candidates: Mapping[ProviderId, Candidate],
-    resources: Mapping[ResourceId, ResourceCandidate],
-    starts_at: datetime,
-    now: datetime,
-    *,
-    own: Claims | OwnSeats | None = None,
-    seats: int = 1,
-    sessions: Iterable[StandingSession] = (),
-) -> SeatsAt | None:
-    """How many seats are left for this wish, and when the visit of this party ends; None if, and
-    only if, `assign` refuses it. The arguments are those of `assign`.
-    """
-    start = _Start(
-        needs, named, candidates, resources, starts_at, now, own, seats=seats, sessions=sessions
-    )
-    taken = start.joined() or start.visit()
-    return None if taken is None else SeatsAt(start.seats_left(), visit_of(taken.claims)[1])
-
-
-def explain_members(
-    needs: Needs,
-    named: Sequence[ProviderId],
-    candidates: Mapping[ProviderId, Candidate],
-    resources: Mapping[ResourceId, ResourceCandidate],
-    starts_at: datetime,
-    now: datetime,
-    *,
-    own: Claims | OwnSeats | None = None,
-    seats: int = 1,
-    sessions: Iterable[StandingSession] = (),
-) -> tuple[Member, ...]:
-    """The reasons of every provider and resource that the service could take, in its order. The
-    arguments are those of `assign`.
-
-    A resource has reasons if none of its units is possible. They are asked about with the buffers
-    of the first named provider, else of the first who can lead, else of the first. The lead of a
-    session that takes the party has no reasons, and neither have its resources; NO_SEATS_LEFT is
-    the only one of a lead whose session lacks nothing but seats.
-    """
-    start = _Start(
-        needs, named, candidates, resources, starts_at, now, own, seats=seats, sessions=sessions
-    )
-    order = _in_the_services_order(needs, candidates)
-    members = [Member(each, in_order(start.reasons(each))) for each in order]
-    if order:
-        rules = candidates[_asked_with(start, named, order)].calendar.rules
-        members += [
-            Member(each, in_order(start.reasons_of_resource(each, rules)))
-            for each in needs.resource_ids
-            if each in resources and not resources[each].calendar.resource.is_archived
-        ]
-    in_sessions = start.reasons_in_sessions()
-    return tuple(
-        Member(each, in_order(in_sessions.get(each, reasons))) for each, reasons in members
-    )
-
-
-def rules_for_resources(
-    needs: Needs,
-    named: Sequence[ProviderId],
-    candidates: Mapping[ProviderId, Candidate],
-    resources: Mapping[ResourceId, ResourceCandidate],
-    starts_at: datetime,
-    now: datetime,
-) -> Rules:
-    """By which provider's rules `explain_members` asks about resources, where there is any. The
-    arguments are those of `assign`.
-    """
-    start = _Start(needs, named, candidates, resources, starts_at, now, None)
-    order = _in_the_services_order(needs, candidates)
-    return candidates[_asked_with(start, named, order)].calendar.rules
-
-
-def _asked_with(
-    start: _Start, named: Sequence[ProviderId], order: Sequence[ProviderId]
-) -> ProviderId:
-    """The first named provider, else the first who can lead, else the first."""
-    return named[0] if named else next(start.leads(), order[0])
-
-
 def _in_the_services_order(
     needs: Needs, candidates: Mapping[ProviderId, Candidate]
 ) -> list[ProviderId]:
@@ -381,9 +201,26 @@ def _beside(
     }
 
 
-class _Start:
-    """A start of a service. Each provider, and each resource by each lead's rules, is looked at
-    once, and only when somebody asks.
+class Start:
+    """A start of a service, to decide upon for one wish.
+
+    The first of those `named` leads, and all of them are taken, even if the service needs fewer by
+    now. Each further provider is the first possible one in the order of the service's assignment;
+    so is the lead where nobody is named. Everybody named is among `candidates`. Candidates whom the
+    service does not name (any more) come after those whom it does. Only those in `candidates` and
+    `resources` are taken, so a decision can be restricted to what is locked.
+
+    `own` is what the appointment that moves has, if one does: its claims, or its seats in a
+    session. Whether the claims of that session are among those of the candidates plays no part.
+
+    The party takes so many `seats`, at least 1: all of them in one of the `sessions`, of this
+    service, or in a new one. Only a session all of whose providers and resources are among
+    `candidates` and `resources` is joined, and only one that starts at this instant.
+
+    What the `override` sets aside is no reason. Without `heeds_limits`, no limit is reached.
+
+    Each provider, and each resource by each lead's rules, is looked at once, and only when somebody
+    asks.
     """
 
     def __init__(
@@ -394,8 +231,8 @@ class _Start:
         resources: Mapping[ResourceId, ResourceCandidate],
         starts_at: datetime,
         now: datetime,
-        own: Claims | OwnSeats | None,
         *,
+        own: Claims | OwnSeats | None = None,
         seats: int = 1,
         sessions: Iterable[StandingSession] = (),
         override: Override = NO_OVERRIDE,
@@ -404,7 +241,8 @@ class _Start:
         self._own_seats = own if isinstance(own, OwnSeats) else None
         if self._own_seats is not None:
             candidates, resources = _beside(self._own_seats, candidates, resources, now)
-        self._arguments = (needs, named, candidates, resources, starts_at, now, own)
+        self._everything = (needs, named, candidates, resources, starts_at, now)
+        self._given = own
         self._seats = seats
         self._override = override
         self._heeds_limits = heeds_limits
@@ -421,6 +259,76 @@ class _Start:
         self._sessions = self._in_order_of_preference(sessions)
         self._against: dict[ProviderId, frozenset[UnbookableReason]] = {}
         self._units: dict[Rules, tuple[tuple[ResourceId, int], ...] | None] = {}
+
+    # ------------------------------------------------------------ what is decided
+
+    def decide(self) -> Join | Visit | tuple[UnbookableReason, ...]:
+        """What a visit at this start takes, or every reason why it can't be had, in the contract's
+        order.
+
+        Where one provider is named, the reasons against the start are theirs; otherwise NOBODY_FREE
+        stands for all reasons of providers, and LIMIT_REACHED is added if there were enough of them
+        without their limits. RESOURCE_TAKEN is given where no lead, or failing that no provider at
+        all, can have the units that the service needs, or where one provider is named and their
+        session can't keep its units. NO_SEATS_LEFT is given alone.
+        """
+        return self._taken() or self._refusal()
+
+    def possible_leads(self) -> tuple[ProviderId, ...]:
+        """With whom as lead the start can be booked, in the service's order; nobody if, and only
+        if, `decide` refuses it.
+        """
+        found: set[ProviderId] = set()
+        if self._seats <= self._needs.seats:
+            found = {lead for lead in self._leads() if self._completed(lead) is not None}
+        found |= {session.providers[0] for session in self._joinable()}
+        order = _in_the_services_order(self._needs, self._candidates)
+        return tuple(each for each in order if each in found)
+
+    def seats_left(self) -> SeatsAt | None:
+        """The largest party that finds room here with this wish, and when the visit of this party
+        ends; None if, and only if, `decide` refuses it.
+        """
+        taken = self._taken()
+        if taken is None:
+            return None
+        left = [each.left for each in self._sessions if not each.against]
+        if any(self._completed(lead) is not None for lead in self._leads()):
+            left.append(self._needs.seats)
+        return SeatsAt(max(left, default=0), visit_of(taken.claims)[1])
+
+    def members(self) -> tuple[Member, ...]:
+        """The reasons of every provider and resource that the service could take, in its order.
+
+        A resource has reasons if none of its units is possible, by `rules_for_resources`. The lead
+        of a session that takes the party has no reasons, and neither have its resources;
+        NO_SEATS_LEFT is the only one of a lead whose session lacks nothing but seats.
+        """
+        order = _in_the_services_order(self._needs, self._candidates)
+        members = [Member(each, in_order(self.reasons(each))) for each in order]
+        if order:
+            rules = self.rules_for_resources()
+            members += [
+                Member(each, in_order(self._reasons_of_resource(each, rules)))
+                for each in self._needs.resource_ids
+                if each in self._resources
+                and not self._resources[each].calendar.resource.is_archived
+            ]
+        in_sessions = self._reasons_in_sessions()
+        return tuple(
+            Member(each, in_order(in_sessions.get(each, reasons))) for each, reasons in members
+        )
+
+    def rules_for_resources(self) -> Rules:
+        """By which provider's rules `members` asks about resources: by those of the first who is
+        named, else of the first who can lead, else of the first. There is at least one.
+        """
+        order = _in_the_services_order(self._needs, self._candidates)
+        lead = self._named[0] if self._named else next(self._leads(), order[0])
+        return self._candidates[lead].calendar.rules
+
+    def _taken(self) -> Join | Visit | None:
+        return self._joined() or self._visit()
 
     # ------------------------------------------------------------ sessions
 
@@ -460,28 +368,21 @@ class _Start:
             found.insert(0, _Session(own.session, left, {}))
         return found
 
-    def joinable(self) -> Iterator[StandingSession]:
+    def _joinable(self) -> Iterator[StandingSession]:
         """The sessions that take the party, the preferred one first."""
         return (
             each.session for each in self._sessions if not each.against and each.left >= self._seats
         )
 
-    def joined(self) -> Join | None:
+    def _joined(self) -> Join | None:
         """Seats in a standing session; None if none takes the party."""
-        session = next(self.joinable(), None)
+        session = next(self._joinable(), None)
         if session is None:
             return None
         others = (each for each in session.providers if each not in self._named)
         return Join(session=session, providers=(*self._named, *others), named=len(self._named))
 
-    def seats_left(self) -> int:
-        """The largest party that finds room here with this wish."""
-        left = [each.left for each in self._sessions if not each.against]
-        if any(self.completed(lead) is not None for lead in self.leads()):
-            left.append(self._needs.seats)
-        return max(left, default=0)
-
-    def reasons_in_sessions(self) -> dict[SubjectId, frozenset[UnbookableReason]]:
+    def _reasons_in_sessions(self) -> dict[SubjectId, frozenset[UnbookableReason]]:
         """The reasons of those who lead sessions that could be joined if there were seats, and of
         the resources of those that can be joined.
         """
@@ -561,7 +462,7 @@ class _Start:
     def _moving_claim(self) -> Claim | None:
         return next((each for claims in self._own.values() for each in claims), None)
 
-    def reasons_of_resource(
+    def _reasons_of_resource(
         self, resource_id: ResourceId, rules: Rules
     ) -> frozenset[UnbookableReason]:
         """Everything that keeps the visit from taking any unit of this resource."""
@@ -620,23 +521,23 @@ class _Start:
 
     # ------------------------------------------------------------ the whole visit
 
-    def visit(self) -> Visit | None:
+    def _visit(self) -> Visit | None:
         """What a visit of its own takes, in a new session where the service has seats; None if it
         can't be had.
         """
         if self._seats > self._needs.seats:
             return None
-        visits = (self.completed(lead) for lead in self.leads())
+        visits = (self._completed(lead) for lead in self._leads())
         return next((visit for visit in visits if visit is not None), None)
 
-    def leads(self) -> Iterator[ProviderId]:
+    def _leads(self) -> Iterator[ProviderId]:
         """Who can lead, in the order in which they are tried."""
         if not self._named:
             yield from (each for each in self._order if not self.reasons(each))
         elif not self.reasons(self._named[0]) and all(map(self._is_possible, self._named[1:])):
             yield self._named[0]
 
-    def completed(self, lead: ProviderId) -> Visit | None:
+    def _completed(self, lead: ProviderId) -> Visit | None:
         """The visit with this lead; None if it lacks providers or units."""
         providers = self._providers(lead)
         rules = self._candidates[lead].calendar.rules
@@ -689,7 +590,7 @@ class _Start:
         )
         return tuple(islice(possible, group.count))
 
-    def refusal(self) -> tuple[UnbookableReason, ...]:
+    def _refusal(self) -> tuple[UnbookableReason, ...]:
         """Why there is no visit here."""
         if self._seats > self._needs.seats or any(not each.against for each in self._sessions):
             return (UnbookableReason.NO_SEATS_LEFT,)
@@ -700,10 +601,12 @@ class _Start:
                 found |= _as_named(self._named[0], each)
         if not self.is_staffed():
             found.add(UnbookableReason.NOBODY_FREE)
-            heedless = _Start(*self._arguments, override=self._override, heeds_limits=False)
+            heedless = Start(
+                *self._everything, own=self._given, override=self._override, heeds_limits=False
+            )
             if heedless.is_staffed():
                 found |= _LIMIT
-        asked = self._named[:1] or list(self.leads()) or self._order
+        asked = self._named[:1] or list(self._leads()) or self._order
         if asked and all(
             self._units_for(self._candidates[each].calendar.rules) is None for each in asked
         ):
@@ -714,5 +617,28 @@ class _Start:
         """Whether there are enough providers for a lead. The reasons of the only provider who is
         named are told apart, so whether they can lead plays no part.
         """
-        leads = self._named if len(self._named) == 1 else self.leads()
+        leads = self._named if len(self._named) == 1 else self._leads()
         return any(self._providers(each) is not None for each in leads)
+
+
+def refuse_time(
+    alone: Candidate,
+    starts_at: datetime,
+    duration_minutes: int | None,
+    now: datetime,
+    *,
+    own: Claims | None = None,
+    override: Override = NO_OVERRIDE,
+) -> SlotUnavailable | InvalidInput | None:
+    """Why a visit of this provider alone can't start there; with a duration, only if it is still
+    the one that is expected. `own` are the claims of the appointment that moves, if one does. What
+    the `override` sets aside is no reason.
+    """
+    refusal = refuse_duration(alone.calendar.rules, duration_minutes)
+    if refusal is not None:
+        return refusal
+    lead = alone.calendar.provider.id
+    needs = Needs(provider_ids=(lead,))
+    start = Start(needs, (lead,), {lead: alone}, {}, starts_at, now, own=own, override=override)
+    reasons = start.reasons(lead)
+    return SlotUnavailable(reasons=in_order(reasons)) if reasons else None

@@ -39,7 +39,7 @@ from app.core.seating import Join, OwnSeats, join_fullest, rooms_of
 from app.core.sentences import say
 from app.core.slots import UnbookableReason
 from app.core.validation import SEVERAL_NEED_A_SERVICE
-from app.core.visits import Candidate, ResourceCandidate, Visit, assign, refuse_time
+from app.core.visits import Candidate, ResourceCandidate, Start, Visit, refuse_time
 from app.core.zones import instant_of, nearest_supported_date
 from app.free_times.read import RULES_MARGIN
 from app.store.calendars import load_claims, load_resource_calendars, time_zones
@@ -496,7 +496,7 @@ def decide_visit(
         for each, calendar in choices.resources.items()
         if each in some
     }
-    return assign(
+    return Start(
         choices.needs,
         named,
         candidates,
@@ -507,7 +507,7 @@ def decide_visit(
         seats=choices.wanted.seats,
         sessions=seen.sessions,
         override=choices.wanted.override,
-    )
+    ).decide()
 
 
 # ---------------------------------------------------------------- choosing

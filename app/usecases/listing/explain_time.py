@@ -12,14 +12,7 @@ from app.core.party import Party
 from app.core.refusals import NotFound
 from app.core.seating import Join, rooms_of
 from app.core.slots import UnbookableReason
-from app.core.visits import (
-    Candidate,
-    ResourceCandidate,
-    Visit,
-    assign,
-    explain_members,
-    rules_for_resources,
-)
+from app.core.visits import Candidate, ResourceCandidate, Start, Visit
 from app.core.zones import local_date, minute_at_or_after, minute_of, nearest_supported_date
 from app.free_times.read import RULES_MARGIN, claims_on
 from app.store.busy import busy_sources_at
@@ -99,7 +92,7 @@ async def explain_time(
         resources.pool, organization_id, _subjects(found), *dates_that_count(limits, first, last)
     )
     led = await load_led(resources.pool, organization_id, found.providers.values(), [starts_at])
-    asked = (
+    start = Start(
         found.needs,
         named,
         {
@@ -112,17 +105,19 @@ async def explain_time(
         },
         starts_at,
         resources.clock(),
+        seats=seats,
+        sessions=found.sessions,
     )
-    visit = assign(*asked, seats=seats, sessions=found.sessions)
+    visit = start.decide()
     who: dict[SubjectId, Provider | Resource] = {
         each: calendar.provider for each, calendar in found.providers.items()
     }
     who |= {each: calendar.resource for each, calendar in found.resources.items()}
-    members = explain_members(*asked, seats=seats, sessions=found.sessions)
+    members = start.members()
     busy = [each for each, reasons in members if UnbookableReason.BUSY_ELSEWHERE in reasons]
     sources: Mapping[SubjectId, BusySource] = {}
     if busy:
-        of_resources = rules_for_resources(*asked)
+        of_resources = start.rules_for_resources()
         rules = {each: calendar.rules for each, calendar in found.providers.items()}
         sources = await busy_sources_at(
             resources.pool,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import chain
-from typing import TYPE_CHECKING, NamedTuple, TypedDict
+from typing import TYPE_CHECKING, NamedTuple
 
 from app.admission.gate import RETRY_AFTER_SECONDS
 from app.core.booking import Wanted, visit_of
@@ -24,7 +24,7 @@ from app.core.sentences import say
 from app.core.service_starts import seated_starts, service_starts
 from app.core.slots import dates_of_viewer
 from app.core.validation import NAMED_TWICE, valid_seats, valid_time_zone
-from app.core.visits import Candidate, ResourceCandidate, leads_at, seats_at
+from app.core.visits import Candidate, ResourceCandidate, Start
 from app.core.zones import DAY_MINUTES, dates_between, day_number, instant_of, local_date
 from app.free_times.read import RULES_MARGIN, claims_on, count, led_claims_on
 from app.store.calendars import (
@@ -368,7 +368,7 @@ def _moves(
         start = visit_of(before)[0]
         leads.pop(start, None)
         standing.pop(start, None)
-        asked = (
+        at_start = Start(
             needs,
             wanted.named,
             {
@@ -386,15 +386,13 @@ def _moves(
             },
             instant_of(start),
             now,
+            own=choices.own,
+            seats=wanted.seats,
+            sessions=choices.sessions,
         )
-        also: _Seats = {
-            "own": choices.own,
-            "seats": wanted.seats,
-            "sessions": choices.sessions,
-        }
-        staying = leads_at(*asked, **also)
+        staying = at_start.possible_leads()
         has_seats = needs.seats > 1 or isinstance(choices.own, OwnSeats)
-        at = seats_at(*asked, **also) if has_seats else None
+        at = at_start.seats_left() if has_seats else None
         if staying:
             leads = dict(sorted((*leads.items(), (start, staying))))
         if at is not None:
@@ -409,14 +407,6 @@ def _moves(
             standing=standing,
         ),
     )
-
-
-class _Seats(TypedDict):
-    """What decides over seats where an appointment moves."""
-
-    own: Claims | OwnSeats
-    seats: int
-    sessions: Sequence[StandingSession]
 
 
 def _leads(

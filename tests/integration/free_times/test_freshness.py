@@ -14,7 +14,7 @@ from app.core.ids import ProviderId, ServiceId, SubjectId
 from app.core.party import Party
 from app.core.seating import SeatsAt, rooms_of
 from app.core.slots import bookable_starts, free_starts
-from app.core.visits import Candidate, ResourceCandidate, leads_at, seats_at
+from app.core.visits import Candidate, ResourceCandidate, Start
 from app.core.zones import Minute, day_number, instant_of
 from app.free_times.read import claims_around
 from app.standins.embedded import Servers
@@ -520,9 +520,9 @@ async def truth_of_service(
     found: dict[Minute, tuple[tuple[ProviderId, ...], SeatsAt | None]] = {}
     for start in sorted(on_a_grid | {session.start for session in sessions}):
         asked = (needs, (), candidates, resources, instant_of(start), api.clock.now)
-        leads = leads_at(*asked, seats=seats, sessions=sessions)
+        leads = Start(*asked, seats=seats, sessions=sessions).possible_leads()
         if leads:
-            at = seats_at(*asked, seats=seats, sessions=sessions)
+            at = Start(*asked, seats=seats, sessions=sessions).seats_left()
             found[start] = (leads, at if needs.seats > 1 else None)
     return found
 

@@ -38,7 +38,7 @@ from app.core.slots import (
     reasons_for_others,
 )
 from app.core.validation import BusyForm, ValidBusy, valid_busy
-from app.core.visits import Visit, assign, explain_members
+from app.core.visits import Start, Visit
 from app.core.zones import DAY_MINUTES, Interval, instants_reading, minute_of
 from tests.unit.core.test_visits import (
     ADA,
@@ -212,7 +212,7 @@ def test_no_new_visit_with_its_buffers_overlaps_a_busy_time() -> None:
     ):
         there = busy(NINE.replace(hour=begin), NINE.replace(hour=end))
         who = people(a_candidate(ADA, there, rules=buffered))
-        decided = assign(anybody(ADA), (ADA,), who, {}, NINE, NOW)
+        decided = Start(anybody(ADA), (ADA,), who, {}, NINE, NOW).decide()
         assert isinstance(decided, Visit) == (not reasons)
         if reasons:
             assert decided == reasons
@@ -226,8 +226,8 @@ def test_busy_elsewhere_reads_as_taken_to_others() -> None:
 def test_a_busy_time_moves_no_grid() -> None:
     there = busy(NINE.replace(minute=20), NINE.replace(minute=40))
     who = people(a_candidate(ADA, there))
-    assert isinstance(assign(anybody(ADA), (ADA,), who, {}, TEN, NOW), Visit)
-    off = assign(anybody(ADA), (ADA,), who, {}, NINE.replace(minute=40), NOW)
+    assert isinstance(Start(anybody(ADA), (ADA,), who, {}, TEN, NOW).decide(), Visit)
+    off = Start(anybody(ADA), (ADA,), who, {}, NINE.replace(minute=40), NOW).decide()
     assert off == (R.NOT_ON_GRID,)
 
 
@@ -246,11 +246,11 @@ def test_a_busy_resource_has_no_free_unit() -> None:
     there = busy(NINE, TEN)
     needs = replace(anybody(ADA), groups=(room(1, RED),))
     with_room = rooms(red=[there, taken(NINE, unit=2)])
-    decided = assign(needs, (ADA,), people(a_candidate(ADA)), with_room, NINE, NOW)
+    decided = Start(needs, (ADA,), people(a_candidate(ADA)), with_room, NINE, NOW).decide()
     assert decided == (R.RESOURCE_TAKEN,)
-    _, red = explain_members(needs, (ADA,), people(a_candidate(ADA)), with_room, NINE, NOW)
+    _, red = Start(needs, (ADA,), people(a_candidate(ADA)), with_room, NINE, NOW).members()
     assert red == (RED, (R.ALREADY_TAKEN, R.BUSY_ELSEWHERE))
-    after = assign(needs, (ADA,), people(a_candidate(ADA)), with_room, TEN, NOW)
+    after = Start(needs, (ADA,), people(a_candidate(ADA)), with_room, TEN, NOW).decide()
     assert isinstance(after, Visit)
     hours = Hours(time_zone="UTC", weekly=ALWAYS_OPEN, exceptions={})
     day = NINE.date()
@@ -265,14 +265,14 @@ def test_a_busy_resource_has_no_free_unit() -> None:
 def test_others_of_the_service_are_taken_where_one_is_busy() -> None:
     there = busy(NINE, TEN)
     needs = replace(anybody(ADA, BOB), groups=(room(1, BLUE, RED),))
-    decided = assign(
+    decided = Start(
         needs,
         (),
         people(a_candidate(ADA, there), a_candidate(BOB)),
         rooms(blue=[there]),
         NINE,
         NOW,
-    )
+    ).decide()
     assert isinstance(decided, Visit)
     assert (decided.lead, decided.units) == (BOB, ((RED, 1),))
 
@@ -283,9 +283,9 @@ def test_a_claim_that_stays_is_not_checked_against_busy_times() -> None:
     own: Claims = {ADA: (taken(NINE),), BLUE: (taken(NINE),)}
     there = busy(NINE, TEN)
     asked = (needs, (ADA,), people(a_candidate(ADA, there)), rooms(blue=[there]))
-    stays = assign(*asked, NINE, NOW, own=own)
+    stays = Start(*asked, NINE, NOW, own=own).decide()
     assert isinstance(stays, Visit)
-    moved = assign(*asked, NINE.replace(minute=1), NOW, own=own)
+    moved = Start(*asked, NINE.replace(minute=1), NOW, own=own).decide()
     assert moved == (R.NOT_ON_GRID, R.BUSY_ELSEWHERE, R.RESOURCE_TAKEN)
 
 
@@ -294,10 +294,10 @@ def test_staff_set_busy_times_aside_and_nothing_that_is_booked() -> None:
     there = busy(NINE, TEN)
     override = Override(frozenset({RuleSetAside.BUSY_ELSEWHERE}))
     asked = (needs, (ADA,), people(a_candidate(ADA, there)), rooms(blue=[there]), NINE, NOW)
-    assert isinstance(assign(*asked, override=override), Visit)
+    assert isinstance(Start(*asked, override=override).decide(), Visit)
     # A provider sets their own aside, not the room's.
-    assert assign(*asked, override=override._replace(only_of=ADA)) == (R.RESOURCE_TAKEN,)
+    assert Start(*asked, override=override._replace(only_of=ADA)).decide() == (R.RESOURCE_TAKEN,)
     booked = people(a_candidate(ADA, there, taken(NINE)))
-    taken_too = assign(anybody(ADA), (ADA,), booked, {}, NINE, NOW, override=override)
+    taken_too = Start(anybody(ADA), (ADA,), booked, {}, NINE, NOW, override=override).decide()
     assert isinstance(taken_too, tuple)
     assert R.ALREADY_TAKEN in taken_too

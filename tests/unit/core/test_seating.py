@@ -18,7 +18,7 @@ from app.core.rules import Rules
 from app.core.seating import Join, OwnSeats, SeatsAt, SeatsTaken, StandingSession
 from app.core.service_starts import SeatedStarts, seated_starts
 from app.core.slots import Claim
-from app.core.visits import Candidate, ResourceCandidate, Visit, assign, explain_members, seats_at
+from app.core.visits import Candidate, ResourceCandidate, Start, Visit
 from app.core.zones import minute_of
 from tests.unit.core.service_worlds import expiry_of
 from tests.unit.core.test_visits import (
@@ -97,7 +97,7 @@ def booked(
 ) -> Join | Visit | tuple[R, ...]:
     """What a party gets; Ada alone offers the service unless others are given."""
     everybody = with_all(candidates or people(a_candidate(ADA)), *sessions)
-    return assign(
+    return Start(
         needs,
         named,
         everybody,
@@ -107,7 +107,7 @@ def booked(
         own=own,
         seats=seats,
         sessions=sessions,
-    )
+    ).decide()
 
 
 def joined(answer: Join | Visit | tuple[R, ...]) -> StandingSession:
@@ -196,7 +196,7 @@ def test_a_session_keeps_its_own_start_and_end_when_the_rules_change() -> None:
     longer = Rules(duration_minutes=90, buffer_after_minutes=15)
     session = a_session(ONE, starts_at=HALF_PAST, rules=longer)
     assert joined(booked(1, session, starts_at=HALF_PAST)) == session
-    room_left = seats_at(
+    room_left = Start(
         YOGA,
         (),
         with_all(people(a_candidate(ADA)), session),
@@ -204,7 +204,7 @@ def test_a_session_keeps_its_own_start_and_end_when_the_rules_change() -> None:
         HALF_PAST,
         NOW,
         sessions=[session],
-    )
+    ).seats_left()
     assert room_left == SeatsAt(3, minute_of(HALF_PAST) + 90)
 
 
@@ -391,9 +391,9 @@ def test_members_of_a_session_say_what_the_session_lacks() -> None:
     everybody = with_all(people(a_candidate(ADA), closed(a_candidate(BOB))), session)
 
     def members(seats: int) -> dict[SubjectId, tuple[R, ...]]:
-        found = explain_members(
+        found = Start(
             needs, (), everybody, resources, NINE, NOW, seats=seats, sessions=[session]
-        )
+        ).members()
         return dict(found)
 
     assert members(2) == {ADA: (), BOB: (R.EXCEPTION,), BLUE: ()}

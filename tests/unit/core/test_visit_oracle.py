@@ -18,7 +18,7 @@ from app.core.needs import Needs
 from app.core.overrides import NO_OVERRIDE
 from app.core.seating import Join, OwnSeats, SeatsAt, StandingSession
 from app.core.slots import Claim, UnbookableReason, explain
-from app.core.visits import Candidate, Visit, assign, explain_members, leads_at, seats_at
+from app.core.visits import Candidate, Start, Visit
 from app.core.zones import instant_of
 from tests.unit.core.service_worlds import (
     World,
@@ -74,16 +74,18 @@ def assert_chosen(
 ) -> None:
     starts_at = instant_of(minute)
     everything = (world.needs, world.named, world.candidates, world.resources, starts_at, world.now)
-    found = assign(
+    found = Start(
         *everything,
         own=own,
         seats=world.seats,
         sessions=world.sessions,
         override=world.override,
-    )
+    ).decide()
     if world.override == NO_OVERRIDE:
-        leads = leads_at(*everything, own=own, seats=world.seats, sessions=world.sessions)
-        room = seats_at(*everything, own=own, seats=world.seats, sessions=world.sessions)
+        leads = Start(
+            *everything, own=own, seats=world.seats, sessions=world.sessions
+        ).possible_leads()
+        room = Start(*everything, own=own, seats=world.seats, sessions=world.sessions).seats_left()
         assert leads == oracle.leads(minute)
         assert bool(leads) == (room is not None) == (not isinstance(found, tuple))
         if room is not None:
@@ -124,14 +126,14 @@ def assert_explained(world: World, oracle: VisitOracle, minute: int) -> None:
     possible.
     """
     members = dict(
-        explain_members(
+        Start(
             world.needs,
             world.named,
             world.candidates,
             world.resources,
             instant_of(minute),
             world.now,
-        )
+        ).members()
     )
     order = oracle.in_the_services_order()
     assert list(members) == [*order, *world.needs.resource_ids]
@@ -245,14 +247,14 @@ def movable_is_what_can_be_had(data: st.DataObject) -> None:
     booked = next((minute for minute in asked if oracle.chosen(minute)), None)
     if booked is None:
         return
-    visit = assign(
+    visit = Start(
         world.needs,
         world.named,
         world.candidates,
         world.resources,
         instant_of(booked),
         world.now,
-    )
+    ).decide()
     assert isinstance(visit, Visit)
     candidates = dict(world.candidates)
     for each in data.draw(st.sets(st.sampled_from(sorted(candidates)), max_size=2)):
@@ -383,7 +385,7 @@ def test_one_provider_and_no_group_is_the_law_of_one_provider(data: st.DataObjec
             )
             if oracle.reasons_to_lead(each, minute) == {*reasons, "LIMIT_REACHED"}:
                 reasons = (*reasons, UnbookableReason.LIMIT_REACHED)
-            answer = assign(needs, (each,), world.candidates, {}, starts_at, world.now)
+            answer = Start(needs, (each,), world.candidates, {}, starts_at, world.now).decide()
             if reasons:
                 assert answer == reasons
             else:
@@ -392,7 +394,7 @@ def test_one_provider_and_no_group_is_the_law_of_one_provider(data: st.DataObjec
                 assert answer == Visit(
                     lead=each, providers=(each,), named=1, units=(), claims=claims
                 )
-        answer = assign(needs, (), world.candidates, {}, starts_at, world.now)
+        answer = Start(needs, (), world.candidates, {}, starts_at, world.now).decide()
         if free:
             assert isinstance(answer, Visit)
             assert answer.lead in free

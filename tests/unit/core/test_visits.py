@@ -15,14 +15,7 @@ from app.core.limits import BookingLimit, LimitPeriod
 from app.core.needs import Assignment, Needs, ResourceGroup
 from app.core.rules import Rules
 from app.core.slots import Claim, ClaimKind, UnbookableReason
-from app.core.visits import (
-    Candidate,
-    ResourceCandidate,
-    Visit,
-    assign,
-    explain_members,
-    leads_at,
-)
+from app.core.visits import Candidate, ResourceCandidate, Start, Visit
 from tests.unit.core.service_worlds import a_calendar, a_resource
 
 R = UnbookableReason
@@ -103,7 +96,7 @@ def chosen(
     now: datetime = NOW,
     own: Claims | None = None,
 ) -> Visit:
-    visit = assign(needs, named, candidates, resources or {}, starts_at, now, own=own)
+    visit = Start(needs, named, candidates, resources or {}, starts_at, now, own=own).decide()
     assert isinstance(visit, Visit)
     return visit
 
@@ -119,13 +112,13 @@ def test_two_bookings_of_any_provider_get_two_providers_and_a_third_is_refused()
     second = chosen(needs, after)
     assert second.lead == BOB
     full = people(a_candidate(ADA, *first.claims[ADA]), a_candidate(BOB, *second.claims[BOB]))
-    assert assign(needs, (), full, {}, NINE, NOW) == (R.NOBODY_FREE,)
+    assert Start(needs, (), full, {}, NINE, NOW).decide() == (R.NOBODY_FREE,)
 
 
 def test_a_hold_is_in_the_way_until_it_expires() -> None:
     needs = anybody(ADA)
     held = people(a_candidate(ADA, taken(NINE, held_for=timedelta(minutes=10))))
-    assert assign(needs, (), held, {}, NINE, NOW) == (R.NOBODY_FREE,)
+    assert Start(needs, (), held, {}, NINE, NOW).decide() == (R.NOBODY_FREE,)
     assert chosen(needs, held, now=NOW + timedelta(minutes=10)).lead == ADA
 
 
@@ -164,8 +157,8 @@ def test_the_lead_keeps_to_their_grid_and_the_others_need_not() -> None:
     needs = anybody(BOB, ADA, providers_needed=2)
     assert chosen(needs, both, NINE).providers == (ADA, BOB)
     assert chosen(needs, both, HALF_PAST).providers == (BOB, ADA)
-    assert leads_at(needs, (), both, {}, NINE, NOW) == (ADA,)
-    assert assign(needs, (), both, {}, NINE + timedelta(minutes=1), NOW) == (R.NOBODY_FREE,)
+    assert Start(needs, (), both, {}, NINE, NOW).possible_leads() == (ADA,)
+    assert Start(needs, (), both, {}, NINE + timedelta(minutes=1), NOW).decide() == (R.NOBODY_FREE,)
 
 
 def test_who_is_named_first_leads_and_who_is_missing_is_assigned() -> None:
@@ -179,7 +172,7 @@ def test_all_of_its_providers_are_needed_where_the_service_says_no_number() -> N
     needs = anybody(ADA, BOB, providers_needed=None)
     assert chosen(needs, people(a_candidate(ADA), a_candidate(BOB))).providers == (ADA, BOB)
     one_away = people(a_candidate(ADA), a_candidate(BOB, taken(NINE)))
-    assert assign(needs, (), one_away, {}, NINE, NOW) == (R.NOBODY_FREE,)
+    assert Start(needs, (), one_away, {}, NINE, NOW).decide() == (R.NOBODY_FREE,)
 
 
 def test_each_provider_is_claimed_with_their_own_buffers_and_resources_with_the_leads() -> None:
@@ -195,7 +188,7 @@ def test_each_provider_is_claimed_with_their_own_buffers_and_resources_with_the_
     # Who follows in the room needs Ada's half hour there, or a lead without buffers.
     busy = rooms(red=[taken(TEN), taken(TEN, unit=2)])
     assert chosen(needs, both, resources=busy).lead == BOB
-    assert assign(needs, (ADA,), both, busy, NINE, NOW) == (R.RESOURCE_TAKEN,)
+    assert Start(needs, (ADA,), both, busy, NINE, NOW).decide() == (R.RESOURCE_TAKEN,)
 
 
 # ---------------------------------------------------------------- resources
@@ -215,8 +208,8 @@ def test_a_group_that_cant_be_filled_is_the_reason() -> None:
     ada = people(a_candidate(ADA))
     needs = anybody(ADA, groups=(room(2, BLUE, RED), room(1, LASER)))
     for busy in (rooms(laser=[taken(NINE)]), rooms(blue=[taken(NINE)], red=[taken(HALF_PAST)])):
-        assert assign(needs, (), ada, busy, NINE, NOW) == (R.RESOURCE_TAKEN,)
-        assert assign(needs, (ADA,), ada, busy, NINE, NOW) == (R.RESOURCE_TAKEN,)
+        assert Start(needs, (), ada, busy, NINE, NOW).decide() == (R.RESOURCE_TAKEN,)
+        assert Start(needs, (ADA,), ada, busy, NINE, NOW).decide() == (R.RESOURCE_TAKEN,)
 
 
 def test_a_room_is_the_reason_also_where_somebody_who_is_busy_could_have_had_it() -> None:
@@ -225,7 +218,7 @@ def test_a_room_is_the_reason_also_where_somebody_who_is_busy_could_have_had_it(
     both = people(a_candidate(ADA, rules=tidy), a_candidate(BOB, taken(NINE)))
     needs = anybody(ADA, BOB, groups=(room(1, BLUE),))
     busy = rooms(blue=[taken(TEN)])
-    assert assign(needs, (), both, busy, NINE, NOW) == (R.RESOURCE_TAKEN,)
+    assert Start(needs, (), both, busy, NINE, NOW).decide() == (R.RESOURCE_TAKEN,)
 
 
 def test_a_closed_or_archived_room_takes_nobody_in() -> None:
@@ -236,7 +229,7 @@ def test_a_closed_or_archived_room_takes_nobody_in() -> None:
     archived = replace(red, resource=replace(red.resource, is_archived=True))
     for calendar in (shut, archived):
         found = {RED: ResourceCandidate(calendar=calendar)}
-        assert assign(needs, (), ada, found, NINE, NOW) == (R.RESOURCE_TAKEN,)
+        assert Start(needs, (), ada, found, NINE, NOW).decide() == (R.RESOURCE_TAKEN,)
 
 
 def test_notice_and_horizon_play_no_part_for_a_room_in_another_zone() -> None:
@@ -255,20 +248,20 @@ def test_one_named_provider_gives_their_own_reasons() -> None:
     both = people(a_candidate(ADA, taken(HALF_PAST)), a_candidate(BOB, taken(NINE)))
     needs = anybody(ADA, BOB)
     start = NINE + timedelta(minutes=15)
-    assert assign(needs, (ADA,), both, {}, start, NOW) == (R.NOT_ON_GRID, R.ALREADY_TAKEN)
-    assert assign(needs, (), both, {}, start, NOW) == (R.NOBODY_FREE,)
+    assert Start(needs, (ADA,), both, {}, start, NOW).decide() == (R.NOT_ON_GRID, R.ALREADY_TAKEN)
+    assert Start(needs, (), both, {}, start, NOW).decide() == (R.NOBODY_FREE,)
     team = anybody(ADA, BOB, providers_needed=2)
-    assert assign(team, (ADA,), both, {}, TEN, NOW) == (R.ALREADY_TAKEN,)
-    assert assign(team, (ADA,), both, {}, NINE, NOW) == (R.ALREADY_TAKEN, R.NOBODY_FREE)
-    assert assign(team, (ADA, BOB), both, {}, NINE, NOW) == (R.NOBODY_FREE,)
+    assert Start(team, (ADA,), both, {}, TEN, NOW).decide() == (R.ALREADY_TAKEN,)
+    assert Start(team, (ADA,), both, {}, NINE, NOW).decide() == (R.ALREADY_TAKEN, R.NOBODY_FREE)
+    assert Start(team, (ADA, BOB), both, {}, NINE, NOW).decide() == (R.NOBODY_FREE,)
 
 
 def test_members_have_their_own_reasons() -> None:
     both = people(a_candidate(ADA, taken(NINE)), a_candidate(BOB))
     needs = anybody(BOB, ADA, groups=(room(1, RED, BLUE),))
-    found = explain_members(
+    found = Start(
         needs, (), both, rooms(red=[taken(NINE)], blue=[taken(NINE)]), NINE, NOW
-    )
+    ).members()
     assert found == (
         (BOB, ()),
         (ADA, (R.ALREADY_TAKEN,)),
@@ -289,9 +282,12 @@ def test_a_patient_is_handed_over_at_the_same_start() -> None:
     both = people(a_candidate(ADA, rules=strict), a_candidate(BOB, rules=strict))
     visit = chosen(needs, both, start, named=(BOB,), resources=rooms(), own=own)
     assert (visit.lead, visit.units) == (BOB, ((RED, 1),))
-    assert assign(needs, (BOB,), both, rooms(), start, NOW) == (R.TOO_SHORT_NOTICE, R.NOT_ON_GRID)
+    assert Start(needs, (BOB,), both, rooms(), start, NOW).decide() == (
+        R.TOO_SHORT_NOTICE,
+        R.NOT_ON_GRID,
+    )
     busy = people(both[ADA], a_candidate(BOB, taken(TEN), rules=strict))
-    assert assign(needs, (BOB,), busy, rooms(), start, NOW, own=own) == (R.ALREADY_TAKEN,)
+    assert Start(needs, (BOB,), busy, rooms(), start, NOW, own=own).decide() == (R.ALREADY_TAKEN,)
 
 
 def test_a_claim_that_stays_as_it_is_is_not_checked_again() -> None:
@@ -303,14 +299,14 @@ def test_a_claim_that_stays_as_it_is_is_not_checked_again() -> None:
     visit = chosen(needs, later, named=(ADA,), resources=busy, own=own)
     assert (visit.lead, visit.units) == (ADA, ((RED, 3),))
     # Half an hour later it is another claim.
-    assert assign(needs, (ADA,), later, busy, HALF_PAST, NOW, own=own) == (
+    assert Start(needs, (ADA,), later, busy, HALF_PAST, NOW, own=own).decide() == (
         R.OUTSIDE_HOURS,
         R.RESOURCE_TAKEN,
     )
     # So is one with other buffers.
     tidy = replace(AN_HOUR, buffer_after_minutes=5)
     changed = people(a_candidate(ADA, opens_at=12, rules=tidy))
-    assert assign(needs, (ADA,), changed, rooms(), NINE, NOW, own=own) == (R.OUTSIDE_HOURS,)
+    assert Start(needs, (ADA,), changed, rooms(), NINE, NOW, own=own).decide() == (R.OUTSIDE_HOURS,)
 
 
 def test_a_provider_who_left_the_service_still_takes_part_in_a_move() -> None:
@@ -346,10 +342,10 @@ ONE_A_DAY: Final = (BookingLimit(period=LimitPeriod.DAY, max_visits=1),)
 
 def test_who_has_reached_a_limit_is_not_taken_and_the_next_one_is() -> None:
     full = a_candidate(ADA, taken(TEN), limits=ONE_A_DAY)
-    assert assign(anybody(ADA), (ADA,), people(full), {}, NINE, NOW) == (R.LIMIT_REACHED,)
+    assert Start(anybody(ADA), (ADA,), people(full), {}, NINE, NOW).decide() == (R.LIMIT_REACHED,)
     assert chosen(anybody(ADA, BOB), people(full, a_candidate(BOB))).lead == BOB
     team = anybody(ADA, BOB, providers_needed=2)
-    refused = assign(team, (), people(full, a_candidate(BOB)), {}, NINE, NOW)
+    refused = Start(team, (), people(full, a_candidate(BOB)), {}, NINE, NOW).decide()
     assert refused == (R.NOBODY_FREE, R.LIMIT_REACHED)
     tomorrow = NINE + timedelta(days=1)
     assert chosen(team, people(full, a_candidate(BOB)), tomorrow).lead == ADA
@@ -361,7 +357,7 @@ def test_a_services_limit_keeps_nobody_from_taking_part() -> None:
     bob = a_candidate(BOB, taken(TEN), limits_of_service=ONE_A_DAY)
     needs = anybody(ADA, BOB, providers_needed=2)
     assert chosen(needs, people(ada, bob)).providers == (BOB, ADA)
-    assert assign(needs, (ADA,), people(ada, bob), {}, NINE, NOW) == (R.LIMIT_REACHED,)
+    assert Start(needs, (ADA,), people(ada, bob), {}, NINE, NOW).decide() == (R.LIMIT_REACHED,)
 
 
 def test_a_move_inside_a_period_is_not_one_more() -> None:
@@ -380,8 +376,8 @@ def test_a_move_inside_a_period_is_not_one_more() -> None:
     needs = anybody(ADA)
     assert chosen(needs, people(ada), TEN, named=(ADA,), own=own).lead == ADA
     for own_claims in (own, None):
-        refused = assign(
+        refused = Start(
             needs, (ADA,), people(ada), {}, tomorrow + timedelta(hours=1), NOW, own=own_claims
-        )
+        ).decide()
         assert refused == (R.LIMIT_REACHED,)
-    assert assign(needs, (ADA,), people(ada), {}, TEN, NOW) == (R.LIMIT_REACHED,)
+    assert Start(needs, (ADA,), people(ada), {}, TEN, NOW).decide() == (R.LIMIT_REACHED,)
