@@ -169,7 +169,7 @@ def no_show_fee(appointment: Appointment) -> Money | None:
 
 
 def fee_owed(appointment: Appointment) -> Money | None:
-    """What is owed as it stands: for its late cancellation, or because nobody came."""
+    """What is owed now: for its late cancellation, or because nobody came."""
     match appointment.status:
         case AppointmentStatus.CANCELLED:
             return appointment.cancellation_fee
@@ -230,6 +230,15 @@ class CustomerTerms:
     no_show_fee: Money | None = None
 
 
+def _late_quote(appointment: Appointment) -> CancellationQuote | None:
+    """What cancelling costs its customer once it is no longer free; None where it is free until
+    the start, or nothing can be cancelled.
+    """
+    too_late = free_until_of(appointment) + timedelta(microseconds=1)
+    late = quote_cancellation(appointment, Actor.MANAGE_TOKEN, too_late)
+    return None if late is None or (late.allowed and late.fee is None) else late
+
+
 def customer_terms(appointment: Appointment, now: datetime) -> CustomerTerms | None:
     """The terms at this instant; None once the appointment can neither be cancelled nor moved
     because it is over, cancelled or has started.
@@ -237,14 +246,12 @@ def customer_terms(appointment: Appointment, now: datetime) -> CustomerTerms | N
     quote = quote_cancellation(appointment, Actor.MANAGE_TOKEN, now)
     if quote is None:
         return None
-    too_late = quote.free_until + timedelta(microseconds=1)
-    late = quote_cancellation(appointment, Actor.MANAGE_TOKEN, too_late)
-    is_always_free = late is None or (late.allowed and late.fee is None)
+    late = _late_quote(appointment)
     return CustomerTerms(
-        free_until=None if is_always_free else quote.free_until,
+        free_until=None if late is None else quote.free_until,
         late_fee=None if late is None else late.fee,
         no_show_fee=no_show_fee(appointment),
-        is_late=not is_always_free and now > quote.free_until,
+        is_late=late is not None and now > quote.free_until,
         may_cancel=quote.allowed,
         may_move=refuse_move(appointment, Actor.MANAGE_TOKEN, now, expected_version=None) is None,
     )
@@ -342,9 +349,10 @@ def quote_move(appointment: Appointment, actor: Actor, now: datetime) -> MoveQuo
     reason = None if refusal is None else refusal.reason
     if reason not in {None, NotChangeableReason.TOO_LATE}:
         return MoveQuote(until=None, reason=reason)
-    terms = None if actor.is_providers_side else customer_terms(appointment, now)
-    free_until = None if terms is None else terms.free_until
-    return MoveQuote(until=free_until or appointment.starts_at, reason=reason)
+    is_free = actor.is_providers_side or _late_quote(appointment) is None
+    return MoveQuote(
+        until=appointment.starts_at if is_free else free_until_of(appointment), reason=reason
+    )
 
 
 def decide_closing(
