@@ -36,9 +36,9 @@ class ListedStarts:
     """With whom as lead each start can be booked, in the service's order; ascending."""
     duration_minutes: int
     seats: int = 1
-    """How many seats are left at each start at which no session stands."""
+    """How many seats are left at each start without a standing session."""
     standing: Mapping[Minute, SeatsAt] = field(default_factory=dict)
-    """The starts at which a session stands that can be joined."""
+    """The starts of standing sessions that can be joined."""
 
     def at(self, start: Minute) -> SeatsAt | None:
         """How many seats are left at this start, and when the party's visit ends; None for a

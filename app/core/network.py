@@ -35,8 +35,8 @@ def forwarded_address(forwarded: Sequence[str], hops: int) -> str | None:
     """The caller's address, by what `hops` proxies of ours have appended; None where they can't
     have.
 
-    `forwarded` are the values of X-Forwarded-For, in order. Each proxy appends whom it was asked
-    by, so ours are the last ones, and what stands before them was written by the caller.
+    `forwarded` are the values of X-Forwarded-For, in order. Each proxy appends the
+    address of its client, so ours are the last ones, and the caller wrote those before them.
     """
     entries = [entry.strip() for value in forwarded for entry in value.split(",")]
     if not 0 < hops <= len(entries):

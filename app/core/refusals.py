@@ -144,7 +144,7 @@ class SlotUnavailable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdempotencyKeyReused:
-    """The idempotency key already stands for another request."""
+    """The idempotency key was used for another request."""
 
     @property
     def message(self) -> Sentence:

@@ -1,8 +1,8 @@
 """Sessions: the starts of a service with seats, each of which several parties share.
 
-A session takes what the service needs once, and parties take seats in it. It *stands* while a seat
-of it is taken by an appointment or an unexpired hold. A standing session takes seats at its own
-start and end, as long as these are possible for its own subjects: the service's duration, buffers
+A session takes what the service needs once, and parties take seats in it. It *stands* while an
+appointment or an unexpired hold has a seat in it. A standing session can be joined at its own start
+and end, as long as these are possible for its own subjects: the service's duration, buffers
 and grid may have changed, other claims can't overlap its own, and joining is not one more visit for
 a limit. So only open time, units, notice and horizon are looked at, and how many seats are left.
 """
@@ -73,7 +73,7 @@ class StandingSession:
 
     @property
     def place(self) -> dict[SubjectId, list[tuple[int, ...]]]:
-        """The minutes that it takes of each unit of its subjects, however long it stands."""
+        """The minutes that it takes of each unit of its subjects, however long it lasts."""
         return {
             subject_id: [(*claim[:4], claim.unit) for claim in claims]
             for subject_id, claims in self.claims.items()
@@ -178,7 +178,7 @@ def rooms_of(
 
 
 class SeatsAt(NamedTuple):
-    """A start at which a session stands: `left` is the largest party that still finds room with the
+    """A start of a standing session: `left` is the largest party that still finds room with the
     same wish, there or in a new session; `end` is the end of the visit of the party in question.
     """
 

@@ -61,8 +61,7 @@ reads them), so none is stepped over.
 """
 
 _NOT_PLACES: Final = frozenset({"Factory", "localtime", "posixrules"})
-"""Names that stand in tables of zones without naming one: placeholders for a machine's own setting.
-"""
+"""Names in tables of zones that name none: placeholders for a machine's own setting."""
 
 
 class UnknownZoneError(LookupError):

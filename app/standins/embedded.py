@@ -479,7 +479,7 @@ def _locked(data_dir: Path) -> Iterator[None]:
 
 
 def _place(data_dir: Path, progress: Progress) -> _Place:
-    """Where the servers keep their files: in the data folder, or beside it where their user can't
+    """Where the servers keep their files: in the data folder, or outside it where their user can't
     get there.
     """
     folder = data_dir.resolve() / "servers"

@@ -69,8 +69,8 @@ def routes() -> list[BaseRoute]:
 
 
 def booking_routes() -> list[BaseRoute]:
-    """The booking page at / and the page where a guest manages an appointment; both need `routes()`
-    beside them.
+    """The booking page at / and the page where a guest manages an appointment. Both need
+    `routes()`, too.
     """
     return [Route("/", _booking, name="booking"), Route("/manage", _manage, name="manage")]
 

@@ -27,7 +27,7 @@ class Row:
 
 def table(rows: list[Row]) -> str:
     """In Markdown."""
-    lines = ["| what | here | beside it | ratio | at least | |", "|---|---|---|---|---|---|"]
+    lines = ["| what | here | compared with | ratio | at least | |", "|---|---|---|---|---|---|"]
     for row in rows:
         ratio = "" if row.ratio is None else f"{row.ratio:.2f}"
         bar = "" if row.bar is None else f"{row.bar:g}"

@@ -114,7 +114,7 @@ class ServiceAvailabilityDay:
 
 
 def _a_day(date: str, slot_count: int, slots: Rows, start_times: Leaves) -> ServiceAvailabilityDay:
-    """The object that a row stands for; what is text there stays text."""
+    """The object of a row; what is text there stays text."""
     ready: dict[str, Any] = {
         "day": date,
         "slot_count": slot_count,

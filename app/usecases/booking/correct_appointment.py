@@ -148,7 +148,7 @@ async def renew_manage_token(
 ) -> Booked | NotAllowed | NotFound:
     """Give the appointment a new manage link; those before it stop working at once, everywhere.
 
-    Whoever holds a link may not: a stray one must not lock the customer out.
+    Holders of a link may not: a stray link must not lock the customer out.
     """
     if viewer.manages is not None:
         return _LINK_STAYS

@@ -1,8 +1,8 @@
 """Idempotency: a request that comes again is answered with what it made, not made again.
 
 A key counts within its organization, mutation and caller. It is stored in the transaction that made
-something, beside a keyed hash of the whole request, so that a retry finds both or neither and
-another request under the same key is recognized.
+something, with a keyed hash of the whole request: a retry finds both or neither, and a different
+request under the same key is recognized.
 """
 
 from __future__ import annotations

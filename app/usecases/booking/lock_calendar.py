@@ -99,7 +99,7 @@ class Sight:
 
     @property
     def resources(self) -> tuple[ResourceId, ...]:
-        """What is claimed beside the providers, each once."""
+        """The resources that are claimed, each once."""
         return tuple(ResourceId(each) for each in self.claims if each not in self.providers)
 
 

@@ -1,4 +1,4 @@
-"""Use a hold: while it stands, booking with it always succeeds, whatever became of the rules
+"""Use a hold: until it expires, booking with it always succeeds, even if the rules have changed
 meanwhile.
 """
 

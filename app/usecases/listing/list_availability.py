@@ -59,7 +59,7 @@ class FreeTimes:
     written: WrittenLists = field(compare=False, repr=False)
     """Its lists as they were shown before."""
     identity: object = field(default=None, compare=False, repr=False)
-    """Stands for this answer in keys, without keeping it alive, where there are seats."""
+    """Identifies this answer in keys, without keeping it alive, where there are seats."""
 
 
 Listed: TypeAlias = FreeTimes | InvalidDateRange | InvalidInput | NotFound | TemporarilyUnavailable

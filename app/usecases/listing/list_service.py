@@ -64,7 +64,7 @@ class ServiceTimes:
     written: WrittenLists = field(repr=False)
     """Its lists as they were shown before."""
     identity: object = field(default_factory=object, repr=False)
-    """Stands for this answer in keys, without keeping it alive."""
+    """Identifies this answer in keys, without keeping it alive."""
 
 
 ServiceListed: TypeAlias = (

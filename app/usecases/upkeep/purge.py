@@ -56,7 +56,7 @@ async def purge_holds(resources: Resources) -> int:
     """Delete holds that ended long ago, never before the keys of the requests that made them.
     Returns how many.
     """
-    # What nobody swept yet: a session must not lose the seats that it stands by.
+    # Expired holds that were not swept yet: a session must not lose seats that keep it in being.
     await sweep_expired_holds(resources)
     periods = resources.retention
     expired_before = resources.clock() - max(periods.holds, periods.keys)

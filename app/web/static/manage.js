@@ -159,7 +159,7 @@ async function cancel(quote = appointment.cancellationQuote) {
   });
 }
 
-/** Something else happened to the appointment; what is shown is brought up to date beside the reason. */
+/** Something else happened to the appointment; shows the reason, and the appointment as it is now. */
 async function refused(message) {
   const now = (await api.query(SEE + APPOINTMENT, { id: appointment.id })).appointment;
   appointment = now ?? appointment;

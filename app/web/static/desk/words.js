@@ -1,4 +1,4 @@
-// What the desk says beside the words of all pages. Every language has the same names; tests compare them.
+// The words of the desk, in addition to those of all pages. Every language has the same names; tests compare them.
 
 import { addWords } from "../words.js";
 
