@@ -227,7 +227,7 @@ async def _lock_and_decide(
         own=own,
         visit=visit,
         looked=looked,
-        named_anew=len(named) if form.provider_ids else None,
+        named_now=len(named) if form.provider_ids else None,
         assignment=needs.assignment if len(named) < len(visit.providers) else None,
         ignored=override.rules,
     )
@@ -274,7 +274,7 @@ def _taken(session: Session, everybody: Everybody) -> Taken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Change:
-    """What was decided. `named_anew` is how many of the visit's providers staff named; None where
+    """What was decided. `named_now` is how many of the visit's providers staff named; None where
     they named nobody. `ignored` are the rules that were set aside.
     """
 
@@ -283,7 +283,7 @@ class _Change:
     own: OwnTime
     visit: Visit
     looked: Seen
-    named_anew: int | None
+    named_now: int | None
     assignment: Assignment | None
     ignored: frozenset[RuleSetAside]
 
@@ -313,8 +313,8 @@ class _Change:
 
     def providers_of(self, party: Taken) -> tuple[tuple[ProviderId, ...], int]:
         """Whom a party has then, those first whom it named, and how many these are."""
-        if self.named_anew is not None:
-            return self.visit.providers, self.named_anew
+        if self.named_now is not None:
+            return self.visit.providers, self.named_now
         if _whom(party.providers) == _whom(self.visit.providers):
             return party.providers, party.named
         named = party.providers[: party.named]
