@@ -19,6 +19,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from app.core.addresses import phone_text
 from app.core.message_rules import REMINDERS
+from app.core.sentences import LANGUAGES
 from app.notify import gsm, ics, overrides, plain, wording
 from app.notify.message import (
     CalendarMethod,
@@ -353,7 +354,7 @@ class CalendarWords:
     """
 
     def __init__(self, language: str) -> None:
-        self._book = _calendar_book(language)
+        self._book = _calendar_books()[language]
 
     def visit(
         self, service: str | None, *, contact: str | None, provider: str, seats: int | None
@@ -381,10 +382,13 @@ class CalendarWords:
 
 
 @cache
-def _calendar_book(language: str) -> dict[str, Any]:
-    """A phrasebook of which only the phrases with arguments and the labels are used."""
-    nothing = dict.fromkeys(overrides.WORDS)
-    return vars(_environment().get_template(f"{language}.j2").make_module(dict(nothing)))
+def _calendar_books() -> dict[str, dict[str, Any]]:
+    """The phrasebooks, of which only the phrases with arguments and the labels are used."""
+    nothing: dict[str, object] = dict.fromkeys(overrides.WORDS)
+    return {
+        language: vars(_environment().get_template(f"{language}.j2").make_module(nothing))
+        for language in LANGUAGES
+    }
 
 
 def _rows(words: overrides.Words, phrases: _Phrases) -> list[tuple[str, str]]:

@@ -57,6 +57,7 @@ async def test_every_example_shows_something_on_the_demo_data(windows: Windows, 
     assert refused["__typename"] == "NotAllowedError"
     assert (await _run(page, "Stranded"))["strandedAppointments"] is None
     assert (await _run(page, "Resources"))["resources"] is None
+    assert (await _run(page, "Events"))["events"] is None
     assert (await _run(page, "Sessions"))["sessions"] is None
     assert windows.complaints == []
 
@@ -112,6 +113,12 @@ async def test_the_examples_for_staff_preview_a_change_and_move_and_cancel_sessi
     assert handed["__typename"] in {"BookingConfirmation", "SlotUnavailableError"}, handed
     left = (await _run(page, "PreviewArchive"))["updateProvider"]
     assert left["strandedCount"] == len(left["stranded"]) > 0
+    feed = (await _run(page, "NewCalendarFeed"))["renewCalendarFeed"]
+    assert feed["name"]
+    assert "calendarFeedUrl" in feed  # this server knows no public address of its own
+    happened = (await _run(page, "Events"))["events"]
+    assert len(happened["nodes"]) == 20
+    assert happened["pageInfo"]["hasNextPage"]
     sessions = (await _run(page, "Sessions"))["sessions"]["nodes"]
     assert any(session["appointments"]["nodes"] for session in sessions)
     moved = (await _run(page, "MoveSession"))["rescheduleSession"]
