@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-# "practice" stands for reception and administrators.
+# "practice" means reception and administrators.
 EVERYBODY: Final = "anonymous stranger robin link ada ben practice"
 STAFF: Final = "ada ben practice"
 THOSE_IN_IT: Final = "robin link ada practice"
@@ -180,7 +180,7 @@ QUERIES: Final[Mapping[str, tuple[str, str]]] = {
     ),
 }
 
-# Who may, and with what. Others are told that they may not, or that there is no such thing.
+# Who may, and with what. Others get NotAllowedError or NotFoundError.
 MUTATIONS: Final[Mapping[str, str]] = {
     "updateOrganization": "admin other-admin",  # each their own
     "createLocation": "admin other-admin",  # each in their own organization

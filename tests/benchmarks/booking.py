@@ -223,7 +223,7 @@ async def script(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Values:
-    """What stands for the values of a booking: an expression where they change, else a variable of
+    """What replaces the values of a booking: an expression where they change, else a variable of
     pgbench's.
     """
 

@@ -62,7 +62,7 @@ def licences(package: Distribution) -> set[str]:
 
 @pytest.mark.parametrize("lock", SHIPPED)
 def test_every_locked_dependency_has_a_permissive_licence_and_carries_its_text(lock: str) -> None:
-    """pip installs the texts beside each package, so the image has them."""
+    """pip installs the texts with each package, so the image has them."""
     packages = [distribution(name) for name in locked(lock)]
     assert len(packages) > 30
     refused = {

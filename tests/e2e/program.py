@@ -44,7 +44,7 @@ def run(*arguments: str, env: Mapping[str, str]) -> Ended:
 
 
 class Running:
-    """A command that runs until it is told to end."""
+    """A command that runs until it gets a signal to end."""
 
     def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
         self.process = process

@@ -173,7 +173,7 @@ async def world(environment: dict[str, str], tmp_path: Path) -> AsyncIterator[Wo
 async def due_reminders(
     world: World, count: int, *, providers: int = 10, **contact: object
 ) -> None:
-    """So many appointments, told when they were booked a day and some hours ago; by now their
+    """So many appointments, announced when they were booked a day and some hours ago; by now their
     reminders are due.
 
     The first starts in two hours. The day's reminders of all of them are due, no hour's reminder
@@ -197,7 +197,7 @@ async def due_reminders(
 
     for start in range(0, count, 20):
         await asyncio.gather(*(book(number) for number in range(start, min(start + 20, count))))
-    # They were told of their bookings when those were made.
+    # They got the messages of their bookings when those were made.
     await world.database.execute("DELETE FROM message_outbox WHERE kind = 'BOOKED'")
     api.clock.set(now)
 

@@ -92,7 +92,7 @@ async def test_every_date_asked_for_is_there_also_the_empty_ones(api: Api) -> No
 async def test_the_dates_are_those_of_the_zone_asked_for_and_the_instants_are_the_same(
     api: Api,
 ) -> None:
-    """A slot stands on the date that its start reads in the viewer's zone, whichever date the
+    """A slot is on the date that its start reads in the viewer's zone, whichever date the
     provider reads.
     """
     ada = await a_provider(

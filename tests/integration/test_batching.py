@@ -201,7 +201,7 @@ async def test_appointments_of_many_providers_are_looked_up_at_once(
 
 
 async def test_a_field_that_fails_leaves_what_others_look_up_with_it(api: Api) -> None:
-    """Two ask for the same free times; what fails beside the one's is no reason to give them up for
+    """Two ask for the same free times; another failure in the one's operation is no reason to give them up for
     the other.
     """
     await some_providers(api, 3)

@@ -711,7 +711,7 @@ async def test_two_bookings_in_one_document_each_show_the_times_that_are_left(ap
 
 
 async def test_a_guest_who_books_twice_for_the_first_time_is_one_customer(api: Api) -> None:
-    """With two providers at once: whoever is later finds the record that the other has
+    """With two providers at once: the later booking finds the record that the other has
     just made.
     """
     ada, ben = await a_provider(api), await a_provider(api)

@@ -1,4 +1,4 @@
-"""Corrections: what was given for an appointment is put right, both addresses are told of a changed
+"""Corrections: what was given for an appointment is put right, both addresses are notified of a changed
 one, and a manage link can be replaced.
 """
 
@@ -223,7 +223,7 @@ async def test_nothing_is_recorded_about_somebody_who_was_erased(api: Api) -> No
     for caller in (api.admin, None):
         refused = await correct(api, booked, caller=caller, contact=contact())
         assert refused["code"] == "NOT_ALLOWED"
-    # Whoever was moved and corrected before is still moved afterwards.
+    # What was moved and corrected before is still moved afterwards.
     made(
         await move(api, booked, "2026-01-12T12:00Z", caller=api.admin),
         "BookingConfirmation",
@@ -477,7 +477,7 @@ async def test_a_provider_who_leaves_no_place_behind_is_still_notified_after_a_c
 
 
 async def test_no_choice_of_channels_suppresses_the_notice_to_the_old_address(post: Post) -> None:
-    """Whoever replaces an address may ask for other channels, or none, in the same correction."""
+    """A correction may replace an address and ask for other channels, or none, at once."""
     api = post.api
     ada = await a_provider(api)
     for hour, channels in ((9, ["SMS"]), (10, []), (11, ["EMAIL"])):

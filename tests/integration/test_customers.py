@@ -186,7 +186,7 @@ async def test_a_record_keeps_a_way_to_be_reached(api: Api) -> None:
 
 
 async def test_a_guests_address_has_one_record(api: Api) -> None:
-    """Whoever comes second is refused by the field, also where a guest books with the address at
+    """The second one is refused by the field, also where a guest books with the address at
     the same moment.
     """
     ada = await _provider(api)

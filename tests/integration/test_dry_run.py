@@ -115,7 +115,7 @@ hours_changes = st.one_of(
     st.tuples(st.just("removeException"), st.fixed_dictionaries({"date": _dates})),
     st.tuples(st.just("addTimeOff"), times_away(st.sampled_from(DATES))),
 )
-"""Of whoever has hours."""
+"""Of providers and resources."""
 
 
 @st.composite

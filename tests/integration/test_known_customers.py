@@ -193,7 +193,7 @@ async def test_the_number_on_a_named_customers_record_is_not_vouched_for(api: Ap
 async def test_what_is_booked_for_whom_staff_entered_is_not_moved_into_another_visit(
     api: Api,
 ) -> None:
-    """Whoever moves it, and a class neither. A guest's record proves nothing, though staff named it
+    """No matter who moves it, and a class neither. A guest's record proves nothing, though staff named it
     once.
     """
     ada, bea, cleo = [await a_provider(api) for _ in range(3)]

@@ -48,7 +48,7 @@ async def post(environment: dict[str, str]) -> AsyncIterator[Post]:
 
 
 async def a_salon(post: Post) -> Json:
-    """Ada, who hears of everything."""
+    """Ada, who is notified of everything."""
     return await a_provider(
         post.api,
         email=ADA,
@@ -87,7 +87,7 @@ async def told(post: Post, confirmation: Json) -> list[tuple[str, str, str | Non
 
 
 async def test_beyond_the_allowance_news_is_held_back_and_staff_see_why(post: Post) -> None:
-    """However the address is spelled; the provider hears of all, and others are not concerned."""
+    """However the address is spelled; the provider is notified of all, and others are not concerned."""
     ada = await a_salon(post)
     spellings = (
         GRACE,
@@ -154,7 +154,7 @@ async def test_a_notified_customer_is_reminded_and_gets_the_cancellation(post: P
 
 
 async def test_a_move_is_news_and_the_cancellation_after_it_still_comes(post: Post) -> None:
-    """Whoever holds a manage link may move as often as they like; nobody's mailbox fills up with
+    """The holder of a manage link may move as often as they like; nobody's mailbox fills up with
     it.
     """
     ada = await a_salon(post)

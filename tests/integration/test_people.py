@@ -132,7 +132,7 @@ async def test_every_script_is_found(api: Api) -> None:
 
 
 async def test_the_list_is_by_name_and_a_search_by_the_word_found(api: Api) -> None:
-    """Whoever has several words that begin so is there once."""
+    """A customer with several words that begin so is listed once."""
     for name in ("Zoe Anders", "Anna Anders", "Ärne Adler", "Bo Annan", "anton Yeo"):
         await a_customer(api, name)
     everybody = ["Anna Anders", "anton Yeo", "Ärne Adler", "Bo Annan", "Zoe Anders"]

@@ -109,7 +109,7 @@ async def test_planned_reminders_are_shown_with_their_time_and_become_what_was_s
 
 
 async def test_a_message_has_one_id_while_it_is_planned_and_once_it_was_sent(post: Post) -> None:
-    """`node` gives it by that id, to whoever sees the appointment."""
+    """`node` gives it by that id, to those who see the appointment."""
     _ada, confirmation = await booked(post)
     api, token = post.api, confirmation["manageToken"]
     ids = "query ($id: ID!) { appointment(id: $id) { messages { id kind recipient isResend } } }"

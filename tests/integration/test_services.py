@@ -84,7 +84,7 @@ async def test_a_service_takes_one_of_its_providers_where_nothing_else_is_said(a
 
 
 async def test_providers_and_resources_keep_the_order_in_which_they_were_named(api: Api) -> None:
-    """Whatever their names and ages, and whoever reads it; named twice is named once."""
+    """Whatever their names and ages, and for every reader; named twice is named once."""
     ada, ben, cleo = [await a_provider(api, name=name) for name in ("Z", "A", "M")]
     one, two, chairs = [await a_resource(api, name=name) for name in ("Z", "A", "M")]
     await change(api, UPDATE_RESOURCE, id=chairs["id"], units=4)

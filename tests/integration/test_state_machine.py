@@ -92,7 +92,7 @@ HOLDS_AT_ONCE = 3
 PROVIDERS = 2
 ROOM = "room"
 ANYONE, TOGETHER, IN_THE_ROOM, CLASS = 2, 3, 4, 5
-"""What is wished, beside the number of a provider."""
+"""What is wished, and the number of a provider."""
 WISHES = 6
 SERVICES = (ANYONE, TOGETHER, IN_THE_ROOM, CLASS)
 SEATS = 3
@@ -175,7 +175,7 @@ class Holding:
 
 @dataclass(slots=True)
 class Model:
-    """What there is, by label; and what each idempotency key stands for, by mutation, caller and
+    """What there is, by label; and what each idempotency key was used for, by mutation, caller and
     key.
     """
 
@@ -316,7 +316,7 @@ class Model:
         return (most is not None and still_open >= most) or (is_busy and not self.allows_overlap)
 
     def listed(self, wish: int) -> list[datetime]:
-        """On the grid, and where a session of the class stands."""
+        """On the grid, and where the class has a session."""
         asked = {start_of(self.now, choice) for choice in range((HORIZON_DAYS + 2) * STARTS_A_DAY)}
         if wish == CLASS:
             taken: list[Visit | Holding] = [*self.visits.values(), *self.holds.values()]

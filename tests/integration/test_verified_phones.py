@@ -115,7 +115,7 @@ async def test_an_organization_may_have_any_number_texted_and_take_it_back(post:
 
 
 async def test_there_is_no_detour_for_who_wants_to_be_texted_only(post: Post) -> None:
-    """Who says nothing is told by e-mail, as ever; who asks for texts alone gets no e-mail in their
+    """Without a choice it is e-mail, as ever; customers who ask for texts alone get no e-mail in their
     place.
     """
     ada = await a_salon(post)

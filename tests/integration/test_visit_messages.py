@@ -106,7 +106,7 @@ async def test_a_visit_that_is_handed_over_at_its_start_has_not_moved(post: Post
     told = f"Changed: {service['name']} with Ben, Wed, Jan 14, 1:00 PM"
     assert subjects(post, GRACE)[-1] == told
     assert "The time has not changed." in post.letters(GRACE)[-1].as_string()
-    # Back before the worker has told Ben that he has it no more: nothing of that is true.
+    # Back before the worker has notified Ben that he has it no more: he still has it.
     made(await try_move(post.api, booked, NOON, ada, caller=post.api.admin), "BookingConfirmation")
     made(await try_move(post.api, booked, NOON, ben, caller=post.api.admin), "BookingConfirmation")
     await post.work()

@@ -1,4 +1,4 @@
-"""Visits that take more than one named provider: whoever is free, teams, rooms. Booked over HTTP."""
+"""Visits that take more than one named provider: any provider, teams, rooms. Booked over HTTP."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ async def a_team(api: Api, count: int, **changes: Any) -> list[Json]:  # noqa: A
     return [await a_provider(api, **changes) for _ in range(count)]
 
 
-# ---------------------------------------------------------------- whoever is free
+# ---------------------------------------------------------------- any provider
 
 
 async def test_a_wish_that_names_nobody_takes_the_first_in_the_services_order_who_is_free(
@@ -370,7 +370,7 @@ async def test_what_is_given_with_a_hold_must_be_what_is_held(api: Api) -> None:
     booked = made((await api.ask(BOOK_VISIT, input=wish))["answer"], "BookingConfirmation")
     again = made((await api.ask(BOOK_VISIT, input=wish))["answer"], "BookingConfirmation")
     assert again["appointment"]["id"] == booked["appointment"]["id"]
-    # It was held for Ben and whoever is free: only Ben was named.
+    # It was held for Ben and any other provider: only Ben was named.
     rows = await api.rows(
         "SELECT named FROM appointment WHERE id = $1", key_in(booked["appointment"]["id"])
     )
@@ -387,7 +387,7 @@ async def test_a_visit_is_held_where_its_services_rules_changed_since(api: Api) 
 
 
 async def test_an_expired_hold_is_a_new_wish_for_the_same(api: Api) -> None:
-    """Also where providers are left out; a choice is made anew."""
+    """Also where providers are left out; the choice is made again."""
     ada, ben, cyd = await a_team(api, 3)
     service = await a_treatment(api, ada, ben, cyd)
     held = made(await try_hold(api, service, NINE), "Hold")
@@ -644,7 +644,7 @@ async def test_the_same_key_gives_the_same_visit_also_where_nobody_is_left(api: 
 
 
 async def test_a_refused_wish_is_offered_the_nearest_starts_that_can_be_booked(api: Api) -> None:
-    """With whoever can lead them; so is a refused hold, and a refused move."""
+    """With any provider who can lead them; so is a refused hold, and a refused move."""
     ada, ben = await a_team(api, 2, weeklyHours=weekly("09:00", "11:00"))
     room = await a_room(api)
     service = await a_treatment(api, ada, ben, rooms=[room], slotIntervalMinutes=30)

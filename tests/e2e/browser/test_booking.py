@@ -156,7 +156,7 @@ async def _book(page: Page, time: str) -> str:
 async def _taken_by_somebody_else(
     shop: Shop, provider: str | None, starts_at: str, *, service: str | None = None
 ) -> None:
-    """With this provider, or (None) with whoever is free for the service."""
+    """With this provider, or (None) with any provider of the service."""
     customer = {"name": "Somebody Else", "email": "else@example.com"}
     wish = {
         "providerId": provider,

@@ -1,4 +1,4 @@
-"""A whole day of a practice at the desk: by mouse, with a second window open beside it."""
+"""A whole day of a practice at the desk: by mouse, with a second window open."""
 
 from __future__ import annotations
 

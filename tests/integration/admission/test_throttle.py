@@ -83,7 +83,7 @@ async def test_a_caller_without_points_learns_when_to_retry(throttled: Api) -> N
 
 
 async def test_an_event_stream_is_refused_before_it_begins(throttled: Api) -> None:
-    """As a plain answer, with its status; what is wrong with the document is told in the stream."""
+    """As a plain answer, with its status; errors of the document are sent in the stream."""
     answers = [await send(throttled, VIEWER, accept="text/event-stream") for _ in range(10)]
     assert {answer.status_code for answer in answers} == {200}
     assert {answer.headers["content-type"] for answer in answers} == {

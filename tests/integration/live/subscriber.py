@@ -103,7 +103,7 @@ class Subscriber:
             await self.next()
 
     async def hears_nothing(self) -> None:
-        """Nothing that was told so far is anything to this subscriber."""
+        """Nothing that was published so far concerns this subscriber."""
         waiting = self._ask()
         await asyncio.wait({waiting}, timeout=0.15)
         assert not waiting.done(), waiting.result()
@@ -165,7 +165,7 @@ async def until(is_so: Callable[[], object]) -> None:
 
 
 async def joined(resources: Resources, api: Api, *, processes: int = 1) -> None:
-    """Waits until so many hear the organization's channel, and have compared what they may have
+    """Waits until so many are subscribed to the organization's channel, and have compared what they may have
     missed before.
     """
     channel = channel_of(api.organization.id)

@@ -240,7 +240,7 @@ async def test_another_organization_is_another_world(api: Api, following: Follow
 
 
 async def test_permission_is_asked_at_every_event(api: Api, following: Following) -> None:
-    """A provider whose subject is given to somebody else hears no more; the other one hears from
+    """A provider whose subject is given to somebody else gets no more news; the other one gets it from
     then on.
     """
     ada = await a_provider(api, weeklyHours=HOURS)
@@ -260,7 +260,7 @@ async def test_permission_is_asked_at_every_event(api: Api, following: Following
 
 
 async def test_a_change_without_an_event_is_found(api: Api, following: Following) -> None:
-    """A message that was lost; and nothing that was told is told again."""
+    """A message that was lost; and nothing is delivered twice."""
     ada = await a_provider(api, weeklyHours=HOURS)
     told = await booked(api, ada, "2026-01-12T09:00Z")
     async with a_process(api, SUSPICIOUS) as here:
@@ -363,7 +363,7 @@ async def test_who_leaves_leaves_nothing_behind(api: Api, following: Following) 
 async def test_a_new_manage_link_ends_what_the_one_before_it_watches(
     api: Api, following: Following
 ) -> None:
-    """Its bearer hears of nothing any more; whoever has the new one goes on."""
+    """Its bearer gets no more news; the bearer of the new one does."""
     ada = await a_provider(api, weeklyHours=HOURS)
     mine = await booked(api, ada, "2026-01-12T09:00Z")
     async with a_process(api) as here:

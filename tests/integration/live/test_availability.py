@@ -375,7 +375,7 @@ async def test_a_slow_reader_gets_what_is_newest_and_no_queue(api: Api, watching
 
 
 async def test_a_busy_provider_does_not_starve_the_others(api: Api, watching: Watching) -> None:
-    """What changes all the time is told between the others, not before them."""
+    """What changes all the time is sent between the others, not before them."""
     ada, bea = await a_provider(api, weeklyHours=HOURS), await a_provider(api, weeklyHours=HOURS)
     async with a_process(api) as here:
         slow, quick = watching(here, ada, bea), watching(here, ada, bea)

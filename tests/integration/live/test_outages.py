@@ -74,7 +74,7 @@ def time_freed(api: Api, provider: Json) -> TimeChanged:
 
 
 async def test_a_change_without_an_event_is_found(api: Api, watching: Watching) -> None:
-    """And the cache, which was not told either, forgets it."""
+    """And the cache, which was not invalidated either, drops it."""
     ada = await a_provider(api, weeklyHours=HOURS)
     appointment = await booked(api, ada, "2026-01-12T10:00Z")
     async with a_process(api, SUSPICIOUS) as here:
@@ -125,7 +125,7 @@ async def test_without_redis_this_process_gets_the_change_and_others_find_it(
 async def test_after_redis_returns_subscribers_go_on(
     api: Api, watching: Watching, own_redis: Servers
 ) -> None:
-    """What happened meanwhile comes when it is back; what happens then is told again."""
+    """What happened meanwhile comes when it is back; what happens then is published again."""
     ada = await a_provider(api, weeklyHours=HOURS)
     async with a_process(api, QUICK_TO_RETURN) as here:
         subscriber = watching(here, ada)

@@ -113,7 +113,7 @@ async def test_a_letter_arrives_as_it_was_written(tls: TlsMode, certificate: Cer
 
 
 def _body(source: bytes) -> list[tuple[str, str]]:
-    """Its parts, without the boundary that each writing chooses anew."""
+    """Its parts, without the boundary which is different each time."""
     message = message_from_bytes(source, policy=policy.default)
     return [
         (part.get_content_type(), str(part.get_payload()))
@@ -387,7 +387,7 @@ async def test_a_connection_closed_while_idle_is_replaced() -> None:
 
 
 async def test_a_lost_answer_is_repeated_with_the_same_message_id() -> None:
-    """The server took the letter and died: nobody can know. The duplicate can be told by its
+    """The server took the letter and died: nobody can know. The duplicate can be recognized by its
     Message-ID.
     """
 

@@ -191,7 +191,7 @@ async def test_a_socket_ends_with_its_token(served: Served, token: str) -> None:
 
 
 async def test_a_socket_ends_when_its_caller_is_good_no_longer() -> None:
-    """Withdrawn in the middle, with nothing being told; what could not be asked meanwhile ended
+    """Revoked in the middle, without a message; what could not be asked meanwhile ended
     nothing.
     """
     async with (

@@ -323,7 +323,7 @@ def test_nothing_of_an_execution_waits_for_the_garbage_collector() -> None:
 
 
 async def test_nothing_that_was_prepared_waits_for_the_garbage_collector() -> None:
-    """Every question with other variables is prepared anew: thousands a second may be forgotten
+    """Every question with other variables is prepared again: thousands a second may be forgotten
     again.
     """
     executor = RowExecutor.build(

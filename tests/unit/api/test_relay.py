@@ -169,7 +169,7 @@ def test_paging_backward_reads_every_row_once_and_each_page_in_order(
 
 @given(ROWS, st.data())
 def test_rows_that_come_and_go_never_shift_a_page(rows: list[Row], data: st.DataObject) -> None:
-    """What stood behind the cursor and stands there still is read, whatever came or
+    """What was behind the cursor and is still there is read, whatever came or
     went meanwhile.
     """
     page = read(rows, first=2)

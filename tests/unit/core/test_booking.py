@@ -198,7 +198,7 @@ RULES: Final = st.builds(
 def test_two_claims_that_overlap_are_written_under_a_common_lock(
     zone: str, start: datetime, apart: int, one: Rules, other: Rules
 ) -> None:
-    """Locked by the dates that a claim touches, so whoever could collide waits; also where a zone
+    """Locked by the dates that a claim touches, so bookings that could collide wait; also where a zone
     left a date out.
     """
     first, second = claim_for(one, start), claim_for(other, start + timedelta(minutes=apart))

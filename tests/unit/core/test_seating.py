@@ -191,7 +191,7 @@ def test_who_was_named_comes_first_in_a_session_whatever_its_order() -> None:
 
 
 def test_a_session_keeps_its_own_start_and_end_when_the_rules_change() -> None:
-    """It stands off the grid of now, and is longer than visits are now; its buffers and its end
+    """It is off the grid of now, and is longer than visits are now; its buffers and its end
     don't change."""
     longer = Rules(duration_minutes=90, buffer_after_minutes=15)
     session = a_session(ONE, starts_at=HALF_PAST, rules=longer)

@@ -84,7 +84,7 @@ async def test_a_subscriber_gets_what_is_committed_after_subscribing(
 async def test_a_subscriber_is_not_let_in_before_the_history_was_read(
     ledger: Ledger, history: History
 ) -> None:
-    """Else it could not be told what is news: what came before the first reading would be lost."""
+    """Otherwise nobody could say what is news: what came before the first reading would be lost."""
     history.is_away = True
     for _ in range(2):
         with pytest.raises(ConnectionError):

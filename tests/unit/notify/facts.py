@@ -22,7 +22,7 @@ def utc(*parts: int) -> datetime:
 
 
 def some_facts(**changes: Any) -> MessageFacts:  # noqa: ANN401 - any of its fields
-    """Nine o'clock in Berlin on the morning after the clocks went forward, told a day before."""
+    """Nine o'clock in Berlin on the morning after the clocks went forward, announced a day before."""
     facts = MessageFacts(
         appointment_id=APPOINTMENT,
         version=1,

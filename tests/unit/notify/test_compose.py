@@ -84,7 +84,7 @@ def test_headers_say_who_and_why() -> None:
 
 
 def test_a_message_id_is_the_rows() -> None:
-    """A retry carries the same one, so that a duplicate can be told."""
+    """A retry carries the same one, so that a duplicate can be recognized."""
     first, second = (
         _received(a_letter(now=utc(2026, 3, 28, hour)))[0]["Message-ID"] for hour in (7, 8)
     )

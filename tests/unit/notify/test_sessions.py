@@ -150,7 +150,7 @@ def test_a_party_that_grows_at_its_start_has_not_moved() -> None:
 
 
 def test_a_providers_event_is_the_sessions_in_every_message_about_it() -> None:
-    """Its UID, its version and its time; whoever else is in it stands in no event."""
+    """Its UID, its version and its time; no event names the others in it."""
     party = full_facts(session=a_session(), seats=2, manage_url=None)
     for facts, kind in [
         (party, MessageKind.BOOKED),
