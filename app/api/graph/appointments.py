@@ -388,7 +388,7 @@ class Appointment(Node):
             resources.calendar_tokens.sign(viewer.organization_id, link)
         )
 
-    @strawberry.field(description="With whom: the lead, where it takes several.")
+    @strawberry.field(description="The provider: the lead, where it takes several.")
     async def provider(self, info: Info) -> LazyProvider:
         """Batched."""
         [lead] = await providers_of(info, [self.row.provider_id])
@@ -407,7 +407,7 @@ class Appointment(Node):
         found = await asyncio.gather(*map(info.context.loaders.resource.load, self.row.resources))
         return [ResourceType.of(resource) for resource in found if resource is not None]
 
-    @strawberry.field(description="For what; null where no service was named.")
+    @strawberry.field(description="The service; null where none was named.")
     async def service(self, info: Info) -> LazyService | None:
         """Batched."""
         from app.api.graph.services import Service as ServiceType  # noqa: PLC0415  the two types name each other
@@ -787,8 +787,8 @@ class BookAppointmentInput:
 
     provider_id: strawberry.ID | None = strawberry.field(
         default=None,
-        description="With whom. Without `providerId` and `providerIds`, and with a service: with "
-        "any of its providers who are free.",
+        description="The provider. Without `providerId` and `providerIds`, and with a service: any "
+        "of its providers who is free.",
     )
     provider_ids: list[strawberry.ID] | None = strawberry.field(
         default=None,

@@ -71,8 +71,8 @@ SEATS_LEFT = (
     "seats."
 )
 ENDS_AT = (
-    "The end of the visit, in UTC; buffers are not part of it. Where a session stands that the "
-    "party would join, it is the session's."
+    "The end of the visit, in UTC; buffers are not part of it. Where the party would join a "
+    "session, it is the end of that session."
 )
 
 
@@ -81,7 +81,7 @@ class Slot:
     """A bookable visit; all fields but `provider` are leaves."""
 
     row: strawberry.Private[CoreProvider]
-    provider_id: strawberry.ID = strawberry.field(description="Whose time it is.")
+    provider_id: strawberry.ID = strawberry.field(description="The provider.")
     starts_at: datetime = strawberry.field(description="The start of the visit, in UTC.")
     ends_at: datetime = strawberry.field(description=ENDS_AT)
     local_start: str = strawberry.field(
@@ -93,7 +93,7 @@ class Slot:
     local_end: str = strawberry.field(description="The end on the same wall clock.")
     seats_left: int = strawberry.field(description=SEATS_LEFT)
 
-    @strawberry.field(description="Whose time it is.")
+    @strawberry.field(description="The provider.")
     def provider(self) -> LazyProvider:
         """The provider, already loaded."""
         from app.api.graph.providers import Provider as ProviderType  # noqa: PLC0415  the two types name each other
@@ -220,7 +220,7 @@ class Availability:
 
     found: strawberry.Private[FreeTimes]
 
-    @strawberry.field(description="Whose times they are.")
+    @strawberry.field(description="The provider whose times these are.")
     def provider(self) -> LazyProvider:
         """The provider, already loaded."""
         from app.api.graph.providers import Provider as ProviderType  # noqa: PLC0415  the two types name each other
@@ -421,7 +421,7 @@ class AvailabilityQuery:
         info: Info,
         provider_ids: Annotated[
             list[strawberry.ID] | None,
-            strawberry.argument(description="Whose slots; at most 500 providers."),
+            strawberry.argument(description="The providers; at most 500."),
         ] = None,
         after: Annotated[
             datetime | None,
@@ -471,7 +471,7 @@ class AvailabilityQuery:
         info: Info,
         starts_at: Annotated[datetime, strawberry.argument(description="The start of the visit.")],
         provider_id: Annotated[
-            strawberry.ID | None, strawberry.argument(description="Whose time.")
+            strawberry.ID | None, strawberry.argument(description="The provider.")
         ] = None,
         service_id: Annotated[
             strawberry.ID | None,

@@ -75,7 +75,7 @@ class Hold(Node):
         token = context.resources.hold_tokens.sign(context.viewer.organization_id, hold.id)
         return cls.of(Held(hold=hold, token=token))
 
-    @strawberry.field(description="Whose time it is: the lead's, where it is that of several.")
+    @strawberry.field(description="The provider; the lead, where there are several.")
     async def provider(self, info: Info) -> Provider:
         """Batched."""
         [lead] = await providers_of(info, [self.row.provider_id])
@@ -95,8 +95,8 @@ class HoldSlotInput:
 
     provider_id: strawberry.ID | None = strawberry.field(
         default=None,
-        description="Whose time. Without `providerId` and `providerIds`, and with a service: that "
-        "of any of its providers who are free.",
+        description="The provider. Without `providerId` and `providerIds`, and with a service: any "
+        "of its providers who is free.",
     )
     provider_ids: list[strawberry.ID] | None = strawberry.field(
         default=None,

@@ -34,8 +34,8 @@ from app.usecases.practice.edit_hours import (
     set_weekly_hours,
 )
 
-_PROVIDER = "Whose: a provider's. Exactly one of providerId and resourceId is given."
-_RESOURCE = "Whose: a resource's. Reception and administrators only."
+_PROVIDER = "The provider. Exactly one of providerId and resourceId is given."
+_RESOURCE = "The resource. Reception and administrators only."
 
 
 @strawberry.input(

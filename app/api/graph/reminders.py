@@ -40,7 +40,7 @@ class Reminder(Node):
 
     kind: MessageKind = strawberry.field(description="Why it is sent.")
     channel: Channel = strawberry.field(description="How it travels.")
-    recipient: Recipient = strawberry.field(description="Whom it is for.")
+    recipient: Recipient = strawberry.field(description="The recipient that it is for.")
     status: MessageStatus = strawberry.field(
         description="Its status; PENDING until it is sent, skipped or has failed."
     )
@@ -95,7 +95,7 @@ class ResendReminderInput:
         description="Which appointment; the message shows its present state."
     )
     kind: MessageKind = strawberry.field(description="Which message.")
-    recipient: Recipient = strawberry.field(description="To whom.")
+    recipient: Recipient = strawberry.field(description="The recipient.")
     channel: Channel = strawberry.field(
         description="The channel; it need not be one that they prefer."
     )

@@ -47,7 +47,7 @@ class AvailabilityChange:
     """Maps `DayShown`."""
 
     shown: strawberry.Private[DayShown]
-    provider_id: strawberry.ID = strawberry.field(description="Whose times they are.")
+    provider_id: strawberry.ID = strawberry.field(description="The provider whose times these are.")
     day: date = strawberry.field(
         name="date", description="The date on which the slots start, in the zone asked for."
     )
@@ -188,7 +188,7 @@ class Subscription:
         info: Info,
         provider_ids: Annotated[
             list[strawberry.ID],
-            strawberry.argument(description="Whose free times; 1 to 20 providers."),
+            strawberry.argument(description="The providers; 1 to 20."),
         ],
         from_: Annotated[date, strawberry.argument(name="from", description="The first date.")],
         to: Annotated[date, strawberry.argument(description="The last date, inclusive.")],

@@ -24,7 +24,7 @@ from app.usecases.messages.edit_template import list_templates, set_template
 from app.usecases.messages.preview_message import PreviewQuestion, preview_message
 
 _KIND = "Which message."
-_RECIPIENT = "Whom it is for."
+_RECIPIENT = "The recipient that it is for."
 _LANGUAGE = "The language of the words: en, de, fr or es."
 _PART = (
     "Jinja2 text with values and conditions, such as “{{ contact }}” and “{% if price %}”. "

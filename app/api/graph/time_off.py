@@ -121,10 +121,10 @@ class AddTimeOffInput:
     reason: str | None = strawberry.field(default=None, description=_REASON)
     provider_id: strawberry.ID | None = strawberry.field(
         default=None,
-        description="Who: a provider. Exactly one of providerId and resourceId is given.",
+        description="The provider. Exactly one of providerId and resourceId is given.",
     )
     resource_id: strawberry.ID | None = strawberry.field(
-        default=None, description="What: a resource. Reception and administrators only."
+        default=None, description="The resource. Reception and administrators only."
     )
     dry_run: bool | None = strawberry.field(default=False, description=DRY_RUN)
 
