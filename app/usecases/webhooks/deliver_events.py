@@ -63,13 +63,13 @@ if TYPE_CHECKING:
 LOOK_SECONDS: Final = 1.0
 """How often a worker looks for something to do: about how late an event is delivered."""
 
-LEASE: Final = timedelta(seconds=30)
+LEASE: Final = timedelta(seconds=20)
 """By the real clock: how late events are at most when the worker that has the lease dies."""
 
 RENEW_SECONDS: Final = 1.0
 """How often a lease is renewed, and with it the settings: the secrets, above all."""
 
-BEGIN_SECONDS: Final = 12.0
+BEGIN_SECONDS: Final = 4.0
 """No request begins later than this after the lease was renewed, so that it ends before the lease
 does: the longest takes 15 s.
 """
