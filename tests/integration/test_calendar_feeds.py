@@ -15,10 +15,13 @@ from icalendar import Calendar
 
 from app.core import calendar_feed
 from app.core.appointment import ManageLink
-from app.core.ids import AppointmentId
+from app.core.ids import AppointmentId, CalendarFeedId, CustomerId
 from app.settings import LimitSettings, Settings
+from app.store.calendar_feeds import renew_feed_of_customer
+from app.store.pool import transaction
 from app.usecases.practice import read_calendar_feed
 from tests.builders import (
+    NOW,
     Api,
     Caller,
     Json,
@@ -365,6 +368,14 @@ async def test_an_erased_customer_s_feeds_end(api: Api) -> None:
         key_in(customer_id),
     )
     assert kept == []
+    # Nor does it come back where a program of an earlier version erased them, and left the feed.
+    feed_id = CalendarFeedId(api.resources.new_id())
+    async with transaction(api.resources.pool) as tx:
+        await renew_feed_of_customer(
+            tx, api.organization.id, CustomerId(key_in(customer_id)), feed_id, NOW
+        )
+    token = api.resources.calendar_tokens.sign(api.organization.id, feed_id)
+    assert (await get(api, f"https://api.test/calendars/{token}.ics")).status_code == 404
 
 
 async def test_an_archived_provider_s_feed_rests_until_they_are_back(api: Api) -> None:

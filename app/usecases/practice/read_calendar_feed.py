@@ -101,6 +101,8 @@ async def _of_customer(
 ) -> Feed | None:
     found = await customers_by_ids(resources.pool, organization_id, [customer_id])
     owner = found[customer_id]
+    if owner.is_erased:  # by a program of an earlier version, which leaves the feed
+        return None
     entries = await entries_of_customer(
         resources.pool,
         organization_id,
