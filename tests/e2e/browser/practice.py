@@ -40,6 +40,9 @@ UPDATE_PROVIDER = """mutation ($input: UpdateProviderInput!) {
 ADD_TIME_OFF = """mutation ($input: AddTimeOffInput!) {
   addTimeOff(input: $input) { ... on TimeOff { id } ... on UserError { message } }
 }"""
+SET_BUSY_TIMES = """mutation ($input: SetBusyTimesInput!) {
+  setBusyTimes(input: $input) { ... on BusySource { id } ... on UserError { message } }
+}"""
 CUSTOMERS = """query ($search: String) {
   customers(search: $search, first: 50) { nodes { name } }
 }"""
@@ -123,6 +126,17 @@ class Practice:
             "reason": reason,
         }
         await _made(self, ADD_TIME_OFF, wish)
+
+    async def busy(self, name: str, source: str, start: str, end: str) -> None:
+        """What another calendar says about the practice's day of one of the three."""
+        wish = {
+            "providerId": self.people[name],
+            "source": source,
+            "from": self.at("00:00"),
+            "to": self.at("23:00"),
+            "busy": [{"startsAt": self.at(start), "endsAt": self.at(end)}],
+        }
+        await _made(self, SET_BUSY_TIMES, wish)
 
     async def customers(self, search: str) -> list[str]:
         """The names that the API finds."""

@@ -25,7 +25,12 @@ from tests.e2e.browser.practice import (
     spot,
     token_for,
 )
+from tests.unit.outgoing.servers import answer, served
 
+SETTINGS = {
+    "SLOTWRIGHT_OUTGOING_NETWORKS": "127.0.0.0/8",
+    "SLOTWRIGHT_PUBLIC_URL": "https://desk.example",
+}
 SCHEMA = build_schema(program_schema().as_str())
 PUSHED_MS = 5_000
 """Changes arrive by subscription; only time off that leaves no trace in free times is polled for."""
@@ -556,7 +561,9 @@ async def test_administrators_edit_locations_and_visits_say_where_they_are(
     reception = await open_desk(
         windows, practice, token=token_for(practice.slug, Role.RECEPTION), query="&view=list"
     )
-    await expect(reception.get_by_role("button", name="Settings")).to_be_hidden()
+    await reception.get_by_role("button", name="Settings").click()
+    await expect(reception.get_by_role("heading", name="Rooms and devices")).to_be_visible()
+    await expect(reception.get_by_role("heading", name="Locations")).to_have_count(0)
     page = await open_desk(windows, practice)
     await page.get_by_role("button", name="Settings").click()
     settings = page.get_by_role("dialog", name="Settings")
@@ -581,6 +588,75 @@ async def test_administrators_edit_locations_and_visits_say_where_they_are(
     await expect(reception.get_by_role("row", name="Lotte Located")).to_contain_text("Ada · Pier 4")
     await reception.get_by_role("button", name="Lotte Located").click()
     await expect(reception.get_by_text("Pier 4, 4 The Pier, Harbour")).to_be_visible()
+    assert windows.complaints == []
+
+
+# ---------------------------------------------------------------- other calendars, webhooks
+
+
+async def test_other_calendars_and_the_feed_are_set_up_and_busy_times_are_seen(
+    windows: Windows, practice: Practice
+) -> None:
+    await practice.busy("Ada", "Choir", "14:00", "15:30")
+    page = await open_desk(windows, practice, token=token_for(practice.slug, Role.PROVIDER, "ada"))
+    await expect(page.locator(".ec-bg-event.away", has_text="Choir")).to_be_visible()
+    await page.get_by_role("button", name="Settings").click()
+    settings = page.get_by_role("dialog", name="Settings")
+    await expect(settings.get_by_role("listitem")).to_have_text(["Ada"])
+    await settings.get_by_role("button", name="Ada").click()
+    dialog = page.get_by_role("dialog", name="Ada")
+    calendars = dialog.get_by_role("listitem")
+    await expect(calendars).to_contain_text("Choir Sent by another program")
+    await accessible(page)
+    await dialog.get_by_role("button", name="Remove Choir").click()
+    await expect(calendars).to_have_count(0)
+    await dialog.get_by_role("button", name="Make an address").click()
+    address = dialog.get_by_label("Feed address")
+    await expect(address).to_have_value(re.compile(r"/calendars/.+\.ics$"))
+    before = await address.input_value()
+    await dialog.get_by_role("button", name="Replace the address").click()
+    await expect(address).not_to_have_value(before)
+    await accessible(page)
+    await page.keyboard.press("Escape")
+    await page.keyboard.press("Escape")
+    await expect(page.locator(".ec-bg-event.away", has_text="Choir")).to_have_count(0)
+    assert windows.complaints == []
+
+
+async def test_a_webhook_is_made_tested_switched_off_and_deleted(
+    windows: Windows, practice: Practice
+) -> None:
+    page = await open_desk(windows, practice)
+    await page.get_by_role("button", name="Settings").click()
+    await page.get_by_role("button", name="Webhooks").click()
+    hooks = page.get_by_role("dialog", name="Webhooks")
+    async with served(answer(b"thanks")) as receiver:
+        await hooks.get_by_role("button", name="New webhook").click()
+        made = page.get_by_role("dialog", name="New webhook")
+        await made.get_by_label("Address of the receiver").fill("https://10.0.0.1/")
+        await page.keyboard.press("Enter")
+        await expect(made.get_by_label("Address of the receiver")).to_have_attribute(
+            "aria-invalid", "true"
+        )
+        await made.get_by_label("Address of the receiver").fill(receiver.url)
+        await page.keyboard.press("Enter")
+        await expect(made.get_by_label("Secret")).to_have_value(re.compile("^whsec_"))
+        await accessible(page)
+        await page.keyboard.press("Escape")
+        await hooks.get_by_role("button", name=receiver.url).click()
+        hook = page.get_by_role("dialog", name=receiver.url)
+        await hook.get_by_role("button", name="Send a test event").click()
+        entry = hook.get_by_role("listitem").filter(has_text="WEBHOOK_TESTED")
+        await expect(entry).to_contain_text("Delivered · Attempts: 1 · 200")
+        await entry.get_by_role("button", name="Send again").click()
+        await expect(entry).to_contain_text("Attempts: 2")
+        await accessible(page)
+        await hook.get_by_role("button", name="New secret").click()
+        await expect(hook.get_by_label("Secret")).to_have_value(re.compile("^whsec_"))
+        await hook.get_by_role("button", name="Switch off").click()
+        await hooks.get_by_role("button", name=f"{receiver.url} Off").click()
+        await hook.get_by_role("button", name="Remove").click()
+        await expect(hooks.get_by_role("listitem")).to_have_count(0)
     assert windows.complaints == []
 
 
@@ -675,6 +751,7 @@ ENUMS = {
     "ReminderRecipient": ["to"],
     "UnbookableReason": ["why"],
     "RuleSetAside": ["rule"],
+    "DeliveryStatus": ["delivery"],
 }
 """Which values of the schema the desk says in words, and how their names begin."""
 

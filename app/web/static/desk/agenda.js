@@ -28,15 +28,16 @@ export const VISIT = `fragment Visit on Appointment {
   location { name address }
 }`;
 
-const AWAY = `query Away($providers: [ID!], $resources: [ID!], $from: Date!, $to: Date!) {
-  providers(first: 100, ids: $providers) { nodes { id name timeZone timeOff(from: $from, to: $to) { ...Away } } }
-  resources(first: 100, ids: $resources) { nodes { id name timeZone timeOff(from: $from, to: $to) { ...Away } } }
+const AWAY = `query Away($providers: [ID!], $resources: [ID!], $from: Date!, $to: Date!, $start: DateTime!, $end: DateTime!) {
+  providers(first: 50, ids: $providers) { nodes { id name timeZone timeOff(from: $from, to: $to) { ...Away } busySources { ...Busy } } }
+  resources(first: 50, ids: $resources) { nodes { id name timeZone timeOff(from: $from, to: $to) { ...Away } busySources { ...Busy } } }
 }
-fragment Away on TimeOff { id from until reason }`;
+fragment Away on TimeOff { id from until reason }
+fragment Busy on BusySource { id name busyTimes(from: $start, to: $end) { startsAt endsAt } }`;
 
 const SETTLE_MS = 400; // several changes at once are one question
 const MOST_PROVIDERS = 20; // of one subscription
-const MOST_IDS = 100; // of one list
+const MOST_IDS = 50; // of one list: what an answer may cost allows no more
 const POLL_MS = 5_000;
 
 export class Agenda {
@@ -50,6 +51,7 @@ export class Agenda {
   #ends = [];
   #following = null;
   #away = [];
+  #busy = [];
   #awayTimer;
   #awayAsked = 0;
 
@@ -103,16 +105,20 @@ export class Agenda {
   async #loadAway() {
     const [run, asked] = [this.#run, (this.#awayAsked += 1)];
     const { from, to, providers, resources } = this.#shown;
+    const [first, last] = [times.addDays(from, -1), times.addDays(to, 1)]; // around the dates in any zone
+    const span = { from: first, to: last, start: `${first}T00:00:00Z`, end: `${times.addDays(last, 1)}T00:00:00Z` };
     const subjects = [];
     for (let index = 0; index < Math.max(providers.length, resources.length); index += MOST_IDS) {
       const [some, rooms] = [providers, resources].map((ids) => ids.slice(index, index + MOST_IDS));
-      const answer = await this.#api.query(AWAY, { from: times.addDays(from, -1), to: times.addDays(to, 1), providers: some, resources: rooms });
+      const answer = await this.#api.query(AWAY, { ...span, providers: some, resources: rooms });
       if (run !== this.#run || asked !== this.#awayAsked) return;
       subjects.push(...answer.providers.nodes, ...(answer.resources?.nodes ?? []));
     }
-    const away = subjects.flatMap(({ timeOff, ...subject }) => (timeOff ?? []).map((one) => ({ timeOff: one, subject })));
-    const isNew = JSON.stringify(away) !== JSON.stringify(this.#away);
-    this.#away = away;
+    const away = subjects.flatMap(({ timeOff, busySources, ...subject }) => (timeOff ?? []).map((one) => ({ timeOff: one, subject })));
+    const busy = subjects.flatMap(({ timeOff, busySources, ...subject }) =>
+      (busySources ?? []).flatMap(({ busyTimes, ...source }) => busyTimes.map((one) => ({ source, subject, ...one }))));
+    const isNew = JSON.stringify([away, busy]) !== JSON.stringify([this.#away, this.#busy]);
+    [this.#away, this.#busy] = [away, busy];
     if (isNew) this.#onChange(null);
     if (subjects.length < providers.length + resources.length) this.#onOutdated();
   }
@@ -122,6 +128,11 @@ export class Agenda {
     return this.#away;
   }
 
+  /** What other calendars say near the dates shown: { source, subject, startsAt, endsAt }. */
+  get busy() {
+    return this.#busy;
+  }
+
   /** Ends the subscriptions and forgets everything. */
   close() {
     this.#run += 1;
@@ -129,7 +140,7 @@ export class Agenda {
     [this.#ends, this.#following, this.#shown, this.live] = [[], null, null, false];
     this.#visits.clear();
     this.#free.clear();
-    this.#away = [];
+    [this.#away, this.#busy] = [[], []];
   }
 
   /** Confirmed, completed and missed visits of the dates shown, by start. */

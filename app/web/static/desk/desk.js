@@ -77,7 +77,6 @@ $("sign-out").addEventListener("click", () => {
 function enter() {
   $("bar").hidden = false;
   $("practice").textContent = practice.name;
-  $("setup").hidden = practice.role !== "ADMIN";
   const isInUse = (id) => practice.columns.some((one) => one.id === id);
   grid ??= new Grid($("grid"), {
     open: (block) => openBlock(desk, block),

@@ -114,6 +114,7 @@ export class Grid {
       ...columns.filter(({ isProvider }) => isProvider).flatMap(({ id }) => this.#free(id, agenda.freeTimes(id))),
       ...columns.filter(({ isProvider }) => !isProvider).map(({ id }) => this.#open(id, { from, to })),
       ...agenda.away.flatMap((one) => this.#away(one, known)),
+      ...agenda.busy.flatMap((one) => this.#busy(one, known)),
       ...blocksOf(agenda.visits).map((block) => this.#event(block, known)).filter(({ resourceIds }) => resourceIds.length),
     ];
     this.#draw(events);
@@ -165,6 +166,13 @@ export class Grid {
     }];
   }
 
+  /** What another calendar says: to be seen, and changed only there. */
+  #busy({ source, subject, startsAt, endsAt }, known) {
+    if (!known.has(subject.id)) return [];
+    const [start, end] = [startsAt, endsAt].map((instant) => times.wallIn(this.#zone, instant).slice(0, 16));
+    return [{ id: `${source.id} ${startsAt}`, resourceIds: [subject.id], start, end, display: "background", classNames: ["away"], extendedProps: { key: source.id, source, allDay: true } }];
+  }
+
   #event(block, known) {
     const [visit] = block.visits;
     const start = times.wallIn(this.#zone, visit.startsAt).slice(0, 16);
@@ -180,7 +188,8 @@ export class Grid {
     };
   }
 
-  #content({ title, extendedProps: { key, block, timeOff, subject } }, timeText) {
+  #content({ title, extendedProps: { key, block, timeOff, subject, source } }, timeText) {
+    if (source) return [h("span", { class: "block" }, h("b", {}, source.name))];
     if (timeOff) {
       const open = () => this.#actions.away({ column: subject.id, timeOff });
       return [h("button", { type: "button", class: "block", "data-block": key, onclick: open },

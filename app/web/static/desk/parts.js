@@ -77,7 +77,7 @@ export function doing(label, action, { kind = "button", type = "button" } = {}) 
 /** Something to be copied by hand, or by a button where the browser lets pages copy: over https only. */
 export function secret(label, value) {
   const input = h("input", { type: "text", readonly: true, value, onfocus: () => input.select() });
-  const copy = navigator.clipboard && doing(t("copy"), async () => {
+  const copy = navigator.clipboard && doing(t("copy_it"), async () => {
     await navigator.clipboard.writeText(value);
     copy.textContent = t("copied");
   });

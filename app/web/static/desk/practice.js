@@ -46,7 +46,7 @@ export class Practice {
   /** `everyone`, `everything` and `everyService` have what is archived, too; the others what can be booked. */
   constructor({ viewer, organization, providers, resources, services }) {
     const inUse = ({ isArchived }) => !isArchived;
-    this.role = viewer.role;
+    this.isAdmin = viewer.role === "ADMIN";
     this.name = organization?.name ?? "";
     this.own = viewer.provider?.id ?? null;
     [this.everyone, this.everything, this.everyService] = [providers, resources, services];

@@ -1,10 +1,12 @@
-// The practice's people, rooms, services and locations, for administrators: where they are, and what is in the archive.
+// The practice's people, rooms, services and locations: their calendars, for administrators also where they are, the archive and webhooks.
 
 import { h } from "../dom.js";
 import { t } from "../words.js";
 import { VISIT } from "./agenda.js";
+import { calendarsOf } from "./calendars.js";
 import { doing, fault, field, openDialog, select } from "./parts.js";
 import { PREVIEW, previewParts } from "./stranded.js";
+import { openWebhooks } from "./webhooks.js";
 
 const update = (type) => `mutation Update($input: Update${type}Input!) {
   answer: update${type}(input: $input) {
@@ -25,7 +27,7 @@ const edit = (verb) => `mutation Edit($input: ${verb}LocationInput!) {
 }`;
 const [CREATE_LOCATION, UPDATE_LOCATION] = [edit("Create"), edit("Update")];
 
-/** The list of them all; each opens. */
+/** The list of what this member of staff may change; each opens. */
 export function openSetup(desk) {
   const lists = h("div", {});
   const item = (one, facts, open) => h("li", {}, h("button", { type: "button", "data-open": one.id, onclick: open },
@@ -33,14 +35,17 @@ export function openSetup(desk) {
   const section = (title, items, more = "") => [h("h3", {}, title), h("ul", { class: "work" }, items), more];
   const fill = () => {
     const focused = document.activeElement?.dataset.open;
-    const { everyone, everything, everyService, locations } = desk.practice;
+    const { isAdmin, own, everyone, everything, everyService, locations } = desk.practice;
+    const mine = ({ id, isArchived }) => isAdmin || (!isArchived && (!own || id === own));
     const thing = (type) => (one) => item(one, [one.kind, one.location?.name], () => openThing(desk, type, one, setup));
     lists.replaceChildren(
-      ...section(t("people"), everyone.map(thing("Provider"))),
-      ...section(t("rooms"), everything.map(thing("Resource"))),
+      ...section(t("people"), everyone.filter(mine).map(thing("Provider"))),
+      ...(own ? [] : section(t("rooms"), everything.filter(mine).map(thing("Resource")))));
+    if (isAdmin) lists.append(
       ...section(t("services"), everyService.map(thing("Service"))),
       ...section(t("locations"), locations.map((one) => item(one, [one.address], () => openLocation(desk, one, setup))),
-        h("button", { type: "button", class: "link", "data-open": "new location", onclick: () => openLocation(desk, null, setup) }, t("location_new"))));
+        h("button", { type: "button", class: "link", "data-open": "new location", onclick: () => openLocation(desk, null, setup) }, t("location_new"))),
+      ...section(t("webhooks"), [item({ id: "webhooks", name: t("webhooks") }, [], () => openWebhooks(desk))]));
     if (focused) lists.querySelector(`[data-open="${CSS.escape(focused)}"]`)?.focus();
   };
   const dialog = openDialog({ title: t("setup"), wide: true, parts: [lists] });
@@ -48,9 +53,10 @@ export function openSetup(desk) {
   fill();
 }
 
-/** A provider, a resource or a service: where it is, and its way into the archive and back. */
+/** A provider, a resource or a service: its calendars, and for administrators where it is, and its way into the archive and back. */
 function openThing(desk, type, thing, setup) {
   const { id, name, isArchived, location } = thing;
+  const { isAdmin } = desk.practice;
   const send = async (changes) => {
     dialog.say(null);
     try {
@@ -94,13 +100,13 @@ function openThing(desk, type, thing, setup) {
   };
 
   const places = desk.practice.locations.filter((one) => !one.isArchived || one.id === location?.id);
-  const place = type !== "Resource" && places.length ? select([["", t("no_location")], ...places.map((one) => [one.id, one.name])], location?.id ?? "") : null;
+  const place = isAdmin && type !== "Resource" && places.length ? select([["", t("no_location")], ...places.map((one) => [one.id, one.name])], location?.id ?? "") : null;
   const save = place && doing(t("save"), async () => await send({ locationId: place.value || null }) && saved(t("saved")), { kind: "primary" });
   const dialog = openDialog({
     title: name,
     wide: true,
-    parts: [isArchived ? h("p", { class: "hint" }, t("archive_hint")) : "", place ? field(t("location"), place) : "", preview],
-    actions: [save, isArchived ? bringBack : archive].filter(Boolean),
+    parts: [isArchived ? h("p", { class: "hint" }, t("archive_hint")) : "", place ? field(t("location"), place) : "", type === "Service" || isArchived ? "" : calendarsOf(desk, type, thing, (message) => dialog?.say(message)), preview],
+    actions: [save, isAdmin && (isArchived ? bringBack : archive)].filter(Boolean),
   });
 }
 

@@ -1,0 +1,74 @@
+// Calendars of elsewhere that make somebody busy here, and the address at which a calendar program reads what is booked here.
+
+import { h } from "../dom.js";
+import * as times from "../times.js";
+import { t } from "../words.js";
+import { doing, secret } from "./parts.js";
+
+const SEE = `query Calendars($id: ID!) {
+  node(id: $id) {
+    ... on Provider { calendarFeedUrl busySources { ...Source } }
+    ... on Resource { busySources { ...Source } }
+  }
+}
+fragment Source on BusySource { id name url lastReadAt failingSince problem }`;
+const REMOVE = `mutation RemoveSource($input: RemoveBusySourceInput!) {
+  answer: removeBusySource(input: $input) { ... on UserError { message } }
+}`;
+const RENEW = `mutation RenewFeed($input: RenewCalendarFeedInput!) {
+  answer: renewCalendarFeed(input: $input) {
+    __typename
+    ... on Provider { calendarFeedUrl }
+    ... on UserError { message }
+  }
+}`;
+
+/** A part of the dialog of a provider or a resource; say(message) shows what went wrong in it. */
+export function calendarsOf(desk, type, { id }, say) {
+  const root = h("div", {});
+  const when = (instant) => times.fullText(times.wallIn(desk.zone, instant));
+  const ask = async (document, variables) => {
+    say(null);
+    try {
+      return await desk.api.query(document, variables);
+    } catch (problem) {
+      say(problem.message);
+      return null;
+    }
+  };
+  /** Does it, and shows what is there then; answers with the refusal where there is one. */
+  const change = async (document, input) => {
+    const done = await ask(document, { input });
+    if (!done) return null;
+    if (!done.answer.message) await load();
+    else if (!done.answer.field) say(done.answer.message);
+    return done.answer;
+  };
+
+  const state = ({ url, lastReadAt, failingSince, problem }) => {
+    if (failingSince) return h("small", { class: "fault" }, t("failing_since", { time: when(failingSince) }), " ", problem ?? "");
+    return h("small", {}, !url && !lastReadAt ? t("pushed") : lastReadAt ? t("read_at", { time: when(lastReadAt) }) : t("not_read_yet"));
+  };
+  const source = (one) => h("li", {}, h("b", {}, one.name), " ", state(one), " ",
+    doing(t("remove_named", { name: one.name }), () => change(REMOVE, { id: one.id }), { kind: "link" }));
+
+  function feed({ calendarFeedUrl: url }) {
+    const renew = doing(t(url ? "renew_address" : "make_address"), async () => {
+      const answer = await change(RENEW, { providerId: id });
+      if (answer?.calendarFeedUrl === null) say(t("no_public_address"));
+    });
+    return [h("h3", {}, t("feed_title")), h("p", { class: "hint" }, t(url ? "feed_hint" : "feed_none")), ...(url ? secret(t("feed_address"), url) : []), h("p", {}, renew)];
+  }
+
+  async function load() {
+    const owner = (await ask(SEE, { id }))?.node;
+    if (!owner?.busySources) return;
+    root.replaceChildren(
+      h("h3", {}, t("calendars_elsewhere")),
+      h("p", { class: "hint" }, t(owner.busySources.length ? "calendars_count" : "calendars_none")),
+      h("ul", { class: "log" }, owner.busySources.map(source)),
+      ...(type === "Provider" ? feed(owner) : []));
+  }
+  queueMicrotask(load); // once the dialog that it is a part of is there
+  return root;
+}
