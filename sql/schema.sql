@@ -422,6 +422,9 @@ CREATE TABLE public.busy_source (
     next_read_at timestamp with time zone,
     leased_until timestamp with time zone,
     created_at timestamp with time zone NOT NULL,
+    expanded_until integer,
+    warned_at timestamp with time zone,
+    CONSTRAINT busy_source_expanded CHECK (((url IS NOT NULL) OR (num_nonnulls(expanded_until, warned_at) = 0))),
     CONSTRAINT busy_source_name_length CHECK (((char_length(name) >= 1) AND (char_length(name) <= 100))),
     CONSTRAINT busy_source_read CHECK ((((url IS NULL) = (next_read_at IS NULL)) AND ((url IS NOT NULL) OR (num_nonnulls(etag, last_modified, last_read_at, failing_since, problem, leased_until) = 0))))
 );

@@ -198,6 +198,7 @@ MUTATIONS: Final[Mapping[str, str]] = {
     "updateTimeOff": "ada practice",
     "removeTimeOff": "ada practice",
     "setBusyTimes": "ada practice",
+    "addBusyFeed": "ada practice",
     "removeBusySource": "ada practice",
     "holdSlot": "anonymous stranger robin ada practice",
     "releaseHold": EVERYBODY,  # with its token

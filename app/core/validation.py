@@ -584,6 +584,12 @@ def valid_time_off(form: TimeOffForm) -> ValidTimeOff:
 
 
 @_answers
+def valid_source_name(field: str, name: str) -> str:
+    """Check the name of a source of busy times."""
+    return _text(field, name, SOURCE_LENGTH)
+
+
+@_answers
 def valid_busy(form: BusyForm) -> ValidBusy:
     """Check pushed busy times: they lie within the window. A beginning between two minutes is
     rounded down, an end up.

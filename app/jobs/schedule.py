@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from arq import cron
 
 from app.jobs.calendar import complete_what_ended, sweep_expired_holds
+from app.jobs.feeds import read_feeds
 from app.jobs.messages import send_messages
 from app.jobs.purge import (
     purge_busy_times,
@@ -38,6 +39,7 @@ CRON_JOBS: Final[tuple[CronJob, ...]] = (
     _job(send_messages, second=0, run_at_startup=True),
     _job(complete_what_ended, second=5),
     _job(sweep_expired_holds, second=35),
+    _job(read_feeds, second=20),
     _job(purge_idempotency_keys, minute=17),
     _job(purge_holds, minute=22),
     _job(purge_claims, minute=27),

@@ -16,7 +16,7 @@ from app import weighted_cache
 from app.store.pool import DatabaseUnavailableError
 from app.telemetry import metrics
 from app.usecases.resources import Resources
-from app.usecases.upkeep.measure_lags import measure_events, measure_lags
+from app.usecases.upkeep.measure_lags import measure_events, measure_feeds, measure_lags
 
 SECONDS: Final = 5.0
 """Between two measurements: several to each scrape, as Prometheus scrapes every 15 to 60 s."""
@@ -79,6 +79,18 @@ def of_webhooks(resources: Resources) -> Measure:
             found = await measure_events(resources)
             metrics.EVENT_LAG_SECONDS.set(found.lag.total_seconds())
             metrics.WEBHOOKS_FAILING.set(found.failing)
+
+    return measure
+
+
+def of_feeds(resources: Resources) -> Measure:
+    """How many calendar feeds fail, and how late they are read."""
+
+    async def measure() -> None:
+        with suppress(DatabaseUnavailableError):
+            feeds = await measure_feeds(resources)
+            metrics.FEEDS_FAILING.set(feeds.failing)
+            metrics.FEED_LAG_SECONDS.set(feeds.lag.total_seconds())
 
     return measure
 

@@ -16,6 +16,7 @@ from uuid6 import uuid7
 from app.admission.rates import Rates
 from app.api.words.event_messages import event_message
 from app.api.words.relay import global_id
+from app.busy_feeds.readers import Readers
 from app.core.changes import RulesChanged
 from app.free_times.accelerator import make_accelerator
 from app.free_times.connection import open_redis
@@ -99,6 +100,7 @@ async def open_resources(
     access_tokens = _access_tokens(settings)
     rates = Rates(redis)
     outgoing = Outgoing(settings.outgoing_networks)
+    feed_readers = Readers()
     try:
         yield Resources(
             pool=pool,
@@ -119,6 +121,7 @@ async def open_resources(
             messaging=messaging,
             hooks=Hooks(seal=Seal(keys), message=event_message, chance=random.random),
             outgoing=outgoing,
+            feed_readers=feed_readers,
             test_clock=test_clock,
             rates=rates,
             booking_limits=BookingLimits(
@@ -137,6 +140,7 @@ async def open_resources(
         )
     finally:
         await messaging.senders.aclose()
+        await feed_readers.close()
         await outgoing.close()
         await waker.aclose()
         await feed.close()

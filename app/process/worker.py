@@ -24,6 +24,7 @@ from arq.worker import Worker
 from app.jobs.queue import QUEUE, REDIS_TIMEOUT_SECONDS, connect, to_json
 from app.jobs.schedule import CRON_JOBS
 from app.process.gauges import (
+    of_feeds,
     of_messages,
     of_process,
     of_webhooks,
@@ -73,7 +74,12 @@ async def work(settings: Settings) -> None:
         _log.info("the worker runs %d scheduled jobs", len(CRON_JOBS))
         with served(*where), traced("worker", wanted=settings.watch.traces):
             async with pulse(
-                [of_process(resources), of_messages(resources), of_webhooks(resources)]
+                [
+                    of_process(resources),
+                    of_messages(resources),
+                    of_webhooks(resources),
+                    of_feeds(resources),
+                ]
             ):
                 grace = settings.leave.grace_seconds - settings.leave.closing_seconds
                 await asyncio.gather(

@@ -118,6 +118,22 @@ WEBHOOKS_FAILING: Final = Gauge(
 )
 
 
+FEEDS_READ: Final = Counter(
+    "slotwright_feeds_read",
+    "Readings of calendar feeds, by outcome: changed, unchanged, not_modified (the server says "
+    "so), failed, left (to another reading) or removed meanwhile.",
+    ["outcome"],
+)
+FEEDS_FAILING: Final = Gauge(
+    "slotwright_feeds_failing",
+    "Calendar feeds that can't be read; what they said last counts.",
+    multiprocess_mode="max",
+)
+FEED_LAG_SECONDS: Final = Gauge(
+    "slotwright_feed_lag_seconds",
+    "How long the calendar feed that is longest due has waited to be read.",
+    multiprocess_mode="max",
+)
 JOB_RUNS: Final = Counter(
     "slotwright_job_runs",
     "Runs of the worker's jobs that ended, by name and outcome: done, failed, or cut_off by the "

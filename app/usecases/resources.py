@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from app.admission.rates import Rates
+    from app.busy_feeds.readers import Readers
     from app.free_times.accelerator import Accelerator
     from app.identity.access import AccessTokens
     from app.identity.calendar import CalendarTokens
@@ -42,7 +43,7 @@ class Resources:
     the hashes of idempotent requests. `accelerator` caches the computation of free times, `feed`
     publishes changes. `default_organization` is the slug of callers who name none. `messaging`
     sends messages to people, `hooks` events to webhooks. `outgoing` calls the addresses that
-    clients of the API configure.
+    clients of the API configure, `feed_readers` read what calendars answer.
     `test_clock` is the clock behind `clock` where it may be moved.
     """
 
@@ -64,6 +65,7 @@ class Resources:
     messaging: Messaging
     hooks: Hooks
     outgoing: Outgoing
+    feed_readers: Readers
     test_clock: TestClock | None
     booking_limits: BookingLimits
     rates: Rates

@@ -49,6 +49,7 @@ WRITTEN: Final[Mapping[str, str]] = {
     "renewCalendarFeed": "PROVIDER_CHANGED",
     "eraseCustomer": "CUSTOMER_ERASED",
     "setBusyTimes": "PROVIDER_CHANGED",
+    "addBusyFeed": "PROVIDER_CHANGED",
     "removeBusySource": "PROVIDER_CHANGED",
     "createWebhook": "WEBHOOK_CHANGED",
     "updateWebhook": "WEBHOOK_CHANGED",

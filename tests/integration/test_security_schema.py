@@ -149,6 +149,7 @@ async def test_hours_of_a_resource_are_for_the_practice_to_change(world: World) 
         ("removeException", {"date": "2026-02-02"}),
         ("addTimeOff", AWAY),
         ("setBusyTimes", BUSY),
+        ("addBusyFeed", {"url": "https://calendar.example/busy.ics"}),
     ):
         type_name = f"{field[0].upper()}{field[1:]}Input"
         document = (
@@ -156,7 +157,8 @@ async def test_hours_of_a_resource_are_for_the_practice_to_change(world: World) 
         )
         allowed = set()
         for name, caller in world.callers.items():
-            answer = await world.api.ask(document, caller=caller, input=room | values)
+            own = {"name": f"Calendar of {name}"} if field == "addBusyFeed" else {}
+            answer = await world.api.ask(document, caller=caller, input=room | values | own)
             kind = answer["answer"]["__typename"]
             assert kind in {
                 "Resource",
@@ -212,6 +214,11 @@ async def an_input(field: str, world: World, number: int) -> Json:
         "addTimeOff": {**ada, **AWAY},
         "updateTimeOff": {"id": world.things["TimeOff"][0], "reason": "Holiday"},
         "setBusyTimes": {**ada, **BUSY},
+        "addBusyFeed": {
+            **ada,
+            "name": f"Calendar {number}",
+            "url": "https://calendar.example/busy.ics",
+        },
         "holdSlot": {**ada, **key, "startsAt": f"{day}T13:00:00Z"},
         "bookAppointment": a_booking(world.ada, f"{day}T14:00Z"),
         "rescheduleAppointment": {**appointment, **key, "startsAt": f"{day}T15:00:00Z"},

@@ -18,6 +18,7 @@ from app.core.provider import Provider as CoreProvider
 from app.core.resource import Resource as CoreResource
 from app.core.validation import BusyForm
 from app.core.zones import DAY_MINUTES, instant_of, is_supported_date, minute_at_or_after, minute_of
+from app.usecases.busy.add_feed import add_busy_feed
 from app.usecases.busy.push import set_busy_times
 from app.usecases.busy.remove import remove_busy_source
 from app.usecases.look_ups import BusyTimesQuestion
@@ -58,7 +59,10 @@ class BusySource(Node):
         description="Since when its feed can't be read; null where it can. Meanwhile what "
         "it said last counts."
     )
-    problem: str | None = strawberry.field(description="Why its feed can't be read.")
+    problem: str | None = strawberry.field(
+        description="Why its feed can't be read, in English; where failingSince is null, what part "
+        "of it can't be."
+    )
 
     @classmethod
     def of(cls, row: core.BusySource) -> Self:
@@ -149,6 +153,27 @@ class SetBusyTimesInput:
     )
 
 
+@strawberry.input(description="A calendar feed to read busy times from.")
+class AddBusyFeedInput:
+    """See `add_busy_feed`."""
+
+    name: str = strawberry.field(
+        description="What the source is called, 1 to 100 characters; new for its owner."
+    )
+    url: str = strawberry.field(
+        description="The address of an iCalendar feed, beginning with https:// or webcal://. It "
+        "must be a public one, unless the operator allows its network."
+    )
+    provider_id: strawberry.ID | None = strawberry.field(
+        default=None,
+        description="Whose calendar: a provider's. Exactly one of providerId and resourceId is "
+        "given.",
+    )
+    resource_id: strawberry.ID | None = strawberry.field(
+        default=None, description="A resource's. Reception and administrators only."
+    )
+
+
 @strawberry.input(description="The source to remove.")
 class RemoveBusySourceInput:
     """See `remove_busy_source`."""
@@ -159,6 +184,10 @@ class RemoveBusySourceInput:
 SetBusyTimesResult = Annotated[
     BusySource | InvalidInputError | NotAllowedError | NotFoundError,
     strawberry.union("SetBusyTimesResult", description="The source, or why it is unchanged."),
+]
+AddBusyFeedResult = Annotated[
+    BusySource | InvalidInputError | NotAllowedError | NotFoundError,
+    strawberry.union("AddBusyFeedResult", description="The new source, or why there is none."),
 ]
 RemoveBusySourceResult = Annotated[
     LazyProvider | LazyResource | NotAllowedError | NotFoundError,
@@ -197,6 +226,32 @@ class BusyMutation:
                 until=input.to,
                 busy=[(each.starts_at, each.ends_at) for each in input.busy],
             ),
+        )
+        return BusySource.of(answer) if isinstance(answer, core.BusySource) else refused(answer)
+
+    @strawberry.mutation(
+        description="Reads a calendar from now on, every quarter of an hour: no new visit with its "
+        "owner overlaps what it says. Events that are cancelled or shown as free don't count, nor "
+        "do appointments booked here that come back in it. The calendar is first read within a "
+        "minute; look at lastReadAt and problem then."
+    )
+    async def add_busy_feed(
+        self,
+        info: Info,
+        input: Annotated[
+            AddBusyFeedInput, strawberry.argument(description="Whose calendar, and where it is.")
+        ],
+    ) -> AddBusyFeedResult:
+        """See the use case."""
+        answer = await add_busy_feed(
+            info.context.resources,
+            info.context.viewer,
+            Owner(
+                provider_id=optional_provider_key(input.provider_id),
+                resource_id=optional_resource_key(input.resource_id),
+            ),
+            name=input.name,
+            url=input.url,
         )
         return BusySource.of(answer) if isinstance(answer, core.BusySource) else refused(answer)
 

@@ -1,4 +1,4 @@
-"""Measure how late messages and events are: how long due ones have waited."""
+"""Measure how late messages, events and calendar feeds are: how long due ones have waited."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from app.store.busy_feeds import state_of_feeds
 from app.store.lags import waiting_since
 from app.store.webhooks import webhook_lag
 
@@ -23,6 +24,21 @@ class Lags:
     """Due entries of the outbox, by the program's clock."""
     messages: timedelta
     """Due messages, retries included, by the real clock."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feeds:
+    """How many calendar feeds can't be read, and how long the longest due one has waited."""
+
+    failing: int
+    lag: timedelta
+
+
+async def measure_feeds(resources: Resources) -> Feeds:
+    """As of now."""
+    now = resources.clock()
+    state = await state_of_feeds(resources.pool, now=now)
+    return Feeds(failing=state.failing, lag=_lag(state.due_since, now))
 
 
 async def measure_lags(resources: Resources) -> Lags:

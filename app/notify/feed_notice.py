@@ -1,0 +1,101 @@
+"""The mail to a provider whose calendar feed can't be read, in their language."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING, Final
+
+from app.notify import plain, wording
+from app.notify.message import CalendarMethod, RenderedEmail
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from app.core.provider import Provider
+
+_WORDS: Final = {
+    "en": """\
+Your calendar “{feed}” can't be read
+
+Hello {name},
+
+Your calendar “{feed}” could not be read since {since}. What it said last still counts: you are not
+booked at those times. New entries and changes are not seen.
+
+Problem: {problem}
+
+Please check the address of the calendar. If it has a new one, remove the calendar and add it again.
+""",
+    "de": """\
+Ihr Kalender „{feed}“ kann nicht gelesen werden
+
+Guten Tag {name},
+
+Ihr Kalender „{feed}“ konnte seit {since} nicht mehr gelesen werden. Was zuletzt darin stand, gilt
+weiter: Zu diesen Zeiten werden Sie nicht gebucht. Neue Einträge und Änderungen werden nicht
+gesehen.
+
+Problem: {problem}
+
+Bitte prüfen Sie die Adresse des Kalenders. Hat er eine neue, entfernen Sie ihn und fügen Sie ihn
+wieder hinzu.
+""",
+    "fr": """\
+Votre calendrier « {feed} » ne peut pas être lu
+
+Bonjour {name},
+
+Votre calendrier « {feed} » n’a pas pu être lu depuis {since}. Ce qu’il indiquait en dernier reste
+valable : vous n’êtes pas réservé à ces heures. Les nouvelles entrées et les modifications ne sont
+pas vues.
+
+Problème : {problem}
+
+Veuillez vérifier l’adresse du calendrier. S’il en a une nouvelle, retirez le calendrier et
+ajoutez-le de nouveau.
+""",
+    "es": """\
+No se puede leer su calendario «{feed}»
+
+Hola, {name}:
+
+Su calendario «{feed}» no se ha podido leer desde {since}. Lo último que decía sigue valiendo: no se
+le reserva a esas horas. Las entradas nuevas y los cambios no se ven.
+
+Problema: {problem}
+
+Compruebe la dirección del calendario. Si tiene una nueva, quite el calendario y vuelva a añadirlo.
+""",
+}
+"""The subject, then the paragraphs. The problem itself is in English."""
+
+_PARAGRAPH: Final = '<p style="margin:0 0 14px;font:16px/24px sans-serif">{}</p>'
+
+
+def feed_notice(
+    *, provider: Provider, feed: str, since: datetime, problem: str, now: datetime
+) -> RenderedEmail:
+    """Since when is said in the provider's own time zone."""
+    speech = wording.negotiate(provider.locale)
+    values = {
+        "feed": plain.one_line(feed),
+        "name": plain.one_line(provider.name),
+        "since": wording.moment(
+            since, now=now, zone=wording.zone_of(provider.time_zone), speech=speech
+        ),
+        "problem": plain.one_line(problem),
+    }
+    template = _WORDS[speech.language].strip()
+    subject, *paragraphs = (
+        part.replace("\n", " ").format_map(values) for part in template.split("\n\n")
+    )
+    html = "\n".join(_PARAGRAPH.format(escape(each)) for each in paragraphs)
+    return RenderedEmail(
+        language=speech.language,
+        subject=subject,
+        text="\n\n".join(paragraphs) + "\n",
+        html=f'<!DOCTYPE html>\n<html lang="{speech.language}"><meta charset="utf-8">'
+        f"<title>{escape(subject)}</title><body>\n{html}\n</body></html>\n",
+        ics=b"",
+        method=CalendarMethod.REQUEST,
+    )
