@@ -34,6 +34,7 @@ from tests.builders import (
     a_provider,
     a_service,
     an_appointment,
+    busy,
     key_in,
     made,
     weekly,
@@ -118,6 +119,59 @@ async def test_of_two_hundred_who_want_overlapping_times_exactly_one_gets_theirs
         "SELECT status FROM appointment WHERE provider_id = $1", key_in(ada["id"])
     )
     assert rows == [{"status": "CONFIRMED"}]
+
+
+@pytest.mark.parametrize("apis", [PROGRAM], ids=["with locks"], indirect=True)
+async def test_of_two_hundred_each_is_booked_before_a_busy_time_or_refused_after(
+    apis: list[Api],
+) -> None:
+    """All at different times of one day, by name or whoever is free, in a room; and while they are
+    answered, all of the day becomes busy.
+    """
+    ada = await a_provider(apis[0], weeklyHours=ALL_DAY, serviceDurationMinutes=5, bufferMinutes=0)
+    room = await a_room(apis[0])
+    treatment = await a_treatment(apis[0], ada, rooms=[room], durationMinutes=5)
+    day = in_days(4)
+    starts = [(day + timedelta(minutes=5 * number)).isoformat() for number in range(200)]
+    wishes = [
+        a_wish(treatment, start) if number % 2 else a_wish(treatment, start, ada)
+        for number, start in enumerate(starts)
+    ]
+    sent = [
+        asyncio.create_task(api.send(BOOK_VISIT, input=wish))
+        for api, wish in zip(cycle(apis), wishes, strict=False)
+    ]
+    for first in asyncio.as_completed(sent):
+        await first
+        break
+    all_day = (day, day + timedelta(days=1))
+    await busy(apis[1], ada, times=[all_day], first=day, to=all_day[1])
+    answers = [answer.data["answer"] for answer in await asyncio.gather(*sent)]
+    assert {*counted(answers)} <= {"BookingConfirmation", "SlotUnavailableError"}
+    late = await asyncio.gather(
+        *(
+            api.send(BOOK_VISIT, input=a_wish(treatment, (day + timedelta(hours=20)).isoformat()))
+            for api in apis
+        )
+    )
+    assert counted([each.data["answer"] for each in late]) == {"SlotUnavailableError": len(apis)}
+    # A transaction gets its number when it first writes, under its locks: one that waited for the
+    # push has a higher one.
+    rows = await apis[0].rows(
+        """
+        SELECT transaction_id < (
+                SELECT max(transaction_id)
+                FROM event
+                WHERE organization_id = $1 AND type = 'PROVIDER_CHANGED' AND subject_id = $2
+            ) AS is_before, count(*)::integer AS bookings
+        FROM event
+        WHERE organization_id = $1 AND type = 'APPOINTMENT_BOOKED' AND provider_id = $2
+        GROUP BY is_before
+        """,
+        apis[0].organization.id,
+        key_in(ada["id"]),
+    )
+    assert rows == [{"is_before": True, "bookings": counted(answers)["BookingConfirmation"]}]
 
 
 @pytest.mark.parametrize("apis", [PROGRAM], ids=["with locks"], indirect=True)

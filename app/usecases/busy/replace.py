@@ -70,6 +70,7 @@ async def replace_busy(
     if not (await _difference(tx, organization_id, source, said, now)).is_any:
         return ()
     await lock_rules(tx, organization_id, [source.subject_id])
+    now = resources.clock()
     # Others may have written while this waited for the lock.
     if source.id not in await busy_sources_by_ids(tx, organization_id, [source.id]):
         tx.roll_back()

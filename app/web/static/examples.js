@@ -120,6 +120,15 @@ export async function examples(api) {
       },
     }],
     [TIME_OFF, { input: { providerId: id, from: `${addDays(from, 7)}T00:00`, until: `${addDays(from, 14)}T00:00`, reason: "Holiday" } }],
+    [BUSY_TIMES, {
+      input: {
+        providerId: id,
+        source: "Phone",
+        from: `${addDays(from, 14)}T00:00:00Z`,
+        to: `${addDays(from, 15)}T00:00:00Z`,
+        busy: [{ startsAt: `${addDays(from, 14)}T12:00:00Z`, endsAt: `${addDays(from, 14)}T13:30:00Z` }],
+      },
+    }],
     shared && [SESSIONS, { from: `${classDay}T00:00:00Z`, to: `${addDays(classDay, 7)}T00:00:00Z` }],
     shared && offers("mutationType", "rescheduleSession")
       && [MOVE_SESSION, { input: { sessionId: session(-1), startsAt: shared.empty?.startsAt ?? shared.slot.startsAt, idempotencyKey: newKey() } }],
@@ -661,6 +670,21 @@ mutation AddTimeOff($input: AddTimeOffInput!) {
   addTimeOff(input: $input) {
     __typename
     ... on TimeOff { id from until reason provider { name } }
+    ... on InvalidInputError { field }
+    ... on UserError { code message }
+  }
+}
+`;
+
+const BUSY_TIMES = `
+# What another calendar says about a day: it replaces
+# what the same source said about it before. Nothing
+# new is booked then. Take the source back with
+# removeBusySource. Needs a token of staff.
+mutation SetBusyTimes($input: SetBusyTimesInput!) {
+  setBusyTimes(input: $input) {
+    __typename
+    ... on BusySource { id name }
     ... on InvalidInputError { field }
     ... on UserError { code message }
   }

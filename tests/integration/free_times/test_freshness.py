@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 import pytest
@@ -38,6 +38,7 @@ from tests.builders import (
     a_provider,
     a_resource,
     a_service,
+    busy,
     key_in,
     listed,
     made,
@@ -132,6 +133,7 @@ class World:
             (1, self.release),
             (1, self.except_date),
             (1, self.change_time_off),
+            (2, self.change_busy),
             (1, self.change_hours),
             (1, self.change_provider),
             (1, self.archive_provider),
@@ -243,6 +245,27 @@ class World:
         answer = await self.ask(ADD_TIME_OFF, **whose, **self._range())
         self.away.append(answer["id"])
         return answer
+
+    async def change_busy(self) -> Json:
+        """What one of two sources says about a window, of a provider, or in `Clinic` of a room: a
+        few times, or so many that the change names no dates.
+        """
+        owner = self.chance.choice([*self.providers, *self.rooms])
+        first = datetime.combine(TODAY, time(), UTC) + timedelta(hours=self.chance.randrange(24))
+        window = self.chance.choice([12, 48, 24 * DAYS])
+        count = self.chance.choice([0, 1, 2, 40])
+        starts = [
+            first + timedelta(minutes=self.chance.randrange(60 * window - 30)) for _ in range(count)
+        ]
+        until = first + timedelta(hours=window)
+        longest = self.chance.choice([10, 300, 6000]) if count < 40 else 5
+        times = [
+            (start, min(until, start + timedelta(minutes=self.chance.randint(1, longest))))
+            for start in starts
+        ]
+        source = self.chance.choice(["Phone", "Laptop"])
+        answer = await busy(self.node, owner, source, times, first=first, to=until)
+        return {"__typename": "BusySource", **answer}
 
     def _range(self) -> Json:
         start = datetime.combine(TODAY, time()) + timedelta(

@@ -8,7 +8,7 @@ import asyncio
 import random
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import TypeAlias
 from uuid import UUID
 
@@ -33,6 +33,7 @@ from tests.builders import (
     a_resource,
     a_service,
     an_appointment,
+    busy,
     listed,
     time_off,
     unknown,
@@ -68,6 +69,11 @@ WEEKLY = """
 UPDATE_PROVIDER = """
     mutation ($input: UpdateProviderInput!) {
         answer: updateProvider(input: $input) { __typename ... on UserError { message } }
+    }
+"""
+REMOVE_BUSY = """
+    mutation ($input: RemoveBusySourceInput!) {
+        answer: removeBusySource(input: $input) { __typename ... on UserError { message } }
     }
 """
 UPDATE_SERVICE = """
@@ -191,6 +197,29 @@ async def test_time_off_is_a_change(api: Api, watching: Watching) -> None:
         await subscriber.until(["09:00", "10:00", "11:00"])
         await time_off(api, room, f"{TODAY}T10:00", f"{TOMORROW}T00:00")
         await subscriber.until(["09:00"])
+
+
+async def test_busy_times_are_a_change(api: Api, watching: Watching) -> None:
+    """Pushed and removed, few or many at once; those of a room, too."""
+    ada, room = await a_provider(api, weeklyHours=HOURS), await a_resource(api)
+    cut = await a_service(
+        api, ada, durationMinutes=60, needs=[{"name": "room", "resourceIds": [room["id"]]}]
+    )
+    today = datetime.combine(TODAY, datetime.min.time(), UTC)
+    async with a_process(api) as here:
+        subscriber = watching(here, ada, service=cut)
+        await subscriber.snapshot()
+        await joined(here, api)
+        ten = today + timedelta(hours=10)
+        phone = await busy(api, ada, times=[(ten, ten + timedelta(minutes=30))])
+        await subscriber.until(["09:00", "11:00"])
+        minutes = [ten + timedelta(minutes=2 * number) for number in range(60)]
+        many = [(each, each + timedelta(minutes=1)) for each in minutes]
+        await busy(api, room, "Calendar", many)
+        await subscriber.until(["09:00"])
+        await busy(api, room, "Calendar")
+        await change(api, REMOVE_BUSY, id=phone["id"])
+        await subscriber.until(["09:00", "10:00", "11:00"])
 
 
 async def test_an_archived_provider_has_nothing_free(api: Api, watching: Watching) -> None:
