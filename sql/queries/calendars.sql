@@ -73,7 +73,12 @@ SELECT wanted.provider_id AS wanted_provider_id, wanted.service_id AS wanted_ser
             AND time_off.until_reading > $4::date
             AND time_off.from_reading < $5::date + 1
     ) AS time_off
-FROM unnest($2::uuid[], $3::uuid[]) AS wanted (provider_id, service_id)
+FROM (
+    SELECT each.provider_id, each.service_id
+    FROM unnest($2::uuid[], $3::uuid[]) AS each (provider_id, service_id)
+    -- All of them. Without a limit a plan for any number of them is made for ten, and reads the whole of a small table.
+    LIMIT cardinality($2::uuid[])
+) AS wanted
 JOIN provider
     ON provider.organization_id = $1
     AND provider.id = wanted.provider_id
@@ -161,8 +166,13 @@ SELECT subject.organization_id, given.id, subject.id,
     CASE WHEN subject.kind = 'PROVIDER' THEN subject.id END,
     given.unit, $2, $3, $4, tstzrange(given.claimed_from, given.claimed_until), tstzrange($6, $7), $5, true
 FROM subject
-CROSS JOIN unnest($8::uuid[], $9::uuid[], $10::integer[], $11::timestamptz[], $12::timestamptz[])
-    AS given (id, subject_id, unit, claimed_from, claimed_until)
+CROSS JOIN (
+    SELECT each.id, each.subject_id, each.unit, each.claimed_from, each.claimed_until
+    FROM unnest($8::uuid[], $9::uuid[], $10::integer[], $11::timestamptz[], $12::timestamptz[])
+        AS each (id, subject_id, unit, claimed_from, claimed_until)
+    -- As in calendars.
+    LIMIT cardinality($8::uuid[])
+) AS given
 WHERE subject.organization_id = $1 AND subject.id = given.subject_id
 -- Even without the locks, two visits that want the same units wait for each other in this order, without a deadlock.
 ORDER BY given.subject_id, given.unit
