@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from app.core.needs import Assignment
     from app.core.overrides import RuleSetAside
     from app.core.session import Session
+    from app.core.viewer import Viewer
     from app.store.holds import ExpiredHold
     from app.store.idempotency import RequestKey
     from app.store.pool import Transaction
@@ -247,6 +248,20 @@ def webhook_changed(webhook_id: WebhookId) -> Happening:
 def hold_ended(hold: Hold | ExpiredHold) -> Happening:
     """The event of a hold that was used or released, or that has expired."""
     return Happening(type=EventType.HOLD_ENDED, subject_id=hold.id, provider_id=hold.provider_id)
+
+
+def record_edit(
+    resources: Resources, tx: Transaction, viewer: Viewer, happening: Happening
+) -> None:
+    """The caller changed something of the practice, now."""
+    record_events(
+        resources,
+        tx,
+        viewer.organization_id,
+        [happening],
+        author=viewer.author,
+        now=resources.clock(),
+    )
 
 
 def record_events(

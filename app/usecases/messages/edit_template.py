@@ -13,7 +13,7 @@ from app.notify import overrides
 from app.notify.render import render
 from app.store.pool import transaction
 from app.store.templates import delete_template, put_template, templates_of_organization
-from app.usecases.events.record import organization_changed, record_events
+from app.usecases.events.record import organization_changed, record_edit
 from app.usecases.messages.preview_message import sample_facts
 
 if TYPE_CHECKING:
@@ -63,14 +63,7 @@ async def set_template(
 
 def _record(resources: Resources, tx: Transaction, viewer: Viewer) -> None:
     changed = organization_changed(viewer.organization_id)
-    record_events(
-        resources,
-        tx,
-        viewer.organization_id,
-        [changed],
-        author=viewer.author,
-        now=resources.clock(),
-    )
+    record_edit(resources, tx, viewer, changed)
 
 
 async def list_templates(resources: Resources, viewer: Viewer) -> list[OwnTemplate] | None:

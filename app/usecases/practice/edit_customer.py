@@ -35,7 +35,7 @@ from app.store.locks import lock_external_ids
 from app.store.messages import stop_messages_of_customer
 from app.store.pool import transaction
 from app.usecases.booking.idempotency import caller_name
-from app.usecases.events.record import customer_changed, record_events, record_message
+from app.usecases.events.record import customer_changed, record_edit, record_events, record_message
 from app.usecases.messages.opt_out import want_again
 from app.usecases.messages.vouch_for_phone import vouch_for_phone
 
@@ -102,7 +102,7 @@ async def create_customer(
             return _EXTERNAL_ID_TAKEN
         insert_customer(tx, viewer.organization_id, customer, made_by=viewer.provider_id)
         await vouch_for_phone(tx, viewer, customer.contact.phone, now)
-        _record(resources, viewer, tx, customer.id)
+        record_edit(resources, tx, viewer, customer_changed(customer.id))
     return customer
 
 
@@ -156,7 +156,7 @@ async def change_customer(
                 email=contact.email,
                 phone=contact.phone,
             )
-        _record(resources, viewer, tx, customer_id)
+        record_edit(resources, tx, viewer, customer_changed(customer_id))
     return customer
 
 
@@ -209,17 +209,6 @@ async def _external_id_is_free(tx: Transaction, viewer: Viewer, customer: Custom
         ExternalType.CUSTOMER,
         customer.external_id,
         but_by=customer.id,
-    )
-
-
-def _record(resources: Resources, viewer: Viewer, tx: Transaction, customer_id: CustomerId) -> None:
-    record_events(
-        resources,
-        tx,
-        viewer.organization_id,
-        [customer_changed(customer_id)],
-        author=viewer.author,
-        now=resources.clock(),
     )
 
 

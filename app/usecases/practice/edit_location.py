@@ -25,7 +25,7 @@ from app.store.locations import (
 )
 from app.store.locks import lock_external_ids
 from app.store.pool import transaction
-from app.usecases.events.record import location_changed, record_events
+from app.usecases.events.record import location_changed, record_edit
 
 if TYPE_CHECKING:
     from app.core.ids import OrganizationId
@@ -73,7 +73,7 @@ async def create_location(
         if not await insert_location(tx, viewer.organization_id, location, resources.clock()):
             tx.roll_back()
             return _EXTERNAL_ID_TAKEN
-        _record(resources, viewer, tx, location.id)
+        record_edit(resources, tx, viewer, location_changed(location.id))
     return location
 
 
@@ -101,7 +101,7 @@ async def change_location(
         ):
             return _EXTERNAL_ID_TAKEN
         await update_location(tx, viewer.organization_id, location)
-        _record(resources, viewer, tx, location_id)
+        record_edit(resources, tx, viewer, location_changed(location_id))
     return location
 
 
@@ -124,17 +124,6 @@ async def refuse_location(
     else:
         is_in_use = await location_is_in_use(tx, organization_id, location_id)
     return None if is_in_use else _NOT_IN_USE
-
-
-def _record(resources: Resources, viewer: Viewer, tx: Transaction, location_id: LocationId) -> None:
-    record_events(
-        resources,
-        tx,
-        viewer.organization_id,
-        [location_changed(location_id)],
-        author=viewer.author,
-        now=resources.clock(),
-    )
 
 
 def _form_of(location: Location) -> LocationForm:

@@ -15,7 +15,7 @@ from app.store.organizations import (
     update_organization,
 )
 from app.store.pool import transaction
-from app.usecases.events.record import organization_changed, record_events
+from app.usecases.events.record import organization_changed, record_edit
 
 if TYPE_CHECKING:
     from app.core.validation import Changes
@@ -40,14 +40,7 @@ async def change_organization(
         if isinstance(organization, InvalidInput):
             return organization
         await update_organization(tx, organization)
-        record_events(
-            resources,
-            tx,
-            viewer.organization_id,
-            [organization_changed(organization.id)],
-            author=viewer.author,
-            now=resources.clock(),
-        )
+        record_edit(resources, tx, viewer, organization_changed(organization.id))
     return organization
 
 

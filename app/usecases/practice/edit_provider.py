@@ -30,7 +30,7 @@ from app.store.providers import insert_provider, providers_by_ids, subject_is_ta
 from app.store.services import services_of_providers
 from app.usecases.busy.replace import refloat_busy
 from app.usecases.events.publish import publish
-from app.usecases.events.record import provider_changed, record_events
+from app.usecases.events.record import provider_changed, record_edit
 from app.usecases.messages.opt_out import want_again
 from app.usecases.practice.edit_location import refuse_location
 from app.usecases.practice.preview_change import editing, preview_change
@@ -123,7 +123,7 @@ async def create_provider(
             breaks=week.breaks,
             new_id=resources.new_id,
         )
-        _record(resources, viewer, tx, provider_id)
+        record_edit(resources, tx, viewer, provider_changed(provider_id))
     return provider
 
 
@@ -181,7 +181,7 @@ async def change_provider(
                 phone=provider.phone,
             )
         service_ids = await _services_changed(tx, viewer, stored, provider)
-        _record(resources, viewer, tx, provider_id)
+        record_edit(resources, tx, viewer, provider_changed(provider_id))
     await publish(
         resources,
         RulesChanged(organization_id=viewer.organization_id, ids=(provider_id, *service_ids)),
@@ -234,17 +234,6 @@ async def _services_changed(
         return []
     offered = await services_of_providers(tx, viewer.organization_id, [after.id])
     return [each.id for each in offered.get(after.id, ())]
-
-
-def _record(resources: Resources, viewer: Viewer, tx: Transaction, provider_id: ProviderId) -> None:
-    record_events(
-        resources,
-        tx,
-        viewer.organization_id,
-        [provider_changed(provider_id)],
-        author=viewer.author,
-        now=resources.clock(),
-    )
 
 
 def _form_of(provider: Provider) -> ProviderForm:

@@ -28,7 +28,7 @@ from app.store.resources import (
 )
 from app.usecases.busy.replace import refloat_busy
 from app.usecases.events.publish import publish
-from app.usecases.events.record import record_events, resource_changed
+from app.usecases.events.record import record_edit, resource_changed
 from app.usecases.practice.preview_change import editing, preview_change
 
 if TYPE_CHECKING:
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from app.core.hours import WeeklyRange
     from app.core.validation import Changes, ValidResource
     from app.core.viewer import Viewer
-    from app.store.pool import Transaction
     from app.usecases.resources import Resources
 
 _NOT_ALLOWED: Final = NotAllowed(message=say("Only administrators create and change resources."))
@@ -91,7 +90,7 @@ async def create_resource(
             breaks=week.breaks,
             new_id=resources.new_id,
         )
-        _record(resources, viewer, tx, resource.id)
+        record_edit(resources, tx, viewer, resource_changed(resource.id))
     return resource
 
 
@@ -135,22 +134,11 @@ async def change_resource(
             await refloat_busy(
                 tx, viewer.organization_id, resource_id, resource.time_zone, resources.clock()
             )
-        _record(resources, viewer, tx, resource_id)
+        record_edit(resources, tx, viewer, resource_changed(resource_id))
     await publish(
         resources, RulesChanged(organization_id=viewer.organization_id, ids=(resource_id,))
     )
     return resource
-
-
-def _record(resources: Resources, viewer: Viewer, tx: Transaction, resource_id: ResourceId) -> None:
-    record_events(
-        resources,
-        tx,
-        viewer.organization_id,
-        [resource_changed(resource_id)],
-        author=viewer.author,
-        now=resources.clock(),
-    )
 
 
 def _form_of(resource: Resource) -> ResourceForm:

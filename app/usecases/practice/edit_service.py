@@ -33,7 +33,7 @@ from app.store.providers import providers_by_ids
 from app.store.resources import resources_by_ids
 from app.store.services import insert_service, services_by_ids, update_service
 from app.usecases.events.publish import publish
-from app.usecases.events.record import record_events, service_changed
+from app.usecases.events.record import record_edit, service_changed
 from app.usecases.practice.edit_location import refuse_location
 from app.usecases.practice.preview_change import editing, preview_change
 
@@ -100,7 +100,7 @@ async def create_service(
             return _EXTERNAL_ID_TAKEN
         await insert_service(tx, viewer.organization_id, service, resources.clock())
         await replace_needs(tx, viewer.organization_id, service.id, needs)
-        _record(resources, viewer, tx, service.id)
+        record_edit(resources, tx, viewer, service_changed(service.id))
     await _publish(resources, viewer, service.id, subject_ids)
     return service
 
@@ -157,7 +157,7 @@ async def change_service(
             await replace_needs(tx, viewer.organization_id, service_id, needs)
         service = _service(service_id, valid)
         await update_service(tx, viewer.organization_id, service)
-        _record(resources, viewer, tx, service_id)
+        record_edit(resources, tx, viewer, service_changed(service_id))
     await _publish(resources, viewer, service_id, subject_ids)
     return service
 
@@ -217,17 +217,6 @@ async def _publish(
     """Listings of all these may differ from now on."""
     change = RulesChanged(organization_id=viewer.organization_id, ids=(service_id, *subject_ids))
     await publish(resources, change)
-
-
-def _record(resources: Resources, viewer: Viewer, tx: Transaction, service_id: ServiceId) -> None:
-    record_events(
-        resources,
-        tx,
-        viewer.organization_id,
-        [service_changed(service_id)],
-        author=viewer.author,
-        now=resources.clock(),
-    )
 
 
 def _form_of(service: Service) -> ServiceForm:
