@@ -129,7 +129,7 @@ async def _leaving(page: Page, theirs: Page, practice: Practice) -> None:
     practice.day += timedelta(1)
     await practice.book("Nina Next", "10:00", person="Ben")
     await page.get_by_role("button", name="Settings").click()
-    await page.get_by_role("button", name="Ben").click()
+    await page.get_by_role("button", name="Ben", exact=True).click()
     await page.get_by_role("button", name="Archive…").click()
     preview = page.get_by_role("dialog", name="Ben").get_by_role("status")
     await expect(preview).to_contain_text("1 appointment has to be moved or cancelled:")
