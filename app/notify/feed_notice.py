@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from html import escape
 from typing import TYPE_CHECKING, Final
 
 from app.notify import plain, wording
-from app.notify.message import CalendarMethod, RenderedEmail
+from app.notify.notices import notice
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from app.core.provider import Provider
+    from app.notify.message import RenderedEmail
 
 _WORDS: Final = {
     "en": """\
@@ -69,8 +69,6 @@ Compruebe la dirección del calendario. Si tiene una nueva, quite el calendario 
 }
 """The subject, then the paragraphs. The problem itself is in English."""
 
-_PARAGRAPH: Final = '<p style="margin:0 0 14px;font:16px/24px sans-serif">{}</p>'
-
 
 def feed_notice(
     *, provider: Provider, feed: str, since: datetime, problem: str, now: datetime
@@ -89,13 +87,4 @@ def feed_notice(
     subject, *paragraphs = (
         part.replace("\n", " ").format_map(values) for part in template.split("\n\n")
     )
-    html = "\n".join(_PARAGRAPH.format(escape(each)) for each in paragraphs)
-    return RenderedEmail(
-        language=speech.language,
-        subject=subject,
-        text="\n\n".join(paragraphs) + "\n",
-        html=f'<!DOCTYPE html>\n<html lang="{speech.language}"><meta charset="utf-8">'
-        f"<title>{escape(subject)}</title><body>\n{html}\n</body></html>\n",
-        ics=b"",
-        method=CalendarMethod.REQUEST,
-    )
+    return notice(subject, *paragraphs, language=speech.language)

@@ -1,5 +1,5 @@
-"""Mails to those who run an organization, about its own settings. In English: an organization has
-no language.
+"""Mails to those who run an organization, about its own settings. Where they go to the organization
+they are in English: it has no language.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _PARAGRAPH: Final = '<p style="margin:0 0 14px;font:16px/24px sans-serif">{}</p>
 def webhook_switched_off(organization: str, url: str, why: str) -> RenderedEmail:
     """A webhook of the organization was switched off."""
     address = plain.one_line(url, limit=500)
-    return _notice(
+    return notice(
         "A webhook was switched off",
         f"Hello {plain.one_line(organization)},",
         f"The webhook that delivers your events to {address} was switched off. {why}",
@@ -26,14 +26,15 @@ def webhook_switched_off(organization: str, url: str, why: str) -> RenderedEmail
     )
 
 
-def _notice(subject: str, *paragraphs: str) -> RenderedEmail:
+def notice(subject: str, *paragraphs: str, language: str = DEFAULT_LANGUAGE) -> RenderedEmail:
+    """A mail of plain sentences in this language."""
     html = "\n".join(_PARAGRAPH.format(escape(each)) for each in paragraphs)
     return RenderedEmail(
-        language=DEFAULT_LANGUAGE,
+        language=language,
         subject=subject,
         text="\n\n".join(paragraphs) + "\n",
-        html=f'<!DOCTYPE html>\n<html lang="en"><meta charset="utf-8"><title>{escape(subject)}'
-        f"</title><body>\n{html}\n</body></html>\n",
+        html=f'<!DOCTYPE html>\n<html lang="{language}"><meta charset="utf-8">'
+        f"<title>{escape(subject)}</title><body>\n{html}\n</body></html>\n",
         ics=b"",
         method=CalendarMethod.REQUEST,
     )

@@ -13,6 +13,7 @@ from uuid import uuid4
 
 import pytest
 
+from app.busy_feeds.readers import Readers
 from app.core.busy import BusySource
 from app.core.ids import BusySourceId, ProviderId
 from app.notify.email import Begin, Letter
@@ -194,6 +195,33 @@ async def test_a_feed_that_fails_keeps_what_it_said_and_says_so(api: Api, failur
         assert await listed(api, provider, TUESDAY) == utc(TUESDAY, "09:00", "10:00", "12:00")
 
 
+async def test_a_feed_that_failed_for_a_day_is_tried_every_hour(api: Api) -> None:
+    provider = await ada(api)
+    async with served(answer(status="500 Oops")) as server:
+        feed = await a_feed(api, provider, server.url)
+        for hours, minutes in ((0, 15), (23, 15), (24, 60), (48, 60)):
+            now = NOW + timedelta(hours=hours)
+            api.clock.set(now)
+            assert await read_feeds(api.resources) == {"failed": 1}
+            pause = (await state(api, feed))["next_read_at"] - now
+            assert abs(pause - timedelta(minutes=minutes)) <= timedelta(minutes=1), hours
+
+
+async def test_a_calendar_that_is_too_much_to_read_is_tried_every_hour(api: Api) -> None:
+    """And keeps the others from their child process once an hour only."""
+    provider = await ada(api)
+    never = ics(event("DTSTART:20260301T090000Z", "RRULE:FREQ=SECONDLY;BYMONTH=2;BYMONTHDAY=30"))
+    readers = Readers(seconds=0.5)
+    async with served(answer(never)) as server:
+        feed = await a_feed(api, provider, server.url)
+        resources = replace(api.resources, feed_readers=readers)
+        assert await read_feeds(resources) == {"failed": 1}
+        await readers.close()
+    row = await state(api, feed)
+    assert row["problem"] == "The calendar takes too long to read."
+    assert row["next_read_at"] - NOW >= timedelta(minutes=59)
+
+
 async def test_nobody_listens_and_no_private_address_is_called(api: Api) -> None:
     provider = await ada(api)
     async with served(silent) as closed:
@@ -312,7 +340,7 @@ async def test_a_provider_is_told_once_after_a_day(api: Api) -> None:
     talks = Says(broken, broken, broken, broken, broken, answer(TEN), broken, broken)
     async with served(talks) as server:
         feed = await a_feed(api, provider, server.url, "Private")
-        hours = [(0, 0), (23, 0), (24, 1), (25, 2), (50, 2), (60, 2)]
+        hours = [(0, 0), (23, 0), (24, 1), (26, 2), (50, 2), (60, 2)]
         hours += [(61, 2), (86, 3)]
         for hour, letters in hours:
             api.clock.set(NOW + timedelta(hours=hour))

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from app.busy_feeds.read import BusyTimes as Said
 from app.busy_feeds.read import ReadFeed, UnreadableFeed
+from app.busy_feeds.readers import TOOK_TOO_LONG
 from app.core.busy import BusyTimes
 from app.core.events import PROGRAM
 from app.core.refusals import InvalidInput, NotFound
@@ -35,7 +36,7 @@ from app.store.busy_feeds import (
 from app.store.pool import DatabaseUnavailableError, transaction
 from app.telemetry.metrics import FEEDS_READ
 from app.usecases.busy.replace import kept_from, replace_busy
-from app.usecases.busy.warn_owner import warn_owner
+from app.usecases.busy.warn_owner import PATIENCE, warn_owner
 from app.usecases.events.publish import publish
 
 if TYPE_CHECKING:
@@ -44,6 +45,11 @@ if TYPE_CHECKING:
     from app.usecases.resources import Resources
 
 BETWEEN_READINGS: Final = timedelta(minutes=15)
+
+BETWEEN_HOPELESS_READINGS: Final = timedelta(hours=1)
+"""Of a feed that has failed for a day, or that is too much to read: nobody waits for those, and
+they would keep the child processes from reading others.
+"""
 
 JITTER_SECONDS: Final = 60
 """More or less, so that feeds of one server are not all read at once."""
@@ -69,7 +75,6 @@ _LONGEST_VALIDATOR: Final = 500
 _HTTP_OK: Final = 200
 _NOT_MODIFIED: Final = 304
 
-TOOK_TOO_LONG: Final = "The calendar takes too long to read."
 TOO_LONG: Final = "The calendar is longer than 5 MB."
 OUR_FAULT: Final = "An unexpected error; the operator finds more in the log."
 
@@ -131,7 +136,10 @@ async def _read_in_time(resources: Resources, feed: LeasedFeed) -> str:
     except DatabaseUnavailableError:
         raise
     except TimeoutError:
-        return await _fail(resources, feed, TOOK_TOO_LONG)
+        # Asking and reading have deadlines of their own: it waited for a child process. Its lease
+        # ends, and it is read again.
+        _log.warning("feed %s waited too long for its turn to be read", feed.source.id)
+        return "left"
     except Exception:  # noqa: BLE001  logged with its traceback, and tried again
         _log.exception("reading feed %s failed", feed.source.id)
         return await _fail(resources, feed, OUR_FAULT)
@@ -256,11 +264,17 @@ def _validator(answer: Answer, name: str) -> str | None:
 async def _fail(resources: Resources, feed: LeasedFeed, problem: str) -> str:
     """What it said last stays."""
     now = resources.clock()
+    since = feed.source.failing_since
+    is_hopeless = problem == TOOK_TOO_LONG.problem or (
+        since is not None and now - since >= PATIENCE
+    )
     failure = await feed_failed(
         resources.pool,
         feed,
         failed_at=now,
-        next_read_at=_next_reading(now),
+        next_read_at=_next_reading(
+            now, BETWEEN_HOPELESS_READINGS if is_hopeless else BETWEEN_READINGS
+        ),
         problem=problem,
     )
     if failure is None:
@@ -269,9 +283,6 @@ async def _fail(resources: Resources, feed: LeasedFeed, problem: str) -> str:
     return "failed"
 
 
-def _next_reading(now: datetime) -> datetime:
-    return (
-        now
-        + BETWEEN_READINGS
-        + timedelta(seconds=secrets.randbelow(2 * JITTER_SECONDS + 1) - JITTER_SECONDS)
-    )
+def _next_reading(now: datetime, pause: timedelta = BETWEEN_READINGS) -> datetime:
+    jitter = secrets.randbelow(2 * JITTER_SECONDS + 1) - JITTER_SECONDS
+    return now + pause + timedelta(seconds=jitter)
