@@ -1213,6 +1213,8 @@ CREATE INDEX appointment_by_guest_origin ON public.appointment USING btree (orga
 
 CREATE INDEX appointment_by_provider ON public.appointment USING btree (organization_id, provider_id, starts_at, id);
 
+CREATE INDEX appointment_by_service ON public.appointment USING btree (organization_id, service_id, starts_at, id) WHERE (service_id IS NOT NULL);
+
 CREATE INDEX appointment_by_session ON public.appointment USING btree (organization_id, session_id, starts_at, id) WHERE (session_id IS NOT NULL);
 
 CREATE INDEX appointment_by_start ON public.appointment USING btree (organization_id, starts_at, id);

@@ -17,7 +17,7 @@ import asyncpg
 import pytest
 
 from app.core.appointment import AppointmentFilter, AppointmentOrder, AppointmentStatus
-from app.core.ids import CustomerId, OrganizationId, ProviderId, ResourceId
+from app.core.ids import CustomerId, OrganizationId, ProviderId, ResourceId, ServiceId
 from app.core.keyset import Keyset
 from app.core.viewer import Role, Viewer
 from app.process.wiring import open_resources
@@ -93,7 +93,8 @@ FILL: Final = (
         SELECT number,
             md5('provider ' || (1 + number % {providers}))::uuid AS provider_id,
             CASE WHEN number % 2 = 0 THEN md5('room ' || (1 + (number / 7) % {rooms}))::uuid END AS room_id,
-            md5('service ' || (1 + number % 10))::uuid AS service_id,
+            -- The last service is booked once in 5,000 times.
+            md5('service ' || CASE WHEN number % 5000 = 7 THEN 10 ELSE 1 + number % 9 END)::uuid AS service_id,
             md5('customer ' || (1 + number % {providers} + {providers} * floor(random() * {customers} / {providers})::integer))::uuid
                 AS customer_id,
             timestamptz '{now}' + interval '30 days' - interval '1 day' * (number / ({providers} * 20))
@@ -207,6 +208,12 @@ async def test_a_search_and_an_agenda_read_little_more_than_they_show(large: Lar
     )
     assert somebody is not None
     given, family = somebody["name"].split()
+    rare, usual = [
+        ServiceId(md5_id(row))
+        for row in await large.connection.fetch(
+            "SELECT service_id AS id FROM appointment GROUP BY 1 ORDER BY count(*), 1"
+        )
+    ][:2]
     provider = Viewer(
         organization_id=organization_id, role=Role.PROVIDER, subject="p", provider_id=providers[3]
     )
@@ -248,7 +255,11 @@ async def test_a_search_and_an_agenda_read_little_more_than_they_show(large: Lar
         (admin, replace(today, resources=tuple(rooms[:1])), ascending),
         (admin, AppointmentFilter(customers=(CustomerId(md5_id(somebody)),)), ascending),
         (admin, AppointmentFilter(customers=(CustomerId(md5_id(somebody)),)), booked),
+        (admin, AppointmentFilter(providers=tuple(providers[:8])), latest),
+        (admin, AppointmentFilter(providers=tuple(providers[:25])), ascending),
+        (admin, AppointmentFilter(services=(usual,)), latest),
         (admin, AppointmentFilter(words=somebody["email"]), latest),
+        (admin, AppointmentFilter(words=given), latest),
         (admin, AppointmentFilter(words=f"{given} {somebody['phone']}"), ascending),
     ]
     for size in (FIRST, 100):
@@ -265,5 +276,16 @@ async def test_a_search_and_an_agenda_read_little_more_than_they_show(large: Lar
                 f"{size} appointments of {viewer.role}, {order}: {which}",
                 partial(list_appointments, viewer=viewer, which=which, order=order, keyset=keyset),
             )
+    for service_order in (ascending, latest, booked):
+        await judge(
+            f"appointments for a service that few book, {service_order}",
+            partial(
+                list_appointments,
+                viewer=admin,
+                which=AppointmentFilter(services=(rare,)),
+                order=service_order,
+                keyset=Keyset(limit=FIRST),
+            ),
+        )
     assert problems == {}
     assert sum(rows > 0 for rows in shown.values()) > len(shown) / 2
