@@ -99,6 +99,17 @@ async def a_treatment(
     return service
 
 
+async def a_class(api: Api, *providers: Json, seats: int, **changes: object) -> Json:
+    """A service with so many seats, an hour long; but for the changes."""
+    values: Json = {"durationMinutes": 60, "seats": seats}
+    return await a_service(api, *providers, **values | changes)
+
+
+def of_rooms(rooms: Sequence[ResourceId]) -> list[Json]:
+    """What a service needs that takes one of these rooms."""
+    return [{"name": "room", "resourceIds": [node("Resource", room) for room in rooms]}]
+
+
 async def needs_now(api: Api, service: Json, **changes: Any) -> None:  # noqa: ANN401  fields of Needs
     """From now on the service needs something else."""
     service_id = ServiceId(key_in(service["id"]))

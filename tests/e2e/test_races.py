@@ -47,7 +47,7 @@ from tests.integration.test_session_changes import (
     session_of,
 )
 from tests.lives import booked, broken_laws, cancel, hold, move, new_key, release, try_booking
-from tests.visits import BOOK_VISIT, a_room, a_treatment, a_wish, needs_now
+from tests.visits import BOOK_VISIT, a_class, a_room, a_treatment, a_wish, needs_now
 
 PROCESSES = 3
 LOCKLESS = (sys.executable, "-m", "tests.e2e.lockless")
@@ -366,11 +366,6 @@ async def test_a_wish_that_is_sent_many_times_at_once_is_one_visit(apis: list[Ap
 
 
 # ---------------------------------------------------------------- seats
-
-
-async def a_class(api: Api, *providers: Json, seats: int, **changes: Any) -> Json:  # noqa: ANN401  fields of the input
-    """A service with seats."""
-    return await a_service(api, *providers, durationMinutes=60, seats=seats, **changes)
 
 
 def without_locks(request: pytest.FixtureRequest) -> bool:

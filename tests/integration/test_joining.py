@@ -15,7 +15,6 @@ from tests.integration.test_listed_seats import EXPLAIN, LISTING
 from tests.integration.test_seats import (
     NINE,
     TEN,
-    a_class,
     booked_seats,
     cancel,
     refused,
@@ -23,7 +22,17 @@ from tests.integration.test_seats import (
     sittings,
 )
 from tests.lives import broken_laws
-from tests.visits import a_room, a_visit, change_service, ids_of, needs_now, try_move, try_visit
+from tests.visits import (
+    a_class,
+    a_room,
+    a_visit,
+    change_service,
+    ids_of,
+    needs_now,
+    of_rooms,
+    try_move,
+    try_visit,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -77,7 +86,7 @@ async def test_of_equally_full_sessions_that_of_the_first_in_the_services_order_
     """Whichever began first, and also where the service is known to have seats."""
     ada, bea = await a_provider(api), await a_provider(api)
     for order in ((ada, bea), (bea, ada)):
-        yoga = await a_class(api, *order)
+        yoga = await a_class(api, *order, seats=4)
         for _ in range(2):
             start = NINE if order[0] is ada else TEN
             for lead in (order[1], order[0]):
@@ -97,7 +106,7 @@ async def test_a_session_keeps_a_room_that_the_service_needs_no_more_and_is_join
     """
     ada = await a_provider(api)
     red, blue = await a_room(api), await a_room(api)
-    yoga = await a_class(api, ada, rooms=[red])
+    yoga = await a_class(api, ada, seats=4, needs=of_rooms([red]))
     first = await booked_seats(api, yoga, NINE)
     other = await booked_seats(api, yoga, TEN)
     await needs_now(api, yoga, groups=(ResourceGroup(name="room", count=1, resource_ids=(blue,)),))
@@ -137,7 +146,7 @@ async def test_a_party_keeps_its_seats_or_some_of_them_where_there_are_fewer_now
 async def test_the_history_names_an_order_only_where_somebody_was_assigned_by_it(api: Api) -> None:
     """A session is joined since it is the fullest, not since its teacher's turn has come."""
     ada, bea = await a_provider(api), await a_provider(api)
-    yoga = await a_class(api, ada, bea, assignment=Assignment.LEAST_BUSY)
+    yoga = await a_class(api, ada, bea, seats=4, assignment=Assignment.LEAST_BUSY)
     found = []
     for _ in range(3):
         booked = await a_visit(api, yoga, NINE, caller=api.admin)
@@ -155,7 +164,7 @@ async def test_a_move_within_a_months_limit_is_listed_on_whatever_dates_are_aske
     be one more.
     """
     limits = [{"period": "MONTH", "maxVisits": 1}]
-    yoga = await a_class(api, await a_provider(api, limits=limits))
+    yoga = await a_class(api, await a_provider(api, limits=limits), seats=4)
     party = await booked_seats(api, yoga, NINE, 2)
     later, start = "2026-01-27", "2026-01-27T09:00:00Z"
     assert (await moves(api, party, later, later))[start] == ("2026-01-27T10:00:00Z", 4)
@@ -185,7 +194,7 @@ async def test_a_refusal_offers_seats_also_where_no_new_session_can_begin(api: A
     ada = await a_provider(
         api, weeklyHours=weekly("09:00", "11:00"), maxAdvanceBookingDays=1, slotIntervalMinutes=60
     )
-    yoga = await a_class(api, ada)
+    yoga = await a_class(api, ada, seats=4)
     starts = [f"2026-01-{day}T{hour}:00:00Z" for day in (12, 13) for hour in ("09", "10")]
     for start in starts:
         await booked_seats(api, yoga, start)
@@ -199,7 +208,7 @@ async def test_a_session_that_begins_while_a_party_looks_is_joined(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The party sees the teacher's time taken, and not yet by whom."""
-    yoga = await a_class(api, await a_provider(api))
+    yoga = await a_class(api, await a_provider(api), seats=4)
     unknown_to_have_seats(api, yoga)
     look_at = choose_visit.look_at
     began: list[Json] = []

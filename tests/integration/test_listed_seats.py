@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any
 
 import pytest
 
@@ -20,7 +19,7 @@ from tests.builders import (
 )
 from tests.integration.test_batching import Statements
 from tests.lives import cancel
-from tests.visits import a_visit, change_service, ids_of, try_hold, try_move, try_visit
+from tests.visits import a_class, a_visit, change_service, ids_of, try_hold, try_move, try_visit
 
 LISTING = """
     query ($id: ID!, $from: Date!, $to: Date!, $providerIds: [ID!], $seats: Int) {
@@ -95,10 +94,6 @@ NINE, TEN, ELEVEN, NOON = utc(str(TODAY), "09:00", "10:00", "11:00", "12:00")
 TODAYS: Json = {"from": str(TODAY), "to": str(TODAY)}
 
 
-async def a_class(api: Api, *providers: Json, seats: int = 4, **changes: Any) -> Json:  # noqa: ANN401  fields of the input
-    return await a_service(api, *providers, seats=seats, **{"durationMinutes": 60, **changes})
-
-
 async def slots(api: Api, service: Json, seats: int = 1, *named: Json) -> list[Json]:
     """Those of today for so many seats."""
     asked: Json = {"providerIds": ids_of(named)} if named else {}
@@ -124,7 +119,7 @@ async def test_a_start_is_listed_with_the_seats_that_are_left_to_parties_that_fi
     api: Api,
 ) -> None:
     ada = await a_provider(api, weeklyHours=weekly("09:00", "12:00"))
-    yoga = await a_class(api, ada)
+    yoga = await a_class(api, ada, seats=4)
     booked = await a_visit(api, yoga, TEN, seats=3)
     full = {NINE: 4, ELEVEN: 4}
     assert await left(api, yoga) == {NINE: 4, TEN: 1, ELEVEN: 4}
@@ -168,7 +163,7 @@ async def test_a_session_keeps_a_room_that_its_service_needs_no_more(api: Api) -
     """It is joined as long as the room is open, whatever was kept of the list before."""
     ada = await a_provider(api, weeklyHours=weekly("09:00", "10:00"))
     room = await a_resource(api, alwaysOpen=False, weeklyHours=weekly("09:00", "10:00"))
-    yoga = await a_class(api, ada, needs=[{"name": "room", "resourceIds": [room["id"]]}])
+    yoga = await a_class(api, ada, seats=4, needs=[{"name": "room", "resourceIds": [room["id"]]}])
     booked = await a_visit(api, yoga, NINE)
     await change_service(api, yoga, needs=[])
     asked: Json = {"serviceId": yoga["id"], "startsAt": NINE, "seats": 3}
@@ -192,7 +187,7 @@ async def test_a_session_keeps_a_room_that_its_service_needs_no_more(api: Api) -
 async def test_seats_are_left_in_one_session_or_in_a_new_one(api: Api) -> None:
     """A party sits together: what is left of two sessions does not add up."""
     ada, bea = [await a_provider(api, weeklyHours=weekly("10:00", "11:00")) for _ in range(2)]
-    yoga = await a_class(api, ada, bea)
+    yoga = await a_class(api, ada, bea, seats=4)
     await a_visit(api, yoga, TEN, seats=3)
     [both] = await slots(api, yoga)
     assert (both["seatsLeft"], both["providerIds"]) == (4, ids_of([ada, bea]))
@@ -222,7 +217,7 @@ async def test_seats_are_left_in_one_session_or_in_a_new_one(api: Api) -> None:
 
 async def test_a_refusal_offers_starts_with_room_for_the_whole_party(api: Api) -> None:
     ada = await a_provider(api, weeklyHours=weekly("09:00", "12:00"))
-    yoga = await a_class(api, ada)
+    yoga = await a_class(api, ada, seats=4)
     await a_visit(api, yoga, NINE, seats=1)
     await a_visit(api, yoga, TEN, seats=2)
     answer = await try_visit(api, yoga, TEN, seats=3)
@@ -265,7 +260,7 @@ async def test_a_party_moves_to_where_it_finds_room_and_its_own_seats_count_as_f
     api: Api,
 ) -> None:
     ada = await a_provider(api, weeklyHours=weekly("09:00", "13:00"))
-    yoga = await a_class(api, ada)
+    yoga = await a_class(api, ada, seats=4)
     three = await a_visit(api, yoga, NINE, seats=3)
     two = await a_visit(api, yoga, TEN, seats=2)
     await a_visit(api, yoga, TEN)
@@ -294,7 +289,7 @@ async def test_a_held_seat_is_listed_from_the_instant_on_at_which_the_hold_expir
 ) -> None:
     """Also where an appointment keeps the session, and whatever was kept of the list before."""
     ada = await a_provider(api, weeklyHours=weekly("09:00", "11:00"))
-    yoga = await a_class(api, ada)
+    yoga = await a_class(api, ada, seats=4)
     await a_visit(api, yoga, NINE)
     first = made(await try_hold(api, yoga, NINE, seats=2), "Hold")
     api.clock.set("2026-01-12T08:00:30Z")
@@ -318,7 +313,7 @@ async def test_a_list_that_is_kept_is_given_up_as_seats_are_taken_and_given_back
     ada, bea = [await a_provider(api, weeklyHours=weekly("09:00", "11:00")) for _ in range(2)]
     room = await a_resource(api)
     needs = [{"name": "room", "resourceIds": [room["id"]]}]
-    yoga = await a_class(api, ada, bea, providersNeeded=2, needs=needs)
+    yoga = await a_class(api, ada, bea, seats=4, providersNeeded=2, needs=needs)
     statements = Statements(monkeypatch)
     asked: Json = {"id": yoga["id"], "seats": 1, **TODAYS}
 
@@ -370,7 +365,7 @@ async def test_lists_of_seats_cost_the_same_for_two_services_and_for_ten(
     for count in (2, 8):
         for _ in range(count):
             provider = await a_provider(api)
-            services.append(await a_class(api, provider))
+            services.append(await a_class(api, provider, seats=4))
             await a_visit(api, services[-1], NINE)
             await a_visit(api, services[-1], TEN, seats=2)
         ids = [each["id"] for each in services]

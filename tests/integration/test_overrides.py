@@ -30,9 +30,9 @@ from tests.builders import (
 )
 from tests.integration.test_availability import an_exception
 from tests.integration.test_customer_limits import forbid_overlap, kim, of_guest
-from tests.integration.test_session_changes import MOVE_SESSION, a_class, session_of
+from tests.integration.test_session_changes import MOVE_SESSION, session_of
 from tests.lives import booked, broken_laws, held, hold, move, new_key, try_booking
-from tests.visits import a_treatment, a_visit, needs_now, try_move, try_visit
+from tests.visits import a_class, a_treatment, a_visit, needs_now, try_move, try_visit
 
 TOMORROW: Final = str(TODAY + timedelta(days=1))
 SEVEN, NINE, TEN_PAST, TEN, ELEVEN, NOON = utc(
@@ -239,7 +239,7 @@ async def test_what_a_customer_may_have_is_set_aside_by_who_runs_the_practice(ap
 
 
 async def test_a_hold_is_booked_without_naming_again_what_it_set_aside(api: Api) -> None:
-    """By whoever has its token; what the booking itself sets aside is added."""
+    """By any holder of its token; what the booking itself sets aside is added."""
     ada = await a_provider(api)
     first = await held(api, ada, SEVEN, caller=api.admin, ignore=["HOURS"])
     visit = await booked(api, ada, SEVEN, holdToken=first["holdToken"])

@@ -8,7 +8,6 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
 import pytest
@@ -31,6 +30,7 @@ from tests.integration.test_batching import Statements
 from tests.lives import broken_laws, release
 from tests.visits import (
     BOOK_VISIT,
+    a_class,
     a_room,
     a_treatment,
     a_visit,
@@ -38,6 +38,7 @@ from tests.visits import (
     change_service,
     needs_now,
     node,
+    of_rooms,
     try_hold,
     try_move,
     try_visit,
@@ -55,13 +56,6 @@ CANCEL = """
 async def _laws_are_kept(api: Api) -> AsyncIterator[None]:
     yield
     assert await broken_laws(api.resources.pool, api.organization.id) == {}
-
-
-async def a_class(api: Api, *providers: Json, seats: int = 4, **changes: Any) -> Json:  # noqa: ANN401  as a_treatment
-    """A service with seats, an hour long."""
-    service = await a_treatment(api, *providers, **{"durationMinutes": 60, **changes})
-    await needs_now(api, service, seats=seats)
-    return service
 
 
 async def booked_seats(
@@ -118,7 +112,7 @@ async def test_parties_share_a_start_until_its_seats_are_taken(api: Api) -> None
     still.
     """
     ada = await a_provider(api)
-    yoga = await a_class(api, ada, price={"amountMinor": 1500, "currency": "EUR"})
+    yoga = await a_class(api, ada, seats=4, price={"amountMinor": 1500, "currency": "EUR"})
     first, second = await booked_seats(api, yoga, NINE, 2), await booked_seats(api, yoga, NINE)
     assert await session_of(api, first) == await session_of(api, second)
     assert [each["appointment"]["seats"] for each in (first, second)] == [2, 1]
@@ -139,7 +133,7 @@ async def test_parties_share_a_start_until_its_seats_are_taken(api: Api) -> None
 
 @pytest.mark.parametrize("seats", [0, 1001])
 async def test_a_party_has_1_to_1000_seats(api: Api, seats: int) -> None:
-    yoga = await a_class(api, await a_provider(api))
+    yoga = await a_class(api, await a_provider(api), seats=4)
     booked = await booked_seats(api, yoga, NINE)
     for answer in (
         await try_visit(api, yoga, TEN, seats=seats),
@@ -163,7 +157,7 @@ async def test_a_visit_without_seats_is_for_a_party_of_one(api: Api) -> None:
 async def test_a_session_takes_all_that_the_service_needs_and_only_once(api: Api) -> None:
     team = [await a_provider(api) for _ in range(2)]
     room = await a_room(api)
-    course = await a_class(api, *team, needed=2, rooms=[room])
+    course = await a_class(api, *team, seats=4, providersNeeded=2, needs=of_rooms([room]))
     first, second = [await booked_seats(api, course, NINE) for _ in range(2)]
     session = await session_of(api, first)
     rows = await api.rows(
@@ -178,7 +172,7 @@ async def test_a_session_takes_all_that_the_service_needs_and_only_once(api: Api
 async def test_a_party_sits_in_one_session_the_fullest_that_has_room(api: Api) -> None:
     """A new one is made only for a party that fits nowhere."""
     ada, bea = await a_provider(api), await a_provider(api)
-    yoga = await a_class(api, ada, bea)
+    yoga = await a_class(api, ada, bea, seats=4)
     await booked_seats(api, yoga, NINE, 3, ada)
     await booked_seats(api, yoga, NINE, 2)
     assert await sittings(api, yoga) == [[3], [2]]
@@ -191,7 +185,7 @@ async def test_a_party_sits_in_one_session_the_fullest_that_has_room(api: Api) -
 
 async def test_a_named_wish_joins_only_sessions_with_those_named(api: Api) -> None:
     ada, bea = await a_provider(api), await a_provider(api)
-    yoga = await a_class(api, ada, bea)
+    yoga = await a_class(api, ada, bea, seats=4)
     await booked_seats(api, yoga, NINE, 3, ada)
     booked = await booked_seats(api, yoga, NINE, 1, bea)
     assert [each["id"] for each in booked["appointment"]["providers"]] == [bea["id"]]
@@ -202,7 +196,7 @@ async def test_a_named_wish_joins_only_sessions_with_those_named(api: Api) -> No
 async def test_a_session_keeps_its_length_whatever_the_rules_are_now(api: Api) -> None:
     """A page that shows the session's length books it, and one that shows another does not."""
     ada = await a_provider(api, weeklyHours=weekly("09:00", "17:00"))
-    yoga = await a_class(api, ada)
+    yoga = await a_class(api, ada, seats=4)
     await booked_seats(api, yoga, NINE)
     await change_service(api, yoga, durationMinutes=45, slotIntervalMinutes=25)
     answer = await try_visit(api, yoga, NINE, durationMinutes=45)
@@ -214,7 +208,7 @@ async def test_a_session_keeps_its_length_whatever_the_rules_are_now(api: Api) -
 
 
 async def test_fewer_seats_than_taken_take_nobodys_away(api: Api) -> None:
-    yoga = await a_class(api, await a_provider(api))
+    yoga = await a_class(api, await a_provider(api), seats=4)
     booked = [await booked_seats(api, yoga, NINE) for _ in range(3)]
     await needs_now(api, yoga, seats=2)
     assert await refused(api, yoga, NINE) == ["NO_SEATS_LEFT"]
@@ -246,7 +240,7 @@ async def test_joining_a_session_costs_two_round_trips_more_than_a_plain_booking
 ) -> None:
     """A plain one locks its provider's dates and looks at them in one."""
     ada = await a_provider(api)
-    yoga, plain = await a_class(api, ada), await a_service(api, ada, durationMinutes=60)
+    yoga, plain = await a_class(api, ada, seats=4), await a_service(api, ada, durationMinutes=60)
     await booked_seats(api, yoga, NINE)
     await a_visit(api, plain, TEN, ada)
     statements = Statements(monkeypatch)
@@ -262,7 +256,7 @@ async def test_joining_a_session_costs_two_round_trips_more_than_a_plain_booking
 async def test_nobody_joins_a_session_whose_room_is_archived(api: Api) -> None:
     """Who is there, stays."""
     room = await a_room(api)
-    yoga = await a_class(api, await a_provider(api), rooms=[room])
+    yoga = await a_class(api, await a_provider(api), seats=4, needs=of_rooms([room]))
     booked = await booked_seats(api, yoga, NINE)
     await api.rows("UPDATE resource SET is_archived = true WHERE id = $1 RETURNING id", room)
     assert "RESOURCE_TAKEN" in await refused(api, yoga, NINE)
@@ -274,7 +268,7 @@ async def test_nobody_joins_a_session_whose_room_is_archived(api: Api) -> None:
 
 async def test_the_last_who_cancels_ends_the_session_and_its_time_is_free_at_once(api: Api) -> None:
     ada = await a_provider(api)
-    yoga, plain = await a_class(api, ada), await a_service(api, ada, durationMinutes=60)
+    yoga, plain = await a_class(api, ada, seats=4), await a_service(api, ada, durationMinutes=60)
     first, second = await booked_seats(api, yoga, NINE, 3), await booked_seats(api, yoga, NINE)
     await cancel(api, first)
     await booked_seats(api, yoga, NINE, 2)
@@ -297,7 +291,7 @@ async def test_the_last_who_cancels_ends_the_session_and_its_time_is_free_at_onc
 
 async def test_seats_are_held_and_their_booking_takes_them(api: Api) -> None:
     """Seats may be left out then; those that are given must be those that are held."""
-    yoga = await a_class(api, await a_provider(api))
+    yoga = await a_class(api, await a_provider(api), seats=4)
     held = made(await try_hold(api, yoga, NINE, seats=3), "Hold")
     assert held["seats"] == 3
     assert await refused(api, yoga, NINE, 2) == ["NO_SEATS_LEFT"]
@@ -316,7 +310,7 @@ async def test_seats_are_held_and_their_booking_takes_them(api: Api) -> None:
 
 async def test_a_session_with_holds_only_lasts_until_the_last_expires(api: Api) -> None:
     ada = await a_provider(api)
-    yoga, plain = await a_class(api, ada), await a_service(api, ada, durationMinutes=60)
+    yoga, plain = await a_class(api, ada, seats=4), await a_service(api, ada, durationMinutes=60)
     made(await try_hold(api, yoga, NINE, seats=2), "Hold")
     api.clock.now = NOW + timedelta(minutes=5)
     second = made(await try_hold(api, yoga, NINE), "Hold")
@@ -333,7 +327,7 @@ async def test_a_session_with_holds_only_lasts_until_the_last_expires(api: Api) 
 @pytest.mark.parametrize("sweeps", [1, 0])
 async def test_an_expired_hold_of_seats_is_as_if_it_were_not_there(api: Api, sweeps: int) -> None:
     ada, bea = await a_provider(api), await a_provider(api)
-    team = await a_class(api, ada, bea, needed=2)
+    team = await a_class(api, ada, bea, seats=4, providersNeeded=2)
     plain = await a_service(api, ada, durationMinutes=60)
     held = made(await try_hold(api, team, NINE, seats=4), "Hold")
     late = made(await try_hold(api, team, TEN, seats=4), "Hold")
@@ -358,7 +352,7 @@ async def test_at_the_instant_at_which_holds_expire_one_gets_the_time_and_all_of
     passes: all at once.
     """
     ada, bea = await a_provider(api), await a_provider(api)
-    team = await a_class(api, ada, bea, needed=2)
+    team = await a_class(api, ada, bea, seats=4, providersNeeded=2)
     plain = await a_service(api, bea, durationMinutes=60)
     starts = [f"2026-01-1{day}T{hour:02}:00Z" for day in (3, 4) for hour in range(9, 17)]
     held = [made(await try_hold(api, team, start, seats=3), "Hold") for start in starts]
@@ -385,7 +379,7 @@ async def test_at_the_instant_at_which_holds_expire_one_gets_the_time_and_all_of
 
 
 async def test_holds_that_outlive_the_appointments_keep_the_session(api: Api) -> None:
-    yoga = await a_class(api, await a_provider(api))
+    yoga = await a_class(api, await a_provider(api), seats=4)
     booked = await booked_seats(api, yoga, NINE)
     held = made(await try_hold(api, yoga, NINE, seats=2), "Hold")
     await cancel(api, booked)
@@ -400,7 +394,7 @@ async def test_holds_that_outlive_the_appointments_keep_the_session(api: Api) ->
 
 async def test_a_party_moves_to_another_session_and_changes_its_size(api: Api) -> None:
     ada = await a_provider(api)
-    yoga = await a_class(api, ada, price={"amountMinor": 1500, "currency": "EUR"})
+    yoga = await a_class(api, ada, seats=4, price={"amountMinor": 1500, "currency": "EUR"})
     party, other = await booked_seats(api, yoga, NINE, 2), await booked_seats(api, yoga, TEN, 2)
     moved = made(await try_move(api, party, TEN), "BookingConfirmation")
     assert await sittings(api, yoga) == [[2, 2]]
@@ -428,7 +422,7 @@ async def test_a_party_grows_only_as_far_as_an_appointment_can_be_dear(api: Api)
 async def test_the_only_party_moves_by_less_than_the_visits_length(api: Api) -> None:
     """Its session's time counts as free; while others sit there, it does not."""
     ada = await a_provider(api)
-    yoga = await a_class(api, ada, slotIntervalMinutes=30)
+    yoga = await a_class(api, ada, seats=4, slotIntervalMinutes=30)
     party, other = [await booked_seats(api, yoga, NINE, 1, ada) for _ in range(2)]
     half_past = "2026-01-13T09:30Z"
     answer = await try_move(api, party, half_past)
@@ -441,7 +435,7 @@ async def test_the_only_party_moves_by_less_than_the_visits_length(api: Api) -> 
 async def test_a_party_that_stays_where_it_is_heeds_only_the_seats(api: Api) -> None:
     """Neither notice nor the grid nor the teacher's hours count."""
     ada = await a_provider(api)
-    yoga = await a_class(api, ada, minNoticeMinutes=24 * 60)
+    yoga = await a_class(api, ada, seats=4, minNoticeMinutes=24 * 60)
     party = await booked_seats(api, yoga, NINE)
     api.clock.now = NOW + timedelta(hours=12)
     assert "TOO_SHORT_NOTICE" in await refused(api, yoga, NINE, 1, ada)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from itertools import count
-from typing import Any
 from uuid import UUID
 
 import pytest
@@ -15,12 +14,12 @@ from app.usecases.booking.close_appointment import complete_what_ended
 from tests.builders import Api, Caller, Json, a_provider, instant, key_in, made
 from tests.integration.test_customer_limits import forbid_overlap
 from tests.visits import (
+    a_class,
     a_room,
-    a_treatment,
     a_visit,
     ids_of,
-    needs_now,
     node,
+    of_rooms,
     try_hold,
     try_move,
     try_visit,
@@ -94,12 +93,6 @@ async def broken(api: Api) -> list[str]:
     return [law for law, sql in BROKEN.items() if await api.rows(sql, api.organization.id)]
 
 
-async def a_class(api: Api, *providers: Json, seats: int = 6, **changes: Any) -> Json:  # noqa: ANN401  as a_treatment
-    service = await a_treatment(api, *providers, **{"durationMinutes": 60, **changes})
-    await needs_now(api, service, seats=seats)
-    return service
-
-
 async def session_of(api: Api, booked: Json) -> str:
     (row,) = await api.rows(
         "SELECT session_id FROM appointment WHERE id = $1", key_in(booked["appointment"]["id"])
@@ -150,7 +143,7 @@ async def cancel(api: Api, booked: Json) -> str:
 
 async def test_a_cancelled_session_has_nobody_and_its_start_is_on_offer_again(api: Api) -> None:
     ada = await a_provider(api)
-    yoga = await a_class(api, ada)
+    yoga = await a_class(api, ada, seats=6)
     parties = [await a_visit(api, yoga, NINE, seats=seats) for seats in (2, 1)]
     hold = made(await try_hold(api, yoga, NINE, seats=3), "Hold")
     session_id = await session_of(api, parties[0])
@@ -167,7 +160,7 @@ async def test_a_cancelled_session_has_nobody_and_its_start_is_on_offer_again(ap
 
 async def test_nobody_cancels_or_moves_what_has_started_or_is_over(api: Api) -> None:
     ada = await a_provider(api)
-    yoga = await a_class(api, ada)
+    yoga = await a_class(api, ada, seats=6)
     left, kept = await a_visit(api, yoga, NINE), await a_visit(api, yoga, TEN)
     over, stands = await session_of(api, left), await session_of(api, kept)
     await cancel(api, left)
@@ -183,7 +176,7 @@ async def test_nobody_cancels_or_moves_what_has_started_or_is_over(api: Api) -> 
 
 async def test_those_who_take_part_and_administrators_change_all_of_a_session(api: Api) -> None:
     ada, bea = [await a_provider(api) for _ in range(2)]
-    yoga = await a_class(api, ada, bea)
+    yoga = await a_class(api, ada, bea, seats=6)
     booked = await a_visit(api, yoga, NINE, ada)
     session_id = await session_of(api, booked)
     guest = Caller(token=booked["manageToken"])
@@ -242,7 +235,7 @@ async def cancel_all(api: Api, session_id: str) -> str:
 async def test_a_session_moves_with_everybody_in_it(api: Api) -> None:
     """Appointments and holds; its UID stays, and the hold can still be used, at the new time."""
     ada = await a_provider(api)
-    yoga = await a_class(api, ada)
+    yoga = await a_class(api, ada, seats=6)
     parties = [await a_visit(api, yoga, NINE, seats=seats) for seats in (2, 1)]
     hold = made(await try_hold(api, yoga, NINE, seats=3), "Hold")
     session_id = await session_of(api, parties[0])
@@ -263,7 +256,7 @@ async def test_a_session_moves_with_everybody_in_it(api: Api) -> None:
 
 async def test_a_session_that_can_t_move_stays_with_everybody(api: Api) -> None:
     ada = await a_provider(api)
-    yoga, dance = await a_class(api, ada), await a_class(api, ada)
+    yoga, dance = await a_class(api, ada, seats=6), await a_class(api, ada, seats=6)
     booked = await a_visit(api, yoga, NINE, seats=2)
     await a_visit(api, dance, TEN)
     session_id = await session_of(api, booked)
@@ -276,7 +269,7 @@ async def test_a_session_that_can_t_move_stays_with_everybody(api: Api) -> None:
 
 async def test_its_own_time_is_free_for_a_session_that_moves_into_it(api: Api) -> None:
     ada = await a_provider(api, slotIntervalMinutes=30)
-    yoga = await a_class(api, ada)
+    yoga = await a_class(api, ada, seats=6)
     session_id = await session_of(api, await a_visit(api, yoga, NINE, seats=2))
     moved = made(await move_session(api, session_id, "2026-01-13T09:30Z"), "Session")
     assert instant(moved["startsAt"]) == instant("2026-01-13T09:30Z")
@@ -286,7 +279,7 @@ async def test_its_own_time_is_free_for_a_session_that_moves_into_it(api: Api) -
 async def test_staff_hand_a_session_over_at_its_start(api: Api) -> None:
     """Off the grid and without notice too. Staff's choice replaces providers whom parties named."""
     ada, bea = [await a_provider(api) for _ in range(2)]
-    yoga = await a_class(api, ada, bea)
+    yoga = await a_class(api, ada, bea, seats=6)
     parties = [await a_visit(api, yoga, NINE, ada), await a_visit(api, yoga, NINE)]
     session_id = await session_of(api, parties[0])
     assert await session_of(api, parties[1]) == session_id
@@ -302,7 +295,7 @@ async def test_staff_hand_a_session_over_at_its_start(api: Api) -> None:
 
 async def test_whom_a_party_named_stays_when_its_session_moves(api: Api) -> None:
     ada, bea = [await a_provider(api) for _ in range(2)]
-    yoga = await a_class(api, ada, bea)
+    yoga = await a_class(api, ada, bea, seats=6)
     named = await session_of(api, await a_visit(api, yoga, NINE, bea))
     moved = made(await move_session(api, named, TEN), "Session")
     assert ids_of(moved["providers"]) == [bea["id"]]
@@ -315,7 +308,7 @@ async def test_whom_a_party_named_stays_when_its_session_moves(api: Api) -> None
 
 async def test_a_retry_of_a_session_s_move_gets_it_again(api: Api) -> None:
     ada = await a_provider(api)
-    yoga = await a_class(api, ada)
+    yoga = await a_class(api, ada, seats=6)
     session_id = await session_of(api, await a_visit(api, yoga, NINE))
     first = made(await move_session(api, session_id, TEN, key="one"), "Session")
     answers = await asyncio.gather(
@@ -335,11 +328,11 @@ async def test_two_sessions_that_swap_rooms_or_times_at_once_never_wait_in_a_cir
     """
     ada, bea = [await a_provider(api) for _ in range(2)]
     rooms: list[ResourceId] = [await a_room(api) for _ in range(2)]
-    yoga = await a_class(api, ada, rooms=rooms)
-    dance = await a_class(api, bea, rooms=rooms[::-1])
+    yoga = await a_class(api, ada, seats=6, needs=of_rooms(rooms))
+    dance = await a_class(api, bea, seats=6, needs=of_rooms(rooms[::-1]))
     one = await session_of(api, await a_visit(api, yoga, NINE, seats=2))
     two = await session_of(api, await a_visit(api, dance, TEN, seats=2))
-    await a_visit(api, await a_class(api, ada, rooms=[rooms[1]]), TWELVE)
+    await a_visit(api, await a_class(api, ada, seats=6, needs=of_rooms([rooms[1]])), TWELVE)
     at = {one: NINE, two: TEN}
     for _ in range(4):
         answers = await asyncio.gather(
@@ -376,7 +369,7 @@ async def test_parties_come_and_go_while_their_session_moves(api: Api) -> None:
 @pytest.mark.parametrize("field", ["cancelSession", "rescheduleSession"])
 async def test_a_change_of_a_session_is_an_event_of_its_own(api: Api, field: str) -> None:
     ada = await a_provider(api)
-    yoga = await a_class(api, ada)
+    yoga = await a_class(api, ada, seats=6)
     session_id = await session_of(api, await a_visit(api, yoga, NINE))
     if field == "cancelSession":
         made(await cancel_session(api, session_id), "Session")
@@ -397,7 +390,7 @@ async def test_a_session_does_not_move_to_where_one_of_its_customers_is_elsewher
     """Where the organization does not allow that; of guests nothing is known."""
     await forbid_overlap(api)
     ada, bea = [await a_provider(api) for _ in range(2)]
-    yoga, massage = await a_class(api, ada), await a_class(api, bea, seats=1)
+    yoga, massage = await a_class(api, ada, seats=6), await a_class(api, bea, seats=1)
     kim = api.customer("kim", name="Kim", email="kim@example.org")
     mine = {"caller": kim, "customer": None}
     booked = await a_visit(api, yoga, NINE, **mine)
@@ -412,7 +405,7 @@ async def test_a_session_does_not_move_to_where_one_of_its_customers_is_elsewher
 
 async def test_a_session_that_moves_within_a_full_period_is_not_one_more_visit(api: Api) -> None:
     ada = await a_provider(api)
-    yoga = await a_class(api, ada, limits=[{"period": "DAY", "maxVisits": 1}])
+    yoga = await a_class(api, ada, seats=6, limits=[{"period": "DAY", "maxVisits": 1}])
     session_id = await session_of(api, await a_visit(api, yoga, NINE, seats=2))
     full = made(await try_visit(api, yoga, ELEVEN), "SlotUnavailableError")
     assert "LIMIT_REACHED" in full["reasons"]
@@ -426,7 +419,7 @@ async def test_a_session_that_moves_within_a_full_period_is_not_one_more_visit(a
 async def test_a_session_of_holds_alone_moves_and_is_cancelled_with_them(api: Api) -> None:
     """Its time lasts as long as they do, then as now."""
     ada = await a_provider(api)
-    yoga = await a_class(api, ada)
+    yoga = await a_class(api, ada, seats=6)
     hold = made(await try_hold(api, yoga, NINE, seats=3), "Hold")
     (row,) = await api.rows(
         "SELECT id FROM session WHERE organization_id = $1", api.organization.id

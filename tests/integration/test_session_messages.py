@@ -15,10 +15,10 @@ from app.core.ids import ProviderId
 from app.store.messages import claim_messages
 from app.usecases.messages.send_messages import log_what_is_due
 from app.usecases.upkeep.purge import purge_claims, purge_holds, purge_seats
-from tests.builders import Json, a_provider, a_service, instant, key_in, made
+from tests.builders import Json, a_provider, instant, key_in, made
 from tests.integration.reminders import RESEND, Post, a_post
 from tests.integration.test_session_changes import CANCEL_SESSION, move_session, session_of
-from tests.visits import a_visit, needs_now, node, try_move
+from tests.visits import a_class, a_visit, needs_now, node, try_move
 
 ADA = "ada@salon.example"
 START = "2026-01-14T12:00Z"
@@ -37,17 +37,15 @@ async def post(environment: dict[str, str]) -> AsyncIterator[Post]:
         yield post
 
 
-async def a_class(post: Post) -> tuple[Json, Json]:
+async def a_yoga_class(post: Post) -> tuple[Json, Json]:
     """Ada's, twelve seats."""
     ada = await a_provider(post.api, name="Ada", email=ADA)
-    yoga = await a_service(post.api, ada, name="Yoga", durationMinutes=60)
-    await needs_now(post.api, yoga, seats=12)
-    return ada, yoga
+    return ada, await a_class(post.api, ada, name="Yoga", seats=12)
 
 
 async def parties(post: Post, *seats: int) -> tuple[list[Json], str]:
     """Parties of so many seats in one session of Ada's, and its id."""
-    _, yoga = await a_class(post)
+    _, yoga = await a_yoga_class(post)
     booked = [await a_party(post, yoga, START, number, size) for number, size in enumerate(seats)]
     return booked, await session_of(post.api, booked[0])
 
@@ -279,7 +277,7 @@ async def test_a_moved_session_is_announced_to_every_customer_and_once_to_the_pr
 
 
 async def test_a_session_that_is_handed_over_leaves_one_calendar_for_another(post: Post) -> None:
-    ada, yoga = await a_class(post)
+    ada, yoga = await a_yoga_class(post)
     bea = await a_provider(post.api, name="Bea", email="bea@salon.example")
     await needs_now(
         post.api, yoga, provider_ids=tuple(ProviderId(key_in(each["id"])) for each in (ada, bea))
@@ -301,7 +299,7 @@ async def test_a_party_that_moves_to_another_session_moves_in_the_providers_cale
     post: Post,
 ) -> None:
     """The new session's event is updated; that of the old one is cancelled once nobody is left."""
-    _, yoga = await a_class(post)
+    _, yoga = await a_yoga_class(post)
     one = await a_party(post, yoga, START, 0, 2)
     two = await a_party(post, yoga, START, 1, 1)
     three = await a_party(post, yoga, "2026-01-15T09:00Z", 2, 1)

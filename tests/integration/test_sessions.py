@@ -16,14 +16,13 @@ from tests.builders import (
     Caller,
     Json,
     a_provider,
-    a_service,
     an_appointment,
     key_in,
     made,
     weekly,
 )
 from tests.integration.test_batching import Statements
-from tests.visits import a_visit, ids_of, needs_now, try_hold
+from tests.visits import a_class, a_visit, ids_of, needs_now, try_hold
 
 SESSIONS = """
     query (
@@ -69,10 +68,6 @@ async def sessions(api: Api, caller: Caller | None = None, **asked: object) -> l
     return found
 
 
-async def a_class(api: Api, *providers: Json, **changes: Any) -> Json:  # noqa: ANN401  fields of the input
-    return await a_service(api, *providers, **({"durationMinutes": 60, "seats": 10} | changes))
-
-
 async def a_session(api: Api, provider: Json, service: Json, starts_at: str) -> str:
     return await session_of(api, await a_visit(api, service, starts_at, provider))
 
@@ -87,7 +82,7 @@ async def session_of(api: Api, booked: Json) -> str:
 
 async def test_a_session_shows_what_it_takes_and_who_takes_it(api: Api) -> None:
     ada, bea = [await a_provider(api) for _ in range(2)]
-    team = await a_class(api, ada, bea, providersNeeded=2)
+    team = await a_class(api, ada, bea, seats=10, providersNeeded=2)
     first, second = [await a_visit(api, team, "2026-01-12T10:00Z", bea, seats=3) for _ in range(2)]
     key = await session_of(api, first)
     assert await session_of(api, second) == key
@@ -120,7 +115,7 @@ async def test_a_session_shows_what_it_takes_and_who_takes_it(api: Api) -> None:
 
 async def test_sessions_are_listed_by_start_as_far_as_they_are_asked_for(api: Api) -> None:
     ada, bea = [await a_provider(api) for _ in range(2)]
-    yoga, dance = await a_class(api, ada, bea), await a_class(api, bea)
+    yoga, dance = await a_class(api, ada, bea, seats=10), await a_class(api, bea, seats=10)
     noon = await a_session(api, ada, yoga, "2026-01-12T12:00Z")
     eleven = await a_session(api, bea, dance, "2026-01-12T11:00Z")
     nine = await a_session(api, bea, yoga, "2026-01-12T09:00Z")
@@ -146,7 +141,10 @@ async def test_a_provider_sees_the_sessions_that_they_take_part_in_and_others_se
     api: Api,
 ) -> None:
     ada, bea = [await a_provider(api) for _ in range(2)]
-    team, yoga = await a_class(api, ada, bea, providersNeeded=2), await a_class(api, ada)
+    team, yoga = (
+        await a_class(api, ada, bea, seats=10, providersNeeded=2),
+        await a_class(api, ada, seats=10),
+    )
     booked = await a_visit(api, team, "2026-01-12T10:00Z", ada)
     both = (await sessions(api))[0]["id"]
     alone = await a_session(api, ada, yoga, "2026-01-12T12:00Z")
@@ -178,7 +176,7 @@ async def test_a_provider_sees_the_sessions_that_they_take_part_in_and_others_se
 
 async def test_seats_of_a_hold_are_taken_until_it_expires(api: Api) -> None:
     ada = await a_provider(api, weeklyHours=weekly("09:00", "17:00"))
-    yoga = await a_class(api, ada)
+    yoga = await a_class(api, ada, seats=10)
     key = await a_session(api, ada, yoga, "2026-01-12T10:00Z")
     hold = made(await try_hold(api, yoga, "2026-01-12T10:00Z", seats=2), "Hold")
     expires_at = datetime.fromisoformat(hold["expiresAt"])
@@ -207,7 +205,7 @@ async def test_a_list_of_sessions_costs_the_same_for_two_and_for_ten(
     for count in (2, 8):
         for _ in range(count):
             provider = await a_provider(api)
-            yoga = await a_class(api, provider)
+            yoga = await a_class(api, provider, seats=10)
             await a_session(api, provider, yoga, "2026-01-12T10:00Z")
         made += count
         sent.append(await statements.of(api, SESSIONS, caller=api.admin, first=100, **MONDAY))
