@@ -607,9 +607,18 @@ async def test_other_calendars_and_the_feed_are_set_up_and_busy_times_are_seen(
     dialog = page.get_by_role("dialog", name="Ada")
     calendars = dialog.get_by_role("listitem")
     await expect(calendars).to_contain_text("Choir Sent by another program")
+    await dialog.get_by_text("Add a calendar…").click()
+    await dialog.get_by_label("Name of the calendar").fill("Private")
+    await dialog.get_by_label("Address", exact=True).fill("ftp://127.0.0.1/ada.ics")
+    await dialog.get_by_role("button", name="Add", exact=True).click()
+    await expect(dialog.get_by_label("Address", exact=True)).to_be_focused()
     await accessible(page)
+    async with served(answer(CALENDAR)) as elsewhere:
+        await dialog.get_by_label("Address", exact=True).fill(elsewhere.url)
+        await dialog.get_by_role("button", name="Add", exact=True).click()
+        await expect(calendars).to_have_text([re.compile("^Choir"), re.compile("^Private")])
     await dialog.get_by_role("button", name="Remove Choir").click()
-    await expect(calendars).to_have_count(0)
+    await expect(calendars).to_have_text([re.compile("^Private")])
     await dialog.get_by_role("button", name="Make an address").click()
     address = dialog.get_by_label("Feed address")
     await expect(address).to_have_value(re.compile(r"/calendars/.+\.ics$"))
@@ -621,6 +630,9 @@ async def test_other_calendars_and_the_feed_are_set_up_and_busy_times_are_seen(
     await page.keyboard.press("Escape")
     await expect(page.locator(".ec-bg-event.away", has_text="Choir")).to_have_count(0)
     assert windows.complaints == []
+
+
+CALENDAR = b"BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//test//EN\r\nEND:VCALENDAR\r\n"
 
 
 async def test_a_webhook_is_made_tested_switched_off_and_deleted(

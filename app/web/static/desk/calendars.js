@@ -3,7 +3,7 @@
 import { h } from "../dom.js";
 import * as times from "../times.js";
 import { t } from "../words.js";
-import { doing, secret } from "./parts.js";
+import { doing, fault, field, secret } from "./parts.js";
 
 const SEE = `query Calendars($id: ID!) {
   node(id: $id) {
@@ -12,6 +12,13 @@ const SEE = `query Calendars($id: ID!) {
   }
 }
 fragment Source on BusySource { id name url lastReadAt failingSince problem }`;
+const ADD = `mutation AddFeed($input: AddBusyFeedInput!) {
+  answer: addBusyFeed(input: $input) {
+    __typename
+    ... on InvalidInputError { field }
+    ... on UserError { message }
+  }
+}`;
 const REMOVE = `mutation RemoveSource($input: RemoveBusySourceInput!) {
   answer: removeBusySource(input: $input) { ... on UserError { message } }
 }`;
@@ -52,6 +59,19 @@ export function calendarsOf(desk, type, { id }, say) {
   const source = (one) => h("li", {}, h("b", {}, one.name), " ", state(one), " ",
     doing(t("remove_named", { name: one.name }), () => change(REMOVE, { id: one.id }), { kind: "link" }));
 
+  function adding() {
+    const inputs = { name: h("input", { maxlength: 100 }), url: h("input", { type: "url", maxlength: 2000, autocomplete: "off" }) };
+    const add = doing(t("add_calendar"), async () => {
+      for (const input of Object.values(inputs)) fault(input, null);
+      const owner = type === "Provider" ? { providerId: id } : { resourceId: id };
+      const answer = await change(ADD, { ...owner, name: inputs.name.value.trim(), url: inputs.url.value.trim() });
+      const wrong = inputs[answer?.field];
+      if (wrong) fault(wrong, answer.message), wrong.focus();
+    });
+    return h("details", {}, h("summary", {}, t("add_calendar_open")),
+      field(t("calendar_name"), inputs.name), field(t("calendar_address"), inputs.url, t("calendar_address_hint")), h("p", {}, add));
+  }
+
   function feed({ calendarFeedUrl: url }) {
     const renew = doing(t(url ? "renew_address" : "make_address"), async () => {
       const answer = await change(RENEW, { providerId: id });
@@ -67,6 +87,7 @@ export function calendarsOf(desk, type, { id }, say) {
       h("h3", {}, t("calendars_elsewhere")),
       h("p", { class: "hint" }, t(owner.busySources.length ? "calendars_count" : "calendars_none")),
       h("ul", { class: "log" }, owner.busySources.map(source)),
+      adding(),
       ...(type === "Provider" ? feed(owner) : []));
   }
   queueMicrotask(load); // once the dialog that it is a part of is there
