@@ -66,6 +66,7 @@ class Receiver:
     respond: Respond = accept
     received: list[Received] = field(default_factory=list)
     port: int = 0
+    connections: int = 0
 
     @property
     def url(self) -> str:
@@ -73,6 +74,7 @@ class Receiver:
 
     async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Requests of one connection, until either side ends it."""
+        self.connections += 1
         try:
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")

@@ -10,6 +10,7 @@ import asyncio
 import socket
 import ssl
 import zlib
+from collections import deque
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -102,6 +103,9 @@ class Unanswered:
     problem: str
 
 
+_Origin: TypeAlias = tuple[str, str, int]
+"""Scheme, host and port."""
+
 Resolve: TypeAlias = Callable[[str, int], Awaitable[Sequence[str]]]
 """The IP addresses of a name; none where the name has none. Raises OSError where DNS fails."""
 
@@ -170,7 +174,7 @@ class Outgoing:
         self._resolver = ThreadPoolExecutor(_RESOLVING_THREADS, thread_name_prefix="resolve")
         self._resolve = self._ask_system if resolve is None else resolve
         self._tls = tls
-        self._pools: dict[str, httpcore.AsyncConnectionPool] = {}
+        self._kept: deque[tuple[_Origin, httpcore.AsyncHTTPConnection]] = deque()
 
     async def get(
         self, url: str, *, headers: Mapping[str, str], limits: Limits
@@ -208,8 +212,8 @@ class Outgoing:
 
     async def close(self) -> None:
         """Closes the kept connections. Names that are still being resolved are not waited for."""
-        for pool in self._pools.values():
-            await pool.aclose()
+        while self._kept:
+            await self._kept.pop()[1].aclose()
         self._resolver.shutdown(wait=False, cancel_futures=True)
 
     async def _request(
@@ -230,41 +234,53 @@ class Outgoing:
             content=body,
             extensions={"timeout": _timeouts(limits)},
         )
-        head_seconds = 2 * limits.connect_seconds + limits.first_byte_seconds
+        connection = await self._take(target)
         try:
-            try:
-                async with asyncio.timeout(head_seconds):
-                    response = await self._pool(target.scheme).handle_async_request(request)
-            except TimeoutError:
-                return _LATE
-            try:
-                return await _read(response, limits.most_bytes)
-            finally:
-                await response.aclose()
+            return await _exchange(connection, request, limits)
         except _NotAllowedError:
             return _NOT_PUBLIC
         except zlib.error:
             return _UNDECIPHERABLE
         except tuple(kind for kind, _ in _PROBLEMS) as error:
             return _problem(error)
+        finally:
+            await self._keep(target, connection)
 
-    def _pool(self, scheme: str) -> httpcore.AsyncConnectionPool:
-        """Made when it is first needed: reading the certificate authorities takes a while."""
-        if scheme not in self._pools:
-            if self._tls is None:
-                self._tls = httpx.create_ssl_context()
-            judge = {
-                "https": self.networks.may_reach,
-                "http": self.networks.may_reach_unprotected,
-            }[scheme]
-            self._pools[scheme] = httpcore.AsyncConnectionPool(
-                ssl_context=self._tls,
-                max_connections=None,  # callers limit how many requests they make at once
-                max_keepalive_connections=_KEPT_CONNECTIONS,
-                keepalive_expiry=_KEPT_SECONDS,
-                network_backend=_JudgingBackend(self._resolve, judge),
-            )
-        return self._pools[scheme]
+    async def _take(self, target: Target) -> httpcore.AsyncHTTPConnection:
+        """A kept connection to this host, the one that was used last, or a new one. The library's
+        pool looks at all of its connections, several times for each request.
+        """
+        origin = (target.scheme, target.host, target.port)
+        for place in range(len(self._kept) - 1, -1, -1):
+            if self._kept[place][0] != origin:
+                continue
+            connection = self._kept[place][1]
+            del self._kept[place]
+            if not connection.has_expired():
+                return connection
+            await connection.aclose()
+            break
+        if self._tls is None:  # reading the certificate authorities takes a while
+            self._tls = httpx.create_ssl_context()
+        judge = {
+            "https": self.networks.may_reach,
+            "http": self.networks.may_reach_unprotected,
+        }[target.scheme]
+        return httpcore.AsyncHTTPConnection(
+            _httpcore_url(target).origin,
+            ssl_context=self._tls,
+            keepalive_expiry=_KEPT_SECONDS,
+            network_backend=_JudgingBackend(self._resolve, judge),
+        )
+
+    async def _keep(self, target: Target, connection: httpcore.AsyncHTTPConnection) -> None:
+        """For the next request to this host; the one that was kept longest makes room."""
+        if connection.is_closed() or not connection.is_idle():
+            await connection.aclose()
+            return
+        self._kept.append(((target.scheme, target.host, target.port), connection))
+        if len(self._kept) > _KEPT_CONNECTIONS:
+            await self._kept.popleft()[1].aclose()
 
     async def _ask_system(self, host: str, port: int) -> Sequence[str]:
         look_up = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
@@ -361,6 +377,20 @@ def _headers(
     if body is not None:
         own["Content-Length"] = str(len(body))
     return [(name.encode("ascii"), value.encode("latin-1")) for name, value in own.items()]
+
+
+async def _exchange(
+    connection: httpcore.AsyncHTTPConnection, request: httpcore.Request, limits: Limits
+) -> Answer | Unanswered:
+    try:
+        async with asyncio.timeout(2 * limits.connect_seconds + limits.first_byte_seconds):
+            response = await connection.handle_async_request(request)
+    except TimeoutError:
+        return _LATE
+    try:
+        return await _read(response, limits.most_bytes)
+    finally:
+        await response.aclose()
 
 
 async def _read(response: httpcore.Response, most_bytes: int) -> Answer:
