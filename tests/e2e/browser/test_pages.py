@@ -9,9 +9,13 @@ import re
 
 import httpx
 import pytest
+from graphql import OperationDefinitionNode, parse
 from starlette.applications import Starlette
 from starlette.routing import Route
 
+from app.api.execution.cost import measure
+from app.api.execution.limits import Limits
+from app.api.graph.schema import build_schema
 from app.web import assets, pages
 
 
@@ -61,6 +65,21 @@ async def test_the_desk_knows_where_customers_manage_their_visits() -> None:
         ["https://salon.example/?{appointment}&amp;{token}"],
         [""],
     ]
+
+
+def test_no_question_of_the_desk_costs_more_than_is_allowed() -> None:
+    """Whatever it asks for: the limit counts full pages, however few rows there are."""
+    schema = build_schema()._schema
+    code = "".join(path.read_text() for path in sorted((pages.STATIC / "desk").glob("*.js")))
+    written = re.findall(r"`((?:query|fragment) [^`$]*(?:\$\w[^`$]*)*)`", code)
+    fragments = [text for text in written if text.startswith("fragment")]
+    asked = [text for text in written if text.startswith("query")]
+    assert len(asked) >= 8
+    for text in asked:
+        document = parse(text + "".join(one for one in fragments if one not in text))
+        operation = document.definitions[0]
+        assert isinstance(operation, OperationDefinitionNode)
+        measure(schema, document, operation, {}, Limits())  # raises if it is too much
 
 
 async def test_every_file_a_page_names_is_served_with_its_type_and_kept_for_good(
