@@ -90,7 +90,7 @@ PAGE: Final = 200
 PAGES: Final = 10
 """Pages that are read before deliveries go on."""
 
-READY: Final = 64
+READY: Final = 256
 """Deliveries that are fetched at once."""
 
 RECORD_BATCH: Final = 32
