@@ -234,33 +234,24 @@ WHERE organization_id = $1 AND id = $2 AND lease = $3;
 -- name: ready_deliveries :many
 -- What a webhook gets now, longest due first, except for what is under way. An event waits while an earlier one of its
 -- subject is undelivered, until some time after the first try of that one; what is sent by hand neither waits nor holds back.
+-- All that is pending is read once: looked up one by one, it takes quadratic time where PostgreSQL has no statistics yet.
 -- params: organization_id uuid, webhook_id uuid, real_now timestamptz, holds_back_since timestamptz, under_way uuid[], by_hand_only boolean, batch_size integer
 SELECT {{delivery_columns}}
-FROM webhook_delivery
+FROM (
+    SELECT id, webhook_id, event_id, status, attempts, last_attempt_at, next_attempt_at, response_status, problem, by_hand,
+        bool_or(NOT by_hand AND (first_attempt_at IS NULL OR first_attempt_at > $4)) OVER (
+            PARTITION BY subject_id
+            ORDER BY epoch, transaction_id, event_id
+            ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+        ) AS waits
+    FROM webhook_delivery
+    WHERE organization_id = $1 AND webhook_id = $2 AND status = 'PENDING'
+) AS webhook_delivery
 JOIN event ON event.organization_id = $1 AND event.id = webhook_delivery.event_id
-WHERE webhook_delivery.organization_id = $1
-    AND webhook_delivery.webhook_id = $2
-    AND webhook_delivery.status = 'PENDING'
-    AND webhook_delivery.next_attempt_at <= $3
+WHERE webhook_delivery.next_attempt_at <= $3
     AND webhook_delivery.id <> ALL ($5)
-    AND (webhook_delivery.by_hand OR NOT $6)
-    AND (
-        webhook_delivery.by_hand
-        OR NOT EXISTS (
-            SELECT
-            FROM webhook_delivery AS earlier
-            WHERE earlier.organization_id = $1
-                AND earlier.webhook_id = $2
-                AND earlier.subject_id = webhook_delivery.subject_id
-                AND earlier.status = 'PENDING'
-                AND NOT earlier.by_hand
-                AND (earlier.epoch, earlier.transaction_id, earlier.event_id)
-                < (webhook_delivery.epoch, webhook_delivery.transaction_id, webhook_delivery.event_id)
-                AND (earlier.first_attempt_at IS NULL OR earlier.first_attempt_at > $4)
-        )
-    )
-ORDER BY webhook_delivery.next_attempt_at, webhook_delivery.epoch, webhook_delivery.transaction_id,
-    webhook_delivery.event_id
+    AND (webhook_delivery.by_hand OR NOT ($6 OR coalesce(webhook_delivery.waits, false)))
+ORDER BY webhook_delivery.next_attempt_at, event.epoch, event.transaction_id, event.id
 LIMIT $7::integer;
 
 -- name: record_attempts :exec

@@ -456,15 +456,17 @@ async def test_after_ten_minutes_of_tries_later_events_wait_no_more(
     receiver.respond = respond
     await happen(api, 1)
     begun = api.clock.now
+    # The seventh try is due after ten minutes.
+    resources = replace(api.resources, hooks=replace(api.resources.hooks, chance=lambda: 0.99))
     for pause in PAUSES[:6]:
-        await deliver(api.resources)
+        await deliver(resources)
         await happen(api, 2) if pause == PAUSES[0] else None
         later(api, 1.2 * pause)
     api.clock.set(begun + HOLDS_BACK - timedelta(seconds=1))
-    await deliver(api.resources)
+    await deliver(resources)
     assert {got.version for got in receiver.received} == {1}
     api.clock.set(begun + HOLDS_BACK)
-    await deliver(api.resources)
+    await deliver(resources)
     assert receiver.received[-1].version == 2
 
 
