@@ -108,6 +108,7 @@ def test_dev_serves_and_ctrl_c_stops_everything(
         assert "Traceback" not in program.said
 
 
+@pytest.mark.full
 def test_a_killed_run_is_recovered_from(
     bare: dict[str, str], data_dir: Path, tmp_path: Path
 ) -> None:

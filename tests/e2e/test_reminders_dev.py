@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import httpx
+import pytest
 
 from app.standins.embedded import free_port
 from tests.e2e.program import PATIENCE_SECONDS, ask, get, running
@@ -30,6 +31,7 @@ def wait_for(base: str, beginning: str) -> None:
         time.sleep(0.1)
 
 
+@pytest.mark.full
 def test_a_developer_watches_tomorrows_reminders_today(
     environment: dict[str, str], tmp_path: Path
 ) -> None:

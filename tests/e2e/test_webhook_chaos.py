@@ -40,7 +40,7 @@ from tests.e2e.served import a_database, environment_on, free_ports
 from tests.lives import CANCEL, MOVE, new_key
 from tests.receiver import CUT, Received, receiving
 
-SAMPLE_SECONDS: Final = 15.0
+SAMPLE_SECONDS: Final = 10.0
 FULL_SECONDS: Final = 300.0
 CONVERGED_WITHIN_SECONDS: Final = 180.0
 PEOPLE: Final = 4

@@ -415,7 +415,7 @@ def previewed(environment: dict[str, str], *, runs: int) -> None:
 
 
 def test_a_dry_run_says_what_the_change_then_does(environment: dict[str, str]) -> None:
-    previewed(environment, runs=15)
+    previewed(environment, runs=8)
 
 
 @pytest.mark.full

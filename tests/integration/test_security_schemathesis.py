@@ -30,7 +30,7 @@ from tests.integration.security_world import World, a_world
 from tests.integration.test_security_fuzz import INSIDE, OURS
 from tests.integration.transport.wire import serving_application
 
-EXAMPLES: Final = 12 if settings.default is None or settings.default.max_examples <= 100 else 300
+EXAMPLES: Final = 8 if settings.default is None or settings.default.max_examples <= 100 else 300
 """Of each root field: a sample each time, many with `make test-full`."""
 
 SCHEMA: Final = schemathesis.graphql.from_path(

@@ -1207,7 +1207,7 @@ def live_by_chance(hosted: Hosts, seed: int, *, steps: int) -> None:
 
 
 def test_lives_drawn_by_hypothesis_go_as_the_model_says(environment: dict[str, str]) -> None:
-    live(environment, runs=8, steps=30)
+    live(environment, runs=6, steps=30)
 
 
 def test_lives_drawn_by_chance_go_as_the_model_says(environment: dict[str, str]) -> None:

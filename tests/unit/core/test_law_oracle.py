@@ -90,7 +90,7 @@ def the_engine_is_the_oracle(data: st.DataObject, zone: str, day: date) -> None:
             assert walk.reasons(claims, instant_of(minute), now) != set()
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=PATIENT)
+@settings(max_examples=40, deadline=None, suppress_health_check=PATIENT)
 @given(st.data())
 def test_the_engine_answers_what_a_walk_over_every_minute_finds(data: st.DataObject) -> None:
     """Windows, free starts, bookable starts and reasons are those of the oracle."""

@@ -300,7 +300,7 @@ def movable_is_what_can_be_had(data: st.DataObject) -> None:
         assert_chosen(after, oracle, minute, visit.claims)
 
 
-@settings(max_examples=18, deadline=None, suppress_health_check=PATIENT)
+@settings(max_examples=10, deadline=None, suppress_health_check=PATIENT)
 @given(st.data())
 def test_listed_is_bookable_is_what_trying_every_assignment_finds(data: st.DataObject) -> None:
     """The starts that are listed with their leads; and of one start, whether it can be had, whom
@@ -309,7 +309,7 @@ def test_listed_is_bookable_is_what_trying_every_assignment_finds(data: st.DataO
     listed_is_bookable(data)
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=PATIENT)
+@settings(max_examples=16, deadline=None, suppress_health_check=PATIENT)
 @given(st.data())
 def test_a_move_takes_what_trying_every_assignment_finds(data: st.DataObject) -> None:
     """Hours, claims and offers may have changed since the appointment was booked; whoever was named
@@ -318,20 +318,20 @@ def test_a_move_takes_what_trying_every_assignment_finds(data: st.DataObject) ->
     movable_is_what_can_be_had(data)
 
 
-@settings(max_examples=18, deadline=None, suppress_health_check=PATIENT)
+@settings(max_examples=10, deadline=None, suppress_health_check=PATIENT)
 @given(st.data())
 def test_seats_are_listed_and_taken_as_trying_every_party_finds(data: st.DataObject) -> None:
     """Where a party finds room, in which session, how many seats are left, and why there are none."""
     seats_are_listed_and_taken(data)
 
 
-@settings(max_examples=18, deadline=None, suppress_health_check=PATIENT)
+@settings(max_examples=10, deadline=None, suppress_health_check=PATIENT)
 @given(st.data())
 def test_a_party_moves_where_trying_every_session_finds_room(data: st.DataObject) -> None:
     seats_move_where_there_is_room(data)
 
 
-@settings(max_examples=18, deadline=None, suppress_health_check=PATIENT)
+@settings(max_examples=10, deadline=None, suppress_health_check=PATIENT)
 @given(st.data())
 def test_an_override_finds_what_trying_every_assignment_without_those_rules_finds(
     data: st.DataObject,
@@ -365,7 +365,7 @@ def test_the_law_of_visits_holds_in_many_more_worlds(
     try_worlds()
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=PATIENT)
+@settings(max_examples=10, deadline=None, suppress_health_check=PATIENT)
 @given(st.data())
 def test_one_provider_and_no_group_is_the_law_of_one_provider(data: st.DataObject) -> None:
     """Where a service needs one provider and nothing else, a named wish gets the very reasons of
