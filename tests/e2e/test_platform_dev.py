@@ -148,6 +148,7 @@ def test_given_servers_take_the_place_of_the_embedded_ones(
         assert provider_names(f"http://127.0.0.1:{port}") == []
 
 
+@pytest.mark.full
 def test_several_workers_share_the_port_and_sigterm_stops_everything(
     bare: dict[str, str], data_dir: Path, tmp_path: Path
 ) -> None:

@@ -340,7 +340,7 @@ async def test_two_teams_that_share_a_member_are_not_booked_at_once(apis: list[A
     assert await broken_laws(apis[0].resources.pool, apis[0].organization.id) == {}
 
 
-@pytest.mark.parametrize("units", [1, 2])
+@pytest.mark.parametrize("units", [pytest.param(1, marks=pytest.mark.full), 2])
 async def test_two_services_that_share_rooms_have_as_many_visits_as_there_are(
     apis: list[Api], units: int
 ) -> None:
