@@ -192,7 +192,7 @@ async def rotate_secret(
 async def delete_webhook(
     tx: Transaction, organization_id: OrganizationId, webhook_id: WebhookId, now: datetime
 ) -> None:
-    """From now on there is none. Its deliveries are purged later."""
+    """Delete it. Its deliveries are purged later."""
     await _DELETE.exec(tx, organization_id, webhook_id, now)
 
 
@@ -333,7 +333,7 @@ async def renew_lease(on: Executor, held: Leased, *, until: datetime) -> Leased 
 
 
 async def release_lease(on: Executor, held: Leased, *, real_now: datetime) -> None:
-    """Leave it to whoever is next."""
+    """Give the lease back, so that another worker may take it."""
     await _RELEASE.exec(on, held.organization_id, held.webhook.id, held.lease, real_now)
 
 
@@ -464,7 +464,7 @@ async def reseal_secrets(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
-    """A webhook that was switched off, as its administrators are told. `attempts` include this
+    """A webhook that was switched off, for the mail to its administrators. `attempts` include this
     one.
     """
 

@@ -5,7 +5,8 @@ These functions check no permission: `app.core.viewer` decides, by name, what a 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from app.core.ids import ProviderId
 from app.store import (
@@ -26,7 +27,7 @@ from app.store import resources as store_resources
 from app.store.needs import load_stored_needs
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
     from datetime import date
 
     from app.core.appointment import Appointment, AppointmentFilter, Customer
@@ -64,16 +65,11 @@ if TYPE_CHECKING:
     from app.usecases.resources import Resources
 
 
-class ExceptionsQuestion(NamedTuple):
-    """A subject's exceptions on the dates from first to last, inclusive."""
-
-    subject_id: SubjectId
-    first: date
-    last: date
+Row = TypeVar("Row")
 
 
-class TimeOffQuestion(NamedTuple):
-    """A subject's time off that has a reading on the dates from first to last, inclusive."""
+class DatesQuestion(NamedTuple):
+    """What a subject has on the dates from first to last, inclusive: exceptions, or time off."""
 
     subject_id: SubjectId
     first: date
@@ -207,33 +203,31 @@ async def find_weekly_breaks(
 
 
 async def find_exceptions(
-    resources: Resources, organization_id: OrganizationId, questions: Sequence[ExceptionsQuestion]
+    resources: Resources, organization_id: OrganizationId, questions: Sequence[DatesQuestion]
 ) -> list[list[AvailabilityException]]:
     """The answers in the order of the questions; one statement for each stretch of dates."""
-    answers: dict[ExceptionsQuestion, list[AvailabilityException]] = {}
-    for first, last in {(question.first, question.last) for question in questions}:
-        ids = [question.subject_id for question in questions if question[1:] == (first, last)]
-        found = await hours.exceptions_of_subjects(
-            resources.pool, organization_id, ids, first, last
-        )
-        answers |= {
-            ExceptionsQuestion(subject_id, first, last): rows for subject_id, rows in found.items()
-        }
-    return [answers.get(question, []) for question in questions]
+    load = partial(hours.exceptions_of_subjects, resources.pool, organization_id)
+    return await _by_dates(questions, load)
 
 
 async def find_time_off_of_subjects(
-    resources: Resources, organization_id: OrganizationId, questions: Sequence[TimeOffQuestion]
+    resources: Resources, organization_id: OrganizationId, questions: Sequence[DatesQuestion]
 ) -> list[list[TimeOff]]:
     """The answers in the order of the questions; one statement for each stretch of dates."""
-    answers: dict[TimeOffQuestion, list[TimeOff]] = {}
+    load = partial(time_off.time_off_of_subjects, resources.pool, organization_id)
+    return await _by_dates(questions, load)
+
+
+async def _by_dates(
+    questions: Sequence[DatesQuestion],
+    load: Callable[[list[SubjectId], date, date], Awaitable[Mapping[SubjectId, list[Row]]]],
+) -> list[list[Row]]:
+    answers: dict[DatesQuestion, list[Row]] = {}
     for first, last in {(question.first, question.last) for question in questions}:
         ids = [question.subject_id for question in questions if question[1:] == (first, last)]
-        found = await time_off.time_off_of_subjects(
-            resources.pool, organization_id, ids, first, last
-        )
+        found = await load(ids, first, last)
         answers |= {
-            TimeOffQuestion(subject_id, first, last): rows for subject_id, rows in found.items()
+            DatesQuestion(subject_id, first, last): rows for subject_id, rows in found.items()
         }
     return [answers.get(question, []) for question in questions]
 

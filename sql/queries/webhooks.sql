@@ -86,7 +86,7 @@ SET secret = $4, previous_secret = CASE WHEN previous_secret IS NULL THEN NULL E
 WHERE organization_id = $1 AND id = $2 AND secret = $3;
 
 -- name: delete_webhook :exec
--- From now on there is no such webhook; whoever delivers to it stops.
+-- Delete a webhook; a worker that delivers to it loses its lease.
 -- params: organization_id uuid, id uuid, deleted_at timestamptz
 UPDATE webhook
 SET deleted_at = $3, is_active = false, disabled_reason = NULL, notice_due_at = NULL, lease = lease + 1,

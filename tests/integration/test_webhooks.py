@@ -28,7 +28,7 @@ from app.usecases.resources import Resources
 from app.usecases.upkeep.measure_lags import measure_events
 from app.usecases.upkeep.purge import purge_events
 from app.usecases.webhooks.deliver_events import LEASE, Deliverer, deliver_until
-from app.usecases.webhooks.tell_administrators import tell_administrators
+from app.usecases.webhooks.notify_administrators import notify_administrators
 from tests.builders import (
     Api,
     Json,
@@ -633,13 +633,13 @@ async def test_410_switches_a_webhook_off_and_the_administrators_are_told_once(
             "The receiver answered 410 Gone, which asks for no more events."
         )
         for _ in range(2):
-            await tell_administrators(resources)
+            await notify_administrators(resources)
         (letter,) = mailbox.letters
         assert letter.to_address == "desk@example.com"
         assert hook["url"] in letter.content.text
         assert "410 Gone" in letter.content.text
         later(api, timedelta(days=1))
-        assert await tell_administrators(resources) == 0
+        assert await notify_administrators(resources) == 0
 
 
 async def test_five_days_of_failures_switch_a_webhook_off(api: Api, receiver: Receiver) -> None:

@@ -19,7 +19,7 @@ from app.core import stranded
 from app.core.ids import ProviderId, ResourceId, SubjectId
 from app.core.validation import TimeOffForm
 from app.core.zones import date_of_number, day_number, local_date, minute_of
-from app.usecases.look_ups import TimeOffQuestion
+from app.usecases.look_ups import DatesQuestion
 from app.usecases.practice.edit_hours import Owner
 from app.usecases.practice.edit_time_off import add_time_off, change_time_off, remove_time_off
 
@@ -106,7 +106,7 @@ async def time_off_of(
         last = date_of_number(day_number(first) + MOST_DAYS - 1)
     if last < first or (last - first).days >= MOST_DAYS:
         raise BadUserInput(f"Ask for 1 to {MOST_DAYS} dates, in order.", "to")
-    question = TimeOffQuestion(owner_id, first, last)
+    question = DatesQuestion(owner_id, first, last)
     return [TimeOff.of(each) for each in await info.context.loaders.time_off.load(question)]
 
 

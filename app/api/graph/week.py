@@ -14,7 +14,7 @@ from app.api.words.scalars import LocalTime
 from app.core import provider as core
 from app.core.hours import WeeklyRange
 from app.core.ids import SubjectId
-from app.usecases.look_ups import ExceptionsQuestion
+from app.usecases.look_ups import DatesQuestion
 
 MOST_EXCEPTION_DAYS = 400
 """Of exceptions in one list: a year and a month."""
@@ -168,7 +168,7 @@ async def exceptions_of(
     """Those on the dates from first to last, inclusive; batched."""
     if last < first or (last - first).days >= MOST_EXCEPTION_DAYS:
         raise BadUserInput(f"Ask for 1 to {MOST_EXCEPTION_DAYS} dates, in order.", "to")
-    question = ExceptionsQuestion(owner_id, first, last)
+    question = DatesQuestion(owner_id, first, last)
     for_staff = info.context.viewer.sees_staff_matters
     return [
         AvailabilityException.of(each, for_staff=for_staff)

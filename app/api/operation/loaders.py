@@ -32,9 +32,8 @@ from app.usecases.look_ups import (
     BusyTimesQuestion,
     CustomerAppointmentCountQuestion,
     CustomerAppointmentsQuestion,
-    ExceptionsQuestion,
+    DatesQuestion,
     SessionAppointmentsQuestion,
-    TimeOffQuestion,
     appointment_counts,
     appointment_pages,
     customer_appointment_counts,
@@ -337,11 +336,11 @@ class Loaders:
         return _list(partial(list_messages, self._resources.pool, self._organization_id))
 
     @cached_property
-    def exceptions(self) -> Loader[ExceptionsQuestion, list[AvailabilityException]]:
+    def exceptions(self) -> Loader[DatesQuestion, list[AvailabilityException]]:
         return Loader(partial(find_exceptions, self._resources, self._organization_id))
 
     @cached_property
-    def time_off(self) -> Loader[TimeOffQuestion, list[TimeOff]]:
+    def time_off(self) -> Loader[DatesQuestion, list[TimeOff]]:
         return Loader(partial(find_time_off_of_subjects, self._resources, self._organization_id))
 
     @cached_property

@@ -1,4 +1,4 @@
-"""Add a calendar feed: from now on its owner is busy here when it says so."""
+"""Add a calendar feed: its owner is busy here when the feed says so."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final
 
 from app.core.busy import MOST_SOURCES, BusySource
 from app.core.ids import BusySourceId
-from app.core.provider import Provider
 from app.core.refusals import InvalidInput, NotAllowed, NotFound
 from app.core.sentences import say
 from app.core.validation import valid_source_name
@@ -15,7 +14,7 @@ from app.outgoing.addresses import check_address
 from app.store.busy import busy_sources_of_subjects
 from app.store.busy_feeds import insert_feed
 from app.store.pool import transaction
-from app.usecases.events.record import provider_changed, record_events, resource_changed
+from app.usecases.events.record import owner_changed, record_edit
 from app.usecases.practice.edit_hours import find_owner
 
 if TYPE_CHECKING:
@@ -58,18 +57,6 @@ async def add_busy_feed(
             name=valid_name,
             url=address,
         )
-        now = resources.clock()
-        await insert_feed(tx, viewer.organization_id, source, now)
-        record_events(
-            resources,
-            tx,
-            viewer.organization_id,
-            [
-                provider_changed(found.id)
-                if isinstance(found, Provider)
-                else resource_changed(found.id)
-            ],
-            author=viewer.author,
-            now=now,
-        )
+        await insert_feed(tx, viewer.organization_id, source, resources.clock())
+        record_edit(resources, tx, viewer, owner_changed(found))
     return source

@@ -1,4 +1,4 @@
-"""Tell the owner of a calendar feed that it can't be read: by mail, once, after a day."""
+"""Notify the owner of a calendar feed that it can't be read: by mail, once, after a day."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from app.core.ids import ProviderId
-from app.notify.email import Letter
 from app.notify.feed_notice import feed_notice
 from app.notify.outcome import TemporaryFailure
 from app.store.busy_feeds import feed_owner_warned
 from app.store.organizations import organization_by_id
 from app.store.providers import providers_by_ids
+from app.usecases.messages.send_notice import send_notice
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -41,23 +41,19 @@ async def warn_owner(
     organization = await organization_by_id(resources.pool, feed.organization_id)
     if provider is None or provider.email is None or organization is None:
         return
-    letter = Letter(
+    outcome = await send_notice(
+        sender,
+        organization,
         message_id=f"<feed-{feed.source.id}-{int(failure.since.timestamp())}"
         f"@{resources.messaging.domain}>",
-        now=now,
-        from_name=organization.name,
         to_name=provider.name,
         to_address=provider.email,
         content=feed_notice(
             provider=provider, feed=feed.source.name, since=failure.since, problem=problem, now=now
         ),
+        now=now,
     )
-
-    async def begin() -> Letter:
-        return letter
-
-    outcome = await sender.send(begin)
     if isinstance(outcome, TemporaryFailure):
-        _log.warning("the owner of feed %s could not be told: %s", feed.source.id, outcome.detail)
+        _log.warning("the mail about feed %s was not sent: %s", feed.source.id, outcome.detail)
         return  # again after the next reading
     await feed_owner_warned(resources.pool, feed, now)

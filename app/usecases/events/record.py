@@ -16,7 +16,7 @@ from app.core.history import history_entry
 from app.core.ids import EventId
 from app.core.message_rules import plan
 from app.core.messages import MessageStatus
-from app.core.provider import DEFAULT_REMINDER_MINUTES
+from app.core.provider import DEFAULT_REMINDER_MINUTES, Provider
 from app.store.idempotency import StoredAnswer
 from app.store.record import insert_answer, insert_events, insert_history, insert_outbox
 
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     )
     from app.core.needs import Assignment
     from app.core.overrides import RuleSetAside
+    from app.core.resource import Resource
     from app.core.session import Session
     from app.core.viewer import Viewer
     from app.store.holds import ExpiredHold
@@ -211,6 +212,13 @@ def service_changed(service_id: ServiceId) -> Happening:
 def resource_changed(resource_id: ResourceId) -> Happening:
     """The event of a resource that was created or changed, or whose hours were."""
     return Happening(type=EventType.RESOURCE_CHANGED, subject_id=resource_id)
+
+
+def owner_changed(owner: Provider | Resource) -> Happening:
+    """The event of a provider or a resource whose hours or busy times were changed."""
+    if isinstance(owner, Provider):
+        return provider_changed(owner.id)
+    return resource_changed(owner.id)
 
 
 def location_changed(location_id: LocationId) -> Happening:

@@ -21,7 +21,7 @@ from app.store.locks import lock_rules
 from app.store.providers import providers_by_ids
 from app.store.resources import resources_by_ids
 from app.usecases.events.publish import publish
-from app.usecases.events.record import provider_changed, record_edit, resource_changed
+from app.usecases.events.record import owner_changed, record_edit
 from app.usecases.practice.preview_change import editing, preview_change
 
 if TYPE_CHECKING:
@@ -71,14 +71,7 @@ async def rules_of(
         yield tx, found
         if dry_run or isinstance(found, InvalidInput | NotAllowed | NotFound):
             return
-        record_edit(
-            resources,
-            tx,
-            viewer,
-            provider_changed(found.id)
-            if isinstance(found, Provider)
-            else resource_changed(found.id),
-        )
+        record_edit(resources, tx, viewer, owner_changed(found))
     await publish(resources, RulesChanged(organization_id=viewer.organization_id, ids=(found.id,)))
 
 

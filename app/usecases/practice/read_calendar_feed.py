@@ -1,4 +1,4 @@
-"""Read a private calendar feed: whoever has its address sees what it shows, and changes nothing.
+"""Read a private calendar feed. Its address is the only secret; it lets nobody change anything.
 
 A provider sees the names of their customers and how to reach them; a customer sees with whom,
 where, and how to reach the practice. Nobody's notes are in it, and no link that could change

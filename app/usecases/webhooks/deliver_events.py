@@ -51,7 +51,7 @@ from app.store.webhooks import (
 )
 from app.telemetry.metrics import DELIVERIES
 from app.usecases.events.record import record_events, webhook_changed
-from app.usecases.webhooks.tell_administrators import tell_administrators
+from app.usecases.webhooks.notify_administrators import notify_administrators
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -107,7 +107,7 @@ async def deliver_until(resources: Resources, stop: asyncio.Event, *, grace_seco
         while not stop.is_set():
             try:
                 await deliverer.look()
-                await tell_administrators(resources)
+                await notify_administrators(resources)
             except DatabaseUnavailableError as error:
                 _log.warning("cannot look for events to deliver: %s", error)
             except Exception:  # noqa: BLE001  logged with its traceback; events must go on

@@ -36,14 +36,13 @@ from app.store.webhooks import (
     webhook_for_update,
 )
 from app.store.webhooks import delete_webhook as delete_stored
-from app.usecases.events.record import record_events, webhook_changed
+from app.usecases.events.record import record_edit, record_events, webhook_changed
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from app.core.validation import Changes
     from app.core.viewer import Viewer
-    from app.store.pool import Transaction
     from app.usecases.resources import Resources
 
 _NOT_ALLOWED: Final = NotAllowed(message=say("Only administrators see and change webhooks."))
@@ -98,7 +97,7 @@ async def create_webhook(
             sealed_secret=resources.hooks.seal.close(secret),
             after=await end_of_events(tx, viewer.organization_id),
         )
-        _record(resources, viewer, tx, webhook.id)
+        record_edit(resources, tx, viewer, webhook_changed(webhook.id))
     return WithSecret(webhook=webhook, secret=secret)
 
 
@@ -140,7 +139,7 @@ async def change_webhook(
                 happened_before=resources.clock() - REACHES_BACK,
                 problem=_EXPIRED,
             )
-        _record(resources, viewer, tx, webhook_id)
+        record_edit(resources, tx, viewer, webhook_changed(webhook_id))
     return webhook
 
 
@@ -155,7 +154,7 @@ async def delete_webhook(
         if stored is None:
             return _UNKNOWN
         await delete_stored(tx, viewer.organization_id, webhook_id, resources.clock())
-        _record(resources, viewer, tx, webhook_id)
+        record_edit(resources, tx, viewer, webhook_changed(webhook_id))
     return stored
 
 
@@ -177,7 +176,7 @@ async def rotate_webhook_secret(
             sealed_secret=resources.hooks.seal.close(secret),
             previous_until=resources.real_clock() + ROTATION,
         )
-        _record(resources, viewer, tx, webhook_id)
+        record_edit(resources, tx, viewer, webhook_changed(webhook_id))
     return WithSecret(webhook=stored, secret=secret)
 
 
@@ -246,14 +245,3 @@ def _refused(
         return _NO_TYPES
     problem: Sentence | None = check_address(url, resources.outgoing.networks)
     return None if problem is None else InvalidInput(field="url", message=problem)
-
-
-def _record(resources: Resources, viewer: Viewer, tx: Transaction, webhook_id: WebhookId) -> None:
-    record_events(
-        resources,
-        tx,
-        viewer.organization_id,
-        [webhook_changed(webhook_id)],
-        author=viewer.author,
-        now=resources.clock(),
-    )

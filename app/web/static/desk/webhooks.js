@@ -1,4 +1,4 @@
-// Webhooks: where what happens here is posted to, and what became of each delivery. For administrators.
+// Webhooks: the addresses that events are posted to, and the log of deliveries. For administrators.
 
 import { h } from "../dom.js";
 import * as times from "../times.js";

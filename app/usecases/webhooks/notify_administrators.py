@@ -1,4 +1,4 @@
-"""Tell the administrators of an organization, by mail, that a webhook was switched off."""
+"""Notify the administrators of an organization, by mail, that a webhook was switched off."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Final
 
 from app.core.ids import MessageLogId
 from app.core.webhooks import DISABLED_SENTENCES
-from app.notify.email import Letter, message_id
+from app.notify.email import message_id
 from app.notify.notices import webhook_switched_off
 from app.notify.outcome import PermanentFailure, Sent
 from app.store.organizations import organization_by_id
 from app.store.webhooks import claim_notice, close_notice, notices_due
+from app.usecases.messages.send_notice import send_notice
 
 if TYPE_CHECKING:
     from app.store.webhooks import Notice
@@ -28,7 +29,7 @@ MOST_ATTEMPTS: Final = 144
 _log: Final = logging.getLogger(__name__)
 
 
-async def tell_administrators(resources: Resources) -> int:
+async def notify_administrators(resources: Resources) -> int:
     """Send the mails that are due; how many were tried."""
     now = resources.real_clock()
     due = await notices_due(resources.pool, real_now=now, batch_size=BATCH)
@@ -52,22 +53,18 @@ async def _is_done(resources: Resources, notice: Notice) -> bool:
             notice.webhook_id,
         )
         return True
-    letter = Letter(
+    outcome = await send_notice(
+        sender,
+        organization,
         message_id=message_id(MessageLogId(resources.new_id()), resources.messaging.domain),
-        now=resources.real_clock(),
-        from_name=organization.name,
         to_name=organization.name,
         to_address=organization.email,
         content=webhook_switched_off(
             organization.name, notice.url, DISABLED_SENTENCES[notice.reason]
         ),
+        now=resources.real_clock(),
     )
-
-    async def begin() -> Letter:
-        return letter
-
-    outcome = await sender.send(begin)
     is_over = notice.attempts >= MOST_ATTEMPTS or isinstance(outcome, PermanentFailure)
     if not isinstance(outcome, Sent):
-        _log.warning("telling the administrators of webhook %s: %s", notice.webhook_id, outcome)
+        _log.warning("the mail about webhook %s was not sent: %s", notice.webhook_id, outcome)
     return is_over or isinstance(outcome, Sent)
