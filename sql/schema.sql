@@ -360,8 +360,6 @@ CREATE TABLE public.appointment_history (
     CONSTRAINT appointment_history_begins CHECK (((version = 1) = (kind = 'BOOKED'::text))),
     CONSTRAINT appointment_history_former_of_correction CHECK ((is_readdressed OR ((former_email IS NULL) AND (former_phone IS NULL)))),
     CONSTRAINT appointment_history_ignored_any CHECK (((ignored <> '{}'::text[]) AND (ignored <@ '{HOURS,GRID,NOTICE,HORIZON,LIMITS,BUSY_ELSEWHERE}'::text[]))),
-    CONSTRAINT appointment_history_kind_known CHECK ((kind = ANY (ARRAY['BOOKED'::text, 'RESCHEDULED'::text, 'CANCELLED'::text, 'COMPLETED'::text, 'NO_SHOW'::text, 'CORRECTED'::text]))),
-    CONSTRAINT appointment_history_status_known CHECK (((from_status = ANY (ARRAY['CONFIRMED'::text, 'CANCELLED'::text, 'COMPLETED'::text, 'NO_SHOW'::text])) AND (to_status = ANY (ARRAY['CONFIRMED'::text, 'CANCELLED'::text, 'COMPLETED'::text, 'NO_SHOW'::text])))),
     CONSTRAINT appointment_history_transition_known CHECK ((((((kind || ' '::text) || COALESCE(from_status, '-'::text)) || ' '::text) || to_status) = ANY (ARRAY['BOOKED - CONFIRMED'::text, 'RESCHEDULED CONFIRMED CONFIRMED'::text, 'CANCELLED CONFIRMED CANCELLED'::text, 'COMPLETED CONFIRMED COMPLETED'::text, 'COMPLETED NO_SHOW COMPLETED'::text, 'NO_SHOW CONFIRMED NO_SHOW'::text, 'NO_SHOW COMPLETED NO_SHOW'::text, 'CORRECTED CONFIRMED CONFIRMED'::text, 'CORRECTED CANCELLED CANCELLED'::text, 'CORRECTED COMPLETED COMPLETED'::text, 'CORRECTED NO_SHOW NO_SHOW'::text])))
 );
 
