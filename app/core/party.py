@@ -18,15 +18,6 @@ class Party(NamedTuple):
     service_id: ServiceId | None = None
 
 
-class Counting(NamedTuple):
-    """The visits that a limit counts: all of the party's provider; or only those of its service
-    that the provider leads.
-    """
-
-    party: Party
-    is_led: bool
-
-
 class ServiceParty(NamedTuple):
     """A service with all providers named, the first of whom leads; with any of its free providers
     if none is named. It is for a party that takes so many seats.

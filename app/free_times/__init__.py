@@ -6,14 +6,13 @@ shows the list from before it, on any node. Redis may restart, lose writes, or b
 may then take longer, and is never wrong. Booking does not read here.
 
 What is kept
-    A *calendar* of a provider (hours, rules, exceptions) or of a resource (hours, exceptions,
-    units), and a service with its *needs*, in this process, `calendars`.
-    *Free days*: the stretches of possible starts on a date of the subject's zone under a *shape*
-    (duration and buffers), and the holds on it; in Redis, `shared`, and in this process, `local`.
-    The grid, now, notice, horizon and the end of holds are applied on reading. A resource is asked
-    for under its lead's shape; its stretches say how many units are possible. Where limits are in
-    force, the *visits* that start on a date are kept in the same way, in place of stretches: all
-    of a provider, or those of a service that the provider leads.
+    A *source* in this process, `calendars`: the calendar of a provider (hours, rules, exceptions)
+    or of a resource (hours, exceptions, units), or a service with its needs.
+    *Days* in Redis, `shared`, and in this process, `local`, by the *part* of a calendar that they
+    belong to (`sources`): the stretches of possible starts on a date of the subject's zone under a
+    shape (duration and buffers), and the holds on it; where limits are in force, the visits that
+    start on a date. The grid, now, notice, horizon and the end of holds are applied on reading. A
+    resource's stretches say how many units are possible, for each shape of its leads.
 
 What it counts under
     Every subject and every service has a *stamp* in Redis, three parts of eight bytes:
@@ -23,10 +22,9 @@ What it counts under
                 service, of the service itself or its needs
         time    random, other after every change of the subject's appointments or holds
 
-    A calendar, or needs, count under the rules part that was seen before they were read from
-    PostgreSQL. Free days count under the whole stamp that was seen before their claims were read. A
-    stamp of another run than the connection's counts for nothing, and neither does what was kept
-    under it.
+    A source counts under the rules part that was seen before it was read from PostgreSQL. Days
+    count under the whole stamp that was seen before their claims were read. A stamp of another run
+    than the connection's counts for nothing, and neither does what was kept under it.
 
 What a question goes through (`read`)
 
@@ -34,27 +32,34 @@ What a question goes through (`read`)
       ├ the calendar counts, all days are there                              → ANSWERED
       ├ the calendar counts, days are missing                                → MISSING
       └ no calendar that counts: read it from PostgreSQL, look again                    1 round trip
-    MISSING     somebody here computes these days under this very stamp: wait, take    → ANSWERED
-                nobody does: pass the gate, read the claims, compute, keep             → ANSWERED
-                the gate is full                                                       → REFUSED
-    LEFT        the computation waited for gave up, or the rules changed in between: ASKED again,
-                three times at most; then, as when Redis is away, computed from PostgreSQL alone.
+          ├ all days are there                                               → ANSWERED
+          └ days are missing; or the rules have changed again: then the
+            calendar counts under the stamp that was seen first              → MISSING
+    MISSING     pass the gate, read the claims, compute, keep                → ANSWERED
+                the gate is full                                             → REFUSED
+
+    Where Redis is away, or a question is too wide to keep, it is ASKED of PostgreSQL alone: without
+    a stamp, nothing is shared or kept.
+
+    Reading a calendar, computing days and reading sessions are *single flights* in a process: where
+    one is under way under the very same stamp, a question waits for its outcome, a refusal too.
 
     A service has no days, so its question is answered where its needs count, or once they are read.
 
-    The stamp is made on the way by the look that finds none. Where it has to be replaced (Redis
-    was restarted), or local days are found to count no more, a look takes a second round trip.
+    The stamp is made on the way by a look for it alone. Where days are asked for and it has to be
+    made (it has expired, or Redis was restarted), or local days are found to count no more, a look
+    takes a second round trip.
 
-What a service goes through (`read_service_days`): a question for its needs, then one for each of
-its providers, whose rules say the shapes, then one for each resource and shape. Each step asks for
-everything at once, so neither round trips nor statements grow with the number of subjects. A
-listing of services first looks at all stamps in one round trip: under those, nothing that this
-process has kept is asked for again. The listing itself is a sweep over the days, and is kept as a
-whole, `listings`, under the stamps of everybody and everything that it was made of.
+What a service goes through (`services`): a question for its needs, then one for its providers,
+whose rules say the shapes, then one for its resources, and last its sessions, where it has seats.
+Each step asks for everything at once, so neither round trips nor statements grow with the number of
+subjects. A listing of services first looks at all stamps in one round trip: under those, nothing
+that this process has kept is asked for again. The listing itself is a sweep over the days, and is
+kept as a whole, `listings`, under the stamps of everybody and everything that it was made of.
 
-What limits go through (`_Reading.answer_parties`): once a provider's calendar is known to have
-some, a second question for the visits on all dates of the periods that the first one touches, under
-the same stamp. Which dates are full is decided on reading, as the end of holds is.
+What limits go through: the visits that they count are parts of the provider's calendar like any
+other, on all dates of the periods that a question touches, looked at and computed with its free
+days under one stamp. Which dates are full is decided on reading, as the end of holds is.
 
 What a change goes through (`SharedDays.forget`)
 
@@ -77,8 +82,9 @@ A stamp covers all dates of a subject: a change makes all of their days be compu
 statement and some 20 µs a week, which costs less than knowing which dates it reaches under which
 shapes. Other processes are not waited for: each computes a question at most once.
 
-Who calls whom: `read` → `shared` → `local`, `batches` → `connection`. `keys` names everything in
-Redis, `packing` is its format. Use cases call `read_free_days`, `read_service_days`,
-`SharedDays.stamps` (what this operation has seen current) and `SharedDays.forget`, and nothing
-else.
+Who calls whom: `services` → `read` → `shared` → `local`, `batches` → `connection`; `read` →
+`single_flight`, `calendars`, and `sources`, which knows the law and no cache. `keys` names
+everything in Redis, `packing` is its format. Use cases call `read_free_days`, `read_service_days`,
+`SharedDays.stamps` (what this operation has seen current) and `SharedDays.forget`; what must not
+come from a cache, they read with `sources`.
 """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from app.admission.gate import Gate
 from app.admission.lines import Lines
@@ -16,28 +16,10 @@ from app.free_times.single_flight import Flights
 from app.tasks import Tasks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Mapping, Sequence
-    from datetime import date, datetime
+    from collections.abc import Callable
+    from datetime import datetime
 
-    from app.core.free_days import FreeDay
-    from app.core.ids import OrganizationId, ServiceId
-    from app.core.refusals import NotFound
-    from app.core.seating import StandingSession
-    from app.free_times.calendars import Known, SourceKey
-    from app.free_times.single_flight import Flight
     from app.redis_client import RedisClient
-
-DaysKey: TypeAlias = "tuple[str, str, bytes]"
-"""Whose days, by the stamp's key; under which shape and stamp."""
-
-CalendarKey: TypeAlias = "tuple[OrganizationId, SourceKey, bytes]"
-"""Whose calendar, under which rules part of the stamp."""
-
-
-SessionsKey: TypeAlias = "tuple[OrganizationId, ServiceId, Hashable]"
-"""Of which service, under which stamps."""
-
-SessionFlight: TypeAlias = "Flight[SessionsKey, Sequence[StandingSession]]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,11 +35,8 @@ class Accelerator:
     """Whole answers of listings, by question, under the stamps and the minute."""
     lines: Lines[Any, Any] = field(default_factory=Lines)
     """Those who wait to book, by organization and provider."""
-    flights: Flights[DaysKey, Mapping[date, FreeDay]] = field(default_factory=Flights)
-    calendar_flights: Flights[CalendarKey, Known | NotFound] = field(default_factory=Flights)
-    session_flights: Flights[SessionsKey, Sequence[StandingSession]] = field(
-        default_factory=Flights
-    )
+    flights: Flights = field(default_factory=Flights)
+    """What is read or computed right now: calendars, free days, sessions."""
     tasks: Tasks = field(default_factory=lambda: Tasks("free times"))
     """In the background; ended by `close`."""
 

@@ -23,7 +23,7 @@ LIFETIME_SECONDS: Final = DAY_LIFETIME_MS // 1000
 """Counted from when a day was kept in Redis: it does not live longer here than there."""
 
 Key: TypeAlias = "tuple[str, str]"
-"""A provider's stamp key, and a shape."""
+"""a stamp key, and the name of a part."""
 
 
 class _Local:

@@ -8,6 +8,7 @@ import logging
 import secrets
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import islice
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
@@ -19,7 +20,6 @@ from app.free_times.keys import (
     NEW_STAMP_LIFETIME_SECONDS,
     STAMP_LIFETIME_SECONDS,
     day_key,
-    shape,
     stamp_key,
 )
 from app.free_times.local import LocalDays
@@ -32,9 +32,7 @@ if TYPE_CHECKING:
 
     from app.core.free_days import FreeDay
     from app.core.ids import OrganizationId, OwnerId
-    from app.core.rules import Rules
     from app.free_times.batches import Command
-    from app.free_times.local import LocalFound
     from app.redis_client import RedisClient
 
 _log: Final = logging.getLogger(__name__)
@@ -72,6 +70,16 @@ end
 return kept
 """
 
+# KEYS: stamps of one organization. ARGV: the run, their lifetime in seconds, random parts for each.
+_MAKE: Final = """
+for at, key in ipairs(KEYS) do
+    local stamp = redis.call('GET', key)
+    if not stamp or string.sub(stamp, 1, 8) ~= ARGV[1] then
+        redis.call('SET', key, ARGV[1] .. ARGV[at + 2], 'EX', ARGV[2])
+    end
+end
+"""
+
 # KEYS: the stamp. ARGV: a random time part, the stamp's lifetime in seconds.
 _CHANGE_TIME: Final = """
 local stamp = redis.call('GET', KEYS[1])
@@ -95,30 +103,27 @@ class Stamp(bytes):
 
 
 class Question:
-    """Days of one subject under some rules, or the visits on them, by the name that `keys.visits`
-    gives, on dates that follow each other; without either, the stamp alone. `rules_part` is that of
-    the stamp under which the rules count.
+    """Days of one owner on dates that follow each other, by the name of their part
+    (`sources.Part`); without a name, the stamp alone.
     """
 
-    __slots__ = ("dates", "owner", "rules_part", "shape", "stamp_key")
+    __slots__ = ("dates", "name", "owner", "stamp_key")
 
     def __init__(
         self,
         organization_id: OrganizationId,
         owner: OwnerId,
-        rules: Rules | str | None = None,
-        rules_part: bytes = b"",
+        name: str = "",
         dates: Sequence[date] = (),
     ) -> None:
         self.owner = owner
         self.dates = dates
-        self.rules_part = rules_part
+        self.name = name
         self.stamp_key = stamp_key(organization_id, owner)
-        self.shape = (rules or "") if isinstance(rules, str | None) else shape(rules)
 
     def day_keys(self, dates: Iterable[date]) -> list[str]:
         """The keys of these dates."""
-        prefix = day_key(self.stamp_key, self.shape, 0)[:-1]
+        prefix = day_key(self.stamp_key, self.name, 0)[:-1]
         return [f"{prefix}{day_number(day)}" for day in dates]
 
 
@@ -146,13 +151,12 @@ class Fill(NamedTuple):
 
 
 class _Look(NamedTuple):
-    """What one caller asks of Redis, all of one organization: the stamps first to be made where
-    there are none, and in any case, and then the keys to be read.
+    """What one caller asks of Redis, all of one organization: the stamps to be made where there is
+    none that counts, and then the keys to be read.
     """
 
     tag: str
     make: Collection[str]
-    replace: Collection[str]
     keys: Sequence[str]
 
 
@@ -205,35 +209,31 @@ class SharedDays:
         self, questions: Sequence[Question], stamps: Mapping[Any, Stamp] | None = None
     ) -> list[Seen] | None:
         """The stamp and the days that count, for each question, all of one organization. One round
-        trip; two where a stamp has to be replaced, or local days no longer count. None where Redis
-        can't be asked.
+        trip; two where a stamp has to be made for days, or local days no longer count. None where
+        Redis can't be asked.
 
         `stamps` were seen since the caller's question came: local days under them, and questions
         for a stamp alone, are answered without any.
         """
-        stamps = stamps or {}
         if self.redis.breaker.is_open:
             return None
         now = int(self.real_clock().timestamp())
-        local = [
-            self._local.find((each.stamp_key, each.shape), each.dates, now) if each.shape else None
-            for each in questions
-        ]
-        seen: dict[int, Seen] = {
-            at: _seen(here, now)
-            for at, here in enumerate(local)
-            if here is not None and here.stamp == stamps.get(questions[at].owner)
-        }
-        if stamps:
-            seen |= {
-                at: Seen(stamps[each.owner], {})
-                for at, each in enumerate(questions)
-                if not each.shape and each.owner in stamps
-            }
-        left = [at for at in range(len(questions)) if at not in seen]
+        seen: dict[int, Seen] = {}
+        local: dict[int, Seen] = {}
+        for at, question in enumerate(questions):
+            stamp = stamps.get(question.owner) if stamps else None
+            here = None
+            if question.name:
+                here = self._local.find((question.stamp_key, question.name), question.dates, now)
+            if here is not None:
+                local[at] = Seen(Stamp(here.stamp), here.days, now - here.kept_since)
+                if here.stamp == stamp:
+                    seen[at] = local[at]
+            elif stamp is not None and not question.name:
+                seen[at] = Seen(stamp, {})
         try:
-            if left:
-                seen |= await self._look(questions, local, left, now)
+            if len(seen) < len(questions):
+                await self._look(questions, local, seen, now)
         except BROKEN_REDIS as outage:
             self._went_away(outage)
             return None
@@ -253,7 +253,7 @@ class SharedDays:
             return {}
         keys = [stamp_key(organization_id, each) for each in owners]
         try:
-            run, values = await self._reads.ask(_Look(_tag(keys[0]), (), (), keys))
+            run, values = await self._reads.ask(_Look(_tag(keys[0]), (), keys))
         except BROKEN_REDIS as outage:
             self._went_away(outage)
             return {}
@@ -266,64 +266,41 @@ class SharedDays:
     async def _look(
         self,
         questions: Sequence[Question],
-        local: Sequence[LocalFound | None],
-        places: Sequence[int],
+        local: Mapping[int, Seen],
+        seen: dict[int, Seen],
         now: int,
-    ) -> dict[int, Seen]:
-        seen: dict[int, Seen] = {}
-        # Of those that nothing is known of, the stamp is made on the way where there is none.
-        asked = [
-            (questions[at], () if local[at] is not None else questions[at].dates) for at in places
-        ]
-        again: list[int] = []
-        replaced: list[int] = []
-        answers = await self._ask(
-            asked, make=[each.stamp_key for each, _ in asked if not each.shape]
-        )
-        for at, (stamp, values) in zip(places, answers, strict=True):
-            question, here = questions[at], local[at]
-            if stamp is None:
-                replaced.append(at)
-            elif here is None:
-                seen[at] = self._count_in(question, stamp, values, now)
-            elif here.stamp == stamp:
-                seen[at] = _seen(here, now)
-            elif stamp.rules == question.rules_part:
-                again.append(at)
-            else:
-                seen[at] = Seen(stamp, {})
-        if again or replaced:
-            asked = [(questions[at], questions[at].dates) for at in again]
-            asked += [(questions[at], ()) for at in replaced]
-            answers = await self._ask(asked, replace=[questions[at].stamp_key for at in replaced])
-            for at, (stamp, values) in zip((*again, *replaced), answers, strict=True):
-                if stamp is None:  # its server went away in this very moment
-                    raise ConnectionResetError
-                seen[at] = self._count_in(questions[at], stamp, values, now)
-        return seen
-
-    async def _ask(
-        self,
-        asked: Sequence[tuple[Question, Sequence[date]]],
-        *,
-        make: Collection[str] = (),
-        replace: Collection[str] = (),
-    ) -> list[tuple[Stamp | None, Sequence[bytes | None]]]:
-        """The stamp of each, where it counts, and the values of its days on these dates."""
-        keys: list[str] = []
-        for question, dates in asked:
-            keys.append(question.stamp_key)
-            if dates:
-                keys += question.day_keys(dates)
-        run, values = await self._reads.ask(_Look(_tag(keys[0]), make, replace, keys))
-        found: list[tuple[Stamp | None, Sequence[bytes | None]]] = []
-        at = 0
-        for _, dates in asked:
-            value = values[at]
-            stamp = Stamp(value) if value is not None and value[_RUN] == run else None
-            found.append((stamp, values[at + 1 : at + 1 + len(dates)]))
-            at += 1 + len(dates)
-        return found
+    ) -> None:
+        """Add to `seen` what is missing there. Of what is local, only the stamp is asked for at
+        first; where the owner has nothing to read, its stamp is made on the way.
+        """
+        left = {at: at not in local for at in range(len(questions)) if at not in seen}
+        make = {at for at in left if not questions[at].name}
+        for _ in range(2):
+            keys: list[str] = []
+            for at, with_days in left.items():
+                keys.append(questions[at].stamp_key)
+                if with_days:
+                    keys += questions[at].day_keys(questions[at].dates)
+            stamps_to_make = [questions[at].stamp_key for at in make]
+            run, read = await self._reads.ask(_Look(_tag(keys[0]), stamps_to_make, keys))
+            values = iter(read)
+            again: dict[int, bool] = {}
+            for at, with_days in left.items():
+                value = next(values)
+                days = list(islice(values, len(questions[at].dates) if with_days else 0))
+                if value is None or value[_RUN] != run:
+                    make.add(at)
+                    again[at] = True
+                elif with_days:
+                    seen[at] = self._count_in(questions[at], Stamp(value), days, now)
+                elif local[at].stamp == value:
+                    seen[at] = local[at]
+                else:
+                    again[at] = True
+            left = again
+            if not left:
+                return
+        raise ConnectionResetError  # The server went away in this very moment.
 
     def _count_in(
         self, question: Question, stamp: Stamp, values: Sequence[bytes | None], now: int
@@ -339,7 +316,7 @@ class SharedDays:
                         days[day] = found.day
                         since[day] = found.kept_since
         if days:
-            self._local.put((question.stamp_key, question.shape), stamp, days, since)
+            self._local.put((question.stamp_key, question.name), stamp, days, since)
         return Seen(stamp, days, now - min(since.values(), default=now))
 
     # ------------------------------------------------------------ filling
@@ -350,7 +327,7 @@ class SharedDays:
         for fill in fills:
             since = dict.fromkeys(fill.days, int(now - fill.age_seconds))
             question = fill.question
-            self._local.put((question.stamp_key, question.shape), fill.stamp, fill.days, since)
+            self._local.put((question.stamp_key, question.name), fill.stamp, fill.days, since)
 
     async def keep(self, fills: Sequence[Fill]) -> None:
         """Keep what was computed for all processes, all of one organization, unless something
@@ -418,22 +395,20 @@ def _looks_of(redis: RedisClient) -> Batches[_Look, _Looked]:
 
     async def send(looks: list[_Look]) -> list[_Looked]:
         groups: dict[str, dict[str, int]] = {}
+        make: dict[str, dict[str, None]] = {}
         for look in looks:
             places = groups.setdefault(look.tag, {})
             for key in look.keys:
                 places.setdefault(key, len(places))
-        make = dict.fromkeys(key for look in looks for key in look.make)
-        replace = dict.fromkeys(key for look in looks for key in look.replace)
+            if look.make:
+                make.setdefault(look.tag, {}).update(dict.fromkeys(look.make))
 
         def commands_under(run: bytes) -> list[Command]:
-            return [
-                *(_new_stamp(run, key, "NX") for key in make),
-                *(_new_stamp(run, key) for key in replace),
-                *(("MGET", *places) for places in groups.values()),
-            ]
+            made = [_new_stamps(run, list(stamps)) for stamps in make.values()]
+            return [*made, *(("MGET", *places) for places in groups.values())]
 
         run, answers = await own.ask(commands_under)
-        read = dict(zip(groups, answers[len(make) + len(replace) :], strict=True))
+        read = dict(zip(groups, answers[len(make) :], strict=True))
         return [
             _Looked(run, [read[look.tag][groups[look.tag][key]] for key in look.keys])
             for look in looks
@@ -442,9 +417,9 @@ def _looks_of(redis: RedisClient) -> Batches[_Look, _Looked]:
     return Batches(send, own.close)
 
 
-def _new_stamp(run: bytes, key: str, *condition: str) -> Command:
-    stamp = run + secrets.token_bytes(2 * _PART)
-    return ("SET", key, stamp, "EX", NEW_STAMP_LIFETIME_SECONDS, *condition)
+def _new_stamps(run: bytes, keys: Sequence[str]) -> Command:
+    parts = [secrets.token_bytes(2 * _PART) for _ in keys]
+    return _script(_MAKE, keys, [run, NEW_STAMP_LIFETIME_SECONDS, *parts])
 
 
 def _keep(fills: Sequence[Fill], now: float) -> Command:
@@ -461,10 +436,6 @@ def _keep(fills: Sequence[Fill], now: float) -> Command:
             pack_day(day, stamp=fill.stamp, kept_since=since) for day in fill.days.values()
         ]
     return _script(_KEEP, keys, arguments)
-
-
-def _seen(here: LocalFound, now: int) -> Seen:
-    return Seen(Stamp(here.stamp), here.days, now - here.kept_since)
 
 
 def _tag(key: str) -> str:

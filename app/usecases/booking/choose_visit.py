@@ -41,7 +41,7 @@ from app.core.slots import UnbookableReason
 from app.core.validation import SEVERAL_NEED_A_SERVICE
 from app.core.visits import Candidate, ResourceCandidate, Start, Visit, refuse_time
 from app.core.zones import instant_of, nearest_supported_date
-from app.free_times.read import RULES_MARGIN
+from app.free_times.sources import RULES_MARGIN
 from app.store.calendars import load_claims, load_resource_calendars, time_zones
 from app.store.idempotency import used_keys
 from app.store.locks import lock_calendars, share_rules

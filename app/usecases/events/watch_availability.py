@@ -22,7 +22,7 @@ from app.core.sentences import say
 from app.core.slots import dates_of_viewer
 from app.core.validation import valid_seats, valid_time_zone
 from app.core.zones import DAY_MINUTES, dates_between, day_number, instant_of, local_date
-from app.free_times.read import RULES_MARGIN, YIELD_AFTER, claims_on, count, led_claims_on
+from app.free_times.sources import RULES_MARGIN, YIELD_AFTER, ClaimsRead, count, load_claims_on
 from app.live.board import DayShown, Reading
 from app.live.rulebooks import ProviderDay, ProviderRulebook, ServiceDay, ServiceRulebook
 from app.live.topic import Found, ServiceWatch
@@ -45,7 +45,6 @@ if TYPE_CHECKING:
     from app.core.resource import ResourceCalendar
     from app.core.rules import Rules
     from app.core.seating import StandingSession
-    from app.core.slots import Claim
     from app.live.topic import Subject
     from app.store.pool import Pool, Transaction
     from app.usecases.resources import Resources
@@ -198,13 +197,6 @@ async def read_days(
     return Reading(position=position, found=found)
 
 
-class _Claims(NamedTuple):
-    """All of each subject, and those with which providers lead a service that has limits."""
-
-    of_subjects: Mapping[SubjectId, Sequence[Claim]]
-    led: Mapping[Party, Sequence[Claim]]
-
-
 class _Sources(NamedTuple):
     """What days are computed from, besides claims."""
 
@@ -336,13 +328,13 @@ async def _claims(
     organization_id: OrganizationId,
     sources: _Sources,
     asked: Mapping[Subject, Sequence[date]],
-) -> dict[Subject, _Claims]:
+) -> dict[Subject, ClaimsRead]:
     """The claims that matter for each. Those that begin in the same month are read together."""
     months: dict[tuple[int, int], list[Subject]] = {}
     for each in asked:
         first = asked[each][0]
         months.setdefault((first.year, first.month), []).append(each)
-    found: dict[Subject, _Claims] = {}
+    found: dict[Subject, ClaimsRead] = {}
     for together in months.values():
         apart = (
             ZONES_APART
@@ -355,21 +347,15 @@ async def _claims(
             min(asked[each][0] for each in together) - apart,
             max(asked[each][-1] for each in together) + apart,
         )
-        claims = _Claims(
-            of_subjects=await claims_on(
-                tx,
-                organization_id,
-                list(chain.from_iterable(map(sources.subjects, together))),
-                first,
-                last,
-            ),
-            led=await led_claims_on(tx, organization_id, calendars, first, last),
-        )
+        subjects = chain.from_iterable(map(sources.subjects, together))
+        claims = await load_claims_on(tx, organization_id, subjects, calendars, first, last)
         found |= dict.fromkeys(together, claims)
     return found
 
 
-def _counted(calendar: Calendar, party: Party, claims: _Claims, first: date, last: date) -> Counted:
+def _counted(
+    calendar: Calendar, party: Party, claims: ClaimsRead, first: date, last: date
+) -> Counted:
     """What limits count around these dates."""
     return count(
         calendar,
@@ -380,7 +366,7 @@ def _counted(calendar: Calendar, party: Party, claims: _Claims, first: date, las
 
 
 def _provider_days(
-    calendar: Calendar, claims: _Claims, first: date, last: date
+    calendar: Calendar, claims: ClaimsRead, first: date, last: date
 ) -> dict[date, ProviderDay]:
     service = calendar.service
     party = Party(calendar.provider.id, None if service is None else service.id)
@@ -391,7 +377,7 @@ def _provider_days(
 
 
 def _service_days(
-    book: ServiceRulebook, sources: _Sources, claims: _Claims, first: date, last: date
+    book: ServiceRulebook, sources: _Sources, claims: ClaimsRead, first: date, last: date
 ) -> dict[date, ServiceDay]:
     """The dates of the topic from first to last, each with the free days around it, and the
     sessions on it.

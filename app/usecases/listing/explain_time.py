@@ -14,7 +14,7 @@ from app.core.seating import Join, rooms_of
 from app.core.slots import UnbookableReason
 from app.core.visits import Candidate, ResourceCandidate, Start, Visit
 from app.core.zones import local_date, minute_at_or_after, minute_of, nearest_supported_date
-from app.free_times.read import RULES_MARGIN, claims_on
+from app.free_times.sources import RULES_MARGIN, load_claims_on
 from app.store.busy import busy_sources_at
 from app.store.calendars import load_calendars, load_resource_calendars
 from app.store.needs import load_needs
@@ -88,9 +88,8 @@ async def explain_time(
         return Explanation(reasons, tuple(MemberReasons(each, reasons) for each in everybody))
     first, last = _dates_around(found, starts_at)
     limits = [limit for each in found.providers.values() for limit in each.provider.limits]
-    claims = await claims_on(
-        resources.pool, organization_id, _subjects(found), *dates_that_count(limits, first, last)
-    )
+    dates = dates_that_count(limits, first, last)
+    claims, _ = await load_claims_on(resources.pool, organization_id, _subjects(found), (), *dates)
     led = await load_led(resources.pool, organization_id, found.providers.values(), [starts_at])
     start = Start(
         found.needs,

@@ -23,11 +23,7 @@ from app.core.zones import (
     minute_at_or_after,
     minute_of,
 )
-from app.free_times.read import (
-    FreeDays,
-    bookable_days,
-    read_free_days,
-)
+from app.free_times.read import FreeDays, bookable_days, read_free_days
 from app.usecases.listing.list_moves import MoveQuestion, Moves, find_moves
 from app.usecases.listing.list_service import (
     FoundSlot,

@@ -12,12 +12,8 @@ from app.core.party import Party
 from app.core.refusals import InvalidDateRange, InvalidInput, NotFound, TemporarilyUnavailable
 from app.core.slots import by_viewer_date, dates_of_viewer
 from app.core.validation import valid_time_zone
-from app.free_times.read import (
-    RULES_MARGIN,
-    FreeDays,
-    bookable_days,
-    read_free_days,
-)
+from app.free_times.read import FreeDays, bookable_days, read_free_days
+from app.free_times.sources import RULES_MARGIN
 from app.store.calendars import load_calendars
 from app.usecases.listing.dates import ZONES_APART, circumstances_of, valid_dates
 from app.usecases.listing.list_service import ServiceQuestion, ServiceTimes, list_services

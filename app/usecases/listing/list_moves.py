@@ -26,7 +26,7 @@ from app.core.slots import dates_of_viewer
 from app.core.validation import NAMED_TWICE, valid_seats, valid_time_zone
 from app.core.visits import Candidate, ResourceCandidate, Start
 from app.core.zones import DAY_MINUTES, dates_between, day_number, instant_of, local_date
-from app.free_times.read import RULES_MARGIN, claims_on, count, led_claims_on
+from app.free_times.sources import RULES_MARGIN, ClaimsRead, count, load_claims_on
 from app.store.calendars import (
     claims_of_appointments,
     load_calendars,
@@ -177,16 +177,6 @@ class _Choices(NamedTuple):
         ]
 
 
-class _Claims(NamedTuple):
-    """All claims on these dates, from the first to the last, of each subject; and those with which
-    providers lead a service that has limits.
-    """
-
-    dates: tuple[date, date]
-    of_subjects: Mapping[SubjectId, Sequence[Claim]]
-    led: Mapping[Party, Sequence[Claim]]
-
-
 async def find_moves(
     resources: Resources, organization_id: OrganizationId, questions: Sequence[MoveQuestion]
 ) -> dict[MoveQuestion, Moves | NotFound | InvalidInput | TemporarilyUnavailable]:
@@ -208,14 +198,10 @@ async def find_moves(
         )
         place = (resources.pool, organization_id)
         subjects = list(chain.from_iterable(each.subjects for each in known.values()))
-        claims = _Claims(
-            dates,
-            of_subjects=await claims_on(*place, subjects, *dates),
-            led=await led_claims_on(*place, calendars, *dates),
-        )
+        claims = await load_claims_on(*place, subjects, calendars, *dates)
     now = resources.clock()
     return {
-        question: _moves(question, one, claims, now) if isinstance(one, _Choices) else one
+        question: _moves(question, one, claims, dates, now) if isinstance(one, _Choices) else one
         for question, one in choices.items()
     }
 
@@ -327,9 +313,13 @@ def _own_seats(
 def _moves(
     question: MoveQuestion,
     choices: _Choices,
-    seen: _Claims,
+    seen: ClaimsRead,
+    dates: tuple[date, date],
     now: datetime,
 ) -> Moves:
+    """Where it can be moved to; all claims on these dates, from the first to the last, were
+    seen.
+    """
     own = choices.own.claims(now) if isinstance(choices.own, OwnSeats) else choices.own
     # No two claims on a unit overlap, so its own are recognized by what they are.
     subjects: tuple[SubjectId, ...] = (*choices.calendars, *choices.resources)
@@ -346,7 +336,7 @@ def _moves(
         for each in choices.calendars
     }
     counted = {
-        each: count(calendar, claims[each], led[each], *seen.dates)
+        each: count(calendar, claims[each], led[each], *dates)
         for each, calendar in choices.calendars.items()
         if calendar.limits
     }

@@ -16,7 +16,7 @@ from app.core.sentences import say
 from app.core.slots import by_viewer_date, dates_of_viewer
 from app.core.validation import valid_seats, valid_time_zone
 from app.core.zones import DAY_MINUTES, day_number, minute_at_or_after
-from app.free_times.read import ServiceDays, known_offering, read_service_days
+from app.free_times.services import ServiceDays, known_offering, read_service_days
 from app.usecases.listing.dates import ZONES_APART, circumstances_of, valid_dates
 from app.usecases.listing.look_ahead import TooMuchToDoError, last_bookable_date, stretches_from
 

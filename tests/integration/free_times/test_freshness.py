@@ -16,7 +16,7 @@ from app.core.seating import SeatsAt, rooms_of
 from app.core.slots import bookable_starts, free_starts
 from app.core.visits import Candidate, ResourceCandidate, Start
 from app.core.zones import Minute, day_number, instant_of
-from app.free_times.read import claims_around
+from app.free_times.sources import load_claims_on
 from app.standins.embedded import Servers
 from app.store.calendars import load_calendars, load_claims, load_resource_calendars
 from app.store.needs import load_needs
@@ -366,7 +366,10 @@ async def truth(api: Api, question: SlotQuestion) -> dict[date, tuple[Minute, ..
     calendar = calendars.get(wanted)
     if calendar is None:
         return {}
-    claims = await claims_around(pool, organization_id, [calendar], question.first, question.last)
+    subject = question.provider_id, calendar.hours.time_zone, calendar.rules
+    claims, _ = await load_claims_on(
+        pool, organization_id, [subject], (), question.first, question.last
+    )
     return bookable_starts(
         calendar.hours,
         calendar.rules,
